@@ -1,0 +1,64 @@
+"""One labelled stretch of audio: the unit that an index holds and a prompt shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from types import MappingProxyType
+
+from earful.errors import CorpusError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exemplar:
+    """One solved example: a stretch of audio, a question and its answer.
+
+    Attributes:
+        id: Stable key, unique within an index.
+        audio: File path relative to the corpus root, with forward slashes.
+        start_s: Where the stretch begins, in seconds from the file's start.
+        end_s: Where it ends (exclusive), in seconds; ``None`` for the end of the file.
+        question: What was asked; empty when the corpus only gives labels.
+        answer: The text a perfect model would reply. Filled from ``labels`` when empty.
+        labels: Class names, each once, in the corpus's order; may be empty.
+        task: Name of the task the answer belongs to; may be empty.
+        split: Such as ``"train"`` or ``"test"``; may be empty.
+        group: Recording, site or speaker the stretch came from; may be empty. Retrieval
+            never offers an exemplar from the query's own group.
+        licence: Licence of the recording, as the corpus names it.
+        meta: Further columns of the corpus, as text.
+
+    Raises:
+        CorpusError: A field is outside its range; the message names ``id`` and the value.
+    """
+
+    id: str
+    audio: PurePosixPath
+    start_s: float = 0.0
+    end_s: float | None = None
+    question: str = ""
+    answer: str = ""
+    labels: tuple[str, ...] = ()
+    task: str = ""
+    split: str = ""
+    group: str = ""
+    licence: str = ""
+    meta: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise CorpusError(f"exemplar of {str(self.audio)!r}: the id is empty; want a unique id")
+        if not math.isfinite(self.start_s) or self.start_s < 0:
+            raise CorpusError(f"exemplar {self.id!r}: start_s={self.start_s}; want 0 or more seconds")
+        if self.end_s is not None and not (math.isfinite(self.end_s) and self.end_s > self.start_s):
+            raise CorpusError(
+                f"exemplar {self.id!r}: end_s={self.end_s} is not after start_s={self.start_s}"
+            )
+        if any(not label.strip() for label in self.labels):
+            raise CorpusError(f"exemplar {self.id!r}: labels {list(self.labels)} hold an empty label")
+        if len(set(self.labels)) != len(self.labels):
+            raise CorpusError(f"exemplar {self.id!r}: labels {list(self.labels)} name one label twice")
+        if not self.answer and self.labels:
+            object.__setattr__(self, "answer", ", ".join(self.labels))

@@ -1,0 +1,68 @@
+"""Every failure a caller can plan for, as one tree.
+
+::
+
+    EarfulError
+    ├── AudioError               a recording cannot be read, or breaks a limit
+    ├── CorpusError              a table, folder or row of a labelled corpus is wrong
+    ├── TaskError                a task file is wrong
+    ├── IndexFolderError         an index folder is missing, damaged, foreign or newer
+    │   ├── IndexMismatchError   an index and an embedder do not belong together
+    │   └── IndexBusyError       another process is writing the index
+    ├── FilterError              a filter expression cannot be read
+    ├── ModelError               weights cannot be found, read or trusted
+    │   ├── UnknownNameError     no embedder or model of that name
+    │   └── MissingExtraError    an optional dependency is not installed
+    └── PromptError              a prompt cannot be built within its limits
+
+A message names the thing, the value found, the value wanted and the next step.
+Wrong arguments by a programmer stay ``ValueError`` and ``TypeError``.
+"""
+
+
+class EarfulError(Exception):
+    """Base of every failure that the library expects and explains."""
+
+
+class AudioError(EarfulError):
+    """A recording cannot be read, or breaks one of the limits."""
+
+
+class CorpusError(EarfulError):
+    """A table, a folder or one row of a labelled corpus is wrong."""
+
+
+class TaskError(EarfulError):
+    """A task file is wrong."""
+
+
+class IndexFolderError(EarfulError):
+    """An index folder is missing, damaged, foreign or newer than this reader."""
+
+
+class IndexMismatchError(IndexFolderError):
+    """An index and an embedder do not belong together."""
+
+
+class IndexBusyError(IndexFolderError):
+    """Another process is writing the index."""
+
+
+class FilterError(EarfulError):
+    """A filter expression cannot be read."""
+
+
+class ModelError(EarfulError):
+    """Weights cannot be found, read or trusted."""
+
+
+class UnknownNameError(ModelError):
+    """No embedder or model of that name is known."""
+
+
+class MissingExtraError(ModelError):
+    """An optional dependency is not installed."""
+
+
+class PromptError(EarfulError):
+    """A prompt cannot be built within its limits."""
