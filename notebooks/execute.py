@@ -1,0 +1,41 @@
+"""Execute every notebook from a clean kernel; fail on the first cell that raises.
+
+Run it with ``./dev notebooks``. Committed notebooks keep their outputs, so that they
+can be read without running; ``--write`` refreshes them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    """Execute the notebooks named on the command line, or all of them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("notebooks", nargs="*", type=Path, default=sorted(HERE.glob("*.ipynb")))
+    parser.add_argument("--write", action="store_true", help="save the outputs")
+    options = parser.parse_args()
+    if not options.notebooks:
+        raise SystemExit(f"no notebooks in {HERE}")
+    for path in options.notebooks:
+        started = time.monotonic()
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        client = NotebookClient(
+            notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": HERE}}
+        )
+        client.execute()
+        if options.write:
+            nbformat.write(notebook, path)
+        print(f"{path.name}: {len(notebook.cells)} cells in {time.monotonic() - started:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""What a person sees: answers, hits and tables on stdout, progress on stderr.
+
+Everything here turns a result into text; nothing decides anything. Text that came out
+of a corpus or a file name is printed with its control characters escaped, so that no
+label can move the cursor or recolour the terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from earful.index.build import BuildProgress, BuildReport
+    from earful.index.search import Hit
+    from earful.rag.answer import Answer
+
+_PLAIN_EVERY_S = 5.0
+
+
+def printable(text: str) -> str:
+    r"""Escape control characters, bidirectional overrides and lone surrogates.
+
+    >>> printable("dog\x1b[31m")
+    'dog\\x1b[31m'
+    """
+    return "".join(
+        character
+        if unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for character in text
+    )
+
+
+def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), right: str = "") -> str:
+    """Lay rows out in columns two spaces apart.
+
+    Args:
+        rows: Cells as text; every row as long as the first.
+        header: Column titles; none when empty.
+        right: Digits of the columns to align right, such as ``"02"``.
+
+    >>> print(table([["a", "10"], ["bcd", "9"]], right="1"))
+    a    10
+    bcd   9
+    """
+    lines = [[printable(cell) for cell in row] for row in ([header] if header else []) + [*rows]]
+    if not lines:
+        return ""
+    widths = [max(len(row[column]) for row in lines) for column in range(len(lines[0]))]
+    aligned = [
+        "  ".join(
+            cell.rjust(width) if str(column) in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in lines
+    ]
+    if header:
+        aligned.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(aligned)
+
+
+def describe_answer(answer: Answer, *, n_evidence: int = 5) -> str:
+    """Render an answer: verdict first, then the runners-up and the exemplars behind it.
+
+    Args:
+        answer: What ``FewShot`` returned.
+        n_evidence: How many exemplars to show, nearest first.
+    """
+    verdict = f"{answer.text}  {answer.confidence:.0%}"
+    if answer.abstained:
+        verdict = f"not sure (best guess: {verdict})"
+    lines = [printable(f"{answer.audio}: {verdict}")]
+    runners_up = [s for s in answer.scores if s.label != answer.text][:3]
+    if runners_up:
+        others = ", ".join(f"{score.label} {score.score:.0%}" for score in runners_up)
+        lines.append(printable(f"  then: {others}"))
+    lines += [f"  {line}" for line in describe_hits(answer.evidence[:n_evidence]).splitlines()]
+    lines += [printable(f"  note: {note}") for note in answer.notes]
+    return "\n".join(lines)
+
+
+def describe_hits(hits: Sequence[Hit]) -> str:
+    """Render hits as one line each: similarity, answer, audio."""
+    return table(
+        [
+            [f"{hit.similarity:+.3f}", hit.exemplar.answer, _stretch(hit)]
+            for hit in sorted(hits, key=lambda hit: hit.rank)
+        ]
+    )
+
+
+def _stretch(hit: Hit) -> str:
+    exemplar = hit.exemplar
+    if exemplar.start_s == 0 and exemplar.end_s is None:
+        return str(exemplar.audio)
+    end = "end" if exemplar.end_s is None else f"{exemplar.end_s:g}"
+    return f"{exemplar.audio} [{exemplar.start_s:g}-{end} s]"
+
+
+def describe_build(report: BuildReport) -> str:
+    """Render what a build did: counts first, then every rejected file and its reason."""
+    lines = [
+        f"{report.accepted} embedded, {report.skipped} unchanged, {len(report.rejected)} rejected"
+        f" in {report.seconds:.1f} s"
+    ]
+    if report.stale:
+        lines.append(
+            f"{report.stale} rows of the index are no longer in the corpus and were kept;"
+            " drop them with `earful index remove`"
+        )
+    lines += [
+        printable(f"  rejected {rejection.where}: {rejection.error}")
+        for rejection in report.rejected
+    ]
+    return "\n".join(lines)
+
+
+@contextmanager
+def progress_bar(title: str, stream: TextIO) -> Iterator[Callable[[BuildProgress], None]]:
+    """Show a build's progress: a live bar on a terminal, a plain line every 5 s elsewhere.
+
+    Args:
+        title: What is going on, such as ``"embedding"``.
+        stream: Where to write; stdout is never touched.
+
+    Yields:
+        A function to hand to ``build_index``.
+    """
+    if not stream.isatty():
+        yield _plain_progress(title, stream)
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.1f}/s"),
+        TimeRemainingColumn(),
+        console=Console(file=stream),
+        transient=True,
+    ) as bars:
+        bar = bars.add_task(title, total=None, rate=0.0)
+
+        def show(progress: BuildProgress) -> None:
+            rate = progress.done / progress.seconds if progress.seconds > 0 else 0.0
+            bars.update(bar, completed=progress.done, total=progress.total, rate=rate)
+
+        yield show
+
+
+def _plain_progress(title: str, stream: TextIO) -> Callable[[BuildProgress], None]:
+    last = time.monotonic()
+
+    def show(progress: BuildProgress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < _PLAIN_EVERY_S:
+            return
+        last = now
+        rate = progress.done / progress.seconds if progress.seconds > 0 else 0.0
+        of = "" if progress.total is None else f" of {progress.total}"
+        eta = (
+            f", {(progress.total - progress.done) / rate:.0f} s to go"
+            if progress.total is not None and rate > 0
+            else ""
+        )
+        stream.write(f"{title}: {progress.done}{of}, {rate:.1f}/s{eta}\n")
+        stream.flush()
+
+    return show
+
+
+def warn(message: str) -> None:
+    """Write one line to stderr."""
+    sys.stderr.write(printable(message) + "\n")

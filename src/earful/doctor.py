@@ -1,0 +1,146 @@
+"""Say what this installation can do, what it lacks, and the command that mends it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import earful
+
+_CORE = ("numpy", "torch", "torchaudio", "lancedb", "pyarrow", "soundfile", "soxr", "typer")
+_EXTRAS = {
+    "clap": ("transformers", "LAION-CLAP embedders"),
+    "faiss": ("faiss", "FAISS search"),
+    "media": ("av", "MP4/AAC, WebM and other containers"),
+    "notebook": ("nbclient", "running the notebooks"),
+}
+_HUB_TIMEOUT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        name: What was looked at.
+        state: ``"ok"``, ``"missing"`` (an option that is not there) or ``"broken"``.
+        found: What was found.
+        mend: The command that mends it; empty when there is nothing to mend.
+    """
+
+    name: str
+    state: Literal["ok", "missing", "broken"]
+    found: str
+    mend: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the fields as plain JSON values."""
+        return asdict(self)
+
+
+def examine(*, hub: bool = True) -> tuple[Finding, ...]:
+    """Look at versions, extras, devices, the shipped weights and the model hub.
+
+    Args:
+        hub: Whether to try the hub, which is the only thing here that uses the network;
+            ``HF_HUB_OFFLINE=1`` is honoured in any case.
+    """
+    findings = [
+        Finding(name="earful", state="ok", found=earful.__version__),
+        Finding(name="python", state="ok", found=platform.python_version()),
+        *(_package(name) for name in _CORE),
+        *(_extra(extra, *about) for extra, about in _EXTRAS.items()),
+        _device(),
+        _shipped_embedder(),
+    ]
+    if hub:
+        findings.append(_hub())
+    return tuple(findings)
+
+
+def _package(name: str) -> Finding:
+    try:
+        importlib.import_module(name)
+    except Exception as error:  # a broken binary raises anything from ImportError to OSError
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        return Finding(
+            name=name, state="broken", found=reason, mend="pip install --force-reinstall earful"
+        )
+    return Finding(name=name, state="ok", found=importlib.metadata.version(name))
+
+
+def _extra(extra: str, module: str, purpose: str) -> Finding:
+    if importlib.util.find_spec(module) is None:
+        return Finding(
+            name=f"earful[{extra}]",
+            state="missing",
+            found=f"{module} is not installed, so no {purpose}",
+            mend=f"pip install 'earful[{extra}]'",
+        )
+    return Finding(name=f"earful[{extra}]", state="ok", found=f"{module}: {purpose}")
+
+
+def _device() -> Finding:
+    try:
+        import torch
+    except Exception as error:  # the same failure is already reported for the package itself
+        return Finding(name="device", state="broken", found=type(error).__name__)
+    threads = f"{torch.get_num_threads()} CPU threads"
+    if not torch.cuda.is_available():
+        return Finding(name="device", state="ok", found=f"{threads}; no CUDA device")
+    names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+    return Finding(name="device", state="ok", found=f"{names}; {threads}")
+
+
+def _shipped_embedder() -> Finding:
+    from earful.errors import EarfulError
+    from earful.model.registry import load_embedder
+
+    try:
+        fingerprint = load_embedder("earful-tiny").fingerprint
+    except EarfulError as error:
+        return Finding(
+            name="earful-tiny",
+            state="broken",
+            found=str(error),
+            mend="pip install --force-reinstall earful",
+        )
+    return Finding(
+        name="earful-tiny",
+        state="ok",
+        found=f"weights sha256 {fingerprint.weights_sha256[:12]}…, {fingerprint.dim} dimensions",
+    )
+
+
+def _hub() -> Finding:
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    mend = "set HF_HUB_OFFLINE=1 and pass local folders, or use earful-tiny, which needs no hub"
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
+        return Finding(name="model hub", state="ok", found="offline by HF_HUB_OFFLINE")
+    import urllib.error
+    import urllib.request
+
+    request = urllib.request.Request(endpoint, method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=_HUB_TIMEOUT_S):
+            pass
+    except urllib.error.HTTPError as error:
+        return Finding(
+            name="model hub",
+            state="missing",
+            found=f"{endpoint} answers {error.code} {error.reason}",
+            mend=mend,
+        )
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        return Finding(
+            name="model hub",
+            state="missing",
+            found=f"{endpoint} cannot be reached: {reason}",
+            mend=mend,
+        )
+    return Finding(name="model hub", state="ok", found=f"{endpoint} answers")
