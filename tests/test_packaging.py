@@ -26,7 +26,10 @@ def test_every_source_folder_is_declared_as_a_package() -> None:
 
 
 def test_no_root_folder_is_importable_by_its_bare_name() -> None:
-    probe = "import importlib.util as u; print([n for n in ('rag', 'index', 'model', 'cli') if u.find_spec(n)])"
+    probe = (
+        "import importlib.util as u;"
+        "print([n for n in ('rag', 'index', 'model', 'cli') if u.find_spec(n)])"
+    )
     out = subprocess.run(
         [sys.executable, "-c", probe], cwd="/", capture_output=True, text=True, check=True
     )

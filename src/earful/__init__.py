@@ -1,3 +1,96 @@
-"""Retrieval-augmented few-shot audio question answering."""
+"""Retrieval-augmented few-shot audio question answering.
+
+Build an index from labelled recordings, then ask about others::
+
+    import earful
+
+    earful.build_index("corpus/", "sounds.index")
+    few = earful.FewShot.open("sounds.index")
+    answer = few.classify("street.wav")
+    print(answer.text, f"{answer.confidence:.0%}")
+
+Everything public stands in ``__all__`` and is imported on first use, so that
+``import earful`` itself costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Answer": "earful.rag.answer",
+    "AudioLimits": "earful.model.audio",
+    "BuildOptions": "earful.index.build",
+    "BuildReport": "earful.index.build",
+    "Clip": "earful.model.audio",
+    "EarfulError": "earful.errors",
+    "Embedder": "earful.model.protocols",
+    "Exemplar": "earful.index.exemplar",
+    "FewShot": "earful.rag.pipeline",
+    "Fingerprint": "earful.model.protocols",
+    "Hit": "earful.index.search",
+    "Index": "earful.index.store",
+    "Prompt": "earful.rag.prompt",
+    "SearchFilter": "earful.index.search",
+    "Task": "earful.rag.task",
+    "TextEmbedder": "earful.model.protocols",
+    "build_index": "earful.index.build",
+    "load_audio": "earful.model.audio",
+    "load_embedder": "earful.model.registry",
+    "load_task": "earful.rag.task",
+    "open_corpus": "earful.index.corpus",
+}
+
+__all__ = [
+    "Answer",
+    "AudioLimits",
+    "BuildOptions",
+    "BuildReport",
+    "Clip",
+    "EarfulError",
+    "Embedder",
+    "Exemplar",
+    "FewShot",
+    "Fingerprint",
+    "Hit",
+    "Index",
+    "Prompt",
+    "SearchFilter",
+    "Task",
+    "TextEmbedder",
+    "build_index",
+    "load_audio",
+    "load_embedder",
+    "load_task",
+    "open_corpus",
+]
+
+if TYPE_CHECKING:
+    from earful.errors import EarfulError
+    from earful.index.build import BuildOptions, BuildReport, build_index
+    from earful.index.corpus import open_corpus
+    from earful.index.exemplar import Exemplar
+    from earful.index.search import Hit, SearchFilter
+    from earful.index.store import Index
+    from earful.model.audio import AudioLimits, Clip, load_audio
+    from earful.model.protocols import Embedder, Fingerprint, TextEmbedder
+    from earful.model.registry import load_embedder
+    from earful.rag.answer import Answer
+    from earful.rag.pipeline import FewShot
+    from earful.rag.prompt import Prompt
+    from earful.rag.task import Task, load_task
+
+
+def __getattr__(name: str) -> object:
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module 'earful' has no attribute {name!r}") from None
+    return getattr(importlib.import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
