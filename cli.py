@@ -545,3 +545,61 @@ def doctor(
                 typer.echo(console.printable(f"{finding.name}: {finding.mend}"))
     if any(finding.state == "broken" for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command()
+@_example("earful demo")
+def demo(
+    index: Annotated[
+        Path, typer.Option("--index", "-i", help="Where to build the demo's index.")
+    ] = Path(".demo/sounds.index"),
+    n_shown: Annotated[int, typer.Option(min=0, help="Answers shown with evidence.")] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """Build an index from the demo recordings and classify labels that it never had."""
+    from earful.demo import DemoCorpus, build_demo_index, classify_unseen
+    from earful.rag.pipeline import FewShot
+    from earful.rag.task import load_task
+
+    corpus = DemoCorpus.find()
+    index.parent.mkdir(parents=True, exist_ok=True)
+    with console.progress_bar("embedding", sys.stderr) as progress:
+        report = build_demo_index(corpus, index, progress=progress)
+    few = FewShot.open(index)
+    task = load_task(corpus.task)
+    if not as_json:
+        typer.echo(f"$ earful index build {_shown(corpus.sounds)} --index {_shown(index)}")
+        typer.echo(console.describe_build(report))
+        info = few.index.info
+        typer.echo(f"{info.n} recordings, {info.labels} labels, by {info.fingerprint.name}\n")
+        typer.echo(
+            f"None of these labels is in the index; {_shown(corpus.task)} brings a few examples:\n"
+            f"  {', '.join(task.labels)}\n"
+        )
+    right = n_answers = 0
+    shown: set[str] = set()
+    for truth, answer in classify_unseen(corpus, few):
+        n_answers += 1
+        right += answer.text == truth
+        if as_json:
+            _print_json({"truth": truth, **answer.to_dict()})
+        elif truth not in shown and len(shown) < n_shown:
+            shown.add(truth)
+            typer.echo(
+                f"$ earful classify {_shown(Path(answer.audio))} --index {_shown(index)}"
+                f" --task {_shown(corpus.task)}"
+            )
+            typer.echo(console.describe_answer(answer) + "\n")
+    if not as_json:
+        typer.echo(
+            f"{right} of {n_answers} clips right, {right / n_answers:.0%}"
+            f" (chance {1 / len(task.labels):.0%})"
+        )
+
+
+def _shown(path: Path) -> str:
+    """Write a path as one would type it: relative where it lies below here, quoted."""
+    import shlex
+
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))

@@ -1,0 +1,82 @@
+"""The demo: the main job, end to end, on the recordings that come with the repository.
+
+An index is built from the labelled demo corpus; then clips are classified whose labels
+that index never had, from the few examples that a task file brings along.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from earful.errors import CorpusError
+
+if TYPE_CHECKING:
+    from earful.index.build import BuildProgress, BuildReport
+    from earful.rag.answer import Answer
+    from earful.rag.pipeline import FewShot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoCorpus:
+    """Where the demo's parts lie.
+
+    Attributes:
+        sounds: Labelled corpus that becomes the index.
+        task: Task file that brings a few examples of labels the index lacks.
+        queries: Folder per label of clips to classify, none of them an example.
+    """
+
+    sounds: Path
+    task: Path
+    queries: Path
+
+    @classmethod
+    def find(cls) -> DemoCorpus:
+        """Find the corpus in the checkout, or where ``EARFUL_DEMO`` points.
+
+        Raises:
+            CorpusError: It is not there, as in an installation from a wheel.
+        """
+        named = os.environ.get("EARFUL_DEMO")
+        checkout = Path(__file__).resolve().parent.parent.parent
+        root = Path(named) if named else checkout / "notebooks" / "demo"
+        found = cls(
+            sounds=root / "sounds", task=root / "unseen.toml", queries=root / "unseen/queries"
+        )
+        for part in (found.sounds, found.task, found.queries):
+            if not part.exists():
+                raise CorpusError(
+                    f"{part}: the demo recordings are not there; they come with the repository, "
+                    "not with the wheel. Run the demo in a clone, or point EARFUL_DEMO at its "
+                    "notebooks/demo folder"
+                )
+        return found
+
+
+def build_demo_index(
+    corpus: DemoCorpus,
+    index: Path,
+    *,
+    embedder: str = "earful-tiny",
+    progress: Callable[[BuildProgress], None] | None = None,
+) -> BuildReport:
+    """Embed the demo's labelled sounds into ``index``; only new ones when it exists."""
+    from earful.index.build import build_index
+
+    return build_index(corpus.sounds, index, embedder=embedder, progress=progress)
+
+
+def classify_unseen(corpus: DemoCorpus, few: FewShot) -> Iterator[tuple[str, Answer]]:
+    """Classify every query clip and yield ``(true label, answer)`` in a fixed order."""
+    from earful.index.corpus import open_corpus
+    from earful.rag.task import load_task
+
+    task = load_task(corpus.task)
+    queries = open_corpus(corpus.queries)
+    for row in queries:
+        answer = few.classify(queries.path(row.exemplar), task=task, group=row.exemplar.group)
+        yield row.exemplar.answer, answer
