@@ -1,0 +1,84 @@
+"""Write an index's rows to a table that other programs read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from earful.errors import IndexFolderError
+from earful.index.schema import EXEMPLAR_COLUMNS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from earful.index.store import Index
+
+_COLUMNS = (*EXEMPLAR_COLUMNS, "root", "duration_s", "file_sha256", "content_sha256")
+# What a spreadsheet takes for the beginning of a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def export_index(index: Index, target: Path) -> int:
+    """Write every row, ordered by id, to CSV or Parquet.
+
+    CSV has no vectors; labels are joined with ``|``, and a text that a spreadsheet would
+    take for a formula gets a ``'`` in front. Parquet has every column as stored, vectors
+    included. ``root`` is the folder that ``audio`` is relative to.
+
+    Args:
+        index: An open index.
+        target: A path ending in ``.csv`` or ``.parquet``; replaced when it exists.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        IndexFolderError: The ending is another one, or the file cannot be written.
+    """
+    kind = target.suffix.lower()
+    if kind not in {".csv", ".parquet"}:
+        raise IndexFolderError(f"{target}: ends in {kind or 'nothing'}; want .csv or .parquet")
+    names = [*_COLUMNS, "vector"] if kind == ".parquet" else list(_COLUMNS)
+    table = _with_root_paths(index, index.read_table(names))
+    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        if kind == ".csv":
+            _write_csv(table, beside)
+        else:
+            import pyarrow.parquet
+
+            pyarrow.parquet.write_table(table, beside)
+        os.replace(beside, target)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise IndexFolderError(
+            f"{target}: cannot be written ({error.strerror or error})"
+        ) from error
+    return int(table.num_rows)
+
+
+def _with_root_paths(index: Index, table: pa.Table) -> pa.Table:
+    import pyarrow as pa
+
+    roots = [str(root) for root in index.roots()]
+    paths = pa.array([roots[n] for n in table.column("root").to_pylist()], type=pa.string())
+    return table.set_column(table.schema.get_field_index("root"), "root", paths)
+
+
+def _write_csv(table: pa.Table, path: Path) -> None:
+    import csv
+
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(table.column_names)
+        for batch in table.to_batches():
+            writer.writerows([_cell(value) for value in row.values()] for row in batch.to_pylist())
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, list):
+        value = "|".join(value)
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value

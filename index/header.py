@@ -1,0 +1,172 @@
+"""``index.json``: the readable part of an index folder.
+
+It says which format the folder has, which embedder made the vectors and which folders
+the audio lies in. The table is the truth about the rows; the counts here are a summary
+for people, renewed after every change.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from earful.errors import IndexFolderError, ModelError
+from earful.model.protocols import Fingerprint
+
+FORMAT = 1
+HEADER_NAME = "index.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """A corpus root, as seen when the index was written.
+
+    Attributes:
+        absolute: Resolved path.
+        relative: The same from the index folder; still right after index and corpus were
+            moved together.
+    """
+
+    absolute: str
+    relative: str
+
+    def resolve(self, index: Path) -> Path:
+        """Return where the corpus lies now, seen from an index folder."""
+        beside = Path(os.path.normpath(index / self.relative))
+        return beside if beside.is_dir() else Path(self.absolute)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """The contents of ``index.json``.
+
+    Attributes:
+        fingerprint: What made the vectors.
+        created: UTC, ISO 8601.
+        updated: UTC, ISO 8601.
+        roots: Corpus roots, in the order rows number them.
+        n: Rows at the last change.
+        labels: Distinct labels at the last change.
+        format: Version of the folder's layout.
+    """
+
+    fingerprint: Fingerprint
+    created: str
+    updated: str
+    roots: tuple[Root, ...] = field(default=())
+    n: int = 0
+    labels: int = 0
+    format: int = FORMAT
+
+    @classmethod
+    def new(cls, fingerprint: Fingerprint) -> Self:
+        """Make the header of an empty index."""
+        now = _now()
+        return cls(fingerprint=fingerprint, created=now, updated=now)
+
+    def touched(self, **changes: Any) -> Header:
+        """Return a copy with changes and a new ``updated``."""
+        return replace(self, updated=_now(), **changes)
+
+    def write(self, folder: Path) -> None:
+        """Replace ``index.json`` atomically.
+
+        Raises:
+            IndexFolderError: The folder cannot be written or is full.
+        """
+        from earful import __version__
+
+        values = {
+            "format": self.format,
+            "earful": __version__,
+            "created": self.created,
+            "updated": self.updated,
+            "n": self.n,
+            "labels": self.labels,
+            "fingerprint": self.fingerprint.to_dict(),
+            "roots": [{"absolute": r.absolute, "relative": r.relative} for r in self.roots],
+        }
+        write_atomically(
+            folder / HEADER_NAME, json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read ``index.json``.
+
+        Raises:
+            IndexFolderError: It is missing, damaged, or of a newer format.
+        """
+        path = folder / HEADER_NAME
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise IndexFolderError(
+                f"{folder}: is not an index, it has no {HEADER_NAME}; build one with "
+                f"`earful index build CORPUS --index {folder}`"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise IndexFolderError(f"{path}: cannot be read ({error}); want JSON") from error
+        found = values.get("format") if isinstance(values, dict) else None
+        if isinstance(found, int) and found > FORMAT:
+            raise IndexFolderError(
+                f"{folder}: has index format {found}, written by earful "
+                f"{values.get('earful', '?')}; this earful reads up to format {FORMAT}. "
+                "Upgrade earful, or build the index anew"
+            )
+        try:
+            return cls(
+                format=int(values["format"]),
+                created=str(values["created"]),
+                updated=str(values["updated"]),
+                n=int(values["n"]),
+                labels=int(values["labels"]),
+                fingerprint=Fingerprint.from_dict(values["fingerprint"]),
+                roots=tuple(
+                    Root(absolute=str(r["absolute"]), relative=str(r["relative"]))
+                    for r in values["roots"]
+                ),
+            )
+        except (KeyError, TypeError, ValueError, ModelError) as error:
+            raise IndexFolderError(
+                f"{path}: is damaged ({type(error).__name__}: {error}); restore it from a copy, "
+                "or build the index anew"
+            ) from error
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader or a crash sees the old one or the new one, whole.
+
+    Raises:
+        IndexFolderError: It cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(beside, "w", encoding="utf-8", errors="surrogatepass") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise IndexFolderError(
+            f"{path}: cannot be written ({error.strerror}); what was there before is unchanged"
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Ask the disk to remember a folder's entries."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

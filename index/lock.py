@@ -1,0 +1,88 @@
+"""One writer at a time: an advisory lock on a file in the index folder.
+
+The lock dies with its process, so nothing has to be cleaned up after a kill.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from earful.errors import IndexBusyError, IndexFolderError
+
+LOCK_NAME = ".lock"
+
+
+class WriterLock:
+    """The right to write an index; may be taken again by the thread that holds it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / LOCK_NAME
+        self._thread_lock = threading.RLock()
+        self._depth = 0
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock for a block.
+
+        Raises:
+            IndexBusyError: Another process or thread holds it; the message names it.
+            IndexFolderError: The lock file cannot be written.
+        """
+        if not self._thread_lock.acquire(blocking=False):
+            raise IndexBusyError(f"{self._path.parent}: another thread is writing this index")
+        try:
+            if self._depth:
+                self._depth += 1
+                try:
+                    yield
+                finally:
+                    self._depth -= 1
+                return
+            descriptor = self._lock_file()
+            self._depth = 1
+            try:
+                yield
+            finally:
+                self._depth = 0
+                os.close(descriptor)
+        finally:
+            self._thread_lock.release()
+
+    def _lock_file(self) -> int:
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise IndexFolderError(
+                f"{self._path.parent}: cannot be written ({error.strerror}); want a folder that "
+                "this user may write"
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(descriptor, 4096, 0)
+            os.close(descriptor)
+            raise IndexBusyError(
+                f"{self._path.parent}: is being written by {_describe(holder)}; wait for it, "
+                "searching goes on meanwhile"
+            ) from error
+        since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        me = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(me).encode(), 0)
+        return descriptor
+
+
+def _describe(holder: bytes) -> str:
+    try:
+        who = json.loads(holder)
+        return f"process {who['pid']} on {who['host']} since {who['since']}"
+    except (ValueError, KeyError, TypeError):
+        return "another process"
