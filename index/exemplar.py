@@ -51,14 +51,20 @@ class Exemplar:
         if not self.id:
             raise CorpusError(f"exemplar of {str(self.audio)!r}: the id is empty; want a unique id")
         if not math.isfinite(self.start_s) or self.start_s < 0:
-            raise CorpusError(f"exemplar {self.id!r}: start_s={self.start_s}; want 0 or more seconds")
+            raise CorpusError(
+                f"exemplar {self.id!r}: start_s={self.start_s}; want 0 or more seconds"
+            )
         if self.end_s is not None and not (math.isfinite(self.end_s) and self.end_s > self.start_s):
             raise CorpusError(
                 f"exemplar {self.id!r}: end_s={self.end_s} is not after start_s={self.start_s}"
             )
         if any(not label.strip() for label in self.labels):
-            raise CorpusError(f"exemplar {self.id!r}: labels {list(self.labels)} hold an empty label")
+            raise CorpusError(
+                f"exemplar {self.id!r}: labels {list(self.labels)} hold an empty label"
+            )
         if len(set(self.labels)) != len(self.labels):
-            raise CorpusError(f"exemplar {self.id!r}: labels {list(self.labels)} name one label twice")
+            raise CorpusError(
+                f"exemplar {self.id!r}: labels {list(self.labels)} name one label twice"
+            )
         if not self.answer and self.labels:
             object.__setattr__(self, "answer", ", ".join(self.labels))

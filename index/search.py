@@ -174,7 +174,7 @@ class VectorSet:
         query: Vectors,
         *,
         k: int,
-        filter: SearchFilter = SearchFilter(),  # noqa: A002, B008 - frozen, and the word for it
+        filter: SearchFilter = SearchFilter(),
         backend: Backend = "exact",
         only: Rows | None = None,
     ) -> list[Hit]:
@@ -201,7 +201,7 @@ class VectorSet:
         queries: Vectors,
         *,
         k: int,
-        filter: SearchFilter = SearchFilter(),  # noqa: A002, B008 - frozen, and the word for it
+        filter: SearchFilter = SearchFilter(),
         backend: Backend = "exact",
         only: Rows | None = None,
     ) -> list[list[Hit]]:

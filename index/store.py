@@ -146,7 +146,8 @@ class Index:
         # A kill during creation leaves at most a table without its header.
         if foreign := sorted(name for name in present - leftovers if not name.endswith(".tmp")):
             raise IndexFolderError(
-                f"{folder}: is not empty ({', '.join(foreign[:3])}, …); want a new folder or an index"
+                f"{folder}: holds other files ({', '.join(foreign[:3])}); want a new folder "
+                "or an index"
             )
         with WriterLock(folder).held():
             shutil.rmtree(folder / TABLE_FOLDER, ignore_errors=True)

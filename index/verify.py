@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from earful.index.store import Index
 
 _UNIT_TOLERANCE = 1e-3
+_AUDIO_COLUMNS = ("duration_s", "file_sha256", "content_sha256", "row_sha256")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,20 +70,14 @@ def verify_index(
         The findings; problems are reported, never raised.
     """
     try:
-        table = index.read_table(
-            [*EXEMPLAR_COLUMNS, "root", "duration_s", "file_sha256", "content_sha256"]
-            + ["row_sha256", "vector"]
-        )
+        table = index.read_table([*EXEMPLAR_COLUMNS, "root", *_AUDIO_COLUMNS, "vector"])
     except IndexFolderError as error:
         problem = Problem(id="", audio=str(index.path), what=str(error))
         return VerifyReport(n_checked=0, problems=(problem,))
     roots = index.roots()
     vectors = vectors_of(table, index.fingerprint.dim)
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
-    columns = {
-        name: table.column(name).to_pylist()
-        for name in ("root", "duration_s", "file_sha256", "content_sha256", "row_sha256")
-    }
+    columns = {name: table.column(name).to_pylist() for name in ("root", *_AUDIO_COLUMNS)}
     files: dict[Path, str] = {}
     problems: list[Problem] = []
     previous = ""
