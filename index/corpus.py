@@ -1,0 +1,430 @@
+"""Folders and tables of labelled recordings, as a stream of exemplars.
+
+Three shapes are understood:
+
+- a **folder per label**: ``root/dog/rex/1.wav`` is labelled ``dog``, the first folder
+  below the root;
+- **metadata beside the files**: a folder with ``metadata.csv``, ``.jsonl`` or
+  ``.parquet`` whose ``file_name`` column is relative to it (the hub's audiofolder form),
+  or with such files in its split folders ``train``, ``validation``, ``test``;
+- **any table** (CSV, TSV, JSON Lines, Parquet) with a column that names the audio.
+
+A corpus can be read again and again and gives the same rows in the same order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Any
+
+from earful.errors import CorpusError
+from earful.index.exemplar import Exemplar
+from earful.index.tables import Record, as_text, read_rows, table_kind
+
+# Names under which tables in the wild keep each field, first match wins.
+ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "audio": ("audio", "file_name", "filename", "path", "file", "audio_path"),
+        "labels": ("labels", "label", "category", "class", "tags"),
+        "id": ("id",),
+        "start_s": ("start_s", "start"),
+        "end_s": ("end_s", "end"),
+        "question": ("question",),
+        "answer": ("answer", "caption"),
+        "task": ("task",),
+        "split": ("split",),
+        "group": ("group", "speaker", "recording"),
+        "licence": ("licence", "license"),
+    }
+)
+METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet")
+SPLITS = ("train", "validation", "test")
+# Files that stand beside audio and are not meant to be any.
+_SIDECARS = frozenset(
+    {".txt", ".md", ".json", ".jsonl", ".csv", ".tsv", ".parquet", ".toml", ".yaml", ".yml"}
+    | {".html", ".pdf", ".png", ".jpg", ".rst", ".lab", ".textgrid", ".cue", ""}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A file or row that could not be used.
+
+    Attributes:
+        audio: The audio file as the corpus names it.
+        where: The row, such as ``"sounds/metadata.csv:17"``, or the file.
+        error: What was found and what was wanted.
+    """
+
+    audio: str
+    where: str
+    error: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the fields as plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusRow:
+    """An exemplar and where it stands in its corpus.
+
+    Attributes:
+        exemplar: The labelled stretch.
+        where: The row, such as ``"sounds/metadata.csv:17"``, or the file.
+    """
+
+    exemplar: Exemplar
+    where: str
+
+
+class Corpus:
+    """A re-iterable stream of exemplars with one root folder.
+
+    Attributes:
+        root: Resolved folder that every ``exemplar.audio`` is relative to.
+        source: What was opened: a folder or a table.
+        kind: ``"folder"``, ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"parquet"`` or ``"file"``.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: Path,
+        source: Path,
+        kind: str,
+        tables: tuple[tuple[Path, Path, str], ...] = (),
+        columns: Mapping[str, str] | None = None,
+        label_separator: str = "|",
+        allow_outside: bool = False,
+        rows: tuple[CorpusRow, ...] = (),
+    ) -> None:
+        """Use ``open_corpus`` or ``single_recording``."""
+        self.root = root
+        self.source = source
+        self.kind = kind
+        self._tables = tables
+        self._columns = dict(columns or {})
+        self._label_separator = label_separator
+        self._allow_outside = allow_outside
+        self._rows = rows
+
+    def path(self, exemplar: Exemplar) -> Path:
+        """Return where an exemplar's audio file lies."""
+        return self.root / exemplar.audio
+
+    def __iter__(self) -> Iterator[CorpusRow]:
+        """Yield the rows in order.
+
+        Raises:
+            CorpusError: A table is broken, a row breaks a rule, or an id stands twice;
+                the message begins with the row's place.
+        """
+        # Hashes instead of ids: a million rows cost tens of megabytes, not hundreds.
+        seen: dict[bytes, str | None] = {}
+        for row in self._unchecked():
+            key = hashlib.blake2b(row.exemplar.id.encode("utf-8", "surrogatepass"), digest_size=12)
+            digest = key.digest()
+            if digest in seen:
+                raise CorpusError(
+                    f"{row.where}: id {row.exemplar.id!r} stands already at "
+                    f"{self._first_place(row.exemplar.id)}; give one of them another id"
+                )
+            seen[digest] = None
+            yield row
+
+    def _first_place(self, id_: str) -> str:
+        return next(row.where for row in self._unchecked() if row.exemplar.id == id_)
+
+    def _unchecked(self) -> Iterator[CorpusRow]:
+        if self._tables:
+            for table, beside, split in self._tables:
+                yield from self._table_rows(table, beside, split)
+        elif self._rows:
+            yield from self._rows
+        else:
+            yield from self._folder_rows()
+
+    # --- a folder per label ---------------------------------------------------------------
+
+    def _folder_rows(self) -> Iterator[CorpusRow]:
+        found = False
+        for path in _files(self.root):
+            if path.suffix.lower() in _SIDECARS:
+                continue
+            relative = PurePosixPath(path.relative_to(self.root).as_posix())
+            self._inside(path, str(path))
+            if len(relative.parts) < 2:
+                raise CorpusError(
+                    f"{path}: lies beside the label folders; want it in a folder named by its "
+                    "label, or a metadata.csv that gives its labels"
+                )
+            found = True
+            yield CorpusRow(
+                exemplar=Exemplar(
+                    id=_normal(str(relative)), audio=relative, labels=(_normal(relative.parts[0]),)
+                ),
+                where=str(path),
+            )
+        if not found:
+            raise CorpusError(f"{self.root}: holds no audio files; want a folder per label")
+
+    # --- tables ------------------------------------------------------------------------------
+
+    def _table_rows(self, table: Path, beside: Path, split: str) -> Iterator[CorpusRow]:
+        names: dict[str, str] | None = None
+        n_rows = 0
+        for where, record in read_rows(table):
+            # JSON Lines may leave a key out of some rows, so each row is looked at.
+            if names is None or table_kind(table) == "jsonl":
+                names = self._names(record, where)
+            n_rows += 1
+            yield CorpusRow(
+                exemplar=self._exemplar(record, names, beside, split, where), where=where
+            )
+        if not n_rows:
+            raise CorpusError(f"{table}: has no rows; want one per recording")
+
+    def _names(self, record: Record, where: str) -> dict[str, str]:
+        """Find the column of each field."""
+        names: dict[str, str] = {}
+        for field, column in self._columns.items():
+            if field not in ALIASES:
+                raise CorpusError(f"no field {field!r} to map; want one of {', '.join(ALIASES)}")
+            if column not in record:
+                raise CorpusError(
+                    f"{where}: has no column {column!r} for {field}; found {_listed(record)}"
+                )
+            names[field] = column
+        for field, aliases in ALIASES.items():
+            present = [alias for alias in aliases if alias in record]
+            if field not in names and present:
+                names[field] = present[0]
+        if "audio" not in names:
+            raise CorpusError(
+                f"{where}: has no column that names the audio; found {_listed(record)}, want one "
+                f"of {', '.join(ALIASES['audio'])}, or say --column audio=COLUMN"
+            )
+        return names
+
+    def _exemplar(
+        self, record: Record, names: Mapping[str, str], beside: Path, split: str, where: str
+    ) -> Exemplar:
+        def text(field: str) -> str:
+            column = names.get(field)
+            return "" if column is None else as_text(record[column], where, column).strip()
+
+        audio = self._audio(text("audio"), beside, where)
+        start_s = _seconds(text("start_s"), where, "start_s") or 0.0
+        end_s = _seconds(text("end_s"), where, "end_s")
+        used = set(names.values())
+        meta = {
+            str(column): as_text(_flat(value), where, str(column))
+            for column, value in record.items()
+            if column not in used
+        }
+        try:
+            return Exemplar(
+                id=_normal(text("id")) or _default_id(audio, start_s, end_s),
+                audio=audio,
+                start_s=start_s,
+                end_s=end_s,
+                question=text("question"),
+                answer=text("answer"),
+                labels=self._labels(record, names, where),
+                task=text("task"),
+                split=text("split") or split,
+                group=text("group"),
+                licence=text("licence"),
+                meta=MappingProxyType(meta),
+            )
+        except CorpusError as error:
+            raise CorpusError(f"{where}: {error}") from error
+
+    def _labels(self, record: Record, names: Mapping[str, str], where: str) -> tuple[str, ...]:
+        column = names.get("labels")
+        if column is None or record[column] is None:
+            return ()
+        value = record[column]
+        if isinstance(value, list):
+            labels = [as_text(item, where, column).strip() for item in value]
+        else:
+            text = as_text(value, where, column)
+            labels = [part.strip() for part in text.split(self._label_separator)]
+            labels = labels if text.strip() else []
+        return tuple(_normal(label) for label in labels)
+
+    def _audio(self, text: str, beside: Path, where: str) -> PurePosixPath:
+        if not text:
+            raise CorpusError(f"{where}: names no audio file; want a path")
+        if "://" in text:
+            raise CorpusError(f"{where}: audio {text!r} is a URL; want a local file")
+        if "\0" in text:
+            raise CorpusError(f"{where}: the audio path holds a NUL character")
+        path = Path(os.path.normpath(beside / text))
+        self._inside(path, where)
+        if not path.is_relative_to(self.root):
+            return PurePosixPath(Path(os.path.relpath(path, self.root)).as_posix())
+        return PurePosixPath(path.relative_to(self.root).as_posix())
+
+    def _inside(self, path: Path, where: str) -> None:
+        if not self._allow_outside and not path.resolve().is_relative_to(self.root):
+            raise CorpusError(
+                f"{where}: audio {str(path)!r} lies outside {self.root}; want it inside, or say "
+                "--allow-outside (or --root with a folder above)"
+            )
+
+
+def open_corpus(
+    source: str | os.PathLike[str],
+    *,
+    columns: Mapping[str, str] | None = None,
+    root: str | os.PathLike[str] | None = None,
+    label_separator: str = "|",
+    allow_outside: bool = False,
+) -> Corpus:
+    """Open a folder or a table of labelled recordings.
+
+    Args:
+        source: A folder per label, a folder with ``metadata.*``, or a table.
+        columns: Which column holds a field, such as ``{"audio": "clip_path"}``; the usual
+            names (``ALIASES``) are found without.
+        root: Folder that a table's paths are relative to; default: the table's own.
+        label_separator: What stands between several labels in one text cell.
+        allow_outside: Whether audio may lie outside the root.
+
+    Raises:
+        CorpusError: There is nothing there that could be a corpus. What is wrong inside
+            comes out when the corpus is read.
+    """
+    path = Path(source)
+    columns = dict(columns or {})
+    if path.is_dir():
+        folder = Path(root).resolve() if root is not None else path.resolve()
+        tables = _metadata(path.resolve())
+        if columns and not tables:
+            raise CorpusError(f"{path}: is a folder per label; columns are for tables")
+        kind = table_kind(tables[0][0]) or "folder" if tables else "folder"
+        return Corpus(
+            root=folder,
+            source=path,
+            kind=kind,
+            tables=tables,
+            columns=columns,
+            label_separator=label_separator,
+            allow_outside=allow_outside,
+        )
+    if not path.exists():
+        raise CorpusError(f"{path}: there is no such file or folder; want a corpus")
+    table = table_kind(path)
+    if table is None:
+        raise CorpusError(
+            f"{path}: is neither a folder nor a .csv, .tsv, .jsonl or .parquet table; want one"
+        )
+    base = Path(root).resolve() if root is not None else path.resolve().parent
+    return Corpus(
+        root=base,
+        source=path,
+        kind=table,
+        tables=((path.resolve(), base, ""),),
+        columns=columns,
+        label_separator=label_separator,
+        allow_outside=allow_outside,
+    )
+
+
+def single_recording(
+    audio: str | os.PathLike[str],
+    *,
+    labels: tuple[str, ...],
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    group: str = "",
+    id: str = "",
+) -> Corpus:
+    """Make a corpus of one labelled recording; its folder is the root.
+
+    Args:
+        audio: The file.
+        labels: Its labels.
+        start_s: Where the stretch begins, in seconds.
+        end_s: Where it ends, in seconds; ``None`` for the end of the file.
+        group: Recording, site or speaker it came from.
+        id: Its key; default: the file name, with the stretch if there is one.
+
+    Raises:
+        CorpusError: A label is empty or stands twice, or the stretch is none.
+    """
+    path = Path(audio)
+    name = PurePosixPath(path.name)
+    exemplar = Exemplar(
+        id=id or _default_id(name, start_s, end_s),
+        audio=name,
+        start_s=start_s,
+        end_s=end_s,
+        labels=tuple(_normal(label) for label in labels),
+        group=group,
+    )
+    row = CorpusRow(exemplar=exemplar, where=str(path))
+    return Corpus(root=path.resolve().parent, source=path, kind="file", rows=(row,))
+
+
+def _metadata(folder: Path) -> tuple[tuple[Path, Path, str], ...]:
+    """Find a folder's audiofolder tables, where their paths start, and each one's split."""
+    here = [folder / name for name in METADATA if (folder / name).is_file()]
+    if len(here) > 1:
+        names = " and ".join(path.name for path in here)
+        raise CorpusError(f"{folder}: holds {names}; want one of them")
+    if here:
+        return ((here[0], folder, ""),)
+    return tuple(
+        (folder / split / name, folder / split, split)
+        for split in SPLITS
+        for name in METADATA
+        if (folder / split / name).is_file()
+    )
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield files below a folder in a fixed order, hidden ones left out."""
+    for parent, folders, names in os.walk(folder, followlinks=False):
+        folders[:] = sorted((name for name in folders if not name.startswith(".")), key=_normal)
+        for name in sorted(names, key=_normal):
+            if not name.startswith("."):
+                yield Path(parent, name)
+
+
+def _default_id(audio: PurePosixPath, start_s: float, end_s: float | None) -> str:
+    name = _normal(str(audio))
+    if start_s == 0 and end_s is None:
+        return name
+    return f"{name}#{start_s:g}-{'' if end_s is None else f'{end_s:g}'}"
+
+
+def _seconds(text: str, where: str, field: str) -> float | None:
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise CorpusError(f"{where}: {field} is {text!r}; want seconds as a number") from None
+
+
+def _flat(value: Any) -> object:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return "|".join(value)
+    return value
+
+
+def _normal(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _listed(record: Record) -> str:
+    return ", ".join(repr(str(name)) for name in record) or "none"
