@@ -28,6 +28,7 @@ import numpy as np
 
 from earful.errors import FilterError, IndexFolderError, IndexMismatchError
 from earful.index.corpus import Rejection
+from earful.index.exemplar import Exemplar
 from earful.index.header import Header, Root, sync_folder, write_atomically
 from earful.index.lock import LOCK_NAME, WriterLock
 from earful.index.schema import (
@@ -294,6 +295,28 @@ class Index:
                 )
             }
         return self._known
+
+    def renewed(self, exemplar: Exemplar) -> Row:
+        """Return a stored row with other fields and its old vector, for unchanged audio.
+
+        Raises:
+            KeyError: There is no row of that id.
+        """
+        names = ["root", "duration_s", "file_sha256", "content_sha256", "vector"]
+        with _lance_errors(self.path):
+            query = self._table.search().where(f"id = {_quoted(exemplar.id)}")
+            table = query.select(names).limit(1).to_arrow()
+        if not table.num_rows:
+            raise KeyError(exemplar.id)
+        stored = table.select(names[:-1]).to_pylist()[0]
+        return Row(
+            exemplar=exemplar,
+            root=self._roots()[stored["root"]],
+            duration_s=stored["duration_s"],
+            file_sha256=stored["file_sha256"],
+            content_sha256=stored["content_sha256"],
+            vector=vectors_of(table, self.fingerprint.dim)[0],
+        )
 
     def rejections(self) -> tuple[Rejection, ...]:
         """Return the files that the last build could not embed."""
