@@ -1,0 +1,331 @@
+"""LAION-CLAP: audio and sentences in one space of vectors.
+
+Towers and weights are the published ones (``clap_checkpoint``); what feeds them is ours,
+because the published pipeline crops recordings over ten seconds at random. Here a long
+recording becomes overlapping ten-second windows at fixed places, and its vector is the
+direction of the mean of their projections: the same recording has the same vector, always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.errors import ModelError
+from earful.model.audio import Clip, file_sha256
+from earful.model.clap_checkpoint import (
+    WEIGHT_FILES,
+    find_weights,
+    import_transformers,
+    load_hub_folder,
+    load_original,
+)
+from earful.model.clap_front_end import (
+    ClapFrontEnd,
+    published_front_end,
+    read_front_end,
+    repeat_pad,
+    window_starts,
+)
+from earful.model.hub import fetch
+from earful.model.mel import LogMel
+from earful.model.protocols import Fingerprint
+
+if TYPE_CHECKING:
+    import torch
+
+HUB_IDS = (
+    "laion/clap-htsat-unfused",
+    "laion/clap-htsat-fused",
+    "laion/larger_clap_general",
+    "laion/larger_clap_music",
+    "laion/larger_clap_music_and_speech",
+)
+"""The checkpoints LAION has put on the hub."""
+
+MAX_TEXT_TOKENS = 77
+"""Longest sentence the text towers were trained on, in tokens; the rest is cut off."""
+
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
+_HUB_FILES = (
+    "config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    *_TOKENIZER_FILES,
+)
+ROBERTA = "roberta-base"
+"""Hub id, and name of a folder beside a ``.pt`` file, of the text towers' tokenizer."""
+
+_BATCH_WINDOWS = 8  # more is no faster on a CPU, and this many fit any GPU
+_BATCH_TEXTS = 64
+
+
+def load_clap(
+    name: str, *, revision: str = "", device: str = "auto", dtype: str = "float32"
+) -> ClapEmbedder:
+    """Load a LAION-CLAP embedder.
+
+    Args:
+        name: A hub id such as those in ``HUB_IDS``, a local folder in the hub's layout,
+            or a path to one of the project's original ``.pt`` files.
+        revision: Branch, tag or commit of a hub id; empty for its main branch.
+        device: ``"auto"`` (a CUDA device if there is one), ``"cpu"``, ``"cuda:1"``, ….
+        dtype: Arithmetic of the towers, ``"float32"`` or ``"bfloat16"``.
+
+    Raises:
+        ModelError: The weights cannot be found, fetched, read or trusted.
+        MissingExtraError: The extra ``clap`` is not installed.
+        ValueError: ``dtype`` is unknown, or a revision is given for a local path.
+    """
+    if dtype not in ("float32", "bfloat16"):
+        raise ValueError(f"dtype={dtype!r}, want 'float32' or 'bfloat16'")
+    import_transformers()
+    path = Path(name)
+    is_local = name not in HUB_IDS and (path.suffix == ".pt" or path.exists())
+    if is_local and revision:
+        raise ValueError(f"{name}: revision={revision!r}, but only a hub id has revisions")
+    if is_local and path.suffix == ".pt":
+        if not path.is_file():
+            raise ModelError(f"{name}: no such file, want a LAION-CLAP checkpoint (.pt)")
+        model: Any = load_original(path)
+        front_end = published_front_end(fused=model.config.audio_config.enable_fusion)
+        weights = path
+        find_tokenizer = partial(_tokenizer_beside, path)
+    else:
+        folder = (
+            path
+            if is_local
+            else fetch(name, revision=revision, files=_HUB_FILES, one_of=WEIGHT_FILES)
+        )
+        model = load_hub_folder(folder)
+        front_end = read_front_end(folder, fused=model.config.audio_config.enable_fusion)
+        weights = find_weights(folder)
+        find_tokenizer = partial(_tokenizer_of, folder)
+    fingerprint = Fingerprint(
+        # A path must stay loadable from anywhere: an index opens its embedder by this name.
+        name=str(path.resolve()) if is_local else name,
+        # The hub keeps each commit in a folder of that name.
+        revision="" if is_local else folder.name,
+        weights_sha256=file_sha256(weights),
+        dim=model.config.projection_dim,
+        sample_rate=front_end.mel.sample_rate,
+        windowing=front_end.describe(),
+        dtype=dtype,
+    )
+    return ClapEmbedder(
+        model=model.to(_pick_device(device)),
+        front_end=front_end,
+        fingerprint=fingerprint,
+        find_tokenizer=find_tokenizer,
+    )
+
+
+class ClapEmbedder:
+    """Audio and text vectors of one LAION-CLAP checkpoint.
+
+    Args:
+        model: ``transformers``' ``ClapModel``, in evaluation mode, on its device.
+        front_end: Its log-mel parameters and windows.
+        fingerprint: What to record in an index; its ``dtype`` is the arithmetic used.
+        find_tokenizer: Returns the folder of the RoBERTa tokenizer; called by the first
+            ``embed_text``, so that audio needs no tokenizer.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: torch.nn.Module,
+        front_end: ClapFrontEnd,
+        fingerprint: Fingerprint,
+        find_tokenizer: Callable[[], Path],
+    ) -> None:
+        self._model: Any = model
+        self._front_end = front_end
+        self._fingerprint = fingerprint
+        self._find_tokenizer = find_tokenizer
+        self._tokenizer: Any = None
+        self._device: torch.device = next(model.parameters()).device
+        self._log_mel = LogMel(front_end.mel, self._device)
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What makes its vectors comparable with others."""
+        return self._fingerprint
+
+    def embed(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
+        """Embed a batch.
+
+        Args:
+            clips: ``n`` clips at ``fingerprint.sample_rate``, each of any length.
+
+        Returns:
+            float32, shape ``(n, dim)``; unit rows.
+
+        Raises:
+            ValueError: A clip has another sample rate.
+            ModelError: The towers gave a vector that is zero or not finite.
+        """
+        window = self._front_end.window_samples
+        places: list[tuple[int, int]] = []
+        for row, clip in enumerate(clips):
+            if clip.sample_rate != self._fingerprint.sample_rate:
+                raise ValueError(
+                    f"clip {row} ({clip!r}) is at {clip.sample_rate} Hz, "
+                    f"want {self._fingerprint.sample_rate} Hz: resample it first"
+                )
+            starts = window_starts(len(clip.samples), window, self._front_end.stride_samples)
+            places += [(row, start) for start in starts]
+        sums = np.zeros((len(clips), self._fingerprint.dim))
+        for first in range(0, len(places), _BATCH_WINDOWS):
+            batch = places[first : first + _BATCH_WINDOWS]
+            windows = [
+                repeat_pad(clips[row].samples[start : start + window], window)
+                for row, start in batch
+            ]
+            for (row, _), projection in zip(batch, self._project(np.stack(windows)), strict=True):
+                sums[row] += projection
+        return self._unit_rows(sums)
+
+    def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed sentences.
+
+        Args:
+            texts: ``n`` sentences, plain text throughout: ``"<mask>"`` is six characters.
+                What is longer than ``MAX_TEXT_TOKENS`` is cut off, as in training.
+
+        Returns:
+            float32, shape ``(n, dim)``; unit rows in the space of ``embed``.
+
+        Raises:
+            ModelError: The tokenizer cannot be found or read.
+        """
+        import torch
+
+        if self._tokenizer is None:
+            self._tokenizer = self._open_tokenizer(self._find_tokenizer())
+        rows = np.zeros((len(texts), self._fingerprint.dim))
+        for first in range(0, len(texts), _BATCH_TEXTS):
+            batch = list(texts[first : first + _BATCH_TEXTS])
+            tokens = self._tokenizer(
+                batch,
+                padding=True,
+                truncation=True,
+                max_length=MAX_TEXT_TOKENS,
+                split_special_tokens=True,
+                return_tensors="pt",
+            ).to(self._device)
+            with torch.inference_mode(), self._arithmetic():
+                pooled = self._model.text_model(
+                    input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
+                ).pooler_output
+                projections = self._model.text_projection(pooled)
+            rows[first : first + len(batch)] = projections.float().cpu().numpy()
+        return self._unit_rows(rows)
+
+    def _project(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map windows ``(n, window_samples)`` to raw projections ``(n, dim)``.
+
+        The towers are called one by one: ``get_audio_features`` returns a tensor in some
+        versions, an object in others, and normalises in the latter.
+        """
+        import torch
+
+        with torch.inference_mode():
+            pictures = self._log_mel(torch.from_numpy(windows).to(self._device))[:, None]
+            if self._front_end.fused:
+                # The whole and three crops of it, which for one window are the same.
+                pictures = pictures.repeat(1, 4, 1, 1)
+            is_longer = torch.zeros((len(windows), 1), dtype=torch.bool, device=self._device)
+            with self._arithmetic():
+                pooled = self._model.audio_model(
+                    input_features=pictures, is_longer=is_longer
+                ).pooler_output
+                projections = self._model.audio_projection(pooled)
+        numbers: NDArray[np.float32] = projections.float().cpu().numpy()
+        return numbers
+
+    def _arithmetic(self) -> torch.autocast:
+        """Choose what matrices are multiplied in; norms and sums stay float32."""
+        import torch
+
+        return torch.autocast(
+            self._device.type,
+            dtype=torch.bfloat16,
+            enabled=self._fingerprint.dtype == "bfloat16",
+        )
+
+    def _unit_rows(self, rows: NDArray[np.float64]) -> NDArray[np.float32]:
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        if not (np.isfinite(norms) & (norms > 0)).all():
+            raise ModelError(
+                f"{self._fingerprint.name}: a vector is zero or not finite; its weights are "
+                "damaged, load another copy"
+            )
+        return (rows / norms).astype(np.float32)
+
+    def _open_tokenizer(self, folder: Path) -> Any:
+        try:
+            tokenizer = import_transformers().RobertaTokenizerFast.from_pretrained(
+                folder, local_files_only=True
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{folder}: its tokenizer cannot be read: {error}") from error
+        n_words = self._model.config.text_config.vocab_size
+        if len(tokenizer) > n_words:
+            raise ModelError(
+                f"{folder}: its tokenizer knows {len(tokenizer)} words, but the text tower of "
+                f"{self._fingerprint.name} has {n_words}; take the tokenizer of the same folder"
+            )
+        return tokenizer
+
+
+def _tokenizer_of(folder: Path) -> Path:
+    """Return the folder if it has a tokenizer's files."""
+    if _has_tokenizer(folder):
+        return folder
+    raise ModelError(
+        f"{folder}: no tokenizer (tokenizer.json, or vocab.json and merges.txt), so it embeds "
+        "audio but no text; copy these files from the checkpoint's folder on the hub"
+    )
+
+
+def _tokenizer_beside(checkpoint: Path) -> Path:
+    """Find the tokenizer of a ``.pt`` file: beside it, or on the hub."""
+    for folder in (checkpoint.parent, checkpoint.parent / ROBERTA):
+        if _has_tokenizer(folder):
+            return folder
+    try:
+        return fetch(ROBERTA, files=_TOKENIZER_FILES)
+    except ModelError as error:
+        raise ModelError(
+            f"{checkpoint}: embeds audio, but text needs RoBERTa's tokenizer, which is neither "
+            f"in {checkpoint.parent / ROBERTA} nor to be had elsewhere; put vocab.json and "
+            f"merges.txt of 'roberta-base' there ({error})"
+        ) from error
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    has = {name for name in _TOKENIZER_FILES if (folder / name).is_file()}
+    return "tokenizer.json" in has or has == {"vocab.json", "merges.txt"}
+
+
+def _pick_device(device: str) -> torch.device:
+    """Resolve ``"auto"``, and refuse a device that is not there."""
+    import torch
+
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ModelError(
+            f"device {device!r} cannot be used: {reason}. Use 'cpu', 'cuda' or 'auto'"
+        ) from error

@@ -1,0 +1,90 @@
+"""Log-mel spectrograms as batched torch, one parameter set per family of checkpoints.
+
+Encoders are trained on one exact front end and drift when fed another, so what libraries
+leave to their defaults (filter shape, normalisation, floor) is written down here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogMelConfig:
+    """Everything that decides a log-mel spectrogram.
+
+    Attributes:
+        sample_rate: In Hz.
+        fft_samples: Length of the Hann window and of its spectrum.
+        hop_samples: From one spectrum to the next; spectra are centred, the ends mirrored.
+        n_mels: Number of bands.
+        low_hz: Where the lowest band begins.
+        high_hz: Where the highest band ends.
+        filters: ``"slaney"``: librosa's default, triangles of equal area on Slaney's scale.
+            ``"htk"``: torchaudio's default, triangles of equal height on the HTK scale.
+        floor: Power below this counts as this; 1e-10 is -100 dB.
+    """
+
+    sample_rate: int
+    fft_samples: int
+    hop_samples: int
+    n_mels: int
+    low_hz: float
+    high_hz: float
+    filters: Literal["slaney", "htk"] = "slaney"
+    floor: float = 1e-10
+
+
+class LogMel:
+    """A front end with its window and filters laid out on one device.
+
+    Args:
+        config: The parameters.
+        device: Where to compute; the CPU if none is named.
+    """
+
+    def __init__(self, config: LogMelConfig, device: torch.device | None = None) -> None:
+        import torch
+        from torchaudio.functional import melscale_fbanks
+
+        self.config = config
+        # Single precision would leave a noise floor of its own some 110 dB below a loud
+        # tone, which is above the floor; the spectra cost little beside any encoder.
+        self._window = torch.hann_window(config.fft_samples, dtype=torch.float64, device=device)
+        filters: torch.Tensor = melscale_fbanks(
+            n_freqs=config.fft_samples // 2 + 1,
+            f_min=config.low_hz,
+            f_max=config.high_hz,
+            n_mels=config.n_mels,
+            sample_rate=config.sample_rate,
+            norm="slaney" if config.filters == "slaney" else None,
+            mel_scale=config.filters,
+        )
+        self._filters = filters.to(dtype=torch.float64, device=device)
+
+    def __call__(self, waves: torch.Tensor) -> torch.Tensor:
+        """Compute the spectrograms of a batch.
+
+        Args:
+            waves: shape ``(n, n_samples)``, longer than half of ``fft_samples``.
+
+        Returns:
+            float32, shape ``(n, 1 + n_samples // hop_samples, n_mels)``, in dB, where
+            0 dB is a power of 1 in the unscaled transform.
+        """
+        import torch
+
+        spectra = torch.stft(
+            waves.double(),
+            self.config.fft_samples,
+            hop_length=self.config.hop_samples,
+            window=self._window,
+            return_complex=True,
+        )
+        power = spectra.real.square() + spectra.imag.square()
+        bands = power.transpose(1, 2) @ self._filters
+        return (10 * bands.clamp(min=self.config.floor).log10()).float()
