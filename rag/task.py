@@ -1,0 +1,376 @@
+"""What is asked: a task, its labels, its shots and its own examples.
+
+A task file is TOML and holds data only::
+
+    name = "machines"
+    kind = "classify"
+    question = "Is the machine healthy?"
+
+    [labels.normal]
+    wording = "a machine running normally"
+    aliases = ["ok"]
+
+    [labels.faulty]
+
+    [shots]
+    k = 8
+
+    [[examples]]
+    audio = "monday.wav"
+    label = "faulty"
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, get_args
+
+from earful.errors import TaskError
+
+if TYPE_CHECKING:
+    from earful.index.exemplar import Exemplar
+    from earful.rag.taskfile import Problem
+
+Kind = Literal["classify", "multilabel", "ask", "caption"]
+Strategy = Literal["nearest", "balanced", "diverse", "random"]
+Order = Literal["nearest-last", "nearest-first", "random"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+ORDERS: tuple[Order, ...] = get_args(Order)
+METRICS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
+    {
+        "classify": ("accuracy", "balanced-accuracy", "macro-f1"),
+        "multilabel": ("mean-average-precision", "macro-f1", "micro-f1"),
+        "ask": ("exact-match", "token-f1"),
+        "caption": ("cider", "bleu-4", "rouge-l"),
+    }
+)
+MAX_SHOTS = 1000
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_BUILT_IN = Path(__file__).parent / "tasks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """How a class is written in prompts and in other people's corpora.
+
+    Attributes:
+        wording: What a prompt says; the label's name when empty.
+        aliases: Labels of exemplars that mean this one.
+    """
+
+    wording: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shots:
+    """How exemplars are chosen and in which order a prompt shows them.
+
+    Attributes:
+        k: How many at most.
+        strategy: ``nearest``: the most similar ones. ``balanced``: the labels take turns,
+            each with its most similar one. ``diverse``: maximal marginal relevance, see
+            ``diversity``. ``random``: drawn with a seed, the same for every query.
+        order: The most similar one last (beside the question), first, or shuffled.
+        max_per_label: How many of one label at most; no limit when ``None``.
+        diversity: For ``diverse``: each choice maximises ``(1 - diversity)`` times the
+            similarity to the query minus ``diversity`` times the greatest similarity to
+            what is chosen already. 0 is ``nearest``.
+
+    Raises:
+        TaskError: A field is outside its range.
+    """
+
+    k: int = 8
+    strategy: Strategy = "nearest"
+    order: Order = "nearest-last"
+    max_per_label: int | None = None
+    diversity: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.k <= MAX_SHOTS:
+            raise TaskError(f"{self.k} shots; want 1 to {MAX_SHOTS}")
+        for name, found, known in (
+            ("strategy", self.strategy, STRATEGIES),
+            ("order", self.order, ORDERS),
+        ):
+            if found not in known:
+                raise TaskError(unknown_name(name, found, known))
+        if self.max_per_label is not None and self.max_per_label < 1:
+            raise TaskError(f"max_per_label={self.max_per_label}; want 1 or more, or none")
+        if not 0.0 <= self.diversity <= 1.0:
+            raise TaskError(f"diversity={self.diversity}; want a number from 0 to 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A solved example that a task brings along.
+
+    Attributes:
+        exemplar: The labelled stretch, its labels already in the task's own names.
+        path: Resolved path of its audio.
+        where: ``"file:line"`` or table row that gave it.
+    """
+
+    exemplar: Exemplar
+    path: Path
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is asked of a recording, and what helps to answer.
+
+    Attributes:
+        name: 1 to 64 letters, digits, dots, hyphens and underscores.
+        kind: ``classify`` names one label, ``multilabel`` any number, ``ask`` answers a
+            question and ``caption`` describes.
+        question: What a prompt asks about each recording; empty for the kind's default.
+        description: Opens a prompt; such as "The task is event classification.".
+        labels: Name to ``Label``, in order; empty for the labels of the examples or, when
+            there are none, of the index.
+        shots: How exemplars are chosen.
+        abstain_below: Confidence in [0, 1] below which the answer is "not sure".
+        metric: How an evaluation of the task is scored; the kind's first when empty.
+        examples: Solved examples that the task brings along.
+        source: File it was read from; ``None`` for a task made in Python.
+
+    Raises:
+        TaskError: The name, kind or metric is not one of those above, a label or alias
+            is claimed twice, or the labels do not go with the kind.
+    """
+
+    name: str
+    kind: Kind = "classify"
+    question: str = ""
+    description: str = ""
+    labels: Mapping[str, Label] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    shots: Shots = field(default_factory=Shots)
+    abstain_below: float = 0.0
+    metric: str = ""
+    examples: tuple[Example, ...] = field(default=(), hash=False)
+    source: Path | None = None
+
+    def __post_init__(self) -> None:
+        if what := name_fault(self.name):
+            raise TaskError(what)
+        if self.kind not in KINDS:
+            raise TaskError(f"task {self.name!r}: {unknown_name('kind', self.kind, KINDS)}")
+        if not self.metric:
+            object.__setattr__(self, "metric", METRICS[self.kind][0])
+        if self.metric not in METRICS[self.kind]:
+            what = unknown_name("metric", self.metric, METRICS[self.kind])
+            raise TaskError(f"task {self.name!r}: {what}")
+        if not 0.0 <= self.abstain_below <= 1.0:
+            raise TaskError(f"task {self.name!r}: abstain_below={self.abstain_below}; want 0 to 1")
+        if self.labels and not self.has_labels:
+            raise TaskError(f"task {self.name!r}: labels go with classify and multilabel only")
+        claimed: set[str] = set()
+        for name, label in self.labels.items():
+            for text in (name, *label.aliases):
+                if what := label_fault(text):
+                    raise TaskError(f"task {self.name!r}: label {text!r} {what}")
+                if text in claimed:
+                    raise TaskError(f"task {self.name!r}: label or alias {text!r} stands twice")
+                claimed.add(text)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether answers are labels."""
+        return self.kind in ("classify", "multilabel")
+
+    def wording(self, label: str) -> str:
+        """Return what a prompt calls a label."""
+        known = self.labels.get(label)
+        return known.wording if known and known.wording else label
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values in a fixed order."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "question": self.question,
+            "description": self.description,
+            "labels": {
+                name: {"wording": self.wording(name), "aliases": list(label.aliases)}
+                for name, label in self.labels.items()
+            },
+            "shots": {
+                "k": self.shots.k,
+                "strategy": self.shots.strategy,
+                "order": self.shots.order,
+                "max_per_label": self.shots.max_per_label,
+                "diversity": self.shots.diversity,
+            },
+            "answer": {"abstain_below": self.abstain_below},
+            "metric": self.metric,
+            "examples": [
+                {
+                    "id": example.exemplar.id,
+                    "audio": str(example.path),
+                    "start_s": example.exemplar.start_s,
+                    "end_s": example.exemplar.end_s,
+                    "labels": list(example.exemplar.labels),
+                    "answer": example.exemplar.answer,
+                }
+                for example in self.examples
+            ],
+        }
+
+    def describe(self) -> str:
+        """Return the task as a person reads it, one line a fact."""
+        shots = self.shots
+        limit = f", at most {shots.max_per_label} of a label" if shots.max_per_label else ""
+        lines = [
+            f"name      {self.name}",
+            f"kind      {self.kind}",
+            f"question  {self.question or '(the default of the kind)'}",
+        ]
+        if self.description:
+            lines.append(f"says      {self.description}")
+        lines.append(f"shots     {shots.k}, {shots.strategy}, {shots.order}{limit}")
+        if self.abstain_below:
+            lines.append(f"abstains  below {self.abstain_below:.0%} confidence")
+        lines.append(f"metric    {self.metric}")
+        counts: dict[str, int] = {}
+        for example in self.examples:
+            for name in example.exemplar.labels:
+                counts[name] = counts.get(name, 0) + 1
+        lines.append(f"examples  {len(self.examples) or 'none of its own'}")
+        if self.has_labels and not self.labels:
+            lines.append("labels    those of its examples, or else of the index")
+        for name, label in self.labels.items():
+            wording = f" = {label.wording}" if label.wording else ""
+            aliases = f"; also {', '.join(label.aliases)}" if label.aliases else ""
+            n_own = f" ({counts[name]} examples)" if counts.get(name) else ""
+            lines.append(f"label     {name}{wording}{aliases}{n_own}")
+        return "\n".join(lines)
+
+
+def load_task(source: str | Path) -> Task:
+    """Read a task file, or a built-in task by its name.
+
+    Args:
+        source: A ``Path``, or text: with a slash or ending in ``.toml`` it is a path,
+            else the name of a built-in task.
+
+    Raises:
+        TaskError: There is no such task, or the file has mistakes; the message names the
+            first with its line, and how many more there are.
+    """
+    from earful.rag.taskcheck import read_task
+
+    path = _locate(source)
+    task, problems = read_task(path)
+    if task is None or problems:
+        more = len(problems) - 1
+        others = f" (and {more} more: `earful tasks check {source}` lists them)" if more else ""
+        raise TaskError(f"{problems[0]}{others}")
+    return task
+
+
+def check_task(source: str | Path) -> tuple[Problem, ...]:
+    """Return every mistake in a task file, in the order of its lines; empty when fine.
+
+    Args:
+        source: As for ``load_task``.
+
+    Raises:
+        TaskError: There is no built-in task of that name.
+    """
+    from earful.rag.taskcheck import read_task
+
+    return read_task(_locate(source))[1]
+
+
+def list_tasks() -> tuple[str, ...]:
+    """Return the names of the built-in tasks, sorted."""
+    return tuple(sorted(path.stem for path in _BUILT_IN.glob("*.toml")))
+
+
+def new_task(path: str | Path, *, kind: str = "classify", labels: Sequence[str] = ()) -> None:
+    """Write a commented task file to start from.
+
+    Args:
+        path: File to write; its stem becomes the task's name.
+        kind: One of ``KINDS``.
+        labels: Label names, each once; none for all labels of the index.
+
+    Raises:
+        TaskError: The file exists or cannot be written, or the kind or a label is wrong.
+    """
+    from earful.rag.template import render_template
+
+    path = Path(path)
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem)[:64].strip("-") or "task"
+    if kind not in KINDS:
+        raise TaskError(unknown_name("kind", kind, KINDS))
+    # Constructing the task checks the labels before anything is written.
+    task = Task(
+        name=name,
+        kind=next(known for known in KINDS if known == kind),
+        labels={label: Label() for label in labels},
+    )
+    if len(task.labels) != len(labels):
+        twice = next(label for label in labels if list(labels).count(label) > 1)
+        raise TaskError(f"label {twice!r} is given twice; want each label once")
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(render_template(task))
+    except FileExistsError:
+        raise TaskError(f"{path} exists and is not overwritten; choose another name") from None
+    except OSError as error:
+        raise TaskError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def name_fault(name: str) -> str:
+    """Say what keeps a text from being a task's name; empty when nothing does."""
+    if _NAME.fullmatch(name):
+        return ""
+    return f"task name {name!r}; want 1 to 64 of A-Z a-z 0-9 dot, hyphen, underscore"
+
+
+def label_fault(text: str) -> str:
+    """Say what keeps a text from being a label; empty when nothing does.
+
+    >>> label_fault("dog"), label_fault(" dog")
+    ('', 'begins or ends with a space')
+    """
+    if not text.strip():
+        return "is empty"
+    if text != text.strip():
+        return "begins or ends with a space"
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
+        return "holds a line break or another control character"
+    return ""
+
+
+def unknown_name(what: str, found: str, known: Sequence[str]) -> str:
+    """Say that a name is none of those known, with the nearest one.
+
+    >>> unknown_name("order", "nearest-lst", ["nearest-first", "nearest-last"])
+    "unknown order 'nearest-lst' (did you mean 'nearest-last'?); known: nearest-first, nearest-last"
+    """
+    near = difflib.get_close_matches(found, known, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"unknown {what} {found!r}{hint}; known: {', '.join(known)}"
+
+
+def _locate(source: str | Path) -> Path:
+    if isinstance(source, Path) or "/" in source or source.endswith(".toml"):
+        return Path(source)
+    known = list_tasks()
+    if source not in known:
+        raise TaskError(
+            f"{unknown_name('task', source, known)}. For a task file give a path that ends in .toml"
+        )
+    return _BUILT_IN / f"{source}.toml"

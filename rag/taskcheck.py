@@ -1,0 +1,371 @@
+"""The rules of a task file: every mistake with its line, or the task."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from earful.errors import CorpusError
+from earful.index.exemplar import Exemplar
+from earful.rag.task import (
+    KINDS,
+    METRICS,
+    ORDERS,
+    STRATEGIES,
+    Example,
+    Kind,
+    Label,
+    Shots,
+    Task,
+    label_fault,
+    name_fault,
+    unknown_name,
+)
+from earful.rag.taskfields import FieldReader, kind_of
+from earful.rag.taskfile import Problem, read_toml
+
+_KEYS = (
+    "name",
+    "kind",
+    "question",
+    "description",
+    "labels",
+    "shots",
+    "answer",
+    "metric",
+    "examples",
+)
+_SHOT_KEYS = ("k", "strategy", "order", "max_per_label", "diversity")
+_EXAMPLE_KEYS = ("audio", "label", "labels", "answer", "question", "start_s", "end_s", "group")
+
+
+def read_task(path: Path) -> tuple[Task | None, tuple[Problem, ...]]:
+    """Read a task file.
+
+    Returns:
+        The task and no problems, or ``None`` and every problem in the order of the file.
+    """
+    toml = read_toml(path)
+    if isinstance(toml, Problem):
+        return None, (toml,)
+    fields = FieldReader(toml)
+    return _Rules(fields).task(), fields.problems()
+
+
+class _Rules:
+    """What a task file may say, applied to one file from top to bottom."""
+
+    def __init__(self, fields: FieldReader) -> None:
+        self._fields = fields
+        self._folder = fields.toml.path.parent
+        self._names: dict[str, str] = {}  # label or alias -> label
+        self._stretches: dict[tuple[Path, float, float | None], str] = {}
+
+    def task(self) -> Task | None:
+        values = self._fields.toml.values
+        self._fields.known_keys(values, _KEYS)
+        kind = self._fields.choice(values, "kind", KINDS, "classify")
+        labels = self._labels(values, kind)
+        answer = self._fields.table(values, "answer")
+        self._fields.known_keys(answer, ("abstain_below",), "answer")
+        name = self._fields.text(values, "name", self._fields.toml.path.stem)
+        fields = {
+            "question": self._fields.text(values, "question", ""),
+            "description": self._fields.text(values, "description", ""),
+            "metric": self._fields.choice(values, "metric", METRICS[kind], METRICS[kind][0]),
+        }
+        shots = self._shots(self._fields.table(values, "shots"))
+        abstain_below = self._fields.number(answer, "abstain_below", 0.0, "answer", most=1.0)
+        examples = self._examples(values, name, kind)
+        if kind == "ask" and not fields["question"] and not examples:
+            self._fields.note("a task of kind 'ask' needs a question", "kind")
+        if what := name_fault(name):
+            self._fields.note(what, "name")
+        if self._fields.n_problems:
+            return None
+        return Task(
+            name=name,
+            kind=kind,
+            labels=labels,
+            shots=shots,
+            abstain_below=abstain_below or 0.0,
+            examples=tuple(examples),
+            source=self._fields.toml.path,
+            **fields,
+        )
+
+    # --- labels ----------------------------------------------------------------------
+
+    def _labels(self, values: Mapping[str, object], kind: Kind) -> dict[str, Label]:
+        found = values.get("labels")
+        if found is None:
+            return {}
+        if kind not in ("classify", "multilabel"):
+            self._fields.note(
+                f"a task of kind {kind!r} has no labels; want classify or multilabel", "kind"
+            )
+            return {}
+        labels: dict[str, Label] = {}
+        if isinstance(found, list):
+            for row, name in enumerate(found):
+                if not isinstance(name, str):
+                    self._fields.note(
+                        f"label {name!r} is {kind_of(name)}; want text", "labels", row
+                    )
+                elif self._claim(name, name, "labels", row):
+                    labels[_normal(name)] = Label()
+        elif isinstance(found, dict):
+            # Names first: a name that is also another label's alias is that alias's fault.
+            named = [name for name in found if self._claim(name, name, "labels", name)]
+            for name in named:
+                labels[_normal(name)] = self._label(name, found[name])
+        else:
+            self._fields.note(
+                f"labels is {kind_of(found)}; want an array of names or a table for each name",
+                "labels",
+            )
+            return {}
+        least = 2 if kind == "classify" else 1
+        if len(found) < least:
+            self._fields.note(f"{len(found)} labels; a {kind} task has at least {least}", "labels")
+        return labels
+
+    def _label(self, name: str, values: object) -> Label:
+        if not isinstance(values, dict):
+            self._fields.note(
+                f"label {name!r} is {kind_of(values)}; want a table with wording and aliases",
+                "labels",
+                name,
+            )
+            return Label()
+        self._fields.known_keys(values, ("wording", "aliases"), "labels", name)
+        wording = self._fields.text(values, "wording", "", "labels", name)
+        if wording and (what := label_fault(wording)):
+            self._fields.note(f"wording {wording!r} {what}", "labels", name, "wording")
+        aliases = values.get("aliases", [])
+        if not isinstance(aliases, list):
+            what = f"aliases is {kind_of(aliases)}; want an array of text"
+            self._fields.note(what, "labels", name, "aliases")
+            aliases = []
+        claimed: list[str] = []
+        for row, alias in enumerate(aliases):
+            if not isinstance(alias, str):
+                what = f"alias {alias!r} is {kind_of(alias)}; want text"
+                self._fields.note(what, "labels", name, "aliases", row)
+            elif self._claim(alias, name, "labels", name, "aliases", row):
+                claimed.append(_normal(alias))
+        return Label(wording=wording, aliases=tuple(claimed))
+
+    def _claim(self, text: str, label: str, *key: str | int) -> bool:
+        """Take a name or alias for a label, unless it is faulty or taken."""
+        if what := label_fault(text):
+            self._fields.note(f"label {text!r} {what}", *key)
+            return False
+        text, label = _normal(text), _normal(label)
+        if text in self._names:
+            what = f"label or alias {text!r} is claimed twice"
+            self._fields.note(f"{what}: by {self._names[text]!r} and by {label!r}", *key)
+            return False
+        self._names[text] = label
+        return True
+
+    def _own_label(self, text: str) -> tuple[str, str]:
+        """Return ``(label, "")`` for a label or alias, or ``("", what is wrong)``."""
+        if what := label_fault(text):
+            return "", f"label {text!r} {what}"
+        text = _normal(text)
+        if not self._names:
+            return text, ""
+        if text in self._names:
+            return self._names[text], ""
+        return "", f"{unknown_name('label', text, list(self._names))}. Declare it under labels"
+
+    # --- shots -----------------------------------------------------------------------
+
+    def _shots(self, values: Mapping[str, object]) -> Shots:
+        self._fields.known_keys(values, _SHOT_KEYS, "shots")
+        default = Shots()
+        diversity = self._fields.number(values, "diversity", default.diversity, "shots", most=1.0)
+        return Shots(
+            k=self._fields.count(values, "k", "shots") or default.k,
+            strategy=self._fields.choice(values, "strategy", STRATEGIES, default.strategy, "shots"),
+            order=self._fields.choice(values, "order", ORDERS, default.order, "shots"),
+            max_per_label=self._fields.count(values, "max_per_label", "shots"),
+            diversity=default.diversity if diversity is None else diversity,
+        )
+
+    # --- examples --------------------------------------------------------------------
+
+    def _examples(self, values: Mapping[str, object], name: str, kind: Kind) -> list[Example]:
+        found = values.get("examples")
+        if found is None:
+            return []
+        if isinstance(found, str):
+            return self._table_examples(found, name, kind)
+        if not isinstance(found, list):
+            self._fields.note(
+                f"examples is {kind_of(found)}; want [[examples]] tables, or the path of a table "
+                "or of a folder per label",
+                "examples",
+            )
+            return []
+        examples: list[Example] = []
+        for row, values_of_one in enumerate(found):
+            if not isinstance(values_of_one, dict):
+                what = f"example is {kind_of(values_of_one)}; want a table"
+                self._fields.note(what, "examples", row)
+            elif example := self._example(values_of_one, row, name, kind):
+                examples.append(example)
+        return examples
+
+    def _example(
+        self, values: Mapping[str, object], row: int, name: str, kind: Kind
+    ) -> Example | None:
+        n_before = self._fields.n_problems
+        at = ("examples", row)
+        self._fields.known_keys(values, _EXAMPLE_KEYS, *at)
+        audio = self._fields.text(values, "audio", "", *at)
+        if not audio:
+            if self._fields.n_problems == n_before:
+                self._fields.note("the example has no audio; want a path relative to the file", *at)
+            return None
+        path = self._file(audio, *at, "audio")
+        start_s = self._fields.number(values, "start_s", 0.0, *at) or 0.0
+        end_s = self._fields.number(values, "end_s", None, *at)
+        if end_s is not None and end_s <= start_s:
+            self._fields.note(f"end_s = {end_s} is not after start_s = {start_s}", *at, "end_s")
+        labels, answer = self._solution(values, kind, *at)
+        question = self._fields.text(values, "question", "", *at)
+        group = self._fields.text(values, "group", "", *at)
+        if path is None or self._fields.n_problems > n_before:
+            return None
+        where = f"{self._fields.toml.path}:{self._fields.toml.line(*at)}"
+        if earlier := self._twice(path, start_s, end_s, where):
+            self._fields.note(f"{audio} is an example twice; it already stands at {earlier}", *at)
+            return None
+        stretch = "" if not start_s and end_s is None else f"#{start_s:g}-{_end(end_s)}"
+        exemplar = Exemplar(
+            id=f"{name}:{audio}{stretch}",
+            audio=PurePosixPath(audio),
+            start_s=start_s,
+            end_s=end_s,
+            question=question,
+            answer=answer,
+            labels=labels,
+            task=name,
+            group=group,
+        )
+        return Example(exemplar=exemplar, path=path, where=where)
+
+    def _solution(
+        self, values: Mapping[str, object], kind: Kind, *at: str | int
+    ) -> tuple[tuple[str, ...], str]:
+        """Read an example's labels, or the answer of a kind without labels."""
+        if kind not in ("classify", "multilabel"):
+            for key in ("label", "labels"):
+                if key in values:
+                    self._fields.note(
+                        f"{key} goes with classify and multilabel; want answer", *at, key
+                    )
+            answer = self._fields.text(values, "answer", "", *at)
+            if not answer.strip():
+                self._fields.note("the example has no answer", *at)
+            return (), answer
+        if "answer" in values:
+            self._fields.note("answer goes with ask and caption; want label", *at, "answer")
+        if ("label" in values) == ("labels" in values):
+            self._fields.note("want either label or labels", *at)
+            return (), ""
+        key = "label" if "label" in values else "labels"
+        found = values[key]
+        texts: Sequence[object] = found if key == "labels" and isinstance(found, list) else [found]
+        if not texts and kind == "classify":
+            self._fields.note("the example has no label", *at, key)
+        labels: list[str] = []
+        for row, text in enumerate(texts):
+            if not isinstance(text, str):
+                wanted = "text" if key == "label" else "an array of text"
+                self._fields.note(f"{key} is {kind_of(text)}; want {wanted}", *at, key, row)
+                continue
+            label, what = self._own_label(text)
+            if what:
+                self._fields.note(what, *at, key, row)
+            elif label in labels:
+                self._fields.note(f"label {label!r} is given twice", *at, key, row)
+            else:
+                labels.append(label)
+        return tuple(labels), ""
+
+    def _table_examples(self, source: str, name: str, kind: Kind) -> list[Example]:
+        from earful.index.corpus import open_corpus
+
+        path = self._folder / source
+        if not source or not path.exists():
+            what = f"{path} does not exist; want a table, or a folder with a folder per label"
+            self._fields.note(what, "examples")
+            return []
+        examples: list[Example] = []
+        try:
+            corpus = open_corpus(path)
+            for row in corpus:
+                exemplar = row.exemplar
+                audio = corpus.path(exemplar).resolve()
+                labels, faults = self._row_labels(exemplar.labels, kind)
+                if not audio.is_file():
+                    faults.append(f"{audio} does not exist")
+                if kind in ("ask", "caption") and not exemplar.answer:
+                    faults.append("the row has no answer")
+                earlier = self._twice(audio, exemplar.start_s, exemplar.end_s, row.where)
+                if earlier:
+                    faults.append(f"{exemplar.audio} already stands at {earlier}")
+                for what in faults:
+                    self._fields.note(what, "examples", where=row.where)
+                if not faults:
+                    own = replace(exemplar, id=f"{name}:{exemplar.id}", labels=labels, task=name)
+                    examples.append(Example(exemplar=own, path=audio, where=row.where))
+        except CorpusError as error:
+            self._fields.note(str(error), "examples")
+        else:
+            if not examples and not self._fields.n_problems:
+                self._fields.note(f"{path} holds no examples", "examples")
+        return examples
+
+    def _row_labels(self, found: Sequence[str], kind: Kind) -> tuple[tuple[str, ...], list[str]]:
+        if kind not in ("classify", "multilabel"):
+            return (), []
+        faults = [] if found or kind == "multilabel" else ["the row has no label"]
+        labels: list[str] = []
+        for text in found:
+            label, what = self._own_label(text)
+            if what:
+                faults.append(what)
+            elif label not in labels:
+                labels.append(label)
+        return tuple(labels), faults
+
+    def _twice(self, path: Path, start_s: float, end_s: float | None, where: str) -> str:
+        """Return where the same stretch stood before; empty when it is new."""
+        first = self._stretches.setdefault((path, start_s, end_s), where)
+        return "" if first == where else first
+
+    def _file(self, name: str, *key: str | int) -> Path | None:
+        path = self._folder / name
+        try:
+            if path.is_file():
+                return path.resolve()
+            what = "is a folder or a device" if path.exists() else "does not exist"
+        except (OSError, ValueError) as error:
+            what = f"is not a path ({error})"
+        self._fields.note(f"{path} {what}; want an audio file", *key)
+        return None
+
+
+def _normal(text: str) -> str:
+    # As corpora are read, so that equal names are equal text.
+    return unicodedata.normalize("NFC", text)
+
+
+def _end(end_s: float | None) -> str:
+    return "end" if end_s is None else f"{end_s:g}"

@@ -1,0 +1,131 @@
+"""Typed values out of a task file: a wrong one is noted with its line, never guessed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from earful.rag.task import MAX_SHOTS, unknown_name
+from earful.rag.taskfile import Problem, TomlFile
+
+Choice = TypeVar("Choice", bound=str)
+
+
+class FieldReader:
+    """Reads the fields of one file; for a wrong one it notes why and returns the default.
+
+    In every method ``key`` leads to the table that ``values`` is, so that the line of a
+    field can be found.
+    """
+
+    def __init__(self, toml: TomlFile) -> None:
+        self.toml = toml
+        self._found: list[tuple[int, Problem]] = []
+
+    @property
+    def n_problems(self) -> int:
+        """How many mistakes were noted so far."""
+        return len(self._found)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what was noted, in the order of the file's lines."""
+        return tuple(problem for _, problem in sorted(self._found, key=lambda found: found[0]))
+
+    def note(self, what: str, *key: str | int, where: str = "") -> None:
+        """Note a mistake at a key of the file.
+
+        Args:
+            what: What is wrong and what is wanted.
+            key: Where it stands.
+            where: ``"file:line"`` to show instead, for a row of a table that the key names.
+        """
+        line = self.toml.line(*key)
+        self._found.append((line, Problem(where=where or f"{self.toml.path}:{line}", what=what)))
+
+    def known_keys(
+        self, values: Mapping[str, object], known: Sequence[str], *key: str | int
+    ) -> None:
+        """Note every key that is none of those known."""
+        for name in values:
+            if name not in known:
+                self.note(unknown_name("key", name, known), *key, name)
+
+    def table(self, values: Mapping[str, object], name: str) -> Mapping[str, object]:
+        """Read a table; empty when it is missing or wrong."""
+        found = values.get(name, {})
+        if isinstance(found, dict):
+            return found
+        self.note(f"{name} is {kind_of(found)}; want a table [{name}]", name)
+        return {}
+
+    def text(self, values: Mapping[str, object], name: str, default: str, *key: str | int) -> str:
+        """Read a text."""
+        found = values.get(name, default)
+        if isinstance(found, str):
+            return found
+        self.note(f"{name} is {kind_of(found)}; want text", *key, name)
+        return default
+
+    def choice(
+        self,
+        values: Mapping[str, object],
+        name: str,
+        known: Sequence[Choice],
+        default: Choice,
+        *key: str | int,
+    ) -> Choice:
+        """Read one of a few names."""
+        found = self.text(values, name, default, *key)
+        for choice in known:
+            if choice == found:
+                return choice
+        self.note(unknown_name(name, found, known), *key, name)
+        return default
+
+    def count(self, values: Mapping[str, object], name: str, *key: str | int) -> int | None:
+        """Read a number of shots; ``None`` when it is missing or wrong."""
+        found = values.get(name)
+        if found is None:
+            return None
+        if not isinstance(found, int) or isinstance(found, bool):
+            self.note(f"{name} is {kind_of(found)}; want a whole number", *key, name)
+            return None
+        if not 1 <= found <= MAX_SHOTS:
+            self.note(f"{name} = {found}; want 1 to {MAX_SHOTS}", *key, name)
+            return None
+        return found
+
+    def number(
+        self,
+        values: Mapping[str, object],
+        name: str,
+        default: float | None,
+        *key: str | int,
+        most: float = math.inf,
+    ) -> float | None:
+        """Read a finite number from 0 to ``most``."""
+        found = values.get(name)
+        if found is None:
+            return default
+        if not isinstance(found, (int, float)) or isinstance(found, bool):
+            self.note(f"{name} is {kind_of(found)}; want a number", *key, name)
+            return default
+        if not (math.isfinite(found) and 0 <= found <= most):
+            upper = "or more" if most == math.inf else f"to {most:g}"
+            self.note(f"{name} = {found}; want 0 {upper}", *key, name)
+            return default
+        return float(found)
+
+
+def kind_of(value: object) -> str:
+    """Name a TOML value's type as TOML's own documentation does."""
+    names = {
+        bool: "a boolean",
+        str: "text",
+        int: "a whole number",
+        float: "a number",
+        list: "an array",
+        dict: "a table",
+    }
+    return names.get(type(value), "a date or a time")

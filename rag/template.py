@@ -1,0 +1,86 @@
+"""The commented task file that ``earful tasks new`` writes."""
+
+from __future__ import annotations
+
+import json
+
+from earful.rag.task import METRICS, ORDERS, STRATEGIES, Task
+
+_QUESTIONS = {
+    "classify": "What makes this sound?",
+    "multilabel": "Which of these can be heard?",
+    "ask": "What is happening in this recording?",
+    "caption": "Describe the sound in a sentence.",
+}
+
+
+def render_template(task: Task) -> str:
+    """Return a task file for a task that has a name, a kind and perhaps labels."""
+    shots = task.shots
+    lines = [
+        "# A task file holds data only. `earful tasks check FILE` lists every mistake in it.",
+        f"name = {_text(task.name)}",
+        f"kind = {_text(task.kind)}  # classify, multilabel, ask or caption",
+        f"question = {_text(_QUESTIONS[task.kind])}",
+        '# description = "The task is event classification."  # opens the prompt',
+        f"metric = {_text(task.metric)}  # {_choice(METRICS[task.kind])}",
+    ]
+    if task.has_labels:
+        lines += ["", *_labels(task)]
+    lines += [
+        "",
+        "[shots]",
+        f"k = {shots.k}",
+        f"strategy = {_text(shots.strategy)}  # {_choice(STRATEGIES)}",
+        f"order = {_text(shots.order)}  # {_choice(ORDERS)}",
+        "# max_per_label = 2",
+        "",
+    ]
+    if task.has_labels:
+        lines += ["[answer]", "abstain_below = 0.0  # confidence from 0 to 1", ""]
+    lines += [
+        "# Examples of your own need no index. Or one of these lines, above the first [table]:",
+        '# examples = "examples.csv"  # columns audio and label; .tsv, .jsonl and .parquet, too',
+        '# examples = "examples"      # a folder with a folder per label',
+        "# [[examples]]",
+        '# audio = "recording.wav"  # relative to this file',
+        f"# {_solution(task)}",
+        "# start_s = 0.0",
+        "# end_s = 2.5",
+        '# group = "recording-1"  # never shown for a recording of the same group',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _labels(task: Task) -> list[str]:
+    if not task.labels:
+        return [
+            "# Without labels: those of the examples, or else all of the index.",
+            '# labels = ["first", "second"]',
+        ]
+    lines: list[str] = []
+    for name in task.labels:
+        lines += [
+            f"[labels.{_text(name)}]",
+            f"# wording = {_text(name)}  # what a prompt says",
+            "# aliases = []  # what other corpora call it",
+        ]
+    return lines
+
+
+def _solution(task: Task) -> str:
+    if not task.has_labels:
+        return 'answer = "a dog barks twice"'
+    names = list(task.labels) or ["first", "second"]
+    if task.kind == "multilabel":
+        return f"labels = [{', '.join(map(_text, names[:2]))}]"
+    return f"label = {_text(names[0])}"
+
+
+def _choice(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _text(value: str) -> str:
+    # Without control characters, which no name or label has, JSON strings are TOML's.
+    return json.dumps(value, ensure_ascii=False)
