@@ -1,0 +1,162 @@
+import importlib.util
+import json
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from earful.errors import ModelError
+from earful.model import tiny
+from earful.model.audio import Clip
+
+GOLDEN = np.load(Path(__file__).with_name("golden") / "aisfx.npz")
+LENGTHS = sorted({int(name.split(".")[0]) for name in GOLDEN.files})
+
+
+@pytest.fixture(scope="module")
+def embedder() -> tiny.TinyEmbedder:
+    return tiny.load_tiny(device="cpu")
+
+
+def wave(n_samples: int) -> NDArray[np.float32]:
+    """Repeat the signal of training/check_aisfx.py."""
+    t = np.arange(n_samples) / 44100
+    chirp = 0.3 * np.sin(2 * np.pi * (3000 * t - 400 * t * t)) * np.exp(-t)
+    tone = 0.05 * np.sin(2 * np.pi * 440 * t)
+    click = 0.5 * (np.arange(n_samples) == n_samples // 3)
+    return (chirp + tone + click).astype(np.float32)
+
+
+def clip(samples: NDArray[np.float32], sample_rate: int = 44100) -> Clip:
+    return Clip(samples=samples.astype(np.float32), sample_rate=sample_rate)
+
+
+def test_each_mel_filter_sums_to_one_and_peaks_between_its_neighbours() -> None:
+    filters = tiny.mel_filters()
+    assert filters.shape == (1025, 96)
+    np.testing.assert_allclose(filters.sum(axis=0), 1.0, rtol=1e-6)
+    assert np.all(np.diff(filters.argmax(axis=0)) >= 0)
+
+
+@pytest.mark.parametrize("n_samples", LENGTHS)
+def test_the_front_end_equals_the_published_package(
+    embedder: tiny.TinyEmbedder, n_samples: int
+) -> None:
+    frames = embedder._frames(wave(n_samples)).numpy()[::10]
+    np.testing.assert_allclose(frames, GOLDEN[f"{n_samples}.frames"], atol=2e-5)
+
+
+@pytest.mark.parametrize("n_samples", LENGTHS)
+def test_the_vectors_equal_the_published_package(
+    embedder: tiny.TinyEmbedder, n_samples: int
+) -> None:
+    outputs = GOLDEN[f"{n_samples}.outputs"].mean(axis=0)
+    wanted = outputs / np.linalg.norm(outputs)
+    (vector,) = embedder.embed([clip(wave(n_samples))])
+    # Weights rounded to fp16 move the direction by less than this.
+    assert float(vector @ wanted) > 0.99999
+    np.testing.assert_allclose(vector, wanted, atol=1e-3)
+
+
+def test_a_window_ends_where_a_long_recording_ends(embedder: tiny.TinyEmbedder) -> None:
+    samples = wave(44100 * 5)
+    frames = embedder._frames(samples)
+    windows = embedder._windows(clip(samples))
+    assert windows.shape[1:] == (100, 96)
+    assert torch.equal(windows[0], frames[:100])
+    assert torch.equal(windows[1], frames[50:150])
+    assert torch.equal(windows[-1], frames[-100:])
+    assert len(windows) == 1 + -(-(len(frames) - 100) // 50)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.integers(1, 150_000), min_size=1, max_size=3), st.integers(0, 2**32 - 1))
+def test_a_clip_has_the_same_vector_alone_and_in_a_batch(lengths: list[int], seed: int) -> None:
+    embedder = tiny.load_tiny(device="cpu")
+    rng = np.random.default_rng(seed)
+    clips = [clip(0.1 * rng.standard_normal(n).astype(np.float32)) for n in lengths]
+    batch = embedder.embed(clips)
+    single = np.concatenate([embedder.embed([one]) for one in clips])
+    np.testing.assert_allclose(batch, single, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(batch, axis=1), 1.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_samples", [1, 2048, 44100])
+def test_silence_has_a_finite_unit_vector(embedder: tiny.TinyEmbedder, n_samples: int) -> None:
+    (vector,) = embedder.embed([clip(np.zeros(n_samples, np.float32))])
+    assert np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_another_sample_rate_is_refused(embedder: tiny.TinyEmbedder) -> None:
+    with pytest.raises(ValueError, match="want 44100 Hz"):
+        embedder.embed([clip(wave(4000), sample_rate=16000)])
+
+
+def test_no_clips_give_no_vectors(embedder: tiny.TinyEmbedder) -> None:
+    assert embedder.embed([]).shape == (0, 512)
+
+
+def test_damaged_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = Path(str(files("earful.model"))) / "weights"
+    copied = tmp_path / "weights"
+    copied.mkdir()
+    about = json.loads((shipped / "earful-tiny.json").read_text())
+    data = bytearray((shipped / about["file"]).read_bytes())
+    data[-1] ^= 1
+    (copied / about["file"]).write_bytes(data)
+    (copied / "earful-tiny.json").write_text(json.dumps(about))
+    monkeypatch.setattr(tiny, "files", lambda package: tmp_path)
+    with pytest.raises(ModelError, match="have sha256"):
+        tiny.load_tiny()
+
+
+@pytest.mark.parametrize("wish", [{"revision": "main"}, {"dtype": "bfloat16"}])
+def test_what_is_not_shipped_is_refused(wish: dict[str, str]) -> None:
+    with pytest.raises(ModelError):
+        tiny.load_tiny(**wish)
+
+
+def test_the_conversion_folds_normalisation_exactly() -> None:
+    root = Path(__file__).resolve().parent.parent.parent
+    spec = importlib.util.spec_from_file_location("convert", root / "training/convert_aisfx.py")
+    assert spec is not None
+    assert spec.loader is not None
+    convert = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(convert)
+    torch.manual_seed(0)
+    weights: dict[str, torch.Tensor] = {}
+    channels = (1, 2, 2, 3, 3, 4, 4, 5, 5)
+    for number, (before, after) in enumerate(pairwise(channels)):
+        prefix = f"embedding_net.conv_block{number // 2 + 1}"
+        layer = number % 2 + 1
+        weights[f"{prefix}.conv{layer}.weight"] = torch.randn(after, before, 3, 3)
+        for part in ("weight", "bias", "running_mean"):
+            weights[f"{prefix}.bn{layer}.{part}"] = torch.randn(after)
+        weights[f"{prefix}.bn{layer}.running_var"] = torch.rand(after) + 0.5
+        weights[f"{prefix}.bn{layer}.num_batches_tracked"] = torch.tensor(7)
+    folded = convert.fold(weights)
+    frames = torch.randn(1, 1, 6, 6)
+    norm = torch.nn.functional.batch_norm(
+        torch.nn.functional.conv2d(
+            frames, weights["embedding_net.conv_block1.conv1.weight"], padding=1
+        ),
+        *(
+            weights[f"embedding_net.conv_block1.bn1.{part}"]
+            for part in ("running_mean", "running_var", "weight", "bias")
+        ),
+    )
+    ours = torch.nn.functional.conv2d(
+        frames,
+        folded["convolutions.0.weight"].float(),
+        folded["convolutions.0.bias"].float(),
+        padding=1,
+    )
+    torch.testing.assert_close(ours, norm, atol=5e-3, rtol=5e-3)
+    with pytest.raises(SystemExit, match="unexpected weights"):
+        convert.fold({**weights, "embedding_net.extra": torch.zeros(1)})
