@@ -1,106 +1,228 @@
 """Audio tracks of MP4, WebM and other containers, through FFmpeg's libraries (PyAV).
 
-Only the file that was opened is read: it is handed over as an object, and formats that
-could point elsewhere (playlists, session descriptions) are not among those allowed.
+Only the file that was opened is read: it is handed over as an object, and the formats that
+point elsewhere (playlists, session descriptions) are not among those allowed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from io import BufferedIOBase
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.errors import AudioError, MissingExtraError
-from earful.model.audio import AudioInfo
+from earful.errors import AudioError
+from earful.model.decoders import StreamHeader
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from av.audio.frame import AudioFrame
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
 
 _FORMATS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,matroska,webm,mov,mp4,m4a,3gp,3g2,"
-    "mj2,mp3,mpeg,mpegts,ogg,tak,tta,w64,wav,wv"
+    "3g2,3gp,aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,m4a,matroska,mj2,mov,mp3,"
+    "mp4,mpeg,mpegts,ogg,tak,tta,w64,wav,webm,wv"
 )
-# Decoders need what came before to be right: AAC one frame, Opus 80 ms, MP3 a few frames.
-_PRE_ROLL_S = 0.5
+# Decoders lean on what came before: AAC on a frame, Opus on 80 ms, MP3 on up to 0.7 s.
+_PREROLL_S = 1.0
 
 
-class Container:
-    """The first audio track of a container.
+class ContainerDecoder:
+    """Reads the first audio track with FFmpeg.
 
     Args:
         file: The open file, at its beginning.
         name: What to call it in errors.
-        because: What about the file brought it here; empty for its format.
+        because: What brought the file here rather than to libsndfile, as a clause.
+        may_seek: Whether time stamps lead anywhere; those of chained streams start again.
 
     Raises:
-        MissingExtraError: PyAV is not installed.
-        AudioError: There is no audio track, or the file cannot be read.
+        AudioError: PyAV is not installed, there is no audio track, or the file cannot be
+            read.
     """
 
-    def __init__(self, file: BinaryIO, name: str, *, because: str = "") -> None:
+    def __init__(
+        self, file: BufferedIOBase, name: str, *, because: str, may_seek: bool = True
+    ) -> None:
         try:
             import av
         except ImportError as error:
-            what = because or "a format that libsndfile does not read"
-            raise MissingExtraError(
-                f"{name}: is {what}; reading it needs PyAV: pip install 'earful[media]'"
+            raise AudioError(
+                f"{name}: {because}; formats such as MP4, AAC and WebM, and what libsndfile would "
+                "cut short, need PyAV: pip install 'earful[media]', or convert the file to WAV"
             ) from error
+        self._file = file
         self._name = name
+        self._because = because
+        self._may_seek = may_seek
+        self._container = self._open()
         try:
-            self._container = av.open(
-                file, mode="r", options={"format_whitelist": _FORMATS, "protocol_whitelist": ""}
+            if not self._container.streams.audio:
+                raise AudioError(f"{name}: has no audio track, wanted one; pass another file")
+            # The clock starts with the first sample a decoder gives, as a whole decode does.
+            self._head = self._first_frames(2)
+        except av.FFmpegError as error:
+            self.close()
+            raise self._damaged(0.0, error) from error
+        except AudioError:
+            self.close()
+            raise
+        self.header = self._read_header(self._stream, self._head[0])
+
+    def blocks(self, start: int, stop: int | None) -> Iterator[NDArray[np.float32]]:
+        """Decode a stretch; see ``Decoder.blocks``."""
+        import av
+
+        position = 0
+        try:
+            for position, frame in self._frames(start):
+                block = self._to_float(frame)
+                first = max(0, start - position)
+                last = len(block) if stop is None else min(len(block), stop - position)
+                if first < last:
+                    yield block[first:last]
+                if stop is not None and position + len(block) >= stop:
+                    return
+        except av.FFmpegError as error:
+            raise self._damaged(position / self.header.sample_rate, error) from error
+
+    def close(self) -> None:
+        """Free the decoder; the file stays open."""
+        self._container.close()
+
+    @property
+    def _stream(self) -> AudioStream:
+        return self._container.streams.audio[0]
+
+    def _open(self) -> InputContainer:
+        import av
+
+        self._file.seek(0)
+        try:
+            return av.open(
+                self._file,
+                mode="r",
+                metadata_errors="ignore",
+                options={"format_whitelist": _FORMATS, "protocol_whitelist": ""},
             )
         except (av.FFmpegError, ValueError) as error:
             raise AudioError(
-                f"{name}: is no audio that libsndfile or FFmpeg reads ({error}); want an audio file"
+                f"{self._name}: {self._because}, nor can FFmpeg ({_reason(error)}), wanted an "
+                "audio file; convert it to WAV"
             ) from error
-        if not self._container.streams.audio:
-            self._container.close()
-            raise AudioError(f"{name}: has no audio track; want a file with one")
-        stream = self._container.streams.audio[0]
-        codec = stream.codec_context
-        duration_s = 0.0
-        if stream.duration is not None and stream.time_base is not None:
-            duration_s = float(stream.duration * stream.time_base)
-        elif self._container.duration is not None:
-            duration_s = self._container.duration / av.time_base
-        self._stream = stream
-        self.info = AudioInfo(
-            duration_s=duration_s,
-            sample_rate=int(codec.sample_rate),
-            channels=int(codec.channels),
-            format=self._container.format.name,
-            subtype=str(codec.name),
-        )
 
-    def blocks(self, first: int, last: int | None) -> Iterator[NDArray[np.float32]]:
-        """Yield frames ``[first, last)`` as float32, shape ``(n_frames, channels)``."""
+    def _first_frames(self, n: int) -> list[AudioFrame]:
+        frames: list[AudioFrame] = []
+        for frame in self._container.decode(self._stream):
+            frames.append(frame)
+            if len(frames) == n:
+                break
+        if not frames:
+            raise AudioError(
+                f"{self._name}: its audio track holds no samples, wanted some; fetch or export it "
+                "again"
+            )
+        return frames
+
+    def _read_header(self, stream: AudioStream, first: AudioFrame) -> StreamHeader:
         import av
 
-        rate = self.info.sample_rate
-        stream = self._stream
-        origin = (stream.start_time or 0) * float(stream.time_base)
-        to_float = av.AudioResampler(format="fltp")
-        with self._container:
-            try:
-                begin_s = first / rate - _PRE_ROLL_S
-                if begin_s > 0:
-                    offset = int((begin_s + origin) / stream.time_base)
-                    self._container.seek(offset, stream=stream, backward=True)
-                position: int | None = None
-                for frame in self._container.decode(stream):
-                    if position is None:
-                        at_s = origin if frame.time is None else frame.time
-                        position = round((at_s - origin) * rate)
-                    for planar in to_float.resample(frame):
-                        block = planar.to_ndarray().T
-                        start, position = position, position + len(block)
-                        skip = max(0, first - start)
-                        stop = len(block) if last is None else min(len(block), last - start)
-                        if skip < stop:
-                            yield np.ascontiguousarray(block[skip:stop], dtype=np.float32)
-                    if last is not None and position >= last:
-                        return
-            except av.FFmpegError as error:
-                raise AudioError(
-                    f"{self._name}: is damaged ({error}); want an intact file"
-                ) from error
+        kind = self._container.format.name
+        duration: Fraction | float | None = None
+        if "mp4" in kind and stream.duration and stream.time_base:
+            duration = stream.duration * stream.time_base
+        elif "matroska" in kind and self._container.duration and len(self._container.streams) == 1:
+            duration = self._container.duration / av.time_base
+        return StreamHeader(
+            sample_rate=first.sample_rate,
+            channels=first.layout.nb_channels,
+            n_frames=None if duration is None else round(duration * first.sample_rate),
+            slack_frames=2 * max(frame.samples for frame in self._head) + first.sample_rate // 100,
+            format=kind,
+            subtype=stream.codec_context.name,
+        )
+
+    def _frames(self, start: int) -> Iterator[tuple[int, AudioFrame]]:
+        """Yield frames with the position of their first sample, from before ``start`` on."""
+        found = self._seek(start)
+        if found is None:
+            self.close()
+            self._container = self._open()
+            position, frames = 0, self._container.decode(self._stream)
+        else:
+            position, frame, frames = found
+            yield position, frame
+            position += frame.samples
+        for frame in frames:
+            yield position, frame
+            position += frame.samples
+
+    def _seek(self, start: int) -> tuple[int, AudioFrame, Iterator[AudioFrame]] | None:
+        """Go to a frame well before ``start`` whose position is certain, if there is one."""
+        stream, time_base = self._stream, self._stream.time_base
+        target = start - round(_PREROLL_S * self.header.sample_rate)
+        first_pts = self._head[0].pts
+        if not self._may_seek or target <= 0 or time_base is None or first_pts is None:
+            return None
+        offset = first_pts + int(target / self.header.sample_rate / time_base)
+        self._container.seek(offset, stream=stream, backward=True)
+        frames = self._container.decode(stream)
+        next(frames, None)  # lacks what it leans on, and may be trimmed
+        frame = next(frames, None)
+        position = None if frame is None else self._position(frame)
+        if frame is None or position is None or position > target + self.header.sample_rate // 2:
+            return None
+        return position, frame, frames
+
+    def _position(self, frame: AudioFrame) -> int | None:
+        """Tell a frame's first sample from its time stamp, or ``None`` where that is vague.
+
+        WebM stamps in milliseconds, some 48 samples. There a frame is found again by its
+        place in the grid of equal frames that began with the file's first; a coding with
+        frames of various sizes (Vorbis) leaves doubt, and is decoded from the beginning.
+        """
+        first_pts, time_base = self._head[0].pts, frame.time_base
+        if frame.pts is None or first_pts is None or time_base is None:
+            return None
+        rate = self.header.sample_rate
+        stamped = (frame.pts - first_pts) * time_base * rate
+        if time_base * rate <= 1:
+            return round(stamped)
+        n_first, n_frame = self._head[0].samples, self._head[-1].samples
+        doubt = time_base * rate
+        if frame.samples != n_frame or n_frame < 8 * doubt:
+            return None
+        position = n_first + round((stamped - n_first) / n_frame) * n_frame
+        return position if abs(position - stamped) <= doubt + 1 else None
+
+    def _to_float(self, frame: AudioFrame) -> NDArray[np.float32]:
+        """Turn a frame into float32, shape ``(n, channels)``, full scale 1.0."""
+        header = self.header
+        if (frame.sample_rate, frame.layout.nb_channels) != (header.sample_rate, header.channels):
+            raise AudioError(
+                f"{self._name}: changes from {header.channels} channels at {header.sample_rate} Hz "
+                f"to {frame.layout.nb_channels} at {frame.sample_rate} Hz, wanted one layout "
+                "throughout; convert it to WAV"
+            )
+        values = frame.to_ndarray()
+        block = values.T if frame.format.is_planar else values.reshape(-1, header.channels)
+        if block.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                return block.astype(np.float32)
+        if block.dtype == np.uint8:
+            return (block.astype(np.float32) - np.float32(128)) / np.float32(128)
+        return block.astype(np.float32) / np.float32(2.0 ** (8 * block.dtype.itemsize - 1))
+
+    def _damaged(self, at_s: float, error: Exception) -> AudioError:
+        return AudioError(
+            f"{self._name}: is damaged after {at_s:.2f} s ({_reason(error)}), wanted a whole file; "
+            "fetch or export it again"
+        )
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)

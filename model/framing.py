@@ -1,108 +1,224 @@
-"""Count what is really in an MPEG or OGG stream, from its frame headers alone.
+"""What a file's own packets say about its length, where its header may be wrong.
 
-libsndfile believes what the first frame of an MP3 announces, and stops after the first of
-several chained OGG streams, both without an error. These walks find such files out; they
-look at headers only and decode nothing. Layouts: ISO/IEC 11172-3 and 13818-3 (MPEG audio
-headers), RFC 3533 (OGG pages).
+libsndfile believes headers: an MP3 of varying bit rate without a frame count ends early
+without an error, an OGG file of several chained streams ends after the first, a WAV file
+cut off by a broken download is shorter than recorded. Each walk here hops from one packet
+header to the next and decodes nothing. Layouts: ISO/IEC 11172-3 and 13818-3 (MPEG audio),
+RFC 3533 (OGG pages), Microsoft's RIFF.
 """
 
 from __future__ import annotations
 
-import mmap
+from dataclasses import dataclass
+from io import BufferedIOBase
 
-Bytes = bytes | mmap.mmap
+_RESYNC_BYTES = 65_536
 
-_MPEG1_L3 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-_MPEG2_L23 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-_BITRATES_KBPS = {
-    (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
-    (1, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
-    (1, 3): _MPEG1_L3,
-    (2, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
-    (2, 2): _MPEG2_L23,
-    (2, 3): _MPEG2_L23,
+# kbit/s by (MPEG-1?, layer) and the header's 4-bit index; 0 is "free format", 15 is "bad".
+_LOW_RATES_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_BIT_RATES_KBPS: dict[tuple[bool, int], tuple[int, ...]] = {
+    (True, 1): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (True, 2): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (True, 3): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (False, 1): (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (False, 2): _LOW_RATES_KBPS,
+    (False, 3): _LOW_RATES_KBPS,
 }
-_RATES_HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+# By the header's version bits: 3 is MPEG-1, 2 is MPEG-2, 0 is MPEG-2.5.
+_SAMPLE_RATES_HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 
 
-def mpeg_samples(data: Bytes) -> int | None:
-    """Count the samples per channel of an MPEG audio stream.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MpegLength:
+    """How much audio the frames of an MPEG stream (MP1, MP2, MP3) hold.
+
+    Attributes:
+        n_samples: Samples per channel, less encoder delay and padding where noted.
+        n_frame_samples: Samples per channel of one frame.
+        counted: Whether the file carries a frame count of its own (a Xing or Info tag).
+    """
+
+    n_samples: int
+    n_frame_samples: int
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OggPages:
+    """What the page headers of an OGG file tell.
+
+    Attributes:
+        chained: Whether one stream begins after another: several recordings in one file.
+        cut: Whether the last page ends before its own header says.
+        n_samples_before_last_page: Position at which the last page of the first stream
+            begins, in the stream's own units; 0 where that page is the only one.
+    """
+
+    chained: bool
+    cut: bool
+    n_samples_before_last_page: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    n_bytes: int
+    n_samples: int
+    kind: tuple[int, int, int]  # version, layer, rate index: the same all through a stream
+    mono: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Tag:
+    n_trimmed: int  # encoder delay and padding, in samples
+    counted: bool
+
+
+def measure_mpeg(file: BufferedIOBase) -> MpegLength | None:
+    """Count the samples of an MPEG audio file by hopping from frame to frame.
 
     Args:
-        data: The whole file.
+        file: Seekable; left wherever the walk ended.
 
     Returns:
-        Samples in all frames found, an info frame included; ``None`` when no two frames
-        in a row could be found, or the bit rate is free.
+        The length, or ``None`` when two frames in a row are not to be found, as in other
+        formats and in streams of free bit rate.
     """
-    position = _after_id3(data)
-    samples = 0
-    n_frames = 0
-    size = len(data)
-    while position + 4 <= size:
-        frame = _mpeg_frame(data, position)
-        if frame is None:
-            position = data.find(b"\xff", position + 1)
-            if position < 0:
+    file.seek(_after_id3(file))
+    first = _next_frame(file, None)
+    if first is None:
+        return None
+    tag = _read_tag(file.read(first.n_bytes), first)
+    n_frames = 1 if tag is None else 0  # decoders drop the frame that holds a tag
+    while len(head := file.read(4)) == 4:
+        frame = _parse_frame(head)
+        if frame is None or frame.kind != first.kind:
+            if head[:3] == b"TAG" or head == b"APET":
                 break
-            continue
-        length, n = frame
-        # A sync pattern can turn up inside other data; the next frame must follow on.
-        follows = position + length
-        if follows + 4 <= size and _mpeg_frame(data, follows) is None and not n_frames:
-            position += 1
-            continue
-        samples += n
+            file.seek(-4, 1)
+            frame = _next_frame(file, first.kind)
+            if frame is None:
+                break
+            file.seek(4, 1)
         n_frames += 1
-        position = follows
-    return samples if n_frames >= 2 else None
+        file.seek(frame.n_bytes - 4, 1)
+    return MpegLength(
+        n_samples=max(0, n_frames * first.n_samples - (tag.n_trimmed if tag else 0)),
+        n_frame_samples=first.n_samples,
+        counted=tag is not None and tag.counted,
+    )
 
 
-def _after_id3(data: Bytes) -> int:
-    if len(data) < 10 or data[:3] != b"ID3":
-        return 0
-    a, b, c, d = data[6:10]
-    return 10 + (a << 21 | b << 14 | c << 7 | d)
-
-
-def _mpeg_frame(data: Bytes, position: int) -> tuple[int, int] | None:
-    """Return ``(length in bytes, samples)`` of the frame at a position, if one is there."""
-    head = data[position : position + 3]
-    if len(head) < 3 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
-        return None
-    version = head[1] >> 3 & 3
-    layer = 4 - (head[1] >> 1 & 3)
-    bitrate = head[2] >> 4
-    rate = head[2] >> 2 & 3
-    if version == 1 or layer == 4 or bitrate in {0, 15} or rate == 3:
-        return None
-    generation = 1 if version == 3 else 2
-    bits_per_s = _BITRATES_KBPS[generation, layer][bitrate - 1] * 1000
-    rate_hz = _RATES_HZ[version][rate]
-    padding = head[2] >> 1 & 1
-    if layer == 1:
-        return (12 * bits_per_s // rate_hz + padding) * 4, 384
-    samples = 576 if layer == 3 and generation == 2 else 1152
-    return samples // 8 * bits_per_s // rate_hz + padding, samples
-
-
-def chained_ogg(data: Bytes) -> bool:
-    """Say whether a further OGG stream begins after another one's data.
+def walk_ogg(file: BufferedIOBase, size_bytes: int) -> OggPages:
+    """Hop over the pages of an OGG file.
 
     Args:
-        data: The whole file.
+        file: Seekable; left wherever the walk ended.
+        size_bytes: Length of the whole file.
     """
+    file.seek(0)
+    chained = cut = in_data = False
+    position = before = 0
+    while len(head := file.read(27)) == 27 and head[:4] == b"OggS":
+        begins = bool(head[5] & 2)
+        granule = int.from_bytes(head[6:14], "little", signed=True)
+        lacing = file.read(head[26])
+        end = file.tell() + sum(lacing)
+        cut = len(lacing) < head[26] or end > size_bytes
+        chained = chained or (begins and in_data)
+        in_data = in_data or not begins
+        if granule > 0 and not chained:  # -1 marks a page on which no packet ends
+            before, position = position, granule
+        file.seek(end)
+    return OggPages(
+        chained=chained,
+        cut=cut or 0 < len(head) < 27,
+        n_samples_before_last_page=before,
+    )
+
+
+def measure_wav(file: BufferedIOBase, size_bytes: int) -> tuple[int, int] | None:
+    """Compare the sample bytes that a RIFF WAV header claims with those that are there.
+
+    Args:
+        file: Seekable; left wherever the walk ended.
+        size_bytes: Length of the whole file.
+
+    Returns:
+        ``(claimed, present)`` in bytes, or ``None`` when no claim is made: in another kind
+        of file, or by a program that could not go back and fill in the length.
+    """
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return None
+    while len(chunk := file.read(8)) == 8:
+        n_bytes = int.from_bytes(chunk[4:], "little")
+        if chunk[:4] == b"data":
+            # Such programs leave anything from 0x7FFFFFFF less a header up to 0xFFFFFFFF.
+            return None if n_bytes >= 0x7FFF_0000 else (n_bytes, size_bytes - file.tell())
+        file.seek(n_bytes + n_bytes % 2, 1)
+    return None
+
+
+def _after_id3(file: BufferedIOBase) -> int:
     position = 0
-    seen_data = False
-    while (position := data.find(b"OggS", position)) >= 0:
-        page = data[position : position + 27]
-        if len(page) < 27 or page[4] != 0:
-            position += 4
-            continue
-        begins = bool(page[5] & 2)
-        if begins and seen_data:
-            return True
-        seen_data = seen_data or not begins
-        table = data[position + 27 : position + 27 + page[26]]
-        position += 27 + len(table) + sum(table)
-    return False
+    while len(head := _read_at(file, position, 10)) == 10 and head[:3] == b"ID3":
+        n_bytes = 0
+        for byte in head[6:]:
+            n_bytes = n_bytes << 7 | byte & 0x7F
+        position += 10 + n_bytes + (10 if head[5] & 0x10 else 0)
+    return position
+
+
+def _read_at(file: BufferedIOBase, position: int, n_bytes: int) -> bytes:
+    file.seek(position)
+    return file.read(n_bytes)
+
+
+def _parse_frame(head: bytes) -> _Frame | None:
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return None
+    version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
+    bit_rate, rate, padding = head[2] >> 4, head[2] >> 2 & 3, head[2] >> 1 & 1
+    if version == 1 or layer == 4 or bit_rate in (0, 15) or rate == 3:
+        return None
+    bits_per_s = 1000 * _BIT_RATES_KBPS[version == 3, layer][bit_rate]
+    rate_hz = _SAMPLE_RATES_HZ[version][rate]
+    if layer == 1:
+        n_samples, n_bytes = 384, (12 * bits_per_s // rate_hz + padding) * 4
+    else:
+        n_samples = 576 if layer == 3 and version != 3 else 1152
+        n_bytes = n_samples // 8 * bits_per_s // rate_hz + padding
+    return _Frame(n_bytes, n_samples, (version, layer, rate), head[3] >> 6 == 3)
+
+
+def _next_frame(file: BufferedIOBase, kind: tuple[int, int, int] | None) -> _Frame | None:
+    """Move to the next frame that another like it follows: a sync pattern alone is no proof."""
+    start = file.tell()
+    data = file.read(_RESYNC_BYTES)
+    at = data.find(b"\xff")
+    while at >= 0:
+        frame = _parse_frame(data[at : at + 4])
+        if frame is not None and kind in (None, frame.kind):
+            following = _parse_frame(_read_at(file, start + at + frame.n_bytes, 4))
+            if following is not None and following.kind == frame.kind:
+                file.seek(start + at)
+                return frame
+        at = data.find(b"\xff", at + 1)
+    return None
+
+
+def _read_tag(frame: bytes, header: _Frame) -> _Tag | None:
+    """Read the Xing or Info tag that a stream's first frame may hold instead of audio."""
+    at = 4 + ((17 if header.mono else 32) if header.kind[0] == 3 else (9 if header.mono else 17))
+    if frame[at : at + 4] not in (b"Xing", b"Info"):
+        return None
+    flags = int.from_bytes(frame[at + 4 : at + 8], "big")
+    # Frame count, byte count, seek table and quality are each there only when flagged.
+    lame = at + 8 + 4 * (flags & 1) + 4 * (flags >> 1 & 1)
+    lame += 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
+    trim = frame[lame + 21 : lame + 24]
+    if not frame[lame : lame + 4].isalnum() or len(trim) < 3:
+        return _Tag(0, bool(flags & 1))
+    packed = int.from_bytes(trim, "big")
+    return _Tag((packed >> 12) + (packed & 0xFFF), bool(flags & 1))

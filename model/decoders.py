@@ -1,0 +1,253 @@
+"""An open file to blocks of samples: libsndfile first, FFmpeg for what it cannot read.
+
+Both decoders answer the same three members, so that limits, mixing and checks are written
+once, in ``audio``. libsndfile is the faster of the two and part of the core; FFmpeg comes
+with the extra ``media``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.errors import AudioError
+from earful.model.framing import measure_mpeg, measure_wav, walk_ogg
+from earful.model.source import OpenSource
+
+if TYPE_CHECKING:
+    import soundfile
+
+_BLOCK_VALUES = 1 << 20
+_UNKNOWN_FRAMES = 1 << 62  # libsndfile says "unknown" with the largest 64-bit number
+# An MP3 frame leans on up to 511 bytes of earlier ones, which is 0.2 s at the lowest rates.
+_MPEG_PREROLL_S = 0.5
+_MPEG_1_LOWEST_HZ = 32_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamHeader:
+    """What a file says of itself, before anything is decoded.
+
+    Attributes:
+        sample_rate: In Hz.
+        channels: How many.
+        n_frames: Samples per channel; ``None`` where the file does not tell.
+        slack_frames: By how much a sound file may differ from ``n_frames``, because its
+            format rounds, or counts encoder delay and padding.
+        format: Container, as the decoder names it.
+        subtype: Coding of the samples, as the decoder names it.
+        damage: What is known to be wrong with the end of the file; empty for nothing.
+    """
+
+    sample_rate: int
+    channels: int
+    n_frames: int | None
+    slack_frames: int = 0
+    format: str
+    subtype: str
+    damage: str = ""
+
+
+class Decoder(Protocol):
+    """Reads one stretch of one recording."""
+
+    @property
+    def header(self) -> StreamHeader:
+        """What the file says of itself."""
+        ...
+
+    def blocks(self, start: int, stop: int | None) -> Iterator[NDArray[np.float32]]:
+        """Decode a stretch; once only.
+
+        Args:
+            start: First sample, counted from the first that decoding the whole file gives.
+            stop: Sample after the last; ``None`` for the end of the file.
+
+        Yields:
+            float32, shape ``(n, channels)``, full scale 1.0. Less than asked when the file
+            ends early.
+
+        Raises:
+            AudioError: The data is damaged.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the decoder; the file stays open."""
+        ...
+
+
+def open_decoder(source: OpenSource) -> Decoder:
+    """Pick the decoder that gets everything out of a file.
+
+    Args:
+        source: The open file.
+
+    Raises:
+        AudioError: The file is empty, no decoder can read it, or the one that could is
+            not installed.
+    """
+    import soundfile
+
+    head = source.file.read(24)
+    source.file.seek(0)
+    if not head:
+        raise AudioError(f"{source.name}: is empty (0 bytes), wanted audio; fetch it again")
+    if head == b"version https://git-lfs.":
+        raise AudioError(
+            f"{source.name}: is a Git LFS pointer, wanted the audio it stands for; "
+            "run: git lfs pull"
+        )
+    try:
+        handle = soundfile.SoundFile(source.file)
+    except (soundfile.SoundFileError, TypeError, ValueError) as error:
+        if head[:4] == b"fLaC":  # FFmpeg would pass off what is left of it as the whole
+            raise _damaged(source.name, 0.0, error) from error
+        return _open_container(source, f"libsndfile cannot read it ({_reason(error)})")
+    position, container = source.file.tell(), handle.format
+    try:
+        header, seek_point = _examine(source, handle)
+    except _UnreadPartError as lost:
+        handle.close()
+        return _open_container(source, str(lost), may_seek=container != "OGG")
+    source.file.seek(position)
+    return SoundFileDecoder(source.name, handle, header, seek_point)
+
+
+class SoundFileDecoder:
+    """Reads with libsndfile.
+
+    Args:
+        name: What to call the file in errors.
+        handle: The opened file.
+        header: What it says of itself, as far as it proved true.
+        seek_point: Maps a sample to the nearest one before it that libsndfile can be sent
+            to and decode exactly from there on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        handle: soundfile.SoundFile,
+        header: StreamHeader,
+        seek_point: Callable[[int], int],
+    ) -> None:
+        self.header = header
+        self._name = name
+        self._handle = handle
+        self._seek_point = seek_point
+
+    def blocks(self, start: int, stop: int | None) -> Iterator[NDArray[np.float32]]:
+        """Decode a stretch; see ``Decoder.blocks``."""
+        import soundfile
+
+        handle = self._handle
+        n_at_once = max(1, _BLOCK_VALUES // self.header.channels)
+        position = self._seek_point(start)
+        try:
+            if position:
+                handle.seek(position)
+            # soundfile seeks to where it already is after every read. That costs libsndfile
+            # the frames an MP3 leans on (wrong samples), and fails where no length is known.
+            handle.seekable = lambda: False
+            while stop is None or position < stop:
+                n_wanted = n_at_once if stop is None else min(n_at_once, stop - position)
+                block = handle.read(n_wanted, dtype="float32", always_2d=True)
+                skip = min(len(block), max(0, start - position))
+                position += len(block)
+                if skip < len(block):
+                    yield block[skip:]
+                if len(block) < n_wanted:
+                    return
+        except soundfile.SoundFileError as error:
+            raise _damaged(self._name, position / self.header.sample_rate, error) from error
+
+    def close(self) -> None:
+        """Free the decoder; the file stays open."""
+        self._handle.close()
+
+
+class _UnreadPartError(Exception):
+    """libsndfile would leave out part of a file, without an error."""
+
+
+def _examine(
+    source: OpenSource, handle: soundfile.SoundFile
+) -> tuple[StreamHeader, Callable[[int], int]]:
+    """Check what libsndfile says of a file against the file's own packets."""
+    rate: int = handle.samplerate
+    header = StreamHeader(
+        sample_rate=rate,
+        channels=handle.channels,
+        n_frames=None if handle.frames >= _UNKNOWN_FRAMES else handle.frames,
+        format=handle.format,
+        subtype=handle.subtype,
+    )
+    if not handle.seekable():
+        return header, lambda start: 0
+    if handle.subtype.startswith("MPEG"):
+        header = _examine_mpeg(source, header)
+        # Below MPEG-1's rates libsndfile writes to standard error on every seek. Decoding
+        # from the beginning is quiet, and such files are small.
+        if rate < _MPEG_1_LOWEST_HZ:
+            return header, lambda start: 0
+        preroll = round(_MPEG_PREROLL_S * rate)
+        return header, lambda start: max(0, start - preroll)
+    if handle.format == "OGG":
+        pages = walk_ogg(source.file, source.size_bytes)
+        if pages.chained:
+            raise _UnreadPartError(
+                "it is several OGG streams chained, of which libsndfile reads one"
+            )
+        if pages.cut:
+            header = replace(header, damage="its last OGG page is incomplete")
+        if handle.subtype == "VORBIS":
+            # Within the last page, libsndfile lands beside the sample it was sent to.
+            return header, lambda start: min(start, pages.n_samples_before_last_page)
+    if handle.format in ("WAV", "WAVEX"):
+        measured = measure_wav(source.file, source.size_bytes)
+        if measured is not None and 0 <= measured[1] < measured[0]:
+            claimed, present = measured
+            header = replace(
+                header, damage=f"{claimed - present} of {claimed} sample bytes are missing"
+            )
+    return header, lambda start: start
+
+
+def _examine_mpeg(source: OpenSource, header: StreamHeader) -> StreamHeader:
+    length = measure_mpeg(source.file)
+    if length is None or header.n_frames is None:
+        return header
+    tolerance = 2 * length.n_frame_samples
+    if header.n_frames < length.n_samples - tolerance:
+        raise _UnreadPartError(
+            f"its MPEG frames hold {length.n_samples / header.sample_rate:.2f} s, of which "
+            f"libsndfile reads {header.n_frames / header.sample_rate:.2f} s"
+        )
+    if length.counted:
+        return header
+    # Without a count of its own the length is a guess from the bit rate of one frame.
+    return replace(header, n_frames=length.n_samples, slack_frames=tolerance)
+
+
+def _open_container(source: OpenSource, because: str, *, may_seek: bool = True) -> Decoder:
+    from earful.model.container import ContainerDecoder
+
+    source.file.seek(0)
+    return ContainerDecoder(source.file, source.name, because=because, may_seek=may_seek)
+
+
+def _damaged(name: str, at_s: float, error: Exception) -> AudioError:
+    return AudioError(
+        f"{name}: is damaged after {at_s:.2f} s ({_reason(error)}), wanted a whole file; "
+        "fetch or export it again"
+    )
+
+
+def _reason(error: Exception) -> str:
+    text = str(getattr(error, "error_string", None) or error)
+    return text.removeprefix("Error : ").strip().rstrip(".")

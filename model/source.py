@@ -1,0 +1,106 @@
+"""A path or bytes to an open, regular, readable file, with one plain error otherwise."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from earful.errors import AudioError
+
+AudioSource = str | os.PathLike[str] | bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSource:
+    """Bytes to decode, and what to call them in a message.
+
+    Attributes:
+        file: Seekable binary file, at its beginning.
+        name: For messages: the path with every unprintable character escaped.
+        size_bytes: How many bytes the file held when it was opened.
+    """
+
+    file: io.BufferedIOBase
+    name: str
+    size_bytes: int
+
+
+@contextmanager
+def open_source(source: AudioSource) -> Iterator[OpenSource]:
+    """Open a recording without trusting what its path leads to.
+
+    A pipe would block for ever and a device may act on being opened, so the kind of
+    file is looked up first, and looked up again on the open descriptor: the path may
+    have been replaced in between. Decoders get the open file rather than its name,
+    because libsndfile refuses names over about 1 kB.
+
+    Args:
+        source: A path, or the bytes of a whole audio file.
+
+    Yields:
+        The open file, closed on leaving.
+
+    Raises:
+        AudioError: Nothing there, not a regular file, or not readable.
+    """
+    if isinstance(source, bytes):
+        yield OpenSource(file=io.BytesIO(source), name="<bytes>", size_bytes=len(source))
+        return
+    path = os.fspath(source)
+    name = printable(path)
+    try:
+        _require_regular(os.stat(path), name)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise AudioError(f"{name}: {_why_not_open(path, error)}") from error
+    except ValueError as error:  # a NUL, or a character the file system cannot spell
+        raise AudioError(f"{name}: no file can have this name ({error}); wanted a path") from error
+    with open(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        _require_regular(found, name)
+        yield OpenSource(file=file, name=name, size_bytes=found.st_size)
+
+
+def printable(text: str) -> str:
+    r"""Escape what a terminal or a UTF-8 stream cannot show, line breaks included.
+
+    >>> printable("caf\u00e9\n\udcff.wav")
+    'café\\n\\udcff.wav'
+    """
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def _require_regular(found: os.stat_result, name: str) -> None:
+    kinds = (
+        (stat.S_ISDIR, "a directory", "pass one of the files in it"),
+        (stat.S_ISFIFO, "a named pipe", "save its content to a file first"),
+        (stat.S_ISCHR, "a device", "record from it to a file first"),
+        (stat.S_ISBLK, "a device", "pass a file on it"),
+        (stat.S_ISSOCK, "a socket", "save its content to a file first"),
+    )
+    for is_kind, kind, remedy in kinds:
+        if is_kind(found.st_mode):
+            raise AudioError(f"{name}: is {kind}, wanted a file; {remedy}")
+
+
+def _why_not_open(path: str, error: OSError) -> str:
+    if error.errno == errno.ENOENT and os.path.islink(path):
+        target = printable(os.readlink(path))
+        return f"is a link to {target}, which does not exist; restore that file or fix the link"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        if "://" in path:
+            return "is an address, wanted a local file; download it and pass the path"
+        return f"no such file (looked in {printable(os.getcwd())}); check the path"
+    if error.errno == errno.EACCES:
+        return "may not be read by this user; allow it with: chmod u+r"
+    if error.errno == errno.ELOOP:
+        return "is a link that leads back to itself; fix the link"
+    return f"cannot be opened ({error.strerror}); wanted a readable file"

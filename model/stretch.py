@@ -1,0 +1,194 @@
+"""Decode one stretch of a recording under limits: mix to mono, count, check.
+
+A header is never trusted with memory. What it says can only lead to an earlier refusal;
+what is accepted is counted while decoding.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.errors import AudioError
+from earful.model.decoders import Decoder, open_decoder
+from earful.model.source import OpenSource
+
+if TYPE_CHECKING:
+    from earful.model.audio import AudioLimits
+
+# How far a stretch may reach past the end, and a file fall short of its header. Tables give
+# times to a tenth or a hundredth of a second, and MP3 and AAC encoders pad by up to 48 ms.
+_TOLERANCE_S = 0.05
+
+
+def open_within(opened: OpenSource, limits: AudioLimits) -> Decoder:
+    """Open a decoder for a file whose channels and sample rate are within limits.
+
+    Raises:
+        AudioError: No decoder reads the file, or it is outside a limit.
+    """
+    decoder = open_decoder(opened)
+    header = decoder.header
+    wanted = ""
+    if not 1 <= header.channels <= limits.max_channels:
+        wanted = f"has {header.channels} channels, wanted 1 to {limits.max_channels}"
+    elif not limits.min_sample_rate <= header.sample_rate <= limits.max_sample_rate:
+        wanted = (
+            f"has a sample rate of {header.sample_rate} Hz, wanted {limits.min_sample_rate} to "
+            f"{limits.max_sample_rate} Hz"
+        )
+    if wanted:
+        decoder.close()
+        raise AudioError(f"{opened.name}: {wanted}; convert it, or change the limit")
+    return decoder
+
+
+def read_stretch(
+    name: str, decoder: Decoder, start_s: float, end_s: float | None, limits: AudioLimits
+) -> NDArray[np.float32]:
+    """Decode ``[start_s, end_s)`` of a recording and average its channels.
+
+    Args:
+        name: What to call the recording in errors.
+        decoder: Freshly opened.
+        start_s: Where to begin, in seconds.
+        end_s: Where to end (exclusive), in seconds; ``None`` for the end of the file.
+        limits: What is accepted.
+
+    Returns:
+        float32, shape ``(n,)``, ``n > 0``, finite, at the file's own rate.
+
+    Raises:
+        AudioError: The data is damaged, cut short, not finite or too long, or the stretch
+            is not in it.
+    """
+    return _Stretch(name, decoder, start_s, end_s, limits).read()
+
+
+def measure(name: str, decoder: Decoder) -> int:
+    """Tell how many samples per channel a recording has, by its header where it says.
+
+    Raises:
+        AudioError: It has none.
+    """
+    n_frames = decoder.header.n_frames
+    if n_frames is None:
+        n_frames = sum(len(block) for block in decoder.blocks(0, None))
+    if not n_frames:
+        raise _no_samples(name)
+    return n_frames
+
+
+class _Stretch:
+    """One stretch of one recording, read under limits."""
+
+    def __init__(
+        self,
+        name: str,
+        decoder: Decoder,
+        start_s: float,
+        end_s: float | None,
+        limits: AudioLimits,
+    ) -> None:
+        self._name = name
+        self._decoder = decoder
+        self._header = decoder.header
+        self._rate = decoder.header.sample_rate
+        self._start = round(start_s * self._rate)
+        self._stop = None if end_s is None else round(end_s * self._rate)
+        self._limits = limits
+        self._n_most = int(min(limits.max_duration_s * self._rate, limits.max_bytes // 4))
+
+    def read(self) -> NDArray[np.float32]:
+        """Decode, mix and check; float32, shape ``(n,)``."""
+        self._check_header()
+        samples = np.empty(0, dtype=np.float32)
+        n = 0
+        for block in self._decoder.blocks(self._start, self._stop):
+            if n + len(block) > self._n_most:
+                raise self._too_long("it is longer than")
+            if n + len(block) > samples.size:
+                # Grown in place: a list of blocks to concatenate would need twice the memory.
+                samples.resize(max(n + len(block), samples.size * 5 // 4), refcheck=False)
+            samples[n : n + len(block)] = _mix(block)
+            n += len(block)
+        samples.resize(n, refcheck=False)
+        self._check_end(n)
+        bad = np.flatnonzero(~np.isfinite(samples))
+        if bad.size:
+            at_s = (self._start + bad[0]) / self._rate
+            raise AudioError(
+                f"{self._name}: holds {samples[bad[0]]} at {at_s:.3f} s "
+                f"({bad.size} of {n} samples are not finite), wanted numbers; export it again"
+            )
+        return samples
+
+    def _check_header(self) -> None:
+        """Refuse what the header already rules out, before any of it is decoded."""
+        if self._stop is not None and self._stop <= self._start:
+            raise AudioError(
+                f"{self._name}: the stretch is shorter than one sample at {self._rate} Hz, wanted "
+                "at least one; move end_s"
+            )
+        n_frames = self._header.n_frames
+        if n_frames is not None:
+            if self._start >= n_frames + self._header.slack_frames and n_frames:
+                raise self._beyond(f"lasts {n_frames / self._rate:.3f} s")
+            if self._stop is None and n_frames - self._start > self._n_most:
+                raise self._too_long(f"its header says {n_frames / self._rate:.2f} s, over")
+        if self._stop is not None and self._stop - self._start > self._n_most:
+            raise self._too_long(
+                f"{(self._stop - self._start) / self._rate:.2f} s are asked for, over"
+            )
+
+    def _check_end(self, n: int) -> None:
+        """Check that decoding got as far as was asked, or as the header promised."""
+        end = self._start + n
+        tolerance = _TOLERANCE_S * self._rate
+        if self._stop is not None and end >= self._stop:
+            return
+        promised = (self._header.n_frames or 0) - self._header.slack_frames
+        wanted = promised if self._stop is None else min(promised, self._stop)
+        if self._header.damage or end < wanted - tolerance:
+            what = self._header.damage or f"its header says {self._header.n_frames} samples"
+            raise AudioError(
+                f"{self._name}: breaks off after {end / self._rate:.2f} s ({what}), wanted a whole "
+                "file; fetch or export it again"
+            )
+        if not n and not self._start:
+            raise _no_samples(self._name)
+        if not n:
+            raise self._beyond(f"ends before {end / self._rate:.3f} s")
+        if self._stop is not None and end < self._stop - tolerance:
+            raise self._beyond(f"lasts {end / self._rate:.3f} s")
+
+    def _beyond(self, found: str) -> AudioError:
+        end = "the end" if self._stop is None else f"{self._stop / self._rate:.3f} s"
+        return AudioError(
+            f"{self._name}: {found}, wanted a stretch from "
+            f"{self._start / self._rate:.3f} s to {end}; correct the times"
+        )
+
+    def _too_long(self, found: str) -> AudioError:
+        limit = f"max_duration_s={self._limits.max_duration_s:g}"
+        if self._n_most < int(self._limits.max_duration_s * self._rate):
+            limit = f"max_bytes={self._limits.max_bytes} (decoded)"
+        return AudioError(
+            f"{self._name}: {found} the {self._n_most / self._rate:.2f} s that {limit} allows; "
+            "take a stretch of it, or raise the limit"
+        )
+
+
+def _no_samples(name: str) -> AudioError:
+    return AudioError(f"{name}: holds no samples, wanted at least one; fetch or export it again")
+
+
+def _mix(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Average channels, shape ``(n, channels)`` to ``(n,)``; always summed in the same order."""
+    mono = block[:, 0].copy()
+    with np.errstate(over="ignore", invalid="ignore"):  # reported with its place by the caller
+        for channel in range(1, block.shape[1]):
+            mono += block[:, channel]
+        return mono / np.float32(block.shape[1])
