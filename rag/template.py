@@ -25,10 +25,16 @@ def render_template(task: Task) -> str:
         '# description = "The task is event classification."  # opens the prompt',
         f"metric = {_text(task.metric)}  # {_choice(METRICS[task.kind])}",
     ]
-    if task.has_labels:
-        lines += ["", *_labels(task)]
     lines += [
         "",
+        "# Examples of your own need no index: [[examples]] below, or one of these two.",
+        '# examples = "examples.csv"  # columns audio and label; .tsv, .jsonl and .parquet, too',
+        '# examples = "examples"      # a folder with a folder per label',
+        "",
+    ]
+    if task.has_labels:
+        lines += [*_labels(task), ""]
+    lines += [
         "[shots]",
         f"k = {shots.k}",
         f"strategy = {_text(shots.strategy)}  # {_choice(STRATEGIES)}",
@@ -39,9 +45,6 @@ def render_template(task: Task) -> str:
     if task.has_labels:
         lines += ["[answer]", "abstain_below = 0.0  # confidence from 0 to 1", ""]
     lines += [
-        "# Examples of your own need no index. Or one of these lines, above the first [table]:",
-        '# examples = "examples.csv"  # columns audio and label; .tsv, .jsonl and .parquet, too',
-        '# examples = "examples"      # a folder with a folder per label',
         "# [[examples]]",
         '# audio = "recording.wav"  # relative to this file',
         f"# {_solution(task)}",
@@ -58,14 +61,13 @@ def _labels(task: Task) -> list[str]:
             "# Without labels: those of the examples, or else all of the index.",
             '# labels = ["first", "second"]',
         ]
-    lines: list[str] = []
-    for name in task.labels:
-        lines += [
-            f"[labels.{_text(name)}]",
-            f"# wording = {_text(name)}  # what a prompt says",
-            "# aliases = []  # what other corpora call it",
-        ]
-    return lines
+    first, *others = task.labels
+    return [
+        f"[labels.{_text(first)}]",
+        f"# wording = {_text(first)}  # what a prompt says",
+        "# aliases = []  # what other corpora call it",
+        *(f"[labels.{_text(name)}]" for name in others),
+    ]
 
 
 def _solution(task: Task) -> str:

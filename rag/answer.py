@@ -1,0 +1,80 @@
+"""What comes back: a text, a score for every label, and the exemplars behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from earful.index.search import Hit
+from earful.rag.prompt import Prompt
+
+_DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelScore:
+    """A label and its score, in [0, 1]."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An answer with its evidence.
+
+    Attributes:
+        audio: The recording, as it was given.
+        text: The best label; for ``multilabel`` all that are more likely than not, joined
+            by commas, or ``"none"``.
+        confidence: How often answers like this one are right, in [0, 1]: the best label's
+            score, or for ``multilabel`` the probability of the least certain decision.
+        abstained: Whether ``confidence`` is below the task's ``abstain_below``; ``text``
+            is then only the best guess.
+        scores: One per candidate label, best first; they sum to 1 unless the task is
+            ``multilabel``.
+        evidence: The shots, nearest first.
+        model: What answered.
+        timings: Seconds by stage: ``decode_s``, ``embed_s``, ``retrieve_s``, ``score_s``.
+        prompt_digest: Digest of the prompt.
+        notes: What a reader should know, such as labels without any exemplar.
+        prompt: The interleaved prompt.
+    """
+
+    audio: str
+    text: str
+    confidence: float
+    abstained: bool
+    scores: tuple[LabelScore, ...]
+    evidence: tuple[Hit, ...]
+    model: str
+    timings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    prompt_digest: str = ""
+    notes: tuple[str, ...] = ()
+    prompt: Prompt | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values in a fixed order; all but the prompt's parts."""
+        return {
+            "audio": self.audio,
+            "text": self.text,
+            "confidence": round(self.confidence, _DIGITS),
+            "abstained": self.abstained,
+            "scores": [
+                {"label": score.label, "score": round(score.score, _DIGITS)}
+                for score in self.scores
+            ],
+            "evidence": [hit.to_dict() for hit in self.evidence],
+            "model": self.model,
+            "timings": {stage: round(spent_s, _DIGITS) for stage, spent_s in self.timings.items()},
+            "prompt_digest": self.prompt_digest,
+            "notes": list(self.notes),
+        }
+
+    def summary(self) -> str:
+        """Return one line: the verdict and the runners-up."""
+        others = [score for score in self.scores if score.label != self.text][:2]
+        then = ", ".join(f"{score.label} {score.score:.0%}" for score in others)
+        verdict = f"{self.text} {self.confidence:.0%}" + (f" (then {then})" if then else "")
+        return f"not sure; best guess: {verdict}" if self.abstained else verdict

@@ -1,0 +1,133 @@
+"""What depends on a task only, worked out once and kept for the next query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from earful.errors import TaskError
+from earful.index.search import VectorSet
+from earful.index.store import Index
+from earful.model.protocols import Embedder
+from earful.rag.examples import embed_examples
+from earful.rag.pool import Pool, build_pool
+from earful.rag.score import ASSUMED, Calibration, fit_calibration
+from earful.rag.task import STRATEGIES, Shots, Task, load_task, unknown_name
+
+_ALL_LABELS = Task(name="all-labels")
+_MOST_KEPT = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prepared:
+    """A task's pool, and the calibrations fitted on it so far.
+
+    Attributes:
+        task: What is asked; its way of choosing shots left at the default.
+        labels: Candidates that were asked for instead of the task's.
+        index: The index's vectors as they were.
+        pool: What may answer.
+        calibrations: By shots and seed; ``None`` where the pool is too small.
+    """
+
+    task: Task
+    labels: tuple[str, ...] | None
+    index: VectorSet | None
+    pool: Pool
+    calibrations: dict[tuple[Shots, int], Calibration | None]
+
+    def calibrated(self, shots: Shots, seed: int) -> Calibration | None:
+        """Fit the vote, or return the fit at hand."""
+        if (shots, seed) not in self.calibrations:
+            exclusive = self.task.kind == "classify"
+            fitted = fit_calibration(self.pool, shots, exclusive=exclusive, seed=seed)
+            self.calibrations[shots, seed] = fitted
+        return self.calibrations[shots, seed]
+
+
+class TaskDesk:
+    """Tasks read, examples embedded, pools built and votes calibrated: each once."""
+
+    def __init__(self, *, embedder: Embedder, index: Index | None) -> None:
+        self._embedder = embedder
+        self._index = index
+        self._tasks: dict[str, Task] = {}
+        self._examples: list[tuple[Task, VectorSet]] = []
+        self._prepared: list[Prepared] = []
+
+    def task(
+        self, source: Task | str | Path | None, *, shots: int | None, strategy: str | None
+    ) -> Task:
+        """Return a task with its shots changed as asked; ``None`` classifies all labels.
+
+        Raises:
+            TaskError: The task has mistakes, or there is no such strategy or number.
+        """
+        if source is None:
+            task = _ALL_LABELS
+        elif isinstance(source, Task):
+            task = source
+        else:
+            if str(source) not in self._tasks:
+                self._tasks[str(source)] = load_task(source)
+            task = self._tasks[str(source)]
+        if shots is None and strategy is None:
+            return task
+        return replace(task, shots=_changed(task.shots, shots, strategy))
+
+    def prepare(self, task: Task, labels: Sequence[str] | None) -> Prepared:
+        """Return the pool of a task, built anew when the index was written to.
+
+        Raises:
+            TaskError: See ``build_pool`` and ``embed_examples``.
+        """
+        index = None if self._index is None else self._index.vectors()
+        # The way shots are chosen does not change who may be chosen.
+        asked = replace(task, shots=Shots())
+        names = None if labels is None else tuple(labels)
+        for known in self._prepared:
+            if known.index is index and known.labels == names and known.task == asked:
+                return known
+        pool = build_pool(asked, index=index, examples=self._embedded(asked), labels=names)
+        prepared = Prepared(task=asked, labels=names, index=index, pool=pool, calibrations={})
+        self._prepared = [prepared, *self._prepared][:_MOST_KEPT]
+        return prepared
+
+    def calibration(self, prepared: Prepared, task: Task, seed: int) -> tuple[Calibration, str]:
+        """Return how to score a task's shots, and what to tell the reader about it."""
+        if fitted := prepared.calibrated(task.shots, seed):
+            return fitted, ""
+        if task.kind == "classify" and (others := self._of_index(task.shots, seed)):
+            return others, (
+                "the task has too few exemplars to calibrate on; confidence is calibrated on all "
+                "labels of the index"
+            )
+        return ASSUMED, "too few exemplars to calibrate on; confidence is a rough guess"
+
+    def _of_index(self, shots: Shots, seed: int) -> Calibration | None:
+        """Fit the vote on all labels of the index: how far its similarities can be trusted."""
+        if self._index is None or not any(e.labels for e in self._index.vectors().exemplars):
+            return None
+        return self.prepare(_ALL_LABELS, None).calibrated(shots, seed)
+
+    def _embedded(self, task: Task) -> VectorSet | None:
+        if not task.examples:
+            return None
+        for known, vectors in self._examples:
+            if known.examples == task.examples:
+                return vectors
+        vectors = embed_examples(task.examples, self._embedder)
+        self._examples = [(task, vectors), *self._examples][:_MOST_KEPT]
+        return vectors
+
+
+def _changed(shots: Shots, k: int | None, strategy: str | None) -> Shots:
+    if k is not None:
+        shots = replace(shots, k=k)
+    if strategy is None:
+        return shots
+    for known in STRATEGIES:
+        if known == strategy:
+            return replace(shots, strategy=known)
+    raise TaskError(unknown_name("strategy", strategy, STRATEGIES))

@@ -1,0 +1,272 @@
+"""The exemplars that may answer a task, with their labels in the task's own names."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.errors import TaskError
+from earful.index.exemplar import Exemplar
+from earful.index.search import Hit, VectorSet
+from earful.rag.task import Task
+
+Rows = NDArray[np.intp]
+Similarities = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """What a query must not meet among its shots: itself, under any name.
+
+    Attributes:
+        paths: Paths of the query's recording, as given and resolved, both absolute; empty
+            when it has none.
+        content: ``content_sha256`` of the query; empty when unknown.
+        group: Recording, site or speaker the query came from; empty when unknown.
+    """
+
+    paths: frozenset[str] = frozenset()
+    content: str = ""
+    group: str = ""
+
+
+class Pool:
+    """Exemplars in the order of their ids, each with row numbers of the task's labels.
+
+    Attributes:
+        labels: Candidate labels, in the task's order; empty for kinds without labels.
+        exemplars: ``n`` exemplars with distinct ids.
+        paths: Resolved audio path of each.
+        content: ``content_sha256`` of each.
+        vectors: float32, shape ``(n, dim)``, unit rows.
+        row_labels: For each exemplar, the positions of its labels in ``labels``.
+    """
+
+    def __init__(
+        self,
+        *,
+        labels: Sequence[str],
+        exemplars: Sequence[Exemplar],
+        paths: Sequence[Path],
+        content: Sequence[str],
+        vectors: NDArray[np.float32],
+        row_labels: Sequence[tuple[int, ...]],
+    ) -> None:
+        self.labels = tuple(labels)
+        self.exemplars = exemplars
+        self.paths = paths
+        self.content = content
+        self.vectors = vectors
+        self.row_labels = row_labels
+        self._path_codes, self._path_code = _codes(str(path) for path in paths)
+        self._content_codes, self._content_code = _codes(content)
+        self._group_codes, self._group_code = _codes(exemplar.group for exemplar in exemplars)
+
+    def __len__(self) -> int:
+        return len(self.exemplars)
+
+    @cached_property
+    def rows_of_label(self) -> tuple[Rows, ...]:
+        """Rows that carry each label, ascending."""
+        rows: list[list[int]] = [[] for _ in self.labels]
+        for row, labels in enumerate(self.row_labels):
+            for label in labels:
+                rows[label].append(row)
+        return tuple(np.array(found, dtype=np.intp) for found in rows)
+
+    @cached_property
+    def missing(self) -> tuple[str, ...]:
+        """Labels that no exemplar carries."""
+        return tuple(
+            label
+            for label, rows in zip(self.labels, self.rows_of_label, strict=True)
+            if not rows.size
+        )
+
+    def allowed(self, guard: Guard) -> NDArray[np.bool_]:
+        """Mark the rows that a query may see.
+
+        Returns:
+            bool, shape ``(n,)``.
+        """
+        allowed = np.ones(len(self), dtype=np.bool_)
+        for value, codes, code_of in (
+            *((path, self._path_codes, self._path_code) for path in guard.paths),
+            (guard.content, self._content_codes, self._content_code),
+            (guard.group, self._group_codes, self._group_code),
+        ):
+            if value and value in code_of:
+                allowed &= codes != code_of[value]
+        return allowed
+
+    def guard_of(self, row: int) -> Guard:
+        """Return what a row of the pool must not meet when it is asked about itself."""
+        return Guard(
+            paths=frozenset({str(self.paths[row])}),
+            content=self.content[row],
+            group=self.exemplars[row].group,
+        )
+
+    def memberships(self, rows: Rows) -> NDArray[np.float64]:
+        """Say which labels some rows carry.
+
+        Returns:
+            float64 of zeros and ones, shape ``(len(rows), n_labels)``.
+        """
+        member = np.zeros((len(rows), len(self.labels)))
+        for position, row in enumerate(rows):
+            member[position, list(self.row_labels[row])] = 1.0
+        return member
+
+    def hits(self, rows: Rows, similarities: Similarities) -> tuple[Hit, ...]:
+        """Return rows as hits, ranked in the order given."""
+        return tuple(
+            Hit(
+                exemplar=self.exemplars[row],
+                similarity=float(similarity),
+                rank=rank,
+                path=self.paths[row],
+                content_sha256=self.content[row],
+            )
+            for rank, (row, similarity) in enumerate(zip(rows, similarities, strict=True))
+        )
+
+
+def build_pool(
+    task: Task,
+    *,
+    index: VectorSet | None,
+    examples: VectorSet | None,
+    labels: Sequence[str] | None = None,
+) -> Pool:
+    """Gather what may answer a task: its own examples and the index's rows with its labels.
+
+    A row belongs when one of its labels is a label of the task or an alias of one; for a
+    task without labels, when it has an answer. A task's example replaces an index row of
+    the same id. In a ``multilabel`` task, an example with no labels says "none of these".
+
+    Args:
+        task: What is asked.
+        index: Rows of an index, if there is one.
+        examples: The task's own examples, embedded, if it has any.
+        labels: Candidates instead of all labels of the task.
+
+    Raises:
+        TaskError: A candidate is not a label of a task that declares its labels, has no
+            exemplar, or stands twice; or no exemplar is left for any label.
+    """
+    names = _candidates(task, index, examples, labels)
+    position_of = _positions(task, names)
+    parts = [part for part in (examples, index) if part is not None and len(part)]
+    found: list[tuple[str, VectorSet, int, tuple[int, ...]]] = []
+    taken: set[str] = set()
+    for part in parts:
+        for row, exemplar in enumerate(part.exemplars):
+            positions = tuple(sorted({position_of[x] for x in exemplar.labels if x in position_of}))
+            if exemplar.id not in taken and _belongs(task, exemplar, positions, part is examples):
+                found.append((exemplar.id, part, row, positions))
+        taken = {id_ for id_, _, _, _ in found}
+    found.sort(key=lambda item: item[0])
+    pool = Pool(
+        labels=names,
+        exemplars=tuple(part.exemplars[row] for _, part, row, _ in found),
+        paths=tuple(part.paths[row] for _, part, row, _ in found),
+        content=tuple(part.content[row] for _, part, row, _ in found),
+        vectors=_vectors(parts, found),
+        row_labels=tuple(positions for _, _, _, positions in found),
+    )
+    _require_exemplars(task, pool, parts, asked_for=labels is not None)
+    return pool
+
+
+def _candidates(
+    task: Task,
+    index: VectorSet | None,
+    examples: VectorSet | None,
+    labels: Sequence[str] | None,
+) -> tuple[str, ...]:
+    if not task.has_labels:
+        return ()
+    if labels is None:
+        if task.labels:
+            return tuple(task.labels)
+        source = examples or index
+        return tuple(sorted({x for e in source.exemplars for x in e.labels})) if source else ()
+    names = tuple(unicodedata.normalize("NFC", label) for label in labels)
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            raise TaskError(f"label {name!r} is given twice; want each label once")
+        if task.labels and name not in task.labels:
+            raise TaskError(
+                f"label {name!r} is none of task {task.name!r}; it has {', '.join(task.labels)}"
+            )
+    if not names:
+        raise TaskError("no labels to choose from; give at least one, or none for all")
+    return names
+
+
+def _positions(task: Task, names: Sequence[str]) -> dict[str, int]:
+    """Map every name and alias to its label's position."""
+    position_of: dict[str, int] = {}
+    for position, name in enumerate(names):
+        label = task.labels.get(name)
+        for text in (name, *(label.aliases if label else ())):
+            position_of[unicodedata.normalize("NFC", text)] = position
+    return position_of
+
+
+def _belongs(task: Task, exemplar: Exemplar, positions: tuple[int, ...], own: bool) -> bool:
+    if task.has_labels:
+        return bool(positions) or (own and task.kind == "multilabel" and not exemplar.labels)
+    return bool(exemplar.answer) and exemplar.task in ("", task.name)
+
+
+def _vectors(
+    parts: Sequence[VectorSet], found: Sequence[tuple[str, VectorSet, int, tuple[int, ...]]]
+) -> NDArray[np.float32]:
+    if len(parts) == 1 and len(found) == len(parts[0]):
+        # All rows of one set, in the same order: a large index is not copied.
+        return parts[0].vectors
+    if not found:
+        return np.empty((0, 0), dtype=np.float32)
+    vectors = np.empty((len(found), parts[0].vectors.shape[1]), dtype=np.float32)
+    for part in parts:
+        mine = [(at, row) for at, (_, owner, row, _) in enumerate(found) if owner is part]
+        if mine:
+            at, rows = np.array(mine, dtype=np.intp).T
+            vectors[at] = part.vectors[rows]
+    return vectors
+
+
+def _require_exemplars(
+    task: Task, pool: Pool, parts: Sequence[VectorSet], *, asked_for: bool
+) -> None:
+    if task.has_labels and pool.missing and (asked_for or not len(pool)):
+        known = sorted({label for part in parts for e in part.exemplars for label in e.labels})
+        shown = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
+        near = difflib.get_close_matches(pool.missing[0], known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise TaskError(
+            f"no exemplar has the label {', '.join(map(repr, pool.missing))}.{hint} There are: "
+            f"{shown or 'none'}. Add examples to a task file, or recordings to the index"
+        )
+    if not len(pool):
+        wanted = "labelled" if task.has_labels else "answered"
+        raise TaskError(
+            f"task {task.name!r}: there are no {wanted} exemplars; add examples to the task "
+            "file, or recordings to the index"
+        )
+
+
+def _codes(values: Iterable[str]) -> tuple[NDArray[np.intp], dict[str, int]]:
+    """Number distinct texts, so that comparing a column with one is fast; -1 for empty."""
+    code_of: dict[str, int] = {}
+    codes = [code_of.setdefault(value, len(code_of)) if value else -1 for value in values]
+    return np.array(codes, dtype=np.intp), code_of
