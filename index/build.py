@@ -1,119 +1,85 @@
 """A labelled corpus into an index: decode in threads, embed in batches, commit, go on.
 
 Nothing finished is done twice: a row whose id, audio bytes and fields are unchanged is
-left alone, and one whose audio is unchanged keeps its vector. Killed anywhere, the same
-call goes on where the last commit stood.
+left alone, and audio that has a vector in the index keeps it, whatever row it stands in
+now. Rows are committed in the corpus's order. Killed anywhere, the same call goes on
+where the last commit stood.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.errors import AudioError, MissingExtraError
+from earful.errors import IndexFolderError
 from earful.index.corpus import Corpus, CorpusRow, Rejection, open_corpus
-from earful.index.schema import Row, exemplar_digest
-from earful.index.store import Index, KnownRow
-from earful.model.audio import AudioLimits, Clip, file_sha256, load_audio
+from earful.index.decode import (
+    AudioKey,
+    Decoded,
+    Inspected,
+    Intake,
+    Rejected,
+    Unchanged,
+    in_order,
+)
+from earful.index.progress import BuildProgress, BuildReport
+from earful.index.schema import Row
+from earful.index.store import Index
+from earful.model.audio import AudioLimits
 from earful.model.registry import load_embedder
+from earful.model.source import printable
 
 if TYPE_CHECKING:
     from earful.model.protocols import Embedder
 
+__all__ = ["BuildOptions", "BuildProgress", "BuildReport", "build_index"]
+
+_TELL_EVERY_S = 0.1
+# More threads than this wait for the disk or for the embedder, not for each other.
+_MOST_DECODERS = 16
+# A row without its vector takes this much of the disk, commits and headers included.
+_BYTES_PER_ROW = 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOptions:
-    """How a build works; the result does not depend on it.
+    """How a build works; the rows it makes do not depend on it.
 
     Attributes:
         limits: What audio is accepted.
         batch_clips: Most clips given to the embedder at once.
         batch_s: Most seconds of audio given to it at once, a single longer clip apart.
+        ahead_bytes: Most memory for audio decoded before the embedder asks for it, a
+            single larger recording apart.
         commit_rows: Rows after which a commit is due.
         commit_s: Seconds after which a commit is due.
-        n_decoders: Threads that decode; 0 takes one per CPU that this process may use.
+        n_decoders: Threads that decode; 0 takes one per CPU that this process may use, up
+            to 16.
     """
 
     limits: AudioLimits = field(default_factory=AudioLimits)
     batch_clips: int = 16
     batch_s: float = 160.0
+    ahead_bytes: int = 256 << 20
     commit_rows: int = 512
     commit_s: float = 30.0
     n_decoders: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("batch_clips", "batch_s", "commit_rows", "commit_s"):
+        for name in ("batch_clips", "batch_s", "ahead_bytes", "commit_rows", "commit_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}={getattr(self, name)}; want more than 0")
         if self.n_decoders < 0:
             raise ValueError(f"n_decoders={self.n_decoders}; want 0 or more")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildProgress:
-    """Where a build stands.
-
-    Attributes:
-        done: Rows dealt with.
-        total: Rows in the corpus.
-        accepted: Rows embedded, or renewed with their old vector, and committed or about to be.
-        committed: Rows of those that a kill can no longer lose.
-        skipped: Rows that were there unchanged.
-        rejected: Rows that could not be used.
-        seconds: Since the build began.
-    """
-
-    done: int
-    total: int
-    accepted: int
-    committed: int
-    skipped: int
-    rejected: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildReport:
-    """What a build did.
-
-    Attributes:
-        accepted: Rows embedded, or renewed with their old vector.
-        skipped: Rows that were there unchanged.
-        rejected: Rows that could not be used, each with its reason; tried again next time.
-        stale: Rows of the index from this corpus root that the corpus no longer has. They
-            are kept.
-        seconds: How long it took.
-        audio_s: Length of the audio embedded, in seconds.
-        n: Rows in the index now.
-    """
-
-    accepted: int
-    skipped: int
-    rejected: tuple[Rejection, ...]
-    stale: int
-    seconds: float
-    audio_s: float
-    n: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        return {
-            "accepted": self.accepted,
-            "rejected": [rejection.to_dict() for rejection in self.rejected],
-            "skipped": self.skipped,
-            "stale": self.stale,
-            "seconds": round(self.seconds, 3),
-            "audio_s": round(self.audio_s, 3),
-            "n": self.n,
-        }
 
 
 def build_index(
@@ -128,28 +94,29 @@ def build_index(
 
     The whole table is read once before anything is embedded, so that a broken row is told
     before any work is done. A recording that cannot be used never stops the build: it is
-    reported, kept in the index's own list and tried again next time.
+    reported, kept in the index's own list and tried again next time. Rows that left the
+    corpus stay in the index and are counted in the report.
 
     Args:
         corpus: A folder or a table as ``open_corpus`` takes it, or an open corpus.
         index: The index folder.
         embedder: A name for ``load_embedder``, or an embedder.
         options: How to work.
-        progress: Called after every batch and every commit.
+        progress: Called after every commit, and up to ten times a second in between.
 
     Raises:
         CorpusError: A table or a row of it is broken; nothing was written.
-        IndexMismatchError: The index was made by another embedder.
+        IndexMismatchError: The index was made by another embedder; nothing was written.
         IndexBusyError: Another process is writing the index.
-        IndexFolderError: The index cannot be read or written; what was committed is kept.
+        IndexFolderError: The index cannot be read or written, the disk is too full, or an
+            id belongs to a row from another corpus; what was committed is kept.
     """
     opened = corpus if isinstance(corpus, Corpus) else open_corpus(corpus)
-    ids = {row.exemplar.id for row in opened}
+    n_rows = sum(1 for _ in opened)
     model = load_embedder(embedder) if isinstance(embedder, str) else embedder
     target = Index.open_or_create(index, model.fingerprint)
     with target.writer():
-        target.refresh()
-        return _Build(opened, target, model, options, progress, ids).run()
+        return _Build(opened, target, model, options, progress, n_rows).run()
 
 
 class _Build:
@@ -162,163 +129,252 @@ class _Build:
         embedder: Embedder,
         options: BuildOptions,
         progress: Callable[[BuildProgress], None] | None,
-        ids: set[str],
+        n_rows: int,
     ) -> None:
         self._corpus = corpus
         self._index = index
         self._embedder = embedder
         self._options = options
         self._progress = progress
-        self._ids = ids
-        self._started = self._last_commit = time.monotonic()
-        self._done = self._accepted = self._committed = self._skipped = 0
+        self._n_rows = n_rows
+        self._started = self._last_commit = self._last_told = time.monotonic()
+        self._done = self._accepted = self._reused = self._committed = self._skipped = 0
         self._audio_s = 0.0
-        self._rejected: list[Rejection] = []
-        self._batch: list[_Decoded] = []
-        self._rows: list[Row] = []
+        self._rejected: list[Rejected] = []
+        self._batch: list[Decoded] = []
+        self._renewals: list[_Renewal] = []
+        self._rows: list[tuple[int, Row]] = []
+        self._known = index.known()
+        self._intake = Intake(
+            corpus,
+            self._known,
+            sample_rate=embedder.fingerprint.sample_rate,
+            limits=options.limits,
+        )
+        # Which row has, or is about to have, the vector of some audio.
+        self._holders: dict[AudioKey, str] = {
+            (row.file_sha256, row.start_s, row.end_s): id_ for id_, row in self._known.items()
+        }
+        # A recording added by itself says nothing about the others of its folder.
+        self._unseen = {
+            id_
+            for id_, row in self._known.items()
+            if row.root == corpus.root and corpus.kind != "file"
+        }
 
     def run(self) -> BuildReport:
-        known = dict(self._index.known())
-        for outcome in self._outcomes(known):
-            self._done += 1
-            if isinstance(outcome, Rejection):
-                self._rejected.append(outcome)
-            elif isinstance(outcome, Row):
-                self._rows.append(outcome)
-                self._accepted += 1
-            elif outcome is None:
-                self._skipped += 1
-            else:
-                if self._batch and not self._fits(outcome):
-                    self._embed()
-                self._batch.append(outcome)
-                if len(self._batch) == self._options.batch_clips:
-                    self._embed()
-            self._commit_if_due()
-        self._embed()
-        self._commit()
-        self._index.set_rejections(self._rejected)
-        self._tell()
-        root = self._corpus.root
-        stale = sum(row.root == root and id_ not in self._ids for id_, row in known.items())
+        self._refuse_foreign_ids()
+        self._require_space()
+        n_threads = self._options.n_decoders or min(_MOST_DECODERS, len(os.sched_getaffinity(0)))
+        pool = ThreadPoolExecutor(n_threads, thread_name_prefix="earful-decode")
+        try:
+            for outcome in self._outcomes(pool, n_threads):
+                self._done += 1
+                self._take(outcome)
+                self._commit_if_due()
+                self._tell()
+            self._commit()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        rejected = tuple(item.rejection for item in sorted(self._rejected, key=_number))
+        self._list_rejections(rejected)
+        self._tell(now=True)
         return BuildReport(
             accepted=self._accepted,
+            reused=self._reused,
             skipped=self._skipped,
-            rejected=tuple(self._rejected),
-            stale=stale,
+            rejected=rejected,
+            stale=len(self._unseen),
             seconds=time.monotonic() - self._started,
             audio_s=self._audio_s,
             n=len(self._index.known()),
         )
 
-    def _outcomes(self, known: dict[str, KnownRow]) -> Iterator[_Outcome]:
-        """Yield what became of each row, in the corpus's order, a few decoded ahead."""
-        n_threads = self._options.n_decoders or len(os.sched_getaffinity(0))
-        ahead = 2 * n_threads + self._options.batch_clips
-        waiting: deque[Future[_Outcome]] = deque()
-        pool = ThreadPoolExecutor(n_threads, thread_name_prefix="earful-decode")
-        try:
-            for row in self._corpus:
-                waiting.append(pool.submit(self._prepare, row, known.get(row.exemplar.id)))
-                if len(waiting) >= ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    # --- before the work -----------------------------------------------------------------
 
-    def _prepare(self, row: CorpusRow, known: KnownRow | None) -> _Outcome:
-        """Decide what one row needs, and decode it if it needs embedding."""
-        exemplar = row.exemplar
-        path = self._corpus.path(exemplar)
-        try:
-            digest = file_sha256(path)
-            if known is not None and known.root == self._corpus.root:
-                same_audio = known.file_sha256 == digest
-                same_stretch = (known.start_s, known.end_s) == (exemplar.start_s, exemplar.end_s)
-                if same_audio and known.exemplar_sha256 == exemplar_digest(exemplar):
-                    return None
-                if same_audio and same_stretch:
-                    return self._index.renewed(exemplar)
-            clip = load_audio(
-                path,
-                sample_rate=self._embedder.fingerprint.sample_rate,
-                start_s=exemplar.start_s,
-                end_s=exemplar.end_s,
-                limits=self._options.limits,
+    def _refuse_foreign_ids(self) -> None:
+        root = self._corpus.root
+        if all(row.root == root for row in self._known.values()):
+            return
+        for row in self._corpus:
+            known = self._known.get(row.exemplar.id)
+            if known is not None and known.root != root:
+                raise IndexFolderError(
+                    f"{row.where}: id {row.exemplar.id!r} belongs in {self._index.path} to a row "
+                    f"from {known.root}, and this corpus lies in {root}; give it another id, or "
+                    "remove the old row first. Nothing was written"
+                )
+
+    def _require_space(self) -> None:
+        n_new = max(0, self._n_rows - len(self._known))
+        needed = n_new * (self._embedder.fingerprint.dim * 4 + _BYTES_PER_ROW)
+        free = shutil.disk_usage(self._index.path).free
+        if free < needed:
+            raise IndexFolderError(
+                f"{self._index.path}: {n_new} new rows need about {needed / 1e6:.1f} MB of disk, "
+                f"{free / 1e6:.1f} MB are free; free some space and run the same command again"
             )
-        except (AudioError, MissingExtraError) as error:
-            return Rejection(audio=str(exemplar.audio), where=row.where, error=str(error))
-        return _Decoded(row=row, clip=clip, file_sha256=digest)
 
-    def _fits(self, decoded: _Decoded) -> bool:
-        seconds = sum(other.clip.duration_s for other in self._batch)
-        return seconds + decoded.clip.duration_s <= self._options.batch_s
+    # --- rows in, one after the other ------------------------------------------------------
+
+    def _outcomes(self, pool: ThreadPoolExecutor, n_threads: int) -> Iterator[_Outcome]:
+        """Yield what became of each row, in the corpus's order."""
+        inspected = in_order(
+            pool, self._intake.inspect, enumerate(self._seen_rows()), n_most=4 * n_threads
+        )
+        return in_order(
+            pool,
+            self._decode_if_needed,
+            map(self._route, inspected),
+            n_most=2 * n_threads + self._options.batch_clips,
+            cost=lambda item: item.decoded_bytes if isinstance(item, Inspected) else 0,
+            budget=self._options.ahead_bytes,
+        )
+
+    def _seen_rows(self) -> Iterator[CorpusRow]:
+        for row in self._corpus:
+            self._unseen.discard(row.exemplar.id)
+            yield row
+
+    def _route(
+        self, outcome: Unchanged | Inspected | Rejected
+    ) -> Unchanged | Inspected | Rejected | _Renewal:
+        """Turn a row whose audio was or will be embedded elsewhere into a renewal."""
+        if not isinstance(outcome, Inspected):
+            return outcome
+        if outcome.audio_key in self._holders:
+            return _Renewal(inspected=outcome)
+        self._holders[outcome.audio_key] = outcome.row.exemplar.id
+        return outcome
+
+    def _decode_if_needed(self, outcome: Unchanged | Inspected | Rejected | _Renewal) -> _Outcome:
+        return self._intake.decode(outcome) if isinstance(outcome, Inspected) else outcome
+
+    def _take(self, outcome: _Outcome) -> None:
+        if isinstance(outcome, Unchanged):
+            self._skipped += 1
+        elif isinstance(outcome, Rejected):
+            self._rejected.append(outcome)
+        elif isinstance(outcome, _Renewal):
+            self._renewals.append(outcome)
+        else:
+            if self._batch_s() + outcome.clip.duration_s > self._options.batch_s:
+                self._embed()
+            self._batch.append(outcome)
+            full = len(self._batch) == self._options.batch_clips
+            if full or self._batch_s() >= self._options.batch_s:
+                self._embed()
+
+    def _batch_s(self) -> float:
+        return sum(decoded.clip.duration_s for decoded in self._batch)
+
+    # --- vectors ---------------------------------------------------------------------------
 
     def _embed(self) -> None:
         if not self._batch:
             return
         vectors = self._embedder.embed([decoded.clip for decoded in self._batch])
         for decoded, vector in zip(self._batch, vectors, strict=True):
+            inspected, clip = decoded.inspected, decoded.clip
             if reason := _unusable(vector):
-                exemplar = decoded.row.exemplar
-                self._rejected.append(
-                    Rejection(audio=str(exemplar.audio), where=decoded.row.where, error=reason)
-                )
+                self._rejected.append(self._intake.reject(inspected, reason))
                 continue
             self._accepted += 1
-            self._audio_s += decoded.clip.duration_s
-            self._rows.append(
-                Row(
-                    exemplar=decoded.row.exemplar,
-                    root=self._corpus.root,
-                    duration_s=decoded.clip.duration_s,
-                    file_sha256=decoded.file_sha256,
-                    content_sha256=decoded.clip.content_sha256,
-                    vector=vector,
-                )
+            self._audio_s += clip.duration_s
+            row = Row(
+                exemplar=inspected.row.exemplar,
+                root=self._corpus.root,
+                duration_s=clip.duration_s,
+                file_sha256=inspected.file_sha256,
+                content_sha256=clip.content_sha256,
+                vector=vector,
             )
+            self._rows.append((inspected.number, row))
         self._batch.clear()
-        self._tell()
+
+    def _renew(self) -> None:
+        """Give waiting renewals the vectors of their audio."""
+        fresh = {_audio_key(row): row for _, row in self._rows}
+        renewals, self._renewals = self._renewals, []
+        keys = {renewal.inspected.audio_key for renewal in renewals}
+        stored = self._index.stored(self._holders[key] for key in keys - fresh.keys())
+        for renewal in renewals:
+            inspected, key = renewal.inspected, renewal.inspected.audio_key
+            source = fresh.get(key) or stored.get(self._holders[key])
+            if source is None or _audio_key(source) != key:
+                # Its holder was rejected, or was given other audio in this very run.
+                self._take(self._intake.decode(inspected))
+                continue
+            self._accepted += 1
+            self._reused += 1
+            row = replace(source, exemplar=inspected.row.exemplar, root=self._corpus.root)
+            self._rows.append((inspected.number, row))
+        self._embed()
+
+    # --- rows out --------------------------------------------------------------------------
 
     def _commit_if_due(self) -> None:
-        waited = time.monotonic() - self._last_commit
-        if len(self._rows) >= self._options.commit_rows or waited >= self._options.commit_s:
+        n_waiting = len(self._rows) + len(self._renewals)
+        waited_s = time.monotonic() - self._last_commit
+        if n_waiting >= self._options.commit_rows or waited_s >= self._options.commit_s:
             self._commit()
 
     def _commit(self) -> None:
+        self._embed()
+        self._renew()
         self._last_commit = time.monotonic()
-        if not self._rows:
-            return
-        self._index.add(self._rows)
-        self._committed += len(self._rows)
-        self._rows.clear()
-        self._tell()
+        if self._rows:
+            rows = [row for _, row in sorted(self._rows, key=lambda numbered: numbered[0])]
+            self._index.add(rows)
+            self._committed += len(rows)
+            self._rows.clear()
+            self._tell(now=True)
 
-    def _tell(self) -> None:
-        if self._progress is not None:
-            self._progress(
-                BuildProgress(
-                    done=self._done,
-                    total=len(self._ids),
-                    accepted=self._accepted,
-                    committed=self._committed,
-                    skipped=self._skipped,
-                    rejected=len(self._rejected),
-                    seconds=time.monotonic() - self._started,
-                )
+    def _list_rejections(self, rejected: tuple[Rejection, ...]) -> None:
+        """Replace this corpus's part of the index's list, and drop what is no more."""
+        source = printable(str(self._corpus.source.resolve()))
+        kept = [
+            earlier
+            for earlier in self._index.rejections()
+            if not (earlier.where + "/").startswith((f"{source}/", f"{source}:"))
+            and os.path.lexists(re.sub(r":(row )?\d+$", "", earlier.where))
+        ]
+        self._index.set_rejections([*kept, *rejected])
+
+    def _tell(self, *, now: bool = False) -> None:
+        time_s = time.monotonic()
+        if self._progress is None or not (now or time_s - self._last_told >= _TELL_EVERY_S):
+            return
+        self._last_told = time_s
+        self._progress(
+            BuildProgress(
+                done=self._done,
+                total=self._n_rows,
+                accepted=self._accepted,
+                committed=self._committed,
+                skipped=self._skipped,
+                rejected=len(self._rejected),
+                seconds=time_s - self._started,
             )
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Decoded:
-    row: CorpusRow
-    clip: Clip
-    file_sha256: str
+class _Renewal:
+    """A row to write with the vector that its audio has, or gets, in another row."""
+
+    inspected: Inspected
 
 
-# A row to store as it is, one to embed first, one that is fine (None), or one to reject.
-_Outcome = Row | _Decoded | Rejection | None
+_Outcome = Unchanged | Decoded | Rejected | _Renewal
+
+
+def _audio_key(row: Row) -> AudioKey:
+    return (row.file_sha256, row.exemplar.start_s, row.exemplar.end_s)
+
+
+def _number(item: Rejected) -> int:
+    return item.number
 
 
 def _unusable(vector: NDArray[np.float32]) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from earful.errors import IndexFolderError, ModelError
 from earful.model.protocols import Fingerprint
@@ -34,9 +35,15 @@ class Root:
     absolute: str
     relative: str
 
+    @classmethod
+    def seen_from(cls, index: Path, root: Path) -> Self:
+        """Describe a resolved folder as seen from an index folder."""
+        relative = os.path.relpath(root, os.path.realpath(index))
+        return cls(absolute=str(root), relative=Path(relative).as_posix())
+
     def resolve(self, index: Path) -> Path:
         """Return where the corpus lies now, seen from an index folder."""
-        beside = Path(os.path.normpath(index / self.relative))
+        beside = Path(os.path.normpath(os.path.join(os.path.realpath(index), self.relative)))
         return beside if beside.is_dir() else Path(self.absolute)
 
 
@@ -57,7 +64,7 @@ class Header:
     fingerprint: Fingerprint
     created: str
     updated: str
-    roots: tuple[Root, ...] = field(default=())
+    roots: tuple[Root, ...] = ()
     n: int = 0
     labels: int = 0
     format: int = FORMAT
@@ -68,9 +75,13 @@ class Header:
         now = _now()
         return cls(fingerprint=fingerprint, created=now, updated=now)
 
-    def touched(self, **changes: Any) -> Header:
-        """Return a copy with changes and a new ``updated``."""
-        return replace(self, updated=_now(), **changes)
+    def with_root(self, root: Root) -> Self:
+        """Return a copy with one more corpus root and a new ``updated``."""
+        return replace(self, updated=_now(), roots=(*self.roots, root))
+
+    def with_counts(self, *, n: int, labels: int) -> Self:
+        """Return a copy with other counts and a new ``updated``."""
+        return replace(self, updated=_now(), n=n, labels=labels)
 
     def write(self, folder: Path) -> None:
         """Replace ``index.json`` atomically.
@@ -103,7 +114,8 @@ class Header:
         """
         path = folder / HEADER_NAME
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            # A folder's name that is not UTF-8 is kept as Python sees it.
+            values = json.loads(path.read_bytes().decode("utf-8", errors="surrogatepass"))
         except FileNotFoundError:
             raise IndexFolderError(
                 f"{folder}: is not an index, it has no {HEADER_NAME}; build one with "
@@ -112,7 +124,7 @@ class Header:
         except (OSError, ValueError) as error:
             raise IndexFolderError(f"{path}: cannot be read ({error}); want JSON") from error
         found = values.get("format") if isinstance(values, dict) else None
-        if isinstance(found, int) and found > FORMAT:
+        if type(found) is int and found > FORMAT:
             raise IndexFolderError(
                 f"{folder}: has index format {found}, written by earful "
                 f"{values.get('earful', '?')}; this earful reads up to format {FORMAT}. "
@@ -138,22 +150,28 @@ class Header:
             ) from error
 
 
+def temporary_name(name: str) -> str:
+    """Return what a file is called until it is complete; the writer lock keeps it single."""
+    return f".{name}.tmp"
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write a file so that a reader or a crash sees the old one or the new one, whole.
 
     Raises:
         IndexFolderError: It cannot be written.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = path.with_name(temporary_name(path.name))
     try:
-        with open(beside, "w", encoding="utf-8", errors="surrogatepass") as file:
+        with open(beside, "w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
         sync_folder(path.parent)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise IndexFolderError(
             f"{path}: cannot be written ({error.strerror}); what was there before is unchanged"
         ) from error

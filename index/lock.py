@@ -1,6 +1,7 @@
 """One writer at a time: an advisory lock on a file in the index folder.
 
-The lock dies with its process, so nothing has to be cleaned up after a kill.
+The lock dies with its process, so nothing has to be cleaned up after a kill. On a network
+file system it holds between machines only where ``flock`` does.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,29 +30,37 @@ class WriterLock:
         self._depth = 0
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> Iterator[bool]:
         """Hold the lock for a block.
+
+        Yields:
+            Whether it was free: false where this thread held it already.
 
         Raises:
             IndexBusyError: Another process or thread holds it; the message names it.
             IndexFolderError: The lock file cannot be written.
         """
         if not self._thread_lock.acquire(blocking=False):
-            raise IndexBusyError(f"{self._path.parent}: another thread is writing this index")
+            raise IndexBusyError(
+                f"{self._path.parent}: is being written by another thread of this process; "
+                "write from one thread"
+            )
         try:
             if self._depth:
                 self._depth += 1
                 try:
-                    yield
+                    yield False
                 finally:
                     self._depth -= 1
                 return
             descriptor = self._lock_file()
             self._depth = 1
             try:
-                yield
+                yield True
             finally:
                 self._depth = 0
+                # Closing alone would leave the lock with a child forked meanwhile.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
                 os.close(descriptor)
         finally:
             self._thread_lock.release()
@@ -60,24 +69,32 @@ class WriterLock:
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise IndexFolderError(
-                f"{self._path.parent}: cannot be written ({error.strerror}); want a folder that "
-                "this user may write"
-            ) from error
+            raise self._unwritable(error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             holder = os.pread(descriptor, 4096, 0)
             os.close(descriptor)
             raise IndexBusyError(
                 f"{self._path.parent}: is being written by {_describe(holder)}; wait for it, "
                 "searching goes on meanwhile"
             ) from error
+        except OSError as error:
+            os.close(descriptor)
+            raise self._unwritable(error) from error
         since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         me = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(me).encode(), 0)
+        # On a full disk the lock holds all the same, only without a name on it.
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(me).encode(), 0)
         return descriptor
+
+    def _unwritable(self, error: OSError) -> IndexFolderError:
+        return IndexFolderError(
+            f"{self._path.parent}: cannot be locked for writing ({error.strerror}); want a local "
+            "folder that this user may write"
+        )
 
 
 def _describe(holder: bytes) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -13,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from earful.errors import IndexFolderError
 from earful.index.exemplar import Exemplar
+from earful.model.protocols import Fingerprint
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+FINGERPRINT_KEY = "earful:fingerprint"
 # Columns that make up an exemplar, in the order of the table.
 EXEMPLAR_COLUMNS = (
     "id",
@@ -56,11 +60,11 @@ class Row:
     vector: NDArray[np.float32]
 
 
-def table_schema(dim: int) -> pa.Schema:
-    """Return the Arrow schema of an index's table.
+def table_schema(fingerprint: Fingerprint) -> pa.Schema:
+    """Return the Arrow schema of an index's table, which names the embedder too.
 
     Args:
-        dim: Length of a vector.
+        fingerprint: What makes the vectors.
     """
     import pyarrow as pa
 
@@ -89,8 +93,9 @@ def table_schema(dim: int) -> pa.Schema:
             text("content_sha256"),
             text("exemplar_sha256"),
             text("row_sha256"),
-            pa.field("vector", pa.list_(pa.float32(), dim), nullable=False),
-        ]
+            pa.field("vector", pa.list_(pa.float32(), fingerprint.dim), nullable=False),
+        ],
+        metadata={FINGERPRINT_KEY: json.dumps(fingerprint.to_dict(), sort_keys=True)},
     )
 
 
@@ -98,27 +103,114 @@ def exemplar_digest(exemplar: Exemplar) -> str:
     """Return the hex SHA-256 over every field of an exemplar.
 
     >>> a = Exemplar(id="a", audio=PurePosixPath("a.wav"), labels=("dog",))
-    >>> exemplar_digest(a) == exemplar_digest(a)
-    True
+    >>> exemplar_digest(a) == exemplar_digest(Exemplar(id="a", audio=a.audio, labels=("cat",)))
+    False
     """
-    return hashlib.sha256(json.dumps(_plain(exemplar), sort_keys=True).encode()).hexdigest()
+    return _digest(_plain(exemplar))
 
 
 def row_digest(row: Row) -> str:
     """Return the hex SHA-256 over an exemplar, its audio's digests and its vector."""
-    digest = hashlib.sha256(exemplar_digest(row.exemplar).encode())
-    digest.update(row.file_sha256.encode())
-    digest.update(row.content_sha256.encode())
-    digest.update(np.ascontiguousarray(row.vector, dtype="<f4").tobytes())
-    return digest.hexdigest()
+    return _row_digest(row, exemplar_digest(row.exemplar))
+
+
+def to_arrow(rows: Sequence[Row], roots: Sequence[int], fingerprint: Fingerprint) -> pa.RecordBatch:
+    """Turn rows into one batch.
+
+    Args:
+        rows: What to store; at least one.
+        roots: Number of each row's corpus root.
+        fingerprint: What made the vectors.
+
+    Raises:
+        IndexFolderError: A text is not Unicode, so no table can hold it.
+    """
+    import pyarrow as pa
+
+    schema = table_schema(fingerprint)
+    plain = [_plain(row.exemplar) for row in rows]
+    digests = [_digest(values) for values in plain]
+    columns: dict[str, Any] = {name: [p[name] for p in plain] for name in EXEMPLAR_COLUMNS}
+    columns["root"] = list(roots)
+    columns["duration_s"] = [float(row.duration_s) for row in rows]
+    columns["file_sha256"] = [row.file_sha256 for row in rows]
+    columns["content_sha256"] = [row.content_sha256 for row in rows]
+    columns["exemplar_sha256"] = digests
+    columns["row_sha256"] = [_row_digest(*pair) for pair in zip(rows, digests, strict=True)]
+    flat = np.concatenate([row.vector for row in rows]).astype(np.float32, copy=False)
+    try:
+        arrays = [pa.array(columns[f.name], type=f.type) for f in schema if f.name != "vector"]
+    except UnicodeEncodeError as error:
+        shown = error.object.encode("utf-8", "backslashreplace").decode()
+        raise IndexFolderError(
+            f"{shown!r} is not Unicode text, so no index can hold it; rename the file, or mend "
+            "the table it comes from"
+        ) from error
+    arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(flat), fingerprint.dim))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def exemplar_values(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+    """Iterate over a table that has at least ``EXEMPLAR_COLUMNS``, for ``exemplar_of``."""
+    columns = [table.column(name).to_pylist() for name in EXEMPLAR_COLUMNS]
+    return zip(*columns, strict=True)
+
+
+def exemplar_of(values: tuple[Any, ...]) -> Exemplar:
+    """Read one exemplar.
+
+    Raises:
+        CorpusError: A field is outside its range: the row is damaged.
+        ValueError: ``meta`` is not JSON: the row is damaged.
+    """
+    fields: dict[str, Any] = dict(zip(EXEMPLAR_COLUMNS, values, strict=True))
+    fields["audio"] = PurePosixPath(fields["audio"])
+    fields["labels"] = tuple(fields["labels"])
+    fields["meta"] = MappingProxyType(dict(json.loads(fields["meta"])))
+    return Exemplar(**fields)
+
+
+def audio_paths(table: pa.Table, roots: Sequence[Path]) -> list[Path]:
+    """Resolve the audio path of each row of a table, looking at each folder once.
+
+    Args:
+        table: Has at least ``audio`` and ``root``.
+        roots: Corpus roots, as rows number them.
+
+    Raises:
+        IndexError: A row has a root that is not there: the header is not the table's.
+    """
+    folders: dict[str, str] = {}
+    paths: list[Path] = []
+    numbers, names = (table.column(name).to_pylist() for name in ("root", "audio"))
+    for number, name in zip(numbers, names, strict=True):
+        folder, file = os.path.split(os.path.join(roots[number], name))
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        path = os.path.join(folders[folder], file)
+        paths.append(Path(os.path.realpath(path) if os.path.islink(path) else path))
+    return paths
+
+
+def vectors_of(table: pa.Table, dim: int) -> NDArray[np.float32]:
+    """Read the vectors of a table as float32, shape ``(n, dim)``."""
+    column = table.column("vector").combine_chunks()
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat, dtype=np.float32).reshape(len(column), dim)
+
+
+def label_names(table: pa.Table) -> set[str]:
+    """Return the distinct labels of a table that has at least ``labels``."""
+    return set(table.column("labels").combine_chunks().flatten().unique().to_pylist())
 
 
 def _plain(exemplar: Exemplar) -> dict[str, Any]:
     return {
         "id": exemplar.id,
         "audio": str(exemplar.audio),
-        "start_s": exemplar.start_s,
-        "end_s": exemplar.end_s,
+        # Floats, as they come back: an int would have another digest.
+        "start_s": float(exemplar.start_s),
+        "end_s": None if exemplar.end_s is None else float(exemplar.end_s),
         "question": exemplar.question,
         "answer": exemplar.answer,
         "labels": list(exemplar.labels),
@@ -130,46 +222,12 @@ def _plain(exemplar: Exemplar) -> dict[str, Any]:
     }
 
 
-def to_arrow(rows: Sequence[Row], roots: Sequence[int], dim: int) -> pa.RecordBatch:
-    """Turn rows into one batch.
-
-    Args:
-        rows: What to store.
-        roots: Number of each row's corpus root.
-        dim: Length of a vector.
-    """
-    import pyarrow as pa
-
-    schema = table_schema(dim)
-    plain = [_plain(row.exemplar) for row in rows]
-    columns: dict[str, Any] = {name: [p[name] for p in plain] for name in EXEMPLAR_COLUMNS}
-    columns["root"] = list(roots)
-    columns["duration_s"] = [row.duration_s for row in rows]
-    columns["file_sha256"] = [row.file_sha256 for row in rows]
-    columns["content_sha256"] = [row.content_sha256 for row in rows]
-    columns["exemplar_sha256"] = [exemplar_digest(row.exemplar) for row in rows]
-    columns["row_sha256"] = [row_digest(row) for row in rows]
-    flat = np.concatenate([row.vector for row in rows]) if rows else np.empty(0, np.float32)
-    arrays = [
-        pa.array(columns[field.name], type=field.type) for field in schema if field.name != "vector"
-    ]
-    arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(flat, type=pa.float32()), dim))
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+def _digest(plain: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
-def exemplars_of(table: pa.Table) -> Iterator[Exemplar]:
-    """Read the exemplars of a table that has at least ``EXEMPLAR_COLUMNS``."""
-    columns = [table.column(name).to_pylist() for name in EXEMPLAR_COLUMNS]
-    for values in zip(*columns, strict=True):
-        fields: dict[str, Any] = dict(zip(EXEMPLAR_COLUMNS, values, strict=True))
-        fields["audio"] = PurePosixPath(fields["audio"])
-        fields["labels"] = tuple(fields["labels"])
-        fields["meta"] = MappingProxyType(json.loads(fields["meta"]))
-        yield Exemplar(**fields)
-
-
-def vectors_of(table: pa.Table, dim: int) -> NDArray[np.float32]:
-    """Read the vectors of a table as float32, shape ``(n, dim)``."""
-    column = table.column("vector").combine_chunks()
-    flat = column.flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat, dtype=np.float32).reshape(len(column), dim)
+def _row_digest(row: Row, exemplar_sha256: str) -> str:
+    digest = hashlib.sha256(exemplar_sha256.encode())
+    digest.update(f"{float(row.duration_s)!r} {row.file_sha256} {row.content_sha256} ".encode())
+    digest.update(np.ascontiguousarray(row.vector, dtype="<f4").tobytes())
+    return digest.hexdigest()

@@ -1,13 +1,14 @@
 """Exact nearest neighbours over vectors in RAM, with filters; FAISS behind the same call.
 
-Similarity is the cosine of two unit vectors, computed here. Candidates come from one
-float32 matrix product; those that could be among the best are scored again in float64,
-row by row, so that equal vectors get equal scores whatever the batch size, the number of
-threads or the backend, and ties break by id.
+Similarity is the cosine of two vectors, computed here. Candidates come from one float32
+matrix product; those that could be among the best are scored again in float64, row by
+row, so that equal vectors get equal scores whatever the batch size, the number of threads
+or the backend, and ties break by id.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,18 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.index.exemplar import Exemplar
+from earful.index.faiss_backend import MOST_FETCHED, FlatFaiss
 
 Backend = Literal["exact", "faiss"]
 Rows = NDArray[np.intp]
 Vectors = NDArray[np.float32]
 
-# Bounds the difference of a float32 dot product of unit vectors from the exact one, for
-# up to a few thousand dimensions.
+# Twice the most that a float32 dot product of unit vectors differs from the exact one, with
+# room to spare for up to a few thousand dimensions.
 _SLACK = 1e-5
-_QUERIES_AT_ONCE = 64
 _UNIT_TOLERANCE = 1e-3
-# Beyond this many rows left out, asking FAISS for so many more costs more than a scan.
-_MOST_OVERFETCHED = 4096
+_UNIT_EPSILON = 1e-6
+_QUERIES_AT_ONCE = 64
+_ROWS_AT_ONCE = 4096
+# FAISS is asked for some more than k, so that a few ties at the cut need no second look.
+_SPARE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,10 @@ class SearchFilter:
         exclude_paths: Resolved audio paths left out.
         where: SQL over the index's columns; only ``Index.search`` evaluates it.
         min_similarity: Least cosine similarity, in [-1, 1].
+
+    Raises:
+        TypeError: A field that wants a set is a string.
+        ValueError: ``min_similarity`` is outside [-1, 1].
     """
 
     labels: frozenset[str] = frozenset()
@@ -55,6 +63,16 @@ class SearchFilter:
     exclude_paths: frozenset[str] = frozenset()
     where: str = ""
     min_similarity: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in _SETS:
+            if isinstance(value := getattr(self, name), str):
+                raise TypeError(f"{name}={value!r} is a string; want a set such as {{{value!r}}}")
+        if self.min_similarity is not None and not -1.0 <= self.min_similarity <= 1.0:
+            raise ValueError(f"min_similarity={self.min_similarity}; want a number in [-1, 1]")
+
+
+_SETS = ("labels", "splits", "exclude_ids", "exclude_groups", "exclude_content", "exclude_paths")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,10 +139,17 @@ def _best(
 def _rescore(
     vectors: Vectors, query: Vectors, rows: Rows, k: int
 ) -> tuple[Rows, NDArray[np.float64]]:
-    exact = (vectors[rows].astype(np.float64) * query.astype(np.float64)).sum(axis=1)
-    np.clip(exact, -1.0, 1.0, out=exact)
-    best = np.lexsort((rows, -exact))[:k]
-    return rows[best], exact[best]
+    cosines = np.empty(rows.size)
+    exact_query = query.astype(np.float64)
+    exact_query /= np.sqrt((exact_query * exact_query).sum())
+    for start in range(0, rows.size, _ROWS_AT_ONCE):
+        part = vectors[rows[start : start + _ROWS_AT_ONCE]].astype(np.float64)
+        # Sums along a row, unlike a matrix product, do not depend on the other rows.
+        dots = (part * exact_query).sum(axis=1)
+        cosines[start : start + _ROWS_AT_ONCE] = dots / np.sqrt((part * part).sum(axis=1))
+    np.clip(cosines, -1.0, 1.0, out=cosines)
+    best = np.lexsort((rows, -cosines))[:k]
+    return rows[best], cosines[best]
 
 
 class VectorSet:
@@ -136,7 +161,11 @@ class VectorSet:
         exemplars: ``n`` exemplars with distinct ids.
         paths: Resolved audio path of each.
         content: ``content_sha256`` of each.
-        vectors: float32, shape ``(n, dim)``, unit rows.
+        vectors: float32, shape ``(n, dim)``, unit rows; read-only.
+
+    Raises:
+        ValueError: The lengths differ, an id stands twice, or a vector is not finite or
+            not of unit norm.
     """
 
     def __init__(
@@ -155,19 +184,24 @@ class VectorSet:
             )
         ids = [exemplar.id for exemplar in exemplars]
         if len(set(ids)) != n:
-            twice = next(id_ for id_ in ids if ids.count(id_) > 1)
+            twice, _ = Counter(ids).most_common(1)[0]
             raise ValueError(f"id {twice!r} stands twice among the exemplars; want distinct ids")
         order = sorted(range(n), key=ids.__getitem__)
         self.exemplars = tuple(exemplars[row] for row in order)
         self.paths = tuple(paths[row] for row in order)
         self.content = tuple(content[row] for row in order)
         in_order = order == list(range(n))
-        self.vectors: Vectors = np.ascontiguousarray(
-            vectors if in_order else vectors[order], dtype=np.float32
-        )
+        self.vectors = _unit_rows(
+            vectors if in_order else vectors[order],
+            lambda row: f"vector of {self.exemplars[row].id!r}",
+        ).view()
+        self.vectors.setflags(write=False)
 
     def __len__(self) -> int:
         return len(self.exemplars)
+
+    def __repr__(self) -> str:
+        return f"VectorSet({len(self)} rows of {self.vectors.shape[1]})"
 
     def search(
         self,
@@ -214,30 +248,21 @@ class VectorSet:
             backend: As in ``search``.
             only: As in ``search``.
         """
-        queries = np.asarray(queries, dtype=np.float32)
-        self._check(queries, k, filter)
-        mask = self._mask(filter, only)
-        found: list[list[Hit]] = []
-        for start in range(0, len(queries), _QUERIES_AT_ONCE):
-            chunk = queries[start : start + _QUERIES_AT_ONCE]
-            ranked = (
-                self._faiss_ranked(chunk, k, mask)
-                if backend == "faiss"
-                else self._exact_ranked(chunk, k, mask)
-            )
-            found += [self._hits(rows, scores, filter.min_similarity) for rows, scores in ranked]
-        return found
-
-    def _check(self, queries: Vectors, k: int, chosen: SearchFilter) -> None:
         if k < 1:
             raise ValueError(f"k={k}; want 1 or more")
-        if chosen.where:
+        if filter.where:
             raise ValueError("filter.where needs an Index; a VectorSet has no SQL")
+        queries = np.asarray(queries, dtype=np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.vectors.shape[1]:
             raise ValueError(f"query of shape {queries.shape[1:]}; want ({self.vectors.shape[1]},)")
-        norms = np.linalg.norm(queries, axis=1)
-        if not np.all(np.abs(norms - 1.0) <= _UNIT_TOLERANCE):
-            raise ValueError(f"query norms {norms.tolist()}; want finite queries of unit norm")
+        queries = _unit_rows(queries, lambda row: f"query {row}")
+        mask = self._mask(filter, only)
+        ranked = self._faiss_ranked if backend == "faiss" else self._exact_ranked
+        return [
+            self._hits(rows, similarities, filter.min_similarity)
+            for start in range(0, len(queries), _QUERIES_AT_ONCE)
+            for rows, similarities in ranked(queries[start : start + _QUERIES_AT_ONCE], k, mask)
+        ]
 
     def _exact_ranked(
         self, queries: Vectors, k: int, mask: NDArray[np.bool_] | None
@@ -252,29 +277,30 @@ class VectorSet:
     def _faiss_ranked(
         self, queries: Vectors, k: int, mask: NDArray[np.bool_] | None
     ) -> list[tuple[Rows, NDArray[np.float64]]]:
-        n_left_out = 0 if mask is None else int(np.count_nonzero(~mask))
-        if n_left_out > _MOST_OVERFETCHED or not len(self):
+        n_left_out = 0 if mask is None else len(self) - int(np.count_nonzero(mask))
+        n_fetched = min(len(self), k + n_left_out + _SPARE)
+        if not 0 < n_fetched <= MOST_FETCHED:
             return self._exact_ranked(queries, k, mask)
-        return [self._faiss_one(query, k, n_left_out, mask) for query in queries]
-
-    def _faiss_one(
-        self, query: Vectors, k: int, n_left_out: int, mask: NDArray[np.bool_] | None
-    ) -> tuple[Rows, NDArray[np.float64]]:
-        # Fetch more until the last candidate is clearly worse than the k-th that counts:
-        # only then can no tie have been cut off.
-        n_fetched = min(len(self), k + n_left_out + 8)
-        while True:
-            scores, rows = self._faiss.search(query, n_fetched)
-            kept = rows if mask is None else rows[mask[rows]]
-            kept_scores = scores if mask is None else scores[mask[rows]]
-            complete = len(kept) >= k and scores[-1] < kept_scores[k - 1] - _SLACK
-            if complete or n_fetched == len(self):
-                return _rescore(self.vectors, query, np.sort(kept), k)
-            n_fetched = min(len(self), 2 * n_fetched)
+        ranked = []
+        for query, scores, rows in zip(
+            queries, *self._faiss.search(queries, n_fetched), strict=True
+        ):
+            passed = np.ones(n_fetched, np.bool_) if mask is None else mask[rows]
+            # Unless the worst one fetched is clearly worse than the k-th that counts, a tie
+            # with it may have been cut off.
+            complete = n_fetched == len(self) or (
+                np.count_nonzero(passed) >= k and scores[-1] < scores[passed][k - 1] - _SLACK
+            )
+            ranked.append(
+                _rescore(self.vectors, query, rows[passed], k)
+                if complete
+                else self._exact_ranked(query[None], k, mask)[0]
+            )
+        return ranked
 
     @cached_property
-    def _faiss(self) -> _Faiss:
-        return _Faiss(self.vectors)
+    def _faiss(self) -> FlatFaiss:
+        return FlatFaiss(self.vectors)
 
     def _hits(
         self, rows: Rows, similarities: NDArray[np.float64], least: float | None
@@ -350,34 +376,19 @@ class VectorSet:
         return self._inverted(lambda row: (str(self.paths[row]),))
 
 
+def _unit_rows(vectors: NDArray[np.floating], name: Callable[[int], str]) -> Vectors:
+    """Return contiguous float32 rows of norm 1, from rows that nearly are."""
+    rows = np.ascontiguousarray(vectors, dtype=np.float32)
+    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    # Written so that NaN is caught too.
+    if bad := np.flatnonzero(~(np.abs(norms - 1.0) <= _UNIT_TOLERANCE)).tolist():
+        raise ValueError(f"{name(bad[0])} has norm {norms[bad[0]]}; want finite and of unit norm")
+    exact = np.abs(norms - 1.0) <= _UNIT_EPSILON
+    return rows if exact.all() else rows / norms[:, None]
+
+
 def _marked(n: int, values: Collection[str], rows_of: dict[str, list[int]]) -> NDArray[np.bool_]:
     marked = np.zeros(n, dtype=np.bool_)
     for value in values:
         marked[rows_of.get(value, [])] = True
     return marked
-
-
-class _Faiss:
-    """A flat inner-product index, on the GPU when this FAISS has one."""
-
-    def __init__(self, vectors: Vectors) -> None:
-        try:
-            import faiss
-        except ImportError as error:
-            from earful.errors import MissingExtraError
-
-            raise MissingExtraError(
-                "the faiss backend needs FAISS: pip install 'earful[faiss]' (CPU) or "
-                "'earful[faiss-gpu]' (NVIDIA GPU)"
-            ) from error
-        # By default FAISS scans small batches of queries without BLAS, many times slower.
-        faiss.cvar.distance_compute_blas_threshold = 20
-        index = faiss.IndexFlatIP(vectors.shape[1])
-        if getattr(faiss, "get_num_gpus", lambda: 0)() > 0:
-            index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
-        index.add(vectors)
-        self._index = index
-
-    def search(self, query: Vectors, k: int) -> tuple[Vectors, Rows]:
-        scores, rows = self._index.search(query[None], k)
-        return scores[0], rows[0].astype(np.intp)

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from earful.errors import AudioError, IndexFolderError
-from earful.index.header import Header
-from earful.index.schema import EXEMPLAR_COLUMNS, Row, exemplars_of, row_digest, vectors_of
+from earful.errors import AudioError, CorpusError, IndexFolderError
+from earful.index.header import HEADER_NAME, Header
+from earful.index.schema import (
+    EXEMPLAR_COLUMNS,
+    Row,
+    exemplar_of,
+    exemplar_values,
+    row_digest,
+    vectors_of,
+)
 from earful.model.audio import file_sha256
 
 if TYPE_CHECKING:
     from earful.index.store import Index
 
 _UNIT_TOLERANCE = 1e-3
-_AUDIO_COLUMNS = ("duration_s", "file_sha256", "content_sha256", "row_sha256")
+_AUDIO_COLUMNS = ("root", "duration_s", "file_sha256", "content_sha256", "row_sha256")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,68 +77,93 @@ def verify_index(
         The findings; problems are reported, never raised.
     """
     try:
-        table = index.read_table([*EXEMPLAR_COLUMNS, "root", *_AUDIO_COLUMNS, "vector"])
+        index.refresh()
+        table = index.read_table([*EXEMPLAR_COLUMNS, *_AUDIO_COLUMNS, "vector"])
     except IndexFolderError as error:
         problem = Problem(id="", audio=str(index.path), what=str(error))
         return VerifyReport(n_checked=0, problems=(problem,))
-    roots = index.roots()
     vectors = vectors_of(table, index.fingerprint.dim)
-    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
-    columns = {name: table.column(name).to_pylist() for name in ("root", *_AUDIO_COLUMNS)}
-    files: dict[Path, str] = {}
+    stored = table.select(_AUDIO_COLUMNS).to_pylist()
+    roots = index.roots()
+    digests = _Digests()
+    labels: set[str] = set()
     problems: list[Problem] = []
     previous = ""
-    for row, exemplar in enumerate(exemplars_of(table)):
-        path = roots[columns["root"][row]] / exemplar.audio
+    for row, values in enumerate(exemplar_values(table)):
+        id_, audio = values[0], Path(values[1])
+        number = stored[row]["root"]
         found: list[str] = []
-        if row and exemplar.id == previous:
+        if 0 <= number < len(roots):
+            audio = roots[number] / audio
+            found += _audio_problems(audio, stored[row]["file_sha256"], digests)
+        else:
+            found.append(f"it names corpus root {number}; the header has {len(roots)}")
+        if row and id_ == previous:
             found.append("the id stands twice in the table; want it once")
-        previous = exemplar.id
-        if path not in files:
-            files[path] = _digest_or_reason(path)
-        if files[path] != columns["file_sha256"][row]:
-            found.append(_changed(files[path]))
-        if not np.isfinite(norms[row]) or abs(norms[row] - 1.0) > _UNIT_TOLERANCE:
-            found.append(f"its vector has norm {norms[row]:.4g}; want 1")
-        whole = Row(
-            exemplar=exemplar,
-            root=roots[columns["root"][row]],
-            duration_s=columns["duration_s"][row],
-            file_sha256=columns["file_sha256"][row],
-            content_sha256=columns["content_sha256"][row],
-            vector=vectors[row],
-        )
-        if row_digest(whole) != columns["row_sha256"][row]:
-            found.append("the row does not match its own digest; the table is damaged")
-        problems += [Problem(id=exemplar.id, audio=str(path), what=what) for what in found]
+        found += _row_problems(values, stored[row], vectors[row])
+        problems += [Problem(id=id_, audio=str(audio), what=what) for what in found]
+        labels.update(values[EXEMPLAR_COLUMNS.index("labels")])
+        previous = id_
         if progress is not None:
             progress(row + 1, len(vectors))
-    problems += _header_problems(index, n=len(vectors))
+    problems += _header_problems(index, n=len(vectors), labels=len(labels))
     return VerifyReport(n_checked=len(vectors), problems=tuple(problems))
 
 
-def _digest_or_reason(path: Path) -> str:
+class _Digests:
+    """Digests of audio files, or why there is none; each file is read once."""
+
+    def __init__(self) -> None:
+        self._found: dict[Path, str] = {}
+        self._reasons: dict[Path, str] = {}
+
+    def of(self, path: Path) -> tuple[str, str]:
+        """Return ``(digest, reason)``, one of them empty."""
+        if path not in self._found:
+            self._found[path] = self._reasons[path] = ""
+            try:
+                self._found[path] = file_sha256(path)
+            except (AudioError, OSError) as error:
+                self._reasons[path] = str(error)
+        return self._found[path], self._reasons[path]
+
+
+def _audio_problems(path: Path, wanted: str, digests: _Digests) -> Iterator[str]:
+    found, reason = digests.of(path)
+    if reason:
+        yield f"the audio cannot be read: {reason}"
+    elif found != wanted:
+        yield "the audio file has changed since it was embedded; build again to renew the row"
+
+
+def _row_problems(
+    values: tuple[Any, ...], stored: Mapping[str, Any], vector: NDArray[np.float32]
+) -> Iterator[str]:
+    norm = float(np.linalg.norm(vector.astype(np.float64)))
+    if not abs(norm - 1.0) <= _UNIT_TOLERANCE:
+        yield f"its vector has norm {norm:.4g}; want 1"
     try:
-        return file_sha256(path)
-    except (AudioError, OSError) as error:
-        return f"the audio cannot be read: {error}"
-
-
-def _changed(found: str) -> str:
-    is_digest = len(found) == hashlib.sha256().digest_size * 2 and " " not in found
-    if is_digest:
-        return "the audio file has changed since it was embedded; build again to renew the row"
-    return found
-
-
-def _header_problems(index: Index, *, n: int) -> list[Problem]:
-    header = Header.read(index.path)
-    if header.n == n:
-        return []
-    return [
-        Problem(
-            id="",
-            audio=str(index.path / "index.json"),
-            what=f"the header says {header.n} rows, the table has {n}; any further write mends it",
+        row = Row(
+            exemplar=exemplar_of(values),
+            root=Path(),
+            duration_s=stored["duration_s"],
+            file_sha256=stored["file_sha256"],
+            content_sha256=stored["content_sha256"],
+            vector=vector,
         )
-    ]
+    except (CorpusError, ValueError) as error:
+        yield f"its fields are damaged: {error}"
+        return
+    if row_digest(row) != stored["row_sha256"]:
+        yield "the row does not match its own digest: the table is damaged; remove it, build again"
+
+
+def _header_problems(index: Index, *, n: int, labels: int) -> list[Problem]:
+    header = Header.read(index.path)
+    if (header.n, header.labels) == (n, labels):
+        return []
+    what = (
+        f"the header says {header.n} rows and {header.labels} labels, the table has {n} and "
+        f"{labels}; the next write mends it"
+    )
+    return [Problem(id="", audio=str(index.path / HEADER_NAME), what=what)]
