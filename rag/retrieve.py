@@ -165,7 +165,7 @@ def _nearest(scores: Vector, rows: Rows, n: int) -> Rows:
         return rows
     here = scores[rows]
     threshold = np.partition(here, len(rows) - n)[len(rows) - n]
-    return rows[here >= threshold - _SLACK]
+    return np.asarray(rows[here >= threshold - _SLACK])
 
 
 def _nearest_of_each_label(pool: Pool, scores: Vector, rows: Rows, n: int) -> Rows:

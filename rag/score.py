@@ -171,7 +171,7 @@ class _Cases:
     def votes(self, temperature: float) -> Scores:
         """Return the vote for every scored label, shape ``(n, m)``."""
         weights = _softmax(self.similarities / temperature)
-        return np.einsum("nk,nkm->nm", weights, self.shares)
+        return np.asarray(np.einsum("nk,nkm->nm", weights, self.shares))
 
     def loss(self, votes: Scores, floor: float) -> float:
         """Return the negative log-likelihood of the truth and of the made-up case."""
@@ -230,7 +230,7 @@ def _answerable(pool: Pool, row: int, allowed: NDArray[np.bool_], *, exclusive: 
 
 def _shares(memberships: NDArray[np.float64]) -> NDArray[np.float64]:
     """Share a shot with several labels among them."""
-    return memberships / np.maximum(memberships.sum(axis=1, keepdims=True), 1.0)
+    return np.asarray(memberships / np.maximum(memberships.sum(axis=1, keepdims=True), 1.0))
 
 
 def _softmax(logits: Scores) -> Scores:

@@ -227,11 +227,9 @@ class _Rules:
         at = ("examples", row)
         self._fields.known_keys(values, _EXAMPLE_KEYS, *at)
         audio = self._fields.text(values, "audio", "", *at)
-        if not audio:
-            if self._fields.n_problems == n_before:
-                self._fields.note("the example has no audio; want a path relative to the file", *at)
-            return None
-        path = self._file(audio, *at, "audio")
+        path = self._file(audio, *at, "audio") if audio else None
+        if values.get("audio", "") == "":
+            self._fields.note("the example has no audio; want a path relative to the file", *at)
         start_s = self._fields.number(values, "start_s", 0.0, *at) or 0.0
         end_s = self._fields.number(values, "end_s", None, *at)
         if end_s is not None and end_s <= start_s:
@@ -264,13 +262,12 @@ class _Rules:
     ) -> tuple[tuple[str, ...], str]:
         """Read an example's labels, or the answer of a kind without labels."""
         if kind not in ("classify", "multilabel"):
-            for key in ("label", "labels"):
-                if key in values:
-                    self._fields.note(
-                        f"{key} goes with classify and multilabel; want answer", *at, key
-                    )
             answer = self._fields.text(values, "answer", "", *at)
-            if not answer.strip():
+            misplaced = [key for key in ("label", "labels") if key in values]
+            for key in misplaced:
+                what = f"{key} goes with classify and multilabel; want answer"
+                self._fields.note(what, *at, key)
+            if not answer.strip() and not misplaced:
                 self._fields.note("the example has no answer", *at)
             return (), answer
         if "answer" in values:
@@ -280,20 +277,21 @@ class _Rules:
             return (), ""
         key = "label" if "label" in values else "labels"
         found = values[key]
-        texts: Sequence[object] = found if key == "labels" and isinstance(found, list) else [found]
+        if key == "labels" and not isinstance(found, list):
+            self._fields.note(f"labels is {kind_of(found)}; want an array of text", *at, key)
+            return (), ""
+        texts: list[object] = found if isinstance(found, list) and key == "labels" else [found]
         if not texts and kind == "classify":
             self._fields.note("the example has no label", *at, key)
         labels: list[str] = []
         for row, text in enumerate(texts):
+            label, what = self._own_label(text) if isinstance(text, str) else ("", "")
             if not isinstance(text, str):
-                wanted = "text" if key == "label" else "an array of text"
-                self._fields.note(f"{key} is {kind_of(text)}; want {wanted}", *at, key, row)
-                continue
-            label, what = self._own_label(text)
+                what = f"label is {kind_of(text)}; want text"
+            elif label in labels:
+                what = f"label {label!r} is given twice"
             if what:
                 self._fields.note(what, *at, key, row)
-            elif label in labels:
-                self._fields.note(f"label {label!r} is given twice", *at, key, row)
             else:
                 labels.append(label)
         return tuple(labels), ""
