@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from earful.model.framing import measure_mpeg, measure_wav, walk_ogg
+
+# MPEG-1 layer III, 128 kbit/s, 44100 Hz, no padding: 144 * 128000 // 44100 = 417 bytes.
+FRAME = bytes.fromhex("fffb9000") + bytes(413)
+
+
+def measured(data: bytes) -> int | None:
+    length = measure_mpeg(io.BytesIO(data))
+    return None if length is None else length.n_samples
+
+
+def test_frames_by_hand() -> None:
+    assert measured(FRAME * 10) == 11_520
+    # MPEG-2 layer III, 64 kbit/s, 22050 Hz: 576 samples in 72 * 64000 // 22050 = 208 bytes.
+    assert measured((bytes.fromhex("fff38000") + bytes(204)) * 7) == 7 * 576
+    # MPEG-1 layer I, 128 kbit/s, 48000 Hz: 384 samples in 12 * 128000 // 48000 * 4 bytes.
+    assert measured((bytes.fromhex("ffff4400") + bytes(124)) * 5) == 5 * 384
+
+
+@given(st.binary(max_size=200), st.integers(2, 9))
+def test_what_stands_around_the_frames_does_not_count(tag: bytes, n: int) -> None:
+    size = bytes([0, 0, len(tag) >> 7, len(tag) & 0x7F])
+    id3v2 = b"ID3\x04\x00\x00" + size + tag
+    id3v1 = b"TAG" + bytes(125)
+    assert measured(id3v2 + FRAME * n + id3v1) == n * 1152
+    assert measured(bytes(50) + FRAME * n) == n * 1152
+    assert measured(FRAME * n + bytes(300) + FRAME * 2) == (n + 2) * 1152
+
+
+def test_a_tag_trims_and_is_no_audio_itself() -> None:
+    # Stereo: the tag stands 36 bytes in. Flag 1 is the frame count; delay 576, padding 100.
+    tag = b"Info" + struct.pack(">II", 1, 10) + b"LAME3.100" + bytes(12) + bytes.fromhex("240064")
+    first = bytearray(FRAME)
+    first[36 : 36 + len(tag)] = tag
+    length = measure_mpeg(io.BytesIO(bytes(first) + FRAME * 10))
+    assert length is not None
+    assert (length.n_samples, length.counted) == (10 * 1152 - 676, True)
+
+
+@given(st.binary(max_size=600))
+def test_other_bytes_are_survived(data: bytes) -> None:
+    measured(data)
+    walk_ogg(io.BytesIO(data), len(data))
+    walk_ogg(io.BytesIO(b"OggS" + data), 4 + len(data))
+    measure_wav(io.BytesIO(b"RIFF0000WAVE" + data), 12 + len(data))
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_libsndfile_agrees_where_it_can_count(rate: int, channels: int) -> None:
+    samples = 0.1 * np.random.default_rng(0).standard_normal((rate * 3, channels))
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format="MP3", subtype="MPEG_LAYER_III")
+    assert measured(buffer.getvalue()) == soundfile.info(io.BytesIO(buffer.getvalue())).frames
+
+
+def page(flags: int, granule: int, body: bytes) -> bytes:
+    head = b"OggS\0" + bytes([flags]) + struct.pack("<qIII", granule, 1, 0, 0)
+    return head + bytes([1, len(body)]) + body
+
+
+def test_pages_by_hand() -> None:
+    stream = page(2, 0, b"head") + page(0, 500, b"data") + page(4, 900, b"more")
+
+    def walked(data: bytes) -> tuple[bool, bool, int]:
+        pages = walk_ogg(io.BytesIO(data), len(data))
+        return pages.chained, pages.cut, pages.n_samples_before_last_page
+
+    assert walked(stream) == (False, False, 500)
+    assert walked(stream + stream) == (True, False, 500)
+    assert walked(page(2, 0, b"a") + page(2, 0, b"b") + page(0, 9, b"c")) == (False, False, 0)
+    assert walked(stream[:-1]) == (False, True, 500)
+    assert walked(stream[:-10]) == (False, True, 0)
+
+
+def test_wav_claims_by_hand() -> None:
+    head = b"RIFF\0\0\0\0WAVEodd \x03\0\0\0abc\0data"
+    assert measure_wav(io.BytesIO(head + b"\x08\0\0\0" + bytes(5)), len(head) + 9) == (8, 5)
+    assert measure_wav(io.BytesIO(head + b"\xff\xff\xff\xff" + bytes(5)), len(head) + 9) is None
+    assert measure_wav(io.BytesIO(b"RIFX" + head[4:]), len(head)) is None
