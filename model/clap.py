@@ -268,7 +268,8 @@ class ClapEmbedder:
                 f"{self._fingerprint.name}: a vector is zero or not finite; its weights are "
                 "damaged, load another copy"
             )
-        return (rows / norms).astype(np.float32)
+        unit: NDArray[np.float32] = (rows / norms).astype(np.float32)
+        return unit
 
     def _open_tokenizer(self, folder: Path) -> Any:
         try:

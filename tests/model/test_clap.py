@@ -162,7 +162,7 @@ def test_vectors_are_unit_and_text_shares_their_space(embedder: ClapEmbedder) ->
 
 
 def test_a_batch_gives_what_single_clips_give(embedder: ClapEmbedder) -> None:
-    clips = [noise(seconds, seed=row) for row, seconds in enumerate([0.4, 17, 10, 3, 26])]
+    clips = [noise(seconds, seed=row) for row, seconds in enumerate([0.4, 17, 10, 3])]
     batch = embedder.embed(clips)
     single = np.vstack([embedder.embed([clip]) for clip in clips])
     np.testing.assert_allclose(batch, single, rtol=0, atol=2e-6)
@@ -189,7 +189,7 @@ def test_a_long_recordings_vector_is_the_mean_of_its_windows(
 
 
 def test_a_long_recording_has_one_vector_whatever_the_random_state(embedder: ClapEmbedder) -> None:
-    clip = noise(31)
+    clip = noise(16)
     np.random.seed(1)
     torch.manual_seed(1)
     first = embedder.embed([clip])
@@ -199,12 +199,12 @@ def test_a_long_recording_has_one_vector_whatever_the_random_state(embedder: Cla
 
 
 def test_a_little_lead_in_moves_a_long_recording_only_a_little(embedder: ClapEmbedder) -> None:
-    clip = noise(30)
+    clip = noise(20)
     late = Clip(
         samples=np.concatenate([np.zeros(RATE // 10, np.float32), clip.samples]), sample_rate=RATE
     )
     ours, shifted = embedder.embed([clip, late])
-    unrelated = embedder.embed([noise(30, seed=8)])[0]
+    unrelated = embedder.embed([noise(20, seed=8)])[0]
     assert ours @ shifted > 0.99
     assert 1 - ours @ shifted < (1 - ours @ unrelated) / 2
 
@@ -304,6 +304,27 @@ def test_a_front_end_the_towers_were_not_made_for_is_refused(
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(found | change))
     with pytest.raises(ModelError, match=message):
         read_front_end(tmp_path, fused=False)
+
+
+def test_what_older_versions_wrote_into_a_folder_is_read(unfused: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "clap"
+    folder.mkdir()
+    config = json.loads((unfused / "config.json").read_text())
+    config |= {"_commit_hash": None, "torch_dtype": "float32", "text_config_dict": None}
+    config["audio_config"] |= {"fusion_num_hidden_layers": 2, "projection_hidden_size": 768}
+    config["text_config"] |= {"classifier_dropout": None, "add_cross_attention": False}
+    (folder / "config.json").write_text(json.dumps(config))
+    extractor = json.loads((unfused / "preprocessor_config.json").read_text())
+    extractor |= {"chunk_length_s": 10, "n_fft": 1024, "nb_max_frames": 1000}
+    (folder / "preprocessor_config.json").write_text(json.dumps(extractor))
+    state = transformers.ClapModel.from_pretrained(unfused).state_dict()
+    derived = ("position_ids", "token_type_ids", "relative_position_index")
+    kept = {name: tensor for name, tensor in state.items() if not name.endswith(derived)}
+    torch.save(kept, folder / "pytorch_model.bin")
+    np.testing.assert_array_equal(
+        load_clap(str(folder), device="cpu").embed([noise(1)]),
+        load_clap(str(unfused), device="cpu").embed([noise(1)]),
+    )
 
 
 def test_the_hubs_own_config_files_build_the_published_sizes() -> None:
