@@ -37,6 +37,8 @@ EXEMPLAR_COLUMNS = (
     "licence",
     "meta",
 )
+# What a row has beside its exemplar.
+ROW_COLUMNS = ("root", "duration_s", "file_sha256", "content_sha256", "vector")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +170,32 @@ def exemplar_of(values: tuple[Any, ...]) -> Exemplar:
     fields["labels"] = tuple(fields["labels"])
     fields["meta"] = MappingProxyType(dict(json.loads(fields["meta"])))
     return Exemplar(**fields)
+
+
+def rows_of(table: pa.Table, roots: Sequence[Path], dim: int) -> Iterator[Row]:
+    """Read the rows of a table that has ``EXEMPLAR_COLUMNS`` and ``ROW_COLUMNS``.
+
+    Args:
+        table: Rows of an index.
+        roots: Corpus roots, as rows number them.
+        dim: Length of a vector.
+
+    Raises:
+        CorpusError: A field is outside its range: the row is damaged.
+        ValueError: ``meta`` is not JSON: the row is damaged.
+        IndexError: A row has a root that is not there: the header is not the table's.
+    """
+    others = table.select(ROW_COLUMNS[:-1]).to_pylist()
+    vectors = vectors_of(table, dim)
+    for values, other, vector in zip(exemplar_values(table), others, vectors, strict=True):
+        yield Row(
+            exemplar=exemplar_of(values),
+            root=roots[other["root"]],
+            duration_s=other["duration_s"],
+            file_sha256=other["file_sha256"],
+            content_sha256=other["content_sha256"],
+            vector=vector,
+        )
 
 
 def audio_paths(table: pa.Table, roots: Sequence[Path]) -> list[Path]:

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Self
 
 from earful.errors import CorpusError, IndexFolderError, IndexMismatchError
 from earful.index.corpus import Rejection
-from earful.index.exemplar import Exemplar
 from earful.index.header import HEADER_NAME, Header, Root
 from earful.index.info import IndexInfo
 from earful.index.known import KNOWN_COLUMNS, KnownRow, known_rows
@@ -33,11 +32,13 @@ from earful.index.refusals import refuse_bad_vectors, refuse_clashes, refuse_use
 from earful.index.rejected import read_rejections, write_rejections
 from earful.index.schema import (
     EXEMPLAR_COLUMNS,
+    ROW_COLUMNS,
     Row,
     audio_paths,
     exemplar_of,
     exemplar_values,
     label_names,
+    rows_of,
     to_arrow,
     vectors_of,
 )
@@ -222,25 +223,14 @@ class Index:
         """Return, by id, what a build needs to recognise finished rows."""
         return MappingProxyType(self._known_rows())
 
-    def renewed(self, exemplar: Exemplar) -> Row:
-        """Return a stored row with other fields and its old vector, for unchanged audio.
-
-        Raises:
-            KeyError: There is no row of that id.
-        """
-        names = ["root", "duration_s", "file_sha256", "content_sha256", "vector"]
-        table = self._table.row(exemplar.id, names)
-        if not table.num_rows:
-            raise KeyError(exemplar.id)
-        stored = table.select(names[:-1]).to_pylist()[0]
-        return Row(
-            exemplar=exemplar,
-            root=self.roots()[stored["root"]],
-            duration_s=stored["duration_s"],
-            file_sha256=stored["file_sha256"],
-            content_sha256=stored["content_sha256"],
-            vector=vectors_of(table, self.fingerprint.dim)[0],
-        )
+    def stored(self, ids: Iterable[str]) -> dict[str, Row]:
+        """Return whole rows by id, vectors included; ids that are not here are left out."""
+        table = self._table.rows(sorted(set(ids)), [*EXEMPLAR_COLUMNS, *ROW_COLUMNS])
+        try:
+            rows = rows_of(table, self.roots(), self.fingerprint.dim)
+            return {row.exemplar.id: row for row in rows}
+        except (CorpusError, ValueError, IndexError) as error:
+            raise self._damaged(error) from error
 
     def read_table(self, columns: Sequence[str]) -> pa.Table:
         """Return some columns of all rows, ordered by id."""

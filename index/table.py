@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -35,6 +36,7 @@ _NAME = "exemplars"
 _KEEP_VERSIONS = timedelta(hours=1)
 # Rewriting small fragments takes up to a second copy, and some.
 _ROOM_TO_COMPACT = 1.2
+_IDS_AT_ONCE = 500
 _MANIFEST_END = b"LANC"
 Result = TypeVar("Result")
 
@@ -113,9 +115,19 @@ class Table:
         table = self._read(lambda: self._query(None, wanted))
         return table.sort_by("id").select(list(columns))
 
-    def row(self, id_: str, columns: Sequence[str]) -> pa.Table:
-        """Return some columns of one row; no row when there is none of that id."""
-        return self._read(lambda: self._query(f"id = {_quoted(id_)}", columns))
+    def rows(self, ids: Sequence[str], columns: Sequence[str]) -> pa.Table:
+        """Return some columns of the rows with these ids; ids that are not there do nothing.
+
+        Raises:
+            IndexFolderError: A file of the table is damaged or gone.
+        """
+        import pyarrow as pa
+
+        # An empty part gives the columns where there is no id at all.
+        parts = [ids[start : start + _IDS_AT_ONCE] for start in range(0, len(ids), _IDS_AT_ONCE)]
+        return pa.concat_tables(
+            self._read(partial(self._query, _id_among(part), columns)) for part in parts or [[]]
+        )
 
     def ids_where(self, where: str) -> list[str]:
         """Return the ids of the rows that pass an SQL condition over the columns.
@@ -160,7 +172,7 @@ class Table:
             IndexFolderError: The disk is full or read-only; nothing is changed.
         """
         with _errors_named(self._folder):
-            self._lance.delete(f"id IN ({', '.join(map(_quoted, ids))})")
+            self._lance.delete(_id_among(ids))
         self._sync()
 
     def compact(self) -> None:
@@ -207,16 +219,17 @@ class Table:
 
     def _sync(self) -> None:
         """Flush the files that are new since the last call, and their folders."""
-        new = set(_files(self._folder / TABLE_FOLDER)) - self._synced
-        for path in sorted(new):
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        for parent in sorted({os.path.dirname(path) for path in new}):
-            sync_folder(Path(parent))
-        self._synced |= new
+        with _errors_named(self._folder):
+            new = set(_files(self._folder / TABLE_FOLDER)) - self._synced
+            for path in sorted(new):
+                descriptor = os.open(path, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+            for parent in sorted({os.path.dirname(path) for path in new}):
+                sync_folder(Path(parent))
+            self._synced |= new
 
 
 def _lance_folder(folder: Path) -> Path:
@@ -237,8 +250,11 @@ def _files(folder: Path) -> Iterator[str]:
             yield os.path.join(parent, name)
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _id_among(ids: Sequence[str]) -> str:
+    if not ids:
+        return "false"
+    # Doubled quotes are all that keeps an id from being read as SQL.
+    return "id IN (" + ", ".join("'" + id_.replace("'", "''") + "'" for id_ in ids) + ")"
 
 
 def _filter_reason(error: Exception) -> str:
