@@ -231,14 +231,12 @@ def _belongs(task: Task, exemplar: Exemplar, positions: tuple[int, ...], own: bo
 def _vectors(
     parts: Sequence[VectorSet], found: Sequence[tuple[str, VectorSet, int, tuple[int, ...]]]
 ) -> NDArray[np.float32]:
-    if len(parts) == 1 and len(found) == len(parts[0]):
-        # All rows of one set, in the same order: a large index is not copied.
-        return parts[0].vectors
-    if not found:
-        return np.empty((0, 0), dtype=np.float32)
-    vectors = np.empty((len(found), parts[0].vectors.shape[1]), dtype=np.float32)
+    vectors = np.empty((len(found), parts[0].vectors.shape[1] if parts else 0), dtype=np.float32)
     for part in parts:
         mine = [(at, row) for at, (_, owner, row, _) in enumerate(found) if owner is part]
+        if len(mine) == len(found) == len(part):
+            # All rows of one set, in the same order: a large index is not copied.
+            return part.vectors
         if mine:
             at, rows = np.array(mine, dtype=np.intp).T
             vectors[at] = part.vectors[rows]

@@ -152,7 +152,9 @@ class _Basket:
         left = np.ones(len(ranked), dtype=np.bool_)
         while left.any() and not self.full:
             penalty = self._shots.diversity * redundancy if self.rows else 0.0
-            best = int(np.argmax(np.where(left, relevance - penalty, -np.inf)))
+            # Rounded, so that the last bits of a matrix product decide nothing.
+            marginal = np.round(relevance - penalty, 9)
+            best = int(np.argmax(np.where(left, marginal, -np.inf)))
             left[best] = False
             if self.may_take(int(ranked[best])):
                 self.take(int(ranked[best]))

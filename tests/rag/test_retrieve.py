@@ -1,0 +1,248 @@
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from earful.index.exemplar import Exemplar
+from earful.index.search import SearchFilter, VectorSet
+from earful.rag.pool import Guard, Pool, build_pool
+from earful.rag.retrieve import arrange, choose_shots
+from earful.rag.task import STRATEGIES, Shots, Strategy, Task
+
+NO_GUARD = Guard()
+QUERY = np.array([1.0, 0.0], dtype=np.float32)
+
+
+def at_degrees(*angles: float) -> NDArray[np.float32]:
+    """Unit vectors; the query is at 0 degrees."""
+    radians = np.radians(angles)
+    return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)
+
+
+def vector_set(
+    vectors: NDArray[np.float32],
+    labels: Sequence[Sequence[str]],
+    *,
+    paths: Sequence[str] = (),
+    content: Sequence[str] = (),
+    groups: Sequence[str] = (),
+) -> VectorSet:
+    n = len(vectors)
+    return VectorSet(
+        exemplars=[
+            Exemplar(
+                id=f"{row:05}",
+                audio=PurePosixPath(f"{row}.wav"),
+                labels=tuple(labels[row]),
+                group=groups[row] if groups else "",
+            )
+            for row in range(n)
+        ],
+        paths=[Path(paths[row] if paths else f"/sounds/{row}.wav") for row in range(n)],
+        content=content or [f"content-{row}" for row in range(n)],
+        vectors=vectors,
+    )
+
+
+def pool_of(vectors: VectorSet, **fields: object) -> Pool:
+    task = Task(name="t", **fields)  # type: ignore[arg-type]
+    return build_pool(task, index=vectors, examples=None)
+
+
+def chosen(pool: Pool, shots: Shots, guard: Guard = NO_GUARD, seed: int = 0) -> list[int]:
+    rows, similarities = choose_shots(
+        pool, QUERY, shots=shots, allowed=pool.allowed(guard), seed=seed
+    )
+    assert similarities.tolist() == sorted(similarities.tolist(), reverse=True)
+    exact = pool.vectors[rows].astype(np.float64) @ QUERY.astype(np.float64)
+    np.testing.assert_allclose(similarities, exact, atol=1e-12)
+    return [int(row) for row in rows]
+
+
+# Rows 0 to 5 by angle:   0: a 10°  1: a 20°  2: a 30°  3: b 40°  4: c 50°  5: b 60°
+HAND_WORKED = vector_set(at_degrees(10, 20, 30, 40, 50, 60), ["a", "a", "a", "b", "c", "b"])
+
+
+def test_nearest_takes_the_most_similar() -> None:
+    assert chosen(pool_of(HAND_WORKED), Shots(k=4)) == [0, 1, 2, 3]
+
+
+def test_no_more_than_a_limit_of_one_label() -> None:
+    assert chosen(pool_of(HAND_WORKED), Shots(k=4, max_per_label=1)) == [0, 3, 4]
+    assert chosen(pool_of(HAND_WORKED), Shots(k=4, max_per_label=2)) == [0, 1, 3, 4]
+
+
+def test_balanced_lets_the_labels_take_turns() -> None:
+    pool = pool_of(HAND_WORKED)
+    assert chosen(pool, Shots(k=3, strategy="balanced")) == [0, 3, 4]
+    # Second round: a takes 1, then b takes 5; c has nothing left.
+    assert chosen(pool, Shots(k=5, strategy="balanced")) == [0, 1, 3, 4, 5]
+    # With fewer shots than labels, the nearest labels get one each.
+    assert chosen(pool, Shots(k=2, strategy="balanced")) == [0, 3]
+
+
+def test_balanced_counts_a_row_with_two_labels_once() -> None:
+    vectors = vector_set(at_degrees(10, 20, 30), [["a", "b"], ["a"], ["b"]])
+    pool = pool_of(vectors)
+    # a takes 0, which is also b's best; b takes its next.
+    assert chosen(pool, Shots(k=2, strategy="balanced")) == [0, 2]
+    assert chosen(pool, Shots(k=3, strategy="balanced")) == [0, 1, 2]
+
+
+def test_diverse_prefers_what_is_unlike_the_chosen() -> None:
+    # Two almost equal sounds at 10°, one farther off on the other side.
+    pool = pool_of(vector_set(at_degrees(10, 11, -40), ["a", "a", "b"]))
+    assert chosen(pool, Shots(k=2, strategy="diverse", diversity=0.5)) == [0, 2]
+    # By hand: 1 - d times 0.982 less d times 1.000, against 0.766 and 0.643.
+    assert chosen(pool, Shots(k=2, strategy="diverse", diversity=0.2)) == [0, 1]
+    assert chosen(pool, Shots(k=2, strategy="diverse", diversity=0.0)) == [0, 1]
+
+
+def test_random_depends_on_the_seed_alone() -> None:
+    vectors = vector_set(at_degrees(*range(100)), ["a"] * 100)
+    pool = pool_of(vectors)
+    draws = {seed: chosen(pool, Shots(k=5, strategy="random"), seed=seed) for seed in range(20)}
+    assert draws[3] == chosen(pool, Shots(k=5, strategy="random"), seed=3)
+    assert len({tuple(rows) for rows in draws.values()}) == 20
+    # Nothing but chance decides: each row is as likely as another.
+    counts = np.zeros(100)
+    for seed in range(400):
+        counts[chosen(pool, Shots(k=10, strategy="random"), seed=seed)] += 1
+    assert abs(counts[:50].sum() - counts[50:].sum()) < 6 * np.sqrt(4000 / 4)
+
+
+def test_equal_audio_is_taken_once() -> None:
+    vectors = vector_set(
+        at_degrees(10, 10, 20, 30), ["a", "b", "a", "b"], content=["x", "x", "y", "z"]
+    )
+    assert chosen(pool_of(vectors), Shots(k=3)) == [0, 2, 3]
+
+
+@pytest.mark.parametrize("strategy", ["nearest", "balanced", "diverse"])
+def test_a_thousand_copies_do_not_hide_the_rest(strategy: Strategy) -> None:
+    angles = [10.0] * 1000 + [50.0, 60.0]
+    content = ["copy"] * 1000 + ["x", "y"]
+    vectors = vector_set(at_degrees(*angles), ["a"] * 1002, content=content)
+    assert chosen(pool_of(vectors), Shots(k=3, strategy=strategy)) == [0, 1000, 1001]
+
+
+def test_ties_go_to_the_lower_id() -> None:
+    vectors = vector_set(at_degrees(*[30.0] * 500), ["a", "b"] * 250)
+    assert chosen(pool_of(vectors), Shots(k=3)) == [0, 1, 2]
+    assert chosen(pool_of(vectors), Shots(k=3, strategy="balanced")) == [0, 1, 2]
+
+
+def test_a_query_never_meets_itself() -> None:
+    vectors = vector_set(
+        at_degrees(0, 1, 2, 3),
+        ["a"] * 4,
+        paths=["/s/query.wav", "/s/copy.wav", "/s/same-site.wav", "/s/other.wav"],
+        content=["q", "q", "r", "s"],
+        groups=["", "", "site", ""],
+    )
+    guard = Guard(paths=frozenset({"/s/query.wav"}), content="q", group="site")
+    assert chosen(pool_of(vectors), Shots(k=4), guard) == [3]
+    # An empty group or content is no group or content.
+    assert chosen(pool_of(vectors), Shots(k=4), Guard()) == [0, 2, 3]
+
+
+@st.composite
+def pools(draw: st.DrawFn) -> VectorSet:
+    n = draw(st.integers(1, 60))
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    # Few directions, so that there are ties.
+    angles = rng.integers(0, 12, n) * 15.0
+    labels = [
+        list(rng.choice(list("abc"), size=rng.integers(1, 3), replace=False)) for _ in range(n)
+    ]
+    return vector_set(
+        at_degrees(*angles),
+        labels,
+        paths=[f"/s/{row}.wav" for row in rng.integers(0, n, n)],
+        content=[f"c{row}" for row in rng.integers(0, n, n)],
+        groups=[f"g{row}" if row else "" for row in rng.integers(0, 5, n)],
+    )
+
+
+@given(
+    vectors=pools(),
+    strategy=st.sampled_from(STRATEGIES),
+    k=st.integers(1, 12),
+    limit=st.one_of(st.none(), st.integers(1, 3)),
+    who=st.integers(0, 59),
+)
+def test_the_laws_of_every_strategy(
+    vectors: VectorSet, strategy: Strategy, k: int, limit: int | None, who: int
+) -> None:
+    pool = pool_of(vectors)
+    guard = pool.guard_of(who % len(pool))
+    shots = Shots(k=k, strategy=strategy, max_per_label=limit)
+    rows = chosen(pool, shots, guard, seed=who)
+    assert len(rows) == len(set(rows)) <= k
+    contents = [pool.content[row] for row in rows]
+    assert len(set(contents)) == len(contents)
+    for row in rows:
+        assert str(pool.paths[row]) not in guard.paths
+        assert pool.content[row] != guard.content
+        assert not guard.group or pool.exemplars[row].group != guard.group
+    per_label = pool.memberships(np.array(rows, dtype=np.intp)).sum(axis=0)
+    if limit is not None:
+        assert all(per_label <= limit)
+    if len(rows) < k:
+        # Nothing more could have been taken.
+        for row in np.flatnonzero(pool.allowed(guard)).tolist():
+            full = limit is not None and any(per_label[x] >= limit for x in pool.row_labels[row])
+            assert row in rows or pool.content[row] in contents or full
+
+
+@given(vectors=pools(), k=st.integers(1, 12), who=st.integers(0, 59))
+def test_nearest_agrees_with_the_search_of_an_index(vectors: VectorSet, k: int, who: int) -> None:
+    pool = pool_of(vectors)
+    guard = pool.guard_of(who % len(pool))
+    hits = vectors.search(
+        QUERY,
+        k=len(vectors),
+        filter=SearchFilter(
+            exclude_paths=guard.paths,
+            exclude_content=frozenset({guard.content}),
+            exclude_groups=frozenset({guard.group}),
+        ),
+    )
+    first_of_content = list({hit.content_sha256: hit for hit in reversed(hits)}.values())
+    expected = [hit.exemplar.id for hit in hits if hit in first_of_content][:k]
+    rows = chosen(pool, Shots(k=k), guard)
+    assert [pool.exemplars[row].id for row in rows] == expected
+
+
+@given(vectors=pools(), k=st.integers(1, 6), diversity=st.floats(0, 1))
+def test_diverse_agrees_with_its_definition(vectors: VectorSet, k: int, diversity: float) -> None:
+    pool = pool_of(vectors)
+    to_query = [float(vector.astype(np.float64) @ QUERY) for vector in pool.vectors]
+    taken: list[int] = []
+    left = set(range(len(pool)))
+    rows = chosen(pool, Shots(k=k, strategy="diverse", diversity=diversity))
+    while left and len(taken) < k:
+
+        def relevance(row: int) -> float:
+            alike = [float(pool.vectors[row].astype(np.float64) @ pool.vectors[t]) for t in taken]
+            penalty = diversity * max(alike) if alike else 0.0
+            return round((1 - diversity) * to_query[row] - penalty, 9)
+
+        best = max(left, key=lambda row: (relevance(row), round(to_query[row], 9), -row))
+        left.discard(best)
+        if pool.content[best] not in {pool.content[t] for t in taken}:
+            taken.append(best)
+    assert sorted(rows) == sorted(taken)
+
+
+def test_orders_of_a_prompt() -> None:
+    shots = ["nearest", "middle", "far"]
+    assert arrange(shots, "nearest-last") == ("far", "middle", "nearest")
+    assert arrange(shots, "nearest-first") == ("nearest", "middle", "far")
+    shuffled = {arrange(shots, "random", seed=seed) for seed in range(50)}
+    assert len(shuffled) == 6
+    assert arrange(shots, "random", seed=1) == arrange(shots, "random", seed=1)
