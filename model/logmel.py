@@ -1,0 +1,173 @@
+"""``logmel``: statistics of log-mel bands, the baseline every embedder is held against.
+
+No training, no weights and nothing but NumPy: how loud each band is, how much it varies
+and how fast. What a trained encoder gains, it gains over this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.errors import ModelError
+from earful.model.audio import Clip
+from earful.model.protocols import Fingerprint
+
+SAMPLE_RATE = 44_100
+FRAME_SAMPLES = 2048
+HOP_SAMPLES = 512
+N_BANDS = 64
+_LOWEST_HZ = 20.0
+# Below what rounding to 16 bits leaves in a bin.
+_FLOOR_DB = -130.0
+# Typical value and spread of each statistic, in dB. Raw levels are all negative and raw
+# deviations all positive, so that any two clips would have a cosine near 1. A corpus would
+# give better numbers, but then a clip's vector would depend on other clips: these are round
+# numbers for recordings in general, the same for every band.
+_LEVEL = (-75.0, 20.0)
+_DEVIATION = (10.0, 5.0)
+_CHANGE = (2.0, 1.5)
+_FRAMES_AT_ONCE = 2048
+
+
+def load_logmel(
+    name: str = "logmel", *, revision: str = "", device: str = "auto", dtype: str = "float32"
+) -> LogMelEmbedder:
+    """Make the baseline embedder.
+
+    Args:
+        name: The registered name.
+        revision: Must be empty: there are no weights to have one.
+        device: ``"auto"`` or ``"cpu"``, the only one it runs on.
+        dtype: ``"float32"``, what its vectors are.
+
+    Raises:
+        ModelError: A revision, device or dtype is asked for that it does not have.
+    """
+    if revision:
+        raise ModelError(f"{name}: revision {revision!r}; it has no weights, leave it out")
+    if device not in ("auto", "cpu"):
+        raise ModelError(f"{name}: device {device!r}; it runs on the CPU, want 'auto' or 'cpu'")
+    if dtype != "float32":
+        raise ModelError(f"{name}: dtype {dtype!r}; want 'float32'")
+    return LogMelEmbedder(name)
+
+
+class LogMelEmbedder:
+    """Audio to 192-d unit vectors; an ``Embedder``.
+
+    A vector holds, for each of 64 mel bands from 20 Hz to 22050 Hz, three statistics over
+    the whole clip: its mean level, its standard deviation and its mean absolute change from
+    one frame (11.6 ms) to the next, each in dB, less a typical value and in units of a
+    typical spread. Loudness matters: a softer copy of a clip has another vector.
+
+    Args:
+        name: What the fingerprint calls it.
+    """
+
+    def __init__(self, name: str = "logmel") -> None:
+        self._fingerprint = Fingerprint(
+            name=name,
+            revision="1",
+            weights_sha256="",
+            dim=3 * N_BANDS,
+            sample_rate=SAMPLE_RATE,
+            windowing="whole clip; mean, deviation and change of 64 log-mel bands",
+        )
+        self._filters = mel_filters()
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME_SAMPLES) / FRAME_SAMPLES)
+        # A sine of amplitude 1 then peaks at a power of 1 in its bin.
+        self._window = window / (window.sum() / 2)
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What makes its vectors comparable with others."""
+        return self._fingerprint
+
+    def embed(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
+        """Embed a batch.
+
+        Args:
+            clips: ``n`` clips at 44100 Hz, of any length.
+
+        Returns:
+            float32, shape ``(n, 192)``; unit rows.
+
+        Raises:
+            ValueError: A clip has another sample rate.
+        """
+        for row, clip in enumerate(clips):
+            if clip.sample_rate != SAMPLE_RATE:
+                raise ValueError(
+                    f"clip {row} ({clip!r}) is at {clip.sample_rate} Hz, want {SAMPLE_RATE} Hz: "
+                    "resample it first"
+                )
+        vectors = np.empty((len(clips), 3 * N_BANDS), np.float32)
+        for row, clip in enumerate(clips):
+            statistics = describe_bands(self.levels_db(clip.samples))
+            vectors[row] = statistics / np.linalg.norm(statistics)
+        return vectors
+
+    def levels_db(self, samples: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Compute the level of each band in each frame.
+
+        Args:
+            samples: shape ``(n_samples,)``, at 44100 Hz.
+
+        Returns:
+            float64, shape ``(1 + n_samples // 512, 64)``: the mean power of the band's bins,
+            in dB of a full-scale sine's in its own bin; silence is -130.
+        """
+        half = FRAME_SAMPLES // 2
+        frames = np.lib.stride_tricks.sliding_window_view(np.pad(samples, half), FRAME_SAMPLES)
+        frames = frames[::HOP_SAMPLES]
+        levels = np.empty((len(frames), N_BANDS))
+        # In pieces: the frames of half an hour, laid out side by side, take gigabytes.
+        for start in range(0, len(frames), _FRAMES_AT_ONCE):
+            piece = slice(start, start + _FRAMES_AT_ONCE)
+            spectra = np.fft.rfft(frames[piece] * self._window)
+            power = (spectra.real**2 + spectra.imag**2) @ self._filters
+            levels[piece] = 10 * np.log10(np.maximum(power, 10 ** (_FLOOR_DB / 10)))
+        return levels
+
+
+def describe_bands(levels_db: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Summarise bands over time, shape ``(n_frames, n_bands)`` to ``(3 * n_bands,)``.
+
+    >>> describe_bands(np.array([[-75.0], [-55.0]]))  # mean -65, deviation 10, change 20
+    array([ 0.5,  0. , 12. ])
+    """
+    if len(levels_db) > 1:
+        change = np.abs(np.diff(levels_db, axis=0)).mean(axis=0)
+    else:
+        change = np.zeros(levels_db.shape[1])
+    statistics = (levels_db.mean(axis=0), levels_db.std(axis=0), change)
+    typical = (_LEVEL, _DEVIATION, _CHANGE)
+    return np.concatenate(
+        [
+            (value - center) / spread
+            for value, (center, spread) in zip(statistics, typical, strict=True)
+        ]
+    )
+
+
+def mel_filters() -> NDArray[np.float64]:
+    """Return the filter bank, float64, shape ``(1025, 64)``.
+
+    Triangles between points equally spaced on the HTK mel scale, straight on that scale and
+    each summing to 1, so that white noise is equally loud in every band.
+    """
+    bins_hz = np.arange(FRAME_SAMPLES // 2 + 1) * SAMPLE_RATE / FRAME_SAMPLES
+    ends = _mel(np.array([_LOWEST_HZ, SAMPLE_RATE / 2]))
+    points = np.linspace(ends[0], ends[1], N_BANDS + 2)
+    low, middle, high = points[:-2], points[1:-1], points[2:]
+    bins = _mel(bins_hz)[:, None]
+    rising, falling = (bins - low) / (middle - low), (high - bins) / (high - middle)
+    weights = np.maximum(0.0, np.minimum(rising, falling))
+    return np.asarray(weights / weights.sum(axis=0))
+
+
+def _mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(2595 * np.log10(1 + hz / 700))
