@@ -1,0 +1,274 @@
+"""Make the demo corpus ``notebooks/demo/`` from Debian packages, byte for byte.
+
+The selection is ``training/demo_sources.csv``: which sound of which package, its label,
+its author and its licence as the package states them for that very file. Packages are
+downloaded with ``apt-get download`` at pinned versions, checked by SHA-256 and unpacked
+without running anything in them::
+
+    ./dev run python training/demo_corpus.py --cache /tmp/demo-packages
+
+Sounds come as plain files, inside OpenClonk's group files (``C4Group``), or as the raw
+recordings inside a SoundFont (SF2), which are read directly: nothing is synthesised.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import hashlib
+import io
+import re
+import shutil
+import struct
+import subprocess
+import unicodedata
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = Path(__file__).with_name("demo_sources.csv")
+TARGET = ROOT / "notebooks" / "demo"
+# Package: Debian version, SHA-256 of the .deb, folder or file inside that members are in.
+PACKAGES = {
+    "fluid-soundfont-gm": (
+        "3.1-5.3",
+        "6f531493ac4e4d9772fd96b2488ea1790af81c196135fbdd25997da0781fc60e",
+        "usr/share/sounds/sf2/FluidR3_GM.sf2",
+    ),
+    "hydrogen-drumkits": (
+        "2017.09.19~dfsg-1",
+        "6ea3c6df9a67762e2362f946c695e619859126b19fbccf32a2e8f07dfd03b2f4",
+        "usr/share/hydrogen/data/drumkits",
+    ),
+    "hydrogen-drumkits-effects": (
+        "2017.09.19~dfsg-1",
+        "4ca3ff30e89d044952ad8a4ed28c60e8e5e1f8fec0ddcf0e1e7e2c84ce2975c8",
+        "usr/share/hydrogen/data/drumkits",
+    ),
+    "minetest-data": (
+        "5.6.1+dfsg+~1.9.0mt8+dfsg-2",
+        "91371dd2bd51cfcd4fa60c138667989a47047dfe1a47f7523b9ad1782d397585",
+        "usr/share/games/minetest/games/minetest_game/mods/doors/sounds",
+    ),
+    "minetest-mod-xdecor": (
+        "1.0+dfsg1-2",
+        "4aaf952412b033fa36377ba3609cff2696e83cbb6ad9ac9238d27ed0aafddf77",
+        "usr/share/games/minetest/mods/xdecor/sounds",
+    ),
+    "openclonk-data": (
+        "8.1-3",
+        "1505314b47196c5052caf75e870ea2cf36bdb4e1d0c7e3f133da93815b7e642f",
+        "usr/share/games/openclonk",
+    ),
+    "sonic-pi-samples": (
+        "3.2.2~repack-8",
+        "25f2312d2fae005e6ad0f4726b8ed3084e776006a5a132083506e960224ac79d",
+        "usr/share/sonic-pi/samples",
+    ),
+}
+SAMPLE_RATE = 32_000
+LONGEST_S = 1.3
+FADE_S = 0.01
+SILENCE_DB = -50.0
+COLUMNS = (
+    "file_name",
+    "label",
+    "group",
+    "author",
+    "licence",
+    "package",
+    "package_version",
+    "member",
+    "sha256",
+)
+Samples = NDArray[np.float64]
+
+
+def unpack(package: str, cache_folder: Path) -> Path:
+    """Download, check and unpack a package; return the part that holds its sounds."""
+    version, wanted, inside = PACKAGES[package]
+    folder = cache_folder / package
+    if not folder.exists():
+        command = ["apt-get", "download", f"{package}={version}"]
+        subprocess.run(command, cwd=cache_folder, check=True, capture_output=True)
+        (deb,) = cache_folder.glob(f"{package}_*.deb")
+        found = hashlib.sha256(deb.read_bytes()).hexdigest()
+        if found != wanted:
+            raise SystemExit(f"{deb}: sha256 {found}; want {wanted}")
+        subprocess.run(["dpkg", "-x", str(deb), str(folder)], check=True)
+    return folder / inside
+
+
+def read_member(place: Path, member: str) -> tuple[Samples, int]:
+    """Return a sound as mono float64 with its rate in Hz."""
+    if place.suffix == ".sf2":
+        return soundfont_sample(place, member)
+    group, _, inside = member.partition("/")
+    if group.endswith(".ocg"):
+        data: bytes | str = group_file(place / group)[inside]
+    else:
+        data = str(place / member)
+    samples, rate = soundfile.read(
+        io.BytesIO(data) if isinstance(data, bytes) else data, always_2d=True
+    )
+    return samples.mean(axis=1), rate
+
+
+@cache
+def group_file(path: Path) -> dict[str, bytes]:
+    """Read an OpenClonk group file: path inside to contents."""
+    found: dict[str, bytes] = {}
+    _read_group(path.read_bytes(), "", found)
+    return found
+
+
+def _read_group(data: bytes, prefix: str, found: dict[str, bytes]) -> None:
+    if data[:2] == b"\x1e\x8c":  # gzip with its two magic bytes replaced
+        data = gzip.decompress(b"\x1f\x8b" + data[2:])
+    header = bytearray(byte ^ 237 for byte in data[:204])
+    for i in range(0, 202, 3):
+        header[i], header[i + 2] = header[i + 2], header[i]
+    (n_entries,) = struct.unpack_from("<i", header, 36)
+    body = 204 + 316 * n_entries
+    for number in range(n_entries):
+        entry = data[204 + 316 * number :][:316]
+        name = entry[:260].split(b"\0")[0].decode("latin-1")
+        _, is_group, size, _, offset = struct.unpack_from("<5i", entry, 260)
+        content = data[body + offset : body + offset + size]
+        if is_group:
+            _read_group(content, f"{prefix}{name}/", found)
+        else:
+            found[prefix + name] = content
+
+
+@cache
+def _soundfont(path: Path) -> tuple[bytes, int, dict[str, tuple[int, int, int]]]:
+    """Return the file, where its samples begin, and name to (start, end, rate)."""
+    data = path.read_bytes()
+    chunks: dict[bytes, tuple[int, int]] = {}
+
+    def walk(position: int, end: int) -> None:
+        while position < end:
+            kind, size = struct.unpack_from("<4sI", data, position)
+            if kind == b"LIST":
+                walk(position + 12, position + 8 + size)
+            else:
+                chunks[kind] = (position + 8, size)
+            position += 8 + size + size % 2
+
+    walk(12, len(data))
+    headers, size = chunks[b"shdr"]
+    samples = {}
+    for position in range(headers, headers + size - 46, 46):
+        name, start, end, _, _, rate = struct.unpack_from("<20s5I", data, position)
+        samples[name.split(b"\0")[0].decode("latin-1")] = (start, end, rate)
+    return data, chunks[b"smpl"][0], samples
+
+
+def soundfont_sample(path: Path, name: str) -> tuple[Samples, int]:
+    """Return one recording out of a SoundFont, as it was recorded."""
+    data, begin, samples = _soundfont(path)
+    start, end, rate = samples[name]
+    values = np.frombuffer(data, dtype="<i2", count=end - start, offset=begin + 2 * start)
+    return values / 32768.0, rate
+
+
+def trim(samples: Samples, rate: int, start_s: float) -> Samples:
+    """Cut leading silence and everything after ``LONGEST_S``, and fade the ends."""
+    samples = samples[round(start_s * rate) :]
+    loud = np.flatnonzero(np.abs(samples) > np.abs(samples).max() * 10 ** (SILENCE_DB / 20))
+    first = max(0, loud[0] - round(FADE_S * rate))
+    last = min(loud[-1] + round(FADE_S * rate), first + round(LONGEST_S * rate))
+    cut = samples[first : last + 1].copy()
+    n_fade = min(round(FADE_S * rate), cut.size // 4)
+    fade = np.linspace(0.0, 1.0, n_fade, endpoint=False)
+    cut[cut.size - n_fade :] *= fade[::-1]
+    return cut
+
+
+def encode(samples: Samples, rate: int) -> bytes:
+    """Write FLAC: mono, 16 bits, at most 32 kHz, loudness as recorded."""
+    if rate > SAMPLE_RATE:
+        samples, rate = soxr.resample(samples, rate, SAMPLE_RATE, quality="HQ"), SAMPLE_RATE
+    pcm = np.rint(np.clip(samples, -1.0, 1.0) * 32767).astype(np.int16)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, pcm, rate, format="FLAC", subtype="PCM_16", compression_level=1.0)
+    return buffer.getvalue()
+
+
+def slug(text: str) -> str:
+    """Turn a member's name into a file name.
+
+    >>> slug("Sound.ocg/Fire.ocg/Blast1.wav"), slug("Std Kick 1(L)")
+    ('fire-blast1', 'std-kick-1')
+    """
+    text = unicodedata.normalize("NFKD", text).replace("#", "s")
+    text = re.sub(r"\.(wav|ogg|flac|ocg)\b|\(L\)?|Sound\.ocg/|.*__", "", text)
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def make(cache_folder: Path) -> int:
+    """Write every clip and its row; return the size of all clips in bytes."""
+    cache_folder.mkdir(parents=True, exist_ok=True)
+    with SOURCES.open(newline="", encoding="utf-8") as file:
+        selection = list(csv.DictReader(file))
+    tables: dict[str, list[dict[str, str]]] = {"sounds": [], "examples": [], "queries": []}
+    for part in tables:
+        shutil.rmtree(part_folder(part), ignore_errors=True)
+    taken: set[Path] = set()
+    total = 0
+    for row in selection:
+        place = unpack(row["package"], cache_folder)
+        samples, rate = read_member(place, row["member"])
+        data = encode(trim(samples, rate, float(row["start_s"] or 0)), rate)
+        folder = part_folder(row["part"]) / slug(row["label"])
+        name = slug(row["member"]) + (f"-{row['start_s']}s" if row["start_s"] else "")
+        path = folder / f"{name}.flac"
+        if path in taken:
+            raise SystemExit(f"{row['member']}: {path} stands twice; want distinct names")
+        taken.add(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        total += len(data)
+        tables[row["part"]].append(
+            {
+                "file_name": path.relative_to(part_folder(row["part"])).as_posix(),
+                "label": row["label"],
+                "group": row["group"],
+                "author": row["author"],
+                "licence": row["licence"],
+                "package": row["package"],
+                "package_version": PACKAGES[row["package"]][0],
+                "member": row["member"],
+                "sha256": hashlib.sha256(data).hexdigest(),
+            }
+        )
+    for part, rows in tables.items():
+        with (part_folder(part) / "metadata.csv").open("w", newline="", encoding="utf-8") as out:
+            writer = csv.DictWriter(out, fieldnames=COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(sorted(rows, key=lambda item: item["file_name"]))
+    return total
+
+
+def part_folder(part: str) -> Path:
+    """Return the folder of ``sounds``, ``examples`` or ``queries``."""
+    return TARGET / part if part == "sounds" else TARGET / "unseen" / part
+
+
+def main() -> None:
+    """Make the corpus."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cache", type=Path, required=True, help="where packages are kept")
+    total = make(parser.parse_args().cache.resolve())
+    print(f"{TARGET}: {total / 1e6:.1f} MB of audio")
+
+
+if __name__ == "__main__":
+    main()
