@@ -211,8 +211,8 @@ class _Build:
         free = shutil.disk_usage(self._index.path).free
         if free < needed:
             raise IndexFolderError(
-                f"{self._index.path}: {n_new} new rows need about {needed / 1e6:.1f} MB of disk, "
-                f"{free / 1e6:.1f} MB are free; free some space and run the same command again"
+                f"{self._index.path}: {n_new} new rows need about {needed:,} bytes and the disk "
+                f"has {free:,} free; free some space and run the same command again"
             )
 
     # --- rows in, one after the other ------------------------------------------------------
@@ -301,8 +301,8 @@ class _Build:
         for renewal in renewals:
             inspected, key = renewal.inspected, renewal.inspected.audio_key
             source = fresh.get(key) or stored.get(self._holders[key])
-            if source is None or _audio_key(source) != key:
-                # Its holder was rejected, or was given other audio in this very run.
+            if source is None or _audio_key(source) != key or _unusable(source.vector):
+                # Its holder was rejected, was given other audio in this very run, or is damaged.
                 self._take(self._intake.decode(inspected))
                 continue
             self._accepted += 1
@@ -314,7 +314,7 @@ class _Build:
     # --- rows out --------------------------------------------------------------------------
 
     def _commit_if_due(self) -> None:
-        n_waiting = len(self._rows) + len(self._renewals)
+        n_waiting = len(self._rows) + len(self._batch) + len(self._renewals)
         waited_s = time.monotonic() - self._last_commit
         if n_waiting >= self._options.commit_rows or waited_s >= self._options.commit_s:
             self._commit()

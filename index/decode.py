@@ -1,0 +1,295 @@
+"""Corpus rows to decoded clips: in threads, ahead of the embedder, in the corpus's order.
+
+Hashing, decoding and resampling leave the interpreter's lock, so threads overlap with
+each other and with the embedder. What may lie decoded at once is bounded in bytes, not
+only in clips: twenty half-hour recordings would not fit into memory.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from earful.errors import AudioError
+from earful.index.corpus import Corpus, CorpusRow, Rejection
+from earful.index.exemplar import Exemplar
+from earful.index.known import KnownRow
+from earful.index.schema import exemplar_digest
+from earful.model.audio import (
+    AudioInfo,
+    AudioLimits,
+    Clip,
+    file_sha256,
+    load_audio,
+    probe_audio,
+)
+from earful.model.source import printable
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+# What decides a vector, beside the embedder: digest of the file, start and end of the stretch.
+AudioKey = tuple[str, float, float | None]
+
+_BYTES_PER_SAMPLE = 4
+# Rows cut from one file stand together in most tables; this many files are remembered.
+_FILES_REMEMBERED = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unchanged:
+    """A row that the index holds as it is.
+
+    Attributes:
+        number: Its place in the corpus, from 0.
+    """
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A row that cannot be used.
+
+    Attributes:
+        number: Its place in the corpus, from 0.
+        rejection: What is wrong with it.
+    """
+
+    number: int
+    rejection: Rejection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspected:
+    """A new or changed row whose file could be read.
+
+    Attributes:
+        number: Its place in the corpus, from 0.
+        row: The row.
+        file_sha256: Hex digest of the file's bytes.
+        decoded_bytes: Memory that decoding its stretch takes, by the file's header; 0 when
+            the index holds a vector of this audio for this very row.
+    """
+
+    number: int
+    row: CorpusRow
+    file_sha256: str
+    decoded_bytes: int
+
+    @property
+    def audio_key(self) -> AudioKey:
+        """What decides its vector."""
+        return (self.file_sha256, self.row.exemplar.start_s, self.row.exemplar.end_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """An inspected row and its audio, ready for the embedder.
+
+    Attributes:
+        inspected: The row.
+        clip: Its stretch, at the embedder's sample rate.
+    """
+
+    inspected: Inspected
+    clip: Clip
+
+
+class Intake:
+    """What threads do for one corpus: inspect rows, and decode those that need it.
+
+    Both methods may run in many threads at once and never raise for what is wrong with a
+    recording: that comes back as ``Rejected``.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        known: Mapping[str, KnownRow],
+        *,
+        sample_rate: int,
+        limits: AudioLimits,
+    ) -> None:
+        """Prepare for one run.
+
+        Args:
+            corpus: Where the audio lies.
+            known: The index's rows by id.
+            sample_rate: Wanted rate of the clips, in Hz.
+            limits: What audio is accepted.
+        """
+        self._corpus = corpus
+        self._known = known
+        self._sample_rate = sample_rate
+        self._limits = limits
+        self._files = _Files(limits)
+
+    def inspect(self, numbered: tuple[int, CorpusRow]) -> Unchanged | Inspected | Rejected:
+        """Read a row's file and compare it with the index.
+
+        Args:
+            numbered: The row's place in the corpus, and the row.
+        """
+        number, row = numbered
+        exemplar = row.exemplar
+        if problem := _unwritable(exemplar):
+            return self._rejected(number, row, problem)
+        path = self._corpus.path(exemplar)
+        try:
+            digest = self._files.sha256(path)
+            known = self._known.get(exemplar.id)
+            same_audio = known is not None and (
+                (known.root, known.file_sha256, known.start_s, known.end_s)
+                == (self._corpus.root, digest, exemplar.start_s, exemplar.end_s)
+            )
+            if same_audio and known and known.exemplar_sha256 == exemplar_digest(exemplar):
+                return Unchanged(number=number)
+            decoded_bytes = 0 if same_audio else self._decoded_bytes(path, exemplar)
+        except (AudioError, OSError) as error:
+            return self._rejected(number, row, str(error))
+        return Inspected(number=number, row=row, file_sha256=digest, decoded_bytes=decoded_bytes)
+
+    def decode(self, inspected: Inspected) -> Decoded | Rejected:
+        """Decode an inspected row's stretch."""
+        exemplar = inspected.row.exemplar
+        try:
+            clip = load_audio(
+                self._corpus.path(exemplar),
+                sample_rate=self._sample_rate,
+                start_s=exemplar.start_s,
+                end_s=exemplar.end_s,
+                limits=self._limits,
+            )
+        except (AudioError, OSError) as error:
+            return self._rejected(inspected.number, inspected.row, str(error))
+        return Decoded(inspected=inspected, clip=clip)
+
+    def reject(self, inspected: Inspected, error: str) -> Rejected:
+        """Reject a row for what only showed after decoding."""
+        return self._rejected(inspected.number, inspected.row, error)
+
+    def _rejected(self, number: int, row: CorpusRow, error: str) -> Rejected:
+        # A recording added by itself is named by a path that may be relative to anywhere.
+        where = str(self._corpus.path(row.exemplar)) if self._corpus.kind == "file" else row.where
+        return Rejected(
+            number=number,
+            rejection=Rejection(
+                audio=printable(str(row.exemplar.audio)), where=printable(where), error=error
+            ),
+        )
+
+    def _decoded_bytes(self, path: Path, exemplar: Exemplar) -> int:
+        """Return the memory for a stretch at the file's rate and, beside it, at ours."""
+        info = self._files.info(path)
+        end_s = info.duration_s if exemplar.end_s is None else exemplar.end_s
+        samples_per_s = info.sample_rate + self._sample_rate
+        return int(max(0.0, end_s - exemplar.start_s) * samples_per_s * _BYTES_PER_SAMPLE)
+
+
+def in_order(
+    pool: Executor,
+    work: Callable[[_T], _R],
+    items: Iterable[_T],
+    *,
+    n_most: int,
+    cost: Callable[[_T], int] = lambda item: 0,
+    budget: int = 0,
+) -> Iterator[_R]:
+    """Do work on items in a pool, ahead of who takes the results, within bounds.
+
+    Args:
+        pool: Where to work.
+        work: What to do with an item.
+        items: Taken one by one, never further ahead than the bounds allow.
+        n_most: Most items begun and not yet taken.
+        cost: What an item counts for until the result after its own is asked for.
+        budget: Most that items begun and not yet taken may cost together; one that costs
+            more is worked on alone.
+
+    Yields:
+        The results, in the items' order.
+
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> with ThreadPoolExecutor(2) as pool:
+    ...     list(in_order(pool, abs, [-3, 1, -2], n_most=2))
+    [3, 1, 2]
+    """
+    waiting: deque[tuple[Future[_R], int]] = deque()
+    held = 0
+    for item in items:
+        price = cost(item)
+        while waiting and (len(waiting) >= n_most or held + price > budget):
+            future, paid = waiting.popleft()
+            yield future.result()
+            held -= paid
+        waiting.append((pool.submit(work, item), price))
+        held += price
+    while waiting:
+        yield waiting.popleft()[0].result()
+
+
+@dataclass(slots=True)
+class _FileFacts:
+    """What was found out about one file, and the lock of whoever is finding out."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    sha256: str = ""
+    info: AudioInfo | None = None
+
+
+class _Files:
+    """Files met of late: one that many rows are cut from is hashed and probed once."""
+
+    def __init__(self, limits: AudioLimits) -> None:
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._facts: OrderedDict[Path, _FileFacts] = OrderedDict()
+
+    def sha256(self, path: Path) -> str:
+        facts = self._of(path)
+        with facts.lock:
+            if not facts.sha256:
+                facts.sha256 = file_sha256(path)
+            return facts.sha256
+
+    def info(self, path: Path) -> AudioInfo:
+        facts = self._of(path)
+        with facts.lock:
+            if facts.info is None:
+                facts.info = probe_audio(path, limits=self._limits)
+            return facts.info
+
+    def _of(self, path: Path) -> _FileFacts:
+        with self._lock:
+            facts = self._facts.setdefault(path, _FileFacts())
+            self._facts.move_to_end(path)
+            if len(self._facts) > _FILES_REMEMBERED:
+                self._facts.popitem(last=False)
+            return facts
+
+
+def _unwritable(exemplar: Exemplar) -> str:
+    """Say which text of a row UTF-8 cannot spell: a file name in another encoding, mostly."""
+    texts = {
+        "the file name": str(exemplar.audio),
+        "the id": exemplar.id,
+        "a label": "\n".join(exemplar.labels),
+        "the question": exemplar.question,
+        "the answer": exemplar.answer,
+        "another column": "\n".join(
+            [exemplar.task, exemplar.split, exemplar.group, exemplar.licence]
+            + [text for pair in exemplar.meta.items() for text in pair]
+        ),
+    }
+    for what, text in texts.items():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return f"{what} {printable(text)!r} is not Unicode text; rename or save it as UTF-8"
+    return ""
