@@ -12,7 +12,7 @@ from earful.index.store import Index
 from earful.model.protocols import Embedder
 from earful.rag.examples import embed_examples
 from earful.rag.pool import Pool, build_pool
-from earful.rag.score import ASSUMED, Calibration, fit_calibration
+from earful.rag.score import Calibration, fit_calibration, guess_calibration
 from earful.rag.task import STRATEGIES, Shots, Task, load_task, unknown_name
 
 _ALL_LABELS = Task(name="all-labels")
@@ -103,7 +103,8 @@ class TaskDesk:
                 "the task has too few exemplars to calibrate on; confidence is calibrated on all "
                 "labels of the index"
             )
-        return ASSUMED, "too few exemplars to calibrate on; confidence is a rough guess"
+        note = "too few exemplars to calibrate on; confidence is a rough guess"
+        return guess_calibration(prepared.pool), note
 
     def _of_index(self, shots: Shots, seed: int) -> Calibration | None:
         """Fit the vote on all labels of the index: how far its similarities can be trusted."""

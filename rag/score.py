@@ -1,15 +1,15 @@
 """The neighbour vote: chosen shots into a score for every label.
 
-A shot's weight is ``softmax(similarity / temperature)`` over the shots, and a label's
-vote is the weight of the shots that carry it. A label without a shot is not impossible,
-so a share ``floor`` of the whole goes to all labels alike::
-
-    score(label) = (1 - floor) * vote(label) + floor * prior(label)
+Each shot weighs ``exp(similarity / temperature)``. One made-up shot of similarity
+``background`` joins them and stands for all labels alike. A label's score is the share
+of the whole weight that its shots have, with its part of the made-up one: so a label
+without a shot is not impossible, and a query unlike every shot gets a flat answer rather
+than a confident one.
 
 Both numbers are fitted by leave-one-out: every exemplar of the pool (or a sample) is
 asked about itself under the same guard as a query, and the pair is kept under which the
 exemplars' own labels are the most likely. That is what makes ``confidence`` a frequency
-rather than a number.
+rather than just a number.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ Scores = NDArray[np.float64]
 MIN_CASES = 8
 _MAX_CASES = 400
 _MAX_SIMILARITIES = 40_000_000
-_MIN_SAMPLE = 64
-_TEMPERATURES = np.geomspace(1.0, 0.003, 30)
+_ROWS_AT_ONCE = 64
+_TEMPERATURES = np.geomspace(1.0, 0.003, 20)
 _TINY = 1e-9
 
 
@@ -41,20 +41,16 @@ class Calibration:
     """How similarities become scores.
 
     Attributes:
-        temperature: What similarities are divided by; small makes the nearest decide.
-        floor: Share of the whole, in [0, 1], that goes to labels whatever the shots say.
-        n_cases: Exemplars it was fitted on; 0 when it is assumed.
-        loss: Mean negative log-likelihood at the fit; 0 when it is assumed.
+        temperature: What similarities are divided by; small lets the nearest decide.
+        background: Similarity of the made-up shot that stands for all labels.
+        n_cases: Exemplars it was fitted on; 0 when it is a guess.
+        loss: Their mean negative log-likelihood; 0 when it is a guess.
     """
 
     temperature: float
-    floor: float
+    background: float
     n_cases: int = 0
     loss: float = 0.0
-
-
-# For pools too small to fit anything; an answer that uses it says so.
-ASSUMED = Calibration(temperature=0.1, floor=0.2)
 
 
 def vote(
@@ -70,8 +66,8 @@ def vote(
     Args:
         similarities: float64, shape ``(n_shots,)``.
         memberships: Which labels each shot carries, shape ``(n_shots, n_labels)``.
-        calibration: Temperature and floor.
-        prior: What is believed without any shot, shape ``(n_labels,)``.
+        calibration: Temperature and background.
+        prior: What the made-up shot gives to each label, shape ``(n_labels,)``.
         exclusive: Whether one label is right (scores sum to 1, a shot with several labels
             is shared among them) or each is decided for itself.
 
@@ -79,13 +75,14 @@ def vote(
         float64, shape ``(n_labels,)``, each in [0, 1].
 
     >>> two = np.array([[1.0, 0.0], [0.0, 1.0]])
-    >>> hot = Calibration(temperature=1e6, floor=0.0)
-    >>> vote(np.array([0.9, 0.1]), two, hot, prior=np.array([0.5, 0.5]), exclusive=True).round(3)
+    >>> far = Calibration(temperature=0.1, background=-9.0)
+    >>> vote(np.array([0.5, 0.5]), two, far, prior=np.array([0.5, 0.5]), exclusive=True).round(3)
     array([0.5, 0.5])
     """
-    weights = _softmax(similarities / calibration.temperature)
-    shares = _shares(memberships) if exclusive else memberships
-    return (1.0 - calibration.floor) * (weights @ shares) + calibration.floor * prior
+    shares = np.vstack([_shares(memberships) if exclusive else memberships, prior])
+    logits = np.append(similarities, calibration.background) / calibration.temperature
+    weights = np.exp(logits - logits.max())
+    return np.asarray(weights @ shares / weights.sum())
 
 
 def label_prior(pool: Pool, *, exclusive: bool) -> Scores:
@@ -106,7 +103,7 @@ def label_prior(pool: Pool, *, exclusive: bool) -> Scores:
 def fit_calibration(
     pool: Pool, shots: Shots, *, exclusive: bool, seed: int = 0
 ) -> Calibration | None:
-    """Fit temperature and floor by leave-one-out.
+    """Fit temperature and background by leave-one-out.
 
     An exemplar counts as a case when something is left that could answer it: another
     exemplar, not of its recording, content or group, with one of its labels. One made-up
@@ -125,26 +122,33 @@ def fit_calibration(
     cases = _cases(pool, shots, exclusive=exclusive, seed=seed)
     if cases is None:
         return None
-
-    def best_floor(temperature: float) -> tuple[float, float]:
-        votes = cases.votes(temperature)
-        floor = _minimise(lambda floor: cases.loss(votes, floor), _TINY, 1.0)
-        return cases.loss(votes, floor), floor
-
-    losses = [best_floor(temperature)[0] for temperature in _TEMPERATURES]
+    fits = [cases.fit_background(float(temperature)) for temperature in _TEMPERATURES]
+    least = min(loss for loss, _ in fits)
     # The smoothest vote among those that explain the exemplars equally well.
-    best = next(i for i, loss in enumerate(losses) if loss <= min(losses) + 1e-6 * cases.n)
+    best = next(i for i, (loss, _) in enumerate(fits) if loss <= least + 1e-6 * cases.n)
     low = math.log(_TEMPERATURES[min(best + 1, len(_TEMPERATURES) - 1)])
     high = math.log(_TEMPERATURES[max(best - 1, 0)])
-    refined = math.exp(_minimise(lambda log_t: best_floor(math.exp(log_t))[0], low, high))
-    temperature = min((float(_TEMPERATURES[best]), refined), key=lambda t: best_floor(t)[0])
-    loss, floor = best_floor(temperature)
+    refined = math.exp(minimise(lambda log: cases.fit_background(math.exp(log))[0], low, high))
+    temperature = float(_TEMPERATURES[best])
+    if cases.fit_background(refined)[0] < fits[best][0]:
+        temperature = refined
+    loss, background = cases.fit_background(temperature)
     return Calibration(
-        temperature=temperature,
-        floor=floor,
-        n_cases=cases.n,
-        loss=(loss + math.log(floor)) / cases.n,
+        temperature=temperature, background=background, n_cases=cases.n, loss=loss / cases.n
     )
+
+
+def guess_calibration(pool: Pool) -> Calibration:
+    """Guess from how similar the exemplars are to each other, whatever their labels.
+
+    For pools too small to fit anything: a query must be more similar to a shot than
+    exemplars usually are to each other before it counts as the same.
+    """
+    some = pool.vectors[:_MAX_CASES].astype(np.float64)
+    pairs = (some @ some.T)[np.triu_indices(len(some), k=1)]
+    if not pairs.size:
+        return Calibration(temperature=0.1, background=0.5)
+    return Calibration(temperature=max(0.02, float(pairs.std())), background=float(pairs.mean()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,28 +172,42 @@ class _Cases:
     def n(self) -> int:
         return len(self.similarities)
 
-    def votes(self, temperature: float) -> Scores:
-        """Return the vote for every scored label, shape ``(n, m)``."""
-        weights = _softmax(self.similarities / temperature)
-        return np.asarray(np.einsum("nk,nkm->nm", weights, self.shares))
+    def fit_background(self, temperature: float) -> tuple[float, float]:
+        """Return the least loss at a temperature, and the background that gives it.
 
-    def loss(self, votes: Scores, floor: float) -> float:
-        """Return the negative log-likelihood of the truth and of the made-up case."""
-        scores = (1.0 - floor) * votes + floor * self.prior
-        right = np.where(self.truth, scores, 1.0 - scores)
-        return -float(np.log(np.maximum(right, _TINY)).sum()) - math.log(floor)
+        The loss is the negative log-likelihood of what is right, plus that of the made-up
+        case, which only the background can explain.
+        """
+        logits = self.similarities / temperature
+        top = logits.max(axis=1)
+        weights = np.exp(logits - top[:, None])
+        total = weights.sum(axis=1)
+        votes = np.einsum("nk,nkm->nm", weights, self.shares) / total[:, None]
+        whole = top + np.log(total)
+
+        def loss(background: float) -> float:
+            floor = 1.0 / (1.0 + np.exp(np.clip(whole - background, -50.0, 50.0)))
+            scores = votes + floor[:, None] * (self.prior - votes)
+            right = np.where(self.truth, scores, 1.0 - scores)
+            return -float(np.log(np.maximum(right, _TINY)).sum() + np.log(floor.mean()))
+
+        tried = np.linspace(whole.min() - 12.0, whole.max() + 4.0, 20)
+        best = int(np.argmin([loss(background) for background in tried]))
+        low, high = tried[max(best - 1, 0)], tried[min(best + 1, len(tried) - 1)]
+        background = minimise(loss, float(low), float(high))
+        return loss(background), background * temperature
 
 
 def _cases(pool: Pool, shots: Shots, *, exclusive: bool, seed: int) -> _Cases | None:
-    n_most = min(_MAX_CASES, max(_MIN_SAMPLE, _MAX_SIMILARITIES // max(1, len(pool))))
+    n_most = min(_MAX_CASES, max(_ROWS_AT_ONCE, _MAX_SIMILARITIES // max(1, len(pool))))
     rows = np.arange(len(pool))
     if len(pool) > n_most:
         rows = np.sort(np.random.default_rng(seed).permutation(len(pool))[:n_most])
     similarities: list[Similarities] = []
     memberships: list[Scores] = []
     truths: list[Scores] = []
-    for start in range(0, len(rows), _MIN_SAMPLE):
-        chunk = rows[start : start + _MIN_SAMPLE]
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        chunk = rows[start : start + _ROWS_AT_ONCE]
         for row, scores in zip(chunk, pool.vectors[chunk] @ pool.vectors.T, strict=True):
             allowed = pool.allowed(pool.guard_of(row))
             allowed[row] = False
@@ -233,21 +251,16 @@ def _shares(memberships: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(memberships / np.maximum(memberships.sum(axis=1, keepdims=True), 1.0))
 
 
-def _softmax(logits: Scores) -> Scores:
-    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
-
-
-def _minimise(loss: Callable[[float], float], low: float, high: float) -> float:
+def minimise(loss: Callable[[float], float], low: float, high: float) -> float:
     """Find the minimum of a function with one valley, by golden section.
 
-    >>> round(_minimise(lambda x: (x - 0.3) ** 2, 0.0, 1.0), 4)
+    >>> round(minimise(lambda x: (x - 0.3) ** 2, 0.0, 1.0), 3)
     0.3
     """
     ratio = (math.sqrt(5.0) - 1.0) / 2.0
     left, right = high - ratio * (high - low), low + ratio * (high - low)
     at_left, at_right = loss(left), loss(right)
-    for _ in range(24):
+    for _ in range(20):
         if at_left <= at_right:
             high, right, at_right = right, left, at_left
             left = high - ratio * (high - low)
