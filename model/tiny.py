@@ -48,19 +48,17 @@ def load_tiny(
 
     Args:
         name: The registered name.
-        revision: Must be empty: one release ships with each version of the package.
+        revision: Empty, or the release that ships: an index asks for the one that made it.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         dtype: ``"float32"``, the only arithmetic offered.
 
     Raises:
-        ModelError: A revision or another dtype is asked for, or the shipped weights are
+        ModelError: Another release or dtype is asked for, or the shipped weights are
             missing or not what they were when the package was made.
     """
     import torch
     from safetensors.torch import load
 
-    if revision:
-        raise ModelError(f"{name}: revision {revision!r}; the shipped weights have none")
     if dtype != "float32":
         raise ModelError(f"{name}: dtype {dtype!r}; want float32")
     folder = files("earful.model") / "weights"
@@ -71,6 +69,11 @@ def load_tiny(
         raise ModelError(
             f"{name}: the shipped weights cannot be read ({error}); reinstall earful"
         ) from error
+    if revision not in {"", about["release"]}:
+        raise ModelError(
+            f"{name}: release {revision!r} is asked for; this earful ships {about['release']!r}. "
+            "Install the earful that shipped it, or build the index anew"
+        )
     digest = hashlib.sha256(data).hexdigest()
     if digest != about["sha256"]:
         raise ModelError(
