@@ -294,6 +294,8 @@ class _Build:
 
     def _renew(self) -> None:
         """Give waiting renewals the vectors of their audio."""
+        if not self._renewals:
+            return
         fresh = {_audio_key(row): row for _, row in self._rows}
         renewals, self._renewals = self._renewals, []
         keys = {renewal.inspected.audio_key for renewal in renewals}
