@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,11 +52,21 @@ def export_index(index: Index, target: Path) -> int:
             pyarrow.parquet.write_table(table, beside)
         os.replace(beside, target)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise IndexFolderError(
             f"{target}: cannot be written ({error.strerror or error})"
         ) from error
     return int(table.num_rows)
+
+
+def formula_safe(text: str) -> str:
+    """Put a ``'`` before a text that a spreadsheet would take for a formula.
+
+    >>> formula_safe("=1+1"), formula_safe("rain")
+    ("'=1+1", 'rain')
+    """
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _with_root_paths(index: Index, table: pa.Table) -> pa.Table:
@@ -79,6 +90,4 @@ def _write_csv(table: pa.Table, path: Path) -> None:
 def _cell(value: object) -> object:
     if isinstance(value, list):
         value = "|".join(value)
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+    return formula_safe(value) if isinstance(value, str) else value

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from earful.index.schema import Row, exemplar_digest
+from earful.index.schema import Row, exemplar_digest, root_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,7 +58,7 @@ def known_rows(table: pa.Table, roots: Sequence[Path]) -> dict[str, KnownRow]:
     columns = [table.column(name).to_pylist() for name in KNOWN_COLUMNS]
     return {
         id_: KnownRow(
-            root=roots[root],
+            root=root_of(roots, root),
             file_sha256=file_sha256,
             start_s=start_s,
             end_s=end_s,

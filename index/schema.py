@@ -163,12 +163,15 @@ def exemplar_of(values: tuple[Any, ...]) -> Exemplar:
 
     Raises:
         CorpusError: A field is outside its range: the row is damaged.
-        ValueError: ``meta`` is not JSON: the row is damaged.
+        ValueError: ``meta`` is no JSON table: the row is damaged.
     """
     fields: dict[str, Any] = dict(zip(EXEMPLAR_COLUMNS, values, strict=True))
     fields["audio"] = PurePosixPath(fields["audio"])
     fields["labels"] = tuple(fields["labels"])
-    fields["meta"] = MappingProxyType(dict(json.loads(fields["meta"])))
+    meta = json.loads(fields["meta"])
+    if not isinstance(meta, dict):
+        raise ValueError(f"meta is {fields['meta']!r}, want a JSON table")
+    fields["meta"] = MappingProxyType(meta)
     return Exemplar(**fields)
 
 
@@ -182,7 +185,7 @@ def rows_of(table: pa.Table, roots: Sequence[Path], dim: int) -> Iterator[Row]:
 
     Raises:
         CorpusError: A field is outside its range: the row is damaged.
-        ValueError: ``meta`` is not JSON: the row is damaged.
+        ValueError: ``meta`` is no JSON table: the row is damaged.
         IndexError: A row has a root that is not there: the header is not the table's.
     """
     others = table.select(ROW_COLUMNS[:-1]).to_pylist()
@@ -190,12 +193,23 @@ def rows_of(table: pa.Table, roots: Sequence[Path], dim: int) -> Iterator[Row]:
     for values, other, vector in zip(exemplar_values(table), others, vectors, strict=True):
         yield Row(
             exemplar=exemplar_of(values),
-            root=roots[other["root"]],
+            root=root_of(roots, other["root"]),
             duration_s=other["duration_s"],
             file_sha256=other["file_sha256"],
             content_sha256=other["content_sha256"],
             vector=vector,
         )
+
+
+def root_of(roots: Sequence[Path], number: int) -> Path:
+    """Return the corpus root that a row names.
+
+    Raises:
+        IndexError: It is not there: the header is not the table's.
+    """
+    if not 0 <= number < len(roots):
+        raise IndexError(f"it names corpus root {number}; the header has {len(roots)}")
+    return roots[number]
 
 
 def audio_paths(table: pa.Table, roots: Sequence[Path]) -> list[Path]:
@@ -212,7 +226,7 @@ def audio_paths(table: pa.Table, roots: Sequence[Path]) -> list[Path]:
     paths: list[Path] = []
     numbers, names = (table.column(name).to_pylist() for name in ("root", "audio"))
     for number, name in zip(numbers, names, strict=True):
-        folder, file = os.path.split(os.path.join(roots[number], name))
+        folder, file = os.path.split(os.path.join(root_of(roots, number), name))
         if folder not in folders:
             folders[folder] = os.path.realpath(folder)
         path = os.path.join(folders[folder], file)

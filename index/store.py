@@ -318,8 +318,9 @@ class Index:
         if not wanted:
             return 0
         with self.writer():
-            known = self._known_rows()
-            if unknown := [id_ for id_ in wanted if id_ not in known]:
+            # Read here and not from what is known, so that a damaged row can go.
+            present = set(self._table.read(["id"]).column("id").to_pylist())
+            if unknown := [id_ for id_ in wanted if id_ not in present]:
                 others = f" and {len(unknown) - 1} others named" if len(unknown) > 1 else ""
                 raise IndexFolderError(
                     f"{self.path}: has no row {unknown[0]!r}{others}; nothing was removed. "

@@ -17,6 +17,7 @@ from earful.index.schema import (
     Row,
     exemplar_of,
     exemplar_values,
+    root_of,
     row_digest,
     vectors_of,
 )
@@ -91,13 +92,12 @@ def verify_index(
     previous = ""
     for row, values in enumerate(exemplar_values(table)):
         id_, audio = values[0], Path(values[1])
-        number = stored[row]["root"]
         found: list[str] = []
-        if 0 <= number < len(roots):
-            audio = roots[number] / audio
+        try:
+            audio = root_of(roots, stored[row]["root"]) / audio
             found += _audio_problems(audio, stored[row]["file_sha256"], digests)
-        else:
-            found.append(f"it names corpus root {number}; the header has {len(roots)}")
+        except IndexError as error:
+            found.append(str(error))
         if row and id_ == previous:
             found.append("the id stands twice in the table; want it once")
         found += _row_problems(values, stored[row], vectors[row])

@@ -123,9 +123,9 @@ def test_faiss_equals_exact_among_thousands_with_duplicates() -> None:
     queries = np.concatenate(
         [distinct[:40], unit(rng.standard_normal((60, 32)).astype(np.float32))]
     )
-    for k in (1, 10, 2500):
-        exact = stored.search_many(queries, k=k)
-        assert stored.search_many(queries, k=k, backend="faiss") == exact
+    for k, n_queries in ((1, 100), (10, 100), (2500, 3)):
+        exact = stored.search_many(queries[:n_queries], k=k)
+        assert stored.search_many(queries[:n_queries], k=k, backend="faiss") == exact
         assert all(len(hits) == k for hits in exact)
 
 

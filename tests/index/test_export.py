@@ -1,0 +1,113 @@
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from earful.errors import IndexFolderError
+from earful.index.export import formula_safe
+from earful.index.schema import Row
+from earful.index.store import Index
+from earful.model.protocols import Fingerprint
+
+MakeRow = Callable[..., Row]
+
+
+@pytest.fixture
+def index(tmp_path: Path, fingerprint: Fingerprint, make_row: MakeRow) -> Index:
+    made = Index.create(tmp_path / "sounds.index", fingerprint)
+    made.add([make_row("b", labels=("dog", "big, old dog")), make_row("a", split="test")])
+    return made
+
+
+def test_csv_holds_every_row_in_the_order_of_ids(
+    index: Index, make_row: MakeRow, tmp_path: Path, sounds: Path
+) -> None:
+    target = tmp_path / "rows.csv"
+    assert index.export(target) == 2
+    with open(target, newline="", encoding="utf-8") as file:
+        first, second = csv.DictReader(file)
+    row = make_row("b")
+    assert second == {
+        "id": "b",
+        "audio": str(row.exemplar.audio),
+        "start_s": "0.0",
+        "end_s": "",
+        "question": "",
+        "answer": "dog, big, old dog",
+        "labels": "dog|big, old dog",
+        "task": "",
+        "split": "",
+        "group": "",
+        "licence": "",
+        "meta": "{}",
+        "root": str(sounds),
+        "duration_s": "1.5",
+        "file_sha256": row.file_sha256,
+        "content_sha256": row.content_sha256,
+    }
+    assert (first["id"], first["split"]) == ("a", "test")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "rows.csv",
+        "sounds",
+        "sounds.index",
+    ]
+
+
+def test_csv_holds_no_formula(index: Index, make_row: MakeRow, tmp_path: Path) -> None:
+    row = make_row("=1+1")
+    harmful = replace(row.exemplar, answer='=HYPERLINK("http://x")', labels=("@SUM(A1)", "b"))
+    index.add([replace(row, exemplar=harmful)])
+    index.export(tmp_path / "rows.csv")
+    with open(tmp_path / "rows.csv", newline="", encoding="utf-8") as file:
+        found = next(row for row in csv.DictReader(file) if "1+1" in row["id"])
+    assert found["id"] == "'=1+1"
+    assert found["answer"] == '\'=HYPERLINK("http://x")'
+    assert found["labels"] == "'@SUM(A1)|b"
+
+
+@given(st.text())
+def test_no_cell_starts_as_a_formula_and_every_one_can_be_read_back(text: str) -> None:
+    safe = formula_safe(text)
+    assert not safe.startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert safe in (text, f"'{text}")
+
+
+def test_parquet_holds_the_vectors_too(index: Index, make_row: MakeRow, tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    (tmp_path / "rows.parquet").write_bytes(b"replaced")
+    assert index.export(tmp_path / "rows.parquet") == 2
+    rows = pyarrow.parquet.read_table(tmp_path / "rows.parquet").to_pylist()
+    assert [row["id"] for row in rows] == ["a", "b"]
+    wanted = make_row("b", labels=("dog", "big, old dog"))
+    assert rows[1]["labels"] == list(wanted.exemplar.labels)
+    assert PurePosixPath(rows[1]["audio"]) == wanted.exemplar.audio
+    assert np.array_equal(np.array(rows[1]["vector"], np.float32), wanted.vector)
+    assert rows[1]["root"] == str(wanted.root)
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
+def test_an_empty_index(tmp_path: Path, fingerprint: Fingerprint, name: str) -> None:
+    assert Index.create(tmp_path / "i", fingerprint).export(tmp_path / name) == 0
+    assert (tmp_path / name).stat().st_size > 100
+
+
+@pytest.mark.parametrize("name", ["rows.txt", "rows"])
+def test_another_ending_is_refused(index: Index, tmp_path: Path, name: str) -> None:
+    with pytest.raises(IndexFolderError, match=r"want \.csv or \.parquet"):
+        index.export(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
+def test_a_place_that_cannot_be_written(index: Index, tmp_path: Path, name: str) -> None:
+    with pytest.raises(IndexFolderError, match="cannot be written"):
+        index.export(tmp_path / "missing" / name)
+    (tmp_path / name).mkdir()
+    with pytest.raises(IndexFolderError, match="cannot be written"):
+        index.export(tmp_path / name)
+    assert not list(tmp_path.glob(".*"))
