@@ -30,6 +30,8 @@ _LEVEL = (-75.0, 20.0)
 _DEVIATION = (10.0, 5.0)
 _CHANGE = (2.0, 1.5)
 _FRAMES_AT_ONCE = 2048
+# Goes up when a vector of the same clip would become another one.
+RELEASE = "1"
 
 
 def load_logmel(
@@ -39,15 +41,15 @@ def load_logmel(
 
     Args:
         name: The registered name.
-        revision: Must be empty: there are no weights to have one.
+        revision: Empty, or the release of the recipe: an index asks for the one that made it.
         device: ``"auto"`` or ``"cpu"``, the only one it runs on.
         dtype: ``"float32"``, what its vectors are.
 
     Raises:
-        ModelError: A revision, device or dtype is asked for that it does not have.
+        ModelError: A release, device or dtype is asked for that it does not have.
     """
-    if revision:
-        raise ModelError(f"{name}: revision {revision!r}; it has no weights, leave it out")
+    if revision not in {"", RELEASE}:
+        raise ModelError(f"{name}: release {revision!r}; this earful has {RELEASE!r}")
     if device not in ("auto", "cpu"):
         raise ModelError(f"{name}: device {device!r}; it runs on the CPU, want 'auto' or 'cpu'")
     if dtype != "float32":
@@ -70,7 +72,7 @@ class LogMelEmbedder:
     def __init__(self, name: str = "logmel") -> None:
         self._fingerprint = Fingerprint(
             name=name,
-            revision="1",
+            revision=RELEASE,
             weights_sha256="",
             dim=3 * N_BANDS,
             sample_rate=SAMPLE_RATE,

@@ -78,5 +78,5 @@ def classify_unseen(corpus: DemoCorpus, few: FewShot) -> Iterator[tuple[str, Ans
     task = load_task(corpus.task)
     queries = open_corpus(corpus.queries)
     for row in queries:
-        answer = few.classify(queries.path(row.exemplar), task=task, group=row.exemplar.group)
-        yield row.exemplar.answer, answer
+        path = Path(os.path.relpath(queries.path(row.exemplar)))
+        yield row.exemplar.answer, few.classify(path, task=task, group=row.exemplar.group)
