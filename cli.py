@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,7 @@ from earful.errors import CorpusError, EarfulError, FilterError, TaskError
 
 if TYPE_CHECKING:
     from earful.index.build import BuildReport
+    from earful.index.survey import Survey
     from earful.rag.answer import Answer
     from earful.rag.pipeline import FewShot
 
@@ -298,7 +299,7 @@ def _finish_build(report: BuildReport, *, as_json: bool) -> None:
         raise typer.Exit(SOME_FAILED)
 
 
-def _finish_survey(found: Any, *, as_json: bool) -> None:
+def _finish_survey(found: Survey, *, as_json: bool) -> None:
     if as_json:
         _print_json(found.to_dict())
     else:

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ def interval(right: NDArray[np.bool_]) -> tuple[float, float, float]:
     return float(right.mean()), float(low), float(high)
 
 
-def leave_one_source_out(index: earful.Index, few: earful.FewShot) -> dict[str, object]:
+def leave_one_source_out(index: earful.Index, few: earful.FewShot) -> dict[str, Any]:
     """Classify each clip of the index from the clips of other groups."""
     vectors = index.vectors()
     groups: dict[str, set[str]] = {}
@@ -67,7 +68,7 @@ def leave_one_source_out(index: earful.Index, few: earful.FewShot) -> dict[str, 
     }
 
 
-def unseen(corpus: DemoCorpus, few: earful.FewShot) -> dict[str, object]:
+def unseen(corpus: DemoCorpus, few: earful.FewShot) -> dict[str, Any]:
     """Classify the query clips of labels that the index lacks."""
     task = earful.load_task(corpus.task)
     queries = earful.open_corpus(corpus.queries)
@@ -89,7 +90,7 @@ def unseen(corpus: DemoCorpus, few: earful.FewShot) -> dict[str, object]:
 def main() -> None:
     """Measure every embedder, print a table and write the results."""
     corpus = DemoCorpus.find()
-    results: dict[str, dict[str, dict[str, object]]] = {}
+    results: dict[str, dict[str, dict[str, Any]]] = {}
     for name in EMBEDDERS:
         started = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
@@ -109,7 +110,7 @@ def main() -> None:
         for name in EMBEDDERS:
             for arm in ("1-NN", "vote"):
                 if arm in results[name][part]:
-                    mean, low, high = results[name][part][arm]  # type: ignore[misc]
+                    mean, low, high = results[name][part][arm]
                     print(f"  {name + ', ' + arm:<18} {mean:6.1%}  ({low:.1%} to {high:.1%})")
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")

@@ -12,6 +12,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
@@ -89,11 +90,9 @@ class Header:
         Raises:
             IndexFolderError: The folder cannot be written or is full.
         """
-        from earful import __version__
-
         values = {
             "format": self.format,
-            "earful": __version__,
+            "earful": version("earful"),
             "created": self.created,
             "updated": self.updated,
             "n": self.n,

@@ -34,7 +34,8 @@ def wave(n_samples: int) -> np.ndarray:
     chirp = 0.3 * np.sin(2 * np.pi * (3000 * t - 400 * t * t)) * np.exp(-t)
     tone = 0.05 * np.sin(2 * np.pi * 440 * t)
     click = 0.5 * (np.arange(n_samples) == n_samples // 3)
-    return (chirp + tone + click).astype(np.float32)
+    signal: np.ndarray = (chirp + tone + click).astype(np.float32)
+    return signal
 
 
 def main() -> None:
@@ -64,7 +65,7 @@ def main() -> None:
         outputs = model_get_embedding(scaled, hop, True, model, "cpu").numpy()
         frozen[f"{n_samples}.outputs"] = outputs
         print(n_samples, spectrogram.shape, outputs.shape)
-    np.savez_compressed(TARGET, **frozen)
+    np.savez_compressed(TARGET, allow_pickle=False, **frozen)
 
 
 if __name__ == "__main__":

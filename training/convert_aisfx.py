@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,8 +39,10 @@ def read_checkpoint(wheel: Path) -> dict[str, torch.Tensor]:
     if found != WHEEL_SHA256:
         raise SystemExit(f"{wheel}: sha256 {found}; want {WHEEL_SHA256} (aisfx 0.1.2)")
     checkpoint = zipfile.ZipFile(io.BytesIO(data)).read(MEMBER)
-    numpy_scalars = [
-        (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),
+    # The pickle names it by the place it had before NumPy 2.
+    scalar = importlib.import_module("numpy._core.multiarray").scalar
+    numpy_scalars: list[Any] = [
+        (scalar, "numpy.core.multiarray.scalar"),
         np.dtype,
         type(np.dtype(np.int64)),
         type(np.dtype(np.float64)),

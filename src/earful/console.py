@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from earful.index.build import BuildProgress, BuildReport
     from earful.index.search import Hit
+    from earful.index.survey import Survey
     from earful.rag.answer import Answer
 
 _PLAIN_EVERY_S = 5.0
@@ -34,6 +35,11 @@ def printable(text: str) -> str:
         else character.encode("unicode_escape", "surrogatepass").decode("ascii")
         for character in text
     )
+
+
+def printable_lines(text: str) -> str:
+    """Escape as ``printable`` does, but keep the line ends."""
+    return "\n".join(printable(line) for line in text.splitlines())
 
 
 def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), right: str = "") -> str:
@@ -116,6 +122,25 @@ def describe_build(report: BuildReport) -> str:
     lines += [
         printable(f"  rejected {rejection.where}: {rejection.error}")
         for rejection in report.rejected
+    ]
+    return "\n".join(lines)
+
+
+def describe_survey(found: Survey) -> str:
+    """Render what ``--dry-run`` counted."""
+    lines = [
+        f"{found.n} rows, {found.n_files} files, {found.total_s / 60:.1f} minutes"
+        f" ({found.shortest_s:.2f} to {found.longest_s:.2f} s each)"
+    ]
+    if found.labels:
+        counts = [[label, str(n)] for label, n in found.labels.items()]
+        lines.append(table(counts, header=["label", "rows"], right="1"))
+    if set(found.splits) - {""}:
+        counts = [[split or "(none)", str(n)] for split, n in found.splits.items()]
+        lines.append(table(counts, header=["split", "rows"], right="1"))
+    lines += [
+        printable(f"would be rejected {rejection.where}: {rejection.error}")
+        for rejection in found.rejected
     ]
     return "\n".join(lines)
 
