@@ -10,9 +10,15 @@ from earful.errors import TaskError
 from earful.index.search import VectorSet
 from earful.index.store import Index
 from earful.model.protocols import Embedder
+from earful.rag.calibrate import (
+    ENOUGH_CASES,
+    fit_calibration,
+    guess_calibration,
+    replay_calibration,
+)
 from earful.rag.examples import embed_examples
 from earful.rag.pool import Pool, build_pool
-from earful.rag.score import Calibration, fit_calibration, guess_calibration
+from earful.rag.score import Calibration
 from earful.rag.task import STRATEGIES, Shots, Task, load_task, unknown_name
 
 _ALL_LABELS = Task(name="all-labels")
@@ -28,22 +34,14 @@ class Prepared:
         labels: Candidates that were asked for instead of the task's.
         index: The index's vectors as they were.
         pool: What may answer.
-        calibrations: By shots and seed; ``None`` where the pool is too small.
+        calibrations: By shots and seed, each with a note to the reader.
     """
 
     task: Task
     labels: tuple[str, ...] | None
     index: VectorSet | None
     pool: Pool
-    calibrations: dict[tuple[Shots, int], Calibration | None]
-
-    def calibrated(self, shots: Shots, seed: int) -> Calibration | None:
-        """Fit the vote, or return the fit at hand."""
-        if (shots, seed) not in self.calibrations:
-            exclusive = self.task.kind == "classify"
-            fitted = fit_calibration(self.pool, shots, exclusive=exclusive, seed=seed)
-            self.calibrations[shots, seed] = fitted
-        return self.calibrations[shots, seed]
+    calibrations: dict[tuple[Shots, int], tuple[Calibration, str]]
 
 
 class TaskDesk:
@@ -94,23 +92,27 @@ class TaskDesk:
         self._prepared = [prepared, *self._prepared][:_MOST_KEPT]
         return prepared
 
-    def calibration(self, prepared: Prepared, task: Task, seed: int) -> tuple[Calibration, str]:
+    def calibration(self, prepared: Prepared, shots: Shots, seed: int) -> tuple[Calibration, str]:
         """Return how to score a task's shots, and what to tell the reader about it."""
-        if fitted := prepared.calibrated(task.shots, seed):
-            return fitted, ""
-        if task.kind == "classify" and (others := self._of_index(task.shots, seed)):
-            return others, (
-                "the task has too few exemplars to calibrate on; confidence is calibrated on all "
-                "labels of the index"
-            )
+        known = prepared.calibrations.get((shots, seed))
+        if known is None:
+            known = prepared.calibrations[shots, seed] = self._calibrated(prepared, shots, seed)
+        return known
+
+    def _calibrated(self, prepared: Prepared, shots: Shots, seed: int) -> tuple[Calibration, str]:
+        exclusive = prepared.task.kind == "classify"
+        own = fit_calibration(prepared.pool, shots, exclusive=exclusive, seed=seed)
+        if own and own.n_cases >= ENOUGH_CASES:
+            return own, ""
+        if exclusive and prepared.index and any(e.labels for e in prepared.index.exemplars):
+            everything = self.prepare(_ALL_LABELS, None).pool
+            n_examples = [rows.size for rows in prepared.pool.rows_of_label]
+            if replayed := replay_calibration(everything, n_examples, shots, seed=seed):
+                return replayed, ""
+        if own:
+            return own, f"confidence is calibrated on {own.n_cases} exemplars only"
         note = "too few exemplars to calibrate on; confidence is a rough guess"
         return guess_calibration(prepared.pool), note
-
-    def _of_index(self, shots: Shots, seed: int) -> Calibration | None:
-        """Fit the vote on all labels of the index: how far its similarities can be trusted."""
-        if self._index is None or not any(e.labels for e in self._index.vectors().exemplars):
-            return None
-        return self.prepare(_ALL_LABELS, None).calibrated(shots, seed)
 
     def _embedded(self, task: Task) -> VectorSet | None:
         if not task.examples:

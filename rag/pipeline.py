@@ -165,7 +165,7 @@ class FewShot:
                 labels=prepared.pool.labels,
             )
         with watch.stage("score_s"):
-            calibration, note = self._desk.calibration(prepared, chosen, seed)
+            calibration, note = self._desk.calibration(prepared, chosen.shots, seed)
             scores = _scores(prepared.pool, chosen, found, calibration)
         text, confidence = _verdict(chosen, scores)
         return Answer(

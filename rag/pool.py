@@ -114,6 +114,26 @@ class Pool:
             group=self.exemplars[row].group,
         )
 
+    def subset(self, rows: Rows, labels: Sequence[int]) -> Pool:
+        """Return some rows as a pool of some labels.
+
+        Args:
+            rows: Row numbers, ascending.
+            labels: Positions in ``labels``; they become the subset's labels, in this order.
+        """
+        position_of = {label: position for position, label in enumerate(labels)}
+        return Pool(
+            labels=[self.labels[label] for label in labels],
+            exemplars=[self.exemplars[row] for row in rows],
+            paths=[self.paths[row] for row in rows],
+            content=[self.content[row] for row in rows],
+            vectors=self.vectors[rows],
+            row_labels=[
+                tuple(position_of[x] for x in self.row_labels[row] if x in position_of)
+                for row in rows
+            ],
+        )
+
     def memberships(self, rows: Rows) -> NDArray[np.float64]:
         """Say which labels some rows carry.
 

@@ -1,0 +1,275 @@
+"""Fitting the vote, so that ``confidence`` is a frequency rather than just a number.
+
+Exemplars with known labels are asked about as if they were queries, under the same guard,
+and the temperature and background are kept under which their labels are the most likely.
+There are three sources, the first that says enough wins:
+
+- **leave-one-out**: every exemplar of the pool (or a sample) against the others;
+- **replay**: a task with a handful of examples has too few exemplars for that, but an
+  index can play such tasks with labels of its own: as many labels, as many examples of
+  each, the rest of their exemplars as queries;
+- a **guess** from how similar the exemplars are to each other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.rag.pool import Pool, Similarities
+from earful.rag.retrieve import choose_shots
+from earful.rag.score import Calibration, Scores, label_prior, label_shares
+from earful.rag.task import Shots
+
+# With fewer exemplars asked about, a fit says too little; with these, nothing else is needed.
+MIN_CASES = 8
+ENOUGH_CASES = 40
+_MAX_CASES = 400
+_MAX_SIMILARITIES = 40_000_000
+_ROWS_AT_ONCE = 64
+_N_REPLAYS = 100
+_QUERIES_PER_REPLAY = 6
+_TEMPERATURES = np.geomspace(1.0, 0.003, 20)
+_TINY = 1e-9
+
+
+def fit_calibration(
+    pool: Pool, shots: Shots, *, exclusive: bool, seed: int = 0
+) -> Calibration | None:
+    """Fit temperature and background by leave-one-out.
+
+    An exemplar counts as a case when something is left that could answer it: another
+    exemplar, not of its recording, content or group, with one of its labels.
+
+    Args:
+        pool: What votes.
+        shots: How shots are chosen for a query.
+        exclusive: As for ``vote``.
+        seed: Picks the sample of a large pool, and random shots.
+
+    Returns:
+        ``None`` when there are fewer than ``MIN_CASES`` cases.
+    """
+    n_most = min(_MAX_CASES, max(_ROWS_AT_ONCE, _MAX_SIMILARITIES // max(1, len(pool))))
+    rows = np.arange(len(pool))
+    if len(pool) > n_most:
+        rows = np.sort(np.random.default_rng(seed).permutation(len(pool))[:n_most])
+    cases = _Cases(n_shots=shots.k)
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        chunk = rows[start : start + _ROWS_AT_ONCE]
+        for row, scores in zip(chunk, pool.vectors[chunk] @ pool.vectors.T, strict=True):
+            allowed = pool.allowed(pool.guard_of(row))
+            allowed[row] = False
+            cases.ask(
+                pool,
+                pool.vectors[row],
+                pool.memberships(np.array([row]))[0],
+                shots=shots,
+                allowed=allowed,
+                exclusive=exclusive,
+                seed=seed,
+                similarities=scores,
+            )
+    return cases.fit()
+
+
+def replay_calibration(
+    index: Pool, n_examples: Sequence[int], shots: Shots, *, seed: int = 0
+) -> Calibration | None:
+    """Fit temperature and background by playing tasks like one at hand with other labels.
+
+    Args:
+        index: Exemplars with labels to play with; those with one label are used.
+        n_examples: How many examples each label of the task at hand has.
+        shots: How shots are chosen for a query.
+        seed: For drawing labels, examples and queries.
+
+    Returns:
+        ``None`` when the index cannot play such a task, or hardly.
+    """
+    random = np.random.default_rng(seed)
+    single = np.array([len(labels) == 1 for labels in index.row_labels], dtype=np.bool_)
+    rows_of_label = [rows[single[rows]] for rows in index.rows_of_label]
+    wanted = sorted((n for n in n_examples if n), reverse=True)
+    able = [label for label, rows in enumerate(rows_of_label) if len(rows) > wanted[0]]
+    if len(able) < max(2, len(wanted)):
+        return None
+    cases = _Cases(n_shots=shots.k)
+    for _ in range(_N_REPLAYS):
+        labels = random.choice(able, len(wanted), replace=False).tolist()
+        drawn = [random.permutation(rows_of_label[label]) for label in labels]
+        examples = np.concatenate([rows[:n] for rows, n in zip(drawn, wanted, strict=True)])
+        queries = np.concatenate([rows[n:] for rows, n in zip(drawn, wanted, strict=True)])
+        pool = index.subset(np.sort(examples), labels)
+        n_asked = 0
+        for row in random.permutation(queries).tolist():
+            truth = np.zeros(len(labels))
+            truth[labels.index(index.row_labels[row][0])] = 1.0
+            n_asked += cases.ask(
+                pool,
+                index.vectors[row],
+                truth,
+                shots=shots,
+                allowed=pool.allowed(index.guard_of(row)),
+                exclusive=True,
+                seed=seed,
+            )
+            if n_asked == _QUERIES_PER_REPLAY:
+                break
+    return cases.fit()
+
+
+def guess_calibration(pool: Pool) -> Calibration:
+    """Guess from how similar the exemplars are to each other, whatever their labels.
+
+    For pools too small to fit anything: a query must be more similar to a shot than
+    exemplars usually are to each other before it counts as the same.
+    """
+    some = pool.vectors[:_MAX_CASES].astype(np.float64)
+    pairs = (some @ some.T)[np.triu_indices(len(some), k=1)]
+    if not pairs.size:
+        return Calibration(temperature=0.1, background=0.5)
+    return Calibration(temperature=max(0.02, float(pairs.std())), background=float(pairs.mean()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cases:
+    """Exemplars asked about as if they were queries: what the vote saw, what is right.
+
+    Each list has an item a case. The last axis goes over the scores that are judged: the
+    right label's alone when one label is right, else every label's.
+
+    Attributes:
+        n_shots: How many shots there can be.
+        similarities: Shape ``(n_shots,)``; ``-inf`` where fewer were found.
+        shares: What each shot gives to each judged score, shape ``(n_shots, m)``.
+        truth: Whether each judged score should be 1, shape ``(m,)``.
+        prior: What the made-up shot gives to each, shape ``(m,)``.
+    """
+
+    n_shots: int
+    similarities: list[Similarities] = field(default_factory=list)
+    shares: list[Scores] = field(default_factory=list)
+    truth: list[NDArray[np.bool_]] = field(default_factory=list)
+    prior: list[Scores] = field(default_factory=list)
+
+    def ask(
+        self,
+        pool: Pool,
+        query: NDArray[np.float32],
+        truth: Scores,
+        *,
+        shots: Shots,
+        allowed: NDArray[np.bool_],
+        exclusive: bool,
+        seed: int,
+        similarities: NDArray[np.float32] | None = None,
+    ) -> bool:
+        """Add a case, unless nothing that is allowed could answer it."""
+        right = np.flatnonzero(truth)
+        if exclusive and not any(allowed[pool.rows_of_label[label]].any() for label in right):
+            return False
+        if not allowed.any():
+            return False
+        rows, exact = choose_shots(
+            pool, query, shots=shots, allowed=allowed, seed=seed, similarities=similarities
+        )
+        n_short = self.n_shots - len(rows)
+        shares = pool.memberships(rows)
+        prior = label_prior(pool, exclusive=exclusive)
+        if exclusive:
+            # Of an exemplar with several labels, any is right.
+            shares = (label_shares(shares) @ truth)[:, None]
+            prior, truth = np.array([prior @ truth]), np.ones(1)
+        self.similarities.append(np.pad(exact, (0, n_short), constant_values=-np.inf))
+        self.shares.append(np.pad(shares, ((0, n_short), (0, 0))))
+        self.truth.append(truth > 0)
+        self.prior.append(prior)
+        return True
+
+    def fit(self) -> Calibration | None:
+        """Return the calibration of least loss; ``None`` when there are too few cases.
+
+        The loss is the negative log-likelihood of what is right, plus that of one made-up
+        case that no shot explains: without a single mistake there still is the room for
+        one that the number of cases allows.
+        """
+        n = len(self.similarities)
+        if n < MIN_CASES:
+            return None
+        stacked = _Stacked(
+            similarities=np.array(self.similarities),
+            shares=np.array(self.shares),
+            truth=np.array(self.truth),
+            prior=np.array(self.prior),
+        )
+        fits = [stacked.fit_background(float(temperature)) for temperature in _TEMPERATURES]
+        least = min(loss for loss, _ in fits)
+        # The smoothest vote among those that explain the exemplars equally well.
+        best = next(i for i, (loss, _) in enumerate(fits) if loss <= least + 1e-6 * n)
+        low = math.log(_TEMPERATURES[min(best + 1, len(_TEMPERATURES) - 1)])
+        high = math.log(_TEMPERATURES[max(best - 1, 0)])
+        refined = math.exp(
+            minimise(lambda log: stacked.fit_background(math.exp(log))[0], low, high)
+        )
+        temperature = float(_TEMPERATURES[best])
+        if stacked.fit_background(refined)[0] < fits[best][0]:
+            temperature = refined
+        loss, background = stacked.fit_background(temperature)
+        return Calibration(temperature=temperature, background=background, n_cases=n, loss=loss / n)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stacked:
+    """The lists of ``_Cases`` as arrays with an axis of cases in front."""
+
+    similarities: Similarities
+    shares: Scores
+    truth: NDArray[np.bool_]
+    prior: Scores
+
+    def fit_background(self, temperature: float) -> tuple[float, float]:
+        """Return the least loss at a temperature, and the background that gives it."""
+        logits = self.similarities / temperature
+        top = logits.max(axis=1)
+        weights = np.exp(logits - top[:, None])
+        total = weights.sum(axis=1)
+        votes = np.einsum("nk,nkm->nm", weights, self.shares) / total[:, None]
+        whole = top + np.log(total)
+
+        def loss(background: float) -> float:
+            floor = 1.0 / (1.0 + np.exp(np.clip(whole - background, -50.0, 50.0)))
+            scores = votes + floor[:, None] * (self.prior - votes)
+            right = np.where(self.truth, scores, 1.0 - scores)
+            return -float(np.log(np.maximum(right, _TINY)).sum() + np.log(floor.mean()))
+
+        tried = np.linspace(whole.min() - 12.0, whole.max() + 4.0, 20)
+        best = int(np.argmin([loss(background) for background in tried]))
+        low, high = tried[max(best - 1, 0)], tried[min(best + 1, len(tried) - 1)]
+        background = minimise(loss, float(low), float(high))
+        return loss(background), background * temperature
+
+
+def minimise(loss: Callable[[float], float], low: float, high: float) -> float:
+    """Find the minimum of a function with one valley, by golden section.
+
+    >>> round(minimise(lambda x: (x - 0.3) ** 2, 0.0, 1.0), 3)
+    0.3
+    """
+    ratio = (math.sqrt(5.0) - 1.0) / 2.0
+    left, right = high - ratio * (high - low), low + ratio * (high - low)
+    at_left, at_right = loss(left), loss(right)
+    for _ in range(20):
+        if at_left <= at_right:
+            high, right, at_right = right, left, at_left
+            left = high - ratio * (high - low)
+            at_left = loss(left)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + ratio * (high - low)
+            at_right = loss(right)
+    return (low + high) / 2.0
