@@ -88,6 +88,10 @@ def test_the_thread_that_holds_it_may_take_it_again(tmp_path: Path) -> None:
             WriterLock(tmp_path).held().__enter__()
     with WriterLock(tmp_path).held() as was_free:
         assert was_free
+    # And the same object locks anew.
+    with lock.held() as was_free, pytest.raises(IndexBusyError), WriterLock(tmp_path).held():
+        pass
+    assert was_free
 
 
 def test_another_thread_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from earful.errors import MissingExtraError
 from earful.index.exemplar import Exemplar
-from earful.index.search import Backend, Hit, SearchFilter, VectorSet, top_k
+from earful.index.search import Backend, Hit, SearchFilter, VectorSet, _best, top_k
 
 BACKENDS: tuple[Backend, ...] = ("exact", "faiss")
 
@@ -142,6 +142,16 @@ def test_a_result_does_not_depend_on_its_batch() -> None:
     queries = unit(rng.standard_normal((130, 48)).astype(np.float32))
     together = stored.search_many(queries, k=5)
     assert together == [stored.search(query, k=5) for query in queries]
+
+
+def test_rounding_of_the_fast_product_does_not_decide() -> None:
+    # float32 products of equal rows may differ in the last bits, by kernel and thread.
+    vectors = np.repeat(at(30, 60), 20, axis=0)
+    scores = vectors @ at(0)[0]
+    noise = np.random.default_rng(4).uniform(-4e-6, 4e-6, scores.size).astype(np.float32)
+    rows, similarities = _best(vectors, at(0)[0], scores + noise, 5)
+    assert rows.tolist() == [0, 1, 2, 3, 4]
+    assert len(set(similarities.tolist())) == 1
 
 
 def test_norms_within_the_tolerance_do_not_change_the_order() -> None:
