@@ -1,0 +1,94 @@
+import json
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+
+from earful.index.exemplar import Exemplar
+from earful.index.search import Hit
+from earful.rag.answer import Answer, LabelScore
+
+ANSWER = Answer(
+    audio="street.wav",
+    text="dog",
+    confidence=0.7123456789,
+    abstained=False,
+    scores=(
+        LabelScore(label="dog", score=0.7123456789),
+        LabelScore(label="cat", score=0.2),
+        LabelScore(label="owl", score=0.05),
+        LabelScore(label="fox", score=0.03),
+    ),
+    evidence=(
+        Hit(
+            exemplar=Exemplar(id="7", audio=PurePosixPath("rex.wav"), labels=("dog",)),
+            similarity=0.91,
+            rank=0,
+            path=Path("/sounds/rex.wav"),
+            content_sha256="c",
+        ),
+    ),
+    model="neighbour-vote",
+    timings=MappingProxyType({"decode_s": 0.0123456789}),
+    prompt_digest="abc",
+    notes=("a note",),
+)
+
+
+def test_the_json_of_an_answer() -> None:
+    assert (
+        json.dumps(ANSWER.to_dict(), indent=1)
+        == """\
+{
+ "audio": "street.wav",
+ "text": "dog",
+ "confidence": 0.712346,
+ "abstained": false,
+ "scores": [
+  {
+   "label": "dog",
+   "score": 0.712346
+  },
+  {
+   "label": "cat",
+   "score": 0.2
+  },
+  {
+   "label": "owl",
+   "score": 0.05
+  },
+  {
+   "label": "fox",
+   "score": 0.03
+  }
+ ],
+ "evidence": [
+  {
+   "id": "7",
+   "audio": "/sounds/rex.wav",
+   "answer": "dog",
+   "similarity": 0.91
+  }
+ ],
+ "model": "neighbour-vote",
+ "timings": {
+  "decode_s": 0.012346
+ },
+ "prompt_digest": "abc",
+ "notes": [
+  "a note"
+ ]
+}"""
+    )
+
+
+def test_the_summary_says_verdict_and_runners_up() -> None:
+    assert ANSWER.summary() == "dog 71% (then cat 20%, owl 5%)"
+    alone = Answer(
+        audio="a",
+        text="dog",
+        confidence=0.4,
+        abstained=True,
+        scores=(LabelScore(label="dog", score=0.4),),
+        evidence=(),
+        model="m",
+    )
+    assert alone.summary() == "not sure; best guess: dog 40%"
