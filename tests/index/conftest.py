@@ -1,8 +1,8 @@
 """Rows to store, for the tests of the index folder."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
 import numpy as np
 import pytest
@@ -15,17 +15,7 @@ from earful.model.protocols import Fingerprint
 DIM = 4
 
 
-class MakeRow(Protocol):
-    def __call__(
-        self,
-        id_: str,
-        *,
-        vector: NDArray[np.float32] | None = None,
-        root: Path | None = None,
-        labels: tuple[str, ...] = ("dog",),
-        split: str = "",
-        group: str = "",
-    ) -> Row: ...
+MakeRow = Callable[..., Row]
 
 
 @pytest.fixture
