@@ -1,0 +1,89 @@
+import csv
+import hashlib
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from earful.demo import DemoCorpus
+from earful.errors import CorpusError
+from earful.index.corpus import open_corpus
+from earful.model.audio import load_audio
+from earful.rag.task import load_task
+
+ROOT = Path(__file__).resolve().parent.parent
+DEMO = ROOT / "notebooks" / "demo"
+PARTS = ("sounds", "unseen/examples", "unseen/queries")
+FREE = {"CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "MIT"}
+
+
+def manifest(part: str) -> list[dict[str, str]]:
+    with (DEMO / part / "metadata.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_manifest_names_every_clip_with_its_digest(part: str) -> None:
+    rows = manifest(part)
+    there = {path.relative_to(DEMO / part).as_posix() for path in (DEMO / part).rglob("*.flac")}
+    assert {row["file_name"] for row in rows} == there
+    for row in rows:
+        data = (DEMO / part / row["file_name"]).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == row["sha256"]
+
+
+def test_every_clip_is_free_and_credited() -> None:
+    attribution = (ROOT / "ATTRIBUTION.md").read_text(encoding="utf-8")
+    for row in [row for part in PARTS for row in manifest(part)]:
+        assert row["licence"] in FREE
+        assert row["author"]
+        line = rf"\| {re.escape(row['package'])} .* \| {re.escape(row['author'])} \|"
+        assert re.search(line, attribution), row
+
+
+def test_the_corpus_stays_within_its_size() -> None:
+    assert sum(path.stat().st_size for path in DEMO.rglob("*.flac")) <= 10e6
+    counts = Counter(row["label"] for row in manifest("sounds"))
+    assert len(counts) >= 25
+    assert all(8 <= n <= 16 for n in counts.values())
+
+
+def test_every_clip_decodes_and_none_is_there_twice() -> None:
+    seen: dict[str, str] = {}
+    for part in PARTS:
+        for row in manifest(part):
+            clip = load_audio(DEMO / part / row["file_name"])
+            assert 0.02 < clip.duration_s <= 1.31
+            assert clip.content_sha256 not in seen, (row, seen[clip.content_sha256])
+            seen[clip.content_sha256] = row["file_name"]
+
+
+def test_the_unseen_labels_are_not_in_the_index_corpus() -> None:
+    task = load_task(DEMO / "unseen.toml")
+    assert not set(task.labels) & {row["label"] for row in manifest("sounds")}
+    for part in PARTS[1:]:
+        assert {row["label"] for row in manifest(part)} == set(task.labels)
+    examples = {row["member"] for row in manifest("unseen/examples")}
+    assert not examples & {row["member"] for row in manifest("unseen/queries")}
+
+
+def test_the_selection_is_what_the_manifests_say() -> None:
+    with (ROOT / "training" / "demo_sources.csv").open(newline="", encoding="utf-8") as file:
+        selected = sorted((row["label"], row["member"]) for row in csv.DictReader(file))
+    assert selected == sorted((r["label"], r["member"]) for part in PARTS for r in manifest(part))
+
+
+def test_the_library_reads_the_corpus() -> None:
+    found = DemoCorpus.find()
+    rows = list(open_corpus(found.sounds))
+    assert len(rows) == len(manifest("sounds"))
+    assert all(row.exemplar.group and row.exemplar.licence for row in rows)
+
+
+def test_a_missing_demo_says_where_it_comes_from(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("EARFUL_DEMO", str(tmp_path))
+    with pytest.raises(CorpusError, match="come with the repository"):
+        DemoCorpus.find()
