@@ -82,6 +82,11 @@ class Pool:
         return tuple(np.array(found, dtype=np.intp) for found in rows)
 
     @cached_property
+    def rows_without_label(self) -> Rows:
+        """Rows that carry no label, ascending."""
+        return np.array([row for row, own in enumerate(self.row_labels) if not own], dtype=np.intp)
+
+    @cached_property
     def missing(self) -> tuple[str, ...]:
         """Labels that no exemplar carries."""
         return tuple(

@@ -21,6 +21,7 @@ Item = TypeVar("Item")
 
 # Bounds the error of a float32 dot product: a short list keeps all that may be ties.
 _SLACK = 1e-5
+_NO_LABEL = -1
 
 
 def choose_shots(
@@ -55,12 +56,14 @@ def choose_shots(
     else:
         scores = pool.vectors @ query if similarities is None else similarities
         # A short list nearly always suffices; duplicates and limits may ask for all rows.
-        for n_listed in (4 * shots.k + 64, len(rows)):
+        for everything in (False, True):
             basket = _Basket(pool, shots)
-            if shots.strategy == "balanced":
-                listed = _nearest_of_each_label(pool, scores, rows, n_listed)
+            if everything:
+                listed = rows
+            elif shots.strategy == "balanced":
+                listed = _nearest_of_each_label(pool, scores, rows, shots.k + 4)
             else:
-                listed = _nearest(scores, rows, n_listed)
+                listed = _nearest(scores, rows, 4 * shots.k + 64)
             ranked, exact = _rank(pool, query, listed)
             if shots.strategy == "nearest":
                 basket.fill(ranked)
@@ -123,10 +126,13 @@ class _Basket:
                 self.take(row)
 
     def fill_in_turns(self, ranked: Rows) -> None:
-        """Let labels take their best row in turns, the label with the best row first."""
+        """Let labels take their best row in turns, the label with the best row first.
+
+        Rows without a label take turns as one label more.
+        """
         queues: dict[int, list[int]] = {}
         for row in ranked.tolist():
-            for label in self._pool.row_labels[row]:
+            for label in self._pool.row_labels[row] or (_NO_LABEL,):
                 queues.setdefault(label, []).append(row)
         place = {row: rank for rank, row in enumerate(ranked.tolist())}
         taken: set[int] = set()
@@ -171,16 +177,10 @@ def _nearest(scores: Vector, rows: Rows, n: int) -> Rows:
 
 
 def _nearest_of_each_label(pool: Pool, scores: Vector, rows: Rows, n: int) -> Rows:
-    if len(rows) <= n:
-        return rows
     allowed = np.zeros(len(pool), dtype=np.bool_)
     allowed[rows] = True
-    n_each = n if n >= len(rows) else max(1, n // 4)
-    return np.unique(
-        np.concatenate(
-            [_nearest(scores, mine[allowed[mine]], n_each) for mine in pool.rows_of_label]
-        )
-    )
+    sets = (*pool.rows_of_label, pool.rows_without_label)
+    return np.unique(np.concatenate([_nearest(scores, mine[allowed[mine]], n) for mine in sets]))
 
 
 def _rank(pool: Pool, query: Vector, rows: Rows) -> tuple[Rows, Similarities]:

@@ -11,7 +11,7 @@ from earful.index.exemplar import Exemplar
 from earful.index.search import SearchFilter, VectorSet
 from earful.rag.pool import Guard, Pool, build_pool
 from earful.rag.retrieve import arrange, choose_shots
-from earful.rag.task import STRATEGIES, Shots, Strategy, Task
+from earful.rag.task import STRATEGIES, Label, Shots, Strategy, Task
 
 NO_GUARD = Guard()
 QUERY = np.array([1.0, 0.0], dtype=np.float32)
@@ -30,6 +30,7 @@ def vector_set(
     paths: Sequence[str] = (),
     content: Sequence[str] = (),
     groups: Sequence[str] = (),
+    answer: str = "",
 ) -> VectorSet:
     n = len(vectors)
     return VectorSet(
@@ -39,6 +40,7 @@ def vector_set(
                 audio=PurePosixPath(f"{row}.wav"),
                 labels=tuple(labels[row]),
                 group=groups[row] if groups else "",
+                answer=answer,
             )
             for row in range(n)
         ],
@@ -91,6 +93,20 @@ def test_balanced_counts_a_row_with_two_labels_once() -> None:
     # a takes 0, which is also b's best; b takes its next.
     assert chosen(pool, Shots(k=2, strategy="balanced")) == [0, 2]
     assert chosen(pool, Shots(k=3, strategy="balanced")) == [0, 1, 2]
+
+
+def test_balanced_gives_rows_without_a_label_their_turn() -> None:
+    vectors = vector_set(at_degrees(10, 20, 30, 40), [["a"], ["a"], [], []])
+    task = Task(name="t", kind="multilabel", labels={"a": Label()})
+    pool = build_pool(task, index=None, examples=vectors)
+    assert chosen(pool, Shots(k=3, strategy="balanced")) == [0, 1, 2]
+    assert chosen(pool, Shots(k=2, strategy="balanced")) == [0, 2]
+
+
+def test_balanced_is_nearest_where_there_are_no_labels() -> None:
+    vectors = vector_set(at_degrees(10, 20, 30), [[], [], []], answer="rain")
+    pool = pool_of(vectors, kind="caption")
+    assert chosen(pool, Shots(k=2, strategy="balanced")) == [0, 1]
 
 
 def test_diverse_prefers_what_is_unlike_the_chosen() -> None:
