@@ -32,6 +32,7 @@ from earful.model.clap_front_end import (
     repeat_pad,
     window_starts,
 )
+from earful.model.device import pick_device
 from earful.model.hub import fetch
 from earful.model.mel import LogMel
 from earful.model.protocols import Fingerprint
@@ -120,7 +121,7 @@ def load_clap(
         dtype=dtype,
     )
     return ClapEmbedder(
-        model=model.to(_pick_device(device)),
+        model=model.to(pick_device(device)),
         front_end=front_end,
         fingerprint=fingerprint,
         find_tokenizer=find_tokenizer,
@@ -315,18 +316,3 @@ def _tokenizer_beside(checkpoint: Path) -> Path:
 def _has_tokenizer(folder: Path) -> bool:
     has = {name for name in _TOKENIZER_FILES if (folder / name).is_file()}
     return "tokenizer.json" in has or has == {"vocab.json", "merges.txt"}
-
-
-def _pick_device(device: str) -> torch.device:
-    """Resolve ``"auto"``, and refuse a device that is not there."""
-    import torch
-
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ModelError(
-            f"device {device!r} cannot be used: {reason}. Use 'cpu', 'cuda' or 'auto'"
-        ) from error

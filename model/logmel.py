@@ -19,6 +19,8 @@ SAMPLE_RATE = 44_100
 FRAME_SAMPLES = 2048
 HOP_SAMPLES = 512
 N_BANDS = 64
+# Raised whenever a clip would get another vector.
+_RELEASE = "1"
 _LOWEST_HZ = 20.0
 # Below what rounding to 16 bits leaves in a bin.
 _FLOOR_DB = -130.0

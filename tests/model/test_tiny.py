@@ -1,5 +1,6 @@
 import importlib.util
 import json
+from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from safetensors.torch import save
 
 from earful.errors import ModelError
 from earful.model import tiny
@@ -19,9 +21,14 @@ GOLDEN = np.load(Path(__file__).with_name("golden") / "aisfx.npz")
 LENGTHS = sorted({int(name.split(".")[0]) for name in GOLDEN.files})
 
 
-@pytest.fixture(scope="module")
-def embedder() -> tiny.TinyEmbedder:
+@cache
+def load() -> tiny.TinyEmbedder:
     return tiny.load_tiny(device="cpu")
+
+
+@pytest.fixture
+def embedder() -> tiny.TinyEmbedder:
+    return load()
 
 
 def wave(n_samples: int) -> NDArray[np.float32]:
@@ -30,7 +37,8 @@ def wave(n_samples: int) -> NDArray[np.float32]:
     chirp = 0.3 * np.sin(2 * np.pi * (3000 * t - 400 * t * t)) * np.exp(-t)
     tone = 0.05 * np.sin(2 * np.pi * 440 * t)
     click = 0.5 * (np.arange(n_samples) == n_samples // 3)
-    return (chirp + tone + click).astype(np.float32)
+    signal: NDArray[np.float32] = (chirp + tone + click).astype(np.float32)
+    return signal
 
 
 def clip(samples: NDArray[np.float32], sample_rate: int = 44100) -> Clip:
@@ -48,37 +56,76 @@ def test_each_mel_filter_sums_to_one_and_peaks_between_its_neighbours() -> None:
 def test_the_front_end_equals_the_published_package(
     embedder: tiny.TinyEmbedder, n_samples: int
 ) -> None:
-    frames = embedder._frames(wave(n_samples)).numpy()[::10]
+    frames = embedder.frames(wave(n_samples)).numpy()[::10]
     np.testing.assert_allclose(frames, GOLDEN[f"{n_samples}.frames"], atol=2e-5)
 
 
 @pytest.mark.parametrize("n_samples", LENGTHS)
-def test_the_vectors_equal_the_published_package(
+def test_raw_outputs_equal_the_published_package(
+    embedder: tiny.TinyEmbedder, n_samples: int
+) -> None:
+    frames = embedder.frames(wave(n_samples))
+    # The package fills a short window with silence, of which a frame is zeros.
+    filled = torch.nn.functional.pad(frames, (0, 0, 0, max(0, 100 - len(frames))))
+    starts = tiny.window_starts(len(filled))
+    outputs = embedder.encode(torch.stack([filled[start : start + 100] for start in starts]))
+    wanted = GOLDEN[f"{n_samples}.outputs"]
+    assert outputs.shape == wanted.shape
+    # Weights rounded to fp16 change the outputs by less than this.
+    np.testing.assert_allclose(outputs, wanted, atol=2e-3 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("n_samples", [length for length in LENGTHS if length >= 99 * 1024])
+def test_a_vector_is_the_direction_of_the_published_outputs_mean(
     embedder: tiny.TinyEmbedder, n_samples: int
 ) -> None:
     outputs = GOLDEN[f"{n_samples}.outputs"].mean(axis=0)
-    wanted = outputs / np.linalg.norm(outputs)
     (vector,) = embedder.embed([clip(wave(n_samples))])
-    # Weights rounded to fp16 move the direction by less than this.
-    assert float(vector @ wanted) > 0.99999
-    np.testing.assert_allclose(vector, wanted, atol=1e-3)
+    assert float(vector @ outputs) > 0.99999 * np.linalg.norm(outputs)
+
+
+def test_a_short_recording_is_repeated_until_it_fills_a_window(
+    embedder: tiny.TinyEmbedder,
+) -> None:
+    assert tiny.fill_window(np.array([1, 2, 3], np.float32))[:7].tolist() == [1, 2, 3, 1, 2, 3, 1]
+    third = wave(33 * 1024)
+    short, long = embedder.embed([clip(third), clip(np.tile(third, 3))])
+    np.testing.assert_allclose(short, long, atol=1e-6)
 
 
 def test_a_window_ends_where_a_long_recording_ends(embedder: tiny.TinyEmbedder) -> None:
-    samples = wave(44100 * 5)
-    frames = embedder._frames(samples)
-    windows = embedder._windows(clip(samples))
-    assert windows.shape[1:] == (100, 96)
-    assert torch.equal(windows[0], frames[:100])
-    assert torch.equal(windows[1], frames[50:150])
-    assert torch.equal(windows[-1], frames[-100:])
-    assert len(windows) == 1 + -(-(len(frames) - 100) // 50)
+    samples = wave(5 * 44100)
+    frames = embedder.frames(samples)
+    assert len(frames) == 1 + 216  # 220500 samples are 215.3 hops
+    starts = tiny.window_starts(len(frames))
+    assert starts == [0, 50, 100, 117]
+    windows = torch.stack([frames[start : start + 100] for start in starts])
+    mean = embedder.encode(windows).mean(dim=0)
+    (vector,) = embedder.embed([clip(samples)])
+    np.testing.assert_allclose(vector, mean / mean.norm(), atol=1e-5)
+
+
+@given(st.integers(100, 20_000))
+def test_windows_leave_no_frame_out_and_none_is_offered_twice_over(n_frames: int) -> None:
+    starts = tiny.window_starts(n_frames)
+    assert starts[0] == 0
+    assert starts[-1] == n_frames - 100
+    assert all(0 < after - before <= 50 for before, after in pairwise(starts))
+
+
+def test_frames_do_not_depend_on_the_pieces_they_are_computed_in(
+    embedder: tiny.TinyEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = wave(44100)
+    whole = embedder.frames(samples)
+    monkeypatch.setattr(tiny, "_FRAMES_AT_ONCE", 7)
+    np.testing.assert_allclose(embedder.frames(samples), whole, atol=1e-6)
 
 
 @settings(max_examples=8, deadline=None)
 @given(st.lists(st.integers(1, 150_000), min_size=1, max_size=3), st.integers(0, 2**32 - 1))
 def test_a_clip_has_the_same_vector_alone_and_in_a_batch(lengths: list[int], seed: int) -> None:
-    embedder = tiny.load_tiny(device="cpu")
+    embedder = load()
     rng = np.random.default_rng(seed)
     clips = [clip(0.1 * rng.standard_normal(n).astype(np.float32)) for n in lengths]
     batch = embedder.embed(clips)
@@ -91,6 +138,19 @@ def test_a_clip_has_the_same_vector_alone_and_in_a_batch(lengths: list[int], see
 def test_silence_has_a_finite_unit_vector(embedder: tiny.TinyEmbedder, n_samples: int) -> None:
     (vector,) = embedder.embed([clip(np.zeros(n_samples, np.float32))])
     assert np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_samples_far_beyond_full_scale_have_a_finite_vector(embedder: tiny.TinyEmbedder) -> None:
+    (vector,) = embedder.embed([clip(np.float32(1e30) * wave(3000))])
+    assert np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_loading_leaves_the_random_numbers_of_the_caller_alone() -> None:
+    torch.manual_seed(0)
+    wanted = torch.rand(3)
+    torch.manual_seed(0)
+    tiny.load_tiny(device="cpu")
+    assert torch.equal(torch.rand(3), wanted)
 
 
 def test_another_sample_rate_is_refused(embedder: tiny.TinyEmbedder) -> None:
@@ -116,10 +176,33 @@ def test_damaged_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
         tiny.load_tiny()
 
 
-@pytest.mark.parametrize("wish", [{"revision": "main"}, {"dtype": "bfloat16"}])
-def test_what_is_not_shipped_is_refused(wish: dict[str, str]) -> None:
-    with pytest.raises(ModelError):
+def test_wrong_weights_are_refused_by_name() -> None:
+    shapes = {key: value.shape for key, value in tiny.Network().state_dict().items()}
+    weights = {key: torch.zeros(shape) for key, shape in shapes.items()}
+    del weights["convolutions.3.bias"]
+    weights["extra"] = torch.zeros(1)
+    weights["convolutions.0.bias"] = torch.zeros(5)
+    with pytest.raises(ModelError) as caught:
+        tiny.read_network(save(weights), "mine")
+    assert "missing convolutions.3.bias; unexpected extra;" in str(caught.value)
+    assert "convolutions.0.bias has shape (5,), want (64,)" in str(caught.value)
+    with pytest.raises(ModelError, match="not a safetensors file"):
+        tiny.read_network(b"\x80\x04 a pickle", "mine")
+
+
+@pytest.mark.parametrize(
+    "wish", [{"revision": "main"}, {"dtype": "bfloat16"}, {"device": "tpu"}, {"device": "cuda:99"}]
+)
+def test_what_is_not_there_is_refused(wish: dict[str, str]) -> None:
+    with pytest.raises(ModelError, match=next(iter(wish.values()))):
         tiny.load_tiny(**wish)
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_vectors_of_the_cpu() -> None:
+    clips = [clip(wave(n_samples)) for n_samples in LENGTHS]
+    found = tiny.load_tiny(device="cuda").embed(clips)
+    np.testing.assert_allclose(found, load().embed(clips), atol=1e-5)
 
 
 def test_the_conversion_folds_normalisation_exactly() -> None:
@@ -146,10 +229,10 @@ def test_the_conversion_folds_normalisation_exactly() -> None:
         torch.nn.functional.conv2d(
             frames, weights["embedding_net.conv_block1.conv1.weight"], padding=1
         ),
-        *(
-            weights[f"embedding_net.conv_block1.bn1.{part}"]
-            for part in ("running_mean", "running_var", "weight", "bias")
-        ),
+        weights["embedding_net.conv_block1.bn1.running_mean"],
+        weights["embedding_net.conv_block1.bn1.running_var"],
+        weights["embedding_net.conv_block1.bn1.weight"],
+        weights["embedding_net.conv_block1.bn1.bias"],
     )
     ours = torch.nn.functional.conv2d(
         frames,

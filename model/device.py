@@ -1,0 +1,32 @@
+"""Which device the arithmetic runs on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from earful.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def pick_device(device: str) -> torch.device:
+    """Resolve ``"auto"``, and refuse a device that is not there.
+
+    Args:
+        device: ``"auto"`` (a CUDA device if there is one), ``"cpu"``, ``"cuda:1"``, ….
+
+    Raises:
+        ModelError: torch knows no such device, or it cannot be used here.
+    """
+    import torch
+
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ModelError(
+            f"device {device!r} cannot be used: {reason}. Use 'cpu', 'cuda' or 'auto'"
+        ) from error
