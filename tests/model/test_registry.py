@@ -1,0 +1,178 @@
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from earful.errors import MissingExtraError, ModelError, UnknownNameError
+from earful.model import clap, registry
+from earful.model.protocols import Embedder
+from earful.model.registry import EmbedderEntry, list_embedders, load_embedder
+
+BUILT_IN = [entry.name for entry in list_embedders()]
+
+
+class FakeEmbedder:
+    """Remembers what its factory was asked for."""
+
+    def __init__(self, name: str, **wishes: str) -> None:
+        self.asked = (name, wishes)
+
+
+@pytest.fixture
+def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
+    """A list to put entry points into, as if packages that have them were installed."""
+    points: list[EntryPoint] = []
+    monkeypatch.setattr(
+        registry, "entry_points", lambda *, group: [p for p in points if p.group == group]
+    )
+    registry._entry_points.cache_clear()
+    yield points
+    registry._entry_points.cache_clear()
+
+
+@pytest.fixture
+def factories(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every target resolve to ``FakeEmbedder``."""
+    monkeypatch.setattr(registry, "_factory", lambda entry: FakeEmbedder)
+
+
+def point(name: str, value: str, group: str = "earful.embedders") -> EntryPoint:
+    return EntryPoint(name=name, value=value, group=group)
+
+
+def test_the_table_has_the_shipped_the_baseline_and_the_five_on_the_hub() -> None:
+    kinds = {entry.name: entry.kind for entry in list_embedders()}
+    assert kinds["earful-tiny"] == "shipped"
+    assert kinds["logmel"] == "baseline"
+    assert {name for name, kind in kinds.items() if kind == "hub"} == set(clap.HUB_IDS)
+    assert all(entry.text == (entry.kind == "hub") for entry in list_embedders())
+
+
+def test_importing_the_registry_imports_nothing_heavy() -> None:
+    script = (
+        "import sys, earful.model.registry as r; r.list_embedders();"
+        "heavy = {'torch', 'transformers', 'lancedb', 'pyarrow', 'soundfile', 'soxr', 'av'};"
+        "sys.exit(' '.join(heavy & sys.modules.keys()) or 0)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.usefixtures("factories")
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_wishes_reach_the_factory(name: str) -> None:
+    found = load_embedder(name, revision="r", device="cuda:1", dtype="bfloat16")
+    assert isinstance(found, FakeEmbedder)
+    assert found.asked == (name, {"revision": "r", "device": "cuda:1", "dtype": "bfloat16"})
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("earful-tinny", "earful-tiny"),
+        ("Earful-Tiny", "earful-tiny"),
+        ("log-mel", "logmel"),
+        ("larger_clap_general", "laion/larger_clap_general"),
+        ("laion/clap-htsat-unfuse", "laion/clap-htsat-unfused"),
+    ],
+)
+def test_an_unknown_name_answers_with_near_matches_and_the_list(typed: str, meant: str) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        load_embedder(typed)
+    message = str(caught.value)
+    suggestion, _, known = message.partition("known: ")
+    assert repr(typed) in suggestion
+    assert repr(meant) in suggestion
+    assert known.split(", ") == BUILT_IN
+
+
+@given(st.text(min_size=1, max_size=12).filter(lambda name: not Path(name[:1]).is_absolute()))
+def test_no_text_is_a_name_but_those_in_the_list(name: str) -> None:
+    # Neither are control characters, quotes or an embedded zero byte a way to crash.
+    if name not in BUILT_IN and not registry._is_checkpoint(name):
+        with pytest.raises(UnknownNameError, match="known: earful-tiny"):
+            load_embedder(name)
+
+
+def test_nothing_near_gives_no_suggestion() -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        load_embedder("xyzzy")
+    assert "did you mean" not in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", ["models/mine", "mine.pt"])
+def test_what_looks_like_a_path_is_said_not_to_exist(missing: str) -> None:
+    with pytest.raises(UnknownNameError, match="no such folder or file"):
+        load_embedder(missing)
+
+
+@pytest.mark.parametrize("name", ["my model", "checkpoint.pt"])
+def test_local_folders_and_checkpoints_go_to_clap(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / name
+    if path.suffix:
+        path.write_bytes(b"")
+    else:
+        path.mkdir()
+    targets: list[str] = []
+
+    def factory(entry: EmbedderEntry) -> type[FakeEmbedder]:
+        targets.append(entry.target)
+        return FakeEmbedder
+
+    monkeypatch.setattr(registry, "_factory", factory)
+    found = load_embedder(str(path))
+    assert isinstance(found, FakeEmbedder)
+    assert found.asked[0] == str(path)
+    assert targets == ["earful.model.clap:load_clap"]
+
+
+def test_a_folder_that_is_no_model_is_an_error_of_the_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=tmp_path.name):
+        load_embedder(str(tmp_path))
+
+
+def test_a_plug_in_is_listed_and_loaded(plugins: list[EntryPoint]) -> None:
+    plugins.append(point("zoo", f"{__name__} : FakeEmbedder"))
+    (entry,) = [entry for entry in list_embedders() if entry.kind == "plugin"]
+    assert entry.name == "zoo"
+    found = load_embedder("zoo", device="cpu")
+    assert type(found).__name__ == "FakeEmbedder"
+
+
+def test_a_plug_in_cannot_take_the_place_of_a_built_in(plugins: list[EntryPoint]) -> None:
+    plugins.append(point("earful-tiny", "evil:factory"))
+    assert [entry.name for entry in list_embedders()] == BUILT_IN
+    assert all(entry.kind != "plugin" for entry in list_embedders())
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        ("no_such_module_anywhere:factory", "no_such_module_anywhere"),
+        ("earful.errors:factory", "has no 'factory'"),
+    ],
+)
+def test_a_broken_plug_in_is_named(plugins: list[EntryPoint], value: str, wanted: str) -> None:
+    plugins.append(point("broken", value))
+    with pytest.raises(ModelError, match=wanted) as caught:
+        load_embedder("broken")
+    assert not isinstance(caught.value, MissingExtraError)
+
+
+def test_a_missing_extra_is_answered_with_the_line_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'earful\[clap\]'"):
+        load_embedder("laion/clap-htsat-unfused")
+
+
+def test_every_target_is_a_factory_of_an_embedder() -> None:
+    for entry in list_embedders():
+        factory = registry._factory(entry)
+        assert callable(factory)
+        assert Embedder.__name__ in str(factory.__annotations__["return"])
