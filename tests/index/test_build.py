@@ -412,7 +412,7 @@ def test_a_vector_that_is_no_direction_rejects_its_recording_only(
 def test_a_file_name_that_is_not_unicode_is_rejected_and_the_rest_goes_on(
     sounds: Path, tmp_path: Path
 ) -> None:
-    shutil.copy(sounds / "a/00.wav", os.fsencode(sounds / "a") + b"/caf\xe9.wav")
+    shutil.copy(os.fsencode(sounds / "a/00.wav"), os.fsencode(sounds / "a") + b"/caf\xe9.wav")
     report = build_index(sounds, tmp_path / "index", embedder=Levels())
     assert report.n == 12
     (rejection,) = report.rejected
