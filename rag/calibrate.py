@@ -31,9 +31,9 @@ ENOUGH_CASES = 40
 _MAX_CASES = 400
 _MAX_SIMILARITIES = 40_000_000
 _ROWS_AT_ONCE = 64
-_N_REPLAYS = 100
+_N_REPLAYS = 60
 _QUERIES_PER_REPLAY = 6
-_TEMPERATURES = np.geomspace(1.0, 0.003, 20)
+_LOG_TEMPERATURES = np.log(np.geomspace(0.003, 1.0, 20))
 _TINY = 1e-9
 
 
@@ -74,7 +74,7 @@ def fit_calibration(
                 seed=seed,
                 similarities=scores,
             )
-    return cases.fit()
+    return cases.fit(guess_calibration(pool).temperature)
 
 
 def replay_calibration(
@@ -89,21 +89,24 @@ def replay_calibration(
         seed: For drawing labels, examples and queries.
 
     Returns:
-        ``None`` when the index cannot play such a task, or hardly.
+        ``None`` when the index cannot play such a task: fewer than two of its labels have
+        two exemplars, or there are fewer than ``MIN_CASES`` cases.
     """
     random = np.random.default_rng(seed)
     single = np.array([len(labels) == 1 for labels in index.row_labels], dtype=np.bool_)
     rows_of_label = [rows[single[rows]] for rows in index.rows_of_label]
-    wanted = sorted((n for n in n_examples if n), reverse=True)
-    able = [label for label, rows in enumerate(rows_of_label) if len(rows) > wanted[0]]
-    if len(able) < max(2, len(wanted)):
+    able = [label for label, rows in enumerate(rows_of_label) if len(rows) > 1]
+    wanted = [n for n in n_examples if n]
+    if len(able) < 2:
         return None
     cases = _Cases(n_shots=shots.k)
     for _ in range(_N_REPLAYS):
-        labels = random.choice(able, len(wanted), replace=False).tolist()
+        labels = random.permutation(able)[: len(wanted)].tolist()
         drawn = [random.permutation(rows_of_label[label]) for label in labels]
-        examples = np.concatenate([rows[:n] for rows, n in zip(drawn, wanted, strict=True)])
-        queries = np.concatenate([rows[n:] for rows, n in zip(drawn, wanted, strict=True)])
+        # One of each is kept as a query, however many examples the task at hand has.
+        n_each = [min(n, len(rows) - 1) for n, rows in zip(wanted, drawn, strict=False)]
+        examples = np.concatenate([rows[:n] for rows, n in zip(drawn, n_each, strict=True)])
+        queries = np.concatenate([rows[n:] for rows, n in zip(drawn, n_each, strict=True)])
         pool = index.subset(np.sort(examples), labels)
         n_asked = 0
         for row in random.permutation(queries).tolist():
@@ -120,7 +123,7 @@ def replay_calibration(
             )
             if n_asked == _QUERIES_PER_REPLAY:
                 break
-    return cases.fit()
+    return cases.fit(guess_calibration(index).temperature)
 
 
 def guess_calibration(pool: Pool) -> Calibration:
@@ -191,12 +194,16 @@ class _Cases:
         self.prior.append(prior)
         return True
 
-    def fit(self) -> Calibration | None:
+    def fit(self, typical: float) -> Calibration | None:
         """Return the calibration of least loss; ``None`` when there are too few cases.
 
         The loss is the negative log-likelihood of what is right, plus that of one made-up
         case that no shot explains: without a single mistake there still is the room for
-        one that the number of cases allows.
+        one that the number of cases allows. A handful of cases says little about the
+        temperature, so leaving the typical one costs something, too.
+
+        Args:
+            typical: Temperature to stay near unless the cases speak against it.
         """
         n = len(self.similarities)
         if n < MIN_CASES:
@@ -207,20 +214,20 @@ class _Cases:
             truth=np.array(self.truth),
             prior=np.array(self.prior),
         )
-        fits = [stacked.fit_background(float(temperature)) for temperature in _TEMPERATURES]
-        least = min(loss for loss, _ in fits)
-        # The smoothest vote among those that explain the exemplars equally well.
-        best = next(i for i, (loss, _) in enumerate(fits) if loss <= least + 1e-6 * n)
-        low = math.log(_TEMPERATURES[min(best + 1, len(_TEMPERATURES) - 1)])
-        high = math.log(_TEMPERATURES[max(best - 1, 0)])
-        refined = math.exp(
-            minimise(lambda log: stacked.fit_background(math.exp(log))[0], low, high)
+
+        def loss(log_temperature: float) -> float:
+            leaving = (log_temperature - math.log(typical)) ** 2 / 2.0
+            return stacked.fit_background(math.exp(log_temperature))[0] + leaving
+
+        best = int(np.argmin([loss(tried) for tried in _LOG_TEMPERATURES]))
+        low = float(_LOG_TEMPERATURES[max(best - 1, 0)])
+        high = float(_LOG_TEMPERATURES[min(best + 1, len(_LOG_TEMPERATURES) - 1)])
+        refined = minimise(loss, low, high)
+        temperature = math.exp(min((refined, float(_LOG_TEMPERATURES[best])), key=loss))
+        total, background = stacked.fit_background(temperature)
+        return Calibration(
+            temperature=temperature, background=background, n_cases=n, loss=total / n
         )
-        temperature = float(_TEMPERATURES[best])
-        if stacked.fit_background(refined)[0] < fits[best][0]:
-            temperature = refined
-        loss, background = stacked.fit_background(temperature)
-        return Calibration(temperature=temperature, background=background, n_cases=n, loss=loss / n)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

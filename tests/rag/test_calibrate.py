@@ -115,12 +115,16 @@ def test_the_fit_is_the_minimum_of_the_leave_one_out_loss() -> None:
             floors.append(unseen[5])
         return total - math.log(np.mean(floors))
 
-    best = loss(fit.temperature, fit.background)
-    assert fit.loss == pytest.approx(best / 120, abs=1e-9)
+    def cost(temperature: float, background: float) -> float:
+        leaving = math.log(temperature / guess_calibration(pool).temperature)
+        return loss(temperature, background) + leaving**2 / 2
+
+    assert fit.loss == pytest.approx(loss(fit.temperature, fit.background) / 120, abs=1e-9)
+    least = cost(fit.temperature, fit.background)
     for factor in (0.8, 0.95, 1.05, 1.25):
-        assert loss(fit.temperature * factor, fit.background) >= best - 1e-3
+        assert cost(fit.temperature * factor, fit.background) >= least - 1e-3
     for step in (-0.1, -0.02, 0.02, 0.1):
-        assert loss(fit.temperature, fit.background + step) >= best - 1e-3
+        assert cost(fit.temperature, fit.background + step) >= least - 1e-3
 
 
 def test_a_small_pool_without_mistakes_is_not_certain() -> None:
@@ -221,13 +225,18 @@ def test_a_few_examples_are_calibrated_by_replaying_the_task_on_an_index() -> No
         assert abs(confidence[third].mean() - right[third].mean()) < 0.12
 
 
-def test_an_index_too_small_to_play_the_task_is_left_alone() -> None:
+def test_a_replay_makes_do_with_what_the_index_has() -> None:
     vectors, _ = clusters(np.random.default_rng(1), 40, spread=1.0)
     pairs = pool_of(vectors, [[f"label {row // 2}"] for row in range(40)])
+    # Of each pair one is the example and one the query, whatever is wished for.
     assert replay_calibration(pairs, [1, 1], Shots()) is not None
-    # Two examples of each leave no query; 21 labels are more than there are.
-    assert replay_calibration(pairs, [2, 2], Shots()) is None
-    assert replay_calibration(pairs, [1] * 21, Shots()) is None
+    assert replay_calibration(pairs, [5] * 30, Shots()) is not None
+    alone = pool_of(vectors, [[f"label {row}"] for row in range(40)])
+    assert replay_calibration(alone, [1, 1], Shots()) is None
+    one_label = pool_of(vectors, [["a"]] * 40)
+    assert replay_calibration(one_label, [1, 1], Shots()) is None
+    one_site = pool_of(vectors, [[f"{row // 2}"] for row in range(40)], groups=["site"] * 40)
+    assert replay_calibration(one_site, [1, 1], Shots()) is None
 
 
 def test_a_replay_is_the_same_for_the_same_seed() -> None:
