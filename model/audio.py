@@ -226,6 +226,6 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
 def _content_sha256(samples: NDArray[np.float32], sample_rate: int) -> str:
     digest = hashlib.sha256(f"{sample_rate}:".encode())
     for start in range(0, samples.size, _DIGEST_SAMPLES):
-        piece = np.rint(samples[start : start + _DIGEST_SAMPLES] * np.float32(32768))
-        digest.update(np.clip(piece, -32768, 32767).astype("<i2").tobytes())
+        piece = samples[start : start + _DIGEST_SAMPLES].clip(-1, 1) * np.float32(32768)
+        digest.update(np.rint(piece).clip(-32768, 32767).astype("<i2").tobytes())
     return digest.hexdigest()
