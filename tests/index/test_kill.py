@@ -109,8 +109,13 @@ class Nursery:
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
 
-    def build(self, index: Path, *, kill_after_s: float | None = None) -> tuple[int, int]:
+    def build(self, index: Path, *, kill_at: tuple[int, float] | None = None) -> tuple[int, int]:
         """Build.
+
+        Args:
+            index: The index folder.
+            kill_at: How many of the corpus's first rows are said to be safe, and how many
+                seconds later it is killed.
 
         Returns:
             ``(code, n)``: the exit code of the build, ``-SIGKILL`` if it was killed, and
@@ -120,19 +125,21 @@ class Nursery:
         assert self._process.stdout is not None
         self._process.stdin.write(f"{index}\n")
         self._process.stdin.flush()
-        n_safe = 0
+        n_safe = pid = 0
         killer = None
         for line in self._process.stdout:
             word, _, number = line.partition(" ")
-            if word == "pid" and kill_after_s is not None:
-                killer = threading.Timer(kill_after_s, os.kill, (int(number), signal.SIGKILL))
-                killer.start()
+            if word == "pid":
+                pid = int(number)
             elif word == "safe":
                 n_safe = int(number)
             elif word == "end":
                 if killer is not None:
                     killer.cancel()
                 return int(number), n_safe
+            if kill_at is not None and killer is None and n_safe >= kill_at[0]:
+                killer = threading.Timer(kill_at[1], os.kill, (pid, signal.SIGKILL))
+                killer.start()
         raise AssertionError("the nursery ended")
 
     def close(self) -> None:
@@ -152,14 +159,20 @@ def test_a_killed_build_loses_no_acknowledged_row_and_the_rerun_completes(
     nursery.build(tmp_path / "warm")
     began = time.monotonic()
     assert nursery.build(whole) == (0, N_FILES)
-    longest_s = time.monotonic() - began
+    commit_s = (time.monotonic() - began) / (N_FILES / 4)
 
     moments = random.Random(20)
     n_index = n_killed = n_partial = n_stored = 0
     index = tmp_path / "index0"
-    for _ in range(N_TRIALS):
+    for trial in range(N_TRIALS):
         n_before = n_stored
-        code, n_safe = nursery.build(index, kill_after_s=moments.uniform(0, longest_s))
+        # Every fourth is killed while it makes or opens the index, the others further on.
+        if trial % 4:
+            last = max(n_before + 1, N_FILES - 4)
+            kill_at = (moments.randrange(n_before, last), moments.uniform(0, commit_s))
+        else:
+            kill_at = (0, moments.uniform(0, 2 * commit_s))
+        code, n_safe = nursery.build(index, kill_at=kill_at)
         assert code in (0, -signal.SIGKILL)
         n_killed += code != 0
         stored = stored_ids(index)
