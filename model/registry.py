@@ -87,7 +87,7 @@ _BUILT_IN = (
     EmbedderEntry(
         name="logmel",
         kind="baseline",
-        description="mean and deviation of log-mel bands, no training",
+        description="mean, deviation and change of log-mel bands, no training",
         licence="",
         extra="",
         text=False,
