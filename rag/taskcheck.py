@@ -325,9 +325,6 @@ class _Rules:
                     examples.append(Example(exemplar=own, path=audio, where=row.where))
         except CorpusError as error:
             self._fields.note(str(error), "examples")
-        else:
-            if not examples and not self._fields.n_problems:
-                self._fields.note(f"{path} holds no examples", "examples")
         return examples
 
     def _row_labels(self, found: Sequence[str], kind: Kind) -> tuple[tuple[str, ...], list[str]]:

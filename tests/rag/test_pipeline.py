@@ -232,10 +232,27 @@ def test_a_task_with_examples_needs_no_index(queries: Path, tmp_path: Path) -> N
         "only 4 of 8 shots could be found",
         "too few exemplars to calibrate on; confidence is a rough guess",
     )
+    assert (
+        FewShot.from_task(load_task(path), embedder=few.embedder)
+        .classify(queries / "low/102.wav", task=load_task(path))
+        .scores
+        == answer.scores
+    )
     with pytest.raises(ValueError, match="there is no index"):
         few.search(queries / "low/102.wav")
     with pytest.raises(TaskError, match="brings no examples"):
         FewShot.from_task("urban-sounds", embedder="logmel")
+
+
+def test_a_dozen_examples_without_an_index_are_calibrated_on_and_said_to_be_few(
+    corpus: Path, queries: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.toml"
+    path.write_text(f"examples = {json.dumps(str(corpus))}")
+    few = FewShot.from_task(path, embedder="logmel")
+    answer = few.classify(queries / "low/100.wav", task=path)
+    assert answer.text == "low"
+    assert answer.notes == ("confidence is calibrated on 36 exemplars only",)
 
 
 def test_a_label_without_exemplars_is_noted(few: FewShot, queries: Path) -> None:

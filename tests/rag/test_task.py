@@ -204,6 +204,10 @@ abstain_below = 1.5
         ('[[examples]]\naudio = "a.wav"\nlabel = "x"\nanswer = "y"', "4: answer goes with ask"),
         ('[[examples]]\naudio = "."\nlabel = "x"', "2: {folder} is a folder or a device"),
         ('[[examples]]\naudio = "a\\u0000.wav"\nlabel = "x"', "2: "),
+        ('[[examples]]\naudio = "a.wav"\nlabel = " x"', "3: label ' x' begins or ends"),
+        ('[[examples]]\naudio = "a.wav"\nlabel = "x"\nend_s = "1"', "4: end_s is text; want a"),
+        (f'[[examples]]\naudio = "{"a" * 300}"\nlabel = "x"', "2: {folder}/aaa"),
+        ('kind = "caption"\n[[examples]]\naudio = "a.wav"', "2: the example has no answer"),
         ('kind = "ask"', "1: a task of kind 'ask' needs a question"),
         (
             'kind = "caption"\n[[examples]]\naudio = "a.wav"\nlabel = "x"',
@@ -250,6 +254,32 @@ def test_examples_come_from_a_folder_per_label(tmp_path: Path) -> None:
         write_wave(tmp_path / "examples" / name)
     task = load_task(write_task(tmp_path, 'examples = "examples"\nlabels = ["cat", "dog"]'))
     assert [example.exemplar.labels[0] for example in task.examples] == ["cat", "dog", "dog"]
+
+
+def test_answers_come_from_a_table_too(tmp_path: Path) -> None:
+    write_wave(tmp_path / "a.wav")
+    write_wave(tmp_path / "b.wav")
+    table = tmp_path / "t.jsonl"
+    table.write_text('{"audio": "a.wav", "answer": "rain"}\n{"audio": "b.wav", "label": "x"}\n')
+    path = write_task(tmp_path, 'kind = "caption"\nexamples = "t.jsonl"')
+    # An exemplar with labels and no answer has its labels for one.
+    assert [example.exemplar.answer for example in load_task(path).examples] == ["rain", "x"]
+    table.write_text('{"audio": "a.wav"}\n')
+    assert [str(problem).endswith("the row has no answer") for problem in check_task(path)] == [
+        True
+    ]
+
+
+def test_two_names_of_one_label_in_a_row_are_one(tmp_path: Path) -> None:
+    write_wave(tmp_path / "a.wav")
+    (tmp_path / "t.csv").write_text("audio,labels\na.wav,dog|hound\n")
+    text = 'kind = "multilabel"\nexamples = "t.csv"\n[labels.dog]\naliases = ["hound"]'
+    assert load_task(write_task(tmp_path, text)).examples[0].exemplar.labels == ("dog",)
+
+
+def test_an_unreadable_path_is_told(tmp_path: Path) -> None:
+    (found,) = check_task(tmp_path / ("a" * 300 + ".toml"))
+    assert "cannot be read (File name too long)" in str(found)
 
 
 def test_mistakes_in_a_table_name_its_rows(tmp_path: Path) -> None:
@@ -409,3 +439,38 @@ def test_a_task_is_shown_as_it_is_understood() -> None:
         "label     faulty = a fault; also fault, abnormal, anomaly, anomalous, defect, defective,"
         " broken",
     ]
+
+
+def test_a_task_with_examples_counts_them(tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav"):
+        write_wave(tmp_path / name)
+    text = """name = "t"
+        examples = [{audio = "a.wav", label = "x"}, {audio = "b.wav", label = "x"}]
+        labels = ["x", "y"]
+        answer = {abstain_below = 0.25}
+        shots = {max_per_label = 2}
+        """
+    task = load_task(write_task(tmp_path, text))
+    assert task.describe().splitlines()[2:] == [
+        "question  (the default of the kind)",
+        "shots     8, nearest, nearest-last, at most 2 of a label",
+        "abstains  below 25% confidence",
+        "metric    accuracy",
+        "examples  2",
+        "label     x (2 examples)",
+        "label     y",
+    ]
+    assert "labels    those of its examples" in Task(name="t").describe()
+    assert task.to_dict()["examples"] == [
+        {
+            "id": f"t:{name}",
+            "audio": str(tmp_path / name),
+            "start_s": 0.0,
+            "end_s": None,
+            "labels": ["x"],
+            "answer": "x",
+        }
+        for name in ("a.wav", "b.wav")
+    ]
+    with pytest.raises(TaskError, match="diversity=2"):
+        Shots(diversity=2)
