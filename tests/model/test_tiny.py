@@ -4,6 +4,7 @@ from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from safetensors.torch import load as load_tensors
 from safetensors.torch import save
 
 from earful.errors import ModelError
@@ -205,13 +207,24 @@ def test_a_gpu_gives_the_vectors_of_the_cpu() -> None:
     np.testing.assert_allclose(found, load().embed(clips), atol=1e-5)
 
 
-def test_the_conversion_folds_normalisation_exactly() -> None:
+def converter() -> ModuleType:
     root = Path(__file__).resolve().parent.parent.parent
     spec = importlib.util.spec_from_file_location("convert", root / "training/convert_aisfx.py")
     assert spec is not None
     assert spec.loader is not None
     convert = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(convert)
+    return convert
+
+
+def test_packing_the_shipped_tensors_gives_the_shipped_bytes() -> None:
+    shipped = (files("earful.model") / "weights" / "earful-tiny.safetensors").read_bytes()
+    metadata = {"source": "aisfx 0.1.2", "licence": "CC-BY-4.0"}
+    assert converter().pack(load_tensors(shipped), metadata) == shipped
+
+
+def test_the_conversion_folds_normalisation_exactly() -> None:
+    convert = converter()
     torch.manual_seed(0)
     weights: dict[str, torch.Tensor] = {}
     channels = (1, 2, 2, 3, 3, 4, 4, 5, 5)
