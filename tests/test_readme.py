@@ -1,0 +1,92 @@
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONSOLE = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+pytestmark = pytest.mark.slow
+
+
+def earful(command: str, folder: Path) -> str:
+    words = shlex.split(command, comments=True)
+    assert words[0] == "earful"
+    done = subprocess.run(
+        [sys.executable, "-m", *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+def without_numbers(text: str) -> list[str]:
+    return [re.sub(r"[\d.,]+|[+-](?=\d)", "#", line).rstrip() for line in text.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the README's commands name, and the checkout's notebooks."""
+    folder = tmp_path_factory.mktemp("read me")
+    (folder / "notebooks").symlink_to(ROOT / "notebooks")
+    rng = np.random.default_rng(0)
+
+    def noise(path: str, hz: float) -> None:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        t = np.arange(22050) / 22050
+        wave = 0.3 * np.sin(2 * np.pi * hz * t) + 0.01 * rng.standard_normal(t.size)
+        soundfile.write(folder / path, wave, 22050)
+
+    for n in range(3):
+        noise(f"corpus/hum/{n}.wav", 100 + n)
+        noise(f"corpus/beep/{n}.wav", 2000 + n)
+        noise(f"examples/normal/{n}.wav", 200 + n)
+        noise(f"examples/faulty/{n}.wav", 3000 + n)
+    noise("siren.wav", 900)
+    noise("pump.wav", 210)
+    return folder
+
+
+def test_the_first_screen_is_what_the_demo_prints(folder: Path) -> None:
+    command, _, shown = CONSOLE[0].partition("\n")
+    assert command == "$ ./dev demo"
+    index = folder / "demo.index"
+    printed = earful(f"earful demo --index {shlex.quote(str(index))}", ROOT)
+    printed = printed.replace(shlex.quote(str(index)), ".demo/sounds.index")
+    assert without_numbers(printed) == without_numbers(shown)
+    summary = re.compile(r"(\d+) of (\d+) clips right")
+    ours, theirs = (summary.search(text) for text in (printed, shown))
+    assert ours is not None
+    assert theirs is not None
+    # Another CPU may round one clip over the edge, not five.
+    assert ours.group(2) == theirs.group(2)
+    assert abs(int(ours.group(1)) - int(theirs.group(1))) <= 2
+
+
+def test_the_ten_lines_of_python_run(folder: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) >= 2
+
+
+def test_every_command_runs_as_printed(folder: Path) -> None:
+    (task,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (folder / "machines.toml").write_text(task)
+    earful("earful index build notebooks/demo/sounds --index sounds.index", folder)
+    commands = [
+        line.removeprefix("$ ")
+        for block in CONSOLE[1:]
+        for line in block.splitlines()
+        if line.startswith("$ earful")
+    ]
+    assert len(commands) >= 10
+    for command in commands:
+        printed = earful(command, folder)
+        assert printed.strip(), command
