@@ -230,7 +230,7 @@ def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
             rows.append([key, shown])
     typer.echo(console.table(rows))
     for item in rejected:
-        typer.echo(console.printable(f"rejected {item['where']}: {item['error']}"))
+        typer.echo(console.printable(f"rejected {item['row']}: {item['error']}"))
 
 
 @index_app.command("verify")

@@ -18,10 +18,10 @@ import hashlib
 import os
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from earful.errors import CorpusError
 from earful.index.exemplar import Exemplar
@@ -67,8 +67,17 @@ class Rejection:
     error: str
 
     def to_dict(self) -> dict[str, str]:
-        """Return the fields as plain JSON values."""
-        return asdict(self)
+        """Return the fields as plain JSON values, ``where`` under the name ``row``."""
+        return {"audio": self.audio, "row": self.where, "error": self.error}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, str]) -> Self:
+        """Read what ``to_dict`` wrote.
+
+        Raises:
+            KeyError: A field is missing.
+        """
+        return cls(audio=values["audio"], where=values["row"], error=values["error"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

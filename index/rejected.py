@@ -23,10 +23,10 @@ def read_rejections(folder: Path) -> tuple[Rejection, ...]:
     try:
         # Split at newlines only: a file name may hold any other separator of lines.
         lines = path.read_bytes().decode("utf-8", errors="surrogatepass").split("\n")
-        return tuple(Rejection(**json.loads(line)) for line in lines if line)
+        return tuple(Rejection.from_dict(json.loads(line)) for line in lines if line)
     except FileNotFoundError:
         return ()
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise IndexFolderError(
             f"{path}: is damaged ({error}); remove it, the next build writes it anew"
         ) from error

@@ -110,9 +110,10 @@ def _stretch(hit: Hit) -> str:
 
 def describe_build(report: BuildReport) -> str:
     """Render what a build did: counts first, then every rejected file and its reason."""
+    reused = f"{report.reused} renewed with their old vector, " if report.reused else ""
     lines = [
-        f"{report.accepted} embedded, {report.skipped} unchanged, {len(report.rejected)} rejected"
-        f" in {report.seconds:.1f} s"
+        f"{report.accepted - report.reused} embedded, {reused}{report.skipped} unchanged, "
+        f"{len(report.rejected)} rejected in {report.seconds:.1f} s"
     ]
     if report.stale:
         lines.append(

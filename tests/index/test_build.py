@@ -571,4 +571,4 @@ def test_the_report_is_plain_json_values(sounds: Path, tmp_path: Path) -> None:
     (sounds / "a/03.wav").write_bytes(b"junk")
     report = build_index(sounds, tmp_path / "index", embedder=Levels()).to_dict()
     assert (report["accepted"], report["reused"], report["skipped"]) == (11, 0, 0)
-    assert list(report["rejected"][0]) == ["audio", "where", "error"]
+    assert list(report["rejected"][0]) == ["audio", "row", "error"]
