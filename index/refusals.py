@@ -8,14 +8,37 @@ from pathlib import Path
 
 import numpy as np
 
-from earful.errors import IndexFolderError
+from earful.errors import IndexFolderError, IndexMismatchError
 from earful.index.header import HEADER_NAME, temporary_name
 from earful.index.known import KnownRow
 from earful.index.lock import LOCK_NAME
 from earful.index.schema import Row
 from earful.index.table import TABLE_FOLDER
+from earful.model.protocols import Fingerprint
 
 _UNIT_TOLERANCE = 1e-3
+
+
+def refuse_mismatch(index: Path, mine: Fingerprint, theirs: Fingerprint) -> None:
+    """Let only the embedder pass that an index was made with.
+
+    Raises:
+        IndexMismatchError: The fingerprints differ; the message says where.
+    """
+    differences = mine.differences(theirs)
+    if not differences:
+        return
+    if mine.name != theirs.name:
+        way_out = f"use {mine.name!r}"
+    elif mine.revision != theirs.revision:
+        way_out = f"use revision {mine.revision!r}"
+    else:
+        way_out = "use the same weights and settings"
+    raise IndexMismatchError(
+        f"{index}: was built with embedder {mine.name!r}, but the query uses {theirs.name!r} "
+        f"({'; '.join(differences)}). Similarities across the two would mean nothing: {way_out}, "
+        "or build the index anew"
+    )
 
 
 def refuse_used_folder(folder: Path) -> None:

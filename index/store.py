@@ -22,13 +22,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
-from earful.errors import CorpusError, IndexFolderError, IndexMismatchError
+from earful.errors import CorpusError, IndexFolderError
 from earful.index.corpus import Rejection
 from earful.index.header import HEADER_NAME, Header, Root
 from earful.index.info import IndexInfo
 from earful.index.known import KNOWN_COLUMNS, KnownRow, known_rows
 from earful.index.lock import WriterLock
-from earful.index.refusals import refuse_bad_vectors, refuse_clashes, refuse_used_folder
+from earful.index.refusals import (
+    refuse_bad_vectors,
+    refuse_clashes,
+    refuse_mismatch,
+    refuse_used_folder,
+)
 from earful.index.rejected import read_rejections, write_rejections
 from earful.index.schema import (
     EXEMPLAR_COLUMNS,
@@ -160,13 +165,7 @@ class Index:
         Raises:
             IndexMismatchError: The fingerprints differ; the message says where.
         """
-        mine = self._header.fingerprint
-        if differences := mine.differences(fingerprint):
-            raise IndexMismatchError(
-                f"{self.path}: was built with embedder {mine.name!r}, but the query uses "
-                f"{fingerprint.name!r} ({'; '.join(differences)}). Similarities across the two "
-                f"would mean nothing: use {mine.name!r}, or build the index anew"
-            )
+        refuse_mismatch(self.path, self._header.fingerprint, fingerprint)
 
     def vectors(self) -> VectorSet:
         """Return all rows with their vectors in RAM, read once.
