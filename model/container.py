@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from io import BufferedIOBase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,13 +102,19 @@ class ContainerDecoder:
         import av
 
         self._file.seek(0)
+        # Tags in another encoding are none of our business. PyAV 19 leaves them alone by
+        # itself and no longer knows the word.
+        lenient: dict[str, Any] = {}
+        if int(av.__version__.partition(".")[0]) < 19:
+            lenient["metadata_errors"] = "ignore"
         try:
-            return av.open(
+            container: InputContainer = av.open(
                 self._file,
                 mode="r",
-                metadata_errors="ignore",
                 options={"format_whitelist": _FORMATS, "protocol_whitelist": ""},
+                **lenient,
             )
+            return container
         except (av.FFmpegError, ValueError) as error:
             raise AudioError(
                 f"{self._name}: {self._because}, nor can FFmpeg ({_reason(error)}), wanted an "
