@@ -3,6 +3,18 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Machines are shared: how long an example takes says nothing. CI draws the same examples
+# every time, everybody else new ones.
+for name, derandomize in (("new examples", False), ("same examples", True)):
+    settings.register_profile(
+        name,
+        deadline=None,
+        derandomize=derandomize,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+settings.load_profile("same examples" if os.environ.get("CI") else "new examples")
 
 # No test may reach a hub, whatever the machine it runs on can reach.
 os.environ["HF_HUB_OFFLINE"] = "1"

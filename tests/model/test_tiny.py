@@ -124,8 +124,8 @@ def test_frames_do_not_depend_on_the_pieces_they_are_computed_in(
     np.testing.assert_allclose(embedder.frames(samples), whole, atol=1e-6)
 
 
-@settings(max_examples=8, deadline=None)
-@given(st.lists(st.integers(1, 150_000), min_size=1, max_size=3), st.integers(0, 2**32 - 1))
+@settings(max_examples=5)
+@given(st.lists(st.integers(1, 120_000), min_size=1, max_size=3), st.integers(0, 2**32 - 1))
 def test_a_clip_has_the_same_vector_alone_and_in_a_batch(lengths: list[int], seed: int) -> None:
     embedder = load()
     rng = np.random.default_rng(seed)
