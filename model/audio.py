@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -211,6 +212,24 @@ def resample(clip: Clip, sample_rate: int) -> Clip:
             f"none at {sample_rate} Hz, wanted at least one; take a longer stretch"
         )
     return replace(clip, samples=samples.astype(np.float32, copy=False), sample_rate=sample_rate)
+
+
+def require_sample_rate(clips: Sequence[Clip], sample_rate: int) -> None:
+    """Refuse clips at another rate than an embedder takes.
+
+    Args:
+        clips: Any clips.
+        sample_rate: Wanted rate in Hz.
+
+    Raises:
+        ValueError: A clip has another rate; the message names the first one.
+    """
+    for row, clip in enumerate(clips):
+        if clip.sample_rate != sample_rate:
+            raise ValueError(
+                f"clip {row} ({clip!r}) is at {clip.sample_rate} Hz, want {sample_rate} Hz: "
+                "resample it first"
+            )
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:

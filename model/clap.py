@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.audio import Clip, file_sha256
+from earful.model.audio import Clip, file_sha256, require_sample_rate
 from earful.model.clap_checkpoint import (
     WEIGHT_FILES,
     find_weights,
@@ -174,13 +174,9 @@ class ClapEmbedder:
             ModelError: The towers gave a vector that is zero or not finite.
         """
         window = self._front_end.window_samples
+        require_sample_rate(clips, self._fingerprint.sample_rate)
         places: list[tuple[int, int]] = []
         for row, clip in enumerate(clips):
-            if clip.sample_rate != self._fingerprint.sample_rate:
-                raise ValueError(
-                    f"clip {row} ({clip!r}) is at {clip.sample_rate} Hz, "
-                    f"want {self._fingerprint.sample_rate} Hz: resample it first"
-                )
             starts = window_starts(len(clip.samples), window, self._front_end.stride_samples)
             places += [(row, start) for start in starts]
         sums = np.zeros((len(clips), self._fingerprint.dim))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.audio import Clip
+from earful.model.audio import Clip, require_sample_rate
 from earful.model.protocols import Fingerprint
 
 SAMPLE_RATE = 44_100
@@ -102,12 +102,7 @@ class LogMelEmbedder:
         Raises:
             ValueError: A clip has another sample rate.
         """
-        for row, clip in enumerate(clips):
-            if clip.sample_rate != SAMPLE_RATE:
-                raise ValueError(
-                    f"clip {row} ({clip!r}) is at {clip.sample_rate} Hz, want {SAMPLE_RATE} Hz: "
-                    "resample it first"
-                )
+        require_sample_rate(clips, SAMPLE_RATE)
         vectors = np.empty((len(clips), 3 * N_BANDS), np.float32)
         for row, clip in enumerate(clips):
             statistics = describe_bands(self.levels_db(clip.samples))

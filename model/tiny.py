@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from earful.errors import ModelError
-from earful.model.audio import Clip
+from earful.model.audio import Clip, require_sample_rate
 from earful.model.device import pick_device
 from earful.model.protocols import Fingerprint
 
@@ -140,12 +140,7 @@ class TinyEmbedder:
             ValueError: A clip has another sample rate.
             ModelError: The network gave a vector that is zero or not finite.
         """
-        for row, clip in enumerate(clips):
-            if clip.sample_rate != SAMPLE_RATE:
-                raise ValueError(
-                    f"clip {row} ({clip!r}) is at {clip.sample_rate} Hz, want {SAMPLE_RATE} Hz: "
-                    "resample it first"
-                )
+        require_sample_rate(clips, SAMPLE_RATE)
         sums = np.zeros((len(clips), DIM))
         windows = self._windows(clips)
         while batch := list(islice(windows, _WINDOWS_AT_ONCE)):

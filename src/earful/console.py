@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import sys
 import time
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
+
+from earful.model.source import printable as printable  # also used as console.printable
 
 if TYPE_CHECKING:
     from earful.index.build import BuildProgress, BuildReport
@@ -23,22 +24,8 @@ if TYPE_CHECKING:
 _PLAIN_EVERY_S = 5.0
 
 
-def printable(text: str) -> str:
-    r"""Escape control characters, bidirectional overrides and lone surrogates.
-
-    >>> printable("dog\x1b[31m")
-    'dog\\x1b[31m'
-    """
-    return "".join(
-        character
-        if unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
-        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for character in text
-    )
-
-
 def printable_lines(text: str) -> str:
-    """Escape as ``printable`` does, but keep the line ends."""
+    """Escape what a terminal cannot show, but keep the line ends."""
     return "\n".join(printable(line) for line in text.splitlines())
 
 
