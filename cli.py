@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,6 +62,10 @@ ColumnOption = Annotated[
         metavar="FIELD=COLUMN",
         help="Which column of a table holds a field, such as audio=clip_path. Repeatable.",
     ),
+]
+QueryEmbedderOption = Annotated[
+    str,
+    typer.Option("--embedder", help="Where the index's own embedder lies now, when it was moved."),
 ]
 RootOption = Annotated[
     Path | None, typer.Option(help="Folder the table's paths start from; default: its own.")
@@ -189,7 +194,8 @@ def index_add(
     model = load_embedder(stored.name, revision=stored.revision, device=device)
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_index(corpus, index, embedder=model, progress=progress)
-    _finish_build(report, as_json=as_json)
+    # What is added is not all there is: rows that it does not name are not stale.
+    _finish_build(replace(report, stale=0), as_json=as_json)
 
 
 @index_app.command("remove")
@@ -334,6 +340,7 @@ def search(
         float | None, typer.Option(min=-1.0, max=1.0, help="Least cosine similarity.")
     ] = None,
     backend: Annotated[str, typer.Option(help="exact or faiss.")] = "exact",
+    embedder: QueryEmbedderOption = "",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -349,7 +356,7 @@ def search(
         where=where,
         min_similarity=min_similarity,
     )
-    few = _open(index, device=device)
+    few = _open(index, embedder=embedder, device=device)
     hits = few.search(audio=audio, text=text or None, k=k, filter=chosen, backend=backend)
     if as_json:
         _print_json({"query": text or str(audio), "evidence": [hit.to_dict() for hit in hits]})
@@ -376,6 +383,7 @@ def classify(
     show_prompt: Annotated[
         bool, typer.Option("--show-prompt", help="Print the interleaved prompt, too.")
     ] = False,
+    embedder: QueryEmbedderOption = "",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -383,7 +391,7 @@ def classify(
     if task and labels:
         raise typer.BadParameter("--task and --labels exclude each other", param_hint="--labels")
     names = [label.strip() for label in labels.split(",")] if labels else None
-    few = _open(index, task=task, device=device)
+    few = _open(index, task=task, embedder=embedder, device=device)
     n_failed = 0
     for path in audio:
         try:
@@ -409,13 +417,15 @@ def classify(
         raise typer.Exit(1 if n_failed == len(audio) else SOME_FAILED)
 
 
-def _open(index: Path | None, *, task: str = "", device: str) -> FewShot:
+def _open(index: Path | None, *, task: str = "", embedder: str, device: str) -> FewShot:
     from earful.rag.pipeline import FewShot
 
     if index is not None:
-        return FewShot.open(index, device=device)
+        return FewShot.open(index, embedder=embedder or None, device=device)
     if not task:
         raise typer.BadParameter("give an index, or a task with examples", param_hint="--index")
+    if embedder:
+        return FewShot.from_task(task, embedder=embedder, device=device)
     return FewShot.from_task(task, device=device)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,14 @@ _UNIT_TOLERANCE = 1e-3
 def refuse_mismatch(index: Path, mine: Fingerprint, theirs: Fingerprint) -> None:
     """Let only the embedder pass that an index was made with.
 
+    The digest of the weights says which they are: the same weights under another name or
+    in another folder pass, as long as all else is equal.
+
     Raises:
         IndexMismatchError: The fingerprints differ; the message says where.
     """
+    if mine.weights_sha256 and mine.weights_sha256 == theirs.weights_sha256:
+        theirs = replace(theirs, name=mine.name, revision=mine.revision)
     differences = mine.differences(theirs)
     if not differences:
         return

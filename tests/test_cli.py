@@ -175,6 +175,24 @@ def test_search_finds_and_filters(run: Run, index: Path, tmp_path: Path) -> None
     assert "nonsense" in err
 
 
+def test_adding_a_table_calls_no_other_row_stale(run: Run, index: Path, corpus: Path) -> None:
+    tone(corpus / "whistle" / "late.wav", 3300, 80)
+    (corpus / "more.csv").write_text("file_name,label\nwhistle/late.wav,whistle\n")
+    code, out, _ = run("index", "add", corpus / "more.csv", "--index", index, "--json")
+    report = json.loads(out)
+    assert (code, report["accepted"], report["stale"], report["n"]) == (0, 1, 0, 9)
+
+
+def test_an_embedder_can_be_named_for_the_query(run: Run, index: Path, tmp_path: Path) -> None:
+    query = tone(tmp_path / "query.wav", 3100, 50)
+    words = ("classify", query, "--index", index, "--json", "--embedder")
+    assert run(*words, "logmel")[0] == 0
+    code, _, err = run(*words, "nonsense")
+    assert code == 1
+    assert "nonsense" in err
+    assert "earful-tiny" in err
+
+
 def test_text_search_names_the_embedders_that_can(run: Run, index: Path) -> None:
     code, _, err = run("search", "--text", "a whistle", "--index", index)
     assert code == 1

@@ -206,6 +206,16 @@ def test_another_embedder_is_refused(index: Index, fingerprint: Fingerprint) -> 
         Index.open_or_create(index.path, other)
 
 
+def test_the_same_weights_pass_under_another_name_and_others_do_not(
+    index: Index, fingerprint: Fingerprint
+) -> None:
+    index.require(replace(fingerprint, name="/moved/toy", revision="2"))
+    with pytest.raises(IndexMismatchError, match=r"windowing: 'whole' / '10 s'"):
+        index.require(replace(fingerprint, name="/moved/toy", windowing="10 s"))
+    with pytest.raises(IndexMismatchError, match="use 'toy', or build"):
+        index.require(replace(fingerprint, name="other", weights_sha256=""))
+
+
 @pytest.mark.parametrize(
     ("where", "reason"),
     [
