@@ -9,6 +9,8 @@ Three shapes are understood:
   or with such files in its split folders ``train``, ``validation``, ``test``;
 - **any table** (CSV, TSV, JSON Lines, Parquet) with a column that names the audio.
 
+In a folder per label, hidden files and what is commonly kept beside audio (text, tables,
+pictures; ``folders.SIDECARS``) are left out; every other file is taken for audio.
 A corpus can be read again and again and gives the same rows in the same order.
 """
 
@@ -16,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,7 @@ from typing import Any, Self
 
 from earful.errors import CorpusError
 from earful.index.exemplar import Exemplar
+from earful.index.folders import audio_files, metadata_tables, normal
 from earful.index.tables import Record, as_text, read_rows, table_kind
 
 # Names under which tables in the wild keep each field, first match wins.
@@ -42,13 +44,6 @@ ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "group": ("group", "speaker", "recording"),
         "licence": ("licence", "license"),
     }
-)
-METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet")
-SPLITS = ("train", "validation", "test")
-# Files that stand beside audio and are not meant to be any.
-_SIDECARS = frozenset(
-    {".txt", ".md", ".json", ".jsonl", ".csv", ".tsv", ".parquet", ".toml", ".yaml", ".yml"}
-    | {".html", ".pdf", ".png", ".jpg", ".rst", ".lab", ".textgrid", ".cue", ""}
 )
 
 
@@ -164,9 +159,7 @@ class Corpus:
 
     def _folder_rows(self) -> Iterator[CorpusRow]:
         found = False
-        for path in _files(self.root):
-            if path.suffix.lower() in _SIDECARS:
-                continue
+        for path in audio_files(self.root):
             relative = PurePosixPath(path.relative_to(self.root).as_posix())
             self._inside(path, str(path))
             if len(relative.parts) < 2:
@@ -177,7 +170,7 @@ class Corpus:
             found = True
             yield CorpusRow(
                 exemplar=Exemplar(
-                    id=_normal(str(relative)), audio=relative, labels=(_normal(relative.parts[0]),)
+                    id=normal(str(relative)), audio=relative, labels=(normal(relative.parts[0]),)
                 ),
                 where=str(path),
             )
@@ -240,7 +233,7 @@ class Corpus:
         }
         try:
             return Exemplar(
-                id=_normal(text("id")) or _default_id(audio, start_s, end_s),
+                id=normal(text("id")) or _default_id(audio, start_s, end_s),
                 audio=audio,
                 start_s=start_s,
                 end_s=end_s,
@@ -267,7 +260,7 @@ class Corpus:
             text = as_text(value, where, column)
             labels = [part.strip() for part in text.split(self._label_separator)]
             labels = labels if text.strip() else []
-        return tuple(_normal(label) for label in labels)
+        return tuple(normal(label) for label in labels)
 
     def _audio(self, text: str, beside: Path, where: str) -> PurePosixPath:
         if not text:
@@ -316,7 +309,7 @@ def open_corpus(
     columns = dict(columns or {})
     if path.is_dir():
         folder = Path(root).resolve() if root is not None else path.resolve()
-        tables = _metadata(path.resolve())
+        tables = metadata_tables(path.resolve())
         if columns and not tables:
             raise CorpusError(f"{path}: is a folder per label; columns are for tables")
         kind = table_kind(tables[0][0]) or "folder" if tables else "folder"
@@ -377,40 +370,15 @@ def single_recording(
         audio=name,
         start_s=start_s,
         end_s=end_s,
-        labels=tuple(_normal(label) for label in labels),
+        labels=tuple(normal(label) for label in labels),
         group=group,
     )
     row = CorpusRow(exemplar=exemplar, where=str(path))
     return Corpus(root=path.resolve().parent, source=path, kind="file", rows=(row,))
 
 
-def _metadata(folder: Path) -> tuple[tuple[Path, Path, str], ...]:
-    """Find a folder's audiofolder tables, where their paths start, and each one's split."""
-    here = [folder / name for name in METADATA if (folder / name).is_file()]
-    if len(here) > 1:
-        names = " and ".join(path.name for path in here)
-        raise CorpusError(f"{folder}: holds {names}; want one of them")
-    if here:
-        return ((here[0], folder, ""),)
-    return tuple(
-        (folder / split / name, folder / split, split)
-        for split in SPLITS
-        for name in METADATA
-        if (folder / split / name).is_file()
-    )
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield files below a folder in a fixed order, hidden ones left out."""
-    for parent, folders, names in os.walk(folder, followlinks=False):
-        folders[:] = sorted((name for name in folders if not name.startswith(".")), key=_normal)
-        for name in sorted(names, key=_normal):
-            if not name.startswith("."):
-                yield Path(parent, name)
-
-
 def _default_id(audio: PurePosixPath, start_s: float, end_s: float | None) -> str:
-    name = _normal(str(audio))
+    name = normal(str(audio))
     if start_s == 0 and end_s is None:
         return name
     return f"{name}#{start_s:g}-{'' if end_s is None else f'{end_s:g}'}"
@@ -429,10 +397,6 @@ def _flat(value: Any) -> object:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return "|".join(value)
     return value
-
-
-def _normal(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
 
 
 def _listed(record: Record) -> str:
