@@ -3,6 +3,8 @@
 Exit codes: 0 fine; 1 an expected failure, told in one line; 2 wrong usage, or a broken
 corpus table, task file or filter, with nothing written; 3 done, but some inputs failed
 and are listed; 130 interrupted. Answers go to stdout, everything else to stderr.
+
+It is long for one file because it is nothing but commands, one after the other.
 """
 
 from __future__ import annotations
