@@ -25,22 +25,26 @@ def _results(name: str) -> dict[str, Any]:
 def accuracy() -> str:
     """Return the table of the demo corpus's accuracy."""
     results = _results("demo_accuracy")
-    across, unseen = (results["earful-tiny"][p] for p in ("leave one source out", "unseen labels"))
-    lines = [
-        f"| arm | across sources: {across['n']} clips, {across['n_labels']} labels "
-        f"| unseen labels: {unseen['n']} clips, {unseen['n_labels']} labels |",
-        "|---|---|---|",
-        f"| chance | {across['chance']:.1%} | {unseen['chance']:.1%} |",
-        f"| majority class | {across['majority']:.1%} | {unseen['majority']:.1%} |",
+    parts = {
+        "across sources": "leave one source out",
+        "across packages": "leave one package out",
+        "unseen labels": "unseen labels",
+    }
+    ours = [results["earful-tiny"][part] for part in parts.values()]
+    heads = [
+        f"{words}: {part['n']} clips, {part['n_labels']} labels"
+        for words, part in zip(parts, ours, strict=True)
     ]
-    for name in ("logmel", "earful-tiny"):
-        for arm, words in (("1-NN", "nearest clip"), ("vote", "vote, as `earful classify`")):
-            cells = [
-                _interval(results[name][part].get(arm))
-                for part in ("leave one source out", "unseen labels")
-            ]
-            lines.append(f"| `{name}`, {words} | {cells[0]} | {cells[1]} |")
-    return "\n".join(lines)
+    table = [["arm", *heads], ["---"] * (1 + len(parts))]
+    for words, baseline in (("chance", "chance"), ("majority class", "majority")):
+        table.append([words, *(f"{part[baseline]:.1%}" for part in ours)])
+    arms = (("1-NN", "nearest clip"), ("vote", "vote, as `earful classify`"))
+    for name in ("logmel", "earful-tiny", "difference"):
+        for arm, words in arms:
+            cells = [_interval(results[name][part].get(arm)) for part in parts.values()]
+            title = f"`{name}`, {words}" if name != "difference" else f"difference, {words}"
+            table.append([title, *cells])
+    return "\n".join(f"| {' | '.join(row)} |" for row in table)
 
 
 def _interval(values: list[float] | None) -> str:

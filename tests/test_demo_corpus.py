@@ -1,10 +1,13 @@
 import csv
 import hashlib
+import itertools
 import re
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from earful.demo import DemoCorpus
 from earful.errors import CorpusError
@@ -15,7 +18,8 @@ from earful.rag.task import load_task
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "notebooks" / "demo"
 PARTS = ("sounds", "unseen/examples", "unseen/queries")
-FREE = {"CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "MIT"}
+FREE = {"CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "MIT", "BSD-3-Clause"}
+COPY = 0.95  # normalised cross-correlation above which two clips are one recording
 
 
 def manifest(part: str) -> list[dict[str, str]]:
@@ -68,10 +72,56 @@ def test_the_unseen_labels_are_not_in_the_index_corpus() -> None:
     assert not examples & {row["member"] for row in manifest("unseen/queries")}
 
 
+def test_every_label_has_a_second_source() -> None:
+    groups: dict[str, set[str]] = {}
+    for row in manifest("sounds"):
+        groups.setdefault(row["label"], set()).add(row["group"])
+    assert all(len(found) >= 2 for found in groups.values()), groups
+
+
+def test_no_group_has_both_examples_and_queries() -> None:
+    """Retrieval leaves out the query's group: such an example could never be used."""
+    examples, queries = ({row["group"] for row in manifest(part)} for part in PARTS[1:])
+    assert not examples & queries
+
+
+def test_no_clip_is_a_copy_or_a_cut_of_another() -> None:
+    clips: dict[str, list[tuple[str, NDArray[np.float32]]]] = {}
+    for part in PARTS:
+        for row in manifest(part):
+            clip = load_audio(DEMO / part / row["file_name"], sample_rate=8000)
+            clips.setdefault(row["label"], []).append((row["file_name"], clip.samples))
+    for alike in clips.values():
+        for (one, a), (other, b) in itertools.combinations(alike, 2):
+            assert correlation(a, b) < COPY, (one, other)
+
+
+def test_the_correlation_finds_a_shifted_and_louder_cut() -> None:
+    noise = np.random.default_rng(0).standard_normal(8000).astype(np.float32)
+    assert correlation(noise, 0.3 * noise) == pytest.approx(1.0, abs=1e-6)
+    assert correlation(noise, -0.3 * noise[200:]) > COPY
+    assert correlation(noise, noise[::-1].copy()) < 0.1
+
+
+def correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Return the largest absolute correlation of two waveforms over all lags."""
+    n = 2 ** (a.size + b.size - 1).bit_length()
+    spectrum = np.fft.rfft(a, n) * np.conj(np.fft.rfft(b, n))
+    return float(np.abs(np.fft.irfft(spectrum, n)).max() / np.linalg.norm(a) / np.linalg.norm(b))
+
+
 def test_the_selection_is_what_the_manifests_say() -> None:
     with (ROOT / "training" / "demo_sources.csv").open(newline="", encoding="utf-8") as file:
         selected = sorted((row["label"], row["member"]) for row in csv.DictReader(file))
     assert selected == sorted((r["label"], r["member"]) for part in PARTS for r in manifest(part))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_clip_says_which_stretch_of_its_original_it_is(part: str) -> None:
+    for row in manifest(part):
+        length_s = float(row["member_end_s"]) - float(row["member_start_s"])
+        clip = load_audio(DEMO / part / row["file_name"])
+        assert clip.duration_s == pytest.approx(length_s, abs=2e-3), row
 
 
 def test_the_library_reads_the_corpus() -> None:

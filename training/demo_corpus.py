@@ -7,8 +7,11 @@ without running anything in them::
 
     ./dev run python training/demo_corpus.py --cache /tmp/demo-packages
 
-Sounds come as plain files, inside OpenClonk's group files (``C4Group``), or as the raw
-recordings inside a SoundFont (SF2), which are read directly: nothing is synthesised.
+Sounds come as plain files, inside OpenClonk's group files (``C4Group``) or a Doom WAD, or as
+the raw recordings inside a SoundFont (SF2), which are read directly: nothing is synthesised.
+
+The bytes are those of the locked ``soundfile`` and ``soxr`` on x86-64; another release of
+either may encode the same samples to other bytes, which the manifests' digests will show.
 """
 
 from __future__ import annotations
@@ -36,6 +39,11 @@ SOURCES = Path(__file__).with_name("demo_sources.csv")
 TARGET = ROOT / "notebooks" / "demo"
 # Package: Debian version, SHA-256 of the .deb, folder or file inside that members are in.
 PACKAGES = {
+    "freedoom": (
+        "0.12.1-2",
+        "c5b7cf1aa6dde8c980271981ce75b9b4a9e7b634b9db93d471f54bab7a8e1290",
+        "usr/share/games/doom/freedoom2.wad",
+    ),
     "fluid-soundfont-gm": (
         "3.1-5.3",
         "6f531493ac4e4d9772fd96b2488ea1790af81c196135fbdd25997da0781fc60e",
@@ -54,7 +62,7 @@ PACKAGES = {
     "minetest-data": (
         "5.6.1+dfsg+~1.9.0mt8+dfsg-2",
         "91371dd2bd51cfcd4fa60c138667989a47047dfe1a47f7523b9ad1782d397585",
-        "usr/share/games/minetest/games/minetest_game/mods/doors/sounds",
+        "usr/share/games/minetest/games/minetest_game/mods",
     ),
     "minetest-mod-xdecor": (
         "1.0+dfsg1-2",
@@ -85,6 +93,8 @@ COLUMNS = (
     "package",
     "package_version",
     "member",
+    "member_start_s",
+    "member_end_s",
     "sha256",
 )
 Samples = NDArray[np.float64]
@@ -93,7 +103,7 @@ Samples = NDArray[np.float64]
 def unpack(package: str, cache_folder: Path) -> Path:
     """Download, check and unpack a package; return the part that holds its sounds."""
     version, wanted, inside = PACKAGES[package]
-    folder = cache_folder / package
+    folder = cache_folder / f"{package}-{wanted[:8]}"
     if not folder.exists():
         command = ["apt-get", "download", f"{package}={version}"]
         subprocess.run(command, cwd=cache_folder, check=True, capture_output=True)
@@ -101,7 +111,11 @@ def unpack(package: str, cache_folder: Path) -> Path:
         found = hashlib.sha256(deb.read_bytes()).hexdigest()
         if found != wanted:
             raise SystemExit(f"{deb}: sha256 {found}; want {wanted}")
-        subprocess.run(["dpkg", "-x", str(deb), str(folder)], check=True)
+        # Renamed when whole: an interrupted unpacking must not pass for a package.
+        partial = folder.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        subprocess.run(["dpkg", "-x", str(deb), str(partial)], check=True)
+        partial.rename(folder)
     return folder / inside
 
 
@@ -109,6 +123,8 @@ def read_member(place: Path, member: str) -> tuple[Samples, int]:
     """Return a sound as mono float64 with its rate in Hz."""
     if place.suffix == ".sf2":
         return soundfont_sample(place, member)
+    if place.suffix == ".wad":
+        return doom_sound(place, member)
     group, _, inside = member.partition("/")
     if group.endswith(".ocg"):
         data: bytes | str = group_file(place / group)[inside]
@@ -179,17 +195,35 @@ def soundfont_sample(path: Path, name: str) -> tuple[Samples, int]:
     return values / 32768.0, rate
 
 
-def trim(samples: Samples, rate: int, start_s: float) -> Samples:
-    """Cut leading silence and everything after ``LONGEST_S``, and fade the ends."""
-    samples = samples[round(start_s * rate) :]
-    loud = np.flatnonzero(np.abs(samples) > np.abs(samples).max() * 10 ** (SILENCE_DB / 20))
-    first = max(0, loud[0] - round(FADE_S * rate))
-    last = min(loud[-1] + round(FADE_S * rate), first + round(LONGEST_S * rate))
+def doom_sound(path: Path, name: str) -> tuple[Samples, int]:
+    """Return one sound lump of a Doom WAD: 8 bits unsigned, padded by 16 samples each side."""
+    data = path.read_bytes()
+    n_lumps, directory = struct.unpack_from("<2i", data, 4)
+    for number in range(n_lumps):
+        start, _, lump = struct.unpack_from("<2i8s", data, directory + 16 * number)
+        if lump.rstrip(b"\0") == name.encode("ascii"):
+            _, rate, n_samples = struct.unpack_from("<HHI", data, start)
+            values = np.frombuffer(data, np.uint8, count=n_samples - 32, offset=start + 24)
+            return (values.astype(np.float64) - 128.0) / 128.0, int(rate)
+    raise SystemExit(f"{path}: has no sound {name}")
+
+
+def trim(samples: Samples, rate: int, start_s: float) -> tuple[Samples, float, float]:
+    """Cut leading silence and everything after ``LONGEST_S``, and fade the end.
+
+    Returns:
+        The excerpt, and where it begins and ends in ``samples``, in seconds.
+    """
+    begin = round(start_s * rate)
+    level = np.abs(samples[begin:])
+    loud = begin + np.flatnonzero(level > level.max() * 10 ** (SILENCE_DB / 20))
+    first = max(begin, int(loud[0]) - round(FADE_S * rate))
+    last = min(int(loud[-1]) + round(FADE_S * rate), first + round(LONGEST_S * rate))
     cut = samples[first : last + 1].copy()
     n_fade = min(round(FADE_S * rate), cut.size // 4)
     fade = np.linspace(0.0, 1.0, n_fade, endpoint=False)
     cut[cut.size - n_fade :] *= fade[::-1]
-    return cut
+    return cut, first / rate, (first + cut.size) / rate
 
 
 def encode(samples: Samples, rate: int) -> bytes:
@@ -207,9 +241,11 @@ def slug(text: str) -> str:
 
     >>> slug("Sound.ocg/Fire.ocg/Blast1.wav"), slug("Std Kick 1(L)")
     ('fire-blast1', 'std-kick-1')
+    >>> slug("doors/sounds/doors_door_open.ogg")
+    'doors-door-open'
     """
     text = unicodedata.normalize("NFKD", text).replace("#", "s")
-    text = re.sub(r"\.(wav|ogg|flac|ocg)\b|\(L\)?|Sound\.ocg/|.*__", "", text)
+    text = re.sub(r"\.(wav|ogg|flac|ocg)\b|\(L\)?|Sound\.ocg/|\w+/sounds/|.*__", "", text)
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
@@ -219,23 +255,17 @@ def make(cache_folder: Path) -> int:
     with SOURCES.open(newline="", encoding="utf-8") as file:
         selection = list(csv.DictReader(file))
     tables: dict[str, list[dict[str, str]]] = {"sounds": [], "examples": [], "queries": []}
-    for part in tables:
-        shutil.rmtree(part_folder(part), ignore_errors=True)
-    taken: set[Path] = set()
-    total = 0
+    clips: dict[Path, bytes] = {}
     for row in selection:
         place = unpack(row["package"], cache_folder)
         samples, rate = read_member(place, row["member"])
-        data = encode(trim(samples, rate, float(row["start_s"] or 0)), rate)
-        folder = part_folder(row["part"]) / slug(row["label"])
+        cut, start_s, end_s = trim(samples, rate, float(row["start_s"] or 0))
+        data = encode(cut, rate)
         name = slug(row["member"]) + (f"-{row['start_s']}s" if row["start_s"] else "")
-        path = folder / f"{name}.flac"
-        if path in taken:
+        path = part_folder(row["part"]) / slug(row["label"]) / f"{name}.flac"
+        if path in clips:
             raise SystemExit(f"{row['member']}: {path} stands twice; want distinct names")
-        taken.add(path)
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        total += len(data)
+        clips[path] = data
         tables[row["part"]].append(
             {
                 "file_name": path.relative_to(part_folder(row["part"])).as_posix(),
@@ -246,15 +276,23 @@ def make(cache_folder: Path) -> int:
                 "package": row["package"],
                 "package_version": PACKAGES[row["package"]][0],
                 "member": row["member"],
+                "member_start_s": f"{start_s:.3f}",
+                "member_end_s": f"{end_s:.3f}",
                 "sha256": hashlib.sha256(data).hexdigest(),
             }
         )
+    # Only now, with every sound read, does the old corpus go.
+    for part in tables:
+        shutil.rmtree(part_folder(part), ignore_errors=True)
+    for path, data in clips.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
     for part, rows in tables.items():
         with (part_folder(part) / "metadata.csv").open("w", newline="", encoding="utf-8") as out:
             writer = csv.DictWriter(out, fieldnames=COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(sorted(rows, key=lambda item: item["file_name"]))
-    return total
+    return sum(map(len, clips.values()))
 
 
 def part_folder(part: str) -> Path:
