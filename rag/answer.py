@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from earful.index.search import Hit
-from earful.rag.prompt import Prompt
+from earful.model.prompt import Prompt
 
 _DIGITS = 6
 

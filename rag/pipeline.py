@@ -18,12 +18,13 @@ from earful.errors import ModelError, PromptError, TaskError, UnknownNameError
 from earful.index.search import Backend, Hit, SearchFilter
 from earful.index.store import Index
 from earful.model.audio import Clip, load_audio, resample
+from earful.model.prompt import ClipRef, Prompt
 from earful.model.protocols import Embedder, TextEmbedder
 from earful.model.registry import DEFAULT_EMBEDDER, list_embedders, load_embedder
 from earful.rag.answer import Answer, LabelScore
 from earful.rag.desk import TaskDesk
 from earful.rag.pool import Guard, Pool, Rows, Similarities
-from earful.rag.prompt import ClipRef, Prompt, build_prompt
+from earful.rag.prompt import build_prompt
 from earful.rag.retrieve import arrange, choose_shots
 from earful.rag.score import Calibration, label_prior, vote
 from earful.rag.task import Task, load_task, unknown_name

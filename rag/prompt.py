@@ -7,20 +7,12 @@ of a corpus can never become one.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Literal
 
 from earful.errors import PromptError
 from earful.index.search import Hit
-from earful.model.audio import Clip
+from earful.model.prompt import ClipRef, Prompt, Text
 from earful.rag.task import Task
-
-Speaker = Literal["system", "exemplar", "user"]
 
 _QUESTIONS = {
     "classify": "Classify this sound.",
@@ -28,103 +20,6 @@ _QUESTIONS = {
     "caption": "Describe the sound in a sentence.",
 }
 _NO_LABEL = "none"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
-    """A stretch of text.
-
-    Attributes:
-        kind: Whose words: the ``system``'s, an ``exemplar``'s or the ``user``'s.
-        text: The words; data, never control tokens.
-        is_answer: Whether an exemplar's words are its answer rather than its question.
-    """
-
-    kind: Speaker
-    text: str
-    is_answer: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipRef:
-    """A place for audio: decoded, or where to find it.
-
-    Attributes:
-        audio: File to read, or audio at hand.
-        start_s: Where the stretch begins in a file, in seconds.
-        end_s: Where it ends (exclusive), in seconds; ``None`` for the end of the file.
-        content_sha256: Digest of the decoded stretch; empty when unknown.
-    """
-
-    audio: Path | Clip
-    start_s: float = 0.0
-    end_s: float | None = None
-    content_sha256: str = ""
-
-    @classmethod
-    def of_hit(cls, hit: Hit) -> ClipRef:
-        """Refer to an exemplar's audio."""
-        return cls(
-            audio=hit.path,
-            start_s=hit.exemplar.start_s,
-            end_s=hit.exemplar.end_s,
-            content_sha256=hit.content_sha256,
-        )
-
-    def __str__(self) -> str:
-        name = (self.audio.source or "clip") if isinstance(self.audio, Clip) else str(self.audio)
-        if not self.start_s and self.end_s is None:
-            return name
-        end = "end" if self.end_s is None else f"{self.end_s:g}"
-        return f"{name} [{self.start_s:g}-{end} s]"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prompt:
-    """What a language model is given, in order.
-
-    Attributes:
-        parts: Text and places for audio; every exemplar is a clip, a question and an
-            answer, and the query's clip and question come last.
-    """
-
-    parts: tuple[Text | ClipRef, ...]
-
-    @property
-    def n_clips(self) -> int:
-        """How many places for audio there are, the query's among them."""
-        return sum(isinstance(part, ClipRef) for part in self.parts)
-
-    @cached_property
-    def digest(self) -> str:
-        """Hex SHA-256 over words, marks and audio content.
-
-        Audio of known content counts by its digest, so that a corpus in another folder
-        gives equal prompts.
-        """
-        plain = [
-            [part.kind, part.is_answer, part.text]
-            if isinstance(part, Text)
-            else ["audio", part.content_sha256 or str(part)]
-            for part in self.parts
-        ]
-        encoded = json.dumps(plain, ensure_ascii=True, separators=(",", ":"))
-        return hashlib.sha256(encoded.encode("ascii")).hexdigest()
-
-    def render(self) -> str:
-        """Return the prompt as a person reads it, a part at a time.
-
-        Further lines of a part are indented, so that no text can pass for a part.
-        """
-        lines: list[str] = []
-        n_clips = 0
-        for part in self.parts:
-            if isinstance(part, ClipRef):
-                n_clips += 1
-                lines.append(_part(f"audio {n_clips}", str(part)))
-            else:
-                lines.append(_part("answer" if part.is_answer else part.kind, part.text))
-        return "\n".join(lines)
 
 
 def build_prompt(
@@ -160,12 +55,23 @@ def build_prompt(
     for hit in shots:
         its_question = asked if task.has_labels else hit.exemplar.question or task.question or asked
         parts += [
-            ClipRef.of_hit(hit),
+            clip_of(hit),
             Text(kind="exemplar", text=its_question),
             Text(kind="exemplar", text=_solution(task, hit, labels), is_answer=True),
         ]
     parts += [query, Text(kind="user", text=asked + _options(task, labels))]
     return Prompt(parts=tuple(parts))
+
+
+def clip_of(hit: Hit) -> ClipRef:
+    """Refer to an exemplar's audio."""
+    return ClipRef(
+        audio=hit.path,
+        start_s=hit.exemplar.start_s,
+        end_s=hit.exemplar.end_s,
+        content_sha256=hit.content_sha256,
+        is_exemplar=True,
+    )
 
 
 def _opening(task: Task, has_shots: bool) -> str:
@@ -195,8 +101,3 @@ def _options(task: Task, labels: Sequence[str]) -> str:
         return ""
     worded = sorted({task.wording(label) for label in labels})
     return "\nOPTIONS:" + "".join(f"\n - {wording}." for wording in worded)
-
-
-def _part(title: str, text: str) -> str:
-    first, *others = text.splitlines() or [""]
-    return "\n".join([f"[{title}] {first}", *(f"    {line}" for line in others)])

@@ -33,7 +33,7 @@ _HOMES = {
     "Fingerprint": "earful.model.protocols",
     "Hit": "earful.index.search",
     "Index": "earful.index.store",
-    "Prompt": "earful.rag.prompt",
+    "Prompt": "earful.model.prompt",
     "SearchFilter": "earful.index.search",
     "Task": "earful.rag.task",
     "TextEmbedder": "earful.model.protocols",
@@ -76,11 +76,11 @@ if TYPE_CHECKING:
     from earful.index.search import Hit, SearchFilter
     from earful.index.store import Index
     from earful.model.audio import AudioLimits, Clip, load_audio
+    from earful.model.prompt import Prompt
     from earful.model.protocols import Embedder, Fingerprint, TextEmbedder
     from earful.model.registry import load_embedder
     from earful.rag.answer import Answer
     from earful.rag.pipeline import FewShot
-    from earful.rag.prompt import Prompt
     from earful.rag.task import Task, load_task
 
 

@@ -9,7 +9,8 @@ from earful.errors import PromptError
 from earful.index.exemplar import Exemplar
 from earful.index.search import Hit
 from earful.model.audio import Clip
-from earful.rag.prompt import ClipRef, Prompt, Text, build_prompt
+from earful.model.prompt import ClipRef, Prompt, Text
+from earful.rag.prompt import build_prompt
 from earful.rag.task import Label, Shots, Task
 
 URBAN = Task(

@@ -1,0 +1,126 @@
+"""What a language model is asked: text, marked by whose it is, and places for audio.
+
+It is kept apart from any model's syntax. A model's own template puts its control tokens
+between the parts (``flamingo_prompt``), so text out of a corpus can never become one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from earful.model.audio import Clip
+
+Speaker = Literal["system", "exemplar", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A stretch of text.
+
+    Attributes:
+        kind: Whose words: the ``system``'s, an ``exemplar``'s, the ``user``'s, or the
+            model's own in an earlier turn (``assistant``).
+        text: The words; data, never control tokens.
+        is_answer: Whether an exemplar's words are its answer rather than its question.
+    """
+
+    kind: Speaker
+    text: str
+    is_answer: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipRef:
+    """A place for audio: decoded, or where to find it.
+
+    Attributes:
+        audio: File to read, or audio at hand.
+        start_s: Where the stretch begins in a file, in seconds.
+        end_s: Where it ends (exclusive), in seconds; ``None`` for the end of the file.
+        content_sha256: Digest of the decoded stretch; empty when unknown.
+        is_exemplar: Whether it is an exemplar's audio, whose features are worth keeping.
+    """
+
+    audio: Path | Clip
+    start_s: float = 0.0
+    end_s: float | None = None
+    content_sha256: str = ""
+    is_exemplar: bool = False
+
+    def __str__(self) -> str:
+        name = (self.audio.source or "clip") if isinstance(self.audio, Clip) else str(self.audio)
+        if not self.start_s and self.end_s is None:
+            return name
+        end = "end" if self.end_s is None else f"{self.end_s:g}"
+        return f"{name} [{self.start_s:g}-{end} s]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """What a language model is given, in order.
+
+    A question: an optional opening of the system's; for every exemplar a clip, a question
+    and an answer (or, shown as text only, no clip); then the query's clip and the user's
+    question, which comes last. A dialogue: an optional opening, one clip, then the turns
+    of user and assistant in alternation, the user's last.
+
+    Attributes:
+        parts: Text and places for audio.
+        is_dialogue: Which of the two it is.
+    """
+
+    parts: tuple[Text | ClipRef, ...]
+    is_dialogue: bool = False
+
+    @property
+    def clips(self) -> tuple[ClipRef, ...]:
+        """The places for audio, in order."""
+        return tuple(part for part in self.parts if isinstance(part, ClipRef))
+
+    @property
+    def n_clips(self) -> int:
+        """How many places for audio there are, the query's among them."""
+        return len(self.clips)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex SHA-256 over words, marks and audio content.
+
+        Audio of known content counts by its digest, so that a corpus in another folder
+        gives equal prompts.
+        """
+        plain: list[object] = [
+            [part.kind, part.is_answer, part.text]
+            if isinstance(part, Text)
+            else ["audio", part.content_sha256 or str(part)]
+            for part in self.parts
+        ]
+        if self.is_dialogue:
+            plain.append("dialogue")
+        encoded = json.dumps(plain, ensure_ascii=True, separators=(",", ":"))
+        return hashlib.sha256(encoded.encode("ascii")).hexdigest()
+
+    def render(self) -> str:
+        """Return the prompt as a person reads it, a part at a time.
+
+        Further lines of a part are indented, so that no text can pass for a part.
+        """
+        lines: list[str] = []
+        n_clips = 0
+        for part in self.parts:
+            if isinstance(part, ClipRef):
+                n_clips += 1
+                lines.append(_part(f"audio {n_clips}", str(part)))
+            else:
+                lines.append(_part("answer" if part.is_answer else part.kind, part.text))
+        return "\n".join(lines)
+
+
+def _part(title: str, text: str) -> str:
+    first, *others = text.splitlines() or [""]
+    return "\n".join([f"[{title}] {first}", *(f"    {line}" for line in others)])
