@@ -1,12 +1,13 @@
-"""The seam between audio and vectors: what an embedder is.
+"""The seams: what an embedder is, and what a language model is.
 
 Anything with a ``fingerprint`` and an ``embed`` method is an embedder; the registry,
-the index and the tests know nothing else about it.
+the index and the tests know nothing else about it. A language model says what it can do
+(``Capabilities``), measures a prompt, scores answers to it and writes one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Protocol, Self, runtime_checkable
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from earful.errors import ModelError
 from earful.model.audio import Clip
+from earful.model.prompt import Prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,5 +124,155 @@ class TextEmbedder(Embedder, Protocol):
 
         Returns:
             float32, shape ``(n, dim)``; unit rows in the space of ``embed``.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a language model can take and give.
+
+    Attributes:
+        name: Registered name, or the folder it was loaded from.
+        weights_sha256: Hex SHA-256 over its weights; empty when unknown.
+        max_audios: Most recordings in one prompt, the query's among them.
+        max_seconds_per_audio: Longest stretch of each that it hears, in seconds.
+        max_text_tokens: Longest prompt, in its own tokens.
+        logprobs: Whether ``score`` works.
+        multi_turn: Whether it takes a dialogue.
+        batch_safe: Whether an answer is the same beside others in a batch.
+        licence: What its weights may be used for; empty when unknown.
+    """
+
+    name: str
+    weights_sha256: str = ""
+    max_audios: int
+    max_seconds_per_audio: float
+    max_text_tokens: int
+    logprobs: bool
+    multi_turn: bool
+    batch_safe: bool
+    licence: str = ""
+
+    def to_dict(self) -> dict[str, str | int | float | bool]:
+        """Return the fields as plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationOptions:
+    """How text is written.
+
+    Attributes:
+        max_new_tokens: Longest answer, in tokens.
+        temperature: 0 takes the most probable token, 1 draws as the model says.
+        top_k: Draw among so many tokens only; 0 for all.
+        top_p: Draw among the most probable tokens that make up this much, in (0, 1].
+        seed: Of the draws.
+
+    Raises:
+        ValueError: A field is outside its range.
+    """
+
+    max_new_tokens: int = 128
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens={self.max_new_tokens}, want 1 or more")
+        if not 0.0 <= self.temperature < float("inf"):
+            raise ValueError(f"temperature={self.temperature}, want 0 or more")
+        if self.top_k < 0:
+            raise ValueError(f"top_k={self.top_k}, want 0 (all) or more")
+        if not 0.0 < self.top_p <= 1.0:
+            raise ValueError(f"top_p={self.top_p}, want more than 0 and at most 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptSize:
+    """What a prompt takes of a language model.
+
+    Attributes:
+        n_tokens: Its length in the model's tokens.
+        slots: Places for audio that the model keeps for it, empty ones among them.
+        cut: A line for each recording that is longer than the model hears.
+    """
+
+    n_tokens: int
+    slots: int
+    cut: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """A written answer.
+
+    Attributes:
+        text: The answer, without control tokens and surrounding spaces.
+        n_tokens: How many tokens were written.
+        stopped: ``"end"`` when the model ended it, ``"length"`` at ``max_new_tokens``.
+    """
+
+    text: str
+    n_tokens: int
+    stopped: str
+
+
+@runtime_checkable
+class LanguageModel(Protocol):
+    """Answers a prompt of interleaved audio and text."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can take and give."""
+        ...
+
+    def measure(self, prompt: Prompt) -> PromptSize:
+        """Say what a prompt takes, decoding no audio.
+
+        Raises:
+            PromptError: It is not a prompt for this model, such as one without audio.
+        """
+        ...
+
+    def score(self, prompt: Prompt, answers: Sequence[str]) -> list[NDArray[np.float64]]:
+        """Score whole answers.
+
+        Args:
+            prompt: What is asked.
+            answers: ``n`` distinct answers; never read as anything but text.
+
+        Returns:
+            For each answer the log-probabilities of its tokens, its end included, so that
+            their sum is the log-probability that exactly this is answered.
+
+        Raises:
+            PromptError: The prompt exceeds a limit, an answer is empty, or two answers
+                are the same to the model.
+            AudioError: A recording cannot be read.
+            ModelError: The model has no log-probabilities.
+        """
+        ...
+
+    def generate(
+        self,
+        prompt: Prompt,
+        options: GenerationOptions = GenerationOptions(),
+        *,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Generation:
+        """Write an answer.
+
+        Args:
+            prompt: What is asked.
+            options: How it is written.
+            on_text: Called with each new piece of the answer as it is written.
+
+        Raises:
+            PromptError: The prompt exceeds a limit.
+            AudioError: A recording cannot be read.
         """
         ...

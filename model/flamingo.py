@@ -1,0 +1,467 @@
+"""Audio Flamingo v1: windows of audio, an audio transformer, gated cross-attention, OPT.
+
+Kong et al., "Audio Flamingo" (ICML 2024, arXiv 2402.01831), as its released code computes
+it; the numbers are checked against that code's outputs. Shapes use B prompts, T tokens,
+S audio slots of W windows each, L = S * W windows, D audio features, H hidden units.
+
+The decoder is OPT (Zhang et al., arXiv 2205.01068) written out here, because the packing
+of many answers behind one prompt needs its masks and positions (``generate``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from earful.errors import ModelError
+from earful.model.flamingo_masks import CrossMask, causal_bias, cross_mask, positions_of
+
+_AUDIO_NORM_EPS = 1e-6
+_NORM_EPS = 1e-5
+_POSITION_OFFSET = 2
+"""OPT's table of positions begins with two rows of its own; padding has the second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlamingoConfig:
+    """Sizes and token ids; the defaults are those of the released checkpoints.
+
+    Attributes:
+        audio_dim: D, length of a window's feature.
+        audio_layers: Layers of the audio transformer.
+        audio_heads: Their heads.
+        audio_ffn_dim: Their hidden width.
+        windows_per_audio: W, windows in a slot.
+        hidden_dim: H.
+        n_layers: Decoder layers.
+        n_heads: Their heads.
+        ffn_dim: Their hidden width.
+        max_positions: Longest text, in tokens.
+        vocab_size: Rows of the embedding.
+        cross_attn_every_n_layers: A gated block stands before layer i when i + 1 divides.
+        cross_heads: Heads of a gated block.
+        cross_head_dim: Width of each.
+        pad_id: Fills up a batch; never read.
+        bos_id: Begins a text and ends an answer.
+        audio_id: Stands where a slot's audio is.
+        end_of_chunk_id: Ends an answer.
+        separator_id: Stands before an answer.
+        tied_embeddings: Whether one table serves input and output.
+    """
+
+    audio_dim: int = 1024
+    audio_layers: int = 3
+    audio_heads: int = 8
+    audio_ffn_dim: int = 2048
+    windows_per_audio: int = 16
+    hidden_dim: int = 2048
+    n_layers: int = 24
+    n_heads: int = 32
+    ffn_dim: int = 8192
+    max_positions: int = 2048
+    vocab_size: int = 50268
+    cross_attn_every_n_layers: int = 1
+    cross_heads: int = 8
+    cross_head_dim: int = 64
+    pad_id: int = 1
+    bos_id: int = 2
+    audio_id: int = 50265
+    end_of_chunk_id: int = 50266
+    separator_id: int = 50267
+    tied_embeddings: bool = True
+
+    def __post_init__(self) -> None:
+        for dim, heads, what in (
+            (self.audio_dim, self.audio_heads, "audio_dim"),
+            (self.hidden_dim, self.n_heads, "hidden_dim"),
+        ):
+            if heads < 1 or dim % heads:
+                raise ModelError(f"{what}={dim} does not divide into {heads} heads")
+        ids = {
+            "pad_id": self.pad_id,
+            "bos_id": self.bos_id,
+            "audio_id": self.audio_id,
+            "end_of_chunk_id": self.end_of_chunk_id,
+            "separator_id": self.separator_id,
+        }
+        for name, value in ids.items():
+            if not 0 <= value < self.vocab_size:
+                raise ModelError(f"{name}={value}, want 0 to {self.vocab_size - 1}")
+
+    @property
+    def cross_layers(self) -> tuple[int, ...]:
+        """Which decoder layers have a gated block before them."""
+        every = self.cross_attn_every_n_layers
+        return tuple(layer for layer in range(self.n_layers) if (layer + 1) % every == 0)
+
+    def to_dict(self) -> dict[str, int | bool]:
+        """Return the fields as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: object) -> Self:
+        """Read what ``to_dict`` wrote.
+
+        Raises:
+            ModelError: A field is missing, unknown or of the wrong type.
+        """
+        if not isinstance(values, dict):
+            raise ModelError(f"flamingo config: found {type(values).__name__}, want a table")
+        wanted = {field.name: bool if field.type == "bool" else int for field in fields(cls)}
+        if wanted.keys() != values.keys():
+            missing = sorted(wanted.keys() - values.keys())
+            unknown = sorted(map(str, values.keys() - wanted.keys()))
+            raise ModelError(f"flamingo config: missing {missing}, unknown {unknown}")
+        for name, kind in wanted.items():
+            if type(values[name]) is not kind:
+                raise ModelError(
+                    f"flamingo config: {name} is {values[name]!r}, want {kind.__name__}"
+                )
+        return cls(**values)
+
+
+def position_table(n_windows: int, dim: int) -> Tensor:
+    """Return the audio transformer's sinusoidal positions.
+
+    One running index counts the windows of all slots; the released table ends at 128 of
+    them, ours goes on by the same rule.
+
+    Returns:
+        float32, shape ``(n_windows, dim)``.
+
+    >>> position_table(2, 4)[1].round(decimals=3)
+    tensor([0.8410, 0.5400, 0.0100, 1.0000])
+    """
+    column = torch.arange(dim, dtype=torch.float64)
+    rate = torch.pow(10000.0, 2 * torch.floor(column / 2) / dim)
+    angles = torch.arange(n_windows, dtype=torch.float64)[:, None] / rate
+    return torch.where(column % 2 == 0, angles.sin(), angles.cos()).float()
+
+
+def _split(x: Tensor, n_heads: int) -> Tensor:
+    batch, length, dim = x.shape
+    return x.view(batch, length, n_heads, dim // n_heads).transpose(1, 2)
+
+
+def _join(x: Tensor) -> Tensor:
+    return x.transpose(1, 2).flatten(-2)
+
+
+class _AudioAttention(nn.Module):
+    def __init__(self, dim: int, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.q = nn.Linear(dim, dim, bias=False)
+        self.k = nn.Linear(dim, dim, bias=False)
+        self.v = nn.Linear(dim, dim, bias=False)
+        self.out = nn.Linear(dim, dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (_split(project(x), self.n_heads) for project in (self.q, self.k, self.v))
+        attended: Tensor = self.out(_join(functional.scaled_dot_product_attention(q, k, v)))
+        return attended
+
+
+class _AudioLayer(nn.Module):
+    def __init__(self, config: FlamingoConfig) -> None:
+        super().__init__()
+        dim = config.audio_dim
+        self.attention = _AudioAttention(dim, config.audio_heads)
+        self.attention_norm = nn.LayerNorm(dim, eps=_AUDIO_NORM_EPS)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(dim, config.audio_ffn_dim), nn.ReLU(), nn.Linear(config.audio_ffn_dim, dim)
+        )
+        self.feed_forward_norm = nn.LayerNorm(dim, eps=_AUDIO_NORM_EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.attention_norm(x + self.attention(x))
+        normed: Tensor = self.feed_forward_norm(x + self.feed_forward(x))
+        return normed
+
+
+class AudioTransformer(nn.Module):
+    """Self-attention over the windows of all slots, without any mask.
+
+    An audio's output depends on the audios beside it and on the number of empty slots.
+
+    Shape:
+        ``(B, L, D) -> (B, L, D)``.
+    """
+
+    def __init__(self, config: FlamingoConfig) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(config.audio_dim, eps=_AUDIO_NORM_EPS)
+        self.layers = nn.ModuleList(_AudioLayer(config) for _ in range(config.audio_layers))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Transform window features; see the class for the shapes."""
+        _, n_windows, dim = features.shape
+        positions = position_table(n_windows, dim).to(features)
+        x: Tensor = self.norm(features * math.sqrt(dim) + positions)
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class CrossAttention(nn.Module):
+    """Text looks at windows; keys and values are made once a prompt.
+
+    Shape:
+        text ``(B, T, H)``, keys and values each ``(B, heads, L, head_dim)`` -> ``(B, T, H)``.
+    """
+
+    def __init__(self, config: FlamingoConfig) -> None:
+        super().__init__()
+        inner = config.cross_heads * config.cross_head_dim
+        self.n_heads = config.cross_heads
+        self.norm = nn.LayerNorm(config.hidden_dim, eps=_NORM_EPS)
+        self.q = nn.Linear(config.hidden_dim, inner, bias=False)
+        self.kv = nn.Linear(config.audio_dim, 2 * inner, bias=False)
+        self.out = nn.Linear(inner, config.hidden_dim, bias=False)
+
+    def keys_values(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """Project the audio transformer's output ``(B, L, D)``."""
+        keys, values = self.kv(audio).chunk(2, dim=-1)
+        return _split(keys, self.n_heads), _split(values, self.n_heads)
+
+    def forward(self, x: Tensor, media: tuple[Tensor, Tensor], mask: CrossMask) -> Tensor:
+        """Attend; see the class for the shapes."""
+        keys, values = media
+        q = self._queries(x, mask)
+        attended = functional.scaled_dot_product_attention(q, keys, values, attn_mask=mask.bias)
+        projected: Tensor = self.out(_join(attended))
+        return projected
+
+    def weights(self, x: Tensor, media: tuple[Tensor, Tensor], mask: CrossMask) -> Tensor:
+        """Return how much each position looks at each window.
+
+        Returns:
+            Shape ``(B, heads, T, L)``; rows sum to 1.
+        """
+        q = self._queries(x, mask)
+        scores = q @ media[0].transpose(-1, -2) / math.sqrt(q.shape[-1])
+        return torch.softmax(scores + mask.bias, dim=-1)
+
+    def _queries(self, x: Tensor, mask: CrossMask) -> Tensor:
+        q = _split(self.q(self.norm(x)), self.n_heads)
+        # A position that may see nothing looks at all windows alike, as in the release.
+        return q if mask.sees_any is None else q * mask.sees_any
+
+
+class GatedCrossLayer(nn.Module):
+    """Cross-attention and feed-forward, each behind a tanh gate.
+
+    Shape:
+        As ``CrossAttention``.
+    """
+
+    def __init__(self, config: FlamingoConfig) -> None:
+        super().__init__()
+        dim = config.hidden_dim
+        self.attention = CrossAttention(config)
+        self.attn_gate = nn.Parameter(torch.zeros(1))
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(dim, eps=_NORM_EPS),
+            nn.Linear(dim, 4 * dim, bias=False),
+            nn.GELU(),
+            nn.Linear(4 * dim, dim, bias=False),
+        )
+        self.ff_gate = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor, media: tuple[Tensor, Tensor], mask: CrossMask) -> Tensor:
+        """Add what the audio says; see the class for the shapes."""
+        x = x + self.attention(x, media, mask) * self.attn_gate.tanh()
+        fed: Tensor = x + self.feed_forward(x) * self.ff_gate.tanh()
+        return fed
+
+
+class KeyValueCache:
+    """Self-attention keys and values of the tokens read so far.
+
+    Args:
+        config: Sizes.
+        batch: B.
+        capacity: Most tokens.
+        like: A tensor of the dtype and on the device wanted.
+
+    Attributes:
+        length: Tokens held; lower it to forget the last ones.
+    """
+
+    def __init__(self, config: FlamingoConfig, batch: int, capacity: int, like: Tensor) -> None:
+        head_dim = config.hidden_dim // config.n_heads
+        shape = (config.n_layers, batch, config.n_heads, capacity, head_dim)
+        self._keys = like.new_empty(shape)
+        self._values = like.new_empty(shape)
+        self.length = 0
+
+    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Write a layer's keys and values behind ``length`` and return all of them."""
+        end = self.length + keys.shape[2]
+        self._keys[layer, :, :, self.length : end] = keys
+        self._values[layer, :, :, self.length : end] = values
+        return self._keys[layer, :, :, :end], self._values[layer, :, :, :end]
+
+
+class _SelfAttention(nn.Module):
+    def __init__(self, dim: int, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.q = nn.Linear(dim, dim)
+        self.k = nn.Linear(dim, dim)
+        self.v = nn.Linear(dim, dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, bias: Tensor, cache: KeyValueCache | None, layer: int) -> Tensor:
+        q, k, v = (_split(project(x), self.n_heads) for project in (self.q, self.k, self.v))
+        if cache is not None:
+            k, v = cache.extend(layer, k, v)
+        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        projected: Tensor = self.out(_join(attended))
+        return projected
+
+
+class _DecoderLayer(nn.Module):
+    """One pre-norm OPT layer."""
+
+    def __init__(self, config: FlamingoConfig) -> None:
+        super().__init__()
+        dim = config.hidden_dim
+        self.self_attention_norm = nn.LayerNorm(dim, eps=_NORM_EPS)
+        self.self_attention = _SelfAttention(dim, config.n_heads)
+        self.feed_forward_norm = nn.LayerNorm(dim, eps=_NORM_EPS)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(dim, config.ffn_dim), nn.ReLU(), nn.Linear(config.ffn_dim, dim)
+        )
+
+    def forward(self, x: Tensor, bias: Tensor, cache: KeyValueCache | None, layer: int) -> Tensor:
+        x = x + self.self_attention(self.self_attention_norm(x), bias, cache, layer)
+        fed: Tensor = x + self.feed_forward(self.feed_forward_norm(x))
+        return fed
+
+
+class Decoder(nn.Module):
+    """OPT with a gated block before its layers.
+
+    Shape:
+        ids and positions ``(B, T)``, bias broadcastable to ``(B, heads, T, K)`` with K
+        tokens held and new, one media pair a gated block -> hidden states ``(B, T, H)``.
+    """
+
+    def __init__(self, config: FlamingoConfig) -> None:
+        super().__init__()
+        dim = config.hidden_dim
+        self.embed_tokens = nn.Embedding(config.vocab_size, dim, padding_idx=config.pad_id)
+        self.embed_positions = nn.Embedding(config.max_positions + _POSITION_OFFSET, dim)
+        self.layers = nn.ModuleList(_DecoderLayer(config) for _ in range(config.n_layers))
+        self.cross_layers = nn.ModuleDict(
+            {str(layer): GatedCrossLayer(config) for layer in config.cross_layers}
+        )
+        self.norm = nn.LayerNorm(dim, eps=_NORM_EPS)
+
+    def forward(
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        bias: Tensor,
+        media: Sequence[tuple[Tensor, Tensor]],
+        mask: CrossMask,
+        cache: KeyValueCache | None = None,
+    ) -> Tensor:
+        """Read tokens; see the class for the shapes."""
+        x = self.embed_tokens(ids) + self.embed_positions(positions + _POSITION_OFFSET)
+        blocks = dict(zip(self.cross_layers, media, strict=True))
+        for number, layer in enumerate(self.layers):
+            if (name := str(number)) in blocks:
+                x = self.cross_layers[name](x, blocks[name], mask)
+            x = layer(x, bias, cache, number)
+        if cache is not None:
+            cache.length += ids.shape[1]
+        normed: Tensor = self.norm(x)
+        return normed
+
+
+class Flamingo(nn.Module):
+    """The whole model behind the window encoder.
+
+    Args:
+        config: Sizes and ids.
+    """
+
+    def __init__(self, config: FlamingoConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.audio_transformer = AudioTransformer(config)
+        self.decoder = Decoder(config)
+        if not config.tied_embeddings:
+            self.lm_head = nn.Linear(config.hidden_dim, config.vocab_size, bias=False)
+
+    def read_audio(self, features: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Turn window features into what every gated block looks at.
+
+        Args:
+            features: shape ``(B, L, D)``; a window without audio holds the encoder's
+                output for silence, since it takes part in the audio transformer.
+
+        Returns:
+            Keys and values, each ``(B, heads, L, head_dim)``, a pair a gated block.
+        """
+        audio = self.audio_transformer(features.to(self.dtype))
+        return [
+            layer.attention.keys_values(audio)
+            for layer in self.decoder.cross_layers.values()
+            if isinstance(layer, GatedCrossLayer)
+        ]
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Project hidden states ``(…, H)`` to logits ``(…, V)``."""
+        table = self.decoder.embed_tokens if self.config.tied_embeddings else self.lm_head
+        return functional.linear(hidden, table.weight)
+
+    def forward(
+        self, ids: Tensor, attention_mask: Tensor, features: Tensor, window_mask: Tensor
+    ) -> Tensor:
+        """Read whole prompts at once.
+
+        Args:
+            ids: int64, shape ``(B, T)``, padded on the right.
+            attention_mask: shape ``(B, T)``; 0 where padded.
+            features: shape ``(B, L, D)``; see ``read_audio``.
+            window_mask: shape ``(B, L)``; 0 for a window without audio.
+
+        Returns:
+            Logits, shape ``(B, T, V)``; those of padding mean nothing.
+
+        Raises:
+            ValueError: A text has no place for audio.
+        """
+        mask = cross_mask(
+            ids == self.config.audio_id,
+            window_mask,
+            windows_per_audio=self.config.windows_per_audio,
+            dtype=self.dtype,
+        )
+        hidden = self.decoder(
+            ids,
+            positions_of(attention_mask),
+            causal_bias(attention_mask, self.dtype),
+            self.read_audio(features),
+            mask,
+        )
+        return self.logits(hidden)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Arithmetic of the weights."""
+        return self.decoder.embed_tokens.weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.decoder.embed_tokens.weight.device
