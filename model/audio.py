@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from earful.errors import AudioError
 from earful.model.source import AudioSource, open_source
-from earful.model.stretch import measure, open_within, read_stretch
+from earful.model.stretch import Channels, measure, open_within, read_stretch
 
 _DIGEST_SAMPLES = 1 << 20
 
@@ -120,12 +120,13 @@ def load_audio(
     start_s: float = 0.0,
     end_s: float | None = None,
     limits: AudioLimits = AudioLimits(),
+    channels: Channels = "mean",
 ) -> Clip:
     """Read a stretch ``[start_s, end_s)`` of a recording as mono float32.
 
     The stretch is reached by seeking and equals that part of the whole file decoded: bit
-    by bit where the coding is lossless, to rounding error in MP3 and OGG. Channels are
-    averaged; resampling is soxr HQ; loudness stays as recorded.
+    by bit where the coding is lossless, to rounding error in MP3 and OGG. Resampling is
+    soxr HQ; loudness stays as recorded.
 
     Args:
         source: A path, or the bytes of a whole audio file.
@@ -135,6 +136,7 @@ def load_audio(
             to 0.05 s past the end is taken for a rounded table and cut; further is an
             error, because a label for a stretch that is not there is a wrong label.
         limits: What is accepted.
+        channels: Whether channels are averaged, or the first one is kept.
 
     Raises:
         AudioError: The file is missing, unreadable, damaged, cut short, empty, not finite
@@ -153,7 +155,7 @@ def load_audio(
             )
         with closing(open_within(opened, limits)) as decoder:
             rate = decoder.header.sample_rate
-            samples = read_stretch(opened.name, decoder, start_s, end_s, limits)
+            samples = read_stretch(opened.name, decoder, start_s, end_s, limits, channels=channels)
     clip = Clip(
         samples=samples,
         sample_rate=rate,

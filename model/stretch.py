@@ -6,7 +6,7 @@ what is accepted is counted while decoding.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from earful.model.source import OpenSource
 
 if TYPE_CHECKING:
     from earful.model.audio import AudioLimits
+
+Channels = Literal["mean", "first"]
 
 # How far a stretch may reach past the end, and a file fall short of its header. Tables give
 # times to a tenth or a hundredth of a second, and MP3 and AAC encoders pad by up to 48 ms.
@@ -46,9 +48,15 @@ def open_within(opened: OpenSource, limits: AudioLimits) -> Decoder:
 
 
 def read_stretch(
-    name: str, decoder: Decoder, start_s: float, end_s: float | None, limits: AudioLimits
+    name: str,
+    decoder: Decoder,
+    start_s: float,
+    end_s: float | None,
+    limits: AudioLimits,
+    *,
+    channels: Channels = "mean",
 ) -> NDArray[np.float32]:
-    """Decode ``[start_s, end_s)`` of a recording and average its channels.
+    """Decode ``[start_s, end_s)`` of a recording to one channel.
 
     Args:
         name: What to call the recording in errors.
@@ -56,6 +64,7 @@ def read_stretch(
         start_s: Where to begin, in seconds.
         end_s: Where to end (exclusive), in seconds; ``None`` for the end of the file.
         limits: What is accepted.
+        channels: Whether channels are averaged, or the first one is kept.
 
     Returns:
         float32, shape ``(n,)``, ``n > 0``, finite, at the file's own rate.
@@ -64,7 +73,7 @@ def read_stretch(
         AudioError: The data is damaged, cut short, not finite or too long, or the stretch
             is not in it.
     """
-    return _Stretch(name, decoder, start_s, end_s, limits).read()
+    return _Stretch(name, decoder, start_s, end_s, limits, channels).read()
 
 
 def measure(name: str, decoder: Decoder) -> int:
@@ -91,6 +100,7 @@ class _Stretch:
         start_s: float,
         end_s: float | None,
         limits: AudioLimits,
+        channels: Channels,
     ) -> None:
         self._name = name
         self._decoder = decoder
@@ -99,6 +109,7 @@ class _Stretch:
         self._start = round(start_s * self._rate)
         self._stop = None if end_s is None else round(end_s * self._rate)
         self._limits = limits
+        self._mix = _mix if channels == "mean" else _first
         self._n_most = int(min(limits.max_duration_s * self._rate, limits.max_bytes // 4))
 
     def read(self) -> NDArray[np.float32]:
@@ -112,7 +123,7 @@ class _Stretch:
             if n + len(block) > samples.size:
                 # Grown in place: a list of blocks to concatenate would need twice the memory.
                 samples.resize(max(n + len(block), samples.size * 5 // 4), refcheck=False)
-            samples[n : n + len(block)] = _mix(block)
+            samples[n : n + len(block)] = self._mix(block)
             n += len(block)
         samples.resize(n, refcheck=False)
         self._check_end(n)
@@ -192,3 +203,7 @@ def _mix(block: NDArray[np.float32]) -> NDArray[np.float32]:
         for channel in range(1, block.shape[1]):
             mono += block[:, channel]
         return mono / np.float32(block.shape[1])
+
+
+def _first(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    return block[:, 0]

@@ -1,6 +1,7 @@
 """Settings every test runs under."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,6 +20,16 @@ settings.load_profile("same examples" if os.environ.get("CI") else "new examples
 # No test may reach a hub, whatever the machine it runs on can reach.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+
+@pytest.fixture(scope="session")
+def goldens() -> Path:
+    """Folder with what the release of Audio Flamingo v1 computes; any set of that form."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "goldens" / "audio_flamingo_v1"
+    folder = Path(os.environ.get("EARFUL_GOLDENS", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no goldens in {folder}; set EARFUL_GOLDENS")
+    return folder
 
 
 def _has_cuda() -> bool:
