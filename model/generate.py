@@ -280,13 +280,13 @@ def score_packed(
             f"prompt of {n_prompt} tokens and answer of {longest}, want "
             f"{model.config.max_positions} together"
         )
+    trees = [_grow(group) for group in _groups(answers, most_packed)]
+    room = max((len(tree.tokens) for tree in trees), default=0)
     scores: list[NDArray[np.float64]] = []
     with torch.inference_mode():
-        reading: _Reading | None = None
-        for group in _groups(answers, most_packed):
-            tree = _grow(group)
-            if reading is None:
-                reading = _Reading(model, batch, room=max(most_packed, len(tree.tokens)), mode=mode)
+        reading = _Reading(model, batch, room=room, mode=mode)
+        for tree in trees:
+            if not reading.cache.length:
                 hidden = _read_first(reading, batch, tree)
                 end_of_prompt = hidden[:1]
             else:
@@ -349,12 +349,14 @@ def _read_first(reading: _Reading, batch: FlamingoBatch, tree: _Tree) -> Tensor:
 def _read_more(reading: _Reading, n_prompt: int, tree: _Tree) -> Tensor:
     """Read a further tree behind the cached prompt; return ``(N, H)``."""
     model = reading.model
+    if not tree.tokens:  # answers of one token each: the prompt's end says it all
+        return torch.empty(0, model.config.hidden_dim, dtype=model.dtype, device=model.device)
     device = reading.window_mask.device
     own = _tree_visible(tree, device)
     visible = torch.cat([own.new_ones(len(own), n_prompt), own], dim=1)
     hidden: Tensor = model.decoder(
         torch.tensor([tree.tokens], device=device, dtype=torch.long),
-        torch.tensor([[n_prompt + depth for depth in tree.depths]], device=device),
+        torch.tensor([[n_prompt + d for d in tree.depths]], device=device, dtype=torch.long),
         hidden_bias(visible, model.dtype)[None, None],
         reading.media,
         mask_of(reading.new_token_slots(len(tree.tokens)), reading.window_mask, model.dtype),
