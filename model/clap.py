@@ -1,9 +1,10 @@
 """LAION-CLAP: audio and sentences in one space of vectors.
 
-Towers and weights are the published ones (``clap_checkpoint``); what feeds them is ours,
-because the published pipeline crops recordings over ten seconds at random. Here a long
-recording becomes overlapping ten-second windows at fixed places, and its vector is the
-direction of the mean of their projections: the same recording has the same vector, always.
+The weights are the published ones (``clap_checkpoint``), and so is what the towers compute
+(``clap_towers``); what feeds them is ours, because the published pipeline crops recordings
+over ten seconds at random. Here a long recording becomes overlapping ten-second windows at
+fixed places, and its vector is the direction of the mean of their projections: the same
+recording has the same vector, always.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ from earful.model.protocols import Fingerprint
 
 if TYPE_CHECKING:
     import torch
+
+    from earful.model.clap_towers import ClapTowers
 
 HUB_IDS = (
     "laion/clap-htsat-unfused",
@@ -95,8 +98,8 @@ def load_clap(
     if is_local and path.suffix == ".pt":
         if not path.is_file():
             raise ModelError(f"{name}: no such file, want a LAION-CLAP checkpoint (.pt)")
-        model: Any = load_original(path)
-        front_end = published_front_end(fused=model.config.audio_config.enable_fusion)
+        towers = load_original(path)
+        front_end = published_front_end(fused=towers.config.audio_config.enable_fusion)
         weights = path
         find_tokenizer = partial(_tokenizer_beside, path)
     else:
@@ -105,8 +108,8 @@ def load_clap(
             if is_local
             else fetch(name, revision=revision, files=_HUB_FILES, one_of=WEIGHT_FILES)
         )
-        model = load_hub_folder(folder)
-        front_end = read_front_end(folder, fused=model.config.audio_config.enable_fusion)
+        towers = load_hub_folder(folder)
+        front_end = read_front_end(folder, fused=towers.config.audio_config.enable_fusion)
         weights = find_weights(folder)
         find_tokenizer = partial(_tokenizer_of, folder)
     fingerprint = Fingerprint(
@@ -115,13 +118,17 @@ def load_clap(
         # The hub keeps each commit in a folder of that name.
         revision="" if is_local else folder.name,
         weights_sha256=file_sha256(weights),
-        dim=model.config.projection_dim,
+        dim=towers.config.projection_dim,
         sample_rate=front_end.mel.sample_rate,
         windowing=front_end.describe(),
         dtype=dtype,
     )
+    if dtype == "bfloat16":
+        import torch
+
+        towers.audio_model.set_precision(torch.bfloat16)
     return ClapEmbedder(
-        model=model.to(pick_device(device)),
+        towers=towers.to(pick_device(device)),
         front_end=front_end,
         fingerprint=fingerprint,
         find_tokenizer=find_tokenizer,
@@ -132,7 +139,7 @@ class ClapEmbedder:
     """Audio and text vectors of one LAION-CLAP checkpoint.
 
     Args:
-        model: ``transformers``' ``ClapModel``, in evaluation mode, on its device.
+        towers: In evaluation mode, on their device and in the precision of ``fingerprint``.
         front_end: Its log-mel parameters and windows.
         fingerprint: What to record in an index; its ``dtype`` is the arithmetic used.
         find_tokenizer: Returns the folder of the RoBERTa tokenizer; called by the first
@@ -142,17 +149,17 @@ class ClapEmbedder:
     def __init__(
         self,
         *,
-        model: torch.nn.Module,
+        towers: ClapTowers,
         front_end: ClapFrontEnd,
         fingerprint: Fingerprint,
         find_tokenizer: Callable[[], Path],
     ) -> None:
-        self._model: Any = model
+        self._towers = towers
         self._front_end = front_end
         self._fingerprint = fingerprint
         self._find_tokenizer = find_tokenizer
         self._tokenizer: Any = None
-        self._device: torch.device = next(model.parameters()).device
+        self._device: torch.device = next(towers.parameters()).device
         self._log_mel = LogMel(front_end.mel, self._device)
 
     @property
@@ -219,37 +226,24 @@ class ClapEmbedder:
                 return_tensors="pt",
             ).to(self._device)
             with torch.inference_mode(), self._arithmetic():
-                pooled = self._model.text_model(
-                    input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
-                ).pooler_output
-                projections = self._model.text_projection(pooled)
+                projections = self._towers.project_text(
+                    tokens["input_ids"], tokens["attention_mask"]
+                )
             rows[first : first + len(batch)] = projections.float().cpu().numpy()
         return self._unit_rows(rows)
 
     def _project(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Map windows ``(n, window_samples)`` to raw projections ``(n, dim)``.
-
-        The towers are called one by one: ``get_audio_features`` returns a tensor in some
-        versions, an object in others, and normalises in the latter.
-        """
+        """Map windows ``(n, window_samples)`` to raw projections ``(n, dim)``."""
         import torch
 
         with torch.inference_mode():
-            pictures = self._log_mel(torch.from_numpy(windows).to(self._device))[:, None]
-            if self._front_end.fused:
-                # The whole and three crops of it, which for one window are the same.
-                pictures = pictures.repeat(1, 4, 1, 1)
-            is_longer = torch.zeros((len(windows), 1), dtype=torch.bool, device=self._device)
-            with self._arithmetic():
-                pooled = self._model.audio_model(
-                    input_features=pictures, is_longer=is_longer
-                ).pooler_output
-                projections = self._model.audio_projection(pooled)
-        numbers: NDArray[np.float32] = projections.float().cpu().numpy()
+            decibels = self._log_mel(torch.from_numpy(windows).to(self._device))
+            projections = self._towers.project_audio(decibels)
+        numbers: NDArray[np.float32] = projections.cpu().numpy()
         return numbers
 
     def _arithmetic(self) -> torch.autocast:
-        """Choose what matrices are multiplied in; norms and sums stay float32."""
+        """Choose what the text tower multiplies in; its norms and sums stay float32."""
         import torch
 
         return torch.autocast(
@@ -275,7 +269,7 @@ class ClapEmbedder:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{folder}: its tokenizer cannot be read: {error}") from error
-        n_words = self._model.config.text_config.vocab_size
+        n_words = self._towers.config.text_config.vocab_size
         if len(tokenizer) > n_words:
             raise ModelError(
                 f"{folder}: its tokenizer knows {len(tokenizer)} words, but the text tower of "

@@ -23,6 +23,8 @@ from earful.errors import MissingExtraError, ModelError
 if TYPE_CHECKING:
     import torch
 
+    from earful.model.clap_towers import ClapTowers
+
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 """Names of a hub folder's weights, the preferred one first."""
 
@@ -87,14 +89,14 @@ def find_weights(folder: Path) -> Path:
     )
 
 
-def load_hub_folder(folder: Path) -> torch.nn.Module:
-    """Build ``transformers``' ``ClapModel`` from a folder in the hub's layout.
+def load_hub_folder(folder: Path) -> ClapTowers:
+    """Build the towers from a folder in the hub's layout.
 
     Args:
         folder: Holds ``config.json`` and one of ``WEIGHT_FILES``.
 
     Returns:
-        The model in evaluation mode, float32, on the CPU.
+        The towers in evaluation mode, float32, on the CPU.
 
     Raises:
         ModelError: A file is missing, unreadable or does not fit the configuration.
@@ -113,8 +115,8 @@ def load_hub_folder(folder: Path) -> torch.nn.Module:
     return _build(config, _read_tensors(weights), origin=weights)
 
 
-def load_original(path: Path) -> torch.nn.Module:
-    """Build ``transformers``' ``ClapModel`` from one of the project's ``.pt`` files.
+def load_original(path: Path) -> ClapTowers:
+    """Build the towers from one of the project's ``.pt`` files.
 
     The architecture (HTSAT size, fused or not, text tower) is read off the shapes.
 
@@ -122,7 +124,7 @@ def load_original(path: Path) -> torch.nn.Module:
         path: A training checkpoint or a bare dictionary of tensors.
 
     Returns:
-        The model in evaluation mode, float32, on the CPU.
+        The towers in evaluation mode, float32, on the CPU.
 
     Raises:
         ModelError: The file cannot be opened safely, or its tensors are not those of
@@ -222,15 +224,21 @@ def _infer_config(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     }
 
 
-def _build(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path) -> torch.nn.Module:
-    """Build a ``ClapModel`` and fill it; every tensor must have exactly one place."""
+def _build(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path) -> ClapTowers:
+    """Build the towers and fill them; every tensor must have one place in a ``ClapModel``."""
     import torch
+
+    from earful.model.clap_towers import ClapTowers
 
     transformers = import_transformers()
     # Random initial weights would cost seconds and the caller's random state.
     with torch.device("meta"):
-        model = transformers.ClapModel(config)
-    wanted = model.state_dict()
+        published = transformers.ClapModel(config)
+        try:
+            towers = ClapTowers(published)
+        except ModelError as error:
+            raise ModelError(f"{origin}: {error}") from error
+    wanted = published.state_dict()
     learned = {name for name in wanted if not _DERIVED.search(name)}
     given = {name: tensor for name, tensor in state.items() if not _DERIVED.search(name)}
     # torch below 0.4.1 saved no batch counter, and evaluation does not read it.
@@ -253,23 +261,12 @@ def _build(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path) -> t
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in given.items()
     }
-    model.load_state_dict(given, strict=False, assign=True)
-    _derive_buffers(model)
-    evaluating: torch.nn.Module = model.eval().requires_grad_(False)
-    return evaluating
-
-
-def _derive_buffers(model: Any) -> None:
-    """Compute the buffers that follow from the configuration."""
-    import torch
-
-    embeddings = model.text_model.embeddings
-    n_positions = model.config.text_config.max_position_embeddings
+    towers.load(given)
+    embeddings = towers.text_model.embeddings
+    n_positions = config.text_config.max_position_embeddings
     embeddings.position_ids = torch.arange(n_positions).expand(1, -1)
     embeddings.token_type_ids = torch.zeros((1, n_positions), dtype=torch.int64)
-    for module in model.audio_model.modules():
-        if hasattr(module, "relative_position_index"):
-            module.relative_position_index = module.create_relative_position_index()
+    return towers.eval().requires_grad_(False)
 
 
 def _read_tensors(path: Path) -> dict[str, torch.Tensor]:

@@ -27,6 +27,9 @@ class LogMelConfig:
         filters: ``"slaney"``: librosa's default, triangles of equal area on Slaney's scale.
             ``"htk"``: torchaudio's default, triangles of equal height on the HTK scale.
         floor: Power below this counts as this; 1e-10 is -100 dB.
+        filter_sample_rate: What rate the filters are made for, in Hz, where it is not
+            ``sample_rate``: MS-CLAP was trained with filters that sit elsewhere in the
+            spectrum than their edges in Hz say.
     """
 
     sample_rate: int
@@ -37,6 +40,7 @@ class LogMelConfig:
     high_hz: float
     filters: Literal["slaney", "htk"] = "slaney"
     floor: float = 1e-10
+    filter_sample_rate: int | None = None
 
 
 class LogMel:
@@ -44,7 +48,7 @@ class LogMel:
 
     Args:
         config: The parameters.
-        device: Where to compute; the CPU if none is named.
+        device: Where to compute first; waves elsewhere take window and filters along.
     """
 
     def __init__(self, config: LogMelConfig, device: torch.device | None = None) -> None:
@@ -52,19 +56,27 @@ class LogMel:
         from torchaudio.functional import melscale_fbanks
 
         self.config = config
+        # Also within a module that is built without its weights, these are numbers.
+        with torch.device("cpu"):
+            filters: torch.Tensor = melscale_fbanks(
+                n_freqs=config.fft_samples // 2 + 1,
+                f_min=config.low_hz,
+                f_max=config.high_hz,
+                n_mels=config.n_mels,
+                sample_rate=config.filter_sample_rate or config.sample_rate,
+                norm="slaney" if config.filters == "slaney" else None,
+                mel_scale=config.filters,
+            )
+            window = torch.hann_window(config.fft_samples, dtype=torch.float64)
         # Single precision would leave a noise floor of its own some 110 dB below a loud
         # tone, which is above the floor; the spectra cost little beside any encoder.
-        self._window = torch.hann_window(config.fft_samples, dtype=torch.float64, device=device)
-        filters: torch.Tensor = melscale_fbanks(
-            n_freqs=config.fft_samples // 2 + 1,
-            f_min=config.low_hz,
-            f_max=config.high_hz,
-            n_mels=config.n_mels,
-            sample_rate=config.sample_rate,
-            norm="slaney" if config.filters == "slaney" else None,
-            mel_scale=config.filters,
-        )
+        self._window = window.to(device)
         self._filters = filters.to(dtype=torch.float64, device=device)
+
+    @property
+    def filters(self) -> torch.Tensor:
+        """The filters, float64, shape ``(fft_samples // 2 + 1, n_mels)``."""
+        return self._filters
 
     def __call__(self, waves: torch.Tensor) -> torch.Tensor:
         """Compute the spectrograms of a batch.
@@ -78,6 +90,9 @@ class LogMel:
         """
         import torch
 
+        if waves.device != self._window.device:
+            self._window = self._window.to(waves.device)
+            self._filters = self._filters.to(waves.device)
         spectra = torch.stft(
             waves.double(),
             self.config.fft_samples,

@@ -220,13 +220,13 @@ def test_special_tokens_in_a_sentence_are_plain_text(
     embedder: ClapEmbedder, special: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[int]] = []
-    text_model = embedder._model.text_model.forward
+    text_model = embedder._towers.text_model.forward
 
     def spy(input_ids: Any, **options: Any) -> Any:
         seen.extend(input_ids.tolist())
         return text_model(input_ids=input_ids, **options)
 
-    monkeypatch.setattr(embedder._model.text_model, "forward", spy)
+    monkeypatch.setattr(embedder._towers.text_model, "forward", spy)
     embedder.embed_text([f"a {special} dog"])
     start, *words, end = seen[0]
     tokenizer = byte_tokenizer()

@@ -1,0 +1,139 @@
+"""LAION-CLAP's two towers: ours for audio, the one of ``transformers`` for text.
+
+Each ends in a projection to the space they share. Every checkpoint is translated into the
+names of ``transformers``' ``ClapModel`` first (``clap_checkpoint``), and from these here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from earful.errors import ModelError
+from earful.model.htsat import Htsat, HtsatConfig
+
+_AUDIO = "audio_model.audio_encoder."
+
+# From our names to those of ``ClapModel``. Query, key and value are one matrix here.
+_HUB_NAMES = (
+    (r"\.stages\.", ".layers."),
+    (r"\.mel_norm\.", ".batch_norm."),
+    (r"\.patch_projection\.", ".patch_embed.proj."),
+    (r"\.patch_norm\.", ".patch_embed.norm."),
+    (r"\.merge\.", ".downsample."),
+    (r"\.attention_norm\.", ".layernorm_before."),
+    (r"\.feed_forward_norm\.", ".layernorm_after."),
+    (r"\.feed_forward\.widen\.", ".intermediate.dense."),
+    (r"\.feed_forward\.narrow\.", ".output.dense."),
+    (r"\.attention\.bias_table$", ".attention.self.relative_position_bias_table"),
+    (r"\.attention\.out\.", ".attention.output.dense."),
+    (r"\.attention\.qkv\.", ".attention.self.{}."),
+)
+_QKV = ("query", "key", "value")
+
+
+class ClapTowers(nn.Module):
+    """Audio and text to raw projections.
+
+    Args:
+        published: ``transformers``' ``ClapModel``. What is not audio is taken from it;
+            its audio tower says only what ours has to be.
+
+    Raises:
+        ModelError: Its audio tower is of a kind no published checkpoint is.
+    """
+
+    def __init__(self, published: Any) -> None:
+        super().__init__()
+        self.config = published.config
+        self.audio_model = Htsat(htsat_config(self.config.audio_config))
+        self.audio_projection = published.audio_projection
+        self.text_model = published.text_model
+        self.text_projection = published.text_projection
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take the tensors of a ``ClapModel``, which must be complete."""
+        self.audio_model.load_state_dict(from_hub_names(state, self.audio_model), assign=True)
+        rest = {name: state[name] for name in self.state_dict().keys() & state.keys()}
+        self.load_state_dict(rest, strict=False, assign=True)
+
+    def project_audio(self, decibels: Tensor) -> Tensor:
+        """Map spectrograms, float32 ``(n, frames, n_mels)``, to float32 ``(n, dim)``.
+
+        A checkpoint with feature fusion sees here what it sees of audio that is not
+        longer than its window: the first of four equal pictures.
+        """
+        projections: Tensor = self.audio_projection(self.audio_model(decibels))
+        return projections
+
+    def project_text(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Map tokens, int64 ``(n, length)``, to ``(n, dim)``."""
+        pooled = self.text_model(input_ids=input_ids, attention_mask=attention_mask).pooler_output
+        projections: Tensor = self.text_projection(pooled)
+        return projections
+
+
+def htsat_config(audio: Any) -> HtsatConfig:
+    """Translate ``transformers``' ``ClapAudioConfig``.
+
+    Raises:
+        ModelError: It asks for what ``Htsat`` does not do, and no published checkpoint needs.
+    """
+    patch = _side(audio.patch_size)
+    config = HtsatConfig(
+        n_mels=audio.num_mel_bins,
+        spec_size=audio.spec_size,
+        patch_size=patch,
+        embed_dim=audio.patch_embeds_hidden_size,
+        depths=tuple(audio.depths),
+        n_heads=tuple(audio.num_attention_heads),
+        window_size=audio.window_size,
+        mlp_ratio=audio.mlp_ratio,
+        block_norm_eps=audio.layer_norm_eps,
+    )
+    for name, found, wanted in (
+        ("patch_stride", _side(audio.patch_stride), patch),
+        ("patch_embed_input_channels", audio.patch_embed_input_channels, 1),
+        ("enable_patch_layer_norm", audio.enable_patch_layer_norm, True),
+        ("flatten_patch_embeds", audio.flatten_patch_embeds, True),
+        ("qkv_bias", audio.qkv_bias, True),
+        ("hidden_act", audio.hidden_act, "gelu"),
+        ("hidden_size", audio.hidden_size, config.latent_dim),
+    ):
+        if found != wanted:
+            raise ModelError(f"audio_config has {name}={found!r}, want {wanted!r}")
+    return config
+
+
+def from_hub_names(state: Mapping[str, Tensor], audio: Htsat) -> dict[str, Tensor]:
+    """Find the tensors of an audio tower among those of a ``ClapModel``.
+
+    Those of feature fusion are left out.
+
+    Args:
+        state: Must hold every one of them.
+        audio: Says which there are.
+
+    Returns:
+        All that ``audio`` loads, by its own names.
+    """
+    ours: dict[str, Tensor] = {}
+    for name, like in audio.state_dict().items():
+        hub = _AUDIO + name
+        for pattern, replacement in _HUB_NAMES:
+            hub = re.sub(pattern, replacement, hub)
+        parts = [state[hub.format(part)] for part in _QKV] if "{}" in hub else [state[hub]]
+        # A patch is a convolution's kernel there and a row of pixels here.
+        ours[name] = torch.cat(parts).reshape(like.shape) if like.dim() else parts[0]
+    return ours
+
+
+def _side(size: Any) -> Any:
+    """Return the side of a square that may be written as height and width."""
+    if isinstance(size, int):
+        return size
+    return size[0] if len(set(size)) == 1 else tuple(size)
