@@ -5,6 +5,7 @@
     sounds.index/
         index.json        format, fingerprint, corpus roots, counts (header.py)
         table/            LanceDB: one row per exemplar, with its vector (table.py, schema.py)
+        features/         what language models make of the audio: a cache (features.py)
         rejected.jsonl    files that could not be embedded, with the reason (rejected.py)
         .lock             who is writing (lock.py)
 
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Self
 
 from earful.errors import CorpusError, IndexFolderError
 from earful.index.corpus import Rejection
+from earful.index.features import ExemplarFeatures
 from earful.index.header import HEADER_NAME, Header, Root
 from earful.index.info import IndexInfo
 from earful.index.known import KNOWN_COLUMNS, KnownRow, known_rows
@@ -340,7 +342,7 @@ class Index:
             write_rejections(self.path, rejections)
 
     def compact(self) -> None:
-        """Merge small fragments and drop versions older than an hour.
+        """Merge small fragments, drop versions older than an hour and unused features.
 
         Raises:
             IndexFolderError: There is no room for the second copy that this needs.
@@ -348,6 +350,7 @@ class Index:
         """
         with self.writer():
             self._table.compact()
+            ExemplarFeatures(self.path).prune(set(self.vectors().content))
 
     # --- checking and handing on ---------------------------------------------------------
 

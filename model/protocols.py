@@ -141,6 +141,7 @@ class Capabilities:
         logprobs: Whether ``score`` works.
         multi_turn: Whether it takes a dialogue.
         batch_safe: Whether an answer is the same beside others in a batch.
+        decoding: How it looks at audio while it writes, where there is a choice.
         licence: What its weights may be used for; empty when unknown.
     """
 
@@ -152,6 +153,7 @@ class Capabilities:
     logprobs: bool
     multi_turn: bool
     batch_safe: bool
+    decoding: str = ""
     licence: str = ""
 
     def to_dict(self) -> dict[str, str | int | float | bool]:
@@ -219,6 +221,27 @@ class Generation:
     text: str
     n_tokens: int
     stopped: str
+
+
+class FeatureCache(Protocol):
+    """Keeps what a model makes of single recordings, on disk for example."""
+
+    def get(self, key: str) -> NDArray[np.float32] | None:
+        """Return what was put under a key, or ``None``."""
+        ...
+
+    def put(self, key: str, features: NDArray[np.float32]) -> None:
+        """Keep features, of two dimensions, under a key ``"maker/content"`` of hex digits."""
+        ...
+
+
+@runtime_checkable
+class KeepsFeatures(Protocol):
+    """A language model whose features of an exemplar are worth keeping."""
+
+    def keep_features(self, cache: FeatureCache) -> None:
+        """Look exemplars' features up in a cache, and put new ones there."""
+        ...
 
 
 @runtime_checkable

@@ -1,25 +1,27 @@
-"""Names to embedders, imported only when asked for.
+"""Names to embedders and language models, imported only when asked for.
 
-Built-in names and those of other packages go through one table: a name maps to
-``"module:factory"``, and the same comes from entry points of the group
-``earful.embedders``. A factory takes ``(name, *, revision, device, dtype)``.
+Built-in names and those of other packages go through one table each: a name maps to
+``"module:factory"``, and the same comes from entry points of the groups
+``earful.embedders`` and ``earful.models``. A factory takes what ``EmbedderFactory`` and
+``LanguageModelFactory`` say.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol, TypeVar, cast
 
 from earful.errors import MissingExtraError, ModelError, UnknownNameError
-from earful.model.protocols import Embedder
+from earful.model.protocols import Embedder, LanguageModel
 
 ENTRY_POINTS = "earful.embedders"
+MODEL_ENTRY_POINTS = "earful.models"
 DEFAULT_EMBEDDER = "earful-tiny"
 
 
@@ -49,6 +51,39 @@ class EmbedderEntry:
     def to_dict(self) -> dict[str, str | bool]:
         """Return the fields as plain JSON values."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageModelEntry:
+    """What is known of a language model before it is loaded.
+
+    Attributes:
+        name: What to pass to ``load_language_model``.
+        kind: ``"hub"`` fetched from a model hub, ``"plugin"`` from another package.
+        description: What it is, in a few words.
+        licence: Licence of its weights; empty when it is unknown.
+        target: ``"module:factory"``.
+    """
+
+    name: str
+    kind: Literal["hub", "plugin"]
+    description: str
+    licence: str
+    target: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the fields as plain JSON values."""
+        return asdict(self)
+
+
+class LanguageModelFactory(Protocol):
+    """What a registered name of a language model stands for."""
+
+    def __call__(
+        self, name: str, *, device: str, dtype: str, decoding: str, slots: int | None
+    ) -> LanguageModel:
+        """Build the language model."""
+        ...
 
 
 class EmbedderFactory(Protocol):
@@ -101,6 +136,25 @@ _BUILT_IN = (
 )
 
 
+_FLAMINGO = "earful.model.flamingo_folder:load_flamingo"
+
+
+def _flamingo(name: str, description: str) -> LanguageModelEntry:
+    return LanguageModelEntry(
+        name=name,
+        kind="hub",
+        description=description,
+        licence="non-commercial research",
+        target=_FLAMINGO,
+    )
+
+
+_BUILT_IN_MODELS = (
+    _flamingo("audio-flamingo-foundation", "Audio Flamingo v1: few-shot, questions, captions"),
+    _flamingo("audio-flamingo-chat", "Audio Flamingo v1, tuned for dialogue"),
+)
+
+
 def list_embedders() -> tuple[EmbedderEntry, ...]:
     """Return every embedder known by name: built-in ones first, then plug-ins by name."""
     return tuple(_entries().values())
@@ -129,28 +183,95 @@ def load_embedder(
     elif _is_checkpoint(name):
         entry = _clap(name, "local checkpoint")
     else:
-        raise UnknownNameError(_unknown(name, list(entries)))
-    return _factory(entry)(name, revision=revision, device=device, dtype=dtype)
+        raise UnknownNameError(_unknown("embedder", name, list(entries)))
+    factory = _resolve("embedder", entry.name, entry.target, entry.extra)
+    return cast(EmbedderFactory, factory)(name, revision=revision, device=device, dtype=dtype)
+
+
+def list_language_models() -> tuple[LanguageModelEntry, ...]:
+    """Return every language model known by name: built-in ones first, then plug-ins."""
+    return tuple(_model_entries().values())
+
+
+def load_language_model(
+    name: str,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    decoding: str = "full",
+    slots: int | None = None,
+) -> LanguageModel:
+    """Build a language model, importing its module only now.
+
+    Args:
+        name: A registered name, or a folder made by ``earful models convert``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        dtype: Arithmetic, ``"float32"`` or ``"bfloat16"``; ``"auto"`` for that of the
+            stored weights.
+        decoding: ``"full"``, or ``"compat"`` to reproduce a release's own way; see
+            ``generate``.
+        slots: Places for audio, empty ones among them; ``None`` for the model's own rule.
+
+    Raises:
+        UnknownNameError: No such name or folder; the message lists near matches.
+        ModelError: Its weights cannot be found, read or trusted, or a choice is unknown.
+    """
+    entries = _model_entries()
+    if name in entries:
+        entry = entries[name]
+    elif Path(name).is_dir():
+        entry = _flamingo(name, "local folder")
+    else:
+        raise UnknownNameError(_unknown("language model", name, list(entries)))
+    factory = _resolve("language model", entry.name, entry.target)
+    return cast(LanguageModelFactory, factory)(
+        name, device=device, dtype=dtype, decoding=decoding, slots=slots
+    )
 
 
 def _entries() -> dict[str, EmbedderEntry]:
-    built_in = {entry.name: entry for entry in _BUILT_IN}
+    plugins = [_plugin(point) for point in _entry_points(ENTRY_POINTS)]
+    return _table(_BUILT_IN, plugins)
+
+
+def _model_entries() -> dict[str, LanguageModelEntry]:
+    plugins = [
+        LanguageModelEntry(
+            name=point.name,
+            kind="plugin",
+            description=f"from {_origin(point)}",
+            licence="",
+            target=point.value.replace(" ", ""),
+        )
+        for point in _entry_points(MODEL_ENTRY_POINTS)
+    ]
+    return _table(_BUILT_IN_MODELS, plugins)
+
+
+Entry = TypeVar("Entry", EmbedderEntry, LanguageModelEntry)
+
+
+def _table(built_in: Sequence[Entry], plugins: Sequence[Entry]) -> dict[str, Entry]:
     # A plug-in cannot take the place of a built-in name.
-    plugins = {point.name: _plugin(point) for point in _entry_points()}
-    return {**built_in, **{n: e for n, e in plugins.items() if n not in built_in}}
+    known = {entry.name: entry for entry in built_in}
+    known.update({entry.name: entry for entry in plugins if entry.name not in known})
+    return known
 
 
 @cache
-def _entry_points() -> tuple[EntryPoint, ...]:
-    return tuple(sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name))
+def _entry_points(group: str) -> tuple[EntryPoint, ...]:
+    return tuple(sorted(entry_points(group=group), key=lambda point: point.name))
+
+
+def _origin(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else point.module
 
 
 def _plugin(point: EntryPoint) -> EmbedderEntry:
-    origin = point.dist.name if point.dist is not None else point.module
     return EmbedderEntry(
         name=point.name,
         kind="plugin",
-        description=f"from {origin}",
+        description=f"from {_origin(point)}",
         licence="",
         extra="",
         text=False,
@@ -163,29 +284,29 @@ def _is_checkpoint(name: str) -> bool:
     return path.is_dir() or (path.suffix == ".pt" and path.is_file())
 
 
-def _factory(entry: EmbedderEntry) -> EmbedderFactory:
-    module, _, attribute = entry.target.partition(":")
+def _resolve(what: str, name: str, target: str, extra: str = "") -> object:
+    module, _, attribute = target.partition(":")
     try:
-        return cast(EmbedderFactory, getattr(importlib.import_module(module), attribute))
+        return getattr(importlib.import_module(module), attribute)
     except ImportError as error:
-        if entry.extra:
+        if extra:
             raise MissingExtraError(
-                f"embedder {entry.name!r} needs {error.name!r}: pip install 'earful[{entry.extra}]'"
+                f"{what} {name!r} needs {error.name!r}: pip install 'earful[{extra}]'"
             ) from error
-        raise ModelError(f"embedder {entry.name!r}: {entry.target} fails: {error}") from error
+        raise ModelError(f"{what} {name!r}: {target} fails: {error}") from error
     except AttributeError as error:
         raise ModelError(
-            f"embedder {entry.name!r}: {module} has no {attribute!r}; the package "
+            f"{what} {name!r}: {module} has no {attribute!r}; the package "
             "that registers it is broken"
         ) from error
 
 
-def _unknown(name: str, known: list[str]) -> str:
+def _unknown(what: str, name: str, known: list[str]) -> str:
     near = _near(name, known)
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     looks_local = "/" in name or name.endswith(".pt")
     local = "there is no such folder or file either; " if looks_local else ""
-    return f"no embedder named {name!r}; {local}{hint}known: {', '.join(known)}"
+    return f"no {what} named {name!r}; {local}{hint}known: {', '.join(known)}"
 
 
 def _near(name: str, known: list[str]) -> list[str]:

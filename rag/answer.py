@@ -28,23 +28,31 @@ class Answer:
         audio: The recording, as it was given.
         text: The best label; for ``multilabel`` all that are more likely than not, joined
             by commas, or ``"none"``.
-        confidence: How often answers like this one are right, in [0, 1]: the best label's
-            score, or for ``multilabel`` the probability of the least certain decision.
+        confidence: In [0, 1]: the best label's score, or for ``multilabel`` the
+            probability of the least certain decision. The neighbour vote's says how often
+            answers like this one are right; a language model's is its own belief, which
+            nothing has calibrated. ``None`` for written text.
         abstained: Whether ``confidence`` is below the task's ``abstain_below``; ``text``
             is then only the best guess.
         scores: One per candidate label, best first; they sum to 1 unless the task is
-            ``multilabel``.
-        evidence: The shots, nearest first.
+            ``multilabel``; empty for written text.
+        evidence: The shots, nearest first; with a language model those it was shown.
         model: What answered.
         timings: Seconds by stage: ``decode_s``, ``embed_s``, ``retrieve_s``, ``score_s``.
         prompt_digest: Digest of the prompt.
         notes: What a reader should know, such as labels without any exemplar.
         prompt: The interleaved prompt.
+        vote: With a language model, what the neighbour vote says: one per candidate label,
+            best first; empty without shots or labels.
+        slots: Places for audio that the language model kept, empty ones among them, which
+            change its answer; 0 without one.
+        n_prompt_tokens: Length of the prompt in the language model's tokens; 0 without one.
+        decoding: How the language model looks at audio while it writes; see ``generate``.
     """
 
     audio: str
     text: str
-    confidence: float
+    confidence: float | None
     abstained: bool
     scores: tuple[LabelScore, ...]
     evidence: tuple[Hit, ...]
@@ -53,28 +61,42 @@ class Answer:
     prompt_digest: str = ""
     notes: tuple[str, ...] = ()
     prompt: Prompt | None = None
+    vote: tuple[LabelScore, ...] = ()
+    slots: int = 0
+    n_prompt_tokens: int = 0
+    decoding: str = ""
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values in a fixed order; all but the prompt's parts."""
-        return {
+        values: dict[str, object] = {
             "audio": self.audio,
             "text": self.text,
-            "confidence": round(self.confidence, _DIGITS),
+            "confidence": None if self.confidence is None else round(self.confidence, _DIGITS),
             "abstained": self.abstained,
-            "scores": [
-                {"label": score.label, "score": round(score.score, _DIGITS)}
-                for score in self.scores
-            ],
+            "scores": _plain(self.scores),
             "evidence": [hit.to_dict() for hit in self.evidence],
             "model": self.model,
             "timings": {stage: round(spent_s, _DIGITS) for stage, spent_s in self.timings.items()},
             "prompt_digest": self.prompt_digest,
             "notes": list(self.notes),
         }
+        if self.slots:
+            values |= {
+                "vote": _plain(self.vote),
+                "slots": self.slots,
+                "n_prompt_tokens": self.n_prompt_tokens,
+                "decoding": self.decoding,
+            }
+        return values
 
     def summary(self) -> str:
         """Return one line: the verdict and the runners-up."""
         others = [score for score in self.scores if score.label != self.text][:2]
         then = ", ".join(f"{score.label} {score.score:.0%}" for score in others)
-        verdict = f"{self.text} {self.confidence:.0%}" + (f" (then {then})" if then else "")
+        sure = "" if self.confidence is None else f" {self.confidence:.0%}"
+        verdict = f"{self.text}{sure}" + (f" (then {then})" if then else "")
         return f"not sure; best guess: {verdict}" if self.abstained else verdict
+
+
+def _plain(scores: tuple[LabelScore, ...]) -> list[dict[str, object]]:
+    return [{"label": score.label, "score": round(score.score, _DIGITS)} for score in scores]

@@ -32,6 +32,7 @@ class Prepared:
     Attributes:
         task: What is asked; its way of choosing shots left at the default.
         labels: Candidates that were asked for instead of the task's.
+        need_exemplars: Whether every candidate has to have an exemplar.
         index: The index's vectors as they were.
         pool: What may answer.
         calibrations: By shots and seed, each with a note to the reader.
@@ -39,6 +40,7 @@ class Prepared:
 
     task: Task
     labels: tuple[str, ...] | None
+    need_exemplars: bool
     index: VectorSet | None
     pool: Pool
     calibrations: dict[tuple[Shots, int], tuple[Calibration, str]]
@@ -47,7 +49,7 @@ class Prepared:
 class TaskDesk:
     """Tasks read, examples embedded, pools built and votes calibrated: each once."""
 
-    def __init__(self, *, embedder: Embedder, index: Index | None) -> None:
+    def __init__(self, *, embedder: Embedder | None, index: Index | None) -> None:
         self._embedder = embedder
         self._index = index
         self._tasks: dict[str, Task] = {}
@@ -74,7 +76,9 @@ class TaskDesk:
             return task
         return replace(task, shots=_changed(task.shots, shots, strategy))
 
-    def prepare(self, task: Task, labels: Sequence[str] | None) -> Prepared:
+    def prepare(
+        self, task: Task, labels: Sequence[str] | None, *, need_exemplars: bool = True
+    ) -> Prepared:
         """Return the pool of a task, built anew when the index was written to.
 
         Raises:
@@ -85,10 +89,24 @@ class TaskDesk:
         asked = replace(task, shots=Shots())
         names = None if labels is None else tuple(labels)
         for known in self._prepared:
-            if known.index is index and known.labels == names and known.task == asked:
+            key = (known.labels, known.task, known.need_exemplars)
+            if known.index is index and key == (names, asked, need_exemplars):
                 return known
-        pool = build_pool(asked, index=index, examples=self._embedded(asked), labels=names)
-        prepared = Prepared(task=asked, labels=names, index=index, pool=pool, calibrations={})
+        pool = build_pool(
+            asked,
+            index=index,
+            examples=self._embedded(asked),
+            labels=names,
+            need_exemplars=need_exemplars,
+        )
+        prepared = Prepared(
+            task=asked,
+            labels=names,
+            need_exemplars=need_exemplars,
+            index=index,
+            pool=pool,
+            calibrations={},
+        )
         self._prepared = [prepared, *self._prepared][:_MOST_KEPT]
         return prepared
 
@@ -115,7 +133,7 @@ class TaskDesk:
         return guess_calibration(prepared.pool), note
 
     def _embedded(self, task: Task) -> VectorSet | None:
-        if not task.examples:
+        if not task.examples or self._embedder is None:
             return None
         for known, vectors in self._examples:
             if known.examples == task.examples:

@@ -1,57 +1,73 @@
-"""``FewShot``: an index, an embedder and a task become answers with their evidence."""
+"""``FewShot``: an index, an embedder, a language model and a task become answers."""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self, cast
+from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from earful.errors import ModelError, PromptError, TaskError, UnknownNameError
-from earful.index.search import Backend, Hit, SearchFilter
+from earful.errors import ModelError, TaskError
+from earful.index.features import ExemplarFeatures
+from earful.index.search import Hit, SearchFilter
 from earful.index.store import Index
-from earful.model.audio import Clip, load_audio, resample
-from earful.model.prompt import ClipRef, Prompt
-from earful.model.protocols import Embedder, TextEmbedder
-from earful.model.registry import DEFAULT_EMBEDDER, list_embedders, load_embedder
-from earful.rag.answer import Answer, LabelScore
-from earful.rag.desk import TaskDesk
-from earful.rag.pool import Guard, Pool, Rows, Similarities
-from earful.rag.prompt import build_prompt
-from earful.rag.retrieve import arrange, choose_shots
-from earful.rag.score import Calibration, label_prior, vote
-from earful.rag.task import Task, load_task, unknown_name
-
-Audio = str | os.PathLike[str] | Clip
+from earful.model.prompt import Prompt
+from earful.model.protocols import (
+    Embedder,
+    Generation,
+    GenerationOptions,
+    KeepsFeatures,
+    LanguageModel,
+)
+from earful.model.registry import (
+    DEFAULT_EMBEDDER,
+    load_embedder,
+    load_language_model,
+)
+from earful.rag.answer import Answer
+from earful.rag.prompt import FittedPrompt, ShotMode, build_prompt
+from earful.rag.query import Audio, Query, Stopwatch
+from earful.rag.respond import Inquiry, score_labels, write_answer
+from earful.rag.retrieve import arrange
+from earful.rag.retriever import Retriever
+from earful.rag.score import LabelScoring
+from earful.rag.shots import ShotSet, rank_labels, verdict_of
+from earful.rag.task import Task, load_task
 
 MODEL_NAME = "neighbour-vote"
 
-_MORE_LIKELY_THAN_NOT = 0.5
+_ASK = Task(name="ask", kind="ask")
+_CAPTION = Task(name="caption", kind="caption")
 
 
 class FewShot:
     """Answers about recordings from the nearest solved examples.
 
-    What depends on the task only (its examples' vectors, its pool, its calibration) is
-    worked out once and kept; a task given by name or path is read once.
+    With a language model, the examples become its prompt; without one they vote. What
+    depends on the task only (its examples' vectors, its pool, its calibration) is worked
+    out once and kept; a task given by name or path is read once.
 
     Attributes:
-        embedder: What turns recordings into vectors.
+        model: What answers; ``None`` for the neighbour vote.
     """
 
-    def __init__(self, *, embedder: Embedder, index: Index | None = None) -> None:
-        if index is not None:
-            index.require(embedder.fingerprint)
-        self.embedder = embedder
-        self._index = index
-        self._desk = TaskDesk(embedder=embedder, index=index)
+    def __init__(
+        self,
+        *,
+        embedder: Embedder | None = None,
+        index: Index | None = None,
+        model: LanguageModel | None = None,
+    ) -> None:
+        if embedder is None and (model is None or index is not None):
+            raise ValueError("without an embedder there is only a language model, and no index")
+        self._retriever = Retriever(embedder=embedder, index=index)
+        self.model = model
+        self._features: ExemplarFeatures | None = None
+        if index is not None and isinstance(model, KeepsFeatures):
+            self._features = ExemplarFeatures(index.path)
+            model.keep_features(self._features)
 
     @classmethod
     def open(
@@ -59,6 +75,7 @@ class FewShot:
         index: str | os.PathLike[str] | Index,
         *,
         embedder: str | Embedder | None = None,
+        model: str | LanguageModel | None = None,
         device: str = "auto",
     ) -> Self:
         """Open an index together with the embedder that made it.
@@ -67,11 +84,12 @@ class FewShot:
             index: Index folder, or one opened already.
             embedder: Name or embedder to use instead of the one the index names; for
                 example a folder that has moved.
+            model: A language model, its name or its folder; ``None`` for the vote.
             device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
 
         Raises:
             IndexFolderError: The folder is missing, damaged, or made by another embedder.
-            ModelError: The embedder cannot be loaded.
+            ModelError: The embedder or the model cannot be loaded.
         """
         opened = index if isinstance(index, Index) else Index.open(index)
         stored = opened.info.fingerprint
@@ -79,7 +97,7 @@ class FewShot:
             embedder = load_embedder(
                 embedder or stored.name, revision=stored.revision, device=device, dtype=stored.dtype
             )
-        return cls(embedder=embedder, index=opened)
+        return cls(embedder=embedder, index=opened, model=_model(model, device))
 
     @classmethod
     def from_task(
@@ -87,13 +105,14 @@ class FewShot:
         task: Task | str | Path,
         *,
         embedder: str | Embedder = DEFAULT_EMBEDDER,
+        model: str | LanguageModel | None = None,
         device: str = "auto",
     ) -> Self:
         """Work without an index, from a task's own examples.
 
         Raises:
             TaskError: The task brings no examples, or has mistakes.
-            ModelError: The embedder cannot be loaded.
+            ModelError: The embedder or the model cannot be loaded.
         """
         loaded = task if isinstance(task, Task) else load_task(task)
         if not loaded.examples:
@@ -102,18 +121,25 @@ class FewShot:
             )
         if isinstance(embedder, str):
             embedder = load_embedder(embedder, device=device)
-        return cls(embedder=embedder)
+        return cls(embedder=embedder, model=_model(model, device))
+
+    @property
+    def embedder(self) -> Embedder | None:
+        """What turns recordings into vectors; ``None`` when nothing is retrieved."""
+        return self._retriever.embedder
 
     @property
     def index(self) -> Index:
         """The index it was opened with.
 
         Raises:
-            ValueError: It was made from a task.
+            ValueError: It was made without one.
         """
-        if self._index is None:
-            raise ValueError("there is no index: this FewShot was made from a task")
-        return self._index
+        if self._retriever.index is None:
+            raise ValueError("there is no index: this FewShot was made without one")
+        return self._retriever.index
+
+    # --- answers ---------------------------------------------------------------------
 
     def classify(
         self,
@@ -123,20 +149,25 @@ class FewShot:
         labels: Sequence[str] | None = None,
         shots: int | None = None,
         strategy: str | None = None,
+        shot_mode: ShotMode = "interleaved",
+        scoring: LabelScoring = LabelScoring(),
         seed: int = 0,
         group: str = "",
         start_s: float = 0.0,
         end_s: float | None = None,
     ) -> Answer:
-        """Name the sound in a recording, by the vote of its nearest exemplars.
+        """Name the sound in a recording.
 
         Args:
             audio: A file or a clip.
             task: A task, its file or its built-in name; ``None`` for plain classification
                 among ``labels``.
             labels: Candidates; ``None`` for the task's, or without a task all of the index.
-            shots: How many exemplars; ``None`` for the task's number.
+            shots: How many exemplars; ``None`` for the task's number, and 0 for none, which
+                takes a language model.
             strategy: How they are chosen; ``None`` for the task's way.
+            shot_mode: Whether a language model hears the exemplars or reads their labels.
+            scoring: How a language model's log-probabilities become scores.
             seed: For every random choice.
             group: The recording's group; exemplars of it are never shown.
             start_s: Where the stretch begins in a file, in seconds.
@@ -145,42 +176,148 @@ class FewShot:
         Raises:
             AudioError: The recording cannot be read.
             TaskError: The task has mistakes or is of kind ``ask`` or ``caption``, or a
-                label has no exemplar.
-            PromptError: Every exemplar is from the query's own recording or group.
+                label has no exemplar to vote for it.
+            PromptError: Every exemplar is from the query's own recording or group, or the
+                question does not fit the language model.
         """
-        watch = _Stopwatch()
-        chosen = self._desk.task(task, shots=shots, strategy=strategy)
+        watch = Stopwatch()
+        chosen = self._retriever.task(task, shots=shots, strategy=strategy)
         if not chosen.has_labels:
             raise TaskError(
-                f"task {chosen.name!r} is of kind {chosen.kind!r}, which takes a language model; "
-                "classify answers classify and multilabel"
+                f"task {chosen.name!r} is of kind {chosen.kind!r}, which takes a language model "
+                "that writes: ask or caption; classify answers classify and multilabel"
             )
-        query = self._embed_query(audio, start_s, end_s, group, watch)
+        query = self._retriever.read(audio, start_s, end_s, group, watch)
         with watch.stage("retrieve_s"):
-            prepared = self._desk.prepare(chosen, labels)
-            found = self._retrieve(prepared.pool, chosen, query, seed)
+            found = self._find(chosen, query, labels, shots, seed)
+        if self.model is None:
+            with watch.stage("score_s"):
+                scores, note = self._retriever.vote(found, seed=seed)
             prompt = build_prompt(
                 chosen,
                 arrange(found.hits, chosen.shots.order, seed=seed),
                 query.reference,
-                labels=prepared.pool.labels,
+                labels=found.labels,
             )
+            ranked = rank_labels(found.labels, scores)
+            text, confidence = verdict_of(chosen, ranked)
+            return Answer(
+                audio=query.name,
+                text=text,
+                confidence=confidence,
+                abstained=confidence < chosen.abstain_below,
+                scores=ranked,
+                evidence=found.hits,
+                model=MODEL_NAME,
+                timings=MappingProxyType(watch.spent_s),
+                prompt_digest=prompt.digest,
+                notes=(*found.notes, note) if note else found.notes,
+                prompt=prompt,
+            )
+        with watch.stage("vote_s"):
+            votes = self._retriever.vote(found, seed=seed)[0] if found.hits else None
         with watch.stage("score_s"):
-            calibration, note = self._desk.calibration(prepared, chosen.shots, seed)
-            scores = _scores(prepared.pool, chosen, found, calibration)
-        text, confidence = _verdict(chosen, scores)
-        return Answer(
-            audio=query.name,
-            text=text,
+            inquiry = self._inquiry(found, query, shot_mode=shot_mode, seed=seed)
+            scores, fitted = score_labels(self.model, inquiry, scoring)
+        if votes is not None:
+            scores = (1 - scoring.vote_weight) * scores + scoring.vote_weight * votes
+        ranked = rank_labels(found.labels, scores)
+        text, confidence = verdict_of(chosen, ranked)
+        return replace(
+            self._told(self.model, query, text, found, fitted, watch),
             confidence=confidence,
             abstained=confidence < chosen.abstain_below,
-            scores=scores,
-            evidence=found.hits,
-            model=MODEL_NAME,
-            timings=MappingProxyType(watch.spent_s),
-            prompt_digest=prompt.digest,
-            notes=_notes(prepared.pool, chosen, found, note),
-            prompt=prompt,
+            scores=ranked,
+            vote=rank_labels(found.labels, votes) if votes is not None else (),
+        )
+
+    def ask(
+        self,
+        audio: Audio,
+        question: str = "",
+        *,
+        task: Task | str | Path | None = None,
+        shots: int | None = None,
+        strategy: str | None = None,
+        shot_mode: ShotMode = "interleaved",
+        options: GenerationOptions = GenerationOptions(),
+        on_text: Callable[[str], None] | None = None,
+        seed: int = 0,
+        group: str = "",
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> Answer:
+        """Let a language model answer a question about a recording in its own words.
+
+        Args:
+            audio: A file or a clip.
+            question: What to ask; empty for the task's question.
+            task: A task of kind ``ask`` or ``caption``, its file or its built-in name;
+                ``None`` to ask only ``question``.
+            shots: How many exemplars with an answer; ``None`` for the task's number, 0 for
+                none.
+            strategy: As for ``classify``.
+            shot_mode: As for ``classify``.
+            options: How the answer is written.
+            on_text: Called with each new piece of the answer as it is written.
+            seed: For the choice and order of shots.
+            group: As for ``classify``.
+            start_s: As for ``classify``.
+            end_s: As for ``classify``.
+
+        Raises:
+            AudioError: The recording cannot be read.
+            ModelError: There is no language model.
+            TaskError: The task has mistakes or has labels, or no exemplar has an answer.
+            PromptError: There is no question, it does not fit the model, or every exemplar
+                is from the query's own recording or group.
+        """
+        model = self._require_model("ask")
+        watch = Stopwatch()
+        chosen = self._retriever.task(
+            _ASK if task is None else task, shots=shots, strategy=strategy
+        )
+        if chosen.has_labels:
+            raise TaskError(
+                f"task {chosen.name!r} is of kind {chosen.kind!r}, whose answers are labels; use "
+                "classify, or a task of kind ask or caption"
+            )
+        query = self._retriever.read(audio, start_s, end_s, group, watch)
+        with watch.stage("retrieve_s"):
+            found = self._find(chosen, query, None, shots, seed)
+        with watch.stage("generate_s"):
+            inquiry = self._inquiry(found, query, question=question, shot_mode=shot_mode, seed=seed)
+            generation, fitted = write_answer(model, inquiry, options, on_text)
+        answer = self._told(model, query, generation.text, found, fitted, watch)
+        return replace(answer, notes=(*answer.notes, *_generation_notes(generation)))
+
+    def caption(
+        self,
+        audio: Audio,
+        *,
+        shots: int | None = None,
+        strategy: str | None = None,
+        shot_mode: ShotMode = "interleaved",
+        options: GenerationOptions = GenerationOptions(),
+        on_text: Callable[[str], None] | None = None,
+        seed: int = 0,
+        group: str = "",
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> Answer:
+        """Let a language model describe a recording; arguments and errors as for ``ask``."""
+        return self.ask(
+            audio,
+            task=_CAPTION,
+            shots=shots,
+            strategy=strategy,
+            shot_mode=shot_mode,
+            options=options,
+            on_text=on_text,
+            seed=seed,
+            group=group,
+            start_s=start_s,
+            end_s=end_s,
         )
 
     def prompt_for(
@@ -192,18 +329,20 @@ class FewShot:
         labels: Sequence[str] | None = None,
         shots: int | None = None,
         strategy: str | None = None,
+        shot_mode: ShotMode = "interleaved",
         seed: int = 0,
         group: str = "",
     ) -> Prompt:
-        """Build the interleaved prompt about a recording, for a task of any kind.
+        """Build the prompt about a recording, for a task of any kind, and answer nothing.
 
         Args:
-            audio: As for ``classify``.
-            task: As for ``classify``.
+            audio: As for ``classify``, as are all others but one.
+            task: Of any kind.
             question: Asked instead of the task's question.
             labels: As for ``classify``.
             shots: As for ``classify``.
             strategy: As for ``classify``.
+            shot_mode: As for ``classify``.
             seed: As for ``classify``.
             group: As for ``classify``.
 
@@ -213,17 +352,13 @@ class FewShot:
             PromptError: There is no question, or every exemplar is from the query's own
                 recording or group.
         """
-        chosen = self._desk.task(task, shots=shots, strategy=strategy)
-        query = self._embed_query(audio, 0.0, None, group, _Stopwatch())
-        pool = self._desk.prepare(chosen, labels).pool
-        found = self._retrieve(pool, chosen, query, seed)
-        return build_prompt(
-            chosen,
-            arrange(found.hits, chosen.shots.order, seed=seed),
-            query.reference,
-            labels=pool.labels,
-            question=question,
-        )
+        chosen = self._retriever.task(task, shots=shots, strategy=strategy)
+        query = self._retriever.read(audio, 0.0, None, group, Stopwatch())
+        found = self._find(chosen, query, labels, shots, seed)
+        inquiry = self._inquiry(found, query, question=question, shot_mode=shot_mode, seed=seed)
+        if self.model is not None:
+            return inquiry.fit(self.model).prompt
+        return inquiry.build(inquiry.hits)
 
     def search(
         self,
@@ -248,136 +383,85 @@ class FewShot:
             ModelError: The embedder has no text, or there is no such backend.
             FilterError: ``filter.where`` cannot be evaluated.
         """
-        if (audio is None) == (text is None):
-            raise ValueError("give either audio or text")
-        if backend not in ("exact", "faiss"):
-            raise UnknownNameError(unknown_name("backend", backend, ("exact", "faiss")))
-        if text is not None:
-            query = self._embed_text(text)
-        else:
-            query = self.embedder.embed([self._load(cast(Audio, audio), 0.0, None)])[0]
-        return self.index.search(query, k=k, filter=filter, backend=cast(Backend, backend))
+        return self._retriever.search(audio, text=text, k=k, filter=filter, backend=backend)
 
-    # --- the query -------------------------------------------------------------------
+    # --- the way to an answer ----------------------------------------------------------
 
-    def _embed_query(
-        self, audio: Audio, start_s: float, end_s: float | None, group: str, watch: _Stopwatch
-    ) -> _Query:
-        with watch.stage("decode_s"):
-            clip = self._load(audio, start_s, end_s)
-        with watch.stage("embed_s"):
-            vector = self.embedder.embed([clip])[0]
-        name = (audio.source or "clip") if isinstance(audio, Clip) else os.fspath(audio)
-        source = audio.source if isinstance(audio, Clip) else os.fspath(audio)
-        return _Query(
-            name=name,
-            vector=vector,
-            reference=ClipRef(
-                audio=audio if isinstance(audio, Clip) else Path(audio),
-                start_s=start_s,
-                end_s=end_s,
-                content_sha256=clip.content_sha256,
-            ),
-            guard=Guard(paths=_paths(source), content=clip.content_sha256, group=group),
-        )
-
-    def _load(self, audio: Audio, start_s: float, end_s: float | None) -> Clip:
-        rate = self.embedder.fingerprint.sample_rate
-        if not isinstance(audio, Clip):
-            return load_audio(audio, sample_rate=rate, start_s=start_s, end_s=end_s)
-        if start_s or end_s is not None:
-            raise ValueError("start_s and end_s are for files; a Clip is asked about as a whole")
-        return resample(audio, rate)
-
-    def _embed_text(self, text: str) -> NDArray[np.float32]:
-        embedder = self.embedder
-        if not isinstance(embedder, TextEmbedder):
-            able = ", ".join(entry.name for entry in list_embedders() if entry.text)
+    def _require_model(self, what: str) -> LanguageModel:
+        if self.model is None:
             raise ModelError(
-                f"embedder {embedder.fingerprint.name!r} has no text; search by audio, or build "
-                f"the index with one of {able}"
+                f"{what} takes a language model, and there is none; give one with model=, such as "
+                "a folder made by `earful models pull` or `earful models convert`"
             )
-        if not text.strip():
-            raise ValueError("the sentence to search with is empty")
-        return np.asarray(embedder.embed_text([text])[0], dtype=np.float32)
+        return self.model
 
-    # --- the shots -------------------------------------------------------------------
-
-    def _retrieve(self, pool: Pool, task: Task, query: _Query, seed: int) -> _Found:
-        allowed = pool.allowed(query.guard)
-        if not allowed.any():
-            raise PromptError(
-                f"{query.name}: every exemplar that could answer is from the same recording, has "
-                "the same content or is of the same group; add others"
-            )
-        rows, similarities = choose_shots(
-            pool, query.vector, shots=task.shots, allowed=allowed, seed=seed
+    def _find(
+        self,
+        task: Task,
+        query: Query,
+        labels: Sequence[str] | None,
+        shots: int | None,
+        seed: int,
+    ) -> ShotSet:
+        need = self.model is None
+        return self._retriever.find(
+            task, query, labels, shots=shots, need_exemplars=need, seed=seed
         )
-        return _Found(rows=rows, similarities=similarities, hits=pool.hits(rows, similarities))
+
+    def _inquiry(
+        self,
+        found: ShotSet,
+        query: Query,
+        *,
+        question: str = "",
+        shot_mode: ShotMode,
+        seed: int,
+    ) -> Inquiry:
+        return Inquiry(
+            task=found.task,
+            hits=found.hits,
+            query=query.reference,
+            labels=found.labels,
+            question=question,
+            shot_mode=shot_mode,
+            seed=seed,
+        )
+
+    def _told(
+        self,
+        model: LanguageModel,
+        query: Query,
+        text: str,
+        found: ShotSet,
+        fitted: FittedPrompt,
+        watch: Stopwatch,
+    ) -> Answer:
+        notes = (*found.notes, *fitted.notes)
+        if self._features is not None and self._features.fault:
+            notes = (*notes, self._features.fault)
+        return Answer(
+            audio=query.name,
+            text=text,
+            confidence=None,
+            abstained=False,
+            scores=(),
+            evidence=fitted.shown,
+            model=model.capabilities.name,
+            timings=MappingProxyType(watch.spent_s),
+            prompt_digest=fitted.prompt.digest,
+            notes=notes,
+            prompt=fitted.prompt,
+            slots=fitted.size.slots,
+            n_prompt_tokens=fitted.size.n_tokens,
+            decoding=model.capabilities.decoding,
+        )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Query:
-    name: str
-    vector: NDArray[np.float32]
-    reference: ClipRef
-    guard: Guard
+def _model(model: str | LanguageModel | None, device: str) -> LanguageModel | None:
+    return load_language_model(model, device=device) if isinstance(model, str) else model
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    rows: Rows
-    similarities: Similarities
-    hits: tuple[Hit, ...]
-
-
-class _Stopwatch:
-    """Seconds spent in each stage."""
-
-    def __init__(self) -> None:
-        self.spent_s: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.spent_s[name] = time.perf_counter() - start
-
-
-def _paths(source: str) -> frozenset[str]:
-    return frozenset({os.path.abspath(source), os.path.realpath(source)} if source else ())
-
-
-def _scores(
-    pool: Pool, task: Task, found: _Found, calibration: Calibration
-) -> tuple[LabelScore, ...]:
-    exclusive = task.kind == "classify"
-    scores = vote(
-        found.similarities,
-        pool.memberships(found.rows),
-        calibration,
-        prior=label_prior(pool, exclusive=exclusive),
-        exclusive=exclusive,
-    )
-    best_first = np.argsort(-scores, kind="stable")
-    return tuple(
-        LabelScore(label=pool.labels[position], score=float(scores[position]))
-        for position in best_first
-    )
-
-
-def _verdict(task: Task, scores: tuple[LabelScore, ...]) -> tuple[str, float]:
-    if task.kind == "classify":
-        return scores[0].label, scores[0].score
-    likely = [score.label for score in scores if score.score > _MORE_LIKELY_THAN_NOT]
-    least_certain = min(max(score.score, 1.0 - score.score) for score in scores)
-    return ", ".join(likely) or "none", least_certain
-
-
-def _notes(pool: Pool, task: Task, found: _Found, note: str) -> tuple[str, ...]:
-    notes: list[str] = []
-    if pool.missing:
-        notes.append(f"no exemplar has the label {', '.join(map(repr, pool.missing))}")
-    if len(found.rows) < task.shots.k:
-        notes.append(f"only {len(found.rows)} of {task.shots.k} shots could be found")
-    return (*notes, note) if note else tuple(notes)
+def _generation_notes(generation: Generation) -> tuple[str, ...]:
+    if generation.stopped == "end":
+        return ()
+    return (f"the answer was cut off after {generation.n_tokens} tokens",)

@@ -170,6 +170,7 @@ def build_pool(
     index: VectorSet | None,
     examples: VectorSet | None,
     labels: Sequence[str] | None = None,
+    need_exemplars: bool = True,
 ) -> Pool:
     """Gather what may answer a task: its own examples and the index's rows with its labels.
 
@@ -182,10 +183,13 @@ def build_pool(
         index: Rows of an index, if there is one.
         examples: The task's own examples, embedded, if it has any.
         labels: Candidates instead of all labels of the task.
+        need_exemplars: Whether a candidate without any exemplar is an error, as it is for
+            a vote; a language model knows words that no exemplar has.
 
     Raises:
         TaskError: A candidate is not a label of a task that declares its labels, has no
-            exemplar, or stands twice; or no exemplar is left for any label.
+            exemplar, or stands twice; or no exemplar is left for any label; or there is
+            no label to choose from.
     """
     names = _candidates(task, index, examples, labels)
     position_of = _positions(task, names)
@@ -207,7 +211,10 @@ def build_pool(
         vectors=_vectors(parts, found),
         row_labels=tuple(positions for _, _, _, positions in found),
     )
-    _require_exemplars(task, pool, parts, asked_for=labels is not None)
+    if need_exemplars:
+        _require_exemplars(task, pool, parts, asked_for=labels is not None)
+    elif task.has_labels and not names:
+        raise TaskError(f"task {task.name!r} has no labels to choose from; give some")
     return pool
 
 

@@ -64,7 +64,8 @@ def describe_answer(answer: Answer, *, n_evidence: int = 5) -> str:
         answer: What ``FewShot`` returned.
         n_evidence: How many exemplars to show, nearest first.
     """
-    verdict = f"{answer.text}  {answer.confidence:.0%}"
+    sure = "" if answer.confidence is None else f"  {answer.confidence:.0%}"
+    verdict = f"{answer.text}{sure}"
     if answer.abstained:
         verdict = f"not sure (best guess: {verdict})"
     lines = [printable(f"{answer.audio}: {verdict}")]
@@ -72,6 +73,9 @@ def describe_answer(answer: Answer, *, n_evidence: int = 5) -> str:
     if runners_up:
         others = ", ".join(f"{score.label} {score.score:.0%}" for score in runners_up)
         lines.append(printable(f"  then: {others}"))
+    if answer.vote:
+        best = answer.vote[0]
+        lines.append(printable(f"  neighbour vote: {best.label} {best.score:.0%}"))
     lines += [f"  {line}" for line in describe_hits(answer.evidence[:n_evidence]).splitlines()]
     lines += [printable(f"  note: {note}") for note in answer.notes]
     return "\n".join(lines)

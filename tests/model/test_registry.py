@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from earful.errors import MissingExtraError, ModelError, UnknownNameError
 from earful.model import clap, registry
 from earful.model.protocols import Embedder
-from earful.model.registry import EmbedderEntry, list_embedders, load_embedder
+from earful.model.registry import (
+    list_embedders,
+    list_language_models,
+    load_embedder,
+    load_language_model,
+)
 
 BUILT_IN = [entry.name for entry in list_embedders()]
 
@@ -21,6 +26,15 @@ class FakeEmbedder:
 
     def __init__(self, name: str, **wishes: str) -> None:
         self.asked = (name, wishes)
+
+
+class FakeLanguageModel:
+    """Remembers what its factory was asked for."""
+
+    def __init__(
+        self, name: str, *, device: str, dtype: str, decoding: str, slots: int | None
+    ) -> None:
+        self.asked = (name, device, dtype, decoding, slots)
 
 
 @pytest.fixture
@@ -38,7 +52,7 @@ def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
 @pytest.fixture
 def factories(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every target resolve to ``FakeEmbedder``."""
-    monkeypatch.setattr(registry, "_factory", lambda entry: FakeEmbedder)
+    monkeypatch.setattr(registry, "_resolve", lambda *_: FakeEmbedder)
 
 
 def point(name: str, value: str, group: str = "earful.embedders") -> EntryPoint:
@@ -121,11 +135,11 @@ def test_local_folders_and_checkpoints_go_to_clap(
         path.mkdir()
     targets: list[str] = []
 
-    def factory(entry: EmbedderEntry) -> type[FakeEmbedder]:
-        targets.append(entry.target)
+    def resolve(_what: str, _name: str, target: str, _extra: str) -> type[FakeEmbedder]:
+        targets.append(target)
         return FakeEmbedder
 
-    monkeypatch.setattr(registry, "_factory", factory)
+    monkeypatch.setattr(registry, "_resolve", resolve)
     found = load_embedder(str(path))
     assert isinstance(found, FakeEmbedder)
     assert found.asked[0] == str(path)
@@ -171,8 +185,23 @@ def test_a_missing_extra_is_answered_with_the_line_to_type(monkeypatch: pytest.M
         load_embedder("laion/clap-htsat-unfused")
 
 
+def test_language_models_are_known_by_name_and_nearly() -> None:
+    names = [entry.name for entry in list_language_models()]
+    assert names == ["audio-flamingo-foundation", "audio-flamingo-chat"]
+    assert all(e.licence == "non-commercial research" for e in list_language_models())
+    with pytest.raises(UnknownNameError, match=r"no language model named.*'audio-flamingo-chat'"):
+        load_language_model("audio-flamingo-chta")
+
+
+def test_a_plug_in_language_model_is_loaded_with_its_wishes(plugins: list[EntryPoint]) -> None:
+    plugins.append(point("mine", f"{__name__}:FakeLanguageModel", "earful.models"))
+    found = load_language_model("mine", device="cpu", decoding="compat", slots=3)
+    asked = found.asked  # type: ignore[attr-defined]
+    assert asked == ("mine", "cpu", "auto", "compat", 3)
+
+
 def test_every_target_is_a_factory_of_an_embedder() -> None:
     for entry in list_embedders():
-        factory = registry._factory(entry)
+        factory = registry._resolve("embedder", entry.name, entry.target)
         assert callable(factory)
         assert Embedder.__name__ in str(factory.__annotations__["return"])

@@ -294,7 +294,7 @@ def test_what_takes_a_language_model_is_refused_with_its_prompt_at_hand(
         few.classify(queries / "low/100.wav", task=task)
     prompt = few.prompt_for(queries / "low/100.wav", task=task, shots=2, question="Is it low?")
     assert prompt.n_clips == 3
-    assert prompt.render().endswith("[user] Is it low?")
+    assert prompt.render().endswith("[user] Please answer this question: Is it low?")
 
 
 def test_the_prompt_of_a_classification_is_the_same_by_both_ways(

@@ -86,6 +86,7 @@ def test_the_opening_says_how_shots_were_chosen() -> None:
     random = Task(name="t", shots=Shots(strategy="random"))
     assert "Here are random examples." in build_prompt(random, [hit("a", "x")], QUERY).render()
     assert build_prompt(random, [], QUERY).render() == (
+        "[system] The task is event classification.\n"
         "[audio 1] /q/street.wav\n[user] Classify this sound."
     )
 
@@ -106,9 +107,14 @@ def test_kinds_without_labels_show_answers_and_each_exemplars_question() -> None
         hit("b", answer="rain"),
     ]
     rendered = build_prompt(task, shots, QUERY, question="Is it near?").render()
-    assert "[exemplar] How many dogs?\n[answer] two\n" in rendered
-    assert "[exemplar] What is it?\n[answer] rain\n" in rendered
-    assert rendered.endswith("[user] Is it near?")
+    ask = "Please answer this question: "
+    assert f"[exemplar] {ask}How many dogs?\n[answer] two\n" in rendered
+    assert f"[exemplar] {ask}What is it?\n[answer] rain\n" in rendered
+    assert rendered.endswith(f"[user] {ask}Is it near?")
+    # A label answers what a sound is, and not whatever is asked about another one.
+    bare = Task(name="t", kind="ask")
+    rendered = build_prompt(bare, shots, QUERY, question="Is it near?").render()
+    assert f"[exemplar] {ask}What is this sound?\n[answer] rain\n" in rendered
 
 
 def test_a_question_is_needed_where_the_kind_has_none() -> None:

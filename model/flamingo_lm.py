@@ -1,0 +1,313 @@
+"""Audio Flamingo as a ``LanguageModel``: prompts to tensors, tensors to answers.
+
+Each recording is encoded window by window before the audios see each other, so an
+exemplar's features are worth keeping: with a ``FeatureCache`` a few-shot prompt encodes
+the query's audio only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from earful.errors import AudioError, ModelError, PromptError
+from earful.model.audio import Clip
+from earful.model.flamingo import Flamingo
+from earful.model.flamingo_audio import (
+    MAX_SECONDS,
+    WINDOW_SAMPLES,
+    cut_windows,
+    duration_s,
+    read_samples,
+)
+from earful.model.flamingo_prompt import render_continuation, render_prompt
+from earful.model.generate import FlamingoBatch, Mode, decode, score_packed
+from earful.model.msclap import MsClapEncoder
+from earful.model.prompt import ClipRef, Prompt
+from earful.model.protocols import (
+    Capabilities,
+    FeatureCache,
+    Generation,
+    GenerationOptions,
+    PromptSize,
+)
+from earful.model.tokenizer import FlamingoTokenizer, answer_of
+
+Variant = Literal["foundation", "chat"]
+
+MAX_TEXT_TOKENS = 512
+"""Longest prompt the released checkpoints were trained on."""
+
+MAX_AUDIOS = 8
+"""Slots of the released table of positions: seven shots and the query."""
+
+_CHAT_SLOTS = 4
+_TOLERANCE_S = 0.05  # what a header may be off by
+_KEPT_IN_MEMORY = 64  # recordings; a whole one is 64 KB
+_HELD_BACK = 8  # characters that the clean-up of spaces may still change
+
+
+class FlamingoLanguageModel:
+    """Audio Flamingo v1 with its encoder and tokenizer.
+
+    Args:
+        model: In evaluation mode, on its device.
+        encoder: In evaluation mode, on the same device.
+        tokenizer: Its vocabulary.
+        name: What answers are said to come from.
+        variant: Which of the two checkpoints' settings are the defaults.
+        weights_sha256: Hex SHA-256 over all weights.
+        encoder_sha256: Hex SHA-256 over the encoder; computed when empty.
+        decoding: ``"full"``: new tokens look at all audios. ``"compat"``: at the first
+            slot only, channels and stops as in the release, to reproduce its numbers.
+        slots: Places for audio, empty ones among them, which change the answer; ``None``
+            for as many as the prompt has audios (``foundation``: 1 without shots, 8 with
+            seven, as released) or at least four (``chat``, as released).
+        max_text_tokens: Longest prompt.
+        licence: What its weights may be used for.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: Flamingo,
+        encoder: MsClapEncoder,
+        tokenizer: FlamingoTokenizer,
+        name: str,
+        variant: Variant = "foundation",
+        weights_sha256: str = "",
+        encoder_sha256: str = "",
+        decoding: Mode = "full",
+        slots: int | None = None,
+        max_text_tokens: int = MAX_TEXT_TOKENS,
+        licence: str = "",
+    ) -> None:
+        if slots is not None and not 1 <= slots <= MAX_AUDIOS:
+            raise ModelError(f"{name}: slots={slots}, want 1 to {MAX_AUDIOS}")
+        self.model = model
+        self.encoder = encoder
+        self.tokenizer = tokenizer
+        self.variant = variant
+        self.decoding = decoding
+        self._slots = slots
+        # What decides a recording's features besides its content.
+        maker = f"1:{encoder_sha256 or _digest(encoder)}:{decoding}"
+        self._maker = hashlib.sha256(maker.encode()).hexdigest()[:32]
+        self._cache: FeatureCache | None = None
+        self._memory: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self._silence: NDArray[np.float32] | None = None
+        self._capabilities = Capabilities(
+            name=name,
+            weights_sha256=weights_sha256,
+            max_audios=MAX_AUDIOS if slots is None else slots,
+            max_seconds_per_audio=MAX_SECONDS,
+            max_text_tokens=min(max_text_tokens, model.config.max_positions),
+            logprobs=True,
+            multi_turn=True,
+            batch_safe=True,
+            decoding=decoding,
+            licence=licence,
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can take and give."""
+        return self._capabilities
+
+    def keep_features(self, cache: FeatureCache) -> None:
+        """Look exemplars' features up in a cache, and put new ones there."""
+        self._cache = cache
+
+    def slots_for(self, n_audios: int) -> int:
+        """Return how many slots a prompt with so many audios gets."""
+        if self._slots is not None:
+            return self._slots
+        return max(n_audios, _CHAT_SLOTS if self.variant == "chat" else 1)
+
+    # --- LanguageModel ---------------------------------------------------------------
+
+    def measure(self, prompt: Prompt) -> PromptSize:
+        """Say what a prompt takes; see ``LanguageModel``."""
+        return PromptSize(
+            n_tokens=len(self._ids(prompt)),
+            slots=self.slots_for(prompt.n_clips),
+            cut=tuple(line for ref in prompt.clips if (line := _cut(ref))),
+        )
+
+    def score(self, prompt: Prompt, answers: Sequence[str]) -> list[NDArray[np.float64]]:
+        """Score whole answers in one pass; see ``LanguageModel``."""
+        ids = [self.answer_ids(answer) for answer in answers]
+        seen: dict[tuple[int, ...], str] = {}
+        for answer, own in zip(answers, ids, strict=True):
+            if (other := seen.setdefault(tuple(own), answer)) is not answer:
+                raise PromptError(
+                    f"answers {other!r} and {answer!r} are the same to {self.capabilities.name}, "
+                    "which reads them in lower case; give one of them another wording"
+                )
+        batch = self.batch(prompt)
+        room = self.model.config.max_positions - batch.ids.shape[1]
+        for answer, own in zip(answers, ids, strict=True):
+            if len(own) > room:
+                raise PromptError(
+                    f"answer {answer[:40]!r} has {len(own)} tokens, want at most {room} after "
+                    f"this prompt; shorten it"
+                )
+        return score_packed(self.model, batch, ids, mode=self.decoding)
+
+    def generate(
+        self,
+        prompt: Prompt,
+        options: GenerationOptions = GenerationOptions(),
+        *,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Generation:
+        """Write an answer; see ``LanguageModel``."""
+        config = self.model.config
+        stops = [config.bos_id]
+        if self.decoding == "full":
+            # Training puts it behind every answer; the release only stops at what follows.
+            stops.append(config.end_of_chunk_id)
+        ids: list[int] = []
+        told = ""
+        for step in decode(
+            self.model, self.batch(prompt), options, stop_ids=stops, mode=self.decoding
+        ):
+            ids.append(int(step.ids[0]))
+            if on_text is not None and ids[-1] not in stops:
+                text = self._text(ids)[: -_HELD_BACK or None]
+                if text.startswith(told) and len(text) > len(told):
+                    on_text(text[len(told) :])
+                    told = text
+        text = self._text(ids)
+        if on_text is not None and text[len(told) :]:
+            on_text(text[len(told) :])
+        return Generation(
+            text=text, n_tokens=len(ids), stopped="end" if ids[-1] in stops else "length"
+        )
+
+    # --- tensors ---------------------------------------------------------------------
+
+    def answer_ids(self, answer: str) -> list[int]:
+        """Return the tokens of a whole answer, its end included.
+
+        Raises:
+            PromptError: The answer is empty.
+        """
+        if not answer.strip():
+            raise PromptError("an answer is empty; want at least one character")
+        return self.tokenizer.encode(render_continuation(answer))[1:]
+
+    def batch(self, prompt: Prompt) -> FlamingoBatch:
+        """Return a prompt as tensors, one row.
+
+        Raises:
+            PromptError: The prompt exceeds a limit.
+            AudioError: A recording cannot be read.
+        """
+        ids = self._ids(prompt)
+        limits = self.capabilities
+        if prompt.n_clips > limits.max_audios:
+            raise PromptError(
+                f"{prompt.n_clips} recordings in one prompt; {limits.name} takes "
+                f"{limits.max_audios}: show fewer shots"
+            )
+        if len(ids) > limits.max_text_tokens:
+            raise PromptError(
+                f"prompt of {len(ids)} tokens; {limits.name} takes {limits.max_text_tokens}: show "
+                "fewer shots, fewer labels or a shorter question"
+            )
+        width = self.model.config.windows_per_audio
+        n_slots = self.slots_for(prompt.n_clips)
+        features = np.repeat(self._silent_window(), n_slots * width, axis=0)
+        mask = np.zeros(n_slots * width, dtype=np.float32)
+        for slot, ref in enumerate(prompt.clips):
+            own = self.features(ref)[:width]
+            features[slot * width : slot * width + len(own)] = own
+            mask[slot * width : slot * width + len(own)] = 1.0
+        device = self.model.device
+        tokens = torch.tensor([ids], device=device)
+        return FlamingoBatch(
+            ids=tokens,
+            attention_mask=torch.ones_like(tokens),
+            features=torch.from_numpy(features)[None].to(device),
+            window_mask=torch.from_numpy(mask)[None].to(device),
+        )
+
+    def features(self, ref: ClipRef) -> NDArray[np.float32]:
+        """Return a recording's window features, from the caches where they have them.
+
+        Returns:
+            float32, shape ``(n_windows, dim)``, 1 to 16 windows; before the audio
+            transformer, so they depend on nothing else in a prompt.
+
+        Raises:
+            AudioError: The recording cannot be read.
+        """
+        key = self._feature_key(ref)
+        if key in self._memory:
+            self._memory.move_to_end(key)
+            return self._memory[key]
+        cache = self._cache if ref.is_exemplar and key else None
+        found = cache.get(key) if cache is not None else None
+        if found is None:
+            found = self._encode(cut_windows(read_samples(ref, mode=self.decoding)))
+            if cache is not None:
+                cache.put(key, found)
+        if key:
+            self._memory[key] = found
+            if len(self._memory) > _KEPT_IN_MEMORY:
+                self._memory.popitem(last=False)
+        return found
+
+    def _encode(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            encoded = self.encoder(torch.from_numpy(windows).to(self.model.device))
+            return np.asarray(encoded.float().cpu().numpy())
+
+    def _silent_window(self) -> NDArray[np.float32]:
+        if self._silence is None:
+            self._silence = self._encode(np.zeros((1, WINDOW_SAMPLES), dtype=np.float32))
+        return self._silence
+
+    def _feature_key(self, ref: ClipRef) -> str:
+        content = ref.content_sha256
+        if not content and isinstance(ref.audio, Clip):
+            content = ref.audio.content_sha256
+        if not content:
+            return ""
+        if self.decoding == "compat" and not isinstance(ref.audio, Clip):
+            # Its channel and its peak are not told by the digest of the averaged stretch.
+            where = f"{ref.audio}:{ref.start_s}:{ref.end_s}"
+            content += hashlib.sha256(where.encode()).hexdigest()[:16]
+        return f"{self._maker}/{content}"
+
+    def _ids(self, prompt: Prompt) -> list[int]:
+        return self.tokenizer.encode(render_prompt(prompt))
+
+    def _text(self, ids: Sequence[int]) -> str:
+        return answer_of(self.tokenizer.decode(ids)).strip()
+
+
+def _digest(encoder: MsClapEncoder) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in encoder.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _cut(ref: ClipRef) -> str:
+    """Say that a recording is longer than the model hears; empty when it is not."""
+    try:
+        found_s = duration_s(ref)
+    except AudioError:
+        return ""  # its features may be cached; reading it says what is wrong
+    if found_s <= MAX_SECONDS + _TOLERANCE_S:
+        return ""
+    return f"{ref}: only the first {MAX_SECONDS:g} s of {found_s:.2f} s are heard"

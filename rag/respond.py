@@ -1,0 +1,142 @@
+"""Asking a language model: labels scored, text written, with what it was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from earful.index.search import Hit
+from earful.model.audio import Clip
+from earful.model.flamingo_audio import SAMPLE_RATE
+from earful.model.prompt import ClipRef, Prompt
+from earful.model.protocols import Generation, GenerationOptions, LanguageModel
+from earful.rag.prompt import (
+    FittedPrompt,
+    ShotMode,
+    build_prompt,
+    build_yes_no_prompt,
+    fit_prompt,
+)
+from earful.rag.retrieve import arrange
+from earful.rag.score import LabelScoring, Scores, label_probabilities
+from earful.rag.task import Task
+
+_SILENCE_S = 7.0  # one window of Audio Flamingo's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """One question to a language model, with its shots.
+
+    Attributes:
+        task: What is asked.
+        hits: Shots, nearest first.
+        query: The recording asked about.
+        labels: Candidates; empty for a task without labels.
+        question: Asked instead of the task's.
+        shot_mode: See ``build_prompt``.
+        seed: For an order of shots that is drawn.
+    """
+
+    task: Task
+    hits: tuple[Hit, ...]
+    query: ClipRef
+    labels: tuple[str, ...] = ()
+    question: str = ""
+    shot_mode: ShotMode = "interleaved"
+    seed: int = 0
+
+    def fit(self, model: LanguageModel) -> FittedPrompt:
+        """Build the prompt with as many shots as the model can take.
+
+        Raises:
+            PromptError: There is no question, or it does not fit.
+        """
+        return fit_prompt(model, self.build, self.hits)
+
+    def fit_yes_no(self, model: LanguageModel, label: str) -> FittedPrompt:
+        """Build the prompt that asks whether one label is there; see ``fit``."""
+
+        def build(shown: Sequence[Hit]) -> Prompt:
+            arranged = arrange(shown, self.task.shots.order, seed=self.seed)
+            return build_yes_no_prompt(
+                self.task, arranged, self.query, label, shot_mode=self.shot_mode
+            )
+
+        return fit_prompt(model, build, self.hits)
+
+    def build(self, shown: Sequence[Hit]) -> Prompt:
+        """Build the prompt with some of the shots, given nearest first."""
+        return build_prompt(
+            self.task,
+            arrange(shown, self.task.shots.order, seed=self.seed),
+            self.query,
+            labels=self.labels,
+            question=self.question,
+            shot_mode=self.shot_mode,
+        )
+
+
+def score_labels(
+    model: LanguageModel, inquiry: Inquiry, scoring: LabelScoring
+) -> tuple[Scores, FittedPrompt]:
+    """Score an inquiry's labels.
+
+    For ``classify`` all labels are answers to one prompt. For ``multilabel`` each label is
+    a question of its own, answered by yes or no, and its score is the share of the yes.
+
+    Args:
+        model: Scores answers.
+        inquiry: What is asked; with labels.
+        scoring: Which corrections apply.
+
+    Returns:
+        float64, shape ``(n_labels,)``, each in [0, 1]; and the prompt, for ``multilabel``
+        that of the last label.
+
+    Raises:
+        PromptError: The prompt does not fit, or two labels are the same to the model.
+        AudioError: A recording cannot be read.
+    """
+    task = inquiry.task
+    if task.kind == "classify":
+        fitted = inquiry.fit(model)
+        answers = [task.wording(label) for label in inquiry.labels]
+        return _probabilities(model, fitted.prompt, answers, scoring), fitted
+    scores = np.empty(len(inquiry.labels))
+    for row, label in enumerate(inquiry.labels):
+        fitted = inquiry.fit_yes_no(model, label)
+        scores[row] = _probabilities(model, fitted.prompt, ["yes", "no"], scoring)[0]
+    return scores, fitted
+
+
+def write_answer(
+    model: LanguageModel,
+    inquiry: Inquiry,
+    options: GenerationOptions,
+    on_text: Callable[[str], None] | None = None,
+) -> tuple[Generation, FittedPrompt]:
+    """Let the model write; raises as ``score_labels``."""
+    fitted = inquiry.fit(model)
+    return model.generate(fitted.prompt, options, on_text=on_text), fitted
+
+
+def _probabilities(
+    model: LanguageModel, prompt: Prompt, answers: Sequence[str], scoring: LabelScoring
+) -> Scores:
+    prior = model.score(_silenced(prompt), answers) if scoring.prior else None
+    return label_probabilities(model.score(prompt, answers), scoring=scoring, prior=prior)
+
+
+def _silenced(prompt: Prompt) -> Prompt:
+    """Put digital silence in the query's place, which is the last one for audio."""
+    silence = Clip(
+        samples=np.zeros(round(_SILENCE_S * SAMPLE_RATE), dtype=np.float32),
+        sample_rate=SAMPLE_RATE,
+        source="silence",
+    )
+    last = max(n for n, part in enumerate(prompt.parts) if isinstance(part, ClipRef))
+    parts = [ClipRef(audio=silence) if n == last else part for n, part in enumerate(prompt.parts)]
+    return Prompt(parts=tuple(parts), is_dialogue=prompt.is_dialogue)
