@@ -16,7 +16,6 @@ from earful.index.store import Index
 from earful.model.prompt import Prompt
 from earful.model.protocols import (
     Embedder,
-    Generation,
     GenerationOptions,
     KeepsFeatures,
     LanguageModel,
@@ -27,9 +26,10 @@ from earful.model.registry import (
     load_language_model,
 )
 from earful.rag.answer import Answer
-from earful.rag.prompt import FittedPrompt, ShotMode, build_prompt
+from earful.rag.chat import Chat
+from earful.rag.prompt import ShotMode, build_prompt
 from earful.rag.query import Audio, Query, Stopwatch
-from earful.rag.respond import Inquiry, score_labels, write_answer
+from earful.rag.respond import Inquiry, generation_notes, score_labels, tell, write_answer
 from earful.rag.retrieve import arrange
 from earful.rag.retriever import Retriever
 from earful.rag.score import LabelScoring
@@ -224,7 +224,7 @@ class FewShot:
         ranked = rank_labels(found.labels, scores)
         text, confidence = verdict_of(chosen, ranked)
         return replace(
-            self._told(self.model, query, text, found, fitted, watch),
+            tell(self.model, query, text, fitted, watch, notes=self._notes(found)),
             confidence=confidence,
             abstained=confidence < chosen.abstain_below,
             scores=ranked,
@@ -288,8 +288,8 @@ class FewShot:
         with watch.stage("generate_s"):
             inquiry = self._inquiry(found, query, question=question, shot_mode=shot_mode, seed=seed)
             generation, fitted = write_answer(model, inquiry, options, on_text)
-        answer = self._told(model, query, generation.text, found, fitted, watch)
-        return replace(answer, notes=(*answer.notes, *_generation_notes(generation)))
+        notes = (*self._notes(found), *generation_notes(generation))
+        return tell(model, query, generation.text, fitted, watch, notes=notes)
 
     def caption(
         self,
@@ -318,6 +318,40 @@ class FewShot:
             group=group,
             start_s=start_s,
             end_s=end_s,
+        )
+
+    def chat(
+        self,
+        audio: Audio,
+        *,
+        shots: int | None = 0,
+        strategy: str | None = None,
+        shot_mode: ShotMode = "interleaved",
+        options: GenerationOptions = GenerationOptions(),
+        seed: int = 0,
+        group: str = "",
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> Chat:
+        """Begin a conversation about a recording; arguments and errors as for ``ask``.
+
+        There are no shots unless asked for: Audio Flamingo's dialogues were trained
+        without.
+        """
+        model = self._require_model("chat")
+        watch = Stopwatch()
+        chosen = self._retriever.task(_ASK, shots=shots, strategy=strategy)
+        query = self._retriever.read(audio, start_s, end_s, group, watch)
+        found = self._find(chosen, query, None, shots, seed)
+        return Chat(
+            model=model,
+            query=query,
+            hits=found.hits,
+            order=chosen.shots.order,
+            shot_mode=shot_mode,
+            options=options,
+            seed=seed,
+            notes=self._notes(found),
         )
 
     def prompt_for(
@@ -427,41 +461,10 @@ class FewShot:
             seed=seed,
         )
 
-    def _told(
-        self,
-        model: LanguageModel,
-        query: Query,
-        text: str,
-        found: ShotSet,
-        fitted: FittedPrompt,
-        watch: Stopwatch,
-    ) -> Answer:
-        notes = (*found.notes, *fitted.notes)
-        if self._features is not None and self._features.fault:
-            notes = (*notes, self._features.fault)
-        return Answer(
-            audio=query.name,
-            text=text,
-            confidence=None,
-            abstained=False,
-            scores=(),
-            evidence=fitted.shown,
-            model=model.capabilities.name,
-            timings=MappingProxyType(watch.spent_s),
-            prompt_digest=fitted.prompt.digest,
-            notes=notes,
-            prompt=fitted.prompt,
-            slots=fitted.size.slots,
-            n_prompt_tokens=fitted.size.n_tokens,
-            decoding=model.capabilities.decoding,
-        )
+    def _notes(self, found: ShotSet) -> tuple[str, ...]:
+        fault = self._features.fault if self._features is not None else ""
+        return (*found.notes, fault) if fault else found.notes
 
 
 def _model(model: str | LanguageModel | None, device: str) -> LanguageModel | None:
     return load_language_model(model, device=device) if isinstance(model, str) else model
-
-
-def _generation_notes(generation: Generation) -> tuple[str, ...]:
-    if generation.stopped == "end":
-        return ()
-    return (f"the answer was cut off after {generation.n_tokens} tokens",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from earful.model.audio import Clip
 from earful.model.flamingo_audio import SAMPLE_RATE
 from earful.model.prompt import ClipRef, Prompt
 from earful.model.protocols import Generation, GenerationOptions, LanguageModel
+from earful.rag.answer import Answer
 from earful.rag.prompt import (
     FittedPrompt,
     ShotMode,
@@ -19,6 +21,7 @@ from earful.rag.prompt import (
     build_yes_no_prompt,
     fit_prompt,
 )
+from earful.rag.query import Query, Stopwatch
 from earful.rag.retrieve import arrange
 from earful.rag.score import LabelScoring, Scores, label_probabilities
 from earful.rag.task import Task
@@ -121,6 +124,50 @@ def write_answer(
     """Let the model write; raises as ``score_labels``."""
     fitted = inquiry.fit(model)
     return model.generate(fitted.prompt, options, on_text=on_text), fitted
+
+
+def tell(
+    model: LanguageModel,
+    query: Query,
+    text: str,
+    fitted: FittedPrompt,
+    watch: Stopwatch,
+    *,
+    notes: tuple[str, ...],
+) -> Answer:
+    """Put what a model said together with what it was shown.
+
+    Args:
+        model: What answered.
+        query: The recording asked about.
+        text: The answer.
+        fitted: The prompt it was given.
+        watch: Seconds spent.
+        notes: What a reader should know besides what the prompt left out.
+    """
+    return Answer(
+        audio=query.name,
+        text=text,
+        confidence=None,
+        abstained=False,
+        scores=(),
+        evidence=fitted.shown,
+        model=model.capabilities.name,
+        timings=MappingProxyType(watch.spent_s),
+        prompt_digest=fitted.prompt.digest,
+        notes=(*notes, *fitted.notes),
+        prompt=fitted.prompt,
+        slots=fitted.size.slots,
+        n_prompt_tokens=fitted.size.n_tokens,
+        decoding=model.capabilities.decoding,
+    )
+
+
+def generation_notes(generation: Generation) -> tuple[str, ...]:
+    """Say that an answer was cut off; nothing when the model ended it."""
+    if generation.stopped == "end":
+        return ()
+    return (f"the answer was cut off after {generation.n_tokens} tokens",)
 
 
 def _probabilities(

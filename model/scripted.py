@@ -1,0 +1,91 @@
+"""A language model that says what it is told to: for tests, and to see what is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.errors import PromptError
+from earful.model.prompt import Prompt, Text
+from earful.model.protocols import Capabilities, Generation, GenerationOptions, PromptSize
+
+CAPABILITIES = Capabilities(
+    name="scripted",
+    max_audios=8,
+    max_seconds_per_audio=33.25,
+    max_text_tokens=512,
+    logprobs=True,
+    multi_turn=True,
+    batch_safe=True,
+)
+
+
+class ScriptedLanguageModel:
+    """Replies from a list, scores by a function, and remembers every prompt.
+
+    A token is a word here. No audio is read.
+
+    Args:
+        replies: What it writes, one after the other, the last again and again.
+        log_probability: Of an answer to a prompt; all answers alike by default.
+        capabilities: What it says it can do.
+
+    Attributes:
+        prompts: What it was given, in order, scored or answered.
+
+    >>> model = ScriptedLanguageModel(replies=["a dog"])
+    >>> model.generate(Prompt(parts=())).text
+    'a dog'
+    """
+
+    def __init__(
+        self,
+        *,
+        replies: Sequence[str] = ("",),
+        log_probability: Callable[[Prompt, str], float] = lambda _prompt, _answer: 0.0,
+        capabilities: Capabilities = CAPABILITIES,
+    ) -> None:
+        self._replies = list(replies)
+        self._log_probability = log_probability
+        self._capabilities = capabilities
+        self.prompts: list[Prompt] = []
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it says it can do."""
+        return self._capabilities
+
+    def measure(self, prompt: Prompt) -> PromptSize:
+        """Count words, and a slot for each recording."""
+        words = [part.text.split() for part in prompt.parts if isinstance(part, Text)]
+        return PromptSize(n_tokens=sum(map(len, words)), slots=prompt.n_clips)
+
+    def score(self, prompt: Prompt, answers: Sequence[str]) -> list[NDArray[np.float64]]:
+        """Score each answer by the function, as one token."""
+        if len(set(answers)) < len(answers):
+            raise PromptError(f"answers {', '.join(map(repr, answers))}; want each once")
+        self.prompts.append(prompt)
+        return [np.array([self._log_probability(prompt, answer)]) for answer in answers]
+
+    def generate(
+        self,
+        prompt: Prompt,
+        options: GenerationOptions = GenerationOptions(),
+        *,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Generation:
+        """Give the next reply, cut to ``max_new_tokens`` words."""
+        self.prompts.append(prompt)
+        reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+        words = reply.split()
+        text = " ".join(words[: options.max_new_tokens])
+        if on_text is not None:
+            on_text(text)
+        cut = len(words) > options.max_new_tokens
+        return Generation(
+            text=text,
+            n_tokens=min(len(words), options.max_new_tokens),
+            stopped="length" if cut else "end",
+        )
