@@ -22,7 +22,7 @@ class ClapFrontEnd:
     Attributes:
         mel: Log-mel parameters.
         window_samples: Length of the stretch the tower sees at once.
-        fused: For checkpoints with feature fusion, which take four pictures.
+        fused: For checkpoints with feature fusion; a window is never called longer.
     """
 
     mel: LogMelConfig

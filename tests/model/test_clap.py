@@ -21,6 +21,8 @@ from earful.model.clap_front_end import (
     repeat_pad,
     window_starts,
 )
+from earful.model.clap_towers import htsat_config
+from earful.model.htsat import Htsat
 from earful.model.mel import LogMel
 from earful.model.protocols import TextEmbedder
 
@@ -139,6 +141,18 @@ def test_up_to_ten_seconds_our_vector_is_the_published_pipelines(
     # The comparison means something only if other audio lands elsewhere.
     other = embedder.embed([noise(seconds, seed=9)])[0]
     assert np.abs(ours - other).max() > 10 * TOLERANCE
+
+
+def test_audio_runs_through_our_tower_alone(folder: Path, embedder: ClapEmbedder) -> None:
+    from transformers.models.clap import modeling_clap
+
+    theirs = (modeling_clap.ClapAudioModel, modeling_clap.ClapAudioEncoder)
+    assert isinstance(transformers.ClapModel.from_pretrained(folder).audio_model, theirs)
+    towers = clap_checkpoint.load_hub_folder(folder)
+    for model in (towers, embedder._towers):
+        assert isinstance(model.audio_model, Htsat)
+        assert not any(isinstance(module, theirs) for module in model.modules())
+        assert not any(tensor.is_meta for tensor in model.state_dict().values())
 
 
 def test_text_vectors_are_the_published_pipelines(folder: Path, embedder: ClapEmbedder) -> None:
@@ -339,14 +353,22 @@ def test_the_hubs_own_config_files_build_the_published_sizes() -> None:
         "model_type": "clap_audio_model",
         "patch_embeds_hidden_size": 128,
     }
-    with torch.device("meta"):
-        sizes = [
-            sum(p.numel() for p in transformers.ClapAudioModel(config).parameters())
-            for config in (
-                transformers.ClapConfig(audio_config=a).audio_config for a in (tiny, base)
-            )
-        ]
-    assert [round(size / 1e6, 1) for size in sizes] == [27.5, 67.8]
+    for part, size in ((tiny, 27.5), (base, 67.8)):
+        config = transformers.ClapConfig(audio_config=part).audio_config
+        with torch.device("meta"):
+            towers = (transformers.ClapAudioModel(config), Htsat(htsat_config(config)))
+        for tower in towers:
+            assert round(sum(p.numel() for p in tower.parameters()) / 1e6, 1) == size
+
+
+def test_an_audio_tower_of_another_kind_is_refused(unfused: Path, tmp_path: Path) -> None:
+    config = json.loads((unfused / "config.json").read_text())
+    config["audio_config"]["hidden_act"] = "relu"
+    for file in unfused.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=r"model\.safetensors: audio_config has hidden_act='relu'"):
+        load_clap(str(tmp_path), device="cpu")
 
 
 # --- original checkpoints ---------------------------------------------------------------

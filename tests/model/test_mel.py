@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -65,3 +67,31 @@ def test_slaneys_filters_have_equal_area_and_htks_equal_height() -> None:
     assert float(wide / narrow) > 3
     flat = slaney.mean(dim=0)[20:]
     assert float(flat.max() / flat.min()) < 1.5
+
+
+def test_filters_made_for_another_rate_are_moved_not_reshaped() -> None:
+    moved = LogMel(replace(SLANEY, sample_rate=44_100, filter_sample_rate=32_000))
+    made = LogMel(replace(SLANEY, sample_rate=32_000))
+    plain = LogMel(replace(SLANEY, sample_rate=44_100))
+    assert torch.equal(moved.filters, made.filters)
+    assert moved.filters.shape == (513, 64)
+    # By hand: the highest filter ends at 14 kHz, which is bin 448 of 512 at 32 kHz.
+    assert int(moved.filters[:, -1].nonzero().max()) == 14_000 * 1024 // 32_000 - 1
+    assert int(plain.filters[:, -1].nonzero().max()) == 14_000 * 1024 // 44_100
+    wave = noise(4800, 0)[None]
+    assert torch.equal(moved(wave), made(wave))
+
+
+def test_within_a_module_built_without_weights_it_still_computes() -> None:
+    wave = noise(4800, 0)[None]
+    with torch.device("meta"):
+        log_mel = LogMel(SLANEY)
+    assert torch.equal(log_mel(wave), LogMel(SLANEY)(wave))
+
+
+@pytest.mark.gpu
+def test_waves_elsewhere_take_window_and_filters_along() -> None:
+    log_mel, wave = LogMel(SLANEY), noise(4800, 0)[None]
+    expected = log_mel(wave)
+    torch.testing.assert_close(log_mel(wave.cuda()).cpu(), expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(log_mel(wave), expected, rtol=0, atol=1e-4)
