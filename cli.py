@@ -4,32 +4,28 @@ Exit codes: 0 fine; 1 an expected failure, told in one line; 2 wrong usage, or a
 corpus table, task file or filter, with nothing written; 3 done, but some inputs failed
 and are listed; 130 interrupted. Answers go to stdout, everything else to stderr.
 
-It is long for one file because it is nothing but commands, one after the other.
+The groups of commands stand in ``earful.commands``; this file puts them together.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import earful
 from earful import console
+from earful.commands.asking import ask, caption, classify, search
+from earful.commands.chat import chat
+from earful.commands.index import index_app
+from earful.commands.models import models_app
+from earful.commands.options import JsonOption, example, print_json
+from earful.commands.tasks import tasks_app
 from earful.errors import CorpusError, EarfulError, FilterError, TaskError
 
-if TYPE_CHECKING:
-    from earful.index.build import BuildReport
-    from earful.index.survey import Survey
-    from earful.rag.answer import Answer
-    from earful.rag.pipeline import FewShot
-
-SOME_FAILED = 3
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -40,38 +36,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-index_app = typer.Typer(help="Build and look after an index of exemplars.", no_args_is_help=True)
-tasks_app = typer.Typer(help="Write, check and show task files.", no_args_is_help=True)
-models_app = typer.Typer(help="What can embed and answer.", no_args_is_help=True)
 app.add_typer(index_app, name="index")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(models_app, name="models")
-
-IndexOption = Annotated[
-    Path, typer.Option("--index", "-i", help="Index folder.", metavar="DIR", show_default=False)
-]
-IndexArgument = Annotated[Path, typer.Argument(help="Index folder.", metavar="INDEX")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
-EmbedderOption = Annotated[
-    str,
-    typer.Option(help="Embedder: a name from `earful models list`, a folder or a .pt file."),
-]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-ColumnOption = Annotated[
-    list[str],
-    typer.Option(
-        "--column",
-        metavar="FIELD=COLUMN",
-        help="Which column of a table holds a field, such as audio=clip_path. Repeatable.",
-    ),
-]
-QueryEmbedderOption = Annotated[
-    str,
-    typer.Option("--embedder", help="Where the index's own embedder lies now, when it was moved."),
-]
-RootOption = Annotated[
-    Path | None, typer.Option(help="Folder the table's paths start from; default: its own.")
-]
+for command in (search, classify, ask, caption, chat):
+    app.command()(command)
 
 
 def main() -> None:
@@ -105,441 +74,8 @@ def _root(
     pass
 
 
-def _example(text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Append a command's example to its help."""
-
-    def add(command: Callable[..., None]) -> Callable[..., None]:
-        command.__doc__ = f"{command.__doc__}\n\n\b\nExample:\n  {text}"
-        return command
-
-    return add
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
-
-
-# --- index ---------------------------------------------------------------------------
-
-
-@index_app.command("build")
-@_example("earful index build corpus/ --index sounds.index")
-def index_build(
-    corpus: Annotated[Path, typer.Argument(help="A folder per label, or a table.")],
-    index: IndexOption,
-    embedder: EmbedderOption = "earful-tiny",
-    revision: Annotated[str, typer.Option(help="Hub revision of the embedder.")] = "",
-    column: ColumnOption = [],  # noqa: B006 - typer copies it
-    root: RootOption = None,
-    max_duration_s: Annotated[float, typer.Option(help="Longest stretch decoded.")] = 1800.0,
-    allow_outside: Annotated[
-        bool, typer.Option(help="Accept files outside the corpus root.")
-    ] = False,
-    device: DeviceOption = "auto",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count and check, embed nothing, write nothing.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Embed a labelled corpus into an index; run again after an interruption to go on."""
-    from earful.index.corpus import open_corpus
-
-    opened = open_corpus(corpus, columns=_columns(column), root=root, allow_outside=allow_outside)
-    if dry_run:
-        from earful.index.survey import survey
-
-        _finish_survey(survey(opened), as_json=as_json)
-        return
-    from earful.index.build import BuildOptions, build_index
-    from earful.model.audio import AudioLimits
-    from earful.model.registry import load_embedder
-
-    model = load_embedder(embedder, revision=revision, device=device)
-    options = BuildOptions(limits=AudioLimits(max_duration_s=max_duration_s))
-    with console.progress_bar("embedding", sys.stderr) as progress:
-        report = build_index(opened, index, embedder=model, options=options, progress=progress)
-    _finish_build(report, as_json=as_json)
-
-
-@index_app.command("add")
-@_example("earful index add siren.wav --label siren --index sounds.index")
-def index_add(
-    source: Annotated[Path, typer.Argument(help="A corpus, or one recording with --label.")],
-    index: IndexOption,
-    label: Annotated[
-        list[str], typer.Option("--label", help="Label of the recording. Repeatable.")
-    ] = [],  # noqa: B006 - typer copies it
-    start_s: Annotated[float, typer.Option(help="Where the stretch begins.")] = 0.0,
-    end_s: Annotated[float | None, typer.Option(help="Where the stretch ends.")] = None,
-    group: Annotated[str, typer.Option(help="Recording, site or speaker it came from.")] = "",
-    id_: Annotated[str, typer.Option("--id", help="Key of the row; default: the file name.")] = "",
-    column: ColumnOption = [],  # noqa: B006 - typer copies it
-    root: RootOption = None,
-    device: DeviceOption = "auto",
-    as_json: JsonOption = False,
-) -> None:
-    """Add a corpus or one labelled recording; a row with a known id is replaced."""
-    from earful.index.build import build_index
-    from earful.index.corpus import open_corpus, single_recording
-    from earful.index.store import Index
-    from earful.model.registry import load_embedder
-
-    stored = Index.open(index).info.fingerprint
-    if source.is_file() and label:
-        corpus = single_recording(
-            source, labels=tuple(label), start_s=start_s, end_s=end_s, group=group, id=id_
-        )
-    elif label:
-        raise typer.BadParameter("--label goes with one recording", param_hint="--label")
-    else:
-        corpus = open_corpus(source, columns=_columns(column), root=root)
-    model = load_embedder(stored.name, revision=stored.revision, device=device)
-    with console.progress_bar("embedding", sys.stderr) as progress:
-        report = build_index(corpus, index, embedder=model, progress=progress)
-    # What is added is not all there is: rows that it does not name are not stale.
-    _finish_build(replace(report, stale=0), as_json=as_json)
-
-
-@index_app.command("remove")
-@_example("earful index remove sounds.index dog/rex-1.wav")
-def index_remove(
-    index: IndexArgument,
-    ids: Annotated[list[str], typer.Argument(help="Ids of the rows.", metavar="ID...")],
-    as_json: JsonOption = False,
-) -> None:
-    """Remove rows by id; an unknown id is an error and removes nothing."""
-    from earful.index.store import Index
-
-    n_removed = Index.open(index).remove(ids)
-    if as_json:
-        _print_json({"removed": n_removed})
-    else:
-        typer.echo(f"{n_removed} rows removed")
-
-
-@index_app.command("info")
-@_example("earful index info sounds.index")
-def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
-    """Show what an index holds and which embedder made it."""
-    from earful.index.store import Index
-
-    opened = Index.open(index)
-    info = opened.info.to_dict()
-    rejected = [rejection.to_dict() for rejection in opened.rejections()]
-    if as_json:
-        _print_json({**info, "rejected": rejected})
-        return
-    rows: list[list[str]] = []
-    for key, value in info.items():
-        if isinstance(value, dict):
-            rows += [[f"{key}.{name}", str(item)] for name, item in value.items()]
-        else:
-            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            rows.append([key, shown])
-    typer.echo(console.table(rows))
-    for item in rejected:
-        typer.echo(console.printable(f"rejected {item['row']}: {item['error']}"))
-
-
-@index_app.command("verify")
-@_example("earful index verify sounds.index")
-def index_verify(index: IndexArgument, as_json: JsonOption = False) -> None:
-    """Check every row: audio present and unchanged, vectors finite and unit, header true."""
-    from earful.index.store import Index
-
-    report = Index.open(index).verify()
-    problems = [problem.to_dict() for problem in report.problems]
-    if as_json:
-        _print_json({"checked": report.n_checked, "problems": problems})
-    else:
-        for problem in problems:
-            typer.echo(
-                console.printable(f"{problem['id']} ({problem['audio']}): {problem['what']}")
-            )
-        typer.echo(f"{report.n_checked} rows checked, {len(problems)} problems")
-    if problems:
-        raise typer.Exit(1)
-
-
-@index_app.command("export")
-@_example("earful index export sounds.index sounds.csv")
-def index_export(
-    index: IndexArgument,
-    target: Annotated[Path, typer.Argument(help="A .csv or .parquet file to write.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Write every row to CSV, or with its vector to Parquet."""
-    from earful.index.store import Index
-
-    n_written = Index.open(index).export(target)
-    if as_json:
-        _print_json({"written": n_written, "path": str(target)})
-    else:
-        typer.echo(f"{n_written} rows written to {console.printable(str(target))}")
-
-
-@index_app.command("compact")
-@_example("earful index compact sounds.index")
-def index_compact(index: IndexArgument) -> None:
-    """Merge small fragments and drop versions that nobody can be reading any more."""
-    from earful.index.store import Index
-
-    Index.open(index).compact()
-    typer.echo("compacted")
-
-
-def _columns(pairs: Iterable[str]) -> dict[str, str] | None:
-    columns: dict[str, str] = {}
-    for pair in pairs:
-        field, equals, name = pair.partition("=")
-        if not (field and equals and name):
-            raise typer.BadParameter(f"{pair!r} is not FIELD=COLUMN", param_hint="--column")
-        columns[field] = name
-    return columns or None
-
-
-def _finish_build(report: BuildReport, *, as_json: bool) -> None:
-    if as_json:
-        _print_json(report.to_dict())
-    else:
-        typer.echo(console.describe_build(report))
-    if report.rejected:
-        raise typer.Exit(SOME_FAILED)
-
-
-def _finish_survey(found: Survey, *, as_json: bool) -> None:
-    if as_json:
-        _print_json(found.to_dict())
-    else:
-        typer.echo(console.describe_survey(found))
-    if found.rejected:
-        raise typer.Exit(SOME_FAILED)
-
-
-# --- asking --------------------------------------------------------------------------
-
-
 @app.command()
-@_example("earful search street.wav --index sounds.index --shots 5")
-def search(
-    index: IndexOption,
-    audio: Annotated[Path | None, typer.Argument(help="Recording to search with.")] = None,
-    text: Annotated[str, typer.Option(help="Sentence to search with instead.")] = "",
-    k: Annotated[int, typer.Option("--k", "-k", min=1, help="How many hits.")] = 10,
-    where: Annotated[
-        str, typer.Option(help="SQL filter, such as \"split = 'train' AND licence = 'CC0'\".")
-    ] = "",
-    label: Annotated[
-        list[str], typer.Option("--label", help="Only rows with this label. Repeatable.")
-    ] = [],  # noqa: B006 - typer copies it
-    split: Annotated[
-        list[str], typer.Option("--split", help="Only rows of this split. Repeatable.")
-    ] = [],  # noqa: B006 - typer copies it
-    exclude_group: Annotated[
-        list[str], typer.Option("--exclude-group", help="No rows of this group. Repeatable.")
-    ] = [],  # noqa: B006 - typer copies it
-    min_similarity: Annotated[
-        float | None, typer.Option(min=-1.0, max=1.0, help="Least cosine similarity.")
-    ] = None,
-    backend: Annotated[str, typer.Option(help="exact or faiss.")] = "exact",
-    embedder: QueryEmbedderOption = "",
-    device: DeviceOption = "auto",
-    as_json: JsonOption = False,
-) -> None:
-    """List the nearest exemplars of a recording, or of a sentence."""
-    from earful.index.search import SearchFilter
-
-    if (audio is None) == (not text):
-        raise typer.BadParameter("give a recording or --text, one of the two")
-    chosen = SearchFilter(
-        labels=frozenset(label),
-        splits=frozenset(split),
-        exclude_groups=frozenset(exclude_group),
-        where=where,
-        min_similarity=min_similarity,
-    )
-    few = _open(index, embedder=embedder, device=device)
-    hits = few.search(audio=audio, text=text or None, k=k, filter=chosen, backend=backend)
-    if as_json:
-        _print_json({"query": text or str(audio), "evidence": [hit.to_dict() for hit in hits]})
-    else:
-        typer.echo(console.describe_hits(hits) or "nothing found")
-
-
-@app.command()
-@_example("earful classify street.wav --index sounds.index --labels siren,dog,rain")
-def classify(
-    audio: Annotated[list[Path], typer.Argument(help="Recordings.", metavar="AUDIO...")],
-    index: Annotated[
-        Path | None,
-        typer.Option("--index", "-i", help="Index folder; a task with examples needs none."),
-    ] = None,
-    task: Annotated[str, typer.Option(help="Task file, or the name of a built-in task.")] = "",
-    labels: Annotated[str, typer.Option(help="Labels to choose from, separated by commas.")] = "",
-    shots: Annotated[int | None, typer.Option(min=1, help="Exemplars retrieved.")] = None,
-    strategy: Annotated[
-        str, typer.Option(help="nearest, balanced, diverse or random; default: the task's.")
-    ] = "",
-    seed: Annotated[int, typer.Option(help="For random choices.")] = 0,
-    group: Annotated[str, typer.Option(help="The recordings' group, kept out of the shots.")] = "",
-    show_prompt: Annotated[
-        bool, typer.Option("--show-prompt", help="Print the interleaved prompt, too.")
-    ] = False,
-    embedder: QueryEmbedderOption = "",
-    device: DeviceOption = "auto",
-    as_json: JsonOption = False,
-) -> None:
-    """Name the sound in each recording and show the exemplars that decided it."""
-    if task and labels:
-        raise typer.BadParameter("--task and --labels exclude each other", param_hint="--labels")
-    names = [label.strip() for label in labels.split(",")] if labels else None
-    few = _open(index, task=task, embedder=embedder, device=device)
-    n_failed = 0
-    for path in audio:
-        try:
-            answer = few.classify(
-                path,
-                task=task or None,
-                labels=names,
-                shots=shots,
-                strategy=strategy or None,
-                seed=seed,
-                group=group,
-            )
-        except (TaskError, FilterError):
-            raise
-        except EarfulError as error:
-            n_failed += 1
-            if as_json:
-                _print_json({"audio": str(path), "error": str(error)})
-            console.warn(f"error: {error}")
-            continue
-        _print_answer(answer, as_json=as_json, show_prompt=show_prompt)
-    if n_failed:
-        raise typer.Exit(1 if n_failed == len(audio) else SOME_FAILED)
-
-
-def _open(index: Path | None, *, task: str = "", embedder: str, device: str) -> FewShot:
-    from earful.rag.pipeline import FewShot
-
-    if index is not None:
-        return FewShot.open(index, embedder=embedder or None, device=device)
-    if not task:
-        raise typer.BadParameter("give an index, or a task with examples", param_hint="--index")
-    if embedder:
-        return FewShot.from_task(task, embedder=embedder, device=device)
-    return FewShot.from_task(task, device=device)
-
-
-def _print_answer(answer: Answer, *, as_json: bool, show_prompt: bool) -> None:
-    if as_json:
-        prompt = {"prompt": answer.prompt.render()} if show_prompt and answer.prompt else {}
-        _print_json({**answer.to_dict(), **prompt})
-        return
-    if show_prompt and answer.prompt:
-        typer.echo(console.printable_lines(answer.prompt.render()))
-    typer.echo(console.describe_answer(answer))
-
-
-# --- tasks, models, doctor, demo -------------------------------------------------------
-
-
-@tasks_app.command("new")
-@_example("earful tasks new machines.toml --labels normal,faulty")
-def tasks_new(
-    path: Annotated[Path, typer.Argument(help="TOML file to write.")],
-    labels: Annotated[str, typer.Option(help="Labels, separated by commas.")] = "",
-    kind: Annotated[str, typer.Option(help="classify, multilabel, ask or caption.")] = "classify",
-) -> None:
-    """Write a commented task file to start from."""
-    from earful.rag.task import new_task
-
-    new_task(path, kind=kind, labels=[label.strip() for label in labels.split(",") if label])
-    typer.echo(f"wrote {console.printable(str(path))}; next: earful tasks check {path}")
-
-
-@tasks_app.command("list")
-@_example("earful tasks list")
-def tasks_list(as_json: JsonOption = False) -> None:
-    """List the built-in tasks."""
-    from earful.rag.task import list_tasks, load_task
-
-    tasks = [load_task(name) for name in list_tasks()]
-    if as_json:
-        for task in tasks:
-            _print_json({"name": task.name, "kind": task.kind, "question": task.question})
-        return
-    typer.echo(
-        console.table(
-            [[task.name, task.kind, task.question] for task in tasks],
-            header=["name", "kind", "question"],
-        )
-    )
-
-
-@tasks_app.command("check")
-@_example("earful tasks check machines.toml")
-def tasks_check(
-    task: Annotated[str, typer.Argument(help="Task file, or the name of a built-in task.")],
-) -> None:
-    """Read a task file and list every mistake with its line."""
-    from earful.rag.task import check_task
-
-    problems = check_task(task)
-    for problem in problems:
-        console.warn(f"error: {problem}")
-    if problems:
-        raise typer.Exit(2)
-    typer.echo("fine")
-
-
-@tasks_app.command("show")
-@_example("earful tasks show urban-sounds")
-def tasks_show(
-    task: Annotated[str, typer.Argument(help="Task file, or the name of a built-in task.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Show a task as it is understood: question, labels, shots, examples."""
-    from earful.rag.task import load_task
-
-    loaded = load_task(task)
-    if as_json:
-        _print_json(loaded.to_dict())
-    else:
-        typer.echo(console.printable_lines(loaded.describe()))
-
-
-@models_app.command("list")
-@_example("earful models list")
-def models_list(as_json: JsonOption = False) -> None:
-    """List the embedders by name, with licence and what they need."""
-    from earful.model.registry import list_embedders
-
-    entries = list_embedders()
-    if as_json:
-        for entry in entries:
-            _print_json(entry.to_dict())
-        return
-    typer.echo(
-        console.table(
-            [
-                [
-                    entry.name,
-                    entry.kind,
-                    "audio, text" if entry.text else "audio",
-                    f"earful[{entry.extra}]" if entry.extra else "",
-                    entry.licence,
-                    entry.description,
-                ]
-                for entry in entries
-            ],
-            header=["name", "kind", "embeds", "needs", "licence", "what it is"],
-        )
-    )
-
-
-@app.command()
-@_example("earful doctor")
+@example("earful doctor")
 def doctor(
     hub: Annotated[bool, typer.Option(help="Try to reach the model hub.")] = True,
     as_json: JsonOption = False,
@@ -549,7 +85,7 @@ def doctor(
 
     findings = examine(hub=hub)
     if as_json:
-        _print_json([finding.to_dict() for finding in findings])
+        print_json([finding.to_dict() for finding in findings])
     else:
         rows = [[finding.state, finding.name, finding.found] for finding in findings]
         typer.echo(console.table(rows))
@@ -561,7 +97,7 @@ def doctor(
 
 
 @app.command()
-@_example("earful demo")
+@example("earful demo")
 def demo(
     index: Annotated[
         Path, typer.Option("--index", "-i", help="Where to build the demo's index.")
@@ -595,7 +131,7 @@ def demo(
         n_answers += 1
         right += answer.text == truth
         if as_json:
-            _print_json({"truth": truth, **answer.to_dict()})
+            print_json({"truth": truth, **answer.to_dict()})
         elif truth not in shown and len(shown) < n_shown:
             shown.add(truth)
             typer.echo(

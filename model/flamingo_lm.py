@@ -174,11 +174,13 @@ class FlamingoLanguageModel:
             # Training puts it behind every answer; the release only stops at what follows.
             stops.append(config.end_of_chunk_id)
         ids: list[int] = []
+        log_probability = 0.0
         told = ""
         for step in decode(
             self.model, self.batch(prompt), options, stop_ids=stops, mode=self.decoding
         ):
             ids.append(int(step.ids[0]))
+            log_probability += float(step.logits[0].log_softmax(dim=-1)[ids[-1]])
             if on_text is not None and ids[-1] not in stops:
                 text = self._text(ids)[: -_HELD_BACK or None]
                 if text.startswith(told) and len(text) > len(told):
@@ -188,7 +190,10 @@ class FlamingoLanguageModel:
         if on_text is not None and text[len(told) :]:
             on_text(text[len(told) :])
         return Generation(
-            text=text, n_tokens=len(ids), stopped="end" if ids[-1] in stops else "length"
+            text=text,
+            n_tokens=len(ids),
+            stopped="end" if ids[-1] in stops else "length",
+            log_probability=log_probability,
         )
 
     # --- tensors ---------------------------------------------------------------------

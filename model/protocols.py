@@ -7,6 +7,7 @@ the index and the tests know nothing else about it. A language model says what i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Protocol, Self, runtime_checkable
@@ -216,11 +217,18 @@ class Generation:
         text: The answer, without control tokens and surrounding spaces.
         n_tokens: How many tokens were written.
         stopped: ``"end"`` when the model ended it, ``"length"`` at ``max_new_tokens``.
+        log_probability: Of all tokens that were written, as the model sees them.
     """
 
     text: str
     n_tokens: int
     stopped: str
+    log_probability: float
+
+    @property
+    def confidence(self) -> float:
+        """The geometric mean of the tokens' probabilities, in [0, 1]."""
+        return math.exp(self.log_probability / max(self.n_tokens, 1))
 
 
 class FeatureCache(Protocol):

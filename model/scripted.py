@@ -88,4 +88,5 @@ class ScriptedLanguageModel:
             text=text,
             n_tokens=min(len(words), options.max_new_tokens),
             stopped="length" if cut else "end",
+            log_probability=0.0,
         )

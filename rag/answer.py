@@ -29,9 +29,10 @@ class Answer:
         text: The best label; for ``multilabel`` all that are more likely than not, joined
             by commas, or ``"none"``.
         confidence: In [0, 1]: the best label's score, or for ``multilabel`` the
-            probability of the least certain decision. The neighbour vote's says how often
-            answers like this one are right; a language model's is its own belief, which
-            nothing has calibrated. ``None`` for written text.
+            probability of the least certain decision, or for written text the geometric
+            mean of its tokens' probabilities. The neighbour vote's says how often answers
+            like this one are right; a language model's is its own belief, which nothing
+            has calibrated.
         abstained: Whether ``confidence`` is below the task's ``abstain_below``; ``text``
             is then only the best guess.
         scores: One per candidate label, best first; they sum to 1 unless the task is
@@ -52,7 +53,7 @@ class Answer:
 
     audio: str
     text: str
-    confidence: float | None
+    confidence: float
     abstained: bool
     scores: tuple[LabelScore, ...]
     evidence: tuple[Hit, ...]
@@ -71,7 +72,7 @@ class Answer:
         values: dict[str, object] = {
             "audio": self.audio,
             "text": self.text,
-            "confidence": None if self.confidence is None else round(self.confidence, _DIGITS),
+            "confidence": round(self.confidence, _DIGITS),
             "abstained": self.abstained,
             "scores": _plain(self.scores),
             "evidence": [hit.to_dict() for hit in self.evidence],
@@ -93,8 +94,7 @@ class Answer:
         """Return one line: the verdict and the runners-up."""
         others = [score for score in self.scores if score.label != self.text][:2]
         then = ", ".join(f"{score.label} {score.score:.0%}" for score in others)
-        sure = "" if self.confidence is None else f" {self.confidence:.0%}"
-        verdict = f"{self.text}{sure}" + (f" (then {then})" if then else "")
+        verdict = f"{self.text} {self.confidence:.0%}" + (f" (then {then})" if then else "")
         return f"not sure; best guess: {verdict}" if self.abstained else verdict
 
 

@@ -139,6 +139,7 @@ class Chat:
             self._model,
             self._query,
             generation.text,
+            generation.confidence,
             fitted,
             watch,
             notes=(*self._notes, *notes, *generation_notes(generation)),

@@ -124,8 +124,14 @@ class FewShot:
         return cls(embedder=embedder, model=_model(model, device))
 
     @property
-    def embedder(self) -> Embedder | None:
-        """What turns recordings into vectors; ``None`` when nothing is retrieved."""
+    def embedder(self) -> Embedder:
+        """What turns recordings into vectors.
+
+        Raises:
+            ValueError: It was made of a language model alone.
+        """
+        if self._retriever.embedder is None:
+            raise ValueError("there is no embedder: this FewShot is a language model alone")
         return self._retriever.embedder
 
     @property
@@ -224,8 +230,7 @@ class FewShot:
         ranked = rank_labels(found.labels, scores)
         text, confidence = verdict_of(chosen, ranked)
         return replace(
-            tell(self.model, query, text, fitted, watch, notes=self._notes(found)),
-            confidence=confidence,
+            tell(self.model, query, text, confidence, fitted, watch, notes=self._notes(found)),
             abstained=confidence < chosen.abstain_below,
             scores=ranked,
             vote=rank_labels(found.labels, votes) if votes is not None else (),
@@ -289,7 +294,9 @@ class FewShot:
             inquiry = self._inquiry(found, query, question=question, shot_mode=shot_mode, seed=seed)
             generation, fitted = write_answer(model, inquiry, options, on_text)
         notes = (*self._notes(found), *generation_notes(generation))
-        return tell(model, query, generation.text, fitted, watch, notes=notes)
+        return tell(
+            model, query, generation.text, generation.confidence, fitted, watch, notes=notes
+        )
 
     def caption(
         self,

@@ -130,6 +130,7 @@ def tell(
     model: LanguageModel,
     query: Query,
     text: str,
+    confidence: float,
     fitted: FittedPrompt,
     watch: Stopwatch,
     *,
@@ -141,6 +142,7 @@ def tell(
         model: What answered.
         query: The recording asked about.
         text: The answer.
+        confidence: How sure the model is of it; see ``Answer``.
         fitted: The prompt it was given.
         watch: Seconds spent.
         notes: What a reader should know besides what the prompt left out.
@@ -148,7 +150,7 @@ def tell(
     return Answer(
         audio=query.name,
         text=text,
-        confidence=None,
+        confidence=confidence,
         abstained=False,
         scores=(),
         evidence=fitted.shown,

@@ -11,6 +11,8 @@ import pytest
 import soundfile
 
 from earful import cli
+from earful.commands.index import index_app
+from earful.commands.tasks import tasks_app
 
 Run = Callable[..., tuple[int, str, str]]
 RATE = 22050
@@ -298,7 +300,7 @@ def test_a_label_cannot_steer_the_terminal(run: Run, tmp_path: Path) -> None:
 
 
 def test_every_help_page_has_an_example(run: Run) -> None:
-    for app, prefix in ((cli.app, ()), (cli.index_app, ("index",)), (cli.tasks_app, ("tasks",))):
+    for app, prefix in ((cli.app, ()), (index_app, ("index",)), (tasks_app, ("tasks",))):
         for command in app.registered_commands:
             assert command.callback is not None
             name = command.name or command.callback.__name__

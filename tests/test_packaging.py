@@ -12,7 +12,7 @@ LINKED = ("index", "model", "rag")
 
 
 def source_packages() -> set[str]:
-    found = {"earful"}
+    found = {"earful", "earful.commands"}
     for top in LINKED:
         for init in (ROOT / top).rglob("__init__.py"):
             found.add(".".join(("earful", *init.parent.relative_to(ROOT).parts)))

@@ -64,8 +64,7 @@ def describe_answer(answer: Answer, *, n_evidence: int = 5) -> str:
         answer: What ``FewShot`` returned.
         n_evidence: How many exemplars to show, nearest first.
     """
-    sure = "" if answer.confidence is None else f"  {answer.confidence:.0%}"
-    verdict = f"{answer.text}{sure}"
+    verdict = f"{answer.text}  {answer.confidence:.0%}" if answer.scores else answer.text
     if answer.abstained:
         verdict = f"not sure (best guess: {verdict})"
     lines = [printable(f"{answer.audio}: {verdict}")]

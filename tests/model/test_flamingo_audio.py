@@ -118,7 +118,7 @@ def test_mp3_is_averaged_in_both_modes(tmp_path: Path) -> None:
     stereo = np.stack([left, -left], axis=1)
     soundfile.write(tmp_path / "two.mp3", stereo, SAMPLE_RATE)
     for mode in ("full", "compat"):
-        samples = read_samples(ClipRef(audio=tmp_path / "two.mp3"), mode=mode)  # type: ignore[arg-type]
+        samples = read_samples(ClipRef(audio=tmp_path / "two.mp3"), mode=mode)
         assert np.abs(samples).max() < 0.05, mode
 
 

@@ -121,7 +121,7 @@ def test_compat_looks_at_the_first_slot_after_the_first_token(model: Flamingo) -
     differing = 0
     for seed in range(20):
         batch = prompt(seed)
-        full, compat = (greedy(model, batch, 5, mode)[0] for mode in ("full", "compat"))  # type: ignore[arg-type]
+        full, compat = (greedy(model, batch, 5, mode)[0] for mode in ("full", "compat"))
         assert full[0] == compat[0]
         differing += full != compat
         alone = prompt(seed, n_audios=1)
@@ -134,7 +134,7 @@ def test_compat_looks_at_the_first_slot_after_the_first_token(model: Flamingo) -
 def test_a_batch_writes_what_each_row_writes_alone(model: Flamingo, seeds: list[int]) -> None:
     batches = [prompt(seed, length=6 + seed % 7, n_audios=1 + seed % 3) for seed in seeds]
     for mode in ("full", "compat"):
-        together = greedy(model, stack(batches), 5, mode)  # type: ignore[arg-type]
+        together = greedy(model, stack(batches), 5, mode)
         for batch, row in zip(batches, together, strict=True):
             alone = greedy(model, batch, 5, mode)[0]
             assert row[: len(alone)] == alone

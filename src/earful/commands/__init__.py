@@ -1,0 +1,1 @@
+"""The groups of commands; ``earful.cli`` puts them together."""

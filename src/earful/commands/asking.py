@@ -1,0 +1,304 @@
+"""``earful search``, ``classify``, ``ask`` and ``caption``: questions about recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earful import console
+from earful.commands.opening import open_few, shot_mode_of
+from earful.commands.options import (
+    SOME_FAILED,
+    DecodingOption,
+    DeviceOption,
+    DtypeOption,
+    GroupOption,
+    IndexOption,
+    JsonOption,
+    MaxTokensOption,
+    ModelOption,
+    OptionalIndexOption,
+    QueryEmbedderOption,
+    SeedOption,
+    ShotModeOption,
+    ShotsOption,
+    ShowPromptOption,
+    SlotsOption,
+    StrategyOption,
+    TemperatureOption,
+    TopKOption,
+    TopPOption,
+    example,
+    print_json,
+)
+from earful.errors import EarfulError, FilterError, TaskError
+
+if TYPE_CHECKING:
+    from earful.rag.answer import Answer
+
+TaskOption = Annotated[str, typer.Option(help="Task file, or the name of a built-in task.")]
+AudioArguments = Annotated[list[Path], typer.Argument(help="Recordings.", metavar="AUDIO...")]
+
+
+@example("earful search street.wav --index sounds.index --shots 5")
+def search(
+    index: IndexOption,
+    audio: Annotated[Path | None, typer.Argument(help="Recording to search with.")] = None,
+    text: Annotated[str, typer.Option(help="Sentence to search with instead.")] = "",
+    k: Annotated[int, typer.Option("--k", "-k", min=1, help="How many hits.")] = 10,
+    where: Annotated[
+        str, typer.Option(help="SQL filter, such as \"split = 'train' AND licence = 'CC0'\".")
+    ] = "",
+    label: Annotated[
+        list[str], typer.Option("--label", help="Only rows with this label. Repeatable.")
+    ] = [],  # noqa: B006 - typer copies it
+    split: Annotated[
+        list[str], typer.Option("--split", help="Only rows of this split. Repeatable.")
+    ] = [],  # noqa: B006 - typer copies it
+    exclude_group: Annotated[
+        list[str], typer.Option("--exclude-group", help="No rows of this group. Repeatable.")
+    ] = [],  # noqa: B006 - typer copies it
+    min_similarity: Annotated[
+        float | None, typer.Option(min=-1.0, max=1.0, help="Least cosine similarity.")
+    ] = None,
+    backend: Annotated[str, typer.Option(help="exact or faiss.")] = "exact",
+    embedder: QueryEmbedderOption = "",
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """List the nearest exemplars of a recording, or of a sentence."""
+    from earful.index.search import SearchFilter
+
+    if (audio is None) == (not text):
+        raise typer.BadParameter("give a recording or --text, one of the two")
+    chosen = SearchFilter(
+        labels=frozenset(label),
+        splits=frozenset(split),
+        exclude_groups=frozenset(exclude_group),
+        where=where,
+        min_similarity=min_similarity,
+    )
+    few = open_few(index, embedder=embedder, device=device)
+    hits = few.search(audio=audio, text=text or None, k=k, filter=chosen, backend=backend)
+    if as_json:
+        print_json({"query": text or str(audio), "evidence": [hit.to_dict() for hit in hits]})
+    else:
+        typer.echo(console.describe_hits(hits) or "nothing found")
+
+
+@example("earful classify street.wav --index sounds.index --labels siren,dog,rain")
+def classify(
+    audio: AudioArguments,
+    index: OptionalIndexOption = None,
+    task: TaskOption = "",
+    labels: Annotated[str, typer.Option(help="Labels to choose from, separated by commas.")] = "",
+    shots: ShotsOption = None,
+    strategy: StrategyOption = "",
+    seed: SeedOption = 0,
+    group: GroupOption = "",
+    show_prompt: ShowPromptOption = False,
+    model: ModelOption = "",
+    shot_mode: ShotModeOption = "interleaved",
+    length: Annotated[
+        str, typer.Option(help="A --model scores labels by the sum or the mean of their tokens.")
+    ] = "sum",
+    prior: Annotated[
+        bool, typer.Option("--prior", help="Take off what a --model says of silence.")
+    ] = False,
+    vote_weight: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="How much the neighbour vote counts beside a --model."),
+    ] = 0.0,
+    decoding: DecodingOption = "full",
+    slots: SlotsOption = None,
+    embedder: QueryEmbedderOption = "",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Name the sound in each recording and show the exemplars that decided it."""
+    from earful.rag.score import LabelScoring
+
+    if task and labels:
+        raise typer.BadParameter("--task and --labels exclude each other", param_hint="--labels")
+    if length not in ("sum", "mean"):
+        raise typer.BadParameter(f"{length!r}; want sum or mean", param_hint="--length")
+    scoring = LabelScoring(
+        length="mean" if length == "mean" else "sum", prior=prior, vote_weight=vote_weight
+    )
+    mode = shot_mode_of(shot_mode)
+    names = [label.strip() for label in labels.split(",")] if labels else None
+    few = open_few(
+        index,
+        task=task,
+        embedder=embedder,
+        model=model,
+        device=device,
+        dtype=dtype,
+        decoding=decoding,
+        slots=slots,
+    )
+
+    def answer(path: Path) -> Answer:
+        return few.classify(
+            path,
+            task=task or None,
+            labels=names,
+            shots=shots,
+            strategy=strategy or None,
+            shot_mode=mode,
+            scoring=scoring,
+            seed=seed,
+            group=group,
+        )
+
+    _answer_each(audio, answer, as_json=as_json, show_prompt=show_prompt)
+
+
+@example('earful ask street.wav "Is the siren coming closer?" --model flamingo/')
+def ask(
+    audio: Annotated[Path, typer.Argument(help="Recording.", metavar="AUDIO")],
+    question: Annotated[str, typer.Argument(help="What to ask; or a --task has it.")] = "",
+    index: OptionalIndexOption = None,
+    task: TaskOption = "",
+    shots: ShotsOption = None,
+    strategy: StrategyOption = "",
+    seed: SeedOption = 0,
+    group: GroupOption = "",
+    show_prompt: ShowPromptOption = False,
+    model: ModelOption = "",
+    shot_mode: ShotModeOption = "interleaved",
+    max_tokens: MaxTokensOption = 128,
+    temperature: TemperatureOption = 0.0,
+    top_k: TopKOption = 0,
+    top_p: TopPOption = 1.0,
+    decoding: DecodingOption = "full",
+    slots: SlotsOption = None,
+    embedder: QueryEmbedderOption = "",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Answer a question about a recording in a language model's own words."""
+    from earful.model.protocols import GenerationOptions
+
+    if not (question.strip() or task):
+        raise typer.BadParameter("give a question, or a --task that has one", param_hint="QUESTION")
+    mode = shot_mode_of(shot_mode)
+    options = GenerationOptions(
+        max_new_tokens=max_tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+    )
+    few = open_few(
+        index,
+        task=task,
+        embedder=embedder,
+        model=model,
+        needs_model="ask",
+        device=device,
+        dtype=dtype,
+        decoding=decoding,
+        slots=slots,
+    )
+
+    def answer(path: Path) -> Answer:
+        return few.ask(
+            path,
+            question,
+            task=task or None,
+            shots=shots,
+            strategy=strategy or None,
+            shot_mode=mode,
+            options=options,
+            seed=seed,
+            group=group,
+        )
+
+    _answer_each([audio], answer, as_json=as_json, show_prompt=show_prompt)
+
+
+@example("earful caption street.wav --model flamingo/")
+def caption(
+    audio: AudioArguments,
+    index: OptionalIndexOption = None,
+    shots: ShotsOption = None,
+    strategy: StrategyOption = "",
+    seed: SeedOption = 0,
+    group: GroupOption = "",
+    show_prompt: ShowPromptOption = False,
+    model: ModelOption = "",
+    shot_mode: ShotModeOption = "interleaved",
+    max_tokens: MaxTokensOption = 128,
+    temperature: TemperatureOption = 0.0,
+    top_k: TopKOption = 0,
+    top_p: TopPOption = 1.0,
+    decoding: DecodingOption = "full",
+    slots: SlotsOption = None,
+    embedder: QueryEmbedderOption = "",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Describe each recording in a sentence, by a language model."""
+    from earful.model.protocols import GenerationOptions
+
+    mode = shot_mode_of(shot_mode)
+    options = GenerationOptions(
+        max_new_tokens=max_tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+    )
+    few = open_few(
+        index,
+        embedder=embedder,
+        model=model,
+        needs_model="caption",
+        device=device,
+        dtype=dtype,
+        decoding=decoding,
+        slots=slots,
+    )
+
+    def answer(path: Path) -> Answer:
+        return few.caption(
+            path,
+            shots=shots,
+            strategy=strategy or None,
+            shot_mode=mode,
+            options=options,
+            seed=seed,
+            group=group,
+        )
+
+    _answer_each(audio, answer, as_json=as_json, show_prompt=show_prompt)
+
+
+def _answer_each(
+    audio: Sequence[Path],
+    answer: Callable[[Path], Answer],
+    *,
+    as_json: bool,
+    show_prompt: bool,
+) -> None:
+    """Print an answer a recording; a recording that cannot be answered stops no other."""
+    n_failed = 0
+    for path in audio:
+        try:
+            found = answer(path)
+        except (TaskError, FilterError):
+            raise
+        except EarfulError as error:
+            n_failed += 1
+            if as_json:
+                print_json({"audio": str(path), "error": str(error)})
+            console.warn(f"error: {error}")
+            continue
+        if as_json:
+            prompt = {"prompt": found.prompt.render()} if show_prompt and found.prompt else {}
+            print_json({**found.to_dict(), **prompt})
+            continue
+        if show_prompt and found.prompt:
+            typer.echo(console.printable_lines(found.prompt.render()))
+        typer.echo(console.describe_answer(found))
+    if n_failed:
+        raise typer.Exit(1 if n_failed == len(audio) else SOME_FAILED)

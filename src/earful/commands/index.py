@@ -1,0 +1,226 @@
+"""``earful index``: build and look after an index of exemplars."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earful import console
+from earful.commands.options import (
+    SOME_FAILED,
+    ColumnOption,
+    DeviceOption,
+    EmbedderOption,
+    IndexArgument,
+    IndexOption,
+    JsonOption,
+    RootOption,
+    example,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from earful.index.build import BuildReport
+    from earful.index.survey import Survey
+
+
+index_app = typer.Typer(help="Build and look after an index of exemplars.", no_args_is_help=True)
+
+
+@index_app.command("build")
+@example("earful index build corpus/ --index sounds.index")
+def index_build(
+    corpus: Annotated[Path, typer.Argument(help="A folder per label, or a table.")],
+    index: IndexOption,
+    embedder: EmbedderOption = "earful-tiny",
+    revision: Annotated[str, typer.Option(help="Hub revision of the embedder.")] = "",
+    column: ColumnOption = [],  # noqa: B006 - typer copies it
+    root: RootOption = None,
+    max_duration_s: Annotated[float, typer.Option(help="Longest stretch decoded.")] = 1800.0,
+    allow_outside: Annotated[
+        bool, typer.Option(help="Accept files outside the corpus root.")
+    ] = False,
+    device: DeviceOption = "auto",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count and check, embed nothing, write nothing.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Embed a labelled corpus into an index; run again after an interruption to go on."""
+    from earful.index.corpus import open_corpus
+
+    opened = open_corpus(corpus, columns=_columns(column), root=root, allow_outside=allow_outside)
+    if dry_run:
+        from earful.index.survey import survey
+
+        _finish_survey(survey(opened), as_json=as_json)
+        return
+    from earful.index.build import BuildOptions, build_index
+    from earful.model.audio import AudioLimits
+    from earful.model.registry import load_embedder
+
+    model = load_embedder(embedder, revision=revision, device=device)
+    options = BuildOptions(limits=AudioLimits(max_duration_s=max_duration_s))
+    with console.progress_bar("embedding", sys.stderr) as progress:
+        report = build_index(opened, index, embedder=model, options=options, progress=progress)
+    _finish_build(report, as_json=as_json)
+
+
+@index_app.command("add")
+@example("earful index add siren.wav --label siren --index sounds.index")
+def index_add(
+    source: Annotated[Path, typer.Argument(help="A corpus, or one recording with --label.")],
+    index: IndexOption,
+    label: Annotated[
+        list[str], typer.Option("--label", help="Label of the recording. Repeatable.")
+    ] = [],  # noqa: B006 - typer copies it
+    start_s: Annotated[float, typer.Option(help="Where the stretch begins.")] = 0.0,
+    end_s: Annotated[float | None, typer.Option(help="Where the stretch ends.")] = None,
+    group: Annotated[str, typer.Option(help="Recording, site or speaker it came from.")] = "",
+    id_: Annotated[str, typer.Option("--id", help="Key of the row; default: the file name.")] = "",
+    column: ColumnOption = [],  # noqa: B006 - typer copies it
+    root: RootOption = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Add a corpus or one labelled recording; a row with a known id is replaced."""
+    from earful.index.build import build_index
+    from earful.index.corpus import open_corpus, single_recording
+    from earful.index.store import Index
+    from earful.model.registry import load_embedder
+
+    stored = Index.open(index).info.fingerprint
+    if source.is_file() and label:
+        corpus = single_recording(
+            source, labels=tuple(label), start_s=start_s, end_s=end_s, group=group, id=id_
+        )
+    elif label:
+        raise typer.BadParameter("--label goes with one recording", param_hint="--label")
+    else:
+        corpus = open_corpus(source, columns=_columns(column), root=root)
+    model = load_embedder(stored.name, revision=stored.revision, device=device)
+    with console.progress_bar("embedding", sys.stderr) as progress:
+        report = build_index(corpus, index, embedder=model, progress=progress)
+    # What is added is not all there is: rows that it does not name are not stale.
+    _finish_build(replace(report, stale=0), as_json=as_json)
+
+
+@index_app.command("remove")
+@example("earful index remove sounds.index dog/rex-1.wav")
+def index_remove(
+    index: IndexArgument,
+    ids: Annotated[list[str], typer.Argument(help="Ids of the rows.", metavar="ID...")],
+    as_json: JsonOption = False,
+) -> None:
+    """Remove rows by id; an unknown id is an error and removes nothing."""
+    from earful.index.store import Index
+
+    n_removed = Index.open(index).remove(ids)
+    if as_json:
+        print_json({"removed": n_removed})
+    else:
+        typer.echo(f"{n_removed} rows removed")
+
+
+@index_app.command("info")
+@example("earful index info sounds.index")
+def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
+    """Show what an index holds and which embedder made it."""
+    from earful.index.store import Index
+
+    opened = Index.open(index)
+    info = opened.info.to_dict()
+    rejected = [rejection.to_dict() for rejection in opened.rejections()]
+    if as_json:
+        print_json({**info, "rejected": rejected})
+        return
+    rows: list[list[str]] = []
+    for key, value in info.items():
+        if isinstance(value, dict):
+            rows += [[f"{key}.{name}", str(item)] for name, item in value.items()]
+        else:
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            rows.append([key, shown])
+    typer.echo(console.table(rows))
+    for item in rejected:
+        typer.echo(console.printable(f"rejected {item['row']}: {item['error']}"))
+
+
+@index_app.command("verify")
+@example("earful index verify sounds.index")
+def index_verify(index: IndexArgument, as_json: JsonOption = False) -> None:
+    """Check every row: audio present and unchanged, vectors finite and unit, header true."""
+    from earful.index.store import Index
+
+    report = Index.open(index).verify()
+    problems = [problem.to_dict() for problem in report.problems]
+    if as_json:
+        print_json({"checked": report.n_checked, "problems": problems})
+    else:
+        for problem in problems:
+            typer.echo(
+                console.printable(f"{problem['id']} ({problem['audio']}): {problem['what']}")
+            )
+        typer.echo(f"{report.n_checked} rows checked, {len(problems)} problems")
+    if problems:
+        raise typer.Exit(1)
+
+
+@index_app.command("export")
+@example("earful index export sounds.index sounds.csv")
+def index_export(
+    index: IndexArgument,
+    target: Annotated[Path, typer.Argument(help="A .csv or .parquet file to write.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write every row to CSV, or with its vector to Parquet."""
+    from earful.index.store import Index
+
+    n_written = Index.open(index).export(target)
+    if as_json:
+        print_json({"written": n_written, "path": str(target)})
+    else:
+        typer.echo(f"{n_written} rows written to {console.printable(str(target))}")
+
+
+@index_app.command("compact")
+@example("earful index compact sounds.index")
+def index_compact(index: IndexArgument) -> None:
+    """Merge small fragments and drop versions that nobody can be reading any more."""
+    from earful.index.store import Index
+
+    Index.open(index).compact()
+    typer.echo("compacted")
+
+
+def _columns(pairs: Iterable[str]) -> dict[str, str] | None:
+    columns: dict[str, str] = {}
+    for pair in pairs:
+        field, equals, name = pair.partition("=")
+        if not (field and equals and name):
+            raise typer.BadParameter(f"{pair!r} is not FIELD=COLUMN", param_hint="--column")
+        columns[field] = name
+    return columns or None
+
+
+def _finish_build(report: BuildReport, *, as_json: bool) -> None:
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        typer.echo(console.describe_build(report))
+    if report.rejected:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _finish_survey(found: Survey, *, as_json: bool) -> None:
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        typer.echo(console.describe_survey(found))
+    if found.rejected:
+        raise typer.Exit(SOME_FAILED)
