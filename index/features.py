@@ -43,8 +43,9 @@ class ExemplarFeatures:
 
     def get(self, key: str) -> NDArray[np.float32] | None:
         """Return what was put under a key, or ``None``."""
+        path = self._path(key)
         try:
-            with open(self._path(key), "rb") as file:
+            with open(path, "rb") as file:
                 features = np.load(file, allow_pickle=False)
         except (OSError, ValueError, EOFError):
             return None
