@@ -272,7 +272,7 @@ class FlamingoLanguageModel:
 
     def _encode(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            encoded = self.encoder(torch.from_numpy(windows).to(self.model.device))
+            encoded = self.encoder.encode(torch.from_numpy(windows).to(self.model.device))
             return np.asarray(encoded.float().cpu().numpy())
 
     def _silent_window(self) -> NDArray[np.float32]:

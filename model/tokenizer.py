@@ -63,8 +63,8 @@ class FlamingoTokenizer:
     """
 
     def __init__(self, tokenizer: Tokenizer, *, source: str = "tokenizer") -> None:
-        missing = [token for token in (*Control, _PAD) if tokenizer.token_to_id(str(token)) is None]
-        if missing:
+        ids = {control: tokenizer.token_to_id(control.value) for control in Control}
+        if missing := [control.value for control, number in ids.items() if number is None]:
             raise ModelError(
                 f"{source}: has no {', '.join(missing)}; want OPT's vocabulary with the three "
                 "tokens of Audio Flamingo, as `earful models convert` writes it"
