@@ -288,7 +288,8 @@ class _WindowAttention(nn.Module):
     def _scores(self) -> Tensor:
         """Return what is added to the scores, ``(H, A, A)`` or ``(W * H, A, A)``.
 
-        It is worked out again only after the table has changed, and always while learning.
+        It is worked out again only after the table has changed (through ``.data`` nobody
+        can tell), and always while learning.
         """
         table = self.bias_table
         if torch.is_grad_enabled() and table.requires_grad:
