@@ -1,17 +1,19 @@
 """A prompt in Audio Flamingo's own words, to the byte as the release writes it.
 
-Three styles, since the release has three: ``inference`` (its example scripts and few-shot
-evaluation; what ``FlamingoLanguageModel`` uses), ``benchmark`` (its evaluation of single
-recordings, without the space before ``<audio>``) and ``training`` (with capitals).
+Three styles, since the release has three: ``inference`` (its example scripts; what
+``FlamingoLanguageModel`` uses), ``benchmark`` (its evaluation, without the space before a
+single ``<audio>``) and ``training`` (with capitals). With shots the first two are the same.
+Nothing is ever looked for inside a text: where a prompt divides is told by its parts.
 
 Two forms are ours and not the release's. Exemplars shown as text only are listed before
-the recording, in the manner of RECAP (Ghosh et al., arXiv 2309.09836). Exemplars in a
-dialogue stand before it as they stand before a question.
+the recording, in the manner of RECAP (Ghosh et al., ICASSP 2024, arXiv 2309.09836).
+Exemplars in a dialogue stand before it as they stand before a question.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import Literal
 
 from earful.errors import PromptError
@@ -20,128 +22,163 @@ from earful.model.tokenizer import Control, Segment
 
 Style = Literal["inference", "benchmark", "training"]
 
-OPTIONS = "\nOPTIONS:\n"
-"""Stands between a question and its options; the one capital word that training keeps."""
+_TEXT_ONLY = "audio similar to this audio sounds like:"
+_WANTED = (
+    "an opening or none; for each shot its recording (or none), question and answer; the "
+    "query's recording; the user's question, or in a dialogue user and assistant in turn, "
+    "the user last"
+)
 
-_RECAP = "audio similar to this audio sounds like:"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shot:
+    question: str
+    answer: str
+    has_clip: bool
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Outline:
-    """A prompt taken apart."""
+    """A prompt taken apart; ``turns`` alternate and begin and end with the user's."""
 
-    opening: str = ""
-    shots: list[tuple[str, str]] = field(default_factory=list)
-    read_only: list[str] = field(default_factory=list)
-    turns: list[tuple[str, str]] = field(default_factory=list)
+    opening: str
+    shots: tuple[_Shot, ...]
+    turns: tuple[str, ...]
 
 
-def render_prompt(
-    prompt: Prompt, *, style: Style = "inference", answer: str | None = None
-) -> tuple[Segment, ...]:
-    """Write a prompt as text and control tokens.
+def render_prompt(prompt: Prompt, *, style: Style = "inference") -> tuple[Segment, ...]:
+    r"""Write a prompt as text and control tokens, up to where the answer begins.
 
     Args:
         prompt: With one recording at least; each becomes one ``Control.AUDIO``.
-        style: Which of the release's ways.
-        answer: The right answer, for training and for reading it with its prompt; it
-            closes the text.
+        style: Which of the release's ways. In ``training`` a question's letters stay as
+            they are, so that ``OPTIONS:`` keeps its capitals; ``reference_prompts``
+            lowers the others.
 
     Raises:
         PromptError: There is no recording, or the parts are in no order that has a form.
+
+    >>> from pathlib import Path
+    >>> query = ClipRef(audio=Path("street.wav"))
+    >>> question = Text(kind="user", text="Classify this sound.")
+    >>> opening = Text(kind="system", text="The task is event classification.")
+    >>> "".join(render_prompt(Prompt(parts=(opening, query, question))))
+    '</s>the task is event classification. <audio>classify this sound.\nanswer:<SEP>'
     """
     outline = _take_apart(prompt)
-    if prompt.is_dialogue:
-        return (Control.END_OF_TEXT, *_dialogue(outline, style, answer))
-    segments: list[Segment] = [Control.END_OF_TEXT, _opening(outline, style)]
-    for question, solution in outline.shots:
-        segments += [*_asked(question, style), _lower(solution), Control.END_OF_CHUNK]
-    ((question, _),) = outline.turns
-    segments += _asked(question, style)
-    if answer is not None:
-        segments += [_lower(answer), Control.END_OF_CHUNK, Control.END_OF_TEXT]
+    segments: list[Segment] = [
+        Control.END_OF_TEXT,
+        _opening(outline, style, is_dialogue=prompt.is_dialogue),
+    ]
+    for shot in outline.shots:
+        if shot.has_clip:
+            segments += [Control.AUDIO, _question(shot.question, style), Control.SEPARATOR]
+            segments += [_answer(shot.answer, style), Control.END_OF_CHUNK]
+    segments.append(Control.AUDIO)
+    if not prompt.is_dialogue:
+        return (*segments, _question(outline.turns[0], style), Control.SEPARATOR)
+    for number, words in enumerate(outline.turns):
+        if number % 2:
+            segments += [words, Control.END_OF_CHUNK, Control.END_OF_TEXT, "\n"]
+        else:
+            segments += [f"user: {words} \nassistant: ", Control.SEPARATOR]
     return tuple(segments)
 
 
-def render_continuation(answer: str) -> tuple[Segment, ...]:
-    """Write a whole answer to a question, its end included."""
-    return (_lower(answer), Control.END_OF_CHUNK)
+def render_continuation(
+    answer: str, *, style: Style = "inference", is_dialogue: bool = False
+) -> tuple[Segment, ...]:
+    """Write a whole answer, its end included, as it follows its prompt.
+
+    Args:
+        answer: The words; in a dialogue they keep their case.
+        style: The prompt's. The release ends its references and its training texts with
+            one more control token than a model needs to write.
+        is_dialogue: Whether the prompt is one.
+
+    >>> "".join(render_continuation("A dog."))
+    'a dog.<|endofchunk|>'
+    """
+    words = answer if is_dialogue else _answer(answer, style)
+    if style == "inference":
+        return (words, Control.END_OF_CHUNK)
+    closed = (words, Control.END_OF_CHUNK, Control.END_OF_TEXT)
+    return (*closed, "\n") if is_dialogue else closed
 
 
 def _take_apart(prompt: Prompt) -> _Outline:
-    outline = _Outline()
-    clip: ClipRef | None = None
-    question = ""
-    for part in prompt.parts:
-        if isinstance(part, ClipRef):
-            if clip is not None or outline.turns:
-                raise PromptError(f"{part}: a second recording without words between")
-            clip = part
-        elif part.kind == "system":
-            outline.opening = part.text.strip()
-        elif part.kind == "exemplar" and not part.is_answer:
-            question = part.text
-        elif part.kind == "exemplar" and clip is not None:
-            outline.shots.append((question, part.text))
-            clip = None
-        elif part.kind == "exemplar":
-            outline.read_only.append(part.text)
-        elif part.kind == "user" and clip is not None:
-            outline.turns.append((part.text, ""))
-        elif part.kind == "assistant" and outline.turns:
-            outline.turns[-1] = (outline.turns[-1][0], part.text)
-        else:
-            raise _no_recording(part)
-    if not outline.turns:
-        raise PromptError("a prompt without a question; want a recording and a question about it")
-    if len(outline.turns) > 1 and not prompt.is_dialogue:
-        raise PromptError(f"{len(outline.turns)} questions; want one, or a dialogue")
-    return outline
+    """Read the order of the parts; never what a text says."""
+    if not prompt.n_clips:
+        raise PromptError("a prompt without a recording; Audio Flamingo needs the query's at least")
+    rest = list(prompt.parts)
+    opening = ""
+    if isinstance(rest[0], Text) and rest[0].kind == "system":
+        opening = rest[0].text
+        del rest[0]
+    shots: list[_Shot] = []
+    while shot := _first_shot(rest):
+        shots.append(shot)
+        del rest[: 3 if shot.has_clip else 2]
+    turns = [part.text for part in rest[1:] if isinstance(part, Text)]
+    n_turns = len(turns) if prompt.is_dialogue else 1
+    # An even number of turns, none among them, lacks a last one of the user's.
+    speakers = islice(cycle(("user", "assistant")), n_turns | 1)
+    if [_kind(part) for part in rest] != ["recording", *speakers]:
+        found = ", ".join(map(_kind, prompt.parts))
+        raise PromptError(f"prompt of {found}; want {_WANTED}")
+    return _Outline(opening=opening, shots=tuple(shots), turns=tuple(turns))
 
 
-def _no_recording(part: Text) -> PromptError:
-    return PromptError(f"{part.kind} {part.text[:40]!r} without a recording; want one before it")
+def _first_shot(parts: list[Text | ClipRef]) -> _Shot | None:
+    has_clip = isinstance(parts[0], ClipRef) if parts else False
+    match parts[has_clip : has_clip + 2]:
+        case [
+            Text(kind="exemplar", is_answer=False, text=question),
+            Text(kind="exemplar", is_answer=True, text=answer),
+        ]:
+            return _Shot(question=question, answer=answer, has_clip=has_clip)
+    return None
 
 
-def _opening(outline: _Outline, style: Style) -> str:
+def _kind(part: Text | ClipRef) -> str:
+    if isinstance(part, ClipRef):
+        return "recording"
+    return "exemplar's answer" if part.is_answer else part.kind
+
+
+def _opening(outline: _Outline, style: Style, *, is_dialogue: bool) -> str:
     """Write what stands before the first ``<audio>``."""
-    opening = outline.opening
-    if outline.read_only:
-        told = " ".join(f"{answer.strip().rstrip('.')}." for answer in outline.read_only)
-        opening = f"{opening} {_RECAP} {told}"
     if outline.shots or style == "training":
-        return f"{opening} "
-    return opening.lower() if style == "benchmark" else f"{opening.lower()} "
+        told = [text for text in (outline.opening.strip(), _text_only(outline)) if text]
+        return "".join(f"{text} " for text in told)
+    if is_dialogue:
+        return outline.opening.lower()
+    opening = outline.opening.strip().lower()
+    return f"{opening} " if style == "inference" else opening
 
 
-def _asked(question: str, style: Style) -> list[Segment]:
-    if style != "training":
-        return [Control.AUDIO, f"{_lower(question)}\nanswer:", Control.SEPARATOR]
-    asked, options, listed = question.strip().partition(OPTIONS)
-    worded = asked.lower() + options + listed.lower()
-    return [Control.AUDIO, f"{worded}\nAnswer:", Control.SEPARATOR]
+def _text_only(outline: _Outline) -> str:
+    """List the answers of exemplars without a recording, with questions that differ."""
+    asked = outline.turns[0].strip().lower()
+    told = [_TEXT_ONLY]
+    for shot in outline.shots:
+        if not shot.has_clip:
+            question = shot.question.strip().lower()
+            # The query's own question may go on with its options.
+            said = "" if asked.startswith(question) else f"{question} "
+            told.append(f"{said}{shot.answer.strip().lower().removesuffix('.')}.")
+    return " ".join(told) if len(told) > 1 else ""
 
 
-def _dialogue(outline: _Outline, style: Style, answer: str | None) -> list[Segment]:
-    segments: list[Segment] = []
-    if outline.shots or outline.read_only:
-        segments.append(_opening(outline, style))
-    else:
-        # No space before <audio> here, but in training.
-        is_training = style == "training"
-        segments.append(f"{outline.opening} " if is_training else outline.opening.lower())
-    for question, solution in outline.shots:
-        segments += [*_asked(question, style), _lower(solution), Control.END_OF_CHUNK]
-    segments.append(Control.AUDIO)
-    for number, (user, assistant) in enumerate(outline.turns, start=1):
-        is_last = number == len(outline.turns)
-        segments += [f"user: {user} \nassistant: ", Control.SEPARATOR]
-        if is_last and answer is None:
-            break
-        said = answer if is_last and answer is not None else assistant
-        segments += [said, Control.END_OF_CHUNK, Control.END_OF_TEXT, "\n"]
-    return segments
+def _question(text: str, style: Style) -> str:
+    """Write what stands between ``<audio>`` and the separator."""
+    if style == "training":
+        return f"{text}\nAnswer:".strip()
+    if style == "benchmark":
+        # Spaces at the question's end stay: the release trims both together.
+        return f"{text}\nanswer:".strip().lower()
+    return f"{text.strip().lower()}\nanswer:"
 
 
-def _lower(text: str) -> str:
-    return text.strip().lower()
+def _answer(text: str, style: Style) -> str:
+    return text.strip() if style == "training" else text.strip().lower()

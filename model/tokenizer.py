@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from earful.errors import ModelError
+from earful.errors import ModelError, PromptError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -33,6 +34,8 @@ class Control(StrEnum):
 Segment = str | Control
 
 _ADDED = (Control.AUDIO, Control.END_OF_CHUNK, Control.SEPARATOR)
+_DELETED = (Control.END_OF_TEXT, Control.PAD, Control.END_OF_CHUNK)
+_FILES = "vocab.json and merges.txt of facebook/opt-iml-max-1.3b"
 # transformers' clean_up_tokenization, in its order.
 _CLEAN_UP = (
     (" .", "."),
@@ -56,23 +59,33 @@ class FlamingoTokenizer:
         source: Where it came from, for errors.
 
     Attributes:
-        vocab_size: How many tokens there are.
+        vocab_size: How many tokens there are, the control tokens among them.
 
     Raises:
-        ModelError: It lacks a control token.
+        ModelError: A control token is missing or has another id than the release gives
+            it: ``<pad>`` 1, ``</s>`` 2, and the three added ones last.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, source: str = "tokenizer") -> None:
-        ids = {control: tokenizer.token_to_id(control.value) for control in Control}
-        if missing := [control.value for control, number in ids.items() if number is None]:
-            raise ModelError(
-                f"{source}: has no {', '.join(missing)}; want OPT's vocabulary with the three "
-                "tokens of Audio Flamingo, as `earful models convert` writes it"
-            )
-        self._ids = {control: number for control, number in ids.items() if number is not None}
         self.vocab_size = int(tokenizer.get_vocab_size(with_added_tokens=True))
+        self._ids = {Control.PAD: 1, Control.END_OF_TEXT: 2}
+        self._ids |= {x: self.vocab_size - 3 + place for place, x in enumerate(_ADDED)}
+        for control, wanted in self._ids.items():
+            found = tokenizer.token_to_id(control.value)
+            if found != wanted:
+                raise ModelError(
+                    f"{source}: {self.vocab_size} tokens with {control.value} at {found}, want it "
+                    f"at {wanted}; Audio Flamingo's tokenizer is OPT's with three more tokens: "
+                    "convert the model again"
+                )
+        for token in tokenizer.get_added_tokens_decoder().values():
+            if not token.special:
+                raise ModelError(
+                    f"{source}: looks for {token.content!r} inside every text; convert the model "
+                    "again"
+                )
         self._tokenizer = tokenizer
-        # Control tokens in its input are bytes like any others.
+        # What is written like a control token is bytes like any others.
         tokenizer.encode_special_tokens = True
 
     @classmethod
@@ -80,33 +93,34 @@ class FlamingoTokenizer:
         """Build it from OPT's own files, adding the three tokens of Audio Flamingo.
 
         Raises:
-            ModelError: A file is missing or is not a byte-level BPE vocabulary.
+            ModelError: A file is missing or is not OPT's kind of vocabulary.
         """
         from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
+        vocabulary = _read_vocabulary(vocab_json)
         try:
-            vocabulary = json.loads(vocab_json.read_text(encoding="utf-8"))
-            lines = merges_txt.read_text(encoding="utf-8").splitlines()
+            # A merge may hold any character but a space or a line feed.
+            lines = merges_txt.read_text(encoding="utf-8").split("\n")
         except (OSError, ValueError) as error:
-            raise ModelError(
-                f"tokenizer: {error}; want vocab.json and merges.txt of facebook/opt-iml-max-1.3b"
-            ) from error
-        merges = [
-            (left, right)
-            for line in lines
-            if line and not line.startswith("#version")
-            for left, _, right in [line.partition(" ")]
-        ]
-        try:
-            bpe = models.BPE(
-                vocab=vocabulary,
-                merges=merges,
-                continuing_subword_prefix="",
-                end_of_word_suffix="",
-                fuse_unk=False,
-            )
-        except Exception as error:  # the extension raises plain Exception for a wrong merge
-            raise ModelError(f"{merges_txt}: does not go with {vocab_json}: {error}") from error
+            raise ModelError(f"{merges_txt}: {error}; want {_FILES}") from error
+        merges = []
+        for number, line in enumerate(lines, start=1):
+            if not line or (number == 1 and line.startswith("#version")):
+                continue
+            left, _, right = line.partition(" ")
+            if not right or {left, right, left + right} - vocabulary.keys():
+                raise ModelError(
+                    f"{merges_txt}, line {number}: {line[:40]!r} merges no two tokens of "
+                    f"{vocab_json}; want {_FILES}"
+                )
+            merges.append((left, right))
+        bpe = models.BPE(
+            vocab=vocabulary,
+            merges=merges,
+            continuing_subword_prefix="",
+            end_of_word_suffix="",
+            fuse_unk=False,
+        )
         tokenizer = Tokenizer(bpe)
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
@@ -119,7 +133,7 @@ class FlamingoTokenizer:
         """Read what ``save`` wrote.
 
         Raises:
-            ModelError: The file is missing, damaged, or lacks a control token.
+            ModelError: The file is missing, damaged, or another model's.
         """
         from tokenizers import Tokenizer
 
@@ -133,7 +147,7 @@ class FlamingoTokenizer:
 
     def save(self, path: Path) -> None:
         """Write it as one ``tokenizer.json``; the same vocabulary gives the same bytes."""
-        path.write_text(self._tokenizer.to_str(pretty=False), encoding="utf-8")
+        path.write_text(self._tokenizer.to_str(pretty=False), encoding="utf-8", newline="\n")
 
     def id_of(self, control: Control) -> int:
         """Return the id of a control token."""
@@ -144,13 +158,15 @@ class FlamingoTokenizer:
 
         Args:
             segments: Text is data whatever it holds; texts in a row are one text.
+
+        Raises:
+            PromptError: A text holds half a character.
         """
         ids = [self._ids[Control.END_OF_TEXT]]
         text = ""
         for segment in segments:
             if isinstance(segment, Control):
-                ids += self._text_ids(text)
-                ids.append(self._ids[segment])
+                ids += [*self._text_ids(text), self._ids[segment]]
                 text = ""
             else:
                 text += segment
@@ -158,15 +174,32 @@ class FlamingoTokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return ids as text, control tokens and all, with the release's clean-up of spaces."""
-        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=False)
-        for found, wanted in _CLEAN_UP:
-            text = text.replace(found, wanted)
-        return text
+        return _clean_up(self._tokenizer.decode(list(ids), skip_special_tokens=False))
+
+    def answer(self, ids: Sequence[int]) -> str:
+        """Return the answer among ids: what follows the last separator, untrimmed.
+
+        Equal to ``answer_of`` the decoded ids, but that words which only look like control
+        tokens stay.
+        """
+        tail = list(ids)
+        separator = self._ids[Control.SEPARATOR]
+        if separator in tail:
+            tail = tail[len(tail) - tail[::-1].index(separator) :]
+        deleted = {self._ids[control] for control in _DELETED}
+        runs = groupby(tail, key=deleted.__contains__)
+        return "".join(self.decode(list(run)) for is_deleted, run in runs if not is_deleted)
 
     def _text_ids(self, text: str) -> list[int]:
         if not text:
             return []
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        try:
+            ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        except UnicodeEncodeError as error:
+            raise PromptError(
+                f"text {text[max(error.start - 20, 0) : error.end]!r} holds half a character; "
+                "want valid Unicode"
+            ) from error
         return ids
 
 
@@ -177,6 +210,37 @@ def answer_of(decoded: str) -> str:
     'a dog.'
     """
     answer = decoded.rpartition(Control.SEPARATOR)[2]
-    for token in (Control.END_OF_TEXT, Control.PAD, Control.END_OF_CHUNK):
+    for token in _DELETED:
         answer = answer.replace(token, "")
     return answer
+
+
+def _clean_up(text: str) -> str:
+    for found, wanted in _CLEAN_UP:
+        text = text.replace(found, wanted)
+    return text
+
+
+def _read_vocabulary(path: Path) -> dict[str, int]:
+    """Read tokens with their ids.
+
+    Raises:
+        ModelError: The file is missing, its ids have gaps, or a byte has no token, whose
+            text would silently be lost.
+    """
+    from tokenizers import pre_tokenizers
+
+    try:
+        vocabulary = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: {error}; want {_FILES}") from error
+    if not isinstance(vocabulary, dict) or not all(type(x) is int for x in vocabulary.values()):
+        raise ModelError(f"{path}: not a table of tokens and ids; want {_FILES}")
+    if sorted(vocabulary.values()) != list(range(len(vocabulary))):
+        raise ModelError(f"{path}: {len(vocabulary)} ids, not 0 to {len(vocabulary) - 1} each once")
+    if missing := sorted(set(pre_tokenizers.ByteLevel.alphabet()) - vocabulary.keys()):
+        raise ModelError(
+            f"{path}: no token for {len(missing)} of 256 bytes, such as {missing[0]!r}; want "
+            f"{_FILES}"
+        )
+    return vocabulary

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from earful.errors import ModelError
 from earful.model.flamingo import Flamingo, FlamingoConfig, position_table
-from earful.model.flamingo_checkpoint import flamingo_state_from_official
+from earful.model.flamingo_names import flamingo_state_from_official
 from earful.model.flamingo_masks import (
     causal_bias,
     cross_mask,

@@ -1,0 +1,304 @@
+"""A converted Audio Flamingo on disk.
+
+::
+
+    flamingo/
+        config.json                     sizes, variant, licence, what it was made from
+        model-00001-of-00003.safetensors  …  with model.safetensors.index.json beside
+        encoder.safetensors             MS-CLAP's audio encoder, float32
+        tokenizer.json
+        digests.json                    SHA-256 of every file above
+
+``flamingo_writer`` writes it; it is read memory-mapped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast, get_args
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from earful.errors import ModelError
+from earful.model.device import pick_device
+from earful.model.flamingo import Flamingo, FlamingoConfig
+from earful.model.flamingo_lm import FlamingoLanguageModel, Variant
+from earful.model.generate import Mode
+from earful.model.msclap import MsClapConfig, MsClapEncoder
+from earful.model.tokenizer import Control, FlamingoTokenizer
+
+FORMAT = "earful-flamingo"
+FORMAT_VERSION = 1
+CONFIG_NAME = "config.json"
+DIGESTS_NAME = "digests.json"
+MODEL_NAMES = ("audio-flamingo-foundation", "audio-flamingo-chat")
+
+ENCODER_NAME = "encoder.safetensors"
+TOKENIZER_NAME = "tokenizer.json"
+SHARDS_NAME = "model.safetensors.index.json"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlamingoFolder:
+    """A folder opened for reading.
+
+    Attributes:
+        path: The folder.
+        config: Sizes of the language model.
+        encoder_config: Sizes of the window encoder.
+        variant: Which of the two checkpoints.
+        dtype: Of the stored weights.
+        licence: What the weights may be used for.
+        digests: SHA-256 of every file.
+    """
+
+    path: Path
+    config: FlamingoConfig
+    encoder_config: MsClapConfig
+    variant: Variant
+    dtype: str
+    licence: str
+    digests: Mapping[str, str]
+
+    @property
+    def weights_sha256(self) -> str:
+        """Hex SHA-256 over the digests of all files."""
+        told = json.dumps(dict(sorted(self.digests.items())), separators=(",", ":"))
+        return hashlib.sha256(told.encode()).hexdigest()
+
+    def load_model(self, *, device: str = "auto", dtype: str = "auto") -> Flamingo:
+        """Load the language model, one copy of the weights at a time.
+
+        Raises:
+            ModelError: A shard is missing, damaged or holds other tensors than it should.
+        """
+        wanted = _dtype(self.dtype if dtype == "auto" else dtype)
+        with torch.device("meta"):
+            model = Flamingo(self.config)
+        place = pick_device(device)
+        state: dict[str, Tensor] = {}
+        for shard in sorted(set(self._weight_map().values())):
+            for name, tensor in _read(self.path / shard, str(place)):
+                state[name] = tensor.to(wanted)
+        _assign(model, state, self.path)
+        return model.eval().requires_grad_(False)
+
+    def load_encoder(self, *, device: str = "auto") -> MsClapEncoder:
+        """Load the window encoder, in float32.
+
+        Raises:
+            ModelError: Its file is missing, damaged or holds other tensors.
+        """
+        encoder = MsClapEncoder(self.encoder_config)
+        _assign(encoder, dict(_read(self.path / ENCODER_NAME, "cpu")), self.path)
+        return encoder.to(pick_device(device)).eval().requires_grad_(False)
+
+    def load_tokenizer(self) -> FlamingoTokenizer:
+        """Load the tokenizer.
+
+        Raises:
+            ModelError: It is missing, damaged, or does not go with the model.
+        """
+        tokenizer = FlamingoTokenizer.load(self.path / TOKENIZER_NAME)
+        check_tokenizer(tokenizer, self.config)
+        return tokenizer
+
+    def _weight_map(self) -> dict[str, str]:
+        table = read_json(self.path / SHARDS_NAME).get("weight_map")
+        if not isinstance(table, dict) or not table:
+            raise ModelError(f"{self.path / SHARDS_NAME}: has no weight_map; convert it again")
+        return {str(name): Path(str(shard)).name for name, shard in table.items()}
+
+
+def open_flamingo_folder(folder: Path) -> FlamingoFolder:
+    """Read what a folder is, without its weights.
+
+    Raises:
+        ModelError: It is missing, something else, damaged, or of a newer format.
+    """
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        raise ModelError(
+            f"{folder}: has no {CONFIG_NAME}; want a folder made by `earful models convert` or "
+            "`earful models pull`"
+        )
+    told = read_json(path)
+    if told.get("format") != FORMAT:
+        raise ModelError(
+            f"{path}: format is {told.get('format')!r}, want {FORMAT!r}: a folder made by "
+            "`earful models convert`"
+        )
+    version = told.get("format_version")
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise ModelError(
+            f"{path}: format_version {version}, and this earful reads up to {FORMAT_VERSION}; "
+            "upgrade earful"
+        )
+    variant = told.get("variant")
+    if variant not in get_args(Variant):
+        raise ModelError(f"{path}: variant is {variant!r}, want {' or '.join(get_args(Variant))}")
+    return FlamingoFolder(
+        path=folder,
+        config=FlamingoConfig.from_dict(told.get("flamingo")),
+        encoder_config=MsClapConfig.from_dict(told.get("encoder")),
+        variant=cast(Variant, variant),
+        dtype=str(told.get("dtype")),
+        licence=str(told.get("licence", "")),
+        digests={n: str(d) for n, d in read_json(folder / DIGESTS_NAME).items()},
+    )
+
+
+def verify_flamingo_folder(
+    folder: Path, *, progress: Callable[[str], None] | None = None
+) -> tuple[str, ...]:
+    """Compare every file with its digest; return what is wrong, in words.
+
+    Args:
+        folder: A converted model.
+        progress: Called with each file's name before it is read.
+
+    Raises:
+        ModelError: It is no such folder.
+    """
+    opened = open_flamingo_folder(folder)
+    problems: list[str] = []
+    for name, wanted in sorted(opened.digests.items()):
+        if progress is not None:
+            progress(name)
+        if not (folder / name).is_file():
+            problems.append(f"{name} is missing")
+        elif (found := sha256_of(folder / name)) != wanted:
+            problems.append(f"{name} has changed: sha256 {found[:12]}…, want {wanted[:12]}…")
+    known = {*opened.digests, DIGESTS_NAME}
+    problems += [
+        f"{path.name} does not belong to it"
+        for path in sorted(folder.iterdir())
+        if path.name not in known
+    ]
+    return tuple(problems)
+
+
+def models_home() -> Path:
+    """Return where fetched models are kept: ``$EARFUL_HOME``, or the user's cache."""
+    if own := os.environ.get("EARFUL_HOME"):
+        return Path(own) / "models"
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "earful" / "models"
+
+
+def load_flamingo(
+    name: str,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    decoding: str = "full",
+    slots: int | None = None,
+) -> FlamingoLanguageModel:
+    """Load Audio Flamingo from a folder, or by its name from where it was fetched to.
+
+    Args:
+        name: One of ``MODEL_NAMES``, or a folder.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        dtype: ``"float32"``, ``"bfloat16"``, ``"float16"``, or ``"auto"`` as stored.
+        decoding: ``"full"`` or ``"compat"``; see ``generate``.
+        slots: Places for audio; see ``FlamingoLanguageModel``.
+
+    Raises:
+        ModelError: It is not there, damaged, or a choice is unknown.
+    """
+    if decoding not in get_args(Mode):
+        raise ModelError(f"decoding {decoding!r}; want {' or '.join(get_args(Mode))}")
+    folder = models_home() / name if name in MODEL_NAMES else Path(name)
+    if name in MODEL_NAMES and not folder.is_dir():
+        raise ModelError(
+            f"{name} is not in {models_home()}; fetch it with `earful models pull {name}`, or "
+            "give the folder of one that was converted"
+        )
+    opened = open_flamingo_folder(folder)
+    return FlamingoLanguageModel(
+        model=opened.load_model(device=device, dtype=dtype),
+        encoder=opened.load_encoder(device=device),
+        tokenizer=opened.load_tokenizer(),
+        name=name,
+        variant=opened.variant,
+        weights_sha256=opened.weights_sha256,
+        encoder_sha256=opened.digests.get(ENCODER_NAME, ""),
+        decoding=cast(Mode, decoding),
+        slots=slots,
+        licence=opened.licence,
+    )
+
+
+def _dtype(name: str) -> torch.dtype:
+    if name not in DTYPES:
+        raise ModelError(f"dtype {name!r}; want auto, {', '.join(DTYPES)}")
+    return DTYPES[name]
+
+
+def _read(path: Path, device: str) -> list[tuple[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt", device=device) as file:
+            return [(name, file.get_tensor(name)) for name in file.keys()]  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"{path}: cannot be read ({error}); `earful models verify {path.parent}` tells what "
+            "else is wrong, and a new conversion mends it"
+        ) from error
+
+
+def _assign(module: torch.nn.Module, state: dict[str, Tensor], folder: Path) -> None:
+    try:
+        module.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        raise ModelError(f"{folder}: {error}; convert it again") from error
+
+
+def check_tokenizer(tokenizer: FlamingoTokenizer, config: FlamingoConfig) -> None:
+    """Refuse a tokenizer whose control tokens are not the model's.
+
+    Raises:
+        ModelError: They are not.
+    """
+    found = {control: tokenizer.id_of(control) for control in Control}
+    wanted = {
+        Control.PAD: config.pad_id,
+        Control.END_OF_TEXT: config.bos_id,
+        Control.AUDIO: config.audio_id,
+        Control.END_OF_CHUNK: config.end_of_chunk_id,
+        Control.SEPARATOR: config.separator_id,
+    }
+    wrong = [f"{c.value} is {found[c]}, want {wanted[c]}" for c in Control if found[c] != wanted[c]]
+    if wrong:
+        raise ModelError(
+            f"the tokenizer does not go with the weights: {'; '.join(wrong)}. Use vocab.json and "
+            "merges.txt of facebook/opt-iml-max-1.3b"
+        )
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """Read a JSON table.
+
+    Raises:
+        ModelError: There is none.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read ({error}); convert the model again") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"{path}: holds {type(values).__name__}, want a table")
+    return values
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hex SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

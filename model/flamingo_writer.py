@@ -1,0 +1,165 @@
+"""Writing a converted Audio Flamingo: tensor by tensor, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from earful.errors import ModelError
+from earful.model.flamingo import FlamingoConfig
+from earful.model.flamingo_folder import (
+    CONFIG_NAME,
+    DIGESTS_NAME,
+    DTYPES,
+    ENCODER_NAME,
+    FORMAT,
+    FORMAT_VERSION,
+    SHARDS_NAME,
+    TOKENIZER_NAME,
+    check_tokenizer,
+    read_json,
+    sha256_of,
+)
+from earful.model.flamingo_lm import Variant
+from earful.model.msclap import MsClapConfig
+from earful.model.tokenizer import FlamingoTokenizer
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+_SHARD_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A file that a folder was made from."""
+
+    file: str
+    sha256: str
+    n_bytes: int
+
+
+class FolderWriter:
+    """Writes a folder tensor by tensor, holding one shard at a time.
+
+    Args:
+        folder: Where it will stand; a folder there is replaced when it is one of ours.
+        dtype: Of the language model's weights.
+
+    Raises:
+        ModelError: Something else stands there, or it cannot be written.
+    """
+
+    def __init__(self, folder: Path, *, dtype: Dtype) -> None:
+        if dtype not in DTYPES:
+            raise ModelError(f"dtype {dtype!r}; want {', '.join(DTYPES)}")
+        _refuse_foreign(folder)
+        self._folder = folder
+        self._partial = folder.with_name(f".{folder.name}.partial")
+        self._dtype = dtype
+        self._shard: dict[str, Tensor] = {}
+        self._shards: list[dict[str, int]] = []
+        try:
+            shutil.rmtree(self._partial, ignore_errors=True)
+            self._partial.mkdir(parents=True)
+        except OSError as error:
+            raise ModelError(f"{folder}: cannot be written ({error.strerror})") from error
+
+    def __enter__(self) -> Self:
+        """Begin; what is not finished is removed at the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._partial, ignore_errors=True)
+
+    def add(self, name: str, tensor: Tensor) -> None:
+        """Add a tensor under one of our names; it is copied in the folder's dtype."""
+        self._shard[name] = tensor.detach().to(DTYPES[self._dtype]).contiguous().clone()
+        if sum(part.numel() * part.element_size() for part in self._shard.values()) >= _SHARD_BYTES:
+            self._flush()
+
+    def finish(
+        self,
+        *,
+        config: FlamingoConfig,
+        encoder_config: MsClapConfig,
+        encoder: Mapping[str, Tensor],
+        tokenizer: FlamingoTokenizer,
+        variant: Variant,
+        licence: str,
+        sources: tuple[Source, ...],
+    ) -> None:
+        """Write the rest, and put the folder in its place.
+
+        Raises:
+            ModelError: The tokenizer does not go with the model, or there is no room.
+        """
+        check_tokenizer(tokenizer, config)
+        try:
+            self._flush()
+            self._name_shards()
+            save_file(
+                {name: tensor.contiguous() for name, tensor in encoder.items()},
+                self._partial / ENCODER_NAME,
+            )
+            tokenizer.save(self._partial / TOKENIZER_NAME)
+            _write_json(
+                self._partial / CONFIG_NAME,
+                {
+                    "format": FORMAT,
+                    "format_version": FORMAT_VERSION,
+                    "variant": variant,
+                    "dtype": self._dtype,
+                    "flamingo": config.to_dict(),
+                    "encoder": encoder_config.to_dict(),
+                    "licence": licence,
+                    "sources": [asdict(source) for source in sources],
+                },
+            )
+            digests = {p.name: sha256_of(p) for p in sorted(self._partial.iterdir())}
+            _write_json(self._partial / DIGESTS_NAME, digests)
+            shutil.rmtree(self._folder, ignore_errors=True)
+            os.replace(self._partial, self._folder)
+        except OSError as error:
+            raise ModelError(f"{self._folder}: cannot be written ({error.strerror})") from error
+
+    def _flush(self) -> None:
+        if self._shard:
+            save_file(self._shard, self._partial / f"shard-{len(self._shards):05d}")
+            self._shards.append({n: t.numel() * t.element_size() for n, t in self._shard.items()})
+            self._shard = {}
+
+    def _name_shards(self) -> None:
+        """Name the shards as a hub does, once it is known how many there are."""
+        weight_map: dict[str, str] = {}
+        for number, sizes in enumerate(self._shards):
+            name = f"model-{number + 1:05d}-of-{len(self._shards):05d}.safetensors"
+            os.replace(self._partial / f"shard-{number:05d}", self._partial / name)
+            weight_map |= dict.fromkeys(sizes, name)
+        total = sum(sum(sizes.values()) for sizes in self._shards)
+        _write_json(
+            self._partial / SHARDS_NAME,
+            {"metadata": {"total_size": total}, "weight_map": dict(sorted(weight_map.items()))},
+        )
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    try:
+        ours = read_json(folder / CONFIG_NAME).get("format") == FORMAT
+    except ModelError:
+        ours = False
+    if not ours:
+        raise ModelError(f"{folder}: holds something else; want a new folder, or an old conversion")
+
+
+def _write_json(path: Path, values: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
