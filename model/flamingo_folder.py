@@ -194,6 +194,23 @@ def models_home() -> Path:
     return Path(cache) / "earful" / "models"
 
 
+def find_flamingo(name: str) -> Path:
+    """Return the folder that a name or a path stands for.
+
+    Raises:
+        ModelError: A name's folder has not been fetched.
+    """
+    if name not in MODEL_NAMES:
+        return Path(name)
+    folder = models_home() / name
+    if not folder.is_dir():
+        raise ModelError(
+            f"{name} is not in {models_home()}; fetch it with `earful models pull {name}`, or "
+            "give the folder of one that was converted"
+        )
+    return folder
+
+
 def load_flamingo(
     name: str,
     *,
@@ -216,13 +233,7 @@ def load_flamingo(
     """
     if decoding not in get_args(Mode):
         raise ModelError(f"decoding {decoding!r}; want {' or '.join(get_args(Mode))}")
-    folder = models_home() / name if name in MODEL_NAMES else Path(name)
-    if name in MODEL_NAMES and not folder.is_dir():
-        raise ModelError(
-            f"{name} is not in {models_home()}; fetch it with `earful models pull {name}`, or "
-            "give the folder of one that was converted"
-        )
-    opened = open_flamingo_folder(folder)
+    opened = open_flamingo_folder(find_flamingo(name))
     return FlamingoLanguageModel(
         model=opened.load_model(device=device, dtype=dtype),
         encoder=opened.load_encoder(device=device),

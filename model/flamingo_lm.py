@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ from earful.model.protocols import (
 from earful.model.tokenizer import FlamingoTokenizer, answer_of
 
 Variant = Literal["foundation", "chat"]
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
 
 MAX_TEXT_TOKENS = 512
 """Longest prompt the released checkpoints were trained on."""

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from safetensors.torch import save_file
 from torch import Tensor
@@ -33,6 +33,7 @@ from earful.model.msclap import MsClapConfig
 from earful.model.tokenizer import FlamingoTokenizer
 
 Dtype = Literal["float32", "bfloat16", "float16"]
+DTYPE_NAMES: tuple[Dtype, ...] = get_args(Dtype)
 
 _SHARD_BYTES = 1 << 30
 

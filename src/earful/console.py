@@ -202,3 +202,8 @@ def _plain_progress(title: str, stream: TextIO) -> Callable[[BuildProgress], Non
 def warn(message: str) -> None:
     """Write one line to stderr."""
     sys.stderr.write(printable(message) + "\n")
+
+
+def warn_lines(text: str) -> None:
+    """Write several lines to stderr."""
+    sys.stderr.write(printable_lines(text) + "\n")

@@ -12,7 +12,8 @@
     ├── FilterError              a filter expression cannot be read
     ├── ModelError               weights cannot be found, read or trusted
     │   ├── UnknownNameError     no embedder or model of that name
-    │   └── MissingExtraError    an optional dependency is not installed
+    │   ├── MissingExtraError    an optional dependency is not installed
+    │   └── LicenceError         a licence has to be accepted first
     └── PromptError              a prompt cannot be built within its limits
 
 A message names the thing, the value found, the value wanted and the next step.
@@ -62,6 +63,10 @@ class UnknownNameError(ModelError):
 
 class MissingExtraError(ModelError):
     """An optional dependency is not installed."""
+
+
+class LicenceError(ModelError):
+    """A licence has to be accepted before weights are fetched."""
 
 
 class PromptError(EarfulError):

@@ -1,25 +1,39 @@
-"""``earful models``: what can embed and answer."""
+"""``earful models``: what can embed and answer; fetching, converting and checking it."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from earful import console
 from earful.commands.options import JsonOption, example, print_json
 
+if TYPE_CHECKING:
+    from earful.model.flamingo_checkpoint import ConversionReport
+    from earful.model.flamingo_lm import Variant
+    from earful.model.flamingo_writer import Dtype
+
 models_app = typer.Typer(help="What can embed and answer.", no_args_is_help=True)
+
+StoredDtypeOption = Annotated[
+    str, typer.Option("--dtype", help="Of the stored weights: bfloat16, float32 or float16.")
+]
 
 
 @models_app.command("list")
 @example("earful models list")
 def models_list(as_json: JsonOption = False) -> None:
-    """List the embedders by name, with licence and what they need."""
-    from earful.model.registry import list_embedders
+    """List embedders and language models by name, with licence and what they need."""
+    from earful.model.registry import list_embedders, list_language_models
 
-    entries = list_embedders()
+    embedders, models = list_embedders(), list_language_models()
     if as_json:
-        for entry in entries:
-            print_json(entry.to_dict())
+        for embedder in embedders:
+            print_json({"role": "embedder", **embedder.to_dict()})
+        for model in models:
+            print_json({"role": "language model", **model.to_dict()})
         return
     typer.echo(
         console.table(
@@ -32,8 +46,140 @@ def models_list(as_json: JsonOption = False) -> None:
                     entry.licence,
                     entry.description,
                 ]
-                for entry in entries
+                for entry in embedders
             ],
-            header=["name", "kind", "embeds", "needs", "licence", "what it is"],
+            header=["embedder", "kind", "embeds", "needs", "licence", "what it is"],
         )
     )
+    typer.echo()
+    typer.echo(
+        console.table(
+            [[entry.name, entry.kind, entry.licence, entry.description] for entry in models],
+            header=["language model", "kind", "licence", "what it is"],
+        )
+    )
+
+
+@models_app.command("pull")
+@example("earful models pull audio-flamingo-foundation --accept-noncommercial")
+def models_pull(
+    name: Annotated[str, typer.Argument(help="audio-flamingo-foundation or audio-flamingo-chat.")],
+    accept_noncommercial: Annotated[
+        bool,
+        typer.Option("--accept-noncommercial", help="Accept that it is for research only."),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; default: where its name finds it.")
+    ] = None,
+    dtype: StoredDtypeOption = "bfloat16",
+    as_json: JsonOption = False,
+) -> None:
+    """Download a released checkpoint, check it and convert it; offline from then on."""
+    from earful.model.pull import LICENCE_NOTICE, pull_flamingo
+
+    console.warn_lines(LICENCE_NOTICE)
+    report = pull_flamingo(
+        name,
+        accept_licence=accept_noncommercial,
+        folder=out,
+        dtype=_dtype(dtype),
+        progress=console.warn,
+    )
+    _print_report(report, as_json=as_json)
+
+
+@models_app.command("convert")
+@example(
+    "earful models convert --checkpoint parts/ --msclap clapcap_weights_2023.pth"
+    " --tokenizer opt-iml-max-1.3b/ --out flamingo/"
+)
+def models_convert(
+    checkpoint: Annotated[
+        list[Path],
+        typer.Option(help="foundation.pt or chat.pt, each of its parts, or their folder."),
+    ],
+    msclap: Annotated[Path, typer.Option(help="clapcap_weights_2023.pth of microsoft/msclap.")],
+    tokenizer: Annotated[Path, typer.Option(help="Folder with vocab.json and merges.txt of OPT.")],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    variant: Annotated[
+        str, typer.Option(help="foundation or chat; default: by the file's name.")
+    ] = "",
+    dtype: StoredDtypeOption = "bfloat16",
+    untied: Annotated[
+        bool, typer.Option("--untied", help="Keep the input table apart from the output table.")
+    ] = False,
+    heads: Annotated[
+        int | None, typer.Option(min=1, help="Heads of the decoder; default: as released.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Merge the files of a release, which lie here already, into one folder."""
+    from earful.model.flamingo_checkpoint import Heads, convert_flamingo
+
+    report = convert_flamingo(
+        checkpoint,
+        msclap=msclap,
+        tokenizer=tokenizer,
+        folder=out,
+        variant=_variant(variant),
+        dtype=_dtype(dtype),
+        untied=untied,
+        heads=Heads(n_heads=heads),
+        progress=console.warn,
+    )
+    _print_report(report, as_json=as_json)
+
+
+@models_app.command("verify")
+@example("earful models verify audio-flamingo-foundation")
+def models_verify(
+    model: Annotated[str, typer.Argument(help="Name of a fetched model, or a folder.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Compare every file of a converted model with its digest."""
+    from earful.model.flamingo_folder import find_flamingo, verify_flamingo_folder
+
+    folder = find_flamingo(model)
+    problems = verify_flamingo_folder(folder)
+    if as_json:
+        print_json({"folder": str(folder), "problems": list(problems)})
+    else:
+        for problem in problems:
+            typer.echo(console.printable(problem))
+        typer.echo(console.printable(f"{folder}: {len(problems)} problems"))
+    if problems:
+        raise typer.Exit(1)
+
+
+def _print_report(report: ConversionReport, *, as_json: bool) -> None:
+    if as_json:
+        print_json(report.to_dict())
+        return
+    for note in report.notes:
+        typer.echo(console.printable(f"note: {note}"))
+    typer.echo(
+        console.printable(
+            f"{report.n_tensors} tensors of {report.variant} in {report.folder}, "
+            f"{report.n_copies} copies left out, {report.seconds:.1f} s"
+        )
+    )
+
+
+def _dtype(given: str) -> Dtype:
+    from earful.model.flamingo_writer import DTYPE_NAMES
+
+    for known in DTYPE_NAMES:
+        if known == given:
+            return known
+    raise typer.BadParameter(f"{given!r}; want {', '.join(DTYPE_NAMES)}", param_hint="--dtype")
+
+
+def _variant(given: str) -> Variant | None:
+    from earful.model.flamingo_lm import VARIANTS
+
+    for known in VARIANTS:
+        if known == given:
+            return known
+    if not given:
+        return None
+    raise typer.BadParameter(f"{given!r}; want {' or '.join(VARIANTS)}", param_hint="--variant")

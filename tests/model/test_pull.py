@@ -1,0 +1,197 @@
+"""Fetching from a hub: a small one on this machine, with its wire format."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import torch
+
+from earful.errors import LicenceError, ModelError, UnknownNameError
+from earful.model import pull
+from earful.model.pull import pull_flamingo
+from earful.testing import write_hub_checkpoint
+
+COMMIT = "c" * 40
+REPOSITORIES = {
+    "nvidia/audio-flamingo": ("foundation.pt", "chat.pt"),
+    "microsoft/msclap": ("clapcap_weights_2023.pth",),
+    "facebook/opt-iml-max-1.3b": ("vocab.json", "merges.txt"),
+}
+
+
+class Hub:
+    """What is served, and what was asked for."""
+
+    def __init__(self, files: dict[str, Path]) -> None:
+        self.files = files
+        self.fetched: list[tuple[str, str | None]] = []
+        self.lies_about = ""
+        self.breaks_off_once = ""
+
+    def digest(self, path: str) -> str:
+        content = self.files[path].read_bytes()
+        return "0" * 64 if path == self.lies_about else hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("published")
+    write_hub_checkpoint(folder, parts=1, n_layers=2)
+    # The client keeps what it has every 10 MB: as much again, of the captioner's.
+    path = folder / "clapcap_weights_2023.pth"
+    loaded = torch.load(path, weights_only=True)
+    loaded["model"]["gpt.wte.weight"] = torch.zeros(8_000_000)
+    torch.save(loaded, path)
+    return {
+        f"/{repository}/resolve/main/{file}": folder / file
+        for repository, files in REPOSITORIES.items()
+        for file in files
+        if (folder / file).exists()
+    }
+
+
+@pytest.fixture
+def hub(published: dict[str, Path]) -> Iterator[tuple[Hub, str]]:
+    served = Hub(published)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self._answer(with_body=False)
+
+        def do_GET(self) -> None:
+            self._answer(with_body=True)
+
+        def _answer(self, *, with_body: bool) -> None:
+            if self.path not in served.files:
+                self.send_error(404)
+                return
+            content = served.files[self.path].read_bytes()
+            wanted = self.headers.get("Range")
+            start = int(wanted.removeprefix("bytes=").split("-")[0]) if wanted else 0
+            self.send_response(206 if wanted else 200)
+            self.send_header("ETag", f'"{served.digest(self.path)}"')
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("X-Linked-Etag", f'"{served.digest(self.path)}"')
+            self.send_header("X-Linked-Size", str(len(content)))
+            self.send_header("Accept-Ranges", "bytes")
+            self.send_header("Content-Length", str(len(content) - start))
+            if wanted:
+                self.send_header(
+                    "Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}"
+                )
+            self.end_headers()
+            if not with_body:
+                return
+            served.fetched.append((self.path.rpartition("/")[2], wanted))
+            if self.path == served.breaks_off_once:
+                served.breaks_off_once = ""
+                self.wfile.write(content[start : start + len(content) // 2])
+                return
+            self.wfile.write(content[start:])
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield served, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def earful(*arguments: str, home: Path, hub: str = "") -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "HF_HOME": str(home / "hf"),
+        "EARFUL_HOME": str(home / "earful"),
+        "HF_HUB_OFFLINE": "0" if hub else "1",
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+    if hub:
+        environment["HF_ENDPOINT"] = hub
+    command = [sys.executable, "-m", "earful", "models", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+PULL = ("pull", "audio-flamingo-foundation", "--accept-noncommercial", "--json")
+
+
+@pytest.mark.slow
+def test_a_checkpoint_is_fetched_once_checked_and_used_offline(
+    hub: tuple[Hub, str], tmp_path: Path
+) -> None:
+    served, address = hub
+    done = earful(*PULL, home=tmp_path, hub=address)
+    assert done.returncode == 0, done.stderr
+    assert "non-commercial research only" in done.stderr
+    assert json.loads(done.stdout)["variant"] == "foundation"
+    assert sorted(file for file, _ in served.fetched) == sorted(
+        ["foundation.pt", "clapcap_weights_2023.pth", "vocab.json", "merges.txt"]
+    )
+    served.fetched.clear()
+    again = earful(*PULL, home=tmp_path, hub=address)
+    assert again.returncode == 0, again.stderr
+    assert not served.fetched
+    offline = earful("verify", "audio-flamingo-foundation", "--json", home=tmp_path)
+    assert offline.returncode == 0, offline.stderr
+    assert json.loads(offline.stdout)["problems"] == []
+
+
+@pytest.mark.slow
+def test_what_was_broken_off_is_taken_up_again(hub: tuple[Hub, str], tmp_path: Path) -> None:
+    served, address = hub
+    served.breaks_off_once = "/microsoft/msclap/resolve/main/clapcap_weights_2023.pth"
+    done = earful(*PULL, home=tmp_path, hub=address)
+    if done.returncode:  # the client may leave trying again to the next run
+        assert "Run the command again to go on" in done.stderr
+        done = earful(*PULL, home=tmp_path, hub=address)
+    assert done.returncode == 0, done.stderr
+    tries = [wanted for file, wanted in served.fetched if file.endswith(".pth")]
+    assert tries == [None, "bytes=10485760-"]
+
+
+@pytest.mark.slow
+def test_a_file_that_is_not_what_the_hub_says_is_thrown_away(
+    hub: tuple[Hub, str], tmp_path: Path
+) -> None:
+    served, address = hub
+    served.lies_about = "/microsoft/msclap/resolve/main/clapcap_weights_2023.pth"
+    done = earful(*PULL, home=tmp_path, hub=address)
+    assert done.returncode == 1
+    assert "clapcap_weights_2023.pth: sha256" in done.stderr
+    assert "was removed: run the command again" in done.stderr
+    assert not (tmp_path / "earful" / "models" / "audio-flamingo-foundation").exists()
+    served.lies_about = ""
+    assert earful(*PULL, home=tmp_path, hub=address).returncode == 0
+
+
+def test_nothing_is_fetched_before_the_licence_is_accepted() -> None:
+    with pytest.raises(LicenceError, match="--accept-noncommercial"):
+        pull_flamingo("audio-flamingo-chat", accept_licence=False)
+    with pytest.raises(UnknownNameError, match="known: audio-flamingo-foundation"):
+        pull_flamingo("audio-flamingo-2", accept_licence=True)
+
+
+def test_without_a_hub_the_way_out_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"cannot be had from the hub.*earful models convert"):
+        pull_flamingo("audio-flamingo-foundation", accept_licence=True, folder=tmp_path / "f")
+    assert not (tmp_path / "f").exists()
+
+
+def test_room_is_looked_for_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def huge(repository: str, file: str) -> pull._Remote:
+        return pull._Remote(repository, file, 10**18, "")
+
+    monkeypatch.setattr(pull, "_describe", huge)
+    with pytest.raises(ModelError, match=r"takes 280000000.0 GB, and .* are free; make room"):
+        pull_flamingo("audio-flamingo-foundation", accept_licence=True, folder=tmp_path / "f")
