@@ -99,7 +99,7 @@ def render_continuation(
     >>> "".join(render_continuation("A dog."))
     'a dog.<|endofchunk|>'
     """
-    words = answer if is_dialogue else _answer(answer, style)
+    words = str(answer) if is_dialogue else _answer(answer, style)
     if style == "inference":
         return (words, Control.END_OF_CHUNK)
     closed = (words, Control.END_OF_CHUNK, Control.END_OF_TEXT)
@@ -119,7 +119,8 @@ def _take_apart(prompt: Prompt) -> _Outline:
     while shot := _first_shot(rest):
         shots.append(shot)
         del rest[: 3 if shot.has_clip else 2]
-    turns = [part.text for part in rest[1:] if isinstance(part, Text)]
+    # A member of ``Control`` given as somebody's words is words.
+    turns = [str(part.text) for part in rest[1:] if isinstance(part, Text)]
     n_turns = len(turns) if prompt.is_dialogue else 1
     # An even number of turns, none among them, lacks a last one of the user's.
     speakers = islice(cycle(("user", "assistant")), n_turns | 1)

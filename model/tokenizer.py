@@ -194,12 +194,13 @@ class FlamingoTokenizer:
         if not text:
             return []
         try:
-            ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+            text.encode()
         except UnicodeEncodeError as error:
             raise PromptError(
                 f"text {text[max(error.start - 20, 0) : error.end]!r} holds half a character; "
                 "want valid Unicode"
             ) from error
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
 
