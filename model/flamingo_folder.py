@@ -266,10 +266,16 @@ def _read(path: Path, device: str) -> list[tuple[str, Tensor]]:
 
 
 def _assign(module: torch.nn.Module, state: dict[str, Tensor], folder: Path) -> None:
-    try:
-        module.load_state_dict(state, assign=True)
-    except RuntimeError as error:
-        raise ModelError(f"{folder}: {error}; convert it again") from error
+    wanted = module.state_dict()
+    missing, unexpected = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
+    wrong = [n for n in sorted(wanted.keys() & state.keys()) if state[n].shape != wanted[n].shape]
+    if missing or unexpected or wrong:
+        raise ModelError(
+            f"{folder}: {len(missing)} tensors are missing, {len(unexpected)} unexpected and "
+            f"{len(wrong)} of another shape, such as {(missing or unexpected or wrong)[0]}; "
+            "convert it again"
+        )
+    module.load_state_dict(state, assign=True)
 
 
 def check_tokenizer(tokenizer: FlamingoTokenizer, config: FlamingoConfig) -> None:

@@ -1,0 +1,137 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from earful.errors import ModelError, UnknownNameError
+from earful.model.flamingo_folder import (
+    CONFIG_NAME,
+    load_flamingo,
+    models_home,
+    open_flamingo_folder,
+    verify_flamingo_folder,
+)
+from earful.model.registry import load_language_model
+from earful.testing import write_flamingo
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_flamingo(tmp_path_factory.mktemp("models") / "flamingo")
+
+
+@pytest.fixture
+def copy(folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(folder, tmp_path / "copy"))
+
+
+def rewrite(folder: Path, **changes: object) -> None:
+    path = folder / CONFIG_NAME
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_what_was_written_comes_back(folder: Path, tmp_path: Path) -> None:
+    opened = open_flamingo_folder(folder)
+    assert opened.variant == "foundation"
+    assert opened.licence == "random weights"
+    assert len(opened.weights_sha256) == 64
+    again = write_flamingo(tmp_path / "again")
+    assert open_flamingo_folder(again).digests == opened.digests
+    other = write_flamingo(tmp_path / "other", seed=1)
+    assert open_flamingo_folder(other).weights_sha256 != opened.weights_sha256
+    one, two = (open_flamingo_folder(f).load_model(device="cpu") for f in (folder, again))
+    for name, tensor in one.state_dict().items():
+        assert torch.equal(tensor, two.state_dict()[name]), name
+    assert not one.training
+    assert not any(parameter.requires_grad for parameter in one.parameters())
+    assert not any(parameter.is_meta for parameter in one.parameters())
+
+
+def test_a_name_is_looked_up_where_pull_puts_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EARFUL_HOME", str(tmp_path))
+    with pytest.raises(ModelError, match="earful models pull audio-flamingo-chat"):
+        load_language_model("audio-flamingo-chat")
+    shutil.copytree(folder, models_home() / "audio-flamingo-foundation")
+    model = load_language_model("audio-flamingo-foundation", device="cpu")
+    assert model.capabilities.name == "audio-flamingo-foundation"
+    monkeypatch.delenv("EARFUL_HOME")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert models_home() == tmp_path / "cache" / "earful" / "models"
+    with pytest.raises(UnknownNameError, match="no such folder"):
+        load_language_model(str(tmp_path / "none"))
+
+
+def test_wrong_choices_are_refused(folder: Path) -> None:
+    with pytest.raises(ModelError, match="decoding 'ful'; want full or compat"):
+        load_flamingo(str(folder), decoding="ful")
+    with pytest.raises(ModelError, match="slots=9, want 1 to 8"):
+        load_flamingo(str(folder), slots=9)
+    with pytest.raises(ModelError, match="device 'cuda:99'"):
+        load_flamingo(str(folder), device="cuda:99")
+
+
+def test_what_is_no_such_folder_says_so(copy: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"has no config\.json; want a folder made by"):
+        open_flamingo_folder(tmp_path)
+    rewrite(copy, format="llama")
+    with pytest.raises(ModelError, match="format is 'llama', want 'earful-flamingo'"):
+        open_flamingo_folder(copy)
+    rewrite(copy, format="earful-flamingo", format_version=2)
+    with pytest.raises(ModelError, match="format_version 2, and this earful reads up to 1"):
+        open_flamingo_folder(copy)
+    rewrite(copy, format_version=1, variant="sing")
+    with pytest.raises(ModelError, match="variant is 'sing', want foundation or chat"):
+        open_flamingo_folder(copy)
+    (copy / CONFIG_NAME).write_text("{")
+    with pytest.raises(ModelError, match="cannot be read"):
+        open_flamingo_folder(copy)
+
+
+def shard_of(folder: Path) -> Path:
+    (shard,) = folder.glob("model-*.safetensors")
+    return shard
+
+
+def test_damage_is_found_and_named(copy: Path) -> None:
+    assert verify_flamingo_folder(copy) == ()
+    shard = shard_of(copy)
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.write_bytes(content)
+    (copy / "tokenizer.json").unlink()
+    (copy / "notes.txt").write_text("mine")
+    told: list[str] = []
+    problems = verify_flamingo_folder(copy, progress=told.append)
+    assert [problem.split(":")[0] for problem in problems] == [
+        f"{shard.name} has changed",
+        "tokenizer.json is missing",
+        "notes.txt does not belong to it",
+    ]
+    assert told == sorted(open_flamingo_folder(copy).digests)
+
+
+def test_what_cannot_be_loaded_names_the_file(copy: Path, tmp_path: Path) -> None:
+    shard = shard_of(copy)
+    content = shard.read_bytes()
+    shard.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelError, match=rf"{shard.name}: cannot be read.*earful models verify"):
+        load_flamingo(str(copy), device="cpu")
+    shard.unlink()
+    with pytest.raises(ModelError, match=rf"{shard.name}: cannot be read"):
+        load_flamingo(str(copy), device="cpu")
+    shard.write_bytes((copy / "encoder.safetensors").read_bytes())
+    with pytest.raises(ModelError, match=r"tensors are missing, \d+ unexpected .*again"):
+        load_flamingo(str(copy), device="cpu")
+
+
+def test_a_shard_outside_the_folder_is_not_opened(copy: Path, tmp_path: Path) -> None:
+    index = copy / "model.safetensors.index.json"
+    told = json.loads(index.read_text())
+    told["weight_map"] = dict.fromkeys(told["weight_map"], "../../secret.safetensors")
+    index.write_text(json.dumps(told))
+    with pytest.raises(ModelError, match=r"copy/secret\.safetensors: cannot be read"):
+        load_flamingo(str(copy), device="cpu")
