@@ -108,7 +108,7 @@ class FlamingoTokenizer:
             if not line or (number == 1 and line.startswith("#version")):
                 continue
             left, _, right = line.partition(" ")
-            if not right or {left, right, left + right} - vocabulary.keys():
+            if not right or any(x not in vocabulary for x in (left, right, left + right)):
                 raise ModelError(
                     f"{merges_txt}, line {number}: {line[:40]!r} merges no two tokens of "
                     f"{vocab_json}; want {_FILES}"
