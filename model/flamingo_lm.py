@@ -37,7 +37,7 @@ from earful.model.protocols import (
     GenerationOptions,
     PromptSize,
 )
-from earful.model.tokenizer import FlamingoTokenizer, answer_of
+from earful.model.tokenizer import FlamingoTokenizer
 
 Variant = Literal["foundation", "chat"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
@@ -143,7 +143,7 @@ class FlamingoLanguageModel:
 
     def score(self, prompt: Prompt, answers: Sequence[str]) -> list[NDArray[np.float64]]:
         """Score whole answers in one pass; see ``LanguageModel``."""
-        ids = [self.answer_ids(answer) for answer in answers]
+        ids = [self.answer_ids(answer, is_dialogue=prompt.is_dialogue) for answer in answers]
         seen: dict[tuple[int, ...], str] = {}
         for answer, own in zip(answers, ids, strict=True):
             if (other := seen.setdefault(tuple(own), answer)) is not answer:
@@ -199,15 +199,19 @@ class FlamingoLanguageModel:
 
     # --- tensors ---------------------------------------------------------------------
 
-    def answer_ids(self, answer: str) -> list[int]:
+    def answer_ids(self, answer: str, *, is_dialogue: bool = False) -> list[int]:
         """Return the tokens of a whole answer, its end included.
+
+        Args:
+            answer: What is answered; put in lower case unless in a dialogue, as trained.
+            is_dialogue: Whether it answers a turn of a dialogue.
 
         Raises:
             PromptError: The answer is empty.
         """
         if not answer.strip():
             raise PromptError("an answer is empty; want at least one character")
-        return self.tokenizer.encode(render_continuation(answer))[1:]
+        return self.tokenizer.encode(render_continuation(answer, is_dialogue=is_dialogue))[1:]
 
     def batch(self, prompt: Prompt) -> FlamingoBatch:
         """Return a prompt as tensors, one row.
@@ -297,7 +301,7 @@ class FlamingoLanguageModel:
         return self.tokenizer.encode(render_prompt(prompt))
 
     def _text(self, ids: Sequence[int]) -> str:
-        return answer_of(self.tokenizer.decode(ids)).strip()
+        return self.tokenizer.answer(ids).strip()
 
 
 def _digest(encoder: MsClapEncoder) -> str:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from earful.errors import ModelError
 from earful.model.flamingo import Flamingo, FlamingoConfig, position_table
-from earful.model.flamingo_names import flamingo_state_from_official
 from earful.model.flamingo_masks import (
     causal_bias,
     cross_mask,
@@ -20,6 +19,7 @@ from earful.model.flamingo_masks import (
     positions_of,
     slot_mask,
 )
+from earful.model.flamingo_names import flamingo_state_from_official
 from earful.model.generate import FlamingoBatch, decode
 from earful.model.protocols import GenerationOptions
 
