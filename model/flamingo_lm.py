@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -124,6 +125,10 @@ class FlamingoLanguageModel:
     def keep_features(self, cache: FeatureCache) -> None:
         """Look exemplars' features up in a cache, and put new ones there."""
         self._cache = cache
+
+    def encode_exemplar(self, clip: ClipRef) -> None:
+        """Put an exemplar's features into the cache; see ``KeepsFeatures``."""
+        self.features(replace(clip, is_exemplar=True))
 
     def slots_for(self, n_audios: int) -> int:
         """Return how many slots a prompt with so many audios gets."""

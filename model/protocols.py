@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from earful.errors import ModelError
 from earful.model.audio import Clip
-from earful.model.prompt import Prompt
+from earful.model.prompt import ClipRef, Prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +249,14 @@ class KeepsFeatures(Protocol):
 
     def keep_features(self, cache: FeatureCache) -> None:
         """Look exemplars' features up in a cache, and put new ones there."""
+        ...
+
+    def encode_exemplar(self, clip: ClipRef) -> None:
+        """Put an exemplar's features into the cache, unless they are there.
+
+        Raises:
+            AudioError: The recording cannot be read.
+        """
         ...
 
 

@@ -199,6 +199,38 @@ def _plain_progress(title: str, stream: TextIO) -> Callable[[BuildProgress], Non
     return show
 
 
+@contextmanager
+def counter(title: str, stream: TextIO) -> Iterator[Callable[[int, int], None]]:
+    """Show how many of how many are done, as ``progress_bar`` does for a build.
+
+    Args:
+        title: What is going on, such as ``"encoding"``.
+        stream: Where to write; stdout is never touched.
+
+    Yields:
+        A function of ``(done, total)``.
+    """
+    start = time.monotonic()
+    with progress_bar(title, stream) as show:
+
+        def count(done: int, total: int) -> None:
+            from earful.index.progress import BuildProgress
+
+            show(
+                BuildProgress(
+                    done=done,
+                    total=total,
+                    accepted=done,
+                    committed=done,
+                    skipped=0,
+                    rejected=0,
+                    seconds=time.monotonic() - start,
+                )
+            )
+
+        yield count
+
+
 def warn(message: str) -> None:
     """Write one line to stderr."""
     sys.stderr.write(printable(message) + "\n")

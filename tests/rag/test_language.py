@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earful.errors import ModelError, PromptError, TaskError
+from earful.errors import AudioError, ModelError, PromptError, TaskError
 from earful.index.build import build_index
 from earful.index.features import ExemplarFeatures
+from earful.index.store import Index
 from earful.model.audio import Clip
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.protocols import FeatureCache, GenerationOptions
 from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
+from earful.rag.features import keep_features
 from earful.rag.pipeline import FewShot
 from earful.rag.score import LabelScoring, label_probabilities
 from earful.rag.task import Label, Shots, Task
@@ -267,8 +269,17 @@ def test_what_the_vote_cannot_do_is_refused(index: Path, query: Path) -> None:
 class Keeping(ScriptedLanguageModel):
     cache: FeatureCache | None = None
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoded: list[ClipRef] = []
+
     def keep_features(self, cache: FeatureCache) -> None:
         self.cache = cache
+
+    def encode_exemplar(self, clip: ClipRef) -> None:
+        if not Path(str(clip.audio)).exists():
+            raise AudioError(f"{clip.audio}: no such file")
+        self.encoded.append(clip)
 
 
 def test_features_are_kept_with_the_index(index: Path, query: Path) -> None:
@@ -277,6 +288,31 @@ def test_features_are_kept_with_the_index(index: Path, query: Path) -> None:
     assert isinstance(model.cache, ExemplarFeatures)
     model.cache.fault = "features of exemplars cannot be kept"
     assert model.cache.fault in few.classify(query, shots=1).notes
+
+
+def test_all_exemplars_can_be_encoded_ahead(index: Path, tmp_path: Path) -> None:
+    model = Keeping()
+    told: list[tuple[int, int]] = []
+    opened = Index.open(index)
+    report = keep_features(opened, model, progress=lambda done, total: told.append((done, total)))
+    assert report.kept == 12
+    assert report.failed == ()
+    assert told[-1] == (12, 12)
+    assert {clip.content_sha256 for clip in model.encoded} == set(opened.vectors().content)
+    with pytest.raises(ModelError, match="scripted keeps no features"):
+        keep_features(opened, ScriptedLanguageModel())
+
+
+def test_an_exemplar_that_is_gone_stops_no_other(tmp_path: Path) -> None:
+    for take in range(3):
+        write(tmp_path / "low" / f"{take}.wav", 200.0, take)
+    build_index(tmp_path, tmp_path / "s.index", embedder="logmel")
+    (tmp_path / "low" / "1.wav").unlink()
+    report = keep_features(Index.open(tmp_path / "s.index"), Keeping())
+    assert report.kept == 2
+    ((id_, error),) = report.failed
+    assert id_ == "low/1.wav"
+    assert "no such file" in error
 
 
 def test_the_prompt_can_be_had_without_an_answer(index: Path, query: Path) -> None:

@@ -14,11 +14,13 @@ from earful import console
 from earful.commands.options import (
     SOME_FAILED,
     ColumnOption,
+    DecodingOption,
     DeviceOption,
     EmbedderOption,
     IndexArgument,
     IndexOption,
     JsonOption,
+    ModelOption,
     RootOption,
     example,
     print_json,
@@ -186,6 +188,42 @@ def index_export(
         print_json({"written": n_written, "path": str(target)})
     else:
         typer.echo(f"{n_written} rows written to {console.printable(str(target))}")
+
+
+@index_app.command("features")
+@example("earful index features sounds.index --model flamingo/")
+def index_features(
+    index: IndexArgument,
+    model: ModelOption = "",
+    decoding: DecodingOption = "full",
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Let a language model encode every exemplar ahead, so that no query has to."""
+    from earful.index.store import Index
+    from earful.model.registry import load_language_model
+    from earful.rag.features import keep_features
+
+    if not model:
+        raise typer.BadParameter(
+            "say which language model: a name from `earful models list`, or a folder",
+            param_hint="--model",
+        )
+    opened = Index.open(index)
+    loaded = load_language_model(model, device=device, decoding=decoding)
+    with console.counter("encoding", sys.stderr) as progress:
+        report = keep_features(opened, loaded, progress=progress)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        for id_, error in report.failed:
+            typer.echo(console.printable(f"  failed {id_}: {error}"))
+        typer.echo(
+            f"{report.kept} exemplars encoded, {len(report.failed)} failed in "
+            f"{report.seconds:.1f} s"
+        )
+    if report.failed:
+        raise typer.Exit(SOME_FAILED)
 
 
 @index_app.command("compact")

@@ -1,0 +1,85 @@
+"""Encoding all exemplars of an index ahead of the first question."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from earful.errors import AudioError, ModelError
+from earful.index.features import ExemplarFeatures
+from earful.index.store import Index
+from earful.model.prompt import ClipRef
+from earful.model.protocols import KeepsFeatures, LanguageModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeaturesReport:
+    """What was encoded.
+
+    Attributes:
+        kept: Exemplars whose features are kept now, those that were before among them.
+        failed: Ids of the others, each with what went wrong.
+        seconds: How long it took.
+    """
+
+    kept: int
+    failed: tuple[tuple[str, str], ...]
+    seconds: float
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the fields as plain JSON values."""
+        return {
+            "kept": self.kept,
+            "failed": [{"id": id_, "error": error} for id_, error in self.failed],
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def keep_features(
+    index: Index, model: LanguageModel, *, progress: Callable[[int, int], None] | None = None
+) -> FeaturesReport:
+    """Let a model encode every exemplar's audio and keep it with the index.
+
+    Without this, each exemplar is encoded when it is first shown. What is kept already is
+    not made again, so an interrupted run goes on where it was.
+
+    Args:
+        index: The exemplars.
+        model: Whose features they are.
+        progress: Called with how many are done, of how many.
+
+    Raises:
+        ModelError: The model keeps no features, or they cannot be written.
+        IndexFolderError: A row is damaged.
+    """
+    if not isinstance(model, KeepsFeatures):
+        raise ModelError(
+            f"{model.capabilities.name} keeps no features of exemplars; there is nothing to encode"
+        )
+    start = time.perf_counter()
+    cache = ExemplarFeatures(index.path)
+    model.keep_features(cache)
+    rows = index.vectors()
+    failed: list[tuple[str, str]] = []
+    for row, exemplar in enumerate(rows.exemplars):
+        clip = ClipRef(
+            audio=rows.paths[row],
+            start_s=exemplar.start_s,
+            end_s=exemplar.end_s,
+            content_sha256=rows.content[row],
+            is_exemplar=True,
+        )
+        try:
+            model.encode_exemplar(clip)
+        except AudioError as error:
+            failed.append((exemplar.id, str(error)))
+        if cache.fault:
+            raise ModelError(cache.fault)
+        if progress is not None:
+            progress(row + 1, len(rows.exemplars))
+    return FeaturesReport(
+        kept=len(rows.exemplars) - len(failed),
+        failed=tuple(failed),
+        seconds=time.perf_counter() - start,
+    )
