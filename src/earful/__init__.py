@@ -25,14 +25,18 @@ _HOMES = {
     "AudioLimits": "earful.model.audio",
     "BuildOptions": "earful.index.build",
     "BuildReport": "earful.index.build",
+    "Chat": "earful.rag.chat",
     "Clip": "earful.model.audio",
     "EarfulError": "earful.errors",
     "Embedder": "earful.model.protocols",
     "Exemplar": "earful.index.exemplar",
     "FewShot": "earful.rag.pipeline",
     "Fingerprint": "earful.model.protocols",
+    "GenerationOptions": "earful.model.protocols",
     "Hit": "earful.index.search",
     "Index": "earful.index.store",
+    "LabelScoring": "earful.rag.score",
+    "LanguageModel": "earful.model.protocols",
     "Prompt": "earful.model.prompt",
     "SearchFilter": "earful.index.search",
     "Task": "earful.rag.task",
@@ -40,6 +44,7 @@ _HOMES = {
     "build_index": "earful.index.build",
     "load_audio": "earful.model.audio",
     "load_embedder": "earful.model.registry",
+    "load_language_model": "earful.model.registry",
     "load_task": "earful.rag.task",
     "open_corpus": "earful.index.corpus",
 }
@@ -49,14 +54,18 @@ __all__ = [
     "AudioLimits",
     "BuildOptions",
     "BuildReport",
+    "Chat",
     "Clip",
     "EarfulError",
     "Embedder",
     "Exemplar",
     "FewShot",
     "Fingerprint",
+    "GenerationOptions",
     "Hit",
     "Index",
+    "LabelScoring",
+    "LanguageModel",
     "Prompt",
     "SearchFilter",
     "Task",
@@ -64,6 +73,7 @@ __all__ = [
     "build_index",
     "load_audio",
     "load_embedder",
+    "load_language_model",
     "load_task",
     "open_corpus",
 ]
@@ -77,10 +87,18 @@ if TYPE_CHECKING:
     from earful.index.store import Index
     from earful.model.audio import AudioLimits, Clip, load_audio
     from earful.model.prompt import Prompt
-    from earful.model.protocols import Embedder, Fingerprint, TextEmbedder
-    from earful.model.registry import load_embedder
+    from earful.model.protocols import (
+        Embedder,
+        Fingerprint,
+        GenerationOptions,
+        LanguageModel,
+        TextEmbedder,
+    )
+    from earful.model.registry import load_embedder, load_language_model
     from earful.rag.answer import Answer
+    from earful.rag.chat import Chat
     from earful.rag.pipeline import FewShot
+    from earful.rag.score import LabelScoring
     from earful.rag.task import Task, load_task
 
 
