@@ -2,8 +2,13 @@
 
 In reading order: ``audio`` (file to ``Clip``), with ``source`` (opening safely), ``decoders``
 (libsndfile), ``container`` (FFmpeg's libraries), ``framing`` (how long a stream really is)
-and ``stretch`` (limits, mixing, checks); ``protocols`` (what an embedder is), ``registry``
-(names to embedders), ``device``; ``logmel`` (the baseline), ``tiny`` (the shipped default);
-``mel`` (log-mel front ends), ``clap``, ``clap_front_end``, ``clap_checkpoint`` and ``hub``
-(LAION-CLAP, from the hub or a file).
+and ``stretch`` (limits, mixing, checks); ``prompt`` (what a language model is asked),
+``protocols`` (what an embedder and a language model are), ``registry`` (names to either),
+``device``; ``logmel`` (the baseline), ``tiny`` (the shipped default); ``mel`` (log-mel front
+ends), ``htsat`` (the encoder in both CLAPs), ``clap``, ``clap_front_end``, ``clap_towers``,
+``clap_checkpoint`` and ``hub`` (LAION-CLAP, from the hub or a file); ``msclap``,
+``flamingo_audio``, ``flamingo``, ``flamingo_masks``, ``tokenizer``, ``flamingo_prompt``,
+``generate`` and ``flamingo_lm`` (Audio Flamingo); ``flamingo_names``,
+``flamingo_checkpoint``, ``flamingo_writer``, ``flamingo_folder`` and ``pull`` (its weights);
+``scripted`` (a language model for tests).
 """

@@ -3,7 +3,10 @@
 In reading order: ``task`` (what is asked), ``taskfile``, ``taskfields``, ``taskcheck`` and
 ``template`` (task files: lines, fields, rules, a new one), ``examples`` (a task's own
 examples as vectors), ``pool`` (who may answer), ``retrieve`` (choosing the shots),
-``prompt`` (the interleaved prompt), ``score`` (the neighbour vote), ``calibrate`` (fitting
-it), ``answer`` (what comes back), ``desk`` (what is worked out once a task) and
-``pipeline`` (``FewShot``, all of it together).
+``prompt`` (the interleaved prompt), ``score`` (the neighbour vote and label probabilities),
+``calibrate`` (fitting the vote), ``answer`` (what comes back), ``query`` (the recording
+asked about), ``desk`` (what is worked out once a task), ``shots`` and ``retriever`` (a
+query's shots), ``respond`` (asking a language model), ``pipeline`` (``FewShot``, all of it
+together), ``chat``, ``influence`` (what each shot contributes), ``features`` (encoding
+exemplars ahead) and ``reference_prompts`` (the wording of Audio Flamingo's datasets).
 """
