@@ -346,6 +346,15 @@ class _DecoderLayer(nn.Module):
         return fed
 
 
+def _table(n_rows: int, dim: int, *, padding_idx: int | None = None) -> nn.Embedding:
+    rows = torch.empty(n_rows, dim)
+    table = nn.Embedding(n_rows, dim, padding_idx=padding_idx, _weight=rows)
+    # To draw normal numbers on the meta device, torch imports its compiler: for seconds.
+    if not rows.is_meta:
+        table.reset_parameters()
+    return table
+
+
 class Decoder(nn.Module):
     """OPT with a gated block before its layers.
 
@@ -357,8 +366,8 @@ class Decoder(nn.Module):
     def __init__(self, config: FlamingoConfig) -> None:
         super().__init__()
         dim = config.hidden_dim
-        self.embed_tokens = nn.Embedding(config.vocab_size, dim, padding_idx=config.pad_id)
-        self.embed_positions = nn.Embedding(config.max_positions + _POSITION_OFFSET, dim)
+        self.embed_tokens = _table(config.vocab_size, dim, padding_idx=config.pad_id)
+        self.embed_positions = _table(config.max_positions + _POSITION_OFFSET, dim)
         self.layers = nn.ModuleList(_DecoderLayer(config) for _ in range(config.n_layers))
         self.cross_layers = nn.ModuleDict(
             {str(layer): GatedCrossLayer(config) for layer in config.cross_layers}
