@@ -11,9 +11,11 @@ folder=${1:?give the folder to make the environment in}
 set -- "msclap==1.3.4" "numpy<2" "torch==2.11.*" "torchaudio==2.11.*" "transformers>=4.34,<5" \
     setuptools
 
-if command -v uv >/dev/null; then
-    uv venv --clear --python "${PYTHON:-3.11}" "$folder"
-    uv pip install --python "$folder/bin/python" "$@"
+# `uv run` says where it is itself.
+uv=${UV:-$(command -v uv || true)}
+if [ -n "$uv" ]; then
+    "$uv" venv --clear --python "${PYTHON:-3.11}" "$folder"
+    "$uv" pip install --python "$folder/bin/python" "$@"
 else
     "${PYTHON:-python3.11}" -m venv --clear "$folder"
     "$folder/bin/python" -m pip install "$@"
