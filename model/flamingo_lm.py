@@ -181,24 +181,30 @@ class FlamingoLanguageModel:
             stops.append(config.end_of_chunk_id)
         ids: list[int] = []
         log_probability = 0.0
-        told = ""
+        text = told = ""
+        # What a clean-up of spaces or a stop may still take back is not told yet.
+        held_back = max([_HELD_BACK, *map(len, options.stop)])
+        ended = False
         for step in decode(
             self.model, self.batch(prompt), options, stop_ids=stops, mode=self.decoding
         ):
             ids.append(int(step.ids[0]))
             log_probability += float(step.logits[0].log_softmax(dim=-1)[ids[-1]])
-            if on_text is not None and ids[-1] not in stops:
-                text = self._text(ids)[: -_HELD_BACK or None]
-                if text.startswith(told) and len(text) > len(told):
-                    on_text(text[len(told) :])
-                    told = text
-        text = self._text(ids)
+            written = self._text(ids)
+            text = options.cut(written).rstrip()
+            ended = ids[-1] in stops or len(text) < len(written)
+            if ended:
+                break
+            settled = text[:-held_back]
+            if on_text is not None and settled.startswith(told) and len(settled) > len(told):
+                on_text(settled[len(told) :])
+                told = settled
         if on_text is not None and text[len(told) :]:
             on_text(text[len(told) :])
         return Generation(
             text=text,
             n_tokens=len(ids),
-            stopped="end" if ids[-1] in stops else "length",
+            stopped="end" if ended else "length",
             log_probability=log_probability,
         )
 

@@ -172,6 +172,7 @@ class GenerationOptions:
         top_k: Draw among so many tokens only; 0 for all.
         top_p: Draw among the most probable tokens that make up this much, in (0, 1].
         seed: Of the draws.
+        stop: Texts before which the answer ends; none of them empty.
 
     Raises:
         ValueError: A field is outside its range.
@@ -182,6 +183,7 @@ class GenerationOptions:
     top_k: int = 0
     top_p: float = 1.0
     seed: int = 0
+    stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
@@ -192,6 +194,17 @@ class GenerationOptions:
             raise ValueError(f"top_k={self.top_k}, want 0 (all) or more")
         if not 0.0 < self.top_p <= 1.0:
             raise ValueError(f"top_p={self.top_p}, want more than 0 and at most 1")
+        if isinstance(self.stop, str) or not all(self.stop):
+            raise ValueError(f"stop={self.stop!r}, want a tuple of texts, none of them empty")
+
+    def cut(self, text: str) -> str:
+        """Return a text up to the first of the stops in it.
+
+        >>> GenerationOptions(stop=(". ",)).cut("A dog. It barks.")
+        'A dog'
+        """
+        places = [text.index(stop) for stop in self.stop if stop in text]
+        return text[: min(places, default=len(text))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +229,8 @@ class Generation:
     Attributes:
         text: The answer, without control tokens and surrounding spaces.
         n_tokens: How many tokens were written.
-        stopped: ``"end"`` when the model ended it, ``"length"`` at ``max_new_tokens``.
+        stopped: ``"end"`` when the model or a stop ended it, ``"length"`` at
+            ``max_new_tokens``.
         log_probability: Of all tokens that were written, as the model sees them.
     """
 

@@ -76,9 +76,10 @@ class ScriptedLanguageModel:
         *,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
-        """Give the next reply, cut to ``max_new_tokens`` words."""
+        """Give the next reply, cut to ``max_new_tokens`` words and at the stops."""
         self.prompts.append(prompt)
         reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+        reply = options.cut(reply)
         words = reply.split()
         text = " ".join(words[: options.max_new_tokens])
         if on_text is not None:

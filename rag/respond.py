@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from earful.errors import ModelError
 from earful.index.search import Hit
 from earful.model.audio import Clip
 from earful.model.flamingo_audio import SAMPLE_RATE
@@ -102,7 +103,13 @@ def score_labels(
     Raises:
         PromptError: The prompt does not fit, or two labels are the same to the model.
         AudioError: A recording cannot be read.
+        ModelError: The model gives no log-probabilities.
     """
+    if not model.capabilities.logprobs:
+        raise ModelError(
+            f"{model.capabilities.name} gives no log-probabilities, so it cannot score labels; "
+            "classify without a model, or ask it"
+        )
     task = inquiry.task
     if task.kind == "classify":
         fitted = inquiry.fit(model)

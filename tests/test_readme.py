@@ -57,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Small random ones, where the fetched ones would be.
     for variant in ("foundation", "chat"):
         name = f"audio-flamingo-{variant}"
-        write_flamingo(folder / "home" / "models" / name, variant=variant)  # type: ignore[arg-type]
+        write_flamingo(folder / "home" / "models" / name, variant=variant)
     (folder / "questions.txt").write_text("What is it?\nIs it near?\n")
     noise("siren.wav", 900)
     noise("pump.wav", 210)

@@ -11,7 +11,17 @@ from typing import Literal
 
 import earful
 
-_CORE = ("numpy", "torch", "torchaudio", "lancedb", "pyarrow", "soundfile", "soxr", "typer")
+_CORE = (
+    "numpy",
+    "torch",
+    "torchaudio",
+    "lancedb",
+    "pyarrow",
+    "soundfile",
+    "soxr",
+    "tokenizers",
+    "typer",
+)
 _EXTRAS = {
     "clap": ("transformers", "LAION-CLAP embedders"),
     "faiss": ("faiss", "FAISS search"),
@@ -43,7 +53,7 @@ class Finding:
 
 
 def examine(*, hub: bool = True) -> tuple[Finding, ...]:
-    """Look at versions, extras, devices, the shipped weights and the model hub.
+    """Look at versions, extras, devices, weights and the model hub.
 
     Args:
         hub: Whether to try the hub, which is the only thing here that uses the network;
@@ -56,6 +66,7 @@ def examine(*, hub: bool = True) -> tuple[Finding, ...]:
         *(_extra(extra, *about) for extra, about in _EXTRAS.items()),
         _device(),
         _shipped_embedder(),
+        *_language_models(),
     ]
     if hub:
         findings.append(_hub())
@@ -114,6 +125,30 @@ def _shipped_embedder() -> Finding:
         state="ok",
         found=f"weights sha256 {fingerprint.weights_sha256[:12]}…, {fingerprint.dim} dimensions",
     )
+
+
+def _language_models() -> tuple[Finding, ...]:
+    """Say which language models have been fetched; their digests are `models verify`'s."""
+    from earful.errors import EarfulError
+    from earful.model.flamingo_folder import MODEL_NAMES, models_home, open_flamingo_folder
+
+    findings: list[Finding] = []
+    for name in MODEL_NAMES:
+        folder = models_home() / name
+        if not folder.is_dir():
+            mend = f"earful models pull {name} --accept-noncommercial"
+            found = f"not in {models_home()}"
+            findings.append(Finding(name=name, state="missing", found=found, mend=mend))
+            continue
+        try:
+            opened = open_flamingo_folder(folder)
+        except EarfulError as error:
+            mend = f"earful models pull {name} --accept-noncommercial"
+            findings.append(Finding(name=name, state="broken", found=str(error), mend=mend))
+            continue
+        found = f"{opened.dtype}, {opened.licence}"
+        findings.append(Finding(name=name, state="ok", found=found))
+    return tuple(findings)
 
 
 def _hub() -> Finding:

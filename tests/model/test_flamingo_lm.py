@@ -251,6 +251,20 @@ def test_what_is_told_while_writing_is_the_answer(model: FlamingoLanguageModel) 
         assert again == written
 
 
+def test_writing_ends_before_a_stop(model: FlamingoLanguageModel) -> None:
+    options = GenerationOptions(max_new_tokens=20, temperature=1.0, seed=1)
+    whole = model.generate(ask(), options)
+    stop = whole.text[len(whole.text) // 2]
+    told: list[str] = []
+    cut = model.generate(ask(), replace(options, stop=("never", stop)), on_text=told.append)
+    assert cut.text == whole.text[: whole.text.index(stop)].rstrip()
+    assert "".join(told).strip() == cut.text
+    assert cut.stopped == "end"
+    assert cut.n_tokens < whole.n_tokens
+    with pytest.raises(ValueError, match="none of them empty"):
+        replace(options, stop=("",))
+
+
 def test_both_ways_of_decoding_agree_on_one_recording(
     folder: Path, model: FlamingoLanguageModel
 ) -> None:

@@ -266,6 +266,14 @@ def test_what_the_vote_cannot_do_is_refused(index: Path, query: Path) -> None:
         with_model.ask(query, "")
 
 
+def test_a_model_without_probabilities_writes_and_scores_nothing(index: Path, query: Path) -> None:
+    mute = replace(CAPABILITIES, logprobs=False)
+    few = FewShot.open(index, model=ScriptedLanguageModel(replies=["hum"], capabilities=mute))
+    with pytest.raises(ModelError, match="gives no log-probabilities"):
+        few.classify(query)
+    assert few.ask(query, "What hums?").text == "hum"
+
+
 class Keeping(ScriptedLanguageModel):
     cache: FeatureCache | None = None
 
