@@ -84,8 +84,11 @@ class Retriever:
         if alone and shots:
             raise TaskError(f"{shots} shots are asked for, but there is no index to find them in")
         prepared = self._desk.prepare(task, labels, need_exemplars=need_exemplars)
-        if alone or not len(prepared.pool):
+        if alone:
             return ShotSet.none(task, prepared.pool.labels)
+        if not len(prepared.pool):
+            note = "no exemplar has an answer to this, so none is shown"
+            return ShotSet.none(task, prepared.pool.labels, note)
         return find_shots(prepared, task, query, seed=seed)
 
     def vote(self, shots: ShotSet, *, seed: int) -> tuple[Scores, str]:

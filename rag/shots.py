@@ -42,9 +42,12 @@ class ShotSet:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def none(cls, task: Task, labels: tuple[str, ...]) -> ShotSet:
+    def none(cls, task: Task, labels: tuple[str, ...], *notes: str) -> ShotSet:
         """Ask without any exemplar."""
-        return cls(task=task, labels=labels, rows=np.empty(0, np.intp), similarities=np.empty(0))
+        empty = np.empty(0)
+        return cls(
+            task=task, labels=labels, rows=empty.astype(np.intp), similarities=empty, notes=notes
+        )
 
 
 def find_shots(prepared: Prepared, task: Task, query: Query, *, seed: int) -> ShotSet:

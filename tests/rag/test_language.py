@@ -164,6 +164,7 @@ def test_labels_without_exemplars_are_the_models_to_know(index: Path, query: Pat
     assert [hit.exemplar.labels for hit in answer.evidence] == [("low",), ("low",)]
     none_known = few.classify(query, labels=["bell", "whistle"], shots=None)
     assert none_known.evidence == ()
+    assert none_known.notes == ("no exemplar has an answer to this, so none is shown",)
 
 
 @pytest.mark.parametrize(
