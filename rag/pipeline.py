@@ -361,6 +361,42 @@ class FewShot:
             notes=self._notes(found),
         )
 
+    def inquiry(
+        self,
+        audio: Audio,
+        *,
+        task: Task | str | Path | None = None,
+        question: str = "",
+        labels: Sequence[str] | None = None,
+        shots: int | None = None,
+        strategy: str | None = None,
+        shot_mode: ShotMode = "interleaved",
+        seed: int = 0,
+        group: str = "",
+    ) -> Inquiry:
+        """Put a question about a recording together with its shots, and ask nobody yet.
+
+        Args:
+            audio: As for ``classify``, as are all others but two.
+            task: Of any kind.
+            question: Asked instead of the task's question.
+            labels: As for ``classify``.
+            shots: As for ``classify``.
+            strategy: As for ``classify``.
+            shot_mode: As for ``classify``.
+            seed: As for ``classify``.
+            group: As for ``classify``.
+
+        Raises:
+            AudioError: The recording cannot be read.
+            TaskError: The task has mistakes, or no exemplar answers it.
+            PromptError: Every exemplar is from the query's own recording or group.
+        """
+        chosen = self._retriever.task(task, shots=shots, strategy=strategy)
+        query = self._retriever.read(audio, 0.0, None, group, Stopwatch())
+        found = self._find(chosen, query, labels, shots, seed)
+        return self._inquiry(found, query, question=question, shot_mode=shot_mode, seed=seed)
+
     def prompt_for(
         self,
         audio: Audio,
@@ -374,29 +410,21 @@ class FewShot:
         seed: int = 0,
         group: str = "",
     ) -> Prompt:
-        """Build the prompt about a recording, for a task of any kind, and answer nothing.
+        """Build the prompt about a recording; arguments and errors as for ``inquiry``.
 
-        Args:
-            audio: As for ``classify``, as are all others but one.
-            task: Of any kind.
-            question: Asked instead of the task's question.
-            labels: As for ``classify``.
-            shots: As for ``classify``.
-            strategy: As for ``classify``.
-            shot_mode: As for ``classify``.
-            seed: As for ``classify``.
-            group: As for ``classify``.
-
-        Raises:
-            AudioError: The recording cannot be read.
-            TaskError: The task has mistakes, or no exemplar answers it.
-            PromptError: There is no question, or every exemplar is from the query's own
-                recording or group.
+        With a language model it is one that fits; without a question it is an error.
         """
-        chosen = self._retriever.task(task, shots=shots, strategy=strategy)
-        query = self._retriever.read(audio, 0.0, None, group, Stopwatch())
-        found = self._find(chosen, query, labels, shots, seed)
-        inquiry = self._inquiry(found, query, question=question, shot_mode=shot_mode, seed=seed)
+        inquiry = self.inquiry(
+            audio,
+            task=task,
+            question=question,
+            labels=labels,
+            shots=shots,
+            strategy=strategy,
+            shot_mode=shot_mode,
+            seed=seed,
+            group=group,
+        )
         if self.model is not None:
             return inquiry.fit(self.model).prompt
         return inquiry.build(inquiry.hits)
