@@ -1,6 +1,6 @@
-"""Write the README's tables from ``benchmarks/results/``; ``--check`` only compares.
+"""Write the tables of our pages from ``benchmarks/results/``; ``--check`` only compares.
 
-Run it with ``./dev docs``. No number in the README is typed by hand: each block between
+Run it with ``./dev docs``. No measured number is typed by hand: each block between
 ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->`` is made here.
 """
 
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
 RESULTS = ROOT / "benchmarks" / "results"
 
 
@@ -44,7 +43,7 @@ def accuracy() -> str:
             cells = [_interval(results[name][part].get(arm)) for part in parts.values()]
             title = f"`{name}`, {words}" if name != "difference" else f"difference, {words}"
             table.append([title, *cells])
-    return "\n".join(f"| {' | '.join(row)} |" for row in table)
+    return _table(table)
 
 
 def _interval(values: list[float] | None) -> str:
@@ -73,29 +72,132 @@ def speed() -> str:
     )
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"accuracy": accuracy, "speed": speed}
+def full_size_stages() -> str:
+    """Return what each stage of a full-size checkpoint took."""
+    runs = _results("full_size")
+    table = [["", *runs], ["---"] * (1 + len(runs))]
+    words = {
+        "write": "write the release's five parts",
+        "convert": "convert them",
+        "verify": "verify the folder",
+        "run": "load it and answer",
+    }
+    rows = {"machine": [f"{run['device']}, {_gb(run['memory_bytes'])}" for run in runs.values()]}
+    rows["threads"] = [str(run["threads"]) for run in runs.values()]
+    rows["parameters"] = [
+        f"{run['run']['parameters'] / 1e9:.2f} G and {run['run']['encoder_parameters'] / 1e6:.0f} M"
+        for run in runs.values()
+    ]
+    rows["the five parts"] = [_gb(sum(run["write"]["part_bytes"])) for run in runs.values()]
+    rows["the folder"] = [_gb(run["convert"]["folder_bytes"]) for run in runs.values()]
+    for stage in ("write", "convert", "verify"):
+        rows[f"{words[stage]}: time"] = [f"{run[stage]['seconds']:.0f} s" for run in runs.values()]
+    rows["load it: time"] = [f"{run['run']['load_s']:.1f} s" for run in runs.values()]
+    rows["first answer after loading"] = [
+        f"{run['run']['first_query_s']:.1f} s" for run in runs.values()
+    ]
+    for stage in ("convert", "run"):
+        rows[f"{words[stage]}: peak memory"] = [
+            f"{_gb(run[stage]['peak_bytes'])} ({_gb(run[stage]['peak_bytes_without_files'])} "
+            "without mapped files)"
+            for run in runs.values()
+        ]
+    if any("device_peak_bytes" in run["run"] for run in runs.values()):
+        rows["peak memory of the GPU"] = [
+            _gb(run["run"].get("device_peak_bytes", 0)) for run in runs.values()
+        ]
+    for other in sorted({name for run in runs.values() for name in run["largest_difference"]}):
+        rows[f"largest difference of a log-probability from {other}"] = [
+            f"{difference:.4f}" if (difference := run["largest_difference"].get(other)) else ""
+            for run in runs.values()
+        ]
+    return _table([*table, *([name, *cells] for name, cells in rows.items())])
 
 
-def render(readme: str) -> str:
-    """Return the README with every block renewed."""
-    for name, make in BLOCKS.items():
+def full_size_queries() -> str:
+    """Return the seconds of a query at full size."""
+    head = ["", "shots", "labels", "prompt", "hear the query", "score the labels"]
+    head += ["first token", "15 more tokens", "tokens/s", "classify", "write 16 tokens"]
+    table = [head, ["---"] * len(head)]
+    for name, run in _results("full_size").items():
+        for row in run["run"]["prompts"]:
+            seconds = [f"{value:.2f} s" for value in row["seconds"].values()]
+            whole = [f"**{row['classify_s']:.2f} s**", f"**{row['write_s']:.2f} s**"]
+            numbers = [str(row["shots"]), str(row["labels"]), f"{row['prompt_tokens']} tokens"]
+            table.append([name, *numbers, *seconds, f"{row['tokens_per_s']:.1f}", *whole])
+    return _table(table)
+
+
+def label_scoring() -> str:
+    """Return the table of the ways to score labels."""
+    ways = ("packed", "kept prompt, batch", "kept prompt", "separate, few logits", "separate")
+    table = [["", "labels", *ways, "largest difference"], ["---"] * 8]
+    for name, run in _results("label_scoring").items():
+        for n_labels in ("10", "50"):
+            if (told := run.get(f"{n_labels} labels")) is None:
+                continue
+            cells = [f"{told[w]['seconds']:.2f} s (x{told[w]['times_packed']:.1f})" for w in ways]
+            cells[0] = f"{told['packed']['seconds']:.2f} s"
+            apart = max(row["largest_difference"] for row in told.values())
+            table.append([name, n_labels, *cells, f"{apart:.0e}"])
+    return _table(table)
+
+
+def few_shot() -> str:
+    """Return the table of what kept features save."""
+    told = _results("few_shot")
+    table = [["", "hear the audio", "whole query"], ["---"] * 3]
+    for name, row in told["seconds"].items():
+        table.append([name, f"{row['audio_encoding']:.2f} s", f"{row['query']:.2f} s"])
+    ratio = told["encoding_kept_over_0_shots"]
+    return _table(table) + (
+        f"\n\nHearing for seven kept shots took {ratio:.2f} times what it took for none "
+        f"({told['device']}, {told['threads']} threads)."
+    )
+
+
+def _gb(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.1f} GB"
+
+
+def _table(rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+PAGES: dict[Path, dict[str, Callable[[], str]]] = {
+    ROOT / "README.md": {"accuracy": accuracy, "speed": speed},
+    ROOT / "docs" / "full-size.md": {
+        "stages": full_size_stages,
+        "queries": full_size_queries,
+        "label scoring": label_scoring,
+        "few shot": few_shot,
+    },
+}
+
+
+def render(page: Path, text: str) -> str:
+    """Return a page's text with every block renewed."""
+    for name, make in PAGES[page].items():
         begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        before, found, rest = readme.partition(begin)
+        before, found, rest = text.partition(begin)
         _, closed, after = rest.partition(end)
         if not (found and closed):
-            raise SystemExit(f"README.md: has no block {begin} … {end}")
-        readme = f"{before}{begin}\n{make()}\n{end}{after}"
-    return readme
+            raise SystemExit(f"{page.name}: has no block {begin} … {end}")
+        text = f"{before}{begin}\n{make()}\n{end}{after}"
+    return text
 
 
 def main() -> None:
-    """Write the README, or with ``--check`` fail when it is not current."""
-    old = README.read_text(encoding="utf-8")
-    new = render(old)
-    if "--check" not in sys.argv[1:]:
-        README.write_text(new, encoding="utf-8")
-    elif old != new:
-        raise SystemExit("README.md is behind benchmarks/results/; run ./dev docs and commit it")
+    """Write the pages, or with ``--check`` fail when one is not current."""
+    for page in PAGES:
+        old = page.read_text(encoding="utf-8")
+        new = render(page, old)
+        if "--check" not in sys.argv[1:]:
+            page.write_text(new, encoding="utf-8")
+        elif old != new:
+            raise SystemExit(
+                f"{page.name} is behind benchmarks/results/; run ./dev docs and commit it"
+            )
 
 
 if __name__ == "__main__":
