@@ -1,53 +1,74 @@
-"""What each shot contributes to a language model's answer: the same question without it.
+"""What each shot contributes to a language model's answer.
 
-Leave-one-shot-out costs a prompt a shot and one more. The exemplars' audio is encoded
-once for all of them, by a model that keeps features.
+Leave one out: the same question without one shot, the others in the same order. Relabel:
+the same question with one shot's label changed, which tells whether the model reads what
+a shot says or only that it is there (Min et al., arXiv 2202.12837). Either costs a prompt
+a shot and one more. The exemplars' audio is encoded once for all of them by a model that
+keeps features.
+
+A Flamingo whose slots follow the recordings in a prompt has a slot fewer without a shot,
+as it would have had it never been found; give the model ``slots`` to hold them still.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 
-from earful.errors import TaskError
+from earful.errors import PromptError, TaskError
 from earful.index.search import Hit
 from earful.model.protocols import LanguageModel
+from earful.rag.answer import LabelScore
 from earful.rag.respond import Inquiry, score_labels
+from earful.rag.retrieve import arrange
 from earful.rag.score import LabelScoring, Scores
+from earful.rag.shots import rank_labels, verdict_of
+from earful.rag.task import unknown_name
+
+_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotInfluence:
-    """What one shot does.
+    """What one shot does; "without" is without it, or with its label changed.
 
     Attributes:
         hit: The shot.
-        change: By how much it raises the answer: for labels the winning one's probability
-            with it less the one without, in [-1, 1]; for text the log-probability of the
-            same text with it less the one without.
-        without: The label that wins without it; the same text for text.
+        change: By how much it raises the answer: for labels the best label's score with
+            all shots less the one without, in [-1, 1]; for text the log-probability of
+            the same text with all shots less the one without, in nats.
+        changes: The same for every label; empty for text.
+        without: Every label's score without it, best first; empty for text.
+        flips: Whether the answer is another one without it; never for text, which is not
+            written again.
     """
 
     hit: Hit
     change: float
-    without: str
+    changes: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    without: tuple[LabelScore, ...] = ()
+    flips: bool = False
 
     def to_dict(self) -> dict[str, object]:
         """Return the fields as plain JSON values."""
         return {
             "id": self.hit.exemplar.id,
             "answer": self.hit.exemplar.answer,
-            "similarity": round(self.hit.similarity, 6),
-            "change": round(self.change, 6),
-            "without": self.without,
+            "similarity": round(self.hit.similarity, _DIGITS),
+            "change": round(self.change, _DIGITS),
+            "changes": {label: round(change, _DIGITS) for label, change in self.changes.items()},
+            "without": {score.label: round(score.score, _DIGITS) for score in self.without},
+            "flips": self.flips,
         }
 
 
 def label_influence(
     model: LanguageModel, inquiry: Inquiry, *, scoring: LabelScoring = LabelScoring()
 ) -> tuple[ShotInfluence, ...]:
-    """Say what each shot does to the label that wins with all of them.
+    """Say what each shot does to labels, by leaving it out.
 
     Args:
         model: Scores answers.
@@ -55,34 +76,44 @@ def label_influence(
         scoring: Which corrections apply; the neighbour vote is left out.
 
     Returns:
-        One a shot that the model was shown, the most helpful first; ties keep the shots'
-        order.
+        One for each shot that fits the model, the most helpful to the answer first; ties
+        are in the shots' order, nearest first. For ``multilabel`` the change is that of
+        the most probable label.
 
     Raises:
         TaskError: The inquiry has no labels.
         PromptError: The prompt does not fit, or two labels are the same to the model.
         AudioError: A recording cannot be read.
+        ModelError: The model gives no log-probabilities.
     """
-    if not inquiry.labels:
-        raise TaskError(f"task {inquiry.task.name!r} has no labels; text has text_influence")
-    scores, fitted = score_labels(model, inquiry, scoring)
-    winner = int(np.argmax(scores))
 
-    def without(hit: Hit) -> Scores:
-        others = tuple(other for other in fitted.shown if other is not hit)
-        return score_labels(model, replace(inquiry, hits=others), scoring)[0]
+    def left_out(shots: tuple[Hit, ...], hit: Hit) -> tuple[Hit, ...]:
+        return tuple(shot for shot in shots if shot is not hit)
 
-    found: list[ShotInfluence] = []
-    for hit in fitted.shown:
-        left = without(hit)
-        change = float(scores[winner] - left[winner])
-        label = inquiry.labels[int(np.argmax(left))]
-        found.append(ShotInfluence(hit=hit, change=change, without=label))
-    return _helpful_first(found)
+    return _compare(model, inquiry, scoring, left_out)
+
+
+def relabel_influence(
+    model: LanguageModel, inquiry: Inquiry, label: str, *, scoring: LabelScoring = LabelScoring()
+) -> tuple[ShotInfluence, ...]:
+    """Say what each shot's label does, by saying ``label`` in its place.
+
+    A shot with this label alone changes nothing. All else is as for ``label_influence``,
+    but that a label too long for the prompt is a ``PromptError`` and one that is no
+    candidate a ``TaskError``.
+    """
+    if inquiry.labels and label not in inquiry.labels:
+        raise TaskError(unknown_name("label", label, inquiry.labels))
+
+    def relabelled(shots: tuple[Hit, ...], hit: Hit) -> tuple[Hit, ...]:
+        other = replace(hit, exemplar=replace(hit.exemplar, labels=(label,), answer=""))
+        return tuple(other if shot is hit else shot for shot in shots)
+
+    return _compare(model, inquiry, scoring, relabelled)
 
 
 def text_influence(model: LanguageModel, inquiry: Inquiry, text: str) -> tuple[ShotInfluence, ...]:
-    """Say what each shot does to the probability of a written answer.
+    """Say what each shot does to the probability of a written answer, by leaving it out.
 
     Args:
         model: Scores answers.
@@ -95,16 +126,83 @@ def text_influence(model: LanguageModel, inquiry: Inquiry, text: str) -> tuple[S
     Raises:
         PromptError: The prompt does not fit, or ``text`` is empty.
         AudioError: A recording cannot be read.
+        ModelError: The model gives no log-probabilities.
     """
-    fitted = inquiry.fit(model)
-    (whole,) = model.score(fitted.prompt, [text])
-    found: list[ShotInfluence] = []
-    for hit in fitted.shown:
-        others = tuple(other for other in fitted.shown if other is not hit)
-        (left,) = model.score(inquiry.build(others), [text])
-        change = float(whole.sum() - left.sum())
-        found.append(ShotInfluence(hit=hit, change=change, without=text))
+    shown = inquiry.fit(model).shown
+    shots, still = _held_still(inquiry, shown)
+
+    def log_probability(hits: Sequence[Hit]) -> float:
+        (tokens,) = model.score(still.build(hits), [text])
+        return float(tokens.sum())
+
+    whole = log_probability(shots)
+    found = [
+        ShotInfluence(
+            hit=hit, change=whole - log_probability([shot for shot in shots if shot is not hit])
+        )
+        for hit in shown
+    ]
     return _helpful_first(found)
+
+
+def _compare(
+    model: LanguageModel,
+    inquiry: Inquiry,
+    scoring: LabelScoring,
+    change: Callable[[tuple[Hit, ...], Hit], tuple[Hit, ...]],
+) -> tuple[ShotInfluence, ...]:
+    """Score an inquiry's labels with its shots as they are, and with each one changed."""
+    if not inquiry.labels:
+        raise TaskError(
+            f"task {inquiry.task.name!r} has no labels; text_influence is for written answers"
+        )
+    shown = _shown(model, inquiry)
+    shots, still = _held_still(inquiry, shown)
+
+    def scores_of(hits: tuple[Hit, ...]) -> Scores:
+        scores, fitted = score_labels(model, replace(still, hits=hits), scoring)
+        if len(fitted.shown) < len(hits):
+            raise PromptError(
+                f"with a label changed {len(fitted.shown)} of {len(hits)} shots fit "
+                f"{model.capabilities.name}; show fewer"
+            )
+        return scores
+
+    whole = scores_of(shots)
+    answer, _ = verdict_of(inquiry.task, rank_labels(inquiry.labels, whole))
+    best = int(np.argmax(whole))
+    found: list[ShotInfluence] = []
+    for hit in shown:
+        scores = scores_of(change(shots, hit))
+        ranked = rank_labels(inquiry.labels, scores)
+        changes = dict(zip(inquiry.labels, (whole - scores).tolist(), strict=True))
+        found.append(
+            ShotInfluence(
+                hit=hit,
+                change=changes[inquiry.labels[best]],
+                changes=MappingProxyType(changes),
+                without=ranked,
+                flips=verdict_of(inquiry.task, ranked)[0] != answer,
+            )
+        )
+    return _helpful_first(found)
+
+
+def _shown(model: LanguageModel, inquiry: Inquiry) -> tuple[Hit, ...]:
+    """Return the shots that fit, nearest first: for ``multilabel`` beside every label."""
+    if inquiry.task.kind == "classify":
+        return inquiry.fit(model).shown
+    return min((inquiry.fit_yes_no(model, x).shown for x in inquiry.labels), key=len)
+
+
+def _held_still(inquiry: Inquiry, shown: tuple[Hit, ...]) -> tuple[tuple[Hit, ...], Inquiry]:
+    """Return shots in the order in which a prompt shows them, and an inquiry that keeps it.
+
+    A drawn order would be drawn anew without a shot.
+    """
+    shots = arrange(shown, inquiry.task.shots.order, seed=inquiry.seed)
+    as_given = replace(inquiry.task.shots, order="nearest-first")
+    return shots, replace(inquiry, task=replace(inquiry.task, shots=as_given), hits=shots)
 
 
 def _helpful_first(found: list[ShotInfluence]) -> tuple[ShotInfluence, ...]:
