@@ -27,6 +27,7 @@ from earful.commands.options import (
     ShotsOption,
     ShowPromptOption,
     SlotsOption,
+    StopOption,
     StrategyOption,
     TemperatureOption,
     TopKOption,
@@ -175,6 +176,7 @@ def ask(
     temperature: TemperatureOption = 0.0,
     top_k: TopKOption = 0,
     top_p: TopPOption = 1.0,
+    stop: StopOption = [],  # noqa: B006 - typer copies it
     decoding: DecodingOption = "full",
     slots: SlotsOption = None,
     embedder: QueryEmbedderOption = "",
@@ -189,7 +191,12 @@ def ask(
         raise typer.BadParameter("give a question, or a --task that has one", param_hint="QUESTION")
     mode = shot_mode_of(shot_mode)
     options = GenerationOptions(
-        max_new_tokens=max_tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+        max_new_tokens=max_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        stop=tuple(stop),
     )
     few = open_few(
         index,
@@ -234,6 +241,7 @@ def caption(
     temperature: TemperatureOption = 0.0,
     top_k: TopKOption = 0,
     top_p: TopPOption = 1.0,
+    stop: StopOption = [],  # noqa: B006 - typer copies it
     decoding: DecodingOption = "full",
     slots: SlotsOption = None,
     embedder: QueryEmbedderOption = "",
@@ -246,7 +254,12 @@ def caption(
 
     mode = shot_mode_of(shot_mode)
     options = GenerationOptions(
-        max_new_tokens=max_tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+        max_new_tokens=max_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        stop=tuple(stop),
     )
     few = open_few(
         index,

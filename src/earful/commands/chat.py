@@ -26,6 +26,7 @@ from earful.commands.options import (
     ShotsOption,
     ShowPromptOption,
     SlotsOption,
+    StopOption,
     StrategyOption,
     TemperatureOption,
     TopKOption,
@@ -66,6 +67,7 @@ def chat(
     temperature: TemperatureOption = 0.0,
     top_k: TopKOption = 0,
     top_p: TopPOption = 1.0,
+    stop: StopOption = [],  # noqa: B006 - typer copies it
     decoding: DecodingOption = "full",
     slots: SlotsOption = None,
     embedder: QueryEmbedderOption = "",
@@ -95,7 +97,12 @@ def chat(
         strategy=strategy or None,
         shot_mode=mode,
         options=GenerationOptions(
-            max_new_tokens=max_tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+            max_new_tokens=max_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+            stop=tuple(stop),
         ),
         seed=seed,
         group=group,
@@ -143,7 +150,7 @@ def _obey(talk: Chat, line: str, *, as_json: bool, show_prompt: bool) -> None:
     elif command == "/help":
         typer.echo(_HELP)
     else:
-        console.warn(f"{line!r} is no command; there are:\n{_HELP}")
+        console.warn_lines(f"{command} is no command; there are\n{_HELP}")
 
 
 def _say(

@@ -87,6 +87,9 @@ TemperatureOption = Annotated[
     float, typer.Option(min=0.0, help="0: the most probable words; above: drawn.")
 ]
 TopKOption = Annotated[int, typer.Option(min=0, help="Draw among so many tokens; 0: all.")]
+StopOption = Annotated[
+    list[str], typer.Option("--stop", help="End an answer before this text. Repeatable.")
+]
 TopPOption = Annotated[
     float, typer.Option(min=0.0, max=1.0, help="Draw among tokens of so much probability.")
 ]

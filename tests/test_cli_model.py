@@ -1,0 +1,287 @@
+"""The commands with a language model: small, of random weights, from a folder."""
+
+import io
+import json
+import sys
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from earful import cli
+from earful.index.build import build_index
+from earful.testing import write_flamingo, write_hub_checkpoint
+
+Run = Callable[..., tuple[int, str, str]]
+RATE = 16_000
+
+
+def tone(path: Path, hz: float, seed: int, seconds: float = 0.3) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    t = np.arange(round(seconds * RATE)) / RATE
+    noise = np.random.default_rng(seed).normal(size=t.size) * 0.01
+    soundfile.write(path, 0.3 * np.sin(2 * np.pi * hz * t) + noise, RATE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an index, a Flamingo, and a recording to ask about."""
+    home = tmp_path_factory.mktemp("home")
+    for seed in range(4):
+        tone(home / "corpus" / "hum" / f"{seed}.wav", 120 + 5 * seed, seed)
+        tone(home / "corpus" / "fan" / f"{seed}.wav", 3000 + 50 * seed, seed + 10)
+    tone(home / "q.wav", 130, 99)
+    write_flamingo(home / "flamingo")
+    write_flamingo(home / "chatty", variant="chat")
+    build_index(home / "corpus", home / "s.index", embedder="logmel")
+    return home
+
+
+@pytest.fixture
+def run(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.chdir(home)
+    monkeypatch.delenv("EARFUL_MODEL", raising=False)
+    monkeypatch.setenv("EARFUL_HOME", str(home / "earful-home"))
+
+    def call(*words: object, stdin: str = "") -> tuple[int, str, str]:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["earful", *map(str, words)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as error:
+            code = int(error.code or 0)
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        return code, out, err
+
+    return call
+
+
+M = ("--model", "flamingo")
+I = ("--index", "s.index")  # noqa: E741 - beside M
+
+
+def test_labels_are_scored_and_the_vote_stands_beside_them(run: Run) -> None:
+    code, out, err = run("classify", "q.wav", *I, *M, "--shots", 3, "--json")
+    assert code == 0, err
+    answer = json.loads(out)
+    assert {score["label"] for score in answer["scores"]} == {"hum", "fan"}
+    assert answer["vote"][0]["label"] == "hum"
+    assert (answer["slots"], len(answer["evidence"]), answer["model"]) == (4, 3, "flamingo")
+    assert answer["decoding"] == "full"
+    assert answer["notes"] == []
+    code, out, _ = run("classify", "q.wav", *I, *M, "--shots", 3)
+    assert code == 0
+    assert "neighbour vote: hum" in out
+
+
+def test_every_number_of_shots_up_to_seven_is_shown(run: Run) -> None:
+    for shots, shown in ((0, 0), (1, 1), (7, 7), (8, 7)):
+        code, out, err = run("classify", "q.wav", *I, *M, "--shots", shots, "--json")
+        assert code == 0, err
+        answer = json.loads(out)
+        assert len(answer["evidence"]) == shown
+        assert answer["slots"] == shown + 1
+        told = [n for n in answer["notes"] if "7 of 8 shots are shown" in n]
+        assert bool(told) == (shots == 8)
+
+
+def test_the_choices_reach_the_model(run: Run) -> None:
+    base = json.loads(run("classify", "q.wav", *I, *M, "--shots", 2, "--json")[1])
+    for words, differs in (
+        (("--slots", 8), True),
+        (("--shot-mode", "text"), True),
+        (("--prior",), True),
+        (("--length", "mean"), True),
+        (("--vote-weight", 0.5), True),
+        (("--dtype", "float32"), False),
+        (("--device", "cpu"), False),
+    ):
+        code, out, err = run("classify", "q.wav", *I, *M, "--shots", 2, *words, "--json")
+        assert code == 0, err
+        assert (json.loads(out)["scores"] != base["scores"]) == differs, words
+    compat = json.loads(
+        run("classify", "q.wav", *I, *M, "--shots", 2, "--decoding", "compat", "--json")[1]
+    )
+    assert compat["decoding"] == "compat"
+
+
+def test_no_index_is_needed_without_shots(run: Run) -> None:
+    code, out, err = run("classify", "q.wav", *M, "--labels", "hum,fan,bark", "--json")
+    assert code == 0, err
+    assert len(json.loads(out)["scores"]) == 3
+    code, out, err = run("classify", "q.wav", *M, "--task", "machine-state", "--json")
+    assert code == 0, err
+    code, _, err = run("classify", "q.wav", *M)
+    assert code == 2
+    assert "no labels to choose from" in err
+    code, _, err = run("classify", "q.wav", *M, "--labels", "a,b", "--shots", 2)
+    assert code == 2
+    assert "no index to find them in" in err
+
+
+def test_a_question_is_answered_in_words(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARFUL_MODEL", "flamingo")
+    words = ("ask", "q.wav", "Is it <audio> near?", *I, "--shots", 2, "--max-tokens", 6)
+    code, out, err = run(*words, "--json", "--show-prompt")
+    assert code == 0, err
+    answer = json.loads(out)
+    assert answer["notes"] == ["the answer was cut off after 6 tokens"]
+    assert answer["scores"] == []
+    assert "[user] Please answer this question: Is it <audio> near?" in answer["prompt"]
+    assert answer["slots"] == 3
+    code, out, err = run(*words, "--show-prompt")
+    assert code == 0, err
+    assert out.startswith("[system] Here are similar examples.")
+    drawn = [
+        json.loads(run(*words, "--temperature", 2.0, "--seed", seed, "--json")[1])["text"]
+        for seed in (1, 1, 2)
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_captions_of_several_recordings_and_one_that_is_missing(run: Run) -> None:
+    code, out, err = run("caption", "q.wav", "none.wav", *M, "--max-tokens", 3, "--json")
+    assert code == 3
+    first, second = map(json.loads, out.splitlines())
+    assert first["audio"] == "q.wav"
+    assert "none.wav" in second["error"]
+    assert "error: none.wav" in err
+    code, _, _ = run("caption", "none.wav", *M)
+    assert code == 1
+
+
+def test_a_conversation_is_typed(run: Run, home: Path) -> None:
+    typed = (
+        "What is it?\n\n/again\n/evidence\n/wrong\n/save\n/save talk.json\n/save talk.json\n"
+        "/help\nIs it near?\n/quit\nnever asked\n"
+    )
+    words = ("chat", "q.wav", "--model", "chatty", "--max-tokens", 4)
+    code, out, err = run(*words, stdin=typed)
+    assert code == 0, err
+    assert out.count("note: the answer was cut off after 4 tokens") == 4
+    assert "/wrong is no command; there are\n  /again" in err
+    assert "/save is no command" in err
+    assert "saved to talk.json" in err
+    assert "error: talk.json exists and is not overwritten" in err
+    saved = json.loads((home / "talk.json").read_text())
+    assert [turn["user"] for turn in saved["turns"]] == ["What is it?"]
+    assert saved["turns"][0]["answer"]["slots"] == 4
+
+
+def test_a_conversation_is_read_from_a_file(run: Run, home: Path) -> None:
+    (home / "turns.txt").write_text("What is it?\nIs it near?\n")
+    words = ("chat", "q.wav", "--turns", "turns.txt", "--model", "chatty", "--max-tokens", 4)
+    code, out, err = run(*words, "--json", "--show-prompt")
+    assert code == 0, err
+    _, second = map(json.loads, out.splitlines())
+    assert second["prompt"].count("[user]") == 2
+    assert "[assistant]" in second["prompt"]
+    code, out, err = run(*words, *I, "--shots", 2)
+    assert code == 0, err
+    assert out.count("> ") == 2
+    code, _, err = run("chat", "q.wav", "--turns", "none.txt", "--model", "chatty")
+    assert code == 1
+    assert "none.txt: cannot be read" in err
+
+
+def test_what_is_not_heard_is_noted(run: Run, home: Path) -> None:
+    with wave.open(str(home / "long.wav"), "wb") as file:
+        file.setparams((2, 2, 8000, 0, "NONE", ""))
+        file.writeframes(b"\0\0\0\1" * (40 * 8000))
+    code, out, err = run("caption", "long.wav", *M, "--max-tokens", 2)
+    assert code == 0, err
+    assert "note: long.wav: only the first 33.25 s of 40.00 s are heard" in out
+
+
+def test_silence_is_an_input_like_any_other(run: Run, home: Path) -> None:
+    soundfile.write(home / "silence.wav", np.zeros(RATE), RATE)
+    code, out, err = run("classify", "silence.wav", *M, "--labels", "hum,fan", "--json")
+    assert code == 0, err
+    assert all(np.isfinite(score["score"]) for score in json.loads(out)["scores"])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("ask", "q.wav", "why?"), 2, "ask takes a language model"),
+        (("chat", "q.wav"), 2, "chat takes a language model"),
+        (("caption", "q.wav"), 2, "caption takes a language model"),
+        (("ask", "q.wav", *M), 2, "give a question"),
+        (("ask", "q.wav", "why?", "--model", "flamigo"), 1, "no language model named 'flamigo'"),
+        (("ask", "q.wav", "why?", "--model", "corpus"), 1, "has no config.json"),
+        (("ask", "q.wav", "why?", "--model", "audio-flamingo-chat"), 1, "earful models pull"),
+        (("ask", "q.wav", "w" * 3000, *M), 1, "takes 512: shorten it"),
+        (("ask", "q.wav", "why?", *M, "--shot-mode", "loud"), 2, "want interleaved or text"),
+        (("ask", "q.wav", "why?", *M, "--decoding", "half"), 1, "want full or compat"),
+        (("ask", "q.wav", "why?", *M, "--dtype", "int4"), 1, "dtype 'int4'"),
+        (("ask", "q.wav", "why?", *M, "--slots", "9"), 1, "slots=9, want 1 to 8"),
+        (("ask", "q.wav", "why?", *M, "--task", "urban-sounds"), 2, "whose answers are labels"),
+        (("classify", "q.wav", *M, "--labels", "Hum,hum"), 1, "are the same to flamingo"),
+        (("classify", "q.wav", *M, "--labels", "hum,,hiss"), 1, "an answer is empty"),
+        (("classify", "q.wav", *I, *M, "--length", "max"), 2, "want sum or mean"),
+        (("classify", "q.wav", *I, "--shots", "0"), 2, "0 shots leave nothing to vote"),
+        (("models", "verify", "corpus"), 1, "has no config.json"),
+        (("models", "pull", "audio-flamingo-chat"), 1, "--accept-noncommercial"),
+        (("index", "features", "s.index"), 2, "say which language model"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(
+    run: Run, words: tuple[str, ...], code: int, told: str
+) -> None:
+    found, out, err = run(*words)
+    flat = " ".join(err.replace("│", " ").split())
+    assert (found, told in flat) == (code, True), err
+    assert not out
+
+
+def test_features_are_made_ahead_and_found(run: Run, home: Path) -> None:
+    code, out, err = run("index", "features", "s.index", *M, "--json")
+    assert code == 0, err
+    assert json.loads(out)["kept"] == 8
+    files = sorted((home / "s.index" / "features").rglob("*.npy"))
+    assert len(files) >= 8
+    before = [path.stat().st_mtime_ns for path in files]
+    code, _, err = run("classify", "q.wav", *I, *M, "--shots", 7)
+    assert code == 0, err
+    assert [path.stat().st_mtime_ns for path in files] == before
+    code, out, err = run("index", "verify", "s.index")
+    assert code == 0, err
+    code, _, err = run("index", "compact", "s.index")
+    assert code == 0, err
+    assert sorted((home / "s.index" / "features").rglob("*.npy")) == files
+
+
+def test_a_release_is_converted_verified_and_asked(run: Run, home: Path, tmp_path: Path) -> None:
+    write_hub_checkpoint(tmp_path / "hub", n_layers=2)
+    code, out, err = run(
+        "models", "convert", "--checkpoint", tmp_path / "hub", "--msclap",
+        tmp_path / "hub" / "clapcap_weights_2023.pth", "--tokenizer", tmp_path / "hub",
+        "--out", tmp_path / "out", "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    assert json.loads(out)["n_copies"] == 55
+    code, out, _ = run("models", "verify", tmp_path / "out")
+    assert code == 0
+    assert out.endswith("out: 0 problems\n")
+    (tmp_path / "out" / "tokenizer.json").unlink()
+    code, out, _ = run("models", "verify", tmp_path / "out", "--json")
+    assert code == 1
+    assert json.loads(out)["problems"] == ["tokenizer.json is missing"]
+    code, _, err = run("ask", "q.wav", "why?", "--model", tmp_path / "out")
+    assert code == 1
+    assert "tokenizer.json: cannot be read" in err
+
+
+def test_models_are_listed_by_role(run: Run) -> None:
+    code, out, _ = run("models", "list", "--json")
+    assert code == 0
+    roles = [json.loads(line)["role"] for line in out.splitlines()]
+    assert roles.count("language model") == 2
+    assert "audio-flamingo-foundation" in run("models", "list")[1]
