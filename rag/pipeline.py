@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import Self, Unpack
 
 from earful.errors import ModelError, TaskError
 from earful.index.features import ExemplarFeatures
@@ -27,10 +27,8 @@ from earful.model.registry import (
 )
 from earful.rag.answer import Answer
 from earful.rag.chat import Chat
-from earful.rag.prompt import ShotMode, build_prompt
-from earful.rag.query import Audio, Query, Stopwatch
+from earful.rag.query import Audio, Choices, Query, Stopwatch
 from earful.rag.respond import Inquiry, generation_notes, score_labels, tell, write_answer
-from earful.rag.retrieve import arrange
 from earful.rag.retriever import Retriever
 from earful.rag.score import LabelScoring
 from earful.rag.shots import ShotSet, rank_labels, verdict_of
@@ -153,14 +151,8 @@ class FewShot:
         *,
         task: Task | str | Path | None = None,
         labels: Sequence[str] | None = None,
-        shots: int | None = None,
-        strategy: str | None = None,
-        shot_mode: ShotMode = "interleaved",
         scoring: LabelScoring = LabelScoring(),
-        seed: int = 0,
-        group: str = "",
-        start_s: float = 0.0,
-        end_s: float | None = None,
+        **choices: Unpack[Choices],
     ) -> Answer:
         """Name the sound in a recording.
 
@@ -169,15 +161,8 @@ class FewShot:
             task: A task, its file or its built-in name; ``None`` for plain classification
                 among ``labels``.
             labels: Candidates; ``None`` for the task's, or without a task all of the index.
-            shots: How many exemplars; ``None`` for the task's number, and 0 for none, which
-                takes a language model.
-            strategy: How they are chosen; ``None`` for the task's way.
-            shot_mode: Whether a language model hears the exemplars or reads their labels.
             scoring: How a language model's log-probabilities become scores.
-            seed: For every random choice.
-            group: The recording's group; exemplars of it are never shown.
-            start_s: Where the stretch begins in a file, in seconds.
-            end_s: Where it ends (exclusive), in seconds; ``None`` for the end of the file.
+            **choices: See ``Choices``.
 
         Raises:
             AudioError: The recording cannot be read.
@@ -187,43 +172,21 @@ class FewShot:
                 question does not fit the language model.
         """
         watch = Stopwatch()
-        chosen = self._retriever.task(task, shots=shots, strategy=strategy)
+        chosen = self._task(task, choices)
         if not chosen.has_labels:
             raise TaskError(
                 f"task {chosen.name!r} is of kind {chosen.kind!r}, which takes a language model "
                 "that writes: ask or caption; classify answers classify and multilabel"
             )
-        query = self._retriever.read(audio, start_s, end_s, group, watch)
-        with watch.stage("retrieve_s"):
-            found = self._find(chosen, query, labels, shots, seed)
+        query, found = self._gather(audio, chosen, labels, choices, watch)
         if self.model is None:
-            with watch.stage("score_s"):
-                scores, note = self._retriever.vote(found, seed=seed)
-            prompt = build_prompt(
-                chosen,
-                arrange(found.hits, chosen.shots.order, seed=seed),
-                query.reference,
-                labels=found.labels,
-            )
-            ranked = rank_labels(found.labels, scores)
-            text, confidence = verdict_of(chosen, ranked)
-            return Answer(
-                audio=query.name,
-                text=text,
-                confidence=confidence,
-                abstained=confidence < chosen.abstain_below,
-                scores=ranked,
-                evidence=found.hits,
-                model=MODEL_NAME,
-                timings=MappingProxyType(watch.spent_s),
-                prompt_digest=prompt.digest,
-                notes=(*found.notes, note) if note else found.notes,
-                prompt=prompt,
-            )
-        with watch.stage("vote_s"):
-            votes = self._retriever.vote(found, seed=seed)[0] if found.hits else None
+            return self._voted(query, found, choices, watch)
+        votes = None
+        if found.hits:
+            with watch.stage("vote_s"):
+                votes, _ = self._retriever.vote(found, seed=choices.get("seed", 0))
         with watch.stage("score_s"):
-            inquiry = self._inquiry(found, query, shot_mode=shot_mode, seed=seed)
+            inquiry = _inquiry(query, found, choices)
             scores, fitted = score_labels(self.model, inquiry, scoring)
         if votes is not None:
             scores = (1 - scoring.vote_weight) * scores + scoring.vote_weight * votes
@@ -242,15 +205,9 @@ class FewShot:
         question: str = "",
         *,
         task: Task | str | Path | None = None,
-        shots: int | None = None,
-        strategy: str | None = None,
-        shot_mode: ShotMode = "interleaved",
         options: GenerationOptions = GenerationOptions(),
         on_text: Callable[[str], None] | None = None,
-        seed: int = 0,
-        group: str = "",
-        start_s: float = 0.0,
-        end_s: float | None = None,
+        **choices: Unpack[Choices],
     ) -> Answer:
         """Let a language model answer a question about a recording in its own words.
 
@@ -259,39 +216,28 @@ class FewShot:
             question: What to ask; empty for the task's question.
             task: A task of kind ``ask`` or ``caption``, its file or its built-in name;
                 ``None`` to ask only ``question``.
-            shots: How many exemplars with an answer; ``None`` for the task's number, 0 for
-                none.
-            strategy: As for ``classify``.
-            shot_mode: As for ``classify``.
             options: How the answer is written.
             on_text: Called with each new piece of the answer as it is written.
-            seed: For the choice and order of shots.
-            group: As for ``classify``.
-            start_s: As for ``classify``.
-            end_s: As for ``classify``.
+            **choices: See ``Choices``; the shots are exemplars that have an answer.
 
         Raises:
             AudioError: The recording cannot be read.
             ModelError: There is no language model.
-            TaskError: The task has mistakes or has labels, or no exemplar has an answer.
+            TaskError: The task has mistakes or has labels.
             PromptError: There is no question, it does not fit the model, or every exemplar
                 is from the query's own recording or group.
         """
         model = self._require_model("ask")
         watch = Stopwatch()
-        chosen = self._retriever.task(
-            _ASK if task is None else task, shots=shots, strategy=strategy
-        )
+        chosen = self._task(task or _ASK, choices)
         if chosen.has_labels:
             raise TaskError(
                 f"task {chosen.name!r} is of kind {chosen.kind!r}, whose answers are labels; use "
                 "classify, or a task of kind ask or caption"
             )
-        query = self._retriever.read(audio, start_s, end_s, group, watch)
-        with watch.stage("retrieve_s"):
-            found = self._find(chosen, query, None, shots, seed)
+        query, found = self._gather(audio, chosen, None, choices, watch)
         with watch.stage("generate_s"):
-            inquiry = self._inquiry(found, query, question=question, shot_mode=shot_mode, seed=seed)
+            inquiry = _inquiry(query, found, choices, question=question)
             generation, fitted = write_answer(model, inquiry, options, on_text)
         notes = (*self._notes(found), *generation_notes(generation))
         return tell(
@@ -302,43 +248,19 @@ class FewShot:
         self,
         audio: Audio,
         *,
-        shots: int | None = None,
-        strategy: str | None = None,
-        shot_mode: ShotMode = "interleaved",
         options: GenerationOptions = GenerationOptions(),
         on_text: Callable[[str], None] | None = None,
-        seed: int = 0,
-        group: str = "",
-        start_s: float = 0.0,
-        end_s: float | None = None,
+        **choices: Unpack[Choices],
     ) -> Answer:
         """Let a language model describe a recording; arguments and errors as for ``ask``."""
-        return self.ask(
-            audio,
-            task=_CAPTION,
-            shots=shots,
-            strategy=strategy,
-            shot_mode=shot_mode,
-            options=options,
-            on_text=on_text,
-            seed=seed,
-            group=group,
-            start_s=start_s,
-            end_s=end_s,
-        )
+        return self.ask(audio, task=_CAPTION, options=options, on_text=on_text, **choices)
 
     def chat(
         self,
         audio: Audio,
         *,
-        shots: int | None = 0,
-        strategy: str | None = None,
-        shot_mode: ShotMode = "interleaved",
         options: GenerationOptions = GenerationOptions(),
-        seed: int = 0,
-        group: str = "",
-        start_s: float = 0.0,
-        end_s: float | None = None,
+        **choices: Unpack[Choices],
     ) -> Chat:
         """Begin a conversation about a recording; arguments and errors as for ``ask``.
 
@@ -346,18 +268,17 @@ class FewShot:
         without.
         """
         model = self._require_model("chat")
-        watch = Stopwatch()
-        chosen = self._retriever.task(_ASK, shots=shots, strategy=strategy)
-        query = self._retriever.read(audio, start_s, end_s, group, watch)
-        found = self._find(chosen, query, None, shots, seed)
+        choices.setdefault("shots", 0)
+        chosen = self._task(_ASK, choices)
+        query, found = self._gather(audio, chosen, None, choices, Stopwatch())
         return Chat(
             model=model,
             query=query,
             hits=found.hits,
             order=chosen.shots.order,
-            shot_mode=shot_mode,
+            shot_mode=choices.get("shot_mode", "interleaved"),
             options=options,
-            seed=seed,
+            seed=choices.get("seed", 0),
             notes=self._notes(found),
         )
 
@@ -368,34 +289,25 @@ class FewShot:
         task: Task | str | Path | None = None,
         question: str = "",
         labels: Sequence[str] | None = None,
-        shots: int | None = None,
-        strategy: str | None = None,
-        shot_mode: ShotMode = "interleaved",
-        seed: int = 0,
-        group: str = "",
+        **choices: Unpack[Choices],
     ) -> Inquiry:
         """Put a question about a recording together with its shots, and ask nobody yet.
 
         Args:
-            audio: As for ``classify``, as are all others but two.
+            audio: A file or a clip.
             task: Of any kind.
             question: Asked instead of the task's question.
             labels: As for ``classify``.
-            shots: As for ``classify``.
-            strategy: As for ``classify``.
-            shot_mode: As for ``classify``.
-            seed: As for ``classify``.
-            group: As for ``classify``.
+            **choices: See ``Choices``.
 
         Raises:
             AudioError: The recording cannot be read.
             TaskError: The task has mistakes, or no exemplar answers it.
             PromptError: Every exemplar is from the query's own recording or group.
         """
-        chosen = self._retriever.task(task, shots=shots, strategy=strategy)
-        query = self._retriever.read(audio, 0.0, None, group, Stopwatch())
-        found = self._find(chosen, query, labels, shots, seed)
-        return self._inquiry(found, query, question=question, shot_mode=shot_mode, seed=seed)
+        chosen = self._task(task, choices)
+        query, found = self._gather(audio, chosen, labels, choices, Stopwatch())
+        return _inquiry(query, found, choices, question=question)
 
     def prompt_for(
         self,
@@ -404,27 +316,13 @@ class FewShot:
         task: Task | str | Path | None = None,
         question: str = "",
         labels: Sequence[str] | None = None,
-        shots: int | None = None,
-        strategy: str | None = None,
-        shot_mode: ShotMode = "interleaved",
-        seed: int = 0,
-        group: str = "",
+        **choices: Unpack[Choices],
     ) -> Prompt:
         """Build the prompt about a recording; arguments and errors as for ``inquiry``.
 
         With a language model it is one that fits; without a question it is an error.
         """
-        inquiry = self.inquiry(
-            audio,
-            task=task,
-            question=question,
-            labels=labels,
-            shots=shots,
-            strategy=strategy,
-            shot_mode=shot_mode,
-            seed=seed,
-            group=group,
-        )
+        inquiry = self.inquiry(audio, task=task, question=question, labels=labels, **choices)
         if self.model is not None:
             return inquiry.fit(self.model).prompt
         return inquiry.build(inquiry.hits)
@@ -464,36 +362,63 @@ class FewShot:
             )
         return self.model
 
-    def _find(
-        self,
-        task: Task,
-        query: Query,
-        labels: Sequence[str] | None,
-        shots: int | None,
-        seed: int,
-    ) -> ShotSet:
-        need = self.model is None
-        return self._retriever.find(
-            task, query, labels, shots=shots, need_exemplars=need, seed=seed
+    def _task(self, task: Task | str | Path | None, choices: Choices) -> Task:
+        if unknown := sorted(choices.keys() - Choices.__annotations__.keys()):
+            raise TypeError(
+                f"unexpected {', '.join(unknown)}; a question may choose "
+                f"{', '.join(Choices.__annotations__)}"
+            )
+        return self._retriever.task(
+            task, shots=choices.get("shots"), strategy=choices.get("strategy")
         )
 
-    def _inquiry(
+    def _gather(
         self,
-        found: ShotSet,
-        query: Query,
-        *,
-        question: str = "",
-        shot_mode: ShotMode,
-        seed: int,
-    ) -> Inquiry:
-        return Inquiry(
-            task=found.task,
-            hits=found.hits,
-            query=query.reference,
-            labels=found.labels,
-            question=question,
-            shot_mode=shot_mode,
-            seed=seed,
+        audio: Audio,
+        task: Task,
+        labels: Sequence[str] | None,
+        choices: Choices,
+        watch: Stopwatch,
+    ) -> tuple[Query, ShotSet]:
+        """Read the recording and find its shots."""
+        query = self._retriever.read(
+            audio,
+            choices.get("start_s", 0.0),
+            choices.get("end_s"),
+            choices.get("group", ""),
+            watch,
+        )
+        with watch.stage("retrieve_s"):
+            found = self._retriever.find(
+                task,
+                query,
+                labels,
+                shots=choices.get("shots"),
+                need_exemplars=self.model is None,
+                seed=choices.get("seed", 0),
+            )
+        return query, found
+
+    def _voted(self, query: Query, found: ShotSet, choices: Choices, watch: Stopwatch) -> Answer:
+        """Answer by the neighbour vote alone."""
+        with watch.stage("score_s"):
+            scores, note = self._retriever.vote(found, seed=choices.get("seed", 0))
+        inquiry = _inquiry(query, found, choices)
+        prompt = inquiry.build(inquiry.hits)
+        ranked = rank_labels(found.labels, scores)
+        text, confidence = verdict_of(found.task, ranked)
+        return Answer(
+            audio=query.name,
+            text=text,
+            confidence=confidence,
+            abstained=confidence < found.task.abstain_below,
+            scores=ranked,
+            evidence=found.hits,
+            model=MODEL_NAME,
+            timings=MappingProxyType(watch.spent_s),
+            prompt_digest=prompt.digest,
+            notes=(*found.notes, note) if note else found.notes,
+            prompt=prompt,
         )
 
     def _notes(self, found: ShotSet) -> tuple[str, ...]:
@@ -503,3 +428,15 @@ class FewShot:
 
 def _model(model: str | LanguageModel | None, device: str) -> LanguageModel | None:
     return load_language_model(model, device=device) if isinstance(model, str) else model
+
+
+def _inquiry(query: Query, found: ShotSet, choices: Choices, *, question: str = "") -> Inquiry:
+    return Inquiry(
+        task=found.task,
+        hits=found.hits,
+        query=query.reference,
+        labels=found.labels,
+        question=question,
+        shot_mode=choices.get("shot_mode", "interleaved"),
+        seed=choices.get("seed", 0),
+    )

@@ -1,4 +1,4 @@
-"""The recording that is asked about: its audio, its vector, what it must not meet."""
+"""The recording that is asked about, and what may be chosen about the asking."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,34 @@ from earful.model.flamingo_audio import SAMPLE_RATE
 from earful.model.prompt import ClipRef
 from earful.model.protocols import Embedder
 from earful.rag.pool import Guard
+from earful.rag.prompt import ShotMode
 
 Audio = str | os.PathLike[str] | Clip
+
+
+class Choices(TypedDict, total=False):
+    """What every question to a ``FewShot`` may choose, as keyword arguments.
+
+    Attributes:
+        shots: How many exemplars; ``None``, the default, for the task's number, and 0 for
+            none, which takes a language model.
+        strategy: How they are chosen; ``None``, the default, for the task's way.
+        shot_mode: ``"interleaved"``, the default: a language model hears the exemplars.
+            ``"text"``: it reads their answers only.
+        seed: For every random choice; 0 by default.
+        group: The recording's group; exemplars of it are never shown.
+        start_s: Where the stretch begins in a file, in seconds.
+        end_s: Where it ends (exclusive), in seconds; ``None``, the default, for the end of
+            the file.
+    """
+
+    shots: int | None
+    strategy: str | None
+    shot_mode: ShotMode
+    seed: int
+    group: str
+    start_s: float
+    end_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

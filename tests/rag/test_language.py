@@ -275,6 +275,13 @@ def test_a_model_without_probabilities_writes_and_scores_nothing(index: Path, qu
     assert few.ask(query, "What hums?").text == "hum"
 
 
+def test_a_misspelt_choice_is_no_silent_default(index: Path, query: Path) -> None:
+    few = FewShot.open(index)
+    for ask in (few.classify, few.inquiry, few.prompt_for):
+        with pytest.raises(TypeError, match=r"unexpected shotz; .* may choose shots, strategy"):
+            ask(query, shotz=3)  # type: ignore[operator]
+
+
 class Keeping(ScriptedLanguageModel):
     cache: FeatureCache | None = None
 
