@@ -5,6 +5,7 @@ import wave
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -277,9 +278,10 @@ def test_a_model_without_probabilities_writes_and_scores_nothing(index: Path, qu
 
 def test_a_misspelt_choice_is_no_silent_default(index: Path, query: Path) -> None:
     few = FewShot.open(index)
+    misspelt: dict[str, Any] = {"shotz": 3}
     for ask in (few.classify, few.inquiry, few.prompt_for):
         with pytest.raises(TypeError, match=r"unexpected shotz; .* may choose shots, strategy"):
-            ask(query, shotz=3)  # type: ignore[operator]
+            ask(query, **misspelt)
 
 
 class Keeping(ScriptedLanguageModel):
