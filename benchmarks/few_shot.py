@@ -36,7 +36,8 @@ import torch
 from numpy.typing import NDArray
 
 from earful.index.features import ExemplarFeatures
-from earful.model.flamingo import Flamingo, FlamingoConfig
+from earful.model.flamingo import Flamingo
+from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_lm import FlamingoLanguageModel
 from earful.model.msclap import MsClapConfig, MsClapEncoder
 from earful.model.prompt import ClipRef, Prompt, Text

@@ -40,8 +40,9 @@ import torch
 from numpy.typing import NDArray
 
 from earful.index.features import ExemplarFeatures
-from earful.model.flamingo import FlamingoConfig, position_table
+from earful.model.flamingo import position_table
 from earful.model.flamingo_checkpoint import convert_flamingo
+from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_folder import load_flamingo, verify_flamingo_folder
 from earful.model.flamingo_lm import FlamingoLanguageModel
 from earful.model.flamingo_names import POSITIONS, official_shapes, overriding_name

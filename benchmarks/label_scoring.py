@@ -37,7 +37,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from earful.model.flamingo import Flamingo, FlamingoConfig, KeyValueCache
+from earful.model.flamingo import Flamingo, KeyValueCache
+from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_masks import causal_bias, cross_mask, hidden_bias, mask_of, positions_of
 from earful.model.generate import FlamingoBatch, score_packed
 

@@ -28,7 +28,8 @@ from torch import Tensor
 
 from earful.errors import ModelError
 from earful.model.device import pick_device
-from earful.model.flamingo import Flamingo, FlamingoConfig
+from earful.model.flamingo import Flamingo
+from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_lm import FlamingoLanguageModel, Variant
 from earful.model.generate import Mode
 from earful.model.msclap import MsClapConfig, MsClapEncoder

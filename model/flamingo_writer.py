@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from earful.errors import ModelError
-from earful.model.flamingo import FlamingoConfig
+from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_folder import (
     CONFIG_NAME,
     DIGESTS_NAME,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from earful.model.flamingo import FlamingoConfig
+    from earful.model.flamingo_config import FlamingoConfig
     from earful.model.flamingo_lm import Variant
     from earful.model.msclap import MsClapConfig
 
@@ -46,7 +46,7 @@ def tiny_flamingo_config(*, n_layers: int = 2) -> FlamingoConfig:
     Args:
         n_layers: Decoder layers; with 24 of them a checkpoint has all the release's names.
     """
-    from earful.model.flamingo import FlamingoConfig
+    from earful.model.flamingo_config import FlamingoConfig
 
     return FlamingoConfig(
         audio_dim=16,

@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from earful.errors import ModelError
-from earful.model.flamingo import Flamingo, FlamingoConfig, position_table
+from earful.model.flamingo import Flamingo, position_table
+from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_masks import (
     causal_bias,
     cross_mask,

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from earful.errors import ModelError
-from earful.model.flamingo import FlamingoConfig
 from earful.model.flamingo_checkpoint import ConversionReport, convert_flamingo
+from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_folder import open_flamingo_folder, verify_flamingo_folder
 from earful.model.flamingo_names import official_shapes, our_name, overriding_name
 from earful.testing import write_flamingo, write_hub_checkpoint

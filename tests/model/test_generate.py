@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from earful.model.flamingo import Flamingo, FlamingoConfig
+from earful.model.flamingo import Flamingo
+from earful.model.flamingo_config import FlamingoConfig
 from earful.model.generate import FlamingoBatch, Mode, decode, score_packed
 from earful.model.protocols import GenerationOptions
 
