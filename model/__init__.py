@@ -7,8 +7,8 @@ and ``stretch`` (limits, mixing, checks); ``prompt`` (what a language model is a
 ``device``; ``logmel`` (the baseline), ``tiny`` (the shipped default); ``mel`` (log-mel front
 ends), ``htsat`` (the encoder in both CLAPs), ``clap``, ``clap_front_end``, ``clap_towers``,
 ``clap_checkpoint`` and ``hub`` (LAION-CLAP, from the hub or a file); ``msclap``,
-``flamingo_audio``, ``flamingo_config``, ``flamingo``, ``flamingo_masks``, ``tokenizer``, ``flamingo_prompt``,
-``generate`` and ``flamingo_lm`` (Audio Flamingo); ``flamingo_names``,
+``flamingo_audio``, ``flamingo_config``, ``flamingo``, ``flamingo_masks``, ``tokenizer``,
+``flamingo_prompt``, ``generate`` and ``flamingo_lm`` (Audio Flamingo); ``flamingo_names``,
 ``flamingo_checkpoint``, ``flamingo_writer``, ``flamingo_folder`` and ``pull`` (its weights);
 ``scripted`` (a language model for tests).
 """
