@@ -29,7 +29,13 @@ def main() -> None:
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
         client = NotebookClient(
-            notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": HERE}}
+            notebook,
+            timeout=600,
+            kernel_name="python3",
+            resources={"metadata": {"path": HERE}},
+            # Times of day and the moments of flushing would change the file at every run.
+            record_timing=False,
+            coalesce_streams=True,
         )
         client.execute()
         if options.write:
