@@ -79,7 +79,6 @@ def main() -> None:
         "device": place_name(model.device),
         "dtype": arguments.dtype,
         "threads": arguments.threads,
-        "rounds": arguments.rounds,
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
@@ -87,6 +86,7 @@ def main() -> None:
         for n_labels in arguments.labels:
             told = compare(model, labels(config, n_labels), arguments.rounds)
             report[f"{n_labels} labels"] = told
+            report[f"{n_labels} labels, rounds"] = arguments.rounds
             show(n_labels, told)
     results = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
     place = "GPU" if model.device.type == "cuda" else f"CPU with {arguments.threads} threads"
