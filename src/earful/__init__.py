@@ -39,14 +39,18 @@ _HOMES = {
     "LanguageModel": "earful.model.protocols",
     "Prompt": "earful.model.prompt",
     "SearchFilter": "earful.index.search",
+    "ShotInfluence": "earful.rag.influence",
     "Task": "earful.rag.task",
     "TextEmbedder": "earful.model.protocols",
     "build_index": "earful.index.build",
+    "label_influence": "earful.rag.influence",
     "load_audio": "earful.model.audio",
     "load_embedder": "earful.model.registry",
     "load_language_model": "earful.model.registry",
     "load_task": "earful.rag.task",
     "open_corpus": "earful.index.corpus",
+    "relabel_influence": "earful.rag.influence",
+    "text_influence": "earful.rag.influence",
 }
 
 __all__ = [
@@ -68,14 +72,18 @@ __all__ = [
     "LanguageModel",
     "Prompt",
     "SearchFilter",
+    "ShotInfluence",
     "Task",
     "TextEmbedder",
     "build_index",
+    "label_influence",
     "load_audio",
     "load_embedder",
     "load_language_model",
     "load_task",
     "open_corpus",
+    "relabel_influence",
+    "text_influence",
 ]
 
 if TYPE_CHECKING:
@@ -97,6 +105,12 @@ if TYPE_CHECKING:
     from earful.model.registry import load_embedder, load_language_model
     from earful.rag.answer import Answer
     from earful.rag.chat import Chat
+    from earful.rag.influence import (
+        ShotInfluence,
+        label_influence,
+        relabel_influence,
+        text_influence,
+    )
     from earful.rag.pipeline import FewShot
     from earful.rag.score import LabelScoring
     from earful.rag.task import Task, load_task
