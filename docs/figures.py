@@ -56,6 +56,10 @@ def _interval(values: list[float] | None) -> str:
 def speed() -> str:
     """Return the sentences on search and memory."""
     search, memory = _results("search"), _results("build_memory")["logmel"]
+    scoring, few_shot = _results("label_scoring"), _results("few_shot")
+    (labels,) = (run for name, run in scoring.items() if name.startswith("OPT-125M, float32, CPU"))
+    times = [labels[f"{n} labels"]["separate"]["times_packed"] for n in (10, 50)]
+    kept = [labels[f"{n} labels"]["kept prompt"]["times_packed"] for n in (10, 50)]
     ms = {name: row["median"] for name, row in search["search_ms"].items()}
     small, large = memory["1000 rows"], memory["10000 rows"]
     return "\n".join(
@@ -68,6 +72,12 @@ def speed() -> str:
             f"- `./dev bench build_memory`: building {large['rows']:,} rows peaked at "
             f"{large['peak_rss_bytes'] / 1e6:.0f} MB, {small['rows']:,} rows at "
             f"{small['peak_rss_bytes'] / 1e6:.0f} MB (`logmel`).",
+            f"- `./dev bench label_scoring`: a Flamingo ({labels['model']}) scores 10 and 50 labels in "
+            f"one pass {times[0]:.1f} and {times[1]:.1f} times as fast as one after the other, "
+            f"{kept[0]:.1f} and {kept[1]:.1f} times as fast as with the prompt kept.",
+            f"- `./dev bench few_shot`: hearing for seven kept shots takes "
+            f"{few_shot['encoding_kept_over_0_shots']:.2f} times what it takes for none. The 1.3 B "
+            "model itself: [docs/full-size.md](docs/full-size.md).",
         ]
     )
 
