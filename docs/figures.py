@@ -72,8 +72,8 @@ def speed() -> str:
             f"- `./dev bench build_memory`: building {large['rows']:,} rows peaked at "
             f"{large['peak_rss_bytes'] / 1e6:.0f} MB, {small['rows']:,} rows at "
             f"{small['peak_rss_bytes'] / 1e6:.0f} MB (`logmel`).",
-            f"- `./dev bench label_scoring`: a Flamingo ({labels['model']}) scores 10 and 50 labels "
-            f"in one pass {times[0]:.1f} and {times[1]:.1f} times as fast as one after the other, "
+            f"- `./dev bench label_scoring`: a Flamingo ({labels['model']}) scores 10 and 50 "
+            f"labels in one pass {times[0]:.1f} and {times[1]:.1f} times as fast as one by one, "
             f"{kept[0]:.1f} and {kept[1]:.1f} times as fast as with the prompt kept.",
             f"- `./dev bench few_shot`: hearing for seven kept shots takes "
             f"{few_shot['encoding_kept_over_0_shots']:.2f} times what it takes for none. The 1.3 B "
