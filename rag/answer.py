@@ -39,7 +39,8 @@ class Answer:
             ``multilabel``; empty for written text.
         evidence: The shots, nearest first; with a language model those it was shown.
         model: What answered.
-        timings: Seconds by stage: ``decode_s``, ``embed_s``, ``retrieve_s``, ``score_s``.
+        timings: Seconds by stage: ``decode_s``, ``embed_s``, ``retrieve_s``, ``score_s``, and
+            with a language model ``vote_s`` or ``generate_s``.
         prompt_digest: Digest of the prompt.
         notes: What a reader should know, such as labels without any exemplar.
         prompt: The interleaved prompt.
