@@ -56,7 +56,9 @@ def test_gain_is_an_offset_and_rows_keep_to_themselves(
     both = log_mel(torch.stack([wave, 0.1 * wave]))
     assert both.shape == (2, 1 + n_samples // 480, 64)
     torch.testing.assert_close(both[:1], log_mel(wave[None]))
-    torch.testing.assert_close(both[0] - 20, both[1], atol=2e-3, rtol=0)
+    # A band that is nearly empty by chance reaches the floor when it is turned down.
+    quieter = (both[0] - 20).clamp(min=-100)
+    torch.testing.assert_close(quieter, both[1], atol=2e-3, rtol=0)
 
 
 def test_slaneys_filters_have_equal_area_and_htks_equal_height() -> None:
