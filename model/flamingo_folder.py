@@ -98,7 +98,8 @@ class FlamingoFolder:
         Raises:
             ModelError: Its file is missing, damaged or holds other tensors.
         """
-        encoder = MsClapEncoder(self.encoder_config)
+        with torch.device("meta"):
+            encoder = MsClapEncoder(self.encoder_config)
         _assign(encoder, dict(_read(self.path / ENCODER_NAME, "cpu")), self.path)
         return encoder.to(pick_device(device)).eval().requires_grad_(False)
 
