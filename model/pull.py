@@ -1,19 +1,17 @@
 """Fetching a released Audio Flamingo: downloaded, checked, converted, and offline from then on.
 
-Downloads go through the hub's own client into its own cache: they are resumed after an
-interruption, and ``HF_HOME``, ``HF_ENDPOINT`` and ``HF_TOKEN`` are honoured.
+Files are kept in the cache of the hub's own client, whose ``HF_HOME``, ``HF_ENDPOINT`` and
+``HF_TOKEN`` are honoured; see ``download``.
 """
 
 from __future__ import annotations
 
-import re
-import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earful.errors import LicenceError, ModelError, UnknownNameError
+from earful.errors import LicenceError, UnknownNameError
+from earful.model.download import cache_folder, describe, download, require_room
 
 if TYPE_CHECKING:
     from earful.model.flamingo_checkpoint import ConversionReport
@@ -30,17 +28,8 @@ _CHECKPOINTS = {"audio-flamingo-foundation": "foundation", "audio-flamingo-chat"
 _FLAMINGO = "nvidia/audio-flamingo"
 _MSCLAP = ("microsoft/msclap", "clapcap_weights_2023.pth")
 _TOKENIZER = ("facebook/opt-iml-max-1.3b", ("vocab.json", "merges.txt"))
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 # Half of a checkpoint is copies and positions; then the dtype.
 _KEPT = {"float32": 0.55, "bfloat16": 0.28, "float16": 0.28}
-
-
-@dataclass(frozen=True, slots=True)
-class _Remote:
-    repository: str
-    file: str
-    n_bytes: int
-    etag: str
 
 
 def pull_flamingo(
@@ -79,12 +68,13 @@ def pull_flamingo(
     variant = _CHECKPOINTS[name]
     target = folder or models_home() / name
     wanted = [
-        _describe(_FLAMINGO, f"{variant}.pt"),
-        _describe(*_MSCLAP),
-        *(_describe(_TOKENIZER[0], file) for file in _TOKENIZER[1]),
+        describe(_FLAMINGO, f"{variant}.pt"),
+        describe(*_MSCLAP),
+        *(describe(_TOKENIZER[0], file) for file in _TOKENIZER[1]),
     ]
-    _require_room(target, wanted[0].n_bytes * _KEPT[dtype], "the converted model")
-    checkpoint, msclap, vocabulary, _ = [_download(remote, say) for remote in wanted]
+    missing = sum(remote.missing_bytes() for remote in wanted)
+    require_room({target: wanted[0].n_bytes * _KEPT[dtype], cache_folder(): missing})
+    checkpoint, msclap, vocabulary, _ = [download(remote, progress=say) for remote in wanted]
     return convert_flamingo(
         checkpoint,
         msclap=msclap,
@@ -93,59 +83,4 @@ def pull_flamingo(
         variant="chat" if variant == "chat" else "foundation",
         dtype=dtype,
         progress=progress,
-    )
-
-
-def _describe(repository: str, file: str) -> _Remote:
-    """Ask the hub for a file's size and digest."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-
-    try:
-        told = get_hf_file_metadata(hf_hub_url(repository, file))
-    except Exception as error:  # of the HTTP library too, and which that is changes
-        raise _unreachable(repository, file, error) from error
-    return _Remote(repository, file, int(told.size or 0), (told.etag or "").strip('"'))
-
-
-def _download(remote: _Remote, say: Callable[[str], None]) -> Path:
-    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
-
-    if not isinstance(try_to_load_from_cache(remote.repository, remote.file), str):
-        _require_room(Path(constants.HF_HUB_CACHE), remote.n_bytes, remote.file)
-        say(f"downloading {remote.repository}/{remote.file}, {remote.n_bytes / 1e9:.1f} GB")
-    try:
-        path = Path(hf_hub_download(remote.repository, remote.file))
-    except Exception as error:
-        raise _unreachable(remote.repository, remote.file, error) from error
-    # Files in large-file storage are named by their SHA-256; small ones by git's own digest.
-    if _SHA256.fullmatch(remote.etag):
-        from earful.model.flamingo_folder import sha256_of
-
-        say(f"checking {remote.file}")
-        if (found := sha256_of(path)) != remote.etag:
-            blob = path.resolve()  # the cache links a name to its content
-            path.unlink()
-            blob.unlink(missing_ok=True)
-            raise ModelError(
-                f"{remote.repository}/{remote.file}: sha256 {found}, and the hub says "
-                f"{remote.etag}; the file was removed: run the command again"
-            )
-    return path
-
-
-def _require_room(place: Path, n_bytes: float, what: str) -> None:
-    existing = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
-    free = shutil.disk_usage(existing).free
-    if free < n_bytes:
-        raise ModelError(
-            f"{place}: {what} takes {n_bytes / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free; make "
-            "room, or set EARFUL_HOME and HF_HOME to another disk"
-        )
-
-
-def _unreachable(repository: str, file: str, error: Exception) -> ModelError:
-    reason = str(error).strip().split("\n")[0]
-    return ModelError(
-        f"{repository}/{file}: cannot be had from the hub: {reason}. Run the command again to go "
-        "on, or fetch the files elsewhere and use `earful models convert`"
     )

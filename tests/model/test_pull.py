@@ -6,15 +6,18 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from earful.errors import LicenceError, ModelError, UnknownNameError
 from earful.model import pull
+from earful.model.download import RemoteFile
 from earful.model.pull import pull_flamingo
 from earful.testing import write_hub_checkpoint
 
@@ -34,6 +37,8 @@ class Hub:
         self.fetched: list[tuple[str, str | None]] = []
         self.lies_about = ""
         self.breaks_off_once = ""
+        self.stalls_once = ""
+        self.killed = threading.Event()
 
     def digest(self, path: str) -> str:
         content = self.files[path].read_bytes()
@@ -69,16 +74,17 @@ def hub(published: dict[str, Path]) -> Iterator[tuple[Hub, str]]:
             self._answer(with_body=True)
 
         def _answer(self, *, with_body: bool) -> None:
-            if self.path not in served.files:
+            path = self.path.replace(COMMIT, "main")
+            if path not in served.files:
                 self.send_error(404)
                 return
-            content = served.files[self.path].read_bytes()
+            content = served.files[path].read_bytes()
             wanted = self.headers.get("Range")
             start = int(wanted.removeprefix("bytes=").split("-")[0]) if wanted else 0
             self.send_response(206 if wanted else 200)
-            self.send_header("ETag", f'"{served.digest(self.path)}"')
+            self.send_header("ETag", f'"{served.digest(path)}"')
             self.send_header("X-Repo-Commit", COMMIT)
-            self.send_header("X-Linked-Etag", f'"{served.digest(self.path)}"')
+            self.send_header("X-Linked-Etag", f'"{served.digest(path)}"')
             self.send_header("X-Linked-Size", str(len(content)))
             self.send_header("Accept-Ranges", "bytes")
             self.send_header("Content-Length", str(len(content) - start))
@@ -89,10 +95,12 @@ def hub(published: dict[str, Path]) -> Iterator[tuple[Hub, str]]:
             self.end_headers()
             if not with_body:
                 return
-            served.fetched.append((self.path.rpartition("/")[2], wanted))
-            if self.path == served.breaks_off_once:
-                served.breaks_off_once = ""
+            served.fetched.append((path.rpartition("/")[2], wanted))
+            if path in (served.breaks_off_once, served.stalls_once):
                 self.wfile.write(content[start : start + len(content) // 2])
+                if path == served.stalls_once:
+                    served.killed.wait(120)
+                served.breaks_off_once = served.stalls_once = ""
                 return
             self.wfile.write(content[start:])
 
@@ -108,7 +116,7 @@ def hub(published: dict[str, Path]) -> Iterator[tuple[Hub, str]]:
     thread.join()
 
 
-def earful(*arguments: str, home: Path, hub: str = "") -> subprocess.CompletedProcess[str]:
+def command(*arguments: str, home: Path, hub: str = "") -> dict[str, Any]:
     environment = {
         **os.environ,
         "HF_HOME": str(home / "hf"),
@@ -119,8 +127,12 @@ def earful(*arguments: str, home: Path, hub: str = "") -> subprocess.CompletedPr
     }
     if hub:
         environment["HF_ENDPOINT"] = hub
-    command = [sys.executable, "-m", "earful", "models", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return {"args": [sys.executable, "-m", "earful", "models", *arguments], "env": environment}
+
+
+def earful(*arguments: str, home: Path, hub: str = "") -> subprocess.CompletedProcess[str]:
+    told = command(*arguments, home=home, hub=hub)
+    return subprocess.run(**told, capture_output=True, text=True, check=False)
 
 
 PULL = ("pull", "audio-flamingo-foundation", "--accept-noncommercial", "--json")
@@ -147,10 +159,13 @@ def test_a_checkpoint_is_fetched_once_checked_and_used_offline(
     assert json.loads(offline.stdout)["problems"] == []
 
 
+MSCLAP = "/microsoft/msclap/resolve/main/clapcap_weights_2023.pth"
+
+
 @pytest.mark.slow
-def test_what_was_broken_off_is_taken_up_again(hub: tuple[Hub, str], tmp_path: Path) -> None:
+def test_a_lost_connection_is_taken_up_again(hub: tuple[Hub, str], tmp_path: Path) -> None:
     served, address = hub
-    served.breaks_off_once = "/microsoft/msclap/resolve/main/clapcap_weights_2023.pth"
+    served.breaks_off_once = MSCLAP
     done = earful(*PULL, home=tmp_path, hub=address)
     if done.returncode:  # the client may leave trying again to the next run
         assert "Run the command again to go on" in done.stderr
@@ -161,11 +176,33 @@ def test_what_was_broken_off_is_taken_up_again(hub: tuple[Hub, str], tmp_path: P
 
 
 @pytest.mark.slow
+def test_a_killed_download_is_taken_up_again(hub: tuple[Hub, str], tmp_path: Path) -> None:
+    served, address = hub
+    served.stalls_once = MSCLAP
+    with subprocess.Popen(
+        **command(*PULL, home=tmp_path, hub=address),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as first:
+        while not any(x.stat().st_size >= 10485760 for x in tmp_path.rglob("*.partial")):
+            assert first.poll() is None
+            time.sleep(0.05)
+        first.kill()
+    served.killed.set()
+    done = earful(*PULL, home=tmp_path, hub=address)
+    assert done.returncode == 0, done.stderr
+    assert "clapcap_weights_2023.pth, 0.0 GB, 0.0 GB are here" in done.stderr
+    tries = [wanted for file, wanted in served.fetched if file.endswith(".pth")]
+    assert tries == [None, "bytes=10485760-"]
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+@pytest.mark.slow
 def test_a_file_that_is_not_what_the_hub_says_is_thrown_away(
     hub: tuple[Hub, str], tmp_path: Path
 ) -> None:
     served, address = hub
-    served.lies_about = "/microsoft/msclap/resolve/main/clapcap_weights_2023.pth"
+    served.lies_about = MSCLAP
     done = earful(*PULL, home=tmp_path, hub=address)
     assert done.returncode == 1
     assert "clapcap_weights_2023.pth: sha256" in done.stderr
@@ -189,9 +226,12 @@ def test_without_a_hub_the_way_out_is_said(tmp_path: Path) -> None:
 
 
 def test_room_is_looked_for_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def huge(repository: str, file: str) -> pull._Remote:
-        return pull._Remote(repository, file, 10**18, "")
+    def huge(repository: str, file: str) -> RemoteFile:
+        return RemoteFile(
+            repository=repository, file=file, n_bytes=10**18, commit=COMMIT, etag="0" * 64
+        )
 
-    monkeypatch.setattr(pull, "_describe", huge)
-    with pytest.raises(ModelError, match=r"takes 280000000.0 GB, and .* are free; make room"):
+    monkeypatch.setattr(pull, "describe", huge)
+    wanted = r"4280000000.0 GB are needed, and .* are free; make room"
+    with pytest.raises(ModelError, match=wanted):
         pull_flamingo("audio-flamingo-foundation", accept_licence=True, folder=tmp_path / "f")

@@ -1,0 +1,203 @@
+"""Files of a hub, into the cache of the hub's own client.
+
+Before anything is fetched, room is looked for. A checkpoint takes hours, and the client drops
+what it has of a file when its process ends: here large files grow beside their place in that
+cache, under the digest that the hub states, and go on from where they were. Once complete they
+are where the client looks for them, so the cache stays the client's.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from earful.errors import ModelError
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteFile:
+    """What a hub says about a file.
+
+    Attributes:
+        repository: ``owner/name``.
+        file: Name in the repository.
+        n_bytes: Size.
+        commit: Of the repository.
+        etag: SHA-256 of a file in large-file storage; git's own digest of a small one.
+    """
+
+    repository: str
+    file: str
+    n_bytes: int
+    commit: str
+    etag: str
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the hub states a SHA-256."""
+        return _SHA256.fullmatch(self.etag) is not None
+
+    @property
+    def blob(self) -> Path:
+        """Where the client's cache keeps its content."""
+        return cache_folder() / _folder_name(self.repository) / "blobs" / self.etag
+
+    @property
+    def partial(self) -> Path:
+        """Where its content grows."""
+        return self.blob.with_name(f"{self.etag}.partial")
+
+    def missing_bytes(self) -> int:
+        """Return how much of it has to be fetched yet."""
+        from huggingface_hub import try_to_load_from_cache
+
+        cached = try_to_load_from_cache(self.repository, self.file, revision=self.commit)
+        if isinstance(cached, str) or self.blob.exists():
+            return 0
+        return max(self.n_bytes - _size(self.partial), 0)
+
+
+def cache_folder() -> Path:
+    """Return where the hub's client keeps files."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
+
+
+def describe(repository: str, file: str) -> RemoteFile:
+    """Ask the hub about a file.
+
+    Raises:
+        ModelError: The hub cannot be reached, or has no such file.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    try:
+        told = get_hf_file_metadata(hf_hub_url(repository, file))
+    except Exception as error:  # of the HTTP library too, and which that is changes
+        raise _unreachable(f"{repository}/{file}", error) from error
+    return RemoteFile(
+        repository=repository,
+        file=file,
+        n_bytes=told.size or 0,
+        commit=told.commit_hash or "main",
+        etag=told.etag or "",
+    )
+
+
+def download(remote: RemoteFile, *, progress: Callable[[str], None]) -> Path:
+    """Fetch a file unless the cache has it, and compare it with its digest.
+
+    Args:
+        remote: As the hub described it.
+        progress: Called with a line for each step.
+
+    Returns:
+        Where it lies in the cache.
+
+    Raises:
+        ModelError: It cannot be fetched, or is not what the hub says; then it is removed.
+    """
+    from huggingface_hub import hf_hub_download
+
+    what = f"{remote.repository}/{remote.file}"
+    missing = remote.missing_bytes()
+    if missing:
+        here = f", {_size(remote.partial) / 1e9:.1f} GB are here" if remote.partial.exists() else ""
+        progress(f"downloading {what}, {remote.n_bytes / 1e9:.1f} GB{here}")
+    try:
+        if missing and remote.is_large:
+            _grow(remote)
+        path = Path(hf_hub_download(remote.repository, remote.file, revision=remote.commit))
+    except Exception as error:
+        raise _unreachable(what, error) from error
+    if not remote.is_large:
+        return path
+    from earful.model.flamingo_folder import sha256_of
+
+    progress(f"checking {remote.file}")
+    if (found := sha256_of(path)) != remote.etag:
+        blob = path.resolve()  # the cache links a name to its content
+        path.unlink()
+        blob.unlink(missing_ok=True)
+        raise ModelError(
+            f"{what}: sha256 {found}, and the hub says {remote.etag}; the file was removed: run "
+            "the command again"
+        )
+    return path
+
+
+def require_room(needs: Mapping[Path, float]) -> None:
+    """Look for room before it is used, on every disk.
+
+    Args:
+        needs: Bytes that will be written below each folder, which need not exist yet.
+
+    Raises:
+        ModelError: There is too little.
+    """
+    disks: dict[int, list[tuple[Path, float]]] = {}
+    for place, n_bytes in needs.items():
+        existing = next(x for x in (place, *place.absolute().parents) if x.exists())
+        disks.setdefault(existing.stat().st_dev, []).append((existing, n_bytes))
+    for wanted in disks.values():
+        places = [place for place, _ in wanted]
+        total, free = sum(n_bytes for _, n_bytes in wanted), shutil.disk_usage(places[0]).free
+        if total > free:
+            raise ModelError(
+                f"{' and '.join(map(str, dict.fromkeys(places)))}: {total / 1e9:.1f} GB are "
+                f"needed, and {free / 1e9:.1f} GB are free; make room, or set HF_HOME (downloads) "
+                "and EARFUL_HOME (models) to other disks"
+            )
+
+
+def _grow(remote: RemoteFile) -> None:
+    """Append what is missing of a file, then put it in its place."""
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # exported lazily
+        WeakFileLock,
+        build_hf_headers,
+    )
+
+    # The client's own lock: two pulls at a time would write into each other's file.
+    lock = cache_folder() / ".locks" / _folder_name(remote.repository) / f"{remote.etag}.lock"
+    for folder in (lock.parent, remote.blob.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(lock):
+        if remote.blob.exists():
+            return
+        if _size(remote.partial) > remote.n_bytes:
+            remote.partial.unlink()
+        with open(remote.partial, "ab") as file:
+            http_get(
+                hf_hub_url(remote.repository, remote.file, revision=remote.commit),
+                file,
+                resume_size=file.tell(),
+                headers=build_hf_headers(),
+                expected_size=remote.n_bytes,
+            )
+        remote.partial.replace(remote.blob)
+
+
+def _folder_name(repository: str) -> str:
+    from huggingface_hub.file_download import repo_folder_name
+
+    return str(repo_folder_name(repo_id=repository, repo_type="model"))
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _unreachable(what: str, error: Exception) -> ModelError:
+    reason = str(error).strip().split("\n")[0]
+    return ModelError(
+        f"{what}: cannot be had from the hub: {reason}. Run the command again to go on, or fetch "
+        "the files elsewhere and use `earful models convert`"
+    )
