@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import cast, get_args
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -51,6 +51,8 @@ _CLAP_PREFIX = "clap."
 _CAPTIONER = ("gpt.", "clap_project.")
 _LISTED = 5
 _POSITION_ERROR = 1e-5
+# How files begin that torch wrote before 1.6; they cannot be memory-mapped.
+_OLD_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
 
 Progress = Callable[[str], None]
 
@@ -137,7 +139,7 @@ def convert_flamingo(
     start = time.perf_counter()
     say = progress or (lambda _line: None)
     files = _parts(checkpoint, variant)
-    chosen = variant or _variant_of(files)
+    chosen = _variant_of(files, variant)
     say(f"reading the names in {len(files)} files")
     shapes = _shapes(files)
     config = read_flamingo_config(shapes, **asdict(heads))
@@ -159,6 +161,11 @@ def convert_flamingo(
             for name, tensor in _tensors(path):
                 _convert(name, tensor, writer, digests, notes, untied=untied)
         notes += _differences(digests, untied=untied)
+        if writer.not_finite:
+            notes.append(
+                f"{len(writer.not_finite)} tensors hold values that are no finite {dtype}: "
+                f"{_list(writer.not_finite)}"
+            )
         say("writing digests")
         sources = tuple(
             Source(file=path.name, sha256=sha256_of(path), n_bytes=path.stat().st_size)
@@ -266,10 +273,17 @@ def _part_number(path: Path) -> int:
     return int(told["part"]) if told and told["part"] else 0
 
 
-def _variant_of(files: Sequence[Path]) -> Variant:
-    names = {told["variant"] for path in files if (told := _PART.fullmatch(path.name))}
-    if len(names) == 1 and (name := names.pop()) in get_args(Variant):
+def _variant_of(files: Sequence[Path], variant: Variant | None) -> Variant:
+    told = {found["variant"]: path for path in files if (found := _PART.fullmatch(path.name))}
+    if len(told) > 1:
+        names = " and ".join(path.name for path in told.values())
+        raise ModelError(f"{names} are of two checkpoints; want the parts of one")
+    for name, path in told.items():
+        if variant not in (None, name):
+            raise ModelError(f"{path.name} is not {variant} by its name; leave out the variant")
         return cast(Variant, name)
+    if variant is not None:
+        return variant
     raise ModelError(
         f"{files[0].name}: the name does not tell foundation from chat; say which it is with the "
         "variant"
@@ -305,8 +319,10 @@ def _tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
                 "nvidia/audio-flamingo, or a part of one"
             )
         for name, tensor in state.items():
-            if not isinstance(tensor, Tensor):
-                raise ModelError(f"{path}: {name} is no tensor; want an unchanged checkpoint")
+            if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+                raise ModelError(
+                    f"{path}: {name} is no floating-point tensor; want an unchanged checkpoint"
+                )
             yield str(name).replace("module.", ""), tensor
 
 
@@ -314,7 +330,9 @@ def _tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
 def _opened(path: Path) -> Iterator[object]:
     """Open a pickle with the safe loader, or say what it is instead."""
     try:
-        loaded: object = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with open(path, "rb") as file:
+            is_old = file.read(len(_OLD_MAGIC)) == _OLD_MAGIC
+        loaded: object = torch.load(path, map_location="cpu", weights_only=True, mmap=not is_old)
     except pickle.UnpicklingError as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelError(

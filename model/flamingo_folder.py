@@ -147,12 +147,20 @@ def open_flamingo_folder(folder: Path) -> FlamingoFolder:
     variant = told.get("variant")
     if variant not in get_args(Variant):
         raise ModelError(f"{path}: variant is {variant!r}, want {' or '.join(get_args(Variant))}")
+    dtype = told.get("dtype")
+    if dtype not in DTYPES:
+        raise ModelError(f"{path}: dtype is {dtype!r}, want {', '.join(DTYPES)}")
+    try:
+        config = FlamingoConfig.from_dict(told.get("flamingo"))
+        encoder_config = MsClapConfig.from_dict(told.get("encoder"))
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}; convert the model again") from error
     return FlamingoFolder(
         path=folder,
-        config=FlamingoConfig.from_dict(told.get("flamingo")),
-        encoder_config=MsClapConfig.from_dict(told.get("encoder")),
+        config=config,
+        encoder_config=encoder_config,
         variant=cast(Variant, variant),
-        dtype=str(told.get("dtype")),
+        dtype=str(dtype),
         licence=str(told.get("licence", "")),
         digests={n: str(d) for n, d in read_json(folder / DIGESTS_NAME).items()},
     )
@@ -175,10 +183,15 @@ def verify_flamingo_folder(
     for name, wanted in sorted(opened.digests.items()):
         if progress is not None:
             progress(name)
-        if not (folder / name).is_file():
+        try:
+            found = sha256_of(folder / name)
+        except FileNotFoundError:
             problems.append(f"{name} is missing")
-        elif (found := sha256_of(folder / name)) != wanted:
-            problems.append(f"{name} has changed: sha256 {found[:12]}…, want {wanted[:12]}…")
+        except OSError as error:
+            problems.append(f"{name} cannot be read: {error.strerror}")
+        else:
+            if found != wanted:
+                problems.append(f"{name} has changed: sha256 {found[:12]}…, want {wanted[:12]}…")
     known = {*opened.digests, DIGESTS_NAME}
     problems += [
         f"{path.name} does not belong to it"

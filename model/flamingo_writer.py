@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Self, get_args
 
+import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -36,6 +40,9 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 DTYPE_NAMES: tuple[Dtype, ...] = get_args(Dtype)
 
 _SHARD_BYTES = 1 << 30
+_OURS = re.compile(
+    rf"{CONFIG_NAME}|{DIGESTS_NAME}|{ENCODER_NAME}|{TOKENIZER_NAME}|{SHARDS_NAME}|model-.*\.safetensors"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +61,9 @@ class FolderWriter:
         folder: Where it will stand; a folder there is replaced when it is one of ours.
         dtype: Of the language model's weights.
 
+    Attributes:
+        not_finite: Names of tensors that hold an infinity or no number, in that dtype.
+
     Raises:
         ModelError: Something else stands there, or it cannot be written.
     """
@@ -61,17 +71,16 @@ class FolderWriter:
     def __init__(self, folder: Path, *, dtype: Dtype) -> None:
         if dtype not in DTYPES:
             raise ModelError(f"dtype {dtype!r}; want {', '.join(DTYPES)}")
-        _refuse_foreign(folder)
-        self._folder = folder
-        self._partial = folder.with_name(f".{folder.name}.partial")
+        self._folder = folder.resolve()  # which has a name even if "." was given
+        _refuse_foreign(self._folder)
+        self._partial = self._folder.with_name(f".{self._folder.name}.partial")
+        self.not_finite: list[str] = []
         self._dtype = dtype
         self._shard: dict[str, Tensor] = {}
         self._shards: list[dict[str, int]] = []
-        try:
+        with self._writing():
             shutil.rmtree(self._partial, ignore_errors=True)
             self._partial.mkdir(parents=True)
-        except OSError as error:
-            raise ModelError(f"{folder}: cannot be written ({error.strerror})") from error
 
     def __enter__(self) -> Self:
         """Begin; what is not finished is removed at the end."""
@@ -81,10 +90,18 @@ class FolderWriter:
         shutil.rmtree(self._partial, ignore_errors=True)
 
     def add(self, name: str, tensor: Tensor) -> None:
-        """Add a tensor under one of our names; it is copied in the folder's dtype."""
-        self._shard[name] = tensor.detach().to(DTYPES[self._dtype]).contiguous().clone()
+        """Add a tensor under one of our names; it is copied in the folder's dtype.
+
+        Raises:
+            ModelError: There is no room.
+        """
+        kept = tensor.detach().to(DTYPES[self._dtype]).contiguous().clone()
+        if not bool(torch.isfinite(kept).all()):
+            self.not_finite.append(name)
+        self._shard[name] = kept
         if sum(part.numel() * part.element_size() for part in self._shard.values()) >= _SHARD_BYTES:
-            self._flush()
+            with self._writing():
+                self._flush()
 
     def finish(
         self,
@@ -103,7 +120,7 @@ class FolderWriter:
             ModelError: The tokenizer does not go with the model, or there is no room.
         """
         check_tokenizer(tokenizer, config)
-        try:
+        with self._writing():
             self._flush()
             self._name_shards()
             save_file(
@@ -126,10 +143,29 @@ class FolderWriter:
             )
             digests = {p.name: sha256_of(p) for p in sorted(self._partial.iterdir())}
             _write_json(self._partial / DIGESTS_NAME, digests)
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._put_in_place()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, SafetensorError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ModelError(f"{self._folder}: cannot be written ({reason})") from error
+
+    def _put_in_place(self) -> None:
+        """Rename, so that the folder's name always stands for a whole model."""
+        old = self._partial.with_suffix(".old")
+        shutil.rmtree(old, ignore_errors=True)
+        if self._folder.exists():
+            os.replace(self._folder, old)
+        try:
             os.replace(self._partial, self._folder)
-        except OSError as error:
-            raise ModelError(f"{self._folder}: cannot be written ({error.strerror})") from error
+        except OSError:
+            if old.exists():
+                os.replace(old, self._folder)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
 
     def _flush(self) -> None:
         if self._shard:
@@ -160,6 +196,11 @@ def _refuse_foreign(folder: Path) -> None:
         ours = False
     if not ours:
         raise ModelError(f"{folder}: holds something else; want a new folder, or an old conversion")
+    if foreign := sorted(x.name for x in folder.iterdir() if not _OURS.fullmatch(x.name)):
+        raise ModelError(
+            f"{folder}: is an old conversion with {foreign[0]!r} in it, which would be lost; move "
+            "it away, or choose a new folder"
+        )
 
 
 def _write_json(path: Path, values: Mapping[str, object]) -> None:
