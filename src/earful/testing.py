@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 from earful.model.scripted import ScriptedLanguageModel
@@ -109,14 +110,11 @@ def write_flamingo(
 
     folder = Path(folder)
     config = tiny_flamingo_config(n_layers=n_layers)
-    tokenizer_files = folder.with_name(f".{folder.name}.tokenizer")
-    write_tokenizer_files(tokenizer_files)
-    tokenizer = FlamingoTokenizer.from_opt_files(
-        tokenizer_files / "vocab.json", tokenizer_files / "merges.txt"
-    )
-    for path in tokenizer_files.iterdir():
-        path.unlink()
-    tokenizer_files.rmdir()
+    with TemporaryDirectory() as opt:
+        write_tokenizer_files(opt)
+        tokenizer = FlamingoTokenizer.from_opt_files(
+            Path(opt, "vocab.json"), Path(opt, "merges.txt")
+        )
     encoder_config = tiny_encoder_config()
     with FolderWriter(folder, dtype="float32") as writer:
         for name, tensor in _random_flamingo(config, seed).items():

@@ -3,6 +3,8 @@
 import json
 import pickle
 import shutil
+import zipfile
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -12,13 +14,20 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from earful.errors import ModelError
+from earful.model.flamingo import Flamingo
 from earful.model.flamingo_checkpoint import ConversionReport, convert_flamingo
 from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_folder import open_flamingo_folder, verify_flamingo_folder
-from earful.model.flamingo_names import official_shapes, our_name, overriding_name
+from earful.model.flamingo_names import (
+    official_shapes,
+    our_name,
+    overriding_name,
+    read_flamingo_config,
+)
 from earful.testing import write_flamingo, write_hub_checkpoint
 
 MSCLAP = "clapcap_weights_2023.pth"
@@ -73,6 +82,77 @@ def test_the_released_names_and_where_its_parts_are_cut() -> None:
     assert sum(bool(overriding_name(name)) for name in names) == 384 + 264 + 1
 
 
+def test_the_goldens_sizes_are_read_off_their_shapes(goldens: Path) -> None:
+    told = json.loads((goldens / "config.json").read_text())["config"]
+    audio, language = told["audio_transformer_kwargs"], told["lm"]
+    state = load_file(goldens / "model.safetensors")
+    config = read_flamingo_config(
+        {name: tuple(tensor.shape) for name, tensor in state.items()},
+        audio_heads=audio["n_head"],
+        n_heads=language["num_attention_heads"],
+        windows_per_audio=audio["max_window_per_audio"],
+    )
+    assert (config.hidden_dim, config.ffn_dim) == (language["hidden_size"], language["ffn_dim"])
+    assert config.n_layers == language["num_hidden_layers"]
+    assert config.max_positions == language["max_position_embeddings"]
+    assert config.vocab_size == told["vocab_after_resize"]
+    assert config.cross_attn_every_n_layers == told["cross_attn_every_n_layers"]
+    assert (config.audio_dim, config.audio_layers) == (told["audio_embed_dim"], audio["n_layers"])
+    assert config.audio_ffn_dim == audio["d_inner"]
+    assert [config.audio_id, config.end_of_chunk_id, config.separator_id] == [
+        told[f"{token}_token_id"] for token in ("media", "eoc", "sep")
+    ]
+
+
+@given(
+    n_layers=st.integers(1, 4),
+    every=st.integers(1, 3),
+    audio_layers=st.integers(1, 3),
+    heads=st.integers(1, 3),
+    width=st.integers(1, 4),
+    vocab_size=st.integers(6, 9),
+)
+def test_sizes_make_shapes_and_shapes_make_sizes(
+    n_layers: int, every: int, audio_layers: int, heads: int, width: int, vocab_size: int
+) -> None:
+    config = FlamingoConfig(
+        audio_dim=heads * width,
+        audio_layers=audio_layers,
+        audio_heads=heads,
+        audio_ffn_dim=5,
+        hidden_dim=2 * heads * width,
+        n_layers=max(n_layers, every),
+        n_heads=heads,
+        ffn_dim=7,
+        max_positions=9,
+        vocab_size=vocab_size,
+        cross_attn_every_n_layers=every,
+        cross_heads=heads,
+        cross_head_dim=width,
+        audio_id=vocab_size - 3,
+        end_of_chunk_id=vocab_size - 2,
+        separator_id=vocab_size - 1,
+    )
+    shapes = official_shapes(config, n_positions=32)
+    read = read_flamingo_config(shapes, audio_heads=heads, n_heads=heads, cross_heads=heads)
+    assert read == config
+    with torch.device("meta"):
+        wanted = {n: tuple(x.shape) for n, x in Flamingo(config).state_dict().items()}
+    assert {ours: s for name, s in shapes.items() if (ours := our_name(name))} == wanted
+
+
+@settings(max_examples=30)
+@given(name=st.sampled_from(list(official_shapes(FlamingoConfig(), n_positions=128))))
+def test_any_one_name_is_missed_and_any_one_shape_counts(name: str) -> None:
+    shapes = official_shapes(FlamingoConfig(), n_positions=128)
+    shape = shapes.pop(name)
+    with pytest.raises(ModelError, match=name.replace(".", r"\.")):
+        read_flamingo_config(shapes)
+    for wrong in ((*shape, 1), (shape[0] + 1, *shape[1:]), ()):
+        with pytest.raises(ModelError):
+            read_flamingo_config({**shapes, name: wrong})
+
+
 def test_five_parts_become_one_folder(released: Path, tmp_path: Path) -> None:
     told: list[str] = []
     report = convert(released, tmp_path / "out", progress=told.append)
@@ -124,6 +204,31 @@ def test_wrappers_in_names_are_taken_off(copy: Path, small: Path, tmp_path: Path
     assert digests(tmp_path / "wrapped") == digests(tmp_path / "plain")
 
 
+def saved_by_training(state: dict[str, Tensor], path: Path) -> None:
+    """Parameters with attributes, in a dict that carries versions, as sharded training saves."""
+    mapping: OrderedDict[str, Tensor] = OrderedDict()
+    for name, tensor in state.items():
+        mapping[name] = torch.nn.Parameter(tensor.clone()) if "fc1" in name else tensor.clone()
+        setattr(mapping[name], "shard", 0)  # noqa: B010 - a tensor declares no such attribute
+    setattr(mapping, "_metadata", {"": {"version": 1}})  # noqa: B010
+    torch.save({"model_state_dict": mapping}, path)
+
+
+def saved_long_ago(state: dict[str, Tensor], path: Path) -> None:
+    torch.save({"model_state_dict": state}, path, _use_new_zipfile_serialization=False)
+
+
+@pytest.mark.parametrize("save", [saved_by_training, saved_long_ago])
+def test_other_ways_to_save_are_read(
+    copy: Path, small: Path, tmp_path: Path, save: Callable[[dict[str, Tensor], Path], None]
+) -> None:
+    path = copy / "foundation.pt"
+    save(torch.load(path, weights_only=True)["model_state_dict"], path)
+    convert(copy, tmp_path / "saved")
+    convert(small, tmp_path / "plain")
+    assert digests(tmp_path / "saved") == digests(tmp_path / "plain")
+
+
 def test_half_the_precision_half_the_size(small: Path, tmp_path: Path) -> None:
     convert(small, tmp_path / "half", dtype="bfloat16")
     opened = open_flamingo_folder(tmp_path / "half")
@@ -164,6 +269,14 @@ def test_the_output_table_serves_both_unless_asked(copy: Path, tmp_path: Path) -
     assert bool((model.decoder.embed_tokens.weight == 0.5).all())
     assert not bool((model.lm_head.weight == 0.5).any())
     assert untied.n_tensors == tied.n_tensors + 1
+
+
+def test_numbers_too_large_for_the_dtype_are_said(copy: Path, tmp_path: Path) -> None:
+    name = "lang_encoder.lm_head.weight"
+    edit(copy / "foundation.pt", lambda state: state[name].mul_(1e6))
+    *_, note = convert(copy, tmp_path / "half", dtype="float16").notes
+    assert note == "1 tensors hold values that are no finite float16: decoder.embed_tokens.weight"
+    assert len(convert(copy, tmp_path / "wide", dtype="bfloat16").notes) == 1
 
 
 def test_another_table_of_positions_is_said(copy: Path, tmp_path: Path) -> None:
@@ -209,11 +322,16 @@ def damaged(path: Path) -> Iterator[tuple[str, str]]:
     path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
     yield "pointer", "is a pointer of git LFS"
     path.write_bytes(b"\x00\x01\x02\x03" * 100)
-    yield "noise", "is no torch checkpoint|holds more than tensors"
+    yield "noise", "is no torch checkpoint"
+    save_file({"model": torch.zeros(1)}, path)
+    yield "safetensors", "is no torch checkpoint"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "no tensors")
+    yield "archive", "is cut short or damaged"
     torch.save({"state": {}}, path)
     yield "foreign", "has no 'model"
     path.write_bytes(pickle.dumps({"model_state_dict": Path("x")}))
-    yield "pickle", "is no torch checkpoint|holds more than tensors"
+    yield "pickle", "is no torch checkpoint"
     torch.save({"model_state_dict": Path("x"), "model": Path("x")}, path)
     yield "code", "holds more than tensors and is not opened"
 
@@ -243,6 +361,23 @@ def test_missing_and_unexpected_names_are_listed(copy: Path, tmp_path: Path) -> 
         r"1 names are unexpected: clap\.extra"
     )
     refuse(copy, tmp_path / "out", wanted)
+
+
+def test_quantised_weights_are_refused(copy: Path, tmp_path: Path) -> None:
+    name = "lang_encoder.old_decoder_blocks.0.fc2.weight"
+    edit(copy / "foundation.pt", lambda state: state.update({name: state[name].to(torch.int8)}))
+    refuse(copy, tmp_path / "out", r"0\.fc2\.weight is no floating-point tensor")
+
+
+def test_parts_of_two_checkpoints_are_not_mixed(released: Path, tmp_path: Path) -> None:
+    """Their names and shapes are the same: only the files' names tell."""
+    parts = [released / f"foundation_part{n}.pt" for n in range(1, 5)]
+    parts.append(Path(shutil.copy(released / "foundation_part5.pt", tmp_path / "chat_part5.pt")))
+    for variant in (None, "foundation", "chat"):
+        wanted = r"part4\.pt and chat_part5\.pt are of two checkpoints"
+        refuse(released, tmp_path / "out", wanted, checkpoint=parts, variant=variant)
+    wanted = r"foundation_part4\.pt is not chat by its name"
+    refuse(released, tmp_path / "out", wanted, checkpoint=parts[:4], variant="chat")
 
 
 def test_a_wrong_shape_is_named_with_the_right_one(copy: Path, tmp_path: Path) -> None:

@@ -86,6 +86,16 @@ def test_what_is_no_such_folder_says_so(copy: Path, tmp_path: Path) -> None:
     rewrite(copy, format_version=1, variant="sing")
     with pytest.raises(ModelError, match="variant is 'sing', want foundation or chat"):
         open_flamingo_folder(copy)
+    for part, match in (
+        ({"flamingo": None}, "flamingo config: found NoneType"),
+        ({"encoder": {}}, "missing"),
+        ({"dtype": "int8"}, "dtype is 'int8', want float32, bfloat16, float16"),
+    ):
+        before = (copy / CONFIG_NAME).read_text()
+        rewrite(copy, **{"variant": "chat", **part})
+        with pytest.raises(ModelError, match=rf"config\.json: .*{match}"):
+            open_flamingo_folder(copy)
+        (copy / CONFIG_NAME).write_text(before)
     (copy / CONFIG_NAME).write_text("{")
     with pytest.raises(ModelError, match="cannot be read"):
         open_flamingo_folder(copy)
@@ -112,6 +122,13 @@ def test_damage_is_found_and_named(copy: Path) -> None:
         "notes.txt does not belong to it",
     ]
     assert told == sorted(open_flamingo_folder(copy).digests)
+
+
+def test_a_file_that_cannot_be_read_is_a_problem_not_the_end(copy: Path) -> None:
+    (copy / "tokenizer.json").unlink()
+    (copy / "tokenizer.json").mkdir()
+    (problem,) = verify_flamingo_folder(copy)
+    assert problem == "tokenizer.json cannot be read: Is a directory"
 
 
 def test_what_cannot_be_loaded_names_the_file(copy: Path, tmp_path: Path) -> None:
