@@ -27,6 +27,7 @@ from earful.commands.tasks import tasks_app
 from earful.errors import CorpusError, EarfulError, FilterError, TaskError
 
 INTERRUPTED = 130
+_INTERRUPTION = "interrupted; what was committed is kept"
 
 app = typer.Typer(
     name="earful",
@@ -54,8 +55,13 @@ def main() -> None:
         usage = isinstance(error, (CorpusError, TaskError, FilterError))
         sys.exit(2 if usage else 1)
     except KeyboardInterrupt:
-        console.warn("interrupted; what was committed is kept")
+        console.warn(_INTERRUPTION)
         sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        # Typer makes this code of an interruption inside a command, and says nothing.
+        if end.code == INTERRUPTED:
+            console.warn(_INTERRUPTION)
+        raise
 
 
 def _version(wanted: bool) -> None:

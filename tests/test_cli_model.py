@@ -6,6 +6,7 @@ import sys
 import wave
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ import soundfile
 
 from earful import cli
 from earful.index.build import build_index
+from earful.rag.answer import Answer
+from earful.rag.chat import Chat
+from earful.rag.pipeline import FewShot
 from earful.testing import write_flamingo, write_hub_checkpoint
 
 Run = Callable[..., tuple[int, str, str]]
@@ -47,10 +51,11 @@ def run(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtur
     monkeypatch.delenv("EARFUL_MODEL", raising=False)
     monkeypatch.setenv("EARFUL_HOME", str(home / "earful-home"))
 
-    def call(*words: object, stdin: str = "") -> tuple[int, str, str]:
+    def call(*words: object, stdin: str | io.StringIO = "") -> tuple[int, str, str]:
         capfd.readouterr()
         monkeypatch.setattr(sys, "argv", ["earful", *map(str, words)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        typed = io.StringIO(stdin) if isinstance(stdin, str) else stdin
+        monkeypatch.setattr(sys, "stdin", typed)
         try:
             cli.main()
             code = 0
@@ -157,22 +162,98 @@ def test_captions_of_several_recordings_and_one_that_is_missing(run: Run) -> Non
     assert code == 1
 
 
-def test_a_conversation_is_typed(run: Run, home: Path) -> None:
+def test_a_conversation_is_piped(run: Run, home: Path) -> None:
     typed = (
         "What is it?\n\n/again\n/evidence\n/wrong\n/save\n/save talk.json\n/save talk.json\n"
-        "/help\nIs it near?\n/quit\nnever asked\n"
+        "/help\nIs it near?\n/quit now\nnever asked\n"
     )
     words = ("chat", "q.wav", "--model", "chatty", "--max-tokens", 4)
     code, out, err = run(*words, stdin=typed)
-    assert code == 0, err
-    assert out.count("note: the answer was cut off after 4 tokens") == 4
-    assert "/wrong is no command; there are\n  /again" in err
-    assert "/save is no command" in err
-    assert "saved to talk.json" in err
-    assert "error: talk.json exists and is not overwritten" in err
+    assert code == 3
+    assert out.startswith("> What is it?\n")
+    assert out.count("  note: the answer was cut off after 4 tokens\n") == 4
+    assert "no exemplars" in out
+    assert "never asked" not in out
+    told = err.splitlines()
+    assert [line for line in told if line.startswith("error: ")] == [
+        "error: /wrong is no command; /help lists them",
+        "error: /save takes a file, such as /save talk.json",
+        "error: talk.json exists and is not overwritten; choose another",
+    ]
+    assert "saved to talk.json" in told
+    assert any(line.startswith("  /again") for line in told)
     saved = json.loads((home / "talk.json").read_text())
     assert [turn["user"] for turn in saved["turns"]] == ["What is it?"]
     assert saved["turns"][0]["answer"]["slots"] == 4
+    code, out, err = run(*words, stdin="/again\n/evidence\n")
+    assert (code, err.count("error: nothing has been asked yet; ask a question first")) == (1, 2)
+    assert run(*words, stdin="") == (0, "", "")
+
+
+def test_everything_a_conversation_prints_as_json_is_json(run: Run) -> None:
+    words = ("chat", "q.wav", "--model", "chatty", "--max-tokens", 4, "--json")
+    typed = f"What is it?\n/again\n{'w' * 3000}\n/evidence\n/help\n/wrong\nIs it near?\n"
+    code, out, err = run(*words, *I, "--shots", 2, stdin=typed)
+    assert code == 3
+    first, again, refused, evidence, last = map(json.loads, out.splitlines())
+    assert [first["question"], last["question"]] == ["What is it?", "Is it near?"]
+    assert first["question"] == again["question"]
+    assert first["prompt_digest"] == again["prompt_digest"]
+    assert "takes 512: shorten it" in refused["error"]
+    assert evidence["evidence"] == again["evidence"]
+    assert len(evidence["evidence"]) == 2
+    assert err.count("error: ") == 2
+
+
+class Terminal(io.StringIO):
+    """Somebody's input, line by line; an exception in it is raised where it is read."""
+
+    def __init__(self, *lines: str | type[BaseException]) -> None:
+        super().__init__()
+        self.lines = [*lines, ""]
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]
+        line = self.lines.pop(0)
+        if isinstance(line, str):
+            return line
+        raise line
+
+
+def test_ctrl_c_ends_a_line_or_an_answer_and_not_the_conversation(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, n_asked = Chat.ask, 0
+
+    def interrupted(talk: Chat, question: str, **options: Any) -> Answer:
+        nonlocal n_asked
+        n_asked += 1
+        if n_asked == 2:
+            raise KeyboardInterrupt
+        return ask(talk, question, **options)
+
+    monkeypatch.setattr(Chat, "ask", interrupted)
+    words = ("chat", "q.wav", "--model", "chatty", "--max-tokens", 4)
+    terminal = Terminal("one\n", KeyboardInterrupt, "\n", "two\n", "three\n", "/nope\n")
+    code, out, err = run(*words, "--show-prompt", stdin=terminal)
+    assert code == 0
+    assert "/quit leaves" in err
+    assert "stopped; this answer is not part of the conversation" in err
+    assert "/nope is no command" in err
+    assert out.endswith("[user] three\n")
+    assert "[user] two" not in out
+    assert out.count("[user] one") == 2
+    assert "> " not in out
+
+
+def test_a_command_that_is_interrupted_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> Answer:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FewShot, "caption", interrupted)
+    assert run("caption", "q.wav", *M) == (130, "", "interrupted; what was committed is kept\n")
 
 
 def test_a_conversation_is_read_from_a_file(run: Run, home: Path) -> None:
@@ -207,6 +288,9 @@ def test_silence_is_an_input_like_any_other(run: Run, home: Path) -> None:
     assert all(np.isfinite(score["score"]) for score in json.loads(out)["scores"])
 
 
+LABELS = ",".join(map(str, range(200)))
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
@@ -224,7 +308,23 @@ def test_silence_is_an_input_like_any_other(run: Run, home: Path) -> None:
         (("ask", "q.wav", "why?", *M, "--slots", "9"), 1, "slots=9, want 1 to 8"),
         (("ask", "q.wav", "why?", *M, "--task", "urban-sounds"), 2, "whose answers are labels"),
         (("classify", "q.wav", *M, "--labels", "Hum,hum"), 1, "are the same to flamingo"),
-        (("classify", "q.wav", *M, "--labels", "hum,,hiss"), 1, "an answer is empty"),
+        (("classify", "q.wav", *M, "--labels", "hum,,hiss"), 2, "label 2 of 'hum,,hiss' is empty"),
+        (("classify", "q.wav", *M, "--labels", ""), 2, "label 1 of '' is empty"),
+        (("classify", "q.wav", *M, "--labels", "hum,hum"), 2, "label 'hum' is given twice"),
+        (("classify", "q.wav", *M, "--labels", LABELS), 1, "give fewer labels"),
+        (("classify", "q.wav", *M, "--task", "describe"), 2, "which takes a language model that"),
+        (("classify", "q.wav", *I, "--prior"), 2, "--prior: it is about a language model"),
+        (("classify", "q.wav", *I, "--slots", 3), 2, "--slots: it is about a language model"),
+        (("classify", "q.wav", *M, "--labels", "a,b", "--group", "g"), 2, "--group: it is about"),
+        (("ask", "q.wav", "why?", *M, "--strategy", "random"), 2, "it is about exemplars"),
+        (("ask", "q.wav", "why?", *M, "--top-k", 5), 2, "at temperature 0 nothing is"),
+        (("ask", "q.wav", "why?", *M, "--temperature", 1, "--top-p", 0), 2, "top_p=0.0, want"),
+        (("ask", "q.wav", "why?", *M, "--stop", ""), 2, "none of them empty"),
+        (("ask", "q.wav", "why?", *M, "--seed", -1), 2, "greater than or equal to 0"),
+        (("ask", "q.wav", "why?", *M, "--start-s", 9), 1, "wanted a stretch from 9.000 s"),
+        (("ask", "q.wav", "why?", *M, "--shots", 3), 2, "there is no index to find them in"),
+        (("ask", "q.wav", "why?", *M, "--device", "tpu"), 1, "device 'tpu' cannot be used"),
+        (("ask", "q.wav", "why?", *M, "-i", "none.index"), 1, "there is no such folder"),
         (("classify", "q.wav", *I, *M, "--length", "max"), 2, "want sum or mean"),
         (("classify", "q.wav", *I, "--shots", "0"), 2, "0 shots leave nothing to vote"),
         (("models", "verify", "corpus"), 1, "has no config.json"),
@@ -236,9 +336,11 @@ def test_what_cannot_be_done_is_said_in_a_line(
     run: Run, words: tuple[str, ...], code: int, told: str
 ) -> None:
     found, out, err = run(*words)
-    flat = " ".join(err.replace("│", " ").split())
-    assert (found, told in flat) == (code, True), err
+    assert (found, told in err) == (code, True), err
     assert not out
+    *before, last = err.splitlines()
+    assert last.startswith("Error: " if err.startswith("Usage: ") else "error: ")
+    assert not [line for line in before if line.lower().startswith("error: ")]
 
 
 def test_features_are_made_ahead_and_found(run: Run, home: Path) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from earful.rag.answer import Answer
 
 _PLAIN_EVERY_S = 5.0
+_MOST_VOTED = 5
+_MOST_SHOWN = 10
 
 
 def printable_lines(text: str) -> str:
@@ -57,17 +59,20 @@ def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), right: s
     return "\n".join(aligned)
 
 
-def describe_answer(answer: Answer, *, n_evidence: int = 5) -> str:
+def describe_answer(answer: Answer) -> str:
     """Render an answer: verdict first, then the runners-up and the exemplars behind it.
+
+    A language model's answer comes with all exemplars it was shown, up to as many as fit
+    on a screen; a vote with the nearest of those that voted.
 
     Args:
         answer: What ``FewShot`` returned.
-        n_evidence: How many exemplars to show, nearest first.
     """
-    verdict = f"{answer.text}  {answer.confidence:.0%}" if answer.scores else answer.text
+    text = "\n    ".join(map(printable, answer.text.split("\n"))) or "(wrote nothing)"
+    verdict = f"{text}  {answer.confidence:.0%}" if answer.scores else text
     if answer.abstained:
         verdict = f"not sure (best guess: {verdict})"
-    lines = [printable(f"{answer.audio}: {verdict}")]
+    lines = [f"{printable(answer.audio)}: {verdict}"]
     runners_up = [s for s in answer.scores if s.label != answer.text][:3]
     if runners_up:
         others = ", ".join(f"{score.label} {score.score:.0%}" for score in runners_up)
@@ -75,9 +80,20 @@ def describe_answer(answer: Answer, *, n_evidence: int = 5) -> str:
     if answer.vote:
         best = answer.vote[0]
         lines.append(printable(f"  neighbour vote: {best.label} {best.score:.0%}"))
-    lines += [f"  {line}" for line in describe_hits(answer.evidence[:n_evidence]).splitlines()]
+    if answer.slots:
+        lines.append(printable(f"  by {_how(answer)}"))
+    most = _MOST_SHOWN if answer.slots else _MOST_VOTED
+    lines += [f"  {line}" for line in describe_hits(answer.evidence[:most]).splitlines()]
+    if answer.slots and len(answer.evidence) > most:
+        lines.append(f"  and {len(answer.evidence) - most} more, which --json lists")
     lines += [printable(f"  note: {note}") for note in answer.notes]
     return "\n".join(lines)
+
+
+def _how(answer: Answer) -> str:
+    slots = f"{answer.slots} audio slot{'s' if answer.slots > 1 else ''}"
+    compat = ", compat decoding" if answer.decoding == "compat" else ""
+    return f"{answer.model}: {answer.n_prompt_tokens} prompt tokens, {slots}{compat}"
 
 
 def describe_hits(hits: Sequence[Hit]) -> str:

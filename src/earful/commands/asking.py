@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful import console
-from earful.commands.opening import open_few, shot_mode_of
+from earful.commands.opening import open_few, refuse_idle, shot_mode_of, writing_options
 from earful.commands.options import (
     SOME_FAILED,
     DecodingOption,
     DeviceOption,
     DtypeOption,
+    EndOption,
     GroupOption,
     IndexOption,
     JsonOption,
@@ -27,6 +28,7 @@ from earful.commands.options import (
     ShotsOption,
     ShowPromptOption,
     SlotsOption,
+    StartOption,
     StopOption,
     StrategyOption,
     TemperatureOption,
@@ -95,11 +97,15 @@ def classify(
     audio: AudioArguments,
     index: OptionalIndexOption = None,
     task: TaskOption = "",
-    labels: Annotated[str, typer.Option(help="Labels to choose from, separated by commas.")] = "",
+    labels: Annotated[
+        str | None, typer.Option(help="Labels to choose from, separated by commas.")
+    ] = None,
     shots: ShotsOption = None,
     strategy: StrategyOption = "",
     seed: SeedOption = 0,
     group: GroupOption = "",
+    start_s: StartOption = 0.0,
+    end_s: EndOption = None,
     show_prompt: ShowPromptOption = False,
     model: ModelOption = "",
     shot_mode: ShotModeOption = "interleaved",
@@ -123,7 +129,7 @@ def classify(
     """Name the sound in each recording and show the exemplars that decided it."""
     from earful.rag.score import LabelScoring
 
-    if task and labels:
+    if task and labels is not None:
         raise typer.BadParameter("--task and --labels exclude each other", param_hint="--labels")
     if length not in ("sum", "mean"):
         raise typer.BadParameter(f"{length!r}; want sum or mean", param_hint="--length")
@@ -131,7 +137,20 @@ def classify(
         length="mean" if length == "mean" else "sum", prior=prior, vote_weight=vote_weight
     )
     mode = shot_mode_of(shot_mode)
-    names = [label.strip() for label in labels.split(",")] if labels else None
+    names = None if labels is None else _labels(labels)
+    if not model:
+        refuse_idle(
+            {
+                "--shot-mode": mode != "interleaved",
+                "--length": length != "sum",
+                "--prior": prior,
+                "--vote-weight": vote_weight > 0,
+                "--decoding": decoding != "full",
+                "--slots": slots is not None,
+                "--dtype": dtype != "auto",
+            },
+            "is about a language model; give one with --model",
+        )
     few = open_few(
         index,
         task=task,
@@ -141,6 +160,8 @@ def classify(
         dtype=dtype,
         decoding=decoding,
         slots=slots,
+        strategy=strategy,
+        group=group,
     )
 
     def answer(path: Path) -> Answer:
@@ -154,6 +175,8 @@ def classify(
             scoring=scoring,
             seed=seed,
             group=group,
+            start_s=start_s,
+            end_s=end_s,
         )
 
     _answer_each(audio, answer, as_json=as_json, show_prompt=show_prompt)
@@ -169,6 +192,8 @@ def ask(
     strategy: StrategyOption = "",
     seed: SeedOption = 0,
     group: GroupOption = "",
+    start_s: StartOption = 0.0,
+    end_s: EndOption = None,
     show_prompt: ShowPromptOption = False,
     model: ModelOption = "",
     shot_mode: ShotModeOption = "interleaved",
@@ -185,18 +210,16 @@ def ask(
     as_json: JsonOption = False,
 ) -> None:
     """Answer a question about a recording in a language model's own words."""
-    from earful.model.protocols import GenerationOptions
-
     if not (question.strip() or task):
         raise typer.BadParameter("give a question, or a --task that has one", param_hint="QUESTION")
     mode = shot_mode_of(shot_mode)
-    options = GenerationOptions(
-        max_new_tokens=max_tokens,
+    options = writing_options(
+        max_tokens=max_tokens,
         temperature=temperature,
         top_k=top_k,
         top_p=top_p,
         seed=seed,
-        stop=tuple(stop),
+        stop=stop,
     )
     few = open_few(
         index,
@@ -208,6 +231,8 @@ def ask(
         dtype=dtype,
         decoding=decoding,
         slots=slots,
+        strategy=strategy,
+        group=group,
     )
 
     def answer(path: Path) -> Answer:
@@ -221,6 +246,8 @@ def ask(
             options=options,
             seed=seed,
             group=group,
+            start_s=start_s,
+            end_s=end_s,
         )
 
     _answer_each([audio], answer, as_json=as_json, show_prompt=show_prompt)
@@ -234,6 +261,8 @@ def caption(
     strategy: StrategyOption = "",
     seed: SeedOption = 0,
     group: GroupOption = "",
+    start_s: StartOption = 0.0,
+    end_s: EndOption = None,
     show_prompt: ShowPromptOption = False,
     model: ModelOption = "",
     shot_mode: ShotModeOption = "interleaved",
@@ -250,16 +279,14 @@ def caption(
     as_json: JsonOption = False,
 ) -> None:
     """Describe each recording in a sentence, by a language model."""
-    from earful.model.protocols import GenerationOptions
-
     mode = shot_mode_of(shot_mode)
-    options = GenerationOptions(
-        max_new_tokens=max_tokens,
+    options = writing_options(
+        max_tokens=max_tokens,
         temperature=temperature,
         top_k=top_k,
         top_p=top_p,
         seed=seed,
-        stop=tuple(stop),
+        stop=stop,
     )
     few = open_few(
         index,
@@ -270,6 +297,8 @@ def caption(
         dtype=dtype,
         decoding=decoding,
         slots=slots,
+        strategy=strategy,
+        group=group,
     )
 
     def answer(path: Path) -> Answer:
@@ -281,9 +310,21 @@ def caption(
             options=options,
             seed=seed,
             group=group,
+            start_s=start_s,
+            end_s=end_s,
         )
 
     _answer_each(audio, answer, as_json=as_json, show_prompt=show_prompt)
+
+
+def _labels(given: str) -> list[str]:
+    labels = [label.strip() for label in given.split(",")]
+    if "" in labels:
+        raise typer.BadParameter(
+            f"label {labels.index('') + 1} of {given!r} is empty; want a name between all commas",
+            param_hint="--labels",
+        )
+    return labels
 
 
 def _answer_each(

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from earful import console
-from earful.commands.opening import open_few, shot_mode_of
+from earful.commands.opening import open_few, shot_mode_of, writing_options
 from earful.commands.options import (
+    SOME_FAILED,
     DecodingOption,
     DeviceOption,
     DtypeOption,
+    EndOption,
     GroupOption,
     JsonOption,
     MaxTokensOption,
@@ -26,6 +29,7 @@ from earful.commands.options import (
     ShotsOption,
     ShowPromptOption,
     SlotsOption,
+    StartOption,
     StopOption,
     StrategyOption,
     TemperatureOption,
@@ -34,18 +38,20 @@ from earful.commands.options import (
     example,
     print_json,
 )
-from earful.errors import EarfulError
+from earful.errors import EarfulError, PromptError
 
 if TYPE_CHECKING:
     from earful.rag.answer import Answer
     from earful.rag.chat import Chat
+
+_OnText = Callable[[str], None] | None
 
 _HELP = """\
   /again       answer the last question anew
   /evidence    show the exemplars behind the last answer, and its notes
   /save FILE   write the conversation as JSON
   /help        this
-  /quit        leave, as does the end of input"""
+  /quit        leave, as does the end of input (Ctrl-D); Ctrl-C stops an answer"""
 
 
 @example("earful chat street.wav --model audio-flamingo-chat")
@@ -60,6 +66,8 @@ def chat(
     strategy: StrategyOption = "",
     seed: SeedOption = 0,
     group: GroupOption = "",
+    start_s: StartOption = 0.0,
+    end_s: EndOption = None,
     show_prompt: ShowPromptOption = False,
     model: ModelOption = "",
     shot_mode: ShotModeOption = "interleaved",
@@ -76,11 +84,18 @@ def chat(
     as_json: JsonOption = False,
 ) -> None:
     """Talk about a recording: type questions, or /help for what else there is."""
-    from earful.model.protocols import GenerationOptions
     from earful.rag.chat import read_turns
 
     questions = read_turns(turns) if turns is not None else None
     mode = shot_mode_of(shot_mode)
+    options = writing_options(
+        max_tokens=max_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        stop=stop,
+    )
     few = open_few(
         index,
         embedder=embedder,
@@ -90,95 +105,185 @@ def chat(
         dtype=dtype,
         decoding=decoding,
         slots=slots,
+        strategy=strategy,
+        group=group,
     )
     talk = few.chat(
         audio,
         shots=shots,
         strategy=strategy or None,
         shot_mode=mode,
-        options=GenerationOptions(
-            max_new_tokens=max_tokens,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            seed=seed,
-            stop=tuple(stop),
-        ),
+        options=options,
         seed=seed,
         group=group,
+        start_s=start_s,
+        end_s=end_s,
     )
-    if questions is None:
-        _converse(talk, as_json=as_json, show_prompt=show_prompt)
-        return
-    for question in questions:
-        if not as_json:
-            typer.echo(console.printable(f"> {question}"))
-        _say(lambda on_text: talk.ask(question, on_text=on_text), as_json, show_prompt)  # noqa: B023
-
-
-def _converse(talk: Chat, *, as_json: bool, show_prompt: bool) -> None:
-    """Read lines until the input ends; a question that fails ends nothing."""
-    is_terminal = sys.stdin.isatty()
-    if is_terminal:
+    conversation = _Conversation(talk, as_json=as_json, show_prompt=show_prompt)
+    if questions is not None:
+        for question in questions:
+            conversation.echo(question)
+            conversation.ask(question)
+        conversation.finish()
+    elif sys.stdin.isatty():
         console.warn("ask about the recording; /help says what else there is")
-    while True:
-        if is_terminal:
-            sys.stderr.write("> ")
-            sys.stderr.flush()
-        line = sys.stdin.readline()
-        if not line or line.strip() == "/quit":
-            return
-        try:
-            _obey(talk, line.strip(), as_json=as_json, show_prompt=show_prompt)
-        except EarfulError as error:
-            console.warn(f"error: {error}")
-
-
-def _obey(talk: Chat, line: str, *, as_json: bool, show_prompt: bool) -> None:
-    command, _, rest = line.partition(" ")
-    if not line:
-        return
-    if not line.startswith("/"):
-        _say(lambda on_text: talk.ask(line, on_text=on_text), as_json, show_prompt)
-    elif command == "/again":
-        _say(lambda on_text: talk.again(on_text=on_text), as_json, show_prompt)
-    elif command == "/evidence":
-        typer.echo(_evidence(talk))
-    elif command == "/save" and rest.strip():
-        talk.save(rest.strip())
-        console.warn(f"saved to {rest.strip()}")
-    elif command == "/help":
-        typer.echo(_HELP)
+        for line in _typed():
+            with _stoppable():
+                conversation.obey(line)
     else:
-        console.warn_lines(f"{command} is no command; there are\n{_HELP}")
+        for line in _piped():
+            conversation.echo(line)
+            conversation.obey(line)
+        conversation.finish()
 
 
-def _say(
-    speak: Callable[[Callable[[str], None] | None], Answer], as_json: bool, show_prompt: bool
-) -> None:
-    if as_json:
-        answer = speak(None)
-        prompt = {"prompt": answer.prompt.render()} if show_prompt and answer.prompt else {}
-        print_json({**answer.to_dict(), **prompt})
-        return
+class _Conversation:
+    """A ``Chat`` on a console; a line that fails ends nothing."""
 
-    def show(text: str) -> None:
-        sys.stdout.write(console.printable(text))
-        sys.stdout.flush()
+    def __init__(self, talk: Chat, *, as_json: bool, show_prompt: bool) -> None:
+        self._talk = talk
+        self._as_json = as_json
+        self._show_prompt = show_prompt
+        self._n_lines = 0
+        self._n_failed = 0
 
-    answer = speak(show)
-    sys.stdout.write("\n")
-    for note in answer.notes:
-        typer.echo(console.printable(f"  note: {note}"))
-    if show_prompt and answer.prompt:
-        typer.echo(console.printable_lines(answer.prompt.render()))
+    def echo(self, line: str) -> None:
+        """Show a line that nobody typed here."""
+        if not self._as_json:
+            typer.echo(console.printable(f"> {line}"))
+
+    def obey(self, line: str) -> None:
+        """Ask what a line says, or do it where it begins with a slash."""
+        command, _, rest = line.partition(" ")
+        if not line.startswith("/"):
+            self.ask(line)
+            return
+        self._n_lines += 1
+        if command == "/again":
+            question = self._talk.turns[-1].user if self._talk.turns else ""
+            self._say(question, lambda on_text: self._talk.again(on_text=on_text))
+        elif command == "/evidence":
+            self._show_evidence()
+        elif command == "/save":
+            self._save(rest.strip())
+        elif command == "/help":
+            console.warn_lines(_HELP)
+        else:
+            self._fail(f"{command} is no command; /help lists them")
+
+    def ask(self, question: str) -> None:
+        """Ask the next question and show the answer."""
+        self._n_lines += 1
+        self._say(question, lambda on_text: self._talk.ask(question, on_text=on_text))
+
+    def finish(self) -> None:
+        """Let the exit code say whether a line failed."""
+        if self._n_failed:
+            raise typer.Exit(1 if self._n_failed == self._n_lines else SOME_FAILED)
+
+    def _fail(self, why: str) -> None:
+        self._n_failed += 1
+        console.warn(f"error: {why}")
+
+    def _say(self, question: str, speak: Callable[[_OnText], Answer]) -> None:
+        try:
+            answer = speak(None if self._as_json else _show_piece)
+        except EarfulError as error:
+            if self._as_json:
+                print_json({"question": question, "error": str(error)})
+            self._fail(str(error))
+            return
+        prompt = answer.prompt.render() if self._show_prompt and answer.prompt else ""
+        if self._as_json:
+            shown = {"prompt": prompt} if prompt else {}
+            print_json({"question": question, **answer.to_dict(), **shown})
+            return
+        typer.echo("" if answer.text else "(wrote nothing)")
+        for note in answer.notes:
+            typer.echo(console.printable(f"  note: {note}"))
+        if prompt:
+            typer.echo(console.printable_lines(prompt))
+
+    def _show_evidence(self) -> None:
+        if not self._talk.answers:
+            self._fail("nothing has been asked yet; ask a question first")
+            return
+        last = self._talk.answers[-1]
+        if self._as_json:
+            hits = [hit.to_dict() for hit in last.evidence]
+            print_json({"evidence": hits, "notes": list(last.notes)})
+            return
+        nothing = "no exemplars: the model was given the recording only"
+        typer.echo(console.describe_hits(last.evidence) or nothing)
+        for note in last.notes:
+            typer.echo(console.printable(f"  note: {note}"))
+
+    def _save(self, name: str) -> None:
+        if not name:
+            self._fail("/save takes a file, such as /save talk.json")
+            return
+        path = Path(name).expanduser()
+        try:
+            self._talk.save(path)
+        except EarfulError as error:
+            self._fail(str(error))
+        else:
+            console.warn(f"saved to {path}")
 
 
-def _evidence(talk: Chat) -> str:
-    if not talk.answers:
-        return "nothing has been asked yet"
-    last = talk.answers[-1]
-    shown = (
-        console.describe_hits(last.evidence) or "no exemplars: the model heard the recording only"
-    )
-    return "\n".join([shown, *(console.printable(f"note: {note}") for note in last.notes)])
+def _show_piece(text: str) -> None:
+    sys.stdout.write("\n".join(map(console.printable, text.split("\n"))))
+    sys.stdout.flush()
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.warn_lines("\nstopped; this answer is not part of the conversation")
+
+
+def _typed() -> Iterator[str]:
+    """Yield the lines of a terminal, with its history; Ctrl-C drops the line at hand."""
+    with suppress(ImportError):
+        # What gives input() the arrow keys; not every system has it.
+        import readline  # noqa: F401
+
+    while True:
+        try:
+            line = _prompt()
+        except KeyboardInterrupt:
+            console.warn_lines("\n/quit leaves, as does the end of input (Ctrl-D)")
+            continue
+        except EOFError:
+            console.warn("")
+            return
+        if line.strip().partition(" ")[0] == "/quit":
+            return
+        if line.strip():
+            yield line.strip()
+
+
+def _prompt() -> str:
+    if sys.stdout.isatty():
+        return input("> ")
+    # What goes to a file is answers only.
+    sys.stderr.write("> ")
+    sys.stderr.flush()
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line
+
+
+def _piped() -> Iterator[str]:
+    """Yield the lines of a pipe or a file up to ``/quit``."""
+    try:
+        for line in sys.stdin:
+            if line.strip().partition(" ")[0] == "/quit":
+                return
+            if line.strip():
+                yield line.strip()
+    except UnicodeDecodeError as error:
+        raise PromptError(f"standard input: cannot be read as UTF-8 text ({error})") from error

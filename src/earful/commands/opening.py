@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
+    from earful.model.protocols import GenerationOptions
     from earful.rag.pipeline import FewShot
     from earful.rag.prompt import ShotMode
 
@@ -23,6 +25,8 @@ def open_few(
     dtype: str = "auto",
     decoding: str = "full",
     slots: int | None = None,
+    strategy: str = "",
+    group: str = "",
 ) -> FewShot:
     """Open a ``FewShot`` as a command's options say.
 
@@ -36,9 +40,12 @@ def open_few(
         dtype: For the model.
         decoding: For the model.
         slots: For the model.
+        strategy: How exemplars are to be chosen, to refuse it where there are none.
+        group: What is to be kept out of them, likewise.
 
     Raises:
-        typer.BadParameter: Something that the command needs is not given.
+        typer.BadParameter: Something that the command needs is not given, or something is
+            given that would have no effect.
     """
     from earful.model.registry import DEFAULT_EMBEDDER, load_language_model
     from earful.rag.pipeline import FewShot
@@ -52,6 +59,12 @@ def open_few(
         )
     if index is None and not model and not task:
         raise typer.BadParameter("give an index, or a task with examples", param_hint="--index")
+    has_exemplars = index is not None or not model or bool(task and load_task(task).examples)
+    if not has_exemplars:
+        refuse_idle(
+            {"--strategy": bool(strategy), "--group": bool(group), "--embedder": bool(embedder)},
+            "is about exemplars; give an --index or a --task with examples",
+        )
     loaded = (
         load_language_model(model, device=device, dtype=dtype, decoding=decoding, slots=slots)
         if model
@@ -59,10 +72,59 @@ def open_few(
     )
     if index is not None:
         return FewShot.open(index, embedder=embedder or None, model=loaded, device=device)
-    if loaded is None or (task and load_task(task).examples):
+    if has_exemplars:
         chosen = embedder or DEFAULT_EMBEDDER
         return FewShot.from_task(task, embedder=chosen, model=loaded, device=device)
     return FewShot(model=loaded)
+
+
+def refuse_idle(given: Mapping[str, bool], why: str) -> None:
+    """Refuse the first option that is given and would have no effect.
+
+    Args:
+        given: Options, and whether each is given.
+        why: What it takes, to be read after the option.
+
+    Raises:
+        typer.BadParameter: One is.
+    """
+    for option, is_given in given.items():
+        if is_given:
+            raise typer.BadParameter(f"it {why}", param_hint=option)
+
+
+def writing_options(
+    *,
+    max_tokens: int,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    seed: int,
+    stop: Sequence[str],
+) -> GenerationOptions:
+    """Put the options about writing together.
+
+    Raises:
+        typer.BadParameter: One is outside its range or has no effect.
+    """
+    from earful.model.protocols import GenerationOptions
+
+    if not temperature:
+        refuse_idle(
+            {"--top-k": top_k > 0, "--top-p": top_p < 1.0},
+            "narrows what is drawn, and at temperature 0 nothing is; give a --temperature above 0",
+        )
+    try:
+        return GenerationOptions(
+            max_new_tokens=max_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+            stop=tuple(stop),
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def shot_mode_of(given: str) -> ShotMode:

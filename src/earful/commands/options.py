@@ -44,6 +44,13 @@ OptionalIndexOption = Annotated[
         "--index", "-i", help="Index folder; a task with examples needs none.", metavar="DIR"
     ),
 ]
+StartOption = Annotated[
+    float, typer.Option("--start-s", min=0.0, help="Where the stretch asked about begins.")
+]
+EndOption = Annotated[
+    float | None,
+    typer.Option("--end-s", help="Where it ends; default: the end of the recording."),
+]
 ShotsOption = Annotated[
     int | None,
     typer.Option(min=0, help="Exemplars retrieved; 0 for none, which takes a --model."),
@@ -51,7 +58,7 @@ ShotsOption = Annotated[
 StrategyOption = Annotated[
     str, typer.Option(help="nearest, balanced, diverse or random; default: the task's.")
 ]
-SeedOption = Annotated[int, typer.Option(help="For random choices.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="For random choices.")]
 GroupOption = Annotated[str, typer.Option(help="The recordings' group, kept out of the shots.")]
 ShowPromptOption = Annotated[
     bool, typer.Option("--show-prompt", help="Print the interleaved prompt, too.")
@@ -70,7 +77,8 @@ ShotModeOption = Annotated[
     typer.Option(help="interleaved: a --model hears the exemplars; text: it reads about them."),
 ]
 DtypeOption = Annotated[
-    str, typer.Option(help="Arithmetic of a --model: float32, bfloat16, or auto as stored.")
+    str,
+    typer.Option(help="Arithmetic of a --model: float32, bfloat16, float16, or auto as stored."),
 ]
 DecodingOption = Annotated[
     str,
@@ -107,4 +115,6 @@ def example(text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
 def print_json(value: object) -> None:
     """Write one JSON value, a line, to stdout."""
-    typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    # A file name that is not UTF-8 has lone surrogates; JSON spells them \\udcff.
+    typer.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
