@@ -9,6 +9,7 @@ ends), ``htsat`` (the encoder in both CLAPs), ``clap``, ``clap_front_end``, ``cl
 ``clap_checkpoint`` and ``hub`` (LAION-CLAP, from the hub or a file); ``msclap``,
 ``flamingo_audio``, ``flamingo_config``, ``flamingo``, ``flamingo_masks``, ``tokenizer``,
 ``flamingo_prompt``, ``generate`` and ``flamingo_lm`` (Audio Flamingo); ``flamingo_names``,
-``flamingo_checkpoint``, ``flamingo_writer``, ``flamingo_folder`` and ``pull`` (its weights);
+``flamingo_checkpoint``, ``flamingo_writer``, ``flamingo_folder``, ``pull`` and ``download``
+(its weights);
 ``scripted`` (a language model for tests).
 """
