@@ -277,7 +277,7 @@ class FlamingoLanguageModel:
         cache = self._cache if ref.is_exemplar and key else None
         found = cache.get(key) if cache is not None else None
         if found is None:
-            found = self._encode(cut_windows(read_samples(ref, mode=self.decoding)))
+            found = self._encode(cut_windows(self._samples(ref)))
             if cache is not None:
                 cache.put(key, found)
         if key:
@@ -285,6 +285,16 @@ class FlamingoLanguageModel:
             if len(self._memory) > _KEPT_IN_MEMORY:
                 self._memory.popitem(last=False)
         return found
+
+    def _samples(self, ref: ClipRef) -> NDArray[np.float32]:
+        try:
+            return read_samples(ref, mode=self.decoding)
+        except AudioError as error:
+            if not ref.is_exemplar:
+                raise
+            raise AudioError(
+                f"an exemplar cannot be heard: {error}; `earful index verify` lists all like it"
+            ) from error
 
     def _encode(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():

@@ -221,6 +221,8 @@ def load_language_model(
         entry = entries[name]
     elif Path(name).is_dir():
         entry = _flamingo(name, "local folder")
+    elif Path(name).exists():
+        raise ModelError(f"{name}: is a file, want a folder made by `earful models convert`")
     else:
         raise UnknownNameError(_unknown("language model", name, list(entries)))
     factory = _resolve("language model", entry.name, entry.target)

@@ -184,7 +184,7 @@ def read_turns(path: str | os.PathLike[str]) -> tuple[str, ...]:
         PromptError: The file cannot be read or holds no question.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise PromptError(f"{path}: cannot be read as UTF-8 text ({error})") from error
     questions = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
