@@ -188,12 +188,15 @@ class FewShot:
         with watch.stage("score_s"):
             inquiry = _inquiry(query, found, choices)
             scores, fitted = score_labels(self.model, inquiry, scoring)
+        notes = self._notes(found)
         if votes is not None:
             scores = (1 - scoring.vote_weight) * scores + scoring.vote_weight * votes
+        elif scoring.vote_weight:
+            notes = (*notes, "there are no exemplars to vote, so vote_weight has no effect")
         ranked = rank_labels(found.labels, scores)
         text, confidence = verdict_of(chosen, ranked)
         return replace(
-            tell(self.model, query, text, confidence, fitted, watch, notes=self._notes(found)),
+            tell(self.model, query, text, confidence, fitted, watch, notes=notes),
             abstained=confidence < chosen.abstain_below,
             scores=ranked,
             vote=rank_labels(found.labels, votes) if votes is not None else (),
@@ -368,8 +371,11 @@ class FewShot:
                 f"unexpected {', '.join(unknown)}; a question may choose "
                 f"{', '.join(Choices.__annotations__)}"
             )
+        most = None
+        if self.model is not None and choices.get("shot_mode", "interleaved") == "interleaved":
+            most = max(self.model.capabilities.max_audios - 1, 1)
         return self._retriever.task(
-            task, shots=choices.get("shots"), strategy=choices.get("strategy")
+            task, shots=choices.get("shots"), strategy=choices.get("strategy"), most=most
         )
 
     def _gather(

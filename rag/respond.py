@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -98,7 +98,7 @@ def score_labels(
 
     Returns:
         float64, shape ``(n_labels,)``, each in [0, 1]; and the prompt, for ``multilabel``
-        that of the last label.
+        that of the label which left room for the fewest shots, or else of the first.
 
     Raises:
         PromptError: The prompt does not fit, or two labels are the same to the model.
@@ -115,11 +115,16 @@ def score_labels(
         fitted = inquiry.fit(model)
         answers = [task.wording(label) for label in inquiry.labels]
         return _probabilities(model, fitted.prompt, answers, scoring), fitted
+    fits = [inquiry.fit_yes_no(model, label) for label in inquiry.labels]
+    tightest = min(fits, key=lambda fit: len(fit.shown))
+    # A longer label may leave room for fewer shots; all labels are judged by the same ones.
+    same = replace(inquiry, hits=tightest.shown)
     scores = np.empty(len(inquiry.labels))
-    for row, label in enumerate(inquiry.labels):
-        fitted = inquiry.fit_yes_no(model, label)
-        scores[row] = _probabilities(model, fitted.prompt, ["yes", "no"], scoring)[0]
-    return scores, fitted
+    for row, (label, fit) in enumerate(zip(inquiry.labels, fits, strict=True)):
+        if len(fit.shown) > len(tightest.shown):
+            fit = same.fit_yes_no(model, label)
+        scores[row] = _probabilities(model, fit.prompt, ["yes", "no"], scoring)[0]
+    return scores, tightest
 
 
 def write_answer(

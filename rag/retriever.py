@@ -18,7 +18,7 @@ from earful.rag.desk import TaskDesk
 from earful.rag.query import Audio, Query, Stopwatch, read_clip, read_query
 from earful.rag.score import Scores
 from earful.rag.shots import ShotSet, find_shots, vote_of
-from earful.rag.task import Task, unknown_name
+from earful.rag.task import Shots, Task, unknown_name
 
 
 class Retriever:
@@ -40,10 +40,26 @@ class Retriever:
         self._desk = TaskDesk(embedder=embedder, index=index)
 
     def task(
-        self, source: Task | str | Path | None, *, shots: int | None, strategy: str | None
+        self,
+        source: Task | str | Path | None,
+        *,
+        shots: int | None,
+        strategy: str | None,
+        most: int | None = None,
     ) -> Task:
-        """Return a task with its shots changed as asked; see ``TaskDesk.task``."""
-        return self._desk.task(source, shots=shots or None, strategy=strategy)
+        """Return a task with its shots changed as asked; see ``TaskDesk.task``.
+
+        Args:
+            source: The task, its file or its name.
+            shots: How many; ``None`` for the task's number.
+            strategy: How they are chosen; ``None`` for the task's way.
+            most: How many can be shown. More are cut off with a note when they are asked
+                for; the default, which nobody asked for, is lowered to this number.
+        """
+        found = self._desk.task(source, shots=shots or None, strategy=strategy)
+        if shots is None and most is not None and most < found.shots.k == Shots().k:
+            return self._desk.task(source, shots=most, strategy=strategy)
+        return found
 
     def read(
         self, audio: Audio, start_s: float, end_s: float | None, group: str, watch: Stopwatch

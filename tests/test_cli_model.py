@@ -2,6 +2,8 @@
 
 import io
 import json
+import shutil
+import subprocess
 import sys
 import wave
 from collections.abc import Callable
@@ -95,6 +97,50 @@ def test_every_number_of_shots_up_to_seven_is_shown(run: Run) -> None:
         assert answer["slots"] == shown + 1
         told = [n for n in answer["notes"] if "7 of 8 shots are shown" in n]
         assert bool(told) == (shots == 8)
+
+
+def test_a_number_of_shots_that_nobody_asked_for_takes_no_note(run: Run) -> None:
+    code, out, err = run("classify", "q.wav", *I, *M, "--json")
+    assert code == 0, err
+    answer = json.loads(out)
+    assert (len(answer["evidence"]), answer["slots"], answer["notes"]) == (7, 8, [])
+    _, out, _ = run("classify", "q.wav", *I, *M, "--slots", 3, "--json")
+    answer = json.loads(out)
+    assert (len(answer["evidence"]), answer["slots"], answer["notes"]) == (2, 3, [])
+    _, out, _ = run("classify", "q.wav", *I, *M, "--shot-mode", "text", "--json")
+    answer = json.loads(out)
+    assert (len(answer["evidence"]), answer["slots"], answer["notes"]) == (8, 1, [])
+
+
+def test_a_person_sees_what_answered_and_all_it_was_shown(run: Run) -> None:
+    code, out, err = run("classify", "q.wav", *I, *M, "--shots", 7, "--decoding", "compat")
+    assert (code, err) == (0, "")
+    _, then, vote, by, *shown = out.splitlines()
+    assert then.startswith("  then: ")
+    assert vote.startswith("  neighbour vote: hum ")
+    assert by.startswith("  by flamingo: ")
+    assert by.endswith(" prompt tokens, 8 audio slots, compat decoding")
+    assert len(shown) == 7
+    _, out, _ = run("classify", "q.wav", *I, *M, "--shots", 8, "--shot-mode", "text")
+    assert out.count(".wav") == 9
+
+
+def test_all_labels_of_a_multilabel_task_are_judged_by_the_same_shots(run: Run, home: Path) -> None:
+    (home / "tags.toml").write_text(
+        'name = "tags"\nkind = "multilabel"\nquestion = "What?"\n'
+        f'[labels]\nhum = {{}}\nfan = {{wording = "{" ".join(["long"] * 6)}"}}\n'
+    )
+    words = ("classify", "q.wav", *I, *M, "--task", "tags.toml", "--shots", 7, "--json")
+    code, out, err = run(*words, "--show-prompt")
+    assert code == 0, err
+    answer = json.loads(out)
+    assert 0 < len(answer["evidence"]) < 7
+    assert "long long" in answer["prompt"]
+    (note,) = answer["notes"]
+    assert (
+        note == f"{len(answer['evidence'])} of 7 shots are shown, the nearest; flamingo takes"
+        " 512 tokens"
+    )
 
 
 def test_the_choices_reach_the_model(run: Run) -> None:
@@ -270,6 +316,23 @@ def test_a_conversation_is_read_from_a_file(run: Run, home: Path) -> None:
     code, _, err = run("chat", "q.wav", "--turns", "none.txt", "--model", "chatty")
     assert code == 1
     assert "none.txt: cannot be read" in err
+    (home / "empty.txt").write_text("# nothing\n\n")
+    code, _, err = run("chat", "q.wav", "--turns", "empty.txt", "--model", "chatty")
+    assert (code, err) == (1, "error: empty.txt: holds no question, want one a line\n")
+
+
+def test_a_question_that_fails_does_not_end_a_file_of_questions(run: Run, home: Path) -> None:
+    (home / "long.txt").write_text(f"\ufeff{'w' * 3000}\nWhat is it?\n")
+    words = ("chat", "q.wav", "--turns", "long.txt", "--model", "chatty", "--max-tokens", 4)
+    code, out, err = run(*words, "--json")
+    assert code == 3
+    refused, answered = map(json.loads, out.splitlines())
+    assert "takes 512: shorten it" in refused["error"]
+    assert refused["question"] == "w" * 3000
+    assert answered["question"] == "What is it?"
+    assert err == f"error: {refused['error']}\n"
+    (home / "long.txt").write_text("w" * 3000)
+    assert run(*words)[0] == 1
 
 
 def test_what_is_not_heard_is_noted(run: Run, home: Path) -> None:
@@ -279,6 +342,65 @@ def test_what_is_not_heard_is_noted(run: Run, home: Path) -> None:
     code, out, err = run("caption", "long.wav", *M, "--max-tokens", 2)
     assert code == 0, err
     assert "note: long.wav: only the first 33.25 s of 40.00 s are heard" in out
+
+
+def test_a_stretch_of_a_recording_can_be_asked_about(run: Run, home: Path) -> None:
+    soundfile.write(home / "minute.wav", np.zeros(60 * 8000), 8000)
+    code, out, err = run("caption", "minute.wav", *M, "--max-tokens", 2, "--start-s", 30)
+    assert code == 0, err
+    assert "note: the answer was cut" in out
+    assert "heard" not in out
+    words = ("classify", "minute.wav", *M, "--labels", "hum,fan", "--start-s", 5, "--json")
+    _, out, _ = run(*words)
+    (note,) = json.loads(out)["notes"]
+    assert note == "minute.wav [5-end s]: only the first 33.25 s of 55.00 s are heard"
+    assert json.loads(run(*words, "--end-s", 30)[1])["notes"] == []
+    chatty = ("--model", "chatty", "--start-s", 5, "--max-tokens", 2)
+    _, out, _ = run("chat", "minute.wav", *chatty, stdin="What?\n")
+    assert "note: minute.wav [5-end s]: only the first 33.25 s" in out
+
+
+def test_recordings_of_any_kind_and_name_are_heard(run: Run, home: Path) -> None:
+    wave_ = 0.3 * np.sin(np.arange(8000) / 5)
+    names = ["stereo.wav", "eight.wav", "m.mp3", "one.wav", "<audio> <SEP>.wav", "a\nb.wav"]
+    soundfile.write(home / names[0], np.stack([wave_, -wave_], axis=1), 8000)
+    soundfile.write(home / names[1], wave_, 8000, subtype="PCM_U8")
+    soundfile.write(home / names[2], wave_, 16000)
+    soundfile.write(home / names[3], wave_[:1], 8000)
+    (home / names[4]).write_bytes((home / "q.wav").read_bytes())
+    (home / names[5]).write_bytes((home / "q.wav").read_bytes())
+    words = ("classify", *names, *M, "--labels", "<|endofchunk|>,</s>,<audio>,<SEP>,hum")
+    code, out, err = run(*words, "--json", "--show-prompt")
+    assert code == 0, err
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [answer["audio"] for answer in answers] == names
+    assert {len(answer["scores"]) for answer in answers} == {5}
+    # The same sound under three names, one of them full of control tokens.
+    same = json.loads(run("classify", "q.wav", *words[7:], "--json")[1])
+    assert answers[4]["scores"] == answers[5]["scores"] == same["scores"]
+    assert answers[4]["n_prompt_tokens"] == same["n_prompt_tokens"]
+    code, out, _ = run(*words)
+    assert "a\\nb.wav: " in out
+
+
+def test_a_name_that_is_not_utf8_is_still_json(run: Run, home: Path) -> None:
+    name = "caf\udcff.wav"
+    try:
+        (home / name).write_bytes((home / "q.wav").read_bytes())
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    code, out, err = run("caption", name, *M, "--max-tokens", 2, "--json")
+    assert code == 0, err
+    assert "\\udcff" in out
+    assert json.loads(out)["audio"] == name
+
+
+def test_a_weight_for_a_vote_that_there_is_not_is_noted(run: Run) -> None:
+    words = ("classify", "q.wav", *M, "--labels", "hum,fan", "--vote-weight", 0.5, "--json")
+    code, out, err = run(*words)
+    assert code == 0, err
+    (note,) = json.loads(out)["notes"]
+    assert note == "there are no exemplars to vote, so vote_weight has no effect"
 
 
 def test_silence_is_an_input_like_any_other(run: Run, home: Path) -> None:
@@ -300,6 +422,7 @@ LABELS = ",".join(map(str, range(200)))
         (("ask", "q.wav", *M), 2, "give a question"),
         (("ask", "q.wav", "why?", "--model", "flamigo"), 1, "no language model named 'flamigo'"),
         (("ask", "q.wav", "why?", "--model", "corpus"), 1, "has no config.json"),
+        (("ask", "q.wav", "why?", "--model", "q.wav"), 1, "q.wav: is a file, want a folder"),
         (("ask", "q.wav", "why?", "--model", "audio-flamingo-chat"), 1, "earful models pull"),
         (("ask", "q.wav", "w" * 3000, *M), 1, "takes 512: shorten it"),
         (("ask", "q.wav", "why?", *M, "--shot-mode", "loud"), 2, "want interleaved or text"),
@@ -360,6 +483,60 @@ def test_features_are_made_ahead_and_found(run: Run, home: Path) -> None:
     assert sorted((home / "s.index" / "features").rglob("*.npy")) == files
 
 
+def test_exemplars_that_moved_away_are_shown_from_what_is_kept(run: Run, home: Path) -> None:
+    for seed in range(3):
+        tone(home / "other" / "hum" / f"{seed}.wav", 120 + 5 * seed, seed)
+    build_index(home / "other", home / "o.index", embedder="logmel")
+    words = ("classify", "q.wav", "-i", "o.index", *M, "--shots", 2, "--labels", "hum,fan")
+    code, out, _ = run(*words)
+    assert code == 0
+    (home / "other").rename(home / "elsewhere")
+    assert run(*words) == (0, out, "")
+    (home / "o.index" / "features").rename(home / "kept")
+    code, out, err = run(*words)
+    assert (code, out) == (1, "")
+    assert err.startswith("error: an exemplar cannot be heard: ")
+    assert err.endswith("; `earful index verify` lists all like it\n")
+    assert run(*words, "--shot-mode", "text")[0] == 0
+
+
+def test_an_index_that_takes_no_features_is_noted(run: Run, home: Path) -> None:
+    for seed in range(2):
+        tone(home / "two" / "hum" / f"{seed}.wav", 120 + 5 * seed, seed)
+    build_index(home / "two", home / "ro.index", embedder="logmel")
+    (home / "ro.index" / "features").write_text("in the way, as a read-only folder would be")
+    code, out, err = run("ask", "q.wav", "why?", "-i", "ro.index", *M, "--max-tokens", 2)
+    assert code == 0, err
+    assert "note: features of exemplars cannot be kept in " in out
+
+
+def test_a_damaged_model_is_named_with_its_file(run: Run, home: Path) -> None:
+    for name, content, told in (
+        ("config.json", "{", "config.json: cannot be read"),
+        ("config.json", '{"format": "other"}', "config.json: format is 'other'"),
+        ("encoder.safetensors", "short", "encoder.safetensors: cannot be read"),
+        ("model-00001-of-00001.safetensors", "short", ".safetensors: cannot be read"),
+        ("model.safetensors.index.json", "{}", "has no weight_map"),
+        ("tokenizer.json", "{}", "tokenizer.json: cannot be read as a tokenizer"),
+        ("digests.json", None, "digests.json: cannot be read"),
+    ):
+        shutil.rmtree(home / "broken", ignore_errors=True)
+        shutil.copytree(home / "flamingo", home / "broken")
+        if content is None:
+            (home / "broken" / name).unlink()
+        else:
+            (home / "broken" / name).write_text(content)
+        code, out, err = run("ask", "q.wav", "why?", "--model", "broken")
+        assert (code, out, len(err.splitlines())) == (1, "", 1)
+        assert err.startswith("error: broken")
+        assert told in err
+    config = json.loads((home / "flamingo" / "config.json").read_text())
+    config["flamingo"]["n_heads"] = "many"
+    (home / "broken" / "config.json").write_text(json.dumps(config))
+    _, _, err = run("ask", "q.wav", "why?", "--model", "broken")
+    assert err.startswith("error: broken/config.json: flamingo config: n_heads is 'many'")
+
+
 def test_a_release_is_converted_verified_and_asked(run: Run, home: Path, tmp_path: Path) -> None:
     write_hub_checkpoint(tmp_path / "hub", n_layers=2)
     code, out, err = run(
@@ -387,3 +564,15 @@ def test_models_are_listed_by_role(run: Run) -> None:
     roles = [json.loads(line)["role"] for line in out.splitlines()]
     assert roles.count("language model") == 2
     assert "audio-flamingo-foundation" in run("models", "list")[1]
+
+
+def test_help_loads_no_model(home: Path) -> None:
+    code = (
+        "import sys\nsys.argv = ['earful', 'chat', '--help']\nfrom earful import cli\n"
+        "try:\n    cli.main()\nexcept SystemExit:\n    pass\n"
+        "print([m for m in ('torch', 'transformers', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=home, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("[]\n")
