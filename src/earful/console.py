@@ -163,8 +163,31 @@ def progress_bar(title: str, stream: TextIO) -> Iterator[Callable[[BuildProgress
     Yields:
         A function to hand to ``build_index``.
     """
+    with _meter(title, stream) as show:
+        yield lambda progress: show(progress.done, progress.total, progress.seconds)
+
+
+@contextmanager
+def counter(title: str, stream: TextIO) -> Iterator[Callable[[int, int], None]]:
+    """Show how many of how many are done, as ``progress_bar`` does for a build.
+
+    Args:
+        title: What is going on, such as ``"encoding"``.
+        stream: Where to write; stdout is never touched.
+
+    Yields:
+        A function of ``(done, total)``.
+    """
+    start = time.monotonic()
+    with _meter(title, stream) as show:
+        yield lambda done, total: show(done, total, time.monotonic() - start)
+
+
+@contextmanager
+def _meter(title: str, stream: TextIO) -> Iterator[Callable[[int, int | None, float], None]]:
+    """Yield what shows how many are done, of how many if that is known, after how many s."""
     if not stream.isatty():
-        yield _plain_progress(title, stream)
+        yield _plain_meter(title, stream)
         return
     from rich.console import Console
     from rich.progress import (
@@ -186,65 +209,29 @@ def progress_bar(title: str, stream: TextIO) -> Iterator[Callable[[BuildProgress
     ) as bars:
         bar = bars.add_task(title, total=None, rate=0.0)
 
-        def show(progress: BuildProgress) -> None:
-            rate = progress.done / progress.seconds if progress.seconds > 0 else 0.0
-            bars.update(bar, completed=progress.done, total=progress.total, rate=rate)
+        def show(done: int, total: int | None, seconds: float) -> None:
+            rate = done / seconds if seconds > 0 else 0.0
+            bars.update(bar, completed=done, total=total, rate=rate)
 
         yield show
 
 
-def _plain_progress(title: str, stream: TextIO) -> Callable[[BuildProgress], None]:
+def _plain_meter(title: str, stream: TextIO) -> Callable[[int, int | None, float], None]:
     last = time.monotonic()
 
-    def show(progress: BuildProgress) -> None:
+    def show(done: int, total: int | None, seconds: float) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last < _PLAIN_EVERY_S:
             return
         last = now
-        rate = progress.done / progress.seconds if progress.seconds > 0 else 0.0
-        of = "" if progress.total is None else f" of {progress.total}"
-        eta = (
-            f", {(progress.total - progress.done) / rate:.0f} s to go"
-            if progress.total is not None and rate > 0
-            else ""
-        )
-        stream.write(f"{title}: {progress.done}{of}, {rate:.1f}/s{eta}\n")
+        rate = done / seconds if seconds > 0 else 0.0
+        of = "" if total is None else f" of {total}"
+        to_go = f", {(total - done) / rate:.0f} s to go" if total is not None and rate > 0 else ""
+        stream.write(f"{title}: {done}{of}, {rate:.1f}/s{to_go}\n")
         stream.flush()
 
     return show
-
-
-@contextmanager
-def counter(title: str, stream: TextIO) -> Iterator[Callable[[int, int], None]]:
-    """Show how many of how many are done, as ``progress_bar`` does for a build.
-
-    Args:
-        title: What is going on, such as ``"encoding"``.
-        stream: Where to write; stdout is never touched.
-
-    Yields:
-        A function of ``(done, total)``.
-    """
-    start = time.monotonic()
-    with progress_bar(title, stream) as show:
-
-        def count(done: int, total: int) -> None:
-            from earful.index.progress import BuildProgress
-
-            show(
-                BuildProgress(
-                    done=done,
-                    total=total,
-                    accepted=done,
-                    committed=done,
-                    skipped=0,
-                    rejected=0,
-                    seconds=time.monotonic() - start,
-                )
-            )
-
-        yield count
 
 
 def warn(message: str) -> None:
