@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Self
 
 from earful.errors import ModelError
+from earful.model.config_fields import read_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,16 +92,4 @@ class FlamingoConfig:
         Raises:
             ModelError: A field is missing, unknown or of the wrong type.
         """
-        if not isinstance(values, dict):
-            raise ModelError(f"flamingo config: found {type(values).__name__}, want a table")
-        wanted = {field.name: bool if field.type == "bool" else int for field in fields(cls)}
-        if wanted.keys() != values.keys():
-            missing = sorted(wanted.keys() - values.keys())
-            unknown = sorted(map(str, values.keys() - wanted.keys()))
-            raise ModelError(f"flamingo config: missing {missing}, unknown {unknown}")
-        for name, kind in wanted.items():
-            if type(values[name]) is not kind:
-                raise ModelError(
-                    f"flamingo config: {name} is {values[name]!r}, want {kind.__name__}"
-                )
-        return cls(**values)
+        return cls(**read_fields(values, cls(), "flamingo config"))

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Self
+from dataclasses import asdict, dataclass, field
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from earful.errors import ModelError
+from earful.model.config_fields import read_fields
 from earful.model.htsat import Htsat, HtsatConfig
 from earful.model.mel import LogMel, LogMelConfig
 
@@ -113,8 +114,8 @@ class MsClapConfig:
         Raises:
             ModelError: A field is missing, unknown or of the wrong type.
         """
-        table = _checked(values, cls(), "encoder config")
-        htsat = _checked(table.pop("htsat"), HtsatConfig(), "encoder config: htsat")
+        table = read_fields(values, cls(), "encoder config")
+        htsat = read_fields(table.pop("htsat"), HtsatConfig(), "encoder config: htsat")
         return cls(htsat=HtsatConfig(**htsat), **table)
 
 
@@ -331,25 +332,3 @@ def _learned(config: MsClapConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
             shape = (shape[0], 1, config.htsat.patch_size, config.htsat.patch_size)
         learned[published] = (name, shape)
     return learned
-
-
-def _checked(values: object, like: MsClapConfig | HtsatConfig, what: str) -> dict[str, Any]:
-    """Return the fields, each of the type that it has in ``like``; lists become tuples."""
-    if not isinstance(values, dict):
-        raise ModelError(f"{what}: found {type(values).__name__}, want a table")
-    wanted = {each.name: getattr(like, each.name) for each in fields(like)}
-    if wanted.keys() != values.keys():
-        missing = sorted(wanted.keys() - values.keys())
-        unknown = sorted(map(str, values.keys() - wanted.keys()))
-        raise ModelError(f"{what}: missing {missing}, unknown {unknown}")
-    checked: dict[str, Any] = {}
-    for name, example in wanted.items():
-        found = values[name]
-        if isinstance(example, tuple):
-            if not isinstance(found, list) or not all(type(part) is int for part in found):
-                raise ModelError(f"{what}: {name} is {found!r}, want a list of int")
-            found = tuple(found)
-        elif name != "htsat" and type(found) is not type(example):
-            raise ModelError(f"{what}: {name} is {found!r}, want {type(example).__name__}")
-        checked[name] = found
-    return checked
