@@ -30,7 +30,7 @@ from earful.errors import ModelError
 from earful.model.device import pick_device
 from earful.model.flamingo import Flamingo
 from earful.model.flamingo_config import FlamingoConfig
-from earful.model.flamingo_lm import FlamingoLanguageModel, Variant
+from earful.model.flamingo_lm import VARIANTS, FlamingoLanguageModel, Variant
 from earful.model.generate import Mode
 from earful.model.msclap import MsClapConfig, MsClapEncoder
 from earful.model.tokenizer import Control, FlamingoTokenizer
@@ -145,8 +145,8 @@ def open_flamingo_folder(folder: Path) -> FlamingoFolder:
             "upgrade earful"
         )
     variant = told.get("variant")
-    if variant not in get_args(Variant):
-        raise ModelError(f"{path}: variant is {variant!r}, want {' or '.join(get_args(Variant))}")
+    if variant not in VARIANTS:
+        raise ModelError(f"{path}: variant is {variant!r}, want {' or '.join(VARIANTS)}")
     dtype = told.get("dtype")
     if dtype not in DTYPES:
         raise ModelError(f"{path}: dtype is {dtype!r}, want {', '.join(DTYPES)}")
@@ -159,7 +159,7 @@ def open_flamingo_folder(folder: Path) -> FlamingoFolder:
         path=folder,
         config=config,
         encoder_config=encoder_config,
-        variant=cast(Variant, variant),
+        variant=variant,
         dtype=str(dtype),
         licence=str(told.get("licence", "")),
         digests={n: str(d) for n, d in read_json(folder / DIGESTS_NAME).items()},

@@ -54,6 +54,30 @@ def slot_mask(n_audios: Tensor, n_windows: int, windows_per_audio: int) -> Tenso
     return windows < windows_per_audio * n_audios.clamp(min=1)[..., None]
 
 
+def count_audios(is_audio: Tensor, n_slots: int) -> Tensor:
+    """Count the audios up to each position, itself included.
+
+    Args:
+        is_audio: bool, shape ``(B, T)``: where the text has a place for audio.
+        n_slots: How many places there are slots for.
+
+    Returns:
+        int64, shape ``(B, T)``.
+
+    Raises:
+        ValueError: A text has no place for audio, or more places than there are slots.
+    """
+    n_audios = is_audio.cumsum(dim=1)
+    n_places = n_audios[:, -1]
+    wrong = ((n_places < 1) | (n_places > n_slots)).nonzero()
+    if wrong.numel():
+        row = int(wrong[0])
+        raise ValueError(
+            f"text {row} has {int(n_places[row])} places for audio, want 1 to {n_slots}, one a slot"
+        )
+    return n_audios
+
+
 def cross_mask(
     is_audio: Tensor, window_mask: Tensor, *, windows_per_audio: int, dtype: torch.dtype
 ) -> CrossMask:
@@ -68,15 +92,7 @@ def cross_mask(
     Raises:
         ValueError: A text has no place for audio, or more places than there are slots.
     """
-    n_audios = is_audio.cumsum(dim=1)
-    n_slots = window_mask.shape[1] // windows_per_audio
-    n_places = n_audios[:, -1]
-    wrong = ((n_places < 1) | (n_places > n_slots)).nonzero()
-    if wrong.numel():
-        row = int(wrong[0])
-        raise ValueError(
-            f"text {row} has {int(n_places[row])} places for audio, want 1 to {n_slots}, one a slot"
-        )
+    n_audios = count_audios(is_audio, window_mask.shape[1] // windows_per_audio)
     return mask_of(slot_mask(n_audios, window_mask.shape[1], windows_per_audio), window_mask, dtype)
 
 

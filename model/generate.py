@@ -24,6 +24,7 @@ from earful.model.flamingo import Flamingo, KeyValueCache
 from earful.model.flamingo_masks import (
     CrossMask,
     causal_bias,
+    count_audios,
     cross_mask,
     hidden_bias,
     mask_of,
@@ -328,11 +329,11 @@ def _read_first(reading: _Reading, batch: FlamingoBatch, tree: _Tree) -> Tensor:
     visible.tril_()
     visible[n_prompt:, :n_prompt] = True
     visible[n_prompt:, n_prompt:] = _tree_visible(tree, device)
-    n_audios = (batch.ids == model.config.audio_id).cumsum(dim=1)
     windows = model.config.windows_per_audio
-    slots = slot_mask(n_audios, reading.window_mask.shape[1], windows)
+    n_windows = reading.window_mask.shape[1]
+    n_audios = count_audios(batch.ids == model.config.audio_id, n_windows // windows)
+    slots = slot_mask(n_audios, n_windows, windows)
     slots = torch.cat([slots, reading.new_token_slots(n_nodes)], dim=1)
-    reading.prompt_mask(batch)  # refuses a prompt whose audios do not fit the slots
     ids = torch.cat([batch.ids[0], torch.tensor(tree.tokens, dtype=torch.long, device=device)])
     positions = [*range(n_prompt), *(n_prompt + depth for depth in tree.depths)]
     hidden: Tensor = model.decoder(
