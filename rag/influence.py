@@ -16,8 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-import numpy as np
-
 from earful.errors import PromptError, TaskError
 from earful.index.search import Hit
 from earful.model.protocols import LanguageModel
@@ -86,11 +84,7 @@ def label_influence(
         AudioError: A recording cannot be read.
         ModelError: The model gives no log-probabilities.
     """
-
-    def left_out(shots: tuple[Hit, ...], hit: Hit) -> tuple[Hit, ...]:
-        return tuple(shot for shot in shots if shot is not hit)
-
-    return _compare(model, inquiry, scoring, left_out)
+    return _compare(model, inquiry, scoring, _without)
 
 
 def relabel_influence(
@@ -136,13 +130,12 @@ def text_influence(model: LanguageModel, inquiry: Inquiry, text: str) -> tuple[S
         return float(tokens.sum())
 
     whole = log_probability(shots)
-    found = [
-        ShotInfluence(
-            hit=hit, change=whole - log_probability([shot for shot in shots if shot is not hit])
-        )
-        for hit in shown
-    ]
-    return _helpful_first(found)
+    return _helpful_first(
+        [
+            ShotInfluence(hit=hit, change=whole - log_probability(_without(shots, hit)))
+            for hit in shown
+        ]
+    )
 
 
 def _compare(
@@ -169,8 +162,8 @@ def _compare(
         return scores
 
     whole = scores_of(shots)
-    answer, _ = verdict_of(inquiry.task, rank_labels(inquiry.labels, whole))
-    best = int(np.argmax(whole))
+    with_all = rank_labels(inquiry.labels, whole)
+    answer, _ = verdict_of(inquiry.task, with_all)
     found: list[ShotInfluence] = []
     for hit in shown:
         scores = scores_of(change(shots, hit))
@@ -179,13 +172,17 @@ def _compare(
         found.append(
             ShotInfluence(
                 hit=hit,
-                change=changes[inquiry.labels[best]],
+                change=changes[with_all[0].label],
                 changes=MappingProxyType(changes),
                 without=ranked,
                 flips=verdict_of(inquiry.task, ranked)[0] != answer,
             )
         )
     return _helpful_first(found)
+
+
+def _without(shots: tuple[Hit, ...], hit: Hit) -> tuple[Hit, ...]:
+    return tuple(shot for shot in shots if shot is not hit)
 
 
 def _shown(model: LanguageModel, inquiry: Inquiry) -> tuple[Hit, ...]:
