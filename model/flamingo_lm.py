@@ -102,7 +102,7 @@ class FlamingoLanguageModel:
         maker = f"1:{encoder_sha256 or _digest(encoder)}:{decoding}"
         self._maker = hashlib.sha256(maker.encode()).hexdigest()[:32]
         self._cache: FeatureCache | None = None
-        self._memory: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self._memory: OrderedDict[tuple[str, bool], NDArray[np.float32]] = OrderedDict()
         self._silence: NDArray[np.float32] | None = None
         self._capabilities = Capabilities(
             name=name,
@@ -125,6 +125,7 @@ class FlamingoLanguageModel:
     def keep_features(self, cache: FeatureCache) -> None:
         """Look exemplars' features up in a cache, and put new ones there."""
         self._cache = cache
+        self._memory.clear()  # what another cache holds is not in this one
 
     def encode_exemplar(self, clip: ClipRef) -> None:
         """Put an exemplar's features into the cache; see ``KeepsFeatures``."""
@@ -271,17 +272,19 @@ class FlamingoLanguageModel:
             AudioError: The recording cannot be read.
         """
         key = self._feature_key(ref)
-        if key in self._memory:
-            self._memory.move_to_end(key)
-            return self._memory[key]
         cache = self._cache if ref.is_exemplar and key else None
+        # A query's features are in no cache, even where they are an exemplar's, too.
+        place = (key, cache is not None)
+        if place in self._memory:
+            self._memory.move_to_end(place)
+            return self._memory[place]
         found = cache.get(key) if cache is not None else None
         if found is None:
             found = self._encode(cut_windows(self._samples(ref)))
             if cache is not None:
                 cache.put(key, found)
         if key:
-            self._memory[key] = found
+            self._memory[place] = found
             if len(self._memory) > _KEPT_IN_MEMORY:
                 self._memory.popitem(last=False)
         return found

@@ -215,6 +215,19 @@ def test_exemplars_are_encoded_once_and_the_query_is_not_kept(folder: Path) -> N
     assert np.isfinite(third[0]).all()
 
 
+def test_what_is_in_memory_is_kept_all_the_same(folder: Path) -> None:
+    model = load_flamingo(str(folder), device="cpu")
+    first, second = Memory(), Memory()
+    model.keep_features(first)
+    model.features(ClipRef(audio=clip(1)))  # asked about, and then an exemplar
+    for cache in (first, second):
+        model.keep_features(cache)
+        model.encode_exemplar(ClipRef(audio=clip(1)))
+        model.encode_exemplar(ClipRef(audio=clip(1)))
+        assert len(cache.kept) == 1
+        assert len(cache.asked) == 1
+
+
 def test_features_know_their_encoder_and_their_front_end(folder: Path, tmp_path: Path) -> None:
     other = write_flamingo(tmp_path / "other", seed=1)
     keys: set[str] = set()
