@@ -266,6 +266,7 @@ class Decoder(nn.Module):
     def __init__(self, config: FlamingoConfig) -> None:
         super().__init__()
         dim = config.hidden_dim
+        self.latest_audio_layers = config.latest_audio_layers
         self.embed_tokens = _table(config.vocab_size, dim, padding_idx=config.pad_id)
         self.embed_positions = _table(config.max_positions + _POSITION_OFFSET, dim)
         self.layers = nn.ModuleList(_DecoderLayer(config) for _ in range(config.n_layers))
@@ -288,7 +289,8 @@ class Decoder(nn.Module):
         blocks = dict(zip(self.cross_layers, media, strict=True))
         for number, layer in enumerate(self.layers):
             if (name := str(number)) in blocks:
-                x = self.cross_layers[name](x, blocks[name], mask)
+                seen = mask.latest if number < self.latest_audio_layers else mask
+                x = self.cross_layers[name](x, blocks[name], seen)
             x = layer(x, bias, cache, number)
         if cache is not None:
             cache.length += ids.shape[1]
@@ -355,6 +357,7 @@ class Flamingo(nn.Module):
             window_mask,
             windows_per_audio=self.config.windows_per_audio,
             dtype=self.dtype,
+            with_latest=self.config.latest_audio_layers > 0,
         )
         hidden = self.decoder(
             ids,

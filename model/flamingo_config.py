@@ -26,6 +26,8 @@ class FlamingoConfig:
         max_positions: Longest text, in tokens.
         vocab_size: Rows of the embedding.
         cross_attn_every_n_layers: A gated block stands before layer i when i + 1 divides.
+        latest_audio_layers: Gated blocks before the first so many layers look at the latest
+            audio only, the others at all audios before; 0, all at all, as released.
         cross_heads: Heads of a gated block.
         cross_head_dim: Width of each.
         pad_id: Fills up a batch; never read.
@@ -48,6 +50,7 @@ class FlamingoConfig:
     max_positions: int = 2048
     vocab_size: int = 50268
     cross_attn_every_n_layers: int = 1
+    latest_audio_layers: int = 0
     cross_heads: int = 8
     cross_head_dim: int = 64
     pad_id: int = 1
@@ -92,4 +95,6 @@ class FlamingoConfig:
         Raises:
             ModelError: A field is missing, unknown or of the wrong type.
         """
-        return cls(**read_fields(values, cls(), "flamingo config"))
+        # Folders converted before there was the field lack it.
+        known = {"latest_audio_layers": 0, **values} if isinstance(values, dict) else values
+        return cls(**read_fields(known, cls(), "flamingo config"))

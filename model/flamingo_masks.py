@@ -7,7 +7,7 @@ the lowest number itself overflows inside kernels that scale by log2(e).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,10 +21,12 @@ class CrossMask:
         bias: Shape ``(B, 1, T, L)``: 0 where it may, very low where not.
         sees_any: Shape ``(B, 1, T, 1)``: 0 for a position that may look nowhere, else 1;
             ``None`` when all may look somewhere.
+        latest: The mask of blocks that look at the latest audio only, where there are any.
     """
 
     bias: Tensor
     sees_any: Tensor | None
+    latest: CrossMask | None = None
 
 
 def hidden_bias(visible: Tensor, dtype: torch.dtype) -> Tensor:
@@ -33,7 +35,9 @@ def hidden_bias(visible: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill(~visible, low)
 
 
-def slot_mask(n_audios: Tensor, n_windows: int, windows_per_audio: int) -> Tensor:
+def slot_mask(
+    n_audios: Tensor, n_windows: int, windows_per_audio: int, *, latest: bool = False
+) -> Tensor:
     """Say which windows a position may look at, by how many audios stand up to it.
 
     A position sees every audio that stands before it or at it, and one before the first
@@ -43,15 +47,19 @@ def slot_mask(n_audios: Tensor, n_windows: int, windows_per_audio: int) -> Tenso
         n_audios: int, any shape: ``<audio>`` tokens up to and including the position.
         n_windows: L.
         windows_per_audio: W.
+        latest: Whether it sees the last of them only.
 
     Returns:
         bool, shape ``(*n_audios.shape, L)``.
 
     >>> slot_mask(torch.tensor([0, 1, 2]), 4, 2).int().tolist()
     [[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1]]
+    >>> slot_mask(torch.tensor([0, 1, 2]), 4, 2, latest=True).int().tolist()
+    [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1]]
     """
     windows = torch.arange(n_windows, device=n_audios.device)
-    return windows < windows_per_audio * n_audios.clamp(min=1)[..., None]
+    end = windows_per_audio * n_audios.clamp(min=1)[..., None]
+    return (windows < end) & (windows >= end - windows_per_audio) if latest else windows < end
 
 
 def count_audios(is_audio: Tensor, n_slots: int) -> Tensor:
@@ -79,7 +87,12 @@ def count_audios(is_audio: Tensor, n_slots: int) -> Tensor:
 
 
 def cross_mask(
-    is_audio: Tensor, window_mask: Tensor, *, windows_per_audio: int, dtype: torch.dtype
+    is_audio: Tensor,
+    window_mask: Tensor,
+    *,
+    windows_per_audio: int,
+    dtype: torch.dtype,
+    with_latest: bool = False,
 ) -> CrossMask:
     """Build the mask of whole prompts.
 
@@ -88,12 +101,44 @@ def cross_mask(
         window_mask: Shape ``(B, L)``; 0 for a window without audio.
         windows_per_audio: W.
         dtype: Of the bias.
+        with_latest: Whether some blocks look at the latest audio only.
 
     Raises:
         ValueError: A text has no place for audio, or more places than there are slots.
     """
     n_audios = count_audios(is_audio, window_mask.shape[1] // windows_per_audio)
-    return mask_of(slot_mask(n_audios, window_mask.shape[1], windows_per_audio), window_mask, dtype)
+    return audio_mask(
+        n_audios,
+        window_mask,
+        windows_per_audio=windows_per_audio,
+        dtype=dtype,
+        with_latest=with_latest,
+    )
+
+
+def audio_mask(
+    n_audios: Tensor,
+    window_mask: Tensor,
+    *,
+    windows_per_audio: int,
+    dtype: torch.dtype,
+    with_latest: bool = False,
+) -> CrossMask:
+    """Build the mask of positions up to which so many audios stand.
+
+    Args:
+        n_audios: int, shape ``(B, T)``; see ``slot_mask``.
+        window_mask: Shape ``(B, L)``; 0 for a window without audio.
+        windows_per_audio: W.
+        dtype: Of the bias.
+        with_latest: Whether some blocks look at the latest audio only.
+    """
+    n_windows = window_mask.shape[1]
+    mask = mask_of(slot_mask(n_audios, n_windows, windows_per_audio), window_mask, dtype)
+    if not with_latest:
+        return mask
+    latest = slot_mask(n_audios, n_windows, windows_per_audio, latest=True)
+    return replace(mask, latest=mask_of(latest, window_mask, dtype))
 
 
 def mask_of(slots: Tensor, window_mask: Tensor, dtype: torch.dtype) -> CrossMask:

@@ -23,13 +23,11 @@ from torch import Tensor
 from earful.model.flamingo import Flamingo, KeyValueCache
 from earful.model.flamingo_masks import (
     CrossMask,
+    audio_mask,
     causal_bias,
     count_audios,
-    cross_mask,
     hidden_bias,
-    mask_of,
     positions_of,
-    slot_mask,
 )
 from earful.model.protocols import GenerationOptions
 
@@ -87,20 +85,25 @@ class _Reading:
         self.seen = torch.zeros(n_rows, length + room, dtype=torch.bool, device=batch.ids.device)
         self.seen[:, :length] = batch.attention_mask.bool()
 
-    def prompt_mask(self, batch: FlamingoBatch) -> CrossMask:
-        return cross_mask(
-            batch.ids == self.model.config.audio_id,
-            self.window_mask,
-            windows_per_audio=self.model.config.windows_per_audio,
-            dtype=self.model.dtype,
-        )
+    def audios_of_prompt(self, batch: FlamingoBatch) -> Tensor:
+        """Count the audios up to each token of the prompts, ``(B, T)``."""
+        n_slots = self.window_mask.shape[1] // self.model.config.windows_per_audio
+        return count_audios(batch.ids == self.model.config.audio_id, n_slots)
 
-    def new_token_slots(self, n_tokens: int) -> Tensor:
-        """Say which windows ``n_tokens`` new tokens of every row look at."""
+    def audios_of_new(self, n_tokens: int) -> Tensor:
+        """Count the audios that ``n_tokens`` new tokens of every row look at."""
         seen = self.n_audios if self.mode == "full" else torch.ones_like(self.n_audios)
-        windows = self.model.config.windows_per_audio
-        slots = slot_mask(seen, self.window_mask.shape[1], windows)
-        return slots[:, None].expand(-1, n_tokens, -1)
+        return seen[:, None].expand(-1, n_tokens)
+
+    def mask(self, n_audios: Tensor) -> CrossMask:
+        config = self.model.config
+        return audio_mask(
+            n_audios,
+            self.window_mask,
+            windows_per_audio=config.windows_per_audio,
+            dtype=self.model.dtype,
+            with_latest=config.latest_audio_layers > 0,
+        )
 
     def read_prompts(self, batch: FlamingoBatch) -> Tensor:
         """Read the prompts; return the hidden state of each row's last token, ``(B, H)``."""
@@ -109,7 +112,7 @@ class _Reading:
             positions_of(batch.attention_mask),
             causal_bias(batch.attention_mask, self.model.dtype),
             self.media,
-            self.prompt_mask(batch),
+            self.mask(self.audios_of_prompt(batch)),
             self.cache,
         )
         last: Tensor = hidden[torch.arange(len(hidden), device=hidden.device), self.lengths - 1]
@@ -126,7 +129,7 @@ class _Reading:
             self.lengths[:, None],
             hidden_bias(self.seen[:, None, None, : column + 1], dtype),
             self.media,
-            mask_of(self.new_token_slots(1), self.window_mask, dtype),
+            self.mask(self.audios_of_new(1)),
             self.cache,
         )
         self.lengths = self.lengths + 1
@@ -329,11 +332,7 @@ def _read_first(reading: _Reading, batch: FlamingoBatch, tree: _Tree) -> Tensor:
     visible.tril_()
     visible[n_prompt:, :n_prompt] = True
     visible[n_prompt:, n_prompt:] = _tree_visible(tree, device)
-    windows = model.config.windows_per_audio
-    n_windows = reading.window_mask.shape[1]
-    n_audios = count_audios(batch.ids == model.config.audio_id, n_windows // windows)
-    slots = slot_mask(n_audios, n_windows, windows)
-    slots = torch.cat([slots, reading.new_token_slots(n_nodes)], dim=1)
+    n_audios = torch.cat([reading.audios_of_prompt(batch), reading.audios_of_new(n_nodes)], dim=1)
     ids = torch.cat([batch.ids[0], torch.tensor(tree.tokens, dtype=torch.long, device=device)])
     positions = [*range(n_prompt), *(n_prompt + depth for depth in tree.depths)]
     hidden: Tensor = model.decoder(
@@ -341,7 +340,7 @@ def _read_first(reading: _Reading, batch: FlamingoBatch, tree: _Tree) -> Tensor:
         torch.tensor([positions], device=device),
         hidden_bias(visible, model.dtype)[None, None],
         reading.media,
-        mask_of(slots, reading.window_mask, model.dtype),
+        reading.mask(n_audios),
         reading.cache,
     )
     return hidden[0, n_prompt - 1 :]
@@ -360,7 +359,7 @@ def _read_more(reading: _Reading, n_prompt: int, tree: _Tree) -> Tensor:
         torch.tensor([[n_prompt + d for d in tree.depths]], device=device, dtype=torch.long),
         hidden_bias(visible, model.dtype)[None, None],
         reading.media,
-        mask_of(reading.new_token_slots(len(tree.tokens)), reading.window_mask, model.dtype),
+        reading.mask(reading.audios_of_new(len(tree.tokens))),
         reading.cache,
     )
     return hidden[0]

@@ -1,5 +1,7 @@
 """Decoding and packed scoring, against whole prompts read again and again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -40,9 +42,9 @@ ANSWERS = st.lists(
 )
 
 
-def make_model() -> Flamingo:
+def make_model(config: FlamingoConfig = CONFIG) -> Flamingo:
     torch.manual_seed(3)
-    model = Flamingo(CONFIG).eval()
+    model = Flamingo(config).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             # Wide enough apart for greedy choices to be stable, gates open.
@@ -50,9 +52,9 @@ def make_model() -> Flamingo:
     return model
 
 
-@pytest.fixture(scope="module")
-def model() -> Flamingo:
-    return make_model()
+@pytest.fixture(scope="module", params=[0, 1], ids=["all audios", "the latest first"])
+def model(request: pytest.FixtureRequest) -> Flamingo:
+    return make_model(replace(CONFIG, latest_audio_layers=request.param))
 
 
 def prompt(
@@ -172,7 +174,7 @@ def test_probabilities_of_all_answers_of_one_token_sum_to_one(model: Flamingo) -
 
 
 def test_packed_scores_in_bfloat16_are_near(model: Flamingo) -> None:
-    half = make_model().to(torch.bfloat16)
+    half = make_model(model.config).to(torch.bfloat16)
     answers = [(5, 6, 7), (5, 6), (8,)]
     exact = score_packed(model, prompt(2), answers)
     found = score_packed(half, prompt(2), answers)
@@ -184,7 +186,7 @@ def test_packed_scores_in_bfloat16_are_near(model: Flamingo) -> None:
 
 @pytest.mark.gpu
 def test_packed_scores_on_a_gpu_equal_the_cpu(model: Flamingo) -> None:
-    gpu = make_model().to("cuda")
+    gpu = make_model(model.config).to("cuda")
     batch = prompt(2)
     there = FlamingoBatch(
         ids=batch.ids.cuda(),
@@ -221,7 +223,7 @@ def test_decoding_ends_at_a_stop_the_limit_or_the_last_position(model: Flamingo)
 
 def test_draws_depend_on_the_seed_and_on_no_neighbour(model: Flamingo) -> None:
     def draw(batch: FlamingoBatch, seed: int) -> list[list[int]]:
-        options = GenerationOptions(max_new_tokens=8, temperature=1.5, seed=seed)
+        options = GenerationOptions(max_new_tokens=8, temperature=20.0, seed=seed)
         steps = [step.ids.tolist() for step in decode(model, batch, options, stop_ids=[])]
         return [list(row) for row in zip(*steps, strict=True)]
 
@@ -265,3 +267,28 @@ def test_wrong_options_are_refused(wrong: dict[str, float]) -> None:
     (name,) = wrong
     with pytest.raises(ValueError, match=name):
         GenerationOptions(**wrong)  # type: ignore[arg-type]
+
+
+def test_blocks_of_the_latest_audio_do_not_see_the_others() -> None:
+    # Without an audio transformer, no audio knows of another before the text looks.
+    config = replace(CONFIG, audio_layers=0, latest_audio_layers=CONFIG.n_layers)
+    batch = prompt(5, length=8)
+    ids = batch.ids.clone()
+    ids[0] = torch.tensor([37, 4, 5, 37, 6, 7, 8, 9])
+    other = batch.features.clone()
+    other[:, : config.windows_per_audio] += 1.0
+
+    def last(config: FlamingoConfig, features: torch.Tensor) -> torch.Tensor:
+        model = make_model(config)
+        with torch.no_grad():
+            for name, parameter in model.decoder.layers.named_parameters():
+                # Words must not carry the first audio on either.
+                if name.endswith("self_attention.out.weight"):
+                    parameter.zero_()
+        with torch.inference_mode():
+            logits: torch.Tensor = model(ids, torch.ones_like(ids), features, batch.window_mask)
+        return logits[0, -1]
+
+    assert torch.equal(last(config, batch.features), last(config, other))
+    everything = replace(config, latest_audio_layers=config.n_layers - 1)
+    assert not torch.equal(last(everything, batch.features), last(everything, other))
