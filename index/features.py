@@ -10,6 +10,7 @@ stale entry cannot be met. It is a cache: what is missing or damaged is made aga
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from collections.abc import Set
@@ -59,18 +60,10 @@ class ExemplarFeatures:
             key: ``"maker/content"``, hex digits.
             features: float32, shape ``(n_windows, dim)``.
         """
-        path = self._path(key)
+        content = io.BytesIO()
+        np.save(content, features, allow_pickle=False)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    np.save(file, features, allow_pickle=False)
-                os.replace(partial, path)
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(partial)
-                raise
+            keep_file(self._path(key), content.getvalue())
         except OSError as error:
             self.fault = (
                 f"features of exemplars cannot be kept in {self._folder} ({error.strerror}), so "
@@ -100,3 +93,21 @@ class ExemplarFeatures:
         if not (maker.isalnum() and content.isalnum()):
             raise ValueError(f"key {key!r}, want 'maker/content' of hex digits")
         return self._folder / maker / f"{content}.npy"
+
+
+def keep_file(path: Path, content: bytes) -> None:
+    """Write a file of a cache, and its folder: whole or not at all, whoever else does.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(partial, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(partial)
+        raise

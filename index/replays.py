@@ -1,0 +1,108 @@
+"""What language models scored of exemplars asked about as if they were queries.
+
+::
+
+    sounds.index/replays/<key>.json      {"about": {...}, "scores": {"dog/1.wav": [0.9, 0.1]}}
+
+``key`` names everything that the scores depend on, so a stale entry cannot be met. It is a
+cache: what is missing or damaged is made again, and of many the oldest are dropped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from earful.index.features import keep_file
+
+REPLAYS_NAME = "replays"
+
+_MOST_FILES = 64
+
+Scored = Mapping[str, Sequence[float]]
+
+
+class KeptReplays:
+    """The replays kept in one index folder, or in memory only.
+
+    Any number of processes may read and write: a file appears whole or not at all.
+
+    Args:
+        index: Index folder; ``None`` to keep them in memory.
+
+    Attributes:
+        fault: Why they cannot be kept in the folder, such as one that is read-only; empty
+            when they can. They are kept in memory in any case.
+    """
+
+    def __init__(self, index: Path | None) -> None:
+        self._folder = None if index is None else index / REPLAYS_NAME
+        self._held: dict[str, Scored] = {}
+        self.fault = ""
+
+    def get(self, key: str, *, n_scores: int) -> dict[str, Sequence[float]]:
+        """Return what was put under a key: scores by exemplar's id; empty without any.
+
+        Args:
+            key: Hex digits.
+            n_scores: How many scores each exemplar has.
+        """
+        if key not in self._held:
+            self._held[key] = self._read(key)
+        found = self._held[key]
+        return {id_: scores for id_, scores in found.items() if len(scores) == n_scores}
+
+    def put(self, key: str, scores: Scored, *, about: Mapping[str, object]) -> None:
+        """Keep scores under a key.
+
+        Args:
+            key: Hex digits.
+            scores: By exemplar's id, each in [0, 1].
+            about: What the key stands for, as JSON values, for a person to read.
+        """
+        self._held[key] = dict(scores)
+        path = self._path(key)
+        if path is None:
+            return
+        values = {"about": about, "scores": {id_: list(found) for id_, found in scores.items()}}
+        # ASCII only: an id may hold what is no Unicode.
+        content = json.dumps(values, indent=1, ensure_ascii=True).encode("ascii")
+        try:
+            keep_file(path, content)
+        except OSError as error:
+            self.fault = (
+                f"what a language model scored of exemplars cannot be kept in {self._folder} "
+                f"({error.strerror}), so it is fitted to the vote anew each time"
+            )
+        else:
+            _drop_oldest(path.parent)
+
+    def _read(self, key: str) -> Scored:
+        path = self._path(key)
+        if path is None:
+            return {}
+        try:
+            found = json.loads(path.read_bytes())["scores"].items()
+            return {id_: scores for id_, scores in found if _are_scores(scores)}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return {}
+
+    def _path(self, key: str) -> Path | None:
+        if not key.isalnum():
+            raise ValueError(f"key {key!r}, want hex digits")
+        return None if self._folder is None else self._folder / f"{key}.json"
+
+
+def _drop_oldest(folder: Path) -> None:
+    with suppress(OSError):
+        files = [(path.stat().st_mtime_ns, path) for path in folder.glob("*.json")]
+        for _, path in sorted(files)[:-_MOST_FILES]:
+            path.unlink(missing_ok=True)
+
+
+def _are_scores(values: object) -> bool:
+    return isinstance(values, list) and all(
+        isinstance(value, float) and 0.0 <= value <= 1.0 for value in values
+    )
