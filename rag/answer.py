@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from earful.index.search import Hit
 from earful.model.prompt import Prompt
+from earful.rag.blend import Blend
 
 _DIGITS = 6
 
@@ -31,8 +32,8 @@ class Answer:
         confidence: In [0, 1]: the best label's score, or for ``multilabel`` the
             probability of the least certain decision, or for written text the geometric
             mean of its tokens' probabilities. The neighbour vote's says how often answers
-            like this one are right; a language model's is its own belief, which nothing
-            has calibrated.
+            like this one are right, and so does a fitted blend's; a language model's is its
+            own belief, which nothing has calibrated.
         abstained: Whether ``confidence`` is below the task's ``abstain_below``; ``text``
             is then only the best guess.
         scores: One per candidate label, best first; they sum to 1 unless the task is
@@ -40,12 +41,15 @@ class Answer:
         evidence: The shots, nearest first; with a language model those it was shown.
         model: What answered.
         timings: Seconds by stage: ``decode_s``, ``embed_s``, ``retrieve_s``, ``score_s``, and
-            with a language model ``vote_s`` or ``generate_s``.
+            with a language model ``vote_s`` and ``blend_s`` or ``generate_s``.
         prompt_digest: Digest of the prompt.
         notes: What a reader should know, such as labels without any exemplar.
         prompt: The interleaved prompt.
         vote: With a language model, what the neighbour vote says: one per candidate label,
             best first; empty without shots or labels.
+        model_scores: The language model's own scores, likewise, when ``scores`` are a blend of
+            the two.
+        blend: How they are blended, and how the blend was fitted.
         slots: Places for audio that the language model kept, empty ones among them, which
             change its answer; 0 without one.
         n_prompt_tokens: Length of the prompt in the language model's tokens; 0 without one.
@@ -64,6 +68,8 @@ class Answer:
     notes: tuple[str, ...] = ()
     prompt: Prompt | None = None
     vote: tuple[LabelScore, ...] = ()
+    model_scores: tuple[LabelScore, ...] = ()
+    blend: Blend | None = None
     slots: int = 0
     n_prompt_tokens: int = 0
     decoding: str = ""
@@ -85,6 +91,8 @@ class Answer:
         if self.slots:
             values |= {
                 "vote": _plain(self.vote),
+                "model_scores": _plain(self.model_scores),
+                "blend": self.blend.to_dict() if self.blend else None,
                 "slots": self.slots,
                 "n_prompt_tokens": self.n_prompt_tokens,
                 "decoding": self.decoding,

@@ -126,6 +126,20 @@ def replay_calibration(
     return cases.fit(guess_calibration(index).temperature)
 
 
+def can_answer(pool: Pool, truth: Scores, allowed: NDArray[np.bool_], *, exclusive: bool) -> bool:
+    """Say whether anything is left that could answer an exemplar asked about.
+
+    Args:
+        pool: What may answer.
+        truth: Which of its labels are right, zeros and ones of shape ``(n_labels,)``.
+        allowed: Rows that may be seen, bool, shape ``(n,)``.
+        exclusive: Whether it takes a row with a right label, or just any.
+    """
+    if exclusive:
+        return any(allowed[pool.rows_of_label[label]].any() for label in np.flatnonzero(truth))
+    return bool(allowed.any())
+
+
 def guess_calibration(pool: Pool) -> Calibration:
     """Guess from how similar the exemplars are to each other, whatever their labels.
 
@@ -173,10 +187,7 @@ class _Cases:
         similarities: NDArray[np.float32] | None = None,
     ) -> bool:
         """Add a case, unless nothing that is allowed could answer it."""
-        right = np.flatnonzero(truth)
-        if exclusive and not any(allowed[pool.rows_of_label[label]].any() for label in right):
-            return False
-        if not allowed.any():
+        if not can_answer(pool, truth, allowed, exclusive=exclusive):
             return False
         rows, exact = choose_shots(
             pool, query, shots=shots, allowed=allowed, seed=seed, similarities=similarities

@@ -9,7 +9,8 @@ from pathlib import Path
 from earful.errors import TaskError
 from earful.index.search import VectorSet
 from earful.index.store import Index
-from earful.model.protocols import Embedder
+from earful.model.protocols import Embedder, LanguageModel
+from earful.rag.blend import Blend
 from earful.rag.calibrate import (
     ENOUGH_CASES,
     fit_calibration,
@@ -36,6 +37,7 @@ class Prepared:
         index: The index's vectors as they were.
         pool: What may answer.
         calibrations: By shots and seed, each with a note to the reader.
+        blends: By all that they depend on but the language model, each with that.
     """
 
     task: Task
@@ -44,6 +46,7 @@ class Prepared:
     index: VectorSet | None
     pool: Pool
     calibrations: dict[tuple[Shots, int], tuple[Calibration, str]]
+    blends: dict[str, tuple[LanguageModel, Blend]]
 
 
 class TaskDesk:
@@ -106,6 +109,7 @@ class TaskDesk:
             index=index,
             pool=pool,
             calibrations={},
+            blends={},
         )
         self._prepared = [prepared, *self._prepared][:_MOST_KEPT]
         return prepared

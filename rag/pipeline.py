@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self, Unpack
@@ -27,8 +26,9 @@ from earful.model.registry import (
 )
 from earful.rag.answer import Answer
 from earful.rag.chat import Chat
+from earful.rag.judge import Judge
 from earful.rag.query import Audio, Choices, Query, Stopwatch
-from earful.rag.respond import Inquiry, generation_notes, score_labels, tell, write_answer
+from earful.rag.respond import Inquiry, generation_notes, tell, write_answer
 from earful.rag.retriever import Retriever
 from earful.rag.score import LabelScoring
 from earful.rag.shots import ShotSet, rank_labels, verdict_of
@@ -61,6 +61,7 @@ class FewShot:
         if embedder is None and (model is None or index is not None):
             raise ValueError("without an embedder there is only a language model, and no index")
         self._retriever = Retriever(embedder=embedder, index=index)
+        self._judge = Judge(self._retriever)
         self.model = model
         self._features: ExemplarFeatures | None = None
         if index is not None and isinstance(model, KeepsFeatures):
@@ -152,6 +153,7 @@ class FewShot:
         task: Task | str | Path | None = None,
         labels: Sequence[str] | None = None,
         scoring: LabelScoring = LabelScoring(),
+        progress: Callable[[int, int], None] | None = None,
         **choices: Unpack[Choices],
     ) -> Answer:
         """Name the sound in a recording.
@@ -162,6 +164,8 @@ class FewShot:
                 among ``labels``.
             labels: Candidates; ``None`` for the task's, or without a task all of the index.
             scoring: How a language model's log-probabilities become scores.
+            progress: Called with how many exemplars are replayed, of how many, while a
+                blend is fitted; see ``Choices``.
             **choices: See ``Choices``.
 
         Raises:
@@ -181,26 +185,16 @@ class FewShot:
         query, found = self._gather(audio, chosen, labels, choices, watch)
         if self.model is None:
             return self._voted(query, found, choices, watch)
-        votes = None
-        if found.hits:
-            with watch.stage("vote_s"):
-                votes, _ = self._retriever.vote(found, seed=choices.get("seed", 0))
-        with watch.stage("score_s"):
-            inquiry = _inquiry(query, found, choices)
-            scores, fitted = score_labels(self.model, inquiry, scoring)
-        notes = self._notes(found)
-        if votes is not None:
-            scores = (1 - scoring.vote_weight) * scores + scoring.vote_weight * votes
-        elif scoring.vote_weight:
-            notes = (*notes, "there are no exemplars to vote, so vote_weight has no effect")
-        ranked = rank_labels(found.labels, scores)
-        text, confidence = verdict_of(chosen, ranked)
-        return replace(
-            tell(self.model, query, text, confidence, fitted, watch, notes=notes),
-            abstained=confidence < chosen.abstain_below,
-            scores=ranked,
-            vote=rank_labels(found.labels, votes) if votes is not None else (),
+        judged = self._judge.judge(
+            self.model,
+            _inquiry(query, found, choices),
+            found,
+            scoring,
+            blend=choices.get("blend", True),
+            watch=watch,
+            progress=progress,
         )
+        return judged.answer(self.model, query, found, watch, notes=self._notes(found))
 
     def ask(
         self,

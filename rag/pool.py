@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -94,6 +96,18 @@ class Pool:
             for label, rows in zip(self.labels, self.rows_of_label, strict=True)
             if not rows.size
         )
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex SHA-256 over the exemplars: audio content, labels, groups, where they lie."""
+        known = hashlib.sha256(json.dumps(self.labels).encode("ascii"))
+        for exemplar, content, labels in zip(
+            self.exemplars, self.content, self.row_labels, strict=True
+        ):
+            stretch = [str(exemplar.audio), exemplar.start_s, exemplar.end_s]
+            values = [exemplar.id, content, stretch, exemplar.group, exemplar.labels, labels]
+            known.update(json.dumps(values).encode("ascii"))
+        return known.hexdigest()
 
     def allowed(self, guard: Guard) -> NDArray[np.bool_]:
         """Mark the rows that a query may see.

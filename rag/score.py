@@ -46,9 +46,8 @@ class Calibration:
 class LabelScoring:
     """How a language model's log-probabilities become scores.
 
-    The defaults are the model's own probabilities and nothing else: each of the three is
-    a correction that helps some models and tasks and hurts others, so none is applied
-    before an evaluation on the task says that it helps.
+    The defaults correct nothing: what helps some models and tasks and hurts others is not
+    applied before exemplars of the task say that it helps, as they do for a blend.
 
     Attributes:
         length: ``"sum"``: the log-probability of the whole answer. ``"mean"``: of its mean
@@ -57,7 +56,9 @@ class LabelScoring:
             the recording is subtracted first: what the words alone make of it (Zhao et
             al., arXiv 2102.09690; Holtzman et al., arXiv 2104.08315). It costs a second
             pass.
-        vote_weight: How much the neighbour vote counts, from 0, not at all, to 1, alone.
+        vote_weight: How much the neighbour vote counts, from 0, not at all, to 1, alone: a
+            fixed weight of the two scores' mean, and no blend is fitted. ``None``: that is
+            for ``Choices.blend`` to say.
 
     Raises:
         ValueError: A field is outside its range.
@@ -65,12 +66,12 @@ class LabelScoring:
 
     length: Literal["sum", "mean"] = "sum"
     prior: bool = False
-    vote_weight: float = 0.0
+    vote_weight: float | None = None
 
     def __post_init__(self) -> None:
         if self.length not in ("sum", "mean"):
             raise ValueError(f"length={self.length!r}, want 'sum' or 'mean'")
-        if not 0.0 <= self.vote_weight <= 1.0:
+        if self.vote_weight is not None and not 0.0 <= self.vote_weight <= 1.0:
             raise ValueError(f"vote_weight={self.vote_weight}, want 0 to 1")
 
 

@@ -115,9 +115,11 @@ def test_a_number_of_shots_that_nobody_asked_for_takes_no_note(run: Run) -> None
 def test_a_person_sees_what_answered_and_all_it_was_shown(run: Run) -> None:
     code, out, err = run("classify", "q.wav", *I, *M, "--shots", 7, "--decoding", "compat")
     assert (code, err) == (0, "")
-    _, then, vote, by, *shown = out.splitlines()
+    _, then, vote, blend, by, *shown = out.splitlines()
     assert then.startswith("  then: ")
     assert vote.startswith("  neighbour vote: hum ")
+    # Weights that have learned nothing tell a hum from a fan by chance.
+    assert blend.startswith("  blend: the vote alone; of 8 exemplars right: vote 100%, model ")
     assert by.startswith("  by flamingo: ")
     assert by.endswith(" prompt tokens, 8 audio slots, compat decoding")
     assert len(shown) == 7
@@ -144,23 +146,61 @@ def test_all_labels_of_a_multilabel_task_are_judged_by_the_same_shots(run: Run, 
 
 
 def test_the_choices_reach_the_model(run: Run) -> None:
-    base = json.loads(run("classify", "q.wav", *I, *M, "--shots", 2, "--json")[1])
+    asked = ("classify", "q.wav", *I, *M, "--shots", 2, "--json")
+    alone = ("--no-blend",)
+    base = json.loads(run(*asked, *alone)[1])
     for words, differs in (
-        (("--slots", 8), True),
-        (("--shot-mode", "text"), True),
-        (("--prior",), True),
-        (("--length", "mean"), True),
+        (("--slots", 8, *alone), True),
+        (("--shot-mode", "text", *alone), True),
+        (("--prior", *alone), True),
+        (("--length", "mean", *alone), True),
         (("--vote-weight", 0.5), True),
-        (("--dtype", "float32"), False),
-        (("--device", "cpu"), False),
+        (("--vote-weight", 0), False),
+        (("--blend",), True),
+        ((), True),
+        (("--dtype", "float32", *alone), False),
+        (("--device", "cpu", *alone), False),
     ):
-        code, out, err = run("classify", "q.wav", *I, *M, "--shots", 2, *words, "--json")
+        code, out, err = run(*asked, *words)
         assert code == 0, err
         assert (json.loads(out)["scores"] != base["scores"]) == differs, words
-    compat = json.loads(
-        run("classify", "q.wav", *I, *M, "--shots", 2, "--decoding", "compat", "--json")[1]
-    )
+    compat = json.loads(run(*asked, *alone, "--decoding", "compat")[1])
     assert compat["decoding"] == "compat"
+
+
+def test_a_blend_is_fitted_once_and_kept_with_the_index(run: Run, home: Path) -> None:
+    shutil.rmtree(home / "s.index" / "replays", ignore_errors=True)
+    words = ("classify", "q.wav", *I, *M, "--shots", 3, "--json")
+    code, out, err = run(*words)
+    assert (code, err) == (0, "")
+    answer = json.loads(out)
+    blend = answer["blend"]
+    assert blend["n_replayed"] == 8
+    assert set(blend["accuracy"]) == {"vote", "model", "blend"}
+    assert blend["accuracy"]["blend"] >= blend["accuracy"]["vote"]
+    if blend["weight"] == 0:
+        assert answer["scores"] == answer["vote"]
+    assert answer["model_scores"] == json.loads(run(*words, "--no-blend")[1])["scores"]
+    (kept,) = (home / "s.index" / "replays").iterdir()
+    before = kept.stat().st_mtime_ns
+    again = json.loads(run(*words)[1])
+    assert again["blend"] == blend
+    assert kept.stat().st_mtime_ns == before
+    assert run("index", "verify", "s.index")[0] == 0
+    # Other shots are another question.
+    assert run("classify", "q.wav", *I, *M, "--shots", 2)[0] == 0
+    assert len(list(kept.parent.iterdir())) == 2
+
+
+def test_no_model_is_a_choice_of_its_own(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("classify", "q.wav", *I, "--json")
+    plain = json.loads(run(*words)[1])
+    monkeypatch.setenv("EARFUL_MODEL", "flamingo")
+    voted = json.loads(run(*words, "--model", "none")[1])
+    for answer in (plain, voted):
+        answer.pop("timings")
+    assert voted == plain
+    assert {"blend", "model_scores"}.isdisjoint(plain)
 
 
 def test_no_index_is_needed_without_shots(run: Run) -> None:
@@ -437,6 +477,9 @@ LABELS = ",".join(map(str, range(200)))
         (("classify", "q.wav", *M, "--labels", LABELS), 1, "give fewer labels"),
         (("classify", "q.wav", *M, "--task", "describe"), 2, "which takes a language model that"),
         (("classify", "q.wav", *I, "--prior"), 2, "--prior: it is about a language model"),
+        (("classify", "q.wav", *I, "--blend"), 2, "--blend: it is about a language model"),
+        (("classify", "q.wav", *I, "--vote-weight", 0), 2, "--vote-weight: it is about a"),
+        (("classify", "q.wav", *I, *M, "--blend", "--vote-weight", 1), 2, "it is a fixed weight"),
         (("classify", "q.wav", *I, "--slots", 3), 2, "--slots: it is about a language model"),
         (("classify", "q.wav", *M, "--labels", "a,b", "--group", "g"), 2, "--group: it is about"),
         (("ask", "q.wav", "why?", *M, "--strategy", "random"), 2, "it is about exemplars"),

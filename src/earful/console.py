@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from earful.model.source import printable as printable  # also used as console.printable
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from earful.index.search import Hit
     from earful.index.survey import Survey
     from earful.rag.answer import Answer
+    from earful.rag.blend import Blend
 
 _PLAIN_EVERY_S = 5.0
 _MOST_VOTED = 5
@@ -80,6 +81,8 @@ def describe_answer(answer: Answer) -> str:
     if answer.vote:
         best = answer.vote[0]
         lines.append(printable(f"  neighbour vote: {best.label} {best.score:.0%}"))
+    if answer.blend:
+        lines.append(f"  blend: {_blended(answer.blend)}")
     if answer.slots:
         lines.append(printable(f"  by {_how(answer)}"))
     most = _MOST_SHOWN if answer.slots else _MOST_VOTED
@@ -88,6 +91,17 @@ def describe_answer(answer: Answer) -> str:
         lines.append(f"  and {len(answer.evidence) - most} more, which --json lists")
     lines += [printable(f"  note: {note}") for note in answer.notes]
     return "\n".join(lines)
+
+
+def _blended(blend: Blend) -> str:
+    weight = f"{blend.weight:.2g} of the model at temperature {blend.temperature:.2g}"
+    if not blend.n_replayed:
+        return f"{weight}, not fitted: too few exemplars"
+    return (
+        f"{weight if blend.weight else 'the vote alone'}; of {blend.n_replayed} exemplars right: "
+        f"vote {blend.vote_accuracy:.0%}, model {blend.model_accuracy:.0%}, "
+        f"blend {blend.blend_accuracy:.0%}"
+    )
 
 
 def _how(answer: Answer) -> str:
@@ -176,11 +190,18 @@ def counter(title: str, stream: TextIO) -> Iterator[Callable[[int, int], None]]:
         stream: Where to write; stdout is never touched.
 
     Yields:
-        A function of ``(done, total)``.
+        A function of ``(done, total)``; nothing is shown before it is called.
     """
     start = time.monotonic()
-    with _meter(title, stream) as show:
-        yield lambda done, total: show(done, total, time.monotonic() - start)
+    with ExitStack() as opened:
+        meter: list[Callable[[int, int | None, float], None]] = []
+
+        def show(done: int, total: int) -> None:
+            if not meter:
+                meter.append(opened.enter_context(_meter(title, stream)))
+            meter[0](done, total, time.monotonic() - start)
+
+        yield show
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def texts(prompt: Prompt, kind: str, *, answers: bool = False) -> list[str]:
 
 def test_a_model_decides_and_the_vote_stands_beside_it(index: Path, query: Path) -> None:
     model = ScriptedLanguageModel(log_probability=prefers("high"))
-    answer = FewShot.open(index, model=model).classify(query, shots=3)
+    answer = FewShot.open(index, model=model).classify(query, shots=3, blend=False)
     assert answer.text == "high"
     assert answer.model == "scripted"
     # exp(0) against twice exp(-2).
@@ -88,16 +88,19 @@ def test_a_model_decides_and_the_vote_stands_beside_it(index: Path, query: Path)
     assert texts(prompt, "exemplar", answers=True) == ["low"] * 3
 
 
-def test_the_vote_may_be_blended_in(index: Path, query: Path) -> None:
+def test_the_vote_may_have_a_fixed_weight(index: Path, query: Path) -> None:
     model = ScriptedLanguageModel(log_probability=prefers("high"))
     few = FewShot.open(index, model=model)
-    alone = {s.label: s.score for s in few.classify(query, shots=3).scores}
-    vote = {s.label: s.score for s in few.classify(query, shots=3).vote}
+    answer = few.classify(query, shots=3, blend=False)
+    alone, vote = ({s.label: s.score for s in found} for found in (answer.scores, answer.vote))
     for weight in (0.0, 0.25, 1.0):
         scoring = LabelScoring(vote_weight=weight)
-        for found in few.classify(query, shots=3, scoring=scoring).scores:
+        answer = few.classify(query, shots=3, scoring=scoring)
+        for found in answer.scores:
             wanted = (1 - weight) * alone[found.label] + weight * vote[found.label]
             assert found.score == pytest.approx(wanted)
+        assert answer.blend is None
+    assert len(model.prompts) == 4
 
 
 def test_the_prior_is_what_silence_gets(index: Path, query: Path) -> None:
@@ -108,8 +111,8 @@ def test_the_prior_is_what_silence_gets(index: Path, query: Path) -> None:
         return (0.0 if answer == "high" else -3.0) + (1.0 if heard and answer == "low" else 0.0)
 
     few = FewShot.open(index, model=ScriptedLanguageModel(log_probability=biased))
-    assert few.classify(query, shots=2).text == "high"
-    corrected = few.classify(query, shots=2, scoring=LabelScoring(prior=True))
+    assert few.classify(query, shots=2, blend=False).text == "high"
+    corrected = few.classify(query, shots=2, blend=False, scoring=LabelScoring(prior=True))
     assert corrected.text == "low"
     assert corrected.confidence == pytest.approx(np.e / (np.e + 2))
 
@@ -213,7 +216,7 @@ def test_several_labels_are_asked_one_by_one(index: Path, query: Path) -> None:
         name="bands", kind="multilabel", labels={"low": Label(wording="low tone"), "high": Label()}
     )
     model = ScriptedLanguageModel(log_probability=hears)
-    answer = FewShot.open(index, model=model).classify(query, task=task, shots=2)
+    answer = FewShot.open(index, model=model).classify(query, task=task, shots=2, blend=False)
     assert answer.text == "low"
     assert {s.label: round(s.score, 6) for s in answer.scores} == {"low": 0.9, "high": 0.1}
     assert texts(model.prompts[0], "user") == [

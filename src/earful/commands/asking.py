@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -115,10 +116,22 @@ def classify(
     prior: Annotated[
         bool, typer.Option("--prior", help="Take off what a --model says of silence.")
     ] = False,
+    blend: Annotated[
+        bool | None,
+        typer.Option(
+            "--blend/--no-blend",
+            help="Whether a --model is weighed against the neighbour vote by what it makes of "
+            "exemplars; without, its scores stand alone. Default: it is.",
+        ),
+    ] = None,
     vote_weight: Annotated[
-        float,
-        typer.Option(min=0.0, max=1.0, help="How much the neighbour vote counts beside a --model."),
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Fixed weight of the neighbour vote beside a --model, in place of --blend.",
+        ),
+    ] = None,
     decoding: DecodingOption = "full",
     slots: SlotsOption = None,
     embedder: QueryEmbedderOption = "",
@@ -133,6 +146,11 @@ def classify(
         raise typer.BadParameter("--task and --labels exclude each other", param_hint="--labels")
     if length not in ("sum", "mean"):
         raise typer.BadParameter(f"{length!r}; want sum or mean", param_hint="--length")
+    if blend is not None and vote_weight is not None:
+        raise typer.BadParameter(
+            "it is a fixed weight, so --blend and --no-blend have no effect; give one of them",
+            param_hint="--vote-weight",
+        )
     scoring = LabelScoring(
         length="mean" if length == "mean" else "sum", prior=prior, vote_weight=vote_weight
     )
@@ -144,7 +162,8 @@ def classify(
                 "--shot-mode": mode != "interleaved",
                 "--length": length != "sum",
                 "--prior": prior,
-                "--vote-weight": vote_weight > 0,
+                "--blend": blend is not None,
+                "--vote-weight": vote_weight is not None,
                 "--decoding": decoding != "full",
                 "--slots": slots is not None,
                 "--dtype": dtype != "auto",
@@ -165,19 +184,22 @@ def classify(
     )
 
     def answer(path: Path) -> Answer:
-        return few.classify(
-            path,
-            task=task or None,
-            labels=names,
-            shots=shots,
-            strategy=strategy or None,
-            shot_mode=mode,
-            scoring=scoring,
-            seed=seed,
-            group=group,
-            start_s=start_s,
-            end_s=end_s,
-        )
+        with console.counter("weighing the model against the vote", sys.stderr) as progress:
+            return few.classify(
+                path,
+                task=task or None,
+                labels=names,
+                shots=shots,
+                strategy=strategy or None,
+                shot_mode=mode,
+                blend=blend is not False,
+                scoring=scoring,
+                progress=progress,
+                seed=seed,
+                group=group,
+                start_s=start_s,
+                end_s=end_s,
+            )
 
     _answer_each(audio, answer, as_json=as_json, show_prompt=show_prompt)
 

@@ -69,7 +69,8 @@ ModelOption = Annotated[
         "--model",
         "-m",
         envvar="EARFUL_MODEL",
-        help="Language model: a name from `earful models list`, or a folder.",
+        help="Language model: a name from `earful models list`, or a folder; none: no model.",
+        callback=lambda given: "" if given == "none" else given,
     ),
 ]
 ShotModeOption = Annotated[
