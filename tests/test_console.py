@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful import console
+from earful.rag.answer import Answer, LabelScore
+from earful.rag.blend import UNFITTED, Blend
 
 
 @dataclass
@@ -49,3 +51,59 @@ def test_plain_progress_says_rate_and_time_to_go(monkeypatch: pytest.MonkeyPatch
         show(Progress(done=1, total=100, seconds=1.0))  # type: ignore[arg-type]
         show(Progress(done=20, total=100, seconds=2.0))  # type: ignore[arg-type]
     assert stream.getvalue() == "embedding: 20 of 100, 10.0/s, 8 s to go\n"
+
+
+def test_a_counter_shows_nothing_before_there_is_something_to_count() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stream = Terminal()
+    with console.counter("weighing", stream):
+        pass
+    assert stream.getvalue() == ""
+    with console.counter("weighing", stream) as show:
+        show(1, 48)
+    assert "weighing" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("blend", "line"),
+    [
+        (
+            Blend(
+                weight=0.35,
+                temperature=2**1.5,
+                n_replayed=48,
+                vote_accuracy=0.875,
+                model_accuracy=0.75,
+                blend_accuracy=0.9375,
+            ),
+            "  blend: 0.35 of the model at temperature 2.8; of 48 exemplars right: vote 88%, "
+            "model 75%, blend 94%",
+        ),
+        (
+            Blend(weight=0.0, temperature=1.0, n_replayed=8, vote_accuracy=1, blend_accuracy=1),
+            "  blend: the vote alone; of 8 exemplars right: vote 100%, model 0%, blend 100%",
+        ),
+        (UNFITTED, "  blend: 0.5 of the model at temperature 2, not fitted: too few exemplars"),
+    ],
+)
+def test_a_blend_is_one_line(blend: Blend, line: str) -> None:
+    vote = (LabelScore(label="hum", score=0.9),)
+    answer = Answer(
+        audio="q.wav",
+        text="hum",
+        confidence=0.9,
+        abstained=False,
+        scores=vote,
+        evidence=(),
+        model="m",
+        vote=vote,
+        blend=blend,
+    )
+    assert console.describe_answer(answer).splitlines() == [
+        "q.wav: hum  90%",
+        "  neighbour vote: hum 90%",
+        line,
+    ]

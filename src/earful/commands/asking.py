@@ -22,6 +22,7 @@ from earful.commands.options import (
     JsonOption,
     MaxTokensOption,
     ModelOption,
+    ModelOrNoneOption,
     OptionalIndexOption,
     QueryEmbedderOption,
     SeedOption,
@@ -108,7 +109,7 @@ def classify(
     start_s: StartOption = 0.0,
     end_s: EndOption = None,
     show_prompt: ShowPromptOption = False,
-    model: ModelOption = "",
+    model: ModelOrNoneOption = "",
     shot_mode: ShotModeOption = "interleaved",
     length: Annotated[
         str, typer.Option(help="A --model scores labels by the sum or the mean of their tokens.")
@@ -120,8 +121,8 @@ def classify(
         bool | None,
         typer.Option(
             "--blend/--no-blend",
-            help="Whether a --model is weighed against the neighbour vote by what it makes of "
-            "exemplars; without, its scores stand alone. Default: it is.",
+            help="Weigh a --model against the neighbour vote by how well it does on exemplars, "
+            "the default; or let its scores stand alone.",
         ),
     ] = None,
     vote_weight: Annotated[

@@ -63,13 +63,17 @@ GroupOption = Annotated[str, typer.Option(help="The recordings' group, kept out 
 ShowPromptOption = Annotated[
     bool, typer.Option("--show-prompt", help="Print the interleaved prompt, too.")
 ]
+_MODEL = "Language model: a name from `earful models list`, or a folder"
 ModelOption = Annotated[
+    str, typer.Option("--model", "-m", envvar="EARFUL_MODEL", help=f"{_MODEL}.")
+]
+ModelOrNoneOption = Annotated[
     str,
     typer.Option(
         "--model",
         "-m",
         envvar="EARFUL_MODEL",
-        help="Language model: a name from `earful models list`, or a folder; none: no model.",
+        help=f"{_MODEL}; none: the vote alone.",
         callback=lambda given: "" if given == "none" else given,
     ),
 ]
