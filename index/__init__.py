@@ -3,6 +3,7 @@
 In reading order: ``exemplar`` (one labelled stretch of audio), ``corpus``, ``folders`` and
 ``tables`` (folders and tables to exemplars), ``survey`` (a corpus counted); ``search`` and
 ``faiss_backend`` (exact top-k with filters); ``schema``, ``header``, ``lock``, ``table``,
-``known``, ``info``, ``refusals``, ``rejected``, ``features`` and ``store`` (the index folder);
-``verify`` and ``export``; ``decode``, ``progress`` and ``build`` (corpus to index, resumable).
+``known``, ``info``, ``refusals``, ``rejected``, ``features``, ``replays`` and ``store`` (the
+index folder); ``verify`` and ``export``; ``decode``, ``progress`` and ``build`` (corpus to
+index, resumable).
 """

@@ -6,6 +6,7 @@
         index.json        format, fingerprint, corpus roots, counts (header.py)
         table/            LanceDB: one row per exemplar, with its vector (table.py, schema.py)
         features/         what language models make of the audio: a cache (features.py)
+        replays/          what they scored of exemplars: a cache (replays.py)
         rejected.jsonl    files that could not be embedded, with the reason (rejected.py)
         .lock             who is writing (lock.py)
 

@@ -6,7 +6,8 @@ examples as vectors), ``pool`` (who may answer), ``retrieve`` (choosing the shot
 ``prompt`` (the interleaved prompt), ``score`` (the neighbour vote and label probabilities),
 ``calibrate`` (fitting the vote), ``answer`` (what comes back), ``query`` (the recording
 asked about), ``desk`` (what is worked out once a task), ``shots`` and ``retriever`` (a
-query's shots), ``respond`` (asking a language model), ``pipeline`` (``FewShot``, all of it
+query's shots), ``respond`` (asking a language model), ``blend``, ``replay`` and ``judge`` (it
+and the vote, weighed by what exemplars say), ``pipeline`` (``FewShot``, all of it
 together), ``chat``, ``influence`` (what each shot contributes), ``features`` (encoding
 exemplars ahead) and ``reference_prompts`` (the wording of Audio Flamingo's datasets).
 """
