@@ -5,7 +5,7 @@ its author and its licence as the package states them for that very file. Packag
 downloaded with ``apt-get download`` at pinned versions, checked by SHA-256 and unpacked
 without running anything in them::
 
-    ./dev run python training/demo_corpus.py --cache /tmp/demo-packages
+    ./dev run python -m training.demo_corpus --cache /tmp/demo-packages
 
 Sounds come as plain files, inside OpenClonk's group files (``C4Group``) or a Doom WAD, or as
 the raw recordings inside a SoundFont (SF2), which are read directly: nothing is synthesised.
@@ -18,21 +18,18 @@ from __future__ import annotations
 
 import argparse
 import csv
-import gzip
 import hashlib
 import io
 import re
 import shutil
-import struct
-import subprocess
 import unicodedata
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
-from numpy.typing import NDArray
+from training.corpus import packages
+from training.corpus.archives import Samples, read_member
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = Path(__file__).with_name("demo_sources.csv")
@@ -97,115 +94,12 @@ COLUMNS = (
     "member_end_s",
     "sha256",
 )
-Samples = NDArray[np.float64]
 
 
 def unpack(package: str, cache_folder: Path) -> Path:
     """Download, check and unpack a package; return the part that holds its sounds."""
     version, wanted, inside = PACKAGES[package]
-    folder = cache_folder / f"{package}-{wanted[:8]}"
-    if not folder.exists():
-        command = ["apt-get", "download", f"{package}={version}"]
-        subprocess.run(command, cwd=cache_folder, check=True, capture_output=True)
-        (deb,) = cache_folder.glob(f"{package}_*.deb")
-        found = hashlib.sha256(deb.read_bytes()).hexdigest()
-        if found != wanted:
-            raise SystemExit(f"{deb}: sha256 {found}; want {wanted}")
-        # Renamed when whole: an interrupted unpacking must not pass for a package.
-        partial = folder.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        subprocess.run(["dpkg", "-x", str(deb), str(partial)], check=True)
-        partial.rename(folder)
-    return folder / inside
-
-
-def read_member(place: Path, member: str) -> tuple[Samples, int]:
-    """Return a sound as mono float64 with its rate in Hz."""
-    if place.suffix == ".sf2":
-        return soundfont_sample(place, member)
-    if place.suffix == ".wad":
-        return doom_sound(place, member)
-    group, _, inside = member.partition("/")
-    if group.endswith(".ocg"):
-        data: bytes | str = group_file(place / group)[inside]
-    else:
-        data = str(place / member)
-    samples, rate = soundfile.read(
-        io.BytesIO(data) if isinstance(data, bytes) else data, always_2d=True
-    )
-    return samples.mean(axis=1), rate
-
-
-@cache
-def group_file(path: Path) -> dict[str, bytes]:
-    """Read an OpenClonk group file: path inside to contents."""
-    found: dict[str, bytes] = {}
-    _read_group(path.read_bytes(), "", found)
-    return found
-
-
-def _read_group(data: bytes, prefix: str, found: dict[str, bytes]) -> None:
-    if data[:2] == b"\x1e\x8c":  # gzip with its two magic bytes replaced
-        data = gzip.decompress(b"\x1f\x8b" + data[2:])
-    header = bytearray(byte ^ 237 for byte in data[:204])
-    for i in range(0, 202, 3):
-        header[i], header[i + 2] = header[i + 2], header[i]
-    (n_entries,) = struct.unpack_from("<i", header, 36)
-    body = 204 + 316 * n_entries
-    for number in range(n_entries):
-        entry = data[204 + 316 * number :][:316]
-        name = entry[:260].split(b"\0")[0].decode("latin-1")
-        _, is_group, size, _, offset = struct.unpack_from("<5i", entry, 260)
-        content = data[body + offset : body + offset + size]
-        if is_group:
-            _read_group(content, f"{prefix}{name}/", found)
-        else:
-            found[prefix + name] = content
-
-
-@cache
-def _soundfont(path: Path) -> tuple[bytes, int, dict[str, tuple[int, int, int]]]:
-    """Return the file, where its samples begin, and name to (start, end, rate)."""
-    data = path.read_bytes()
-    chunks: dict[bytes, tuple[int, int]] = {}
-
-    def walk(position: int, end: int) -> None:
-        while position < end:
-            kind, size = struct.unpack_from("<4sI", data, position)
-            if kind == b"LIST":
-                walk(position + 12, position + 8 + size)
-            else:
-                chunks[kind] = (position + 8, size)
-            position += 8 + size + size % 2
-
-    walk(12, len(data))
-    headers, size = chunks[b"shdr"]
-    samples = {}
-    for position in range(headers, headers + size - 46, 46):
-        name, start, end, _, _, rate = struct.unpack_from("<20s5I", data, position)
-        samples[name.split(b"\0")[0].decode("latin-1")] = (start, end, rate)
-    return data, chunks[b"smpl"][0], samples
-
-
-def soundfont_sample(path: Path, name: str) -> tuple[Samples, int]:
-    """Return one recording out of a SoundFont, as it was recorded."""
-    data, begin, samples = _soundfont(path)
-    start, end, rate = samples[name]
-    values = np.frombuffer(data, dtype="<i2", count=end - start, offset=begin + 2 * start)
-    return values / 32768.0, rate
-
-
-def doom_sound(path: Path, name: str) -> tuple[Samples, int]:
-    """Return one sound lump of a Doom WAD: 8 bits unsigned, padded by 16 samples each side."""
-    data = path.read_bytes()
-    n_lumps, directory = struct.unpack_from("<2i", data, 4)
-    for number in range(n_lumps):
-        start, _, lump = struct.unpack_from("<2i8s", data, directory + 16 * number)
-        if lump.rstrip(b"\0") == name.encode("ascii"):
-            _, rate, n_samples = struct.unpack_from("<HHI", data, start)
-            values = np.frombuffer(data, np.uint8, count=n_samples - 32, offset=start + 24)
-            return (values.astype(np.float64) - 128.0) / 128.0, int(rate)
-    raise SystemExit(f"{path}: has no sound {name}")
+    return packages.unpack(package, version, wanted, cache_folder) / inside
 
 
 def trim(samples: Samples, rate: int, start_s: float) -> tuple[Samples, float, float]:

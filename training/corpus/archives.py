@@ -1,0 +1,176 @@
+"""Read sounds where packages keep them: plain files, group files, SoundFonts, WADs.
+
+Each reader gives a sound as mono float64 with its rate in Hz, as it was recorded: nothing is
+synthesised. Only a recording that a SoundFont itself means to be held by repeating its loop
+may be lengthened that way, and only where a caller asks.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleHeader:
+    """Where a recording stands inside a SoundFont.
+
+    Positions count samples, or bytes of Ogg Vorbis where ``is_vorbis`` is set (SF3); loop
+    positions then count samples from the recording's own begin.
+    """
+
+    start: int
+    end: int
+    loop_start: int
+    loop_end: int
+    rate_hz: int
+    is_vorbis: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundFont:
+    """A SoundFont's bytes, where its samples begin, and its recordings by name."""
+
+    data: bytes
+    begin: int
+    samples: dict[str, SampleHeader]
+
+
+def read_member(place: Path, member: str, sustain_s: float = 0.0) -> tuple[Samples, int]:
+    """Return a sound as mono float64 with its rate in Hz.
+
+    Args:
+        place: A folder, a SoundFont or a WAD.
+        member: The sound's path or name inside.
+        sustain_s: How long to hold a SoundFont's recording by its loop, at least, in seconds.
+    """
+    if place.suffix in {".sf2", ".sf3"}:
+        return soundfont_sample(place, member, sustain_s)
+    if place.suffix == ".wad":
+        return doom_sound(place, member)
+    group, _, inside = member.partition("/")
+    if group.endswith(".ocg"):
+        data: bytes | str = group_file(place / group)[inside]
+    else:
+        data = str(place / member)
+    samples, rate = soundfile.read(
+        io.BytesIO(data) if isinstance(data, bytes) else data, always_2d=True
+    )
+    return samples.mean(axis=1), rate
+
+
+@cache
+def group_file(path: Path) -> dict[str, bytes]:
+    """Read an OpenClonk group file: path inside to contents."""
+    found: dict[str, bytes] = {}
+    _read_group(path.read_bytes(), "", found)
+    return found
+
+
+def _read_group(data: bytes, prefix: str, found: dict[str, bytes]) -> None:
+    if data[:2] == b"\x1e\x8c":  # gzip with its two magic bytes replaced
+        data = gzip.decompress(b"\x1f\x8b" + data[2:])
+    header = bytearray(byte ^ 237 for byte in data[:204])
+    for i in range(0, 202, 3):
+        header[i], header[i + 2] = header[i + 2], header[i]
+    (n_entries,) = struct.unpack_from("<i", header, 36)
+    body = 204 + 316 * n_entries
+    for number in range(n_entries):
+        entry = data[204 + 316 * number :][:316]
+        name = entry[:260].split(b"\0")[0].decode("latin-1")
+        _, is_group, size, _, offset = struct.unpack_from("<5i", entry, 260)
+        content = data[body + offset : body + offset + size]
+        if is_group:
+            _read_group(content, f"{prefix}{name}/", found)
+        else:
+            found[prefix + name] = content
+
+
+@cache
+def soundfont(path: Path) -> SoundFont:
+    """Read where each recording of a SoundFont stands."""
+    data = path.read_bytes()
+    chunks: dict[bytes, tuple[int, int]] = {}
+
+    def walk(position: int, end: int) -> None:
+        while position < end:
+            kind, size = struct.unpack_from("<4sI", data, position)
+            if kind == b"LIST":
+                walk(position + 12, position + 8 + size)
+            else:
+                chunks[kind] = (position + 8, size)
+            position += 8 + size + size % 2
+
+    walk(12, len(data))
+    headers, size = chunks[b"shdr"]
+    samples = {}
+    for position in range(headers, headers + size - 46, 46):
+        name, *numbers, kind = struct.unpack_from("<20s5IxxxxH", data, position)
+        start, end, loop_start, loop_end, rate_hz = numbers
+        samples[name.split(b"\0")[0].decode("latin-1")] = SampleHeader(
+            start=start,
+            end=end,
+            loop_start=loop_start,
+            loop_end=loop_end,
+            rate_hz=rate_hz,
+            is_vorbis=bool(kind & 0x10),
+        )
+    return SoundFont(data=data, begin=chunks[b"smpl"][0], samples=samples)
+
+
+def soundfont_sample(path: Path, name: str, sustain_s: float = 0.0) -> tuple[Samples, int]:
+    """Return one recording out of a SoundFont, as it was recorded or held by its loop."""
+    font = soundfont(path)
+    header = font.samples[name]
+    if header.is_vorbis:
+        ogg = font.data[font.begin + header.start : font.begin + header.end]
+        samples, rate = soundfile.read(io.BytesIO(ogg), always_2d=True)
+        values = samples.mean(axis=1)
+        loop = (header.loop_start, header.loop_end)
+    else:
+        rate = header.rate_hz
+        stored = np.frombuffer(
+            font.data,
+            dtype="<i2",
+            count=header.end - header.start,
+            offset=font.begin + 2 * header.start,
+        )
+        values = stored / 32768.0
+        loop = (header.loop_start - header.start, header.loop_end - header.start)
+    return hold(values, loop, round(sustain_s * rate)), rate
+
+
+def hold(values: Samples, loop: tuple[int, int], n_samples: int) -> Samples:
+    """Repeat a loop until there are ``n_samples``; leave alone what is longer or has no loop.
+
+    >>> hold(np.array([0.0, 1.0, 2.0, 9.0]), (1, 3), 7)
+    array([0., 1., 2., 1., 2., 1., 2.])
+    """
+    start, end = loop
+    if values.size >= n_samples or not 0 <= start < end <= values.size:
+        return values
+    n_repeats = -(-(n_samples - end) // (end - start))
+    return np.concatenate([values[:end], np.tile(values[start:end], n_repeats)])[:n_samples]
+
+
+def doom_sound(path: Path, name: str) -> tuple[Samples, int]:
+    """Return one sound lump of a Doom WAD: 8 bits unsigned, padded by 16 samples each side."""
+    data = path.read_bytes()
+    n_lumps, directory = struct.unpack_from("<2i", data, 4)
+    for number in range(n_lumps):
+        start, _, lump = struct.unpack_from("<2i8s", data, directory + 16 * number)
+        if lump.rstrip(b"\0") == name.encode("ascii"):
+            _, rate, n_samples = struct.unpack_from("<HHI", data, start)
+            values = np.frombuffer(data, np.uint8, count=n_samples - 32, offset=start + 24)
+            return (values.astype(np.float64) - 128.0) / 128.0, int(rate)
+    raise SystemExit(f"{path}: has no sound {name}")
