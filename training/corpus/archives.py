@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+from training.corpus import qt_resource
 
 Samples = NDArray[np.float64]
 
@@ -61,6 +62,8 @@ def read_member(place: Path, member: str, sustain_s: float = 0.0) -> tuple[Sampl
     group, _, inside = member.partition("/")
     if group.endswith(".ocg"):
         data: bytes | str = group_file(place / group)[inside]
+    elif group.endswith(".rcc"):
+        data = qt_resource.members(place / group)[inside]
     else:
         data = str(place / member)
     samples, rate = soundfile.read(
