@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
-from training.corpus import qt_resource
+from training.corpus import game_zip, qt_resource
 
 Samples = NDArray[np.float64]
 
@@ -64,6 +64,8 @@ def read_member(place: Path, member: str, sustain_s: float = 0.0) -> tuple[Sampl
         data: bytes | str = group_file(place / group)[inside]
     elif group.endswith(".rcc"):
         data = qt_resource.members(place / group)[inside]
+    elif group.endswith(".pk3"):
+        data = game_zip.members(place / group)[inside]
     else:
         data = str(place / member)
     samples, rate = soundfile.read(
