@@ -18,7 +18,9 @@ def noise(seed: int, seconds: float = 0.5) -> Wave:
     return np.random.default_rng(seed).uniform(-0.5, 0.5, round(seconds * RATE))
 
 
-def soundfont(samples: dict[str, Wave], loops: dict[str, tuple[int, int]]) -> bytes:
+def soundfont(
+    samples: dict[str, Wave], loops: dict[str, tuple[int, int]], falling: str = ""
+) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return kind + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
 
@@ -31,7 +33,16 @@ def soundfont(samples: dict[str, Wave], loops: dict[str, tuple[int, int]]) -> by
         at += wave.size
     headers += struct.pack("<20s26x", b"EOS")
     lists = chunk(b"LIST", b"sdta" + chunk(b"smpl", stored))
-    lists += chunk(b"LIST", b"pdta" + chunk(b"shdr", headers))
+    # One instrument with a zone a sample: looped or not, falling by 100 dB in a second or not.
+    bags, zones = b"", b""
+    for number, name in enumerate(samples):
+        bags += struct.pack("<HH", len(zones) // 4, 0)
+        fall = (36, 0, 37, 1000) if name in falling else (37, 0, 37, 0)
+        zones += struct.pack("<HhHhHhHh", *fall, 54, int(name in loops), 53, number)
+    bags += struct.pack("<HH", len(zones) // 4, 0)
+    inst = struct.pack("<20sH20sH", b"all", 0, b"EOI", len(samples))
+    parts = {b"inst": inst, b"ibag": bags, b"igen": zones, b"shdr": headers}
+    lists += chunk(b"LIST", b"pdta" + b"".join(chunk(kind, data) for kind, data in parts.items()))
     return chunk(b"RIFF", b"sfbk" + lists)
 
 
@@ -91,7 +102,7 @@ def test_a_soundfont_becomes_clips_and_a_manifest(bench: Workbench) -> None:
         "Gong,,gong,a gong,tiny/a,Ann,MIT",
         "Sax,,sax,a sax,tiny/a,Ann,MIT",
         "Lent,,gong,another gong,tiny/b,Ann,CC0-1.0",
-        more='held_back = ["tiny/b"]\nsustained = ["sax"]\n',
+        more='held_back = ["tiny/b"]\nnote_s = 1.5\n',
     )
     place.write_bytes(soundfont(waves, {"Sax": (0, 4000)}))
     counts, manifest, dropped = bench.build()
@@ -235,10 +246,23 @@ def test_a_loop_is_held_and_a_recording_long_enough_left_alone(tmp_path: Path) -
     wave = np.array([0.0, 0.1, 0.2, 0.9])
     path = tmp_path / "x.sf2"
     path.write_bytes(soundfont({"note": wave}, {"note": (1, 3)}))
-    held, rate = archives.soundfont_sample(path, "note", 7 / RATE)
+    held, rate = archives.soundfont_sample(path, "note", 20 / RATE)
     assert rate == RATE
-    assert held == pytest.approx([0, 0.1, 0.2, 0.1, 0.2, 0.1, 0.2], abs=1e-4)
+    # A millisecond of silence and one of rise come first, 8 samples each.
+    assert np.all(held[:8] == 0)
+    assert held[16:] == pytest.approx([0.2, 0.1, 0.2, 0.1], abs=1e-4)
     assert archives.soundfont_sample(path, "note")[0].size == 4
+
+
+def test_a_held_note_falls_as_its_envelope_says(tmp_path: Path) -> None:
+    path = tmp_path / "x.sf2"
+    path.write_bytes(soundfont({"note": np.full(40, 0.5)}, {"note": (10, 30)}, falling="note"))
+    held, _ = archives.soundfont_sample(path, "note", 0.5)
+    level_db = 20 * np.log10(held[400:] / 0.5)
+    assert held.size == RATE // 2
+    assert np.diff(level_db) == pytest.approx(-100 / RATE, abs=1e-6)
+    # Delay, rise and hold, each 2^-10 s where nothing is said, come first.
+    assert level_db[0] == pytest.approx(-100 * (400 / RATE - 3 / 1024), abs=0.05)
 
 
 def test_different_notes_of_one_instrument_are_no_duplicates() -> None:

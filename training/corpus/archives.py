@@ -1,14 +1,15 @@
 """Read sounds where packages keep them: plain files, group files, SoundFonts, WADs.
 
-Each reader gives a sound as mono float64 with its rate in Hz, as it was recorded: nothing is
-synthesised. Only a recording that a SoundFont itself means to be held by repeating its loop
-may be lengthened that way, and only where a caller asks.
+Each reader gives a sound as mono float64 with its rate in Hz, as it was recorded. Only a
+recording that a SoundFont loops may be held, where a caller asks: by repeating the loop under
+the SoundFont's own volume envelope, with none of its filters, effects or other pitches.
 """
 
 from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import struct
 from dataclasses import dataclass
 from functools import cache
@@ -20,14 +21,43 @@ from numpy.typing import NDArray
 from training.corpus import game_zip, qt_resource
 
 Samples = NDArray[np.float64]
+# Generators of a SoundFont's zones, as its specification (2.04, section 8.1.2) numbers them.
+DELAY_TO_DECAY = (33, 34, 35, 36)
+SUSTAIN = 37
+SAMPLE = 53
+LOOP_MODE = 54
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """How loud a held note is over time: silence, rise, hold, decay to a level that stays."""
+
+    delay_s: float = 0.0
+    attack_s: float = 0.001
+    hold_s: float = 0.001
+    decay_s: float = 0.001
+    sustain_db: float = 0.0
+
+    def gains(self, n_samples: int, rate: int) -> Samples:
+        """Return the gain of each sample; ``decay_s`` is the time for a fall by 100 dB.
+
+        >>> Envelope(attack_s=0.2, hold_s=0.1, decay_s=1.0, sustain_db=-20.0).gains(5, 10)
+        array([0.        , 0.5       , 1.        , 1.        , 0.31622777])
+        """
+        time = np.arange(n_samples) / rate - self.delay_s
+        rise = np.clip(time / max(self.attack_s, 1e-6), 0.0, 1.0)
+        fallen = np.clip(time - self.attack_s - self.hold_s, 0.0, None) / max(self.decay_s, 1e-6)
+        gains: Samples = rise * 10.0 ** (np.maximum(-100.0 * fallen, self.sustain_db) / 20.0)
+        return gains
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleHeader:
-    """Where a recording stands inside a SoundFont.
+    """Where a recording stands inside a SoundFont, and how the first instrument holds it.
 
     Positions count samples, or bytes of Ogg Vorbis where ``is_vorbis`` is set (SF3); loop
-    positions then count samples from the recording's own begin.
+    positions then count samples from the recording's own begin. ``envelope`` is None where
+    the recording is not held.
     """
 
     start: int
@@ -36,6 +66,7 @@ class SampleHeader:
     loop_end: int
     rate_hz: int
     is_vorbis: bool
+    envelope: Envelope | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +78,16 @@ class SoundFont:
     samples: dict[str, SampleHeader]
 
 
-def read_member(place: Path, member: str, sustain_s: float = 0.0) -> tuple[Samples, int]:
+def read_member(place: Path, member: str, note_s: float = 0.0) -> tuple[Samples, int]:
     """Return a sound as mono float64 with its rate in Hz.
 
     Args:
         place: A folder, a SoundFont or a WAD.
         member: The sound's path or name inside.
-        sustain_s: How long to hold a SoundFont's recording by its loop, at least, in seconds.
+        note_s: How long to hold a shorter recording that a SoundFont loops, in seconds.
     """
     if place.suffix in {".sf2", ".sf3"}:
-        return soundfont_sample(place, member, sustain_s)
+        return soundfont_sample(place, member, note_s)
     if place.suffix == ".wad":
         return doom_sound(place, member)
     group, _, inside = member.partition("/")
@@ -117,9 +148,10 @@ def soundfont(path: Path) -> SoundFont:
             position += 8 + size + size % 2
 
     walk(12, len(data))
+    envelopes = _envelopes(data, chunks)
     headers, size = chunks[b"shdr"]
     samples = {}
-    for position in range(headers, headers + size - 46, 46):
+    for number, position in enumerate(range(headers, headers + size - 46, 46)):
         name, *numbers, kind = struct.unpack_from("<20s5IxxxxH", data, position)
         start, end, loop_start, loop_end, rate_hz = numbers
         samples[name.split(b"\0")[0].decode("latin-1")] = SampleHeader(
@@ -129,11 +161,49 @@ def soundfont(path: Path) -> SoundFont:
             loop_end=loop_end,
             rate_hz=rate_hz,
             is_vorbis=bool(kind & 0x10),
+            envelope=envelopes.get(number),
         )
     return SoundFont(data=data, begin=chunks[b"smpl"][0], samples=samples)
 
 
-def soundfont_sample(path: Path, name: str, sustain_s: float = 0.0) -> tuple[Samples, int]:
+def _envelopes(data: bytes, chunks: dict[bytes, tuple[int, int]]) -> dict[int, Envelope | None]:
+    """Return how the first zone that plays each recording holds it, by the recording's number."""
+
+    def records(kind: bytes, form: str) -> list[tuple[int, ...]]:
+        position, size = chunks[kind]
+        return list(struct.iter_unpack(form, data[position : position + size]))
+
+    bags, generators = records(b"ibag", "<HH"), records(b"igen", "<Hh")
+    first_bags = [first for (first,) in records(b"inst", "<20xH")]
+    found: dict[int, Envelope | None] = {}
+    for begin, end in itertools.pairwise(first_bags):
+        general: dict[int, int] = {}
+        for bag in range(begin, end):
+            zone = generators[bags[bag][0] : bags[bag + 1][0]]
+            own = {kind: amount for kind, amount in zone}
+            if SAMPLE not in own:  # what holds for the whole instrument
+                general = own
+            elif own[SAMPLE] not in found:
+                found[own[SAMPLE]] = _envelope(general | own)
+    return found
+
+
+def _envelope(zone: dict[int, int]) -> Envelope | None:
+    if not zone.get(LOOP_MODE, 0) & 1:
+        return None
+    delay_s, attack_s, hold_s, decay_s = (
+        2.0 ** (zone.get(number, -12_000) / 1200.0) for number in DELAY_TO_DECAY
+    )
+    return Envelope(
+        delay_s=delay_s,
+        attack_s=attack_s,
+        hold_s=hold_s,
+        decay_s=decay_s,
+        sustain_db=-zone.get(SUSTAIN, 0) / 10.0,
+    )
+
+
+def soundfont_sample(path: Path, name: str, note_s: float = 0.0) -> tuple[Samples, int]:
     """Return one recording out of a SoundFont, as it was recorded or held by its loop."""
     font = soundfont(path)
     header = font.samples[name]
@@ -152,7 +222,11 @@ def soundfont_sample(path: Path, name: str, sustain_s: float = 0.0) -> tuple[Sam
         )
         values = stored / 32768.0
         loop = (header.loop_start - header.start, header.loop_end - header.start)
-    return hold(values, loop, round(sustain_s * rate)), rate
+    n_samples = round(note_s * rate)
+    if header.envelope is None or values.size >= n_samples:
+        return values, rate
+    held = hold(values, loop, n_samples)
+    return held * header.envelope.gains(held.size, rate), rate
 
 
 def hold(values: Samples, loop: tuple[int, int], n_samples: int) -> Samples:

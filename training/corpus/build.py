@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import soundfile
 from training.corpus.archives import read_member
 from training.corpus.duplicates import Duplicates
 from training.corpus.excerpt import SHORTEST_S, to_flac, to_pcm, trim
@@ -43,7 +44,6 @@ COLUMNS = (
     "sha256",
 )
 DROPPED_COLUMNS = ("source", "member", "start_s", "label", "reason")
-SUSTAIN_S = 1.5
 
 
 def build(
@@ -109,10 +109,9 @@ def _package_rows(
             if other.member == clip.member and (other.start_s or 0.0) > (clip.start_s or 0.0)
         ]
         end_s = min((start for start in later if start is not None), default=None)
-        sustain_s = SUSTAIN_S if clip.label in package.sustained else 0.0
         try:
-            samples, rate = read_member(place, clip.member, sustain_s)
-        except (KeyError, OSError) as error:
+            samples, rate = read_member(place, clip.member, package.note_s)
+        except (KeyError, OSError, soundfile.LibsndfileError) as error:
             raise SystemExit(f"{package.name}: {clip.member}: cannot be read: {error}") from error
         cut, start_s = trim(samples, rate, clip.start_s, end_s)
         pcm, rate = to_pcm(cut, rate)

@@ -39,8 +39,7 @@ class Package:
     """A pinned Debian package and the part of it that holds sounds.
 
     ``held_back`` names groups, of any package, kept out of training to test on sources that
-    were not heard; ``sustained`` names labels whose SoundFont recordings are held by their
-    loop, as the instrument holds its note.
+    were not heard; ``note_s`` says how long a SoundFont's looped recordings are held.
     """
 
     name: str
@@ -51,7 +50,7 @@ class Package:
     role: str
     note: str
     held_back: tuple[str, ...] = ()
-    sustained: tuple[str, ...] = ()
+    note_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse a role nobody knows."""
@@ -109,8 +108,7 @@ def read_packages(folder: Path = HERE / "packages") -> list[Package]:
     found = []
     for path in sorted(folder.glob("*.toml")):
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
-        for key in ("held_back", "sustained"):
-            fields[key] = tuple(fields.get(key, ()))
+        fields["held_back"] = tuple(fields.get("held_back", ()))
         try:
             package = Package(name=path.stem, **{"package": path.stem, **fields})
         except TypeError as error:
