@@ -88,7 +88,12 @@ def build(
 
 
 def split(role: str, label: Label, is_held_back: bool) -> str:
-    """Return what a clip is for."""
+    """Return what a clip is for.
+
+    ``train``, or one of three ways to test: ``new_source``, a trained label from a source that
+    was held back; ``held_out``, a label of which no near-synonym is trained; ``foreign``, a
+    package that may only be tested on, whatever the label.
+    """
     if role == "foreign":
         return "foreign"
     if label.held_out:
