@@ -39,6 +39,7 @@ from earful.index.features import ExemplarFeatures
 from earful.model.flamingo import Flamingo
 from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_lm import FlamingoLanguageModel
+from earful.model.flamingo_windows import MsClapWindows
 from earful.model.msclap import MsClapConfig, MsClapEncoder
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.tokenizer import Control, FlamingoTokenizer
@@ -175,10 +176,9 @@ class FewShotBench:
         """Return a model that has heard silence, which fills empty windows, and no more."""
         model = FlamingoLanguageModel(
             model=self.model,
-            encoder=self.encoder,
+            encoder=MsClapWindows(self.encoder, sha256="0"),
             tokenizer=self.tokenizer,
             name="random",
-            encoder_sha256="0",
         )
         model.batch(self._prompt(0))
         if keeps:

@@ -47,6 +47,7 @@ from earful.model.flamingo_folder import load_flamingo, verify_flamingo_folder
 from earful.model.flamingo_lm import FlamingoLanguageModel
 from earful.model.flamingo_names import POSITIONS, official_shapes, overriding_name
 from earful.model.flamingo_prompt import render_continuation, render_prompt
+from earful.model.flamingo_windows import MsClapWindows
 from earful.model.generate import decode
 from earful.model.msclap import MsClapConfig, published_names
 from earful.model.prompt import ClipRef, Prompt, Text
@@ -197,9 +198,11 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     started = time.perf_counter()
     model.score(prompt(arguments.dir, 0, LABELS[:2]), LABELS[:2])
     first_s = time.perf_counter() - started
+    windows = model.encoder
+    assert isinstance(windows, MsClapWindows)
     told: dict[str, Any] = {
         "parameters": sum(p.numel() for p in model.model.parameters()),
-        "encoder_parameters": sum(p.numel() for p in model.encoder.parameters()),
+        "encoder_parameters": sum(p.numel() for p in windows.network.parameters()),
         "load_s": round(loaded_s, 2),
         "first_query_s": round(first_s, 2),
         "prompts": [],

@@ -352,6 +352,12 @@ class Flamingo(nn.Module):
         Raises:
             ValueError: A text has no place for audio.
         """
+        return self.logits(self.read(ids, attention_mask, features, window_mask))
+
+    def read(
+        self, ids: Tensor, attention_mask: Tensor, features: Tensor, window_mask: Tensor
+    ) -> Tensor:
+        """Read whole prompts at once, as ``forward``; return hidden states ``(B, T, H)``."""
         mask = cross_mask(
             ids == self.config.audio_id,
             window_mask,
@@ -359,14 +365,14 @@ class Flamingo(nn.Module):
             dtype=self.dtype,
             with_latest=self.config.latest_audio_layers > 0,
         )
-        hidden = self.decoder(
+        hidden: Tensor = self.decoder(
             ids,
             positions_of(attention_mask),
             causal_bias(attention_mask, self.dtype),
             self.read_audio(features),
             mask,
         )
-        return self.logits(hidden)
+        return hidden
 
     @property
     def dtype(self) -> torch.dtype:

@@ -31,6 +31,7 @@ from earful.model.device import pick_device
 from earful.model.flamingo import Flamingo
 from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_lm import VARIANTS, FlamingoLanguageModel, Variant
+from earful.model.flamingo_windows import MsClapWindows
 from earful.model.generate import Mode
 from earful.model.msclap import MsClapConfig, MsClapEncoder
 from earful.model.tokenizer import Control, FlamingoTokenizer
@@ -251,12 +252,15 @@ def load_flamingo(
     opened = open_flamingo_folder(find_flamingo(name))
     return FlamingoLanguageModel(
         model=opened.load_model(device=device, dtype=dtype),
-        encoder=opened.load_encoder(device=device),
+        encoder=MsClapWindows(
+            opened.load_encoder(device=device),
+            sha256=opened.digests.get(ENCODER_NAME, ""),
+            decoding=cast(Mode, decoding),
+        ),
         tokenizer=opened.load_tokenizer(),
         name=name,
         variant=opened.variant,
         weights_sha256=opened.weights_sha256,
-        encoder_sha256=opened.digests.get(ENCODER_NAME, ""),
         decoding=cast(Mode, decoding),
         slots=slots,
         licence=opened.licence,

@@ -18,18 +18,11 @@ import torch
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, ModelError, PromptError
-from earful.model.audio import Clip
 from earful.model.flamingo import Flamingo
-from earful.model.flamingo_audio import (
-    MAX_SECONDS,
-    WINDOW_SAMPLES,
-    cut_windows,
-    duration_s,
-    read_samples,
-)
-from earful.model.flamingo_prompt import render_continuation, render_prompt
+from earful.model.flamingo_audio import duration_s
+from earful.model.flamingo_prompt import Style, render_continuation, render_prompt
+from earful.model.flamingo_windows import WindowEncoder
 from earful.model.generate import FlamingoBatch, Mode, decode, score_packed
-from earful.model.msclap import MsClapEncoder
 from earful.model.prompt import ClipRef, Prompt
 from earful.model.protocols import (
     Capabilities,
@@ -60,12 +53,11 @@ class FlamingoLanguageModel:
 
     Args:
         model: In evaluation mode, on its device.
-        encoder: In evaluation mode, on the same device.
+        encoder: What it hears with.
         tokenizer: Its vocabulary.
         name: What answers are said to come from.
         variant: Which of the two checkpoints' settings are the defaults.
         weights_sha256: Hex SHA-256 over all weights.
-        encoder_sha256: Hex SHA-256 over the encoder; computed when empty.
         decoding: ``"full"``: new tokens look at all audios. ``"compat"``: at the first
             slot only, channels and stops as in the release, to reproduce its numbers.
         slots: Places for audio, empty ones among them, which change the answer; ``None``
@@ -73,22 +65,27 @@ class FlamingoLanguageModel:
             seven, as released) or at least four (``chat``, as released).
         max_text_tokens: Longest prompt.
         licence: What its weights may be used for.
+        lists_labels: Whether its prompts list the labels to choose from.
+        style: How its prompts are written.
+        caveat: What a user should know of its answers.
     """
 
     def __init__(
         self,
         *,
         model: Flamingo,
-        encoder: MsClapEncoder,
+        encoder: WindowEncoder,
         tokenizer: FlamingoTokenizer,
         name: str,
         variant: Variant = "foundation",
         weights_sha256: str = "",
-        encoder_sha256: str = "",
         decoding: Mode = "full",
         slots: int | None = None,
         max_text_tokens: int = MAX_TEXT_TOKENS,
         licence: str = "",
+        lists_labels: bool = True,
+        style: Style = "inference",
+        caveat: str = "",
     ) -> None:
         if slots is not None and not 1 <= slots <= MAX_AUDIOS:
             raise ModelError(f"{name}: slots={slots}, want 1 to {MAX_AUDIOS}")
@@ -98,9 +95,8 @@ class FlamingoLanguageModel:
         self.variant = variant
         self.decoding = decoding
         self._slots = slots
-        # What decides a recording's features besides its content.
-        maker = f"1:{encoder_sha256 or _digest(encoder)}:{decoding}"
-        self._maker = hashlib.sha256(maker.encode()).hexdigest()[:32]
+        self._style: Style = style
+        self._maker = hashlib.sha256(encoder.maker.encode()).hexdigest()[:32]
         self._cache: FeatureCache | None = None
         self._memory: OrderedDict[tuple[str, bool], NDArray[np.float32]] = OrderedDict()
         self._silence: NDArray[np.float32] | None = None
@@ -108,13 +104,15 @@ class FlamingoLanguageModel:
             name=name,
             weights_sha256=weights_sha256,
             max_audios=MAX_AUDIOS if slots is None else slots,
-            max_seconds_per_audio=MAX_SECONDS,
+            max_seconds_per_audio=encoder.max_seconds,
             max_text_tokens=min(max_text_tokens, model.config.max_positions),
             logprobs=True,
             multi_turn=True,
             batch_safe=True,
             decoding=decoding,
             licence=licence,
+            lists_labels=lists_labels,
+            caveat=caveat,
         )
 
     @property
@@ -144,7 +142,9 @@ class FlamingoLanguageModel:
         return PromptSize(
             n_tokens=len(self._ids(prompt)),
             slots=self.slots_for(prompt.n_clips),
-            cut=tuple(line for ref in prompt.clips if (line := _cut(ref))),
+            cut=tuple(
+                line for ref in prompt.clips if (line := _cut(ref, self.encoder.max_seconds))
+            ),
         )
 
     def score(self, prompt: Prompt, answers: Sequence[str]) -> list[NDArray[np.float64]]:
@@ -223,7 +223,8 @@ class FlamingoLanguageModel:
         """
         if not answer.strip():
             raise PromptError("an answer is empty; want at least one character")
-        return self.tokenizer.encode(render_continuation(answer, is_dialogue=is_dialogue))[1:]
+        continuation = render_continuation(answer, style=self._style, is_dialogue=is_dialogue)
+        return self.tokenizer.encode(continuation)[1:]
 
     def batch(self, prompt: Prompt) -> FlamingoBatch:
         """Return a prompt as tensors, one row.
@@ -265,7 +266,7 @@ class FlamingoLanguageModel:
         """Return a recording's window features, from the caches where they have them.
 
         Returns:
-            float32, shape ``(n_windows, dim)``, 1 to 16 windows; before the audio
+            float32, shape ``(n_windows, dim)``, 1 to W windows; before the audio
             transformer, so they depend on nothing else in a prompt.
 
         Raises:
@@ -280,7 +281,7 @@ class FlamingoLanguageModel:
             return self._memory[place]
         found = cache.get(key) if cache is not None else None
         if found is None:
-            found = self._encode(cut_windows(self._samples(ref)))
+            found = self._hear(ref)
             if cache is not None:
                 cache.put(key, found)
         if key:
@@ -289,9 +290,9 @@ class FlamingoLanguageModel:
                 self._memory.popitem(last=False)
         return found
 
-    def _samples(self, ref: ClipRef) -> NDArray[np.float32]:
+    def _hear(self, ref: ClipRef) -> NDArray[np.float32]:
         try:
-            return read_samples(ref, mode=self.decoding)
+            return self.encoder.hear(ref)
         except AudioError as error:
             if not ref.is_exemplar:
                 raise
@@ -299,49 +300,28 @@ class FlamingoLanguageModel:
                 f"an exemplar cannot be heard: {error}; `earful index verify` lists all like it"
             ) from error
 
-    def _encode(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            encoded = self.encoder.encode(torch.from_numpy(windows).to(self.model.device))
-            return np.asarray(encoded.float().cpu().numpy())
-
     def _silent_window(self) -> NDArray[np.float32]:
         if self._silence is None:
-            self._silence = self._encode(np.zeros((1, WINDOW_SAMPLES), dtype=np.float32))
+            self._silence = self.encoder.silence()
         return self._silence
 
     def _feature_key(self, ref: ClipRef) -> str:
-        content = ref.content_sha256
-        if not content and isinstance(ref.audio, Clip):
-            content = ref.audio.content_sha256
-        if not content:
-            return ""
-        if self.decoding == "compat" and not isinstance(ref.audio, Clip):
-            # Its channel and its peak are not told by the digest of the averaged stretch.
-            where = f"{ref.audio}:{ref.start_s}:{ref.end_s}"
-            content += hashlib.sha256(where.encode()).hexdigest()[:16]
-        return f"{self._maker}/{content}"
+        content = self.encoder.content_of(ref)
+        return f"{self._maker}/{content}" if content else ""
 
     def _ids(self, prompt: Prompt) -> list[int]:
-        return self.tokenizer.encode(render_prompt(prompt))
+        return self.tokenizer.encode(render_prompt(prompt, style=self._style))
 
     def _text(self, ids: Sequence[int]) -> str:
         return self.tokenizer.answer(ids).strip()
 
 
-def _digest(encoder: MsClapEncoder) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in encoder.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _cut(ref: ClipRef) -> str:
+def _cut(ref: ClipRef, max_seconds: float) -> str:
     """Say that a recording is longer than the model hears; empty when it is not."""
     try:
         found_s = duration_s(ref)
     except AudioError:
         return ""  # its features may be cached; reading it says what is wrong
-    if found_s <= MAX_SECONDS + _TOLERANCE_S:
+    if found_s <= max_seconds + _TOLERANCE_S:
         return ""
-    return f"{ref}: only the first {MAX_SECONDS:g} s of {found_s:.2f} s are heard"
+    return f"{ref}: only the first {max_seconds:g} s of {found_s:.2f} s are heard"

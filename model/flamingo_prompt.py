@@ -5,6 +5,9 @@ Three styles, since the release has three: ``inference`` (its example scripts; w
 single ``<audio>``) and ``training`` (with capitals). With shots the first two are the same.
 Nothing is ever looked for inside a text: where a prompt divides is told by its parts.
 
+The fourth style, ``brief``, is the shipped small model's: a question that exemplars share
+with the query is written once, at the query, and no words lead from question to answer.
+
 Two forms are ours and not the release's. Exemplars shown as text only are listed before
 the recording, in the manner of RECAP (Ghosh et al., ICASSP 2024, arXiv 2309.09836).
 Exemplars in a dialogue stand before it as they stand before a question.
@@ -20,7 +23,7 @@ from earful.errors import PromptError
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.tokenizer import Control, Segment
 
-Style = Literal["inference", "benchmark", "training"]
+Style = Literal["inference", "benchmark", "training", "brief"]
 
 _TEXT_ONLY = "audio similar to this audio sounds like:"
 _WANTED = (
@@ -72,16 +75,19 @@ def render_prompt(prompt: Prompt, *, style: Style = "inference") -> tuple[Segmen
     ]
     for shot in outline.shots:
         if shot.has_clip:
-            segments += [Control.AUDIO, _question(shot.question, style), Control.SEPARATOR]
+            asked = _question(shot.question, style)
+            if style == "brief" and asked == _question(outline.turns[0], style):
+                asked = ""
+            segments += [Control.AUDIO, asked, Control.SEPARATOR]
             segments += [_answer(shot.answer, style), Control.END_OF_CHUNK]
     segments.append(Control.AUDIO)
     if not prompt.is_dialogue:
         return (*segments, _question(outline.turns[0], style), Control.SEPARATOR)
     for number, words in enumerate(outline.turns):
         if number % 2:
-            segments += [words, Control.END_OF_CHUNK, Control.END_OF_TEXT, "\n"]
+            segments += _said(words, style)
         else:
-            segments += [f"user: {words} \nassistant: ", Control.SEPARATOR]
+            segments += [_turn(words, style), Control.SEPARATOR]
     return tuple(segments)
 
 
@@ -99,8 +105,8 @@ def render_continuation(
     >>> "".join(render_continuation("A dog."))
     'a dog.<|endofchunk|>'
     """
-    words = str(answer) if is_dialogue else _answer(answer, style)
-    if style == "inference":
+    words = str(answer) if is_dialogue and style != "brief" else _answer(answer, style)
+    if style in ("inference", "brief"):
         return (words, Control.END_OF_CHUNK)
     closed = (words, Control.END_OF_CHUNK, Control.END_OF_TEXT)
     return (*closed, "\n") if is_dialogue else closed
@@ -149,6 +155,9 @@ def _kind(part: Text | ClipRef) -> str:
 
 def _opening(outline: _Outline, style: Style, *, is_dialogue: bool) -> str:
     """Write what stands before the first ``<audio>``."""
+    if style == "brief":
+        both = (outline.opening.strip(), _text_only(outline))
+        return "".join(f"{text} " for text in both if text).lower()
     if outline.shots or style == "training":
         told = [text for text in (outline.opening.strip(), _text_only(outline)) if text]
         return "".join(f"{text} " for text in told)
@@ -171,10 +180,24 @@ def _text_only(outline: _Outline) -> str:
     return " ".join(told) if len(told) > 1 else ""
 
 
+def _turn(words: str, style: Style) -> str:
+    """Write the user's turn of a dialogue, up to the separator."""
+    return _question(words, style) if style == "brief" else f"user: {words} \nassistant: "
+
+
+def _said(words: str, style: Style) -> tuple[Segment, ...]:
+    """Write an earlier answer of a dialogue, its end included."""
+    if style == "brief":
+        return (_answer(words, style), Control.END_OF_CHUNK)
+    return (words, Control.END_OF_CHUNK, Control.END_OF_TEXT, "\n")
+
+
 def _question(text: str, style: Style) -> str:
     """Write what stands between ``<audio>`` and the separator."""
     if style == "training":
         return f"{text}\nAnswer:".strip()
+    if style == "brief":
+        return text.strip().lower()
     if style == "benchmark":
         # Spaces at the question's end stay: the release trims both together.
         return f"{text}\nanswer:".strip().lower()

@@ -144,6 +144,8 @@ class Capabilities:
         batch_safe: Whether an answer is the same beside others in a batch.
         decoding: How it looks at audio while it writes, where there is a choice.
         licence: What its weights may be used for; empty when unknown.
+        lists_labels: Whether a prompt should list the labels to choose from.
+        caveat: What a user should know of its answers; empty for nothing.
     """
 
     name: str
@@ -156,6 +158,8 @@ class Capabilities:
     batch_safe: bool
     decoding: str = ""
     licence: str = ""
+    lists_labels: bool = True
+    caveat: str = ""
 
     def to_dict(self) -> dict[str, str | int | float | bool]:
         """Return the fields as plain JSON values."""

@@ -124,9 +124,10 @@ def text_influence(model: LanguageModel, inquiry: Inquiry, text: str) -> tuple[S
     """
     shown = inquiry.fit(model).shown
     shots, still = _held_still(inquiry, shown)
+    lists_labels = model.capabilities.lists_labels
 
     def log_probability(hits: Sequence[Hit]) -> float:
-        (tokens,) = model.score(still.build(hits), [text])
+        (tokens,) = model.score(still.build(hits, lists_labels=lists_labels), [text])
         return float(tokens.sum())
 
     whole = log_probability(shots)

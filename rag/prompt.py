@@ -70,6 +70,7 @@ def build_prompt(
     labels: Sequence[str] = (),
     question: str = "",
     shot_mode: ShotMode = "interleaved",
+    lists_labels: bool = True,
 ) -> Prompt:
     """Interleave shots and query.
 
@@ -81,6 +82,7 @@ def build_prompt(
         question: Asked about the query instead of the task's.
         shot_mode: ``"interleaved"``: exemplars with their audio. ``"text"``: with their
             words only, which costs no audio slot.
+        lists_labels: Whether the question lists the candidates.
 
     Raises:
         PromptError: There is no question: a task of kind ``ask`` without one.
@@ -95,7 +97,8 @@ def build_prompt(
         its_question = asked if task.has_labels else _question_of(task, hit, asked)
         solution = _solution(task, hit, labels)
         parts += _shot(hit, _worded(task, its_question), solution, shot_mode)
-    parts += [query, Text(kind="user", text=_worded(task, asked) + _options(task, labels))]
+    options = _options(task, labels) if lists_labels else ""
+    parts += [query, Text(kind="user", text=_worded(task, asked) + options)]
     return Prompt(parts=tuple(parts))
 
 

@@ -36,6 +36,8 @@ _SEED = 0
 
 Progress = Callable[[int, int], None]
 
+_SAYS_NOTHING = frozenset({"name", "licence", "caveat"})
+
 
 class Replayer:
     """Fits blends, each once, and keeps what language models scored for them.
@@ -151,7 +153,7 @@ class Replayer:
         drawn = "random" in (task.shots.strategy, task.shots.order)
         embedder = self._retriever.embedder
         return {
-            "model": {name: limits[name] for name in limits if name not in ("name", "licence")},
+            "model": {name: limits[name] for name in limits if name not in _SAYS_NOTHING},
             # Empty places for audio change an answer, and say so even without a shot.
             "slots": model.measure(inquiry.build(())).slots,
             "embedder": embedder.fingerprint.to_dict() if embedder else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -58,7 +59,8 @@ class Inquiry:
         Raises:
             PromptError: There is no question, or it does not fit.
         """
-        return fit_prompt(model, self.build, self.hits)
+        lists_labels = model.capabilities.lists_labels
+        return fit_prompt(model, partial(self.build, lists_labels=lists_labels), self.hits)
 
     def fit_yes_no(self, model: LanguageModel, label: str) -> FittedPrompt:
         """Build the prompt that asks whether one label is there; see ``fit``."""
@@ -71,7 +73,7 @@ class Inquiry:
 
         return fit_prompt(model, build, self.hits)
 
-    def build(self, shown: Sequence[Hit]) -> Prompt:
+    def build(self, shown: Sequence[Hit], *, lists_labels: bool = True) -> Prompt:
         """Build the prompt with some of the shots, given nearest first."""
         return build_prompt(
             self.task,
@@ -80,6 +82,7 @@ class Inquiry:
             labels=self.labels,
             question=self.question,
             shot_mode=self.shot_mode,
+            lists_labels=lists_labels,
         )
 
 

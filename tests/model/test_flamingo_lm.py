@@ -16,6 +16,7 @@ from earful.errors import AudioError, ModelError, PromptError
 from earful.model.audio import Clip
 from earful.model.flamingo_folder import load_flamingo
 from earful.model.flamingo_lm import FlamingoLanguageModel
+from earful.model.flamingo_windows import MsClapWindows
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.protocols import GenerationOptions, KeepsFeatures, LanguageModel
 from earful.model.tokenizer import Control
@@ -32,6 +33,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(folder: Path) -> FlamingoLanguageModel:
     return load_flamingo(str(folder), device="cpu")
+
+
+def windows_of(model: FlamingoLanguageModel) -> MsClapWindows:
+    assert isinstance(model.encoder, MsClapWindows)
+    return model.encoder
 
 
 def clip(seed: int, seconds: float = 0.5) -> Clip:
@@ -199,13 +205,14 @@ def test_exemplars_are_encoded_once_and_the_query_is_not_kept(folder: Path) -> N
     encoded: list[int] = []
     second = load_flamingo(str(folder), device="cpu")
     second.keep_features(cache)
-    encode = second._encode
+    network = windows_of(second).network
+    encode = network.encode
 
-    def counted(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def counted(windows: torch.Tensor) -> torch.Tensor:
         encoded.append(len(windows))
         return encode(windows)
 
-    second._encode = counted  # type: ignore[method-assign]
+    network.encode = counted  # type: ignore[method-assign, assignment]
     again = second.score(ask("What?", *shots), ["dog", "cat"])
     assert encoded == [1, 1]  # silence and the query
     for one, other in zip(scores, again, strict=True):
@@ -243,7 +250,8 @@ def test_features_know_their_encoder_and_their_front_end(folder: Path, tmp_path:
 
 def test_memory_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load_flamingo(str(folder), device="cpu")
-    monkeypatch.setattr(model, "_encode", lambda windows: np.zeros((len(windows), 16), np.float32))
+    silent = np.zeros((1, 16), np.float32)
+    monkeypatch.setattr(model.encoder, "hear", lambda ref: silent)
     for seed in range(70):
         model.features(ClipRef(audio=clip(seed, seconds=0.01)))
     assert len(model._memory) == 64

@@ -13,6 +13,7 @@ CLIP = ClipRef(audio=Path("a.wav"))
 SHOT_CLIP = ClipRef(audio=Path("b.wav"), is_exemplar=True)
 OPTIONS = "\nOPTIONS:\n - cough.\n - yawn."
 STYLES: tuple[Style, ...] = ("inference", "benchmark", "training")
+ALL: tuple[Style, ...] = (*STYLES, "brief")
 
 
 def system(text: str) -> Text:
@@ -128,11 +129,75 @@ def test_a_dialogue_of_any_length_keeps_its_case(n_rounds: int) -> None:
         ("training", False, "A Dog.<|endofchunk|></s>"),
         ("inference", True, " A Dog. <|endofchunk|>"),
         ("training", True, " A Dog. <|endofchunk|></s>\n"),
+        ("brief", False, "a dog.<|endofchunk|>"),
+        ("brief", True, "a dog.<|endofchunk|>"),
     ],
 )
 def test_an_answer_is_closed(style: Style, is_dialogue: bool, wanted: str) -> None:
     segments = render_continuation(" A Dog. ", style=style, is_dialogue=is_dialogue)
     assert "".join(segments) == wanted
+
+
+# --- the brief style ---------------------------------------------------------------------
+
+
+def test_a_brief_question_has_nothing_around_it() -> None:
+    prompt = question(system(" The task is Tagging. "), CLIP, user(f" Classify It.{OPTIONS} "))
+    assert written(prompt, "brief") == (
+        "</s>the task is tagging. <audio>classify it.\noptions:\n - cough.\n - yawn.<SEP>"
+    )
+    assert written(question(CLIP, user("What?")), "brief") == "</s><audio>what?<SEP>"
+
+
+def test_a_brief_prompt_says_the_shared_question_once_at_the_query() -> None:
+    prompt = question(
+        system("Here are similar examples. The task is Tagging."),
+        *(SHOT_CLIP, *shot("Classify it.", " Yawn ")),
+        *(SHOT_CLIP, *shot("Classify it.", "Cough")),
+        *(CLIP, user("Classify it.")),
+    )
+    assert written(prompt, "brief") == (
+        "</s>here are similar examples. the task is tagging. "
+        "<audio><SEP>yawn<|endofchunk|>"
+        "<audio><SEP>cough<|endofchunk|>"
+        "<audio>classify it.<SEP>"
+    )
+
+
+def test_a_brief_shot_says_a_question_of_its_own() -> None:
+    prompt = question(
+        *(SHOT_CLIP, *shot("Is it a Dog?", "No")),
+        *(SHOT_CLIP, *shot("Is it a Cat?", "Yes")),
+        *(CLIP, user("Is it a Cat?")),
+    )
+    assert written(prompt, "brief") == (
+        "</s><audio>is it a dog?<SEP>no<|endofchunk|>"
+        "<audio><SEP>yes<|endofchunk|>"
+        "<audio>is it a cat?<SEP>"
+    )
+
+
+def test_a_brief_prompt_lists_shots_without_audio() -> None:
+    prompt = question(
+        *(system("T."), SHOT_CLIP, *shot("Q", "A")), *shot("Q", "B."), *(CLIP, user("Q"))
+    )
+    assert written(prompt, "brief") == (
+        "</s>t. audio similar to this audio sounds like: b. "
+        "<audio><SEP>a<|endofchunk|><audio>q<SEP>"
+    )
+
+
+def test_a_brief_dialogue_has_no_speakers() -> None:
+    prompt = dialogue(
+        system("The task is Dialog."),
+        *(SHOT_CLIP, *shot("What is it?", "A Dog")),
+        *(CLIP, user("What do You hear?"), said("A Cat."), user("Is it Near?")),
+    )
+    assert written(prompt, "brief") == (
+        "</s>the task is dialog. "
+        "<audio>what is it?<SEP>a dog<|endofchunk|>"
+        "<audio>what do you hear?<SEP>a cat.<|endofchunk|>is it near?<SEP>"
+    )
 
 
 # --- forms of our own -------------------------------------------------------------------
@@ -219,7 +284,7 @@ words = st.one_of(words, st.sampled_from(Control))
 shots = st.lists(st.tuples(st.booleans(), words, words), max_size=4)
 
 
-@given(words, shots, st.lists(words, min_size=1, max_size=5), st.sampled_from(STYLES))
+@given(words, shots, st.lists(words, min_size=1, max_size=5), st.sampled_from(ALL))
 def test_a_prompt_has_its_templates_control_tokens_whatever_is_said(
     opening: str, exemplars: list[tuple[bool, str, str]], said_words: list[str], style: Style
 ) -> None:
@@ -236,7 +301,8 @@ def test_a_prompt_has_its_templates_control_tokens_whatever_is_said(
         assert controls.count(Control.AUDIO) == prompt.n_clips == n_shots + 1
         assert controls.count(Control.SEPARATOR) == n_shots + n_answered + 1
         assert controls.count(Control.END_OF_CHUNK) == n_shots + n_answered
-        assert controls.count(Control.END_OF_TEXT) == 1 + n_answered
+        n_closed = 0 if style == "brief" else n_answered
+        assert controls.count(Control.END_OF_TEXT) == 1 + n_closed
         assert controls.count(Control.PAD) == 0
         # Texts are plain strings, which no tokenizer searches.
         assert {type(x) for x in segments} <= {str, Control}

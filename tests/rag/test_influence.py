@@ -13,11 +13,8 @@ from numpy.typing import NDArray
 from earful.errors import PromptError, TaskError
 from earful.index.exemplar import Exemplar
 from earful.index.search import Hit
-from earful.model import flamingo_lm
 from earful.model.audio import Clip
-from earful.model.flamingo_audio import read_samples
 from earful.model.flamingo_folder import load_flamingo
-from earful.model.generate import Mode
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
 from earful.rag.influence import (
@@ -218,11 +215,13 @@ def test_a_flamingo_reads_every_recording_once(
     model = load_flamingo(str(write_flamingo(tmp_path / "flamingo")), device="cpu")
     read: list[str] = []
 
-    def noted(ref: ClipRef, *, mode: Mode) -> NDArray[np.float32]:
-        read.append(ref.content_sha256)
-        return read_samples(ref, mode=mode)
+    hear = model.encoder.hear
 
-    monkeypatch.setattr(flamingo_lm, "read_samples", noted)
+    def noted(ref: ClipRef) -> NDArray[np.float32]:
+        read.append(ref.content_sha256)
+        return hear(ref)
+
+    monkeypatch.setattr(model.encoder, "hear", noted)
     hits = tuple(recorded(tmp_path, hit(f"{rank:02x}", "dog", rank)) for rank in range(3))
     inquiry = replace(inquiry_of(*hits), query=replace(QUERY, content_sha256="ff"))
     found = label_influence(model, inquiry)

@@ -88,6 +88,36 @@ def test_a_model_decides_and_the_vote_stands_beside_it(index: Path, query: Path)
     assert texts(prompt, "exemplar", answers=True) == ["low"] * 3
 
 
+def test_labels_are_listed_for_a_model_that_wants_them(index: Path, query: Path) -> None:
+    questions = []
+    for lists_labels in (True, False):
+        capabilities = replace(CAPABILITIES, lists_labels=lists_labels)
+        model = ScriptedLanguageModel(
+            log_probability=prefers("high"), capabilities=capabilities, replies=["a hum"]
+        )
+        few = FewShot.open(index, model=model)
+        # Either way the labels are what it chooses from, and how many shots fit is told by
+        # the prompt that it gets.
+        answer = few.classify(query, shots=3, blend=False)
+        assert answer.text == "high"
+        assert answer.prompt == model.prompts[0]
+        assert few.ask(query, "What is it?", shots=1).text == "a hum"
+        questions.append([texts(prompt, "user")[0] for prompt in model.prompts])
+    asked = "Classify this sound."
+    assert questions[0][0] == f"{asked}\nOPTIONS:\n - high.\n - low.\n - middle."
+    assert questions[1][0] == asked
+    assert questions[0][1] == questions[1][1] == "Please answer this question: What is it?"
+
+
+def test_labels_that_are_not_listed_leave_room_for_shots(index: Path, query: Path) -> None:
+    # Opening 9 words, question 3, a shot 4: the six words of the options are a shot and more.
+    for lists_labels, shown in ((True, 3), (False, 5)):
+        capabilities = replace(CAPABILITIES, lists_labels=lists_labels, max_text_tokens=32)
+        model = ScriptedLanguageModel(capabilities=capabilities)
+        answer = FewShot.open(index, model=model).classify(query, shots=6)
+        assert len(answer.evidence) == shown
+
+
 def test_the_vote_may_have_a_fixed_weight(index: Path, query: Path) -> None:
     model = ScriptedLanguageModel(log_probability=prefers("high"))
     few = FewShot.open(index, model=model)

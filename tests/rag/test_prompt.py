@@ -82,6 +82,20 @@ def test_the_parts_say_whose_they_are() -> None:
     assert [part.kind for part in with_options] == ["user"]
 
 
+def test_labels_need_not_be_listed() -> None:
+    labels = list(URBAN.labels)
+    shots = [hit("a", "ambulance"), hit("b", "drilling")]
+    listed, bare = (
+        build_prompt(URBAN, shots, QUERY, labels=labels, lists_labels=lists)
+        for lists in (True, False)
+    )
+    assert bare.parts[:-1] == listed.parts[:-1]
+    assert bare.parts[-1] == Text(kind="user", text="Classify this sound.")
+    assert listed.render() == (
+        f"{bare.render()}\n    OPTIONS:\n     - dog bark.\n     - drilling.\n     - siren."
+    )
+
+
 def test_the_opening_says_how_shots_were_chosen() -> None:
     random = Task(name="t", shots=Shots(strategy="random"))
     assert "Here are random examples." in build_prompt(random, [hit("a", "x")], QUERY).render()
