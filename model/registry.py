@@ -59,14 +59,15 @@ class LanguageModelEntry:
 
     Attributes:
         name: What to pass to ``load_language_model``.
-        kind: ``"hub"`` fetched from a model hub, ``"plugin"`` from another package.
+        kind: ``"shipped"`` in the package, ``"hub"`` fetched from a model hub, ``"plugin"``
+            from another package.
         description: What it is, in a few words.
         licence: Licence of its weights; empty when it is unknown.
         target: ``"module:factory"``.
     """
 
     name: str
-    kind: Literal["hub", "plugin"]
+    kind: Literal["shipped", "hub", "plugin"]
     description: str
     licence: str
     target: str
@@ -113,10 +114,10 @@ _BUILT_IN = (
     EmbedderEntry(
         name=DEFAULT_EMBEDDER,
         kind="shipped",
-        description="sound-effect encoder of 4.7 M parameters (aisfx, ISMIR 2022)",
+        description="sound and text encoder of 6.3 M parameters, upon aisfx (ISMIR 2022)",
         licence="CC-BY-4.0",
         extra="",
-        text=False,
+        text=True,
         target="earful.model.tiny:load_tiny",
     ),
     EmbedderEntry(

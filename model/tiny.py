@@ -1,53 +1,42 @@
-"""``earful-tiny``: the small sound-effect encoder that ships in the package.
+"""``earful-tiny``: the small audio-text encoder that ships in the package.
 
-A convolutional network of 4.7 M parameters by A. B. Ma and A. Lerch ("Representation
-Learning for the Automatic Indexing of Sound Effects Libraries", ISMIR 2022; published as
-``aisfx``, weights CC BY 4.0), trained on sound-effect libraries. It needs no hub and no
-GPU. The module and the front end are our own; the weights are the published ones,
-converted by ``training/convert_aisfx.py``.
+Its audio tower begins with a convolutional network of 4.7 M parameters by A. B. Ma and
+A. Lerch ("Representation Learning for the Automatic Indexing of Sound Effects Libraries",
+ISMIR 2022; published as ``aisfx``, weights CC BY 4.0), trained on sound-effect libraries;
+``training/convert_aisfx.py`` converted it. On top stands a linear head, and beside it a text
+tower, which ``training/clap`` made from labelled sounds under permissive licences. It needs
+no hub and no GPU.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources import files
-from itertools import islice, pairwise
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load
 
 from earful.errors import ModelError
 from earful.model.audio import Clip, require_sample_rate
 from earful.model.device import pick_device
 from earful.model.protocols import Fingerprint
+from earful.model.tiny_frames import (
+    SAMPLE_RATE,
+    WINDOW_FRAMES,
+    WINDOW_HOP_FRAMES,
+    FrontEnd,
+)
+from earful.model.tiny_network import MOST_TEXT_TOKENS, AudioHead, Network, TextTower
+from earful.model.tiny_weights import NAME, fill, read_part, read_release, require_release
+from earful.model.tokenizer import FlamingoTokenizer
 
-SAMPLE_RATE = 44_100
-FRAME_SAMPLES = 2048
-HOP_SAMPLES = 1024
-N_MELS = 96
-WINDOW_FRAMES = 100
-WINDOW_HOP_FRAMES = WINDOW_FRAMES // 2
-WINDOW_SAMPLES = (WINDOW_FRAMES - 1) * HOP_SAMPLES  # frames are centred: one at either end
-DIM = 512
-# Mel bands are compressed to log10(1 + 10000 power) and divided by the largest value
-# that occurred in the original training.
-_POWER_GAIN = 1e4
-_LARGEST = 9.457798957824707
-_CHANNELS = (1, 64, 64, 128, 128, 256, 256, 512, 512)
-_POOLED = frozenset({1, 3, 5})
 _WINDOWS_AT_ONCE = 8
-_FRAMES_AT_ONCE = 2048
-# A million times full scale is no recording any more, but its power must not overflow.
-_LOUDEST = 1e6
+_TEXTS_AT_ONCE = 64
 
 
 def load_tiny(
-    name: str = "earful-tiny", *, revision: str = "", device: str = "auto", dtype: str = "float32"
+    name: str = NAME, *, revision: str = "", device: str = "auto", dtype: str = "float32"
 ) -> TinyEmbedder:
     """Load the shipped encoder.
 
@@ -63,64 +52,69 @@ def load_tiny(
     """
     if dtype != "float32":
         raise ModelError(f"{name}: dtype {dtype!r}; want 'float32'")
-    folder = files("earful.model") / "weights"
-    try:
-        about = json.loads((folder / "earful-tiny.json").read_text(encoding="utf-8"))
-        data = (folder / about["file"]).read_bytes()
-    except OSError as error:
-        raise ModelError(
-            f"{name}: the shipped weights cannot be read ({error}); reinstall earful"
-        ) from error
-    if revision not in {"", about["release"]}:
-        raise ModelError(
-            f"{name}: release {revision!r} is asked for; this earful ships {about['release']!r}. "
-            "Install the earful that shipped it, or build the index anew"
-        )
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != about["sha256"]:
-        raise ModelError(
-            f"{name}: the shipped weights have sha256 {digest}; want {about['sha256']}. "
-            "Reinstall earful"
-        )
-    network = read_network(data, name)
-    fingerprint = Fingerprint(
-        name=name,
-        revision=about["release"],
-        weights_sha256=digest,
-        dim=DIM,
-        sample_rate=SAMPLE_RATE,
-        windowing=(
-            f"{WINDOW_FRAMES} frames every {WINDOW_HOP_FRAMES}, last at end, mean; short: repeat"
+    release = read_release(name)
+    require_release(release, revision, name)
+    settings = release.parts["clap"]
+    clap = read_part(release, "clap", name)
+    tokenizer = FlamingoTokenizer.from_bytes(read_part(release, "tokenizer", name), source=name)
+    dim = int(settings["dim"])
+    with torch.device("meta"):  # nothing is initialised only to be overwritten
+        network, head = Network(), AudioHead(dim)
+        text = TextTower(vocab_size=tokenizer.vocab_size, dim=dim)
+    return TinyEmbedder(
+        fill(network, read_part(release, "trunk", name), name),
+        fill(head, clap, name, prefix="head."),
+        fill(text, clap, name, prefix="text."),
+        tokenizer,
+        pick_device(device),
+        Fingerprint(
+            name=name,
+            revision=release.number,
+            weights_sha256=release.digest_of("trunk", "clap", "tokenizer"),
+            dim=dim,
+            sample_rate=SAMPLE_RATE,
+            windowing=(
+                f"{WINDOW_FRAMES} frames every {WINDOW_HOP_FRAMES}, last at end, mean; "
+                "short: repeat"
+            ),
+            dtype=dtype,
         ),
-        dtype=dtype,
     )
-    return TinyEmbedder(network, pick_device(device), fingerprint)
 
 
 class TinyEmbedder:
-    """Audio to 512-d unit vectors; an ``Embedder``.
+    """Audio and sentences to unit vectors in one space; a ``TextEmbedder``.
 
     A recording is cut into windows of 100 frames (2.3 s) every 50 frames, the last one
-    aligned to its end; a shorter one is repeated until it fills a window. The network's
-    outputs are averaged over the windows and normalised. Loudness matters, as it did in
-    training: a recording made much softer moves towards silence.
+    aligned to its end; a shorter one is repeated until it fills a window. The windows'
+    unit vectors are averaged and normalised.
 
     Args:
         network: Maps frames ``(n, 100, 96)`` to ``(n, 512)``.
+        head: Maps its outputs to the shared space.
+        text: Maps token ids to the shared space.
+        tokenizer: Their vocabulary.
         device: Where to compute.
         fingerprint: What to record in an index.
     """
 
     def __init__(
-        self, network: torch.nn.Module, device: torch.device, fingerprint: Fingerprint
+        self,
+        network: Network,
+        head: AudioHead,
+        text: TextTower,
+        tokenizer: FlamingoTokenizer,
+        device: torch.device,
+        fingerprint: Fingerprint,
     ) -> None:
         self._fingerprint = fingerprint
         # This layout of memory is a fifth faster on a CPU.
         self._network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._head = head.to(device)
+        self._text = text.to(device)
+        self._tokenizer = tokenizer
         self._device = device
-        self._filters = torch.from_numpy(mel_filters()).to(device)
-        # The symmetric window of the original's front end, not the periodic one of an STFT.
-        self._window = torch.hann_window(FRAME_SAMPLES, periodic=False, device=device)
+        self._front_end = FrontEnd(device)
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -134,161 +128,100 @@ class TinyEmbedder:
             clips: ``n`` clips at 44100 Hz, of any length.
 
         Returns:
-            float32, shape ``(n, 512)``; unit rows.
+            float32, shape ``(n, dim)``; unit rows.
 
         Raises:
             ValueError: A clip has another sample rate.
             ModelError: The network gave a vector that is zero or not finite.
         """
         require_sample_rate(clips, SAMPLE_RATE)
-        sums = np.zeros((len(clips), DIM))
+        sums = np.zeros((len(clips), self._fingerprint.dim))
         windows = self._windows(clips)
         while batch := list(islice(windows, _WINDOWS_AT_ONCE)):
-            outputs = self.encode(torch.stack([window for _, window in batch]))
-            for (row, _), output in zip(batch, outputs.cpu().numpy(), strict=True):
-                sums[row] += output
-        norms = np.linalg.norm(sums, axis=1, keepdims=True)
+            vectors = self.encode(torch.stack([window for _, window in batch]))
+            for (row, _), vector in zip(batch, vectors.cpu().numpy(), strict=True):
+                sums[row] += vector
+        return self._unit(sums)
+
+    def embed_windows(self, clip: Clip) -> NDArray[np.float32]:
+        """Embed each window of a clip by itself.
+
+        Returns:
+            float32, shape ``(n_windows, dim)``; unit rows, in order of time.
+
+        Raises:
+            ValueError: The clip has another sample rate.
+            ModelError: The network gave a vector that is zero or not finite.
+        """
+        require_sample_rate([clip], SAMPLE_RATE)
+        windows = self._front_end.windows(clip.samples)
+        found = []
+        while batch := list(islice(windows, _WINDOWS_AT_ONCE)):
+            found.append(self.encode(torch.stack(batch)).cpu().numpy())
+        return self._unit(np.concatenate(found))
+
+    def published_outputs(self, clip: Clip) -> NDArray[np.float32]:
+        """Return what the published network alone makes of each window, to compare with.
+
+        Returns:
+            float32, shape ``(n_windows, 512)``.
+
+        Raises:
+            ValueError: The clip has another sample rate.
+        """
+        require_sample_rate([clip], SAMPLE_RATE)
+        windows = torch.stack(list(self._front_end.windows(clip.samples)))
+        with torch.inference_mode():
+            return np.asarray(self._network(windows).cpu().numpy())
+
+    def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed sentences; letters are lowered, and what is beyond 64 tokens is not read.
+
+        Args:
+            texts: ``n`` sentences; never read as anything but text.
+
+        Returns:
+            float32, shape ``(n, dim)``; unit rows in the space of ``embed``.
+
+        Raises:
+            PromptError: A text holds half a character.
+        """
+        found = np.zeros((len(texts), self._fingerprint.dim), dtype=np.float32)
+        for start in range(0, len(texts), _TEXTS_AT_ONCE):
+            rows = [text_ids(self._tokenizer, text) for text in texts[start:][:_TEXTS_AT_ONCE]]
+            ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
+            mask = torch.zeros(ids.shape)
+            for row, own in enumerate(rows):
+                ids[row, : len(own)] = torch.tensor(own)
+                mask[row, : len(own)] = 1.0
+            with torch.inference_mode():
+                vectors = self._text(ids.to(self._device), mask.to(self._device))
+            found[start : start + len(rows)] = vectors.cpu().numpy()
+        return found
+
+    def encode(self, windows: torch.Tensor) -> torch.Tensor:
+        """Map windows of frames, shape ``(n, 100, 96)``, to unit vectors, ``(n, dim)``."""
+        # TF32, a GPU's default in convolutions, would give other vectors than a CPU.
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            vectors: torch.Tensor = self._head(self._network(windows))
+        return vectors
+
+    def _windows(self, clips: Sequence[Clip]) -> Iterator[tuple[int, torch.Tensor]]:
+        """Yield the row of each clip with each of its windows, shape ``(100, 96)``."""
+        for row, clip in enumerate(clips):
+            for window in self._front_end.windows(clip.samples):
+                yield row, window
+
+    def _unit(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not (np.isfinite(norms) & (norms > 0)).all():
             raise ModelError(
                 f"{self._fingerprint.name}: a vector is zero or not finite; the device computes "
                 "wrongly, try device 'cpu'"
             )
-        vectors: NDArray[np.float32] = (sums / norms).astype(np.float32)
-        return vectors
-
-    def frames(self, samples: NDArray[np.float32]) -> torch.Tensor:
-        """Compute the log-mel frames the network sees.
-
-        Args:
-            samples: shape ``(n_samples,)``, at 44100 Hz.
-
-        Returns:
-            float32, shape ``(1 + ceil(n_samples / 1024), 96)``; 0 is silence, and music at
-            full scale reaches 1. Frames are centred on multiples of 1024 samples, up to the
-            first one past the end.
-        """
-        half = FRAME_SAMPLES // 2
-        n_frames = 1 - (-samples.size // HOP_SAMPLES)
-        end = (n_frames - 1) * HOP_SAMPLES + half - samples.size
-        wave = np.pad(samples, (half, end))
-        np.clip(wave, -_LOUDEST, _LOUDEST, out=wave)
-        cuts = torch.from_numpy(wave).to(self._device).unfold(0, FRAME_SAMPLES, HOP_SAMPLES)
-        # In pieces: the frames of half an hour, laid out side by side, take gigabytes.
-        bands = []
-        for start in range(0, n_frames, _FRAMES_AT_ONCE):
-            spectra = torch.fft.rfft(cuts[start : start + _FRAMES_AT_ONCE] * self._window)
-            bands.append((spectra.real.square() + spectra.imag.square()) @ self._filters)
-        return torch.log10(1 + _POWER_GAIN * torch.cat(bands)) / _LARGEST
-
-    def encode(self, windows: torch.Tensor) -> torch.Tensor:
-        """Map windows of frames, shape ``(n, 100, 96)``, to raw outputs, ``(n, 512)``."""
-        # TF32, a GPU's default in convolutions, would give other vectors than a CPU.
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-            outputs: torch.Tensor = self._network(windows)
-        return outputs
-
-    def _windows(self, clips: Sequence[Clip]) -> Iterator[tuple[int, torch.Tensor]]:
-        """Yield the row of each clip with each of its windows, shape ``(100, 96)``."""
-        for row, clip in enumerate(clips):
-            frames = self.frames(fill_window(clip.samples))
-            for start in window_starts(len(frames)):
-                yield row, frames[start : start + WINDOW_FRAMES]
+        return np.asarray(vectors / norms, dtype=np.float32)
 
 
-class Network(torch.nn.Module):
-    """The convolutional encoder: frames ``(n, n_frames, 96)`` to ``(n, 512)``.
-
-    Eight 3x3 convolutions, each followed by ReLU, with 2x2 max-pooling after the second,
-    fourth and sixth; then the mean over mel bands and the maximum over time. The original's
-    batch normalisation is part of the convolutions' weights.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.convolutions = torch.nn.ModuleList(
-            torch.nn.Conv2d(before, after, kernel_size=3, padding=1)
-            for before, after in pairwise(_CHANNELS)
-        )
-
-    def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        """Encode windows, each by itself."""
-        maps = frames.unsqueeze(1)
-        for number, convolution in enumerate(self.convolutions):
-            maps = torch.relu_(convolution(maps))
-            if number in _POOLED:
-                maps = torch.nn.functional.max_pool2d(maps, 2)
-        return maps.mean(dim=3).amax(dim=2)
-
-
-def read_network(data: bytes, name: str) -> Network:
-    """Build the network from the bytes of a safetensors file, ready for inference.
-
-    Raises:
-        ModelError: The file is damaged, or its tensors are not exactly the network's.
-    """
-    try:
-        weights = load(data)
-    except SafetensorError as error:
-        raise ModelError(f"{name}: not a safetensors file: {error}; reinstall earful") from error
-    with torch.device("meta"):  # nothing is initialised only to be overwritten
-        network = Network()
-    if faults := _faults(network.state_dict(), weights):
-        raise ModelError(f"{name}: wrong weights: {'; '.join(faults)}. Reinstall earful")
-    network.load_state_dict({key: value.float() for key, value in weights.items()}, assign=True)
-    return network.eval().requires_grad_(False)
-
-
-def fill_window(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Repeat a short recording until it fills a window; return a longer one as it is.
-
-    Silence would fill it too, and the original did that; on labelled clips repetition found
-    the right neighbour more often.
-    """
-    if samples.size >= WINDOW_SAMPLES:
-        return samples
-    return np.resize(samples, WINDOW_SAMPLES)
-
-
-def window_starts(n_frames: int) -> list[int]:
-    """Place windows every 50 frames, the last one at the end.
-
-    Args:
-        n_frames: At least 100.
-
-    >>> window_starts(100), window_starts(210)
-    ([0], [0, 50, 100, 110])
-    """
-    return [*range(0, n_frames - WINDOW_FRAMES, WINDOW_HOP_FRAMES), n_frames - WINDOW_FRAMES]
-
-
-def mel_filters() -> NDArray[np.float32]:
-    """Return the mel filter bank, float32, shape ``(1025, 96)``.
-
-    Triangles between points equally spaced on the HTK mel scale from 0 to 22050 Hz whose
-    flanks are straight on the mel scale, each scaled to a sum of 1: the bank of the
-    original front end, which libraries with straight flanks in Hz do not reproduce.
-    """
-    bins_mel = _mel(np.arange(FRAME_SAMPLES // 2 + 1) * SAMPLE_RATE / FRAME_SAMPLES)
-    points = np.linspace(0.0, _mel(np.float64(SAMPLE_RATE / 2)), N_MELS + 2)
-    low, middle, high = points[:-2], points[1:-1], points[2:]
-    rising = (bins_mel[:, None] - low) / (middle - low)
-    falling = (high - bins_mel[:, None]) / (high - middle)
-    weights = np.maximum(0.0, np.minimum(rising, falling))
-    filters: NDArray[np.float32] = weights / weights.sum(axis=0, keepdims=True)
-    return filters.astype(np.float32)
-
-
-def _mel(hz: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
-    return np.asarray(1127.01048 * np.log1p(np.asarray(hz) / 700.0))
-
-
-def _faults(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> list[str]:
-    """Name every tensor that is missing, unexpected or of another shape."""
-    faults = [f"missing {key}" for key in sorted(wanted.keys() - found.keys())]
-    faults += [f"unexpected {key}" for key in sorted(found.keys() - wanted.keys())]
-    faults += [
-        f"{key} has shape {tuple(found[key].shape)}, want {tuple(wanted[key].shape)}"
-        for key in sorted(wanted.keys() & found.keys())
-        if found[key].shape != wanted[key].shape
-    ]
-    return faults
+def text_ids(tokenizer: FlamingoTokenizer, text: str) -> list[int]:
+    """Return what the text tower reads of a text, 1 to 64 token ids."""
+    return tokenizer.encode([text.strip().lower()])[:MOST_TEXT_TOKENS]

@@ -145,6 +145,21 @@ class FlamingoTokenizer:
             ) from error
         return cls(tokenizer, source=str(path))
 
+    @classmethod
+    def from_bytes(cls, data: bytes, *, source: str) -> Self:
+        """Read what ``save`` wrote, from memory.
+
+        Raises:
+            ModelError: It is damaged or another model's.
+        """
+        from tokenizers import Tokenizer
+
+        try:
+            tokenizer = Tokenizer.from_buffer(data)
+        except Exception as error:  # the extension raises plain Exception for all of them
+            raise ModelError(f"{source}: cannot be read as a tokenizer ({error})") from error
+        return cls(tokenizer, source=source)
+
     def save(self, path: Path) -> None:
         """Write it as one ``tokenizer.json``; the same vocabulary gives the same bytes."""
         path.write_text(self._tokenizer.to_str(pretty=False), encoding="utf-8", newline="\n")

@@ -1,4 +1,4 @@
-"""Compare ``earful-tiny`` with the published aisfx package, and freeze what that computes.
+"""Compare the trunk of ``earful-tiny`` with the published aisfx package; freeze its outputs.
 
 Needs an environment of its own: Python 3.11 with ``essentia`` (the front end the model was
 trained with; AGPL, so neither shipped nor imported by us), earful, and the unpacked wheel of
@@ -26,7 +26,9 @@ from aisfx.spectrogram.spectrogram_essentia import compute_spectrogram
 from numpy.typing import NDArray
 
 from earful.model.audio import load_audio
-from earful.model.tiny import WINDOW_FRAMES, TinyEmbedder, load_tiny
+from earful.model.tiny_frames import WINDOW_FRAMES, FrontEnd
+from earful.model.tiny_network import Network
+from earful.model.tiny_weights import NAME, fill, read_part, read_release
 
 TARGET = Path(__file__).resolve().parent.parent / "tests" / "model" / "golden" / "aisfx.npz"
 # Lengths in samples: shorter than a window, one window, two windows.
@@ -66,6 +68,24 @@ class Original:
         return np.asarray(outputs.numpy(), np.float32)
 
 
+class Ours:
+    """What ``earful-tiny`` makes of that: its front end, and the shipped trunk."""
+
+    def __init__(self) -> None:
+        self._front_end = FrontEnd(torch.device("cpu"))
+        self._network = fill(Network(), read_part(read_release(), "trunk"), NAME)
+
+    def frames(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute scaled log-mel frames, shape ``(n_frames, 96)``."""
+        return np.asarray(self._front_end.frames(samples).numpy())
+
+    def output(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute the raw output of one window, shape ``(512,)``."""
+        with torch.inference_mode():
+            outputs = self._network(torch.from_numpy(np.asarray(window, np.float32))[None])
+        return np.asarray(outputs.numpy()[0])
+
+
 def wave(n_samples: int) -> NDArray[np.float32]:
     """Return the test signal: a falling chirp, a steady tone and a click, float32."""
     t = np.arange(n_samples) / 44100
@@ -95,12 +115,12 @@ def compare(original: Original, folder: Path) -> None:
     Once with the package given our decoded samples, which compares front ends and networks,
     and once with the package decoding (and resampling) the file by itself.
     """
-    ours = load_tiny(device="cpu")
+    ours = Ours()
     found: dict[str, list[tuple[float, float, float]]] = {"same samples": [], "same file": []}
     for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO):
         # The package's loader cuts off what is beyond full scale, as lossy codings may be.
         samples = load_audio(path, sample_rate=44100).samples.clip(-1, 1)
-        frames = ours.frames(samples).numpy()
+        frames = ours.frames(samples)
         with tempfile.NamedTemporaryFile(suffix=".wav") as file:
             soundfile.write(file.name, samples, 44100, subtype="FLOAT")
             found["same samples"] += _differences(
@@ -129,7 +149,7 @@ def main() -> None:
 
 def _differences(
     original: Original,
-    ours: TinyEmbedder,
+    ours: Ours,
     theirs: NDArray[np.float32],
     frames: NDArray[np.float32],
 ) -> list[tuple[float, float, float]]:
@@ -148,8 +168,7 @@ def _differences(
         strict=True,
     )
     for their_window, window, output in windows:
-        tensor = torch.from_numpy(np.asarray(window, np.float32))[None]
-        wanted, vector = _unit(output), _unit(ours.encode(tensor).numpy()[0])
+        wanted, vector = _unit(output), _unit(ours.output(window))
         rows.append(
             (
                 float(np.abs(their_window - window).max()),

@@ -97,8 +97,6 @@ def main() -> None:
     path = TARGET / "earful-tiny.safetensors"
     path.write_bytes(pack(weights, {"source": "aisfx 0.1.2", "licence": "CC-BY-4.0"}))
     description = {
-        "name": "earful-tiny",
-        "release": "1",
         "file": path.name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "parameters": sum(tensor.numel() for tensor in weights.values()),
@@ -109,7 +107,10 @@ def main() -> None:
         "licence": "CC-BY-4.0",
         "changes": "classification heads dropped, batch normalisation folded, rounded to fp16",
     }
-    (TARGET / "earful-tiny.json").write_text(json.dumps(description, indent=2) + "\n")
+    about = TARGET / "earful-tiny.json"
+    told = json.loads(about.read_text())
+    told["parts"]["trunk"] = description
+    about.write_text(json.dumps(told, indent=2) + "\n")
     print(f"{path}: {path.stat().st_size} bytes, {description['parameters']} parameters")
 
 

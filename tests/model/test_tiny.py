@@ -1,10 +1,5 @@
-import importlib.util
-import json
+from collections.abc import Callable, Mapping
 from functools import cache
-from importlib.resources import files
-from itertools import pairwise
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,15 +7,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save
 
-from earful.errors import ModelError
+from earful.demo import DemoCorpus
+from earful.errors import ModelError, PromptError
 from earful.model import tiny
-from earful.model.audio import Clip
+from earful.model.audio import Clip, load_audio
+from earful.model.protocols import TextEmbedder
+from earful.model.tiny_weights import read_release
 
-GOLDEN = np.load(Path(__file__).with_name("golden") / "aisfx.npz")
-LENGTHS = sorted({int(name.split(".")[0]) for name in GOLDEN.files})
+Samples = NDArray[np.float32]
+Wave = Callable[[int], Samples]
+DIM = 256
+LONG = "a dog barks in the street, " * 40
 
 
 @cache
@@ -33,95 +31,33 @@ def embedder() -> tiny.TinyEmbedder:
     return load()
 
 
-def wave(n_samples: int) -> NDArray[np.float32]:
-    """Repeat the signal of training/check_aisfx.py."""
-    t = np.arange(n_samples) / 44100
-    chirp = 0.3 * np.sin(2 * np.pi * (3000 * t - 400 * t * t)) * np.exp(-t)
-    tone = 0.05 * np.sin(2 * np.pi * 440 * t)
-    click = 0.5 * (np.arange(n_samples) == n_samples // 3)
-    signal: NDArray[np.float32] = (chirp + tone + click).astype(np.float32)
-    return signal
-
-
-def clip(samples: NDArray[np.float32], sample_rate: int = 44100) -> Clip:
+def clip(samples: Samples, sample_rate: int = 44100) -> Clip:
     return Clip(samples=samples.astype(np.float32), sample_rate=sample_rate)
 
 
-def test_each_mel_filter_sums_to_one_and_peaks_between_its_neighbours() -> None:
-    filters = tiny.mel_filters()
-    assert filters.shape == (1025, 96)
-    np.testing.assert_allclose(filters.sum(axis=0), 1.0, rtol=1e-6)
-    assert np.all(np.diff(filters.argmax(axis=0)) >= 0)
+def assert_unit(vectors: NDArray[np.float32], n: int) -> None:
+    assert vectors.shape == (n, DIM)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
 
 
-@pytest.mark.parametrize("n_samples", LENGTHS)
-def test_the_front_end_equals_the_published_package(
-    embedder: tiny.TinyEmbedder, n_samples: int
-) -> None:
-    frames = embedder.frames(wave(n_samples)).numpy()[::10]
-    np.testing.assert_allclose(frames, GOLDEN[f"{n_samples}.frames"], atol=2e-5)
+def test_it_is_what_it_says(embedder: tiny.TinyEmbedder) -> None:
+    assert isinstance(embedder, TextEmbedder)
+    told = embedder.fingerprint
+    assert (told.name, told.dim, told.sample_rate, told.dtype) == (
+        "earful-tiny",
+        DIM,
+        44100,
+        "float32",
+    )
+    release = read_release()
+    assert told.revision == release.number
+    assert told.weights_sha256 == release.digest_of("trunk", "clap", "tokenizer")
+    again = tiny.load_tiny(revision=release.number, device="cpu").fingerprint
+    assert again == told
 
 
-@pytest.mark.parametrize("n_samples", LENGTHS)
-def test_raw_outputs_equal_the_published_package(
-    embedder: tiny.TinyEmbedder, n_samples: int
-) -> None:
-    frames = embedder.frames(wave(n_samples))
-    # The package fills a short window with silence, of which a frame is zeros.
-    filled = torch.nn.functional.pad(frames, (0, 0, 0, max(0, 100 - len(frames))))
-    starts = tiny.window_starts(len(filled))
-    outputs = embedder.encode(torch.stack([filled[start : start + 100] for start in starts]))
-    wanted = GOLDEN[f"{n_samples}.outputs"]
-    assert outputs.shape == wanted.shape
-    # Weights rounded to fp16 change the outputs by less than this.
-    np.testing.assert_allclose(outputs, wanted, atol=2e-3 * np.abs(wanted).max())
-
-
-@pytest.mark.parametrize("n_samples", [length for length in LENGTHS if length >= 99 * 1024])
-def test_a_vector_is_the_direction_of_the_published_outputs_mean(
-    embedder: tiny.TinyEmbedder, n_samples: int
-) -> None:
-    outputs = GOLDEN[f"{n_samples}.outputs"].mean(axis=0)
-    (vector,) = embedder.embed([clip(wave(n_samples))])
-    assert float(vector @ outputs) > 0.99999 * np.linalg.norm(outputs)
-
-
-def test_a_short_recording_is_repeated_until_it_fills_a_window(
-    embedder: tiny.TinyEmbedder,
-) -> None:
-    assert tiny.fill_window(np.array([1, 2, 3], np.float32))[:7].tolist() == [1, 2, 3, 1, 2, 3, 1]
-    third = wave(33 * 1024)
-    short, long = embedder.embed([clip(third), clip(np.tile(third, 3))])
-    np.testing.assert_allclose(short, long, atol=1e-6)
-
-
-def test_a_window_ends_where_a_long_recording_ends(embedder: tiny.TinyEmbedder) -> None:
-    samples = wave(5 * 44100)
-    frames = embedder.frames(samples)
-    assert len(frames) == 1 + 216  # 220500 samples are 215.3 hops
-    starts = tiny.window_starts(len(frames))
-    assert starts == [0, 50, 100, 117]
-    windows = torch.stack([frames[start : start + 100] for start in starts])
-    mean = embedder.encode(windows).mean(dim=0)
-    (vector,) = embedder.embed([clip(samples)])
-    np.testing.assert_allclose(vector, mean / mean.norm(), atol=1e-5)
-
-
-@given(st.integers(100, 20_000))
-def test_windows_leave_no_frame_out_and_none_is_offered_twice_over(n_frames: int) -> None:
-    starts = tiny.window_starts(n_frames)
-    assert starts[0] == 0
-    assert starts[-1] == n_frames - 100
-    assert all(0 < after - before <= 50 for before, after in pairwise(starts))
-
-
-def test_frames_do_not_depend_on_the_pieces_they_are_computed_in(
-    embedder: tiny.TinyEmbedder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    samples = wave(44100)
-    whole = embedder.frames(samples)
-    monkeypatch.setattr(tiny, "_FRAMES_AT_ONCE", 7)
-    np.testing.assert_allclose(embedder.frames(samples), whole, atol=1e-6)
+# --- recordings -------------------------------------------------------------------------
 
 
 @settings(max_examples=5)
@@ -133,18 +69,151 @@ def test_a_clip_has_the_same_vector_alone_and_in_a_batch(lengths: list[int], see
     batch = embedder.embed(clips)
     single = np.concatenate([embedder.embed([one]) for one in clips])
     np.testing.assert_allclose(batch, single, atol=1e-5)
-    np.testing.assert_allclose(np.linalg.norm(batch, axis=1), 1.0, atol=1e-5)
+    assert_unit(batch, len(lengths))
+
+
+@pytest.mark.parametrize("n_samples", [1, 44100, 99 * 1024, 5 * 44100, 14 * 44100])
+def test_a_clips_vector_is_the_direction_of_its_windows_mean(
+    embedder: tiny.TinyEmbedder, wave: Wave, n_samples: int
+) -> None:
+    one = clip(wave(n_samples))
+    windows = embedder.embed_windows(one)
+    # Windows of 100 frames every 50, of 1 + ceil(n / 1024) frames; the last one at the end.
+    n_frames = max(100, 1 + -(-n_samples // 1024))
+    assert_unit(windows, 1 + -(-(n_frames - 100) // 50))
+    mean = windows.mean(axis=0)
+    (vector,) = embedder.embed([one])
+    np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)
+
+
+def test_windows_are_in_order_of_time(embedder: tiny.TinyEmbedder, wave: Wave) -> None:
+    first, last = wave(99 * 1024), np.random.default_rng(0).normal(size=99 * 1024) * 0.1
+    both = np.concatenate([first, last.astype(np.float32)])
+    windows = embedder.embed_windows(clip(both))
+    alone = embedder.embed([clip(first), clip(both[99 * 1024 :])])
+    similarities = windows @ alone.T
+    assert similarities[0].argmax() == 0
+    assert similarities[-1].argmax() == 1
+
+
+@pytest.mark.parametrize("n_samples", [99 * 1024, 149 * 1024])
+def test_the_published_outputs_can_be_had_to_compare_with(
+    embedder: tiny.TinyEmbedder, wave: Wave, published: Mapping[str, Samples], n_samples: int
+) -> None:
+    outputs = embedder.published_outputs(clip(wave(n_samples)))
+    wanted = published[f"{n_samples}.outputs"]
+    assert outputs.shape == wanted.shape
+    np.testing.assert_allclose(outputs, wanted, atol=2e-3 * np.abs(wanted).max())
 
 
 @pytest.mark.parametrize("n_samples", [1, 2048, 44100])
 def test_silence_has_a_finite_unit_vector(embedder: tiny.TinyEmbedder, n_samples: int) -> None:
-    (vector,) = embedder.embed([clip(np.zeros(n_samples, np.float32))])
-    assert np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-5)
+    assert_unit(embedder.embed([clip(np.zeros(n_samples, np.float32))]), 1)
 
 
-def test_samples_far_beyond_full_scale_have_a_finite_vector(embedder: tiny.TinyEmbedder) -> None:
-    (vector,) = embedder.embed([clip(np.float32(1e30) * wave(3000))])
-    assert np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-5)
+def test_samples_far_beyond_full_scale_have_a_finite_vector(
+    embedder: tiny.TinyEmbedder, wave: Wave
+) -> None:
+    assert_unit(embedder.embed([clip(np.float32(1e30) * wave(3000))]), 1)
+
+
+def test_another_sample_rate_is_refused(embedder: tiny.TinyEmbedder, wave: Wave) -> None:
+    other = clip(wave(4000), sample_rate=16000)
+    with pytest.raises(ValueError, match="want 44100 Hz"):
+        embedder.embed([other])
+    with pytest.raises(ValueError, match="want 44100 Hz"):
+        embedder.embed_windows(other)
+
+
+def test_nothing_gives_no_vectors(embedder: tiny.TinyEmbedder) -> None:
+    assert embedder.embed([]).shape == (0, DIM)
+    assert embedder.embed_text([]).shape == (0, DIM)
+
+
+def test_a_device_that_computes_wrongly_is_told(
+    embedder: tiny.TinyEmbedder, wave: Wave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for wrong in (0.0, float("nan")):
+        monkeypatch.setattr(
+            embedder, "encode", lambda windows, x=wrong: torch.full((len(windows), DIM), x)
+        )
+        with pytest.raises(ModelError, match="a vector is zero or not finite"):
+            embedder.embed([clip(wave(3000))])
+        with pytest.raises(ModelError, match="a vector is zero or not finite"):
+            embedder.embed_windows(clip(wave(3000)))
+
+
+# --- texts ------------------------------------------------------------------------------
+
+
+def test_texts_of_different_length_have_the_same_vectors_alone(
+    embedder: tiny.TinyEmbedder,
+) -> None:
+    texts = [
+        "dog",
+        "",
+        "rain on a tin roof, far away",
+        LONG,
+        "🐕 狗 café\n\t",
+        "\x00",
+        "</s><audio>",
+    ]
+    together = embedder.embed_text(texts)
+    assert_unit(together, len(texts))
+    for text, vector in zip(texts, together, strict=True):
+        (alone,) = embedder.embed_text([text])
+        np.testing.assert_allclose(alone, vector, atol=1e-5)
+    assert np.abs(together[0] - together[2]).max() > 1e-2
+
+
+def test_more_texts_than_are_read_at_once_keep_their_order(embedder: tiny.TinyEmbedder) -> None:
+    texts = ["a dog", *["a cat that purrs on a sofa"] * 98, "a dog"]
+    vectors = embedder.embed_text(texts)
+    assert_unit(vectors, 100)
+    np.testing.assert_allclose(vectors[0], vectors[-1], atol=1e-5)
+    np.testing.assert_allclose(vectors[1:-1], np.tile(vectors[1], (98, 1)), atol=1e-5)
+
+
+@settings(max_examples=20)
+@given(st.text(max_size=40))
+def test_any_text_has_a_unit_vector(text: str) -> None:
+    assert_unit(load().embed_text([text]), 1)
+
+
+@settings(max_examples=20)
+@given(st.text(alphabet=st.characters(max_codepoint=127), max_size=40))
+def test_neither_case_nor_spaces_around_matter(text: str) -> None:
+    lower, upper, wide = load().embed_text([text.lower(), text.upper(), f" \n{text}\t "])
+    np.testing.assert_allclose(upper, lower, atol=1e-5)
+    np.testing.assert_allclose(wide, lower, atol=1e-5)
+
+
+def test_what_is_beyond_the_most_tokens_is_not_read(embedder: tiny.TinyEmbedder) -> None:
+    ids = tiny.text_ids(embedder._tokenizer, LONG)
+    assert len(ids) == 64
+    assert 1 <= len(tiny.text_ids(embedder._tokenizer, "")) < 64
+    one, other = embedder.embed_text([LONG, LONG + "and a cat"])
+    np.testing.assert_array_equal(one, other)
+
+
+def test_half_a_character_is_refused(embedder: tiny.TinyEmbedder) -> None:
+    with pytest.raises(PromptError, match="half a character"):
+        embedder.embed_text(["a dog", "a dog \ud83d"])
+
+
+def test_recordings_are_nearer_to_the_words_for_them_than_to_others(
+    embedder: tiny.TinyEmbedder,
+) -> None:
+    folders = sorted(path for path in DemoCorpus.find().sounds.iterdir() if path.is_dir())
+    clips = [load_audio(min(folder.iterdir()), sample_rate=44100) for folder in folders]
+    words = embedder.embed_text([folder.name.replace("-", " ") for folder in folders])
+    similarities = embedder.embed(clips) @ words.T
+    # Of each word's: how loudly it is said of everything else is no merit of a recording.
+    standard = (similarities - similarities.mean(axis=0)) / similarities.std(axis=0)
+    assert standard.diagonal().mean() > 0.5  # 0 for towers that share nothing
+
+
+# --- loading ----------------------------------------------------------------------------
 
 
 def test_loading_leaves_the_random_numbers_of_the_caller_alone() -> None:
@@ -153,43 +222,6 @@ def test_loading_leaves_the_random_numbers_of_the_caller_alone() -> None:
     torch.manual_seed(0)
     tiny.load_tiny(device="cpu")
     assert torch.equal(torch.rand(3), wanted)
-
-
-def test_another_sample_rate_is_refused(embedder: tiny.TinyEmbedder) -> None:
-    with pytest.raises(ValueError, match="want 44100 Hz"):
-        embedder.embed([clip(wave(4000), sample_rate=16000)])
-
-
-def test_no_clips_give_no_vectors(embedder: tiny.TinyEmbedder) -> None:
-    assert embedder.embed([]).shape == (0, 512)
-
-
-def test_damaged_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shipped = Path(str(files("earful.model"))) / "weights"
-    copied = tmp_path / "weights"
-    copied.mkdir()
-    about = json.loads((shipped / "earful-tiny.json").read_text())
-    data = bytearray((shipped / about["file"]).read_bytes())
-    data[-1] ^= 1
-    (copied / about["file"]).write_bytes(data)
-    (copied / "earful-tiny.json").write_text(json.dumps(about))
-    monkeypatch.setattr(tiny, "files", lambda package: tmp_path)
-    with pytest.raises(ModelError, match="have sha256"):
-        tiny.load_tiny()
-
-
-def test_wrong_weights_are_refused_by_name() -> None:
-    shapes = {key: value.shape for key, value in tiny.Network().state_dict().items()}
-    weights = {key: torch.zeros(shape) for key, shape in shapes.items()}
-    del weights["convolutions.3.bias"]
-    weights["extra"] = torch.zeros(1)
-    weights["convolutions.0.bias"] = torch.zeros(5)
-    with pytest.raises(ModelError) as caught:
-        tiny.read_network(save(weights), "mine")
-    assert "missing convolutions.3.bias; unexpected extra;" in str(caught.value)
-    assert "convolutions.0.bias has shape (5,), want (64,)" in str(caught.value)
-    with pytest.raises(ModelError, match="not a safetensors file"):
-        tiny.read_network(b"\x80\x04 a pickle", "mine")
 
 
 @pytest.mark.parametrize(
@@ -201,58 +233,9 @@ def test_what_is_not_there_is_refused(wish: dict[str, str]) -> None:
 
 
 @pytest.mark.gpu
-def test_a_gpu_gives_the_vectors_of_the_cpu() -> None:
-    clips = [clip(wave(n_samples)) for n_samples in LENGTHS]
-    found = tiny.load_tiny(device="cuda").embed(clips)
-    np.testing.assert_allclose(found, load().embed(clips), atol=1e-5)
-
-
-def converter() -> ModuleType:
-    root = Path(__file__).resolve().parent.parent.parent
-    spec = importlib.util.spec_from_file_location("convert", root / "training/convert_aisfx.py")
-    assert spec is not None
-    assert spec.loader is not None
-    convert = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(convert)
-    return convert
-
-
-def test_packing_the_shipped_tensors_gives_the_shipped_bytes() -> None:
-    shipped = (files("earful.model") / "weights" / "earful-tiny.safetensors").read_bytes()
-    metadata = {"source": "aisfx 0.1.2", "licence": "CC-BY-4.0"}
-    assert converter().pack(load_tensors(shipped), metadata) == shipped
-
-
-def test_the_conversion_folds_normalisation_exactly() -> None:
-    convert = converter()
-    torch.manual_seed(0)
-    weights: dict[str, torch.Tensor] = {}
-    channels = (1, 2, 2, 3, 3, 4, 4, 5, 5)
-    for number, (before, after) in enumerate(pairwise(channels)):
-        prefix = f"embedding_net.conv_block{number // 2 + 1}"
-        layer = number % 2 + 1
-        weights[f"{prefix}.conv{layer}.weight"] = torch.randn(after, before, 3, 3)
-        for part in ("weight", "bias", "running_mean"):
-            weights[f"{prefix}.bn{layer}.{part}"] = torch.randn(after)
-        weights[f"{prefix}.bn{layer}.running_var"] = torch.rand(after) + 0.5
-        weights[f"{prefix}.bn{layer}.num_batches_tracked"] = torch.tensor(7)
-    folded = convert.fold(weights)
-    frames = torch.randn(1, 1, 6, 6)
-    norm = torch.nn.functional.batch_norm(
-        torch.nn.functional.conv2d(
-            frames, weights["embedding_net.conv_block1.conv1.weight"], padding=1
-        ),
-        weights["embedding_net.conv_block1.bn1.running_mean"],
-        weights["embedding_net.conv_block1.bn1.running_var"],
-        weights["embedding_net.conv_block1.bn1.weight"],
-        weights["embedding_net.conv_block1.bn1.bias"],
-    )
-    ours = torch.nn.functional.conv2d(
-        frames,
-        folded["convolutions.0.weight"].float(),
-        folded["convolutions.0.bias"].float(),
-        padding=1,
-    )
-    torch.testing.assert_close(ours, norm, atol=5e-3, rtol=5e-3)
-    with pytest.raises(SystemExit, match="unexpected weights"):
-        convert.fold({**weights, "embedding_net.extra": torch.zeros(1)})
+def test_a_gpu_gives_the_vectors_of_the_cpu(wave: Wave) -> None:
+    clips = [clip(wave(n_samples)) for n_samples in (30_000, 99 * 1024, 149 * 1024)]
+    on_gpu = tiny.load_tiny(device="cuda")
+    np.testing.assert_allclose(on_gpu.embed(clips), load().embed(clips), atol=1e-4)
+    texts = ["a dog", LONG, ""]
+    np.testing.assert_allclose(on_gpu.embed_text(texts), load().embed_text(texts), atol=1e-4)

@@ -224,6 +224,25 @@ def test_a_saved_tokenizer_is_the_same(trained: tuple[Path, Path], tmp_path: Pat
     segments = [PROSE, *SPECIAL[-3:], Control.AUDIO, "<audio> </s>", Control.END_OF_CHUNK]
     assert loaded.encode(segments) == built.encode(segments)
     assert loaded.vocab_size == built.vocab_size
+    read = FlamingoTokenizer.from_bytes((tmp_path / "a.json").read_bytes(), source="memory")
+    assert read.encode(segments) == built.encode(segments)
+    assert read.decode(read.encode(segments)) == built.decode(built.encode(segments))
+    assert read.vocab_size == built.vocab_size
+    read.save(tmp_path / "c.json")
+    assert (tmp_path / "c.json").read_bytes() == (tmp_path / "a.json").read_bytes()
+
+
+def test_bytes_that_are_no_tokenizer_are_refused_by_their_source(
+    of_bytes: FlamingoTokenizer, tmp_path: Path
+) -> None:
+    of_bytes.save(tmp_path / "a.json")
+    data = (tmp_path / "a.json").read_bytes()
+    for damaged in (b"", b"{}", b"\x80\x04 a pickle", data[:-2]):
+        with pytest.raises(ModelError, match="mine: cannot be read as a tokenizer"):
+            FlamingoTokenizer.from_bytes(damaged, source="mine")
+    moved = data.replace(b'"<audio>"', b'"<radio>"')
+    with pytest.raises(ModelError, match=r"mine: 263 tokens with <audio> at None, want it at 260"):
+        FlamingoTokenizer.from_bytes(moved, source="mine")
 
 
 Spoil = Callable[[list[str]], list[str]]

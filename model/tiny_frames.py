@@ -1,0 +1,121 @@
+"""The front end of ``earful-tiny``: recordings to windows of log-mel frames.
+
+It computes what the published ``aisfx`` package computes with another library, to within
+the last bits; see ``tiny``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+SAMPLE_RATE: Final = 44_100
+FRAME_SAMPLES: Final = 2048
+HOP_SAMPLES: Final = 1024
+N_MELS: Final = 96
+WINDOW_FRAMES: Final = 100
+WINDOW_HOP_FRAMES: Final = WINDOW_FRAMES // 2
+WINDOW_SAMPLES: Final = (WINDOW_FRAMES - 1) * HOP_SAMPLES  # frames are centred: one at either end
+# Mel bands are compressed to log10(1 + 10000 power) and divided by the largest value
+# that occurred in the original training.
+_POWER_GAIN = 1e4
+_LARGEST = 9.457798957824707
+_FRAMES_AT_ONCE = 2048
+# A million times full scale is no recording any more, but its power must not overflow.
+_LOUDEST = 1e6
+
+
+class FrontEnd:
+    """Recordings to frames and windows.
+
+    Args:
+        device: Where to compute.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._filters = torch.from_numpy(mel_filters()).to(device)
+        # The symmetric window of the original's front end, not the periodic one of an STFT.
+        self._window = torch.hann_window(FRAME_SAMPLES, periodic=False, device=device)
+
+    def frames(self, samples: NDArray[np.float32]) -> torch.Tensor:
+        """Compute the log-mel frames the network sees.
+
+        Args:
+            samples: shape ``(n_samples,)``, at 44100 Hz.
+
+        Returns:
+            float32, shape ``(1 + ceil(n_samples / 1024), 96)``; 0 is silence, and music at
+            full scale reaches 1. Frames are centred on multiples of 1024 samples, up to the
+            first one past the end.
+        """
+        half = FRAME_SAMPLES // 2
+        n_frames = 1 - (-samples.size // HOP_SAMPLES)
+        end = (n_frames - 1) * HOP_SAMPLES + half - samples.size
+        wave = np.pad(samples, (half, end))
+        np.clip(wave, -_LOUDEST, _LOUDEST, out=wave)
+        cuts = torch.from_numpy(wave).to(self._device).unfold(0, FRAME_SAMPLES, HOP_SAMPLES)
+        # In pieces: the frames of half an hour, laid out side by side, take gigabytes.
+        bands = []
+        for start in range(0, n_frames, _FRAMES_AT_ONCE):
+            spectra = torch.fft.rfft(cuts[start : start + _FRAMES_AT_ONCE] * self._window)
+            bands.append((spectra.real.square() + spectra.imag.square()) @ self._filters)
+        return torch.log10(1 + _POWER_GAIN * torch.cat(bands)) / _LARGEST
+
+    def windows(self, samples: NDArray[np.float32]) -> Iterator[torch.Tensor]:
+        """Yield a recording's windows, each ``(WINDOW_FRAMES, N_MELS)``.
+
+        They begin every ``WINDOW_HOP_FRAMES``, the last one aligned to the recording's end;
+        a shorter recording is repeated until it fills one.
+        """
+        frames = self.frames(fill_window(samples))
+        for start in window_starts(len(frames)):
+            yield frames[start : start + WINDOW_FRAMES]
+
+
+def fill_window(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Repeat a short recording until it fills a window; return a longer one as it is.
+
+    Silence would fill it too, and the original did that; on labelled clips repetition found
+    the right neighbour more often.
+    """
+    if samples.size >= WINDOW_SAMPLES:
+        return samples
+    return np.resize(samples, WINDOW_SAMPLES)
+
+
+def window_starts(n_frames: int) -> list[int]:
+    """Place windows every 50 frames, the last one at the end.
+
+    Args:
+        n_frames: At least 100.
+
+    >>> window_starts(100), window_starts(210)
+    ([0], [0, 50, 100, 110])
+    """
+    return [*range(0, n_frames - WINDOW_FRAMES, WINDOW_HOP_FRAMES), n_frames - WINDOW_FRAMES]
+
+
+def mel_filters() -> NDArray[np.float32]:
+    """Return the mel filter bank, float32, shape ``(1025, 96)``.
+
+    Triangles between points equally spaced on the HTK mel scale from 0 to 22050 Hz whose
+    flanks are straight on the mel scale, each scaled to a sum of 1: the bank of the
+    original front end, which libraries with straight flanks in Hz do not reproduce.
+    """
+    bins_mel = _mel(np.arange(FRAME_SAMPLES // 2 + 1) * SAMPLE_RATE / FRAME_SAMPLES)
+    points = np.linspace(0.0, _mel(np.float64(SAMPLE_RATE / 2)), N_MELS + 2)
+    low, middle, high = points[:-2], points[1:-1], points[2:]
+    rising = (bins_mel[:, None] - low) / (middle - low)
+    falling = (high - bins_mel[:, None]) / (high - middle)
+    weights = np.maximum(0.0, np.minimum(rising, falling))
+    filters: NDArray[np.float32] = weights / weights.sum(axis=0, keepdims=True)
+    return filters.astype(np.float32)
+
+
+def _mel(hz: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
+    return np.asarray(1127.01048 * np.log1p(np.asarray(hz) / 700.0))

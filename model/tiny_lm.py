@@ -1,0 +1,138 @@
+"""``earful-tiny`` as a language model: a small Flamingo that hears with the small encoder.
+
+The classes are Audio Flamingo's, the sizes are not: it was trained from scratch by
+``training/flamingo`` on permissively licensed sounds, to read names from the exemplars in
+its prompt. What it knows beyond them is little: docs/small-model.md says what it can do.
+"""
+
+from __future__ import annotations
+
+from typing import Final, cast, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from earful.errors import ModelError
+from earful.model.audio import Clip
+from earful.model.device import pick_device
+from earful.model.flamingo import Flamingo
+from earful.model.flamingo_audio import MAX_SAMPLES, MAX_SECONDS, read_samples
+from earful.model.flamingo_config import FlamingoConfig
+from earful.model.flamingo_lm import FlamingoLanguageModel
+from earful.model.flamingo_windows import content_digest
+from earful.model.generate import Mode
+from earful.model.prompt import ClipRef
+from earful.model.tiny import TinyEmbedder, load_tiny
+from earful.model.tiny_frames import SAMPLE_RATE
+from earful.model.tiny_weights import NAME, fill, read_part, read_release
+from earful.model.tokenizer import FlamingoTokenizer
+
+Features = NDArray[np.float32]
+
+_CAVEAT = (
+    "earful-tiny is a small model: it names sounds by the exemplars it is shown, and knows few "
+    "words of its own; --model takes a larger one"
+)
+
+STYLE: Final = "brief"
+FEATURE_SCALE: Final = 4.0
+"""Length of a feature; beside the positions that are added to it, it has to stand out."""
+
+
+def load_tiny_lm(
+    name: str = NAME,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    decoding: str = "full",
+    slots: int | None = None,
+) -> FlamingoLanguageModel:
+    """Load the shipped language model.
+
+    Args:
+        name: The registered name.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        dtype: ``"float32"`` or ``"auto"``, which is the same.
+        decoding: ``"full"``, the only way it was trained.
+        slots: Places for audio; ``None`` for as many as a prompt has audios.
+
+    Raises:
+        ModelError: A choice is unknown, the device is not there, or the shipped weights
+            are missing or not what they were when the package was made.
+    """
+    if dtype not in {"auto", "float32"}:
+        raise ModelError(f"{name}: dtype {dtype!r}; want 'float32'")
+    if decoding not in get_args(Mode):
+        raise ModelError(f"decoding {decoding!r}; want {' or '.join(get_args(Mode))}")
+    release = read_release(name)
+    data = read_part(release, "flamingo", name)
+    config = FlamingoConfig.from_dict(release.parts["flamingo"]["config"])
+    with torch.device("meta"):
+        model = Flamingo(config)
+    fill(model, data, name)
+    return FlamingoLanguageModel(
+        model=model.to(pick_device(device)),
+        encoder=TinyWindows(load_tiny(name, device=device), config.windows_per_audio),
+        tokenizer=FlamingoTokenizer.from_bytes(read_part(release, "tokenizer", name), source=name),
+        name=name,
+        weights_sha256=release.digest_of("trunk", "clap", "flamingo", "tokenizer"),
+        decoding=cast(Mode, decoding),
+        slots=slots,
+        licence=release.licence,
+        lists_labels=False,
+        style=STYLE,
+        caveat=_CAVEAT,
+    )
+
+
+class TinyWindows:
+    """Up to W stretches of a recording, each a vector of the embedder's; a ``WindowEncoder``.
+
+    Args:
+        embedder: Makes the vectors of short windows, which are averaged over a stretch.
+        windows_per_audio: W.
+    """
+
+    max_seconds = MAX_SECONDS
+
+    def __init__(self, embedder: TinyEmbedder, windows_per_audio: int) -> None:
+        self.embedder = embedder
+        self.maker = f"1:{embedder.fingerprint.weights_sha256}:{windows_per_audio}"
+        self._width = windows_per_audio
+
+    def hear(self, ref: ClipRef) -> Features:
+        """Return a recording's features; see ``WindowEncoder``."""
+        samples = read_samples(ref, mode="full")[:MAX_SAMPLES]
+        clip = Clip(samples=samples, sample_rate=SAMPLE_RATE)
+        return spans(self.embedder.embed_windows(clip), self._width)
+
+    def silence(self) -> Features:
+        """Return the features of an empty window: nothing at all, as in training."""
+        return np.zeros((1, self.embedder.fingerprint.dim), dtype=np.float32)
+
+    def content_of(self, ref: ClipRef) -> str:
+        """Return what tells apart what is heard of recordings."""
+        return content_digest(ref)
+
+
+def spans(vectors: Features, most: int) -> Features:
+    """Average window vectors over at most so many stretches of equal length.
+
+    Args:
+        vectors: Shape ``(n_windows, dim)``, in order of time.
+        most: W.
+
+    Returns:
+        float32, shape ``(min(n_windows, W), dim)``, rows of length ``FEATURE_SCALE``.
+
+    >>> spans(np.eye(4, dtype=np.float32)[:3], 2).round(1)
+    array([[4. , 0. , 0. , 0. ],
+           [0. , 2.8, 2.8, 0. ]], dtype=float32)
+    """
+    parts = [
+        vectors[i * len(vectors) // most : (i + 1) * len(vectors) // most] for i in range(most)
+    ]
+    means = np.stack([part.mean(axis=0) for part in parts if len(part)])
+    norms = np.linalg.norm(means, axis=1, keepdims=True)
+    return np.asarray(FEATURE_SCALE * means / np.maximum(norms, 1e-6), dtype=np.float32)
