@@ -1,0 +1,238 @@
+"""Training the small Flamingo on episodes; resumable, with a fixed seed."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from training.flamingo.episodes import Episode, Episodes, prototypes
+
+from earful.model.flamingo import Flamingo
+from earful.model.generate import FlamingoBatch
+
+_N_ROTATIONS = 256
+_MOST_SHOTS = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How long and how fast.
+
+    Attributes:
+        steps: In all.
+        batch: Episodes a step.
+        rate: Highest learning rate.
+        warm_up: Steps until it is reached; afterwards it falls as a cosine.
+        clean_steps: First steps, on made-up sounds whose scatter grows, with names of one
+            token of which ever fewer are simple.
+        noise: Scatter at their end, against points of length 1.
+        seed: Of everything.
+        feature_noise: Scatter added to real features.
+    """
+
+    steps: int = 6000
+    batch: int = 32
+    rate: float = 1e-3
+    warm_up: int = 100
+    clean_steps: int = 400
+    noise: float = 1.2
+    seed: int = 0
+    feature_noise: float = 0.15
+
+
+class Batches:
+    """Draws batches of episodes of one number of shots each.
+
+    Args:
+        episodes: Draws single ones.
+        model: For sizes.
+        plan: For seed, size and noise.
+    """
+
+    def __init__(self, episodes: Episodes, model: Flamingo, plan: Plan) -> None:
+        self._episodes = episodes
+        self._config = model.config
+        self._plan = plan
+        dim = model.config.audio_dim
+        generator = torch.Generator().manual_seed(plan.seed)
+        self._rotations = torch.linalg.qr(torch.randn(_N_ROTATIONS, dim, dim, generator=generator))[
+            0
+        ]
+
+    def draw(self, step: int) -> tuple[FlamingoBatch, Tensor]:
+        """Return a step's batch and its targets, the same at every call."""
+        plan = self._plan
+        rng = np.random.default_rng([plan.seed, step])
+        clean = step < plan.clean_steps
+        n_shots = int(rng.integers(2 if clean else 0, _MOST_SHOTS + 1))
+        found = []
+        for _ in range(plan.batch):
+            if clean:
+                share = step / plan.clean_steps
+                drawn = self._episodes.draw_nonce(n_shots, rng, simple=share < rng.random())
+                found.append(prototypes(drawn, plan.noise * share, rng))
+            else:
+                found.append(self._episodes.draw(n_shots, rng))
+        batch, targets = collate(found, self._config.windows_per_audio, self._config.pad_id)
+        features = self._turn(batch, found, rng)
+        return replace(batch, features=features), targets
+
+    def _turn(
+        self, batch: FlamingoBatch, episodes: Sequence[Episode], rng: np.random.Generator
+    ) -> Tensor:
+        """Rotate the features of those episodes that are to be, and scatter all a little."""
+        features = batch.features
+        rows = [row for row, episode in enumerate(episodes) if episode.rotated]
+        if rows:
+            chosen = torch.from_numpy(rng.integers(_N_ROTATIONS, size=len(rows)))
+            features[rows] = features[rows] @ self._rotations[chosen]
+        scatter = torch.from_numpy(rng.standard_normal(features.shape, dtype=np.float32))
+        length = features.norm(dim=-1, keepdim=True) / math.sqrt(features.shape[-1])
+        disturbed: Tensor = features + self._plan.feature_noise * length * scatter
+        return disturbed
+
+
+def collate(episodes: Sequence[Episode], width: int, pad_id: int) -> tuple[FlamingoBatch, Tensor]:
+    """Put episodes into one batch.
+
+    Args:
+        episodes: ``B`` of them.
+        width: Windows a slot.
+        pad_id: Fills up texts.
+
+    Returns:
+        The batch, and targets, int64, shape ``(B, T)``, -100 where nothing is learned.
+    """
+    n_tokens = max(len(episode.ids) for episode in episodes)
+    n_slots = max(len(episode.audios) for episode in episodes)
+    dim = episodes[0].audios[0].shape[1]
+    ids = torch.full((len(episodes), n_tokens), pad_id)
+    targets = torch.full((len(episodes), n_tokens), -100)
+    features = np.zeros((len(episodes), n_slots * width, dim), dtype=np.float32)
+    mask = np.zeros((len(episodes), n_slots * width), dtype=np.float32)
+    for row, episode in enumerate(episodes):
+        ids[row, : len(episode.ids)] = torch.tensor(episode.ids)
+        targets[row, : len(episode.targets)] = torch.tensor(episode.targets)
+        for slot, audio in enumerate(episode.audios):
+            features[row, slot * width : slot * width + len(audio)] = audio
+            mask[row, slot * width : slot * width + len(audio)] = 1.0
+    batch = FlamingoBatch(
+        ids=ids,
+        attention_mask=(ids != pad_id).long(),
+        features=torch.from_numpy(features),
+        window_mask=torch.from_numpy(mask),
+    )
+    return batch, targets
+
+
+def train(
+    model: Flamingo,
+    batches: Batches,
+    plan: Plan,
+    folder: Path,
+    *,
+    device: torch.device,
+    on_step: Callable[[int, float, float], None] | None = None,
+    evaluate: Callable[[Flamingo], dict[str, float]] | None = None,
+    every: int = 500,
+    most_seconds: float = math.inf,
+) -> list[dict[str, float]]:
+    """Train, going on where ``folder`` says an earlier run stopped.
+
+    Args:
+        model: Initialised.
+        batches: What it learns from.
+        plan: How long.
+        folder: Where state and loss curve are kept.
+        device: Where to compute.
+        on_step: Told step, loss and seconds every 100 steps.
+        evaluate: Measures, at every checkpoint.
+        every: Steps between checkpoints.
+        most_seconds: The learning rate falls and training ends by then, whatever steps remain.
+
+    Returns:
+        The curve: one row a checkpoint.
+    """
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.01
+    )
+    state_path, curve_path = folder / "state.pt", folder / "curve.json"
+    curve: list[dict[str, float]] = []
+    first, spent = 0, 0.0
+    if state_path.exists():
+        state = torch.load(state_path, weights_only=True)
+        if state["plan"] != asdict(plan):
+            raise SystemExit(f"{state_path}: of another plan; remove the folder to begin anew")
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        first, spent = state["step"], state["seconds"]
+        curve = json.loads(curve_path.read_text())
+    model.to(device).train()
+    started = time.monotonic() - spent
+    losses: list[float] = []
+    for step in range(first, plan.steps + 1):
+        seconds = time.monotonic() - started
+        done = max(step / plan.steps, seconds / most_seconds)
+        if step > first and (step % every == 0 or done >= 1.0):
+            row = {"step": step, "seconds": round(seconds), "loss": float(np.mean(losses or [0]))}
+            if evaluate:
+                model.eval()
+                row.update(evaluate(model))
+                model.train()
+            curve.append(row)
+            losses.clear()
+            torch.save(
+                {
+                    "plan": asdict(plan),
+                    "model": model.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "step": step,
+                    "seconds": seconds,
+                },
+                state_path,
+            )
+            curve_path.write_text(json.dumps(curve, indent=1) + "\n")
+        if done >= 1.0:
+            break
+        rise = min(1.0, (step + 1) / plan.warm_up)
+        fall = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
+        for group in optimizer.param_groups:
+            group["lr"] = plan.rate * rise * fall
+        loss = _step(model, optimizer, *batches.draw(step), device)
+        losses.append(loss)
+        if on_step and step % 100 == 0:
+            on_step(step, float(np.mean(losses[-100:])), seconds)
+    return curve
+
+
+def _step(
+    model: Flamingo,
+    optimizer: torch.optim.Optimizer,
+    batch: FlamingoBatch,
+    targets: Tensor,
+    device: torch.device,
+) -> float:
+    with torch.autocast(device.type, torch.bfloat16):
+        hidden = model.read(
+            batch.ids.to(device),
+            batch.attention_mask.to(device),
+            batch.features.to(device),
+            batch.window_mask.to(device),
+        )
+        # The vocabulary is the largest product: only for positions that are learned.
+        learned = (targets != -100).to(device)
+        logits = model.logits(hidden[learned])
+    loss = functional.cross_entropy(logits.float(), targets.to(device)[learned])
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    return loss.item()
