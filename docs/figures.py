@@ -166,6 +166,42 @@ def few_shot() -> str:
     )
 
 
+def small_model() -> str:
+    """Return the table of few-shot accuracy on labels never trained on."""
+    told = _results("small_model")
+    settings = told["few-shot"]
+    table = [["arm", *settings], ["---"] * (1 + len(settings))]
+    table.append(["chance", *(f"{part['chance']:.1%}" for part in settings.values())])
+    for arm in settings["5-way 1-shot"]["arms"]:
+        cells = [_interval(part["arms"].get(arm)) for part in settings.values()]
+        table.append([arm, *cells])
+    gains = [_interval(part["gain over aisfx, vote"]) for part in settings.values()]
+    table.append(["`earful-tiny` less `aisfx`, vote", *gains])
+    pool = told["pool"]
+    return _table(table) + (
+        f"\n\n{pool['clips']} clips of {pool['labels']} held-out labels from {pool['sources']} "
+        f"sources; {settings['5-way 1-shot']['n']} questions a setting, every clip of the pool."
+    )
+
+
+def small_model_text() -> str:
+    """Return the table of search by text and zero-shot classification."""
+    parts = _results("small_model")["text"]
+    table = [
+        ["", *(f"{name}: {p['n']} clips, {p['n_labels']} labels" for name, p in parts.items())]
+    ]
+    table.append(["---"] * (1 + len(parts)))
+    table += [
+        [row, *(_interval(part[row]) for part in parts.values())]
+        for row in ("recall@10", "zero-shot top-1", "zero-shot top-5")
+    ]
+    table += [
+        [row, *(f"{part[row]:.1%}" for part in parts.values())]
+        for row in ("recall@10, chance", "zero-shot top-1, chance")
+    ]
+    return _table(table)
+
+
 def _gb(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:.1f} GB"
 
@@ -176,6 +212,10 @@ def _table(rows: list[list[str]]) -> str:
 
 PAGES: dict[Path, dict[str, Callable[[], str]]] = {
     ROOT / "README.md": {"accuracy": accuracy, "speed": speed},
+    ROOT / "docs" / "small-model.md": {
+        "few shot": small_model,
+        "text": small_model_text,
+    },
     ROOT / "docs" / "full-size.md": {
         "stages": full_size_stages,
         "queries": full_size_queries,

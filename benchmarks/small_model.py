@@ -1,0 +1,274 @@
+"""How well ``earful-tiny`` tells sounds apart that it was never trained on.
+
+Run it with ``./dev bench small_model --cache DIR``; packages are fetched to DIR, and
+results go to ``benchmarks/results/``. The sounds are those of the training corpus' held-out
+families: labels that no training clip has, nor any near-synonym of them, from packages under
+free licences and from others (GPL, ShareAlike) that nothing was trained on.
+
+- *N-way K-shot*: N labels drawn at random, K clips of each as exemplars, and one query,
+  whose exemplars are all of another recording source (package, author or kit) than itself.
+- *whole pool*: every clip is answered from all clips of other sources, whatever their label.
+- *1-NN* is the nearest exemplar's label; *vote* is the label whose nearer half of exemplars, four
+  at most, is nearest on average; *linear probe* is logistic regression on the exemplars.
+- *log-mel* are the ``logmel`` embedder's statistics; *aisfx* are the published network's
+  outputs, which ``earful-tiny`` is built upon.
+- *text search*: the sentence of each held-out clip searches all held-out clips; recall@10 is
+  how often its clip is among the ten nearest. *zero-shot*: the nearest of all label names.
+
+Intervals are 95 % percentile bootstrap over labels, seed 0: clips of one label are right or
+wrong together. A difference is paired.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from training.corpus.build import build
+
+from earful.model.audio import Clip, load_audio
+from earful.model.registry import load_embedder
+from earful.model.tiny import TinyEmbedder, load_tiny
+from earful.model.tiny_frames import SAMPLE_RATE
+
+RESULTS = Path(__file__).resolve().parent / "results" / "small_model.json"
+MOST_AVERAGED = 4
+N_EPISODES = 1500
+N_RESAMPLES = 2000
+FEWEST = 5
+PENALTY = 0.01
+SETTINGS = {"5-way 1-shot": (5, 1), "5-way 4-shot": (5, 4), "20-way 4-shot": (20, 4)}
+Vectors = NDArray[np.float32]
+Answerer = Callable[[Vectors, Sequence[str], Vectors], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One question: exemplars, a query and its label, as rows of the pool."""
+
+    shots: NDArray[np.int64]
+    query: int
+
+
+class Pool:
+    """Held-out clips that another source can answer for."""
+
+    def __init__(self, rows: Sequence[dict[str, str]]) -> None:
+        self.labels = np.array([row["label"] for row in rows])
+        self.groups = np.array([row["group"] for row in rows])
+        self.of_label: dict[str, NDArray[np.int64]] = {}
+        for label in sorted(set(self.labels.tolist())):
+            own = np.flatnonzero(self.labels == label)
+            if len(own) >= FEWEST and len(set(self.groups[own].tolist())) > 1:
+                self.of_label[label] = own
+
+    def episodes(self, n_ways: int, n_shots: int) -> list[Asked]:
+        """Draw questions of one shape."""
+        rng = np.random.default_rng(0)
+        found: list[Asked] = []
+        while len(found) < N_EPISODES:
+            wanted, *others = rng.choice(list(self.of_label), n_ways, replace=False)
+            query = int(rng.choice(self.of_label[wanted]))
+            apart = self.of_label[wanted][self.groups[self.of_label[wanted]] != self.groups[query]]
+            pools = [apart, *(self.of_label[label] for label in others)]
+            shots = [rng.permutation(pool)[:n_shots] for pool in pools]
+            found.append(Asked(shots=np.concatenate(shots), query=query))
+        return found
+
+    def whole(self) -> list[Asked]:
+        """Ask about every clip, with all clips of other sources as exemplars."""
+        every = np.sort(np.concatenate(list(self.of_label.values())))
+        return [
+            Asked(shots=every[self.groups[every] != self.groups[query]], query=int(query))
+            for query in every
+        ]
+
+
+def nearest(shots: Vectors, names: Sequence[str], query: Vectors) -> str:
+    """Return the nearest exemplar's label."""
+    return names[int(np.argmax(shots @ query))]
+
+
+def voted(shots: Vectors, names: Sequence[str], query: Vectors) -> str:
+    """Return the label whose exemplars are nearest on average, the nearer half of them.
+
+    Unlike ``rag.score.vote`` it has no temperature, which would suit one embedder better than
+    another.
+    """
+    similarities = shots @ query
+    of_label: dict[str, list[float]] = defaultdict(list)
+    for name, similarity in zip(names, similarities.tolist(), strict=True):
+        of_label[name].append(similarity)
+
+    def score(label: str) -> float:
+        found = sorted(of_label[label], reverse=True)
+        return float(np.mean(found[: min((len(found) + 1) // 2, MOST_AVERAGED)]))
+
+    return max(of_label, key=score)
+
+
+def probed(shots: Vectors, names: Sequence[str], query: Vectors) -> str:
+    """Return what logistic regression on the exemplars says."""
+    labels = sorted(set(names))
+    wanted = torch.tensor([labels.index(name) for name in names])
+    inputs = torch.from_numpy(shots)
+    weights = torch.zeros(shots.shape[1], len(labels), requires_grad=True)
+    optimizer = torch.optim.LBFGS([weights], max_iter=30, line_search_fn="strong_wolfe")
+
+    def loss() -> float:
+        optimizer.zero_grad()
+        fit = torch.nn.functional.cross_entropy(inputs @ weights, wanted)
+        value = fit + PENALTY * weights.square().sum()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value.item()
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    return labels[int((torch.from_numpy(query) @ weights).argmax())]
+
+
+def interval(values: NDArray[np.float64], labels: Sequence[str]) -> tuple[float, float, float]:
+    """Return a mean with its 95 % interval over resampled labels."""
+    _, member = np.unique(labels, return_inverse=True)
+    sums, sizes = np.bincount(member, weights=values), np.bincount(member)
+    drawn = np.random.default_rng(0).integers(sums.size, size=(N_RESAMPLES, sums.size))
+    low, high = np.percentile(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1), [2.5, 97.5])
+    return float(values.mean()), float(low), float(high)
+
+
+def answered(
+    asked: Sequence[Asked], vectors: Vectors, pool: Pool, how: Answerer
+) -> NDArray[np.float64]:
+    """Return 1 for every question that is answered right, else 0."""
+    return np.array(
+        [
+            how(vectors[one.shots], pool.labels[one.shots].tolist(), vectors[one.query])
+            == pool.labels[one.query]
+            for one in asked
+        ],
+        dtype=np.float64,
+    )
+
+
+def embed(tiny: TinyEmbedder, paths: Sequence[Path]) -> dict[str, Vectors]:
+    """Return each embedder's unit vectors of some clips."""
+    logmel = load_embedder("logmel")
+    rate = logmel.fingerprint.sample_rate
+    found: dict[str, list[Vectors]] = defaultdict(list)
+    for path in paths:
+        clip: Clip = load_audio(path, sample_rate=SAMPLE_RATE)
+        outputs = tiny.published_outputs(clip).mean(axis=0)
+        found["aisfx"].append(outputs / np.linalg.norm(outputs))
+        found["earful-tiny"].append(tiny.embed([clip])[0])
+        found["log-mel"].append(logmel.embed([load_audio(path, sample_rate=rate)])[0])
+    return {name: np.stack(rows) for name, rows in found.items()}
+
+
+def few_shot(pool: Pool, vectors: dict[str, Vectors]) -> dict[str, Any]:
+    """Return accuracies of every arm in every setting."""
+    results: dict[str, Any] = {}
+    settings = {name: pool.episodes(*shape) for name, shape in SETTINGS.items()}
+    settings["whole pool"] = pool.whole()
+    arms: dict[str, tuple[str, Answerer]] = {
+        "log-mel, vote": ("log-mel", voted),
+        "aisfx, 1-NN": ("aisfx", nearest),
+        "aisfx, vote": ("aisfx", voted),
+        "earful-tiny, 1-NN": ("earful-tiny", nearest),
+        "earful-tiny, vote": ("earful-tiny", voted),
+        "earful-tiny, linear probe": ("earful-tiny", probed),
+    }
+    for setting, asked in settings.items():
+        labels = [str(pool.labels[one.query]) for one in asked]
+        right = {
+            arm: answered(asked, vectors[name], pool, how)
+            for arm, (name, how) in arms.items()
+            # A probe for every clip of the pool would be fitted anew each time.
+            if not (setting == "whole pool" and how is probed)
+        }
+        n_ways = SETTINGS[setting][0] if setting in SETTINGS else len(pool.of_label)
+        results[setting] = {
+            "n": len(asked),
+            "chance": 1 / n_ways,
+            "arms": {arm: interval(values, labels) for arm, values in right.items()},
+            "gain over aisfx, vote": interval(
+                right["earful-tiny, vote"] - right["aisfx, vote"], labels
+            ),
+        }
+        print(setting, json.dumps(results[setting], indent=1), flush=True)
+    return results
+
+
+def by_text(
+    tiny: TinyEmbedder,
+    rows: Sequence[dict[str, str]],
+    vectors: Vectors,
+    names: Sequence[str],
+) -> dict[str, Any]:
+    """Return recall@10 of sentences, and zero-shot accuracy over all labels."""
+    sentences = tiny.embed_text([row["caption"] for row in rows])
+    ranks = np.argsort(-(sentences @ vectors.T), axis=1)[:, :10]
+    labels = [row["label"] for row in rows]
+    hit = np.array([number in found for number, found in enumerate(ranks)], dtype=np.float64)
+    scores = vectors @ tiny.embed_text(list(names)).T
+    order = np.argsort(-scores, axis=1)
+    wanted = np.array([names.index(label) for label in labels])
+    return {
+        "n": len(rows),
+        "n_labels": len(names),
+        "recall@10": interval(hit, labels),
+        "recall@10, chance": 10 / len(rows),
+        "zero-shot top-1": interval((order[:, 0] == wanted).astype(float), labels),
+        "zero-shot top-5": interval((order[:, :5] == wanted[:, None]).any(1).astype(float), labels),
+        "zero-shot top-1, chance": 1 / len(names),
+    }
+
+
+def main() -> None:
+    """Build the corpus, measure, and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = Path(folder)
+        build(options.cache, corpus)
+        with (corpus / "manifest.csv").open(newline="", encoding="utf-8") as file:
+            every = list(csv.DictReader(file))
+        held = {row["family"] for row in every if row["split"] == "held_out"}
+        splits = ("held_out", "foreign")
+        unseen = [row for row in every if row["family"] in held and row["split"] in splits]
+        seen = [row for row in every if row["split"] == "new_source"]
+        tiny = load_tiny(device="cpu")
+        pool = Pool(unseen)
+        vectors = embed(tiny, [corpus / row["file_name"] for row in unseen])
+        results: dict[str, Any] = {
+            "pool": {
+                "clips": sum(map(len, pool.of_label.values())),
+                "labels": len(pool.of_label),
+                "sources": len(set(pool.groups.tolist())),
+            },
+            "few-shot": few_shot(pool, vectors),
+        }
+        names = sorted({row["label"] for row in every if row["family"] not in held})
+        known = embed(tiny, [corpus / row["file_name"] for row in seen])["earful-tiny"]
+    new_names = sorted({row["label"] for row in unseen})
+    results["text"] = {
+        "unseen labels": by_text(tiny, unseen, vectors["earful-tiny"], new_names),
+        "seen labels, new sources": by_text(tiny, seen, known, names),
+    }
+    print(json.dumps(results["text"], indent=1))
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
