@@ -9,7 +9,7 @@ import torch
 from training.flamingo import wording
 from training.flamingo.episodes import Corpus, Episode, Episodes, Sound, prototypes
 from training.flamingo.model import initialise, sizes
-from training.flamingo.train import Batches, Plan, train
+from training.flamingo.train import Batches, Plan, collate, train
 
 from earful.model.flamingo import Flamingo
 from earful.model.flamingo_prompt import render_continuation, render_prompt
@@ -193,3 +193,44 @@ def test_a_training_goes_on_where_it_was_stopped(
     batches = Batches(episodes, again, other)
     with pytest.raises(SystemExit, match="another plan"):
         train(again, batches, other, tmp_path / "part", device=device)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_short_training_finds_names_by_the_audio(
+    episodes: Episodes, tokenizer: FlamingoTokenizer, tmp_path: Path
+) -> None:
+    plan = Plan(steps=450, batch=16, clean_steps=2_000, noise=0.5, warm_up=50, rate=2e-3)
+    config = replace(
+        sizes(tokenizer.vocab_size, audio_dim=DIM, hidden_dim=96, n_layers=2), windows_per_audio=2
+    )
+    model = Flamingo(config)
+    initialise(model, torch.Generator().manual_seed(0))
+    batches = Batches(episodes, model, plan)
+    train(model, batches, plan, tmp_path, device=torch.device("cpu"), every=1000)
+    model.eval()
+    rng = np.random.default_rng(99)
+    asked: list[Episode] = []
+    while len(asked) < 100:
+        episode = episodes.draw_nonce(4, rng, simple=True)
+        if len(set(episode.shown)) == 4:  # four names, each told once: a blind guess is 1 in 4
+            asked.append(prototypes(episode, 0.0, rng))
+
+    def accuracy(permuted: bool) -> float:
+        shown = [
+            replace(episode, audios=[*episode.audios[1:4], episode.audios[0], episode.audios[4]])
+            if permuted
+            else episode
+            for episode in asked
+        ]
+        batch, targets = collate(shown, 2, config.pad_id)
+        with torch.inference_mode():
+            logits = model(batch.ids, batch.attention_mask, batch.features, batch.window_mask)
+        rows = torch.arange(len(asked))
+        ends = torch.tensor([episode.prompt_length - 1 for episode in asked])
+        return float((logits[rows, ends].argmax(-1) == targets[rows, ends]).float().mean())
+
+    found, without = accuracy(permuted=False), accuracy(permuted=True)
+    print(found, without)
+    assert found > 0.6
+    assert without < 0.3

@@ -30,6 +30,7 @@ _PLACE = ClipRef(audio=Path("clip.wav"))
 _NO_TARGET = -100
 _ONE_TOKEN = 2  # with the one that begins every text
 _N_SIMPLE = 300
+_MOST_WAYS = 5
 _MOST_WORDY = 3
 """Shots of sentences; with more, prompts are long and teach little more."""
 
@@ -168,8 +169,15 @@ class Episodes:
         return self.encode(draft)
 
     def draw_nonce(self, n_shots: int, rng: np.random.Generator, *, simple: bool) -> Episode:
-        """Draw a classification whose names mean nothing; ``simple`` names are one token."""
-        return self.encode(self._classify(n_shots, rng, nonce=True, simple=simple))
+        """Draw a classification of two to five names that mean nothing.
+
+        Args:
+            n_shots: So many that most names come more than once, which is when they teach.
+            rng: Decides.
+            simple: Whether names are one token.
+        """
+        n_ways = min(int(rng.integers(2, _MOST_WAYS + 1)), n_shots)
+        return self.encode(self._classify(n_shots, rng, nonce=True, simple=simple, n_ways=n_ways))
 
     def classify(
         self, shots: Sequence[tuple[Sound, str]], query: Sound, answer: str, question: str
@@ -223,9 +231,15 @@ class Episodes:
     # --- kinds ----------------------------------------------------------------------
 
     def _classify(
-        self, n_shots: int, rng: np.random.Generator, *, nonce: bool, simple: bool = False
+        self,
+        n_shots: int,
+        rng: np.random.Generator,
+        *,
+        nonce: bool,
+        simple: bool = False,
+        n_ways: int = 0,
     ) -> _Draft:
-        labels, shots, query = self._few_shot(n_shots, rng)
+        labels, shots, query = self._few_shot(n_shots, rng, n_ways)
         if simple:
             drawn = rng.choice(self._simple, len(labels), replace=False)
             names = dict(zip(labels, map(str, drawn), strict=True))
@@ -258,17 +272,21 @@ class Episodes:
         )
 
     def _few_shot(
-        self, n_shots: int, rng: np.random.Generator
+        self, n_shots: int, rng: np.random.Generator, n_ways: int = 0
     ) -> tuple[list[str], list[Sound], Sound]:
-        """Draw labels, shots and a query; the query's label is among the shots'."""
+        """Draw labels, shots and a query; the query's label is among the shots'.
+
+        With a number of ways all are drawn at random, equally often; without, some shots are
+        those that retrieval would choose.
+        """
         wanted = self.corpus.labels[int(rng.integers(len(self.corpus.labels)))]
         query, same = self.corpus.pair(wanted, rng)
         if not n_shots:
             return [wanted], [], query
-        if rng.random() < 0.4:
+        if not n_ways and rng.random() < 0.4:
             shots = self._retrieved(query, same, n_shots, rng)
         else:
-            n_ways = int(rng.integers(1 if n_shots < 3 else 2, n_shots + 1))
+            n_ways = n_ways or int(rng.integers(1 if n_shots < 3 else 2, n_shots + 1))
             others = [label for label in self.corpus.labels if label != wanted]
             ways = [wanted, *rng.choice(others, min(n_ways - 1, len(others)), replace=False)]
             shots = []

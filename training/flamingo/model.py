@@ -30,12 +30,13 @@ _LOWEST_FREQUENCY = 0.05
 
 
 def sizes(
-    vocab_size: int, *, audio_dim: int, hidden_dim: int = 192, n_layers: int = 3
+    vocab_size: int, *, audio_dim: int, hidden_dim: int = 128, n_layers: int = 3
 ) -> FlamingoConfig:
     """Return the sizes of the small Flamingo."""
     return FlamingoConfig(
         audio_dim=audio_dim,
-        audio_layers=1,
+        # The audio transformer is its norm and its places: with a layer, names were found later.
+        audio_layers=0,
         audio_heads=4,
         audio_ffn_dim=audio_dim,
         windows_per_audio=4,

@@ -20,6 +20,9 @@ from earful.model.generate import FlamingoBatch
 
 _N_ROTATIONS = 256
 _MOST_SHOTS = 7
+_DENSE = (4, 5, 7, 11, 11)
+"""Shots of episodes for matching alone: more than a prompt has, since each name told again
+teaches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,7 @@ class Plan:
         batch: Episodes a step.
         rate: Highest learning rate.
         warm_up: Steps until it is reached; afterwards it falls as a cosine.
+        dense: Share of the later batches that are for matching alone.
         clean_steps: First steps, on made-up sounds whose scatter grows, with names of one
             token of which ever fewer are simple.
         noise: Scatter at their end, against points of length 1.
@@ -39,11 +43,12 @@ class Plan:
     """
 
     steps: int = 6000
-    batch: int = 32
-    rate: float = 1e-3
+    batch: int = 16
+    rate: float = 2e-3
     warm_up: int = 100
-    clean_steps: int = 400
-    noise: float = 1.2
+    clean_steps: int = 600
+    dense: float = 0.5
+    noise: float = 0.9
     seed: int = 0
     feature_noise: float = 0.15
 
@@ -72,13 +77,16 @@ class Batches:
         plan = self._plan
         rng = np.random.default_rng([plan.seed, step])
         clean = step < plan.clean_steps
-        n_shots = int(rng.integers(2 if clean else 0, _MOST_SHOTS + 1))
+        dense = clean or rng.random() < plan.dense
+        n_shots = int(rng.choice(_DENSE) if dense else rng.integers(_MOST_SHOTS + 1))
         found = []
         for _ in range(plan.batch):
             if clean:
                 share = step / plan.clean_steps
                 drawn = self._episodes.draw_nonce(n_shots, rng, simple=share < rng.random())
                 found.append(prototypes(drawn, plan.noise * share, rng))
+            elif dense:
+                found.append(self._episodes.draw_nonce(n_shots, rng, simple=rng.random() < 0.5))
             else:
                 found.append(self._episodes.draw(n_shots, rng))
         batch, targets = collate(found, self._config.windows_per_audio, self._config.pad_id)
