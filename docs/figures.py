@@ -199,6 +199,21 @@ def small_model_text() -> str:
         [row, *(f"{part[row]:.1%}" for part in parts.values())]
         for row in ("recall@10, chance", "zero-shot top-1, chance")
     ]
+    five = [f"{5 / part['n_labels']:.1%}" for part in parts.values()]
+    table.append(["zero-shot top-5, chance", *five])
+    return _table(table)
+
+
+def flamingo_curve() -> str:
+    """Return the table of a training's checkpoints."""
+    curve: list[dict[str, float]] = json.loads(
+        (RESULTS / "flamingo_curve.json").read_text(encoding="utf-8")
+    )
+    names = [name for name in curve[0] if name not in ("step", "seconds", "loss")]
+    table = [["step", "seconds", "loss", *names], ["---"] * (3 + len(names))]
+    for row in curve:
+        shares = [f"{row[name]:.1%}" for name in names]
+        table.append([f"{row['step']}", f"{row['seconds']}", f"{row['loss']:.2f}", *shares])
     return _table(table)
 
 
@@ -215,6 +230,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
     ROOT / "docs" / "small-model.md": {
         "few shot": small_model,
         "text": small_model_text,
+        "curve": flamingo_curve,
     },
     ROOT / "docs" / "full-size.md": {
         "stages": full_size_stages,
