@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=Plan().batch)
     parser.add_argument("--rate", type=float, default=Plan().rate)
     parser.add_argument("--minutes", type=float, default=math.inf)
-    parser.add_argument("--hidden-dim", type=int, default=128)
+    parser.add_argument("--hidden-dim", type=int, default=256)
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())

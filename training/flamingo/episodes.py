@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from training.flamingo import wording
 
 from earful.model.flamingo_prompt import render_continuation, render_prompt
 from earful.model.prompt import ClipRef, Prompt, Text
-from earful.model.tiny_lm import FEATURE_SCALE, STYLE, spans
+from earful.model.tiny_lm import STYLE, spans
 from earful.model.tokenizer import Control, FlamingoTokenizer, Segment
 
 Features = NDArray[np.float32]
@@ -31,6 +31,10 @@ _NO_TARGET = -100
 _ONE_TOKEN = 2  # with the one that begins every text
 _N_SIMPLE = 300
 _MOST_WAYS = 5
+_CLASSIFIED = 0.75
+"""Share of classifications among episodes with shots."""
+_ROTATED = 0.9
+"""Share of episodes in rotated space among those whose names mean nothing."""
 _MOST_WORDY = 3
 """Shots of sentences; with more, prompts are long and teach little more."""
 
@@ -150,23 +154,26 @@ class Episodes:
     def draw(self, n_shots: int, rng: np.random.Generator) -> Episode:
         """Draw an episode with so many shots, 0 to 7."""
         kind = rng.random()
-        if n_shots > _MOST_WORDY:
-            kind *= 0.75
-        if n_shots and kind < self._nonce:
+        if not n_shots:
+            draft = self._without_shots(kind, rng)
+        elif (kind := kind * _CLASSIFIED if n_shots > _MOST_WORDY else kind) < self._nonce:
             draft = self._classify(n_shots, rng, nonce=True)
-        elif kind < 0.75:
+        elif kind < _CLASSIFIED:
             draft = self._classify(n_shots, rng, nonce=False)
-        elif n_shots:
-            draft = self._yes_or_no(n_shots, rng) if kind < 0.88 else self._caption(n_shots, rng)
-        elif kind < 0.8:
-            draft = self._yes_or_no(0, rng)
-        elif kind < 0.84:
-            draft = self._caption(0, rng)
-        elif kind < 0.92:
-            draft = self._ask(rng)
+        elif kind < 0.88:
+            draft = self._yes_or_no(n_shots, rng)
         else:
-            draft = self._dialogue(rng)
+            draft = self._caption(n_shots, rng)
         return self.encode(draft)
+
+    def _without_shots(self, kind: float, rng: np.random.Generator) -> _Draft:
+        if kind < 0.3:
+            return self._classify(0, rng, nonce=False)
+        if kind < 0.4:
+            return self._yes_or_no(0, rng)
+        if kind < 0.55:
+            return self._caption(0, rng)
+        return self._ask(rng) if kind < 0.75 else self._dialogue(rng)
 
     def draw_nonce(self, n_shots: int, rng: np.random.Generator, *, simple: bool) -> Episode:
         """Draw a classification of two to five names that mean nothing.
@@ -268,7 +275,7 @@ class Episodes:
             told=told,
             names=tuple(names.values()),
             shown=(*answers, names[query.label]),
-            rotated=nonce and rng.random() < 0.7,
+            rotated=nonce and rng.random() < _ROTATED,
         )
 
     def _few_shot(
@@ -327,7 +334,7 @@ class Episodes:
             audios=[self._hear(sound, rng) for sound in (*shots, query)],
             told=[not nonce or number > 1 for number in range(n_shots)],
             names=("yes", "no"),
-            rotated=nonce and rng.random() < 0.5,
+            rotated=nonce and rng.random() < _ROTATED,
         )
 
     def _caption(self, n_shots: int, rng: np.random.Generator) -> _Draft:
@@ -458,24 +465,3 @@ class Episodes:
                 self._tokens.clear()
             self._tokens[segment] = self._tokenizer.encode([segment])[1:]
         return self._tokens[segment]
-
-
-def prototypes(episode: Episode, noise: float, rng: np.random.Generator) -> Episode:
-    """Put made-up sounds in place of a classification's: a point a name, and scatter around.
-
-    What audio has to do with names is hard to see through the scatter of real sounds; with
-    clean points a model finds it within a hundred steps, and real sounds come after.
-
-    Args:
-        episode: A classification.
-        noise: Length of the scatter, against points of length 1.
-        rng: Decides.
-    """
-    dim = episode.audios[0].shape[1]
-    points = {name: rng.standard_normal(dim) for name in dict.fromkeys(episode.shown)}
-    audios = []
-    for name in episode.shown:
-        point = points[name] / np.linalg.norm(points[name])
-        point = point + noise * rng.standard_normal(dim) / np.sqrt(dim)
-        audios.append((FEATURE_SCALE * point / np.linalg.norm(point))[None].astype(np.float32))
-    return replace(episode, audios=audios, rotated=False)

@@ -1,17 +1,26 @@
-"""A Flamingo to be trained from scratch: its sizes, and weights that learn quickly.
+"""A Flamingo to be trained from scratch: its sizes, and weights that begin by looking things up.
 
-Gates are open, since there is no pretrained decoder to protect. The decoder begins with
-what attention would have to find first, in the manner of mimetic initialisation (Trockman
-and Kolter, arXiv 2305.09828): in the first layer one head looks at the token before; all
-other heads look at positions with like audio, whose queries and keys agree on the subspace
-that audio is written into; and values are passed on as they are, which copies tokens.
-Without it, names are copied after 500 steps and more; with it, after 100.
+Gates are open, since there is no pretrained decoder to protect. Attention begins where it
+would have to get to: what mimetic initialisation (Trockman and Kolter, arXiv 2305.09828)
+does for single layers is done here for the induction circuit (Olsson et al., "In-context
+Learning and Induction Heads", arXiv 2209.11895), with sound as a second key. The hidden
+space is split into four:
+
+* *words*: what a token is,
+* *places*: where it stands, as random Fourier features,
+* *sounds*: its latest audio, which the first gated block writes,
+* *before*: what the token before it is, which one head of the first layer writes.
+
+In the second layer a position looks for positions with like sound that come after the token
+that it is itself, and copies their word: what was answered about the sound that is most like
+this one. All of it is plain weights, which training changes like any others; the other
+layers, and what is said about sounds without any exemplar, are up to training alone.
 """
 
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,18 +28,33 @@ from torch import Tensor, nn
 from earful.model.flamingo import Flamingo, GatedCrossLayer
 from earful.model.flamingo_config import FlamingoConfig
 
-_EMBEDDING_STD = 0.07
 _LINEAR_STD = 0.02
-_AUDIO_GAIN = 0.08
-_MATCH_GAIN = 0.5
-_BEFORE_GAIN = 0.8
-_PASSED_ON = 0.5
-_HIGHEST_FREQUENCY = math.pi
-_LOWEST_FREQUENCY = 0.05
+_OUTPUT_STD = 0.002
+"""Of what writes to the hidden state, so that at first nothing drowns what is written there."""
+_OPEN = 1.0
+"""Gates are its tanh."""
+_WORD_LENGTH = 1.0
+_PLACE_LENGTH = 1.0
+_SOUND_LENGTH = 1.2
+_BEFORE_LENGTH = 1.0
+_COPY_LENGTH = 4.0
+_SHARP_PLACE = 20.0
+_SHARP_SOUND = 12.0
+_SHARP_WORD = 18.0
+"""Attention's scores where places, sounds and words agree wholly."""
+
+
+class _Spaces(NamedTuple):
+    """Orthonormal columns, each ``(hidden_dim, own width)``."""
+
+    words: Tensor
+    before: Tensor
+    places: Tensor
+    sounds: Tensor
 
 
 def sizes(
-    vocab_size: int, *, audio_dim: int, hidden_dim: int = 128, n_layers: int = 3
+    vocab_size: int, *, audio_dim: int, hidden_dim: int = 256, n_layers: int = 3
 ) -> FlamingoConfig:
     """Return the sizes of the small Flamingo."""
     return FlamingoConfig(
@@ -42,82 +66,140 @@ def sizes(
         windows_per_audio=4,
         hidden_dim=hidden_dim,
         n_layers=n_layers,
-        # Few and wide: a head compares sounds by one product of its whole width.
+        # Few and wide: a head compares sounds and words by one product.
         n_heads=2,
         ffn_dim=2 * hidden_dim,
         max_positions=1024,
         vocab_size=vocab_size,
         latest_audio_layers=n_layers - 1,
         cross_heads=2,
-        # Audio is written into two thirds of the space; words and places need some, too.
-        cross_head_dim=hidden_dim // 3,
+        cross_head_dim=9 * hidden_dim // 64,
         audio_id=vocab_size - 3,
         end_of_chunk_id=vocab_size - 2,
         separator_id=vocab_size - 1,
     )
 
 
+def read_axes(config: FlamingoConfig) -> int:
+    """Return how many of the audio features' axes, from the first on, are read at first.
+
+    The audio tower sorts its axes by how well they tell labels apart: the first seventy tell
+    them as well as all 256 do, where as many random directions are five points worse.
+    """
+    return min(config.audio_dim, config.cross_heads * config.cross_head_dim)
+
+
 def initialise(model: Flamingo, generator: torch.Generator) -> None:
     """Set all weights; see the module."""
     config = model.config
-    dim, inner = config.hidden_dim, config.cross_heads * config.cross_head_dim
-
-    def orthogonal(width: int) -> Tensor:
-        found: Tensor = torch.linalg.qr(torch.randn(width, width, generator=generator))[0]
-        return found
-
     with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, nn.Embedding):
-                module.weight.normal_(std=_EMBEDDING_STD, generator=generator)
-            elif isinstance(module, nn.Linear):
-                module.weight.normal_(std=_LINEAR_STD, generator=generator)
+        for name, module in model.named_modules():
+            if isinstance(module, nn.Linear):
+                writes = name.endswith((".out", "feed_forward.2", "feed_forward.3"))
+                std = _OUTPUT_STD if writes else _LINEAR_STD
+                module.weight.normal_(std=std, generator=generator)
                 if module.bias is not None:
                     module.bias.zero_()
-        basis = orthogonal(dim)
-        for_audio, for_places = basis[:, :inner], basis[:, inner:]
-        read = orthogonal(max(config.audio_dim, inner))[:inner, : config.audio_dim]
-        for block in model.decoder.cross_layers.values():
-            block = cast(GatedCrossLayer, block)
-            block.attn_gate.fill_(1.0)
-            block.ff_gate.fill_(1.0)
-            block.attention.kv.weight[inner:].copy_(read)
-            block.attention.out.weight.copy_(_AUDIO_GAIN * for_audio)
-        for layer in model.decoder.layers:
-            match = _MATCH_GAIN * orthogonal(dim) @ for_audio @ for_audio.T
-            values = orthogonal(dim)
-            _project(layer, "q").add_(match)
-            _project(layer, "k").add_(match)
-            _project(layer, "v").copy_(values)
-            _project(layer, "out").copy_(_PASSED_ON * values.T)
-        _look_before(model, for_places, orthogonal(dim))
+        basis = _orthogonal(config.hidden_dim, generator)
+        inner = config.cross_heads * config.cross_head_dim
+        n_places = 2 * (3 * config.hidden_dim // 32)
+        n_words = (config.hidden_dim - inner - n_places) // 2
+        spaces = _Spaces(*basis.split([n_words, n_words, n_places, inner], dim=1))
+        words = model.decoder.embed_tokens.weight
+        drawn = torch.randn(len(words), n_words, generator=generator) / math.sqrt(n_words)
+        words.copy_(_WORD_LENGTH * drawn @ spaces.words.T)
+        _write_sounds(model, spaces)
+        length = math.hypot(_WORD_LENGTH, _PLACE_LENGTH, _SOUND_LENGTH)
+        _look_before(model, spaces, math.sqrt(config.hidden_dim) / length, generator)
+        length = math.hypot(length, _BEFORE_LENGTH)
+        _look_up(model.decoder.layers[1], spaces, math.sqrt(config.hidden_dim) / length, generator)
 
 
-def _look_before(model: Flamingo, for_places: Tensor, elsewhere: Tensor) -> None:
-    """Let the first head of the first layer look at the token before.
+def _write_sounds(model: Flamingo, spaces: _Spaces) -> None:
+    """Let the first gated block write the first axes of the latest audio into their space."""
+    config = model.config
+    n_axes = read_axes(config)
+    inner = spaces.sounds.shape[1]
+    for block in model.decoder.cross_layers.values():
+        block = cast(GatedCrossLayer, block)
+        block.attn_gate.fill_(_OPEN)
+        block.ff_gate.fill_(_OPEN)
+    first = cast(GatedCrossLayer, next(iter(model.decoder.cross_layers.values())))
+    first.attention.kv.weight[inner:].copy_(torch.eye(inner, config.audio_dim))
+    # Behind the audio norm every axis has a variance of about 1.
+    gain = _SOUND_LENGTH / math.tanh(_OPEN) / math.sqrt(n_axes)
+    first.attention.out.weight.copy_(gain * spaces.sounds)
 
-    Places are random Fourier features, so one step back is a rotation of them. What stood
-    before is written in other directions than what stands here.
+
+def _look_before(
+    model: Flamingo, spaces: _Spaces, scale: float, generator: torch.Generator
+) -> None:
+    """Let the first layer's first head look one token back and write down what stood there.
+
+    Places are Fourier features, so one step back is a rotation of them.
     """
     config = model.config
     head_dim = config.hidden_dim // config.n_heads
-    n = min(for_places.shape[1], head_dim) // 2
-    frequencies = torch.linspace(_LOWEST_FREQUENCY, _HIGHEST_FREQUENCY, n)
+    n = spaces.places.shape[1] // 2
+    frequencies = math.pi * torch.rand(n, generator=generator)
     n_places = model.decoder.embed_positions.num_embeddings
     angles = torch.arange(n_places)[:, None] * frequencies
     waves = torch.cat([angles.cos(), angles.sin()], dim=1) / math.sqrt(n)
-    model.decoder.embed_positions.weight.copy_(waves @ for_places[:, : 2 * n].T)
-    back = torch.zeros(2 * n, 2 * n)
+    model.decoder.embed_positions.weight.copy_(_PLACE_LENGTH * waves @ spaces.places.T)
     rows = torch.arange(n)
+    back = torch.zeros(2 * n, 2 * n)
     back[rows, rows] = back[rows + n, rows + n] = frequencies.cos()
     back[rows, rows + n] = frequencies.sin()
     back[rows + n, rows] = -frequencies.sin()
-    first = model.decoder.layers[0]
+    layer = model.decoder.layers[0]
+    gain = _gain(_SHARP_PLACE, head_dim, scale * _PLACE_LENGTH)
     for name, turn in (("q", back), ("k", torch.eye(2 * n))):
-        weight = _project(first, name)
+        weight = _project(layer, name)
         weight[:head_dim].zero_()
-        weight[: 2 * n].copy_(_BEFORE_GAIN * turn @ for_places[:, : 2 * n].T)
-    _project(first, "out")[:, :head_dim].copy_(_PASSED_ON * elsewhere[:, :head_dim])
+        weight[: 2 * n].copy_(gain * turn @ spaces.places.T)
+    _carry(layer, 0, head_dim, spaces.words, spaces.before, _BEFORE_LENGTH / scale)
+
+
+def _look_up(layer: nn.Module, spaces: _Spaces, scale: float, generator: torch.Generator) -> None:
+    """Let each head look for a like sound after a like word, and copy the word found there."""
+    heads = cast(int, layer.get_submodule("self_attention").n_heads)
+    head_dim = _project(layer, "q").shape[0] // heads
+    n_sounds, n_words = spaces.sounds.shape[1], spaces.words.shape[1]
+    n_shared = min(n_words, head_dim - n_sounds)
+    for_sound = _gain(_SHARP_SOUND, head_dim, scale * _SOUND_LENGTH)
+    for_word = _gain(_SHARP_WORD, head_dim, scale * _WORD_LENGTH) * math.sqrt(n_words / n_shared)
+    for head in range(heads):
+        narrowed = _orthogonal(n_words, generator)[:n_shared]
+        for name, words in (("q", spaces.words), ("k", spaces.before)):
+            weight = _project(layer, name)[head * head_dim : (head + 1) * head_dim]
+            weight.zero_()
+            weight[:n_sounds].copy_(for_sound * spaces.sounds.T)
+            weight[n_sounds : n_sounds + n_shared].copy_(for_word * narrowed @ words.T)
+        share = _COPY_LENGTH / scale / heads
+        _carry(layer, head, head_dim, spaces.words, spaces.words, share)
+
+
+def _carry(
+    layer: nn.Module, head: int, head_dim: int, source: Tensor, target: Tensor, gain: float
+) -> None:
+    """Let a head's values be what stands in one space, and write them into another."""
+    rows = slice(head * head_dim, head * head_dim + source.shape[1])
+    own = slice(head * head_dim, (head + 1) * head_dim)
+    values, out = _project(layer, "v"), _project(layer, "out")
+    values[own].zero_()
+    values[rows].copy_(math.sqrt(gain) * source.T)
+    out[:, own].zero_()
+    out[:, rows].copy_(math.sqrt(gain) * target)
+
+
+def _gain(score: float, head_dim: int, length: float) -> float:
+    """Return the gain of queries and of keys that gives this score to equal vectors."""
+    return math.sqrt(score * math.sqrt(head_dim)) / length
+
+
+def _orthogonal(width: int, generator: torch.Generator) -> Tensor:
+    found: Tensor = torch.linalg.qr(torch.randn(width, width, generator=generator))[0]
+    return found
 
 
 def _project(layer: nn.Module, name: str) -> Tensor:

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from training.flamingo.episodes import Episode, Episodes, prototypes
+from training.flamingo.episodes import Episode, Episodes
+from training.flamingo.model import read_axes
 
 from earful.model.flamingo import Flamingo
 from earful.model.generate import FlamingoBatch
@@ -23,6 +24,8 @@ _MOST_SHOTS = 7
 _DENSE = (4, 5, 7, 11, 11)
 """Shots of episodes for matching alone: more than a prompt has, since each name told again
 teaches."""
+_SIMPLE = 0.3
+"""Share of their names that are one token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,23 +37,20 @@ class Plan:
         batch: Episodes a step.
         rate: Highest learning rate.
         warm_up: Steps until it is reached; afterwards it falls as a cosine.
-        dense: Share of the later batches that are for matching alone.
-        clean_steps: First steps, on made-up sounds whose scatter grows, with names of one
-            token of which ever fewer are simple.
-        noise: Scatter at their end, against points of length 1.
+        dense: Share of the batches that are for matching alone.
+        unshown: Share of the other batches that are without shots.
         seed: Of everything.
-        feature_noise: Scatter added to real features.
+        feature_noise: Scatter added to features, against their own.
     """
 
     steps: int = 6000
     batch: int = 16
-    rate: float = 2e-3
+    rate: float = 3e-4
     warm_up: int = 100
-    clean_steps: int = 600
-    dense: float = 0.5
-    noise: float = 0.9
+    dense: float = 0.35
+    unshown: float = 0.25
     seed: int = 0
-    feature_noise: float = 0.15
+    feature_noise: float = 0.3
 
 
 class Batches:
@@ -66,29 +66,26 @@ class Batches:
         self._episodes = episodes
         self._config = model.config
         self._plan = plan
-        dim = model.config.audio_dim
+        self._n_axes = read_axes(model.config)
         generator = torch.Generator().manual_seed(plan.seed)
-        self._rotations = torch.linalg.qr(torch.randn(_N_ROTATIONS, dim, dim, generator=generator))[
-            0
-        ]
+        drawn = torch.randn(_N_ROTATIONS, self._n_axes, self._n_axes, generator=generator)
+        self._rotations = torch.linalg.qr(drawn)[0]
 
     def draw(self, step: int) -> tuple[FlamingoBatch, Tensor]:
         """Return a step's batch and its targets, the same at every call."""
         plan = self._plan
         rng = np.random.default_rng([plan.seed, step])
-        clean = step < plan.clean_steps
-        dense = clean or rng.random() < plan.dense
-        n_shots = int(rng.choice(_DENSE) if dense else rng.integers(_MOST_SHOTS + 1))
-        found = []
-        for _ in range(plan.batch):
-            if clean:
-                share = step / plan.clean_steps
-                drawn = self._episodes.draw_nonce(n_shots, rng, simple=share < rng.random())
-                found.append(prototypes(drawn, plan.noise * share, rng))
-            elif dense:
-                found.append(self._episodes.draw_nonce(n_shots, rng, simple=rng.random() < 0.5))
-            else:
-                found.append(self._episodes.draw(n_shots, rng))
+        dense = rng.random() < plan.dense
+        if dense:
+            n_shots = int(rng.choice(_DENSE))
+        else:
+            n_shots = 0 if rng.random() < plan.unshown else int(rng.integers(1, _MOST_SHOTS + 1))
+        found = [
+            self._episodes.draw_nonce(n_shots, rng, simple=rng.random() < _SIMPLE)
+            if dense
+            else self._episodes.draw(n_shots, rng)
+            for _ in range(plan.batch)
+        ]
         batch, targets = collate(found, self._config.windows_per_audio, self._config.pad_id)
         features = self._turn(batch, found, rng)
         return replace(batch, features=features), targets
@@ -101,7 +98,8 @@ class Batches:
         rows = [row for row, episode in enumerate(episodes) if episode.rotated]
         if rows:
             chosen = torch.from_numpy(rng.integers(_N_ROTATIONS, size=len(rows)))
-            features[rows] = features[rows] @ self._rotations[chosen]
+            n = self._n_axes
+            features[rows, :, :n] = features[rows, :, :n] @ self._rotations[chosen]
         scatter = torch.from_numpy(rng.standard_normal(features.shape, dtype=np.float32))
         length = features.norm(dim=-1, keepdim=True) / math.sqrt(features.shape[-1])
         disturbed: Tensor = features + self._plan.feature_noise * length * scatter
