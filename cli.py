@@ -113,6 +113,7 @@ def demo(
 ) -> None:
     """Build an index from the demo recordings and classify labels that it never had."""
     from earful.demo import DemoCorpus, build_demo_index, classify_unseen
+    from earful.model.registry import DEFAULT_MODEL, load_language_model
     from earful.rag.pipeline import FewShot
     from earful.rag.task import load_task
 
@@ -120,7 +121,7 @@ def demo(
     index.parent.mkdir(parents=True, exist_ok=True)
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_demo_index(corpus, index, progress=progress)
-    few = FewShot.open(index)
+    few = FewShot.open(index, model=load_language_model(DEFAULT_MODEL, device="cpu"))
     task = load_task(corpus.task)
     if not as_json:
         typer.echo(f"$ earful index build {_shown(corpus.sounds)} --index {_shown(index)}")

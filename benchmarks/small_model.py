@@ -12,6 +12,7 @@ free licences and from others (GPL, ShareAlike) that nothing was trained on.
   at most, is nearest on average; *linear probe* is logistic regression on the exemplars.
 - *log-mel* are the ``logmel`` embedder's statistics; *aisfx* are the published network's
   outputs, which ``earful-tiny`` is built upon.
+- *Flamingo* and *blend* are in ``small_flamingo``.
 - *text search*: the sentence of each held-out clip searches all held-out clips; recall@10 is
   how often its clip is among the ten nearest. *zero-shot*: the nearest of all label names.
 
@@ -33,6 +34,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from benchmarks.small_flamingo import Interview, Known, Rights, episodes, in_words, whole_pool
 from numpy.typing import NDArray
 from training.corpus.build import build
 
@@ -207,6 +209,44 @@ def few_shot(pool: Pool, vectors: dict[str, Vectors]) -> dict[str, Any]:
     return results
 
 
+def by_flamingo(
+    pool: Pool, tiny: TinyEmbedder, rows: Sequence[dict[str, str]], corpus: Path
+) -> dict[str, Any]:
+    """Return accuracies of the Flamingo's arms in every setting."""
+    clips = [
+        Known(path=corpus / row["file_name"], label=row["label"], group=row["group"])
+        for row in rows
+    ]
+    interview = Interview(clips, tiny)
+    results: dict[str, Any] = {"load_s": interview.load_s, "threads": torch.get_num_threads()}
+
+    def told(right: Rights, labels: Sequence[str]) -> dict[str, Any]:
+        vote = right["vote"]
+        return {
+            "n": len(vote),
+            "arms": {arm: interval(x, labels[: len(x)]) for arm, x in right.items()},
+            "less vote": {
+                arm: interval(x - vote, labels[: len(x)])
+                for arm, x in right.items()
+                if arm in ("Flamingo, real names", "Flamingo, nonce names", "blend")
+            },
+        }
+
+    for setting, shape in SETTINGS.items():
+        asked = [(one.shots.tolist(), one.query) for one in pool.episodes(*shape)]
+        labels = [str(pool.labels[query]) for _, query in asked]
+        right, mixed, seconds = episodes(interview, setting, asked)
+        results[setting] = {**told(right, labels), "chance": 1 / shape[0], "score_s": seconds}
+        results[setting]["blend"] = told(mixed, labels)
+        print(setting, json.dumps(results[setting], indent=1), flush=True)
+    asked = [(one.shots.tolist(), one.query) for one in pool.whole()]
+    labels = [str(pool.labels[query]) for _, query in asked]
+    whole = told(whole_pool(interview, asked), labels)
+    results["whole pool"] = {**whole, "chance": 1 / len(pool.of_label)}
+    print("whole pool", json.dumps(whole, indent=1), flush=True)
+    return results
+
+
 def by_text(
     tiny: TinyEmbedder,
     rows: Sequence[dict[str, str]],
@@ -258,9 +298,28 @@ def main() -> None:
                 "sources": len(set(pool.groups.tolist())),
             },
             "few-shot": few_shot(pool, vectors),
+            "flamingo": by_flamingo(pool, tiny, unseen, corpus),
         }
         names = sorted({row["label"] for row in every if row["family"] not in held})
         known = embed(tiny, [corpus / row["file_name"] for row in seen])["earful-tiny"]
+        trained = sorted({row["label"] for row in every if row["split"] == "train"})
+        asked = [row for row in seen if row["label"] in trained]
+        told = in_words(
+            [
+                Known(path=corpus / row["file_name"], label=row["label"], group=row["group"])
+                for row in asked
+            ],
+            {row["label"]: row["coarse"] for row in asked},
+            trained,
+        )
+    owners = [row["label"] for row in asked]
+    results["in words"] = {
+        "clips": len(asked),
+        "labels": len(set(owners)),
+        "of": len(trained),
+        "right": {name: interval(x, owners) for name, x in told.items()},
+    }
+    print(json.dumps(results["in words"], indent=1))
     new_names = sorted({row["label"] for row in unseen})
     results["text"] = {
         "unseen labels": by_text(tiny, unseen, vectors["earful-tiny"], new_names),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -23,6 +23,7 @@ from earful.model.protocols import Embedder, LanguageModel
 ENTRY_POINTS = "earful.embedders"
 MODEL_ENTRY_POINTS = "earful.models"
 DEFAULT_EMBEDDER = "earful-tiny"
+DEFAULT_MODEL = "earful-tiny"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,16 +111,18 @@ def _clap(name: str, description: str) -> EmbedderEntry:
     )
 
 
+_TINY_EMBEDDER = EmbedderEntry(
+    name=DEFAULT_EMBEDDER,
+    kind="shipped",
+    description="sound and text encoder of 6.3 M parameters, upon aisfx (ISMIR 2022)",
+    licence="CC-BY-4.0",
+    extra="",
+    text=True,
+    target="earful.model.tiny:load_tiny",
+)
+
 _BUILT_IN = (
-    EmbedderEntry(
-        name=DEFAULT_EMBEDDER,
-        kind="shipped",
-        description="sound and text encoder of 6.3 M parameters, upon aisfx (ISMIR 2022)",
-        licence="CC-BY-4.0",
-        extra="",
-        text=True,
-        target="earful.model.tiny:load_tiny",
-    ),
+    _TINY_EMBEDDER,
     EmbedderEntry(
         name="logmel",
         kind="baseline",
@@ -150,7 +153,16 @@ def _flamingo(name: str, description: str) -> LanguageModelEntry:
     )
 
 
+_TINY_MODEL = LanguageModelEntry(
+    name=DEFAULT_MODEL,
+    kind="shipped",
+    description="Flamingo of 4.7 M parameters that names sounds by exemplars",
+    licence="CC-BY-4.0",
+    target="earful.model.tiny_lm:load_tiny_lm",
+)
+
 _BUILT_IN_MODELS = (
+    _TINY_MODEL,
     _flamingo("audio-flamingo-foundation", "Audio Flamingo v1: few-shot, questions, captions"),
     _flamingo("audio-flamingo-chat", "Audio Flamingo v1, tuned for dialogue"),
 )
@@ -167,8 +179,8 @@ def load_embedder(
     """Build an embedder, importing its module only now.
 
     Args:
-        name: A registered name, a local folder in the hub's layout, or the path of an
-            original LAION-CLAP ``.pt`` checkpoint.
+        name: A registered name, a local folder in the hub's layout, the path of an original
+            LAION-CLAP ``.pt`` checkpoint, or a folder made by ``training.ship``.
         revision: Branch, tag or commit on the hub; empty for the pinned or newest one.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         dtype: Arithmetic of the encoder.
@@ -181,6 +193,8 @@ def load_embedder(
     entries = _entries()
     if name in entries:
         entry = entries[name]
+    elif _is_own_tiny(name):
+        entry = replace(_TINY_EMBEDDER, name=name)
     elif _is_checkpoint(name):
         entry = _clap(name, "local checkpoint")
     else:
@@ -205,7 +219,8 @@ def load_language_model(
     """Build a language model, importing its module only now.
 
     Args:
-        name: A registered name, or a folder made by ``earful models convert``.
+        name: A registered name, or a folder made by ``earful models convert`` or by
+            ``training.ship``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         dtype: Arithmetic, ``"float32"`` or ``"bfloat16"``; ``"auto"`` for that of the
             stored weights.
@@ -220,6 +235,8 @@ def load_language_model(
     entries = _model_entries()
     if name in entries:
         entry = entries[name]
+    elif _is_own_tiny(name):
+        entry = replace(_TINY_MODEL, name=name)
     elif Path(name).is_dir():
         entry = _flamingo(name, "local folder")
     elif Path(name).exists():
@@ -280,6 +297,10 @@ def _plugin(point: EntryPoint) -> EmbedderEntry:
         text=False,
         target=point.value.replace(" ", ""),
     )
+
+
+def _is_own_tiny(name: str) -> bool:
+    return (Path(name) / f"{DEFAULT_EMBEDDER}.json").is_file()
 
 
 def _is_checkpoint(name: str) -> bool:

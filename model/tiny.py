@@ -41,14 +41,14 @@ def load_tiny(
     """Load the shipped encoder.
 
     Args:
-        name: The registered name.
-        revision: Empty, or the release that ships: an index asks for the one that made it.
+        name: The registered name, or a folder of one's own, as ``training.ship`` writes it.
+        revision: Empty, or the release at hand: an index asks for the one that made it.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         dtype: ``"float32"``, the only arithmetic offered.
 
     Raises:
         ModelError: Another release or dtype is asked for, the device is not there, or the
-            shipped weights are missing or not what they were when the package was made.
+            weights are missing or not what they were when the release was made.
     """
     if dtype != "float32":
         raise ModelError(f"{name}: dtype {dtype!r}; want 'float32'")
@@ -68,7 +68,7 @@ def load_tiny(
         tokenizer,
         pick_device(device),
         Fingerprint(
-            name=name,
+            name=release.name,
             revision=release.number,
             weights_sha256=release.digest_of("trunk", "clap", "tokenizer"),
             dim=dim,

@@ -51,15 +51,15 @@ def load_tiny_lm(
     """Load the shipped language model.
 
     Args:
-        name: The registered name.
+        name: The registered name, or a folder of one's own, as ``training.ship`` writes it.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         dtype: ``"float32"`` or ``"auto"``, which is the same.
         decoding: ``"full"``, the only way it was trained.
         slots: Places for audio; ``None`` for as many as a prompt has audios.
 
     Raises:
-        ModelError: A choice is unknown, the device is not there, or the shipped weights
-            are missing or not what they were when the package was made.
+        ModelError: A choice is unknown, the device is not there, or the weights are missing
+            or not what they were when the release was made.
     """
     if dtype not in {"auto", "float32"}:
         raise ModelError(f"{name}: dtype {dtype!r}; want 'float32'")
@@ -75,7 +75,7 @@ def load_tiny_lm(
         model=model.to(pick_device(device)),
         encoder=TinyWindows(load_tiny(name, device=device), config.windows_per_audio),
         tokenizer=FlamingoTokenizer.from_bytes(read_part(release, "tokenizer", name), source=name),
-        name=name,
+        name=release.name,
         weights_sha256=release.digest_of("trunk", "clap", "flamingo", "tokenizer"),
         decoding=cast(Mode, decoding),
         slots=slots,

@@ -1,7 +1,8 @@
-"""The shipped weights of ``earful-tiny``: what they are, and reading them safely.
+"""Weights of ``earful-tiny``, shipped or one's own: what they are, and reading them safely.
 
 ``weights/earful-tiny.json`` describes the release and names its parts with their digests;
-nothing is read that is not what it was when the package was made.
+nothing is read that is not what it was when the package was made. ``training.ship`` writes
+folders of the same layout, which are read alike.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -21,23 +24,31 @@ from earful.errors import ModelError
 
 Part = Literal["trunk", "clap", "flamingo", "tokenizer"]
 NAME = "earful-tiny"
+DESCRIPTION = f"{NAME}.json"
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """What ships.
+    """A set of weights.
 
     Attributes:
         number: The release of the weights.
         licence: Of the weights.
         parts: For each part its file, digest and settings.
+        folder: Where one's own lie; ``None`` for those that ship.
     """
 
     number: str
     licence: str
     parts: Mapping[str, Mapping[str, Any]]
+    folder: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """What an index finds it by again: a path has to be loadable from anywhere."""
+        return NAME if self.folder is None else str(self.folder.resolve())
 
     def digest_of(self, *parts: Part) -> str:
         """Return one hex SHA-256 over the digests of some parts."""
@@ -46,21 +57,30 @@ class Release:
 
 
 def read_release(name: str = NAME) -> Release:
-    """Read the description of the shipped weights.
+    """Read the description of a set of weights.
+
+    Args:
+        name: A folder that holds such a description; anything else means what ships.
 
     Raises:
-        ModelError: It is missing.
+        ModelError: The description is missing or not one.
     """
+    own = name != NAME and (Path(name) / DESCRIPTION).is_file()
+    folder = Path(name) if own else None
     try:
-        text = (files("earful.model") / "weights" / f"{NAME}.json").read_text(encoding="utf-8")
-    except OSError as error:
-        raise _unreadable(name, error) from error
-    about = json.loads(text)
-    return Release(number=about["release"], licence=about["licence"], parts=about["parts"])
+        about = json.loads((_place(folder) / DESCRIPTION).read_text(encoding="utf-8"))
+        number, licence, parts = about["release"], about["licence"], about["parts"]
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(name, error, folder) from error
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{name}: {DESCRIPTION} is not a description of weights ({error!r}); {_mend(folder)}"
+        ) from error
+    return Release(number=number, licence=licence, parts=parts, folder=folder)
 
 
 def require_release(release: Release, revision: str, name: str) -> None:
-    """Refuse a release other than the shipped one; empty asks for any.
+    """Refuse a release other than the one at hand; empty asks for any.
 
     Raises:
         ModelError: Another one is asked for.
@@ -76,21 +96,23 @@ def read_part(release: Release, part: Part, name: str = NAME) -> bytes:
     """Return the bytes of a part.
 
     Raises:
-        ModelError: It does not ship, is missing, or is not what it was when the package was
-            made.
+        ModelError: There is no such part, or its file is missing or not what it was when the
+            release was made.
     """
     if part not in release.parts:
-        raise ModelError(f"{name}: release {release.number!r} ships no {part}")
+        raise ModelError(
+            f"{name}: release {release.number!r} has no {part}; {_mend(release.folder)}"
+        )
     about = release.parts[part]
     try:
-        data = (files("earful.model") / "weights" / str(about["file"])).read_bytes()
+        data = (_place(release.folder) / str(about["file"])).read_bytes()
     except OSError as error:
-        raise _unreadable(name, error) from error
+        raise _unreadable(name, error, release.folder) from error
     digest = hashlib.sha256(data).hexdigest()
     if digest != about["sha256"]:
         raise ModelError(
-            f"{name}: the shipped weights {about['file']} have sha256 {digest}; want "
-            f"{about['sha256']}. Reinstall earful"
+            f"{name}: the weights {about['file']} have sha256 {digest}; want "
+            f"{about['sha256']}: {_mend(release.folder)}"
         )
     return data
 
@@ -113,16 +135,24 @@ def fill(module: Module, data: bytes, name: str, *, prefix: str = "") -> Module:
     try:
         tensors = load(data)
     except SafetensorError as error:
-        raise ModelError(f"{name}: not a safetensors file: {error}; reinstall earful") from error
+        raise ModelError(f"{name}: not a safetensors file: {error}; take whole weights") from error
     own = {key[len(prefix) :]: x.float() for key, x in tensors.items() if key.startswith(prefix)}
     if faults := _faults(module.state_dict(), own):
-        raise ModelError(f"{name}: wrong weights: {'; '.join(faults)}. Reinstall earful")
+        raise ModelError(f"{name}: wrong weights: {'; '.join(faults)}")
     module.load_state_dict(own, assign=True)
     return module.eval().requires_grad_(False)
 
 
-def _unreadable(name: str, error: OSError) -> ModelError:
-    return ModelError(f"{name}: the shipped weights cannot be read ({error}); reinstall earful")
+def _place(folder: Path | None) -> Traversable | Path:
+    return files("earful.model") / "weights" if folder is None else folder
+
+
+def _mend(folder: Path | None) -> str:
+    return "reinstall earful" if folder is None else "make the folder anew with training.ship"
+
+
+def _unreadable(name: str, error: Exception, folder: Path | None) -> ModelError:
+    return ModelError(f"{name}: the weights cannot be read ({error}); {_mend(folder)}")
 
 
 def _faults(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> list[str]:

@@ -102,7 +102,7 @@ def test_a_dry_run_counts_and_writes_nothing(run: Run, corpus: Path) -> None:
 
 def test_classify_answers_with_evidence(run: Run, index: Path, tmp_path: Path) -> None:
     query = tone(tmp_path / "query.wav", 3100, 50)
-    code, out, err = run("classify", query, "--index", index, "--json")
+    code, out, err = run("classify", query, "--index", index, "--json", "--model", "none")
     answer = json.loads(out)
     assert (code, err) == (0, "")
     assert answer["text"] == "whistle"
@@ -120,6 +120,24 @@ def test_classify_answers_with_evidence(run: Run, index: Path, tmp_path: Path) -
     assert "whistle/" in out
 
 
+def test_the_shipped_model_answers_where_none_is_named(
+    run: Run, index: Path, tmp_path: Path
+) -> None:
+    query = tone(tmp_path / "query.wav", 3100, 50)
+    code, out, err = run("classify", query, query, "--index", index, "--json")
+    assert code == 0
+    # What it is, it says once.
+    notes = [line for line in err.splitlines() if line.startswith("note: ")]
+    assert len(notes) == 1
+    assert "earful-tiny is a small model" in notes[0]
+    for answer in map(json.loads, out.splitlines()):
+        assert answer["model"] == "earful-tiny"
+        assert answer["text"] == "whistle"
+        assert answer["vote"][0]["label"] == "whistle"
+        assert {score["label"] for score in answer["model_scores"]} == {"low hum", "whistle"}
+        assert answer["blend"]["n_replayed"] == 8
+
+
 def test_classify_goes_on_after_a_bad_file(run: Run, index: Path, tmp_path: Path) -> None:
     query = tone(tmp_path / "query.wav", 3100, 50)
     code, out, err = run("classify", "missing.wav", query, "--index", index, "--json")
@@ -128,7 +146,7 @@ def test_classify_goes_on_after_a_bad_file(run: Run, index: Path, tmp_path: Path
     assert first["audio"] == "missing.wav"
     assert "no such file" in first["error"]
     assert second["text"] == "whistle"
-    assert err.startswith("error: missing.wav")
+    assert "\nerror: missing.wav" in err
     assert run("classify", "missing.wav", "--index", index)[0] == 1
 
 
@@ -136,7 +154,7 @@ def test_labels_narrow_the_choice(run: Run, index: Path, tmp_path: Path) -> None
     query = tone(tmp_path / "query.wav", 3100, 50)
     _, out, _ = run("classify", query, "--index", index, "--labels", "low hum", "--json")
     assert json.loads(out)["text"] == "low hum"
-    code, _, err = run("classify", query, "--index", index, "--labels", "low hum,gong", "--json")
+    code, _, err = run("classify", query, "--index", index, "--labels", "low hum,gong", "--model", "none")
     assert code == 2
     assert "no exemplar has the label 'gong'" in err
 

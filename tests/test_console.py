@@ -100,10 +100,12 @@ def test_a_blend_is_one_line(blend: Blend, line: str) -> None:
         evidence=(),
         model="m",
         vote=vote,
+        model_scores=(LabelScore(label="hiss", score=0.7),),
         blend=blend,
     )
     assert console.describe_answer(answer).splitlines() == [
         "q.wav: hum  90%",
         "  neighbour vote: hum 90%",
+        "  the model alone: hiss 70%",
         line,
     ]

@@ -1,9 +1,11 @@
-"""Put trained parts into the package, with a description that holds their digests.
+"""Put trained parts into the package or a folder of one's own, with a description of them.
 
-    python -m training.ship --tokenizer F --clap F [--flamingo F]
+    python -m training.ship --tokenizer F --clap F [--flamingo F] [--to DIR --release NAME]
 
 ``--clap`` and ``--flamingo`` are the safetensors files that ``training.clap`` and
-``training.flamingo`` wrote, with their settings beside them. Parts not given stay as shipped.
+``training.flamingo`` wrote, with their settings beside them. Parts not given are those that
+ship. Without ``--to`` the package itself is changed; the folder that it makes is one that
+``--embedder DIR`` and ``--model DIR`` take.
 """
 
 from __future__ import annotations
@@ -11,61 +13,96 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
+
+from earful.model.tiny_weights import DESCRIPTION, read_part, read_release
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "model" / "weights"
 _AUTHORS = "the earful developers"
 _DATA = "training/corpus/manifest.csv; see ATTRIBUTION.md"
 
 
-def describe(path: Path) -> dict[str, Any]:
-    """Copy a part into the package and return what is told of it."""
-    shutil.copyfile(path, WEIGHTS / path.name)
-    about: dict[str, Any] = {
+def describe(path: Path, folder: Path, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy a part into a folder and return what is told of it."""
+    shutil.copyfile(path, folder / path.name)
+    told: dict[str, Any] = {
         "file": path.name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
     if path.suffix == ".safetensors":
         with safe_open(path, framework="np") as file:
             sizes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118
-        about["parameters"] = sum(_product(size) for size in sizes)
-        about |= {"authors": _AUTHORS, "licence": "CC-BY-4.0", "data": _DATA}
-    return about
+        told["parameters"] = sum(math.prod(size) for size in sizes)
+        told |= about
+    return told
 
 
-def _product(sizes: list[int]) -> int:
-    found = 1
-    for size in sizes:
-        found *= size
-    return found
+def ship(
+    folder: Path,
+    *,
+    tokenizer: Path | None = None,
+    clap: Path | None = None,
+    flamingo: Path | None = None,
+    release: str = "",
+    about: Mapping[str, Any],
+) -> None:
+    """Write a folder of weights, beginning with those that ship.
+
+    Args:
+        folder: Where to; made if need be.
+        tokenizer: Vocabulary.
+        clap: Head and text tower, with ``clap.json`` beside them.
+        flamingo: The Flamingo, with ``flamingo.json`` beside it.
+        release: What an index is told that it was made by; empty for that of what ships.
+        about: Authors, licence and data of the parts given.
+    """
+    shipped = read_release()
+    folder.mkdir(parents=True, exist_ok=True)
+    told = json.loads((WEIGHTS / DESCRIPTION).read_text())
+    for part, known in shipped.parts.items():
+        target = folder / known["file"]
+        if not target.exists():
+            target.write_bytes(read_part(shipped, part))  # type: ignore[arg-type]
+    if release:
+        told["release"] = release
+    if tokenizer:
+        told["parts"]["tokenizer"] = describe(tokenizer, folder, about)
+    if clap:
+        settings = json.loads((clap.parent / "clap.json").read_text())
+        told["parts"]["clap"] = {**describe(clap, folder, about), **settings}
+    if flamingo:
+        config = json.loads((flamingo.parent / "flamingo.json").read_text())
+        told["parts"]["flamingo"] = {**describe(flamingo, folder, about), "config": config}
+    (folder / DESCRIPTION).write_text(json.dumps(told, indent=2) + "\n")
 
 
 def main() -> None:
     """Ship the parts named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--to", type=Path, default=WEIGHTS)
     parser.add_argument("--release", default="")
     parser.add_argument("--tokenizer", type=Path)
     parser.add_argument("--clap", type=Path)
     parser.add_argument("--flamingo", type=Path)
+    parser.add_argument("--authors", default=_AUTHORS)
+    parser.add_argument("--licence", default="CC-BY-4.0")
+    parser.add_argument("--data", default=_DATA)
     options = parser.parse_args()
-    path = WEIGHTS / "earful-tiny.json"
-    told = json.loads(path.read_text())
-    if options.release:
-        told["release"] = options.release
-    if options.tokenizer:
-        told["parts"]["tokenizer"] = describe(options.tokenizer)
-    if options.clap:
-        settings = json.loads((options.clap.parent / "clap.json").read_text())
-        told["parts"]["clap"] = {**describe(options.clap), **settings}
-    if options.flamingo:
-        config = json.loads((options.flamingo.parent / "flamingo.json").read_text())
-        told["parts"]["flamingo"] = {**describe(options.flamingo), "config": config}
-    path.write_text(json.dumps(told, indent=2) + "\n")
-    print(path.read_text())
+    ship(
+        options.to,
+        tokenizer=options.tokenizer,
+        clap=options.clap,
+        flamingo=options.flamingo,
+        release=options.release,
+        about={"authors": options.authors, "licence": options.licence, "data": options.data},
+    )
+    print((options.to / DESCRIPTION).read_text())
 
 
 if __name__ == "__main__":

@@ -81,6 +81,9 @@ def describe_answer(answer: Answer) -> str:
     if answer.vote:
         best = answer.vote[0]
         lines.append(printable(f"  neighbour vote: {best.label} {best.score:.0%}"))
+    if answer.model_scores:
+        best = answer.model_scores[0]
+        lines.append(printable(f"  the model alone: {best.label} {best.score:.0%}"))
     if answer.blend:
         lines.append(f"  blend: {_blended(answer.blend)}")
     if answer.slots:

@@ -186,9 +186,12 @@ def test_a_missing_extra_is_answered_with_the_line_to_type(monkeypatch: pytest.M
 
 
 def test_language_models_are_known_by_name_and_nearly() -> None:
-    names = [entry.name for entry in list_language_models()]
-    assert names == ["audio-flamingo-foundation", "audio-flamingo-chat"]
-    assert all(e.licence == "non-commercial research" for e in list_language_models())
+    licences = {entry.name: entry.licence for entry in list_language_models()}
+    assert licences == {
+        "earful-tiny": "CC-BY-4.0",
+        "audio-flamingo-foundation": "non-commercial research",
+        "audio-flamingo-chat": "non-commercial research",
+    }
     with pytest.raises(UnknownNameError, match=r"no language model named.*'audio-flamingo-chat'"):
         load_language_model("audio-flamingo-chta")
 

@@ -4,6 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load as load_tensors
@@ -11,6 +12,8 @@ from safetensors.torch import save
 
 from earful.errors import ModelError
 from earful.model import tiny_weights
+from earful.model.audio import Clip
+from earful.model.registry import load_embedder, load_language_model
 from earful.model.tiny import load_tiny
 from earful.model.tiny_network import Network
 from earful.model.tiny_weights import (
@@ -78,7 +81,7 @@ def test_damaged_weights_are_refused_by_the_name_of_their_file(copied: Path, par
     data = bytearray((copied / file).read_bytes())
     data[-1] ^= 1
     (copied / file).write_bytes(data)
-    with pytest.raises(ModelError, match=f"weights {file} have sha256 .*; want .* Reinstall"):
+    with pytest.raises(ModelError, match=f"weights {file} have sha256 .*; want .* reinstall"):
         read_part(release, part)
     (copied / file).unlink()
     with pytest.raises(ModelError, match=f"cannot be read .*{file}.*; reinstall"):
@@ -90,14 +93,21 @@ def test_an_embedder_is_not_made_of_damaged_weights(copied: Path, part: str) -> 
     file = json.loads((copied / "earful-tiny.json").read_text())["parts"][part]["file"]
     with (copied / file).open("ab") as damaged:
         damaged.write(b"\0")
-    with pytest.raises(ModelError, match=f"earful-tiny: the shipped weights {file}"):
+    with pytest.raises(ModelError, match=f"earful-tiny: the weights {file}"):
         load_tiny(device="cpu")
 
 
 def test_a_missing_description_is_told(copied: Path) -> None:
     (copied / "earful-tiny.json").unlink()
-    with pytest.raises(ModelError, match=r"mine: the shipped weights cannot be read .*\.json"):
+    with pytest.raises(ModelError, match=r"mine: the weights cannot be read .*\.json"):
         read_release("mine")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"release": "1"}', "\xff"])
+def test_a_broken_description_is_told(copied: Path, text: str) -> None:
+    (copied / "earful-tiny.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ModelError, match=r"earful-tiny.*; reinstall earful"):
+        read_release()
 
 
 def test_wrong_weights_are_refused_by_name() -> None:
@@ -151,3 +161,49 @@ def test_a_module_takes_the_tensors_of_its_prefix_in_float32() -> None:
     assert not any(parameter.requires_grad for parameter in filled.parameters())
     with pytest.raises(ModelError, match=r"missing bias; missing weight; unexpected mine\.bias"):
         fill(torch.nn.Linear(2, 1), data, "x")
+
+
+# --- one's own --------------------------------------------------------------------------
+
+
+def test_ones_own_folder_is_an_embedder_and_a_language_model(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(SHIPPED, own)
+    told = json.loads((own / "earful-tiny.json").read_text())
+    told["release"] = "mine"
+    (own / "earful-tiny.json").write_text(json.dumps(told))
+    embedder, model = load_embedder(str(own)), load_language_model(str(own), device="cpu")
+    shipped = load_embedder("earful-tiny")
+    clip = Clip(samples=np.full(44100, 0.1, dtype=np.float32), sample_rate=44100)
+    assert np.array_equal(embedder.embed([clip]), shipped.embed([clip]))
+    # An index finds it again from any folder.
+    assert embedder.fingerprint.name == str(own.resolve())
+    assert embedder.fingerprint.revision == "mine"
+    assert embedder.fingerprint.weights_sha256 == shipped.fingerprint.weights_sha256
+    assert model.capabilities.name == str(own.resolve())
+    load_embedder(embedder.fingerprint.name, revision="mine")
+    with pytest.raises(ModelError, match="release '1' is asked for"):
+        load_embedder(str(own), revision="1")
+
+
+def test_faults_of_ones_own_folder_say_what_makes_it_anew(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(SHIPPED, own)
+    told = json.loads((own / "earful-tiny.json").read_text())
+    (own / told["parts"]["clap"]["file"]).unlink()
+    with pytest.raises(ModelError, match=r"own: the weights cannot be read .*training\.ship"):
+        load_embedder(str(own))
+    del told["parts"]["flamingo"]
+    (own / "earful-tiny.json").write_text(json.dumps(told))
+    with pytest.raises(ModelError, match=r"own: release .* has no flamingo; .*training\.ship"):
+        load_language_model(str(own))
+
+
+def test_a_folder_of_the_shipped_name_does_not_shadow_what_ships(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "earful-tiny").mkdir()
+    (tmp_path / "earful-tiny" / "earful-tiny.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert read_release().folder is None
+    assert load_embedder("earful-tiny").fingerprint.name == "earful-tiny"

@@ -12,6 +12,8 @@ import typer
 from earful import console
 from earful.commands.opening import open_few, refuse_idle, shot_mode_of, writing_options
 from earful.commands.options import (
+    DEFAULT_MODEL,
+    NO_MODEL,
     SOME_FAILED,
     DecodingOption,
     DeviceOption,
@@ -109,7 +111,7 @@ def classify(
     start_s: StartOption = 0.0,
     end_s: EndOption = None,
     show_prompt: ShowPromptOption = False,
-    model: ModelOrNoneOption = "",
+    model: ModelOrNoneOption = DEFAULT_MODEL,
     shot_mode: ShotModeOption = "interleaved",
     length: Annotated[
         str, typer.Option(help="A --model scores labels by the sum or the mean of their tokens.")
@@ -157,7 +159,12 @@ def classify(
     )
     mode = shot_mode_of(shot_mode)
     names = None if labels is None else _labels(labels)
-    if not model:
+    if index is None and not task and names is None:
+        raise typer.BadParameter(
+            "there are no labels to choose from: give an index, a --task, or --labels",
+            param_hint="--index",
+        )
+    if model == NO_MODEL:
         refuse_idle(
             {
                 "--shot-mode": mode != "interleaved",
@@ -169,7 +176,7 @@ def classify(
                 "--slots": slots is not None,
                 "--dtype": dtype != "auto",
             },
-            "is about a language model; give one with --model",
+            "is about a language model, and --model is none; give one",
         )
     few = open_few(
         index,
@@ -218,7 +225,7 @@ def ask(
     start_s: StartOption = 0.0,
     end_s: EndOption = None,
     show_prompt: ShowPromptOption = False,
-    model: ModelOption = "",
+    model: ModelOption = DEFAULT_MODEL,
     shot_mode: ShotModeOption = "interleaved",
     max_tokens: MaxTokensOption = 128,
     temperature: TemperatureOption = 0.0,
@@ -287,7 +294,7 @@ def caption(
     start_s: StartOption = 0.0,
     end_s: EndOption = None,
     show_prompt: ShowPromptOption = False,
-    model: ModelOption = "",
+    model: ModelOption = DEFAULT_MODEL,
     shot_mode: ShotModeOption = "interleaved",
     max_tokens: MaxTokensOption = 128,
     temperature: TemperatureOption = 0.0,

@@ -13,6 +13,7 @@ import typer
 from earful import console
 from earful.commands.opening import open_few, shot_mode_of, writing_options
 from earful.commands.options import (
+    DEFAULT_MODEL,
     SOME_FAILED,
     DecodingOption,
     DeviceOption,
@@ -69,7 +70,7 @@ def chat(
     start_s: StartOption = 0.0,
     end_s: EndOption = None,
     show_prompt: ShowPromptOption = False,
-    model: ModelOption = "",
+    model: ModelOption = DEFAULT_MODEL,
     shot_mode: ShotModeOption = "interleaved",
     max_tokens: MaxTokensOption = 128,
     temperature: TemperatureOption = 0.0,

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from earful import console
+from earful.commands.options import NO_MODEL
+
 if TYPE_CHECKING:
     from earful.model.protocols import GenerationOptions
     from earful.rag.pipeline import FewShot
@@ -34,7 +37,7 @@ def open_few(
         index: Index folder.
         task: Task file or built-in name; its examples stand in for an index.
         embedder: Where the index's own embedder lies now; empty where it was.
-        model: Language model; empty for the neighbour vote.
+        model: Language model; ``none`` or empty for the neighbour vote.
         needs_model: The command, when it takes a language model.
         device: For embedder and model.
         dtype: For the model.
@@ -51,6 +54,8 @@ def open_few(
     from earful.rag.pipeline import FewShot
     from earful.rag.task import load_task
 
+    if model == NO_MODEL:
+        model = ""
     if needs_model and not model:
         raise typer.BadParameter(
             f"{needs_model} takes a language model: a name from `earful models list`, or a folder "
@@ -70,6 +75,8 @@ def open_few(
         if model
         else None
     )
+    if loaded is not None and loaded.capabilities.caveat:
+        console.warn(f"note: {loaded.capabilities.caveat}")
     if index is not None:
         return FewShot.open(index, embedder=embedder or None, model=loaded, device=device)
     if has_exemplars:

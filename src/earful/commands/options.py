@@ -64,6 +64,8 @@ ShowPromptOption = Annotated[
     bool, typer.Option("--show-prompt", help="Print the interleaved prompt, too.")
 ]
 _MODEL = "Language model: a name from `earful models list`, or a folder"
+DEFAULT_MODEL = "earful-tiny"
+NO_MODEL = "none"
 ModelOption = Annotated[
     str, typer.Option("--model", "-m", envvar="EARFUL_MODEL", help=f"{_MODEL}.")
 ]
@@ -74,7 +76,6 @@ ModelOrNoneOption = Annotated[
         "-m",
         envvar="EARFUL_MODEL",
         help=f"{_MODEL}; none: the vote alone.",
-        callback=lambda given: "" if given == "none" else given,
     ),
 ]
 ShotModeOption = Annotated[

@@ -1,0 +1,316 @@
+"""How well the shipped Flamingo answers from exemplars of labels it was never trained on.
+
+Part of ``./dev bench small_model --cache DIR``, on the same pool of held-out clips and its
+questions; every answer goes through ``FewShot.classify``, as a user's would.
+
+- *vote* is the product's neighbour vote, *real names* and *nonce names* what the Flamingo says
+  from the exemplars that retrieval shows it (seven at most), by the labels' own names and
+  by made-up words, other ones for every question; *blend* is what ``classify`` answers: both,
+  by a weight fitted on the exemplars.
+- *zero-shot* shows nothing, *random shots* exemplars that nobody searched for.
+- *shuffled labels* deals the exemplars' labels out anew, *swapped audio* puts a random
+  other clip behind every exemplar's name: of both nothing can be learned, so what is above
+  chance there did not come from the exemplars.
+
+``in_words`` asks about clips of labels that it was trained on, from sources that it was not,
+without any exemplar: what the sound is, whether it is this, whether it is something else, a
+caption, and all of it again as the rounds of one dialogue. A caption names its sound if the
+label's words are in it; *other's* is the same with the caption of another clip.
+
+Intervals and paired differences are as in ``small_model``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from training.flamingo.wording import with_article
+
+from earful.index.exemplar import Exemplar
+from earful.model.audio import Clip
+from earful.model.flamingo_lm import FlamingoLanguageModel
+from earful.model.protocols import Fingerprint
+from earful.model.tiny import TinyEmbedder
+from earful.model.tiny_lm import TinyWindows, load_tiny_lm
+from earful.rag.answer import Answer, LabelScore
+from earful.rag.pipeline import FewShot
+from earful.rag.task import Example, Task
+
+Vectors = NDArray[np.float32]
+_SYLLABLES = tuple(first + second for first in "bdfgklmnprstvz" for second in "aeiou")
+_BLENDED = {"5-way 1-shot": 400, "5-way 4-shot": 400, "20-way 4-shot": 150}
+"""Questions that are also asked with a blend, which asks about every exemplar first."""
+_ASKED = {"5-way 1-shot": 1500, "5-way 4-shot": 1500, "20-way 4-shot": 600}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A clip of the pool."""
+
+    path: Path
+    label: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """A question of a dialogue, and the answer that is right."""
+
+    name: str
+    question: str
+    answer: str
+
+
+class Remembering:
+    """An embedder that embeds a recording once; ``TinyEmbedder`` in all else.
+
+    Args:
+        tiny: Embeds.
+    """
+
+    def __init__(self, tiny: TinyEmbedder) -> None:
+        self._tiny = tiny
+        self._vectors: dict[str, Vectors] = {}
+        self._windows: dict[str, Vectors] = {}
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What makes its vectors comparable with others."""
+        return self._tiny.fingerprint
+
+    def embed(self, clips: Sequence[Clip]) -> Vectors:
+        """Embed a batch; see ``Embedder``."""
+        for clip in clips:
+            if clip.content_sha256 not in self._vectors:
+                self._vectors[clip.content_sha256] = self._tiny.embed([clip])[0]
+        return np.stack([self._vectors[clip.content_sha256] for clip in clips])
+
+    def embed_windows(self, clip: Clip) -> Vectors:
+        """Embed each window of a clip by itself; see ``TinyEmbedder``."""
+        if clip.content_sha256 not in self._windows:
+            self._windows[clip.content_sha256] = self._tiny.embed_windows(clip)
+        return self._windows[clip.content_sha256]
+
+
+class Interview:
+    """Asks the Flamingo about clips of a pool.
+
+    Args:
+        clips: The pool.
+        tiny: Hears.
+    """
+
+    def __init__(self, clips: Sequence[Known], tiny: TinyEmbedder) -> None:
+        self.clips = clips
+        self.embedder = Remembering(tiny)
+        started = time.perf_counter()
+        self.model: FlamingoLanguageModel = load_tiny_lm(device="cpu")
+        self.load_s = time.perf_counter() - started
+        self.model.encoder = TinyWindows(
+            self.embedder,  # type: ignore[arg-type]
+            self.model.model.config.windows_per_audio,
+        )
+
+    def task(self, audio: Sequence[int], names: Sequence[str]) -> Task:
+        """Make a task of exemplars: clips, each under a name that need not be its own."""
+        examples = tuple(
+            Example(
+                exemplar=Exemplar(
+                    id=str(number),
+                    audio=PurePosixPath(self.clips[row].path.name),
+                    labels=(name,),
+                    group=self.clips[row].group,
+                ),
+                path=self.clips[row].path,
+                where="",
+            )
+            for number, (row, name) in enumerate(zip(audio, names, strict=True))
+        )
+        return Task(name="held-out", examples=examples)
+
+    def few(self, task: Task) -> FewShot:
+        """Open a task."""
+        return FewShot.from_task(task, embedder=self.embedder, model=self.model)
+
+
+def nonce_names(labels: Sequence[str], rng: np.random.Generator) -> dict[str, str]:
+    """Make up a word of three syllables for every label."""
+    words: dict[str, None] = {}
+    while len(words) < len(labels):
+        words["".join(_SYLLABLES[int(i)] for i in rng.integers(len(_SYLLABLES), size=3))] = None
+    return dict(zip(labels, words, strict=True))
+
+
+def best(scores: Sequence[LabelScore]) -> str:
+    """Return the first label, or nothing."""
+    return scores[0].label if scores else ""
+
+
+def arms(
+    interview: Interview, shots: Sequence[int], query: int, seed: int
+) -> tuple[dict[str, bool], float]:
+    """Ask one question in every way but blended; return what is right, and seconds."""
+    rng = np.random.default_rng([5, seed])
+    clips = interview.clips
+    wanted = clips[query].label
+    names = [clips[row].label for row in shots]
+    labels = sorted(set(names))
+
+    def ask(audio: Sequence[int], names: Sequence[str], **choices: Any) -> Answer:
+        task = interview.task(audio, names)
+        few = interview.few(task)
+        return few.classify(clips[query].path, task=task, blend=False, **choices)
+
+    real = ask(shots, names)
+    made_up = nonce_names(labels, rng)
+    nonce = ask(shots, [made_up[name] for name in names])
+    others = [row for row in range(len(clips)) if clips[row].label not in labels]
+    shuffled = [names[int(i)] for i in rng.permutation(len(names))]
+    swapped = [int(row) for row in rng.choice(others, len(shots), replace=False)]
+    unshown = FewShot(model=interview.model).classify(clips[query].path, labels=labels, shots=0)
+    right = {
+        "vote": best(real.vote) == wanted,
+        "Flamingo, real names": real.text == wanted,
+        "Flamingo, nonce names": nonce.text == made_up[wanted],
+        "Flamingo, zero-shot": unshown.text == wanted,
+        "Flamingo, random shots": ask(shots, names, strategy="random", seed=seed).text == wanted,
+        "Flamingo, shuffled labels": ask(shots, shuffled).text == wanted,
+        "Flamingo, swapped audio": ask(swapped, names).text == wanted,
+    }
+    return right, real.timings["score_s"]
+
+
+def blended(interview: Interview, shots: Sequence[int], query: int) -> dict[str, bool]:
+    """Ask one question as ``classify`` does by default."""
+    clips = interview.clips
+    task = interview.task(shots, [clips[row].label for row in shots])
+    answer = interview.few(task).classify(clips[query].path, task=task)
+    return {
+        "blend": answer.text == clips[query].label,
+        "vote": best(answer.vote) == clips[query].label,
+    }
+
+
+Rights = dict[str, NDArray[np.float64]]
+
+
+def episodes(
+    interview: Interview, setting: str, asked: Sequence[tuple[Sequence[int], int]]
+) -> tuple[Rights, Rights, float]:
+    """Ask a setting's questions.
+
+    Args:
+        interview: Asks.
+        setting: Its name.
+        asked: Shots and query, as rows of the pool.
+
+    Returns:
+        What was right by arm, 1 or 0 a question; the same for the blend, over the first
+        questions only; and the median seconds the Flamingo took.
+    """
+    found, seconds = [], []
+    for seed, (shots, query) in enumerate(asked[: _ASKED[setting]]):
+        right, spent = arms(interview, shots, query, seed)
+        found.append(right)
+        seconds.append(spent)
+    mixed = [blended(interview, shots, query) for shots, query in asked[: _BLENDED[setting]]]
+    return _columns(found), _columns(mixed), float(np.median(seconds))
+
+
+def whole_pool(interview: Interview, asked: Sequence[tuple[Sequence[int], int]]) -> Rights:
+    """Ask about every clip, with all clips of other groups to retrieve from."""
+    clips = interview.clips
+    rows = sorted({query for _, query in asked})
+    names = [clips[row].label for row in rows]
+    rng = np.random.default_rng(5)
+    made_up = nonce_names(sorted(set(names)), rng)
+    told = {
+        "real": names,
+        "nonce": [made_up[name] for name in names],
+        "shuffled": [names[int(i)] for i in rng.permutation(len(names))],
+    }
+    tasks = {key: interview.task(rows, own) for key, own in told.items()}
+    fews = {key: interview.few(task) for key, task in tasks.items()}
+    unshown = FewShot(model=interview.model)
+    labels = sorted(set(names))
+    found = []
+    for row in rows:
+        clip = clips[row]
+
+        def ask(key: str, blend: bool = False, clip: Known = clip) -> Answer:
+            return fews[key].classify(clip.path, task=tasks[key], group=clip.group, blend=blend)
+
+        real, mixed = ask("real"), ask("real", blend=True)
+        found.append(
+            {
+                "vote": best(real.vote) == clip.label,
+                "Flamingo, real names": real.text == clip.label,
+                "Flamingo, nonce names": ask("nonce").text == made_up[clip.label],
+                "Flamingo, zero-shot": unshown.classify(clip.path, labels=labels, shots=0).text
+                == clip.label,
+                "Flamingo, shuffled labels": ask("shuffled").text == clip.label,
+                "blend": mixed.text == clip.label,
+            }
+        )
+    return _columns(found)
+
+
+def rounds_about(label: str, other: str, coarse: str) -> list[Round]:
+    """Return five questions about one sound."""
+    return [
+        Round(name="how many sounds", question="How many sounds do you hear?", answer="one"),
+        Round(name="what it is", question="What is this sound?", answer=label),
+        Round(name="is it this", question=f"Is this {with_article(label)}?", answer="yes"),
+        Round(name="is it another", question=f"Is this {with_article(other)}?", answer="no"),
+        Round(name="what kind", question="What kind of sound is this?", answer=coarse),
+    ]
+
+
+def in_words(clips: Sequence[Known], coarse: Mapping[str, str], names: Sequence[str]) -> Rights:
+    """Ask about clips of labels that were trained on.
+
+    Args:
+        clips: The clips.
+        coarse: Each label's kind.
+        names: The labels that it may be confused with.
+
+    Returns:
+        What was right by question, 1 or 0 a clip.
+    """
+    few = FewShot(model=load_tiny_lm(device="cpu"))
+    rng = np.random.default_rng(6)
+    found: list[dict[str, bool]] = []
+    captions: list[str] = []
+    for clip in clips:
+        other = str(rng.choice([name for name in names if name != clip.label]))
+        rounds = rounds_about(clip.label, other, coarse[clip.label])
+        # Every question by itself, then all of them in turn.
+        right = {
+            f"alone: {one.name}": _said(few.ask(clip.path, one.question)) == one.answer
+            for one in rounds
+        }
+        talk = few.chat(clip.path)
+        right |= {
+            f"in dialogue: {one.name}": _said(talk.ask(one.question)) == one.answer
+            for one in rounds
+        }
+        captions.append(_said(few.caption(clip.path)))
+        found.append(right)
+    for row, clip in enumerate(clips):
+        found[row]["caption names it"] = clip.label in captions[row]
+        found[row]["other's caption names it"] = clip.label in captions[row - 1]
+    return _columns(found)
+
+
+def _said(answer: Answer) -> str:
+    return answer.text.strip().rstrip(".").lower()
+
+
+def _columns(rows: Sequence[dict[str, bool]]) -> Rights:
+    return {name: np.array([row[name] for row in rows], dtype=np.float64) for name in rows[0]}
