@@ -8,8 +8,8 @@ Run it with ``./dev bench demo_accuracy``; results go to ``benchmarks/results/``
 - *Leave one package out*: the same from other Debian packages alone, which also takes
   away what was recorded and mastered together.
 - *Unseen labels*: the query clips of ``unseen.toml``, from its few examples alone.
-- *1-NN* takes the label of the nearest clip, *vote* is what ``earful classify`` answers
-  with: eight neighbours, temperature fitted by leave-one-out.
+- *1-NN* takes the label of the nearest clip, *vote* is what ``earful classify --model
+  none`` answers with: eight neighbours, temperature fitted by leave-one-out.
 
 Intervals are 95 % percentile bootstrap, seed 0, drawn over groups rather than clips: clips of
 one recording are right or wrong together. A difference is paired, clip by clip.

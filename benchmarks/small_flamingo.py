@@ -29,6 +29,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from training.flamingo.wording import with_article
 
@@ -36,7 +37,7 @@ from earful.index.exemplar import Exemplar
 from earful.model.audio import Clip
 from earful.model.flamingo_lm import FlamingoLanguageModel
 from earful.model.protocols import Fingerprint
-from earful.model.tiny import TinyEmbedder
+from earful.model.tiny import TinyEmbedder, load_tiny
 from earful.model.tiny_lm import TinyWindows, load_tiny_lm
 from earful.rag.answer import Answer, LabelScore
 from earful.rag.pipeline import FewShot
@@ -44,9 +45,11 @@ from earful.rag.task import Example, Task
 
 Vectors = NDArray[np.float32]
 _SYLLABLES = tuple(first + second for first in "bdfgklmnprstvz" for second in "aeiou")
-_BLENDED = {"5-way 1-shot": 400, "5-way 4-shot": 400, "20-way 4-shot": 150}
+_ASKED = {"5-way 1-shot": 800, "5-way 4-shot": 800, "20-way 4-shot": 240}
+_BLENDED = {"5-way 1-shot": 400, "5-way 4-shot": 300, "20-way 4-shot": 80}
 """Questions that are also asked with a blend, which asks about every exemplar first."""
-_ASKED = {"5-way 1-shot": 1500, "5-way 4-shot": 1500, "20-way 4-shot": 600}
+WHOLE_POOL = "whole pool"
+_PACE_SHOTS, _PACE_QUERIES = 4, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,9 +112,7 @@ class Interview:
     def __init__(self, clips: Sequence[Known], tiny: TinyEmbedder) -> None:
         self.clips = clips
         self.embedder = Remembering(tiny)
-        started = time.perf_counter()
         self.model: FlamingoLanguageModel = load_tiny_lm(device="cpu")
-        self.load_s = time.perf_counter() - started
         self.model.encoder = TinyWindows(
             self.embedder,  # type: ignore[arg-type]
             self.model.model.config.windows_per_audio,
@@ -152,10 +153,8 @@ def best(scores: Sequence[LabelScore]) -> str:
     return scores[0].label if scores else ""
 
 
-def arms(
-    interview: Interview, shots: Sequence[int], query: int, seed: int
-) -> tuple[dict[str, bool], float]:
-    """Ask one question in every way but blended; return what is right, and seconds."""
+def arms(interview: Interview, shots: Sequence[int], query: int, seed: int) -> dict[str, bool]:
+    """Ask one question in every way but blended; return what is right."""
     rng = np.random.default_rng([5, seed])
     clips = interview.clips
     wanted = clips[query].label
@@ -174,7 +173,7 @@ def arms(
     shuffled = [names[int(i)] for i in rng.permutation(len(names))]
     swapped = [int(row) for row in rng.choice(others, len(shots), replace=False)]
     unshown = FewShot(model=interview.model).classify(clips[query].path, labels=labels, shots=0)
-    right = {
+    return {
         "vote": best(real.vote) == wanted,
         "Flamingo, real names": real.text == wanted,
         "Flamingo, nonce names": nonce.text == made_up[wanted],
@@ -183,7 +182,6 @@ def arms(
         "Flamingo, shuffled labels": ask(shots, shuffled).text == wanted,
         "Flamingo, swapped audio": ask(swapped, names).text == wanted,
     }
-    return right, real.timings["score_s"]
 
 
 def blended(interview: Interview, shots: Sequence[int], query: int) -> dict[str, bool]:
@@ -200,27 +198,28 @@ def blended(interview: Interview, shots: Sequence[int], query: int) -> dict[str,
 Rights = dict[str, NDArray[np.float64]]
 
 
-def episodes(
-    interview: Interview, setting: str, asked: Sequence[tuple[Sequence[int], int]]
-) -> tuple[Rights, Rights, float]:
-    """Ask a setting's questions.
+def ask_all(
+    setting: str, clips: Sequence[Known], asked: Sequence[tuple[Sequence[int], int]]
+) -> tuple[Rights, Rights]:
+    """Ask a setting's questions, in a process of its own.
 
     Args:
-        interview: Asks.
         setting: Its name.
+        clips: The pool.
         asked: Shots and query, as rows of the pool.
 
     Returns:
-        What was right by arm, 1 or 0 a question; the same for the blend, over the first
-        questions only; and the median seconds the Flamingo took.
+        What was right by arm, 1 or 0 a question; and the same for the blend, over the first
+        questions only.
     """
-    found, seconds = [], []
-    for seed, (shots, query) in enumerate(asked[: _ASKED[setting]]):
-        right, spent = arms(interview, shots, query, seed)
-        found.append(right)
-        seconds.append(spent)
-    mixed = [blended(interview, shots, query) for shots, query in asked[: _BLENDED[setting]]]
-    return _columns(found), _columns(mixed), float(np.median(seconds))
+    torch.set_num_threads(1)
+    interview = Interview(clips, load_tiny(device="cpu"))
+    if setting == WHOLE_POOL:
+        found = whole_pool(interview, asked)
+        return found, {arm: found[arm] for arm in ("blend", "vote")}
+    each = [arms(interview, *one, seed) for seed, one in enumerate(asked[: _ASKED[setting]])]
+    mixed = [blended(interview, *one) for one in asked[: _BLENDED[setting]]]
+    return _columns(each), _columns(mixed)
 
 
 def whole_pool(interview: Interview, asked: Sequence[tuple[Sequence[int], int]]) -> Rights:
@@ -246,11 +245,11 @@ def whole_pool(interview: Interview, asked: Sequence[tuple[Sequence[int], int]])
         def ask(key: str, blend: bool = False, clip: Known = clip) -> Answer:
             return fews[key].classify(clip.path, task=tasks[key], group=clip.group, blend=blend)
 
-        real, mixed = ask("real"), ask("real", blend=True)
+        mixed = ask("real", blend=True)
         found.append(
             {
-                "vote": best(real.vote) == clip.label,
-                "Flamingo, real names": real.text == clip.label,
+                "vote": best(mixed.vote) == clip.label,
+                "Flamingo, real names": best(mixed.model_scores) == clip.label,
                 "Flamingo, nonce names": ask("nonce").text == made_up[clip.label],
                 "Flamingo, zero-shot": unshown.classify(clip.path, labels=labels, shots=0).text
                 == clip.label,
@@ -259,6 +258,43 @@ def whole_pool(interview: Interview, asked: Sequence[tuple[Sequence[int], int]])
             }
         )
     return _columns(found)
+
+
+def pace(clips: Sequence[Known]) -> dict[str, float]:
+    """Measure how long it takes to load the models and to answer from twenty exemplars.
+
+    Args:
+        clips: A pool; the first of five labels with five clips and more are taken.
+    """
+    of_label: dict[str, list[int]] = {}
+    for row, clip in enumerate(clips):
+        of_label.setdefault(clip.label, []).append(row)
+    five = [rows for rows in of_label.values() if len(rows) >= _PACE_SHOTS + _PACE_QUERIES][:5]
+    started = time.perf_counter()
+    tiny = load_tiny(device="cpu")
+    embedder_s = time.perf_counter() - started
+    started = time.perf_counter()
+    model = load_tiny_lm(device="cpu")
+    model_s = time.perf_counter() - started
+    shots = [row for rows in five for row in rows[:_PACE_SHOTS]]
+    interview = Interview(clips, tiny)
+    task = interview.task(shots, [clips[row].label for row in shots])
+    few = FewShot.from_task(task, embedder=tiny, model=model)
+    queries = [row for rows in five for row in rows[_PACE_SHOTS : _PACE_SHOTS + _PACE_QUERIES]]
+
+    def seconds(row: int) -> float:
+        began = time.perf_counter()
+        few.classify(clips[row].path, task=task)
+        return time.perf_counter() - began
+
+    first, *others = [seconds(row) for row in queries]
+    return {
+        "threads": torch.get_num_threads(),
+        "load_embedder_s": embedder_s,
+        "load_flamingo_s": model_s,
+        "first_answer_s": first,
+        "answers_per_s": 1 / float(np.median(others)),
+    }
 
 
 def rounds_about(label: str, other: str, coarse: str) -> list[Round]:

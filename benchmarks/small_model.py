@@ -25,16 +25,20 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import multiprocessing
+import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.small_flamingo import Interview, Known, Rights, episodes, in_words, whole_pool
+from benchmarks.small_flamingo import WHOLE_POOL, Known, Rights, ask_all, in_words, pace
+from benchmarks.small_table import few_shot_table
 from numpy.typing import NDArray
 from training.corpus.build import build
 
@@ -209,42 +213,40 @@ def few_shot(pool: Pool, vectors: dict[str, Vectors]) -> dict[str, Any]:
     return results
 
 
-def by_flamingo(
-    pool: Pool, tiny: TinyEmbedder, rows: Sequence[dict[str, str]], corpus: Path
-) -> dict[str, Any]:
+def by_flamingo(pool: Pool, clips: Sequence[Known], processes: int) -> dict[str, Any]:
     """Return accuracies of the Flamingo's arms in every setting."""
-    clips = [
-        Known(path=corpus / row["file_name"], label=row["label"], group=row["group"])
-        for row in rows
-    ]
-    interview = Interview(clips, tiny)
-    results: dict[str, Any] = {"load_s": interview.load_s, "threads": torch.get_num_threads()}
-
-    def told(right: Rights, labels: Sequence[str]) -> dict[str, Any]:
-        vote = right["vote"]
-        return {
-            "n": len(vote),
-            "arms": {arm: interval(x, labels[: len(x)]) for arm, x in right.items()},
-            "less vote": {
-                arm: interval(x - vote, labels[: len(x)])
-                for arm, x in right.items()
-                if arm in ("Flamingo, real names", "Flamingo, nonce names", "blend")
-            },
+    jobs = {setting: pool.episodes(*shape) for setting, shape in SETTINGS.items()}
+    jobs[WHOLE_POOL] = pool.whole()
+    results: dict[str, Any] = {"pace": pace(clips)}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as executor:
+        # The longest first.
+        answers = {
+            setting: executor.submit(
+                ask_all, setting, clips, [(one.shots.tolist(), one.query) for one in asked]
+            )
+            for setting, asked in reversed(jobs.items())
         }
-
-    for setting, shape in SETTINGS.items():
-        asked = [(one.shots.tolist(), one.query) for one in pool.episodes(*shape)]
-        labels = [str(pool.labels[query]) for _, query in asked]
-        right, mixed, seconds = episodes(interview, setting, asked)
-        results[setting] = {**told(right, labels), "chance": 1 / shape[0], "score_s": seconds}
-        results[setting]["blend"] = told(mixed, labels)
-        print(setting, json.dumps(results[setting], indent=1), flush=True)
-    asked = [(one.shots.tolist(), one.query) for one in pool.whole()]
-    labels = [str(pool.labels[query]) for _, query in asked]
-    whole = told(whole_pool(interview, asked), labels)
-    results["whole pool"] = {**whole, "chance": 1 / len(pool.of_label)}
-    print("whole pool", json.dumps(whole, indent=1), flush=True)
+        for setting, asked in jobs.items():
+            labels = [str(pool.labels[one.query]) for one in asked]
+            right, mixed = answers[setting].result()
+            results[setting] = {**_told(right, labels), "blend": _told(mixed, labels)}
+            print(setting, json.dumps(results[setting], indent=1), flush=True)
     return results
+
+
+def _told(right: Rights, labels: Sequence[str]) -> dict[str, Any]:
+    vote = right["vote"]
+    compared = ("Flamingo, real names", "Flamingo, nonce names", "blend")
+    return {
+        "n": len(vote),
+        "arms": {arm: interval(x, labels[: len(x)]) for arm, x in right.items()},
+        "less vote": {
+            arm: interval(right[arm] - vote, labels[: len(vote)])
+            for arm in compared
+            if arm in right
+        },
+    }
 
 
 def by_text(
@@ -277,6 +279,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
@@ -288,6 +291,11 @@ def main() -> None:
         splits = ("held_out", "foreign")
         unseen = [row for row in every if row["family"] in held and row["split"] in splits]
         seen = [row for row in every if row["split"] == "new_source"]
+
+        def known_clip(row: dict[str, str]) -> Known:
+            path = corpus / row["file_name"]
+            return Known(path=path, label=row["label"], group=row["group"])
+
         tiny = load_tiny(device="cpu")
         pool = Pool(unseen)
         vectors = embed(tiny, [corpus / row["file_name"] for row in unseen])
@@ -298,17 +306,14 @@ def main() -> None:
                 "sources": len(set(pool.groups.tolist())),
             },
             "few-shot": few_shot(pool, vectors),
-            "flamingo": by_flamingo(pool, tiny, unseen, corpus),
+            "flamingo": by_flamingo(pool, [known_clip(row) for row in unseen], options.processes),
         }
         names = sorted({row["label"] for row in every if row["family"] not in held})
         known = embed(tiny, [corpus / row["file_name"] for row in seen])["earful-tiny"]
         trained = sorted({row["label"] for row in every if row["split"] == "train"})
         asked = [row for row in seen if row["label"] in trained]
         told = in_words(
-            [
-                Known(path=corpus / row["file_name"], label=row["label"], group=row["group"])
-                for row in asked
-            ],
+            [known_clip(row) for row in asked],
             {row["label"]: row["coarse"] for row in asked},
             trained,
         )
@@ -327,6 +332,7 @@ def main() -> None:
     }
     print(json.dumps(results["text"], indent=1))
     RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    print(few_shot_table(results))
 
 
 if __name__ == "__main__":

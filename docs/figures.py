@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.small_table import few_shot_table
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 
@@ -37,7 +39,7 @@ def accuracy() -> str:
     table = [["arm", *heads], ["---"] * (1 + len(parts))]
     for words, baseline in (("chance", "chance"), ("majority class", "majority")):
         table.append([words, *(f"{part[baseline]:.1%}" for part in ours)])
-    arms = (("1-NN", "nearest clip"), ("vote", "vote, as `earful classify`"))
+    arms = (("1-NN", "nearest clip"), ("vote", "vote, as `earful classify --model none`"))
     for name in ("logmel", "earful-tiny", "difference"):
         for arm, words in arms:
             cells = [_interval(results[name][part].get(arm)) for part in parts.values()]
@@ -168,19 +170,38 @@ def few_shot() -> str:
 
 def small_model() -> str:
     """Return the table of few-shot accuracy on labels never trained on."""
-    told = _results("small_model")
-    settings = told["few-shot"]
-    table = [["arm", *settings], ["---"] * (1 + len(settings))]
-    table.append(["chance", *(f"{part['chance']:.1%}" for part in settings.values())])
-    for arm in settings["5-way 1-shot"]["arms"]:
-        cells = [_interval(part["arms"].get(arm)) for part in settings.values()]
-        table.append([arm, *cells])
-    gains = [_interval(part["gain over aisfx, vote"]) for part in settings.values()]
-    table.append(["`earful-tiny` less `aisfx`, vote", *gains])
-    pool = told["pool"]
+    return few_shot_table(_results("small_model"))
+
+
+def small_model_words() -> str:
+    """Return the table of what the Flamingo says without exemplars."""
+    told = _results("small_model")["in words"]
+    right: dict[str, list[float]] = told["right"]
+    rounds = [name.removeprefix("alone: ") for name in right if name.startswith("alone: ")]
+    table = [["", "asked alone", "in a dialogue of five rounds"], ["---"] * 3]
+    table += [
+        [name, *(_interval(right[f"{how}: {name}"]) for how in ("alone", "in dialogue"))]
+        for name in rounds
+    ]
+    table += [
+        [name, _interval(right[name]), ""]
+        for name in ("caption names it", "other's caption names it")
+    ]
     return _table(table) + (
-        f"\n\n{pool['clips']} clips of {pool['labels']} held-out labels from {pool['sources']} "
-        f"sources; {settings['5-way 1-shot']['n']} questions a setting, every clip of the pool."
+        f"\n\n{told['clips']} clips of {told['labels']} labels, each from a source that nothing "
+        f"was trained on; {told['of']} labels were trained on."
+    )
+
+
+def small_model_pace() -> str:
+    """Return the sentence on how fast it loads and answers."""
+    told = _results("small_model")["flamingo"]["pace"]
+    return (
+        f"On {told['threads']} CPU threads the encoder loads in {told['load_embedder_s']:.2f} s, "
+        f"the Flamingo in {told['load_flamingo_s']:.2f} s. A task of twenty exemplars and five "
+        f"labels: the first answer takes {told['first_answer_s']:.1f} s, with the exemplars "
+        f"embedded and the blend fitted; then {told['answers_per_s']:.0f} recordings a second are "
+        "answered."
     )
 
 
@@ -226,9 +247,11 @@ def _table(rows: list[list[str]]) -> str:
 
 
 PAGES: dict[Path, dict[str, Callable[[], str]]] = {
-    ROOT / "README.md": {"accuracy": accuracy, "speed": speed},
+    ROOT / "README.md": {"few shot": small_model, "accuracy": accuracy, "speed": speed},
     ROOT / "docs" / "small-model.md": {
         "few shot": small_model,
+        "words": small_model_words,
+        "pace": small_model_pace,
         "text": small_model_text,
         "curve": flamingo_curve,
     },

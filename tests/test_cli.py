@@ -154,7 +154,9 @@ def test_labels_narrow_the_choice(run: Run, index: Path, tmp_path: Path) -> None
     query = tone(tmp_path / "query.wav", 3100, 50)
     _, out, _ = run("classify", query, "--index", index, "--labels", "low hum", "--json")
     assert json.loads(out)["text"] == "low hum"
-    code, _, err = run("classify", query, "--index", index, "--labels", "low hum,gong", "--model", "none")
+    code, _, err = run(
+        "classify", query, "--index", index, "--labels", "low hum,gong", "--model", "none"
+    )
     assert code == 2
     assert "no exemplar has the label 'gong'" in err
 

@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=Plan().batch)
     parser.add_argument("--rate", type=float, default=Plan().rate)
     parser.add_argument("--minutes", type=float, default=math.inf)
+    parser.add_argument("--every", type=int, default=500, help="steps between checkpoints")
     parser.add_argument("--hidden-dim", type=int, default=256)
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--device", default="cpu")
@@ -112,6 +113,7 @@ def main() -> None:
         device=torch.device(options.device),
         on_step=report,
         evaluate=measure,
+        every=options.every,
         most_seconds=60 * options.minutes,
     )
     weights = {name: x.detach().cpu().half().contiguous() for name, x in model.state_dict().items()}

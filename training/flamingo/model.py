@@ -104,7 +104,7 @@ def initialise(model: Flamingo, generator: torch.Generator) -> None:
         inner = config.cross_heads * config.cross_head_dim
         n_places = 2 * (3 * config.hidden_dim // 32)
         n_words = (config.hidden_dim - inner - n_places) // 2
-        spaces = _Spaces(*basis.split([n_words, n_words, n_places, inner], dim=1))
+        spaces = _Spaces(*torch.split(basis, [n_words, n_words, n_places, inner], dim=1))
         words = model.decoder.embed_tokens.weight
         drawn = torch.randn(len(words), n_words, generator=generator) / math.sqrt(n_words)
         words.copy_(_WORD_LENGTH * drawn @ spaces.words.T)

@@ -1,0 +1,57 @@
+"""The table of few-shot accuracy on labels never trained on, as ``small_model`` prints it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CONTROLS = ("zero-shot", "random shots", "shuffled labels", "swapped audio")
+
+
+def few_shot_table(results: dict[str, Any]) -> str:
+    """Return the table in Markdown, with what each row was measured on below it.
+
+    Args:
+        results: What ``small_model`` wrote.
+    """
+    encoder, asked = results["few-shot"], results["flamingo"]
+    settings = list(encoder)
+    rows = [["arm", *settings], ["---"] * (1 + len(settings))]
+    rows.append(["chance", *(f"{encoder[setting]['chance']:.1%}" for setting in settings)])
+    rows += [
+        [arm, *(_cell(encoder[setting]["arms"].get(arm)) for setting in settings)]
+        for arm in encoder[settings[0]]["arms"]
+    ]
+    rows.append(
+        [
+            "`earful-tiny` less `aisfx`, vote",
+            *(_cell(encoder[setting]["gain over aisfx, vote"]) for setting in settings),
+        ]
+    )
+    arms = ["Flamingo, real names", "Flamingo, nonce names"]
+    arms += [f"Flamingo, {control}" for control in CONTROLS]
+    for arm, title in [("vote", "`classify --model none`"), *((arm, arm) for arm in arms)]:
+        rows.append([title, *(_cell(asked[setting]["arms"].get(arm)) for setting in settings)])
+    for arm in arms[:2]:
+        told = [asked[setting]["less vote"].get(arm) for setting in settings]
+        rows.append([f"{arm}, less `--model none`", *map(_cell, told)])
+    mixed = [asked[setting]["blend"] for setting in settings]
+    rows.append(["blend, as `classify`", *(_cell(part["arms"]["blend"]) for part in mixed)])
+    told = [part["less vote"]["blend"] for part in mixed]
+    rows.append(["blend, less `--model none`", *map(_cell, told)])
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    pool = results["pool"]
+    n_asked = ", ".join(f"{asked[setting]['n']:,}" for setting in settings)
+    n_mixed = ", ".join(f"{part['n']:,}" for part in mixed)
+    return (
+        f"{table}\n\n{pool['clips']} clips of {pool['labels']} held-out labels from "
+        f"{pool['sources']} sources. Questions a setting: {encoder[settings[0]]['n']:,}, and "
+        f"every clip of the pool; of these the Flamingo was asked the first {n_asked}, the "
+        f"blend the first {n_mixed}."
+    )
+
+
+def _cell(interval: list[float] | None) -> str:
+    if interval is None:
+        return ""
+    mean, low, high = interval
+    return f"{mean:.1%} ({low:.1%} to {high:.1%})"
