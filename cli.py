@@ -121,7 +121,9 @@ def demo(
     index.parent.mkdir(parents=True, exist_ok=True)
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_demo_index(corpus, index, progress=progress)
-    few = FewShot.open(index, model=load_language_model(DEFAULT_MODEL, device="cpu"))
+    model = load_language_model(DEFAULT_MODEL, device="cpu")
+    console.warn(f"note: {model.capabilities.caveat}")
+    few = FewShot.open(index, model=model)
     task = load_task(corpus.task)
     if not as_json:
         typer.echo(f"$ earful index build {_shown(corpus.sounds)} --index {_shown(index)}")
@@ -132,11 +134,13 @@ def demo(
             f"None of these labels is in the index; {_shown(corpus.task)} brings a few examples:\n"
             f"  {', '.join(task.labels)}\n"
         )
-    right = n_answers = 0
+    right = by_model = by_vote = n_answers = 0
     shown: set[str] = set()
     for truth, answer in classify_unseen(corpus, few):
         n_answers += 1
         right += answer.text == truth
+        by_model += answer.model_scores[0].label == truth
+        by_vote += answer.vote[0].label == truth
         if as_json:
             print_json({"truth": truth, **answer.to_dict()})
         elif truth not in shown and len(shown) < n_shown:
@@ -148,8 +152,8 @@ def demo(
             typer.echo(console.describe_answer(answer) + "\n")
     if not as_json:
         typer.echo(
-            f"{right} of {n_answers} clips right, {right / n_answers:.0%}"
-            f" (chance {1 / len(task.labels):.0%})"
+            f"{right} of {n_answers} clips right, {right / n_answers:.0%} (chance "
+            f"{1 / len(task.labels):.0%}); the model alone {by_model}, the vote alone {by_vote}"
         )
 
 

@@ -31,8 +31,8 @@ from earful.model.tokenizer import FlamingoTokenizer
 Features = NDArray[np.float32]
 
 _CAVEAT = (
-    "earful-tiny is a small model: it names sounds by the exemplars it is shown, and knows few "
-    "words of its own; --model takes a larger one"
+    "earful-tiny is a small model: it names sounds by the exemplars it is shown, and what it says "
+    "without any is seldom right; --model takes a larger one"
 )
 
 STYLE: Final = "brief"
