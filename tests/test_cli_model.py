@@ -116,9 +116,10 @@ def test_a_number_of_shots_that_nobody_asked_for_takes_no_note(run: Run) -> None
 def test_a_person_sees_what_answered_and_all_it_was_shown(run: Run) -> None:
     code, out, err = run("classify", "q.wav", *I, *M, "--shots", 7, "--decoding", "compat")
     assert (code, err) == (0, "")
-    _, then, vote, blend, by, *shown = out.splitlines()
+    _, then, vote, alone, blend, by, *shown = out.splitlines()
     assert then.startswith("  then: ")
     assert vote.startswith("  neighbour vote: hum ")
+    assert alone.startswith("  the model alone: ")
     # Weights that have learned nothing tell a hum from a fan by chance.
     assert blend.startswith("  blend: the vote alone; of 8 exemplars right: vote 100%, model ")
     assert by.startswith("  by flamingo: ")

@@ -28,6 +28,8 @@ from earful.model.protocols import TextEmbedder
 
 torch = pytest.importorskip("torch")
 transformers: Any = pytest.importorskip("transformers")
+# Importing transformers takes longer than most tests.
+pytestmark = pytest.mark.slow
 
 RATE = 48_000
 TOLERANCE = 1e-4  # largest difference of a number in a unit vector, float32

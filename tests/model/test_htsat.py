@@ -87,6 +87,7 @@ def test_a_token_is_seen_as_far_as_its_windows_reach(depth: int, reach: int) -> 
     ],
     ids=["two stages", "tiny", "base"],
 )
+@pytest.mark.slow
 @pytest.mark.parametrize("n_frames", [1001, 1024])
 def test_latents_are_those_of_transformers(sizes: dict[str, Any], n_frames: int) -> None:
     transformers: Any = pytest.importorskip("transformers")
@@ -209,6 +210,7 @@ def test_spectrograms_that_do_not_fit_are_refused(shape: tuple[int, ...]) -> Non
         ({"hidden_size": 512}, "hidden_size=512, want 768"),
     ],
 )
+@pytest.mark.slow
 def test_what_no_published_checkpoint_needs_is_refused(
     change: dict[str, Any], message: str
 ) -> None:

@@ -57,6 +57,7 @@ def test_the_head_finds_the_label_that_raw_outputs_do_not(windows: Windows) -> N
     assert nearest_is_right(raw) < 0.8
 
 
+@pytest.mark.slow
 def test_the_text_tower_learns_which_sound_a_name_is(windows: Windows) -> None:
     tokenizer = FlamingoTokenizer.from_bytes(read_part(read_release(), "tokenizer"), source="tiny")
     plan = Plan(dim=8, steps=60, batch=32)

@@ -14,6 +14,8 @@ from training.flamingo.wording import with_article
 from earful.model.registry import load_language_model
 from earful.rag.pipeline import FewShot
 
+pytestmark = pytest.mark.slow
+
 SOUNDS = Path(__file__).resolve().parents[2] / "notebooks" / "demo" / "sounds"
 CLIPS = (
     ("bass/pop-d3.flac", "bass guitar", "plucked"),
