@@ -97,10 +97,12 @@ def hub(published: dict[str, Path]) -> Iterator[tuple[Hub, str]]:
                 return
             served.fetched.append((path.rpartition("/")[2], wanted))
             if path in (served.breaks_off_once, served.stalls_once):
-                self.wfile.write(content[start : start + len(content) // 2])
-                if path == served.stalls_once:
-                    served.killed.wait(120)
+                stalls = path == served.stalls_once
+                # Before writing, which fails when the client is killed in the midst of it.
                 served.breaks_off_once = served.stalls_once = ""
+                self.wfile.write(content[start : start + len(content) // 2])
+                if stalls:
+                    served.killed.wait(120)
                 return
             self.wfile.write(content[start:])
 
