@@ -65,10 +65,12 @@ def ship(
     shipped = read_release()
     folder.mkdir(parents=True, exist_ok=True)
     told = json.loads((WEIGHTS / DESCRIPTION).read_text())
+    given = {"tokenizer": tokenizer, "clap": clap, "flamingo": flamingo}
     for part, known in shipped.parts.items():
-        target = folder / known["file"]
-        if not target.exists():
-            target.write_bytes(read_part(shipped, part))  # type: ignore[arg-type]
+        # A folder may hold another one, of an earlier time; what is given may lie in it, too.
+        if not given.get(part):
+            data = read_part(shipped, part)  # type: ignore[arg-type]
+            (folder / known["file"]).write_bytes(data)
     if release:
         told["release"] = release
     if tokenizer:
