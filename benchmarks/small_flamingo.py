@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from training.flamingo.wording import with_article
+from training.flamingo.wording import SYLLABLES, with_article
 
 from earful.index.exemplar import Exemplar
 from earful.model.audio import Clip
@@ -44,7 +44,6 @@ from earful.rag.pipeline import FewShot
 from earful.rag.task import Example, Task
 
 Vectors = NDArray[np.float32]
-_SYLLABLES = tuple(first + second for first in "bdfgklmnprstvz" for second in "aeiou")
 _ASKED = {"5-way 1-shot": 800, "5-way 4-shot": 800, "20-way 4-shot": 240}
 _BLENDED = {"5-way 1-shot": 400, "5-way 4-shot": 300, "20-way 4-shot": 80}
 """Questions that are also asked with a blend, which asks about every exemplar first."""
@@ -101,6 +100,24 @@ class Remembering:
         return self._windows[clip.content_sha256]
 
 
+def task_of(clips: Sequence[Known], audio: Sequence[int], names: Sequence[str]) -> Task:
+    """Make a task of exemplars: clips of a pool, each under a name that need not be its own."""
+    examples = tuple(
+        Example(
+            exemplar=Exemplar(
+                id=str(number),
+                audio=PurePosixPath(clips[row].path.name),
+                labels=(name,),
+                group=clips[row].group,
+            ),
+            path=clips[row].path,
+            where="",
+        )
+        for number, (row, name) in enumerate(zip(audio, names, strict=True))
+    )
+    return Task(name="held-out", examples=examples)
+
+
 class Interview:
     """Asks the Flamingo about clips of a pool.
 
@@ -118,23 +135,6 @@ class Interview:
             self.model.model.config.windows_per_audio,
         )
 
-    def task(self, audio: Sequence[int], names: Sequence[str]) -> Task:
-        """Make a task of exemplars: clips, each under a name that need not be its own."""
-        examples = tuple(
-            Example(
-                exemplar=Exemplar(
-                    id=str(number),
-                    audio=PurePosixPath(self.clips[row].path.name),
-                    labels=(name,),
-                    group=self.clips[row].group,
-                ),
-                path=self.clips[row].path,
-                where="",
-            )
-            for number, (row, name) in enumerate(zip(audio, names, strict=True))
-        )
-        return Task(name="held-out", examples=examples)
-
     def few(self, task: Task) -> FewShot:
         """Open a task."""
         return FewShot.from_task(task, embedder=self.embedder, model=self.model)
@@ -144,7 +144,7 @@ def nonce_names(labels: Sequence[str], rng: np.random.Generator) -> dict[str, st
     """Make up a word of three syllables for every label."""
     words: dict[str, None] = {}
     while len(words) < len(labels):
-        words["".join(_SYLLABLES[int(i)] for i in rng.integers(len(_SYLLABLES), size=3))] = None
+        words["".join(SYLLABLES[int(i)] for i in rng.integers(len(SYLLABLES), size=3))] = None
     return dict(zip(labels, words, strict=True))
 
 
@@ -162,7 +162,7 @@ def arms(interview: Interview, shots: Sequence[int], query: int, seed: int) -> d
     labels = sorted(set(names))
 
     def ask(audio: Sequence[int], names: Sequence[str], **choices: Any) -> Answer:
-        task = interview.task(audio, names)
+        task = task_of(clips, audio, names)
         few = interview.few(task)
         return few.classify(clips[query].path, task=task, blend=False, **choices)
 
@@ -187,7 +187,7 @@ def arms(interview: Interview, shots: Sequence[int], query: int, seed: int) -> d
 def blended(interview: Interview, shots: Sequence[int], query: int) -> dict[str, bool]:
     """Ask one question as ``classify`` does by default."""
     clips = interview.clips
-    task = interview.task(shots, [clips[row].label for row in shots])
+    task = task_of(clips, shots, [clips[row].label for row in shots])
     answer = interview.few(task).classify(clips[query].path, task=task)
     return {
         "blend": answer.text == clips[query].label,
@@ -234,7 +234,7 @@ def whole_pool(interview: Interview, asked: Sequence[tuple[Sequence[int], int]])
         "nonce": [made_up[name] for name in names],
         "shuffled": [names[int(i)] for i in rng.permutation(len(names))],
     }
-    tasks = {key: interview.task(rows, own) for key, own in told.items()}
+    tasks = {key: task_of(clips, rows, own) for key, own in told.items()}
     fews = {key: interview.few(task) for key, task in tasks.items()}
     unshown = FewShot(model=interview.model)
     labels = sorted(set(names))
@@ -278,8 +278,7 @@ def pace(clips: Sequence[Known]) -> dict[str, float]:
     model = load_tiny_lm(device="cpu")
     model_s = time.perf_counter() - started
     shots = [row for rows in five for row in rows[:_PACE_SHOTS]]
-    interview = Interview(clips, tiny)
-    task = interview.task(shots, [clips[row].label for row in shots])
+    task = task_of(clips, shots, [clips[row].label for row in shots])
     few = FewShot.from_task(task, embedder=tiny, model=model)
     queries = [row for rows in five for row in rows[_PACE_SHOTS : _PACE_SHOTS + _PACE_QUERIES]]
 

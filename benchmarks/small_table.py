@@ -18,26 +18,32 @@ def few_shot_table(results: dict[str, Any]) -> str:
     rows = [["arm", *settings], ["---"] * (1 + len(settings))]
     rows.append(["chance", *(f"{encoder[setting]['chance']:.1%}" for setting in settings)])
     rows += [
-        [arm, *(_cell(encoder[setting]["arms"].get(arm)) for setting in settings)]
+        [arm, *(interval_cell(encoder[setting]["arms"].get(arm)) for setting in settings)]
         for arm in encoder[settings[0]]["arms"]
     ]
     rows.append(
         [
             "`earful-tiny` less `aisfx`, vote",
-            *(_cell(encoder[setting]["gain over aisfx, vote"]) for setting in settings),
+            *(interval_cell(encoder[setting]["gain over aisfx, vote"]) for setting in settings),
         ]
     )
     arms = ["Flamingo, real names", "Flamingo, nonce names"]
     arms += [f"Flamingo, {control}" for control in CONTROLS]
     for arm, title in [("vote", "`classify --model none`"), *((arm, arm) for arm in arms)]:
-        rows.append([title, *(_cell(asked[setting]["arms"].get(arm)) for setting in settings)])
-    for arm in arms[:2]:
-        told = [asked[setting]["less vote"].get(arm) for setting in settings]
-        rows.append([f"{arm}, less `--model none`", *map(_cell, told)])
+        rows.append(
+            [title, *(interval_cell(asked[setting]["arms"].get(arm)) for setting in settings)]
+        )
+    rows += [
+        [
+            f"{arm}, less `--model none`",
+            *(interval_cell(asked[setting]["less vote"].get(arm)) for setting in settings),
+        ]
+        for arm in arms[:2]
+    ]
     mixed = [asked[setting]["blend"] for setting in settings]
-    rows.append(["blend, as `classify`", *(_cell(part["arms"]["blend"]) for part in mixed)])
+    rows.append(["blend, as `classify`", *(interval_cell(part["arms"]["blend"]) for part in mixed)])
     told = [part["less vote"]["blend"] for part in mixed]
-    rows.append(["blend, less `--model none`", *map(_cell, told)])
+    rows.append(["blend, less `--model none`", *map(interval_cell, told)])
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     pool = results["pool"]
     n_asked = ", ".join(f"{asked[setting]['n']:,}" for setting in settings)
@@ -50,7 +56,8 @@ def few_shot_table(results: dict[str, Any]) -> str:
     )
 
 
-def _cell(interval: list[float] | None) -> str:
+def interval_cell(interval: list[float] | None) -> str:
+    """Write a mean with its interval; nothing for an arm that was not measured."""
     if interval is None:
         return ""
     mean, low, high = interval

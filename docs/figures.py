@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.small_table import few_shot_table
+from benchmarks.small_table import few_shot_table, interval_cell
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -42,17 +42,10 @@ def accuracy() -> str:
     arms = (("1-NN", "nearest clip"), ("vote", "vote, as `earful classify --model none`"))
     for name in ("logmel", "earful-tiny", "difference"):
         for arm, words in arms:
-            cells = [_interval(results[name][part].get(arm)) for part in parts.values()]
+            cells = [interval_cell(results[name][part].get(arm)) for part in parts.values()]
             title = f"`{name}`, {words}" if name != "difference" else f"difference, {words}"
             table.append([title, *cells])
     return _table(table)
-
-
-def _interval(values: list[float] | None) -> str:
-    if values is None:
-        return ""
-    mean, low, high = values
-    return f"{mean:.1%} ({low:.1%} to {high:.1%})"
 
 
 def speed() -> str:
@@ -180,11 +173,11 @@ def small_model_words() -> str:
     rounds = [name.removeprefix("alone: ") for name in right if name.startswith("alone: ")]
     table = [["", "asked alone", "in a dialogue of five rounds"], ["---"] * 3]
     table += [
-        [name, *(_interval(right[f"{how}: {name}"]) for how in ("alone", "in dialogue"))]
+        [name, *(interval_cell(right[f"{how}: {name}"]) for how in ("alone", "in dialogue"))]
         for name in rounds
     ]
     table += [
-        [name, _interval(right[name]), ""]
+        [name, interval_cell(right[name]), ""]
         for name in ("caption names it", "other's caption names it")
     ]
     return _table(table) + (
@@ -201,8 +194,8 @@ def small_model_pace() -> str:
         f"{told['load_embedder_s']:.2f} s, the Flamingo in {told['load_flamingo_s']:.2f} s. A task "
         f"of twenty exemplars and five labels: the first answer takes "
         f"{told['first_answer_s']:.1f} s, with the exemplars embedded and the blend fitted; then "
-        f"{told['answers_per_s']:.0f} recordings a second are "
-        "answered."
+        f"{told['answers_per_s']:.0f} recordings a second "
+        "are answered."
     )
 
 
@@ -214,7 +207,7 @@ def small_model_text() -> str:
     ]
     table.append(["---"] * (1 + len(parts)))
     table += [
-        [row, *(_interval(part[row]) for part in parts.values())]
+        [row, *(interval_cell(part[row]) for part in parts.values())]
         for row in ("recall@10", "zero-shot top-1", "zero-shot top-5")
     ]
     table += [

@@ -72,7 +72,7 @@ TEXTS = (
     "none",
 )
 
-_SYLLABLES = tuple(first + second for first in "bdfgklmnprstvz" for second in "aeiou")
+SYLLABLES = tuple(first + second for first in "bdfgklmnprstvz" for second in "aeiou")
 _CODES = ("class {}", "type {}", "{}", "unit {}", "group {}", "fault {}", "kind {}", "no. {}")
 
 
@@ -95,7 +95,7 @@ def nonce_names(words: Sequence[str], n: int, rng: np.random.Generator) -> list[
             name = " ".join(words[int(i)] for i in rng.integers(len(words), size=2))
         elif manner < 0.9:
             size = int(rng.integers(2, 4))
-            name = "".join(_SYLLABLES[int(i)] for i in rng.integers(len(_SYLLABLES), size=size))
+            name = "".join(SYLLABLES[int(i)] for i in rng.integers(len(SYLLABLES), size=size))
         elif letters:
             name = pattern.format("abcdefghijklmnopqrstuvwxyz"[int(rng.integers(26))])
         else:
