@@ -1,0 +1,1 @@
+"""Published datasets as declarations, and the readers that make exemplars of them."""
