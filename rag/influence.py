@@ -124,7 +124,7 @@ def text_influence(model: LanguageModel, inquiry: Inquiry, text: str) -> tuple[S
     """
     shown = inquiry.fit(model).shown
     shots, still = _held_still(inquiry, shown)
-    lists_labels = model.capabilities.lists_labels
+    lists_labels = inquiry.lists_labels(model)
 
     def log_probability(hits: Sequence[Hit]) -> float:
         (tokens,) = model.score(still.build(hits, lists_labels=lists_labels), [text])

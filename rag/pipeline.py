@@ -182,15 +182,20 @@ class FewShot:
                 f"task {chosen.name!r} is of kind {chosen.kind!r}, which takes a language model "
                 "that writes: ask or caption; classify answers classify and multilabel"
             )
-        query, found = self._gather(audio, chosen, labels, choices, watch)
-        if self.model is None:
+        blend = choices.get("blend")
+        given = blend is not None or scoring.vote_weight is not None
+        votes_alone = self.model is None or (chosen.arm == "vote" and not given)
+        query, found = self._gather(
+            audio, chosen, labels, choices, watch, need_exemplars=votes_alone
+        )
+        if self.model is None or votes_alone:
             return self._voted(query, found, choices, watch)
         judged = self._judge.judge(
             self.model,
             _inquiry(query, found, choices),
             found,
             scoring,
-            blend=choices.get("blend", True),
+            blend=chosen.arm != "model" if blend is None else blend,
             watch=watch,
             progress=progress,
         )
@@ -379,6 +384,8 @@ class FewShot:
         labels: Sequence[str] | None,
         choices: Choices,
         watch: Stopwatch,
+        *,
+        need_exemplars: bool = False,
     ) -> tuple[Query, ShotSet]:
         """Read the recording and find its shots."""
         query = self._retriever.read(
@@ -394,7 +401,7 @@ class FewShot:
                 query,
                 labels,
                 shots=choices.get("shots"),
-                need_exemplars=self.model is None,
+                need_exemplars=need_exemplars or self.model is None,
                 seed=choices.get("seed", 0),
             )
         return query, found

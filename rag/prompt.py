@@ -33,7 +33,7 @@ _TASKS: dict[Kind, str] = {
 _ASKING = "Please answer this question: "
 _UNASKED = "What is this sound?"
 _DIALOGUE = "The task is dialog."
-_YES_OR_NO = "\nOPTIONS:\nyes.\nno."
+YES_OR_NO = "\nOPTIONS:\nyes.\nno."
 _NO_LABEL = "none"
 
 
@@ -95,6 +95,8 @@ def build_prompt(
     parts = _opening(task, bool(shots), task.description or _TASKS[task.kind])
     for hit in shots:
         its_question = asked if task.has_labels else _question_of(task, hit, asked)
+        if task.yes_no_options and is_yes_or_no(hit.exemplar.answer):
+            its_question += YES_OR_NO
         solution = _solution(task, hit, labels)
         parts += _shot(hit, _worded(task, its_question), solution, shot_mode)
     options = _options(task, labels) if lists_labels else ""
@@ -119,7 +121,7 @@ def build_yes_no_prompt(
         label: The label in question.
         shot_mode: As for ``build_prompt``.
     """
-    asked = f"{_ASKING}is there {task.wording(label)} in this sound?{_YES_OR_NO}"
+    asked = f"{_ASKING}is there {task.wording(label)} in this sound?{YES_OR_NO}"
     parts = _opening(task, bool(shots), _TASKS["ask"])
     for hit in shots:
         parts += _shot(hit, asked, "yes" if _has(task, hit, label) else "no", shot_mode)
@@ -193,6 +195,16 @@ def fit_prompt(
             f"{len(shown)} of {len(hits)} shots are shown, the nearest; {limits.name} takes {why}",
         )
     return FittedPrompt(prompt=prompt, shown=tuple(shown), size=size, notes=tuple(notes))
+
+
+def is_yes_or_no(answer: str) -> bool:
+    """Say whether an answer, or each of several with commas between them, is yes or no.
+
+    >>> is_yes_or_no("Yes, no."), is_yes_or_no("yes it is")
+    (True, False)
+    """
+    parts = [part.strip().rstrip(".").lower() for part in answer.split(",")]
+    return all(part in ("yes", "no") for part in parts)
 
 
 def clip_of(hit: Hit) -> ClipRef:

@@ -33,8 +33,9 @@ class Choices(TypedDict, total=False):
         shot_mode: ``"interleaved"``, the default: a language model hears the exemplars.
             ``"text"``: it reads their answers only.
         blend: Whether labels that a language model scored are blended with the neighbour
-            vote, by a weight that is fitted by asking about exemplars; ``True`` by
-            default. ``False``: the model's scores stand alone. See ``rag/blend.py``.
+            vote, by a weight that is fitted by asking about exemplars. ``False``: the
+            model's scores stand alone. ``None``, the default: as the task says, which may
+            also leave the answer to the vote. See ``rag/blend.py``.
         seed: For every random choice; 0 by default.
         group: The recording's group; exemplars of it are never shown.
         start_s: Where the stretch begins in a file, in seconds.
@@ -45,7 +46,7 @@ class Choices(TypedDict, total=False):
     shots: int | None
     strategy: str | None
     shot_mode: ShotMode
-    blend: bool
+    blend: bool | None
     seed: int
     group: str
     start_s: float

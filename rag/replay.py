@@ -160,6 +160,7 @@ class Replayer:
             "kind": task.kind,
             "question": inquiry.question or task.question,
             "description": task.description,
+            "lists_labels": inquiry.lists_labels(model),
             "labels": [[x, task.wording(x), *_aliases(inquiry, x)] for x in inquiry.labels],
             "shots": asdict(task.shots),
             "shot_mode": inquiry.shot_mode,

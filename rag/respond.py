@@ -59,8 +59,13 @@ class Inquiry:
         Raises:
             PromptError: There is no question, or it does not fit.
         """
-        lists_labels = model.capabilities.lists_labels
-        return fit_prompt(model, partial(self.build, lists_labels=lists_labels), self.hits)
+        build = partial(self.build, lists_labels=self.lists_labels(model))
+        return fit_prompt(model, build, self.hits)
+
+    def lists_labels(self, model: LanguageModel) -> bool:
+        """Say whether the question lists the labels: as the task says, or as the model wants."""
+        wanted = self.task.lists_labels
+        return model.capabilities.lists_labels if wanted is None else wanted
 
     def fit_yes_no(self, model: LanguageModel, label: str) -> FittedPrompt:
         """Build the prompt that asks whether one label is there; see ``fit``."""

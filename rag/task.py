@@ -40,14 +40,20 @@ if TYPE_CHECKING:
 Kind = Literal["classify", "multilabel", "ask", "caption"]
 Strategy = Literal["nearest", "balanced", "diverse", "random"]
 Order = Literal["nearest-last", "nearest-first", "random"]
+Answerer = Literal["blend", "model", "vote"]
+AnswerForm = Literal["scored", "written"]
+Subset = Literal["unanimous", "majority", "binary", "non-binary", "numerical"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 ORDERS: tuple[Order, ...] = get_args(Order)
+ANSWERERS: tuple[Answerer, ...] = get_args(Answerer)
+ANSWER_FORMS: tuple[AnswerForm, ...] = get_args(AnswerForm)
+SUBSETS: tuple[Subset, ...] = get_args(Subset)
 METRICS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {
         "classify": ("accuracy", "balanced-accuracy", "macro-f1"),
-        "multilabel": ("mean-average-precision", "macro-f1", "micro-f1"),
+        "multilabel": ("mean-average-precision", "macro-f1", "micro-f1", "f1-approx"),
         "ask": ("exact-match", "token-f1"),
         "caption": ("cider", "bleu-4", "rouge-l"),
     }
@@ -112,6 +118,27 @@ class Shots:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """How an evaluation of a task goes, where that is laid down; see ``evaluate.py``.
+
+    Attributes:
+        dataset: Name of a published dataset that it is about; empty for any.
+        split: Split whose rows are asked about; empty for all rows in turn.
+        answers: ``scored``: a language model scores the labels. ``written``: it writes, and
+            its words are compared with the labels, as the reference was evaluated.
+        subset: Which questions count, by what their annotators answered: all of these
+            must hold. See ``aqa.py``.
+        source: Where the settings come from.
+    """
+
+    dataset: str = ""
+    split: str = ""
+    answers: AnswerForm = "scored"
+    subset: tuple[Subset, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """A solved example that a task brings along.
 
@@ -140,7 +167,13 @@ class Task:
             there are none, of the index.
         shots: How exemplars are chosen.
         abstain_below: Confidence in [0, 1] below which the answer is "not sure".
+        arm: What answers by default: the language model and the neighbour vote weighed
+            against each other (``blend``), or one of them alone.
+        lists_labels: Whether the question lists the labels; ``None`` for what the language
+            model was trained on.
+        yes_no_options: For ``ask``: whether a question whose answer is yes or no says so.
         metric: How an evaluation of the task is scored; the kind's first when empty.
+        protocol: How an evaluation goes, where that is laid down.
         examples: Solved examples that the task brings along.
         source: File it was read from; ``None`` for a task made in Python.
 
@@ -156,7 +189,11 @@ class Task:
     labels: Mapping[str, Label] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     shots: Shots = field(default_factory=Shots)
     abstain_below: float = 0.0
+    arm: Answerer = "blend"
+    lists_labels: bool | None = None
+    yes_no_options: bool = False
     metric: str = ""
+    protocol: Protocol = field(default_factory=Protocol)
     examples: tuple[Example, ...] = field(default=(), hash=False)
     source: Path | None = None
 
@@ -211,8 +248,20 @@ class Task:
                 "max_per_label": self.shots.max_per_label,
                 "diversity": self.shots.diversity,
             },
-            "answer": {"abstain_below": self.abstain_below},
+            "answer": {
+                "abstain_below": self.abstain_below,
+                "arm": self.arm,
+                "lists_labels": self.lists_labels,
+                "yes_no_options": self.yes_no_options,
+            },
             "metric": self.metric,
+            "evaluation": {
+                "dataset": self.protocol.dataset,
+                "split": self.protocol.split,
+                "answers": self.protocol.answers,
+                "subset": list(self.protocol.subset),
+                "source": self.protocol.source,
+            },
             "examples": [
                 {
                     "id": example.exemplar.id,
@@ -240,7 +289,13 @@ class Task:
         lines.append(f"shots     {shots.k}, {shots.strategy}, {shots.order}{limit}")
         if self.abstain_below:
             lines.append(f"abstains  below {self.abstain_below:.0%} confidence")
+        if self.arm != "blend":
+            lines.append(
+                f"answers   the {'neighbour vote' if self.arm == 'vote' else 'model'} alone"
+            )
         lines.append(f"metric    {self.metric}")
+        if self.protocol != Protocol():
+            lines.append(f"evaluated {self._evaluated()}")
         counts: dict[str, int] = {}
         for example in self.examples:
             for name in example.exemplar.labels:
@@ -254,6 +309,11 @@ class Task:
             n_own = f" ({counts[name]} examples)" if counts.get(name) else ""
             lines.append(f"label     {name}{wording}{aliases}{n_own}")
         return "\n".join(lines)
+
+    def _evaluated(self) -> str:
+        said = [self.protocol.dataset, self.protocol.split and f"split {self.protocol.split}"]
+        said += [*self.protocol.subset, self.protocol.answers]
+        return ", ".join(part for part in said if part)
 
 
 def load_task(source: str | Path) -> Task:

@@ -10,13 +10,17 @@ from pathlib import Path, PurePosixPath
 from earful.errors import CorpusError
 from earful.index.exemplar import Exemplar
 from earful.rag.task import (
+    ANSWER_FORMS,
+    ANSWERERS,
     KINDS,
     METRICS,
     ORDERS,
     STRATEGIES,
+    SUBSETS,
     Example,
     Kind,
     Label,
+    Protocol,
     Shots,
     Task,
     label_fault,
@@ -35,8 +39,11 @@ _KEYS = (
     "shots",
     "answer",
     "metric",
+    "evaluation",
     "examples",
 )
+_ANSWER_KEYS = ("abstain_below", "arm", "lists_labels", "yes_no_options")
+_PROTOCOL_KEYS = ("dataset", "split", "answers", "subset", "source")
 _SHOT_KEYS = ("k", "strategy", "order", "max_per_label", "diversity")
 _EXAMPLE_KEYS = ("audio", "label", "labels", "answer", "question", "start_s", "end_s", "group")
 
@@ -69,7 +76,7 @@ class _Rules:
         kind = self._fields.choice(values, "kind", KINDS, "classify")
         labels = self._labels(values, kind)
         answer = self._fields.table(values, "answer")
-        self._fields.known_keys(answer, ("abstain_below",), "answer")
+        self._fields.known_keys(answer, _ANSWER_KEYS, "answer")
         name = self._fields.text(values, "name", self._fields.toml.path.stem)
         fields = {
             "question": self._fields.text(values, "question", ""),
@@ -78,6 +85,10 @@ class _Rules:
         }
         shots = self._shots(self._fields.table(values, "shots"))
         abstain_below = self._fields.number(answer, "abstain_below", 0.0, "answer", most=1.0)
+        arm = self._fields.choice(answer, "arm", ANSWERERS, "blend", "answer")
+        lists_labels = self._fields.flag(answer, "lists_labels", "answer")
+        yes_no_options = self._fields.flag(answer, "yes_no_options", "answer")
+        protocol = self._protocol(self._fields.table(values, "evaluation"))
         examples = self._examples(values, name, kind)
         if kind == "ask" and not fields["question"] and not examples:
             self._fields.note("a task of kind 'ask' needs a question", "kind")
@@ -91,6 +102,10 @@ class _Rules:
             labels=labels,
             shots=shots,
             abstain_below=abstain_below or 0.0,
+            arm=arm,
+            lists_labels=lists_labels,
+            yes_no_options=bool(yes_no_options),
+            protocol=protocol,
             examples=tuple(examples),
             source=self._fields.toml.path,
             **fields,
@@ -194,6 +209,18 @@ class _Rules:
             order=self._fields.choice(values, "order", ORDERS, default.order, "shots"),
             max_per_label=self._fields.count(values, "max_per_label", "shots"),
             diversity=default.diversity if diversity is None else diversity,
+        )
+
+    # --- evaluation ------------------------------------------------------------------
+
+    def _protocol(self, values: Mapping[str, object]) -> Protocol:
+        self._fields.known_keys(values, _PROTOCOL_KEYS, "evaluation")
+        return Protocol(
+            dataset=self._fields.text(values, "dataset", "", "evaluation"),
+            split=self._fields.text(values, "split", "", "evaluation"),
+            answers=self._fields.choice(values, "answers", ANSWER_FORMS, "scored", "evaluation"),
+            subset=self._fields.choices(values, "subset", SUBSETS, "evaluation"),
+            source=self._fields.text(values, "source", "", "evaluation"),
         )
 
     # --- examples --------------------------------------------------------------------

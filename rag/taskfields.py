@@ -67,6 +67,27 @@ class FieldReader:
         self.note(f"{name} is {kind_of(found)}; want text", *key, name)
         return default
 
+    def flag(self, values: Mapping[str, object], name: str, *key: str | int) -> bool | None:
+        """Read yes or no; ``None`` when it is missing or wrong."""
+        found = values.get(name)
+        if found is None or isinstance(found, bool):
+            return found
+        self.note(f"{name} is {kind_of(found)}; want true or false", *key, name)
+        return None
+
+    def choices(
+        self, values: Mapping[str, object], name: str, known: Sequence[Choice], *key: str | int
+    ) -> tuple[Choice, ...]:
+        """Read an array of some of a few names."""
+        found = values.get(name, [])
+        if not isinstance(found, list):
+            self.note(f"{name} is {kind_of(found)}; want an array of text", *key, name)
+            return ()
+        for row, text in enumerate(found):
+            if text not in known:
+                self.note(unknown_name(name, str(text), known), *key, name, row)
+        return tuple(choice for choice in known if choice in found)
+
     def choice(
         self,
         values: Mapping[str, object],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from earful.rag.task import METRICS, ORDERS, STRATEGIES, Task
+from earful.rag.task import ANSWERERS, METRICS, ORDERS, STRATEGIES, Task
 
 _QUESTIONS = {
     "classify": "What makes this sound?",
@@ -43,7 +43,12 @@ def render_template(task: Task) -> str:
         "",
     ]
     if task.has_labels:
-        lines += ["[answer]", "abstain_below = 0.0  # confidence from 0 to 1", ""]
+        lines += [
+            "[answer]",
+            "abstain_below = 0.0  # confidence from 0 to 1",
+            f"arm = {_text(task.arm)}  # {_choice(ANSWERERS)}; `earful evaluate` says which is best",
+            "",
+        ]
     lines += [
         "# [[examples]]",
         '# audio = "recording.wav"  # relative to this file',

@@ -4,7 +4,7 @@ import math
 import wave
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ import pytest
 
 from earful.errors import AudioError, ModelError, PromptError, TaskError
 from earful.index.build import build_index
+from earful.index.exemplar import Exemplar
 from earful.index.features import ExemplarFeatures
+from earful.index.search import Hit
 from earful.index.store import Index
 from earful.model.audio import Clip
 from earful.model.prompt import ClipRef, Prompt, Text
@@ -20,6 +22,7 @@ from earful.model.protocols import FeatureCache, GenerationOptions
 from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
 from earful.rag.features import keep_features
 from earful.rag.pipeline import FewShot
+from earful.rag.prompt import build_prompt
 from earful.rag.score import LabelScoring, label_probabilities
 from earful.rag.task import Label, Shots, Task
 
@@ -107,6 +110,40 @@ def test_labels_are_listed_for_a_model_that_wants_them(index: Path, query: Path)
     assert questions[0][0] == f"{asked}\nOPTIONS:\n - high.\n - low.\n - middle."
     assert questions[1][0] == asked
     assert questions[0][1] == questions[1][1] == "Please answer this question: What is it?"
+
+
+def test_a_task_says_whether_labels_are_listed_and_who_answers(index: Path, query: Path) -> None:
+    model = ScriptedLanguageModel(log_probability=prefers("high"))
+    few = FewShot.open(index, model=model)
+    few.classify(query, task=Task(name="t", lists_labels=False, arm="model"), shots=1)
+    assert texts(model.prompts[0], "user") == ["Classify this sound."]
+    # With arm = "model" nothing is replayed to weigh it against the vote.
+    assert len(model.prompts) == 1
+    voted = few.classify(query, task=Task(name="t", arm="vote"))
+    assert (voted.text, voted.model) == ("low", "neighbour-vote")
+    assert len(model.prompts) == 1
+    # Whoever asks for the model, or for a blend of the two, gets it.
+    asked = few.classify(query, task=Task(name="t", arm="vote"), shots=1, blend=False)
+    assert (asked.text, asked.model) == ("high", "scripted")
+
+
+def test_yes_no_options_stand_under_questions_answered_so(tmp_path: Path) -> None:
+    task = Task(name="t", kind="ask", question="Is it near?", yes_no_options=True)
+
+    def hit(answer: str) -> Hit:
+        return Hit(
+            exemplar=Exemplar(id=answer, audio=PurePosixPath("a.wav"), answer=answer),
+            similarity=1.0,
+            rank=0,
+            path=Path("a.wav"),
+            content_sha256="",
+        )
+
+    prompt = build_prompt(task, [hit("yes"), hit("a dog")], ClipRef(audio=Path("q.wav")))
+    assert texts(prompt, "exemplar") == [
+        "Please answer this question: Is it near?\nOPTIONS:\nyes.\nno.",
+        "Please answer this question: Is it near?",
+    ]
 
 
 def test_labels_that_are_not_listed_leave_room_for_shots(index: Path, query: Path) -> None:

@@ -14,6 +14,7 @@ from earful.rag.task import (
     METRICS,
     Kind,
     Label,
+    Protocol,
     Shots,
     Task,
     check_task,
@@ -105,6 +106,64 @@ def test_an_empty_file_is_a_task_named_after_it(tmp_path: Path) -> None:
     assert load_task(path) == Task(name="my-task", source=path)
 
 
+def test_a_task_says_who_answers_and_how_it_is_evaluated(tmp_path: Path) -> None:
+    path = write_task(
+        tmp_path,
+        """kind = "ask"
+question = "Is it near?"
+[answer]
+arm = "vote"
+lists_labels = false
+yes_no_options = true
+[evaluation]
+dataset = "clotho-aqa"
+split = "test"
+answers = "written"
+subset = ["binary", "unanimous"]
+source = "the paper"
+""",
+    )
+    task = load_task(path)
+    assert (task.arm, task.lists_labels, task.yes_no_options) == ("vote", False, True)
+    assert task.protocol == Protocol(
+        dataset="clotho-aqa",
+        split="test",
+        answers="written",
+        subset=("unanimous", "binary"),
+        source="the paper",
+    )
+    assert "evaluated clotho-aqa, split test, unanimous, binary, written" in task.describe()
+    assert task.to_dict()["evaluation"] == {
+        "dataset": "clotho-aqa",
+        "split": "test",
+        "answers": "written",
+        "subset": ["unanimous", "binary"],
+        "source": "the paper",
+    }
+
+
+def test_mistakes_in_how_it_is_evaluated_have_their_lines(tmp_path: Path) -> None:
+    path = write_task(
+        tmp_path,
+        """[answer]
+arm = "votes"
+lists_labels = "yes"
+[evaluation]
+answers = "spoken"
+subset = ["unanimus"]
+shots = 3
+""",
+    )
+    assert problems_of(path) == [
+        "2: unknown arm 'votes' (did you mean 'vote'?); known: blend, model, vote",
+        "3: lists_labels is text; want true or false",
+        "5: unknown answers 'spoken'; known: scored, written",
+        "6: unknown subset 'unanimus' (did you mean 'unanimous'?); known: unanimous, majority, "
+        "binary, non-binary, numerical",
+        "7: unknown key 'shots'; known: dataset, split, answers, subset, source",
+    ]
+
+
 def test_every_mistake_is_listed_with_its_line(tmp_path: Path) -> None:
     write_wave(tmp_path / "a.wav")
     path = write_task(
@@ -138,7 +197,7 @@ abstain_below = 1.5
         "2: unknown kind 'clasify' (did you mean 'classify'?); "
         "known: classify, multilabel, ask, caption",
         "3: unknown key 'quesiton' (did you mean 'question'?); known: name, kind, question, "
-        "description, labels, shots, answer, metric, examples",
+        "description, labels, shots, answer, metric, evaluation, examples",
         "4: question is a whole number; want text",
         "5: label or alias 'dog' is claimed twice: by 'dog' and by 'dog'",
         "5: label ' cat' begins or ends with a space",

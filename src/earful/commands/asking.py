@@ -164,6 +164,12 @@ def classify(
             "there are no labels to choose from: give an index, a --task, or --labels",
             param_hint="--index",
         )
+    if task and model != NO_MODEL and blend is None and vote_weight is None:
+        from earful.rag.task import load_task
+
+        if load_task(task).arm == "vote":
+            console.warn("note: the task leaves the answer to the vote; --blend asks a model, too")
+            model = NO_MODEL
     if model == NO_MODEL:
         refuse_idle(
             {
@@ -200,7 +206,7 @@ def classify(
                 shots=shots,
                 strategy=strategy or None,
                 shot_mode=mode,
-                blend=blend is not False,
+                blend=blend,
                 scoring=scoring,
                 progress=progress,
                 seed=seed,
