@@ -46,7 +46,7 @@ def render_template(task: Task) -> str:
         lines += [
             "[answer]",
             "abstain_below = 0.0  # confidence from 0 to 1",
-            f"arm = {_text(task.arm)}  # {_choice(ANSWERERS)}; `earful evaluate` says which is best",
+            f"arm = {_text(task.arm)}  # {_choice(ANSWERERS)}; see `earful evaluate`",
             "",
         ]
     lines += [
