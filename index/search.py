@@ -203,6 +203,15 @@ class VectorSet:
     def __repr__(self) -> str:
         return f"VectorSet({len(self)} rows of {self.vectors.shape[1]})"
 
+    def subset(self, rows: Rows) -> VectorSet:
+        """Return some rows, ascending, as a set of their own."""
+        return VectorSet(
+            exemplars=[self.exemplars[row] for row in rows],
+            paths=[self.paths[row] for row in rows],
+            content=[self.content[row] for row in rows],
+            vectors=self.vectors[rows],
+        )
+
     def search(
         self,
         query: Vectors,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from earful.errors import TaskError
+from earful.index.exemplar import Exemplar
 from earful.index.search import VectorSet
 from earful.index.store import Index
 from earful.model.protocols import Embedder, LanguageModel
@@ -24,6 +27,9 @@ from earful.rag.task import STRATEGIES, Shots, Task, load_task, unknown_name
 
 _ALL_LABELS = Task(name="all-labels")
 _MOST_KEPT = 8
+
+Shows = Callable[[Exemplar], bool]
+"""Whether an exemplar of the index may be shown at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,11 +56,21 @@ class Prepared:
 
 
 class TaskDesk:
-    """Tasks read, examples embedded, pools built and votes calibrated: each once."""
+    """Tasks read, examples embedded, pools built and votes calibrated: each once.
 
-    def __init__(self, *, embedder: Embedder | None, index: Index | None) -> None:
+    Args:
+        embedder: For a task's own examples.
+        index: Further exemplars.
+        shows: Which of the index's are used; all when ``None``.
+    """
+
+    def __init__(
+        self, *, embedder: Embedder | None, index: Index | None, shows: Shows | None = None
+    ) -> None:
         self._embedder = embedder
         self._index = index
+        self._shows = shows
+        self._shown: tuple[VectorSet, VectorSet] | None = None
         self._tasks: dict[str, Task] = {}
         self._examples: list[tuple[Task, VectorSet]] = []
         self._prepared: list[Prepared] = []
@@ -87,7 +103,7 @@ class TaskDesk:
         Raises:
             TaskError: See ``build_pool`` and ``embed_examples``.
         """
-        index = None if self._index is None else self._index.vectors()
+        index = self._index_vectors()
         # The way shots are chosen does not change who may be chosen.
         asked = replace(task, shots=Shots())
         names = None if labels is None else tuple(labels)
@@ -135,6 +151,19 @@ class TaskDesk:
             return own, f"confidence is calibrated on {own.n_cases} exemplars only"
         note = "too few exemplars to calibrate on; confidence is a rough guess"
         return guess_calibration(prepared.pool), note
+
+    def _index_vectors(self) -> VectorSet | None:
+        """Return the rows of the index that may be shown; the same object while it is unchanged."""
+        if self._index is None:
+            return None
+        everything = self._index.vectors()
+        if self._shows is None:
+            return everything
+        if self._shown is None or self._shown[0] is not everything:
+            shows = self._shows
+            rows = [row for row, exemplar in enumerate(everything.exemplars) if shows(exemplar)]
+            self._shown = everything, everything.subset(np.array(rows, dtype=np.intp))
+        return self._shown[1]
 
     def _embedded(self, task: Task) -> VectorSet | None:
         if not task.examples or self._embedder is None:

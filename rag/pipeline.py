@@ -144,6 +144,11 @@ class FewShot:
             raise ValueError("there is no index: this FewShot was made without one")
         return self._retriever.index
 
+    @property
+    def index_or_none(self) -> Index | None:
+        """The index it was opened with; ``None`` when it was made without one."""
+        return self._retriever.index
+
     # --- answers ---------------------------------------------------------------------
 
     def classify(
@@ -185,6 +190,8 @@ class FewShot:
         blend = choices.get("blend")
         given = blend is not None or scoring.vote_weight is not None
         votes_alone = self.model is None or (chosen.arm == "vote" and not given)
+        if chosen.arm == "zero-shot" and not votes_alone and choices.get("shots") is None:
+            choices["shots"] = 0
         query, found = self._gather(
             audio, chosen, labels, choices, watch, need_exemplars=votes_alone
         )
@@ -195,7 +202,7 @@ class FewShot:
             _inquiry(query, found, choices),
             found,
             scoring,
-            blend=chosen.arm != "model" if blend is None else blend,
+            blend=chosen.arm == "blend" if blend is None else blend,
             watch=watch,
             progress=progress,
         )

@@ -32,11 +32,14 @@ class Guard:
             when it has none.
         content: ``content_sha256`` of the query; empty when unknown.
         group: Recording, site or speaker the query came from; empty when unknown.
+        lookalikes: ``content_sha256`` of recordings that are the query's in all but a bit,
+            such as another encoding of it; found by ``leakage.py``.
     """
 
     paths: frozenset[str] = frozenset()
     content: str = ""
     group: str = ""
+    lookalikes: frozenset[str] = frozenset()
 
 
 class Pool:
@@ -118,7 +121,10 @@ class Pool:
         allowed = np.ones(len(self), dtype=np.bool_)
         for value, codes, code_of in (
             *((path, self._path_codes, self._path_code) for path in guard.paths),
-            (guard.content, self._content_codes, self._content_code),
+            *(
+                (content, self._content_codes, self._content_code)
+                for content in (guard.content, *guard.lookalikes)
+            ),
             (guard.group, self._group_codes, self._group_code),
         ):
             if value and value in code_of:
@@ -271,7 +277,7 @@ def _positions(task: Task, names: Sequence[str]) -> dict[str, int]:
 def _belongs(task: Task, exemplar: Exemplar, positions: tuple[int, ...], own: bool) -> bool:
     if task.has_labels:
         return bool(positions) or (own and task.kind == "multilabel" and not exemplar.labels)
-    return bool(exemplar.answer) and exemplar.task in ("", task.name)
+    return bool(exemplar.answer) and task.is_named(exemplar.task)
 
 
 def _vectors(

@@ -14,7 +14,7 @@ from earful.index.search import Backend, Hit, SearchFilter
 from earful.index.store import Index
 from earful.model.protocols import Embedder, TextEmbedder
 from earful.model.registry import list_embedders
-from earful.rag.desk import TaskDesk
+from earful.rag.desk import Prepared, Shows, TaskDesk
 from earful.rag.query import Audio, Query, Stopwatch, read_clip, read_query
 from earful.rag.score import Scores
 from earful.rag.shots import ShotSet, find_shots, vote_of
@@ -27,17 +27,20 @@ class Retriever:
     Args:
         embedder: What turns recordings into vectors; ``None`` when nothing is retrieved.
         index: Exemplars besides a task's own.
+        shows: Which exemplars of the index may become shots; all when ``None``.
 
     Raises:
         IndexMismatchError: The index was made by another embedder.
     """
 
-    def __init__(self, *, embedder: Embedder | None, index: Index | None) -> None:
+    def __init__(
+        self, *, embedder: Embedder | None, index: Index | None, shows: Shows | None = None
+    ) -> None:
         if index is not None and embedder is not None:
             index.require(embedder.fingerprint)
         self.embedder = embedder
         self.index = index
-        self._desk = TaskDesk(embedder=embedder, index=index)
+        self._desk = TaskDesk(embedder=embedder, index=index, shows=shows)
 
     def task(
         self,
@@ -60,6 +63,14 @@ class Retriever:
         if shots is None and most is not None and most < found.shots.k == Shots().k:
             return self._desk.task(source, shots=most, strategy=strategy)
         return found
+
+    def prepare(self, task: Task) -> Prepared:
+        """Return what may answer a task, whether or not every label has an exemplar.
+
+        Raises:
+            TaskError: See ``build_pool``.
+        """
+        return self._desk.prepare(task, None, need_exemplars=False)
 
     def read(
         self, audio: Audio, start_s: float, end_s: float | None, group: str, watch: Stopwatch

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 Kind = Literal["classify", "multilabel", "ask", "caption"]
 Strategy = Literal["nearest", "balanced", "diverse", "random"]
 Order = Literal["nearest-last", "nearest-first", "random"]
-Answerer = Literal["blend", "model", "vote"]
+Answerer = Literal["blend", "model", "zero-shot", "vote"]
 AnswerForm = Literal["scored", "written"]
 Subset = Literal["unanimous", "majority", "binary", "non-binary", "numerical"]
 
@@ -162,13 +162,15 @@ class Task:
         kind: ``classify`` names one label, ``multilabel`` any number, ``ask`` answers a
             question and ``caption`` describes.
         question: What a prompt asks about each recording; empty for the kind's default.
+        aliases: Names that corpora give this task; exemplars with an answer and the name of
+            another task are never its shots.
         description: Opens a prompt; such as "The task is event classification.".
         labels: Name to ``Label``, in order; empty for the labels of the examples or, when
             there are none, of the index.
         shots: How exemplars are chosen.
         abstain_below: Confidence in [0, 1] below which the answer is "not sure".
         arm: What answers by default: the language model and the neighbour vote weighed
-            against each other (``blend``), or one of them alone.
+            against each other (``blend``), one of them alone, or the model without shots.
         lists_labels: Whether the question lists the labels; ``None`` for what the language
             model was trained on.
         yes_no_options: For ``ask``: whether a question whose answer is yes or no says so.
@@ -184,6 +186,7 @@ class Task:
 
     name: str
     kind: Kind = "classify"
+    aliases: tuple[str, ...] = ()
     question: str = ""
     description: str = ""
     labels: Mapping[str, Label] = field(default_factory=lambda: MappingProxyType({}), hash=False)
@@ -225,6 +228,10 @@ class Task:
         """Whether answers are labels."""
         return self.kind in ("classify", "multilabel")
 
+    def is_named(self, name: str) -> bool:
+        """Whether a corpus means this task by a name; rows without a name suit any task."""
+        return name in ("", self.name, *self.aliases)
+
     def wording(self, label: str) -> str:
         """Return what a prompt calls a label."""
         known = self.labels.get(label)
@@ -235,6 +242,7 @@ class Task:
         return {
             "name": self.name,
             "kind": self.kind,
+            "aliases": list(self.aliases),
             "question": self.question,
             "description": self.description,
             "labels": {

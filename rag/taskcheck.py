@@ -33,6 +33,7 @@ from earful.rag.taskfile import Problem, read_toml
 _KEYS = (
     "name",
     "kind",
+    "aliases",
     "question",
     "description",
     "labels",
@@ -74,6 +75,7 @@ class _Rules:
         values = self._fields.toml.values
         self._fields.known_keys(values, _KEYS)
         kind = self._fields.choice(values, "kind", KINDS, "classify")
+        aliases = self._fields.texts(values, "aliases")
         labels = self._labels(values, kind)
         answer = self._fields.table(values, "answer")
         self._fields.known_keys(answer, _ANSWER_KEYS, "answer")
@@ -99,6 +101,7 @@ class _Rules:
         return Task(
             name=name,
             kind=kind,
+            aliases=aliases,
             labels=labels,
             shots=shots,
             abstain_below=abstain_below or 0.0,

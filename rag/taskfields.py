@@ -75,17 +75,22 @@ class FieldReader:
         self.note(f"{name} is {kind_of(found)}; want true or false", *key, name)
         return None
 
+    def texts(self, values: Mapping[str, object], name: str, *key: str | int) -> tuple[str, ...]:
+        """Read an array of text."""
+        found = values.get(name, [])
+        if isinstance(found, list) and all(isinstance(text, str) for text in found):
+            return tuple(found)
+        self.note(f"{name} is not an array of text", *key, name)
+        return ()
+
     def choices(
         self, values: Mapping[str, object], name: str, known: Sequence[Choice], *key: str | int
     ) -> tuple[Choice, ...]:
         """Read an array of some of a few names."""
-        found = values.get(name, [])
-        if not isinstance(found, list):
-            self.note(f"{name} is {kind_of(found)}; want an array of text", *key, name)
-            return ()
+        found = self.texts(values, name, *key)
         for row, text in enumerate(found):
             if text not in known:
-                self.note(unknown_name(name, str(text), known), *key, name, row)
+                self.note(unknown_name(name, text, known), *key, name, row)
         return tuple(choice for choice in known if choice in found)
 
     def choice(

@@ -14,11 +14,17 @@
     │   ├── UnknownNameError     no embedder or model of that name
     │   ├── MissingExtraError    an optional dependency is not installed
     │   └── LicenceError         a licence has to be accepted first
-    └── PromptError              a prompt cannot be built within its limits
+    ├── PromptError              a prompt cannot be built within its limits
+    └── EvaluationError          an evaluation cannot be run, resumed or replayed
+        └── LeakageError         exemplars give the items of an evaluation away
 
 A message names the thing, the value found, the value wanted and the next step.
 Wrong arguments by a programmer stay ``ValueError`` and ``TypeError``.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class EarfulError(Exception):
@@ -71,3 +77,19 @@ class LicenceError(ModelError):
 
 class PromptError(EarfulError):
     """A prompt cannot be built within its limits."""
+
+
+class EvaluationError(EarfulError):
+    """An evaluation cannot be run, resumed or replayed."""
+
+
+class LeakageError(EvaluationError):
+    """Exemplars give the items of an evaluation away.
+
+    Attributes:
+        leaks: Every pair that was found, as text.
+    """
+
+    def __init__(self, message: str, leaks: Sequence[object] = ()) -> None:
+        super().__init__(message)
+        self.leaks = tuple(map(str, leaks))

@@ -110,6 +110,7 @@ def test_a_task_says_who_answers_and_how_it_is_evaluated(tmp_path: Path) -> None
     path = write_task(
         tmp_path,
         """kind = "ask"
+aliases = ["audio question answering"]
 question = "Is it near?"
 [answer]
 arm = "vote"
@@ -125,6 +126,7 @@ source = "the paper"
     )
     task = load_task(path)
     assert (task.arm, task.lists_labels, task.yes_no_options) == ("vote", False, True)
+    assert task.is_named("audio question answering") and not task.is_named("captioning")
     assert task.protocol == Protocol(
         dataset="clotho-aqa",
         split="test",
@@ -155,7 +157,7 @@ shots = 3
 """,
     )
     assert problems_of(path) == [
-        "2: unknown arm 'votes' (did you mean 'vote'?); known: blend, model, vote",
+        "2: unknown arm 'votes' (did you mean 'vote'?); known: blend, model, zero-shot, vote",
         "3: lists_labels is text; want true or false",
         "5: unknown answers 'spoken'; known: scored, written",
         "6: unknown subset 'unanimus' (did you mean 'unanimous'?); known: unanimous, majority, "
@@ -196,7 +198,7 @@ abstain_below = 1.5
         "1: task name 'a b'; want 1 to 64 of A-Z a-z 0-9 dot, hyphen, underscore",
         "2: unknown kind 'clasify' (did you mean 'classify'?); "
         "known: classify, multilabel, ask, caption",
-        "3: unknown key 'quesiton' (did you mean 'question'?); known: name, kind, question, "
+        "3: unknown key 'quesiton' (did you mean 'question'?); known: name, kind, aliases, question, "
         "description, labels, shots, answer, metric, evaluation, examples",
         "4: question is a whole number; want text",
         "5: label or alias 'dog' is claimed twice: by 'dog' and by 'dog'",
