@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from earful.index.survey import Survey
     from earful.rag.answer import Answer
     from earful.rag.blend import Blend
+    from earful.rag.scorecard import Scorecard
 
 _PLAIN_EVERY_S = 5.0
 _MOST_VOTED = 5
@@ -166,6 +167,35 @@ def describe_survey(found: Survey) -> str:
         printable(f"would be rejected {rejection.where}: {rejection.error}")
         for rejection in found.rejected
     ]
+    return "\n".join(lines)
+
+
+def describe_evaluation(card: Scorecard) -> str:
+    """Render an evaluation: the verdict, a line an arm, then how arms differ."""
+    unit = card.metric
+    shown = [card.metric, *[name for name in card.metrics if name != card.metric][:1]]
+    header = ["arm", *shown, "interval", "s/item"]
+    rows = []
+    for score in card.arms:
+        values = [f"{score.metrics[name].value:.3f}" for name in shown]
+        span = f"{score.primary.low:.3f} to {score.primary.high:.3f}"
+        rows.append([score.arm.name, *values, span, f"{score.median_s:.3f}"])
+    n_groups = len(set(card.groups))
+    lines = [
+        f"{len(card.items)} items of {n_groups} groups, by {unit}",
+        "",
+        table(rows, header=header, right="124"),
+        "",
+    ]
+    for pair in card.comparisons:
+        difference = pair.difference
+        test = f", McNemar p = {pair.mcnemar.p_value:.2g}" if pair.mcnemar else ""
+        lines.append(
+            f"{pair.better} less {pair.worse}: {difference.value:+.3f} "
+            f"({difference.low:+.3f} to {difference.high:+.3f}){test}"
+        )
+    lines += ["", f"verdict: {card.verdict.text}"]
+    lines += [f"note: {note}" for note in card.document["notes"]]
     return "\n".join(lines)
 
 

@@ -1,0 +1,176 @@
+"""What an evaluation must not use: exemplars that are its items under another name.
+
+Three kinds are looked for between items and the exemplars that could answer them: equal
+decoded audio, near-duplicates (cosine similarity of the embeddings at or above a
+threshold), and a group that both belong to, such as a speaker or a recording. When rows
+of one index are asked about in turn, the guard of retrieval already keeps equal audio and
+groups apart for each of them; near-duplicates it cannot know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from earful.errors import LeakageError
+from earful.rag.items import Item
+from earful.rag.pool import Pool
+
+LeakKind = Literal["content", "near-duplicate", "group"]
+OnLeaks = Literal["refuse", "exclude", "allow"]
+
+ON_LEAKS: tuple[OnLeaks, ...] = get_args(OnLeaks)
+NEAR_DUPLICATE = 0.995
+"""Cosine similarity from which two recordings count as the same one."""
+
+_ITEMS_AT_ONCE = 256
+_MOST_LISTED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leak:
+    """An item and an exemplar that give each other away.
+
+    Attributes:
+        item: Id of the item.
+        exemplar: Id of the exemplar.
+        kind: What they share.
+        similarity: Cosine similarity of their embeddings.
+        shared: The group, the digest, or empty.
+    """
+
+    item: str
+    exemplar: str
+    kind: LeakKind
+    similarity: float
+    shared: str = ""
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {
+            "item": self.item,
+            "exemplar": self.exemplar,
+            "kind": self.kind,
+            "similarity": round(self.similarity, 6),
+            "shared": self.shared,
+        }
+
+    def __str__(self) -> str:
+        what = {
+            "content": "the same audio",
+            "near-duplicate": f"similarity {self.similarity:.4f}",
+            "group": f"both of group {self.shared!r}",
+        }
+        return f"{self.item} and {self.exemplar}: {what[self.kind]}"
+
+
+def find_leaks(
+    items: Sequence[Item], pool: Pool, *, threshold: float = NEAR_DUPLICATE, held_out: bool
+) -> tuple[Leak, ...]:
+    """Look for exemplars that give items away.
+
+    Args:
+        items: What is asked about, with vectors.
+        pool: What may answer.
+        threshold: Cosine similarity of a near-duplicate, in (0, 1].
+        held_out: Whether items and exemplars should have nothing in common. Otherwise the
+            items are rows of the pool, asked about in turn, and what their guards keep
+            from them anyway is no leak.
+
+    Returns:
+        One for each pair, of the first kind that holds in the order of ``LeakKind``; in
+        the order of the items, the most similar first.
+
+    Raises:
+        ValueError: The threshold is outside its range.
+    """
+    if not 0.0 < threshold <= 1.0:
+        raise ValueError(f"threshold={threshold}; want more than 0 and at most 1")
+    if not len(pool):
+        return ()
+    leaks: list[Leak] = []
+    content = np.array(pool.content, dtype=object)
+    groups = np.array([exemplar.group for exemplar in pool.exemplars], dtype=object)
+    for start in range(0, len(items), _ITEMS_AT_ONCE):
+        some = items[start : start + _ITEMS_AT_ONCE]
+        vectors = np.array([item.query.vector for item in some], dtype=np.float32)
+        for item, scores in zip(some, vectors @ pool.vectors.T, strict=True):
+            guard = item.query.guard
+            same = (content == guard.content) & bool(guard.content)
+            grouped = (groups == guard.group) & bool(guard.group)
+            near = scores >= threshold
+            if not held_out:
+                same[:] = grouped[:] = False
+                near &= pool.allowed(guard)
+            rows = np.flatnonzero(same | near | grouped)
+            for row in rows[np.argsort(-scores[rows], kind="stable")].tolist():
+                kind: LeakKind = "group"
+                shared = str(groups[row])
+                if same[row]:
+                    kind, shared = "content", str(content[row])
+                elif near[row]:
+                    kind, shared = "near-duplicate", ""
+                leaks.append(
+                    Leak(
+                        item=item.id,
+                        exemplar=pool.exemplars[row].id,
+                        kind=kind,
+                        similarity=float(min(scores[row], 1.0)),
+                        shared=shared,
+                    )
+                )
+    return tuple(leaks)
+
+
+def refuse_leaks(leaks: Sequence[Leak]) -> None:
+    """Stop an evaluation whose answers are given away.
+
+    Raises:
+        LeakageError: There are leaks; the message lists the first of them.
+    """
+    if not leaks:
+        return
+    n_of = {kind: sum(leak.kind == kind for leak in leaks) for kind in get_args(LeakKind)}
+    counts = ", ".join(f"{n} by {kind}" for kind, n in n_of.items() if n)
+    listed = "; ".join(map(str, leaks[:_MOST_LISTED]))
+    more = f"; and {len(leaks) - _MOST_LISTED} more" if len(leaks) > _MOST_LISTED else ""
+    raise LeakageError(
+        f"{len({leak.item for leak in leaks})} items are given away by exemplars ({counts}), so an "
+        "evaluation would flatter; keep them apart with --leaks exclude, or say --leaks allow. "
+        f"Found: {listed}{more}",
+        leaks,
+    )
+
+
+def keep_apart(items: Sequence[Item], leaks: Sequence[Leak], pool: Pool) -> tuple[Item, ...]:
+    """Guard each item against the exemplars that give it away.
+
+    Args:
+        items: What is asked about.
+        leaks: From ``find_leaks``.
+        pool: What may answer.
+
+    Returns:
+        The items in the same order, with wider guards.
+    """
+    content_of = {
+        exemplar.id: content for exemplar, content in zip(pool.exemplars, pool.content, strict=True)
+    }
+    lookalikes: dict[str, set[str]] = {}
+    for leak in leaks:
+        lookalikes.setdefault(leak.item, set()).add(content_of[leak.exemplar])
+    return tuple(
+        replace(
+            item,
+            query=replace(
+                item.query,
+                guard=replace(item.query.guard, lookalikes=frozenset(lookalikes[item.id])),
+            ),
+        )
+        if item.id in lookalikes
+        else item
+        for item in items
+    )

@@ -1,0 +1,174 @@
+"""The linear probe: logistic regression on the vectors that retrieval searches.
+
+It is what a user would train instead of asking anything in context, so every evaluation
+is compared with it. Where items are themselves the exemplars, it is cross-fitted: each
+item is answered by a probe that saw nothing of its recording, group or look-alikes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.rag.items import Item
+from earful.rag.pool import Pool, Rows
+from earful.rag.score import Scores
+
+_N_FOLDS = 5
+_N_INNER_FOLDS = 3
+# Unit vectors are short along each axis, so that what is usually strong is weak here.
+_STRENGTHS = (1.0, 10.0, 100.0)
+_MOST_ROWS = 20_000
+_SEED = 0
+
+
+def probe_scores(
+    items: Sequence[Item], pool: Pool, *, exclusive: bool, held_out: bool
+) -> tuple[Scores, tuple[str, ...]]:
+    """Answer items by logistic regression.
+
+    Args:
+        items: What is asked about, with vectors.
+        pool: Labelled exemplars to train on.
+        exclusive: Whether one label is right, or each is decided for itself.
+        held_out: Whether no item is among the exemplars; else the probe is cross-fitted.
+
+    Returns:
+        float64, shape ``(n_items, n_labels)``, each in [0, 1]; and notes. Labels without
+        an exemplar get 0.
+    """
+    queries = np.array([item.query.vector for item in items], dtype=np.float64)
+    rows = np.array([row for row, own in enumerate(pool.row_labels) if own or not exclusive])
+    notes: list[str] = []
+    if len(rows) > _MOST_ROWS:
+        notes.append(f"the probe was trained on {_MOST_ROWS} of {len(rows)} exemplars")
+        rows = np.sort(np.random.default_rng(_SEED).permutation(rows)[:_MOST_ROWS])
+    groups = _components(pool, items, held_out=held_out)
+    if held_out:
+        return _fit(pool, rows, groups[rows], exclusive=exclusive)(queries), tuple(notes)
+    row_of = {exemplar.id: row for row, exemplar in enumerate(pool.exemplars)}
+    own = np.array([row_of.get(item.id, -1) for item in items])
+    fold_of = _folds(groups, _N_FOLDS)
+    scores = np.zeros((len(items), len(pool.labels)))
+    for fold in range(_N_FOLDS):
+        mine = np.flatnonzero((own >= 0) & (fold_of[own] == fold))
+        training = rows[fold_of[rows] != fold]
+        if mine.size and training.size:
+            answer = _fit(pool, training, groups[training], exclusive=exclusive)
+            scores[mine] = answer(queries[mine])
+    notes.append(f"the probe is cross-fitted in {_N_FOLDS} parts, groups kept together")
+    return scores, tuple(notes)
+
+
+class _Constant:
+    """Answers before there is anything to separate: the frequencies."""
+
+    def __init__(self, scores: Scores) -> None:
+        self._scores = scores
+
+    def __call__(self, queries: NDArray[np.float64]) -> Scores:
+        return np.tile(self._scores, (len(queries), 1))
+
+
+class _Probe:
+    """Logistic regressions fitted to some rows, one for all labels or one for each."""
+
+    def __init__(self, pool: Pool, rows: Rows, *, exclusive: bool, strength: float) -> None:
+        from sklearn.linear_model import LogisticRegression
+
+        self._n_labels = len(pool.labels)
+        vectors = pool.vectors[rows].astype(np.float64)
+        member = pool.memberships(rows) > 0
+        targets = [np.argmax(member, axis=1)] if exclusive else list(member.T)
+        self._exclusive = exclusive
+        self._fitted: list[object] = []
+        for target in targets:
+            if len(np.unique(target)) < 2:
+                self._fitted.append(_Constant(np.array([float(target[0])])))
+                continue
+            regression = LogisticRegression(C=strength, max_iter=500)
+            with warnings.catch_warnings():
+                # A probe that has not quite converged answers as well.
+                warnings.simplefilter("ignore")
+                regression.fit(vectors, target)
+            self._fitted.append(regression)
+
+    def __call__(self, queries: NDArray[np.float64]) -> Scores:
+        scores = np.zeros((len(queries), self._n_labels))
+        for column, fitted in enumerate(self._fitted):
+            if isinstance(fitted, _Constant):
+                constant = fitted(queries)[:, 0]
+                scores[:, int(constant[0]) if self._exclusive else column] = (
+                    1.0 if self._exclusive else constant
+                )
+                continue
+            probabilities = fitted.predict_proba(queries)  # type: ignore[attr-defined]
+            if self._exclusive:
+                scores[:, fitted.classes_] = probabilities  # type: ignore[attr-defined]
+            else:
+                scores[:, column] = probabilities[:, 1]
+        return scores
+
+
+def _fit(pool: Pool, rows: Rows, groups: Rows, *, exclusive: bool) -> _Probe:
+    """Fit with the strength that answers held-out groups of the training rows best."""
+    folds = _folds(groups, _N_INNER_FOLDS)
+    losses = []
+    for strength in _STRENGTHS:
+        loss = 0.0
+        for fold in range(_N_INNER_FOLDS):
+            training, asked = rows[folds != fold], rows[folds == fold]
+            if not (training.size and asked.size):
+                continue
+            probe = _Probe(pool, training, exclusive=exclusive, strength=strength)
+            scores = np.clip(probe(pool.vectors[asked].astype(np.float64)), 1e-6, 1 - 1e-6)
+            truth = pool.memberships(asked) > 0
+            loss -= float(np.log(np.where(truth, scores, 1.0 if exclusive else 1 - scores)).sum())
+        losses.append(loss)
+    best = _STRENGTHS[int(np.argmin(losses))]
+    return _Probe(pool, rows, exclusive=exclusive, strength=best)
+
+
+def _folds(groups: Rows, n: int) -> Rows:
+    """Deal groups out to folds, the largest first, each to the fold with the fewest rows."""
+    random = np.random.default_rng(_SEED)
+    numbers, inverse, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.lexsort((random.permutation(len(numbers)), -counts))
+    fold_of_group = np.empty(len(numbers), dtype=np.intp)
+    filled = np.zeros(n, dtype=np.intp)
+    for group in order:
+        fold = int(np.argmin(filled))
+        fold_of_group[group] = fold
+        filled[fold] += counts[group]
+    return fold_of_group[inverse]
+
+
+def _components(pool: Pool, items: Sequence[Item], *, held_out: bool) -> Rows:
+    """Number the rows of a pool so that rows which give each other away share a number."""
+    parent = list(range(len(pool)))
+
+    def find(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = parent[parent[row]]
+            row = parent[row]
+        return row
+
+    first: dict[tuple[str, str], int] = {}
+    for row, exemplar in enumerate(pool.exemplars):
+        for kind, value in (
+            ("path", str(pool.paths[row])),
+            ("content", pool.content[row]),
+            ("group", exemplar.group),
+        ):
+            if value:
+                parent[find(row)] = find(first.setdefault((kind, value), row))
+    if not held_out:
+        row_of = {exemplar.id: row for row, exemplar in enumerate(pool.exemplars)}
+        for item in items:
+            for content in item.query.guard.lookalikes:
+                if item.id in row_of and ("content", content) in first:
+                    parent[find(row_of[item.id])] = find(first["content", content])
+    return np.array([find(row) for row in range(len(pool))], dtype=np.intp)

@@ -1,0 +1,517 @@
+"""The numbers of an evaluation: every arm's, how arms differ, and a verdict in a sentence.
+
+Everything is computed from a run's document, so that the same file always gives the same
+numbers. Items of one group are not independent: intervals and tests resample groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.rag.aqa import exact_match, normalise, set_f1, token_f1
+from earful.rag.arms import Arm
+from earful.rag.captions import caption_scores
+from earful.rag.intervals import (
+    Difference,
+    Interval,
+    McNemar,
+    bootstrap,
+    bootstrap_mean,
+    mcnemar,
+    paired_bootstrap,
+    paired_difference,
+)
+from earful.rag.metrics import (
+    PerClass,
+    Reliability,
+    RiskCoverage,
+    balanced_accuracy,
+    confusion_matrix,
+    macro_f1,
+    mean_average_precision,
+    multilabel_f1,
+    per_class,
+    per_class_of_sets,
+    reliability,
+    risk_coverage,
+)
+
+Values = NDArray[np.float64]
+Picked = NDArray[np.intp]
+Statistic = Callable[[Picked], float]
+
+_DIGITS = 6
+_SEED = 0
+# A mean over labels is slow to resample.
+_FEWER_RESAMPLES = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmScore:
+    """What one arm achieved.
+
+    Attributes:
+        arm: The arm.
+        metrics: Name to value with its interval; the task's own metric is the first.
+        n_faults: Answers that could not be given; they count as wrong.
+        median_s: Seconds an item, the embedding of the item left out.
+    """
+
+    arm: Arm
+    metrics: Mapping[str, Interval]
+    n_faults: int
+    median_s: float
+
+    @property
+    def primary(self) -> Interval:
+        """The task's own metric."""
+        return next(iter(self.metrics.values()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            **self.arm.to_dict(),
+            "metrics": {name: _plain(interval) for name, interval in self.metrics.items()},
+            "n_faults": self.n_faults,
+            "median_s": round(self.median_s, _DIGITS),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """How two arms differ on the same items, by the task's own metric.
+
+    Attributes:
+        better: Name of the arm that the difference is taken of.
+        worse: Name of the arm that is taken off; the names are a reading, not a result.
+        difference: With its interval.
+        mcnemar: McNemar's test, where an answer is right or wrong; else ``None``.
+    """
+
+    better: str
+    worse: str
+    difference: Difference
+    mcnemar: McNemar | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        test = self.mcnemar
+        return {
+            "of": self.better,
+            "less": self.worse,
+            **_plain(self.difference),
+            "p_value": round(self.difference.p_value, _DIGITS),
+            "mcnemar": None
+            if test is None
+            else {
+                "only_first": test.b,
+                "only_second": test.c,
+                "p_value": round(test.p_value, _DIGITS),
+                "is_exact": test.is_exact,
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What to do.
+
+    Attributes:
+        text: One sentence.
+        arm: The cheapest arm in earnest that is not shown to be worse than the best.
+        best: The arm with the best value.
+    """
+
+    text: str
+    arm: Arm
+    best: Arm
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {"text": self.text, "arm": self.arm.to_dict(), "best": self.best.to_dict()}
+
+
+class Answers:
+    """The rows of one arm in the order of the items, a list for each seed.
+
+    Attributes:
+        arm: The arm.
+        by_seed: Rows as in a run's document.
+    """
+
+    def __init__(self, arm: Arm, by_seed: Sequence[Sequence[Mapping[str, Any]]]) -> None:
+        self.arm = arm
+        self.by_seed = by_seed
+
+    @property
+    def first(self) -> Sequence[Mapping[str, Any]]:
+        """The rows of the first seed."""
+        return self.by_seed[0]
+
+
+class Scorecard:
+    """All numbers of a run.
+
+    Args:
+        document: From ``runfile.read_run``, or as ``evaluate`` made it.
+
+    Attributes:
+        document: The same.
+        kind: Of the task.
+        metric: The task's own.
+        labels: Candidates.
+        items: As in the document.
+        groups: Of each item.
+    """
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = document
+        self.kind: str = document["task"]["kind"]
+        self.metric: str = document["task"]["metric"]
+        self.labels: tuple[str, ...] = tuple(document["labels"])
+        self.items: list[dict[str, Any]] = document["items"]
+        self.groups = [item["group"] for item in self.items]
+        settings = document["settings"]
+        self._confidence: float = settings["confidence"]
+        self._resamples: int = settings["resamples"]
+        self._label_of = {label: row for row, label in enumerate(self.labels)}
+
+    @cached_property
+    def answers(self) -> dict[str, Answers]:
+        """Arm name to its rows."""
+        arms = [
+            Arm(how=arm["how"], k=arm["k"], strategy=arm["strategy"], is_default=arm["is_default"])
+            for arm in self.document["arms"]
+        ]
+        place = {item["id"]: row for row, item in enumerate(self.items)}
+        found: dict[str, dict[int, list[Any]]] = {arm.name: {} for arm in arms}
+        for row in self.document["rows"]:
+            seeds = found[row["arm"]]
+            seeds.setdefault(row["seed"], [None] * len(self.items))[place[row["item"]]] = row
+        return {
+            arm.name: Answers(arm, [rows for _, rows in sorted(found[arm.name].items())])
+            for arm in arms
+        }
+
+    # --- truth and answers as arrays ----------------------------------------------------
+
+    @cached_property
+    def truth(self) -> Picked:
+        """For ``classify``: row of the right label in ``labels``; -1 where it is none of them."""
+        rows = [self._label_of.get(item["labels"][0], -1) for item in self.items]
+        return np.array(rows, dtype=np.intp)
+
+    @cached_property
+    def truth_sets(self) -> NDArray[np.bool_]:
+        """For ``multilabel``: shape ``(n_items, n_labels)``."""
+        return np.array([self._marked(item["labels"]) for item in self.items])
+
+    def predicted(self, rows: Sequence[Mapping[str, Any]]) -> Picked:
+        """For ``classify``: row of the label that was decided on; -1 for none."""
+        chosen = [self._label_of.get(row["labels"][0], -1) if row["labels"] else -1 for row in rows]
+        return np.array(chosen, dtype=np.intp)
+
+    def right(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.bool_]:
+        """Say for each item whether it was answered right.
+
+        For ``multilabel`` all labels have to be; for ``ask`` the words, as ``exact_match``.
+        """
+        if self.kind == "classify":
+            return np.asarray((self.predicted(rows) == self.truth) & (self.truth >= 0))
+        if self.kind == "multilabel":
+            chosen = np.array([self._marked(row["labels"]) for row in rows])
+            return np.asarray((chosen == self.truth_sets).all(axis=1))
+        return np.array(
+            [
+                exact_match(row["text"], item["references"]) == 1.0
+                for row, item in zip(rows, self.items, strict=True)
+            ]
+        )
+
+    def _marked(self, labels: Sequence[str]) -> NDArray[np.bool_]:
+        marked = np.zeros(len(self.labels), dtype=np.bool_)
+        marked[[self._label_of[label] for label in labels if label in self._label_of]] = True
+        return marked
+
+    # --- metrics --------------------------------------------------------------------------
+
+    def values(self, answers: Answers, metric: str) -> Values | None:
+        """Return a metric of each item, the mean over seeds; ``None`` where it has none.
+
+        Shape ``(n_items,)``. What is no mean over items, such as macro F1, has none.
+        """
+        one = [self._values(rows, metric) for rows in answers.by_seed]
+        if any(values is None for values in one):
+            return None
+        return np.asarray(np.mean([values for values in one if values is not None], axis=0))
+
+    def _values(self, rows: Sequence[Mapping[str, Any]], metric: str) -> Values | None:
+        if metric in ("accuracy", "exact-match"):
+            return self.right(rows).astype(np.float64)
+        pairs = list(zip(rows, self.items, strict=True))
+        if metric == "token-f1":
+            return np.array([token_f1(row["text"], item["references"]) for row, item in pairs])
+        if metric == "f1-approx":
+            return np.array([set_f1(row["labels"], item["labels"]) for row, item in pairs])
+        if metric in ("cider", "rouge-l"):
+            scores = caption_scores(
+                [row["text"] for row in rows],
+                [item["references"] for item in self.items],
+                metrics=(metric,),
+            )
+            return np.asarray(scores.items[metric])
+        return None
+
+    def statistic(self, answers: Answers, metric: str) -> Statistic:
+        """Return a metric as a function of the items that count, the mean over seeds."""
+        parts = [self._statistic(rows, metric) for rows in answers.by_seed]
+        return lambda picked: float(np.mean([part(picked) for part in parts]))
+
+    def _statistic(self, rows: Sequence[Mapping[str, Any]], metric: str) -> Statistic:
+        n = len(self.labels)
+        if self.kind == "classify":
+            truth, predicted = self.truth, self.predicted(rows)
+            of = balanced_accuracy if metric == "balanced-accuracy" else macro_f1
+            return lambda picked: of(truth[picked], predicted[picked], n)
+        if self.kind == "multilabel":
+            sets = self.truth_sets
+            if metric == "mean-average-precision":
+                scores = np.array([self._scores(row) for row in rows])
+                return lambda picked: mean_average_precision(sets[picked], scores[picked])
+            chosen = np.array([self._marked(row["labels"]) for row in rows])
+            average: Literal["macro", "micro"] = "macro" if metric == "macro-f1" else "micro"
+            return lambda picked: multilabel_f1(sets[picked], chosen[picked], average=average)
+        texts = [row["text"] for row in rows]
+
+        def corpus_score(picked: Picked) -> float:
+            found = caption_scores(
+                [texts[row] for row in picked],
+                [self.items[row]["references"] for row in picked],
+                metrics=(metric,),
+            )
+            return found.corpus[metric]
+
+        return corpus_score
+
+    def _scores(self, row: Mapping[str, Any]) -> Values:
+        scores = np.zeros(len(self.labels))
+        for label, score in (row["scores"] or dict.fromkeys(row["labels"], 1.0)).items():
+            if label in self._label_of:
+                scores[self._label_of[label]] = score
+        return scores
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics of the task's kind, its own first."""
+        from earful.rag.task import METRICS
+
+        known = METRICS[self.kind]  # type: ignore[index]
+        return (self.metric, *(name for name in known if name != self.metric))
+
+    def interval(self, answers: Answers, metric: str) -> Interval:
+        """Return a metric of an arm with its bootstrap interval."""
+        values = self.values(answers, metric)
+        if values is not None:
+            return bootstrap_mean(
+                values,
+                groups=self.groups,
+                confidence=self._confidence,
+                resamples=self._resamples,
+                seed=_SEED,
+            )
+        return bootstrap(
+            self.statistic(answers, metric),
+            len(self.items),
+            groups=self.groups,
+            confidence=self._confidence,
+            resamples=min(self._resamples, _FEWER_RESAMPLES),
+            seed=_SEED,
+        )
+
+    @cached_property
+    def arms(self) -> tuple[ArmScore, ...]:
+        """Every arm's numbers, in the order of the run."""
+        return tuple(
+            ArmScore(
+                arm=answers.arm,
+                metrics={metric: self.interval(answers, metric) for metric in self.metrics},
+                n_faults=sum(bool(row["fault"]) for rows in answers.by_seed for row in rows),
+                median_s=float(
+                    np.median([row["spent_s"] for rows in answers.by_seed for row in rows])
+                ),
+            )
+            for answers in self.answers.values()
+        )
+
+    # --- comparisons ----------------------------------------------------------------------
+
+    def compare(self, first: Arm, second: Arm) -> Comparison:
+        """Say how one arm differs from another on the same items."""
+        one, other = self.answers[first.name], self.answers[second.name]
+        test = None
+        if self.metric in ("accuracy", "exact-match"):
+            test = mcnemar(self.right(one.first), self.right(other.first))
+        values, others = self.values(one, self.metric), self.values(other, self.metric)
+        if values is not None and others is not None:
+            difference = paired_difference(
+                values,
+                others,
+                groups=self.groups,
+                confidence=self._confidence,
+                resamples=self._resamples,
+                seed=_SEED,
+            )
+        else:
+            difference = paired_bootstrap(
+                self.statistic(one, self.metric),
+                self.statistic(other, self.metric),
+                len(self.items),
+                groups=self.groups,
+                confidence=self._confidence,
+                resamples=min(self._resamples, _FEWER_RESAMPLES),
+                seed=_SEED,
+            )
+        return Comparison(better=first.name, worse=second.name, difference=difference, mcnemar=test)
+
+    def best_of(self, how: str) -> Arm | None:
+        """Return the arm of one way that did best on these items; ``None`` without any."""
+        found = [score for score in self.arms if score.arm.how == how]
+        if not found:
+            return None
+        return max(found, key=lambda score: score.primary.value).arm
+
+    @cached_property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """The pairs that say whether exemplars help, and whether the model listens."""
+        best = {how: self.best_of(how) for how in ("zero-shot", "retrieved", "blend", "vote")}
+        plain = {how: self.best_of(how) for how in ("probe", "majority")}
+        pairs: list[tuple[Arm | None, Arm | None]] = [
+            (best["retrieved"], best["zero-shot"]),
+            (best["retrieved"], best["vote"]),
+            (best["blend"], best["vote"]),
+            (best["blend"], best["retrieved"]),
+            (best["vote"], plain["probe"]),
+            (best["vote"], plain["majority"]),
+            *((self._like(control), control) for control in self._controls),
+        ]
+        return tuple(
+            self.compare(first, second)
+            for first, second in pairs
+            if first is not None and second is not None
+        )
+
+    @property
+    def _controls(self) -> list[Arm]:
+        return [
+            answers.arm
+            for answers in self.answers.values()
+            if answers.arm.how in ("random", "shuffled", "silent")
+        ]
+
+    def _like(self, control: Arm) -> Arm | None:
+        """Return the arm that a control is to be compared with."""
+        for answers in self.answers.values():
+            arm = answers.arm
+            if arm.k == control.k and arm.how == ("retrieved" if control.k else "zero-shot"):
+                return arm
+        return None
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Say in one sentence whether retrieval helps, and what to use."""
+        from earful.rag.verdict import pass_verdict
+
+        return pass_verdict(self)
+
+    # --- for the report -------------------------------------------------------------------
+
+    def confusion(self, arm: Arm) -> Picked:
+        """Count items by true label (rows) and answer (columns); for ``classify``."""
+        rows = self.answers[arm.name].first
+        return confusion_matrix(self.truth, self.predicted(rows), len(self.labels))
+
+    def per_class(self, arm: Arm) -> PerClass:
+        """Return precision, recall, F1 and number of items of every label."""
+        rows = self.answers[arm.name].first
+        if self.kind == "classify":
+            return per_class(self.truth, self.predicted(rows), len(self.labels))
+        chosen = np.array([self._marked(row["labels"]) for row in rows])
+        return per_class_of_sets(self.truth_sets, chosen)
+
+    def reliability_of(self, arm: Arm, n_bins: int = 10) -> Reliability:
+        """Return how often an arm is right at each confidence; see ``metrics.reliability``."""
+        rows = self.answers[arm.name].first
+        return reliability(_confidences(rows), self.right(rows), n_bins=n_bins)
+
+    def risk_coverage_of(self, arm: Arm) -> RiskCoverage:
+        """Return the share of wrong answers by how many are given; see ``metrics``."""
+        rows = self.answers[arm.name].first
+        return risk_coverage(_confidences(rows), self.right(rows))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers as plain JSON values."""
+        told: dict[str, Any] = {
+            "task": self.document["task"]["name"],
+            "metric": self.metric,
+            "n_items": len(self.items),
+            "n_groups": len(set(self.groups)),
+            "confidence": self._confidence,
+            "verdict": self.verdict.to_dict(),
+            "arms": [score.to_dict() for score in self.arms],
+            "comparisons": [comparison.to_dict() for comparison in self.comparisons],
+            "notes": self.document["notes"],
+            "leaks": self.document["leaks"],
+            "embedding_s": self.document["embedding_s"],
+        }
+        if self.kind in ("classify", "multilabel"):
+            told["per_class"] = self._told_labels(self.verdict.arm)
+            for score, values in zip(self.arms, told["arms"], strict=True):
+                values["ece"] = round(self.reliability_of(score.arm).ece, _DIGITS)
+                values["aurc"] = round(self.risk_coverage_of(score.arm).area, _DIGITS)
+        return told
+
+    def _told_labels(self, arm: Arm) -> dict[str, Any]:
+        found = self.per_class(arm)
+        told: dict[str, Any] = {
+            "arm": arm.name,
+            "labels": {
+                label: {
+                    "precision": round(float(found.precision[row]), _DIGITS),
+                    "recall": round(float(found.recall[row]), _DIGITS),
+                    "f1": round(float(found.f1[row]), _DIGITS),
+                    "n": int(found.support[row]),
+                }
+                for row, label in enumerate(self.labels)
+            },
+        }
+        if self.kind == "classify":
+            told["confusion"] = self.confusion(arm).tolist()
+        return told
+
+
+def keep_scores(document: Mapping[str, Any]) -> Scorecard:
+    """Return the scorecard of a run's document."""
+    return Scorecard(document)
+
+
+def same_answer(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Say whether two rows about one item give the same answer."""
+    return normalise(first["text"]) == normalise(second["text"])
+
+
+def _confidences(rows: Sequence[Mapping[str, Any]]) -> Values:
+    return np.array([row["confidence"] for row in rows], dtype=np.float64)
+
+
+def _plain(interval: Interval | Difference) -> dict[str, float]:
+    return {
+        "value": round(interval.value, _DIGITS),
+        "low": round(interval.low, _DIGITS),
+        "high": round(interval.high, _DIGITS),
+    }

@@ -1,0 +1,66 @@
+"""Writing a verdict into a task file, its comments and order left as they are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import tomlkit
+from tomlkit.items import Table
+
+from earful.errors import TaskError
+from earful.rag.scorecard import Verdict
+from earful.rag.task import Task
+from earful.rag.verdict import answerer_of
+
+
+def write_verdict(task: Task, verdict: Verdict) -> str:
+    """Make the arm that an evaluation chose the default of a task file.
+
+    Sets ``arm`` under ``[answer]`` and ``k`` and ``strategy`` under ``[shots]``.
+
+    Args:
+        task: Read from a file of one's own.
+        verdict: What an evaluation of it said.
+
+    Returns:
+        What was written, for people.
+
+    Raises:
+        TaskError: The task is built in or has no file, the arm is none that a task can
+            have, or the file cannot be written.
+    """
+    path = task.source
+    if path is None or path.is_relative_to(Path(__file__).parent):
+        raise TaskError(
+            f"task {task.name!r} has no file of its own to write to; copy it with "
+            "`earful tasks new FILE` first"
+        )
+    arm = answerer_of(verdict.arm)
+    if not arm:
+        raise TaskError(
+            f"the verdict is the {verdict.arm.how} arm, which a task file cannot ask for; it has "
+            "blend, model, zero-shot and vote"
+        )
+    document = tomlkit.parse(path.read_text(encoding="utf-8"))
+    _table(document, "answer")["arm"] = arm
+    if verdict.arm.k:
+        shots = _table(document, "shots")
+        shots["k"] = verdict.arm.k
+        shots["strategy"] = verdict.arm.strategy
+    beside = path.with_name(path.name + ".writing")
+    try:
+        beside.write_text(tomlkit.dumps(document), encoding="utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        raise TaskError(f"{path}: cannot be written ({error.strerror})") from error
+    shown = f", k = {verdict.arm.k}, strategy = {verdict.arm.strategy}" if verdict.arm.k else ""
+    return f"arm = {arm}{shown}"
+
+
+def _table(document: tomlkit.TOMLDocument, name: str) -> Table:
+    found = document.get(name)
+    if not isinstance(found, Table):
+        found = tomlkit.table()
+        document[name] = found
+    return found

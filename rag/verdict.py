@@ -1,0 +1,123 @@
+"""One sentence about an evaluation: does retrieval help, and which arm to use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from earful.rag.arms import Arm
+from earful.rag.task import ANSWERERS
+
+if TYPE_CHECKING:
+    from earful.rag.scorecard import Comparison, Scorecard, Verdict
+
+# Metrics that are no share of anything and are told as they are.
+_PLAIN = frozenset({"cider"})
+_USE = {
+    "vote": "the neighbour vote",
+    "blend": "the blend",
+    "retrieved": "the model",
+    "zero-shot": "the model without shots",
+}
+
+
+def pass_verdict(card: Scorecard) -> Verdict:
+    """Choose the cheapest arm that is not shown to be worse than the best, and say why.
+
+    Arms are tried in the order of their cost: the vote, whose number of shots costs nothing
+    and is the best one, then the model with more and more shots, then the blend. One is
+    passed over when the interval of the best arm's lead over it lies above 0.
+    """
+    from earful.rag.scorecard import Verdict
+
+    scores = {score.arm: score.primary.value for score in card.arms}
+    serious = [arm for arm in scores if arm.has_choice] or list(scores)
+    best = max(serious, key=lambda arm: (scores[arm], -_cost(arm)[0], -arm.k))
+    vote = card.best_of("vote")
+    chosen = best
+    for arm in sorted(serious, key=_cost):
+        if arm.how == "vote" and arm != vote:
+            continue
+        if arm == best or card.compare(best, arm).difference.low <= 0.0:
+            chosen = arm
+            break
+    return Verdict(text=_sentence(card, chosen), arm=chosen, best=best)
+
+
+def answerer_of(arm: Arm) -> str:
+    """Return what a task file calls an arm; empty when a task cannot have it.
+
+    >>> answerer_of(Arm(how="retrieved", k=4)), answerer_of(Arm(how="probe"))
+    ('model', '')
+    """
+    name = "model" if arm.how == "retrieved" else arm.how
+    return name if name in ANSWERERS else ""
+
+
+def _cost(arm: Arm) -> tuple[int, int]:
+    """Order arms by what they cost."""
+    order = ("majority", "probe", "vote", "zero-shot", "retrieved", "blend")
+    return order.index(arm.how) if arm.how in order else len(order), arm.k
+
+
+def _sentence(card: Scorecard, chosen: Arm) -> str:
+    parts: list[str] = []
+    retrieved, zero, vote = (card.best_of(how) for how in ("retrieved", "zero-shot", "vote"))
+    majority, probe = card.best_of("majority"), card.best_of("probe")
+    if retrieved and zero:
+        parts.append(_gain(card, card.compare(retrieved, zero), retrieved))
+    elif retrieved:
+        parts.append(f"the model with {_shots(retrieved)} reaches {_value(card, retrieved)}")
+    if vote and retrieved:
+        parts.append(f"the neighbour vote {_beside(card, card.compare(vote, retrieved))}")
+    elif vote:
+        parts.append(f"the neighbour vote of {_shots(vote)} reaches {_value(card, vote)}")
+    if probe and vote:
+        parts.append(f"a linear probe {_beside(card, card.compare(probe, vote), 'the vote')}")
+    if majority and chosen != majority:
+        lead = card.compare(chosen, majority).difference
+        if lead.low <= 0.0:
+            parts.append("nothing is shown to beat the most frequent answer")
+    named = _USE.get(chosen.how, f"the {chosen.how} arm")
+    with_shots = f" with {_shots(chosen)}" if chosen.k else ""
+    return "; ".join(parts) + f"; use {named}{with_shots}"
+
+
+def _gain(card: Scorecard, found: Comparison, retrieved: Arm) -> str:
+    value, low, high = _points(card, found)
+    level = f"{card.document['settings']['confidence']:.0%} CI"
+    span = f"({level} {low} to {high}, {_shots(retrieved)})"
+    unit = "" if card.metric in _PLAIN else " points"
+    if found.difference.low > 0:
+        return f"retrieval adds {value}{unit} over zero-shot {span}"
+    if found.difference.high < 0:
+        return f"retrieval costs {value.lstrip('-')}{unit} against zero-shot {span}"
+    return f"retrieval makes no sure difference to zero-shot: {value}{unit} {span}"
+
+
+def _beside(card: Scorecard, found: Comparison, other: str = "") -> str:
+    value, low, high = _points(card, found)
+    span = f"({value}, {low} to {high})"
+    than = f" than {other}" if other else ""
+    if found.difference.low > 0:
+        return f"is better{than} {span}"
+    if found.difference.high < 0:
+        return f"is worse{than} {span}"
+    return f"is as good{f' as {other}' if other else ''} {span}"
+
+
+def _points(card: Scorecard, found: Comparison) -> tuple[str, str, str]:
+    difference = found.difference
+    scale, digits = (1.0, 3) if card.metric in _PLAIN else (100.0, 1)
+    value, low, high = (
+        f"{x * scale:.{digits}f}" for x in (difference.value, difference.low, difference.high)
+    )
+    return value, low, high
+
+
+def _value(card: Scorecard, arm: Arm) -> str:
+    value = next(score for score in card.arms if score.arm == arm).primary.value
+    return f"{value:.3f}" if card.metric in _PLAIN else f"{value:.1%}"
+
+
+def _shots(arm: Arm) -> str:
+    return "1 shot" if arm.k == 1 else f"{arm.k} shots"

@@ -1,0 +1,194 @@
+"""``earful evaluate``: does few-shot help here, or is something simpler as good?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from earful import console
+from earful.commands.opening import open_few, refuse_idle
+from earful.commands.options import (
+    DEFAULT_MODEL,
+    DeviceOption,
+    DtypeOption,
+    JsonOption,
+    MaxTokensOption,
+    ModelOrNoneOption,
+    OptionalIndexOption,
+    QueryEmbedderOption,
+    SlotsOption,
+    example,
+    print_json,
+)
+from earful.errors import LeakageError
+
+if TYPE_CHECKING:
+    from earful.rag.evaluate import Evaluation, Settings
+    from earful.rag.pipeline import FewShot
+    from earful.rag.task import Task
+
+_MOST_LEAKS = 20
+
+
+@example("earful evaluate urban.toml --index sounds.index")
+def evaluate(
+    task: Annotated[
+        str,
+        typer.Argument(help="Task file or built-in task; none: among all labels of the index."),
+    ] = "",
+    index: OptionalIndexOption = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Labelled folder or table to ask about, in place of rows of the index."),
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="Ask about rows of this split; the others are the exemplars.")
+    ] = "",
+    shots: Annotated[str, typer.Option(help="Numbers of shots, with commas.")] = "0,1,2,4,8",
+    seeds: Annotated[int, typer.Option(min=1, help="Draws of arms that draw.")] = 3,
+    strategies: Annotated[
+        str, typer.Option(help="nearest, balanced, diverse, random; default: the task's.")
+    ] = "",
+    arms: Annotated[
+        str, typer.Option(help="Only these: zero-shot, retrieved, blend, vote, probe, ...")
+    ] = "",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Items at most, the labels taking turns.")
+    ] = None,
+    leaks: Annotated[
+        str, typer.Option(help="Exemplars that give items away: refuse, exclude or allow them.")
+    ] = "refuse",
+    near_duplicate: Annotated[
+        float, typer.Option(min=0.5, max=1.0, help="Similarity of the same recording.")
+    ] = 0.995,
+    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.95,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File of the run; default: TASK.evaluation.json. It can be resumed."),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Report; default: the run's name with .html.")
+    ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(help="Compute the numbers of this run again; with --index ask again, too."),
+    ] = None,
+    write_task: Annotated[
+        bool, typer.Option("--write-task", help="Store the verdict's arm in the task file.")
+    ] = False,
+    model: ModelOrNoneOption = DEFAULT_MODEL,
+    max_tokens: MaxTokensOption = 128,
+    slots: SlotsOption = None,
+    embedder: QueryEmbedderOption = "",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Compare every way to answer on labelled recordings, baselines included."""
+    from earful.rag.evaluate import ask_again, recorded_task
+    from earful.rag.evaluate import replay as compute_again
+
+    if replay is not None and index is None:
+        refuse_idle({"TASK": bool(task)}, "is in the run's file; give --index to ask again")
+        found = compute_again(replay)
+        _tell(found, html, as_json=as_json)
+        if write_task:
+            _write(recorded_task(found.document), found)
+        return
+    few = open_few(
+        index, task=task, embedder=embedder, model=model, device=device, dtype=dtype, slots=slots
+    )
+    if replay is not None:
+        with console.counter("asking again", sys.stderr) as progress:
+            told = ask_again(few, replay, progress=progress)
+        if as_json:
+            print_json(told.to_dict())
+        else:
+            typer.echo(console.printable_lines(told.describe()))
+        raise typer.Exit(0 if told.is_same else 1)
+    settings = _settings(
+        shots=_numbers(shots),
+        seeds=seeds,
+        strategies=_names(strategies),
+        arms=_names(arms),
+        split=split,
+        limit=limit,
+        leaks=leaks,
+        near_duplicate=near_duplicate,
+        max_new_tokens=max_tokens,
+        confidence=confidence,
+    )
+    asked = _task(task)
+    file = out if out is not None else Path(f"{asked.name}.evaluation.json")
+    found = _run(few, asked, settings, data, file)
+    _tell(found, html if html is not None else file.with_suffix(".html"), as_json=as_json)
+    console.warn(f"run: {file}")
+    if write_task:
+        _write(asked, found)
+
+
+def _settings(leaks: str, **values: Any) -> Settings:
+    from earful.rag.evaluate import Settings
+    from earful.rag.leakage import ON_LEAKS
+
+    for known in ON_LEAKS:
+        if known == leaks:
+            return Settings(leaks=known, **values)
+    raise typer.BadParameter(f"{leaks!r}; want {', '.join(ON_LEAKS)}", param_hint="--leaks")
+
+
+def _task(name: str) -> Task:
+    from earful.rag.task import Task, load_task
+
+    return load_task(name) if name else Task(name="all-labels")
+
+
+def _run(few: FewShot, task: Task, settings: Settings, data: Path | None, file: Path) -> Evaluation:
+    from earful.index.corpus import open_corpus
+    from earful.rag.evaluate import evaluate as ask_every_arm
+
+    corpus = None if data is None else open_corpus(data)
+    try:
+        with console.counter("asking", sys.stderr) as progress:
+            return ask_every_arm(
+                few, task, settings=settings, corpus=corpus, out=file, progress=progress
+            )
+    except LeakageError as error:
+        for leak in error.leaks[:_MOST_LEAKS]:
+            console.warn(f"leak: {leak}")
+        raise
+
+
+def _tell(found: Evaluation, html: Path | None, *, as_json: bool) -> None:
+    from earful.rag.report import write_report
+
+    if html is not None:
+        write_report(found.scorecard, html)
+        console.warn(f"report: {html}")
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        typer.echo(console.printable_lines(console.describe_evaluation(found.scorecard)))
+
+
+def _write(task: Task, found: Evaluation) -> None:
+    from earful.rag.taskwrite import write_verdict
+
+    written = write_verdict(task, found.scorecard.verdict)
+    console.warn(f"wrote to {task.source}: {written}")
+
+
+def _names(given: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in given.split(",") if name.strip())
+
+
+def _numbers(given: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(number) for number in _names(given))
+    except ValueError:
+        raise typer.BadParameter(
+            f"{given!r}; want whole numbers with commas between", param_hint="--shots"
+        ) from None
