@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from earful.errors import AudioError
-from earful.model.audio import load_audio
+from earful.model.audio import load_audio, probe_audio
 
 Figure = Mapping[str, Any]
 """A plot as plotly's JSON: ``data``, a list of traces, and ``layout``."""
@@ -210,8 +210,9 @@ class Page:
             self._n_left_out += 1
             return ""
         until_s = start_s + _MOST_PLAYED_S
-        end_s = until_s if end_s is None else min(end_s, until_s)
         try:
+            if end_s is None or end_s > until_s:
+                end_s = until_s if probe_audio(path).duration_s > until_s else None
             clip = load_audio(path, sample_rate=PLAYER_RATE, start_s=start_s, end_s=end_s)
         except AudioError:
             return ""

@@ -223,7 +223,7 @@ def _labels(page: Page, card: Scorecard) -> None:
                 "z": np.round(shares, 4).tolist(),
                 "customdata": counts[np.ix_(used, used)].tolist(),
                 "hovertemplate": "%{y} heard as %{x}: %{customdata} items<extra></extra>",
-                "colorscale": "Blues",
+                "colorscale": [[0, "#ffffff"], [1, "#1f5fae"]],
                 "zmin": 0,
                 "zmax": 1,
             }
