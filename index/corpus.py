@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -130,21 +131,23 @@ class Corpus:
             CorpusError: A table is broken, a row breaks a rule, or an id stands twice;
                 the message begins with the row's place.
         """
-        # Hashes instead of ids: a million rows cost tens of megabytes, not hundreds.
-        seen: dict[bytes, str | None] = {}
+        seen = _Seen()
         for row in self._unchecked():
-            key = hashlib.blake2b(row.exemplar.id.encode("utf-8", "surrogatepass"), digest_size=12)
-            digest = key.digest()
-            if digest in seen:
+            if seen.add(row.exemplar.id) and (first := self._first_place(row)):
                 raise CorpusError(
-                    f"{row.where}: id {row.exemplar.id!r} stands already at "
-                    f"{self._first_place(row.exemplar.id)}; give one of them another id"
+                    f"{row.where}: id {row.exemplar.id!r} stands already at {first}; give one of "
+                    "them another id"
                 )
-            seen[digest] = None
             yield row
 
-    def _first_place(self, id_: str) -> str:
-        return next(row.where for row in self._unchecked() if row.exemplar.id == id_)
+    def _first_place(self, again: CorpusRow) -> str:
+        """Return where an id stood before; empty when two ids only share their hash."""
+        for row in self._unchecked():
+            if row.where == again.where and row.exemplar == again.exemplar:
+                return ""
+            if row.exemplar.id == again.exemplar.id:
+                return row.where
+        return ""
 
     def _unchecked(self) -> Iterator[CorpusRow]:
         if self._tables:
@@ -281,6 +284,38 @@ class Corpus:
                 f"{where}: audio {str(path)!r} lies outside {self.root}; want it inside, or say "
                 "--allow-outside (or --root with a folder above)"
             )
+
+
+class _Seen:
+    """Ids met so far, as hashes in open addressing: 16 to 32 bytes each, not a hundred."""
+
+    def __init__(self) -> None:
+        self._slots = array("Q", bytes(8 * 1024))
+        self._n = 0
+
+    def add(self, id_: str) -> bool:
+        """Add an id, and say whether it, or one of the same hash, was there."""
+        digest = hashlib.blake2b(id_.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        # 0 marks an empty slot.
+        key = int.from_bytes(digest, "little") or 1
+        if 2 * self._n >= len(self._slots):
+            before, self._slots = self._slots, array("Q", bytes(16 * len(self._slots)))
+            for known in before:
+                if known:
+                    self._slots[self._place(known)] = known
+        place = self._place(key)
+        if self._slots[place]:
+            return True
+        self._slots[place] = key
+        self._n += 1
+        return False
+
+    def _place(self, key: int) -> int:
+        mask = len(self._slots) - 1
+        place = key & mask
+        while (found := self._slots[place]) and found != key:
+            place = (place + 1) & mask
+        return place
 
 
 def open_corpus(

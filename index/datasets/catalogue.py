@@ -1,0 +1,70 @@
+"""The datasets that are declared here, by name; or a declaration of one's own, by its path."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+from earful.errors import CorpusError
+from earful.index.datasets.corpus import DatasetCorpus
+from earful.index.datasets.declaration import Dataset, read_declaration
+
+_FOLDER = Path(__file__).parent / "declarations"
+
+
+def list_datasets() -> tuple[str, ...]:
+    """Return the names of the declared datasets, sorted."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
+
+
+def load_dataset(name: str | os.PathLike[str]) -> Dataset:
+    """Read a declaration.
+
+    Args:
+        name: Of a declared dataset; or, with a slash or ending in ``.toml``, a path.
+
+    Raises:
+        CorpusError: There is no such dataset, or the declaration has a mistake.
+    """
+    text = os.fspath(name)
+    if isinstance(name, Path) or "/" in text or text.endswith(".toml"):
+        return read_declaration(Path(text))
+    known = list_datasets()
+    if text not in known:
+        near = difflib.get_close_matches(text, known, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise CorpusError(
+            f"no dataset {text!r}{hint}; `earful datasets list` shows all. For a declaration of "
+            "your own give a path that ends in .toml"
+        )
+    return read_declaration(_FOLDER / f"{text}.toml")
+
+
+def open_dataset(
+    dataset: str | os.PathLike[str] | Dataset,
+    root: str | os.PathLike[str],
+    *,
+    split: str = "",
+    task: str = "",
+    part: str = "",
+    allow_outside: bool = False,
+) -> DatasetCorpus:
+    """Open a dataset that lies below a folder, for ``build_index`` or to look at.
+
+    Args:
+        dataset: Its name, a declaration's path, or a declaration.
+        root: Folder that the publisher's archives were unpacked in.
+        split: Only this split; empty for all.
+        task: One of its tasks; empty for the first.
+        part: One of its parts; empty for all that are there.
+        allow_outside: Whether links in it may lead out of the folder.
+
+    Raises:
+        CorpusError: Nothing of the dataset is there, or it has no such split, task or part.
+            What is wrong inside its files is raised while rows are read.
+    """
+    found = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+    return DatasetCorpus(
+        found, Path(root), split=split, task=task, part=part, allow_outside=allow_outside
+    )
