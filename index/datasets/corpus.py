@@ -15,10 +15,11 @@ import numpy as np
 
 from earful.errors import AudioError, CorpusError
 from earful.index.corpus import Corpus, CorpusRow
+from earful.index.datasets.cells import fill, holds
 from earful.index.datasets.declaration import Dataset, Emit, Source
 from earful.index.datasets.locate import Locator
-from earful.index.datasets.readers import Placed, Raw, find_files
-from earful.index.datasets.steps import fill, holds, rows_of
+from earful.index.datasets.readers import Raw, find_files, read_source
+from earful.index.datasets.steps import rows_of
 from earful.index.exemplar import Exemplar
 from earful.index.folders import normal
 from earful.index.tables import as_text
@@ -129,7 +130,7 @@ class DatasetCorpus(Corpus):
         self, emit: Emit, row: Raw, where: str, id_: str, split: str, audio: str
     ) -> Iterator[CorpusRow]:
         dataset = self.dataset
-        labels = self._labels(emit, row, where)
+        labels = self._labels_of(emit, row, where)
         named = f"{dataset.name}:{id_}"
         if len(dataset.tasks) > 1:
             named += f":{emit.task}"
@@ -157,7 +158,7 @@ class DatasetCorpus(Corpus):
                 raise CorpusError(f"{where}: {error}") from error
             yield CorpusRow(exemplar=exemplar, where=where)
 
-    def _labels(self, emit: Emit, row: Raw, where: str) -> tuple[str, ...]:
+    def _labels_of(self, emit: Emit, row: Raw, where: str) -> tuple[str, ...]:
         if not emit.labels:
             return ()
         found = row.get(emit.labels)
@@ -169,7 +170,7 @@ class DatasetCorpus(Corpus):
             if self._vocabulary and text not in self._vocabulary:
                 raise CorpusError(
                     f"{where}: label {text!r} is none of the {len(self._vocabulary)} of "
-                    f"{self.dataset.name}: {', '.join(self.dataset.vocabulary[:30])}"
+                    f"{self.dataset.name}: {', '.join(sorted(self._vocabulary)[:30])}"
                 )
             worded = text
             if emit.words and text not in emit.keep:
@@ -179,7 +180,12 @@ class DatasetCorpus(Corpus):
 
     @cached_property
     def _vocabulary(self) -> frozenset[str]:
-        return frozenset(self.dataset.vocabulary)
+        if self.dataset.vocabulary_from is None:
+            return frozenset(self.dataset.vocabulary)
+        source, column = self.dataset.vocabulary_from
+        if not find_files(self._base, source):
+            return frozenset()
+        return frozenset(str(row[column]).strip() for _, row in read_source(self._base, source))
 
     # --- stretches -------------------------------------------------------------------------
 
@@ -218,7 +224,7 @@ class DatasetCorpus(Corpus):
             return False
         clip = load_audio(self._base / audio, sample_rate=_LEVEL_RATE, start_s=start_s, end_s=end_s)
         level = float(np.sqrt(np.mean(np.square(clip.samples, dtype=np.float64))))
-        return level < 10.0 ** (window.skip_below_dbfs / 20.0)
+        return bool(level < 10.0 ** (window.skip_below_dbfs / 20.0))
 
     # --- splits ----------------------------------------------------------------------------
 
@@ -305,13 +311,9 @@ def _seconds(value: str | float, row: Mapping[str, Any], where: str) -> float:
 def _dealt(key: str, shares: Mapping[str, float]) -> str:
     """Deal a group to a split by its hash, the same on every machine."""
     number = int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8])
-    place, total = number / 2**64, 0.0
-    split = ""
-    for split, share in shares.items():
-        total += share
-        if place < total:
-            break
-    return split
+    edges = np.cumsum(list(shares.values()))
+    place = int(np.searchsorted(edges, number / 2**64 * edges[-1], side="right"))
+    return list(shares)[min(place, len(shares) - 1)]
 
 
 def _cell(value: Any, where: str, name: str) -> str:
@@ -320,6 +322,3 @@ def _cell(value: Any, where: str, name: str) -> str:
 
         return json.dumps(value, ensure_ascii=False, default=str)
     return as_text(value, where, name)
-
-
-__all__ = ["Account", "DatasetCorpus", "Placed"]

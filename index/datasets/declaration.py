@@ -110,6 +110,23 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """A column whose codes another table spells out, one code or a list of them.
+
+    Attributes:
+        source: The table.
+        column: Of the row.
+        key: Column of the table with the code.
+        value: Column of the table with what it means.
+    """
+
+    source: Source
+    column: str
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Audio:
     """Where the recording of a row lies.
 
@@ -215,7 +232,8 @@ class Dataset:
         overlaps: Other datasets that share recordings, and why.
         known_bad: Ids of broken recordings, and why; they are left out and counted.
         sources: What is read.
-        joins: Tables looked up.
+        joins: Tables whose columns are added.
+        lookups: Tables that spell codes out.
         parse: Column to what is done to its text.
         steps: Plug-ins in order, each with its options.
         where: Conditions that rows must meet.
@@ -225,6 +243,7 @@ class Dataset:
         window: Whether they are cut.
         split: How rows get a split.
         vocabulary: Labels that may occur; empty for any.
+        vocabulary_from: Table that lists them, and its column, instead.
         id: Template, unique among rows.
         group: Template of the recording, speaker or artist.
         licence: Template of a row's own licence.
@@ -249,6 +268,7 @@ class Dataset:
     known_bad: Mapping[str, str]
     sources: tuple[Source, ...]
     joins: tuple[Join, ...]
+    lookups: tuple[Lookup, ...]
     parse: Mapping[str, Any]
     steps: tuple[tuple[str, Mapping[str, Any]], ...]
     where: tuple[Mapping[str, Any], ...]
@@ -258,6 +278,7 @@ class Dataset:
     window: Window | None
     split: SplitRule
     vocabulary: tuple[str, ...]
+    vocabulary_from: tuple[Source, str] | None
     id: str
     group: str
     licence: str
@@ -318,6 +339,10 @@ class _Table:
         self._name = name
         self._values: dict[str, Any] = dict(values)
         self._known: list[str] = []
+
+    @property
+    def has_values(self) -> bool:
+        return bool(self._values)
 
     def fail(self, what: str) -> CorpusError:
         return CorpusError(f"{self._path}: {self._name}: {what}")
@@ -395,6 +420,7 @@ def _read(path: Path, values: dict[str, Any]) -> Dataset:
         known_bad=top.table("known_bad").rest(),
         sources=tuple(map(_source, top.tables("read"))),
         joins=tuple(map(_join, top.tables("join"))),
+        lookups=tuple(map(_lookup, top.tables("lookup"))),
         parse=top.table("parse").rest(),
         steps=tuple(map(_step, top.tables("step"))),
         where=tuple(one.rest() for one in top.tables("where")),
@@ -404,6 +430,7 @@ def _read(path: Path, values: dict[str, Any]) -> Dataset:
         window=_window(top),
         split=_split_rule(top.table("split")),
         vocabulary=top.texts("vocabulary"),
+        vocabulary_from=_vocabulary_from(top),
         id=top.text("id", None),
         group=top.text("group"),
         licence=top.text("licence"),
@@ -480,6 +507,19 @@ def _join(table: _Table) -> Join:
     if not (left and right and take):
         raise table.fail("want on (or left and right) and take")
     return Join(source=_source(table), left=left, right=right, take=take, required=required)
+
+
+def _lookup(table: _Table) -> Lookup:
+    names = {name: table.text(name, None) for name in ("column", "key", "value")}
+    return Lookup(source=_source(table), **names)
+
+
+def _vocabulary_from(top: _Table) -> tuple[Source, str] | None:
+    table = top.table("vocabulary_from")
+    if not table.has_values:
+        return None
+    column = table.text("column", None)
+    return _source(table), column
 
 
 def _step(table: _Table) -> tuple[str, Mapping[str, Any]]:

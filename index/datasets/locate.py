@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from earful.errors import CorpusError
+from earful.index.datasets.cells import fill
 from earful.index.datasets.declaration import Audio
-from earful.index.datasets.steps import fill
 
 AUDIO_ENDINGS = frozenset(
     {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".mp4", ".aiff", ".aif", ".au", ".webm"}

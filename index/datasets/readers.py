@@ -115,6 +115,8 @@ def _table(root: Path, source: Source) -> Iterator[Placed]:
             continue
         if rest:
             fixed = len(names) - 1
+            if len(cells) < fixed:
+                raise CorpusError(f"{where}: has {len(cells)} fields; want {fixed} or more")
             yield where, dict(zip(names, [*cells[:fixed], cells[fixed:]], strict=True))
             continue
         if len(cells) != len(names):
