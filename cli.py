@@ -20,6 +20,7 @@ import earful
 from earful import console
 from earful.commands.asking import ask, caption, classify, search
 from earful.commands.chat import chat
+from earful.commands.datasets import datasets_app
 from earful.commands.evaluate import evaluate
 from earful.commands.index import index_app
 from earful.commands.models import models_app
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.add_typer(index_app, name="index")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(models_app, name="models")
+app.add_typer(datasets_app, name="datasets")
 for command in (search, classify, ask, caption, chat, evaluate):
     app.command()(command)
 

@@ -41,6 +41,8 @@ class Item:
         question: What its rows ask; empty for the task's question.
         group: Recording, site or speaker; items of one group are not independent. Its
             path when the corpus knows no groups.
+        origin: Where the recording first came from, such as ``freesound:123``; empty when
+            the corpus does not know.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Item:
     references: tuple[str, ...]
     question: str
     group: str
+    origin: str = ""
 
     def to_dict(self) -> dict[str, object]:
         """Return what a run's file says of it."""
@@ -264,6 +267,7 @@ def _labelled(task: Task, rows: Sequence[_Row]) -> tuple[list[Item], int]:
                 references=labels,
                 question="",
                 group=_group(row),
+                origin=row.exemplar.meta.get("origin", ""),
             )
         )
     return items, n_ambiguous
@@ -283,6 +287,7 @@ def _answered(rows: Sequence[_Row]) -> list[Item]:
             references=tuple(row.exemplar.answer for row in same),
             question=same[0].exemplar.question,
             group=_group(same[0]),
+            origin=same[0].exemplar.meta.get("origin", ""),
         )
         for same in together.values()
     ]

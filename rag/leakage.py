@@ -1,8 +1,9 @@
 """What an evaluation must not use: exemplars that are its items under another name.
 
-Three kinds are looked for between items and the exemplars that could answer them: equal
+Four kinds are looked for between items and the exemplars that could answer them: equal
 decoded audio, near-duplicates (cosine similarity of the embeddings at or above a
-threshold), and a group that both belong to, such as a speaker or a recording. When rows
+threshold), an origin that both name, such as one Freesound id in two datasets, and a group
+that both belong to, such as a speaker or a recording. When rows
 of one index are asked about in turn, the guard of retrieval already keeps equal audio and
 groups apart for each of them; near-duplicates it cannot know.
 """
@@ -19,7 +20,7 @@ from earful.errors import LeakageError
 from earful.rag.items import Item
 from earful.rag.pool import Pool
 
-LeakKind = Literal["content", "near-duplicate", "group"]
+LeakKind = Literal["content", "near-duplicate", "origin", "group"]
 OnLeaks = Literal["refuse", "exclude", "allow"]
 
 ON_LEAKS: tuple[OnLeaks, ...] = get_args(OnLeaks)
@@ -62,6 +63,7 @@ class Leak:
         what = {
             "content": "the same audio",
             "near-duplicate": f"similarity {self.similarity:.4f}",
+            "origin": f"both are {self.shared!r}",
             "group": f"both of group {self.shared!r}",
         }
         return f"{self.item} and {self.exemplar}: {what[self.kind]}"
@@ -93,6 +95,7 @@ def find_leaks(
         return ()
     leaks: list[Leak] = []
     content = np.array(pool.content, dtype=object)
+    origins = np.array([exemplar.meta.get("origin", "") for exemplar in pool.exemplars], object)
     groups = np.array([exemplar.group for exemplar in pool.exemplars], dtype=object)
     for start in range(0, len(items), _ITEMS_AT_ONCE):
         some = items[start : start + _ITEMS_AT_ONCE]
@@ -102,10 +105,13 @@ def find_leaks(
             same = (content == guard.content) & bool(guard.content)
             grouped = (groups == guard.group) & bool(guard.group)
             near = scores >= threshold
+            sourced = (origins == item.origin) & bool(item.origin)
             if not held_out:
                 same[:] = grouped[:] = False
-                near &= pool.allowed(guard)
-            rows = np.flatnonzero(same | near | grouped)
+                allowed = pool.allowed(guard)
+                near &= allowed
+                sourced &= allowed
+            rows = np.flatnonzero(same | near | sourced | grouped)
             for row in rows[np.argsort(-scores[rows], kind="stable")].tolist():
                 kind: LeakKind = "group"
                 shared = str(groups[row])
@@ -113,6 +119,8 @@ def find_leaks(
                     kind, shared = "content", str(content[row])
                 elif near[row]:
                     kind, shared = "near-duplicate", ""
+                elif sourced[row]:
+                    kind, shared = "origin", str(origins[row])
                 leaks.append(
                     Leak(
                         item=item.id,

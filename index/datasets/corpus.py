@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -17,7 +17,7 @@ from earful.errors import AudioError, CorpusError
 from earful.index.corpus import Corpus, CorpusRow
 from earful.index.datasets.cells import fill, holds
 from earful.index.datasets.declaration import Dataset, Emit, Source
-from earful.index.datasets.locate import Locator
+from earful.index.datasets.locate import Locator, placeholders
 from earful.index.datasets.readers import Raw, find_files, read_source
 from earful.index.datasets.steps import rows_of
 from earful.index.exemplar import Exemplar
@@ -29,6 +29,8 @@ _MOST_LISTED = 1000
 # A file that was cut already may be a little longer than its stretch.
 _CUT_SLACK_S = 1.0
 _LEVEL_RATE = 16_000
+# What publishers write for an id that they do not have.
+_UNKNOWN = frozenset({"", "NA", "Not found"})
 
 
 @dataclass(slots=True)
@@ -61,6 +63,7 @@ class DatasetCorpus(Corpus):
         task: Name of the task that rows are read for.
         account: Of the last pass over the rows.
         absent: Files of the dataset that are not there, by part or split.
+        on_missing: Called with place and reason of each row without a recording.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class DatasetCorpus(Corpus):
         )
         self._locator = Locator(self._base, dataset.audio, allow_outside=allow_outside)
         self.account = Account()
+        self.on_missing: Callable[[str, str], None] | None = None
 
     @property
     def n_recordings(self) -> int:
@@ -121,6 +125,8 @@ class DatasetCorpus(Corpus):
             if not audio:
                 if len(account.missing) < _MOST_LISTED:
                     account.missing.append((where, why))
+                if self.on_missing is not None:
+                    self.on_missing(where, why)
                 continue
             account.n_found[split] = account.n_found.get(split, 0) + 1
             for emit in wanted:
@@ -135,8 +141,8 @@ class DatasetCorpus(Corpus):
         if len(dataset.tasks) > 1:
             named += f":{emit.task}"
         meta = {name: _cell(row.get(name), where, name) for name in dataset.meta}
-        if dataset.origin:
-            meta["origin"] = fill(dataset.origin, row, where)
+        if origin := self._origin(row, where):
+            meta["origin"] = origin
         for start_s, end_s in self._stretches(row, where, audio):
             cut = f"@{start_s:g}" if dataset.window else ""
             try:
@@ -157,6 +163,12 @@ class DatasetCorpus(Corpus):
             except CorpusError as error:
                 raise CorpusError(f"{where}: {error}") from error
             yield CorpusRow(exemplar=exemplar, where=where)
+
+    def _origin(self, row: Raw, where: str) -> str:
+        """Return where a recording first came from; empty when its row does not know."""
+        template = self.dataset.origin
+        known = [str(row.get(name) or "") for name in placeholders(template)]
+        return "" if any(x in _UNKNOWN for x in known) else fill(template, row, where)
 
     def _labels_of(self, emit: Emit, row: Raw, where: str) -> tuple[str, ...]:
         if not emit.labels:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful import console
+from earful.commands.opening import refuse_idle
 from earful.commands.options import (
     SOME_FAILED,
     ColumnOption,
@@ -28,6 +29,7 @@ from earful.commands.options import (
 
 if TYPE_CHECKING:
     from earful.index.build import BuildReport
+    from earful.index.corpus import Corpus
     from earful.index.survey import Survey
 
 
@@ -37,8 +39,16 @@ index_app = typer.Typer(help="Build and look after an index of exemplars.", no_a
 @index_app.command("build")
 @example("earful index build corpus/ --index sounds.index")
 def index_build(
-    corpus: Annotated[Path, typer.Argument(help="A folder per label, or a table.")],
     index: IndexOption,
+    corpus: Annotated[
+        Path | None, typer.Argument(help="A folder per label, or a table; or give --dataset.")
+    ] = None,
+    dataset: Annotated[
+        str, typer.Option(help="Published dataset below --root; see `earful datasets list`.")
+    ] = "",
+    split: Annotated[str, typer.Option(help="Only this split of the --dataset.")] = "",
+    task: Annotated[str, typer.Option(help="Task of the --dataset; default: its first.")] = "",
+    part: Annotated[str, typer.Option(help="Part of the --dataset; default: all.")] = "",
     embedder: EmbedderOption = "earful-tiny",
     revision: Annotated[str, typer.Option(help="Hub revision of the embedder.")] = "",
     column: ColumnOption = [],  # noqa: B006 - typer copies it
@@ -54,9 +64,31 @@ def index_build(
     as_json: JsonOption = False,
 ) -> None:
     """Embed a labelled corpus into an index; run again after an interruption to go on."""
-    from earful.index.corpus import open_corpus
+    opened: Corpus
+    if dataset:
+        from earful.index.datasets import open_dataset
 
-    opened = open_corpus(corpus, columns=_columns(column), root=root, allow_outside=allow_outside)
+        refuse_idle({"CORPUS": corpus is not None}, "is a corpus of your own; leave out --dataset")
+        refuse_idle({"--column": bool(column)}, "is about tables; a --dataset knows its columns")
+        if root is None:
+            raise typer.BadParameter(
+                "the --dataset needs the folder it was unpacked in", param_hint="--root"
+            )
+        opened = open_dataset(
+            dataset, root, split=split, task=task, part=part, allow_outside=allow_outside
+        )
+    else:
+        from earful.index.corpus import open_corpus
+
+        chosen = {"--split": bool(split), "--task": bool(task), "--part": bool(part)}
+        refuse_idle(chosen, "chooses within a --dataset; give one")
+        if corpus is None:
+            raise typer.BadParameter(
+                "give a folder or a table, or a --dataset with its --root", param_hint="CORPUS"
+            )
+        opened = open_corpus(
+            corpus, columns=_columns(column), root=root, allow_outside=allow_outside
+        )
     if dry_run:
         from earful.index.survey import survey
 
@@ -70,6 +102,14 @@ def index_build(
     options = BuildOptions(limits=AudioLimits(max_duration_s=max_duration_s))
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_index(opened, index, embedder=model, options=options, progress=progress)
+    if dataset:
+        from earful.index.datasets.corpus import DatasetCorpus
+
+        if isinstance(opened, DatasetCorpus) and opened.account.n_missing:
+            console.warn(
+                f"note: {opened.account.n_missing} rows of {dataset} have no recording in {root}; "
+                f"`earful datasets check {dataset} {root}` names them"
+            )
     _finish_build(report, as_json=as_json)
 
 

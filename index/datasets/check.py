@@ -1,0 +1,152 @@
+"""Comparing what lies below a folder with what a dataset's publisher says is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from earful.index.datasets.corpus import DatasetCorpus
+from earful.index.datasets.declaration import Fact, Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitCount:
+    """A split as it is here.
+
+    Attributes:
+        name: Of the split; empty for rows without one.
+        n_rows: Rows that the dataset's files give.
+        n_found: Rows whose recording is here.
+        n_clips: Distinct recordings of them.
+        official: What the publisher says; ``None`` when that is not declared.
+    """
+
+    name: str
+    n_rows: int
+    n_found: int
+    n_clips: int
+    official: Split | None
+
+    def verdict(self) -> str:
+        """Compare with the official sizes, in a few words."""
+        if self.official is None:
+            return "no official size"
+        told = []
+        for unit, found, fact in (
+            ("clips", self.n_clips, self.official.clips),
+            ("rows", self.n_rows, self.official.rows),
+        ):
+            if fact is not None and isinstance(fact.value, (int, float)):
+                told.append(_compared(unit, found, fact))
+        return "; ".join(told) or "no official size"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetCheck:
+    """What was found of a dataset.
+
+    Attributes:
+        name: Of the dataset.
+        task: Whose rows were counted.
+        splits: In the order in which rows name them; then those without any row.
+        absent: Files of the dataset that are not here.
+        missing: Place and reason of rows without a recording, the first thousand.
+        n_missing: How many there are.
+        known_bad: Ids left out as broken, and why.
+        n_unnamed: Recordings here that no row of this task names.
+        looked_for: How recordings are found.
+    """
+
+    name: str
+    task: str
+    splits: tuple[SplitCount, ...]
+    absent: tuple[str, ...]
+    missing: tuple[tuple[str, str], ...]
+    n_missing: int
+    known_bad: dict[str, str]
+    n_unnamed: int
+    looked_for: tuple[str, ...]
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that the dataset's files give."""
+        return sum(split.n_rows for split in self.splits)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "name": self.name,
+            "task": self.task,
+            "splits": [
+                {
+                    "name": split.name,
+                    "rows": split.n_rows,
+                    "found": split.n_found,
+                    "clips": split.n_clips,
+                    "verdict": split.verdict(),
+                }
+                for split in self.splits
+            ],
+            "absent": list(self.absent),
+            "missing": [{"where": where, "why": why} for where, why in self.missing],
+            "n_missing": self.n_missing,
+            "known_bad": self.known_bad,
+            "n_unnamed": self.n_unnamed,
+            "looked_for": list(self.looked_for),
+        }
+
+
+def check_dataset(
+    corpus: DatasetCorpus, *, progress: Callable[[int], None] | None = None
+) -> DatasetCheck:
+    """Read every row of a dataset, and look for its recording.
+
+    Args:
+        corpus: From ``open_dataset``.
+        progress: Called with how many rows were read, now and then.
+
+    Raises:
+        CorpusError: A file of it is broken; the message begins with the row.
+    """
+    clips: dict[str, set[int]] = {}
+    used: set[int] = set()
+    for n_read, row in enumerate(corpus, 1):
+        # Numbers instead of names: a million clips cost tens of megabytes.
+        key = hash(row.exemplar.audio)
+        clips.setdefault(row.exemplar.split, set()).add(key)
+        used.add(key)
+        if progress is not None and n_read % 1000 == 0:
+            progress(n_read)
+    account = corpus.account
+    official = corpus.dataset.splits
+    names = [*account.n_rows, *(name for name in official if name not in account.n_rows)]
+    return DatasetCheck(
+        name=corpus.dataset.name,
+        task=corpus.task,
+        splits=tuple(
+            SplitCount(
+                name=name,
+                n_rows=account.n_rows.get(name, 0),
+                n_found=account.n_found.get(name, 0),
+                n_clips=len(clips.get(name, ())),
+                official=official.get(name),
+            )
+            for name in names
+        ),
+        absent=corpus.absent,
+        missing=tuple(account.missing),
+        n_missing=account.n_missing,
+        known_bad=dict(account.known_bad),
+        n_unnamed=max(0, corpus.n_recordings - len(used)),
+        looked_for=(*corpus.dataset.audio.path, *corpus.dataset.audio.find),
+    )
+
+
+def _compared(unit: str, found: int, fact: Fact) -> str:
+    doubt = "" if fact.verified else ", unverified"
+    official = int(fact.value)
+    if found == official:
+        return f"all {official:,} {unit}{doubt}"
+    gap = f"{official - found:,} short of" if found < official else f"{found - official:,} over"
+    return f"{gap} {official:,} {unit}{doubt}"

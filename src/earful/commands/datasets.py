@@ -1,0 +1,289 @@
+"""``earful datasets``: the published datasets that are declared, and what of them is here."""
+
+from __future__ import annotations
+
+import random
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earful import console
+from earful.commands.options import JsonOption, example, print_json
+
+if TYPE_CHECKING:
+    from earful.index.corpus import CorpusRow
+    from earful.index.datasets.check import DatasetCheck
+    from earful.index.datasets.declaration import Dataset
+
+datasets_app = typer.Typer(
+    help="Published datasets: what is known of them, and what of them is here.",
+    no_args_is_help=True,
+)
+
+NameArgument = Annotated[
+    str, typer.Argument(help="A name from `earful datasets list`, or the path of a declaration.")
+]
+RootArgument = Annotated[Path, typer.Argument(help="Folder the archives were unpacked in.")]
+SplitOption = Annotated[str, typer.Option(help="Only this split.")]
+TaskNameOption = Annotated[
+    str, typer.Option("--task", help="One of its tasks; default: the first.")
+]
+PartOption = Annotated[str, typer.Option(help="One of its parts; default: all that are there.")]
+OutsideOption = Annotated[bool, typer.Option(help="Follow links that lead out of the folder.")]
+
+_MOST_MISSING = 5
+
+
+@datasets_app.command("list")
+@example("earful datasets list")
+def datasets_list(as_json: JsonOption = False) -> None:
+    """List the declared datasets."""
+    from earful.index.datasets import list_datasets, load_dataset
+
+    found = [load_dataset(name) for name in list_datasets()]
+    if as_json:
+        for one in found:
+            print_json(_told(one))
+        return
+    rows = [
+        [
+            one.name,
+            ", ".join(one.domains),
+            " + ".join(one.roles),
+            one.audio_form,
+            ", ".join(one.tasks),
+            "yes" if one.is_verified else "in part",
+        ]
+        for one in found
+    ]
+    typer.echo(
+        console.table(rows, header=["name", "domain", "reference", "audio", "tasks", "verified"])
+    )
+
+
+@datasets_app.command("show")
+@example("earful datasets show fsd50k")
+def datasets_show(name: NameArgument, as_json: JsonOption = False) -> None:
+    """Show all that is declared of a dataset; what nobody verified is marked."""
+    from earful.index.datasets import load_dataset
+
+    found = load_dataset(name)
+    if as_json:
+        print_json(_told(found))
+    else:
+        typer.echo(console.printable_lines(describe_dataset(found)))
+
+
+@datasets_app.command("check")
+@example("earful datasets check fsd50k data/FSD50K/")
+def datasets_check(
+    name: NameArgument,
+    root: RootArgument,
+    split: SplitOption = "",
+    task: TaskNameOption = "",
+    part: PartOption = "",
+    allow_outside: OutsideOption = False,
+    missing: Annotated[
+        Path | None, typer.Option(help="Write the rows without a recording to this file.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare what lies in a folder with the official sizes, and name what is missing."""
+    from earful.index.datasets import open_dataset
+    from earful.index.datasets.check import check_dataset
+
+    corpus = open_dataset(
+        name, root, split=split, task=task, part=part, allow_outside=allow_outside
+    )
+    with ExitStack() as opened:
+        if missing is not None:
+            file = opened.enter_context(
+                open(missing, "w", encoding="utf-8", errors="surrogateescape")
+            )
+            corpus.on_missing = lambda where, why: print(where, why, sep="\t", file=file)
+        found = check_dataset(corpus)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        typer.echo(console.printable_lines(describe_check(found)))
+
+
+@datasets_app.command("sample")
+@example("earful datasets sample clotho data/clotho/ -n 3")
+def datasets_sample(
+    name: NameArgument,
+    root: RootArgument,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many.")] = 5,
+    split: SplitOption = "",
+    task: TaskNameOption = "",
+    part: PartOption = "",
+    allow_outside: OutsideOption = False,
+    seed: Annotated[int, typer.Option(min=0, help="For drawing.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Show some exemplars as they would enter an index."""
+    from earful.index.datasets import open_dataset
+
+    corpus = open_dataset(
+        name, root, split=split, task=task, part=part, allow_outside=allow_outside
+    )
+    draw = random.Random(seed)
+    kept: list[tuple[int, CorpusRow]] = []
+    for place, row in enumerate(corpus):
+        # Every row is as likely as any other, however many there are.
+        if len(kept) < n:
+            kept.append((place, row))
+        elif (at := draw.randrange(place + 1)) < n:
+            kept[at] = place, row
+    for _, row in sorted(kept, key=lambda one: one[0]):
+        exemplar = row.exemplar
+        if as_json:
+            print_json(
+                {
+                    "id": exemplar.id,
+                    "audio": str(exemplar.audio),
+                    "start_s": exemplar.start_s,
+                    "end_s": exemplar.end_s,
+                    "question": exemplar.question,
+                    "answer": exemplar.answer,
+                    "labels": list(exemplar.labels),
+                    "split": exemplar.split,
+                    "group": exemplar.group,
+                    "licence": exemplar.licence,
+                    "meta": dict(exemplar.meta),
+                }
+            )
+            continue
+        end = "end" if exemplar.end_s is None else f"{exemplar.end_s:g}"
+        stretch = (
+            ""
+            if not exemplar.start_s and exemplar.end_s is None
+            else (f" [{exemplar.start_s:g}-{end} s]")
+        )
+        lines = [
+            f"{exemplar.id}  ({exemplar.split or 'no split'})",
+            f"  audio     {exemplar.audio}{stretch}",
+            f"  question  {exemplar.question}",
+            f"  answer    {exemplar.answer}",
+        ]
+        typer.echo(console.printable_lines("\n".join(lines)))
+    if corpus.account.n_missing:
+        console.warn(
+            f"{corpus.account.n_missing} rows have no recording here; `earful datasets check` "
+            "names them"
+        )
+
+
+def describe_dataset(dataset: Dataset) -> str:
+    """Render a declaration for people."""
+    lines = [
+        f"{dataset.title} ({dataset.name})",
+        f"reference   {' and '.join(dataset.roles)}",
+        f"domain      {', '.join(dataset.domains)}",
+        f"audio       {_AUDIO[dataset.audio_form]}",
+        *(f"home        {home}" for home in dataset.home),
+    ]
+    lines += [f"{name:<11} {fact}" for name, fact in dataset.facts.items()]
+    for name, split in dataset.splits.items():
+        sizes = [
+            f"{fact} {unit}"
+            for unit, fact in (("clips", split.clips), ("rows", split.rows))
+            if fact
+        ]
+        lines.append(f"split       {name}: {', '.join(sizes)}")
+    if dataset.parts:
+        lines.append(f"parts       {', '.join(dataset.parts)}")
+    lines += [f"task        {emit.task}: {emit.question}" for emit in dataset.emits]
+    for reference in dataset.references:
+        told = [reference.key, reference.prompt, "with options" if reference.options else ""]
+        told += [f"answer: {reference.answer}" if reference.answer else ""]
+        told += [f"metric: {reference.metric}" if reference.metric else "", reference.note]
+        lines.append(f"AF v1       {'; '.join(part for part in told if part)}")
+    lines += [f"tree        {line}" for line in dataset.tree.splitlines()]
+    lines += [f"mind        {quirk}" for quirk in dataset.quirks]
+    lines += [f"overlaps    {name}: {why}" for name, why in dataset.overlaps.items()]
+    lines += [f"known bad   {id_}: {why}" for id_, why in dataset.known_bad.items()]
+    if not dataset.is_verified:
+        lines.append("Facts marked unverified were not read at the publisher's.")
+    return "\n".join(lines)
+
+
+def describe_check(found: DatasetCheck) -> str:
+    """Render what was found for people."""
+    rows = [
+        [
+            split.name or "(none)",
+            f"{split.n_rows:,}",
+            f"{split.n_found:,}",
+            f"{split.n_clips:,}",
+            split.verdict(),
+        ]
+        for split in found.splits
+    ]
+    lines = [
+        f"{found.name}: {found.n_rows:,} rows for {found.task}, "
+        f"{found.n_rows - found.n_missing:,} with their recording",
+        console.table(
+            rows, header=["split", "rows", "found", "recordings", "official"], right="123"
+        ),
+    ]
+    lines += [f"not here: {name}" for name in found.absent]
+    if found.n_missing:
+        lines.append(
+            f"{found.n_missing:,} rows have no recording; looked for {', '.join(found.looked_for)}"
+        )
+        lines += [f"  {where}: {why}" for where, why in found.missing[:_MOST_MISSING]]
+        if found.n_missing > _MOST_MISSING:
+            lines.append("  and more; --missing FILE writes them all")
+    lines += [f"left out as broken: {id_}, {why}" for id_, why in found.known_bad.items()]
+    if found.n_unnamed:
+        lines.append(f"{found.n_unnamed:,} recordings here are named by no row of this task")
+    return "\n".join(lines)
+
+
+_AUDIO = {
+    "files": "recordings, by the publisher",
+    "partly": "recordings of some rows, by the publisher",
+    "ids": "only ids or links are published; lay recordings that you hold anywhere below the root",
+    "video": "films, by the publisher or by link; their sound is used (needs the extra media)",
+}
+
+
+def _told(dataset: Dataset) -> dict[str, object]:
+    return {
+        "name": dataset.name,
+        "title": dataset.title,
+        "roles": list(dataset.roles),
+        "domains": list(dataset.domains),
+        "audio": dataset.audio_form,
+        "home": list(dataset.home),
+        "tasks": list(dataset.tasks),
+        "parts": list(dataset.parts),
+        "verified": dataset.is_verified,
+        "facts": {
+            name: {
+                "value": fact.value,
+                "verified": fact.verified,
+                "basis": fact.basis,
+                "note": fact.note,
+            }
+            for name, fact in dataset.all_facts().items()
+        },
+        "reference": [
+            {
+                "key": one.key,
+                "task": one.task,
+                "prompt": one.prompt,
+                "options": one.options,
+                "answer": one.answer,
+                "metric": one.metric,
+                "note": one.note,
+            }
+            for one in dataset.references
+        ],
+        "quirks": list(dataset.quirks),
+        "overlaps": dict(dataset.overlaps),
+        "known_bad": dict(dataset.known_bad),
+    }
