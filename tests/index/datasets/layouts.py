@@ -359,7 +359,8 @@ def chime_home(root: Path) -> None:
     folder = root / "chime_home"
     names = [f"CR_lounge_010100_1200.s0_chunk{n}" for n in (9, 10)]
     write_text(
-        folder / "development_chunks_refined.csv", "".join(f"{n},{x}\n" for n, x in enumerate(names))
+        folder / "development_chunks_refined.csv",
+        "".join(f"{n},{x}\n" for n, x in enumerate(names)),
     )
     for name, vote in zip(names, ("cmo", ""), strict=True):
         write_text(
@@ -515,8 +516,8 @@ def musiccaps(root: Path) -> None:
         root / "musiccaps-public.csv",
         "ytid,start_s,end_s,audioset_positive_labels,aspect_list,caption,author_id,"
         "is_balanced_subset,is_audioset_eval\n"
-        '-AbCdEfGhIj,30,40,"/m/0140xf,/m/04rlf","[\'low quality\', \'mellow piano\']",A sad ballad.,'
-        "4,False,True\n",
+        "-AbCdEfGhIj,30,40,\"/m/0140xf,/m/04rlf\",\"['low quality', 'mellow piano']\","
+        "A sad ballad.,4,False,True\n",
     )
     write_sound(root / "audio/[-AbCdEfGhIj]-[30-40].wav")
 
@@ -590,7 +591,9 @@ def fma(root: Path) -> None:
 def audiocaps(root: Path) -> None:
     """Five rows of one clip in the test set, one of another; a video and a cut file."""
     head = "audiocap_id,youtube_id,start_time,caption\n"
-    write_text(root / "dataset/train.csv", head + '999139,AbCdEfGhIjK,130,"A dog barks, then a car"\n')
+    write_text(
+        root / "dataset/train.csv", head + '999139,AbCdEfGhIjK,130,"A dog barks, then a car"\n'
+    )
     write_text(
         root / "dataset/test.csv",
         head + "".join(f"{n},-bCdEfGhIjK,0,Caption {n}\n" for n in range(1, 6)),

@@ -1,0 +1,26 @@
+"""Trees of published datasets, each made once."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+# Test folders are no packages, so that helpers beside a test are found by their folder.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from layouts import LAYOUTS
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return the folder of a dataset's tree."""
+    made: dict[str, Path] = {}
+
+    def lay_out(name: str) -> Path:
+        if name not in made:
+            made[name] = tmp_path_factory.mktemp(name)
+            LAYOUTS[name](made[name])
+        return made[name]
+
+    return lay_out

@@ -1,0 +1,153 @@
+"""Every declared dataset, read from a small tree in its publisher's layout."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from layouts import LAYOUTS
+
+from earful.errors import CorpusError
+from earful.index.build import build_index
+from earful.index.datasets import list_datasets, load_dataset, open_dataset
+from earful.index.datasets.check import check_dataset
+from earful.index.datasets.declaration import read_declaration
+from earful.index.store import Index
+
+Trees = Callable[[str], Path]
+
+# Worked out by hand from each publisher's format: dataset, task, then its exemplars, but for
+# the dataset's name before an id.
+EXPECTED: dict[str, dict[str, list[dict[str, Any]]]] = json.loads(
+    Path(__file__).with_name("expected.json").read_text("utf-8")
+)
+TASKS = [(name, task) for name, tasks in EXPECTED.items() for task in tasks]
+
+# The reference's lists name 29 training and 13 evaluation sets, seven of them in both.
+EVALUATION = {
+    "audiocaps",
+    "clotho",
+    "clotho-aqa",
+    "cochlscene",
+    "crema-d",
+    "fsd50k",
+    "gtzan",
+    "medley-solos-db",
+    "music-avqa",
+    "nonspeech7k",
+    "nsynth",
+    "ravdess",
+    "urbansound8k",
+}
+
+
+def test_the_reference_s_datasets_are_all_declared() -> None:
+    names = list_datasets()
+    assert len(names) == 35
+    roles = {name: load_dataset(name).roles for name in names}
+    assert {name for name in names if "eval" in roles[name]} == EVALUATION
+    assert sum("train" in roles[name] for name in names) == 29
+    assert sum(len(roles[name]) == 2 for name in names) == 7
+
+
+@pytest.mark.parametrize("name", list_datasets())
+def test_a_declaration_says_what_a_reader_needs(name: str) -> None:
+    dataset = load_dataset(name)
+    assert all([dataset.title, dataset.home, dataset.tree, dataset.domains])
+    assert dataset.facts["licence"].value
+    assert dataset.references, "how the reference used it"
+    evaluated = [one for one in dataset.references if one.metric]
+    assert bool(evaluated) == (name in EVALUATION)
+    assert set(dataset.overlaps) <= set(list_datasets())
+
+
+@pytest.mark.parametrize(("name", "task"), TASKS, ids="-".join)
+def test_a_tree_becomes_exactly_these_exemplars(name: str, task: str, tree: Trees) -> None:
+    corpus = open_dataset(name, tree(name), task=task)
+    found = [
+        {
+            "id": row.exemplar.id.removeprefix(f"{name}:"),
+            "audio": str(row.exemplar.audio),
+            "span": [row.exemplar.start_s, row.exemplar.end_s],
+            "question": row.exemplar.question,
+            "answer": row.exemplar.answer,
+            "labels": list(row.exemplar.labels),
+            "split": row.exemplar.split,
+            "group": row.exemplar.group,
+        }
+        for row in corpus
+    ]
+    assert found == EXPECTED[name][task]
+    assert all(row.exemplar.task == task for row in corpus)
+    assert all(corpus.path(row.exemplar).is_file() for row in corpus)
+
+
+def test_every_task_of_every_dataset_has_a_tree() -> None:
+    assert set(LAYOUTS) == set(list_datasets())
+    tasks = {(name, task) for name in list_datasets() for task in load_dataset(name).tasks}
+    assert set(TASKS) == tasks
+
+
+@pytest.mark.parametrize("name", list_datasets())
+def test_a_check_counts_what_is_there(name: str, tree: Trees) -> None:
+    found = check_dataset(open_dataset(name, tree(name)))
+    task = load_dataset(name).tasks[0]
+    rows = EXPECTED[name][task]
+    counted = {split.name: split.n_clips for split in found.splits if split.n_found}
+    assert counted == {
+        split: len({row["audio"] for row in rows if row["split"] == split})
+        for split in {row["split"] for row in rows}
+    }
+    official = load_dataset(name).splits
+    assert {split.name for split in found.splits} >= set(official)
+
+
+def test_what_was_not_verified_says_so() -> None:
+    facts = load_dataset("urbansound8k").all_facts()
+    assert (facts["clips"].verified, str(facts["clips"])) == (True, "8,732")
+    assert not facts["licence"].verified
+    assert "unverified" in str(facts["licence"])
+    clotho = load_dataset("clotho").all_facts()["development clips"]
+    assert (clotho.verified, clotho.basis) == (False, "second-hand")
+
+
+def test_an_index_is_built_of_a_dataset_by_its_split(tree: Trees, tmp_path: Path) -> None:
+    corpus = open_dataset("urbansound8k", tree("urbansound8k"), split="fold5")
+    report = build_index(corpus, tmp_path / "us8k.index")
+    assert (report.accepted, report.rejected) == (1, ())
+    (exemplar,) = Index.open(tmp_path / "us8k.index").vectors().exemplars
+    assert exemplar.id == "urbansound8k:999001-3-0-0.wav"
+    assert exemplar.meta["origin"] == "freesound:999001"
+
+
+def test_a_declaration_of_ones_own_is_read_by_its_path(tree: Trees, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        """title = "Mine"
+audio_form = "files"
+id = "{name}"
+[facts]
+licence = "CC0"
+[[read]]
+reader = "table"
+files = ["list.csv"]
+[audio]
+path = ["{name}"]
+[[emit]]
+task = "naming"
+labels = "what"
+"""
+    )
+    (tmp_path / "list.csv").write_text("name,what\na.wav,dog\n")
+    (tmp_path / "a.wav").write_bytes(next(tree("clotho").rglob("*.wav")).read_bytes())
+    (row,) = open_dataset(path, tmp_path)
+    assert (row.exemplar.id, row.exemplar.labels) == ("mine:a.wav", ("dog",))
+    path.write_text(path.read_text().replace("audio_form", "audio_from"))
+    with pytest.raises(CorpusError, match="audio_form = ''; want one of files, partly"):
+        read_declaration(path)
+    path.write_text(
+        path.read_text().replace("audio_from", "audio_form").replace("[audio]", "[adio]")
+    )
+    with pytest.raises(CorpusError, match=r"mine.toml: \[audio\]: want path or find"):
+        read_declaration(path)
