@@ -6,7 +6,8 @@ at hand, a length penalty of sigma 6 and a factor of 10; corpus BLEU (Papineni e
 2002) with the closest reference length; ROUGE-L (Lin, 2004) with beta 1.2, precision and
 recall each the best over references. Words are lower case, without punctuation: for plain
 captions what the Java tokenizer of the COCO tools leaves. It also splits contractions
-(``don't``) into two words, and so does this.
+(``don't``) into two words, and so does this. Brackets and ampersands, which it keeps as
+words of its own, are dropped here.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _SIGMA = 6.0
 _BETA = 1.2
 # What the COCO tools add to counts, so that no logarithm is of 0.
 _SMALL, _TINY = 1e-9, 1e-15
-_WORD = re.compile(r"[^\W_]+(?:[-.][^\W_]+)*|n't|'[^\W_]+")
+_WORD = re.compile(r"n't|[^\W_]+(?:[-.][^\W_]+)*|'[^\W_]+")
 _CONTRACTION = re.compile(r"n't\b|'(?:s|re|ve|ll|d|m)\b")
 
 
@@ -102,7 +103,9 @@ def tokenise(text: str) -> Words:
     >>> tokenise("A dog doesn't bark; it's low-pitched.")
     ('a', 'dog', 'does', "n't", 'bark', 'it', "'s", 'low-pitched')
     """
-    apart = _CONTRACTION.sub(lambda found: f" {found.group()}", text.lower().replace("\u2019", "'"))
+    apart = _CONTRACTION.sub(
+        lambda found: f" {found.group()} ", text.lower().replace("\u2019", "'")
+    )
     return tuple(_WORD.findall(apart))
 
 

@@ -37,6 +37,10 @@ def write_report(card: Scorecard, path: Path) -> None:
     _arms(page, card)
     _shots_curve(page, card)
     _differences(page, card)
+    if card.kind == "caption":
+        told = [f"{name} {value:.3f}" for name, value in card.java.corpus.items()]
+        page.items([f"By {card.verdict.arm.name}: {', '.join(told)}"] if told else [])
+        page.items(card.java.notes)
     if card.kind in ("classify", "multilabel"):
         _labels(page, card)
         _confidence(page, card)

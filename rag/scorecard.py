@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from earful.rag.aqa import exact_match, normalise, set_f1, token_f1
 from earful.rag.arms import Arm
 from earful.rag.captions import caption_scores
+from earful.rag.captions_java import JavaScores, java_scores
 from earful.rag.intervals import (
     Difference,
     Interval,
@@ -429,6 +430,13 @@ class Scorecard:
 
         return pass_verdict(self)
 
+    @cached_property
+    def java(self) -> JavaScores:
+        """METEOR and the like of the verdict's arm; for ``caption``."""
+        rows = self.answers[self.verdict.arm.name].first
+        references = [item["references"] for item in self.items]
+        return java_scores([row["text"] for row in rows], references)
+
     # --- for the report -------------------------------------------------------------------
 
     def confusion(self, arm: Arm) -> Picked:
@@ -469,6 +477,12 @@ class Scorecard:
             "leaks": self.document["leaks"],
             "embedding_s": self.document["embedding_s"],
         }
+        if self.kind == "caption":
+            told["java"] = {
+                "arm": self.verdict.arm.name,
+                "metrics": {k: round(v, _DIGITS) for k, v in self.java.corpus.items()},
+                "notes": list(self.java.notes),
+            }
         if self.kind in ("classify", "multilabel"):
             told["per_class"] = self._told_labels(self.verdict.arm)
             for score, values in zip(self.arms, told["arms"], strict=True):
