@@ -103,9 +103,8 @@ def tokenise(text: str) -> Words:
     >>> tokenise("A dog doesn't bark; it's low-pitched.")
     ('a', 'dog', 'does', "n't", 'bark', 'it', "'s", 'low-pitched')
     """
-    apart = _CONTRACTION.sub(
-        lambda found: f" {found.group()} ", text.lower().replace("\u2019", "'")
-    )
+    plain = text.lower().replace("\u2019", "'")
+    apart = _CONTRACTION.sub(lambda found: f" {found.group()} ", plain)
     return tuple(_WORD.findall(apart))
 
 

@@ -41,7 +41,7 @@ from earful.rag.pool import Pool
 from earful.rag.retriever import Retriever
 from earful.rag.runfile import RunFile, append, read_run
 from earful.rag.scorecard import Scorecard, keep_scores
-from earful.rag.task import Task, load_task, unknown_name
+from earful.rag.task import Label, Protocol, Shots, Task, load_task, unknown_name
 
 Progress = Callable[[int, int], None]
 
@@ -257,13 +257,34 @@ def ask_again(few: FewShot, path: Path, *, progress: Progress | None = None) -> 
 
 
 def recorded_task(document: dict[str, Any]) -> Task:
-    """Read the task of a run anew, from where it was.
+    """Read the task of a run anew, from its file; one made in Python from the run itself.
 
     Raises:
         TaskError: Its file is gone or has mistakes.
+        EvaluationError: It was made in Python with examples of its own.
     """
-    source = document["source"]["task"]
-    return load_task(Path(source)) if source else Task(name=document["task"]["name"])
+    if source := document["source"]["task"]:
+        return load_task(Path(source))
+    told = document["task"]
+    if told["examples"]:
+        raise EvaluationError(
+            f"task {told['name']!r} was made in Python with examples of its own; evaluate it there"
+        )
+    return Task(
+        name=told["name"],
+        kind=told["kind"],
+        aliases=tuple(told["aliases"]),
+        question=told["question"],
+        description=told["description"],
+        labels={
+            name: Label(wording=label["wording"], aliases=tuple(label["aliases"]))
+            for name, label in told["labels"].items()
+        },
+        shots=Shots(**told["shots"]),
+        **told["answer"],
+        metric=told["metric"],
+        protocol=Protocol(**{**told["evaluation"], "subset": tuple(told["evaluation"]["subset"])}),
+    )
 
 
 class _Run:
@@ -288,6 +309,11 @@ class _Run:
             self._items = items_of_corpus(task, corpus, few.embedder)
         else:
             assert index is not None  # seen above
+            if split and all(row.split == split for row in index.vectors().exemplars):
+                raise EvaluationError(
+                    f"every row of the index is of split {split!r}, so nothing is left to answer; "
+                    "add rows of another split"
+                )
             self._items = items_of_index(task, index.vectors(), split=split)
         self._items = self._items.limited(settings.limit, seed=0)
         most = None if few.model is None else max(few.model.capabilities.max_audios - 1, 0)
@@ -313,8 +339,8 @@ class _Run:
         pool = self._asker.prepared.pool
         if not len(pool) and any(not arm.by_model or arm.k for arm in self._arms):
             raise EvaluationError(
-                f"task {self._task.name!r}: no exemplar can answer; want rows outside split "
-                f"{self._settings.split!r}, or examples in the task file"
+                f"task {self._task.name!r}: no exemplar can answer; want rows with its labels, or "
+                "examples in the task file"
             )
         self._notes += _unanswerable(self._items.items, pool, self._task)
         items, leaks = self._guarded(pool)

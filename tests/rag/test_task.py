@@ -126,7 +126,8 @@ source = "the paper"
     )
     task = load_task(path)
     assert (task.arm, task.lists_labels, task.yes_no_options) == ("vote", False, True)
-    assert task.is_named("audio question answering") and not task.is_named("captioning")
+    assert task.is_named("audio question answering")
+    assert not task.is_named("captioning")
     assert task.protocol == Protocol(
         dataset="clotho-aqa",
         split="test",
@@ -198,7 +199,8 @@ abstain_below = 1.5
         "1: task name 'a b'; want 1 to 64 of A-Z a-z 0-9 dot, hyphen, underscore",
         "2: unknown kind 'clasify' (did you mean 'classify'?); "
         "known: classify, multilabel, ask, caption",
-        "3: unknown key 'quesiton' (did you mean 'question'?); known: name, kind, aliases, question, "
+        "3: unknown key 'quesiton' (did you mean 'question'?); known: name, kind, aliases, "
+        "question, "
         "description, labels, shots, answer, metric, evaluation, examples",
         "4: question is a whole number; want text",
         "5: label or alias 'dog' is claimed twice: by 'dog' and by 'dog'",

@@ -1,0 +1,161 @@
+import shutil
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from earful.rag import captions_java
+from earful.rag.captions import CAPTION_METRICS, caption_scores, tokenise
+from earful.rag.captions_java import java_scores
+
+# Known by heart: the words of a caption in any order.
+WORDS = [
+    "a",
+    "dog",
+    "barks",
+    "loudly",
+    "while",
+    "car",
+    "passes",
+    "by",
+    "rain",
+    "falls",
+    "on",
+    "the",
+    "tin",
+    "roof",
+]
+sentence = st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join)
+corpus = st.lists(
+    st.tuples(sentence, st.lists(sentence, min_size=1, max_size=4)), min_size=2, max_size=8
+)
+
+
+@given(corpus)
+def test_scores_are_as_the_coco_tools_compute_them(
+    items: list[tuple[str, list[str]]],
+) -> None:
+    bleu = pytest.importorskip("pycocoevalcap.bleu.bleu")
+    cider = pytest.importorskip("pycocoevalcap.cider.cider")
+    rouge = pytest.importorskip("pycocoevalcap.rouge.rouge")
+    candidates, references = [said for said, _ in items], [texts for _, texts in items]
+    wanted = dict(enumerate(references))
+    said = {row: [text] for row, text in enumerate(candidates)}
+    ours = caption_scores(candidates, references)
+    total, each = bleu.Bleu(4).compute_score(wanted, said, verbose=0)
+    for n in range(4):
+        assert ours.corpus[f"bleu-{n + 1}"] == pytest.approx(total[n], abs=1e-12)
+        np.testing.assert_allclose(ours.items[f"bleu-{n + 1}"], each[n], atol=1e-12)
+    for name, scorer in (("cider", cider.Cider()), ("rouge-l", rouge.Rouge())):
+        total, each = scorer.compute_score(wanted, said)
+        assert ours.corpus[name] == pytest.approx(total, abs=1e-12)
+        np.testing.assert_allclose(ours.items[name], each, atol=1e-12)
+
+
+def test_bleu_and_rouge_of_a_worked_case() -> None:
+    found = caption_scores(["a dog barks"], [["a dog barks loudly"]])
+    # Three of three words, two of two pairs; too short by a quarter: exp(1 - 4/3).
+    assert found.corpus["bleu-1"] == pytest.approx(np.exp(-1 / 3), abs=1e-6)
+    assert found.corpus["bleu-2"] == pytest.approx(np.exp(-1 / 3), abs=1e-6)
+    # Precision 1, recall 3/4, beta 1.2.
+    assert found.corpus["rouge-l"] == pytest.approx(2.44 * 0.75 / (0.75 + 1.44))
+
+
+def test_what_all_references_say_is_worth_nothing_to_cider() -> None:
+    references = [["a dog barks"], ["a car passes"]]
+    both = caption_scores(["a dog barks", "a dog barks"], references, metrics=("cider",))
+    assert both.items["cider"][0] == pytest.approx(7.5)  # of four lengths one has no n-gram
+    # Only the article is shared with the second, which every reference has.
+    assert both.items["cider"][1] == 0.0
+
+
+def test_words_are_taken_without_case_and_punctuation() -> None:
+    assert tokenise("Rain falls on the tin-roof; it\u2019s loud!") == (
+        *("rain", "falls", "on", "the", "tin-roof", "it", "'s", "loud"),
+    )
+    assert tokenise("They don't, 3.5 s.") == ("they", "do", "n't", "3.5", "s")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("java") is None, reason="needs Java")
+def test_words_are_those_of_the_coco_tools() -> None:
+    tokenizer = pytest.importorskip("pycocoevalcap.tokenizer.ptbtokenizer")
+    captions = ["A dog barks, then a car passes by.", "It's loud; they don't talk!", "tin-roof 3.5"]
+    told = tokenizer.PTBTokenizer().tokenize(
+        {row: [{"caption": text}] for row, text in enumerate(captions)}
+    )
+    assert [told[row][0] for row in range(3)] == [" ".join(tokenise(text)) for text in captions]
+
+
+def test_nonsense_is_refused() -> None:
+    with pytest.raises(ValueError, match="1 captions and references of 0 items"):
+        caption_scores(["x"], [])
+    with pytest.raises(ValueError, match="item 1 has no reference"):
+        caption_scores(["x", "y"], [["x"], []])
+    with pytest.raises(ValueError, match="metric 'cidre'"):
+        caption_scores(["x"], [["x"]], metrics=("cidre",))
+    assert caption_scores([""], [["x"]]).corpus["cider"] == 0.0
+    assert set(caption_scores(["x"], [["x"]]).corpus) == set(CAPTION_METRICS)
+
+
+class Scorer:
+    """In a Java program's place: gives what it is told to."""
+
+    def __init__(self, value: float | Exception) -> None:
+        self._value = value
+
+    def __call__(self) -> "Scorer":
+        return self
+
+    def compute_score(
+        self, wanted: dict[int, list[str]], said: dict[int, list[str]]
+    ) -> tuple[float, Sequence[float]]:
+        assert set(wanted) == set(said)
+        if isinstance(self._value, Exception):
+            raise self._value
+        return self._value, [self._value] * len(said)
+
+
+def put_in_place(patch: pytest.MonkeyPatch, *, has_models: bool = True, **scorers: Scorer) -> None:
+    from types import ModuleType
+
+    patch.setattr(shutil, "which", lambda _: "/usr/bin/java")
+    patch.setattr(captions_java, "_has_models", lambda _: has_models)
+    for name, scorer in scorers.items():
+        for module in ("pycocoevalcap", f"pycocoevalcap.{name}", f"pycocoevalcap.{name}.{name}"):
+            patch.setitem(sys.modules, module, ModuleType(module))
+        setattr(sys.modules[f"pycocoevalcap.{name}.{name}"], name.capitalize(), scorer)
+
+
+def test_spider_is_the_mean_of_cider_and_spice(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_in_place(monkeypatch, meteor=Scorer(0.3), spice=Scorer(0.1))
+    said, wanted = ["a dog barks", "a car"], [["a dog barks"], ["a car passes"]]
+    found = java_scores(said, wanted)
+    cider = caption_scores(said, wanted).corpus["cider"]
+    assert found.corpus == {"meteor": 0.3, "spice": 0.1, "spider": pytest.approx((cider + 0.1) / 2)}
+    assert found.notes == ()
+
+
+def test_a_program_that_cannot_run_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_in_place(monkeypatch, meteor=Scorer(0.3), spice=Scorer(OSError("no network")))
+    found = java_scores(["x"], [["x"]])
+    assert found.corpus == {"meteor": 0.3}
+    assert found.notes == ("SPICE is left out: its program cannot run (no network)",)
+    put_in_place(monkeypatch, meteor=Scorer(0.3), spice=Scorer(0.1), has_models=False)
+    found = java_scores(["x"], [["x"]])
+    assert found.corpus == {"meteor": 0.3}
+    assert "fetches 350 MB at its first use" in found.notes[0]
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert "they need Java" in java_scores(["x"], [["x"]]).notes[0]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("java") is None, reason="needs Java")
+def test_meteor_is_computed_where_java_is() -> None:
+    pytest.importorskip("pycocoevalcap.meteor.meteor")
+    alike = java_scores(["a dog is barking", "it rains"], [["a dog barks"], ["rain falls"]])
+    equal = java_scores(["a dog barks", "rain falls"], [["a dog barks"], ["rain falls"]])
+    assert 0.05 < alike.corpus["meteor"] < 0.5 < equal.corpus["meteor"] <= 1.0
