@@ -1,10 +1,14 @@
 """Settings every test runs under."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Test folders are no packages: what tests share is found by its folder.
+sys.path.insert(0, str(Path(__file__).parent))
 
 # Machines are shared: how long an example takes says nothing. CI draws the same examples
 # every time, everybody else new ones.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful import console
+from earful.commands.health import index_health, index_map
 from earful.commands.opening import refuse_idle
 from earful.commands.options import (
     SOME_FAILED,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 
 index_app = typer.Typer(help="Build and look after an index of exemplars.", no_args_is_help=True)
+index_app.command("health")(index_health)
+index_app.command("map")(index_map)
 
 
 @index_app.command("build")

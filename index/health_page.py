@@ -1,0 +1,168 @@
+"""The health of an index as one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from earful.errors import IndexFolderError
+from earful.index.health import Finding, Health, places
+from earful.index.page import Cell, Page
+from earful.index.store import Index
+
+_MOST_SHOWN = 60
+_MOST_NEIGHBOURS = 3
+# Below this share of right answers, a vote against a label says little.
+_TRUSTED = 0.8
+
+
+def write_health_page(health: Health, index: Index, path: Path) -> None:
+    """Write the page.
+
+    Args:
+        health: What was found.
+        index: The index it was found in, for the players.
+        path: HTML file.
+
+    Raises:
+        IndexFolderError: It cannot be written.
+    """
+    page = Page(f"Health of {index.path.name}")
+    page.text(summary(health), is_verdict=True)
+    page.items([f"{n} {kind}" for kind, n in health.n_of.items()])
+    if told := doubt(health):
+        page.text(f"Mind: {told}.")
+    _labels(page, health)
+    _neighbourhood(page, health)
+    if health.durations:
+        _durations(page, health)
+    _findings(page, health, index)
+    try:
+        page.write(path)
+    except OSError as error:
+        raise IndexFolderError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def summary(health: Health) -> str:
+    """Say in one line how an index is."""
+    n = sum(health.n_of.values())
+    if not health.n_asked:
+        return f"{health.n} rows, none of which can be asked about; {n} findings"
+    return (
+        f"{health.n} rows; asked about each as if it were new, {health.limits.k} neighbours answer "
+        f"{health.accuracy:.1%} of {health.n_asked} right; {n} findings"
+    )
+
+
+def doubt(health: Health) -> str:
+    """Say when suspected labels are more likely the embedder's fault; empty when not."""
+    if health.n_of.get("label") and health.accuracy < _TRUSTED:
+        return (
+            f"neighbours answer {health.accuracy:.0%} right here, so that many of the suspected "
+            "labels will be the embedder's mistakes"
+        )
+    return ""
+
+
+def _labels(page: Page, health: Health) -> None:
+    if not health.labels:
+        return
+    page.section("Labels")
+    rows: list[list[str | float | Cell]] = [
+        [
+            label.label,
+            label.n,
+            label.n_groups,
+            "" if np.isnan(label.accuracy) else f"{label.accuracy:.3f}",
+            ", ".join(f"{other} ({n})" for other, n in label.taken_for),
+        ]
+        for label in health.labels
+    ]
+    columns = ["label", "rows", "groups", "answered right", "taken for"]
+    page.table(columns, rows, name="table-labels")
+    shown = [label for label in health.labels if not np.isnan(label.accuracy)][:_MOST_SHOWN]
+    page.plot(
+        "plot-labels",
+        [
+            {
+                "type": "bar",
+                "orientation": "h",
+                "y": [label.label for label in shown],
+                "x": [round(label.accuracy, 4) for label in shown],
+            }
+        ],
+        {
+            "xaxis": {"title": {"text": "answered right by others"}, "range": [0, 1]},
+            "yaxis": {"automargin": True, "type": "category"},
+        },
+        f"The {len(shown)} labels answered worst.",
+        height=90 + 20 * len(shown),
+    )
+
+
+def _neighbourhood(page: Page, health: Health) -> None:
+    page.section("Hubs")
+    page.plot(
+        "plot-hubs",
+        [{"type": "histogram", "x": health.occurrence.tolist()}],
+        {
+            "xaxis": {"title": {"text": "how often a row is a neighbour"}},
+            "yaxis": {"title": {"text": "rows"}, "type": "log"},
+        },
+        f"Skewness {health.skewness:.2f}; above 1 a few rows are everybody's neighbours.",
+    )
+
+
+def _durations(page: Page, health: Health) -> None:
+    page.section("Durations")
+    page.plot(
+        "plot-durations",
+        [
+            {
+                "type": "box",
+                "name": label,
+                "x": [round(x, 3) for x in seconds],
+                "boxpoints": "outliers",
+            }
+            for label, seconds in list(health.durations.items())[:_MOST_SHOWN]
+        ],
+        {
+            "xaxis": {"title": {"text": "seconds"}, "type": "log"},
+            "yaxis": {"automargin": True, "type": "category"},
+            "showlegend": False,
+        },
+        height=90 + 22 * min(len(health.durations), _MOST_SHOWN),
+    )
+
+
+def _findings(page: Page, health: Health, index: Index) -> None:
+    page.section("Findings")
+    if not health.findings:
+        page.text("There is none.")
+        return
+    known = places(index)
+    rows: list[list[str | float | Cell]] = [
+        [
+            one.kind,
+            one.severity,
+            ", ".join(one.ids[:3]) + (" …" if len(one.ids) > 3 else ""),
+            one.what,
+            one.next,
+            _played(page, one, known),
+        ]
+        for one in health.findings[:_MOST_SHOWN]
+    ]
+    columns = ["kind", "severity", "rows", "found", "what to do", "listen: itself, then others"]
+    page.table(columns, rows, name="table-findings")
+    if len(health.findings) > _MOST_SHOWN:
+        page.text(f"{len(health.findings) - _MOST_SHOWN} more are in the JSON.")
+
+
+def _played(
+    page: Page, finding: Finding, known: dict[str, tuple[Path, float, float | None]]
+) -> Cell:
+    if finding.kind == "unreadable":
+        return Cell("")
+    heard = [*finding.ids[:2], *finding.neighbours[:_MOST_NEIGHBOURS]]
+    return Cell("".join(f"<div>{page.player(*known[id_]).markup}</div>" for id_ in heard))

@@ -1,0 +1,223 @@
+"""An index as a picture: its vectors in two dimensions, to look at and to listen to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.errors import IndexFolderError, MissingExtraError
+from earful.index.page import Page
+from earful.index.store import Index
+
+Method = Literal["pca", "umap"]
+ColorBy = Literal["label", "group", "split"]
+
+METHODS: tuple[Method, ...] = get_args(Method)
+COLOR_BY: tuple[ColorBy, ...] = get_args(ColorBy)
+
+_MOST_POINTS = 20_000
+_MOST_COLOURS = 40
+_SEED = 0
+_HOVER = "%{customdata[1]}<br>group %{customdata[2]}<br>%{customdata[3]}<extra></extra>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexMap:
+    """Where the rows of an index lie in a plane.
+
+    Attributes:
+        ids: Of the rows that are shown.
+        points: float64, shape ``(n, 2)``.
+        method: What made them.
+        explained: Share of the variance that each axis of ``pca`` keeps; empty for ``umap``.
+        n_left_out: Rows that are not shown, as there are too many.
+    """
+
+    ids: tuple[str, ...]
+    points: NDArray[np.float64]
+    method: Method
+    explained: tuple[float, ...]
+    n_left_out: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "method": self.method,
+            "explained": [round(share, 6) for share in self.explained],
+            "n_left_out": self.n_left_out,
+            "points": [
+                {"id": id_, "x": round(float(x), 6), "y": round(float(y), 6)}
+                for id_, (x, y) in zip(self.ids, self.points, strict=True)
+            ],
+        }
+
+
+def map_index(index: Index, *, method: Method = "pca") -> IndexMap:
+    """Lay the rows of an index out in a plane.
+
+    ``pca`` keeps the two directions of the greatest variance: distances are honest, and
+    most are lost. ``umap`` keeps neighbourhoods (McInnes et al., arXiv 1802.03426):
+    distances between clusters mean nothing, and neither do their sizes.
+
+    Raises:
+        MissingExtraError: ``umap`` is not installed.
+        ValueError: There is no such method, or there are fewer than three rows.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method={method!r}; want {' or '.join(METHODS)}")
+    rows = index.vectors()
+    n = len(rows)
+    if n < 3:
+        raise ValueError(f"{index.path} holds {n} rows; a map wants three or more")
+    shown = np.arange(n)
+    if n > _MOST_POINTS:
+        shown = np.sort(np.random.default_rng(_SEED).permutation(n)[:_MOST_POINTS])
+    vectors = rows.vectors[shown].astype(np.float64)
+    explained: tuple[float, ...] = ()
+    if method == "pca":
+        points, explained = _pca(vectors)
+    else:
+        points = _umap(vectors)
+    return IndexMap(
+        ids=tuple(rows.exemplars[row].id for row in shown),
+        points=points,
+        method=method,
+        explained=explained,
+        n_left_out=n - len(shown),
+    )
+
+
+def write_map_page(
+    found: IndexMap,
+    index: Index,
+    path: Path,
+    *,
+    color_by: ColorBy = "label",
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write the map as a page: hover to read, click to listen.
+
+    Recordings stand in the file as far as its budget goes; later ones are named only.
+
+    Args:
+        found: From ``map_index``.
+        index: The index it shows.
+        path: HTML file.
+        color_by: What the colours stand for; beyond forty values the rarer ones share one.
+        progress: Called with how many recordings were read, of how many.
+
+    Raises:
+        IndexFolderError: It cannot be written.
+        ValueError: There is no such ``color_by``.
+    """
+    if color_by not in COLOR_BY:
+        raise ValueError(f"color_by={color_by!r}; want {', '.join(COLOR_BY)}")
+    rows = index.vectors()
+    row_of = {exemplar.id: row for row, exemplar in enumerate(rows.exemplars)}
+    page = Page(f"Map of {index.path.name}")
+    if found.method == "pca":
+        shares = " and ".join(f"{share:.0%}" for share in found.explained)
+        page.text(
+            f"{len(found.ids)} rows by the two directions of greatest variance, which keep "
+            f"{shares} of it. Near on the map may still be far apart."
+        )
+    else:
+        page.text(
+            f"{len(found.ids)} rows by UMAP. Neighbours are kept; distances between clusters and "
+            "their sizes mean nothing."
+        )
+    if found.n_left_out:
+        page.text(f"{found.n_left_out} rows are left out, drawn at random.")
+    players: dict[str, str] = {}
+    named: dict[str, list[int]] = {}
+    for place, id_ in enumerate(found.ids):
+        exemplar = rows.exemplars[row_of[id_]]
+        value = {
+            "label": " + ".join(exemplar.labels) or exemplar.answer[:40] or "(none)",
+            "group": exemplar.group or "(none)",
+            "split": exemplar.split or "(none)",
+        }[color_by]
+        named.setdefault(value, []).append(place)
+        if progress is not None:
+            progress(place, len(found.ids))
+        source = page.audio_source(rows.paths[row_of[id_]], exemplar.start_s, exemplar.end_s)
+        if source:
+            players[id_] = source
+    frequent = sorted(named, key=lambda value: (-len(named[value]), value))
+    traces = [
+        _trace(found, index, value, named[value]) for value in sorted(frequent[:_MOST_COLOURS])
+    ]
+    if others := [place for value in frequent[_MOST_COLOURS:] for place in named[value]]:
+        traces.append(_trace(found, index, "(others)", sorted(others)))
+    page.plot(
+        "plot-map",
+        traces,
+        {
+            "xaxis": {"zeroline": False},
+            "yaxis": {"zeroline": False, "scaleanchor": "x"},
+            "hovermode": "closest",
+            "legend": {"itemsizing": "constant"},
+        },
+        "Hover to read, click a point to listen, click the legend to hide.",
+        height=720,
+        players=players,
+    )
+    try:
+        page.write(path)
+    except OSError as error:
+        raise IndexFolderError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _trace(found: IndexMap, index: Index, name: str, places: list[int]) -> dict[str, Any]:
+    rows = index.vectors()
+    row_of = {exemplar.id: row for row, exemplar in enumerate(rows.exemplars)}
+    told: list[list[str]] = []
+    for place in places:
+        exemplar = rows.exemplars[row_of[found.ids[place]]]
+        labels = " + ".join(exemplar.labels) or exemplar.answer
+        told.append([exemplar.id, labels, exemplar.group, os.fspath(exemplar.audio)])
+    return {
+        "type": "scattergl" if len(found.ids) > 2000 else "scatter",
+        "mode": "markers",
+        "name": _plain(name),
+        "x": [round(float(found.points[place, 0]), 5) for place in places],
+        "y": [round(float(found.points[place, 1]), 5) for place in places],
+        "customdata": [[id_, *map(_plain, others)] for id_, *others in told],
+        "hovertemplate": _HOVER,
+        "marker": {"size": 7, "opacity": 0.8},
+    }
+
+
+def _plain(text: str) -> str:
+    """Keep plotly from reading a label as markup: it knows a few tags of its own."""
+    return text.replace("<", "\u2039").replace(">", "\u203a")
+
+
+def _pca(vectors: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[float, ...]]:
+    centred = vectors - vectors.mean(axis=0)
+    # The smaller of the two squares has the same directions.
+    values, axes = np.linalg.eigh(centred.T @ centred)
+    axes = axes[:, ::-1][:, :2]
+    # An axis may point either way: its largest part is made positive.
+    largest = np.abs(axes).argmax(axis=0)
+    axes = axes * np.sign(axes[largest, [0, 1]])
+    total = max(float(values.sum()), 1e-12)
+    return centred @ axes, tuple(float(value) / total for value in values[::-1][:2])
+
+
+def _umap(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    try:
+        import umap
+    except ImportError as error:
+        raise MissingExtraError(
+            "method 'umap' needs the extra map: pip install 'earful[map]'; or take pca"
+        ) from error
+    neighbours = min(15, len(vectors) - 1)
+    mapper = umap.UMAP(n_neighbors=neighbours, metric="cosine", random_state=_SEED, n_jobs=1)
+    return np.asarray(mapper.fit_transform(vectors), dtype=np.float64)

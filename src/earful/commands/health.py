@@ -1,0 +1,98 @@
+"""``earful index health`` and ``earful index map``: is it fit to answer from, and how it lies."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from earful import console
+from earful.commands.options import IndexArgument, JsonOption, example, print_json
+
+_MOST_SHOWN = 12
+
+
+@example("earful index health sounds.index --html health.html")
+def index_health(
+    index: IndexArgument,
+    html: Annotated[Path | None, typer.Option(help="Write a page to look at.")] = None,
+    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Neighbours that answer.")] = 5,
+    near_duplicate: Annotated[
+        float, typer.Option(min=0.5, max=1.0, help="Similarity of the same recording.")
+    ] = 0.995,
+    audio: Annotated[
+        bool, typer.Option(help="Read the recordings, for silence, clipping and durations.")
+    ] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Look for wrong labels, copies, hubs, orphans, silence, clipping and odd durations."""
+    from earful.index.health import HealthLimits, check_health
+    from earful.index.health_page import doubt, summary, write_health_page
+    from earful.index.store import Index
+
+    opened = Index.open(index)
+    limits = HealthLimits(k=k, near_duplicate=near_duplicate)
+    if not opened.info.n:
+        raise typer.BadParameter(f"{index} holds no rows; build it first", param_hint="INDEX")
+    with console.counter("listening", sys.stderr) as progress:
+        found = check_health(opened, limits=limits, audio=audio, progress=progress)
+    if html is not None:
+        write_health_page(found, opened, html)
+        console.warn(f"page: {html}")
+    if as_json:
+        print_json(found.to_dict())
+        return
+    lines = [summary(found)]
+    if found.n_of:
+        lines.append(", ".join(f"{n} {kind}" for kind, n in found.n_of.items()))
+    worst = [one for one in found.labels if one.accuracy == one.accuracy][:5]
+    if worst:
+        told = ", ".join(f"{one.label} {one.accuracy:.0%}" for one in worst)
+        lines.append(f"answered worst: {told}")
+    for one in found.findings[:_MOST_SHOWN]:
+        named = ", ".join(one.ids[:3]) + (" ..." if len(one.ids) > 3 else "")
+        lines += [f"{one.kind}: {named}", f"  {one.what}", f"  {one.next}"]
+    if len(found.findings) > _MOST_SHOWN:
+        lines.append(f"and {len(found.findings) - _MOST_SHOWN} more, which --json or --html lists")
+    if told := doubt(found):
+        lines.append(f"mind: {told}")
+    typer.echo(console.printable_lines("\n".join(lines)))
+
+
+@example("earful index map sounds.index --html map.html")
+def index_map(
+    index: IndexArgument,
+    html: Annotated[Path | None, typer.Option(help="Write the map as a page.")] = None,
+    method: Annotated[str, typer.Option(help="pca, or umap with the extra map.")] = "pca",
+    color_by: Annotated[str, typer.Option(help="label, group or split.")] = "label",
+    as_json: JsonOption = False,
+) -> None:
+    """Lay an index out in a plane, to look at and to listen to."""
+    from earful.index.map import COLOR_BY, METHODS, map_index, write_map_page
+    from earful.index.store import Index
+
+    if html is None and not as_json:
+        raise typer.BadParameter("give --html FILE, or --json", param_hint="--html")
+    for option, given, known in (("--method", method, METHODS), ("--color-by", color_by, COLOR_BY)):
+        if given not in known:
+            raise typer.BadParameter(f"{given!r}; want {', '.join(known)}", param_hint=option)
+    opened = Index.open(index)
+    if opened.info.n < 3:
+        raise typer.BadParameter(
+            f"{index} holds {opened.info.n} rows; a map wants three or more", param_hint="INDEX"
+        )
+    found = map_index(opened, method=next(one for one in METHODS if one == method))
+    if html is not None:
+        with console.counter("listening", sys.stderr) as progress:
+            write_map_page(
+                found,
+                opened,
+                html,
+                color_by=next(one for one in COLOR_BY if one == color_by),
+                progress=progress,
+            )
+        console.warn(f"page: {html}")
+    if as_json:
+        print_json(found.to_dict())
