@@ -92,7 +92,9 @@ class _Rules:
         yes_no_options = self._fields.flag(answer, "yes_no_options", "answer")
         protocol = self._protocol(self._fields.table(values, "evaluation"))
         examples = self._examples(values, name, kind)
-        if kind == "ask" and not fields["question"] and not examples:
+        # Rows of a dataset bring their own questions.
+        asks = bool(fields["question"] or examples or protocol.dataset)
+        if kind == "ask" and not asks:
             self._fields.note("a task of kind 'ask' needs a question", "kind")
         if what := name_fault(name):
             self._fields.note(what, "name")
