@@ -14,7 +14,8 @@ def fill(template: str, row: Mapping[str, Any], where: str) -> str:
     """Put columns into a template such as ``audio/{fold}/{name}``.
 
     Raises:
-        CorpusError: It names a column that the row lacks; the message begins with the row.
+        CorpusError: It names a column that the row lacks, or one that its format does not fit;
+            the message begins with the row.
 
     >>> fill("{a:03d}/{b}.wav", {"a": 7, "b": "x"}, "t:1")
     '007/x.wav'
@@ -25,7 +26,12 @@ def fill(template: str, row: Mapping[str, Any], where: str) -> str:
         if name is None:
             continue
         value = column(row, name, where)
-        parts.append(format("" if value is None else value, spec or ""))
+        try:
+            parts.append(format("" if value is None else value, spec or ""))
+        except (ValueError, TypeError) as error:
+            raise CorpusError(
+                f"{where}: {name} {value!r} does not fit {template!r} ({error})"
+            ) from error
     return "".join(parts)
 
 

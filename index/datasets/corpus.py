@@ -18,7 +18,8 @@ from earful.index.corpus import Corpus, CorpusRow
 from earful.index.datasets.cells import fill, holds
 from earful.index.datasets.declaration import Dataset, Emit, Source
 from earful.index.datasets.locate import Locator, placeholders
-from earful.index.datasets.readers import Raw, find_files, read_source
+from earful.index.datasets.readers import UNPACK, read_source
+from earful.index.datasets.sources import Raw, find_files, read_text
 from earful.index.datasets.steps import rows_of
 from earful.index.exemplar import Exemplar
 from earful.index.folders import normal
@@ -122,6 +123,15 @@ class DatasetCorpus(Corpus):
                 continue
             account.n_rows[split] = account.n_rows.get(split, 0) + 1
             audio, why = self._locator.find(row, where)
+            stretches: tuple[tuple[float, float | None], ...] = ()
+            if audio:
+                try:
+                    stretches = tuple(self._stretches(row, where, audio))
+                except AudioError as error:
+                    # One broken recording of a million is no reason to stop.
+                    audio, why = "", str(error)
+            elif UNPACK in row:
+                why += f"; unpack it: {row[UNPACK]}"
             if not audio:
                 if len(account.missing) < _MOST_LISTED:
                     account.missing.append((where, why))
@@ -130,10 +140,17 @@ class DatasetCorpus(Corpus):
                 continue
             account.n_found[split] = account.n_found.get(split, 0) + 1
             for emit in wanted:
-                yield from self._emitted(emit, row, where, id_, split, audio)
+                yield from self._emitted(emit, row, where, id_, split, audio, stretches)
 
     def _emitted(
-        self, emit: Emit, row: Raw, where: str, id_: str, split: str, audio: str
+        self,
+        emit: Emit,
+        row: Raw,
+        where: str,
+        id_: str,
+        split: str,
+        audio: str,
+        stretches: tuple[tuple[float, float | None], ...],
     ) -> Iterator[CorpusRow]:
         dataset = self.dataset
         labels = self._labels_of(emit, row, where)
@@ -143,7 +160,7 @@ class DatasetCorpus(Corpus):
         meta = {name: _cell(row.get(name), where, name) for name in dataset.meta}
         if origin := self._origin(row, where):
             meta["origin"] = origin
-        for start_s, end_s in self._stretches(row, where, audio):
+        for start_s, end_s in stretches:
             cut = f"@{start_s:g}" if dataset.window else ""
             try:
                 exemplar = Exemplar(
@@ -176,7 +193,11 @@ class DatasetCorpus(Corpus):
         found = row.get(emit.labels)
         if emit.labels not in row:
             raise CorpusError(f"{where}: has no column {emit.labels!r}; found {', '.join(row)}")
-        texts = [str(x) for x in found] if isinstance(found, list) else [str(found or "")]
+        texts = (
+            [str(x) for x in found]
+            if isinstance(found, list)
+            else ["" if found is None else str(found)]
+        )
         labels: dict[str, None] = {}
         for text in filter(None, map(str.strip, texts)):
             if self._vocabulary and text not in self._vocabulary:
@@ -209,12 +230,12 @@ class DatasetCorpus(Corpus):
                 end_s = start_s + span.length
             else:
                 end_s = _seconds(span.end if span.end is not None else 0.0, row, where)
-            if self._duration_s(audio, where) > end_s - start_s + _CUT_SLACK_S:
+            if self._duration_s(audio) > end_s - start_s + _CUT_SLACK_S:
                 yield start_s, end_s
             else:
                 yield 0.0, None
         elif window is not None:
-            duration_s = self._duration_s(audio, where)
+            duration_s = self._duration_s(audio)
             n = max(1, int(duration_s / window.length_s + 0.5))
             for number in range(n):
                 start_s = number * window.length_s
@@ -224,11 +245,8 @@ class DatasetCorpus(Corpus):
         else:
             yield 0.0, None
 
-    def _duration_s(self, audio: str, where: str) -> float:
-        try:
-            return probe_audio(self._base / audio).duration_s
-        except AudioError as error:
-            raise CorpusError(f"{where}: {error}") from error
+    def _duration_s(self, audio: str) -> float:
+        return probe_audio(self._base / audio).duration_s
 
     def _is_silent(self, audio: str, start_s: float, end_s: float) -> bool:
         window = self.dataset.window
@@ -262,7 +280,7 @@ class DatasetCorpus(Corpus):
         for split, name in self.dataset.split.lists.items():
             path = self._base / name
             if path.is_file():
-                for line in path.read_text("utf-8").splitlines():
+                for line in read_text(path).splitlines():
                     if line.strip():
                         found[line.strip()] = split
         return found

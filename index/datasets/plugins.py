@@ -16,7 +16,7 @@ from typing import Any
 from earful.errors import CorpusError
 from earful.index.datasets.cells import column, fill
 from earful.index.datasets.declaration import Dataset
-from earful.index.datasets.readers import Placed, Raw
+from earful.index.datasets.sources import Placed, Raw, read_text
 
 _PLACEHOLDER = re.compile(r"<[^<>]*>")
 
@@ -153,9 +153,7 @@ def _sidecar_pairs(
             raise CorpusError(f"{where}: {path} is not there; want a key and a value a line")
         pairs = dict(
             (key.strip(), value.strip())
-            for key, _, value in (
-                line.partition(",") for line in path.read_text("utf-8").splitlines()
-            )
+            for key, _, value in (line.partition(",") for line in read_text(path).splitlines())
         )
         yield where, {**row, **{key: pairs.get(key, "") for key in options["take"]}}
 

@@ -18,7 +18,8 @@ from earful.errors import CorpusError
 from earful.index.datasets.cells import column, holds
 from earful.index.datasets.declaration import Dataset, Join, Lookup, Source
 from earful.index.datasets.plugins import find_plugin
-from earful.index.datasets.readers import Placed, Raw, read_source
+from earful.index.datasets.readers import read_source
+from earful.index.datasets.sources import Placed, Raw
 
 _TRUE, _FALSE = {"true", "1", "yes", "t"}, {"false", "0", "no", "f", ""}
 
@@ -144,9 +145,7 @@ def _apply(operation: Any, value: Any, row: Raw, name: str, where: str) -> Any:
             "float": lambda x: float(str(x).strip()),
             "bool": _boolean,
             "json": lambda x: json.loads(x) if isinstance(x, str) else x,
-            "literal": lambda x: (
-                ast.literal_eval(x.strip()) if isinstance(x, str) and x else x or []
-            ),
+            "literal": _literal,
             "milliseconds": lambda x: round(float(x) * 1000),
             "seconds": lambda x: float(x) / 1000,
             "strip": lambda x: x.strip() if isinstance(x, str) else x,

@@ -1,0 +1,301 @@
+"""Reading a declaration from its TOML file; what nobody understands in it is refused."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from earful.errors import CorpusError
+from earful.index.datasets.declaration import (
+    AUDIO_FORMS,
+    BASES,
+    READERS,
+    ROLES,
+    Audio,
+    Dataset,
+    Emit,
+    Fact,
+    Join,
+    Lookup,
+    Reference,
+    Source,
+    Span,
+    Split,
+    SplitRule,
+    Window,
+)
+
+
+def read_declaration(path: Path) -> Dataset:
+    """Read a declaration.
+
+    Raises:
+        CorpusError: It is missing, no TOML, or says something that nobody understands; the
+            message names the file and the key.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CorpusError(
+            f"{path}: cannot be read ({error.strerror}); want a declaration"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CorpusError(f"{path}: is not TOML ({error}); want a declaration") from error
+    return _read(path, values)
+
+
+class _Table:
+    """A table of the file; what nobody asked for by the end is a mistake."""
+
+    def __init__(self, path: Path, name: str, values: object) -> None:
+        if not isinstance(values, dict):
+            raise CorpusError(f"{path}: {name} is {type(values).__name__}; want a table")
+        self._path = path
+        self._name = name
+        self._values: dict[str, Any] = dict(values)
+        self._known: list[str] = []
+
+    @property
+    def has_values(self) -> bool:
+        return bool(self._values)
+
+    def fail(self, what: str) -> CorpusError:
+        return CorpusError(f"{self._path}: {self._name}: {what}")
+
+    def take(self, key: str, default: Any = None) -> Any:
+        self._known.append(key)
+        return self._values.pop(key, default)
+
+    def text(self, key: str, default: str | None = "") -> str:
+        value = self.take(key, default)
+        if not isinstance(value, str):
+            raise self.fail(f"{key} is {value!r}; want text")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self.take(key, [])
+        value = [value] if isinstance(value, str) else value
+        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+            raise self.fail(f"{key} is {value!r}; want text or an array of text")
+        return tuple(value)
+
+    def flag(self, key: str) -> bool:
+        value = self.take(key, False)
+        if not isinstance(value, bool):
+            raise self.fail(f"{key} is {value!r}; want true or false")
+        return value
+
+    def table(self, key: str) -> _Table:
+        return _Table(self._path, f"[{key}]", self.take(key, {}))
+
+    def tables(self, key: str) -> list[_Table]:
+        value = self.take(key, [])
+        value = [value] if isinstance(value, dict) else value
+        if not isinstance(value, list):
+            raise self.fail(f"{key} is {value!r}; want [[{key}]] tables")
+        return [_Table(self._path, f"[[{key}]] {row}", one) for row, one in enumerate(value, 1)]
+
+    def choice(self, key: str, known: Sequence[str]) -> str:
+        value = self.text(key)
+        if value not in known:
+            raise self.fail(f"{key} = {value!r}; want one of {', '.join(known)}")
+        return value
+
+    def rest(self) -> dict[str, Any]:
+        values, self._values = self._values, {}
+        return values
+
+    def end(self) -> None:
+        for key in self._values:
+            near = difflib.get_close_matches(key, self._known, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise self.fail(f"unknown key {key!r}{hint}; known: {', '.join(self._known)}")
+
+
+def _read(path: Path, values: dict[str, Any]) -> Dataset:
+    top = _Table(path, "the file", values)
+    facts = top.table("facts")
+    splits = top.table("splits")
+    found = Dataset(
+        name=path.stem,
+        title=top.text("title", None),
+        roles=top.texts("roles"),
+        domains=top.texts("domains"),
+        audio_form=top.choice("audio_form", AUDIO_FORMS),
+        home=top.texts("home"),
+        facts={key: _fact(facts, key, value) for key, value in facts.rest().items()},
+        splits={
+            key: _split(_Table(path, f"[splits.{key}]", value))
+            for key, value in splits.rest().items()
+        },
+        references=tuple(map(_reference, top.tables("reference"))),
+        tree=top.text("tree").strip("\n"),
+        quirks=top.texts("quirks"),
+        overlaps=top.table("overlaps").rest(),
+        known_bad=top.table("known_bad").rest(),
+        sources=tuple(map(_source, top.tables("read"))),
+        joins=tuple(map(_join, top.tables("join"))),
+        lookups=tuple(map(_lookup, top.tables("lookup"))),
+        parse=top.table("parse").rest(),
+        steps=tuple(map(_step, top.tables("step"))),
+        where=tuple(one.rest() for one in top.tables("where")),
+        explode=top.table("explode").rest(),
+        audio=_audio(top.table("audio")),
+        span=_span(top),
+        window=_window(top),
+        split=_split_rule(top.table("split")),
+        vocabulary=top.texts("vocabulary"),
+        vocabulary_from=_vocabulary_from(top),
+        id=top.text("id", None),
+        group=top.text("group"),
+        licence=top.text("licence"),
+        origin=top.text("origin"),
+        meta=top.texts("meta"),
+        emits=tuple(map(_emit, top.tables("emit"))),
+    )
+    top.end()
+    for role in found.roles:
+        if role not in ROLES:
+            raise top.fail(f"role {role!r}; want some of {', '.join(ROLES)}")
+    if not found.sources or not found.emits:
+        raise top.fail("nothing is read or nothing comes of it; want [[read]] and [[emit]]")
+    return found
+
+
+def _fact(table: _Table, key: str, value: object) -> Fact:
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        return Fact(value=value)
+    if not isinstance(value, dict):
+        raise table.fail(f"{key} is {value!r}; want text, a number or a table")
+    plain = dict(value)
+    verified = plain.pop("verified", True)
+    basis = plain.pop("basis", "publisher" if verified else "unchecked")
+    fact = Fact(
+        value=plain.pop("value", ""), verified=verified, basis=basis, note=plain.pop("note", "")
+    )
+    if plain or basis not in BASES or not isinstance(verified, bool):
+        raise table.fail(
+            f"{key} = {value!r}; want value, verified, note and basis ({', '.join(BASES)})"
+        )
+    return fact
+
+
+def _split(table: _Table) -> Split:
+    sizes = {
+        unit: None if (value := table.take(unit)) is None else _fact(table, unit, value)
+        for unit in ("clips", "rows")
+    }
+    table.end()
+    return Split(**sizes)
+
+
+def _reference(table: _Table) -> Reference:
+    found = Reference(
+        key=table.text("key", None),
+        task=table.text("task"),
+        prompt=table.text("prompt"),
+        options=table.flag("options"),
+        answer=table.text("answer"),
+        metric=table.text("metric"),
+        note=table.text("note"),
+    )
+    table.end()
+    return found
+
+
+def _source(table: _Table) -> Source:
+    return Source(
+        reader=table.choice("reader", READERS),
+        files=table.texts("files"),
+        part=table.text("part"),
+        optional=table.flag("optional"),
+        set=table.table("set").rest(),
+        options=table.rest(),
+    )
+
+
+def _join(table: _Table) -> Join:
+    on = table.text("on")
+    left, right = table.text("left") or on, table.text("right") or on
+    take = table.texts("take")
+    required = table.flag("required")
+    if not (left and right and take):
+        raise table.fail("want on (or left and right) and take")
+    return Join(source=_source(table), left=left, right=right, take=take, required=required)
+
+
+def _lookup(table: _Table) -> Lookup:
+    names = {name: table.text(name, None) for name in ("column", "key", "value")}
+    return Lookup(source=_source(table), **names)
+
+
+def _vocabulary_from(top: _Table) -> tuple[Source, str] | None:
+    table = top.table("vocabulary_from")
+    if not table.has_values:
+        return None
+    column = table.text("column", None)
+    return _source(table), column
+
+
+def _step(table: _Table) -> tuple[str, Mapping[str, Any]]:
+    return table.text("plugin", None), table.rest()
+
+
+def _audio(table: _Table) -> Audio:
+    found = Audio(
+        path=table.texts("path"), find=table.texts("find"), min_bytes=table.take("min_bytes", 1)
+    )
+    table.end()
+    if not (found.path or found.find):
+        raise table.fail("want path or find")
+    return found
+
+
+def _span(top: _Table) -> Span | None:
+    values = top.take("span")
+    if values is None:
+        return None
+    try:
+        return Span(**values)
+    except TypeError as error:
+        raise top.fail(f"span = {values!r}; want start, and end or length") from error
+
+
+def _window(top: _Table) -> Window | None:
+    values = top.take("window")
+    if values is None:
+        return None
+    try:
+        return Window(**values)
+    except TypeError as error:
+        raise top.fail(f"window = {values!r}; want length_s and skip_below_dbfs") from error
+
+
+def _split_rule(table: _Table) -> SplitRule:
+    found = SplitRule(
+        column=table.text("column"),
+        map=table.table("map").rest(),
+        lists=table.table("lists").rest(),
+        id=table.text("id"),
+        by=table.text("by"),
+        shares=table.table("shares").rest(),
+    )
+    table.end()
+    return found
+
+
+def _emit(table: _Table) -> Emit:
+    found = Emit(
+        task=table.text("task", None),
+        question=table.text("question"),
+        answer=table.text("answer"),
+        labels=table.text("labels"),
+        words=table.flag("words"),
+        keep=table.texts("keep"),
+        where=tuple(one.rest() for one in table.tables("where")),
+    )
+    table.end()
+    return found

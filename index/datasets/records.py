@@ -1,0 +1,107 @@
+"""Objects out of JSON, JSON Lines and YAML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from earful.errors import CorpusError
+from earful.index.datasets.declaration import Source
+from earful.index.datasets.sources import Options, Placed, first_file
+
+
+def read_records(root: Path, source: Source) -> Iterator[Placed]:
+    """Read objects out of JSON, JSON Lines or YAML.
+
+    Options: ``at`` (keys with dots that lead to the list), ``key`` (the list is an object,
+    and its keys become this column), ``pick`` (column to keys with dots inside an object).
+    JSON is read as a stream, however long the list is.
+    """
+    path = first_file(root, source)
+    options = Options(path, source)
+    at, key = options.get("at", ""), options.get("key", "")
+    pick: dict[str, str] = options.get("pick", {})
+    options.end()
+    if path.suffix == ".jsonl":
+        found = _json_lines(path)
+    elif path.suffix in (".yaml", ".yml"):
+        found = _yaml(path, at, key)
+    else:
+        found = _json(path, at, key)
+    for where, value in found:
+        if not isinstance(value, dict):
+            raise CorpusError(f"{where}: is {type(value).__name__}; want an object")
+        row = dict(value)
+        for column, keys in pick.items():
+            row[column] = _inside(value, keys, where)
+        yield where, row
+
+
+def _json(path: Path, at: str, key: str) -> Iterator[tuple[str, Any]]:
+    import ijson
+
+    number = 0
+    try:
+        with open(path, "rb") as file:
+            if key:
+                for name, value in ijson.kvitems(file, at, use_float=True):
+                    number += 1
+                    yield f"{path}:{name}", _keyed(value, key, name)
+            else:
+                prefix = f"{at}.item" if at else "item"
+                for number, value in enumerate(ijson.items(file, prefix, use_float=True), 1):
+                    yield f"{path}:item {number}", value
+    except (ijson.JSONError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise CorpusError(f"{path}:item {number + 1}: is not JSON ({reason})") from error
+    if not number:
+        raise CorpusError(f"{path}: holds no rows{f' at {at!r}' if at else ''}")
+
+
+def _json_lines(path: Path) -> Iterator[tuple[str, Any]]:
+    with open(path, encoding="utf-8-sig") as file:
+        number = 0
+        try:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield f"{path}:{number}", json.loads(line)
+        except (ValueError, RecursionError) as error:
+            reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else f"not JSON ({error})"
+            raise CorpusError(f"{path}:{number}: is {reason}; want one object a line") from error
+
+
+def _yaml(path: Path, at: str, key: str) -> Iterator[tuple[str, Any]]:
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        with open(path, encoding="utf-8") as file:
+            value = yaml.load(file, Loader=loader)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise CorpusError(f"{path}: is not YAML ({reason})") from error
+    value = _inside(value, at, str(path)) if at else value
+    if key and isinstance(value, dict):
+        for name, one in value.items():
+            yield f"{path}:{name}", _keyed(one, key, name)
+        return
+    if not isinstance(value, list):
+        raise CorpusError(f"{path}: holds no list{f' at {at!r}' if at else ''}")
+    for number, one in enumerate(value, 1):
+        yield f"{path}:item {number}", one
+
+
+def _keyed(value: Any, key: str, name: Any) -> Any:
+    """Give an object its key as a column; what is no object is refused by the caller."""
+    return {**value, key: name} if isinstance(value, dict) else value
+
+
+def _inside(value: Any, keys: str, where: str) -> Any:
+    for name in keys.split("."):
+        try:
+            value = value[int(name)] if isinstance(value, list) else value[name]
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise CorpusError(f"{where}: has nothing at {keys!r}") from error
+    return value
