@@ -48,6 +48,24 @@ def accuracy() -> str:
     return _table(table)
 
 
+def evaluation() -> str:
+    """Return the table of every arm on the demo corpus, and the verdict."""
+    told = _results("evaluation")
+    table = [["arm", "accuracy", "macro F1"], ["---"] * 3]
+    for arm in told["arms"]:
+        right, f1 = arm["metrics"]["accuracy"], arm["metrics"]["macro-f1"]
+        interval = (right["value"], right["low"], right["high"])
+        table.append([f"`{arm['name']}`", interval_cell(interval), f"{f1['value']:.1%}"])
+    return "\n".join(
+        [
+            _table(table),
+            "",
+            f"{told['n_items']} clips from {told['n_groups']} sources. The verdict, as printed: "
+            f"*{told['verdict']['text']}*",
+        ]
+    )
+
+
 def speed() -> str:
     """Return the sentences on search and memory."""
     search, memory = _results("search"), _results("build_memory")["logmel"]
@@ -56,6 +74,7 @@ def speed() -> str:
     times = [labels[f"{n} labels"]["separate"]["times_packed"] for n in (10, 50)]
     kept = [labels[f"{n} labels"]["kept prompt"]["times_packed"] for n in (10, 50)]
     ms = {name: row["median"] for name, row in search["search_ms"].items()}
+    manifest = _results("manifest")["CSV table"]
     small, large = memory["1000 rows"], memory["10000 rows"]
     return "\n".join(
         [
@@ -67,6 +86,9 @@ def speed() -> str:
             f"- `./dev bench build_memory`: building {large['rows']:,} rows peaked at "
             f"{large['peak_rss_bytes'] / 1e6:.0f} MB, {small['rows']:,} rows at "
             f"{small['peak_rss_bytes'] / 1e6:.0f} MB (`logmel`).",
+            f"- `./dev bench manifest`: a table of {manifest['many']['rows']:,} rows is read as a stream "
+            f"at a peak of {manifest['many']['peak_rss_bytes'] / 1e6:.0f} MB, "
+            f"{manifest['bytes_per_further_row']:.0f} bytes a further row.",
             f"- `./dev bench label_scoring`: a Flamingo ({labels['model']}) scores 10 and 50 "
             f"labels in one pass {times[0]:.1f} and {times[1]:.1f} times as fast as one by one, "
             f"{kept[0]:.1f} and {kept[1]:.1f} times as fast as with the prompt kept.",
@@ -241,7 +263,12 @@ def _table(rows: list[list[str]]) -> str:
 
 
 PAGES: dict[Path, dict[str, Callable[[], str]]] = {
-    ROOT / "README.md": {"few shot": small_model, "accuracy": accuracy, "speed": speed},
+    ROOT / "README.md": {
+        "few shot": small_model,
+        "accuracy": accuracy,
+        "evaluation": evaluation,
+        "speed": speed,
+    },
     ROOT / "docs" / "small-model.md": {
         "few shot": small_model,
         "words": small_model_words,

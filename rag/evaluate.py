@@ -50,7 +50,7 @@ _PACKAGES = ("numpy", "torch", "scikit-learn", "soundfile", "soxr", "lancedb")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class EvaluationSettings:
     """What an evaluation does.
 
     Attributes:
@@ -142,7 +142,7 @@ def evaluate(
     few: FewShot,
     task: Task,
     *,
-    settings: Settings = Settings(),
+    settings: EvaluationSettings = EvaluationSettings(),
     corpus: Corpus | None = None,
     out: Path | None = None,
     progress: Progress | None = None,
@@ -235,7 +235,7 @@ def ask_again(few: FewShot, path: Path, *, progress: Progress | None = None) -> 
         raise EvaluationError(
             f"{path}: its items came from {old['source']['corpus']}; run it again with --data"
         )
-    settings = Settings.from_dict(old["settings"])
+    settings = EvaluationSettings.from_dict(old["settings"])
     new = evaluate(few, recorded_task(old), settings=settings, progress=progress).document
     rows = {(row["item"], row["arm"], row["seed"]): row for row in new["rows"]}
     different: list[str] = []
@@ -290,7 +290,9 @@ def recorded_task(document: dict[str, Any]) -> Task:
 class _Run:
     """One evaluation: who is asked about what."""
 
-    def __init__(self, few: FewShot, task: Task, settings: Settings, corpus: Corpus | None) -> None:
+    def __init__(
+        self, few: FewShot, task: Task, settings: EvaluationSettings, corpus: Corpus | None
+    ) -> None:
         index = few.index_or_none
         self._model = few.model
         self._task = task

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # Metrics that are no share of anything and are told as they are.
 _PLAIN = frozenset({"cider"})
+# Points within which the whole interval of a difference must lie for "as good".
+_AS_GOOD = 3.0
 _USE = {
     "vote": "the neighbour vote",
     "blend": "the blend",
@@ -102,7 +104,10 @@ def _beside(card: Scorecard, found: Comparison, other: str = "") -> str:
         return f"is better{than} {span}"
     if found.difference.high < 0:
         return f"is worse{than} {span}"
-    return f"is as good{f' as {other}' if other else ''} {span}"
+    scale = 1.0 if card.metric in _PLAIN else 100.0
+    if max(-found.difference.low, found.difference.high) * scale <= _AS_GOOD:
+        return f"is as good{f' as {other}' if other else ''} {span}"
+    return f"cannot be told apart{f' from {other}' if other else ''} {span}"
 
 
 def _points(card: Scorecard, found: Comparison) -> tuple[str, str, str]:

@@ -13,7 +13,7 @@ from earful.index.health_page import write_health_page
 from earful.index.map import map_index, write_map_page
 from earful.index.store import Index
 from earful.model.scripted import ScriptedLanguageModel
-from earful.rag.evaluate import Settings, evaluate
+from earful.rag.evaluate import EvaluationSettings, evaluate
 from earful.rag.pipeline import FewShot
 from earful.rag.report import write_report
 from earful.rag.task import Shots, Task
@@ -48,7 +48,9 @@ def test_an_evaluation_s_report_shows_every_plot(index: Path, tmp_path: Path) ->
     few = FewShot.open(index, model=ScriptedLanguageModel())
     # A model without an ear, so that there are mistakes to listen to.
     arms = ("zero-shot", "retrieved", "random", "majority")
-    settings = Settings(shots=(0, 1, 3), seeds=1, resamples=100, near_duplicate=1.0, arms=arms)
+    settings = EvaluationSettings(
+        shots=(0, 1, 3), seeds=1, resamples=100, near_duplicate=1.0, arms=arms
+    )
     found = evaluate(few, Task(name="tones", shots=Shots(k=3)), settings=settings)
     write_report(found.scorecard, tmp_path / "report.html")
     with opened(tmp_path / "report.html") as page:

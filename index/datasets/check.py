@@ -54,7 +54,7 @@ class DatasetCheck:
         missing: Place and reason of rows without a recording, the first thousand.
         n_missing: How many there are.
         known_bad: Ids left out as broken, and why.
-        n_unnamed: Recordings here that no row of this task names.
+        n_unnamed: Recordings here that no row of this task names; 0 for a split or a part.
         looked_for: How recordings are found.
     """
 
@@ -120,6 +120,10 @@ def check_dataset(
             progress(n_read)
     account = corpus.account
     official = corpus.dataset.splits
+    # Of a split or part, the other recordings are no surprise.
+    n_unnamed = 0
+    if corpus.is_whole:
+        n_unnamed = max(0, corpus.n_recordings - len(used) - corpus.n_unusable)
     names = [*account.n_rows, *(name for name in official if name not in account.n_rows)]
     return DatasetCheck(
         name=corpus.dataset.name,
@@ -138,7 +142,7 @@ def check_dataset(
         missing=tuple(account.missing),
         n_missing=account.n_missing,
         known_bad=dict(account.known_bad),
-        n_unnamed=max(0, corpus.n_recordings - len(used)),
+        n_unnamed=n_unnamed,
         looked_for=(*corpus.dataset.audio.path, *corpus.dataset.audio.find),
     )
 

@@ -85,6 +85,7 @@ class DatasetCorpus(Corpus):
         self._base = _base(dataset, root)
         self._sources = _sources(dataset, self._base, part)
         self._split = split
+        self._part = part
         self.absent = tuple(
             " or ".join(source.files)
             for source in dataset.sources
@@ -106,6 +107,16 @@ class DatasetCorpus(Corpus):
     def n_recordings(self) -> int:
         """How many recordings lie below the root, whatever names them."""
         return self._locator.n_recordings
+
+    @property
+    def n_unusable(self) -> int:
+        """How many files that rows name are no recordings, such as pointers of Git LFS."""
+        return len(self._locator.unusable)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether neither a split nor a part was chosen."""
+        return not (self._split or self._part)
 
     def _unchecked(self) -> Iterator[CorpusRow]:
         account = self.account = Account()

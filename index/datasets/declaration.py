@@ -127,7 +127,8 @@ class Audio:
 
     Attributes:
         path: Templates of paths below the root, tried in order.
-        find: Templates of base names or stems, looked up anywhere below the root.
+        find: Templates of base names or stems, looked up anywhere below the root; folders before
+            a slash must be among those that a file lies in.
         min_bytes: Smaller files count as broken.
     """
 

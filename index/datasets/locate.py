@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ from typing import Any
 from earful.errors import CorpusError
 from earful.index.datasets.cells import fill
 from earful.index.datasets.declaration import Audio
+from earful.index.datasets.sources import is_pointer
 
-AUDIO_ENDINGS = frozenset(
-    {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".mp4", ".aiff", ".aif", ".au", ".webm"}
-    | {".mkv", ".aac", ".wma", ".caf", ".flv", ".mov"}
+# Of one recording in several formats, the earlier is taken.
+AUDIO_ENDINGS = (
+    *(".wav", ".flac", ".aiff", ".aif", ".au", ".caf", ".ogg", ".opus", ".mp3", ".m4a", ".aac"),
+    *(".wma", ".mp4", ".webm", ".mkv", ".flv", ".mov"),
 )
-_POINTER = b"version https://git-lfs"
-_POINTER_BYTES = 1024
+_ENDINGS = frozenset(AUDIO_ENDINGS)
 
 
 class Locator:
@@ -28,6 +29,9 @@ class Locator:
         root: The folder.
         audio: How a dataset names its recordings.
         allow_outside: Whether a link may lead out of the folder.
+
+    Attributes:
+        unusable: Hashes of the paths of files that rows name and that are none.
     """
 
     def __init__(self, root: Path, audio: Audio, *, allow_outside: bool = False) -> None:
@@ -35,6 +39,7 @@ class Locator:
         self._resolved = root.resolve()
         self._audio = audio
         self._allow_outside = allow_outside
+        self.unusable: set[int] = set()
 
     def find(self, row: Mapping[str, Any], where: str) -> tuple[str, str]:
         """Return the recording's path below the root, or why there is none.
@@ -53,10 +58,12 @@ class Locator:
             if os.path.isfile(self._root / relative):
                 return self._usable(os.path.normpath(relative), where)
         for template in self._audio.find:
-            name = fill(template, row, where)
-            looked_for.append(name)
-            if found := self._named(os.path.basename(name)):
+            looked_for.append(fill(template, row, where))
+            found, why = self._named(template, row, where)
+            if found:
                 return self._usable(found, where)
+            if why:
+                return "", why
         return "", f"looked for {' and '.join(looked_for)}"
 
     def _usable(self, relative: str, where: str) -> tuple[str, str]:
@@ -67,11 +74,11 @@ class Locator:
                 "--allow-outside"
             )
         size = path.stat().st_size
-        if size <= _POINTER_BYTES:
-            with open(path, "rb") as file:
-                if file.read(len(_POINTER)) == _POINTER:
-                    return "", f"{relative} is a Git LFS pointer; fetch it with `git lfs pull`"
+        if is_pointer(path):
+            self.unusable.add(hash(relative))
+            return "", f"{relative} is a Git LFS pointer; fetch it with `git lfs pull`"
         if size < self._audio.min_bytes:
+            self.unusable.add(hash(relative))
             return "", f"{relative} has {size} bytes; want {self._audio.min_bytes} or more"
         return relative, ""
 
@@ -84,37 +91,68 @@ class Locator:
         if "\0" in relative:
             raise CorpusError(f"{where}: the audio path holds a NUL character")
 
-    def _named(self, name: str) -> str:
-        """Look a base name up: as it is, without regard to case, then as a stem."""
-        exact, folded, stems = self._names
+    def _named(self, template: str, row: Mapping[str, Any], where: str) -> tuple[str, str]:
+        """Look a base name up: as it is, without regard to case, then as a stem.
+
+        Returns:
+            The path below the root and nothing; or nothing and why, when several fit; or
+            nothing at all.
+        """
+        above, _, last = template.rpartition("/")
+        folders = set(fill(above, row, where).lower().split("/")) - {""}
+        name = os.path.basename(fill(last, row, where))
         lower = name.lower()
-        return exact.get(name) or folded.get(lower) or stems.get(lower, "")
+        known = self._by_stem.get(os.path.splitext(lower)[0], ()) + self._by_stem.get(lower, ())
+        fit = [x for x in known if folders <= set(os.path.dirname(x).lower().split(os.sep))]
+        same: list[str] = []
+        for is_same in (
+            lambda found: os.path.basename(found) == name,
+            lambda found: os.path.basename(found).lower() == lower,
+            lambda found: os.path.splitext(os.path.basename(found))[0].lower() == lower,
+        ):
+            same = same or [found for found in fit if is_same(found)]
+        # One recording in several formats is no doubt; two files of one name and format are,
+        # unless they are copies.
+        same.sort(key=lambda found: (AUDIO_ENDINGS.index(_ending(found)), found))
+        rivals = [found for found in same if _ending(found) == _ending(same[0])]
+        if len({(self._root / found).stat().st_size for found in rivals}) > 1:
+            listed = " and ".join(rivals[:3])
+            return "", f"{name} may be {listed}; want one of that name"
+        return (same[0], "") if same else ("", "")
 
     @cached_property
-    def _names(self) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
-        exact: dict[str, str] = {}
-        folded: dict[str, str] = {}
-        stems: dict[str, str] = {}
-        for parent, folders, names in os.walk(self._root):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(names):
-                stem, ending = os.path.splitext(name)
-                if name.startswith("._") or ending.lower() not in AUDIO_ENDINGS:
-                    continue
-                relative = os.path.relpath(os.path.join(parent, name), self._root)
-                exact.setdefault(name, relative)
-                folded.setdefault(name.lower(), relative)
-                stems.setdefault(stem.lower(), relative)
-        return exact, folded, stems
+    def _by_stem(self) -> dict[str, tuple[str, ...]]:
+        """Recordings below the root by lower-case stem; one table, for there may be millions."""
+        found: dict[str, tuple[str, ...]] = {}
+        for relative in self._recordings():
+            stem = os.path.splitext(os.path.basename(relative))[0].lower()
+            found[stem] = (*found.get(stem, ()), relative)
+        return found
 
     @property
     def n_recordings(self) -> int:
         """How many recordings lie below the root, whatever names them."""
-        return sum(
-            os.path.splitext(name)[1].lower() in AUDIO_ENDINGS and not name.startswith("._")
-            for _, _, names in os.walk(self._root)
-            for name in names
-        )
+        return sum(1 for _ in self._recordings())
+
+    def _recordings(self) -> Iterator[str]:
+        seen: set[tuple[int, int]] = set()
+        for parent, folders, names in os.walk(self._root, followlinks=self._allow_outside):
+            if self._allow_outside:
+                # A link to a folder above would lead round for ever.
+                here = os.stat(parent)
+                if (here.st_dev, here.st_ino) in seen:
+                    folders.clear()
+                    continue
+                seen.add((here.st_dev, here.st_ino))
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(names):
+                path = os.path.join(parent, name)
+                if not name.startswith("._") and _ending(name) in _ENDINGS and os.path.isfile(path):
+                    yield os.path.relpath(path, self._root)
+
+
+def _ending(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
 def placeholders(template: str) -> tuple[str, ...]:

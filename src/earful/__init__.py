@@ -29,6 +29,7 @@ _HOMES = {
     "Clip": "earful.model.audio",
     "EarfulError": "earful.errors",
     "Embedder": "earful.model.protocols",
+    "EvaluationSettings": "earful.rag.evaluate",
     "Exemplar": "earful.index.exemplar",
     "FewShot": "earful.rag.pipeline",
     "Fingerprint": "earful.model.protocols",
@@ -43,12 +44,18 @@ _HOMES = {
     "Task": "earful.rag.task",
     "TextEmbedder": "earful.model.protocols",
     "build_index": "earful.index.build",
+    "check_health": "earful.index.health",
+    "check_task": "earful.rag.task",
+    "evaluate": "earful.rag.evaluate",
     "label_influence": "earful.rag.influence",
+    "list_datasets": "earful.index.datasets",
     "load_audio": "earful.model.audio",
+    "load_dataset": "earful.index.datasets",
     "load_embedder": "earful.model.registry",
     "load_language_model": "earful.model.registry",
     "load_task": "earful.rag.task",
     "open_corpus": "earful.index.corpus",
+    "open_dataset": "earful.index.datasets",
     "relabel_influence": "earful.rag.influence",
     "text_influence": "earful.rag.influence",
 }
@@ -62,6 +69,7 @@ __all__ = [
     "Clip",
     "EarfulError",
     "Embedder",
+    "EvaluationSettings",
     "Exemplar",
     "FewShot",
     "Fingerprint",
@@ -76,12 +84,18 @@ __all__ = [
     "Task",
     "TextEmbedder",
     "build_index",
+    "check_health",
+    "check_task",
+    "evaluate",
     "label_influence",
+    "list_datasets",
     "load_audio",
+    "load_dataset",
     "load_embedder",
     "load_language_model",
     "load_task",
     "open_corpus",
+    "open_dataset",
     "relabel_influence",
     "text_influence",
 ]
@@ -90,7 +104,9 @@ if TYPE_CHECKING:
     from earful.errors import EarfulError
     from earful.index.build import BuildOptions, BuildReport, build_index
     from earful.index.corpus import open_corpus
+    from earful.index.datasets import list_datasets, load_dataset, open_dataset
     from earful.index.exemplar import Exemplar
+    from earful.index.health import check_health
     from earful.index.search import Hit, SearchFilter
     from earful.index.store import Index
     from earful.model.audio import AudioLimits, Clip, load_audio
@@ -105,6 +121,7 @@ if TYPE_CHECKING:
     from earful.model.registry import load_embedder, load_language_model
     from earful.rag.answer import Answer
     from earful.rag.chat import Chat
+    from earful.rag.evaluate import EvaluationSettings, evaluate
     from earful.rag.influence import (
         ShotInfluence,
         label_influence,
@@ -113,7 +130,7 @@ if TYPE_CHECKING:
     )
     from earful.rag.pipeline import FewShot
     from earful.rag.score import LabelScoring
-    from earful.rag.task import Task, load_task
+    from earful.rag.task import Task, check_task, load_task
 
 
 def __getattr__(name: str) -> object:

@@ -19,20 +19,23 @@ from earful.index.store import Index
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
 from earful.rag.arms import Arm, arms_of
-from earful.rag.evaluate import Settings, ask_again, evaluate, replay
+from earful.rag.evaluate import EvaluationSettings, ask_again, evaluate, replay
+from earful.rag.intervals import Difference
 from earful.rag.items import items_of_index
 from earful.rag.leakage import find_leaks, keep_apart
 from earful.rag.pipeline import FewShot
 from earful.rag.retriever import Retriever
 from earful.rag.runfile import read_run
+from earful.rag.scorecard import Comparison, Scorecard
 from earful.rag.task import Label, Protocol, Shots, Task, load_task
 from earful.rag.taskwrite import write_verdict
+from earful.rag.verdict import _beside
 
 RATE = 8000
 HZ = {"low": 200.0, "middle": 700.0, "high": 2000.0}
 TASK = Task(name="tones", shots=Shots(k=3))
 # Takes of one tone are as near as copies would be; the tests of leaks look at them.
-QUICK = Settings(shots=(0, 1, 3), seeds=2, resamples=200, near_duplicate=1.0)
+QUICK = EvaluationSettings(shots=(0, 1, 3), seeds=2, resamples=200, near_duplicate=1.0)
 
 
 def write(path: Path, hz: float, seed: int) -> Path:
@@ -134,8 +137,23 @@ def test_a_model_that_only_follows_its_shots_is_found_out(index: Path) -> None:
     text = found.scorecard.verdict.text
     gain = 100 * (max(right["retrieved@1"], right["retrieved@3"]) - right["zero-shot"])
     assert text.startswith(f"retrieval adds {gain:.1f} points over zero-shot (95% CI ")
-    assert "the neighbour vote is as good (" in text
+    assert "; the neighbour vote " in text
     assert "; use the neighbour vote with " in text
+
+
+def told_of(card: Scorecard, low: float, value: float, high: float) -> str:
+    """Return what is said of a difference, in shares."""
+    gap = Difference(value=value, low=low, high=high, p_value=0.5)
+    return _beside(card, Comparison(better="a", worse="b", difference=gap, mcnemar=None))
+
+
+def test_only_what_is_surely_near_is_called_as_good(index: Path) -> None:
+    settings = replace(QUICK, shots=(1,), arms=("vote",))
+    card = evaluate(FewShot.open(index), TASK, settings=settings).scorecard
+    assert told_of(card, -0.02, 0.0, 0.02) == "is as good (0.0, -2.0 to 2.0)"
+    assert told_of(card, -0.2, 0.0, 0.2) == "cannot be told apart (0.0, -20.0 to 20.0)"
+    assert told_of(card, 0.01, 0.1, 0.2) == "is better (10.0, 1.0 to 20.0)"
+    assert told_of(card, -0.2, -0.1, -0.01) == "is worse (-10.0, -20.0 to -1.0)"
 
 
 def test_no_item_ever_meets_its_own_recording_or_group(index: Path) -> None:
@@ -439,7 +457,7 @@ def test_arms_that_there_are_none_of_are_told(choices: dict[str, Any], told: str
 )
 def test_settings_outside_their_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(EvaluationError, match=next(iter(wrong))):
-        Settings(**wrong)
+        EvaluationSettings(**wrong)
 
 
 def test_a_verdict_becomes_the_task_file_s_default(index: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from earful.commands.options import (
 from earful.errors import LeakageError
 
 if TYPE_CHECKING:
-    from earful.rag.evaluate import Evaluation, Settings
+    from earful.rag.evaluate import Evaluation, EvaluationSettings
     from earful.rag.pipeline import FewShot
     from earful.rag.task import Task
 
@@ -130,13 +130,13 @@ def evaluate(
         _write(asked, found)
 
 
-def _settings(leaks: str, **values: Any) -> Settings:
-    from earful.rag.evaluate import Settings
+def _settings(leaks: str, **values: Any) -> EvaluationSettings:
+    from earful.rag.evaluate import EvaluationSettings
     from earful.rag.leakage import ON_LEAKS
 
     for known in ON_LEAKS:
         if known == leaks:
-            return Settings(leaks=known, **values)
+            return EvaluationSettings(leaks=known, **values)
     raise typer.BadParameter(f"{leaks!r}; want {', '.join(ON_LEAKS)}", param_hint="--leaks")
 
 
@@ -146,7 +146,9 @@ def _task(name: str) -> Task:
     return load_task(name) if name else Task(name="all-labels")
 
 
-def _run(few: FewShot, task: Task, settings: Settings, data: Path | None, file: Path) -> Evaluation:
+def _run(
+    few: FewShot, task: Task, settings: EvaluationSettings, data: Path | None, file: Path
+) -> Evaluation:
     from earful.index.corpus import open_corpus
     from earful.rag.evaluate import evaluate as ask_every_arm
 
