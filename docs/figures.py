@@ -86,8 +86,8 @@ def speed() -> str:
             f"- `./dev bench build_memory`: building {large['rows']:,} rows peaked at "
             f"{large['peak_rss_bytes'] / 1e6:.0f} MB, {small['rows']:,} rows at "
             f"{small['peak_rss_bytes'] / 1e6:.0f} MB (`logmel`).",
-            f"- `./dev bench manifest`: a table of {manifest['many']['rows']:,} rows is read as a stream "
-            f"at a peak of {manifest['many']['peak_rss_bytes'] / 1e6:.0f} MB, "
+            f"- `./dev bench manifest`: a table of {manifest['many']['rows']:,} rows is read as a "
+            f"stream at a peak of {manifest['many']['peak_rss_bytes'] / 1e6:.0f} MB, "
             f"{manifest['bytes_per_further_row']:.0f} bytes a further row.",
             f"- `./dev bench label_scoring`: a Flamingo ({labels['model']}) scores 10 and 50 "
             f"labels in one pass {times[0]:.1f} and {times[1]:.1f} times as fast as one by one, "

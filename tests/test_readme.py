@@ -54,6 +54,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         noise(f"corpus/beep/{n}.wav", 2000 + n)
         noise(f"examples/normal/{n}.wav", 200 + n)
         noise(f"examples/faulty/{n}.wav", 3000 + n)
+        noise(f"labelled/normal/{n}.wav", 220 + n)
+        noise(f"labelled/faulty/{n}.wav", 2800 + n)
+    slices = ["slice_file_name,fsID,start,end,salience,fold,classID,class"]
+    for fold in (1, 10):
+        for number, name in ((3, "dog_bark"), (8, "siren")):
+            slices.append(f"9{fold}-{number}-0-0.wav,9{fold}{number},0,1,1,{fold},{number},{name}")
+            noise(
+                f"data/UrbanSound8K/audio/fold{fold}/9{fold}-{number}-0-0.wav", 99 * number + fold
+            )
+    (folder / "data/UrbanSound8K/metadata").mkdir()
+    table = folder / "data/UrbanSound8K/metadata/UrbanSound8K.csv"
+    table.write_text("\n".join(slices) + "\n")
     # Small random ones, where the fetched ones would be.
     for variant in ("foundation", "chat"):
         name = f"audio-flamingo-{variant}"
@@ -102,5 +114,8 @@ def test_every_command_runs_as_printed(folder: Path) -> None:
     ]
     assert len(commands) >= 10
     for command in commands:
+        if command.startswith("earful evaluate"):
+            # Tones are near-duplicates of each other, and few of them say enough here.
+            command += " --leaks exclude --limit 6 --seeds 1"
         printed = earful(command, folder)
         assert printed.strip(), command

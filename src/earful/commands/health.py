@@ -96,3 +96,7 @@ def index_map(
         console.warn(f"page: {html}")
     if as_json:
         print_json(found.to_dict())
+        return
+    kept = " and ".join(f"{share:.0%}" for share in found.explained)
+    told = f"{len(found.ids)} rows by {found.method}"
+    typer.echo(told + (f", whose two axes keep {kept} of the variance" if kept else ""))
