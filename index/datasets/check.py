@@ -56,6 +56,8 @@ class DatasetCheck:
         known_bad: Ids left out as broken, and why.
         n_unnamed: Recordings here that no row of this task names; 0 for a split or a part.
         looked_for: How recordings are found.
+        official: Recordings that the publisher counts in all; ``None`` when not declared.
+        n_clips: Distinct recordings here that rows name.
     """
 
     name: str
@@ -67,6 +69,14 @@ class DatasetCheck:
     known_bad: dict[str, str]
     n_unnamed: int
     looked_for: tuple[str, ...]
+    official: Fact | None
+    n_clips: int
+
+    def verdict(self) -> str:
+        """Compare all recordings with the official number; empty when there is none."""
+        if self.official is None or not isinstance(self.official.value, (int, float)):
+            return ""
+        return _compared("clips", self.n_clips, self.official)
 
     @property
     def n_rows(self) -> int:
@@ -94,6 +104,8 @@ class DatasetCheck:
             "known_bad": self.known_bad,
             "n_unnamed": self.n_unnamed,
             "looked_for": list(self.looked_for),
+            "clips": self.n_clips,
+            "verdict": self.verdict(),
         }
 
 
@@ -144,6 +156,8 @@ def check_dataset(
         known_bad=dict(account.known_bad),
         n_unnamed=n_unnamed,
         looked_for=(*corpus.dataset.audio.path, *corpus.dataset.audio.find),
+        official=corpus.dataset.facts.get("clips"),
+        n_clips=len(used),
     )
 
 

@@ -229,6 +229,8 @@ def describe_check(found: DatasetCheck) -> str:
             rows, header=["split", "rows", "found", "recordings", "official"], right="123"
         ),
     ]
+    if verdict := found.verdict():
+        lines.append(f"in all {found.n_clips:,} recordings: {verdict}")
     lines += [f"not here: {name}" for name in found.absent]
     if found.n_missing:
         lines.append(
