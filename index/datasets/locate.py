@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -104,13 +104,12 @@ class Locator:
         lower = name.lower()
         known = self._by_stem.get(os.path.splitext(lower)[0], ()) + self._by_stem.get(lower, ())
         fit = [x for x in known if folders <= set(os.path.dirname(x).lower().split(os.sep))]
-        same: list[str] = []
-        for is_same in (
-            lambda found: os.path.basename(found) == name,
-            lambda found: os.path.basename(found).lower() == lower,
-            lambda found: os.path.splitext(os.path.basename(found))[0].lower() == lower,
-        ):
-            same = same or [found for found in fit if is_same(found)]
+        bases = [(found, os.path.basename(found)) for found in fit]
+        same = (
+            [found for found, base in bases if base == name]
+            or [found for found, base in bases if base.lower() == lower]
+            or [found for found, base in bases if os.path.splitext(base)[0].lower() == lower]
+        )
         # One recording in several formats is no doubt; two files of one name and format are,
         # unless they are copies.
         same.sort(key=lambda found: (AUDIO_ENDINGS.index(_ending(found)), found))
@@ -132,12 +131,27 @@ class Locator:
     @property
     def n_recordings(self) -> int:
         """How many recordings lie below the root, whatever names them."""
-        n = 0
-        for _, _, names in os.walk(self._root):
-            for name in names:
-                ending = os.path.splitext(name)[1].lower()
-                n += ending in AUDIO_ENDINGS and not name.startswith("._")
-        return n
+        return sum(1 for _ in self._recordings())
+
+    def _recordings(self) -> Iterator[str]:
+        seen: set[tuple[int, int]] = set()
+        for parent, folders, names in os.walk(self._root, followlinks=self._allow_outside):
+            if self._allow_outside:
+                # A link to a folder above would lead round for ever.
+                here = os.stat(parent)
+                if (here.st_dev, here.st_ino) in seen:
+                    folders.clear()
+                    continue
+                seen.add((here.st_dev, here.st_ino))
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(names):
+                path = os.path.join(parent, name)
+                if not name.startswith("._") and _ending(name) in _ENDINGS and os.path.isfile(path):
+                    yield os.path.relpath(path, self._root)
+
+
+def _ending(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
 def placeholders(template: str) -> tuple[str, ...]:
