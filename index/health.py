@@ -48,7 +48,7 @@ class HealthLimits:
     """
 
     k: int = 5
-    near_duplicate: float = 0.995
+    near_duplicate: float = 0.97
     least_exemplars: int = 3
     hub: float = 5.0
     disagreement: float = 0.6

@@ -40,7 +40,7 @@ from earful.rag.pipeline import FewShot
 from earful.rag.pool import Pool
 from earful.rag.retriever import Retriever
 from earful.rag.runfile import RunFile, append, read_run
-from earful.rag.scorecard import Scorecard, keep_scores
+from earful.rag.scorecard import Scorecard
 from earful.rag.task import Label, Protocol, Shots, Task, load_task, unknown_name
 
 Progress = Callable[[int, int], None]
@@ -181,7 +181,7 @@ def replay(path: Path) -> Evaluation:
         EvaluationError: It is missing, damaged, or no run.
     """
     document = read_run(path)
-    return Evaluation(document=document, scorecard=_scorecard(document), n_asked=0)
+    return Evaluation(document=document, scorecard=Scorecard(document), n_asked=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -379,7 +379,7 @@ class _Run:
         }
         if file is not None and waiting:
             file.finish(document)
-        return Evaluation(document=document, scorecard=_scorecard(document), n_asked=len(waiting))
+        return Evaluation(document=document, scorecard=Scorecard(document), n_asked=len(waiting))
 
     def _ask(
         self,
@@ -469,7 +469,3 @@ def _unanswerable(items: Sequence[Item], pool: Pool, task: Task) -> list[str]:
     n = sum(not known.issuperset(item.labels) for item in items)
     shown = ", ".join(map(repr, lost[:10])) + (" and others" if len(lost) > 10 else "")
     return [f"{n} items have a label without any exemplar, which shots cannot show: {shown}"]
-
-
-def _scorecard(document: dict[str, Any]) -> Scorecard:
-    return keep_scores(document)

@@ -24,8 +24,12 @@ LeakKind = Literal["content", "near-duplicate", "origin", "group"]
 OnLeaks = Literal["refuse", "exclude", "allow"]
 
 ON_LEAKS: tuple[OnLeaks, ...] = get_args(OnLeaks)
-NEAR_DUPLICATE = 0.995
-"""Cosine similarity from which two recordings count as the same one."""
+NEAR_DUPLICATE = 0.97
+"""Cosine similarity from which two recordings count as the same one.
+
+Another encoding of a recording is usually above it by ``earful-tiny``, a shifted or
+resampled one is not: embeddings find copies, and do not prove that there are none.
+"""
 
 _ITEMS_AT_ONCE = 256
 _MOST_LISTED = 3

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.rag.aqa import exact_match, normalise, set_f1, token_f1
+from earful.rag.aqa import exact_match, near_label, set_f1, token_f1
 from earful.rag.arms import Arm
 from earful.rag.captions import caption_scores
 from earful.rag.captions_java import JavaScores, java_scores
@@ -488,7 +488,27 @@ class Scorecard:
             for score, values in zip(self.arms, told["arms"], strict=True):
                 values["ece"] = round(self.reliability_of(score.arm).ece, _DIGITS)
                 values["aurc"] = round(self.risk_coverage_of(score.arm).area, _DIGITS)
+                near = self.near_accuracy(score.arm)
+                if near is not None and score.arm.by_model:
+                    values["near_accuracy"] = round(near, _DIGITS)
         return told
+
+    def near_accuracy(self, arm: Arm) -> float | None:
+        """Return the accuracy when words that name no label count as the nearest one.
+
+        For ``classify`` by written answers; told beside the accuracy, never in its place.
+        """
+        if self.kind != "classify" or self.document["task"]["evaluation"]["answers"] != "written":
+            return None
+        told = self.document["task"]["labels"]
+        label_of = {told[x]["wording"] if x in told else x: x for x in self.labels}
+        rows = self.answers[arm.name].first
+        right = 0
+        for row, item in zip(rows, self.items, strict=True):
+            near = near_label(row["text"], tuple(label_of)) if not row["labels"] else None
+            named = row["labels"] or ([label_of[near]] if near else [])
+            right += named[:1] == item["labels"][:1]
+        return right / len(rows)
 
     def _told_labels(self, arm: Arm) -> dict[str, Any]:
         found = self.per_class(arm)
@@ -507,16 +527,6 @@ class Scorecard:
         if self.kind == "classify":
             told["confusion"] = self.confusion(arm).tolist()
         return told
-
-
-def keep_scores(document: Mapping[str, Any]) -> Scorecard:
-    """Return the scorecard of a run's document."""
-    return Scorecard(document)
-
-
-def same_answer(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Say whether two rows about one item give the same answer."""
-    return normalise(first["text"]) == normalise(second["text"])
 
 
 def _confidences(rows: Sequence[Mapping[str, Any]]) -> Values:

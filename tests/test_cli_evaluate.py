@@ -112,7 +112,7 @@ def test_wrong_options_are_told(
 
 
 def test_leaks_are_listed_one_by_one(index: Path, corpus: Path, tmp_path: Path) -> None:
-    words = ("--model", "none", "--shots", "1", "--out", tmp_path / "run.json")
+    words = (*VOTES, "--out", tmp_path / "run.json")
     result = run("evaluate", "--index", index, "--data", corpus, *words)
     assert "12 items are given away by exemplars" in str(result.exception)
     assert result.stderr.count("leak: ") == 12

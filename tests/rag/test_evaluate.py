@@ -365,6 +365,12 @@ def test_written_labels_are_matched_exactly_or_count_as_wrong(index: Path) -> No
     rows = [(row["text"], row["labels"]) for row in found.document["rows"]]
     assert rows == [("Low.", ["low"]), ("it is low", []), ("high", ["high"])]
     assert "blend" not in {arm["how"] for arm in found.document["arms"]}
+    # What was meant is told beside it, and does not count.
+    (arm,) = found.to_dict()["arms"]
+    truth = [item["labels"][0] for item in found.document["items"]]
+    meant = ["low", "low", "high"]
+    assert arm["near_accuracy"] == pytest.approx(sum(map(str.__eq__, truth, meant)) / 3, abs=1e-6)
+    assert arm["metrics"]["accuracy"]["value"] <= arm["near_accuracy"]
 
 
 def test_three_annotators_make_one_question(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def evaluate(
     ] = "refuse",
     near_duplicate: Annotated[
         float, typer.Option(min=0.5, max=1.0, help="Similarity of the same recording.")
-    ] = 0.995,
+    ] = 0.97,
     confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.95,
     out: Annotated[
         Path | None,

@@ -21,7 +21,7 @@ def index_health(
     k: Annotated[int, typer.Option("--k", "-k", min=1, help="Neighbours that answer.")] = 5,
     near_duplicate: Annotated[
         float, typer.Option(min=0.5, max=1.0, help="Similarity of the same recording.")
-    ] = 0.995,
+    ] = 0.97,
     audio: Annotated[
         bool, typer.Option(help="Read the recordings, for silence, clipping and durations.")
     ] = True,
