@@ -80,7 +80,8 @@ def _arms(page: Page, card: Scorecard) -> None:
     page.text(
         f"Hearing a recording for retrieval takes {card.document['embedding_s']:.3f} s more "
         "wherever there are shots, a vote or a probe. Seconds are medians on the machine of "
-        "the run."
+        "the run; a model keeps what it made of a recording, so that the first arm that asks it "
+        "pays for hearing."
     )
     ranked = sorted(card.arms, key=lambda score: score.primary.value)
     page.plot(
