@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from earful.errors import EvaluationError, ModelError, PromptError
+from earful.errors import AudioError, EvaluationError, ModelError, PromptError
 from earful.index.search import Hit
 from earful.model.audio import Clip
 from earful.model.flamingo_audio import SAMPLE_RATE
@@ -165,10 +165,8 @@ class Asker:
         """Ask every arm about an item.
 
         Yields:
-            A row an arm, and a seed for those that draw.
-
-        Raises:
-            AudioError: A recording cannot be read.
+            A row an arm, and a seed for those that draw. Where a recording cannot be read or a
+            prompt cannot be built, the row says so in ``fault`` and counts as wrong.
         """
         heard: Heard = {}
         for arm in self._arms:
@@ -178,7 +176,7 @@ class Asker:
                 shared_s = heard[arm.k, arm.strategy, seed][2] if _shares(arm, heard, seed) else 0.0
                 try:
                     row = self._answer(arm, item, seed, heard, progress)
-                except PromptError as error:
+                except (PromptError, AudioError) as error:
                     row = Row(item=item.id, arm=arm.name, seed=seed, text="", fault=str(error))
                 yield replace(row, spent_s=time.perf_counter() - started + shared_s)
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from earful.errors import TaskError
+from earful.errors import AudioError, TaskError
 from earful.index.corpus import Corpus, CorpusRow
 from earful.index.exemplar import Exemplar
 from earful.index.search import VectorSet
-from earful.model.audio import load_audio
+from earful.model.audio import Clip, load_audio
 from earful.model.prompt import ClipRef
 from earful.model.protocols import Embedder
 from earful.rag.aqa import normalise, select_subset
@@ -154,16 +154,7 @@ def items_of_corpus(task: Task, corpus: Corpus, embedder: Embedder) -> ItemSet:
     waiting: list[CorpusRow] = []
 
     def embed() -> None:
-        rate = embedder.fingerprint.sample_rate
-        clips = [
-            load_audio(
-                corpus.path(row.exemplar),
-                sample_rate=rate,
-                start_s=row.exemplar.start_s,
-                end_s=row.exemplar.end_s,
-            )
-            for row in waiting
-        ]
+        clips = [_clip(row, corpus, embedder) for row in waiting]
         for row, clip, vector in zip(waiting, clips, embedder.embed(clips), strict=True):
             path = corpus.path(row.exemplar).resolve()
             query = Query(
@@ -198,6 +189,18 @@ def items_of_corpus(task: Task, corpus: Corpus, embedder: Embedder) -> ItemSet:
     if waiting:
         embed()
     return _gathered(task, rows, what=str(corpus.source))
+
+
+def _clip(row: CorpusRow, corpus: Corpus, embedder: Embedder) -> Clip:
+    try:
+        return load_audio(
+            corpus.path(row.exemplar),
+            sample_rate=embedder.fingerprint.sample_rate,
+            start_s=row.exemplar.start_s,
+            end_s=row.exemplar.end_s,
+        )
+    except AudioError as error:
+        raise AudioError(f"{row.where}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from earful.errors import CorpusError, EvaluationError, LeakageError, TaskError
+from earful.errors import AudioError, CorpusError, EvaluationError, LeakageError, TaskError
 from earful.index.build import build_index
 from earful.index.corpus import open_corpus
 from earful.index.store import Index
@@ -185,6 +185,9 @@ def test_items_come_from_a_corpus_outside(index: Path, tmp_path: Path) -> None:
     task = replace(TASK, labels={"low": Label(), "middle": Label()})
     with pytest.raises(TaskError, match=r"new.wav: label 'high' is none of task 'tones'"):
         evaluate(FewShot.open(index), task, corpus=open_corpus(tmp_path))
+    (tmp_path / "low/broken.wav").write_bytes(b"not audio")
+    with pytest.raises(AudioError, match=r"low/broken.wav: .*low/broken.wav"):
+        evaluate(FewShot.open(index), TASK, corpus=open_corpus(tmp_path))
     write(tmp_path / "loose.wav", 200.0, 7)
     with pytest.raises(CorpusError, match=r"loose.wav: lies beside the label folders"):
         evaluate(FewShot.open(index), TASK, corpus=open_corpus(tmp_path))
@@ -195,6 +198,22 @@ def test_items_come_from_a_corpus_outside(index: Path, tmp_path: Path) -> None:
             settings=replace(QUICK, split="test"),
             corpus=open_corpus(tmp_path),
         )
+
+
+def test_a_recording_that_cannot_be_heard_is_an_answer_that_is_missing(index: Path) -> None:
+    def log_probability(prompt: Prompt, answer: str) -> float:
+        if heard(prompt.clips[-1]) == "low":
+            raise AudioError("low.wav: has moved")
+        return 0.0
+
+    few = FewShot.open(index, model=ScriptedLanguageModel(log_probability=log_probability))
+    settings = replace(QUICK, arms=("zero-shot", "vote"))
+    found = evaluate(few, TASK, settings=settings)
+    faults = {row["fault"] for row in found.document["rows"] if row["arm"] == "zero-shot"}
+    assert faults == {"", "low.wav: has moved"}
+    by_name = {score.arm.name: score for score in found.scorecard.arms}
+    assert (by_name["zero-shot"].n_faults, by_name["vote@3"].n_faults) == (6, 0)
+    assert by_name["zero-shot"].primary.value <= 2 / 3
 
 
 # --- leaks ---------------------------------------------------------------------------------
