@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from earful.errors import IndexFolderError
-from earful.index.health import Finding, Health, places
+from earful.index.findings import Finding
+from earful.index.health import Health, places
 from earful.index.page import Cell, Page
 from earful.index.store import Index
 

@@ -8,7 +8,8 @@ import pytest
 import soundfile
 
 from earful.index.build import build_index
-from earful.index.health import Finding, Health, HealthLimits, check_health
+from earful.index.findings import Finding, HealthLimits
+from earful.index.health import Health, check_health
 from earful.index.health_page import doubt, summary, write_health_page
 from earful.index.map import map_index, write_map_page
 from earful.index.store import Index
@@ -115,7 +116,7 @@ def test_near_duplicates_are_told_once_a_pair(index: Index) -> None:
 
 
 def test_a_row_that_is_everybody_s_neighbour_is_a_hub(tmp_path: Path) -> None:
-    from earful.index.health import _hubs
+    from earful.index.health_vectors import find_hubs
     from earful.index.search import VectorSet
 
     names = [f"{n:02d}" for n in range(20)]
@@ -130,7 +131,7 @@ def test_a_row_that_is_everybody_s_neighbour_is_a_hub(tmp_path: Path) -> None:
         vectors=np.eye(20, dtype=np.float32),
     )
     occurrence = np.array([19] + [1] * 19)
-    (hub,) = _hubs(rows, occurrence, HealthLimits(k=2))
+    (hub,) = find_hubs(rows, occurrence, HealthLimits(k=2))
     assert hub.ids == ("00",)
     assert hub.what == "a neighbour of 19 rows, 10.0 times the average"
 

@@ -28,7 +28,8 @@ def index_health(
     as_json: JsonOption = False,
 ) -> None:
     """Look for wrong labels, copies, hubs, orphans, silence, clipping and odd durations."""
-    from earful.index.health import HealthLimits, check_health
+    from earful.index.findings import HealthLimits
+    from earful.index.health import check_health
     from earful.index.health_page import doubt, summary, write_health_page
     from earful.index.store import Index
 

@@ -1,0 +1,80 @@
+"""What an index can have wrong with it, and from where on it is worth a look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthLimits:
+    """From where something is worth a look.
+
+    Attributes:
+        k: Neighbours that answer for a row.
+        near_duplicate: Cosine similarity from which two recordings count as one.
+        least_exemplars: A label with fewer is an orphan.
+        hub: A row is a hub when it is a neighbour this many times as often as the average.
+        disagreement: Share of the neighbours' weight, in [0, 1], that must speak for another
+            label before a label is suspected.
+        silent_dbfs: A frame of 20 ms below this level, relative to full scale, is silent.
+        silent_share: Share of silent frames from which a recording is.
+        clipped_share: Share of samples at full scale from which a recording is clipped.
+        outlier: Robust z-score, by the median absolute deviation of log durations within a
+            label, from which a duration is an outlier.
+    """
+
+    k: int = 5
+    near_duplicate: float = 0.97
+    least_exemplars: int = 3
+    hub: float = 5.0
+    disagreement: float = 0.6
+    silent_dbfs: float = -60.0
+    silent_share: float = 0.9
+    clipped_share: float = 0.001
+    outlier: float = 4.0
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise ValueError(f"k={self.k}; want 1 or more")
+        if not 0.0 < self.near_duplicate <= 1.0:
+            raise ValueError(f"near_duplicate={self.near_duplicate}; want above 0, at most 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something worth a look.
+
+    Attributes:
+        kind: Such as ``"label"`` or ``"silence"``.
+        ids: Rows that it is about.
+        what: What was found.
+        next: What to do about it.
+        severity: For sorting; greater is worse.
+        neighbours: Ids that speak against a label, nearest first.
+    """
+
+    kind: str
+    ids: tuple[str, ...]
+    what: str
+    next: str
+    severity: float
+    neighbours: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelHealth:
+    """One label.
+
+    Attributes:
+        label: Its name.
+        n: Rows that carry it.
+        n_groups: Recordings, sites or speakers they come from.
+        accuracy: Share of its rows whose neighbours say so; NaN when no row has any.
+        taken_for: What its rows are taken for instead, most often first.
+    """
+
+    label: str
+    n: int
+    n_groups: int
+    accuracy: float
+    taken_for: tuple[tuple[str, int], ...]

@@ -1,0 +1,242 @@
+"""What the vectors of an index tell of its labels: neighbours, copies, orphans, hubs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.index.findings import Finding, HealthLimits, LabelHealth
+from earful.index.search import VectorSet
+
+Rows = NDArray[np.intp]
+
+_BLOCK = 256
+
+
+@dataclass(slots=True)
+class Neighbours:
+    """Of each row the nearest others of other recordings: rows and similarities, -1 for none."""
+
+    found: Rows
+    similarity: NDArray[np.float32]
+    near: list[Finding] = field(default_factory=list)
+
+
+def find_neighbours(rows: VectorSet, limits: HealthLimits) -> Neighbours:
+    """Compare all rows with each other, a block at a time."""
+    n, k = len(rows), limits.k
+    codes = [
+        _codes(map(str, rows.paths)),
+        _codes(rows.content),
+        _codes(exemplar.group for exemplar in rows.exemplars),
+    ]
+    found = np.full((n, k), -1, dtype=np.intp)
+    similarity = np.full((n, k), -np.inf, dtype=np.float32)
+    near: list[Finding] = []
+    for start in range(0, n, _BLOCK):
+        stop = min(start + _BLOCK, n)
+        scores = rows.vectors[start:stop] @ rows.vectors.T
+        own = np.zeros(scores.shape, dtype=np.bool_)
+        for code in codes:
+            own |= (code[start:stop, None] == code[None, :]) & (code[start:stop, None] >= 0)
+        own[np.arange(stop - start), np.arange(start, stop)] = True
+        near += _near(rows, scores, own, start, limits)
+        scores[own] = -np.inf
+        width = min(k, n)
+        best = np.argpartition(-scores, width - 1, axis=1)[:, :width]
+        order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
+        best = np.take_along_axis(best, order, axis=1)
+        values = np.take_along_axis(scores, best, axis=1)
+        found[start:stop, :width] = np.where(np.isfinite(values), best, -1)
+        similarity[start:stop, :width] = values
+    return Neighbours(found=found, similarity=similarity, near=near)
+
+
+def _near(
+    rows: VectorSet,
+    scores: NDArray[np.float32],
+    own: NDArray[np.bool_],
+    start: int,
+    limits: HealthLimits,
+) -> list[Finding]:
+    """Find pairs above the threshold, each once, that are not of one group anyway."""
+    pairs = np.argwhere((scores >= limits.near_duplicate) & ~own)
+    findings: list[Finding] = []
+    for row, other in pairs.tolist():
+        one, two = rows.exemplars[start + row], rows.exemplars[other]
+        if other <= start + row:
+            continue
+        clash = set(one.labels) != set(two.labels)
+        value = min(float(scores[row, other]), 1.0)
+        labels = f", labelled {_named(one.labels)} and {_named(two.labels)}" if clash else ""
+        findings.append(
+            Finding(
+                kind="near-duplicate",
+                ids=(one.id, two.id),
+                what=f"similarity {value:.4f}{labels}",
+                next="listen; remove one, or give both one group",
+                severity=0.9 if clash else 0.4 * value,
+            )
+        )
+    return findings
+
+
+def find_copies(rows: VectorSet) -> list[Finding]:
+    """Find rows of equal decoded audio; several captions of one stretch are no copies."""
+    together: dict[str, list[int]] = {}
+    for row, content in enumerate(rows.content):
+        if content:
+            together.setdefault(content, []).append(row)
+    findings: list[Finding] = []
+    for same in together.values():
+        labels = {rows.exemplars[row].labels for row in same}
+        stretches = {(str(rows.paths[row]), rows.exemplars[row].start_s) for row in same}
+        if len(same) < 2 or (len(stretches) == 1 and len(labels) == 1):
+            continue  # several captions of one clip, say
+        clash = len(labels) > 1
+        findings.append(
+            Finding(
+                kind="copy",
+                ids=tuple(rows.exemplars[row].id for row in same),
+                what=f"the same audio {len(same)} times" + (", labels differ" if clash else ""),
+                next="remove all but one",
+                severity=1.0 if clash else 0.3,
+            )
+        )
+    return findings
+
+
+def ask_labels(
+    rows: VectorSet, neighbours: Neighbours, limits: HealthLimits
+) -> tuple[tuple[LabelHealth, ...], float, int, list[Finding]]:
+    """Let every row's neighbours vote on its labels."""
+    suspects: list[Finding] = []
+    right: dict[str, list[bool]] = {}
+    taken: dict[str, Counter[str]] = {}
+    n_rows: Counter[str] = Counter()
+    groups: dict[str, set[str]] = {}
+    n_asked = n_right = 0
+    for row, exemplar in enumerate(rows.exemplars):
+        for label in exemplar.labels:
+            n_rows[label] += 1
+            groups.setdefault(label, set()).add(exemplar.group or str(rows.paths[row]))
+        voters = [other for other in neighbours.found[row].tolist() if other >= 0]
+        if not exemplar.labels or not voters:
+            continue
+        weights: dict[str, float] = {}
+        for other, similarity in zip(voters, neighbours.similarity[row].tolist(), strict=False):
+            for label in rows.exemplars[other].labels:
+                weights[label] = weights.get(label, 0.0) + max(similarity, 1e-6)
+        if not weights:
+            continue
+        total = sum(max(s, 1e-6) for s in neighbours.similarity[row][: len(voters)].tolist())
+        best = max(sorted(weights), key=weights.__getitem__)
+        n_asked += 1
+        n_right += best in exemplar.labels
+        for label in exemplar.labels:
+            right.setdefault(label, []).append(best in exemplar.labels)
+            if best not in exemplar.labels:
+                taken.setdefault(label, Counter())[best] += 1
+        share = weights[best] / total
+        mine = sum(weights.get(label, 0.0) for label in exemplar.labels) / total
+        if best not in exemplar.labels and share >= limits.disagreement:
+            suspects.append(
+                Finding(
+                    kind="label",
+                    ids=(exemplar.id,),
+                    what=f"labelled {_named(exemplar.labels)}, and {share:.0%} of its neighbours' "
+                    f"weight says {best!r} ({mine:.0%} its own)",
+                    next="listen; mend the label in the corpus and build again, or remove the row",
+                    severity=0.5 + 0.4 * (share - mine),
+                    neighbours=tuple(rows.exemplars[other].id for other in voters),
+                )
+            )
+    told = [
+        LabelHealth(
+            label=label,
+            n=n,
+            n_groups=len(groups[label]),
+            accuracy=float(np.mean(right[label])) if label in right else float("nan"),
+            taken_for=tuple(taken.get(label, Counter()).most_common(3)),
+        )
+        for label, n in n_rows.items()
+    ]
+    told.sort(key=lambda one: (np.nan_to_num(one.accuracy, nan=-1.0), one.label))
+    accuracy = n_right / n_asked if n_asked else float("nan")
+    return tuple(told), accuracy, n_asked, suspects
+
+
+def find_orphans(rows: VectorSet, limits: HealthLimits) -> list[Finding]:
+    """Find labels of few exemplars or one recording, and rows that answer nothing."""
+    members: dict[str, list[int]] = {}
+    findings: list[Finding] = []
+    for row, exemplar in enumerate(rows.exemplars):
+        for label in exemplar.labels:
+            members.setdefault(label, []).append(row)
+        if not exemplar.labels and not exemplar.answer:
+            findings.append(
+                Finding(
+                    kind="unlabelled",
+                    ids=(exemplar.id,),
+                    what="neither a label nor an answer: it answers nothing",
+                    next="label it in the corpus and build again",
+                    severity=0.45,
+                )
+            )
+    for label, mine in sorted(members.items()):
+        groups = {rows.exemplars[row].group or str(rows.paths[row]) for row in mine}
+        few = len(mine) < limits.least_exemplars
+        if few or len(groups) < 2:
+            what = f"label {label!r} has {len(mine)} exemplars of {len(groups)} recordings"
+            findings.append(
+                Finding(
+                    kind="orphan",
+                    ids=tuple(rows.exemplars[row].id for row in mine[:5]),
+                    what=what.replace("1 exemplars", "1 exemplar").replace(
+                        "1 recordings", "1 recording"
+                    ),
+                    next="add recordings from other sources, or merge the label with another",
+                    severity=0.6 if len(groups) < 2 else 0.5,
+                )
+            )
+    return findings
+
+
+def find_hubs(rows: VectorSet, occurrence: NDArray[np.intp], limits: HealthLimits) -> list[Finding]:
+    """Find rows that are neighbours far more often than the average; ``occurrence`` by row."""
+    mean = max(float(occurrence.mean()), 1e-9)
+    found = np.flatnonzero(occurrence > max(limits.hub * mean, limits.k))
+    return [
+        Finding(
+            kind="hub",
+            ids=(rows.exemplars[row].id,),
+            what=f"a neighbour of {occurrence[row]} rows, {occurrence[row] / mean:.1f} times the "
+            "average",
+            next="listen: noise, silence or a mixture draws everything near",
+            severity=min(0.35 + 0.01 * float(occurrence[row] / mean), 0.6),
+        )
+        for row in found.tolist()
+    ]
+
+
+def skewness(values: NDArray[np.intp]) -> float:
+    """Return the third standardised moment; 0 when all values are equal."""
+    spread = float(values.std())
+    return float(((values - values.mean()) ** 3).mean() / spread**3) if spread else 0.0
+
+
+def _codes(values: Iterable[str]) -> Rows:
+    """Number distinct texts; -1 for empty."""
+    code_of: dict[str, int] = {}
+    return np.array(
+        [code_of.setdefault(value, len(code_of)) if value else -1 for value in values],
+        dtype=np.intp,
+    )
+
+
+def _named(labels: Sequence[str]) -> str:
+    return " + ".join(map(repr, labels)) or "nothing"
