@@ -8,17 +8,23 @@ left out with a note that says what is missing: an evaluation never stops for th
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import shutil
 import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from earful.rag.captions import caption_scores, tokenise
+
+Texts = Mapping[int, list[str]]
+
+_PACKAGE = "pycocoevalcap"
+_METEOR_JAR = "meteor-1.5.jar"
+_METEOR = ("java", "-jar", "-Xmx2G", _METEOR_JAR, "-", "-", "-stdio", "-l", "en", "-norm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,17 +54,15 @@ def java_scores(candidates: Sequence[str], references: Sequence[Sequence[str]]) 
     """
     cider = caption_scores(candidates, references, metrics=("cider",)).corpus["cider"]
     if shutil.which("java") is None:
+        what = "they need Java (apt install default-jre)"
         return JavaScores(
-            corpus=MappingProxyType({}),
-            notes=("METEOR and SPICE are left out: they need Java (apt install default-jre)",),
+            corpus=MappingProxyType({}), notes=(f"METEOR and SPICE are left out: {what}",)
         )
-    try:
-        from pycocoevalcap.meteor.meteor import Meteor
-        from pycocoevalcap.spice.spice import Spice
-    except ImportError:
+    folder = _package_folder()
+    if folder is None:
+        what = "pip install 'earful[captions]'"
         return JavaScores(
-            corpus=MappingProxyType({}),
-            notes=("METEOR and SPICE are left out: pip install 'earful[captions]'",),
+            corpus=MappingProxyType({}), notes=(f"METEOR and SPICE are left out: {what}",)
         )
     said = {row: [" ".join(tokenise(text))] for row, text in enumerate(candidates)}
     wanted = {
@@ -66,21 +70,17 @@ def java_scores(candidates: Sequence[str], references: Sequence[Sequence[str]]) 
     }
     corpus: dict[str, float] = {}
     notes: list[str] = []
-    for name, make in (("meteor", Meteor), ("spice", Spice)):
-        if name == "spice" and not _has_models(make):
-            notes.append(
-                "SPICE is left out: its package fetches 350 MB at its first use; allow that with "
-                '`python -c "from pycocoevalcap.spice.spice import Spice; Spice()"`'
-            )
-            continue
+    programs: dict[str, Callable[[Path, Texts, Texts], float]] = {"meteor": _meteor}
+    if any(folder.glob("spice/lib/stanford-corenlp*.jar")):
+        programs["spice"] = _spice
+    else:
+        notes.append(
+            "SPICE is left out: its package fetches 350 MB at its first use; allow that with "
+            '`python -c "from pycocoevalcap.spice.spice import Spice; Spice()"`'
+        )
+    for name, program in programs.items():
         try:
-            # They print what they do and how long they take.
-            with contextlib.redirect_stdout(io.StringIO()):
-                scorer = make()
-                try:
-                    corpus[name] = float(scorer.compute_score(wanted, said)[0])
-                finally:
-                    _end(scorer)
+            corpus[name] = program(folder, wanted, said)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             notes.append(f"{name.upper()} is left out: its program cannot run ({reason})")
@@ -89,15 +89,59 @@ def java_scores(candidates: Sequence[str], references: Sequence[Sequence[str]]) 
     return JavaScores(corpus=MappingProxyType(corpus), notes=tuple(notes))
 
 
-def _has_models(spice: Any) -> bool:
-    """Say whether SPICE has the files that it would fetch; nothing is fetched unasked."""
-    source = getattr(sys.modules.get(spice.__module__), "__file__", None)
-    return source is not None and any(Path(source).parent.glob("lib/stanford-corenlp*.jar"))
+def _package_folder() -> Path | None:
+    found = importlib.util.find_spec(_PACKAGE)
+    places = [] if found is None else list(found.submodule_search_locations or ())
+    return Path(places[0]) if places else None
 
 
-def _end(scorer: Any) -> None:
-    """End the program of a scorer that keeps one running."""
-    process = getattr(scorer, "meteor_p", None)
-    if process is not None:
-        process.kill()
-        process.communicate()
+def _meteor(folder: Path, wanted: Texts, said: Texts) -> float:
+    """Run METEOR 1.5 (Denkowski and Lavie, 2014) over its standard input and output.
+
+    It does not find its tables below a folder with a space in its name, so it is run from
+    a link to them elsewhere.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        shutil.copy(folder / "meteor" / _METEOR_JAR, scratch)
+        (Path(scratch) / "data").symlink_to(folder / "meteor" / "data")
+        with subprocess.Popen(
+            _METEOR,
+            cwd=scratch,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+        ) as process:
+            try:
+                stats = [_asked(process, ["SCORE", *wanted[row], said[row][0]]) for row in said]
+                _asked(process, ["EVAL", *stats])
+                # A score an item was asked for, of which one is read; the last is of all.
+                for _ in range(len(said) - 1):
+                    _told(process)
+                return float(_told(process))
+            finally:
+                process.kill()
+
+
+def _asked(process: subprocess.Popen[str], parts: Sequence[str]) -> str:
+    if process.stdin is None:
+        raise OSError("its input is closed")
+    process.stdin.write(" ||| ".join(parts) + "\n")
+    process.stdin.flush()
+    return _told(process)
+
+
+def _told(process: subprocess.Popen[str]) -> str:
+    line = process.stdout.readline() if process.stdout is not None else ""
+    if not line:
+        raise OSError("it ended without an answer")
+    return line.strip()
+
+
+def _spice(_folder: Path, wanted: Texts, said: Texts) -> float:
+    from pycocoevalcap.spice.spice import Spice
+
+    # It prints what it does and how long it takes.
+    with contextlib.redirect_stdout(io.StringIO()):
+        return float(Spice().compute_score(wanted, said)[0])

@@ -1,6 +1,5 @@
 import shutil
-import sys
-from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,37 +100,34 @@ def test_nonsense_is_refused() -> None:
     assert set(caption_scores(["x"], [["x"]]).corpus) == set(CAPTION_METRICS)
 
 
-class Scorer:
-    """In a Java program's place: gives what it is told to."""
+def in_place(
+    patch: pytest.MonkeyPatch,
+    folder: Path,
+    *,
+    has_models: bool = True,
+    spice: float | Exception = 0.1,
+) -> None:
+    """Put functions in the programs' places, and a package's folder."""
+    (folder / "spice/lib").mkdir(parents=True, exist_ok=True)
+    jar = folder / "spice/lib/stanford-corenlp-3.6.0.jar"
+    jar.touch() if has_models else jar.unlink(missing_ok=True)
 
-    def __init__(self, value: float | Exception) -> None:
-        self._value = value
-
-    def __call__(self) -> "Scorer":
-        return self
-
-    def compute_score(
-        self, wanted: dict[int, list[str]], said: dict[int, list[str]]
-    ) -> tuple[float, Sequence[float]]:
+    def spiced(_folder: Path, wanted: dict[int, list[str]], said: dict[int, list[str]]) -> float:
         assert set(wanted) == set(said)
-        if isinstance(self._value, Exception):
-            raise self._value
-        return self._value, [self._value] * len(said)
-
-
-def put_in_place(patch: pytest.MonkeyPatch, *, has_models: bool = True, **scorers: Scorer) -> None:
-    from types import ModuleType
+        if isinstance(spice, Exception):
+            raise spice
+        return spice
 
     patch.setattr(shutil, "which", lambda _: "/usr/bin/java")
-    patch.setattr(captions_java, "_has_models", lambda _: has_models)
-    for name, scorer in scorers.items():
-        for module in ("pycocoevalcap", f"pycocoevalcap.{name}", f"pycocoevalcap.{name}.{name}"):
-            patch.setitem(sys.modules, module, ModuleType(module))
-        setattr(sys.modules[f"pycocoevalcap.{name}.{name}"], name.capitalize(), scorer)
+    patch.setattr(captions_java, "_package_folder", lambda: folder)
+    patch.setattr(captions_java, "_meteor", lambda *_: 0.3)
+    patch.setattr(captions_java, "_spice", spiced)
 
 
-def test_spider_is_the_mean_of_cider_and_spice(monkeypatch: pytest.MonkeyPatch) -> None:
-    put_in_place(monkeypatch, meteor=Scorer(0.3), spice=Scorer(0.1))
+def test_spider_is_the_mean_of_cider_and_spice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    in_place(monkeypatch, tmp_path)
     said, wanted = ["a dog barks", "a car"], [["a dog barks"], ["a car passes"]]
     found = java_scores(said, wanted)
     cider = caption_scores(said, wanted).corpus["cider"]
@@ -139,23 +135,42 @@ def test_spider_is_the_mean_of_cider_and_spice(monkeypatch: pytest.MonkeyPatch) 
     assert found.notes == ()
 
 
-def test_a_program_that_cannot_run_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
-    put_in_place(monkeypatch, meteor=Scorer(0.3), spice=Scorer(OSError("no network")))
+def test_a_program_that_cannot_run_is_a_note(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    in_place(monkeypatch, tmp_path, spice=OSError("no memory"))
     found = java_scores(["x"], [["x"]])
     assert found.corpus == {"meteor": 0.3}
-    assert found.notes == ("SPICE is left out: its program cannot run (no network)",)
-    put_in_place(monkeypatch, meteor=Scorer(0.3), spice=Scorer(0.1), has_models=False)
+    assert found.notes == ("SPICE is left out: its program cannot run (no memory)",)
+    in_place(monkeypatch, tmp_path, has_models=False)
     found = java_scores(["x"], [["x"]])
     assert found.corpus == {"meteor": 0.3}
     assert "fetches 350 MB at its first use" in found.notes[0]
+    monkeypatch.setattr(captions_java, "_package_folder", lambda: None)
+    assert "pip install 'earful[captions]'" in java_scores(["x"], [["x"]]).notes[0]
     monkeypatch.setattr(shutil, "which", lambda _: None)
     assert "they need Java" in java_scores(["x"], [["x"]]).notes[0]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("java") is None, reason="needs Java")
-def test_meteor_is_computed_where_java_is() -> None:
-    pytest.importorskip("pycocoevalcap.meteor.meteor")
+def test_meteor_that_dies_is_a_note(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "meteor/data").mkdir(parents=True)
+    (tmp_path / "meteor/meteor-1.5.jar").write_bytes(b"no jar")
+    monkeypatch.setattr(captions_java, "_package_folder", lambda: tmp_path)
+    found = java_scores(["x"], [["x"]])
+    assert found.corpus == {}
+    assert any(note.startswith("METEOR is left out: its program") for note in found.notes)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("java") is None, reason="needs Java")
+def test_meteor_is_computed_where_java_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    meteor = pytest.importorskip("pycocoevalcap.meteor.meteor")
+    # From a folder with a space in its name it would not find its tables.
+    spaced = tmp_path / "a b"
+    shutil.copytree(Path(meteor.__file__).parent, spaced / "meteor")
+    monkeypatch.setattr(captions_java, "_package_folder", lambda: spaced)
     alike = java_scores(["a dog is barking", "it rains"], [["a dog barks"], ["rain falls"]])
     equal = java_scores(["a dog barks", "rain falls"], [["a dog barks"], ["rain falls"]])
     assert 0.05 < alike.corpus["meteor"] < 0.5 < equal.corpus["meteor"] <= 1.0
