@@ -42,6 +42,7 @@ from earful.rag.retriever import Retriever
 from earful.rag.runfile import RunFile, append, read_run
 from earful.rag.scorecard import Scorecard
 from earful.rag.task import Label, Protocol, Shots, Task, load_task, unknown_name
+from earful.rag.verdict import ENOUGH_GROUPS
 
 Progress = Callable[[int, int], None]
 
@@ -345,6 +346,11 @@ class _Run:
                 "examples in the task file"
             )
         self._notes += _unanswerable(self._items.items, pool, self._task)
+        n_groups = len({item.group for item in self._items.items})
+        if n_groups < ENOUGH_GROUPS:
+            self._notes.append(
+                f"the items come from {n_groups} groups only: intervals and tests are rough"
+            )
         items, leaks = self._guarded(pool)
         header = self._header(items, pool)
         file = None if out is None else RunFile(out, header)

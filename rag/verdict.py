@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 # Metrics that are no share of anything and are told as they are.
 _PLAIN = frozenset({"cider"})
+ENOUGH_GROUPS = 20
+"""With fewer groups a bootstrap sees too few of the ways in which items may differ."""
+
 # Points within which the whole interval of a difference must lie for "as good".
 _AS_GOOD = 3.0
 _USE = {
@@ -105,7 +108,8 @@ def _beside(card: Scorecard, found: Comparison, other: str = "") -> str:
     if found.difference.high < 0:
         return f"is worse{than} {span}"
     scale = 1.0 if card.metric in _PLAIN else 100.0
-    if max(-found.difference.low, found.difference.high) * scale <= _AS_GOOD:
+    is_near = max(-found.difference.low, found.difference.high) * scale <= _AS_GOOD
+    if is_near and len(set(card.groups)) >= ENOUGH_GROUPS:
         return f"is as good{f' as {other}' if other else ''} {span}"
     return f"cannot be told apart{f' from {other}' if other else ''} {span}"
 

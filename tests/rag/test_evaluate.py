@@ -150,6 +150,10 @@ def told_of(card: Scorecard, low: float, value: float, high: float) -> str:
 def test_only_what_is_surely_near_is_called_as_good(index: Path) -> None:
     settings = replace(QUICK, shots=(1,), arms=("vote",))
     card = evaluate(FewShot.open(index), TASK, settings=settings).scorecard
+    # Nine groups are too few to call anything as good, whatever the interval.
+    assert told_of(card, 0.0, 0.0, 0.0) == "cannot be told apart (0.0, 0.0 to 0.0)"
+    assert "the items come from 9 groups only" in " ".join(card.document["notes"])
+    card.groups = [str(n) for n in range(20)]
     assert told_of(card, -0.02, 0.0, 0.02) == "is as good (0.0, -2.0 to 2.0)"
     assert told_of(card, -0.2, 0.0, 0.2) == "cannot be told apart (0.0, -20.0 to 20.0)"
     assert told_of(card, 0.01, 0.1, 0.2) == "is better (10.0, 1.0 to 20.0)"
