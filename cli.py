@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -49,6 +50,7 @@ for command in (search, classify, ask, caption, chat, evaluate):
 
 def main() -> None:
     """Run the command line and turn every expected failure into one line and a code."""
+    warnings.showwarning = _tell_warning
     try:
         app()
     except EarfulError as error:
@@ -65,6 +67,19 @@ def main() -> None:
         if end.code == INTERRUPTED:
             console.warn(_INTERRUPTION)
         raise
+
+
+def _tell_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Show a warning as a note; only one about code needs the place in the code."""
+    place = "" if issubclass(category, RuntimeWarning) else f"{filename}:{lineno}: "
+    console.warn(f"note: {place}{message}")
 
 
 def _version(wanted: bool) -> None:

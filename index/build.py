@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,7 @@ from earful.index.decode import (
     Unchanged,
     in_order,
 )
+from earful.index.header import HEADER_NAME, Header
 from earful.index.progress import BuildProgress, BuildReport
 from earful.index.schema import Row
 from earful.index.store import Index
@@ -41,7 +43,7 @@ from earful.model.source import printable
 if TYPE_CHECKING:
     from earful.model.protocols import Embedder
 
-__all__ = ["BuildOptions", "BuildProgress", "BuildReport", "build_index"]
+__all__ = ["BuildOptions", "BuildProgress", "BuildReport", "build_index", "embedder_for"]
 
 _TELL_EVERY_S = 0.1
 # More threads than this wait for the disk or for the embedder, not for each other.
@@ -100,7 +102,8 @@ def build_index(
     Args:
         corpus: A folder or a table as ``open_corpus`` takes it, or an open corpus.
         index: The index folder.
-        embedder: A name for ``load_embedder``, or an embedder.
+        embedder: A name for ``load_embedder``, which then computes as ``embedder_for`` says,
+            or an embedder.
         options: How to work.
         progress: Called after every commit, and up to ten times a second in between.
 
@@ -113,10 +116,39 @@ def build_index(
     """
     opened = corpus if isinstance(corpus, Corpus) else open_corpus(corpus)
     n_rows = sum(1 for _ in opened)
-    model = load_embedder(embedder) if isinstance(embedder, str) else embedder
+    model = embedder_for(index, embedder) if isinstance(embedder, str) else embedder
     target = Index.open_or_create(index, model.fingerprint)
     with target.writer():
         return _Build(opened, target, model, options, progress, n_rows).run()
+
+
+def embedder_for(
+    index: str | os.PathLike[str],
+    name: str,
+    *,
+    revision: str = "",
+    device: str = "auto",
+    dtype: str = "auto",
+) -> Embedder:
+    """Load the embedder that is to begin an index, or to go on with it.
+
+    Args:
+        index: The index folder, which need not be there.
+        name: As for ``load_embedder``.
+        revision: As for ``load_embedder``.
+        device: As for ``load_embedder``.
+        dtype: Arithmetic of the encoder. ``"auto"`` is that of the index where it was begun
+            by the embedder of this name, and else as ``load_embedder`` says.
+
+    Raises:
+        IndexFolderError: The index is damaged.
+        ModelError: The embedder cannot be loaded.
+    """
+    if dtype == "auto" and (Path(index) / HEADER_NAME).is_file():
+        stored = Header.read(Path(index)).fingerprint
+        if stored.name in (name, str(Path(name).resolve())):
+            dtype = stored.dtype
+    return load_embedder(name, revision=revision, device=device, dtype=dtype)
 
 
 class _Build:

@@ -9,6 +9,7 @@ recording has the same vector, always.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -33,9 +34,10 @@ from earful.model.clap_front_end import (
     repeat_pad,
     window_starts,
 )
-from earful.model.device import pick_device
+from earful.model.device import has_bfloat16, pick_device
 from earful.model.hub import fetch
 from earful.model.mel import LogMel
+from earful.model.precision import LEAST_COSINE, MOST_LOST, agreement, probe_sounds
 from earful.model.protocols import Fingerprint
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ _HUB_FILES = (
 ROBERTA = "roberta-base"
 """Hub id, and name of a folder beside a ``.pt`` file, of the text towers' tokenizer."""
 
-_BATCH_WINDOWS = 8  # more is no faster on a CPU, and this many fit any GPU
+_BATCH_WINDOWS = 8  # of each thread; more is no faster on a CPU, and this many fit any GPU
 _BATCH_TEXTS = 64
 
 
@@ -81,15 +83,19 @@ def load_clap(
             or a path to one of the project's original ``.pt`` files.
         revision: Branch, tag or commit of a hub id; empty for its main branch.
         device: ``"auto"`` (a CUDA device if there is one), ``"cpu"``, ``"cuda:1"``, ….
-        dtype: Arithmetic of the towers, ``"float32"`` or ``"bfloat16"``.
+        dtype: Arithmetic of the towers: ``"float32"``; ``"bfloat16"``; or ``"auto"``, which
+            is bfloat16 where the device has it and the weights bear it (see ``precision``).
+
+    Warns:
+        RuntimeWarning: ``"auto"`` took float32 because the weights do not bear bfloat16.
 
     Raises:
         ModelError: The weights cannot be found, fetched, read or trusted.
         MissingExtraError: The extra ``clap`` is not installed.
         ValueError: ``dtype`` is unknown, or a revision is given for a local path.
     """
-    if dtype not in ("float32", "bfloat16"):
-        raise ValueError(f"dtype={dtype!r}, want 'float32' or 'bfloat16'")
+    if dtype not in ("float32", "bfloat16", "auto"):
+        raise ValueError(f"dtype={dtype!r}, want 'float32', 'bfloat16' or 'auto'")
     import_transformers()
     path = Path(name)
     is_local = name not in HUB_IDS and (path.suffix == ".pt" or path.exists())
@@ -112,6 +118,9 @@ def load_clap(
         front_end = read_front_end(folder, fused=towers.config.audio_config.enable_fusion)
         weights = find_weights(folder)
         find_tokenizer = partial(_tokenizer_of, folder)
+    towers.to(pick_device(device))
+    if dtype == "auto":
+        dtype = _bearable_dtype(towers, front_end, name)
     fingerprint = Fingerprint(
         # A path must stay loadable from anywhere: an index opens its embedder by this name.
         name=str(path.resolve()) if is_local else name,
@@ -123,16 +132,41 @@ def load_clap(
         windowing=front_end.describe(),
         dtype=dtype,
     )
-    if dtype == "bfloat16":
-        import torch
-
-        towers.audio_model.set_precision(torch.bfloat16)
+    towers.set_precision(dtype)
     return ClapEmbedder(
-        towers=towers.to(pick_device(device)),
+        towers=towers,
         front_end=front_end,
         fingerprint=fingerprint,
         find_tokenizer=find_tokenizer,
     )
+
+
+def _bearable_dtype(towers: ClapTowers, front_end: ClapFrontEnd, name: str) -> str:
+    """Compare bfloat16 with float32 on test sounds, where the device has it at all."""
+    import torch
+
+    device = towers.audio_projection.linear1.weight.device
+    if not has_bfloat16(device):
+        return "float32"
+    waves = probe_sounds(front_end.window_samples, front_end.mel.sample_rate)
+    log_mel = LogMel(front_end.mel, device)
+    rough_towers = towers.audio_copy("bfloat16")
+    with torch.inference_mode():
+        decibels = log_mel(torch.from_numpy(waves).to(device))
+        exact, rough = (
+            some.project_audio(decibels).float().cpu().numpy() for some in (towers, rough_towers)
+        )
+    found = agreement(exact, rough)
+    if found.suffices:
+        return "bfloat16"
+    warnings.warn(
+        f"{name}: runs in float32. In bfloat16 its vectors of test sounds have a cosine of "
+        f"{found.cosine:.4f} to the exact ones (want {LEAST_COSINE}) and neighbours are up to "
+        f"{found.lost:.4f} less similar (want {MOST_LOST})",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+    return "float32"
 
 
 class ClapEmbedder:
@@ -186,15 +220,16 @@ class ClapEmbedder:
         for row, clip in enumerate(clips):
             starts = window_starts(len(clip.samples), window, self._front_end.stride_samples)
             places += [(row, start) for start in starts]
+
+        def windows(first: int, stop: int) -> NDArray[np.float32]:
+            cut = np.empty((stop - first, window), dtype=np.float32)
+            for number, (row, start) in enumerate(places[first:stop]):
+                cut[number] = repeat_pad(clips[row].samples[start : start + window], window)
+            return cut
+
         sums = np.zeros((len(clips), self._fingerprint.dim))
-        for first in range(0, len(places), _BATCH_WINDOWS):
-            batch = places[first : first + _BATCH_WINDOWS]
-            windows = [
-                repeat_pad(clips[row].samples[start : start + window], window)
-                for row, start in batch
-            ]
-            for (row, _), projection in zip(batch, self._project(np.stack(windows)), strict=True):
-                sums[row] += projection
+        for (row, _), projection in zip(places, self._project(windows, len(places)), strict=True):
+            sums[row] += projection
         return self._unit_rows(sums)
 
     def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -232,13 +267,36 @@ class ClapEmbedder:
             rows[first : first + len(batch)] = projections.float().cpu().numpy()
         return self._unit_rows(rows)
 
-    def _project(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Map windows ``(n, window_samples)`` to raw projections ``(n, dim)``."""
+    def _project(
+        self, windows: Callable[[int, int], NDArray[np.float32]], n: int
+    ) -> NDArray[np.float32]:
+        """Compute the raw projections of ``n`` windows, ``(n, dim)``.
+
+        Args:
+            windows: Lays out the windows from a first to before a last one.
+            n: How many there are.
+        """
         import torch
 
-        with torch.inference_mode():
-            decibels = self._log_mel(torch.from_numpy(windows).to(self._device))
-            projections = self._towers.project_audio(decibels)
+        from earful.model.parallel import in_parts
+
+        projections = torch.empty((n, self._fingerprint.dim), device=self._device)
+        is_cpu = self._device.type == "cpu"
+
+        def project(first: int, stop: int) -> None:
+            for start in range(first, stop, _BATCH_WINDOWS):
+                end = min(start + _BATCH_WINDOWS, stop)
+                waves = torch.from_numpy(windows(start, end))
+                if not is_cpu:
+                    # Pinned memory is copied while the next windows are laid out.
+                    waves = waves.pin_memory().to(self._device, non_blocking=True)
+                projections[start:end] = self._towers.project_audio(self._log_mel(waves))
+
+        if is_cpu:
+            in_parts(project, n)
+        else:
+            with torch.inference_mode():
+                project(0, n)
         numbers: NDArray[np.float32] = projections.cpu().numpy()
         return numbers
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import copy, deepcopy
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from earful.errors import ModelError
 from earful.model.htsat import Htsat, HtsatConfig
+from earful.model.htsat_cpu import PackedHtsat, pack_for_cpu
 
 _AUDIO = "audio_model.audio_encoder."
 
@@ -50,16 +52,41 @@ class ClapTowers(nn.Module):
     def __init__(self, published: Any) -> None:
         super().__init__()
         self.config = published.config
-        self.audio_model = Htsat(htsat_config(self.config.audio_config))
+        self.audio_model: Htsat | PackedHtsat = Htsat(htsat_config(self.config.audio_config))
         self.audio_projection = published.audio_projection
         self.text_model = published.text_model
         self.text_projection = published.text_projection
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Take the tensors of a ``ClapModel``, which must be complete."""
-        self.audio_model.load_state_dict(from_hub_names(state, self.audio_model), assign=True)
+        tower = self.audio_model
+        tower.load_state_dict(from_hub_names(state, tower), assign=True)
         rest = {name: state[name] for name in self.state_dict().keys() & state.keys()}
         self.load_state_dict(rest, strict=False, assign=True)
+
+    def set_precision(self, dtype: str) -> None:
+        """Choose what the audio tower multiplies matrices in, and lay it out for its device.
+
+        Args:
+            dtype: ``"float32"`` or ``"bfloat16"``. Once only, after the weights are there.
+        """
+        tower = self.audio_model
+        if not isinstance(tower, Htsat):
+            raise ValueError("the precision of these towers was chosen before")
+        chosen = torch.bfloat16 if dtype == "bfloat16" else torch.float32
+        if tower.norm.weight.device.type == "cpu":
+            self.audio_model = pack_for_cpu(tower, chosen)
+        else:
+            tower.set_precision(chosen)
+
+    def audio_copy(self, dtype: str) -> ClapTowers:
+        """Return towers whose audio tower is a copy of this one in another precision."""
+        copied = copy(self)
+        # A module's parts stand in this table, which a plain copy would share.
+        copied._modules = dict(self._modules)
+        copied.audio_model = deepcopy(self.audio_model)
+        copied.set_precision(dtype)
+        return copied
 
     def project_audio(self, decibels: Tensor) -> Tensor:
         """Map spectrograms, float32 ``(n, frames, n_mels)``, to float32 ``(n, dim)``.
@@ -109,14 +136,14 @@ def htsat_config(audio: Any) -> HtsatConfig:
     return config
 
 
-def from_hub_names(state: Mapping[str, Tensor], audio: Htsat) -> dict[str, Tensor]:
+def from_hub_names(state: Mapping[str, Tensor], audio: nn.Module) -> dict[str, Tensor]:
     """Find the tensors of an audio tower among those of a ``ClapModel``.
 
     Those of feature fusion are left out.
 
     Args:
         state: Must hold every one of them.
-        audio: Says which there are.
+        audio: An ``Htsat``, which says which there are.
 
     Returns:
         All that ``audio`` loads, by its own names.

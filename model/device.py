@@ -30,3 +30,14 @@ def pick_device(device: str) -> torch.device:
         raise ModelError(
             f"device {device!r} cannot be used: {reason}. Use 'cpu', 'cuda' or 'auto'"
         ) from error
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Say whether a device multiplies bfloat16 itself: AVX-512 BF16, AMX, or Ampere and later."""
+    import torch
+
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # Unofficial, so a build of torch may lack it.
+    has_instructions = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(has_instructions and has_instructions())

@@ -94,7 +94,7 @@ class FlamingoFolder:
         return model.eval().requires_grad_(False)
 
     def load_encoder(self, *, device: str = "auto") -> MsClapEncoder:
-        """Load the window encoder, in float32.
+        """Load the window encoder, in float32, laid out for its device.
 
         Raises:
             ModelError: Its file is missing, damaged or holds other tensors.
@@ -102,7 +102,9 @@ class FlamingoFolder:
         with torch.device("meta"):
             encoder = MsClapEncoder(self.encoder_config)
         _assign(encoder, dict(_read(self.path / ENCODER_NAME, "cpu")), self.path)
-        return encoder.to(pick_device(device)).eval().requires_grad_(False)
+        encoder.to(pick_device(device)).eval().requires_grad_(False)
+        encoder.pack()
+        return encoder
 
     def load_tokenizer(self) -> FlamingoTokenizer:
         """Load the tokenizer.

@@ -45,7 +45,7 @@ def load_logmel(
         name: The registered name.
         revision: Empty, or the release of the recipe: an index asks for the one that made it.
         device: ``"auto"`` or ``"cpu"``, the only one it runs on.
-        dtype: ``"float32"``, what its vectors are.
+        dtype: ``"float32"``, what its vectors are, or ``"auto"``, which is that.
 
     Raises:
         ModelError: A release, device or dtype is asked for that it does not have.
@@ -54,7 +54,7 @@ def load_logmel(
         raise ModelError(f"{name}: release {revision!r}; this earful has {RELEASE!r}")
     if device not in ("auto", "cpu"):
         raise ModelError(f"{name}: device {device!r}; it runs on the CPU, want 'auto' or 'cpu'")
-    if dtype != "float32":
+    if dtype not in ("float32", "auto"):
         raise ModelError(f"{name}: dtype {dtype!r}; want 'float32'")
     return LogMelEmbedder(name)
 

@@ -7,10 +7,13 @@ leave to their defaults (filter shape, normalisation, floor) is written down her
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     import torch
+
+
+_FRAMES_AT_ONCE: Final = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,9 @@ class LogMel:
         # tone, which is above the floor; the spectra cost little beside any encoder.
         self._window = window.to(device)
         self._filters = filters.to(dtype=torch.float64, device=device)
+        heard = filters.any(dim=1).nonzero()
+        # Bins outside of all filters need no power.
+        self._bins = slice(int(heard.min()), int(heard.max()) + 1)
 
     @property
     def filters(self) -> torch.Tensor:
@@ -89,30 +95,34 @@ class LogMel:
             0 dB is a power of 1 in the unscaled transform.
         """
         import torch
+        from torch.nn import functional
 
         if waves.device != self._window.device:
             self._window = self._window.to(waves.device)
             self._filters = self._filters.to(waves.device)
         n, n_samples = waves.shape
-        levels = waves.new_empty(
-            (n, 1 + n_samples // self.config.hop_samples, self.config.n_mels), dtype=torch.float32
-        )
-        # A CPU's cache holds the spectra of one wave, and a batch takes twice as long.
-        step = 1 if waves.device.type == "cpu" else max(n, 1)
-        for first in range(0, n, step):
-            levels[first : first + step] = self._decibels(waves[first : first + step])
+        n_frames = 1 + n_samples // self.config.hop_samples
+        levels = waves.new_empty((n, n_frames, self.config.n_mels), dtype=torch.float32)
+        half = self.config.fft_samples // 2
+        # A CPU's cache holds the spectra of some frames, a GPU wants them all at once.
+        is_cpu = waves.device.type == "cpu"
+        n_waves, n_at_once = (1, _FRAMES_AT_ONCE) if is_cpu else (max(n, 1), n_frames)
+        for row in range(0, n, n_waves):
+            some = waves[row : row + n_waves].double()
+            mirrored = functional.pad(some, (half, half), mode="reflect")
+            frames = mirrored.unfold(1, self.config.fft_samples, self.config.hop_samples)
+            for first in range(0, n_frames, n_at_once):
+                levels[row : row + n_waves, first : first + n_at_once] = self._decibels(
+                    frames[:, first : first + n_at_once]
+                )
         return levels
 
-    def _decibels(self, waves: torch.Tensor) -> torch.Tensor:
+    def _decibels(self, frames: torch.Tensor) -> torch.Tensor:
+        """Map frames, float64 ``(n, frames, fft_samples)``, to levels ``(n, frames, n_mels)``."""
         import torch
 
-        spectra = torch.stft(
-            waves.double(),
-            self.config.fft_samples,
-            hop_length=self.config.hop_samples,
-            window=self._window,
-            return_complex=True,
-        )
+        spectra = torch.fft.rfft(frames * self._window)[:, :, self._bins]
         power = spectra.real.square() + spectra.imag.square()
-        bands = power.transpose(1, 2) @ self._filters
-        return 10 * bands.clamp(min=self.config.floor).log10()
+        bands = power @ self._filters[self._bins]
+        levels: torch.Tensor = 10 * bands.clamp_(min=self.config.floor).log10_()
+        return levels

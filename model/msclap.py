@@ -20,7 +20,9 @@ from torch.nn import functional
 from earful.errors import ModelError
 from earful.model.config_fields import read_fields
 from earful.model.htsat import Htsat, HtsatConfig
+from earful.model.htsat_cpu import PackedHtsat, pack_for_cpu
 from earful.model.mel import LogMel, LogMelConfig
+from earful.model.parallel import in_parts
 
 _HTSAT = "base.htsat."
 _AUDIOSET_CLASSES = 527
@@ -126,7 +128,7 @@ class MsClapEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.log_mel = LogMel(config.mel)
-        self.htsat = Htsat(config.htsat)
+        self.htsat: Htsat | PackedHtsat = Htsat(config.htsat)
         self.widen = nn.Linear(config.htsat.latent_dim, config.projection_dim, bias=False)
         self.mix = nn.Linear(config.projection_dim, config.projection_dim, bias=False)
         self.norm = nn.LayerNorm(config.projection_dim)
@@ -153,12 +155,20 @@ class MsClapEncoder(nn.Module):
         features: Tensor = self.norm(wide + self.mix(functional.gelu(wide)))
         return features
 
+    def pack(self) -> None:
+        """Lay the weights out for the device they are on, where only encoding is left to do.
+
+        The transformer's tensors are then no longer in the state.
+        """
+        if isinstance(self.htsat, Htsat) and self.norm.weight.device.type == "cpu":
+            self.htsat = pack_for_cpu(self.htsat, torch.float32)
+
     def encode(self, windows: Tensor, *, batch_windows: int = 8) -> Tensor:
         """Compute the features of many windows, a few at a time and each silence once.
 
         Args:
             windows: As for ``forward``, on any device.
-            batch_windows: How many are worked on together; what bounds the memory.
+            batch_windows: How many a thread works on together; what bounds the memory.
 
         Returns:
             float32, shape ``(n, projection_dim)``, on the encoder's device.
@@ -177,12 +187,19 @@ class MsClapEncoder(nn.Module):
         kept = rows == own
         place = (kept.cumsum(dim=0) - 1)[rows]
         heard = windows[kept]
-        with torch.inference_mode():
-            parts = [
-                self(heard[first : first + batch_windows].to(device))
-                for first in range(0, len(heard), batch_windows)
-            ]
-            return torch.cat(parts)[place.to(device)]
+        features = torch.empty((len(heard), self.config.projection_dim), device=device)
+
+        def encode(first: int, stop: int) -> None:
+            for start in range(first, stop, batch_windows):
+                end = min(start + batch_windows, stop)
+                features[start:end] = self(heard[start:end].to(device))
+
+        if device.type == "cpu":
+            in_parts(encode, len(heard))
+        else:
+            with torch.inference_mode():
+                encode(0, len(heard))
+        return features[place.to(device)]
 
     def _check(self, windows: Tensor) -> None:
         if windows.dim() != 2 or windows.shape[1] != self.config.window_samples:

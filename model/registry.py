@@ -183,7 +183,8 @@ def load_embedder(
             LAION-CLAP ``.pt`` checkpoint, or a folder made by ``training.ship``.
         revision: Branch, tag or commit on the hub; empty for the pinned or newest one.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
-        dtype: Arithmetic of the encoder.
+        dtype: Arithmetic of the encoder: ``"float32"``, ``"bfloat16"`` where it offers that,
+            or ``"auto"`` for the fastest that this machine has and its weights bear.
 
     Raises:
         UnknownNameError: No such name, folder or file; the message lists near matches.

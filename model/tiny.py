@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from earful.errors import ModelError
 from earful.model.audio import Clip, require_sample_rate
 from earful.model.device import pick_device
+from earful.model.parallel import in_parts
 from earful.model.protocols import Fingerprint
 from earful.model.tiny_frames import (
     SAMPLE_RATE,
@@ -31,7 +32,7 @@ from earful.model.tiny_network import MOST_TEXT_TOKENS, AudioHead, Network, Text
 from earful.model.tiny_weights import NAME, fill, read_part, read_release, require_release
 from earful.model.tokenizer import FlamingoTokenizer
 
-_WINDOWS_AT_ONCE = 8
+_WINDOWS_AT_ONCE = 8  # of each thread
 _TEXTS_AT_ONCE = 64
 
 
@@ -44,13 +45,13 @@ def load_tiny(
         name: The registered name, or a folder of one's own, as ``training.ship`` writes it.
         revision: Empty, or the release at hand: an index asks for the one that made it.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
-        dtype: ``"float32"``, the only arithmetic offered.
+        dtype: ``"float32"``, the only arithmetic offered, or ``"auto"``, which is that.
 
     Raises:
         ModelError: Another release or dtype is asked for, the device is not there, or the
             weights are missing or not what they were when the release was made.
     """
-    if dtype != "float32":
+    if dtype not in ("float32", "auto"):
         raise ModelError(f"{name}: dtype {dtype!r}; want 'float32'")
     release = read_release(name)
     require_release(release, revision, name)
@@ -77,7 +78,7 @@ def load_tiny(
                 f"{WINDOW_FRAMES} frames every {WINDOW_HOP_FRAMES}, last at end, mean; "
                 "short: repeat"
             ),
-            dtype=dtype,
+            dtype="float32",
         ),
     )
 
@@ -137,7 +138,7 @@ class TinyEmbedder:
         require_sample_rate(clips, SAMPLE_RATE)
         sums = np.zeros((len(clips), self._fingerprint.dim))
         windows = self._windows(clips)
-        while batch := list(islice(windows, _WINDOWS_AT_ONCE)):
+        while batch := list(islice(windows, self._n_at_once)):
             vectors = self.encode(torch.stack([window for _, window in batch]))
             for (row, _), vector in zip(batch, vectors.cpu().numpy(), strict=True):
                 sums[row] += vector
@@ -156,7 +157,7 @@ class TinyEmbedder:
         require_sample_rate([clip], SAMPLE_RATE)
         windows = self._front_end.windows(clip.samples)
         found = []
-        while batch := list(islice(windows, _WINDOWS_AT_ONCE)):
+        while batch := list(islice(windows, self._n_at_once)):
             found.append(self.encode(torch.stack(batch)).cpu().numpy())
         return self._unit(np.concatenate(found))
 
@@ -201,10 +202,23 @@ class TinyEmbedder:
 
     def encode(self, windows: torch.Tensor) -> torch.Tensor:
         """Map windows of frames, shape ``(n, 100, 96)``, to unit vectors, ``(n, dim)``."""
-        # TF32, a GPU's default in convolutions, would give other vectors than a CPU.
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-            vectors: torch.Tensor = self._head(self._network(windows))
+        vectors = torch.empty((len(windows), self._fingerprint.dim), device=self._device)
+
+        def encode(first: int, stop: int) -> None:
+            vectors[first:stop] = self._head(self._network(windows[first:stop]))
+
+        if self._device.type == "cpu":
+            in_parts(encode, len(windows))
+        else:
+            # TF32, a GPU's default in convolutions, would give other vectors than a CPU.
+            with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+                encode(0, len(windows))
         return vectors
+
+    @property
+    def _n_at_once(self) -> int:
+        n_parts = torch.get_num_threads() if self._device.type == "cpu" else 1
+        return _WINDOWS_AT_ONCE * n_parts
 
     def _windows(self, clips: Sequence[Clip]) -> Iterator[tuple[int, torch.Tensor]]:
         """Yield the row of each clip with each of its windows, shape ``(100, 96)``."""

@@ -205,6 +205,19 @@ def test_adding_a_table_calls_no_other_row_stale(run: Run, index: Path, corpus: 
     assert (code, report["accepted"], report["stale"], report["n"]) == (0, 1, 0, 9)
 
 
+def test_an_arithmetic_that_is_not_offered_writes_nothing(
+    run: Run, corpus: Path, tmp_path: Path
+) -> None:
+    new = tmp_path / "new.index"
+    words = ("index", "build", corpus, "--index", new, "--dtype")
+    for dtype, code, wanted in (("int8", 2, "auto, float32, bfloat16"), ("bfloat16", 1, "float32")):
+        found, _, err = run(*words, dtype)
+        assert found == code
+        assert dtype in err
+        assert wanted in err
+    assert not new.exists()
+
+
 def test_an_embedder_can_be_named_for_the_query(run: Run, index: Path, tmp_path: Path) -> None:
     query = tone(tmp_path / "query.wav", 3100, 50)
     words = ("classify", query, "--index", index, "--json", "--embedder")

@@ -21,11 +21,12 @@ from earful.errors import (
     IndexFolderError,
     IndexMismatchError,
 )
+from earful.index import build
 from earful.index.build import BuildOptions, BuildProgress, build_index
 from earful.index.corpus import open_corpus, single_recording
 from earful.index.store import Index
 from earful.model.audio import AudioLimits, Clip, load_audio
-from earful.model.protocols import Fingerprint
+from earful.model.protocols import Embedder, Fingerprint
 
 RATE = 8000
 Array = NDArray[np.float32]
@@ -572,3 +573,32 @@ def test_the_report_is_plain_json_values(sounds: Path, tmp_path: Path) -> None:
     report = build_index(sounds, tmp_path / "index", embedder=Levels()).to_dict()
     assert (report["accepted"], report["reused"], report["skipped"]) == (11, 0, 0)
     assert list(report["rejected"][0]) == ["audio", "row", "error"]
+
+
+def test_an_index_goes_on_in_the_arithmetic_it_was_begun_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def load(name: str, *, revision: str, device: str, dtype: str) -> Embedder:
+        asked.append((name, dtype))
+        return Levels()
+
+    monkeypatch.setattr(build, "load_embedder", load)
+    begun, folder = tmp_path / "begun.index", tmp_path / "weights"
+    for name in ("some/model", str(folder)):
+        stored = replace(Levels().fingerprint, name=name, dtype="bfloat16")
+        Index.open_or_create(begun / folder.name if name != "some/model" else begun, stored)
+    monkeypatch.chdir(tmp_path)
+    build.embedder_for(tmp_path / "new.index", "some/model")
+    build.embedder_for(begun, "some/model")
+    build.embedder_for(begun, "some/model", dtype="float32")  # which the index then refuses
+    build.embedder_for(begun, "other/model")
+    build.embedder_for(begun / "weights", "weights")
+    assert asked == [
+        ("some/model", "auto"),
+        ("some/model", "bfloat16"),
+        ("some/model", "float32"),
+        ("other/model", "auto"),
+        ("weights", "bfloat16"),
+    ]

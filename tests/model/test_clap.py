@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earful.errors import MissingExtraError, ModelError
-from earful.model import clap_checkpoint
+from earful.model import clap, clap_checkpoint
 from earful.model.audio import Clip
 from earful.model.clap import MAX_TEXT_TOKENS, ClapEmbedder, load_clap
 from earful.model.clap_front_end import (
@@ -22,7 +22,9 @@ from earful.model.clap_front_end import (
     window_starts,
 )
 from earful.model.clap_towers import htsat_config
+from earful.model.device import has_bfloat16
 from earful.model.htsat import Htsat
+from earful.model.htsat_cpu import PackedHtsat
 from earful.model.mel import LogMel
 from earful.model.protocols import TextEmbedder
 
@@ -152,7 +154,7 @@ def test_audio_runs_through_our_tower_alone(folder: Path, embedder: ClapEmbedder
     assert isinstance(transformers.ClapModel.from_pretrained(folder).audio_model, theirs)
     towers = clap_checkpoint.load_hub_folder(folder)
     for model in (towers, embedder._towers):
-        assert isinstance(model.audio_model, Htsat)
+        assert isinstance(model.audio_model, (Htsat, PackedHtsat))
         assert not any(isinstance(module, theirs) for module in model.modules())
         assert not any(tensor.is_meta for tensor in model.state_dict().values())
 
@@ -264,8 +266,39 @@ def test_bfloat16_stays_close_and_is_another_fingerprint(unfused: Path) -> None:
     clips = [noise(2), noise(4, seed=5)]
     assert ((exact.embed(clips) * rough.embed(clips)).sum(axis=1) > 0.999).all()
     assert exact.fingerprint.differences(rough.fingerprint) == ["dtype: 'float32' / 'bfloat16'"]
-    with pytest.raises(ValueError, match="dtype='float16', want 'float32' or 'bfloat16'"):
+    with pytest.raises(ValueError, match="dtype='float16', want 'float32', 'bfloat16' or 'auto'"):
         load_clap(str(unfused), dtype="float16")
+
+
+@pytest.mark.skipif(not has_bfloat16(torch.device("cpu")), reason="this CPU has no bfloat16")
+def test_auto_takes_bfloat16_where_the_weights_bear_it(unfused: Path) -> None:
+    chosen = load_clap(str(unfused), device="cpu", dtype="auto")
+    rough = load_clap(str(unfused), device="cpu", dtype="bfloat16")
+    assert chosen.fingerprint == rough.fingerprint
+    assert np.array_equal(chosen.embed([noise(2)]), rough.embed([noise(2)]))
+
+
+def test_auto_falls_back_to_float32_and_says_so_where_they_do_not(
+    unfused: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clap, "has_bfloat16", lambda _: True)
+    towers = clap_checkpoint.load_hub_folder(unfused)
+    # Sounds now differ in the fifth place, which bfloat16 has not.
+    tower = towers.audio_model
+    assert isinstance(tower, Htsat)
+    tower.mel_norm.weight.data.mul_(1e-5)
+    monkeypatch.setattr(clap, "load_hub_folder", lambda _: towers)
+    with pytest.warns(RuntimeWarning, match="runs in float32. In bfloat16 its vectors"):
+        embedder = load_clap(str(unfused), device="cpu", dtype="auto")
+    assert embedder.fingerprint.dtype == "float32"
+
+
+def test_auto_is_float32_where_bfloat16_gains_nothing(
+    unfused: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clap, "has_bfloat16", lambda _: False)
+    embedder = load_clap(str(unfused), device="cpu", dtype="auto")
+    assert embedder.fingerprint == load_clap(str(unfused), device="cpu").fingerprint
 
 
 def test_fingerprint_tells_weights_and_windowing(unfused: Path, tmp_path: Path) -> None:

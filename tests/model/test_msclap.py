@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from earful.errors import ModelError
-from earful.model.htsat import HtsatConfig
+from earful.model.htsat import Htsat, HtsatConfig
 from earful.model.mel import LogMel
 from earful.model.msclap import (
     MsClapConfig,
@@ -118,6 +118,7 @@ def test_every_array_of_every_clip_is_the_originals(
     goldens: Path, original: dict[str, Tensor], restored: MsClapEncoder
 ) -> None:
     htsat = restored.htsat
+    assert isinstance(htsat, Htsat)
     grid, window = htsat.config.grids[0], htsat.config.window_size
     windows = (1, grid // window, grid // window, window, window, htsat.config.embed_dim)
     cases = json.loads((goldens / "htsat.json").read_text())["cases"]
@@ -200,6 +201,7 @@ def test_many_windows_get_what_each_gets_alone_and_silence_is_computed_once() ->
 def test_bfloat16_stays_close() -> None:
     state = published_state(TINY)
     exact, rough = encoder_of(state, TINY), encoder_of(state, TINY)
+    assert isinstance(rough.htsat, Htsat)
     rough.htsat.set_precision(torch.bfloat16)
     near = torch.cosine_similarity(rough.encode(noise(4)), exact.encode(noise(4)))
     assert float(near.min()) > 0.999

@@ -18,6 +18,7 @@ from earful.commands.options import (
     ColumnOption,
     DecodingOption,
     DeviceOption,
+    EmbedderDtypeOption,
     EmbedderOption,
     IndexArgument,
     IndexOption,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from earful.index.corpus import Corpus
     from earful.index.survey import Survey
 
+
+_DTYPES = ("auto", "float32", "bfloat16")
 
 index_app = typer.Typer(help="Build and look after an index of exemplars.", no_args_is_help=True)
 index_app.command("health")(index_health)
@@ -61,6 +64,7 @@ def index_build(
         bool, typer.Option(help="Accept files outside the corpus root.")
     ] = False,
     device: DeviceOption = "auto",
+    dtype: EmbedderDtypeOption = "auto",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count and check, embed nothing, write nothing.")
     ] = False,
@@ -97,11 +101,12 @@ def index_build(
 
         _finish_survey(survey(opened), as_json=as_json)
         return
-    from earful.index.build import BuildOptions, build_index
+    from earful.index.build import BuildOptions, build_index, embedder_for
     from earful.model.audio import AudioLimits
-    from earful.model.registry import load_embedder
 
-    model = load_embedder(embedder, revision=revision, device=device)
+    if dtype not in _DTYPES:
+        raise typer.BadParameter(f"{dtype!r}; want {', '.join(_DTYPES)}", param_hint="--dtype")
+    model = embedder_for(index, embedder, revision=revision, device=device, dtype=dtype)
     options = BuildOptions(limits=AudioLimits(max_duration_s=max_duration_s))
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_index(opened, index, embedder=model, options=options, progress=progress)
@@ -148,7 +153,7 @@ def index_add(
         raise typer.BadParameter("--label goes with one recording", param_hint="--label")
     else:
         corpus = open_corpus(source, columns=_columns(column), root=root)
-    model = load_embedder(stored.name, revision=stored.revision, device=device)
+    model = load_embedder(stored.name, revision=stored.revision, device=device, dtype=stored.dtype)
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_index(corpus, index, embedder=model, progress=progress)
     # What is added is not all there is: rows that it does not name are not stale.

@@ -21,6 +21,10 @@ EmbedderOption = Annotated[
     str,
     typer.Option(help="Embedder: a name from `earful models list`, a folder or a .pt file."),
 ]
+EmbedderDtypeOption = Annotated[
+    str,
+    typer.Option(help="Arithmetic of the embedder: float32, bfloat16, or auto for the fastest."),
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 ColumnOption = Annotated[
     list[str],

@@ -1,0 +1,100 @@
+"""Whether an encoder may multiply in bfloat16: asked of the encoder itself, on test sounds.
+
+bfloat16 keeps eight bits of a number. That is enough for most encoders and nearly free of
+cost where the hardware has it, but nobody can tell from the outside for which weights. So
+an encoder is run twice over a few sounds before it is used, and both must agree on which
+sounds are alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_K = 3
+LEAST_COSINE = 0.99
+"""Least cosine between the two vectors of a sound, the mean of all sounds taken off."""
+MOST_LOST = 0.02
+"""Most similarity that a neighbour found in bfloat16 may be behind the true one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """How far rough vectors agree with exact ones.
+
+    Attributes:
+        cosine: The least cosine between a sound's two vectors. The sounds' mean is taken
+            off first: what all have in common would hide what tells them apart.
+        lost: The most that a rough vector's top-3 neighbours lose: the exact similarity of
+            the true neighbour of a rank less that of the one found there.
+    """
+
+    cosine: float
+    lost: float
+
+    @property
+    def suffices(self) -> bool:
+        """Whether neighbours found with rough vectors are as good as true ones."""
+        return self.cosine >= LEAST_COSINE and self.lost <= MOST_LOST
+
+
+def agreement(exact: NDArray[np.floating], rough: NDArray[np.floating]) -> Agreement:
+    """Compare the vectors of the same sounds.
+
+    Args:
+        exact: Shape ``(n, dim)``, four rows or more, none of them zero.
+        rough: The same shape; may hold anything, which then does not suffice.
+
+    >>> sounds = np.random.default_rng(0).normal(size=(8, 16))
+    >>> agreement(sounds, 3 * sounds).suffices, agreement(sounds, sounds[::-1]).suffices
+    (True, False)
+    """
+    if not np.isfinite(rough).all() or not rough.any(axis=1).all():
+        return Agreement(cosine=-1.0, lost=2.0)
+    one, other = _centred(exact.astype(np.float64)), _centred(rough.astype(np.float64))
+    truth, found = one @ one.T, other @ other.T
+    for similarities in (truth, found):
+        np.fill_diagonal(similarities, -np.inf)
+    best = -np.sort(-truth, axis=1)[:, :_K]
+    chosen = np.argsort(-found, axis=1, kind="stable")[:, :_K]
+    reached = -np.sort(-np.take_along_axis(truth, chosen, axis=1), axis=1)
+    return Agreement(
+        cosine=float((one * other).sum(axis=1).min()), lost=float((best - reached).max())
+    )
+
+
+def _centred(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    offset = unit - unit.mean(axis=0)
+    norms = np.linalg.norm(offset, axis=1, keepdims=True)
+    centred: NDArray[np.float64] = offset / np.maximum(norms, np.finfo(np.float64).tiny)
+    return centred
+
+
+def probe_sounds(n_samples: int, sample_rate: int) -> NDArray[np.float32]:
+    """Make sounds that differ in many ways: tones, sweeps, noises, pulses, trills.
+
+    Args:
+        n_samples: Of each.
+        sample_rate: In Hz.
+
+    Returns:
+        float32, shape ``(16, n_samples)``, in [-1, 1]; the same on every machine, up to
+        the last bits.
+    """
+    time_s = np.arange(n_samples) / sample_rate
+    noise = np.random.default_rng(16).normal(size=(4, n_samples))
+    rumble = np.cumsum(noise[1] - noise[1].mean())
+    sounds: list[NDArray[np.float64]] = []
+    for pitch_hz in (110.0, 440.0, 1760.0):
+        tone = np.sin(2 * np.pi * pitch_hz * time_s)
+        sounds += [tone, np.sign(tone), tone * np.exp(-3 * (time_s % 1.0))]
+    sounds += [np.sin(2 * np.pi * (200 + 300 * time_s) * time_s)]
+    sounds += [np.sin(2 * np.pi * 900 * time_s + 40 * np.sin(2 * np.pi * 6 * time_s))]
+    sounds += [noise[0], rumble, np.diff(noise[2], append=0.0)]
+    sounds += [noise[3] * (time_s % 0.5 < 0.05), noise[0] * np.sin(2 * np.pi * 0.4 * time_s) ** 2]
+    peaks = np.array([[0.5 / np.abs(sound).max()] for sound in sounds])
+    scaled: NDArray[np.float32] = (np.array(sounds) * peaks).astype(np.float32)
+    return scaled
