@@ -1,13 +1,14 @@
 """Exact nearest neighbours over vectors in RAM, with filters; FAISS behind the same call.
 
-Similarity is the cosine of two vectors, computed here. Candidates come from one float32
-matrix product; those that could be among the best are scored again in float64, row by
-row, so that equal vectors get equal scores whatever the batch size, the number of threads
-or the backend, and ties break by id.
+Similarity is the cosine of two vectors, computed here. Candidates come from one matrix
+product, in float32 or, for many queries at once, in bfloat16 (``rough``); those that could
+be among the best are scored again in float64, row by row, so that equal vectors get equal
+scores whatever the batch size, the number of threads or the backend, and ties break by id.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from earful.index.exemplar import Exemplar
 from earful.index.faiss_backend import MOST_FETCHED, FlatFaiss
+from earful.index.rough import RoughRows
 
 Backend = Literal["exact", "faiss"]
 Rows = NDArray[np.intp]
@@ -31,7 +33,13 @@ _SLACK = 1e-5
 _UNIT_TOLERANCE = 1e-3
 _UNIT_EPSILON = 1e-6
 _QUERIES_AT_ONCE = 64
+_SCORES_AT_ONCE = 2**25
 _ROWS_AT_ONCE = 4096
+# Rows that are copied together first cost so many times what rows in place cost.
+_COST_OF_A_COPY = 2
+# From here on a copy of all rows in bfloat16 pays for a batch of queries.
+_ROWS_WORTH_A_COPY = 10_000
+_QUERIES_WORTH_A_COPY = 8
 # FAISS is asked for some more than k, so that a few ties at the cut need no second look.
 _SPARE = 8
 
@@ -125,15 +133,15 @@ def top_k(vectors: Vectors, query: Vectors, k: int) -> tuple[Rows, NDArray[np.fl
 
 
 def _best(
-    vectors: Vectors, query: Vectors, scores: Vectors, k: int
+    vectors: Vectors, query: Vectors, scores: Vectors, k: int, rows: Rows | None = None
 ) -> tuple[Rows, NDArray[np.float64]]:
-    """Pick the best ``k`` given approximate scores of every row (``-inf`` for none)."""
+    """Pick the best ``k`` given approximate scores (``-inf`` for none), of all rows or some."""
     k = min(k, scores.size)
     if k < 1:
         return np.empty(0, np.intp), np.empty(0)
     threshold = np.partition(scores, scores.size - k)[scores.size - k]
     candidates = np.flatnonzero((scores >= threshold - _SLACK) & np.isfinite(scores))
-    return _rescore(vectors, query, candidates, k)
+    return _rescore(vectors, query, candidates if rows is None else rows[candidates], k)
 
 
 def _rescore(
@@ -267,21 +275,60 @@ class VectorSet:
         queries = _unit_rows(queries, lambda row: f"query {row}")
         mask = self._mask(filter, only)
         ranked = self._faiss_ranked if backend == "faiss" else self._exact_ranked
+        n_at_once = max(1, min(_QUERIES_AT_ONCE, _SCORES_AT_ONCE // max(1, len(self))))
         return [
             self._hits(rows, similarities, filter.min_similarity)
-            for start in range(0, len(queries), _QUERIES_AT_ONCE)
-            for rows, similarities in ranked(queries[start : start + _QUERIES_AT_ONCE], k, mask)
+            for start in range(0, len(queries), n_at_once)
+            for rows, similarities in ranked(queries[start : start + n_at_once], k, mask)
         ]
 
     def _exact_ranked(
         self, queries: Vectors, k: int, mask: NDArray[np.bool_] | None
     ) -> list[tuple[Rows, NDArray[np.float64]]]:
+        if mask is not None and _COST_OF_A_COPY * np.count_nonzero(mask) < len(self):
+            return self._ranked_among(queries, k, np.flatnonzero(mask))
+        if self._rough_pays(len(queries)):
+            return [
+                _rescore(self.vectors, query, rows, k)
+                for query, rows in zip(
+                    queries, self._rough.candidates(queries, k, mask), strict=True
+                )
+            ]
         scores = queries @ self.vectors.T
         if mask is not None:
-            scores[:, ~mask] = -np.inf
+            scores[:, np.flatnonzero(~mask)] = -np.inf
         return [
             _best(self.vectors, query, row, k) for query, row in zip(queries, scores, strict=True)
         ]
+
+    def _ranked_among(
+        self, queries: Vectors, k: int, rows: Rows
+    ) -> list[tuple[Rows, NDArray[np.float64]]]:
+        """Rank few rows, and read no others."""
+        scores = np.empty((len(queries), rows.size), np.float32)
+        for start in range(0, rows.size, _ROWS_AT_ONCE):
+            some = self.vectors[rows[start : start + _ROWS_AT_ONCE]]
+            scores[:, start : start + _ROWS_AT_ONCE] = queries @ some.T
+        return [
+            _best(self.vectors, query, row, k, rows)
+            for query, row in zip(queries, scores, strict=True)
+        ]
+
+    def _rough_pays(self, n_queries: int) -> bool:
+        if len(self) < _ROWS_WORTH_A_COPY or n_queries < _QUERIES_WORTH_A_COPY:
+            return False
+        # Importing torch takes longer than any search that could do without.
+        if "torch" not in sys.modules:
+            return False
+        import torch
+
+        from earful.model.device import has_bfloat16
+
+        return has_bfloat16(torch.device("cpu"))
+
+    @cached_property
+    def _rough(self) -> RoughRows:
+        return RoughRows([self.vectors])
 
     def _faiss_ranked(
         self, queries: Vectors, k: int, mask: NDArray[np.bool_] | None
@@ -353,35 +400,35 @@ class VectorSet:
         """Return the row numbers of those ids that are here, ascending."""
         return np.flatnonzero(_marked(len(self), ids, self._rows_by_id))
 
-    def _inverted(self, keys: Callable[[int], Collection[str]]) -> dict[str, list[int]]:
+    def _inverted(self, keys: Callable[[int], Collection[str]]) -> dict[str, Rows]:
         rows: dict[str, list[int]] = {}
         for row in range(len(self)):
             for key in keys(row):
                 rows.setdefault(key, []).append(row)
-        return rows
+        return {key: np.array(found, np.intp) for key, found in rows.items()}
 
     @cached_property
-    def _rows_by_id(self) -> dict[str, list[int]]:
+    def _rows_by_id(self) -> dict[str, Rows]:
         return self._inverted(lambda row: (self.exemplars[row].id,))
 
     @cached_property
-    def _rows_by_label(self) -> dict[str, list[int]]:
+    def _rows_by_label(self) -> dict[str, Rows]:
         return self._inverted(lambda row: self.exemplars[row].labels)
 
     @cached_property
-    def _rows_by_split(self) -> dict[str, list[int]]:
+    def _rows_by_split(self) -> dict[str, Rows]:
         return self._inverted(lambda row: (self.exemplars[row].split,))
 
     @cached_property
-    def _rows_by_group(self) -> dict[str, list[int]]:
+    def _rows_by_group(self) -> dict[str, Rows]:
         return self._inverted(lambda row: (self.exemplars[row].group,))
 
     @cached_property
-    def _rows_by_content(self) -> dict[str, list[int]]:
+    def _rows_by_content(self) -> dict[str, Rows]:
         return self._inverted(lambda row: (self.content[row],))
 
     @cached_property
-    def _rows_by_path(self) -> dict[str, list[int]]:
+    def _rows_by_path(self) -> dict[str, Rows]:
         return self._inverted(lambda row: (str(self.paths[row]),))
 
 
@@ -396,8 +443,9 @@ def _unit_rows(vectors: NDArray[np.floating], name: Callable[[int], str]) -> Vec
     return rows if exact.all() else rows / norms[:, None]
 
 
-def _marked(n: int, values: Collection[str], rows_of: dict[str, list[int]]) -> NDArray[np.bool_]:
+def _marked(n: int, values: Collection[str], rows_of: dict[str, Rows]) -> NDArray[np.bool_]:
     marked = np.zeros(n, dtype=np.bool_)
     for value in values:
-        marked[rows_of.get(value, [])] = True
+        if (rows := rows_of.get(value)) is not None:
+            marked[rows] = True
     return marked

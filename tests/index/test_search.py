@@ -295,3 +295,38 @@ def test_what_an_answer_shows_of_a_hit() -> None:
         "answer": "dog",
         "similarity": 0.123457,
     }
+
+
+@given(share=st.floats(0, 1), seed=st.integers(0, 999), k=st.integers(1, 12))
+def test_a_filter_of_any_width_ranks_the_rows_that_pass_alone(
+    share: float, seed: int, k: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(-1, 2, (60, 3)) + 0.25
+    vectors = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    pets = vector_set(vectors)
+    passed = np.flatnonzero(rng.random(60) < share)
+    found = pets.search(vectors[0], k=k, only=passed)
+    alone = pets.subset(passed).search(vectors[0], k=k)
+    assert found == alone
+    assert len(found) == min(k, len(passed))
+
+
+def test_a_narrow_filter_reads_only_the_rows_that_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = at(*np.arange(0.0, 90.0, 0.5))
+    pets = vector_set(rows)
+    read: list[int] = []
+
+    class Counted:
+        """Rows that tell how many were asked for; a product with all of them fails."""
+
+        shape = rows.shape
+
+        def __getitem__(self, wanted: NDArray[np.intp]) -> NDArray[np.float32]:
+            read.append(len(wanted))
+            return rows[wanted]
+
+    monkeypatch.setattr(pets, "vectors", Counted())
+    hits = pets.search(at(22.0)[0], k=3, only=np.arange(40, 60))
+    assert ids_of(hits) == ["0044", "0043", "0045"]
+    assert max(read) == 20
