@@ -50,6 +50,8 @@ _TELL_EVERY_S = 0.1
 _MOST_DECODERS = 16
 # A row without its vector takes this much of the disk, commits and headers included.
 _BYTES_PER_ROW = 1024
+# From here on, conditions on labels are answered from an index of the column.
+_ROWS_WORTH_AN_INDEX = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +210,8 @@ class _Build:
             self._commit()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+        if self._accepted and len(self._index.known()) >= _ROWS_WORTH_AN_INDEX:
+            self._index.index_columns()
         rejected = tuple(item.rejection for item in sorted(self._rejected, key=_number))
         self._list_rejections(rejected)
         self._tell(now=True)

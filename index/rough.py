@@ -67,7 +67,7 @@ class RoughRows:
         """
         import torch
 
-        exact = torch.from_numpy(queries)
+        exact = torch.from_numpy(queries.copy())  # what is read-only would draw a warning
         rough = exact.bfloat16()
         # Of the scores: |q v - q' v'| <= |v - v'| + |q - q'| for unit vectors (Schwarz).
         errors = (exact - rough.float()).norm(dim=1) + self._error + _ROUNDING

@@ -234,9 +234,11 @@ def audio_paths(table: pa.Table, roots: Sequence[Path]) -> list[Path]:
     return paths
 
 
-def vectors_of(table: pa.Table, dim: int) -> NDArray[np.float32]:
+def vectors_of(table: pa.Table | pa.RecordBatch, dim: int) -> NDArray[np.float32]:
     """Read the vectors of a table as float32, shape ``(n, dim)``."""
-    column = table.column("vector").combine_chunks()
+    column = table.column("vector")
+    if hasattr(column, "combine_chunks"):
+        column = column.combine_chunks()
     flat = column.flatten().to_numpy(zero_copy_only=False)
     return np.asarray(flat, dtype=np.float32).reshape(len(column), dim)
 

@@ -24,6 +24,7 @@ from earful.index.faiss_backend import MOST_FETCHED, FlatFaiss
 from earful.index.rough import RoughRows
 
 Backend = Literal["exact", "faiss"]
+IndexBackend = Literal["exact", "faiss", "half", "approximate"]
 Rows = NDArray[np.intp]
 Vectors = NDArray[np.float32]
 

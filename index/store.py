@@ -7,6 +7,7 @@
         table/            LanceDB: one row per exemplar, with its vector (table.py, schema.py)
         features/         what language models make of the audio: a cache (features.py)
         replays/          what they scored of exemplars: a cache (replays.py)
+        approximate.json  how approximate search is done, if asked for (approximate.py)
         rejected.jsonl    files that could not be embedded, with the reason (rejected.py)
         .lock             who is writing (lock.py)
 
@@ -24,9 +25,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+
 from earful.errors import CorpusError, IndexFolderError
+from earful.index.approximate import APPROXIMATE_NAME, Approximate, candidate_ids, part_rows
 from earful.index.corpus import Rejection
 from earful.index.features import ExemplarFeatures
+from earful.index.half import HalfRows
 from earful.index.header import HEADER_NAME, Header, Root
 from earful.index.info import IndexInfo
 from earful.index.known import KNOWN_COLUMNS, KnownRow, known_rows
@@ -50,14 +55,18 @@ from earful.index.schema import (
     to_arrow,
     vectors_of,
 )
-from earful.index.search import Backend, Hit, SearchFilter, Vectors, VectorSet
+from earful.index.search import Hit, IndexBackend, SearchFilter, Vectors, VectorSet
 from earful.index.table import Table
+from earful.index.where import sql_of
 from earful.model.protocols import Fingerprint
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from earful.index.verify import VerifyReport
+
+# What a search needs of a row.
+_SEARCHED = (*EXEMPLAR_COLUMNS, "root", "content_sha256", "vector")
 
 
 class Index:
@@ -77,6 +86,7 @@ class Index:
         self._table = table
         self._lock = WriterLock(path)
         self._vectors: VectorSet | None = None
+        self._half: HalfRows | None = None
         self._known: dict[str, KnownRow] | None = None
         self._label_names: set[str] | None = None
 
@@ -177,17 +187,7 @@ class Index:
             IndexFolderError: A row is damaged.
         """
         if self._vectors is None:
-            columns = [*EXEMPLAR_COLUMNS, "root", "content_sha256", "vector"]
-            table = self._table.read(columns)
-            try:
-                self._vectors = VectorSet(
-                    exemplars=[exemplar_of(values) for values in exemplar_values(table)],
-                    paths=audio_paths(table, self.roots()),
-                    content=table.column("content_sha256").to_pylist(),
-                    vectors=vectors_of(table, self.fingerprint.dim),
-                )
-            except (CorpusError, ValueError, IndexError) as error:
-                raise self._damaged(error) from error
+            self._vectors = self._vector_set(self._table.read(_SEARCHED))
         return self._vectors
 
     def search(
@@ -196,23 +196,31 @@ class Index:
         *,
         k: int = 8,
         filter: SearchFilter = SearchFilter(),
-        backend: Backend = "exact",
+        backend: IndexBackend = "exact",
     ) -> list[Hit]:
         """Find the nearest rows, best first; ties break by id.
+
+        Similarities are exact with every backend, and so are the hits of all but
+        ``"approximate"``.
 
         Args:
             query: float32, shape ``(dim,)``, unit norm, from the index's own embedder.
             k: How many hits at most.
             filter: Which rows may be found; ``where`` is SQL over the columns, such as
                 ``"split = 'train' AND duration_s < 5"``.
-            backend: ``"exact"``, or ``"faiss"`` for the same through FAISS.
+            backend: ``"exact"`` holds all rows in RAM; ``"faiss"`` does so through FAISS;
+                ``"half"`` holds bfloat16 vectors only, and reads its candidates from the
+                disk; ``"approximate"`` holds nothing, see ``index_approximately``.
 
         Raises:
             FilterError: ``filter.where`` cannot be evaluated.
-            IndexFolderError: A row is damaged.
+            IndexFolderError: A row is damaged, or the index has nothing for approximate
+                search.
             MissingExtraError: FAISS is wanted and not installed.
             ValueError: The query has another shape or is no unit vector; ``k`` is below 1.
         """
+        if backend == "half" or backend == "approximate":
+            return self._search_lean(query, k, filter, backend)
         vectors = self.vectors()
         only = None
         if filter.where:
@@ -342,6 +350,57 @@ class Index:
         with self.writer():
             write_rejections(self.path, rejections)
 
+    @property
+    def approximate(self) -> Approximate | None:
+        """How the index is searched approximately; ``None`` where it cannot be."""
+        return Approximate.read(self.path)
+
+    def index_approximately(
+        self, *, recall: float = 0.95, k: int = 10, n_queries: int = 200
+    ) -> Approximate:
+        """Make approximate search possible, as good as wanted on the index's own rows.
+
+        Rows that come later are found too, compared one by one until ``compact``; how well
+        the search does is only known for the rows there are now.
+
+        Args:
+            recall: Share of the true nearest rows to find, in (0, 1]; where even all
+                partitions do not give it, all are looked at.
+            k: How many nearest rows to look for.
+            n_queries: How many rows look for the others.
+
+        Raises:
+            IndexFolderError: There are too few rows, or the folder cannot be written.
+            IndexBusyError: Another process is writing.
+            ValueError: A number is outside its range.
+        """
+        with self.writer():
+            made = part_rows(self._table, self.vectors(), recall=recall, k=k, n_queries=n_queries)
+            self._table.index_columns()
+            made.write(self.path)
+        return made
+
+    def drop_approximate(self) -> None:
+        """Remove what ``index_approximately`` made, if anything.
+
+        Raises:
+            IndexFolderError: The folder cannot be written.
+            IndexBusyError: Another process is writing.
+        """
+        with self.writer():
+            (self.path / APPROXIMATE_NAME).unlink(missing_ok=True)
+            self._table.drop_vector_index()
+
+    def index_columns(self) -> None:
+        """Make conditions on labels, splits and ids quicker to answer in a large index.
+
+        Raises:
+            IndexFolderError: The folder cannot be written.
+            IndexBusyError: Another process is writing.
+        """
+        with self.writer():
+            self._table.index_columns()
+
     def compact(self) -> None:
         """Merge small fragments, drop versions older than an hour and unused features.
 
@@ -369,6 +428,43 @@ class Index:
 
     # --- private ---------------------------------------------------------------------------
 
+    def _vector_set(self, table: pa.Table) -> VectorSet:
+        try:
+            return VectorSet(
+                exemplars=[exemplar_of(values) for values in exemplar_values(table)],
+                paths=audio_paths(table, self.roots()),
+                content=table.column("content_sha256").to_pylist(),
+                vectors=vectors_of(table, self.fingerprint.dim),
+            )
+        except (CorpusError, ValueError, IndexError) as error:
+            raise self._damaged(error) from error
+
+    def _search_lean(
+        self, query: Vectors, k: int, filter: SearchFilter, backend: IndexBackend
+    ) -> list[Hit]:
+        """Score only what a backend proposes, without holding all rows in RAM."""
+        if k < 1:
+            raise ValueError(f"k={k}; want 1 or more")
+        query = np.asarray(query, dtype=np.float32)
+        if query.shape != (self.fingerprint.dim,):
+            raise ValueError(f"query of shape {query.shape}; want ({self.fingerprint.dim},)")
+        if backend == "approximate":
+            settings = self.approximate
+            if settings is None:
+                raise IndexFolderError(
+                    f"{self.path}: has nothing for approximate search; make it with "
+                    f"`earful index approximate {self.path}`"
+                )
+            ids = candidate_ids(self._table, query, k, settings, filter, self.roots())
+        else:
+            condition = sql_of(filter, self.roots())
+            only = self._table.ids_where(condition) if condition else None
+            if self._half is None:
+                self._half = HalfRows(self._table, self.fingerprint.dim)
+            ids = self._half.candidate_ids(query, k, only)
+        proposed = self._vector_set(self._table.rows(ids, _SEARCHED))
+        return proposed.search(query, k=k, filter=replace(filter, where=""))
+
     def _known_rows(self) -> dict[str, KnownRow]:
         if self._known is None:
             try:
@@ -394,7 +490,7 @@ class Index:
 
     def _remember(self, rows: Sequence[Row]) -> None:
         """Keep what is in memory true without reading the whole table again."""
-        self._vectors = None
+        self._vectors = self._half = None
         known = self._known_rows()
         if any(row.exemplar.id in known for row in rows):
             # The last row of some label may have been replaced.
@@ -404,7 +500,7 @@ class Index:
         known.update((row.exemplar.id, KnownRow.of(row)) for row in rows)
 
     def _forget(self) -> None:
-        self._vectors = self._known = self._label_names = None
+        self._vectors = self._half = self._known = self._label_names = None
 
     def _renew_header(self) -> None:
         if self._label_names is None:

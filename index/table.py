@@ -23,10 +23,13 @@ from earful.errors import FilterError, IndexFolderError
 from earful.index.header import sync_folder
 from earful.index.lock import WriterLock
 from earful.index.schema import EXEMPLAR_COLUMNS, FINGERPRINT_KEY, table_schema
+from earful.index.where import quoted
 from earful.model.protocols import Fingerprint
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 TABLE_FOLDER = "table"
 # The columns that a condition of a user's makes sense over.
@@ -37,6 +40,7 @@ _KEEP_VERSIONS = timedelta(hours=1)
 # Rewriting small fragments takes up to a second copy, and some.
 _ROOM_TO_COMPACT = 1.2
 _IDS_AT_ONCE = 500
+_ROWS_AT_ONCE = 4096
 _MANIFEST_END = b"LANC"
 Result = TypeVar("Result")
 
@@ -129,24 +133,105 @@ class Table:
             self._read(partial(self._query, _id_among(part), columns)) for part in parts or [[]]
         )
 
+    def stream(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of all rows, some rows at a time, in no order.
+
+        Raises:
+            IndexFolderError: A file of the table is damaged or gone.
+        """
+        with _errors_named(self._folder):
+            yield from self._lance.search().select(list(columns)).to_batches(_ROWS_AT_ONCE)
+
     def ids_where(self, where: str) -> list[str]:
         """Return the ids of the rows that pass an SQL condition over the columns.
 
         Raises:
             FilterError: It cannot be evaluated.
         """
-        try:
+        with _filter_errors_named(where):
             # LanceDB passes over whatever follows the condition; brackets make that an
             # error, and the line end closes a comment.
             found = self._query(f"(\n{where}\n)", ["id"])
-        except (ValueError, RuntimeError, OSError) as error:
-            raise FilterError(
-                f"filter {_shortened(repr(where))}: {_filter_reason(error)}; want one SQL "
-                f"condition over {', '.join(FILTER_COLUMNS)}, such as \"split = 'train'\" or "
-                "\"array_has(labels, 'dog') AND duration_s < 5\""
-            ) from error
         ids: list[str] = found.column("id").to_pylist()
         return ids
+
+    def nearest(
+        self,
+        query: NDArray[np.float32],
+        n: int,
+        columns: Sequence[str],
+        *,
+        n_probes: int,
+        refine: int,
+        where: str = "",
+    ) -> pa.Table:
+        """Return some columns of rows near a vector, found through the vector index.
+
+        Args:
+            query: float32, shape ``(dim,)``.
+            n: How many rows at most.
+            columns: Which columns.
+            n_probes: How many partitions are looked at.
+            refine: So many times ``n`` rows are compared by their whole vectors.
+            where: SQL condition that rows must pass.
+
+        Raises:
+            FilterError: The condition cannot be evaluated.
+        """
+        with _filter_errors_named(where):
+            search = self._lance.search(query).distance_type("dot").nprobes(n_probes)
+            if where:
+                search = search.where(f"(\n{where}\n)", prefilter=True)
+            # LanceDB warns of every query that does not select the distance.
+            wanted = [*columns, "_distance"]
+            found: pa.Table = search.refine_factor(refine).select(wanted).limit(n).to_arrow()
+        return found.select(list(columns))
+
+    def index_vectors(self, n_partitions: int) -> int:
+        """Make the vectors' approximate index anew: partitions, and a bit for each number.
+
+        RaBitQ: Gao and Long, "RaBitQ" (SIGMOD 2024, arXiv 2405.12497).
+
+        Returns:
+            Its size in bytes.
+
+        Raises:
+            IndexFolderError: It cannot be written, or there are too few rows to make it of.
+        """
+        from lancedb.index import IvfRq
+
+        with _errors_named(self._folder):
+            self._lance.create_index(
+                "vector", config=IvfRq(distance_type="dot", num_partitions=n_partitions)
+            )
+        self._sync()
+        (made,) = (i for i in self._lance.list_indices() if i.columns == ["vector"])
+        return int(made.size_bytes or 0)
+
+    def drop_vector_index(self) -> None:
+        """Remove the vectors' approximate index, where there is one.
+
+        Raises:
+            IndexFolderError: The folder cannot be written.
+        """
+        with _errors_named(self._folder):
+            for made in self._lance.list_indices():
+                if made.columns == ["vector"]:
+                    self._lance.drop_index(made.name)
+        self._sync()
+
+    def index_columns(self) -> None:
+        """Make the indices that conditions on labels, splits and ids are answered from.
+
+        Raises:
+            IndexFolderError: The folder cannot be written.
+        """
+        from lancedb.index import Bitmap, BTree, LabelList
+
+        with _errors_named(self._folder):
+            for column, config in (("labels", LabelList()), ("split", Bitmap()), ("id", BTree())):
+                self._lance.create_index(column, config=config)
+        self._sync()
 
     def upsert(self, batch: pa.RecordBatch) -> None:
         """Insert rows, or replace those with the same id, in one commit.
@@ -253,8 +338,7 @@ def _files(folder: Path) -> Iterator[str]:
 def _id_among(ids: Sequence[str]) -> str:
     if not ids:
         return "false"
-    # Doubled quotes are all that keeps an id from being read as SQL.
-    return "id IN (" + ", ".join("'" + id_.replace("'", "''") + "'" for id_ in ids) + ")"
+    return f"id IN ({', '.join(map(quoted, ids))})"
 
 
 def _filter_reason(error: Exception) -> str:
@@ -268,6 +352,18 @@ def _filter_reason(error: Exception) -> str:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+@contextmanager
+def _filter_errors_named(where: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, RuntimeError, OSError) as error:
+        raise FilterError(
+            f"filter {_shortened(repr(where))}: {_filter_reason(error)}; want one SQL "
+            f"condition over {', '.join(FILTER_COLUMNS)}, such as \"split = 'train'\" or "
+            "\"array_has(labels, 'dog') AND duration_s < 5\""
+        ) from error
 
 
 @contextmanager

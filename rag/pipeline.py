@@ -352,7 +352,8 @@ class FewShot:
             text: A sentence, for an embedder that has text.
             k: How many hits at most.
             filter: Which rows may be found.
-            backend: ``"exact"``, or ``"faiss"`` for the same through FAISS.
+            backend: ``"exact"``, ``"faiss"``, ``"half"`` or ``"approximate"``; see
+                ``Index.search``.
 
         Raises:
             AudioError: The recording cannot be read.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError, TaskError, UnknownNameError
-from earful.index.search import Backend, Hit, SearchFilter
+from earful.index.search import Hit, IndexBackend, SearchFilter
 from earful.index.store import Index
 from earful.model.protocols import Embedder, TextEmbedder
 from earful.model.registry import list_embedders
@@ -140,14 +140,14 @@ class Retriever:
             raise ValueError("there is no index to search")
         if (audio is None) == (text is None):
             raise ValueError("give either audio or text")
-        if backend not in ("exact", "faiss"):
-            raise UnknownNameError(unknown_name("backend", backend, ("exact", "faiss")))
+        if backend not in get_args(IndexBackend):
+            raise UnknownNameError(unknown_name("backend", backend, get_args(IndexBackend)))
         if text is not None:
             query = _embed_text(self.embedder, text)
         else:
             rate = self.embedder.fingerprint.sample_rate
             query = self.embedder.embed([read_clip(cast(Audio, audio), rate, 0.0, None)])[0]
-        return self.index.search(query, k=k, filter=filter, backend=cast(Backend, backend))
+        return self.index.search(query, k=k, filter=filter, backend=cast(IndexBackend, backend))
 
 
 def _embed_text(embedder: Embedder, text: str) -> NDArray[np.float32]:

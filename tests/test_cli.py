@@ -218,6 +218,29 @@ def test_an_arithmetic_that_is_not_offered_writes_nothing(
     assert not new.exists()
 
 
+def test_approximate_search_is_made_measured_used_and_removed(
+    run: Run, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, err = run("index", "approximate", index)
+    assert code == 1
+    assert "8 rows are too few" in err
+    query = tone(tmp_path / "query.wav", 3100, 50)
+    words = ("search", query, "--index", index, "--json", "--backend")
+    code, _, err = run(*words, "approximate")
+    assert code == 1
+    assert "earful index approximate" in err
+    monkeypatch.setattr("earful.index.approximate.LEAST_ROWS", 8)
+    code, out, _ = run("index", "approximate", index, "--recall", "1", "--k", "3")
+    assert code == 0
+    assert "recall@3" in out
+    assert "8 rows looked for their 3 nearest others; wanted 100.0%" in out
+    told = json.loads(run("index", "approximate", index, "--json")[1])
+    assert told["tried"][-1]["n_probes"] == told["n_probes"]
+    assert run(*words, "approximate")[1] == run(*words, "exact")[1] == run(*words, "half")[1]
+    assert run("index", "approximate", index, "--drop")[0] == 0
+    assert run(*words, "approximate")[0] == 1
+
+
 def test_an_embedder_can_be_named_for_the_query(run: Run, index: Path, tmp_path: Path) -> None:
     query = tone(tmp_path / "query.wav", 3100, 50)
     words = ("classify", query, "--index", index, "--json", "--embedder")

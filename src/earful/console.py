@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 from earful.model.source import printable as printable  # also used as console.printable
 
 if TYPE_CHECKING:
+    from earful.index.approximate import Approximate
     from earful.index.build import BuildProgress, BuildReport
     from earful.index.search import Hit
     from earful.index.survey import Survey
@@ -168,6 +169,27 @@ def describe_survey(found: Survey) -> str:
         for rejection in found.rejected
     ]
     return "\n".join(lines)
+
+
+def describe_approximate(made: Approximate, index: object) -> str:
+    """Render how well approximate search does on an index, and whether it is any use."""
+    rows = [
+        [f"{probed.n_probes}", f"{probed.recall:.1%}", f"{probed.ms:.1f}"] for probed in made.tried
+    ]
+    rows.append(["exact", "100.0%", f"{made.exact_ms:.1f}"])
+    told = [
+        f"{made.n_partitions} partitions of {made.n_rows:,} rows, "
+        f"{made.size_bytes / 1e6:.1f} MB, made in {made.build_s:.1f} s",
+        table(rows, header=["partitions seen", f"recall@{made.k}", "ms a query"], right="012"),
+        f"{made.n_queries} rows looked for their {made.k} nearest others; wanted {made.wanted:.1%}",
+    ]
+    if made.ms >= made.exact_ms:
+        told.append(
+            "exact search is as fast here, once it has read the vectors: approximate search "
+            "spares only that and the memory"
+        )
+    told.append(f"use it: earful search RECORDING --index {index} --backend approximate")
+    return "\n".join(told)
 
 
 def describe_evaluation(card: Scorecard) -> str:

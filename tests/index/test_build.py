@@ -602,3 +602,21 @@ def test_an_index_goes_on_in_the_arithmetic_it_was_begun_in(
         ("other/model", "auto"),
         ("weights", "bfloat16"),
     ]
+
+
+def test_a_large_index_answers_conditions_from_indices_of_its_columns(
+    tmp_path: Path, sounds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, large = tmp_path / "small.index", tmp_path / "large.index"
+    build_index(sounds, small, embedder=Levels())
+    monkeypatch.setattr(build, "_ROWS_WORTH_AN_INDEX", 2)
+    build_index(sounds, large, embedder=Levels())
+    columns = [
+        {
+            column
+            for made in Index.open(path)._table._lance.list_indices()
+            for column in made.columns
+        }
+        for path in (small, large)
+    ]
+    assert columns == [set(), {"labels", "split", "id"}]

@@ -71,7 +71,9 @@ def search(
     min_similarity: Annotated[
         float | None, typer.Option(min=-1.0, max=1.0, help="Least cosine similarity.")
     ] = None,
-    backend: Annotated[str, typer.Option(help="exact or faiss.")] = "exact",
+    backend: Annotated[
+        str, typer.Option(help="exact, faiss, half (half the memory) or approximate.")
+    ] = "exact",
     embedder: QueryEmbedderOption = "",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,

@@ -284,6 +284,33 @@ def index_compact(index: IndexArgument) -> None:
     typer.echo("compacted")
 
 
+@index_app.command("approximate")
+@example("earful index approximate sounds.index --recall 0.99")
+def index_approximate(
+    index: IndexArgument,
+    recall: Annotated[
+        float, typer.Option(min=0.01, max=1.0, help="Share of the true nearest rows to find.")
+    ] = 0.95,
+    k: Annotated[int, typer.Option("--k", "-k", min=1, help="How many nearest rows.")] = 10,
+    queries: Annotated[int, typer.Option(min=1, help="How many rows look for the others.")] = 200,
+    drop: Annotated[bool, typer.Option("--drop", help="Remove it again.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make approximate search possible in a large index, and measure what it finds."""
+    from earful.index.store import Index
+
+    opened = Index.open(index)
+    if drop:
+        opened.drop_approximate()
+        typer.echo("approximate search removed")
+        return
+    made = opened.index_approximately(recall=recall, k=k, n_queries=queries)
+    if as_json:
+        print_json(made.to_dict())
+    else:
+        typer.echo(console.describe_approximate(made, index))
+
+
 def _columns(pairs: Iterable[str]) -> dict[str, str] | None:
     columns: dict[str, str] = {}
     for pair in pairs:
