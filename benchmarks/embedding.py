@@ -1,0 +1,209 @@
+"""How fast files become vectors, beside what one would use instead.
+
+Everybody reads the same files (noise and tones, 10 s, 44.1 kHz, so resampling is part of the
+work) with an encoder of the published shape, HTSAT-tiny with random weights: speed does not
+depend on them. Ours does more than the others: it builds an index, digests and commit
+included. Contestants take turns, each in a process of its own with the same cores.
+
+    ./dev run tests/parity/make_laion_clap_environment.sh /tmp/laion-clap
+    ./dev bench embedding --laion-clap /tmp/laion-clap
+
+writes ``benchmarks/results/embedding.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from benchmarks.turns import Contestant, Turns, keep, machine, spread, table_of, take_turns, times
+
+RATE = 44_100
+SECONDS = 10.0
+N_CLASSIFIED = 4
+LEAST_COSINE = 0.999
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    """Make weights and files, let everybody take turns, print tables and write the numbers."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--laion-clap", type=Path, help="environment with that package")
+    arguments = parser.parse_args()
+    n_cores = len(os.sched_getaffinity(0))
+    report: dict[str, Any] = {
+        "machine": machine(),
+        "files": arguments.files,
+        "seconds_each": SECONDS,
+        "rounds": arguments.rounds,
+        "threads": n_cores,
+        "limit": limit(n_cores),
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        weights = Path(scratch) / "weights"
+        write_weights(weights)
+        for form in ("wav", "mp3"):
+            folder = Path(scratch) / form
+            write_files(folder / "sounds", form, arguments.files)
+            env = arguments.laion_clap if form == "wav" else None
+            contestants = files_to_vectors(weights, folder, n_cores, env, everybody=form == "wav")
+            turns = take_turns(contestants, n_rounds=arguments.rounds)
+            refuse_other_vectors(turns)
+            report[form] = rows_of(turns, arguments.files)
+            print(f"\n{form}, {arguments.files} files of {SECONDS:g} s, {n_cores} threads\n")
+            print(table_of(report[form], "ms a file"))
+        few = Path(scratch) / "few"
+        write_files(few / "sounds", "wav", N_CLASSIFIED)
+        turns = take_turns(
+            {
+                "earful": ours(weights, few, n_cores, way="zero-shot"),
+                "transformers' pipeline": ours(weights, few, n_cores, way="pipeline"),
+            },
+            n_rounds=arguments.rounds,
+        )
+        report["zero-shot, 50 labels"] = rows_of(turns, N_CLASSIFIED)
+        print(f"\nzero-shot classification among 50 labels, {N_CLASSIFIED} files\n")
+        print(table_of(report["zero-shot, 50 labels"], "ms a file"))
+    report["shares"] = shares(report)
+    print(json.dumps(report["shares"], indent=2))
+    keep("embedding", report)
+
+
+def write_weights(folder: Path) -> None:
+    """Write a checkpoint of the published shape in the hub's layout, with random weights."""
+    import torch
+    import transformers
+    from tokenizers import pre_tokenizers
+
+    torch.manual_seed(0)
+    transformers.ClapModel(transformers.ClapConfig()).save_pretrained(folder)
+    extractor = transformers.ClapFeatureExtractor(truncation="rand_trunc", padding="repeatpad")
+    words = ["<s>", "<pad>", "</s>", "<unk>", *sorted(pre_tokenizers.ByteLevel.alphabet()), "<mask>"]
+    vocabulary = {word: number for number, word in enumerate(words)}
+    tokenizer = transformers.RobertaTokenizerFast(vocab=vocabulary, merges=[])
+    transformers.ClapProcessor(extractor, tokenizer).save_pretrained(folder)
+    # As the package laion-clap, whose transformers are older, reads it.
+    (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+    (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
+
+
+def write_files(folder: Path, form: str, n: int) -> None:
+    """Write ``n`` different sounds."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    time_s = np.arange(round(RATE * SECONDS)) / RATE
+    for number in range(n):
+        tone = np.sin(2 * np.pi * rng.uniform(50, 4000) * time_s)
+        sound = 0.3 * tone + 0.1 * rng.standard_normal(time_s.size)
+        soundfile.write(folder / f"{number:03}.{form}", sound, RATE)
+
+
+def files_to_vectors(
+    weights: Path, folder: Path, n_cores: int, laion_clap: Path | None, *, everybody: bool
+) -> dict[str, Contestant]:
+    """Return who takes part."""
+    found = {
+        "earful": ours(weights, folder, n_cores),
+        "earful, one core": ours(weights, folder, 1),
+        "earful, float32": ours(weights, folder, n_cores, "--dtype", "float32"),
+        "transformers + librosa, batch 1": ours(weights, folder, n_cores, way="transformers"),
+    }
+    if everybody:
+        found |= {
+            "earful, vectors of decoded clips": ours(weights, folder, n_cores, "--stage", "embed"),
+            "earful, the encoder alone": ours(weights, folder, n_cores, "--stage", "encode"),
+            "transformers + librosa, batch 16": ours(
+                weights, folder, n_cores, "--batch", "16", way="transformers"
+            ),
+        }
+    if laion_clap is not None:
+        worker = str(HERE / "laion_clap_worker.py")
+        python = str(laion_clap / "bin" / "python")
+        found["laion-clap, file list"] = Contestant(
+            command=[python, worker, str(weights), str(folder)], n_threads=n_cores
+        )
+    return found
+
+
+def ours(
+    weights: Path, folder: Path, n_threads: int, *options: str, way: str = "earful"
+) -> Contestant:
+    """Return a contestant that runs in this environment."""
+    command = [sys.executable, "-m", "benchmarks.embedding_worker", way]
+    command += ["--weights", str(weights), "--files", str(folder), *options]
+    return Contestant(command=command, n_threads=n_threads)
+
+
+def refuse_other_vectors(turns: Turns) -> None:
+    """Check that everybody with the same weights made the same vector of the first file.
+
+    Raises:
+        RuntimeError: Somebody did not.
+    """
+    expected = np.array(turns.results["transformers + librosa, batch 1"])
+    for name, vector in turns.results.items():
+        # The package makes its own random weights.
+        if not name.startswith("laion-clap"):
+            cosine = float(np.array(vector) @ expected)
+            if not cosine >= LEAST_COSINE:
+                raise RuntimeError(f"{name} made another vector: cosine {cosine:.5f}")
+
+
+def rows_of(turns: Turns, n: int) -> dict[str, Any]:
+    """Return each contestant's spread and how many times as long as ours it took."""
+    return {
+        name: {
+            "ms": spread(seconds, n=n),
+            "times": times(turns.seconds["earful"], seconds),
+            **turns.told[name],
+        }
+        for name, seconds in turns.seconds.items()
+    }
+
+
+def limit(n_threads: int) -> dict[str, float]:
+    """Measure the machine's limits where nothing else has set up threads."""
+    command = [sys.executable, "-m", "benchmarks.embedding_limit"]
+    environment = os.environ | {"OMP_NUM_THREADS": str(n_threads)}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def shares(report: dict[str, Any]) -> dict[str, float]:
+    """Return what part of the whole time is the encoder's, and of the limit is reached."""
+    wav = report["wav"]
+    ms = {name: row["ms"]["median"] for name, row in wav.items()}
+    limit = report["limit"]
+    floor_ms = {
+        dtype: limit["gflop_per_window"] / limit[f"{dtype}_gflops"] * 1000
+        for dtype in ("float32", "bfloat16")
+    }
+    dtype = wav["earful"]["dtype"]
+    alone = "earful, the encoder alone"
+    return {
+        "encoder_of_whole": round(ms[alone] / ms["earful"], 3),
+        "floor_ms_float32": round(floor_ms["float32"], 2),
+        "floor_ms_bfloat16": round(floor_ms["bfloat16"], 2),
+        "limit_reached_by_encoder": round(floor_ms[dtype] / ms[alone], 3),
+        "limit_reached_end_to_end": round(floor_ms[dtype] / ms["earful"], 3),
+        "limit_reached_float32": round(floor_ms["float32"] / ms["earful, float32"], 3),
+        "limit_reached_by_transformers": round(
+            floor_ms["float32"] / ms["transformers + librosa, batch 1"], 3
+        ),
+    }
+
+
+if __name__ == "__main__":
+    main()

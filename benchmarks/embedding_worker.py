@@ -1,0 +1,146 @@
+"""One contestant of ``benchmarks/embedding.py``: files to vectors, in one of several ways."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.serve import serve
+
+RATE = 48_000
+Embedding = NDArray[np.float32]
+
+
+def earful(weights: Path, files: list[Path], dtype: str, stage: str) -> tuple[Any, str]:
+    """Return our way: a whole index build, or one stage of it by itself."""
+    from earful.index.build import build_index
+    from earful.index.store import Index
+    from earful.model.audio import load_audio
+    from earful.model.clap import load_clap
+
+    embedder = load_clap(str(weights), device="cpu", dtype=dtype)
+    chosen = embedder.fingerprint.dtype
+    if stage == "build":
+        scratch = Path(tempfile.mkdtemp())
+
+        def build() -> list[float]:
+            shutil.rmtree(scratch / "index", ignore_errors=True)
+            report = build_index(files[0].parent.parent, scratch / "index", embedder=embedder)
+            if report.accepted != len(files):
+                raise RuntimeError(f"{report.accepted} of {len(files)} files; {report.rejected}")
+            return Index.open(scratch / "index").vectors().vectors[0].tolist()
+
+        return build, chosen
+    clips = [load_audio(path, sample_rate=RATE) for path in files]
+    if stage == "embed":
+        return lambda: embedder.embed(clips)[0].tolist(), chosen
+    from earful.model.parallel import in_parts
+
+    waves = torch.from_numpy(np.stack([clip.samples[: 10 * RATE] for clip in clips]))
+    spectrograms = embedder._log_mel(waves)
+    vectors = torch.empty(len(clips), 512)
+
+    def encode(first: int, stop: int) -> None:
+        for start in range(first, stop, 8):
+            end = min(start + 8, stop)
+            vectors[start:end] = embedder._towers.project_audio(spectrograms[start:end])
+
+    def encode_all() -> list[float]:
+        in_parts(encode, len(clips))
+        return (vectors[0] / vectors[0].norm()).tolist()
+
+    return encode_all, chosen
+
+
+def transformers_loop(weights: Path, files: list[Path], batch: int) -> Callable[[], list[float]]:
+    """Return the loop that one writes by hand, with ``transformers`` and ``librosa``."""
+    import librosa
+    import transformers
+
+    model = transformers.ClapModel.from_pretrained(weights).eval()
+    extractor = transformers.ClapFeatureExtractor.from_pretrained(weights)
+
+    def embed() -> list[float]:
+        vectors = []
+        with torch.inference_mode():
+            for first in range(0, len(files), batch):
+                waves = [librosa.load(path, sr=RATE)[0] for path in files[first : first + batch]]
+                inputs = extractor(waves, sampling_rate=RATE, return_tensors="pt")
+                found = model.get_audio_features(**inputs)
+                vectors.append(getattr(found, "pooler_output", found))
+        numbers: list[float] = unit(torch.cat(vectors)[0]).tolist()
+        return numbers
+
+    return embed
+
+
+def unit(vector: torch.Tensor) -> torch.Tensor:
+    """Scale a vector to norm 1."""
+    return vector / vector.norm()
+
+
+def zero_shot(
+    weights: Path, files: list[Path], labels: list[str], way: str
+) -> Callable[[], list[str]]:
+    """Return the classification of files among labels, by the pipeline or by us."""
+    if way == "pipeline":
+        import librosa
+        import transformers
+
+        classify = transformers.pipeline(
+            "zero-shot-audio-classification", model=str(weights), device="cpu"
+        )
+
+        def published() -> list[str]:
+            waves = [librosa.load(path, sr=RATE)[0] for path in files]
+            answers = [classify(wave, candidate_labels=labels) for wave in waves]
+            return [max(answer, key=lambda row: row["score"])["label"] for answer in answers]
+
+        return published
+    from earful.model.audio import load_audio
+    from earful.model.clap import load_clap
+
+    embedder = load_clap(str(weights), device="cpu", dtype="auto")
+    sentences = embedder.embed_text([f"This is a sound of {label}." for label in labels])
+
+    def ours() -> list[str]:
+        clips = [load_audio(path, sample_rate=RATE) for path in files]
+        return [labels[row] for row in (embedder.embed(clips) @ sentences.T).argmax(axis=1)]
+
+    return ours
+
+
+def main() -> None:
+    """Serve one way."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("way", choices=["earful", "transformers", "pipeline", "zero-shot"])
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--files", type=Path, required=True)
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--stage", choices=["build", "embed", "encode"], default="build")
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--labels", type=int, default=50)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    files = sorted(path for path in arguments.files.rglob("*") if path.is_file())
+    if arguments.way == "earful":
+        action, dtype = earful(arguments.weights, files, arguments.dtype, arguments.stage)
+        serve(action, dtype=dtype)
+    elif arguments.way == "transformers":
+        serve(transformers_loop(arguments.weights, files, arguments.batch), dtype="float32")
+    else:
+        labels = [f"label number {number}" for number in range(arguments.labels)]
+        serve(zero_shot(arguments.weights, files, labels, arguments.way))
+
+
+if __name__ == "__main__":
+    main()

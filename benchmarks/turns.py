@@ -1,0 +1,182 @@
+"""Contestants that take turns, each in a process of its own that stays alive.
+
+Rounds alternate (A B C, B C A, C A B, …), so that a busy moment of the machine hits all of
+them, and only ratios within one run are told.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contestant:
+    """One way to do the work.
+
+    Attributes:
+        command: A program that calls ``benchmarks.serve.serve``.
+        n_threads: Cores it may run on, and threads it is told to use.
+        environment: What it needs beside the environment of this process.
+    """
+
+    command: Sequence[str]
+    n_threads: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turns:
+    """What came of it.
+
+    Attributes:
+        seconds: Of each contestant's rounds, in order.
+        results: What each contestant's last round gave.
+        told: What each said of itself.
+    """
+
+    seconds: dict[str, list[float]]
+    results: dict[str, Any]
+    told: dict[str, dict[str, Any]]
+
+
+def take_turns(contestants: Mapping[str, Contestant], *, n_rounds: int) -> Turns:
+    """Let everybody do one round after the other.
+
+    Raises:
+        RuntimeError: A contestant ended early; what it said stands on stderr.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    results: dict[str, Any] = {}
+    told: dict[str, dict[str, Any]] = {}
+    with ExitStack() as stack:
+        workers = {}
+        for name, contestant in contestants.items():
+            print(f"starting {name}", file=sys.stderr, flush=True)
+            workers[name] = stack.enter_context(_started(name, contestant))
+            told[name] = _line_of(workers[name], name)
+        names = list(contestants)
+        for number in range(n_rounds):
+            for turn in range(len(names)):
+                name = names[(number + turn) % len(names)]
+                stdin = workers[name].stdin
+                assert stdin is not None
+                stdin.write("go\n")
+                stdin.flush()
+                answer = _line_of(workers[name], name)
+                seconds[name].append(answer["seconds"])
+                results[name] = answer["result"]
+            print(f"round {number + 1} of {n_rounds}", file=sys.stderr, flush=True)
+    return Turns(seconds=seconds, results=results, told=told)
+
+
+@contextmanager
+def _started(name: str, contestant: Contestant) -> Iterator[subprocess.Popen[str]]:
+    cores = sorted(os.sched_getaffinity(0))[: contestant.n_threads]
+    n_threads = str(contestant.n_threads)
+    environment = os.environ | {
+        "OMP_NUM_THREADS": n_threads,
+        "MKL_NUM_THREADS": n_threads,
+        "OPENBLAS_NUM_THREADS": n_threads,
+        "NUMBA_NUM_THREADS": n_threads,
+        "HF_HUB_OFFLINE": "1",
+        **contestant.environment,
+    }
+    worker = subprocess.Popen(
+        contestant.command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        # Before anything in it counts the cores.
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+    )
+    try:
+        yield worker
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def _line_of(worker: subprocess.Popen[str], name: str) -> dict[str, Any]:
+    assert worker.stdout is not None
+    line = worker.stdout.readline()
+    if not line:
+        raise RuntimeError(f"{name} ended with code {worker.wait()}")
+    answer: dict[str, Any] = json.loads(line)
+    return answer
+
+
+def spread(seconds: Sequence[float], *, n: int = 1, digits: int = 3) -> dict[str, float]:
+    """Return the least, middle and largest, in milliseconds for each of ``n``."""
+    return {
+        name: round(value * 1000 / n, digits)
+        for name, value in (
+            ("min", min(seconds)), ("median", median(seconds)), ("max", max(seconds))
+        )
+    }  # fmt: skip
+
+
+def times(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
+    """Say how many times as long they took, round by round.
+
+    >>> times([1.0, 2.0], [4.0, 6.0])
+    {'min': 3.0, 'median': 3.5, 'max': 4.0}
+    """
+    ratios = [their / our for our, their in zip(ours, theirs, strict=True)]
+    return {
+        "min": round(min(ratios), 2), "median": round(median(ratios), 2),
+        "max": round(max(ratios), 2),
+    }  # fmt: skip
+
+
+def table_of(rows: Mapping[str, Mapping[str, Mapping[str, float]]], unit: str) -> str:
+    """Lay out ``{name: {"ms": spread, "times": times}}`` for a terminal."""
+    lines = [f"{'':<44}{'min':>9}{'median':>9}{'max':>9}  {unit}   times as long as earful"]
+    for name, row in rows.items():
+        ms = "".join(f"{row['ms'][key]:>9.2f}" for key in ("min", "median", "max"))
+        told = ""
+        if "times" in row:
+            least, middle, most = (row["times"][key] for key in ("min", "median", "max"))
+            told = f"{middle:.2f} ({least:.2f} to {most:.2f})"
+        lines.append(f"{name:<44}{ms}  {' ' * len(unit)}   {told}")
+    return "\n".join(lines)
+
+
+def machine() -> dict[str, Any]:
+    """Say where this ran."""
+    import torch
+
+    name = platform.machine()
+    flags = ""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            name = value.strip()
+        elif key.strip() == "flags":
+            flags = value
+    wide = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags.split()]
+    return {
+        "cpu": name,
+        "cpus": len(os.sched_getaffinity(0)),
+        "instructions": wide,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def keep(name: str, report: Mapping[str, Any]) -> None:
+    """Write a report to ``benchmarks/results/NAME.json``."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
