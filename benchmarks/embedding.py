@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 import soundfile
-
 from benchmarks.turns import Contestant, Turns, keep, machine, spread, table_of, take_turns, times
 
 RATE = 44_100
@@ -89,7 +88,14 @@ def write_weights(folder: Path) -> None:
     torch.manual_seed(0)
     transformers.ClapModel(transformers.ClapConfig()).save_pretrained(folder)
     extractor = transformers.ClapFeatureExtractor(truncation="rand_trunc", padding="repeatpad")
-    words = ["<s>", "<pad>", "</s>", "<unk>", *sorted(pre_tokenizers.ByteLevel.alphabet()), "<mask>"]
+    words = [
+        "<s>",
+        "<pad>",
+        "</s>",
+        "<unk>",
+        *sorted(pre_tokenizers.ByteLevel.alphabet()),
+        "<mask>",
+    ]
     vocabulary = {word: number for number, word in enumerate(words)}
     tokenizer = transformers.RobertaTokenizerFast(vocab=vocabulary, merges=[])
     transformers.ClapProcessor(extractor, tokenizer).save_pretrained(folder)

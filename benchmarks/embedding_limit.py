@@ -3,9 +3,9 @@
 import json
 
 import torch
+from benchmarks.limits import product_gflops
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.limits import product_gflops
 from earful.model.htsat import Htsat, HtsatConfig
 
 

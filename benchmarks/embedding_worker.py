@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-
 from benchmarks.serve import serve
+from numpy.typing import NDArray
 
 RATE = 48_000
 Embedding = NDArray[np.float32]

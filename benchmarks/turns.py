@@ -166,7 +166,9 @@ def machine() -> dict[str, Any]:
             name = value.strip()
         elif key.strip() == "flags":
             flags = value
-    wide = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags.split()]
+    wide = [
+        flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags.split()
+    ]
     return {
         "cpu": name,
         "cpus": len(os.sched_getaffinity(0)),

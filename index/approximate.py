@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -24,6 +26,8 @@ from earful.index.header import write_atomically
 from earful.index.where import sql_of
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from earful.index.search import SearchFilter, VectorSet
     from earful.index.table import Table
 
@@ -31,7 +35,9 @@ APPROXIMATE_NAME: Final = "approximate.json"
 LEAST_ROWS: Final = 1000
 """Fewer rows are not parted: comparing with all of them takes less than a millisecond."""
 
-_REFINE: Final = 10
+# How many times the rows wanted are compared by their whole vectors: the least of these
+# that gives the recall wanted when all partitions are looked at.
+_REFINES: Final = (10, 30, 100)
 # Some more than wanted, so that equal similarities at the cut are told apart by id.
 _SPARE: Final = 8
 
@@ -42,11 +48,13 @@ class Probed:
 
     Attributes:
         n_probes: How many of them were looked at for each query.
+        refine: How many times the rows wanted were compared by their whole vectors.
         recall: Share of the true nearest rows that were found, over all queries.
         ms: Median time of a query, in milliseconds.
     """
 
     n_probes: int
+    refine: int
     recall: float
     ms: float
 
@@ -122,7 +130,8 @@ def part_rows(
     Args:
         table: The table, held for writing.
         rows: All its rows.
-        recall: Share of the true nearest rows to find, in (0, 1].
+        recall: Share of the true nearest rows to find, in (0, 1]. Where even all partitions
+            do not give it, all are looked at.
         k: How many nearest rows to look for.
         n_queries: How many rows look for the others; spread evenly over all.
 
@@ -146,23 +155,30 @@ def part_rows(
     asking = np.unique(np.linspace(0, len(rows) - 1, min(n_queries, len(rows))).astype(int))
     queries = rows.vectors[asking]
     truth, exact_ms = _exact(rows, asking, k)
+    probe = partial(_probed, table, rows, queries, asking, truth, k)
     tried: list[Probed] = []
-    n_probes = 1
-    while True:
-        tried.append(_probed(table, rows, queries, asking, truth, k, n_probes))
-        if tried[-1].recall >= recall or n_probes == n_partitions:
+    for refine in _REFINES:
+        tried.append(probe(n_partitions, refine))
+        if tried[-1].recall >= recall:
             break
-        n_probes = min(2 * n_probes, n_partitions)
+    chosen, n_probes = tried[-1], 1
+    # Where all partitions do not do, fewer do not either.
+    while chosen.recall >= recall and n_probes < n_partitions:
+        tried.append(probe(n_probes, refine))
+        if tried[-1].recall >= recall:
+            chosen = tried[-1]
+            break
+        n_probes *= 2
     return Approximate(
         n_rows=len(rows),
         n_partitions=n_partitions,
-        n_probes=n_probes,
-        refine=_REFINE,
+        n_probes=chosen.n_probes,
+        refine=chosen.refine,
         k=k,
         n_queries=len(asking),
         wanted=recall,
-        recall=tried[-1].recall,
-        ms=tried[-1].ms,
+        recall=chosen.recall,
+        ms=chosen.ms,
         exact_ms=exact_ms,
         build_s=build_s,
         size_bytes=size_bytes,
@@ -170,27 +186,26 @@ def part_rows(
     )
 
 
-def candidate_ids(
+def candidates(
     table: Table,
     query: NDArray[np.float32],
     k: int,
     settings: Approximate,
     chosen: SearchFilter,
     roots: tuple[Path, ...],
-) -> list[str]:
-    """Propose the ids of rows near a query that pass a filter; some more than ``k``."""
+    columns: Sequence[str],
+) -> pa.Table:
+    """Return columns of rows near a query that pass a filter; some more than ``k`` rows."""
     condition = sql_of(chosen, roots)
-    found = table.nearest(
+    return table.nearest(
         query,
         k + _SPARE,
-        ["id"],
+        columns,
         # The rows that pass may all lie in partitions far from the query.
         n_probes=settings.n_partitions if condition else settings.n_probes,
         refine=settings.refine,
         where=condition,
     )
-    ids: list[str] = found.column("id").to_pylist()
-    return ids
 
 
 def _exact(
@@ -215,11 +230,12 @@ def _probed(
     truth: list[tuple[frozenset[str], float]],
     k: int,
     n_probes: int,
+    refine: int,
 ) -> Probed:
     n_found, times = 0, []
     for query, row, (nearest, least) in zip(queries, asking, truth, strict=True):
         started = time.perf_counter()
-        found = table.nearest(query, k + 1, ["id"], n_probes=n_probes, refine=_REFINE)
+        found = table.nearest(query, k + 1, ["id"], n_probes=n_probes, refine=refine)
         times.append(time.perf_counter() - started)
         own = rows.exemplars[row].id
         ids = [id_ for id_ in found.column("id").to_pylist() if id_ != own][:k]
@@ -228,4 +244,6 @@ def _probed(
         ties = int((rows.vectors[places] @ query >= least - 1e-6).sum())
         n_found += sum(id_ in nearest for id_ in ids) + ties
     wanted = sum(len(nearest) for nearest, _ in truth)
-    return Probed(n_probes=n_probes, recall=min(1.0, n_found / wanted), ms=median(times) * 1000)
+    return Probed(
+        n_probes=n_probes, refine=refine, recall=min(1.0, n_found / wanted), ms=median(times) * 1000
+    )

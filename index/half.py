@@ -6,7 +6,7 @@ the table and scored again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,39 +14,55 @@ from numpy.typing import NDArray
 
 from earful.index.rough import RoughRows
 from earful.index.schema import vectors_of
+from earful.index.search import unit_rows
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from earful.index.table import Table
 
 
 class HalfRows:
-    """Ids and rough vectors of a whole table.
+    """Ids and rough vectors of a whole table, as it is now.
 
     Args:
-        table: Is read once, some rows at a time.
+        table: Is read once, some rows at a time, and later for what is proposed.
         dim: Of the vectors.
+
+    Raises:
+        IndexFolderError: A file of the table is damaged or gone.
+        ValueError: A vector is not finite or not of unit norm.
     """
 
     def __init__(self, table: Table, dim: int) -> None:
         ids: list[str] = []
+        places: list[NDArray[np.uint64]] = []
 
         def vectors() -> Iterator[NDArray[np.float32]]:
             for batch in table.stream(["id", "vector"]):
                 ids.extend(batch.column("id").to_pylist())
-                yield vectors_of(batch, dim)
+                places.append(batch.column("_rowid").to_numpy())
+                yield unit_rows(vectors_of(batch, dim), lambda row: f"row {row}")
 
+        self._table = table
         self._rough = RoughRows(vectors())
         self._ids = ids
+        self._places = np.concatenate(places) if places else np.empty(0, np.uint64)
         self._rows: dict[str, int] | None = None
 
-    def candidate_ids(
-        self, query: NDArray[np.float32], k: int, only: list[str] | None = None
-    ) -> list[str]:
-        """Propose the ids of rows, among them the ``k`` nearest.
+    def candidates(
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        columns: Sequence[str],
+        only: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Return columns of rows, among them the ``k`` nearest.
 
         Args:
             query: float32, shape ``(dim,)``, unit norm.
             k: How many are wanted.
+            columns: Which columns.
             only: Ids to choose from; all when ``None``.
         """
         keep = None
@@ -56,4 +72,4 @@ class HalfRows:
             keep = np.zeros(len(self._ids), np.bool_)
             keep[[self._rows[id_] for id_ in only if id_ in self._rows]] = True
         (rows,) = self._rough.candidates(query[None], k, keep)
-        return [self._ids[row] for row in rows]
+        return self._table.at(self._places[rows].tolist(), columns)

@@ -37,7 +37,7 @@ _QUERIES_AT_ONCE = 64
 _SCORES_AT_ONCE = 2**25
 _ROWS_AT_ONCE = 4096
 # Rows that are copied together first cost so many times what rows in place cost.
-_COST_OF_A_COPY = 2
+_COST_OF_A_COPY = 3
 # From here on a copy of all rows in bfloat16 pays for a batch of queries.
 _ROWS_WORTH_A_COPY = 10_000
 _QUERIES_WORTH_A_COPY = 8
@@ -200,7 +200,7 @@ class VectorSet:
         self.paths = tuple(paths[row] for row in order)
         self.content = tuple(content[row] for row in order)
         in_order = order == list(range(n))
-        self.vectors = _unit_rows(
+        self.vectors = unit_rows(
             vectors if in_order else vectors[order],
             lambda row: f"vector of {self.exemplars[row].id!r}",
         ).view()
@@ -273,7 +273,7 @@ class VectorSet:
         queries = np.asarray(queries, dtype=np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.vectors.shape[1]:
             raise ValueError(f"query of shape {queries.shape[1:]}; want ({self.vectors.shape[1]},)")
-        queries = _unit_rows(queries, lambda row: f"query {row}")
+        queries = unit_rows(queries, lambda row: f"query {row}")
         mask = self._mask(filter, only)
         ranked = self._faiss_ranked if backend == "faiss" else self._exact_ranked
         n_at_once = max(1, min(_QUERIES_AT_ONCE, _SCORES_AT_ONCE // max(1, len(self))))
@@ -307,9 +307,12 @@ class VectorSet:
     ) -> list[tuple[Rows, NDArray[np.float64]]]:
         """Rank few rows, and read no others."""
         scores = np.empty((len(queries), rows.size), np.float32)
+        # One place for all copies: new memory would cost more than the copying.
+        copies = np.empty((min(rows.size, _ROWS_AT_ONCE), self.vectors.shape[1]), np.float32)
         for start in range(0, rows.size, _ROWS_AT_ONCE):
-            some = self.vectors[rows[start : start + _ROWS_AT_ONCE]]
-            scores[:, start : start + _ROWS_AT_ONCE] = queries @ some.T
+            some = rows[start : start + _ROWS_AT_ONCE]
+            np.take(self.vectors, some, axis=0, out=copies[: some.size], mode="clip")
+            scores[:, start : start + some.size] = queries @ copies[: some.size].T
         return [
             _best(self.vectors, query, row, k, rows)
             for query, row in zip(queries, scores, strict=True)
@@ -433,8 +436,12 @@ class VectorSet:
         return self._inverted(lambda row: (str(self.paths[row]),))
 
 
-def _unit_rows(vectors: NDArray[np.floating], name: Callable[[int], str]) -> Vectors:
-    """Return contiguous float32 rows of norm 1, from rows that nearly are."""
+def unit_rows(vectors: NDArray[np.floating], name: Callable[[int], str]) -> Vectors:
+    """Return contiguous float32 rows of norm 1, from rows that nearly are.
+
+    Raises:
+        ValueError: A row is not finite or not of unit norm; ``name`` says what to call it.
+    """
     rows = np.ascontiguousarray(vectors, dtype=np.float32)
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     # Written so that NaN is caught too.

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from earful.errors import CorpusError, IndexFolderError
-from earful.index.approximate import APPROXIMATE_NAME, Approximate, candidate_ids, part_rows
+from earful.index.approximate import APPROXIMATE_NAME, Approximate, candidates, part_rows
 from earful.index.corpus import Rejection
 from earful.index.features import ExemplarFeatures
 from earful.index.half import HalfRows
@@ -455,15 +455,21 @@ class Index:
                     f"{self.path}: has nothing for approximate search; make it with "
                     f"`earful index approximate {self.path}`"
                 )
-            ids = candidate_ids(self._table, query, k, settings, filter, self.roots())
+            found = candidates(self._table, query, k, settings, filter, self.roots(), _SEARCHED)
         else:
             condition = sql_of(filter, self.roots())
             only = self._table.ids_where(condition) if condition else None
-            if self._half is None:
-                self._half = HalfRows(self._table, self.fingerprint.dim)
-            ids = self._half.candidate_ids(query, k, only)
-        proposed = self._vector_set(self._table.rows(ids, _SEARCHED))
+            found = self._half_rows().candidates(query, k, _SEARCHED, only)
+        proposed = self._vector_set(found)
         return proposed.search(query, k=k, filter=replace(filter, where=""))
+
+    def _half_rows(self) -> HalfRows:
+        if self._half is None:
+            try:
+                self._half = HalfRows(self._table, self.fingerprint.dim)
+            except ValueError as error:
+                raise self._damaged(error) from error
+        return self._half
 
     def _known_rows(self) -> dict[str, KnownRow]:
         if self._known is None:

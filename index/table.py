@@ -136,11 +136,24 @@ class Table:
     def stream(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield some columns of all rows, some rows at a time, in no order.
 
+        A last column, ``_rowid``, says where each row lies in this version of the table.
+
         Raises:
             IndexFolderError: A file of the table is damaged or gone.
         """
         with _errors_named(self._folder):
-            yield from self._lance.search().select(list(columns)).to_batches(_ROWS_AT_ONCE)
+            search = self._lance.search().with_row_id(True)
+            yield from search.select([*columns, "_rowid"]).to_batches(_ROWS_AT_ONCE)
+
+    def at(self, row_ids: Sequence[int], columns: Sequence[str]) -> pa.Table:
+        """Return some columns of rows by where they lie, in that order.
+
+        Raises:
+            IndexFolderError: A file of the table is damaged or gone.
+        """
+        return self._read(
+            lambda: self._lance.take_row_ids(list(row_ids)).select(list(columns)).to_arrow()
+        )
 
     def ids_where(self, where: str) -> list[str]:
         """Return the ids of the rows that pass an SQL condition over the columns.

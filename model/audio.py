@@ -247,6 +247,9 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
 def _content_sha256(samples: NDArray[np.float32], sample_rate: int) -> str:
     digest = hashlib.sha256(f"{sample_rate}:".encode())
     for start in range(0, samples.size, _DIGEST_SAMPLES):
-        piece = samples[start : start + _DIGEST_SAMPLES].clip(-1, 1) * np.float32(32768)
-        digest.update(np.rint(piece).clip(-32768, 32767).astype("<i2").tobytes())
+        piece = samples[start : start + _DIGEST_SAMPLES].clip(-1, 1)
+        piece *= np.float32(32768)
+        # Only the upper end can be rounded to what does not fit.
+        np.minimum(np.rint(piece, out=piece), np.float32(32767), out=piece)
+        digest.update(piece.astype("<i2").data)
     return digest.hexdigest()

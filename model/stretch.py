@@ -23,6 +23,8 @@ Channels = Literal["mean", "first"]
 # How far a stretch may reach past the end, and a file fall short of its header. Tables give
 # times to a tenth or a hundredth of a second, and MP3 and AAC encoders pad by up to 48 ms.
 _TOLERANCE_S = 0.05
+# Room for so many samples is set aside on a header's word; more is made as they come.
+_MOST_EXPECTED = 2**24
 
 
 def open_within(opened: OpenSource, limits: AudioLimits) -> Decoder:
@@ -115,7 +117,7 @@ class _Stretch:
     def read(self) -> NDArray[np.float32]:
         """Decode, mix and check; float32, shape ``(n,)``."""
         self._check_header()
-        samples = np.empty(0, dtype=np.float32)
+        samples = np.empty(self._n_expected(), dtype=np.float32)
         n = 0
         for block in self._decoder.blocks(self._start, self._stop):
             if n + len(block) > self._n_most:
@@ -135,6 +137,13 @@ class _Stretch:
                 f"({bad.size} of {n} samples are not finite), wanted numbers; export it again"
             )
         return samples
+
+    def _n_expected(self) -> int:
+        """Guess how many samples will come; a header that lies costs nothing beyond growing."""
+        n = (self._header.n_frames or 0) - self._start
+        if self._stop is not None:
+            n = min(n, self._stop - self._start)
+        return max(0, min(n, self._n_most, _MOST_EXPECTED))
 
     def _check_header(self) -> None:
         """Refuse what the header already rules out, before any of it is decoded."""
@@ -198,6 +207,8 @@ def _no_samples(name: str) -> AudioError:
 
 def _mix(block: NDArray[np.float32]) -> NDArray[np.float32]:
     """Average channels, shape ``(n, channels)`` to ``(n,)``; always summed in the same order."""
+    if block.shape[1] == 1:
+        return block[:, 0]
     mono = block[:, 0].copy()
     with np.errstate(over="ignore", invalid="ignore"):  # reported with its place by the caller
         for channel in range(1, block.shape[1]):

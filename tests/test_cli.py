@@ -235,7 +235,7 @@ def test_approximate_search_is_made_measured_used_and_removed(
     assert "recall@3" in out
     assert "8 rows looked for their 3 nearest others; wanted 100.0%" in out
     told = json.loads(run("index", "approximate", index, "--json")[1])
-    assert told["tried"][-1]["n_probes"] == told["n_probes"]
+    assert told["n_probes"] in {tried["n_probes"] for tried in told["tried"]}
     assert run(*words, "approximate")[1] == run(*words, "exact")[1] == run(*words, "half")[1]
     assert run("index", "approximate", index, "--drop")[0] == 0
     assert run(*words, "approximate")[0] == 1

@@ -174,15 +174,23 @@ def describe_survey(found: Survey) -> str:
 def describe_approximate(made: Approximate, index: object) -> str:
     """Render how well approximate search does on an index, and whether it is any use."""
     rows = [
-        [f"{probed.n_probes}", f"{probed.recall:.1%}", f"{probed.ms:.1f}"] for probed in made.tried
+        [f"{probed.n_probes}", f"{probed.refine}", f"{probed.recall:.1%}", f"{probed.ms:.1f}"]
+        for probed in made.tried
     ]
-    rows.append(["exact", "100.0%", f"{made.exact_ms:.1f}"])
+    rows.append(["exact", "", "100.0%", f"{made.exact_ms:.1f}"])
     told = [
         f"{made.n_partitions} partitions of {made.n_rows:,} rows, "
         f"{made.size_bytes / 1e6:.1f} MB, made in {made.build_s:.1f} s",
-        table(rows, header=["partitions seen", f"recall@{made.k}", "ms a query"], right="012"),
-        f"{made.n_queries} rows looked for their {made.k} nearest others; wanted {made.wanted:.1%}",
+        table(
+            rows,
+            header=["partitions seen", "refined", f"recall@{made.k}", "ms a query"],
+            right="0123",
+        ),
+        f"{made.n_queries} rows looked for their {made.k} nearest others; "
+        f"wanted {made.wanted:.1%}, chosen: {made.n_probes} partitions, {made.recall:.1%}",
     ]
+    if made.recall < made.wanted:
+        told.append("no more is to be had: look at fewer rows with a filter, or search exactly")
     if made.ms >= made.exact_ms:
         told.append(
             "exact search is as fast here, once it has read the vectors: approximate search "

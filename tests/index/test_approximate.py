@@ -143,11 +143,14 @@ def test_more_partitions_find_no_less_and_are_only_looked_at_where_needed(
     index: Index, tmp_path: Path
 ) -> None:
     every = index.index_approximately(recall=1.0, n_queries=20)
-    recalls = [probed.recall for probed in every.tried]
+    whole, *parts = every.tried
+    assert whole.n_probes == every.n_partitions
+    assert [probed.n_probes for probed in parts][:2] == [1, 2]
+    recalls = [probed.recall for probed in parts]
     assert recalls == sorted(recalls)
-    assert [probed.n_probes for probed in every.tried][:2] == [1, 2]
+    assert every.recall == 1.0
     few = index.index_approximately(recall=0.01, n_queries=20)
-    assert (few.n_probes, len(few.tried)) == (1, 1)
+    assert (few.n_probes, few.refine) == (1, 10)
 
 
 def test_rows_that_come_and_go_later_are_seen(index: Index, tmp_path: Path) -> None:
@@ -207,7 +210,10 @@ def test_what_is_kept_comes_back(tmp_path: Path) -> None:
     kept = Approximate(
         n_rows=9, n_partitions=3, n_probes=2, refine=10, k=4, n_queries=5, wanted=0.9, recall=0.95,
         ms=1.5, exact_ms=0.5, build_s=2.0, size_bytes=77,
-        tried=(Probed(n_probes=1, recall=0.5, ms=1.0), Probed(n_probes=2, recall=0.95, ms=1.5)),
+        tried=(
+            Probed(n_probes=1, refine=10, recall=0.5, ms=1.0),
+            Probed(n_probes=2, refine=30, recall=0.95, ms=1.5),
+        ),
     )  # fmt: skip
     kept.write(tmp_path)
     assert Approximate.read(tmp_path) == kept
