@@ -98,7 +98,8 @@ def write_weights(folder: Path) -> None:
     ]
     vocabulary = {word: number for number, word in enumerate(words)}
     tokenizer = transformers.RobertaTokenizerFast(vocab=vocabulary, merges=[])
-    transformers.ClapProcessor(extractor, tokenizer).save_pretrained(folder)
+    processor: Any = transformers.ClapProcessor
+    processor(extractor, tokenizer).save_pretrained(folder)
     # As the package laion-clap, whose transformers are older, reads it.
     (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
     (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")

@@ -36,7 +36,8 @@ def earful(weights: Path, files: list[Path], dtype: str, stage: str) -> tuple[An
             report = build_index(files[0].parent.parent, scratch / "index", embedder=embedder)
             if report.accepted != len(files):
                 raise RuntimeError(f"{report.accepted} of {len(files)} files; {report.rejected}")
-            return Index.open(scratch / "index").vectors().vectors[0].tolist()
+            first: list[float] = Index.open(scratch / "index").vectors().vectors[0].tolist()
+            return first
 
         return build, chosen
     clips = [load_audio(path, sample_rate=RATE) for path in files]
@@ -55,7 +56,8 @@ def earful(weights: Path, files: list[Path], dtype: str, stage: str) -> tuple[An
 
     def encode_all() -> list[float]:
         in_parts(encode, len(clips))
-        return (vectors[0] / vectors[0].norm()).tolist()
+        first: list[float] = unit(vectors[0]).tolist()
+        return first
 
     return encode_all, chosen
 
@@ -65,7 +67,8 @@ def transformers_loop(weights: Path, files: list[Path], batch: int) -> Callable[
     import librosa
     import transformers
 
-    model = transformers.ClapModel.from_pretrained(weights).eval()
+    model: Any = transformers.ClapModel.from_pretrained(weights)
+    model.eval()
     extractor = transformers.ClapFeatureExtractor.from_pretrained(weights)
 
     def embed() -> list[float]:
@@ -84,7 +87,7 @@ def transformers_loop(weights: Path, files: list[Path], batch: int) -> Callable[
 
 def unit(vector: torch.Tensor) -> torch.Tensor:
     """Scale a vector to norm 1."""
-    return vector / vector.norm()
+    return torch.nn.functional.normalize(vector, dim=0)
 
 
 def zero_shot(

@@ -1,9 +1,9 @@
 """How fast large indexes are searched, beside what one would use instead.
 
 Batches of 64 queries over 100,000 rows, single queries over 1,000,000, and what filters,
-half the memory and approximate search change, all in one process with as many threads each.
-Contestants take turns round by round. Every way is checked to find the same rows, save for
-approximate search, whose recall is told. Rows are clustered, as embedded recordings are.
+half the memory and approximate search change. Contestants take turns, each in a process of
+its own with the same cores; all are checked to find the same rows, save for approximate
+search, whose recall is told. Rows are clustered, as embedded recordings are.
 
     ./dev bench search_large
 
@@ -13,32 +13,56 @@ writes ``benchmarks/results/search_large.json``.
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import faiss
-import lancedb
 import numpy as np
-import pyarrow as pa
-import torch
-from benchmarks.limits import product_gflops, read_gb_per_s
-from benchmarks.search import DIM, N_LABELS, K, rows_of, synthetic
-from benchmarks.turns import keep, machine, spread, table_of, times
-from numpy.typing import NDArray
+from benchmarks.search import DIM, rows_of, synthetic
+from benchmarks.search_worker import N_SINGLE, K
+from benchmarks.turns import Contestant, keep, machine, spread, table_of, take_turns, times
 
-from earful.index.exemplar import Exemplar
-from earful.index.search import SearchFilter, VectorSet
+from earful.index.search import SearchFilter
 from earful.index.store import Index
 from earful.model.protocols import Fingerprint
 
-Vectors = NDArray[np.float32]
-Found = list[list[int]]
-N_STORED = 100_000
+N_BATCH = 100_000
 N_QUERIES = 64
+BATCH = {
+    "earful": "earful",
+    "earful, float32 candidates": "earful-float32",
+    "FAISS flat, as it comes": "faiss",
+    "FAISS flat, BLAS from 20 queries": "faiss-blas",
+    "NumPy product and argpartition": "numpy",
+}
+SINGLE = {
+    "earful": "earful",
+    "earful, one label of 50": "earful-one-label",
+    "earful, a quarter of the rows": "earful-quarter",
+    "earful, three quarters of the rows": "earful-most",
+    "FAISS flat": "faiss",
+    "NumPy product and argpartition": "numpy",
+    "reading the rows, no more": "read",
+}
+STORED = {
+    "earful": "index-exact",
+    "earful, half the memory": "index-half",
+    "earful, approximate": "index-approximate",
+    "LanceDB flat": "lancedb",
+}
+OTHER_ROWS = {
+    "reading the rows, no more",
+    "earful, one label of 50",
+    "earful, a quarter of the rows",
+    "earful, three quarters of the rows",
+    "earful, approximate",
+}
 
 
 def main() -> None:
@@ -47,257 +71,138 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000, help="of the largest set")
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
-    n_threads = len(os.sched_getaffinity(0))
-    faiss.omp_set_num_threads(n_threads)
-    torch.set_num_threads(n_threads)
-    limits = {
-        "read_gb_per_s": round(read_gb_per_s(), 1),
-        "float32_gflops": round(product_gflops(torch.float32), 1),
-        "bfloat16_gflops": round(product_gflops(torch.bfloat16), 1),
-    }
+    n_rounds: int = arguments.rounds
+    limits = measured_limits()
     report: dict[str, Any] = {
         "machine": machine(),
-        "threads": n_threads,
+        "threads": len(os.sched_getaffinity(0)),
         "k": K,
         "dim": DIM,
-        "rounds": arguments.rounds,
+        "rounds": n_rounds,
         "limits": limits,
     }
-    vectors, queries = synthetic(arguments.rows, N_QUERIES)
-    some = vectors[:N_STORED]
-    report["batch"] = batch(some, queries, arguments.rounds, limits)
-    report["single"] = single(vectors, queries, arguments.rounds, limits)
-    del vectors
-    report["stored"] = stored(some, queries, arguments.rounds)
+    with tempfile.TemporaryDirectory() as scratch:
+        data = Path(scratch)
+        vectors, queries = synthetic(arguments.rows, N_QUERIES)
+        np.save(data / "vectors.npy", vectors)
+        np.save(data / "queries.npy", queries)
+        few = vectors[:N_BATCH].copy()
+        del vectors
+        rows = compared(BATCH, data, n_rounds, N_BATCH, N_QUERIES)
+        gflop = 2 * N_QUERIES * few.size / 1e9
+        # Either the products or the reading of the rows takes longest.
+        floor_s = max(gflop / limits["bfloat16_gflops"], few.nbytes / 2e9 / limits["read_gb_per_s"])
+        share = floor_s * 1000 / N_QUERIES / rows["earful"]["ms"]["median"]
+        report["batch"] = {
+            "rows": N_BATCH,
+            "queries": N_QUERIES,
+            "ways": rows,
+            "limit_share": round(share, 3),
+        }
+        show(f"{N_QUERIES} queries at once over {N_BATCH:,} rows", rows, "ms a query")
+        print(f"limit reached: {share:.0%}")
+        rows = compared(SINGLE, data, n_rounds, arguments.rows, N_SINGLE, "--single")
+        gb_per_s = arguments.rows * DIM * 4 / 1e6 / rows["earful"]["ms"]["median"]
+        # Of the bandwidth at the same time: other tenants of a machine use it too.
+        share = rows["reading the rows, no more"]["times"]["median"]
+        report["single"] = {
+            "rows": arguments.rows,
+            "ways": rows,
+            "gb_per_s": round(gb_per_s, 1),
+            "bandwidth_share": round(share, 3),
+        }
+        show(f"one query over {arguments.rows:,} rows", rows, "ms")
+        print(f"{gb_per_s:.1f} GB/s, {share:.0%} of the pace of reading")
+        told = write_index(few, queries, data / "index")
+        rows = compared(STORED, data, n_rounds, N_BATCH, N_SINGLE, "--single")
+        report["stored"] = {"rows": N_BATCH, "ways": rows, **told}
+        show(f"one query over an index of {N_BATCH:,} rows", rows, "ms")
+        print(json.dumps(told, indent=2))
     keep("search_large", report)
 
 
-def set_of(vectors: Vectors) -> VectorSet:
-    """Give each vector an exemplar with one of the labels."""
-    exemplars = [
-        Exemplar(
-            id=f"{number:07}",
-            audio=PurePosixPath("a.wav"),
-            labels=(f"label {number % N_LABELS}",),
-            split="train" if number % 4 else "test",
-        )
-        for number in range(len(vectors))
-    ]
-    path = Path("/sounds/a.wav")
-    return VectorSet(
-        exemplars=exemplars,
-        paths=[path] * len(vectors),
-        content=[""] * len(vectors),
-        vectors=vectors,
-    )
-
-
-def batch(vectors: Vectors, queries: Vectors, n_rounds: int, limits: Any) -> dict[str, Any]:
-    """Search with all queries at once."""
-    ours = set_of(vectors)
-    default, tuned = faiss.IndexFlatIP(DIM), faiss.IndexFlatIP(DIM)
-    default.add(vectors)
-    tuned.add(vectors)
-    threshold = faiss.cvar.distance_compute_blas_threshold
-
-    def earful() -> Found:
-        hits = ours.search_many(queries, k=K)
-        return [[int(hit.exemplar.id) for hit in some] for some in hits]
-
-    def flat(index: Any, least: int) -> Found:
-        faiss.cvar.distance_compute_blas_threshold = least
-        rows: Found = index.search(queries, K)[1].tolist()
-        return rows
-
-    def numpy_partition() -> Found:
-        scores = queries @ vectors.T
-        best = np.argpartition(-scores, K, axis=1)[:, :K]
-        order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1)
-        rows: Found = np.take_along_axis(best, order, axis=1).tolist()
-        return rows
-
-    def earful_float32() -> Found:
-        ours._rough_pays = lambda n_queries: False  # type: ignore[method-assign]
-        try:
-            return earful()
-        finally:
-            del ours._rough_pays  # type: ignore[method-assign]
-
-    rows = in_turns(
-        {
-            "earful": earful,
-            "earful, float32 candidates": earful_float32,
-            "FAISS flat, as it comes": lambda: flat(default, threshold),
-            "FAISS flat, BLAS from 20 queries": lambda: flat(tuned, 20),
-            "NumPy product and argpartition": numpy_partition,
-        },
-        n_rounds,
-        n=len(queries),
-    )
-    gflop = 2 * len(queries) * vectors.size / 1e9
-    # Either the products or the reading of the rows takes longest.
-    floor_s = max(
-        gflop / limits["bfloat16_gflops"], vectors.nbytes / 2 / limits["read_gb_per_s"] / 1e9
-    )
-    share = floor_s * 1000 / len(queries) / rows["earful"]["ms"]["median"]
-    told = f"{len(queries)} queries at once over {len(vectors):,} rows"
-    print(f"\n{told}\n\n{table_of(rows, 'ms a query')}\nlimit reached: {share:.0%}")
-    return {
-        "rows": len(vectors),
-        "queries": len(queries),
-        "ways": rows,
-        "limit_share": round(share, 3),
-    }
-
-
-def single(vectors: Vectors, queries: Vectors, n_rounds: int, limits: Any) -> dict[str, Any]:
-    """Search with one query after the other, with and without a filter."""
-    ours = set_of(vectors)
-    flat = faiss.IndexFlatIP(DIM)
-    flat.add(vectors)
-    turn = iter(range(10**9))
-
-    def next_query() -> Vectors:
-        return queries[next(turn) // n_ways % len(queries)]
-
-    def earful(chosen: SearchFilter = SearchFilter()) -> Found:
-        return [[int(hit.exemplar.id) for hit in ours.search(next_query(), k=K, filter=chosen)]]
-
-    def faiss_flat() -> Found:
-        rows: Found = flat.search(next_query()[None], K)[1].tolist()
-        return rows
-
-    def numpy_partition() -> Found:
-        scores = vectors @ next_query()
-        best = np.argpartition(-scores, K)[:K]
-        return [best[np.argsort(-scores[best])].tolist()]
-
-    one_label = SearchFilter(labels=frozenset({"label 3"}))
-    one_split = SearchFilter(splits=frozenset({"test"}))
-    most = SearchFilter(splits=frozenset({"train"}))
-    ways: dict[str, Callable[[], Found]] = {
-        "earful": earful,
-        "FAISS flat": faiss_flat,
-        "NumPy product and argpartition": numpy_partition,
-        "earful, one label of 50": lambda: earful(one_label),
-        "earful, a quarter of the rows": lambda: earful(one_split),
-        "earful, three quarters of the rows": lambda: earful(most),
-    }
-    n_ways = len(ways)
-    compared = ("earful", "FAISS flat", "NumPy product and argpartition")
-    rows = in_turns(ways, n_rounds, compared=compared)
-    gb_per_s = vectors.nbytes / 1e6 / rows["earful"]["ms"]["median"]
-    share = gb_per_s / limits["read_gb_per_s"]
-    print(f"\none query over {len(vectors):,} rows\n\n{table_of(rows, 'ms')}")
-    print(f"{gb_per_s:.1f} of {limits['read_gb_per_s']:.1f} GB/s: {share:.0%}")
-    return {
-        "rows": len(vectors),
-        "ways": rows,
-        "gb_per_s": round(gb_per_s, 1),
-        "bandwidth_share": round(share, 3),
-    }
-
-
-def stored(vectors: Vectors, queries: Vectors, n_rounds: int) -> dict[str, Any]:
-    """Search an index folder: exact, with half the memory, approximately; and LanceDB itself."""
-    with tempfile.TemporaryDirectory() as scratch:
-        fingerprint = Fingerprint(
-            name="synthetic",
-            revision="",
-            weights_sha256="",
-            dim=DIM,
-            sample_rate=48_000,
-            windowing="none",
-        )
-        index = Index.create(Path(scratch) / "index", fingerprint)
-        made = rows_of(vectors)
-        for first in range(0, len(made), 10_000):
-            index.add(made[first : first + 10_000])
-        index.compact()
-        where = SearchFilter(where="array_has(labels, 'label 3')")
-        before = timed(lambda: index.search(queries[0], k=K, filter=where, backend="half"), 9)
-        approximate = index.index_approximately(recall=0.95)
-        after = timed(lambda: index.search(queries[0], k=K, filter=where, backend="half"), 9)
-        column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), DIM)
-        ids = pa.array(range(len(vectors)))
-        table = lancedb.connect(f"{scratch}/lancedb").create_table(
-            "rows", pa.table({"id": ids, "vector": column})
-        )
-        turn = iter(range(10**9))
-
-        def next_query() -> Vectors:
-            return queries[next(turn) // n_ways % len(queries)]
-
-        def ours(backend: Any) -> Found:
-            hits = index.search(next_query(), k=K, backend=backend)
-            return [[int(hit.exemplar.id) for hit in hits]]
-
-        def lancedb_flat() -> Found:
-            search: Any = table.search(next_query())
-            wanted = search.distance_type("dot").select(["id", "_distance"]).limit(K)
-            return [wanted.to_arrow().column("id").to_pylist()]
-
-        ways: dict[str, Callable[[], Found]] = {
-            "earful": lambda: ours("exact"),
-            "earful, half the memory": lambda: ours("half"),
-            "earful, approximate": lambda: ours("approximate"),
-            "LanceDB flat": lancedb_flat,
-        }
-        n_ways = len(ways)
-        compared = ("earful", "earful, half the memory", "LanceDB flat")
-        rows = in_turns(ways, n_rounds, compared=compared)
-    told = {name: value for name, value in approximate.to_dict().items() if name != "tried"}
-    print(f"\none query over an index of {len(vectors):,} rows\n\n{table_of(rows, 'ms')}\n{told}")
-    print(f"condition on labels, half the memory: {before} ms, with column indices {after} ms")
-    return {
-        "rows": len(vectors),
-        "ways": rows,
-        "approximate": told,
-        "condition_ms": {"without column indices": before, "with": after},
-    }
-
-
-def in_turns(
-    ways: Mapping[str, Callable[[], Found]],
-    n_rounds: int,
-    *,
-    n: int = 1,
-    compared: tuple[str, ...] | None = None,
+def compared(
+    ways: Mapping[str, str], data: Path, n_rounds: int, n_rows: int, n_queries: int, *options: str
 ) -> dict[str, Any]:
-    """Time every way, round by round.
+    """Let ways take turns.
 
     Raises:
-        RuntimeError: Two of those to be compared found different rows.
+        RuntimeError: Two that should find the same rows did not.
     """
-    names = list(ways)
-    seconds: dict[str, list[float]] = {name: [] for name in names}
-    for number in range(n_rounds + 1):
-        found = {}
-        for turn in range(len(names)):
-            # The first of a round draws the query, so the order of the names stays.
-            name = names[turn] if n == 1 else names[(number + turn) % len(names)]
-            started = time.perf_counter()
-            found[name] = ways[name]()
-            if number:  # the first round is no one's pace
-                seconds[name].append(time.perf_counter() - started)
-        for name in compared or names:
-            if found[name] != found["earful"]:
-                raise RuntimeError(f"{name} found other rows than earful")
+    command = [sys.executable, "-m", "benchmarks.search_worker"]
+    common = ["--data", str(data), "--rows", str(n_rows), *options]
+    n_threads = len(os.sched_getaffinity(0))
+    turns = take_turns(
+        {
+            name: Contestant(command=[*command, way, *common], n_threads=n_threads)
+            for name, way in ways.items()
+        },
+        n_rounds=n_rounds,
+    )
+    for name in ways.keys() - OTHER_ROWS:
+        if turns.results[name] != turns.results["earful"]:
+            raise RuntimeError(f"{name} found other rows than earful")
     return {
-        name: {"ms": spread(some, n=n, digits=4), "times": times(seconds["earful"], some)}
-        for name, some in seconds.items()
+        name: {
+            "ms": spread(some, n=n_queries, digits=4),
+            "times": times(turns.seconds["earful"], some),
+        }
+        for name, some in turns.seconds.items()
     }
 
 
-def timed(work: Callable[[], object], n: int) -> float:
-    """Return the median of ``n`` times in milliseconds, after one that does not count."""
-    work()
-    found = []
-    for _ in range(n):
+def write_index(vectors: Any, queries: Any, folder: Path) -> dict[str, Any]:
+    """Write an index with approximate search, and time a condition on labels before and after."""
+    fingerprint = Fingerprint(
+        name="synthetic",
+        revision="",
+        weights_sha256="",
+        dim=DIM,
+        sample_rate=48_000,
+        windowing="none",
+    )
+    index = Index.create(folder, fingerprint)
+    rows = rows_of(vectors)
+    for first in range(0, len(rows), 10_000):
+        index.add(rows[first : first + 10_000])
+    index.compact()
+    chosen = SearchFilter(where="array_has(labels, 'label 3')")
+    before = condition_ms(index, queries, chosen)
+    made = index.index_approximately(recall=0.95)
+    after = condition_ms(index, queries, chosen)
+    told = {name: value for name, value in made.to_dict().items() if name != "tried"}
+    return {
+        "approximate": told,
+        "condition_ms": {"without column indices": before, "with column indices": after},
+    }
+
+
+def condition_ms(index: Index, queries: Any, chosen: SearchFilter) -> float:
+    """Return the median time to evaluate a condition and search what passes."""
+    times_s: list[float] = []
+    for query in queries[:12]:
         started = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - started)
-    return spread(found)["median"]
+        index.search(query, k=K, filter=chosen)
+        times_s.append(time.perf_counter() - started)
+    return spread(times_s[2:])["median"]
+
+
+def measured_limits() -> dict[str, float]:
+    """Measure the machine where nothing else has set up threads."""
+    code = (
+        "import json, torch; from benchmarks.limits import product_gflops, read_gb_per_s;"
+        "print(json.dumps({'read_gb_per_s': round(read_gb_per_s(), 1),"
+        "'float32_gflops': round(product_gflops(torch.float32), 1),"
+        "'bfloat16_gflops': round(product_gflops(torch.bfloat16), 1)}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def show(title: str, rows: Mapping[str, Any], unit: str) -> None:
+    """Print a table under its title."""
+    print(f"\n{title}\n\n{table_of(rows, unit)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -93,14 +93,14 @@ def _started(name: str, contestant: Contestant) -> Iterator[subprocess.Popen[str
         "HF_HUB_OFFLINE": "1",
         **contestant.environment,
     }
+    # On its cores before anything in it counts them.
+    pinned = ["taskset", "--cpu-list", ",".join(map(str, cores)), *contestant.command]
     worker = subprocess.Popen(
-        contestant.command,
+        pinned,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         env=environment,
-        # Before anything in it counts the cores.
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
     try:
         yield worker
