@@ -229,10 +229,11 @@ def _build(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path) -> C
     import torch
 
     from earful.model.clap_towers import ClapTowers
+    from earful.model.unfilled import unfilled
 
     transformers = import_transformers()
     # Random initial weights would cost seconds and the caller's random state.
-    with torch.device("meta"):
+    with unfilled():
         published = transformers.ClapModel(config)
         try:
             towers = ClapTowers(published)

@@ -35,6 +35,7 @@ from earful.model.flamingo_windows import MsClapWindows
 from earful.model.generate import Mode
 from earful.model.msclap import MsClapConfig, MsClapEncoder
 from earful.model.tokenizer import Control, FlamingoTokenizer
+from earful.model.unfilled import unfilled
 
 FORMAT = "earful-flamingo"
 FORMAT_VERSION = 1
@@ -83,7 +84,7 @@ class FlamingoFolder:
             ModelError: A shard is missing, damaged or holds other tensors than it should.
         """
         wanted = _dtype(self.dtype if dtype == "auto" else dtype)
-        with torch.device("meta"):
+        with unfilled():
             model = Flamingo(self.config)
         place = pick_device(device)
         state: dict[str, Tensor] = {}
@@ -99,7 +100,7 @@ class FlamingoFolder:
         Raises:
             ModelError: Its file is missing, damaged or holds other tensors.
         """
-        with torch.device("meta"):
+        with unfilled():
             encoder = MsClapEncoder(self.encoder_config)
         _assign(encoder, dict(_read(self.path / ENCODER_NAME, "cpu")), self.path)
         encoder.to(pick_device(device)).eval().requires_grad_(False)

@@ -23,6 +23,7 @@ from earful.model.htsat import Htsat, HtsatConfig
 from earful.model.htsat_cpu import PackedHtsat, pack_for_cpu
 from earful.model.mel import LogMel, LogMelConfig
 from earful.model.parallel import in_parts
+from earful.model.unfilled import unfilled
 
 _HTSAT = "base.htsat."
 _AUDIOSET_CLASSES = 527
@@ -337,7 +338,7 @@ def read_config(state: Mapping[str, Tensor]) -> MsClapConfig:
 
 def _learned(config: MsClapConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Return our name and the published shape of each tensor we load, by published name."""
-    with torch.device("meta"):
+    with unfilled():
         encoder = MsClapEncoder(config)
     learned: dict[str, tuple[str, tuple[int, ...]]] = {}
     for name, tensor in encoder.state_dict().items():

@@ -31,6 +31,7 @@ from earful.model.tiny_frames import (
 from earful.model.tiny_network import MOST_TEXT_TOKENS, AudioHead, Network, TextTower
 from earful.model.tiny_weights import NAME, fill, read_part, read_release, require_release
 from earful.model.tokenizer import FlamingoTokenizer
+from earful.model.unfilled import unfilled
 
 _WINDOWS_AT_ONCE = 8  # of each thread
 _TEXTS_AT_ONCE = 64
@@ -59,7 +60,7 @@ def load_tiny(
     clap = read_part(release, "clap", name)
     tokenizer = FlamingoTokenizer.from_bytes(read_part(release, "tokenizer", name), source=name)
     dim = int(settings["dim"])
-    with torch.device("meta"):  # nothing is initialised only to be overwritten
+    with unfilled():
         network, head = Network(), AudioHead(dim)
         text = TextTower(vocab_size=tokenizer.vocab_size, dim=dim)
     return TinyEmbedder(

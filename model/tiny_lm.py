@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Final, cast, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
@@ -27,6 +26,7 @@ from earful.model.tiny import TinyEmbedder, load_tiny
 from earful.model.tiny_frames import SAMPLE_RATE
 from earful.model.tiny_weights import NAME, fill, read_part, read_release
 from earful.model.tokenizer import FlamingoTokenizer
+from earful.model.unfilled import unfilled
 
 Features = NDArray[np.float32]
 
@@ -68,7 +68,7 @@ def load_tiny_lm(
     release = read_release(name)
     data = read_part(release, "flamingo", name)
     config = FlamingoConfig.from_dict(release.parts["flamingo"]["config"])
-    with torch.device("meta"):
+    with unfilled():
         model = Flamingo(config)
     fill(model, data, name)
     return FlamingoLanguageModel(

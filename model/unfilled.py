@@ -1,0 +1,40 @@
+"""Modules built without their weights, which come from a file right after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+
+@contextmanager
+def unfilled() -> Iterator[None]:
+    """Build modules on the ``meta`` device, and draw no random weights for them.
+
+    Drawing alone would be free there, but makes torch import its compiler, which takes
+    longer than torch itself.
+
+    >>> with unfilled():
+    ...     embedding = torch.nn.Embedding(3, 2)
+    >>> embedding.weight.is_meta
+    True
+    """
+    with torch.device("meta"), _NothingDrawn():
+        yield
+
+
+class _NothingDrawn(TorchFunctionMode):
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        given = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return given["tensor"] if "tensor" in given else args[0]
+        return func(*args, **given)
