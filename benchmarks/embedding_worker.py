@@ -50,12 +50,10 @@ def earful(weights: Path, files: list[Path], dtype: str, stage: str) -> tuple[An
     vectors = torch.empty(len(clips), 512)
 
     def encode(first: int, stop: int) -> None:
-        for start in range(first, stop, 8):
-            end = min(start + 8, stop)
-            vectors[start:end] = embedder._towers.project_audio(spectrograms[start:end])
+        vectors[first:stop] = embedder._towers.project_audio(spectrograms[first:stop])
 
     def encode_all() -> list[float]:
-        in_parts(encode, len(clips))
+        in_parts(encode, len(clips), at_most=8)
         first: list[float] = unit(vectors[0]).tolist()
         return first
 

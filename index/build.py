@@ -71,7 +71,7 @@ class BuildOptions:
     """
 
     limits: AudioLimits = field(default_factory=AudioLimits)
-    batch_clips: int = 16
+    batch_clips: int = 32
     batch_s: float = 160.0
     ahead_bytes: int = 256 << 20
     commit_rows: int = 512

@@ -284,19 +284,18 @@ class ClapEmbedder:
         is_cpu = self._device.type == "cpu"
 
         def project(first: int, stop: int) -> None:
-            for start in range(first, stop, _BATCH_WINDOWS):
-                end = min(start + _BATCH_WINDOWS, stop)
-                waves = torch.from_numpy(windows(start, end))
-                if not is_cpu:
-                    # Pinned memory is copied while the next windows are laid out.
-                    waves = waves.pin_memory().to(self._device, non_blocking=True)
-                projections[start:end] = self._towers.project_audio(self._log_mel(waves))
+            waves = torch.from_numpy(windows(first, stop))
+            if not is_cpu:
+                # Pinned memory is copied while the next windows are laid out.
+                waves = waves.pin_memory().to(self._device, non_blocking=True)
+            projections[first:stop] = self._towers.project_audio(self._log_mel(waves))
 
         if is_cpu:
-            in_parts(project, n)
+            in_parts(project, n, at_most=_BATCH_WINDOWS)
         else:
             with torch.inference_mode():
-                project(0, n)
+                for first in range(0, n, _BATCH_WINDOWS):
+                    project(first, min(first + _BATCH_WINDOWS, n))
         numbers: NDArray[np.float32] = projections.cpu().numpy()
         return numbers
 

@@ -191,15 +191,14 @@ class MsClapEncoder(nn.Module):
         features = torch.empty((len(heard), self.config.projection_dim), device=device)
 
         def encode(first: int, stop: int) -> None:
-            for start in range(first, stop, batch_windows):
-                end = min(start + batch_windows, stop)
-                features[start:end] = self(heard[start:end].to(device))
+            features[first:stop] = self(heard[first:stop].to(device))
 
         if device.type == "cpu":
-            in_parts(encode, len(heard))
+            in_parts(encode, len(heard), at_most=batch_windows)
         else:
             with torch.inference_mode():
-                encode(0, len(heard))
+                for first in range(0, len(heard), batch_windows):
+                    encode(first, min(first + batch_windows, len(heard)))
         return features[place.to(device)]
 
     def _check(self, windows: Tensor) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -19,40 +20,54 @@ import torch
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def in_parts(work: Callable[[int, int], None], n: int) -> None:
-    """Do work on ``n`` inputs, a part of them on each of torch's threads.
+def in_parts(work: Callable[[int, int], None], n: int, *, at_most: int) -> None:
+    """Do work on ``n`` inputs in parts, one at a time on each of torch's threads.
+
+    A thread takes the next part when it has done one, so that one whose core is busy with
+    something else, such as decoding, keeps nobody waiting.
 
     Args:
         work: Called with the first input and the one after the last of a part, at the same
             time in several threads, each in inference mode and with its share of torch's
             threads (``torch.get_num_threads``). Must not call this function itself.
         n: How many inputs there are.
+        at_most: How many inputs a part has.
 
     Raises:
         Exception: What ``work`` raised, for the first part that failed.
     """
+    if not n:
+        return
     with _ONE_AT_A_TIME:
         n_threads = torch.get_num_threads()
-        if min(n, n_threads) > 1:
-            _in_threads(work, n, n_threads)
-            return
-    with torch.inference_mode():
-        work(0, n)
+        n_workers = min(n, n_threads)
+        # As many for each thread, or one would work while the others are done.
+        n_parts = n_workers * -(-n // (at_most * n_workers))
+        places = [n * part // n_parts for part in range(n_parts + 1)]
+        parts = [part for part in pairwise(places) if part[0] < part[1]]
+        if n_workers == 1:
+            with torch.inference_mode():
+                for part in parts:
+                    work(*part)
+        else:
+            _in_threads(work, parts, n_workers, n_threads)
 
 
-def _in_threads(work: Callable[[int, int], None], n: int, n_threads: int) -> None:
-    n_parts = min(n, n_threads)
-    places = [n * part // n_parts for part in range(n_parts + 1)]
-
-    def part_of(first: int, stop: int) -> None:
-        torch.set_num_threads(n_threads // n_parts)
+def _in_threads(
+    work: Callable[[int, int], None], parts: list[tuple[int, int]], n_workers: int, n_threads: int
+) -> None:
+    def do(part: tuple[int, int]) -> None:
         with torch.inference_mode():
-            work(first, stop)
+            work(*part)
 
     try:
-        with ThreadPoolExecutor(n_parts, thread_name_prefix="earful-torch") as pool:
-            parts = [pool.submit(part_of, *part) for part in pairwise(places)]
-        for part in parts:
+        with ThreadPoolExecutor(
+            n_workers,
+            thread_name_prefix="earful-torch",
+            initializer=partial(torch.set_num_threads, n_threads // n_workers),
+        ) as pool:
+            done = [pool.submit(do, part) for part in parts]
+        for part in done:
             part.result()
     finally:
         # A thread's number is its own, but threads to come begin with the one set last.

@@ -209,7 +209,7 @@ class TinyEmbedder:
             vectors[first:stop] = self._head(self._network(windows[first:stop]))
 
         if self._device.type == "cpu":
-            in_parts(encode, len(windows))
+            in_parts(encode, len(windows), at_most=_WINDOWS_AT_ONCE)
         else:
             # TF32, a GPU's default in convolutions, would give other vectors than a CPU.
             with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):

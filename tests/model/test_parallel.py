@@ -1,6 +1,7 @@
 """Work shared out among threads: every input once, nothing left changed, errors come back."""
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -18,16 +19,21 @@ def threads_as_before() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@given(n=st.integers(0, 40), n_threads=st.integers(1, 6))
-def test_every_input_is_worked_on_once_in_parts_of_nearly_one_size(n: int, n_threads: int) -> None:
+@given(n=st.integers(0, 60), n_threads=st.integers(1, 6), at_most=st.integers(1, 9))
+def test_every_input_is_worked_on_once_in_parts_of_nearly_one_size(
+    n: int, n_threads: int, at_most: int
+) -> None:
     torch.set_num_threads(n_threads)
     parts: list[tuple[int, int]] = []
-    in_parts(lambda first, stop: parts.append((first, stop)), n)
+    in_parts(lambda first, stop: parts.append((first, stop)), n, at_most=at_most)
     parts.sort()
     assert [number for part in parts for number in range(*part)] == list(range(n))
-    assert len(parts) == max(1, min(n, n_threads))
     sizes = [stop - first for first, stop in parts]
-    assert max(sizes) - min(sizes) <= 1
+    assert all(0 < size <= at_most for size in sizes)
+    assert not sizes or max(sizes) - min(sizes) <= 1
+    # All threads have something to do, as often as each other.
+    assert len(parts) >= min(n, n_threads)
+    assert len(parts) == n or len(parts) % min(n, n_threads) == 0
 
 
 def test_each_part_has_a_thread_of_its_own_and_its_share_of_torchs() -> None:
@@ -41,7 +47,7 @@ def test_each_part_has_a_thread_of_its_own_and_its_share_of_torchs() -> None:
         shares = torch.get_num_threads(), torch.is_inference_mode_enabled()
         seen.append((threading.get_ident(), *shares))
 
-    in_parts(work, 2)
+    in_parts(work, 2, at_most=8)
     assert len({thread for thread, _, _ in seen}) == 2
     assert [share for _, *share in seen] == [[2, True]] * 2
     assert torch.get_num_threads() == 4
@@ -57,9 +63,25 @@ def test_what_a_part_raises_comes_back_after_the_others_have_ended() -> None:
         done.append(first)
 
     with pytest.raises(ValueError, match="input 1 is broken"):
-        in_parts(work, 3)
+        in_parts(work, 3, at_most=8)
     assert sorted(done) == [0, 2]
     assert torch.get_num_threads() == 3
+
+
+def test_a_thread_that_is_held_up_leaves_its_share_to_the_others() -> None:
+    torch.set_num_threads(2)
+    shares: Counter[int] = Counter()
+    others_done = threading.Event()
+
+    def work(first: int, stop: int) -> None:
+        shares[threading.get_ident()] += stop - first
+        if first == 0:
+            assert others_done.wait(timeout=20)
+        elif sum(shares.values()) == 8:
+            others_done.set()
+
+    in_parts(work, 8, at_most=1)
+    assert sorted(shares.values()) == [1, 7]
 
 
 def test_callers_take_turns() -> None:
@@ -75,7 +97,9 @@ def test_callers_take_turns() -> None:
         with lock:
             at_work[0] -= 1
 
-    callers = [threading.Thread(target=in_parts, args=(work, 4)) for _ in range(6)]
+    callers = [
+        threading.Thread(target=in_parts, args=(work, 4), kwargs={"at_most": 1}) for _ in range(6)
+    ]
     for caller in callers:
         caller.start()
     for caller in callers:
