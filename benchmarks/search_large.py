@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from benchmarks.search import DIM, rows_of, synthetic
-from benchmarks.search_worker import N_SINGLE, K
+from benchmarks.search_worker import N_BATCHES, N_SINGLE, K
 from benchmarks.turns import Contestant, keep, machine, spread, table_of, take_turns, times
 
 from earful.index.search import SearchFilter
@@ -88,7 +88,7 @@ def main() -> None:
         np.save(data / "queries.npy", queries)
         few = vectors[:N_BATCH].copy()
         del vectors
-        rows = compared(BATCH, data, n_rounds, N_BATCH, N_QUERIES)
+        rows = compared(BATCH, data, n_rounds, N_BATCH, N_BATCHES * N_QUERIES)
         gflop = 2 * N_QUERIES * few.size / 1e9
         # Either the products or the reading of the rows takes longest.
         floor_s = max(gflop / limits["bfloat16_gflops"], few.nbytes / 2e9 / limits["read_gb_per_s"])
@@ -101,6 +101,9 @@ def main() -> None:
         }
         show(f"{N_QUERIES} queries at once over {N_BATCH:,} rows", rows, "ms a query")
         print(f"limit reached: {share:.0%}")
+        rows = compared(BATCH, data, n_rounds, N_BATCH, N_BATCHES * N_QUERIES, n_threads=1)
+        report["batch, one thread"] = {"rows": N_BATCH, "queries": N_QUERIES, "ways": rows}
+        show("the same with one thread", rows, "ms a query")
         rows = compared(SINGLE, data, n_rounds, arguments.rows, N_SINGLE, "--single")
         gb_per_s = arguments.rows * DIM * 4 / 1e6 / rows["earful"]["ms"]["median"]
         # Of the bandwidth at the same time: other tenants of a machine use it too.
@@ -122,7 +125,13 @@ def main() -> None:
 
 
 def compared(
-    ways: Mapping[str, str], data: Path, n_rounds: int, n_rows: int, n_queries: int, *options: str
+    ways: Mapping[str, str],
+    data: Path,
+    n_rounds: int,
+    n_rows: int,
+    n_queries: int,
+    *options: str,
+    n_threads: int = 0,
 ) -> dict[str, Any]:
     """Let ways take turns.
 
@@ -131,7 +140,7 @@ def compared(
     """
     command = [sys.executable, "-m", "benchmarks.search_worker"]
     common = ["--data", str(data), "--rows", str(n_rows), *options]
-    n_threads = len(os.sched_getaffinity(0))
+    n_threads = n_threads or len(os.sched_getaffinity(0))
     turns = take_turns(
         {
             name: Contestant(command=[*command, way, *common], n_threads=n_threads)

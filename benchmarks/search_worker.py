@@ -15,6 +15,8 @@ Vectors = NDArray[np.float32]
 Found = list[list[int]]
 K = 10
 N_LABELS = 50
+N_BATCHES = 5
+"""How often a round asks a batch: one alone would measure how a core wakes up."""
 N_SINGLE = 8
 """Queries of a round where each is asked by itself."""
 
@@ -35,7 +37,7 @@ def main() -> None:
     queries = np.load(arguments.data / "queries.npy")
     search = WAYS[arguments.way](vectors, arguments.data)
     if not arguments.single:
-        serve(lambda: search(queries))
+        serve(lambda: [search(queries) for _ in range(N_BATCHES)])
     else:
         serve(lambda: [found for query in queries[:N_SINGLE] for found in search(query[None])])
 

@@ -73,10 +73,9 @@ class RoughRows:
         errors = (exact - rough.float()).norm(dim=1) + self._error + _ROUNDING
         n_stretches = -(-self._n // _STRETCH)
         with torch.inference_mode():
-            scores = torch.full(
-                (len(queries), n_stretches, _STRETCH), -torch.inf, dtype=torch.bfloat16
-            )
+            scores = torch.empty((len(queries), n_stretches, _STRETCH), dtype=torch.bfloat16)
             by_row = scores.view(len(queries), -1)
+            by_row[:, self._n :] = -torch.inf
             for number, part in enumerate(self._parts):
                 start = number * _ROWS_AT_ONCE
                 stop = min(start + _ROWS_AT_ONCE, self._n)
