@@ -40,11 +40,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda where there is one")
     parser.add_argument("--laion-clap", type=Path, help="environment with that package")
     arguments = parser.parse_args()
+    on = ("--device", arguments.device)
     n_cores = len(os.sched_getaffinity(0))
     report: dict[str, Any] = {
         "machine": machine(),
+        "device": arguments.device,
         "files": arguments.files,
         "seconds_each": SECONDS,
         "rounds": arguments.rounds,
@@ -58,7 +61,7 @@ def main() -> None:
             folder = Path(scratch) / form
             write_files(folder / "sounds", form, arguments.files)
             env = arguments.laion_clap if form == "wav" else None
-            contestants = files_to_vectors(weights, folder, n_cores, env, everybody=form == "wav")
+            contestants = files_to_vectors(weights, folder, n_cores, env, on, form == "wav")
             turns = take_turns(contestants, n_rounds=arguments.rounds)
             refuse_other_vectors(turns)
             report[form] = rows_of(turns, arguments.files)
@@ -68,9 +71,9 @@ def main() -> None:
         write_files(many / "sounds", "wav", N_MANY)
         turns = take_turns(
             {
-                "earful": ours(weights, many, n_cores),
-                "earful, one core": ours(weights, many, 1),
-                ALONE: ours(weights, many, n_cores, "--stage", "encode"),
+                "earful": ours(weights, many, n_cores, *on),
+                "earful, one core": ours(weights, many, 1, *on),
+                ALONE: ours(weights, many, n_cores, "--stage", "encode", *on),
             },
             n_rounds=arguments.rounds,
         )
@@ -91,7 +94,7 @@ def main() -> None:
         print(table_of(report["zero-shot, 50 labels"], "ms a file"))
     report["shares"] = shares(report)
     print(json.dumps(report["shares"], indent=2))
-    keep("embedding", report)
+    keep("embedding" if arguments.device == "cpu" else "embedding_gpu", report)
 
 
 def write_weights(folder: Path) -> None:
@@ -132,21 +135,28 @@ def write_files(folder: Path, form: str, n: int) -> None:
 
 
 def files_to_vectors(
-    weights: Path, folder: Path, n_cores: int, laion_clap: Path | None, *, everybody: bool
+    weights: Path,
+    folder: Path,
+    n_cores: int,
+    laion_clap: Path | None,
+    on: tuple[str, ...],
+    everybody: bool,
 ) -> dict[str, Contestant]:
     """Return who takes part."""
     found = {
-        "earful": ours(weights, folder, n_cores),
-        "earful, one core": ours(weights, folder, 1),
-        "earful, float32": ours(weights, folder, n_cores, "--dtype", "float32"),
-        "transformers + librosa, batch 1": ours(weights, folder, n_cores, way="transformers"),
+        "earful": ours(weights, folder, n_cores, *on),
+        "earful, one core": ours(weights, folder, 1, *on),
+        "earful, float32": ours(weights, folder, n_cores, "--dtype", "float32", *on),
+        "transformers + librosa, batch 1": ours(weights, folder, n_cores, *on, way="transformers"),
     }
     if everybody:
         found |= {
-            "earful, vectors of decoded clips": ours(weights, folder, n_cores, "--stage", "embed"),
-            ALONE: ours(weights, folder, n_cores, "--stage", "encode"),
+            "earful, vectors of decoded clips": ours(
+                weights, folder, n_cores, "--stage", "embed", *on
+            ),
+            ALONE: ours(weights, folder, n_cores, "--stage", "encode", *on),
             "transformers + librosa, batch 16": ours(
-                weights, folder, n_cores, "--batch", "16", way="transformers"
+                weights, folder, n_cores, "--batch", "16", *on, way="transformers"
             ),
         }
     if laion_clap is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import shutil
+import itertools
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -19,24 +19,29 @@ RATE = 48_000
 Embedding = NDArray[np.float32]
 
 
-def earful(weights: Path, files: list[Path], dtype: str, stage: str) -> tuple[Any, str]:
+def earful(
+    weights: Path, files: list[Path], dtype: str, stage: str, device: str
+) -> tuple[Any, str]:
     """Return our way: a whole index build, or one stage of it by itself."""
     from earful.index.build import build_index
     from earful.index.store import Index
     from earful.model.audio import load_audio
     from earful.model.clap import load_clap
 
-    embedder = load_clap(str(weights), device="cpu", dtype=dtype)
+    embedder = load_clap(str(weights), device=device, dtype=dtype)
     chosen = embedder.fingerprint.dtype
     if stage == "build":
-        scratch = Path(tempfile.mkdtemp())
+        scratch = tempfile.TemporaryDirectory()
+        number = itertools.count()
+        first: list[float] = []
 
         def build() -> list[float]:
-            shutil.rmtree(scratch / "index", ignore_errors=True)
-            report = build_index(files[0].parent.parent, scratch / "index", embedder=embedder)
+            index = Path(scratch.name) / f"{next(number)}.index"
+            report = build_index(files[0].parent.parent, index, embedder=embedder)
             if report.accepted != len(files):
                 raise RuntimeError(f"{report.accepted} of {len(files)} files; {report.rejected}")
-            first: list[float] = Index.open(scratch / "index").vectors().vectors[0].tolist()
+            if not first:  # the round that does not count
+                first.extend(Index.open(index).vectors().vectors[0].tolist())
             return first
 
         return build, chosen
@@ -46,27 +51,29 @@ def earful(weights: Path, files: list[Path], dtype: str, stage: str) -> tuple[An
     from earful.model.parallel import in_parts
 
     waves = torch.from_numpy(np.stack([clip.samples[: 10 * RATE] for clip in clips]))
-    spectrograms = embedder._log_mel(waves)
-    vectors = torch.empty(len(clips), 512)
+    spectrograms = embedder._log_mel(waves.to(embedder._device))
+    vectors = torch.empty(len(clips), 512, device=embedder._device)
 
     def encode(first: int, stop: int) -> None:
         vectors[first:stop] = embedder._towers.project_audio(spectrograms[first:stop])
 
     def encode_all() -> list[float]:
         in_parts(encode, len(clips), at_most=8)
-        first: list[float] = unit(vectors[0]).tolist()
-        return first
+        numbers: list[float] = unit(vectors[0]).tolist()
+        return numbers
 
     return encode_all, chosen
 
 
-def transformers_loop(weights: Path, files: list[Path], batch: int) -> Callable[[], list[float]]:
+def transformers_loop(
+    weights: Path, files: list[Path], batch: int, device: str
+) -> Callable[[], list[float]]:
     """Return the loop that one writes by hand, with ``transformers`` and ``librosa``."""
     import librosa
     import transformers
 
     model: Any = transformers.ClapModel.from_pretrained(weights)
-    model.eval()
+    model.eval().to(device)
     extractor = transformers.ClapFeatureExtractor.from_pretrained(weights)
 
     def embed() -> list[float]:
@@ -74,7 +81,7 @@ def transformers_loop(weights: Path, files: list[Path], batch: int) -> Callable[
         with torch.inference_mode():
             for first in range(0, len(files), batch):
                 waves = [librosa.load(path, sr=RATE)[0] for path in files[first : first + batch]]
-                inputs = extractor(waves, sampling_rate=RATE, return_tensors="pt")
+                inputs = extractor(waves, sampling_rate=RATE, return_tensors="pt").to(device)
                 found = model.get_audio_features(**inputs)
                 vectors.append(getattr(found, "pooler_output", found))
         numbers: list[float] = unit(torch.cat(vectors)[0]).tolist()
@@ -128,15 +135,19 @@ def main() -> None:
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--stage", choices=["build", "embed", "encode"], default="build")
     parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--labels", type=int, default=50)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     files = sorted(path for path in arguments.files.rglob("*") if path.is_file())
     if arguments.way == "earful":
-        action, dtype = earful(arguments.weights, files, arguments.dtype, arguments.stage)
+        action, dtype = earful(
+            arguments.weights, files, arguments.dtype, arguments.stage, arguments.device
+        )
         serve(action, dtype=dtype)
     elif arguments.way == "transformers":
-        serve(transformers_loop(arguments.weights, files, arguments.batch), dtype="float32")
+        loop = transformers_loop(arguments.weights, files, arguments.batch, arguments.device)
+        serve(loop, dtype="float32")
     else:
         labels = [f"label number {number}" for number in range(arguments.labels)]
         serve(zero_shot(arguments.weights, files, labels, arguments.way))

@@ -75,9 +75,26 @@ def speed() -> str:
     kept = [labels[f"{n} labels"]["kept prompt"]["times_packed"] for n in (10, 50)]
     ms = {name: row["median"] for name, row in search["search_ms"].items()}
     manifest = _results("manifest")["CSV table"]
-    small, large = memory["1000 rows"], memory["10000 rows"]
+    counts = sorted(row["rows"] for name, row in memory.items() if name.endswith(" rows"))
+    small, large = memory[f"{counts[0]} rows"], memory[f"{counts[-1]} rows"]
+    wav, start = _results("embedding")["wav"], _results("startup")
+    batch = _results("search_large")["batch, one thread"]
     return "\n".join(
         [
+            f"- `./dev bench embedding`: WAV files become vectors of LAION-CLAP in "
+            f"{wav['earful']['ms']['median']:.0f} ms each, "
+            f"{_ratio(wav, 'transformers + librosa, batch 1'):.1f} times as fast as a loop with "
+            f"transformers and librosa file by file, "
+            f"{_ratio(wav, 'transformers + librosa, batch 16'):.1f} times as fast as in batches of "
+            f"16, {_ratio(wav, 'laion-clap, file list'):.1f} times as fast as `laion-clap` with "
+            "its list of files. [docs/benchmarks.md](docs/benchmarks.md) has the rest: limits of "
+            "the machine, profiles, what is short of its goal and why.",
+            f"- `./dev bench search_large`: {batch['queries']} queries at once over "
+            f"{batch['rows']:,} rows, {_ratio(batch['ways'], 'FAISS flat, as it comes'):.0f} times "
+            "as fast as FAISS flat as it comes, one thread each, with the same hits.",
+            f"- `./dev bench startup`: `earful --help` takes "
+            f"{start['commands']['earful --help']['ms']['median']:.0f} ms, the imports that others "
+            f"begin with {start['imports_over_help']['median']:.0f} times as long.",
             f"- `./dev bench search`: the {search['k']} nearest of {search['rows']:,} rows x "
             f"{search['dim']} in {ms['earful']:.1f} ms (median of {search['queries']} queries, "
             f"{search['threads']} thread, {search['machine']}); in the same run naive NumPy took "
@@ -254,6 +271,206 @@ def flamingo_curve() -> str:
     return _table(table)
 
 
+def speed_goals() -> str:
+    """Return what was aimed at, what was measured, and whether that is enough."""
+    embedding, search, start = (_results(n) for n in ("embedding", "search_large", "startup"))
+    wav, mp3, shares = embedding["wav"], embedding["mp3"], embedding["shares"]
+    memory = _results("build_memory")["logmel"]
+    rows_of = {int(name.split()[0]): row for name, row in memory.items() if name.endswith("rows")}
+    grown = (
+        rows_of[max(rows_of)]["peak_rss_bytes"] / rows_of[min(rows_of)]["peak_rss_bytes"]
+        if len(rows_of) > 1
+        else 0.0
+    )
+    plain = wav["transformers + librosa, batch 16"]["ms"]["median"]
+    exact = wav["earful, float32"]["ms"]["median"]
+    flat = "FAISS flat, as it comes"
+    n_most, n_fewest = max(rows_of), min(rows_of)
+    goals = [
+        ("WAV files to vectors, beside `laion-clap`", 8, _ratio(wav, "laion-clap, file list")),
+        (
+            "the same, beside transformers + librosa, batch 1",
+            6,
+            _ratio(wav, "transformers + librosa, batch 1"),
+        ),
+        ("the same, batch 16", 5, _ratio(wav, "transformers + librosa, batch 16")),
+        ("the same in float32, beside batch 16", 2, plain / exact),
+        (
+            "MP3 files to vectors, beside transformers + librosa, batch 1",
+            5,
+            _ratio(mp3, "transformers + librosa, batch 1"),
+        ),
+        ("two cores beside one, our pipeline", 1.8, shares["two_cores_over_one"]),
+        ("share of the encoder in the whole, 128 files", 0.85, shares["encoder_of_whole"]),
+        (
+            "64 queries over 100,000 rows, beside FAISS flat, one thread",
+            12,
+            search["batch, one thread"]["ways"][flat]["times"]["median"],
+        ),
+        (
+            f"the same with {search['threads']} threads",
+            12,
+            search["batch"]["ways"][flat]["times"]["median"],
+        ),
+        (
+            f"one query over {search['single']['rows']:,} rows: share of the pace of memory",
+            0.7,
+            search["single"]["bandwidth_share"],
+        ),
+        (
+            "`earful --help` beside `import torch, transformers, lancedb`",
+            30,
+            start["imports_over_help"]["median"],
+        ),
+    ]
+    table = [["", "wanted", "measured", ""], ["---"] * 4]
+    for name, wanted, found in goals:
+        missed = "" if found >= wanted else f"**{1 - found / wanted:.0%} short**"
+        table.append([name, _times(wanted), _times(found), missed])
+    told = "" if grown <= 1.2 else f"**{grown / 1.2 - 1:.0%} over**"
+    name = f"peak memory of building {n_most:,} rows over {n_fewest:,}"
+    table.append([name, "at most 1.2 x", f"{grown:.2f} x", told])
+    return _table(table) + f"\n\n{_where(embedding)}"
+
+
+def _ratio(ways: dict[str, Any], name: str) -> float:
+    return float(ways[name]["times"]["median"])
+
+
+def _times(value: float) -> str:
+    return f"{value:.0%}" if value < 1 else f"{value:.3g} x"
+
+
+def _where(told: dict[str, Any]) -> str:
+    machine = told["machine"]
+    return (
+        f"Measured on {machine['cpu']}, {machine['cpus']} cores "
+        f"({', '.join(machine['instructions'])}), torch {machine['torch']}, Python "
+        f"{machine['python']}; no GPU."
+    )
+
+
+def _ways(ways: dict[str, Any], unit: str) -> str:
+    table = [["", f"{unit}: min", "median", "max", "times as long"], ["---"] * 5]
+    for name, row in ways.items():
+        ms = [f"{row['ms'][key]:.3g}" for key in ("min", "median", "max")]
+        took = row["times"]
+        ratio = f"{took['median']:.2f} ({took['min']:.2f} to {took['max']:.2f})"
+        table.append([name, *ms, ratio])
+    return _table(table)
+
+
+def embedding() -> str:
+    """Return the tables of files to vectors."""
+    told = _results("embedding")
+    n, seconds, shares = told["files"], told["seconds_each"], told["shares"]
+    limit = told["limit"]
+    parts = [
+        f"{n} WAV files of {seconds:g} s at 44.1 kHz, {told['threads']} threads, "
+        f"{told['rounds']} rounds:",
+        _ways(told["wav"], "ms a file"),
+        "128 of them, which leaves what an index costs once out of the picture:",
+        _ways(told["many wav"], "ms a file"),
+        "MP3 files:",
+        _ways(told["mp3"], "ms a file"),
+        "Zero-shot classification of a file among 50 labels, whose sentences earful embeds once "
+        "and the pipeline at every call:",
+        _ways(told["zero-shot, 50 labels"], "ms a file"),
+        f"A window asks for {limit['gflop_per_window']:.2f} billion operations. At the pace of "
+        f"plain products, {limit['float32_gflops']:.0f} billion a second in float32 and "
+        f"{limit['bfloat16_gflops']:.0f} in bfloat16, that is {shares['floor_ms_float32']:.1f} and "
+        f"{shares['floor_ms_bfloat16']:.1f} ms at best. The encoder by itself reaches "
+        f"{shares['limit_reached_by_encoder']:.0%} of it, files to vectors "
+        f"{shares['limit_reached_end_to_end']:.0%}, in float32 "
+        f"{shares['limit_reached_float32']:.0%}; transformers and librosa, file by file, "
+        f"{shares['limit_reached_by_transformers']:.0%}.",
+    ]
+    return "\n\n".join(parts)
+
+
+def encoder() -> str:
+    """Return the table of the encoders by themselves."""
+    told = _results("encoder")
+    table = [
+        ["", "ms a window: min", "median", "max", "at best", "share of the limit"],
+        ["---"] * 6,
+    ]
+    for name, row in told["ways"].items():
+        ms = [f"{row['ms'][key]:.1f}" for key in ("min", "median", "max")]
+        table.append([name, *ms, f"{row['floor_ms']:.1f}", f"{row['limit_share']:.0%}"])
+    pace = told["gflops"]
+    return _table(table) + (
+        f"\n\nOne thread, {told['windows_at_once']} windows at once. Products ran at "
+        f"{pace['float32']:.0f} billion operations a second in float32 and "
+        f"{pace['bfloat16']:.0f} in bfloat16."
+    )
+
+
+def search_large() -> str:
+    """Return the tables of searches in large indexes."""
+    told = _results("search_large")
+    batch, single, stored = told["batch"], told["single"], told["stored"]
+    made, condition = stored["approximate"], stored["condition_ms"]
+    parts = [
+        f"{batch['queries']} queries at once, the {told['k']} nearest of {batch['rows']:,} rows x "
+        f"{told['dim']}, one thread:",
+        _ways(told["batch, one thread"]["ways"], "ms a query"),
+        f"The same with {told['threads']} threads; {batch['limit_share']:.0%} of what products "
+        "in bfloat16 allow:",
+        _ways(batch["ways"], "ms a query"),
+        f"One query over {single['rows']:,} rows, {told['threads']} threads: "
+        f"{single['gb_per_s']:.0f} GB/s, {single['bandwidth_share']:.0%} of the pace of reading "
+        "alone.",
+        _ways(single["ways"], "ms a query"),
+        f"One query over an index folder of {stored['rows']:,} rows:",
+        _ways(stored["ways"], "ms a query"),
+        f"Approximate search found {made['recall']:.1%} of the {made['k']} nearest "
+        f"({made['wanted']:.0%} were asked for) looking at {made['n_probes']} of "
+        f"{made['n_partitions']} partitions; its index was made in {made['build_s']:.1f} s and "
+        f"takes {made['size_bytes'] / 1e6:.1f} MB. An SQL condition on the labels and the search "
+        f"behind it took {condition['without column indices']:.1f} ms without indices of the "
+        f"columns and {condition['with column indices']:.1f} ms with them.",
+    ]
+    return "\n\n".join(parts)
+
+
+def startup() -> str:
+    """Return the table of cold starts."""
+    told = _results("startup")
+    table = [["", "ms: min", "median", "max"], ["---"] * 4]
+    for name, row in told["commands"].items():
+        table.append([f"`{name}`", *(f"{row['ms'][key]:.0f}" for key in ("min", "median", "max"))])
+    imports = told["classify_imports_s"]
+    whole = told["commands"]["earful classify, 266 rows"]["ms"]["median"] / 1000
+    bare = told["commands"]["import torch, lancedb"]["ms"]["median"] / 1000
+    return _table(table) + (
+        f"\n\nOf the {whole:.1f} s of `classify`, {bare:.1f} s are the imports of torch and "
+        f"LanceDB. As Python itself counts them in one run: torch {imports['torch']:.1f} s, "
+        f"LanceDB {imports['lancedb']:.1f} s, {imports['lance_namespace']:.1f} s of which are its "
+        "client for remote catalogues."
+    )
+
+
+def build_memory() -> str:
+    """Return the table of peak memory."""
+    told = _results("build_memory")["logmel"]
+    table = [["", "rows", "peak", "bytes a further row"], ["---"] * 4]
+    fewest = None
+    for name, row in told.items():
+        if not isinstance(row, dict):
+            continue
+        fewest = fewest or row
+        n_more = row["rows"] - fewest["rows"]
+        more = (
+            f"{(row['peak_rss_bytes'] - fewest['peak_rss_bytes']) / n_more:,.0f}"
+            if n_more > 0
+            else ""
+        )
+        peak = f"{row['peak_rss_bytes'] / 1e6:.0f} MB"
+        table.append([name, f"{row['rows']:,}", peak, more])
+    return _table(table)
+
+
 def _gb(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:.1f} GB"
 
@@ -275,6 +492,14 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "pace": small_model_pace,
         "text": small_model_text,
         "curve": flamingo_curve,
+    },
+    ROOT / "docs" / "benchmarks.md": {
+        "goals": speed_goals,
+        "embedding": embedding,
+        "encoder": encoder,
+        "search": search_large,
+        "startup": startup,
+        "memory": build_memory,
     },
     ROOT / "docs" / "full-size.md": {
         "stages": full_size_stages,

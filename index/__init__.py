@@ -1,8 +1,9 @@
 """From a labelled corpus to a searchable index.
 
 In reading order: ``exemplar`` (one labelled stretch of audio), ``corpus``, ``folders`` and
-``tables`` (folders and tables to exemplars), ``survey`` (a corpus counted); ``search`` and
-``faiss_backend`` (exact top-k with filters); ``schema``, ``header``, ``lock``, ``table``,
+``tables`` (folders and tables to exemplars), ``survey`` (a corpus counted); ``search``,
+``rough`` and ``faiss_backend`` (exact top-k with filters), ``half``, ``approximate`` and
+``where`` (searches that leave the rows on the disk); ``schema``, ``header``, ``lock``, ``table``,
 ``known``, ``info``, ``refusals``, ``rejected``, ``features``, ``replays`` and ``store`` (the
 index folder); ``verify`` and ``export``; ``decode``, ``progress`` and ``build`` (corpus to
 index, resumable).

@@ -5,7 +5,9 @@ In reading order: ``audio`` (file to ``Clip``), with ``source`` (opening safely)
 and ``stretch`` (limits, mixing, checks); ``prompt`` (what a language model is asked),
 ``protocols`` (what an embedder and a language model are), ``registry`` (names to either),
 ``device``; ``logmel`` (the baseline), ``tiny`` (the shipped default); ``mel`` (log-mel front
-ends), ``htsat`` (the encoder in both CLAPs), ``clap``, ``clap_front_end``, ``clap_towers``,
+ends), ``htsat`` (the encoder in both CLAPs), ``htsat_cpu`` (the same, for CPUs), ``parallel``
+(a batch shared out among cores), ``precision`` (whether weights bear bfloat16), ``unfilled``
+(modules without their weights yet), ``clap``, ``clap_front_end``, ``clap_towers``,
 ``clap_checkpoint`` and ``hub`` (LAION-CLAP, from the hub or a file); ``msclap``,
 ``flamingo_audio``, ``flamingo_config``, ``flamingo``, ``flamingo_masks``, ``tokenizer``,
 ``flamingo_prompt``, ``generate`` and ``flamingo_lm`` (Audio Flamingo); ``flamingo_names``,

@@ -131,8 +131,14 @@ def window_starts(n_samples: int, window_samples: int, stride_samples: int) -> l
 def repeat_pad(samples: NDArray[np.float32], window_samples: int) -> NDArray[np.float32]:
     """Fill a window: the samples as often as they fit whole, then silence.
 
+    Samples that fill it as they are come back themselves, not a copy.
+
     >>> repeat_pad(np.array([1, 2, 3], np.float32), 8).tolist()
     [1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 0.0, 0.0]
     """
-    repeated = np.tile(samples, window_samples // len(samples))
-    return np.pad(repeated, (0, window_samples - len(repeated)))
+    if len(samples) == window_samples:
+        return samples
+    n_times = window_samples // len(samples)
+    filled = np.zeros(window_samples, dtype=np.float32)
+    filled[: n_times * len(samples)].reshape(n_times, -1)[:] = samples
+    return filled

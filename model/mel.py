@@ -110,8 +110,7 @@ class LogMel:
         is_cpu = waves.device.type == "cpu"
         n_waves, n_at_once = (1, _FRAMES_AT_ONCE) if is_cpu else (max(n, 1), n_frames)
         for row in range(0, n, n_waves):
-            some = waves[row : row + n_waves].double()
-            mirrored = functional.pad(some, (half, half), mode="reflect")
+            mirrored = functional.pad(waves[row : row + n_waves], (half, half), mode="reflect")
             frames = mirrored.unfold(1, self.config.fft_samples, self.config.hop_samples)
             for first in range(0, n_frames, n_at_once):
                 levels[row : row + n_waves, first : first + n_at_once] = self._decibels(
@@ -120,7 +119,7 @@ class LogMel:
         return levels
 
     def _decibels(self, frames: torch.Tensor) -> torch.Tensor:
-        """Map frames, float64 ``(n, frames, fft_samples)``, to levels ``(n, frames, n_mels)``."""
+        """Map frames ``(n, frames, fft_samples)`` to levels ``(n, frames, n_mels)``."""
         import torch
 
         spectra = torch.fft.rfft(frames * self._window)[:, :, self._bins]

@@ -1,0 +1,240 @@
+"""What would make earful slow, counted: calls, passes, bytes and imports, never seconds."""
+
+import json
+import os
+import subprocess
+import sys
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from numpy.typing import NDArray
+from tests.model.test_htsat import SMALL, random_htsat, spectrograms
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from earful.index.build import BuildOptions, build_index
+from earful.index.exemplar import Exemplar
+from earful.index.search import SearchFilter, VectorSet
+from earful.index.store import Index
+from earful.model.audio import Clip
+from earful.model.htsat_cpu import can_pack, pack_for_cpu
+from earful.model.registry import load_embedder, load_language_model
+from earful.model.tiny import TinyEmbedder
+from earful.rag.pipeline import FewShot
+
+RATE = 44_100
+# What a command imports may grow by this much before it is worth a look.
+MOST_MODULES_OF_HELP = 330
+COMPILER = {"torch._dynamo", "torch._inductor", "sympy", "triton"}
+
+
+def write_corpus(folder: Path, n: int) -> Path:
+    rng = np.random.default_rng(0)
+    for number in range(n):
+        path = folder / ("low" if number % 2 else "high") / f"{number:02}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, 0.3 * rng.standard_normal(RATE // 2), RATE)
+    return folder
+
+
+def imported(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys, json\nprint(json.dumps(list(sys.modules)))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@contextmanager
+def counted(owner: object, name: str) -> Iterator[list[int]]:
+    """Count how often a method is called, with the length of its first argument."""
+    calls: list[int] = []
+    method: Callable[..., object] = getattr(owner, name)
+
+    def count(first: Sequence[object], *rest: object, **named: object) -> object:
+        calls.append(len(first))
+        return method(first, *rest, **named)
+
+    setattr(owner, name, count)
+    try:
+        yield calls
+    finally:
+        delattr(owner, name)
+
+
+# --- imports ---------------------------------------------------------------------------------
+
+
+def test_help_imports_next_to_nothing() -> None:
+    modules = imported(
+        "import sys; sys.argv = ['earful', '--help']\n"
+        "from earful.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass"
+    )
+    heavy = {"torch", "numpy", "lancedb", "pyarrow", "transformers", "faiss", "soundfile", "rich"}
+    assert not heavy & modules
+    assert len(modules) < MOST_MODULES_OF_HELP
+
+
+def test_the_shipped_models_answer_without_torchs_compiler_or_transformers(tmp_path: Path) -> None:
+    query = tmp_path / "query.wav"
+    soundfile.write(query, 0.3 * np.random.default_rng(1).standard_normal(RATE), RATE)
+    modules = imported(
+        "from earful import FewShot\n"
+        "from earful.model.registry import load_language_model\n"
+        "few = FewShot.from_task("
+        f"{str(task_file(tmp_path))!r}, model=load_language_model('earful-tiny-flamingo'))\n"
+        f"few.classify({str(query)!r})"
+    )
+    assert "torch" in modules
+    assert not (COMPILER | {"transformers", "lancedb", "pandas", "matplotlib"}) & modules
+
+
+# --- encoder calls -----------------------------------------------------------------------------
+
+
+def test_a_build_encodes_each_recording_once_in_full_batches(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus", 21)
+    embedder = load_embedder("logmel")
+    with counted(embedder, "embed") as calls:
+        build_index(
+            corpus, tmp_path / "index", embedder=embedder, options=BuildOptions(batch_clips=8)
+        )
+        assert calls == [8, 8, 5]
+        build_index(corpus, tmp_path / "index", embedder=embedder)
+    assert calls == [8, 8, 5]  # nothing is encoded again
+
+
+def test_windows_of_many_clips_go_through_the_encoder_together() -> None:
+    embedder = load_embedder("earful-tiny", device="cpu")
+    assert isinstance(embedder, TinyEmbedder)
+    clip = Clip(np.random.default_rng(0).normal(0, 0.1, RATE * 4).astype(np.float32), RATE)
+    n_windows = len(embedder.embed_windows(clip))
+    with counted(embedder, "encode") as calls:
+        embedder.embed([clip] * 6)
+    assert sum(calls) == 6 * n_windows
+    assert len(calls) == -(-6 * n_windows // embedder._n_at_once)
+
+
+@pytest.mark.skipif(not can_pack(torch.float32), reason="no packed products in this torch")
+def test_the_packed_encoder_runs_the_fewest_operations() -> None:
+    class Counting(TorchDispatchMode):
+        def __init__(self) -> None:
+            super().__init__()
+            self.calls: Counter[str] = Counter()
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+            self.calls[func._schema.name] += 1
+            return func(*args, **(kwargs or {}))
+
+    packed = pack_for_cpu(random_htsat(SMALL), torch.float32)
+    decibels = spectrograms(SMALL, 2, 256)
+    with torch.inference_mode(), Counting() as counting:
+        packed(decibels)
+    n_blocks = sum(SMALL.depths)
+    calls = counting.calls
+    # Query, key and value in one; out; wider; narrower; and the reduction between stages.
+    assert calls["mkldnn::_linear_pointwise"] == 4 * n_blocks + len(SMALL.depths) - 1
+    assert calls["aten::gelu"] == 0  # it goes along with a product
+    assert calls["aten::add"] == 0
+    assert calls["aten::index_select"] <= n_blocks + len(SMALL.depths) - 1
+
+
+# --- passes per query ----------------------------------------------------------------------------
+
+
+def task_file(folder: Path) -> Path:
+    rng = np.random.default_rng(3)
+    lines = ['name = "sounds"', 'description = "What is heard?"']
+    for label in ("hiss", "hum", "click"):
+        for number in range(2):
+            path = folder / f"{label}-{number}.wav"
+            soundfile.write(path, 0.3 * rng.standard_normal(RATE), RATE)
+            lines += ["[[examples]]", f'audio = "{path.name}"', f'label = "{label}"']
+    task = folder / "task.toml"
+    task.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return task
+
+
+@pytest.mark.parametrize("n_labels", [3, 12])
+def test_any_number_of_labels_is_scored_in_one_pass(tmp_path: Path, n_labels: int) -> None:
+    model = load_language_model("earful-tiny-flamingo", device="cpu")
+    few = FewShot.from_task(task_file(tmp_path), model=model)
+    labels = ["hiss", "hum", "click", *(f"other {number}" for number in range(n_labels - 3))]
+    query = tmp_path / "query.wav"
+    soundfile.write(query, 0.3 * np.random.default_rng(1).standard_normal(RATE), RATE)
+    few.classify(query, labels=labels, blend=False)
+    network = model.network  # type: ignore[attr-defined]
+    passes: list[object] = []
+    hook = network.register_forward_pre_hook(lambda *_: passes.append(None))
+    try:
+        few.classify(query, labels=labels, blend=False)
+    finally:
+        hook.remove()
+    assert len(passes) <= 2  # the prompt, and all labels behind it
+
+
+# --- bytes and memory ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rows() -> VectorSet:
+    rng = np.random.default_rng(0)
+    vectors: NDArray[np.float64] = rng.normal(size=(20_000, 64))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    exemplars = [
+        Exemplar(id=f"{n:05}", audio=PurePosixPath("a.wav"), labels=(f"{n % 50}",))
+        for n in range(len(vectors))
+    ]
+    return VectorSet(
+        exemplars=exemplars,
+        paths=[Path("/a.wav")] * len(exemplars),
+        content=[""] * len(exemplars),
+        vectors=vectors.astype(np.float32),
+    )
+
+
+def peak_bytes(work: Callable[[], object]) -> int:
+    work()
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_search_sets_aside_no_more_than_its_scores(rows: VectorSet) -> None:
+    query = rows.vectors[0]
+    n_bytes = rows.vectors.nbytes
+    one = peak_bytes(lambda: rows.search(query, k=10))
+    assert one < 4 * len(rows) * 4 < n_bytes / 10
+    chosen = SearchFilter(labels=frozenset({"7"}))
+    assert peak_bytes(lambda: rows.search(query, k=10, filter=chosen)) < n_bytes / 20
+
+
+def test_vectors_are_read_once(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus", 12)
+    build_index(corpus, tmp_path / "index", embedder=load_embedder("logmel"))
+    index = Index.open(tmp_path / "index")
+    query = index.vectors().vectors[0]
+
+    def bytes_read() -> int:
+        lines = Path(f"/proc/{os.getpid()}/io").read_text().splitlines()
+        return int(dict(line.split(": ") for line in lines)["rchar"])
+
+    before = bytes_read()
+    empty = bytes_read() - before  # what looking takes
+    before = bytes_read()
+    for _ in range(5):
+        index.search(query, k=3)
+    assert bytes_read() - before <= empty + 16
