@@ -297,13 +297,15 @@ class Index:
             return
         refuse_bad_vectors(rows, self.fingerprint.dim)
         with self.writer():
-            refuse_clashes(self.path, rows, self._known_rows())
+            known = self._known_rows()
+            refuse_clashes(self.path, rows, known)
             number = {
                 root: self._root_number(root) for root in dict.fromkeys(row.root for row in rows)
             }
             batch = to_arrow(rows, [number[row.root] for row in rows], self.fingerprint)
+            any_known = any(row.exemplar.id in known for row in rows)
             try:
-                self._table.upsert(batch)
+                (self._table.upsert if any_known else self._table.append)(batch)
             except BaseException:
                 # Whether the commit came through is the table's to say.
                 self._forget()

@@ -263,6 +263,21 @@ class Table:
             )
         self._sync()
 
+    def append(self, batch: pa.RecordBatch) -> None:
+        """Insert rows whose ids are all new, in one commit.
+
+        Unlike ``upsert`` this reads nothing, so it takes the same time and memory however
+        large the table is.
+
+        Raises:
+            IndexFolderError: The disk is full or read-only; nothing is changed.
+        """
+        import pyarrow as pa
+
+        with _errors_named(self._folder):
+            self._lance.add(pa.Table.from_batches([batch]))
+        self._sync()
+
     def delete(self, ids: Sequence[str]) -> None:
         """Remove rows in one commit; ids that are not there do nothing.
 
