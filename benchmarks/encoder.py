@@ -1,9 +1,9 @@
 """What the encoders take by themselves, and how near that is to what the machine can do.
 
 HTSAT-tiny with random weights on one core, spectrograms ready: as ``transformers`` computes
-it, as our plain module does, and packed for CPUs in float32 and bfloat16. Beside it the
-shipped ``earful-tiny``. All are held against their own number of operations and the pace of
-products measured in the same process; all take turns.
+it, as OpenVINO does with that model, as our plain module does, and packed for CPUs in
+float32 and bfloat16. Beside it the shipped ``earful-tiny``. All are held against their own
+number of operations and the pace of products measured in the same process; all take turns.
 
     ./dev bench encoder
 
@@ -108,6 +108,9 @@ def contestants() -> tuple[dict[str, Callable[[], Any]], dict[str, float]]:
     ways: dict[str, Callable[[], Any]] = {
         "transformers, float32": lambda: theirs(decibels[:, None])
     }
+    for dtype in ("float32", "bfloat16"):
+        if "bfloat16" not in dtype or can_pack(torch.bfloat16):
+            ways[f"OpenVINO, {dtype}"] = openvino_way(theirs, decibels, expected, dtype)
     for name, model in models.items():
         ways[name] = partial(model, decibels)
     gflop = dict.fromkeys(ways, n_gflop)
@@ -119,6 +122,37 @@ def contestants() -> tuple[dict[str, Callable[[], Any]], dict[str, float]]:
     ways["earful-tiny, float32"] = lambda: tiny.encode(frames)
     gflop["earful-tiny, float32"] = counter.get_total_flops() / 1e9
     return ways, gflop
+
+
+def openvino_way(model: Any, decibels: torch.Tensor, expected: torch.Tensor, dtype: str) -> Any:
+    """Return the same model, converted for OpenVINO.
+
+    Raises:
+        RuntimeError: Its latents differ.
+    """
+    import openvino
+
+    given = decibels[:, None]
+    with torch.no_grad():
+        converted = openvino.convert_model(model, example_input=(given,))
+    converted.reshape(list(given.shape))
+    compiled = openvino.Core().compile_model(
+        converted,
+        "CPU",
+        {
+            "INFERENCE_PRECISION_HINT": "bf16" if dtype == "bfloat16" else "f32",
+            "INFERENCE_NUM_THREADS": 1,
+        },
+    )
+    numbers = given.numpy()
+
+    def encode() -> Any:
+        return compiled(numbers)["pooler_output"]
+
+    far = float((torch.from_numpy(encode()) - expected).abs().max() / expected.abs().max())
+    if far > (0.1 if dtype == "bfloat16" else LARGEST):
+        raise RuntimeError(f"OpenVINO, {dtype}: latents differ by {far}")
+    return encode
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from earful.errors import IndexFolderError
 from earful.index.corpus import Corpus, CorpusRow, Rejection, open_corpus
 from earful.index.decode import (
-    AudioKey,
     Decoded,
     Inspected,
     Intake,
@@ -33,6 +32,7 @@ from earful.index.decode import (
     in_order,
 )
 from earful.index.header import HEADER_NAME, Header
+from earful.index.known import AudioKey
 from earful.index.progress import BuildProgress, BuildReport
 from earful.index.schema import Row
 from earful.index.store import Index
@@ -185,16 +185,12 @@ class _Build:
             sample_rate=embedder.fingerprint.sample_rate,
             limits=options.limits,
         )
-        # Which row has, or is about to have, the vector of some audio.
-        self._holders: dict[AudioKey, str] = {
-            (row.file_sha256, row.start_s, row.end_s): id_ for id_, row in self._known.items()
-        }
+        # Which row is about to have the vector of some audio; the index knows which has it.
+        self._expected: dict[AudioKey, str] = {}
         # A recording added by itself says nothing about the others of its folder.
-        self._unseen = {
-            id_
-            for id_, row in self._known.items()
-            if row.root == corpus.root and corpus.kind != "file"
-        }
+        self._unseen: set[str] = set()
+        if corpus.kind != "file" and corpus.root in self._known.roots:
+            self._unseen = {id_ for id_, row in self._known.items() if row.root == corpus.root}
 
     def run(self) -> BuildReport:
         self._refuse_foreign_ids()
@@ -230,7 +226,7 @@ class _Build:
 
     def _refuse_foreign_ids(self) -> None:
         root = self._corpus.root
-        if all(row.root == root for row in self._known.values()):
+        if set(self._known.roots) <= {root}:
             return
         for row in self._corpus:
             known = self._known.get(row.exemplar.id)
@@ -278,9 +274,10 @@ class _Build:
         """Turn a row whose audio was or will be embedded elsewhere into a renewal."""
         if not isinstance(outcome, Inspected):
             return outcome
-        if outcome.audio_key in self._holders:
+        key = outcome.audio_key
+        if key in self._expected or self._known.holder(key) is not None:
             return _Renewal(inspected=outcome)
-        self._holders[outcome.audio_key] = outcome.row.exemplar.id
+        self._expected[key] = outcome.row.exemplar.id
         return outcome
 
     def _decode_if_needed(self, outcome: Unchanged | Inspected | Rejected | _Renewal) -> _Outcome:
@@ -335,10 +332,11 @@ class _Build:
         fresh = {_audio_key(row): row for _, row in self._rows}
         renewals, self._renewals = self._renewals, []
         keys = {renewal.inspected.audio_key for renewal in renewals}
-        stored = self._index.stored(self._holders[key] for key in keys - fresh.keys())
+        holders = {key: id_ for key in keys - fresh.keys() if (id_ := self._known.holder(key))}
+        stored = self._index.stored(holders.values())
         for renewal in renewals:
             inspected, key = renewal.inspected, renewal.inspected.audio_key
-            source = fresh.get(key) or stored.get(self._holders[key])
+            source = fresh.get(key) or stored.get(holders.get(key, ""))
             if source is None or _audio_key(source) != key or _unusable(source.vector):
                 # Its holder was rejected, was given other audio in this very run, or is damaged.
                 self._take(self._intake.decode(inspected))
@@ -364,6 +362,8 @@ class _Build:
         if self._rows:
             rows = [row for _, row in sorted(self._rows, key=lambda numbered: numbered[0])]
             self._index.add(rows)
+            for row in rows:
+                self._expected.pop(_audio_key(row), None)
             self._committed += len(rows)
             self._rows.clear()
             self._tell(now=True)

@@ -18,7 +18,7 @@ from typing import TypeVar
 from earful.errors import AudioError
 from earful.index.corpus import Corpus, CorpusRow, Rejection
 from earful.index.exemplar import Exemplar
-from earful.index.known import KnownRow
+from earful.index.known import AudioKey, KnownRow
 from earful.index.schema import exemplar_digest
 from earful.model.audio import (
     AudioInfo,
@@ -32,9 +32,6 @@ from earful.model.source import printable
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-
-# What decides a vector, beside the embedder: digest of the file, start and end of the stretch.
-AudioKey = tuple[str, float, float | None]
 
 _BYTES_PER_SAMPLE = 4
 # Rows cut from one file stand together in most tables; this many files are remembered.

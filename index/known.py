@@ -1,11 +1,18 @@
-"""What a build needs to know of stored rows to leave finished work alone."""
+"""What a build needs to know of stored rows to leave finished work alone.
+
+A build may know of millions of rows, so they are held as columns, some 130 bytes a row with
+digests in binary, and found by sorted hashes; a dictionary of objects takes four times that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from earful.index.schema import Row, exemplar_digest, root_of
 
@@ -13,6 +20,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 KNOWN_COLUMNS = ("id", "root", "file_sha256", "start_s", "end_s", "exemplar_sha256")
+AudioKey = tuple[str, float, float | None]
+"""Digest of a file's bytes, and where a stretch of it begins and ends."""
+
+# Rows as objects until there are so many, and an eighth of all: sorting them in is then
+# seldom enough to cost nothing.
+_LEAST_RECENT: Final = 4096
+_HEX_DIGITS: Final = 64
+_NOT_HEX: Final = b"\xff" * 33
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +59,219 @@ class KnownRow:
             exemplar_sha256=exemplar_digest(row.exemplar),
         )
 
+    @property
+    def audio_key(self) -> AudioKey:
+        """What tells apart the audio that was embedded."""
+        return (self.file_sha256, self.start_s, self.end_s)
 
-def known_rows(table: pa.Table, roots: Sequence[Path]) -> dict[str, KnownRow]:
-    """Read the known rows of a table that has at least ``KNOWN_COLUMNS``, by id.
+
+class KnownRows(Mapping[str, KnownRow]):
+    """Known rows by id; grows, and may be read in other threads meanwhile.
+
+    Args:
+        rows: The first of them, by id.
+    """
+
+    def __init__(self, rows: Iterable[tuple[str, KnownRow]] = ()) -> None:
+        self._roots: list[Path] = []
+        # Replaced as one, so that a reader never sees half of a change.
+        self._state: tuple[_Columns, dict[str, KnownRow], dict[AudioKey, str]]
+        some: list[tuple[str, KnownRow]] = []
+        parts: list[_Columns] = []
+        for pair in rows:
+            some.append(pair)
+            if len(some) == _LEAST_RECENT:
+                parts.append(_Columns.of(some, self._roots))
+                some = []
+        parts.append(_Columns.of(some, self._roots))
+        self._state = (_Columns.joined(parts), {}, {})
+
+    def __len__(self) -> int:
+        columns, recent, _ = self._state
+        return len(columns) + sum(columns.find(id_) is None for id_ in recent)
+
+    def __iter__(self) -> Iterator[str]:
+        columns, recent, _ = self._state
+        yield from columns.ids()
+        yield from [id_ for id_ in recent if columns.find(id_) is None]
+
+    def __getitem__(self, id_: str) -> KnownRow:
+        columns, recent, _ = self._state
+        if id_ in recent:
+            return recent[id_]
+        place = columns.find(id_)
+        if place is None:
+            raise KeyError(id_)
+        return columns.row(place, self._roots)
+
+    def __contains__(self, id_: object) -> bool:
+        columns, recent, _ = self._state
+        return id_ in recent or (isinstance(id_, str) and columns.find(id_) is not None)
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """Every corpus root that a row has, or had."""
+        return tuple(self._roots)
+
+    def holder(self, key: AudioKey) -> str | None:
+        """Return the id of a row with the vector of some audio."""
+        columns, recent, by_audio = self._state
+        newest = by_audio.get(key)
+        if newest is not None:
+            if recent[newest].audio_key == key:
+                return newest
+            # That row was given other audio since; an earlier one may still have this.
+            for id_, row in recent.items():
+                if row.audio_key == key:
+                    return id_
+        for place in columns.find_audio(key):
+            id_ = columns.id_at(place)
+            if id_ not in recent:  # which would have other audio by now
+                return id_
+        return None
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Take up rows that have been stored; one with a known id replaces it."""
+        columns, recent, by_audio = self._state
+        for row in rows:
+            known = KnownRow.of(row)
+            if known.root not in self._roots:
+                self._roots.append(known.root)
+            recent[row.exemplar.id] = known
+            by_audio[known.audio_key] = row.exemplar.id
+        if len(recent) >= max(_LEAST_RECENT, len(columns) // 8):
+            kept = columns.without(recent)
+            added = _Columns.of(list(recent.items()), self._roots)
+            self._state = (_Columns.joined([kept, added]), {}, {})
+
+
+class _Columns:
+    """Rows as columns, with the order of the hashes of their ids and of their audio."""
+
+    def __init__(self, table: pa.Table, ids: NDArray[np.uint64], audio: NDArray[np.uint64]) -> None:
+        self._table = table.combine_chunks()
+        names = ("id", "root", "file", "start_s", "end_s", "exemplar")
+        # Asking a chunked column for one value is slow.
+        self._id, self._root, self._file, self._start, self._end, self._exemplar = (
+            self._table.column(name).chunk(0) if len(table) else self._table.column(name)
+            for name in names
+        )
+        self._by_id, self._by_audio = _Order(ids), _Order(audio)
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[str, KnownRow]], roots: list[Path]) -> _Columns:
+        """Make columns of rows; a root that is new joins ``roots``."""
+        import pyarrow as pa
+
+        for _, row in rows:
+            if row.root not in roots:
+                roots.append(row.root)
+        number = {root: place for place, root in enumerate(roots)}
+        known = [row for _, row in rows]
+        columns: dict[str, Any] = {
+            "id": pa.array([id_ for id_, _ in rows], pa.large_string()),
+            "root": pa.array([number[row.root] for row in known], pa.int32()),
+            "file": pa.array([_packed(row.file_sha256) for row in known], pa.large_binary()),
+            "start_s": pa.array([row.start_s for row in known], pa.float64()),
+            "end_s": pa.array([row.end_s for row in known], pa.float64()),
+            "exemplar": pa.array(
+                [_packed(row.exemplar_sha256) for row in known], pa.large_binary()
+            ),
+        }
+        return cls(
+            pa.table(columns),
+            np.fromiter((_hash(id_) for id_, _ in rows), np.uint64, len(rows)),
+            np.fromiter((_hash(row.audio_key) for row in known), np.uint64, len(rows)),
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Columns]) -> _Columns:
+        """Put parts one after the other."""
+        import pyarrow as pa
+
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            pa.concat_tables(part._table for part in parts),
+            np.concatenate([part._by_id.hashes() for part in parts]),
+            np.concatenate([part._by_audio.hashes() for part in parts]),
+        )
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def ids(self) -> Iterator[str]:
+        return (value.as_py() for value in self._id)
+
+    def id_at(self, place: int) -> str:
+        id_: str = self._id[place].as_py()
+        return id_
+
+    def find(self, id_: str) -> int | None:
+        """Return where a row lies."""
+        for place in self._by_id.places(_hash(id_)):
+            if self.id_at(place) == id_:
+                return place
+        return None
+
+    def find_audio(self, key: AudioKey) -> Iterator[int]:
+        """Yield where rows lie that have the vector of some audio."""
+        for place in self._by_audio.places(_hash(key)):
+            if self._audio_at(place) == key:
+                yield place
+
+    def row(self, place: int, roots: Sequence[Path]) -> KnownRow:
+        file_sha256, start_s, end_s = self._audio_at(place)
+        return KnownRow(
+            root=roots[self._root[place].as_py()],
+            file_sha256=file_sha256,
+            start_s=start_s,
+            end_s=end_s,
+            exemplar_sha256=_unpacked(self._exemplar[place].as_py()),
+        )
+
+    def without(self, ids: Iterable[str]) -> _Columns:
+        """Return the rows that have other ids."""
+        import pyarrow as pa
+
+        keep = np.ones(len(self), np.bool_)
+        keep[[place for id_ in ids if (place := self.find(id_)) is not None]] = False
+        if keep.all():
+            return self
+        return _Columns(
+            self._table.filter(pa.array(keep)),
+            self._by_id.hashes()[keep],
+            self._by_audio.hashes()[keep],
+        )
+
+    def _audio_at(self, place: int) -> AudioKey:
+        start_s, end_s = self._start[place].as_py(), self._end[place].as_py()
+        return (_unpacked(self._file[place].as_py()), start_s, end_s)
+
+
+class _Order:
+    """Hashes, sorted, with where each came from."""
+
+    def __init__(self, hashes: NDArray[np.uint64]) -> None:
+        self._places = np.argsort(hashes, kind="stable").astype(np.uint32)
+        self._hashes = hashes[self._places]
+
+    def hashes(self) -> NDArray[np.uint64]:
+        """Return the hashes in their first order."""
+        found = np.empty_like(self._hashes)
+        found[self._places] = self._hashes
+        return found
+
+    def places(self, value: int) -> Iterator[int]:
+        """Yield where a hash came from, in order."""
+        first = int(np.searchsorted(self._hashes, np.uint64(value)))
+        while first < len(self._hashes) and self._hashes[first] == value:
+            yield int(self._places[first])
+            first += 1
+
+
+def known_rows(table: pa.Table, roots: Sequence[Path]) -> KnownRows:
+    """Read the known rows of a table that has at least ``KNOWN_COLUMNS``.
 
     Args:
         table: Rows of an index.
@@ -55,14 +280,40 @@ def known_rows(table: pa.Table, roots: Sequence[Path]) -> dict[str, KnownRow]:
     Raises:
         IndexError: A row has a root that is not there: the header is not the table's.
     """
-    columns = [table.column(name).to_pylist() for name in KNOWN_COLUMNS]
-    return {
-        id_: KnownRow(
-            root=root_of(roots, root),
-            file_sha256=file_sha256,
-            start_s=start_s,
-            end_s=end_s,
-            exemplar_sha256=exemplar_sha256,
-        )
-        for id_, root, file_sha256, start_s, end_s, exemplar_sha256 in zip(*columns, strict=True)
-    }
+
+    def pairs() -> Iterator[tuple[str, KnownRow]]:
+        for batch in table.select(KNOWN_COLUMNS).to_batches(_LEAST_RECENT):
+            columns = [batch.column(name).to_pylist() for name in KNOWN_COLUMNS]
+            for id_, root, file_sha256, start_s, end_s, exemplar in zip(*columns, strict=True):
+                row = KnownRow(
+                    root=root_of(roots, root),
+                    file_sha256=file_sha256,
+                    start_s=start_s,
+                    end_s=end_s,
+                    exemplar_sha256=exemplar,
+                )
+                yield id_, row
+
+    return KnownRows(pairs())
+
+
+def _hash(value: object) -> int:
+    return hash(value) & 0xFFFF_FFFF_FFFF_FFFF
+
+
+def _packed(digest: str) -> bytes:
+    """Halve a hex digest; what is none, as in a damaged row, is kept letter by letter."""
+    if len(digest) == _HEX_DIGITS:
+        try:
+            packed = bytes.fromhex(digest)
+        except ValueError:
+            packed = b""
+        if packed.hex() == digest:
+            return packed
+    return _NOT_HEX + digest.encode("utf-8", "surrogatepass")
+
+
+def _unpacked(packed: bytes) -> str:
+    if len(packed) * 2 == _HEX_DIGITS:
+        return packed.hex()
+    return packed[len(_NOT_HEX) :].decode("utf-8", "surrogatepass")

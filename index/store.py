@@ -18,11 +18,10 @@ table is the truth; the header's counts are renewed after it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -34,7 +33,7 @@ from earful.index.features import ExemplarFeatures
 from earful.index.half import HalfRows
 from earful.index.header import HEADER_NAME, Header, Root
 from earful.index.info import IndexInfo
-from earful.index.known import KNOWN_COLUMNS, KnownRow, known_rows
+from earful.index.known import KNOWN_COLUMNS, KnownRows, known_rows
 from earful.index.lock import WriterLock
 from earful.index.refusals import (
     refuse_bad_vectors,
@@ -87,7 +86,7 @@ class Index:
         self._lock = WriterLock(path)
         self._vectors: VectorSet | None = None
         self._half: HalfRows | None = None
-        self._known: dict[str, KnownRow] | None = None
+        self._known: KnownRows | None = None
         self._label_names: set[str] | None = None
 
     def __repr__(self) -> str:
@@ -229,9 +228,9 @@ class Index:
             query, k=k, filter=replace(filter, where=""), backend=backend, only=only
         )
 
-    def known(self) -> Mapping[str, KnownRow]:
-        """Return, by id, what a build needs to recognise finished rows."""
-        return MappingProxyType(self._known_rows())
+    def known(self) -> KnownRows:
+        """Return, by id, what a build needs to recognise finished rows; grows with ``add``."""
+        return self._known_rows()
 
     def stored(self, ids: Iterable[str]) -> dict[str, Row]:
         """Return whole rows by id, vectors included; ids that are not here are left out."""
@@ -473,7 +472,7 @@ class Index:
                 raise self._damaged(error) from error
         return self._half
 
-    def _known_rows(self) -> dict[str, KnownRow]:
+    def _known_rows(self) -> KnownRows:
         if self._known is None:
             try:
                 self._known = known_rows(self._table.read(KNOWN_COLUMNS), self.roots())
@@ -505,7 +504,7 @@ class Index:
             self._label_names = None
         if self._label_names is not None:
             self._label_names.update(label for row in rows for label in row.exemplar.labels)
-        known.update((row.exemplar.id, KnownRow.of(row)) for row in rows)
+        known.add(rows)
 
     def _forget(self) -> None:
         self._vectors = self._half = self._known = self._label_names = None

@@ -1,0 +1,99 @@
+"""Known rows against a plain dictionary, over any course of additions."""
+
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from earful.index import known
+from earful.index.exemplar import Exemplar
+from earful.index.known import KnownRow, KnownRows
+from earful.index.schema import Row
+
+ROOTS = (Path("/one"), Path("/two"))
+
+
+def row(id_: str, file: int, end_s: float | None = None, root: int = 0) -> Row:
+    return Row(
+        exemplar=Exemplar(id=id_, audio=PurePosixPath("a.wav"), labels=("x",), end_s=end_s),
+        root=ROOTS[root],
+        duration_s=1.0,
+        file_sha256=f"{file:064x}",
+        content_sha256="",
+        vector=np.ones(1, np.float32),
+    )
+
+
+batches = st.lists(
+    st.lists(
+        st.builds(
+            row,
+            st.sampled_from([f"row {number}" for number in range(30)]),
+            st.integers(0, 6),
+            st.sampled_from([None, 1.0, 2.0]),
+            st.integers(0, 1),
+        ),
+        max_size=9,
+        unique_by=lambda row: row.exemplar.id,
+    ),
+    max_size=12,
+)
+
+
+@given(first=batches, later=batches, least=st.sampled_from([1, 3, 10, 100]))
+def test_they_are_what_a_dictionary_would_hold(
+    first: list[list[Row]], later: list[list[Row]], least: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(known, "_LEAST_RECENT", least)
+        plain = {row.exemplar.id: KnownRow.of(row) for batch in first for row in batch}
+        rows = KnownRows(plain.items())
+        assert rows == plain
+        for batch in later:
+            rows.add(batch)
+            plain.update((row.exemplar.id, KnownRow.of(row)) for row in batch)
+            assert dict(rows) == plain
+            assert len(rows) == len(plain)
+            for number in range(30):
+                id_ = f"row {number}"
+                assert (id_ in rows) == (id_ in plain)
+                assert rows.get(id_) == plain.get(id_)
+            assert {row.root for row in plain.values()} <= set(rows.roots)
+            for file in range(7):
+                for end_s in (None, 1.0, 2.0):
+                    key = (f"{file:064x}", 0.0, end_s)
+                    holders = {id_ for id_, held in plain.items() if held.audio_key == key}
+                    found = rows.holder(key)
+                    assert found in holders if holders else found is None
+
+
+def test_equal_hashes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "_hash", lambda _: 7)
+    plain = {f"row {n}": KnownRow.of(row(f"row {n}", n)) for n in range(20)}
+    rows = KnownRows(plain.items())
+    assert dict(rows) == plain
+    assert rows.get("row 20") is None
+    assert rows.holder((f"{3:064x}", 0.0, None)) == "row 3"
+    assert rows.holder((f"{3:064x}", 0.0, 1.0)) is None
+
+
+@pytest.mark.parametrize("digest", ["", "ab", "é" * 32, "A" * 64, "g" * 64, "\ud800", "x" * 66])
+def test_what_is_no_digest_comes_back_as_it_was(digest: str) -> None:
+    odd = replace(KnownRow.of(row("a", 1)), file_sha256=digest, exemplar_sha256=digest)
+    assert KnownRows([("a", odd)])["a"] == odd
+
+
+def test_many_rows_take_little_memory() -> None:
+    import pyarrow as pa
+
+    before = pa.total_allocated_bytes()
+    n = 20_000
+    rows = KnownRows((f"label/{n:06}.wav", KnownRow.of(row(f"{n}", n))) for n in range(n))
+    columns, recent, by_audio = rows._state
+    assert not recent
+    assert not by_audio
+    order = columns._by_id._hashes.nbytes + columns._by_id._places.nbytes
+    assert pa.total_allocated_bytes() - before + 2 * order < 200 * n
