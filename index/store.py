@@ -393,7 +393,7 @@ class Index:
             self._table.drop_vector_index()
 
     def index_columns(self) -> None:
-        """Make conditions on labels, splits and ids quicker to answer in a large index.
+        """Make conditions on labels and splits quicker to answer in a large index.
 
         Raises:
             IndexFolderError: The folder cannot be written.

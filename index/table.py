@@ -41,6 +41,8 @@ _KEEP_VERSIONS = timedelta(hours=1)
 _ROOM_TO_COMPACT = 1.2
 _IDS_AT_ONCE = 500
 _ROWS_AT_ONCE = 4096
+_MOST_METADATA_BYTES = 2**22
+_MOST_INDEX_BYTES = 2**30
 _MANIFEST_END = b"LANC"
 Result = TypeVar("Result")
 
@@ -234,15 +236,15 @@ class Table:
         self._sync()
 
     def index_columns(self) -> None:
-        """Make the indices that conditions on labels, splits and ids are answered from.
+        """Make the indices that conditions on labels and splits are answered from.
 
         Raises:
             IndexFolderError: The folder cannot be written.
         """
-        from lancedb.index import Bitmap, BTree, LabelList
+        from lancedb.index import Bitmap, LabelList
 
         with _errors_named(self._folder):
-            for column, config in (("labels", LabelList()), ("split", Bitmap()), ("id", BTree())):
+            for column, config in (("labels", LabelList()), ("split", Bitmap())):
                 self._lance.create_index(column, config=config)
         self._sync()
 
@@ -354,7 +356,12 @@ def _connect(folder: Path) -> Any:
     os.environ.setdefault("LANCE_LOG", "error")
     import lancedb
 
-    return lancedb.connect(folder / TABLE_FOLDER)
+    # Every version's list of fragments is kept in the one, or a build of many commits would
+    # fill it with what nobody reads again.
+    session = lancedb.Session(
+        metadata_cache_size_bytes=_MOST_METADATA_BYTES, index_cache_size_bytes=_MOST_INDEX_BYTES
+    )
+    return lancedb.connect(folder / TABLE_FOLDER, session=session)
 
 
 def _files(folder: Path) -> Iterator[str]:

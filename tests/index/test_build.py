@@ -619,4 +619,4 @@ def test_a_large_index_answers_conditions_from_indices_of_its_columns(
         }
         for path in (small, large)
     ]
-    assert columns == [set(), {"labels", "split", "id"}]
+    assert columns == [set(), {"labels", "split"}]
