@@ -23,8 +23,8 @@ KNOWN_COLUMNS = ("id", "root", "file_sha256", "start_s", "end_s", "exemplar_sha2
 AudioKey = tuple[str, float, float | None]
 """Digest of a file's bytes, and where a stretch of it begins and ends."""
 
-# Rows as objects until there are so many, and an eighth of all: sorting them in is then
-# seldom enough to cost nothing.
+# Rows as objects until there are so many, and a thirty-second of all: sorting them in is
+# then seldom enough to cost nothing.
 _LEAST_RECENT: Final = 4096
 _HEX_DIGITS: Final = 64
 _NOT_HEX: Final = b"\xff" * 33
@@ -132,6 +132,8 @@ class KnownRows(Mapping[str, KnownRow]):
 
     def add(self, rows: Sequence[Row]) -> None:
         """Take up rows that have been stored; one with a known id replaces it."""
+        import pyarrow as pa
+
         columns, recent, by_audio = self._state
         for row in rows:
             known = KnownRow.of(row)
@@ -139,10 +141,12 @@ class KnownRows(Mapping[str, KnownRow]):
                 self._roots.append(known.root)
             recent[row.exemplar.id] = known
             by_audio[known.audio_key] = row.exemplar.id
-        if len(recent) >= max(_LEAST_RECENT, len(columns) // 8):
+        if len(recent) >= max(_LEAST_RECENT, len(columns) // 32):
             kept = columns.without(recent)
             added = _Columns.of(list(recent.items()), self._roots)
             self._state = (_Columns.joined([kept, added]), {}, {})
+            # The columns before are free now, but not yet the system's.
+            pa.default_memory_pool().release_unused()
 
 
 class _Columns:
