@@ -45,6 +45,7 @@ class HalfRows:
                 yield unit_rows(vectors_of(batch, dim), lambda row: f"row {row}")
 
         self._table = table
+        self._version = table.version
         self._rough = RoughRows(vectors())
         self._ids = ids
         self._places = np.concatenate(places) if places else np.empty(0, np.uint64)
@@ -56,8 +57,10 @@ class HalfRows:
         k: int,
         columns: Sequence[str],
         only: Sequence[str] | None = None,
-    ) -> pa.Table:
+    ) -> pa.Table | None:
         """Return columns of rows, among them the ``k`` nearest.
+
+        ``None`` when the table has moved on since it was read here.
 
         Args:
             query: float32, shape ``(dim,)``, unit norm.
@@ -72,4 +75,4 @@ class HalfRows:
             keep = np.zeros(len(self._ids), np.bool_)
             keep[[self._rows[id_] for id_ in only if id_ in self._rows]] = True
         (rows,) = self._rough.candidates(query[None], k, keep)
-        return self._table.at(self._places[rows].tolist(), columns)
+        return self._table.at(self._places[rows].tolist(), columns, version=self._version)

@@ -86,6 +86,7 @@ class Index:
         self._lock = WriterLock(path)
         self._vectors: VectorSet | None = None
         self._half: HalfRows | None = None
+        self._approximate: Approximate | None = None
         self._known: KnownRows | None = None
         self._label_names: set[str] | None = None
 
@@ -309,7 +310,7 @@ class Index:
                 # Whether the commit came through is the table's to say.
                 self._forget()
                 raise
-            self._remember(rows)
+            self._remember(rows, any_known=any_known)
             self._renew_header()
 
     def remove(self, ids: Iterable[str]) -> int:
@@ -354,7 +355,9 @@ class Index:
     @property
     def approximate(self) -> Approximate | None:
         """How the index is searched approximately; ``None`` where it cannot be."""
-        return Approximate.read(self.path)
+        if self._approximate is None:
+            self._approximate = Approximate.read(self.path)
+        return self._approximate
 
     def index_approximately(
         self, *, recall: float = 0.95, k: int = 10, n_queries: int = 200
@@ -379,6 +382,7 @@ class Index:
             made = part_rows(self._table, self.vectors(), recall=recall, k=k, n_queries=n_queries)
             self._table.index_columns()
             made.write(self.path)
+        self._approximate = made
         return made
 
     def drop_approximate(self) -> None:
@@ -390,6 +394,7 @@ class Index:
         """
         with self.writer():
             (self.path / APPROXIMATE_NAME).unlink(missing_ok=True)
+            self._approximate = None
             self._table.drop_vector_index()
 
     def index_columns(self) -> None:
@@ -460,7 +465,8 @@ class Index:
         else:
             condition = sql_of(filter, self.roots())
             only = self._table.ids_where(condition) if condition else None
-            found = self._half_rows().candidates(query, k, _SEARCHED, only)
+            while (found := self._half_rows().candidates(query, k, _SEARCHED, only)) is None:
+                self._half = None
         proposed = self._vector_set(found)
         return proposed.search(query, k=k, filter=replace(filter, where=""))
 
@@ -495,19 +501,19 @@ class Index:
         self._header.write(self.path)
         return len(roots)
 
-    def _remember(self, rows: Sequence[Row]) -> None:
+    def _remember(self, rows: Sequence[Row], *, any_known: bool) -> None:
         """Keep what is in memory true without reading the whole table again."""
         self._vectors = self._half = None
-        known = self._known_rows()
-        if any(row.exemplar.id in known for row in rows):
+        if any_known:
             # The last row of some label may have been replaced.
             self._label_names = None
         if self._label_names is not None:
             self._label_names.update(label for row in rows for label in row.exemplar.labels)
-        known.add(rows)
+        self._known_rows().add(rows)
 
     def _forget(self) -> None:
-        self._vectors = self._half = self._known = self._label_names = None
+        self._vectors = self._half = self._approximate = None
+        self._known = self._label_names = None
 
     def _renew_header(self) -> None:
         if self._label_names is None:

@@ -147,15 +147,29 @@ class Table:
             search = self._lance.search().with_row_id(True)
             yield from search.select([*columns, "_rowid"]).to_batches(_ROWS_AT_ONCE)
 
-    def at(self, row_ids: Sequence[int], columns: Sequence[str]) -> pa.Table:
-        """Return some columns of rows by where they lie, in that order.
+    @property
+    def version(self) -> int:
+        """Which version of the table is read."""
+        return int(self._lance.version)
+
+    def at(
+        self, row_ids: Sequence[int], columns: Sequence[str], *, version: int
+    ) -> pa.Table | None:
+        """Return some columns of rows by where they lay in a version, in that order.
+
+        Returns:
+            ``None`` when another version is read by now: its rows lie elsewhere.
 
         Raises:
             IndexFolderError: A file of the table is damaged or gone.
         """
-        return self._read(
-            lambda: self._lance.take_row_ids(list(row_ids)).select(list(columns)).to_arrow()
-        )
+
+        def take() -> pa.Table | None:
+            if self.version != version:
+                return None
+            return self._lance.take_row_ids(list(row_ids)).select(list(columns)).to_arrow()
+
+        return self._read(take)
 
     def ids_where(self, where: str) -> list[str]:
         """Return the ids of the rows that pass an SQL condition over the columns.

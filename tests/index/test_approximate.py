@@ -1,8 +1,10 @@
 """Searches that do not hold all rows: what they find, what they refuse, what stays true."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -167,6 +169,28 @@ def test_rows_that_come_and_go_later_are_seen(index: Index, tmp_path: Path) -> N
         assert not set(ids(found)) & {row.exemplar.id for row in new}
     # That no recording is there is all that is found.
     assert [problem.id for problem in index.verify().problems] == sorted(index.known())
+
+
+def test_half_the_memory_finds_the_same_after_rows_have_moved(tmp_path: Path, index: Index) -> None:
+    moved = Index.create(tmp_path / "moved.index", index.fingerprint)
+    made = rows(90, tmp_path)
+    for first in range(0, 90, 10):
+        moved.add(made[first : first + 10])
+    moved.remove([row.exemplar.id for row in made[:45:2]])
+    query = made[50].vector
+    expected = moved.search(query, k=5)
+    assert moved.search(query, k=5, backend="half") == expected
+    moved.compact()
+    assert moved.search(query, k=5, backend="half") == expected
+    reader = Index.open(moved.path)
+    assert reader.search(query, k=5, backend="half") == expected
+    # As another process does, whose old versions then go.
+    moved.remove([made[1].exemplar.id])
+    time.sleep(0.1)
+    moved._table._lance.optimize(cleanup_older_than=timedelta(milliseconds=1))
+    # It sees its own version as long as that can be read, and then the newest.
+    found = reader.search(query, k=5, backend="half")
+    assert found == reader.search(query, k=5)
 
 
 def test_a_broken_condition_is_named_with_every_backend(index: Index) -> None:
