@@ -281,21 +281,15 @@ class ClapEmbedder:
         from earful.model.parallel import in_parts
 
         projections = torch.empty((n, self._fingerprint.dim), device=self._device)
-        is_cpu = self._device.type == "cpu"
 
         def project(first: int, stop: int) -> None:
             waves = torch.from_numpy(windows(first, stop))
-            if not is_cpu:
+            if self._device.type != "cpu":
                 # Pinned memory is copied while the next windows are laid out.
                 waves = waves.pin_memory().to(self._device, non_blocking=True)
             projections[first:stop] = self._towers.project_audio(self._log_mel(waves))
 
-        if is_cpu:
-            in_parts(project, n, at_most=_BATCH_WINDOWS)
-        else:
-            with torch.inference_mode():
-                for first in range(0, n, _BATCH_WINDOWS):
-                    project(first, min(first + _BATCH_WINDOWS, n))
+        in_parts(project, n, at_most=_BATCH_WINDOWS, device=self._device)
         numbers: NDArray[np.float32] = projections.cpu().numpy()
         return numbers
 

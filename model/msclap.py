@@ -193,12 +193,7 @@ class MsClapEncoder(nn.Module):
         def encode(first: int, stop: int) -> None:
             features[first:stop] = self(heard[first:stop].to(device))
 
-        if device.type == "cpu":
-            in_parts(encode, len(heard), at_most=batch_windows)
-        else:
-            with torch.inference_mode():
-                for first in range(0, len(heard), batch_windows):
-                    encode(first, min(first + batch_windows, len(heard)))
+        in_parts(encode, len(heard), at_most=batch_windows, device=device)
         return features[place.to(device)]
 
     def _check(self, windows: Tensor) -> None:

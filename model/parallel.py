@@ -16,12 +16,21 @@ from itertools import pairwise
 
 import torch
 
+_CPU = torch.device("cpu")
 # Two callers at once would want all cores each.
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def in_parts(work: Callable[[int, int], None], n: int, *, at_most: int) -> None:
+def in_parts(
+    work: Callable[[int, int], None],
+    n: int,
+    *,
+    at_most: int,
+    device: torch.device = _CPU,
+) -> None:
     """Do work on ``n`` inputs in parts, one at a time on each of torch's threads.
+
+    Anything but a CPU is given one part after the other, from this thread.
 
     A thread takes the next part when it has done one, so that one whose core is busy with
     something else, such as decoding, keeps nobody waiting.
@@ -32,6 +41,7 @@ def in_parts(work: Callable[[int, int], None], n: int, *, at_most: int) -> None:
             threads (``torch.get_num_threads``). Must not call this function itself.
         n: How many inputs there are.
         at_most: How many inputs a part has.
+        device: What the work is done on.
 
     Raises:
         Exception: What ``work`` raised, for the first part that failed.
@@ -39,7 +49,7 @@ def in_parts(work: Callable[[int, int], None], n: int, *, at_most: int) -> None:
     if not n:
         return
     with _ONE_AT_A_TIME:
-        n_threads = torch.get_num_threads()
+        n_threads = torch.get_num_threads() if device.type == "cpu" else 1
         n_workers = min(n, n_threads)
         # As many for each thread, or one would work while the others are done.
         n_parts = n_workers * -(-n // (at_most * n_workers))

@@ -208,12 +208,9 @@ class TinyEmbedder:
         def encode(first: int, stop: int) -> None:
             vectors[first:stop] = self._head(self._network(windows[first:stop]))
 
-        if self._device.type == "cpu":
-            in_parts(encode, len(windows), at_most=_WINDOWS_AT_ONCE)
-        else:
-            # TF32, a GPU's default in convolutions, would give other vectors than a CPU.
-            with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-                encode(0, len(windows))
+        # TF32, a GPU's default in convolutions, would give other vectors than a CPU.
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            in_parts(encode, len(windows), at_most=_WINDOWS_AT_ONCE, device=self._device)
         return vectors
 
     @property

@@ -182,7 +182,10 @@ def test_filters_stand_at_their_edges_times_the_ratio_of_the_rates() -> None:
     assert int(bands.argmax()) == int((middles - 15).abs().argmin())
 
 
-def test_many_windows_get_what_each_gets_alone_and_silence_is_computed_once() -> None:
+def test_many_windows_get_what_each_gets_alone_and_silence_is_computed_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     encoder = encoder_of(published_state(TINY), TINY)
     windows = noise(7)
     windows[[1, 4, 6]] = 0
