@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from benchmarks.limits import gflop, measured_limits
 from benchmarks.turns import Contestant, Turns, keep, machine, spread, table_of, take_turns, times
 
 RATE = 44_100
@@ -52,7 +52,7 @@ def main() -> None:
         "seconds_each": SECONDS,
         "rounds": arguments.rounds,
         "threads": n_cores,
-        "limit": limit(n_cores),
+        "limit": measured_limits(n_cores) | {"gflop_per_window": window_gflop()},
     }
     with tempfile.TemporaryDirectory() as scratch:
         weights = Path(scratch) / "weights"
@@ -204,13 +204,13 @@ def rows_of(turns: Turns, n: int) -> dict[str, Any]:
     }
 
 
-def limit(n_threads: int) -> dict[str, float]:
-    """Measure the machine's limits where nothing else has set up threads."""
-    command = [sys.executable, "-m", "benchmarks.embedding_limit"]
-    environment = os.environ | {"OMP_NUM_THREADS": str(n_threads)}
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+def window_gflop() -> float:
+    """Return the billions of operations that HTSAT-tiny asks for in a window."""
+    import torch
+
+    from earful.model.htsat import Htsat, HtsatConfig
+
+    return round(gflop(Htsat(HtsatConfig()).eval(), torch.zeros(1, 1001, 64)), 3)
 
 
 def shares(report: dict[str, Any]) -> dict[str, float]:

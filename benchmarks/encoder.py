@@ -7,72 +7,113 @@ number of operations and the pace of products measured in the same process; all 
 
     ./dev bench encoder
 
-writes ``benchmarks/results/encoder.json``.
+writes ``benchmarks/results/encoder.json``. ``--profile`` only renews in it where the time of our
+packed encoder goes, by operator, which is measured apart from the rest: watching costs time.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
-from benchmarks.limits import product_gflops
-from benchmarks.turns import keep, machine, spread, table_of, times
-from torch.utils.flop_counter import FlopCounterMode
+from benchmarks.limits import gflop, product_gflops
+from benchmarks.turns import in_turns, keep, kept, machine, spread, table_of, times
+from torch.profiler import ProfilerActivity, profile
 
 from earful.model.clap_towers import from_hub_names, htsat_config
-from earful.model.htsat import Htsat
+from earful.model.htsat import Htsat, HtsatConfig
 from earful.model.htsat_cpu import can_pack, pack_for_cpu
 from earful.model.registry import load_embedder
 from earful.model.tiny import TinyEmbedder
 
 N_WINDOWS = 8
 LARGEST = 1e-3
+KINDS = {
+    # The products take biases, GELU and, in float32, sums along.
+    "mkldnn::_linear_pointwise": "products",
+    "aten::addmm": "products",
+    "aten::mm": "products",
+    "aten::bmm": "products",
+    "aten::baddbmm": "products",
+    "aten::_softmax": "softmax",
+    "aten::_scaled_dot_product_flash_attention_for_cpu": "attention as one operator",
+    "aten::copy_": "copies",
+    "aten::index_select": "copies",
+    "aten::cat": "copies",
+}
 
 
 def main() -> None:
-    """Measure on one thread, print a table and write the numbers."""
+    """Measure on one thread, print tables and write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--profile", action="store_true", help="renew the profile, no more")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    ways, gflop = contestants()
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    names = list(ways)
+    report = kept("encoder") if arguments.profile else compared(arguments.rounds)
+    keep("encoder", report | {"profile": profiled(arguments.rounds)})
+
+
+def compared(n_rounds: int) -> dict[str, Any]:
+    """Let the ways take turns, print their table and return the report."""
+    ways, n_gflop = contestants()
     with torch.inference_mode():
-        for number in range(arguments.rounds + 1):
-            for turn in range(len(names)):
-                name = names[(number + turn) % len(names)]
-                started = time.perf_counter()
-                ways[name]()
-                if number:  # the first round is no one's pace
-                    seconds[name].append(time.perf_counter() - started)
+        seconds = in_turns(ways, n_rounds=n_rounds)
     pace = {name: product_gflops(getattr(torch, name)) for name in ("float32", "bfloat16")}
     rows: dict[str, Any] = {}
     for name, some in seconds.items():
         dtype = "bfloat16" if "bfloat16" in name else "float32"
         rows[name] = {"ms": spread(some, n=N_WINDOWS, digits=2)}
-        rows[name]["gflop"] = round(gflop[name], 3)
-        rows[name]["floor_ms"] = round(gflop[name] / pace[dtype] * 1000, 2)
+        rows[name]["gflop"] = round(n_gflop[name], 3)
+        rows[name]["floor_ms"] = round(n_gflop[name] / pace[dtype] * 1000, 2)
         rows[name]["limit_share"] = round(rows[name]["floor_ms"] / rows[name]["ms"]["median"], 3)
         if "earful-tiny" not in name:
             rows[name]["times"] = times(seconds["packed, float32"], some)
-    report = {
+    print(table_of(rows, "ms a window"))
+    for name, row in rows.items():
+        print(f"{name:<44}{row['floor_ms']:>9.2f} ms at best: {row['limit_share']:.0%} reached")
+    return {
         "machine": machine(),
         "threads": 1,
-        "rounds": arguments.rounds,
+        "rounds": n_rounds,
         "windows_at_once": N_WINDOWS,
         "gflops": {name: round(value, 1) for name, value in pace.items()},
         "ways": rows,
     }
-    print(table_of(rows, "ms a window"))
-    for name, row in rows.items():
-        print(f"{name:<44}{row['floor_ms']:>9.2f} ms at best: {row['limit_share']:.0%} reached")
-    keep("encoder", report)
+
+
+def profiled(n_rounds: int) -> dict[str, dict[str, float]]:
+    """Print and return what part of our packed encoder's time each kind of operator takes."""
+    torch.manual_seed(0)
+    decibels = torch.randn(N_WINDOWS, 1001, 64) * 15 - 40
+    found = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        if can_pack(dtype):
+            model = pack_for_cpu(Htsat(HtsatConfig()).eval(), dtype)
+            name = f"packed, {str(dtype).removeprefix('torch.')}"
+            found[name] = shares_by_kind(partial(model, decibels), n_rounds)
+            told = ", ".join(f"{kind} {share:.0%}" for kind, share in found[name].items())
+            print(f"of {name}: {told}")
+    return found
+
+
+def shares_by_kind(work: Callable[[], object], n_rounds: int) -> dict[str, float]:
+    """Return what part of the time each kind of operator takes itself, and the rest."""
+    with torch.inference_mode():
+        work()
+        with profile(activities=[ProfilerActivity.CPU], acc_events=True) as watched:
+            for _ in range(n_rounds):
+                work()
+    operators = watched.key_averages()
+    whole_us = sum(operator.self_cpu_time_total for operator in operators)
+    shares = dict.fromkeys([*KINDS.values(), "the rest"], 0.0)
+    for operator in operators:
+        shares[KINDS.get(operator.key, "the rest")] += operator.self_cpu_time_total / whole_us
+    return {kind: round(share, 3) for kind, share in shares.items()}
 
 
 def contestants() -> tuple[dict[str, Callable[[], Any]], dict[str, float]]:
@@ -95,10 +136,6 @@ def contestants() -> tuple[dict[str, Callable[[], Any]], dict[str, float]]:
     models["packed, float32"] = pack_for_cpu(copy.deepcopy(plain), torch.float32)
     if can_pack(torch.bfloat16):
         models["packed, bfloat16"] = pack_for_cpu(copy.deepcopy(plain), torch.bfloat16)
-    counter = FlopCounterMode(display=False)
-    with counter, torch.no_grad():
-        plain(decibels[:1])
-    n_gflop = counter.get_total_flops() / 1e9
     with torch.inference_mode():
         expected = theirs(decibels[:, None]).pooler_output
         for name, model in models.items():
@@ -113,15 +150,13 @@ def contestants() -> tuple[dict[str, Callable[[], Any]], dict[str, float]]:
             ways[f"OpenVINO, {dtype}"] = openvino_way(theirs, decibels, expected, dtype)
     for name, model in models.items():
         ways[name] = partial(model, decibels)
-    gflop = dict.fromkeys(ways, n_gflop)
+    n_gflop = dict.fromkeys(ways, gflop(plain, decibels[:1]))
     tiny = load_embedder("earful-tiny", device="cpu")
     assert isinstance(tiny, TinyEmbedder)
     frames = torch.randn(N_WINDOWS, 100, 96)
-    with counter, torch.no_grad():
-        tiny._network(frames[:1])
     ways["earful-tiny, float32"] = lambda: tiny.encode(frames)
-    gflop["earful-tiny, float32"] = counter.get_total_flops() / 1e9
-    return ways, gflop
+    n_gflop["earful-tiny, float32"] = gflop(tiny._network, frames[:1])
+    return ways, n_gflop
 
 
 def openvino_way(model: Any, decibels: torch.Tensor, expected: torch.Tensor, dtype: str) -> Any:

@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
+from benchmarks.turns import place_name
 from numpy.typing import NDArray
 
 from earful.index.features import ExemplarFeatures
@@ -82,7 +83,7 @@ def main() -> None:
         "recordings": f"{RECORDING_S:g} s, WAV, {RATE} Hz: {bench.n_windows} windows each",
         "prompt_tokens": bench.prompt_tokens,
         "labels": len(LABELS),
-        "device": place_name(bench.model.device),
+        "device": place_name(str(bench.model.device)),
         "threads": arguments.threads,
         "rounds": arguments.rounds,
         "torch": torch.__version__,
@@ -232,16 +233,6 @@ def wait_for(device: torch.device) -> None:
     """Wait until all that was asked of a device is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def place_name(device: torch.device) -> str:
-    """Return the name of what computes."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return f"{line.partition(':')[2].strip()}, {os.cpu_count()} CPUs"
-    return platform.machine()
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
+from benchmarks.turns import place_name
 from numpy.typing import NDArray
 
 from earful.index.features import ExemplarFeatures
@@ -383,16 +384,6 @@ def peak_memory() -> Iterator[dict[str, int]]:
         watcher.join()
         told["peak_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         told["peak_bytes_without_files"] = most[0]
-
-
-def place_name(device: str) -> str:
-    """Return the name of what computes."""
-    if device != "cpu":
-        return torch.cuda.get_device_name(device)
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return f"{line.partition(':')[2].strip()}, {os.cpu_count()} CPUs"
-    return platform.machine()
 
 
 if __name__ == "__main__":

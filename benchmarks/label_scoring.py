@@ -35,6 +35,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from benchmarks.turns import place_name
 from numpy.typing import NDArray
 
 from earful.model.flamingo import Flamingo, KeyValueCache
@@ -76,7 +77,7 @@ def main() -> None:
         "prompt_tokens": PROMPT_TOKENS,
         "slots": N_AUDIOS,
         "tokens_per_label": f"{min(LABEL_TOKENS)} to {max(LABEL_TOKENS)} and an end",
-        "device": place_name(model.device),
+        "device": place_name(str(model.device)),
         "dtype": arguments.dtype,
         "threads": arguments.threads,
         "torch": torch.__version__,
@@ -304,16 +305,6 @@ def show(n_labels: int, told: dict[str, Any]) -> None:
             f"  {row['largest_difference']:.1e}",
             flush=True,
         )
-
-
-def place_name(device: torch.device) -> str:
-    """Return the name of what computes."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return f"{line.partition(':')[2].strip()}, {os.cpu_count()} CPUs"
-    return platform.machine()
 
 
 if __name__ == "__main__":

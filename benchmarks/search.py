@@ -13,14 +13,14 @@ writes ``benchmarks/results/search.json``.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -33,19 +33,22 @@ import faiss  # noqa: E402 - the number of threads comes first
 import lancedb  # noqa: E402
 import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
+from benchmarks.synthetic import (  # noqa: E402
+    DIM,
+    N_LABELS,
+    rows_of,
+    vectors_and_queries,
+    write_index,
+)
+from benchmarks.turns import keep, one_round, place_name, spread  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
-from earful.index.exemplar import Exemplar  # noqa: E402
 from earful.index.schema import Row  # noqa: E402
 from earful.index.search import SearchFilter  # noqa: E402
 from earful.index.store import Index  # noqa: E402
-from earful.model.protocols import Fingerprint  # noqa: E402
 
-DIM = 512
 K = 10
-N_LABELS = 50
 ROWS_PER_ADD = 1000
-RESULT = Path(__file__).parent / "results" / "search.json"
 Search = Callable[[NDArray[np.float32]], list[str]]
 
 
@@ -54,7 +57,7 @@ def main() -> None:
     n_rows = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     n_queries = int(sys.argv[2]) if len(sys.argv) > 2 else 200
     faiss.omp_set_num_threads(N_THREADS)
-    vectors, queries = synthetic(n_rows, n_queries)
+    vectors, queries = vectors_and_queries(n_rows, n_queries)
     rows = rows_of(vectors)
     with tempfile.TemporaryDirectory() as folder:
         index, storing = stored(rows, Path(folder) / "index")
@@ -73,7 +76,7 @@ def main() -> None:
         "threads": N_THREADS,
         "threads_note": "of BLAS and OpenMP; LanceDB's own scheduler uses all CPUs",
         "data": f"{N_LABELS} clusters of unit vectors; queries are rows with noise",
-        "machine": f"{cpu_name()}, {os.cpu_count()} CPUs",
+        "machine": place_name("cpu"),
         "versions": {
             "python": platform.python_version(),
             "numpy": np.__version__,
@@ -83,8 +86,7 @@ def main() -> None:
         "search_ms": results,
         **storing,
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(report, indent=2) + "\n")
+    keep("search", report)
     print(f"{n_rows} rows of {DIM}, top {K}, {n_queries} queries, {N_THREADS} thread\n")
     print(f"{'':<22}{'min':>9}{'median':>9}{'max':>9}  ms   median / earful's")
     for name, row in results.items():
@@ -96,57 +98,9 @@ def main() -> None:
         print(f"{key:<22}{value:>9}")
 
 
-def synthetic(n_rows: int, n_queries: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return unit rows in clusters, as embedded recordings are, and queries near some."""
-    rng = np.random.default_rng(0)
-    centres = rng.standard_normal((N_LABELS, DIM))
-    rows = centres[np.arange(n_rows) % N_LABELS] + rng.standard_normal((n_rows, DIM))
-    queries = rows[rng.integers(0, n_rows, n_queries)] + rng.standard_normal((n_queries, DIM))
-    return unit(rows), unit(queries)
-
-
-def unit(rows: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Scale each row to norm 1."""
-    scaled: NDArray[np.float64] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return scaled.astype(np.float32)
-
-
-def rows_of(vectors: NDArray[np.float32]) -> list[Row]:
-    """Give each vector an exemplar; no audio is needed to search."""
-    return [
-        Row(
-            exemplar=Exemplar(
-                id=f"{number:07}",
-                audio=PurePosixPath(f"{number % N_LABELS}/{number}.wav"),
-                labels=(f"label {number % N_LABELS}",),
-                split="train" if number % 4 else "test",
-                group=f"recording {number // 5}",
-            ),
-            root=Path("/sounds"),
-            duration_s=5.0,
-            file_sha256=f"{number:064x}",
-            content_sha256=f"{number:064x}",
-            vector=vector,
-        )
-        for number, vector in enumerate(vectors)
-    ]
-
-
 def stored(rows: list[Row], folder: Path) -> tuple[Index, dict[str, float]]:
     """Write an index and open it again, timing both."""
-    fingerprint = Fingerprint(
-        name="synthetic",
-        revision="",
-        weights_sha256="",
-        dim=DIM,
-        sample_rate=48_000,
-        windowing="none",
-    )
-    made = Index.create(folder, fingerprint)
-    started = time.perf_counter()
-    for first in range(0, len(rows), ROWS_PER_ADD):
-        made.add(rows[first : first + ROWS_PER_ADD])
-    added_s = time.perf_counter() - started
+    _, added_s = write_index(rows, folder, rows_per_add=ROWS_PER_ADD)
     started = time.perf_counter()
     index = Index.open(folder)
     opened_s = time.perf_counter() - started
@@ -207,42 +161,23 @@ def contestants(
 def taking_turns(
     searches: dict[str, Search], queries: NDArray[np.float32]
 ) -> dict[str, list[float]]:
-    """Time each search on each query, in seconds; the order of the turns rotates.
+    """Time each search on each query, in seconds.
 
     Raises:
         RuntimeError: Two of them found different rows.
     """
-    names = list(searches)
     for search in searches.values():
         search(queries[0])
-    timings: dict[str, list[float]] = {name: [] for name in names}
+    timings: dict[str, list[float]] = {name: [] for name in searches}
     for number, query in enumerate(queries):
-        found = {}
-        for turn in range(len(names)):
-            name = names[(number + turn) % len(names)]
-            started = time.perf_counter()
-            found[name] = searches[name](query)
-            timings[name].append(time.perf_counter() - started)
-        if different := [name for name in names if found[name] != found["earful"]]:
-            raise RuntimeError(f"query {number}: {different} found other rows than earful")
+        works = {name: partial(search, query) for name, search in searches.items()}
+        turns = one_round(works, number)
+        _, expected = turns["earful"]
+        for name, (took_s, found) in turns.items():
+            timings[name].append(took_s)
+            if found != expected:
+                raise RuntimeError(f"query {number}: {name} found other rows than earful")
     return timings
-
-
-def spread(seconds: list[float]) -> dict[str, float]:
-    """Return the least, middle and largest in milliseconds."""
-    return {
-        "min": round(min(seconds) * 1000, 3),
-        "median": round(median(seconds) * 1000, 3),
-        "max": round(max(seconds) * 1000, 3),
-    }
-
-
-def cpu_name() -> str:
-    """Return what Linux calls the processor."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.search import DIM, rows_of, synthetic
+from benchmarks.limits import measured_limits
 from benchmarks.search_worker import N_BATCHES, N_SINGLE, K
+from benchmarks.synthetic import DIM, rows_of, vectors_and_queries, write_index
 from benchmarks.turns import Contestant, keep, machine, spread, table_of, take_turns, times
 
 from earful.index.search import SearchFilter
 from earful.index.store import Index
-from earful.model.protocols import Fingerprint
 
 N_BATCH = 100_000
 N_QUERIES = 64
@@ -72,7 +71,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
     n_rounds: int = arguments.rounds
-    limits = measured_limits()
+    limits = measured_limits(n_threads=1)
     report: dict[str, Any] = {
         "machine": machine(),
         "threads": len(os.sched_getaffinity(0)),
@@ -83,27 +82,24 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory() as scratch:
         data = Path(scratch)
-        vectors, queries = synthetic(arguments.rows, N_QUERIES)
+        vectors, queries = vectors_and_queries(arguments.rows, N_QUERIES)
         np.save(data / "vectors.npy", vectors)
         np.save(data / "queries.npy", queries)
         few = vectors[:N_BATCH].copy()
         del vectors
         rows = compared(BATCH, data, n_rounds, N_BATCH, N_BATCHES * N_QUERIES)
-        gflop = 2 * N_QUERIES * few.size / 1e9
-        # Either the products or the reading of the rows takes longest.
-        floor_s = max(gflop / limits["bfloat16_gflops"], few.nbytes / 2e9 / limits["read_gb_per_s"])
-        share = floor_s * 1000 / N_QUERIES / rows["earful"]["ms"]["median"]
-        report["batch"] = {
+        report["batch"] = {"rows": N_BATCH, "queries": N_QUERIES, "ways": rows}
+        show(f"{N_QUERIES} queries at once over {N_BATCH:,} rows", rows, "ms a query")
+        rows = compared(BATCH, data, n_rounds, N_BATCH, N_BATCHES * N_QUERIES, n_threads=1)
+        share = limit_share(rows["earful"]["ms"]["median"], limits)
+        report["batch, one thread"] = {
             "rows": N_BATCH,
             "queries": N_QUERIES,
             "ways": rows,
-            "limit_share": round(share, 3),
+            "limit_share": share,
         }
-        show(f"{N_QUERIES} queries at once over {N_BATCH:,} rows", rows, "ms a query")
-        print(f"limit reached: {share:.0%}")
-        rows = compared(BATCH, data, n_rounds, N_BATCH, N_BATCHES * N_QUERIES, n_threads=1)
-        report["batch, one thread"] = {"rows": N_BATCH, "queries": N_QUERIES, "ways": rows}
         show("the same with one thread", rows, "ms a query")
+        print(f"limit reached: {share:.0%}")
         rows = compared(SINGLE, data, n_rounds, arguments.rows, N_SINGLE, "--single")
         gb_per_s = arguments.rows * DIM * 4 / 1e6 / rows["earful"]["ms"]["median"]
         # Of the bandwidth at the same time: other tenants of a machine use it too.
@@ -116,7 +112,7 @@ def main() -> None:
         }
         show(f"one query over {arguments.rows:,} rows", rows, "ms")
         print(f"{gb_per_s:.1f} GB/s, {share:.0%} of the pace of reading")
-        told = write_index(few, queries, data / "index")
+        told = approximate_and_conditions(few, queries, data / "index")
         rows = compared(STORED, data, n_rounds, N_BATCH, N_SINGLE, "--single")
         report["stored"] = {"rows": N_BATCH, "ways": rows, **told}
         show(f"one query over an index of {N_BATCH:,} rows", rows, "ms")
@@ -160,20 +156,20 @@ def compared(
     }
 
 
-def write_index(vectors: Any, queries: Any, folder: Path) -> dict[str, Any]:
-    """Write an index with approximate search, and time a condition on labels before and after."""
-    fingerprint = Fingerprint(
-        name="synthetic",
-        revision="",
-        weights_sha256="",
-        dim=DIM,
-        sample_rate=48_000,
-        windowing="none",
+def limit_share(ms_per_query: float, limits: Mapping[str, float]) -> float:
+    """Return what part of the machine's pace a batch in bfloat16 reaches."""
+    n_numbers = N_BATCH * DIM
+    # Either the products or the reading of the rows takes longest.
+    floor_s = max(
+        2 * N_QUERIES * n_numbers / 1e9 / limits["bfloat16_gflops"],
+        2 * n_numbers / 1e9 / limits["read_gb_per_s"],
     )
-    index = Index.create(folder, fingerprint)
-    rows = rows_of(vectors)
-    for first in range(0, len(rows), 10_000):
-        index.add(rows[first : first + 10_000])
+    return round(floor_s * 1000 / N_QUERIES / ms_per_query, 3)
+
+
+def approximate_and_conditions(vectors: Any, queries: Any, folder: Path) -> dict[str, Any]:
+    """Write an index with approximate search, and time a condition on labels before and after."""
+    index, _ = write_index(rows_of(vectors), folder, rows_per_add=10_000)
     index.compact()
     chosen = SearchFilter(where="array_has(labels, 'label 3')")
     before = condition_ms(index, queries, chosen)
@@ -194,19 +190,6 @@ def condition_ms(index: Index, queries: Any, chosen: SearchFilter) -> float:
         index.search(query, k=K, filter=chosen)
         times_s.append(time.perf_counter() - started)
     return spread(times_s[2:])["median"]
-
-
-def measured_limits() -> dict[str, float]:
-    """Measure the machine where nothing else has set up threads."""
-    code = (
-        "import json, torch; from benchmarks.limits import product_gflops, read_gb_per_s;"
-        "print(json.dumps({'read_gb_per_s': round(read_gb_per_s(), 1),"
-        "'float32_gflops': round(product_gflops(torch.float32), 1),"
-        "'bfloat16_gflops': round(product_gflops(torch.bfloat16), 1)}))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
 
 
 def show(title: str, rows: Mapping[str, Any], unit: str) -> None:

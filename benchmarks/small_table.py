@@ -15,8 +15,7 @@ def few_shot_table(results: dict[str, Any]) -> str:
     """
     encoder, asked = results["few-shot"], results["flamingo"]
     settings = list(encoder)
-    rows = [["arm", *settings], ["---"] * (1 + len(settings))]
-    rows.append(["chance", *(f"{encoder[setting]['chance']:.1%}" for setting in settings)])
+    rows = [["chance", *(f"{encoder[setting]['chance']:.1%}" for setting in settings)]]
     rows += [
         [arm, *(interval_cell(encoder[setting]["arms"].get(arm)) for setting in settings)]
         for arm in encoder[settings[0]]["arms"]
@@ -44,7 +43,7 @@ def few_shot_table(results: dict[str, Any]) -> str:
     rows.append(["blend, as `classify`", *(interval_cell(part["arms"]["blend"]) for part in mixed)])
     told = [part["less vote"]["blend"] for part in mixed]
     rows.append(["blend, less `--model none`", *map(interval_cell, told)])
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    table = markdown_table(["arm", *settings], rows)
     pool = results["pool"]
     n_asked = ", ".join(f"{asked[setting]['n']:,}" for setting in settings)
     n_mixed = ", ".join(f"{part['n']:,}" for part in mixed)
@@ -62,3 +61,9 @@ def interval_cell(interval: list[float] | None) -> str:
         return ""
     mean, low, high = interval
     return f"{mean:.1%} ({low:.1%} to {high:.1%})"
+
+
+def markdown_table(head: list[str], rows: list[list[str]]) -> str:
+    """Lay out cells in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -15,11 +15,11 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.turns import keep, machine, spread, times
+from benchmarks.turns import in_turns, keep, machine, spread, times
 
 ROOT = Path(__file__).resolve().parent.parent
 SOUNDS = ROOT / "notebooks" / "demo" / "sounds"
@@ -43,17 +43,13 @@ def main() -> None:
             "import torch": python("import torch"),
             "import torch, lancedb": python("import torch, lancedb"),
         }
-        seconds: dict[str, list[float]] = {name: [] for name in commands}
-        names = list(commands)
-        for number in range(arguments.rounds + 1):
-            for turn in range(len(names)):
-                name = names[(number + turn) % len(names)]
-                took = wall_seconds(commands[name])
-                if number:  # the first one reads the disk
-                    seconds[name].append(took)
+        seconds = in_turns(
+            {name: partial(run, command) for name, command in commands.items()},
+            n_rounds=arguments.rounds,
+        )
         imports = import_seconds([*earful[1:], *classify])
     rows = {name: {"ms": spread(some, digits=1)} for name, some in seconds.items()}
-    help_s, naive_s = (seconds[name] for name in names[:2])
+    help_s, naive_s = (seconds[name] for name in list(commands)[:2])
     report: dict[str, Any] = {
         "machine": machine(),
         "rounds": arguments.rounds,
@@ -76,11 +72,9 @@ def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
-def wall_seconds(command: list[str]) -> float:
-    """Run a command and return how long it took."""
-    started = time.perf_counter()
+def run(command: list[str]) -> None:
+    """Run a command to its end."""
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - started
 
 
 def import_seconds(arguments: list[str]) -> dict[str, float]:

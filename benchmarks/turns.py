@@ -1,4 +1,4 @@
-"""Contestants that take turns, each in a process of its own that stays alive.
+"""Contestants that take turns: in one process, or each in one of its own that stays alive.
 
 Rounds alternate (A B C, B C A, C A B, …), so that a busy moment of the machine hits all of
 them, and only ratios within one run are told.
@@ -11,14 +11,16 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 RESULTS = Path(__file__).resolve().parent / "results"
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +53,30 @@ class Turns:
     told: dict[str, dict[str, Any]]
 
 
+def in_turns(works: Mapping[str, Callable[[], object]], *, n_rounds: int) -> dict[str, list[float]]:
+    """Let everybody work in this process; return the seconds of each one's rounds."""
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for number in range(n_rounds + 1):
+        for name, (took_s, _) in one_round(works, number).items():
+            if number:  # what happens on the first call only is nobody's pace
+                seconds[name].append(took_s)
+    return seconds
+
+
+def one_round(
+    works: Mapping[str, Callable[[], Result]], number: int
+) -> dict[str, tuple[float, Result]]:
+    """Let everybody work once, in the order of that round; return seconds and results."""
+    found = {}
+    for name in _order(works, number):
+        started = time.perf_counter()
+        result = works[name]()
+        found[name] = (time.perf_counter() - started, result)
+    return found
+
+
 def take_turns(contestants: Mapping[str, Contestant], *, n_rounds: int) -> Turns:
-    """Let everybody do one round after the other.
+    """Let everybody do one round after the other, each in a process of its own.
 
     Raises:
         RuntimeError: A contestant ended early; what it said stands on stderr.
@@ -66,10 +90,8 @@ def take_turns(contestants: Mapping[str, Contestant], *, n_rounds: int) -> Turns
             print(f"starting {name}", file=sys.stderr, flush=True)
             workers[name] = stack.enter_context(_started(name, contestant))
             told[name] = _line_of(workers[name], name)
-        names = list(contestants)
         for number in range(n_rounds):
-            for turn in range(len(names)):
-                name = names[(number + turn) % len(names)]
+            for name in _order(contestants, number):
                 stdin = workers[name].stdin
                 assert stdin is not None
                 stdin.write("go\n")
@@ -79,6 +101,12 @@ def take_turns(contestants: Mapping[str, Contestant], *, n_rounds: int) -> Turns
                 results[name] = answer["result"]
             print(f"round {number + 1} of {n_rounds}", file=sys.stderr, flush=True)
     return Turns(seconds=seconds, results=results, told=told)
+
+
+def _order(contestants: Mapping[str, object], number: int) -> list[str]:
+    names = list(contestants)
+    first = number % len(names)
+    return names[first:] + names[:first]
 
 
 @contextmanager
@@ -158,24 +186,38 @@ def machine() -> dict[str, Any]:
     """Say where this ran."""
     import torch
 
-    name = platform.machine()
-    flags = ""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            name = value.strip()
-        elif key.strip() == "flags":
-            flags = value
-    wide = [
-        flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags.split()
-    ]
+    flags = _cpuinfo()["flags"].split()
+    wide = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
     return {
-        "cpu": name,
+        "cpu": _cpuinfo()["model name"],
         "cpus": len(os.sched_getaffinity(0)),
         "instructions": wide,
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
+
+
+def place_name(device: str) -> str:
+    """Return the name of what computes."""
+    if device == "cpu":
+        return f"{_cpuinfo()['model name']}, {os.cpu_count()} CPUs"
+    import torch
+
+    return torch.cuda.get_device_name(device)
+
+
+def _cpuinfo() -> dict[str, str]:
+    """Return what Linux says of the processor; not all processors have a name or flags."""
+    told = {"model name": platform.machine(), "flags": ""}
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        key, _, value = line.partition(":")
+        told[key.strip()] = value.strip()
+    return told
+
+
+def kept(name: str) -> Any:
+    """Read what ``benchmarks/results/NAME.json`` holds."""
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def keep(name: str, report: Mapping[str, Any]) -> None:

@@ -6,26 +6,20 @@ Run it with ``./dev docs``. No measured number is typed by hand: each block betw
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.small_table import few_shot_table, interval_cell
+from benchmarks.small_table import few_shot_table, interval_cell, markdown_table
+from benchmarks.turns import kept
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
-
-
-def _results(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-    return found
 
 
 def accuracy() -> str:
     """Return the table of the demo corpus's accuracy."""
-    results = _results("demo_accuracy")
+    results = kept("demo_accuracy")
     parts = {
         "across sources": "leave one source out",
         "across packages": "leave one package out",
@@ -36,29 +30,29 @@ def accuracy() -> str:
         f"{words}: {part['n']} clips, {part['n_labels']} labels"
         for words, part in zip(parts, ours, strict=True)
     ]
-    table = [["arm", *heads], ["---"] * (1 + len(parts))]
+    rows = []
     for words, baseline in (("chance", "chance"), ("majority class", "majority")):
-        table.append([words, *(f"{part[baseline]:.1%}" for part in ours)])
+        rows.append([words, *(f"{part[baseline]:.1%}" for part in ours)])
     arms = (("1-NN", "nearest clip"), ("vote", "vote, as `earful classify --model none`"))
     for name in ("logmel", "earful-tiny", "difference"):
         for arm, words in arms:
             cells = [interval_cell(results[name][part].get(arm)) for part in parts.values()]
             title = f"`{name}`, {words}" if name != "difference" else f"difference, {words}"
-            table.append([title, *cells])
-    return _table(table)
+            rows.append([title, *cells])
+    return markdown_table(["arm", *heads], rows)
 
 
 def evaluation() -> str:
     """Return the table of every arm on the demo corpus, and the verdict."""
-    told = _results("evaluation")
-    table = [["arm", "accuracy", "macro F1"], ["---"] * 3]
+    told = kept("evaluation")
+    rows = []
     for arm in told["arms"]:
         right, f1 = arm["metrics"]["accuracy"], arm["metrics"]["macro-f1"]
         interval = (right["value"], right["low"], right["high"])
-        table.append([f"`{arm['name']}`", interval_cell(interval), f"{f1['value']:.1%}"])
+        rows.append([f"`{arm['name']}`", interval_cell(interval), f"{f1['value']:.1%}"])
     return "\n".join(
         [
-            _table(table),
+            markdown_table(["arm", "accuracy", "macro F1"], rows),
             "",
             f"{told['n_items']} clips from {told['n_groups']} sources. The verdict, as printed: "
             f"*{told['verdict']['text']}*",
@@ -68,17 +62,17 @@ def evaluation() -> str:
 
 def speed() -> str:
     """Return the sentences on search and memory."""
-    search, memory = _results("search"), _results("build_memory")["logmel"]
-    scoring, few_shot = _results("label_scoring"), _results("few_shot")
+    search, memory = kept("search"), kept("build_memory")["logmel"]
+    scoring, few_shot = kept("label_scoring"), kept("few_shot")
     (labels,) = (run for name, run in scoring.items() if name.startswith("OPT-125M, float32, CPU"))
     times = [labels[f"{n} labels"]["separate"]["times_packed"] for n in (10, 50)]
-    kept = [labels[f"{n} labels"]["kept prompt"]["times_packed"] for n in (10, 50)]
+    times_kept = [labels[f"{n} labels"]["kept prompt"]["times_packed"] for n in (10, 50)]
     ms = {name: row["median"] for name, row in search["search_ms"].items()}
-    manifest = _results("manifest")["CSV table"]
+    manifest = kept("manifest")["CSV table"]
     counts = sorted(row["rows"] for name, row in memory.items() if name.endswith(" rows"))
     small, large = memory[f"{counts[0]} rows"], memory[f"{counts[-1]} rows"]
-    wav, start = _results("embedding")["wav"], _results("startup")
-    batch = _results("search_large")["batch, one thread"]
+    wav, start = kept("embedding")["wav"], kept("startup")
+    batch = kept("search_large")["batch, one thread"]
     return "\n".join(
         [
             f"- `./dev bench embedding`: WAV files become vectors of LAION-CLAP in "
@@ -108,7 +102,7 @@ def speed() -> str:
             f"{manifest['bytes_per_further_row']:.0f} bytes a further row.",
             f"- `./dev bench label_scoring`: a Flamingo ({labels['model']}) scores 10 and 50 "
             f"labels in one pass {times[0]:.1f} and {times[1]:.1f} times as fast as one by one, "
-            f"{kept[0]:.1f} and {kept[1]:.1f} times as fast as with the prompt kept.",
+            f"{times_kept[0]:.1f} and {times_kept[1]:.1f} times as fast as with the prompt kept.",
             f"- `./dev bench few_shot`: hearing for seven kept shots takes "
             f"{few_shot['encoding_kept_over_0_shots']:.2f} times what it takes for none. The 1.3 B "
             "model itself: [docs/full-size.md](docs/full-size.md).",
@@ -118,8 +112,7 @@ def speed() -> str:
 
 def full_size_stages() -> str:
     """Return what each stage of a full-size checkpoint took."""
-    runs = _results("full_size")
-    table = [["", *runs], ["---"] * (1 + len(runs))]
+    runs = kept("full_size")
     words = {
         "write": "write the release's five parts",
         "convert": "convert them",
@@ -155,46 +148,47 @@ def full_size_stages() -> str:
             f"{difference:.4f}" if (difference := run["largest_difference"].get(other)) else ""
             for run in runs.values()
         ]
-    return _table([*table, *([name, *cells] for name, cells in rows.items())])
+    return markdown_table(["", *runs], [[name, *cells] for name, cells in rows.items()])
 
 
 def full_size_queries() -> str:
     """Return the seconds of a query at full size."""
     head = ["", "shots", "labels", "prompt", "hear the query", "score the labels"]
     head += ["first token", "15 more tokens", "tokens/s", "classify", "write 16 tokens"]
-    table = [head, ["---"] * len(head)]
-    for name, run in _results("full_size").items():
+    rows = []
+    for name, run in kept("full_size").items():
         for row in run["run"]["prompts"]:
             seconds = [f"{value:.2f} s" for value in row["seconds"].values()]
             whole = [f"**{row['classify_s']:.2f} s**", f"**{row['write_s']:.2f} s**"]
             numbers = [str(row["shots"]), str(row["labels"]), f"{row['prompt_tokens']} tokens"]
-            table.append([name, *numbers, *seconds, f"{row['tokens_per_s']:.1f}", *whole])
-    return _table(table)
+            rows.append([name, *numbers, *seconds, f"{row['tokens_per_s']:.1f}", *whole])
+    return markdown_table(head, rows)
 
 
 def label_scoring() -> str:
     """Return the table of the ways to score labels."""
     ways = ("packed", "kept prompt, batch", "kept prompt", "separate, few logits", "separate")
-    table = [["", "labels", *ways, "largest difference"], ["---"] * 8]
-    for name, run in _results("label_scoring").items():
+    rows = []
+    for name, run in kept("label_scoring").items():
         for n_labels in ("10", "50"):
             if (told := run.get(f"{n_labels} labels")) is None:
                 continue
             cells = [f"{told[w]['seconds']:.2f} s (x{told[w]['times_packed']:.1f})" for w in ways]
             cells[0] = f"{told['packed']['seconds']:.2f} s"
             apart = max(row["largest_difference"] for row in told.values())
-            table.append([name, n_labels, *cells, f"{apart:.0e}"])
-    return _table(table)
+            rows.append([name, n_labels, *cells, f"{apart:.0e}"])
+    return markdown_table(["", "labels", *ways, "largest difference"], rows)
 
 
 def few_shot() -> str:
     """Return the table of what kept features save."""
-    told = _results("few_shot")
-    table = [["", "hear the audio", "whole query"], ["---"] * 3]
-    for name, row in told["seconds"].items():
-        table.append([name, f"{row['audio_encoding']:.2f} s", f"{row['query']:.2f} s"])
+    told = kept("few_shot")
+    rows = [
+        [name, f"{row['audio_encoding']:.2f} s", f"{row['query']:.2f} s"]
+        for name, row in told["seconds"].items()
+    ]
     ratio = told["encoding_kept_over_0_shots"]
-    return _table(table) + (
+    return markdown_table(["", "hear the audio", "whole query"], rows) + (
         f"\n\nHearing for seven kept shots took {ratio:.2f} times what it took for none "
         f"({told['device']}, {told['threads']} threads)."
     )
@@ -202,24 +196,23 @@ def few_shot() -> str:
 
 def small_model() -> str:
     """Return the table of few-shot accuracy on labels never trained on."""
-    return few_shot_table(_results("small_model"))
+    return few_shot_table(kept("small_model"))
 
 
 def small_model_words() -> str:
     """Return the table of what the Flamingo says without exemplars."""
-    told = _results("small_model")["in words"]
+    told = kept("small_model")["in words"]
     right: dict[str, list[float]] = told["right"]
     rounds = [name.removeprefix("alone: ") for name in right if name.startswith("alone: ")]
-    table = [["", "asked alone", "in a dialogue of five rounds"], ["---"] * 3]
-    table += [
+    rows = [
         [name, *(interval_cell(right[f"{how}: {name}"]) for how in ("alone", "in dialogue"))]
         for name in rounds
     ]
-    table += [
+    rows += [
         [name, interval_cell(right[name]), ""]
         for name in ("caption names it", "other's caption names it")
     ]
-    return _table(table) + (
+    return markdown_table(["", "asked alone", "in a dialogue of five rounds"], rows) + (
         f"\n\n{told['clips']} clips of {told['labels']} labels, each from a source that nothing "
         f"was trained on; {told['of']} labels were trained on."
     )
@@ -227,7 +220,7 @@ def small_model_words() -> str:
 
 def small_model_pace() -> str:
     """Return the sentence on how fast it loads and answers."""
-    told = _results("small_model")["pace"]
+    told = kept("small_model")["pace"]
     return (
         f"On {told['threads']} CPU threads, with files in memory, the encoder loads in "
         f"{told['load_embedder_s']:.2f} s, the Flamingo in {told['load_flamingo_s']:.2f} s. A task "
@@ -240,42 +233,37 @@ def small_model_pace() -> str:
 
 def small_model_text() -> str:
     """Return the table of search by text and zero-shot classification."""
-    parts = _results("small_model")["text"]
-    table = [
-        ["", *(f"{name}: {p['n']} clips, {p['n_labels']} labels" for name, p in parts.items())]
-    ]
-    table.append(["---"] * (1 + len(parts)))
-    table += [
+    parts = kept("small_model")["text"]
+    heads = [f"{name}: {p['n']} clips, {p['n_labels']} labels" for name, p in parts.items()]
+    rows = [
         [row, *(interval_cell(part[row]) for part in parts.values())]
         for row in ("recall@10", "zero-shot top-1", "zero-shot top-5")
     ]
-    table += [
+    rows += [
         [row, *(f"{part[row]:.1%}" for part in parts.values())]
         for row in ("recall@10, chance", "zero-shot top-1, chance")
     ]
     five = [f"{5 / part['n_labels']:.1%}" for part in parts.values()]
-    table.append(["zero-shot top-5, chance", *five])
-    return _table(table)
+    rows.append(["zero-shot top-5, chance", *five])
+    return markdown_table(["", *heads], rows)
 
 
 def flamingo_curve() -> str:
     """Return the table of a training's checkpoints."""
-    curve: list[dict[str, float]] = json.loads(
-        (RESULTS / "flamingo_curve.json").read_text(encoding="utf-8")
-    )
+    curve: list[dict[str, float]] = kept("flamingo_curve")
     names = [name for name in curve[0] if name not in ("step", "seconds", "loss")]
-    table = [["step", "seconds", "loss", *names], ["---"] * (3 + len(names))]
+    rows = []
     for row in curve:
         shares = [f"{row[name]:.1%}" for name in names]
-        table.append([f"{row['step']}", f"{row['seconds']}", f"{row['loss']:.2f}", *shares])
-    return _table(table)
+        rows.append([f"{row['step']}", f"{row['seconds']}", f"{row['loss']:.2f}", *shares])
+    return markdown_table(["step", "seconds", "loss", *names], rows)
 
 
 def speed_goals() -> str:
     """Return what was aimed at, what was measured, and whether that is enough."""
-    embedding, search, start = (_results(n) for n in ("embedding", "search_large", "startup"))
+    embedding, search, start = (kept(n) for n in ("embedding", "search_large", "startup"))
     wav, mp3, shares = embedding["wav"], embedding["mp3"], embedding["shares"]
-    memory = _results("build_memory")["logmel"]
+    memory = kept("build_memory")["logmel"]
     rows_of = {int(name.split()[0]): row for name, row in memory.items() if name.endswith("rows")}
     grown = (
         rows_of[max(rows_of)]["peak_rss_bytes"] / rows_of[min(rows_of)]["peak_rss_bytes"]
@@ -323,14 +311,14 @@ def speed_goals() -> str:
             start["imports_over_help"]["median"],
         ),
     ]
-    table = [["", "wanted", "measured", ""], ["---"] * 4]
+    rows = []
     for name, wanted, found in goals:
         missed = "" if found >= wanted else f"**{1 - found / wanted:.0%} short**"
-        table.append([name, _times(wanted), _times(found), missed])
+        rows.append([name, _times(wanted), _times(found), missed])
     told = "" if grown <= 1.2 else f"**{grown / 1.2 - 1:.0%} over**"
     name = f"peak memory of building {n_most:,} rows over {n_fewest:,}"
-    table.append([name, "at most 1.2 x", f"{grown:.2f} x", told])
-    return _table(table) + f"\n\n{_where(embedding)}"
+    rows.append([name, "at most 1.2 x", f"{grown:.2f} x", told])
+    return markdown_table(["", "wanted", "measured", ""], rows) + f"\n\n{_where(embedding)}"
 
 
 def _ratio(ways: dict[str, Any], name: str) -> float:
@@ -351,24 +339,35 @@ def _where(told: dict[str, Any]) -> str:
 
 
 def _ways(ways: dict[str, Any], unit: str) -> str:
-    table = [["", f"{unit}: min", "median", "max", "times as long"], ["---"] * 5]
+    rows = []
     for name, row in ways.items():
-        ms = [f"{row['ms'][key]:.3g}" for key in ("min", "median", "max")]
         took = row["times"]
         ratio = f"{took['median']:.2f} ({took['min']:.2f} to {took['max']:.2f})"
-        table.append([name, *ms, ratio])
-    return _table(table)
+        rows.append([name, *_spread_cells(row["ms"], ".3g"), ratio])
+    return markdown_table(["", f"{unit}: min", "median", "max", "times as long"], rows)
+
+
+def _spread_cells(spread: Mapping[str, float], form: str) -> list[str]:
+    return [format(spread[key], form) for key in ("min", "median", "max")]
 
 
 def embedding() -> str:
     """Return the tables of files to vectors."""
-    told = _results("embedding")
+    told = kept("embedding")
     n, seconds, shares = told["files"], told["seconds_each"], told["shares"]
     limit = told["limit"]
+    ms = {name: row["ms"]["median"] for name, row in told["wav"].items()}
+    whole, vectors, encoder = (
+        ms[name]
+        for name in ("earful", "earful, vectors of decoded clips", "earful, the encoder alone")
+    )
     parts = [
         f"{n} WAV files of {seconds:g} s at 44.1 kHz, {told['threads']} threads, "
         f"{told['rounds']} rounds:",
         _ways(told["wav"], "ms a file"),
+        f"Of the {whole:.1f} ms of a file, the encoder by itself takes {encoder:.1f}; "
+        f"spectrograms make it {vectors:.1f}, and reading, resampling, digests and the index take "
+        f"the other {whole - vectors:.1f}.",
         "128 of them, which leaves what an index costs once out of the picture:",
         _ways(told["many wav"], "ms a file"),
         "MP3 files:",
@@ -390,33 +389,48 @@ def embedding() -> str:
 
 def encoder() -> str:
     """Return the table of the encoders by themselves."""
-    told = _results("encoder")
-    table = [
-        ["", "ms a window: min", "median", "max", "at best", "share of the limit"],
-        ["---"] * 6,
+    told = kept("encoder")
+    ways = [
+        [
+            name,
+            *_spread_cells(row["ms"], ".1f"),
+            f"{row['floor_ms']:.1f}",
+            f"{row['limit_share']:.0%}",
+        ]
+        for name, row in told["ways"].items()
     ]
-    for name, row in told["ways"].items():
-        ms = [f"{row['ms'][key]:.1f}" for key in ("min", "median", "max")]
-        table.append([name, *ms, f"{row['floor_ms']:.1f}", f"{row['limit_share']:.0%}"])
+    kinds = list(next(iter(told["profile"].values())))
+    # Which form attention takes depends on the precision, so some kinds do not occur.
+    shares = [
+        [name, *(f"{row[kind]:.0%}" if row[kind] else "" for kind in kinds)]
+        for name, row in told["profile"].items()
+    ]
     pace = told["gflops"]
-    return _table(table) + (
-        f"\n\nOne thread, {told['windows_at_once']} windows at once. Products ran at "
+    parts = [
+        markdown_table(
+            ["", "ms a window: min", "median", "max", "at best", "share of the limit"], ways
+        ),
+        f"One thread, {told['windows_at_once']} windows at once. Products ran at "
         f"{pace['float32']:.0f} billion operations a second in float32 and "
-        f"{pace['bfloat16']:.0f} in bfloat16."
-    )
+        f"{pace['bfloat16']:.0f} in bfloat16.",
+        "Where the time of the packed encoder goes, by operator (`./dev bench encoder --profile`):",
+        markdown_table(["", *kinds], shares),
+    ]
+    return "\n\n".join(parts)
 
 
 def search_large() -> str:
     """Return the tables of searches in large indexes."""
-    told = _results("search_large")
+    told = kept("search_large")
     batch, single, stored = told["batch"], told["single"], told["stored"]
+    alone = told["batch, one thread"]
     made, condition = stored["approximate"], stored["condition_ms"]
     parts = [
         f"{batch['queries']} queries at once, the {told['k']} nearest of {batch['rows']:,} rows x "
-        f"{told['dim']}, one thread:",
-        _ways(told["batch, one thread"]["ways"], "ms a query"),
-        f"The same with {told['threads']} threads; {batch['limit_share']:.0%} of what products "
-        "in bfloat16 allow:",
+        f"{told['dim']}, one thread; {alone['limit_share']:.0%} of what products in bfloat16 "
+        "allow:",
+        _ways(alone["ways"], "ms a query"),
+        f"The same with {told['threads']} threads:",
         _ways(batch["ways"], "ms a query"),
         f"One query over {single['rows']:,} rows, {told['threads']} threads: "
         f"{single['gb_per_s']:.0f} GB/s, {single['bandwidth_share']:.0%} of the pace of reading "
@@ -436,25 +450,26 @@ def search_large() -> str:
 
 def startup() -> str:
     """Return the table of cold starts."""
-    told = _results("startup")
-    table = [["", "ms: min", "median", "max"], ["---"] * 4]
-    for name, row in told["commands"].items():
-        table.append([f"`{name}`", *(f"{row['ms'][key]:.0f}" for key in ("min", "median", "max"))])
+    told = kept("startup")
+    rows = [
+        [f"`{name}`", *_spread_cells(row["ms"], ".0f")] for name, row in told["commands"].items()
+    ]
     imports = told["classify_imports_s"]
     whole = told["commands"]["earful classify, 266 rows"]["ms"]["median"] / 1000
     bare = told["commands"]["import torch, lancedb"]["ms"]["median"] / 1000
-    return _table(table) + (
+    return markdown_table(["", "ms: min", "median", "max"], rows) + (
         f"\n\nOf the {whole:.1f} s of `classify`, {bare:.1f} s are the imports of torch and "
-        f"LanceDB. As Python itself counts them in one run: torch {imports['torch']:.1f} s, "
-        f"LanceDB {imports['lancedb']:.1f} s, {imports['lance_namespace']:.1f} s of which are its "
-        "client for remote catalogues."
+        "LanceDB; options, weights, the index, hearing and scoring take the other "
+        f"{whole - bare:.1f} s. As Python itself counts them in one run: torch "
+        f"{imports['torch']:.1f} s, LanceDB {imports['lancedb']:.1f} s, "
+        f"{imports['lance_namespace']:.1f} s of which are its client for remote catalogues."
     )
 
 
 def build_memory() -> str:
     """Return the table of peak memory."""
-    told = _results("build_memory")["logmel"]
-    table = [["", "rows", "peak", "bytes a further row"], ["---"] * 4]
+    told = kept("build_memory")["logmel"]
+    rows = []
     fewest = None
     for name, row in told.items():
         if not isinstance(row, dict):
@@ -467,16 +482,12 @@ def build_memory() -> str:
             else ""
         )
         peak = f"{row['peak_rss_bytes'] / 1e6:.0f} MB"
-        table.append([name, f"{row['rows']:,}", peak, more])
-    return _table(table)
+        rows.append([name, f"{row['rows']:,}", peak, more])
+    return markdown_table(["", "rows", "peak", "bytes a further row"], rows)
 
 
 def _gb(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:.1f} GB"
-
-
-def _table(rows: list[list[str]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 PAGES: dict[Path, dict[str, Callable[[], str]]] = {

@@ -156,6 +156,11 @@ class SoundFileDecoder:
             handle.seekable = lambda: False
             while stop is None or position < stop:
                 n_wanted = n_at_once if stop is None else min(n_at_once, stop - position)
+                # One more than there should be shows the end; room for a whole block would
+                # be most of the work of reading a short file.
+                n_left = (self.header.n_frames or 0) - position
+                if n_left >= 0:
+                    n_wanted = min(n_wanted, n_left + 1)
                 block = handle.read(n_wanted, dtype="float32", always_2d=True)
                 skip = min(len(block), max(0, start - position))
                 position += len(block)
