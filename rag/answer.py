@@ -75,7 +75,10 @@ class Answer:
     decoding: str = ""
 
     def to_dict(self) -> dict[str, object]:
-        """Return plain JSON values in a fixed order; all but the prompt's parts."""
+        """Return plain JSON values in a fixed order; all but timings and the prompt's parts.
+
+        Without timings the same question gives the same bytes of JSON.
+        """
         values: dict[str, object] = {
             "audio": self.audio,
             "text": self.text,
@@ -84,7 +87,6 @@ class Answer:
             "scores": _plain(self.scores),
             "evidence": [hit.to_dict() for hit in self.evidence],
             "model": self.model,
-            "timings": {stage: round(spent_s, _DIGITS) for stage, spent_s in self.timings.items()},
             "prompt_digest": self.prompt_digest,
             "notes": list(self.notes),
         }

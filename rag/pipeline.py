@@ -93,9 +93,10 @@ class FewShot:
         opened = index if isinstance(index, Index) else Index.open(index)
         stored = opened.info.fingerprint
         if embedder is None or isinstance(embedder, str):
-            embedder = load_embedder(
-                embedder or stored.name, revision=stored.revision, device=device, dtype=stored.dtype
-            )
+            name = embedder or stored.name
+            # Another name has other revisions; whether its weights are the same is checked below.
+            revision = stored.revision if name == stored.name else ""
+            embedder = load_embedder(name, revision=revision, device=device, dtype=stored.dtype)
         return cls(embedder=embedder, index=opened, model=_model(model, device))
 
     @classmethod

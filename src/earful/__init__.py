@@ -16,9 +16,19 @@ Everything public stands in ``__all__`` and is imported on first use, so that
 from __future__ import annotations
 
 import importlib
+import logging
+import os
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+# What we import must not tell anybody that it was used. These are read at import time, so
+# they are set before anything else; who has set them already has decided.
+for _name in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+    os.environ.setdefault(_name, "1")
+
+# A library says nothing unless its user listens.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _HOMES = {
     "Answer": "earful.rag.answer",

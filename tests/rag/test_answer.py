@@ -69,9 +69,6 @@ def test_the_json_of_an_answer() -> None:
   }
  ],
  "model": "neighbour-vote",
- "timings": {
-  "decode_s": 0.012346
- },
  "prompt_digest": "abc",
  "notes": [
   "a note"
