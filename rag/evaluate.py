@@ -39,7 +39,7 @@ from earful.rag.leakage import (
 from earful.rag.pipeline import FewShot
 from earful.rag.pool import Pool
 from earful.rag.retriever import Retriever
-from earful.rag.runfile import RunFile, append, read_run
+from earful.rag.runfile import RunFile, read_run
 from earful.rag.scorecard import Scorecard
 from earful.rag.task import Label, Protocol, Shots, Task, load_task, unknown_name
 from earful.rag.verdict import ENOUGH_GROUPS
@@ -353,22 +353,29 @@ class _Run:
             )
         items, leaks = self._guarded(pool)
         header = self._header(items, pool)
-        file = None if out is None else RunFile(out, header)
-        done = {} if file is None else file.done()
-        waiting = [item for item in items if item.id not in done]
+        if out is None:
+            return self._answered(items, leaks, header, None, progress)
+        with RunFile(out, header) as file:
+            return self._answered(items, leaks, header, file, progress)
+
+    def _answered(
+        self,
+        items: Sequence[Item],
+        leaks: Sequence[Leak],
+        header: dict[str, Any],
+        file: RunFile | None,
+        progress: Progress | None,
+    ) -> Evaluation:
+        """Ask about what has no answer yet, and put everything together."""
+        answers = {} if file is None else dict(file.done)
+        waiting = [item for item in items if item.id not in answers]
         self._notes += self._asker.fit_probe(items, held_out=self._held_out)
-        answers = dict(done)
-        if file is None:
-            self._ask(waiting, answers, len(items), progress, None)
-        elif waiting:
-            with file.appending(done) as partial:
-                self._ask(
-                    waiting,
-                    answers,
-                    len(items),
-                    progress,
-                    lambda item, rows: append(partial, item, rows),
-                )
+        for item in waiting:
+            answers[item.id] = tuple(self._asker.ask(item))
+            if file is not None:
+                file.append(item.id, answers[item.id])
+            if progress is not None:
+                progress(len(answers), len(items))
         timed = [item.query for item in items[:_N_TIMED]]
         document = {
             **header,
@@ -380,28 +387,15 @@ class _Run:
             },
             "embedding_s": round(embedding_seconds(self._retriever, timed), 6),
             "machine": {"platform": platform.platform(), "processor": platform.machine()},
-            "shown": _shown(pool, {shot for rows in answers.values() for shot in _shots(rows)}),
+            "shown": _shown(
+                self._asker.prepared.pool,
+                {shot for rows in answers.values() for shot in _shots(rows)},
+            ),
             "rows": [row.to_dict() for item in items for row in answers[item.id]],
         }
         if file is not None and waiting:
             file.finish(document)
         return Evaluation(document=document, scorecard=Scorecard(document), n_asked=len(waiting))
-
-    def _ask(
-        self,
-        waiting: Sequence[Item],
-        answers: dict[str, tuple[Row, ...]],
-        n_items: int,
-        progress: Progress | None,
-        keep: Callable[[str, Sequence[Row]], None] | None,
-    ) -> None:
-        for item in waiting:
-            rows = tuple(self._asker.ask(item))
-            answers[item.id] = rows
-            if keep is not None:
-                keep(item.id, rows)
-            if progress is not None:
-                progress(len(answers), n_items)
 
     def _guarded(self, pool: Pool) -> tuple[tuple[Item, ...], tuple[Leak, ...]]:
         items = self._items.items

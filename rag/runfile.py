@@ -1,27 +1,36 @@
 """The file of an evaluation: settings, fingerprints, versions, items and every answer.
 
 While an evaluation runs, finished items are appended to ``NAME.partial``, a line each, so
-that a killed run goes on where it was. What is finished is one JSON document, from which
+that a killed run goes on where it was. Lines are never written again: at worst the last one
+is torn, and its item is asked about anew. What is finished is one JSON document, from which
 every number can be computed again.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Self
 
 from earful.errors import EvaluationError
+from earful.index.header import sync_folder
 from earful.rag.asker import Row
 
 FORMAT = "earful-evaluation"
 VERSION = 1
 
 Header = Mapping[str, Any]
+Answers = dict[str, tuple[Row, ...]]
+
+# After a power cut the answers of at most so many seconds are asked for again.
+_SYNC_EVERY_S = 1.0
+_CLOSED = -1
 
 
 def digest_of(header: Header) -> str:
@@ -31,83 +40,168 @@ def digest_of(header: Header) -> str:
 
 
 class RunFile:
-    """The document of a run, and what was done of it so far.
+    """The document of a run, and what was done of it so far; held by one process at a time.
+
+    ::
+
+        with RunFile(path, header) as file:
+            file.append("dog/1.wav", rows)
+            file.finish(document)
 
     Args:
         path: Where the document goes; its partial stands beside it.
         header: All that decides the answers; another header is another run.
+
+    Attributes:
+        done: The answers that were there already, by item.
+
+    Raises:
+        EvaluationError: On entering: what is there is of another run or cannot be read or
+            written, or another process is at it.
     """
 
     def __init__(self, path: Path, header: Header) -> None:
         self.path = path
         self.partial = path.with_name(path.name + ".partial")
-        self._header = header
+        self.done: Answers = {}
         self._digest = digest_of(header)
+        self._descriptor = _CLOSED
+        self._synced_s = 0.0
 
-    def done(self) -> dict[str, tuple[Row, ...]]:
-        """Return the answers that are there already, by item.
-
-        Raises:
-            EvaluationError: What is there is of another run, or cannot be read.
-        """
-        if self.path.exists():
-            document = read_run(self.path)
-            self._require_same(document["digest"], self.path)
-            rows: dict[str, list[Row]] = {}
-            for row in document["rows"]:
-                rows.setdefault(row["item"], []).append(Row.from_dict(row))
-            return {item: tuple(some) for item, some in rows.items()}
-        if not self.partial.exists():
-            return {}
-        lines = self.partial.read_text(encoding="utf-8").splitlines()
-        try:
-            first = json.loads(lines[0])
-        except (IndexError, ValueError):
-            return {}
-        self._require_same(first.get("digest"), self.partial)
-        done: dict[str, tuple[Row, ...]] = {}
-        for number, line in enumerate(lines[1:], 2):
-            try:
-                values = json.loads(line)
-                done[values["item"]] = tuple(Row.from_dict(row) for row in values["rows"])
-            except (ValueError, KeyError, TypeError) as error:
-                if number == len(lines):
-                    # Killed in the midst of a line: that item is asked about again.
-                    break
-                raise EvaluationError(
-                    f"{self.partial}:{number}: is not a line of a run ({error}); delete the file "
-                    "to begin anew"
-                ) from error
-        return done
-
-    @contextmanager
-    def appending(self, done: Mapping[str, Sequence[Row]]) -> Iterator[TextIO]:
-        """Open the partial for further items, whole lines of earlier ones kept."""
-        self._writable()
-        with open(self.partial, "w", encoding="utf-8") as file:
-            file.write(json.dumps({"digest": self._digest}) + "\n")
-            for item, rows in done.items():
-                append(file, item, rows)
-            yield file
-
-    def finish(self, document: Mapping[str, Any]) -> None:
-        """Write the document in one piece, and drop the partial."""
-        self._writable()
-        whole = {"format": FORMAT, "version": VERSION, "digest": self._digest, **document}
-        unfinished = self.path.with_name(self.path.name + ".writing")
-        with open(unfinished, "w", encoding="utf-8") as file:
-            json.dump(whole, file, ensure_ascii=True, indent=1)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, self.path)
-        self.partial.unlink(missing_ok=True)
-
-    def _writable(self) -> None:
+    def __enter__(self) -> Self:
+        """Take the run, unless it is finished: then there is nothing to hold."""
         if not self.path.parent.is_dir():
             raise EvaluationError(
                 f"{self.path.parent} is no folder; want one that the run can be written to"
             )
+        if not self.path.exists():
+            self._descriptor = self._taken()
+        try:
+            # Looked for again: another process may have finished it in between.
+            if self.path.exists():
+                self.done = self._finished()
+                self._drop_leftover()
+            else:
+                with self._writing(self.partial):
+                    self.done = self._resumed()
+        except BaseException:
+            self._let_go()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._let_go()
+
+    def append(self, item: str, rows: Sequence[Row]) -> None:
+        """Keep one item's answers: a kill cannot lose them any more.
+
+        Raises:
+            EvaluationError: They cannot be written.
+        """
+        line = json.dumps({"item": item, "rows": [row.to_dict() for row in rows]})
+        with self._writing(self.partial):
+            self._write_line(line)
+
+    def finish(self, document: Mapping[str, Any]) -> None:
+        """Write the document in one piece, and drop the partial.
+
+        Raises:
+            EvaluationError: It cannot be written.
+        """
+        whole = {"format": FORMAT, "version": VERSION, "digest": self._digest, **document}
+        unfinished = self.path.with_name(self.path.name + ".writing")
+        with self._writing(self.path):
+            try:
+                with open(unfinished, "w", encoding="utf-8") as file:
+                    json.dump(whole, file, ensure_ascii=True, indent=1)
+                    file.write("\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(unfinished, self.path)
+                sync_folder(self.path.parent)
+            except BaseException:
+                with suppress(OSError):
+                    unfinished.unlink(missing_ok=True)
+                raise
+        with suppress(OSError):
+            self.partial.unlink(missing_ok=True)
+
+    # --- the partial -----------------------------------------------------------------------
+
+    def _taken(self) -> int:
+        """Open the partial and lock it: the lock dies with its process."""
+        with self._writing(self.partial):
+            descriptor = os.open(
+                self.partial, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
+            )
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever had it may have finished, and dropped this very file.
+            if not os.path.samestat(os.fstat(descriptor), os.stat(self.partial)):
+                raise FileNotFoundError
+        except (BlockingIOError, FileNotFoundError) as error:
+            os.close(descriptor)
+            raise EvaluationError(
+                f"{self.path}: another process is at this run; wait until it is done, or give "
+                "another --out"
+            ) from error
+        return descriptor
+
+    def _resumed(self) -> Answers:
+        """Read what the partial holds, and make it end with a whole line."""
+        with open(self.partial, "rb") as file:
+            content = file.read()
+        first = json.dumps({"digest": self._digest})
+        end = content.rfind(b"\n") + 1
+        if not end and first.encode("ascii").startswith(content):
+            # New, or killed before anything was answered.
+            os.ftruncate(self._descriptor, 0)
+            self._write_line(first)
+            sync_folder(self.partial.parent)
+            return {}
+        head, *lines = content[:end].decode("utf-8", errors="replace").split("\n")
+        self._require_same(_digest_in(head), self.partial)
+        os.ftruncate(self._descriptor, end)
+        # A line that a power cut left unreadable is as if it had not been written.
+        return dict(answers for line in lines if (answers := _answers_in(line)) is not None)
+
+    def _write_line(self, line: str) -> None:
+        rest = f"{line}\n".encode("ascii")
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+        if time.monotonic() - self._synced_s >= _SYNC_EVERY_S:
+            os.fsync(self._descriptor)
+            self._synced_s = time.monotonic()
+
+    def _let_go(self) -> None:
+        if self._descriptor == _CLOSED:
+            return
+        with suppress(OSError):
+            os.fsync(self._descriptor)
+        os.close(self._descriptor)
+        self._descriptor = _CLOSED
+
+    # --- the document ----------------------------------------------------------------------
+
+    def _finished(self) -> Answers:
+        document = read_run(self.path)
+        self._require_same(document.get("digest"), self.path)
+        done: dict[str, list[Row]] = {}
+        try:
+            for row in document["rows"]:
+                done.setdefault(row["item"], []).append(Row.from_dict(row))
+        except (KeyError, TypeError, ValueError) as error:
+            raise EvaluationError(
+                f"{self.path}: is damaged ({type(error).__name__}: {error}); delete it to begin "
+                "anew, or restore it from a copy"
+            ) from error
+        return {item: tuple(rows) for item, rows in done.items()}
+
+    def _drop_leftover(self) -> None:
+        """Drop the partial that a kill left beside the document made of it."""
+        with suppress(OSError), open(self.partial, encoding="utf-8", errors="replace") as file:
+            if _digest_in(file.readline()) == self._digest:
+                self.partial.unlink(missing_ok=True)
 
     def _require_same(self, digest: object, where: Path) -> None:
         if digest != self._digest:
@@ -116,11 +210,15 @@ class RunFile:
                 "another --out, or delete it to begin anew"
             )
 
-
-def append(file: TextIO, item: str, rows: Sequence[Row]) -> None:
-    """Write one item's answers as a line, and hand it to the system."""
-    file.write(json.dumps({"item": item, "rows": [row.to_dict() for row in rows]}) + "\n")
-    file.flush()
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise EvaluationError(
+                f"{path}: cannot be written ({error.strerror}); the answers until here are kept: "
+                "make room or another --out, and run the same command again"
+            ) from error
 
 
 def read_run(path: Path) -> dict[str, Any]:
@@ -135,7 +233,7 @@ def read_run(path: Path) -> dict[str, Any]:
         raise EvaluationError(
             f"{path}: cannot be read ({error.strerror}); want a file that `earful evaluate` wrote"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EvaluationError(f"{path}: is not JSON ({error}); want an evaluation's run") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise EvaluationError(f"{path}: is not a run; want a file that `earful evaluate` wrote")
@@ -144,3 +242,18 @@ def read_run(path: Path) -> dict[str, Any]:
             f"{path}: has format {document.get('version')}; this earful reads {VERSION}"
         )
     return document
+
+
+def _digest_in(head: str) -> object:
+    try:
+        return json.loads(head)["digest"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _answers_in(line: str) -> tuple[str, tuple[Row, ...]] | None:
+    try:
+        values = json.loads(line)
+        return str(values["item"]), tuple(Row.from_dict(row) for row in values["rows"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
