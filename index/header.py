@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from earful.errors import IndexFolderError, ModelError
+from earful.model.durable import sync_folder
 from earful.model.protocols import Fingerprint
 
 FORMAT = 1
@@ -174,15 +175,6 @@ def write_atomically(path: Path, text: str) -> None:
         raise IndexFolderError(
             f"{path}: cannot be written ({error.strerror}); what was there before is unchanged"
         ) from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Ask the disk to remember a folder's entries."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _now() -> str:

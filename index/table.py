@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from earful.errors import FilterError, IndexFolderError
-from earful.index.header import sync_folder
 from earful.index.lock import WriterLock
 from earful.index.schema import EXEMPLAR_COLUMNS, FINGERPRINT_KEY, table_schema
 from earful.index.where import quoted
+from earful.model.durable import sync_file, sync_folder
 from earful.model.protocols import Fingerprint
 
 if TYPE_CHECKING:
@@ -351,11 +351,7 @@ class Table:
         with _errors_named(self._folder):
             new = set(_files(self._folder / TABLE_FOLDER)) - self._synced
             for path in sorted(new):
-                descriptor = os.open(path, os.O_RDONLY)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+                sync_file(path)
             for parent in sorted({os.path.dirname(path) for path in new}):
                 sync_folder(Path(parent))
             self._synced |= new

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from earful.errors import EvaluationError
-from earful.index.header import sync_folder
+from earful.model.durable import sync_folder
 from earful.rag.asker import Row
 
 FORMAT = "earful-evaluation"
