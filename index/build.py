@@ -37,6 +37,7 @@ from earful.index.progress import BuildProgress, BuildReport
 from earful.index.schema import Row
 from earful.index.store import Index
 from earful.model.audio import AudioLimits
+from earful.model.isolated import stop_decoding
 from earful.model.registry import load_embedder
 from earful.model.source import printable
 
@@ -204,6 +205,11 @@ class _Build:
                 self._commit_if_due()
                 self._tell()
             self._commit()
+        except BaseException:
+            # Nobody wants the rest, and whoever pressed Ctrl-C does not want to wait for it.
+            pool.shutdown(wait=False, cancel_futures=True)
+            stop_decoding()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
         if self._accepted and len(self._index.known()) >= _ROWS_WORTH_AN_INDEX:

@@ -1,8 +1,9 @@
-"""Corpus rows to decoded clips: in threads, ahead of the embedder, in the corpus's order.
+"""Corpus rows to decoded clips: ahead of the embedder, in the corpus's order.
 
-Hashing, decoding and resampling leave the interpreter's lock, so threads overlap with
-each other and with the embedder. What may lie decoded at once is bounded in bytes, not
-only in clips: twenty half-hour recordings would not fit into memory.
+Threads hash files and have processes decode and resample them (``model/isolated.py``), so all
+of it overlaps with the embedder, and a file that breaks its decoder breaks nothing else. What
+may lie decoded at once is bounded in bytes, not only in clips: twenty half-hour recordings
+would not fit into memory.
 """
 
 from __future__ import annotations
@@ -25,9 +26,8 @@ from earful.model.audio import (
     AudioLimits,
     Clip,
     file_sha256,
-    load_audio,
-    probe_audio,
 )
+from earful.model.isolated import load_isolated, probe_isolated
 from earful.model.source import printable
 
 _T = TypeVar("_T")
@@ -156,7 +156,7 @@ class Intake:
         """Decode an inspected row's stretch."""
         exemplar = inspected.row.exemplar
         try:
-            clip = load_audio(
+            clip = load_isolated(
                 self._corpus.path(exemplar),
                 sample_rate=self._sample_rate,
                 start_s=exemplar.start_s,
@@ -259,7 +259,7 @@ class _Files:
         facts = self._of(path)
         with facts.lock:
             if facts.info is None:
-                facts.info = probe_audio(path, limits=self._limits)
+                facts.info = probe_isolated(path, limits=self._limits)
             return facts.info
 
     def _of(self, path: Path) -> _FileFacts:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from earful.errors import AudioError
 from earful.index.findings import Finding, HealthLimits
 from earful.index.search import VectorSet
-from earful.model.audio import load_audio
+from earful.model.isolated import load_isolated
 
 _RATE = 16_000
 _FRAME_S = 0.02
@@ -40,7 +40,7 @@ def listen(
         if progress is not None:
             progress(row, len(rows))
         try:
-            clip = load_audio(
+            clip = load_isolated(
                 path, sample_rate=_RATE, start_s=exemplar.start_s, end_s=exemplar.end_s
             )
         except AudioError as error:

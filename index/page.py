@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from earful.errors import AudioError
-from earful.model.audio import load_audio, probe_audio
+from earful.model.isolated import load_isolated, probe_isolated
 
 Figure = Mapping[str, Any]
 """A plot as plotly's JSON: ``data``, a list of traces, and ``layout``."""
@@ -212,8 +212,8 @@ class Page:
         until_s = start_s + _MOST_PLAYED_S
         try:
             if end_s is None or end_s > until_s:
-                end_s = until_s if probe_audio(path).duration_s > until_s else None
-            clip = load_audio(path, sample_rate=PLAYER_RATE, start_s=start_s, end_s=end_s)
+                end_s = until_s if probe_isolated(path).duration_s > until_s else None
+            clip = load_isolated(path, sample_rate=PLAYER_RATE, start_s=start_s, end_s=end_s)
         except AudioError:
             return ""
         file = io.BytesIO()

@@ -10,7 +10,8 @@ from typing import Any
 
 from earful.errors import AudioError, MissingExtraError
 from earful.index.corpus import Corpus, Rejection
-from earful.model.audio import AudioInfo, AudioLimits, probe_audio
+from earful.model.audio import AudioInfo, AudioLimits
+from earful.model.isolated import probe_isolated
 
 _TOLERANCE_S = 0.05
 
@@ -105,7 +106,7 @@ def survey(
 
 def _header(path: Path, limits: AudioLimits) -> AudioInfo | str:
     try:
-        return probe_audio(path, limits=limits)
+        return probe_isolated(path, limits=limits)
     except (AudioError, MissingExtraError) as error:
         return str(error)
 

@@ -17,7 +17,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.model.audio import Clip, load_audio, probe_audio, resample
+from earful.model.audio import Clip, resample
+from earful.model.isolated import load_isolated, probe_isolated
 from earful.model.prompt import ClipRef
 
 Samples = NDArray[np.float32] | NDArray[np.float64]
@@ -97,7 +98,7 @@ def duration_s(ref: ClipRef) -> float:
         return ref.audio.duration_s
     if ref.end_s is not None:
         return ref.end_s - ref.start_s
-    return probe_audio(ref.audio).duration_s - ref.start_s
+    return probe_isolated(ref.audio).duration_s - ref.start_s
 
 
 def read_samples(ref: ClipRef, *, mode: Literal["full", "compat"]) -> NDArray[np.float32]:
@@ -120,7 +121,7 @@ def read_samples(ref: ClipRef, *, mode: Literal["full", "compat"]) -> NDArray[np
     if duration_s(ref) > longest_s:
         end_s = ref.start_s + longest_s
     first = mode == "compat" and Path(ref.audio).suffix.lower() != ".mp3"
-    return load_audio(
+    return load_isolated(
         ref.audio,
         sample_rate=SAMPLE_RATE,
         start_s=ref.start_s,

@@ -8,7 +8,8 @@ import numpy as np
 
 from earful.errors import AudioError, TaskError
 from earful.index.search import VectorSet
-from earful.model.audio import Clip, load_audio
+from earful.model.audio import Clip
+from earful.model.isolated import load_isolated
 from earful.model.protocols import Embedder
 from earful.rag.task import Example
 
@@ -43,7 +44,7 @@ def embed_examples(examples: Sequence[Example], embedder: Embedder) -> VectorSet
 def _clip(example: Example, embedder: Embedder) -> Clip:
     exemplar = example.exemplar
     try:
-        return load_audio(
+        return load_isolated(
             example.path,
             sample_rate=embedder.fingerprint.sample_rate,
             start_s=exemplar.start_s,

@@ -18,7 +18,8 @@ from earful.errors import AudioError, TaskError
 from earful.index.corpus import Corpus, CorpusRow
 from earful.index.exemplar import Exemplar
 from earful.index.search import VectorSet
-from earful.model.audio import Clip, load_audio
+from earful.model.audio import Clip
+from earful.model.isolated import load_isolated
 from earful.model.prompt import ClipRef
 from earful.model.protocols import Embedder
 from earful.rag.aqa import normalise, select_subset
@@ -193,7 +194,7 @@ def items_of_corpus(task: Task, corpus: Corpus, embedder: Embedder) -> ItemSet:
 
 def _clip(row: CorpusRow, corpus: Corpus, embedder: Embedder) -> Clip:
     try:
-        return load_audio(
+        return load_isolated(
             corpus.path(row.exemplar),
             sample_rate=embedder.fingerprint.sample_rate,
             start_s=row.exemplar.start_s,

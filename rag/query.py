@@ -13,8 +13,9 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.model.audio import Clip, load_audio, resample
+from earful.model.audio import Clip, resample
 from earful.model.flamingo_audio import SAMPLE_RATE
+from earful.model.isolated import load_isolated
 from earful.model.prompt import ClipRef
 from earful.model.protocols import Embedder
 from earful.rag.pool import Guard
@@ -132,7 +133,7 @@ def read_query(
 def read_clip(audio: Audio, sample_rate: int, start_s: float, end_s: float | None) -> Clip:
     """Return a recording at a rate; see ``read_query``."""
     if not isinstance(audio, Clip):
-        return load_audio(audio, sample_rate=sample_rate, start_s=start_s, end_s=end_s)
+        return load_isolated(audio, sample_rate=sample_rate, start_s=start_s, end_s=end_s)
     if start_s or end_s is not None:
         raise ValueError("start_s and end_s are for files; a Clip is asked about as a whole")
     return resample(audio, sample_rate)

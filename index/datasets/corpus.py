@@ -24,7 +24,7 @@ from earful.index.datasets.steps import rows_of
 from earful.index.exemplar import Exemplar
 from earful.index.folders import normal
 from earful.index.tables import as_text
-from earful.model.audio import load_audio, probe_audio
+from earful.model.isolated import load_isolated, probe_isolated
 
 _MOST_LISTED = 1000
 # A file that was cut already may be a little longer than its stretch.
@@ -257,13 +257,15 @@ class DatasetCorpus(Corpus):
             yield 0.0, None
 
     def _duration_s(self, audio: str) -> float:
-        return probe_audio(self._base / audio).duration_s
+        return probe_isolated(self._base / audio).duration_s
 
     def _is_silent(self, audio: str, start_s: float, end_s: float) -> bool:
         window = self.dataset.window
         if window is None or window.skip_below_dbfs is None:
             return False
-        clip = load_audio(self._base / audio, sample_rate=_LEVEL_RATE, start_s=start_s, end_s=end_s)
+        clip = load_isolated(
+            self._base / audio, sample_rate=_LEVEL_RATE, start_s=start_s, end_s=end_s
+        )
         level = float(np.sqrt(np.mean(np.square(clip.samples, dtype=np.float64))))
         return bool(level < 10.0 ** (window.skip_below_dbfs / 20.0))
 
