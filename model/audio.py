@@ -8,7 +8,6 @@ under limits.
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Sequence
 from contextlib import closing
@@ -22,6 +21,9 @@ from earful.model.source import AudioSource, open_source
 from earful.model.stretch import Channels, measure, open_within, read_stretch
 
 _DIGEST_SAMPLES = 1 << 20
+_DIGEST_BYTES = 1 << 20
+# Some 30 years: times beyond it are mistakes, and beyond 1e300 they overflow.
+_LATEST_S = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,14 +86,23 @@ class AudioLimits:
         max_channels: Most channels.
         min_sample_rate: Lowest rate of a file, in Hz.
         max_sample_rate: Highest rate of a file, in Hz.
-        max_bytes: Most memory for one decoded stretch, as mono float32.
+        max_bytes: Most memory for one decoded stretch, as mono float32. By default half an
+            hour at up to 74 kHz, 23 minutes at 96 kHz: with resampling a process then stays
+            well under 2 GiB.
+        max_values: Most samples decoded to get at one stretch, over all channels, those
+            before it included where they cannot be skipped: what bounds the time. By
+            default half an hour of 12 channels at 48 kHz.
+        max_file_bytes: Most that a file may weigh. By default what a WAV file can say of
+            itself, and what ``max_values`` take as 32-bit samples.
     """
 
     max_duration_s: float = 1800.0
     max_channels: int = 64
     min_sample_rate: int = 1000
     max_sample_rate: int = 768_000
-    max_bytes: int = 1 << 30
+    max_bytes: int = 1 << 29
+    max_values: int = 1 << 30
+    max_file_bytes: int = 1 << 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,13 +157,8 @@ def load_audio(
     """
     if sample_rate is not None and sample_rate <= 0:
         raise ValueError(f"sample_rate={sample_rate}; want more than 0 Hz, or None")
-    with open_source(source) as opened:
-        if not (math.isfinite(start_s) and start_s >= 0):
-            raise AudioError(f"{opened.name}: start_s={start_s}, wanted 0 or more seconds")
-        if end_s is not None and not (math.isfinite(end_s) and end_s > start_s):
-            raise AudioError(
-                f"{opened.name}: end_s={end_s}, wanted more than start_s={start_s}, or none"
-            )
+    with open_source(source, max_bytes=limits.max_file_bytes) as opened:
+        _check_times(opened.name, start_s, end_s)
         with closing(open_within(opened, limits)) as decoder:
             rate = decoder.header.sample_rate
             samples = read_stretch(opened.name, decoder, start_s, end_s, limits, channels=channels)
@@ -172,15 +178,19 @@ def probe_audio(source: AudioSource, *, limits: AudioLimits = AudioLimits()) -> 
 
     Args:
         source: A path, or the bytes of a whole audio file.
-        limits: What is accepted of channels and sample rate.
+        limits: What is accepted of channels, sample rate and size, and how much is decoded
+            at most where the header is silent.
 
     Raises:
         AudioError: The file is missing, unreadable, empty or outside a limit, or its
             format needs the extra ``media``.
     """
-    with open_source(source) as opened, closing(open_within(opened, limits)) as decoder:
+    with (
+        open_source(source, max_bytes=limits.max_file_bytes) as opened,
+        closing(open_within(opened, limits)) as decoder,
+    ):
         header = decoder.header
-        n_frames = measure(opened.name, decoder)
+        n_frames = measure(opened.name, decoder, limits)
         return AudioInfo(
             duration_s=n_frames / header.sample_rate,
             sample_rate=header.sample_rate,
@@ -234,14 +244,38 @@ def require_sample_rate(clips: Sequence[Clip], sample_rate: int) -> None:
             )
 
 
-def file_sha256(path: str | os.PathLike[str]) -> str:
+def file_sha256(path: str | os.PathLike[str], *, limits: AudioLimits = AudioLimits()) -> str:
     """Return the hex SHA-256 of a file's bytes.
 
+    Args:
+        path: The file.
+        limits: How much it may weigh.
+
     Raises:
-        AudioError: It is not a readable regular file.
+        AudioError: It is not a readable regular file, or too large.
     """
-    with open_source(path) as opened:
-        return hashlib.file_digest(opened.file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    n_left = limits.max_file_bytes
+    with open_source(path, max_bytes=n_left) as opened:
+        while chunk := opened.file.read(_DIGEST_BYTES):
+            digest.update(chunk)
+            n_left -= len(chunk)
+            if n_left < 0:  # it grows, or its size was a lie, as in /proc
+                raise AudioError(
+                    f"{opened.name}: goes on after max_file_bytes={limits.max_file_bytes}, "
+                    "wanted a file that ends; copy it first, or raise the limit"
+                )
+    return digest.hexdigest()
+
+
+def _check_times(name: str, start_s: float, end_s: float | None) -> None:
+    if not 0 <= start_s <= _LATEST_S:
+        raise AudioError(f"{name}: start_s={start_s}, wanted 0 to {_LATEST_S:g} seconds")
+    if end_s is not None and not start_s < end_s <= _LATEST_S:
+        raise AudioError(
+            f"{name}: end_s={end_s}, wanted more than start_s={start_s} and at most "
+            f"{_LATEST_S:g} seconds, or none"
+        )
 
 
 def _content_sha256(samples: NDArray[np.float32], sample_rate: int) -> str:

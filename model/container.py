@@ -48,46 +48,44 @@ class ContainerDecoder:
     def __init__(
         self, file: BufferedIOBase, name: str, *, because: str, may_seek: bool = True
     ) -> None:
+        self._file = file
+        self._name = name
+        self._because = because
+        self._may_seek = may_seek
+        self.n_decoded = 0
         try:
-            import av
+            self._container = self._open()
         except ImportError as error:
             raise AudioError(
                 f"{name}: {because}; formats such as MP4, AAC and WebM, and what libsndfile would "
                 "cut short, need PyAV: pip install 'earful[media]', or convert the file to WAV"
             ) from error
-        self._file = file
-        self._name = name
-        self._because = because
-        self._may_seek = may_seek
-        self._container = self._open()
         try:
             if not self._container.streams.audio:
                 raise AudioError(f"{name}: has no audio track, wanted one; pass another file")
             # The clock starts with the first sample a decoder gives, as a whole decode does.
             self._head = self._first_frames(2)
-        except av.FFmpegError as error:
-            self.close()
-            raise self._damaged(0.0, error) from error
+            self.header = self._read_header(self._stream, self._head[0])
         except AudioError:
             self.close()
             raise
-        self.header = self._read_header(self._stream, self._head[0])
+        except Exception as error:  # what PyAV raises of bad data has no common class
+            self.close()
+            raise self._damaged(0.0, error) from error
 
     def blocks(self, start: int, stop: int | None) -> Iterator[NDArray[np.float32]]:
         """Decode a stretch; see ``Decoder.blocks``."""
-        import av
-
         position = 0
         try:
             for position, frame in self._frames(start):
                 block = self._to_float(frame)
-                first = max(0, start - position)
-                last = len(block) if stop is None else min(len(block), stop - position)
-                if first < last:
-                    yield block[first:last]
+                self.n_decoded += len(block)
+                yield block[max(0, start - position) : None if stop is None else stop - position]
                 if stop is not None and position + len(block) >= stop:
                     return
-        except av.FFmpegError as error:
+        except AudioError:
+            raise
+        except Exception as error:  # what PyAV raises of bad data has no common class
             raise self._damaged(position / self.header.sample_rate, error) from error
 
     def close(self) -> None:
@@ -115,7 +113,7 @@ class ContainerDecoder:
                 **lenient,
             )
             return container
-        except (av.FFmpegError, ValueError) as error:
+        except Exception as error:  # what PyAV raises of bad data has no common class
             raise AudioError(
                 f"{self._name}: {self._because}, nor can FFmpeg ({_reason(error)}), wanted an "
                 "audio file; convert it to WAV"
@@ -231,4 +229,6 @@ class ContainerDecoder:
 
 
 def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
+    if isinstance(error, IndexError):  # from PyAV, which listed the tracks when it opened the file
+        return "a track begins midway"
+    return str(getattr(error, "strerror", None) or error or type(error).__name__)

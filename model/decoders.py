@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.framing import measure_mpeg, measure_wav, walk_ogg
+from earful.model.framing import TooManyPacketsError, measure_mpeg, measure_wav, walk_ogg
 from earful.model.source import OpenSource
 
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ class Decoder(Protocol):
         """What the file says of itself."""
         ...
 
+    @property
+    def n_decoded(self) -> int:
+        """How many samples per channel were decoded so far, those before ``start`` included."""
+        ...
+
     def blocks(self, start: int, stop: int | None) -> Iterator[NDArray[np.float32]]:
         """Decode a stretch; once only.
 
@@ -68,8 +73,8 @@ class Decoder(Protocol):
             stop: Sample after the last; ``None`` for the end of the file.
 
         Yields:
-            float32, shape ``(n, channels)``, full scale 1.0. Less than asked when the file
-            ends early.
+            float32, shape ``(n, channels)``, full scale 1.0; empty where what was decoded
+            lies before ``start``. Less than asked when the file ends early.
 
         Raises:
             AudioError: The data is damaged.
@@ -114,6 +119,11 @@ def open_decoder(source: OpenSource) -> Decoder:
     except _UnreadPartError as lost:
         handle.close()
         return _open_container(source, str(lost), may_seek=container != "OGG")
+    except TooManyPacketsError as error:
+        handle.close()
+        raise AudioError(
+            f"{source.name}: {error}, wanted less to walk through; convert it to FLAC, or cut it"
+        ) from error
     source.file.seek(position)
     return SoundFileDecoder(source.name, handle, header, seek_point)
 
@@ -137,6 +147,7 @@ class SoundFileDecoder:
         seek_point: Callable[[int], int],
     ) -> None:
         self.header = header
+        self.n_decoded = 0
         self._name = name
         self._handle = handle
         self._seek_point = seek_point
@@ -164,8 +175,8 @@ class SoundFileDecoder:
                 block = handle.read(n_wanted, dtype="float32", always_2d=True)
                 skip = min(len(block), max(0, start - position))
                 position += len(block)
-                if skip < len(block):
-                    yield block[skip:]
+                self.n_decoded += len(block)
+                yield block[skip:]
                 if len(block) < n_wanted:
                     return
         except soundfile.SoundFileError as error:

@@ -13,6 +13,11 @@ from dataclasses import dataclass
 from io import BufferedIOBase
 
 _RESYNC_BYTES = 65_536
+# What a file can make a walk do. So many MPEG frames last 30 hours at 44.1 kHz; honest files
+# have junk between them once or twice.
+_MOST_PACKETS = 1 << 22
+_MOST_RESYNCS = 256
+_MOST_TAGS = 16
 
 # kbit/s by (MPEG-1?, layer) and the header's 4-bit index; 0 is "free format", 15 is "bad".
 _LOW_RATES_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
@@ -59,6 +64,13 @@ class OggPages:
     n_samples_before_last_page: int
 
 
+class TooManyPacketsError(Exception):
+    """A file has more packets, pages or chunks than a walk is worth."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"holds more than {_MOST_PACKETS} {kind}")
+
+
 @dataclass(frozen=True, slots=True)
 class _Frame:
     n_bytes: int
@@ -81,7 +93,11 @@ def measure_mpeg(file: BufferedIOBase) -> MpegLength | None:
 
     Returns:
         The length, or ``None`` when two frames in a row are not to be found, as in other
-        formats and in streams of free bit rate.
+        formats and in streams of free bit rate. It ends early where junk lies between
+        frames again and again.
+
+    Raises:
+        TooManyPacketsError: There are millions of frames.
     """
     file.seek(_after_id3(file))
     first = _next_frame(file, None)
@@ -89,10 +105,12 @@ def measure_mpeg(file: BufferedIOBase) -> MpegLength | None:
         return None
     tag = _read_tag(file.read(first.n_bytes), first)
     n_frames = 1 if tag is None else 0  # decoders drop the frame that holds a tag
+    n_resyncs = 0
     while len(head := file.read(4)) == 4:
         frame = _parse_frame(head)
         if frame is None or frame.kind != first.kind:
-            if head[:3] == b"TAG" or head == b"APET":
+            n_resyncs += 1
+            if head[:3] == b"TAG" or head == b"APET" or n_resyncs > _MOST_RESYNCS:
                 break
             file.seek(-4, 1)
             frame = _next_frame(file, first.kind)
@@ -100,6 +118,8 @@ def measure_mpeg(file: BufferedIOBase) -> MpegLength | None:
                 break
             file.seek(4, 1)
         n_frames += 1
+        if n_frames > _MOST_PACKETS:
+            raise TooManyPacketsError("MPEG frames")
         file.seek(frame.n_bytes - 4, 1)
     return MpegLength(
         n_samples=max(0, n_frames * first.n_samples - (tag.n_trimmed if tag else 0)),
@@ -114,11 +134,17 @@ def walk_ogg(file: BufferedIOBase, size_bytes: int) -> OggPages:
     Args:
         file: Seekable; left wherever the walk ended.
         size_bytes: Length of the whole file.
+
+    Raises:
+        TooManyPacketsError: There are millions of pages.
     """
     file.seek(0)
     chained = cut = in_data = False
-    position = before = 0
+    position = before = n_pages = 0
     while len(head := file.read(27)) == 27 and head[:4] == b"OggS":
+        n_pages += 1
+        if n_pages > _MOST_PACKETS:
+            raise TooManyPacketsError("OGG pages")
         begins = bool(head[5] & 2)
         granule = int.from_bytes(head[6:14], "little", signed=True)
         lacing = file.read(head[26])
@@ -146,12 +172,19 @@ def measure_wav(file: BufferedIOBase, size_bytes: int) -> tuple[int, int] | None
     Returns:
         ``(claimed, present)`` in bytes, or ``None`` when no claim is made: in another kind
         of file, or by a program that could not go back and fill in the length.
+
+    Raises:
+        TooManyPacketsError: There are millions of chunks.
     """
     file.seek(0)
     head = file.read(12)
     if head[:4] != b"RIFF" or head[8:] != b"WAVE":
         return None
+    n_chunks = 0
     while len(chunk := file.read(8)) == 8:
+        n_chunks += 1
+        if n_chunks > _MOST_PACKETS:
+            raise TooManyPacketsError("chunks")
         n_bytes = int.from_bytes(chunk[4:], "little")
         if chunk[:4] == b"data":
             # Such programs leave anything from 0x7FFFFFFF less a header up to 0xFFFFFFFF.
@@ -162,7 +195,10 @@ def measure_wav(file: BufferedIOBase, size_bytes: int) -> tuple[int, int] | None
 
 def _after_id3(file: BufferedIOBase) -> int:
     position = 0
-    while len(head := _read_at(file, position, 10)) == 10 and head[:3] == b"ID3":
+    for _ in range(_MOST_TAGS):
+        head = _read_at(file, position, 10)
+        if len(head) < 10 or head[:3] != b"ID3":
+            break
         n_bytes = 0
         for byte in head[6:]:
             n_bytes = n_bytes << 7 | byte & 0x7F

@@ -31,7 +31,7 @@ class OpenSource:
 
 
 @contextmanager
-def open_source(source: AudioSource) -> Iterator[OpenSource]:
+def open_source(source: AudioSource, *, max_bytes: int) -> Iterator[OpenSource]:
     """Open a recording without trusting what its path leads to.
 
     A pipe would block for ever and a device may act on being opened, so the kind of
@@ -41,14 +41,17 @@ def open_source(source: AudioSource) -> Iterator[OpenSource]:
 
     Args:
         source: A path, or the bytes of a whole audio file.
+        max_bytes: Most that the file may weigh.
 
     Yields:
         The open file, closed on leaving.
 
     Raises:
-        AudioError: Nothing there, not a regular file, or not readable.
+        AudioError: Nothing there, not a regular file, too large, or not readable, be it
+            only half-way through.
     """
     if isinstance(source, bytes):
+        _require_size(len(source), "<bytes>", max_bytes)
         yield OpenSource(file=io.BytesIO(source), name="<bytes>", size_bytes=len(source))
         return
     path = os.fspath(source)
@@ -63,7 +66,13 @@ def open_source(source: AudioSource) -> Iterator[OpenSource]:
     with open(descriptor, "rb") as file:
         found = os.fstat(descriptor)
         _require_regular(found, name)
-        yield OpenSource(file=file, name=name, size_bytes=found.st_size)
+        _require_size(found.st_size, name, max_bytes)
+        try:
+            yield OpenSource(file=file, name=name, size_bytes=found.st_size)
+        except OSError as error:  # a disk that fails, a server that has gone
+            raise AudioError(
+                f"{name}: cannot be read ({error.strerror}), wanted a readable file; fetch it again"
+            ) from error
 
 
 def printable(text: str) -> str:
@@ -89,6 +98,14 @@ def _require_regular(found: os.stat_result, name: str) -> None:
     for is_kind, kind, remedy in kinds:
         if is_kind(found.st_mode):
             raise AudioError(f"{name}: is {kind}, wanted a file; {remedy}")
+
+
+def _require_size(size_bytes: int, name: str, max_bytes: int) -> None:
+    if size_bytes > max_bytes:
+        raise AudioError(
+            f"{name}: weighs {size_bytes} bytes, over the max_file_bytes={max_bytes} that are "
+            "read; cut it into parts, or raise the limit"
+        )
 
 
 def _why_not_open(path: str, error: OSError) -> str:

@@ -6,6 +6,7 @@ what is accepted is counted while decoding.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -78,15 +79,20 @@ def read_stretch(
     return _Stretch(name, decoder, start_s, end_s, limits, channels).read()
 
 
-def measure(name: str, decoder: Decoder) -> int:
+def measure(name: str, decoder: Decoder, limits: AudioLimits) -> int:
     """Tell how many samples per channel a recording has, by its header where it says.
 
+    Args:
+        name: What to call the recording in errors.
+        decoder: Freshly opened.
+        limits: How much is decoded at most where the header is silent.
+
     Raises:
-        AudioError: It has none.
+        AudioError: It has none, or more than may be decoded to count them.
     """
     n_frames = decoder.header.n_frames
     if n_frames is None:
-        n_frames = sum(len(block) for block in decoder.blocks(0, None))
+        n_frames = sum(len(block) for block in _counted(name, decoder, 0, None, limits))
     if not n_frames:
         raise _no_samples(name)
     return n_frames
@@ -112,14 +118,24 @@ class _Stretch:
         self._stop = None if end_s is None else round(end_s * self._rate)
         self._limits = limits
         self._mix = _mix if channels == "mean" else _first
-        self._n_most = int(min(limits.max_duration_s * self._rate, limits.max_bytes // 4))
+        n_most, self._limit = min(
+            (limits.max_duration_s * self._rate, f"max_duration_s={limits.max_duration_s:g}"),
+            (limits.max_bytes // 4, f"max_bytes={limits.max_bytes} (decoded)"),
+            (
+                limits.max_values // decoder.header.channels,
+                f"max_values={limits.max_values} (over all channels)",
+            ),
+            key=lambda limit: limit[0],
+        )
+        self._n_most = int(n_most)
 
     def read(self) -> NDArray[np.float32]:
         """Decode, mix and check; float32, shape ``(n,)``."""
         self._check_header()
         samples = np.empty(self._n_expected(), dtype=np.float32)
         n = 0
-        for block in self._decoder.blocks(self._start, self._stop):
+        blocks = _counted(self._name, self._decoder, self._start, self._stop, self._limits)
+        for block in blocks:
             if n + len(block) > self._n_most:
                 raise self._too_long("it is longer than")
             if n + len(block) > samples.size:
@@ -129,12 +145,13 @@ class _Stretch:
             n += len(block)
         samples.resize(n, refcheck=False)
         self._check_end(n)
-        bad = np.flatnonzero(~np.isfinite(samples))
-        if bad.size:
-            at_s = (self._start + bad[0]) / self._rate
+        finite = np.isfinite(samples)
+        if not finite.all():
+            first = int(finite.argmin())
             raise AudioError(
-                f"{self._name}: holds {samples[bad[0]]} at {at_s:.3f} s "
-                f"({bad.size} of {n} samples are not finite), wanted numbers; export it again"
+                f"{self._name}: holds {samples[first]} at {(self._start + first) / self._rate:.3f} "
+                f"s ({n - np.count_nonzero(finite)} of {n} samples are not finite), wanted "
+                "numbers; export it again"
             )
         return samples
 
@@ -192,13 +209,25 @@ class _Stretch:
         )
 
     def _too_long(self, found: str) -> AudioError:
-        limit = f"max_duration_s={self._limits.max_duration_s:g}"
-        if self._n_most < int(self._limits.max_duration_s * self._rate):
-            limit = f"max_bytes={self._limits.max_bytes} (decoded)"
         return AudioError(
-            f"{self._name}: {found} the {self._n_most / self._rate:.2f} s that {limit} allows; "
-            "take a stretch of it, or raise the limit"
+            f"{self._name}: {found} the {self._n_most / self._rate:.2f} s that {self._limit} "
+            "allows; take a stretch of it, or raise the limit"
         )
+
+
+def _counted(
+    name: str, decoder: Decoder, start: int, stop: int | None, limits: AudioLimits
+) -> Iterator[NDArray[np.float32]]:
+    """Pass a decoder's blocks on until it has decoded as much as is allowed."""
+    n_most = limits.max_values // decoder.header.channels
+    for block in decoder.blocks(start, stop):
+        if decoder.n_decoded > n_most:
+            raise AudioError(
+                f"{name}: goes on after {n_most / decoder.header.sample_rate:.2f} s decoded, all "
+                f"that max_values={limits.max_values} (over all channels) allows; cut it into "
+                "parts, or raise the limit"
+            )
+        yield block
 
 
 def _no_samples(name: str) -> AudioError:

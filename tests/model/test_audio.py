@@ -259,7 +259,7 @@ def test_a_header_that_promises_terabytes_costs_nothing() -> None:
     fields = int.from_bytes(flac[18:26], "big") | ((1 << 36) - 1)
     bomb = flac[:18] + fields.to_bytes(8, "big") + flac[26:]
     assert "its header says" in refusal(bomb)
-    limits = AudioLimits(max_duration_s=1e9, max_bytes=1 << 50)
+    limits = AudioLimits(max_duration_s=1e9, max_bytes=1 << 50, max_values=1 << 50)
     assert "breaks off" in refusal(bomb, limits=limits) or "damaged" in refusal(bomb, limits=limits)
 
 
