@@ -132,6 +132,11 @@ def open_flamingo_folder(folder: Path) -> FlamingoFolder:
     """
     path = folder / CONFIG_NAME
     if not path.is_file():
+        if old_folder(folder).is_dir():
+            raise ModelError(
+                f"{folder}: a conversion was stopped in the moment of replacing it; run that "
+                f"again, or rename {old_folder(folder)}, which is what stood here"
+            )
         raise ModelError(
             f"{folder}: has no {CONFIG_NAME}; want a folder made by `earful models convert` or "
             "`earful models pull`"
@@ -213,6 +218,12 @@ def models_home() -> Path:
     return Path(cache) / "earful" / "models"
 
 
+def old_folder(folder: Path) -> Path:
+    """Return where a folder stands for the moment in which another takes its place."""
+    whole = folder.resolve()
+    return whole.with_name(f".{whole.name}.old")
+
+
 def find_flamingo(name: str) -> Path:
     """Return the folder that a name or a path stands for.
 
@@ -222,7 +233,7 @@ def find_flamingo(name: str) -> Path:
     if name not in MODEL_NAMES:
         return Path(name)
     folder = models_home() / name
-    if not folder.is_dir():
+    if not folder.is_dir() and not old_folder(folder).is_dir():
         raise ModelError(
             f"{name} is not in {models_home()}; fetch it with `earful models pull {name}`, or "
             "give the folder of one that was converted"

@@ -1,7 +1,18 @@
-"""Writing a converted Audio Flamingo: tensor by tensor, whole or not at all."""
+"""Writing a converted Audio Flamingo: tensor by tensor, whole or not at all.
+
+::
+
+    models/flamingo             what stood there, until the new one is whole and on the disk
+    models/.flamingo.partial    the new one while it grows, locked by who writes it
+    models/.flamingo.old        what stood there, whole, for the moment between two renames
+
+Killed between those renames, nothing stands in the place: the next conversion begins by
+putting the old folder back.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -18,6 +29,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from earful.errors import ModelError
+from earful.model.durable import sync_file, sync_folder
 from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_folder import (
     CONFIG_NAME,
@@ -29,6 +41,7 @@ from earful.model.flamingo_folder import (
     SHARDS_NAME,
     TOKENIZER_NAME,
     check_tokenizer,
+    old_folder,
     read_json,
     sha256_of,
 )
@@ -65,29 +78,39 @@ class FolderWriter:
         not_finite: Names of tensors that hold an infinity or no number, in that dtype.
 
     Raises:
-        ModelError: Something else stands there, or it cannot be written.
+        ModelError: The dtype is unknown. On entering: something else stands there, it cannot be
+            written, or another process is writing it.
     """
 
     def __init__(self, folder: Path, *, dtype: Dtype) -> None:
         if dtype not in DTYPES:
             raise ModelError(f"dtype {dtype!r}; want {', '.join(DTYPES)}")
         self._folder = folder.resolve()  # which has a name even if "." was given
-        _refuse_foreign(self._folder)
         self._partial = self._folder.with_name(f".{self._folder.name}.partial")
+        self._old = old_folder(self._folder)
+        self._lock = -1
         self.not_finite: list[str] = []
         self._dtype = dtype
         self._shard: dict[str, Tensor] = {}
         self._shards: list[dict[str, int]] = []
-        with self._writing():
-            shutil.rmtree(self._partial, ignore_errors=True)
-            self._partial.mkdir(parents=True)
 
     def __enter__(self) -> Self:
         """Begin; what is not finished is removed at the end."""
+        _refuse_foreign(self._folder)
+        with self._writing():
+            self._partial.mkdir(parents=True, exist_ok=True)
+            self._lock = self._locked()
+            _empty(self._partial)
+            if self._old.exists():
+                # Killed after the first rename, or after the second.
+                is_gone = self._folder.exists()
+                os.replace(self._old, self._partial / "old" if is_gone else self._folder)
+                _empty(self._partial)
         return self
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._partial, ignore_errors=True)
+        os.close(self._lock)  # and with it the right to write
 
     def add(self, name: str, tensor: Tensor) -> None:
         """Add a tensor under one of our names; it is copied in the folder's dtype.
@@ -143,6 +166,9 @@ class FolderWriter:
             )
             digests = {p.name: sha256_of(p) for p in sorted(self._partial.iterdir())}
             _write_json(self._partial / DIGESTS_NAME, digests)
+            for name in (*digests, DIGESTS_NAME):
+                sync_file(self._partial / name)
+            sync_folder(self._partial)
             self._put_in_place()
 
     @contextmanager
@@ -153,19 +179,36 @@ class FolderWriter:
             reason = getattr(error, "strerror", None) or error
             raise ModelError(f"{self._folder}: cannot be written ({reason})") from error
 
+    def _locked(self) -> int:
+        """Hold the partial folder, so that no two conversions write into each other's."""
+        descriptor = os.open(self._partial, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever had it may have put this very folder in its place.
+            if not os.path.samestat(os.fstat(descriptor), os.stat(self._partial)):
+                raise FileNotFoundError
+        except (BlockingIOError, FileNotFoundError) as error:
+            os.close(descriptor)
+            raise ModelError(
+                f"{self._folder}: another process is writing it; wait until it is done, or choose "
+                "a new folder"
+            ) from error
+        return descriptor
+
     def _put_in_place(self) -> None:
-        """Rename, so that the folder's name always stands for a whole model."""
-        old = self._partial.with_suffix(".old")
-        shutil.rmtree(old, ignore_errors=True)
+        """Rename, so that the folder's name stands for a whole model or, for a moment, nothing."""
         if self._folder.exists():
-            os.replace(self._folder, old)
+            os.replace(self._folder, self._old)
         try:
             os.replace(self._partial, self._folder)
         except OSError:
-            if old.exists():
-                os.replace(old, self._folder)
+            if self._old.exists():
+                os.replace(self._old, self._folder)
             raise
-        shutil.rmtree(old, ignore_errors=True)
+        if self._old.exists():
+            # Removed under that name at the end: what is called old is always whole.
+            os.replace(self._old, self._partial)
+        sync_folder(self._folder.parent)
 
     def _flush(self) -> None:
         if self._shard:
@@ -185,6 +228,14 @@ class FolderWriter:
             self._partial / SHARDS_NAME,
             {"metadata": {"total_size": total}, "weight_map": dict(sorted(weight_map.items()))},
         )
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _refuse_foreign(folder: Path) -> None:

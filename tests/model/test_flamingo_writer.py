@@ -1,5 +1,6 @@
 """Writing a folder whole or not at all, whatever stands in its place."""
 
+import fcntl
 import json
 import os
 import resource
@@ -14,7 +15,12 @@ from safetensors import safe_open
 
 from earful.errors import ModelError
 from earful.model import flamingo_writer
-from earful.model.flamingo_folder import load_flamingo, open_flamingo_folder, verify_flamingo_folder
+from earful.model.flamingo_folder import (
+    load_flamingo,
+    models_home,
+    open_flamingo_folder,
+    verify_flamingo_folder,
+)
 from earful.model.flamingo_writer import FolderWriter
 from earful.testing import write_flamingo
 
@@ -73,6 +79,117 @@ def test_an_old_conversion_is_replaced_at_once(
     write_flamingo(folder, seed=1)
     assert open_flamingo_folder(folder).weights_sha256 != before
     assert leftovers(folder) == []
+
+
+@pytest.mark.parametrize("n_renames", [0, 1, 2, 3])
+def test_stopped_at_any_rename_the_old_or_the_new_folder_is_there_or_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_renames: int
+) -> None:
+    folder = write_flamingo(tmp_path / "flamingo")
+    old = open_flamingo_folder(folder).weights_sha256
+    new = open_flamingo_folder(write_flamingo(tmp_path / "new", seed=1)).weights_sha256
+    stop_after(n_renames, folder, monkeypatch)
+    if n_renames == 1:
+        with pytest.raises(
+            ModelError, match=r"stopped in the moment of replacing it.*flamingo\.old"
+        ):
+            load_flamingo(str(folder))
+        with pytest.raises(ModelError, match="nothing more than that"), writer_of(folder):
+            raise ModelError("nothing more than that")
+    found = open_flamingo_folder(folder).weights_sha256
+    assert found == (old if n_renames < 2 else new)
+    assert verify_flamingo_folder(folder) == ()
+    write_flamingo(folder, seed=2)
+    assert verify_flamingo_folder(folder) == ()
+    assert open_flamingo_folder(folder).weights_sha256 not in (old, new)
+    assert leftovers(folder) == ["new"]
+
+
+def test_a_fetched_model_that_is_being_replaced_is_not_called_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EARFUL_HOME", str(tmp_path))
+    folder = write_flamingo(models_home() / "audio-flamingo-chat")
+    stop_after(1, folder, monkeypatch)
+    with pytest.raises(ModelError, match="stopped in the moment of replacing it; run that again"):
+        load_flamingo("audio-flamingo-chat")
+
+
+def stop_after(n_renames: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Convert anew, and stop as a kill would: with nothing tidied up."""
+    replace = os.replace
+    renames = []
+
+    def stop(source: Path, target: Path) -> None:
+        if folder in (source, target) or source.suffix == ".old":
+            if len(renames) == n_renames:
+                raise KeyboardInterrupt
+            renames.append(target)
+        replace(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", stop)
+        patched.setattr(FolderWriter, "__exit__", lambda writer, *_: os.close(writer._lock))
+        if n_renames < 3:
+            with pytest.raises(KeyboardInterrupt):
+                write_flamingo(folder, seed=1)
+        else:
+            write_flamingo(folder, seed=1)
+    assert len(renames) == n_renames
+
+
+def writer_of(folder: Path) -> FolderWriter:
+    return FolderWriter(folder, dtype="float32")
+
+
+def test_two_conversions_at_once_do_not_write_into_each_other(tmp_path: Path) -> None:
+    folder = tmp_path / "flamingo"
+    with writer_of(folder):
+        with pytest.raises(ModelError, match=r"flamingo: another process is writing it; wait"):
+            write_flamingo(folder)
+        with pytest.raises(ModelError, match=r"another process is writing it"):
+            write_flamingo(folder)
+    write_flamingo(folder)
+    assert verify_flamingo_folder(folder) == ()
+
+
+def test_who_comes_as_the_first_has_just_finished_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "flamingo"
+    lock = fcntl.flock
+
+    def finished_meanwhile(descriptor: int, how: int) -> None:
+        (tmp_path / ".flamingo.partial").rename(folder)
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", finished_meanwhile)
+    with pytest.raises(ModelError, match=r"flamingo: another process is writing it"):
+        write_flamingo(folder)
+
+
+def test_everything_is_on_the_disk_before_it_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_flamingo(tmp_path / "flamingo")
+    events: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def note_sync(descriptor: int) -> None:
+        events.append(f"sync {Path(os.readlink(f'/proc/self/fd/{descriptor}')).name}")
+        fsync(descriptor)
+
+    def note_rename(source: Path, target: Path) -> None:
+        events.append(f"rename {target.name}")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "replace", note_rename)
+    write_flamingo(folder, seed=1)
+    first = events.index("rename .flamingo.old")
+    assert set(events[:first]) >= {f"sync {x}" for x in os.listdir(folder)}
+    assert events[first - 1] == "sync .flamingo.partial"
+    assert events[-1] == f"sync {tmp_path.name}"
 
 
 def test_what_is_not_ours_is_left_alone(tmp_path: Path) -> None:
