@@ -254,6 +254,45 @@ def test_length_is_counted_while_decoding() -> None:
     assert "5.00 s are asked for" in refusal(flac, start_s=3, end_s=8, limits=small)
 
 
+def test_what_all_channels_take_counts() -> None:
+    data = encoded(noise(2, 8000, 8), 8000, "WAV", "PCM_16")
+    assert load_audio(data, limits=AudioLimits(max_values=128_000)).duration_s == 2
+    limits = AudioLimits(max_values=127_999)
+    message = "its header says 2.00 s, over the 2.00 s that max_values=127999 (over all channels)"
+    assert message in refusal(data, limits=limits)
+    assert load_audio(data, end_s=1.9, limits=limits).duration_s == 1.9
+    silent = without_length(encoded(noise(2, 8000, 8), 8000, "FLAC", "PCM_16"))
+    with pytest.raises(AudioError, match=r"goes on after 1\.00 s decoded"):
+        probe_audio(silent, limits=AudioLimits(max_values=64_000))
+    # An MP3 file of a low rate is not sought in: what comes before counts as well.
+    slow = encoded(noise(4, 8000), 8000, "MP3", "MPEG_LAYER_III")
+    limits = AudioLimits(max_values=16_000)
+    assert load_audio(slow, start_s=1.5, end_s=2, limits=limits).duration_s == 0.5
+    assert "goes on after 2.00 s decoded" in refusal(slow, start_s=3, end_s=3.1, limits=limits)
+
+
+def test_a_file_is_weighed_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"RIFF")
+    os.truncate(path, 5 << 30)  # a hole: it takes no room
+    for read in (load_audio, probe_audio, file_sha256):
+        with pytest.raises(AudioError, match=r"weighs 5368709120 bytes, over .*4294967296"):
+            read(path)
+    limits = AudioLimits(max_file_bytes=100)
+    with pytest.raises(AudioError, match=r"<bytes>: weighs 101 bytes, over the max_file_bytes=100"):
+        load_audio(bytes(101), limits=limits)
+    assert "Format not recognised" in refusal(bytes(100), limits=limits)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux's /proc")
+def test_a_file_that_says_nothing_of_its_size() -> None:
+    assert len(file_sha256("/proc/self/cmdline")) == 64
+    with pytest.raises(AudioError, match="goes on after max_file_bytes=100"):
+        file_sha256("/proc/self/maps", limits=AudioLimits(max_file_bytes=100))
+    with pytest.raises(AudioError, match=r"/proc/self/mem: cannot be read \(Input/output error\)"):
+        file_sha256("/proc/self/mem")  # a stand-in for a disk that fails
+
+
 def test_a_header_that_promises_terabytes_costs_nothing() -> None:
     flac = encoded(noise(0.1, 8000), 8000, "FLAC", "PCM_16")
     fields = int.from_bytes(flac[18:26], "big") | ((1 << 36) - 1)
@@ -282,6 +321,8 @@ def test_a_stretch_outside_the_file() -> None:
     assert load_audio(data, end_s=2.049).duration_s == 2
     assert "start_s=-1" in refusal(data, start_s=-1)
     assert "start_s=nan" in refusal(data, start_s=float("nan"))
+    assert "start_s=1e+308, wanted 0 to 1e+09 seconds" in refusal(data, start_s=1e308)
+    assert "end_s=1e+308" in refusal(data, end_s=1e308)
     assert "end_s=1.0, wanted more than start_s=1.0" in refusal(data, start_s=1.0, end_s=1.0)
     assert "shorter than one sample" in refusal(data, start_s=1.0, end_s=1.00001)
     with pytest.raises(ValueError, match="sample_rate=0"):

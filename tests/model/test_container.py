@@ -174,6 +174,29 @@ def test_files_that_were_cut_short(
         load_audio(path)
 
 
+def test_a_track_that_begins_midway(tmp_path: Path) -> None:
+    # FFmpeg adds a stream for it, which PyAV meets with an IndexError.
+    stream = bytearray(write(tmp_path / "a.ts", "mp2", 44_100, kind="mpegts").read_bytes())
+    packet = stream.index(b"\x00\x00\x01\xc0", len(stream) // 2) // 188 * 188
+    stream[packet + 1 : packet + 3] = b"\x41\x80"  # another number than the table of tracks gives
+    for read in (probe_audio, load_audio):
+        with pytest.raises(
+            AudioError, match=r"damaged after [23]\.\d+ s \(a track begins midway\)"
+        ):
+            read(bytes(stream))
+    assert load_audio(bytes(stream), end_s=1).duration_s == 1
+
+
+def test_what_is_decoded_before_a_stretch_counts() -> None:
+    # Time stamps of chained streams lead nowhere, so there is no seeking.
+    data, limits = chained_ogg(), AudioLimits(max_values=3 * 44_100)
+    assert load_audio(data, start_s=2.5, end_s=2.9, limits=limits).duration_s == 0.4
+    with pytest.raises(AudioError, match=r"goes on after 3\.00 s decoded, .* max_values=132300"):
+        load_audio(data, start_s=3.5, end_s=3.6, limits=limits)
+    with pytest.raises(AudioError, match=r"goes on after 3\.00 s decoded"):
+        probe_audio(data, limits=limits)
+
+
 def test_video_without_sound(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
         stream = container.add_stream("mpeg4", rate=10)

@@ -9,7 +9,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.model.framing import measure_mpeg, measure_wav, walk_ogg
+from earful.model import framing
+from earful.model.framing import TooManyPacketsError, measure_mpeg, measure_wav, walk_ogg
 
 # MPEG-1 layer III, 128 kbit/s, 44100 Hz, no padding: 144 * 128000 // 44100 = 417 bytes.
 FRAME = bytes.fromhex("fffb9000") + bytes(413)
@@ -82,6 +83,27 @@ def test_pages_by_hand() -> None:
     assert walked(page(2, 0, b"a") + page(2, 0, b"b") + page(0, 9, b"c")) == (False, False, 0)
     assert walked(stream[:-1]) == (False, True, 500)
     assert walked(stream[:-10]) == (False, True, 0)
+
+
+def test_a_walk_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(framing, "_MOST_PACKETS", 50)
+    assert measured(FRAME * 50) == 50 * 1152
+    with pytest.raises(TooManyPacketsError, match="more than 50 MPEG frames"):
+        measured(FRAME * 51)
+    with pytest.raises(TooManyPacketsError, match="more than 50 OGG pages"):
+        walk_ogg(io.BytesIO(page(0, 1, b"") * 51), 10_000)
+    chunks = b"RIFF\0\0\0\0WAVE" + b"odd \0\0\0\0" * 51
+    with pytest.raises(TooManyPacketsError, match="more than 50 chunks"):
+        measure_wav(io.BytesIO(chunks), len(chunks))
+
+
+def test_junk_between_frames_is_searched_a_few_hundred_times() -> None:
+    junk = FRAME * 2 + b"\0"
+    assert measured(junk * 200) == 400 * 1152
+    assert measured(junk * 1000) == 2 * 257 * 1152
+    # Empty tags, ten bytes each: a walk over all of them would be slow, and they are no audio.
+    assert measured(b"ID3\4\0\0\0\0\0\0" * 16 + FRAME * 3) == 3 * 1152
+    assert measured(b"ID3\4\0\0\0\0\0\0" * 100_000 + FRAME * 3) is None
 
 
 def test_wav_claims_by_hand() -> None:
