@@ -2,17 +2,21 @@
 
 ::
 
-    sounds.index/features/<maker>/<content>.npy     float32, (n_windows, dim)
+    sounds.index/features/<maker>/<content>.npy     float32, (n_windows, dim), and a SHA-256
 
 ``maker`` names the encoder's weights and front end, ``content`` the decoded stretch, so a
-stale entry cannot be met. It is a cache: what is missing or damaged is made again.
+stale entry cannot be met. It is a cache: what is missing or damaged is made again. Nothing is
+flushed to the disk; what a power cut tears does not pass its digest, which stands behind the
+array, where NumPy does not look.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import tempfile
+import time
 from collections.abc import Set
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +27,10 @@ from numpy.typing import NDArray
 FEATURES_NAME = "features"
 
 _CONTENT_DIGITS = 64
+_DIGEST_BYTES = 32
+_PARTIAL = ".partial"
+# Nobody takes that long to write one.
+_LEFT_BEHIND_S = 3600.0
 
 
 class ExemplarFeatures:
@@ -46,8 +54,11 @@ class ExemplarFeatures:
         """Return what was put under a key, or ``None``."""
         path = self._path(key)
         try:
-            with open(path, "rb") as file:
-                features = np.load(file, allow_pickle=False)
+            content = path.read_bytes()
+            array, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
+            if hashlib.sha256(array).digest() != digest:
+                return None
+            features = np.load(io.BytesIO(array), allow_pickle=False)
         except (OSError, ValueError, EOFError):
             return None
         whole = features.dtype == np.float32 and features.ndim == 2 and features.size
@@ -60,10 +71,11 @@ class ExemplarFeatures:
             key: ``"maker/content"``, hex digits.
             features: float32, shape ``(n_windows, dim)``.
         """
-        content = io.BytesIO()
-        np.save(content, features, allow_pickle=False)
+        buffer = io.BytesIO()
+        np.save(buffer, features, allow_pickle=False)
+        array = buffer.getvalue()
         try:
-            keep_file(self._path(key), content.getvalue())
+            keep_file(self._path(key), array + hashlib.sha256(array).digest())
         except OSError as error:
             self.fault = (
                 f"features of exemplars cannot be kept in {self._folder} ({error.strerror}), so "
@@ -71,7 +83,7 @@ class ExemplarFeatures:
             )
 
     def prune(self, contents: Set[str]) -> int:
-        """Drop the features of recordings that are no longer there.
+        """Drop the features of recordings that are no longer there, and what kills left behind.
 
         Args:
             contents: ``content_sha256`` of all that is.
@@ -86,6 +98,8 @@ class ExemplarFeatures:
         ]
         for path in stale:
             path.unlink(missing_ok=True)
+        for maker in self._folder.glob("*/"):
+            drop_left_behind(maker)
         return len(stale)
 
     def _path(self, key: str) -> Path:
@@ -102,7 +116,7 @@ def keep_file(path: Path, content: bytes) -> None:
         OSError: It cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
+    handle, partial = tempfile.mkstemp(dir=path.parent, suffix=_PARTIAL)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -111,3 +125,11 @@ def keep_file(path: Path, content: bytes) -> None:
         with suppress(OSError):
             os.unlink(partial)
         raise
+
+
+def drop_left_behind(folder: Path) -> None:
+    """Remove what ``keep_file`` had begun in a folder when it was killed, some time ago."""
+    with suppress(OSError):
+        for path in folder.glob(f"*{_PARTIAL}"):
+            if time.time() - path.stat().st_mtime > _LEFT_BEHIND_S:
+                path.unlink(missing_ok=True)

@@ -26,7 +26,7 @@ def read_rejections(folder: Path) -> tuple[Rejection, ...]:
         return tuple(Rejection.from_dict(json.loads(line)) for line in lines if line)
     except FileNotFoundError:
         return ()
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise IndexFolderError(
             f"{path}: is damaged ({error}); remove it, the next build writes it anew"
         ) from error

@@ -2,7 +2,8 @@
 
 ::
 
-    sounds.index/replays/<key>.json      {"about": {...}, "scores": {"dog/1.wav": [0.9, 0.1]}}
+    sounds.index/replays/<key>.json
+        {"about": {...}, "scores": {"dog/1.wav": [0.9, 0.1]}, "scores_sha256": "..."}
 
 ``key`` names everything that the scores depend on, so a stale entry cannot be met. It is a
 cache: what is missing or damaged is made again, and of many the oldest are dropped.
@@ -10,12 +11,13 @@ cache: what is missing or damaged is made again, and of many the oldest are drop
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from earful.index.features import keep_file
+from earful.index.features import drop_left_behind, keep_file
 
 REPLAYS_NAME = "replays"
 
@@ -66,7 +68,8 @@ class KeptReplays:
         path = self._path(key)
         if path is None:
             return
-        values = {"about": about, "scores": {id_: list(found) for id_, found in scores.items()}}
+        plain = {id_: list(found) for id_, found in scores.items()}
+        values = {"about": about, "scores": plain, "scores_sha256": _digest(plain)}
         # ASCII only: an id may hold what is no Unicode.
         content = json.dumps(values, indent=1, ensure_ascii=True).encode("ascii")
         try:
@@ -84,9 +87,12 @@ class KeptReplays:
         if path is None:
             return {}
         try:
-            found = json.loads(path.read_bytes())["scores"].items()
-            return {id_: scores for id_, scores in found if _are_scores(scores)}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            values = json.loads(path.read_bytes())
+            scores = values["scores"]
+            if values["scores_sha256"] != _digest(scores):
+                return {}
+            return {id_: found for id_, found in scores.items() if _are_scores(found)}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return {}
 
     def _path(self, key: str) -> Path | None:
@@ -100,6 +106,12 @@ def _drop_oldest(folder: Path) -> None:
         files = [(path.stat().st_mtime_ns, path) for path in folder.glob("*.json")]
         for _, path in sorted(files)[:-_MOST_FILES]:
             path.unlink(missing_ok=True)
+    drop_left_behind(folder)
+
+
+def _digest(scores: object) -> str:
+    plain = json.dumps(scores, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(plain.encode("ascii")).hexdigest()
 
 
 def _are_scores(values: object) -> bool:

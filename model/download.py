@@ -8,6 +8,7 @@ are where the client looks for them, so the cache stays the client's.
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -15,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earful.errors import ModelError
+from earful.model.durable import sync_file
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -101,7 +104,8 @@ def download(remote: RemoteFile, *, progress: Callable[[str], None]) -> Path:
         Where it lies in the cache.
 
     Raises:
-        ModelError: It cannot be fetched, or is not what the hub says; then it is removed.
+        ModelError: It cannot be fetched, there is no room for it, or it is not what the hub
+            says; then it is removed.
     """
     from huggingface_hub import hf_hub_download
 
@@ -182,6 +186,7 @@ def _grow(remote: RemoteFile) -> None:
                 headers=build_hf_headers(),
                 expected_size=remote.n_bytes,
             )
+        sync_file(remote.partial)
         remote.partial.replace(remote.blob)
 
 
@@ -196,6 +201,11 @@ def _size(path: Path) -> int:
 
 
 def _unreachable(what: str, error: Exception) -> ModelError:
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return ModelError(
+            f"{what}: there is no room for it in {cache_folder()} ({error.strerror}); make room, "
+            "or set HF_HOME to another disk, and run the command again: it goes on from here"
+        )
     reason = str(error).strip().split("\n")[0]
     return ModelError(
         f"{what}: cannot be had from the hub: {reason}. Run the command again to go on, or fetch "

@@ -118,7 +118,7 @@ def test_a_fetched_model_that_is_being_replaced_is_not_called_missing(
 def stop_after(n_renames: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Convert anew, and stop as a kill would: with nothing tidied up."""
     replace = os.replace
-    renames = []
+    renames: list[Path] = []
 
     def stop(source: Path, target: Path) -> None:
         if folder in (source, target) or source.suffix == ".old":

@@ -1,5 +1,6 @@
 """Fetching from a hub: a small one on this machine, with its wire format."""
 
+import errno
 import hashlib
 import json
 import os
@@ -10,14 +11,14 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import torch
 
 from earful.errors import LicenceError, ModelError, UnknownNameError
 from earful.model import pull
-from earful.model.download import RemoteFile
+from earful.model.download import RemoteFile, download
 from earful.model.pull import pull_flamingo
 from earful.testing import write_hub_checkpoint
 
@@ -225,6 +226,21 @@ def test_without_a_hub_the_way_out_is_said(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"cannot be had from the hub.*earful models convert"):
         pull_flamingo("audio-flamingo-foundation", accept_licence=True, folder=tmp_path / "f")
     assert not (tmp_path / "f").exists()
+
+
+def test_a_disk_that_fills_up_meanwhile_is_said_and_what_is_here_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill_up(_url: str, file: BinaryIO, **_: object) -> None:
+        file.write(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("earful.model.download.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("huggingface_hub.file_download.http_get", fill_up)
+    remote = RemoteFile(repository="a/b", file="c", n_bytes=20, commit=COMMIT, etag="e" * 64)
+    with pytest.raises(ModelError, match=r"a/b/c: there is no room for it in .*HF_HOME"):
+        download(remote, progress=lambda _: None)
+    assert remote.partial.read_bytes() == b"half of it"
 
 
 def test_room_is_looked_for_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
