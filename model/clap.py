@@ -13,27 +13,27 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.audio import Clip, file_sha256, require_sample_rate
+from earful.model.audio import Clip, require_sample_rate
 from earful.model.clap_checkpoint import (
-    WEIGHT_FILES,
-    find_weights,
+    WEIGHTS_NAME,
     import_transformers,
     load_hub_folder,
-    load_original,
+    weights_digest,
 )
+from earful.model.clap_convert import HUB_FILES
 from earful.model.clap_front_end import (
     ClapFrontEnd,
-    published_front_end,
     read_front_end,
     repeat_pad,
     window_starts,
 )
+from earful.model.clap_tokenizer import ClapTokenizer, has_tokenizer
 from earful.model.device import has_bfloat16, pick_device
 from earful.model.hub import fetch
 from earful.model.mel import LogMel
@@ -54,21 +54,6 @@ HUB_IDS = (
 )
 """The checkpoints LAION has put on the hub."""
 
-MAX_TEXT_TOKENS = 77
-"""Longest sentence the text towers were trained on, in tokens; the rest is cut off."""
-
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
-_HUB_FILES = (
-    "config.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    *_TOKENIZER_FILES,
-)
-ROBERTA = "roberta-base"
-"""Hub id, and name of a folder beside a ``.pt`` file, of the text towers' tokenizer."""
-
 _BATCH_WINDOWS = 8  # of each thread; more is no faster on a CPU, and this many fit any GPU
 _BATCH_TEXTS = 64
 
@@ -79,8 +64,7 @@ def load_clap(
     """Load a LAION-CLAP embedder.
 
     Args:
-        name: A hub id such as those in ``HUB_IDS``, a local folder in the hub's layout,
-            or a path to one of the project's original ``.pt`` files.
+        name: A hub id such as those in ``HUB_IDS``, or a local folder in the hub's layout.
         revision: Branch, tag or commit of a hub id; empty for its main branch.
         device: ``"auto"`` (a CUDA device if there is one), ``"cpu"``, ``"cuda:1"``, ….
         dtype: Arithmetic of the towers: ``"float32"``; ``"bfloat16"``; or ``"auto"``, which
@@ -98,26 +82,18 @@ def load_clap(
         raise ValueError(f"dtype={dtype!r}, want 'float32', 'bfloat16' or 'auto'")
     import_transformers()
     path = Path(name)
-    is_local = name not in HUB_IDS and (path.suffix == ".pt" or path.exists())
+    if path.is_file():
+        raise ModelError(
+            f"{name}: is a file, and its weights are not unpickled here; convert it: "
+            f"`earful models convert-clap {name} --out DIR`, and give DIR"
+        )
+    is_local = name not in HUB_IDS and path.exists()
     if is_local and revision:
         raise ValueError(f"{name}: revision={revision!r}, but only a hub id has revisions")
-    if is_local and path.suffix == ".pt":
-        if not path.is_file():
-            raise ModelError(f"{name}: no such file, want a LAION-CLAP checkpoint (.pt)")
-        towers = load_original(path)
-        front_end = published_front_end(fused=towers.config.audio_config.enable_fusion)
-        weights = path
-        find_tokenizer = partial(_tokenizer_beside, path)
-    else:
-        folder = (
-            path
-            if is_local
-            else fetch(name, revision=revision, files=_HUB_FILES, one_of=WEIGHT_FILES)
-        )
-        towers = load_hub_folder(folder)
-        front_end = read_front_end(folder, fused=towers.config.audio_config.enable_fusion)
-        weights = find_weights(folder)
-        find_tokenizer = partial(_tokenizer_of, folder)
+    folder = path if is_local else _fetch(name, revision)
+    sha256 = weights_digest(folder)
+    towers = load_hub_folder(folder)
+    front_end = read_front_end(folder, fused=towers.config.audio_config.enable_fusion)
     towers.to(pick_device(device))
     if dtype == "auto":
         dtype = _bearable_dtype(towers, front_end, name)
@@ -126,7 +102,7 @@ def load_clap(
         name=str(path.resolve()) if is_local else name,
         # The hub keeps each commit in a folder of that name.
         revision="" if is_local else folder.name,
-        weights_sha256=file_sha256(weights),
+        weights_sha256=sha256,
         dim=towers.config.projection_dim,
         sample_rate=front_end.mel.sample_rate,
         windowing=front_end.describe(),
@@ -137,8 +113,18 @@ def load_clap(
         towers=towers,
         front_end=front_end,
         fingerprint=fingerprint,
-        find_tokenizer=find_tokenizer,
+        find_tokenizer=partial(_tokenizer_of, folder),
     )
+
+
+def _fetch(name: str, revision: str) -> Path:
+    try:
+        return fetch(name, revision=revision, files=HUB_FILES, one_of=[WEIGHTS_NAME])
+    except ModelError as error:
+        raise ModelError(
+            f"{error}. If it has its weights as a pickle only: `earful models convert-clap {name} "
+            "--out DIR`, and give DIR"
+        ) from error
 
 
 def _bearable_dtype(towers: ClapTowers, front_end: ClapFrontEnd, name: str) -> str:
@@ -192,7 +178,7 @@ class ClapEmbedder:
         self._front_end = front_end
         self._fingerprint = fingerprint
         self._find_tokenizer = find_tokenizer
-        self._tokenizer: Any = None
+        self._tokenizer: ClapTokenizer | None = None
         self._device: torch.device = next(towers.parameters()).device
         self._log_mel = LogMel(front_end.mel, self._device)
 
@@ -243,27 +229,23 @@ class ClapEmbedder:
             float32, shape ``(n, dim)``; unit rows in the space of ``embed``.
 
         Raises:
-            ModelError: The tokenizer cannot be found or read.
+            ModelError: The tokenizer cannot be found, read or trusted.
+            PromptError: A sentence holds half a character.
         """
         import torch
 
         if self._tokenizer is None:
-            self._tokenizer = self._open_tokenizer(self._find_tokenizer())
+            self._tokenizer = ClapTokenizer.open(
+                self._find_tokenizer(),
+                n_words=self._towers.config.text_config.vocab_size,
+                model=self._fingerprint.name,
+            )
         rows = np.zeros((len(texts), self._fingerprint.dim))
         for first in range(0, len(texts), _BATCH_TEXTS):
             batch = list(texts[first : first + _BATCH_TEXTS])
-            tokens = self._tokenizer(
-                batch,
-                padding=True,
-                truncation=True,
-                max_length=MAX_TEXT_TOKENS,
-                split_special_tokens=True,
-                return_tensors="pt",
-            ).to(self._device)
+            ids, mask = map(torch.from_numpy, self._tokenizer.encode(batch))
             with torch.inference_mode(), self._arithmetic():
-                projections = self._towers.project_text(
-                    tokens["input_ids"], tokens["attention_mask"]
-                )
+                projections = self._towers.project_text(ids.to(self._device), mask.to(self._device))
             rows[first : first + len(batch)] = projections.float().cpu().numpy()
         return self._unit_rows(rows)
 
@@ -313,47 +295,12 @@ class ClapEmbedder:
         unit: NDArray[np.float32] = (rows / norms).astype(np.float32)
         return unit
 
-    def _open_tokenizer(self, folder: Path) -> Any:
-        try:
-            tokenizer = import_transformers().RobertaTokenizerFast.from_pretrained(
-                folder, local_files_only=True
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"{folder}: its tokenizer cannot be read: {error}") from error
-        n_words = self._towers.config.text_config.vocab_size
-        if len(tokenizer) > n_words:
-            raise ModelError(
-                f"{folder}: its tokenizer knows {len(tokenizer)} words, but the text tower of "
-                f"{self._fingerprint.name} has {n_words}; take the tokenizer of the same folder"
-            )
-        return tokenizer
-
 
 def _tokenizer_of(folder: Path) -> Path:
     """Return the folder if it has a tokenizer's files."""
-    if _has_tokenizer(folder):
+    if has_tokenizer(folder):
         return folder
     raise ModelError(
         f"{folder}: no tokenizer (tokenizer.json, or vocab.json and merges.txt), so it embeds "
         "audio but no text; copy these files from the checkpoint's folder on the hub"
     )
-
-
-def _tokenizer_beside(checkpoint: Path) -> Path:
-    """Find the tokenizer of a ``.pt`` file: beside it, or on the hub."""
-    for folder in (checkpoint.parent, checkpoint.parent / ROBERTA):
-        if _has_tokenizer(folder):
-            return folder
-    try:
-        return fetch(ROBERTA, files=_TOKENIZER_FILES)
-    except ModelError as error:
-        raise ModelError(
-            f"{checkpoint}: embeds audio, but text needs RoBERTa's tokenizer, which is neither "
-            f"in {checkpoint.parent / ROBERTA} nor to be had elsewhere; put vocab.json and "
-            f"merges.txt of 'roberta-base' there ({error})"
-        ) from error
-
-
-def _has_tokenizer(folder: Path) -> bool:
-    has = {name for name in _TOKENIZER_FILES if (folder / name).is_file()}
-    return "tokenizer.json" in has or has == {"vocab.json", "merges.txt"}

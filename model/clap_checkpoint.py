@@ -1,63 +1,86 @@
-"""LAION-CLAP weights, whatever file they come in, as one strictly checked model.
+"""LAION-CLAP weights in the hub's layout, as one strictly checked model.
 
-Two layouts exist. The hub's is a folder: ``config.json`` plus ``model.safetensors`` or
-``pytorch_model.bin``, under the names of ``transformers``' ``ClapModel``. The project's
-own is a training checkpoint, one ``.pt`` file under other names, whose shapes are all
-there is to say which architecture it holds. ``docs/clap-checkpoints.md`` tells which
-file is which hub id.
+A folder holds ``config.json`` and ``model.safetensors``, under the names of
+``transformers``' ``ClapModel``. Nothing in it is code and nothing is unpickled: the
+project's own ``.pt`` files, and folders with a ``pytorch_model.bin``, are converted once
+(``clap_convert``). ``docs/clap-checkpoints.md`` tells which file is which hub id.
 """
 
 from __future__ import annotations
 
 import importlib
-import pickle
+import json
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from earful.errors import MissingExtraError, ModelError
+from earful.errors import AudioError, MissingExtraError, ModelError
+from earful.model.audio import file_sha256
 
 if TYPE_CHECKING:
     import torch
 
     from earful.model.clap_towers import ClapTowers
 
-WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
-"""Names of a hub folder's weights, the preferred one first."""
+CONFIG_NAME = "config.json"
+WEIGHTS_NAME = "model.safetensors"
+DIGESTS_NAME = "digests.json"
+PICKLED_NAME = "pytorch_model.bin"
 
 # Built from the configuration, not learned: files have them or not, depending on the
 # version that saved them, and their content is the same in all.
-_DERIVED = re.compile(r"\.(position_ids|token_type_ids|relative_position_index)$")
+DERIVED = re.compile(r"\.(position_ids|token_type_ids|relative_position_index)$")
 
-# Parts of a training checkpoint that no embedding depends on: constants of the front
-# end, attention masks, the AudioSet classifier and the second heads of the training loss.
-_UNUSED = re.compile(
-    r"^(audio_branch\.(spectrogram_extractor|logmel_extractor|tscam_conv|head)\."
-    r"|audio_branch\.layers\.\d+\.blocks\.\d+\.attn_mask$"
-    r"|(audio|text)_transform\.)"
+# All of a configuration that says anything about the towers. The rest (which kernels to
+# fetch, which module to import, how to quantise) is not for a file to say.
+_SIZES = frozenset({"projection_dim", "projection_hidden_act"})
+_AUDIO_SIZES = frozenset(
+    {
+        "window_size",
+        "num_mel_bins",
+        "spec_size",
+        "hidden_act",
+        "patch_size",
+        "patch_stride",
+        "num_classes",
+        "hidden_size",
+        "projection_dim",
+        "depths",
+        "num_attention_heads",
+        "enable_fusion",
+        "fusion_type",
+        "patch_embed_input_channels",
+        "flatten_patch_embeds",
+        "patch_embeds_hidden_size",
+        "enable_patch_layer_norm",
+        "qkv_bias",
+        "mlp_ratio",
+        "aff_block_r",
+        "num_hidden_layers",
+        "projection_hidden_act",
+        "layer_norm_eps",
+    }
 )
-
-_RENAMED = (
-    (r"^text_branch\.", "text_model."),
-    (r"^audio_branch\.bn0\.", "audio_model.audio_encoder.batch_norm."),
-    (r"^audio_branch\.", "audio_model.audio_encoder."),
-    (r"^(audio|text)_projection\.0\.", r"\1_projection.linear1."),
-    (r"^(audio|text)_projection\.2\.", r"\1_projection.linear2."),
-    (r"(\.blocks\.\d+)\.norm1\.", r"\1.layernorm_before."),
-    (r"(\.blocks\.\d+)\.norm2\.", r"\1.layernorm_after."),
-    (r"(\.blocks\.\d+)\.attn\.proj\.", r"\1.attention.output.dense."),
-    (r"(\.blocks\.\d+)\.attn\.", r"\1.attention.self."),
-    (r"(\.blocks\.\d+)\.mlp\.fc1\.", r"\1.intermediate.dense."),
-    (r"(\.blocks\.\d+)\.mlp\.fc2\.", r"\1.output.dense."),
+_TEXT_SIZES = frozenset(
+    {
+        "vocab_size",
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "intermediate_size",
+        "hidden_act",
+        "max_position_embeddings",
+        "type_vocab_size",
+        "layer_norm_eps",
+        "projection_dim",
+        "pad_token_id",
+        "bos_token_id",
+        "eos_token_id",
+        "projection_hidden_act",
+    }
 )
-
-_FUSED_QKV = re.compile(r"^(.*\.attention\.self\.)qkv\.(weight|bias)$")
-_ROBERTA_HEAD_DIM = 64  # of every published RoBERTa, and nothing a file would tell
-_ROBERTA_LAYER_NORM_EPS = 1e-5  # roberta-base; the hub's CLAP folders say 1e-12
-_PATCH_STRIDE = (4, 4)
 
 
 def import_transformers() -> ModuleType:
@@ -74,26 +97,41 @@ def import_transformers() -> ModuleType:
         ) from error
 
 
-def find_weights(folder: Path) -> Path:
-    """Return the weight file of a folder in the hub's layout, safetensors before pickle.
+def weights_digest(folder: Path) -> str:
+    """Return the hex SHA-256 of a folder's weights, having compared what has a digest with it.
+
+    A folder that ``convert_clap`` wrote has digests of all its files; one from the hub has
+    none, and the index remembers that of its weights.
 
     Raises:
-        ModelError: There is none.
+        ModelError: There are no weights that can be read without unpickling, or a file is
+            not what it was when the folder was written.
     """
-    for name in WEIGHT_FILES:
-        if (folder / name).is_file():
-            return folder / name
-    raise ModelError(
-        f"{folder}: no weights found, want {' or '.join(WEIGHT_FILES)}; "
-        "download the folder again, whole"
-    )
+    if not (folder / WEIGHTS_NAME).is_file():
+        raise ModelError(_no_weights(folder))
+    try:
+        found = {WEIGHTS_NAME: file_sha256(folder / WEIGHTS_NAME)}
+        wanted = _read_json(folder / DIGESTS_NAME) if (folder / DIGESTS_NAME).is_file() else {}
+        found |= {
+            name: file_sha256(folder / Path(name).name) for name in wanted if name not in found
+        }
+    except AudioError as error:
+        raise ModelError(f"{error}; convert the checkpoint again") from error
+    changed = sorted(name for name in wanted if wanted[name] != found[name])
+    if changed:
+        raise ModelError(
+            f"{folder / changed[0]}: is not what it was when the folder was written: sha256 "
+            f"{found[changed[0]][:12]}…, want {str(wanted[changed[0]])[:12]}…; convert the "
+            "checkpoint again"
+        )
+    return found[WEIGHTS_NAME]
 
 
 def load_hub_folder(folder: Path) -> ClapTowers:
     """Build the towers from a folder in the hub's layout.
 
     Args:
-        folder: Holds ``config.json`` and one of ``WEIGHT_FILES``.
+        folder: Holds ``config.json`` and ``model.safetensors``.
 
     Returns:
         The towers in evaluation mode, float32, on the CPU.
@@ -102,130 +140,63 @@ def load_hub_folder(folder: Path) -> ClapTowers:
         ModelError: A file is missing, unreadable or does not fit the configuration.
         MissingExtraError: The extra ``clap`` is not installed.
     """
+    config = make_config(read_sizes(folder), origin=folder / CONFIG_NAME)
+    path = folder / WEIGHTS_NAME
+    if not path.is_file():
+        raise ModelError(_no_weights(folder))
+    return build_towers(config, read_safetensors(path), origin=path)
+
+
+def read_sizes(folder: Path) -> dict[str, Any]:
+    """Read what a folder's configuration says of its towers' sizes, and nothing else of it.
+
+    Raises:
+        ModelError: It is missing, cannot be read, or is another model's.
+    """
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        raise ModelError(f"{folder}: {CONFIG_NAME} is missing, want a CLAP folder of the hub")
+    told = _read_json(path)
+    if told.get("model_type") != "clap":
+        raise ModelError(f"{folder}: config.json describes {told.get('model_type')!r}, want 'clap'")
+    sizes: dict[str, Any] = {name: told[name] for name in _SIZES & told.keys()}
+    for name, known in (("audio_config", _AUDIO_SIZES), ("text_config", _TEXT_SIZES)):
+        part = told.get(name) or {}
+        if not isinstance(part, dict):
+            raise ModelError(f"{path}: {name} is {type(part).__name__}, want a table")
+        sizes[name] = {key: part[key] for key in known & part.keys()}
+    return sizes
+
+
+def make_config(sizes: Mapping[str, Any], *, origin: Path) -> Any:
+    """Make a ``ClapConfig``.
+
+    Raises:
+        ModelError: A value is none that it takes.
+        MissingExtraError: The extra ``clap`` is not installed.
+    """
     transformers = import_transformers()
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"{folder}: config.json is missing, want a CLAP folder of the hub")
     try:
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder / 'config.json'}: cannot be read: {error}") from error
-    if config.model_type != "clap":
-        raise ModelError(f"{folder}: config.json describes {config.model_type!r}, want 'clap'")
-    weights = find_weights(folder)
-    return _build(config, _read_tensors(weights), origin=weights)
+        return transformers.ClapConfig(**sizes)
+    except Exception as error:  # its validation raises a kind of its own, which has changed
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{origin}: cannot be read: {reason}") from error
 
 
-def load_original(path: Path) -> ClapTowers:
-    """Build the towers from one of the project's ``.pt`` files.
-
-    The architecture (HTSAT size, fused or not, text tower) is read off the shapes.
+def build_towers(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path) -> ClapTowers:
+    """Build the towers and fill them; every tensor must have one place in a ``ClapModel``.
 
     Args:
-        path: A training checkpoint or a bare dictionary of tensors.
+        config: A ``ClapConfig``.
+        state: Tensors by the names of ``ClapModel``.
+        origin: Where they came from, for errors.
 
     Returns:
         The towers in evaluation mode, float32, on the CPU.
 
     Raises:
-        ModelError: The file cannot be opened safely, or its tensors are not those of
-            an HTSAT audio tower with a RoBERTa text tower.
-        MissingExtraError: The extra ``clap`` is not installed.
+        ModelError: A tensor is missing, left over or of another shape.
     """
-    transformers = import_transformers()
-    original = _read_tensors(path)
-    try:
-        state = rename(original)
-        config = transformers.ClapConfig(**_infer_config(state))
-    except (KeyError, IndexError, ValueError) as error:
-        raise ModelError(
-            f"{path}: not a LAION-CLAP checkpoint with HTSAT and RoBERTa towers "
-            f"({error}); its {len(original)} tensors begin with {', '.join(sorted(original)[:5])}"
-        ) from error
-    return _build(config, state, origin=path)
-
-
-def rename(original: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Translate a training checkpoint's names into those of ``ClapModel``.
-
-    Fused query-key-value matrices are split in three, parts no embedding depends on are
-    dropped, and a name no rule knows is passed on, for the strict check to report.
-
-    Args:
-        original: Names, with or without a leading ``module.``, to tensors.
-
-    Returns:
-        New names to tensors.
-    """
-    renamed: dict[str, torch.Tensor] = {}
-    for name, tensor in original.items():
-        new = name.removeprefix("module.")
-        if _UNUSED.search(new):
-            continue
-        for pattern, replacement in _RENAMED:
-            new = re.sub(pattern, replacement, new)
-        if match := _FUSED_QKV.match(new):
-            prefix, kind = match.groups()
-            for part, value in zip(("query", "key", "value"), tensor.chunk(3), strict=True):
-                renamed[f"{prefix}{part}.{kind}"] = value
-        else:
-            renamed[new] = tensor
-    return renamed
-
-
-def _infer_config(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-    """Read the architecture off renamed tensors: every number is a shape or a count."""
-
-    def shape(name: str) -> tuple[int, ...]:
-        return tuple(state[name].shape)
-
-    def count(pattern: str) -> int:
-        return len({found[0] for name in state if (found := re.match(pattern, name))})
-
-    audio = "audio_model.audio_encoder."
-    depths = [
-        count(rf"{audio}layers\.{stage}\.blocks\.\d+\.")
-        for stage in range(count(rf"{audio}layers\.\d+\."))
-    ]
-    bias_tables = [
-        shape(f"{audio}layers.{stage}.blocks.0.attention.self.relative_position_bias_table")
-        for stage in range(len(depths))
-    ]
-    patch = shape(audio + "patch_embed.proj.weight")
-    fused = any(name.startswith(audio + "patch_embed.fusion_model.") for name in state)
-    n_mels = shape(audio + "batch_norm.weight")[0]
-    vocabulary, text_hidden = shape("text_model.embeddings.word_embeddings.weight")
-    first_layer = "text_model.encoder.layer.0."
-    return {
-        "projection_dim": shape("audio_projection.linear2.weight")[0],
-        "audio_config": {
-            "patch_embeds_hidden_size": patch[0],
-            "patch_size": patch[-1],
-            "patch_stride": _PATCH_STRIDE,
-            "depths": depths,
-            "num_attention_heads": [table[1] for table in bias_tables],
-            # A table holds (2w - 1) squared offsets between the cells of a w by w window.
-            "window_size": (round(bias_tables[0][0] ** 0.5) + 1) // 2,
-            "hidden_size": shape("audio_projection.linear1.weight")[1],
-            "num_mel_bins": n_mels,
-            "spec_size": 4 * n_mels,
-            "enable_fusion": fused,
-            "fusion_type": "aff_2d" if fused else None,
-        },
-        "text_config": {
-            "vocab_size": vocabulary,
-            "hidden_size": text_hidden,
-            "num_hidden_layers": count(r"text_model\.encoder\.layer\.\d+\."),
-            "num_attention_heads": max(1, text_hidden // _ROBERTA_HEAD_DIM),
-            "intermediate_size": shape(first_layer + "intermediate.dense.weight")[0],
-            "max_position_embeddings": shape("text_model.embeddings.position_embeddings.weight")[0],
-            "type_vocab_size": shape("text_model.embeddings.token_type_embeddings.weight")[0],
-            "layer_norm_eps": _ROBERTA_LAYER_NORM_EPS,
-        },
-    }
-
-
-def _build(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path) -> ClapTowers:
-    """Build the towers and fill them; every tensor must have one place in a ``ClapModel``."""
     import torch
 
     from earful.model.clap_towers import ClapTowers
@@ -240,8 +211,8 @@ def _build(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path) -> C
         except ModelError as error:
             raise ModelError(f"{origin}: {error}") from error
     wanted = published.state_dict()
-    learned = {name for name in wanted if not _DERIVED.search(name)}
-    given = {name: tensor for name, tensor in state.items() if not _DERIVED.search(name)}
+    learned = {name for name in wanted if not DERIVED.search(name)}
+    given = {name: tensor for name, tensor in state.items() if not DERIVED.search(name)}
     # torch below 0.4.1 saved no batch counter, and evaluation does not read it.
     for name in learned - given.keys():
         if name.endswith(".num_batches_tracked"):
@@ -270,48 +241,37 @@ def _build(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path) -> C
     return towers.eval().requires_grad_(False)
 
 
-def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Read a weight file without running anything that stands in it."""
-    import torch
+def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    """Read tensors by name.
+
+    Raises:
+        ModelError: The file cannot be read, or is no such file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
 
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        with torch.serialization.safe_globals(_numpy_globals()):
-            # Mapped, an optimiser's state beside the weights is never read.
-            content = torch.load(
-                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-            )
-    except (OSError, EOFError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().split("\n")[0]
+        return load_file(path)
+    except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(
-            f"{path}: cannot be opened as weights: {reason}. Only tensors and plain values "
-            "are read, never code; download the file again, or convert it to safetensors"
+            f"{path}: cannot be opened as weights: {error}; download or convert it again"
         ) from error
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
-    if not isinstance(content, dict) or not all(
-        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
-    ):
-        raise ModelError(f"{path}: found {type(content).__name__}, want a table of named tensors")
-    return content
 
 
-def _numpy_globals() -> list[Any]:
-    """List what the checkpoints' training statistics need: NumPy's plain scalars.
+def _no_weights(folder: Path) -> str:
+    if (folder / PICKLED_NAME).is_file():
+        return (
+            f"{folder}: its weights are a pickle ({PICKLED_NAME}), which is not opened here; "
+            f"convert it: `earful models convert-clap {folder} --out DIR`"
+        )
+    return f"{folder}: no weights found, want {WEIGHTS_NAME}; download the folder again, whole"
 
-    A file names NumPy's functions by where they stood when it was written, so both the
-    place before NumPy 2 and the one since are allowed.
-    """
-    import numpy as np
-    from numpy._core.multiarray import scalar
 
-    plain = (np.float64, np.float32, np.int64, np.int32, np.bool_)
-    return [
-        (scalar, "numpy.core.multiarray.scalar"),
-        (scalar, "numpy._core.multiarray.scalar"),
-        np.dtype,
-        *(type(np.dtype(kind)) for kind in plain),
-    ]
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"{path}: holds {type(values).__name__}, want a table")
+    return values

@@ -48,6 +48,22 @@ class ClapFrontEnd:
             f"{mel.fft_samples}/{mel.hop_samples}{'; fused, never longer' if self.fused else ''}"
         )
 
+    def to_dict(self) -> dict[str, object]:
+        """Return it as ``preprocessor_config.json`` says it; see ``read_front_end``."""
+        mel = self.mel
+        return {
+            "feature_extractor_type": "ClapFeatureExtractor",
+            "sampling_rate": mel.sample_rate,
+            "fft_window_size": mel.fft_samples,
+            "hop_length": mel.hop_samples,
+            "feature_size": mel.n_mels,
+            "frequency_min": mel.low_hz,
+            "frequency_max": mel.high_hz,
+            "max_length_s": self.window_samples // mel.sample_rate,
+            "truncation": "fusion" if self.fused else "rand_trunc",
+            "padding": "repeatpad",
+        }
+
 
 def published_front_end(*, fused: bool) -> ClapFrontEnd:
     """Return the front end of the checkpoints LAION has published.

@@ -77,6 +77,29 @@ class FlamingoFolder:
         told = json.dumps(dict(sorted(self.digests.items())), separators=(",", ":"))
         return hashlib.sha256(told.encode()).hexdigest()
 
+    def changes(self, progress: Callable[[str], None] | None = None) -> list[str]:
+        """Compare every file with its digest; return what is wrong, in words.
+
+        Args:
+            progress: Called with each file's name before it is read.
+        """
+        problems: list[str] = []
+        for name, wanted in sorted(self.digests.items()):
+            if progress is not None:
+                progress(name)
+            try:
+                found = sha256_of(self.path / Path(name).name)
+            except FileNotFoundError:
+                problems.append(f"{name} is missing")
+            except OSError as error:
+                problems.append(f"{name} cannot be read: {error.strerror}")
+            else:
+                if found != wanted:
+                    problems.append(
+                        f"{name} has changed: sha256 {found[:12]}…, want {wanted[:12]}…"
+                    )
+        return problems
+
     def load_model(self, *, device: str = "auto", dtype: str = "auto") -> Flamingo:
         """Load the language model, one copy of the weights at a time.
 
@@ -188,19 +211,7 @@ def verify_flamingo_folder(
         ModelError: It is no such folder.
     """
     opened = open_flamingo_folder(folder)
-    problems: list[str] = []
-    for name, wanted in sorted(opened.digests.items()):
-        if progress is not None:
-            progress(name)
-        try:
-            found = sha256_of(folder / name)
-        except FileNotFoundError:
-            problems.append(f"{name} is missing")
-        except OSError as error:
-            problems.append(f"{name} cannot be read: {error.strerror}")
-        else:
-            if found != wanted:
-                problems.append(f"{name} has changed: sha256 {found[:12]}…, want {wanted[:12]}…")
+    problems = opened.changes(progress)
     known = {*opened.digests, DIGESTS_NAME}
     problems += [
         f"{path.name} does not belong to it"
@@ -264,6 +275,9 @@ def load_flamingo(
     if decoding not in get_args(Mode):
         raise ModelError(f"decoding {decoding!r}; want {' or '.join(get_args(Mode))}")
     opened = open_flamingo_folder(find_flamingo(name))
+    # What is kept of its features and answers is kept under these digests.
+    if changes := opened.changes():
+        raise ModelError(f"{opened.path}: {'; '.join(changes)}. Convert or fetch the model again")
     return FlamingoLanguageModel(
         model=opened.load_model(device=device, dtype=dtype),
         encoder=MsClapWindows(

@@ -179,8 +179,8 @@ def load_embedder(
     """Build an embedder, importing its module only now.
 
     Args:
-        name: A registered name, a local folder in the hub's layout, the path of an original
-            LAION-CLAP ``.pt`` checkpoint, or a folder made by ``training.ship``.
+        name: A registered name, a local folder in the hub's layout, such as ``earful models
+            convert-clap`` makes, or a folder made by ``training.ship``.
         revision: Branch, tag or commit on the hub; empty for the pinned or newest one.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         dtype: Arithmetic of the encoder: ``"float32"``, ``"bfloat16"`` where it offers that,

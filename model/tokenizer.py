@@ -78,15 +78,10 @@ class FlamingoTokenizer:
                     f"at {wanted}; Audio Flamingo's tokenizer is OPT's with three more tokens: "
                     "convert the model again"
                 )
-        for token in tokenizer.get_added_tokens_decoder().values():
-            if not token.special:
-                raise ModelError(
-                    f"{source}: looks for {token.content!r} inside every text; convert the model "
-                    "again"
-                )
+        make_all_text_plain(tokenizer, source=source)
+        self._source = source
         self._tokenizer = tokenizer
-        # What is written like a control token is bytes like any others.
-        tokenizer.encode_special_tokens = True
+        self._controls = control_ids(tokenizer, Control)
 
     @classmethod
     def from_opt_files(cls, vocab_json: Path, merges_txt: Path) -> Self:
@@ -95,37 +90,8 @@ class FlamingoTokenizer:
         Raises:
             ModelError: A file is missing or is not OPT's kind of vocabulary.
         """
-        from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-
-        vocabulary = _read_vocabulary(vocab_json)
-        try:
-            # A merge may hold any character but a space or a line feed.
-            lines = merges_txt.read_text(encoding="utf-8").split("\n")
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{merges_txt}: {error}; want {_FILES}") from error
-        merges = []
-        for number, line in enumerate(lines, start=1):
-            if not line or (number == 1 and line.startswith("#version")):
-                continue
-            left, _, right = line.partition(" ")
-            if not right or any(x not in vocabulary for x in (left, right, left + right)):
-                raise ModelError(
-                    f"{merges_txt}, line {number}: {line[:40]!r} merges no two tokens of "
-                    f"{vocab_json}; want {_FILES}"
-                )
-            merges.append((left, right))
-        bpe = models.BPE(
-            vocab=vocabulary,
-            merges=merges,
-            continuing_subword_prefix="",
-            end_of_word_suffix="",
-            fuse_unk=False,
-        )
-        tokenizer = Tokenizer(bpe)
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        tokenizer.decoder = decoders.ByteLevel()
         special = (Control.PAD, Control.END_OF_TEXT, *_ADDED)
-        tokenizer.add_special_tokens([AddedToken(x.value, normalized=False) for x in special])
+        tokenizer = byte_level_bpe(vocab_json, merges_txt, special=special, wanted=_FILES)
         return cls(tokenizer, source=str(vocab_json))
 
     @classmethod
@@ -208,15 +174,99 @@ class FlamingoTokenizer:
     def _text_ids(self, text: str) -> list[int]:
         if not text:
             return []
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise PromptError(
-                f"text {text[max(error.start - 20, 0) : error.end]!r} holds half a character; "
-                "want valid Unicode"
-            ) from error
+        require_whole_characters(text)
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        if not self._controls.isdisjoint(ids):
+            raise ModelError(
+                f"{self._source}: its tokenizer makes a control token of the text {text[:40]!r}; "
+                f"want {_FILES}"
+            )
         return ids
+
+
+def byte_level_bpe(
+    vocab_json: Path, merges_txt: Path, *, special: Iterable[str], wanted: str
+) -> Tokenizer:
+    """Build a tokenizer from the two files of a byte-level BPE, as OPT and RoBERTa have.
+
+    Args:
+        vocab_json: Tokens with their ids.
+        merges_txt: Pairs of tokens, in order.
+        special: Control tokens, added where the vocabulary lacks them.
+        wanted: Which files are wanted, for errors.
+
+    Raises:
+        ModelError: A file is missing or is not this kind of vocabulary.
+    """
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+    vocabulary = _read_vocabulary(vocab_json, wanted)
+    try:
+        # A merge may hold any character but a space or a line feed.
+        lines = merges_txt.read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{merges_txt}: {error}; want {wanted}") from error
+    merges = []
+    for number, line in enumerate(lines, start=1):
+        if not line or (number == 1 and line.startswith("#version")):
+            continue
+        left, _, right = line.partition(" ")
+        if not right or any(x not in vocabulary for x in (left, right, left + right)):
+            raise ModelError(
+                f"{merges_txt}, line {number}: {line[:40]!r} merges no two tokens of "
+                f"{vocab_json}; want {wanted}"
+            )
+        merges.append((left, right))
+    bpe = models.BPE(
+        vocab=vocabulary,
+        merges=merges,
+        continuing_subword_prefix="",
+        end_of_word_suffix="",
+        fuse_unk=False,
+    )
+    tokenizer = Tokenizer(bpe)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken(str(x), normalized=False) for x in special])
+    return tokenizer
+
+
+def make_all_text_plain(tokenizer: Tokenizer, *, source: str) -> None:
+    """Make what is written like a control token bytes like any others.
+
+    Raises:
+        ModelError: A token is looked for inside every text and cannot be kept from it:
+            added, yet not marked as special.
+    """
+    for token in tokenizer.get_added_tokens_decoder().values():
+        if not token.special:
+            raise ModelError(
+                f"{source}: looks for {token.content!r} inside every text; convert the model "
+                "again, or take its published tokenizer"
+            )
+    tokenizer.encode_special_tokens = True
+
+
+def control_ids(tokenizer: Tokenizer, named: Iterable[str]) -> frozenset[int]:
+    """Return the ids that no text may have: of every added token, and of some by name."""
+    ids = {tokenizer.token_to_id(str(token)) for token in named}
+    ids |= tokenizer.get_added_tokens_decoder().keys()
+    return frozenset(ids - {None})
+
+
+def require_whole_characters(text: str) -> None:
+    """Refuse what no tokenizer can read.
+
+    Raises:
+        PromptError: The text holds half a character.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise PromptError(
+            f"text {text[max(error.start - 20, 0) : error.end]!r} holds half a character; "
+            "want valid Unicode"
+        ) from error
 
 
 def answer_of(decoded: str) -> str:
@@ -237,7 +287,7 @@ def _clean_up(text: str) -> str:
     return text
 
 
-def _read_vocabulary(path: Path) -> dict[str, int]:
+def _read_vocabulary(path: Path, wanted: str) -> dict[str, int]:
     """Read tokens with their ids.
 
     Raises:
@@ -249,14 +299,14 @@ def _read_vocabulary(path: Path) -> dict[str, int]:
     try:
         vocabulary = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: {error}; want {_FILES}") from error
+        raise ModelError(f"{path}: {error}; want {wanted}") from error
     if not isinstance(vocabulary, dict) or not all(type(x) is int for x in vocabulary.values()):
-        raise ModelError(f"{path}: not a table of tokens and ids; want {_FILES}")
+        raise ModelError(f"{path}: not a table of tokens and ids; want {wanted}")
     if sorted(vocabulary.values()) != list(range(len(vocabulary))):
         raise ModelError(f"{path}: {len(vocabulary)} ids, not 0 to {len(vocabulary) - 1} each once")
     if missing := sorted(set(pre_tokenizers.ByteLevel.alphabet()) - vocabulary.keys()):
         raise ModelError(
             f"{path}: no token for {len(missing)} of 256 bytes, such as {missing[0]!r}; want "
-            f"{_FILES}"
+            f"{wanted}"
         )
     return vocabulary

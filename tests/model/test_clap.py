@@ -1,6 +1,7 @@
 """Our vectors against ``transformers``' own pipeline, on random weights in the hub's layout."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,22 @@ from numpy.typing import NDArray
 from earful.errors import MissingExtraError, ModelError
 from earful.model import clap, clap_checkpoint
 from earful.model.audio import Clip
-from earful.model.clap import MAX_TEXT_TOKENS, ClapEmbedder, load_clap
+from earful.model.clap import ClapEmbedder, load_clap
+from earful.model.clap_convert import convert_clap
 from earful.model.clap_front_end import (
     published_front_end,
     read_front_end,
     repeat_pad,
     window_starts,
 )
+from earful.model.clap_tokenizer import MAX_TEXT_TOKENS, ClapTokenizer
 from earful.model.clap_towers import htsat_config
 from earful.model.device import has_bfloat16
 from earful.model.htsat import Htsat
 from earful.model.htsat_cpu import PackedHtsat
 from earful.model.mel import LogMel
 from earful.model.protocols import TextEmbedder
+from earful.model.registry import load_embedder, load_language_model
 
 torch = pytest.importorskip("torch")
 transformers: Any = pytest.importorskip("transformers")
@@ -314,20 +318,13 @@ def test_fingerprint_tells_weights_and_windowing(unfused: Path, tmp_path: Path) 
     assert "slaney" in mark.windowing
 
 
-def test_pickled_weights_give_the_same_vectors_but_safetensors_are_preferred(
-    unfused: Path, tmp_path: Path
-) -> None:
-    model = transformers.ClapModel.from_pretrained(unfused)
-    expected = load_clap(str(unfused), device="cpu").embed([noise(1)])
-    copy = tmp_path / "clap"
-    copy.mkdir()
-    for name in ("config.json", "preprocessor_config.json"):
-        (copy / name).write_bytes((unfused / name).read_bytes())
-    torch.save(model.state_dict(), copy / "pytorch_model.bin")
-    np.testing.assert_array_equal(load_clap(str(copy), device="cpu").embed([noise(1)]), expected)
-    (copy / "model.safetensors").write_bytes((unfused / "model.safetensors").read_bytes())
-    (copy / "pytorch_model.bin").write_bytes(b"never opened")
-    np.testing.assert_array_equal(load_clap(str(copy), device="cpu").embed([noise(1)]), expected)
+def test_a_pickle_beside_safetensors_is_never_opened(unfused: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(unfused, tmp_path / "clap")
+    (folder / "pytorch_model.bin").write_bytes(b"never opened")
+    np.testing.assert_array_equal(
+        load_clap(str(folder), device="cpu").embed([noise(1)]),
+        load_clap(str(unfused), device="cpu").embed([noise(1)]),
+    )
 
 
 def test_a_processor_file_of_newer_transformers_is_read(unfused: Path, tmp_path: Path) -> None:
@@ -370,9 +367,14 @@ def test_what_older_versions_wrote_into_a_folder_is_read(unfused: Path, tmp_path
     derived = ("position_ids", "token_type_ids", "relative_position_index")
     kept = {name: tensor for name, tensor in state.items() if not name.endswith(derived)}
     torch.save(kept, folder / "pytorch_model.bin")
-    np.testing.assert_array_equal(
-        load_clap(str(folder), device="cpu").embed([noise(1)]),
+    with pytest.raises(ModelError, match=r"weights are a pickle .*earful models convert-clap"):
+        load_clap(str(folder), device="cpu")
+    convert_clap(str(folder), tmp_path / "safe")
+    np.testing.assert_allclose(
+        load_clap(str(tmp_path / "safe"), device="cpu").embed([noise(1)]),
         load_clap(str(unfused), device="cpu").embed([noise(1)]),
+        rtol=0,
+        atol=1e-6,
     )
 
 
@@ -474,11 +476,19 @@ def test_an_original_checkpoint_gives_the_vectors_of_its_hub_folder(
     folder = load_clap(str(save_folder(tmp_path / "hub", fused=fused)), device="cpu")
     path = save_original(tmp_path / "630k.pt", fused=fused)
     byte_tokenizer().save_pretrained(tmp_path / "roberta-base")
-    original = load_clap(str(path), device="cpu")
-    np.testing.assert_array_equal(original.embed([noise(2)]), folder.embed([noise(2)]))
-    np.testing.assert_array_equal(original.embed_text(SENTENCES), folder.embed_text(SENTENCES))
+    report = convert_clap(str(path), tmp_path / "converted")
+    assert report.embeds_text
+    with pytest.raises(ModelError, match=r"630k\.pt: is a file.*earful models convert-clap"):
+        load_clap(str(path), device="cpu")
+    original = load_clap(str(tmp_path / "converted"), device="cpu")
+    # Where a tensor lies in its file decides how its products are summed up.
+    for ours, theirs in (
+        (original.embed([noise(2)]), folder.embed([noise(2)])),
+        (original.embed_text(SENTENCES), folder.embed_text(SENTENCES)),
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
     assert original.fingerprint.windowing == folder.fingerprint.windowing
-    assert original.fingerprint.name == str(path.resolve())
+    assert original.fingerprint.name == str((tmp_path / "converted").resolve())
 
 
 @pytest.mark.parametrize(
@@ -508,7 +518,8 @@ def test_an_original_checkpoint_must_fit_exactly(
 ) -> None:
     path = save_original(tmp_path / "odd.pt", fused=False, change=change)
     with pytest.raises(ModelError, match=message):
-        load_clap(str(path), device="cpu")
+        convert_clap(str(path), tmp_path / "converted")
+    assert not (tmp_path / "converted").exists()
 
 
 def test_position_ids_may_be_there_or_not(tmp_path: Path) -> None:
@@ -521,7 +532,8 @@ def test_position_ids_may_be_there_or_not(tmp_path: Path) -> None:
 
     for number, change in enumerate((without, with_more)):
         path = save_original(tmp_path / f"{number}.pt", fused=False, change=change)
-        model: Any = clap_checkpoint.load_original(path)
+        convert_clap(str(path), tmp_path / f"{number}")
+        model: Any = clap_checkpoint.load_hub_folder(tmp_path / f"{number}")
         assert model.text_model.embeddings.position_ids.tolist() == [list(range(130))]
 
 
@@ -537,25 +549,96 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
     (tmp_path / "text.pt").write_text("<html>not found</html>")
     for name in ("bomb.pt", "old.pt", "text.pt"):
         with pytest.raises(ModelError, match=rf"{name}: cannot be opened as weights"):
-            load_clap(str(tmp_path / name), device="cpu")
+            convert_clap(str(tmp_path / name), tmp_path / "converted")
     assert not (tmp_path / "boom").exists()
 
 
 def test_without_a_tokenizer_audio_works_and_text_says_what_is_missing(tmp_path: Path) -> None:
     path = save_original(tmp_path / "630k.pt", fused=False)
-    embedder = load_clap(str(path), device="cpu")
+    report = convert_clap(str(path), tmp_path / "converted")
+    assert not report.embeds_text
+    embedder = load_clap(report.folder, device="cpu")
     assert embedder.embed([noise(1)]).shape == (1, 32)
-    with pytest.raises(ModelError, match=r"630k\.pt: embeds audio, but text needs .*roberta-base"):
+    with pytest.raises(ModelError, match=r"converted: no tokenizer .*vocab\.json and merges\.txt"):
         embedder.embed_text(["dog"])
 
 
-def test_a_foreign_tokenizer_is_refused(tmp_path: Path) -> None:
-    path = save_original(tmp_path / "630k.pt", fused=False)
+def test_a_foreign_tokenizer_is_refused(unfused: Path, tmp_path: Path) -> None:
     tokenizer = byte_tokenizer()
     tokenizer.add_tokens([f"word{number}" for number in range(100)])
-    tokenizer.save_pretrained(tmp_path)
+    folder = shutil.copytree(unfused, tmp_path / "clap")
+    tokenizer.save_pretrained(folder)
     with pytest.raises(ModelError, match=r"knows 363 words, but the text tower of .* has 300"):
-        load_clap(str(path), device="cpu").embed_text(["dog"])
+        load_clap(str(folder), device="cpu").embed_text(["dog"])
+
+
+def test_a_tokenizer_that_looks_for_tokens_in_every_text_is_refused(
+    unfused: Path, tmp_path: Path
+) -> None:
+    tokenizer = byte_tokenizer()
+    tokenizer.add_tokens(["siren"])  # added, yet not special: it cannot be kept out of a text
+    folder = shutil.copytree(unfused, tmp_path / "clap")
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(ModelError, match="looks for 'siren' inside every text"):
+        load_clap(str(folder), device="cpu").embed_text(["a siren"])
+
+
+def test_the_tokenizers_two_files_give_the_ids_of_its_one(unfused: Path, tmp_path: Path) -> None:
+    told = json.loads((unfused / "tokenizer.json").read_text())["model"]
+    (tmp_path / "vocab.json").write_text(json.dumps(told["vocab"]))
+    merges = [" ".join(pair) if isinstance(pair, list) else pair for pair in told["merges"]]
+    (tmp_path / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
+    whole = ClapTokenizer.open(unfused, n_words=300, model="clap")
+    parts = ClapTokenizer.open(tmp_path, n_words=300, model="clap")
+    texts = [*SENTENCES, "a <mask> do", "dog" * 60]
+    for ours, theirs in zip(whole.encode(texts), parts.encode(texts), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_converted_folder_is_checked_against_its_digests(tmp_path: Path) -> None:
+    path = save_original(tmp_path / "630k.pt", fused=False)
+    byte_tokenizer().save_pretrained(tmp_path / "roberta-base")
+    folder = Path(convert_clap(str(path), tmp_path / "converted").folder)
+    digests = json.loads((folder / "digests.json").read_text())
+    assert set(digests) == {file.name for file in folder.iterdir()} - {"digests.json"}
+    for name in digests:
+        whole = (folder / name).read_bytes()
+        changed = bytearray(whole)
+        changed[len(changed) // 2] ^= 1
+        (folder / name).write_bytes(changed)
+        with pytest.raises(ModelError, match=rf"{name}: is not what it was .*convert"):
+            load_clap(str(folder), device="cpu")
+        (folder / name).write_bytes(whole)
+    load_clap(str(folder), device="cpu")
+    with pytest.raises(ModelError, match="converted: holds something already"):
+        convert_clap(str(path), folder)
+
+
+def test_a_folder_that_brings_code_runs_none(
+    unfused: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(unfused, tmp_path / "clap")
+    mark = tmp_path / "it ran"
+    (folder / "evil.py").write_text(f"open({str(mark)!r}, 'w').close()\nclass Evil: ...\n")
+    evil = {"AutoConfig": "evil.Evil", "AutoModel": "evil.Evil", "AutoTokenizer": ["evil.Evil"] * 2}
+    # transformers asks whether to run it; here everybody would say yes.
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    monkeypatch.setattr("signal.alarm", lambda *_: 0)
+    kernel = {"_attn_implementation": "evil/kernel", "attn_implementation": "evil/kernel"}
+    config = json.loads((unfused / "config.json").read_text()) | {"auto_map": evil} | kernel
+    for part in ("audio_config", "text_config"):
+        config[part] |= {"auto_map": evil} | kernel
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"auto_map": evil}))
+    embedder = load_clap(str(folder), device="cpu")
+    assert embedder.embed_text(["dog"]).shape == (1, 32)
+    assert "attn_implementation" not in clap_checkpoint.read_sizes(folder)["text_config"]
+    convert_clap(str(folder), tmp_path / "converted")
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "evil"}))
+    for load in (load_clap, load_embedder, load_language_model):
+        with pytest.raises(ModelError):
+            load(str(folder), device="cpu")
+    assert not mark.exists()
 
 
 # --- names, hub and extras --------------------------------------------------------------
@@ -574,9 +657,8 @@ def test_an_unreachable_hub_names_the_id_the_cache_and_the_way_out(
         assert part in message
 
 
-@pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model.bin"])
 def test_a_cached_hub_id_is_found_offline_and_its_commit_recorded(
-    unfused: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: str
+    unfused: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import huggingface_hub
     from huggingface_hub import constants
@@ -589,10 +671,6 @@ def test_a_cached_hub_id_is_found_offline_and_its_commit_recorded(
     (cached / "refs" / "main").write_text(commit)
     for file in unfused.iterdir():
         (snapshot / file.name).write_bytes(file.read_bytes())
-    if weights == "pytorch_model.bin":
-        model = transformers.ClapModel.from_pretrained(unfused)
-        torch.save(model.state_dict(), snapshot / weights)
-        (snapshot / "model.safetensors").unlink()
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     assert huggingface_hub.constants.HF_HUB_OFFLINE
     embedder = load_clap("laion/clap-htsat-unfused", device="cpu")
@@ -601,6 +679,19 @@ def test_a_cached_hub_id_is_found_offline_and_its_commit_recorded(
     again = load_clap("laion/clap-htsat-unfused", revision=commit, device="cpu")
     assert again.fingerprint == embedder.fingerprint
     assert embedder.embed_text(["dog"]).shape == (1, 32)
+    # With a pickle only, it is converted from the cache.
+    model = transformers.ClapModel.from_pretrained(unfused)
+    torch.save(model.state_dict(), snapshot / "pytorch_model.bin")
+    (snapshot / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="models convert-clap laion/clap-htsat-unfused --out"):
+        load_clap("laion/clap-htsat-unfused", device="cpu")
+    report = convert_clap("laion/clap-htsat-unfused", tmp_path / "safe", revision=commit)
+    np.testing.assert_allclose(
+        load_clap(report.folder, device="cpu").embed([noise(1)]),
+        embedder.embed([noise(1)]),
+        rtol=0,
+        atol=1e-6,
+    )
 
 
 def test_without_transformers_the_extra_is_named(
@@ -614,8 +705,9 @@ def test_without_transformers_the_extra_is_named(
 
 
 def test_wrong_paths_and_devices_are_named(unfused: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"gone\.pt: no such file"):
+    with pytest.raises(ModelError, match=r"gone\.pt: cannot be had from the hub"):
         load_clap(str(tmp_path / "gone.pt"))
+    (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(ModelError, match=r"config\.json is missing"):
         load_clap(str(tmp_path))
     with pytest.raises(ValueError, match="only a hub id has revisions"):
@@ -626,7 +718,10 @@ def test_wrong_paths_and_devices_are_named(unfused: Path, tmp_path: Path) -> Non
     with pytest.raises(ModelError, match="describes 'bert', want 'clap'"):
         load_clap(str(tmp_path))
     (tmp_path / "config.json").write_bytes((unfused / "config.json").read_bytes())
-    with pytest.raises(ModelError, match=r"want model\.safetensors or pytorch_model\.bin"):
+    with pytest.raises(ModelError, match=r"cannot be opened as weights"):
+        load_clap(str(tmp_path))
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"no weights found, want model\.safetensors"):
         load_clap(str(tmp_path))
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from earful.model.audio import Clip
 from earful.model.clap import load_clap
+from earful.model.clap_convert import convert_clap
 
 HERE = Path(__file__).parent
 RATE = 48_000
@@ -91,7 +92,8 @@ def test_an_original_checkpoint_embeds_as_in_the_package(
     with np.load(tmp_path / "vectors.npz") as theirs:
         their_audio, their_text = theirs["audio"], theirs["text"]
 
-    embedder = load_clap(str(tmp_path / "checkpoint.pt"), device="cpu")
+    convert_clap(str(tmp_path / "checkpoint.pt"), tmp_path / "converted")
+    embedder = load_clap(str(tmp_path / "converted"), device="cpu")
     samples = [clips[name] for name in sorted(clips)]
     rounded = embedder.embed([Clip(samples=quantise(s), sample_rate=RATE) for s in samples])
     exact = embedder.embed([Clip(samples=s, sample_rate=RATE) for s in samples])

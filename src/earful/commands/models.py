@@ -130,6 +130,36 @@ def models_convert(
     _print_report(report, as_json=as_json)
 
 
+@models_app.command("convert-clap")
+@example("earful models convert-clap 630k-audioset-best.pt --out clap/")
+def models_convert_clap(
+    source: Annotated[
+        str,
+        typer.Argument(help="A LAION-CLAP .pt file, a folder in the hub's layout, or a hub id."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    revision: Annotated[str, typer.Option(help="Branch, tag or commit of a hub id.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Turn LAION-CLAP's pickled weights into safetensors with digests, once."""
+    from earful.model.clap_convert import convert_clap
+
+    report = convert_clap(source, out, revision=revision)
+    if as_json:
+        print_json(report.to_dict())
+        return
+    if not report.embeds_text:
+        typer.echo(
+            "note: no tokenizer was found, so it embeds audio and no text; put vocab.json and "
+            "merges.txt of roberta-base into the folder"
+        )
+    typer.echo(
+        console.printable(
+            f"{report.n_tensors} tensors in {report.folder}; embed with --embedder {report.folder}"
+        )
+    )
+
+
 @models_app.command("verify")
 @example("earful models verify audio-flamingo-foundation")
 def models_verify(

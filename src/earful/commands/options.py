@@ -19,7 +19,7 @@ IndexArgument = Annotated[Path, typer.Argument(help="Index folder.", metavar="IN
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 EmbedderOption = Annotated[
     str,
-    typer.Option(help="Embedder: a name from `earful models list`, a folder or a .pt file."),
+    typer.Option(help="Embedder: a name from `earful models list`, or a folder."),
 ]
 EmbedderDtypeOption = Annotated[
     str,
