@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from earful.errors import CorpusError
 from earful.index.exemplar import Exemplar
 from earful.index.folders import audio_files, metadata_tables, normal
 from earful.index.tables import Record, as_text, read_rows, table_kind
+from earful.index.textrules import MAX_PATH, exemplar_fault, listed, quoted
 
 # Names under which tables in the wild keep each field, first match wins.
 ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -46,6 +48,12 @@ ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "licence": ("licence", "license"),
     }
 )
+
+
+# A scheme and a slash; one letter would be a drive of another system.
+_URL = re.compile(r"[a-z][a-z0-9+.-]+:/|data:|.*://", re.IGNORECASE | re.DOTALL)
+# What float() takes beside this, such as 1_0 and digits of other scripts, is a slip.
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +104,10 @@ class Corpus:
         root: Resolved folder that every ``exemplar.audio`` is relative to.
         source: What was opened: a folder or a table.
         kind: ``"folder"``, ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"parquet"`` or ``"file"``.
+        check_characters: Whether texts with control characters are refused.
     """
+
+    check_characters = True
 
     def __init__(
         self,
@@ -133,10 +144,12 @@ class Corpus:
         """
         seen = _Seen()
         for row in self._unchecked():
+            if fault := exemplar_fault(row.exemplar, check_characters=self.check_characters):
+                raise CorpusError(f"{row.where}: {fault}")
             if seen.add(row.exemplar.id) and (first := self._first_place(row)):
                 raise CorpusError(
-                    f"{row.where}: id {row.exemplar.id!r} stands already at {first}; give one of "
-                    "them another id"
+                    f"{row.where}: id {quoted(row.exemplar.id)} stands already at {first}; "
+                    "give one of them another id"
                 )
             yield row
 
@@ -162,7 +175,7 @@ class Corpus:
 
     def _folder_rows(self) -> Iterator[CorpusRow]:
         found = False
-        for path in audio_files(self.root):
+        for path in audio_files(self.root, follow_links=self._allow_outside):
             relative = PurePosixPath(path.relative_to(self.root).as_posix())
             self._inside(path, str(path))
             if len(relative.parts) < 2:
@@ -204,7 +217,7 @@ class Corpus:
                 raise CorpusError(f"no field {field!r} to map; want one of {', '.join(ALIASES)}")
             if column not in record:
                 raise CorpusError(
-                    f"{where}: has no column {column!r} for {field}; found {_listed(record)}"
+                    f"{where}: has no column {column!r} for {field}; found {listed(record)}"
                 )
             names[field] = column
         for field, aliases in ALIASES.items():
@@ -213,7 +226,7 @@ class Corpus:
                 names[field] = present[0]
         if "audio" not in names:
             raise CorpusError(
-                f"{where}: has no column that names the audio; found {_listed(record)}, want one "
+                f"{where}: has no column that names the audio; found {listed(record)}, want one "
                 f"of {', '.join(ALIASES['audio'])}, or say --column audio=COLUMN"
             )
         return names
@@ -226,6 +239,7 @@ class Corpus:
             return "" if column is None else as_text(record[column], where, column).strip()
 
         audio = self._audio(text("audio"), beside, where)
+        labels = self._labels(record, names, where)
         start_s = _seconds(text("start_s"), where, "start_s") or 0.0
         end_s = _seconds(text("end_s"), where, "end_s")
         used = set(names.values())
@@ -242,7 +256,7 @@ class Corpus:
                 end_s=end_s,
                 question=text("question"),
                 answer=text("answer"),
-                labels=self._labels(record, names, where),
+                labels=labels,
                 task=text("task"),
                 split=text("split") or split,
                 group=text("group"),
@@ -268,8 +282,13 @@ class Corpus:
     def _audio(self, text: str, beside: Path, where: str) -> PurePosixPath:
         if not text:
             raise CorpusError(f"{where}: names no audio file; want a path")
-        if "://" in text:
-            raise CorpusError(f"{where}: audio {text!r} is a URL; want a local file")
+        if len(text) > MAX_PATH:
+            raise CorpusError(
+                f"{where}: audio {quoted(text)} is a path of {len(text)} characters; want at most "
+                f"{MAX_PATH}"
+            )
+        if _URL.match(text):
+            raise CorpusError(f"{where}: audio {quoted(text)} is a URL; want a local file")
         if "\0" in text:
             raise CorpusError(f"{where}: the audio path holds a NUL character")
         path = Path(os.path.normpath(beside / text))
@@ -279,10 +298,10 @@ class Corpus:
         return PurePosixPath(path.relative_to(self.root).as_posix())
 
     def _inside(self, path: Path, where: str) -> None:
-        if not self._allow_outside and not path.resolve().is_relative_to(self.root):
+        if not self._allow_outside and not _resolved(path).is_relative_to(self.root):
             raise CorpusError(
-                f"{where}: audio {str(path)!r} lies outside {self.root}; want it inside, or say "
-                "--allow-outside (or --root with a folder above)"
+                f"{where}: audio {quoted(str(path))} lies outside {self.root}; want it inside, or "
+                "say --allow-outside (or --root with a folder above)"
             )
 
 
@@ -342,9 +361,9 @@ def open_corpus(
     """
     path = Path(source)
     columns = dict(columns or {})
-    if path.is_dir():
-        folder = Path(root).resolve() if root is not None else path.resolve()
-        tables = metadata_tables(path.resolve())
+    if os.path.isdir(path):
+        folder = _resolved(path if root is None else Path(root))
+        tables = metadata_tables(_resolved(path))
         if columns and not tables:
             raise CorpusError(f"{path}: is a folder per label; columns are for tables")
         kind = table_kind(tables[0][0]) or "folder" if tables else "folder"
@@ -357,19 +376,19 @@ def open_corpus(
             label_separator=label_separator,
             allow_outside=allow_outside,
         )
-    if not path.exists():
+    if not os.path.exists(path):
         raise CorpusError(f"{path}: there is no such file or folder; want a corpus")
     table = table_kind(path)
     if table is None:
         raise CorpusError(
             f"{path}: is neither a folder nor a .csv, .tsv, .jsonl or .parquet table; want one"
         )
-    base = Path(root).resolve() if root is not None else path.resolve().parent
+    base = _resolved(path).parent if root is None else _resolved(Path(root))
     return Corpus(
         root=base,
         source=path,
         kind=table,
-        tables=((path.resolve(), base, ""),),
+        tables=((_resolved(path), base, ""),),
         columns=columns,
         label_separator=label_separator,
         allow_outside=allow_outside,
@@ -409,7 +428,7 @@ def single_recording(
         group=group,
     )
     row = CorpusRow(exemplar=exemplar, where=str(path))
-    return Corpus(root=path.resolve().parent, source=path, kind="file", rows=(row,))
+    return Corpus(root=_resolved(path).parent, source=path, kind="file", rows=(row,))
 
 
 def _default_id(audio: PurePosixPath, start_s: float, end_s: float | None) -> str:
@@ -422,10 +441,9 @@ def _default_id(audio: PurePosixPath, start_s: float, end_s: float | None) -> st
 def _seconds(text: str, where: str, field: str) -> float | None:
     if not text:
         return None
-    try:
-        return float(text)
-    except ValueError:
-        raise CorpusError(f"{where}: {field} is {text!r}; want seconds as a number") from None
+    if not _NUMBER.fullmatch(text):
+        raise CorpusError(f"{where}: {field} is {quoted(text)}; want seconds as a number")
+    return float(text)
 
 
 def _flat(value: Any) -> object:
@@ -434,5 +452,6 @@ def _flat(value: Any) -> object:
     return value
 
 
-def _listed(record: Record) -> str:
-    return ", ".join(repr(str(name)) for name in record) or "none"
+def _resolved(path: Path) -> Path:
+    """Follow all links; unlike ``Path.resolve`` not failing of those that lead in a circle."""
+    return Path(os.path.realpath(path))

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from earful.errors import CorpusError
+from earful.index.textrules import quoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,21 +51,14 @@ class Exemplar:
     def __post_init__(self) -> None:
         if not self.id:
             raise CorpusError(f"exemplar of {str(self.audio)!r}: the id is empty; want a unique id")
+        this = f"exemplar {quoted(self.id)}"
         if not math.isfinite(self.start_s) or self.start_s < 0:
-            raise CorpusError(
-                f"exemplar {self.id!r}: start_s={self.start_s}; want 0 or more seconds"
-            )
+            raise CorpusError(f"{this}: start_s={self.start_s}; want 0 or more seconds")
         if self.end_s is not None and not (math.isfinite(self.end_s) and self.end_s > self.start_s):
-            raise CorpusError(
-                f"exemplar {self.id!r}: end_s={self.end_s} is not after start_s={self.start_s}"
-            )
+            raise CorpusError(f"{this}: end_s={self.end_s} is not after start_s={self.start_s}")
         if any(not label.strip() for label in self.labels):
-            raise CorpusError(
-                f"exemplar {self.id!r}: labels {list(self.labels)} hold an empty label"
-            )
+            raise CorpusError(f"{this}: labels {quoted(list(self.labels))} hold an empty label")
         if len(set(self.labels)) != len(self.labels):
-            raise CorpusError(
-                f"exemplar {self.id!r}: labels {list(self.labels)} name one label twice"
-            )
+            raise CorpusError(f"{this}: labels {quoted(list(self.labels))} name one label twice")
         if not self.answer and self.labels:
             object.__setattr__(self, "answer", ", ".join(self.labels))

@@ -6,6 +6,7 @@ import os
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from earful.errors import CorpusError
 
@@ -18,18 +19,40 @@ SIDECARS = frozenset(
 )
 
 
-def audio_files(folder: Path) -> Iterator[Path]:
+def audio_files(folder: Path, *, follow_links: bool = False) -> Iterator[Path]:
     """Yield the files below a folder in a fixed order, hidden ones and sidecars left out.
 
     Args:
-        folder: Where to look; links to folders are not followed.
+        folder: Where to look.
+        follow_links: Whether links to folders are followed.
+
+    Raises:
+        CorpusError: A folder cannot be read, is a link that is not to be followed, or is met
+            twice: a link to a folder above would lead round for ever.
     """
-    for parent, folders, names in os.walk(folder, followlinks=False):
+    seen: set[tuple[int, int]] = set()
+    for parent, folders, names in os.walk(folder, followlinks=follow_links, onerror=_unreadable):
+        here = os.stat(parent)
+        if (here.st_dev, here.st_ino) in seen:
+            raise CorpusError(
+                f"{parent}: is read already under another name, by a link; remove one of the two"
+            )
+        seen.add((here.st_dev, here.st_ino))
         folders[:] = sorted((name for name in folders if not name.startswith(".")), key=normal)
+        for name in folders:
+            if not follow_links and os.path.islink(os.path.join(parent, name)):
+                raise CorpusError(
+                    f"{os.path.join(parent, name)}: is a link to a folder; put the folder itself "
+                    "there, or say --allow-outside to follow links"
+                )
         for name in sorted(names, key=normal):
             path = Path(parent, name)
             if not name.startswith(".") and path.suffix.lower() not in SIDECARS:
                 yield path
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise CorpusError(f"{error.filename}: cannot be read ({error.strerror})") from error
 
 
 def metadata_tables(folder: Path) -> tuple[tuple[Path, Path, str], ...]:
@@ -44,7 +67,7 @@ def metadata_tables(folder: Path) -> tuple[tuple[Path, Path, str], ...]:
     Raises:
         CorpusError: There are several where one is wanted.
     """
-    here = [folder / name for name in METADATA if (folder / name).is_file()]
+    here = [folder / name for name in METADATA if os.path.lexists(folder / name)]
     if len(here) > 1:
         names = " and ".join(path.name for path in here)
         raise CorpusError(f"{folder}: holds {names}; want one of them")
@@ -54,7 +77,7 @@ def metadata_tables(folder: Path) -> tuple[tuple[Path, Path, str], ...]:
         (folder / split / name, folder / split, split)
         for split in SPLITS
         for name in METADATA
-        if (folder / split / name).is_file()
+        if os.path.lexists(folder / split / name)
     )
 
 

@@ -1,6 +1,7 @@
 """Rows out of CSV, TSV, JSON Lines and Parquet, each with its place for error messages.
 
-Every reader streams: memory does not grow with the number of rows.
+Every reader streams: memory does not grow with the number of rows, nor with what a small
+compressed file claims to hold.
 """
 
 from __future__ import annotations
@@ -8,15 +9,17 @@ from __future__ import annotations
 import csv
 import json
 import math
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
-from earful.errors import CorpusError
-
-# A field or a line beyond this is a broken quote or not a table at all.
-_MAX_FIELD = 1 << 20
-_ROWS_AT_ONCE = 4096
+from earful.errors import AudioError, CorpusError
+from earful.index.parquet import parquet_rows
+from earful.index.textrules import MAX_CELL, check_columns, listed, quoted
+from earful.model.source import open_source
 
 KINDS = {
     ".csv": "csv",
@@ -58,7 +61,8 @@ def read_rows(path: Path) -> Iterator[tuple[str, Record]]:
         )
     try:
         if kind == "parquet":
-            yield from _parquet(path)
+            with open_table(path) as file:
+                yield from parquet_rows(file, path)
         elif kind == "jsonl":
             yield from _jsonl(path)
         else:
@@ -67,13 +71,28 @@ def read_rows(path: Path) -> Iterator[tuple[str, Record]]:
         raise CorpusError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
+@contextmanager
+def open_table(path: Path) -> Iterator[BufferedIOBase]:
+    """Open a regular file; a pipe would keep the reader waiting for ever.
+
+    Raises:
+        CorpusError: There is none, it is something else, or it may not be read.
+    """
+    try:
+        # Read as a stream, a table may be as large as it likes.
+        with open_source(path, max_bytes=sys.maxsize) as source:
+            yield source.file
+    except AudioError as error:
+        raise CorpusError(str(error)) from error
+
+
 def _text_lines(path: Path) -> Iterator[str]:
     """Yield decoded lines with their ends; a bad byte is told with its line."""
-    with open(path, "rb") as file:
-        for number, line in enumerate(iter(lambda: file.readline(_MAX_FIELD + 1), b""), start=1):
-            if len(line) > _MAX_FIELD:
+    with open_table(path) as file:
+        for number, line in enumerate(iter(lambda: file.readline(MAX_CELL + 1), b""), start=1):
+            if len(line) > MAX_CELL:
                 raise CorpusError(
-                    f"{path}:{number}: the line is longer than {_MAX_FIELD} bytes; want one row"
+                    f"{path}:{number}: the line is longer than {MAX_CELL} bytes; want one row"
                 )
             try:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -84,47 +103,42 @@ def _text_lines(path: Path) -> Iterator[str]:
                 ) from error
             if "\0" in text:
                 raise CorpusError(f"{path}:{number}: holds a NUL character; want text")
+            if text.startswith("\ufeff"):
+                raise CorpusError(
+                    f"{path}:{number}: begins with a byte-order mark, as where tables were put "
+                    "one after another; remove it, and the header that may follow"
+                )
             yield text
 
 
 def _delimited(path: Path, delimiter: str) -> Iterator[tuple[str, Record]]:
     # strict: a quote in the wrong place is an error instead of swallowing what follows.
     reader = csv.reader(_text_lines(path), delimiter=delimiter, strict=True)
-    previous_limit = csv.field_size_limit(_MAX_FIELD)
     header: list[str] | None = None
     line = 1
-    try:
-        while True:
-            line = reader.line_num + 1
-            try:
-                cells = next(reader)
-            except StopIteration:
-                break
-            if not cells:
-                continue
-            where = f"{path}:{line}"
-            if header is None:
-                header = _header(cells, where)
-                continue
-            if len(cells) != len(header):
-                raise CorpusError(
-                    f"{where}: has {len(cells)} fields; want {len(header)} ({', '.join(header)})"
-                )
-            yield where, dict(zip(header, cells, strict=True))
-    except csv.Error as error:
-        hint = "; is a quote left open?" if "unexpected end" in str(error) else ""
-        raise CorpusError(f"{path}:{line}: {error}{hint}") from error
-    finally:
-        csv.field_size_limit(previous_limit)
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            hint = "; is a quote left open?" if "unexpected end" in str(error) else ""
+            raise CorpusError(f"{path}:{line}: {error}{hint}") from error
+        if not cells:
+            continue
+        where = f"{path}:{line}"
+        if header is None:
+            header = [cell.strip() for cell in cells]
+            check_columns(header, where)
+            continue
+        if len(cells) != len(header):
+            raise CorpusError(
+                f"{where}: has {len(cells)} fields; want {len(header)} ({listed(header)})"
+            )
+        yield where, dict(zip(header, cells, strict=True))
     if header is None:
         raise CorpusError(f"{path}: is empty; want a header row with the column names")
-
-
-def _header(cells: list[str], where: str) -> list[str]:
-    names = [cell.strip() for cell in cells]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise CorpusError(f"{where}: column {twice[0]!r} stands twice; want distinct names")
-    return names
 
 
 def _jsonl(path: Path) -> Iterator[tuple[str, Record]]:
@@ -142,35 +156,21 @@ def _jsonl(path: Path) -> Iterator[tuple[str, Record]]:
             raise CorpusError(f"{where}: is not JSON ({error}); want one object a line") from error
         if not isinstance(value, dict):
             raise CorpusError(f"{where}: is {_kind_of(value)}; want one object a line")
+        check_columns(value, where)
         yield where, value
 
 
 def _distinct_keys(pairs: list[tuple[str, Any]]) -> Record:
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"key {twice!r} stands twice")
+    record: Record = {}
+    for key, value in pairs:
+        if key in record:
+            raise ValueError(f"key {quoted(key)} stands twice")
+        record[key] = value
     return record
 
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
-
-
-def _parquet(path: Path) -> Iterator[tuple[str, Record]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            row = 0
-            for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
-                for record in batch.to_pylist():
-                    row += 1
-                    yield f"{path}:row {row}", record
-    except pa.ArrowException as error:
-        raise CorpusError(f"{path}: is not a readable Parquet file ({error})") from error
 
 
 def as_text(value: object, where: str, column: str) -> str:
@@ -204,4 +204,4 @@ def _kind_of(value: object) -> str:
         return "a list"
     if isinstance(value, float):
         return str(value)
-    return f"{type(value).__name__} {value!r}"
+    return f"{type(value).__name__} {quoted(value)}"

@@ -67,6 +67,9 @@ class DatasetCorpus(Corpus):
         on_missing: Called with place and reason of each row without a recording.
     """
 
+    # Publishers' tables in old encodings are read as Latin-1, whose curly quotes are such.
+    check_characters = False
+
     def __init__(
         self,
         dataset: Dataset,

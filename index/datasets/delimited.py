@@ -13,7 +13,6 @@ from earful.index.datasets.declaration import Source
 from earful.index.datasets.sources import Options, Placed, first_file
 
 _ENCODINGS = ["utf-8-sig", "latin-1"]
-_FIELD_LIMIT = 1 << 24
 _PART = re.compile(r"[^0-9a-z]+")
 
 
@@ -57,7 +56,6 @@ def read_table(root: Path, source: Source) -> Iterator[Placed]:
     rest = options.get("rest", "")
     n_header, n_skipped = options.get("header_rows", 1), options.get("skip", 0)
     options.end()
-    csv.field_size_limit(_FIELD_LIMIT)
     rows = _csv_rows(path, reader, numbered)
     if named is None:
         named = _header(path, [cells for _, cells in _first(rows, n_header)])

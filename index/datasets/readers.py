@@ -33,6 +33,11 @@ from earful.index.datasets.sources import (
     read_text,
     refuse_pointer,
 )
+from earful.index.parquet import parquet_rows
+from earful.index.tables import open_table
+
+# What describes one recording; a sidecar is read whole.
+_MAX_SIDECAR_BYTES = 1 << 20
 
 UNPACK = "unpack"
 """Column with the command that unpacks a row's recording, where it lies in an archive."""
@@ -122,6 +127,7 @@ def _shards(root: Path, source: Source) -> Iterator[Placed]:
         found = True
         audio = path.with_suffix(ending).relative_to(root).as_posix()
         refuse_pointer(path)
+        _refuse_large(path.stat().st_size, str(path))
         row = _object(path.read_bytes(), str(path))
         yield str(path), {**row, "stem": path.stem, "path": audio, "shard": path.parent.name}
     if not found:
@@ -131,16 +137,25 @@ def _shards(root: Path, source: Source) -> Iterator[Placed]:
 def _tar_records(path: Path) -> Iterator[tuple[str, PurePosixPath, bytes]]:
     refuse_pointer(path)
     try:
-        with tarfile.open(path) as tar:
+        # Plain tars only: what is compressed unpacks to any size.
+        with tarfile.open(path, "r:") as tar:
             for member in tar:
                 name = PurePosixPath(member.name)
                 if member.isfile() and name.suffix == ".json" and ".." not in name.parts:
+                    _refuse_large(member.size, f"{path}!{member.name}")
                     file = tar.extractfile(member)
                     if file is not None:
                         yield f"{path}!{member.name}", name, file.read()
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CorpusError(f"{path}: is not a readable tar ({reason})") from error
+
+
+def _refuse_large(size_bytes: int, where: str) -> None:
+    if size_bytes > _MAX_SIDECAR_BYTES:
+        raise CorpusError(
+            f"{where}: has {size_bytes} bytes; want at most {_MAX_SIDECAR_BYTES} about a recording"
+        )
 
 
 def _object(text: bytes, where: str) -> Raw:
@@ -158,24 +173,15 @@ def _object(text: bytes, where: str) -> Raw:
 
 def _arrow(root: Path, source: Source) -> Iterator[Placed]:
     """Read Parquet files; the beginning of a file's name, up to a hyphen, is ``file_split``."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     Options(root, source).end()
     found = False
     for path in find_files(root, source):
         found = True
         refuse_pointer(path)
-        try:
-            with pq.ParquetFile(path) as file:
-                number = 0
-                for batch in file.iter_batches(batch_size=1024):
-                    for row in batch.to_pylist():
-                        number += 1
-                        more = {"file_split": path.name.partition("-")[0], "file_stem": path.stem}
-                        yield f"{path}:row {number}", {**row, **more}
-        except pa.ArrowException as error:
-            raise CorpusError(f"{path}: is not a readable Parquet file ({error})") from error
+        more = {"file_split": path.name.partition("-")[0], "file_stem": path.stem}
+        with open_table(path) as file:
+            for where, row in parquet_rows(file, path, nested=True):
+                yield where, {**row, **more}
     if not found:
         raise CorpusError(f"{root}: holds no {' or '.join(source.files)}")
 

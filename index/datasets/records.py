@@ -10,6 +10,9 @@ from typing import Any
 from earful.errors import CorpusError
 from earful.index.datasets.declaration import Source
 from earful.index.datasets.sources import Options, Placed, first_file
+from earful.index.datasets.yaml_file import read_yaml
+
+_MAX_LINE = 1 << 24
 
 
 def read_records(root: Path, source: Source) -> Iterator[Placed]:
@@ -53,7 +56,7 @@ def _json(path: Path, at: str, key: str) -> Iterator[tuple[str, Any]]:
                 prefix = f"{at}.item" if at else "item"
                 for number, value in enumerate(ijson.items(file, prefix, use_float=True), 1):
                     yield f"{path}:item {number}", value
-    except (ijson.JSONError, UnicodeDecodeError) as error:
+    except (ijson.JSONError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise CorpusError(f"{path}:item {number + 1}: is not JSON ({reason})") from error
     if not number:
@@ -61,10 +64,15 @@ def _json(path: Path, at: str, key: str) -> Iterator[tuple[str, Any]]:
 
 
 def _json_lines(path: Path) -> Iterator[tuple[str, Any]]:
+    number = 0
     with open(path, encoding="utf-8-sig") as file:
-        number = 0
         try:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(iter(lambda: file.readline(_MAX_LINE + 1), ""), 1):
+                if len(line) > _MAX_LINE:
+                    raise CorpusError(
+                        f"{path}:{number}: the line is longer than {_MAX_LINE} characters; want "
+                        "one object"
+                    )
                 if line.strip():
                     yield f"{path}:{number}", json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -73,15 +81,7 @@ def _json_lines(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _yaml(path: Path, at: str, key: str) -> Iterator[tuple[str, Any]]:
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        with open(path, encoding="utf-8") as file:
-            value = yaml.load(file, Loader=loader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise CorpusError(f"{path}: is not YAML ({reason})") from error
+    value = read_yaml(path)
     value = _inside(value, at, str(path)) if at else value
     if key and isinstance(value, dict):
         for name, one in value.items():

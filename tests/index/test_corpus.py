@@ -106,7 +106,7 @@ def test_columns_and_root_can_be_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("sound,label\na.wav,x\n", "names the audio; found 'sound', 'label'"),
+        ("sound,label\na.wav,x\n", "names the audio; found sound, label"),
         ("file,label\n,x\n", "names no audio file"),
         ("file,label\nhttp://x/a.wav,x\n", "is a URL"),
         ("file,label\n../a.wav,x\n", "lies outside"),
@@ -114,7 +114,7 @@ def test_columns_and_root_can_be_named(tmp_path: Path) -> None:
         ("file,start_s\na.wav,soon\n", "start_s is 'soon'; want seconds"),
         ("file,start_s,end_s\na.wav,2,1\n", "end_s=1.0 is not after start_s=2.0"),
         ("file,start_s\na.wav,-1\n", "start_s=-1.0"),
-        ("file,start_s\na.wav,nan\n", "start_s=nan"),
+        ("file,start_s\na.wav,nan\n", "start_s is 'nan'; want seconds"),
         ("file,label\na.wav,x|x\n", "name one label twice"),
         ("file,label\na.wav,x||y\n", "empty label"),
     ],
@@ -174,7 +174,7 @@ def test_labels_stay_text(tmp_path: Path) -> None:
 def test_a_column_that_is_not_there_lists_those_that_are(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("file,label\na.wav,x\n")
-    with pytest.raises(CorpusError, match="no column 'clip' for audio; found 'file', 'label'"):
+    with pytest.raises(CorpusError, match="no column 'clip' for audio; found file, label"):
         exemplars(open_corpus(table, columns={"audio": "clip"}))
     with pytest.raises(CorpusError, match="no field 'sound' to map"):
         exemplars(open_corpus(table, columns={"sound": "file"}))

@@ -13,7 +13,7 @@ from earful.errors import CorpusError
 from earful.index.tables import as_text, read_rows, table_kind
 
 CELLS = st.text(
-    alphabet=st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=0, max_size=12
+    alphabet=st.characters(codec="utf-8", exclude_characters="\0\r\ufeff"), min_size=0, max_size=12
 )
 
 

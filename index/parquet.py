@@ -1,0 +1,152 @@
+"""Rows out of a Parquet file, without trusting how large it says or turns out to be.
+
+Compression lets two kilobytes become gigabytes. What the footer declares is looked at
+first. Texts are then read as Arrow dictionaries, in which a text that stands in a million
+rows exists once, so that every cell's size is known before any row is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from io import BufferedIOBase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.errors import CorpusError
+from earful.index.textrules import MAX_CELL, check_columns, quoted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+_ROWS_AT_ONCE = 1024
+# One column of one row group, uncompressed: a million captions of a thousand characters.
+_MAX_CHUNK_BYTES = 1 << 30
+_MAX_CHUNK_VALUES = 1 << 26
+# Rows that hold more than this together are made one by one.
+_MAX_BYTES_AT_ONCE = 1 << 26
+# What an item of a list costs beside its text.
+_ITEM_BYTES = 8
+
+
+def parquet_rows(
+    file: BufferedIOBase, path: Path, *, nested: bool = False
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Read rows of a Parquet file.
+
+    Args:
+        file: The file, open.
+        path: Its path, for messages.
+        nested: Whether columns may hold objects; the size of such cells is not looked at.
+
+    Yields:
+        ``("path:row n", record)``, counted from 1.
+
+    Raises:
+        CorpusError: It is damaged, has a column's name twice, or a column or a cell is too
+            large or of a kind that no table has.
+    """
+    number = 0
+    for batch in _batches(file, path, nested=nested):
+        sizes = np.zeros(batch.num_rows, np.int64)
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            found = _cell_bytes(column)
+            if (largest := int(found.max(initial=0))) > MAX_CELL and not nested:
+                row = number + int(found.argmax()) + 1
+                raise CorpusError(
+                    f"{path}:row {row}: column {quoted(name)} holds {largest} bytes; want at "
+                    f"most {MAX_CELL} in a cell"
+                )
+            sizes += found
+        step = batch.num_rows if sizes.sum() <= _MAX_BYTES_AT_ONCE else 1
+        for start in range(0, batch.num_rows, step):
+            for record in _records(batch.slice(start, step), path):
+                number += 1
+                yield f"{path}:row {number}", record
+
+
+def _batches(file: BufferedIOBase, path: Path, *, nested: bool) -> Iterator[pa.RecordBatch]:
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file) as opened:
+            _check(opened, path, nested=nested)
+            metadata, texts = opened.metadata, _text_columns(opened)
+            opened = pq.ParquetFile(file, metadata=metadata, read_dictionary=texts)
+            yield from opened.iter_batches(batch_size=_ROWS_AT_ONCE)
+    except _broken() as error:
+        raise _unreadable(path, error) from error
+
+
+def _records(batch: pa.RecordBatch, path: Path) -> Sequence[dict[str, Any]]:
+    try:
+        found: list[dict[str, Any]] = batch.to_pylist()
+    except _broken() as error:
+        raise _unreadable(path, error) from error
+    return found
+
+
+def _check(opened: pq.ParquetFile, path: Path, *, nested: bool) -> None:
+    """Check the names and kinds of the columns, and the sizes that the footer declares."""
+    import pyarrow as pa
+
+    schema = opened.schema_arrow
+    check_columns(schema.names, str(path))
+    for field in schema:
+        kind = field.type
+        if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            kind = kind.value_type
+        if pa.types.is_nested(kind) and not nested:
+            raise CorpusError(
+                f"{path}: column {quoted(field.name)} holds {quoted(str(field.type))}; want text, "
+                "numbers, or lists of text"
+            )
+    for row_group in range(opened.metadata.num_row_groups):
+        group = opened.metadata.row_group(row_group)
+        for number in range(group.num_columns):
+            chunk = group.column(number)
+            if (
+                chunk.total_uncompressed_size > _MAX_CHUNK_BYTES
+                or chunk.num_values > _MAX_CHUNK_VALUES
+            ):
+                raise CorpusError(
+                    f"{path}: column {quoted(chunk.path_in_schema)} unpacks to "
+                    f"{chunk.total_uncompressed_size} bytes in {chunk.num_values} values; want at "
+                    f"most {_MAX_CHUNK_BYTES} in {_MAX_CHUNK_VALUES} (write smaller row groups)"
+                )
+
+
+def _text_columns(opened: pq.ParquetFile) -> list[str]:
+    columns = (opened.schema.column(number) for number in range(len(opened.schema)))
+    return [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
+
+
+def _cell_bytes(array: pa.Array) -> NDArray[np.int64]:
+    """Return how many bytes of text each cell of a column holds."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(array.type):
+        lengths = pc.fill_null(pc.binary_length(array.dictionary), 0)
+        found = pc.fill_null(pc.take(lengths, array.indices), 0)
+        return np.asarray(found, dtype=np.int64)
+    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+        ends = np.cumsum(np.append(0, _cell_bytes(array.values) + _ITEM_BYTES))
+        sizes: NDArray[np.int64] = np.diff(ends[np.asarray(array.offsets)])
+        return sizes
+    return np.zeros(len(array), np.int64)
+
+
+def _broken() -> tuple[type[Exception], ...]:
+    """Return what pyarrow raises of damaged files, found by damaging some."""
+    import pyarrow as pa
+
+    return (pa.ArrowException, ValueError, OverflowError, LookupError, TypeError, MemoryError)
+
+
+def _unreadable(path: Path, error: Exception) -> CorpusError:
+    reason = quoted(" ".join(str(error).split()))
+    return CorpusError(f"{path}: is not a readable Parquet file ({reason})")

@@ -1,0 +1,153 @@
+"""What a text out of a table or a task file may be, and how a message quotes it.
+
+Names (labels, ids, groups) are printed on one line and compared by eye, so they are short
+and hold nothing that is invisible or turns text around. Questions and answers may have
+lines and tabs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from earful.errors import CorpusError
+from earful.index.folders import normal
+
+if TYPE_CHECKING:
+    from earful.index.exemplar import Exemplar
+
+# A label is a few words; a thousand characters is a text in the wrong column.
+MAX_NAME = 1_000
+# The longest path that Linux opens; ids and groups are often made of paths.
+MAX_PATH = 4_096
+# About 20,000 words: many times what a language model takes as one prompt.
+MAX_TEXT = 100_000
+# Other columns may hold whole JSON documents; a line of a table is no longer than this.
+MAX_CELL = 1 << 20
+MAX_LABELS = 1_000
+# Beyond this a table is a matrix, and every row would carry it all as further columns.
+MAX_COLUMNS = 1_000
+
+_QUOTED = 80
+_MOST_LISTED = 30
+# C0, DEL and C1 without tab and line ends; halves of characters, which no file can hold.
+_NOT_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+# Those and tabs, line ends, what turns the direction of text, and byte-order marks.
+_NOT_IN_NAMES = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+
+
+def quoted(value: object) -> str:
+    """Write a value as Python does, but a long one only as its beginning.
+
+    >>> quoted("dog"), quoted("x" * 100_000)[-24:]
+    ("'dog'", 'xxx… (100002 characters)')
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}… ({len(text)} characters)"
+
+
+def name_fault(text: str, *, most: int = MAX_NAME) -> str:
+    r"""Say what keeps a text from being a label or another name; empty when nothing does.
+
+    >>> name_fault("dog"), name_fault("dog\x1b[31m")
+    ('', 'holds the character U+001B; want text without control characters')
+    """
+    return _size_fault(text, most) or _character_fault(text, _NOT_IN_NAMES)
+
+
+def text_fault(text: str, *, most: int = MAX_TEXT) -> str:
+    r"""Say what keeps a text from being a question or an answer; empty when nothing does.
+
+    >>> text_fault("two\nlines"), text_fault("a\0")
+    ('', 'holds the character U+0000; want text without control characters')
+    """
+    return _size_fault(text, most) or _character_fault(text, _NOT_IN_TEXT)
+
+
+def exemplar_fault(exemplar: Exemplar, *, check_characters: bool = True) -> str:
+    """Say which field of a row breaks the rules; empty when none does.
+
+    An id that was made of the file's name is as odd as that: any name of a file is accepted,
+    and escaped wherever it is shown.
+
+    Args:
+        exemplar: The row.
+        check_characters: Whether control characters are refused, too.
+    """
+    if len(exemplar.labels) > MAX_LABELS:
+        return f"has {len(exemplar.labels)} labels; want at most {MAX_LABELS}"
+    for field, text, most, forbidden in _fields(exemplar):
+        fault = _size_fault(text, most)
+        if not fault and check_characters:
+            fault = _character_fault(text, forbidden)
+        if fault:
+            return f"{field} {quoted(text)} {fault}"
+    return ""
+
+
+def check_columns(names: Iterable[str], where: str) -> None:
+    """Check the names of a table's columns.
+
+    Raises:
+        CorpusError: There are too many, one is too long, or one stands twice.
+    """
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise CorpusError(f"{where}: column {quoted(name)} stands twice; want distinct names")
+        if len(name) > MAX_NAME:
+            raise CorpusError(
+                f"{where}: column {quoted(name)} has a name of {len(name)} characters; want at "
+                f"most {MAX_NAME}"
+            )
+        seen.add(name)
+        if len(seen) > MAX_COLUMNS:
+            raise CorpusError(
+                f"{where}: has more than {MAX_COLUMNS} columns; want a table with a row per "
+                "recording, its labels in one column"
+            )
+
+
+def listed(names: Iterable[object]) -> str:
+    """List names for a message: the first thirty.
+
+    >>> listed(["a", "b"]), listed([])
+    ('a, b', 'none')
+    """
+    texts = [str(name) for name in names]
+    told = [text if len(text) <= _QUOTED else quoted(text) for text in texts[:_MOST_LISTED]]
+    more = [f"and {len(texts) - _MOST_LISTED} more"] if len(texts) > _MOST_LISTED else []
+    return ", ".join(told + more) or "none"
+
+
+def _fields(exemplar: Exemplar) -> Iterator[tuple[str, str, int, re.Pattern[str]]]:
+    """Yield each text of a row with its name, its size limit and what it must not hold."""
+    if not exemplar.id.startswith(normal(str(exemplar.audio))):
+        yield "id", exemplar.id, MAX_PATH, _NOT_IN_NAMES
+    for label in exemplar.labels:
+        yield "label", label, MAX_NAME, _NOT_IN_NAMES
+    yield "group", exemplar.group, MAX_PATH, _NOT_IN_NAMES
+    yield "task", exemplar.task, MAX_NAME, _NOT_IN_NAMES
+    yield "split", exemplar.split, MAX_NAME, _NOT_IN_NAMES
+    yield "licence", exemplar.licence, MAX_NAME, _NOT_IN_NAMES
+    yield "question", exemplar.question, MAX_TEXT, _NOT_IN_TEXT
+    yield "answer", exemplar.answer, MAX_TEXT, _NOT_IN_TEXT
+    for column, text in exemplar.meta.items():
+        yield f"column {quoted(column)}", text, MAX_CELL, _NOT_IN_TEXT
+
+
+def _size_fault(text: str, most: int) -> str:
+    return f"has {len(text)} characters; want at most {most}" if len(text) > most else ""
+
+
+def _character_fault(text: str, forbidden: re.Pattern[str]) -> str:
+    found = forbidden.search(text)
+    if found is None:
+        return ""
+    return f"holds the character U+{ord(found[0]):04X}; want text without control characters"
