@@ -35,10 +35,11 @@ class ContainerDecoder:
     """Reads the first audio track with FFmpeg.
 
     Args:
-        file: The open file, at its beginning.
+        file: The open file.
         name: What to call it in errors.
         because: What brought the file here rather than to libsndfile, as a clause.
         may_seek: Whether time stamps lead anywhere; those of chained streams start again.
+        damage: What is known to be wrong with the end of the file; empty for nothing.
 
     Raises:
         AudioError: PyAV is not installed, there is no audio track, or the file cannot be
@@ -46,12 +47,19 @@ class ContainerDecoder:
     """
 
     def __init__(
-        self, file: BufferedIOBase, name: str, *, because: str, may_seek: bool = True
+        self,
+        file: BufferedIOBase,
+        name: str,
+        *,
+        because: str,
+        may_seek: bool = True,
+        damage: str = "",
     ) -> None:
         self._file = file
         self._name = name
         self._because = because
         self._may_seek = may_seek
+        self._damage = damage
         self.n_decoded = 0
         try:
             self._container = self._open()
@@ -148,6 +156,7 @@ class ContainerDecoder:
             slack_frames=2 * max(frame.samples for frame in self._head) + first.sample_rate // 100,
             format=kind,
             subtype=stream.codec_context.name,
+            damage=self._damage,
         )
 
     def _frames(self, start: int) -> Iterator[tuple[int, AudioFrame]]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.framing import TooManyPacketsError, measure_mpeg, measure_wav, walk_ogg
+from earful.model.framing import TooManyPacketsError, measure_data, measure_mpeg, walk_ogg
 from earful.model.source import OpenSource
 
 if TYPE_CHECKING:
@@ -96,8 +96,6 @@ def open_decoder(source: OpenSource) -> Decoder:
         AudioError: The file is empty, no decoder can read it, or the one that could is
             not installed.
     """
-    import soundfile
-
     head = source.file.read(24)
     source.file.seek(0)
     if not head:
@@ -107,6 +105,17 @@ def open_decoder(source: OpenSource) -> Decoder:
             f"{source.name}: is a Git LFS pointer, wanted the audio it stands for; "
             "run: git lfs pull"
         )
+    try:
+        return _choose(source, head)
+    except TooManyPacketsError as error:
+        raise AudioError(
+            f"{source.name}: {error}, wanted less to walk through; convert it to FLAC, or cut it"
+        ) from error
+
+
+def _choose(source: OpenSource, head: bytes) -> Decoder:
+    import soundfile
+
     try:
         handle = soundfile.SoundFile(source.file)
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
@@ -119,11 +128,6 @@ def open_decoder(source: OpenSource) -> Decoder:
     except _UnreadPartError as lost:
         handle.close()
         return _open_container(source, str(lost), may_seek=container != "OGG")
-    except TooManyPacketsError as error:
-        handle.close()
-        raise AudioError(
-            f"{source.name}: {error}, wanted less to walk through; convert it to FLAC, or cut it"
-        ) from error
     source.file.seek(position)
     return SoundFileDecoder(source.name, handle, header, seek_point)
 
@@ -202,6 +206,7 @@ def _examine(
         n_frames=None if handle.frames >= _UNKNOWN_FRAMES else handle.frames,
         format=handle.format,
         subtype=handle.subtype,
+        damage=_what_is_missing(source),
     )
     if not handle.seekable():
         return header, lambda start: 0
@@ -224,13 +229,6 @@ def _examine(
         if handle.subtype == "VORBIS":
             # Within the last page, libsndfile lands beside the sample it was sent to.
             return header, lambda start: min(start, pages.n_samples_before_last_page)
-    if handle.format in ("WAV", "WAVEX"):
-        measured = measure_wav(source.file, source.size_bytes)
-        if measured is not None and 0 <= measured[1] < measured[0]:
-            claimed, present = measured
-            header = replace(
-                header, damage=f"{claimed - present} of {claimed} sample bytes are missing"
-            )
     return header, lambda start: start
 
 
@@ -250,11 +248,21 @@ def _examine_mpeg(source: OpenSource, header: StreamHeader) -> StreamHeader:
     return replace(header, n_frames=length.n_samples, slack_frames=tolerance)
 
 
+def _what_is_missing(source: OpenSource) -> str:
+    measured = measure_data(source.file, source.size_bytes)
+    if measured is None or measured[1] >= measured[0]:
+        return ""
+    claimed, present = measured
+    return f"{claimed - max(0, present)} of {claimed} bytes are missing"
+
+
 def _open_container(source: OpenSource, because: str, *, may_seek: bool = True) -> Decoder:
     from earful.model.container import ContainerDecoder
 
-    source.file.seek(0)
-    return ContainerDecoder(source.file, source.name, because=because, may_seek=may_seek)
+    damage = _what_is_missing(source)
+    return ContainerDecoder(
+        source.file, source.name, because=because, may_seek=may_seek, damage=damage
+    )
 
 
 def _damaged(name: str, at_s: float, error: Exception) -> AudioError:

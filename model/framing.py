@@ -1,16 +1,18 @@
 """What a file's own packets say about its length, where its header may be wrong.
 
 libsndfile believes headers: an MP3 of varying bit rate without a frame count ends early
-without an error, an OGG file of several chained streams ends after the first, a WAV file
-cut off by a broken download is shorter than recorded. Each walk here hops from one packet
+without an error, an OGG file of several chained streams ends after the first, a WAV or AIFF
+file cut off by a broken download is shorter than recorded. Each walk here hops from one packet
 header to the next and decodes nothing. Layouts: ISO/IEC 11172-3 and 13818-3 (MPEG audio),
-RFC 3533 (OGG pages), Microsoft's RIFF.
+RFC 3533 (OGG pages), Microsoft's RIFF, EBU Tech 3306 (RF64), Sony's Wave64, Apple's AIFF and
+CAF, Sun's AU.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BufferedIOBase
+from typing import Literal
 
 _RESYNC_BYTES = 65_536
 # What a file can make a walk do. So many MPEG frames last 30 hours at 44.1 kHz; honest files
@@ -18,6 +20,9 @@ _RESYNC_BYTES = 65_536
 _MOST_PACKETS = 1 << 22
 _MOST_RESYNCS = 256
 _MOST_TAGS = 16
+# Wave64 names chunks by GUID.
+_W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
+_W64_DATA = bytes.fromhex("64617461f3acd3118cd100c04f8edb8a")
 
 # kbit/s by (MPEG-1?, layer) and the header's 4-bit index; 0 is "free format", 15 is "bad".
 _LOW_RATES_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
@@ -162,8 +167,10 @@ def walk_ogg(file: BufferedIOBase, size_bytes: int) -> OggPages:
     )
 
 
-def measure_wav(file: BufferedIOBase, size_bytes: int) -> tuple[int, int] | None:
-    """Compare the sample bytes that a RIFF WAV header claims with those that are there.
+def measure_data(file: BufferedIOBase, size_bytes: int) -> tuple[int, int] | None:
+    """Compare the sample bytes that a header claims with those that are there.
+
+    Knows WAV, RF64, W64, AIFF, CAF, AU and, counting all of it, AVI.
 
     Args:
         file: Seekable; left wherever the walk ended.
@@ -177,20 +184,70 @@ def measure_wav(file: BufferedIOBase, size_bytes: int) -> tuple[int, int] | None
         TooManyPacketsError: There are millions of chunks.
     """
     file.seek(0)
-    head = file.read(12)
-    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+    head = file.read(40)
+    if head[:4] == b".snd":
+        start, n_bytes = (int.from_bytes(head[at : at + 4], "big") for at in (4, 8))
+        return _claim(n_bytes, 4, size_bytes - start)
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return _claim(int.from_bytes(head[4:8], "little"), 4, size_bytes - 8)
+    layout = _chunk_layout(head)
+    if layout is None:
         return None
-    n_chunks = 0
-    while len(chunk := file.read(8)) == 8:
-        n_chunks += 1
-        if n_chunks > _MOST_PACKETS:
-            raise TooManyPacketsError("chunks")
-        n_bytes = int.from_bytes(chunk[4:], "little")
-        if chunk[:4] == b"data":
-            # Such programs leave anything from 0x7FFFFFFF less a header up to 0xFFFFFFFF.
-            return None if n_bytes >= 0x7FFF_0000 else (n_bytes, size_bytes - file.tell())
-        file.seek(n_bytes + n_bytes % 2, 1)
+    position = layout.first
+    for _ in range(_MOST_PACKETS):
+        chunk = _read_at(file, position, layout.head_bytes)
+        if len(chunk) < layout.head_bytes:
+            return None
+        n_bytes = int.from_bytes(chunk[layout.name_bytes :], layout.order)
+        if layout.counts_head:
+            n_bytes -= layout.head_bytes
+        position += layout.head_bytes
+        if chunk.startswith(layout.data):
+            if head[:4] in (b"RF64", b"BW64") and head[12:16] == b"ds64":
+                return _claim(int.from_bytes(head[28:36], "little"), 8, size_bytes - position)
+            width = layout.head_bytes - layout.name_bytes
+            return _claim(n_bytes, width, size_bytes - position)
+        if n_bytes < 0:
+            return None
+        position += -(-n_bytes // layout.align) * layout.align
+    raise TooManyPacketsError("chunks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ChunkLayout:
+    """How a format made of chunks writes their names and sizes."""
+
+    data: bytes  # the name of the chunk that holds the samples
+    first: int = 12
+    name_bytes: int = 4
+    head_bytes: int = 8  # name and size
+    order: Literal["little", "big"] = "little"
+    counts_head: bool = False
+    align: int = 2
+
+
+def _chunk_layout(head: bytes) -> _ChunkLayout | None:
+    kind, form = head[:4], head[8:12]
+    if kind in (b"RIFF", b"RIFX", b"RF64", b"BW64") and form == b"WAVE":
+        return _ChunkLayout(data=b"data", order="big" if kind == b"RIFX" else "little")
+    if kind == b"FORM" and form in (b"AIFF", b"AIFC"):
+        return _ChunkLayout(data=b"SSND", order="big")
+    if kind == b"caff":
+        return _ChunkLayout(data=b"data", first=8, head_bytes=12, order="big", align=1)
+    if head[:16] == _W64_RIFF:
+        return _ChunkLayout(
+            data=_W64_DATA, first=40, name_bytes=16, head_bytes=24, counts_head=True, align=8
+        )
     return None
+
+
+def _claim(n_bytes: int, width: int, present: int) -> tuple[int, int] | None:
+    """Pass on a claim, unless it is what programs write that cannot go back.
+
+    They leave anything from 0x7FFFFFFF less a header up to 0xFFFFFFFF, in 64 bits as well.
+    """
+    top = 0x7FFF_0000 << 8 * (width - 4)
+    return None if n_bytes >= top else (n_bytes, present)
 
 
 def _after_id3(file: BufferedIOBase) -> int:

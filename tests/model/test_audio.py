@@ -352,7 +352,8 @@ def test_files_without_samples() -> None:
 @pytest.mark.parametrize(
     ("kind", "coding", "cut"),
     [("FLAC", "PCM_16", 0.5), ("WAV", "PCM_16", 0.5), ("OGG", "VORBIS", 0.7), ("OGG", "OPUS", 0.7),
-     ("MP3", "MPEG_LAYER_III", 0.5), ("FLAC", "PCM_16", 0.01)],
+     ("MP3", "MPEG_LAYER_III", 0.5), ("FLAC", "PCM_16", 0.01), ("WAV", "GSM610", 0.5),
+     ("RF64", "PCM_16", 0.5), ("W64", "PCM_16", 0.5), ("AIFF", "PCM_16", 0.5), ("AU", "ULAW", 0.5)],
 )  # fmt: skip
 def test_files_that_were_cut_short(kind: str, coding: str, cut: float, tmp_path: Path) -> None:
     data = encoded(noise(4, 48000), 48000, kind, coding)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.model import framing
-from earful.model.framing import TooManyPacketsError, measure_mpeg, measure_wav, walk_ogg
+from earful.model.framing import TooManyPacketsError, measure_data, measure_mpeg, walk_ogg
 
 # MPEG-1 layer III, 128 kbit/s, 44100 Hz, no padding: 144 * 128000 // 44100 = 417 bytes.
 FRAME = bytes.fromhex("fffb9000") + bytes(413)
@@ -54,7 +54,7 @@ def test_other_bytes_are_survived(data: bytes) -> None:
     measured(data)
     walk_ogg(io.BytesIO(data), len(data))
     walk_ogg(io.BytesIO(b"OggS" + data), 4 + len(data))
-    measure_wav(io.BytesIO(b"RIFF0000WAVE" + data), 12 + len(data))
+    measure_data(io.BytesIO(b"RIFF0000WAVE" + data), 12 + len(data))
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000])
@@ -94,7 +94,7 @@ def test_a_walk_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
         walk_ogg(io.BytesIO(page(0, 1, b"") * 51), 10_000)
     chunks = b"RIFF\0\0\0\0WAVE" + b"odd \0\0\0\0" * 51
     with pytest.raises(TooManyPacketsError, match="more than 50 chunks"):
-        measure_wav(io.BytesIO(chunks), len(chunks))
+        measure_data(io.BytesIO(chunks), len(chunks))
 
 
 def test_junk_between_frames_is_searched_a_few_hundred_times() -> None:
@@ -108,6 +108,43 @@ def test_junk_between_frames_is_searched_a_few_hundred_times() -> None:
 
 def test_wav_claims_by_hand() -> None:
     head = b"RIFF\0\0\0\0WAVEodd \x03\0\0\0abc\0data"
-    assert measure_wav(io.BytesIO(head + b"\x08\0\0\0" + bytes(5)), len(head) + 9) == (8, 5)
-    assert measure_wav(io.BytesIO(head + b"\xff\xff\xff\xff" + bytes(5)), len(head) + 9) is None
-    assert measure_wav(io.BytesIO(b"RIFX" + head[4:]), len(head)) is None
+    assert measure_data(io.BytesIO(head + b"\x08\0\0\0" + bytes(5)), len(head) + 9) == (8, 5)
+    assert measure_data(io.BytesIO(head + b"\xff\xff\xff\xff" + bytes(5)), len(head) + 9) is None
+    assert measure_data(io.BytesIO(b"RIFX" + head[4:]), len(head)) is None
+
+
+W64_TAIL = "f3acd3118cd100c04f8edb8a"
+
+
+@pytest.mark.parametrize(
+    ("head", "claimed"),
+    [
+        (b"RIFX\0\0\0\0WAVEdata\0\0\1\0", 256),
+        (b"RF64\xff\xff\xff\xffWAVEds64\x18\0\0\0" + struct.pack("<QQQ", 0, 1 << 33, 0)
+         + b"data\xff\xff\xff\xff", 1 << 33),
+        (b"FORM\0\0\0\0AIFFodd \0\0\0\3abc\0SSND\0\0\1\0", 256),
+        (b"FORM\0\0\0\0AIFCSSND\0\0\1\0", 256),
+        (b"caff\0\1\0\0odd " + struct.pack(">q", 3) + b"abcdata" + struct.pack(">q", 1 << 33),
+         1 << 33),
+        # Wave64: its sizes count the 24 bytes that name and size take; chunks begin at eights.
+        (bytes.fromhex("726966662e91cf11a5d628db04c10000") + bytes(24)
+         + bytes.fromhex("66616374" + W64_TAIL) + struct.pack("<Q", 25) + bytes(8)
+         + bytes.fromhex("64617461" + W64_TAIL) + struct.pack("<Q", 24 + 256), 256),
+        (b".snd" + struct.pack(">IIIII", 24, 256, 3, 8000, 1), 256),
+        (b"RIFF" + struct.pack("<I", 4 + 256) + b"AVI ", 4 + 256),
+    ],
+)  # fmt: skip
+def test_claims_of_other_kinds_by_hand(head: bytes, claimed: int) -> None:
+    n_head = 8 if head[8:12] == b"AVI " else len(head)
+    for missing in (0, 1):
+        size_bytes = n_head + claimed - missing
+        assert measure_data(io.BytesIO(head), size_bytes) == (claimed, claimed - missing)
+
+
+def test_lengths_that_a_writer_left_open_are_no_claims() -> None:
+    for head in (
+        b".snd" + struct.pack(">IIIII", 24, 0xFFFFFFFF, 3, 8000, 1),
+        b"FORM\0\0\0\0AIFFSSND\xff\xff\xff\xff",
+        b"caff\0\1\0\0data" + struct.pack(">q", -1),
+    ):
+        assert measure_data(io.BytesIO(head), 5000) is None
