@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from earful.errors import AudioError
 from earful.model.audio import Clip, resample
 from earful.model.isolated import load_isolated, probe_isolated
 from earful.model.prompt import ClipRef
@@ -112,7 +113,7 @@ def read_samples(ref: ClipRef, *, mode: Literal["full", "compat"]) -> NDArray[np
         float32, shape ``(n,)``; in ``compat`` possibly longer than ``MAX_SAMPLES``.
 
     Raises:
-        AudioError: The file cannot be read.
+        AudioError: The file cannot be read, or an exemplar's stretch is not what it was.
     """
     if isinstance(ref.audio, Clip):
         return resample(ref.audio, SAMPLE_RATE).samples
@@ -121,10 +122,28 @@ def read_samples(ref: ClipRef, *, mode: Literal["full", "compat"]) -> NDArray[np
     if duration_s(ref) > longest_s:
         end_s = ref.start_s + longest_s
     first = mode == "compat" and Path(ref.audio).suffix.lower() != ".mp3"
-    return load_isolated(
+    clip = load_isolated(
         ref.audio,
         sample_rate=SAMPLE_RATE,
         start_s=ref.start_s,
         end_s=end_s,
         channels="first" if first else "mean",
-    ).samples
+    )
+    if ref.is_exemplar and ref.content_sha256:
+        # The digest is of the whole stretch, its channels averaged.
+        is_whole = end_s == ref.end_s and not first
+        _refuse_changed(ref, clip if is_whole else _whole(ref))
+    return clip.samples
+
+
+def _whole(ref: ClipRef) -> Clip:
+    return load_isolated(Path(str(ref.audio)), start_s=ref.start_s, end_s=ref.end_s)
+
+
+def _refuse_changed(ref: ClipRef, clip: Clip) -> None:
+    """Let an exemplar pass whose audio is what its label was given for."""
+    if clip.content_sha256 != ref.content_sha256:
+        raise AudioError(
+            f"{ref}: has changed since it was embedded, so that its label may be another's; run "
+            "`earful index build` again, or put the old file back"
+        )

@@ -249,9 +249,9 @@ def make_all_text_plain(tokenizer: Tokenizer, *, source: str) -> None:
 
 def control_ids(tokenizer: Tokenizer, named: Iterable[str]) -> frozenset[int]:
     """Return the ids that no text may have: of every added token, and of some by name."""
-    ids = {tokenizer.token_to_id(str(token)) for token in named}
-    ids |= tokenizer.get_added_tokens_decoder().keys()
-    return frozenset(ids - {None})
+    found = (tokenizer.token_to_id(str(token)) for token in named)
+    added = tokenizer.get_added_tokens_decoder().keys()
+    return frozenset(added | {number for number in found if number is not None})
 
 
 def require_whole_characters(text: str) -> None:

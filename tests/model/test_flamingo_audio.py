@@ -1,7 +1,8 @@
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from earful.model.audio import Clip
+from earful.errors import AudioError
+from earful.model.audio import Clip, load_audio
 from earful.model.flamingo_audio import (
     HOP_SAMPLES,
     MAX_SAMPLES,
@@ -134,6 +136,32 @@ def test_no_more_is_decoded_than_is_heard(tmp_path: Path) -> None:
     assert read_samples(tail, mode="full").size == 10 * SAMPLE_RATE
     stretch = ClipRef(audio=path, start_s=2.0, end_s=5.5)
     assert read_samples(stretch, mode="full").size == round(3.5 * SAMPLE_RATE)
+
+
+@pytest.mark.parametrize("mode", ["full", "compat"])
+@pytest.mark.parametrize(("start_s", "end_s"), [(0.0, None), (0.5, 1.5), (1.0, 38.0)])
+def test_an_exemplar_whose_audio_has_changed_is_not_heard(
+    tmp_path: Path, mode: Literal["full", "compat"], start_s: float, end_s: float | None
+) -> None:
+    path = tmp_path / "long.wav"
+    rate = 8000
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, size=(40 * rate, 2))
+    soundfile.write(path, samples, rate)
+    digest = load_audio(path, start_s=start_s, end_s=end_s).content_sha256
+    ref = ClipRef(audio=path, start_s=start_s, end_s=end_s, content_sha256=digest, is_exemplar=True)
+    assert read_samples(ref, mode=mode).size
+    # What lies outside the stretch may change; a click at its very end, beyond what is heard
+    # of a long one, may not.
+    if start_s:
+        samples[0] = 0.9
+        soundfile.write(path, samples, rate)
+        assert read_samples(ref, mode=mode).size
+    samples[round((end_s or 40) * rate) - 1] = 0.9
+    soundfile.write(path, samples, rate)
+    with pytest.raises(AudioError, match=r"long\.wav.* has changed since it was embedded.*build"):
+        read_samples(ref, mode=mode)
+    assert read_samples(replace(ref, content_sha256=""), mode=mode).size
+    assert read_samples(replace(ref, is_exemplar=False), mode=mode).size
 
 
 def test_a_clip_at_hand_is_resampled() -> None:
