@@ -30,26 +30,30 @@ class HalfRows:
         dim: Of the vectors.
 
     Raises:
-        IndexFolderError: A file of the table is damaged or gone.
-        ValueError: A vector is not finite or not of unit norm.
+        IndexFolderError: A file of the table is damaged or gone, or a vector is not finite or
+            not of unit norm.
     """
 
     def __init__(self, table: Table, dim: int) -> None:
-        ids: list[str] = []
-        places: list[NDArray[np.uint64]] = []
+        self._table = table
+        self._dim = dim
+        self._rows: dict[str, int] | None = None
+        table.check()
+        table.consume(["id", "vector"], self._take)
+
+    def _take(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._version = self._table.version
+        self._ids: list[str] = []
+        places = [np.empty(0, np.uint64)]
 
         def vectors() -> Iterator[NDArray[np.float32]]:
-            for batch in table.stream(["id", "vector"]):
-                ids.extend(batch.column("id").to_pylist())
+            for batch in batches:
+                self._ids.extend(batch.column("id").to_pylist())
                 places.append(batch.column("_rowid").to_numpy())
-                yield unit_rows(vectors_of(batch, dim), lambda row: f"row {row}")
+                yield unit_rows(vectors_of(batch, self._dim), lambda row: f"a vector, {row},")
 
-        self._table = table
-        self._version = table.version
         self._rough = RoughRows(vectors())
-        self._ids = ids
-        self._places = np.concatenate(places) if places else np.empty(0, np.uint64)
-        self._rows: dict[str, int] | None = None
+        self._places = np.concatenate(places)
 
     def candidates(
         self,

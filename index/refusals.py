@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from earful.errors import IndexFolderError, IndexMismatchError
+from earful.index.checksums import CHECKSUMS_NAME
 from earful.index.header import HEADER_NAME, temporary_name
 from earful.index.known import KnownRow
 from earful.index.lock import LOCK_NAME
 from earful.index.schema import Row
-from earful.index.table import TABLE_FOLDER
+from earful.index.versions import TABLE_FOLDER
 from earful.model.protocols import Fingerprint
 
 _UNIT_TOLERANCE = 1e-3
@@ -56,7 +57,7 @@ def refuse_used_folder(folder: Path) -> None:
     present = set(os.listdir(folder))
     if HEADER_NAME in present:
         raise IndexFolderError(f"{folder}: holds an index already; open that, or name a new folder")
-    half_made = {LOCK_NAME, TABLE_FOLDER, temporary_name(HEADER_NAME)}
+    half_made = {LOCK_NAME, TABLE_FOLDER, CHECKSUMS_NAME, temporary_name(HEADER_NAME)}
     # The lock comes first: without it, even a folder called "table" is somebody else's.
     if foreign := sorted(present - half_made if LOCK_NAME in present else present):
         raise IndexFolderError(

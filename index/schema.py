@@ -39,6 +39,8 @@ EXEMPLAR_COLUMNS = (
 )
 # What a row has beside its exemplar.
 ROW_COLUMNS = ("root", "duration_s", "file_sha256", "content_sha256", "vector")
+# What a row's digest is made of beside its exemplar and its vector, and the digest.
+DIGEST_COLUMNS = ("duration_s", "file_sha256", "content_sha256", "row_sha256")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,34 @@ def exemplar_digest(exemplar: Exemplar) -> str:
 def row_digest(row: Row) -> str:
     """Return the hex SHA-256 over an exemplar, its audio's digests and its vector."""
     return _row_digest(row, exemplar_digest(row.exemplar))
+
+
+def changed_rows(
+    table: pa.Table, exemplars: Sequence[Exemplar], vectors: NDArray[np.float32]
+) -> list[int]:
+    """Return the rows that do not match their own digests.
+
+    Args:
+        table: Has at least ``DIGEST_COLUMNS``.
+        exemplars: Of its rows.
+        vectors: Of its rows.
+    """
+    columns = [table.column(name).to_pylist() for name in DIGEST_COLUMNS]
+    changed = []
+    for number, (exemplar, vector, duration_s, file_sha256, content_sha256, wanted) in enumerate(
+        zip(exemplars, vectors, *columns, strict=True)
+    ):
+        row = Row(
+            exemplar=exemplar,
+            root=Path(),
+            duration_s=duration_s,
+            file_sha256=file_sha256,
+            content_sha256=content_sha256,
+            vector=vector,
+        )
+        if row_digest(row) != wanted:
+            changed.append(number)
+    return changed
 
 
 def to_arrow(rows: Sequence[Row], roots: Sequence[int], fingerprint: Fingerprint) -> pa.RecordBatch:

@@ -7,6 +7,7 @@
         table/            LanceDB: one row per exemplar, with its vector (table.py, schema.py)
         features/         what language models make of the audio: a cache (features.py)
         replays/          what they scored of exemplars: a cache (replays.py)
+        checksums.txt     the digest of every file of the table (checksums.py)
         approximate.json  how approximate search is done, if asked for (approximate.py)
         rejected.jsonl    files that could not be embedded, with the reason (rejected.py)
         .lock             who is writing (lock.py)
@@ -43,18 +44,28 @@ from earful.index.refusals import (
 )
 from earful.index.rejected import read_rejections, write_rejections
 from earful.index.schema import (
+    DIGEST_COLUMNS,
     EXEMPLAR_COLUMNS,
     ROW_COLUMNS,
     Row,
     audio_paths,
+    changed_rows,
     exemplar_of,
     exemplar_values,
     label_names,
+    row_digest,
     rows_of,
     to_arrow,
     vectors_of,
 )
-from earful.index.search import Hit, IndexBackend, SearchFilter, Vectors, VectorSet
+from earful.index.search import (
+    Hit,
+    IndexBackend,
+    SearchFilter,
+    Vectors,
+    VectorSet,
+    unit_rows,
+)
 from earful.index.table import Table
 from earful.index.where import sql_of
 from earful.model.protocols import Fingerprint
@@ -64,8 +75,9 @@ if TYPE_CHECKING:
 
     from earful.index.verify import VerifyReport
 
-# What a search needs of a row.
+# What a search needs of a row, and what it needs to check it.
 _SEARCHED = (*EXEMPLAR_COLUMNS, "root", "content_sha256", "vector")
+_CHECKED = (*EXEMPLAR_COLUMNS, "root", *DIGEST_COLUMNS, "vector")
 
 
 class Index:
@@ -184,10 +196,12 @@ class Index:
         """Return all rows with their vectors in RAM, read once.
 
         Raises:
-            IndexFolderError: A row is damaged.
+            IndexFolderError: A row or a file of the table is damaged.
         """
         if self._vectors is None:
-            self._vectors = self._vector_set(self._table.read(_SEARCHED))
+            listed = self._table.check()
+            table = self._table.read(_SEARCHED if listed else _CHECKED)
+            self._vectors = self._vector_set(table, check_rows=not listed)
         return self._vectors
 
     def search(
@@ -234,16 +248,26 @@ class Index:
         return self._known_rows()
 
     def stored(self, ids: Iterable[str]) -> dict[str, Row]:
-        """Return whole rows by id, vectors included; ids that are not here are left out."""
-        table = self._table.rows(sorted(set(ids)), [*EXEMPLAR_COLUMNS, *ROW_COLUMNS])
+        """Return whole rows by id, vectors included.
+
+        Ids that are not here are left out, and rows that do not match their own digests.
+        """
+        columns = [*EXEMPLAR_COLUMNS, *ROW_COLUMNS, "row_sha256"]
+        table = self._table.rows(sorted(set(ids)), columns)
         try:
-            rows = rows_of(table, self.roots(), self.fingerprint.dim)
-            return {row.exemplar.id: row for row in rows}
+            digests = table.column("row_sha256").to_pylist()
+            rows = zip(rows_of(table, self.roots(), self.fingerprint.dim), digests, strict=True)
+            return {row.exemplar.id: row for row, wanted in rows if row_digest(row) == wanted}
         except (CorpusError, ValueError, IndexError) as error:
             raise self._damaged(error) from error
 
     def read_table(self, columns: Sequence[str]) -> pa.Table:
-        """Return some columns of all rows, ordered by id."""
+        """Return some columns of all rows, ordered by id.
+
+        Raises:
+            IndexFolderError: A file of the table is damaged.
+        """
+        self._table.check()
         return self._table.read(columns)
 
     def roots(self) -> tuple[Path, ...]:
@@ -415,8 +439,11 @@ class Index:
             IndexBusyError: Another process is writing.
         """
         with self.writer():
+            # Read first: what is compacted is believed from then on.
+            contents = set(self.vectors().content)
             self._table.compact()
-            ExemplarFeatures(self.path).prune(set(self.vectors().content))
+            self._vectors = self._half = None
+            ExemplarFeatures(self.path).prune(contents)
 
     # --- checking and handing on ---------------------------------------------------------
 
@@ -434,13 +461,18 @@ class Index:
 
     # --- private ---------------------------------------------------------------------------
 
-    def _vector_set(self, table: pa.Table) -> VectorSet:
+    def _vector_set(self, table: pa.Table, *, check_rows: bool) -> VectorSet:
         try:
+            exemplars = [exemplar_of(values) for values in exemplar_values(table)]
+            vectors = vectors_of(table, self.fingerprint.dim)
+            if check_rows and (changed := changed_rows(table, exemplars, vectors)):
+                id_ = exemplars[changed[0]].id
+                raise ValueError(f"{id_!r} does not match its own digest")
             return VectorSet(
-                exemplars=[exemplar_of(values) for values in exemplar_values(table)],
+                exemplars=exemplars,
                 paths=audio_paths(table, self.roots()),
                 content=table.column("content_sha256").to_pylist(),
-                vectors=vectors_of(table, self.fingerprint.dim),
+                vectors=vectors,
             )
         except (CorpusError, ValueError, IndexError) as error:
             raise self._damaged(error) from error
@@ -454,6 +486,7 @@ class Index:
         query = np.asarray(query, dtype=np.float32)
         if query.shape != (self.fingerprint.dim,):
             raise ValueError(f"query of shape {query.shape}; want ({self.fingerprint.dim},)")
+        (query,) = unit_rows(query[None], lambda row: f"query {row}")
         if backend == "approximate":
             settings = self.approximate
             if settings is None:
@@ -461,21 +494,20 @@ class Index:
                     f"{self.path}: has nothing for approximate search; make it with "
                     f"`earful index approximate {self.path}`"
                 )
-            found = candidates(self._table, query, k, settings, filter, self.roots(), _SEARCHED)
+            # All the rows are too many to read for one query: those that answer are checked.
+            self._table.check(rows=False)
+            found = candidates(self._table, query, k, settings, filter, self.roots(), _CHECKED)
         else:
             condition = sql_of(filter, self.roots())
             only = self._table.ids_where(condition) if condition else None
-            while (found := self._half_rows().candidates(query, k, _SEARCHED, only)) is None:
+            while (found := self._half_rows().candidates(query, k, _CHECKED, only)) is None:
                 self._half = None
-        proposed = self._vector_set(found)
+        proposed = self._vector_set(found, check_rows=True)
         return proposed.search(query, k=k, filter=replace(filter, where=""))
 
     def _half_rows(self) -> HalfRows:
         if self._half is None:
-            try:
-                self._half = HalfRows(self._table, self.fingerprint.dim)
-            except ValueError as error:
-                raise self._damaged(error) from error
+            self._half = HalfRows(self._table, self.fingerprint.dim)
         return self._half
 
     def _known_rows(self) -> KnownRows:
@@ -488,8 +520,8 @@ class Index:
 
     def _damaged(self, error: Exception) -> IndexFolderError:
         return IndexFolderError(
-            f"{self.path}: a row is damaged ({error}); `earful index verify {self.path}` lists "
-            "the damage. Remove those rows and build again"
+            f"{self.path}: a row is damaged ({error}). `earful index verify {self.path}` lists "
+            "the damage; with --repair it keeps the rows that are whole and embeds the others again"
         )
 
     def _root_number(self, root: Path) -> int:

@@ -1,8 +1,9 @@
 """The LanceDB table inside an index folder: everything that talks to LanceDB stands here.
 
 A change is one commit, whole or not there. LanceDB leaves flushing to the kernel, so the
-files of every commit are flushed here: after a power cut at most the commit under way is
-lost. Its errors come out as ``IndexFolderError`` with the folder named.
+files of every commit are flushed here, and listed with their digests (``checksums``): after
+a power cut at most the commit under way is lost, and what the disk spoils is noticed. Its
+errors come out as ``IndexFolderError`` with the folder named.
 
 LanceDB runs threads that a forked child lacks: start worker processes with ``spawn``.
 """
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from earful.errors import FilterError, IndexFolderError
-from earful.index.lock import WriterLock
+from earful.index.checksums import CHECKSUMS_NAME, Checksums
+from earful.index.lance_errors import errors_named, is_lance_error, lance_reason, shortened
 from earful.index.schema import EXEMPLAR_COLUMNS, FINGERPRINT_KEY, table_schema
+from earful.index.table_files import TableFiles, files_of
+from earful.index.versions import TABLE_FOLDER, TABLE_NAME, open_newest
 from earful.index.where import quoted
-from earful.model.durable import sync_file, sync_folder
 from earful.model.protocols import Fingerprint
 
 if TYPE_CHECKING:
@@ -31,10 +33,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-TABLE_FOLDER = "table"
 # The columns that a condition of a user's makes sense over.
 FILTER_COLUMNS = (*EXEMPLAR_COLUMNS, "duration_s", "file_sha256", "content_sha256")
-_NAME = "exemplars"
 # Readers of an older version get this long before its files may go.
 _KEEP_VERSIONS = timedelta(hours=1)
 # Rewriting small fragments takes up to a second copy, and some.
@@ -43,18 +43,21 @@ _IDS_AT_ONCE = 500
 _ROWS_AT_ONCE = 4096
 _MOST_METADATA_BYTES = 2**22
 _MOST_INDEX_BYTES = 2**30
-_MANIFEST_END = b"LANC"
 Result = TypeVar("Result")
 
 
 class Table:
-    """An open table, seen at one version until ``refresh`` or a change through it."""
+    """An open table, seen at one version until ``refresh`` or a change through it.
 
-    def __init__(self, folder: Path, lance: Any) -> None:
+    Attributes:
+        folder: The index folder.
+    """
+
+    def __init__(self, folder: Path, lance: Any, checksums: Checksums) -> None:
         """Use ``create`` or ``open``."""
-        self._folder = folder
+        self.folder = folder
         self._lance = lance
-        self._synced = set(_files(folder / TABLE_FOLDER))
+        self._files = TableFiles(folder, checksums)
 
     @classmethod
     def create(cls, folder: Path, fingerprint: Fingerprint) -> Self:
@@ -63,41 +66,37 @@ class Table:
         Raises:
             IndexFolderError: There are rows already, or the folder cannot be written.
         """
-        if any(_files(_lance_folder(folder) / "data")):
+        if any("/data/" in name for name in files_of(folder)):
             raise IndexFolderError(
                 f"{folder}: its table has rows, but its index.json is gone; restore that from a "
-                "copy, or name a new folder"
+                f"copy, run `earful index verify {folder} --repair --corpus CORPUS`, or name a "
+                "new folder"
             )
         shutil.rmtree(folder / TABLE_FOLDER, ignore_errors=True)
-        with _errors_named(folder):
-            lance = _connect(folder).create_table(_NAME, schema=table_schema(fingerprint))
-        table = cls(folder, lance)
-        table._synced.clear()
-        table._sync()
+        with errors_named(folder):
+            (folder / CHECKSUMS_NAME).unlink(missing_ok=True)
+            lance = _connect(folder).create_table(TABLE_NAME, schema=table_schema(fingerprint))
+            table = cls(folder, lance, Checksums(folder))
+            table._files.sync_all()
         return table
 
     @classmethod
     def open(cls, folder: Path, fingerprint: Fingerprint) -> Self:
         """Open the table of an index whose header names an embedder.
 
-        When the newest version's manifest is torn, as a power cut may leave it, the one
-        before is opened, with a ``RuntimeWarning``.
+        When the newest version is damaged, as a power cut may leave it, the one before is
+        opened, with a ``RuntimeWarning``.
 
         Raises:
             IndexFolderError: It is missing or damaged, or was made by another embedder.
         """
-        if not _lance_folder(folder).is_dir():
+        if not (folder / TABLE_FOLDER / f"{TABLE_NAME}.lance").is_dir():
             raise IndexFolderError(
-                f"{folder}: its table is gone; restore it from a copy, or build the index anew"
+                f"{folder}: its table is gone; restore it from a copy, or run `earful index "
+                f"verify {folder} --repair --corpus CORPUS`"
             )
-        try:
-            with _errors_named(folder):
-                lance = _connect(folder).open_table(_NAME)
-        except IndexFolderError:
-            if not _set_torn_manifests_aside(folder):
-                raise
-            with _errors_named(folder):
-                lance = _connect(folder).open_table(_NAME)
+        checksums = Checksums(folder)
+        lance = open_newest(folder, checksums, partial(_open_lance, folder))
         if not lance.schema.equals(table_schema(fingerprint), check_metadata=False) or (
             (lance.schema.metadata or {}).get(FINGERPRINT_KEY.encode())
             != table_schema(fingerprint).metadata[FINGERPRINT_KEY.encode()]
@@ -106,7 +105,7 @@ class Table:
                 f"{folder}: index.json and the table do not belong together: they name other "
                 "embedders or columns; restore both from one copy, or build the index anew"
             )
-        return cls(folder, lance)
+        return cls(folder, lance, checksums)
 
     def __len__(self) -> int:
         return int(self._read(self._lance.count_rows))
@@ -135,17 +134,42 @@ class Table:
             self._read(partial(self._query, _id_among(part), columns)) for part in parts or [[]]
         )
 
-    def stream(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Yield some columns of all rows, some rows at a time, in no order.
+    def consume(
+        self, columns: Sequence[str], take: Callable[[Iterator[pa.RecordBatch]], Result]
+    ) -> Result:
+        """Hand on some columns of all rows, some rows at a time, in no order.
 
-        A last column, ``_rowid``, says where each row lies in this version of the table.
+        Args:
+            columns: Which columns. One more, ``_rowid``, says where each row lies in this
+                version of the table.
+            take: Is given the rows; once more from the start when another process drops this
+                version meanwhile.
 
         Raises:
             IndexFolderError: A file of the table is damaged or gone.
         """
-        with _errors_named(self._folder):
+
+        def read() -> Result:
             search = self._lance.search().with_row_id(True)
-            yield from search.select([*columns, "_rowid"]).to_batches(_ROWS_AT_ONCE)
+            return take(iter(search.select([*columns, "_rowid"]).to_batches(_ROWS_AT_ONCE)))
+
+        return self._read(read)
+
+    def places(self) -> NDArray[np.uint64]:
+        """Return where the rows lie in this version of the table, for ``at``.
+
+        Reads no rows: those of damaged files are among them.
+
+        Raises:
+            IndexFolderError: A file that says which rows are deleted is damaged or gone.
+        """
+        import pyarrow as pa
+
+        parts: list[pa.Array] = self.consume(
+            [], lambda batches: [batch.column("_rowid") for batch in batches]
+        )
+        found: NDArray[np.uint64] = pa.chunked_array(parts, pa.uint64()).to_numpy()
+        return found
 
     @property
     def version(self) -> int:
@@ -176,11 +200,11 @@ class Table:
 
         Raises:
             FilterError: It cannot be evaluated.
+            IndexFolderError: A file of the table is damaged or gone.
         """
-        with _filter_errors_named(where):
-            # LanceDB passes over whatever follows the condition; brackets make that an
-            # error, and the line end closes a comment.
-            found = self._query(f"(\n{where}\n)", ["id"])
+        # LanceDB passes over whatever follows the condition; brackets make that an
+        # error, and the line end closes a comment.
+        found = self._read_where(where, lambda: self._query(f"(\n{where}\n)", ["id"]))
         ids: list[str] = found.column("id").to_pylist()
         return ids
 
@@ -206,15 +230,19 @@ class Table:
 
         Raises:
             FilterError: The condition cannot be evaluated.
+            IndexFolderError: A file of the table is damaged or gone.
         """
-        with _filter_errors_named(where):
+
+        def find() -> pa.Table:
             search = self._lance.search(query).distance_type("dot").nprobes(n_probes)
             if where:
                 search = search.where(f"(\n{where}\n)", prefilter=True)
             # LanceDB warns of every query that does not select the distance.
             wanted = [*columns, "_distance"]
             found: pa.Table = search.refine_factor(refine).select(wanted).limit(n).to_arrow()
-        return found.select(list(columns))
+            return found.select(list(columns))
+
+        return self._read_where(where, find) if where else self._read(find)
 
     def index_vectors(self, n_partitions: int) -> int:
         """Make the vectors' approximate index anew: partitions, and a bit for each number.
@@ -229,11 +257,10 @@ class Table:
         """
         from lancedb.index import IvfRq
 
-        with _errors_named(self._folder):
+        with self._changing():
             self._lance.create_index(
                 "vector", config=IvfRq(distance_type="dot", num_partitions=n_partitions)
             )
-        self._sync()
         (made,) = (i for i in self._lance.list_indices() if i.columns == ["vector"])
         return int(made.size_bytes or 0)
 
@@ -243,11 +270,10 @@ class Table:
         Raises:
             IndexFolderError: The folder cannot be written.
         """
-        with _errors_named(self._folder):
+        with self._changing():
             for made in self._lance.list_indices():
                 if made.columns == ["vector"]:
                     self._lance.drop_index(made.name)
-        self._sync()
 
     def index_columns(self) -> None:
         """Make the indices that conditions on labels and splits are answered from.
@@ -257,10 +283,9 @@ class Table:
         """
         from lancedb.index import Bitmap, LabelList
 
-        with _errors_named(self._folder):
+        with self._changing():
             for column, config in (("labels", LabelList()), ("split", Bitmap())):
                 self._lance.create_index(column, config=config)
-        self._sync()
 
     def upsert(self, batch: pa.RecordBatch) -> None:
         """Insert rows, or replace those with the same id, in one commit.
@@ -270,14 +295,13 @@ class Table:
         """
         import pyarrow as pa
 
-        with _errors_named(self._folder):
+        with self._changing():
             (
                 self._lance.merge_insert("id")
                 .when_matched_update_all()
                 .when_not_matched_insert_all()
                 .execute(pa.Table.from_batches([batch]))
             )
-        self._sync()
 
     def append(self, batch: pa.RecordBatch) -> None:
         """Insert rows whose ids are all new, in one commit.
@@ -290,9 +314,8 @@ class Table:
         """
         import pyarrow as pa
 
-        with _errors_named(self._folder):
+        with self._changing():
             self._lance.add(pa.Table.from_batches([batch]))
-        self._sync()
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove rows in one commit; ids that are not there do nothing.
@@ -300,34 +323,76 @@ class Table:
         Raises:
             IndexFolderError: The disk is full or read-only; nothing is changed.
         """
-        with _errors_named(self._folder):
+        with self._changing():
             self._lance.delete(_id_among(ids))
-        self._sync()
+
+    def replace(self, batches: Iterator[pa.RecordBatch], fingerprint: Fingerprint) -> None:
+        """Put other rows in the place of all there are, in one commit.
+
+        Args:
+            batches: May be read from this table while they are written.
+            fingerprint: What made the vectors.
+
+        Raises:
+            IndexFolderError: The disk is full or read-only; nothing is changed.
+        """
+        import pyarrow as pa
+
+        schema = table_schema(fingerprint)
+        rows = pa.RecordBatchReader.from_batches(schema, batches)
+        with self._changing():
+            self._lance = _connect(self.folder).create_table(
+                TABLE_NAME, data=rows, schema=schema, mode="overwrite"
+            )
 
     def compact(self) -> None:
         """Merge small fragments and drop versions older than an hour.
 
         Raises:
-            IndexFolderError: There is no room for the second copy that this needs.
+            IndexFolderError: There is no room for the second copy that this needs, or a file
+                of the table is damaged.
         """
-        size = sum(os.path.getsize(path) for path in _files(_lance_folder(self._folder)))
-        needed, free = int(size * _ROOM_TO_COMPACT), shutil.disk_usage(self._folder).free
+        size = sum(os.path.getsize(self.folder / name) for name in files_of(self.folder))
+        needed, free = int(size * _ROOM_TO_COMPACT), shutil.disk_usage(self.folder).free
         if free < needed:
             raise IndexFolderError(
-                f"{self._folder}: compacting needs {needed:,} bytes and the disk has {free:,}; "
+                f"{self.folder}: compacting needs {needed:,} bytes and the disk has {free:,}; "
                 "free some space first"
             )
-        with _errors_named(self._folder):
+        # What is copied is believed from then on.
+        self.check()
+        with self._changing():
             # Never delete_unverified: it takes files that a commit under way still needs.
             self._lance.optimize(cleanup_older_than=_KEEP_VERSIONS)
-        self._sync()
+            self._files.sync()
+            self._files.prune()
 
     def refresh(self) -> bool:
         """Go to the newest version; return whether there was a newer one."""
-        with _errors_named(self._folder):
+        with errors_named(self.folder):
             before = self._lance.version
             self._lance.checkout_latest()
+            self._files.reload()
             return bool(self._lance.version != before)
+
+    def check(self, *, rows: bool = True) -> bool:
+        """Compare the files of this version with their digests; each is read once.
+
+        Args:
+            rows: Whether the rows themselves are checked, and not only what else a search
+                goes by.
+
+        Returns:
+            Whether all of them are listed. Rows of others must be checked by their own digests.
+
+        Raises:
+            IndexFolderError: A file has other bytes than it had.
+        """
+        return self._files.check(self.version, rows=rows)
+
+    def damaged_files(self) -> list[str]:
+        """Return the files that have other bytes than they had, or that are gone."""
+        return self._files.damaged(self.version)
 
     def _query(self, where: str | None, columns: Sequence[str]) -> pa.Table:
         query = self._lance.search()
@@ -336,29 +401,45 @@ class Table:
         return query.select(list(columns)).limit(max(1, self._lance.count_rows())).to_arrow()
 
     def _read(self, read: Callable[[], Result]) -> Result:
-        with _errors_named(self._folder):
-            try:
-                return read()
-            except (RuntimeError, OSError, ValueError) as error:
-                if "ot found" not in str(error):
-                    raise
-                # Another process may have compacted the table and dropped this version.
-                self._lance.checkout_latest()
-                return read()
+        with errors_named(self.folder):
+            return self._read_again(read)
 
-    def _sync(self) -> None:
-        """Flush the files that are new since the last call, and their folders."""
-        with _errors_named(self._folder):
-            new = set(_files(self._folder / TABLE_FOLDER)) - self._synced
-            for path in sorted(new):
-                sync_file(path)
-            for parent in sorted({os.path.dirname(path) for path in new}):
-                sync_folder(Path(parent))
-            self._synced |= new
+    def _read_where(self, where: str, read: Callable[[], Result]) -> Result:
+        try:
+            return self._read_again(read)
+        except BaseException as error:
+            if not is_lance_error(error):
+                raise
+            # A damaged table is no fault of the condition: this raises then.
+            self.read(FILTER_COLUMNS)
+            raise FilterError(
+                f"filter {shortened(repr(where))}: {_filter_reason(error)}; want one SQL "
+                f"condition over {', '.join(FILTER_COLUMNS)}, such as \"split = 'train'\" or "
+                "\"array_has(labels, 'dog') AND duration_s < 5\""
+            ) from error
+
+    def _read_again(self, read: Callable[[], Result]) -> Result:
+        try:
+            return read()
+        except (RuntimeError, OSError, ValueError) as error:
+            if "ot found" not in str(error):
+                raise
+            # Another process may have compacted the table and dropped this version.
+            self._lance.checkout_latest()
+            return read()
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Flush the files that are new after a block, and their folders, and list them."""
+        with errors_named(self.folder):
+            self._files.forget_lost(self.version)
+            yield
+            self._files.sync()
 
 
-def _lance_folder(folder: Path) -> Path:
-    return folder / TABLE_FOLDER / f"{_NAME}.lance"
+def _open_lance(folder: Path) -> Any:
+    with errors_named(folder):
+        return _connect(folder).open_table(TABLE_NAME)
 
 
 def _connect(folder: Path) -> Any:
@@ -374,82 +455,15 @@ def _connect(folder: Path) -> Any:
     return lancedb.connect(folder / TABLE_FOLDER, session=session)
 
 
-def _files(folder: Path) -> Iterator[str]:
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            yield os.path.join(parent, name)
-
-
 def _id_among(ids: Sequence[str]) -> str:
     if not ids:
         return "false"
     return f"id IN ({', '.join(map(quoted, ids))})"
 
 
-def _filter_reason(error: Exception) -> str:
-    reason = " ".join(str(error).split()).removeprefix("Invalid input, ")
-    # Names of LanceDB's own source files, and the statement it makes of a condition.
-    reason = reason.split(", /")[0].removeprefix("lance error: ")
+def _filter_reason(error: BaseException) -> str:
+    reason = lance_reason(error).removeprefix("Invalid input, ")
+    # The statement that LanceDB makes of a condition.
     if "sql parser error: " in reason:
         reason = reason.rpartition("(sql parser error: ")[2].removesuffix(")")
-    return _shortened(reason.split(". Valid fields are")[0])
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= 200 else f"{text[:200]}…"
-
-
-@contextmanager
-def _filter_errors_named(where: str) -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, RuntimeError, OSError) as error:
-        raise FilterError(
-            f"filter {_shortened(repr(where))}: {_filter_reason(error)}; want one SQL "
-            f"condition over {', '.join(FILTER_COLUMNS)}, such as \"split = 'train'\" or "
-            "\"array_has(labels, 'dog') AND duration_s < 5\""
-        ) from error
-
-
-@contextmanager
-def _errors_named(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except (RuntimeError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        if "No space left" in reason:
-            raise IndexFolderError(
-                f"{folder}: the disk is full, {shutil.disk_usage(folder).free:,} bytes are free; "
-                "what was committed is kept. Free some space and run the same command again"
-            ) from error
-        if any(sign in reason for sign in ("Permission denied", "Read-only", "File too large")):
-            raise IndexFolderError(
-                f"{folder}: cannot be written ({reason}); want a folder that can be"
-            ) from error
-        raise IndexFolderError(
-            f"{folder}: its table cannot be used ({reason}); restore it from a copy, or build the "
-            "index anew"
-        ) from error
-
-
-def _set_torn_manifests_aside(folder: Path) -> bool:
-    """Move manifests that end too early, newest first; return whether one was moved."""
-    versions = _lance_folder(folder) / "_versions"
-    aside = folder / "_quarantine"
-    moved = []
-    with WriterLock(folder).held():
-        # Versions count down in the names, so that the newest comes first.
-        for path in sorted(versions.glob("*.manifest")):
-            if path.read_bytes().endswith(_MANIFEST_END):
-                break
-            aside.mkdir(exist_ok=True)
-            os.replace(path, aside / path.name)
-            moved.append(path.name)
-    if moved:
-        warnings.warn(
-            f"{folder}: the newest version was torn, as by a power cut; went back to the one "
-            f"before. The torn part is kept in {aside}",
-            RuntimeWarning,
-            stacklevel=4,
-        )
-    return bool(moved)
+    return shortened(reason.split(". Valid fields are")[0])

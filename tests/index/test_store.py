@@ -22,6 +22,7 @@ from earful.index.schema import Row
 from earful.index.search import SearchFilter
 from earful.index.store import Index
 from earful.index.table import Table
+from earful.index.table_files import TableFiles
 from earful.model.protocols import Fingerprint
 
 MakeRow = Callable[..., Row]
@@ -471,7 +472,7 @@ def test_compact_keeps_every_row(index: Index, make_row: MakeRow) -> None:
 def killed_at(monkeypatch: pytest.MonkeyPatch, target: str, *, before: bool) -> Iterator[None]:
     """Raise ``Killed`` just before or just after the next call of a function."""
     kind, _, name = target.partition(".")
-    owner = {"Header": Header, "Table": Table}[kind]
+    owner = {"Header": Header, "Table": Table, "TableFiles": TableFiles}[kind]
     original = owner.__dict__[name]
     called: Any = original.__func__ if isinstance(original, classmethod) else original
 
@@ -489,7 +490,7 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, target: str, *, before: bool) -> 
 
 
 @pytest.mark.parametrize("before", [True, False])
-@pytest.mark.parametrize("target", ["Table.create", "Table._sync", "Header.write"])
+@pytest.mark.parametrize("target", ["Table.create", "TableFiles.sync", "Header.write"])
 def test_a_kill_while_an_index_is_made(
     tmp_path: Path,
     fingerprint: Fingerprint,
@@ -511,7 +512,7 @@ def test_a_kill_while_an_index_is_made(
     ("target", "before", "committed"),
     [
         ("Table.upsert", True, False),
-        ("Table._sync", True, True),
+        ("TableFiles.sync", True, True),
         ("Table.upsert", False, True),
         ("Header.write", True, True),
         ("Header.write", False, True),

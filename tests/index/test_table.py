@@ -51,7 +51,7 @@ def test_a_torn_manifest_costs_the_last_commit_only(
             damage
         ]
     )
-    with pytest.warns(RuntimeWarning, match="newest version was torn"):
+    with pytest.warns(RuntimeWarning, match="newest version of its table was damaged"):
         opened = Index.open(index.path)
     assert list(opened.known()) == ["a"]
     assert (index.path / "_quarantine" / newest.name).exists()
@@ -85,12 +85,10 @@ def test_a_damaged_fragment_is_named_and_never_answers(
     else:
         fragment.write_bytes(fragment.read_bytes()[:100])
     opened = Index.open(index.path)
-    for read in (opened.vectors, opened.known, lambda: opened.search(make_row("a").vector)):
-        with pytest.raises(IndexFolderError, match="its table cannot be used"):
+    reads = (opened.vectors, opened.known, lambda: opened.search(make_row("a").vector))
+    for read in reads:
+        with pytest.raises(IndexFolderError, match="--repair"):
             read()
-    (problem,) = opened.verify().problems
-    assert (problem.id, problem.audio) == ("", str(index.path))
-    assert "its table cannot be used" in problem.what
 
 
 def test_a_reader_whose_version_is_gone_goes_on_with_the_newest(

@@ -1,0 +1,118 @@
+"""``checksums.txt``: the digest of every file that the table consists of.
+
+LanceDB keeps no checksum of what it stores, so a flipped bit on the disk would answer. But it
+never changes a file once written: each is digested when its commit is flushed, and compared
+before its rows answer. The list has the form of ``sha256sum``, so that any machine can check
+an index without this package: ``cd sounds.index && sha256sum --check checksums.txt``.
+
+Files may be missing from the list, such as those of a commit that a kill cut short and those
+of an index from before there was a list; their rows are checked one by one by their own
+digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from earful.errors import IndexFolderError
+from earful.index.header import write_atomically
+
+CHECKSUMS_NAME: Final = "checksums.txt"
+_LINE: Final = re.compile(r"([0-9a-f]{64})  (\S+)")
+
+
+class Checksums:
+    """The digests of files below a folder, by their path relative to it.
+
+    Args:
+        folder: The index folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / CHECKSUMS_NAME
+        self._wanted: dict[str, str] = {}
+        # What has been read and was right; files never change, so once is enough.
+        self._right: set[str] = set()
+        self._read_at: tuple[int, ...] = ()
+        self.reload()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._wanted
+
+    def names(self) -> list[str]:
+        """Return the files that are listed, in order."""
+        return sorted(self._wanted)
+
+    def reload(self) -> None:
+        """See what other processes listed since."""
+        try:
+            now = os.stat(self._path)
+            read_at = (now.st_ino, now.st_size, now.st_mtime_ns)
+            if read_at == self._read_at:
+                return
+            # A line that is torn or damaged lists nothing.
+            text = self._path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            self._wanted, self._read_at = {}, ()
+            return
+        except OSError as error:
+            raise IndexFolderError(f"{self._path}: cannot be read ({error.strerror})") from error
+        found = (_LINE.fullmatch(line) for line in text.split("\n"))
+        wanted = {match[2]: match[1] for match in found if match}
+        self._right = {name for name in self._right if wanted.get(name) == self._wanted.get(name)}
+        self._wanted, self._read_at = wanted, read_at
+
+    def is_damaged(self, name: str) -> bool:
+        """Tell whether a listed file is there and has other bytes than it had."""
+        if name not in self._wanted or name in self._right:
+            return False
+        try:
+            with open(self._folder / name, "rb") as file:
+                right = hashlib.file_digest(file, "sha256").hexdigest() == self._wanted[name]
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        if right:
+            self._right.add(name)
+        return not right
+
+    def add(self, names: Iterable[str]) -> None:
+        """Digest files that were just written, and list them.
+
+        Raises:
+            OSError: A file cannot be read, or the list not be written.
+        """
+        found: dict[str, str] = {}
+        for name in sorted(names):
+            with open(self._folder / name, "rb") as file:
+                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        if not found:
+            return
+        with open(self._path, "a+b") as file:
+            # Whatever a kill left of a line lists nothing, and must not spoil the next.
+            if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
+                file.write(b"\n")
+            file.write("".join(f"{digest}  {name}\n" for name, digest in found.items()).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        self._wanted |= found
+        self._right |= found.keys()
+
+    def keep(self, wanted: Callable[[str], bool]) -> None:
+        """Leave out of the list what is wanted no more.
+
+        Raises:
+            IndexFolderError: The list cannot be written.
+        """
+        kept = {name: digest for name, digest in self._wanted.items() if wanted(name)}
+        if len(kept) < len(self._wanted):
+            lines = (f"{digest}  {name}\n" for name, digest in sorted(kept.items()))
+            write_atomically(self._path, "".join(lines))
+            self._wanted = kept

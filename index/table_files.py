@@ -1,0 +1,141 @@
+"""The files that a table consists of: flushed when they are new, checked before they answer."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from earful.errors import IndexFolderError
+from earful.index.checksums import Checksums
+from earful.index.versions import (
+    TABLE_FOLDER,
+    manifest_name,
+    newest_listed,
+    version_of,
+)
+from earful.model.durable import sync_file, sync_folder
+
+# The one file that LanceDB writes anew: a hint which version is the newest.
+_CHANGING: Final = (".json",)
+
+
+class TableFiles:
+    """The files of one table.
+
+    Args:
+        folder: The index folder.
+        checksums: Its list.
+    """
+
+    def __init__(self, folder: Path, checksums: Checksums) -> None:
+        self._folder = folder
+        self._checksums = checksums
+        self._synced = files_of(folder)
+
+    def sync_all(self) -> None:
+        """Flush and list every file there is, and drop from the list what is gone.
+
+        Raises:
+            OSError: A file cannot be read, or the list not be written.
+        """
+        self._synced = set()
+        self.sync()
+        self.prune()
+
+    def sync(self) -> None:
+        """Flush the files that are new since the last call, and their folders; list them.
+
+        Raises:
+            OSError: A file cannot be read, or the list not be written.
+        """
+        new = files_of(self._folder) - self._synced
+        for name in sorted(new):
+            sync_file(self._folder / name)
+        for parent in sorted({os.path.dirname(name) for name in new}):
+            sync_folder(self._folder / parent)
+        self._checksums.add(name for name in new if Path(name).suffix not in _CHANGING)
+        self._synced |= new
+
+    def prune(self) -> None:
+        """Drop from the list the files that are gone."""
+        self._checksums.keep(files_of(self._folder).__contains__)
+
+    def reload(self) -> None:
+        """See what other processes listed since."""
+        self._checksums.reload()
+
+    def forget_lost(self, version: int) -> None:
+        """Drop versions from the list that are newer than the newest there is.
+
+        They were damaged, and the user was told; their numbers are given again.
+        """
+        if newest_listed(self._checksums) > version:
+            self._checksums.keep(
+                lambda name: not name.endswith(".manifest") or version_of(name) <= version
+            )
+
+    def check(self, version: int, *, rows: bool) -> bool:
+        """Compare the files of a version with their digests; each is read once.
+
+        Args:
+            version: That is searched.
+            rows: Whether the rows themselves are checked, and not only what else a search
+                goes by.
+
+        Returns:
+            Whether all of them are listed. Rows of others must be checked by their own digests.
+
+        Raises:
+            IndexFolderError: A file has other bytes than it had.
+        """
+        self.reload()
+        names = self._in_use(version)
+        for name in names:
+            if (rows or "/data/" not in name) and self._checksums.is_damaged(name):
+                raise IndexFolderError(
+                    f"{self._folder}: {name} is damaged, its bytes are not those that were "
+                    f"written. `earful index verify {self._folder} --repair` keeps the rows that "
+                    "are whole and embeds the others again"
+                )
+        return all(name in self._checksums for name in names)
+
+    def damaged(self, version: int) -> list[str]:
+        """Return the files that have other bytes than they had, or that a version lacks."""
+        self.reload()
+        listed = self._checksums.names()
+        manifest = self._manifest(version)
+        return [
+            name
+            for name in listed
+            if self._checksums.is_damaged(name)
+            or (Path(name).name.encode() in manifest and not (self._folder / name).exists())
+        ]
+
+    def _manifest(self, version: int) -> bytes:
+        try:
+            return (self._folder / manifest_name(version)).read_bytes()
+        except OSError:
+            # Another process dropped this version; what can be read of it still counts.
+            return b""
+
+    def _in_use(self, version: int) -> list[str]:
+        """Return the files that a version consists of, and few of others."""
+        manifest = self._manifest(version)
+        return [
+            name
+            for name in sorted(files_of(self._folder))
+            if name == manifest_name(version)
+            or "/_deletions/" in name
+            or "/_indices/" in name
+            or ("/data/" in name and Path(name).name.encode() in manifest)
+        ]
+
+
+def files_of(folder: Path) -> set[str]:
+    """Return the files of the table of an index folder, relative to that."""
+    return {
+        os.path.relpath(os.path.join(parent, name), folder)
+        for parent, _, names in os.walk(folder / TABLE_FOLDER)
+        for name in names
+    }

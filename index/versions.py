@@ -1,0 +1,133 @@
+"""The versions of a LanceDB table: which is the newest, and what to do when it is damaged."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from earful.errors import IndexBusyError, IndexFolderError
+from earful.index.checksums import Checksums
+from earful.index.lock import WriterLock
+
+TABLE_FOLDER: Final = "table"
+TABLE_NAME: Final = "exemplars"
+QUARANTINE: Final = "_quarantine"
+_VERSIONS: Final = f"{TABLE_FOLDER}/{TABLE_NAME}.lance/_versions"
+# Versions count down in the names, so that the newest comes first.
+_LAST: Final = 2**64 - 1
+
+
+def manifest_name(version: int) -> str:
+    """Return the file of a version, relative to the index folder.
+
+    >>> manifest_name(2).rpartition("/")[2]
+    '18446744073709551613.manifest'
+    """
+    return f"{_VERSIONS}/{_LAST - version:020d}.manifest"
+
+
+def manifest_names(folder: Path) -> list[str]:
+    """Return the files of all versions that are there, newest first."""
+    return sorted(f"{_VERSIONS}/{path.name}" for path in (folder / _VERSIONS).glob("*.manifest"))
+
+
+def newest_listed(checksums: Checksums) -> int:
+    """Return the newest version that was ever listed; 0 without any."""
+    listed = [name for name in checksums.names() if _is_manifest(name)]
+    return version_of(listed[0]) if listed else 0
+
+
+def version_of(manifest: str) -> int:
+    """Return the version that a file holds."""
+    return _LAST - int(Path(manifest).stem)
+
+
+def open_newest(folder: Path, checksums: Checksums, open_table: Callable[[], Any]) -> Any:
+    """Open the newest version of a table that is whole.
+
+    A newer one that is damaged is moved to ``_quarantine``. Where the newest that was ever
+    listed is not the one opened, a ``RuntimeWarning`` says that rows may be missing: every
+    time, until the index is written again.
+
+    Args:
+        folder: The index folder.
+        checksums: Its list.
+        open_table: Opens the newest version that is there.
+
+    Raises:
+        IndexFolderError: None can be opened, or the folder cannot be written; all is as
+            it was.
+        IndexBusyError: The newest is damaged, and another process is writing.
+    """
+    newest = next(iter(manifest_names(folder)), "")
+    lost = 0
+    try:
+        if checksums.is_damaged(newest):
+            raise IndexFolderError(
+                f"{folder}: the newest version of its table is damaged ({newest}). `earful index "
+                f"verify {folder} --repair` goes back to the one before"
+            )
+        opened = open_table()
+    except IndexFolderError as error:
+        opened, lost = _walk_back(folder, checksums, open_table, error)
+    lost = max(lost, newest_listed(checksums))
+    if lost > opened.version:
+        warnings.warn(
+            f"{folder}: the newest version of its table was damaged or is gone; went back from "
+            f"version {lost} to {opened.version}, so rows may be missing. Build it again from its "
+            f"corpus, or run `earful index verify {folder} --repair`",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+    return opened
+
+
+def _walk_back(
+    folder: Path, checksums: Checksums, open_table: Callable[[], Any], reason: IndexFolderError
+) -> tuple[Any, int]:
+    """Move damaged versions aside until one opens; return it and the newest moved."""
+    moved: list[str] = []
+    try:
+        with WriterLock(folder).held():
+            # Another process may have mended or written the table since.
+            checksums.reload()
+            for name in manifest_names(folder):
+                if not checksums.is_damaged(name):
+                    try:
+                        return open_table(), version_of(moved[0]) if moved else 0
+                    except IndexFolderError:
+                        if name in checksums:
+                            # Its bytes are right, so something else is wrong.
+                            raise
+                set_aside(folder, [name])
+                moved.append(name)
+    except IndexBusyError:
+        raise
+    except (IndexFolderError, OSError):
+        _put_back(folder, moved)
+        raise reason from None
+    _put_back(folder, moved)
+    raise reason
+
+
+def set_aside(folder: Path, names: list[str]) -> None:
+    """Move files of an index to its quarantine, keeping their names.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    (folder / QUARANTINE).mkdir(exist_ok=True)
+    for name in names:
+        os.replace(folder / name, folder / QUARANTINE / Path(name).name)
+
+
+def _put_back(folder: Path, names: list[str]) -> None:
+    for name in names:
+        os.replace(folder / QUARANTINE / Path(name).name, folder / name)
+
+
+def _is_manifest(name: str) -> bool:
+    return name.startswith(_VERSIONS) and Path(name).stem.isdigit()
