@@ -129,7 +129,7 @@ def _cell_bytes(array: pa.Array) -> NDArray[np.int64]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if pa.types.is_dictionary(array.type):
+    if pa.types.is_dictionary(array.type) and not pa.types.is_primitive(array.type.value_type):
         lengths = pc.fill_null(pc.binary_length(array.dictionary), 0)
         found = pc.fill_null(pc.take(lengths, array.indices), 0)
         return np.asarray(found, dtype=np.int64)

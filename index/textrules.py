@@ -150,4 +150,7 @@ def _character_fault(text: str, forbidden: re.Pattern[str]) -> str:
     found = forbidden.search(text)
     if found is None:
         return ""
-    return f"holds the character U+{ord(found[0]):04X}; want text without control characters"
+    what = (
+        "a line break" if found[0] in "\n\r\u2028\u2029" else f"the character U+{ord(found[0]):04X}"
+    )
+    return f"holds {what}; want text without control characters"

@@ -220,12 +220,15 @@ class AskedAgain:
         return "\n".join([told, *self.different])
 
 
-def ask_again(few: FewShot, path: Path, *, progress: Progress | None = None) -> AskedAgain:
+def ask_again(
+    few: FewShot, path: Path, *, allow_outside: bool = False, progress: Progress | None = None
+) -> AskedAgain:
     """Run an evaluation again as its file says, and compare every answer and prompt.
 
     Args:
         few: The same index, embedder and language model.
         path: A finished run.
+        allow_outside: As for ``load_task``.
         progress: As for ``evaluate``.
 
     Raises:
@@ -237,7 +240,8 @@ def ask_again(few: FewShot, path: Path, *, progress: Progress | None = None) -> 
             f"{path}: its items came from {old['source']['corpus']}; run it again with --data"
         )
     settings = EvaluationSettings.from_dict(old["settings"])
-    new = evaluate(few, recorded_task(old), settings=settings, progress=progress).document
+    task = recorded_task(old, allow_outside=allow_outside)
+    new = evaluate(few, task, settings=settings, progress=progress).document
     rows = {(row["item"], row["arm"], row["seed"]): row for row in new["rows"]}
     different: list[str] = []
     for row in old["rows"]:
@@ -257,15 +261,19 @@ def ask_again(few: FewShot, path: Path, *, progress: Progress | None = None) -> 
     )
 
 
-def recorded_task(document: dict[str, Any]) -> Task:
+def recorded_task(document: dict[str, Any], *, allow_outside: bool = False) -> Task:
     """Read the task of a run anew, from its file; one made in Python from the run itself.
+
+    Args:
+        document: The run.
+        allow_outside: As for ``load_task``.
 
     Raises:
         TaskError: Its file is gone or has mistakes.
         EvaluationError: It was made in Python with examples of its own.
     """
     if source := document["source"]["task"]:
-        return load_task(Path(source))
+        return load_task(Path(source), allow_outside=allow_outside)
     told = document["task"]
     if told["examples"]:
         raise EvaluationError(

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +31,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, get_args
 
 from earful.errors import TaskError
+from earful.index import textrules
 
 if TYPE_CHECKING:
     from earful.index.exemplar import Exemplar
@@ -60,6 +60,9 @@ METRICS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
 )
 MAX_SHOTS = 1000
 
+# Beyond these, looking for the nearest name takes seconds.
+_MOST_COMPARED = 100
+_MOST_KNOWN = 1000
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _BUILT_IN = Path(__file__).parent / "tasks"
 
@@ -324,12 +327,13 @@ class Task:
         return ", ".join(part for part in said if part)
 
 
-def load_task(source: str | Path) -> Task:
+def load_task(source: str | Path, *, allow_outside: bool = False) -> Task:
     """Read a task file, or a built-in task by its name.
 
     Args:
         source: A ``Path``, or text: with a slash or ending in ``.toml`` it is a path,
             else the name of a built-in task.
+        allow_outside: Whether its examples may lie outside the file's folder.
 
     Raises:
         TaskError: There is no such task, or the file has mistakes; the message names the
@@ -338,7 +342,7 @@ def load_task(source: str | Path) -> Task:
     from earful.rag.taskcheck import read_task
 
     path = _locate(source)
-    task, problems = read_task(path)
+    task, problems = read_task(path, allow_outside=allow_outside)
     if task is None or problems:
         more = len(problems) - 1
         others = f" (and {more} more: `earful tasks check {source}` lists them)" if more else ""
@@ -346,18 +350,19 @@ def load_task(source: str | Path) -> Task:
     return task
 
 
-def check_task(source: str | Path) -> tuple[Problem, ...]:
-    """Return every mistake in a task file, in the order of its lines; empty when fine.
+def check_task(source: str | Path, *, allow_outside: bool = False) -> tuple[Problem, ...]:
+    """Return the mistakes in a task file, in the order of its lines; empty when fine.
 
     Args:
         source: As for ``load_task``.
+        allow_outside: As for ``load_task``.
 
     Raises:
         TaskError: There is no built-in task of that name.
     """
     from earful.rag.taskcheck import read_task
 
-    return read_task(_locate(source))[1]
+    return read_task(_locate(source), allow_outside=allow_outside)[1]
 
 
 def list_tasks() -> tuple[str, ...]:
@@ -404,7 +409,9 @@ def name_fault(name: str) -> str:
     """Say what keeps a text from being a task's name; empty when nothing does."""
     if _NAME.fullmatch(name):
         return ""
-    return f"task name {name!r}; want 1 to 64 of A-Z a-z 0-9 dot, hyphen, underscore"
+    return (
+        f"task name {textrules.quoted(name)}; want 1 to 64 of A-Z a-z 0-9 dot, hyphen, underscore"
+    )
 
 
 def label_fault(text: str) -> str:
@@ -417,9 +424,7 @@ def label_fault(text: str) -> str:
         return "is empty"
     if text != text.strip():
         return "begins or ends with a space"
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
-        return "holds a line break or another control character"
-    return ""
+    return textrules.name_fault(text)
 
 
 def unknown_name(what: str, found: str, known: Sequence[str]) -> str:
@@ -428,9 +433,12 @@ def unknown_name(what: str, found: str, known: Sequence[str]) -> str:
     >>> unknown_name("order", "nearest-lst", ["nearest-first", "nearest-last"])
     "unknown order 'nearest-lst' (did you mean 'nearest-last'?); known: nearest-first, nearest-last"
     """
-    near = difflib.get_close_matches(found, known, n=1)
+    near: list[str] = []
+    if len(found) <= _MOST_COMPARED and len(known) <= _MOST_KNOWN:
+        short = [name for name in known if len(name) <= _MOST_COMPARED]
+        near = difflib.get_close_matches(found, short, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"unknown {what} {found!r}{hint}; known: {', '.join(known)}"
+    return f"unknown {what} {textrules.quoted(found)}{hint}; known: {textrules.listed(known)}"
 
 
 def _locate(source: str | Path) -> Path:

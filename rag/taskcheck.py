@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from earful.errors import CorpusError
 from earful.index.exemplar import Exemplar
+from earful.index.textrules import MAX_NAME, quoted
 from earful.rag.task import (
     ANSWER_FORMS,
     ANSWERERS,
@@ -27,7 +29,7 @@ from earful.rag.task import (
     name_fault,
     unknown_name,
 )
-from earful.rag.taskfields import FieldReader, kind_of
+from earful.rag.taskfields import FieldReader, TooManyProblemsError, kind_of
 from earful.rag.taskfile import Problem, read_toml
 
 _KEYS = (
@@ -49,24 +51,37 @@ _SHOT_KEYS = ("k", "strategy", "order", "max_per_label", "diversity")
 _EXAMPLE_KEYS = ("audio", "label", "labels", "answer", "question", "start_s", "end_s", "group")
 
 
-def read_task(path: Path) -> tuple[Task | None, tuple[Problem, ...]]:
+def read_task(
+    path: Path, *, allow_outside: bool = False
+) -> tuple[Task | None, tuple[Problem, ...]]:
     """Read a task file.
 
+    Args:
+        path: The file.
+        allow_outside: Whether examples may lie outside its folder. Only who runs it can say
+            so: a file from elsewhere must not be able to have any file opened.
+
     Returns:
-        The task and no problems, or ``None`` and every problem in the order of the file.
+        The task and no problems, or ``None`` and the problems, the first ``MAX_PROBLEMS``,
+        in the order of the file.
     """
     toml = read_toml(path)
     if isinstance(toml, Problem):
         return None, (toml,)
     fields = FieldReader(toml)
-    return _Rules(fields).task(), fields.problems()
+    try:
+        task = _Rules(fields, allow_outside=allow_outside).task()
+    except TooManyProblemsError:
+        task = None
+    return task, fields.problems()
 
 
 class _Rules:
     """What a task file may say, applied to one file from top to bottom."""
 
-    def __init__(self, fields: FieldReader) -> None:
+    def __init__(self, fields: FieldReader, *, allow_outside: bool) -> None:
         self._fields = fields
+        self._allow_outside = allow_outside
         self._folder = fields.toml.path.parent
         self._names: dict[str, str] = {}  # label or alias -> label
         self._stretches: dict[tuple[Path, float, float | None], str] = {}
@@ -132,7 +147,7 @@ class _Rules:
             for row, name in enumerate(found):
                 if not isinstance(name, str):
                     self._fields.note(
-                        f"label {name!r} is {kind_of(name)}; want text", "labels", row
+                        f"label {quoted(name)} is {kind_of(name)}; want text", "labels", row
                     )
                 elif self._claim(name, name, "labels", row):
                     labels[_normal(name)] = Label()
@@ -155,7 +170,7 @@ class _Rules:
     def _label(self, name: str, values: object) -> Label:
         if not isinstance(values, dict):
             self._fields.note(
-                f"label {name!r} is {kind_of(values)}; want a table with wording and aliases",
+                f"label {quoted(name)} is {kind_of(values)}; want a table with wording and aliases",
                 "labels",
                 name,
             )
@@ -163,7 +178,7 @@ class _Rules:
         self._fields.known_keys(values, ("wording", "aliases"), "labels", name)
         wording = self._fields.text(values, "wording", "", "labels", name)
         if wording and (what := label_fault(wording)):
-            self._fields.note(f"wording {wording!r} {what}", "labels", name, "wording")
+            self._fields.note(f"wording {quoted(wording)} {what}", "labels", name, "wording")
         aliases = values.get("aliases", [])
         if not isinstance(aliases, list):
             what = f"aliases is {kind_of(aliases)}; want an array of text"
@@ -172,7 +187,7 @@ class _Rules:
         claimed: list[str] = []
         for row, alias in enumerate(aliases):
             if not isinstance(alias, str):
-                what = f"alias {alias!r} is {kind_of(alias)}; want text"
+                what = f"alias {quoted(alias)} is {kind_of(alias)}; want text"
                 self._fields.note(what, "labels", name, "aliases", row)
             elif self._claim(alias, name, "labels", name, "aliases", row):
                 claimed.append(_normal(alias))
@@ -181,12 +196,14 @@ class _Rules:
     def _claim(self, text: str, label: str, *key: str | int) -> bool:
         """Take a name or alias for a label, unless it is faulty or taken."""
         if what := label_fault(text):
-            self._fields.note(f"label {text!r} {what}", *key)
+            self._fields.note(f"label {quoted(text)} {what}", *key)
             return False
         text, label = _normal(text), _normal(label)
         if text in self._names:
-            what = f"label or alias {text!r} is claimed twice"
-            self._fields.note(f"{what}: by {self._names[text]!r} and by {label!r}", *key)
+            what = f"label or alias {quoted(text)} is claimed twice"
+            self._fields.note(
+                f"{what}: by {quoted(self._names[text])} and by {quoted(label)}", *key
+            )
             return False
         self._names[text] = label
         return True
@@ -194,7 +211,7 @@ class _Rules:
     def _own_label(self, text: str) -> tuple[str, str]:
         """Return ``(label, "")`` for a label or alias, or ``("", what is wrong)``."""
         if what := label_fault(text):
-            return "", f"label {text!r} {what}"
+            return "", f"label {quoted(text)} {what}"
         text = _normal(text)
         if not self._names:
             return text, ""
@@ -321,7 +338,7 @@ class _Rules:
             if not isinstance(text, str):
                 what = f"label is {kind_of(text)}; want text"
             elif label in labels:
-                what = f"label {label!r} is given twice"
+                what = f"label {quoted(label)} is given twice"
             if what:
                 self._fields.note(what, *at, key, row)
             else:
@@ -332,19 +349,24 @@ class _Rules:
         from earful.index.corpus import open_corpus
 
         path = self._folder / source
-        if not source or not path.exists():
-            what = f"{path} does not exist; want a table, or a folder with a folder per label"
+        if not source or not os.path.exists(path):
+            what = (
+                f"{_told(path)} does not exist; want a table, or a folder with a folder per label"
+            )
+            self._fields.note(what, "examples")
+            return []
+        if what := self._outside(path):
             self._fields.note(what, "examples")
             return []
         examples: list[Example] = []
         try:
-            corpus = open_corpus(path)
+            corpus = open_corpus(path, allow_outside=self._allow_outside)
             for row in corpus:
                 exemplar = row.exemplar
-                audio = corpus.path(exemplar).resolve()
+                audio = Path(os.path.realpath(corpus.path(exemplar)))
                 labels, faults = self._row_labels(exemplar.labels, kind)
-                if not audio.is_file():
-                    faults.append(f"{audio} does not exist")
+                if not os.path.isfile(audio):
+                    faults.append(f"{_told(audio)} does not exist")
                 if kind in ("ask", "caption") and not exemplar.answer:
                     faults.append("the row has no answer")
                 earlier = self._twice(audio, exemplar.start_s, exemplar.end_s, row.where)
@@ -379,14 +401,31 @@ class _Rules:
 
     def _file(self, name: str, *key: str | int) -> Path | None:
         path = self._folder / name
-        try:
-            if path.is_file():
-                return path.resolve()
-            what = "is a folder or a device" if path.exists() else "does not exist"
-        except (OSError, ValueError) as error:
-            what = f"is not a path ({error})"
-        self._fields.note(f"{path} {what}; want an audio file", *key)
+        if what := self._outside(path):
+            self._fields.note(what, *key)
+        elif not os.path.isfile(path):
+            what = "is a folder or a device" if os.path.exists(path) else "does not exist"
+            self._fields.note(f"{_told(path)} {what}; want an audio file", *key)
+        else:
+            return Path(os.path.realpath(path))
         return None
+
+    def _outside(self, path: Path) -> str:
+        """Say that a path leads out of the file's folder; empty when it does not, or may."""
+        folder = Path(os.path.realpath(self._folder))
+        if self._allow_outside or "\0" in str(path):  # the latter is no path at all
+            return ""
+        if Path(os.path.realpath(path)).is_relative_to(folder):
+            return ""
+        return (
+            f"{_told(path)} lies outside {folder}, the task file's folder; move it there, or say "
+            "--allow-outside"
+        )
+
+
+def _told(path: Path) -> str:
+    """Write a path for a message: a long one only as its beginning."""
+    return str(path) if len(str(path)) <= MAX_NAME else quoted(str(path))
 
 
 def _normal(text: str) -> str:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+from earful.index.textrules import name_fault, quoted, text_fault
 from earful.rag.task import MAX_SHOTS, unknown_name
 from earful.rag.taskfile import Problem, TomlFile
 
 Choice = TypeVar("Choice", bound=str)
+
+# Whoever has mended so many looks again; a file made to have a million ends here.
+MAX_PROBLEMS = 100
+
+
+class TooManyProblemsError(Exception):
+    """So many mistakes were noted that the rest is not looked at."""
 
 
 class FieldReader:
@@ -39,9 +48,14 @@ class FieldReader:
             what: What is wrong and what is wanted.
             key: Where it stands.
             where: ``"file:line"`` to show instead, for a row of a table that the key names.
+
+        Raises:
+            TooManyProblemsError: It is mistake number ``MAX_PROBLEMS``.
         """
         line = self.toml.line(*key)
         self._found.append((line, Problem(where=where or f"{self.toml.path}:{line}", what=what)))
+        if len(self._found) >= MAX_PROBLEMS:
+            raise TooManyProblemsError
 
     def known_keys(
         self, values: Mapping[str, object], known: Sequence[str], *key: str | int
@@ -63,6 +77,8 @@ class FieldReader:
         """Read a text."""
         found = values.get(name, default)
         if isinstance(found, str):
+            if what := text_fault(found):
+                self.note(f"{name} {quoted(found)} {what}", *key, name)
             return found
         self.note(f"{name} is {kind_of(found)}; want text", *key, name)
         return default
@@ -79,6 +95,9 @@ class FieldReader:
         """Read an array of text."""
         found = values.get(name, [])
         if isinstance(found, list) and all(isinstance(text, str) for text in found):
+            for row, text in enumerate(found):
+                if what := name_fault(text):
+                    self.note(f"{name} {quoted(text)} {what}", *key, name, row)
             return tuple(found)
         self.note(f"{name} is not an array of text", *key, name)
         return ()
@@ -118,7 +137,7 @@ class FieldReader:
             self.note(f"{name} is {kind_of(found)}; want a whole number", *key, name)
             return None
         if not 1 <= found <= MAX_SHOTS:
-            self.note(f"{name} = {found}; want 1 to {MAX_SHOTS}", *key, name)
+            self.note(f"{name} = {quoted(found)}; want 1 to {MAX_SHOTS}", *key, name)
             return None
         return found
 
@@ -137,9 +156,10 @@ class FieldReader:
         if not isinstance(found, (int, float)) or isinstance(found, bool):
             self.note(f"{name} is {kind_of(found)}; want a number", *key, name)
             return default
-        if not (math.isfinite(found) and 0 <= found <= most):
+        # Compared as it is: a whole number may be too large to become a float.
+        if not 0 <= found <= min(most, sys.float_info.max):
             upper = "or more" if most == math.inf else f"to {most:g}"
-            self.note(f"{name} = {found}; want 0 {upper}", *key, name)
+            self.note(f"{name} = {quoted(found)}; want 0 {upper}", *key, name)
             return default
         return float(found)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 Key = tuple[str | int, ...]
 
 MAX_BYTES = 1_000_000
+MAX_DEPTH = 20
 
 _POSITION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -30,6 +31,18 @@ _STRING = re.compile(
     r"|'[^'\n]*'",
     re.DOTALL,
 )
+
+
+# Strings and comments, in which dots mean nothing; what is left open runs to its end.
+_NO_KEYS = re.compile(
+    r'"""(?:[^"\\]|\\.|"(?!""))*+(?:"{3,5}|\\?\Z)'
+    r"|'''(?:[^']|'(?!''))*+(?:'{3,5}|\Z)"
+    r'|"(?:[^"\\\n]|\\[^\n])*+(?:"|\\?$)'
+    r"|'[^'\n]*+(?:'|$)"
+    r"|#[^\n]*",
+    re.DOTALL | re.MULTILINE,
+)
+_DEEP_KEY = re.compile(rf"(?:\.[^.,=\[\]{{}}\n]*){{{MAX_DEPTH}}}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +101,11 @@ def read_toml(path: Path) -> TomlFile | Problem:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         return Problem(where=f"{path}:{line}", what="is not UTF-8 text; save the file as UTF-8")
+    if deep := _DEEP_KEY.search(_NO_KEYS.sub(_line_ends, text)):
+        # tomllib takes hours for a key of 100,000 parts.
+        line = deep.string.count("\n", 0, deep.start()) + 1
+        what = f"a key has more than {MAX_DEPTH} parts; a task file needs at most 3"
+        return Problem(where=f"{path}:{line}", what=what)
     try:
         return TomlFile(path=path, values=tomllib.loads(text), lines=find_lines(text))
     except tomllib.TOMLDecodeError as error:
@@ -97,6 +115,12 @@ def read_toml(path: Path) -> TomlFile | Problem:
         return Problem(where=f"{path}:{line}", what=what)
     except RecursionError:
         return Problem(where=str(path), what="is nested too deeply for a task file")
+    except ValueError as error:  # a whole number of thousands of digits
+        return Problem(where=str(path), what=f"is not TOML: {error}")
+
+
+def _line_ends(found: re.Match[str]) -> str:
+    return "\n" * found[0].count("\n")
 
 
 def find_lines(text: str) -> dict[Key, int]:

@@ -340,12 +340,20 @@ def test_a_broken_table_is_told_with_its_line_and_writes_nothing(run: Run, corpu
     assert not Path("s.index").exists()
 
 
-def test_a_label_cannot_steer_the_terminal(run: Run, tmp_path: Path) -> None:
+def test_a_label_cannot_steer_the_terminal(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "evil").mkdir()
     for seed in range(2):
         tone(tmp_path / "evil" / f"{seed}.wav", 500, seed)
     rows = "".join(f'{{"file_name": "{n}.wav", "label": "a\\u001b[31mb"}}\n' for n in range(2))
     (tmp_path / "evil" / "metadata.jsonl").write_text(rows)
+    code, out, err = run("index", "build", "evil", "--index", "e.index", "--embedder", "logmel")
+    assert (code, out) == (2, "")
+    assert "label 'a\\x1b[31mb' holds the character U+001B" in err
+    assert not (tmp_path / "e.index").exists()
+    # An index that an older version built may hold such a label all the same.
+    monkeypatch.setattr("earful.index.corpus.exemplar_fault", lambda *_, **__: "")
     code, out, err = run("index", "build", "evil", "--index", "e.index", "--embedder", "logmel")
     assert code == 0, err
     query = tone(tmp_path / "query.wav", 510, 9)

@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful import console
-from earful.commands.opening import open_few, refuse_idle, shot_mode_of, writing_options
+from earful.commands.opening import (
+    open_few,
+    refuse_idle,
+    shot_mode_of,
+    task_of,
+    writing_options,
+)
 from earful.commands.options import (
     DEFAULT_MODEL,
     NO_MODEL,
     SOME_FAILED,
+    AllowOutsideOption,
     DecodingOption,
     DeviceOption,
     DtypeOption,
@@ -106,6 +113,7 @@ def classify(
     labels: Annotated[
         str | None, typer.Option(help="Labels to choose from, separated by commas.")
     ] = None,
+    allow_outside: AllowOutsideOption = False,
     shots: ShotsOption = None,
     strategy: StrategyOption = "",
     seed: SeedOption = 0,
@@ -166,12 +174,11 @@ def classify(
             "there are no labels to choose from: give an index, a --task, or --labels",
             param_hint="--index",
         )
-    if task and model != NO_MODEL and blend is None and vote_weight is None:
-        from earful.rag.task import load_task
-
-        if load_task(task).arm == "vote":
-            console.warn("note: the task leaves the answer to the vote; --blend asks a model, too")
-            model = NO_MODEL
+    asked = task_of(task, allow_outside=allow_outside)
+    is_open = model != NO_MODEL and blend is None and vote_weight is None
+    if is_open and asked is not None and asked.arm == "vote":
+        console.warn("note: the task leaves the answer to the vote; --blend asks a model, too")
+        model = NO_MODEL
     if model == NO_MODEL:
         refuse_idle(
             {
@@ -188,7 +195,7 @@ def classify(
         )
     few = open_few(
         index,
-        task=task,
+        task=asked,
         embedder=embedder,
         model=model,
         device=device,
@@ -203,7 +210,7 @@ def classify(
         with console.counter("weighing the model against the vote", sys.stderr) as progress:
             return few.classify(
                 path,
-                task=task or None,
+                task=asked,
                 labels=names,
                 shots=shots,
                 strategy=strategy or None,
@@ -226,6 +233,7 @@ def ask(
     question: Annotated[str, typer.Argument(help="What to ask; or a --task has it.")] = "",
     index: OptionalIndexOption = None,
     task: TaskOption = "",
+    allow_outside: AllowOutsideOption = False,
     shots: ShotsOption = None,
     strategy: StrategyOption = "",
     seed: SeedOption = 0,
@@ -250,6 +258,7 @@ def ask(
     """Answer a question about a recording in a language model's own words."""
     if not (question.strip() or task):
         raise typer.BadParameter("give a question, or a --task that has one", param_hint="QUESTION")
+    asked = task_of(task, allow_outside=allow_outside)
     mode = shot_mode_of(shot_mode)
     options = writing_options(
         max_tokens=max_tokens,
@@ -261,7 +270,7 @@ def ask(
     )
     few = open_few(
         index,
-        task=task,
+        task=asked,
         embedder=embedder,
         model=model,
         needs_model="ask",
@@ -277,7 +286,7 @@ def ask(
         return few.ask(
             path,
             question,
-            task=task or None,
+            task=asked,
             shots=shots,
             strategy=strategy or None,
             shot_mode=mode,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earful import console
-from earful.commands.opening import open_few, refuse_idle
+from earful.commands.opening import open_few, refuse_idle, task_of
 from earful.commands.options import (
     DEFAULT_MODEL,
+    AllowOutsideOption,
     DeviceOption,
     DtypeOption,
     JsonOption,
@@ -26,6 +27,7 @@ from earful.commands.options import (
 from earful.errors import LeakageError
 
 if TYPE_CHECKING:
+    from earful.index.corpus import Corpus
     from earful.rag.evaluate import Evaluation, EvaluationSettings
     from earful.rag.pipeline import FewShot
     from earful.rag.task import Task
@@ -44,6 +46,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Labelled folder or table to ask about, in place of rows of the index."),
     ] = None,
+    allow_outside: AllowOutsideOption = False,
     split: Annotated[
         str, typer.Option(help="Ask about rows of this split; the others are the exemplars.")
     ] = "",
@@ -88,22 +91,29 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Compare every way to answer on labelled recordings, baselines included."""
+    from earful.index.corpus import open_corpus
     from earful.rag.evaluate import ask_again, recorded_task
     from earful.rag.evaluate import replay as compute_again
+    from earful.rag.task import Task
 
     if replay is not None and index is None:
         refuse_idle({"TASK": bool(task)}, "is in the run's file; give --index to ask again")
         found = compute_again(replay)
         _tell(found, html, as_json=as_json)
         if write_task:
-            _write(recorded_task(found.document), found)
+            _write(recorded_task(found.document, allow_outside=allow_outside), found)
         return
+    refuse_idle(
+        {"--allow-outside": allow_outside and not (task or data or replay)},
+        "is about a task's examples and --data; give one",
+    )
+    given = task_of(task, allow_outside=allow_outside) if task else None
     few = open_few(
-        index, task=task, embedder=embedder, model=model, device=device, dtype=dtype, slots=slots
+        index, task=given, embedder=embedder, model=model, device=device, dtype=dtype, slots=slots
     )
     if replay is not None:
         with console.counter("asking again", sys.stderr) as progress:
-            told = ask_again(few, replay, progress=progress)
+            told = ask_again(few, replay, allow_outside=allow_outside, progress=progress)
         if as_json:
             print_json(told.to_dict())
         else:
@@ -121,9 +131,10 @@ def evaluate(
         max_new_tokens=max_tokens,
         confidence=confidence,
     )
-    asked = _task(task)
+    asked = given if given is not None else Task(name="all-labels")
     file = out if out is not None else Path(f"{asked.name}.evaluation.json")
-    found = _run(few, asked, settings, data, file)
+    corpus = None if data is None else open_corpus(data, allow_outside=allow_outside)
+    found = _run(few, asked, settings, corpus, file)
     _tell(found, html if html is not None else file.with_suffix(".html"), as_json=as_json)
     console.warn(f"run: {file}")
     if write_task:
@@ -140,19 +151,11 @@ def _settings(leaks: str, **values: Any) -> EvaluationSettings:
     raise typer.BadParameter(f"{leaks!r}; want {', '.join(ON_LEAKS)}", param_hint="--leaks")
 
 
-def _task(name: str) -> Task:
-    from earful.rag.task import Task, load_task
-
-    return load_task(name) if name else Task(name="all-labels")
-
-
 def _run(
-    few: FewShot, task: Task, settings: EvaluationSettings, data: Path | None, file: Path
+    few: FewShot, task: Task, settings: EvaluationSettings, corpus: Corpus | None, file: Path
 ) -> Evaluation:
-    from earful.index.corpus import open_corpus
     from earful.rag.evaluate import evaluate as ask_every_arm
 
-    corpus = None if data is None else open_corpus(data)
     try:
         with console.counter("asking", sys.stderr) as progress:
             return ask_every_arm(

@@ -135,6 +135,9 @@ def index_add(
     id_: Annotated[str, typer.Option("--id", help="Key of the row; default: the file name.")] = "",
     column: ColumnOption = [],  # noqa: B006 - typer copies it
     root: RootOption = None,
+    allow_outside: Annotated[
+        bool, typer.Option(help="Accept files outside the corpus root.")
+    ] = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -152,7 +155,9 @@ def index_add(
     elif label:
         raise typer.BadParameter("--label goes with one recording", param_hint="--label")
     else:
-        corpus = open_corpus(source, columns=_columns(column), root=root)
+        corpus = open_corpus(
+            source, columns=_columns(column), root=root, allow_outside=allow_outside
+        )
     model = load_embedder(stored.name, revision=stored.revision, device=device, dtype=stored.dtype)
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_index(corpus, index, embedder=model, progress=progress)

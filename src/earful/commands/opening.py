@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from earful.model.protocols import GenerationOptions
     from earful.rag.pipeline import FewShot
     from earful.rag.prompt import ShotMode
+    from earful.rag.task import Task
 
 
 def open_few(
     index: Path | None,
     *,
-    task: str = "",
+    task: Task | None = None,
     embedder: str = "",
     model: str = "",
     needs_model: str = "",
@@ -35,7 +36,7 @@ def open_few(
 
     Args:
         index: Index folder.
-        task: Task file or built-in name; its examples stand in for an index.
+        task: What is asked; its examples stand in for an index.
         embedder: Where the index's own embedder lies now; empty where it was.
         model: Language model; ``none`` or empty for the neighbour vote.
         needs_model: The command, when it takes a language model.
@@ -52,7 +53,6 @@ def open_few(
     """
     from earful.model.registry import DEFAULT_EMBEDDER, load_language_model
     from earful.rag.pipeline import FewShot
-    from earful.rag.task import load_task
 
     if model == NO_MODEL:
         model = ""
@@ -62,9 +62,9 @@ def open_few(
             "made by `earful models pull` or `earful models convert`",
             param_hint="--model",
         )
-    if index is None and not model and not task:
+    if index is None and not model and task is None:
         raise typer.BadParameter("give an index, or a task with examples", param_hint="--index")
-    has_exemplars = index is not None or not model or bool(task and load_task(task).examples)
+    has_exemplars = index is not None or not model or bool(task and task.examples)
     if not has_exemplars:
         refuse_idle(
             {"--strategy": bool(strategy), "--group": bool(group), "--embedder": bool(embedder)},
@@ -79,10 +79,25 @@ def open_few(
         console.warn(f"note: {loaded.capabilities.caveat}")
     if index is not None:
         return FewShot.open(index, embedder=embedder or None, model=loaded, device=device)
-    if has_exemplars:
+    if task is not None and has_exemplars:
         chosen = embedder or DEFAULT_EMBEDDER
         return FewShot.from_task(task, embedder=chosen, model=loaded, device=device)
     return FewShot(model=loaded)
+
+
+def task_of(given: str, *, allow_outside: bool) -> Task | None:
+    """Load the task that a command was given, if any.
+
+    Raises:
+        TaskError: There is no such task, or it has mistakes.
+        typer.BadParameter: Without a task, its examples cannot lie outside.
+    """
+    from earful.rag.task import load_task
+
+    if given:
+        return load_task(given, allow_outside=allow_outside)
+    refuse_idle({"--allow-outside": allow_outside}, "is about the examples of a task; give one")
+    return None
 
 
 def refuse_idle(given: Mapping[str, bool], why: str) -> None:

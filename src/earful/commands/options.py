@@ -62,6 +62,9 @@ ShotsOption = Annotated[
 StrategyOption = Annotated[
     str, typer.Option(help="nearest, balanced, diverse or random; default: the task's.")
 ]
+AllowOutsideOption = Annotated[
+    bool, typer.Option("--allow-outside", help="Accept files outside the task's or table's folder.")
+]
 SeedOption = Annotated[int, typer.Option(min=0, help="For random choices.")]
 GroupOption = Annotated[str, typer.Option(help="The recordings' group, kept out of the shots.")]
 ShowPromptOption = Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from earful import console
-from earful.commands.options import JsonOption, example, print_json
+from earful.commands.options import AllowOutsideOption, JsonOption, example, print_json
 
 tasks_app = typer.Typer(help="Write, check and show task files.", no_args_is_help=True)
 
@@ -50,11 +50,12 @@ def tasks_list(as_json: JsonOption = False) -> None:
 @example("earful tasks check machines.toml")
 def tasks_check(
     task: Annotated[str, typer.Argument(help="Task file, or the name of a built-in task.")],
+    allow_outside: AllowOutsideOption = False,
 ) -> None:
     """Read a task file and list every mistake with its line."""
     from earful.rag.task import check_task
 
-    problems = check_task(task)
+    problems = check_task(task, allow_outside=allow_outside)
     for problem in problems:
         console.warn(f"error: {problem}")
     if problems:
@@ -66,12 +67,13 @@ def tasks_check(
 @example("earful tasks show urban-sounds")
 def tasks_show(
     task: Annotated[str, typer.Argument(help="Task file, or the name of a built-in task.")],
+    allow_outside: AllowOutsideOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show a task as it is understood: question, labels, shots, examples."""
     from earful.rag.task import load_task
 
-    loaded = load_task(task)
+    loaded = load_task(task, allow_outside=allow_outside)
     if as_json:
         print_json(loaded.to_dict())
     else:
