@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from earful.index.store import Index
 
 _COLUMNS = (*EXEMPLAR_COLUMNS, "root", "duration_s", "file_sha256", "content_sha256")
-# What a spreadsheet takes for the beginning of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet takes for the beginning of a formula: some take full-width signs, too,
+# and some look past a line end.
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def export_index(index: Index, target: Path) -> int:
