@@ -46,8 +46,8 @@ class Checksums:
         return name in self._wanted
 
     def names(self) -> list[str]:
-        """Return the files that are listed, in order."""
-        return sorted(self._wanted)
+        """Return the files that are listed."""
+        return list(self._wanted)
 
     def reload(self) -> None:
         """See what other processes listed since."""

@@ -49,7 +49,7 @@ def is_lance_error(error: BaseException) -> bool:
     ).__module__.startswith("pyo3")
 
 
-def lance_reason(error: BaseException) -> str:
+def lance_reason(error: BaseException | str) -> str:
     """Return what LanceDB says of an error in one line, without the names of its sources.
 
     >>> lance_reason(RuntimeError("lance error: Not found: x.lance, /root/.cargo/a.rs:273:40"))

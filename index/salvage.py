@@ -23,6 +23,19 @@ _FRAGMENT_BITS: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Readable:
+    """Rows that can be read; whether they are right is another matter.
+
+    Attributes:
+        places: Where each lies in the table.
+        rows: Their columns.
+    """
+
+    places: list[int]
+    rows: pa.Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
     """Rows of one file that cannot be read.
 
@@ -37,7 +50,7 @@ class Unreadable:
     reason: str
 
 
-def salvage(table: Table, columns: Sequence[str]) -> Iterator[pa.Table | Unreadable]:
+def salvage(table: Table, columns: Sequence[str]) -> Iterator[Readable | Unreadable]:
     """Read all rows of a table that can be read, some at a time.
 
     A damaged file costs its own rows only, and of those no more than must be.
@@ -61,7 +74,7 @@ def salvage(table: Table, columns: Sequence[str]) -> Iterator[pa.Table | Unreada
 
 def _piece(
     table: Table, places: list[int], columns: Sequence[str], version: int
-) -> Iterator[pa.Table | Unreadable]:
+) -> Iterator[Readable | Unreadable]:
     try:
         found = table.at(places, columns, version=version)
     except IndexFolderError as error:
@@ -75,7 +88,7 @@ def _piece(
         return
     if found is None:
         raise IndexFolderError(f"{table.folder}: was written meanwhile; try again")
-    yield found
+    yield Readable(places=places, rows=found)
 
 
 def _ids(table: Table, places: list[int], version: int) -> tuple[str, ...]:

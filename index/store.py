@@ -43,6 +43,7 @@ from earful.index.refusals import (
     refuse_used_folder,
 )
 from earful.index.rejected import read_rejections, write_rejections
+from earful.index.salvage import Readable, Unreadable, salvage
 from earful.index.schema import (
     DIGEST_COLUMNS,
     EXEMPLAR_COLUMNS,
@@ -55,6 +56,7 @@ from earful.index.schema import (
     label_names,
     row_digest,
     rows_of,
+    table_schema,
     to_arrow,
     vectors_of,
 )
@@ -446,6 +448,39 @@ class Index:
             ExemplarFeatures(self.path).prune(contents)
 
     # --- checking and handing on ---------------------------------------------------------
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows the table has, damaged ones among them."""
+        return len(self._table)
+
+    def salvage(self) -> Iterator[Readable | Unreadable]:
+        """Read all columns of all rows that can be read; see ``earful.index.salvage``."""
+        return salvage(self._table, table_schema(self.fingerprint).names)
+
+    def damaged_files(self) -> list[str]:
+        """Return the table's files that have other bytes than they had, or that are gone."""
+        return self._table.damaged_files()
+
+    def keep_rows(self, places: Sequence[int]) -> list[str]:
+        """Keep some rows and drop all others, in one atomic commit; put damaged files aside.
+
+        Args:
+            places: Where the rows lie, as ``salvage`` says.
+
+        Returns:
+            The damaged files: moved to ``_quarantine``, or gone.
+
+        Raises:
+            IndexFolderError: The disk is full or read-only.
+            IndexBusyError: Another process is writing.
+        """
+        with self.writer():
+            self.drop_approximate()
+            self._table.keep(places, self.fingerprint)
+            self._forget()
+            self._renew_header()
+            return self._table.set_damaged_aside()
 
     def verify(self, *, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
         """Check every row; see ``earful.index.verify``."""

@@ -10,6 +10,7 @@ LanceDB runs threads that a forked child lacks: start worker processes with ``sp
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from earful.errors import FilterError, IndexFolderError
+from earful.errors import FilterError, IndexFolderError, ModelError
 from earful.index.checksums import CHECKSUMS_NAME, Checksums
 from earful.index.lance_errors import errors_named, is_lance_error, lance_reason, shortened
 from earful.index.schema import EXEMPLAR_COLUMNS, FINGERPRINT_KEY, table_schema
@@ -326,11 +327,11 @@ class Table:
         with self._changing():
             self._lance.delete(_id_among(ids))
 
-    def replace(self, batches: Iterator[pa.RecordBatch], fingerprint: Fingerprint) -> None:
-        """Put other rows in the place of all there are, in one commit.
+    def keep(self, places: Sequence[int], fingerprint: Fingerprint) -> None:
+        """Keep some rows and drop all others, in one commit that writes the kept ones anew.
 
         Args:
-            batches: May be read from this table while they are written.
+            places: Where the rows lie in this version, as ``places`` says.
             fingerprint: What made the vectors.
 
         Raises:
@@ -339,7 +340,16 @@ class Table:
         import pyarrow as pa
 
         schema = table_schema(fingerprint)
-        rows = pa.RecordBatchReader.from_batches(schema, batches)
+        version = self.version
+
+        def kept() -> Iterator[pa.RecordBatch]:
+            for start in range(0, len(places), _ROWS_AT_ONCE):
+                some = places[start : start + _ROWS_AT_ONCE]
+                found = self.at(some, schema.names, version=version)
+                if found is not None:
+                    yield from found.cast(schema).to_batches()
+
+        rows = pa.RecordBatchReader.from_batches(schema, kept())
         with self._changing():
             self._lance = _connect(self.folder).create_table(
                 TABLE_NAME, data=rows, schema=schema, mode="overwrite"
@@ -394,6 +404,18 @@ class Table:
         """Return the files that have other bytes than they had, or that are gone."""
         return self._files.damaged(self.version)
 
+    def set_damaged_aside(self) -> list[str]:
+        """Move damaged files of versions before this one to the quarantine.
+
+        Returns:
+            Those files, and versions that are gone.
+
+        Raises:
+            IndexFolderError: The folder cannot be written.
+        """
+        with errors_named(self.folder):
+            return self._files.set_damaged_aside(self.version)
+
     def _query(self, where: str | None, columns: Sequence[str]) -> pa.Table:
         query = self._lance.search()
         if where is not None:
@@ -435,6 +457,19 @@ class Table:
             self._files.forget_lost(self.version)
             yield
             self._files.sync()
+
+
+def stored_fingerprint(folder: Path) -> Fingerprint:
+    """Return which embedder a table names.
+
+    Raises:
+        IndexFolderError: It is missing or damaged.
+    """
+    lance = open_newest(folder, Checksums(folder), partial(_open_lance, folder))
+    try:
+        return Fingerprint.from_dict(json.loads(lance.schema.metadata[FINGERPRINT_KEY.encode()]))
+    except (KeyError, TypeError, ValueError, ModelError) as error:
+        raise IndexFolderError(f"{folder}: its table names no embedder ({error!r})") from error
 
 
 def _open_lance(folder: Path) -> Any:

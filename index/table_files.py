@@ -10,8 +10,10 @@ from earful.errors import IndexFolderError
 from earful.index.checksums import Checksums
 from earful.index.versions import (
     TABLE_FOLDER,
+    is_manifest,
     manifest_name,
     newest_listed,
+    set_aside,
     version_of,
 )
 from earful.model.durable import sync_file, sync_folder
@@ -71,9 +73,7 @@ class TableFiles:
         They were damaged, and the user was told; their numbers are given again.
         """
         if newest_listed(self._checksums) > version:
-            self._checksums.keep(
-                lambda name: not name.endswith(".manifest") or version_of(name) <= version
-            )
+            self._checksums.keep(lambda name: not is_manifest(name) or version_of(name) <= version)
 
     def check(self, version: int, *, rows: bool) -> bool:
         """Compare the files of a version with their digests; each is read once.
@@ -100,17 +100,40 @@ class TableFiles:
                 )
         return all(name in self._checksums for name in names)
 
+    def set_damaged_aside(self, version: int) -> list[str]:
+        """Move damaged files to the quarantine, but those of a version, and forget them.
+
+        Returns:
+            Those files, and versions that are gone.
+
+        Raises:
+            OSError: The folder cannot be written.
+        """
+        damaged = [name for name in self.damaged(version) if name != manifest_name(version)]
+        set_aside(self._folder, [name for name in damaged if (self._folder / name).exists()])
+        self.forget_lost(version)
+        self.prune()
+        return damaged
+
     def damaged(self, version: int) -> list[str]:
-        """Return the files that have other bytes than they had, or that a version lacks."""
+        """Return the files that have other bytes than they had, or are missed.
+
+        Args:
+            version: That is searched; older ones may go.
+        """
         self.reload()
-        listed = self._checksums.names()
         manifest = self._manifest(version)
         return [
             name
-            for name in listed
+            for name in sorted(self._checksums.names())
             if self._checksums.is_damaged(name)
-            or (Path(name).name.encode() in manifest and not (self._folder / name).exists())
+            or (self._is_missed(name, version, manifest) and not (self._folder / name).exists())
         ]
+
+    def _is_missed(self, name: str, version: int, manifest: bytes) -> bool:
+        if is_manifest(name):
+            return version_of(name) > version
+        return Path(name).name.encode() in manifest
 
     def _manifest(self, version: int) -> bytes:
         try:

@@ -1,7 +1,8 @@
-"""Check that an index is what it claims to be, row by row."""
+"""Check that an index is what it claims to be, file by file and row by row."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 
 from earful.errors import AudioError, CorpusError, IndexFolderError
 from earful.index.header import HEADER_NAME, Header
+from earful.index.lance_errors import lance_reason
+from earful.index.salvage import Readable, Unreadable
 from earful.index.schema import (
-    EXEMPLAR_COLUMNS,
     Row,
     exemplar_of,
     exemplar_values,
@@ -24,9 +26,12 @@ from earful.index.schema import (
 from earful.model.audio import file_sha256
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from earful.index.store import Index
 
 _UNIT_TOLERANCE = 1e-3
+_DATA_FILE = re.compile(r"[\w-]+\.lance(?![/\w])")
 _AUDIO_COLUMNS = ("root", "duration_s", "file_sha256", "content_sha256", "row_sha256")
 
 
@@ -54,21 +59,25 @@ class VerifyReport:
     """What ``verify`` found.
 
     Attributes:
-        n_checked: Rows looked at.
-        problems: In the order of the ids; empty when all is well.
+        n_checked: Rows looked at, those that cannot be read among them.
+        n_whole: Rows that the table has as they were written, whatever became of their audio.
+        problems: Files first, then rows in the order of their ids; empty when all is well.
     """
 
     n_checked: int
+    n_whole: int
     problems: tuple[Problem, ...]
 
 
 def verify_index(
     index: Index, *, progress: Callable[[int, int], None] | None = None
 ) -> VerifyReport:
-    """Check every row: audio there and unchanged, vector finite and unit, digest true.
+    """Check every file of the table and every row.
 
-    Also checked: no id stands twice, and the header's counts are the table's. Each audio
-    file is read once, however many rows are cut from it.
+    Of a row: the audio is there and unchanged, the vector finite and unit, the digest true. A
+    damaged file costs its own rows only; the others are checked all the same. Also checked: no
+    id stands twice, and the header's counts are the table's. Each audio file is read once,
+    however many rows are cut from it.
 
     Args:
         index: An open index.
@@ -77,37 +86,113 @@ def verify_index(
     Returns:
         The findings; problems are reported, never raised.
     """
+    check = _Check(index, progress)
     try:
         index.refresh()
-        table = index.read_table([*EXEMPLAR_COLUMNS, *_AUDIO_COLUMNS, "vector"])
+        check.files()
+        check.rows()
+        check.header()
     except IndexFolderError as error:
-        problem = Problem(id="", audio=str(index.path), what=str(error))
-        return VerifyReport(n_checked=0, problems=(problem,))
-    vectors = vectors_of(table, index.fingerprint.dim)
-    stored = table.select(_AUDIO_COLUMNS).to_pylist()
-    roots = index.roots()
-    digests = _Digests()
-    labels: set[str] = set()
-    problems: list[Problem] = []
-    previous = ""
-    for row, values in enumerate(exemplar_values(table)):
-        id_, audio = values[0], Path(values[1])
-        found: list[str] = []
-        try:
-            audio = root_of(roots, stored[row]["root"]) / audio
-            found += _audio_problems(audio, stored[row]["file_sha256"], digests)
-        except IndexError as error:
-            found.append(str(error))
-        if row and id_ == previous:
-            found.append("the id stands twice in the table; want it once")
-        found += _row_problems(values, stored[row], vectors[row])
-        problems += [Problem(id=id_, audio=str(audio), what=what) for what in found]
-        labels.update(values[EXEMPLAR_COLUMNS.index("labels")])
-        previous = id_
-        if progress is not None:
-            progress(row + 1, len(vectors))
-    problems += _header_problems(index, n=len(vectors), labels=len(labels))
-    return VerifyReport(n_checked=len(vectors), problems=tuple(problems))
+        check.tell(what=str(error))
+    check.lists()
+    return check.report()
+
+
+class _Check:
+    """What was found so far."""
+
+    def __init__(self, index: Index, progress: Callable[[int, int], None] | None) -> None:
+        self._index = index
+        self._progress = progress
+        self._problems: list[Problem] = []
+        self._damaged: list[str] = []
+        self._digests = _Digests()
+        self._ids: set[str] = set()
+        self._labels: set[str] = set()
+        self._n_rows = self._n_checked = self._n_whole = 0
+
+    def tell(self, *, what: str, id: str = "", audio: str = "") -> None:
+        problem = Problem(id=id, audio=audio or str(self._index.path), what=what)
+        if problem not in self._problems[-1:]:
+            self._problems.append(problem)
+
+    def files(self) -> None:
+        self._damaged = self._index.damaged_files()
+        for name in self._damaged:
+            path = self._index.path / name
+            what = "is gone" if not path.exists() else "has other bytes than were written"
+            self.tell(what=f"{what}; `earful index verify --repair` mends that", audio=str(path))
+
+    def rows(self) -> None:
+        self._n_rows = self._index.n_rows
+        for piece in self._index.salvage():
+            if isinstance(piece, Readable):
+                self._readable(piece.rows)
+            else:
+                self._unreadable(piece)
+
+    def _done(self, n: int) -> None:
+        self._n_checked += n
+        if self._progress is not None:
+            self._progress(self._n_checked, self._n_rows)
+
+    def _readable(self, rows: pa.Table) -> None:
+        roots = self._index.roots()
+        stored = rows.select(_AUDIO_COLUMNS).to_pylist()
+        faults = row_faults(rows, n_roots=len(roots), dim=self._index.fingerprint.dim)
+        labels = rows.column("labels").to_pylist()
+        for values, row, found in zip(exemplar_values(rows), stored, faults, strict=True):
+            id_, audio = values[0], Path(values[1])
+            self._n_whole += not found and id_ not in self._ids
+            if id_ in self._ids:
+                found.append("the id stands twice in the table; want it once")
+            if 0 <= row["root"] < len(roots):
+                audio = roots[row["root"]] / audio
+                found = [*_audio_problems(audio, row["file_sha256"], self._digests), *found]
+            self._problems += [Problem(id=id_, audio=str(audio), what=what) for what in found]
+            self._ids.add(id_)
+            self._done(1)
+        self._labels.update(*labels)
+
+    def _unreadable(self, piece: Unreadable) -> None:
+        self._done(piece.n)
+        file = _DATA_FILE.search(piece.reason)
+        damaged = [name for name in self._damaged if "/data/" in name]
+        name = next((name for name in damaged if file and file[0] in name), "")
+        if not name and len(damaged) == 1:
+            (name,) = damaged
+        audio = str(self._index.path / name)
+        for id_ in piece.ids:
+            self.tell(id=id_, what="the row cannot be read whole", audio=audio)
+        if not piece.ids:
+            self.tell(what=f"rows cannot be read ({lance_reason(piece.reason)})", audio=audio)
+
+    def header(self) -> None:
+        header = Header.read(self._index.path)
+        found = (self._index.n_rows, len(self._labels))
+        if found[0] != self._n_whole:
+            # Labels of damaged rows are not known.
+            found = (found[0], header.labels)
+        if (header.n, header.labels) != found:
+            self.tell(
+                what=f"the header says {header.n} rows and {header.labels} labels, the table has "
+                f"{found[0]} and {found[1]}; the next write mends it",
+                audio=str(self._index.path / HEADER_NAME),
+            )
+
+    def lists(self) -> None:
+        for read in (lambda: self._index.rejections(), lambda: self._index.approximate):
+            try:
+                read()
+            except IndexFolderError as error:
+                self.tell(what=str(error))
+
+    def report(self) -> VerifyReport:
+        return VerifyReport(
+            n_checked=self._n_checked,
+            n_whole=self._n_whole,
+            problems=tuple(sorted(self._problems, key=lambda problem: problem.id)),
+        )
 
 
 class _Digests:
@@ -136,7 +221,30 @@ def _audio_problems(path: Path, wanted: str, digests: _Digests) -> Iterator[str]
         yield "the audio file has changed since it was embedded; build again to renew the row"
 
 
-def _row_problems(
+def row_faults(rows: pa.Table, *, n_roots: int, dim: int) -> list[list[str]]:
+    """Say what is wrong with each row, audio apart; nothing with one that is as written.
+
+    Args:
+        rows: All columns of some rows.
+        n_roots: How many corpus roots the header has.
+        dim: Length of a vector.
+    """
+    columns = rows.select(_AUDIO_COLUMNS).to_pylist()
+    vectors = vectors_of(rows, dim)
+    return [
+        [*_root_faults(stored["root"], n_roots), *_row_faults(values, stored, vector)]
+        for values, stored, vector in zip(exemplar_values(rows), columns, vectors, strict=True)
+    ]
+
+
+def _root_faults(root: int, n_roots: int) -> Iterator[str]:
+    try:
+        root_of([Path()] * n_roots, root)
+    except IndexError as error:
+        yield str(error)
+
+
+def _row_faults(
     values: tuple[Any, ...], stored: Mapping[str, Any], vector: NDArray[np.float32]
 ) -> Iterator[str]:
     norm = float(np.linalg.norm(vector.astype(np.float64)))
@@ -155,15 +263,4 @@ def _row_problems(
         yield f"its fields are damaged: {error}"
         return
     if row_digest(row) != stored["row_sha256"]:
-        yield "the row does not match its own digest: the table is damaged; remove it, build again"
-
-
-def _header_problems(index: Index, *, n: int, labels: int) -> list[Problem]:
-    header = Header.read(index.path)
-    if (header.n, header.labels) == (n, labels):
-        return []
-    what = (
-        f"the header says {header.n} rows and {header.labels} labels, the table has {n} and "
-        f"{labels}; the next write mends it"
-    )
-    return [Problem(id="", audio=str(index.path / HEADER_NAME), what=what)]
+        yield "the row does not match its own digest: the table is damaged"

@@ -36,8 +36,7 @@ def manifest_names(folder: Path) -> list[str]:
 
 def newest_listed(checksums: Checksums) -> int:
     """Return the newest version that was ever listed; 0 without any."""
-    listed = [name for name in checksums.names() if _is_manifest(name)]
-    return version_of(listed[0]) if listed else 0
+    return max((version_of(name) for name in checksums.names() if is_manifest(name)), default=0)
 
 
 def version_of(manifest: str) -> int:
@@ -129,5 +128,10 @@ def _put_back(folder: Path, names: list[str]) -> None:
         os.replace(folder / QUARANTINE / Path(name).name, folder / name)
 
 
-def _is_manifest(name: str) -> bool:
+def is_manifest(name: str) -> bool:
+    """Tell whether a file holds a version.
+
+    Args:
+        name: Relative to the index folder.
+    """
     return name.startswith(_VERSIONS) and Path(name).stem.isdigit()

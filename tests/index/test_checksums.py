@@ -8,7 +8,7 @@ import pytest
 from earful.errors import IndexFolderError
 from earful.index.checksums import CHECKSUMS_NAME, Checksums
 from earful.index.schema import Row
-from earful.index.search import SearchFilter
+from earful.index.search import IndexBackend, SearchFilter
 from earful.index.store import Index
 from earful.model.protocols import Fingerprint
 
@@ -91,16 +91,13 @@ def test_every_file_of_a_table_is_listed_in_the_form_of_sha256sum(index: Index) 
 @pytest.mark.parametrize("backend", ["exact", "half"])
 @pytest.mark.parametrize("kind", ["data", "_deletions"])
 def test_a_flipped_bit_in_any_file_of_the_table_never_answers(
-    index: Index, make_row: MakeRow, kind: str, backend: str
+    index: Index, make_row: MakeRow, kind: str, backend: IndexBackend
 ) -> None:
     for path in files(index, kind):
         content = path.read_bytes()
         flip(path, len(content) // 3)
         with pytest.raises(IndexFolderError, match=rf"{kind}/{path.name}|cannot be used"):
-            Index.open(index.path).search(
-                make_row("a").vector,
-                backend=backend,  # type: ignore[arg-type]
-            )
+            Index.open(index.path).search(make_row("a").vector, backend=backend)
         path.write_bytes(content)
     found = Index.open(index.path).search(make_row("a").vector)
     assert sorted(hit.exemplar.id for hit in found) == ["a", "b", "c"]
@@ -113,12 +110,10 @@ def test_a_label_changed_on_the_disk_never_answers_without_a_list_either(
     assert len(Index.open(index.path).vectors()) == 3
     for path in files(index, "data"):
         path.write_bytes(path.read_bytes().replace(b"dog", b"dig"))
-    for backend in ("exact", "half"):
+    backends: tuple[IndexBackend, ...] = ("exact", "half")
+    for backend in backends:
         with pytest.raises(IndexFolderError, match="does not match its own digest"):
-            Index.open(index.path).search(
-                make_row("a").vector,
-                backend=backend,  # type: ignore[arg-type]
-            )
+            Index.open(index.path).search(make_row("a").vector, backend=backend)
 
 
 def test_files_that_are_not_listed_are_checked_by_their_rows(
