@@ -1,6 +1,6 @@
 """The commands: parse, one library call, render.
 
-Exit codes: 0 fine; 1 an expected failure, told in one line; 2 wrong usage, or a broken
+Exit codes: 0 fine; 1 a failure, told in one line; 2 wrong usage, or a broken
 corpus table, task file or filter, with nothing written; 3 done, but some inputs failed
 and are listed; 130 interrupted. Answers go to stdout, everything else to stderr.
 
@@ -9,6 +9,8 @@ The groups of commands stand in ``earful.commands``; this file puts them togethe
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import sys
 import warnings
@@ -24,7 +26,9 @@ from earful.commands.chat import chat
 from earful.commands.datasets import datasets_app
 from earful.commands.evaluate import evaluate
 from earful.commands.index import index_app
+from earful.commands.logs import is_debugging, listen
 from earful.commands.models import models_app
+from earful.commands.opening import refuse_idle
 from earful.commands.options import JsonOption, example, print_json
 from earful.commands.tasks import tasks_app
 from earful.errors import CorpusError, EarfulError, FilterError, TaskError
@@ -49,13 +53,12 @@ for command in (search, classify, ask, caption, chat, evaluate):
 
 
 def main() -> None:
-    """Run the command line and turn every expected failure into one line and a code."""
+    """Run the command line and turn every failure into one line and a code."""
     warnings.showwarning = _tell_warning
     try:
         app()
     except EarfulError as error:
-        if os.environ.get("EARFUL_DEBUG"):
-            raise
+        _debug()
         console.warn(f"error: {error}")
         usage = isinstance(error, (CorpusError, TaskError, FilterError))
         sys.exit(2 if usage else 1)
@@ -67,6 +70,39 @@ def main() -> None:
         if end.code == INTERRUPTED:
             console.warn(_INTERRUPTION)
         raise
+    except Exception as error:  # the last resort: a user reads one line, not our code
+        _debug()
+        console.warn(f"error: {_unexpected(error)}")
+        _let_stdout_go()
+        sys.exit(1)
+
+
+def _debug() -> None:
+    """Raise what is being handled again, with its traceback, where somebody wants that."""
+    if is_debugging() or os.environ.get("EARFUL_DEBUG"):
+        raise
+
+
+def _unexpected(error: Exception) -> str:
+    """Say in one line what nobody planned for, and what to do about it."""
+    told = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; close other programs, or use fewer or shorter files"
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}; `earful --debug ...` says where it came from"
+    return (
+        f"{type(error).__name__}: {told}; this is a bug in earful: run it again as "
+        "`earful --debug ...` and report it with what `earful doctor --report` prints"
+    )
+
+
+def _let_stdout_go() -> None:
+    """Give up output that cannot be written, or the interpreter fails over it once more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell_warning(
@@ -90,23 +126,52 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Say on stderr what is being done.")
+    ] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="The same, as one JSON object a line.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Say everything, and show tracebacks.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     # Options that stand before the command; the callback above answers --version.
-    pass
+    if verbose or log_json or debug:
+        listen(logging.DEBUG if debug else logging.INFO, as_json=log_json)
 
 
 @app.command()
 @example("earful doctor")
 def doctor(
     hub: Annotated[bool, typer.Option(help="Try to reach the model hub.")] = True,
+    report: Annotated[
+        bool,
+        typer.Option("--report", help="Print what a bug report needs instead, as JSON."),
+    ] = False,
+    index: Annotated[
+        Path | None, typer.Option("--index", "-i", help="Index to count in the --report.")
+    ] = None,
+    with_paths: Annotated[
+        bool, typer.Option("--with-paths", help="Leave paths and names in the --report.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check versions, extras, devices, weights and the hub; say how to mend what is amiss."""
+    """Check versions, extras, devices, weights and the hub; say how to mend what is amiss.
+
+    A report has versions, counts and limits in it, and no path, label, user or host name.
+    """
     from earful.doctor import examine
 
+    if report:
+        from earful.failure_report import failure_report
+
+        typer.echo(json.dumps(failure_report(index, with_paths=with_paths), indent=1))
+        return
+    refuse_idle({"--index": index is not None, "--with-paths": with_paths}, "is about a --report")
     findings = examine(hub=hub)
     if as_json:
         print_json([finding.to_dict() for finding in findings])

@@ -310,7 +310,16 @@ class FlamingoLanguageModel:
         return f"{self._maker}/{content}" if content else ""
 
     def _ids(self, prompt: Prompt) -> list[int]:
-        return self.tokenizer.encode(render_prompt(prompt, style=self._style))
+        ids = self.tokenizer.encode(render_prompt(prompt, style=self._style))
+        # Each place for audio is heard at its own token: one more would shift all that follow.
+        n_places = ids.count(self.model.config.audio_id)
+        if n_places != prompt.n_clips:
+            raise ModelError(
+                f"{self.capabilities.name}: {n_places} places for audio in a prompt of "
+                f"{prompt.n_clips} recordings; its tokenizer is not the model's own, convert it "
+                "again"
+            )
+        return ids
 
     def _text(self, ids: Sequence[int]) -> str:
         return self.tokenizer.answer(ids).strip()

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import logging
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -19,6 +21,8 @@ from typing import Literal, Protocol, TypeVar, cast
 
 from earful.errors import MissingExtraError, ModelError, UnknownNameError
 from earful.model.protocols import Embedder, LanguageModel
+
+_log = logging.getLogger(__name__)
 
 ENTRY_POINTS = "earful.embedders"
 MODEL_ENTRY_POINTS = "earful.models"
@@ -201,7 +205,10 @@ def load_embedder(
     else:
         raise UnknownNameError(_unknown("embedder", name, list(entries)))
     factory = _resolve("embedder", entry.name, entry.target, entry.extra)
-    return cast(EmbedderFactory, factory)(name, revision=revision, device=device, dtype=dtype)
+    start = time.monotonic()
+    embedder = cast(EmbedderFactory, factory)(name, revision=revision, device=device, dtype=dtype)
+    _log_loaded("embedder", name, start)
+    return embedder
 
 
 def list_language_models() -> tuple[LanguageModelEntry, ...]:
@@ -245,9 +252,17 @@ def load_language_model(
     else:
         raise UnknownNameError(_unknown("language model", name, list(entries)))
     factory = _resolve("language model", entry.name, entry.target)
-    return cast(LanguageModelFactory, factory)(
+    start = time.monotonic()
+    model = cast(LanguageModelFactory, factory)(
         name, device=device, dtype=dtype, decoding=decoding, slots=slots
     )
+    _log_loaded("language model", name, start)
+    return model
+
+
+def _log_loaded(what: str, name: str, start: float) -> None:
+    seconds = round(time.monotonic() - start, 3)
+    _log.info("loaded %s %s in %.2f s", what, name, seconds, extra={what.replace(" ", "_"): name})
 
 
 def _entries() -> dict[str, EmbedderEntry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -9,6 +10,8 @@ from types import MappingProxyType
 from earful.index.search import Hit
 from earful.model.prompt import Prompt
 from earful.rag.blend import Blend
+
+_log = logging.getLogger(__name__)
 
 _DIGITS = 6
 
@@ -107,6 +110,26 @@ class Answer:
         then = ", ".join(f"{score.label} {score.score:.0%}" for score in others)
         verdict = f"{self.text} {self.confidence:.0%}" + (f" (then {then})" if then else "")
         return f"not sure; best guess: {verdict}" if self.abstained else verdict
+
+
+def log_answer(answer: Answer) -> Answer:
+    """Log an answer with how long it took, and return it."""
+    timings = {stage: round(spent_s, _DIGITS) for stage, spent_s in answer.timings.items()}
+    _log.info(
+        "%s: answered by %s in %.3f s",
+        answer.audio,
+        answer.model,
+        sum(timings.values()),
+        extra={
+            "audio": answer.audio,
+            "model": answer.model,
+            "n_shots": len(answer.evidence),
+            "n_prompt_tokens": answer.n_prompt_tokens,
+            "prompt_digest": answer.prompt_digest,
+            "timings": timings,
+        },
+    )
+    return answer
 
 
 def _plain(scores: tuple[LabelScore, ...]) -> list[dict[str, object]]:

@@ -13,7 +13,7 @@ from earful.errors import PromptError
 from earful.index.search import Hit
 from earful.model.prompt import Prompt
 from earful.model.protocols import GenerationOptions, LanguageModel
-from earful.rag.answer import Answer
+from earful.rag.answer import Answer, log_answer
 from earful.rag.prompt import FittedPrompt, ShotMode, Turn, build_dialogue, fit_prompt
 from earful.rag.query import Query, Stopwatch
 from earful.rag.respond import generation_notes, tell
@@ -146,7 +146,7 @@ class Chat:
         )
         self.turns = (*turns, Turn(user=question, assistant=generation.text))
         self.answers = (*answers, answer)
-        return answer
+        return log_answer(answer)
 
     def _fit(self, turns: tuple[Turn, ...], question: str) -> tuple[FittedPrompt, tuple[str, ...]]:
         """Leave out shots first, then rounds from the beginning."""

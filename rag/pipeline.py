@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self, Unpack
@@ -24,7 +26,7 @@ from earful.model.registry import (
     load_embedder,
     load_language_model,
 )
-from earful.rag.answer import Answer
+from earful.rag.answer import Answer, log_answer
 from earful.rag.chat import Chat
 from earful.rag.judge import Judge
 from earful.rag.query import Audio, Choices, Query, Stopwatch
@@ -33,6 +35,8 @@ from earful.rag.retriever import Retriever
 from earful.rag.score import LabelScoring
 from earful.rag.shots import ShotSet, rank_labels, verdict_of
 from earful.rag.task import Task, load_task
+
+_log = logging.getLogger(__name__)
 
 MODEL_NAME = "neighbour-vote"
 
@@ -91,7 +95,16 @@ class FewShot:
             ModelError: The embedder or the model cannot be loaded.
         """
         opened = index if isinstance(index, Index) else Index.open(index)
-        stored = opened.info.fingerprint
+        info = opened.info
+        stored = info.fingerprint
+        _log.info(
+            "opened index %s: %d rows by %s in %s",
+            opened.path,
+            info.n,
+            stored.name,
+            stored.dtype,
+            extra={"index": str(opened.path), "n_rows": info.n, "fingerprint": asdict(stored)},
+        )
         if embedder is None or isinstance(embedder, str):
             name = embedder or stored.name
             # Another name has other revisions; whether its weights are the same is checked below.
@@ -197,7 +210,7 @@ class FewShot:
             audio, chosen, labels, choices, watch, need_exemplars=votes_alone
         )
         if self.model is None or votes_alone:
-            return self._voted(query, found, choices, watch)
+            return log_answer(self._voted(query, found, choices, watch))
         judged = self._judge.judge(
             self.model,
             _inquiry(query, found, choices),
@@ -207,7 +220,8 @@ class FewShot:
             watch=watch,
             progress=progress,
         )
-        return judged.answer(self.model, query, found, watch, notes=self._notes(found))
+        notes = self._notes(found)
+        return log_answer(judged.answer(self.model, query, found, watch, notes=notes))
 
     def ask(
         self,
@@ -250,8 +264,8 @@ class FewShot:
             inquiry = _inquiry(query, found, choices, question=question)
             generation, fitted = write_answer(model, inquiry, options, on_text)
         notes = (*self._notes(found), *generation_notes(generation))
-        return tell(
-            model, query, generation.text, generation.confidence, fitted, watch, notes=notes
+        return log_answer(
+            tell(model, query, generation.text, generation.confidence, fitted, watch, notes=notes)
         )
 
     def caption(

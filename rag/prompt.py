@@ -6,6 +6,7 @@ does not fit a model is left out by whole shots, the farthest first, and said.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -18,6 +19,8 @@ from earful.rag.task import Kind, Task
 
 ShotMode = Literal["interleaved", "text"]
 SHOT_MODES: tuple[ShotMode, ...] = get_args(ShotMode)
+
+_log = logging.getLogger(__name__)
 
 _QUESTIONS: dict[Kind, str] = {
     "classify": "Classify this sound.",
@@ -194,6 +197,14 @@ def fit_prompt(
             0,
             f"{len(shown)} of {len(hits)} shots are shown, the nearest; {limits.name} takes {why}",
         )
+    _log.debug(
+        "prompt %s of %d tokens with %d of %d shots",
+        prompt.digest[:12],
+        size.n_tokens,
+        len(shown),
+        len(hits),
+        extra={"n_tokens": size.n_tokens, "n_shots": len(shown), "slots": size.slots},
+    )
     return FittedPrompt(prompt=prompt, shown=tuple(shown), size=size, notes=tuple(notes))
 
 

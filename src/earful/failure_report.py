@@ -1,0 +1,176 @@
+"""What somebody who is to find a fault needs to know of an installation, and no more.
+
+Versions, counts, limits and digests. Paths, and the names of the user and of the machine,
+are taken out wherever they might stand, unless they are asked for; labels, ids, file names
+and audio are never in it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import importlib.metadata
+import locale
+import os
+import platform
+import re
+import shutil
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import earful
+from earful.errors import EarfulError
+
+if TYPE_CHECKING:
+    from earful.index.info import IndexInfo
+
+FORMAT = "earful-report"
+FORMAT_VERSION = 1
+
+# Where a path begins. Names with spaces have no end that could be told, so all after it goes.
+_PATH = re.compile(r"""(?:^|(?<=[\s'"(=:,]))(?:[/~]|[A-Za-z]:\\|\\\\|\.\.?/).*""", re.DOTALL)
+_SETTINGS = re.compile(r"^(EARFUL|HF|OMP|MKL|TORCH|CUDA|LANCE|TOKENIZERS)_")
+_SECRET = re.compile(r"TOKEN|KEY|SECRET|PASSWORD", re.IGNORECASE)
+
+
+def failure_report(index: Path | None = None, *, with_paths: bool = False) -> dict[str, object]:
+    """Describe this installation, as plain JSON values.
+
+    Args:
+        index: An index to count; nothing of its content is told.
+        with_paths: Whether paths, user and host names stay in it.
+    """
+    told: dict[str, object] = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "earful": earful.__version__,
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "platform": _platform(),
+        "machine": _machine(index or Path()),
+        "packages": _packages(),
+        "checks": _checks(),
+        "settings": {
+            name: "(set)" if _SECRET.search(name) else value
+            for name, value in sorted(os.environ.items())
+            if _SETTINGS.match(name)
+        },
+    }
+    if index is not None:
+        told["index"] = _index(index)
+    if with_paths:
+        return told
+    names = _names()
+    return {key: _without(value, names) for key, value in told.items()}
+
+
+def _platform() -> dict[str, object]:
+    return {
+        "system": platform.system(),
+        "release": platform.release(),
+        "architecture": platform.machine(),
+        "libc": " ".join(platform.libc_ver()),
+        "filesystem_encoding": sys.getfilesystemencoding(),
+        "preferred_encoding": locale.getpreferredencoding(False),
+    }
+
+
+def _machine(near: Path) -> dict[str, object]:
+    """Tell cores, instructions, memory and devices, and the room where the index is."""
+    import torch
+
+    existing = next(path for path in (near.absolute(), *near.absolute().parents) if path.exists())
+    return {
+        "cpus": os.cpu_count(),
+        "cpus_allowed": len(os.sched_getaffinity(0)),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "torch_threads": torch.get_num_threads(),
+        "cuda": [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())],
+        "memory_kib": _memory_kib(),
+        "disk_free_bytes": shutil.disk_usage(existing).free,
+    }
+
+
+def _memory_kib() -> dict[str, int]:
+    wanted = {"MemTotal", "MemAvailable", "SwapTotal", "SwapFree"}
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return {}
+    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    return {name: int(value.split()[0]) for name, value in pairs if name in wanted}
+
+
+def _packages() -> dict[str, str]:
+    """Return the version of everything that earful asks for and that is installed."""
+    found: dict[str, str] = {}
+    for requirement in importlib.metadata.requires("earful") or ():
+        match = re.match(r"[\w.-]+", requirement)
+        name = match.group() if match else requirement
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return dict(sorted(found.items()))
+
+
+def _checks() -> dict[str, dict[str, str]]:
+    from earful.doctor import examine
+
+    return {
+        finding.name: {"state": finding.state, "found": finding.found}
+        for finding in examine(hub=False)
+    }
+
+
+def _index(path: Path) -> dict[str, object]:
+    from earful.index.store import Index
+
+    try:
+        index = Index.open(path)
+        return _counts(index.info)
+    except EarfulError as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def _counts(info: IndexInfo) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return {
+        "format": info.format,
+        "n": info.n,
+        "labels": info.labels,
+        "n_rejected": info.n_rejected,
+        "n_roots": len(info.roots),
+        "created": info.created,
+        "updated": info.updated,
+        "fingerprint": asdict(info.fingerprint),
+    }
+
+
+def _names() -> list[str]:
+    """Return what tells whose machine this is, the longest first."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name
+        user = ""
+    host = socket.gethostname()
+    found = {str(Path.home()), os.getcwd(), user, host, host.partition(".")[0], platform.node()}
+    # "root" is no one's name, and a letter would be taken out of every word.
+    return sorted((n for n in found if len(n) > 2 and n != "root"), key=len, reverse=True)
+
+
+def _without(value: object, names: list[str]) -> object:
+    """Take paths and names out of all texts."""
+    if isinstance(value, dict):
+        return {_text_without(str(k), names): _without(v, names) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without(item, names) for item in value]
+    return _text_without(value, names) if isinstance(value, str) else value
+
+
+def _text_without(text: str, names: list[str]) -> str:
+    text = _PATH.sub("(path)", text)
+    for name in names:
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "(name)", text)
+    return text

@@ -1,0 +1,241 @@
+"""What is logged, how the command line shows it, and what a failure report gives away."""
+
+import getpass
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from earful import cli, failure_report
+from earful.commands import logs
+from earful.index.build import build_index
+from earful.index.store import Index
+from earful.rag.pipeline import FewShot
+
+Run = Callable[..., tuple[int, str, str]]
+ODD = "evil \x1b[31m name"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("jane doe's sounds")
+    rng = np.random.default_rng(0)
+    for label in ("secret hum", "secret whistle"):
+        (home / "corpus" / label).mkdir(parents=True)
+        for number in range(3):
+            path = home / "corpus" / label / f"private-{number}.wav"
+            soundfile.write(path, rng.normal(size=8000) * 0.1, 8000)
+    soundfile.write(home / f"{ODD}.wav", rng.normal(size=8000) * 0.1, 8000)
+    build_index(home / "corpus", home / "s.index", embedder="logmel")
+    return home
+
+
+@pytest.fixture
+def run(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.chdir(home)
+
+    def call(*words: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["earful", *map(str, words)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as error:
+            code = int(error.code or 0)
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def quiet_afterwards() -> Iterator[None]:
+    logger = logging.getLogger("earful")
+    handlers, level = logger.handlers[:], logger.level
+    yield
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+
+
+# --- records ----------------------------------------------------------------------------
+
+
+def test_opening_and_answering_are_logged_with_their_numbers(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="earful"):
+        answer = FewShot.open(home / "s.index").classify(home / f"{ODD}.wav")
+    opened, loaded, answered = caplog.records[-3:]
+    assert (opened.name, opened.__dict__["n_rows"]) == ("earful.rag.pipeline", 6)
+    assert opened.__dict__["fingerprint"]["name"] == "logmel"
+    assert loaded.__dict__["embedder"] == "logmel"
+    assert answered.name == "earful.rag.answer"
+    assert answered.__dict__["n_shots"] == len(answer.evidence)
+    assert set(answered.__dict__["timings"]) == set(answer.timings)
+
+
+def test_nothing_is_shown_unless_asked_for(run: Run) -> None:
+    code, _, err = run("classify", f"{ODD}.wav", "-i", "s.index", "--model", "none")
+    assert (code, err) == (0, "")
+
+
+def test_a_person_reads_lines_without_control_characters(run: Run) -> None:
+    words = ("classify", f"{ODD}.wav", "-i", "s.index", "--model", "none", "--json")
+    _, quiet, _ = run(*words)
+    code, out, err = run("--verbose", *words)
+    assert (code, out) == (0, quiet)
+    assert "info rag.pipeline: opened index " in err
+    assert "\\x1b[31m name.wav: answered by neighbour-vote in " in err
+    assert "\x1b" not in err
+
+
+def test_a_program_reads_an_object_a_line(run: Run) -> None:
+    words = ("classify", f"{ODD}.wav", "-i", "s.index", "--model", "none")
+    code, _, err = run("--log-json", *words)
+    records = [json.loads(line) for line in err.splitlines()]
+    assert code == 0
+    assert [record["logger"] for record in records[-2:]] == [
+        "earful.model.registry",
+        "earful.rag.answer",
+    ]
+    last = records[-1]
+    assert list(last) == ["time", "level", "logger", "message", "fields"]
+    assert datetime.fromisoformat(last["time"]).tzinfo is not None
+    assert last["level"] == "info"
+    assert last["fields"]["audio"] == f"{ODD}.wav"
+    assert last["fields"]["timings"]["embed_s"] > 0
+
+
+def test_a_name_that_is_not_utf8_is_logged_as_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    logs.listen(logging.INFO, as_json=True)
+    logging.getLogger("earful.test").info("opened %s", "a\udcff\nb", extra={"path": Path("x")})
+    (line,) = capfd.readouterr().err.splitlines()
+    assert json.loads(line)["message"] == "opened a\udcff\nb"
+    assert json.loads(line)["fields"] == {"path": "x"}
+
+
+# --- what nobody planned for -------------------------------------------------------------
+
+
+def broken(error: BaseException) -> Callable[..., object]:
+    def fail(*_: object, **__: object) -> object:
+        raise error
+
+    return fail
+
+
+def test_a_bug_is_one_line_and_says_how_to_report_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Index, "open", broken(KeyError("a\nb")))
+    code, out, err = run("index", "info", "s.index")
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert err.startswith("error: KeyError: 'a\\nb'; this is a bug in earful: ")
+    assert "earful doctor --report" in err
+    with pytest.raises(KeyError):
+        run("--debug", "index", "info", "s.index")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(28, "No space left on device", "x/y"), "error: x/y: No space left on device; "),
+        (MemoryError(), "error: there is not enough memory; "),
+    ],
+)
+def test_what_the_machine_lacks_is_no_bug_of_ours(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
+    monkeypatch.setattr(Index, "open", broken(error))
+    code, _, err = run("index", "info", "s.index")
+    assert (code, len(err.splitlines())) == (1, 1)
+    assert err.startswith(told)
+    assert "this is a bug" not in err
+
+
+def shell(home: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a pipeline; ``earful`` is the command line."""
+    program = f"earful() {{ '{sys.executable}' -m earful \"$@\"; }}; set -o pipefail; {command}"
+    return subprocess.run(
+        ["bash", "-c", program], cwd=home, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_output_that_cannot_be_written_is_one_line(home: Path) -> None:
+    done = shell(home, "earful index info s.index > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: No space left on device; ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_who_stops_reading_is_not_told_off(home: Path) -> None:
+    done = shell(home, "earful search private.wav --help | true; earful datasets list | head -n 1")
+    assert done.stderr == ""
+
+
+# --- the failure report ------------------------------------------------------------------
+
+
+def test_a_report_counts_and_gives_nothing_away(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EARFUL_HOME", str(home / "models of jane"))
+    monkeypatch.setenv("HF_TOKEN", "hf_abcdef")
+    monkeypatch.setattr(socket, "gethostname", lambda: "janes-laptop.example.org")
+    monkeypatch.setattr(getpass, "getuser", lambda: "janedoe")
+    monkeypatch.setenv("EARFUL_NOTE", "janes-laptop of janedoe")
+    code, out, _ = run("doctor", "--report", "--index", "s.index")
+    report = json.loads(out)
+    assert code == 0
+    assert report["index"]["n"] == 6
+    assert report["index"]["labels"] == 2
+    assert report["index"]["fingerprint"]["name"] == "logmel"
+    assert report["packages"]["lancedb"]
+    assert report["machine"]["cpus"] == os.cpu_count()
+    assert report["settings"]["HF_TOKEN"] == "(set)"
+    private = [str(home), home.name, str(Path.home()), str(Path.cwd()), "janes-laptop", "janedoe"]
+    for text in (*private, "secret", "private", "jane", "hf_abcdef", "models of"):
+        assert text not in out
+    assert "/" not in out.replace("MP4/AAC", "")
+    code, out, _ = run("doctor", "--report", "--index", "s.index", "--with-paths")
+    assert str(home / "models of jane") in out
+    assert "hf_abcdef" not in out
+
+
+def test_a_report_of_a_broken_index_says_so_without_its_path(run: Run, home: Path) -> None:
+    code, out, _ = run("doctor", "--report", "--index", home / "corpus")
+    assert code == 0
+    assert json.loads(out)["index"]["error"].startswith("IndexFolderError: (path)")
+    assert "corpus" not in out
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("not in /home/jane doe/x", "not in (path)"),
+        ("'~/x'", "'(path)"),
+        (r"C:\Users\jane", "(path)"),
+        ("MP4/AAC, 50-14000 Hz 1024/480", "MP4/AAC, 50-14000 Hz 1024/480"),
+        ("laion/clap-htsat-unfused", "laion/clap-htsat-unfused"),
+        ("ImportError: lib.so: /opt/x.so: no", "ImportError: lib.so: (path)"),
+        ("by jane, on box", "by (name), on box"),
+    ],
+)
+def test_paths_and_names_are_taken_out(text: str, left: str) -> None:
+    assert failure_report._text_without(text, ["jane"]) == left
+
+
+def test_options_of_a_report_are_refused_without_one(run: Run) -> None:
+    code, _, err = run("doctor", "--with-paths", "--no-hub")
+    assert code == 2
+    assert "--report" in err
