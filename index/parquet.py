@@ -77,6 +77,10 @@ def _batches(file: BufferedIOBase, path: Path, *, nested: bool) -> Iterator[pa.R
             metadata, texts = opened.metadata, _text_columns(opened)
             opened = pq.ParquetFile(file, metadata=metadata, read_dictionary=texts)
             yield from opened.iter_batches(batch_size=_ROWS_AT_ONCE)
+    except OSError as error:
+        if error.errno is not None:  # the disk's, not the content's
+            raise
+        raise _unreadable(path, error) from error
     except _broken() as error:
         raise _unreadable(path, error) from error
 
