@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from earful.errors import IndexFolderError, ModelError
 from earful.model.durable import sync_folder
@@ -22,6 +23,10 @@ from earful.model.protocols import Fingerprint
 
 FORMAT = 1
 HEADER_NAME = "index.json"
+_WAY_OUT = (
+    "restore it from a copy, or run `earful index verify --repair --corpus CORPUS` with what the "
+    "index was built from"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,42 +106,35 @@ class Header:
             "fingerprint": self.fingerprint.to_dict(),
             "roots": [{"absolute": r.absolute, "relative": r.relative} for r in self.roots],
         }
-        write_atomically(
-            folder / HEADER_NAME, json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-        )
+        write_values(folder, values)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read ``index.json``.
+        """Read ``index.json``; an index of an older format is upgraded first.
 
         Raises:
-            IndexFolderError: It is missing, damaged, or of a newer format.
+            IndexFolderError: It is missing, damaged, of a newer format, or of an older one that
+                cannot be upgraded.
         """
-        path = folder / HEADER_NAME
-        try:
-            # A folder's name that is not UTF-8 is kept as Python sees it.
-            values = json.loads(path.read_bytes().decode("utf-8", errors="surrogatepass"))
-        except FileNotFoundError:
-            raise IndexFolderError(
-                f"{folder}: is not an index, it has no {HEADER_NAME}; build one with "
-                f"`earful index build CORPUS --index {folder}`"
-            ) from None
-        except (OSError, ValueError) as error:
-            raise IndexFolderError(f"{path}: cannot be read ({error}); want JSON") from error
-        found = values.get("format") if isinstance(values, dict) else None
-        if type(found) is int and found > FORMAT:
+        values = read_values(folder)
+        found = format_of(values)
+        if found > FORMAT:
             raise IndexFolderError(
                 f"{folder}: has index format {found}, written by earful "
                 f"{values.get('earful', '?')}; this earful reads up to format {FORMAT}. "
                 "Upgrade earful, or build the index anew"
             )
+        if 0 < found < FORMAT:
+            from earful.index.formats import upgrade
+
+            values = upgrade(folder)
         try:
             return cls(
-                format=int(values["format"]),
+                format=_counted(values, "format", least=1),
                 created=str(values["created"]),
                 updated=str(values["updated"]),
-                n=int(values["n"]),
-                labels=int(values["labels"]),
+                n=_counted(values, "n"),
+                labels=_counted(values, "labels"),
                 fingerprint=Fingerprint.from_dict(values["fingerprint"]),
                 roots=tuple(
                     Root(absolute=str(r["absolute"]), relative=str(r["relative"]))
@@ -145,9 +143,49 @@ class Header:
             )
         except (KeyError, TypeError, ValueError, ModelError) as error:
             raise IndexFolderError(
-                f"{path}: is damaged ({type(error).__name__}: {error}); restore it from a copy, "
-                "or build the index anew"
+                f"{folder / HEADER_NAME}: is damaged ({type(error).__name__}: {error}); {_WAY_OUT}"
             ) from error
+
+
+def read_values(folder: Path) -> Any:
+    """Return what ``index.json`` holds, whatever that is.
+
+    Raises:
+        IndexFolderError: It is missing, or no JSON.
+    """
+    path = folder / HEADER_NAME
+    try:
+        # A folder's name that is not UTF-8 is kept as Python sees it.
+        return json.loads(path.read_bytes().decode("utf-8", errors="surrogatepass"))
+    except FileNotFoundError:
+        raise IndexFolderError(
+            f"{folder}: is not an index, it has no {HEADER_NAME}; build one with "
+            f"`earful index build CORPUS --index {folder}`"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise IndexFolderError(
+            f"{path}: cannot be read ({error}); want JSON; {_WAY_OUT}"
+        ) from error
+
+
+def write_values(folder: Path, values: Mapping[str, Any]) -> None:
+    """Replace ``index.json`` atomically.
+
+    Raises:
+        IndexFolderError: The folder cannot be written or is full.
+    """
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(folder / HEADER_NAME, text)
+
+
+def format_of(values: object) -> int:
+    """Return which format ``index.json`` names; 0 where it names none.
+
+    >>> format_of({"format": 2}), format_of({"format": "2"}), format_of({"format": True})
+    (2, 0, 0)
+    """
+    found = values.get("format") if isinstance(values, dict) else None
+    return found if type(found) is int and found > 0 else 0
 
 
 def temporary_name(name: str) -> str:
@@ -175,6 +213,13 @@ def write_atomically(path: Path, text: str) -> None:
         raise IndexFolderError(
             f"{path}: cannot be written ({error.strerror}); what was there before is unchanged"
         ) from error
+
+
+def _counted(values: Mapping[str, Any], name: str, *, least: int = 0) -> int:
+    found = values[name]
+    if type(found) is not int or found < least:
+        raise ValueError(f"{name} is {found!r}, want a whole number from {least}")
+    return found
 
 
 def _now() -> str:

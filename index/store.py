@@ -462,25 +462,25 @@ class Index:
         """Return the table's files that have other bytes than they had, or that are gone."""
         return self._table.damaged_files()
 
-    def keep_rows(self, places: Sequence[int]) -> list[str]:
-        """Keep some rows and drop all others, in one atomic commit; put damaged files aside.
+    def keep_rows(self, places: Sequence[int]) -> None:
+        """Keep some rows and drop all others, in one atomic commit.
+
+        Damaged files are moved to ``_quarantine`` after it.
 
         Args:
             places: Where the rows lie, as ``salvage`` says.
-
-        Returns:
-            The damaged files: moved to ``_quarantine``, or gone.
 
         Raises:
             IndexFolderError: The disk is full or read-only.
             IndexBusyError: Another process is writing.
         """
         with self.writer():
-            self.drop_approximate()
+            # Searches that go by parts of the table are to be made anew.
+            (self.path / APPROXIMATE_NAME).unlink(missing_ok=True)
             self._table.keep(places, self.fingerprint)
             self._forget()
             self._renew_header()
-            return self._table.set_damaged_aside()
+            self._table.set_damaged_aside()
 
     def verify(self, *, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
         """Check every row; see ``earful.index.verify``."""

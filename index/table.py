@@ -404,17 +404,14 @@ class Table:
         """Return the files that have other bytes than they had, or that are gone."""
         return self._files.damaged(self.version)
 
-    def set_damaged_aside(self) -> list[str]:
+    def set_damaged_aside(self) -> None:
         """Move damaged files of versions before this one to the quarantine.
-
-        Returns:
-            Those files, and versions that are gone.
 
         Raises:
             IndexFolderError: The folder cannot be written.
         """
         with errors_named(self.folder):
-            return self._files.set_damaged_aside(self.version)
+            self._files.set_damaged_aside(self.version)
 
     def _query(self, where: str | None, columns: Sequence[str]) -> pa.Table:
         query = self._lance.search()
@@ -465,6 +462,8 @@ def stored_fingerprint(folder: Path) -> Fingerprint:
     Raises:
         IndexFolderError: It is missing or damaged.
     """
+    if not (folder / TABLE_FOLDER / f"{TABLE_NAME}.lance").is_dir():
+        raise IndexFolderError(f"{folder}: is not an index, it has no table")
     lance = open_newest(folder, Checksums(folder), partial(_open_lance, folder))
     try:
         return Fingerprint.from_dict(json.loads(lance.schema.metadata[FINGERPRINT_KEY.encode()]))

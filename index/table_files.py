@@ -100,20 +100,19 @@ class TableFiles:
                 )
         return all(name in self._checksums for name in names)
 
-    def set_damaged_aside(self, version: int) -> list[str]:
-        """Move damaged files to the quarantine, but those of a version, and forget them.
+    def set_damaged_aside(self, version: int) -> None:
+        """Move damaged files to the quarantine, and drop them and lost versions from the list.
 
-        Returns:
-            Those files, and versions that are gone.
+        Args:
+            version: That was just written.
 
         Raises:
             OSError: The folder cannot be written.
         """
-        damaged = [name for name in self.damaged(version) if name != manifest_name(version)]
+        damaged = self.damaged(version)
         set_aside(self._folder, [name for name in damaged if (self._folder / name).exists()])
         self.forget_lost(version)
         self.prune()
-        return damaged
 
     def damaged(self, version: int) -> list[str]:
         """Return the files that have other bytes than they had, or are missed.

@@ -18,6 +18,7 @@ from earful.model.source import printable as printable  # also used as console.p
 if TYPE_CHECKING:
     from earful.index.approximate import Approximate
     from earful.index.build import BuildProgress, BuildReport
+    from earful.index.repair import RepairReport
     from earful.index.search import Hit
     from earful.index.survey import Survey
     from earful.rag.answer import Answer
@@ -149,6 +150,19 @@ def describe_build(report: BuildReport) -> str:
         printable(f"  rejected {rejection.where}: {rejection.error}")
         for rejection in report.rejected
     ]
+    return "\n".join(lines)
+
+
+def describe_repair(report: RepairReport) -> str:
+    """Render what was kept, what was not, and what there is still to do."""
+    lines = [
+        f"{report.kept} rows kept, {report.dropped} dropped, {report.embedded} embedded again, "
+        f"{report.missing} still missing"
+    ]
+    lines += [printable(f"  dropped {id_}") for id_ in report.dropped_ids]
+    lines += [printable(f"  set aside {name}") for name in report.set_aside]
+    if report.missing:
+        lines.append("run it again with --corpus and what the index was built from")
     return "\n".join(lines)
 
 

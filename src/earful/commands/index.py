@@ -32,6 +32,7 @@ from earful.commands.options import (
 if TYPE_CHECKING:
     from earful.index.build import BuildReport
     from earful.index.corpus import Corpus
+    from earful.index.repair import RepairReport
     from earful.index.survey import Survey
 
 
@@ -208,21 +209,44 @@ def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
 
 @index_app.command("verify")
 @example("earful index verify sounds.index")
-def index_verify(index: IndexArgument, as_json: JsonOption = False) -> None:
-    """Check every row: audio present and unchanged, vectors finite and unit, header true."""
+def index_verify(
+    index: IndexArgument,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Drop what is damaged and embed it again.")
+    ] = False,
+    corpus: Annotated[
+        Path | None, typer.Option(help="What the index was built from, for --repair.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check every file and every row: as written, audio there and unchanged; --repair mends."""
     from earful.index.store import Index
 
+    mended: RepairReport | None = None
+    if repair:
+        from earful.index.repair import repair_index
+
+        with console.progress_bar("embedding", sys.stderr) as progress:
+            mended = repair_index(index, corpus, progress=progress)
+    else:
+        refuse_idle({"--corpus": corpus is not None}, "is for --repair")
     report = Index.open(index).verify()
     problems = [problem.to_dict() for problem in report.problems]
     if as_json:
-        print_json({"checked": report.n_checked, "problems": problems})
+        found = {"checked": report.n_checked, "whole": report.n_whole, "problems": problems}
+        print_json(found if mended is None else {**found, "repair": mended.to_dict()})
     else:
+        if mended is not None:
+            typer.echo(console.describe_repair(mended))
         for problem in problems:
             typer.echo(
                 console.printable(f"{problem['id']} ({problem['audio']}): {problem['what']}")
             )
-        typer.echo(f"{report.n_checked} rows checked, {len(problems)} problems")
-    if problems:
+        typer.echo(
+            f"{report.n_checked} rows checked, {report.n_whole} as written, "
+            f"{len(problems)} problems"
+        )
+    if problems or (mended is not None and mended.missing):
         raise typer.Exit(1)
 
 

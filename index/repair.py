@@ -1,0 +1,300 @@
+"""Mend a damaged index: keep the rows that are whole, embed the others again.
+
+What is damaged is moved to ``_quarantine`` in the index folder, never deleted. The rows that
+are kept are written anew in one commit, so that a kill leaves the index as it was or mended;
+whatever was left undone, the next call does.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any
+
+from earful.errors import CorpusError, IndexBusyError, IndexFolderError
+from earful.index.approximate import APPROXIMATE_NAME, Approximate
+from earful.index.build import BuildOptions, build_index
+from earful.index.checksums import Checksums
+from earful.index.corpus import Corpus, CorpusRow, open_corpus
+from earful.index.exemplar import Exemplar
+from earful.index.header import FORMAT, HEADER_NAME, Header, Root, format_of, read_values
+from earful.index.lock import WriterLock
+from earful.index.progress import BuildProgress
+from earful.index.rejected import REJECTED_NAME, read_rejections
+from earful.index.salvage import Readable
+from earful.index.schema import exemplar_digest, exemplar_of, exemplar_values
+from earful.index.store import Index
+from earful.index.table import Table, stored_fingerprint
+from earful.index.verify import row_faults
+from earful.index.versions import QUARANTINE, TABLE_FOLDER, manifest_names, set_aside
+from earful.model.protocols import Embedder, Fingerprint
+from earful.model.registry import load_embedder
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairReport:
+    """What ``repair_index`` did.
+
+    Attributes:
+        kept: Rows that were whole.
+        dropped: Rows that were not, or could not be read.
+        dropped_ids: Ids of those, as far as they could be read.
+        embedded: Rows that were written again from their audio.
+        missing: Rows that the index had and has no more.
+        set_aside: Files that were damaged, by their path in the index folder: in
+            ``_quarantine`` now, or gone.
+        n: Rows in the index now.
+    """
+
+    kept: int
+    dropped: int
+    dropped_ids: tuple[str, ...]
+    embedded: int
+    missing: int
+    set_aside: tuple[str, ...]
+    n: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return {**asdict(self), "dropped_ids": [*self.dropped_ids], "set_aside": [*self.set_aside]}
+
+
+def repair_index(
+    index: str | os.PathLike[str],
+    corpus: str | os.PathLike[str] | Corpus | None = None,
+    *,
+    embedder: Embedder | None = None,
+    options: BuildOptions = BuildOptions(),
+    progress: Callable[[BuildProgress], None] | None = None,
+) -> RepairReport:
+    """Drop what is damaged, and embed it again from the recordings that are still there.
+
+    Rows whose fields can still be read are embedded again in any case. For all others the
+    corpus must be given: rows that it has and the index lacks are added, as a build does.
+
+    Args:
+        index: The index folder.
+        corpus: What the index was built from: a folder or a table as ``open_corpus`` takes it.
+            Needed where ``index.json`` or the whole table is lost.
+        embedder: Makes the vectors; default: the one that the index names.
+        options: How to embed.
+        progress: As in ``build_index``.
+
+    Raises:
+        CorpusError: The corpus is broken; nothing was done.
+        IndexFolderError: There is no index, too much of it is lost, or the folder cannot be
+            written.
+        IndexMismatchError: The embedder is not that of the index; what was kept stays.
+        IndexBusyError: Another process is writing.
+        ModelError: The embedder cannot be loaded; what was kept stays.
+    """
+    folder = Path(index).absolute()
+    opened = open_corpus(corpus) if isinstance(corpus, str | os.PathLike) else corpus
+    with warnings.catch_warnings():
+        # That a version was lost is what brought the user here.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        aside = _make_openable(folder, opened)
+        target = Index.open(folder)
+        n_before = Header.read(folder).n
+        with target.writer():
+            found = _Found(target)
+            n_before = max(n_before, target.n_rows)
+            aside += found.mend(target)
+    sources = [opened] if opened is not None else found.corpora(folder)
+    n_embedded = 0
+    if sources:
+        model = embedder or _embedder_of(target)
+        for source in sources:
+            report = build_index(source, folder, embedder=model, options=options, progress=progress)
+            n_embedded += report.accepted
+    target.refresh()
+    return RepairReport(
+        kept=len(found.kept),
+        dropped=found.n_dropped,
+        dropped_ids=tuple(sorted(found.dropped_ids)),
+        embedded=n_embedded,
+        missing=max(0, n_before - target.n_rows),
+        set_aside=tuple(sorted(aside)),
+        n=target.n_rows,
+    )
+
+
+class _Found:
+    """What is whole in an index, and what is not.
+
+    Attributes:
+        kept: Places of the rows that are whole; of several with one id the last.
+        n_dropped: All other rows.
+        dropped_ids: Ids of those that are not there in another, whole row.
+    """
+
+    def __init__(self, index: Index) -> None:
+        self._roots = index.roots()
+        self._dim = index.fingerprint.dim
+        self._again: dict[str, tuple[Path, Exemplar]] = {}
+        whole: dict[str, int] = {}
+        hurt: set[str] = set()
+        n_rows = 0
+        for piece in index.salvage():
+            if not isinstance(piece, Readable):
+                n_rows += piece.n
+                hurt.update(piece.ids)
+                continue
+            n_rows += len(piece.places)
+            faults = row_faults(piece.rows, n_roots=len(self._roots), dim=self._dim)
+            ids = piece.rows.column("id").to_pylist()
+            whole |= {
+                id_: place
+                for id_, place, found in zip(ids, piece.places, faults, strict=True)
+                if not found
+            }
+            hurt.update(id_ for id_, found in zip(ids, faults, strict=True) if found)
+            self._note_readable(piece.rows)
+        self.kept = sorted(whole.values())
+        self.n_dropped = n_rows - len(self.kept)
+        self.dropped_ids = hurt - whole.keys()
+
+    def mend(self, index: Index) -> list[str]:
+        """Drop what is not whole; return the files that were damaged."""
+        aside = []
+        for name, read in (
+            (REJECTED_NAME, read_rejections),
+            (APPROXIMATE_NAME, Approximate.read),
+        ):
+            try:
+                read(index.path)
+            except IndexFolderError:
+                set_aside(index.path, [name])
+                aside.append(name)
+        damaged = index.damaged_files()
+        if self.n_dropped or damaged:
+            index.keep_rows(self.kept)
+        return aside + damaged
+
+    def corpora(self, source: Path) -> list[Corpus]:
+        """Return the dropped rows whose fields are whole, as a corpus for each root."""
+        by_root: dict[Path, list[CorpusRow]] = {}
+        for id_ in sorted(self.dropped_ids & self._again.keys()):
+            root, exemplar = self._again[id_]
+            row = CorpusRow(exemplar=exemplar, where=str(root / exemplar.audio))
+            by_root.setdefault(root, []).append(row)
+        return [
+            Corpus(root=root, source=source, kind="file", rows=tuple(rows))
+            for root, rows in by_root.items()
+        ]
+
+    def _note_readable(self, rows: pa.Table) -> None:
+        digests = rows.column("exemplar_sha256").to_pylist()
+        numbers = rows.column("root").to_pylist()
+        for values, digest, number in zip(exemplar_values(rows), digests, numbers, strict=True):
+            with suppress(CorpusError, ValueError):
+                exemplar = exemplar_of(values)
+                if 0 <= number < len(self._roots) and exemplar_digest(exemplar) == digest:
+                    self._again[exemplar.id] = (self._roots[number], exemplar)
+
+
+def _make_openable(folder: Path, corpus: Corpus | None) -> list[str]:
+    """Mend the header and the table so far that the index opens; return what was set aside."""
+    aside = []
+    try:
+        header = Header.read(folder)
+    except IndexFolderError as error:
+        if _is_newer(folder):
+            raise
+        header = _new_header(folder, corpus, error)
+        aside.append(HEADER_NAME)
+    while (reason := _table_fault(folder, header.fingerprint)) is not None:
+        newest = next(iter(manifest_names(folder)), "")
+        with WriterLock(folder).held():
+            if newest and _opens(folder):
+                # The rows that are deleted in it cannot be told from the others.
+                set_aside(folder, [newest])
+                aside.append(newest)
+            else:
+                _begin_anew(folder, header.fingerprint, corpus, reason)
+                aside.append(TABLE_FOLDER)
+    return aside
+
+
+def _is_newer(folder: Path) -> bool:
+    with suppress(IndexFolderError):
+        return format_of(read_values(folder)) > FORMAT
+    return False
+
+
+def _new_header(folder: Path, corpus: Corpus | None, reason: IndexFolderError) -> Header:
+    """Make a lost header from what the table says."""
+    fingerprint = stored_fingerprint(folder)
+    if corpus is None:
+        raise IndexFolderError(
+            f"{reason}. With its corpus it can be made again: `earful index verify {folder} "
+            "--repair --corpus CORPUS`"
+        ) from reason
+    header = Header.new(fingerprint).with_root(Root.seen_from(folder, corpus.root))
+    with WriterLock(folder).held():
+        if os.path.lexists(folder / HEADER_NAME):
+            set_aside(folder, [HEADER_NAME])
+        header.write(folder)
+    return header
+
+
+def _table_fault(folder: Path, fingerprint: Fingerprint) -> IndexFolderError | None:
+    """Return why the places of a table's rows cannot be read.
+
+    Raises:
+        IndexFolderError: It is another index's.
+        IndexBusyError: Another process is writing.
+    """
+    try:
+        stored_fingerprint(folder)
+    except IndexBusyError:
+        raise
+    except IndexFolderError as error:
+        return error
+    table = Table.open(folder, fingerprint)
+    try:
+        table.places()
+    except IndexFolderError as error:
+        return error
+    return None
+
+
+def _opens(folder: Path) -> bool:
+    try:
+        stored_fingerprint(folder)
+    except IndexFolderError:
+        return False
+    return True
+
+
+def _begin_anew(
+    folder: Path, fingerprint: Fingerprint, corpus: Corpus | None, reason: IndexFolderError
+) -> None:
+    """Put the whole table aside and make an empty one."""
+    checksums = Checksums(folder)
+    versions = manifest_names(folder)
+    if any(name in checksums and not checksums.is_damaged(name) for name in versions):
+        # What it says of itself is as it was written, so something else is wrong.
+        raise reason
+    if corpus is None:
+        raise IndexFolderError(
+            f"{folder}: no version of its table can be read. With its corpus it can be made again: "
+            f"`earful index verify {folder} --repair --corpus CORPUS`"
+        ) from reason
+    if (folder / TABLE_FOLDER).exists():
+        (folder / QUARANTINE).mkdir(exist_ok=True)
+        os.replace(folder / TABLE_FOLDER, mkdtemp(dir=folder / QUARANTINE, prefix="table-"))
+    Table.create(folder, fingerprint)
+
+
+def _embedder_of(index: Index) -> Embedder:
+    wanted = index.fingerprint
+    return load_embedder(wanted.name, revision=wanted.revision, dtype=wanted.dtype)
