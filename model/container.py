@@ -79,7 +79,7 @@ class ContainerDecoder:
             raise
         except Exception as error:  # what PyAV raises of bad data has no common class
             self.close()
-            raise self._damaged(0.0, error) from error
+            raise self._unreadable(error) from error
 
     def blocks(self, start: int, stop: int | None) -> Iterator[NDArray[np.float32]]:
         """Decode a stretch; see ``Decoder.blocks``."""
@@ -122,10 +122,7 @@ class ContainerDecoder:
             )
             return container
         except Exception as error:  # what PyAV raises of bad data has no common class
-            raise AudioError(
-                f"{self._name}: {self._because}, nor can FFmpeg ({_reason(error)}), wanted an "
-                "audio file; convert it to WAV"
-            ) from error
+            raise self._unreadable(error) from error
 
     def _first_frames(self, n: int) -> list[AudioFrame]:
         frames: list[AudioFrame] = []
@@ -229,6 +226,12 @@ class ContainerDecoder:
         if block.dtype == np.uint8:
             return (block.astype(np.float32) - np.float32(128)) / np.float32(128)
         return block.astype(np.float32) / np.float32(2.0 ** (8 * block.dtype.itemsize - 1))
+
+    def _unreadable(self, error: Exception) -> AudioError:
+        return AudioError(
+            f"{self._name}: {self._because}, nor can FFmpeg ({_reason(error)}), wanted an audio "
+            "file; convert it to WAV"
+        )
 
     def _damaged(self, at_s: float, error: Exception) -> AudioError:
         return AudioError(

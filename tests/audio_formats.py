@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -77,7 +79,7 @@ def by_ffmpeg(
         CannotWriteError: PyAV or this encoder is not installed.
     """
     try:
-        import av
+        av: Any = import_module("av")
     except ImportError as error:
         raise CannotWriteError("PyAV is not installed") from error
     buffer = io.BytesIO()
