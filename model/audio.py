@@ -208,7 +208,8 @@ def resample(clip: Clip, sample_rate: int) -> Clip:
         sample_rate: Wanted rate in Hz.
 
     Raises:
-        AudioError: The clip is too short to have a sample at that rate.
+        AudioError: The clip is too short to have a sample at that rate, or so loud that
+            what lies between its samples is beyond float32.
         ValueError: ``sample_rate`` is not positive.
     """
     if sample_rate <= 0:
@@ -222,6 +223,11 @@ def resample(clip: Clip, sample_rate: int) -> Clip:
         raise AudioError(
             f"{clip.source or 'clip'}: {clip.samples.size} samples at {clip.sample_rate} Hz make "
             f"none at {sample_rate} Hz, wanted at least one; take a longer stretch"
+        )
+    if not np.isfinite(samples).all():
+        raise AudioError(
+            f"{clip.source or 'clip'}: is too loud to resample (up to "
+            f"{np.abs(clip.samples).max():g}), wanted about 1.0; export it again"
         )
     return replace(clip, samples=samples.astype(np.float32, copy=False), sample_rate=sample_rate)
 

@@ -211,6 +211,12 @@ def test_resampling_keeps_a_tone_its_loudness_and_the_digest() -> None:
     np.testing.assert_array_equal(again.samples, lower.samples)
 
 
+def test_a_clip_too_loud_to_resample() -> None:
+    loud = Clip(samples=np.array([3e38, -3e38, 3e38], np.float32), sample_rate=8000)
+    with pytest.raises(AudioError, match=r"clip: is too loud to resample \(up to 3e\+38\)"):
+        resample(loud, 48_000)
+
+
 def test_equal_audio_in_other_containers_has_an_equal_digest() -> None:
     # On the 16-bit grid, because writers round differently.
     samples = np.round(noise(0.3, 16000, 2) * 32768) / np.float32(32768)
