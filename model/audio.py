@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.source import AudioSource, open_source
+from earful.model.source import AudioSource, open_source, printable
 from earful.model.stretch import Channels, measure, open_within, read_stretch
 
 _DIGEST_SAMPLES = 1 << 20
@@ -218,15 +218,16 @@ def resample(clip: Clip, sample_rate: int) -> Clip:
         return clip
     import soxr
 
+    name = printable(clip.source) or "clip"
     samples = soxr.resample(clip.samples, clip.sample_rate, sample_rate, quality="HQ")
     if not samples.size:
         raise AudioError(
-            f"{clip.source or 'clip'}: {clip.samples.size} samples at {clip.sample_rate} Hz make "
+            f"{name}: {clip.samples.size} samples at {clip.sample_rate} Hz make "
             f"none at {sample_rate} Hz, wanted at least one; take a longer stretch"
         )
     if not np.isfinite(samples).all():
         raise AudioError(
-            f"{clip.source or 'clip'}: is too loud to resample (up to "
+            f"{name}: is too loud to resample (up to "
             f"{np.abs(clip.samples).max():g}), wanted about 1.0; export it again"
         )
     return replace(clip, samples=samples.astype(np.float32, copy=False), sample_rate=sample_rate)
