@@ -1,0 +1,49 @@
+"""Keep an index of the format that the installed release writes, for ``test_formats.py``.
+
+Run once for every format, with the last release that writes it, before the format changes::
+
+    python tests/index/formats/make.py
+"""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from earful.index.build import BuildOptions, build_index
+from earful.index.features import ExemplarFeatures
+from earful.index.header import FORMAT
+from earful.index.replays import KeptReplays
+
+HERE = Path(__file__).resolve().parent
+SOUNDS = HERE / "sounds"
+RATE = 8000
+
+
+def write_sounds() -> None:
+    """Write three tones; they are the same for every format."""
+    for label, hz in (("low", 200), ("low", 300), ("high", 2000)):
+        path = SOUNDS / label / f"{hz}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        time_s = np.arange(RATE // 4) / RATE
+        soundfile.write(path, 0.5 * np.sin(2 * np.pi * hz * time_s), RATE, subtype="PCM_U8")
+
+
+def main() -> None:
+    """Write the index of three rows, in two commits, with all that may be kept beside it."""
+    write_sounds()
+    folder = HERE / str(FORMAT)
+    # One that is rejected, and gone when the index is opened again.
+    broken = SOUNDS / "low/broken.wav"
+    broken.write_bytes(b"no audio")
+    try:
+        build_index(SOUNDS, folder, embedder="logmel", options=BuildOptions(commit_rows=2))
+    finally:
+        broken.unlink()
+    features = np.arange(6, dtype=np.float32).reshape(2, 3)
+    ExemplarFeatures(folder).put(f"{'ab' * 32}/{'cd' * 32}", features)
+    KeptReplays(folder).put("ef" * 32, {"low/200.wav": [0.75, 0.25]}, about={"task": "tones"})
+
+
+if __name__ == "__main__":
+    main()
