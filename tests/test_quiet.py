@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,15 @@ print(constants.HF_HUB_DISABLE_TELEMETRY)
 """
 
 
-def in_a_child(code: str, *, folder: Path | None = None, **environment: str) -> list[str]:
+def in_a_child(
+    code: str, *, folder: Path | None = None, environment: Mapping[str, str] | None = None
+) -> list[str]:
     """Run code in an interpreter of its own, without what the tests set; return its lines."""
     ours = ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "DISABLE_TELEMETRY")
     clean = {name: value for name, value in os.environ.items() if name not in ours}
     child = subprocess.run(
         [sys.executable, "-c", code],
-        env=clean | environment,
+        env=clean | dict(environment or {}),
         cwd=folder,
         capture_output=True,
         text=True,
@@ -40,7 +43,9 @@ def test_the_hubs_client_reports_nothing() -> None:
 
 @pytest.mark.parametrize("name", ["HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"])
 def test_who_has_decided_about_telemetry_is_left_alone(name: str) -> None:
-    (found,) = in_a_child(f"import os, earful; print(os.environ['{name}'])", **{name: "0"})
+    (found,) = in_a_child(
+        f"import os, earful; print(os.environ['{name}'])", environment={name: "0"}
+    )
     assert found == "0"
 
 
