@@ -8,6 +8,7 @@ where the last commit stood.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from earful.model.protocols import Embedder
 
 __all__ = ["BuildOptions", "BuildProgress", "BuildReport", "build_index", "embedder_for"]
+
+_log = logging.getLogger(__name__)
 
 _TELL_EVERY_S = 0.1
 # More threads than this wait for the disk or for the embedder, not for each other.
@@ -371,11 +374,20 @@ class _Build:
             for row in rows:
                 self._expected.pop(_audio_key(row), None)
             self._committed += len(rows)
+            _log.info(
+                "committed %d rows, %d in this run",
+                len(rows),
+                self._committed,
+                extra={"n_rows": len(rows), "n_committed": self._committed},
+            )
             self._rows.clear()
             self._tell(now=True)
 
     def _list_rejections(self, rejected: tuple[Rejection, ...]) -> None:
         """Replace this corpus's part of the index's list, and drop what is no more."""
+        for rejection in rejected:
+            where, reason = rejection.where, rejection.reason
+            _log.info("rejected %s: %s", where, reason, extra={"where": where, "reason": reason})
         source = printable(str(self._corpus.source.resolve()))
         kept = [
             earlier
