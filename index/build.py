@@ -386,8 +386,7 @@ class _Build:
     def _list_rejections(self, rejected: tuple[Rejection, ...]) -> None:
         """Replace this corpus's part of the index's list, and drop what is no more."""
         for rejection in rejected:
-            where, reason = rejection.where, rejection.reason
-            _log.info("rejected %s: %s", where, reason, extra={"where": where, "reason": reason})
+            _log.info("rejected: %s", rejection.error, extra=rejection.to_dict())
         source = printable(str(self._corpus.source.resolve()))
         kept = [
             earlier
