@@ -32,6 +32,8 @@ from earful.model.stretch import Channels
 
 __all__ = ["Bounds", "load_isolated", "probe_isolated", "stop_decoding", "warm_up"]
 
+_log = logging.getLogger(__name__)
+
 _MODULE: Final = "earful.model.decode_worker"
 _START_S: Final = 60.0
 _ERRORS: Final = {error.__name__: error for error in (AudioError, MissingExtraError, ValueError)}
@@ -238,6 +240,7 @@ class _Decoders:
                 # Only a process that has seen nothing else shows that it was this file.
                 answer, files = self._ask(request, fresh=True)
         except _LostError as lost:
+            _log.info("%s: its decoding process %s; the next file gets another", name, lost)
             raise AudioError(
                 f"{name}: decoding it {lost}, wanted a file that decoders can read; fetch or "
                 "export it again"
