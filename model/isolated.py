@@ -12,6 +12,7 @@ Where no such process can be started, ``EARFUL_DECODE=here`` decodes in the call
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import signal
 import socket
