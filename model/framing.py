@@ -207,9 +207,9 @@ def measure_data(file: BufferedIOBase, size_bytes: int) -> tuple[int, int] | Non
                 return _claim(int.from_bytes(head[28:36], "little"), 8, size_bytes - position)
             width = layout.head_bytes - layout.name_bytes
             return _claim(n_bytes, width, size_bytes - position)
-        if n_bytes < 0:
-            return None
         position += -(-n_bytes // layout.align) * layout.align
+        if n_bytes < 0 or position > size_bytes:  # before a seek beyond what 64 bits hold
+            return None
     raise TooManyPacketsError("chunks")
 
 

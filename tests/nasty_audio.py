@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 from audio_formats import by_ffmpeg, by_libsndfile, noise
 
 from earful.errors import AudioError
-from earful.model.audio import load_audio, probe_audio
+from earful.model.audio import load_audio, probe_audio, resample
 
 PCM_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 
@@ -69,8 +70,11 @@ class Case:
     verdict: Heard | Refused
 
 
-def hear(path: Path) -> tuple[Heard | str, Heard | str]:
-    """Probe and load a file at its own rate: what each finds, or the line it refuses it with."""
+def hear(path: Path, *, resampled_hz: int | None = None) -> tuple[Heard | str, Heard | str]:
+    """Probe and load a file: what each finds, or the line it refuses it with.
+
+    ``resampled_hz``: what is loaded is resampled to that, for what it takes.
+    """
     channels = 1
     probed: Heard | str
     try:
@@ -85,6 +89,9 @@ def hear(path: Path) -> tuple[Heard | str, Heard | str]:
         clip = load_audio(path)
     except AudioError as error:
         return probed, str(error)
+    if resampled_hz is not None:
+        with suppress(AudioError):  # too short, or too loud
+            resample(clip, resampled_hz)
     return probed, Heard(clip.samples.size, clip.sample_rate, channels)
 
 

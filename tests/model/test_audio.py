@@ -352,7 +352,7 @@ def test_files_without_samples() -> None:
         probe_audio(riff(1, 1, 8000, 16, b""))
     one = load_audio(riff(1, 1, 8000, 16, b"\1\0"))
     assert one.samples.size == 1
-    with pytest.raises(AudioError, match="^clip: 1 samples at 8000 Hz make none at 1000 Hz"):
+    with pytest.raises(AudioError, match=r"^clip: 1 samples at 8000 Hz make none at 1000 Hz"):
         resample(one, 1000)
     with pytest.raises(AudioError, match=r"^a\\nb: 1 samples"):
         resample(replace(one, source="a\nb"), 1000)

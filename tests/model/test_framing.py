@@ -146,5 +146,7 @@ def test_lengths_that_a_writer_left_open_are_no_claims() -> None:
         b".snd" + struct.pack(">IIIII", 24, 0xFFFFFFFF, 3, 8000, 1),
         b"FORM\0\0\0\0AIFFSSND\xff\xff\xff\xff",
         b"caff\0\1\0\0data" + struct.pack(">q", -1),
+        b"caff\0\1\0\0odd " + struct.pack(">q", -1),
+        b"caff\0\1\0\0odd " + struct.pack(">q", 1 << 62) + b"data" + struct.pack(">q", 9),
     ):
         assert measure_data(io.BytesIO(head), 5000) is None

@@ -1,0 +1,35 @@
+"""Probes, loads and resamples the files named on standard input, and says what came of each.
+
+A line in, JSON, is a path. A line out is what ``nasty_audio.hear`` found, and what this process
+has taken so far: CPU seconds and its largest size in MiB.
+"""
+
+import json
+import os
+import resource
+import sys
+from dataclasses import astuple
+from pathlib import Path
+
+from nasty_audio import Heard, hear
+
+EMBEDDER_HZ = 48_000
+
+
+def found(outcome: Heard | str) -> list[int] | str:
+    return outcome if isinstance(outcome, str) else list(astuple(outcome))
+
+
+# libsndfile prints "Error A : 00" and the like where answers go.
+answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+for line in sys.stdin:
+    probed, loaded = hear(Path(json.loads(line)), resampled_hz=EMBEDDER_HZ)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    answer = {
+        "probed": found(probed),
+        "loaded": found(loaded),
+        "cpu_s": usage.ru_utime + usage.ru_stime,
+        "mib": usage.ru_maxrss / 1024,
+    }
+    print(json.dumps(answer), file=answers, flush=True)
