@@ -289,8 +289,8 @@ class Corpus:
             )
         if _URL.match(text):
             raise CorpusError(f"{where}: audio {quoted(text)} is a URL; want a local file")
-        if "\0" in text:
-            raise CorpusError(f"{where}: the audio path holds a NUL character")
+        if "\0" in text or not _is_spelt(text):
+            raise CorpusError(f"{where}: audio {quoted(text)} is no path that a file can have")
         path = Path(os.path.normpath(beside / text))
         self._inside(path, where)
         if not path.is_relative_to(self.root):
@@ -444,6 +444,15 @@ def _seconds(text: str, where: str, field: str) -> float | None:
     if not _NUMBER.fullmatch(text):
         raise CorpusError(f"{where}: {field} is {quoted(text)}; want seconds as a number")
     return float(text)
+
+
+def _is_spelt(text: str) -> bool:
+    """Whether the file system can spell a name: JSON can hold halves of characters."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _flat(value: Any) -> object:

@@ -152,6 +152,9 @@ def _json_lines() -> Iterator[Nasty]:
     yield table("a line without end", '{"audio": "' + "x" * (1 << 20), at=":1: ", says="longer")
     lone = '{"audio": "a.wav", "labels": "dog\\ud800"}'
     yield table("half a character", lone, at=":1: ", says="holds the character U+D800")
+    lone = '{"audio": "a\\ud800.wav"}'
+    yield table("half a character in a path", lone, at=":1: ", says="no path that a file can have")
+    yield table("NUL in a path", '{"audio": "a\\u0000"}', at=":1: ", says="no path that a file")
     nested = '{"audio": "a.wav", "labels": [["dog"]]}'
     yield table("a list in a list", nested, at=":1: ", says="labels is a list; want text")
     yield table("an object", '{"audio": {"path": "a.wav"}}', at=":1: ", says="audio is an object")

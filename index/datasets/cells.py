@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from earful.errors import CorpusError
+from earful.index.textrules import listed
 
 
 def fill(template: str, row: Mapping[str, Any], where: str) -> str:
@@ -76,6 +77,5 @@ def column(row: Mapping[str, Any], name: str, where: str) -> Any:
         CorpusError: The row lacks the column; the message begins with the row.
     """
     if name not in row:
-        found = ", ".join(list(map(str, row))[:30])
-        raise CorpusError(f"{where}: has no column {name!r}; found {found}")
+        raise CorpusError(f"{where}: has no column {name!r}; found {listed(row)}")
     return row[name]

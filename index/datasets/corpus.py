@@ -24,6 +24,7 @@ from earful.index.datasets.steps import rows_of
 from earful.index.exemplar import Exemplar
 from earful.index.folders import normal
 from earful.index.tables import as_text
+from earful.index.textrules import listed
 from earful.model.isolated import load_isolated, probe_isolated
 
 _MOST_LISTED = 1000
@@ -206,7 +207,7 @@ class DatasetCorpus(Corpus):
             return ()
         found = row.get(emit.labels)
         if emit.labels not in row:
-            raise CorpusError(f"{where}: has no column {emit.labels!r}; found {', '.join(row)}")
+            raise CorpusError(f"{where}: has no column {emit.labels!r}; found {listed(row)}")
         texts = (
             [str(x) for x in found]
             if isinstance(found, list)
@@ -278,7 +279,7 @@ class DatasetCorpus(Corpus):
         rule = self.dataset.split
         if rule.column:
             if rule.column not in row:
-                raise CorpusError(f"{where}: has no column {rule.column!r}; found {', '.join(row)}")
+                raise CorpusError(f"{where}: has no column {rule.column!r}; found {listed(row)}")
             value = str(row[rule.column]).strip()
             if rule.map and value not in rule.map:
                 raise CorpusError(f"{where}: split {value!r}; want one of {', '.join(rule.map)}")
@@ -347,7 +348,7 @@ def _seconds(value: str | float, row: Mapping[str, Any], where: str) -> float:
     if isinstance(value, (int, float)):
         return float(value)
     if value not in row:
-        raise CorpusError(f"{where}: has no column {value!r}; found {', '.join(row)}")
+        raise CorpusError(f"{where}: has no column {value!r}; found {listed(row)}")
     try:
         return float(row[value])
     except (TypeError, ValueError) as error:

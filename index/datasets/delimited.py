@@ -11,6 +11,7 @@ from typing import Any
 from earful.errors import CorpusError
 from earful.index.datasets.declaration import Source
 from earful.index.datasets.sources import Options, Placed, first_file
+from earful.index.textrules import listed
 
 _ENCODINGS = ["utf-8-sig", "latin-1"]
 _PART = re.compile(r"[^0-9a-z]+")
@@ -73,7 +74,7 @@ def read_table(root: Path, source: Source) -> Iterator[Placed]:
             continue
         if len(cells) != len(names):
             raise CorpusError(
-                f"{where}: has {len(cells)} fields; want {len(names)}: {', '.join(names)}"
+                f"{where}: has {len(cells)} fields; want {len(names)}: {listed(names)}"
             )
         yield where, dict(zip(names, cells, strict=True))
 

@@ -143,11 +143,8 @@ def test_a_footer_that_declares_too_much_is_not_believed(
 ) -> None:
     table = tmp_path / "t.parquet"
     table.write_bytes(parquet({"audio": ["a.wav", "b.wav"]}))
-    monkeypatch.setattr("earful.index.parquet._MAX_CHUNK_VALUES", 1)
-    assert refusal(table).startswith(f"{table}: column 'audio' unpacks to ")
-    monkeypatch.undo()
-    monkeypatch.setattr("earful.index.parquet._MAX_CHUNK_BYTES", 10)
-    assert "in 2 values; want at most 10 in" in refusal(table)
+    monkeypatch.setattr("earful.index.parquet._MAX_GROUP_BYTES", 10)
+    assert refusal(table).startswith(f"{table}: row group 1 unpacks to ")
 
 
 def test_rows_that_are_large_together_are_made_one_by_one(
