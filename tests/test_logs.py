@@ -4,6 +4,7 @@ import getpass
 import json
 import logging
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -81,6 +82,19 @@ def test_opening_and_answering_are_logged_with_their_numbers(
     assert answered.name == "earful.rag.answer"
     assert answered.__dict__["n_shots"] == len(answer.evidence)
     assert set(answered.__dict__["timings"]) == set(answer.timings)
+
+
+def test_commits_and_rejections_are_logged(
+    home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    corpus = shutil.copytree(home / "corpus", tmp_path / "corpus")
+    (corpus / "secret hum" / "broken.wav").write_bytes(b"RIFF nothing useful")
+    with caplog.at_level(logging.INFO, logger="earful"):
+        build_index(corpus, tmp_path / "s.index", embedder="logmel")
+    committed, rejected = [r for r in caplog.records if r.name == "earful.index.build"]
+    assert committed.__dict__["n_rows"] == 6
+    assert rejected.__dict__["audio"] == "secret hum/broken.wav"
+    assert "broken.wav" in rejected.getMessage()
 
 
 def test_nothing_is_shown_unless_asked_for(run: Run) -> None:
