@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -138,3 +139,9 @@ def test_a_known_vulnerability_fails_and_silence_is_told(
     assert "no known vulnerabilities" in capfd.readouterr().out
     assert audit.vulnerabilities(["--service-url", "http://127.0.0.1:9/"]) == []
     assert "NOT VERIFIED" in capfd.readouterr().err
+
+
+def test_the_security_page_names_tests_that_are_there() -> None:
+    named = set(re.findall(r"\btest_\w+\.py", (ROOT / "SECURITY.md").read_text(encoding="utf-8")))
+    assert len(named) > 15
+    assert named <= {path.name for path in (ROOT / "tests").rglob("test_*.py")}
