@@ -401,7 +401,7 @@ class _Run:
             ),
             "rows": [row.to_dict() for item in items for row in answers[item.id]],
         }
-        if file is not None and waiting:
+        if file is not None and not file.is_finished:
             file.finish(document)
         return Evaluation(document=document, scorecard=Scorecard(document), n_asked=len(waiting))
 

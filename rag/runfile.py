@@ -54,6 +54,7 @@ class RunFile:
 
     Attributes:
         done: The answers that were there already, by item.
+        is_finished: Whether the document is there.
 
     Raises:
         EvaluationError: On entering: what is there is of another run or cannot be read or
@@ -64,6 +65,7 @@ class RunFile:
         self.path = path
         self.partial = path.with_name(path.name + ".partial")
         self.done: Answers = {}
+        self.is_finished = False
         self._digest = digest_of(header)
         self._descriptor = _CLOSED
         self._synced_s = 0.0
@@ -80,6 +82,7 @@ class RunFile:
             # Looked for again: another process may have finished it in between.
             if self.path.exists():
                 self.done = self._finished()
+                self.is_finished = True
                 self._drop_leftover()
             else:
                 with self._writing(self.partial):
@@ -123,6 +126,7 @@ class RunFile:
                 with suppress(OSError):
                     unfinished.unlink(missing_ok=True)
                 raise
+        self.is_finished = True
         with suppress(OSError):
             self.partial.unlink(missing_ok=True)
 

@@ -312,6 +312,24 @@ def test_a_run_that_is_killed_goes_on_where_it_was(index: Path, tmp_path: Path) 
     )
 
 
+def test_a_run_killed_after_its_last_answer_is_finished_by_the_next(
+    index: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run.json"
+
+    def stop(done: int, of: int) -> None:
+        if done == of:
+            raise KeyboardInterrupt
+
+    settings = replace(QUICK, arms=("vote",))
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(FewShot.open(index), TASK, settings=settings, out=out, progress=stop)
+    assert not out.exists()
+    assert evaluate(FewShot.open(index), TASK, settings=settings, out=out).n_asked == 0
+    assert len(read_run(out)["items"]) == 18
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
 def test_another_run_is_never_overwritten(index: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.json"
     evaluate(FewShot.open(index), TASK, settings=QUICK, out=out)
