@@ -7,7 +7,10 @@ with the extra ``media``.
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -117,7 +120,7 @@ def _choose(source: OpenSource, head: bytes) -> Decoder:
     import soundfile
 
     try:
-        handle = soundfile.SoundFile(source.file)
+        handle = soundfile.SoundFile(_CallbackFile(source.file))
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
         if head[:4] == b"fLaC":  # FFmpeg would pass off what is left of it as the whole
             raise _damaged(source.name, 0.0, error) from error
@@ -130,6 +133,29 @@ def _choose(source: OpenSource, head: bytes) -> Decoder:
         return _open_container(source, str(lost), may_seek=container != "OGG")
     source.file.seek(position)
     return SoundFileDecoder(source.name, handle, header, seek_point)
+
+
+class _CallbackFile:
+    """A file whose failures are answers: what a callback of libsndfile raises, nobody catches.
+
+    A header that lies sends libsndfile to before the beginning of a file. Python would write
+    that as a traceback to standard error, and go on.
+    """
+
+    def __init__(self, file: io.BufferedIOBase) -> None:
+        self._file = file
+        self.tell = file.tell
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        with suppress(OSError, ValueError, OverflowError):
+            self._file.seek(offset, whence)
+        return self._file.tell()
+
+    def readinto(self, buffer: memoryview) -> int:
+        try:
+            return self._file.readinto(buffer)
+        except OSError:  # the end of what can be read
+            return 0
 
 
 class SoundFileDecoder:

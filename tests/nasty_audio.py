@@ -336,6 +336,10 @@ def coded_cases() -> list[Case]:
                 ("RF64", 4448), ("W64", 4448), ("AIFF", 4473), ("AU", 4488), ("CAF", 2452),
             )
         ),
+        case(
+            "aiff-without-samples", lambda: tone("AIFF", "PCM_16").replace(b"SSND", b"odd "),
+            Refused("holds no samples"),  # libsndfile seeks to -1; no traceback may come of it
+        ),
         case("wav-ima-adpcm", lambda: tone("WAV", "IMA_ADPCM"), Heard(8136, 16_000)),
         case("wav-ms-adpcm", lambda: tone("WAV", "MS_ADPCM"), Heard(8096, 16_000)),
         case("wav-ulaw", lambda: tone("WAV", "ULAW"), half),

@@ -80,8 +80,9 @@ def listen(child: subprocess.Popen[bytes], number: int, tally: Tally) -> int:
             if not line:
                 return number
             now = time.monotonic()
-            tally.add(*json.loads(line), 0.0 if started is None else now - started)
-            started, number = now, number + WORKERS
+            heard, outcome, mib = json.loads(line)
+            tally.add(heard, outcome, mib, 0.0 if started is None else now - started)
+            started, number = now, heard + WORKERS
         child.kill()
         tally.hangs.append(number)
     return number
