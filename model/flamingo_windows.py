@@ -61,18 +61,17 @@ class MsClapWindows:
 
     Args:
         encoder: In evaluation mode, on its device.
-        sha256: Hex SHA-256 over its weights; computed when empty.
+        sha256: Hex SHA-256 over the weights it was made with: once packed for a CPU, it does
+            not show all of them any more.
         decoding: ``"compat"`` for the release's choice of channel and peak.
     """
 
     max_seconds = MAX_SECONDS
 
-    def __init__(
-        self, encoder: MsClapEncoder, *, sha256: str = "", decoding: Mode = "full"
-    ) -> None:
+    def __init__(self, encoder: MsClapEncoder, *, sha256: str, decoding: Mode = "full") -> None:
         self.network = encoder
         self.decoding = decoding
-        self.maker = f"1:{sha256 or _digest(encoder)}:{decoding}"
+        self.maker = f"1:{sha256}:{decoding}"
         self._device = next(encoder.parameters()).device
 
     def hear(self, ref: ClipRef) -> Features:
@@ -103,11 +102,3 @@ def content_digest(ref: ClipRef) -> str:
     if not ref.content_sha256 and isinstance(ref.audio, Clip):
         return ref.audio.content_sha256
     return ref.content_sha256
-
-
-def _digest(encoder: MsClapEncoder) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in encoder.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

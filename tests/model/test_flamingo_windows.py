@@ -59,15 +59,13 @@ def test_compat_hears_a_channel_and_a_peak_that_the_digest_does_not_tell(
 
 
 def test_the_maker_tells_weights_and_decoding_apart(network: MsClapEncoder) -> None:
-    torch.manual_seed(1)
-    other = MsClapEncoder(tiny_encoder_config()).eval()
     make = partial(MsClapWindows, network)
     makers = {
-        *(make().maker, make(decoding="compat").maker, make(sha256="0").maker),
-        MsClapWindows(other).maker,
+        *(make(sha256="1").maker, make(sha256="1", decoding="compat").maker),
+        make(sha256="0").maker,
     }
-    assert len(makers) == 4
-    assert make().maker == make().maker
+    assert len(makers) == 3
+    assert make(sha256="1").maker == make(sha256="1").maker
 
 
 def test_windows_are_heard_as_vectors_one_each(network: MsClapEncoder) -> None:
