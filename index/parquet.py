@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _ROWS_AT_ONCE = 1024
+# As dictionaries rows are small, and with each batch the whole dictionary is looked through.
+_ROWS_OF_TEXTS_AT_ONCE = 1 << 16
 # Of one row group, uncompressed: a million rows, as most writers make them, of two kilobytes.
 _MAX_GROUP_BYTES = 1 << 31
-# Rows that hold more than this together are made one by one.
+# Rows that hold more than this together are not made at once.
 _MAX_BYTES_AT_ONCE = 1 << 26
 # What an item of a list costs beside its text.
 _ITEM_BYTES = 8
@@ -60,7 +62,8 @@ def parquet_rows(
                     f"most {MAX_CELL} in a cell"
                 )
             sizes += found
-        step = batch.num_rows if sizes.sum() <= _MAX_BYTES_AT_ONCE else 1
+        fitting = _MAX_BYTES_AT_ONCE // max(1, int(sizes.max(initial=0)))
+        step = min(max(fitting, 1), _ROWS_AT_ONCE)
         for start in range(0, batch.num_rows, step):
             for record in _records(batch.slice(start, step), path):
                 number += 1
@@ -75,7 +78,8 @@ def _batches(file: BufferedIOBase, path: Path, *, nested: bool) -> Iterator[pa.R
             _check(opened, path, nested=nested)
             metadata, texts = opened.metadata, _text_columns(opened)
             opened = pq.ParquetFile(file, metadata=metadata, read_dictionary=texts)
-            for batch in opened.iter_batches(batch_size=_ROWS_AT_ONCE):
+            n_rows = _ROWS_AT_ONCE if nested else _ROWS_OF_TEXTS_AT_ONCE
+            for batch in opened.iter_batches(batch_size=n_rows):
                 # Places in dictionaries and characters are taken on trust until here.
                 batch.validate(full=True)
                 yield batch
@@ -88,8 +92,15 @@ def _batches(file: BufferedIOBase, path: Path, *, nested: bool) -> Iterator[pa.R
 
 
 def _records(batch: pa.RecordBatch, path: Path) -> Sequence[dict[str, Any]]:
+    import pyarrow as pa
+
+    # Of plain texts Python's are made ten times faster.
+    columns = [
+        column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        for column in batch.columns
+    ]
     try:
-        found: list[dict[str, Any]] = batch.to_pylist()
+        found: list[dict[str, Any]] = pa.record_batch(columns, batch.schema.names).to_pylist()
     except _broken() as error:
         raise _unreadable(path, error) from error
     return found

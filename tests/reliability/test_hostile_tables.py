@@ -10,7 +10,7 @@ import random
 import tarfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -131,7 +131,13 @@ def parquet_tables() -> tuple[bytes, ...]:
     names = [f"{number}.wav" for number in range(40)]
     labels = [["dog", "big"], ["caf\u00e9"], None, []] * 10
     times = [datetime(2020, 2, 29, 12)] * 40
-    columns = {"audio": names, "labels": labels, "when": times, "n": range(40), "x": [0.5] * 40}
+    columns: dict[str, Sequence[object]] = {
+        "audio": names,
+        "labels": labels,
+        "when": times,
+        "n": range(40),
+        "x": [0.5] * 40,
+    }
     listed = {name: list(values) for name, values in columns.items()}
     return (
         parquet(listed),
