@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,7 +125,7 @@ def build_index(
     n_rows = sum(1 for _ in opened)
     model = embedder_for(index, embedder) if isinstance(embedder, str) else embedder
     target = Index.open_or_create(index, model.fingerprint)
-    with target.writer():
+    with target.writer(), _arrow_from_the_system():
         return _Build(opened, target, model, options, progress, n_rows).run()
 
 
@@ -412,6 +413,23 @@ class _Build:
                 seconds=time_s - self._started,
             )
         )
+
+
+@contextmanager
+def _arrow_from_the_system() -> Iterator[None]:
+    """Have Arrow take memory where everybody else does.
+
+    The allocator that it brings along keeps what every commit took for itself, which over
+    hundreds of commits is more than all that a build has to remember.
+    """
+    import pyarrow as pa
+
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,8 +132,6 @@ class KnownRows(Mapping[str, KnownRow]):
 
     def add(self, rows: Sequence[Row]) -> None:
         """Take up rows that have been stored; one with a known id replaces it."""
-        import pyarrow as pa
-
         columns, recent, by_audio = self._state
         for row in rows:
             known = KnownRow.of(row)
@@ -145,8 +143,6 @@ class KnownRows(Mapping[str, KnownRow]):
             kept = columns.without(recent)
             added = _Columns.of(list(recent.items()), self._roots)
             self._state = (_Columns.joined([kept, added]), {}, {})
-            # The columns before are free now, but not yet the system's.
-            pa.default_memory_pool().release_unused()
 
 
 class _Columns:
