@@ -3,7 +3,8 @@
 Run it with ``./dev bench build_memory``; results go to ``benchmarks/results/``. Clips are
 synthesised into a temporary folder: half-second clips, each another sound, for the row
 counts, and ten-minute recordings for the length. Every build runs in a process of its own,
-which notes its resident memory after each commit; the peak is the operating system's.
+which notes its resident memory after each commit; the peak is the operating system's. What
+the largest of the processes that decode took stands beside it.
 
 ``--rows`` sets the row counts, ``--embedder`` the embedders. The default is the cheapest
 one, so that what is measured is the build and not the embedder.
@@ -26,6 +27,7 @@ import numpy as np
 import soundfile
 
 from earful.index.build import BuildOptions, BuildProgress, build_index
+from earful.model.isolated import stop_decoding
 
 RESULTS = Path(__file__).resolve().parent / "results" / "build_memory.json"
 RATE = 16_000
@@ -68,6 +70,7 @@ def measure(corpus: Path, index: Path, embedder: str) -> dict[str, Any]:
         corpus, index, embedder=embedder, options=BuildOptions(commit_rows=500), progress=note
     )
     seconds = time.perf_counter() - began
+    stop_decoding()  # the system tells what a process took once it has ended
     if report.rejected:
         raise SystemExit(f"rejected: {report.rejected[0].error}")
     return {
@@ -75,6 +78,7 @@ def measure(corpus: Path, index: Path, embedder: str) -> dict[str, Any]:
         "audio_s": round(report.audio_s, 1),
         "seconds": round(seconds, 2),
         "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "decoder_peak_rss_bytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
         "index_bytes": sum(p.stat().st_size for p in index.rglob("*") if p.is_file()),
         "rss_bytes_after_committed_rows": course,
     }
@@ -91,9 +95,10 @@ def in_own_process(corpus: Path, index: Path, embedder: str) -> dict[str, Any]:
 def show(name: str, result: dict[str, Any]) -> None:
     """Print one line of the table."""
     rate = result["rows"] / result["seconds"]
+    decoder = result["decoder_peak_rss_bytes"] / 2**20
     print(
         f"{name:<28} {result['rows']:>7} {result['audio_s']:>9.0f} {result['seconds']:>8.1f} "
-        f"{rate:>7.0f} {result['peak_rss_bytes'] / 2**20:>9.0f} "
+        f"{rate:>7.0f} {result['peak_rss_bytes'] / 2**20:>9.0f} {decoder:>11.0f} "
         f"{result['index_bytes'] / 2**20:>9.1f}",
         flush=True,
     )
@@ -113,7 +118,7 @@ def main() -> None:
     counts = sorted(int(n) for n in arguments.rows.split(","))
     print(
         f"{'':<28} {'rows':>7} {'audio s':>9} {'seconds':>8} {'rows/s':>7} {'peak MiB':>9} "
-        f"{'disk MiB':>9}"
+        f"{'decoder MiB':>11} {'disk MiB':>9}"
     )
     results: dict[str, Any] = {"cpus": len(os.sched_getaffinity(0))}
     with tempfile.TemporaryDirectory() as scratch:
