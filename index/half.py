@@ -38,7 +38,6 @@ class HalfRows:
         self._table = table
         self._dim = dim
         self._rows: dict[str, int] | None = None
-        table.check()
         table.consume(["id", "vector"], self._take)
 
     def _take(self, batches: Iterator[pa.RecordBatch]) -> None:

@@ -11,7 +11,7 @@ import os
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -104,7 +104,7 @@ def repair_index(
         aside = _make_openable(folder, opened)
         target = Index.open(folder)
         n_before = Header.read(folder).n
-        with target.writer():
+        with target.writer(damaged=True):
             found = _Found(target)
             n_before = max(n_before, target.n_rows)
             aside += found.mend(target)
@@ -177,6 +177,8 @@ class _Found:
         damaged = index.damaged_files()
         if self.n_dropped or damaged:
             index.keep_rows(self.kept)
+        else:
+            index.recount()
         return aside + damaged
 
     def corpora(self, source: Path) -> list[Corpus]:
@@ -211,6 +213,10 @@ def _make_openable(folder: Path, corpus: Corpus | None) -> list[str]:
             raise
         header = _new_header(folder, corpus, error)
         aside.append(HEADER_NAME)
+    if (stored := _whole_fingerprint(folder)) not in (None, header.fingerprint):
+        header = replace(header, fingerprint=stored)
+        _replace_header(folder, header)
+        aside.append(HEADER_NAME)
     while (reason := _table_fault(folder, header.fingerprint)) is not None:
         newest = next(iter(manifest_names(folder)), "")
         with WriterLock(folder).held():
@@ -239,11 +245,26 @@ def _new_header(folder: Path, corpus: Corpus | None, reason: IndexFolderError) -
             "--repair --corpus CORPUS`"
         ) from reason
     header = Header.new(fingerprint).with_root(Root.seen_from(folder, corpus.root))
+    _replace_header(folder, header)
+    return header
+
+
+def _replace_header(folder: Path, header: Header) -> None:
     with WriterLock(folder).held():
         if os.path.lexists(folder / HEADER_NAME):
             set_aside(folder, [HEADER_NAME])
         header.write(folder)
-    return header
+
+
+def _whole_fingerprint(folder: Path) -> Fingerprint | None:
+    """Return the embedder that a table names, where its bytes are as they were written."""
+    try:
+        stored = stored_fingerprint(folder)
+    except IndexBusyError:
+        raise
+    except IndexFolderError:
+        return None
+    return stored if manifest_names(folder)[0] in Checksums(folder) else None
 
 
 def _table_fault(folder: Path, fingerprint: Fingerprint) -> IndexFolderError | None:

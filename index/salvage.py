@@ -1,10 +1,20 @@
-"""Reading what can still be read of a table with damaged files."""
+"""Reading what can still be read of a table with damaged files.
+
+Some damage makes LanceDB end the whole process, so files that may be damaged are read in
+another one: ``python -m earful.index.salvage FOLDER VERSION``. It is given places of rows and
+answers with each piece of them, or why it cannot be read; where it dies, it is started again
+for what is left.
+"""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -18,8 +28,11 @@ if TYPE_CHECKING:
 _ROWS_AT_ONCE: Final = 2048
 # Fewer rows than this are not parted further: damage seldom leaves single rows.
 _LEAST_PIECE: Final = 16
+# The same where each try costs a new process.
+_LEAST_DEADLY_PIECE: Final = 128
 # The upper half of a row's place is the number of its fragment, a file.
 _FRAGMENT_BITS: Final = 32
+Places = list[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +41,10 @@ class Readable:
 
     Attributes:
         places: Where each lies in the table.
-        rows: Their columns.
+        rows: All their columns.
     """
 
-    places: list[int]
+    places: Places
     rows: pa.Table
 
 
@@ -50,14 +63,13 @@ class Unreadable:
     reason: str
 
 
-def salvage(table: Table, columns: Sequence[str]) -> Iterator[Readable | Unreadable]:
+def salvage(table: Table) -> Iterator[Readable | Unreadable]:
     """Read all rows of a table that can be read, some at a time.
 
     A damaged file costs its own rows only, and of those no more than must be.
 
     Args:
         table: As it is now.
-        columns: Which columns.
 
     Raises:
         IndexFolderError: Not even the rows' places can be read, or another process has
@@ -65,35 +77,149 @@ def salvage(table: Table, columns: Sequence[str]) -> Iterator[Readable | Unreada
     """
     places = table.places()
     fragments = places >> np.uint64(_FRAGMENT_BITS)
-    version = table.version
+    pieces: list[Places] = []
     for fragment in np.unique(fragments):
-        rows: list[int] = places[fragments == fragment].tolist()
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            yield from _piece(table, rows[start : start + _ROWS_AT_ONCE], columns, version)
-
-
-def _piece(
-    table: Table, places: list[int], columns: Sequence[str], version: int
-) -> Iterator[Readable | Unreadable]:
+        rows: Places = places[fragments == fragment].tolist()
+        pieces += [
+            rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)
+        ]
     try:
-        found = table.at(places, columns, version=version)
+        is_sound = table.check()
+    except IndexFolderError:
+        is_sound = False
+    if is_sound:
+        for piece in pieces:
+            yield from read_piece(table, piece)
+    else:
+        yield from _read_elsewhere(table, pieces)
+
+
+def read_piece(table: Table, places: Places) -> Iterator[Readable | Unreadable]:
+    """Read rows of one file; where that fails, half of them each."""
+    try:
+        rows = table.at(places, table.columns, version=table.version)
     except IndexFolderError as error:
         if len(places) > _LEAST_PIECE:
             half = len(places) // 2
-            yield from _piece(table, places[:half], columns, version)
-            yield from _piece(table, places[half:], columns, version)
+            yield from read_piece(table, places[:half])
+            yield from read_piece(table, places[half:])
         else:
-            ids = _ids(table, places, version)
-            yield Unreadable(n=len(places), ids=ids, reason=str(error.__cause__ or error))
+            reason = str(error.__cause__ or error)
+            yield Unreadable(n=len(places), ids=_ids(table, places), reason=reason)
         return
-    if found is None:
+    if rows is None:
         raise IndexFolderError(f"{table.folder}: was written meanwhile; try again")
-    yield Readable(places=places, rows=found)
+    yield Readable(places=places, rows=rows)
 
 
-def _ids(table: Table, places: list[int], version: int) -> tuple[str, ...]:
+def _ids(table: Table, places: Places) -> tuple[str, ...]:
     try:
-        found = table.at(places, ["id"], version=version)
+        found = table.at(places, ["id"], version=table.version)
     except IndexFolderError:
         return ()
     return () if found is None else tuple(found.column("id").to_pylist())
+
+
+# --- in another process --------------------------------------------------------------------
+
+
+def _read_elsewhere(table: Table, pieces: Sequence[Places]) -> Iterator[Readable | Unreadable]:
+    left = list(pieces)
+    while left:
+        n_done = 0
+        for answer in _answers(table, left):
+            yield from answer
+            n_done += 1
+        left = left[n_done:]
+        if left:
+            # It died over the first of these.
+            places = left.pop(0)
+            if len(places) > _LEAST_DEADLY_PIECE:
+                half = len(places) // 2
+                left = [places[:half], places[half:], *left]
+            else:
+                yield Unreadable(n=len(places), ids=(), reason="reading them ends the process")
+
+
+def _answers(table: Table, pieces: Sequence[Places]) -> Iterator[list[Readable | Unreadable]]:
+    """Yield what became of one piece after the other, until the other process dies."""
+    command = [sys.executable, "-m", __name__, str(table.folder), str(table.version)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            for piece in pieces:
+                _send(process.stdin, {"places": piece})
+                if (answer := _receive(process.stdout)) is None:
+                    break
+                yield answer
+        except BrokenPipeError:
+            pass
+        finally:
+            process.kill()
+
+
+def _serve(folder: Path, version: int) -> None:
+    from earful.index.table import Table
+
+    table = Table.at_version(folder, version)
+    for line in sys.stdin.buffer:
+        answer = list(read_piece(table, json.loads(line)["places"]))
+        _send(sys.stdout.buffer, {"n": len(answer)})
+        for part in answer:
+            if isinstance(part, Readable):
+                content = _packed(part.rows)
+                head = {"places": part.places, "size": len(content)}
+                _send(sys.stdout.buffer, head)
+                sys.stdout.buffer.write(content)
+            else:
+                head = {"unreadable": part.n, "ids": part.ids, "reason": part.reason}
+                _send(sys.stdout.buffer, head)
+        sys.stdout.buffer.flush()
+
+
+def _send(stream: IO[bytes], message: dict[str, Any]) -> None:
+    stream.write(json.dumps(message).encode() + b"\n")
+    stream.flush()
+
+
+def _receive(stream: IO[bytes]) -> list[Readable | Unreadable] | None:
+    """Read an answer; ``None`` where the other process died before it was whole."""
+    parts: list[Readable | Unreadable] = []
+    if not (line := stream.readline()):
+        return None
+    for _ in range(json.loads(line)["n"]):
+        if not (line := stream.readline()):
+            return None
+        head = json.loads(line)
+        if "unreadable" in head:
+            ids = tuple(head["ids"])
+            parts.append(Unreadable(n=head["unreadable"], ids=ids, reason=head["reason"]))
+            continue
+        content = stream.read(head["size"])
+        if len(content) < head["size"]:
+            return None
+        parts.append(Readable(places=head["places"], rows=_unpacked(content)))
+    return parts
+
+
+def _packed(rows: pa.Table) -> bytes:
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def _unpacked(content: bytes) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.ipc.open_stream(content).read_all()
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]), int(sys.argv[2]))

@@ -56,7 +56,6 @@ from earful.index.schema import (
     label_names,
     row_digest,
     rows_of,
-    table_schema,
     to_arrow,
     vectors_of,
 )
@@ -269,7 +268,6 @@ class Index:
         Raises:
             IndexFolderError: A file of the table is damaged.
         """
-        self._table.check()
         return self._table.read(columns)
 
     def roots(self) -> tuple[Path, ...]:
@@ -295,8 +293,11 @@ class Index:
     # --- writing ---------------------------------------------------------------------
 
     @contextmanager
-    def writer(self) -> Iterator[None]:
+    def writer(self, *, damaged: bool = False) -> Iterator[None]:
         """Hold the right to write for several changes.
+
+        Args:
+            damaged: Whether to leave the header as it is, as rows cannot be counted yet.
 
         Raises:
             IndexBusyError: Another process or thread is writing.
@@ -304,7 +305,7 @@ class Index:
         with self._lock.held() as was_free:
             if was_free:
                 self.refresh()
-                if self._header.n != len(self._table):
+                if not damaged and self._header.n != len(self._table):
                     # A kill came between a commit and the header.
                     self._renew_header()
             yield
@@ -456,7 +457,7 @@ class Index:
 
     def salvage(self) -> Iterator[Readable | Unreadable]:
         """Read all columns of all rows that can be read; see ``earful.index.salvage``."""
-        return salvage(self._table, table_schema(self.fingerprint).names)
+        return salvage(self._table)
 
     def damaged_files(self) -> list[str]:
         """Return the table's files that have other bytes than they had, or that are gone."""
@@ -478,9 +479,21 @@ class Index:
             # Searches that go by parts of the table are to be made anew.
             (self.path / APPROXIMATE_NAME).unlink(missing_ok=True)
             self._table.keep(places, self.fingerprint)
+            self._table.set_damaged_aside()
             self._forget()
             self._renew_header()
-            self._table.set_damaged_aside()
+
+    def recount(self) -> None:
+        """Count rows and labels anew, in case the header is not true.
+
+        Raises:
+            IndexFolderError: The folder cannot be written.
+            IndexBusyError: Another process is writing.
+        """
+        with self.writer():
+            self._label_names = None
+            if self._counts() != (self._header.n, self._header.labels):
+                self._renew_header()
 
     def verify(self, *, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
         """Check every row; see ``earful.index.verify``."""
@@ -529,8 +542,6 @@ class Index:
                     f"{self.path}: has nothing for approximate search; make it with "
                     f"`earful index approximate {self.path}`"
                 )
-            # All the rows are too many to read for one query: those that answer are checked.
-            self._table.check(rows=False)
             found = candidates(self._table, query, k, settings, filter, self.roots(), _CHECKED)
         else:
             condition = sql_of(filter, self.roots())
@@ -583,7 +594,11 @@ class Index:
         self._known = self._label_names = None
 
     def _renew_header(self) -> None:
+        n, labels = self._counts()
+        self._header = self._header.with_counts(n=n, labels=labels)
+        self._header.write(self.path)
+
+    def _counts(self) -> tuple[int, int]:
         if self._label_names is None:
             self._label_names = label_names(self._table.read(["labels"]))
-        self._header = self._header.with_counts(n=len(self._table), labels=len(self._label_names))
-        self._header.write(self.path)
+        return len(self._table), len(self._label_names)

@@ -24,7 +24,7 @@ from earful.errors import FilterError, IndexFolderError, ModelError
 from earful.index.checksums import CHECKSUMS_NAME, Checksums
 from earful.index.lance_errors import errors_named, is_lance_error, lance_reason, shortened
 from earful.index.schema import EXEMPLAR_COLUMNS, FINGERPRINT_KEY, table_schema
-from earful.index.table_files import TableFiles, files_of
+from earful.index.table_files import DATA, DELETIONS, INDICES, TableFiles, files_of
 from earful.index.versions import TABLE_FOLDER, TABLE_NAME, open_newest
 from earful.index.where import quoted
 from earful.model.protocols import Fingerprint
@@ -59,6 +59,8 @@ class Table:
         self.folder = folder
         self._lance = lance
         self._files = TableFiles(folder, checksums)
+        # Whether all files were listed, by version and kinds.
+        self._checked: dict[tuple[int, tuple[str, ...]], bool] = {}
 
     @classmethod
     def create(cls, folder: Path, fingerprint: Fingerprint) -> Self:
@@ -108,8 +110,25 @@ class Table:
             )
         return cls(folder, lance, checksums)
 
+    @classmethod
+    def at_version(cls, folder: Path, version: int) -> Self:
+        """Open one version of a table to read it, whatever it is.
+
+        Raises:
+            IndexFolderError: It is missing or damaged.
+        """
+        lance = _open_lance(folder)
+        with errors_named(folder):
+            lance.checkout(version)
+        return cls(folder, lance, Checksums(folder))
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of all columns."""
+        return list(self._lance.schema.names)
+
     def __len__(self) -> int:
-        return int(self._read(self._lance.count_rows))
+        return int(self._read(self._lance.count_rows, DELETIONS))
 
     def read(self, columns: Sequence[str]) -> pa.Table:
         """Return some columns of all rows, ordered by id.
@@ -149,12 +168,7 @@ class Table:
         Raises:
             IndexFolderError: A file of the table is damaged or gone.
         """
-
-        def read() -> Result:
-            search = self._lance.search().with_row_id(True)
-            return take(iter(search.select([*columns, "_rowid"]).to_batches(_ROWS_AT_ONCE)))
-
-        return self._read(read)
+        return self._read(lambda: take(self._batches(columns)))
 
     def places(self) -> NDArray[np.uint64]:
         """Return where the rows lie in this version of the table, for ``at``.
@@ -166,9 +180,8 @@ class Table:
         """
         import pyarrow as pa
 
-        parts: list[pa.Array] = self.consume(
-            [], lambda batches: [batch.column("_rowid") for batch in batches]
-        )
+        batches = self._read(lambda: list(self._batches([])), DELETIONS)
+        parts = [batch.column("_rowid") for batch in batches]
         found: NDArray[np.uint64] = pa.chunked_array(parts, pa.uint64()).to_numpy()
         return found
 
@@ -182,6 +195,8 @@ class Table:
     ) -> pa.Table | None:
         """Return some columns of rows by where they lay in a version, in that order.
 
+        Their files are not checked: ``check`` does that.
+
         Returns:
             ``None`` when another version is read by now: its rows lie elsewhere.
 
@@ -194,7 +209,7 @@ class Table:
                 return None
             return self._lance.take_row_ids(list(row_ids)).select(list(columns)).to_arrow()
 
-        return self._read(take)
+        return self._read(take, DELETIONS)
 
     def ids_where(self, where: str) -> list[str]:
         """Return the ids of the rows that pass an SQL condition over the columns.
@@ -243,7 +258,8 @@ class Table:
             found: pa.Table = search.refine_factor(refine).select(wanted).limit(n).to_arrow()
             return found.select(list(columns))
 
-        return self._read_where(where, find) if where else self._read(find)
+        # All the rows are too many to read for one query: those that answer are checked.
+        return self._read_where(where, find, DELETIONS, INDICES)
 
     def index_vectors(self, n_partitions: int) -> int:
         """Make the vectors' approximate index anew: partitions, and a bit for each number.
@@ -346,8 +362,9 @@ class Table:
             for start in range(0, len(places), _ROWS_AT_ONCE):
                 some = places[start : start + _ROWS_AT_ONCE]
                 found = self.at(some, schema.names, version=version)
-                if found is not None:
-                    yield from found.cast(schema).to_batches()
+                if found is None:
+                    raise IndexFolderError(f"{self.folder}: was written meanwhile; try again")
+                yield from found.cast(schema).to_batches()
 
         rows = pa.RecordBatchReader.from_batches(schema, kept())
         with self._changing():
@@ -385,12 +402,13 @@ class Table:
             self._files.reload()
             return bool(self._lance.version != before)
 
-    def check(self, *, rows: bool = True) -> bool:
+    def check(self, *kinds: str) -> bool:
         """Compare the files of this version with their digests; each is read once.
 
+        LanceDB must not see a damaged file: some make it end the whole process.
+
         Args:
-            rows: Whether the rows themselves are checked, and not only what else a search
-                goes by.
+            kinds: Which files: those below these folders; default: all that are read.
 
         Returns:
             Whether all of them are listed. Rows of others must be checked by their own digests.
@@ -398,7 +416,11 @@ class Table:
         Raises:
             IndexFolderError: A file has other bytes than it had.
         """
-        return self._files.check(self.version, rows=rows)
+        wanted = kinds or (DATA, DELETIONS, INDICES)
+        key = (self.version, wanted)
+        if key not in self._checked:
+            self._checked[key] = self._files.check(self.version, wanted)
+        return self._checked[key]
 
     def damaged_files(self) -> list[str]:
         """Return the files that have other bytes than they had, or that are gone."""
@@ -419,16 +441,19 @@ class Table:
             query = query.where(where)
         return query.select(list(columns)).limit(max(1, self._lance.count_rows())).to_arrow()
 
-    def _read(self, read: Callable[[], Result]) -> Result:
+    def _read(self, read: Callable[[], Result], *kinds: str) -> Result:
         with errors_named(self.folder):
-            return self._read_again(read)
+            return self._read_again(read, *kinds)
 
-    def _read_where(self, where: str, read: Callable[[], Result]) -> Result:
+    def _read_where(self, where: str, read: Callable[[], Result], *kinds: str) -> Result:
         try:
-            return self._read_again(read)
+            return self._read_again(read, *kinds)
         except BaseException as error:
             if not is_lance_error(error):
                 raise
+            if not where:
+                with errors_named(self.folder):
+                    raise
             # A damaged table is no fault of the condition: this raises then.
             self.read(FILTER_COLUMNS)
             raise FilterError(
@@ -437,7 +462,9 @@ class Table:
                 "\"array_has(labels, 'dog') AND duration_s < 5\""
             ) from error
 
-    def _read_again(self, read: Callable[[], Result]) -> Result:
+    def _read_again(self, read: Callable[[], Result], *kinds: str) -> Result:
+        """Read once the files of these kinds are checked; again where they are gone."""
+        self.check(*kinds)
         try:
             return read()
         except (RuntimeError, OSError, ValueError) as error:
@@ -445,7 +472,12 @@ class Table:
                 raise
             # Another process may have compacted the table and dropped this version.
             self._lance.checkout_latest()
+            self.check(*kinds)
             return read()
+
+    def _batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        search = self._lance.search().with_row_id(True)
+        return iter(search.select([*columns, "_rowid"]).to_batches(_ROWS_AT_ONCE))
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,9 @@ from earful.index.versions import (
 )
 from earful.model.durable import sync_file, sync_folder
 
+DATA: Final = "data"
+DELETIONS: Final = "_deletions"
+INDICES: Final = "_indices"
 # The one file that LanceDB writes anew: a hint which version is the newest.
 _CHANGING: Final = (".json",)
 
@@ -75,13 +79,12 @@ class TableFiles:
         if newest_listed(self._checksums) > version:
             self._checksums.keep(lambda name: not is_manifest(name) or version_of(name) <= version)
 
-    def check(self, version: int, *, rows: bool) -> bool:
+    def check(self, version: int, kinds: Collection[str]) -> bool:
         """Compare the files of a version with their digests; each is read once.
 
         Args:
-            version: That is searched.
-            rows: Whether the rows themselves are checked, and not only what else a search
-                goes by.
+            version: That is read.
+            kinds: Which files: those below these folders.
 
         Returns:
             Whether all of them are listed. Rows of others must be checked by their own digests.
@@ -90,9 +93,9 @@ class TableFiles:
             IndexFolderError: A file has other bytes than it had.
         """
         self.reload()
-        names = self._in_use(version)
+        names = [name for name in self._in_use(version) if name.split("/")[2] in kinds]
         for name in names:
-            if (rows or "/data/" not in name) and self._checksums.is_damaged(name):
+            if self._checksums.is_damaged(name):
                 raise IndexFolderError(
                     f"{self._folder}: {name} is damaged, its bytes are not those that were "
                     f"written. `earful index verify {self._folder} --repair` keeps the rows that "
@@ -144,13 +147,20 @@ class TableFiles:
     def _in_use(self, version: int) -> list[str]:
         """Return the files that a version consists of, and few of others."""
         manifest = self._manifest(version)
+        names = sorted(files_of(self._folder))
+        deletions: dict[str, tuple[int, str]] = {}
+        for name in names:
+            if f"/{DELETIONS}/" in name:
+                fragment, made_at, _ = Path(name).name.split("-", 2)
+                # A later one holds all that those before it do.
+                if int(made_at) < version:
+                    deletions[fragment] = max(
+                        deletions.get(fragment, (0, "")), (int(made_at), name)
+                    )
         return [
-            name
-            for name in sorted(files_of(self._folder))
-            if name == manifest_name(version)
-            or "/_deletions/" in name
-            or "/_indices/" in name
-            or ("/data/" in name and Path(name).name.encode() in manifest)
+            *(name for _, name in deletions.values()),
+            *(name for name in names if f"/{INDICES}/" in name),
+            *(name for name in names if Path(name).name.encode() in manifest),
         ]
 
 
