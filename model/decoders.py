@@ -125,6 +125,12 @@ def _choose(source: OpenSource, head: bytes) -> Decoder:
         if head[:4] == b"fLaC":  # FFmpeg would pass off what is left of it as the whole
             raise _damaged(source.name, 0.0, error) from error
         return _open_container(source, f"libsndfile cannot read it ({_reason(error)})")
+    if handle.format == "SDS":
+        handle.close()
+        raise AudioError(
+            f"{source.name}: is a MIDI sample dump, of which libsndfile makes up whatever is "
+            "missing; convert it to WAV"
+        )
     position, container = source.file.tell(), handle.format
     try:
         header, seek_point = _examine(source, handle)

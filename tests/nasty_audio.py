@@ -343,6 +343,8 @@ def coded_cases() -> list[Case]:
         case("wav-ima-adpcm", lambda: tone("WAV", "IMA_ADPCM"), Heard(8136, 16_000)),
         case("wav-ms-adpcm", lambda: tone("WAV", "MS_ADPCM"), Heard(8096, 16_000)),
         case("wav-ulaw", lambda: tone("WAV", "ULAW"), half),
+        # Cut or not, libsndfile gives half a second, and prints what it dislikes to standard output.
+        case("sds", lambda: tone("SDS", "PCM_16"), Refused("is a MIDI sample dump")),
         case("au-length-open", lambda: au(b"\xff" * 4), half),
         case("au-data-beyond-the-end", lambda: au(b"\xff" * 4, start=10**6), Refused("no samples")),
     ]  # fmt: skip
