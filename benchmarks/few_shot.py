@@ -37,6 +37,7 @@ from benchmarks.turns import place_name
 from numpy.typing import NDArray
 
 from earful.index.features import ExemplarFeatures
+from earful.model.audio import load_audio
 from earful.model.flamingo import Flamingo
 from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_lm import FlamingoLanguageModel
@@ -117,6 +118,7 @@ class FewShotBench:
         for path in self.paths:
             noise = rng.standard_normal(round(RECORDING_S * RATE))
             soundfile.write(path, 0.1 * noise, RATE)
+        self.contents = [load_audio(path).content_sha256 for path in self.paths]
         write_tokenizer_files(folder)
         self.tokenizer = FlamingoTokenizer.from_opt_files(
             folder / "vocab.json", folder / "merges.txt"
@@ -195,7 +197,9 @@ class FewShotBench:
         for number in range(n_shots):
             parts += [
                 ClipRef(
-                    audio=self.paths[number], content_sha256=f"{number:064x}", is_exemplar=True
+                    audio=self.paths[number],
+                    content_sha256=self.contents[number],
+                    is_exemplar=True,
                 ),
                 Text(kind="exemplar", text="Classify this sound."),
                 Text(kind="exemplar", text=LABELS[number % len(LABELS)], is_answer=True),

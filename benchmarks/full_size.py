@@ -41,6 +41,7 @@ from benchmarks.turns import place_name
 from numpy.typing import NDArray
 
 from earful.index.features import ExemplarFeatures
+from earful.model.audio import load_audio
 from earful.model.flamingo import position_table
 from earful.model.flamingo_checkpoint import convert_flamingo
 from earful.model.flamingo_config import FlamingoConfig
@@ -297,9 +298,10 @@ def prompt(folder: Path, n_shots: int, labels: list[str]) -> Prompt:
         Text(kind="system", text="Here are similar examples. The task is event classification.")
     ]
     for number in range(n_shots):
-        digest = f"{number:064x}"
+        audio = folder / f"{number}.wav"
+        content = load_audio(audio).content_sha256
         parts += [
-            ClipRef(audio=folder / f"{number}.wav", content_sha256=digest, is_exemplar=True),
+            ClipRef(audio=audio, content_sha256=content, is_exemplar=True),
             Text(kind="exemplar", text="Classify this sound."),
             Text(kind="exemplar", text=LABELS[number], is_answer=True),
         ]
