@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from audio_formats import CannotWriteError
-from nasty_audio import Case, Heard, Refused, case, pcm, riff
+from audio_verdicts import Case, Heard, Refused, case
+from nasty_audio import pcm, riff
 
 UNREADABLE = Refused("libsndfile cannot read it")
 

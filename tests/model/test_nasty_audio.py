@@ -6,20 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from audio_formats import CannotWriteError, every_format
+from audio_verdicts import Case, Heard, fault, hear
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nasty_audio import (
-    Case,
-    Heard,
-    coded_cases,
-    fault,
-    ffmpeg_cases,
-    hear,
-    number_cases,
-    pcm,
-    riff,
-    wav_cases,
-)
+from nasty_audio import coded_cases, ffmpeg_cases, number_cases, pcm, riff, wav_cases
 from nasty_files import kinds_of_file, odd_names, other_formats
 
 from earful.errors import AudioError

@@ -1,6 +1,6 @@
 """Probes, loads and resamples the files named on standard input, and says what came of each.
 
-A line in, JSON, is a path. A line out is what ``nasty_audio.hear`` found, and what this process
+A line in, JSON, is a path. A line out is what ``audio_verdicts.hear`` found, and what this process
 has taken so far: CPU seconds and its largest size in MiB.
 """
 
@@ -11,7 +11,7 @@ import sys
 from dataclasses import astuple
 from pathlib import Path
 
-from nasty_audio import Heard, hear
+from audio_verdicts import Heard, hear
 
 EMBEDDER_HZ = 48_000
 

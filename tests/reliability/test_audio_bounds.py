@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from audio_bombs import bombs
 from audio_formats import CannotWriteError
-from nasty_audio import Case, Heard, coded_cases, fault, ffmpeg_cases, number_cases, wav_cases
+from audio_verdicts import Case, Heard, fault
+from nasty_audio import coded_cases, ffmpeg_cases, number_cases, wav_cases
 from nasty_files import kinds_of_file, odd_names, other_formats
 
 pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(600)]
