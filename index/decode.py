@@ -252,7 +252,7 @@ class _Files:
         facts = self._of(path)
         with facts.lock:
             if not facts.sha256:
-                facts.sha256 = file_sha256(path)
+                facts.sha256 = file_sha256(path, limits=self._limits)
             return facts.sha256
 
     def info(self, path: Path) -> AudioInfo:

@@ -48,9 +48,9 @@ def test_a_file_cut_into_many_rows_is_hashed_once(
 ) -> None:
     hashed: list[Path] = []
 
-    def counted(path: Path) -> str:
+    def counted(path: Path, *, limits: AudioLimits) -> str:
         hashed.append(path)
-        return file_sha256(path)
+        return file_sha256(path, limits=limits)
 
     monkeypatch.setattr("earful.index.decode.file_sha256", counted)
     work, rows = intake(write_stretches(tmp_path, n=40))
