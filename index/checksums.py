@@ -56,14 +56,14 @@ class Checksums:
             read_at = (now.st_ino, now.st_size, now.st_mtime_ns)
             if read_at == self._read_at:
                 return
-            # A line that is torn or damaged lists nothing.
             text = self._path.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             self._wanted, self._read_at = {}, ()
             return
         except OSError as error:
             raise IndexFolderError(f"{self._path}: cannot be read ({error.strerror})") from error
-        found = (_LINE.fullmatch(line) for line in text.split("\n"))
+        # A line that is torn or damaged lists nothing; a torn one has no end.
+        found = (_LINE.fullmatch(line) for line in text.split("\n")[:-1])
         wanted = {match[2]: match[1] for match in found if match}
         self._right = {name for name in self._right if wanted.get(name) == self._wanted.get(name)}
         self._wanted, self._read_at = wanted, read_at
@@ -96,9 +96,9 @@ class Checksums:
         if not found:
             return
         with open(self._path, "a+b") as file:
-            # Whatever a kill left of a line lists nothing, and must not spoil the next.
-            if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
-                file.write(b"\n")
+            # Whatever a kill left of a line must not spoil the next.
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
             file.write("".join(f"{digest}  {name}\n" for name, digest in found.items()).encode())
             file.flush()
             os.fsync(file.fileno())

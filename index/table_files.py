@@ -113,7 +113,7 @@ class TableFiles:
             OSError: The folder cannot be written.
         """
         damaged = self.damaged(version)
-        set_aside(self._folder, [name for name in damaged if (self._folder / name).exists()])
+        set_aside(self._folder, sorted(files_of(self._folder).intersection(damaged)))
         self.forget_lost(version)
         self.prune()
 
@@ -125,17 +125,21 @@ class TableFiles:
         """
         self.reload()
         manifest = self._manifest(version)
+        there = files_of(self._folder)
         return [
             name
             for name in sorted(self._checksums.names())
-            if self._checksums.is_damaged(name)
-            or (self._is_missed(name, version, manifest) and not (self._folder / name).exists())
+            if (
+                self._checksums.is_damaged(name)
+                if name in there
+                else self._is_missed(name, version, manifest)
+            )
         ]
 
     def _is_missed(self, name: str, version: int, manifest: bytes) -> bool:
         if is_manifest(name):
             return version_of(name) > version
-        return Path(name).name.encode() in manifest
+        return f"/{DATA}/" in name and Path(name).name.encode() in manifest
 
     def _manifest(self, version: int) -> bytes:
         try:

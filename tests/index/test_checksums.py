@@ -60,9 +60,11 @@ def test_a_torn_line_lists_nothing_and_spoils_no_other(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"one")
     Checksums(tmp_path).add(["a"])
     listed = tmp_path / CHECKSUMS_NAME
-    listed.write_bytes(listed.read_bytes() + b"0123abc")
-    torn = Checksums(tmp_path)
-    assert torn.names() == ["a"]
+    line = listed.read_bytes()
+    for n_torn in range(1, len(line)):
+        listed.write_bytes(line + line.replace(b"  a", b"  table/b")[:n_torn])
+        torn = Checksums(tmp_path)
+        assert torn.names() == ["a"]
     (tmp_path / "b").write_bytes(b"two")
     torn.add(["b"])
     assert Checksums(tmp_path).names() == ["a", "b"]

@@ -49,7 +49,8 @@ def wanted(made: Path) -> list[tuple[str, float]]:
 
 def query() -> Query:
     drawn = np.random.default_rng(5).standard_normal(16)
-    return (drawn / np.linalg.norm(drawn)).astype(np.float32)
+    unit: Query = (drawn / np.linalg.norm(drawn)).astype(np.float32)
+    return unit
 
 
 def hits(folder: Path) -> list[tuple[str, float]]:
@@ -249,8 +250,15 @@ def test_a_folder_that_is_no_index(tmp_path: Path, corpus: Path) -> None:
         repair_index(tmp_path / "none", tmp_path / "nowhere")
 
 
-def test_a_kill_before_the_commit_leaves_all_as_it_was(
-    folder: Path, corpus: Path, wanted: list[tuple[str, float]], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "target", ["table.Table.keep", "table_files.TableFiles.sync", "table.Table.set_damaged_aside"]
+)
+def test_a_kill_leaves_what_the_next_repair_mends(
+    folder: Path,
+    corpus: Path,
+    wanted: list[tuple[str, float]],
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
 ) -> None:
     files(folder, "data")[1].unlink()
 
@@ -260,11 +268,9 @@ def test_a_kill_before_the_commit_leaves_all_as_it_was(
     def die(*args: object) -> None:
         raise Killed
 
-    for name in ("Table.keep", "Table.set_damaged_aside", "TableFiles.sync"):
-        owner = "table_files" if name.startswith("TableFiles") else "table"
-        with monkeypatch.context() as patch:
-            patch.setattr(f"earful.index.{owner}.{name}", die)
-            with pytest.raises(Killed):
-                repair_index(folder, embedder=Samples())
+    with monkeypatch.context() as patch:
+        patch.setattr(f"earful.index.{target}", die)
+        with pytest.raises(Killed):
+            repair_index(folder, embedder=Samples())
     repaired(folder, corpus)
     assert hits(folder) == wanted

@@ -6,11 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from earful.errors import IndexFolderError
+from earful.index.lance_errors import errors_named
 from earful.index.lock import WriterLock
 from earful.index.schema import Row
+from earful.index.search import IndexBackend, SearchFilter
 from earful.index.store import Index
 from earful.index.table import Table
 from earful.model.protocols import Fingerprint
@@ -152,3 +155,46 @@ def test_a_table_with_other_columns_is_refused(index: Index, fingerprint: Finger
     lancedb.connect(index.path / "table").open_table("exemplars").drop_columns(["meta"])
     with pytest.raises(IndexFolderError, match="do not belong together"):
         Table.open(index.path, fingerprint)
+
+
+@pytest.mark.parametrize("where", ["", "duration_s > 0"])
+@pytest.mark.parametrize("backend", ["exact", "half"])
+def test_every_search_goes_on_when_its_version_is_gone(
+    index: Index,
+    make_row: MakeRow,
+    monkeypatch: pytest.MonkeyPatch,
+    backend: IndexBackend,
+    where: str,
+) -> None:
+    monkeypatch.setattr("earful.index.table._KEEP_VERSIONS", timedelta(milliseconds=1))
+    reader = Index.open(index.path)
+    reader.search(make_row("a").vector)
+    index.add([make_row("c")])
+    time.sleep(0.1)
+    index.compact()
+    chosen = SearchFilter(where=where)
+    hits = reader.search(make_row("a").vector, backend=backend, filter=chosen)
+    assert hits[0].exemplar.id == "a"
+
+
+def test_a_panic_of_lancedb_is_an_error_of_the_folder(tmp_path: Path) -> None:
+    """Its class derives from BaseException, and says where it was made only."""
+    panic = type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"})
+    with (
+        pytest.raises(IndexFolderError, match=r"cannot be used \(index out of bounds\)"),
+        errors_named(tmp_path),
+    ):
+        raise panic("index out of bounds")
+    with pytest.raises(KeyboardInterrupt), errors_named(tmp_path):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("backend", ["exact", "half", "approximate"])
+@pytest.mark.parametrize(
+    "query", [[0, 0, 0, 0], [np.nan, 0, 0, 1], [np.inf, 0, 0, 0], [2, 0, 0, 0]]
+)
+def test_a_query_that_is_no_unit_vector_is_refused_by_every_backend(
+    index: Index, backend: IndexBackend, query: list[float]
+) -> None:
+    with pytest.raises(ValueError, match="want finite and of unit norm"):
+        index.search(np.array(query, np.float32), backend=backend)

@@ -1,0 +1,272 @@
+"""Reading the LanceDB table inside an index folder, one version of it at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from earful.errors import FilterError
+from earful.index.checksums import Checksums
+from earful.index.lance_errors import errors_named, is_lance_error, lance_reason, shortened
+from earful.index.schema import EXEMPLAR_COLUMNS
+from earful.index.table_files import DATA, DELETIONS, INDICES, TableFiles
+from earful.index.where import quoted
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+# The columns that a condition of a user's makes sense over.
+FILTER_COLUMNS = (*EXEMPLAR_COLUMNS, "duration_s", "file_sha256", "content_sha256")
+_IDS_AT_ONCE = 500
+_ROWS_AT_ONCE = 4096
+Result = TypeVar("Result")
+
+
+class TableReader:
+    """A table, seen at one version until ``refresh``.
+
+    Attributes:
+        folder: The index folder.
+    """
+
+    def __init__(self, folder: Path, lance: Any, checksums: Checksums) -> None:
+        """Use a way that ``Table`` has to open one."""
+        self.folder = folder
+        self._lance = lance
+        self._files = TableFiles(folder, checksums)
+        # Whether all files were listed, by version and kinds.
+        self._checked: dict[tuple[int, tuple[str, ...]], bool] = {}
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of all columns."""
+        return list(self._lance.schema.names)
+
+    def __len__(self) -> int:
+        return int(self._read(self._lance.count_rows, DELETIONS))
+
+    def read(self, columns: Sequence[str]) -> pa.Table:
+        """Return some columns of all rows, ordered by id.
+
+        Raises:
+            IndexFolderError: A file of the table is damaged or gone.
+        """
+        wanted = list(dict.fromkeys([*columns, "id"]))
+        table = self._read(lambda: self._query(None, wanted))
+        return table.sort_by("id").select(list(columns))
+
+    def rows(self, ids: Sequence[str], columns: Sequence[str]) -> pa.Table:
+        """Return some columns of the rows with these ids; ids that are not there do nothing.
+
+        Raises:
+            IndexFolderError: A file of the table is damaged or gone.
+        """
+        import pyarrow as pa
+
+        # An empty part gives the columns where there is no id at all.
+        parts = [ids[start : start + _IDS_AT_ONCE] for start in range(0, len(ids), _IDS_AT_ONCE)]
+        return pa.concat_tables(
+            self._read(partial(self._query, id_among(part), columns)) for part in parts or [[]]
+        )
+
+    def consume(
+        self, columns: Sequence[str], take: Callable[[Iterator[pa.RecordBatch]], Result]
+    ) -> Result:
+        """Hand on some columns of all rows, some rows at a time, in no order.
+
+        Args:
+            columns: Which columns. One more, ``_rowid``, says where each row lies in this
+                version of the table.
+            take: Is given the rows; once more from the start when another process drops this
+                version meanwhile.
+
+        Raises:
+            IndexFolderError: A file of the table is damaged or gone.
+        """
+        return self._read(lambda: take(self._batches(columns)))
+
+    def places(self) -> NDArray[np.uint64]:
+        """Return where the rows lie in this version of the table, for ``at``.
+
+        Reads no rows: those of damaged files are among them.
+
+        Raises:
+            IndexFolderError: A file that says which rows are deleted is damaged or gone.
+        """
+        import pyarrow as pa
+
+        batches = self._read(lambda: list(self._batches([])), DELETIONS)
+        parts = [batch.column("_rowid") for batch in batches]
+        found: NDArray[np.uint64] = pa.chunked_array(parts, pa.uint64()).to_numpy()
+        return found
+
+    @property
+    def version(self) -> int:
+        """Which version of the table is read."""
+        return int(self._lance.version)
+
+    def at(
+        self, row_ids: Sequence[int], columns: Sequence[str], *, version: int
+    ) -> pa.Table | None:
+        """Return some columns of rows by where they lay in a version, in that order.
+
+        Their files are not checked: ``check`` does that.
+
+        Returns:
+            ``None`` when another version is read by now: its rows lie elsewhere.
+
+        Raises:
+            IndexFolderError: A file of the table is damaged or gone.
+        """
+
+        def take() -> pa.Table | None:
+            if self.version != version:
+                return None
+            return self._lance.take_row_ids(list(row_ids)).select(list(columns)).to_arrow()
+
+        return self._read(take, DELETIONS)
+
+    def ids_where(self, where: str) -> list[str]:
+        """Return the ids of the rows that pass an SQL condition over the columns.
+
+        Raises:
+            FilterError: It cannot be evaluated.
+            IndexFolderError: A file of the table is damaged or gone.
+        """
+        # LanceDB passes over whatever follows the condition; brackets make that an
+        # error, and the line end closes a comment.
+        found = self._read_where(where, lambda: self._query(f"(\n{where}\n)", ["id"]))
+        ids: list[str] = found.column("id").to_pylist()
+        return ids
+
+    def nearest(
+        self,
+        query: NDArray[np.float32],
+        n: int,
+        columns: Sequence[str],
+        *,
+        n_probes: int,
+        refine: int,
+        where: str = "",
+    ) -> pa.Table:
+        """Return some columns of rows near a vector, found through the vector index.
+
+        Args:
+            query: float32, shape ``(dim,)``.
+            n: How many rows at most.
+            columns: Which columns.
+            n_probes: How many partitions are looked at.
+            refine: So many times ``n`` rows are compared by their whole vectors.
+            where: SQL condition that rows must pass.
+
+        Raises:
+            FilterError: The condition cannot be evaluated.
+            IndexFolderError: A file of the table is damaged or gone.
+        """
+
+        def find() -> pa.Table:
+            search = self._lance.search(query).distance_type("dot").nprobes(n_probes)
+            if where:
+                search = search.where(f"(\n{where}\n)", prefilter=True)
+            # LanceDB warns of every query that does not select the distance.
+            wanted = [*columns, "_distance"]
+            found: pa.Table = search.refine_factor(refine).select(wanted).limit(n).to_arrow()
+            return found.select(list(columns))
+
+        # All the rows are too many to read for one query: those that answer are checked.
+        return self._read_where(where, find, DELETIONS, INDICES)
+
+    def refresh(self) -> bool:
+        """Go to the newest version; return whether there was a newer one."""
+        with errors_named(self.folder):
+            before = self._lance.version
+            self._lance.checkout_latest()
+            self._files.reload()
+            return bool(self._lance.version != before)
+
+    def check(self, *kinds: str) -> bool:
+        """Compare the files of this version with their digests; each is read once.
+
+        LanceDB must not see a damaged file: some make it end the whole process.
+
+        Args:
+            kinds: Which files: those below these folders; default: all that are read.
+
+        Returns:
+            Whether all of them are listed. Rows of others must be checked by their own digests.
+
+        Raises:
+            IndexFolderError: A file has other bytes than it had.
+        """
+        wanted = kinds or (DATA, DELETIONS, INDICES)
+        key = (self.version, wanted)
+        if key not in self._checked:
+            self._checked[key] = self._files.check(self.version, wanted)
+        return self._checked[key]
+
+    def _query(self, where: str | None, columns: Sequence[str]) -> pa.Table:
+        query = self._lance.search()
+        if where is not None:
+            query = query.where(where)
+        return query.select(list(columns)).limit(max(1, self._lance.count_rows())).to_arrow()
+
+    def _read(self, read: Callable[[], Result], *kinds: str) -> Result:
+        with errors_named(self.folder):
+            return self._read_again(read, *kinds)
+
+    def _read_where(self, where: str, read: Callable[[], Result], *kinds: str) -> Result:
+        try:
+            return self._read_again(read, *kinds)
+        except BaseException as error:
+            if not is_lance_error(error):
+                raise
+            if not where:
+                with errors_named(self.folder):
+                    raise
+            # A damaged table is no fault of the condition: this raises then.
+            self.read(FILTER_COLUMNS)
+            raise FilterError(
+                f"filter {shortened(repr(where))}: {_filter_reason(error)}; want one SQL "
+                f"condition over {', '.join(FILTER_COLUMNS)}, such as \"split = 'train'\" or "
+                "\"array_has(labels, 'dog') AND duration_s < 5\""
+            ) from error
+
+    def _read_again(self, read: Callable[[], Result], *kinds: str) -> Result:
+        """Read once the files of these kinds are checked; again where they are gone."""
+        self.check(*kinds)
+        try:
+            return read()
+        except (RuntimeError, OSError, ValueError) as error:
+            if "ot found" not in str(error):
+                raise
+            # Another process may have compacted the table and dropped this version.
+            self._lance.checkout_latest()
+            self.check(*kinds)
+            return read()
+
+    def _batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        search = self._lance.search().with_row_id(True)
+        return iter(search.select([*columns, "_rowid"]).to_batches(_ROWS_AT_ONCE))
+
+
+def id_among(ids: Sequence[str]) -> str:
+    """Write as an SQL condition that a row's id is among some.
+
+    >>> id_among(["a", "it's"])
+    "id IN ('a', 'it''s')"
+    """
+    if not ids:
+        return "false"
+    return f"id IN ({', '.join(map(quoted, ids))})"
+
+
+def _filter_reason(error: BaseException) -> str:
+    reason = lance_reason(error).removeprefix("Invalid input, ")
+    # The statement that LanceDB makes of a condition.
+    if "sql parser error: " in reason:
+        reason = reason.rpartition("(sql parser error: ")[2].removesuffix(")")
+    return shortened(reason.split(". Valid fields are")[0])
