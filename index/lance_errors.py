@@ -34,8 +34,8 @@ def errors_named(folder: Path) -> Iterator[None]:
                 f"{folder}: cannot be written ({shortened(reason)}); want a folder that can be"
             ) from error
         raise IndexFolderError(
-            f"{folder}: its table cannot be used ({shortened(reason)}). `earful index verify "
-            f"{folder}` says what is damaged, and with --repair keeps what is not"
+            f"{folder}: its table cannot be used ({shortened(reason)}). Where a file is damaged, "
+            f"`earful index verify {folder} --repair` keeps what is whole and embeds the rest again"
         ) from error
 
 

@@ -271,13 +271,33 @@ def test_one_recording_can_be_added_and_removed(run: Run, index: Path, tmp_path:
 
 def test_verify_finds_changed_audio(run: Run, index: Path, corpus: Path) -> None:
     code, out, _ = run("index", "verify", index, "--json")
-    assert (code, json.loads(out)) == (0, {"checked": 8, "problems": []})
+    assert (code, json.loads(out)) == (0, {"checked": 8, "whole": 8, "problems": []})
     tone(corpus / "whistle" / "0.wav", 500, 70)
     (corpus / "whistle" / "1.wav").unlink()
     code, out, _ = run("index", "verify", index, "--json")
     problems = json.loads(out)["problems"]
     assert code == 1
     assert [problem["id"] for problem in problems] == ["whistle/0.wav", "whistle/1.wav"]
+
+
+def test_verify_repairs_what_is_damaged(run: Run, index: Path, corpus: Path) -> None:
+    next((index / "table/exemplars.lance/data").iterdir()).unlink()
+    code, _, err = run("search", next(corpus.rglob("*.wav")), "--index", index)
+    assert code == 1
+    assert "`earful index verify " in err
+    assert "--repair` keeps what is whole" in err
+    assert err.count("\n") == 1
+    code, out, _ = run("index", "verify", index)
+    assert code == 1
+    assert "8 rows checked, 0 as written" in out
+    code, out, _ = run("index", "verify", index, "--repair")
+    assert code == 1
+    assert "0 rows kept, 8 dropped, 0 embedded again, 8 still missing" in out
+    code, out, _ = run("index", "verify", index, "--repair", "--corpus", corpus, "--json")
+    found = json.loads(out)
+    assert (code, found["checked"], found["problems"]) == (0, 8, [])
+    assert (found["repair"]["embedded"], found["repair"]["missing"]) == (8, 0)
+    assert run("index", "verify", index, "--corpus", corpus)[0] == 2
 
 
 def test_export_writes_a_table(run: Run, index: Path) -> None:

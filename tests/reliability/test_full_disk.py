@@ -9,31 +9,30 @@ from pathlib import Path
 
 import filling
 import pytest
+from small_corpus import Samples, write_corpus
+
+from earful.index.build import build_index
 
 pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(300)]
 
-MOUNT = 'mount -t tmpfs -o size=4m none "$1" && shift && exec "$@"'
+SMALL = 'mount -t tmpfs -o size=4m none "$1" && shift && exec "$@"'
+READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && shift && exec "$@"'
+# Root may write any folder, but not one that is mounted so.
+NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
 
 
-def on_a_small_disk(disk: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a command in a mount namespace where a folder is a small disk."""
+def mounted(mount: str, folder: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command in a mount namespace where a folder is a disk of some kind."""
     return subprocess.run(
-        [
-            "unshare",
-            "--user",
-            "--map-root-user",
-            "--mount",
-            "sh",
-            "-c",
-            MOUNT,
-            "sh",
-            disk,
-            *command,
-        ],
+        [*NAMESPACE, mount, "sh", folder, *command],
         check=False,
         capture_output=True,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(Path(filling.__file__).parent),
+        },
     )
 
 
@@ -43,11 +42,51 @@ def test_a_disk_that_is_full_at_every_write_in_turn(
     disk, beside = tmp_path / "disk", tmp_path / "beside"
     disk.mkdir()
     beside.mkdir()
-    if on_a_small_disk(disk, "true").returncode:
+    if mounted(SMALL, disk, "true").returncode:
         pytest.skip("no disk can be mounted here; want user namespaces")
-    found = on_a_small_disk(disk, sys.executable, filling.__file__, disk, beside)
+    found = mounted(SMALL, disk, sys.executable, filling.__file__, disk, beside)
     assert found.returncode == 0, found.stderr
     n_full: dict[str, int] = json.loads(found.stdout.splitlines()[-1])
     assert n_full.keys() == filling.CHANGES.keys()
     assert all(n_full.values())
     keep_figures("full-disk", trials=sum(n_full.values()), rows_lost=0, **n_full)
+
+
+READER = """
+import sys
+from pathlib import Path
+from earful.errors import IndexFolderError
+from earful.index.repair import repair_index
+from earful.index.store import Index
+from small_corpus import Samples
+
+folder = Path(sys.argv[1])
+index = Index.open(folder)
+rows = index.vectors()
+assert len(index.search(rows.vectors[0])) == 8
+assert len(index.search(rows.vectors[0], backend="half")) == 8
+assert index.verify().problems == ()
+stored = list(index.stored([rows.exemplars[0].id]).values())
+for write in (
+    lambda: index.add(stored),
+    lambda: index.remove([rows.exemplars[0].id]),
+    index.compact,
+    index.index_columns,
+    lambda: repair_index(folder, embedder=Samples()),
+):
+    try:
+        write()
+    except IndexFolderError as error:
+        assert "Read-only file system" in str(error), error
+    else:
+        raise AssertionError("a read-only folder was written")
+"""
+
+
+def test_a_read_only_folder_is_searched_and_verified_and_never_written(tmp_path: Path) -> None:
+    corpus, folder = write_corpus(tmp_path / "sounds", 10), tmp_path / "sounds.index"
+    build_index(corpus, folder, embedder=Samples())
+    if mounted(READ_ONLY, tmp_path, "true").returncode:
+        pytest.skip("no folder can be mounted here; want user namespaces")
+    found = mounted(READ_ONLY, tmp_path, sys.executable, "-c", READER, folder)
+    assert (found.returncode, found.stderr) == (0, "")
