@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ from earful.model.durable import sync_file, sync_folder
 DATA: Final = "data"
 DELETIONS: Final = "_deletions"
 INDICES: Final = "_indices"
+_DELETION: Final = re.compile(rf"/{DELETIONS}/(?P<file>\d+)-(?P<version>\d+)-\d+\.\w+$")
 # The one file that LanceDB writes anew: a hint which version is the newest.
 _CHANGING: Final = (".json",)
 
@@ -154,13 +156,10 @@ class TableFiles:
         names = sorted(files_of(self._folder))
         deletions: dict[str, tuple[int, str]] = {}
         for name in names:
-            if f"/{DELETIONS}/" in name:
-                fragment, made_at, _ = Path(name).name.split("-", 2)
-                # A later one holds all that those before it do.
-                if int(made_at) < version:
-                    deletions[fragment] = max(
-                        deletions.get(fragment, (0, "")), (int(made_at), name)
-                    )
+            # A later one holds all that those before it do; one being written is none yet.
+            if (match := _DELETION.search(name)) and int(match["version"]) < version:
+                found = (int(match["version"]), name)
+                deletions[match["file"]] = max(deletions.get(match["file"], found), found)
         return [
             *(name for _, name in deletions.values()),
             *(name for name in names if f"/{INDICES}/" in name),

@@ -98,7 +98,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def query() -> NDArray[np.float32]:
     drawn = np.random.default_rng(5).standard_normal(DIM)
-    return (drawn / np.linalg.norm(drawn)).astype(np.float32)
+    unit: NDArray[np.float32] = (drawn / np.linalg.norm(drawn)).astype(np.float32)
+    return unit
 
 
 def told(hits: list[Hit]) -> Found:
