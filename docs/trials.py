@@ -1,0 +1,124 @@
+"""The tables of ``reliability.md``, from what the trials wrote beside themselves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.small_table import markdown_table
+
+FIGURES = Path(__file__).resolve().parent.parent / "tests" / "reliability" / "figures"
+# What was killed: the file of figures, and how the page calls it.
+KILLED = {
+    "kills-build": "`index build`, decoding in the same process",
+    "kills-build-decoding-apart": "`index build`",
+    "kills-add": "`index add`",
+    "kills-remove": "`index remove`",
+    "kills-compact": "`index compact`",
+    "kills-features": "`index features`",
+    "kills-convert": "`models convert`",
+    "kills-evaluate": "`evaluate`",
+}
+
+
+def kept_figures(name: str) -> dict[str, Any]:
+    """Read what one trial wrote."""
+    values: dict[str, Any] = json.loads((FIGURES / f"{name}.json").read_text(encoding="utf-8"))
+    return values
+
+
+def kills() -> str:
+    """Return the table of SIGKILL trials."""
+    rows = []
+    for name, command in KILLED.items():
+        told = kept_figures(name)
+        unit = next(key.removesuffix("_lost") for key in told if key.endswith("_lost"))
+        acknowledged = f"{told[f'{unit}_acknowledged']:,} {unit}"
+        rows.append(
+            [
+                command,
+                f"{told['trials']:,}",
+                f"{told['killed']:,}",
+                acknowledged,
+                f"{told[f'{unit}_lost']:,}",
+                f"{told[f'{unit}_twice']:,}",
+            ]
+        )
+    together = [sum(kept_figures(name)[key] for name in KILLED) for key in ("trials", "killed")]
+    rows.append(["together", *(f"{count:,}" for count in together), "", "", ""])
+    return markdown_table(["", "runs", "killed", "acknowledged before", "lost", "twice"], rows)
+
+
+def audio() -> str:
+    """Return the table of hostile recordings."""
+    cases, mutants = kept_figures("audio-cases"), kept_figures("mutated-audio")
+    rows = [
+        [
+            "one of each kind of broken, dishonest or odd file",
+            f"{cases['cases']:,}",
+            f"{cases['accepted']:,}",
+            f"{cases['refused']:,}",
+            "0",
+            f"{cases['slowest_s']:g} s",
+            f"{cases['most_mib']:,.0f} MiB",
+        ],
+        [
+            f"mutants of valid files in {mutants['formats']} formats",
+            f"{mutants['tried']:,}",
+            f"{mutants['accepted']:,}",
+            f"{mutants['refused']:,}",
+            f"{mutants['crashes'] + mutants['hangs'] + mutants['other_errors']:,}",
+            f"{mutants['slowest_s']:g} s",
+            f"{mutants['most_mib']:,.0f} MiB",
+        ],
+    ]
+    head = ["", "files", "heard", "refused in one line", "crashes, hangs, other errors"]
+    return markdown_table([*head, "most processor time", "most memory"], rows)
+
+
+def tables() -> str:
+    """Return the table of hostile tables, task files and files of data sets."""
+    rows = []
+    for name, what in (
+        ("mutated-tables", "mutated tables and task files"),
+        ("mutated-dataset-files", "mutated files of data sets"),
+    ):
+        told = kept_figures(name)
+        counts = (told[key] for key in ("tried", "accepted", "refused", "other_outcomes"))
+        rows.append([what, *(f"{count:,}" for count in counts)])
+    return markdown_table(["", "tried", "read", "refused in one line", "anything else"], rows)
+
+
+def damage() -> str:
+    """Return the table of damage, full disks and races."""
+    hurt, full = kept_figures("damage"), kept_figures("full-disk")
+    races, builds = kept_figures("races"), kept_figures("races-builds")
+    rows = [
+        [
+            "a file of an index flipped, cut, zeroed or deleted",
+            f"{hurt['trials']:,}",
+            f"{hurt['answered_same']:,} answered as before, {hurt['refused']:,} refused, "
+            f"{hurt['warned_of_missing_rows']:,} warned of missing rows, "
+            f"{hurt['answered_wrongly']:,} answered wrongly; {hurt['repaired']:,} mended by "
+            "`verify --repair`",
+        ],
+        [
+            "a disk that fills up",
+            f"{full['trials']:,}",
+            "one clear line each, the index as it was, and the same command finished once there "
+            "was room",
+        ],
+        [
+            f"{races['writers']} writers and {races['readers']} readers at once",
+            f"{races['commits']:,} commits, {races['reads']:,} reads",
+            f"{races['told_busy']:,} times a writer was told that another was at it; "
+            f"{races['rows_lost']:,} rows lost, {races['read_errors']:,} reads failed",
+        ],
+        [
+            "builds of one corpus at once",
+            f"{builds['builds']:,}",
+            f"{builds['rows']:,} rows, each once; {builds['told_busy']:,} times told to wait",
+        ],
+    ]
+    return markdown_table(["", "trials", "what came of it"], rows)
