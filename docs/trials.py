@@ -16,6 +16,7 @@ KILLED = {
     "kills-add": "`index add`",
     "kills-remove": "`index remove`",
     "kills-compact": "`index compact`",
+    "kills-repair": "`index verify --repair`",
     "kills-features": "`index features`",
     "kills-convert": "`models convert`",
     "kills-evaluate": "`evaluate`",
