@@ -19,9 +19,11 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import numpy as np
 
 from earful.errors import IndexFolderError
+from earful.index.checksums import CHECKSUMS_NAME
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from earful.index.table import Table
 
@@ -75,7 +77,28 @@ def salvage(table: Table) -> Iterator[Readable | Unreadable]:
         IndexFolderError: Not even the rows' places can be read, or another process has
             written meanwhile.
     """
+    import pyarrow as pa
+
     places = table.places()
+    left = set(places.tolist())
+    # The few that a kill left unlisted are no cause for suspicion; to have no list at all is.
+    has_list = (table.folder / CHECKSUMS_NAME).exists()
+    try:
+        for batch in table.batches() if has_list else ():
+            found = batch.column("_rowid").to_pylist()
+            rows = pa.Table.from_batches([batch]).drop_columns(["_rowid"])
+            yield Readable(places=found, rows=rows)
+            left.difference_update(found)
+    except IndexFolderError:
+        # Read what is left where it can do no harm.
+        pass
+    if left:
+        some = places[np.isin(places, np.fromiter(left, np.uint64, len(left)))]
+        yield from _read_elsewhere(table, _pieces(some))
+
+
+def _pieces(places: NDArray[np.uint64]) -> list[Places]:
+    """Part places, so that no piece lies in two files."""
     fragments = places >> np.uint64(_FRAGMENT_BITS)
     pieces: list[Places] = []
     for fragment in np.unique(fragments):
@@ -83,15 +106,7 @@ def salvage(table: Table) -> Iterator[Readable | Unreadable]:
         pieces += [
             rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)
         ]
-    try:
-        is_sound = table.check()
-    except IndexFolderError:
-        is_sound = False
-    if is_sound:
-        for piece in pieces:
-            yield from read_piece(table, piece)
-    else:
-        yield from _read_elsewhere(table, pieces)
+    return pieces
 
 
 def read_piece(table: Table, places: Places) -> Iterator[Readable | Unreadable]:

@@ -89,6 +89,16 @@ class TableReader:
         """
         return self._read(lambda: take(self._batches(columns)))
 
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield all columns of all rows, some rows at a time, and where each lies.
+
+        Raises:
+            IndexFolderError: A file of the table is damaged or gone; what came before is right.
+        """
+        self.check()
+        with errors_named(self.folder):
+            yield from self._batches(self.columns)
+
     def places(self) -> NDArray[np.uint64]:
         """Return where the rows lie in this version of the table, for ``at``.
 
