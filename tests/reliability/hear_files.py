@@ -20,16 +20,22 @@ def found(outcome: Heard | str) -> list[int] | str:
     return outcome if isinstance(outcome, str) else list(astuple(outcome))
 
 
-# libsndfile prints "Error A : 00" and the like where answers go.
-answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-for line in sys.stdin:
-    probed, loaded = hear(Path(json.loads(line)), resampled_hz=EMBEDDER_HZ)
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    answer = {
-        "probed": found(probed),
-        "loaded": found(loaded),
-        "cpu_s": usage.ru_utime + usage.ru_stime,
-        "mib": usage.ru_maxrss / 1024,
-    }
-    print(json.dumps(answer), file=answers, flush=True)
+def main() -> None:
+    """Hear the files named on standard input, one JSON string a line."""
+    # libsndfile prints "Error A : 00" and the like where answers go.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    for line in sys.stdin:
+        probed, loaded = hear(Path(json.loads(line)), resampled_hz=EMBEDDER_HZ)
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        answer = {
+            "probed": found(probed),
+            "loaded": found(loaded),
+            "cpu_s": usage.ru_utime + usage.ru_stime,
+            "mib": usage.ru_maxrss / 1024,
+        }
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
