@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(600)]
 N_FILES = 150
 N_EACH = 6
 # Of those so many are mended, too, where there is anything to mend.
-N_MENDED = 2
+N_MENDED = 1
 OPTIONS = BuildOptions(commit_rows=64, n_decoders=2)
 # One of each is taken at random for every trial.
 KINDS = (
