@@ -31,7 +31,7 @@ QUICK = [
 # What one file may take, in seconds of CPU and MiB of the whole process.
 MOST_CPU_S = 30
 MOST_MIB = 2048
-MOST_QUICK_CPU_S = 1
+MOST_QUICK_CPU_S = 5
 MOST_QUICK_MIB = 512
 
 
