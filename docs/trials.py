@@ -35,7 +35,9 @@ def kills() -> str:
     for name, command in KILLED.items():
         told = kept_figures(name)
         unit = next(key.removesuffix("_lost") for key in told if key.endswith("_lost"))
-        acknowledged = f"{told[f'{unit}_acknowledged']:,} {unit}"
+        # These two acknowledge nothing before they end.
+        tells = name not in ("kills-compact", "kills-repair")
+        acknowledged = f"{told[f'{unit}_acknowledged']:,} {unit}" if tells else ""
         rows.append(
             [
                 command,
