@@ -155,6 +155,14 @@ def test_a_file_is_blamed_only_for_what_it_does_to_a_fresh_process(hostile: Path
     assert load_isolated(write(hostile / "once.wav")).duration_s == 0.25
 
 
+def test_a_process_that_was_warmed_up_takes_the_first_file(hostile: Path) -> None:
+    isolated.warm_up()
+    isolated.warm_up()
+    (warm,) = isolated._decoders._idle
+    load_isolated(write(hostile / "good.wav"))
+    assert isolated._decoders._idle == [warm]
+
+
 def test_libraries_in_c_do_not_write_to_our_standard_error(
     hostile: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -104,9 +104,11 @@ def index_build(
         return
     from earful.index.build import BuildOptions, build_index, embedder_for
     from earful.model.audio import AudioLimits
+    from earful.model.isolated import warm_up
 
     if dtype not in _DTYPES:
         raise typer.BadParameter(f"{dtype!r}; want {', '.join(_DTYPES)}", param_hint="--dtype")
+    warm_up()
     model = embedder_for(index, embedder, revision=revision, device=device, dtype=dtype)
     options = BuildOptions(limits=AudioLimits(max_duration_s=max_duration_s))
     with console.progress_bar("embedding", sys.stderr) as progress:

@@ -51,6 +51,7 @@ def open_few(
         typer.BadParameter: Something that the command needs is not given, or something is
             given that would have no effect.
     """
+    from earful.model.isolated import warm_up
     from earful.model.registry import DEFAULT_EMBEDDER, load_language_model
     from earful.rag.pipeline import FewShot
 
@@ -70,6 +71,7 @@ def open_few(
             {"--strategy": bool(strategy), "--group": bool(group), "--embedder": bool(embedder)},
             "is about exemplars; give an --index or a --task with examples",
         )
+    warm_up()
     loaded = (
         load_language_model(model, device=device, dtype=dtype, decoding=decoding, slots=slots)
         if model
