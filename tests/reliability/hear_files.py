@@ -12,6 +12,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 from audio_verdicts import Heard, hear
+from peak import peak_mib
 
 EMBEDDER_HZ = 48_000
 
@@ -32,7 +33,7 @@ def main() -> None:
             "probed": found(probed),
             "loaded": found(loaded),
             "cpu_s": usage.ru_utime + usage.ru_stime,
-            "mib": usage.ru_maxrss / 1024,
+            "mib": peak_mib(),
         }
         print(json.dumps(answer), file=answers, flush=True)
 
