@@ -34,23 +34,16 @@ def kills() -> str:
     rows = []
     for name, command in KILLED.items():
         told = kept_figures(name)
-        unit = next(key.removesuffix("_lost") for key in told if key.endswith("_lost"))
-        # These two acknowledge nothing before they end.
-        tells = name not in ("kills-compact", "kills-repair")
-        acknowledged = f"{told[f'{unit}_acknowledged']:,} {unit}" if tells else ""
-        rows.append(
-            [
-                command,
-                f"{told['trials']:,}",
-                f"{told['killed']:,}",
-                acknowledged,
-                f"{told[f'{unit}_lost']:,}",
-                f"{told[f'{unit}_twice']:,}",
-            ]
-        )
+        acknowledged = [
+            f"{n:,} {key.removesuffix('_acknowledged')}"
+            for key, n in told.items()
+            if key.endswith("_acknowledged")
+        ]
+        counts = (f"{told[key]:,}" for key in ("trials", "killed"))
+        rows.append([command, *counts, "".join(acknowledged)])
     together = [sum(kept_figures(name)[key] for name in KILLED) for key in ("trials", "killed")]
-    rows.append(["together", *(f"{count:,}" for count in together), "", "", ""])
-    return markdown_table(["", "runs", "killed", "acknowledged before", "lost", "twice"], rows)
+    rows.append(["together", *(f"{count:,}" for count in together), ""])
+    return markdown_table(["", "runs", "killed", "acknowledged before"], rows)
 
 
 def audio() -> str:
@@ -62,7 +55,7 @@ def audio() -> str:
             f"{cases['cases']:,}",
             f"{cases['accepted']:,}",
             f"{cases['refused']:,}",
-            "0",
+            f"{cases['cases'] - cases['accepted'] - cases['refused']:,}",
             f"{cases['slowest_s']:g} s",
             f"{cases['most_mib']:,.0f} MiB",
         ],
@@ -88,9 +81,9 @@ def tables() -> str:
         ("mutated-dataset-files", "mutated files of data sets"),
     ):
         told = kept_figures(name)
-        counts = (told[key] for key in ("tried", "accepted", "refused", "other_outcomes"))
+        counts = (told[key] for key in ("tried", "accepted", "refused"))
         rows.append([what, *(f"{count:,}" for count in counts)])
-    return markdown_table(["", "tried", "read", "refused in one line", "anything else"], rows)
+    return markdown_table(["", "tried", "read", "refused in one line"], rows)
 
 
 def damage() -> str:
@@ -102,9 +95,8 @@ def damage() -> str:
             "a file of an index flipped, cut, zeroed or deleted",
             f"{hurt['trials']:,}",
             f"{hurt['answered_same']:,} answered as before, {hurt['refused']:,} refused, "
-            f"{hurt['warned_of_missing_rows']:,} warned of missing rows, "
-            f"{hurt['answered_wrongly']:,} answered wrongly; {hurt['repaired']:,} mended by "
-            "`verify --repair`",
+            f"{hurt['warned_of_missing_rows']:,} warned of missing rows; "
+            f"{hurt['repaired']:,} mended by `verify --repair`",
         ],
         [
             "a disk that fills up",
@@ -115,8 +107,7 @@ def damage() -> str:
         [
             f"{races['writers']} writers and {races['readers']} readers at once",
             f"{races['commits']:,} commits, {races['reads']:,} reads",
-            f"{races['told_busy']:,} times a writer was told that another was at it; "
-            f"{races['rows_lost']:,} rows lost, {races['read_errors']:,} reads failed",
+            f"{races['told_busy']:,} times a writer was told that another was at it",
         ],
         [
             "builds of one corpus at once",

@@ -195,6 +195,5 @@ def test_no_damage_answers_wrongly_and_all_of_it_is_mended(
         answered_same=outcomes["same"],
         refused=outcomes["refused"],
         warned_of_missing_rows=outcomes["warned"],
-        answered_wrongly=0,
         repaired=n_repaired,
     )

@@ -49,7 +49,7 @@ def test_a_disk_that_is_full_at_every_write_in_turn(
     n_full: dict[str, int] = json.loads(found.stdout.splitlines()[-1])
     assert n_full.keys() == filling.CHANGES.keys()
     assert all(n_full.values())
-    keep_figures("full-disk", trials=sum(n_full.values()), rows_lost=0, **n_full)
+    keep_figures("full-disk", trials=sum(n_full.values()), **n_full)
 
 
 READER = """

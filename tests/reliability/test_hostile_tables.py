@@ -180,13 +180,14 @@ class Outcomes:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._draw = random.Random(20260101)
-        self.accepted = self.refused = 0
+        self.tried = self.accepted = self.refused = 0
 
     def run(
         self, name: str, originals: tuple[bytes, ...], n: int, read: Callable[[Path], None]
     ) -> None:
         path = self._folder / name
         for number in range(n):
+            self.tried += 1
             content = mutated(self._draw.choice(originals), self._draw)
             path.write_bytes(content)
             began = time.perf_counter()
@@ -198,6 +199,16 @@ class Outcomes:
                 kept.write_bytes(content)
                 pytest.fail(f"{kept}: {problem}")
         path.unlink()
+
+    def keep(self, keep_figures: Callable[..., None], name: str) -> None:
+        """Keep the counts: whatever is neither read nor refused has failed the trial."""
+        keep_figures(
+            name,
+            tried=self.tried,
+            accepted=self.accepted,
+            refused=self.refused,
+            slowest_allowed_s=SLOWEST_S,
+        )
 
     def _outcome(self, path: Path, read: Callable[[Path], None]) -> str:
         """Read a damaged file; return what is wrong with how that went."""
@@ -244,14 +255,7 @@ def test_no_damage_to_a_table_or_task_comes_out_as_anything_but_an_error(
     outcomes.run("m.toml", TASKS, TRIED["toml"], check_task)
     assert outcomes.accepted > 1000
     assert outcomes.refused > 10_000
-    keep_figures(
-        "mutated-tables",
-        tried=sum(TRIED.values()),
-        accepted=outcomes.accepted,
-        refused=outcomes.refused,
-        other_outcomes=0,
-        slowest_allowed_s=SLOWEST_S,
-    )
+    outcomes.keep(keep_figures, "mutated-tables")
 
 
 @pytest.mark.slow
@@ -266,14 +270,7 @@ def test_no_damage_to_a_datasets_files_comes_out_as_anything_but_an_error(
         read = partial(check_source, source)
         outcomes.run(f"m.{ending}", content, TRIED_SOURCES[ending], read)
     assert outcomes.refused > 1000
-    keep_figures(
-        "mutated-dataset-files",
-        tried=sum(TRIED_SOURCES.values()),
-        accepted=outcomes.accepted,
-        refused=outcomes.refused,
-        other_outcomes=0,
-        slowest_allowed_s=SLOWEST_S,
-    )
+    outcomes.keep(keep_figures, "mutated-dataset-files")
 
 
 def dataset_files() -> dict[str, tuple[str, tuple[bytes, ...]]]:

@@ -86,6 +86,4 @@ def test_interrupted_builds(
     opened = Index.open(index)
     assert (opened.info.n, opened.verify().problems) == (N_FILES, ())
     shutil.rmtree(index)
-    keep_figures(
-        "interrupts-build", trials=len(MOMENTS_S), slowest_s=round(slowest_s, 1), rows_lost=0
-    )
+    keep_figures("interrupts-build", trials=len(MOMENTS_S), slowest_s=round(slowest_s, 1))

@@ -232,18 +232,22 @@ class Counts:
         """
         return None if self.trials % 8 == 7 else moments.uniform(0, 1.1 * seconds)
 
+    def note(self, ended: Ended) -> None:
+        self.trials += 1
+        self.killed += ended.was_killed
+
     def keep(self, keep_figures: Keep, name: str, unit: str = "rows") -> None:
-        """Keep them; losses are none, for a trial that finds one has failed."""
+        """Keep them; without a unit for jobs that acknowledge nothing before they end."""
         # Otherwise the moments were badly chosen, and nothing was shown.
         assert self.killed >= self.trials // 8
         assert self.finished >= 2
+        acknowledged = {f"{unit}_acknowledged": self.acknowledged} if unit else {}
         keep_figures(
             name,
             trials=self.trials,
             killed=self.killed,
             reruns_finished=self.finished,
-            processes_left=0,
-            **{f"{unit}_acknowledged": self.acknowledged, f"{unit}_lost": 0, f"{unit}_twice": 0},
+            **acknowledged,
         )
 
 
@@ -274,8 +278,7 @@ def kill_builds(
     while counts.trials < n or before:
         after_s = counts.moment(moments, seconds)
         ended = nursery.run(job, index=str(index), kill_after_s=after_s, apart=apart, **told)
-        counts.trials += 1
-        counts.killed += ended.was_killed
+        counts.note(ended)
         rows = stored(index)
         # Rows are committed in the corpus's order; one commit may not have been told.
         assert len(rows) >= max(before, ended.safe), "an acknowledged row is lost"
@@ -327,8 +330,7 @@ def test_killed_changes(
     while counts.trials < 40 or before:
         after_s = counts.moment(moments, seconds)
         ended = nursery.run(job, index=str(index), n_steps=N_STEPS, kill_after_s=after_s)
-        counts.trials += 1
-        counts.killed += ended.was_killed
+        counts.note(ended)
         found = contents(Index.open(index))
         n_done = next(n for n, state in enumerate(states) if state == found)
         assert max(before, ended.safe) <= n_done <= max(before, ended.safe) + 1
@@ -354,16 +356,14 @@ def test_killed_compactions(
     while counts.trials < 40:
         after_s = counts.moment(moments, seconds)
         ended = nursery.run("compact", index=str(index), kill_after_s=after_s)
-        counts.trials += 1
-        counts.killed += ended.was_killed
+        counts.note(ended)
         require_same(contents(Index.open(index)), wanted)
-        counts.acknowledged += len(wanted)
         if not ended.was_killed:
             assert_same_index(index, whole)
             counts.finished += 1
             shutil.rmtree(index)
             index = shutil.copytree(whole, tmp_path / f"index{counts.finished}")
-    counts.keep(keep_figures, "kills-compact")
+    counts.keep(keep_figures, "kills-compact", unit="")
 
 
 def test_killed_repairs(
@@ -388,15 +388,13 @@ def test_killed_repairs(
     while counts.trials < 20 or counts.finished < 2:
         after_s = counts.moment(moments, seconds)
         ended = nursery.run("repair", kill_after_s=after_s, **parts(place))
-        counts.trials += 1
-        counts.killed += ended.was_killed
+        counts.note(ended)
         if not ended.was_killed:
             require_same(contents(Index.open(place / "sounds.index")), wanted)
-            counts.acknowledged += len(wanted)
             counts.finished += 1
             shutil.rmtree(place)
             place = shutil.copytree(damaged, tmp_path / f"place{counts.finished}")
-    counts.keep(keep_figures, "kills-repair")
+    counts.keep(keep_figures, "kills-repair", unit="")
 
 
 def parts(folder: Path) -> dict[str, Any]:
@@ -421,8 +419,7 @@ def test_killed_features(nursery: Nursery, whole: Path, tmp_path: Path, keep_fig
     while counts.trials < 20 or before:
         after_s = counts.moment(moments, seconds)
         ended = nursery.run("features", index=str(index), model=str(model), kill_after_s=after_s)
-        counts.trials += 1
-        counts.killed += ended.was_killed
+        counts.note(ended)
         found = kept_features(index)
         require_same(found, {name: wanted.get(name) for name in found})
         missing = set(order[: ended.safe]) - {Path(name).stem[:64] for name in found}
@@ -457,8 +454,7 @@ def kill_conversions(
         target = counts.finished % 2
         after_s = counts.moment(moments, seconds)
         ended = nursery.run(job, folder=str(place), seed=target, kill_after_s=after_s)
-        counts.trials += 1
-        counts.killed += ended.was_killed
+        counts.note(ended)
         counts.acknowledged += ended.safe
         if place.exists():
             found = digests.index(whole_model(place))
@@ -502,8 +498,7 @@ def kill_evaluations(
     while counts.trials < n or before:
         after_s = counts.moment(moments, seconds)
         ended = nursery.run(job, index=str(whole), out=str(out), kill_after_s=after_s)
-        counts.trials += 1
-        counts.killed += ended.was_killed
+        counts.note(ended)
         if out.exists():
             require_same(without_timings(out), wanted)
         else:

@@ -91,8 +91,6 @@ def test_writers_and_readers_at_the_same_time(
         commits=total["commits"],
         told_busy=total["told_busy"],
         reads=total["reads"],
-        read_errors=0,
-        rows_lost=0,
     )
 
 
