@@ -12,7 +12,6 @@ putting the old folder back.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -29,7 +28,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from earful.errors import ModelError
-from earful.model.durable import sync_file, sync_folder
+from earful.model.durable import lock_unfinished, sync_file, sync_folder
 from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_folder import (
     CONFIG_NAME,
@@ -182,17 +181,12 @@ class FolderWriter:
     def _locked(self) -> int:
         """Hold the partial folder, so that no two conversions write into each other's."""
         descriptor = os.open(self._partial, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Whoever had it may have put this very folder in its place.
-            if not os.path.samestat(os.fstat(descriptor), os.stat(self._partial)):
-                raise FileNotFoundError
-        except (BlockingIOError, FileNotFoundError) as error:
+        if not lock_unfinished(descriptor, self._partial):
             os.close(descriptor)
             raise ModelError(
                 f"{self._folder}: another process is writing it; wait until it is done, or choose "
                 "a new folder"
-            ) from error
+            )
         return descriptor
 
     def _put_in_place(self) -> None:

@@ -8,7 +8,6 @@ every number can be computed again.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from earful.errors import EvaluationError
-from earful.model.durable import sync_folder
+from earful.model.durable import lock_unfinished, sync_folder
 from earful.rag.asker import Row
 
 FORMAT = "earful-evaluation"
@@ -133,22 +132,17 @@ class RunFile:
     # --- the partial -----------------------------------------------------------------------
 
     def _taken(self) -> int:
-        """Open the partial and lock it: the lock dies with its process."""
+        """Open the partial and lock it."""
         with self._writing(self.partial):
             descriptor = os.open(
                 self.partial, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
             )
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Whoever had it may have finished, and dropped this very file.
-            if not os.path.samestat(os.fstat(descriptor), os.stat(self.partial)):
-                raise FileNotFoundError
-        except (BlockingIOError, FileNotFoundError) as error:
+        if not lock_unfinished(descriptor, self.partial):
             os.close(descriptor)
             raise EvaluationError(
                 f"{self.path}: another process is at this run; wait until it is done, or give "
                 "another --out"
-            ) from error
+            )
         return descriptor
 
     def _resumed(self) -> Answers:
