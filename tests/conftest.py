@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,27 @@ def goldens() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no goldens in {folder}; set EARFUL_GOLDENS")
     return folder
+
+
+@pytest.fixture
+def earful_command(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run a command line in this process; gives exit code, standard output and error."""
+    from earful import cli
+
+    def call(*words: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["earful", *map(str, words)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as error:
+            code = int(error.code or 0)
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return call
 
 
 def _has_cuda() -> bool:

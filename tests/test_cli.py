@@ -28,21 +28,9 @@ def tone(path: Path, hz: float, seed: int, seconds: float = 0.6) -> Path:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+def run(monkeypatch: pytest.MonkeyPatch, earful_command: Run, tmp_path: Path) -> Run:
     monkeypatch.chdir(tmp_path)
-
-    def call(*words: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["earful", *map(str, words)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as error:
-            code = int(error.code or 0)
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return call
+    return earful_command
 
 
 @pytest.fixture

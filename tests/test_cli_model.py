@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from earful import cli
 from earful.index.build import build_index
 from earful.rag.answer import Answer
 from earful.rag.chat import Chat
@@ -48,22 +47,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+def run(home: Path, monkeypatch: pytest.MonkeyPatch, earful_command: Run) -> Run:
     monkeypatch.chdir(home)
     monkeypatch.delenv("EARFUL_MODEL", raising=False)
     monkeypatch.setenv("EARFUL_HOME", str(home / "earful-home"))
 
     def call(*words: object, stdin: str | io.StringIO = "") -> tuple[int, str, str]:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["earful", *map(str, words)])
         typed = io.StringIO(stdin) if isinstance(stdin, str) else stdin
         monkeypatch.setattr(sys, "stdin", typed)
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as error:
-            code = int(error.code or 0)
-        out, err = capfd.readouterr()
+        code, out, err = earful_command(*words)
         assert "Traceback" not in err
         return code, out, err
 

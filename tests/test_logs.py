@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from earful import cli, failure_report
+from earful import failure_report
 from earful.commands import logs
 from earful.index.build import build_index
 from earful.index.store import Index
@@ -41,21 +41,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+def run(home: Path, monkeypatch: pytest.MonkeyPatch, earful_command: Run) -> Run:
     monkeypatch.chdir(home)
-
-    def call(*words: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["earful", *map(str, words)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as error:
-            code = int(error.code or 0)
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return call
+    return earful_command
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from earful.index.exemplar import Exemplar
 from earful.index.schema import Row
+from earful.index.store import Index
 from earful.model.protocols import Fingerprint
 
 DIM = 4
@@ -64,3 +65,12 @@ def make_row(sounds: Path) -> MakeRow:
         )
 
     return make
+
+
+@pytest.fixture
+def index(tmp_path: Path, fingerprint: Fingerprint, make_row: MakeRow) -> Index:
+    """Two commits: a, then b."""
+    made = Index.create(tmp_path / "sounds.index", fingerprint)
+    made.add([make_row("a")])
+    made.add([make_row("b")])
+    return made

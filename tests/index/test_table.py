@@ -21,15 +21,6 @@ from earful.model.protocols import Fingerprint
 MakeRow = Callable[..., Row]
 
 
-@pytest.fixture
-def index(tmp_path: Path, fingerprint: Fingerprint, make_row: MakeRow) -> Index:
-    """Two commits: a, then b."""
-    made = Index.create(tmp_path / "sounds.index", fingerprint)
-    made.add([make_row("a")])
-    made.add([make_row("b")])
-    return made
-
-
 def lance_files(index: Index, kind: str) -> list[Path]:
     """Files of one kind, newest version first for manifests."""
     return sorted((index.path / "table" / "exemplars.lance").glob(f"{kind}/*"))

@@ -9,18 +9,8 @@ from earful.index.checksums import CHECKSUMS_NAME
 from earful.index.schema import Row
 from earful.index.store import Index
 from earful.index.versions import manifest_name, manifest_names
-from earful.model.protocols import Fingerprint
 
 MakeRow = Callable[..., Row]
-
-
-@pytest.fixture
-def index(tmp_path: Path, fingerprint: Fingerprint, make_row: MakeRow) -> Index:
-    """Two commits: a, then b."""
-    made = Index.create(tmp_path / "sounds.index", fingerprint)
-    made.add([make_row("a")])
-    made.add([make_row("b")])
-    return made
 
 
 def newest(index: Index) -> Path:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nasty_audio import coded_cases, ffmpeg_cases, number_cases, pcm, riff, wav_cases
 from nasty_files import kinds_of_file, odd_names, other_formats
+from numpy.typing import NDArray
 
 from earful.errors import AudioError
 from earful.model.audio import AudioLimits, file_sha256, load_audio, probe_audio
@@ -48,26 +50,27 @@ def test_what_cannot_be_heard_cannot_be_hashed(nasty: Case, tmp_path: Path) -> N
     assert str(caught.value) == hear(path)[1]
 
 
-def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "a.wav"
+def read_after(change: Callable[[Path], object], path: Path) -> NDArray[np.float32]:
+    """Read a recording that is changed once it has been opened."""
     path.write_bytes(riff(1, 1, 8000, 16, pcm(8000)))
     limits = AudioLimits()
     with open_source(path, max_bytes=limits.max_file_bytes) as opened:
         decoder = open_within(opened, limits)
-        os.truncate(path, 8044)
-        with pytest.raises(AudioError, match=r"breaks off after 0\.\d+ s \(its header says 8000"):
-            read_stretch(opened.name, decoder, 0, None, limits)
+        change(path)
+        return read_stretch(opened.name, decoder, 0, None, limits)
+
+
+def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match=r"breaks off after 0\.\d+ s \(its header says 8000"):
+        read_after(lambda path: os.truncate(path, 8044), tmp_path / "a.wav")
 
 
 def test_a_file_that_grows_while_it_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "a.wav"
-    path.write_bytes(riff(1, 1, 8000, 16, pcm(8000)))
-    limits = AudioLimits()
-    with open_source(path, max_bytes=limits.max_file_bytes) as opened:
-        decoder = open_within(opened, limits)
+    def grow(path: Path) -> None:
         with path.open("ab") as file:
             file.write(pcm(8000))
-        samples = read_stretch(opened.name, decoder, 0, None, limits)
+
+    samples = read_after(grow, tmp_path / "a.wav")
     np.testing.assert_array_equal(samples, np.arange(1, 8001) / np.float32(32768))
 
 
