@@ -7,6 +7,7 @@ heard in processes of their own, so that what kills or holds one up is seen and 
 from __future__ import annotations
 
 import json
+import os
 import select
 import subprocess
 import sys
@@ -52,14 +53,16 @@ class Tally:
 
 def hear_share(seeds: Path, worker: int, errors: Path) -> Tally:
     """Have every ``WORKERS``-th mutant heard, going on after one that stops a process."""
+    here = Path(__file__).parent
     tally = Tally()
     number = worker
     while number < TRIED:
         with errors.open("wb") as stderr:
             child = subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("hear_mutants.py")),
+                [sys.executable, str(here / "hear_mutants.py"),
                  str(seeds), str(number), str(TRIED), str(WORKERS)],
                 stdout=subprocess.PIPE, stderr=stderr,
+                env={**os.environ, "PYTHONPATH": str(here.parent)},
             )  # fmt: skip
         number = listen(child, number, tally)
         if child.returncode and number < TRIED:
