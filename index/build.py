@@ -190,12 +190,14 @@ class _Build:
             sample_rate=embedder.fingerprint.sample_rate,
             limits=options.limits,
         )
-        # Which row is about to have the vector of some audio; the index knows which has it.
-        self._expected: dict[AudioKey, str] = {}
+        # Audio that is about to have its vector; the index knows what has one.
+        self._expected: set[AudioKey] = set()
         # A recording added by itself says nothing about the others of its folder.
         self._unseen: set[str] = set()
         if corpus.kind != "file" and corpus.root in self._known.roots:
-            self._unseen = {id_ for id_, row in self._known.items() if row.root == corpus.root}
+            self._unseen = set(self._known)
+            if self._known.roots != (corpus.root,):
+                self._unseen = {i for i in self._unseen if self._known[i].root == corpus.root}
 
     def run(self) -> BuildReport:
         self._refuse_foreign_ids()
@@ -216,7 +218,11 @@ class _Build:
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-        if self._accepted and len(self._index.known()) >= _ROWS_WORTH_AN_INDEX:
+        n, n_stale = len(self._index.known()), len(self._unseen)
+        # Indexing columns takes memory of its own; what is known of the rows has served.
+        del self._known, self._intake
+        self._unseen.clear()
+        if self._accepted and n >= _ROWS_WORTH_AN_INDEX:
             self._index.index_columns()
         rejected = tuple(item.rejection for item in sorted(self._rejected, key=_number))
         self._list_rejections(rejected)
@@ -226,10 +232,10 @@ class _Build:
             reused=self._reused,
             skipped=self._skipped,
             rejected=rejected,
-            stale=len(self._unseen),
+            stale=n_stale,
             seconds=time.monotonic() - self._started,
             audio_s=self._audio_s,
-            n=len(self._index.known()),
+            n=n,
         )
 
     # --- before the work -----------------------------------------------------------------
@@ -287,7 +293,7 @@ class _Build:
         key = outcome.audio_key
         if key in self._expected or self._known.holder(key) is not None:
             return _Renewal(inspected=outcome)
-        self._expected[key] = outcome.row.exemplar.id
+        self._expected.add(key)
         return outcome
 
     def _decode_if_needed(self, outcome: Unchanged | Inspected | Rejected | _Renewal) -> _Outcome:
@@ -372,8 +378,7 @@ class _Build:
         if self._rows:
             rows = [row for _, row in sorted(self._rows, key=lambda numbered: numbered[0])]
             self._index.add(rows)
-            for row in rows:
-                self._expected.pop(_audio_key(row), None)
+            self._expected.difference_update(map(_audio_key, rows))
             self._committed += len(rows)
             _log.info(
                 "committed %d rows, %d in this run",

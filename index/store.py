@@ -432,6 +432,7 @@ class Index:
             IndexBusyError: Another process is writing.
         """
         with self.writer():
+            self._known = None  # takes as much memory as the work; read again when asked for
             self._table.index_columns()
 
     def compact(self) -> None:
