@@ -39,6 +39,8 @@ class RoughRows:
         self._n = 0
         self._is_packed = can_pack(torch.bfloat16)
         self._parts: list[torch.Tensor] = []
+        # Where scores lay last time: getting new memory costs a third of the product.
+        self._spare: list[torch.Tensor] = []
         self._error = 0.0
         for part in _recut(parts):
             exact = torch.from_numpy(part)
@@ -73,7 +75,9 @@ class RoughRows:
         errors = (exact - rough.float()).norm(dim=1) + self._error + _ROUNDING
         n_stretches = -(-self._n // _STRETCH)
         with torch.inference_mode():
-            scores = torch.empty((len(queries), n_stretches, _STRETCH), dtype=torch.bfloat16)
+            n_scores = len(queries) * n_stretches * _STRETCH
+            place = self._place_for(n_scores)
+            scores = place[:n_scores].view(len(queries), n_stretches, _STRETCH)
             by_row = scores.view(len(queries), -1)
             by_row[:, self._n :] = -torch.inf
             for number, part in enumerate(self._parts):
@@ -93,7 +97,18 @@ class RoughRows:
             places, offsets = chosen.nonzero().T
             rows = (stretches[places] * _STRETCH + offsets).numpy()
             n_found = torch.bincount(of_query[places], minlength=len(queries))
+            self._spare = [place]
         return np.split(rows.astype(np.intp, copy=False), n_found.cumsum(0)[:-1].tolist())
+
+    def _place_for(self, n: int) -> torch.Tensor:
+        """Return memory for ``n`` scores or more that no other thread has."""
+        import torch
+
+        try:
+            place = self._spare.pop()
+        except IndexError:
+            place = torch.empty(0, dtype=torch.bfloat16)
+        return place if len(place) >= n else torch.empty(n, dtype=torch.bfloat16)
 
     def _product(self, queries: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
         import torch

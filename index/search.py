@@ -289,11 +289,10 @@ class VectorSet:
         if mask is not None and _COST_OF_A_COPY * np.count_nonzero(mask) < len(self):
             return self._ranked_among(queries, k, np.flatnonzero(mask))
         if self._rough_pays(len(queries)):
+            proposed = self._rough.candidates(queries, k, mask)
             return [
-                _rescore(self.vectors, query, rows, k)
-                for query, rows in zip(
-                    queries, self._rough.candidates(queries, k, mask), strict=True
-                )
+                self._ranked_among(query[None], k, rows)[0]
+                for query, rows in zip(queries, proposed, strict=True)
             ]
         scores = queries @ self.vectors.T
         if mask is not None:

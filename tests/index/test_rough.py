@@ -1,5 +1,7 @@
 """Candidates from bfloat16 rows: the best are always among them, and few others."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -69,6 +71,27 @@ def test_most_rows_are_not_proposed() -> None:
     vectors, queries = clustered(20_000, 128, 3, 1.0), clustered(16, 128, 4, 1.0)
     found = RoughRows([vectors]).candidates(queries, 10)
     assert max(map(len, found)) < 400
+
+
+def test_what_one_call_leaves_behind_is_nothing_to_the_next() -> None:
+    vectors = clustered(3000, 24, 6, 0.3)
+    rows = RoughRows([vectors])
+    batches = [clustered(m, 24, 10 + m, 0.3) for m in (9, 1, 30, 9)]
+    masks = [None, np.arange(3000) % 5 == 0, None, np.arange(3000) % 2 == 0]
+
+    def ask(rows: RoughRows) -> list[list[list[int]]]:
+        return [
+            [found.tolist() for found in rows.candidates(queries, 10, mask)]
+            for queries, mask in zip(batches, masks, strict=True)
+        ]
+
+    alone = [
+        [found.tolist() for found in RoughRows([vectors]).candidates(queries, 10, mask)]
+        for queries, mask in zip(batches, masks, strict=True)
+    ]
+    assert ask(rows) == alone
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(ask, [rows] * 8)) == [alone] * 8
 
 
 def test_a_batch_gives_the_hits_of_single_queries(monkeypatch: pytest.MonkeyPatch) -> None:
