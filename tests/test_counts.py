@@ -139,6 +139,7 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not can_pack(torch.float32), reason="no packed products in this torch")
 def test_the_packed_encoder_runs_the_fewest_operations() -> None:
     packed = pack_for_cpu(random_htsat(SMALL), torch.float32)

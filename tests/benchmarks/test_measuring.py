@@ -1,5 +1,6 @@
 """What benchmarks measure with; what they measure is no test's business."""
 
+import pytest
 import torch
 from benchmarks.limits import gflop
 from benchmarks.small_table import markdown_table
@@ -20,6 +21,7 @@ def test_a_round_gives_what_each_gave() -> None:
     assert all(seconds >= 0 for seconds, _ in turns.values())
 
 
+@pytest.mark.slow  # torch's counter imports its compiler
 def test_operations_of_a_product() -> None:
     # 3 rows, 4 products and 4 sums for each of 5 numbers.
     model = torch.nn.Linear(4, 5, bias=False)
