@@ -9,7 +9,6 @@ builds tensors and plain values and calls nothing; what is loaded from then on i
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import re
@@ -21,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earful.errors import ModelError
-from earful.model.audio import file_sha256
 from earful.model.clap_checkpoint import (
     CONFIG_NAME,
     DERIVED,
@@ -35,6 +33,7 @@ from earful.model.clap_checkpoint import (
 )
 from earful.model.clap_front_end import ClapFrontEnd, published_front_end, read_front_end
 from earful.model.clap_tokenizer import TOKENIZER_FILES, find_tokenizer
+from earful.model.digests import sha256_of, write_json
 from earful.model.hub import fetch
 
 if TYPE_CHECKING:
@@ -252,25 +251,20 @@ def _write(
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        _write_json(partial / CONFIG_NAME, {"model_type": "clap", **sizes})
-        _write_json(partial / "preprocessor_config.json", front_end.to_dict())
+        write_json(partial / CONFIG_NAME, {"model_type": "clap", **sizes}, sort_keys=True)
+        write_json(partial / "preprocessor_config.json", front_end.to_dict(), sort_keys=True)
         # Copies, as a checkpoint's tensors may share their memory.
         save_file({n: t.contiguous().clone() for n, t in state.items()}, partial / WEIGHTS_NAME)
         for name in TOKENIZER_FILES if tokenizer else ():
             if (file := Path(str(tokenizer), name)).is_file():
                 shutil.copyfile(file, partial / name)
-        digests = {file.name: file_sha256(file) for file in sorted(partial.iterdir())}
-        _write_json(partial / DIGESTS_NAME, digests)
+        digests = {file.name: sha256_of(file) for file in sorted(partial.iterdir())}
+        write_json(partial / DIGESTS_NAME, digests, sort_keys=True)
         if folder.is_dir():
             folder.rmdir()
         os.replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _write_json(path: Path, values: Mapping[str, object]) -> None:
-    text = json.dumps(values, indent=1, ensure_ascii=False, sort_keys=True)
-    path.write_text(text + "\n", encoding="utf-8")
 
 
 def read_pickle(path: Path) -> dict[str, torch.Tensor]:

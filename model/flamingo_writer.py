@@ -12,7 +12,6 @@ putting the old folder back.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -28,6 +27,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from earful.errors import ModelError
+from earful.model.digests import read_json, sha256_of, write_json
 from earful.model.durable import lock_unfinished, sync_file, sync_folder
 from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_folder import (
@@ -41,8 +41,6 @@ from earful.model.flamingo_folder import (
     TOKENIZER_NAME,
     check_tokenizer,
     old_folder,
-    read_json,
-    sha256_of,
 )
 from earful.model.flamingo_lm import Variant
 from earful.model.msclap import MsClapConfig
@@ -150,7 +148,7 @@ class FolderWriter:
                 self._partial / ENCODER_NAME,
             )
             tokenizer.save(self._partial / TOKENIZER_NAME)
-            _write_json(
+            write_json(
                 self._partial / CONFIG_NAME,
                 {
                     "format": FORMAT,
@@ -164,7 +162,7 @@ class FolderWriter:
                 },
             )
             digests = {p.name: sha256_of(p) for p in sorted(self._partial.iterdir())}
-            _write_json(self._partial / DIGESTS_NAME, digests)
+            write_json(self._partial / DIGESTS_NAME, digests)
             for name in (*digests, DIGESTS_NAME):
                 sync_file(self._partial / name)
             sync_folder(self._partial)
@@ -218,7 +216,7 @@ class FolderWriter:
             os.replace(self._partial / f"shard-{number:05d}", self._partial / name)
             weight_map |= dict.fromkeys(sizes, name)
         total = sum(sum(sizes.values()) for sizes in self._shards)
-        _write_json(
+        write_json(
             self._partial / SHARDS_NAME,
             {"metadata": {"total_size": total}, "weight_map": dict(sorted(weight_map.items()))},
         )
@@ -246,7 +244,3 @@ def _refuse_foreign(folder: Path) -> None:
             f"{folder}: is an old conversion with {foreign[0]!r} in it, which would be lost; move "
             "it away, or choose a new folder"
         )
-
-
-def _write_json(path: Path, values: Mapping[str, object]) -> None:
-    path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from earful.errors import MissingExtraError, ModelError
 from earful.model import clap, clap_checkpoint
-from earful.model.audio import Clip
+from earful.model.audio import AudioLimits, Clip, file_sha256
 from earful.model.clap import ClapEmbedder, load_clap
 from earful.model.clap_convert import convert_clap
 from earful.model.clap_front_end import (
@@ -612,6 +612,20 @@ def test_a_converted_folder_is_checked_against_its_digests(tmp_path: Path) -> No
     load_clap(str(folder), device="cpu")
     with pytest.raises(ModelError, match="converted: holds something already"):
         convert_clap(str(path), folder)
+
+
+def test_weights_may_be_larger_than_a_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defaults = file_sha256.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "limits", AudioLimits(max_file_bytes=100))
+    path = save_original(tmp_path / "630k.pt", fused=False)
+    byte_tokenizer().save_pretrained(tmp_path / "roberta-base")
+    folder = Path(convert_clap(str(path), tmp_path / "converted").folder)
+    load_clap(str(folder), device="cpu")
+    (folder / "digests.json").unlink()
+    load_clap(str(folder), device="cpu")
 
 
 def test_a_folder_that_brings_code_runs_none(
