@@ -8,6 +8,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from earful.errors import ModelError
@@ -61,28 +62,41 @@ def changes_of(
 ) -> dict[str, str]:
     """Compare files with their digests; return what became of those that are not the same.
 
+    Several are read at once, one for each core.
+
     Args:
         folder: Where they are; a name never leads out of it.
         digests: Hex SHA-256 by file name.
-        progress: Called with each file's name before it is read.
+        progress: Called with each file's name, in order, before it is waited for.
 
     Returns:
         By file name, in words to be read after it.
     """
     changes: dict[str, str] = {}
-    for name, wanted in sorted(digests.items()):
-        if progress is not None:
-            progress(name)
-        try:
-            found = sha256_of(folder / Path(name).name)
-        except FileNotFoundError:
-            changes[name] = "is missing"
-        except OSError as error:
-            changes[name] = f"cannot be read: {error.strerror}"
-        else:
-            if found != wanted:
-                changes[name] = f"has changed: sha256 {found[:12]}…, want {wanted[:12]}…"
+    readers = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "earful-digest")
+    try:
+        reading = {
+            name: readers.submit(_change_of, folder / Path(name).name, wanted)
+            for name, wanted in sorted(digests.items())
+        }
+        for name, reader in reading.items():
+            if progress is not None:
+                progress(name)
+            if change := reader.result():
+                changes[name] = change
+    finally:
+        readers.shutdown(cancel_futures=True)
     return changes
+
+
+def _change_of(path: Path, wanted: str) -> str:
+    try:
+        found = sha256_of(path)
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return "" if found == wanted else f"has changed: sha256 {found[:12]}…, want {wanted[:12]}…"
 
 
 def _open_at_once(path: str, flags: int) -> int:

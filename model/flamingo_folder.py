@@ -82,7 +82,7 @@ class FlamingoFolder:
         """Compare every file with its digest; return what is wrong, in words.
 
         Args:
-            progress: Called with each file's name before it is read.
+            progress: Called with each file's name, in order, before it is waited for.
         """
         changes = changes_of(self.path, self.digests, progress=progress)
         return [f"{name} {what}" for name, what in changes.items()]
@@ -192,7 +192,7 @@ def verify_flamingo_folder(
 
     Args:
         folder: A converted model.
-        progress: Called with each file's name before it is read.
+        progress: Called with each file's name, in order, before it is waited for.
 
     Raises:
         ModelError: It is no such folder.

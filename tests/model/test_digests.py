@@ -1,5 +1,6 @@
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,23 @@ def test_what_became_of_a_file_is_told(tmp_path: Path) -> None:
         "pipe": "cannot be read: Not a regular file",
     }
     assert told == sorted(names)
+
+
+def test_files_are_read_at_the_same_time_and_named_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2, timeout=30)
+    monkeypatch.setattr("earful.model.digests.os.sched_getaffinity", lambda _: {0, 1})
+
+    def together(path: Path) -> str:
+        both.wait()
+        return path.name
+
+    monkeypatch.setattr("earful.model.digests.sha256_of", together)
+    told: list[str] = []
+    digests = {"b": "b", "a": "other", "d": "d", "c": "c"}
+    assert list(changes_of(tmp_path, digests, progress=told.append)) == ["a"]
+    assert told == ["a", "b", "c", "d"]
 
 
 def test_a_digests_name_leads_nowhere_else(tmp_path: Path) -> None:
