@@ -28,7 +28,7 @@ from torch import Tensor
 
 from earful.errors import ModelError
 from earful.model.digests import read_json, sha256_of, write_json
-from earful.model.durable import lock_unfinished, sync_file, sync_folder
+from earful.model.durable import empty_folder, hold_partial, sync_file, sync_folder
 from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_folder import (
     CONFIG_NAME,
@@ -95,14 +95,12 @@ class FolderWriter:
         """Begin; what is not finished is removed at the end."""
         _refuse_foreign(self._folder)
         with self._writing():
-            self._partial.mkdir(parents=True, exist_ok=True)
-            self._lock = self._locked()
-            _empty(self._partial)
+            self._lock = hold_partial(self._partial, self._folder)
             if self._old.exists():
                 # Killed after the first rename, or after the second.
                 is_gone = self._folder.exists()
                 os.replace(self._old, self._partial / "old" if is_gone else self._folder)
-                _empty(self._partial)
+                empty_folder(self._partial)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -176,17 +174,6 @@ class FolderWriter:
             reason = getattr(error, "strerror", None) or error
             raise ModelError(f"{self._folder}: cannot be written ({reason})") from error
 
-    def _locked(self) -> int:
-        """Hold the partial folder, so that no two conversions write into each other's."""
-        descriptor = os.open(self._partial, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        if not lock_unfinished(descriptor, self._partial):
-            os.close(descriptor)
-            raise ModelError(
-                f"{self._folder}: another process is writing it; wait until it is done, or choose "
-                "a new folder"
-            )
-        return descriptor
-
     def _put_in_place(self) -> None:
         """Rename, so that the folder's name stands for a whole model or, for a moment, nothing."""
         if self._folder.exists():
@@ -220,14 +207,6 @@ class FolderWriter:
             self._partial / SHARDS_NAME,
             {"metadata": {"total_size": total}, "weight_map": dict(sorted(weight_map.items()))},
         )
-
-
-def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
 
 
 def _refuse_foreign(folder: Path) -> None:
