@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from earful.errors import ModelError
@@ -26,6 +27,35 @@ def sync_folder(folder: Path) -> None:
         OSError: It cannot be opened, or the disk failed.
     """
     _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def temporary_name(name: str) -> str:
+    """Return what a file is called until it is complete."""
+    return f".{name}.tmp"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader or a crash sees the old one or the new one, whole.
+
+    Args:
+        path: Where; one process at a time, which is the caller's to see to.
+        text: All of it, written as UTF-8 with half characters as they are.
+
+    Raises:
+        OSError: It cannot be written; what was there before is unchanged.
+    """
+    beside = path.with_name(temporary_name(path.name))
+    try:
+        with open(beside, "w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        sync_folder(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
 
 
 def lock_unfinished(descriptor: int, path: Path) -> bool:
