@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from earful.errors import MissingExtraError, ModelError
+from earful.model.clap_tokenizer import TOKENIZER_FILES
 from earful.model.digests import changes_of, read_json, sha256_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
 DIGESTS_NAME = "digests.json"
 PICKLED_NAME = "pytorch_model.bin"
+HUB_FILES = (CONFIG_NAME, "preprocessor_config.json", "processor_config.json", *TOKENIZER_FILES)
+"""What a hub folder is read for besides its weights."""
 
 # Built from the configuration, not learned: files have them or not, depending on the
 # version that saved them, and their content is the same in all.

@@ -24,6 +24,7 @@ from earful.model.clap_checkpoint import (
     CONFIG_NAME,
     DERIVED,
     DIGESTS_NAME,
+    HUB_FILES,
     PICKLED_NAME,
     WEIGHTS_NAME,
     build_towers,
@@ -39,9 +40,6 @@ from earful.model.hub import fetch
 
 if TYPE_CHECKING:
     import torch
-
-HUB_FILES = (CONFIG_NAME, "preprocessor_config.json", "processor_config.json", *TOKENIZER_FILES)
-"""What a hub folder is read for besides its weights."""
 
 # Parts of a training checkpoint that no embedding depends on: constants of the front
 # end, attention masks, the AudioSet classifier and the second heads of the training loss.
