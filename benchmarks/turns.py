@@ -215,9 +215,9 @@ def _cpuinfo() -> dict[str, str]:
     return told
 
 
-def kept(name: str) -> Any:
-    """Read what ``benchmarks/results/NAME.json`` holds."""
-    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+def kept(name: str, folder: Path = RESULTS) -> Any:
+    """Read what ``NAME.json`` among the results, or in another folder, holds."""
+    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def keep(name: str, report: Mapping[str, Any]) -> None:

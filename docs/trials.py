@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from benchmarks.small_table import markdown_table
+from benchmarks.turns import kept
 
 FIGURES = Path(__file__).resolve().parent.parent / "tests" / "reliability" / "figures"
 # What was killed: the file of figures, and how the page calls it.
@@ -23,17 +22,11 @@ KILLED = {
 }
 
 
-def kept_figures(name: str) -> dict[str, Any]:
-    """Read what one trial wrote."""
-    values: dict[str, Any] = json.loads((FIGURES / f"{name}.json").read_text(encoding="utf-8"))
-    return values
-
-
 def kills() -> str:
     """Return the table of SIGKILL trials."""
     rows = []
     for name, command in KILLED.items():
-        told = kept_figures(name)
+        told = kept(name, FIGURES)
         acknowledged = [
             f"{n:,} {key.removesuffix('_acknowledged')}"
             for key, n in told.items()
@@ -41,14 +34,14 @@ def kills() -> str:
         ]
         counts = (f"{told[key]:,}" for key in ("trials", "killed"))
         rows.append([command, *counts, "".join(acknowledged)])
-    together = [sum(kept_figures(name)[key] for name in KILLED) for key in ("trials", "killed")]
+    together = [sum(kept(name, FIGURES)[key] for name in KILLED) for key in ("trials", "killed")]
     rows.append(["together", *(f"{count:,}" for count in together), ""])
     return markdown_table(["", "runs", "killed", "acknowledged before"], rows)
 
 
 def audio() -> str:
     """Return the table of hostile recordings."""
-    cases, mutants = kept_figures("audio-cases"), kept_figures("mutated-audio")
+    cases, mutants = kept("audio-cases", FIGURES), kept("mutated-audio", FIGURES)
     rows = [
         [
             "one of each kind of broken, dishonest or odd file",
@@ -80,7 +73,7 @@ def tables() -> str:
         ("mutated-tables", "mutated tables and task files"),
         ("mutated-dataset-files", "mutated files of data sets"),
     ):
-        told = kept_figures(name)
+        told = kept(name, FIGURES)
         counts = (told[key] for key in ("tried", "accepted", "refused"))
         rows.append([what, *(f"{count:,}" for count in counts)])
     return markdown_table(["", "tried", "read", "refused in one line"], rows)
@@ -88,8 +81,8 @@ def tables() -> str:
 
 def damage() -> str:
     """Return the table of damage, full disks and races."""
-    hurt, full = kept_figures("damage"), kept_figures("full-disk")
-    races, builds = kept_figures("races"), kept_figures("races-builds")
+    hurt, full = kept("damage", FIGURES), kept("full-disk", FIGURES)
+    races, builds = kept("races", FIGURES), kept("races-builds", FIGURES)
     rows = [
         [
             "a file of an index flipped, cut, zeroed or deleted",

@@ -3,7 +3,8 @@
 In reading order: ``audio`` (file to ``Clip``), with ``source`` (opening safely), ``decoders``
 (libsndfile), ``container`` (FFmpeg's libraries), ``framing`` (how long a stream really is)
 and ``stretch`` (limits, mixing, checks); ``isolated`` and ``decode_worker`` (the same in processes
-that may be ended); ``durable`` (flushing); ``prompt`` (what a language model is asked),
+that may be ended); ``durable`` (flushing, replacing in one piece) and ``digests`` (whether files
+are what they were); ``prompt`` (what a language model is asked),
 ``protocols`` (what an embedder and a language model are), ``registry`` (names to either),
 ``device``; ``logmel`` (the baseline), ``tiny`` (the shipped default); ``mel`` (log-mel front
 ends), ``htsat`` (the encoder in both CLAPs), ``htsat_cpu`` (the same, for CPUs), ``parallel``

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from earful.errors import ModelError
 from earful.model.audio import Clip, require_sample_rate
 from earful.model.clap_checkpoint import (
+    HUB_FILES,
     WEIGHTS_NAME,
     import_transformers,
     load_hub_folder,
     weights_digest,
 )
-from earful.model.clap_convert import HUB_FILES
 from earful.model.clap_front_end import (
     ClapFrontEnd,
     read_front_end,

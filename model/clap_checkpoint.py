@@ -9,15 +9,15 @@ project's own ``.pt`` files, and folders with a ``pytorch_model.bin``, are conve
 from __future__ import annotations
 
 import importlib
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from earful.errors import AudioError, MissingExtraError, ModelError
-from earful.model.audio import file_sha256
+from earful.errors import MissingExtraError, ModelError
+from earful.model.clap_tokenizer import TOKENIZER_FILES
+from earful.model.digests import changes_of, read_json, sha256_of
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +28,8 @@ CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
 DIGESTS_NAME = "digests.json"
 PICKLED_NAME = "pytorch_model.bin"
+HUB_FILES = (CONFIG_NAME, "preprocessor_config.json", "processor_config.json", *TOKENIZER_FILES)
+"""What a hub folder is read for besides its weights."""
 
 # Built from the configuration, not learned: files have them or not, depending on the
 # version that saved them, and their content is the same in all.
@@ -109,22 +111,19 @@ def weights_digest(folder: Path) -> str:
     """
     if not (folder / WEIGHTS_NAME).is_file():
         raise ModelError(_no_weights(folder))
-    try:
-        found = {WEIGHTS_NAME: file_sha256(folder / WEIGHTS_NAME)}
-        wanted = _read_json(folder / DIGESTS_NAME) if (folder / DIGESTS_NAME).is_file() else {}
-        found |= {
-            name: file_sha256(folder / Path(name).name) for name in wanted if name not in found
-        }
-    except AudioError as error:
-        raise ModelError(f"{error}; convert the checkpoint again") from error
-    changed = sorted(name for name in wanted if wanted[name] != found[name])
-    if changed:
+    told = read_json(folder / DIGESTS_NAME) if (folder / DIGESTS_NAME).is_file() else {}
+    digests = {name: str(digest) for name, digest in told.items()}
+    for name, what in changes_of(folder, digests).items():
         raise ModelError(
-            f"{folder / changed[0]}: is not what it was when the folder was written: sha256 "
-            f"{found[changed[0]][:12]}…, want {str(wanted[changed[0]])[:12]}…; convert the "
-            "checkpoint again"
+            f"{folder / name}: is not what it was when the folder was written (it {what}); "
+            "convert the checkpoint again"
         )
-    return found[WEIGHTS_NAME]
+    try:
+        return digests.get(WEIGHTS_NAME) or sha256_of(folder / WEIGHTS_NAME)
+    except OSError as error:
+        raise ModelError(
+            f"{folder / WEIGHTS_NAME}: cannot be read ({error.strerror}); download the folder again"
+        ) from error
 
 
 def load_hub_folder(folder: Path) -> ClapTowers:
@@ -156,7 +155,7 @@ def read_sizes(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG_NAME
     if not path.is_file():
         raise ModelError(f"{folder}: {CONFIG_NAME} is missing, want a CLAP folder of the hub")
-    told = _read_json(path)
+    told = read_json(path)
     if told.get("model_type") != "clap":
         raise ModelError(f"{folder}: config.json describes {told.get('model_type')!r}, want 'clap'")
     sizes: dict[str, Any] = {name: told[name] for name in _SIZES & told.keys()}
@@ -265,13 +264,3 @@ def _no_weights(folder: Path) -> str:
             f"convert it: `earful models convert-clap {folder} --out DIR`"
         )
     return f"{folder}: no weights found, want {WEIGHTS_NAME}; download the folder again, whole"
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(values, dict):
-        raise ModelError(f"{path}: holds {type(values).__name__}, want a table")
-    return values

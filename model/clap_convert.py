@@ -9,7 +9,6 @@ builds tensors and plain values and calls nothing; what is loaded from then on i
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import re
@@ -21,11 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earful.errors import ModelError
-from earful.model.audio import file_sha256
 from earful.model.clap_checkpoint import (
     CONFIG_NAME,
     DERIVED,
     DIGESTS_NAME,
+    HUB_FILES,
     PICKLED_NAME,
     WEIGHTS_NAME,
     build_towers,
@@ -35,13 +34,12 @@ from earful.model.clap_checkpoint import (
 )
 from earful.model.clap_front_end import ClapFrontEnd, published_front_end, read_front_end
 from earful.model.clap_tokenizer import TOKENIZER_FILES, find_tokenizer
+from earful.model.digests import sha256_of, write_json
+from earful.model.durable import hold_partial, sync_file, sync_folder
 from earful.model.hub import fetch
 
 if TYPE_CHECKING:
     import torch
-
-HUB_FILES = (CONFIG_NAME, "preprocessor_config.json", "processor_config.json", *TOKENIZER_FILES)
-"""What a hub folder is read for besides its weights."""
 
 # Parts of a training checkpoint that no embedding depends on: constants of the front
 # end, attention masks, the AudioSet classifier and the second heads of the training loss.
@@ -103,7 +101,8 @@ def convert_clap(source: str, folder: Path, *, revision: str = "") -> ClapConver
 
     Raises:
         ModelError: The source cannot be found, opened safely, or is no LAION-CLAP of HTSAT
-            and RoBERTa towers; or the folder holds something or cannot be written.
+            and RoBERTa towers; or the folder holds something, cannot be written, or is being
+            written by another process.
         MissingExtraError: The extra ``clap`` is not installed.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -249,28 +248,28 @@ def _write(
 
     folder = folder.resolve()  # which has a name even if "." was given
     partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    descriptor = hold_partial(partial, folder)
     try:
-        partial.mkdir(parents=True)
-        _write_json(partial / CONFIG_NAME, {"model_type": "clap", **sizes})
-        _write_json(partial / "preprocessor_config.json", front_end.to_dict())
+        write_json(partial / CONFIG_NAME, {"model_type": "clap", **sizes}, sort_keys=True)
+        write_json(partial / "preprocessor_config.json", front_end.to_dict(), sort_keys=True)
         # Copies, as a checkpoint's tensors may share their memory.
         save_file({n: t.contiguous().clone() for n, t in state.items()}, partial / WEIGHTS_NAME)
-        for name in TOKENIZER_FILES if tokenizer else ():
-            if (file := Path(str(tokenizer), name)).is_file():
-                shutil.copyfile(file, partial / name)
-        digests = {file.name: file_sha256(file) for file in sorted(partial.iterdir())}
-        _write_json(partial / DIGESTS_NAME, digests)
-        if folder.is_dir():
-            folder.rmdir()
-        os.replace(partial, folder)
-    finally:
+        if tokenizer is not None:
+            for name in TOKENIZER_FILES:
+                if (tokenizer / name).is_file():
+                    shutil.copyfile(tokenizer / name, partial / name)
+        digests = {file.name: sha256_of(file) for file in sorted(partial.iterdir())}
+        write_json(partial / DIGESTS_NAME, digests, sort_keys=True)
+        for file in partial.iterdir():
+            sync_file(file)
+        sync_folder(partial)
+        os.replace(partial, folder)  # if there is a folder, it is empty
+        sync_folder(folder.parent)
+    except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _write_json(path: Path, values: Mapping[str, object]) -> None:
-    text = json.dumps(values, indent=1, ensure_ascii=False, sort_keys=True)
-    path.write_text(text + "\n", encoding="utf-8")
+        raise
+    finally:
+        os.close(descriptor)
 
 
 def read_pickle(path: Path) -> dict[str, torch.Tensor]:

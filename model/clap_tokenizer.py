@@ -19,7 +19,7 @@ from earful.model.tokenizer import (
     byte_level_bpe,
     control_ids,
     make_all_text_plain,
-    require_whole_characters,
+    plain_ids,
 )
 
 if TYPE_CHECKING:
@@ -44,18 +44,15 @@ class ClapTokenizer:
         tokenizer: A byte-level BPE with RoBERTa's control tokens.
         source: Where it came from, for errors.
 
-    Attributes:
-        n_words: How many tokens there are, the control tokens among them.
-
     Raises:
         ModelError: A control token is missing, or one is looked for inside every text.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, source: str) -> None:
-        self.n_words = int(tokenizer.get_vocab_size(with_added_tokens=True))
         self._source = source
         self._tokenizer = tokenizer
         self._start, self._pad, self._end = (self._id_of(token) for token in (_START, _PAD, _END))
+        make_all_text_plain(tokenizer, source=source)
         self._controls = control_ids(tokenizer, _CONTROLS)
         tokenizer.no_padding()
         tokenizer.no_truncation()
@@ -93,7 +90,6 @@ class ClapTokenizer:
                 f"{folder}: its tokenizer knows {n_known} words, but the text tower of "
                 f"{model} has {n_words}; take the tokenizer of the same folder"
             )
-        make_all_text_plain(tokenizer, source=str(folder))
         return cls(tokenizer, source=str(folder))
 
     def encode(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -126,14 +122,10 @@ class ClapTokenizer:
         return found
 
     def _row(self, text: str) -> list[int]:
-        require_whole_characters(text)
-        words = self._tokenizer.encode(text, add_special_tokens=False).ids[: MAX_TEXT_TOKENS - 2]
-        if not self._controls.isdisjoint(words):
-            raise ModelError(
-                f"{self._source}: its tokenizer makes a control token of the text {text[:40]!r}; "
-                f"want {_WANTED}"
-            )
-        return [self._start, *words, self._end]
+        words = plain_ids(
+            self._tokenizer, text, self._controls, source=self._source, wanted=_WANTED
+        )
+        return [self._start, *words[: MAX_TEXT_TOKENS - 2], self._end]
 
 
 def has_tokenizer(folder: Path) -> bool:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earful.errors import ModelError
+from earful.model.digests import sha256_of
 from earful.model.durable import sync_file
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -122,8 +123,6 @@ def download(remote: RemoteFile, *, progress: Callable[[str], None]) -> Path:
         raise _unreachable(what, error) from error
     if not remote.is_large:
         return path
-    from earful.model.flamingo_folder import sha256_of
-
     progress(f"checking {remote.file}")
     if (found := sha256_of(path)) != remote.etag:
         blob = path.resolve()  # the cache links a name to its content

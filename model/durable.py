@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
+
+from earful.errors import ModelError
 
 
 def sync_file(path: str | os.PathLike[str]) -> None:
@@ -23,6 +27,35 @@ def sync_folder(folder: Path) -> None:
         OSError: It cannot be opened, or the disk failed.
     """
     _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def temporary_name(name: str) -> str:
+    """Return what a file is called until it is complete."""
+    return f".{name}.tmp"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader or a crash sees the old one or the new one, whole.
+
+    Args:
+        path: Where; one process at a time, which is the caller's to see to.
+        text: All of it, written as UTF-8 with half characters as they are.
+
+    Raises:
+        OSError: It cannot be written; what was there before is unchanged.
+    """
+    beside = path.with_name(temporary_name(path.name))
+    try:
+        with open(beside, "w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        sync_folder(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
 
 
 def lock_unfinished(descriptor: int, path: Path) -> bool:
@@ -44,6 +77,48 @@ def lock_unfinished(descriptor: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except (BlockingIOError, FileNotFoundError):
         return False
+
+
+def hold_partial(partial: Path, folder: Path) -> int:
+    """Make the empty folder that a model is written in, and take it.
+
+    Args:
+        partial: Where; what a killed process left there is dropped.
+        folder: What it becomes, for errors.
+
+    Returns:
+        Its descriptor, to be closed when it is finished or dropped.
+
+    Raises:
+        ModelError: Another process has it.
+        OSError: It cannot be written.
+    """
+    partial.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if not lock_unfinished(descriptor, partial):
+            raise ModelError(
+                f"{folder}: another process is writing it; wait until it is done, or choose a new "
+                "folder"
+            )
+        empty_folder(partial)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def empty_folder(folder: Path) -> None:
+    """Remove what is in a folder, and leave the folder.
+
+    Raises:
+        OSError: Something cannot be removed.
+    """
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _sync(path: str | os.PathLike[str], flags: int) -> None:

@@ -11,6 +11,7 @@ resampy's, and digital silence stays zero where the release divides by its peak 
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.audio import Clip, resample
+from earful.model.audio import AudioLimits, Clip, resample
 from earful.model.isolated import load_isolated, probe_isolated
 from earful.model.prompt import ClipRef
 
@@ -130,14 +131,20 @@ def read_samples(ref: ClipRef, *, mode: Literal["full", "compat"]) -> NDArray[np
         channels="first" if first else "mean",
     )
     if ref.is_exemplar and ref.content_sha256:
-        # The digest is of the whole stretch, its channels averaged.
-        is_whole = end_s == ref.end_s and not first
-        _refuse_changed(ref, clip if is_whole else _whole(ref))
+        # The digest is of the whole stretch, its channels averaged. How long that may be was
+        # said when the index was built.
+        whole = (
+            clip
+            if end_s == ref.end_s and not first
+            else load_isolated(
+                ref.audio,
+                start_s=ref.start_s,
+                end_s=ref.end_s,
+                limits=AudioLimits(max_duration_s=math.inf),
+            )
+        )
+        _refuse_changed(ref, whole)
     return clip.samples
-
-
-def _whole(ref: ClipRef) -> Clip:
-    return load_isolated(Path(str(ref.audio)), start_s=ref.start_s, end_s=ref.end_s)
 
 
 def _refuse_changed(ref: ClipRef, clip: Clip) -> None:

@@ -24,9 +24,9 @@ import torch
 from torch import Tensor
 
 from earful.errors import ModelError
+from earful.model.digests import sha256_of
 from earful.model.flamingo import position_table
 from earful.model.flamingo_config import FlamingoConfig
-from earful.model.flamingo_folder import sha256_of
 from earful.model.flamingo_lm import Variant
 from earful.model.flamingo_names import (
     INPUT_TABLE,

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from earful.errors import ModelError
 from earful.model.device import pick_device
+from earful.model.digests import changes_of, read_json
 from earful.model.flamingo import Flamingo
 from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_lm import VARIANTS, FlamingoLanguageModel, Variant
@@ -81,24 +82,10 @@ class FlamingoFolder:
         """Compare every file with its digest; return what is wrong, in words.
 
         Args:
-            progress: Called with each file's name before it is read.
+            progress: Called with each file's name, in order, before it is waited for.
         """
-        problems: list[str] = []
-        for name, wanted in sorted(self.digests.items()):
-            if progress is not None:
-                progress(name)
-            try:
-                found = sha256_of(self.path / Path(name).name)
-            except FileNotFoundError:
-                problems.append(f"{name} is missing")
-            except OSError as error:
-                problems.append(f"{name} cannot be read: {error.strerror}")
-            else:
-                if found != wanted:
-                    problems.append(
-                        f"{name} has changed: sha256 {found[:12]}…, want {wanted[:12]}…"
-                    )
-        return problems
+        changes = changes_of(self.path, self.digests, progress=progress)
+        return [f"{name} {what}" for name, what in changes.items()]
 
     def load_model(self, *, device: str = "auto", dtype: str = "auto") -> Flamingo:
         """Load the language model, one copy of the weights at a time.
@@ -205,7 +192,7 @@ def verify_flamingo_folder(
 
     Args:
         folder: A converted model.
-        progress: Called with each file's name before it is read.
+        progress: Called with each file's name, in order, before it is waited for.
 
     Raises:
         ModelError: It is no such folder.
@@ -345,24 +332,3 @@ def check_tokenizer(tokenizer: FlamingoTokenizer, config: FlamingoConfig) -> Non
             f"the tokenizer does not go with the weights: {'; '.join(wrong)}. Use vocab.json and "
             "merges.txt of facebook/opt-iml-max-1.3b"
         )
-
-
-def read_json(path: Path) -> dict[str, object]:
-    """Read a JSON table.
-
-    Raises:
-        ModelError: There is none.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read ({error}); convert the model again") from error
-    if not isinstance(values, dict):
-        raise ModelError(f"{path}: holds {type(values).__name__}, want a table")
-    return values
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hex SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,7 +12,6 @@ putting the old folder back.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -28,7 +27,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from earful.errors import ModelError
-from earful.model.durable import lock_unfinished, sync_file, sync_folder
+from earful.model.digests import read_json, sha256_of, write_json
+from earful.model.durable import empty_folder, hold_partial, sync_file, sync_folder
 from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_folder import (
     CONFIG_NAME,
@@ -41,8 +41,6 @@ from earful.model.flamingo_folder import (
     TOKENIZER_NAME,
     check_tokenizer,
     old_folder,
-    read_json,
-    sha256_of,
 )
 from earful.model.flamingo_lm import Variant
 from earful.model.msclap import MsClapConfig
@@ -97,14 +95,12 @@ class FolderWriter:
         """Begin; what is not finished is removed at the end."""
         _refuse_foreign(self._folder)
         with self._writing():
-            self._partial.mkdir(parents=True, exist_ok=True)
-            self._lock = self._locked()
-            _empty(self._partial)
+            self._lock = hold_partial(self._partial, self._folder)
             if self._old.exists():
                 # Killed after the first rename, or after the second.
                 is_gone = self._folder.exists()
                 os.replace(self._old, self._partial / "old" if is_gone else self._folder)
-                _empty(self._partial)
+                empty_folder(self._partial)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -150,7 +146,7 @@ class FolderWriter:
                 self._partial / ENCODER_NAME,
             )
             tokenizer.save(self._partial / TOKENIZER_NAME)
-            _write_json(
+            write_json(
                 self._partial / CONFIG_NAME,
                 {
                     "format": FORMAT,
@@ -164,7 +160,7 @@ class FolderWriter:
                 },
             )
             digests = {p.name: sha256_of(p) for p in sorted(self._partial.iterdir())}
-            _write_json(self._partial / DIGESTS_NAME, digests)
+            write_json(self._partial / DIGESTS_NAME, digests)
             for name in (*digests, DIGESTS_NAME):
                 sync_file(self._partial / name)
             sync_folder(self._partial)
@@ -177,17 +173,6 @@ class FolderWriter:
         except (OSError, SafetensorError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ModelError(f"{self._folder}: cannot be written ({reason})") from error
-
-    def _locked(self) -> int:
-        """Hold the partial folder, so that no two conversions write into each other's."""
-        descriptor = os.open(self._partial, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        if not lock_unfinished(descriptor, self._partial):
-            os.close(descriptor)
-            raise ModelError(
-                f"{self._folder}: another process is writing it; wait until it is done, or choose "
-                "a new folder"
-            )
-        return descriptor
 
     def _put_in_place(self) -> None:
         """Rename, so that the folder's name stands for a whole model or, for a moment, nothing."""
@@ -218,18 +203,10 @@ class FolderWriter:
             os.replace(self._partial / f"shard-{number:05d}", self._partial / name)
             weight_map |= dict.fromkeys(sizes, name)
         total = sum(sum(sizes.values()) for sizes in self._shards)
-        _write_json(
+        write_json(
             self._partial / SHARDS_NAME,
             {"metadata": {"total_size": total}, "weight_map": dict(sorted(weight_map.items()))},
         )
-
-
-def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -246,7 +223,3 @@ def _refuse_foreign(folder: Path) -> None:
             f"{folder}: is an old conversion with {foreign[0]!r} in it, which would be lost; move "
             "it away, or choose a new folder"
         )
-
-
-def _write_json(path: Path, values: Mapping[str, object]) -> None:
-    path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

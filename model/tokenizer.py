@@ -174,14 +174,7 @@ class FlamingoTokenizer:
     def _text_ids(self, text: str) -> list[int]:
         if not text:
             return []
-        require_whole_characters(text)
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
-        if not self._controls.isdisjoint(ids):
-            raise ModelError(
-                f"{self._source}: its tokenizer makes a control token of the text {text[:40]!r}; "
-                f"want {_FILES}"
-            )
-        return ids
+        return plain_ids(self._tokenizer, text, self._controls, source=self._source, wanted=_FILES)
 
 
 def byte_level_bpe(
@@ -254,19 +247,30 @@ def control_ids(tokenizer: Tokenizer, named: Iterable[str]) -> frozenset[int]:
     return frozenset(added | {number for number in found if number is not None})
 
 
-def require_whole_characters(text: str) -> None:
-    """Refuse what no tokenizer can read.
+def plain_ids(
+    tokenizer: Tokenizer, text: str, controls: frozenset[int], *, source: str, wanted: str
+) -> list[int]:
+    """Encode a text that is data whatever it holds.
+
+    Args:
+        tokenizer: After ``make_all_text_plain``.
+        text: Valid Unicode.
+        controls: Ids that no text may have.
+        source: Where the tokenizer came from, for errors.
+        wanted: Which files are wanted, for errors.
 
     Raises:
+        ModelError: The tokenizer makes a control token of the text.
         PromptError: The text holds half a character.
     """
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise PromptError(
-            f"text {text[max(error.start - 20, 0) : error.end]!r} holds half a character; "
-            "want valid Unicode"
-        ) from error
+    _require_whole_characters(text)
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
+    if not controls.isdisjoint(ids):
+        raise ModelError(
+            f"{source}: its tokenizer makes a control token of the text {text[:40]!r}; want "
+            f"{wanted}"
+        )
+    return ids
 
 
 def answer_of(decoded: str) -> str:
@@ -279,6 +283,21 @@ def answer_of(decoded: str) -> str:
     for token in _DELETED:
         answer = answer.replace(token, "")
     return answer
+
+
+def _require_whole_characters(text: str) -> None:
+    """Refuse what no tokenizer can read.
+
+    Raises:
+        PromptError: The text holds half a character.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise PromptError(
+            f"text {text[max(error.start - 20, 0) : error.end]!r} holds half a character; "
+            "want valid Unicode"
+        ) from error
 
 
 def _clean_up(text: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from earful.errors import EvaluationError
-from earful.model.durable import lock_unfinished, sync_folder
+from earful.model.durable import lock_unfinished, sync_folder, write_atomically
 from earful.rag.asker import Row
 
 FORMAT = "earful-evaluation"
@@ -111,20 +111,9 @@ class RunFile:
             EvaluationError: It cannot be written.
         """
         whole = {"format": FORMAT, "version": VERSION, "digest": self._digest, **document}
-        unfinished = self.path.with_name(self.path.name + ".writing")
+        text = json.dumps(whole, ensure_ascii=True, indent=1) + "\n"
         with self._writing(self.path):
-            try:
-                with open(unfinished, "w", encoding="utf-8") as file:
-                    json.dump(whole, file, ensure_ascii=True, indent=1)
-                    file.write("\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(unfinished, self.path)
-                sync_folder(self.path.parent)
-            except BaseException:
-                with suppress(OSError):
-                    unfinished.unlink(missing_ok=True)
-                raise
+            write_atomically(self.path, text)
         self.is_finished = True
         with suppress(OSError):
             self.partial.unlink(missing_ok=True)

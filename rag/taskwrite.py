@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import tomlkit
 from tomlkit.items import Table
 
 from earful.errors import TaskError
+from earful.model.durable import write_atomically
 from earful.rag.scorecard import Verdict
 from earful.rag.task import Task
 from earful.rag.verdict import answerer_of
@@ -48,10 +48,8 @@ def write_verdict(task: Task, verdict: Verdict) -> str:
         shots = _table(document, "shots")
         shots["k"] = verdict.arm.k
         shots["strategy"] = verdict.arm.strategy
-    beside = path.with_name(path.name + ".writing")
     try:
-        beside.write_text(tomlkit.dumps(document), encoding="utf-8")
-        os.replace(beside, path)
+        write_atomically(path, tomlkit.dumps(document))
     except OSError as error:
         raise TaskError(f"{path}: cannot be written ({error.strerror})") from error
     shown = f", k = {verdict.arm.k}, strategy = {verdict.arm.strategy}" if verdict.arm.k else ""

@@ -245,6 +245,17 @@ def test_text_search_names_the_embedders_that_can(run: Run, index: Path) -> None
     assert "laion/" in err
 
 
+def test_what_decodes_is_started_only_for_who_hears(
+    run: Run, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[None] = []
+    monkeypatch.setattr("earful.model.isolated.warm_up", lambda: started.append(None))
+    run("search", "--text", "a whistle", "--index", index)
+    assert not started
+    assert run("search", tone(tmp_path / "query.wav", 3100, 50), "--index", index)[0] == 0
+    assert started
+
+
 def test_one_recording_can_be_added_and_removed(run: Run, index: Path, tmp_path: Path) -> None:
     extra = tone(tmp_path / "extra" / "beep.wav", 900, 60)
     code, _, err = run("index", "add", extra, "--label", "beep", "--index", index)

@@ -16,6 +16,7 @@ import re
 import shutil
 import socket
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,8 +135,6 @@ def _index(path: Path) -> dict[str, object]:
 
 
 def _counts(info: IndexInfo) -> dict[str, object]:
-    from dataclasses import asdict
-
     return {
         "format": info.format,
         "n": info.n,

@@ -1,6 +1,7 @@
 """Our vectors against ``transformers``' own pipeline, on random weights in the hub's layout."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from earful.errors import MissingExtraError, ModelError
 from earful.model import clap, clap_checkpoint
-from earful.model.audio import Clip
+from earful.model.audio import AudioLimits, Clip, file_sha256
 from earful.model.clap import ClapEmbedder, load_clap
 from earful.model.clap_convert import convert_clap
 from earful.model.clap_front_end import (
@@ -26,6 +27,7 @@ from earful.model.clap_front_end import (
 from earful.model.clap_tokenizer import MAX_TEXT_TOKENS, ClapTokenizer
 from earful.model.clap_towers import htsat_config
 from earful.model.device import has_bfloat16
+from earful.model.durable import hold_partial
 from earful.model.htsat import Htsat
 from earful.model.htsat_cpu import PackedHtsat
 from earful.model.mel import LogMel
@@ -612,6 +614,55 @@ def test_a_converted_folder_is_checked_against_its_digests(tmp_path: Path) -> No
     load_clap(str(folder), device="cpu")
     with pytest.raises(ModelError, match="converted: holds something already"):
         convert_clap(str(path), folder)
+
+
+def test_a_conversion_is_on_the_disk_before_it_counts_and_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save_original(tmp_path / "630k.pt", fused=False)
+    byte_tokenizer().save_pretrained(tmp_path / "roberta-base")
+    folder = tmp_path / "models" / "clap"
+    partial = folder.with_name(".clap.partial")
+    held = hold_partial(partial, folder)
+    with pytest.raises(ModelError, match=r"clap: another process is writing it; wait"):
+        convert_clap(str(path), folder)
+    assert partial.is_dir()
+    os.close(held)
+    (partial / "left.bin").write_bytes(b"by a killed one")
+
+    events: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def note_sync(descriptor: int) -> None:
+        events.append(f"sync {Path(os.readlink(f'/proc/self/fd/{descriptor}')).name}")
+        fsync(descriptor)
+
+    def note_rename(source: Path, target: Path) -> None:
+        events.append(f"rename {target.name}")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "replace", note_rename)
+    convert_clap(str(path), folder)
+    written = {file.name for file in folder.iterdir()}
+    assert "left.bin" not in written
+    assert events[-3:] == ["sync .clap.partial", "rename clap", "sync models"]
+    assert set(events[:-3]) == {f"sync {name}" for name in written}
+    assert os.listdir(folder.parent) == ["clap"]
+
+
+def test_weights_may_be_larger_than_a_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defaults = file_sha256.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "limits", AudioLimits(max_file_bytes=100))
+    path = save_original(tmp_path / "630k.pt", fused=False)
+    byte_tokenizer().save_pretrained(tmp_path / "roberta-base")
+    folder = Path(convert_clap(str(path), tmp_path / "converted").folder)
+    load_clap(str(folder), device="cpu")
+    (folder / "digests.json").unlink()
+    load_clap(str(folder), device="cpu")
 
 
 def test_a_folder_that_brings_code_runs_none(

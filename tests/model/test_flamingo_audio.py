@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from earful.errors import AudioError
-from earful.model.audio import Clip, load_audio
+from earful.model.audio import AudioLimits, Clip, load_audio
 from earful.model.flamingo_audio import (
     HOP_SAMPLES,
     MAX_SAMPLES,
@@ -162,6 +162,19 @@ def test_an_exemplar_whose_audio_has_changed_is_not_heard(
         read_samples(ref, mode=mode)
     assert read_samples(replace(ref, content_sha256=""), mode=mode).size
     assert read_samples(replace(ref, is_exemplar=False), mode=mode).size
+
+
+@pytest.mark.parametrize("mode", ["full", "compat"])
+def test_an_exemplar_may_be_as_long_as_its_index_allowed(
+    tmp_path: Path, mode: Literal["full", "compat"]
+) -> None:
+    path, rate = tmp_path / "hour.wav", 1000
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 1801 * rate)
+    soundfile.write(path, noise, rate)
+    built_with = AudioLimits(max_duration_s=3600.0)
+    digest = load_audio(path, limits=built_with).content_sha256
+    ref = ClipRef(audio=path, content_sha256=digest, is_exemplar=True)
+    assert read_samples(ref, mode=mode).size == pytest.approx(MAX_SAMPLES, abs=50)
 
 
 def test_a_clip_at_hand_is_resampled() -> None:

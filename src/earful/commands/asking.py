@@ -97,7 +97,7 @@ def search(
         where=where,
         min_similarity=min_similarity,
     )
-    few = open_few(index, embedder=embedder, device=device)
+    few = open_few(index, embedder=embedder, device=device, hears=audio is not None)
     hits = few.search(audio=audio, text=text or None, k=k, filter=chosen, backend=backend)
     if as_json:
         print_json({"query": text or str(audio), "evidence": [hit.to_dict() for hit in hits]})

@@ -16,6 +16,7 @@ from earful.commands.opening import refuse_idle
 from earful.commands.options import (
     SOME_FAILED,
     ColumnOption,
+    CorpusOutsideOption,
     DecodingOption,
     DeviceOption,
     EmbedderDtypeOption,
@@ -61,9 +62,7 @@ def index_build(
     column: ColumnOption = [],  # noqa: B006 - typer copies it
     root: RootOption = None,
     max_duration_s: Annotated[float, typer.Option(help="Longest stretch decoded.")] = 1800.0,
-    allow_outside: Annotated[
-        bool, typer.Option(help="Accept files outside the corpus root.")
-    ] = False,
+    allow_outside: CorpusOutsideOption = False,
     device: DeviceOption = "auto",
     dtype: EmbedderDtypeOption = "auto",
     dry_run: Annotated[
@@ -138,9 +137,7 @@ def index_add(
     id_: Annotated[str, typer.Option("--id", help="Key of the row; default: the file name.")] = "",
     column: ColumnOption = [],  # noqa: B006 - typer copies it
     root: RootOption = None,
-    allow_outside: Annotated[
-        bool, typer.Option(help="Accept files outside the corpus root.")
-    ] = False,
+    allow_outside: CorpusOutsideOption = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:

@@ -31,6 +31,7 @@ def open_few(
     slots: int | None = None,
     strategy: str = "",
     group: str = "",
+    hears: bool = True,
 ) -> FewShot:
     """Open a ``FewShot`` as a command's options say.
 
@@ -46,6 +47,7 @@ def open_few(
         slots: For the model.
         strategy: How exemplars are to be chosen, to refuse it where there are none.
         group: What is to be kept out of them, likewise.
+        hears: Whether a recording will be decoded.
 
     Raises:
         typer.BadParameter: Something that the command needs is not given, or something is
@@ -71,7 +73,8 @@ def open_few(
             {"--strategy": bool(strategy), "--group": bool(group), "--embedder": bool(embedder)},
             "is about exemplars; give an --index or a --task with examples",
         )
-    warm_up()
+    if hears:
+        warm_up()
     loaded = (
         load_language_model(model, device=device, dtype=dtype, decoding=decoding, slots=slots)
         if model

@@ -65,6 +65,9 @@ StrategyOption = Annotated[
 AllowOutsideOption = Annotated[
     bool, typer.Option("--allow-outside", help="Accept files outside the task's or table's folder.")
 ]
+CorpusOutsideOption = Annotated[
+    bool, typer.Option("--allow-outside", help="Accept files outside the corpus root.")
+]
 SeedOption = Annotated[int, typer.Option(min=0, help="For random choices.")]
 GroupOption = Annotated[str, typer.Option(help="The recordings' group, kept out of the shots.")]
 ShowPromptOption = Annotated[

@@ -1,0 +1,39 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from earful.model.durable import temporary_name, write_atomically
+
+
+def test_the_old_file_stays_until_the_new_one_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.json"
+    write_atomically(path, "old\n")
+    (tmp_path / temporary_name("run.json")).write_text("left by a killed one")
+    synced: list[str] = []
+    at_sync: list[bytes] = []
+    fsync = os.fsync
+
+    def failing(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    def noting(descriptor: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        at_sync.append(path.read_bytes())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(path, "new\n")
+    assert path.read_text() == "old\n"
+    assert os.listdir(tmp_path) == ["run.json"]
+
+    monkeypatch.setattr(os, "fsync", noting)
+    write_atomically(path, "né\r\n\udcff")
+    new = "né\r\n\udcff".encode(errors="surrogatepass")
+    assert path.read_bytes() == new
+    assert synced == [".run.json.tmp", tmp_path.name]
+    assert at_sync == [b"old\n", new]
+    assert os.listdir(tmp_path) == ["run.json"]
