@@ -31,7 +31,9 @@ TaskNameOption = Annotated[
     str, typer.Option("--task", help="One of its tasks; default: the first.")
 ]
 PartOption = Annotated[str, typer.Option(help="One of its parts; default: all that are there.")]
-OutsideOption = Annotated[bool, typer.Option(help="Follow links that lead out of the folder.")]
+OutsideOption = Annotated[
+    bool, typer.Option("--allow-outside", help="Follow links that lead out of the folder.")
+]
 
 _MOST_MISSING = 5
 
