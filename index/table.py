@@ -26,7 +26,7 @@ from earful.index.lance_errors import errors_named
 from earful.index.schema import FINGERPRINT_KEY, table_schema
 from earful.index.table_files import files_of
 from earful.index.table_reader import TableReader, id_among
-from earful.index.versions import TABLE_FOLDER, TABLE_NAME, open_newest
+from earful.index.versions import LANCE_FOLDER, TABLE_FOLDER, TABLE_NAME, open_newest
 from earful.model.protocols import Fingerprint
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Table(TableReader):
         Raises:
             IndexFolderError: It is missing or damaged, or was made by another embedder.
         """
-        if not (folder / TABLE_FOLDER / f"{TABLE_NAME}.lance").is_dir():
+        if not (folder / LANCE_FOLDER).is_dir():
             raise IndexFolderError(
                 f"{folder}: its table is gone; restore it from a copy, or run `earful index "
                 f"verify {folder} --repair --corpus CORPUS`"
@@ -265,7 +265,7 @@ def stored_fingerprint(folder: Path) -> Fingerprint:
     Raises:
         IndexFolderError: It is missing or damaged.
     """
-    if not (folder / TABLE_FOLDER / f"{TABLE_NAME}.lance").is_dir():
+    if not (folder / LANCE_FOLDER).is_dir():
         raise IndexFolderError(f"{folder}: is not an index, it has no table")
     lance = open_newest(folder, Checksums(folder), partial(_open_lance, folder))
     try:

@@ -15,7 +15,9 @@ from earful.index.lock import WriterLock
 TABLE_FOLDER: Final = "table"
 TABLE_NAME: Final = "exemplars"
 QUARANTINE: Final = "_quarantine"
-_VERSIONS: Final = f"{TABLE_FOLDER}/{TABLE_NAME}.lance/_versions"
+# Where LanceDB keeps the files of the table, relative to the index folder.
+LANCE_FOLDER: Final = f"{TABLE_FOLDER}/{TABLE_NAME}.lance"
+_VERSIONS: Final = f"{LANCE_FOLDER}/_versions"
 # Versions count down in the names, so that the newest comes first.
 _LAST: Final = 2**64 - 1
 
