@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +19,9 @@ QUARANTINE: Final = "_quarantine"
 # Where LanceDB keeps the files of the table, relative to the index folder.
 LANCE_FOLDER: Final = f"{TABLE_FOLDER}/{TABLE_NAME}.lance"
 _VERSIONS: Final = f"{LANCE_FOLDER}/_versions"
-# Versions count down in the names, so that the newest comes first.
+# Versions count down in the names, all of one length, so that the newest comes first.
 _LAST: Final = 2**64 - 1
+_MANIFEST: Final = re.compile(rf"{re.escape(_VERSIONS)}/[0-9]{{20}}\.manifest")
 
 
 def manifest_name(version: int) -> str:
@@ -38,7 +40,8 @@ def manifest_names(folder: Path) -> list[str]:
 
 def newest_listed(checksums: Checksums) -> int:
     """Return the newest version that was ever listed; 0 without any."""
-    return max((version_of(name) for name in checksums.names() if is_manifest(name)), default=0)
+    newest = min(filter(is_manifest, checksums.names()), default=manifest_name(0))
+    return version_of(newest)
 
 
 def version_of(manifest: str) -> int:
@@ -136,4 +139,4 @@ def is_manifest(name: str) -> bool:
     Args:
         name: Relative to the index folder.
     """
-    return name.startswith(_VERSIONS) and Path(name).stem.isdigit()
+    return _MANIFEST.fullmatch(name) is not None
