@@ -234,8 +234,7 @@ class Table(TableReader):
         with self._changing():
             # Never delete_unverified: it takes files that a commit under way still needs.
             self._lance.optimize(cleanup_older_than=_KEEP_VERSIONS)
-            self._files.sync()
-            self._files.prune()
+        self._files.prune()
 
     def damaged_files(self) -> list[str]:
         """Return the files that have other bytes than they had, or that are gone."""
