@@ -157,7 +157,7 @@ class _Found:
                 if not found
             }
             hurt.update(id_ for id_, found in zip(ids, faults, strict=True) if found)
-            self._note_readable(piece.rows)
+            self._note_readable(piece.rows.filter([bool(found) for found in faults]))
         self.kept = sorted(whole.values())
         self.n_dropped = n_rows - len(self.kept)
         self.dropped_ids = hurt - whole.keys()
