@@ -27,7 +27,7 @@ from earful.index.lock import WriterLock
 from earful.index.progress import BuildProgress
 from earful.index.rejected import REJECTED_NAME, read_rejections
 from earful.index.salvage import Readable
-from earful.index.schema import exemplar_digest, exemplar_of, exemplar_values
+from earful.index.schema import exemplar_digest, exemplar_of, exemplar_values, root_of
 from earful.index.store import Index
 from earful.index.table import Table, stored_fingerprint
 from earful.index.verify import row_faults
@@ -149,7 +149,7 @@ class _Found:
                 hurt.update(piece.ids)
                 continue
             n_rows += len(piece.places)
-            faults = row_faults(piece.rows, n_roots=len(self._roots), dim=self._dim)
+            faults = row_faults(piece.rows, self._roots, self._dim)
             ids = piece.rows.column("id").to_pylist()
             whole |= {
                 id_: place
@@ -197,10 +197,10 @@ class _Found:
         digests = rows.column("exemplar_sha256").to_pylist()
         numbers = rows.column("root").to_pylist()
         for values, digest, number in zip(exemplar_values(rows), digests, numbers, strict=True):
-            with suppress(CorpusError, ValueError):
+            with suppress(CorpusError, ValueError, IndexError):
                 exemplar = exemplar_of(values)
-                if 0 <= number < len(self._roots) and exemplar_digest(exemplar) == digest:
-                    self._again[exemplar.id] = (self._roots[number], exemplar)
+                if exemplar_digest(exemplar) == digest:
+                    self._again[exemplar.id] = (root_of(self._roots, number), exemplar)
 
 
 def _make_openable(folder: Path, corpus: Corpus | None) -> list[str]:
