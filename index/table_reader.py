@@ -229,14 +229,13 @@ class TableReader:
             return self._read_again(read, *kinds)
 
     def _read_where(self, where: str, read: Callable[[], Result], *kinds: str) -> Result:
+        if not where:
+            return self._read(read, *kinds)
         try:
             return self._read_again(read, *kinds)
         except BaseException as error:
             if not is_lance_error(error):
                 raise
-            if not where:
-                with errors_named(self.folder):
-                    raise
             # A damaged table is no fault of the condition: this raises then.
             self.read(FILTER_COLUMNS)
             raise FilterError(
