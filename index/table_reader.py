@@ -237,7 +237,7 @@ class TableReader:
             if not is_lance_error(error):
                 raise
             # A damaged table is no fault of the condition: this raises then.
-            self.read(FILTER_COLUMNS)
+            self.consume(FILTER_COLUMNS, _exhaust)
             raise FilterError(
                 f"filter {shortened(repr(where))}: {_filter_reason(error)}; want one SQL "
                 f"condition over {', '.join(FILTER_COLUMNS)}, such as \"split = 'train'\" or "
@@ -271,6 +271,11 @@ def id_among(ids: Sequence[str]) -> str:
     if not ids:
         return "false"
     return f"id IN ({', '.join(map(quoted, ids))})"
+
+
+def _exhaust(batches: Iterator[pa.RecordBatch]) -> None:
+    for _ in batches:
+        pass
 
 
 def _filter_reason(error: BaseException) -> str:
