@@ -31,7 +31,13 @@ from earful.index.schema import exemplar_digest, exemplar_of, exemplar_values, r
 from earful.index.store import Index
 from earful.index.table import Table, stored_fingerprint
 from earful.index.verify import row_faults
-from earful.index.versions import QUARANTINE, TABLE_FOLDER, manifest_names, set_aside
+from earful.index.versions import (
+    QUARANTINE,
+    TABLE_FOLDER,
+    manifest_names,
+    newest_manifest,
+    set_aside,
+)
 from earful.model.protocols import Embedder, Fingerprint
 from earful.model.registry import load_embedder
 
@@ -218,7 +224,7 @@ def _make_openable(folder: Path, corpus: Corpus | None) -> list[str]:
         _replace_header(folder, header)
         aside.append(HEADER_NAME)
     while (reason := _table_fault(folder, header.fingerprint)) is not None:
-        newest = next(iter(manifest_names(folder)), "")
+        newest = newest_manifest(folder)
         with WriterLock(folder).held():
             if newest and _opens(folder):
                 # The rows that are deleted in it cannot be told from the others.
@@ -264,7 +270,7 @@ def _whole_fingerprint(folder: Path) -> Fingerprint | None:
         raise
     except IndexFolderError:
         return None
-    return stored if manifest_names(folder)[0] in Checksums(folder) else None
+    return stored if newest_manifest(folder) in Checksums(folder) else None
 
 
 def _table_fault(folder: Path, fingerprint: Fingerprint) -> IndexFolderError | None:

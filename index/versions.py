@@ -38,6 +38,11 @@ def manifest_names(folder: Path) -> list[str]:
     return sorted(f"{_VERSIONS}/{path.name}" for path in (folder / _VERSIONS).glob("*.manifest"))
 
 
+def newest_manifest(folder: Path) -> str:
+    """Return the file of the newest version that is there; empty without any."""
+    return next(iter(manifest_names(folder)), "")
+
+
 def newest_listed(checksums: Checksums) -> int:
     """Return the newest version that was ever listed; 0 without any."""
     newest = min(filter(is_manifest, checksums.names()), default=manifest_name(0))
@@ -66,7 +71,7 @@ def open_newest(folder: Path, checksums: Checksums, open_table: Callable[[], Any
             it was.
         IndexBusyError: The newest is damaged, and another process is writing.
     """
-    newest = next(iter(manifest_names(folder)), "")
+    newest = newest_manifest(folder)
     lost = 0
     try:
         if checksums.is_damaged(newest):
