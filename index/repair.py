@@ -224,15 +224,16 @@ def _make_openable(folder: Path, corpus: Corpus | None) -> list[str]:
         _replace_header(folder, header)
         aside.append(HEADER_NAME)
     while (reason := _table_fault(folder, header.fingerprint)) is not None:
-        newest = newest_manifest(folder)
         with WriterLock(folder).held():
-            if newest and _opens(folder):
-                # The rows that are deleted in it cannot be told from the others.
-                set_aside(folder, [newest])
-                aside.append(newest)
-            else:
+            if not _opens(folder):
                 _begin_anew(folder, header.fingerprint, corpus, reason)
                 aside.append(TABLE_FOLDER)
+            # Another process may have mended it before this one had the right to write.
+            elif _table_fault(folder, header.fingerprint) is not None:
+                # The rows that are deleted in it cannot be told from the others.
+                newest = newest_manifest(folder)
+                set_aside(folder, [newest])
+                aside.append(newest)
     return aside
 
 
