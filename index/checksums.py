@@ -52,8 +52,7 @@ class Checksums:
     def reload(self) -> None:
         """See what other processes listed since."""
         try:
-            now = os.stat(self._path)
-            read_at = (now.st_ino, now.st_size, now.st_mtime_ns)
+            read_at = _state(os.stat(self._path))
             if read_at == self._read_at:
                 return
             text = self._path.read_text(encoding="utf-8", errors="replace")
@@ -96,14 +95,19 @@ class Checksums:
         if not found:
             return
         with open(self._path, "a+b") as file:
+            before = _state(os.fstat(file.fileno()))
             # Whatever a kill left of a line must not spoil the next.
             file.seek(0)
             file.truncate(file.read().rfind(b"\n") + 1)
             file.write("".join(f"{digest}  {name}\n" for name, digest in found.items()).encode())
             file.flush()
             os.fsync(file.fileno())
+            after = _state(os.fstat(file.fileno()))
         self._wanted |= found
         self._right |= found.keys()
+        if before == self._read_at:
+            # Nobody else wrote since it was read, so it need not be read again.
+            self._read_at = after
 
     def keep(self, wanted: Callable[[str], bool]) -> None:
         """Leave out of the list what is wanted no more.
@@ -116,3 +120,8 @@ class Checksums:
             lines = (f"{digest}  {name}\n" for name, digest in sorted(kept.items()))
             write_atomically(self._path, "".join(lines))
             self._wanted = kept
+
+
+def _state(status: os.stat_result) -> tuple[int, ...]:
+    """Return what changes whenever a file is written."""
+    return (status.st_ino, status.st_size, status.st_mtime_ns)

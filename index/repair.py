@@ -27,11 +27,17 @@ from earful.index.lock import WriterLock
 from earful.index.progress import BuildProgress
 from earful.index.rejected import REJECTED_NAME, read_rejections
 from earful.index.salvage import Readable
-from earful.index.schema import exemplar_digest, exemplar_of, exemplar_values
+from earful.index.schema import exemplar_digest, exemplar_of, exemplar_values, root_of
 from earful.index.store import Index
 from earful.index.table import Table, stored_fingerprint
 from earful.index.verify import row_faults
-from earful.index.versions import QUARANTINE, TABLE_FOLDER, manifest_names, set_aside
+from earful.index.versions import (
+    QUARANTINE,
+    TABLE_FOLDER,
+    manifest_names,
+    newest_manifest,
+    set_aside,
+)
 from earful.model.protocols import Embedder, Fingerprint
 from earful.model.registry import load_embedder
 
@@ -149,7 +155,7 @@ class _Found:
                 hurt.update(piece.ids)
                 continue
             n_rows += len(piece.places)
-            faults = row_faults(piece.rows, n_roots=len(self._roots), dim=self._dim)
+            faults = row_faults(piece.rows, self._roots, self._dim)
             ids = piece.rows.column("id").to_pylist()
             whole |= {
                 id_: place
@@ -157,7 +163,7 @@ class _Found:
                 if not found
             }
             hurt.update(id_ for id_, found in zip(ids, faults, strict=True) if found)
-            self._note_readable(piece.rows)
+            self._note_readable(piece.rows.filter([bool(found) for found in faults]))
         self.kept = sorted(whole.values())
         self.n_dropped = n_rows - len(self.kept)
         self.dropped_ids = hurt - whole.keys()
@@ -197,10 +203,10 @@ class _Found:
         digests = rows.column("exemplar_sha256").to_pylist()
         numbers = rows.column("root").to_pylist()
         for values, digest, number in zip(exemplar_values(rows), digests, numbers, strict=True):
-            with suppress(CorpusError, ValueError):
+            with suppress(CorpusError, ValueError, IndexError):
                 exemplar = exemplar_of(values)
-                if 0 <= number < len(self._roots) and exemplar_digest(exemplar) == digest:
-                    self._again[exemplar.id] = (self._roots[number], exemplar)
+                if exemplar_digest(exemplar) == digest:
+                    self._again[exemplar.id] = (root_of(self._roots, number), exemplar)
 
 
 def _make_openable(folder: Path, corpus: Corpus | None) -> list[str]:
@@ -218,15 +224,16 @@ def _make_openable(folder: Path, corpus: Corpus | None) -> list[str]:
         _replace_header(folder, header)
         aside.append(HEADER_NAME)
     while (reason := _table_fault(folder, header.fingerprint)) is not None:
-        newest = next(iter(manifest_names(folder)), "")
         with WriterLock(folder).held():
-            if newest and _opens(folder):
-                # The rows that are deleted in it cannot be told from the others.
-                set_aside(folder, [newest])
-                aside.append(newest)
-            else:
+            if not _opens(folder):
                 _begin_anew(folder, header.fingerprint, corpus, reason)
                 aside.append(TABLE_FOLDER)
+            # Another process may have mended it before this one had the right to write.
+            elif _table_fault(folder, header.fingerprint) is not None:
+                # The rows that are deleted in it cannot be told from the others.
+                newest = newest_manifest(folder)
+                set_aside(folder, [newest])
+                aside.append(newest)
     return aside
 
 
@@ -264,7 +271,7 @@ def _whole_fingerprint(folder: Path) -> Fingerprint | None:
         raise
     except IndexFolderError:
         return None
-    return stored if manifest_names(folder)[0] in Checksums(folder) else None
+    return stored if newest_manifest(folder) in Checksums(folder) else None
 
 
 def _table_fault(folder: Path, fingerprint: Fingerprint) -> IndexFolderError | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -37,8 +37,6 @@ EXEMPLAR_COLUMNS = (
     "licence",
     "meta",
 )
-# What a row has beside its exemplar.
-ROW_COLUMNS = ("root", "duration_s", "file_sha256", "content_sha256", "vector")
 # What a row's digest is made of beside its exemplar and its vector, and the digest.
 DIGEST_COLUMNS = ("duration_s", "file_sha256", "content_sha256", "row_sha256")
 
@@ -128,22 +126,8 @@ def changed_rows(
         exemplars: Of its rows.
         vectors: Of its rows.
     """
-    columns = [table.column(name).to_pylist() for name in DIGEST_COLUMNS]
-    changed = []
-    for number, (exemplar, vector, duration_s, file_sha256, content_sha256, wanted) in enumerate(
-        zip(exemplars, vectors, *columns, strict=True)
-    ):
-        row = Row(
-            exemplar=exemplar,
-            root=Path(),
-            duration_s=duration_s,
-            file_sha256=file_sha256,
-            content_sha256=content_sha256,
-            vector=vector,
-        )
-        if row_digest(row) != wanted:
-            changed.append(number)
-    return changed
+    rows = _rows_with_digests(table, exemplars, vectors, [Path()] * table.num_rows)
+    return [number for number, (row, wanted) in enumerate(rows) if row_digest(row) != wanted]
 
 
 def to_arrow(rows: Sequence[Row], roots: Sequence[int], fingerprint: Fingerprint) -> pa.RecordBatch:
@@ -205,11 +189,11 @@ def exemplar_of(values: tuple[Any, ...]) -> Exemplar:
     return Exemplar(**fields)
 
 
-def rows_of(table: pa.Table, roots: Sequence[Path], dim: int) -> Iterator[Row]:
-    """Read the rows of a table that has ``EXEMPLAR_COLUMNS`` and ``ROW_COLUMNS``.
+def whole_rows(table: pa.Table, roots: Sequence[Path], dim: int) -> Iterator[Row]:
+    """Read the rows of a table that match their own digests.
 
     Args:
-        table: Rows of an index.
+        table: Has at least ``EXEMPLAR_COLUMNS``, ``root``, ``DIGEST_COLUMNS`` and ``vector``.
         roots: Corpus roots, as rows number them.
         dim: Length of a vector.
 
@@ -218,17 +202,10 @@ def rows_of(table: pa.Table, roots: Sequence[Path], dim: int) -> Iterator[Row]:
         ValueError: ``meta`` is no JSON table: the row is damaged.
         IndexError: A row has a root that is not there: the header is not the table's.
     """
-    others = table.select(ROW_COLUMNS[:-1]).to_pylist()
-    vectors = vectors_of(table, dim)
-    for values, other, vector in zip(exemplar_values(table), others, vectors, strict=True):
-        yield Row(
-            exemplar=exemplar_of(values),
-            root=root_of(roots, other["root"]),
-            duration_s=other["duration_s"],
-            file_sha256=other["file_sha256"],
-            content_sha256=other["content_sha256"],
-            vector=vector,
-        )
+    exemplars = map(exemplar_of, exemplar_values(table))
+    places = (root_of(roots, number) for number in table.column("root").to_pylist())
+    rows = _rows_with_digests(table, exemplars, vectors_of(table, dim), places)
+    return (row for row, wanted in rows if row_digest(row) == wanted)
 
 
 def root_of(roots: Sequence[Path], number: int) -> Path:
@@ -276,6 +253,28 @@ def vectors_of(table: pa.Table | pa.RecordBatch, dim: int) -> NDArray[np.float32
 def label_names(table: pa.Table) -> set[str]:
     """Return the distinct labels of a table that has at least ``labels``."""
     return set(table.column("labels").combine_chunks().flatten().unique().to_pylist())
+
+
+def _rows_with_digests(
+    table: pa.Table,
+    exemplars: Iterable[Exemplar],
+    vectors: Iterable[NDArray[np.float32]],
+    roots: Iterable[Path],
+) -> Iterator[tuple[Row, str]]:
+    """Yield the rows of a table, and the digest that each should have."""
+    columns = [table.column(name).to_pylist() for name in DIGEST_COLUMNS]
+    for exemplar, vector, root, duration_s, file_sha256, content_sha256, wanted in zip(
+        exemplars, vectors, roots, *columns, strict=True
+    ):
+        row = Row(
+            exemplar=exemplar,
+            root=root,
+            duration_s=duration_s,
+            file_sha256=file_sha256,
+            content_sha256=content_sha256,
+            vector=vector,
+        )
+        yield row, wanted
 
 
 def _plain(exemplar: Exemplar) -> dict[str, Any]:

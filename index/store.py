@@ -47,17 +47,15 @@ from earful.index.salvage import Readable, Unreadable, salvage
 from earful.index.schema import (
     DIGEST_COLUMNS,
     EXEMPLAR_COLUMNS,
-    ROW_COLUMNS,
     Row,
     audio_paths,
     changed_rows,
     exemplar_of,
     exemplar_values,
     label_names,
-    row_digest,
-    rows_of,
     to_arrow,
     vectors_of,
+    whole_rows,
 )
 from earful.index.search import (
     Hit,
@@ -253,12 +251,10 @@ class Index:
 
         Ids that are not here are left out, and rows that do not match their own digests.
         """
-        columns = [*EXEMPLAR_COLUMNS, *ROW_COLUMNS, "row_sha256"]
-        table = self._table.rows(sorted(set(ids)), columns)
+        table = self._table.rows(sorted(set(ids)), _CHECKED)
         try:
-            digests = table.column("row_sha256").to_pylist()
-            rows = zip(rows_of(table, self.roots(), self.fingerprint.dim), digests, strict=True)
-            return {row.exemplar.id: row for row, wanted in rows if row_digest(row) == wanted}
+            rows = whole_rows(table, self.roots(), self.fingerprint.dim)
+            return {row.exemplar.id: row for row in rows}
         except (CorpusError, ValueError, IndexError) as error:
             raise self._damaged(error) from error
 

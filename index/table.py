@@ -26,7 +26,7 @@ from earful.index.lance_errors import errors_named
 from earful.index.schema import FINGERPRINT_KEY, table_schema
 from earful.index.table_files import files_of
 from earful.index.table_reader import TableReader, id_among
-from earful.index.versions import TABLE_FOLDER, TABLE_NAME, open_newest
+from earful.index.versions import LANCE_FOLDER, TABLE_FOLDER, TABLE_NAME, open_newest
 from earful.model.protocols import Fingerprint
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Table(TableReader):
         Raises:
             IndexFolderError: It is missing or damaged, or was made by another embedder.
         """
-        if not (folder / TABLE_FOLDER / f"{TABLE_NAME}.lance").is_dir():
+        if not (folder / LANCE_FOLDER).is_dir():
             raise IndexFolderError(
                 f"{folder}: its table is gone; restore it from a copy, or run `earful index "
                 f"verify {folder} --repair --corpus CORPUS`"
@@ -234,8 +234,7 @@ class Table(TableReader):
         with self._changing():
             # Never delete_unverified: it takes files that a commit under way still needs.
             self._lance.optimize(cleanup_older_than=_KEEP_VERSIONS)
-            self._files.sync()
-            self._files.prune()
+        self._files.prune()
 
     def damaged_files(self) -> list[str]:
         """Return the files that have other bytes than they had, or that are gone."""
@@ -265,7 +264,7 @@ def stored_fingerprint(folder: Path) -> Fingerprint:
     Raises:
         IndexFolderError: It is missing or damaged.
     """
-    if not (folder / TABLE_FOLDER / f"{TABLE_NAME}.lance").is_dir():
+    if not (folder / LANCE_FOLDER).is_dir():
         raise IndexFolderError(f"{folder}: is not an index, it has no table")
     lance = open_newest(folder, Checksums(folder), partial(_open_lance, folder))
     try:

@@ -11,6 +11,7 @@ from typing import Final
 from earful.errors import IndexFolderError
 from earful.index.checksums import Checksums
 from earful.index.versions import (
+    LANCE_FOLDER,
     TABLE_FOLDER,
     is_manifest,
     manifest_name,
@@ -95,7 +96,7 @@ class TableFiles:
             IndexFolderError: A file has other bytes than it had.
         """
         self.reload()
-        names = [name for name in self._in_use(version) if name.split("/")[2] in kinds]
+        names = self._in_use(version, kinds)
         for name in names:
             if self._checksums.is_damaged(name):
                 raise IndexFolderError(
@@ -150,10 +151,11 @@ class TableFiles:
             # Another process dropped this version; what can be read of it still counts.
             return b""
 
-    def _in_use(self, version: int) -> list[str]:
-        """Return the files that a version consists of, and few of others."""
+    def _in_use(self, version: int, kinds: Collection[str]) -> list[str]:
+        """Return the files below some folders that a version consists of, and few of others."""
         manifest = self._manifest(version)
-        names = sorted(files_of(self._folder))
+        folders = [f"{LANCE_FOLDER}/{kind}" for kind in kinds]
+        names = sorted(name for below in folders for name in files_of(self._folder, below))
         deletions: dict[str, tuple[int, str]] = {}
         for name in names:
             # A later one holds all that those before it do; one being written is none yet.
@@ -163,14 +165,19 @@ class TableFiles:
         return [
             *(name for _, name in deletions.values()),
             *(name for name in names if f"/{INDICES}/" in name),
-            *(name for name in names if Path(name).name.encode() in manifest),
+            *(name for name in names if os.path.basename(name).encode() in manifest),
         ]
 
 
-def files_of(folder: Path) -> set[str]:
-    """Return the files of the table of an index folder, relative to that."""
-    return {
-        os.path.relpath(os.path.join(parent, name), folder)
-        for parent, _, names in os.walk(folder / TABLE_FOLDER)
-        for name in names
-    }
+def files_of(folder: Path, below: str = TABLE_FOLDER) -> set[str]:
+    """Return the files of the table of an index folder, relative to that.
+
+    Args:
+        folder: The index folder.
+        below: Only what lies below this folder of it.
+    """
+    found: set[str] = set()
+    for parent, _, names in os.walk(folder / below):
+        inside = os.path.relpath(parent, folder)
+        found.update(f"{inside}/{name}" for name in names)
+    return found

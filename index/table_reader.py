@@ -229,16 +229,15 @@ class TableReader:
             return self._read_again(read, *kinds)
 
     def _read_where(self, where: str, read: Callable[[], Result], *kinds: str) -> Result:
+        if not where:
+            return self._read(read, *kinds)
         try:
             return self._read_again(read, *kinds)
         except BaseException as error:
             if not is_lance_error(error):
                 raise
-            if not where:
-                with errors_named(self.folder):
-                    raise
             # A damaged table is no fault of the condition: this raises then.
-            self.read(FILTER_COLUMNS)
+            self.consume(FILTER_COLUMNS, _exhaust)
             raise FilterError(
                 f"filter {shortened(repr(where))}: {_filter_reason(error)}; want one SQL "
                 f"condition over {', '.join(FILTER_COLUMNS)}, such as \"split = 'train'\" or "
@@ -272,6 +271,11 @@ def id_among(ids: Sequence[str]) -> str:
     if not ids:
         return "false"
     return f"id IN ({', '.join(map(quoted, ids))})"
+
+
+def _exhaust(batches: Iterator[pa.RecordBatch]) -> None:
+    for _ in batches:
+        pass
 
 
 def _filter_reason(error: BaseException) -> str:

@@ -52,22 +52,22 @@ def quoted(value: object) -> str:
     return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}… ({len(text)} characters)"
 
 
-def name_fault(text: str, *, most: int = MAX_NAME) -> str:
+def name_fault(text: str) -> str:
     r"""Say what keeps a text from being a label or another name; empty when nothing does.
 
     >>> name_fault("dog"), name_fault("dog\x1b[31m")
     ('', 'holds the character U+001B; want text without control characters')
     """
-    return _size_fault(text, most) or _character_fault(text, _NOT_IN_NAMES)
+    return _size_fault(text, MAX_NAME) or _character_fault(text, _NOT_IN_NAMES)
 
 
-def text_fault(text: str, *, most: int = MAX_TEXT) -> str:
+def text_fault(text: str) -> str:
     r"""Say what keeps a text from being a question or an answer; empty when nothing does.
 
     >>> text_fault("two\nlines"), text_fault("a\0")
     ('', 'holds the character U+0000; want text without control characters')
     """
-    return _size_fault(text, most) or _character_fault(text, _NOT_IN_TEXT)
+    return _size_fault(text, MAX_TEXT) or _character_fault(text, _NOT_IN_TEXT)
 
 
 def exemplar_fault(exemplar: Exemplar, *, check_characters: bool = True) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,11 @@ from earful.index.header import HEADER_NAME, Header
 from earful.index.lance_errors import lance_reason
 from earful.index.salvage import Readable, Unreadable
 from earful.index.schema import (
+    DIGEST_COLUMNS,
     Row,
     exemplar_of,
     exemplar_values,
+    label_names,
     root_of,
     row_digest,
     vectors_of,
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
 
 _UNIT_TOLERANCE = 1e-3
 _DATA_FILE = re.compile(r"[\w-]+\.lance(?![/\w])")
-_AUDIO_COLUMNS = ("root", "duration_s", "file_sha256", "content_sha256", "row_sha256")
+# What says which row it is, and which audio it was made of.
+_AUDIO_COLUMNS = ("id", "audio", "root", "file_sha256")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,21 +141,20 @@ class _Check:
 
     def _readable(self, rows: pa.Table) -> None:
         roots = self._index.roots()
-        stored = rows.select(_AUDIO_COLUMNS).to_pylist()
-        faults = row_faults(rows, n_roots=len(roots), dim=self._index.fingerprint.dim)
-        labels = rows.column("labels").to_pylist()
-        for values, row, found in zip(exemplar_values(rows), stored, faults, strict=True):
-            id_, audio = values[0], Path(values[1])
+        columns = [rows.column(name).to_pylist() for name in _AUDIO_COLUMNS]
+        faults = row_faults(rows, roots, self._index.fingerprint.dim)
+        for id_, audio, number, sha256, found in zip(*columns, faults, strict=True):
+            path = Path(audio)
             self._n_whole += not found and id_ not in self._ids
             if id_ in self._ids:
                 found.append("the id stands twice in the table; want it once")
-            if 0 <= row["root"] < len(roots):
-                audio = roots[row["root"]] / audio
-                found = [*_audio_problems(audio, row["file_sha256"], self._digests), *found]
-            self._problems += [Problem(id=id_, audio=str(audio), what=what) for what in found]
+            if 0 <= number < len(roots):
+                path = roots[number] / audio
+                found = [*_audio_problems(path, sha256, self._digests), *found]
+            self._problems += [Problem(id=id_, audio=str(path), what=what) for what in found]
             self._ids.add(id_)
             self._done(1)
-        self._labels.update(*labels)
+        self._labels |= label_names(rows)
 
     def _unreadable(self, piece: Unreadable) -> None:
         self._done(piece.n)
@@ -221,31 +223,36 @@ def _audio_problems(path: Path, wanted: str, digests: _Digests) -> Iterator[str]
         yield "the audio file has changed since it was embedded; build again to renew the row"
 
 
-def row_faults(rows: pa.Table, *, n_roots: int, dim: int) -> list[list[str]]:
+def row_faults(rows: pa.Table, roots: Sequence[Path], dim: int) -> list[list[str]]:
     """Say what is wrong with each row, audio apart; nothing with one that is as written.
 
     Args:
         rows: All columns of some rows.
-        n_roots: How many corpus roots the header has.
+        roots: Corpus roots, as rows number them.
         dim: Length of a vector.
     """
-    columns = rows.select(_AUDIO_COLUMNS).to_pylist()
-    vectors = vectors_of(rows, dim)
+    numbers, *columns = (rows.column(name).to_pylist() for name in ("root", *DIGEST_COLUMNS))
+    stored = zip(exemplar_values(rows), vectors_of(rows, dim), *columns, strict=True)
     return [
-        [*_root_faults(stored["root"], n_roots), *_row_faults(values, stored, vector)]
-        for values, stored, vector in zip(exemplar_values(rows), columns, vectors, strict=True)
+        [*_root_faults(roots, number), *_row_faults(*values)]
+        for number, values in zip(numbers, stored, strict=True)
     ]
 
 
-def _root_faults(root: int, n_roots: int) -> Iterator[str]:
+def _root_faults(roots: Sequence[Path], number: int) -> Iterator[str]:
     try:
-        root_of([Path()] * n_roots, root)
+        root_of(roots, number)
     except IndexError as error:
         yield str(error)
 
 
 def _row_faults(
-    values: tuple[Any, ...], stored: Mapping[str, Any], vector: NDArray[np.float32]
+    values: tuple[Any, ...],
+    vector: NDArray[np.float32],
+    duration_s: float,
+    file_sha256: str,
+    content_sha256: str,
+    wanted: str,
 ) -> Iterator[str]:
     norm = float(np.linalg.norm(vector.astype(np.float64)))
     if not abs(norm - 1.0) <= _UNIT_TOLERANCE:
@@ -254,13 +261,13 @@ def _row_faults(
         row = Row(
             exemplar=exemplar_of(values),
             root=Path(),
-            duration_s=stored["duration_s"],
-            file_sha256=stored["file_sha256"],
-            content_sha256=stored["content_sha256"],
+            duration_s=duration_s,
+            file_sha256=file_sha256,
+            content_sha256=content_sha256,
             vector=vector,
         )
     except (CorpusError, ValueError) as error:
         yield f"its fields are damaged: {error}"
         return
-    if row_digest(row) != stored["row_sha256"]:
+    if row_digest(row) != wanted:
         yield "the row does not match its own digest: the table is damaged"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,12 @@ from earful.index.lock import WriterLock
 TABLE_FOLDER: Final = "table"
 TABLE_NAME: Final = "exemplars"
 QUARANTINE: Final = "_quarantine"
-_VERSIONS: Final = f"{TABLE_FOLDER}/{TABLE_NAME}.lance/_versions"
-# Versions count down in the names, so that the newest comes first.
+# Where LanceDB keeps the files of the table, relative to the index folder.
+LANCE_FOLDER: Final = f"{TABLE_FOLDER}/{TABLE_NAME}.lance"
+_VERSIONS: Final = f"{LANCE_FOLDER}/_versions"
+# Versions count down in the names, all of one length, so that the newest comes first.
 _LAST: Final = 2**64 - 1
+_MANIFEST: Final = re.compile(rf"{re.escape(_VERSIONS)}/[0-9]{{20}}\.manifest")
 
 
 def manifest_name(version: int) -> str:
@@ -34,9 +38,15 @@ def manifest_names(folder: Path) -> list[str]:
     return sorted(f"{_VERSIONS}/{path.name}" for path in (folder / _VERSIONS).glob("*.manifest"))
 
 
+def newest_manifest(folder: Path) -> str:
+    """Return the file of the newest version that is there; empty without any."""
+    return next(iter(manifest_names(folder)), "")
+
+
 def newest_listed(checksums: Checksums) -> int:
     """Return the newest version that was ever listed; 0 without any."""
-    return max((version_of(name) for name in checksums.names() if is_manifest(name)), default=0)
+    newest = min(filter(is_manifest, checksums.names()), default=manifest_name(0))
+    return version_of(newest)
 
 
 def version_of(manifest: str) -> int:
@@ -61,7 +71,7 @@ def open_newest(folder: Path, checksums: Checksums, open_table: Callable[[], Any
             it was.
         IndexBusyError: The newest is damaged, and another process is writing.
     """
-    newest = next(iter(manifest_names(folder)), "")
+    newest = newest_manifest(folder)
     lost = 0
     try:
         if checksums.is_damaged(newest):
@@ -134,4 +144,4 @@ def is_manifest(name: str) -> bool:
     Args:
         name: Relative to the index folder.
     """
-    return name.startswith(_VERSIONS) and Path(name).stem.isdigit()
+    return _MANIFEST.fullmatch(name) is not None

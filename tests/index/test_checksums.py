@@ -79,6 +79,37 @@ def test_reload_sees_what_others_listed(tmp_path: Path) -> None:
     assert mine.names() == ["a"]
 
 
+def test_what_others_listed_is_seen_after_adding_to_it_unseen(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / name).write_bytes(name.encode())
+    mine = Checksums(tmp_path)
+    mine.add(["a"])
+    Checksums(tmp_path).add(["b"])
+    mine.add(["c"])
+    mine.reload()
+    assert sorted(mine.names()) == ["a", "b", "c"]
+    mine.keep(lambda name: name != "b")
+    mine.add(["b"])
+    mine.reload()
+    assert mine.names() == Checksums(tmp_path).names() == ["a", "c", "b"]
+
+
+def test_the_list_is_not_read_again_after_adding_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        (tmp_path / name).write_bytes(name.encode())
+    Checksums(tmp_path).add(["a"])
+    mine = Checksums(tmp_path)
+    mine.add(["b"])
+    with monkeypatch.context() as patch:
+        patch.delattr(Path, "read_text")
+        mine.reload()
+    Checksums(tmp_path).add(["c"])
+    mine.reload()
+    assert mine.names() == ["a", "b", "c"]
+
+
 def test_every_file_of_a_table_is_listed_in_the_form_of_sha256sum(index: Index) -> None:
     listed = Checksums(index.path).names()
     there = {

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from small_corpus import Samples, write_corpus
 
 from earful.errors import CorpusError, IndexBusyError, IndexFolderError
+from earful.index import repair
 from earful.index.build import BuildOptions, build_index
 from earful.index.checksums import CHECKSUMS_NAME
 from earful.index.corpus import single_recording
@@ -16,6 +17,7 @@ from earful.index.lock import WriterLock
 from earful.index.repair import RepairReport, repair_index
 from earful.index.store import Index
 from earful.index.versions import manifest_names
+from earful.model.protocols import Fingerprint
 
 N_FILES = 24
 OPTIONS = BuildOptions(commit_rows=8, batch_clips=8, n_decoders=2)
@@ -238,6 +240,34 @@ def test_nothing_is_done_while_another_writes(folder: Path) -> None:
     files(folder, "data")[0].unlink()
     with WriterLock(folder).held(), pytest.raises(IndexBusyError):
         repair_index(folder)
+
+
+def test_what_another_mended_meanwhile_is_left_alone(
+    folder: Path,
+    corpus: Path,
+    wanted: list[tuple[str, float]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between finding that the newest version cannot be read, and the right to write."""
+    Index.open(folder).remove([wanted[0][0]])
+    (deletions,) = files(folder, "_deletions")
+    deletions.write_bytes(b"\x07" * 100)
+    table_fault = repair._table_fault
+    others: list[RepairReport] = []
+
+    def overtaken(folder: Path, fingerprint: Fingerprint) -> IndexFolderError | None:
+        found = table_fault(folder, fingerprint)
+        if not others:
+            with monkeypatch.context() as patch:
+                patch.setattr(repair, "_table_fault", table_fault)
+                others.append(repair_index(folder, corpus, embedder=Samples(), options=OPTIONS))
+        return found
+
+    monkeypatch.setattr(repair, "_table_fault", overtaken)
+    report, embedder = repaired(folder, corpus)
+    assert len(others[0].set_aside) > 0
+    assert (report.set_aside, report.kept, embedder.n_clips) == ((), N_FILES, 0)
+    assert hits(folder) == wanted
 
 
 def test_a_folder_that_is_no_index(tmp_path: Path, corpus: Path) -> None:

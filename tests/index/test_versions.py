@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from earful.errors import IndexFolderError
-from earful.index.checksums import CHECKSUMS_NAME
+from earful.index.checksums import CHECKSUMS_NAME, Checksums
 from earful.index.schema import Row
 from earful.index.store import Index
-from earful.index.versions import manifest_name, manifest_names
+from earful.index.versions import manifest_name, manifest_names, newest_listed
 
 MakeRow = Callable[..., Row]
 
@@ -20,6 +20,19 @@ def newest(index: Index) -> Path:
 def test_the_newest_version_comes_first(index: Index) -> None:
     names = manifest_names(index.path)
     assert names == [manifest_name(version) for version in (3, 2, 1)]
+
+
+def test_the_newest_that_was_ever_listed_is_told_by_its_name(index: Index) -> None:
+    assert newest_listed(Checksums(index.path)) == 3
+    newest(index).unlink()
+    assert newest_listed(Checksums(index.path)) == 3
+    listed = index.path / CHECKSUMS_NAME
+    lines = [line for line in listed.read_text().splitlines(True) if "_versions" not in line]
+    odd = ("_versions/x.manifest", "_versions/²²².manifest", "data/1.manifest")
+    listed.write_text(
+        "".join([*lines, *(f"{'0' * 64}  table/exemplars.lance/{name}\n" for name in odd)])
+    )
+    assert newest_listed(Checksums(index.path)) == 0
 
 
 def test_any_flipped_byte_of_the_newest_version_goes_back_one(index: Index) -> None:
