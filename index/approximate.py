@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError
-from earful.index.header import write_atomically
+from earful.index.header import write_text
 from earful.index.where import sql_of
+from earful.model.source import as_argument
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -99,7 +100,7 @@ class Approximate:
 
     def write(self, folder: Path) -> None:
         """Keep it in an index folder."""
-        write_atomically(folder / APPROXIMATE_NAME, json.dumps(self.to_dict(), indent=2) + "\n")
+        write_text(folder / APPROXIMATE_NAME, json.dumps(self.to_dict(), indent=2) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -118,7 +119,7 @@ class Approximate:
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise IndexFolderError(
                 f"{path}: is damaged ({error!r}); make it anew with "
-                f"`earful index approximate {folder}`"
+                f"`earful index approximate {as_argument(folder)}`"
             ) from error
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from earful.errors import IndexFolderError
-from earful.index.header import write_atomically
+from earful.index.header import write_text
 
 CHECKSUMS_NAME: Final = "checksums.txt"
 _LINE: Final = re.compile(r"([0-9a-f]{64})  (\S+)")
@@ -118,7 +118,7 @@ class Checksums:
         kept = {name: digest for name, digest in self._wanted.items() if wanted(name)}
         if len(kept) < len(self._wanted):
             lines = (f"{digest}  {name}\n" for name, digest in sorted(kept.items()))
-            write_atomically(self._path, "".join(lines))
+            write_text(self._path, "".join(lines))
             self._wanted = kept
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,8 +17,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from earful.errors import IndexFolderError, ModelError
-from earful.model.durable import sync_folder
+from earful.model.durable import write_atomically
 from earful.model.protocols import Fingerprint
+from earful.model.source import as_argument
 
 FORMAT = 1
 HEADER_NAME = "index.json"
@@ -160,7 +160,7 @@ def read_values(folder: Path) -> Any:
     except FileNotFoundError:
         raise IndexFolderError(
             f"{folder}: is not an index, it has no {HEADER_NAME}; build one with "
-            f"`earful index build CORPUS --index {folder}`"
+            f"`earful index build CORPUS --index {as_argument(folder)}`"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise IndexFolderError(
@@ -175,7 +175,7 @@ def write_values(folder: Path, values: Mapping[str, Any]) -> None:
         IndexFolderError: The folder cannot be written or is full.
     """
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(folder / HEADER_NAME, text)
+    write_text(folder / HEADER_NAME, text)
 
 
 def format_of(values: object) -> int:
@@ -188,28 +188,15 @@ def format_of(values: object) -> int:
     return found if type(found) is int and found > 0 else 0
 
 
-def temporary_name(name: str) -> str:
-    """Return what a file is called until it is complete; the writer lock keeps it single."""
-    return f".{name}.tmp"
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader or a crash sees the old one or the new one, whole.
+def write_text(path: Path, text: str) -> None:
+    """Replace a file of an index so that a reader or a crash sees the old one or the new one.
 
     Raises:
         IndexFolderError: It cannot be written.
     """
-    beside = path.with_name(temporary_name(path.name))
     try:
-        with open(beside, "w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-        sync_folder(path.parent)
+        write_atomically(path, text)
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise IndexFolderError(
             f"{path}: cannot be written ({error.strerror}); what was there before is unchanged"
         ) from error

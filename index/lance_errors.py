@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from earful.errors import EarfulError, IndexFolderError
+from earful.model.source import as_argument
 
 
 @contextmanager
@@ -35,7 +36,8 @@ def errors_named(folder: Path) -> Iterator[None]:
             ) from error
         raise IndexFolderError(
             f"{folder}: its table cannot be used ({shortened(reason)}). Where a file is damaged, "
-            f"`earful index verify {folder} --repair` keeps what is whole and embeds the rest again"
+            f"`earful index verify {as_argument(folder)} --repair` keeps what is whole and embeds "
+            "the rest again"
         ) from error
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from earful.errors import IndexFolderError
 from earful.index.corpus import Rejection
-from earful.index.header import write_atomically
+from earful.index.header import write_text
 
 REJECTED_NAME = "rejected.jsonl"
 
@@ -39,4 +39,4 @@ def write_rejections(folder: Path, rejections: Sequence[Rejection]) -> None:
         IndexFolderError: It cannot be written.
     """
     lines = [json.dumps(rejection.to_dict(), ensure_ascii=False) for rejection in rejections]
-    write_atomically(folder / REJECTED_NAME, "".join(f"{line}\n" for line in lines))
+    write_text(folder / REJECTED_NAME, "".join(f"{line}\n" for line in lines))

@@ -40,6 +40,7 @@ from earful.index.versions import (
 )
 from earful.model.protocols import Embedder, Fingerprint
 from earful.model.registry import load_embedder
+from earful.model.source import as_argument
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -248,8 +249,8 @@ def _new_header(folder: Path, corpus: Corpus | None, reason: IndexFolderError) -
     fingerprint = stored_fingerprint(folder)
     if corpus is None:
         raise IndexFolderError(
-            f"{reason}. With its corpus it can be made again: `earful index verify {folder} "
-            "--repair --corpus CORPUS`"
+            f"{reason}. With its corpus it can be made again: `earful index verify "
+            f"{as_argument(folder)} --repair --corpus CORPUS`"
         ) from reason
     header = Header.new(fingerprint).with_root(Root.seen_from(folder, corpus.root))
     _replace_header(folder, header)
@@ -315,7 +316,7 @@ def _begin_anew(
     if corpus is None:
         raise IndexFolderError(
             f"{folder}: no version of its table can be read. With its corpus it can be made again: "
-            f"`earful index verify {folder} --repair --corpus CORPUS`"
+            f"`earful index verify {as_argument(folder)} --repair --corpus CORPUS`"
         ) from reason
     if (folder / TABLE_FOLDER).exists():
         (folder / QUARANTINE).mkdir(exist_ok=True)

@@ -68,6 +68,7 @@ from earful.index.search import (
 from earful.index.table import Table
 from earful.index.where import sql_of
 from earful.model.protocols import Fingerprint
+from earful.model.source import as_argument
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -142,7 +143,7 @@ class Index:
         if not folder.is_dir():
             raise IndexFolderError(
                 f"{folder}: there is no such folder; build an index with "
-                f"`earful index build CORPUS --index {path}`"
+                f"`earful index build CORPUS --index {as_argument(path)}`"
             )
         header = Header.read(folder)
         return cls(folder, header, Table.open(folder, header.fingerprint))
@@ -537,7 +538,7 @@ class Index:
             if settings is None:
                 raise IndexFolderError(
                     f"{self.path}: has nothing for approximate search; make it with "
-                    f"`earful index approximate {self.path}`"
+                    f"`earful index approximate {as_argument(self.path)}`"
                 )
             found = candidates(self._table, query, k, settings, filter, self.roots(), _CHECKED)
         else:
@@ -563,8 +564,9 @@ class Index:
 
     def _damaged(self, error: Exception) -> IndexFolderError:
         return IndexFolderError(
-            f"{self.path}: a row is damaged ({error}). `earful index verify {self.path}` lists "
-            "the damage; with --repair it keeps the rows that are whole and embeds the others again"
+            f"{self.path}: a row is damaged ({error}). `earful index verify "
+            f"{as_argument(self.path)}` lists the damage; with --repair it keeps the rows that are "
+            "whole and embeds the others again"
         )
 
     def _root_number(self, root: Path) -> int:

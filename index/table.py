@@ -28,6 +28,7 @@ from earful.index.table_files import files_of
 from earful.index.table_reader import TableReader, id_among
 from earful.index.versions import LANCE_FOLDER, TABLE_FOLDER, TABLE_NAME, open_newest
 from earful.model.protocols import Fingerprint
+from earful.model.source import as_argument
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,8 +55,8 @@ class Table(TableReader):
         if any("/data/" in name for name in files_of(folder)):
             raise IndexFolderError(
                 f"{folder}: its table has rows, but its index.json is gone; restore that from a "
-                f"copy, run `earful index verify {folder} --repair --corpus CORPUS`, or name a "
-                "new folder"
+                f"copy, run `earful index verify {as_argument(folder)} --repair --corpus CORPUS`, "
+                "or name a new folder"
             )
         shutil.rmtree(folder / TABLE_FOLDER, ignore_errors=True)
         with errors_named(folder):
@@ -78,7 +79,7 @@ class Table(TableReader):
         if not (folder / LANCE_FOLDER).is_dir():
             raise IndexFolderError(
                 f"{folder}: its table is gone; restore it from a copy, or run `earful index "
-                f"verify {folder} --repair --corpus CORPUS`"
+                f"verify {as_argument(folder)} --repair --corpus CORPUS`"
             )
         checksums = Checksums(folder)
         lance = open_newest(folder, checksums, partial(_open_lance, folder))

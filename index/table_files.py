@@ -20,6 +20,7 @@ from earful.index.versions import (
     version_of,
 )
 from earful.model.durable import sync_file, sync_folder
+from earful.model.source import as_argument
 
 DATA: Final = "data"
 DELETIONS: Final = "_deletions"
@@ -101,8 +102,8 @@ class TableFiles:
             if self._checksums.is_damaged(name):
                 raise IndexFolderError(
                     f"{self._folder}: {name} is damaged, its bytes are not those that were "
-                    f"written. `earful index verify {self._folder} --repair` keeps the rows that "
-                    "are whole and embeds the others again"
+                    f"written. `earful index verify {as_argument(self._folder)} --repair` keeps "
+                    "the rows that are whole and embeds the others again"
                 )
         return all(name in self._checksums for name in names)
 

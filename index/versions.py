@@ -12,6 +12,7 @@ from typing import Any, Final
 from earful.errors import IndexBusyError, IndexFolderError
 from earful.index.checksums import Checksums
 from earful.index.lock import WriterLock
+from earful.model.source import as_argument
 
 TABLE_FOLDER: Final = "table"
 TABLE_NAME: Final = "exemplars"
@@ -77,7 +78,7 @@ def open_newest(folder: Path, checksums: Checksums, open_table: Callable[[], Any
         if checksums.is_damaged(newest):
             raise IndexFolderError(
                 f"{folder}: the newest version of its table is damaged ({newest}). `earful index "
-                f"verify {folder} --repair` goes back to the one before"
+                f"verify {as_argument(folder)} --repair` goes back to the one before"
             )
         opened = open_table()
     except IndexFolderError as error:
@@ -87,7 +88,7 @@ def open_newest(folder: Path, checksums: Checksums, open_table: Callable[[], Any
         warnings.warn(
             f"{folder}: the newest version of its table was damaged or is gone; went back from "
             f"version {lost} to {opened.version}, so rows may be missing. Build it again from its "
-            f"corpus, or run `earful index verify {folder} --repair`",
+            f"corpus, or run `earful index verify {as_argument(folder)} --repair`",
             RuntimeWarning,
             stacklevel=4,
         )

@@ -39,6 +39,7 @@ from earful.model.hub import fetch
 from earful.model.mel import LogMel
 from earful.model.precision import LEAST_COSINE, MOST_LOST, agreement, probe_sounds
 from earful.model.protocols import Fingerprint
+from earful.model.source import as_argument
 
 if TYPE_CHECKING:
     import torch
@@ -85,7 +86,7 @@ def load_clap(
     if path.is_file():
         raise ModelError(
             f"{name}: is a file, and its weights are not unpickled here; convert it: "
-            f"`earful models convert-clap {name} --out DIR`, and give DIR"
+            f"`earful models convert-clap {as_argument(name)} --out DIR`, and give DIR"
         )
     is_local = name not in HUB_IDS and path.exists()
     if is_local and revision:
@@ -122,8 +123,8 @@ def _fetch(name: str, revision: str) -> Path:
         return fetch(name, revision=revision, files=HUB_FILES, one_of=[WEIGHTS_NAME])
     except ModelError as error:
         raise ModelError(
-            f"{error}. If it has its weights as a pickle only: `earful models convert-clap {name} "
-            "--out DIR`, and give DIR"
+            f"{error}. If it has its weights as a pickle only: `earful models convert-clap "
+            f"{as_argument(name)} --out DIR`, and give DIR"
         ) from error
 
 

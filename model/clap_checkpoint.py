@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from earful.errors import MissingExtraError, ModelError
 from earful.model.clap_tokenizer import TOKENIZER_FILES
 from earful.model.digests import changes_of, read_json, sha256_of
+from earful.model.source import as_argument
 
 if TYPE_CHECKING:
     import torch
@@ -261,6 +262,6 @@ def _no_weights(folder: Path) -> str:
     if (folder / PICKLED_NAME).is_file():
         return (
             f"{folder}: its weights are a pickle ({PICKLED_NAME}), which is not opened here; "
-            f"convert it: `earful models convert-clap {folder} --out DIR`"
+            f"convert it: `earful models convert-clap {as_argument(folder)} --out DIR`"
         )
     return f"{folder}: no weights found, want {WEIGHTS_NAME}; download the folder again, whole"

@@ -35,6 +35,7 @@ from earful.model.flamingo_lm import VARIANTS, FlamingoLanguageModel, Variant
 from earful.model.flamingo_windows import MsClapWindows
 from earful.model.generate import Mode
 from earful.model.msclap import MsClapConfig, MsClapEncoder
+from earful.model.source import as_argument
 from earful.model.tokenizer import Control, FlamingoTokenizer
 from earful.model.unfilled import unfilled
 
@@ -294,8 +295,8 @@ def _read(path: Path, device: str) -> list[tuple[str, Tensor]]:
             return [(name, file.get_tensor(name)) for name in file.keys()]  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise ModelError(
-            f"{path}: cannot be read ({error}); `earful models verify {path.parent}` tells what "
-            "else is wrong, and a new conversion mends it"
+            f"{path}: cannot be read ({error}); `earful models verify "
+            f"{as_argument(path.parent)}` tells what else is wrong, and a new conversion mends it"
         ) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -85,6 +86,15 @@ def printable(text: str) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text
     )
+
+
+def as_argument(path: str | os.PathLike[str]) -> str:
+    """Write a path as it is typed into a shell.
+
+    >>> as_argument("my sounds.index"), as_argument("sounds.index")
+    ("'my sounds.index'", 'sounds.index')
+    """
+    return shlex.quote(printable(os.fspath(path)))
 
 
 def _require_regular(found: os.stat_result, name: str) -> None:
