@@ -41,7 +41,7 @@ from earful.index.store import Index
 from earful.model.audio import AudioLimits
 from earful.model.isolated import stop_decoding
 from earful.model.registry import load_embedder
-from earful.model.source import printable
+from earful.model.source import as_argument, printable
 
 if TYPE_CHECKING:
     from earful.model.protocols import Embedder
@@ -211,14 +211,16 @@ class _Build:
                 self._commit_if_due()
                 self._tell()
             self._commit()
-        except BaseException:
+        except BaseException as error:
             # Nobody wants the rest, and whoever pressed Ctrl-C does not want to wait for it.
             pool.shutdown(wait=False, cancel_futures=True)
             stop_decoding()
+            if isinstance(error, KeyboardInterrupt):
+                self._commit_embedded()
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-        n, n_stale = len(self._index.known()), len(self._unseen)
+        n, stale = len(self._index.known()), tuple(sorted(self._unseen))
         # Indexing columns takes memory of its own; what is known of the rows has served.
         del self._known, self._intake
         self._unseen.clear()
@@ -232,7 +234,7 @@ class _Build:
             reused=self._reused,
             skipped=self._skipped,
             rejected=rejected,
-            stale=n_stale,
+            stale=stale,
             seconds=time.monotonic() - self._started,
             audio_s=self._audio_s,
             n=n,
@@ -247,10 +249,17 @@ class _Build:
         for row in self._corpus:
             known = self._known.get(row.exemplar.id)
             if known is not None and known.root != root:
+                way_out = "give it another id, or remove the old row first"
+                if not known.root.is_dir():
+                    way_out = (
+                        f"where that folder has become this one: `earful index verify "
+                        f"{as_argument(self._index.path)} --repair --corpus "
+                        f"{as_argument(self._corpus.source)}`"
+                    )
                 raise IndexFolderError(
                     f"{row.where}: id {row.exemplar.id!r} belongs in {self._index.path} to a row "
-                    f"from {known.root}, and this corpus lies in {root}; give it another id, or "
-                    "remove the old row first. Nothing was written"
+                    f"from {known.root}, and this corpus lies in {root}; {way_out}. Nothing was "
+                    "written"
                 )
 
     def _require_space(self) -> None:
@@ -374,9 +383,14 @@ class _Build:
     def _commit(self) -> None:
         self._embed()
         self._renew()
+        self._commit_embedded()
+
+    def _commit_embedded(self) -> None:
         self._last_commit = time.monotonic()
-        if self._rows:
-            rows = [row for _, row in sorted(self._rows, key=lambda numbered: numbered[0])]
+        # Out of the list first: rows whose commit is interrupted must not be written twice.
+        numbered, self._rows = self._rows, []
+        if numbered:
+            rows = [row for _, row in sorted(numbered, key=lambda pair: pair[0])]
             self._index.add(rows)
             self._expected.difference_update(map(_audio_key, rows))
             self._committed += len(rows)
@@ -386,7 +400,6 @@ class _Build:
                 self._committed,
                 extra={"n_rows": len(rows), "n_committed": self._committed},
             )
-            self._rows.clear()
             self._tell(now=True)
 
     def _list_rejections(self, rejected: tuple[Rejection, ...]) -> None:

@@ -41,8 +41,8 @@ class BuildReport:
         skipped: Rows that were there unchanged.
         rejected: Rows that could not be used, each with its reason, in the corpus's
             order; tried again next time.
-        stale: Rows of the index from this corpus root that the corpus no longer has. They
-            are kept. Not counted for a single recording.
+        stale: Ids of rows of the index from this corpus root that the corpus no longer has.
+            They are kept. None are told for a single recording.
         seconds: How long it took.
         audio_s: Length of the audio embedded, in seconds.
         n: Rows in the index now.
@@ -52,7 +52,7 @@ class BuildReport:
     reused: int
     skipped: int
     rejected: tuple[Rejection, ...]
-    stale: int
+    stale: tuple[str, ...]
     seconds: float
     audio_s: float
     n: int
@@ -64,7 +64,7 @@ class BuildReport:
             "reused": self.reused,
             "rejected": [rejection.to_dict() for rejection in self.rejected],
             "skipped": self.skipped,
-            "stale": self.stale,
+            "stale": list(self.stale),
             "seconds": round(self.seconds, 3),
             "audio_s": round(self.audio_s, 3),
             "n": self.n,

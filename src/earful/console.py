@@ -136,16 +136,18 @@ def _stretch(hit: Hit) -> str:
 
 def describe_build(report: BuildReport) -> str:
     """Render what a build did: counts first, then every rejected file and its reason."""
-    reused = f"{report.reused} renewed with their old vector, " if report.reused else ""
+    reused = f"{report.reused} given the vector of equal audio, " if report.reused else ""
     lines = [
         f"{report.accepted - report.reused} embedded, {reused}{report.skipped} unchanged, "
         f"{len(report.rejected)} rejected in {report.seconds:.1f} s"
     ]
     if report.stale:
         lines.append(
-            f"{report.stale} rows of the index are no longer in the corpus and were kept;"
-            " drop them with `earful index remove`"
+            "kept, though no longer in the corpus; `earful index remove` drops what it is given:"
         )
+        lines += [printable(f"  {id_}") for id_ in report.stale[:_MOST_SHOWN]]
+        if (n_more := len(report.stale) - _MOST_SHOWN) > 0:
+            lines.append(f"  and {n_more} more; --json lists all")
     lines += [
         printable(f"  rejected {rejection.where}: {rejection.error}")
         for rejection in report.rejected

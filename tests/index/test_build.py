@@ -24,6 +24,7 @@ from earful.errors import (
 from earful.index import build
 from earful.index.build import BuildOptions, BuildProgress, build_index
 from earful.index.corpus import open_corpus, single_recording
+from earful.index.schema import Row
 from earful.index.store import Index
 from earful.model.audio import AudioLimits, Clip, load_audio
 from earful.model.protocols import Embedder, Fingerprint
@@ -171,9 +172,12 @@ def test_a_second_run_embeds_nothing(sounds: Path, tmp_path: Path) -> None:
     assert embedder.batches == []
 
 
-@pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError])
-def test_what_was_committed_before_a_failure_is_not_embedded_again(
-    sounds: Path, tmp_path: Path, failure: type[BaseException]
+@pytest.mark.parametrize(
+    ("failure", "n_kept"),
+    [(RuntimeError, 4), (KeyboardInterrupt, 6)],  # an interruption keeps what has its vector
+)
+def test_what_was_kept_before_a_failure_is_not_embedded_again(
+    sounds: Path, tmp_path: Path, failure: type[BaseException], n_kept: int
 ) -> None:
     options = BuildOptions(batch_clips=2, commit_rows=4)
     with pytest.raises(failure):
@@ -183,11 +187,30 @@ def test_what_was_committed_before_a_failure_is_not_embedded_again(
             embedder=Levels(fail_at=4, failure=failure),
             options=options,
         )
-    assert len(Index.open(tmp_path / "index").vectors().exemplars) == 4
+    assert len(Index.open(tmp_path / "index").vectors().exemplars) == n_kept
     embedder = Levels()
     report = build_index(sounds, tmp_path / "index", embedder=embedder, options=options)
-    assert (report.accepted, report.skipped, report.n) == (8, 4, 12)
-    assert embedder.n_clips == 8
+    assert (report.accepted, report.skipped, report.n) == (12 - n_kept, n_kept, 12)
+    assert embedder.n_clips == 12 - n_kept
+    assert Index.open(tmp_path / "index").verify().problems == ()
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_rows_whose_commit_is_interrupted_are_not_written_twice(
+    sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
+    def add(self: Index, rows: Sequence[Row]) -> None:
+        if not before:
+            really_add(self, rows)
+        raise KeyboardInterrupt
+
+    really_add = Index.add
+    monkeypatch.setattr(Index, "add", add)
+    with pytest.raises(KeyboardInterrupt):
+        build_index(sounds, tmp_path / "index", embedder=Levels())
+    monkeypatch.undo()
+    assert Index.open(tmp_path / "index").n_rows == (0 if before else 12)
+    assert build_index(sounds, tmp_path / "index", embedder=Levels()).n == 12
     assert Index.open(tmp_path / "index").verify().problems == ()
 
 
@@ -239,7 +262,7 @@ def test_a_renamed_file_keeps_its_vector_and_the_old_row_stays(
     (sounds / "a/00.wav").rename(sounds / "b/moved.wav")
     embedder = Levels()
     report = build_index(sounds, tmp_path / "index", embedder=embedder)
-    assert (report.accepted, report.reused, report.stale, report.n) == (1, 1, 1, 13)
+    assert (report.accepted, report.reused, report.stale, report.n) == (1, 1, ("a/00.wav",), 13)
     assert embedder.batches == []
     levels = levels_of(Index.open(tmp_path / "index"))
     assert levels["b/moved.wav"] == levels["a/00.wav"] == 0.05
@@ -284,7 +307,11 @@ def test_rows_that_left_the_corpus_stay_and_are_counted(sounds: Path, tmp_path: 
     build_index(sounds, tmp_path / "index", embedder=Levels())
     shutil.rmtree(sounds / "c")
     report = build_index(sounds, tmp_path / "index", embedder=Levels())
-    assert (report.stale, report.skipped, report.n) == (4, 8, 12)
+    assert (report.stale, report.skipped, report.n) == (
+        ("c/02.wav", "c/05.wav", "c/08.wav", "c/11.wav"),
+        8,
+        12,
+    )
 
 
 def test_adding_one_recording_says_nothing_of_its_neighbours(sounds: Path, tmp_path: Path) -> None:
@@ -293,7 +320,7 @@ def test_adding_one_recording_says_nothing_of_its_neighbours(sounds: Path, tmp_p
     for name in ("x.wav", "y.wav"):
         corpus = single_recording(tmp_path / name, labels=("l",))
         report = build_index(corpus, tmp_path / "index", embedder=Levels())
-        assert (report.accepted, report.stale) == (1, 0)
+        assert (report.accepted, report.stale) == (1, ())
     assert levels_of(Index.open(tmp_path / "index")) == {"x.wav": 0.5, "y.wav": 0.7}
 
 
@@ -489,7 +516,7 @@ def test_two_corpora_share_an_index(tmp_path: Path) -> None:
     for name, level in (("first", 0.5), ("second", 0.6)):
         write_level(tmp_path / name / f"l/{name}.wav", level)
         report = build_index(tmp_path / name, tmp_path / "index", embedder=Levels())
-        assert (report.accepted, report.stale) == (1, 0)
+        assert (report.accepted, report.stale) == (1, ())
     index = Index.open(tmp_path / "index")
     assert levels_of(index) == {"l/first.wav": 0.5, "l/second.wav": 0.6}
     assert index.verify().problems == ()

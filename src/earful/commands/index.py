@@ -162,7 +162,7 @@ def index_add(
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_index(corpus, index, embedder=model, progress=progress)
     # What is added is not all there is: rows that it does not name are not stale.
-    _finish_build(replace(report, stale=0), as_json=as_json)
+    _finish_build(replace(report, stale=()), as_json=as_json)
 
 
 @index_app.command("remove")
