@@ -86,6 +86,11 @@ class Header:
         """Return a copy with one more corpus root and a new ``updated``."""
         return replace(self, updated=_now(), roots=(*self.roots, root))
 
+    def with_root_at(self, number: int, root: Root) -> Self:
+        """Return a copy with another corpus root in one's place and a new ``updated``."""
+        roots = (*self.roots[:number], root, *self.roots[number + 1 :])
+        return replace(self, updated=_now(), roots=roots)
+
     def with_counts(self, *, n: int, labels: int) -> Self:
         """Return a copy with other counts and a new ``updated``."""
         return replace(self, updated=_now(), n=n, labels=labels)

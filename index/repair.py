@@ -85,7 +85,8 @@ def repair_index(
     """Drop what is damaged, and embed it again from the recordings that are still there.
 
     Rows whose fields can still be read are embedded again in any case. For all others the
-    corpus must be given: rows that it has and the index lacks are added, as a build does.
+    corpus must be given: rows that it has and the index lacks are added, as a build does. Where
+    the corpus has moved, the index learns where it lies now.
 
     Args:
         index: The index folder.
@@ -97,8 +98,8 @@ def repair_index(
 
     Raises:
         CorpusError: The corpus is broken; nothing was done.
-        IndexFolderError: There is no index, too much of it is lost, or the folder cannot be
-            written.
+        IndexFolderError: There is no index, too much of it is lost, its rows with ids of the
+            corpus come from another that is still there, or the folder cannot be written.
         IndexMismatchError: The embedder is not that of the index; what was kept stays.
         IndexBusyError: Another process is writing.
         ModelError: The embedder cannot be loaded; what was kept stays.
@@ -113,6 +114,8 @@ def repair_index(
         n_before = Header.read(folder).n
         with target.writer(damaged=True):
             found = _Found(target)
+            if opened is not None:
+                found.follow(target, opened)
             n_before = max(n_before, target.n_rows)
             aside += found.mend(target)
     sources = [opened] if opened is not None else found.corpora(folder)
@@ -147,6 +150,7 @@ class _Found:
         self._roots = index.roots()
         self._dim = index.fingerprint.dim
         self._again: dict[str, tuple[Path, Exemplar]] = {}
+        self._root_of: dict[str, int] = {}
         whole: dict[str, int] = {}
         hurt: set[str] = set()
         n_rows = 0
@@ -157,17 +161,35 @@ class _Found:
                 continue
             n_rows += len(piece.places)
             faults = row_faults(piece.rows, self._roots, self._dim)
-            ids = piece.rows.column("id").to_pylist()
-            whole |= {
-                id_: place
-                for id_, place, found in zip(ids, piece.places, faults, strict=True)
-                if not found
-            }
-            hurt.update(id_ for id_, found in zip(ids, faults, strict=True) if found)
+            ids, numbers = (piece.rows.column(name).to_pylist() for name in ("id", "root"))
+            for id_, place, number, found in zip(ids, piece.places, numbers, faults, strict=True):
+                if found:
+                    hurt.add(id_)
+                else:
+                    whole[id_], self._root_of[id_] = place, number
             self._note_readable(piece.rows.filter([bool(found) for found in faults]))
         self.kept = sorted(whole.values())
         self.n_dropped = n_rows - len(self.kept)
         self.dropped_ids = hurt - whole.keys()
+
+    def follow(self, index: Index, corpus: Corpus) -> None:
+        """Have whole rows with ids of a corpus follow it there, where their own is gone.
+
+        Raises:
+            CorpusError: The corpus is broken.
+            IndexFolderError: Their own corpus is still there.
+        """
+        for row in corpus:
+            number = self._root_of.get(row.exemplar.id)
+            if number is None or (root := index.roots()[number]) == corpus.root:
+                continue
+            if root.is_dir():
+                raise IndexFolderError(
+                    f"{row.where}: id {row.exemplar.id!r} belongs in {index.path} to a row from "
+                    f"{root}, which is still there, and this corpus lies in {corpus.root}; name "
+                    "that one, or give the recordings of this one other ids. No row was changed"
+                )
+            index.move_root(number, corpus.root)
 
     def mend(self, index: Index) -> list[str]:
         """Drop what is not whole; return the files that were damaged."""
@@ -185,7 +207,7 @@ class _Found:
         if self.n_dropped or damaged:
             index.keep_rows(self.kept)
         else:
-            index.recount()
+            index.renew_summaries()
         return aside + damaged
 
     def corpora(self, source: Path) -> list[Corpus]:

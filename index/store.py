@@ -461,6 +461,10 @@ class Index:
         """Return the table's files that have other bytes than they had, or that are gone."""
         return self._table.damaged_files()
 
+    def unlisted_files(self) -> list[str]:
+        """Return the table's files of which no digest is known."""
+        return self._table.unlisted_files()
+
     def keep_rows(self, places: Sequence[int]) -> None:
         """Keep some rows and drop all others, in one atomic commit.
 
@@ -481,8 +485,26 @@ class Index:
             self._forget()
             self._renew_header()
 
-    def recount(self) -> None:
-        """Count rows and labels anew, in case the header is not true.
+    def move_root(self, number: int, root: Path) -> None:
+        """Have the rows of a corpus root find their audio in another folder.
+
+        Args:
+            number: Which of ``roots``.
+            root: Where the corpus lies now, resolved.
+
+        Raises:
+            IndexFolderError: The folder cannot be written.
+            IndexBusyError: Another process is writing.
+        """
+        with self.writer():
+            self._header = self._header.with_root_at(number, Root.seen_from(self.path, root))
+            self._header.write(self.path)
+            self._forget()
+
+    def renew_summaries(self) -> None:
+        """Count rows and labels anew and list every file, in case header and list are not true.
+
+        What the table holds is believed, so check it first.
 
         Raises:
             IndexFolderError: The folder cannot be written.
@@ -492,6 +514,7 @@ class Index:
             self._label_names = None
             if self._counts() != (self._header.n, self._header.labels):
                 self._renew_header()
+            self._table.list_files()
 
     def verify(self, *, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
         """Check every row; see ``earful.index.verify``."""

@@ -241,6 +241,19 @@ class Table(TableReader):
         """Return the files that have other bytes than they had, or that are gone."""
         return self._files.damaged(self.version)
 
+    def unlisted_files(self) -> list[str]:
+        """Return the files of this version that the list of digests lacks."""
+        return self._files.unlisted(self.version)
+
+    def list_files(self) -> None:
+        """Have every file of this version in the list of digests.
+
+        Raises:
+            IndexFolderError: A file cannot be read, or the list not be written.
+        """
+        with errors_named(self.folder):
+            self._files.list_rest(self.version)
+
     def set_damaged_aside(self) -> None:
         """Move damaged files of versions before this one to the quarantine.
 

@@ -67,6 +67,20 @@ class TableFiles:
         self._checksums.add(name for name in new if Path(name).suffix not in _CHANGING)
         self._synced |= new
 
+    def list_rest(self, version: int) -> None:
+        """List the files of a version that are not listed, with the digests that they have.
+
+        Raises:
+            OSError: A file cannot be read, or the list not be written.
+        """
+        self._checksums.add(self.unlisted(version))
+
+    def unlisted(self, version: int) -> list[str]:
+        """Return the files that a version consists of and that are not listed."""
+        self.reload()
+        in_use = {manifest_name(version), *self._in_use(version, (DATA, DELETIONS, INDICES))}
+        return sorted(name for name in in_use if name not in self._checksums)
+
     def prune(self) -> None:
         """Drop from the list the files that are gone."""
         self._checksums.keep(files_of(self._folder).__contains__)

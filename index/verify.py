@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,9 @@ from earful.index.schema import (
     row_digest,
     vectors_of,
 )
+from earful.index.table_files import DATA
 from earful.model.audio import file_sha256
+from earful.model.source import as_argument
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,11 +67,14 @@ class VerifyReport:
     Attributes:
         n_checked: Rows looked at, those that cannot be read among them.
         n_whole: Rows that the table has as they were written, whatever became of their audio.
+        n_unlisted: Files that ``checksums.txt`` does not list, so that only the digests of
+            their rows were compared; a repair lists them.
         problems: Files first, then rows in the order of their ids; empty when all is well.
     """
 
     n_checked: int
     n_whole: int
+    n_unlisted: int
     problems: tuple[Problem, ...]
 
 
@@ -112,7 +118,13 @@ class _Check:
         self._digests = _Digests()
         self._ids: set[str] = set()
         self._labels: set[str] = set()
-        self._n_rows = self._n_checked = self._n_whole = 0
+        self._n_homeless: Counter[Path] = Counter()
+        self._n_rows = self._n_checked = self._n_whole = self._n_unlisted = 0
+
+    @property
+    def _repair(self) -> str:
+        """The beginning of the command that mends, to which a quotation mark is to be added."""
+        return f"`earful index verify {as_argument(self._index.path)} --repair"
 
     def tell(self, *, what: str, id: str = "", audio: str = "") -> None:
         problem = Problem(id=id, audio=audio or str(self._index.path), what=what)
@@ -124,7 +136,11 @@ class _Check:
         for name in self._damaged:
             path = self._index.path / name
             what = "is gone" if not path.exists() else "has other bytes than were written"
-            self.tell(what=f"{what}; `earful index verify --repair` mends that", audio=str(path))
+            way_out = f"{self._repair}` keeps what is whole"
+            if f"/{DATA}/" in name:
+                way_out += ", with `--corpus CORPUS` it embeds again what the file held"
+            self.tell(what=f"{what}; {way_out}", audio=str(path))
+        self._n_unlisted = len(self._index.unlisted_files())
 
     def rows(self) -> None:
         self._n_rows = self._index.n_rows
@@ -133,6 +149,10 @@ class _Check:
                 self._readable(piece.rows)
             else:
                 self._unreadable(piece)
+        for root, n in self._n_homeless.items():
+            what = f"is gone, and the audio of {n} rows with it; where it is a folder of another "
+            what += f"name now, {self._repair} --corpus CORPUS` has the index follow it"
+            self.tell(what=what, audio=str(root))
 
     def _done(self, n: int) -> None:
         self._n_checked += n
@@ -150,7 +170,10 @@ class _Check:
                 found.append("the id stands twice in the table; want it once")
             if 0 <= number < len(roots):
                 path = roots[number] / audio
-                found = [*_audio_problems(path, sha256, self._digests), *found]
+                if roots[number].is_dir():
+                    found = [*_audio_problems(path, sha256, self._digests), *found]
+                else:
+                    self._n_homeless[roots[number]] += 1
             self._problems += [Problem(id=id_, audio=str(path), what=what) for what in found]
             self._ids.add(id_)
             self._done(1)
@@ -193,6 +216,7 @@ class _Check:
         return VerifyReport(
             n_checked=self._n_checked,
             n_whole=self._n_whole,
+            n_unlisted=self._n_unlisted,
             problems=tuple(sorted(self._problems, key=lambda problem: problem.id)),
         )
 

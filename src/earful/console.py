@@ -164,7 +164,10 @@ def describe_repair(report: RepairReport) -> str:
     lines += [printable(f"  dropped {id_}") for id_ in report.dropped_ids]
     lines += [printable(f"  set aside {name}") for name in report.set_aside]
     if report.missing:
-        lines.append("run it again with --corpus and what the index was built from")
+        lines.append(
+            "run it again with --corpus and what the index was built from, once for each corpus; "
+            "`earful index add` takes recordings again that were added by themselves"
+        )
     return "\n".join(lines)
 
 

@@ -64,6 +64,12 @@ def files(folder: Path, kind: str) -> list[Path]:
     return sorted((folder / "table/exemplars.lance").glob(f"{kind}/*"))
 
 
+def rot(folder: Path) -> None:
+    """Change the label of some rows."""
+    path = next(path for path in files(folder, "data") if b"siren" in path.read_bytes())
+    path.write_bytes(path.read_bytes().replace(b"siren", b"sirem"))
+
+
 def repaired(folder: Path, corpus: Path | None = None) -> tuple[RepairReport, Samples]:
     embedder = Samples()
     report = repair_index(folder, corpus, embedder=embedder, options=OPTIONS)
@@ -130,8 +136,7 @@ def test_a_row_whose_vector_rotted_is_embedded_again_without_the_corpus(
 def test_a_row_whose_label_rotted_needs_the_corpus(
     folder: Path, corpus: Path, wanted: list[tuple[str, float]]
 ) -> None:
-    path = next(path for path in files(folder, "data") if b"siren" in path.read_bytes())
-    path.write_bytes(path.read_bytes().replace(b"siren", b"sirem"))
+    rot(folder)
     report, _ = repaired(folder)
     assert report.embedded == 0
     assert report.missing == report.dropped > 0
@@ -234,6 +239,49 @@ def test_rows_of_two_corpora_are_kept_apart(folder: Path, tmp_path: Path, corpus
         corpus,
         recording.parent,
     }
+
+
+def test_a_corpus_that_moved_is_followed(
+    corpus: Path, wanted: list[tuple[str, float]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "own.index"
+    build_index(corpus, folder, embedder=Samples(), options=OPTIONS)
+    moved = corpus.rename(tmp_path / "moved")
+    (problem,) = Index.open(folder).verify().problems
+    assert (problem.id, problem.audio) == ("", str(corpus))
+    assert f"the audio of {N_FILES} rows" in problem.what
+    with pytest.raises(IndexFolderError, match=f"--repair --corpus {moved}"):
+        build_index(moved, folder, embedder=Samples(), options=OPTIONS)
+    rot(folder)
+    report, embedder = repaired(folder, moved)
+    assert (report.missing, report.n) == (0, N_FILES)
+    assert 0 < embedder.n_clips < N_FILES
+    assert hits(folder) == wanted
+    assert Index.open(folder).vectors().paths[0].is_relative_to(moved)
+
+
+def test_a_second_corpus_of_the_same_ids_changes_nothing(
+    folder: Path, corpus: Path, tmp_path: Path
+) -> None:
+    other = Path(shutil.copytree(corpus, tmp_path / "other"))
+    rot(folder)
+    before = sorted(path.name for path in folder.rglob("*"))
+    with pytest.raises(IndexFolderError, match=rf"a row from {corpus}, which is still there"):
+        repair_index(folder, other, embedder=Samples(), options=OPTIONS)
+    assert sorted(path.name for path in folder.rglob("*")) == before
+
+
+def test_a_lost_list_is_made_again(folder: Path, wanted: list[tuple[str, float]]) -> None:
+    listed = (folder / CHECKSUMS_NAME).read_text(encoding="utf-8").splitlines()
+    (folder / CHECKSUMS_NAME).unlink()
+    found = Index.open(folder).verify()
+    assert found.problems == ()
+    assert found.n_unlisted > 0
+    repaired(folder)
+    again = (folder / CHECKSUMS_NAME).read_text(encoding="utf-8").splitlines()
+    assert set(again) <= set(listed)
+    assert Index.open(folder).verify().n_unlisted == 0
+    assert hits(folder) == wanted
 
 
 def test_nothing_is_done_while_another_writes(folder: Path) -> None:

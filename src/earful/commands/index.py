@@ -232,7 +232,12 @@ def index_verify(
     report = Index.open(index).verify()
     problems = [problem.to_dict() for problem in report.problems]
     if as_json:
-        found = {"checked": report.n_checked, "whole": report.n_whole, "problems": problems}
+        found = {
+            "checked": report.n_checked,
+            "whole": report.n_whole,
+            "unlisted": report.n_unlisted,
+            "problems": problems,
+        }
         print_json(found if mended is None else {**found, "repair": mended.to_dict()})
     else:
         if mended is not None:
@@ -245,6 +250,11 @@ def index_verify(
             f"{report.n_checked} rows checked, {report.n_whole} as written, "
             f"{len(problems)} problems"
         )
+        if report.n_unlisted:
+            typer.echo(
+                f"{report.n_unlisted} of its files are not in checksums.txt: only the digests of "
+                "their rows were compared; --repair lists them"
+            )
     if problems or (mended is not None and mended.missing):
         raise typer.Exit(1)
 
