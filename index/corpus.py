@@ -298,10 +298,14 @@ class Corpus:
         return PurePosixPath(path.relative_to(self.root).as_posix())
 
     def _inside(self, path: Path, where: str) -> None:
-        if not self._allow_outside and not _resolved(path).is_relative_to(self.root):
+        target = _resolved(path)
+        if not self._allow_outside and not target.is_relative_to(self.root):
+            leads = (
+                f" leads to {quoted(str(target))}, which" if path.is_relative_to(self.root) else ""
+            )
             raise CorpusError(
-                f"{where}: audio {quoted(str(path))} lies outside {self.root}; want it inside, or "
-                "say --allow-outside (or --root with a folder above)"
+                f"{where}: audio {quoted(str(path))}{leads} lies outside {self.root}; want it "
+                "inside, or say --allow-outside (or --root with a folder above)"
             )
 
 

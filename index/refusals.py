@@ -18,6 +18,7 @@ from earful.index.schema import Row
 from earful.index.versions import TABLE_FOLDER
 from earful.model.durable import temporary_name
 from earful.model.protocols import Fingerprint
+from earful.model.source import as_argument
 
 _UNIT_TOLERANCE = 1e-3
 
@@ -37,13 +38,13 @@ def refuse_mismatch(index: Path, mine: Fingerprint, theirs: Fingerprint) -> None
     if not differences:
         return
     if mine.name != theirs.name:
-        way_out = f"use {mine.name!r}"
+        way_out = f"use {mine.name!r} (--embedder {as_argument(mine.name)} of `earful index build`)"
     elif mine.revision != theirs.revision:
         way_out = f"use revision {mine.revision!r}"
     else:
         way_out = "use the same weights and settings"
     raise IndexMismatchError(
-        f"{index}: was built with embedder {mine.name!r}, but the query uses {theirs.name!r} "
+        f"{index}: was built with embedder {mine.name!r}, and this is {theirs.name!r} "
         f"({'; '.join(differences)}). Similarities across the two would mean nothing: {way_out}, "
         "or build the index anew"
     )

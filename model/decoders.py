@@ -306,4 +306,6 @@ def _damaged(name: str, at_s: float, error: Exception) -> AudioError:
 
 def _reason(error: Exception) -> str:
     text = str(getattr(error, "error_string", None) or error)
-    return text.removeprefix("Error : ").strip().rstrip(".")
+    text = text.removeprefix("Error : ").strip().rstrip(".")
+    # What it says of an MP3 that ends within its first frames, though the file is open.
+    return "no sound was found in it" if text.startswith("File does not exist") else text

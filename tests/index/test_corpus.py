@@ -134,7 +134,7 @@ def test_a_link_out_of_the_corpus_is_refused_unless_allowed(tmp_path: Path) -> N
     link = tmp_path / "root" / "dog" / "1.wav"
     link.parent.mkdir(parents=True)
     link.symlink_to(outside)
-    with pytest.raises(CorpusError, match="--allow-outside"):
+    with pytest.raises(CorpusError, match=r"leads to '.*, which lies outside .*--allow-outside"):
         exemplars(open_corpus(tmp_path / "root"))
     assert len(exemplars(open_corpus(tmp_path / "root", allow_outside=True))) == 1
 

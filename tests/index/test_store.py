@@ -213,7 +213,7 @@ def test_the_same_weights_pass_under_another_name_and_others_do_not(
     index.require(replace(fingerprint, name="/moved/toy", revision="2"))
     with pytest.raises(IndexMismatchError, match=r"windowing: 'whole' / '10 s'"):
         index.require(replace(fingerprint, name="/moved/toy", windowing="10 s"))
-    with pytest.raises(IndexMismatchError, match="use 'toy', or build"):
+    with pytest.raises(IndexMismatchError, match=r"use 'toy' \(--embedder toy"):
         index.require(replace(fingerprint, name="other", weights_sha256=""))
 
 
