@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -103,7 +104,7 @@ class Header:
         """
         values = {
             "format": self.format,
-            "earful": version("earful"),
+            "earful": _earful_version(),
             "created": self.created,
             "updated": self.updated,
             "n": self.n,
@@ -212,6 +213,11 @@ def _counted(values: Mapping[str, Any], name: str, *, least: int = 0) -> int:
     if type(found) is not int or found < least:
         raise ValueError(f"{name} is {found!r}, want a whole number from {least}")
     return found
+
+
+@cache
+def _earful_version() -> str:
+    return version("earful")
 
 
 def _now() -> str:
