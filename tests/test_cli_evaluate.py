@@ -95,6 +95,15 @@ def test_a_verdict_is_kept_in_the_task_file(index: Path, tmp_path: Path) -> None
     assert result.exit_code == 2
 
 
+@pytest.mark.parametrize("task", [(), ("speech",)])
+def test_a_task_without_a_file_is_told_before_anything_is_asked(
+    task: tuple[str, ...], index: Path, tmp_path: Path
+) -> None:
+    words = ("--index", index, *VOTES, "--out", tmp_path / "run.json", "--write-task")
+    assert "has no file of its own" in refused("evaluate", *task, *words)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

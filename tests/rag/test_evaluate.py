@@ -521,10 +521,22 @@ def test_a_verdict_becomes_the_task_file_s_default(index: Path, tmp_path: Path) 
     assert "# for now" in path.read_text()
     with pytest.raises(TaskError, match="has no file of its own"):
         write_verdict(TASK, found.scorecard.verdict)
-    with pytest.raises(TaskError, match="has no file of its own"):
+    with pytest.raises(TaskError, match=r"is built in .*; copy /.*speech\.toml to a file"):
         write_verdict(load_task("speech"), found.scorecard.verdict)
     with pytest.raises(TaskError, match="the verdict is the probe arm"):
         write_verdict(task, replace(found.scorecard.verdict, arm=Arm(how="probe")))
+    # A link stays one, and what it names keeps its mode.
+    path.chmod(0o600)
+    link = tmp_path / "linked.toml"
+    link.symlink_to(path)
+    write_verdict(load_task(link), found.scorecard.verdict)
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o600
+    before = path.read_text()
+    path.chmod(0o444)
+    with pytest.raises(TaskError, match="is read-only"):
+        write_verdict(load_task(link), replace(found.scorecard.verdict, arm=Arm(how="vote", k=3)))
+    assert path.read_text() == before
 
 
 def test_nobody_to_answer_or_nothing_to_ask_is_told(index: Path, tmp_path: Path) -> None:
