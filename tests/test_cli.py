@@ -268,6 +268,28 @@ def test_one_recording_can_be_added_and_removed(run: Run, index: Path, tmp_path:
     assert (code, json.loads(out)) == (0, {"removed": 1})
 
 
+def test_adding_says_what_is_amiss_and_adds_nothing(run: Run, index: Path, corpus: Path) -> None:
+    wav = corpus / "whistle" / "0.wav"
+    for words, code, told in (
+        ((corpus, "--group", "g7"), 2, "--group: it is about one recording; give its --label"),
+        ((corpus, "--start-s", "0.1"), 2, "--start-s: it is about one recording"),
+        ((corpus, "--end-s", "0.1"), 2, "--end-s: it is about one recording"),
+        ((corpus, "--id", "zz"), 2, "--id: it is about one recording"),
+        ((wav, "--label", "beep", "--root", corpus), 2, "--root: it is about a corpus"),
+        ((wav, "--label", "beep", "--column", "audio=a"), 2, "--column: it is about a corpus"),
+        ((wav, "--label", "beep", "--allow-outside"), 2, "--allow-outside: it is about a corpus"),
+        ((corpus, "--label", "beep"), 2, "is a folder"),
+        ((wav,), 2, "--label: one recording needs a label"),
+        (("nope.wav", "--label", "beep"), 2, "nope.wav: no such file or folder"),
+        (("nope.wav",), 2, "nope.wav: no such file or folder"),
+    ):
+        found, _, err = run("index", "add", *words, "--index", index)
+        assert found == code
+        assert told in " ".join(err.split()), (words, err)
+    _, out, _ = run("index", "info", index, "--json")
+    assert json.loads(out)["n"] == 8
+
+
 def test_verify_finds_changed_audio(run: Run, index: Path, corpus: Path) -> None:
     code, out, _ = run("index", "verify", index, "--json")
     assert (code, json.loads(out)) == (0, {"checked": 8, "whole": 8, "problems": []})

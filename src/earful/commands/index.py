@@ -29,6 +29,7 @@ from earful.commands.options import (
     example,
     print_json,
 )
+from earful.errors import CorpusError
 
 if TYPE_CHECKING:
     from earful.index.build import BuildReport
@@ -145,16 +146,47 @@ def index_add(
     from earful.index.build import build_index
     from earful.index.corpus import open_corpus, single_recording
     from earful.index.store import Index
+    from earful.index.tables import KINDS, table_kind
     from earful.model.registry import load_embedder
 
     stored = Index.open(index).info.fingerprint
-    if source.is_file() and label:
+    if not source.exists():
+        raise CorpusError(
+            f"{source}: no such file or folder; want a folder per label, a table, or one recording "
+            "with --label"
+        )
+    if label and source.is_dir():
+        raise typer.BadParameter(
+            f"it goes with one recording, and {source} is a folder", param_hint="--label"
+        )
+    if label:
+        refuse_idle(
+            {
+                "--column": bool(column),
+                "--root": root is not None,
+                "--allow-outside": allow_outside,
+            },
+            "is about a corpus, and --label about one recording; leave one of them out",
+        )
         corpus = single_recording(
             source, labels=tuple(label), start_s=start_s, end_s=end_s, group=group, id=id_
         )
-    elif label:
-        raise typer.BadParameter("--label goes with one recording", param_hint="--label")
     else:
+        if source.is_file() and table_kind(source) is None:
+            raise typer.BadParameter(
+                f"one recording needs a label, and {source} is no table "
+                f"({', '.join(KINDS)}); say what is heard in it",
+                param_hint="--label",
+            )
+        refuse_idle(
+            {
+                "--start-s": start_s != 0.0,
+                "--end-s": end_s is not None,
+                "--group": bool(group),
+                "--id": bool(id_),
+            },
+            "is about one recording; give its --label",
+        )
         corpus = open_corpus(
             source, columns=_columns(column), root=root, allow_outside=allow_outside
         )
