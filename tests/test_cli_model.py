@@ -67,6 +67,29 @@ N = ("--model", "none")
 I = ("--index", "s.index")  # noqa: E741 - beside M
 
 
+def test_a_model_that_is_typed_goes_before_the_task_that_leaves_it_out(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "votes.toml").write_text('labels = ["hum", "fan"]\n\n[answer]\narm = "vote"\n')
+    words = ("classify", "q.wav", "--task", "votes.toml", *I, "--json")
+    code, out, err = run(*words)
+    assert (code, json.loads(out)["model"]) == (0, "neighbour-vote")
+    assert "the task leaves the answer to the vote" in err
+    code, out, err = run(*words, *M)
+    answer = json.loads(out)
+    assert (code, answer["model"], err) == (0, "flamingo", "")
+    assert answer["blend"]["n_replayed"] == 8
+    code, _, err = run(*words, "--model", "flamigno")
+    assert code == 1
+    assert "flamigno" in err
+    # What stands in the environment for all commands is no word against this task.
+    monkeypatch.setenv("EARFUL_MODEL", "flamingo")
+    assert json.loads(run(*words)[1])["model"] == "neighbour-vote"
+    code, _, err = run(*words, "--prior")
+    assert code == 2
+    assert "none is asked; give a --model" in " ".join(err.split())
+
+
 def test_labels_are_scored_and_the_vote_stands_beside_them(run: Run) -> None:
     code, out, err = run("classify", "q.wav", *I, *M, "--shots", 3, "--json")
     assert code == 0, err

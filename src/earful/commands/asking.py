@@ -11,6 +11,7 @@ import typer
 
 from earful import console
 from earful.commands.opening import (
+    is_typed,
     open_few,
     refuse_idle,
     shot_mode_of,
@@ -107,6 +108,7 @@ def search(
 
 @example("earful classify street.wav --index sounds.index --labels siren,dog,rain")
 def classify(
+    context: typer.Context,
     audio: AudioArguments,
     index: OptionalIndexOption = None,
     task: TaskOption = "",
@@ -134,7 +136,8 @@ def classify(
         typer.Option(
             "--blend/--no-blend",
             help="Weigh a --model against the neighbour vote by how well it does on exemplars, "
-            "the default; or let its scores stand alone.",
+            "the default; or let its scores stand alone. This and --model go before a task's "
+            'arm = "vote".',
         ),
     ] = None,
     vote_weight: Annotated[
@@ -177,8 +180,14 @@ def classify(
     asked = task_of(task, allow_outside=allow_outside)
     is_open = model != NO_MODEL and blend is None and vote_weight is None
     if is_open and asked is not None and asked.arm == "vote":
-        console.warn("note: the task leaves the answer to the vote; --blend asks a model, too")
-        model = NO_MODEL
+        if is_typed(context, "model"):
+            # Whoever names a model here wants to hear it, whatever the task's file says.
+            blend = True
+        else:
+            console.warn(
+                "note: the task leaves the answer to the vote; --model or --blend asks a model, too"
+            )
+            model = NO_MODEL
     if model == NO_MODEL:
         refuse_idle(
             {
@@ -191,7 +200,7 @@ def classify(
                 "--slots": slots is not None,
                 "--dtype": dtype != "auto",
             },
-            "is about a language model, and --model is none; give one",
+            "is about a language model, and none is asked; give a --model",
         )
     few = open_few(
         index,

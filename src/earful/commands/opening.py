@@ -105,6 +105,12 @@ def task_of(given: str, *, allow_outside: bool) -> Task | None:
     return None
 
 
+def is_typed(context: typer.Context, name: str) -> bool:
+    """Say whether an option was given on the command line, not by a default or a variable."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def refuse_idle(given: Mapping[str, bool], why: str) -> None:
     """Refuse the first option that is given and would have no effect.
 
