@@ -414,6 +414,17 @@ def test_every_help_page_has_an_example(run: Run) -> None:
             assert f"earful {' '.join((*prefix, name))}" in out.split("Example:")[1]
 
 
+def test_the_page_of_commands_has_every_command() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "cli.md").read_text()
+    n_commands = len(cli.app.registered_commands)
+    for group in cli.app.registered_groups:
+        assert group.typer_instance is not None
+        for command in group.typer_instance.registered_commands:
+            assert f"\n## earful {group.name} {command.name}\n" in page
+            n_commands += 1
+    assert page.count("\n## earful ") == n_commands
+
+
 def test_the_installed_command_runs_from_anywhere(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "earful", "--version"]
     out = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 _DTYPES = ("auto", "float32", "bfloat16")
 
 index_app = typer.Typer(help="Build and look after an index of exemplars.", no_args_is_help=True)
-index_app.command("health")(index_health)
-index_app.command("map")(index_map)
 
 
 @index_app.command("build")
@@ -369,6 +367,10 @@ def index_approximate(
         print_json(made.to_dict())
     else:
         typer.echo(console.describe_approximate(made, index))
+
+
+index_app.command("health")(index_health)
+index_app.command("map")(index_map)
 
 
 def _columns(pairs: Iterable[str]) -> dict[str, str] | None:
