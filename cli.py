@@ -9,6 +9,7 @@ The groups of commands stand in ``earful.commands``; this file puts them togethe
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -26,7 +27,7 @@ from earful.commands.chat import chat
 from earful.commands.datasets import datasets_app
 from earful.commands.evaluate import evaluate
 from earful.commands.index import index_app
-from earful.commands.logs import is_debugging, listen
+from earful.commands.logs import JsonStderr, is_debugging, listen, speaks_json, tell_traceback
 from earful.commands.models import models_app
 from earful.commands.opening import refuse_idle
 from earful.commands.options import JsonOption, example, print_json
@@ -55,6 +56,20 @@ for command in (search, classify, ask, caption, chat, evaluate):
 def main() -> None:
     """Run the command line and turn every failure into one line and a code."""
     warnings.showwarning = _tell_warning
+    before_command = itertools.takewhile(lambda word: word.startswith("-"), sys.argv[1:])
+    if "--log-json" not in before_command:
+        _run()
+        return
+    # From the first line on: wrong usage is told before any option has been looked at.
+    plain, sys.stderr = sys.stderr, JsonStderr(sys.stderr)
+    try:
+        _run()
+    finally:
+        sys.stderr.finish()
+        sys.stderr = plain
+
+
+def _run() -> None:
     try:
         app()
     except EarfulError as error:
@@ -80,7 +95,9 @@ def main() -> None:
 def _debug() -> None:
     """Raise what is being handled again, with its traceback, where somebody wants that."""
     if is_debugging() or os.environ.get("EARFUL_DEBUG"):
-        raise
+        if not speaks_json():
+            raise
+        tell_traceback()
 
 
 def _unexpected(error: Exception) -> str:
@@ -130,7 +147,10 @@ def _root(
         bool, typer.Option("--verbose", help="Say on stderr what is being done.")
     ] = False,
     log_json: Annotated[
-        bool, typer.Option("--log-json", help="The same, as one JSON object a line.")
+        bool,
+        typer.Option(
+            "--log-json", help="The same, and all else on stderr, as one JSON object a line."
+        ),
     ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Say everything, and show tracebacks.")

@@ -270,8 +270,9 @@ def _prompt() -> str:
     if sys.stdout.isatty():
         return input("> ")
     # What goes to a file is answers only.
-    sys.stderr.write("> ")
-    sys.stderr.flush()
+    if sys.stderr.isatty():
+        sys.stderr.write("> ")
+        sys.stderr.flush()
     line = sys.stdin.readline()
     if not line:
         raise EOFError
