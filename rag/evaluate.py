@@ -325,7 +325,7 @@ class _Run:
                     f"every row of the index is of split {split!r}, so nothing is left to answer; "
                     "add rows of another split"
                 )
-            self._items = items_of_index(task, index.vectors(), split=split)
+            self._items = items_of_index(task, index.vectors(), split=split, name=str(index.path))
         self._items = self._items.limited(settings.limit, seed=0)
         most = None if few.model is None else max(few.model.capabilities.max_audios - 1, 0)
         self._arms, notes = arms_of(

@@ -185,6 +185,26 @@ def test_search_finds_and_filters(run: Run, index: Path, tmp_path: Path) -> None
     assert "nonsense" in err
 
 
+@pytest.mark.parametrize("backend", ["exact", "half"])
+def test_a_search_without_hits_says_which_condition_is_to_blame(
+    run: Run, index: Path, tmp_path: Path, backend: str
+) -> None:
+    query = tone(tmp_path / "query.wav", 3100, 50)
+    hum = ("--label", "low hum")
+    for words, told in (
+        (("--where", "split = 'train'"), "none of 8 rows passes --where \"split = 'train'\""),
+        ((*hum, "--split", "train"), "none of 8 rows passes --split"),
+        (("--label", "gong"), "none of 8 rows passes --label"),
+        (
+            (*hum, "--where", "audio LIKE 'whistle/%'"),
+            "none of 8 rows passes --where \"audio LIKE 'whistle/%'\" and --label",
+        ),
+        ((*hum, "--min-similarity", "0.999"), "no row is as similar as --min-similarity 0.999"),
+    ):
+        code, out, _ = run("search", query, "--index", index, "--backend", backend, *words)
+        assert (code, out) == (0, f"nothing found: {told}\n")
+
+
 def test_adding_a_table_calls_no_other_row_stale(run: Run, index: Path, corpus: Path) -> None:
     tone(corpus / "whistle" / "late.wav", 3300, 80)
     (corpus / "more.csv").write_text("file_name,label\nwhistle/late.wav,whistle\n")

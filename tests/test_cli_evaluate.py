@@ -110,7 +110,10 @@ def test_a_task_without_a_file_is_told_before_anything_is_asked(
         (("--shots", "1,two"), "whole numbers with commas"),
         (("--leaks", "ignore"), "want refuse, exclude, allow"),
         (("--shots", "1", "--arms", "votes", "--model", "none"), "did you mean 'vote'"),
-        (("--shots", "1", "--split", "test", "--model", "none"), "no row has split 'test'"),
+        (
+            ("--shots", "1", "--split", "test", "--model", "none"),
+            "tones.index: no row has split 'test', as no row has any; build the index",
+        ),
     ],
 )
 def test_wrong_options_are_told(

@@ -262,6 +262,11 @@ def test_groups_and_near_duplicates_are_found_once_a_pair(index: Path) -> None:
         find_leaks(items, pool, threshold=0, held_out=True)
 
 
+def test_a_split_that_is_not_there_names_the_index_and_its_splits(index: Path) -> None:
+    with pytest.raises(TaskError, match=r"\.index: unknown split 'tset' .*; known: test, train\. "):
+        evaluate(FewShot.open(index), TASK, settings=replace(QUICK, split="tset"))
+
+
 def test_one_origin_in_two_datasets_is_a_leak(index: Path) -> None:
     vectors = Index.open(index).vectors()
     (item, *_) = items_of_index(TASK, vectors).items

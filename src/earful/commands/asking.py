@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,7 +53,9 @@ from earful.commands.options import (
 from earful.errors import EarfulError, FilterError, TaskError
 
 if TYPE_CHECKING:
+    from earful.index.search import IndexBackend, SearchFilter
     from earful.rag.answer import Answer
+    from earful.rag.pipeline import FewShot
 
 TaskOption = Annotated[str, typer.Option(help="Task file, or the name of a built-in task.")]
 AudioArguments = Annotated[list[Path], typer.Argument(help="Recordings.", metavar="AUDIO...")]
@@ -103,7 +106,7 @@ def search(
     if as_json:
         print_json({"query": text or str(audio), "evidence": [hit.to_dict() for hit in hits]})
     else:
-        typer.echo(console.describe_hits(hits) or "nothing found")
+        typer.echo(console.describe_hits(hits) or _why_nothing(few, chosen, backend))
 
 
 @example("earful classify street.wav --index sounds.index --labels siren,dog,rain")
@@ -371,6 +374,36 @@ def caption(
         )
 
     _answer_each(audio, answer, as_json=as_json, show_prompt=show_prompt)
+
+
+def _why_nothing(few: FewShot, chosen: SearchFilter, backend: str) -> str:
+    """Say which condition no row of the index meets."""
+    import numpy as np
+
+    from earful.index.search import SearchFilter
+
+    lean: IndexBackend = "half" if backend in ("half", "approximate") else "exact"
+
+    def passes(some: SearchFilter) -> bool:
+        query = np.eye(1, few.index.fingerprint.dim, dtype=np.float32)[0]
+        return bool(few.index.search(query, k=1, filter=some, backend=lean))
+
+    n_rows = few.index.info.n
+    if not n_rows:
+        return "nothing found: the index holds no rows"
+    alone = {
+        f"--where {chosen.where!r}": SearchFilter(where=chosen.where),
+        "--label": SearchFilter(labels=chosen.labels),
+        "--split": SearchFilter(splits=chosen.splits),
+        "--exclude-group": SearchFilter(exclude_groups=chosen.exclude_groups),
+    }
+    given = {option: some for option, some in alone.items() if some != SearchFilter()}
+    for option, some in given.items():
+        if not passes(some):
+            return f"nothing found: none of {n_rows} rows passes {option}"
+    if not passes(replace(chosen, min_similarity=None)):
+        return f"nothing found: none of {n_rows} rows passes {' and '.join(given)}"
+    return f"nothing found: no row is as similar as --min-similarity {chosen.min_similarity:g}"
 
 
 def _labels(given: str) -> list[str]:
