@@ -635,3 +635,21 @@ def test_help_loads_no_model(home: Path) -> None:
         [sys.executable, "-c", code], cwd=home, capture_output=True, text=True, check=True
     )
     assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize(
+    "source", ["630k-audioset-best.pt", "weights/630k.pt", "./clap", "a/b/c", "clap/", "~/clap"]
+)
+def test_a_checkpoint_that_is_not_there_is_not_looked_for_on_the_hub(
+    run: Run, tmp_path: Path, source: str
+) -> None:
+    code, _, err = run("models", "convert-clap", source, "--out", tmp_path / "clap")
+    assert code == 1
+    assert err.startswith(f"error: {source}: no such file or folder; ")
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "clap").exists()
+
+
+def test_a_hub_id_is_looked_for_on_the_hub(run: Run, tmp_path: Path) -> None:
+    _, _, err = run("models", "convert-clap", "laion/clap-not-there", "--out", tmp_path / "clap")
+    assert "no such file" not in err
