@@ -285,8 +285,24 @@ def test_a_report_counts_and_gives_nothing_away(
 def test_a_report_of_a_broken_index_says_so_without_its_path(run: Run, home: Path) -> None:
     code, out, _ = run("doctor", "--report", "--index", home / "corpus")
     assert code == 0
-    assert json.loads(out)["index"]["error"].startswith("IndexFolderError: (path)")
-    assert "corpus" not in out
+    error = json.loads(out)["index"]["error"]
+    assert error.startswith("IndexFolderError: (path): ")
+    assert "index.json" in error
+    assert "/corpus" not in out
+    assert home.name not in out
+
+
+def test_a_report_of_an_index_that_is_not_there_says_why_without_its_name(run: Run) -> None:
+    for name in ("nope.index", Path("nope.index").absolute(), "../jane/nope.index"):
+        code, out, _ = run("doctor", "--report", "--index", name)
+        assert code == 0
+        error = json.loads(out)["index"]["error"]
+        assert error.startswith("IndexFolderError: (path)")
+        assert len(error) > len("IndexFolderError: (path): ")
+        assert "nope" not in out
+        assert "jane" not in out
+    _, out, _ = run("doctor", "--report", "--index", "nope.index", "--with-paths")
+    assert "nope.index" in out
 
 
 @pytest.mark.parametrize(
