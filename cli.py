@@ -191,7 +191,10 @@ def doctor(
 
         typer.echo(json.dumps(failure_report(index, with_paths=with_paths), indent=1))
         return
-    refuse_idle({"--index": index is not None, "--with-paths": with_paths}, "is about a --report")
+    refuse_idle(
+        {"--index": index is not None, "--with-paths": with_paths},
+        "is about a report; add --report",
+    )
     findings = examine(hub=hub)
     if as_json:
         print_json([finding.to_dict() for finding in findings])

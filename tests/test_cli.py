@@ -331,6 +331,8 @@ def test_verify_repairs_what_is_damaged(run: Run, index: Path, corpus: Path) -> 
     code, out, _ = run("index", "verify", index)
     assert code == 1
     assert "8 rows checked, 0 as written" in out
+    # What is wrong with the index and not with a row begins with its file.
+    assert not any(line.startswith(" ") for line in out.splitlines()), out
     code, out, _ = run("index", "verify", index, "--repair")
     assert code == 1
     assert "0 rows kept, 8 dropped, 0 embedded again, 8 still missing" in out

@@ -324,4 +324,4 @@ def test_paths_and_names_are_taken_out(text: str, left: str) -> None:
 def test_options_of_a_report_are_refused_without_one(run: Run) -> None:
     code, _, err = run("doctor", "--with-paths", "--no-hub")
     assert code == 2
-    assert "--report" in err
+    assert "add --report" in err

@@ -268,9 +268,9 @@ def index_verify(
         if mended is not None:
             typer.echo(console.describe_repair(mended))
         for problem in problems:
-            typer.echo(
-                console.printable(f"{problem['id']} ({problem['audio']}): {problem['what']}")
-            )
+            of_row = f"{problem['id']} ({problem['audio']})"
+            where = of_row if problem["id"] else problem["audio"]
+            typer.echo(console.printable(f"{where}: {problem['what']}"))
         typer.echo(
             f"{report.n_checked} rows checked, {report.n_whole} as written, "
             f"{len(problems)} problems"
