@@ -126,6 +126,21 @@ def test_the_shipped_model_answers_where_none_is_named(
         assert answer["blend"]["n_replayed"] == 8
 
 
+def test_wrong_usage_is_told_without_a_note_on_the_model(
+    run: Run, index: Path, tmp_path: Path
+) -> None:
+    query = tone(tmp_path / "query.wav", 3100, 50)
+    for words, told in (
+        (("classify", query, "--index", index, "--strategy", "nearst"), "unknown strategy"),
+        (("evaluate", "--index", index, "--split", "x"), "no row has split 'x'"),
+        (("evaluate", "--index", index, "--leaks", "x"), "want refuse, exclude, allow"),
+    ):
+        code, _, err = run(*words)
+        assert code == 2
+        assert told in err
+        assert "note: " not in err
+
+
 def test_classify_goes_on_after_a_bad_file(run: Run, index: Path, tmp_path: Path) -> None:
     query = tone(tmp_path / "query.wav", 3100, 50)
     code, out, err = run("classify", "missing.wav", query, "--index", index, "--json")

@@ -371,7 +371,7 @@ def test_a_conversation_is_read_from_a_file(run: Run, home: Path) -> None:
     assert out.count("> ") == 2
     code, _, err = run("chat", "q.wav", "--turns", "none.txt", "--model", "chatty")
     assert code == 1
-    assert "none.txt: cannot be read" in err
+    assert "none.txt: no such file" in err
     (home / "empty.txt").write_text("# nothing\n\n")
     code, _, err = run("chat", "q.wav", "--turns", "empty.txt", "--model", "chatty")
     assert (code, err) == (1, "error: empty.txt: holds no question, want one a line\n")

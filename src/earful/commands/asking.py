@@ -17,6 +17,7 @@ from earful.commands.opening import (
     refuse_idle,
     shot_mode_of,
     task_of,
+    tell_caveat,
     writing_options,
 )
 from earful.commands.options import (
@@ -236,7 +237,7 @@ def classify(
                 end_s=end_s,
             )
 
-    _answer_each(audio, answer, as_json=as_json, show_prompt=show_prompt)
+    _answer_each(few, audio, answer, as_json=as_json, show_prompt=show_prompt)
 
 
 @example('earful ask street.wav "Is the siren coming closer?" --model flamingo/')
@@ -309,7 +310,7 @@ def ask(
             end_s=end_s,
         )
 
-    _answer_each([audio], answer, as_json=as_json, show_prompt=show_prompt)
+    _answer_each(few, [audio], answer, as_json=as_json, show_prompt=show_prompt)
 
 
 @example("earful caption street.wav --model flamingo/")
@@ -373,7 +374,7 @@ def caption(
             end_s=end_s,
         )
 
-    _answer_each(audio, answer, as_json=as_json, show_prompt=show_prompt)
+    _answer_each(few, audio, answer, as_json=as_json, show_prompt=show_prompt)
 
 
 def _why_nothing(few: FewShot, chosen: SearchFilter, backend: str) -> str:
@@ -417,6 +418,7 @@ def _labels(given: str) -> list[str]:
 
 
 def _answer_each(
+    few: FewShot,
     audio: Sequence[Path],
     answer: Callable[[Path], Answer],
     *,
@@ -425,16 +427,21 @@ def _answer_each(
 ) -> None:
     """Print an answer a recording; a recording that cannot be answered stops no other."""
     n_failed = 0
-    for path in audio:
+    for number, path in enumerate(audio):
+        found: Answer | EarfulError
         try:
             found = answer(path)
         except (TaskError, FilterError):
             raise
         except EarfulError as error:
+            found = error
+        if not number:
+            tell_caveat(few)
+        if isinstance(found, EarfulError):
             n_failed += 1
             if as_json:
-                print_json({"audio": str(path), "error": str(error)})
-            console.warn(f"error: {error}")
+                print_json({"audio": str(path), "error": str(found)})
+            console.warn(f"error: {found}")
             continue
         if as_json:
             prompt = {"prompt": found.prompt.render()} if show_prompt and found.prompt else {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earful import console
-from earful.commands.opening import open_few, refuse_idle, task_of
+from earful.commands.opening import open_few, refuse_idle, task_of, tell_caveat
 from earful.commands.options import (
     DEFAULT_MODEL,
     AllowOutsideOption,
@@ -119,6 +119,7 @@ def evaluate(
     if replay is not None:
         with console.counter("asking again", sys.stderr) as progress:
             told = ask_again(few, replay, allow_outside=allow_outside, progress=progress)
+        tell_caveat(few)
         if as_json:
             print_json(told.to_dict())
         else:
@@ -140,6 +141,7 @@ def evaluate(
     file = out if out is not None else Path(f"{asked.name}.evaluation.json")
     corpus = None if data is None else open_corpus(data, allow_outside=allow_outside)
     found = _run(few, asked, settings, corpus, file)
+    tell_caveat(few)
     _tell(found, html if html is not None else file.with_suffix(".html"), as_json=as_json)
     console.warn(f"run: {file}")
     if write_task:

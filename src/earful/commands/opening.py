@@ -80,14 +80,18 @@ def open_few(
         if model
         else None
     )
-    if loaded is not None and loaded.capabilities.caveat:
-        console.warn(f"note: {loaded.capabilities.caveat}")
     if index is not None:
         return FewShot.open(index, embedder=embedder or None, model=loaded, device=device)
     if task is not None and has_exemplars:
         chosen = embedder or DEFAULT_EMBEDDER
         return FewShot.from_task(task, embedder=chosen, model=loaded, device=device)
     return FewShot(model=loaded)
+
+
+def tell_caveat(few: FewShot) -> None:
+    """Say what is to be known of a language model, once it is clear that it will be asked."""
+    if few.model is not None and few.model.capabilities.caveat:
+        console.warn(f"note: {few.model.capabilities.caveat}")
 
 
 def task_of(given: str, *, allow_outside: bool) -> Task | None:
