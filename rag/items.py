@@ -26,6 +26,7 @@ from earful.rag.aqa import normalise, select_subset
 from earful.rag.pool import Guard
 from earful.rag.query import Query
 from earful.rag.task import Task, unknown_name
+from earful.wording import counted
 
 _EMBEDDED_AT_ONCE = 16
 
@@ -225,8 +226,8 @@ def _gathered(task: Task, rows: Iterable[_Row], *, what: str) -> ItemSet:
         items, n_ambiguous = _labelled(task, answering)
         if n_ambiguous:
             notes.append(
-                f"{n_ambiguous} rows carry several of the labels and are not asked about; a task "
-                "of kind multilabel would take them"
+                f"{counted(n_ambiguous, 'row carries', 'rows carry')} several of the "
+                "labels, and no question is asked about those; a task of kind multilabel takes them"
             )
     else:
         items = _answered(answering)

@@ -31,6 +31,7 @@ from earful.rag.task import (
 )
 from earful.rag.taskfields import FieldReader, TooManyProblemsError, kind_of, what_is
 from earful.rag.taskfile import Problem, read_toml
+from earful.wording import counted
 
 _KEYS = (
     "name",
@@ -164,7 +165,8 @@ class _Rules:
             return {}
         least = 2 if kind == "classify" else 1
         if len(found) < least:
-            self._fields.note(f"{len(found)} labels; a {kind} task has at least {least}", "labels")
+            told = counted(len(found), "label")
+            self._fields.note(f"{told}; a {kind} task has at least {least}", "labels")
         return labels
 
     def _label(self, name: str, values: object) -> Label:

@@ -146,7 +146,7 @@ def test_datasets_are_listed_shown_checked_and_sampled(tmp_path: Path) -> None:
     assert "_gone______" in (tmp_path / "gone.txt").read_text()
     sampled = run("datasets", "sample", "audioset", tmp_path, "-n", 1, "--json")
     assert json.loads(sampled.stdout)["question"] == "use a few labels to describe this sound."
-    assert "1 rows have no recording here" in sampled.stderr
+    assert "1 row has no recording here" in sampled.stderr
     assert "no dataset 'audioste' (did you mean 'audioset'?)" in refused(
         "datasets", "show", "audioste"
     )
@@ -164,7 +164,7 @@ def test_an_index_is_built_of_a_dataset(tmp_path: Path) -> None:
         *("index", "build", "--dataset", "urbansound8k", "--root", tmp_path, "--index", index),
         *("--split", "fold5", "--dry-run"),
     )
-    assert dry.startswith("1 rows")
+    assert dry.startswith("1 row, ")
     words = ("index", "build", "--index", index)
     assert "give a folder or a table, or a --dataset" in refused(*words)
     assert "needs the folder it was unpacked in" in refused(*words, "--dataset", "urbansound8k")

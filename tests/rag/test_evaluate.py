@@ -232,7 +232,7 @@ def test_exemplars_that_give_items_away_stop_an_evaluation(index: Path, tmp_path
     few = FewShot.open(index)
     with pytest.raises(LeakageError) as caught:
         evaluate(few, TASK, settings=QUICK, corpus=outside)
-    assert "1 items are given away by exemplars (1 by content)" in str(caught.value)
+    assert "1 item is given away by exemplars (1 by content)" in str(caught.value)
     assert caught.value.leaks == ("high/renamed.wav and high/0.wav: the same audio",)
     allowed = evaluate(few, TASK, settings=replace(QUICK, leaks="allow"), corpus=outside)
     assert [leak["kind"] for leak in allowed.document["leaks"]] == ["content"]

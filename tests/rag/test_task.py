@@ -237,7 +237,7 @@ abstain_below = 1.5
             "labels = 3",
             "1: labels = 3 is a whole number; want an array of names or a table for each",
         ),
-        ('labels = ["dog"]', "1: 1 labels; a classify task has at least 2"),
+        ('labels = ["dog"]', "1: 1 label; a classify task has at least 2"),
         ("labels = []", "1: 0 labels; a classify task has at least 2"),
         (
             'labels = ["a", "b"]\nkind = "caption"',

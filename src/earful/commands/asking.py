@@ -52,6 +52,7 @@ from earful.commands.options import (
     print_json,
 )
 from earful.errors import EarfulError, FilterError, TaskError
+from earful.wording import counted
 
 if TYPE_CHECKING:
     from earful.index.search import IndexBackend, SearchFilter
@@ -390,6 +391,7 @@ def _why_nothing(few: FewShot, chosen: SearchFilter, backend: str) -> str:
         return bool(few.index.search(query, k=1, filter=some, backend=lean))
 
     n_rows = few.index.info.n
+    none = f"none of {counted(n_rows, 'row')}"
     if not n_rows:
         return "nothing found: the index holds no rows"
     alone = {
@@ -401,9 +403,9 @@ def _why_nothing(few: FewShot, chosen: SearchFilter, backend: str) -> str:
     given = {option: some for option, some in alone.items() if some != SearchFilter()}
     for option, some in given.items():
         if not passes(some):
-            return f"nothing found: none of {n_rows} rows passes {option}"
+            return f"nothing found: {none} passes {option}"
     if not passes(replace(chosen, min_similarity=None)):
-        return f"nothing found: none of {n_rows} rows passes {' and '.join(given)}"
+        return f"nothing found: {none} passes {' and '.join(given)}"
     return f"nothing found: no row is as similar as --min-similarity {chosen.min_similarity:g}"
 
 

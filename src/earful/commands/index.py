@@ -30,6 +30,7 @@ from earful.commands.options import (
     print_json,
 )
 from earful.errors import CorpusError
+from earful.wording import counted
 
 if TYPE_CHECKING:
     from earful.index.build import BuildReport
@@ -116,7 +117,8 @@ def index_build(
 
         if isinstance(opened, DatasetCorpus) and opened.account.n_missing:
             console.warn(
-                f"note: {opened.account.n_missing} rows of {dataset} have no recording in {root}; "
+                f"note: {counted(opened.account.n_missing, 'row')} of {dataset} without a "
+                f"recording in {root}; "
                 f"`earful datasets check {dataset} {root}` names them"
             )
     _finish_build(report, as_json=as_json)
@@ -209,7 +211,7 @@ def index_remove(
     if as_json:
         print_json({"removed": n_removed})
     else:
-        typer.echo(f"{n_removed} rows removed")
+        typer.echo(f"{counted(n_removed, 'row')} removed")
 
 
 @index_app.command("info")
@@ -272,8 +274,8 @@ def index_verify(
             where = of_row if problem["id"] else problem["audio"]
             typer.echo(console.printable(f"{where}: {problem['what']}"))
         typer.echo(
-            f"{report.n_checked} rows checked, {report.n_whole} as written, "
-            f"{len(problems)} problems"
+            f"{counted(report.n_checked, 'row')} checked, {report.n_whole} as "
+            f"written, {counted(len(problems), 'problem')}"
         )
     if problems or (mended is not None and mended.missing):
         raise typer.Exit(1)
@@ -293,7 +295,7 @@ def index_export(
     if as_json:
         print_json({"written": n_written, "path": str(target)})
     else:
-        typer.echo(f"{n_written} rows written to {console.printable(str(target))}")
+        typer.echo(f"{counted(n_written, 'row')} written to {console.printable(str(target))}")
 
 
 @index_app.command("features")
@@ -325,7 +327,7 @@ def index_features(
         for id_, error in report.failed:
             typer.echo(console.printable(f"  failed {id_}: {error}"))
         typer.echo(
-            f"{report.kept} exemplars encoded, {len(report.failed)} failed in "
+            f"{counted(report.kept, 'exemplar')} encoded, {len(report.failed)} failed in "
             f"{report.seconds:.1f} s"
         )
     if report.failed:

@@ -11,6 +11,7 @@ import typer
 from earful import console
 from earful.commands.options import JsonOption, example, print_json
 from earful.errors import ModelError
+from earful.wording import counted
 
 if TYPE_CHECKING:
     from earful.model.flamingo_checkpoint import ConversionReport
@@ -183,7 +184,7 @@ def models_verify(
     else:
         for problem in problems:
             typer.echo(console.printable(problem))
-        typer.echo(console.printable(f"{folder}: {len(problems)} problems"))
+        typer.echo(console.printable(f"{folder}: {counted(len(problems), 'problem')}"))
     if problems:
         raise typer.Exit(1)
 
@@ -197,7 +198,7 @@ def _print_report(report: ConversionReport, *, as_json: bool) -> None:
     typer.echo(
         console.printable(
             f"{report.n_tensors} tensors of {report.variant} in {report.folder}, "
-            f"{report.n_copies} copies left out, {report.seconds:.1f} s"
+            f"{counted(report.n_copies, 'copy', 'copies')} left out, {report.seconds:.1f} s"
         )
     )
 
