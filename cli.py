@@ -15,10 +15,12 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
+from typer.core import TyperGroup
 
 import earful
 from earful import console
@@ -37,8 +39,26 @@ from earful.errors import CorpusError, EarfulError, FilterError, TaskError
 INTERRUPTED = 130
 _INTERRUPTION = "interrupted; what was committed is kept"
 
+
+class _Commands(TyperGroup):
+    """All commands; wrong usage names the value that was given."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was typed."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            # What checks numbers says what is wanted, and leaves out what it found.
+            errors: Callable[[], list[Any]] = getattr(error.__cause__, "errors", list)
+            if found := errors():
+                message = error.message
+                error.message = f"{found[0]['input']!r}; {message[:1].lower()}{message[1:]}"
+            raise
+
+
 app = typer.Typer(
     name="earful",
+    cls=_Commands,
     help="Few-shot answers about sound, from a handful of labelled recordings.",
     no_args_is_help=True,
     rich_markup_mode=None,

@@ -407,6 +407,13 @@ def test_wrong_usage_is_exit_code_two(run: Run, index: Path) -> None:
     assert run("classify", "a.wav")[0] == 2
     assert run("search", "--index", index)[0] == 2
     assert run("nonsense")[0] == 2
+    for words, told in (
+        (("classify", "a.wav", "--shots", "-1"), "'--shots': '-1'; input should be greater than"),
+        (("index", "approximate", index, "--recall", "much"), "'--recall': 'much'; input should"),
+    ):
+        code, _, err = run(*words)
+        assert code == 2
+        assert told in " ".join(err.split())
     assert run("classify", "a.wav", "--index", index, "--task", "t", "--labels", "a")[0] == 2
 
 
