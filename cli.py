@@ -9,15 +9,18 @@ The groups of commands stand in ``earful.commands``; this file puts them togethe
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
+from typer.core import TyperGroup
 
 import earful
 from earful import console
@@ -26,7 +29,7 @@ from earful.commands.chat import chat
 from earful.commands.datasets import datasets_app
 from earful.commands.evaluate import evaluate
 from earful.commands.index import index_app
-from earful.commands.logs import is_debugging, listen
+from earful.commands.logs import JsonStderr, is_debugging, listen, speaks_json, tell_traceback
 from earful.commands.models import models_app
 from earful.commands.opening import refuse_idle
 from earful.commands.options import JsonOption, example, print_json
@@ -36,8 +39,26 @@ from earful.errors import CorpusError, EarfulError, FilterError, TaskError
 INTERRUPTED = 130
 _INTERRUPTION = "interrupted; what was committed is kept"
 
+
+class _Commands(TyperGroup):
+    """All commands; wrong usage names the value that was given."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was typed."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            # What checks numbers says what is wanted, and leaves out what it found.
+            errors: Callable[[], list[Any]] = getattr(error.__cause__, "errors", list)
+            if found := errors():
+                message = error.message
+                error.message = f"{found[0]['input']!r}; {message[:1].lower()}{message[1:]}"
+            raise
+
+
 app = typer.Typer(
     name="earful",
+    cls=_Commands,
     help="Few-shot answers about sound, from a handful of labelled recordings.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -55,6 +76,20 @@ for command in (search, classify, ask, caption, chat, evaluate):
 def main() -> None:
     """Run the command line and turn every failure into one line and a code."""
     warnings.showwarning = _tell_warning
+    before_command = itertools.takewhile(lambda word: word.startswith("-"), sys.argv[1:])
+    if "--log-json" not in before_command:
+        _run()
+        return
+    # From the first line on: wrong usage is told before any option has been looked at.
+    plain, sys.stderr = sys.stderr, JsonStderr(sys.stderr)
+    try:
+        _run()
+    finally:
+        sys.stderr.finish()
+        sys.stderr = plain
+
+
+def _run() -> None:
     try:
         app()
     except EarfulError as error:
@@ -80,7 +115,9 @@ def main() -> None:
 def _debug() -> None:
     """Raise what is being handled again, with its traceback, where somebody wants that."""
     if is_debugging() or os.environ.get("EARFUL_DEBUG"):
-        raise
+        if not speaks_json():
+            raise
+        tell_traceback()
 
 
 def _unexpected(error: Exception) -> str:
@@ -130,7 +167,10 @@ def _root(
         bool, typer.Option("--verbose", help="Say on stderr what is being done.")
     ] = False,
     log_json: Annotated[
-        bool, typer.Option("--log-json", help="The same, as one JSON object a line.")
+        bool,
+        typer.Option(
+            "--log-json", help="The same, and all else on stderr, as one JSON object a line."
+        ),
     ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Say everything, and show tracebacks.")
@@ -171,7 +211,10 @@ def doctor(
 
         typer.echo(json.dumps(failure_report(index, with_paths=with_paths), indent=1))
         return
-    refuse_idle({"--index": index is not None, "--with-paths": with_paths}, "is about a --report")
+    refuse_idle(
+        {"--index": index is not None, "--with-paths": with_paths},
+        "is about a report; add --report",
+    )
     findings = examine(hub=hub)
     if as_json:
         print_json([finding.to_dict() for finding in findings])

@@ -9,50 +9,61 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from typer.core import TyperGroup
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from earful.cli import app
 
 TARGET = Path(__file__).with_name("cli.md")
-COMMANDS: tuple[tuple[str, ...], ...] = (
-    ("index", "build"),
-    ("index", "add"),
-    ("index", "remove"),
-    ("index", "info"),
-    ("index", "verify"),
-    ("index", "export"),
-    ("index", "features"),
-    ("index", "compact"),
-    ("index", "health"),
-    ("index", "map"),
-    ("datasets", "list"),
-    ("datasets", "show"),
-    ("datasets", "check"),
-    ("datasets", "sample"),
-    ("evaluate",),
-    ("search",),
-    ("classify",),
-    ("ask",),
-    ("caption",),
-    ("chat",),
-    ("tasks", "new"),
-    ("tasks", "list"),
-    ("tasks", "check"),
-    ("tasks", "show"),
-    ("models", "list"),
-    ("models", "pull"),
-    ("models", "convert"),
-    ("models", "verify"),
-    ("demo",),
-    ("doctor",),
-)
+# Where a reader begins; whatever is not named here follows in the order of `earful --help`.
+_FIRST = ("index", "datasets", "evaluate", "search", "classify", "ask", "caption", "chat", "tasks")
+_LAST = ("demo", "doctor")
+
+_HEAD = """\
+# Commands
+
+Written by `./dev docs` from the commands themselves.
+
+Answers go to stdout, all else to stderr. `--json` prints one JSON document on one line. Where
+there may be many answers it prints one JSON object a line, each as soon as it is there:
+`classify`, `ask`, `caption`, `chat`, `demo`, `models list`, `tasks list`, `datasets list` and
+`datasets sample`. In place of an answer that failed stands an object with `"error"`.
+`doctor --report` prints one JSON document over many lines.
+
+Exit codes:
+
+- 0: done.
+- 1: a failure, told in one line, or every recording failed; or what was checked is amiss (`index
+  verify`, `models verify`, `doctor`, `evaluate --replay` with `--index`).
+- 2: wrong usage, or a broken corpus table, task file or filter; nothing was written.
+- 3: done, but some inputs failed and are listed.
+- 130: interrupted; what was committed is kept.
+"""
+
+
+def commands() -> list[tuple[str, ...]]:
+    """Return the words of every command, group by group."""
+    places = {name: place for place, name in enumerate(_FIRST)}
+    places |= {name: len(_FIRST) + 1 + place for place, name in enumerate(_LAST)}
+    found = list(_below(get_command(app), ()))
+    return sorted(found, key=lambda words: places.get(words[0], len(_FIRST)))
+
+
+def _below(command: object, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    if not isinstance(command, TyperGroup):
+        yield words
+        return
+    for name, one in command.commands.items():
+        if not one.hidden:
+            yield from _below(one, (*words, name))
 
 
 def sections() -> Iterator[str]:
     """Yield the page, command by command, as Markdown."""
-    yield "# Commands\n\nWritten by `./dev docs` from the commands themselves.\n"
+    yield _HEAD
     runner = CliRunner(env={"COLUMNS": "88", "TERMINAL_WIDTH": "88", "NO_COLOR": "1"})
-    for command in ((), *COMMANDS):
+    for command in ((), *commands()):
         result = runner.invoke(app, [*command, "--help"], prog_name="earful")
         if result.exit_code != 0:
             raise SystemExit(f"earful {' '.join(command)} --help fails: {result.output}")

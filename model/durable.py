@@ -37,6 +37,8 @@ def temporary_name(name: str) -> str:
 def write_atomically(path: Path, text: str) -> None:
     """Write a file so that a reader or a crash sees the old one or the new one, whole.
 
+    Who may read and write it stays as it was; a new file is made as any other is.
+
     Args:
         path: Where; one process at a time, which is the caller's to see to.
         text: All of it, written as UTF-8 with half characters as they are.
@@ -47,6 +49,8 @@ def write_atomically(path: Path, text: str) -> None:
     beside = path.with_name(temporary_name(path.name))
     try:
         with open(beside, "w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
+            with suppress(FileNotFoundError):
+                os.fchmod(file.fileno(), path.stat().st_mode & 0o777)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

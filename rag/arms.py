@@ -14,6 +14,7 @@ from typing import Literal, get_args
 
 from earful.errors import EvaluationError
 from earful.rag.task import MAX_SHOTS, STRATEGIES, Strategy, Task, unknown_name
+from earful.wording import counted
 
 How = Literal[
     "zero-shot",
@@ -120,9 +121,11 @@ def arms_of(
     if most is not None and has_model and (beyond := [k for k in numbers if k > most]):
         heard = sorted({*heard, most})
         told = ", ".join(map(str, beyond))
-        notes.append(f"the language model hears {most} shots at most: {most} stand for {told}")
+        notes.append(
+            f"the language model hears {counted(most, 'shot')} at most: {most} stand for {told}"
+        )
     named = [known for known in STRATEGIES if known in strategies] or [task.shots.strategy]
-    counted = [k for k in heard if k]
+    with_shots = [k for k in heard if k]
     arms: list[Arm] = []
     for how in HOWS:
         if only and how not in only:
@@ -132,7 +135,7 @@ def arms_of(
         if how in ("retrieved", "blend", "vote"):
             if how == "blend" and (not task.has_labels or task.protocol.answers == "written"):
                 continue
-            wanted = [k for k in numbers if k] if how == "vote" else counted
+            wanted = [k for k in numbers if k] if how == "vote" else with_shots
             arms += [
                 Arm(how=how, k=k, strategy=name, is_default=name == task.shots.strategy)
                 for name in named
@@ -141,11 +144,11 @@ def arms_of(
         elif how == "zero-shot":
             arms += [Arm(how=how)] if 0 in numbers else []
         elif how == "random":
-            arms += [Arm(how=how, k=k, strategy="random") for k in counted]
+            arms += [Arm(how=how, k=k, strategy="random") for k in with_shots]
         elif how == "shuffled":
-            arms += [Arm(how=how, k=max(counted), strategy=named[0])] if counted else []
+            arms += [Arm(how=how, k=max(with_shots), strategy=named[0])] if with_shots else []
         elif how == "silent":
-            ks = ([0] if 0 in numbers else []) + ([max(counted)] if counted else [])
+            ks = ([0] if 0 in numbers else []) + ([max(with_shots)] if with_shots else [])
             arms += [Arm(how=how, k=k, strategy=named[0]) for k in ks]
         elif how == "probe" and not task.has_labels:
             notes.append("a linear probe needs labels, so there is none")

@@ -185,7 +185,13 @@ def read_turns(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except FileNotFoundError as error:
+        raise PromptError(f"{path}: no such file; want a text file of questions") from error
+    except OSError as error:
+        raise PromptError(
+            f"{path}: cannot be read ({error.strerror}); want a text file of questions"
+        ) from error
+    except UnicodeDecodeError as error:
         raise PromptError(f"{path}: cannot be read as UTF-8 text ({error})") from error
     questions = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
     if not questions:

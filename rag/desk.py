@@ -24,6 +24,7 @@ from earful.rag.examples import embed_examples
 from earful.rag.pool import Pool, build_pool
 from earful.rag.score import Calibration
 from earful.rag.task import STRATEGIES, Shots, Task, load_task, unknown_name
+from earful.wording import counted
 
 _ALL_LABELS = Task(name="all-labels")
 _MOST_KEPT = 8
@@ -148,7 +149,8 @@ class TaskDesk:
             if replayed := replay_calibration(everything, n_examples, shots, seed=seed):
                 return replayed, ""
         if own:
-            return own, f"confidence is calibrated on {own.n_cases} exemplars only"
+            n_cases = counted(own.n_cases, "exemplar")
+            return own, f"confidence is calibrated on {n_cases} only"
         note = "too few exemplars to calibrate on; confidence is a rough guess"
         return guess_calibration(prepared.pool), note
 

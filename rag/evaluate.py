@@ -43,6 +43,7 @@ from earful.rag.runfile import RunFile, read_run
 from earful.rag.scorecard import Scorecard
 from earful.rag.task import Label, Protocol, Shots, Task, load_task, unknown_name
 from earful.rag.verdict import ENOUGH_GROUPS
+from earful.wording import counted
 
 Progress = Callable[[int, int], None]
 
@@ -325,7 +326,7 @@ class _Run:
                     f"every row of the index is of split {split!r}, so nothing is left to answer; "
                     "add rows of another split"
                 )
-            self._items = items_of_index(task, index.vectors(), split=split)
+            self._items = items_of_index(task, index.vectors(), split=split, name=str(index.path))
         self._items = self._items.limited(settings.limit, seed=0)
         most = None if few.model is None else max(few.model.capabilities.max_audios - 1, 0)
         self._arms, notes = arms_of(
@@ -357,7 +358,8 @@ class _Run:
         n_groups = len({item.group for item in self._items.items})
         if n_groups < ENOUGH_GROUPS:
             self._notes.append(
-                f"the items come from {n_groups} groups only: intervals and tests are rough"
+                f"the items come from {counted(n_groups, 'group')} only: intervals and tests "
+                "are rough"
             )
         items, leaks = self._guarded(pool)
         header = self._header(items, pool)
@@ -414,12 +416,15 @@ class _Run:
             refuse_leaks(leaks)
         elif leaks and self._settings.leaks == "exclude":
             n = len({leak.item for leak in leaks})
-            self._notes.append(f"{len(leaks)} pairs were kept apart: {n} items are given away")
+            self._notes.append(
+                f"{counted(len(leaks), 'pair was', 'pairs were')} kept apart: "
+                f"{counted(n, 'item is', 'items are')} given away"
+            )
             items = keep_apart(items, leaks, pool)
         elif leaks:
             n = len({leak.item for leak in leaks})
             self._notes.append(
-                f"{n} items are given away by exemplars and were asked about all the same; the "
+                f"{counted(n, 'item')} given away by exemplars and asked about all the same; the "
                 "numbers flatter"
             )
         return items, leaks
@@ -476,4 +481,5 @@ def _unanswerable(items: Sequence[Item], pool: Pool, task: Task) -> list[str]:
         return []
     n = sum(not known.issuperset(item.labels) for item in items)
     shown = ", ".join(map(repr, lost[:10])) + (" and others" if len(lost) > 10 else "")
-    return [f"{n} items have a label without any exemplar, which shots cannot show: {shown}"]
+    have = counted(n, "item has", "items have")
+    return [f"{have} a label without any exemplar, which shots cannot show: {shown}"]

@@ -26,6 +26,7 @@ from earful.rag.aqa import normalise, select_subset
 from earful.rag.pool import Guard
 from earful.rag.query import Query
 from earful.rag.task import Task, unknown_name
+from earful.wording import counted
 
 _EMBEDDED_AT_ONCE = 16
 
@@ -102,22 +103,30 @@ class ItemSet:
         return ItemSet(items=tuple(drawn), notes=(*self.notes, note))
 
 
-def items_of_index(task: Task, index: VectorSet, *, split: str = "") -> ItemSet:
+def items_of_index(
+    task: Task, index: VectorSet, *, split: str = "", name: str = "the index"
+) -> ItemSet:
     """Ask about rows of an index.
 
     Args:
         task: What is asked; rows that do not answer it are not items.
         index: The rows with their vectors.
         split: Only rows of this split; empty for all.
+        name: What errors call the index.
 
     Raises:
         TaskError: There is no such split, or no row answers the task.
     """
     splits = sorted({exemplar.split for exemplar in index.exemplars} - {""})
     if split and split not in splits:
-        raise TaskError(
-            f"{unknown_name('split', split, splits)}" if splits else f"no row has split {split!r}"
-        )
+        if splits:
+            what = f"{unknown_name('split', split, splits)}. Ask about one of those"
+        else:
+            what = (
+                f"no row has split {split!r}, as no row has any; build the index from a table with "
+                "a split column, or of a --dataset"
+            )
+        raise TaskError(f"{name}: {what}, or leave the split out to ask about every row in turn")
     rows = [
         _Row(
             exemplar=exemplar,
@@ -217,8 +226,8 @@ def _gathered(task: Task, rows: Iterable[_Row], *, what: str) -> ItemSet:
         items, n_ambiguous = _labelled(task, answering)
         if n_ambiguous:
             notes.append(
-                f"{n_ambiguous} rows carry several of the labels and are not asked about; a task "
-                "of kind multilabel would take them"
+                f"{counted(n_ambiguous, 'row carries', 'rows carry')} several of the "
+                "labels, and no question is asked about those; a task of kind multilabel takes them"
             )
     else:
         items = _answered(answering)

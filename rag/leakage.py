@@ -19,6 +19,7 @@ import numpy as np
 from earful.errors import LeakageError
 from earful.rag.items import Item
 from earful.rag.pool import Pool
+from earful.wording import counted
 
 LeakKind = Literal["content", "near-duplicate", "origin", "group"]
 OnLeaks = Literal["refuse", "exclude", "allow"]
@@ -149,8 +150,9 @@ def refuse_leaks(leaks: Sequence[Leak]) -> None:
     counts = ", ".join(f"{n} by {kind}" for kind, n in n_of.items() if n)
     listed = "; ".join(map(str, leaks[:_MOST_LISTED]))
     more = f"; and {len(leaks) - _MOST_LISTED} more" if len(leaks) > _MOST_LISTED else ""
+    n_items = len({leak.item for leak in leaks})
     raise LeakageError(
-        f"{len({leak.item for leak in leaks})} items are given away by exemplars ({counts}), so an "
+        f"{counted(n_items, 'item is', 'items are')} given away by exemplars ({counts}), so an "
         "evaluation would flatter; keep them apart with --leaks exclude, or say --leaks allow. "
         f"Found: {listed}{more}",
         leaks,

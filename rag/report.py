@@ -12,6 +12,7 @@ from earful.errors import EvaluationError
 from earful.index.page import Cell, Page
 from earful.rag.arms import Arm
 from earful.rag.scorecard import Answers, ArmScore, Scorecard
+from earful.wording import counted
 
 _MOST_MISTAKES = 20
 _MOST_LABELS = 60
@@ -57,7 +58,7 @@ def _head(page: Page, card: Scorecard) -> None:
     page.text(card.verdict.text, is_verdict=True)
     model = document["model"]["name"] if document["model"] else "none"
     page.text(
-        f"{len(card.items)} items of {len(set(card.groups))} groups, "
+        f"{counted(len(card.items), 'item')} of {counted(len(set(card.groups)), 'group')}, "
         f"{document['exemplars']['n']} exemplars; language model: {model}; embedder: "
         f"{document['embedder']['name'] if document['embedder'] else 'none'}. Intervals are "
         f"{document['settings']['confidence']:.0%} bootstrap intervals over groups."

@@ -8,6 +8,7 @@ every number can be computed again.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -202,10 +203,25 @@ class RunFile:
         try:
             yield
         except OSError as error:
+            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            step = (
+                f"{'make room' if is_full else 'make it writable'} and run the same command again"
+            )
+            if self._holds_answers():
+                step = f"the answers until here are kept: {step}"
+            else:
+                step = f"{step}, or give another --out"
             raise EvaluationError(
-                f"{path}: cannot be written ({error.strerror}); the answers until here are kept: "
-                "make room or another --out, and run the same command again"
+                f"{path}: cannot be written ({error.strerror}); {step}"
             ) from error
+
+    def _holds_answers(self) -> bool:
+        """Say whether the partial has more in it than its first line."""
+        try:
+            with open(self.partial, "rb") as file:
+                return len(file.readlines()) > 1
+        except OSError:
+            return False
 
 
 def read_run(path: Path) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from earful.errors import TaskError
 from earful.index import textrules
+from earful.wording import counted
 
 if TYPE_CHECKING:
     from earful.index.exemplar import Exemplar
@@ -317,7 +318,7 @@ class Task:
         for name, label in self.labels.items():
             wording = f" = {label.wording}" if label.wording else ""
             aliases = f"; also {', '.join(label.aliases)}" if label.aliases else ""
-            n_own = f" ({counts[name]} examples)" if counts.get(name) else ""
+            n_own = f" ({counted(counts[name], 'example')})" if counts.get(name) else ""
             lines.append(f"label     {name}{wording}{aliases}{n_own}")
         return "\n".join(lines)
 

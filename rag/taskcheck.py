@@ -29,8 +29,9 @@ from earful.rag.task import (
     name_fault,
     unknown_name,
 )
-from earful.rag.taskfields import FieldReader, TooManyProblemsError, kind_of
+from earful.rag.taskfields import FieldReader, TooManyProblemsError, kind_of, what_is
 from earful.rag.taskfile import Problem, read_toml
+from earful.wording import counted
 
 _KEYS = (
     "name",
@@ -158,13 +159,14 @@ class _Rules:
                 labels[_normal(name)] = self._label(name, found[name])
         else:
             self._fields.note(
-                f"labels is {kind_of(found)}; want an array of names or a table for each name",
+                f"{what_is('labels', found)}; want an array of names or a table for each name",
                 "labels",
             )
             return {}
         least = 2 if kind == "classify" else 1
         if len(found) < least:
-            self._fields.note(f"{len(found)} labels; a {kind} task has at least {least}", "labels")
+            told = counted(len(found), "label")
+            self._fields.note(f"{told}; a {kind} task has at least {least}", "labels")
         return labels
 
     def _label(self, name: str, values: object) -> Label:
@@ -181,7 +183,7 @@ class _Rules:
             self._fields.note(f"wording {quoted(wording)} {what}", "labels", name, "wording")
         aliases = values.get("aliases", [])
         if not isinstance(aliases, list):
-            what = f"aliases is {kind_of(aliases)}; want an array of text"
+            what = f"{what_is('aliases', aliases)}; want an array of text"
             self._fields.note(what, "labels", name, "aliases")
             aliases = []
         claimed: list[str] = []
@@ -255,7 +257,7 @@ class _Rules:
             return self._table_examples(found, name, kind)
         if not isinstance(found, list):
             self._fields.note(
-                f"examples is {kind_of(found)}; want [[examples]] tables, or the path of a table "
+                f"{what_is('examples', found)}; want [[examples]] tables, or the path of a table "
                 "or of a folder per label",
                 "examples",
             )
@@ -263,7 +265,7 @@ class _Rules:
         examples: list[Example] = []
         for row, values_of_one in enumerate(found):
             if not isinstance(values_of_one, dict):
-                what = f"example is {kind_of(values_of_one)}; want a table"
+                what = f"{what_is('example', values_of_one)}; want a table"
                 self._fields.note(what, "examples", row)
             elif example := self._example(values_of_one, row, name, kind):
                 examples.append(example)
@@ -327,7 +329,7 @@ class _Rules:
         key = "label" if "label" in values else "labels"
         found = values[key]
         if key == "labels" and not isinstance(found, list):
-            self._fields.note(f"labels is {kind_of(found)}; want an array of text", *at, key)
+            self._fields.note(f"{what_is('labels', found)}; want an array of text", *at, key)
             return (), ""
         texts: list[object] = found if isinstance(found, list) and key == "labels" else [found]
         if not texts and kind == "classify":
@@ -336,7 +338,7 @@ class _Rules:
         for row, text in enumerate(texts):
             label, what = self._own_label(text) if isinstance(text, str) else ("", "")
             if not isinstance(text, str):
-                what = f"label is {kind_of(text)}; want text"
+                what = f"{what_is('label', text)}; want text"
             elif label in labels:
                 what = f"label {quoted(label)} is given twice"
             if what:

@@ -70,7 +70,7 @@ class FieldReader:
         found = values.get(name, {})
         if isinstance(found, dict):
             return found
-        self.note(f"{name} is {kind_of(found)}; want a table [{name}]", name)
+        self.note(f"{what_is(name, found)}; want a table [{name}]", name)
         return {}
 
     def text(self, values: Mapping[str, object], name: str, default: str, *key: str | int) -> str:
@@ -80,7 +80,7 @@ class FieldReader:
             if what := text_fault(found):
                 self.note(f"{name} {quoted(found)} {what}", *key, name)
             return found
-        self.note(f"{name} is {kind_of(found)}; want text", *key, name)
+        self.note(f"{what_is(name, found)}; want text", *key, name)
         return default
 
     def flag(self, values: Mapping[str, object], name: str, *key: str | int) -> bool | None:
@@ -88,7 +88,7 @@ class FieldReader:
         found = values.get(name)
         if found is None or isinstance(found, bool):
             return found
-        self.note(f"{name} is {kind_of(found)}; want true or false", *key, name)
+        self.note(f"{what_is(name, found)}; want true or false", *key, name)
         return None
 
     def texts(self, values: Mapping[str, object], name: str, *key: str | int) -> tuple[str, ...]:
@@ -134,7 +134,7 @@ class FieldReader:
         if found is None:
             return None
         if not isinstance(found, int) or isinstance(found, bool):
-            self.note(f"{name} is {kind_of(found)}; want a whole number", *key, name)
+            self.note(f"{what_is(name, found)}; want a whole number", *key, name)
             return None
         if not 1 <= found <= MAX_SHOTS:
             self.note(f"{name} = {quoted(found)}; want 1 to {MAX_SHOTS}", *key, name)
@@ -154,7 +154,7 @@ class FieldReader:
         if found is None:
             return default
         if not isinstance(found, (int, float)) or isinstance(found, bool):
-            self.note(f"{name} is {kind_of(found)}; want a number", *key, name)
+            self.note(f"{what_is(name, found)}; want a number", *key, name)
             return default
         # Compared as it is: a whole number may be too large to become a float.
         if not 0 <= found <= min(most, sys.float_info.max):
@@ -162,6 +162,18 @@ class FieldReader:
             self.note(f"{name} = {quoted(found)}; want 0 {upper}", *key, name)
             return default
         return float(found)
+
+
+def what_is(name: str, value: object) -> str:
+    """Say what was found at a key, and of what type it is.
+
+    >>> what_is("k", "eight"), what_is("k", True), what_is("k", [8])
+    ("k = 'eight' is text", 'k = true is a boolean', 'k is an array')
+    """
+    if isinstance(value, bool):
+        return f"{name} = {str(value).lower()} is {kind_of(value)}"
+    shown = f" = {quoted(value)}" if isinstance(value, (str, int, float)) else ""
+    return f"{name}{shown} is {kind_of(value)}"
 
 
 def kind_of(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import tomlkit
@@ -12,6 +13,36 @@ from earful.model.durable import write_atomically
 from earful.rag.scorecard import Verdict
 from earful.rag.task import Task
 from earful.rag.verdict import answerer_of
+
+
+def file_to_write(task: Task) -> Path:
+    """Return the file that a verdict on a task goes to: its own, or what a link to it names.
+
+    Raises:
+        TaskError: The task is built in or has no file, or the file must not be written.
+    """
+    path = task.source
+    if path is None:
+        raise TaskError(
+            f"task {task.name!r} has no file of its own to write to; write one with "
+            "`earful tasks new FILE` and evaluate that"
+        )
+    if path.is_relative_to(Path(__file__).parent):
+        raise TaskError(
+            f"task {task.name!r} is built in and has no file of its own to write to; copy {path} "
+            "to a file of yours and evaluate that"
+        )
+    target = path.resolve()
+    try:
+        is_open = target.stat().st_mode & 0o222 and os.access(target, os.W_OK)
+    except OSError as error:
+        raise TaskError(f"{path}: cannot be written ({error.strerror})") from error
+    if not is_open:
+        raise TaskError(
+            f"{target}: is read-only, so the verdict cannot be written to it; `chmod u+w` it, or "
+            "leave out --write-task"
+        )
+    return target
 
 
 def write_verdict(task: Task, verdict: Verdict) -> str:
@@ -30,12 +61,7 @@ def write_verdict(task: Task, verdict: Verdict) -> str:
         TaskError: The task is built in or has no file, the arm is none that a task can
             have, or the file cannot be written.
     """
-    path = task.source
-    if path is None or path.is_relative_to(Path(__file__).parent):
-        raise TaskError(
-            f"task {task.name!r} has no file of its own to write to; copy it with "
-            "`earful tasks new FILE` first"
-        )
+    path = file_to_write(task)
     arm = answerer_of(verdict.arm)
     if not arm:
         raise TaskError(

@@ -126,6 +126,21 @@ def test_the_shipped_model_answers_where_none_is_named(
         assert answer["blend"]["n_replayed"] == 8
 
 
+def test_wrong_usage_is_told_without_a_note_on_the_model(
+    run: Run, index: Path, tmp_path: Path
+) -> None:
+    query = tone(tmp_path / "query.wav", 3100, 50)
+    for words, told in (
+        (("classify", query, "--index", index, "--strategy", "nearst"), "unknown strategy"),
+        (("evaluate", "--index", index, "--split", "x"), "no row has split 'x'"),
+        (("evaluate", "--index", index, "--leaks", "x"), "want refuse, exclude, allow"),
+    ):
+        code, _, err = run(*words)
+        assert code == 2
+        assert told in err
+        assert "note: " not in err
+
+
 def test_classify_goes_on_after_a_bad_file(run: Run, index: Path, tmp_path: Path) -> None:
     query = tone(tmp_path / "query.wav", 3100, 50)
     code, out, err = run("classify", "missing.wav", query, "--index", index, "--json")
@@ -183,6 +198,26 @@ def test_search_finds_and_filters(run: Run, index: Path, tmp_path: Path) -> None
     code, _, err = run("search", query, "--index", index, "--where", "nonsense = 1")
     assert code == 2
     assert "nonsense" in err
+
+
+@pytest.mark.parametrize("backend", ["exact", "half"])
+def test_a_search_without_hits_says_which_condition_is_to_blame(
+    run: Run, index: Path, tmp_path: Path, backend: str
+) -> None:
+    query = tone(tmp_path / "query.wav", 3100, 50)
+    hum = ("--label", "low hum")
+    for words, told in (
+        (("--where", "split = 'train'"), "none of 8 rows passes --where \"split = 'train'\""),
+        ((*hum, "--split", "train"), "none of 8 rows passes --split"),
+        (("--label", "gong"), "none of 8 rows passes --label"),
+        (
+            (*hum, "--where", "audio LIKE 'whistle/%'"),
+            "none of 8 rows passes --where \"audio LIKE 'whistle/%'\" and --label",
+        ),
+        ((*hum, "--min-similarity", "0.999"), "no row is as similar as --min-similarity 0.999"),
+    ):
+        code, out, _ = run("search", query, "--index", index, "--backend", backend, *words)
+        assert (code, out) == (0, f"nothing found: {told}\n")
 
 
 def test_adding_a_table_calls_no_other_row_stale(run: Run, index: Path, corpus: Path) -> None:
@@ -268,6 +303,28 @@ def test_one_recording_can_be_added_and_removed(run: Run, index: Path, tmp_path:
     assert (code, json.loads(out)) == (0, {"removed": 1})
 
 
+def test_adding_says_what_is_amiss_and_adds_nothing(run: Run, index: Path, corpus: Path) -> None:
+    wav = corpus / "whistle" / "0.wav"
+    for words, code, told in (
+        ((corpus, "--group", "g7"), 2, "--group: it is about one recording; give its --label"),
+        ((corpus, "--start-s", "0.1"), 2, "--start-s: it is about one recording"),
+        ((corpus, "--end-s", "0.1"), 2, "--end-s: it is about one recording"),
+        ((corpus, "--id", "zz"), 2, "--id: it is about one recording"),
+        ((wav, "--label", "beep", "--root", corpus), 2, "--root: it is about a corpus"),
+        ((wav, "--label", "beep", "--column", "audio=a"), 2, "--column: it is about a corpus"),
+        ((wav, "--label", "beep", "--allow-outside"), 2, "--allow-outside: it is about a corpus"),
+        ((corpus, "--label", "beep"), 2, "is a folder"),
+        ((wav,), 2, "--label: one recording needs a label"),
+        (("nope.wav", "--label", "beep"), 2, "nope.wav: no such file or folder"),
+        (("nope.wav",), 2, "nope.wav: no such file or folder"),
+    ):
+        found, _, err = run("index", "add", *words, "--index", index)
+        assert found == code
+        assert told in " ".join(err.split()), (words, err)
+    _, out, _ = run("index", "info", index, "--json")
+    assert json.loads(out)["n"] == 8
+
+
 def test_verify_finds_changed_audio(run: Run, index: Path, corpus: Path) -> None:
     code, out, _ = run("index", "verify", index, "--json")
     assert (code, json.loads(out)) == (0, {"checked": 8, "whole": 8, "unlisted": 0, "problems": []})
@@ -289,6 +346,8 @@ def test_verify_repairs_what_is_damaged(run: Run, index: Path, corpus: Path) -> 
     code, out, _ = run("index", "verify", index)
     assert code == 1
     assert "8 rows checked, 0 as written" in out
+    # What is wrong with the index and not with a row begins with its file.
+    assert not any(line.startswith(" ") for line in out.splitlines()), out
     code, out, _ = run("index", "verify", index, "--repair")
     assert code == 1
     assert "0 rows kept, 8 dropped, 0 embedded again, 8 still missing" in out
@@ -348,6 +407,13 @@ def test_wrong_usage_is_exit_code_two(run: Run, index: Path) -> None:
     assert run("classify", "a.wav")[0] == 2
     assert run("search", "--index", index)[0] == 2
     assert run("nonsense")[0] == 2
+    for words, told in (
+        (("classify", "a.wav", "--shots", "-1"), "'--shots': '-1'; input should be greater than"),
+        (("index", "approximate", index, "--recall", "much"), "'--recall': 'much'; input should"),
+    ):
+        code, _, err = run(*words)
+        assert code == 2
+        assert told in " ".join(err.split())
     assert run("classify", "a.wav", "--index", index, "--task", "t", "--labels", "a")[0] == 2
 
 
@@ -390,6 +456,17 @@ def test_every_help_page_has_an_example(run: Run) -> None:
             code, out, _ = run(*prefix, name, "--help")
             assert code == 0
             assert f"earful {' '.join((*prefix, name))}" in out.split("Example:")[1]
+
+
+def test_the_page_of_commands_has_every_command() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "cli.md").read_text()
+    n_commands = len(cli.app.registered_commands)
+    for group in cli.app.registered_groups:
+        assert group.typer_instance is not None
+        for command in group.typer_instance.registered_commands:
+            assert f"\n## earful {group.name} {command.name}\n" in page
+            n_commands += 1
+    assert page.count("\n## earful ") == n_commands
 
 
 def test_the_installed_command_runs_from_anywhere(tmp_path: Path) -> None:

@@ -95,13 +95,25 @@ def test_a_verdict_is_kept_in_the_task_file(index: Path, tmp_path: Path) -> None
     assert result.exit_code == 2
 
 
+@pytest.mark.parametrize("task", [(), ("speech",)])
+def test_a_task_without_a_file_is_told_before_anything_is_asked(
+    task: tuple[str, ...], index: Path, tmp_path: Path
+) -> None:
+    words = ("--index", index, *VOTES, "--out", tmp_path / "run.json", "--write-task")
+    assert "has no file of its own" in refused("evaluate", *task, *words)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (("--shots", "1,two"), "whole numbers with commas"),
         (("--leaks", "ignore"), "want refuse, exclude, allow"),
         (("--shots", "1", "--arms", "votes", "--model", "none"), "did you mean 'vote'"),
-        (("--shots", "1", "--split", "test", "--model", "none"), "no row has split 'test'"),
+        (
+            ("--shots", "1", "--split", "test", "--model", "none"),
+            "tones.index: no row has split 'test', as no row has any; build the index",
+        ),
     ],
 )
 def test_wrong_options_are_told(
@@ -134,7 +146,7 @@ def test_datasets_are_listed_shown_checked_and_sampled(tmp_path: Path) -> None:
     assert "_gone______" in (tmp_path / "gone.txt").read_text()
     sampled = run("datasets", "sample", "audioset", tmp_path, "-n", 1, "--json")
     assert json.loads(sampled.stdout)["question"] == "use a few labels to describe this sound."
-    assert "1 rows have no recording here" in sampled.stderr
+    assert "1 row has no recording here" in sampled.stderr
     assert "no dataset 'audioste' (did you mean 'audioset'?)" in refused(
         "datasets", "show", "audioste"
     )
@@ -152,7 +164,7 @@ def test_an_index_is_built_of_a_dataset(tmp_path: Path) -> None:
         *("index", "build", "--dataset", "urbansound8k", "--root", tmp_path, "--index", index),
         *("--split", "fold5", "--dry-run"),
     )
-    assert dry.startswith("1 rows")
+    assert dry.startswith("1 row, ")
     words = ("index", "build", "--index", index)
     assert "give a folder or a table, or a --dataset" in refused(*words)
     assert "needs the folder it was unpacked in" in refused(*words, "--dataset", "urbansound8k")

@@ -67,6 +67,29 @@ N = ("--model", "none")
 I = ("--index", "s.index")  # noqa: E741 - beside M
 
 
+def test_a_model_that_is_typed_goes_before_the_task_that_leaves_it_out(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "votes.toml").write_text('labels = ["hum", "fan"]\n\n[answer]\narm = "vote"\n')
+    words = ("classify", "q.wav", "--task", "votes.toml", *I, "--json")
+    code, out, err = run(*words)
+    assert (code, json.loads(out)["model"]) == (0, "neighbour-vote")
+    assert "the task leaves the answer to the vote" in err
+    code, out, err = run(*words, *M)
+    answer = json.loads(out)
+    assert (code, answer["model"], err) == (0, "flamingo", "")
+    assert answer["blend"]["n_replayed"] == 8
+    code, _, err = run(*words, "--model", "flamigno")
+    assert code == 1
+    assert "flamigno" in err
+    # What stands in the environment for all commands is no word against this task.
+    monkeypatch.setenv("EARFUL_MODEL", "flamingo")
+    assert json.loads(run(*words)[1])["model"] == "neighbour-vote"
+    code, _, err = run(*words, "--prior")
+    assert code == 2
+    assert "none is asked; give a --model" in " ".join(err.split())
+
+
 def test_labels_are_scored_and_the_vote_stands_beside_them(run: Run) -> None:
     code, out, err = run("classify", "q.wav", *I, *M, "--shots", 3, "--json")
     assert code == 0, err
@@ -348,7 +371,7 @@ def test_a_conversation_is_read_from_a_file(run: Run, home: Path) -> None:
     assert out.count("> ") == 2
     code, _, err = run("chat", "q.wav", "--turns", "none.txt", "--model", "chatty")
     assert code == 1
-    assert "none.txt: cannot be read" in err
+    assert "none.txt: no such file" in err
     (home / "empty.txt").write_text("# nothing\n\n")
     code, _, err = run("chat", "q.wav", "--turns", "empty.txt", "--model", "chatty")
     assert (code, err) == (1, "error: empty.txt: holds no question, want one a line\n")
@@ -612,3 +635,21 @@ def test_help_loads_no_model(home: Path) -> None:
         [sys.executable, "-c", code], cwd=home, capture_output=True, text=True, check=True
     )
     assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize(
+    "source", ["630k-audioset-best.pt", "weights/630k.pt", "./clap", "a/b/c", "clap/", "~/clap"]
+)
+def test_a_checkpoint_that_is_not_there_is_not_looked_for_on_the_hub(
+    run: Run, tmp_path: Path, source: str
+) -> None:
+    code, _, err = run("models", "convert-clap", source, "--out", tmp_path / "clap")
+    assert code == 1
+    assert err.startswith(f"error: {source}: no such file or folder; ")
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "clap").exists()
+
+
+def test_a_hub_id_is_looked_for_on_the_hub(run: Run, tmp_path: Path) -> None:
+    _, _, err = run("models", "convert-clap", "laion/clap-not-there", "--out", tmp_path / "clap")
+    assert "no such file" not in err

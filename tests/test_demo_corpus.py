@@ -137,3 +137,15 @@ def test_a_missing_demo_says_where_it_comes_from(
     monkeypatch.setenv("EARFUL_DEMO", str(tmp_path))
     with pytest.raises(CorpusError, match="come with the repository"):
         DemoCorpus.find()
+
+
+def test_a_clone_that_one_stands_in_is_found_by_an_installation_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("EARFUL_DEMO", raising=False)
+    monkeypatch.setattr("earful.demo.__file__", str(tmp_path / "lib/site-packages/earful/demo.py"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CorpusError, match=r"neither in .*/lib/notebooks/demo nor in .*EARFUL_DEMO"):
+        DemoCorpus.find()
+    monkeypatch.chdir(ROOT)
+    assert DemoCorpus.find().sounds == DEMO / "sounds"

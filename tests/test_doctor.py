@@ -1,3 +1,6 @@
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from earful import doctor
@@ -36,3 +39,11 @@ def test_the_hub_is_left_alone_when_offline_is_asked_for(monkeypatch: pytest.Mon
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (finding,) = [f for f in doctor.examine() if f.name == "model hub"]
     assert finding.found == "offline by HF_HUB_OFFLINE"
+
+
+def test_every_extra_is_looked_at() -> None:
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
+    # faiss-gpu installs the module that faiss does.
+    extras = set(project["project"]["optional-dependencies"]) - {"faiss-gpu"}
+    named = {finding.name for finding in doctor.examine(hub=False)}
+    assert {f"earful[{extra}]" for extra in extras} <= named

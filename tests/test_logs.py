@@ -1,6 +1,7 @@
 """What is logged, how the command line shows it, and what a failure report gives away."""
 
 import getpass
+import io
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from earful import failure_report
+from earful import cli, console, failure_report
 from earful.commands import logs
 from earful.index.build import build_index
 from earful.index.store import Index
@@ -115,6 +116,69 @@ def test_a_program_reads_an_object_a_line(run: Run) -> None:
     assert last["level"] == "info"
     assert last["fields"]["audio"] == f"{ODD}.wav"
     assert last["fields"]["timings"]["embed_s"] > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "level", "told"),
+    [
+        (("index", "info", "no.index"), 1, "error", "no.index"),
+        (("--debug", "index", "info", "no.index"), 1, "error", "no.index"),
+        (("index", "nonsense"), 2, "error", "No such command 'nonsense'."),
+        (("--nonsense", "index"), 2, "error", "No such option: --nonsense"),
+        (("search", "x.wav", "-k", "0", "-i", "s.index"), 2, "error", "Invalid value for '--k'"),
+        (("classify", f"{ODD}.wav", "-i", "s.index"), 0, "warning", "earful-tiny is a small"),
+        (("classify", "x.wav", "-i", "s.index", "--model", "none"), 1, "error", "no such file"),
+    ],
+)
+def test_a_program_reads_nothing_but_objects(
+    home: Path, words: tuple[str, ...], code: int, level: str, told: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "earful", "--log-json", *words],
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    records = [json.loads(line) for line in done.stderr.splitlines()]
+    assert all(list(record)[:4] == ["time", "level", "logger", "message"] for record in records)
+    assert any(record["level"] == level and told in record["message"] for record in records)
+    tracebacks = [one for one in records if "traceback" in one.get("fields", {})]
+    assert len(tracebacks) == ("--debug" in words)
+
+
+def test_progress_and_an_interruption_are_objects_too(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> object:
+        with console.counter("listening", sys.stderr) as show:
+            show(1, 2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(console, "_PLAIN_EVERY_S", 0.0)
+    monkeypatch.setattr(Index, "open", interrupted)
+    monkeypatch.setattr(sys, "argv", ["earful", "--log-json", "index", "info", "s.index"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    progress, end = map(json.loads, capfd.readouterr().err.splitlines())
+    assert progress["message"].startswith("listening: 1 of 2, ")
+    assert end["message"].startswith("interrupted; ")
+    assert (progress["level"], end["logger"]) == ("info", "earful.cli")
+
+
+def test_a_line_without_an_end_waits_for_it() -> None:
+    stream = io.StringIO()
+    written = logs.JsonStderr(stream)
+    written.write("note: half ")
+    assert stream.getvalue() == ""
+    written.write("a line\n\nerror: a\tb")
+    written.finish()
+    told = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(one["level"], one["message"]) for one in told] == [
+        ("warning", "half a line"),
+        ("error", "a\tb"),
+    ]
 
 
 def test_a_name_that_is_not_utf8_is_logged_as_one_line(
@@ -221,8 +285,24 @@ def test_a_report_counts_and_gives_nothing_away(
 def test_a_report_of_a_broken_index_says_so_without_its_path(run: Run, home: Path) -> None:
     code, out, _ = run("doctor", "--report", "--index", home / "corpus")
     assert code == 0
-    assert json.loads(out)["index"]["error"].startswith("IndexFolderError: (path)")
-    assert "corpus" not in out
+    error = json.loads(out)["index"]["error"]
+    assert error.startswith("IndexFolderError: (path): ")
+    assert "index.json" in error
+    assert "/corpus" not in out
+    assert home.name not in out
+
+
+def test_a_report_of_an_index_that_is_not_there_says_why_without_its_name(run: Run) -> None:
+    for name in ("nope.index", Path("nope.index").absolute(), "../jane/nope.index"):
+        code, out, _ = run("doctor", "--report", "--index", name)
+        assert code == 0
+        error = json.loads(out)["index"]["error"]
+        assert error.startswith("IndexFolderError: (path)")
+        assert len(error) > len("IndexFolderError: (path): ")
+        assert "nope" not in out
+        assert "jane" not in out
+    _, out, _ = run("doctor", "--report", "--index", "nope.index", "--with-paths")
+    assert "nope.index" in out
 
 
 @pytest.mark.parametrize(
@@ -244,4 +324,4 @@ def test_paths_and_names_are_taken_out(text: str, left: str) -> None:
 def test_options_of_a_report_are_refused_without_one(run: Run) -> None:
     code, _, err = run("doctor", "--with-paths", "--no-hub")
     assert code == 2
-    assert "--report" in err
+    assert "add --report" in err

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from earful.model.source import printable as printable  # also used as console.printable
+from earful.wording import counted
 
 if TYPE_CHECKING:
     from earful.index.approximate import Approximate
@@ -174,7 +175,8 @@ def describe_repair(report: RepairReport) -> str:
 def describe_survey(found: Survey) -> str:
     """Render what ``--dry-run`` counted."""
     lines = [
-        f"{found.n} rows, {found.n_files} files, {found.total_s / 60:.1f} minutes"
+        f"{counted(found.n, 'row')}, {counted(found.n_files, 'file')}, "
+        f"{found.total_s / 60:.1f} minutes"
         f" ({found.shortest_s:.2f} to {found.longest_s:.2f} s each)"
     ]
     if found.labels:
@@ -231,7 +233,7 @@ def describe_evaluation(card: Scorecard) -> str:
         rows.append([score.arm.name, *values, span, f"{score.median_s:.3f}"])
     n_groups = len(set(card.groups))
     lines = [
-        f"{len(card.items)} items of {n_groups} groups, by {unit}",
+        f"{counted(len(card.items), 'item')} of {counted(n_groups, 'group')}, by {unit}",
         "",
         table(rows, header=header, right="124"),
         "",

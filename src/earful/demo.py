@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from earful.rag.answer import Answer
     from earful.rag.pipeline import FewShot
 
+_FOLDER = Path("notebooks/demo")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoCorpus:
@@ -36,25 +38,30 @@ class DemoCorpus:
 
     @classmethod
     def find(cls) -> DemoCorpus:
-        """Find the corpus in the checkout, or where ``EARFUL_DEMO`` points.
+        """Find the corpus where ``EARFUL_DEMO`` points, in the checkout, or in one we stand in.
 
         Raises:
             CorpusError: It is not there, as in an installation from a wheel.
         """
         named = os.environ.get("EARFUL_DEMO")
         checkout = Path(__file__).resolve().parent.parent.parent
-        root = Path(named) if named else checkout / "notebooks" / "demo"
-        found = cls(
-            sounds=root / "sounds", task=root / "unseen.toml", queries=root / "unseen/queries"
+        roots = [Path(named)] if named else [checkout / _FOLDER, Path.cwd() / _FOLDER]
+        for root in roots:
+            found = cls(
+                sounds=root / "sounds", task=root / "unseen.toml", queries=root / "unseen/queries"
+            )
+            if all(part.exists() for part in (found.sounds, found.task, found.queries)):
+                return found
+        if named:
+            raise CorpusError(
+                f"the demo recordings are not all in EARFUL_DEMO={named}; they come with the "
+                "repository: let it name the notebooks/demo folder of a clone, or unset it there"
+            )
+        raise CorpusError(
+            f"the demo recordings are neither in {roots[0]} nor in {roots[1]}; they come with the "
+            "repository, not with the wheel. Run the demo in a clone, or let EARFUL_DEMO name its "
+            "notebooks/demo folder"
         )
-        for part in (found.sounds, found.task, found.queries):
-            if not part.exists():
-                raise CorpusError(
-                    f"{part}: the demo recordings are not there; they come with the repository, "
-                    "not with the wheel. Run the demo in a clone, or point EARFUL_DEMO at its "
-                    "notebooks/demo folder"
-                )
-        return found
 
 
 def build_demo_index(

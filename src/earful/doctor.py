@@ -23,8 +23,10 @@ _CORE = (
     "typer",
 )
 _EXTRAS = {
+    "captions": ("pycocoevalcap", "METEOR of captions, which takes Java, too"),
     "clap": ("transformers", "LAION-CLAP embedders"),
     "faiss": ("faiss", "FAISS search"),
+    "map": ("umap", "maps by umap"),
     "media": ("av", "MP4/AAC, WebM and other containers"),
     "notebook": ("nbclient", "running the notebooks"),
 }

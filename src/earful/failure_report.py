@@ -58,7 +58,7 @@ def failure_report(index: Path | None = None, *, with_paths: bool = False) -> di
         },
     }
     if index is not None:
-        told["index"] = _index(index)
+        told["index"] = _index(index, with_paths=with_paths)
     if with_paths:
         return told
     names = _names()
@@ -124,14 +124,15 @@ def _checks() -> dict[str, dict[str, str]]:
     }
 
 
-def _index(path: Path) -> dict[str, object]:
+def _index(path: Path, *, with_paths: bool) -> dict[str, object]:
     from earful.index.store import Index
 
     try:
         index = Index.open(path)
         return _counts(index.info)
     except EarfulError as error:
-        return {"error": f"{type(error).__name__}: {error}"}
+        told = str(error) if with_paths else _text_without_path(str(error), path)
+        return {"error": f"{type(error).__name__}: {told}"}
 
 
 def _counts(info: IndexInfo) -> dict[str, object]:
@@ -166,6 +167,14 @@ def _without(value: object, names: list[str]) -> object:
     if isinstance(value, list):
         return [_without(item, names) for item in value]
     return _text_without(value, names) if isinstance(value, str) else value
+
+
+def _text_without_path(text: str, path: Path) -> str:
+    """Take out one path, whose end is known, so that the words after it stay."""
+    written = {str(path), str(path.absolute()), str(path.resolve())}
+    for one in sorted(written, key=len, reverse=True):
+        text = re.sub(rf"(?<![\w/.]){re.escape(one)}(?!\w)", "(path)", text)
+    return text
 
 
 def _text_without(text: str, names: list[str]) -> str:

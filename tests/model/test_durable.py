@@ -37,3 +37,13 @@ def test_the_old_file_stays_until_the_new_one_is_whole(
     assert synced == [".run.json.tmp", tmp_path.name]
     assert at_sync == [b"old\n", new]
     assert os.listdir(tmp_path) == ["run.json"]
+
+
+def test_a_file_that_is_replaced_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "machines.toml"
+    path.touch(mode=0o600)
+    write_atomically(path, "new\n")
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o664)
+    write_atomically(path, "newer\n")
+    assert path.stat().st_mode & 0o777 == 0o664

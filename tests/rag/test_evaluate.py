@@ -232,7 +232,7 @@ def test_exemplars_that_give_items_away_stop_an_evaluation(index: Path, tmp_path
     few = FewShot.open(index)
     with pytest.raises(LeakageError) as caught:
         evaluate(few, TASK, settings=QUICK, corpus=outside)
-    assert "1 items are given away by exemplars (1 by content)" in str(caught.value)
+    assert "1 item is given away by exemplars (1 by content)" in str(caught.value)
     assert caught.value.leaks == ("high/renamed.wav and high/0.wav: the same audio",)
     allowed = evaluate(few, TASK, settings=replace(QUICK, leaks="allow"), corpus=outside)
     assert [leak["kind"] for leak in allowed.document["leaks"]] == ["content"]
@@ -260,6 +260,11 @@ def test_groups_and_near_duplicates_are_found_once_a_pair(index: Path) -> None:
     assert find_leaks([guarded], pool, threshold=0.5, held_out=False) == ()
     with pytest.raises(ValueError, match="threshold=0"):
         find_leaks(items, pool, threshold=0, held_out=True)
+
+
+def test_a_split_that_is_not_there_names_the_index_and_its_splits(index: Path) -> None:
+    with pytest.raises(TaskError, match=r"\.index: unknown split 'tset' .*; known: test, train\. "):
+        evaluate(FewShot.open(index), TASK, settings=replace(QUICK, split="tset"))
 
 
 def test_one_origin_in_two_datasets_is_a_leak(index: Path) -> None:
@@ -521,10 +526,22 @@ def test_a_verdict_becomes_the_task_file_s_default(index: Path, tmp_path: Path) 
     assert "# for now" in path.read_text()
     with pytest.raises(TaskError, match="has no file of its own"):
         write_verdict(TASK, found.scorecard.verdict)
-    with pytest.raises(TaskError, match="has no file of its own"):
+    with pytest.raises(TaskError, match=r"is built in .*; copy /.*speech\.toml to a file"):
         write_verdict(load_task("speech"), found.scorecard.verdict)
     with pytest.raises(TaskError, match="the verdict is the probe arm"):
         write_verdict(task, replace(found.scorecard.verdict, arm=Arm(how="probe")))
+    # A link stays one, and what it names keeps its mode.
+    path.chmod(0o600)
+    link = tmp_path / "linked.toml"
+    link.symlink_to(path)
+    write_verdict(load_task(link), found.scorecard.verdict)
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o600
+    before = path.read_text()
+    path.chmod(0o444)
+    with pytest.raises(TaskError, match="is read-only"):
+        write_verdict(load_task(link), replace(found.scorecard.verdict, arm=Arm(how="vote", k=3)))
+    assert path.read_text() == before
 
 
 def test_nobody_to_answer_or_nothing_to_ask_is_told(index: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The file of a run: appended to, never written again, held by one process at a time."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -205,3 +207,26 @@ def test_numbers_of_resumed_answers_are_those_that_were_written(tmp_path: Path) 
     with RunFile(tmp_path / "run.json", HEADER) as file:
         (again,) = file.done["a"]
     assert json.dumps(again.to_dict()) == json.dumps(row.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("number", "n_kept", "told"),
+    [
+        (errno.EACCES, 0, r"partial: .* \(Permission denied\); make it writable .* another --out$"),
+        (errno.ENOSPC, 0, r"\(No space left on device\); make room and .*, or give another --out$"),
+        (errno.EACCES, 1, r"; the answers until here are kept: make it writable and run .* again$"),
+        (errno.ENOSPC, 1, r"; the answers until here are kept: make room and run the .* again$"),
+    ],
+)
+def test_what_cannot_be_written_says_what_was_kept(
+    number: int, n_kept: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    path = tmp_path / "run.json"
+    if n_kept:
+        written(path, n_kept)
+    monkeypatch.setattr("earful.rag.runfile.os.open", refused)
+    with pytest.raises(EvaluationError, match=told), RunFile(path, HEADER):
+        pass

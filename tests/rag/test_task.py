@@ -159,7 +159,7 @@ shots = 3
     )
     assert problems_of(path) == [
         "2: unknown arm 'votes' (did you mean 'vote'?); known: blend, model, zero-shot, vote",
-        "3: lists_labels is text; want true or false",
+        "3: lists_labels = 'yes' is text; want true or false",
         "5: unknown answers 'spoken'; known: scored, written",
         "6: unknown subset 'unanimus' (did you mean 'unanimous'?); known: unanimous, majority, "
         "binary, non-binary, numerical",
@@ -202,7 +202,7 @@ abstain_below = 1.5
         "3: unknown key 'quesiton' (did you mean 'question'?); known: name, kind, aliases, "
         "question, "
         "description, labels, shots, answer, metric, evaluation, examples",
-        "4: question is a whole number; want text",
+        "4: question = 3 is a whole number; want text",
         "5: label or alias 'dog' is claimed twice: by 'dog' and by 'dog'",
         "5: label ' cat' begins or ends with a space",
         "5: label 7 is a whole number; want text",
@@ -220,8 +220,8 @@ abstain_below = 1.5
         "16: k = 0; want 1 to 1000",
         "17: unknown strategy 'nearst' (did you mean 'nearest'?); "
         "known: nearest, balanced, diverse, random",
-        "18: order is a boolean; want text",
-        "19: max_per_label is a number; want a whole number",
+        "18: order = true is a boolean; want text",
+        "19: max_per_label = 1.5 is a number; want a whole number",
         "20: diversity = nan; want 0 to 1",
         "22: abstain_below = 1.5; want 0 to 1",
     ]
@@ -233,8 +233,11 @@ abstain_below = 1.5
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("labels = 3", "1: labels is a whole number; want an array of names or a table for each"),
-        ('labels = ["dog"]', "1: 1 labels; a classify task has at least 2"),
+        (
+            "labels = 3",
+            "1: labels = 3 is a whole number; want an array of names or a table for each",
+        ),
+        ('labels = ["dog"]', "1: 1 label; a classify task has at least 2"),
         ("labels = []", "1: 0 labels; a classify task has at least 2"),
         (
             'labels = ["a", "b"]\nkind = "caption"',
@@ -242,7 +245,7 @@ abstain_below = 1.5
         ),
         ("[labels]\na = 1\nb = {}", "2: label 'a' is a whole number; want a table with wording"),
         ("[labels.a]\nalias = 1\n[labels.b]", "2: unknown key 'alias' (did you mean 'aliases'?)"),
-        ("[labels.a]\naliases = 1\n[labels.b]", "2: aliases is a whole number; want an array"),
+        ("[labels.a]\naliases = 1\n[labels.b]", "2: aliases = 1 is a whole number; want an array"),
         ("[labels.a]\naliases = [\n1]\n[labels.b]", "3: alias 1 is a whole number; want text"),
         (
             '[labels.a]\naliases = ["b"]\n[labels.b]',
@@ -253,22 +256,29 @@ abstain_below = 1.5
             "5: label or alias 'x' is claimed twice: by 'a' and by 'b'",
         ),
         ('[labels.a]\nwording = "x\\ny"\n[labels.b]', "2: wording 'x\\ny' holds a line break"),
-        ("shots = 3", "1: shots is a whole number; want a table [shots]"),
-        ("[shots]\nk = true", "2: k is a boolean; want a whole number"),
+        ("shots = 3", "1: shots = 3 is a whole number; want a table [shots]"),
+        ('[shots]\nk = "eight"', "2: k = 'eight' is text; want a whole number"),
+        ("[shots]\nk = true", "2: k = true is a boolean; want a whole number"),
         ("name = 1979-05-27", "1: name is a date or a time; want text"),
-        ("examples = 1", "1: examples is a whole number; want [[examples]] tables"),
-        ("examples = [1]", "1: example is a whole number; want a table"),
+        ("examples = 1", "1: examples = 1 is a whole number; want [[examples]] tables"),
+        ("examples = [1]", "1: example = 1 is a whole number; want a table"),
         ('examples = "none.csv"', "1: {folder}/none.csv does not exist; want a table"),
         ('[[examples]]\naudio = "a.wav"', "1: want either label or labels"),
         ('[[examples]]\naudio = "a.wav"\nlabels = []', "3: the example has no label"),
-        ('[[examples]]\naudio = "a.wav"\nlabels = "x"', "3: labels is text; want an array of text"),
+        (
+            '[[examples]]\naudio = "a.wav"\nlabels = "x"',
+            "3: labels = 'x' is text; want an array of text",
+        ),
         ('[[examples]]\naudio = "a.wav"\nlabels = ["x",\n"x"]', "4: label 'x' is given twice"),
         ('[[examples]]\naudio = "a.wav"\nlabel = ["x"]', "3: label is an array; want text"),
         ('[[examples]]\naudio = "a.wav"\nlabel = "x"\nanswer = "y"', "4: answer goes with ask"),
         ('[[examples]]\naudio = "."\nlabel = "x"', "2: {folder} is a folder or a device"),
         ('[[examples]]\naudio = "a\\u0000.wav"\nlabel = "x"', "2: "),
         ('[[examples]]\naudio = "a.wav"\nlabel = " x"', "3: label ' x' begins or ends"),
-        ('[[examples]]\naudio = "a.wav"\nlabel = "x"\nend_s = "1"', "4: end_s is text; want a"),
+        (
+            '[[examples]]\naudio = "a.wav"\nlabel = "x"\nend_s = "1"',
+            "4: end_s = '1' is text; want a",
+        ),
         (f'[[examples]]\naudio = "{"a" * 300}"\nlabel = "x"', "2: {folder}/aaa"),
         ('kind = "caption"\n[[examples]]\naudio = "a.wav"', "2: the example has no answer"),
         ('kind = "ask"', "1: a task of kind 'ask' needs a question"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,10 +12,12 @@ import typer
 
 from earful import console
 from earful.commands.opening import (
+    is_typed,
     open_few,
     refuse_idle,
     shot_mode_of,
     task_of,
+    tell_caveat,
     writing_options,
 )
 from earful.commands.options import (
@@ -49,9 +52,12 @@ from earful.commands.options import (
     print_json,
 )
 from earful.errors import EarfulError, FilterError, TaskError
+from earful.wording import counted
 
 if TYPE_CHECKING:
+    from earful.index.search import IndexBackend, SearchFilter
     from earful.rag.answer import Answer
+    from earful.rag.pipeline import FewShot
 
 TaskOption = Annotated[str, typer.Option(help="Task file, or the name of a built-in task.")]
 AudioArguments = Annotated[list[Path], typer.Argument(help="Recordings.", metavar="AUDIO...")]
@@ -102,11 +108,12 @@ def search(
     if as_json:
         print_json({"query": text or str(audio), "evidence": [hit.to_dict() for hit in hits]})
     else:
-        typer.echo(console.describe_hits(hits) or "nothing found")
+        typer.echo(console.describe_hits(hits) or _why_nothing(few, chosen, backend))
 
 
 @example("earful classify street.wav --index sounds.index --labels siren,dog,rain")
 def classify(
+    context: typer.Context,
     audio: AudioArguments,
     index: OptionalIndexOption = None,
     task: TaskOption = "",
@@ -134,7 +141,8 @@ def classify(
         typer.Option(
             "--blend/--no-blend",
             help="Weigh a --model against the neighbour vote by how well it does on exemplars, "
-            "the default; or let its scores stand alone.",
+            "the default; or let its scores stand alone. This and --model go before a task's "
+            'arm = "vote".',
         ),
     ] = None,
     vote_weight: Annotated[
@@ -177,8 +185,14 @@ def classify(
     asked = task_of(task, allow_outside=allow_outside)
     is_open = model != NO_MODEL and blend is None and vote_weight is None
     if is_open and asked is not None and asked.arm == "vote":
-        console.warn("note: the task leaves the answer to the vote; --blend asks a model, too")
-        model = NO_MODEL
+        if is_typed(context, "model"):
+            # Whoever names a model here wants to hear it, whatever the task's file says.
+            blend = True
+        else:
+            console.warn(
+                "note: the task leaves the answer to the vote; --model or --blend asks a model, too"
+            )
+            model = NO_MODEL
     if model == NO_MODEL:
         refuse_idle(
             {
@@ -191,7 +205,7 @@ def classify(
                 "--slots": slots is not None,
                 "--dtype": dtype != "auto",
             },
-            "is about a language model, and --model is none; give one",
+            "is about a language model, and none is asked; give a --model",
         )
     few = open_few(
         index,
@@ -224,7 +238,7 @@ def classify(
                 end_s=end_s,
             )
 
-    _answer_each(audio, answer, as_json=as_json, show_prompt=show_prompt)
+    _answer_each(few, audio, answer, as_json=as_json, show_prompt=show_prompt)
 
 
 @example('earful ask street.wav "Is the siren coming closer?" --model flamingo/')
@@ -297,7 +311,7 @@ def ask(
             end_s=end_s,
         )
 
-    _answer_each([audio], answer, as_json=as_json, show_prompt=show_prompt)
+    _answer_each(few, [audio], answer, as_json=as_json, show_prompt=show_prompt)
 
 
 @example("earful caption street.wav --model flamingo/")
@@ -361,7 +375,38 @@ def caption(
             end_s=end_s,
         )
 
-    _answer_each(audio, answer, as_json=as_json, show_prompt=show_prompt)
+    _answer_each(few, audio, answer, as_json=as_json, show_prompt=show_prompt)
+
+
+def _why_nothing(few: FewShot, chosen: SearchFilter, backend: str) -> str:
+    """Say which condition no row of the index meets."""
+    import numpy as np
+
+    from earful.index.search import SearchFilter
+
+    lean: IndexBackend = "half" if backend in ("half", "approximate") else "exact"
+
+    def passes(some: SearchFilter) -> bool:
+        query = np.eye(1, few.index.fingerprint.dim, dtype=np.float32)[0]
+        return bool(few.index.search(query, k=1, filter=some, backend=lean))
+
+    n_rows = few.index.info.n
+    none = f"none of {counted(n_rows, 'row')}"
+    if not n_rows:
+        return "nothing found: the index holds no rows"
+    alone = {
+        f"--where {chosen.where!r}": SearchFilter(where=chosen.where),
+        "--label": SearchFilter(labels=chosen.labels),
+        "--split": SearchFilter(splits=chosen.splits),
+        "--exclude-group": SearchFilter(exclude_groups=chosen.exclude_groups),
+    }
+    given = {option: some for option, some in alone.items() if some != SearchFilter()}
+    for option, some in given.items():
+        if not passes(some):
+            return f"nothing found: {none} passes {option}"
+    if not passes(replace(chosen, min_similarity=None)):
+        return f"nothing found: {none} passes {' and '.join(given)}"
+    return f"nothing found: no row is as similar as --min-similarity {chosen.min_similarity:g}"
 
 
 def _labels(given: str) -> list[str]:
@@ -375,6 +420,7 @@ def _labels(given: str) -> list[str]:
 
 
 def _answer_each(
+    few: FewShot,
     audio: Sequence[Path],
     answer: Callable[[Path], Answer],
     *,
@@ -383,16 +429,21 @@ def _answer_each(
 ) -> None:
     """Print an answer a recording; a recording that cannot be answered stops no other."""
     n_failed = 0
-    for path in audio:
+    for number, path in enumerate(audio):
+        found: Answer | EarfulError
         try:
             found = answer(path)
         except (TaskError, FilterError):
             raise
         except EarfulError as error:
+            found = error
+        if not number:
+            tell_caveat(few)
+        if isinstance(found, EarfulError):
             n_failed += 1
             if as_json:
-                print_json({"audio": str(path), "error": str(error)})
-            console.warn(f"error: {error}")
+                print_json({"audio": str(path), "error": str(found)})
+            console.warn(f"error: {found}")
             continue
         if as_json:
             prompt = {"prompt": found.prompt.render()} if show_prompt and found.prompt else {}

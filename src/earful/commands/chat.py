@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful import console
-from earful.commands.opening import open_few, shot_mode_of, writing_options
+from earful.commands.opening import open_few, shot_mode_of, tell_caveat, writing_options
 from earful.commands.options import (
     DEFAULT_MODEL,
     SOME_FAILED,
@@ -120,6 +120,7 @@ def chat(
         start_s=start_s,
         end_s=end_s,
     )
+    tell_caveat(few)
     conversation = _Conversation(talk, as_json=as_json, show_prompt=show_prompt)
     if questions is not None:
         for question in questions:
@@ -270,8 +271,9 @@ def _prompt() -> str:
     if sys.stdout.isatty():
         return input("> ")
     # What goes to a file is answers only.
-    sys.stderr.write("> ")
-    sys.stderr.flush()
+    if sys.stderr.isatty():
+        sys.stderr.write("> ")
+        sys.stderr.flush()
     line = sys.stdin.readline()
     if not line:
         raise EOFError

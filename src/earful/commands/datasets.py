@@ -11,6 +11,7 @@ import typer
 
 from earful import console
 from earful.commands.options import JsonOption, example, print_json
+from earful.wording import counted
 
 if TYPE_CHECKING:
     from earful.index.corpus import CorpusRow
@@ -173,7 +174,8 @@ def datasets_sample(
         typer.echo(console.printable_lines("\n".join(lines)))
     if corpus.account.n_missing:
         console.warn(
-            f"{corpus.account.n_missing} rows have no recording here; `earful datasets check` "
+            f"{counted(corpus.account.n_missing, 'row has', 'rows have')} no "
+            "recording here; `earful datasets check` "
             "names them"
         )
 
@@ -225,25 +227,27 @@ def describe_check(found: DatasetCheck) -> str:
         for split in found.splits
     ]
     lines = [
-        f"{found.name}: {found.n_rows:,} rows for {found.task}, "
+        f"{found.name}: {counted(found.n_rows, 'row')} for {found.task}, "
         f"{found.n_rows - found.n_missing:,} with their recording",
         console.table(
             rows, header=["split", "rows", "found", "recordings", "official"], right="123"
         ),
     ]
     if verdict := found.verdict():
-        lines.append(f"in all {found.n_clips:,} recordings: {verdict}")
+        lines.append(f"in all {counted(found.n_clips, 'recording')}: {verdict}")
     lines += [f"not here: {name}" for name in found.absent]
     if found.n_missing:
         lines.append(
-            f"{found.n_missing:,} rows have no recording; looked for {', '.join(found.looked_for)}"
+            f"{counted(found.n_missing, 'row has', 'rows have')} no recording; "
+            f"looked for {', '.join(found.looked_for)}"
         )
         lines += [f"  {where}: {why}" for where, why in found.missing[:_MOST_MISSING]]
         if found.n_missing > _MOST_MISSING:
             lines.append("  and more; --missing FILE writes them all")
     lines += [f"left out as broken: {id_}, {why}" for id_, why in found.known_bad.items()]
     if found.n_unnamed:
-        lines.append(f"{found.n_unnamed:,} recordings here are named by no row of this task")
+        are = counted(found.n_unnamed, "recording here is", "recordings here are")
+        lines.append(f"{are} named by no row of this task")
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earful import console
-from earful.commands.opening import open_few, refuse_idle, task_of
+from earful.commands.opening import open_few, refuse_idle, task_of, tell_caveat
 from earful.commands.options import (
     DEFAULT_MODEL,
     AllowOutsideOption,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from earful.rag.task import Task
 
 _MOST_LEAKS = 20
+_ALL_LABELS = "all-labels"
 
 
 @example("earful evaluate urban.toml --index sounds.index")
@@ -95,6 +96,7 @@ def evaluate(
     from earful.rag.evaluate import ask_again, recorded_task
     from earful.rag.evaluate import replay as compute_again
     from earful.rag.task import Task
+    from earful.rag.taskwrite import file_to_write
 
     if replay is not None and index is None:
         refuse_idle({"TASK": bool(task)}, "is in the run's file; give --index to ask again")
@@ -108,12 +110,16 @@ def evaluate(
         "is about a task's examples and --data; give one",
     )
     given = task_of(task, allow_outside=allow_outside) if task else None
+    if write_task and replay is None:
+        # Told now, and not after all has been asked.
+        file_to_write(given if given is not None else Task(name=_ALL_LABELS))
     few = open_few(
         index, task=given, embedder=embedder, model=model, device=device, dtype=dtype, slots=slots
     )
     if replay is not None:
         with console.counter("asking again", sys.stderr) as progress:
             told = ask_again(few, replay, allow_outside=allow_outside, progress=progress)
+        tell_caveat(few)
         if as_json:
             print_json(told.to_dict())
         else:
@@ -131,10 +137,11 @@ def evaluate(
         max_new_tokens=max_tokens,
         confidence=confidence,
     )
-    asked = given if given is not None else Task(name="all-labels")
+    asked = given if given is not None else Task(name=_ALL_LABELS)
     file = out if out is not None else Path(f"{asked.name}.evaluation.json")
     corpus = None if data is None else open_corpus(data, allow_outside=allow_outside)
     found = _run(few, asked, settings, corpus, file)
+    tell_caveat(few)
     _tell(found, html if html is not None else file.with_suffix(".html"), as_json=as_json)
     console.warn(f"run: {file}")
     if write_task:

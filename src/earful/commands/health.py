@@ -10,6 +10,7 @@ import typer
 
 from earful import console
 from earful.commands.options import IndexArgument, JsonOption, example, print_json
+from earful.wording import counted
 
 _MOST_SHOWN = 12
 
@@ -82,7 +83,8 @@ def index_map(
     opened = Index.open(index)
     if opened.info.n < 3:
         raise typer.BadParameter(
-            f"{index} holds {opened.info.n} rows; a map wants three or more", param_hint="INDEX"
+            f"{index} holds {counted(opened.info.n, 'row')}; a map wants three or more",
+            param_hint="INDEX",
         )
     found = map_index(opened, method=next(one for one in METHODS if one == method))
     if html is not None:

@@ -29,6 +29,8 @@ from earful.commands.options import (
     example,
     print_json,
 )
+from earful.errors import CorpusError
+from earful.wording import counted
 
 if TYPE_CHECKING:
     from earful.index.build import BuildReport
@@ -40,8 +42,6 @@ if TYPE_CHECKING:
 _DTYPES = ("auto", "float32", "bfloat16")
 
 index_app = typer.Typer(help="Build and look after an index of exemplars.", no_args_is_help=True)
-index_app.command("health")(index_health)
-index_app.command("map")(index_map)
 
 
 @index_app.command("build")
@@ -117,7 +117,8 @@ def index_build(
 
         if isinstance(opened, DatasetCorpus) and opened.account.n_missing:
             console.warn(
-                f"note: {opened.account.n_missing} rows of {dataset} have no recording in {root}; "
+                f"note: {counted(opened.account.n_missing, 'row')} of {dataset} without a "
+                f"recording in {root}; "
                 f"`earful datasets check {dataset} {root}` names them"
             )
     _finish_build(report, as_json=as_json)
@@ -145,16 +146,47 @@ def index_add(
     from earful.index.build import build_index
     from earful.index.corpus import open_corpus, single_recording
     from earful.index.store import Index
+    from earful.index.tables import KINDS, table_kind
     from earful.model.registry import load_embedder
 
     stored = Index.open(index).info.fingerprint
-    if source.is_file() and label:
+    if not source.exists():
+        raise CorpusError(
+            f"{source}: no such file or folder; want a folder per label, a table, or one recording "
+            "with --label"
+        )
+    if label and source.is_dir():
+        raise typer.BadParameter(
+            f"it goes with one recording, and {source} is a folder", param_hint="--label"
+        )
+    if label:
+        refuse_idle(
+            {
+                "--column": bool(column),
+                "--root": root is not None,
+                "--allow-outside": allow_outside,
+            },
+            "is about a corpus, and --label about one recording; leave one of them out",
+        )
         corpus = single_recording(
             source, labels=tuple(label), start_s=start_s, end_s=end_s, group=group, id=id_
         )
-    elif label:
-        raise typer.BadParameter("--label goes with one recording", param_hint="--label")
     else:
+        if source.is_file() and table_kind(source) is None:
+            raise typer.BadParameter(
+                f"one recording needs a label, and {source} is no table "
+                f"({', '.join(KINDS)}); say what is heard in it",
+                param_hint="--label",
+            )
+        refuse_idle(
+            {
+                "--start-s": start_s != 0.0,
+                "--end-s": end_s is not None,
+                "--group": bool(group),
+                "--id": bool(id_),
+            },
+            "is about one recording; give its --label",
+        )
         corpus = open_corpus(
             source, columns=_columns(column), root=root, allow_outside=allow_outside
         )
@@ -179,7 +211,7 @@ def index_remove(
     if as_json:
         print_json({"removed": n_removed})
     else:
-        typer.echo(f"{n_removed} rows removed")
+        typer.echo(f"{counted(n_removed, 'row')} removed")
 
 
 @index_app.command("info")
@@ -243,12 +275,12 @@ def index_verify(
         if mended is not None:
             typer.echo(console.describe_repair(mended))
         for problem in problems:
-            typer.echo(
-                console.printable(f"{problem['id']} ({problem['audio']}): {problem['what']}")
-            )
+            of_row = f"{problem['id']} ({problem['audio']})"
+            where = of_row if problem["id"] else problem["audio"]
+            typer.echo(console.printable(f"{where}: {problem['what']}"))
         typer.echo(
-            f"{report.n_checked} rows checked, {report.n_whole} as written, "
-            f"{len(problems)} problems"
+            f"{counted(report.n_checked, 'row')} checked, {report.n_whole} as "
+            f"written, {counted(len(problems), 'problem')}"
         )
         if report.n_unlisted:
             typer.echo(
@@ -273,7 +305,7 @@ def index_export(
     if as_json:
         print_json({"written": n_written, "path": str(target)})
     else:
-        typer.echo(f"{n_written} rows written to {console.printable(str(target))}")
+        typer.echo(f"{counted(n_written, 'row')} written to {console.printable(str(target))}")
 
 
 @index_app.command("features")
@@ -305,7 +337,7 @@ def index_features(
         for id_, error in report.failed:
             typer.echo(console.printable(f"  failed {id_}: {error}"))
         typer.echo(
-            f"{report.kept} exemplars encoded, {len(report.failed)} failed in "
+            f"{counted(report.kept, 'exemplar')} encoded, {len(report.failed)} failed in "
             f"{report.seconds:.1f} s"
         )
     if report.failed:
@@ -347,6 +379,10 @@ def index_approximate(
         print_json(made.to_dict())
     else:
         typer.echo(console.describe_approximate(made, index))
+
+
+index_app.command("health")(index_health)
+index_app.command("map")(index_map)
 
 
 def _columns(pairs: Iterable[str]) -> dict[str, str] | None:

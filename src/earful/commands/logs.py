@@ -6,16 +6,23 @@ a record counts stands in its extra fields, so that a program need not read the 
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import re
 import sys
+import time
+import traceback
 from datetime import UTC, datetime
+from typing import TextIO
 
 from earful.console import printable
 
 _LOGGER = "earful"
 # What every record has, and what formatting adds to it; all else is its fields.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+# How a line for people begins, and what level that is.
+_LEVELS = {"error": "error", "note": "warning", "leak": "warning"}
 
 
 def listen(level: int, *, as_json: bool) -> None:
@@ -47,8 +54,65 @@ class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]
         super().__init__(sys.stderr)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.stream = sys.stderr
+        self.stream = sys.stderr.stream if isinstance(sys.stderr, JsonStderr) else sys.stderr
         super().emit(record)
+
+
+class JsonStderr(io.TextIOBase):
+    """Stands for ``sys.stderr``: whatever is written becomes one JSON object a line.
+
+    So that a program which reads the log meets nothing else: notes, errors, progress and
+    wrong usage are objects of the log's own form, with the logger ``earful.cli``.
+    """
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to ``stream``."""
+        self.stream = stream
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        """Write every line that is whole; the rest waits for its end."""
+        *whole, self._begun = re.split(r"[\r\n]", self._begun + text)
+        for line in whole:
+            self._tell(line)
+        return len(text)
+
+    def finish(self) -> None:
+        """Write what has no line end."""
+        self.write("\n")
+
+    def flush(self) -> None:
+        """Flush the stream behind this one."""
+        self.stream.flush()
+
+    def fileno(self) -> int:
+        """Return the descriptor of the stream behind this one."""
+        return self.stream.fileno()
+
+    def _tell(self, line: str) -> None:
+        if not line.strip():
+            return
+        prefix, colon, rest = line.partition(": ")
+        level = _LEVELS.get(prefix.lower()) if colon else None
+        message = rest if level else line
+        values = _object(time.time(), level or "info", f"{_LOGGER}.cli", message)
+        self.stream.write(json.dumps(values) + "\n")
+        self.stream.flush()
+
+
+def speaks_json() -> bool:
+    """Say whether stderr takes JSON only."""
+    return isinstance(sys.stderr, JsonStderr)
+
+
+def tell_traceback() -> None:
+    """Put the traceback of what is being handled into the log, as one record."""
+    logging.getLogger(f"{_LOGGER}.cli").debug(
+        "where it came from", extra={"traceback": traceback.format_exc()}
+    )
 
 
 class _Lines(logging.Formatter):
@@ -64,14 +128,14 @@ class _JsonLines(logging.Formatter):
     """``time``, ``level``, ``logger``, ``message`` and, if it has any, ``fields``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        told: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
+        told = _object(record.created, record.levelname.lower(), record.name, record.getMessage())
         fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if fields:
             told["fields"] = fields
         # ASCII, so that a name that is not UTF-8 stays one line that every reader takes.
         return json.dumps(told, default=str)
+
+
+def _object(created: float, level: str, logger: str, message: str) -> dict[str, object]:
+    time_utc = datetime.fromtimestamp(created, UTC).isoformat(timespec="milliseconds")
+    return {"time": time_utc, "level": level, "logger": logger, "message": message}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,8 @@ import typer
 
 from earful import console
 from earful.commands.options import JsonOption, example, print_json
+from earful.errors import ModelError
+from earful.wording import counted
 
 if TYPE_CHECKING:
     from earful.model.flamingo_checkpoint import ConversionReport
@@ -144,6 +147,11 @@ def models_convert_clap(
     """Turn LAION-CLAP's pickled weights into safetensors with digests, once."""
     from earful.model.clap_convert import convert_clap
 
+    if not os.path.exists(source) and _is_path(source):
+        raise ModelError(
+            f"{source}: no such file or folder; want a LAION-CLAP .pt file, a folder in the hub's "
+            "layout, or a hub id such as laion/clap-htsat-unfused"
+        )
     report = convert_clap(source, out, revision=revision)
     if as_json:
         print_json(report.to_dict())
@@ -176,7 +184,7 @@ def models_verify(
     else:
         for problem in problems:
             typer.echo(console.printable(problem))
-        typer.echo(console.printable(f"{folder}: {len(problems)} problems"))
+        typer.echo(console.printable(f"{folder}: {counted(len(problems), 'problem')}"))
     if problems:
         raise typer.Exit(1)
 
@@ -190,9 +198,16 @@ def _print_report(report: ConversionReport, *, as_json: bool) -> None:
     typer.echo(
         console.printable(
             f"{report.n_tensors} tensors of {report.variant} in {report.folder}, "
-            f"{report.n_copies} copies left out, {report.seconds:.1f} s"
+            f"{counted(report.n_copies, 'copy', 'copies')} left out, {report.seconds:.1f} s"
         )
     )
+
+
+def _is_path(source: str) -> bool:
+    """Say whether a name can only be a path; a hub id is one name, or two with a slash."""
+    parts = source.split("/")
+    is_hub_id = len(parts) <= 2 and all(part not in ("", ".", "..", "~") for part in parts)
+    return source.endswith((".pt", ".pth", ".bin", ".safetensors")) or not is_hub_id
 
 
 def _dtype(given: str) -> Dtype:

@@ -80,14 +80,18 @@ def open_few(
         if model
         else None
     )
-    if loaded is not None and loaded.capabilities.caveat:
-        console.warn(f"note: {loaded.capabilities.caveat}")
     if index is not None:
         return FewShot.open(index, embedder=embedder or None, model=loaded, device=device)
     if task is not None and has_exemplars:
         chosen = embedder or DEFAULT_EMBEDDER
         return FewShot.from_task(task, embedder=chosen, model=loaded, device=device)
     return FewShot(model=loaded)
+
+
+def tell_caveat(few: FewShot) -> None:
+    """Say what is to be known of a language model, once it is clear that it will be asked."""
+    if few.model is not None and few.model.capabilities.caveat:
+        console.warn(f"note: {few.model.capabilities.caveat}")
 
 
 def task_of(given: str, *, allow_outside: bool) -> Task | None:
@@ -103,6 +107,12 @@ def task_of(given: str, *, allow_outside: bool) -> Task | None:
         return load_task(given, allow_outside=allow_outside)
     refuse_idle({"--allow-outside": allow_outside}, "is about the examples of a task; give one")
     return None
+
+
+def is_typed(context: typer.Context, name: str) -> bool:
+    """Say whether an option was given on the command line, not by a default or a variable."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def refuse_idle(given: Mapping[str, bool], why: str) -> None:
