@@ -19,6 +19,7 @@ from earful.wording import counted
 if TYPE_CHECKING:
     from earful.index.approximate import Approximate
     from earful.index.build import BuildProgress, BuildReport
+    from earful.index.corpus import Rejection
     from earful.index.repair import RepairReport
     from earful.index.search import Hit
     from earful.index.survey import Survey
@@ -149,18 +150,21 @@ def describe_build(report: BuildReport) -> str:
         lines += [printable(f"  {id_}") for id_ in report.stale[:_MOST_SHOWN]]
         if (n_more := len(report.stale) - _MOST_SHOWN) > 0:
             lines.append(f"  and {n_more} more; --json lists all")
-    lines += [
-        printable(f"  rejected {rejection.where}: {rejection.error}")
-        for rejection in report.rejected
-    ]
+    lines += [f"  rejected {described(rejection)}" for rejection in report.rejected]
     return "\n".join(lines)
+
+
+def described(rejection: Rejection) -> str:
+    """Render where a rejected file or row stands, once, and why."""
+    where, error = printable(rejection.where), printable(rejection.error)
+    return error if error.startswith(f"{where}: ") else f"{where}: {error}"
 
 
 def describe_repair(report: RepairReport) -> str:
     """Render what was kept, what was not, and what there is still to do."""
     lines = [
-        f"{report.kept} rows kept, {report.dropped} dropped, {report.embedded} embedded again, "
-        f"{report.missing} still missing"
+        f"{counted(report.kept, 'row')} kept, {report.dropped} dropped, {report.embedded} embedded "
+        f"again, {report.missing} still missing"
     ]
     lines += [printable(f"  dropped {id_}") for id_ in report.dropped_ids]
     lines += [printable(f"  set aside {name}") for name in report.set_aside]
@@ -185,10 +189,7 @@ def describe_survey(found: Survey) -> str:
     if set(found.splits) - {""}:
         counts = [[split or "(none)", str(n)] for split, n in found.splits.items()]
         lines.append(table(counts, header=["split", "rows"], right="1"))
-    lines += [
-        printable(f"would be rejected {rejection.where}: {rejection.error}")
-        for rejection in found.rejected
-    ]
+    lines += [f"would be rejected {described(rejection)}" for rejection in found.rejected]
     return "\n".join(lines)
 
 

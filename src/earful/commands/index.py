@@ -222,9 +222,9 @@ def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
 
     opened = Index.open(index)
     info = opened.info.to_dict()
-    rejected = [rejection.to_dict() for rejection in opened.rejections()]
+    rejected = opened.rejections()
     if as_json:
-        print_json({**info, "rejected": rejected})
+        print_json({**info, "rejected": [rejection.to_dict() for rejection in rejected]})
         return
     rows: list[list[str]] = []
     for key, value in info.items():
@@ -234,8 +234,8 @@ def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
             shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             rows.append([key, shown])
     typer.echo(console.table(rows))
-    for item in rejected:
-        typer.echo(console.printable(f"rejected {item['row']}: {item['error']}"))
+    for rejection in rejected:
+        typer.echo(f"rejected {console.described(rejection)}")
 
 
 @index_app.command("verify")
