@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
 
+SETTLE_S = 0.1
 RESULTS = Path(__file__).resolve().parent / "results"
 Result = TypeVar("Result")
 
@@ -94,6 +95,8 @@ def take_turns(contestants: Mapping[str, Contestant], *, n_rounds: int) -> Turns
             for name in _order(contestants, number):
                 stdin = workers[name].stdin
                 assert stdin is not None
+                # Threads of the one before may spin for work on cores that are this one's now.
+                time.sleep(SETTLE_S)
                 stdin.write("go\n")
                 stdin.flush()
                 answer = _line_of(workers[name], name)

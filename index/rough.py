@@ -39,7 +39,7 @@ class RoughRows:
         self._n = 0
         self._is_packed = can_pack(torch.bfloat16)
         self._parts: list[torch.Tensor] = []
-        # Where scores lay last time: getting new memory costs a third of the product.
+        # Where scores lay last time: new memory costs up to a quarter of the product.
         self._spare: list[torch.Tensor] = []
         self._error = 0.0
         for part in _recut(parts):
