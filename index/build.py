@@ -77,7 +77,7 @@ class BuildOptions:
 
     limits: AudioLimits = field(default_factory=AudioLimits)
     batch_clips: int = 32
-    batch_s: float = 160.0
+    batch_s: float = 320.0
     ahead_bytes: int = 256 << 20
     commit_rows: int = 512
     commit_s: float = 30.0

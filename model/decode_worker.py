@@ -1,7 +1,8 @@
 """The process that decodes for ``isolated``: reads requests, answers each, keeps to its limits.
 
 A message is JSON behind its length. Samples do not travel through the socket: the answer
-carries an open, nameless file that holds them. Nothing is pickled in either direction.
+carries an open, nameless file that holds them, until the next request. Nothing is pickled in
+either direction.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,7 @@ def serve(connection: socket.socket, *, cpu_s: float, memory_bytes: int) -> None
     # From here on, what goes wrong is told in an answer; libraries written in C also tell
     # the standard error of every frame that they do not like.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    file = _nameless_file()
     while True:
         try:
             request, _ = receive_message(connection)
@@ -55,13 +57,20 @@ def serve(connection: socket.socket, *, cpu_s: float, memory_bytes: int) -> None
         if samples is None:
             send_message(connection, answer)
             continue
-        with open(os.memfd_create("earful-clip"), "wb") as file:
-            file.write(samples.data)
-            file.flush()
-            send_message(connection, answer, file.fileno())
+        # Over what was there before: new memory costs more than the copying.
+        file.seek(0)
+        file.write(samples.data)
+        file.flush()
+        send_message(connection, answer, file.fileno())
         if samples.nbytes >= _WORTH_TRIMMING_BYTES:
             del samples
+            file.close()
+            file = _nameless_file()
             _give_memory_back()
+
+
+def _nameless_file() -> BinaryIO:
+    return open(os.memfd_create("earful-clip"), "wb")
 
 
 def send_message(connection: socket.socket, values: dict[str, Any], *files: int) -> None:

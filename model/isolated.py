@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from earful.errors import AudioError, EarfulError, MissingExtraError
 from earful.model.audio import AudioInfo, AudioLimits, Clip, load_audio, probe_audio
@@ -83,17 +84,8 @@ def load_isolated(
     options = {"sample_rate": sample_rate, "start_s": start_s, "end_s": end_s, "channels": channels}
     if _decodes_here():
         return load_audio(path, limits=limits, **options)  # type: ignore[arg-type]
-    answer, files = _decoders.ask("load", path, limits, options)
+    answer, samples = _decoders.ask("load", path, limits, options)
     clip = answer["clip"]
-    samples = np.empty(clip["n_samples"], np.float32)
-    with open(files[0], "rb") as file:
-        file.seek(0)
-        n_bytes = file.readinto(samples.data)
-    if n_bytes != samples.nbytes:
-        raise AudioError(
-            f"{printable(os.fspath(path))}: its decoder gave {n_bytes} bytes of samples, wanted "
-            f"{samples.nbytes}; run the same again"
-        )
     return Clip(
         samples=samples,
         sample_rate=clip["sample_rate"],
@@ -141,6 +133,23 @@ class _CrashError(_LostError):
     """It ended by itself."""
 
 
+# What a process said, and samples, none for what is no clip.
+_Answer = tuple[dict[str, Any], NDArray[np.float32]]
+
+
+def _samples_of(answer: dict[str, Any], files: Sequence[int]) -> NDArray[np.float32]:
+    """Copy samples out of a process's file, which its next answer overwrites."""
+    if not files:
+        return np.empty(0, np.float32)
+    with open(files[0], "rb") as file:
+        samples = np.empty(answer["clip"]["n_samples"], np.float32)
+        file.seek(0)
+        n_bytes = file.readinto(samples.data)
+    if n_bytes != samples.nbytes:
+        raise _LostError(f"gave {n_bytes} bytes of samples in place of {samples.nbytes}")
+    return samples
+
+
 class _Worker:
     """One process and the connection to it."""
 
@@ -162,7 +171,7 @@ class _Worker:
         self._is_ready = False
         self._was_killed = False
 
-    def ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
+    def ask(self, request: dict[str, Any]) -> _Answer:
         """Have a request answered; ``_LostError`` when the process does not survive it."""
         try:
             if not self._is_ready:
@@ -170,7 +179,8 @@ class _Worker:
                 self._connection.settimeout(self._bounds.wall_s)
                 self._is_ready = True
             send_message(self._connection, request)
-            return receive_message(self._connection)
+            answer, files = receive_message(self._connection)
+            return answer, _samples_of(answer, files)
         except TimeoutError as error:
             raise _LostError(f"took more than {self._bounds.wall_s:g} s") from error
         except (EOFError, OSError) as error:
@@ -224,7 +234,7 @@ class _Decoders:
         path: str | os.PathLike[str],
         limits: AudioLimits,
         options: dict[str, Any],
-    ) -> tuple[dict[str, Any], list[int]]:
+    ) -> _Answer:
         """Have one file dealt with; an answer that is an error is raised."""
         request = {
             "do": do,
@@ -236,10 +246,10 @@ class _Decoders:
         name = printable(os.fspath(path))
         try:
             try:
-                answer, files = self._ask(request, fresh=False)
+                answer, samples = self._ask(request, fresh=False)
             except _CrashError:
                 # Only a process that has seen nothing else shows that it was this file.
-                answer, files = self._ask(request, fresh=True)
+                answer, samples = self._ask(request, fresh=True)
         except _LostError as lost:
             _log.info("%s: its decoding process %s; the next file gets another", name, lost)
             raise AudioError(
@@ -248,7 +258,7 @@ class _Decoders:
             ) from lost
         if "error" in answer:
             raise self._error(name, answer)
-        return answer, files
+        return answer, samples
 
     def stop(self) -> None:
         """End all of them; the next file gets new ones."""
@@ -267,7 +277,7 @@ class _Decoders:
             if not self._idle and not self._busy:
                 self._idle.append(_Worker(self._bounds, self._command))
 
-    def _ask(self, request: dict[str, Any], *, fresh: bool) -> tuple[dict[str, Any], list[int]]:
+    def _ask(self, request: dict[str, Any], *, fresh: bool) -> _Answer:
         with self._lock:
             if self._idle and not fresh:
                 worker = self._idle.pop()

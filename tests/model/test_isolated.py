@@ -112,6 +112,31 @@ def test_errors_are_those_of_decoding_here(
     assert str(there.value) == str(here.value)
 
 
+def test_one_clip_after_the_other_leaves_nothing_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolated, "_decoders", isolated._Decoders())
+    rng = np.random.default_rng(2)
+    kept = []
+    # The third is so long that its memory is given back.
+    for number, n in enumerate((9000, 200, 17 << 20, 40, 9000)):
+        path = tmp_path / f"{number}.wav"
+        soundfile.write(path, rng.uniform(-1, 1, n).astype(np.float32), RATE, subtype="FLOAT")
+        kept.append((load_isolated(path, limits=AudioLimits(max_duration_s=9999)), path))
+    for clip, path in kept:
+        wanted, _ = soundfile.read(path, dtype="float32")
+        assert np.array_equal(clip.samples, wanted)
+    assert len(isolated._decoders._idle) == 1
+    isolated._decoders.stop()
+
+
+def test_a_process_that_gives_too_little_is_found_out() -> None:
+    file = os.memfd_create("short")
+    os.write(file, bytes(12))
+    with pytest.raises(isolated._LostError, match="12 bytes of samples in place of 16"):
+        isolated._samples_of({"clip": {"n_samples": 4}}, [file])
+
+
 def test_a_wrong_argument_stays_a_value_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="sample_rate=-1"):
         load_isolated(write(tmp_path / "a.wav"), sample_rate=-1)
