@@ -23,9 +23,8 @@ KNOWN_COLUMNS = ("id", "root", "file_sha256", "start_s", "end_s", "exemplar_sha2
 AudioKey = tuple[str, float, float | None]
 """Digest of a file's bytes, and where a stretch of it begins and ends."""
 
-# Rows as objects until there are so many, and a thirty-second of all: sorting them in is
-# then seldom enough to cost nothing.
-_LEAST_RECENT: Final = 4096
+# Rows are objects until there are so many.
+_MOST_RECENT: Final = 1024
 _HEX_DIGITS: Final = 64
 _NOT_HEX: Final = b"\xff" * 33
 
@@ -75,38 +74,38 @@ class KnownRows(Mapping[str, KnownRow]):
     def __init__(self, rows: Iterable[tuple[str, KnownRow]] = ()) -> None:
         self._roots: list[Path] = []
         # Replaced as one, so that a reader never sees half of a change.
-        self._state: tuple[_Columns, dict[str, KnownRow], dict[AudioKey, str]]
+        self._state: tuple[tuple[_Columns, ...], dict[str, KnownRow], dict[AudioKey, str]]
         some: list[tuple[str, KnownRow]] = []
-        parts: list[_Columns] = []
+        parts: tuple[_Columns, ...] = ()
         for pair in rows:
             some.append(pair)
-            if len(some) == _LEAST_RECENT:
-                parts.append(_Columns.of(some, self._roots))
+            if len(some) == _MOST_RECENT:
+                parts = _with_part(parts, _Columns.of(some, self._roots))
                 some = []
-        parts.append(_Columns.of(some, self._roots))
-        self._state = (_Columns.joined(parts), {}, {})
+        self._state = (_with_part(parts, _Columns.of(some, self._roots)), {}, {})
 
     def __len__(self) -> int:
-        columns, recent, _ = self._state
-        return len(columns) + sum(columns.find(id_) is None for id_ in recent)
+        parts, recent, _ = self._state
+        return sum(map(len, parts)) + sum(_found(parts, id_) is None for id_ in recent)
 
     def __iter__(self) -> Iterator[str]:
-        columns, recent, _ = self._state
-        yield from columns.ids()
-        yield from [id_ for id_ in recent if columns.find(id_) is None]
+        parts, recent, _ = self._state
+        for part in parts:
+            yield from part.ids()
+        yield from [id_ for id_ in recent if _found(parts, id_) is None]
 
     def __getitem__(self, id_: str) -> KnownRow:
-        columns, recent, _ = self._state
+        parts, recent, _ = self._state
         if id_ in recent:
             return recent[id_]
-        place = columns.find(id_)
-        if place is None:
+        if (found := _found(parts, id_)) is None:
             raise KeyError(id_)
-        return columns.row(place, self._roots)
+        part, place = found
+        return part.row(place, self._roots)
 
     def __contains__(self, id_: object) -> bool:
-        columns, recent, _ = self._state
-        return id_ in recent or (isinstance(id_, str) and columns.find(id_) is not None)
+        parts, recent, _ = self._state
+        return id_ in recent or (isinstance(id_, str) and _found(parts, id_) is not None)
 
     @property
     def roots(self) -> tuple[Path, ...]:
@@ -115,7 +114,7 @@ class KnownRows(Mapping[str, KnownRow]):
 
     def holder(self, key: AudioKey) -> str | None:
         """Return the id of a row with the vector of some audio."""
-        columns, recent, by_audio = self._state
+        parts, recent, by_audio = self._state
         newest = by_audio.get(key)
         if newest is not None:
             if recent[newest].audio_key == key:
@@ -124,25 +123,46 @@ class KnownRows(Mapping[str, KnownRow]):
             for id_, row in recent.items():
                 if row.audio_key == key:
                     return id_
-        for place in columns.find_audio(key):
-            id_ = columns.id_at(place)
-            if id_ not in recent:  # which would have other audio by now
-                return id_
+        for part in parts:
+            for place in part.find_audio(key):
+                id_ = part.id_at(place)
+                if id_ not in recent:  # which would have other audio by now
+                    return id_
         return None
 
     def add(self, rows: Sequence[Row]) -> None:
         """Take up rows that have been stored; one with a known id replaces it."""
-        columns, recent, by_audio = self._state
+        parts, recent, by_audio = self._state
         for row in rows:
             known = KnownRow.of(row)
             if known.root not in self._roots:
                 self._roots.append(known.root)
             recent[row.exemplar.id] = known
             by_audio[known.audio_key] = row.exemplar.id
-        if len(recent) >= max(_LEAST_RECENT, len(columns) // 32):
-            kept = columns.without(recent)
+        if len(recent) >= _MOST_RECENT:
+            kept = tuple(part.without(recent) for part in parts)
             added = _Columns.of(list(recent.items()), self._roots)
-            self._state = (_Columns.joined([kept, added]), {}, {})
+            self._state = (_with_part(kept, added), {}, {})
+
+
+def _with_part(parts: tuple[_Columns, ...], added: _Columns) -> tuple[_Columns, ...]:
+    """Add a part to others, each more than twice as large as the next.
+
+    So there are few of them to look through, and what is copied to put two together is seldom
+    much beside all that there is.
+    """
+    while parts and len(parts[-1]) <= 2 * len(added):
+        *others, last = parts
+        parts, added = tuple(others), _Columns.joined([last, added])
+    return (*parts, added)
+
+
+def _found(parts: tuple[_Columns, ...], id_: str) -> tuple[_Columns, int] | None:
+    """Return in which part a row lies, and where."""
+    for part in parts:
+        if (place := part.find(id_)) is not None:
+            return part, place
+    return None
 
 
 class _Columns:
@@ -282,7 +302,7 @@ def known_rows(table: pa.Table, roots: Sequence[Path]) -> KnownRows:
     """
 
     def pairs() -> Iterator[tuple[str, KnownRow]]:
-        for batch in table.select(KNOWN_COLUMNS).to_batches(_LEAST_RECENT):
+        for batch in table.select(KNOWN_COLUMNS).to_batches(_MOST_RECENT):
             columns = [batch.column(name).to_pylist() for name in KNOWN_COLUMNS]
             for id_, root, file_sha256, start_s, end_s, exemplar in zip(*columns, strict=True):
                 row = KnownRow(

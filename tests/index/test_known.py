@@ -1,6 +1,7 @@
 """Known rows against a plain dictionary, over any course of additions."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -43,12 +44,12 @@ batches = st.lists(
 )
 
 
-@given(first=batches, later=batches, least=st.sampled_from([1, 3, 10, 100]))
+@given(first=batches, later=batches, most=st.sampled_from([1, 3, 10, 100]))
 def test_they_are_what_a_dictionary_would_hold(
-    first: list[list[Row]], later: list[list[Row]], least: int
+    first: list[list[Row]], later: list[list[Row]], most: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(known, "_LEAST_RECENT", least)
+        patch.setattr(known, "_MOST_RECENT", most)
         plain = {row.exemplar.id: KnownRow.of(row) for batch in first for row in batch}
         rows = KnownRows(plain.items())
         assert rows == plain
@@ -92,8 +93,21 @@ def test_many_rows_take_little_memory() -> None:
     before = pa.total_allocated_bytes()
     n = 20_000
     rows = KnownRows((f"label/{n:06}.wav", KnownRow.of(row(f"{n}", n))) for n in range(n))
-    columns, recent, by_audio = rows._state
+    parts, recent, by_audio = rows._state
     assert not recent
     assert not by_audio
-    order = columns._by_id._hashes.nbytes + columns._by_id._places.nbytes
+    order = sum(part._by_id._hashes.nbytes + part._by_id._places.nbytes for part in parts)
     assert pa.total_allocated_bytes() - before + 2 * order < 200 * n
+
+
+@pytest.mark.parametrize("n_batches", [1, 2, 7, 8, 21, 64])
+def test_few_parts_are_to_be_looked_through(
+    monkeypatch: pytest.MonkeyPatch, n_batches: int
+) -> None:
+    monkeypatch.setattr(known, "_MOST_RECENT", 4)
+    rows = KnownRows()
+    for batch in range(n_batches):
+        rows.add([row(f"{batch}-{n}", n) for n in range(4)])
+    sizes = [len(part) for part in rows._state[0]]
+    assert sum(sizes) == 4 * n_batches
+    assert all(one > 2 * next_one for one, next_one in pairwise(sizes))
