@@ -6,6 +6,7 @@ point elsewhere (playlists, session descriptions) are not among those allowed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from io import BufferedIOBase
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,10 @@ _FORMATS = (
     "3g2,3gp,aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,m4a,matroska,mj2,mov,mp3,"
     "mp4,mpeg,mpegts,ogg,tak,tta,w64,wav,webm,wv"
 )
+# Formats that do not say at their beginning which tracks there are.
+_WITHOUT_LIST = ("flv", "mpeg", "mpegts")
+# What FFmpeg's description of a file begins a track's line with.
+_TRACK = re.compile(r"^ +Stream #0:\d+", re.MULTILINE)
 # Decoders lean on what came before: AAC on a frame, Opus on 80 ms, MP3 on up to 0.7 s.
 _PREROLL_S = 1.0
 
@@ -91,6 +96,12 @@ class ContainerDecoder:
                 yield block[max(0, start - position) : None if stop is None else stop - position]
                 if stop is not None and position + len(block) >= stop:
                     return
+            if self._container.format.name in _WITHOUT_LIST:
+                # PyAV looks up what to do with a new track's packets where nothing was written,
+                # so it may drop them and say nothing.
+                n_known = len(self._container.streams)
+                if self._n_tracks() > n_known:
+                    raise IndexError(n_known)
         except AudioError:
             raise
         except Exception as error:  # what PyAV raises of bad data has no common class
@@ -123,6 +134,18 @@ class ContainerDecoder:
             return container
         except Exception as error:  # what PyAV raises of bad data has no common class
             raise self._unreadable(error) from error
+
+    def _n_tracks(self) -> int:
+        """Return how many tracks FFmpeg has met by now, as its description of the file says."""
+        import av.logging
+
+        container: Any = self._container  # PyAV's types leave the method out
+        level = av.logging.get_level()
+        av.logging.set_level(av.logging.INFO)  # with less, it describes nothing
+        try:
+            return len(_TRACK.findall(container.dumps_format()))
+        finally:
+            av.logging.set_level(level)
 
     def _first_frames(self, n: int) -> list[AudioFrame]:
         frames: list[AudioFrame] = []

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from numpy.typing import NDArray
 
 from earful.errors import AudioError
 from earful.model.audio import AudioLimits, load_audio, probe_audio
+from earful.model.container import ContainerDecoder
 
 av = pytest.importorskip("av")
 
@@ -174,17 +178,49 @@ def test_files_that_were_cut_short(
         load_audio(path)
 
 
-def test_a_track_that_begins_midway(tmp_path: Path) -> None:
-    # FFmpeg adds a stream for it, which PyAV meets with an IndexError.
-    stream = bytearray(write(tmp_path / "a.ts", "mp2", 44_100, kind="mpegts").read_bytes())
+def with_a_late_track(folder: Path) -> bytes:
+    """Return a stream for which FFmpeg adds a track, at which PyAV may fail with an IndexError."""
+    stream = bytearray(write(folder / "a.ts", "mp2", 44_100, kind="mpegts").read_bytes())
     packet = stream.index(b"\x00\x00\x01\xc0", len(stream) // 2) // 188 * 188
     stream[packet + 1 : packet + 3] = b"\x41\x80"  # another number than the table of tracks gives
+    return bytes(stream)
+
+
+def test_a_track_that_begins_midway(tmp_path: Path) -> None:
+    stream = with_a_late_track(tmp_path)
     for read in (probe_audio, load_audio):
         with pytest.raises(
             AudioError, match=r"damaged after [23]\.\d+ s \(a track begins midway\)"
         ):
-            read(bytes(stream))
-    assert load_audio(bytes(stream), end_s=1).duration_s == 1
+            read(stream)
+    assert load_audio(stream, end_s=1).duration_s == 1
+
+
+@pytest.mark.parametrize("kind", ["mpegts", "mpeg", "flv"])
+def test_a_track_that_ffmpeg_alone_notices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    data = write(tmp_path / "a", "mp3" if kind == "flv" else "mp2", 44_100, kind=kind).read_bytes()
+    whole = load_audio(data)
+    monkeypatch.setattr(ContainerDecoder, "_n_tracks", lambda _: 2)
+    with pytest.raises(AudioError, match=rf"damaged after {whole.duration_s:.1f}.*begins midway"):
+        load_audio(data)
+    assert load_audio(data, end_s=1).duration_s == 1
+
+
+def test_a_new_track_is_noticed_where_pyav_drops_its_packets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def frames(self: ContainerDecoder, start: int) -> Iterator[tuple[int, Any]]:
+        with suppress(IndexError):
+            yield from loud(self, start)
+
+    stream = with_a_late_track(tmp_path)
+    loud = ContainerDecoder._frames
+    monkeypatch.setattr(ContainerDecoder, "_frames", frames)
+    with pytest.raises(AudioError, match="a track begins midway"):
+        load_audio(stream)
+    assert av.logging.get_level() is None
 
 
 def test_what_is_decoded_before_a_stretch_counts() -> None:
