@@ -75,7 +75,9 @@ def test_interrupted_builds(
             began = time.monotonic()
             _, told = process.communicate(timeout=60)
             slowest_s = max(slowest_s, time.monotonic() - began)
-        assert process.returncode == 130, told
+        # Interrupted where it runs code given as text, as imports do, Python ends itself by the
+        # signal when all is done; a shell calls both 130.
+        assert process.returncode in (130, -signal.SIGINT), told
         lines = [line for line in told.replace("\r", "\n").split("\n") if "interrupt" in line]
         assert lines == ["interrupted; what was committed is kept"]
         assert "Traceback" not in told
