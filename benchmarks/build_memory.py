@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from benchmarks.resident import peak_bytes
 
 from earful.index.build import BuildOptions, BuildProgress, build_index
 
@@ -62,15 +63,6 @@ def children() -> list[int]:
     return [int(pid) for listed in lists for pid in listed.read_text(encoding="ascii").split()]
 
 
-def peak_bytes(pid: int) -> int:
-    """Return the most memory that a process had resident since it became what it is.
-
-    What the system tells of ended children counts what their parent had when it forked.
-    """
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024
-
-
 def measure(corpus: Path, index: Path, embedder: str) -> dict[str, Any]:
     """Build in this process and return what it took."""
     course: list[tuple[int, int]] = []
@@ -99,7 +91,8 @@ def measure(corpus: Path, index: Path, embedder: str) -> dict[str, Any]:
 
 def in_own_process(corpus: Path, index: Path, embedder: str) -> dict[str, Any]:
     """Measure one build in a fresh process."""
-    command = [sys.executable, __file__, "--measure", str(corpus), str(index), embedder]
+    program = [sys.executable, "-m", "benchmarks.build_memory"]
+    command = [*program, "--measure", str(corpus), str(index), embedder]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     values: dict[str, Any] = json.loads(done.stdout)
     return values

@@ -11,12 +11,12 @@ import base64
 import html
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from earful.errors import AudioError
+from earful.model.durable import write_atomically
 from earful.model.isolated import load_isolated, probe_isolated
 
 Figure = Mapping[str, Any]
@@ -250,9 +250,8 @@ class Page:
         Raises:
             OSError: The folder is missing or cannot be written.
         """
-        beside = path.with_name(path.name + ".writing")
-        beside.write_text(self.render(), encoding="utf-8", errors="backslashreplace")
-        os.replace(beside, path)
+        # Half characters, such as those of a path that is no text, are spelt out.
+        write_atomically(path, self.render().encode("utf-8", "backslashreplace").decode())
 
 
 def _cell(value: str | float | Cell) -> str:

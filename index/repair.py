@@ -179,9 +179,10 @@ class _Found:
             CorpusError: The corpus is broken.
             IndexFolderError: Their own corpus is still there.
         """
+        roots = index.roots()
         for row in corpus:
             number = self._root_of.get(row.exemplar.id)
-            if number is None or (root := index.roots()[number]) == corpus.root:
+            if number is None or (root := roots[number]) == corpus.root:
                 continue
             if root.is_dir():
                 raise IndexFolderError(
@@ -190,6 +191,7 @@ class _Found:
                     "that one, or give the recordings of this one other ids. No row was changed"
                 )
             index.move_root(number, corpus.root)
+            roots = index.roots()
 
     def mend(self, index: Index) -> list[str]:
         """Drop what is not whole; return the files that were damaged."""

@@ -24,7 +24,7 @@ from earful.errors import IndexFolderError, ModelError
 from earful.index.checksums import CHECKSUMS_NAME, Checksums
 from earful.index.lance_errors import errors_named
 from earful.index.schema import FINGERPRINT_KEY, table_schema
-from earful.index.table_files import files_of
+from earful.index.table_files import files_of, is_data
 from earful.index.table_reader import TableReader, id_among
 from earful.index.versions import LANCE_FOLDER, TABLE_FOLDER, TABLE_NAME, open_newest
 from earful.model.protocols import Fingerprint
@@ -52,7 +52,7 @@ class Table(TableReader):
         Raises:
             IndexFolderError: There are rows already, or the folder cannot be written.
         """
-        if any("/data/" in name for name in files_of(folder)):
+        if any(map(is_data, files_of(folder))):
             raise IndexFolderError(
                 f"{folder}: its table has rows, but its index.json is gone; restore that from a "
                 f"copy, run `earful index verify {as_argument(folder)} --repair --corpus CORPUS`, "

@@ -157,7 +157,7 @@ class TableFiles:
     def _is_missed(self, name: str, version: int, manifest: bytes) -> bool:
         if is_manifest(name):
             return version_of(name) > version
-        return f"/{DATA}/" in name and Path(name).name.encode() in manifest
+        return is_data(name) and Path(name).name.encode() in manifest
 
     def _manifest(self, version: int) -> bytes:
         try:
@@ -182,6 +182,15 @@ class TableFiles:
             *(name for name in names if f"/{INDICES}/" in name),
             *(name for name in names if os.path.basename(name).encode() in manifest),
         ]
+
+
+def is_data(name: str) -> bool:
+    """Tell whether a file of an index holds rows.
+
+    Args:
+        name: Relative to the index folder.
+    """
+    return f"/{DATA}/" in name
 
 
 def files_of(folder: Path, below: str = TABLE_FOLDER) -> set[str]:

@@ -26,7 +26,7 @@ from earful.index.schema import (
     row_digest,
     vectors_of,
 )
-from earful.index.table_files import DATA
+from earful.index.table_files import is_data
 from earful.model.audio import file_sha256
 from earful.model.source import as_argument
 
@@ -137,7 +137,7 @@ class _Check:
             path = self._index.path / name
             what = "is gone" if not path.exists() else "has other bytes than were written"
             way_out = f"{self._repair}` keeps what is whole"
-            if f"/{DATA}/" in name:
+            if is_data(name):
                 way_out += ", with `--corpus CORPUS` it embeds again what the file held"
             self.tell(what=f"{what}; {way_out}", audio=str(path))
         self._n_unlisted = len(self._index.unlisted_files())
@@ -161,6 +161,7 @@ class _Check:
 
     def _readable(self, rows: pa.Table) -> None:
         roots = self._index.roots()
+        homes = {number for number, root in enumerate(roots) if root.is_dir()}
         columns = [rows.column(name).to_pylist() for name in _AUDIO_COLUMNS]
         faults = row_faults(rows, roots, self._index.fingerprint.dim)
         for id_, audio, number, sha256, found in zip(*columns, faults, strict=True):
@@ -170,7 +171,7 @@ class _Check:
                 found.append("the id stands twice in the table; want it once")
             if 0 <= number < len(roots):
                 path = roots[number] / audio
-                if roots[number].is_dir():
+                if number in homes:
                     found = [*_audio_problems(path, sha256, self._digests), *found]
                 else:
                     self._n_homeless[roots[number]] += 1
@@ -182,7 +183,7 @@ class _Check:
     def _unreadable(self, piece: Unreadable) -> None:
         self._done(piece.n)
         file = _DATA_FILE.search(piece.reason)
-        damaged = [name for name in self._damaged if "/data/" in name]
+        damaged = list(filter(is_data, self._damaged))
         name = next((name for name in damaged if file and file[0] in name), "")
         if not name and len(damaged) == 1:
             (name,) = damaged

@@ -96,12 +96,11 @@ class ContainerDecoder:
                 yield block[max(0, start - position) : None if stop is None else stop - position]
                 if stop is not None and position + len(block) >= stop:
                     return
-            if self._container.format.name in _WITHOUT_LIST:
+            n_known = len(self._container.streams)
+            if self._container.format.name in _WITHOUT_LIST and self._n_tracks() > n_known:
                 # PyAV looks up what to do with a new track's packets where nothing was written,
                 # so it may drop them and say nothing.
-                n_known = len(self._container.streams)
-                if self._n_tracks() > n_known:
-                    raise IndexError(n_known)
+                raise IndexError(n_known)
         except AudioError:
             raise
         except Exception as error:  # what PyAV raises of bad data has no common class

@@ -8,7 +8,6 @@ are where the client looks for them, so the cache stays the client's.
 
 from __future__ import annotations
 
-import errno
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -17,9 +16,8 @@ from pathlib import Path
 
 from earful.errors import ModelError
 from earful.model.digests import sha256_of
-from earful.model.durable import sync_file
+from earful.model.durable import NO_ROOM, sync_file
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -200,7 +198,7 @@ def _size(path: Path) -> int:
 
 
 def _unreachable(what: str, error: Exception) -> ModelError:
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
         return ModelError(
             f"{what}: there is no room for it in {cache_folder()} ({error.strerror}); make room, "
             "or set HF_HOME to another disk, and run the command again: it goes on from here"

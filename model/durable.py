@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from earful.errors import ModelError
+
+NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system calls a disk, a quota or a file that can take no more."""
 
 
 def sync_file(path: str | os.PathLike[str]) -> None:

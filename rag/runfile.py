@@ -8,7 +8,6 @@ every number can be computed again.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from earful.errors import EvaluationError
-from earful.model.durable import lock_unfinished, sync_folder, write_atomically
+from earful.model.durable import NO_ROOM, lock_unfinished, sync_folder, write_atomically
 from earful.rag.asker import Row
 
 FORMAT = "earful-evaluation"
@@ -203,7 +202,7 @@ class RunFile:
         try:
             yield
         except OSError as error:
-            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            is_full = error.errno in NO_ROOM
             step = (
                 f"{'make room' if is_full else 'make it writable'} and run the same command again"
             )

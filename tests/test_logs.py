@@ -293,7 +293,10 @@ def test_a_report_of_a_broken_index_says_so_without_its_path(run: Run, home: Pat
 
 
 def test_a_report_of_an_index_that_is_not_there_says_why_without_its_name(run: Run) -> None:
-    for name in ("nope.index", Path("nope.index").absolute(), "../jane/nope.index"):
+    for name in (
+        *("nope.index", Path("nope.index").absolute(), "../jane/nope.index"),
+        *("jane's nope.index", Path("jane's nope.index").absolute()),
+    ):
         code, out, _ = run("doctor", "--report", "--index", name)
         assert code == 0
         error = json.loads(out)["index"]["error"]

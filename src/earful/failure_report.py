@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import earful
 from earful.errors import EarfulError
+from earful.model.source import as_argument
 
 if TYPE_CHECKING:
     from earful.index.info import IndexInfo
@@ -171,7 +172,9 @@ def _without(value: object, names: list[str]) -> object:
 
 def _text_without_path(text: str, path: Path) -> str:
     """Take out one path, whose end is known, so that the words after it stay."""
-    written = {str(path), str(path.absolute()), str(path.resolve())}
+    paths = (path, path.absolute(), path.resolve())
+    # As it is, and as a shell takes it in a command that is advised.
+    written = {*map(str, paths), *map(as_argument, paths)}
     for one in sorted(written, key=len, reverse=True):
         text = re.sub(rf"(?<![\w/.]){re.escape(one)}(?!\w)", "(path)", text)
     return text

@@ -1,5 +1,6 @@
-"""What the published aisfx package computes, and the signals it was given."""
+"""What the published aisfx package computes, the signals it was given, and a watch on the disk."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -30,3 +31,26 @@ def published() -> Mapping[str, Samples]:
     """Every tenth frame and all outputs, by ``"<n_samples>.frames"`` and ``".outputs"``."""
     with np.load(Path(__file__).with_name("golden") / "aisfx.npz") as file:
         return {name: file[name] for name in file.files}
+
+
+@pytest.fixture
+def watch_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """From the call on, list what is flushed and renamed, as ``sync NAME`` and ``rename NAME``."""
+
+    def watch() -> list[str]:
+        events: list[str] = []
+        fsync, replace = os.fsync, os.replace
+
+        def note_sync(descriptor: int) -> None:
+            events.append(f"sync {Path(os.readlink(f'/proc/self/fd/{descriptor}')).name}")
+            fsync(descriptor)
+
+        def note_rename(source: Path, target: Path) -> None:
+            events.append(f"rename {target.name}")
+            replace(source, target)
+
+        monkeypatch.setattr(os, "fsync", note_sync)
+        monkeypatch.setattr(os, "replace", note_rename)
+        return events
+
+    return watch

@@ -617,7 +617,7 @@ def test_a_converted_folder_is_checked_against_its_digests(tmp_path: Path) -> No
 
 
 def test_a_conversion_is_on_the_disk_before_it_counts_and_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, watch_disk: Callable[[], list[str]]
 ) -> None:
     path = save_original(tmp_path / "630k.pt", fused=False)
     byte_tokenizer().save_pretrained(tmp_path / "roberta-base")
@@ -630,19 +630,7 @@ def test_a_conversion_is_on_the_disk_before_it_counts_and_alone(
     os.close(held)
     (partial / "left.bin").write_bytes(b"by a killed one")
 
-    events: list[str] = []
-    fsync, replace = os.fsync, os.replace
-
-    def note_sync(descriptor: int) -> None:
-        events.append(f"sync {Path(os.readlink(f'/proc/self/fd/{descriptor}')).name}")
-        fsync(descriptor)
-
-    def note_rename(source: Path, target: Path) -> None:
-        events.append(f"rename {target.name}")
-        replace(source, target)
-
-    monkeypatch.setattr(os, "fsync", note_sync)
-    monkeypatch.setattr(os, "replace", note_rename)
+    events = watch_disk()
     convert_clap(str(path), folder)
     written = {file.name for file in folder.iterdir()}
     assert "left.bin" not in written

@@ -5,7 +5,7 @@ import json
 import os
 import resource
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -169,22 +169,10 @@ def test_who_comes_as_the_first_has_just_finished_is_told(
 
 
 def test_everything_is_on_the_disk_before_it_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, watch_disk: Callable[[], list[str]]
 ) -> None:
     folder = write_flamingo(tmp_path / "flamingo")
-    events: list[str] = []
-    fsync, replace = os.fsync, os.replace
-
-    def note_sync(descriptor: int) -> None:
-        events.append(f"sync {Path(os.readlink(f'/proc/self/fd/{descriptor}')).name}")
-        fsync(descriptor)
-
-    def note_rename(source: Path, target: Path) -> None:
-        events.append(f"rename {target.name}")
-        replace(source, target)
-
-    monkeypatch.setattr(os, "fsync", note_sync)
-    monkeypatch.setattr(os, "replace", note_rename)
+    events = watch_disk()
     write_flamingo(folder, seed=1)
     first = events.index("rename .flamingo.old")
     assert set(events[:first]) >= {f"sync {x}" for x in os.listdir(folder)}

@@ -12,7 +12,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 from audio_verdicts import Heard, hear
-from peak import peak_mib
+from benchmarks.resident import peak_bytes
 
 EMBEDDER_HZ = 48_000
 
@@ -33,7 +33,7 @@ def main() -> None:
             "probed": found(probed),
             "loaded": found(loaded),
             "cpu_s": usage.ru_utime + usage.ru_stime,
-            "mib": peak_mib(),
+            "mib": peak_bytes() / 2**20,
         }
         print(json.dumps(answer), file=answers, flush=True)
 

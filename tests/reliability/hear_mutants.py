@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from peak import peak_mib
+from benchmarks.resident import peak_bytes
 
 from earful.errors import AudioError
 from earful.model.audio import AudioLimits, load_audio, probe_audio
@@ -115,7 +115,7 @@ def main(folder: str, first: str, last: str, step: str) -> None:
     seeds = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
     for number in range(int(first), int(last), int(step)):
         outcome = hear(mutant(seeds, number)[1])
-        print(json.dumps([number, outcome, peak_mib()]), file=answers, flush=True)
+        print(json.dumps([number, outcome, peak_bytes() / 2**20]), file=answers, flush=True)
 
 
 if __name__ == "__main__":

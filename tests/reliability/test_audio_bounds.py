@@ -42,7 +42,7 @@ def listener() -> Iterator[Callable[[Path], dict[str, Any]]]:
     child = subprocess.Popen(
         [sys.executable, str(here / "hear_files.py")],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env={**os.environ, "PYTHONPATH": str(here.parent)},
+        env={**os.environ, "PYTHONPATH": f"{here.parent.parent}:{here.parent}"},
     )  # fmt: skip
     with child:
         assert child.stdin is not None

@@ -62,7 +62,7 @@ def hear_share(seeds: Path, worker: int, errors: Path) -> Tally:
                 [sys.executable, str(here / "hear_mutants.py"),
                  str(seeds), str(number), str(TRIED), str(WORKERS)],
                 stdout=subprocess.PIPE, stderr=stderr,
-                env={**os.environ, "PYTHONPATH": str(here.parent)},
+                env={**os.environ, "PYTHONPATH": f"{here.parent.parent}:{here.parent}"},
             )  # fmt: skip
         number = listen(child, number, tally)
         if child.returncode and number < TRIED:
