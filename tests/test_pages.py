@@ -13,9 +13,9 @@ from earful.index.health_page import write_health_page
 from earful.index.map import map_index, write_map_page
 from earful.index.store import Index
 from earful.model.scripted import ScriptedLanguageModel
-from earful.rag.evaluate import EvaluationSettings, evaluate
+from earful.rag.evaluation.report import write_report
+from earful.rag.evaluation.run import EvaluationSettings, evaluate
 from earful.rag.pipeline import FewShot
-from earful.rag.report import write_report
 from earful.rag.task import Shots, Task
 
 pytestmark = pytest.mark.slow

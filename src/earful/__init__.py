@@ -39,7 +39,7 @@ _HOMES = {
     "Clip": "earful.model.audio",
     "EarfulError": "earful.errors",
     "Embedder": "earful.model.protocols",
-    "EvaluationSettings": "earful.rag.evaluate",
+    "EvaluationSettings": "earful.rag.evaluation.run",
     "Exemplar": "earful.index.exemplar",
     "FewShot": "earful.rag.pipeline",
     "Fingerprint": "earful.model.protocols",
@@ -56,7 +56,7 @@ _HOMES = {
     "build_index": "earful.index.build",
     "check_health": "earful.index.health",
     "check_task": "earful.rag.task",
-    "evaluate": "earful.rag.evaluate",
+    "evaluate": "earful.rag.evaluation.run",
     "label_influence": "earful.rag.influence",
     "list_datasets": "earful.index.datasets",
     "load_audio": "earful.model.audio",
@@ -131,7 +131,7 @@ if TYPE_CHECKING:
     from earful.model.registry import load_embedder, load_language_model
     from earful.rag.answer import Answer
     from earful.rag.chat import Chat
-    from earful.rag.evaluate import EvaluationSettings, evaluate
+    from earful.rag.evaluation.run import EvaluationSettings, evaluate
     from earful.rag.influence import (
         ShotInfluence,
         label_influence,

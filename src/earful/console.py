@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from earful.index.survey import Survey
     from earful.rag.answer import Answer
     from earful.rag.blend import Blend
-    from earful.rag.scorecard import Scorecard
+    from earful.rag.evaluation.scorecard import Scorecard
 
 _PLAIN_EVERY_S = 5.0
 _MOST_VOTED = 5

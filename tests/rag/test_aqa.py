@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.rag.aqa import (
+from earful.rag.evaluation.metrics.text_answers import (
     exact_match,
     match_label,
     near_label,

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.rag import captions_java
-from earful.rag.captions import CAPTION_METRICS, caption_scores, tokenise
-from earful.rag.captions_java import java_scores
+from earful.rag.evaluation.metrics import captions_java
+from earful.rag.evaluation.metrics.captions import CAPTION_METRICS, caption_scores, tokenise
+from earful.rag.evaluation.metrics.captions_java import java_scores
 
 # Known by heart: the words of a caption in any order.
 WORDS = [

@@ -18,18 +18,18 @@ from earful.index.corpus import open_corpus
 from earful.index.store import Index
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
-from earful.rag.arms import Arm, arms_of
-from earful.rag.evaluate import EvaluationSettings, ask_again, evaluate, replay
-from earful.rag.intervals import Difference
-from earful.rag.items import items_of_index
-from earful.rag.leakage import find_leaks, keep_apart
+from earful.rag.evaluation.arms import Arm, arms_of
+from earful.rag.evaluation.items import items_of_index
+from earful.rag.evaluation.leakage import find_leaks, keep_apart
+from earful.rag.evaluation.metrics.intervals import Difference
+from earful.rag.evaluation.run import EvaluationSettings, ask_again, evaluate, replay
+from earful.rag.evaluation.run_file import read_run
+from earful.rag.evaluation.scorecard import Comparison, Scorecard
+from earful.rag.evaluation.update_task import write_verdict
+from earful.rag.evaluation.verdict import _beside
 from earful.rag.pipeline import FewShot
 from earful.rag.retriever import Retriever
-from earful.rag.runfile import read_run
-from earful.rag.scorecard import Comparison, Scorecard
 from earful.rag.task import Label, Protocol, Shots, Task, load_task
-from earful.rag.taskwrite import write_verdict
-from earful.rag.verdict import _beside
 
 RATE = 8000
 HZ = {"low": 200.0, "middle": 700.0, "high": 2000.0}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from earful.rag.metrics import (
+from earful.rag.evaluation.metrics.classification import (
     accuracy,
     average_precision,
     balanced_accuracy,

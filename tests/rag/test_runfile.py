@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import EvaluationError
-from earful.rag.asker import Row
-from earful.rag.runfile import RunFile, read_run
+from earful.rag.evaluation.run_file import RunFile, read_run
+from earful.rag.evaluation.runner import Row
 
 HEADER = {"task": "tones"}
 DOCUMENT = {"task": "tones", "rows": []}
@@ -189,8 +189,8 @@ def test_every_second_of_answers_reaches_the_disk(
 ) -> None:
     now_s = 100.0
     synced: list[float] = []
-    monkeypatch.setattr("earful.rag.runfile.time.monotonic", lambda: now_s)
-    monkeypatch.setattr("earful.rag.runfile.os.fsync", lambda _: synced.append(now_s))
+    monkeypatch.setattr("earful.rag.evaluation.run_file.time.monotonic", lambda: now_s)
+    monkeypatch.setattr("earful.rag.evaluation.run_file.os.fsync", lambda _: synced.append(now_s))
     with RunFile(tmp_path / "run.json", HEADER) as file:
         synced.clear()
         for _ in range(8):
@@ -227,6 +227,6 @@ def test_what_cannot_be_written_says_what_was_kept(
     path = tmp_path / "run.json"
     if n_kept:
         written(path, n_kept)
-    monkeypatch.setattr("earful.rag.runfile.os.open", refused)
+    monkeypatch.setattr("earful.rag.evaluation.run_file.os.open", refused)
     with pytest.raises(EvaluationError, match=told), RunFile(path, HEADER):
         pass

@@ -38,11 +38,11 @@ from earful.model.flamingo_folder import load_flamingo
 from earful.model.flamingo_writer import FolderWriter
 from earful.model.protocols import Fingerprint
 from earful.model.scripted import ScriptedLanguageModel
-from earful.rag.evaluate import EvaluationSettings
-from earful.rag.evaluate import evaluate as ask_every_arm
+from earful.rag.evaluation.run import EvaluationSettings
+from earful.rag.evaluation.run import evaluate as ask_every_arm
+from earful.rag.evaluation.run_file import RunFile
 from earful.rag.features import keep_features
 from earful.rag.pipeline import FewShot
-from earful.rag.runfile import RunFile
 from earful.rag.task import Task
 from earful.testing import write_flamingo
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from earful.rag.captions import caption_scores, tokenise
+from earful.rag.evaluation.metrics.captions import caption_scores, tokenise
 
 Texts = Mapping[int, list[str]]
 

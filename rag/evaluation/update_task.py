@@ -10,9 +10,9 @@ from tomlkit.items import Table
 
 from earful.errors import TaskError
 from earful.model.durable import write_atomically
-from earful.rag.scorecard import Verdict
+from earful.rag.evaluation.scorecard import Verdict
+from earful.rag.evaluation.verdict import answerer_of
 from earful.rag.task import Task
-from earful.rag.verdict import answerer_of
 
 
 def file_to_write(task: Task) -> Path:
@@ -27,7 +27,7 @@ def file_to_write(task: Task) -> Path:
             f"task {task.name!r} has no file of its own to write to; write one with "
             "`earful tasks new FILE` and evaluate that"
         )
-    if path.is_relative_to(Path(__file__).parent):
+    if path.is_relative_to(Path(__file__).parent.parent):
         raise TaskError(
             f"task {task.name!r} is built in and has no file of its own to write to; copy {path} "
             "to a file of yours and evaluate that"

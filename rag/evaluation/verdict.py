@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from earful.rag.arms import Arm
+from earful.rag.evaluation.arms import Arm
 from earful.rag.task import ANSWERERS
 
 if TYPE_CHECKING:
-    from earful.rag.scorecard import Comparison, Scorecard, Verdict
+    from earful.rag.evaluation.scorecard import Comparison, Scorecard, Verdict
 
 # Metrics that are no share of anything and are told as they are.
 _PLAIN = frozenset({"cider"})
@@ -32,7 +32,7 @@ def pass_verdict(card: Scorecard) -> Verdict:
     and is the best one, then the model with more and more shots, then the blend. One is
     passed over when the interval of the best arm's lead over it lies above 0.
     """
-    from earful.rag.scorecard import Verdict
+    from earful.rag.evaluation.scorecard import Verdict
 
     scores = {score.arm: score.primary.value for score in card.arms}
     serious = [arm for arm in scores if arm.has_choice] or list(scores)

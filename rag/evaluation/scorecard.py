@@ -14,21 +14,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.rag.aqa import exact_match, near_label, set_f1, token_f1
-from earful.rag.arms import Arm
-from earful.rag.captions import caption_scores
-from earful.rag.captions_java import JavaScores, java_scores
-from earful.rag.intervals import (
-    Difference,
-    Interval,
-    McNemar,
-    bootstrap,
-    bootstrap_mean,
-    mcnemar,
-    paired_bootstrap,
-    paired_difference,
-)
-from earful.rag.metrics import (
+from earful.rag.evaluation.arms import Arm
+from earful.rag.evaluation.metrics.captions import caption_scores
+from earful.rag.evaluation.metrics.captions_java import JavaScores, java_scores
+from earful.rag.evaluation.metrics.classification import (
     PerClass,
     Reliability,
     RiskCoverage,
@@ -42,6 +31,17 @@ from earful.rag.metrics import (
     reliability,
     risk_coverage,
 )
+from earful.rag.evaluation.metrics.intervals import (
+    Difference,
+    Interval,
+    McNemar,
+    bootstrap,
+    bootstrap_mean,
+    mcnemar,
+    paired_bootstrap,
+    paired_difference,
+)
+from earful.rag.evaluation.metrics.text_answers import exact_match, near_label, set_f1, token_f1
 
 Values = NDArray[np.float64]
 Picked = NDArray[np.intp]
@@ -426,7 +426,7 @@ class Scorecard:
     @cached_property
     def verdict(self) -> Verdict:
         """Say in one sentence whether retrieval helps, and what to use."""
-        from earful.rag.verdict import pass_verdict
+        from earful.rag.evaluation.verdict import pass_verdict
 
         return pass_verdict(self)
 

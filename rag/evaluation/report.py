@@ -10,8 +10,8 @@ import numpy as np
 
 from earful.errors import EvaluationError
 from earful.index.page import Cell, Page
-from earful.rag.arms import Arm
-from earful.rag.scorecard import Answers, ArmScore, Scorecard
+from earful.rag.evaluation.arms import Arm
+from earful.rag.evaluation.scorecard import Answers, ArmScore, Scorecard
 from earful.wording import counted
 
 _MOST_MISTAKES = 20

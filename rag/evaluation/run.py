@@ -24,10 +24,9 @@ from typing import Any, Self
 from earful.errors import EvaluationError
 from earful.index.corpus import Corpus
 from earful.model.protocols import GenerationOptions, LanguageModel
-from earful.rag.arms import arms_of
-from earful.rag.asker import Asker, Row, embedding_seconds
-from earful.rag.items import Item, items_of_corpus, items_of_index
-from earful.rag.leakage import (
+from earful.rag.evaluation.arms import arms_of
+from earful.rag.evaluation.items import Item, items_of_corpus, items_of_index
+from earful.rag.evaluation.leakage import (
     NEAR_DUPLICATE,
     ON_LEAKS,
     Leak,
@@ -36,13 +35,14 @@ from earful.rag.leakage import (
     keep_apart,
     refuse_leaks,
 )
+from earful.rag.evaluation.run_file import RunFile, read_run
+from earful.rag.evaluation.runner import Asker, Row, embedding_seconds
+from earful.rag.evaluation.scorecard import Scorecard
+from earful.rag.evaluation.verdict import ENOUGH_GROUPS
 from earful.rag.pipeline import FewShot
 from earful.rag.pool import Pool
 from earful.rag.retriever import Retriever
-from earful.rag.runfile import RunFile, read_run
-from earful.rag.scorecard import Scorecard
 from earful.rag.task import Label, Protocol, Shots, Task, load_task, unknown_name
-from earful.rag.verdict import ENOUGH_GROUPS
 from earful.wording import counted
 
 Progress = Callable[[int, int], None]

@@ -17,7 +17,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from earful.errors import LeakageError
-from earful.rag.items import Item
+from earful.rag.evaluation.items import Item
 from earful.rag.pool import Pool
 from earful.wording import counted
 

@@ -17,12 +17,12 @@ from earful.model.audio import Clip
 from earful.model.flamingo_audio import SAMPLE_RATE
 from earful.model.prompt import ClipRef
 from earful.model.protocols import GenerationOptions, LanguageModel
-from earful.rag.aqa import match_label, normalise, split_labels
-from earful.rag.arms import Arm
 from earful.rag.desk import Prepared
-from earful.rag.items import Item
+from earful.rag.evaluation.arms import Arm
+from earful.rag.evaluation.items import Item
+from earful.rag.evaluation.linear_probe import probe_scores
+from earful.rag.evaluation.metrics.text_answers import match_label, normalise, split_labels
 from earful.rag.pool import Pool
-from earful.rag.probe import probe_scores
 from earful.rag.prompt import YES_OR_NO, FittedPrompt, is_yes_or_no
 from earful.rag.query import Query
 from earful.rag.replay import Progress, Replayer

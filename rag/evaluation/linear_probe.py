@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.rag.items import Item
+from earful.rag.evaluation.items import Item
 from earful.rag.pool import Pool, Rows
 from earful.rag.score import Scores
 

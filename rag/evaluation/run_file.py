@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from earful.errors import EvaluationError
 from earful.model.durable import NO_ROOM, lock_unfinished, sync_folder, write_atomically
-from earful.rag.asker import Row
+from earful.rag.evaluation.runner import Row
 
 FORMAT = "earful-evaluation"
 VERSION = 1

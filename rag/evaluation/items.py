@@ -22,7 +22,7 @@ from earful.model.audio import Clip
 from earful.model.isolated import load_isolated
 from earful.model.prompt import ClipRef
 from earful.model.protocols import Embedder
-from earful.rag.aqa import normalise, select_subset
+from earful.rag.evaluation.metrics.text_answers import normalise, select_subset
 from earful.rag.pool import Guard
 from earful.rag.query import Query
 from earful.rag.task import Task, unknown_name

@@ -1,0 +1,1 @@
+"""Evaluation: whether few-shot answers beat their baselines on labelled recordings."""

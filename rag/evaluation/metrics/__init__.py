@@ -1,0 +1,1 @@
+"""Metrics: scores of predictions against references, with their intervals."""
