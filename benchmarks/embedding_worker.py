@@ -25,7 +25,7 @@ def earful(
     """Return our way: a whole index build, or one stage of it by itself."""
     from earful.index.build import build_index
     from earful.index.store import Index
-    from earful.model.audio import load_audio
+    from earful.model.audio.clip import load_audio
     from earful.model.clap import load_clap
 
     embedder = load_clap(str(weights), device=device, dtype=dtype)
@@ -113,7 +113,7 @@ def zero_shot(
             return [max(answer, key=lambda row: row["score"])["label"] for answer in answers]
 
         return published
-    from earful.model.audio import load_audio
+    from earful.model.audio.clip import load_audio
     from earful.model.clap import load_clap
 
     embedder = load_clap(str(weights), device="cpu", dtype="auto")

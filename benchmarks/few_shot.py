@@ -37,7 +37,7 @@ from benchmarks.turns import place_name
 from numpy.typing import NDArray
 
 from earful.index.features import ExemplarFeatures
-from earful.model.audio import load_audio
+from earful.model.audio.clip import load_audio
 from earful.model.flamingo import Flamingo
 from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_lm import FlamingoLanguageModel

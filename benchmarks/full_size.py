@@ -41,7 +41,7 @@ from benchmarks.turns import place_name
 from numpy.typing import NDArray
 
 from earful.index.features import ExemplarFeatures
-from earful.model.audio import load_audio
+from earful.model.audio.clip import load_audio
 from earful.model.flamingo import position_table
 from earful.model.flamingo_checkpoint import convert_flamingo
 from earful.model.flamingo_config import FlamingoConfig

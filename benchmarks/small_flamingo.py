@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from training.flamingo.wording import SYLLABLES, with_article
 
 from earful.index.exemplar import Exemplar
-from earful.model.audio import Clip
+from earful.model.audio.clip import Clip
 from earful.model.flamingo_lm import FlamingoLanguageModel
 from earful.model.protocols import Fingerprint
 from earful.model.tiny import TinyEmbedder, load_tiny

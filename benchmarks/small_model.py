@@ -42,7 +42,7 @@ from benchmarks.small_table import few_shot_table
 from numpy.typing import NDArray
 from training.corpus.build import build
 
-from earful.model.audio import Clip, load_audio
+from earful.model.audio.clip import Clip, load_audio
 from earful.model.registry import load_embedder
 from earful.model.tiny import TinyEmbedder, load_tiny
 from earful.model.tiny_frames import SAMPLE_RATE

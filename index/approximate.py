@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from earful.errors import IndexFolderError
 from earful.index.header import write_text
 from earful.index.where import sql_of
-from earful.model.source import as_argument
+from earful.model.audio.source import as_argument
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -38,10 +38,10 @@ from earful.index.known import AudioKey
 from earful.index.progress import BuildProgress, BuildReport
 from earful.index.schema import Row
 from earful.index.store import Index
-from earful.model.audio import AudioLimits
-from earful.model.isolated import stop_decoding
+from earful.model.audio.clip import AudioLimits
+from earful.model.audio.sandbox import stop_decoding
+from earful.model.audio.source import as_argument, printable
 from earful.model.registry import load_embedder
-from earful.model.source import as_argument, printable
 
 if TYPE_CHECKING:
     from earful.model.protocols import Embedder

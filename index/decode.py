@@ -1,6 +1,6 @@
 """Corpus rows to decoded clips: ahead of the embedder, in the corpus's order.
 
-Threads hash files and have processes decode and resample them (``model/isolated.py``), so all
+Threads hash files and have processes decode and resample them (``model/audio/sandbox.py``), so all
 of it overlaps with the embedder, and a file that breaks its decoder breaks nothing else. What
 may lie decoded at once is bounded in bytes, not only in clips: twenty half-hour recordings
 would not fit into memory.
@@ -21,14 +21,9 @@ from earful.index.corpus import Corpus, CorpusRow, Rejection
 from earful.index.exemplar import Exemplar
 from earful.index.known import AudioKey, KnownRow
 from earful.index.schema import exemplar_digest
-from earful.model.audio import (
-    AudioInfo,
-    AudioLimits,
-    Clip,
-    file_sha256,
-)
-from earful.model.isolated import load_isolated, probe_isolated
-from earful.model.source import printable
+from earful.model.audio.clip import AudioInfo, AudioLimits, Clip, file_sha256
+from earful.model.audio.sandbox import load_isolated, probe_isolated
+from earful.model.audio.source import printable
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")

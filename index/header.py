@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from earful.errors import IndexFolderError, ModelError
+from earful.model.audio.source import as_argument
 from earful.model.durable import write_atomically
 from earful.model.protocols import Fingerprint
-from earful.model.source import as_argument
 
 FORMAT = 1
 HEADER_NAME = "index.json"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from earful.errors import AudioError
 from earful.index.findings import Finding, HealthLimits
 from earful.index.search import VectorSet
-from earful.model.isolated import load_isolated
+from earful.model.audio.sandbox import load_isolated
 
 _RATE = 16_000
 _FRAME_S = 0.02

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from earful.errors import AudioError
+from earful.model.audio.sandbox import load_isolated, probe_isolated
 from earful.model.durable import write_atomically
-from earful.model.isolated import load_isolated, probe_isolated
 
 Figure = Mapping[str, Any]
 """A plot as plotly's JSON: ``data``, a list of traces, and ``layout``."""

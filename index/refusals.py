@@ -16,9 +16,9 @@ from earful.index.known import KnownRow
 from earful.index.lock import LOCK_NAME
 from earful.index.schema import Row
 from earful.index.versions import TABLE_FOLDER
+from earful.model.audio.source import as_argument
 from earful.model.durable import temporary_name
 from earful.model.protocols import Fingerprint
-from earful.model.source import as_argument
 
 _UNIT_TOLERANCE = 1e-3
 

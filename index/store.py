@@ -67,8 +67,8 @@ from earful.index.search import (
 )
 from earful.index.table import Table
 from earful.index.where import sql_of
+from earful.model.audio.source import as_argument
 from earful.model.protocols import Fingerprint
-from earful.model.source import as_argument
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,8 +10,8 @@ from typing import Any
 
 from earful.errors import AudioError, MissingExtraError
 from earful.index.corpus import Corpus, Rejection
-from earful.model.audio import AudioInfo, AudioLimits
-from earful.model.isolated import probe_isolated
+from earful.model.audio.clip import AudioInfo, AudioLimits
+from earful.model.audio.sandbox import probe_isolated
 
 _TOLERANCE_S = 0.05
 

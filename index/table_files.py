@@ -19,8 +19,8 @@ from earful.index.versions import (
     set_aside,
     version_of,
 )
+from earful.model.audio.source import as_argument
 from earful.model.durable import sync_file, sync_folder
-from earful.model.source import as_argument
 
 DATA: Final = "data"
 DELETIONS: Final = "_deletions"

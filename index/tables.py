@@ -19,7 +19,7 @@ from typing import Any
 from earful.errors import AudioError, CorpusError
 from earful.index.parquet import parquet_rows
 from earful.index.textrules import MAX_CELL, check_columns, listed, quoted
-from earful.model.source import open_source
+from earful.model.audio.source import open_source
 
 KINDS = {
     ".csv": "csv",

@@ -27,8 +27,8 @@ from earful.index.schema import (
     vectors_of,
 )
 from earful.index.table_files import is_data
-from earful.model.audio import file_sha256
-from earful.model.source import as_argument
+from earful.model.audio.clip import file_sha256
+from earful.model.audio.source import as_argument
 
 if TYPE_CHECKING:
     import pyarrow as pa

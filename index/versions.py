@@ -12,7 +12,7 @@ from typing import Any, Final
 from earful.errors import IndexBusyError, IndexFolderError
 from earful.index.checksums import Checksums
 from earful.index.lock import WriterLock
-from earful.model.source import as_argument
+from earful.model.audio.source import as_argument
 
 TABLE_FOLDER: Final = "table"
 TABLE_NAME: Final = "exemplars"

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.audio import Clip, require_sample_rate
+from earful.model.audio.clip import Clip, require_sample_rate
+from earful.model.audio.source import as_argument
 from earful.model.clap_checkpoint import (
     HUB_FILES,
     WEIGHTS_NAME,
@@ -39,7 +40,6 @@ from earful.model.hub import fetch
 from earful.model.mel import LogMel
 from earful.model.precision import LEAST_COSINE, MOST_LOST, agreement, probe_sounds
 from earful.model.protocols import Fingerprint
-from earful.model.source import as_argument
 
 if TYPE_CHECKING:
     import torch

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.audio import AudioLimits, Clip, resample
-from earful.model.isolated import load_isolated, probe_isolated
+from earful.model.audio.clip import AudioLimits, Clip, resample
+from earful.model.audio.sandbox import load_isolated, probe_isolated
 from earful.model.prompt import ClipRef
 
 Samples = NDArray[np.float32] | NDArray[np.float64]

@@ -27,6 +27,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from earful.errors import ModelError
+from earful.model.audio.source import as_argument
 from earful.model.device import pick_device
 from earful.model.digests import changes_of, read_json
 from earful.model.flamingo import Flamingo
@@ -35,7 +36,6 @@ from earful.model.flamingo_lm import VARIANTS, FlamingoLanguageModel, Variant
 from earful.model.flamingo_windows import MsClapWindows
 from earful.model.generate import Mode
 from earful.model.msclap import MsClapConfig, MsClapEncoder
-from earful.model.source import as_argument
 from earful.model.tokenizer import Control, FlamingoTokenizer
 from earful.model.unfilled import unfilled
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from earful.model.audio import Clip
+from earful.model.audio.clip import Clip
 from earful.model.flamingo_audio import MAX_SECONDS, WINDOW_SAMPLES, cut_windows, read_samples
 from earful.model.generate import Mode
 from earful.model.msclap import MsClapEncoder

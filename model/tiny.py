@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.audio import Clip, require_sample_rate
+from earful.model.audio.clip import Clip, require_sample_rate
 from earful.model.device import pick_device
 from earful.model.parallel import in_parts
 from earful.model.protocols import Fingerprint

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.audio import Clip
+from earful.model.audio.clip import Clip
 from earful.model.device import pick_device
 from earful.model.flamingo import Flamingo
 from earful.model.flamingo_audio import MAX_SAMPLES, MAX_SECONDS, read_samples

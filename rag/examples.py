@@ -8,8 +8,8 @@ import numpy as np
 
 from earful.errors import AudioError, TaskError
 from earful.index.search import VectorSet
-from earful.model.audio import Clip
-from earful.model.isolated import load_isolated
+from earful.model.audio.clip import Clip
+from earful.model.audio.sandbox import load_isolated
 from earful.model.protocols import Embedder
 from earful.rag.task import Example
 

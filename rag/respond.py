@@ -11,7 +11,7 @@ import numpy as np
 
 from earful.errors import ModelError
 from earful.index.search import Hit
-from earful.model.audio import Clip
+from earful.model.audio.clip import Clip
 from earful.model.flamingo_audio import SAMPLE_RATE
 from earful.model.prompt import ClipRef, Prompt
 from earful.model.protocols import Generation, GenerationOptions, LanguageModel

@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from earful.model.audio import Clip
+from earful.model.audio.clip import Clip
 from earful.model.protocols import Fingerprint
 
 RATE = 8000

@@ -22,7 +22,7 @@ from earful.index.build import BuildOptions, build_index
 from earful.index.exemplar import Exemplar
 from earful.index.search import SearchFilter, VectorSet
 from earful.index.store import Index
-from earful.model.audio import Clip
+from earful.model.audio.clip import Clip
 from earful.model.flamingo_lm import FlamingoLanguageModel
 from earful.model.htsat_cpu import can_pack, pack_for_cpu
 from earful.model.registry import load_embedder, load_language_model

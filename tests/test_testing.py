@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from earful import testing
-from earful.model.audio import Clip
+from earful.model.audio.clip import Clip
 from earful.model.flamingo_folder import open_flamingo_folder, verify_flamingo_folder
 from earful.model.flamingo_lm import Variant
 from earful.model.flamingo_names import official_shapes, our_name, overriding_name

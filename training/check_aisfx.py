@@ -25,7 +25,7 @@ from aisfx.preprocessing import blocking, spectrogram_normalize
 from aisfx.spectrogram.spectrogram_essentia import compute_spectrogram
 from numpy.typing import NDArray
 
-from earful.model.audio import load_audio
+from earful.model.audio.clip import load_audio
 from earful.model.tiny_frames import WINDOW_FRAMES, FrontEnd
 from earful.model.tiny_network import Network
 from earful.model.tiny_weights import NAME, fill, read_part, read_release

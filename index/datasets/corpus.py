@@ -25,7 +25,7 @@ from earful.index.exemplar import Exemplar
 from earful.index.folders import normal
 from earful.index.tables import as_text
 from earful.index.textrules import listed
-from earful.model.isolated import load_isolated, probe_isolated
+from earful.model.audio.sandbox import load_isolated, probe_isolated
 
 _MOST_LISTED = 1000
 # A file that was cut already may be a little longer than its stretch.

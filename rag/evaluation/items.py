@@ -18,8 +18,8 @@ from earful.errors import AudioError, TaskError
 from earful.index.corpus import Corpus, CorpusRow
 from earful.index.exemplar import Exemplar
 from earful.index.search import VectorSet
-from earful.model.audio import Clip
-from earful.model.isolated import load_isolated
+from earful.model.audio.clip import Clip
+from earful.model.audio.sandbox import load_isolated
 from earful.model.prompt import ClipRef
 from earful.model.protocols import Embedder
 from earful.rag.evaluation.metrics.text_answers import normalise, select_subset

@@ -32,11 +32,11 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _HOMES = {
     "Answer": "earful.rag.answer",
-    "AudioLimits": "earful.model.audio",
+    "AudioLimits": "earful.model.audio.clip",
     "BuildOptions": "earful.index.build",
     "BuildReport": "earful.index.build",
     "Chat": "earful.rag.chat",
-    "Clip": "earful.model.audio",
+    "Clip": "earful.model.audio.clip",
     "EarfulError": "earful.errors",
     "Embedder": "earful.model.protocols",
     "EvaluationSettings": "earful.rag.evaluation.run",
@@ -59,7 +59,7 @@ _HOMES = {
     "evaluate": "earful.rag.evaluation.run",
     "label_influence": "earful.rag.influence",
     "list_datasets": "earful.index.datasets",
-    "load_audio": "earful.model.audio",
+    "load_audio": "earful.model.audio.clip",
     "load_dataset": "earful.index.datasets",
     "load_embedder": "earful.model.registry",
     "load_language_model": "earful.model.registry",
@@ -119,7 +119,7 @@ if TYPE_CHECKING:
     from earful.index.health import check_health
     from earful.index.search import Hit, SearchFilter
     from earful.index.store import Index
-    from earful.model.audio import AudioLimits, Clip, load_audio
+    from earful.model.audio.clip import AudioLimits, Clip, load_audio
     from earful.model.prompt import Prompt
     from earful.model.protocols import (
         Embedder,

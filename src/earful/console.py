@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from earful.model.source import printable as printable  # also used as console.printable
+from earful.model.audio.source import printable as printable  # also used as console.printable
 from earful.wording import counted
 
 if TYPE_CHECKING:

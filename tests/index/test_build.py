@@ -26,7 +26,7 @@ from earful.index.build import BuildOptions, BuildProgress, build_index
 from earful.index.corpus import open_corpus, single_recording
 from earful.index.schema import Row
 from earful.index.store import Index
-from earful.model.audio import AudioLimits, Clip, load_audio
+from earful.model.audio.clip import AudioLimits, Clip, load_audio
 from earful.model.protocols import Embedder, Fingerprint
 
 RATE = 8000

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from earful.index.corpus import CorpusRow, open_corpus
 from earful.index.decode import Decoded, Inspected, Intake, Rejected, in_order
-from earful.model.audio import AudioLimits, file_sha256
+from earful.model.audio.clip import AudioLimits, file_sha256
 
 RATE = 8000
 

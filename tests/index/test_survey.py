@@ -6,7 +6,7 @@ import soundfile
 
 from earful.index.corpus import open_corpus
 from earful.index.survey import survey
-from earful.model.audio import AudioLimits
+from earful.model.audio.clip import AudioLimits
 
 
 def sound(path: Path, seconds: float) -> None:

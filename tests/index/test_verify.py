@@ -12,7 +12,7 @@ from earful.errors import IndexFolderError
 from earful.index.header import HEADER_NAME
 from earful.index.schema import Row, row_digest, to_arrow
 from earful.index.store import Index
-from earful.model.audio import file_sha256
+from earful.model.audio.clip import file_sha256
 from earful.model.protocols import Fingerprint
 
 MakeRow = Callable[..., Row]

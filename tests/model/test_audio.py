@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.audio import (
+from earful.model.audio.clip import (
     AudioLimits,
     Clip,
     file_sha256,
@@ -475,7 +475,7 @@ def test_loading_twice_gives_the_same_bytes() -> None:
 
 def test_importing_the_module_costs_only_numpy() -> None:
     code = (
-        "import sys, earful.model.audio; "
+        "import sys, earful.model.audio.clip; "
         "print(*{'soundfile', 'soxr', 'av', 'torch', 'scipy'} & set(sys.modules))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

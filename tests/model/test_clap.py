@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from earful.errors import MissingExtraError, ModelError
 from earful.model import clap, clap_checkpoint
-from earful.model.audio import AudioLimits, Clip, file_sha256
+from earful.model.audio.clip import AudioLimits, Clip, file_sha256
 from earful.model.clap import ClapEmbedder, load_clap
 from earful.model.clap_convert import convert_clap
 from earful.model.clap_front_end import (

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from earful.model.audio import Clip
+from earful.model.audio.clip import Clip
 from earful.model.protocols import Embedder, Fingerprint
 from earful.model.registry import list_embedders, load_embedder
 

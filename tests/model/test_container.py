@@ -13,8 +13,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.audio import AudioLimits, load_audio, probe_audio
-from earful.model.container import ContainerDecoder
+from earful.model.audio.clip import AudioLimits, load_audio, probe_audio
+from earful.model.audio.pyav_decoder import ContainerDecoder
 
 av = pytest.importorskip("av")
 
@@ -132,7 +132,7 @@ def test_a_late_stretch_is_reached_by_seeking(tmp_path: Path) -> None:
                 Counting.n += len(piece)
                 return piece
 
-        from earful.model.container import ContainerDecoder
+        from earful.model.audio.pyav_decoder import ContainerDecoder
 
         decoder = ContainerDecoder(Counting(data), "a.m4a", because="test")
         start = round(start_s * 8_000)

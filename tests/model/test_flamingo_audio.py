@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from earful.errors import AudioError
-from earful.model.audio import AudioLimits, Clip, load_audio
+from earful.model.audio.clip import AudioLimits, Clip, load_audio
 from earful.model.flamingo_audio import (
     HOP_SAMPLES,
     MAX_SAMPLES,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, ModelError, PromptError
-from earful.model.audio import Clip
+from earful.model.audio.clip import Clip
 from earful.model.flamingo_folder import load_flamingo
 from earful.model.flamingo_lm import FlamingoLanguageModel
 from earful.model.flamingo_windows import MsClapWindows

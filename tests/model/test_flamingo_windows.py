@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from earful.model.audio import Clip
+from earful.model.audio.clip import Clip
 from earful.model.flamingo_windows import MsClapWindows, WindowEncoder
 from earful.model.msclap import MsClapEncoder
 from earful.model.prompt import ClipRef

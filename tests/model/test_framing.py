@@ -9,8 +9,13 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.model import framing
-from earful.model.framing import TooManyPacketsError, measure_data, measure_mpeg, walk_ogg
+from earful.model.audio import stream_length
+from earful.model.audio.stream_length import (
+    TooManyPacketsError,
+    measure_data,
+    measure_mpeg,
+    walk_ogg,
+)
 
 # MPEG-1 layer III, 128 kbit/s, 44100 Hz, no padding: 144 * 128000 // 44100 = 417 bytes.
 FRAME = bytes.fromhex("fffb9000") + bytes(413)
@@ -86,7 +91,7 @@ def test_pages_by_hand() -> None:
 
 
 def test_a_walk_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(framing, "_MOST_PACKETS", 50)
+    monkeypatch.setattr(stream_length, "_MOST_PACKETS", 50)
     assert measured(FRAME * 50) == 50 * 1152
     with pytest.raises(TooManyPacketsError, match="more than 50 MPEG frames"):
         measured(FRAME * 51)

@@ -15,9 +15,9 @@ import soundfile
 
 from earful.errors import AudioError, EarfulError
 from earful.index.build import build_index
-from earful.model import isolated
-from earful.model.audio import AudioLimits, load_audio, probe_audio
-from earful.model.isolated import Bounds, load_isolated, probe_isolated, stop_decoding
+from earful.model.audio import sandbox
+from earful.model.audio.clip import AudioLimits, load_audio, probe_audio
+from earful.model.audio.sandbox import Bounds, load_isolated, probe_isolated, stop_decoding
 
 RATE = 8000
 
@@ -69,8 +69,8 @@ def hostile(
     # A busy machine gives a second of processor time in many seconds.
     wall_s = 2.0 if "wait" in request.node.name else 60.0
     bounds = Bounds(cpu_s=1.0, wall_s=wall_s, memory_bytes=1 << 30)
-    decoders = isolated._Decoders(bounds, [str(script)])
-    monkeypatch.setattr(isolated, "_decoders", decoders)
+    decoders = sandbox._Decoders(bounds, [str(script)])
+    monkeypatch.setattr(sandbox, "_decoders", decoders)
     monkeypatch.delenv("EARFUL_DECODE", raising=False)
     folder = tmp_path / "sounds"
     folder.mkdir()
@@ -115,7 +115,7 @@ def test_errors_are_those_of_decoding_here(
 def test_one_clip_after_the_other_leaves_nothing_to_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(isolated, "_decoders", isolated._Decoders())
+    monkeypatch.setattr(sandbox, "_decoders", sandbox._Decoders())
     rng = np.random.default_rng(2)
     kept = []
     # The third is so long that its memory is given back.
@@ -126,15 +126,15 @@ def test_one_clip_after_the_other_leaves_nothing_to_the_next(
     for clip, path in kept:
         wanted, _ = soundfile.read(path, dtype="float32")
         assert np.array_equal(clip.samples, wanted)
-    assert len(isolated._decoders._idle) == 1
-    isolated._decoders.stop()
+    assert len(sandbox._decoders._idle) == 1
+    sandbox._decoders.stop()
 
 
 def test_a_process_that_gives_too_little_is_found_out() -> None:
     file = os.memfd_create("short")
     os.write(file, bytes(12))
-    with pytest.raises(isolated._LostError, match="12 bytes of samples in place of 16"):
-        isolated._samples_of({"clip": {"n_samples": 4}}, [file])
+    with pytest.raises(sandbox._LostError, match="12 bytes of samples in place of 16"):
+        sandbox._samples_of({"clip": {"n_samples": 4}}, [file])
 
 
 def test_a_wrong_argument_stays_a_value_error(tmp_path: Path) -> None:
@@ -181,11 +181,11 @@ def test_a_file_is_blamed_only_for_what_it_does_to_a_fresh_process(hostile: Path
 
 
 def test_a_process_that_was_warmed_up_takes_the_first_file(hostile: Path) -> None:
-    isolated.warm_up()
-    isolated.warm_up()
-    (warm,) = isolated._decoders._idle
+    sandbox.warm_up()
+    sandbox.warm_up()
+    (warm,) = sandbox._decoders._idle
     load_isolated(write(hostile / "good.wav"))
-    assert isolated._decoders._idle == [warm]
+    assert sandbox._decoders._idle == [warm]
 
 
 def test_libraries_in_c_do_not_write_to_our_standard_error(
@@ -216,7 +216,7 @@ def test_stopping_frees_whoever_waits(hostile: Path) -> None:
     load_isolated(write(hostile / "good.wav"))
     thread = threading.Thread(target=wait)
     thread.start()
-    while not isolated._decoders._busy:
+    while not sandbox._decoders._busy:
         time.sleep(0.01)
     stop_decoding()
     thread.join(timeout=2)
@@ -288,7 +288,7 @@ def test_a_process_that_cannot_be_started_is_no_files_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        isolated, "_decoders", isolated._Decoders(command=["-c", "raise SystemExit(7)"])
+        sandbox, "_decoders", sandbox._Decoders(command=["-c", "raise SystemExit(7)"])
     )
     path = write(tmp_path / "a.wav")
     with pytest.raises(EarfulError, match=r"exit status 7.*EARFUL_DECODE=here") as told:
@@ -304,6 +304,6 @@ def test_modules_in_the_working_folder_are_not_imported(
     (tmp_path / "soundfile.py").write_text("raise SystemExit('a stranger ran')", encoding="utf-8")
     path = write(tmp_path / "a.wav")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(isolated, "_decoders", isolated._Decoders())
+    monkeypatch.setattr(sandbox, "_decoders", sandbox._Decoders())
     assert load_isolated(path).duration_s == 0.25
-    isolated.stop_decoding()
+    sandbox.stop_decoding()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from earful.errors import ModelError
 from earful.model import logmel
-from earful.model.audio import Clip
+from earful.model.audio.clip import Clip
 
 EMBEDDER = logmel.load_logmel()
 

@@ -15,9 +15,9 @@ from nasty_files import kinds_of_file, odd_names, other_formats
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.audio import AudioLimits, file_sha256, load_audio, probe_audio
-from earful.model.source import open_source
-from earful.model.stretch import open_within, read_stretch
+from earful.model.audio.clip import AudioLimits, file_sha256, load_audio, probe_audio
+from earful.model.audio.segment import open_within, read_stretch
+from earful.model.audio.source import open_source
 
 pytest.importorskip("av")  # what has the extra reads more, and is tempted by more
 

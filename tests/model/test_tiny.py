@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from earful.demo import DemoCorpus
 from earful.errors import ModelError, PromptError
 from earful.model import tiny
-from earful.model.audio import Clip, load_audio
+from earful.model.audio.clip import Clip, load_audio
 from earful.model.protocols import TextEmbedder
 from earful.model.tiny_weights import read_release
 

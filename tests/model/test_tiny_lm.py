@@ -16,7 +16,7 @@ from safetensors.torch import save
 
 from earful.errors import ModelError
 from earful.model import tiny_weights
-from earful.model.audio import Clip
+from earful.model.audio.clip import Clip
 from earful.model.flamingo import Flamingo
 from earful.model.flamingo_lm import FlamingoLanguageModel
 from earful.model.flamingo_windows import WindowEncoder

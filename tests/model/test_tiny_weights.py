@@ -12,7 +12,7 @@ from safetensors.torch import save
 
 from earful.errors import ModelError
 from earful.model import tiny_weights
-from earful.model.audio import Clip
+from earful.model.audio.clip import Clip
 from earful.model.registry import load_embedder, load_language_model
 from earful.model.tiny import load_tiny
 from earful.model.tiny_network import Network

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from earful.model.audio import Clip
+from earful.model.audio.clip import Clip
 from earful.model.clap import load_clap
 from earful.model.clap_convert import convert_clap
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from earful.errors import PromptError, TaskError
 from earful.index.exemplar import Exemplar
 from earful.index.search import Hit
-from earful.model.audio import Clip, load_audio
+from earful.model.audio.clip import Clip, load_audio
 from earful.model.flamingo_folder import load_flamingo
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel

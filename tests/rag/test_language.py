@@ -16,7 +16,7 @@ from earful.index.exemplar import Exemplar
 from earful.index.features import ExemplarFeatures
 from earful.index.search import Hit
 from earful.index.store import Index
-from earful.model.audio import Clip
+from earful.model.audio.clip import Clip
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.protocols import FeatureCache, GenerationOptions
 from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel

@@ -26,7 +26,7 @@ from earful.index.exemplar import Exemplar
 from earful.index.schema import Row
 from earful.index.search import SearchFilter
 from earful.index.store import Index
-from earful.model.audio import Clip, load_audio
+from earful.model.audio.clip import Clip, load_audio
 from earful.model.protocols import Fingerprint
 from earful.rag.pipeline import FewShot
 from earful.rag.task import Example, Label, Shots, Task, load_task

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from earful.errors import PromptError
 from earful.index.exemplar import Exemplar
 from earful.index.search import Hit
-from earful.model.audio import Clip
+from earful.model.audio.clip import Clip
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.rag.prompt import build_prompt
 from earful.rag.task import Label, Shots, Task

@@ -33,7 +33,7 @@ from earful.index.schema import Row
 from earful.index.store import Index
 from earful.index.table import Table
 from earful.model import flamingo_writer
-from earful.model.audio import Clip
+from earful.model.audio.clip import Clip
 from earful.model.flamingo_folder import load_flamingo
 from earful.model.flamingo_writer import FolderWriter
 from earful.model.protocols import Fingerprint

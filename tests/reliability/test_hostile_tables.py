@@ -28,7 +28,7 @@ from earful.index.exemplar import Exemplar
 from earful.index.schema import Row
 from earful.index.store import Index
 from earful.index.textrules import exemplar_fault
-from earful.model.audio import Clip
+from earful.model.audio.clip import Clip
 from earful.model.registry import load_embedder
 from earful.rag.pipeline import FewShot
 from earful.rag.task import load_task

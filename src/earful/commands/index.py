@@ -102,8 +102,8 @@ def index_build(
         _finish_survey(survey(opened), as_json=as_json)
         return
     from earful.index.build import BuildOptions, build_index, embedder_for
-    from earful.model.audio import AudioLimits
-    from earful.model.isolated import warm_up
+    from earful.model.audio.clip import AudioLimits
+    from earful.model.audio.sandbox import warm_up
 
     if dtype not in _DTYPES:
         raise typer.BadParameter(f"{dtype!r}; want {', '.join(_DTYPES)}", param_hint="--dtype")

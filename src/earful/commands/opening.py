@@ -53,7 +53,7 @@ def open_few(
         typer.BadParameter: Something that the command needs is not given, or something is
             given that would have no effect.
     """
-    from earful.model.isolated import warm_up
+    from earful.model.audio.sandbox import warm_up
     from earful.model.registry import DEFAULT_EMBEDDER, load_language_model
     from earful.rag.pipeline import FewShot
 

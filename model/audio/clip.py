@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.source import AudioSource, open_source, printable
-from earful.model.stretch import Channels, measure, open_within, read_stretch
+from earful.model.audio.segment import Channels, measure, open_within, read_stretch
+from earful.model.audio.source import AudioSource, open_source, printable
 
 _DIGEST_SAMPLES = 1 << 20
 _DIGEST_BYTES = 1 << 20

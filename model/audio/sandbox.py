@@ -27,16 +27,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, EarfulError, MissingExtraError
-from earful.model.audio import AudioInfo, AudioLimits, Clip, load_audio, probe_audio
-from earful.model.decode_worker import receive_message, send_message
-from earful.model.source import printable
-from earful.model.stretch import Channels
+from earful.model.audio.clip import AudioInfo, AudioLimits, Clip, load_audio, probe_audio
+from earful.model.audio.sandbox_worker import receive_message, send_message
+from earful.model.audio.segment import Channels
+from earful.model.audio.source import printable
 
 __all__ = ["Bounds", "load_isolated", "probe_isolated", "stop_decoding", "warm_up"]
 
 _log = logging.getLogger(__name__)
 
-_MODULE: Final = "earful.model.decode_worker"
+_MODULE: Final = "earful.model.audio.sandbox_worker"
 _START_S: Final = 60.0
 _ERRORS: Final = {error.__name__: error for error in (AudioError, MissingExtraError, ValueError)}
 

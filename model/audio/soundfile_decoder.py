@@ -18,8 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.framing import TooManyPacketsError, measure_data, measure_mpeg, walk_ogg
-from earful.model.source import OpenSource
+from earful.model.audio.source import OpenSource
+from earful.model.audio.stream_length import (
+    TooManyPacketsError,
+    measure_data,
+    measure_mpeg,
+    walk_ogg,
+)
 
 if TYPE_CHECKING:
     import soundfile
@@ -289,7 +294,7 @@ def _what_is_missing(source: OpenSource) -> str:
 
 
 def _open_container(source: OpenSource, because: str, *, may_seek: bool = True) -> Decoder:
-    from earful.model.container import ContainerDecoder
+    from earful.model.audio.pyav_decoder import ContainerDecoder
 
     damage = _what_is_missing(source)
     return ContainerDecoder(

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.decoders import Decoder, open_decoder
-from earful.model.source import OpenSource
+from earful.model.audio.soundfile_decoder import Decoder, open_decoder
+from earful.model.audio.source import OpenSource
 
 if TYPE_CHECKING:
-    from earful.model.audio import AudioLimits
+    from earful.model.audio.clip import AudioLimits
 
 Channels = Literal["mean", "first"]
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, MissingExtraError
-from earful.model.audio import AudioLimits, load_audio, probe_audio
+from earful.model.audio.clip import AudioLimits, load_audio, probe_audio
 
 _LENGTH: Final = struct.Struct("!I")
 # glibc keeps what a long recording took until it is told that a short one may follow.

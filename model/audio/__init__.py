@@ -1,0 +1,1 @@
+"""Audio input: files and streams to clips, within limits, decoded in a sandbox."""
