@@ -48,7 +48,7 @@ def earful(
     clips = [load_audio(path, sample_rate=RATE) for path in files]
     if stage == "embed":
         return lambda: embedder.embed(clips)[0].tolist(), chosen
-    from earful.model.parallel import in_parts
+    from earful.model.runtime.parallel import in_parts
 
     waves = torch.from_numpy(np.stack([clip.samples[: 10 * RATE] for clip in clips]))
     spectrograms = embedder._log_mel(waves.to(embedder._device))

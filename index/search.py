@@ -325,7 +325,7 @@ class VectorSet:
             return False
         import torch
 
-        from earful.model.device import has_bfloat16
+        from earful.model.runtime.device import has_bfloat16
 
         return has_bfloat16(torch.device("cpu"))
 

@@ -35,11 +35,11 @@ from earful.model.clap_front_end import (
     window_starts,
 )
 from earful.model.clap_tokenizer import ClapTokenizer, has_tokenizer
-from earful.model.device import has_bfloat16, pick_device
-from earful.model.hub import fetch
 from earful.model.mel import LogMel
-from earful.model.precision import LEAST_COSINE, MOST_LOST, agreement, probe_sounds
 from earful.model.protocols import Fingerprint
+from earful.model.runtime.device import has_bfloat16, pick_device
+from earful.model.runtime.hub import fetch
+from earful.model.runtime.precision import LEAST_COSINE, MOST_LOST, agreement, probe_sounds
 
 if TYPE_CHECKING:
     import torch
@@ -261,7 +261,7 @@ class ClapEmbedder:
         """
         import torch
 
-        from earful.model.parallel import in_parts
+        from earful.model.runtime.parallel import in_parts
 
         projections = torch.empty((n, self._fingerprint.dim), device=self._device)
 

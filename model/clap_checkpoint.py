@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from earful.errors import MissingExtraError, ModelError
 from earful.model.audio.source import as_argument
 from earful.model.clap_tokenizer import TOKENIZER_FILES
-from earful.model.digests import changes_of, read_json, sha256_of
+from earful.model.runtime.digests import changes_of, read_json, sha256_of
 
 if TYPE_CHECKING:
     import torch
@@ -200,7 +200,7 @@ def build_towers(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path
     import torch
 
     from earful.model.clap_towers import ClapTowers
-    from earful.model.unfilled import unfilled
+    from earful.model.runtime.meta_init import unfilled
 
     transformers = import_transformers()
     # Random initial weights would cost seconds and the caller's random state.

@@ -34,9 +34,9 @@ from earful.model.clap_checkpoint import (
 )
 from earful.model.clap_front_end import ClapFrontEnd, published_front_end, read_front_end
 from earful.model.clap_tokenizer import TOKENIZER_FILES, find_tokenizer
-from earful.model.digests import sha256_of, write_json
 from earful.model.durable import hold_partial, sync_file, sync_folder
-from earful.model.hub import fetch
+from earful.model.runtime.digests import sha256_of, write_json
+from earful.model.runtime.hub import fetch
 
 if TYPE_CHECKING:
     import torch

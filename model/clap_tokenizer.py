@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.hub import fetch
+from earful.model.runtime.hub import fetch
 from earful.model.tokenizer import (
     byte_level_bpe,
     control_ids,

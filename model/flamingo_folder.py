@@ -28,16 +28,16 @@ from torch import Tensor
 
 from earful.errors import ModelError
 from earful.model.audio.source import as_argument
-from earful.model.device import pick_device
-from earful.model.digests import changes_of, read_json
 from earful.model.flamingo import Flamingo
 from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_lm import VARIANTS, FlamingoLanguageModel, Variant
 from earful.model.flamingo_windows import MsClapWindows
 from earful.model.generate import Mode
 from earful.model.msclap import MsClapConfig, MsClapEncoder
+from earful.model.runtime.device import pick_device
+from earful.model.runtime.digests import changes_of, read_json
+from earful.model.runtime.meta_init import unfilled
 from earful.model.tokenizer import Control, FlamingoTokenizer
-from earful.model.unfilled import unfilled
 
 FORMAT = "earful-flamingo"
 FORMAT_VERSION = 1

@@ -27,7 +27,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from earful.errors import ModelError
-from earful.model.digests import read_json, sha256_of, write_json
 from earful.model.durable import empty_folder, hold_partial, sync_file, sync_folder
 from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_folder import (
@@ -44,6 +43,7 @@ from earful.model.flamingo_folder import (
 )
 from earful.model.flamingo_lm import Variant
 from earful.model.msclap import MsClapConfig
+from earful.model.runtime.digests import read_json, sha256_of, write_json
 from earful.model.tokenizer import FlamingoTokenizer
 
 Dtype = Literal["float32", "bfloat16", "float16"]

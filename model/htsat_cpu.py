@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from earful.model.device import has_bfloat16
 from earful.model.htsat import Htsat
+from earful.model.runtime.device import has_bfloat16
 
 # So many tokens, with all that a block makes of them, fit into the caches of one core.
 _TOKENS_AT_ONCE = 1024

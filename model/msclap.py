@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from earful.errors import ModelError
-from earful.model.config_fields import read_fields
 from earful.model.htsat import Htsat, HtsatConfig
 from earful.model.htsat_cpu import PackedHtsat, pack_for_cpu
 from earful.model.mel import LogMel, LogMelConfig
-from earful.model.parallel import in_parts
-from earful.model.unfilled import unfilled
+from earful.model.runtime.config_fields import read_fields
+from earful.model.runtime.meta_init import unfilled
+from earful.model.runtime.parallel import in_parts
 
 _HTSAT = "base.htsat."
 _AUDIOSET_CLASSES = 527

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earful.errors import LicenceError, UnknownNameError
-from earful.model.download import cache_folder, describe, download, require_room
+from earful.model.runtime.download import cache_folder, describe, download, require_room
 
 if TYPE_CHECKING:
     from earful.model.flamingo_checkpoint import ConversionReport

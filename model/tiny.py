@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from earful.errors import ModelError
 from earful.model.audio.clip import Clip, require_sample_rate
-from earful.model.device import pick_device
-from earful.model.parallel import in_parts
 from earful.model.protocols import Fingerprint
+from earful.model.runtime.device import pick_device
+from earful.model.runtime.meta_init import unfilled
+from earful.model.runtime.parallel import in_parts
 from earful.model.tiny_frames import (
     SAMPLE_RATE,
     WINDOW_FRAMES,
@@ -31,7 +32,6 @@ from earful.model.tiny_frames import (
 from earful.model.tiny_network import MOST_TEXT_TOKENS, AudioHead, Network, TextTower
 from earful.model.tiny_weights import NAME, fill, read_part, read_release, require_release
 from earful.model.tokenizer import FlamingoTokenizer
-from earful.model.unfilled import unfilled
 
 _WINDOWS_AT_ONCE = 8  # of each thread
 _TEXTS_AT_ONCE = 64

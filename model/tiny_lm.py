@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from earful.errors import ModelError
 from earful.model.audio.clip import Clip
-from earful.model.device import pick_device
 from earful.model.flamingo import Flamingo
 from earful.model.flamingo_audio import MAX_SAMPLES, MAX_SECONDS, read_samples
 from earful.model.flamingo_config import FlamingoConfig
@@ -22,11 +21,12 @@ from earful.model.flamingo_lm import FlamingoLanguageModel
 from earful.model.flamingo_windows import content_digest
 from earful.model.generate import Mode
 from earful.model.prompt import ClipRef
+from earful.model.runtime.device import pick_device
+from earful.model.runtime.meta_init import unfilled
 from earful.model.tiny import TinyEmbedder, load_tiny
 from earful.model.tiny_frames import SAMPLE_RATE
 from earful.model.tiny_weights import NAME, fill, read_part, read_release
 from earful.model.tokenizer import FlamingoTokenizer
-from earful.model.unfilled import unfilled
 
 Features = NDArray[np.float32]
 

@@ -12,7 +12,7 @@ import pytest
 _ASK = """
 import {first}
 import earful
-import earful.model.hub
+import earful.model.runtime.hub
 from huggingface_hub import constants
 print(constants.HF_HUB_DISABLE_TELEMETRY)
 """

@@ -197,7 +197,7 @@ def _random_flamingo(config: FlamingoConfig, seed: int) -> dict[str, Tensor]:
     import torch
 
     from earful.model.flamingo import Flamingo
-    from earful.model.unfilled import unfilled
+    from earful.model.runtime.meta_init import unfilled
 
     generator = torch.Generator().manual_seed(seed)
     with unfilled():

@@ -96,7 +96,7 @@ def test_what_one_call_leaves_behind_is_nothing_to_the_next() -> None:
 
 def test_a_batch_gives_the_hits_of_single_queries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "_ROWS_WORTH_A_COPY", 1000)
-    monkeypatch.setattr("earful.model.device.has_bfloat16", lambda _: True)
+    monkeypatch.setattr("earful.model.runtime.device.has_bfloat16", lambda _: True)
     rng = np.random.default_rng(5)
     # Integer rows, many of them equal, so that ties at the cut are common.
     rows = unit(rng.integers(-1, 2, (3000, 6)) + 0.25)

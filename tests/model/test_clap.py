@@ -26,13 +26,13 @@ from earful.model.clap_front_end import (
 )
 from earful.model.clap_tokenizer import MAX_TEXT_TOKENS, ClapTokenizer
 from earful.model.clap_towers import htsat_config
-from earful.model.device import has_bfloat16
 from earful.model.durable import hold_partial
 from earful.model.htsat import Htsat
 from earful.model.htsat_cpu import PackedHtsat
 from earful.model.mel import LogMel
 from earful.model.protocols import TextEmbedder
 from earful.model.registry import load_embedder, load_language_model
+from earful.model.runtime.device import has_bfloat16
 
 torch = pytest.importorskip("torch")
 transformers: Any = pytest.importorskip("transformers")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from earful.errors import ModelError
-from earful.model.digests import changes_of, read_json, sha256_of, write_json
+from earful.model.runtime.digests import changes_of, read_json, sha256_of, write_json
 
 
 def test_what_became_of_a_file_is_told(tmp_path: Path) -> None:
@@ -35,13 +35,13 @@ def test_files_are_read_at_the_same_time_and_named_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both = threading.Barrier(2, timeout=30)
-    monkeypatch.setattr("earful.model.digests.os.sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr("earful.model.runtime.digests.os.sched_getaffinity", lambda _: {0, 1})
 
     def together(path: Path) -> str:
         both.wait()
         return path.name
 
-    monkeypatch.setattr("earful.model.digests.sha256_of", together)
+    monkeypatch.setattr("earful.model.runtime.digests.sha256_of", together)
     told: list[str] = []
     digests = {"b": "b", "a": "other", "d": "d", "c": "c"}
     assert list(changes_of(tmp_path, digests, progress=told.append)) == ["a"]

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tests.model.test_htsat import SMALL, random_htsat, spectrograms
 
 from earful.model import htsat_cpu
-from earful.model.device import has_bfloat16
 from earful.model.htsat import Htsat, HtsatConfig
 from earful.model.htsat_cpu import PackedHtsat, can_pack, pack_for_cpu
+from earful.model.runtime.device import has_bfloat16
 
 pytestmark = pytest.mark.skipif(
     not can_pack(torch.float32), reason="this build of torch has no packed products"

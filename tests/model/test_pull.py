@@ -18,8 +18,8 @@ import torch
 
 from earful.errors import LicenceError, ModelError, UnknownNameError
 from earful.model import pull
-from earful.model.download import RemoteFile, download
 from earful.model.pull import pull_flamingo
+from earful.model.runtime.download import RemoteFile, download
 from earful.testing import write_hub_checkpoint
 
 COMMIT = "c" * 40
@@ -235,7 +235,7 @@ def test_a_disk_that_fills_up_meanwhile_is_said_and_what_is_here_is_kept(
         file.write(b"half of it")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("earful.model.download.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("earful.model.runtime.download.cache_folder", lambda: tmp_path)
     monkeypatch.setattr("huggingface_hub.file_download.http_get", fill_up)
     remote = RemoteFile(repository="a/b", file="c", n_bytes=20, commit=COMMIT, etag="e" * 64)
     with pytest.raises(ModelError, match=r"a/b/c: there is no room for it in .*HF_HOME"):

@@ -1,0 +1,1 @@
+"""Runtime: devices, precision, threads, digests and downloads that all models share."""
