@@ -26,7 +26,7 @@ def earful(
     from earful.index.build import build_index
     from earful.index.store import Index
     from earful.model.audio.clip import load_audio
-    from earful.model.clap import load_clap
+    from earful.model.clap.embedder import load_clap
 
     embedder = load_clap(str(weights), device=device, dtype=dtype)
     chosen = embedder.fingerprint.dtype
@@ -114,7 +114,7 @@ def zero_shot(
 
         return published
     from earful.model.audio.clip import load_audio
-    from earful.model.clap import load_clap
+    from earful.model.clap.embedder import load_clap
 
     embedder = load_clap(str(weights), device="cpu", dtype="auto")
     sentences = embedder.embed_text([f"This is a sound of {label}." for label in labels])

@@ -24,7 +24,7 @@ from benchmarks.limits import gflop, product_gflops
 from benchmarks.turns import in_turns, keep, kept, machine, spread, table_of, times
 from torch.profiler import ProfilerActivity, profile
 
-from earful.model.clap_towers import from_hub_names, htsat_config
+from earful.model.clap.towers import from_hub_names, htsat_config
 from earful.model.htsat import Htsat, HtsatConfig
 from earful.model.htsat_cpu import can_pack, pack_for_cpu
 from earful.model.registry import load_embedder

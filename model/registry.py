@@ -100,7 +100,7 @@ class EmbedderFactory(Protocol):
         ...
 
 
-_CLAP = "earful.model.clap:load_clap"
+_CLAP = "earful.model.clap.embedder:load_clap"
 
 
 def _clap(name: str, description: str) -> EmbedderEntry:

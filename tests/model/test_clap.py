@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earful.errors import MissingExtraError, ModelError
-from earful.model import clap, clap_checkpoint
 from earful.model.audio.clip import AudioLimits, Clip, file_sha256
-from earful.model.clap import ClapEmbedder, load_clap
-from earful.model.clap_convert import convert_clap
-from earful.model.clap_front_end import (
+from earful.model.clap import checkpoint, embedder
+from earful.model.clap.convert import convert_clap
+from earful.model.clap.embedder import ClapEmbedder, load_clap
+from earful.model.clap.front_end import (
     published_front_end,
     read_front_end,
     repeat_pad,
     window_starts,
 )
-from earful.model.clap_tokenizer import MAX_TEXT_TOKENS, ClapTokenizer
-from earful.model.clap_towers import htsat_config
+from earful.model.clap.tokenizer import MAX_TEXT_TOKENS, ClapTokenizer
+from earful.model.clap.towers import htsat_config
 from earful.model.durable import hold_partial
 from earful.model.htsat import Htsat
 from earful.model.htsat_cpu import PackedHtsat
@@ -158,7 +158,7 @@ def test_audio_runs_through_our_tower_alone(folder: Path, embedder: ClapEmbedder
 
     theirs = (modeling_clap.ClapAudioModel, modeling_clap.ClapAudioEncoder)
     assert isinstance(transformers.ClapModel.from_pretrained(folder).audio_model, theirs)
-    towers = clap_checkpoint.load_hub_folder(folder)
+    towers = checkpoint.load_hub_folder(folder)
     for model in (towers, embedder._towers):
         assert isinstance(model.audio_model, (Htsat, PackedHtsat))
         assert not any(isinstance(module, theirs) for module in model.modules())
@@ -287,13 +287,13 @@ def test_auto_takes_bfloat16_where_the_weights_bear_it(unfused: Path) -> None:
 def test_auto_falls_back_to_float32_and_says_so_where_they_do_not(
     unfused: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clap, "has_bfloat16", lambda _: True)
-    towers = clap_checkpoint.load_hub_folder(unfused)
+    monkeypatch.setattr(embedder, "has_bfloat16", lambda _: True)
+    towers = checkpoint.load_hub_folder(unfused)
     # Sounds now differ in the fifth place, which bfloat16 has not.
     tower = towers.audio_model
     assert isinstance(tower, Htsat)
     tower.mel_norm.weight.data.mul_(1e-5)
-    monkeypatch.setattr(clap, "load_hub_folder", lambda _: towers)
+    monkeypatch.setattr(embedder, "load_hub_folder", lambda _: towers)
     with pytest.warns(RuntimeWarning, match="runs in float32. In bfloat16 its vectors"):
         embedder = load_clap(str(unfused), device="cpu", dtype="auto")
     assert embedder.fingerprint.dtype == "float32"
@@ -302,7 +302,7 @@ def test_auto_falls_back_to_float32_and_says_so_where_they_do_not(
 def test_auto_is_float32_where_bfloat16_gains_nothing(
     unfused: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clap, "has_bfloat16", lambda _: False)
+    monkeypatch.setattr(embedder, "has_bfloat16", lambda _: False)
     embedder = load_clap(str(unfused), device="cpu", dtype="auto")
     assert embedder.fingerprint == load_clap(str(unfused), device="cpu").fingerprint
 
@@ -535,7 +535,7 @@ def test_position_ids_may_be_there_or_not(tmp_path: Path) -> None:
     for number, change in enumerate((without, with_more)):
         path = save_original(tmp_path / f"{number}.pt", fused=False, change=change)
         convert_clap(str(path), tmp_path / f"{number}")
-        model: Any = clap_checkpoint.load_hub_folder(tmp_path / f"{number}")
+        model: Any = checkpoint.load_hub_folder(tmp_path / f"{number}")
         assert model.text_model.embeddings.position_ids.tolist() == [list(range(130))]
 
 
@@ -671,7 +671,7 @@ def test_a_folder_that_brings_code_runs_none(
     (folder / "tokenizer_config.json").write_text(json.dumps({"auto_map": evil}))
     embedder = load_clap(str(folder), device="cpu")
     assert embedder.embed_text(["dog"]).shape == (1, 32)
-    assert "attn_implementation" not in clap_checkpoint.read_sizes(folder)["text_config"]
+    assert "attn_implementation" not in checkpoint.read_sizes(folder)["text_config"]
     convert_clap(str(folder), tmp_path / "converted")
     (folder / "config.json").write_text(json.dumps(config | {"model_type": "evil"}))
     for load in (load_clap, load_embedder, load_language_model):

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import MissingExtraError, ModelError, UnknownNameError
-from earful.model import clap, registry
+from earful.model import registry
+from earful.model.clap import embedder
 from earful.model.protocols import Embedder
 from earful.model.registry import (
     list_embedders,
@@ -63,7 +64,7 @@ def test_the_table_has_the_shipped_the_baseline_and_the_five_on_the_hub() -> Non
     kinds = {entry.name: entry.kind for entry in list_embedders()}
     assert kinds["earful-tiny"] == "shipped"
     assert kinds["logmel"] == "baseline"
-    assert {name for name, kind in kinds.items() if kind == "hub"} == set(clap.HUB_IDS)
+    assert {name for name, kind in kinds.items() if kind == "hub"} == set(embedder.HUB_IDS)
     assert {entry.name for entry in list_embedders() if not entry.text} == {"logmel"}
 
 
@@ -143,7 +144,7 @@ def test_local_folders_and_checkpoints_go_to_clap(
     found = load_embedder(str(path))
     assert isinstance(found, FakeEmbedder)
     assert found.asked[0] == str(path)
-    assert targets == ["earful.model.clap:load_clap"]
+    assert targets == ["earful.model.clap.embedder:load_clap"]
 
 
 def test_a_folder_that_is_no_model_is_an_error_of_the_model(tmp_path: Path) -> None:

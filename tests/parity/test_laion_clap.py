@@ -19,8 +19,8 @@ import pytest
 from numpy.typing import NDArray
 
 from earful.model.audio.clip import Clip
-from earful.model.clap import load_clap
-from earful.model.clap_convert import convert_clap
+from earful.model.clap.convert import convert_clap
+from earful.model.clap.embedder import load_clap
 
 HERE = Path(__file__).parent
 RATE = 48_000

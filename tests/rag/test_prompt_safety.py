@@ -17,7 +17,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from earful.errors import ModelError
 from earful.index.exemplar import Exemplar
 from earful.index.search import Hit
-from earful.model.clap_tokenizer import ClapTokenizer
+from earful.model.clap.tokenizer import ClapTokenizer
 from earful.model.flamingo_lm import FlamingoLanguageModel
 from earful.model.flamingo_prompt import Style, render_continuation, render_prompt
 from earful.model.prompt import ClipRef, Prompt

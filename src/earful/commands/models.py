@@ -145,7 +145,7 @@ def models_convert_clap(
     as_json: JsonOption = False,
 ) -> None:
     """Turn LAION-CLAP's pickled weights into safetensors with digests, once."""
-    from earful.model.clap_convert import convert_clap
+    from earful.model.clap.convert import convert_clap
 
     if not os.path.exists(source) and _is_path(source):
         raise ModelError(

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earful.errors import ModelError
-from earful.model.clap_checkpoint import (
+from earful.model.clap.checkpoint import (
     CONFIG_NAME,
     DERIVED,
     DIGESTS_NAME,
@@ -32,8 +32,8 @@ from earful.model.clap_checkpoint import (
     read_safetensors,
     read_sizes,
 )
-from earful.model.clap_front_end import ClapFrontEnd, published_front_end, read_front_end
-from earful.model.clap_tokenizer import TOKENIZER_FILES, find_tokenizer
+from earful.model.clap.front_end import ClapFrontEnd, published_front_end, read_front_end
+from earful.model.clap.tokenizer import TOKENIZER_FILES, find_tokenizer
 from earful.model.durable import hold_partial, sync_file, sync_folder
 from earful.model.runtime.digests import sha256_of, write_json
 from earful.model.runtime.hub import fetch

@@ -21,20 +21,15 @@ from numpy.typing import NDArray
 from earful.errors import ModelError
 from earful.model.audio.clip import Clip, require_sample_rate
 from earful.model.audio.source import as_argument
-from earful.model.clap_checkpoint import (
+from earful.model.clap.checkpoint import (
     HUB_FILES,
     WEIGHTS_NAME,
     import_transformers,
     load_hub_folder,
     weights_digest,
 )
-from earful.model.clap_front_end import (
-    ClapFrontEnd,
-    read_front_end,
-    repeat_pad,
-    window_starts,
-)
-from earful.model.clap_tokenizer import ClapTokenizer, has_tokenizer
+from earful.model.clap.front_end import ClapFrontEnd, read_front_end, repeat_pad, window_starts
+from earful.model.clap.tokenizer import ClapTokenizer, has_tokenizer
 from earful.model.mel import LogMel
 from earful.model.protocols import Fingerprint
 from earful.model.runtime.device import has_bfloat16, pick_device
@@ -44,7 +39,7 @@ from earful.model.runtime.precision import LEAST_COSINE, MOST_LOST, agreement, p
 if TYPE_CHECKING:
     import torch
 
-    from earful.model.clap_towers import ClapTowers
+    from earful.model.clap.towers import ClapTowers
 
 HUB_IDS = (
     "laion/clap-htsat-unfused",

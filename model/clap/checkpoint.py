@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from earful.errors import MissingExtraError, ModelError
 from earful.model.audio.source import as_argument
-from earful.model.clap_tokenizer import TOKENIZER_FILES
+from earful.model.clap.tokenizer import TOKENIZER_FILES
 from earful.model.runtime.digests import changes_of, read_json, sha256_of
 
 if TYPE_CHECKING:
     import torch
 
-    from earful.model.clap_towers import ClapTowers
+    from earful.model.clap.towers import ClapTowers
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
@@ -199,7 +199,7 @@ def build_towers(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path
     """
     import torch
 
-    from earful.model.clap_towers import ClapTowers
+    from earful.model.clap.towers import ClapTowers
     from earful.model.runtime.meta_init import unfilled
 
     transformers = import_transformers()

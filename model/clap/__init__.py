@@ -1,0 +1,1 @@
+"""LAION-CLAP: audio and text embedded into one space."""
