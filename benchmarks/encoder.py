@@ -25,8 +25,8 @@ from benchmarks.turns import in_turns, keep, kept, machine, spread, table_of, ti
 from torch.profiler import ProfilerActivity, profile
 
 from earful.model.clap.towers import from_hub_names, htsat_config
-from earful.model.htsat import Htsat, HtsatConfig
-from earful.model.htsat_cpu import can_pack, pack_for_cpu
+from earful.model.encoders.htsat import Htsat, HtsatConfig
+from earful.model.encoders.htsat_cpu import can_pack, pack_for_cpu
 from earful.model.registry import load_embedder
 from earful.model.tiny import TinyEmbedder
 

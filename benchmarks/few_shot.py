@@ -38,11 +38,11 @@ from numpy.typing import NDArray
 
 from earful.index.features import ExemplarFeatures
 from earful.model.audio.clip import load_audio
+from earful.model.encoders.msclap import MsClapConfig, MsClapEncoder
 from earful.model.flamingo import Flamingo
 from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_lm import FlamingoLanguageModel
 from earful.model.flamingo_windows import MsClapWindows
-from earful.model.msclap import MsClapConfig, MsClapEncoder
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.tokenizer import Control, FlamingoTokenizer
 from earful.testing import write_tokenizer_files

@@ -42,6 +42,7 @@ from numpy.typing import NDArray
 
 from earful.index.features import ExemplarFeatures
 from earful.model.audio.clip import load_audio
+from earful.model.encoders.msclap import MsClapConfig, published_names
 from earful.model.flamingo import position_table
 from earful.model.flamingo_checkpoint import convert_flamingo
 from earful.model.flamingo_config import FlamingoConfig
@@ -51,7 +52,6 @@ from earful.model.flamingo_names import POSITIONS, official_shapes, overriding_n
 from earful.model.flamingo_prompt import render_continuation, render_prompt
 from earful.model.flamingo_windows import MsClapWindows
 from earful.model.generate import decode
-from earful.model.msclap import MsClapConfig, published_names
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.protocols import GenerationOptions
 from earful.model.tokenizer import Control

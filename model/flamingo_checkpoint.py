@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from earful.errors import ModelError
+from earful.model.encoders.msclap import MsClapConfig, from_published_names, read_config
 from earful.model.flamingo import position_table
 from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_lm import Variant
@@ -35,7 +36,6 @@ from earful.model.flamingo_names import (
     read_flamingo_config,
 )
 from earful.model.flamingo_writer import Dtype, FolderWriter, Source
-from earful.model.msclap import MsClapConfig, from_published_names, read_config
 from earful.model.runtime.digests import sha256_of
 from earful.model.tokenizer import FlamingoTokenizer
 

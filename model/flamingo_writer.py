@@ -28,6 +28,7 @@ from torch import Tensor
 
 from earful.errors import ModelError
 from earful.model.durable import empty_folder, hold_partial, sync_file, sync_folder
+from earful.model.encoders.msclap import MsClapConfig
 from earful.model.flamingo_config import FlamingoConfig
 from earful.model.flamingo_folder import (
     CONFIG_NAME,
@@ -42,7 +43,6 @@ from earful.model.flamingo_folder import (
     old_folder,
 )
 from earful.model.flamingo_lm import Variant
-from earful.model.msclap import MsClapConfig
 from earful.model.runtime.digests import read_json, sha256_of, write_json
 from earful.model.tokenizer import FlamingoTokenizer
 

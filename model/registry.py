@@ -134,7 +134,7 @@ _BUILT_IN = (
         licence="",
         extra="",
         text=False,
-        target="earful.model.logmel:load_logmel",
+        target="earful.model.encoders.logmel:load_logmel",
     ),
     _clap("laion/clap-htsat-unfused", "general audio"),
     _clap("laion/clap-htsat-fused", "general audio, feature fusion"),

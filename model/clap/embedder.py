@@ -30,7 +30,7 @@ from earful.model.clap.checkpoint import (
 )
 from earful.model.clap.front_end import ClapFrontEnd, read_front_end, repeat_pad, window_starts
 from earful.model.clap.tokenizer import ClapTokenizer, has_tokenizer
-from earful.model.mel import LogMel
+from earful.model.encoders.mel import LogMel
 from earful.model.protocols import Fingerprint
 from earful.model.runtime.device import has_bfloat16, pick_device
 from earful.model.runtime.hub import fetch

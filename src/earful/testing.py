@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from earful.model.encoders.msclap import MsClapConfig
     from earful.model.flamingo_config import FlamingoConfig
     from earful.model.flamingo_lm import Variant
-    from earful.model.msclap import MsClapConfig
 
 __all__ = [
     "ScriptedLanguageModel",
@@ -70,8 +70,8 @@ def tiny_flamingo_config(*, n_layers: int = 2) -> FlamingoConfig:
 
 def tiny_encoder_config() -> MsClapConfig:
     """Return sizes of an MS-CLAP encoder that runs in milliseconds on real windows."""
-    from earful.model.htsat import HtsatConfig
-    from earful.model.msclap import MsClapConfig
+    from earful.model.encoders.htsat import HtsatConfig
+    from earful.model.encoders.msclap import MsClapConfig
 
     htsat = HtsatConfig(patch_size=8, embed_dim=8, depths=(2, 2), n_heads=(2, 4))
     return MsClapConfig(htsat=htsat, projection_dim=16)
@@ -104,8 +104,8 @@ def write_flamingo(
     Returns:
         The folder.
     """
+    from earful.model.encoders.msclap import from_published_names
     from earful.model.flamingo_writer import FolderWriter
-    from earful.model.msclap import from_published_names
     from earful.model.tokenizer import FlamingoTokenizer
 
     folder = Path(folder)
@@ -210,7 +210,7 @@ def _random_flamingo(config: FlamingoConfig, seed: int) -> dict[str, Tensor]:
 def _random_encoder(config: MsClapConfig, seed: int) -> dict[str, Tensor]:
     import torch
 
-    from earful.model.msclap import published_names
+    from earful.model.encoders.msclap import published_names
 
     generator = torch.Generator().manual_seed(seed + 1)
     state = {n: _drawn(n, s, generator) for n, s in published_names(config).items()}

@@ -27,9 +27,9 @@ from earful.model.clap.front_end import (
 from earful.model.clap.tokenizer import MAX_TEXT_TOKENS, ClapTokenizer
 from earful.model.clap.towers import htsat_config
 from earful.model.durable import hold_partial
-from earful.model.htsat import Htsat
-from earful.model.htsat_cpu import PackedHtsat
-from earful.model.mel import LogMel
+from earful.model.encoders.htsat import Htsat
+from earful.model.encoders.htsat_cpu import PackedHtsat
+from earful.model.encoders.mel import LogMel
 from earful.model.protocols import TextEmbedder
 from earful.model.registry import load_embedder, load_language_model
 from earful.model.runtime.device import has_bfloat16

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earful.errors import ModelError
-from earful.model.htsat import Htsat, HtsatConfig
+from earful.model.encoders.htsat import Htsat, HtsatConfig
 
 TOLERANCE = 1e-4
 SMALL = HtsatConfig(

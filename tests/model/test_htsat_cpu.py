@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.model.test_htsat import SMALL, random_htsat, spectrograms
 
-from earful.model import htsat_cpu
-from earful.model.htsat import Htsat, HtsatConfig
-from earful.model.htsat_cpu import PackedHtsat, can_pack, pack_for_cpu
+from earful.model.encoders import htsat_cpu
+from earful.model.encoders.htsat import Htsat, HtsatConfig
+from earful.model.encoders.htsat_cpu import PackedHtsat, can_pack, pack_for_cpu
 from earful.model.runtime.device import has_bfloat16
 
 pytestmark = pytest.mark.skipif(

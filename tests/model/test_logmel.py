@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model import logmel
 from earful.model.audio.clip import Clip
+from earful.model.encoders import logmel
 
 EMBEDDER = logmel.load_logmel()
 

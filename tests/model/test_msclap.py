@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from earful.errors import ModelError
-from earful.model.htsat import Htsat, HtsatConfig
-from earful.model.mel import LogMel
-from earful.model.msclap import (
+from earful.model.encoders.htsat import Htsat, HtsatConfig
+from earful.model.encoders.mel import LogMel
+from earful.model.encoders.msclap import (
     MsClapConfig,
     MsClapEncoder,
     from_published_names,

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from earful.model.htsat import Htsat
+from earful.model.encoders.htsat import Htsat
 from earful.model.runtime.device import has_bfloat16
 
 # So many tokens, with all that a block makes of them, fit into the caches of one core.

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from earful.errors import ModelError
-from earful.model.htsat import Htsat, HtsatConfig
-from earful.model.htsat_cpu import PackedHtsat, pack_for_cpu
-from earful.model.mel import LogMel, LogMelConfig
+from earful.model.encoders.htsat import Htsat, HtsatConfig
+from earful.model.encoders.htsat_cpu import PackedHtsat, pack_for_cpu
+from earful.model.encoders.mel import LogMel, LogMelConfig
 from earful.model.runtime.config_fields import read_fields
 from earful.model.runtime.meta_init import unfilled
 from earful.model.runtime.parallel import in_parts
