@@ -37,8 +37,8 @@ from earful.index.exemplar import Exemplar
 from earful.model.audio.clip import Clip
 from earful.model.flamingo_lm import FlamingoLanguageModel
 from earful.model.protocols import Fingerprint
-from earful.model.tiny import TinyEmbedder, load_tiny
-from earful.model.tiny_lm import TinyWindows, load_tiny_lm
+from earful.model.tiny.embedder import TinyEmbedder, load_tiny
+from earful.model.tiny.language_model import TinyWindows, load_tiny_lm
 from earful.rag.answer import Answer, LabelScore
 from earful.rag.pipeline import FewShot
 from earful.rag.task import Example, Task

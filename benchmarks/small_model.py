@@ -44,8 +44,8 @@ from training.corpus.build import build
 
 from earful.model.audio.clip import Clip, load_audio
 from earful.model.registry import load_embedder
-from earful.model.tiny import TinyEmbedder, load_tiny
-from earful.model.tiny_frames import SAMPLE_RATE
+from earful.model.tiny.embedder import TinyEmbedder, load_tiny
+from earful.model.tiny.frames import SAMPLE_RATE
 
 RESULTS = Path(__file__).resolve().parent / "results" / "small_model.json"
 MOST_AVERAGED = 4

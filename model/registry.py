@@ -122,7 +122,7 @@ _TINY_EMBEDDER = EmbedderEntry(
     licence="CC-BY-4.0",
     extra="",
     text=True,
-    target="earful.model.tiny:load_tiny",
+    target="earful.model.tiny.embedder:load_tiny",
 )
 
 _BUILT_IN = (
@@ -162,7 +162,7 @@ _TINY_MODEL = LanguageModelEntry(
     kind="shipped",
     description="Flamingo of 4.7 M parameters that names sounds by exemplars",
     licence="CC-BY-4.0",
-    target="earful.model.tiny_lm:load_tiny_lm",
+    target="earful.model.tiny.language_model:load_tiny_lm",
 )
 
 _BUILT_IN_MODELS = (

@@ -26,7 +26,7 @@ from earful.model.audio.clip import Clip
 from earful.model.encoders.htsat_cpu import can_pack, pack_for_cpu
 from earful.model.flamingo_lm import FlamingoLanguageModel
 from earful.model.registry import load_embedder, load_language_model
-from earful.model.tiny import TinyEmbedder
+from earful.model.tiny.embedder import TinyEmbedder
 from earful.rag.pipeline import FewShot
 
 RATE = 44_100

@@ -24,9 +24,9 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
-from earful.model.tiny_frames import SAMPLE_RATE, FrontEnd
-from earful.model.tiny_network import Network
-from earful.model.tiny_weights import fill, read_part, read_release
+from earful.model.tiny.frames import SAMPLE_RATE, FrontEnd
+from earful.model.tiny.network import Network
+from earful.model.tiny.weights import fill, read_part, read_release
 
 Samples = NDArray[np.floating]
 _AT_ONCE = 16

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from earful.model import tiny_frames
-from earful.model.tiny_frames import FrontEnd, fill_window, mel_filters, window_starts
+from earful.model.tiny import frames
+from earful.model.tiny.frames import FrontEnd, fill_window, mel_filters, window_starts
 
 Samples = NDArray[np.float32]
 Wave = Callable[[int], Samples]
@@ -51,7 +51,7 @@ def test_frames_do_not_depend_on_the_pieces_they_are_computed_in(
 ) -> None:
     samples = wave(44100)
     whole = front_end.frames(samples)
-    monkeypatch.setattr(tiny_frames, "_FRAMES_AT_ONCE", 7)
+    monkeypatch.setattr(frames, "_FRAMES_AT_ONCE", 7)
     np.testing.assert_allclose(front_end.frames(samples), whole, atol=1e-6)
 
 

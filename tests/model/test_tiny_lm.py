@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 
 from earful.errors import ModelError
-from earful.model import tiny_weights
 from earful.model.audio.clip import Clip
 from earful.model.flamingo import Flamingo
 from earful.model.flamingo_lm import FlamingoLanguageModel
 from earful.model.flamingo_windows import WindowEncoder
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.protocols import LanguageModel
-from earful.model.tiny import TinyEmbedder, load_tiny
-from earful.model.tiny_lm import TinyWindows, load_tiny_lm, spans
-from earful.model.tiny_weights import read_part, read_release
+from earful.model.tiny import weights
+from earful.model.tiny.embedder import TinyEmbedder, load_tiny
+from earful.model.tiny.language_model import TinyWindows, load_tiny_lm, spans
+from earful.model.tiny.weights import read_part, read_release
 from earful.model.tokenizer import Control, FlamingoTokenizer
 from earful.testing import tiny_flamingo_config
 
@@ -170,7 +170,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> FlamingoLanguageModel:
     }
     (weights / "earful-tiny.json").write_text(json.dumps(told))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiny_weights, "files", lambda package: weights.parent)
+        patch.setattr(weights, "files", lambda package: weights.parent)
         loaded = load_tiny_lm(device="cpu")
         parts = read_release().digest_of("trunk", "clap", "flamingo", "tokenizer")
         assert loaded.capabilities.weights_sha256 == parts

@@ -11,19 +11,12 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save
 
 from earful.errors import ModelError
-from earful.model import tiny_weights
 from earful.model.audio.clip import Clip
 from earful.model.registry import load_embedder, load_language_model
-from earful.model.tiny import load_tiny
-from earful.model.tiny_network import Network
-from earful.model.tiny_weights import (
-    Part,
-    Release,
-    fill,
-    read_part,
-    read_release,
-    require_release,
-)
+from earful.model.tiny import weights
+from earful.model.tiny.embedder import load_tiny
+from earful.model.tiny.network import Network
+from earful.model.tiny.weights import Part, Release, fill, read_part, read_release, require_release
 
 SHIPPED = Path(str(files("earful.model"))) / "weights"
 PARTS = cast(list[Part], sorted(read_release().parts))
@@ -33,7 +26,7 @@ PARTS = cast(list[Part], sorted(read_release().parts))
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let the package find its weights in a folder of ours, and return that."""
     shutil.copytree(SHIPPED, tmp_path / "weights")
-    monkeypatch.setattr(tiny_weights, "files", lambda package: tmp_path)
+    monkeypatch.setattr(weights, "files", lambda package: tmp_path)
     return tmp_path / "weights"
 
 

@@ -22,7 +22,7 @@ from earful.model.flamingo_lm import FlamingoLanguageModel
 from earful.model.flamingo_prompt import Style, render_continuation, render_prompt
 from earful.model.prompt import ClipRef, Prompt
 from earful.model.registry import load_language_model
-from earful.model.tiny import text_ids
+from earful.model.tiny.embedder import text_ids
 from earful.model.tokenizer import (
     Control,
     FlamingoTokenizer,

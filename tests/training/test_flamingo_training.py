@@ -14,7 +14,7 @@ from training.flamingo.train import Batches, Plan, collate, train
 from earful.model.flamingo import Flamingo
 from earful.model.flamingo_prompt import render_continuation, render_prompt
 from earful.model.prompt import ClipRef, Prompt, Text
-from earful.model.tiny_weights import read_part, read_release
+from earful.model.tiny.weights import read_part, read_release
 from earful.model.tokenizer import Control, FlamingoTokenizer
 
 DIM = 32

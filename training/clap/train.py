@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from earful.model.tiny import text_ids
-from earful.model.tiny_network import OUTPUT_DIM, AudioHead, TextTower
+from earful.model.tiny.embedder import text_ids
+from earful.model.tiny.network import OUTPUT_DIM, AudioHead, TextTower
 from earful.model.tokenizer import FlamingoTokenizer
 
 _PATTERNS = ("{}", "{}", "the sound of {}", "a recording of {}", "this is {}", "{} sound")

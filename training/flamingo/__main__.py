@@ -25,8 +25,8 @@ from training.flamingo.train import Batches, Plan, train
 from training.vocabulary import read_words
 
 from earful.model.flamingo import Flamingo
-from earful.model.tiny_network import AudioHead
-from earful.model.tiny_weights import fill
+from earful.model.tiny.network import AudioHead
+from earful.model.tiny.weights import fill
 from earful.model.tokenizer import FlamingoTokenizer
 
 _LONGEST_NAME = 8

@@ -22,7 +22,7 @@ from training.flamingo import wording
 
 from earful.model.flamingo_prompt import render_continuation, render_prompt
 from earful.model.prompt import ClipRef, Prompt, Text
-from earful.model.tiny_lm import STYLE, spans
+from earful.model.tiny.language_model import STYLE, spans
 from earful.model.tokenizer import Control, FlamingoTokenizer, Segment
 
 Features = NDArray[np.float32]

@@ -23,14 +23,9 @@ from earful.model.protocols import Fingerprint
 from earful.model.runtime.device import pick_device
 from earful.model.runtime.meta_init import unfilled
 from earful.model.runtime.parallel import in_parts
-from earful.model.tiny_frames import (
-    SAMPLE_RATE,
-    WINDOW_FRAMES,
-    WINDOW_HOP_FRAMES,
-    FrontEnd,
-)
-from earful.model.tiny_network import MOST_TEXT_TOKENS, AudioHead, Network, TextTower
-from earful.model.tiny_weights import NAME, fill, read_part, read_release, require_release
+from earful.model.tiny.frames import SAMPLE_RATE, WINDOW_FRAMES, WINDOW_HOP_FRAMES, FrontEnd
+from earful.model.tiny.network import MOST_TEXT_TOKENS, AudioHead, Network, TextTower
+from earful.model.tiny.weights import NAME, fill, read_part, read_release, require_release
 from earful.model.tokenizer import FlamingoTokenizer
 
 _WINDOWS_AT_ONCE = 8  # of each thread

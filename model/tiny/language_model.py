@@ -23,9 +23,9 @@ from earful.model.generate import Mode
 from earful.model.prompt import ClipRef
 from earful.model.runtime.device import pick_device
 from earful.model.runtime.meta_init import unfilled
-from earful.model.tiny import TinyEmbedder, load_tiny
-from earful.model.tiny_frames import SAMPLE_RATE
-from earful.model.tiny_weights import NAME, fill, read_part, read_release
+from earful.model.tiny.embedder import TinyEmbedder, load_tiny
+from earful.model.tiny.frames import SAMPLE_RATE
+from earful.model.tiny.weights import NAME, fill, read_part, read_release
 from earful.model.tokenizer import FlamingoTokenizer
 
 Features = NDArray[np.float32]
