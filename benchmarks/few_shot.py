@@ -39,12 +39,12 @@ from numpy.typing import NDArray
 from earful.index.features import ExemplarFeatures
 from earful.model.audio.clip import load_audio
 from earful.model.encoders.msclap import MsClapConfig, MsClapEncoder
-from earful.model.flamingo import Flamingo
-from earful.model.flamingo_config import FlamingoConfig
-from earful.model.flamingo_lm import FlamingoLanguageModel
-from earful.model.flamingo_windows import MsClapWindows
+from earful.model.flamingo.config import FlamingoConfig
+from earful.model.flamingo.language_model import FlamingoLanguageModel
+from earful.model.flamingo.network import Flamingo
+from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer
+from earful.model.flamingo.window_encoders import MsClapWindows
 from earful.model.prompt import ClipRef, Prompt, Text
-from earful.model.tokenizer import Control, FlamingoTokenizer
 from earful.testing import write_tokenizer_files
 
 RESULT = Path(__file__).resolve().parent / "results" / "few_shot.json"

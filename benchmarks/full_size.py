@@ -43,18 +43,22 @@ from numpy.typing import NDArray
 from earful.index.features import ExemplarFeatures
 from earful.model.audio.clip import load_audio
 from earful.model.encoders.msclap import MsClapConfig, published_names
-from earful.model.flamingo import position_table
-from earful.model.flamingo_checkpoint import convert_flamingo
-from earful.model.flamingo_config import FlamingoConfig
-from earful.model.flamingo_folder import load_flamingo, verify_flamingo_folder
-from earful.model.flamingo_lm import FlamingoLanguageModel
-from earful.model.flamingo_names import POSITIONS, official_shapes, overriding_name
-from earful.model.flamingo_prompt import render_continuation, render_prompt
-from earful.model.flamingo_windows import MsClapWindows
-from earful.model.generate import decode
+from earful.model.flamingo.checkpoint.convert import convert_flamingo
+from earful.model.flamingo.checkpoint.folder import load_flamingo, verify_flamingo_folder
+from earful.model.flamingo.checkpoint.parameter_names import (
+    POSITIONS,
+    official_shapes,
+    overriding_name,
+)
+from earful.model.flamingo.config import FlamingoConfig
+from earful.model.flamingo.decoding import decode
+from earful.model.flamingo.language_model import FlamingoLanguageModel
+from earful.model.flamingo.network import position_table
+from earful.model.flamingo.prompt_format import render_continuation, render_prompt
+from earful.model.flamingo.tokenizer import Control
+from earful.model.flamingo.window_encoders import MsClapWindows
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.protocols import GenerationOptions
-from earful.model.tokenizer import Control
 
 RESULT = Path(__file__).resolve().parent / "results" / "full_size.json"
 CONFIG = FlamingoConfig()

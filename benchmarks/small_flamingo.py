@@ -35,7 +35,7 @@ from training.flamingo.wording import SYLLABLES, with_article
 
 from earful.index.exemplar import Exemplar
 from earful.model.audio.clip import Clip
-from earful.model.flamingo_lm import FlamingoLanguageModel
+from earful.model.flamingo.language_model import FlamingoLanguageModel
 from earful.model.protocols import Fingerprint
 from earful.model.tiny.embedder import TinyEmbedder, load_tiny
 from earful.model.tiny.language_model import TinyWindows, load_tiny_lm

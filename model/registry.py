@@ -144,7 +144,7 @@ _BUILT_IN = (
 )
 
 
-_FLAMINGO = "earful.model.flamingo_folder:load_flamingo"
+_FLAMINGO = "earful.model.flamingo.checkpoint.folder:load_flamingo"
 
 
 def _flamingo(name: str, description: str) -> LanguageModelEntry:

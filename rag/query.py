@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from earful.model.audio.clip import Clip, resample
 from earful.model.audio.sandbox import load_isolated
-from earful.model.flamingo_audio import SAMPLE_RATE
+from earful.model.flamingo.audio import SAMPLE_RATE
 from earful.model.prompt import ClipRef
 from earful.model.protocols import Embedder
 from earful.rag.pool import Guard

@@ -12,7 +12,7 @@ import numpy as np
 from earful.errors import ModelError
 from earful.index.search import Hit
 from earful.model.audio.clip import Clip
-from earful.model.flamingo_audio import SAMPLE_RATE
+from earful.model.flamingo.audio import SAMPLE_RATE
 from earful.model.prompt import ClipRef, Prompt
 from earful.model.protocols import Generation, GenerationOptions, LanguageModel
 from earful.rag.answer import Answer

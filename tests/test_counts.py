@@ -24,7 +24,7 @@ from earful.index.search import SearchFilter, VectorSet
 from earful.index.store import Index
 from earful.model.audio.clip import Clip
 from earful.model.encoders.htsat_cpu import can_pack, pack_for_cpu
-from earful.model.flamingo_lm import FlamingoLanguageModel
+from earful.model.flamingo.language_model import FlamingoLanguageModel
 from earful.model.registry import load_embedder, load_language_model
 from earful.model.tiny.embedder import TinyEmbedder
 from earful.rag.pipeline import FewShot

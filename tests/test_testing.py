@@ -13,13 +13,17 @@ from torch import Tensor
 from earful import testing
 from earful.model.audio.clip import Clip
 from earful.model.encoders.msclap import published_names
-from earful.model.flamingo_folder import open_flamingo_folder, verify_flamingo_folder
-from earful.model.flamingo_lm import Variant
-from earful.model.flamingo_names import official_shapes, our_name, overriding_name
+from earful.model.flamingo.checkpoint.folder import open_flamingo_folder, verify_flamingo_folder
+from earful.model.flamingo.checkpoint.parameter_names import (
+    official_shapes,
+    our_name,
+    overriding_name,
+)
+from earful.model.flamingo.language_model import Variant
+from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.protocols import GenerationOptions
 from earful.model.registry import load_language_model
-from earful.model.tokenizer import Control, FlamingoTokenizer
 from earful.testing import (
     ScriptedLanguageModel,
     tiny_encoder_config,

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.runtime.hub import fetch
-from earful.model.tokenizer import (
+from earful.model.flamingo.tokenizer import (
     byte_level_bpe,
     control_ids,
     make_all_text_plain,
     plain_ids,
 )
+from earful.model.runtime.hub import fetch
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -14,7 +14,7 @@ import numpy as np
 from earful.errors import AudioError, EvaluationError, ModelError, PromptError
 from earful.index.search import Hit
 from earful.model.audio.clip import Clip
-from earful.model.flamingo_audio import SAMPLE_RATE
+from earful.model.flamingo.audio import SAMPLE_RATE
 from earful.model.prompt import ClipRef
 from earful.model.protocols import GenerationOptions, LanguageModel
 from earful.rag.desk import Prepared

@@ -132,7 +132,11 @@ def _shipped_embedder() -> Finding:
 def _language_models() -> tuple[Finding, ...]:
     """Say which language models have been fetched; their digests are `models verify`'s."""
     from earful.errors import EarfulError
-    from earful.model.flamingo_folder import MODEL_NAMES, models_home, open_flamingo_folder
+    from earful.model.flamingo.checkpoint.folder import (
+        MODEL_NAMES,
+        models_home,
+        open_flamingo_folder,
+    )
 
     findings: list[Finding] = []
     for name in MODEL_NAMES:

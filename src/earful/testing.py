@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from earful.model.encoders.msclap import MsClapConfig
-    from earful.model.flamingo_config import FlamingoConfig
-    from earful.model.flamingo_lm import Variant
+    from earful.model.flamingo.config import FlamingoConfig
+    from earful.model.flamingo.language_model import Variant
 
 __all__ = [
     "ScriptedLanguageModel",
@@ -47,7 +47,7 @@ def tiny_flamingo_config(*, n_layers: int = 2) -> FlamingoConfig:
     Args:
         n_layers: Decoder layers; with 24 of them a checkpoint has all the release's names.
     """
-    from earful.model.flamingo_config import FlamingoConfig
+    from earful.model.flamingo.config import FlamingoConfig
 
     return FlamingoConfig(
         audio_dim=16,
@@ -105,8 +105,8 @@ def write_flamingo(
         The folder.
     """
     from earful.model.encoders.msclap import from_published_names
-    from earful.model.flamingo_writer import FolderWriter
-    from earful.model.tokenizer import FlamingoTokenizer
+    from earful.model.flamingo.checkpoint.writer import FolderWriter
+    from earful.model.flamingo.tokenizer import FlamingoTokenizer
 
     folder = Path(folder)
     config = tiny_flamingo_config(n_layers=n_layers)
@@ -157,14 +157,14 @@ def write_hub_checkpoint(
     """
     import torch
 
-    from earful.model.flamingo import position_table
-    from earful.model.flamingo_names import (
+    from earful.model.flamingo.checkpoint.parameter_names import (
         INPUT_TABLE,
         POSITIONS,
         official_shapes,
         our_name,
         overriding_name,
     )
+    from earful.model.flamingo.network import position_table
 
     folder = Path(folder)
     write_tokenizer_files(folder)
@@ -196,7 +196,7 @@ def write_hub_checkpoint(
 def _random_flamingo(config: FlamingoConfig, seed: int) -> dict[str, Tensor]:
     import torch
 
-    from earful.model.flamingo import Flamingo
+    from earful.model.flamingo.network import Flamingo
     from earful.model.runtime.meta_init import unfilled
 
     generator = torch.Generator().manual_seed(seed)

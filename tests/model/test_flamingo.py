@@ -11,17 +11,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from earful.errors import ModelError
-from earful.model.flamingo import Flamingo, position_table
-from earful.model.flamingo_config import FlamingoConfig
-from earful.model.flamingo_masks import (
-    causal_bias,
-    cross_mask,
-    mask_of,
-    positions_of,
-    slot_mask,
-)
-from earful.model.flamingo_names import flamingo_state_from_official
-from earful.model.generate import FlamingoBatch, decode
+from earful.model.flamingo.checkpoint.parameter_names import flamingo_state_from_official
+from earful.model.flamingo.config import FlamingoConfig
+from earful.model.flamingo.decoding import FlamingoBatch, decode
+from earful.model.flamingo.masks import causal_bias, cross_mask, mask_of, positions_of, slot_mask
+from earful.model.flamingo.network import Flamingo, position_table
 from earful.model.protocols import GenerationOptions
 
 LIMIT = 1e-4

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 
 from earful.errors import AudioError
 from earful.model.audio.clip import AudioLimits, Clip, load_audio
-from earful.model.flamingo_audio import (
+from earful.model.flamingo.audio import (
     HOP_SAMPLES,
     MAX_SAMPLES,
     MAX_SECONDS,

@@ -18,16 +18,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from earful.errors import ModelError
-from earful.model.flamingo import Flamingo
-from earful.model.flamingo_checkpoint import ConversionReport, convert_flamingo
-from earful.model.flamingo_config import FlamingoConfig
-from earful.model.flamingo_folder import open_flamingo_folder, verify_flamingo_folder
-from earful.model.flamingo_names import (
+from earful.model.flamingo.checkpoint.convert import ConversionReport, convert_flamingo
+from earful.model.flamingo.checkpoint.folder import open_flamingo_folder, verify_flamingo_folder
+from earful.model.flamingo.checkpoint.parameter_names import (
     official_shapes,
     our_name,
     overriding_name,
     read_flamingo_config,
 )
+from earful.model.flamingo.config import FlamingoConfig
+from earful.model.flamingo.network import Flamingo
 from earful.testing import write_flamingo, write_hub_checkpoint
 
 MSCLAP = "clapcap_weights_2023.pth"

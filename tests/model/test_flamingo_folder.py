@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from earful.errors import ModelError, UnknownNameError
-from earful.model.flamingo_folder import (
+from earful.model.flamingo.checkpoint.folder import (
     CONFIG_NAME,
     load_flamingo,
     models_home,

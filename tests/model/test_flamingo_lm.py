@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from earful.errors import AudioError, ModelError, PromptError
 from earful.model.audio.clip import Clip
-from earful.model.flamingo_folder import load_flamingo
-from earful.model.flamingo_lm import FlamingoLanguageModel
-from earful.model.flamingo_windows import MsClapWindows
+from earful.model.flamingo.checkpoint.folder import load_flamingo
+from earful.model.flamingo.language_model import FlamingoLanguageModel
+from earful.model.flamingo.tokenizer import Control
+from earful.model.flamingo.window_encoders import MsClapWindows
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.protocols import GenerationOptions, KeepsFeatures, LanguageModel
-from earful.model.tokenizer import Control
 from earful.testing import write_flamingo
 
 RATE = 8000

@@ -8,7 +8,7 @@ import torch
 
 from earful.model.audio.clip import Clip
 from earful.model.encoders.msclap import MsClapEncoder
-from earful.model.flamingo_windows import MsClapWindows, WindowEncoder
+from earful.model.flamingo.window_encoders import MsClapWindows, WindowEncoder
 from earful.model.prompt import ClipRef
 from earful.testing import tiny_encoder_config
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from earful.model.flamingo import Flamingo
-from earful.model.flamingo_config import FlamingoConfig
-from earful.model.generate import FlamingoBatch, Mode, decode, score_packed
+from earful.model.flamingo.config import FlamingoConfig
+from earful.model.flamingo.decoding import FlamingoBatch, Mode, decode, score_packed
+from earful.model.flamingo.network import Flamingo
 from earful.model.protocols import GenerationOptions
 
 CONFIG = FlamingoConfig(

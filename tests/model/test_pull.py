@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from earful.errors import LicenceError, ModelError, UnknownNameError
-from earful.model import pull
-from earful.model.pull import pull_flamingo
+from earful.model.flamingo.checkpoint import pull
+from earful.model.flamingo.checkpoint.pull import pull_flamingo
 from earful.model.runtime.download import RemoteFile, download
 from earful.testing import write_hub_checkpoint
 

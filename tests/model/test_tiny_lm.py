@@ -16,16 +16,16 @@ from safetensors.torch import save
 
 from earful.errors import ModelError
 from earful.model.audio.clip import Clip
-from earful.model.flamingo import Flamingo
-from earful.model.flamingo_lm import FlamingoLanguageModel
-from earful.model.flamingo_windows import WindowEncoder
+from earful.model.flamingo.language_model import FlamingoLanguageModel
+from earful.model.flamingo.network import Flamingo
+from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer
+from earful.model.flamingo.window_encoders import WindowEncoder
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.protocols import LanguageModel
 from earful.model.tiny import weights
 from earful.model.tiny.embedder import TinyEmbedder, load_tiny
 from earful.model.tiny.language_model import TinyWindows, load_tiny_lm, spans
 from earful.model.tiny.weights import read_part, read_release
-from earful.model.tokenizer import Control, FlamingoTokenizer
 from earful.testing import tiny_flamingo_config
 
 RATE = 44100

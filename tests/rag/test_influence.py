@@ -14,7 +14,7 @@ from earful.errors import PromptError, TaskError
 from earful.index.exemplar import Exemplar
 from earful.index.search import Hit
 from earful.model.audio.clip import Clip, load_audio
-from earful.model.flamingo_folder import load_flamingo
+from earful.model.flamingo.checkpoint.folder import load_flamingo
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
 from earful.rag.influence import (

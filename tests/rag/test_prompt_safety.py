@@ -18,17 +18,12 @@ from earful.errors import ModelError
 from earful.index.exemplar import Exemplar
 from earful.index.search import Hit
 from earful.model.clap.tokenizer import ClapTokenizer
-from earful.model.flamingo_lm import FlamingoLanguageModel
-from earful.model.flamingo_prompt import Style, render_continuation, render_prompt
+from earful.model.flamingo.language_model import FlamingoLanguageModel
+from earful.model.flamingo.prompt_format import Style, render_continuation, render_prompt
+from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer, byte_level_bpe, control_ids
 from earful.model.prompt import ClipRef, Prompt
 from earful.model.registry import load_language_model
 from earful.model.tiny.embedder import text_ids
-from earful.model.tokenizer import (
-    Control,
-    FlamingoTokenizer,
-    byte_level_bpe,
-    control_ids,
-)
 from earful.rag.prompt import ShotMode, Turn, build_dialogue, build_prompt, build_yes_no_prompt
 from earful.rag.task import Label, Task
 from earful.testing import write_flamingo

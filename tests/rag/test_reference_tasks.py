@@ -7,7 +7,7 @@ import pytest
 from earful.index.datasets import list_datasets, load_dataset
 from earful.index.exemplar import Exemplar
 from earful.index.search import Hit
-from earful.model.flamingo_prompt import render_prompt
+from earful.model.flamingo.prompt_format import render_prompt
 from earful.model.prompt import ClipRef
 from earful.rag.prompt import YES_OR_NO, build_prompt
 from earful.rag.reference_prompts import ManifestRow, labels_of, reference_prompt

@@ -32,10 +32,10 @@ from earful.index.repair import repair_index
 from earful.index.schema import Row
 from earful.index.store import Index
 from earful.index.table import Table
-from earful.model import flamingo_writer
 from earful.model.audio.clip import Clip
-from earful.model.flamingo_folder import load_flamingo
-from earful.model.flamingo_writer import FolderWriter
+from earful.model.flamingo.checkpoint import writer
+from earful.model.flamingo.checkpoint.folder import load_flamingo
+from earful.model.flamingo.checkpoint.writer import FolderWriter
 from earful.model.protocols import Fingerprint
 from earful.model.scripted import ScriptedLanguageModel
 from earful.rag.evaluation.run import EvaluationSettings
@@ -116,7 +116,7 @@ def repair(corpus: str, index: str) -> None:
 
 
 def convert(folder: str, seed: int) -> None:
-    flamingo_writer._SHARD_BYTES = 100_000
+    writer._SHARD_BYTES = 100_000
     say("begin", 0)
     write_flamingo(folder, seed=seed)
     say("safe", 1)

@@ -27,7 +27,7 @@ import soundfile
 from earful.errors import ModelError
 from earful.index.corpus import open_corpus
 from earful.index.store import Index
-from earful.model.flamingo_folder import (
+from earful.model.flamingo.checkpoint.folder import (
     old_folder,
     open_flamingo_folder,
     verify_flamingo_folder,

@@ -4,9 +4,9 @@ import torch
 from numpy.typing import NDArray
 from training.clap.train import Plan, Windows, fit_head, train_text
 
+from earful.model.flamingo.tokenizer import FlamingoTokenizer
 from earful.model.tiny.network import OUTPUT_DIM
 from earful.model.tiny.weights import read_part, read_release
-from earful.model.tokenizer import FlamingoTokenizer
 
 NAMES = ("bell", "door", "rain", "wind")
 

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from earful.model.flamingo.tokenizer import FlamingoTokenizer
 from earful.model.tiny.embedder import text_ids
 from earful.model.tiny.network import OUTPUT_DIM, AudioHead, TextTower
-from earful.model.tokenizer import FlamingoTokenizer
 
 _PATTERNS = ("{}", "{}", "the sound of {}", "a recording of {}", "this is {}", "{} sound")
 _FEWEST = 3

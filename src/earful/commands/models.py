@@ -14,9 +14,9 @@ from earful.errors import ModelError
 from earful.wording import counted
 
 if TYPE_CHECKING:
-    from earful.model.flamingo_checkpoint import ConversionReport
-    from earful.model.flamingo_lm import Variant
-    from earful.model.flamingo_writer import Dtype
+    from earful.model.flamingo.checkpoint.convert import ConversionReport
+    from earful.model.flamingo.checkpoint.writer import Dtype
+    from earful.model.flamingo.language_model import Variant
 
 models_app = typer.Typer(help="What can embed and answer.", no_args_is_help=True)
 
@@ -78,7 +78,7 @@ def models_pull(
     as_json: JsonOption = False,
 ) -> None:
     """Download a released checkpoint, check it and convert it; offline from then on."""
-    from earful.model.pull import LICENCE_NOTICE, pull_flamingo
+    from earful.model.flamingo.checkpoint.pull import LICENCE_NOTICE, pull_flamingo
 
     console.warn_lines(LICENCE_NOTICE)
     report = pull_flamingo(
@@ -117,7 +117,7 @@ def models_convert(
     as_json: JsonOption = False,
 ) -> None:
     """Merge the files of a release, which lie here already, into one folder."""
-    from earful.model.flamingo_checkpoint import Heads, convert_flamingo
+    from earful.model.flamingo.checkpoint.convert import Heads, convert_flamingo
 
     report = convert_flamingo(
         checkpoint,
@@ -175,7 +175,7 @@ def models_verify(
     as_json: JsonOption = False,
 ) -> None:
     """Compare every file of a converted model with its digest."""
-    from earful.model.flamingo_folder import find_flamingo, verify_flamingo_folder
+    from earful.model.flamingo.checkpoint.folder import find_flamingo, verify_flamingo_folder
 
     folder = find_flamingo(model)
     problems = verify_flamingo_folder(folder)
@@ -211,7 +211,7 @@ def _is_path(source: str) -> bool:
 
 
 def _dtype(given: str) -> Dtype:
-    from earful.model.flamingo_writer import DTYPE_NAMES
+    from earful.model.flamingo.checkpoint.writer import DTYPE_NAMES
 
     for known in DTYPE_NAMES:
         if known == given:
@@ -220,7 +220,7 @@ def _dtype(given: str) -> Dtype:
 
 
 def _variant(given: str) -> Variant | None:
-    from earful.model.flamingo_lm import VARIANTS
+    from earful.model.flamingo.language_model import VARIANTS
 
     for known in VARIANTS:
         if known == given:

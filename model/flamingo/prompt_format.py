@@ -20,8 +20,8 @@ from itertools import cycle, islice
 from typing import Literal
 
 from earful.errors import PromptError
+from earful.model.flamingo.tokenizer import Control, Segment
 from earful.model.prompt import ClipRef, Prompt, Text
-from earful.model.tokenizer import Control, Segment
 
 Style = Literal["inference", "benchmark", "training", "brief"]
 

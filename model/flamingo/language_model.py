@@ -18,11 +18,12 @@ import torch
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, ModelError, PromptError
-from earful.model.flamingo import Flamingo
-from earful.model.flamingo_audio import duration_s
-from earful.model.flamingo_prompt import Style, render_continuation, render_prompt
-from earful.model.flamingo_windows import WindowEncoder
-from earful.model.generate import FlamingoBatch, Mode, decode, score_packed
+from earful.model.flamingo.audio import duration_s
+from earful.model.flamingo.decoding import FlamingoBatch, Mode, decode, score_packed
+from earful.model.flamingo.network import Flamingo
+from earful.model.flamingo.prompt_format import Style, render_continuation, render_prompt
+from earful.model.flamingo.tokenizer import FlamingoTokenizer
+from earful.model.flamingo.window_encoders import WindowEncoder
 from earful.model.prompt import ClipRef, Prompt
 from earful.model.protocols import (
     Capabilities,
@@ -31,7 +32,6 @@ from earful.model.protocols import (
     GenerationOptions,
     PromptSize,
 )
-from earful.model.tokenizer import FlamingoTokenizer
 
 Variant = Literal["foundation", "chat"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)

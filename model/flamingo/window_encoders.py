@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from earful.model.audio.clip import Clip
 from earful.model.encoders.msclap import MsClapEncoder
-from earful.model.flamingo_audio import MAX_SECONDS, WINDOW_SAMPLES, cut_windows, read_samples
-from earful.model.generate import Mode
+from earful.model.flamingo.audio import MAX_SECONDS, WINDOW_SAMPLES, cut_windows, read_samples
+from earful.model.flamingo.decoding import Mode
 from earful.model.prompt import ClipRef
 
 Features = NDArray[np.float32]

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from earful.model.flamingo_config import FlamingoConfig
-from earful.model.flamingo_masks import CrossMask, causal_bias, cross_mask, positions_of
+from earful.model.flamingo.config import FlamingoConfig
+from earful.model.flamingo.masks import CrossMask, causal_bias, cross_mask, positions_of
 
 _AUDIO_NORM_EPS = 1e-6
 _NORM_EPS = 1e-5

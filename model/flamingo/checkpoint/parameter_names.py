@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from earful.errors import ModelError
-from earful.model.flamingo_config import FlamingoConfig
+from earful.model.flamingo.config import FlamingoConfig
 
 POSITIONS = "audio_transformer.position_enc.pos_table"
 INPUT_TABLE = "lang_encoder.model.decoder.embed_tokens.weight"

@@ -25,19 +25,19 @@ from torch import Tensor
 
 from earful.errors import ModelError
 from earful.model.encoders.msclap import MsClapConfig, from_published_names, read_config
-from earful.model.flamingo import position_table
-from earful.model.flamingo_config import FlamingoConfig
-from earful.model.flamingo_lm import Variant
-from earful.model.flamingo_names import (
+from earful.model.flamingo.checkpoint.parameter_names import (
     INPUT_TABLE,
     POSITIONS,
     our_name,
     overriding_name,
     read_flamingo_config,
 )
-from earful.model.flamingo_writer import Dtype, FolderWriter, Source
+from earful.model.flamingo.checkpoint.writer import Dtype, FolderWriter, Source
+from earful.model.flamingo.config import FlamingoConfig
+from earful.model.flamingo.language_model import Variant
+from earful.model.flamingo.network import position_table
+from earful.model.flamingo.tokenizer import FlamingoTokenizer
 from earful.model.runtime.digests import sha256_of
-from earful.model.tokenizer import FlamingoTokenizer
 
 LICENCE = (
     "non-commercial research (NVIDIA's licence of Audio Flamingo, Meta's of OPT-IML, and the "

@@ -14,8 +14,8 @@ from earful.errors import LicenceError, UnknownNameError
 from earful.model.runtime.download import cache_folder, describe, download, require_room
 
 if TYPE_CHECKING:
-    from earful.model.flamingo_checkpoint import ConversionReport
-    from earful.model.flamingo_writer import Dtype
+    from earful.model.flamingo.checkpoint.convert import ConversionReport
+    from earful.model.flamingo.checkpoint.writer import Dtype
 
 LICENCE_NOTICE = """\
 The weights of Audio Flamingo are for non-commercial research only. They are NVIDIA's, under
@@ -54,8 +54,8 @@ def pull_flamingo(
         UnknownNameError: There is no such checkpoint.
         ModelError: The hub cannot be reached, a file is damaged, or there is no room.
     """
-    from earful.model.flamingo_checkpoint import convert_flamingo
-    from earful.model.flamingo_folder import models_home
+    from earful.model.flamingo.checkpoint.convert import convert_flamingo
+    from earful.model.flamingo.checkpoint.folder import models_home
 
     if name not in _CHECKPOINTS:
         raise UnknownNameError(f"no checkpoint named {name!r}; known: {', '.join(_CHECKPOINTS)}")

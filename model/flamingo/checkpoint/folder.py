@@ -29,15 +29,15 @@ from torch import Tensor
 from earful.errors import ModelError
 from earful.model.audio.source import as_argument
 from earful.model.encoders.msclap import MsClapConfig, MsClapEncoder
-from earful.model.flamingo import Flamingo
-from earful.model.flamingo_config import FlamingoConfig
-from earful.model.flamingo_lm import VARIANTS, FlamingoLanguageModel, Variant
-from earful.model.flamingo_windows import MsClapWindows
-from earful.model.generate import Mode
+from earful.model.flamingo.config import FlamingoConfig
+from earful.model.flamingo.decoding import Mode
+from earful.model.flamingo.language_model import VARIANTS, FlamingoLanguageModel, Variant
+from earful.model.flamingo.network import Flamingo
+from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer
+from earful.model.flamingo.window_encoders import MsClapWindows
 from earful.model.runtime.device import pick_device
 from earful.model.runtime.digests import changes_of, read_json
 from earful.model.runtime.meta_init import unfilled
-from earful.model.tokenizer import Control, FlamingoTokenizer
 
 FORMAT = "earful-flamingo"
 FORMAT_VERSION = 1

@@ -20,8 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earful.model.flamingo import Flamingo, KeyValueCache
-from earful.model.flamingo_masks import (
+from earful.model.flamingo.masks import (
     CrossMask,
     audio_mask,
     causal_bias,
@@ -29,6 +28,7 @@ from earful.model.flamingo_masks import (
     hidden_bias,
     positions_of,
 )
+from earful.model.flamingo.network import Flamingo, KeyValueCache
 from earful.model.protocols import GenerationOptions
 
 Mode = Literal["full", "compat"]

@@ -29,8 +29,7 @@ from torch import Tensor
 from earful.errors import ModelError
 from earful.model.durable import empty_folder, hold_partial, sync_file, sync_folder
 from earful.model.encoders.msclap import MsClapConfig
-from earful.model.flamingo_config import FlamingoConfig
-from earful.model.flamingo_folder import (
+from earful.model.flamingo.checkpoint.folder import (
     CONFIG_NAME,
     DIGESTS_NAME,
     DTYPES,
@@ -42,9 +41,10 @@ from earful.model.flamingo_folder import (
     check_tokenizer,
     old_folder,
 )
-from earful.model.flamingo_lm import Variant
+from earful.model.flamingo.config import FlamingoConfig
+from earful.model.flamingo.language_model import Variant
+from earful.model.flamingo.tokenizer import FlamingoTokenizer
 from earful.model.runtime.digests import read_json, sha256_of, write_json
-from earful.model.tokenizer import FlamingoTokenizer
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 DTYPE_NAMES: tuple[Dtype, ...] = get_args(Dtype)

@@ -1,0 +1,1 @@
+"""Checkpoints of Audio Flamingo: published files converted, written, verified and loaded."""
