@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from earful.errors import IndexFolderError, ModelError
+from earful.files import write_atomically
 from earful.model.audio.source import as_argument
-from earful.model.durable import write_atomically
 from earful.model.protocols import Fingerprint
 
 FORMAT = 1

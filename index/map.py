@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError, MissingExtraError
-from earful.index.page import Page
+from earful.html.page import Page
 from earful.index.store import Index
 
 Method = Literal["pca", "umap"]

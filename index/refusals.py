@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from earful.errors import IndexFolderError, IndexMismatchError
+from earful.files import temporary_name
 from earful.index.checksums import CHECKSUMS_NAME
 from earful.index.header import HEADER_NAME
 from earful.index.known import KnownRow
@@ -17,7 +18,6 @@ from earful.index.lock import LOCK_NAME
 from earful.index.schema import Row
 from earful.index.versions import TABLE_FOLDER
 from earful.model.audio.source import as_argument
-from earful.model.durable import temporary_name
 from earful.model.protocols import Fingerprint
 
 _UNIT_TOLERANCE = 1e-3

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from earful.errors import IndexFolderError
+from earful.files import sync_file, sync_folder
 from earful.index.checksums import Checksums
 from earful.index.versions import (
     LANCE_FOLDER,
@@ -20,7 +21,6 @@ from earful.index.versions import (
     version_of,
 )
 from earful.model.audio.source import as_argument
-from earful.model.durable import sync_file, sync_folder
 
 DATA: Final = "data"
 DELETIONS: Final = "_deletions"

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earful.errors import ModelError
+from earful.files import hold_partial, sync_file, sync_folder
 from earful.model.clap.checkpoint import (
     CONFIG_NAME,
     DERIVED,
@@ -34,7 +35,6 @@ from earful.model.clap.checkpoint import (
 )
 from earful.model.clap.front_end import ClapFrontEnd, published_front_end, read_front_end
 from earful.model.clap.tokenizer import TOKENIZER_FILES, find_tokenizer
-from earful.model.durable import hold_partial, sync_file, sync_folder
 from earful.model.runtime.digests import sha256_of, write_json
 from earful.model.runtime.hub import fetch
 

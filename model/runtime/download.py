@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earful.errors import ModelError
-from earful.model.durable import NO_ROOM, sync_file
+from earful.files import NO_ROOM, sync_file
 from earful.model.runtime.digests import sha256_of
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from earful.errors import EvaluationError
-from earful.index.page import Cell, Page
+from earful.html.page import Cell, Page
 from earful.rag.evaluation.arms import Arm
 from earful.rag.evaluation.scorecard import Answers, ArmScore, Scorecard
 from earful.wording import counted

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from earful.errors import EvaluationError
-from earful.model.durable import NO_ROOM, lock_unfinished, sync_folder, write_atomically
+from earful.files import NO_ROOM, lock_unfinished, sync_folder, write_atomically
 from earful.rag.evaluation.runner import Row
 
 FORMAT = "earful-evaluation"

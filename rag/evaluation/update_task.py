@@ -9,7 +9,7 @@ import tomlkit
 from tomlkit.items import Table
 
 from earful.errors import TaskError
-from earful.model.durable import write_atomically
+from earful.files import write_atomically
 from earful.rag.evaluation.scorecard import Verdict
 from earful.rag.evaluation.verdict import answerer_of
 from earful.rag.task import Task

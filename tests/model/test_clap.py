@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earful.errors import MissingExtraError, ModelError
+from earful.files import hold_partial
 from earful.model.audio.clip import AudioLimits, Clip, file_sha256
 from earful.model.clap import checkpoint, embedder
 from earful.model.clap.convert import convert_clap
@@ -26,7 +27,6 @@ from earful.model.clap.front_end import (
 )
 from earful.model.clap.tokenizer import MAX_TEXT_TOKENS, ClapTokenizer
 from earful.model.clap.towers import htsat_config
-from earful.model.durable import hold_partial
 from earful.model.encoders.htsat import Htsat
 from earful.model.encoders.htsat_cpu import PackedHtsat
 from earful.model.encoders.mel import LogMel

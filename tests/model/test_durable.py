@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from earful.model.durable import temporary_name, write_atomically
+from earful.files import temporary_name, write_atomically
 
 
 def test_the_old_file_stays_until_the_new_one_is_whole(

@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from earful.errors import ModelError
-from earful.model.durable import empty_folder, hold_partial, sync_file, sync_folder
+from earful.files import empty_folder, hold_partial, sync_file, sync_folder
 from earful.model.encoders.msclap import MsClapConfig
 from earful.model.flamingo.checkpoint.folder import (
     CONFIG_NAME,
