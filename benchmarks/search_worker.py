@@ -165,7 +165,7 @@ WAYS: dict[str, Callable[[Vectors, Path], Callable[[Vectors], Found]]] = {
 
 def set_of(vectors: Vectors) -> Any:
     """Give each vector an exemplar with one of the labels."""
-    from earful.index.exemplar import Exemplar
+    from earful.index.corpus.exemplar import Exemplar
     from earful.index.search import VectorSet
 
     exemplars = [

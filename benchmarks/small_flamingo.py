@@ -33,7 +33,7 @@ import torch
 from numpy.typing import NDArray
 from training.flamingo.wording import SYLLABLES, with_article
 
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.exemplar import Exemplar
 from earful.model.audio.clip import Clip
 from earful.model.flamingo.language_model import FlamingoLanguageModel
 from earful.model.protocols import Fingerprint

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError
-from earful.index.corpus import Corpus, CorpusRow, Rejection, open_corpus
+from earful.index.corpus.corpus import Corpus, CorpusRow, Rejection, open_corpus
 from earful.index.decode import (
     Decoded,
     Inspected,

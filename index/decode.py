@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from earful.errors import AudioError
-from earful.index.corpus import Corpus, CorpusRow, Rejection
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.corpus import Corpus, CorpusRow, Rejection
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.known import AudioKey, KnownRow
 from earful.index.schema import exemplar_digest
 from earful.model.audio.clip import AudioInfo, AudioLimits, Clip, file_sha256

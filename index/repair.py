@@ -20,8 +20,8 @@ from earful.errors import CorpusError, IndexBusyError, IndexFolderError
 from earful.index.approximate import APPROXIMATE_NAME, Approximate
 from earful.index.build import BuildOptions, build_index
 from earful.index.checksums import Checksums
-from earful.index.corpus import Corpus, CorpusRow, open_corpus
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.corpus import Corpus, CorpusRow, open_corpus
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.header import FORMAT, HEADER_NAME, Header, Root, format_of, read_values
 from earful.index.lock import WriterLock
 from earful.index.progress import BuildProgress

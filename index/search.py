@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.faiss_backend import MOST_FETCHED, FlatFaiss
 from earful.index.rough import RoughRows
 

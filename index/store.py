@@ -29,7 +29,7 @@ import numpy as np
 
 from earful.errors import CorpusError, IndexFolderError
 from earful.index.approximate import APPROXIMATE_NAME, Approximate, candidates, part_rows
-from earful.index.corpus import Rejection
+from earful.index.corpus.corpus import Rejection
 from earful.index.features import ExemplarFeatures
 from earful.index.half import HalfRows
 from earful.index.header import HEADER_NAME, Header, Root

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from earful.errors import TaskError
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.search import VectorSet
 from earful.index.store import Index
 from earful.model.protocols import Embedder, LanguageModel

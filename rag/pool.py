@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import TaskError
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.search import Hit, VectorSet
 from earful.rag.task import Task
 

@@ -31,11 +31,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, get_args
 
 from earful.errors import TaskError
-from earful.index import textrules
+from earful.index.corpus import limits
 from earful.wording import counted
 
 if TYPE_CHECKING:
-    from earful.index.exemplar import Exemplar
+    from earful.index.corpus.exemplar import Exemplar
     from earful.rag.taskfile import Problem
 
 Kind = Literal["classify", "multilabel", "ask", "caption"]
@@ -410,9 +410,7 @@ def name_fault(name: str) -> str:
     """Say what keeps a text from being a task's name; empty when nothing does."""
     if _NAME.fullmatch(name):
         return ""
-    return (
-        f"task name {textrules.quoted(name)}; want 1 to 64 of A-Z a-z 0-9 dot, hyphen, underscore"
-    )
+    return f"task name {limits.quoted(name)}; want 1 to 64 of A-Z a-z 0-9 dot, hyphen, underscore"
 
 
 def label_fault(text: str) -> str:
@@ -425,7 +423,7 @@ def label_fault(text: str) -> str:
         return "is empty"
     if text != text.strip():
         return "begins or ends with a space"
-    return textrules.name_fault(text)
+    return limits.name_fault(text)
 
 
 def unknown_name(what: str, found: str, known: Sequence[str]) -> str:
@@ -439,7 +437,7 @@ def unknown_name(what: str, found: str, known: Sequence[str]) -> str:
         short = [name for name in known if len(name) <= _MOST_COMPARED]
         near = difflib.get_close_matches(found, short, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"unknown {what} {textrules.quoted(found)}{hint}; known: {textrules.listed(known)}"
+    return f"unknown {what} {limits.quoted(found)}{hint}; known: {limits.listed(known)}"
 
 
 def _locate(source: str | Path) -> Path:

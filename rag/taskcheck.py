@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from earful.errors import CorpusError
-from earful.index.exemplar import Exemplar
-from earful.index.textrules import MAX_NAME, quoted
+from earful.index.corpus.exemplar import Exemplar
+from earful.index.corpus.limits import MAX_NAME, quoted
 from earful.rag.task import (
     ANSWER_FORMS,
     ANSWERERS,
@@ -348,7 +348,7 @@ class _Rules:
         return tuple(labels), ""
 
     def _table_examples(self, source: str, name: str, kind: Kind) -> list[Example]:
-        from earful.index.corpus import open_corpus
+        from earful.index.corpus.corpus import open_corpus
 
         path = self._folder / source
         if not source or not os.path.exists(path):

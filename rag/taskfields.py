@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from earful.index.textrules import name_fault, quoted, text_fault
+from earful.index.corpus.limits import name_fault, quoted, text_fault
 from earful.rag.task import MAX_SHOTS, unknown_name
 from earful.rag.taskfile import Problem, TomlFile
 

@@ -24,7 +24,7 @@ from small_corpus import DIM, Samples
 from earful.errors import IndexBusyError
 from earful.index import table
 from earful.index.build import BuildOptions, build_index
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.schema import Row
 from earful.index.store import Index
 

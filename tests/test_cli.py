@@ -438,7 +438,7 @@ def test_a_label_cannot_steer_the_terminal(
     assert "label 'a\\x1b[31mb' holds the character U+001B" in err
     assert not (tmp_path / "e.index").exists()
     # An index that an older version built may hold such a label all the same.
-    monkeypatch.setattr("earful.index.corpus.exemplar_fault", lambda *_, **__: "")
+    monkeypatch.setattr("earful.index.corpus.corpus.exemplar_fault", lambda *_, **__: "")
     code, out, err = run("index", "build", "evil", "--index", "e.index", "--embedder", "logmel")
     assert code == 0, err
     query = tone(tmp_path / "query.wav", 510, 9)

@@ -19,7 +19,7 @@ from tests.model.test_htsat import SMALL, random_htsat, spectrograms
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from earful.index.build import BuildOptions, build_index
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.search import SearchFilter, VectorSet
 from earful.index.store import Index
 from earful.model.audio.clip import Clip

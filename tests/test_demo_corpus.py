@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from earful.demo import DemoCorpus
 from earful.errors import CorpusError
-from earful.index.corpus import open_corpus
+from earful.index.corpus.corpus import open_corpus
 from earful.model.audio.clip import load_audio
 from earful.rag.task import load_task
 

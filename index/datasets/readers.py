@@ -20,6 +20,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from earful.errors import CorpusError
+from earful.index.corpus.parquet import parquet_rows
+from earful.index.corpus.tables import open_table
 from earful.index.datasets.cells import fill
 from earful.index.datasets.declaration import Source
 from earful.index.datasets.delimited import read_table
@@ -33,8 +35,6 @@ from earful.index.datasets.sources import (
     read_text,
     refuse_pointer,
 )
-from earful.index.parquet import parquet_rows
-from earful.index.tables import open_table
 
 # What describes one recording; a sidecar is read whole.
 _MAX_SIDECAR_BYTES = 1 << 20

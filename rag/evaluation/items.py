@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from earful.errors import AudioError, TaskError
-from earful.index.corpus import Corpus, CorpusRow
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.corpus import Corpus, CorpusRow
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.search import VectorSet
 from earful.model.audio.clip import Clip
 from earful.model.audio.sandbox import load_isolated

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from earful.errors import EvaluationError
-from earful.index.corpus import Corpus
+from earful.index.corpus.corpus import Corpus
 from earful.model.protocols import GenerationOptions, LanguageModel
 from earful.rag.evaluation.arms import arms_of
 from earful.rag.evaluation.items import Item, items_of_corpus, items_of_index

@@ -40,7 +40,7 @@ _HOMES = {
     "EarfulError": "earful.errors",
     "Embedder": "earful.model.protocols",
     "EvaluationSettings": "earful.rag.evaluation.run",
-    "Exemplar": "earful.index.exemplar",
+    "Exemplar": "earful.index.corpus.exemplar",
     "FewShot": "earful.rag.pipeline",
     "Fingerprint": "earful.model.protocols",
     "GenerationOptions": "earful.model.protocols",
@@ -64,7 +64,7 @@ _HOMES = {
     "load_embedder": "earful.model.registry",
     "load_language_model": "earful.model.registry",
     "load_task": "earful.rag.task",
-    "open_corpus": "earful.index.corpus",
+    "open_corpus": "earful.index.corpus.corpus",
     "open_dataset": "earful.index.datasets",
     "relabel_influence": "earful.rag.influence",
     "text_influence": "earful.rag.influence",
@@ -113,9 +113,9 @@ __all__ = [
 if TYPE_CHECKING:
     from earful.errors import EarfulError
     from earful.index.build import BuildOptions, BuildReport, build_index
-    from earful.index.corpus import open_corpus
+    from earful.index.corpus.corpus import open_corpus
+    from earful.index.corpus.exemplar import Exemplar
     from earful.index.datasets import list_datasets, load_dataset, open_dataset
-    from earful.index.exemplar import Exemplar
     from earful.index.health import check_health
     from earful.index.search import Hit, SearchFilter
     from earful.index.store import Index

@@ -19,10 +19,10 @@ from earful.wording import counted
 if TYPE_CHECKING:
     from earful.index.approximate import Approximate
     from earful.index.build import BuildProgress, BuildReport
-    from earful.index.corpus import Rejection
+    from earful.index.corpus.corpus import Rejection
+    from earful.index.corpus.survey import Survey
     from earful.index.repair import RepairReport
     from earful.index.search import Hit
-    from earful.index.survey import Survey
     from earful.rag.answer import Answer
     from earful.rag.blend import Blend
     from earful.rag.evaluation.scorecard import Scorecard

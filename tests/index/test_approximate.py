@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from earful.errors import FilterError, IndexFolderError
 from earful.index.approximate import LEAST_ROWS, Approximate, Probed
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.schema import Row
 from earful.index.search import Hit, IndexBackend, SearchFilter
 from earful.index.store import Index

@@ -9,7 +9,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earful.index.corpus import CorpusRow, open_corpus
+from earful.index.corpus.corpus import CorpusRow, open_corpus
 from earful.index.decode import Decoded, Inspected, Intake, Rejected, in_order
 from earful.model.audio.clip import AudioLimits, file_sha256
 

@@ -122,7 +122,7 @@ def test_a_row_that_is_everybody_s_neighbour_is_a_hub(tmp_path: Path) -> None:
     names = [f"{n:02d}" for n in range(20)]
     from pathlib import PurePosixPath
 
-    from earful.index.exemplar import Exemplar
+    from earful.index.corpus.exemplar import Exemplar
 
     rows = VectorSet(
         exemplars=[Exemplar(id=name, audio=PurePosixPath(name)) for name in names],

@@ -9,8 +9,8 @@ import pytest
 from nasty_tables import Nasty, nasty_tables, parquet
 
 from earful.errors import CorpusError
-from earful.index.corpus import Corpus, open_corpus
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.corpus import Corpus, open_corpus
+from earful.index.corpus.exemplar import Exemplar
 
 LONGEST_MESSAGE = 2000
 
@@ -143,7 +143,7 @@ def test_a_footer_that_declares_too_much_is_not_believed(
 ) -> None:
     table = tmp_path / "t.parquet"
     table.write_bytes(parquet({"audio": ["a.wav", "b.wav"]}))
-    monkeypatch.setattr("earful.index.parquet._MAX_GROUP_BYTES", 10)
+    monkeypatch.setattr("earful.index.corpus.parquet._MAX_GROUP_BYTES", 10)
     assert refusal(table).startswith(f"{table}: row group 1 unpacks to ")
 
 
@@ -154,7 +154,7 @@ def test_rows_that_are_large_together_are_made_one_by_one(
     names = [f"{number}.wav" for number in range(3000)]
     table.write_bytes(parquet({"audio": names, "labels": [["dog"], None, []] * 1000}))
     together = rows(open_corpus(table))
-    monkeypatch.setattr("earful.index.parquet._MAX_BYTES_AT_ONCE", 100)
+    monkeypatch.setattr("earful.index.corpus.parquet._MAX_BYTES_AT_ONCE", 100)
     assert rows(open_corpus(table)) == together
     assert [e.id for e in together] == names
     assert [e.labels for e in together[:3]] == [("dog",), (), ()]

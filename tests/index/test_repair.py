@@ -11,7 +11,7 @@ from earful.errors import CorpusError, IndexBusyError, IndexFolderError
 from earful.index import repair
 from earful.index.build import BuildOptions, build_index
 from earful.index.checksums import CHECKSUMS_NAME
-from earful.index.corpus import single_recording
+from earful.index.corpus.corpus import single_recording
 from earful.index.header import FORMAT
 from earful.index.lock import WriterLock
 from earful.index.repair import RepairReport, repair_index

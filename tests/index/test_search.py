@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from earful.errors import MissingExtraError
 from earful.index import search
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.search import Backend, Hit, SearchFilter, VectorSet, _best, top_k
 
 BACKENDS: tuple[Backend, ...] = ("exact", "faiss")

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from earful.errors import FilterError, IndexBusyError, IndexFolderError, IndexMismatchError
-from earful.index.corpus import Rejection
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.corpus import Rejection
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.header import FORMAT, HEADER_NAME, Header
 from earful.index.known import KnownRow
 from earful.index.schema import Row

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from earful.index.corpus import open_corpus
-from earful.index.survey import survey
+from earful.index.corpus.corpus import open_corpus
+from earful.index.corpus.survey import survey
 from earful.model.audio.clip import AudioLimits
 
 

@@ -2,7 +2,7 @@ import json
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.search import Hit
 from earful.rag.answer import Answer, LabelScore
 

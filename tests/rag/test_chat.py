@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import PromptError
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.search import Hit
 from earful.model.audio.clip import Clip
 from earful.model.prompt import ClipRef, Prompt, Text

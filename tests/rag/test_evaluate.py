@@ -14,7 +14,7 @@ import pytest
 
 from earful.errors import AudioError, CorpusError, EvaluationError, LeakageError, TaskError
 from earful.index.build import build_index
-from earful.index.corpus import open_corpus
+from earful.index.corpus.corpus import open_corpus
 from earful.index.store import Index
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earful.errors import PromptError, TaskError
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.search import Hit
 from earful.model.audio.clip import Clip, load_audio
 from earful.model.flamingo.checkpoint.folder import load_flamingo

@@ -12,7 +12,7 @@ import pytest
 
 from earful.errors import AudioError, ModelError, PromptError, TaskError
 from earful.index.build import build_index
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.features import ExemplarFeatures
 from earful.index.search import Hit
 from earful.index.store import Index

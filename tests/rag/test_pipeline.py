@@ -22,7 +22,7 @@ from earful.errors import (
     UnknownNameError,
 )
 from earful.index.build import build_index
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.schema import Row
 from earful.index.search import SearchFilter
 from earful.index.store import Index

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from earful.errors import TaskError
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.search import VectorSet
 from earful.rag.pool import Pool, build_pool
 from earful.rag.task import Label, Task

@@ -15,7 +15,7 @@ from tokenizers import pre_tokenizers
 from tokenizers.pre_tokenizers import ByteLevel
 
 from earful.errors import ModelError
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.search import Hit
 from earful.model.clap.tokenizer import ClapTokenizer
 from earful.model.flamingo.language_model import FlamingoLanguageModel

@@ -4,8 +4,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.datasets import list_datasets, load_dataset
-from earful.index.exemplar import Exemplar
 from earful.index.search import Hit
 from earful.model.flamingo.prompt_format import render_prompt
 from earful.model.prompt import ClipRef

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.exemplar import Exemplar
 from earful.index.search import SearchFilter, VectorSet
 from earful.rag.pool import Guard, Pool, build_pool
 from earful.rag.retrieve import arrange, choose_shots

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.index.exemplar import Exemplar
+from earful.index.corpus.exemplar import Exemplar
 from earful.rag.pool import Pool
 from earful.rag.score import Calibration, Scores, label_prior, vote
 

@@ -21,13 +21,13 @@ from nasty_tables import parquet
 from numpy.typing import NDArray
 
 from earful.errors import CorpusError, TaskError
-from earful.index.corpus import open_corpus
+from earful.index.corpus.corpus import open_corpus
+from earful.index.corpus.exemplar import Exemplar
+from earful.index.corpus.limits import exemplar_fault
 from earful.index.datasets.declaration import Source
 from earful.index.datasets.readers import read_source
-from earful.index.exemplar import Exemplar
 from earful.index.schema import Row
 from earful.index.store import Index
-from earful.index.textrules import exemplar_fault
 from earful.model.audio.clip import Clip
 from earful.model.registry import load_embedder
 from earful.rag.pipeline import FewShot

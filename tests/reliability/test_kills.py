@@ -25,7 +25,7 @@ import pytest
 import soundfile
 
 from earful.errors import ModelError
-from earful.index.corpus import open_corpus
+from earful.index.corpus.corpus import open_corpus
 from earful.index.store import Index
 from earful.model.flamingo.checkpoint.folder import (
     old_folder,

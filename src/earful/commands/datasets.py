@@ -14,7 +14,7 @@ from earful.commands.options import JsonOption, example, print_json
 from earful.wording import counted
 
 if TYPE_CHECKING:
-    from earful.index.corpus import CorpusRow
+    from earful.index.corpus.corpus import CorpusRow
     from earful.index.datasets.check import DatasetCheck
     from earful.index.datasets.declaration import Dataset
 

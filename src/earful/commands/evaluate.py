@@ -27,7 +27,7 @@ from earful.commands.options import (
 from earful.errors import LeakageError
 
 if TYPE_CHECKING:
-    from earful.index.corpus import Corpus
+    from earful.index.corpus.corpus import Corpus
     from earful.rag.evaluation.run import Evaluation, EvaluationSettings
     from earful.rag.pipeline import FewShot
     from earful.rag.task import Task
@@ -92,7 +92,7 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Compare every way to answer on labelled recordings, baselines included."""
-    from earful.index.corpus import open_corpus
+    from earful.index.corpus.corpus import open_corpus
     from earful.rag.evaluation.run import ask_again, recorded_task
     from earful.rag.evaluation.run import replay as compute_again
     from earful.rag.evaluation.update_task import file_to_write

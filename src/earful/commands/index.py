@@ -34,9 +34,9 @@ from earful.wording import counted
 
 if TYPE_CHECKING:
     from earful.index.build import BuildReport
-    from earful.index.corpus import Corpus
+    from earful.index.corpus.corpus import Corpus
+    from earful.index.corpus.survey import Survey
     from earful.index.repair import RepairReport
-    from earful.index.survey import Survey
 
 
 _DTYPES = ("auto", "float32", "bfloat16")
@@ -85,7 +85,7 @@ def index_build(
             dataset, root, split=split, task=task, part=part, allow_outside=allow_outside
         )
     else:
-        from earful.index.corpus import open_corpus
+        from earful.index.corpus.corpus import open_corpus
 
         chosen = {"--split": bool(split), "--task": bool(task), "--part": bool(part)}
         refuse_idle(chosen, "chooses within a --dataset; give one")
@@ -97,7 +97,7 @@ def index_build(
             corpus, columns=_columns(column), root=root, allow_outside=allow_outside
         )
     if dry_run:
-        from earful.index.survey import survey
+        from earful.index.corpus.survey import survey
 
         _finish_survey(survey(opened), as_json=as_json)
         return
@@ -144,9 +144,9 @@ def index_add(
 ) -> None:
     """Add a corpus or one labelled recording; a row with a known id is replaced."""
     from earful.index.build import build_index
-    from earful.index.corpus import open_corpus, single_recording
+    from earful.index.corpus.corpus import open_corpus, single_recording
+    from earful.index.corpus.tables import KINDS, table_kind
     from earful.index.store import Index
-    from earful.index.tables import KINDS, table_kind
     from earful.model.registry import load_embedder
 
     stored = Index.open(index).info.fingerprint

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from earful.errors import CorpusError
-from earful.index.folders import normal
+from earful.index.corpus.folders import normal
 
 if TYPE_CHECKING:
-    from earful.index.exemplar import Exemplar
+    from earful.index.corpus.exemplar import Exemplar
 
 # A label is a few words; a thousand characters is a text in the wrong column.
 MAX_NAME = 1_000

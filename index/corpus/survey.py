@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from earful.errors import AudioError, MissingExtraError
-from earful.index.corpus import Corpus, Rejection
+from earful.index.corpus.corpus import Corpus, Rejection
 from earful.model.audio.clip import AudioInfo, AudioLimits
 from earful.model.audio.sandbox import probe_isolated
 

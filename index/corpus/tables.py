@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from earful.errors import AudioError, CorpusError
-from earful.index.parquet import parquet_rows
-from earful.index.textrules import MAX_CELL, check_columns, listed, quoted
+from earful.index.corpus.limits import MAX_CELL, check_columns, listed, quoted
+from earful.index.corpus.parquet import parquet_rows
 from earful.model.audio.source import open_source
 
 KINDS = {

@@ -1,0 +1,1 @@
+"""Corpora: labelled folders and tables, read as exemplars."""
