@@ -19,12 +19,12 @@ from earful.index.corpus.exemplar import Exemplar
 from earful.index.corpus.folders import normal
 from earful.index.corpus.limits import listed
 from earful.index.corpus.tables import as_text
-from earful.index.datasets.cells import fill, holds
 from earful.index.datasets.declaration import Dataset, Emit, Source
 from earful.index.datasets.locate import Locator, placeholders
-from earful.index.datasets.readers import UNPACK, read_source
-from earful.index.datasets.sources import Raw, find_files, read_text
+from earful.index.datasets.readers.dispatch import UNPACK, read_source
+from earful.index.datasets.readers.sources import Raw, find_files, read_text
 from earful.index.datasets.steps import rows_of
+from earful.index.datasets.templates import fill, holds
 from earful.model.audio.sandbox import load_isolated, probe_isolated
 
 _MOST_LISTED = 1000

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import CorpusError
-from earful.index.datasets.cells import fill, holds
 from earful.index.datasets.declaration import Source
-from earful.index.datasets.readers import read_source
+from earful.index.datasets.readers.dispatch import read_source
+from earful.index.datasets.templates import fill, holds
 
 # What a cell may hold; a row of empty cells only would be an empty line.
 cell = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8)

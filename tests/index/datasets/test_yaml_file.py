@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import CorpusError
-from earful.index.datasets.yaml_file import read_yaml
+from earful.index.datasets.readers.yaml_data import read_yaml
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=8)
 
@@ -48,7 +48,7 @@ def test_a_tag_runs_nothing(tmp_path: Path) -> None:
 def test_a_file_over_the_limit_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t.yaml"
     path.write_text("a: 1234567\n")
-    monkeypatch.setattr("earful.index.datasets.yaml_file._MAX_BYTES", 8)
+    monkeypatch.setattr("earful.index.datasets.readers.yaml_data._MAX_BYTES", 8)
     with pytest.raises(CorpusError, match="has 11 bytes; want at most 8 of YAML"):
         read_yaml(path)
 

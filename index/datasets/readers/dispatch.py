@@ -22,11 +22,10 @@ from typing import Any
 from earful.errors import CorpusError
 from earful.index.corpus.parquet import parquet_rows
 from earful.index.corpus.tables import open_table
-from earful.index.datasets.cells import fill
 from earful.index.datasets.declaration import Source
-from earful.index.datasets.delimited import read_table
-from earful.index.datasets.records import read_records
-from earful.index.datasets.sources import (
+from earful.index.datasets.readers.csv_tables import read_table
+from earful.index.datasets.readers.json_records import read_records
+from earful.index.datasets.readers.sources import (
     Options,
     Placed,
     Raw,
@@ -35,6 +34,7 @@ from earful.index.datasets.sources import (
     read_text,
     refuse_pointer,
 )
+from earful.index.datasets.templates import fill
 
 # What describes one recording; a sidecar is read whole.
 _MAX_SIDECAR_BYTES = 1 << 20

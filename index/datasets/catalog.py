@@ -9,7 +9,7 @@ from pathlib import Path
 from earful.errors import CorpusError
 from earful.index.datasets.corpus import DatasetCorpus
 from earful.index.datasets.declaration import Dataset
-from earful.index.datasets.declaration_file import read_declaration
+from earful.index.datasets.parse import read_declaration
 
 _FOLDER = Path(__file__).parent / "declarations"
 

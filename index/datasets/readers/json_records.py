@@ -9,8 +9,8 @@ from typing import Any
 
 from earful.errors import CorpusError
 from earful.index.datasets.declaration import Source
-from earful.index.datasets.sources import Options, Placed, first_file
-from earful.index.datasets.yaml_file import read_yaml
+from earful.index.datasets.readers.sources import Options, Placed, first_file
+from earful.index.datasets.readers.yaml_data import read_yaml
 
 _MAX_LINE = 1 << 24
 

@@ -1,0 +1,1 @@
+"""Readers: the rows of a published data set, from CSV, JSON, YAML and folders."""
