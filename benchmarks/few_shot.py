@@ -36,7 +36,7 @@ import torch
 from benchmarks.turns import place_name
 from numpy.typing import NDArray
 
-from earful.index.features import ExemplarFeatures
+from earful.index.cache.features import ExemplarFeatures
 from earful.model.audio.clip import load_audio
 from earful.model.encoders.msclap import MsClapConfig, MsClapEncoder
 from earful.model.flamingo.config import FlamingoConfig

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError
-from earful.index.header import write_text
+from earful.index.storage.header import write_text
 from earful.index.where import sql_of
 from earful.model.audio.source import as_argument
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from earful.index.search import SearchFilter, VectorSet
-    from earful.index.table import Table
+    from earful.index.storage.table import Table
 
 APPROXIMATE_NAME: Final = "approximate.json"
 LEAST_ROWS: Final = 1000

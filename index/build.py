@@ -33,10 +33,10 @@ from earful.index.decode import (
     Unchanged,
     in_order,
 )
-from earful.index.header import HEADER_NAME, Header
-from earful.index.known import AudioKey
 from earful.index.progress import BuildProgress, BuildReport
-from earful.index.schema import Row
+from earful.index.storage.header import HEADER_NAME, Header
+from earful.index.storage.row_lookup import AudioKey
+from earful.index.storage.schema import Row
 from earful.index.store import Index
 from earful.model.audio.clip import AudioLimits
 from earful.model.audio.sandbox import stop_decoding

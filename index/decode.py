@@ -19,8 +19,8 @@ from typing import TypeVar
 from earful.errors import AudioError
 from earful.index.corpus.corpus import Corpus, CorpusRow, Rejection
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.known import AudioKey, KnownRow
-from earful.index.schema import exemplar_digest
+from earful.index.storage.row_lookup import AudioKey, KnownRow
+from earful.index.storage.schema import exemplar_digest
 from earful.model.audio.clip import AudioInfo, AudioLimits, Clip, file_sha256
 from earful.model.audio.sandbox import load_isolated, probe_isolated
 from earful.model.audio.source import printable

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.index.rough import RoughRows
-from earful.index.schema import vectors_of
 from earful.index.search import unit_rows
+from earful.index.storage.schema import vectors_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from earful.index.table import Table
+    from earful.index.storage.table import Table
 
 
 class HalfRows:

@@ -11,12 +11,12 @@ import numpy as np
 
 from earful.errors import IndexFolderError, IndexMismatchError
 from earful.files import temporary_name
-from earful.index.checksums import CHECKSUMS_NAME
-from earful.index.header import HEADER_NAME
-from earful.index.known import KnownRow
-from earful.index.lock import LOCK_NAME
-from earful.index.schema import Row
-from earful.index.versions import TABLE_FOLDER
+from earful.index.storage.checksums import CHECKSUMS_NAME
+from earful.index.storage.header import HEADER_NAME
+from earful.index.storage.lock import LOCK_NAME
+from earful.index.storage.row_lookup import KnownRow
+from earful.index.storage.schema import Row
+from earful.index.storage.versions import TABLE_FOLDER
 from earful.model.audio.source import as_argument
 from earful.model.protocols import Fingerprint
 

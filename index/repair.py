@@ -19,25 +19,25 @@ from typing import TYPE_CHECKING, Any
 from earful.errors import CorpusError, IndexBusyError, IndexFolderError
 from earful.index.approximate import APPROXIMATE_NAME, Approximate
 from earful.index.build import BuildOptions, build_index
-from earful.index.checksums import Checksums
 from earful.index.corpus.corpus import Corpus, CorpusRow, open_corpus
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.header import FORMAT, HEADER_NAME, Header, Root, format_of, read_values
-from earful.index.lock import WriterLock
 from earful.index.progress import BuildProgress
-from earful.index.rejected import REJECTED_NAME, read_rejections
 from earful.index.salvage import Readable
-from earful.index.schema import exemplar_digest, exemplar_of, exemplar_values, root_of
-from earful.index.store import Index
-from earful.index.table import Table, stored_fingerprint
-from earful.index.verify import row_faults
-from earful.index.versions import (
+from earful.index.storage.checksums import Checksums
+from earful.index.storage.header import FORMAT, HEADER_NAME, Header, Root, format_of, read_values
+from earful.index.storage.lock import WriterLock
+from earful.index.storage.rejected import REJECTED_NAME, read_rejections
+from earful.index.storage.schema import exemplar_digest, exemplar_of, exemplar_values, root_of
+from earful.index.storage.table import Table, stored_fingerprint
+from earful.index.storage.versions import (
     QUARANTINE,
     TABLE_FOLDER,
     manifest_names,
     newest_manifest,
     set_aside,
 )
+from earful.index.store import Index
+from earful.index.verify import row_faults
 from earful.model.audio.source import as_argument
 from earful.model.protocols import Embedder, Fingerprint
 from earful.model.registry import load_embedder

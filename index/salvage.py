@@ -19,13 +19,13 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import numpy as np
 
 from earful.errors import IndexFolderError
-from earful.index.checksums import CHECKSUMS_NAME
+from earful.index.storage.checksums import CHECKSUMS_NAME
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from earful.index.table import Table
+    from earful.index.storage.table import Table
 
 _ROWS_AT_ONCE: Final = 2048
 # Fewer rows than this are not parted further: damage seldom leaves single rows.
@@ -177,7 +177,7 @@ def _answers(table: Table, pieces: Sequence[Places]) -> Iterator[list[Readable |
 
 
 def _serve(folder: Path, version: int) -> None:
-    from earful.index.table import Table
+    from earful.index.storage.table import Table
 
     table = Table.at_version(folder, version)
     for line in sys.stdin.buffer:

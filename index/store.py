@@ -29,22 +29,30 @@ import numpy as np
 
 from earful.errors import CorpusError, IndexFolderError
 from earful.index.approximate import APPROXIMATE_NAME, Approximate, candidates, part_rows
+from earful.index.cache.features import ExemplarFeatures
 from earful.index.corpus.corpus import Rejection
-from earful.index.features import ExemplarFeatures
 from earful.index.half import HalfRows
-from earful.index.header import HEADER_NAME, Header, Root
-from earful.index.info import IndexInfo
-from earful.index.known import KNOWN_COLUMNS, KnownRows, known_rows
-from earful.index.lock import WriterLock
 from earful.index.refusals import (
     refuse_bad_vectors,
     refuse_clashes,
     refuse_mismatch,
     refuse_used_folder,
 )
-from earful.index.rejected import read_rejections, write_rejections
 from earful.index.salvage import Readable, Unreadable, salvage
-from earful.index.schema import (
+from earful.index.search import (
+    Hit,
+    IndexBackend,
+    SearchFilter,
+    Vectors,
+    VectorSet,
+    unit_rows,
+)
+from earful.index.storage.header import HEADER_NAME, Header, Root
+from earful.index.storage.info import IndexInfo
+from earful.index.storage.lock import WriterLock
+from earful.index.storage.rejected import read_rejections, write_rejections
+from earful.index.storage.row_lookup import KNOWN_COLUMNS, KnownRows, known_rows
+from earful.index.storage.schema import (
     DIGEST_COLUMNS,
     EXEMPLAR_COLUMNS,
     Row,
@@ -57,15 +65,7 @@ from earful.index.schema import (
     vectors_of,
     whole_rows,
 )
-from earful.index.search import (
-    Hit,
-    IndexBackend,
-    SearchFilter,
-    Vectors,
-    VectorSet,
-    unit_rows,
-)
-from earful.index.table import Table
+from earful.index.storage.table import Table
 from earful.index.where import sql_of
 from earful.model.audio.source import as_argument
 from earful.model.protocols import Fingerprint

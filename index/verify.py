@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, CorpusError, IndexFolderError
-from earful.index.header import HEADER_NAME, Header
-from earful.index.lance_errors import lance_reason
 from earful.index.salvage import Readable, Unreadable
-from earful.index.schema import (
+from earful.index.storage.header import HEADER_NAME, Header
+from earful.index.storage.lance_errors import lance_reason
+from earful.index.storage.schema import (
     DIGEST_COLUMNS,
     Row,
     exemplar_of,
@@ -26,7 +26,7 @@ from earful.index.schema import (
     row_digest,
     vectors_of,
 )
-from earful.index.table_files import is_data
+from earful.index.storage.table_files import is_data
 from earful.model.audio.clip import file_sha256
 from earful.model.audio.source import as_argument
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from earful.errors import AudioError, ModelError
-from earful.index.features import ExemplarFeatures
+from earful.index.cache.features import ExemplarFeatures
 from earful.index.store import Index
 from earful.model.prompt import ClipRef
 from earful.model.protocols import KeepsFeatures, LanguageModel

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Self, Unpack
 
 from earful.errors import ModelError, TaskError
-from earful.index.features import ExemplarFeatures
+from earful.index.cache.features import ExemplarFeatures
 from earful.index.search import Hit, SearchFilter
 from earful.index.store import Index
 from earful.model.prompt import Prompt

@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from earful.errors import AudioError, PromptError
-from earful.index.replays import KeptReplays
+from earful.index.cache.scores import KeptReplays
 from earful.model.protocols import LanguageModel
 from earful.rag.blend import UNFITTED, Blend, Replays, fit_blend
 from earful.rag.calibrate import MIN_CASES, can_answer

@@ -25,7 +25,7 @@ from earful.errors import EarfulError
 from earful.model.audio.source import as_argument
 
 if TYPE_CHECKING:
-    from earful.index.info import IndexInfo
+    from earful.index.storage.info import IndexInfo
 
 FORMAT = "earful-report"
 FORMAT_VERSION = 1

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.schema import Row
+from earful.index.storage.schema import Row
 from earful.index.store import Index
 from earful.model.protocols import Fingerprint
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from earful.errors import FilterError, IndexFolderError
 from earful.index.approximate import LEAST_ROWS, Approximate, Probed
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.schema import Row
 from earful.index.search import Hit, IndexBackend, SearchFilter
+from earful.index.storage.schema import Row
 from earful.index.store import Index
 from earful.index.where import sql_of
 from earful.model.protocols import Fingerprint

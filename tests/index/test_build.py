@@ -24,7 +24,7 @@ from earful.errors import (
 from earful.index import build
 from earful.index.build import BuildOptions, BuildProgress, build_index
 from earful.index.corpus.corpus import open_corpus, single_recording
-from earful.index.schema import Row
+from earful.index.storage.schema import Row
 from earful.index.store import Index
 from earful.model.audio.clip import AudioLimits, Clip, load_audio
 from earful.model.protocols import Embedder, Fingerprint

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from earful.index.features import FEATURES_NAME, ExemplarFeatures
+from earful.index.cache.features import FEATURES_NAME, ExemplarFeatures
 
 MAKER = "a" * 32
 CONTENT = "b" * 64

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from earful.errors import IndexBusyError, IndexFolderError
-from earful.index import formats, header
 from earful.index.build import build_index
-from earful.index.features import ExemplarFeatures
-from earful.index.lock import WriterLock
-from earful.index.replays import KeptReplays
+from earful.index.cache.features import ExemplarFeatures
+from earful.index.cache.scores import KeptReplays
 from earful.index.search import IndexBackend
+from earful.index.storage import formats, header
+from earful.index.storage.lock import WriterLock
 from earful.index.store import Index
 
 KEPT = Path(__file__).parent / "formats"
@@ -172,7 +172,7 @@ def test_a_folder_that_cannot_be_written_stays_as_it_is(
 
     before = contents(folder)
     with monkeypatch.context() as patch:
-        patch.setattr("earful.index.lock.os.open", refuse)
+        patch.setattr("earful.index.storage.lock.os.open", refuse)
         with pytest.raises(IndexFolderError, match=r"has index format 1 .*Read-only.*a copy that"):
             Index.open(folder)
     assert contents(folder) == before

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.index import known
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.known import KnownRow, KnownRows
-from earful.index.schema import Row
+from earful.index.storage import row_lookup
+from earful.index.storage.row_lookup import KnownRow, KnownRows
+from earful.index.storage.schema import Row
 
 ROOTS = (Path("/one"), Path("/two"))
 
@@ -49,7 +49,7 @@ def test_they_are_what_a_dictionary_would_hold(
     first: list[list[Row]], later: list[list[Row]], most: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(known, "_MOST_RECENT", most)
+        patch.setattr(row_lookup, "_MOST_RECENT", most)
         plain = {row.exemplar.id: KnownRow.of(row) for batch in first for row in batch}
         rows = KnownRows(plain.items())
         assert rows == plain
@@ -72,7 +72,7 @@ def test_they_are_what_a_dictionary_would_hold(
 
 
 def test_equal_hashes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known, "_hash", lambda _: 7)
+    monkeypatch.setattr(row_lookup, "_hash", lambda _: 7)
     plain = {f"row {n}": KnownRow.of(row(f"row {n}", n)) for n in range(20)}
     rows = KnownRows(plain.items())
     assert dict(rows) == plain
@@ -104,7 +104,7 @@ def test_many_rows_take_little_memory() -> None:
 def test_few_parts_are_to_be_looked_through(
     monkeypatch: pytest.MonkeyPatch, n_batches: int
 ) -> None:
-    monkeypatch.setattr(known, "_MOST_RECENT", 4)
+    monkeypatch.setattr(row_lookup, "_MOST_RECENT", 4)
     rows = KnownRows()
     for batch in range(n_batches):
         rows.add([row(f"{batch}-{n}", n) for n in range(4)])

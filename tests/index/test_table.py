@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from earful.errors import IndexFolderError
-from earful.index.lance_errors import errors_named
-from earful.index.lock import WriterLock
-from earful.index.schema import Row
 from earful.index.search import IndexBackend, SearchFilter
+from earful.index.storage.lance_errors import errors_named
+from earful.index.storage.lock import WriterLock
+from earful.index.storage.schema import Row
+from earful.index.storage.table import Table
 from earful.index.store import Index
-from earful.index.table import Table
 from earful.model.protocols import Fingerprint
 
 MakeRow = Callable[..., Row]
@@ -159,7 +159,7 @@ def test_every_search_goes_on_when_its_version_is_gone(
     backend: IndexBackend,
     where: str,
 ) -> None:
-    monkeypatch.setattr("earful.index.table._KEEP_VERSIONS", timedelta(milliseconds=1))
+    monkeypatch.setattr("earful.index.storage.table._KEEP_VERSIONS", timedelta(milliseconds=1))
     reader = Index.open(index.path)
     reader.search(make_row("a").vector)
     index.add([make_row("c")])

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from earful.errors import IndexFolderError
-from earful.index.header import HEADER_NAME
-from earful.index.schema import Row, row_digest, to_arrow
+from earful.index.storage.header import HEADER_NAME
+from earful.index.storage.schema import Row, row_digest, to_arrow
 from earful.index.store import Index
 from earful.model.audio.clip import file_sha256
 from earful.model.protocols import Fingerprint

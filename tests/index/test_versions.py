@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from earful.errors import IndexFolderError
-from earful.index.checksums import CHECKSUMS_NAME, Checksums
-from earful.index.schema import Row
+from earful.index.storage.checksums import CHECKSUMS_NAME, Checksums
+from earful.index.storage.schema import Row
+from earful.index.storage.versions import manifest_name, manifest_names, newest_listed
 from earful.index.store import Index
-from earful.index.versions import manifest_name, manifest_names, newest_listed
 
 MakeRow = Callable[..., Row]
 
@@ -71,7 +71,7 @@ def test_a_version_that_is_right_is_never_moved(
     def fail(folder: Path) -> None:
         raise IndexFolderError("too many open files")
 
-    monkeypatch.setattr("earful.index.table._open_lance", fail)
+    monkeypatch.setattr("earful.index.storage.table._open_lance", fail)
     before = manifest_names(index.path)
     with pytest.raises(IndexFolderError, match="too many open files"):
         Index.open(index.path)

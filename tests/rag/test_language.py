@@ -12,8 +12,8 @@ import pytest
 
 from earful.errors import AudioError, ModelError, PromptError, TaskError
 from earful.index.build import build_index
+from earful.index.cache.features import ExemplarFeatures
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.features import ExemplarFeatures
 from earful.index.search import Hit
 from earful.index.store import Index
 from earful.model.audio.clip import Clip

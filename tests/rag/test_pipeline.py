@@ -23,8 +23,8 @@ from earful.errors import (
 )
 from earful.index.build import build_index
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.schema import Row
 from earful.index.search import SearchFilter
+from earful.index.storage.schema import Row
 from earful.index.store import Index
 from earful.model.audio.clip import Clip, load_audio
 from earful.model.protocols import Fingerprint

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from earful.index.build import build_index
-from earful.index.replays import REPLAYS_NAME
+from earful.index.cache.scores import REPLAYS_NAME
 from earful.index.store import Index
 from earful.model.prompt import Prompt
 from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel

@@ -26,12 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.index.build import BuildOptions, build_index
-from earful.index.known import KnownRows
 from earful.index.progress import BuildProgress
 from earful.index.repair import repair_index
-from earful.index.schema import Row
+from earful.index.storage.row_lookup import KnownRows
+from earful.index.storage.schema import Row
+from earful.index.storage.table import Table
 from earful.index.store import Index
-from earful.index.table import Table
 from earful.model.audio.clip import Clip
 from earful.model.flamingo.checkpoint import writer
 from earful.model.flamingo.checkpoint.folder import load_flamingo

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from earful.index.lock import LOCK_NAME
+from earful.index.storage.lock import LOCK_NAME
 from earful.index.store import Index
 
 pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(300)]

@@ -11,9 +11,9 @@ import numpy as np
 import soundfile
 
 from earful.index.build import BuildOptions, build_index
-from earful.index.features import ExemplarFeatures
-from earful.index.header import FORMAT
-from earful.index.replays import KeptReplays
+from earful.index.cache.features import ExemplarFeatures
+from earful.index.cache.scores import KeptReplays
+from earful.index.storage.header import FORMAT
 
 HERE = Path(__file__).resolve().parent
 SOUNDS = HERE / "sounds"

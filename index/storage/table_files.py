@@ -10,8 +10,8 @@ from typing import Final
 
 from earful.errors import IndexFolderError
 from earful.files import sync_file, sync_folder
-from earful.index.checksums import Checksums
-from earful.index.versions import (
+from earful.index.storage.checksums import Checksums
+from earful.index.storage.versions import (
     LANCE_FOLDER,
     TABLE_FOLDER,
     is_manifest,

@@ -131,7 +131,7 @@ class Header:
                 "Upgrade earful, or build the index anew"
             )
         if 0 < found < FORMAT:
-            from earful.index.formats import upgrade
+            from earful.index.storage.formats import upgrade
 
             values = upgrade(folder)
         try:

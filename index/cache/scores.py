@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from earful.index.features import drop_left_behind, keep_file
+from earful.index.cache.features import drop_left_behind, keep_file
 
 REPLAYS_NAME = "replays"
 

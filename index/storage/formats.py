@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from earful.errors import IndexBusyError, IndexFolderError
-from earful.index import header
-from earful.index.lock import WriterLock
+from earful.index.storage import header
+from earful.index.storage.lock import WriterLock
 
 Step = Callable[[Path, Mapping[str, Any]], dict[str, Any]]
 STEPS: dict[int, Step] = {}

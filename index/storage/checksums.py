@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from earful.errors import IndexFolderError
-from earful.index.header import write_text
+from earful.index.storage.header import write_text
 
 CHECKSUMS_NAME: Final = "checksums.txt"
 _LINE: Final = re.compile(r"([0-9a-f]{64})  (\S+)")

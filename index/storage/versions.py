@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from earful.errors import IndexBusyError, IndexFolderError
-from earful.index.checksums import Checksums
-from earful.index.lock import WriterLock
+from earful.index.storage.checksums import Checksums
+from earful.index.storage.lock import WriterLock
 from earful.model.audio.source import as_argument
 
 TABLE_FOLDER: Final = "table"

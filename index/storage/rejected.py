@@ -8,7 +8,7 @@ from pathlib import Path
 
 from earful.errors import IndexFolderError
 from earful.index.corpus.corpus import Rejection
-from earful.index.header import write_text
+from earful.index.storage.header import write_text
 
 REJECTED_NAME = "rejected.jsonl"
 

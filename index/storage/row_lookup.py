@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.index.schema import Row, exemplar_digest, root_of
+from earful.index.storage.schema import Row, exemplar_digest, root_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

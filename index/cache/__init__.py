@@ -1,0 +1,1 @@
+"""Caches kept with an index: what language models made of its exemplars."""

@@ -1,0 +1,1 @@
+"""Storage: the index folder, its LanceDB table, header and digests."""
