@@ -28,7 +28,7 @@ from benchmarks.search_worker import N_BATCHES, N_SINGLE, K
 from benchmarks.synthetic import DIM, rows_of, vectors_and_queries, write_index
 from benchmarks.turns import Contestant, keep, machine, spread, table_of, take_turns, times
 
-from earful.index.search import SearchFilter
+from earful.index.search.exact import SearchFilter
 from earful.index.store import Index
 
 N_BATCH = 100_000

@@ -52,7 +52,7 @@ def earful(
     """Return ``VectorSet.search_many``, which chooses by itself how to."""
     import torch  # noqa: F401 - an embedder has imported it, wherever there are queries
 
-    from earful.index.search import SearchFilter
+    from earful.index.search.exact import SearchFilter
 
     rows = set_of(vectors)
     filter = SearchFilter(labels=labels, splits=splits)
@@ -166,7 +166,7 @@ WAYS: dict[str, Callable[[Vectors, Path], Callable[[Vectors], Found]]] = {
 def set_of(vectors: Vectors) -> Any:
     """Give each vector an exemplar with one of the labels."""
     from earful.index.corpus.exemplar import Exemplar
-    from earful.index.search import VectorSet
+    from earful.index.search.exact import VectorSet
 
     exemplars = [
         Exemplar(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from earful.errors import AudioError
 from earful.index.findings import Finding, HealthLimits
-from earful.index.search import VectorSet
+from earful.index.search.exact import VectorSet
 from earful.model.audio.sandbox import load_isolated
 
 _RATE = 16_000

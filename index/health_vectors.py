@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.index.findings import Finding, HealthLimits, LabelHealth
-from earful.index.search import VectorSet
+from earful.index.search.exact import VectorSet
 
 Rows = NDArray[np.intp]
 

@@ -17,12 +17,12 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from earful.errors import CorpusError, IndexBusyError, IndexFolderError
-from earful.index.approximate import APPROXIMATE_NAME, Approximate
 from earful.index.build import BuildOptions, build_index
 from earful.index.corpus.corpus import Corpus, CorpusRow, open_corpus
 from earful.index.corpus.exemplar import Exemplar
 from earful.index.progress import BuildProgress
 from earful.index.salvage import Readable
+from earful.index.search.approximate import APPROXIMATE_NAME, Approximate
 from earful.index.storage.checksums import Checksums
 from earful.index.storage.header import FORMAT, HEADER_NAME, Header, Root, format_of, read_values
 from earful.index.storage.lock import WriterLock

@@ -28,10 +28,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from earful.errors import CorpusError, IndexFolderError
-from earful.index.approximate import APPROXIMATE_NAME, Approximate, candidates, part_rows
 from earful.index.cache.features import ExemplarFeatures
 from earful.index.corpus.corpus import Rejection
-from earful.index.half import HalfRows
 from earful.index.refusals import (
     refuse_bad_vectors,
     refuse_clashes,
@@ -39,14 +37,10 @@ from earful.index.refusals import (
     refuse_used_folder,
 )
 from earful.index.salvage import Readable, Unreadable, salvage
-from earful.index.search import (
-    Hit,
-    IndexBackend,
-    SearchFilter,
-    Vectors,
-    VectorSet,
-    unit_rows,
-)
+from earful.index.search.approximate import APPROXIMATE_NAME, Approximate, candidates, part_rows
+from earful.index.search.exact import Hit, IndexBackend, SearchFilter, Vectors, VectorSet, unit_rows
+from earful.index.search.half_precision import HalfRows
+from earful.index.search.sql_filter import sql_of
 from earful.index.storage.header import HEADER_NAME, Header, Root
 from earful.index.storage.info import IndexInfo
 from earful.index.storage.lock import WriterLock
@@ -66,7 +60,6 @@ from earful.index.storage.schema import (
     whole_rows,
 )
 from earful.index.storage.table import Table
-from earful.index.where import sql_of
 from earful.model.audio.source import as_argument
 from earful.model.protocols import Fingerprint
 

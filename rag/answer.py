@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from earful.index.search import Hit
+from earful.index.search.exact import Hit
 from earful.model.prompt import Prompt
 from earful.rag.blend import Blend
 

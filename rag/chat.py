@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from earful.errors import PromptError
-from earful.index.search import Hit
+from earful.index.search.exact import Hit
 from earful.model.prompt import Prompt
 from earful.model.protocols import GenerationOptions, LanguageModel
 from earful.rag.answer import Answer, log_answer

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from earful.errors import AudioError, TaskError
-from earful.index.search import VectorSet
+from earful.index.search.exact import VectorSet
 from earful.model.audio.clip import Clip
 from earful.model.audio.sandbox import load_isolated
 from earful.model.protocols import Embedder

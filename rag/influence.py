@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from earful.errors import PromptError, TaskError
-from earful.index.search import Hit
+from earful.index.search.exact import Hit
 from earful.model.protocols import LanguageModel
 from earful.rag.answer import LabelScore
 from earful.rag.respond import Inquiry, score_labels

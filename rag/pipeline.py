@@ -12,7 +12,7 @@ from typing import Self, Unpack
 
 from earful.errors import ModelError, TaskError
 from earful.index.cache.features import ExemplarFeatures
-from earful.index.search import Hit, SearchFilter
+from earful.index.search.exact import Hit, SearchFilter
 from earful.index.store import Index
 from earful.model.prompt import Prompt
 from earful.model.protocols import (

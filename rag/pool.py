@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from earful.errors import TaskError
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.search import Hit, VectorSet
+from earful.index.search.exact import Hit, VectorSet
 from earful.rag.task import Task
 
 Rows = NDArray[np.intp]

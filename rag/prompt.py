@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from earful.errors import PromptError
-from earful.index.search import Hit
+from earful.index.search.exact import Hit
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.protocols import LanguageModel, PromptSize
 from earful.rag.task import Kind, Task

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from earful.errors import ModelError
-from earful.index.search import Hit
+from earful.index.search.exact import Hit
 from earful.model.audio.clip import Clip
 from earful.model.flamingo.audio import SAMPLE_RATE
 from earful.model.prompt import ClipRef, Prompt

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.index.search import top_k
+from earful.index.search.exact import top_k
 from earful.rag.pool import Pool, Rows, Similarities
 from earful.rag.task import Order, Shots
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from earful.errors import PromptError
-from earful.index.search import Hit
+from earful.index.search.exact import Hit
 from earful.rag.answer import LabelScore
 from earful.rag.desk import Prepared, TaskDesk
 from earful.rag.pool import Pool, Rows, Similarities

@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from earful.index.build import BuildOptions, build_index
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.search import SearchFilter, VectorSet
+from earful.index.search.exact import SearchFilter, VectorSet
 from earful.index.store import Index
 from earful.model.audio.clip import Clip
 from earful.model.encoders.htsat_cpu import can_pack, pack_for_cpu

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from earful.errors import FilterError
+from earful.index.search.sql_filter import quoted
 from earful.index.storage.checksums import Checksums
 from earful.index.storage.lance_errors import errors_named, is_lance_error, lance_reason, shortened
 from earful.index.storage.schema import EXEMPLAR_COLUMNS
 from earful.index.storage.table_files import DATA, DELETIONS, INDICES, TableFiles
-from earful.index.where import quoted
 
 if TYPE_CHECKING:
     import numpy as np

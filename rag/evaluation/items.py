@@ -17,7 +17,7 @@ import numpy as np
 from earful.errors import AudioError, TaskError
 from earful.index.corpus.corpus import Corpus, CorpusRow
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.search import VectorSet
+from earful.index.search.exact import VectorSet
 from earful.model.audio.clip import Clip
 from earful.model.audio.sandbox import load_isolated
 from earful.model.prompt import ClipRef

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from earful.errors import AudioError, EvaluationError, ModelError, PromptError
-from earful.index.search import Hit
+from earful.index.search.exact import Hit
 from earful.model.audio.clip import Clip
 from earful.model.flamingo.audio import SAMPLE_RATE
 from earful.model.prompt import ClipRef

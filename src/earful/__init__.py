@@ -44,12 +44,12 @@ _HOMES = {
     "FewShot": "earful.rag.pipeline",
     "Fingerprint": "earful.model.protocols",
     "GenerationOptions": "earful.model.protocols",
-    "Hit": "earful.index.search",
+    "Hit": "earful.index.search.exact",
     "Index": "earful.index.store",
     "LabelScoring": "earful.rag.score",
     "LanguageModel": "earful.model.protocols",
     "Prompt": "earful.model.prompt",
-    "SearchFilter": "earful.index.search",
+    "SearchFilter": "earful.index.search.exact",
     "ShotInfluence": "earful.rag.influence",
     "Task": "earful.rag.task",
     "TextEmbedder": "earful.model.protocols",
@@ -117,7 +117,7 @@ if TYPE_CHECKING:
     from earful.index.corpus.exemplar import Exemplar
     from earful.index.datasets import list_datasets, load_dataset, open_dataset
     from earful.index.health import check_health
-    from earful.index.search import Hit, SearchFilter
+    from earful.index.search.exact import Hit, SearchFilter
     from earful.index.store import Index
     from earful.model.audio.clip import AudioLimits, Clip, load_audio
     from earful.model.prompt import Prompt

@@ -17,12 +17,12 @@ from earful.model.audio.source import printable as printable  # also used as con
 from earful.wording import counted
 
 if TYPE_CHECKING:
-    from earful.index.approximate import Approximate
     from earful.index.build import BuildProgress, BuildReport
     from earful.index.corpus.corpus import Rejection
     from earful.index.corpus.survey import Survey
     from earful.index.repair import RepairReport
-    from earful.index.search import Hit
+    from earful.index.search.approximate import Approximate
+    from earful.index.search.exact import Hit
     from earful.rag.answer import Answer
     from earful.rag.blend import Blend
     from earful.rag.evaluation.scorecard import Scorecard

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from earful.errors import IndexFolderError
-from earful.index.search import IndexBackend, SearchFilter
+from earful.index.search.exact import IndexBackend, SearchFilter
 from earful.index.storage.checksums import CHECKSUMS_NAME, Checksums
 from earful.index.storage.schema import Row
 from earful.index.store import Index

@@ -16,7 +16,7 @@ from earful.errors import IndexBusyError, IndexFolderError
 from earful.index.build import build_index
 from earful.index.cache.features import ExemplarFeatures
 from earful.index.cache.scores import KeptReplays
-from earful.index.search import IndexBackend
+from earful.index.search.exact import IndexBackend
 from earful.index.storage import formats, header
 from earful.index.storage.lock import WriterLock
 from earful.index.store import Index

@@ -117,7 +117,7 @@ def test_near_duplicates_are_told_once_a_pair(index: Index) -> None:
 
 def test_a_row_that_is_everybody_s_neighbour_is_a_hub(tmp_path: Path) -> None:
     from earful.index.health_vectors import find_hubs
-    from earful.index.search import VectorSet
+    from earful.index.search.exact import VectorSet
 
     names = [f"{n:02d}" for n in range(20)]
     from pathlib import PurePosixPath

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.index.test_search import vector_set
 
-from earful.index import rough, search
-from earful.index.rough import RoughRows
+from earful.index.search import bfloat16, exact
+from earful.index.search.bfloat16 import RoughRows
 
 pytest.importorskip("torch")
 Vectors = NDArray[np.float32]
@@ -95,7 +95,7 @@ def test_what_one_call_leaves_behind_is_nothing_to_the_next() -> None:
 
 
 def test_a_batch_gives_the_hits_of_single_queries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "_ROWS_WORTH_A_COPY", 1000)
+    monkeypatch.setattr(exact, "_ROWS_WORTH_A_COPY", 1000)
     monkeypatch.setattr("earful.model.runtime.device.has_bfloat16", lambda _: True)
     rng = np.random.default_rng(5)
     # Integer rows, many of them equal, so that ties at the cut are common.
@@ -109,6 +109,6 @@ def test_a_batch_gives_the_hits_of_single_queries(monkeypatch: pytest.MonkeyPatc
 
 def test_rows_are_not_copied_twice_to_be_cut_anew() -> None:
     parts = [np.full((n, 3), n, np.float32) for n in (5000, 1, 3000)]
-    cut = list(rough._recut(parts))
+    cut = list(bfloat16._recut(parts))
     assert [len(part) for part in cut] == [2048, 2048, 2048, 1857]
     assert np.array_equal(np.concatenate(cut), np.concatenate(parts))

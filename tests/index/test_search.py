@@ -11,9 +11,9 @@ from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
 from earful.errors import MissingExtraError
-from earful.index import search
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.search import Backend, Hit, SearchFilter, VectorSet, _best, top_k
+from earful.index.search import exact
+from earful.index.search.exact import Backend, Hit, SearchFilter, VectorSet, _best, top_k
 
 BACKENDS: tuple[Backend, ...] = ("exact", "faiss")
 
@@ -324,7 +324,7 @@ def test_a_narrow_filter_reads_only_the_rows_that_pass(monkeypatch: pytest.Monke
         return take(rows, some, **how)
 
     monkeypatch.setattr(np, "take", counted)
-    monkeypatch.setattr(search, "_ROWS_AT_ONCE", 8)
+    monkeypatch.setattr(exact, "_ROWS_AT_ONCE", 8)
     for among in (np.arange(40, 60), np.arange(40, 100, 3)):
         read.clear()
         best = pets.search(at(22.0)[0], k=3, only=among)

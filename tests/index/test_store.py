@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from earful.errors import FilterError, IndexBusyError, IndexFolderError, IndexMismatchError
 from earful.index.corpus.corpus import Rejection
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.search import SearchFilter
+from earful.index.search.exact import SearchFilter
 from earful.index.storage.header import FORMAT, HEADER_NAME, Header
 from earful.index.storage.row_lookup import KnownRow
 from earful.index.storage.schema import Row

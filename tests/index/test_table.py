@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from earful.errors import IndexFolderError
-from earful.index.search import IndexBackend, SearchFilter
+from earful.index.search.exact import IndexBackend, SearchFilter
 from earful.index.storage.lance_errors import errors_named
 from earful.index.storage.lock import WriterLock
 from earful.index.storage.schema import Row

@@ -3,7 +3,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.search import Hit
+from earful.index.search.exact import Hit
 from earful.rag.answer import Answer, LabelScore
 
 ANSWER = Answer(

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.search import VectorSet
+from earful.index.search.exact import VectorSet
 from earful.rag.calibrate import (
     MIN_CASES,
     fit_calibration,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from earful.errors import PromptError, TaskError
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.search import Hit
+from earful.index.search.exact import Hit
 from earful.model.audio.clip import Clip, load_audio
 from earful.model.flamingo.checkpoint.folder import load_flamingo
 from earful.model.prompt import ClipRef, Prompt, Text

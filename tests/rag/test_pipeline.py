@@ -23,7 +23,7 @@ from earful.errors import (
 )
 from earful.index.build import build_index
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.search import SearchFilter
+from earful.index.search.exact import SearchFilter
 from earful.index.storage.schema import Row
 from earful.index.store import Index
 from earful.model.audio.clip import Clip, load_audio

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from earful.errors import PromptError
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.search import Hit
+from earful.index.search.exact import Hit
 from earful.model.audio.clip import Clip
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.rag.prompt import build_prompt

@@ -16,7 +16,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from earful.errors import ModelError
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.search import Hit
+from earful.index.search.exact import Hit
 from earful.model.clap.tokenizer import ClapTokenizer
 from earful.model.flamingo.language_model import FlamingoLanguageModel
 from earful.model.flamingo.prompt_format import Style, render_continuation, render_prompt

@@ -6,7 +6,7 @@ import pytest
 
 from earful.index.corpus.exemplar import Exemplar
 from earful.index.datasets import list_datasets, load_dataset
-from earful.index.search import Hit
+from earful.index.search.exact import Hit
 from earful.model.flamingo.prompt_format import render_prompt
 from earful.model.prompt import ClipRef
 from earful.rag.prompt import YES_OR_NO, build_prompt

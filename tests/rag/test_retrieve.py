@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.search import SearchFilter, VectorSet
+from earful.index.search.exact import SearchFilter, VectorSet
 from earful.rag.pool import Guard, Pool, build_pool
 from earful.rag.retrieve import arrange, choose_shots
 from earful.rag.task import STRATEGIES, Label, Shots, Strategy, Task

@@ -55,7 +55,7 @@ from earful.errors import EarfulError, FilterError, TaskError
 from earful.wording import counted
 
 if TYPE_CHECKING:
-    from earful.index.search import IndexBackend, SearchFilter
+    from earful.index.search.exact import IndexBackend, SearchFilter
     from earful.rag.answer import Answer
     from earful.rag.pipeline import FewShot
 
@@ -92,7 +92,7 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """List the nearest exemplars of a recording, or of a sentence."""
-    from earful.index.search import SearchFilter
+    from earful.index.search.exact import SearchFilter
 
     if (audio is None) == (not text):
         raise typer.BadParameter("give a recording or --text, one of the two")
@@ -382,7 +382,7 @@ def _why_nothing(few: FewShot, chosen: SearchFilter, backend: str) -> str:
     """Say which condition no row of the index meets."""
     import numpy as np
 
-    from earful.index.search import SearchFilter
+    from earful.index.search.exact import SearchFilter
 
     lean: IndexBackend = "half" if backend in ("half", "approximate") else "exact"
 

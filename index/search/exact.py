@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.faiss_backend import MOST_FETCHED, FlatFaiss
-from earful.index.rough import RoughRows
+from earful.index.search.bfloat16 import RoughRows
+from earful.index.search.faiss import MOST_FETCHED, FlatFaiss
 
 Backend = Literal["exact", "faiss"]
 IndexBackend = Literal["exact", "faiss", "half", "approximate"]

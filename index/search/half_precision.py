@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.index.rough import RoughRows
-from earful.index.search import unit_rows
+from earful.index.search.bfloat16 import RoughRows
+from earful.index.search.exact import unit_rows
 from earful.index.storage.schema import vectors_of
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Rows in bfloat16: half the bytes, and products at twice to ten times the pace.
 
 They only propose candidates, and leave none out that could be among the best: how far a
-score may lie from the true one is known from the rows themselves. ``earful.index.search``
+score may lie from the true one is known from the rows themselves. ``earful.index.search.exact``
 scores what is proposed again, exactly, so the hits are those of float32.
 """
 

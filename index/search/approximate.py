@@ -22,14 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError
+from earful.index.search.sql_filter import sql_of
 from earful.index.storage.header import write_text
-from earful.index.where import sql_of
 from earful.model.audio.source import as_argument
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from earful.index.search import SearchFilter, VectorSet
+    from earful.index.search.exact import SearchFilter, VectorSet
     from earful.index.storage.table import Table
 
 APPROXIMATE_NAME: Final = "approximate.json"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from earful.index.search import SearchFilter
+    from earful.index.search.exact import SearchFilter
 
 
 def sql_of(chosen: SearchFilter, roots: Sequence[Path]) -> str:
@@ -20,7 +20,7 @@ def sql_of(chosen: SearchFilter, roots: Sequence[Path]) -> str:
     Returns:
         The condition; empty where every row passes.
 
-    >>> from earful.index.search import SearchFilter
+    >>> from earful.index.search.exact import SearchFilter
     >>> sql_of(SearchFilter(labels=frozenset({"it's"}), exclude_groups=frozenset({"a"})), [])
     "array_has_any(labels, ['it''s']) AND NOT `group` IN ('a')"
     """

@@ -1,6 +1,6 @@
 """A flat FAISS index over vectors in RAM, on the GPU when this FAISS has one.
 
-It only proposes candidates: ``earful.index.search`` scores and ranks them.
+It only proposes candidates: ``earful.index.search.exact`` scores and ranks them.
 """
 
 from __future__ import annotations
