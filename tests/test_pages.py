@@ -8,9 +8,9 @@ import pytest
 from browser import marks, opened
 
 from earful.index.build import build_index
-from earful.index.health import check_health
-from earful.index.health_page import write_health_page
-from earful.index.map import map_index, write_map_page
+from earful.index.health.check import check_health
+from earful.index.health.map import map_index, write_map_page
+from earful.index.health.page import write_health_page
 from earful.index.store import Index
 from earful.model.scripted import ScriptedLanguageModel
 from earful.rag.evaluation.report import write_report

@@ -54,7 +54,7 @@ _HOMES = {
     "Task": "earful.rag.task",
     "TextEmbedder": "earful.model.protocols",
     "build_index": "earful.index.build",
-    "check_health": "earful.index.health",
+    "check_health": "earful.index.health.check",
     "check_task": "earful.rag.task",
     "evaluate": "earful.rag.evaluation.run",
     "label_influence": "earful.rag.influence",
@@ -116,7 +116,7 @@ if TYPE_CHECKING:
     from earful.index.corpus.corpus import open_corpus
     from earful.index.corpus.exemplar import Exemplar
     from earful.index.datasets import list_datasets, load_dataset, open_dataset
-    from earful.index.health import check_health
+    from earful.index.health.check import check_health
     from earful.index.search.exact import Hit, SearchFilter
     from earful.index.store import Index
     from earful.model.audio.clip import AudioLimits, Clip, load_audio

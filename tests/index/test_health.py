@@ -8,10 +8,10 @@ import pytest
 import soundfile
 
 from earful.index.build import build_index
-from earful.index.findings import Finding, HealthLimits
-from earful.index.health import Health, check_health
-from earful.index.health_page import doubt, summary, write_health_page
-from earful.index.map import map_index, write_map_page
+from earful.index.health.check import Health, check_health
+from earful.index.health.findings import Finding, HealthLimits
+from earful.index.health.map import map_index, write_map_page
+from earful.index.health.page import doubt, summary, write_health_page
 from earful.index.store import Index
 
 RATE = 8000
@@ -116,7 +116,7 @@ def test_near_duplicates_are_told_once_a_pair(index: Index) -> None:
 
 
 def test_a_row_that_is_everybody_s_neighbour_is_a_hub(tmp_path: Path) -> None:
-    from earful.index.health_vectors import find_hubs
+    from earful.index.health.vectors import find_hubs
     from earful.index.search.exact import VectorSet
 
     names = [f"{n:02d}" for n in range(20)]

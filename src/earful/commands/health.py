@@ -29,9 +29,9 @@ def index_health(
     as_json: JsonOption = False,
 ) -> None:
     """Look for wrong labels, copies, hubs, orphans, silence, clipping and odd durations."""
-    from earful.index.findings import HealthLimits
-    from earful.index.health import check_health
-    from earful.index.health_page import doubt, summary, write_health_page
+    from earful.index.health.check import check_health
+    from earful.index.health.findings import HealthLimits
+    from earful.index.health.page import doubt, summary, write_health_page
     from earful.index.store import Index
 
     opened = Index.open(index)
@@ -72,7 +72,7 @@ def index_map(
     as_json: JsonOption = False,
 ) -> None:
     """Lay an index out in a plane, to look at and to listen to."""
-    from earful.index.map import COLOR_BY, METHODS, map_index, write_map_page
+    from earful.index.health.map import COLOR_BY, METHODS, map_index, write_map_page
     from earful.index.store import Index
 
     if html is None and not as_json:

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.index.findings import Finding, HealthLimits, LabelHealth
-from earful.index.health_sound import listen
-from earful.index.health_vectors import (
+from earful.index.health.audio import listen
+from earful.index.health.findings import Finding, HealthLimits, LabelHealth
+from earful.index.health.vectors import (
     ask_labels,
     find_copies,
     find_hubs,

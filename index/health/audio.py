@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.index.findings import Finding, HealthLimits
+from earful.index.health.findings import Finding, HealthLimits
 from earful.index.search.exact import VectorSet
 from earful.model.audio.sandbox import load_isolated
 

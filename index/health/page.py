@@ -8,8 +8,8 @@ import numpy as np
 
 from earful.errors import IndexFolderError
 from earful.html.page import Cell, Page
-from earful.index.findings import Finding
-from earful.index.health import Health, places
+from earful.index.health.check import Health, places
+from earful.index.health.findings import Finding
 from earful.index.store import Index
 
 _MOST_SHOWN = 60

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.index.findings import Finding, HealthLimits, LabelHealth
+from earful.index.health.findings import Finding, HealthLimits, LabelHealth
 from earful.index.search.exact import VectorSet
 
 Rows = NDArray[np.intp]

@@ -1,0 +1,1 @@
+"""Health: what is wrong with a labelled corpus, measured, and its map."""
