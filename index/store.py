@@ -30,13 +30,13 @@ import numpy as np
 from earful.errors import CorpusError, IndexFolderError
 from earful.index.cache.features import ExemplarFeatures
 from earful.index.corpus.corpus import Rejection
+from earful.index.maintenance.salvage import Readable, Unreadable, salvage
 from earful.index.refusals import (
     refuse_bad_vectors,
     refuse_clashes,
     refuse_mismatch,
     refuse_used_folder,
 )
-from earful.index.salvage import Readable, Unreadable, salvage
 from earful.index.search.approximate import APPROXIMATE_NAME, Approximate, candidates, part_rows
 from earful.index.search.exact import Hit, IndexBackend, SearchFilter, Vectors, VectorSet, unit_rows
 from earful.index.search.half_precision import HalfRows
@@ -66,7 +66,7 @@ from earful.model.protocols import Fingerprint
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from earful.index.verify import VerifyReport
+    from earful.index.maintenance.verify import VerifyReport
 
 # What a search needs of a row, and what it needs to check it.
 _SEARCHED = (*EXEMPLAR_COLUMNS, "root", "content_sha256", "vector")
@@ -447,7 +447,7 @@ class Index:
         return len(self._table)
 
     def salvage(self) -> Iterator[Readable | Unreadable]:
-        """Read all columns of all rows that can be read; see ``earful.index.salvage``."""
+        """Read all columns of all rows that can be read; see ``earful.index.maintenance.salvage``."""
         return salvage(self._table)
 
     def damaged_files(self) -> list[str]:
@@ -510,14 +510,14 @@ class Index:
             self._table.list_files()
 
     def verify(self, *, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
-        """Check every row; see ``earful.index.verify``."""
-        from earful.index.verify import verify_index
+        """Check every row; see ``earful.index.maintenance.verify``."""
+        from earful.index.maintenance.verify import verify_index
 
         return verify_index(self, progress=progress)
 
     def export(self, target: str | os.PathLike[str]) -> int:
         """Write every row to ``.csv`` or, with vectors, ``.parquet``; return how many."""
-        from earful.index.export import export_index
+        from earful.index.maintenance.export import export_index
 
         return export_index(self, Path(target))
 

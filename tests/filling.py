@@ -21,7 +21,7 @@ from small_corpus import Samples, write_corpus
 
 from earful.errors import IndexFolderError
 from earful.index.build import BuildOptions, build_index
-from earful.index.repair import repair_index
+from earful.index.maintenance.repair import repair_index
 from earful.index.store import Index
 
 warnings.filterwarnings("ignore", message="lancedb fork support")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from earful.index.build import BuildProgress, BuildReport
     from earful.index.corpus.corpus import Rejection
     from earful.index.corpus.survey import Survey
-    from earful.index.repair import RepairReport
+    from earful.index.maintenance.repair import RepairReport
     from earful.index.search.approximate import Approximate
     from earful.index.search.exact import Hit
     from earful.rag.answer import Answer

@@ -83,7 +83,7 @@ def test_each_file_is_read_once(
         read.append(path)
         return file_sha256(path)
 
-    monkeypatch.setattr("earful.index.verify.file_sha256", noted)
+    monkeypatch.setattr("earful.index.maintenance.verify.file_sha256", noted)
     assert index.verify().n_checked == 8
     assert len(read) == len(set(read)) == 4
 

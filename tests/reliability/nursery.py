@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.index.build import BuildOptions, build_index
+from earful.index.maintenance.repair import repair_index
 from earful.index.progress import BuildProgress
-from earful.index.repair import repair_index
 from earful.index.storage.row_lookup import KnownRows
 from earful.index.storage.schema import Row
 from earful.index.storage.table import Table

@@ -16,7 +16,7 @@ from earful.errors import EarfulError, IndexFolderError
 from earful.index.build import BuildOptions, build_index
 from earful.index.cache.features import ExemplarFeatures
 from earful.index.cache.scores import KeptReplays
-from earful.index.repair import repair_index
+from earful.index.maintenance.repair import repair_index
 from earful.index.search import approximate
 from earful.index.search.exact import Hit, IndexBackend
 from earful.index.store import Index

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from earful.index.build import BuildReport
     from earful.index.corpus.corpus import Corpus
     from earful.index.corpus.survey import Survey
-    from earful.index.repair import RepairReport
+    from earful.index.maintenance.repair import RepairReport
 
 
 _DTYPES = ("auto", "float32", "bfloat16")
@@ -255,7 +255,7 @@ def index_verify(
 
     mended: RepairReport | None = None
     if repair:
-        from earful.index.repair import repair_index
+        from earful.index.maintenance.repair import repair_index
 
         with console.progress_bar("embedding", sys.stderr) as progress:
             mended = repair_index(index, corpus, progress=progress)

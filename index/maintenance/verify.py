@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, CorpusError, IndexFolderError
-from earful.index.salvage import Readable, Unreadable
+from earful.index.maintenance.salvage import Readable, Unreadable
 from earful.index.storage.header import HEADER_NAME, Header
 from earful.index.storage.lance_errors import lance_reason
 from earful.index.storage.schema import (

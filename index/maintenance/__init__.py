@@ -1,0 +1,1 @@
+"""Maintenance: an index verified, repaired and exported."""
