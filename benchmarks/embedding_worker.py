@@ -23,8 +23,8 @@ def earful(
     weights: Path, files: list[Path], dtype: str, stage: str, device: str
 ) -> tuple[Any, str]:
     """Return our way: a whole index build, or one stage of it by itself."""
-    from earful.index.build import build_index
-    from earful.index.store import Index
+    from earful.index.builder.build import build_index
+    from earful.index.index import Index
     from earful.model.audio.clip import load_audio
     from earful.model.clap.embedder import load_clap
 

@@ -135,7 +135,7 @@ def lancedb_flat(vectors: Vectors, data: Path) -> Callable[[Vectors], Found]:
 
 def stored(vectors: Vectors, data: Path, backend: Any) -> Callable[[Vectors], Found]:
     """Return the search of the index folder that ``search_large`` made."""
-    from earful.index.store import Index
+    from earful.index.index import Index
 
     index = Index.open(data / "index")
 

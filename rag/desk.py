@@ -10,8 +10,8 @@ import numpy as np
 
 from earful.errors import TaskError
 from earful.index.corpus.exemplar import Exemplar
+from earful.index.index import Index
 from earful.index.search.exact import VectorSet
-from earful.index.store import Index
 from earful.model.protocols import Embedder, LanguageModel
 from earful.rag.blend import Blend
 from earful.rag.calibrate import (

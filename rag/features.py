@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from earful.errors import AudioError, ModelError
 from earful.index.cache.features import ExemplarFeatures
-from earful.index.store import Index
+from earful.index.index import Index
 from earful.model.prompt import ClipRef
 from earful.model.protocols import KeepsFeatures, LanguageModel
 

@@ -12,8 +12,8 @@ from typing import Self, Unpack
 
 from earful.errors import ModelError, TaskError
 from earful.index.cache.features import ExemplarFeatures
+from earful.index.index import Index
 from earful.index.search.exact import Hit, SearchFilter
-from earful.index.store import Index
 from earful.model.prompt import Prompt
 from earful.model.protocols import (
     Embedder,

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError, TaskError, UnknownNameError
+from earful.index.index import Index
 from earful.index.search.exact import Hit, IndexBackend, SearchFilter
-from earful.index.store import Index
 from earful.model.protocols import Embedder, TextEmbedder
 from earful.model.registry import list_embedders
 from earful.rag.desk import Prepared, Shows, TaskDesk

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from earful.index.build import build_index
+from earful.index.builder.build import build_index
 from earful.rag.answer import Answer
 from earful.rag.chat import Chat
 from earful.rag.pipeline import FewShot

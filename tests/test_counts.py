@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from tests.model.test_htsat import SMALL, random_htsat, spectrograms
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from earful.index.build import BuildOptions, build_index
+from earful.index.builder.build import BuildOptions, build_index
 from earful.index.corpus.exemplar import Exemplar
+from earful.index.index import Index
 from earful.index.search.exact import SearchFilter, VectorSet
-from earful.index.store import Index
 from earful.model.audio.clip import Clip
 from earful.model.encoders.htsat_cpu import can_pack, pack_for_cpu
 from earful.model.flamingo.language_model import FlamingoLanguageModel

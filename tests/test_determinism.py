@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from earful.demo import DemoCorpus
-from earful.index.build import BuildOptions, build_index
+from earful.index.builder.build import BuildOptions, build_index
 from earful.rag.pipeline import FewShot
 
 RATE = 44_100

@@ -19,8 +19,8 @@ import soundfile
 
 from earful import cli, console, failure_report
 from earful.commands import logs
-from earful.index.build import build_index
-from earful.index.store import Index
+from earful.index.builder.build import build_index
+from earful.index.index import Index
 from earful.rag.pipeline import FewShot
 
 Run = Callable[..., tuple[int, str, str]]
@@ -80,7 +80,7 @@ def test_commits_and_rejections_are_logged(
     (corpus / "secret hum" / "broken.wav").write_bytes(b"RIFF nothing useful")
     with caplog.at_level(logging.INFO, logger="earful"):
         build_index(corpus, tmp_path / "s.index", embedder="logmel")
-    committed, rejected = [r for r in caplog.records if r.name == "earful.index.build"]
+    committed, rejected = [r for r in caplog.records if r.name == "earful.index.builder.build"]
     assert committed.__dict__["n_rows"] == 6
     assert rejected.__dict__["audio"] == "secret hum/broken.wav"
     assert "broken.wav" in rejected.getMessage()

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from browser import marks, opened
 
-from earful.index.build import build_index
+from earful.index.builder.build import build_index
 from earful.index.health.check import check_health
 from earful.index.health.map import map_index, write_map_page
 from earful.index.health.page import write_health_page
-from earful.index.store import Index
+from earful.index.index import Index
 from earful.model.scripted import ScriptedLanguageModel
 from earful.rag.evaluation.report import write_report
 from earful.rag.evaluation.run import EvaluationSettings, evaluate

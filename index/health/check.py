@@ -25,7 +25,7 @@ from earful.index.health.vectors import (
     find_orphans,
     skewness,
 )
-from earful.index.store import Index
+from earful.index.index import Index
 
 _MOST_LISTED = 1000
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError, MissingExtraError
 from earful.html.page import Page
-from earful.index.store import Index
+from earful.index.index import Index
 
 Method = Literal["pca", "umap"]
 ColorBy = Literal["label", "group", "split"]

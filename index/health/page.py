@@ -10,7 +10,7 @@ from earful.errors import IndexFolderError
 from earful.html.page import Cell, Page
 from earful.index.health.check import Health, places
 from earful.index.health.findings import Finding
-from earful.index.store import Index
+from earful.index.index import Index
 
 _MOST_SHOWN = 60
 _MOST_NEIGHBOURS = 3

@@ -13,7 +13,7 @@ from earful.index.storage.schema import EXEMPLAR_COLUMNS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from earful.index.store import Index
+    from earful.index.index import Index
 
 _COLUMNS = (*EXEMPLAR_COLUMNS, "root", "duration_s", "file_sha256", "content_sha256")
 # What a spreadsheet takes for the beginning of a formula: some take full-width signs, too,

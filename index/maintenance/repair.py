@@ -17,12 +17,13 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from earful.errors import CorpusError, IndexBusyError, IndexFolderError
-from earful.index.build import BuildOptions, build_index
+from earful.index.builder.build import BuildOptions, build_index
+from earful.index.builder.report import BuildProgress
 from earful.index.corpus.corpus import Corpus, CorpusRow, open_corpus
 from earful.index.corpus.exemplar import Exemplar
+from earful.index.index import Index
 from earful.index.maintenance.salvage import Readable
 from earful.index.maintenance.verify import row_faults
-from earful.index.progress import BuildProgress
 from earful.index.search.approximate import APPROXIMATE_NAME, Approximate
 from earful.index.storage.checksums import Checksums
 from earful.index.storage.header import FORMAT, HEADER_NAME, Header, Root, format_of, read_values
@@ -37,7 +38,6 @@ from earful.index.storage.versions import (
     newest_manifest,
     set_aside,
 )
-from earful.index.store import Index
 from earful.model.audio.source import as_argument
 from earful.model.protocols import Embedder, Fingerprint
 from earful.model.registry import load_embedder

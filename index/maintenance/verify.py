@@ -33,7 +33,7 @@ from earful.model.audio.source import as_argument
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from earful.index.store import Index
+    from earful.index.index import Index
 
 _UNIT_TOLERANCE = 1e-3
 _DATA_FILE = re.compile(r"[\w-]+\.lance(?![/\w])")

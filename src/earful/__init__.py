@@ -33,8 +33,8 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 _HOMES = {
     "Answer": "earful.rag.answer",
     "AudioLimits": "earful.model.audio.clip",
-    "BuildOptions": "earful.index.build",
-    "BuildReport": "earful.index.build",
+    "BuildOptions": "earful.index.builder.build",
+    "BuildReport": "earful.index.builder.build",
     "Chat": "earful.rag.chat",
     "Clip": "earful.model.audio.clip",
     "EarfulError": "earful.errors",
@@ -45,7 +45,7 @@ _HOMES = {
     "Fingerprint": "earful.model.protocols",
     "GenerationOptions": "earful.model.protocols",
     "Hit": "earful.index.search.exact",
-    "Index": "earful.index.store",
+    "Index": "earful.index.index",
     "LabelScoring": "earful.rag.score",
     "LanguageModel": "earful.model.protocols",
     "Prompt": "earful.model.prompt",
@@ -53,7 +53,7 @@ _HOMES = {
     "ShotInfluence": "earful.rag.influence",
     "Task": "earful.rag.task",
     "TextEmbedder": "earful.model.protocols",
-    "build_index": "earful.index.build",
+    "build_index": "earful.index.builder.build",
     "check_health": "earful.index.health.check",
     "check_task": "earful.rag.task",
     "evaluate": "earful.rag.evaluation.run",
@@ -112,13 +112,13 @@ __all__ = [
 
 if TYPE_CHECKING:
     from earful.errors import EarfulError
-    from earful.index.build import BuildOptions, BuildReport, build_index
+    from earful.index.builder.build import BuildOptions, BuildReport, build_index
     from earful.index.corpus.corpus import open_corpus
     from earful.index.corpus.exemplar import Exemplar
     from earful.index.datasets import list_datasets, load_dataset, open_dataset
     from earful.index.health.check import check_health
+    from earful.index.index import Index
     from earful.index.search.exact import Hit, SearchFilter
-    from earful.index.store import Index
     from earful.model.audio.clip import AudioLimits, Clip, load_audio
     from earful.model.prompt import Prompt
     from earful.model.protocols import (

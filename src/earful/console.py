@@ -17,7 +17,7 @@ from earful.model.audio.source import printable as printable  # also used as con
 from earful.wording import counted
 
 if TYPE_CHECKING:
-    from earful.index.build import BuildProgress, BuildReport
+    from earful.index.builder.build import BuildProgress, BuildReport
     from earful.index.corpus.corpus import Rejection
     from earful.index.corpus.survey import Survey
     from earful.index.maintenance.repair import RepairReport

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from earful.errors import CorpusError
 
 if TYPE_CHECKING:
-    from earful.index.build import BuildProgress, BuildReport
+    from earful.index.builder.build import BuildProgress, BuildReport
     from earful.rag.answer import Answer
     from earful.rag.pipeline import FewShot
 
@@ -72,7 +72,7 @@ def build_demo_index(
     progress: Callable[[BuildProgress], None] | None = None,
 ) -> BuildReport:
     """Embed the demo's labelled sounds into ``index``; only new ones when it exists."""
-    from earful.index.build import build_index
+    from earful.index.builder.build import build_index
 
     return build_index(corpus.sounds, index, embedder=embedder, progress=progress)
 

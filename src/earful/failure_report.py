@@ -126,7 +126,7 @@ def _checks() -> dict[str, dict[str, str]]:
 
 
 def _index(path: Path, *, with_paths: bool) -> dict[str, object]:
-    from earful.index.store import Index
+    from earful.index.index import Index
 
     try:
         index = Index.open(path)

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from earful.index.corpus.exemplar import Exemplar
+from earful.index.index import Index
 from earful.index.storage.schema import Row
-from earful.index.store import Index
 from earful.model.protocols import Fingerprint
 
 DIM = 4

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from earful.errors import FilterError, IndexFolderError
 from earful.index.corpus.exemplar import Exemplar
+from earful.index.index import Index
 from earful.index.search.approximate import LEAST_ROWS, Approximate, Probed
 from earful.index.search.exact import Hit, IndexBackend, SearchFilter
 from earful.index.search.sql_filter import sql_of
 from earful.index.storage.schema import Row
-from earful.index.store import Index
 from earful.model.protocols import Fingerprint
 
 DIM = 16

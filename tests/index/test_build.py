@@ -21,11 +21,11 @@ from earful.errors import (
     IndexFolderError,
     IndexMismatchError,
 )
-from earful.index import build
-from earful.index.build import BuildOptions, BuildProgress, build_index
+from earful.index.builder import build
+from earful.index.builder.build import BuildOptions, BuildProgress, build_index
 from earful.index.corpus.corpus import open_corpus, single_recording
+from earful.index.index import Index
 from earful.index.storage.schema import Row
-from earful.index.store import Index
 from earful.model.audio.clip import AudioLimits, Clip, load_audio
 from earful.model.protocols import Embedder, Fingerprint
 
@@ -557,7 +557,7 @@ def test_too_little_space_is_told_before_any_work(
 ) -> None:
     embedder = Levels()
     usage = shutil.disk_usage(tmp_path)._replace(free=10_000)
-    monkeypatch.setattr("earful.index.build.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("earful.index.builder.build.shutil.disk_usage", lambda path: usage)
     with pytest.raises(IndexFolderError, match="12 new rows need about 12,384 bytes"):
         build_index(sounds, tmp_path / "index", embedder=embedder)
     assert embedder.batches == []

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from earful.errors import IndexFolderError
+from earful.index.index import Index
 from earful.index.search.exact import IndexBackend, SearchFilter
 from earful.index.storage.checksums import CHECKSUMS_NAME, Checksums
 from earful.index.storage.schema import Row
-from earful.index.store import Index
 from earful.model.protocols import Fingerprint
 
 MakeRow = Callable[..., Row]

@@ -9,8 +9,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from earful.index.builder.decode_queue import Decoded, Inspected, Intake, Rejected, in_order
 from earful.index.corpus.corpus import CorpusRow, open_corpus
-from earful.index.decode import Decoded, Inspected, Intake, Rejected, in_order
 from earful.model.audio.clip import AudioLimits, file_sha256
 
 RATE = 8000
@@ -52,7 +52,7 @@ def test_a_file_cut_into_many_rows_is_hashed_once(
         hashed.append(path)
         return file_sha256(path, limits=limits)
 
-    monkeypatch.setattr("earful.index.decode.file_sha256", counted)
+    monkeypatch.setattr("earful.index.builder.decode_queue.file_sha256", counted)
     work, rows = intake(write_stretches(tmp_path, n=40))
     with ThreadPoolExecutor(4) as pool:
         outcomes = list(pool.map(work.inspect, enumerate(rows)))

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import IndexFolderError
+from earful.index.index import Index
 from earful.index.maintenance.export import formula_safe
 from earful.index.storage.schema import Row
-from earful.index.store import Index
 from earful.model.protocols import Fingerprint
 
 MakeRow = Callable[..., Row]

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from earful.index.build import build_index
+from earful.index.builder.build import build_index
 from earful.index.health.check import Health, check_health
 from earful.index.health.findings import Finding, HealthLimits
 from earful.index.health.map import map_index, write_map_page
 from earful.index.health.page import doubt, summary, write_health_page
-from earful.index.store import Index
+from earful.index.index import Index
 
 RATE = 8000
 HZ = {"low": 200.0, "middle": 700.0, "high": 2000.0}

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from earful.errors import IndexFolderError
+from earful.index.index import Index
 from earful.index.storage.header import HEADER_NAME
 from earful.index.storage.schema import Row, row_digest, to_arrow
-from earful.index.store import Index
 from earful.model.audio.clip import file_sha256
 from earful.model.protocols import Fingerprint
 

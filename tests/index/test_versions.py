@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from earful.errors import IndexFolderError
+from earful.index.index import Index
 from earful.index.storage.checksums import CHECKSUMS_NAME, Checksums
 from earful.index.storage.schema import Row
 from earful.index.storage.versions import manifest_name, manifest_names, newest_listed
-from earful.index.store import Index
 
 MakeRow = Callable[..., Row]
 

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from earful.errors import AudioError, EarfulError
-from earful.index.build import build_index
+from earful.index.builder.build import build_index
 from earful.model.audio import sandbox
 from earful.model.audio.clip import AudioLimits, load_audio, probe_audio
 from earful.model.audio.sandbox import Bounds, load_isolated, probe_isolated, stop_decoding

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from earful.errors import AudioError, CorpusError, EvaluationError, LeakageError, TaskError
-from earful.index.build import build_index
+from earful.index.builder.build import build_index
 from earful.index.corpus.corpus import open_corpus
-from earful.index.store import Index
+from earful.index.index import Index
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
 from earful.rag.evaluation.arms import Arm, arms_of

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from earful.errors import AudioError, ModelError, PromptError, TaskError
-from earful.index.build import build_index
+from earful.index.builder.build import build_index
 from earful.index.cache.features import ExemplarFeatures
 from earful.index.corpus.exemplar import Exemplar
+from earful.index.index import Index
 from earful.index.search.exact import Hit
-from earful.index.store import Index
 from earful.model.audio.clip import Clip
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.protocols import FeatureCache, GenerationOptions

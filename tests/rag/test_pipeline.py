@@ -21,11 +21,11 @@ from earful.errors import (
     TaskError,
     UnknownNameError,
 )
-from earful.index.build import build_index
+from earful.index.builder.build import build_index
 from earful.index.corpus.exemplar import Exemplar
+from earful.index.index import Index
 from earful.index.search.exact import SearchFilter
 from earful.index.storage.schema import Row
-from earful.index.store import Index
 from earful.model.audio.clip import Clip, load_audio
 from earful.model.protocols import Fingerprint
 from earful.rag.pipeline import FewShot

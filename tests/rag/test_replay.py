@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earful.index.build import build_index
+from earful.index.builder.build import build_index
 from earful.index.cache.scores import REPLAYS_NAME
-from earful.index.store import Index
+from earful.index.index import Index
 from earful.model.prompt import Prompt
 from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
 from earful.rag.blend import UNFITTED

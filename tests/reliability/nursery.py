@@ -25,13 +25,13 @@ import lancedb  # noqa: F401 - so that no fork has to import it
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.index.build import BuildOptions, build_index
+from earful.index.builder.build import BuildOptions, build_index
+from earful.index.builder.report import BuildProgress
+from earful.index.index import Index
 from earful.index.maintenance.repair import repair_index
-from earful.index.progress import BuildProgress
 from earful.index.storage.row_lookup import KnownRows
 from earful.index.storage.schema import Row
 from earful.index.storage.table import Table
-from earful.index.store import Index
 from earful.model.audio.clip import Clip
 from earful.model.flamingo.checkpoint import writer
 from earful.model.flamingo.checkpoint.folder import load_flamingo

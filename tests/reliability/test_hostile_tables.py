@@ -26,8 +26,8 @@ from earful.index.corpus.exemplar import Exemplar
 from earful.index.corpus.limits import exemplar_fault
 from earful.index.datasets.declaration import Source
 from earful.index.datasets.readers.dispatch import read_source
+from earful.index.index import Index
 from earful.index.storage.schema import Row
-from earful.index.store import Index
 from earful.model.audio.clip import Clip
 from earful.model.registry import load_embedder
 from earful.rag.pipeline import FewShot

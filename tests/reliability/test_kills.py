@@ -26,7 +26,7 @@ import soundfile
 
 from earful.errors import ModelError
 from earful.index.corpus.corpus import open_corpus
-from earful.index.store import Index
+from earful.index.index import Index
 from earful.model.flamingo.checkpoint.folder import (
     old_folder,
     open_flamingo_folder,

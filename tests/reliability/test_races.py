@@ -13,8 +13,8 @@ import racing
 from small_corpus import Samples, write_corpus
 
 from earful.errors import IndexFolderError
+from earful.index.index import Index
 from earful.index.search import approximate
-from earful.index.store import Index
 
 pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(300)]
 

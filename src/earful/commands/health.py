@@ -32,7 +32,7 @@ def index_health(
     from earful.index.health.check import check_health
     from earful.index.health.findings import HealthLimits
     from earful.index.health.page import doubt, summary, write_health_page
-    from earful.index.store import Index
+    from earful.index.index import Index
 
     opened = Index.open(index)
     limits = HealthLimits(k=k, near_duplicate=near_duplicate)
@@ -73,7 +73,7 @@ def index_map(
 ) -> None:
     """Lay an index out in a plane, to look at and to listen to."""
     from earful.index.health.map import COLOR_BY, METHODS, map_index, write_map_page
-    from earful.index.store import Index
+    from earful.index.index import Index
 
     if html is None and not as_json:
         raise typer.BadParameter("give --html FILE, or --json", param_hint="--html")

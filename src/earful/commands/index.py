@@ -33,7 +33,7 @@ from earful.errors import CorpusError
 from earful.wording import counted
 
 if TYPE_CHECKING:
-    from earful.index.build import BuildReport
+    from earful.index.builder.build import BuildReport
     from earful.index.corpus.corpus import Corpus
     from earful.index.corpus.survey import Survey
     from earful.index.maintenance.repair import RepairReport
@@ -101,7 +101,7 @@ def index_build(
 
         _finish_survey(survey(opened), as_json=as_json)
         return
-    from earful.index.build import BuildOptions, build_index, embedder_for
+    from earful.index.builder.build import BuildOptions, build_index, embedder_for
     from earful.model.audio.clip import AudioLimits
     from earful.model.audio.sandbox import warm_up
 
@@ -143,10 +143,10 @@ def index_add(
     as_json: JsonOption = False,
 ) -> None:
     """Add a corpus or one labelled recording; a row with a known id is replaced."""
-    from earful.index.build import build_index
+    from earful.index.builder.build import build_index
     from earful.index.corpus.corpus import open_corpus, single_recording
     from earful.index.corpus.tables import KINDS, table_kind
-    from earful.index.store import Index
+    from earful.index.index import Index
     from earful.model.registry import load_embedder
 
     stored = Index.open(index).info.fingerprint
@@ -205,7 +205,7 @@ def index_remove(
     as_json: JsonOption = False,
 ) -> None:
     """Remove rows by id; an unknown id is an error and removes nothing."""
-    from earful.index.store import Index
+    from earful.index.index import Index
 
     n_removed = Index.open(index).remove(ids)
     if as_json:
@@ -218,7 +218,7 @@ def index_remove(
 @example("earful index info sounds.index")
 def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
     """Show what an index holds and which embedder made it."""
-    from earful.index.store import Index
+    from earful.index.index import Index
 
     opened = Index.open(index)
     info = opened.info.to_dict()
@@ -251,7 +251,7 @@ def index_verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check every file and every row: as written, audio there and unchanged; --repair mends."""
-    from earful.index.store import Index
+    from earful.index.index import Index
 
     mended: RepairReport | None = None
     if repair:
@@ -299,7 +299,7 @@ def index_export(
     as_json: JsonOption = False,
 ) -> None:
     """Write every row to CSV, or with its vector to Parquet."""
-    from earful.index.store import Index
+    from earful.index.index import Index
 
     n_written = Index.open(index).export(target)
     if as_json:
@@ -318,7 +318,7 @@ def index_features(
     as_json: JsonOption = False,
 ) -> None:
     """Let a language model encode every exemplar ahead, so that no query has to."""
-    from earful.index.store import Index
+    from earful.index.index import Index
     from earful.model.registry import load_language_model
     from earful.rag.features import keep_features
 
@@ -348,7 +348,7 @@ def index_features(
 @example("earful index compact sounds.index")
 def index_compact(index: IndexArgument) -> None:
     """Merge small fragments and drop versions that nobody can be reading any more."""
-    from earful.index.store import Index
+    from earful.index.index import Index
 
     Index.open(index).compact()
     typer.echo("compacted")
@@ -367,7 +367,7 @@ def index_approximate(
     as_json: JsonOption = False,
 ) -> None:
     """Make approximate search possible in a large index, and measure what it finds."""
-    from earful.index.store import Index
+    from earful.index.index import Index
 
     opened = Index.open(index)
     if drop:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from earful.index.build import BuildOptions, build_index
+from earful.index.builder.build import BuildOptions, build_index
 from earful.index.cache.features import ExemplarFeatures
 from earful.index.cache.scores import KeptReplays
 from earful.index.storage.header import FORMAT

@@ -24,8 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError
-from earful.index.corpus.corpus import Corpus, CorpusRow, Rejection, open_corpus
-from earful.index.decode import (
+from earful.index.builder.decode_queue import (
     Decoded,
     Inspected,
     Intake,
@@ -33,11 +32,12 @@ from earful.index.decode import (
     Unchanged,
     in_order,
 )
-from earful.index.progress import BuildProgress, BuildReport
+from earful.index.builder.report import BuildProgress, BuildReport
+from earful.index.corpus.corpus import Corpus, CorpusRow, Rejection, open_corpus
+from earful.index.index import Index
 from earful.index.storage.header import HEADER_NAME, Header
 from earful.index.storage.row_lookup import AudioKey
 from earful.index.storage.schema import Row
-from earful.index.store import Index
 from earful.model.audio.clip import AudioLimits
 from earful.model.audio.sandbox import stop_decoding
 from earful.model.audio.source import as_argument, printable

@@ -1,0 +1,1 @@
+"""Builds: a corpus embedded into an index, resumable."""
