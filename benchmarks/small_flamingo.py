@@ -41,7 +41,7 @@ from earful.model.tiny.embedder import TinyEmbedder, load_tiny
 from earful.model.tiny.language_model import TinyWindows, load_tiny_lm
 from earful.rag.answer import Answer, LabelScore
 from earful.rag.pipeline import FewShot
-from earful.rag.task import Example, Task
+from earful.rag.task.task import Example, Task
 
 Vectors = NDArray[np.float32]
 _ASKED = {"5-way 1-shot": 800, "5-way 4-shot": 800, "20-way 4-shot": 240}

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from earful.rag.pool import Pool, Similarities
 from earful.rag.retrieve import choose_shots
 from earful.rag.score import Calibration, Scores, label_prior, label_shares
-from earful.rag.task import Shots
+from earful.rag.task.task import Shots
 
 # With fewer exemplars asked about, a fit says too little; with these, nothing else is needed.
 MIN_CASES = 8

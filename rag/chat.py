@@ -18,7 +18,7 @@ from earful.rag.prompt import FittedPrompt, ShotMode, Turn, build_dialogue, fit_
 from earful.rag.query import Query, Stopwatch
 from earful.rag.respond import generation_notes, tell
 from earful.rag.retrieve import arrange
-from earful.rag.task import Order
+from earful.rag.task.task import Order
 
 _AGAIN = GenerationOptions(temperature=1.0, top_k=50, top_p=0.95)
 """How the release of Audio Flamingo's chat model draws; for a second opinion."""

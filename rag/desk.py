@@ -23,7 +23,7 @@ from earful.rag.calibrate import (
 from earful.rag.examples import embed_examples
 from earful.rag.pool import Pool, build_pool
 from earful.rag.score import Calibration
-from earful.rag.task import STRATEGIES, Shots, Task, load_task, unknown_name
+from earful.rag.task.task import STRATEGIES, Shots, Task, load_task, unknown_name
 from earful.wording import counted
 
 _ALL_LABELS = Task(name="all-labels")

@@ -11,7 +11,7 @@ from earful.index.search.exact import VectorSet
 from earful.model.audio.clip import Clip
 from earful.model.audio.sandbox import load_isolated
 from earful.model.protocols import Embedder
-from earful.rag.task import Example
+from earful.rag.task.task import Example
 
 _BATCH = 16
 

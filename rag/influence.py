@@ -24,7 +24,7 @@ from earful.rag.respond import Inquiry, score_labels
 from earful.rag.retrieve import arrange
 from earful.rag.score import LabelScoring, Scores
 from earful.rag.shots import rank_labels, verdict_of
-from earful.rag.task import unknown_name
+from earful.rag.task.task import unknown_name
 
 _DIGITS = 6
 

@@ -34,7 +34,7 @@ from earful.rag.respond import Inquiry, generation_notes, tell, write_answer
 from earful.rag.retriever import Retriever
 from earful.rag.score import LabelScoring
 from earful.rag.shots import ShotSet, rank_labels, verdict_of
-from earful.rag.task import Task, load_task
+from earful.rag.task.task import Task, load_task
 
 _log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from earful.errors import TaskError
 from earful.index.corpus.exemplar import Exemplar
 from earful.index.search.exact import Hit, VectorSet
-from earful.rag.task import Task
+from earful.rag.task.task import Task
 
 Rows = NDArray[np.intp]
 Similarities = NDArray[np.float64]

@@ -15,7 +15,7 @@ from earful.errors import PromptError
 from earful.index.search.exact import Hit
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.protocols import LanguageModel, PromptSize
-from earful.rag.task import Kind, Task
+from earful.rag.task.task import Kind, Task
 
 ShotMode = Literal["interleaved", "text"]
 SHOT_MODES: tuple[ShotMode, ...] = get_args(ShotMode)

@@ -26,7 +26,7 @@ from earful.rag.prompt import (
 from earful.rag.query import Query, Stopwatch
 from earful.rag.retrieve import arrange
 from earful.rag.score import LabelScoring, Scores, label_probabilities
-from earful.rag.task import Task
+from earful.rag.task.task import Task
 
 _SILENCE_S = 7.0  # one window of Audio Flamingo's
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from earful.index.search.exact import top_k
 from earful.rag.pool import Pool, Rows, Similarities
-from earful.rag.task import Order, Shots
+from earful.rag.task.task import Order, Shots
 
 Vector = NDArray[np.float32]
 Item = TypeVar("Item")

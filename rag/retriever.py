@@ -18,7 +18,7 @@ from earful.rag.desk import Prepared, Shows, TaskDesk
 from earful.rag.query import Audio, Query, Stopwatch, read_clip, read_query
 from earful.rag.score import Scores
 from earful.rag.shots import ShotSet, find_shots, vote_of
-from earful.rag.task import Shots, Task, unknown_name
+from earful.rag.task.task import Shots, Task, unknown_name
 
 
 class Retriever:

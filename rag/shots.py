@@ -14,7 +14,7 @@ from earful.rag.pool import Pool, Rows, Similarities
 from earful.rag.query import Query
 from earful.rag.retrieve import choose_shots
 from earful.rag.score import Scores, label_prior, vote
-from earful.rag.task import Task
+from earful.rag.task.task import Task
 
 _MORE_LIKELY_THAN_NOT = 0.5
 

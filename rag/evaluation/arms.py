@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from earful.errors import EvaluationError
-from earful.rag.task import MAX_SHOTS, STRATEGIES, Strategy, Task, unknown_name
+from earful.rag.task.task import MAX_SHOTS, STRATEGIES, Strategy, Task, unknown_name
 from earful.wording import counted
 
 How = Literal[

@@ -25,7 +25,7 @@ from earful.model.protocols import Embedder
 from earful.rag.evaluation.metrics.text_answers import normalise, select_subset
 from earful.rag.pool import Guard
 from earful.rag.query import Query
-from earful.rag.task import Task, unknown_name
+from earful.rag.task.task import Task, unknown_name
 from earful.wording import counted
 
 _EMBEDDED_AT_ONCE = 16

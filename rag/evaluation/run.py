@@ -42,7 +42,7 @@ from earful.rag.evaluation.verdict import ENOUGH_GROUPS
 from earful.rag.pipeline import FewShot
 from earful.rag.pool import Pool
 from earful.rag.retriever import Retriever
-from earful.rag.task import Label, Protocol, Shots, Task, load_task, unknown_name
+from earful.rag.task.task import Label, Protocol, Shots, Task, load_task, unknown_name
 from earful.wording import counted
 
 Progress = Callable[[int, int], None]

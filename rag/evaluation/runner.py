@@ -30,7 +30,7 @@ from earful.rag.respond import Inquiry, score_labels, write_answer
 from earful.rag.retriever import Retriever
 from earful.rag.score import LabelScoring, Scores
 from earful.rag.shots import ShotSet, rank_labels, verdict_of
-from earful.rag.task import Task
+from earful.rag.task.task import Task
 
 _SILENCE_S = 7.0
 _DIGITS = 6

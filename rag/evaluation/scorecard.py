@@ -310,7 +310,7 @@ class Scorecard:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics of the task's kind, its own first."""
-        from earful.rag.task import METRICS
+        from earful.rag.task.task import METRICS
 
         known = METRICS[self.kind]  # type: ignore[index]
         return (self.metric, *(name for name in known if name != self.metric))

@@ -51,11 +51,11 @@ _HOMES = {
     "Prompt": "earful.model.prompt",
     "SearchFilter": "earful.index.search.exact",
     "ShotInfluence": "earful.rag.influence",
-    "Task": "earful.rag.task",
+    "Task": "earful.rag.task.task",
     "TextEmbedder": "earful.model.protocols",
     "build_index": "earful.index.builder.build",
     "check_health": "earful.index.health.check",
-    "check_task": "earful.rag.task",
+    "check_task": "earful.rag.task.task",
     "evaluate": "earful.rag.evaluation.run",
     "label_influence": "earful.rag.influence",
     "list_datasets": "earful.index.datasets",
@@ -63,7 +63,7 @@ _HOMES = {
     "load_dataset": "earful.index.datasets",
     "load_embedder": "earful.model.registry",
     "load_language_model": "earful.model.registry",
-    "load_task": "earful.rag.task",
+    "load_task": "earful.rag.task.task",
     "open_corpus": "earful.index.corpus.corpus",
     "open_dataset": "earful.index.datasets",
     "relabel_influence": "earful.rag.influence",
@@ -140,7 +140,7 @@ if TYPE_CHECKING:
     )
     from earful.rag.pipeline import FewShot
     from earful.rag.score import LabelScoring
-    from earful.rag.task import Task, check_task, load_task
+    from earful.rag.task.task import Task, check_task, load_task
 
 
 def __getattr__(name: str) -> object:

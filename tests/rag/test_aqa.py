@@ -12,7 +12,7 @@ from earful.rag.evaluation.metrics.text_answers import (
     split_labels,
     token_f1,
 )
-from earful.rag.task import Subset
+from earful.rag.task.task import Subset
 
 
 @pytest.mark.parametrize(

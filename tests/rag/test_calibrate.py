@@ -18,7 +18,7 @@ from earful.rag.calibrate import (
 from earful.rag.pool import Pool, build_pool
 from earful.rag.retrieve import choose_shots
 from earful.rag.score import Calibration, Scores, label_prior, vote
-from earful.rag.task import STRATEGIES, Kind, Shots, Strategy, Task
+from earful.rag.task.task import STRATEGIES, Kind, Shots, Strategy, Task
 
 
 def pool_of(

@@ -29,7 +29,7 @@ from earful.rag.evaluation.update_task import write_verdict
 from earful.rag.evaluation.verdict import _beside
 from earful.rag.pipeline import FewShot
 from earful.rag.retriever import Retriever
-from earful.rag.task import Label, Protocol, Shots, Task, load_task
+from earful.rag.task.task import Label, Protocol, Shots, Task, load_task
 
 RATE = 8000
 HZ = {"low": 200.0, "middle": 700.0, "high": 2000.0}

@@ -24,7 +24,7 @@ from earful.rag.influence import (
     text_influence,
 )
 from earful.rag.respond import Inquiry
-from earful.rag.task import Order, Shots, Task
+from earful.rag.task.task import Order, Shots, Task
 from earful.testing import write_flamingo
 
 TASK = Task(name="t")

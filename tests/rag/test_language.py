@@ -24,7 +24,7 @@ from earful.rag.features import keep_features
 from earful.rag.pipeline import FewShot
 from earful.rag.prompt import build_prompt
 from earful.rag.score import LabelScoring, label_probabilities
-from earful.rag.task import Label, Shots, Task
+from earful.rag.task.task import Label, Shots, Task
 
 RATE = 16_000
 HZ = {"low": 200.0, "middle": 900.0, "high": 3500.0}

@@ -29,7 +29,7 @@ from earful.index.storage.schema import Row
 from earful.model.audio.clip import Clip, load_audio
 from earful.model.protocols import Fingerprint
 from earful.rag.pipeline import FewShot
-from earful.rag.task import Example, Label, Shots, Task, load_task
+from earful.rag.task.task import Example, Label, Shots, Task, load_task
 
 RATE = 16_000
 FREQUENCIES_HZ = {"low": 200.0, "middle": 900.0, "high": 3500.0, "hiss": 0.0}
@@ -499,7 +499,7 @@ def test_ten_thousand_rows_cost_milliseconds(tmp_path: Path) -> None:
 
 def test_tasks_can_be_read_without_anything_heavy() -> None:
     probe = (
-        "import earful.rag.task as t, sys; t.load_task('urban-sounds'); "
+        "import earful.rag.task.task as t, sys; t.load_task('urban-sounds'); "
         "print([n for n in ('torch', 'pyarrow', 'lancedb', 'soundfile') if n in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)

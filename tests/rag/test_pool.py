@@ -8,7 +8,7 @@ from earful.errors import TaskError
 from earful.index.corpus.exemplar import Exemplar
 from earful.index.search.exact import VectorSet
 from earful.rag.pool import Pool, build_pool
-from earful.rag.task import Label, Task
+from earful.rag.task.task import Label, Task
 
 
 def vector_set(

@@ -11,7 +11,7 @@ from earful.index.search.exact import Hit
 from earful.model.audio.clip import Clip
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.rag.prompt import build_prompt
-from earful.rag.task import Label, Shots, Task
+from earful.rag.task.task import Label, Shots, Task
 
 URBAN = Task(
     name="urban",

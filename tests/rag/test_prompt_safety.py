@@ -25,7 +25,7 @@ from earful.model.prompt import ClipRef, Prompt
 from earful.model.registry import load_language_model
 from earful.model.tiny.embedder import text_ids
 from earful.rag.prompt import ShotMode, Turn, build_dialogue, build_prompt, build_yes_no_prompt
-from earful.rag.task import Label, Task
+from earful.rag.task.task import Label, Task
 from earful.testing import write_flamingo
 
 STYLES: tuple[Style, ...] = ("inference", "benchmark", "training", "brief")

@@ -18,7 +18,7 @@ from earful.rag.blend import UNFITTED
 from earful.rag.pipeline import FewShot
 from earful.rag.replay import held_out_rows
 from earful.rag.score import LabelScoring
-from earful.rag.task import Label, Task
+from earful.rag.task.task import Label, Task
 
 RATE = 16_000
 # Two bands that overlap, so that the vote is often wrong.

@@ -11,7 +11,7 @@ from earful.index.corpus.exemplar import Exemplar
 from earful.index.search.exact import SearchFilter, VectorSet
 from earful.rag.pool import Guard, Pool, build_pool
 from earful.rag.retrieve import arrange, choose_shots
-from earful.rag.task import STRATEGIES, Label, Shots, Strategy, Task
+from earful.rag.task.task import STRATEGIES, Label, Shots, Strategy, Task
 
 NO_GUARD = Guard()
 QUERY = np.array([1.0, 0.0], dtype=np.float32)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import TaskError
-from earful.rag.task import (
+from earful.rag.task.task import (
     KINDS,
     METRICS,
     Kind,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.rag.taskfile import MAX_BYTES, Key, Problem, TomlFile, find_lines, read_toml
+from earful.rag.task.toml_file import MAX_BYTES, Key, Problem, TomlFile, find_lines, read_toml
 
 Tree = dict[str, "Value"] | list["Value"] | str | int | bool
 Value = Tree

@@ -43,7 +43,7 @@ from earful.rag.evaluation.run import evaluate as ask_every_arm
 from earful.rag.evaluation.run_file import RunFile
 from earful.rag.features import keep_features
 from earful.rag.pipeline import FewShot
-from earful.rag.task import Task
+from earful.rag.task.task import Task
 from earful.testing import write_flamingo
 
 warnings.filterwarnings("ignore", message="lancedb fork support")

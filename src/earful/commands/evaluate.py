@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from earful.index.corpus.corpus import Corpus
     from earful.rag.evaluation.run import Evaluation, EvaluationSettings
     from earful.rag.pipeline import FewShot
-    from earful.rag.task import Task
+    from earful.rag.task.task import Task
 
 _MOST_LEAKS = 20
 _ALL_LABELS = "all-labels"
@@ -96,7 +96,7 @@ def evaluate(
     from earful.rag.evaluation.run import ask_again, recorded_task
     from earful.rag.evaluation.run import replay as compute_again
     from earful.rag.evaluation.update_task import file_to_write
-    from earful.rag.task import Task
+    from earful.rag.task.task import Task
 
     if replay is not None and index is None:
         refuse_idle({"TASK": bool(task)}, "is in the run's file; give --index to ask again")

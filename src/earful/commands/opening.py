@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from earful.model.protocols import GenerationOptions
     from earful.rag.pipeline import FewShot
     from earful.rag.prompt import ShotMode
-    from earful.rag.task import Task
+    from earful.rag.task.task import Task
 
 
 def open_few(
@@ -101,7 +101,7 @@ def task_of(given: str, *, allow_outside: bool) -> Task | None:
         TaskError: There is no such task, or it has mistakes.
         typer.BadParameter: Without a task, its examples cannot lie outside.
     """
-    from earful.rag.task import load_task
+    from earful.rag.task.task import load_task
 
     if given:
         return load_task(given, allow_outside=allow_outside)

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from earful.index.corpus.limits import name_fault, quoted, text_fault
-from earful.rag.task import MAX_SHOTS, unknown_name
-from earful.rag.taskfile import Problem, TomlFile
+from earful.rag.task.task import MAX_SHOTS, unknown_name
+from earful.rag.task.toml_file import Problem, TomlFile
 
 Choice = TypeVar("Choice", bound=str)
 

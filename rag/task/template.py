@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from earful.rag.task import ANSWERERS, METRICS, ORDERS, STRATEGIES, Task
+from earful.rag.task.task import ANSWERERS, METRICS, ORDERS, STRATEGIES, Task
 
 _QUESTIONS = {
     "classify": "What makes this sound?",

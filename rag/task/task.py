@@ -36,7 +36,7 @@ from earful.wording import counted
 
 if TYPE_CHECKING:
     from earful.index.corpus.exemplar import Exemplar
-    from earful.rag.taskfile import Problem
+    from earful.rag.task.toml_file import Problem
 
 Kind = Literal["classify", "multilabel", "ask", "caption"]
 Strategy = Literal["nearest", "balanced", "diverse", "random"]
@@ -340,7 +340,7 @@ def load_task(source: str | Path, *, allow_outside: bool = False) -> Task:
         TaskError: There is no such task, or the file has mistakes; the message names the
             first with its line, and how many more there are.
     """
-    from earful.rag.taskcheck import read_task
+    from earful.rag.task.parse import read_task
 
     path = _locate(source)
     task, problems = read_task(path, allow_outside=allow_outside)
@@ -361,7 +361,7 @@ def check_task(source: str | Path, *, allow_outside: bool = False) -> tuple[Prob
     Raises:
         TaskError: There is no built-in task of that name.
     """
-    from earful.rag.taskcheck import read_task
+    from earful.rag.task.parse import read_task
 
     return read_task(_locate(source), allow_outside=allow_outside)[1]
 
@@ -382,7 +382,7 @@ def new_task(path: str | Path, *, kind: str = "classify", labels: Sequence[str] 
     Raises:
         TaskError: The file exists or cannot be written, or the kind or a label is wrong.
     """
-    from earful.rag.template import render_template
+    from earful.rag.task.template import render_template
 
     path = Path(path)
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem)[:64].strip("-") or "task"

@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 from earful.errors import CorpusError
 from earful.index.corpus.exemplar import Exemplar
 from earful.index.corpus.limits import MAX_NAME, quoted
-from earful.rag.task import (
+from earful.rag.task.fields import FieldReader, TooManyProblemsError, kind_of, what_is
+from earful.rag.task.task import (
     ANSWER_FORMS,
     ANSWERERS,
     KINDS,
@@ -29,8 +30,7 @@ from earful.rag.task import (
     name_fault,
     unknown_name,
 )
-from earful.rag.taskfields import FieldReader, TooManyProblemsError, kind_of, what_is
-from earful.rag.taskfile import Problem, read_toml
+from earful.rag.task.toml_file import Problem, read_toml
 from earful.wording import counted
 
 _KEYS = (
