@@ -15,9 +15,9 @@ from earful.model.prompt import Prompt
 from earful.model.protocols import GenerationOptions, LanguageModel
 from earful.rag.answer import Answer, log_answer
 from earful.rag.prompt import FittedPrompt, ShotMode, Turn, build_dialogue, fit_prompt
-from earful.rag.query import Query, Stopwatch
 from earful.rag.respond import generation_notes, tell
-from earful.rag.retrieve import arrange
+from earful.rag.retrieval.query import Query, Stopwatch
+from earful.rag.retrieval.strategies import arrange
 from earful.rag.task.task import Order
 
 _AGAIN = GenerationOptions(temperature=1.0, top_k=50, top_p=0.95)

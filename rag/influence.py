@@ -21,9 +21,9 @@ from earful.index.search.exact import Hit
 from earful.model.protocols import LanguageModel
 from earful.rag.answer import LabelScore
 from earful.rag.respond import Inquiry, score_labels
-from earful.rag.retrieve import arrange
-from earful.rag.score import LabelScoring, Scores
-from earful.rag.shots import rank_labels, verdict_of
+from earful.rag.retrieval.shots import rank_labels, verdict_of
+from earful.rag.retrieval.strategies import arrange
+from earful.rag.retrieval.vote import LabelScoring, Scores
 from earful.rag.task.task import unknown_name
 
 _DIGITS = 6

@@ -8,12 +8,12 @@ from earful.model.protocols import LanguageModel
 from earful.rag.answer import Answer
 from earful.rag.blend import Blend
 from earful.rag.prompt import FittedPrompt
-from earful.rag.query import Query, Stopwatch
 from earful.rag.replay import Progress, Replayer
 from earful.rag.respond import Inquiry, score_labels, tell
-from earful.rag.retriever import Retriever
-from earful.rag.score import LabelScoring, Scores
-from earful.rag.shots import ShotSet, rank_labels, verdict_of
+from earful.rag.retrieval.query import Query, Stopwatch
+from earful.rag.retrieval.retriever import Retriever
+from earful.rag.retrieval.shots import ShotSet, rank_labels, verdict_of
+from earful.rag.retrieval.vote import LabelScoring, Scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

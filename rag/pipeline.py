@@ -29,11 +29,11 @@ from earful.model.registry import (
 from earful.rag.answer import Answer, log_answer
 from earful.rag.chat import Chat
 from earful.rag.judge import Judge
-from earful.rag.query import Audio, Choices, Query, Stopwatch
 from earful.rag.respond import Inquiry, generation_notes, tell, write_answer
-from earful.rag.retriever import Retriever
-from earful.rag.score import LabelScoring
-from earful.rag.shots import ShotSet, rank_labels, verdict_of
+from earful.rag.retrieval.query import Audio, Choices, Query, Stopwatch
+from earful.rag.retrieval.retriever import Retriever
+from earful.rag.retrieval.shots import ShotSet, rank_labels, verdict_of
+from earful.rag.retrieval.vote import LabelScoring
 from earful.rag.task.task import Task, load_task
 
 _log = logging.getLogger(__name__)

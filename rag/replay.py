@@ -20,15 +20,15 @@ from earful.errors import AudioError, PromptError
 from earful.index.cache.scores import KeptReplays
 from earful.model.protocols import LanguageModel
 from earful.rag.blend import UNFITTED, Blend, Replays, fit_blend
-from earful.rag.calibrate import MIN_CASES, can_answer
-from earful.rag.desk import Prepared
-from earful.rag.pool import Pool
 from earful.rag.prompt import clip_of
-from earful.rag.query import Query
 from earful.rag.respond import Inquiry, score_labels
-from earful.rag.retriever import Retriever
-from earful.rag.score import LabelScoring, Scores
-from earful.rag.shots import find_shots
+from earful.rag.retrieval.calibration import MIN_CASES, can_answer
+from earful.rag.retrieval.candidates import Pool
+from earful.rag.retrieval.desk import Prepared
+from earful.rag.retrieval.query import Query
+from earful.rag.retrieval.retriever import Retriever
+from earful.rag.retrieval.shots import find_shots
+from earful.rag.retrieval.vote import LabelScoring, Scores
 
 MOST_REPLAYED = 48
 _MOST_LOOKED_AT = 8 * MOST_REPLAYED

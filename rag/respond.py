@@ -23,9 +23,9 @@ from earful.rag.prompt import (
     build_yes_no_prompt,
     fit_prompt,
 )
-from earful.rag.query import Query, Stopwatch
-from earful.rag.retrieve import arrange
-from earful.rag.score import LabelScoring, Scores, label_probabilities
+from earful.rag.retrieval.query import Query, Stopwatch
+from earful.rag.retrieval.strategies import arrange
+from earful.rag.retrieval.vote import LabelScoring, Scores, label_probabilities
 from earful.rag.task.task import Task
 
 _SILENCE_S = 7.0  # one window of Audio Flamingo's

@@ -23,8 +23,8 @@ from earful.model.audio.sandbox import load_isolated
 from earful.model.prompt import ClipRef
 from earful.model.protocols import Embedder
 from earful.rag.evaluation.metrics.text_answers import normalise, select_subset
-from earful.rag.pool import Guard
-from earful.rag.query import Query
+from earful.rag.retrieval.candidates import Guard
+from earful.rag.retrieval.query import Query
 from earful.rag.task.task import Task, unknown_name
 from earful.wording import counted
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.rag.evaluation.items import Item
-from earful.rag.pool import Pool, Rows
-from earful.rag.score import Scores
+from earful.rag.retrieval.candidates import Pool, Rows
+from earful.rag.retrieval.vote import Scores
 
 _N_FOLDS = 5
 _N_INNER_FOLDS = 3

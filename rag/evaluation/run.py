@@ -40,8 +40,8 @@ from earful.rag.evaluation.runner import Asker, Row, embedding_seconds
 from earful.rag.evaluation.scorecard import Scorecard
 from earful.rag.evaluation.verdict import ENOUGH_GROUPS
 from earful.rag.pipeline import FewShot
-from earful.rag.pool import Pool
-from earful.rag.retriever import Retriever
+from earful.rag.retrieval.candidates import Pool
+from earful.rag.retrieval.retriever import Retriever
 from earful.rag.task.task import Label, Protocol, Shots, Task, load_task, unknown_name
 from earful.wording import counted
 

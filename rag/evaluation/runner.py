@@ -17,19 +17,19 @@ from earful.model.audio.clip import Clip
 from earful.model.flamingo.audio import SAMPLE_RATE
 from earful.model.prompt import ClipRef
 from earful.model.protocols import GenerationOptions, LanguageModel
-from earful.rag.desk import Prepared
 from earful.rag.evaluation.arms import Arm
 from earful.rag.evaluation.items import Item
 from earful.rag.evaluation.linear_probe import probe_scores
 from earful.rag.evaluation.metrics.text_answers import match_label, normalise, split_labels
-from earful.rag.pool import Pool
 from earful.rag.prompt import YES_OR_NO, FittedPrompt, is_yes_or_no
-from earful.rag.query import Query
 from earful.rag.replay import Progress, Replayer
 from earful.rag.respond import Inquiry, score_labels, write_answer
-from earful.rag.retriever import Retriever
-from earful.rag.score import LabelScoring, Scores
-from earful.rag.shots import ShotSet, rank_labels, verdict_of
+from earful.rag.retrieval.candidates import Pool
+from earful.rag.retrieval.desk import Prepared
+from earful.rag.retrieval.query import Query
+from earful.rag.retrieval.retriever import Retriever
+from earful.rag.retrieval.shots import ShotSet, rank_labels, verdict_of
+from earful.rag.retrieval.vote import LabelScoring, Scores
 from earful.rag.task.task import Task
 
 _SILENCE_S = 7.0
@@ -371,7 +371,7 @@ def _same_question(hit: Hit, item: Item) -> bool:
 
 def embedding_seconds(retriever: Retriever, queries: Sequence[Query]) -> float:
     """Measure what hearing a recording costs before anything is retrieved, in seconds."""
-    from earful.rag.query import read_clip
+    from earful.rag.retrieval.query import read_clip
 
     if retriever.embedder is None or not queries:
         return 0.0

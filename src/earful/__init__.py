@@ -46,7 +46,7 @@ _HOMES = {
     "GenerationOptions": "earful.model.protocols",
     "Hit": "earful.index.search.exact",
     "Index": "earful.index.index",
-    "LabelScoring": "earful.rag.score",
+    "LabelScoring": "earful.rag.retrieval.vote",
     "LanguageModel": "earful.model.protocols",
     "Prompt": "earful.model.prompt",
     "SearchFilter": "earful.index.search.exact",
@@ -139,7 +139,7 @@ if TYPE_CHECKING:
         text_influence,
     )
     from earful.rag.pipeline import FewShot
-    from earful.rag.score import LabelScoring
+    from earful.rag.retrieval.vote import LabelScoring
     from earful.rag.task.task import Task, check_task, load_task
 
 

@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 
 from earful.index.corpus.exemplar import Exemplar
 from earful.index.search.exact import VectorSet
-from earful.rag.calibrate import (
+from earful.rag.retrieval.calibration import (
     MIN_CASES,
     fit_calibration,
     guess_calibration,
     minimise,
     replay_calibration,
 )
-from earful.rag.pool import Pool, build_pool
-from earful.rag.retrieve import choose_shots
-from earful.rag.score import Calibration, Scores, label_prior, vote
+from earful.rag.retrieval.candidates import Pool, build_pool
+from earful.rag.retrieval.strategies import choose_shots
+from earful.rag.retrieval.vote import Calibration, Scores, label_prior, vote
 from earful.rag.task.task import STRATEGIES, Kind, Shots, Strategy, Task
 
 

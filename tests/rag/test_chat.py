@@ -15,8 +15,8 @@ from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.protocols import Generation, GenerationOptions
 from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
 from earful.rag.chat import Chat, read_turns
-from earful.rag.pool import Guard
-from earful.rag.query import Query
+from earful.rag.retrieval.candidates import Guard
+from earful.rag.retrieval.query import Query
 
 CLIP = Clip(samples=np.zeros(8, np.float32), sample_rate=8000, source="street.wav")
 QUERY = Query(name="street.wav", vector=None, reference=ClipRef(audio=CLIP), guard=Guard())

@@ -28,7 +28,7 @@ from earful.rag.evaluation.scorecard import Comparison, Scorecard
 from earful.rag.evaluation.update_task import write_verdict
 from earful.rag.evaluation.verdict import _beside
 from earful.rag.pipeline import FewShot
-from earful.rag.retriever import Retriever
+from earful.rag.retrieval.retriever import Retriever
 from earful.rag.task.task import Label, Protocol, Shots, Task, load_task
 
 RATE = 8000

@@ -23,7 +23,7 @@ from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
 from earful.rag.features import keep_features
 from earful.rag.pipeline import FewShot
 from earful.rag.prompt import build_prompt
-from earful.rag.score import LabelScoring, label_probabilities
+from earful.rag.retrieval.vote import LabelScoring, label_probabilities
 from earful.rag.task.task import Label, Shots, Task
 
 RATE = 16_000

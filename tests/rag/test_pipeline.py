@@ -445,10 +445,10 @@ def test_a_task_is_read_and_its_examples_embedded_once(
     few = FewShot.open(index)
     path = task_with_hiss(tmp_path, queries)
     few.classify(queries / "hiss/102.wav", task=path)
-    monkeypatch.setattr("earful.rag.desk.load_task", None)
-    monkeypatch.setattr("earful.rag.desk.embed_examples", None)
-    monkeypatch.setattr("earful.rag.desk.build_pool", None)
-    monkeypatch.setattr("earful.rag.desk.fit_calibration", None)
+    monkeypatch.setattr("earful.rag.retrieval.desk.load_task", None)
+    monkeypatch.setattr("earful.rag.retrieval.desk.embed_examples", None)
+    monkeypatch.setattr("earful.rag.retrieval.desk.build_pool", None)
+    monkeypatch.setattr("earful.rag.retrieval.desk.fit_calibration", None)
     assert few.classify(queries / "hiss/102.wav", task=path).text == "hiss"
 
 

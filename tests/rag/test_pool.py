@@ -7,7 +7,7 @@ import pytest
 from earful.errors import TaskError
 from earful.index.corpus.exemplar import Exemplar
 from earful.index.search.exact import VectorSet
-from earful.rag.pool import Pool, build_pool
+from earful.rag.retrieval.candidates import Pool, build_pool
 from earful.rag.task.task import Label, Task
 
 

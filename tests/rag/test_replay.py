@@ -17,7 +17,7 @@ from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
 from earful.rag.blend import UNFITTED
 from earful.rag.pipeline import FewShot
 from earful.rag.replay import held_out_rows
-from earful.rag.score import LabelScoring
+from earful.rag.retrieval.vote import LabelScoring
 from earful.rag.task.task import Label, Task
 
 RATE = 16_000

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from earful.index.corpus.exemplar import Exemplar
 from earful.index.search.exact import SearchFilter, VectorSet
-from earful.rag.pool import Guard, Pool, build_pool
-from earful.rag.retrieve import arrange, choose_shots
+from earful.rag.retrieval.candidates import Guard, Pool, build_pool
+from earful.rag.retrieval.strategies import arrange, choose_shots
 from earful.rag.task.task import STRATEGIES, Label, Shots, Strategy, Task
 
 NO_GUARD = Guard()

@@ -161,7 +161,7 @@ def classify(
     as_json: JsonOption = False,
 ) -> None:
     """Name the sound in each recording and show the exemplars that decided it."""
-    from earful.rag.score import LabelScoring
+    from earful.rag.retrieval.vote import LabelScoring
 
     if task and labels is not None:
         raise typer.BadParameter("--task and --labels exclude each other", param_hint="--labels")

@@ -14,15 +14,15 @@ from earful.index.index import Index
 from earful.index.search.exact import VectorSet
 from earful.model.protocols import Embedder, LanguageModel
 from earful.rag.blend import Blend
-from earful.rag.calibrate import (
+from earful.rag.retrieval.calibration import (
     ENOUGH_CASES,
     fit_calibration,
     guess_calibration,
     replay_calibration,
 )
-from earful.rag.examples import embed_examples
-from earful.rag.pool import Pool, build_pool
-from earful.rag.score import Calibration
+from earful.rag.retrieval.candidates import Pool, build_pool
+from earful.rag.retrieval.examples import embed_examples
+from earful.rag.retrieval.vote import Calibration
 from earful.rag.task.task import STRATEGIES, Shots, Task, load_task, unknown_name
 from earful.wording import counted
 

@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.rag.pool import Pool, Similarities
+from earful.rag.retrieval.candidates import Pool, Similarities
 
 Scores = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.index.search.exact import top_k
-from earful.rag.pool import Pool, Rows, Similarities
+from earful.rag.retrieval.candidates import Pool, Rows, Similarities
 from earful.rag.task.task import Order, Shots
 
 Vector = NDArray[np.float32]

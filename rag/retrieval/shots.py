@@ -9,11 +9,11 @@ import numpy as np
 from earful.errors import PromptError
 from earful.index.search.exact import Hit
 from earful.rag.answer import LabelScore
-from earful.rag.desk import Prepared, TaskDesk
-from earful.rag.pool import Pool, Rows, Similarities
-from earful.rag.query import Query
-from earful.rag.retrieve import choose_shots
-from earful.rag.score import Scores, label_prior, vote
+from earful.rag.retrieval.candidates import Pool, Rows, Similarities
+from earful.rag.retrieval.desk import Prepared, TaskDesk
+from earful.rag.retrieval.query import Query
+from earful.rag.retrieval.strategies import choose_shots
+from earful.rag.retrieval.vote import Scores, label_prior, vote
 from earful.rag.task.task import Task
 
 _MORE_LIKELY_THAN_NOT = 0.5

@@ -1,0 +1,1 @@
+"""Retrieval: the exemplars nearest to a query, and what they vote."""
