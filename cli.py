@@ -240,7 +240,7 @@ def demo(
     """Build an index from the demo recordings and classify labels that it never had."""
     from earful.demo import DemoCorpus, build_demo_index, classify_unseen
     from earful.model.registry import DEFAULT_MODEL, load_language_model
-    from earful.rag.pipeline import FewShot
+    from earful.rag.few_shot import FewShot
     from earful.rag.task.task import load_task
 
     corpus = DemoCorpus.find()

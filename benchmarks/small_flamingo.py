@@ -40,7 +40,7 @@ from earful.model.protocols import Fingerprint
 from earful.model.tiny.embedder import TinyEmbedder, load_tiny
 from earful.model.tiny.language_model import TinyWindows, load_tiny_lm
 from earful.rag.answer import Answer, LabelScore
-from earful.rag.pipeline import FewShot
+from earful.rag.few_shot import FewShot
 from earful.rag.task.task import Example, Task
 
 Vectors = NDArray[np.float32]

@@ -16,8 +16,8 @@ import soundfile
 
 from earful.index.builder.build import build_index
 from earful.rag.answer import Answer
-from earful.rag.chat import Chat
-from earful.rag.pipeline import FewShot
+from earful.rag.few_shot import FewShot
+from earful.rag.generation.chat import Chat
 from earful.testing import write_flamingo, write_hub_checkpoint
 
 Run = Callable[..., tuple[int, str, str]]

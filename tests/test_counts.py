@@ -27,7 +27,7 @@ from earful.model.encoders.htsat_cpu import can_pack, pack_for_cpu
 from earful.model.flamingo.language_model import FlamingoLanguageModel
 from earful.model.registry import load_embedder, load_language_model
 from earful.model.tiny.embedder import TinyEmbedder
-from earful.rag.pipeline import FewShot
+from earful.rag.few_shot import FewShot
 
 RATE = 44_100
 # What a command imports may grow by this much before it is worth a look.

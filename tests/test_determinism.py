@@ -13,7 +13,7 @@ import soundfile
 
 from earful.demo import DemoCorpus
 from earful.index.builder.build import BuildOptions, build_index
-from earful.rag.pipeline import FewShot
+from earful.rag.few_shot import FewShot
 
 RATE = 44_100
 # How far scores may lie apart on two machines: other instructions sum up in another order.

@@ -21,7 +21,7 @@ from earful import cli, console, failure_report
 from earful.commands import logs
 from earful.index.builder.build import build_index
 from earful.index.index import Index
-from earful.rag.pipeline import FewShot
+from earful.rag.few_shot import FewShot
 
 Run = Callable[..., tuple[int, str, str]]
 ODD = "evil \x1b[31m name"
@@ -65,7 +65,7 @@ def test_opening_and_answering_are_logged_with_their_numbers(
     with caplog.at_level(logging.INFO, logger="earful"):
         answer = FewShot.open(home / "s.index").classify(home / f"{ODD}.wav")
     opened, loaded, answered = caplog.records[-3:]
-    assert (opened.name, opened.__dict__["n_rows"]) == ("earful.rag.pipeline", 6)
+    assert (opened.name, opened.__dict__["n_rows"]) == ("earful.rag.few_shot", 6)
     assert opened.__dict__["fingerprint"]["name"] == "logmel"
     assert loaded.__dict__["embedder"] == "logmel"
     assert answered.name == "earful.rag.answer"

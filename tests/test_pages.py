@@ -15,7 +15,7 @@ from earful.index.index import Index
 from earful.model.scripted import ScriptedLanguageModel
 from earful.rag.evaluation.report import write_report
 from earful.rag.evaluation.run import EvaluationSettings, evaluate
-from earful.rag.pipeline import FewShot
+from earful.rag.few_shot import FewShot
 from earful.rag.task.task import Shots, Task
 
 pytestmark = pytest.mark.slow

@@ -39,7 +39,7 @@ from earful.rag.evaluation.run_file import RunFile, read_run
 from earful.rag.evaluation.runner import Asker, Row, embedding_seconds
 from earful.rag.evaluation.scorecard import Scorecard
 from earful.rag.evaluation.verdict import ENOUGH_GROUPS
-from earful.rag.pipeline import FewShot
+from earful.rag.few_shot import FewShot
 from earful.rag.retrieval.candidates import Pool
 from earful.rag.retrieval.retriever import Retriever
 from earful.rag.task.task import Label, Protocol, Shots, Task, load_task, unknown_name

@@ -21,9 +21,9 @@ from earful.rag.evaluation.arms import Arm
 from earful.rag.evaluation.items import Item
 from earful.rag.evaluation.linear_probe import probe_scores
 from earful.rag.evaluation.metrics.text_answers import match_label, normalise, split_labels
-from earful.rag.prompt import YES_OR_NO, FittedPrompt, is_yes_or_no
-from earful.rag.replay import Progress, Replayer
-from earful.rag.respond import Inquiry, score_labels, write_answer
+from earful.rag.generation.leave_one_out import Progress, Replayer
+from earful.rag.generation.prompt import YES_OR_NO, FittedPrompt, is_yes_or_no
+from earful.rag.generation.request import Inquiry, score_labels, write_answer
 from earful.rag.retrieval.candidates import Pool
 from earful.rag.retrieval.desk import Prepared
 from earful.rag.retrieval.query import Query

@@ -35,13 +35,13 @@ _HOMES = {
     "AudioLimits": "earful.model.audio.clip",
     "BuildOptions": "earful.index.builder.build",
     "BuildReport": "earful.index.builder.build",
-    "Chat": "earful.rag.chat",
+    "Chat": "earful.rag.generation.chat",
     "Clip": "earful.model.audio.clip",
     "EarfulError": "earful.errors",
     "Embedder": "earful.model.protocols",
     "EvaluationSettings": "earful.rag.evaluation.run",
     "Exemplar": "earful.index.corpus.exemplar",
-    "FewShot": "earful.rag.pipeline",
+    "FewShot": "earful.rag.few_shot",
     "Fingerprint": "earful.model.protocols",
     "GenerationOptions": "earful.model.protocols",
     "Hit": "earful.index.search.exact",
@@ -50,14 +50,14 @@ _HOMES = {
     "LanguageModel": "earful.model.protocols",
     "Prompt": "earful.model.prompt",
     "SearchFilter": "earful.index.search.exact",
-    "ShotInfluence": "earful.rag.influence",
+    "ShotInfluence": "earful.rag.generation.influence",
     "Task": "earful.rag.task.task",
     "TextEmbedder": "earful.model.protocols",
     "build_index": "earful.index.builder.build",
     "check_health": "earful.index.health.check",
     "check_task": "earful.rag.task.task",
     "evaluate": "earful.rag.evaluation.run",
-    "label_influence": "earful.rag.influence",
+    "label_influence": "earful.rag.generation.influence",
     "list_datasets": "earful.index.datasets",
     "load_audio": "earful.model.audio.clip",
     "load_dataset": "earful.index.datasets",
@@ -66,8 +66,8 @@ _HOMES = {
     "load_task": "earful.rag.task.task",
     "open_corpus": "earful.index.corpus.corpus",
     "open_dataset": "earful.index.datasets",
-    "relabel_influence": "earful.rag.influence",
-    "text_influence": "earful.rag.influence",
+    "relabel_influence": "earful.rag.generation.influence",
+    "text_influence": "earful.rag.generation.influence",
 }
 
 __all__ = [
@@ -130,15 +130,15 @@ if TYPE_CHECKING:
     )
     from earful.model.registry import load_embedder, load_language_model
     from earful.rag.answer import Answer
-    from earful.rag.chat import Chat
     from earful.rag.evaluation.run import EvaluationSettings, evaluate
-    from earful.rag.influence import (
+    from earful.rag.few_shot import FewShot
+    from earful.rag.generation.chat import Chat
+    from earful.rag.generation.influence import (
         ShotInfluence,
         label_influence,
         relabel_influence,
         text_influence,
     )
-    from earful.rag.pipeline import FewShot
     from earful.rag.retrieval.vote import LabelScoring
     from earful.rag.task.task import Task, check_task, load_task
 

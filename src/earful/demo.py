@@ -17,7 +17,7 @@ from earful.errors import CorpusError
 if TYPE_CHECKING:
     from earful.index.builder.build import BuildProgress, BuildReport
     from earful.rag.answer import Answer
-    from earful.rag.pipeline import FewShot
+    from earful.rag.few_shot import FewShot
 
 _FOLDER = Path("notebooks/demo")
 

@@ -14,7 +14,7 @@ from earful.model.audio.clip import Clip
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.protocols import Generation, GenerationOptions
 from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
-from earful.rag.chat import Chat, read_turns
+from earful.rag.generation.chat import Chat, read_turns
 from earful.rag.retrieval.candidates import Guard
 from earful.rag.retrieval.query import Query
 

@@ -27,7 +27,7 @@ from earful.rag.evaluation.run_file import read_run
 from earful.rag.evaluation.scorecard import Comparison, Scorecard
 from earful.rag.evaluation.update_task import write_verdict
 from earful.rag.evaluation.verdict import _beside
-from earful.rag.pipeline import FewShot
+from earful.rag.few_shot import FewShot
 from earful.rag.retrieval.retriever import Retriever
 from earful.rag.task.task import Label, Protocol, Shots, Task, load_task
 

@@ -17,13 +17,13 @@ from earful.model.audio.clip import Clip, load_audio
 from earful.model.flamingo.checkpoint.folder import load_flamingo
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
-from earful.rag.influence import (
+from earful.rag.generation.influence import (
     ShotInfluence,
     label_influence,
     relabel_influence,
     text_influence,
 )
-from earful.rag.respond import Inquiry
+from earful.rag.generation.request import Inquiry
 from earful.rag.task.task import Order, Shots, Task
 from earful.testing import write_flamingo
 

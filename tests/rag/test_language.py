@@ -20,9 +20,9 @@ from earful.model.audio.clip import Clip
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.protocols import FeatureCache, GenerationOptions
 from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
-from earful.rag.features import keep_features
-from earful.rag.pipeline import FewShot
-from earful.rag.prompt import build_prompt
+from earful.rag.few_shot import FewShot
+from earful.rag.generation.precompute import keep_features
+from earful.rag.generation.prompt import build_prompt
 from earful.rag.retrieval.vote import LabelScoring, label_probabilities
 from earful.rag.task.task import Label, Shots, Task
 

@@ -28,7 +28,7 @@ from earful.index.search.exact import SearchFilter
 from earful.index.storage.schema import Row
 from earful.model.audio.clip import Clip, load_audio
 from earful.model.protocols import Fingerprint
-from earful.rag.pipeline import FewShot
+from earful.rag.few_shot import FewShot
 from earful.rag.task.task import Example, Label, Shots, Task, load_task
 
 RATE = 16_000

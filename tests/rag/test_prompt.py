@@ -10,7 +10,7 @@ from earful.index.corpus.exemplar import Exemplar
 from earful.index.search.exact import Hit
 from earful.model.audio.clip import Clip
 from earful.model.prompt import ClipRef, Prompt, Text
-from earful.rag.prompt import build_prompt
+from earful.rag.generation.prompt import build_prompt
 from earful.rag.task.task import Label, Shots, Task
 
 URBAN = Task(

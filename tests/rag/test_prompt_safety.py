@@ -24,7 +24,13 @@ from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer, byte_lev
 from earful.model.prompt import ClipRef, Prompt
 from earful.model.registry import load_language_model
 from earful.model.tiny.embedder import text_ids
-from earful.rag.prompt import ShotMode, Turn, build_dialogue, build_prompt, build_yes_no_prompt
+from earful.rag.generation.prompt import (
+    ShotMode,
+    Turn,
+    build_dialogue,
+    build_prompt,
+    build_yes_no_prompt,
+)
 from earful.rag.task.task import Label, Task
 from earful.testing import write_flamingo
 

@@ -9,7 +9,7 @@ from earful.index.datasets import list_datasets, load_dataset
 from earful.index.search.exact import Hit
 from earful.model.flamingo.prompt_format import render_prompt
 from earful.model.prompt import ClipRef
-from earful.rag.prompt import YES_OR_NO, build_prompt
+from earful.rag.generation.prompt import YES_OR_NO, build_prompt
 from earful.rag.reference_prompts import ManifestRow, labels_of, reference_prompt
 from earful.rag.task.task import list_tasks, load_task
 

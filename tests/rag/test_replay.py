@@ -15,8 +15,8 @@ from earful.index.index import Index
 from earful.model.prompt import Prompt
 from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
 from earful.rag.blend import UNFITTED
-from earful.rag.pipeline import FewShot
-from earful.rag.replay import held_out_rows
+from earful.rag.few_shot import FewShot
+from earful.rag.generation.leave_one_out import held_out_rows
 from earful.rag.retrieval.vote import LabelScoring
 from earful.rag.task.task import Label, Task
 

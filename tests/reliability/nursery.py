@@ -41,8 +41,8 @@ from earful.model.scripted import ScriptedLanguageModel
 from earful.rag.evaluation.run import EvaluationSettings
 from earful.rag.evaluation.run import evaluate as ask_every_arm
 from earful.rag.evaluation.run_file import RunFile
-from earful.rag.features import keep_features
-from earful.rag.pipeline import FewShot
+from earful.rag.few_shot import FewShot
+from earful.rag.generation.precompute import keep_features
 from earful.rag.task.task import Task
 from earful.testing import write_flamingo
 

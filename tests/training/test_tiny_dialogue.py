@@ -12,7 +12,7 @@ import pytest
 from training.flamingo.wording import with_article
 
 from earful.model.registry import load_language_model
-from earful.rag.pipeline import FewShot
+from earful.rag.few_shot import FewShot
 
 pytestmark = pytest.mark.slow
 

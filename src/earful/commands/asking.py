@@ -57,7 +57,7 @@ from earful.wording import counted
 if TYPE_CHECKING:
     from earful.index.search.exact import IndexBackend, SearchFilter
     from earful.rag.answer import Answer
-    from earful.rag.pipeline import FewShot
+    from earful.rag.few_shot import FewShot
 
 TaskOption = Annotated[str, typer.Option(help="Task file, or the name of a built-in task.")]
 AudioArguments = Annotated[list[Path], typer.Argument(help="Recordings.", metavar="AUDIO...")]

@@ -29,7 +29,7 @@ from earful.errors import LeakageError
 if TYPE_CHECKING:
     from earful.index.corpus.corpus import Corpus
     from earful.rag.evaluation.run import Evaluation, EvaluationSettings
-    from earful.rag.pipeline import FewShot
+    from earful.rag.few_shot import FewShot
     from earful.rag.task.task import Task
 
 _MOST_LEAKS = 20

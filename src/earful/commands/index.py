@@ -320,7 +320,7 @@ def index_features(
     """Let a language model encode every exemplar ahead, so that no query has to."""
     from earful.index.index import Index
     from earful.model.registry import load_language_model
-    from earful.rag.features import keep_features
+    from earful.rag.generation.precompute import keep_features
 
     if not model:
         raise typer.BadParameter(

@@ -13,8 +13,8 @@ from earful.commands.options import NO_MODEL
 
 if TYPE_CHECKING:
     from earful.model.protocols import GenerationOptions
-    from earful.rag.pipeline import FewShot
-    from earful.rag.prompt import ShotMode
+    from earful.rag.few_shot import FewShot
+    from earful.rag.generation.prompt import ShotMode
     from earful.rag.task.task import Task
 
 
@@ -55,7 +55,7 @@ def open_few(
     """
     from earful.model.audio.sandbox import warm_up
     from earful.model.registry import DEFAULT_EMBEDDER, load_language_model
-    from earful.rag.pipeline import FewShot
+    from earful.rag.few_shot import FewShot
 
     if model == NO_MODEL:
         model = ""
@@ -170,7 +170,7 @@ def shot_mode_of(given: str) -> ShotMode:
     Raises:
         typer.BadParameter: There is no such mode.
     """
-    from earful.rag.prompt import SHOT_MODES
+    from earful.rag.generation.prompt import SHOT_MODES
 
     for known in SHOT_MODES:
         if known == given:

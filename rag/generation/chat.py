@@ -14,8 +14,8 @@ from earful.index.search.exact import Hit
 from earful.model.prompt import Prompt
 from earful.model.protocols import GenerationOptions, LanguageModel
 from earful.rag.answer import Answer, log_answer
-from earful.rag.prompt import FittedPrompt, ShotMode, Turn, build_dialogue, fit_prompt
-from earful.rag.respond import generation_notes, tell
+from earful.rag.generation.prompt import FittedPrompt, ShotMode, Turn, build_dialogue, fit_prompt
+from earful.rag.generation.request import generation_notes, tell
 from earful.rag.retrieval.query import Query, Stopwatch
 from earful.rag.retrieval.strategies import arrange
 from earful.rag.task.task import Order

@@ -16,7 +16,7 @@ from earful.model.flamingo.audio import SAMPLE_RATE
 from earful.model.prompt import ClipRef, Prompt
 from earful.model.protocols import Generation, GenerationOptions, LanguageModel
 from earful.rag.answer import Answer
-from earful.rag.prompt import (
+from earful.rag.generation.prompt import (
     FittedPrompt,
     ShotMode,
     build_prompt,

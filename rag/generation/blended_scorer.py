@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from earful.model.protocols import LanguageModel
 from earful.rag.answer import Answer
 from earful.rag.blend import Blend
-from earful.rag.prompt import FittedPrompt
-from earful.rag.replay import Progress, Replayer
-from earful.rag.respond import Inquiry, score_labels, tell
+from earful.rag.generation.leave_one_out import Progress, Replayer
+from earful.rag.generation.prompt import FittedPrompt
+from earful.rag.generation.request import Inquiry, score_labels, tell
 from earful.rag.retrieval.query import Query, Stopwatch
 from earful.rag.retrieval.retriever import Retriever
 from earful.rag.retrieval.shots import ShotSet, rank_labels, verdict_of

@@ -20,7 +20,7 @@ from earful.errors import PromptError, TaskError
 from earful.index.search.exact import Hit
 from earful.model.protocols import LanguageModel
 from earful.rag.answer import LabelScore
-from earful.rag.respond import Inquiry, score_labels
+from earful.rag.generation.request import Inquiry, score_labels
 from earful.rag.retrieval.shots import rank_labels, verdict_of
 from earful.rag.retrieval.strategies import arrange
 from earful.rag.retrieval.vote import LabelScoring, Scores

@@ -20,8 +20,8 @@ from earful.errors import AudioError, PromptError
 from earful.index.cache.scores import KeptReplays
 from earful.model.protocols import LanguageModel
 from earful.rag.blend import UNFITTED, Blend, Replays, fit_blend
-from earful.rag.prompt import clip_of
-from earful.rag.respond import Inquiry, score_labels
+from earful.rag.generation.prompt import clip_of
+from earful.rag.generation.request import Inquiry, score_labels
 from earful.rag.retrieval.calibration import MIN_CASES, can_answer
 from earful.rag.retrieval.candidates import Pool
 from earful.rag.retrieval.desk import Prepared

@@ -27,9 +27,9 @@ from earful.model.registry import (
     load_language_model,
 )
 from earful.rag.answer import Answer, log_answer
-from earful.rag.chat import Chat
-from earful.rag.judge import Judge
-from earful.rag.respond import Inquiry, generation_notes, tell, write_answer
+from earful.rag.generation.blended_scorer import Judge
+from earful.rag.generation.chat import Chat
+from earful.rag.generation.request import Inquiry, generation_notes, tell, write_answer
 from earful.rag.retrieval.query import Audio, Choices, Query, Stopwatch
 from earful.rag.retrieval.retriever import Retriever
 from earful.rag.retrieval.shots import ShotSet, rank_labels, verdict_of

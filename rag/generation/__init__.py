@@ -1,0 +1,1 @@
+"""Generation: a language model asked with retrieved exemplars in its prompt."""
