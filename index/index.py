@@ -447,7 +447,7 @@ class Index:
         return len(self._table)
 
     def salvage(self) -> Iterator[Readable | Unreadable]:
-        """Read all columns of all rows that can be read; see ``earful.index.maintenance.salvage``."""
+        """Read all columns of all rows that can be read."""
         return salvage(self._table)
 
     def damaged_files(self) -> list[str]:

@@ -40,7 +40,8 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     [
         "import earful",
         "import earful.cli",
-        "import earful.errors, earful.model.protocols, earful.model.audio.clip, earful.model.registry",
+        "import earful.errors, earful.model.protocols, earful.model.audio.clip",
+        "import earful.model.registry",
         "import earful.index.corpus.exemplar, earful.rag.task.task",
         "import sys; sys.argv = ['earful', '--help']\n"
         "import earful.cli\n"

@@ -27,7 +27,7 @@ from safetensors.torch import save
 
 WHEEL_SHA256 = "bfe219950715af179e9a1653e7117cc1852baef267cd6596c42cad74afe1d194"
 MEMBER = "aisfx/models/checkpoint.pth"
-TARGET = Path(__file__).resolve().parent.parent / "model" / "weights"
+TARGET = Path(__file__).resolve().parent.parent / "model" / "tiny" / "weights"
 # Added to the variance by the original's batch normalisation.
 EPSILON = 1e-5
 

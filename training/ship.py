@@ -23,7 +23,7 @@ from safetensors import safe_open
 
 from earful.model.tiny.weights import DESCRIPTION, read_part, read_release
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "model" / "weights"
+WEIGHTS = Path(__file__).resolve().parent.parent / "model" / "tiny" / "weights"
 _AUTHORS = "the earful developers"
 _DATA = "training/corpus/manifest.csv; see ATTRIBUTION.md"
 

@@ -1,9 +1,9 @@
 """Reading what can still be read of a table with damaged files.
 
 Some damage makes LanceDB end the whole process, so files that may be damaged are read in
-another one: ``python -m earful.index.maintenance.salvage FOLDER VERSION``. It is given places of rows and
-answers with each piece of them, or why it cannot be read; where it dies, it is started again
-for what is left.
+another one: ``python -m earful.index.maintenance.salvage FOLDER VERSION``. It is given places
+of rows and answers with each piece of them, or why it cannot be read; where it dies, it is
+started again for what is left.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ def fill(module: Module, data: bytes, name: str, *, prefix: str = "") -> Module:
 
 
 def _place(folder: Path | None) -> Traversable | Path:
-    return files("earful.model") / "weights" if folder is None else folder
+    return files("earful.model.tiny") / "weights" if folder is None else folder
 
 
 def _mend(folder: Path | None) -> str:

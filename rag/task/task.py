@@ -65,7 +65,7 @@ MAX_SHOTS = 1000
 _MOST_COMPARED = 100
 _MOST_KNOWN = 1000
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_BUILT_IN = Path(__file__).parent / "tasks"
+_BUILT_IN = Path(__file__).parent / "builtin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

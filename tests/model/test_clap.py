@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from earful.errors import MissingExtraError, ModelError
 from earful.files import hold_partial
 from earful.model.audio.clip import AudioLimits, Clip, file_sha256
-from earful.model.clap import checkpoint, embedder
+from earful.model.clap import checkpoint
+from earful.model.clap import embedder as clap_embedder
 from earful.model.clap.convert import convert_clap
 from earful.model.clap.embedder import ClapEmbedder, load_clap
 from earful.model.clap.front_end import (
@@ -287,13 +288,13 @@ def test_auto_takes_bfloat16_where_the_weights_bear_it(unfused: Path) -> None:
 def test_auto_falls_back_to_float32_and_says_so_where_they_do_not(
     unfused: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedder, "has_bfloat16", lambda _: True)
+    monkeypatch.setattr(clap_embedder, "has_bfloat16", lambda _: True)
     towers = checkpoint.load_hub_folder(unfused)
     # Sounds now differ in the fifth place, which bfloat16 has not.
     tower = towers.audio_model
     assert isinstance(tower, Htsat)
     tower.mel_norm.weight.data.mul_(1e-5)
-    monkeypatch.setattr(embedder, "load_hub_folder", lambda _: towers)
+    monkeypatch.setattr(clap_embedder, "load_hub_folder", lambda _: towers)
     with pytest.warns(RuntimeWarning, match="runs in float32. In bfloat16 its vectors"):
         embedder = load_clap(str(unfused), device="cpu", dtype="auto")
     assert embedder.fingerprint.dtype == "float32"
@@ -302,7 +303,7 @@ def test_auto_falls_back_to_float32_and_says_so_where_they_do_not(
 def test_auto_is_float32_where_bfloat16_gains_nothing(
     unfused: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedder, "has_bfloat16", lambda _: False)
+    monkeypatch.setattr(clap_embedder, "has_bfloat16", lambda _: False)
     embedder = load_clap(str(unfused), device="cpu", dtype="auto")
     assert embedder.fingerprint == load_clap(str(unfused), device="cpu").fingerprint
 

@@ -14,7 +14,7 @@ import torch
 from safetensors import safe_open
 
 from earful.errors import ModelError
-from earful.model.flamingo.checkpoint import writer
+from earful.model.flamingo.checkpoint import writer as flamingo_writer
 from earful.model.flamingo.checkpoint.folder import (
     load_flamingo,
     models_home,
@@ -49,7 +49,7 @@ def test_a_full_disk_is_said_and_leaves_what_was_there(
         write_flamingo(folder, seed=1)
     assert open_flamingo_folder(folder).weights_sha256 == before
     assert verify_flamingo_folder(folder) == ()
-    monkeypatch.setattr(writer, "_SHARD_BYTES", 20_000)
+    monkeypatch.setattr(flamingo_writer, "_SHARD_BYTES", 20_000)
     with (
         no_room_beyond(10_000),
         FolderWriter(tmp_path / "other", dtype="float32") as writer,
@@ -222,7 +222,7 @@ def test_shards_are_named_and_listed_as_a_hub_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = write_flamingo(tmp_path / "whole")
-    monkeypatch.setattr(writer, "_SHARD_BYTES", 100_000)
+    monkeypatch.setattr(flamingo_writer, "_SHARD_BYTES", 100_000)
     folder = write_flamingo(tmp_path / "shards")
     shards = sorted(folder.glob("model-*.safetensors"))
     n = len(shards)

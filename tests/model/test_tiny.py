@@ -12,7 +12,7 @@ from earful.demo import DemoCorpus
 from earful.errors import ModelError, PromptError
 from earful.model.audio.clip import Clip, load_audio
 from earful.model.protocols import TextEmbedder
-from earful.model.tiny import embedder
+from earful.model.tiny import embedder as tiny
 from earful.model.tiny.weights import read_release
 
 Samples = NDArray[np.float32]
@@ -22,12 +22,12 @@ LONG = "a dog barks in the street, " * 40
 
 
 @cache
-def load() -> embedder.TinyEmbedder:
-    return embedder.load_tiny(device="cpu")
+def load() -> tiny.TinyEmbedder:
+    return tiny.load_tiny(device="cpu")
 
 
 @pytest.fixture
-def embedder() -> embedder.TinyEmbedder:
+def embedder() -> tiny.TinyEmbedder:
     return load()
 
 
@@ -41,7 +41,7 @@ def assert_unit(vectors: NDArray[np.float32], n: int) -> None:
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
 
 
-def test_it_is_what_it_says(embedder: embedder.TinyEmbedder) -> None:
+def test_it_is_what_it_says(embedder: tiny.TinyEmbedder) -> None:
     assert isinstance(embedder, TextEmbedder)
     told = embedder.fingerprint
     assert (told.name, told.dim, told.sample_rate, told.dtype) == (
@@ -53,7 +53,7 @@ def test_it_is_what_it_says(embedder: embedder.TinyEmbedder) -> None:
     release = read_release()
     assert told.revision == release.number
     assert told.weights_sha256 == release.digest_of("trunk", "clap", "tokenizer")
-    again = embedder.load_tiny(revision=release.number, device="cpu").fingerprint
+    again = tiny.load_tiny(revision=release.number, device="cpu").fingerprint
     assert again == told
 
 
@@ -74,7 +74,7 @@ def test_a_clip_has_the_same_vector_alone_and_in_a_batch(lengths: list[int], see
 
 @pytest.mark.parametrize("n_samples", [1, 44100, 99 * 1024, 5 * 44100, 14 * 44100])
 def test_a_clips_vector_is_the_direction_of_its_windows_mean(
-    embedder: embedder.TinyEmbedder, wave: Wave, n_samples: int
+    embedder: tiny.TinyEmbedder, wave: Wave, n_samples: int
 ) -> None:
     one = clip(wave(n_samples))
     windows = embedder.embed_windows(one)
@@ -86,7 +86,7 @@ def test_a_clips_vector_is_the_direction_of_its_windows_mean(
     np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)
 
 
-def test_windows_are_in_order_of_time(embedder: embedder.TinyEmbedder, wave: Wave) -> None:
+def test_windows_are_in_order_of_time(embedder: tiny.TinyEmbedder, wave: Wave) -> None:
     first, last = wave(99 * 1024), np.random.default_rng(0).normal(size=99 * 1024) * 0.1
     both = np.concatenate([first, last.astype(np.float32)])
     windows = embedder.embed_windows(clip(both))
@@ -98,7 +98,7 @@ def test_windows_are_in_order_of_time(embedder: embedder.TinyEmbedder, wave: Wav
 
 @pytest.mark.parametrize("n_samples", [99 * 1024, 149 * 1024])
 def test_the_published_outputs_can_be_had_to_compare_with(
-    embedder: embedder.TinyEmbedder, wave: Wave, published: Mapping[str, Samples], n_samples: int
+    embedder: tiny.TinyEmbedder, wave: Wave, published: Mapping[str, Samples], n_samples: int
 ) -> None:
     outputs = embedder.published_outputs(clip(wave(n_samples)))
     wanted = published[f"{n_samples}.outputs"]
@@ -107,17 +107,17 @@ def test_the_published_outputs_can_be_had_to_compare_with(
 
 
 @pytest.mark.parametrize("n_samples", [1, 2048, 44100])
-def test_silence_has_a_finite_unit_vector(embedder: embedder.TinyEmbedder, n_samples: int) -> None:
+def test_silence_has_a_finite_unit_vector(embedder: tiny.TinyEmbedder, n_samples: int) -> None:
     assert_unit(embedder.embed([clip(np.zeros(n_samples, np.float32))]), 1)
 
 
 def test_samples_far_beyond_full_scale_have_a_finite_vector(
-    embedder: embedder.TinyEmbedder, wave: Wave
+    embedder: tiny.TinyEmbedder, wave: Wave
 ) -> None:
     assert_unit(embedder.embed([clip(np.float32(1e30) * wave(3000))]), 1)
 
 
-def test_another_sample_rate_is_refused(embedder: embedder.TinyEmbedder, wave: Wave) -> None:
+def test_another_sample_rate_is_refused(embedder: tiny.TinyEmbedder, wave: Wave) -> None:
     other = clip(wave(4000), sample_rate=16000)
     with pytest.raises(ValueError, match="want 44100 Hz"):
         embedder.embed([other])
@@ -125,13 +125,13 @@ def test_another_sample_rate_is_refused(embedder: embedder.TinyEmbedder, wave: W
         embedder.embed_windows(other)
 
 
-def test_nothing_gives_no_vectors(embedder: embedder.TinyEmbedder) -> None:
+def test_nothing_gives_no_vectors(embedder: tiny.TinyEmbedder) -> None:
     assert embedder.embed([]).shape == (0, DIM)
     assert embedder.embed_text([]).shape == (0, DIM)
 
 
 def test_a_device_that_computes_wrongly_is_told(
-    embedder: embedder.TinyEmbedder, wave: Wave, monkeypatch: pytest.MonkeyPatch
+    embedder: tiny.TinyEmbedder, wave: Wave, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for wrong in (0.0, float("nan")):
         monkeypatch.setattr(
@@ -147,7 +147,7 @@ def test_a_device_that_computes_wrongly_is_told(
 
 
 def test_texts_of_different_length_have_the_same_vectors_alone(
-    embedder: embedder.TinyEmbedder,
+    embedder: tiny.TinyEmbedder,
 ) -> None:
     texts = [
         "dog",
@@ -166,7 +166,7 @@ def test_texts_of_different_length_have_the_same_vectors_alone(
     assert np.abs(together[0] - together[2]).max() > 1e-2
 
 
-def test_more_texts_than_are_read_at_once_keep_their_order(embedder: embedder.TinyEmbedder) -> None:
+def test_more_texts_than_are_read_at_once_keep_their_order(embedder: tiny.TinyEmbedder) -> None:
     texts = ["a dog", *["a cat that purrs on a sofa"] * 98, "a dog"]
     vectors = embedder.embed_text(texts)
     assert_unit(vectors, 100)
@@ -188,21 +188,21 @@ def test_neither_case_nor_spaces_around_matter(text: str) -> None:
     np.testing.assert_allclose(wide, lower, atol=1e-5)
 
 
-def test_what_is_beyond_the_most_tokens_is_not_read(embedder: embedder.TinyEmbedder) -> None:
-    ids = embedder.text_ids(embedder._tokenizer, LONG)
+def test_what_is_beyond_the_most_tokens_is_not_read(embedder: tiny.TinyEmbedder) -> None:
+    ids = tiny.text_ids(embedder._tokenizer, LONG)
     assert len(ids) == 64
-    assert 1 <= len(embedder.text_ids(embedder._tokenizer, "")) < 64
+    assert 1 <= len(tiny.text_ids(embedder._tokenizer, "")) < 64
     one, other = embedder.embed_text([LONG, LONG + "and a cat"])
     np.testing.assert_array_equal(one, other)
 
 
-def test_half_a_character_is_refused(embedder: embedder.TinyEmbedder) -> None:
+def test_half_a_character_is_refused(embedder: tiny.TinyEmbedder) -> None:
     with pytest.raises(PromptError, match="half a character"):
         embedder.embed_text(["a dog", "a dog \ud83d"])
 
 
 def test_recordings_are_nearer_to_the_words_for_them_than_to_others(
-    embedder: embedder.TinyEmbedder,
+    embedder: tiny.TinyEmbedder,
 ) -> None:
     folders = sorted(path for path in DemoCorpus.find().sounds.iterdir() if path.is_dir())
     clips = [load_audio(min(folder.iterdir()), sample_rate=44100) for folder in folders]
@@ -220,7 +220,7 @@ def test_loading_leaves_the_random_numbers_of_the_caller_alone() -> None:
     torch.manual_seed(0)
     wanted = torch.rand(3)
     torch.manual_seed(0)
-    embedder.load_tiny(device="cpu")
+    tiny.load_tiny(device="cpu")
     assert torch.equal(torch.rand(3), wanted)
 
 
@@ -229,13 +229,13 @@ def test_loading_leaves_the_random_numbers_of_the_caller_alone() -> None:
 )
 def test_what_is_not_there_is_refused(wish: dict[str, str]) -> None:
     with pytest.raises(ModelError, match=next(iter(wish.values()))):
-        embedder.load_tiny(**wish)
+        tiny.load_tiny(**wish)
 
 
 @pytest.mark.gpu
 def test_a_gpu_gives_the_vectors_of_the_cpu(wave: Wave) -> None:
     clips = [clip(wave(n_samples)) for n_samples in (30_000, 99 * 1024, 149 * 1024)]
-    on_gpu = embedder.load_tiny(device="cuda")
+    on_gpu = tiny.load_tiny(device="cuda")
     np.testing.assert_allclose(on_gpu.embed(clips), load().embed(clips), atol=1e-4)
     texts = ["a dog", LONG, ""]
     np.testing.assert_allclose(on_gpu.embed_text(texts), load().embed_text(texts), atol=1e-4)

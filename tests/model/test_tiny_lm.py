@@ -22,7 +22,7 @@ from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer
 from earful.model.flamingo.window_encoders import WindowEncoder
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.protocols import LanguageModel
-from earful.model.tiny import weights
+from earful.model.tiny import weights as tiny_weights
 from earful.model.tiny.embedder import TinyEmbedder, load_tiny
 from earful.model.tiny.language_model import TinyWindows, load_tiny_lm, spans
 from earful.model.tiny.weights import read_part, read_release
@@ -141,7 +141,7 @@ def test_windows_that_cancel_out_give_no_numbers_that_are_not() -> None:
 def model(tmp_path_factory: pytest.TempPathFactory) -> FlamingoLanguageModel:
     """Load a model whose own part has random weights, and the others are those that ship."""
     weights = tmp_path_factory.mktemp("package") / "weights"
-    shutil.copytree(Path(str(files("earful.model"))) / "weights", weights)
+    shutil.copytree(Path(str(files("earful.model.tiny"))) / "weights", weights)
     tokenizer = FlamingoTokenizer.from_bytes(
         read_part(read_release(), "tokenizer"), source="tokenizer"
     )
@@ -170,7 +170,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> FlamingoLanguageModel:
     }
     (weights / "earful-tiny.json").write_text(json.dumps(told))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(weights, "files", lambda package: weights.parent)
+        patch.setattr(tiny_weights, "files", lambda package: weights.parent)
         loaded = load_tiny_lm(device="cpu")
         parts = read_release().digest_of("trunk", "clap", "flamingo", "tokenizer")
         assert loaded.capabilities.weights_sha256 == parts

@@ -18,7 +18,7 @@ from earful.model.tiny.embedder import load_tiny
 from earful.model.tiny.network import Network
 from earful.model.tiny.weights import Part, Release, fill, read_part, read_release, require_release
 
-SHIPPED = Path(str(files("earful.model"))) / "weights"
+SHIPPED = Path(str(files("earful.model.tiny"))) / "weights"
 PARTS = cast(list[Part], sorted(read_release().parts))
 
 
