@@ -241,7 +241,7 @@ def demo(
     from earful.demo import DemoCorpus, build_demo_index, classify_unseen
     from earful.model.registry import DEFAULT_MODEL, load_language_model
     from earful.rag.few_shot import FewShot
-    from earful.rag.task.task import load_task
+    from earful.rag.task.load import load_task
 
     corpus = DemoCorpus.find()
     index.parent.mkdir(parents=True, exist_ok=True)

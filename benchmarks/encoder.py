@@ -26,8 +26,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from earful.model.clap.towers import from_hub_names, htsat_config
 from earful.model.encoders.htsat import Htsat, HtsatConfig
-from earful.model.encoders.htsat_cpu import can_pack, pack_for_cpu
+from earful.model.encoders.htsat_cpu import pack_for_cpu
 from earful.model.registry import load_embedder
+from earful.model.runtime.device import can_pack
 from earful.model.tiny.embedder import TinyEmbedder
 
 N_WINDOWS = 8

@@ -60,8 +60,8 @@ from earful.index.storage.schema import (
     whole_rows,
 )
 from earful.index.storage.table import Table
-from earful.model.audio.source import as_argument
 from earful.model.protocols import Fingerprint
+from earful.wording import as_argument
 
 if TYPE_CHECKING:
     import pyarrow as pa

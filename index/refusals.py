@@ -17,8 +17,8 @@ from earful.index.storage.lock import LOCK_NAME
 from earful.index.storage.row_lookup import KnownRow
 from earful.index.storage.schema import Row
 from earful.index.storage.versions import TABLE_FOLDER
-from earful.model.audio.source import as_argument
 from earful.model.protocols import Fingerprint
+from earful.wording import as_argument
 
 _UNIT_TOLERANCE = 1e-3
 

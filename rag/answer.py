@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+import numpy as np
+
 from earful.index.search.exact import Hit
 from earful.model.prompt import Prompt
+from earful.rag.arrays import Scores
 from earful.rag.blend import Blend
+from earful.rag.task.task import Task
 
 _log = logging.getLogger(__name__)
 
@@ -134,3 +138,21 @@ def log_answer(answer: Answer) -> Answer:
 
 def _plain(scores: tuple[LabelScore, ...]) -> list[dict[str, object]]:
     return [{"label": score.label, "score": round(score.score, _DIGITS)} for score in scores]
+
+
+_MORE_LIKELY_THAN_NOT = 0.5
+
+
+def rank_labels(labels: tuple[str, ...], scores: Scores) -> tuple[LabelScore, ...]:
+    """Put labels and their scores in order, best first; ties keep the labels' order."""
+    best_first = np.argsort(-scores, kind="stable")
+    return tuple(LabelScore(label=labels[row], score=float(scores[row])) for row in best_first)
+
+
+def predicted_label(task: Task, ranked: tuple[LabelScore, ...]) -> tuple[str, float]:
+    """Return the answer's text and its confidence."""
+    if task.kind == "classify":
+        return ranked[0].label, ranked[0].score
+    likely = [score.label for score in ranked if score.score > _MORE_LIKELY_THAN_NOT]
+    least_certain = min(max(score.score, 1.0 - score.score) for score in ranked)
+    return ", ".join(likely) or "none", least_certain

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.rag.retrieval.vote import Scores
+from earful.rag.arrays import Scores
 
 _DIGITS = 6
 # Below these, what a score says is how it was rounded.

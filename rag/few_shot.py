@@ -26,15 +26,16 @@ from earful.model.registry import (
     load_embedder,
     load_language_model,
 )
-from earful.rag.answer import Answer, log_answer
+from earful.rag.answer import Answer, log_answer, predicted_label, rank_labels
 from earful.rag.generation.blended_scorer import Judge
 from earful.rag.generation.chat import Chat
 from earful.rag.generation.request import Inquiry, generation_notes, tell, write_answer
 from earful.rag.retrieval.query import Audio, Choices, Query, Stopwatch
 from earful.rag.retrieval.retriever import Retriever
-from earful.rag.retrieval.shots import ShotSet, rank_labels, verdict_of
+from earful.rag.retrieval.shots import ShotSet
 from earful.rag.retrieval.vote import LabelScoring
-from earful.rag.task.task import Task, load_task
+from earful.rag.task.load import load_task
+from earful.rag.task.task import Task
 
 _log = logging.getLogger(__name__)
 
@@ -436,7 +437,7 @@ class FewShot:
         inquiry = _inquiry(query, found, choices)
         prompt = inquiry.build(inquiry.hits)
         ranked = rank_labels(found.labels, scores)
-        text, confidence = verdict_of(found.task, ranked)
+        text, confidence = predicted_label(found.task, ranked)
         return Answer(
             audio=query.name,
             text=text,

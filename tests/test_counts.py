@@ -23,9 +23,10 @@ from earful.index.corpus.exemplar import Exemplar
 from earful.index.index import Index
 from earful.index.search.exact import SearchFilter, VectorSet
 from earful.model.audio.clip import Clip
-from earful.model.encoders.htsat_cpu import can_pack, pack_for_cpu
+from earful.model.encoders.htsat_cpu import pack_for_cpu
 from earful.model.flamingo.language_model import FlamingoLanguageModel
 from earful.model.registry import load_embedder, load_language_model
+from earful.model.runtime.device import can_pack
 from earful.model.tiny.embedder import TinyEmbedder
 from earful.rag.few_shot import FewShot
 

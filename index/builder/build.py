@@ -38,10 +38,10 @@ from earful.index.index import Index
 from earful.index.storage.header import HEADER_NAME, Header
 from earful.index.storage.row_lookup import AudioKey
 from earful.index.storage.schema import Row
-from earful.model.audio.clip import AudioLimits
+from earful.model.audio.limits import AudioLimits
 from earful.model.audio.sandbox import stop_decoding
-from earful.model.audio.source import as_argument, printable
 from earful.model.registry import load_embedder
+from earful.wording import as_argument, printable
 
 if TYPE_CHECKING:
     from earful.model.protocols import Embedder

@@ -21,9 +21,10 @@ from earful.index.corpus.corpus import Corpus, CorpusRow, Rejection
 from earful.index.corpus.exemplar import Exemplar
 from earful.index.storage.row_lookup import AudioKey, KnownRow
 from earful.index.storage.schema import exemplar_digest
-from earful.model.audio.clip import AudioInfo, AudioLimits, Clip, file_sha256
+from earful.model.audio.clip import AudioInfo, Clip, file_sha256
+from earful.model.audio.limits import AudioLimits
 from earful.model.audio.sandbox import load_isolated, probe_isolated
-from earful.model.audio.source import printable
+from earful.wording import printable
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")

@@ -29,8 +29,9 @@ from typing import Any, Self
 from earful.errors import CorpusError
 from earful.index.corpus.exemplar import Exemplar
 from earful.index.corpus.folders import audio_files, metadata_tables, normal
-from earful.index.corpus.limits import MAX_PATH, exemplar_fault, listed, quoted
+from earful.index.corpus.limits import MAX_PATH, exemplar_fault
 from earful.index.corpus.tables import Record, as_text, read_rows, table_kind
+from earful.wording import listed, quoted
 
 # Names under which tables in the wild keep each field, first match wins.
 ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(

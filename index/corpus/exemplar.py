@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from earful.errors import CorpusError
-from earful.index.corpus.limits import quoted
+from earful.wording import quoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

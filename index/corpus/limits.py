@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from earful.errors import CorpusError
 from earful.index.corpus.folders import normal
+from earful.wording import quoted
 
 if TYPE_CHECKING:
     from earful.index.corpus.exemplar import Exemplar
@@ -29,27 +30,12 @@ MAX_LABELS = 1_000
 # Beyond this a table is a matrix, and every row would carry it all as further columns.
 MAX_COLUMNS = 1_000
 
-_QUOTED = 80
-_MOST_LISTED = 30
 # C0, DEL and C1 without tab and line ends; halves of characters, which no file can hold.
 _NOT_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 # Those and tabs, line ends, what turns the direction of text, and byte-order marks.
 _NOT_IN_NAMES = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
-
-
-def quoted(value: object) -> str:
-    """Write a value as Python does, but a long one only as its beginning.
-
-    >>> quoted("dog"), quoted("x" * 100_000)[-24:]
-    ("'dog'", 'xxx… (100002 characters)')
-    """
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes no integer of more than 4,300 digits
-        return "a number of thousands of digits"
-    return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}… ({len(text)} characters)"
 
 
 def name_fault(text: str) -> str:
@@ -112,18 +98,6 @@ def check_columns(names: Iterable[str], where: str) -> None:
                 f"{where}: has more than {MAX_COLUMNS} columns; want a table with a row per "
                 "recording, its labels in one column"
             )
-
-
-def listed(names: Iterable[object]) -> str:
-    """List names for a message: the first thirty.
-
-    >>> listed(["a", "b"]), listed([])
-    ('a, b', 'none')
-    """
-    texts = [str(name) for name in names]
-    told = [text if len(text) <= _QUOTED else quoted(text) for text in texts[:_MOST_LISTED]]
-    more = [f"and {len(texts) - _MOST_LISTED} more"] if len(texts) > _MOST_LISTED else []
-    return ", ".join(told + more) or "none"
 
 
 def _fields(exemplar: Exemplar) -> Iterator[tuple[str, str, int, re.Pattern[str]]]:

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import CorpusError
-from earful.index.corpus.limits import MAX_CELL, check_columns, quoted
+from earful.index.corpus.limits import MAX_CELL, check_columns
+from earful.wording import quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa

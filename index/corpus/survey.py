@@ -10,7 +10,8 @@ from typing import Any
 
 from earful.errors import AudioError, MissingExtraError
 from earful.index.corpus.corpus import Corpus, Rejection
-from earful.model.audio.clip import AudioInfo, AudioLimits
+from earful.model.audio.clip import AudioInfo
+from earful.model.audio.limits import AudioLimits
 from earful.model.audio.sandbox import probe_isolated
 
 _TOLERANCE_S = 0.05

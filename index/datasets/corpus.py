@@ -17,7 +17,6 @@ from earful.errors import AudioError, CorpusError
 from earful.index.corpus.corpus import Corpus, CorpusRow
 from earful.index.corpus.exemplar import Exemplar
 from earful.index.corpus.folders import normal
-from earful.index.corpus.limits import listed
 from earful.index.corpus.tables import as_text
 from earful.index.datasets.declaration import Dataset, Emit, Source
 from earful.index.datasets.locate import Locator, placeholders
@@ -26,6 +25,7 @@ from earful.index.datasets.readers.sources import Raw, find_files, read_text
 from earful.index.datasets.steps import rows_of
 from earful.index.datasets.templates import fill, holds
 from earful.model.audio.sandbox import load_isolated, probe_isolated
+from earful.wording import listed
 
 _MOST_LISTED = 1000
 # A file that was cut already may be a little longer than its stretch.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from earful.errors import CorpusError
-from earful.index.corpus.limits import listed
+from earful.wording import listed
 
 
 def fill(template: str, row: Mapping[str, Any], where: str) -> str:

@@ -38,9 +38,9 @@ from earful.index.storage.versions import (
     newest_manifest,
     set_aside,
 )
-from earful.model.audio.source import as_argument
 from earful.model.protocols import Embedder, Fingerprint
 from earful.model.registry import load_embedder
+from earful.wording import as_argument
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -28,7 +28,7 @@ from earful.index.storage.schema import (
 )
 from earful.index.storage.table_files import is_data
 from earful.model.audio.clip import file_sha256
-from earful.model.audio.source import as_argument
+from earful.wording import as_argument
 
 if TYPE_CHECKING:
     import pyarrow as pa

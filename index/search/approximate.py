@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from earful.errors import IndexFolderError
 from earful.index.search.sql_filter import sql_of
 from earful.index.storage.header import write_text
-from earful.model.audio.source import as_argument
+from earful.wording import as_argument
 
 if TYPE_CHECKING:
     import pyarrow as pa

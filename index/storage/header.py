@@ -19,8 +19,8 @@ from typing import Any, Self
 
 from earful.errors import IndexFolderError, ModelError
 from earful.files import write_atomically
-from earful.model.audio.source import as_argument
 from earful.model.protocols import Fingerprint
+from earful.wording import as_argument
 
 FORMAT = 1
 HEADER_NAME = "index.json"

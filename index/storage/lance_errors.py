@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from earful.errors import EarfulError, IndexFolderError
-from earful.model.audio.source import as_argument
+from earful.wording import as_argument
 
 
 @contextmanager

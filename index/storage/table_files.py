@@ -20,7 +20,7 @@ from earful.index.storage.versions import (
     set_aside,
     version_of,
 )
-from earful.model.audio.source import as_argument
+from earful.wording import as_argument
 
 DATA: Final = "data"
 DELETIONS: Final = "_deletions"

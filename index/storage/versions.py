@@ -12,7 +12,7 @@ from typing import Any, Final
 from earful.errors import IndexBusyError, IndexFolderError
 from earful.index.storage.checksums import Checksums
 from earful.index.storage.lock import WriterLock
-from earful.model.audio.source import as_argument
+from earful.wording import as_argument
 
 TABLE_FOLDER: Final = "table"
 TABLE_NAME: Final = "exemplars"

@@ -27,10 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, EarfulError, MissingExtraError
-from earful.model.audio.clip import AudioInfo, AudioLimits, Clip, load_audio, probe_audio
+from earful.model.audio.clip import AudioInfo, Clip, load_audio, probe_audio
+from earful.model.audio.limits import AudioLimits
 from earful.model.audio.sandbox_worker import receive_message, send_message
 from earful.model.audio.segment import Channels
-from earful.model.audio.source import printable
+from earful.wording import printable
 
 __all__ = ["Bounds", "load_isolated", "probe_isolated", "stop_decoding", "warm_up"]
 

@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, MissingExtraError
-from earful.model.audio.clip import AudioLimits, load_audio, probe_audio
+from earful.model.audio.clip import load_audio, probe_audio
+from earful.model.audio.limits import AudioLimits
 
 _LENGTH: Final = struct.Struct("!I")
 # glibc keeps what a long recording took until it is told that a short one may follow.

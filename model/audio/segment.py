@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.audio.soundfile_decoder import Decoder, open_decoder
+from earful.model.audio.soundfile_decoder import open_decoder
 from earful.model.audio.source import OpenSource
+from earful.model.audio.stream_header import Decoder
 
 if TYPE_CHECKING:
-    from earful.model.audio.clip import AudioLimits
+    from earful.model.audio.limits import AudioLimits
 
 Channels = Literal["mean", "first"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import io
 import os
-import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from earful.errors import AudioError
+from earful.wording import printable
 
 AudioSource = str | os.PathLike[str] | bytes
 
@@ -74,27 +74,6 @@ def open_source(source: AudioSource, *, max_bytes: int) -> Iterator[OpenSource]:
             raise AudioError(
                 f"{name}: cannot be read ({error.strerror}), wanted a readable file; fetch it again"
             ) from error
-
-
-def printable(text: str) -> str:
-    r"""Escape what a terminal or a UTF-8 stream cannot show, line breaks included.
-
-    >>> printable("caf\u00e9\n\udcff.wav")
-    'café\\n\\udcff.wav'
-    """
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
-
-
-def as_argument(path: str | os.PathLike[str]) -> str:
-    """Write a path as it is typed into a shell.
-
-    >>> as_argument("my sounds.index"), as_argument("sounds.index")
-    ("'my sounds.index'", 'sounds.index')
-    """
-    return shlex.quote(printable(os.fspath(path)))
 
 
 def _require_regular(found: os.stat_result, name: str) -> None:

@@ -16,9 +16,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from earful.errors import MissingExtraError, ModelError
-from earful.model.audio.source import as_argument
 from earful.model.clap.tokenizer import TOKENIZER_FILES
 from earful.model.runtime.digests import changes_of, read_json, sha256_of
+from earful.wording import as_argument
 
 if TYPE_CHECKING:
     import torch

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from earful.errors import ModelError
 from earful.model.audio.clip import Clip, require_sample_rate
-from earful.model.audio.source import as_argument
 from earful.model.clap.checkpoint import (
     HUB_FILES,
     WEIGHTS_NAME,
@@ -35,6 +34,7 @@ from earful.model.protocols import Fingerprint
 from earful.model.runtime.device import has_bfloat16, pick_device
 from earful.model.runtime.hub import fetch
 from earful.model.runtime.precision import LEAST_COSINE, MOST_LOST, agreement, probe_sounds
+from earful.wording import as_argument
 
 if TYPE_CHECKING:
     import torch

@@ -14,12 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.flamingo.tokenizer import (
-    byte_level_bpe,
-    control_ids,
-    make_all_text_plain,
-    plain_ids,
-)
+from earful.model.runtime.bpe import byte_level_bpe, control_ids, make_all_text_plain, plain_ids
 from earful.model.runtime.hub import fetch
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from earful.model.encoders.htsat import Htsat
-from earful.model.runtime.device import has_bfloat16
+from earful.model.runtime.device import can_pack
 
 # So many tokens, with all that a block makes of them, fit into the caches of one core.
 _TOKENS_AT_ONCE = 1024
@@ -44,14 +44,6 @@ def pack_for_cpu(model: Htsat, dtype: torch.dtype) -> Htsat | PackedHtsat:
         return PackedHtsat(model, dtype)
     model.set_precision(dtype)
     return model
-
-
-def can_pack(dtype: torch.dtype) -> bool:
-    """Say whether products of a type are packed here; bfloat16 needs a CPU that has it."""
-    onednn: Any = torch.backends.mkldnn
-    if not onednn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-        return False
-    return dtype == torch.float32 or (dtype == torch.bfloat16 and has_bfloat16(torch.device("cpu")))
 
 
 class PackedHtsat(nn.Module):

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.audio.clip import AudioLimits, Clip, resample
+from earful.model.audio.clip import Clip, resample
+from earful.model.audio.limits import AudioLimits
 from earful.model.audio.sandbox import load_isolated, probe_isolated
 from earful.model.prompt import ClipRef
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from earful.errors import ModelError
 
@@ -41,3 +41,13 @@ def has_bfloat16(device: torch.device) -> bool:
     # Unofficial, so a build of torch may lack it.
     has_instructions = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return bool(has_instructions and has_instructions())
+
+
+def can_pack(dtype: torch.dtype) -> bool:
+    """Say whether products of a type are packed here; bfloat16 needs a CPU that has it."""
+    import torch
+
+    onednn: Any = torch.backends.mkldnn
+    if not onednn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and has_bfloat16(torch.device("cpu")))

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from earful.errors import EvaluationError
-from earful.rag.task.task import MAX_SHOTS, STRATEGIES, Strategy, Task, unknown_name
-from earful.wording import counted
+from earful.rag.task.task import MAX_SHOTS, STRATEGIES, Strategy, Task
+from earful.wording import counted, unknown_name
 
 How = Literal[
     "zero-shot",

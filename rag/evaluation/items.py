@@ -25,8 +25,8 @@ from earful.model.protocols import Embedder
 from earful.rag.evaluation.metrics.text_answers import normalise, select_subset
 from earful.rag.retrieval.candidates import Guard
 from earful.rag.retrieval.query import Query
-from earful.rag.task.task import Task, unknown_name
-from earful.wording import counted
+from earful.rag.task.task import Task
+from earful.wording import counted, unknown_name
 
 _EMBEDDED_AT_ONCE = 16
 

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from earful.rag.arrays import Rows, Scores
 from earful.rag.evaluation.items import Item
-from earful.rag.retrieval.candidates import Pool, Rows
-from earful.rag.retrieval.vote import Scores
+from earful.rag.retrieval.candidates import Pool
 
 _N_FOLDS = 5
 _N_INNER_FOLDS = 3

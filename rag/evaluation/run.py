@@ -42,8 +42,9 @@ from earful.rag.evaluation.verdict import ENOUGH_GROUPS
 from earful.rag.few_shot import FewShot
 from earful.rag.retrieval.candidates import Pool
 from earful.rag.retrieval.retriever import Retriever
-from earful.rag.task.task import Label, Protocol, Shots, Task, load_task, unknown_name
-from earful.wording import counted
+from earful.rag.task.load import load_task
+from earful.rag.task.task import Label, Protocol, Shots, Task
+from earful.wording import counted, unknown_name
 
 Progress = Callable[[int, int], None]
 

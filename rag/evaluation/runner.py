@@ -17,6 +17,8 @@ from earful.model.audio.clip import Clip
 from earful.model.flamingo.audio import SAMPLE_RATE
 from earful.model.prompt import ClipRef
 from earful.model.protocols import GenerationOptions, LanguageModel
+from earful.rag.answer import predicted_label, rank_labels
+from earful.rag.arrays import Scores
 from earful.rag.evaluation.arms import Arm
 from earful.rag.evaluation.items import Item
 from earful.rag.evaluation.linear_probe import probe_scores
@@ -28,8 +30,8 @@ from earful.rag.retrieval.candidates import Pool
 from earful.rag.retrieval.desk import Prepared
 from earful.rag.retrieval.query import Query
 from earful.rag.retrieval.retriever import Retriever
-from earful.rag.retrieval.shots import ShotSet, rank_labels, verdict_of
-from earful.rag.retrieval.vote import LabelScoring, Scores
+from earful.rag.retrieval.shots import ShotSet
+from earful.rag.retrieval.vote import LabelScoring
 from earful.rag.task.task import Task
 
 _SILENCE_S = 7.0
@@ -248,7 +250,7 @@ class Asker:
         digest: str = "",
     ) -> Row:
         ranked = rank_labels(self.prepared.pool.labels, scores)
-        text, confidence = verdict_of(self._task, ranked)
+        text, confidence = predicted_label(self._task, ranked)
         exclusive = self._task.kind == "classify"
         kept = ranked[:_TOP] if exclusive else ranked
         chosen = (text,) if exclusive else tuple(x.label for x in ranked if x.score > 0.5)

@@ -7,7 +7,6 @@ numbers. Items of one group are not independent: intervals and tests resample gr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -34,7 +33,6 @@ from earful.rag.evaluation.metrics.classification import (
 from earful.rag.evaluation.metrics.intervals import (
     Difference,
     Interval,
-    McNemar,
     bootstrap,
     bootstrap_mean,
     mcnemar,
@@ -42,6 +40,7 @@ from earful.rag.evaluation.metrics.intervals import (
     paired_difference,
 )
 from earful.rag.evaluation.metrics.text_answers import exact_match, near_label, set_f1, token_f1
+from earful.rag.evaluation.results import ArmScore, Comparison, Verdict
 
 Values = NDArray[np.float64]
 Picked = NDArray[np.intp]
@@ -51,91 +50,6 @@ _DIGITS = 6
 _SEED = 0
 # A mean over labels is slow to resample.
 _FEWER_RESAMPLES = 500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArmScore:
-    """What one arm achieved.
-
-    Attributes:
-        arm: The arm.
-        metrics: Name to value with its interval; the task's own metric is the first.
-        n_faults: Answers that could not be given; they count as wrong.
-        median_s: Seconds an item, the embedding of the item left out.
-    """
-
-    arm: Arm
-    metrics: Mapping[str, Interval]
-    n_faults: int
-    median_s: float
-
-    @property
-    def primary(self) -> Interval:
-        """The task's own metric."""
-        return next(iter(self.metrics.values()))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {
-            **self.arm.to_dict(),
-            "metrics": {name: _plain(interval) for name, interval in self.metrics.items()},
-            "n_faults": self.n_faults,
-            "median_s": round(self.median_s, _DIGITS),
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """How two arms differ on the same items, by the task's own metric.
-
-    Attributes:
-        better: Name of the arm that the difference is taken of.
-        worse: Name of the arm that is taken off; the names are a reading, not a result.
-        difference: With its interval.
-        mcnemar: McNemar's test, where an answer is right or wrong; else ``None``.
-    """
-
-    better: str
-    worse: str
-    difference: Difference
-    mcnemar: McNemar | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        test = self.mcnemar
-        return {
-            "of": self.better,
-            "less": self.worse,
-            **_plain(self.difference),
-            "p_value": round(self.difference.p_value, _DIGITS),
-            "mcnemar": None
-            if test is None
-            else {
-                "only_first": test.b,
-                "only_second": test.c,
-                "p_value": round(test.p_value, _DIGITS),
-                "is_exact": test.is_exact,
-            },
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What to do.
-
-    Attributes:
-        text: One sentence.
-        arm: The cheapest arm in earnest that is not shown to be worse than the best.
-        best: The arm with the best value.
-    """
-
-    text: str
-    arm: Arm
-    best: Arm
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {"text": self.text, "arm": self.arm.to_dict(), "best": self.best.to_dict()}
 
 
 class Answers:

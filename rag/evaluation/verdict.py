@@ -8,7 +8,8 @@ from earful.rag.evaluation.arms import Arm
 from earful.rag.task.task import ANSWERERS
 
 if TYPE_CHECKING:
-    from earful.rag.evaluation.scorecard import Comparison, Scorecard, Verdict
+    from earful.rag.evaluation.results import Comparison, Verdict
+    from earful.rag.evaluation.scorecard import Scorecard
 
 # Metrics that are no share of anything and are told as they are.
 _PLAIN = frozenset({"cider"})
@@ -32,7 +33,7 @@ def pass_verdict(card: Scorecard) -> Verdict:
     and is the best one, then the model with more and more shots, then the blend. One is
     passed over when the interval of the best arm's lead over it lies above 0.
     """
-    from earful.rag.evaluation.scorecard import Verdict
+    from earful.rag.evaluation.results import Verdict
 
     scores = {score.arm: score.primary.value for score in card.arms}
     serious = [arm for arm in scores if arm.has_choice] or list(scores)

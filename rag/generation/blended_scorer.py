@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from earful.model.protocols import LanguageModel
-from earful.rag.answer import Answer
+from earful.rag.answer import Answer, predicted_label, rank_labels
+from earful.rag.arrays import Scores
 from earful.rag.blend import Blend
 from earful.rag.generation.leave_one_out import Progress, Replayer
 from earful.rag.generation.prompt import FittedPrompt
 from earful.rag.generation.request import Inquiry, score_labels, tell
 from earful.rag.retrieval.query import Query, Stopwatch
 from earful.rag.retrieval.retriever import Retriever
-from earful.rag.retrieval.shots import ShotSet, rank_labels, verdict_of
-from earful.rag.retrieval.vote import LabelScoring, Scores
+from earful.rag.retrieval.shots import ShotSet
+from earful.rag.retrieval.vote import LabelScoring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class Judgement:
     ) -> Answer:
         """Put the scores together with what the model was shown; see ``tell``."""
         ranked = rank_labels(found.labels, self.scores)
-        text, confidence = verdict_of(found.task, ranked)
+        text, confidence = predicted_label(found.task, ranked)
         notes = (*notes, *self.notes)
         return replace(
             tell(model, query, text, confidence, self.fitted, watch, notes=notes),

@@ -19,12 +19,12 @@ from types import MappingProxyType
 from earful.errors import PromptError, TaskError
 from earful.index.search.exact import Hit
 from earful.model.protocols import LanguageModel
-from earful.rag.answer import LabelScore
+from earful.rag.answer import LabelScore, predicted_label, rank_labels
+from earful.rag.arrays import Scores
 from earful.rag.generation.request import Inquiry, score_labels
-from earful.rag.retrieval.shots import rank_labels, verdict_of
 from earful.rag.retrieval.strategies import arrange
-from earful.rag.retrieval.vote import LabelScoring, Scores
-from earful.rag.task.task import unknown_name
+from earful.rag.retrieval.vote import LabelScoring
+from earful.wording import unknown_name
 
 _DIGITS = 6
 
@@ -164,7 +164,7 @@ def _compare(
 
     whole = scores_of(shots)
     with_all = rank_labels(inquiry.labels, whole)
-    answer, _ = verdict_of(inquiry.task, with_all)
+    answer, _ = predicted_label(inquiry.task, with_all)
     found: list[ShotInfluence] = []
     for hit in shown:
         scores = scores_of(change(shots, hit))
@@ -176,7 +176,7 @@ def _compare(
                 change=changes[with_all[0].label],
                 changes=MappingProxyType(changes),
                 without=ranked,
-                flips=verdict_of(inquiry.task, ranked)[0] != answer,
+                flips=predicted_label(inquiry.task, ranked)[0] != answer,
             )
         )
     return _helpful_first(found)

@@ -19,6 +19,7 @@ import numpy as np
 from earful.errors import AudioError, PromptError
 from earful.index.cache.scores import KeptReplays
 from earful.model.protocols import LanguageModel
+from earful.rag.arrays import Scores
 from earful.rag.blend import UNFITTED, Blend, Replays, fit_blend
 from earful.rag.generation.prompt import clip_of
 from earful.rag.generation.request import Inquiry, score_labels
@@ -28,7 +29,7 @@ from earful.rag.retrieval.desk import Prepared
 from earful.rag.retrieval.query import Query
 from earful.rag.retrieval.retriever import Retriever
 from earful.rag.retrieval.shots import find_shots
-from earful.rag.retrieval.vote import LabelScoring, Scores
+from earful.rag.retrieval.vote import LabelScoring
 
 MOST_REPLAYED = 48
 _MOST_LOOKED_AT = 8 * MOST_REPLAYED

@@ -9,16 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from earful.errors import PromptError
 from earful.index.search.exact import Hit
 from earful.model.prompt import ClipRef, Prompt, Text
 from earful.model.protocols import LanguageModel, PromptSize
-from earful.rag.task.task import Kind, Task
-
-ShotMode = Literal["interleaved", "text"]
-SHOT_MODES: tuple[ShotMode, ...] = get_args(ShotMode)
+from earful.rag.task.task import Kind, ShotMode, Task
 
 _log = logging.getLogger(__name__)
 

@@ -16,17 +16,12 @@ from earful.model.flamingo.audio import SAMPLE_RATE
 from earful.model.prompt import ClipRef, Prompt
 from earful.model.protocols import Generation, GenerationOptions, LanguageModel
 from earful.rag.answer import Answer
-from earful.rag.generation.prompt import (
-    FittedPrompt,
-    ShotMode,
-    build_prompt,
-    build_yes_no_prompt,
-    fit_prompt,
-)
+from earful.rag.arrays import Scores
+from earful.rag.generation.prompt import FittedPrompt, build_prompt, build_yes_no_prompt, fit_prompt
 from earful.rag.retrieval.query import Query, Stopwatch
 from earful.rag.retrieval.strategies import arrange
-from earful.rag.retrieval.vote import LabelScoring, Scores, label_probabilities
-from earful.rag.task.task import Task
+from earful.rag.retrieval.vote import LabelScoring, label_probabilities
+from earful.rag.task.task import ShotMode, Task
 
 _SILENCE_S = 7.0  # one window of Audio Flamingo's
 

@@ -20,9 +20,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.rag.retrieval.candidates import Pool, Similarities
+from earful.rag.arrays import Scores, Similarities
+from earful.rag.retrieval.candidates import Pool
 from earful.rag.retrieval.strategies import choose_shots
-from earful.rag.retrieval.vote import Calibration, Scores, label_prior, label_shares
+from earful.rag.retrieval.vote import Calibration, label_prior, label_shares
 from earful.rag.task.task import Shots
 
 # With fewer exemplars asked about, a fit says too little; with these, nothing else is needed.

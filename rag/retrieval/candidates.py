@@ -17,10 +17,8 @@ from numpy.typing import NDArray
 from earful.errors import TaskError
 from earful.index.corpus.exemplar import Exemplar
 from earful.index.search.exact import Hit, VectorSet
+from earful.rag.arrays import Rows, Similarities
 from earful.rag.task.task import Task
-
-Rows = NDArray[np.intp]
-Similarities = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,9 @@ from earful.rag.retrieval.calibration import (
 from earful.rag.retrieval.candidates import Pool, build_pool
 from earful.rag.retrieval.examples import embed_examples
 from earful.rag.retrieval.vote import Calibration
-from earful.rag.task.task import STRATEGIES, Shots, Task, load_task, unknown_name
-from earful.wording import counted
+from earful.rag.task.load import load_task
+from earful.rag.task.task import STRATEGIES, Shots, Task
+from earful.wording import counted, unknown_name
 
 _ALL_LABELS = Task(name="all-labels")
 _MOST_KEPT = 8

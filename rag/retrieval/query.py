@@ -18,8 +18,8 @@ from earful.model.audio.sandbox import load_isolated
 from earful.model.flamingo.audio import SAMPLE_RATE
 from earful.model.prompt import ClipRef
 from earful.model.protocols import Embedder
-from earful.rag.generation.prompt import ShotMode
 from earful.rag.retrieval.candidates import Guard
+from earful.rag.task.task import ShotMode
 
 Audio = str | os.PathLike[str] | Clip
 

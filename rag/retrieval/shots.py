@@ -8,15 +8,13 @@ import numpy as np
 
 from earful.errors import PromptError
 from earful.index.search.exact import Hit
-from earful.rag.answer import LabelScore
-from earful.rag.retrieval.candidates import Pool, Rows, Similarities
+from earful.rag.arrays import Rows, Scores, Similarities
+from earful.rag.retrieval.candidates import Pool
 from earful.rag.retrieval.desk import Prepared, TaskDesk
 from earful.rag.retrieval.query import Query
 from earful.rag.retrieval.strategies import choose_shots
-from earful.rag.retrieval.vote import Scores, label_prior, vote
+from earful.rag.retrieval.vote import label_prior, vote
 from earful.rag.task.task import Task
-
-_MORE_LIKELY_THAN_NOT = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,21 +112,6 @@ def vote_of(desk: TaskDesk, shots: ShotSet, *, seed: int) -> tuple[Scores, str]:
         exclusive=exclusive,
     )
     return scores, note
-
-
-def rank_labels(labels: tuple[str, ...], scores: Scores) -> tuple[LabelScore, ...]:
-    """Put labels and their scores in order, best first; ties keep the labels' order."""
-    best_first = np.argsort(-scores, kind="stable")
-    return tuple(LabelScore(label=labels[row], score=float(scores[row])) for row in best_first)
-
-
-def verdict_of(task: Task, ranked: tuple[LabelScore, ...]) -> tuple[str, float]:
-    """Return the answer's text and its confidence."""
-    if task.kind == "classify":
-        return ranked[0].label, ranked[0].score
-    likely = [score.label for score in ranked if score.score > _MORE_LIKELY_THAN_NOT]
-    least_certain = min(max(score.score, 1.0 - score.score) for score in ranked)
-    return ", ".join(likely) or "none", least_certain
 
 
 def _notes(pool: Pool, task: Task, rows: Rows) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.index.search.exact import top_k
-from earful.rag.retrieval.candidates import Pool, Rows, Similarities
+from earful.rag.arrays import Rows, Similarities
+from earful.rag.retrieval.candidates import Pool
 from earful.rag.task.task import Order, Shots
 
 Vector = NDArray[np.float32]

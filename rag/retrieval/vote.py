@@ -20,9 +20,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.rag.retrieval.candidates import Pool, Similarities
-
-Scores = NDArray[np.float64]
+from earful.rag.arrays import Scores, Similarities
+from earful.rag.retrieval.candidates import Pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from earful.errors import CorpusError
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.corpus.limits import MAX_NAME, quoted
+from earful.index.corpus.limits import MAX_NAME
 from earful.rag.task.fields import FieldReader, TooManyProblemsError, kind_of, what_is
 from earful.rag.task.task import (
     ANSWER_FORMS,
@@ -28,10 +28,9 @@ from earful.rag.task.task import (
     Task,
     label_fault,
     name_fault,
-    unknown_name,
 )
 from earful.rag.task.toml_file import Problem, read_toml
-from earful.wording import counted
+from earful.wording import counted, quoted, unknown_name
 
 _KEYS = (
     "name",

@@ -119,7 +119,8 @@ if TYPE_CHECKING:
     from earful.index.health.check import check_health
     from earful.index.index import Index
     from earful.index.search.exact import Hit, SearchFilter
-    from earful.model.audio.clip import AudioLimits, Clip, load_audio
+    from earful.model.audio.clip import Clip, load_audio
+    from earful.model.audio.limits import AudioLimits
     from earful.model.prompt import Prompt
     from earful.model.protocols import (
         Embedder,
@@ -140,7 +141,8 @@ if TYPE_CHECKING:
         text_influence,
     )
     from earful.rag.retrieval.vote import LabelScoring
-    from earful.rag.task.task import Task, check_task, load_task
+    from earful.rag.task.load import check_task, load_task
+    from earful.rag.task.task import Task
 
 
 def __getattr__(name: str) -> object:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from earful.model.audio.source import printable as printable  # also used as console.printable
 from earful.wording import counted
+from earful.wording import printable as printable  # also used as console.printable
 
 if TYPE_CHECKING:
     from earful.index.builder.build import BuildProgress, BuildReport

@@ -80,7 +80,7 @@ def build_demo_index(
 def classify_unseen(corpus: DemoCorpus, few: FewShot) -> Iterator[tuple[str, Answer]]:
     """Classify every query clip and yield ``(true label, answer)`` in a fixed order."""
     from earful.index.corpus.corpus import open_corpus
-    from earful.rag.task.task import load_task
+    from earful.rag.task.load import load_task
 
     task = load_task(corpus.task)
     queries = open_corpus(corpus.queries)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import earful
 from earful.errors import EarfulError
-from earful.model.audio.source import as_argument
+from earful.wording import as_argument
 
 if TYPE_CHECKING:
     from earful.index.storage.info import IndexInfo

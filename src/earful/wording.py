@@ -1,6 +1,11 @@
-"""Numbers in sentences."""
+"""Wording of messages: counts, quoted values, lists, paths as a shell takes them."""
 
 from __future__ import annotations
+
+import difflib
+import os
+import shlex
+from collections.abc import Iterable, Sequence
 
 
 def counted(n: int, one: str, many: str = "") -> str:
@@ -15,3 +20,74 @@ def counted(n: int, one: str, many: str = "") -> str:
     ('1 row', '1,200 rows', '0 copies')
     """
     return f"{n:,} {one if n == 1 else many or f'{one}s'}"
+
+
+def printable(text: str) -> str:
+    r"""Escape what a terminal or a UTF-8 stream cannot show, line breaks included.
+
+    >>> printable("caf\u00e9\n\udcff.wav")
+    'café\\n\\udcff.wav'
+    """
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def as_argument(path: str | os.PathLike[str]) -> str:
+    """Write a path as it is typed into a shell.
+
+    >>> as_argument("my sounds.index"), as_argument("sounds.index")
+    ("'my sounds.index'", 'sounds.index')
+    """
+    return shlex.quote(printable(os.fspath(path)))
+
+
+_QUOTED = 80
+
+_MOST_LISTED = 30
+
+
+def quoted(value: object) -> str:
+    """Write a value as Python does, but a long one only as its beginning.
+
+    >>> quoted("dog"), quoted("x" * 100_000)[-24:]
+    ("'dog'", 'xxx… (100002 characters)')
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}… ({len(text)} characters)"
+
+
+def listed(names: Iterable[object]) -> str:
+    """List names for a message: the first thirty.
+
+    >>> listed(["a", "b"]), listed([])
+    ('a, b', 'none')
+    """
+    texts = [str(name) for name in names]
+    told = [text if len(text) <= _QUOTED else quoted(text) for text in texts[:_MOST_LISTED]]
+    more = [f"and {len(texts) - _MOST_LISTED} more"] if len(texts) > _MOST_LISTED else []
+    return ", ".join(told + more) or "none"
+
+
+# Beyond these, looking for the nearest name takes seconds.
+_MOST_COMPARED = 100
+
+_MOST_KNOWN = 1000
+
+
+def unknown_name(what: str, found: str, known: Sequence[str]) -> str:
+    """Say that a name is none of those known, with the nearest one.
+
+    >>> unknown_name("order", "nearest-lst", ["nearest-first", "nearest-last"])
+    "unknown order 'nearest-lst' (did you mean 'nearest-last'?); known: nearest-first, nearest-last"
+    """
+    near: list[str] = []
+    if len(found) <= _MOST_COMPARED and len(known) <= _MOST_KNOWN:
+        short = [name for name in known if len(name) <= _MOST_COMPARED]
+        near = difflib.get_close_matches(found, short, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"unknown {what} {quoted(found)}{hint}; known: {listed(known)}"

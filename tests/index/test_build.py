@@ -26,7 +26,8 @@ from earful.index.builder.build import BuildOptions, BuildProgress, build_index
 from earful.index.corpus.corpus import open_corpus, single_recording
 from earful.index.index import Index
 from earful.index.storage.schema import Row
-from earful.model.audio.clip import AudioLimits, Clip, load_audio
+from earful.model.audio.clip import Clip, load_audio
+from earful.model.audio.limits import AudioLimits
 from earful.model.protocols import Embedder, Fingerprint
 
 RATE = 8000

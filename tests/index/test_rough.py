@@ -29,7 +29,7 @@ def clustered(n: int, dim: int, seed: int, spread: float) -> Vectors:
 @pytest.fixture(params=[True, False], ids=["packed", "plain"])
 def _packing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if not request.param:
-        monkeypatch.setattr("earful.model.encoders.htsat_cpu.can_pack", lambda _: False)
+        monkeypatch.setattr("earful.model.runtime.device.can_pack", lambda _: False)
 
 
 @pytest.mark.usefixtures("_packing")

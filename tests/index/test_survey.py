@@ -6,7 +6,7 @@ import soundfile
 
 from earful.index.corpus.corpus import open_corpus
 from earful.index.corpus.survey import survey
-from earful.model.audio.clip import AudioLimits
+from earful.model.audio.limits import AudioLimits
 
 
 def sound(path: Path, seconds: float) -> None:

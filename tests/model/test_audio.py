@@ -19,14 +19,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.audio.clip import (
-    AudioLimits,
-    Clip,
-    file_sha256,
-    load_audio,
-    probe_audio,
-    resample,
-)
+from earful.model.audio.clip import Clip, file_sha256, load_audio, probe_audio, resample
+from earful.model.audio.limits import AudioLimits
 
 Samples = NDArray[np.float32]
 

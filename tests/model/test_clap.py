@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from earful.errors import MissingExtraError, ModelError
 from earful.files import hold_partial
-from earful.model.audio.clip import AudioLimits, Clip, file_sha256
+from earful.model.audio.clip import Clip, file_sha256
+from earful.model.audio.limits import AudioLimits
 from earful.model.clap import checkpoint
 from earful.model.clap import embedder as clap_embedder
 from earful.model.clap.convert import convert_clap

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from earful.errors import AudioError
-from earful.model.audio.clip import AudioLimits, Clip, load_audio
+from earful.model.audio.clip import Clip, load_audio
+from earful.model.audio.limits import AudioLimits
 from earful.model.flamingo.audio import (
     HOP_SAMPLES,
     MAX_SAMPLES,

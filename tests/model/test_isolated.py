@@ -16,7 +16,8 @@ import soundfile
 from earful.errors import AudioError, EarfulError
 from earful.index.builder.build import build_index
 from earful.model.audio import sandbox
-from earful.model.audio.clip import AudioLimits, load_audio, probe_audio
+from earful.model.audio.clip import load_audio, probe_audio
+from earful.model.audio.limits import AudioLimits
 from earful.model.audio.sandbox import Bounds, load_isolated, probe_isolated, stop_decoding
 
 RATE = 8000

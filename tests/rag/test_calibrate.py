@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from earful.index.corpus.exemplar import Exemplar
 from earful.index.search.exact import VectorSet
+from earful.rag.arrays import Scores
 from earful.rag.retrieval.calibration import (
     MIN_CASES,
     fit_calibration,
@@ -17,7 +18,7 @@ from earful.rag.retrieval.calibration import (
 )
 from earful.rag.retrieval.candidates import Pool, build_pool
 from earful.rag.retrieval.strategies import choose_shots
-from earful.rag.retrieval.vote import Calibration, Scores, label_prior, vote
+from earful.rag.retrieval.vote import Calibration, label_prior, vote
 from earful.rag.task.task import STRATEGIES, Kind, Shots, Strategy, Task
 
 

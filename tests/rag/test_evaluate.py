@@ -22,14 +22,16 @@ from earful.rag.evaluation.arms import Arm, arms_of
 from earful.rag.evaluation.items import items_of_index
 from earful.rag.evaluation.leakage import find_leaks, keep_apart
 from earful.rag.evaluation.metrics.intervals import Difference
+from earful.rag.evaluation.results import Comparison
 from earful.rag.evaluation.run import EvaluationSettings, ask_again, evaluate, replay
 from earful.rag.evaluation.run_file import read_run
-from earful.rag.evaluation.scorecard import Comparison, Scorecard
+from earful.rag.evaluation.scorecard import Scorecard
 from earful.rag.evaluation.update_task import write_verdict
 from earful.rag.evaluation.verdict import _beside
 from earful.rag.few_shot import FewShot
 from earful.rag.retrieval.retriever import Retriever
-from earful.rag.task.task import Label, Protocol, Shots, Task, load_task
+from earful.rag.task.load import load_task
+from earful.rag.task.task import Label, Protocol, Shots, Task
 
 RATE = 8000
 HZ = {"low": 200.0, "middle": 700.0, "high": 2000.0}

@@ -29,7 +29,8 @@ from earful.index.storage.schema import Row
 from earful.model.audio.clip import Clip, load_audio
 from earful.model.protocols import Fingerprint
 from earful.rag.few_shot import FewShot
-from earful.rag.task.task import Example, Label, Shots, Task, load_task
+from earful.rag.task.load import load_task
+from earful.rag.task.task import Example, Label, Shots, Task
 
 RATE = 16_000
 FREQUENCIES_HZ = {"low": 200.0, "middle": 900.0, "high": 3500.0, "hiss": 0.0}

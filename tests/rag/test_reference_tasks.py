@@ -11,7 +11,7 @@ from earful.model.flamingo.prompt_format import render_prompt
 from earful.model.prompt import ClipRef
 from earful.rag.generation.prompt import YES_OR_NO, build_prompt
 from earful.rag.reference_prompts import ManifestRow, labels_of, reference_prompt
-from earful.rag.task.task import list_tasks, load_task
+from earful.rag.task.load import list_tasks, load_task
 
 # Task file: the release's name for the data, its wording, and a question with its answer.
 RELEASE = {

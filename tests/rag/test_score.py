@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.index.corpus.exemplar import Exemplar
+from earful.rag.arrays import Scores
 from earful.rag.retrieval.candidates import Pool
-from earful.rag.retrieval.vote import Calibration, Scores, label_prior, vote
+from earful.rag.retrieval.vote import Calibration, label_prior, vote
 
 NO_BACKGROUND = Calibration(temperature=1.0, background=-100.0)
 

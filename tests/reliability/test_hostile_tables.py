@@ -31,7 +31,7 @@ from earful.index.storage.schema import Row
 from earful.model.audio.clip import Clip
 from earful.model.registry import load_embedder
 from earful.rag.few_shot import FewShot
-from earful.rag.task.task import load_task
+from earful.rag.task.load import load_task
 
 SLOWEST_S = 5.0
 LONGEST_MESSAGE = 3000

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from earful.errors import CorpusError
-from earful.index.corpus.limits import listed
 from earful.index.datasets.declaration import Source
 from earful.index.datasets.readers.sources import Options, Placed, first_file
+from earful.wording import listed
 
 _ENCODINGS = ["utf-8-sig", "latin-1"]
 _PART = re.compile(r"[^0-9a-z]+")

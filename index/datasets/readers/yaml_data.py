@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from earful.errors import CorpusError
-from earful.index.corpus.limits import quoted
+from earful.wording import quoted
 
 # Read whole; the largest that a dataset ships has a few megabytes.
 _MAX_BYTES = 1 << 26

@@ -27,7 +27,6 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from earful.errors import ModelError
-from earful.model.audio.source import as_argument
 from earful.model.encoders.msclap import MsClapConfig, MsClapEncoder
 from earful.model.flamingo.config import FlamingoConfig
 from earful.model.flamingo.decoding import Mode
@@ -38,6 +37,7 @@ from earful.model.flamingo.window_encoders import MsClapWindows
 from earful.model.runtime.device import pick_device
 from earful.model.runtime.digests import changes_of, read_json
 from earful.model.runtime.meta_init import unfilled
+from earful.wording import as_argument
 
 FORMAT = "earful-flamingo"
 FORMAT_VERSION = 1

@@ -102,7 +102,7 @@ def index_build(
         _finish_survey(survey(opened), as_json=as_json)
         return
     from earful.index.builder.build import BuildOptions, build_index, embedder_for
-    from earful.model.audio.clip import AudioLimits
+    from earful.model.audio.limits import AudioLimits
     from earful.model.audio.sandbox import warm_up
 
     if dtype not in _DTYPES:

@@ -14,8 +14,7 @@ from earful.commands.options import NO_MODEL
 if TYPE_CHECKING:
     from earful.model.protocols import GenerationOptions
     from earful.rag.few_shot import FewShot
-    from earful.rag.generation.prompt import ShotMode
-    from earful.rag.task.task import Task
+    from earful.rag.task.task import ShotMode, Task
 
 
 def open_few(
@@ -101,7 +100,7 @@ def task_of(given: str, *, allow_outside: bool) -> Task | None:
         TaskError: There is no such task, or it has mistakes.
         typer.BadParameter: Without a task, its examples cannot lie outside.
     """
-    from earful.rag.task.task import load_task
+    from earful.rag.task.load import load_task
 
     if given:
         return load_task(given, allow_outside=allow_outside)
@@ -170,7 +169,7 @@ def shot_mode_of(given: str) -> ShotMode:
     Raises:
         typer.BadParameter: There is no such mode.
     """
-    from earful.rag.generation.prompt import SHOT_MODES
+    from earful.rag.task.task import SHOT_MODES
 
     for known in SHOT_MODES:
         if known == given:

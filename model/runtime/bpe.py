@@ -1,0 +1,149 @@
+"""Byte-level BPE tokenizers, in which no text can be a control token."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from earful.errors import ModelError, PromptError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+def byte_level_bpe(
+    vocab_json: Path, merges_txt: Path, *, special: Iterable[str], wanted: str
+) -> Tokenizer:
+    """Build a tokenizer from the two files of a byte-level BPE, as OPT and RoBERTa have.
+
+    Args:
+        vocab_json: Tokens with their ids.
+        merges_txt: Pairs of tokens, in order.
+        special: Control tokens, added where the vocabulary lacks them.
+        wanted: Which files are wanted, for errors.
+
+    Raises:
+        ModelError: A file is missing or is not this kind of vocabulary.
+    """
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+    vocabulary = _read_vocabulary(vocab_json, wanted)
+    try:
+        # A merge may hold any character but a space or a line feed.
+        lines = merges_txt.read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{merges_txt}: {error}; want {wanted}") from error
+    merges = []
+    for number, line in enumerate(lines, start=1):
+        if not line or (number == 1 and line.startswith("#version")):
+            continue
+        left, _, right = line.partition(" ")
+        if not right or any(x not in vocabulary for x in (left, right, left + right)):
+            raise ModelError(
+                f"{merges_txt}, line {number}: {line[:40]!r} merges no two tokens of "
+                f"{vocab_json}; want {wanted}"
+            )
+        merges.append((left, right))
+    bpe = models.BPE(
+        vocab=vocabulary,
+        merges=merges,
+        continuing_subword_prefix="",
+        end_of_word_suffix="",
+        fuse_unk=False,
+    )
+    tokenizer = Tokenizer(bpe)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken(str(x), normalized=False) for x in special])
+    return tokenizer
+
+
+def make_all_text_plain(tokenizer: Tokenizer, *, source: str) -> None:
+    """Make what is written like a control token bytes like any others.
+
+    Raises:
+        ModelError: A token is looked for inside every text and cannot be kept from it:
+            added, yet not marked as special.
+    """
+    for token in tokenizer.get_added_tokens_decoder().values():
+        if not token.special:
+            raise ModelError(
+                f"{source}: looks for {token.content!r} inside every text; convert the model "
+                "again, or take its published tokenizer"
+            )
+    tokenizer.encode_special_tokens = True
+
+
+def control_ids(tokenizer: Tokenizer, named: Iterable[str]) -> frozenset[int]:
+    """Return the ids that no text may have: of every added token, and of some by name."""
+    found = (tokenizer.token_to_id(str(token)) for token in named)
+    added = tokenizer.get_added_tokens_decoder().keys()
+    return frozenset(added | {number for number in found if number is not None})
+
+
+def plain_ids(
+    tokenizer: Tokenizer, text: str, controls: frozenset[int], *, source: str, wanted: str
+) -> list[int]:
+    """Encode a text that is data whatever it holds.
+
+    Args:
+        tokenizer: After ``make_all_text_plain``.
+        text: Valid Unicode.
+        controls: Ids that no text may have.
+        source: Where the tokenizer came from, for errors.
+        wanted: Which files are wanted, for errors.
+
+    Raises:
+        ModelError: The tokenizer makes a control token of the text.
+        PromptError: The text holds half a character.
+    """
+    _require_whole_characters(text)
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
+    if not controls.isdisjoint(ids):
+        raise ModelError(
+            f"{source}: its tokenizer makes a control token of the text {text[:40]!r}; want "
+            f"{wanted}"
+        )
+    return ids
+
+
+def _require_whole_characters(text: str) -> None:
+    """Refuse what no tokenizer can read.
+
+    Raises:
+        PromptError: The text holds half a character.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise PromptError(
+            f"text {text[max(error.start - 20, 0) : error.end]!r} holds half a character; "
+            "want valid Unicode"
+        ) from error
+
+
+def _read_vocabulary(path: Path, wanted: str) -> dict[str, int]:
+    """Read tokens with their ids.
+
+    Raises:
+        ModelError: The file is missing, its ids have gaps, or a byte has no token, whose
+            text would silently be lost.
+    """
+    from tokenizers import pre_tokenizers
+
+    try:
+        vocabulary = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: {error}; want {wanted}") from error
+    if not isinstance(vocabulary, dict) or not all(type(x) is int for x in vocabulary.values()):
+        raise ModelError(f"{path}: not a table of tokens and ids; want {wanted}")
+    if sorted(vocabulary.values()) != list(range(len(vocabulary))):
+        raise ModelError(f"{path}: {len(vocabulary)} ids, not 0 to {len(vocabulary) - 1} each once")
+    if missing := sorted(set(pre_tokenizers.ByteLevel.alphabet()) - vocabulary.keys()):
+        raise ModelError(
+            f"{path}: no token for {len(missing)} of 256 bytes, such as {missing[0]!r}; want "
+            f"{wanted}"
+        )
+    return vocabulary

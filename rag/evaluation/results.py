@@ -1,0 +1,96 @@
+"""Results of an evaluation: scores of arms, comparisons and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from earful.rag.evaluation.arms import Arm
+from earful.rag.evaluation.metrics.intervals import Difference, Interval, McNemar
+from earful.rag.evaluation.scorecard import _DIGITS, _plain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmScore:
+    """What one arm achieved.
+
+    Attributes:
+        arm: The arm.
+        metrics: Name to value with its interval; the task's own metric is the first.
+        n_faults: Answers that could not be given; they count as wrong.
+        median_s: Seconds an item, the embedding of the item left out.
+    """
+
+    arm: Arm
+    metrics: Mapping[str, Interval]
+    n_faults: int
+    median_s: float
+
+    @property
+    def primary(self) -> Interval:
+        """The task's own metric."""
+        return next(iter(self.metrics.values()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            **self.arm.to_dict(),
+            "metrics": {name: _plain(interval) for name, interval in self.metrics.items()},
+            "n_faults": self.n_faults,
+            "median_s": round(self.median_s, _DIGITS),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """How two arms differ on the same items, by the task's own metric.
+
+    Attributes:
+        better: Name of the arm that the difference is taken of.
+        worse: Name of the arm that is taken off; the names are a reading, not a result.
+        difference: With its interval.
+        mcnemar: McNemar's test, where an answer is right or wrong; else ``None``.
+    """
+
+    better: str
+    worse: str
+    difference: Difference
+    mcnemar: McNemar | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        test = self.mcnemar
+        return {
+            "of": self.better,
+            "less": self.worse,
+            **_plain(self.difference),
+            "p_value": round(self.difference.p_value, _DIGITS),
+            "mcnemar": None
+            if test is None
+            else {
+                "only_first": test.b,
+                "only_second": test.c,
+                "p_value": round(test.p_value, _DIGITS),
+                "is_exact": test.is_exact,
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What to do.
+
+    Attributes:
+        text: One sentence.
+        arm: The cheapest arm in earnest that is not shown to be worse than the best.
+        best: The arm with the best value.
+    """
+
+    text: str
+    arm: Arm
+    best: Arm
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {"text": self.text, "arm": self.arm.to_dict(), "best": self.best.to_dict()}

@@ -1,0 +1,106 @@
+"""Load tasks: from files, by built-in name, checked or made anew."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from earful.errors import TaskError
+from earful.rag.task.task import KINDS, Label, Task
+from earful.wording import unknown_name
+
+if TYPE_CHECKING:
+    from earful.rag.task.toml_file import Problem
+
+_BUILT_IN = Path(__file__).parent / "builtin"
+
+
+def load_task(source: str | Path, *, allow_outside: bool = False) -> Task:
+    """Read a task file, or a built-in task by its name.
+
+    Args:
+        source: A ``Path``, or text: with a slash or ending in ``.toml`` it is a path,
+            else the name of a built-in task.
+        allow_outside: Whether its examples may lie outside the file's folder.
+
+    Raises:
+        TaskError: There is no such task, or the file has mistakes; the message names the
+            first with its line, and how many more there are.
+    """
+    from earful.rag.task.parse import read_task
+
+    path = _locate(source)
+    task, problems = read_task(path, allow_outside=allow_outside)
+    if task is None or problems:
+        more = len(problems) - 1
+        others = f" (and {more} more: `earful tasks check {source}` lists them)" if more else ""
+        raise TaskError(f"{problems[0]}{others}")
+    return task
+
+
+def check_task(source: str | Path, *, allow_outside: bool = False) -> tuple[Problem, ...]:
+    """Return the mistakes in a task file, in the order of its lines; empty when fine.
+
+    Args:
+        source: As for ``load_task``.
+        allow_outside: As for ``load_task``.
+
+    Raises:
+        TaskError: There is no built-in task of that name.
+    """
+    from earful.rag.task.parse import read_task
+
+    return read_task(_locate(source), allow_outside=allow_outside)[1]
+
+
+def list_tasks() -> tuple[str, ...]:
+    """Return the names of the built-in tasks, sorted."""
+    return tuple(sorted(path.stem for path in _BUILT_IN.glob("*.toml")))
+
+
+def new_task(path: str | Path, *, kind: str = "classify", labels: Sequence[str] = ()) -> None:
+    """Write a commented task file to start from.
+
+    Args:
+        path: File to write; its stem becomes the task's name.
+        kind: One of ``KINDS``.
+        labels: Label names, each once; none for all labels of the index.
+
+    Raises:
+        TaskError: The file exists or cannot be written, or the kind or a label is wrong.
+    """
+    from earful.rag.task.template import render_template
+
+    path = Path(path)
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem)[:64].strip("-") or "task"
+    if kind not in KINDS:
+        raise TaskError(unknown_name("kind", kind, KINDS))
+    # Constructing the task checks the labels before anything is written.
+    task = Task(
+        name=name,
+        kind=next(known for known in KINDS if known == kind),
+        labels={label: Label() for label in labels},
+    )
+    if len(task.labels) != len(labels):
+        twice = next(label for label in labels if list(labels).count(label) > 1)
+        raise TaskError(f"label {twice!r} is given twice; want each label once")
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(render_template(task))
+    except FileExistsError:
+        raise TaskError(f"{path} exists and is not overwritten; choose another name") from None
+    except OSError as error:
+        raise TaskError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _locate(source: str | Path) -> Path:
+    if isinstance(source, Path) or "/" in source or source.endswith(".toml"):
+        return Path(source)
+    known = list_tasks()
+    if source not in known:
+        raise TaskError(
+            f"{unknown_name('task', source, known)}. For a task file give a path that ends in .toml"
+        )
+    return _BUILT_IN / f"{source}.toml"
