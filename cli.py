@@ -239,9 +239,9 @@ def demo(
 ) -> None:
     """Build an index from the demo recordings and classify labels that it never had."""
     from earful.demo import DemoCorpus, build_demo_index, classify_unseen
-    from earful.model.registry import DEFAULT_MODEL, load_language_model
-    from earful.rag.few_shot import FewShot
-    from earful.rag.task.load import load_task
+    from earful.model import DEFAULT_MODEL, load_language_model
+    from earful.rag import FewShot
+    from earful.rag.task import load_task
 
     corpus = DemoCorpus.find()
     index.parent.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ import numpy as np
 import soundfile
 from benchmarks.resident import peak_bytes
 
-from earful.index.builder.build import BuildOptions, BuildProgress, build_index
+from earful.index.builder import BuildOptions, BuildProgress, build_index
 
 RESULTS = Path(__file__).resolve().parent / "results" / "build_memory.json"
 RATE = 16_000

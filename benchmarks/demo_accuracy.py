@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 import earful
 from earful.demo import DemoCorpus
-from earful.index.search.exact import SearchFilter, VectorSet
+from earful.index.search import SearchFilter, VectorSet
 
 RESULTS = Path(__file__).resolve().parent / "results" / "demo_accuracy.json"
 EMBEDDERS = ("earful-tiny", "logmel")

@@ -208,7 +208,7 @@ def window_gflop() -> float:
     """Return the billions of operations that HTSAT-tiny asks for in a window."""
     import torch
 
-    from earful.model.encoders.htsat import Htsat, HtsatConfig
+    from earful.model.encoders import Htsat, HtsatConfig
 
     return round(gflop(Htsat(HtsatConfig()).eval(), torch.zeros(1, 1001, 64)), 3)
 

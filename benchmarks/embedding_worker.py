@@ -23,10 +23,10 @@ def earful(
     weights: Path, files: list[Path], dtype: str, stage: str, device: str
 ) -> tuple[Any, str]:
     """Return our way: a whole index build, or one stage of it by itself."""
-    from earful.index.builder.build import build_index
-    from earful.index.index import Index
-    from earful.model.audio.clip import load_audio
-    from earful.model.clap.embedder import load_clap
+    from earful.index import Index
+    from earful.index.builder import build_index
+    from earful.model.audio import load_audio
+    from earful.model.clap import load_clap
 
     embedder = load_clap(str(weights), device=device, dtype=dtype)
     chosen = embedder.fingerprint.dtype
@@ -48,7 +48,7 @@ def earful(
     clips = [load_audio(path, sample_rate=RATE) for path in files]
     if stage == "embed":
         return lambda: embedder.embed(clips)[0].tolist(), chosen
-    from earful.model.runtime.parallel import in_parts
+    from earful.model.runtime import in_parts
 
     waves = torch.from_numpy(np.stack([clip.samples[: 10 * RATE] for clip in clips]))
     spectrograms = embedder._log_mel(waves.to(embedder._device))
@@ -113,8 +113,8 @@ def zero_shot(
             return [max(answer, key=lambda row: row["score"])["label"] for answer in answers]
 
         return published
-    from earful.model.audio.clip import load_audio
-    from earful.model.clap.embedder import load_clap
+    from earful.model.audio import load_audio
+    from earful.model.clap import load_clap
 
     embedder = load_clap(str(weights), device="cpu", dtype="auto")
     sentences = embedder.embed_text([f"This is a sound of {label}." for label in labels])

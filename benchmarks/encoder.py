@@ -24,12 +24,11 @@ from benchmarks.limits import gflop, product_gflops
 from benchmarks.turns import in_turns, keep, kept, machine, spread, table_of, times
 from torch.profiler import ProfilerActivity, profile
 
-from earful.model.clap.towers import from_hub_names, htsat_config
-from earful.model.encoders.htsat import Htsat, HtsatConfig
-from earful.model.encoders.htsat_cpu import pack_for_cpu
-from earful.model.registry import load_embedder
-from earful.model.runtime.device import can_pack
-from earful.model.tiny.embedder import TinyEmbedder
+from earful.model import load_embedder
+from earful.model.clap import from_hub_names, htsat_config
+from earful.model.encoders import Htsat, HtsatConfig, pack_for_cpu
+from earful.model.runtime import can_pack
+from earful.model.tiny import TinyEmbedder
 
 N_WINDOWS = 8
 LARGEST = 1e-3

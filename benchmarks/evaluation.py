@@ -18,9 +18,8 @@ from pathlib import Path
 import earful
 from earful import console
 from earful.demo import DemoCorpus
-from earful.rag.evaluation.report import write_report
-from earful.rag.evaluation.run import EvaluationSettings, evaluate
-from earful.rag.task.task import Task
+from earful.rag.evaluation import EvaluationSettings, evaluate, write_report
+from earful.rag.task import Task
 
 RESULTS = Path(__file__).resolve().parent / "results" / "evaluation.json"
 SETTINGS = EvaluationSettings(shots=(0, 1, 2, 4, 7))

@@ -36,15 +36,18 @@ import torch
 from benchmarks.turns import place_name
 from numpy.typing import NDArray
 
-from earful.index.cache.features import ExemplarFeatures
-from earful.model.audio.clip import load_audio
-from earful.model.encoders.msclap import MsClapConfig, MsClapEncoder
-from earful.model.flamingo.config import FlamingoConfig
-from earful.model.flamingo.language_model import FlamingoLanguageModel
-from earful.model.flamingo.network import Flamingo
-from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer
-from earful.model.flamingo.window_encoders import MsClapWindows
-from earful.model.prompt import ClipRef, Prompt, Text
+from earful.index.cache import ExemplarFeatures
+from earful.model import ClipRef, Prompt, Text
+from earful.model.audio import load_audio
+from earful.model.encoders import MsClapConfig, MsClapEncoder
+from earful.model.flamingo import (
+    Control,
+    Flamingo,
+    FlamingoConfig,
+    FlamingoLanguageModel,
+    FlamingoTokenizer,
+    MsClapWindows,
+)
 from earful.testing import write_tokenizer_files
 
 RESULT = Path(__file__).resolve().parent / "results" / "few_shot.json"

@@ -40,25 +40,28 @@ import torch
 from benchmarks.turns import place_name
 from numpy.typing import NDArray
 
-from earful.index.cache.features import ExemplarFeatures
-from earful.model.audio.clip import load_audio
-from earful.model.encoders.msclap import MsClapConfig, published_names
-from earful.model.flamingo.checkpoint.convert import convert_flamingo
-from earful.model.flamingo.checkpoint.folder import load_flamingo, verify_flamingo_folder
-from earful.model.flamingo.checkpoint.parameter_names import (
+from earful.index.cache import ExemplarFeatures
+from earful.model import ClipRef, GenerationOptions, Prompt, Text
+from earful.model.audio import load_audio
+from earful.model.encoders import MsClapConfig, published_names
+from earful.model.flamingo import (
+    Control,
+    FlamingoConfig,
+    FlamingoLanguageModel,
+    MsClapWindows,
+    decode,
+    position_table,
+    render_continuation,
+    render_prompt,
+)
+from earful.model.flamingo.checkpoint import (
     POSITIONS,
+    convert_flamingo,
+    load_flamingo,
     official_shapes,
     overriding_name,
+    verify_flamingo_folder,
 )
-from earful.model.flamingo.config import FlamingoConfig
-from earful.model.flamingo.decoding import decode
-from earful.model.flamingo.language_model import FlamingoLanguageModel
-from earful.model.flamingo.network import position_table
-from earful.model.flamingo.prompt_format import render_continuation, render_prompt
-from earful.model.flamingo.tokenizer import Control
-from earful.model.flamingo.window_encoders import MsClapWindows
-from earful.model.prompt import ClipRef, Prompt, Text
-from earful.model.protocols import GenerationOptions
 
 RESULT = Path(__file__).resolve().parent / "results" / "full_size.json"
 CONFIG = FlamingoConfig()

@@ -38,10 +38,18 @@ import torch
 from benchmarks.turns import place_name
 from numpy.typing import NDArray
 
-from earful.model.flamingo.config import FlamingoConfig
-from earful.model.flamingo.decoding import FlamingoBatch, score_packed
-from earful.model.flamingo.masks import causal_bias, cross_mask, hidden_bias, mask_of, positions_of
-from earful.model.flamingo.network import Flamingo, KeyValueCache
+from earful.model.flamingo import (
+    Flamingo,
+    FlamingoBatch,
+    FlamingoConfig,
+    KeyValueCache,
+    causal_bias,
+    cross_mask,
+    hidden_bias,
+    mask_of,
+    positions_of,
+    score_packed,
+)
 
 RESULT = Path(__file__).resolve().parent / "results" / "label_scoring.json"
 SMALL = FlamingoConfig(hidden_dim=768, n_layers=12, n_heads=12, ffn_dim=3072)

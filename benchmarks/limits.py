@@ -62,7 +62,7 @@ def product_gflops(dtype: torch.dtype) -> float:
 
     The faster of torch's plain product and oneDNN's with packed weights.
     """
-    from earful.model.runtime.device import can_pack
+    from earful.model.runtime import can_pack
 
     n, width = 4096, 768
     rows = torch.randn(n, width).to(dtype)

@@ -69,7 +69,7 @@ FORMS: dict[str, tuple[Callable[[Path, int], None], str]] = {
 
 def read(form: str, root: Path) -> dict[str, Any]:
     """Read a manifest to its end in this process."""
-    from earful.index.corpus.corpus import Corpus, open_corpus
+    from earful.index.corpus import Corpus, open_corpus
     from earful.index.datasets import open_dataset
 
     name = FORMS[form][1]

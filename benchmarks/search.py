@@ -43,9 +43,9 @@ from benchmarks.synthetic import (  # noqa: E402
 from benchmarks.turns import keep, one_round, place_name, spread  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
-from earful.index.index import Index  # noqa: E402
-from earful.index.search.exact import SearchFilter  # noqa: E402
-from earful.index.storage.schema import Row  # noqa: E402
+from earful.index import Index  # noqa: E402
+from earful.index.search import SearchFilter  # noqa: E402
+from earful.index.storage import Row  # noqa: E402
 
 K = 10
 ROWS_PER_ADD = 1000

@@ -28,8 +28,8 @@ from benchmarks.search_worker import N_BATCHES, N_SINGLE, K
 from benchmarks.synthetic import DIM, rows_of, vectors_and_queries, write_index
 from benchmarks.turns import Contestant, keep, machine, spread, table_of, take_turns, times
 
-from earful.index.index import Index
-from earful.index.search.exact import SearchFilter
+from earful.index import Index
+from earful.index.search import SearchFilter
 
 N_BATCH = 100_000
 N_QUERIES = 64

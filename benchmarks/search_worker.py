@@ -52,7 +52,7 @@ def earful(
     """Return ``VectorSet.search_many``, which chooses by itself how to."""
     import torch  # noqa: F401 - an embedder has imported it, wherever there are queries
 
-    from earful.index.search.exact import SearchFilter
+    from earful.index.search import SearchFilter
 
     rows = set_of(vectors)
     filter = SearchFilter(labels=labels, splits=splits)
@@ -135,7 +135,7 @@ def lancedb_flat(vectors: Vectors, data: Path) -> Callable[[Vectors], Found]:
 
 def stored(vectors: Vectors, data: Path, backend: Any) -> Callable[[Vectors], Found]:
     """Return the search of the index folder that ``search_large`` made."""
-    from earful.index.index import Index
+    from earful.index import Index
 
     index = Index.open(data / "index")
 
@@ -165,8 +165,8 @@ WAYS: dict[str, Callable[[Vectors, Path], Callable[[Vectors], Found]]] = {
 
 def set_of(vectors: Vectors) -> Any:
     """Give each vector an exemplar with one of the labels."""
-    from earful.index.corpus.exemplar import Exemplar
-    from earful.index.search.exact import VectorSet
+    from earful.index.corpus import Exemplar
+    from earful.index.search import VectorSet
 
     exemplars = [
         Exemplar(

@@ -33,15 +33,13 @@ import torch
 from numpy.typing import NDArray
 from training.flamingo.wording import SYLLABLES, with_article
 
-from earful.index.corpus.exemplar import Exemplar
-from earful.model.audio.clip import Clip
-from earful.model.flamingo.language_model import FlamingoLanguageModel
-from earful.model.protocols import Fingerprint
-from earful.model.tiny.embedder import TinyEmbedder, load_tiny
-from earful.model.tiny.language_model import TinyWindows, load_tiny_lm
-from earful.rag.answer import Answer, LabelScore
-from earful.rag.few_shot import FewShot
-from earful.rag.task.task import Example, Task
+from earful.index.corpus import Exemplar
+from earful.model import Fingerprint
+from earful.model.audio import Clip
+from earful.model.flamingo import FlamingoLanguageModel
+from earful.model.tiny import TinyEmbedder, TinyWindows, load_tiny, load_tiny_lm
+from earful.rag import Answer, FewShot, LabelScore
+from earful.rag.task import Example, Task
 
 Vectors = NDArray[np.float32]
 _ASKED = {"5-way 1-shot": 800, "5-way 4-shot": 800, "20-way 4-shot": 240}

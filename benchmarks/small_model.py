@@ -42,10 +42,9 @@ from benchmarks.small_table import few_shot_table
 from numpy.typing import NDArray
 from training.corpus.build import build
 
-from earful.model.audio.clip import Clip, load_audio
-from earful.model.registry import load_embedder
-from earful.model.tiny.embedder import TinyEmbedder, load_tiny
-from earful.model.tiny.frames import SAMPLE_RATE
+from earful.model import load_embedder
+from earful.model.audio import Clip, load_audio
+from earful.model.tiny import SAMPLE_RATE, TinyEmbedder, load_tiny
 
 RESULTS = Path(__file__).resolve().parent / "results" / "small_model.json"
 MOST_AVERAGED = 4

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from earful.index.datasets import list_datasets, load_dataset
-from earful.index.datasets.declaration import Dataset, Fact
+from earful.index.datasets import Dataset, Fact, list_datasets, load_dataset
 
 PAGE = Path(__file__).with_name("datasets.md")
 

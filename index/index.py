@@ -28,45 +28,60 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from earful.errors import CorpusError, IndexFolderError
-from earful.index.cache.features import ExemplarFeatures
-from earful.index.corpus.corpus import Rejection
-from earful.index.maintenance.salvage import Readable, Unreadable, salvage
+from earful.index.cache import ExemplarFeatures
+from earful.index.corpus import Rejection
+from earful.index.maintenance import Readable, Unreadable, salvage_rows
 from earful.index.refusals import (
     refuse_bad_vectors,
     refuse_clashes,
     refuse_mismatch,
     refuse_used_folder,
 )
-from earful.index.search.approximate import APPROXIMATE_NAME, Approximate, candidates, part_rows
-from earful.index.search.exact import Hit, IndexBackend, SearchFilter, Vectors, VectorSet, unit_rows
-from earful.index.search.half_precision import HalfRows
-from earful.index.search.sql_filter import sql_of
-from earful.index.storage.header import HEADER_NAME, Header, Root
-from earful.index.storage.info import IndexInfo
-from earful.index.storage.lock import WriterLock
-from earful.index.storage.rejected import read_rejections, write_rejections
-from earful.index.storage.row_lookup import KNOWN_COLUMNS, KnownRows, known_rows
-from earful.index.storage.schema import (
+from earful.index.search import (
+    APPROXIMATE_NAME,
+    Approximate,
+    HalfRows,
+    Hit,
+    IndexBackend,
+    SearchFilter,
+    Vectors,
+    VectorSet,
+    candidates,
+    part_rows,
+    sql_of,
+    unit_rows,
+)
+from earful.index.storage import (
     DIGEST_COLUMNS,
     EXEMPLAR_COLUMNS,
+    HEADER_NAME,
+    KNOWN_COLUMNS,
+    Header,
+    IndexInfo,
+    KnownRows,
+    Root,
     Row,
+    Table,
+    WriterLock,
     audio_paths,
     changed_rows,
     exemplar_of,
     exemplar_values,
+    known_rows,
     label_names,
+    read_rejections,
     to_arrow,
     vectors_of,
     whole_rows,
+    write_rejections,
 )
-from earful.index.storage.table import Table
-from earful.model.protocols import Fingerprint
+from earful.model import Fingerprint
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from earful.index.maintenance.verify import VerifyReport
+    from earful.index.maintenance import VerifyReport
 
 # What a search needs of a row, and what it needs to check it.
 _SEARCHED = (*EXEMPLAR_COLUMNS, "root", "content_sha256", "vector")
@@ -448,7 +463,7 @@ class Index:
 
     def salvage(self) -> Iterator[Readable | Unreadable]:
         """Read all columns of all rows that can be read."""
-        return salvage(self._table)
+        return salvage_rows(self._table)
 
     def damaged_files(self) -> list[str]:
         """Return the table's files that have other bytes than they had, or that are gone."""
@@ -511,13 +526,13 @@ class Index:
 
     def verify(self, *, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
         """Check every row; see ``earful.index.maintenance.verify``."""
-        from earful.index.maintenance.verify import verify_index
+        from earful.index.maintenance import verify_index
 
         return verify_index(self, progress=progress)
 
     def export(self, target: str | os.PathLike[str]) -> int:
         """Write every row to ``.csv`` or, with vectors, ``.parquet``; return how many."""
-        from earful.index.maintenance.export import export_index
+        from earful.index.maintenance import export_index
 
         return export_index(self, Path(target))
 

@@ -11,13 +11,8 @@ import numpy as np
 
 from earful.errors import IndexFolderError, IndexMismatchError
 from earful.files import temporary_name
-from earful.index.storage.checksums import CHECKSUMS_NAME
-from earful.index.storage.header import HEADER_NAME
-from earful.index.storage.lock import LOCK_NAME
-from earful.index.storage.row_lookup import KnownRow
-from earful.index.storage.schema import Row
-from earful.index.storage.versions import TABLE_FOLDER
-from earful.model.protocols import Fingerprint
+from earful.index.storage import CHECKSUMS_NAME, HEADER_NAME, LOCK_NAME, TABLE_FOLDER, KnownRow, Row
+from earful.model import Fingerprint
 from earful.wording import as_argument
 
 _UNIT_TOLERANCE = 1e-3

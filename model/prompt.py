@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from earful.model.audio.clip import Clip
+from earful.model.audio import Clip
 
 Speaker = Literal["system", "exemplar", "user", "assistant"]
 

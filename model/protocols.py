@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.audio.clip import Clip
+from earful.model.audio import Clip
 from earful.model.prompt import ClipRef, Prompt
 
 

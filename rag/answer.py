@@ -9,11 +9,11 @@ from types import MappingProxyType
 
 import numpy as np
 
-from earful.index.search.exact import Hit
-from earful.model.prompt import Prompt
+from earful.index.search import Hit
+from earful.model import Prompt
 from earful.rag.arrays import Scores
 from earful.rag.blend import Blend
-from earful.rag.task.task import Task
+from earful.rag.task import Task
 
 _log = logging.getLogger(__name__)
 

@@ -11,31 +11,23 @@ from types import MappingProxyType
 from typing import Self, Unpack
 
 from earful.errors import ModelError, TaskError
-from earful.index.cache.features import ExemplarFeatures
-from earful.index.index import Index
-from earful.index.search.exact import Hit, SearchFilter
-from earful.model.prompt import Prompt
-from earful.model.protocols import (
+from earful.index import Index
+from earful.index.cache import ExemplarFeatures
+from earful.index.search import Hit, SearchFilter
+from earful.model import (
+    DEFAULT_EMBEDDER,
     Embedder,
     GenerationOptions,
     KeepsFeatures,
     LanguageModel,
-)
-from earful.model.registry import (
-    DEFAULT_EMBEDDER,
+    Prompt,
     load_embedder,
     load_language_model,
 )
 from earful.rag.answer import Answer, log_answer, predicted_label, rank_labels
-from earful.rag.generation.blended_scorer import Judge
-from earful.rag.generation.chat import Chat
-from earful.rag.generation.request import Inquiry, generation_notes, tell, write_answer
-from earful.rag.retrieval.query import Audio, Choices, Query, Stopwatch
-from earful.rag.retrieval.retriever import Retriever
-from earful.rag.retrieval.shots import ShotSet
-from earful.rag.retrieval.vote import LabelScoring
-from earful.rag.task.load import load_task
-from earful.rag.task.task import Task
+from earful.rag.generation import Chat, Inquiry, Judge, generation_notes, tell, write_answer
+from earful.rag.retrieval import Audio, Choices, LabelScoring, Query, Retriever, ShotSet, Stopwatch
+from earful.rag.task import Task, load_task
 
 _log = logging.getLogger(__name__)
 

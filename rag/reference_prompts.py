@@ -17,7 +17,7 @@ from typing import Literal, TypeVar, get_args
 import numpy as np
 
 from earful.errors import PromptError
-from earful.model.prompt import ClipRef, Prompt, Text
+from earful.model import ClipRef, Prompt, Text
 
 Augmentation = Literal[
     "AC_long",

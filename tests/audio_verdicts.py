@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earful.errors import AudioError
-from earful.model.audio.clip import load_audio, probe_audio, resample
+from earful.model.audio import load_audio, resample
+from earful.model.audio.clip import probe_audio
 
 
 @dataclass(frozen=True, slots=True)

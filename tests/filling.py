@@ -20,9 +20,9 @@ import lancedb  # noqa: F401 - so that no fork has to import it
 from small_corpus import Samples, write_corpus
 
 from earful.errors import IndexFolderError
-from earful.index.builder.build import BuildOptions, build_index
-from earful.index.index import Index
-from earful.index.maintenance.repair import repair_index
+from earful.index import Index
+from earful.index.builder import BuildOptions, build_index
+from earful.index.maintenance import repair_index
 
 warnings.filterwarnings("ignore", message="lancedb fork support")
 

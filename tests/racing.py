@@ -22,11 +22,10 @@ import numpy as np
 from small_corpus import DIM, Samples
 
 from earful.errors import IndexBusyError
-from earful.index.builder.build import BuildOptions, build_index
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.index import Index
-from earful.index.storage import table
-from earful.index.storage.schema import Row
+from earful.index import Index
+from earful.index.builder import BuildOptions, build_index
+from earful.index.corpus import Exemplar
+from earful.index.storage import Row, table
 
 warnings.filterwarnings("ignore", message="lancedb fork support")
 

@@ -7,8 +7,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from earful.model.audio.clip import Clip
-from earful.model.protocols import Fingerprint
+from earful.model import Fingerprint
+from earful.model.audio import Clip
 
 RATE = 8000
 DIM = 16

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from earful.cli import app
 from earful.errors import EarfulError
-from earful.index.builder.build import build_index
+from earful.index.builder import build_index
 
 sys.path.insert(0, str(Path(__file__).parent / "index" / "datasets"))
 

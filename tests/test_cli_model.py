@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from earful.index.builder.build import build_index
-from earful.rag.answer import Answer
-from earful.rag.few_shot import FewShot
-from earful.rag.generation.chat import Chat
+from earful.index.builder import build_index
+from earful.rag import Answer, FewShot
+from earful.rag.generation import Chat
 from earful.testing import write_flamingo, write_hub_checkpoint
 
 Run = Callable[..., tuple[int, str, str]]

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful import console
-from earful.rag.answer import Answer, LabelScore
-from earful.rag.blend import UNFITTED, Blend
+from earful.rag import Answer, Blend, LabelScore
+from earful.rag.blend import UNFITTED
 
 
 @dataclass

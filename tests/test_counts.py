@@ -18,17 +18,17 @@ from numpy.typing import NDArray
 from tests.model.test_htsat import SMALL, random_htsat, spectrograms
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from earful.index.builder.build import BuildOptions, build_index
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.index import Index
-from earful.index.search.exact import SearchFilter, VectorSet
-from earful.model.audio.clip import Clip
-from earful.model.encoders.htsat_cpu import pack_for_cpu
-from earful.model.flamingo.language_model import FlamingoLanguageModel
-from earful.model.registry import load_embedder, load_language_model
-from earful.model.runtime.device import can_pack
-from earful.model.tiny.embedder import TinyEmbedder
-from earful.rag.few_shot import FewShot
+from earful.index import Index
+from earful.index.builder import BuildOptions, build_index
+from earful.index.corpus import Exemplar
+from earful.index.search import SearchFilter, VectorSet
+from earful.model import load_embedder, load_language_model
+from earful.model.audio import Clip
+from earful.model.encoders import pack_for_cpu
+from earful.model.flamingo import FlamingoLanguageModel
+from earful.model.runtime import can_pack
+from earful.model.tiny import TinyEmbedder
+from earful.rag import FewShot
 
 RATE = 44_100
 # What a command imports may grow by this much before it is worth a look.

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from earful.demo import DemoCorpus
 from earful.errors import CorpusError
-from earful.index.corpus.corpus import open_corpus
-from earful.model.audio.clip import load_audio
-from earful.rag.task.load import load_task
+from earful.index.corpus import open_corpus
+from earful.model.audio import load_audio
+from earful.rag.task import load_task
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "notebooks" / "demo"

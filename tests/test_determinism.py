@@ -12,8 +12,8 @@ import pytest
 import soundfile
 
 from earful.demo import DemoCorpus
-from earful.index.builder.build import BuildOptions, build_index
-from earful.rag.few_shot import FewShot
+from earful.index.builder import BuildOptions, build_index
+from earful.rag import FewShot
 
 RATE = 44_100
 # How far scores may lie apart on two machines: other instructions sum up in another order.

@@ -19,9 +19,9 @@ import soundfile
 
 from earful import cli, console, failure_report
 from earful.commands import logs
-from earful.index.builder.build import build_index
-from earful.index.index import Index
-from earful.rag.few_shot import FewShot
+from earful.index import Index
+from earful.index.builder import build_index
+from earful.rag import FewShot
 
 Run = Callable[..., tuple[int, str, str]]
 ODD = "evil \x1b[31m name"

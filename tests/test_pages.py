@@ -7,16 +7,13 @@ import numpy as np
 import pytest
 from browser import marks, opened
 
-from earful.index.builder.build import build_index
-from earful.index.health.check import check_health
-from earful.index.health.map import map_index, write_map_page
-from earful.index.health.page import write_health_page
-from earful.index.index import Index
-from earful.model.scripted import ScriptedLanguageModel
-from earful.rag.evaluation.report import write_report
-from earful.rag.evaluation.run import EvaluationSettings, evaluate
-from earful.rag.few_shot import FewShot
-from earful.rag.task.task import Shots, Task
+from earful.index import Index
+from earful.index.builder import build_index
+from earful.index.health import check_health, map_index, write_health_page, write_map_page
+from earful.model import ScriptedLanguageModel
+from earful.rag import FewShot
+from earful.rag.evaluation import EvaluationSettings, evaluate, write_report
+from earful.rag.task import Shots, Task
 
 pytestmark = pytest.mark.slow
 

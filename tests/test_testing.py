@@ -11,19 +11,17 @@ import torch
 from torch import Tensor
 
 from earful import testing
-from earful.model.audio.clip import Clip
-from earful.model.encoders.msclap import published_names
-from earful.model.flamingo.checkpoint.folder import open_flamingo_folder, verify_flamingo_folder
-from earful.model.flamingo.checkpoint.parameter_names import (
+from earful.model import ClipRef, GenerationOptions, Prompt, Text, load_language_model
+from earful.model.audio import Clip
+from earful.model.encoders import published_names
+from earful.model.flamingo import Control, FlamingoTokenizer, Variant
+from earful.model.flamingo.checkpoint import (
     official_shapes,
+    open_flamingo_folder,
     our_name,
     overriding_name,
+    verify_flamingo_folder,
 )
-from earful.model.flamingo.language_model import Variant
-from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer
-from earful.model.prompt import ClipRef, Prompt, Text
-from earful.model.protocols import GenerationOptions
-from earful.model.registry import load_language_model
 from earful.testing import (
     ScriptedLanguageModel,
     tiny_encoder_config,

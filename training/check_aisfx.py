@@ -25,10 +25,8 @@ from aisfx.preprocessing import blocking, spectrogram_normalize
 from aisfx.spectrogram.spectrogram_essentia import compute_spectrogram
 from numpy.typing import NDArray
 
-from earful.model.audio.clip import load_audio
-from earful.model.tiny.frames import WINDOW_FRAMES, FrontEnd
-from earful.model.tiny.network import Network
-from earful.model.tiny.weights import NAME, fill, read_part, read_release
+from earful.model.audio import load_audio
+from earful.model.tiny import NAME, WINDOW_FRAMES, FrontEnd, Network, fill, read_part, read_release
 
 TARGET = Path(__file__).resolve().parent.parent / "tests" / "model" / "golden" / "aisfx.npz"
 # Lengths in samples: shorter than a window, one window, two windows.

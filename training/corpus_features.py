@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.model.tiny.network import OUTPUT_DIM
+from earful.model.tiny import OUTPUT_DIM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

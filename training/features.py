@@ -24,9 +24,7 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
-from earful.model.tiny.frames import SAMPLE_RATE, FrontEnd
-from earful.model.tiny.network import Network
-from earful.model.tiny.weights import fill, read_part, read_release
+from earful.model.tiny import SAMPLE_RATE, FrontEnd, Network, fill, read_part, read_release
 
 Samples = NDArray[np.floating]
 _AT_ONCE = 16

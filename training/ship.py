@@ -21,7 +21,7 @@ from typing import Any
 
 from safetensors import safe_open
 
-from earful.model.tiny.weights import DESCRIPTION, read_part, read_release
+from earful.model.tiny import DESCRIPTION, read_part, read_release
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "model" / "tiny" / "weights"
 _AUTHORS = "the earful developers"

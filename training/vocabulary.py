@@ -18,7 +18,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from training.flamingo.wording import TEXTS
 
-from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer
+from earful.model.flamingo import Control, FlamingoTokenizer
 
 SIZE = 4096
 _FIRST = ("<s>", Control.PAD.value, Control.END_OF_TEXT.value, "<unk>")

@@ -33,18 +33,15 @@ from earful.index.builder.decode_queue import (
     in_order,
 )
 from earful.index.builder.report import BuildProgress, BuildReport
-from earful.index.corpus.corpus import Corpus, CorpusRow, Rejection, open_corpus
+from earful.index.corpus import Corpus, CorpusRow, Rejection, open_corpus
 from earful.index.index import Index
-from earful.index.storage.header import HEADER_NAME, Header
-from earful.index.storage.row_lookup import AudioKey
-from earful.index.storage.schema import Row
-from earful.model.audio.limits import AudioLimits
-from earful.model.audio.sandbox import stop_decoding
-from earful.model.registry import load_embedder
+from earful.index.storage import HEADER_NAME, AudioKey, Header, Row
+from earful.model import load_embedder
+from earful.model.audio import AudioLimits, stop_decoding
 from earful.wording import as_argument, printable
 
 if TYPE_CHECKING:
-    from earful.model.protocols import Embedder
+    from earful.model import Embedder
 
 __all__ = ["BuildOptions", "BuildProgress", "BuildReport", "build_index", "embedder_for"]
 

@@ -17,13 +17,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from earful.errors import AudioError
-from earful.index.corpus.corpus import Corpus, CorpusRow, Rejection
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.storage.row_lookup import AudioKey, KnownRow
-from earful.index.storage.schema import exemplar_digest
-from earful.model.audio.clip import AudioInfo, Clip, file_sha256
-from earful.model.audio.limits import AudioLimits
-from earful.model.audio.sandbox import load_isolated, probe_isolated
+from earful.index.corpus import Corpus, CorpusRow, Exemplar, Rejection
+from earful.index.storage import AudioKey, KnownRow, exemplar_digest
+from earful.model.audio import (
+    AudioInfo,
+    AudioLimits,
+    Clip,
+    file_sha256,
+    load_isolated,
+    probe_isolated,
+)
 from earful.wording import printable
 
 _T = TypeVar("_T")

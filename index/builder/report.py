@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from earful.index.corpus.corpus import Rejection
+from earful.index.corpus import Rejection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

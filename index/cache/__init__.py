@@ -1,1 +1,5 @@
 """Caches kept with an index: what language models made of its exemplars."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

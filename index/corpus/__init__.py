@@ -1,1 +1,5 @@
 """Corpora: labelled folders and tables, read as exemplars."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

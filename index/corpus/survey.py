@@ -10,9 +10,7 @@ from typing import Any
 
 from earful.errors import AudioError, MissingExtraError
 from earful.index.corpus.corpus import Corpus, Rejection
-from earful.model.audio.clip import AudioInfo
-from earful.model.audio.limits import AudioLimits
-from earful.model.audio.sandbox import probe_isolated
+from earful.model.audio import AudioInfo, AudioLimits, probe_isolated
 
 _TOLERANCE_S = 0.05
 
@@ -56,7 +54,7 @@ class Survey:
         }
 
 
-def survey(
+def survey_corpus(
     corpus: Corpus,
     *,
     limits: AudioLimits = AudioLimits(),

@@ -19,7 +19,7 @@ from typing import Any
 from earful.errors import AudioError, CorpusError
 from earful.index.corpus.limits import MAX_CELL, check_columns
 from earful.index.corpus.parquet import parquet_rows
-from earful.model.audio.source import open_source
+from earful.model.audio import open_source
 from earful.wording import listed, quoted
 
 KINDS = {

@@ -1,5 +1,5 @@
 """Published datasets as declarations, and the readers that make exemplars of them."""
 
-from earful.index.datasets.catalog import list_datasets, load_dataset, open_dataset
+import lazy_loader
 
-__all__ = ["list_datasets", "load_dataset", "open_dataset"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,17 +14,13 @@ from typing import Any
 import numpy as np
 
 from earful.errors import AudioError, CorpusError
-from earful.index.corpus.corpus import Corpus, CorpusRow
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.corpus.folders import normal
-from earful.index.corpus.tables import as_text
+from earful.index.corpus import Corpus, CorpusRow, Exemplar, as_text, normal
 from earful.index.datasets.declaration import Dataset, Emit, Source
 from earful.index.datasets.locate import Locator, placeholders
-from earful.index.datasets.readers.dispatch import UNPACK, read_source
-from earful.index.datasets.readers.sources import Raw, find_files, read_text
+from earful.index.datasets.readers import UNPACK, Raw, find_files, read_source, read_text
 from earful.index.datasets.steps import rows_of
 from earful.index.datasets.templates import fill, holds
-from earful.model.audio.sandbox import load_isolated, probe_isolated
+from earful.model.audio import load_isolated, probe_isolated
 from earful.wording import listed
 
 _MOST_LISTED = 1000

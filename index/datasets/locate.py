@@ -11,7 +11,7 @@ from typing import Any
 
 from earful.errors import CorpusError
 from earful.index.datasets.declaration import Audio
-from earful.index.datasets.readers.sources import is_pointer
+from earful.index.datasets.readers import is_pointer
 from earful.index.datasets.templates import fill
 
 # Of one recording in several formats, the earlier is taken.

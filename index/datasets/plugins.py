@@ -15,7 +15,7 @@ from typing import Any
 
 from earful.errors import CorpusError
 from earful.index.datasets.declaration import Dataset
-from earful.index.datasets.readers.sources import Placed, Raw, read_text
+from earful.index.datasets.readers import Placed, Raw, read_text
 from earful.index.datasets.templates import column, fill
 
 _PLACEHOLDER = re.compile(r"<[^<>]*>")

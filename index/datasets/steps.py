@@ -17,8 +17,7 @@ from typing import Any
 from earful.errors import CorpusError
 from earful.index.datasets.declaration import Dataset, Join, Lookup, Source
 from earful.index.datasets.plugins import find_plugin
-from earful.index.datasets.readers.dispatch import read_source
-from earful.index.datasets.readers.sources import Placed, Raw
+from earful.index.datasets.readers import Placed, Raw, read_source
 from earful.index.datasets.templates import column, holds
 
 _TRUE, _FALSE = {"true", "1", "yes", "t"}, {"false", "0", "no", "f", ""}

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from earful.errors import AudioError
 from earful.index.health.findings import Finding, HealthLimits
-from earful.index.search.exact import VectorSet
-from earful.model.audio.sandbox import load_isolated
+from earful.index.search import VectorSet
+from earful.model.audio import load_isolated
 
 _RATE = 16_000
 _FRAME_S = 0.02

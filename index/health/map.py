@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError, MissingExtraError
-from earful.html.page import Page
+from earful.html import Page
 from earful.index.index import Index
 
 Method = Literal["pca", "umap"]

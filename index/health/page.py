@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from earful.errors import IndexFolderError
-from earful.html.page import Cell, Page
+from earful.html import Cell, Page
 from earful.index.health.check import Health, places
 from earful.index.health.findings import Finding
 from earful.index.index import Index

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.index.health.findings import Finding, HealthLimits, LabelHealth
-from earful.index.search.exact import VectorSet
+from earful.index.search import VectorSet
 
 Rows = NDArray[np.intp]
 

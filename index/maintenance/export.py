@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earful.errors import IndexFolderError
-from earful.index.storage.schema import EXEMPLAR_COLUMNS
+from earful.index.storage import EXEMPLAR_COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow as pa

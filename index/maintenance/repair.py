@@ -17,29 +17,37 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from earful.errors import CorpusError, IndexBusyError, IndexFolderError
-from earful.index.builder.build import BuildOptions, build_index
+from earful.index.builder import BuildOptions, build_index
 from earful.index.builder.report import BuildProgress
-from earful.index.corpus.corpus import Corpus, CorpusRow, open_corpus
-from earful.index.corpus.exemplar import Exemplar
+from earful.index.corpus import Corpus, CorpusRow, Exemplar, open_corpus
 from earful.index.index import Index
 from earful.index.maintenance.salvage import Readable
 from earful.index.maintenance.verify import row_faults
-from earful.index.search.approximate import APPROXIMATE_NAME, Approximate
-from earful.index.storage.checksums import Checksums
-from earful.index.storage.header import FORMAT, HEADER_NAME, Header, Root, format_of, read_values
-from earful.index.storage.lock import WriterLock
-from earful.index.storage.rejected import REJECTED_NAME, read_rejections
-from earful.index.storage.schema import exemplar_digest, exemplar_of, exemplar_values, root_of
-from earful.index.storage.table import Table, stored_fingerprint
-from earful.index.storage.versions import (
+from earful.index.search import APPROXIMATE_NAME, Approximate
+from earful.index.storage import (
+    FORMAT,
+    HEADER_NAME,
     QUARANTINE,
+    REJECTED_NAME,
     TABLE_FOLDER,
+    Checksums,
+    Header,
+    Root,
+    Table,
+    WriterLock,
+    exemplar_digest,
+    exemplar_of,
+    exemplar_values,
+    format_of,
     manifest_names,
     newest_manifest,
+    read_rejections,
+    read_values,
+    root_of,
     set_aside,
+    stored_fingerprint,
 )
-from earful.model.protocols import Embedder, Fingerprint
-from earful.model.registry import load_embedder
+from earful.model import Embedder, Fingerprint, load_embedder
 from earful.wording import as_argument
 
 if TYPE_CHECKING:

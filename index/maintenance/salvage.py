@@ -19,13 +19,13 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import numpy as np
 
 from earful.errors import IndexFolderError
-from earful.index.storage.checksums import CHECKSUMS_NAME
+from earful.index.storage import CHECKSUMS_NAME
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from earful.index.storage.table import Table
+    from earful.index.storage import Table
 
 _ROWS_AT_ONCE: Final = 2048
 # Fewer rows than this are not parted further: damage seldom leaves single rows.
@@ -65,7 +65,7 @@ class Unreadable:
     reason: str
 
 
-def salvage(table: Table) -> Iterator[Readable | Unreadable]:
+def salvage_rows(table: Table) -> Iterator[Readable | Unreadable]:
     """Read all rows of a table that can be read, some at a time.
 
     A damaged file costs its own rows only, and of those no more than must be.
@@ -177,7 +177,7 @@ def _answers(table: Table, pieces: Sequence[Places]) -> Iterator[list[Readable |
 
 
 def _serve(folder: Path, version: int) -> None:
-    from earful.index.storage.table import Table
+    from earful.index.storage import Table
 
     table = Table.at_version(folder, version)
     for line in sys.stdin.buffer:

@@ -14,20 +14,21 @@ from numpy.typing import NDArray
 
 from earful.errors import AudioError, CorpusError, IndexFolderError
 from earful.index.maintenance.salvage import Readable, Unreadable
-from earful.index.storage.header import HEADER_NAME, Header
-from earful.index.storage.lance_errors import lance_reason
-from earful.index.storage.schema import (
+from earful.index.storage import (
     DIGEST_COLUMNS,
+    HEADER_NAME,
+    Header,
     Row,
     exemplar_of,
     exemplar_values,
+    is_data,
     label_names,
+    lance_reason,
     root_of,
     row_digest,
     vectors_of,
 )
-from earful.index.storage.table_files import is_data
-from earful.model.audio.clip import file_sha256
+from earful.model.audio import file_sha256
 from earful.wording import as_argument
 
 if TYPE_CHECKING:

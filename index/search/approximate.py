@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError
 from earful.index.search.sql_filter import sql_of
-from earful.index.storage.header import write_text
+from earful.index.storage import write_text
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from earful.index.search.exact import SearchFilter, VectorSet
-    from earful.index.storage.table import Table
+    from earful.index.storage import Table
 
 APPROXIMATE_NAME: Final = "approximate.json"
 LEAST_ROWS: Final = 1000

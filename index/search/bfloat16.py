@@ -34,7 +34,7 @@ class RoughRows:
     def __init__(self, parts: Iterable[NDArray[np.float32]]) -> None:
         import torch
 
-        from earful.model.runtime.device import can_pack
+        from earful.model.runtime import can_pack
 
         self._n = 0
         self._is_packed = can_pack(torch.bfloat16)

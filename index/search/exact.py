@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.index.corpus.exemplar import Exemplar
+from earful.index.corpus import Exemplar
 from earful.index.search.bfloat16 import RoughRows
 from earful.index.search.faiss import MOST_FETCHED, FlatFaiss
 
@@ -325,7 +325,7 @@ class VectorSet:
             return False
         import torch
 
-        from earful.model.runtime.device import has_bfloat16
+        from earful.model.runtime import has_bfloat16
 
         return has_bfloat16(torch.device("cpu"))
 

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from earful.index.search.bfloat16 import RoughRows
 from earful.index.search.exact import unit_rows
-from earful.index.storage.schema import vectors_of
+from earful.index.storage import vectors_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from earful.index.storage.table import Table
+    from earful.index.storage import Table
 
 
 class HalfRows:

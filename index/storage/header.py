@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from earful.errors import IndexFolderError, ModelError
 from earful.files import write_atomically
-from earful.model.protocols import Fingerprint
+from earful.model import Fingerprint
 from earful.wording import as_argument
 
 FORMAT = 1

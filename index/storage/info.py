@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from earful.model.protocols import Fingerprint
+from earful.model import Fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from earful.errors import IndexFolderError
-from earful.index.corpus.corpus import Rejection
+from earful.index.corpus import Rejection
 from earful.index.storage.header import write_text
 
 REJECTED_NAME = "rejected.jsonl"

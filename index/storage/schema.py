@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError
-from earful.index.corpus.exemplar import Exemplar
-from earful.model.protocols import Fingerprint
+from earful.index.corpus import Exemplar
+from earful.model import Fingerprint
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -27,7 +27,7 @@ from earful.index.storage.schema import FINGERPRINT_KEY, table_schema
 from earful.index.storage.table_files import files_of, is_data
 from earful.index.storage.table_reader import TableReader, id_among
 from earful.index.storage.versions import LANCE_FOLDER, TABLE_FOLDER, TABLE_NAME, open_newest
-from earful.model.protocols import Fingerprint
+from earful.model import Fingerprint
 from earful.wording import as_argument
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from earful.errors import FilterError
-from earful.index.search.sql_filter import quoted
+from earful.index.search import quoted
 from earful.index.storage.checksums import Checksums
 from earful.index.storage.lance_errors import errors_named, is_lance_error, lance_reason, shortened
 from earful.index.storage.schema import EXEMPLAR_COLUMNS

@@ -1,1 +1,5 @@
 """Audio input: files and streams to clips, within limits, decoded in a sandbox."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

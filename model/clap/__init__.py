@@ -1,1 +1,5 @@
 """LAION-CLAP: audio and text embedded into one space."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

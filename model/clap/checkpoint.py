@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from earful.errors import MissingExtraError, ModelError
 from earful.model.clap.tokenizer import TOKENIZER_FILES
-from earful.model.runtime.digests import changes_of, read_json, sha256_of
+from earful.model.runtime import changes_of, read_json, sha256_of
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def build_towers(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path
     import torch
 
     from earful.model.clap.towers import ClapTowers
-    from earful.model.runtime.meta_init import unfilled
+    from earful.model.runtime import unfilled
 
     transformers = import_transformers()
     # Random initial weights would cost seconds and the caller's random state.

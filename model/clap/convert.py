@@ -35,8 +35,7 @@ from earful.model.clap.checkpoint import (
 )
 from earful.model.clap.front_end import ClapFrontEnd, published_front_end, read_front_end
 from earful.model.clap.tokenizer import TOKENIZER_FILES, find_tokenizer
-from earful.model.runtime.digests import sha256_of, write_json
-from earful.model.runtime.hub import fetch
+from earful.model.runtime import fetch, sha256_of, write_json
 
 if TYPE_CHECKING:
     import torch

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.audio.clip import Clip, require_sample_rate
+from earful.model.audio import Clip, require_sample_rate
 from earful.model.clap.checkpoint import (
     HUB_FILES,
     WEIGHTS_NAME,
@@ -29,11 +29,17 @@ from earful.model.clap.checkpoint import (
 )
 from earful.model.clap.front_end import ClapFrontEnd, read_front_end, repeat_pad, window_starts
 from earful.model.clap.tokenizer import ClapTokenizer, has_tokenizer
-from earful.model.encoders.mel import LogMel
+from earful.model.encoders import LogMel
 from earful.model.protocols import Fingerprint
-from earful.model.runtime.device import has_bfloat16, pick_device
-from earful.model.runtime.hub import fetch
-from earful.model.runtime.precision import LEAST_COSINE, MOST_LOST, agreement, probe_sounds
+from earful.model.runtime import (
+    LEAST_COSINE,
+    MOST_LOST,
+    agreement,
+    fetch,
+    has_bfloat16,
+    pick_device,
+    probe_sounds,
+)
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
@@ -256,7 +262,7 @@ class ClapEmbedder:
         """
         import torch
 
-        from earful.model.runtime.parallel import in_parts
+        from earful.model.runtime import in_parts
 
         projections = torch.empty((n, self._fingerprint.dim), device=self._device)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.encoders.mel import LogMelConfig
+from earful.model.encoders import LogMelConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.runtime.bpe import byte_level_bpe, control_ids, make_all_text_plain, plain_ids
-from earful.model.runtime.hub import fetch
+from earful.model.runtime import byte_level_bpe, control_ids, fetch, make_all_text_plain, plain_ids
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

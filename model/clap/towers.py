@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from earful.errors import ModelError
-from earful.model.encoders.htsat import Htsat, HtsatConfig
-from earful.model.encoders.htsat_cpu import PackedHtsat, pack_for_cpu
+from earful.model.encoders import Htsat, HtsatConfig, PackedHtsat, pack_for_cpu
 
 _AUDIO = "audio_model.audio_encoder."
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from earful.model.encoders.htsat import Htsat
-from earful.model.runtime.device import can_pack
+from earful.model.runtime import can_pack
 
 # So many tokens, with all that a block makes of them, fit into the caches of one core.
 _TOKENS_AT_ONCE = 1024

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.audio.clip import Clip, require_sample_rate
+from earful.model.audio import Clip, require_sample_rate
 from earful.model.protocols import Fingerprint
 
 SAMPLE_RATE = 44_100

@@ -21,9 +21,7 @@ from earful.errors import ModelError
 from earful.model.encoders.htsat import Htsat, HtsatConfig
 from earful.model.encoders.htsat_cpu import PackedHtsat, pack_for_cpu
 from earful.model.encoders.mel import LogMel, LogMelConfig
-from earful.model.runtime.config_fields import read_fields
-from earful.model.runtime.meta_init import unfilled
-from earful.model.runtime.parallel import in_parts
+from earful.model.runtime import in_parts, read_fields, unfilled
 
 _HTSAT = "base.htsat."
 _AUDIOSET_CLASSES = 527

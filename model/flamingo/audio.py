@@ -19,9 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.audio.clip import Clip, resample
-from earful.model.audio.limits import AudioLimits
-from earful.model.audio.sandbox import load_isolated, probe_isolated
+from earful.model.audio import AudioLimits, Clip, load_isolated, probe_isolated, resample
 from earful.model.prompt import ClipRef
 
 Samples = NDArray[np.float32] | NDArray[np.float64]

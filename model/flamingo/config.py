@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from earful.errors import ModelError
-from earful.model.runtime.config_fields import read_fields
+from earful.model.runtime import read_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

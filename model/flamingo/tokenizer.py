@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from earful.errors import ModelError
-from earful.model.runtime.bpe import byte_level_bpe, control_ids, make_all_text_plain, plain_ids
+from earful.model.runtime import byte_level_bpe, control_ids, make_all_text_plain, plain_ids
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from earful.model.audio.clip import Clip
-from earful.model.encoders.msclap import MsClapEncoder
+from earful.model.audio import Clip
+from earful.model.encoders import MsClapEncoder
 from earful.model.flamingo.audio import MAX_SECONDS, WINDOW_SAMPLES, cut_windows, read_samples
 from earful.model.flamingo.decoding import Mode
 from earful.model.prompt import ClipRef

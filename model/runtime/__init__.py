@@ -1,1 +1,5 @@
 """Runtime: devices, precision, threads, digests and downloads that all models share."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -92,7 +92,7 @@ def describe(repository: str, file: str) -> RemoteFile:
     )
 
 
-def download(remote: RemoteFile, *, progress: Callable[[str], None]) -> Path:
+def download_file(remote: RemoteFile, *, progress: Callable[[str], None]) -> Path:
     """Fetch a file unless the cache has it, and compare it with its digest.
 
     Args:

@@ -18,12 +18,10 @@ import torch
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.audio.clip import Clip, require_sample_rate
-from earful.model.flamingo.tokenizer import FlamingoTokenizer
+from earful.model.audio import Clip, require_sample_rate
+from earful.model.flamingo import FlamingoTokenizer
 from earful.model.protocols import Fingerprint
-from earful.model.runtime.device import pick_device
-from earful.model.runtime.meta_init import unfilled
-from earful.model.runtime.parallel import in_parts
+from earful.model.runtime import in_parts, pick_device, unfilled
 from earful.model.tiny.frames import SAMPLE_RATE, WINDOW_FRAMES, WINDOW_HOP_FRAMES, FrontEnd
 from earful.model.tiny.network import MOST_TEXT_TOKENS, AudioHead, Network, TextTower
 from earful.model.tiny.weights import NAME, fill, read_part, read_release, require_release

@@ -13,17 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.audio.clip import Clip
-from earful.model.flamingo.audio import MAX_SAMPLES, MAX_SECONDS, read_samples
-from earful.model.flamingo.config import FlamingoConfig
-from earful.model.flamingo.decoding import Mode
-from earful.model.flamingo.language_model import FlamingoLanguageModel
-from earful.model.flamingo.network import Flamingo
-from earful.model.flamingo.tokenizer import FlamingoTokenizer
-from earful.model.flamingo.window_encoders import content_digest
+from earful.model.audio import Clip
+from earful.model.flamingo import (
+    MAX_SAMPLES,
+    MAX_SECONDS,
+    Flamingo,
+    FlamingoConfig,
+    FlamingoLanguageModel,
+    FlamingoTokenizer,
+    Mode,
+    content_digest,
+    read_samples,
+)
 from earful.model.prompt import ClipRef
-from earful.model.runtime.device import pick_device
-from earful.model.runtime.meta_init import unfilled
+from earful.model.runtime import pick_device, unfilled
 from earful.model.tiny.embedder import TinyEmbedder, load_tiny
 from earful.model.tiny.frames import SAMPLE_RATE
 from earful.model.tiny.weights import NAME, fill, read_part, read_release

@@ -1,1 +1,5 @@
 """Evaluation: whether few-shot answers beat their baselines on labelled recordings."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from earful.errors import EvaluationError
-from earful.rag.task.task import MAX_SHOTS, STRATEGIES, Strategy, Task
+from earful.rag.task import MAX_SHOTS, STRATEGIES, Strategy, Task
 from earful.wording import counted, unknown_name
 
 How = Literal[

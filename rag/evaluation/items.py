@@ -15,17 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from earful.errors import AudioError, TaskError
-from earful.index.corpus.corpus import Corpus, CorpusRow
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.search.exact import VectorSet
-from earful.model.audio.clip import Clip
-from earful.model.audio.sandbox import load_isolated
-from earful.model.prompt import ClipRef
-from earful.model.protocols import Embedder
-from earful.rag.evaluation.metrics.text_answers import normalise, select_subset
-from earful.rag.retrieval.candidates import Guard
-from earful.rag.retrieval.query import Query
-from earful.rag.task.task import Task
+from earful.index.corpus import Corpus, CorpusRow, Exemplar
+from earful.index.search import VectorSet
+from earful.model import ClipRef, Embedder
+from earful.model.audio import Clip, load_isolated
+from earful.rag.evaluation.metrics import normalise, select_subset
+from earful.rag.retrieval import Guard, Query
+from earful.rag.task import Task
 from earful.wording import counted, unknown_name
 
 _EMBEDDED_AT_ONCE = 16

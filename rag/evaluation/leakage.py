@@ -18,7 +18,7 @@ import numpy as np
 
 from earful.errors import LeakageError
 from earful.rag.evaluation.items import Item
-from earful.rag.retrieval.candidates import Pool
+from earful.rag.retrieval import Pool
 from earful.wording import counted
 
 LeakKind = Literal["content", "near-duplicate", "origin", "group"]

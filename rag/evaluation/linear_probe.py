@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from earful.rag.arrays import Rows, Scores
 from earful.rag.evaluation.items import Item
-from earful.rag.retrieval.candidates import Pool
+from earful.rag.retrieval import Pool
 
 _N_FOLDS = 5
 _N_INNER_FOLDS = 3

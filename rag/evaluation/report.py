@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from earful.errors import EvaluationError
-from earful.html.page import Cell, Page
+from earful.html import Cell, Page
 from earful.rag.evaluation.arms import Arm
 from earful.rag.evaluation.results import ArmScore
 from earful.rag.evaluation.scorecard import Answers, Scorecard

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from earful.rag.evaluation.arms import Arm
-from earful.rag.evaluation.metrics.intervals import Difference, Interval, McNemar
-from earful.rag.evaluation.scorecard import _DIGITS, _plain
+from earful.rag.evaluation.metrics import Difference, Interval, McNemar
+
+_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +95,11 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {"text": self.text, "arm": self.arm.to_dict(), "best": self.best.to_dict()}
+
+
+def _plain(interval: Interval | Difference) -> dict[str, float]:
+    return {
+        "value": round(interval.value, _DIGITS),
+        "low": round(interval.low, _DIGITS),
+        "high": round(interval.high, _DIGITS),
+    }

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from earful.errors import EvaluationError
-from earful.index.corpus.corpus import Corpus
-from earful.model.protocols import GenerationOptions, LanguageModel
+from earful.index.corpus import Corpus
+from earful.model import GenerationOptions, LanguageModel
 from earful.rag.evaluation.arms import arms_of
 from earful.rag.evaluation.items import Item, items_of_corpus, items_of_index
 from earful.rag.evaluation.leakage import (
@@ -40,10 +40,8 @@ from earful.rag.evaluation.runner import Asker, Row, embedding_seconds
 from earful.rag.evaluation.scorecard import Scorecard
 from earful.rag.evaluation.verdict import ENOUGH_GROUPS
 from earful.rag.few_shot import FewShot
-from earful.rag.retrieval.candidates import Pool
-from earful.rag.retrieval.retriever import Retriever
-from earful.rag.task.load import load_task
-from earful.rag.task.task import Label, Protocol, Shots, Task
+from earful.rag.retrieval import Pool, Retriever
+from earful.rag.task import Label, Protocol, Shots, Task, load_task
 from earful.wording import counted, unknown_name
 
 Progress = Callable[[int, int], None]

@@ -12,27 +12,28 @@ from typing import Any, Self
 import numpy as np
 
 from earful.errors import AudioError, EvaluationError, ModelError, PromptError
-from earful.index.search.exact import Hit
-from earful.model.audio.clip import Clip
-from earful.model.flamingo.audio import SAMPLE_RATE
-from earful.model.prompt import ClipRef
-from earful.model.protocols import GenerationOptions, LanguageModel
+from earful.index.search import Hit
+from earful.model import ClipRef, GenerationOptions, LanguageModel
+from earful.model.audio import Clip
+from earful.model.flamingo import SAMPLE_RATE
 from earful.rag.answer import predicted_label, rank_labels
 from earful.rag.arrays import Scores
 from earful.rag.evaluation.arms import Arm
 from earful.rag.evaluation.items import Item
 from earful.rag.evaluation.linear_probe import probe_scores
-from earful.rag.evaluation.metrics.text_answers import match_label, normalise, split_labels
-from earful.rag.generation.leave_one_out import Progress, Replayer
-from earful.rag.generation.prompt import YES_OR_NO, FittedPrompt, is_yes_or_no
-from earful.rag.generation.request import Inquiry, score_labels, write_answer
-from earful.rag.retrieval.candidates import Pool
-from earful.rag.retrieval.desk import Prepared
-from earful.rag.retrieval.query import Query
-from earful.rag.retrieval.retriever import Retriever
-from earful.rag.retrieval.shots import ShotSet
-from earful.rag.retrieval.vote import LabelScoring
-from earful.rag.task.task import Task
+from earful.rag.evaluation.metrics import match_label, normalise, split_labels
+from earful.rag.generation import (
+    YES_OR_NO,
+    FittedPrompt,
+    Inquiry,
+    Progress,
+    Replayer,
+    is_yes_or_no,
+    score_labels,
+    write_answer,
+)
+from earful.rag.retrieval import LabelScoring, Pool, Prepared, Query, Retriever, ShotSet
+from earful.rag.task import Task
 
 _SILENCE_S = 7.0
 _DIGITS = 6
@@ -373,7 +374,7 @@ def _same_question(hit: Hit, item: Item) -> bool:
 
 def embedding_seconds(retriever: Retriever, queries: Sequence[Query]) -> float:
     """Measure what hearing a recording costs before anything is retrieved, in seconds."""
-    from earful.rag.retrieval.query import read_clip
+    from earful.rag.retrieval import read_clip
 
     if retriever.embedder is None or not queries:
         return 0.0

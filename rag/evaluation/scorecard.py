@@ -14,32 +14,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.rag.evaluation.arms import Arm
-from earful.rag.evaluation.metrics.captions import caption_scores
-from earful.rag.evaluation.metrics.captions_java import JavaScores, java_scores
-from earful.rag.evaluation.metrics.classification import (
+from earful.rag.evaluation.metrics import (
+    Interval,
+    JavaScores,
     PerClass,
     Reliability,
     RiskCoverage,
     balanced_accuracy,
+    bootstrap,
+    bootstrap_mean,
+    caption_scores,
     confusion_matrix,
+    exact_match,
+    java_scores,
     macro_f1,
+    mcnemar,
     mean_average_precision,
     multilabel_f1,
+    near_label,
+    paired_bootstrap,
+    paired_difference,
     per_class,
     per_class_of_sets,
     reliability,
     risk_coverage,
+    set_f1,
+    token_f1,
 )
-from earful.rag.evaluation.metrics.intervals import (
-    Difference,
-    Interval,
-    bootstrap,
-    bootstrap_mean,
-    mcnemar,
-    paired_bootstrap,
-    paired_difference,
-)
-from earful.rag.evaluation.metrics.text_answers import exact_match, near_label, set_f1, token_f1
 from earful.rag.evaluation.results import ArmScore, Comparison, Verdict
 
 Values = NDArray[np.float64]
@@ -224,7 +225,7 @@ class Scorecard:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics of the task's kind, its own first."""
-        from earful.rag.task.task import METRICS
+        from earful.rag.task import METRICS
 
         known = METRICS[self.kind]  # type: ignore[index]
         return (self.metric, *(name for name in known if name != self.metric))
@@ -445,11 +446,3 @@ class Scorecard:
 
 def _confidences(rows: Sequence[Mapping[str, Any]]) -> Values:
     return np.array([row["confidence"] for row in rows], dtype=np.float64)
-
-
-def _plain(interval: Interval | Difference) -> dict[str, float]:
-    return {
-        "value": round(interval.value, _DIGITS),
-        "low": round(interval.low, _DIGITS),
-        "high": round(interval.high, _DIGITS),
-    }

@@ -12,7 +12,7 @@ from earful.errors import TaskError
 from earful.files import write_atomically
 from earful.rag.evaluation.results import Verdict
 from earful.rag.evaluation.verdict import answerer_of
-from earful.rag.task.task import Task
+from earful.rag.task import Task
 
 
 def file_to_write(task: Task) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from earful.rag.evaluation.arms import Arm
-from earful.rag.task.task import ANSWERERS
+from earful.rag.task import ANSWERERS
 
 if TYPE_CHECKING:
     from earful.rag.evaluation.results import Comparison, Verdict

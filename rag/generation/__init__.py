@@ -1,1 +1,5 @@
 """Generation: a language model asked with retrieved exemplars in its prompt."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from earful.model.protocols import LanguageModel
+from earful.model import LanguageModel
 from earful.rag.answer import Answer, predicted_label, rank_labels
 from earful.rag.arrays import Scores
 from earful.rag.blend import Blend
 from earful.rag.generation.leave_one_out import Progress, Replayer
 from earful.rag.generation.prompt import FittedPrompt
 from earful.rag.generation.request import Inquiry, score_labels, tell
-from earful.rag.retrieval.query import Query, Stopwatch
-from earful.rag.retrieval.retriever import Retriever
-from earful.rag.retrieval.shots import ShotSet
-from earful.rag.retrieval.vote import LabelScoring
+from earful.rag.retrieval import LabelScoring, Query, Retriever, ShotSet, Stopwatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,15 +10,13 @@ from functools import partial
 from pathlib import Path
 
 from earful.errors import PromptError
-from earful.index.search.exact import Hit
-from earful.model.prompt import Prompt
-from earful.model.protocols import GenerationOptions, LanguageModel
+from earful.index.search import Hit
+from earful.model import GenerationOptions, LanguageModel, Prompt
 from earful.rag.answer import Answer, log_answer
 from earful.rag.generation.prompt import FittedPrompt, Turn, build_dialogue, fit_prompt
 from earful.rag.generation.request import generation_notes, tell
-from earful.rag.retrieval.query import Query, Stopwatch
-from earful.rag.retrieval.strategies import arrange
-from earful.rag.task.task import Order, ShotMode
+from earful.rag.retrieval import Query, Stopwatch, arrange
+from earful.rag.task import Order, ShotMode
 
 _AGAIN = GenerationOptions(temperature=1.0, top_k=50, top_p=0.95)
 """How the release of Audio Flamingo's chat model draws; for a second opinion."""

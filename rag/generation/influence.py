@@ -17,13 +17,12 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from earful.errors import PromptError, TaskError
-from earful.index.search.exact import Hit
-from earful.model.protocols import LanguageModel
+from earful.index.search import Hit
+from earful.model import LanguageModel
 from earful.rag.answer import LabelScore, predicted_label, rank_labels
 from earful.rag.arrays import Scores
 from earful.rag.generation.request import Inquiry, score_labels
-from earful.rag.retrieval.strategies import arrange
-from earful.rag.retrieval.vote import LabelScoring
+from earful.rag.retrieval import LabelScoring, arrange
 from earful.wording import unknown_name
 
 _DIGITS = 6

@@ -17,19 +17,22 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from earful.errors import AudioError, PromptError
-from earful.index.cache.scores import KeptReplays
-from earful.model.protocols import LanguageModel
+from earful.index.cache import KeptReplays
+from earful.model import LanguageModel
 from earful.rag.arrays import Scores
 from earful.rag.blend import UNFITTED, Blend, Replays, fit_blend
 from earful.rag.generation.prompt import clip_of
 from earful.rag.generation.request import Inquiry, score_labels
-from earful.rag.retrieval.calibration import MIN_CASES, can_answer
-from earful.rag.retrieval.candidates import Pool
-from earful.rag.retrieval.desk import Prepared
-from earful.rag.retrieval.query import Query
-from earful.rag.retrieval.retriever import Retriever
-from earful.rag.retrieval.shots import find_shots
-from earful.rag.retrieval.vote import LabelScoring
+from earful.rag.retrieval import (
+    MIN_CASES,
+    LabelScoring,
+    Pool,
+    Prepared,
+    Query,
+    Retriever,
+    can_answer,
+    find_shots,
+)
 
 MOST_REPLAYED = 48
 _MOST_LOOKED_AT = 8 * MOST_REPLAYED

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from earful.errors import AudioError, ModelError
-from earful.index.cache.features import ExemplarFeatures
-from earful.index.index import Index
-from earful.model.prompt import ClipRef
-from earful.model.protocols import KeepsFeatures, LanguageModel
+from earful.index import Index
+from earful.index.cache import ExemplarFeatures
+from earful.model import ClipRef, KeepsFeatures, LanguageModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

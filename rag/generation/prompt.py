@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from earful.errors import PromptError
-from earful.index.search.exact import Hit
-from earful.model.prompt import ClipRef, Prompt, Text
-from earful.model.protocols import LanguageModel, PromptSize
-from earful.rag.task.task import Kind, ShotMode, Task
+from earful.index.search import Hit
+from earful.model import ClipRef, LanguageModel, Prompt, PromptSize, Text
+from earful.rag.task import Kind, ShotMode, Task
 
 _log = logging.getLogger(__name__)
 

@@ -10,18 +10,15 @@ from types import MappingProxyType
 import numpy as np
 
 from earful.errors import ModelError
-from earful.index.search.exact import Hit
-from earful.model.audio.clip import Clip
-from earful.model.flamingo.audio import SAMPLE_RATE
-from earful.model.prompt import ClipRef, Prompt
-from earful.model.protocols import Generation, GenerationOptions, LanguageModel
+from earful.index.search import Hit
+from earful.model import ClipRef, Generation, GenerationOptions, LanguageModel, Prompt
+from earful.model.audio import Clip
+from earful.model.flamingo import SAMPLE_RATE
 from earful.rag.answer import Answer
 from earful.rag.arrays import Scores
 from earful.rag.generation.prompt import FittedPrompt, build_prompt, build_yes_no_prompt, fit_prompt
-from earful.rag.retrieval.query import Query, Stopwatch
-from earful.rag.retrieval.strategies import arrange
-from earful.rag.retrieval.vote import LabelScoring, label_probabilities
-from earful.rag.task.task import ShotMode, Task
+from earful.rag.retrieval import LabelScoring, Query, Stopwatch, arrange, label_probabilities
+from earful.rag.task import ShotMode, Task
 
 _SILENCE_S = 7.0  # one window of Audio Flamingo's
 

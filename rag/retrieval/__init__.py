@@ -1,1 +1,5 @@
 """Retrieval: the exemplars nearest to a query, and what they vote."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -24,7 +24,7 @@ from earful.rag.arrays import Scores, Similarities
 from earful.rag.retrieval.candidates import Pool
 from earful.rag.retrieval.strategies import choose_shots
 from earful.rag.retrieval.vote import Calibration, label_prior, label_shares
-from earful.rag.task.task import Shots
+from earful.rag.task import Shots
 
 # With fewer exemplars asked about, a fit says too little; with these, nothing else is needed.
 MIN_CASES = 8

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import TaskError
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.search.exact import Hit, VectorSet
+from earful.index.corpus import Exemplar
+from earful.index.search import Hit, VectorSet
 from earful.rag.arrays import Rows, Similarities
-from earful.rag.task.task import Task
+from earful.rag.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

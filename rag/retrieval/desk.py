@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from earful.errors import TaskError
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.index import Index
-from earful.index.search.exact import VectorSet
-from earful.model.protocols import Embedder, LanguageModel
+from earful.index import Index
+from earful.index.corpus import Exemplar
+from earful.index.search import VectorSet
+from earful.model import Embedder, LanguageModel
 from earful.rag.blend import Blend
 from earful.rag.retrieval.calibration import (
     ENOUGH_CASES,
@@ -23,8 +23,7 @@ from earful.rag.retrieval.calibration import (
 from earful.rag.retrieval.candidates import Pool, build_pool
 from earful.rag.retrieval.examples import embed_examples
 from earful.rag.retrieval.vote import Calibration
-from earful.rag.task.load import load_task
-from earful.rag.task.task import STRATEGIES, Shots, Task
+from earful.rag.task import STRATEGIES, Shots, Task, load_task
 from earful.wording import counted, unknown_name
 
 _ALL_LABELS = Task(name="all-labels")

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from earful.errors import AudioError, TaskError
-from earful.index.search.exact import VectorSet
-from earful.model.audio.clip import Clip
-from earful.model.audio.sandbox import load_isolated
-from earful.model.protocols import Embedder
-from earful.rag.task.task import Example
+from earful.index.search import VectorSet
+from earful.model import Embedder
+from earful.model.audio import Clip, load_isolated
+from earful.rag.task import Example
 
 _BATCH = 16
 

@@ -13,13 +13,11 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.model.audio.clip import Clip, resample
-from earful.model.audio.sandbox import load_isolated
-from earful.model.flamingo.audio import SAMPLE_RATE
-from earful.model.prompt import ClipRef
-from earful.model.protocols import Embedder
+from earful.model import ClipRef, Embedder
+from earful.model.audio import Clip, load_isolated, resample
+from earful.model.flamingo import SAMPLE_RATE
 from earful.rag.retrieval.candidates import Guard
-from earful.rag.task.task import ShotMode
+from earful.rag.task import ShotMode
 
 Audio = str | os.PathLike[str] | Clip
 

@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError, TaskError, UnknownNameError
-from earful.index.index import Index
-from earful.index.search.exact import Hit, IndexBackend, SearchFilter
-from earful.model.protocols import Embedder, TextEmbedder
-from earful.model.registry import list_embedders
+from earful.index import Index
+from earful.index.search import Hit, IndexBackend, SearchFilter
+from earful.model import Embedder, TextEmbedder, list_embedders
 from earful.rag.arrays import Scores
 from earful.rag.retrieval.desk import Prepared, Shows, TaskDesk
 from earful.rag.retrieval.query import Audio, Query, Stopwatch, read_clip, read_query
 from earful.rag.retrieval.shots import ShotSet, find_shots, vote_of
-from earful.rag.task.task import Shots, Task
+from earful.rag.task import Shots, Task
 from earful.wording import unknown_name
 
 

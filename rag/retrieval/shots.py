@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from earful.errors import PromptError
-from earful.index.search.exact import Hit
+from earful.index.search import Hit
 from earful.rag.arrays import Rows, Scores, Similarities
 from earful.rag.retrieval.candidates import Pool
 from earful.rag.retrieval.desk import Prepared, TaskDesk
 from earful.rag.retrieval.query import Query
 from earful.rag.retrieval.strategies import choose_shots
 from earful.rag.retrieval.vote import label_prior, vote
-from earful.rag.task.task import Task
+from earful.rag.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.index.search.exact import top_k
+from earful.index.search import top_k
 from earful.rag.arrays import Rows, Similarities
 from earful.rag.retrieval.candidates import Pool
-from earful.rag.task.task import Order, Shots
+from earful.rag.task import Order, Shots
 
 Vector = NDArray[np.float32]
 Item = TypeVar("Item")

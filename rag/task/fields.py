@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from earful.index.corpus.limits import name_fault, text_fault
+from earful.index.corpus import name_fault, text_fault
 from earful.rag.task.task import MAX_SHOTS
 from earful.rag.task.toml_file import Problem, TomlFile
 from earful.wording import quoted, unknown_name

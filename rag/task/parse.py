@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from earful.errors import CorpusError
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.corpus.limits import MAX_NAME
+from earful.index.corpus import MAX_NAME, Exemplar
 from earful.rag.task.fields import FieldReader, TooManyProblemsError, kind_of, what_is
 from earful.rag.task.task import (
     ANSWER_FORMS,
@@ -347,7 +346,7 @@ class _Rules:
         return tuple(labels), ""
 
     def _table_examples(self, source: str, name: str, kind: Kind) -> list[Example]:
-        from earful.index.corpus.corpus import open_corpus
+        from earful.index.corpus import open_corpus
 
         path = self._folder / source
         if not source or not os.path.exists(path):

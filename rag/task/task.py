@@ -30,11 +30,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, get_args
 
 from earful.errors import TaskError
-from earful.index.corpus.limits import name_fault as text_name_fault
+from earful.index.corpus import name_fault as text_name_fault
 from earful.wording import counted, quoted, unknown_name
 
 if TYPE_CHECKING:
-    from earful.index.corpus.exemplar import Exemplar
+    from earful.index.corpus import Exemplar
 
 Kind = Literal["classify", "multilabel", "ask", "caption"]
 Strategy = Literal["nearest", "balanced", "diverse", "random"]

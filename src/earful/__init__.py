@@ -112,37 +112,34 @@ __all__ = [
 
 if TYPE_CHECKING:
     from earful.errors import EarfulError
-    from earful.index.builder.build import BuildOptions, BuildReport, build_index
-    from earful.index.corpus.corpus import open_corpus
-    from earful.index.corpus.exemplar import Exemplar
+    from earful.index import Index
+    from earful.index.builder import BuildOptions, BuildReport, build_index
+    from earful.index.corpus import Exemplar, open_corpus
     from earful.index.datasets import list_datasets, load_dataset, open_dataset
-    from earful.index.health.check import check_health
-    from earful.index.index import Index
-    from earful.index.search.exact import Hit, SearchFilter
-    from earful.model.audio.clip import Clip, load_audio
-    from earful.model.audio.limits import AudioLimits
-    from earful.model.prompt import Prompt
-    from earful.model.protocols import (
+    from earful.index.health import check_health
+    from earful.index.search import Hit, SearchFilter
+    from earful.model import (
         Embedder,
         Fingerprint,
         GenerationOptions,
         LanguageModel,
+        Prompt,
         TextEmbedder,
+        load_embedder,
+        load_language_model,
     )
-    from earful.model.registry import load_embedder, load_language_model
-    from earful.rag.answer import Answer
-    from earful.rag.evaluation.run import EvaluationSettings, evaluate
-    from earful.rag.few_shot import FewShot
-    from earful.rag.generation.chat import Chat
-    from earful.rag.generation.influence import (
+    from earful.model.audio import AudioLimits, Clip, load_audio
+    from earful.rag import Answer, FewShot
+    from earful.rag.evaluation import EvaluationSettings, evaluate
+    from earful.rag.generation import (
+        Chat,
         ShotInfluence,
         label_influence,
         relabel_influence,
         text_influence,
     )
-    from earful.rag.retrieval.vote import LabelScoring
-    from earful.rag.task.load import check_task, load_task
-    from earful.rag.task.task import Task
+    from earful.rag.retrieval import LabelScoring
+    from earful.rag.task import Task, check_task, load_task
 
 
 def __getattr__(name: str) -> object:

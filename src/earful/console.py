@@ -17,15 +17,12 @@ from earful.wording import counted
 from earful.wording import printable as printable  # also used as console.printable
 
 if TYPE_CHECKING:
-    from earful.index.builder.build import BuildProgress, BuildReport
-    from earful.index.corpus.corpus import Rejection
-    from earful.index.corpus.survey import Survey
-    from earful.index.maintenance.repair import RepairReport
-    from earful.index.search.approximate import Approximate
-    from earful.index.search.exact import Hit
-    from earful.rag.answer import Answer
-    from earful.rag.blend import Blend
-    from earful.rag.evaluation.scorecard import Scorecard
+    from earful.index.builder import BuildProgress, BuildReport
+    from earful.index.corpus import Rejection, Survey
+    from earful.index.maintenance import RepairReport
+    from earful.index.search import Approximate, Hit
+    from earful.rag import Answer, Blend
+    from earful.rag.evaluation import Scorecard
 
 _PLAIN_EVERY_S = 5.0
 _MOST_VOTED = 5

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 from earful.errors import CorpusError
 
 if TYPE_CHECKING:
-    from earful.index.builder.build import BuildProgress, BuildReport
-    from earful.rag.answer import Answer
-    from earful.rag.few_shot import FewShot
+    from earful.index.builder import BuildProgress, BuildReport
+    from earful.rag import Answer, FewShot
 
 _FOLDER = Path("notebooks/demo")
 
@@ -72,15 +71,15 @@ def build_demo_index(
     progress: Callable[[BuildProgress], None] | None = None,
 ) -> BuildReport:
     """Embed the demo's labelled sounds into ``index``; only new ones when it exists."""
-    from earful.index.builder.build import build_index
+    from earful.index.builder import build_index
 
     return build_index(corpus.sounds, index, embedder=embedder, progress=progress)
 
 
 def classify_unseen(corpus: DemoCorpus, few: FewShot) -> Iterator[tuple[str, Answer]]:
     """Classify every query clip and yield ``(true label, answer)`` in a fixed order."""
-    from earful.index.corpus.corpus import open_corpus
-    from earful.rag.task.load import load_task
+    from earful.index.corpus import open_corpus
+    from earful.rag.task import load_task
 
     task = load_task(corpus.task)
     queries = open_corpus(corpus.queries)

@@ -111,7 +111,7 @@ def _device() -> Finding:
 
 def _shipped_embedder() -> Finding:
     from earful.errors import EarfulError
-    from earful.model.registry import load_embedder
+    from earful.model import load_embedder
 
     try:
         fingerprint = load_embedder("earful-tiny").fingerprint
@@ -132,11 +132,7 @@ def _shipped_embedder() -> Finding:
 def _language_models() -> tuple[Finding, ...]:
     """Say which language models have been fetched; their digests are `models verify`'s."""
     from earful.errors import EarfulError
-    from earful.model.flamingo.checkpoint.folder import (
-        MODEL_NAMES,
-        models_home,
-        open_flamingo_folder,
-    )
+    from earful.model.flamingo.checkpoint import MODEL_NAMES, models_home, open_flamingo_folder
 
     findings: list[Finding] = []
     for name in MODEL_NAMES:

@@ -25,7 +25,7 @@ from earful.errors import EarfulError
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
-    from earful.index.storage.info import IndexInfo
+    from earful.index.storage import IndexInfo
 
 FORMAT = "earful-report"
 FORMAT_VERSION = 1
@@ -126,7 +126,7 @@ def _checks() -> dict[str, dict[str, str]]:
 
 
 def _index(path: Path, *, with_paths: bool) -> dict[str, object]:
-    from earful.index.index import Index
+    from earful.index import Index
 
     try:
         index = Index.open(path)

@@ -16,15 +16,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
-from earful.model.scripted import ScriptedLanguageModel
+from earful.model import ScriptedLanguageModel
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from earful.model.encoders.msclap import MsClapConfig
-    from earful.model.flamingo.config import FlamingoConfig
-    from earful.model.flamingo.language_model import Variant
+    from earful.model.encoders import MsClapConfig
+    from earful.model.flamingo import FlamingoConfig, Variant
 
 __all__ = [
     "ScriptedLanguageModel",
@@ -47,7 +46,7 @@ def tiny_flamingo_config(*, n_layers: int = 2) -> FlamingoConfig:
     Args:
         n_layers: Decoder layers; with 24 of them a checkpoint has all the release's names.
     """
-    from earful.model.flamingo.config import FlamingoConfig
+    from earful.model.flamingo import FlamingoConfig
 
     return FlamingoConfig(
         audio_dim=16,
@@ -70,8 +69,7 @@ def tiny_flamingo_config(*, n_layers: int = 2) -> FlamingoConfig:
 
 def tiny_encoder_config() -> MsClapConfig:
     """Return sizes of an MS-CLAP encoder that runs in milliseconds on real windows."""
-    from earful.model.encoders.htsat import HtsatConfig
-    from earful.model.encoders.msclap import MsClapConfig
+    from earful.model.encoders import HtsatConfig, MsClapConfig
 
     htsat = HtsatConfig(patch_size=8, embed_dim=8, depths=(2, 2), n_heads=(2, 4))
     return MsClapConfig(htsat=htsat, projection_dim=16)
@@ -104,9 +102,9 @@ def write_flamingo(
     Returns:
         The folder.
     """
-    from earful.model.encoders.msclap import from_published_names
-    from earful.model.flamingo.checkpoint.writer import FolderWriter
-    from earful.model.flamingo.tokenizer import FlamingoTokenizer
+    from earful.model.encoders import from_published_names
+    from earful.model.flamingo import FlamingoTokenizer
+    from earful.model.flamingo.checkpoint import FolderWriter
 
     folder = Path(folder)
     config = tiny_flamingo_config(n_layers=n_layers)
@@ -157,14 +155,14 @@ def write_hub_checkpoint(
     """
     import torch
 
-    from earful.model.flamingo.checkpoint.parameter_names import (
+    from earful.model.flamingo import position_table
+    from earful.model.flamingo.checkpoint import (
         INPUT_TABLE,
         POSITIONS,
         official_shapes,
         our_name,
         overriding_name,
     )
-    from earful.model.flamingo.network import position_table
 
     folder = Path(folder)
     write_tokenizer_files(folder)
@@ -196,8 +194,8 @@ def write_hub_checkpoint(
 def _random_flamingo(config: FlamingoConfig, seed: int) -> dict[str, Tensor]:
     import torch
 
-    from earful.model.flamingo.network import Flamingo
-    from earful.model.runtime.meta_init import unfilled
+    from earful.model.flamingo import Flamingo
+    from earful.model.runtime import unfilled
 
     generator = torch.Generator().manual_seed(seed)
     with unfilled():
@@ -210,7 +208,7 @@ def _random_flamingo(config: FlamingoConfig, seed: int) -> dict[str, Tensor]:
 def _random_encoder(config: MsClapConfig, seed: int) -> dict[str, Tensor]:
     import torch
 
-    from earful.model.encoders.msclap import published_names
+    from earful.model.encoders import published_names
 
     generator = torch.Generator().manual_seed(seed + 1)
     state = {n: _drawn(n, s, generator) for n, s in published_names(config).items()}

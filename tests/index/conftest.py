@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.index import Index
-from earful.index.storage.schema import Row
-from earful.model.protocols import Fingerprint
+from earful.index import Index
+from earful.index.corpus import Exemplar
+from earful.index.storage import Row
+from earful.model import Fingerprint
 
 DIM = 4
 

@@ -14,13 +14,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earful.errors import FilterError, IndexFolderError
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.index import Index
-from earful.index.search.approximate import LEAST_ROWS, Approximate, Probed
-from earful.index.search.exact import Hit, IndexBackend, SearchFilter
-from earful.index.search.sql_filter import sql_of
-from earful.index.storage.schema import Row
-from earful.model.protocols import Fingerprint
+from earful.index import Index
+from earful.index.corpus import Exemplar
+from earful.index.search import Approximate, Hit, IndexBackend, SearchFilter, sql_of
+from earful.index.search.approximate import LEAST_ROWS, Probed
+from earful.index.storage import Row
+from earful.model import Fingerprint
 
 DIM = 16
 N = 1500

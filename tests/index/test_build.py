@@ -21,14 +21,12 @@ from earful.errors import (
     IndexFolderError,
     IndexMismatchError,
 )
-from earful.index.builder import build
-from earful.index.builder.build import BuildOptions, BuildProgress, build_index
-from earful.index.corpus.corpus import open_corpus, single_recording
-from earful.index.index import Index
-from earful.index.storage.schema import Row
-from earful.model.audio.clip import Clip, load_audio
-from earful.model.audio.limits import AudioLimits
-from earful.model.protocols import Embedder, Fingerprint
+from earful.index import Index
+from earful.index.builder import BuildOptions, BuildProgress, build, build_index
+from earful.index.corpus import open_corpus, single_recording
+from earful.index.storage import Row
+from earful.model import Embedder, Fingerprint
+from earful.model.audio import AudioLimits, Clip, load_audio
 
 RATE = 8000
 Array = NDArray[np.float32]

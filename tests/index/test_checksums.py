@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from earful.errors import IndexFolderError
-from earful.index.index import Index
-from earful.index.search.exact import IndexBackend, SearchFilter
-from earful.index.storage.checksums import CHECKSUMS_NAME, Checksums
-from earful.index.storage.schema import Row
-from earful.model.protocols import Fingerprint
+from earful.index import Index
+from earful.index.search import IndexBackend, SearchFilter
+from earful.index.storage import CHECKSUMS_NAME, Checksums, Row
+from earful.model import Fingerprint
 
 MakeRow = Callable[..., Row]
 

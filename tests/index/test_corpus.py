@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import CorpusError
-from earful.index.corpus.corpus import Corpus, open_corpus, single_recording
-from earful.index.corpus.exemplar import Exemplar
+from earful.index.corpus import Corpus, Exemplar, open_corpus, single_recording
 
 NAMES = st.text(
     alphabet=st.characters(codec="utf-8", categories=["L", "N"]), min_size=1, max_size=8

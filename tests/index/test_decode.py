@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earful.index.builder.decode_queue import Decoded, Inspected, Intake, Rejected, in_order
-from earful.index.corpus.corpus import CorpusRow, open_corpus
-from earful.model.audio.clip import file_sha256
-from earful.model.audio.limits import AudioLimits
+from earful.index.corpus import CorpusRow, open_corpus
+from earful.model.audio import AudioLimits, file_sha256
 
 RATE = 8000
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import IndexFolderError
-from earful.index.index import Index
+from earful.index import Index
 from earful.index.maintenance.export import formula_safe
-from earful.index.storage.schema import Row
-from earful.model.protocols import Fingerprint
+from earful.index.storage import Row
+from earful.model import Fingerprint
 
 MakeRow = Callable[..., Row]
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from earful.index.cache.features import FEATURES_NAME, ExemplarFeatures
+from earful.index.cache import ExemplarFeatures
+from earful.index.cache.features import FEATURES_NAME
 
 MAKER = "a" * 32
 CONTENT = "b" * 64

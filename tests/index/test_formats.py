@@ -13,13 +13,11 @@ import numpy as np
 import pytest
 
 from earful.errors import IndexBusyError, IndexFolderError
-from earful.index.builder.build import build_index
-from earful.index.cache.features import ExemplarFeatures
-from earful.index.cache.scores import KeptReplays
-from earful.index.index import Index
-from earful.index.search.exact import IndexBackend
-from earful.index.storage import formats, header
-from earful.index.storage.lock import WriterLock
+from earful.index import Index
+from earful.index.builder import build_index
+from earful.index.cache import ExemplarFeatures, KeptReplays
+from earful.index.search import IndexBackend
+from earful.index.storage import WriterLock, formats, header
 
 KEPT = Path(__file__).parent / "formats"
 RELEASED = sorted(path.name for path in KEPT.iterdir() if path.name.isdigit())

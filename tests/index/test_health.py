@@ -7,12 +7,19 @@ import numpy as np
 import pytest
 import soundfile
 
-from earful.index.builder.build import build_index
-from earful.index.health.check import Health, check_health
-from earful.index.health.findings import Finding, HealthLimits
-from earful.index.health.map import map_index, write_map_page
-from earful.index.health.page import doubt, summary, write_health_page
-from earful.index.index import Index
+from earful.index import Index
+from earful.index.builder import build_index
+from earful.index.health import (
+    HealthLimits,
+    check_health,
+    doubt,
+    map_index,
+    summary,
+    write_health_page,
+    write_map_page,
+)
+from earful.index.health.check import Health
+from earful.index.health.findings import Finding
 
 RATE = 8000
 HZ = {"low": 200.0, "middle": 700.0, "high": 2000.0}
@@ -117,12 +124,12 @@ def test_near_duplicates_are_told_once_a_pair(index: Index) -> None:
 
 def test_a_row_that_is_everybody_s_neighbour_is_a_hub(tmp_path: Path) -> None:
     from earful.index.health.vectors import find_hubs
-    from earful.index.search.exact import VectorSet
+    from earful.index.search import VectorSet
 
     names = [f"{n:02d}" for n in range(20)]
     from pathlib import PurePosixPath
 
-    from earful.index.corpus.exemplar import Exemplar
+    from earful.index.corpus import Exemplar
 
     rows = VectorSet(
         exemplars=[Exemplar(id=name, audio=PurePosixPath(name)) for name in names],

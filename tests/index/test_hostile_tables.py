@@ -9,8 +9,7 @@ import pytest
 from nasty_tables import Nasty, nasty_tables, parquet
 
 from earful.errors import CorpusError
-from earful.index.corpus.corpus import Corpus, open_corpus
-from earful.index.corpus.exemplar import Exemplar
+from earful.index.corpus import Corpus, Exemplar, open_corpus
 
 LONGEST_MESSAGE = 2000
 

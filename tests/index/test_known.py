@@ -9,10 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.storage import row_lookup
-from earful.index.storage.row_lookup import KnownRow, KnownRows
-from earful.index.storage.schema import Row
+from earful.index.corpus import Exemplar
+from earful.index.storage import KnownRow, KnownRows, Row, row_lookup
 
 ROOTS = (Path("/one"), Path("/two"))
 

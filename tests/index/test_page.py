@@ -8,7 +8,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.html.page import Cell, Page
+from earful.html import Cell, Page
 
 NASTY = "</script><script>alert(1)</script><!-- & \" '"
 

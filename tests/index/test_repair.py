@@ -8,16 +8,12 @@ from numpy.typing import NDArray
 from small_corpus import Samples, write_corpus
 
 from earful.errors import CorpusError, IndexBusyError, IndexFolderError
-from earful.index.builder.build import BuildOptions, build_index
-from earful.index.corpus.corpus import single_recording
-from earful.index.index import Index
-from earful.index.maintenance import repair
-from earful.index.maintenance.repair import RepairReport, repair_index
-from earful.index.storage.checksums import CHECKSUMS_NAME
-from earful.index.storage.header import FORMAT
-from earful.index.storage.lock import WriterLock
-from earful.index.storage.versions import manifest_names
-from earful.model.protocols import Fingerprint
+from earful.index import Index
+from earful.index.builder import BuildOptions, build_index
+from earful.index.corpus import single_recording
+from earful.index.maintenance import RepairReport, repair, repair_index
+from earful.index.storage import CHECKSUMS_NAME, FORMAT, WriterLock, manifest_names
+from earful.model import Fingerprint
 
 N_FILES = 24
 OPTIONS = BuildOptions(commit_rows=8, batch_clips=8, n_decoders=2)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from earful.index.cache.scores import REPLAYS_NAME, KeptReplays
+from earful.index.cache import KeptReplays
+from earful.index.cache.scores import REPLAYS_NAME
 
 KEY = "a" * 64
 SCORES = {"dog/1.wav": [0.25, 0.75], "caf\udcff": [1.0, 0.0]}

@@ -11,9 +11,9 @@ from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
 from earful.errors import MissingExtraError
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.search import exact
-from earful.index.search.exact import Backend, Hit, SearchFilter, VectorSet, _best, top_k
+from earful.index.corpus import Exemplar
+from earful.index.search import Hit, SearchFilter, VectorSet, exact, top_k
+from earful.index.search.exact import Backend, _best
 
 BACKENDS: tuple[Backend, ...] = ("exact", "faiss")
 

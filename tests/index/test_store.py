@@ -14,16 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from earful.errors import FilterError, IndexBusyError, IndexFolderError, IndexMismatchError
-from earful.index.corpus.corpus import Rejection
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.index import Index
-from earful.index.search.exact import SearchFilter
-from earful.index.storage.header import FORMAT, HEADER_NAME, Header
-from earful.index.storage.row_lookup import KnownRow
-from earful.index.storage.schema import Row
-from earful.index.storage.table import Table
+from earful.index import Index
+from earful.index.corpus import Exemplar, Rejection
+from earful.index.search import SearchFilter
+from earful.index.storage import FORMAT, HEADER_NAME, Header, KnownRow, Row, Table
 from earful.index.storage.table_files import TableFiles
-from earful.model.protocols import Fingerprint
+from earful.model import Fingerprint
 
 MakeRow = Callable[..., Row]
 

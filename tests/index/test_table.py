@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 
 from earful.errors import IndexFolderError
-from earful.index.index import Index
-from earful.index.search.exact import IndexBackend, SearchFilter
+from earful.index import Index
+from earful.index.search import IndexBackend, SearchFilter
+from earful.index.storage import Row, Table, WriterLock
 from earful.index.storage.lance_errors import errors_named
-from earful.index.storage.lock import WriterLock
-from earful.index.storage.schema import Row
-from earful.index.storage.table import Table
-from earful.model.protocols import Fingerprint
+from earful.model import Fingerprint
 
 MakeRow = Callable[..., Row]
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import CorpusError
-from earful.index.corpus.tables import as_text, read_rows, table_kind
+from earful.index.corpus import as_text, table_kind
+from earful.index.corpus.tables import read_rows
 
 CELLS = st.text(
     alphabet=st.characters(codec="utf-8", exclude_characters="\0\r\ufeff"), min_size=0, max_size=12

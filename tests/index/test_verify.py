@@ -9,11 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from earful.errors import IndexFolderError
-from earful.index.index import Index
-from earful.index.storage.header import HEADER_NAME
-from earful.index.storage.schema import Row, row_digest, to_arrow
-from earful.model.audio.clip import file_sha256
-from earful.model.protocols import Fingerprint
+from earful.index import Index
+from earful.index.storage import HEADER_NAME, Row, row_digest, to_arrow
+from earful.model import Fingerprint
+from earful.model.audio import file_sha256
 
 MakeRow = Callable[..., Row]
 

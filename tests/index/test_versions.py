@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from earful.errors import IndexFolderError
-from earful.index.index import Index
-from earful.index.storage.checksums import CHECKSUMS_NAME, Checksums
-from earful.index.storage.schema import Row
-from earful.index.storage.versions import manifest_name, manifest_names, newest_listed
+from earful.index import Index
+from earful.index.storage import CHECKSUMS_NAME, Checksums, Row, manifest_names
+from earful.index.storage.versions import manifest_name, newest_listed
 
 MakeRow = Callable[..., Row]
 

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.audio.clip import Clip, file_sha256, load_audio, probe_audio, resample
-from earful.model.audio.limits import AudioLimits
+from earful.model.audio import AudioLimits, Clip, file_sha256, load_audio, resample
+from earful.model.audio.clip import probe_audio
 
 Samples = NDArray[np.float32]
 

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from earful.errors import MissingExtraError, ModelError
 from earful.files import hold_partial
-from earful.model.audio.clip import Clip, file_sha256
-from earful.model.audio.limits import AudioLimits
-from earful.model.clap import checkpoint
+from earful.model import TextEmbedder, load_embedder, load_language_model
+from earful.model.audio import AudioLimits, Clip, file_sha256
+from earful.model.clap import checkpoint, convert_clap, htsat_config, load_clap
 from earful.model.clap import embedder as clap_embedder
-from earful.model.clap.convert import convert_clap
-from earful.model.clap.embedder import ClapEmbedder, load_clap
+from earful.model.clap.embedder import ClapEmbedder
 from earful.model.clap.front_end import (
     published_front_end,
     read_front_end,
@@ -28,13 +27,8 @@ from earful.model.clap.front_end import (
     window_starts,
 )
 from earful.model.clap.tokenizer import MAX_TEXT_TOKENS, ClapTokenizer
-from earful.model.clap.towers import htsat_config
-from earful.model.encoders.htsat import Htsat
-from earful.model.encoders.htsat_cpu import PackedHtsat
-from earful.model.encoders.mel import LogMel
-from earful.model.protocols import TextEmbedder
-from earful.model.registry import load_embedder, load_language_model
-from earful.model.runtime.device import has_bfloat16
+from earful.model.encoders import Htsat, LogMel, PackedHtsat
+from earful.model.runtime import has_bfloat16
 
 torch = pytest.importorskip("torch")
 transformers: Any = pytest.importorskip("transformers")

@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from earful.model.audio.clip import Clip
-from earful.model.protocols import Embedder, Fingerprint
-from earful.model.registry import list_embedders, load_embedder
+from earful.model import Embedder, Fingerprint, list_embedders, load_embedder
+from earful.model.audio import Clip
 
 NAMES = [entry.name for entry in list_embedders() if entry.kind != "hub"]
 # Neither levels recordings: both say so, and a quiet far-off sound is not a loud near one.

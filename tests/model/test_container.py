@@ -13,8 +13,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.audio.clip import load_audio, probe_audio
-from earful.model.audio.limits import AudioLimits
+from earful.model.audio import AudioLimits, load_audio
+from earful.model.audio.clip import probe_audio
 from earful.model.audio.pyav_decoder import ContainerDecoder
 
 av = pytest.importorskip("av")

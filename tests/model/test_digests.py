@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from earful.errors import ModelError
-from earful.model.runtime.digests import changes_of, read_json, sha256_of, write_json
+from earful.model.runtime import changes_of, read_json, sha256_of, write_json
 
 
 def test_what_became_of_a_file_is_told(tmp_path: Path) -> None:

@@ -11,12 +11,20 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from earful.errors import ModelError
+from earful.model import GenerationOptions
+from earful.model.flamingo import (
+    Flamingo,
+    FlamingoBatch,
+    FlamingoConfig,
+    causal_bias,
+    cross_mask,
+    decode,
+    mask_of,
+    position_table,
+    positions_of,
+)
 from earful.model.flamingo.checkpoint.parameter_names import flamingo_state_from_official
-from earful.model.flamingo.config import FlamingoConfig
-from earful.model.flamingo.decoding import FlamingoBatch, decode
-from earful.model.flamingo.masks import causal_bias, cross_mask, mask_of, positions_of, slot_mask
-from earful.model.flamingo.network import Flamingo, position_table
-from earful.model.protocols import GenerationOptions
+from earful.model.flamingo.masks import slot_mask
 
 LIMIT = 1e-4
 """The issue's own; the release and this agree to about 5e-6."""

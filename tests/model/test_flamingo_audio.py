@@ -14,22 +14,18 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from earful.errors import AudioError
-from earful.model.audio.clip import Clip, load_audio
-from earful.model.audio.limits import AudioLimits
+from earful.model import ClipRef
+from earful.model.audio import AudioLimits, Clip, load_audio
+from earful.model.flamingo import MAX_SAMPLES, MAX_SECONDS, SAMPLE_RATE, read_samples
 from earful.model.flamingo.audio import (
     HOP_SAMPLES,
-    MAX_SAMPLES,
-    MAX_SECONDS,
     MAX_WINDOWS,
-    SAMPLE_RATE,
     WINDOW_SAMPLES,
     cut_windows,
     duration_s,
-    read_samples,
     scale_to_peak,
     window_count,
 )
-from earful.model.prompt import ClipRef
 
 
 def write_case(path: Path, case: dict[str, Any], rate: int) -> None:

@@ -18,16 +18,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from earful.errors import ModelError
-from earful.model.flamingo.checkpoint.convert import ConversionReport, convert_flamingo
-from earful.model.flamingo.checkpoint.folder import open_flamingo_folder, verify_flamingo_folder
-from earful.model.flamingo.checkpoint.parameter_names import (
+from earful.model.flamingo import Flamingo, FlamingoConfig
+from earful.model.flamingo.checkpoint import (
+    ConversionReport,
+    convert_flamingo,
     official_shapes,
+    open_flamingo_folder,
     our_name,
     overriding_name,
-    read_flamingo_config,
+    verify_flamingo_folder,
 )
-from earful.model.flamingo.config import FlamingoConfig
-from earful.model.flamingo.network import Flamingo
+from earful.model.flamingo.checkpoint.parameter_names import read_flamingo_config
 from earful.testing import write_flamingo, write_hub_checkpoint
 
 MSCLAP = "clapcap_weights_2023.pth"

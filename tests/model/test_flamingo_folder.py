@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from earful.errors import ModelError, UnknownNameError
-from earful.model.flamingo.checkpoint.folder import (
-    CONFIG_NAME,
+from earful.model import load_language_model
+from earful.model.flamingo.checkpoint import (
     load_flamingo,
     models_home,
     open_flamingo_folder,
     verify_flamingo_folder,
 )
-from earful.model.registry import load_language_model
+from earful.model.flamingo.checkpoint.folder import CONFIG_NAME
 from earful.testing import write_flamingo
 
 

@@ -13,13 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, ModelError, PromptError
-from earful.model.audio.clip import Clip
-from earful.model.flamingo.checkpoint.folder import load_flamingo
-from earful.model.flamingo.language_model import FlamingoLanguageModel
-from earful.model.flamingo.tokenizer import Control
-from earful.model.flamingo.window_encoders import MsClapWindows
-from earful.model.prompt import ClipRef, Prompt, Text
-from earful.model.protocols import GenerationOptions, KeepsFeatures, LanguageModel
+from earful.model import ClipRef, GenerationOptions, KeepsFeatures, LanguageModel, Prompt, Text
+from earful.model.audio import Clip
+from earful.model.flamingo import Control, FlamingoLanguageModel, MsClapWindows
+from earful.model.flamingo.checkpoint import load_flamingo
 from earful.testing import write_flamingo
 
 RATE = 8000

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import PromptError
-from earful.model.flamingo.prompt_format import Style, render_continuation, render_prompt
-from earful.model.flamingo.tokenizer import Control
-from earful.model.prompt import ClipRef, Prompt, Text
+from earful.model import ClipRef, Prompt, Text
+from earful.model.flamingo import Control, render_continuation, render_prompt
+from earful.model.flamingo.prompt_format import Style
 
 CLIP = ClipRef(audio=Path("a.wav"))
 SHOT_CLIP = ClipRef(audio=Path("b.wav"), is_exemplar=True)

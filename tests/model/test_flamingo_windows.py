@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from earful.model.audio.clip import Clip
-from earful.model.encoders.msclap import MsClapEncoder
-from earful.model.flamingo.window_encoders import MsClapWindows, WindowEncoder
-from earful.model.prompt import ClipRef
+from earful.model import ClipRef
+from earful.model.audio import Clip
+from earful.model.encoders import MsClapEncoder
+from earful.model.flamingo import MsClapWindows
+from earful.model.flamingo.window_encoders import WindowEncoder
 from earful.testing import tiny_encoder_config
 
 FILE = ClipRef(audio=Path("/s/a.wav"), start_s=1.5, end_s=4.0, content_sha256="ab12")

@@ -14,14 +14,14 @@ import torch
 from safetensors import safe_open
 
 from earful.errors import ModelError
-from earful.model.flamingo.checkpoint import writer as flamingo_writer
-from earful.model.flamingo.checkpoint.folder import (
+from earful.model.flamingo.checkpoint import (
+    FolderWriter,
     load_flamingo,
     models_home,
     open_flamingo_folder,
     verify_flamingo_folder,
 )
-from earful.model.flamingo.checkpoint.writer import FolderWriter
+from earful.model.flamingo.checkpoint import writer as flamingo_writer
 from earful.testing import write_flamingo
 
 

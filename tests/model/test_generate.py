@@ -9,10 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from earful.model.flamingo.config import FlamingoConfig
-from earful.model.flamingo.decoding import FlamingoBatch, Mode, decode, score_packed
-from earful.model.flamingo.network import Flamingo
-from earful.model.protocols import GenerationOptions
+from earful.model import GenerationOptions
+from earful.model.flamingo import (
+    Flamingo,
+    FlamingoBatch,
+    FlamingoConfig,
+    Mode,
+    decode,
+    score_packed,
+)
 
 CONFIG = FlamingoConfig(
     audio_dim=16,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earful.errors import ModelError
-from earful.model.encoders.htsat import Htsat, HtsatConfig
+from earful.model.encoders import Htsat, HtsatConfig
 
 TOLERANCE = 1e-4
 SMALL = HtsatConfig(
@@ -91,7 +91,7 @@ def test_a_token_is_seen_as_far_as_its_windows_reach(depth: int, reach: int) -> 
 @pytest.mark.parametrize("n_frames", [1001, 1024])
 def test_latents_are_those_of_transformers(sizes: dict[str, Any], n_frames: int) -> None:
     transformers: Any = pytest.importorskip("transformers")
-    from earful.model.clap.towers import from_hub_names, htsat_config
+    from earful.model.clap import from_hub_names, htsat_config
 
     n_stages = len(sizes["depths"])
     hidden = sizes["patch_embeds_hidden_size"] << (n_stages - 1)
@@ -215,7 +215,7 @@ def test_what_no_published_checkpoint_needs_is_refused(
     change: dict[str, Any], message: str
 ) -> None:
     transformers: Any = pytest.importorskip("transformers")
-    from earful.model.clap.towers import htsat_config
+    from earful.model.clap import htsat_config
 
     assert htsat_config(transformers.ClapAudioConfig()) == HtsatConfig()
     with pytest.raises(ModelError, match=message):

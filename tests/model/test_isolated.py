@@ -14,11 +14,17 @@ import pytest
 import soundfile
 
 from earful.errors import AudioError, EarfulError
-from earful.index.builder.build import build_index
-from earful.model.audio import sandbox
-from earful.model.audio.clip import load_audio, probe_audio
-from earful.model.audio.limits import AudioLimits
-from earful.model.audio.sandbox import Bounds, load_isolated, probe_isolated, stop_decoding
+from earful.index.builder import build_index
+from earful.model.audio import (
+    AudioLimits,
+    load_audio,
+    load_isolated,
+    probe_isolated,
+    sandbox,
+    stop_decoding,
+)
+from earful.model.audio.clip import probe_audio
+from earful.model.audio.sandbox import Bounds
 
 RATE = 8000
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.audio.clip import Clip
+from earful.model.audio import Clip
 from earful.model.encoders import logmel
 
 EMBEDDER = logmel.load_logmel()

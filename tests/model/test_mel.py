@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earful.model.encoders.mel import LogMel, LogMelConfig
+from earful.model.encoders import LogMel, LogMelConfig
 
 HTK = LogMelConfig(
     sample_rate=48_000,

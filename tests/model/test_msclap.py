@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from earful.errors import ModelError
-from earful.model.encoders.htsat import Htsat, HtsatConfig
-from earful.model.encoders.mel import LogMel
-from earful.model.encoders.msclap import (
+from earful.model.encoders import (
+    Htsat,
+    HtsatConfig,
+    LogMel,
     MsClapConfig,
     MsClapEncoder,
     from_published_names,

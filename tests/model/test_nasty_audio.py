@@ -15,10 +15,9 @@ from nasty_files import kinds_of_file, odd_names, other_formats
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.audio.clip import file_sha256, load_audio, probe_audio
-from earful.model.audio.limits import AudioLimits
+from earful.model.audio import AudioLimits, file_sha256, load_audio, open_source
+from earful.model.audio.clip import probe_audio
 from earful.model.audio.segment import open_within, read_stretch
-from earful.model.audio.source import open_source
 
 pytest.importorskip("av")  # what has the extra reads more, and is tempted by more
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.model.runtime.parallel import in_parts
+from earful.model.runtime import in_parts
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.model.runtime.precision import agreement, probe_sounds
+from earful.model.runtime import agreement, probe_sounds
 
 
 def vectors(seed: int, n: int = 8, dim: int = 16) -> np.ndarray:

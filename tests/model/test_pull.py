@@ -17,9 +17,8 @@ import pytest
 import torch
 
 from earful.errors import LicenceError, ModelError, UnknownNameError
-from earful.model.flamingo.checkpoint import pull
-from earful.model.flamingo.checkpoint.pull import pull_flamingo
-from earful.model.runtime.download import RemoteFile, download
+from earful.model.flamingo.checkpoint import pull, pull_flamingo
+from earful.model.runtime.download import RemoteFile, download_file
 from earful.testing import write_hub_checkpoint
 
 COMMIT = "c" * 40
@@ -239,7 +238,7 @@ def test_a_disk_that_fills_up_meanwhile_is_said_and_what_is_here_is_kept(
     monkeypatch.setattr("huggingface_hub.file_download.http_get", fill_up)
     remote = RemoteFile(repository="a/b", file="c", n_bytes=20, commit=COMMIT, etag="e" * 64)
     with pytest.raises(ModelError, match=r"a/b/c: there is no room for it in .*HF_HOME"):
-        download(remote, progress=lambda _: None)
+        download_file(remote, progress=lambda _: None)
     assert remote.partial.read_bytes() == b"half of it"
 
 

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import MissingExtraError, ModelError, UnknownNameError
-from earful.model import registry
-from earful.model.clap import embedder
-from earful.model.protocols import Embedder
-from earful.model.registry import (
+from earful.model import (
+    Embedder,
     list_embedders,
     list_language_models,
     load_embedder,
     load_language_model,
+    registry,
 )
+from earful.model.clap import embedder
 
 BUILT_IN = [entry.name for entry in list_embedders()]
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from earful.demo import DemoCorpus
 from earful.errors import ModelError, PromptError
-from earful.model.audio.clip import Clip, load_audio
-from earful.model.protocols import TextEmbedder
+from earful.model import TextEmbedder
+from earful.model.audio import Clip, load_audio
 from earful.model.tiny import embedder as tiny
-from earful.model.tiny.weights import read_release
+from earful.model.tiny import read_release
 
 Samples = NDArray[np.float32]
 Wave = Callable[[int], Samples]

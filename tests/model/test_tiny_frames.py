@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from earful.model.tiny import frames
-from earful.model.tiny.frames import FrontEnd, fill_window, mel_filters, window_starts
+from earful.model.tiny import FrontEnd, frames
+from earful.model.tiny.frames import fill_window, mel_filters, window_starts
 
 Samples = NDArray[np.float32]
 Wave = Callable[[int], Samples]

@@ -15,17 +15,20 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 
 from earful.errors import ModelError
-from earful.model.audio.clip import Clip
-from earful.model.flamingo.language_model import FlamingoLanguageModel
-from earful.model.flamingo.network import Flamingo
-from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer
+from earful.model import ClipRef, LanguageModel, Prompt, Text
+from earful.model.audio import Clip
+from earful.model.flamingo import Control, Flamingo, FlamingoLanguageModel, FlamingoTokenizer
 from earful.model.flamingo.window_encoders import WindowEncoder
-from earful.model.prompt import ClipRef, Prompt, Text
-from earful.model.protocols import LanguageModel
+from earful.model.tiny import (
+    TinyEmbedder,
+    TinyWindows,
+    load_tiny,
+    load_tiny_lm,
+    read_part,
+    read_release,
+    spans,
+)
 from earful.model.tiny import weights as tiny_weights
-from earful.model.tiny.embedder import TinyEmbedder, load_tiny
-from earful.model.tiny.language_model import TinyWindows, load_tiny_lm, spans
-from earful.model.tiny.weights import read_part, read_release
 from earful.testing import tiny_flamingo_config
 
 RATE = 44100

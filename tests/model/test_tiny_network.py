@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from earful.model.tiny.frames import FrontEnd, window_starts
-from earful.model.tiny.network import MOST_TEXT_TOKENS, AudioHead, Network, TextTower
-from earful.model.tiny.weights import fill, read_part, read_release
+from earful.model.tiny import AudioHead, FrontEnd, Network, TextTower, fill, read_part, read_release
+from earful.model.tiny.frames import window_starts
+from earful.model.tiny.network import MOST_TEXT_TOKENS
 
 Samples = NDArray[np.float32]
 N_TOKENS = 30

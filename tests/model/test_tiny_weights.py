@@ -11,12 +11,10 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save
 
 from earful.errors import ModelError
-from earful.model.audio.clip import Clip
-from earful.model.registry import load_embedder, load_language_model
-from earful.model.tiny import weights
-from earful.model.tiny.embedder import load_tiny
-from earful.model.tiny.network import Network
-from earful.model.tiny.weights import Part, Release, fill, read_part, read_release, require_release
+from earful.model import load_embedder, load_language_model
+from earful.model.audio import Clip
+from earful.model.tiny import Network, fill, load_tiny, read_part, read_release, weights
+from earful.model.tiny.weights import Part, Release, require_release
 
 SHIPPED = Path(str(files("earful.model.tiny"))) / "weights"
 PARTS = cast(list[Part], sorted(read_release().parts))

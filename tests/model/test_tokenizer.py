@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import ModelError, PromptError
-from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer, Segment, answer_of
+from earful.model.flamingo import Control, FlamingoTokenizer, Segment
+from earful.model.flamingo.tokenizer import answer_of
 
 BASE = ["<s>", "<pad>", "</s>", "<unk>"]
 CONTROLS = re.compile("|".join(re.escape(control) for control in Control))

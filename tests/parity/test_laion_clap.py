@@ -18,9 +18,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from earful.model.audio.clip import Clip
-from earful.model.clap.convert import convert_clap
-from earful.model.clap.embedder import load_clap
+from earful.model.audio import Clip
+from earful.model.clap import convert_clap, load_clap
 
 HERE = Path(__file__).parent
 RATE = 48_000

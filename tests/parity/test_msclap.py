@@ -17,7 +17,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from earful.model.encoders.msclap import MsClapConfig, MsClapEncoder, from_published_names
+from earful.model.encoders import MsClapConfig, MsClapEncoder, from_published_names
 
 HERE = Path(__file__).parent
 TOLERANCE = 1e-4

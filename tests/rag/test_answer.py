@@ -2,9 +2,9 @@ import json
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.search.exact import Hit
-from earful.rag.answer import Answer, LabelScore
+from earful.index.corpus import Exemplar
+from earful.index.search import Hit
+from earful.rag import Answer, LabelScore
 
 ANSWER = Answer(
     audio="street.wav",

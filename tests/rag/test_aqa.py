@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.rag.evaluation.metrics.text_answers import (
+from earful.rag.evaluation.metrics import (
     exact_match,
     match_label,
     near_label,
@@ -12,7 +12,7 @@ from earful.rag.evaluation.metrics.text_answers import (
     split_labels,
     token_f1,
 )
-from earful.rag.task.task import Subset
+from earful.rag.task import Subset
 
 
 @pytest.mark.parametrize(

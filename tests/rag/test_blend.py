@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earful.rag.blend import TEMPERATURES, UNFITTED, WEIGHTS, Blend, Replays, fit_blend
+from earful.rag import Blend
+from earful.rag.blend import TEMPERATURES, UNFITTED, WEIGHTS, Replays, fit_blend
 
 
 def replays(

@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.search.exact import VectorSet
+from earful.index.corpus import Exemplar
+from earful.index.search import VectorSet
 from earful.rag.arrays import Scores
+from earful.rag.retrieval import MIN_CASES, Pool
 from earful.rag.retrieval.calibration import (
-    MIN_CASES,
     fit_calibration,
     guess_calibration,
     minimise,
     replay_calibration,
 )
-from earful.rag.retrieval.candidates import Pool, build_pool
+from earful.rag.retrieval.candidates import build_pool
 from earful.rag.retrieval.strategies import choose_shots
 from earful.rag.retrieval.vote import Calibration, label_prior, vote
-from earful.rag.task.task import STRATEGIES, Kind, Shots, Strategy, Task
+from earful.rag.task import STRATEGIES, Kind, Shots, Strategy, Task
 
 
 def pool_of(

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.rag.evaluation.metrics import captions_java
-from earful.rag.evaluation.metrics.captions import CAPTION_METRICS, caption_scores, tokenise
-from earful.rag.evaluation.metrics.captions_java import java_scores
+from earful.rag.evaluation.metrics import caption_scores, captions_java, java_scores
+from earful.rag.evaluation.metrics.captions import CAPTION_METRICS, tokenise
 
 # Known by heart: the words of a caption in any order.
 WORDS = [

@@ -8,15 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import PromptError
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.search.exact import Hit
-from earful.model.audio.clip import Clip
-from earful.model.prompt import ClipRef, Prompt, Text
-from earful.model.protocols import Generation, GenerationOptions
-from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
-from earful.rag.generation.chat import Chat, read_turns
-from earful.rag.retrieval.candidates import Guard
-from earful.rag.retrieval.query import Query
+from earful.index.corpus import Exemplar
+from earful.index.search import Hit
+from earful.model import ClipRef, Generation, GenerationOptions, Prompt, ScriptedLanguageModel, Text
+from earful.model.audio import Clip
+from earful.model.scripted import CAPABILITIES
+from earful.rag.generation import Chat, read_turns
+from earful.rag.retrieval import Guard, Query
 
 CLIP = Clip(samples=np.zeros(8, np.float32), sample_rate=8000, source="street.wav")
 QUERY = Query(name="street.wav", vector=None, reference=ClipRef(audio=CLIP), guard=Guard())

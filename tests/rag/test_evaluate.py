@@ -13,25 +13,29 @@ import numpy as np
 import pytest
 
 from earful.errors import AudioError, CorpusError, EvaluationError, LeakageError, TaskError
-from earful.index.builder.build import build_index
-from earful.index.corpus.corpus import open_corpus
-from earful.index.index import Index
-from earful.model.prompt import ClipRef, Prompt, Text
-from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
+from earful.index import Index
+from earful.index.builder import build_index
+from earful.index.corpus import open_corpus
+from earful.model import ClipRef, Prompt, ScriptedLanguageModel, Text
+from earful.model.scripted import CAPABILITIES
+from earful.rag import FewShot
+from earful.rag.evaluation import (
+    EvaluationSettings,
+    Scorecard,
+    ask_again,
+    evaluate,
+    replay,
+    write_verdict,
+)
 from earful.rag.evaluation.arms import Arm, arms_of
 from earful.rag.evaluation.items import items_of_index
 from earful.rag.evaluation.leakage import find_leaks, keep_apart
-from earful.rag.evaluation.metrics.intervals import Difference
+from earful.rag.evaluation.metrics import Difference
 from earful.rag.evaluation.results import Comparison
-from earful.rag.evaluation.run import EvaluationSettings, ask_again, evaluate, replay
 from earful.rag.evaluation.run_file import read_run
-from earful.rag.evaluation.scorecard import Scorecard
-from earful.rag.evaluation.update_task import write_verdict
 from earful.rag.evaluation.verdict import _beside
-from earful.rag.few_shot import FewShot
-from earful.rag.retrieval.retriever import Retriever
-from earful.rag.task.load import load_task
-from earful.rag.task.task import Label, Protocol, Shots, Task
+from earful.rag.retrieval import Retriever
+from earful.rag.task import Label, Protocol, Shots, Task, load_task
 
 RATE = 8000
 HZ = {"low": 200.0, "middle": 700.0, "high": 2000.0}

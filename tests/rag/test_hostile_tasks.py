@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from earful import cli
 from earful.errors import TaskError
+from earful.rag.task import check_task, load_task
 from earful.rag.task.fields import MAX_PROBLEMS
-from earful.rag.task.load import check_task, load_task
 
 
 @pytest.fixture

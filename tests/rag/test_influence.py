@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earful.errors import PromptError, TaskError
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.search.exact import Hit
-from earful.model.audio.clip import Clip, load_audio
-from earful.model.flamingo.checkpoint.folder import load_flamingo
-from earful.model.prompt import ClipRef, Prompt, Text
-from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
-from earful.rag.generation.influence import (
+from earful.index.corpus import Exemplar
+from earful.index.search import Hit
+from earful.model import ClipRef, Prompt, ScriptedLanguageModel, Text
+from earful.model.audio import Clip, load_audio
+from earful.model.flamingo.checkpoint import load_flamingo
+from earful.model.scripted import CAPABILITIES
+from earful.rag.generation import (
+    Inquiry,
     ShotInfluence,
     label_influence,
     relabel_influence,
     text_influence,
 )
-from earful.rag.generation.request import Inquiry
-from earful.rag.task.task import Order, Shots, Task
+from earful.rag.task import Order, Shots, Task
 from earful.testing import write_flamingo
 
 TASK = Task(name="t")

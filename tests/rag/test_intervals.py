@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from earful.rag.evaluation.metrics.intervals import (
+from earful.rag.evaluation.metrics import (
     bootstrap,
     bootstrap_mean,
     mcnemar,

@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 
 from earful.errors import AudioError, ModelError, PromptError, TaskError
-from earful.index.builder.build import build_index
-from earful.index.cache.features import ExemplarFeatures
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.index import Index
-from earful.index.search.exact import Hit
-from earful.model.audio.clip import Clip
-from earful.model.prompt import ClipRef, Prompt, Text
-from earful.model.protocols import FeatureCache, GenerationOptions
-from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
-from earful.rag.few_shot import FewShot
-from earful.rag.generation.precompute import keep_features
+from earful.index import Index
+from earful.index.builder import build_index
+from earful.index.cache import ExemplarFeatures
+from earful.index.corpus import Exemplar
+from earful.index.search import Hit
+from earful.model import ClipRef, GenerationOptions, Prompt, ScriptedLanguageModel, Text
+from earful.model.audio import Clip
+from earful.model.protocols import FeatureCache
+from earful.model.scripted import CAPABILITIES
+from earful.rag import FewShot
+from earful.rag.generation import keep_features
 from earful.rag.generation.prompt import build_prompt
-from earful.rag.retrieval.vote import LabelScoring, label_probabilities
-from earful.rag.task.task import Label, Shots, Task
+from earful.rag.retrieval import LabelScoring, label_probabilities
+from earful.rag.task import Label, Shots, Task
 
 RATE = 16_000
 HZ = {"low": 200.0, "middle": 900.0, "high": 3500.0}

@@ -7,9 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from earful.rag.evaluation.metrics.classification import (
-    accuracy,
-    average_precision,
+from earful.rag.evaluation.metrics import (
     balanced_accuracy,
     confusion_matrix,
     macro_f1,
@@ -20,6 +18,7 @@ from earful.rag.evaluation.metrics.classification import (
     reliability,
     risk_coverage,
 )
+from earful.rag.evaluation.metrics.classification import accuracy, average_precision
 
 TRUTH = np.array([0, 0, 1, 1, 2])
 SAID = np.array([0, 1, 1, -1, 0])

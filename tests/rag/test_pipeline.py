@@ -21,16 +21,15 @@ from earful.errors import (
     TaskError,
     UnknownNameError,
 )
-from earful.index.builder.build import build_index
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.index import Index
-from earful.index.search.exact import SearchFilter
-from earful.index.storage.schema import Row
-from earful.model.audio.clip import Clip, load_audio
-from earful.model.protocols import Fingerprint
-from earful.rag.few_shot import FewShot
-from earful.rag.task.load import load_task
-from earful.rag.task.task import Example, Label, Shots, Task
+from earful.index import Index
+from earful.index.builder import build_index
+from earful.index.corpus import Exemplar
+from earful.index.search import SearchFilter
+from earful.index.storage import Row
+from earful.model import Fingerprint
+from earful.model.audio import Clip, load_audio
+from earful.rag import FewShot
+from earful.rag.task import Example, Label, Shots, Task, load_task
 
 RATE = 16_000
 FREQUENCIES_HZ = {"low": 200.0, "middle": 900.0, "high": 3500.0, "hiss": 0.0}

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from earful.errors import TaskError
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.search.exact import VectorSet
-from earful.rag.retrieval.candidates import Pool, build_pool
-from earful.rag.task.task import Label, Task
+from earful.index.corpus import Exemplar
+from earful.index.search import VectorSet
+from earful.rag.retrieval import Pool
+from earful.rag.retrieval.candidates import build_pool
+from earful.rag.task import Label, Task
 
 
 def vector_set(

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import PromptError
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.search.exact import Hit
-from earful.model.audio.clip import Clip
-from earful.model.prompt import ClipRef, Prompt, Text
+from earful.index.corpus import Exemplar
+from earful.index.search import Hit
+from earful.model import ClipRef, Prompt, Text
+from earful.model.audio import Clip
 from earful.rag.generation.prompt import build_prompt
-from earful.rag.task.task import Label, Shots, Task
+from earful.rag.task import Label, Shots, Task
 
 URBAN = Task(
     name="urban",

@@ -15,18 +15,22 @@ from tokenizers import pre_tokenizers
 from tokenizers.pre_tokenizers import ByteLevel
 
 from earful.errors import ModelError
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.search.exact import Hit
+from earful.index.corpus import Exemplar
+from earful.index.search import Hit
+from earful.model import ClipRef, Prompt, load_language_model
 from earful.model.clap.tokenizer import ClapTokenizer
-from earful.model.flamingo.language_model import FlamingoLanguageModel
-from earful.model.flamingo.prompt_format import Style, render_continuation, render_prompt
-from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer
-from earful.model.prompt import ClipRef, Prompt
-from earful.model.registry import load_language_model
-from earful.model.runtime.bpe import byte_level_bpe, control_ids
-from earful.model.tiny.embedder import text_ids
+from earful.model.flamingo import (
+    Control,
+    FlamingoLanguageModel,
+    FlamingoTokenizer,
+    render_continuation,
+    render_prompt,
+)
+from earful.model.flamingo.prompt_format import Style
+from earful.model.runtime import byte_level_bpe, control_ids
+from earful.model.tiny import text_ids
 from earful.rag.generation.prompt import Turn, build_dialogue, build_prompt, build_yes_no_prompt
-from earful.rag.task.task import Label, ShotMode, Task
+from earful.rag.task import Label, ShotMode, Task
 from earful.testing import write_flamingo
 
 STYLES: tuple[Style, ...] = ("inference", "benchmark", "training", "brief")

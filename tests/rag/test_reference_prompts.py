@@ -9,9 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import PromptError
-from earful.model.flamingo.prompt_format import Style, render_continuation, render_prompt
-from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer, Segment
-from earful.model.prompt import ClipRef, Prompt, Text
+from earful.model import ClipRef, Prompt, Text
+from earful.model.flamingo import (
+    Control,
+    FlamingoTokenizer,
+    Segment,
+    render_continuation,
+    render_prompt,
+)
+from earful.model.flamingo.prompt_format import Style
 from earful.rag.reference_prompts import (
     AUGMENTATIONS,
     Augmentation,

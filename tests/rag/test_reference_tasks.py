@@ -4,14 +4,15 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from earful.index.corpus.exemplar import Exemplar
+from earful.index.corpus import Exemplar
 from earful.index.datasets import list_datasets, load_dataset
-from earful.index.search.exact import Hit
-from earful.model.flamingo.prompt_format import render_prompt
-from earful.model.prompt import ClipRef
-from earful.rag.generation.prompt import YES_OR_NO, build_prompt
+from earful.index.search import Hit
+from earful.model import ClipRef
+from earful.model.flamingo import render_prompt
+from earful.rag.generation import YES_OR_NO
+from earful.rag.generation.prompt import build_prompt
 from earful.rag.reference_prompts import ManifestRow, labels_of, reference_prompt
-from earful.rag.task.load import list_tasks, load_task
+from earful.rag.task import list_tasks, load_task
 
 # Task file: the release's name for the data, its wording, and a question with its answer.
 RELEASE = {

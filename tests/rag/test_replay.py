@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earful.index.builder.build import build_index
+from earful.index import Index
+from earful.index.builder import build_index
 from earful.index.cache.scores import REPLAYS_NAME
-from earful.index.index import Index
-from earful.model.prompt import Prompt
-from earful.model.scripted import CAPABILITIES, ScriptedLanguageModel
+from earful.model import Prompt, ScriptedLanguageModel
+from earful.model.scripted import CAPABILITIES
+from earful.rag import FewShot
 from earful.rag.blend import UNFITTED
-from earful.rag.few_shot import FewShot
 from earful.rag.generation.leave_one_out import held_out_rows
-from earful.rag.retrieval.vote import LabelScoring
-from earful.rag.task.task import Label, Task
+from earful.rag.retrieval import LabelScoring
+from earful.rag.task import Label, Task
 
 RATE = 16_000
 # Two bands that overlap, so that the vote is often wrong.

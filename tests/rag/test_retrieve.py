@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.search.exact import SearchFilter, VectorSet
-from earful.rag.retrieval.candidates import Guard, Pool, build_pool
-from earful.rag.retrieval.strategies import arrange, choose_shots
-from earful.rag.task.task import STRATEGIES, Label, Shots, Strategy, Task
+from earful.index.corpus import Exemplar
+from earful.index.search import SearchFilter, VectorSet
+from earful.rag.retrieval import Guard, Pool, arrange
+from earful.rag.retrieval.candidates import build_pool
+from earful.rag.retrieval.strategies import choose_shots
+from earful.rag.task import STRATEGIES, Label, Shots, Strategy, Task
 
 NO_GUARD = Guard()
 QUERY = np.array([1.0, 0.0], dtype=np.float32)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.index.corpus.exemplar import Exemplar
+from earful.index.corpus import Exemplar
 from earful.rag.arrays import Scores
-from earful.rag.retrieval.candidates import Pool
+from earful.rag.retrieval import Pool
 from earful.rag.retrieval.vote import Calibration, label_prior, vote
 
 NO_BACKGROUND = Calibration(temperature=1.0, background=-100.0)

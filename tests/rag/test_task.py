@@ -9,8 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import TaskError
-from earful.rag.task.load import check_task, list_tasks, load_task, new_task
-from earful.rag.task.task import KINDS, METRICS, Kind, Label, Protocol, Shots, Task, label_fault
+from earful.rag.task import (
+    METRICS,
+    Kind,
+    Label,
+    Protocol,
+    Shots,
+    Task,
+    check_task,
+    list_tasks,
+    load_task,
+    new_task,
+)
+from earful.rag.task.task import KINDS, label_fault
 
 
 def write_wave(path: Path) -> Path:

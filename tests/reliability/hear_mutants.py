@@ -24,8 +24,8 @@ import numpy as np
 from benchmarks.resident import peak_bytes
 
 from earful.errors import AudioError
-from earful.model.audio.clip import load_audio, probe_audio
-from earful.model.audio.limits import AudioLimits
+from earful.model.audio import AudioLimits, load_audio
+from earful.model.audio.clip import probe_audio
 
 MOST_BYTES = 6 << 30  # a header that leads to more is found out, not the machine's end
 LIMITS = AudioLimits()

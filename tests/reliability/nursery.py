@@ -25,25 +25,20 @@ import lancedb  # noqa: F401 - so that no fork has to import it
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.index.builder.build import BuildOptions, build_index
+from earful.index import Index
+from earful.index.builder import BuildOptions, build_index
 from earful.index.builder.report import BuildProgress
-from earful.index.index import Index
-from earful.index.maintenance.repair import repair_index
-from earful.index.storage.row_lookup import KnownRows
-from earful.index.storage.schema import Row
-from earful.index.storage.table import Table
-from earful.model.audio.clip import Clip
-from earful.model.flamingo.checkpoint import writer
-from earful.model.flamingo.checkpoint.folder import load_flamingo
-from earful.model.flamingo.checkpoint.writer import FolderWriter
-from earful.model.protocols import Fingerprint
-from earful.model.scripted import ScriptedLanguageModel
-from earful.rag.evaluation.run import EvaluationSettings
-from earful.rag.evaluation.run import evaluate as ask_every_arm
+from earful.index.maintenance import repair_index
+from earful.index.storage import KnownRows, Row, Table
+from earful.model import Fingerprint, ScriptedLanguageModel
+from earful.model.audio import Clip
+from earful.model.flamingo.checkpoint import FolderWriter, load_flamingo, writer
+from earful.rag import FewShot
+from earful.rag.evaluation import EvaluationSettings
+from earful.rag.evaluation import evaluate as ask_every_arm
 from earful.rag.evaluation.run_file import RunFile
-from earful.rag.few_shot import FewShot
-from earful.rag.generation.precompute import keep_features
-from earful.rag.task.task import Task
+from earful.rag.generation import keep_features
+from earful.rag.task import Task
 from earful.testing import write_flamingo
 
 warnings.filterwarnings("ignore", message="lancedb fork support")

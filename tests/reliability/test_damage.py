@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 from small_corpus import DIM, Samples, write_corpus
 
 from earful.errors import EarfulError, IndexFolderError
-from earful.index.builder.build import BuildOptions, build_index
-from earful.index.cache.features import ExemplarFeatures
-from earful.index.cache.scores import KeptReplays
-from earful.index.index import Index
-from earful.index.maintenance.repair import repair_index
-from earful.index.search import approximate
-from earful.index.search.exact import Hit, IndexBackend
+from earful.index import Index
+from earful.index.builder import BuildOptions, build_index
+from earful.index.cache import ExemplarFeatures, KeptReplays
+from earful.index.maintenance import repair_index
+from earful.index.search import Hit, IndexBackend, approximate
 
 pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(600)]
 

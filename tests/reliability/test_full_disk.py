@@ -11,7 +11,7 @@ import filling
 import pytest
 from small_corpus import Samples, write_corpus
 
-from earful.index.builder.build import build_index
+from earful.index.builder import build_index
 
 pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(300)]
 

@@ -21,17 +21,16 @@ from nasty_tables import parquet
 from numpy.typing import NDArray
 
 from earful.errors import CorpusError, TaskError
-from earful.index.corpus.corpus import open_corpus
-from earful.index.corpus.exemplar import Exemplar
+from earful.index import Index
+from earful.index.corpus import Exemplar, open_corpus
 from earful.index.corpus.limits import exemplar_fault
 from earful.index.datasets.declaration import Source
-from earful.index.datasets.readers.dispatch import read_source
-from earful.index.index import Index
-from earful.index.storage.schema import Row
-from earful.model.audio.clip import Clip
-from earful.model.registry import load_embedder
-from earful.rag.few_shot import FewShot
-from earful.rag.task.load import load_task
+from earful.index.datasets.readers import read_source
+from earful.index.storage import Row
+from earful.model import load_embedder
+from earful.model.audio import Clip
+from earful.rag import FewShot
+from earful.rag.task import load_task
 
 SLOWEST_S = 5.0
 LONGEST_MESSAGE = 3000

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from earful.index.index import Index
-from earful.index.storage.lock import LOCK_NAME
+from earful.index import Index
+from earful.index.storage import LOCK_NAME
 
 pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(300)]
 

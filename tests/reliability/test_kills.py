@@ -25,13 +25,10 @@ import pytest
 import soundfile
 
 from earful.errors import ModelError
-from earful.index.corpus.corpus import open_corpus
-from earful.index.index import Index
-from earful.model.flamingo.checkpoint.folder import (
-    old_folder,
-    open_flamingo_folder,
-    verify_flamingo_folder,
-)
+from earful.index import Index
+from earful.index.corpus import open_corpus
+from earful.model.flamingo.checkpoint import open_flamingo_folder, verify_flamingo_folder
+from earful.model.flamingo.checkpoint.folder import old_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(900)]
 

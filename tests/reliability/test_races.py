@@ -13,7 +13,7 @@ import racing
 from small_corpus import Samples, write_corpus
 
 from earful.errors import IndexFolderError
-from earful.index.index import Index
+from earful.index import Index
 from earful.index.search import approximate
 
 pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(300)]

@@ -4,9 +4,8 @@ import torch
 from numpy.typing import NDArray
 from training.clap.train import Plan, Windows, fit_head, train_text
 
-from earful.model.flamingo.tokenizer import FlamingoTokenizer
-from earful.model.tiny.network import OUTPUT_DIM
-from earful.model.tiny.weights import read_part, read_release
+from earful.model.flamingo import FlamingoTokenizer
+from earful.model.tiny import OUTPUT_DIM, read_part, read_release
 
 NAMES = ("bell", "door", "rain", "wind")
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from training import features
 from training.corpus_features import read_features
 
-from earful.model.tiny.frames import SAMPLE_RATE
+from earful.model.tiny import SAMPLE_RATE
 
 
 def tone(hz: float, seconds: float = 0.3, rate: int = SAMPLE_RATE) -> NDArray[np.float32]:

@@ -11,11 +11,15 @@ from training.flamingo.episodes import Corpus, Episode, Episodes, Sound
 from training.flamingo.model import initialise, read_axes, sizes
 from training.flamingo.train import Batches, Plan, collate, train
 
-from earful.model.flamingo.network import Flamingo
-from earful.model.flamingo.prompt_format import render_continuation, render_prompt
-from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer
-from earful.model.prompt import ClipRef, Prompt, Text
-from earful.model.tiny.weights import read_part, read_release
+from earful.model import ClipRef, Prompt, Text
+from earful.model.flamingo import (
+    Control,
+    Flamingo,
+    FlamingoTokenizer,
+    render_continuation,
+    render_prompt,
+)
+from earful.model.tiny import read_part, read_release
 
 DIM = 32
 LABELS = ("bell", "door", "dog", "drum", "oboe", "rain", "siren", "whistle", "wind")

@@ -7,7 +7,7 @@ import pytest
 from training.ship import WEIGHTS, ship
 
 from earful.errors import ModelError
-from earful.model.registry import load_embedder, load_language_model
+from earful.model import load_embedder, load_language_model
 
 ABOUT = {"authors": "me", "licence": "CC0-1.0", "data": "my clips"}
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from training.flamingo.wording import with_article
 
-from earful.model.registry import load_language_model
-from earful.rag.few_shot import FewShot
+from earful.model import load_language_model
+from earful.rag import FewShot
 
 pytestmark = pytest.mark.slow
 

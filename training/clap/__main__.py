@@ -17,7 +17,7 @@ from training.clap.train import Plan, Windows, fit_head, train_text
 from training.convert_aisfx import pack
 from training.corpus_features import CorpusFeatures, read_features
 
-from earful.model.flamingo.tokenizer import FlamingoTokenizer
+from earful.model.flamingo import FlamingoTokenizer
 
 SYNONYMS = Path(__file__).resolve().parent.parent / "corpus" / "labels"
 

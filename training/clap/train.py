@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from earful.model.flamingo.tokenizer import FlamingoTokenizer
-from earful.model.tiny.embedder import text_ids
-from earful.model.tiny.network import OUTPUT_DIM, AudioHead, TextTower
+from earful.model.flamingo import FlamingoTokenizer
+from earful.model.tiny import OUTPUT_DIM, AudioHead, TextTower, text_ids
 
 _PATTERNS = ("{}", "{}", "the sound of {}", "a recording of {}", "this is {}", "{} sound")
 _FEWEST = 3

@@ -24,10 +24,8 @@ from training.flamingo.progress import Probe
 from training.flamingo.train import Batches, Plan, train
 from training.vocabulary import read_words
 
-from earful.model.flamingo.network import Flamingo
-from earful.model.flamingo.tokenizer import FlamingoTokenizer
-from earful.model.tiny.network import AudioHead
-from earful.model.tiny.weights import fill
+from earful.model.flamingo import Flamingo, FlamingoTokenizer
+from earful.model.tiny import AudioHead, fill
 
 _LONGEST_NAME = 8
 

@@ -20,10 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 from training.flamingo import wording
 
-from earful.model.flamingo.prompt_format import render_continuation, render_prompt
-from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer, Segment
-from earful.model.prompt import ClipRef, Prompt, Text
-from earful.model.tiny.language_model import STYLE, spans
+from earful.model import ClipRef, Prompt, Text
+from earful.model.flamingo import (
+    Control,
+    FlamingoTokenizer,
+    Segment,
+    render_continuation,
+    render_prompt,
+)
+from earful.model.tiny import STYLE, spans
 
 Features = NDArray[np.float32]
 _PLACE = ClipRef(audio=Path("clip.wav"))

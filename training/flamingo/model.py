@@ -25,8 +25,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from earful.model.flamingo.config import FlamingoConfig
-from earful.model.flamingo.network import Flamingo, GatedCrossLayer
+from earful.model.flamingo import Flamingo, FlamingoConfig, GatedCrossLayer
 
 _LINEAR_STD = 0.02
 _OUTPUT_STD = 0.002

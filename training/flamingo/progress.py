@@ -11,8 +11,7 @@ from training.flamingo.episodes import Corpus, Episode, Episodes, Sound
 from training.flamingo.train import collate
 from training.flamingo.wording import nonce_names
 
-from earful.model.flamingo.config import FlamingoConfig
-from earful.model.flamingo.network import Flamingo
+from earful.model.flamingo import Flamingo, FlamingoConfig
 
 _N_EPISODES = 240
 _AT_ONCE = 40

@@ -16,8 +16,7 @@ from torch.nn import functional
 from training.flamingo.episodes import Episode, Episodes
 from training.flamingo.model import read_axes
 
-from earful.model.flamingo.decoding import FlamingoBatch
-from earful.model.flamingo.network import Flamingo
+from earful.model.flamingo import Flamingo, FlamingoBatch
 
 _N_ROTATIONS = 256
 _MOST_SHOTS = 7

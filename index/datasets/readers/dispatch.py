@@ -20,8 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from earful.errors import CorpusError
-from earful.index.corpus.parquet import parquet_rows
-from earful.index.corpus.tables import open_table
+from earful.index.corpus import open_table, parquet_rows
 from earful.index.datasets.declaration import Source
 from earful.index.datasets.readers.csv_tables import read_table
 from earful.index.datasets.readers.json_records import read_records

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from earful.errors import ModelError
-from earful.model.encoders.msclap import MsClapConfig, from_published_names, read_config
+from earful.model.encoders import MsClapConfig, from_published_names, read_config
 from earful.model.flamingo.checkpoint.parameter_names import (
     INPUT_TABLE,
     POSITIONS,
@@ -37,7 +37,7 @@ from earful.model.flamingo.config import FlamingoConfig
 from earful.model.flamingo.language_model import Variant
 from earful.model.flamingo.network import position_table
 from earful.model.flamingo.tokenizer import FlamingoTokenizer
-from earful.model.runtime.digests import sha256_of
+from earful.model.runtime import sha256_of
 
 LICENCE = (
     "non-commercial research (NVIDIA's licence of Audio Flamingo, Meta's of OPT-IML, and the "

@@ -27,16 +27,14 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from earful.errors import ModelError
-from earful.model.encoders.msclap import MsClapConfig, MsClapEncoder
+from earful.model.encoders import MsClapConfig, MsClapEncoder
 from earful.model.flamingo.config import FlamingoConfig
 from earful.model.flamingo.decoding import Mode
 from earful.model.flamingo.language_model import VARIANTS, FlamingoLanguageModel, Variant
 from earful.model.flamingo.network import Flamingo
 from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer
 from earful.model.flamingo.window_encoders import MsClapWindows
-from earful.model.runtime.device import pick_device
-from earful.model.runtime.digests import changes_of, read_json
-from earful.model.runtime.meta_init import unfilled
+from earful.model.runtime import changes_of, pick_device, read_json, unfilled
 from earful.wording import as_argument
 
 FORMAT = "earful-flamingo"

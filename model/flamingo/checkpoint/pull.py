@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earful.errors import LicenceError, UnknownNameError
-from earful.model.runtime.download import cache_folder, describe, download, require_room
+from earful.model.runtime import cache_folder, describe, download_file, require_room
 
 if TYPE_CHECKING:
     from earful.model.flamingo.checkpoint.convert import ConversionReport
@@ -74,7 +74,7 @@ def pull_flamingo(
     ]
     missing = sum(remote.missing_bytes() for remote in wanted)
     require_room({target: wanted[0].n_bytes * _KEPT[dtype], cache_folder(): missing})
-    checkpoint, msclap, vocabulary, _ = [download(remote, progress=say) for remote in wanted]
+    checkpoint, msclap, vocabulary, _ = [download_file(remote, progress=say) for remote in wanted]
     return convert_flamingo(
         checkpoint,
         msclap=msclap,

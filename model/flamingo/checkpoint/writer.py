@@ -28,7 +28,7 @@ from torch import Tensor
 
 from earful.errors import ModelError
 from earful.files import empty_folder, hold_partial, sync_file, sync_folder
-from earful.model.encoders.msclap import MsClapConfig
+from earful.model.encoders import MsClapConfig
 from earful.model.flamingo.checkpoint.folder import (
     CONFIG_NAME,
     DIGESTS_NAME,
@@ -44,7 +44,7 @@ from earful.model.flamingo.checkpoint.folder import (
 from earful.model.flamingo.config import FlamingoConfig
 from earful.model.flamingo.language_model import Variant
 from earful.model.flamingo.tokenizer import FlamingoTokenizer
-from earful.model.runtime.digests import read_json, sha256_of, write_json
+from earful.model.runtime import read_json, sha256_of, write_json
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 DTYPE_NAMES: tuple[Dtype, ...] = get_args(Dtype)

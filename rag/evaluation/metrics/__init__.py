@@ -1,1 +1,5 @@
 """Metrics: scores of predictions against references, with their intervals."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from earful.rag.task.task import Subset
+    from earful.rag.task import Subset
 
 _SPACES = re.compile(r"\s+")
 _WORDS = re.compile(r"[^\W_]+")

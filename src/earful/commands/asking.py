@@ -55,9 +55,8 @@ from earful.errors import EarfulError, FilterError, TaskError
 from earful.wording import counted
 
 if TYPE_CHECKING:
-    from earful.index.search.exact import IndexBackend, SearchFilter
-    from earful.rag.answer import Answer
-    from earful.rag.few_shot import FewShot
+    from earful.index.search import IndexBackend, SearchFilter
+    from earful.rag import Answer, FewShot
 
 TaskOption = Annotated[str, typer.Option(help="Task file, or the name of a built-in task.")]
 AudioArguments = Annotated[list[Path], typer.Argument(help="Recordings.", metavar="AUDIO...")]
@@ -92,7 +91,7 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """List the nearest exemplars of a recording, or of a sentence."""
-    from earful.index.search.exact import SearchFilter
+    from earful.index.search import SearchFilter
 
     if (audio is None) == (not text):
         raise typer.BadParameter("give a recording or --text, one of the two")
@@ -161,7 +160,7 @@ def classify(
     as_json: JsonOption = False,
 ) -> None:
     """Name the sound in each recording and show the exemplars that decided it."""
-    from earful.rag.retrieval.vote import LabelScoring
+    from earful.rag.retrieval import LabelScoring
 
     if task and labels is not None:
         raise typer.BadParameter("--task and --labels exclude each other", param_hint="--labels")
@@ -382,7 +381,7 @@ def _why_nothing(few: FewShot, chosen: SearchFilter, backend: str) -> str:
     """Say which condition no row of the index meets."""
     import numpy as np
 
-    from earful.index.search.exact import SearchFilter
+    from earful.index.search import SearchFilter
 
     lean: IndexBackend = "half" if backend in ("half", "approximate") else "exact"
 

@@ -42,8 +42,8 @@ from earful.commands.options import (
 from earful.errors import EarfulError, PromptError
 
 if TYPE_CHECKING:
-    from earful.rag.answer import Answer
-    from earful.rag.generation.chat import Chat
+    from earful.rag import Answer
+    from earful.rag.generation import Chat
 
 _OnText = Callable[[str], None] | None
 
@@ -85,7 +85,7 @@ def chat(
     as_json: JsonOption = False,
 ) -> None:
     """Talk about a recording: type questions, or /help for what else there is."""
-    from earful.rag.generation.chat import read_turns
+    from earful.rag.generation import read_turns
 
     questions = read_turns(turns) if turns is not None else None
     mode = shot_mode_of(shot_mode)

@@ -14,9 +14,8 @@ from earful.commands.options import JsonOption, example, print_json
 from earful.wording import counted
 
 if TYPE_CHECKING:
-    from earful.index.corpus.corpus import CorpusRow
-    from earful.index.datasets.check import DatasetCheck
-    from earful.index.datasets.declaration import Dataset
+    from earful.index.corpus import CorpusRow
+    from earful.index.datasets import Dataset, DatasetCheck
 
 datasets_app = typer.Typer(
     help="Published datasets: what is known of them, and what of them is here.",
@@ -94,8 +93,7 @@ def datasets_check(
     as_json: JsonOption = False,
 ) -> None:
     """Compare what lies in a folder with the official sizes, and name what is missing."""
-    from earful.index.datasets import open_dataset
-    from earful.index.datasets.check import check_dataset
+    from earful.index.datasets import check_dataset, open_dataset
 
     corpus = open_dataset(
         name, root, split=split, task=task, part=part, allow_outside=allow_outside

@@ -27,10 +27,10 @@ from earful.commands.options import (
 from earful.errors import LeakageError
 
 if TYPE_CHECKING:
-    from earful.index.corpus.corpus import Corpus
-    from earful.rag.evaluation.run import Evaluation, EvaluationSettings
-    from earful.rag.few_shot import FewShot
-    from earful.rag.task.task import Task
+    from earful.index.corpus import Corpus
+    from earful.rag import FewShot
+    from earful.rag.evaluation import Evaluation, EvaluationSettings
+    from earful.rag.task import Task
 
 _MOST_LEAKS = 20
 _ALL_LABELS = "all-labels"
@@ -92,11 +92,10 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Compare every way to answer on labelled recordings, baselines included."""
-    from earful.index.corpus.corpus import open_corpus
-    from earful.rag.evaluation.run import ask_again, recorded_task
-    from earful.rag.evaluation.run import replay as compute_again
-    from earful.rag.evaluation.update_task import file_to_write
-    from earful.rag.task.task import Task
+    from earful.index.corpus import open_corpus
+    from earful.rag.evaluation import ask_again, file_to_write, recorded_task
+    from earful.rag.evaluation import replay as compute_again
+    from earful.rag.task import Task
 
     if replay is not None and index is None:
         refuse_idle({"TASK": bool(task)}, "is in the run's file; give --index to ask again")
@@ -149,8 +148,7 @@ def evaluate(
 
 
 def _settings(leaks: str, **values: Any) -> EvaluationSettings:
-    from earful.rag.evaluation.leakage import ON_LEAKS
-    from earful.rag.evaluation.run import EvaluationSettings
+    from earful.rag.evaluation import ON_LEAKS, EvaluationSettings
 
     for known in ON_LEAKS:
         if known == leaks:
@@ -161,7 +159,7 @@ def _settings(leaks: str, **values: Any) -> EvaluationSettings:
 def _run(
     few: FewShot, task: Task, settings: EvaluationSettings, corpus: Corpus | None, file: Path
 ) -> Evaluation:
-    from earful.rag.evaluation.run import evaluate as ask_every_arm
+    from earful.rag.evaluation import evaluate as ask_every_arm
 
     try:
         with console.counter("asking", sys.stderr) as progress:
@@ -175,7 +173,7 @@ def _run(
 
 
 def _tell(found: Evaluation, html: Path | None, *, as_json: bool) -> None:
-    from earful.rag.evaluation.report import write_report
+    from earful.rag.evaluation import write_report
 
     if html is not None:
         write_report(found.scorecard, html)
@@ -187,7 +185,7 @@ def _tell(found: Evaluation, html: Path | None, *, as_json: bool) -> None:
 
 
 def _write(task: Task, found: Evaluation) -> None:
-    from earful.rag.evaluation.update_task import write_verdict
+    from earful.rag.evaluation import write_verdict
 
     written = write_verdict(task, found.scorecard.verdict)
     console.warn(f"wrote to {task.source}: {written}")

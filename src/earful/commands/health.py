@@ -29,10 +29,8 @@ def index_health(
     as_json: JsonOption = False,
 ) -> None:
     """Look for wrong labels, copies, hubs, orphans, silence, clipping and odd durations."""
-    from earful.index.health.check import check_health
-    from earful.index.health.findings import HealthLimits
-    from earful.index.health.page import doubt, summary, write_health_page
-    from earful.index.index import Index
+    from earful.index import Index
+    from earful.index.health import HealthLimits, check_health, doubt, summary, write_health_page
 
     opened = Index.open(index)
     limits = HealthLimits(k=k, near_duplicate=near_duplicate)
@@ -72,8 +70,8 @@ def index_map(
     as_json: JsonOption = False,
 ) -> None:
     """Lay an index out in a plane, to look at and to listen to."""
-    from earful.index.health.map import COLOR_BY, METHODS, map_index, write_map_page
-    from earful.index.index import Index
+    from earful.index import Index
+    from earful.index.health import COLOR_BY, METHODS, map_index, write_map_page
 
     if html is None and not as_json:
         raise typer.BadParameter("give --html FILE, or --json", param_hint="--html")

@@ -33,10 +33,9 @@ from earful.errors import CorpusError
 from earful.wording import counted
 
 if TYPE_CHECKING:
-    from earful.index.builder.build import BuildReport
-    from earful.index.corpus.corpus import Corpus
-    from earful.index.corpus.survey import Survey
-    from earful.index.maintenance.repair import RepairReport
+    from earful.index.builder import BuildReport
+    from earful.index.corpus import Corpus, Survey
+    from earful.index.maintenance import RepairReport
 
 
 _DTYPES = ("auto", "float32", "bfloat16")
@@ -85,7 +84,7 @@ def index_build(
             dataset, root, split=split, task=task, part=part, allow_outside=allow_outside
         )
     else:
-        from earful.index.corpus.corpus import open_corpus
+        from earful.index.corpus import open_corpus
 
         chosen = {"--split": bool(split), "--task": bool(task), "--part": bool(part)}
         refuse_idle(chosen, "chooses within a --dataset; give one")
@@ -97,13 +96,12 @@ def index_build(
             corpus, columns=_columns(column), root=root, allow_outside=allow_outside
         )
     if dry_run:
-        from earful.index.corpus.survey import survey
+        from earful.index.corpus import survey_corpus
 
-        _finish_survey(survey(opened), as_json=as_json)
+        _finish_survey(survey_corpus(opened), as_json=as_json)
         return
-    from earful.index.builder.build import BuildOptions, build_index, embedder_for
-    from earful.model.audio.limits import AudioLimits
-    from earful.model.audio.sandbox import warm_up
+    from earful.index.builder import BuildOptions, build_index, embedder_for
+    from earful.model.audio import AudioLimits, warm_up
 
     if dtype not in _DTYPES:
         raise typer.BadParameter(f"{dtype!r}; want {', '.join(_DTYPES)}", param_hint="--dtype")
@@ -113,7 +111,7 @@ def index_build(
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_index(opened, index, embedder=model, options=options, progress=progress)
     if dataset:
-        from earful.index.datasets.corpus import DatasetCorpus
+        from earful.index.datasets import DatasetCorpus
 
         if isinstance(opened, DatasetCorpus) and opened.account.n_missing:
             console.warn(
@@ -143,11 +141,10 @@ def index_add(
     as_json: JsonOption = False,
 ) -> None:
     """Add a corpus or one labelled recording; a row with a known id is replaced."""
-    from earful.index.builder.build import build_index
-    from earful.index.corpus.corpus import open_corpus, single_recording
-    from earful.index.corpus.tables import KINDS, table_kind
-    from earful.index.index import Index
-    from earful.model.registry import load_embedder
+    from earful.index import Index
+    from earful.index.builder import build_index
+    from earful.index.corpus import KINDS, open_corpus, single_recording, table_kind
+    from earful.model import load_embedder
 
     stored = Index.open(index).info.fingerprint
     if not source.exists():
@@ -205,7 +202,7 @@ def index_remove(
     as_json: JsonOption = False,
 ) -> None:
     """Remove rows by id; an unknown id is an error and removes nothing."""
-    from earful.index.index import Index
+    from earful.index import Index
 
     n_removed = Index.open(index).remove(ids)
     if as_json:
@@ -218,7 +215,7 @@ def index_remove(
 @example("earful index info sounds.index")
 def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
     """Show what an index holds and which embedder made it."""
-    from earful.index.index import Index
+    from earful.index import Index
 
     opened = Index.open(index)
     info = opened.info.to_dict()
@@ -251,11 +248,11 @@ def index_verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check every file and every row: as written, audio there and unchanged; --repair mends."""
-    from earful.index.index import Index
+    from earful.index import Index
 
     mended: RepairReport | None = None
     if repair:
-        from earful.index.maintenance.repair import repair_index
+        from earful.index.maintenance import repair_index
 
         with console.progress_bar("embedding", sys.stderr) as progress:
             mended = repair_index(index, corpus, progress=progress)
@@ -299,7 +296,7 @@ def index_export(
     as_json: JsonOption = False,
 ) -> None:
     """Write every row to CSV, or with its vector to Parquet."""
-    from earful.index.index import Index
+    from earful.index import Index
 
     n_written = Index.open(index).export(target)
     if as_json:
@@ -318,9 +315,9 @@ def index_features(
     as_json: JsonOption = False,
 ) -> None:
     """Let a language model encode every exemplar ahead, so that no query has to."""
-    from earful.index.index import Index
-    from earful.model.registry import load_language_model
-    from earful.rag.generation.precompute import keep_features
+    from earful.index import Index
+    from earful.model import load_language_model
+    from earful.rag.generation import keep_features
 
     if not model:
         raise typer.BadParameter(
@@ -348,7 +345,7 @@ def index_features(
 @example("earful index compact sounds.index")
 def index_compact(index: IndexArgument) -> None:
     """Merge small fragments and drop versions that nobody can be reading any more."""
-    from earful.index.index import Index
+    from earful.index import Index
 
     Index.open(index).compact()
     typer.echo("compacted")
@@ -367,7 +364,7 @@ def index_approximate(
     as_json: JsonOption = False,
 ) -> None:
     """Make approximate search possible in a large index, and measure what it finds."""
-    from earful.index.index import Index
+    from earful.index import Index
 
     opened = Index.open(index)
     if drop:

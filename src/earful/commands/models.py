@@ -14,9 +14,8 @@ from earful.errors import ModelError
 from earful.wording import counted
 
 if TYPE_CHECKING:
-    from earful.model.flamingo.checkpoint.convert import ConversionReport
-    from earful.model.flamingo.checkpoint.writer import Dtype
-    from earful.model.flamingo.language_model import Variant
+    from earful.model.flamingo import Variant
+    from earful.model.flamingo.checkpoint import ConversionReport, Dtype
 
 models_app = typer.Typer(help="What can embed and answer.", no_args_is_help=True)
 
@@ -29,7 +28,7 @@ StoredDtypeOption = Annotated[
 @example("earful models list")
 def models_list(as_json: JsonOption = False) -> None:
     """List embedders and language models by name, with licence and what they need."""
-    from earful.model.registry import list_embedders, list_language_models
+    from earful.model import list_embedders, list_language_models
 
     embedders, models = list_embedders(), list_language_models()
     if as_json:
@@ -78,7 +77,7 @@ def models_pull(
     as_json: JsonOption = False,
 ) -> None:
     """Download a released checkpoint, check it and convert it; offline from then on."""
-    from earful.model.flamingo.checkpoint.pull import LICENCE_NOTICE, pull_flamingo
+    from earful.model.flamingo.checkpoint import LICENCE_NOTICE, pull_flamingo
 
     console.warn_lines(LICENCE_NOTICE)
     report = pull_flamingo(
@@ -117,7 +116,7 @@ def models_convert(
     as_json: JsonOption = False,
 ) -> None:
     """Merge the files of a release, which lie here already, into one folder."""
-    from earful.model.flamingo.checkpoint.convert import Heads, convert_flamingo
+    from earful.model.flamingo.checkpoint import Heads, convert_flamingo
 
     report = convert_flamingo(
         checkpoint,
@@ -145,7 +144,7 @@ def models_convert_clap(
     as_json: JsonOption = False,
 ) -> None:
     """Turn LAION-CLAP's pickled weights into safetensors with digests, once."""
-    from earful.model.clap.convert import convert_clap
+    from earful.model.clap import convert_clap
 
     if not os.path.exists(source) and _is_path(source):
         raise ModelError(
@@ -175,7 +174,7 @@ def models_verify(
     as_json: JsonOption = False,
 ) -> None:
     """Compare every file of a converted model with its digest."""
-    from earful.model.flamingo.checkpoint.folder import find_flamingo, verify_flamingo_folder
+    from earful.model.flamingo.checkpoint import find_flamingo, verify_flamingo_folder
 
     folder = find_flamingo(model)
     problems = verify_flamingo_folder(folder)
@@ -211,7 +210,7 @@ def _is_path(source: str) -> bool:
 
 
 def _dtype(given: str) -> Dtype:
-    from earful.model.flamingo.checkpoint.writer import DTYPE_NAMES
+    from earful.model.flamingo.checkpoint import DTYPE_NAMES
 
     for known in DTYPE_NAMES:
         if known == given:
@@ -220,7 +219,7 @@ def _dtype(given: str) -> Dtype:
 
 
 def _variant(given: str) -> Variant | None:
-    from earful.model.flamingo.language_model import VARIANTS
+    from earful.model.flamingo import VARIANTS
 
     for known in VARIANTS:
         if known == given:

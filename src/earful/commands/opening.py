@@ -12,9 +12,9 @@ from earful import console
 from earful.commands.options import NO_MODEL
 
 if TYPE_CHECKING:
-    from earful.model.protocols import GenerationOptions
-    from earful.rag.few_shot import FewShot
-    from earful.rag.task.task import ShotMode, Task
+    from earful.model import GenerationOptions
+    from earful.rag import FewShot
+    from earful.rag.task import ShotMode, Task
 
 
 def open_few(
@@ -52,9 +52,9 @@ def open_few(
         typer.BadParameter: Something that the command needs is not given, or something is
             given that would have no effect.
     """
-    from earful.model.audio.sandbox import warm_up
-    from earful.model.registry import DEFAULT_EMBEDDER, load_language_model
-    from earful.rag.few_shot import FewShot
+    from earful.model import DEFAULT_EMBEDDER, load_language_model
+    from earful.model.audio import warm_up
+    from earful.rag import FewShot
 
     if model == NO_MODEL:
         model = ""
@@ -100,7 +100,7 @@ def task_of(given: str, *, allow_outside: bool) -> Task | None:
         TaskError: There is no such task, or it has mistakes.
         typer.BadParameter: Without a task, its examples cannot lie outside.
     """
-    from earful.rag.task.load import load_task
+    from earful.rag.task import load_task
 
     if given:
         return load_task(given, allow_outside=allow_outside)
@@ -143,7 +143,7 @@ def writing_options(
     Raises:
         typer.BadParameter: One is outside its range or has no effect.
     """
-    from earful.model.protocols import GenerationOptions
+    from earful.model import GenerationOptions
 
     if not temperature:
         refuse_idle(
@@ -169,7 +169,7 @@ def shot_mode_of(given: str) -> ShotMode:
     Raises:
         typer.BadParameter: There is no such mode.
     """
-    from earful.rag.task.task import SHOT_MODES
+    from earful.rag.task import SHOT_MODES
 
     for known in SHOT_MODES:
         if known == given:

@@ -21,7 +21,7 @@ def tasks_new(
     kind: Annotated[str, typer.Option(help="classify, multilabel, ask or caption.")] = "classify",
 ) -> None:
     """Write a commented task file to start from."""
-    from earful.rag.task.load import new_task
+    from earful.rag.task import new_task
 
     new_task(path, kind=kind, labels=[label.strip() for label in labels.split(",") if label])
     typer.echo(f"wrote {console.printable(str(path))}; next: earful tasks check {path}")
@@ -31,7 +31,7 @@ def tasks_new(
 @example("earful tasks list")
 def tasks_list(as_json: JsonOption = False) -> None:
     """List the built-in tasks."""
-    from earful.rag.task.load import list_tasks, load_task
+    from earful.rag.task import list_tasks, load_task
 
     tasks = [load_task(name) for name in list_tasks()]
     if as_json:
@@ -53,7 +53,7 @@ def tasks_check(
     allow_outside: AllowOutsideOption = False,
 ) -> None:
     """Read a task file and list every mistake with its line."""
-    from earful.rag.task.load import check_task
+    from earful.rag.task import check_task
 
     problems = check_task(task, allow_outside=allow_outside)
     for problem in problems:
@@ -71,7 +71,7 @@ def tasks_show(
     as_json: JsonOption = False,
 ) -> None:
     """Show a task as it is understood: question, labels, shots, examples."""
-    from earful.rag.task.load import load_task
+    from earful.rag.task import load_task
 
     loaded = load_task(task, allow_outside=allow_outside)
     if as_json:

@@ -1,1 +1,5 @@
 """HTML pages in one file, with plots and players."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -17,7 +17,7 @@ from typing import Any
 
 from earful.errors import AudioError
 from earful.files import write_atomically
-from earful.model.audio.sandbox import load_isolated, probe_isolated
+from earful.model.audio import load_isolated, probe_isolated
 
 Figure = Mapping[str, Any]
 """A plot as plotly's JSON: ``data``, a list of traces, and ``layout``."""

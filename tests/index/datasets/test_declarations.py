@@ -9,11 +9,10 @@ import pytest
 from layouts import LAYOUTS
 
 from earful.errors import CorpusError
-from earful.index.builder.build import build_index
-from earful.index.datasets import list_datasets, load_dataset, open_dataset
-from earful.index.datasets.check import check_dataset
+from earful.index import Index
+from earful.index.builder import build_index
+from earful.index.datasets import check_dataset, list_datasets, load_dataset, open_dataset
 from earful.index.datasets.parse import read_declaration
-from earful.index.index import Index
 
 Trees = Callable[[str], Path]
 

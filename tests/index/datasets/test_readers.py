@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from earful.errors import CorpusError
 from earful.index.datasets.declaration import Source
-from earful.index.datasets.readers.dispatch import read_source
+from earful.index.datasets.readers import read_source
 from earful.index.datasets.templates import fill, holds
 
 # What a cell may hold; a row of empty cells only would be an empty line.

@@ -12,9 +12,8 @@ from layouts import LAYOUTS
 from sounds import write_sound, write_text
 
 from earful.errors import CorpusError
-from earful.index.corpus.corpus import open_corpus
-from earful.index.datasets import load_dataset, open_dataset
-from earful.index.datasets.check import check_dataset
+from earful.index.corpus import open_corpus
+from earful.index.datasets import check_dataset, load_dataset, open_dataset
 from earful.index.datasets.corpus import _dealt
 
 Trees = Callable[[str], Path]

@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from earful.index.builder.build import BuildOptions, build_index
-from earful.index.cache.features import ExemplarFeatures
-from earful.index.cache.scores import KeptReplays
-from earful.index.storage.header import FORMAT
+from earful.index.builder import BuildOptions, build_index
+from earful.index.cache import ExemplarFeatures, KeptReplays
+from earful.index.storage import FORMAT
 
 HERE = Path(__file__).resolve().parent
 SOUNDS = HERE / "sounds"

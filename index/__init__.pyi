@@ -1,0 +1,5 @@
+from .index import Index
+
+__all__ = [
+    "Index",
+]

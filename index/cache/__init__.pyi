@@ -1,0 +1,7 @@
+from .features import ExemplarFeatures
+from .scores import KeptReplays
+
+__all__ = [
+    "ExemplarFeatures",
+    "KeptReplays",
+]

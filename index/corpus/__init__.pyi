@@ -1,0 +1,27 @@
+from .corpus import Corpus, CorpusRow, Rejection, open_corpus, single_recording
+from .exemplar import Exemplar
+from .folders import normal
+from .limits import MAX_NAME, name_fault, text_fault
+from .parquet import parquet_rows
+from .survey import Survey, survey_corpus
+from .tables import KINDS, as_text, open_table, table_kind
+
+__all__ = [
+    "KINDS",
+    "MAX_NAME",
+    "Corpus",
+    "CorpusRow",
+    "Exemplar",
+    "Rejection",
+    "Survey",
+    "as_text",
+    "name_fault",
+    "normal",
+    "open_corpus",
+    "open_table",
+    "parquet_rows",
+    "single_recording",
+    "survey_corpus",
+    "table_kind",
+    "text_fault",
+]

@@ -1,0 +1,41 @@
+from .prompt import ClipRef, Prompt, Text
+from .protocols import (
+    Embedder,
+    Fingerprint,
+    Generation,
+    GenerationOptions,
+    KeepsFeatures,
+    LanguageModel,
+    PromptSize,
+    TextEmbedder,
+)
+from .registry import (
+    DEFAULT_EMBEDDER,
+    DEFAULT_MODEL,
+    list_embedders,
+    list_language_models,
+    load_embedder,
+    load_language_model,
+)
+from .scripted import ScriptedLanguageModel
+
+__all__ = [
+    "DEFAULT_EMBEDDER",
+    "DEFAULT_MODEL",
+    "ClipRef",
+    "Embedder",
+    "Fingerprint",
+    "Generation",
+    "GenerationOptions",
+    "KeepsFeatures",
+    "LanguageModel",
+    "Prompt",
+    "PromptSize",
+    "ScriptedLanguageModel",
+    "Text",
+    "TextEmbedder",
+    "list_embedders",
+    "list_language_models",
+    "load_embedder",
+    "load_language_model",
+]

@@ -1,0 +1,19 @@
+from .clip import AudioInfo, Clip, file_sha256, load_audio, require_sample_rate, resample
+from .limits import AudioLimits
+from .sandbox import load_isolated, probe_isolated, stop_decoding, warm_up
+from .source import open_source
+
+__all__ = [
+    "AudioInfo",
+    "AudioLimits",
+    "Clip",
+    "file_sha256",
+    "load_audio",
+    "load_isolated",
+    "open_source",
+    "probe_isolated",
+    "require_sample_rate",
+    "resample",
+    "stop_decoding",
+    "warm_up",
+]

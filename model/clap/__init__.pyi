@@ -1,0 +1,10 @@
+from .convert import convert_clap
+from .embedder import load_clap
+from .towers import from_hub_names, htsat_config
+
+__all__ = [
+    "convert_clap",
+    "from_hub_names",
+    "htsat_config",
+    "load_clap",
+]

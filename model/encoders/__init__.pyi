@@ -1,0 +1,18 @@
+from .htsat import Htsat, HtsatConfig
+from .htsat_cpu import PackedHtsat, pack_for_cpu
+from .mel import LogMel, LogMelConfig
+from .msclap import MsClapConfig, MsClapEncoder, from_published_names, published_names, read_config
+
+__all__ = [
+    "Htsat",
+    "HtsatConfig",
+    "LogMel",
+    "LogMelConfig",
+    "MsClapConfig",
+    "MsClapEncoder",
+    "PackedHtsat",
+    "from_published_names",
+    "pack_for_cpu",
+    "published_names",
+    "read_config",
+]

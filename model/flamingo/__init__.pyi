@@ -1,0 +1,40 @@
+from .audio import MAX_SAMPLES, MAX_SECONDS, SAMPLE_RATE, read_samples
+from .config import FlamingoConfig
+from .decoding import FlamingoBatch, Mode, decode, score_packed
+from .language_model import VARIANTS, FlamingoLanguageModel, Variant
+from .masks import causal_bias, cross_mask, hidden_bias, mask_of, positions_of
+from .network import Flamingo, GatedCrossLayer, KeyValueCache, position_table
+from .prompt_format import render_continuation, render_prompt
+from .tokenizer import Control, FlamingoTokenizer, Segment
+from .window_encoders import MsClapWindows, content_digest
+
+__all__ = [
+    "MAX_SAMPLES",
+    "MAX_SECONDS",
+    "SAMPLE_RATE",
+    "VARIANTS",
+    "Control",
+    "Flamingo",
+    "FlamingoBatch",
+    "FlamingoConfig",
+    "FlamingoLanguageModel",
+    "FlamingoTokenizer",
+    "GatedCrossLayer",
+    "KeyValueCache",
+    "Mode",
+    "MsClapWindows",
+    "Segment",
+    "Variant",
+    "causal_bias",
+    "content_digest",
+    "cross_mask",
+    "decode",
+    "hidden_bias",
+    "mask_of",
+    "position_table",
+    "positions_of",
+    "read_samples",
+    "render_continuation",
+    "render_prompt",
+    "score_packed",
+]

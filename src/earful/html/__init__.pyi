@@ -1,0 +1,6 @@
+from .page import Cell, Page
+
+__all__ = [
+    "Cell",
+    "Page",
+]
