@@ -17,8 +17,7 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from earful.errors import CorpusError, IndexBusyError, IndexFolderError
-from earful.index.builder import BuildOptions, build_index
-from earful.index.builder.report import BuildProgress
+from earful.index.builder import BuildOptions, BuildProgress, build_index
 from earful.index.corpus import Corpus, CorpusRow, Exemplar, open_corpus
 from earful.index.index import Index
 from earful.index.maintenance.salvage import Readable
