@@ -70,10 +70,10 @@ FORMS: dict[str, tuple[Callable[[Path, int], None], str]] = {
 def read(form: str, root: Path) -> dict[str, Any]:
     """Read a manifest to its end in this process."""
     from earful.index.corpus import Corpus, open_corpus
-    from earful.index.datasets import open_dataset
+    from earful.index.datasets import load_dataset
 
     name = FORMS[form][1]
-    corpus: Corpus = open_corpus(root / name) if name else open_dataset(form, root)
+    corpus: Corpus = open_corpus(root / name) if name else load_dataset(form, root)
     began = time.perf_counter()
     n = sum(1 for _ in corpus)
     missing = getattr(corpus, "account", None)

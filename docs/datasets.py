@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from earful.index.datasets import Dataset, Fact, list_datasets, load_dataset
+from earful.index.datasets import Dataset, Fact, list_datasets, load_declaration
 
 PAGE = Path(__file__).with_name("datasets.md")
 
@@ -68,7 +68,7 @@ def linked(home: str) -> str:
 
 def page() -> str:
     """Return the whole page."""
-    datasets = [load_dataset(name) for name in list_datasets()]
+    datasets = [load_declaration(name) for name in list_datasets()]
     preface = PREFACE.read_text(encoding="utf-8")
     parts = [preface, "## All 35", "", table(datasets), "", "A question mark: not verified.", ""]
     return "\n".join(parts) + "\n" + "\n\n".join(map(section, datasets)) + "\n"

@@ -1,3 +1,4 @@
+from .audio import AudioLimits, Clip, load_audio
 from .prompt import ClipRef, Prompt, Text
 from .protocols import (
     Embedder,
@@ -22,6 +23,8 @@ from .scripted import ScriptedLanguageModel
 __all__ = [
     "DEFAULT_EMBEDDER",
     "DEFAULT_MODEL",
+    "AudioLimits",
+    "Clip",
     "ClipRef",
     "Embedder",
     "Fingerprint",
@@ -36,6 +39,7 @@ __all__ = [
     "TextEmbedder",
     "list_embedders",
     "list_language_models",
+    "load_audio",
     "load_embedder",
     "load_language_model",
 ]

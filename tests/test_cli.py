@@ -284,7 +284,7 @@ def test_what_decodes_is_started_only_for_who_hears(
     run: Run, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[None] = []
-    monkeypatch.setattr("earful.model.audio.sandbox.warm_up", lambda: started.append(None))
+    monkeypatch.setattr("earful.model.audio.warm_up", lambda: started.append(None))
     run("search", "--text", "a whistle", "--index", index)
     assert not started
     assert run("search", tone(tmp_path / "query.wav", 3100, 50), "--index", index)[0] == 0

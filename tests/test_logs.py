@@ -96,7 +96,7 @@ def test_a_person_reads_lines_without_control_characters(run: Run) -> None:
     _, quiet, _ = run(*words)
     code, out, err = run("--verbose", *words)
     assert (code, out) == (0, quiet)
-    assert "info rag.pipeline: opened index " in err
+    assert "info rag.few_shot: opened index " in err
     assert "\\x1b[31m name.wav: answered by neighbour-vote in " in err
     assert "\x1b" not in err
 

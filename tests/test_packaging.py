@@ -12,11 +12,12 @@ LINKED = ("index", "model", "rag")
 
 
 def source_packages() -> set[str]:
-    found = {"earful", "earful.commands"}
-    for top in LINKED:
-        for init in (ROOT / top).rglob("__init__.py"):
-            found.add(".".join(("earful", *init.parent.relative_to(ROOT).parts)))
-    return found
+    tops = [ROOT / top for top in LINKED] + [
+        folder for folder in (ROOT / "src/earful").iterdir() if not folder.is_symlink()
+    ]
+    inits = [init for top in tops if top.is_dir() for init in top.rglob("__init__.py")]
+    below = [init.parent.relative_to(ROOT).parts for init in inits]
+    return {"earful", *(".".join(("earful", *parts)).replace("earful.src.", "") for parts in below)}
 
 
 def test_every_source_folder_is_declared_as_a_package() -> None:

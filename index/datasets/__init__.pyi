@@ -1,4 +1,4 @@
-from .catalog import list_datasets, load_dataset, open_dataset
+from .catalog import list_datasets, load_dataset, load_declaration
 from .check import DatasetCheck, check_dataset
 from .corpus import DatasetCorpus
 from .declaration import Dataset, Fact
@@ -11,5 +11,5 @@ __all__ = [
     "check_dataset",
     "list_datasets",
     "load_dataset",
-    "open_dataset",
+    "load_declaration",
 ]

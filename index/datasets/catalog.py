@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import os
+import warnings
 from pathlib import Path
+from typing import overload
 
 from earful.errors import CorpusError
 from earful.index.datasets.corpus import DatasetCorpus
@@ -19,7 +21,7 @@ def list_datasets() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
 
-def load_dataset(name: str | os.PathLike[str]) -> Dataset:
+def load_declaration(name: str | os.PathLike[str]) -> Dataset:
     """Read a declaration.
 
     Args:
@@ -42,7 +44,8 @@ def load_dataset(name: str | os.PathLike[str]) -> Dataset:
     return read_declaration(_FOLDER / f"{text}.toml")
 
 
-def open_dataset(
+@overload
+def load_dataset(
     dataset: str | os.PathLike[str] | Dataset,
     root: str | os.PathLike[str],
     *,
@@ -50,7 +53,22 @@ def open_dataset(
     task: str = "",
     part: str = "",
     allow_outside: bool = False,
-) -> DatasetCorpus:
+) -> DatasetCorpus: ...
+
+
+@overload
+def load_dataset(dataset: str | os.PathLike[str]) -> Dataset: ...
+
+
+def load_dataset(
+    dataset: str | os.PathLike[str] | Dataset,
+    root: str | os.PathLike[str] | None = None,
+    *,
+    split: str = "",
+    task: str = "",
+    part: str = "",
+    allow_outside: bool = False,
+) -> DatasetCorpus | Dataset:
     """Open a dataset that lies below a folder, for ``build_index`` or to look at.
 
     Args:
@@ -65,7 +83,15 @@ def open_dataset(
         CorpusError: Nothing of the dataset is there, or it has no such split, task or part.
             What is wrong inside its files is raised while rows are read.
     """
-    found = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+    found = dataset if isinstance(dataset, Dataset) else load_declaration(dataset)
+    if root is None:
+        warnings.warn(
+            "load_dataset without a root read the declaration; that is load_declaration now, and "
+            "the old way goes with the next release",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return found
     return DatasetCorpus(
         found, Path(root), split=split, task=task, part=part, allow_outside=allow_outside
     )

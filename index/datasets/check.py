@@ -115,7 +115,7 @@ def check_dataset(
     """Read every row of a dataset, and look for its recording.
 
     Args:
-        corpus: From ``open_dataset``.
+        corpus: From ``load_dataset``.
         progress: Called with how many rows were read, now and then.
 
     Raises:

@@ -77,7 +77,7 @@ class DatasetCorpus(Corpus):
         part: str = "",
         allow_outside: bool = False,
     ) -> None:
-        """Use ``open_dataset``."""
+        """Use ``load_dataset``."""
         self.dataset = dataset
         self.task = _chosen("task", task or dataset.tasks[0], dataset.tasks, dataset)
         if part:

@@ -1,4 +1,4 @@
-from .check import check_health
+from .check import Health, check_health
 from .findings import HealthLimits
 from .map import COLOR_BY, METHODS, map_index, write_map_page
 from .page import doubt, summary, write_health_page
@@ -6,6 +6,7 @@ from .page import doubt, summary, write_health_page
 __all__ = [
     "COLOR_BY",
     "METHODS",
+    "Health",
     "HealthLimits",
     "check_health",
     "doubt",

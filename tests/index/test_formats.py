@@ -126,7 +126,7 @@ def test_a_step_that_fails_leaves_the_old_format(
 KILLED = """
 import os, sys
 from pathlib import Path
-from earful.index import formats, header
+from earful.index.storage import formats, header
 
 def step(folder, values):
     (folder / "new.json").write_text("half")

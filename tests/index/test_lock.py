@@ -14,7 +14,7 @@ from earful.index.storage import LOCK_NAME, WriterLock
 HOLD = """
 import sys
 from pathlib import Path
-from earful.index.lock import WriterLock
+from earful.index.storage.lock import WriterLock
 
 with WriterLock(Path(sys.argv[1])).held():
     print("held", flush=True)
@@ -24,7 +24,7 @@ with WriterLock(Path(sys.argv[1])).held():
 FORK = """
 import os, sys
 from pathlib import Path
-from earful.index.lock import WriterLock
+from earful.index.storage.lock import WriterLock
 
 with WriterLock(Path(sys.argv[1])).held():
     if os.fork() == 0:

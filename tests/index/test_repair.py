@@ -343,7 +343,7 @@ def test_a_kill_leaves_what_the_next_repair_mends(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"earful.index.{target}", die)
+        patch.setattr(f"earful.index.storage.{target}", die)
         with pytest.raises(Killed):
             repair_index(folder, embedder=Samples())
     repaired(folder, corpus)

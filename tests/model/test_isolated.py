@@ -32,7 +32,7 @@ RATE = 8000
 HOSTILE = """
 import os, signal, sys, time
 import numpy as np
-from earful.model import decode_worker
+from earful.model.audio import sandbox_worker as decode_worker
 
 load_audio = decode_worker.load_audio
 
@@ -252,7 +252,7 @@ def test_no_process_outlives_the_one_it_decodes_for(hostile: Path, tmp_path: Pat
     path = write(hostile / "wait.wav")
     script = f"""
 import threading, time
-from earful.model import isolated
+from earful.model.audio import sandbox as isolated
 isolated._decoders = isolated._Decoders(command=[{str(tmp_path / "hostile.py")!r}])
 threading.Thread(target=isolated.load_isolated, args=({str(path)!r},), daemon=True).start()
 while not any(worker._is_ready for worker in isolated._decoders._busy):
@@ -277,7 +277,7 @@ def test_a_forked_child_has_processes_of_its_own(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav")
     script = f"""
 import os
-from earful.model import isolated
+from earful.model.audio import sandbox as isolated
 isolated.load_isolated({str(path)!r})
 ours = isolated._decoders._idle[0]._process.pid
 child = os.fork()

@@ -499,7 +499,7 @@ def test_ten_thousand_rows_cost_milliseconds(tmp_path: Path) -> None:
 
 def test_tasks_can_be_read_without_anything_heavy() -> None:
     probe = (
-        "import earful.rag.task.task as t, sys; t.load_task('urban-sounds'); "
+        "import earful.rag.task as t, sys; t.load_task('urban-sounds'); "
         "print([n for n in ('torch', 'pyarrow', 'lancedb', 'soundfile') if n in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from earful.index.corpus import Exemplar
-from earful.index.datasets import list_datasets, load_dataset
+from earful.index.datasets import list_datasets, load_declaration
 from earful.index.search import Hit
 from earful.model import ClipRef
 from earful.model.flamingo import render_prompt
@@ -49,13 +49,13 @@ RELEASE = {
 def test_there_is_a_task_for_every_published_result() -> None:
     assert {name for name in list_tasks() if name.startswith("af1-")} == set(RELEASE)
     datasets = {load_task(name).protocol.dataset for name in RELEASE}
-    assert datasets == {name for name in list_datasets() if "eval" in load_dataset(name).roles}
+    assert datasets == {name for name in list_datasets() if "eval" in load_declaration(name).roles}
 
 
 @pytest.mark.parametrize("name", RELEASE)
 def test_a_task_goes_with_its_dataset(name: str) -> None:
     task = load_task(name)
-    dataset = load_dataset(task.protocol.dataset)
+    dataset = load_declaration(task.protocol.dataset)
     rule = dataset.split
     splits = {*dataset.splits, *rule.map.values(), *rule.shares, *rule.lists, ""}
     assert task.protocol.split in splits

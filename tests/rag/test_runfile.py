@@ -146,8 +146,8 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from earful.errors import EvaluationError
-from earful.rag.asker import Row
-from earful.rag.runfile import RunFile
+from earful.rag.evaluation.runner import Row
+from earful.rag.evaluation.run_file import RunFile
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 n = 0

@@ -56,8 +56,8 @@ READER = """
 import sys
 from pathlib import Path
 from earful.errors import IndexFolderError
-from earful.index.repair import repair_index
-from earful.index.store import Index
+from earful.index.maintenance.repair import repair_index
+from earful.index.index import Index
 from small_corpus import Samples
 
 folder = Path(sys.argv[1])

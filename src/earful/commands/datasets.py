@@ -42,9 +42,9 @@ _MOST_MISSING = 5
 @example("earful datasets list")
 def datasets_list(as_json: JsonOption = False) -> None:
     """List the declared datasets."""
-    from earful.index.datasets import list_datasets, load_dataset
+    from earful.index.datasets import list_datasets, load_declaration
 
-    found = [load_dataset(name) for name in list_datasets()]
+    found = [load_declaration(name) for name in list_datasets()]
     if as_json:
         for one in found:
             print_json(_told(one))
@@ -69,9 +69,9 @@ def datasets_list(as_json: JsonOption = False) -> None:
 @example("earful datasets show fsd50k")
 def datasets_show(name: NameArgument, as_json: JsonOption = False) -> None:
     """Show all that is declared of a dataset; what nobody verified is marked."""
-    from earful.index.datasets import load_dataset
+    from earful.index.datasets import load_declaration
 
-    found = load_dataset(name)
+    found = load_declaration(name)
     if as_json:
         print_json(_told(found))
     else:
@@ -93,9 +93,9 @@ def datasets_check(
     as_json: JsonOption = False,
 ) -> None:
     """Compare what lies in a folder with the official sizes, and name what is missing."""
-    from earful.index.datasets import check_dataset, open_dataset
+    from earful.index.datasets import check_dataset, load_dataset
 
-    corpus = open_dataset(
+    corpus = load_dataset(
         name, root, split=split, task=task, part=part, allow_outside=allow_outside
     )
     with ExitStack() as opened:
@@ -125,9 +125,9 @@ def datasets_sample(
     as_json: JsonOption = False,
 ) -> None:
     """Show some exemplars as they would enter an index."""
-    from earful.index.datasets import open_dataset
+    from earful.index.datasets import load_dataset
 
-    corpus = open_dataset(
+    corpus = load_dataset(
         name, root, split=split, task=task, part=part, allow_outside=allow_outside
     )
     draw = random.Random(seed)

@@ -72,7 +72,7 @@ def index_build(
     """Embed a labelled corpus into an index; run again after an interruption to go on."""
     opened: Corpus
     if dataset:
-        from earful.index.datasets import open_dataset
+        from earful.index.datasets import load_dataset
 
         refuse_idle({"CORPUS": corpus is not None}, "is a corpus of your own; leave out --dataset")
         refuse_idle({"--column": bool(column)}, "is about tables; a --dataset knows its columns")
@@ -80,7 +80,7 @@ def index_build(
             raise typer.BadParameter(
                 "the --dataset needs the folder it was unpacked in", param_hint="--root"
             )
-        opened = open_dataset(
+        opened = load_dataset(
             dataset, root, split=split, task=task, part=part, allow_outside=allow_outside
         )
     else:

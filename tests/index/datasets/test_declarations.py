@@ -11,7 +11,7 @@ from layouts import LAYOUTS
 from earful.errors import CorpusError
 from earful.index import Index
 from earful.index.builder import build_index
-from earful.index.datasets import check_dataset, list_datasets, load_dataset, open_dataset
+from earful.index.datasets import check_dataset, list_datasets, load_dataset, load_declaration
 from earful.index.datasets.parse import read_declaration
 
 Trees = Callable[[str], Path]
@@ -44,7 +44,7 @@ EVALUATION = {
 def test_the_reference_s_datasets_are_all_declared() -> None:
     names = list_datasets()
     assert len(names) == 35
-    roles = {name: load_dataset(name).roles for name in names}
+    roles = {name: load_declaration(name).roles for name in names}
     assert {name for name in names if "eval" in roles[name]} == EVALUATION
     assert sum("train" in roles[name] for name in names) == 29
     assert sum(len(roles[name]) == 2 for name in names) == 7
@@ -52,7 +52,7 @@ def test_the_reference_s_datasets_are_all_declared() -> None:
 
 @pytest.mark.parametrize("name", list_datasets())
 def test_a_declaration_says_what_a_reader_needs(name: str) -> None:
-    dataset = load_dataset(name)
+    dataset = load_declaration(name)
     assert all([dataset.title, dataset.home, dataset.tree, dataset.domains])
     assert dataset.facts["licence"].value
     assert dataset.references, "how the reference used it"
@@ -63,7 +63,7 @@ def test_a_declaration_says_what_a_reader_needs(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "task"), TASKS, ids="-".join)
 def test_a_tree_becomes_exactly_these_exemplars(name: str, task: str, tree: Trees) -> None:
-    corpus = open_dataset(name, tree(name), task=task)
+    corpus = load_dataset(name, tree(name), task=task)
     found = [
         {
             "id": row.exemplar.id.removeprefix(f"{name}:"),
@@ -84,35 +84,35 @@ def test_a_tree_becomes_exactly_these_exemplars(name: str, task: str, tree: Tree
 
 def test_every_task_of_every_dataset_has_a_tree() -> None:
     assert set(LAYOUTS) == set(list_datasets())
-    tasks = {(name, task) for name in list_datasets() for task in load_dataset(name).tasks}
+    tasks = {(name, task) for name in list_datasets() for task in load_declaration(name).tasks}
     assert set(TASKS) == tasks
 
 
 @pytest.mark.parametrize("name", list_datasets())
 def test_a_check_counts_what_is_there(name: str, tree: Trees) -> None:
-    found = check_dataset(open_dataset(name, tree(name)))
-    task = load_dataset(name).tasks[0]
+    found = check_dataset(load_dataset(name, tree(name)))
+    task = load_declaration(name).tasks[0]
     rows = EXPECTED[name][task]
     counted = {split.name: split.n_clips for split in found.splits if split.n_found}
     assert counted == {
         split: len({row["audio"] for row in rows if row["split"] == split})
         for split in {row["split"] for row in rows}
     }
-    official = load_dataset(name).splits
+    official = load_declaration(name).splits
     assert {split.name for split in found.splits} >= set(official)
 
 
 def test_what_was_not_verified_says_so() -> None:
-    facts = load_dataset("urbansound8k").all_facts()
+    facts = load_declaration("urbansound8k").all_facts()
     assert (facts["clips"].verified, str(facts["clips"])) == (True, "8,732")
     assert not facts["licence"].verified
     assert "unverified" in str(facts["licence"])
-    clotho = load_dataset("clotho").all_facts()["development clips"]
+    clotho = load_declaration("clotho").all_facts()["development clips"]
     assert (clotho.verified, clotho.basis) == (False, "second-hand")
 
 
 def test_an_index_is_built_of_a_dataset_by_its_split(tree: Trees, tmp_path: Path) -> None:
-    corpus = open_dataset("urbansound8k", tree("urbansound8k"), split="fold5")
+    corpus = load_dataset("urbansound8k", tree("urbansound8k"), split="fold5")
     report = build_index(corpus, tmp_path / "us8k.index")
     assert (report.accepted, report.rejected) == (1, ())
     (exemplar,) = Index.open(tmp_path / "us8k.index").vectors().exemplars
@@ -140,7 +140,7 @@ labels = "what"
     )
     (tmp_path / "list.csv").write_text("name,what\na.wav,dog\n")
     (tmp_path / "a.wav").write_bytes(next(tree("clotho").rglob("*.wav")).read_bytes())
-    (row,) = open_dataset(path, tmp_path)
+    (row,) = load_dataset(path, tmp_path)
     assert (row.exemplar.id, row.exemplar.labels) == ("mine:a.wav", ("dog",))
     path.write_text(path.read_text().replace("audio_form", "audio_from"))
     with pytest.raises(CorpusError, match="audio_form = ''; want one of files, partly"):

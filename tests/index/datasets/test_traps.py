@@ -13,7 +13,7 @@ from sounds import write_sound, write_text
 
 from earful.errors import CorpusError
 from earful.index.corpus import open_corpus
-from earful.index.datasets import check_dataset, load_dataset, open_dataset
+from earful.index.datasets import check_dataset, load_dataset, load_declaration
 from earful.index.datasets.corpus import _dealt
 
 Trees = Callable[[str], Path]
@@ -28,7 +28,7 @@ def own(name: str, root: Path) -> Path:
 
 def refusal(name: str, root: Path, *, split: str = "", task: str = "", part: str = "") -> str:
     with pytest.raises(CorpusError) as caught:
-        list(open_dataset(name, root, split=split, task=task, part=part))
+        list(load_dataset(name, root, split=split, task=task, part=part))
     return str(caught.value)
 
 
@@ -42,7 +42,7 @@ def test_a_wrong_root_says_what_was_wanted_and_what_lies_there(tree: Trees) -> N
 
 def test_unknown_names_are_told_with_those_there_are(tree: Trees) -> None:
     with pytest.raises(CorpusError, match=r"no dataset 'fsd50' \(did you mean 'fsd50k'"):
-        load_dataset("fsd50")
+        load_declaration("fsd50")
     root = tree("nsynth")
     assert "no split 'tst'; it has train, valid, test" in refusal("nsynth", root, split="tst")
     assert "no task 'genre'; it has instrument classification" in refusal(
@@ -133,7 +133,7 @@ def test_a_link_out_of_the_root_takes_a_word(tmp_path: Path) -> None:
     shutil.move(root / "audios", tmp_path / "elsewhere")
     os.symlink(tmp_path / "elsewhere", root / "audios")
     assert "say --allow-outside" in refusal("musicqa", root)
-    assert len(list(open_dataset("musicqa", root, allow_outside=True))) == 2
+    assert len(list(load_dataset("musicqa", root, allow_outside=True))) == 2
 
 
 def test_a_pickle_with_anything_else_in_it_is_refused(tmp_path: Path) -> None:
@@ -146,14 +146,14 @@ def test_a_pickle_with_anything_else_in_it_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_pointer_of_git_lfs_is_missing_and_says_why(tree: Trees) -> None:
-    found = check_dataset(open_dataset("crema-d", tree("crema-d")))
+    found = check_dataset(load_dataset("crema-d", tree("crema-d")))
     assert found.n_missing == 1
     assert "git lfs pull" in found.missing[0][1]
 
 
 def test_ids_without_a_recording_are_counted_by_name(tree: Trees) -> None:
     told: list[tuple[str, str]] = []
-    corpus = open_dataset("audioset", tree("audioset"))
+    corpus = load_dataset("audioset", tree("audioset"))
     corpus.on_missing = lambda where, why: told.append((where, why))
     found = check_dataset(corpus)
     assert found.n_missing == len(told) == 1
@@ -164,14 +164,14 @@ def test_ids_without_a_recording_are_counted_by_name(tree: Trees) -> None:
 
 
 def test_known_bad_recordings_are_left_out_and_said(tree: Trees) -> None:
-    found = check_dataset(open_dataset("gtzan", tree("gtzan")))
+    found = check_dataset(load_dataset("gtzan", tree("gtzan")))
     assert set(found.known_bad) == {"jazz.00054"}
 
 
 def test_a_long_source_is_cut_and_a_cut_file_is_taken_whole(tree: Trees) -> None:
     spans = {
         str(row.exemplar.audio): (row.exemplar.start_s, row.exemplar.end_s)
-        for row in open_dataset("audioset", tree("audioset"))
+        for row in load_dataset("audioset", tree("audioset"))
     }
     assert spans == {
         "audio/-AbCdEfGhIj.flac": (0.0, None),
@@ -180,7 +180,7 @@ def test_a_long_source_is_cut_and_a_cut_file_is_taken_whole(tree: Trees) -> None
 
 
 def test_three_annotators_come_together_in_one_question(tree: Trees) -> None:
-    rows = [row.exemplar for row in open_dataset("clotho-aqa", tree("clotho-aqa"))]
+    rows = [row.exemplar for row in load_dataset("clotho-aqa", tree("clotho-aqa"))]
     waves = [row for row in rows if row.question == "Are there waves?"]
     assert [row.answer for row in waves] == ["yes", "no", "yes"]
     assert {row.meta["agreement"][:5] for row in waves} == {"0.666"}
@@ -189,7 +189,7 @@ def test_three_annotators_come_together_in_one_question(tree: Trees) -> None:
 def test_agreed_rows_count_where_there_are_some_and_the_union_elsewhere(tree: Trees) -> None:
     labels = {
         row.exemplar.split: row.exemplar.labels
-        for row in open_dataset("sonyc-ust", tree("sonyc-ust"))
+        for row in load_dataset("sonyc-ust", tree("sonyc-ust"))
     }
     assert labels == {
         "train": ("small sounding engine", "car horn"),
@@ -215,17 +215,17 @@ def test_ones_own_split_keeps_groups_together_and_its_shares() -> None:
 
 
 def test_latin_1_and_blanks_in_names_are_read(tree: Trees) -> None:
-    keywords = {row.exemplar.meta["keywords"] for row in open_dataset("clotho", tree("clotho"))}
+    keywords = {row.exemplar.meta["keywords"] for row in load_dataset("clotho", tree("clotho"))}
     assert keywords == {"door;café"}
 
 
 def test_overlapping_sets_name_a_common_origin(tree: Trees) -> None:
-    (cut, *_) = open_dataset("audiocaps", tree("audiocaps"), split="train")
+    (cut, *_) = load_dataset("audiocaps", tree("audiocaps"), split="train")
     assert cut.exemplar.meta["origin"] == "youtube:AbCdEfGhIjK"
-    whole = [row.exemplar.meta["origin"] for row in open_dataset("audioset", tree("audioset"))]
+    whole = [row.exemplar.meta["origin"] for row in load_dataset("audioset", tree("audioset"))]
     assert cut.exemplar.meta["origin"] in whole
     # Clotho says "Not found" of some clips, which is no origin.
-    assert "origin" not in next(iter(open_dataset("clotho", tree("clotho")))).exemplar.meta
+    assert "origin" not in next(iter(load_dataset("clotho", tree("clotho")))).exemplar.meta
 
 
 def test_the_hash_of_ids_finds_what_stands_twice_among_many(tmp_path: Path) -> None:

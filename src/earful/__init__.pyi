@@ -1,0 +1,76 @@
+from .errors import EarfulError
+from .index import Index, IndexInfo
+from .index.builder import BuildOptions, BuildReport, build_index
+from .index.corpus import Corpus, Exemplar, Rejection, open_corpus
+from .index.datasets import Dataset, list_datasets, load_dataset, load_declaration
+from .index.health import Health, HealthLimits, check_health
+from .index.maintenance import VerifyReport, verify_index
+from .index.search import Hit, SearchFilter
+from .model import (
+    Embedder,
+    Fingerprint,
+    GenerationOptions,
+    LanguageModel,
+    Prompt,
+    TextEmbedder,
+    load_embedder,
+    load_language_model,
+)
+from .model.audio import AudioLimits, Clip, load_audio
+from .rag import Answer, Blend, FewShot, LabelScore
+from .rag.evaluation import Evaluation, EvaluationSettings, evaluate
+from .rag.generation import Chat
+from .rag.retrieval import LabelScoring
+from .rag.task import Example, Label, Shots, Task, check_task, load_task
+
+__version__: str
+
+__all__ = [
+    "Answer",
+    "AudioLimits",
+    "Blend",
+    "BuildOptions",
+    "BuildReport",
+    "Chat",
+    "Clip",
+    "Corpus",
+    "Dataset",
+    "EarfulError",
+    "Embedder",
+    "Evaluation",
+    "EvaluationSettings",
+    "Example",
+    "Exemplar",
+    "FewShot",
+    "Fingerprint",
+    "GenerationOptions",
+    "Health",
+    "HealthLimits",
+    "Hit",
+    "Index",
+    "IndexInfo",
+    "Label",
+    "LabelScore",
+    "LabelScoring",
+    "LanguageModel",
+    "Prompt",
+    "Rejection",
+    "SearchFilter",
+    "Shots",
+    "Task",
+    "TextEmbedder",
+    "VerifyReport",
+    "build_index",
+    "check_health",
+    "check_task",
+    "evaluate",
+    "list_datasets",
+    "load_audio",
+    "load_dataset",
+    "load_declaration",
+    "load_embedder",
+    "load_language_model",
+    "load_task",
+    "open_corpus",
+    "verify_index",
+]
