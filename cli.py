@@ -239,6 +239,7 @@ def demo(
 ) -> None:
     """Build an index from the demo recordings and classify labels that it never had."""
     from earful.demo import DemoCorpus, build_demo_index, classify_unseen
+    from earful.index import Index
     from earful.model import DEFAULT_MODEL, load_language_model
     from earful.rag import FewShot
     from earful.rag.task import load_task
@@ -249,12 +250,13 @@ def demo(
         report = build_demo_index(corpus, index, progress=progress)
     model = load_language_model(DEFAULT_MODEL, device="cpu")
     console.warn(f"note: {model.capabilities.caveat}")
-    few = FewShot.open(index, model=model)
+    opened = Index.open(index)
+    few = FewShot.open(opened, model=model)
     task = load_task(corpus.task)
     if not as_json:
         typer.echo(f"$ earful index build {_shown(corpus.sounds)} --index {_shown(index)}")
         typer.echo(console.describe_build(report))
-        info = few.index.info
+        info = opened.info
         typer.echo(f"{info.n} recordings, {info.labels} labels, by {info.fingerprint.name}\n")
         typer.echo(
             f"None of these labels is in the index; {_shown(corpus.task)} brings a few examples:\n"

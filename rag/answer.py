@@ -18,6 +18,7 @@ from earful.rag.task import Task
 _log = logging.getLogger(__name__)
 
 _DIGITS = 6
+_MORE_LIKELY_THAN_NOT = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,13 +137,6 @@ def log_answer(answer: Answer) -> Answer:
     return answer
 
 
-def _plain(scores: tuple[LabelScore, ...]) -> list[dict[str, object]]:
-    return [{"label": score.label, "score": round(score.score, _DIGITS)} for score in scores]
-
-
-_MORE_LIKELY_THAN_NOT = 0.5
-
-
 def rank_labels(labels: tuple[str, ...], scores: Scores) -> tuple[LabelScore, ...]:
     """Put labels and their scores in order, best first; ties keep the labels' order."""
     best_first = np.argsort(-scores, kind="stable")
@@ -150,9 +144,19 @@ def rank_labels(labels: tuple[str, ...], scores: Scores) -> tuple[LabelScore, ..
 
 
 def predicted_label(task: Task, ranked: tuple[LabelScore, ...]) -> tuple[str, float]:
-    """Return the answer's text and its confidence."""
+    """Return an answer's text and its confidence; see ``Answer``."""
     if task.kind == "classify":
         return ranked[0].label, ranked[0].score
-    likely = [score.label for score in ranked if score.score > _MORE_LIKELY_THAN_NOT]
     least_certain = min(max(score.score, 1.0 - score.score) for score in ranked)
-    return ", ".join(likely) or "none", least_certain
+    return ", ".join(predicted_labels(task, ranked)) or "none", least_certain
+
+
+def predicted_labels(task: Task, ranked: tuple[LabelScore, ...]) -> tuple[str, ...]:
+    """Return the labels of an answer: the best one, or all that are more likely than not."""
+    if task.kind == "classify":
+        return (ranked[0].label,)
+    return tuple(score.label for score in ranked if score.score > _MORE_LIKELY_THAN_NOT)
+
+
+def _plain(scores: tuple[LabelScore, ...]) -> list[dict[str, object]]:
+    return [{"label": score.label, "score": round(score.score, _DIGITS)} for score in scores]

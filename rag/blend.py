@@ -50,7 +50,7 @@ class Blend:
     Attributes:
         weight: Of the model, in [0, 1]; 0 is the vote alone.
         temperature: What the model's log-probabilities are divided by.
-        n_replayed: Exemplars it was fitted on; 0 when nothing was fitted.
+        n_held_out: Exemplars it was fitted on; 0 when nothing was fitted.
         vote_accuracy: Share of them that the vote answers right (for ``multilabel`` of the
             decisions on them); 0 when nothing was fitted.
         model_accuracy: The same for the model.
@@ -59,7 +59,7 @@ class Blend:
 
     weight: float
     temperature: float
-    n_replayed: int = 0
+    n_held_out: int = 0
     vote_accuracy: float = 0.0
     model_accuracy: float = 0.0
     blend_accuracy: float = 0.0
@@ -96,8 +96,8 @@ class Blend:
         return {
             "weight": self.weight,
             "temperature": round(self.temperature, _DIGITS),
-            "n_replayed": self.n_replayed,
-            "accuracy": accuracy if self.n_replayed else None,
+            "n_replayed": self.n_held_out,
+            "accuracy": accuracy if self.n_held_out else None,
         }
 
 
@@ -106,7 +106,7 @@ UNFITTED = Blend(weight=0.5, temperature=2.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replays:
+class HeldOutScores:
     """Exemplars asked about as if they were queries: what was said, and what is right.
 
     Attributes:
@@ -154,7 +154,7 @@ class Replays:
         return likely.mean(axis=1), doubt.mean(axis=1)
 
 
-def fit_blend(replays: Replays) -> Blend:
+def fit_blend(replays: HeldOutScores) -> Blend:
     """Find the weight and temperature that explain replayed exemplars best.
 
     Args:
@@ -177,7 +177,7 @@ def fit_blend(replays: Replays) -> Blend:
     return Blend(
         weight=weight,
         temperature=temperature,
-        n_replayed=len(replays),
+        n_held_out=len(replays),
         vote_accuracy=vote_accuracy,
         model_accuracy=replays.accuracy(Blend(weight=1.0, temperature=1.0)),
         blend_accuracy=accuracy,

@@ -189,7 +189,7 @@ def test_any_number_of_labels_is_scored_in_one_pass(tmp_path: Path, n_labels: in
     passes: list[int] = []
     hook = words.register_forward_pre_hook(lambda _, given: passes.append(given[0].numel()))
     try:
-        answer = few.classify(query, task=task, blend=False)
+        answer = few.classify(query, task=task, arm="model")
     finally:
         hook.remove()
     assert len(answer.scores) == n_labels

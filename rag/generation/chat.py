@@ -13,9 +13,15 @@ from earful.errors import PromptError
 from earful.index.search import Hit
 from earful.model import GenerationOptions, LanguageModel, Prompt
 from earful.rag.answer import Answer, log_answer
-from earful.rag.generation.prompt import FittedPrompt, Turn, build_dialogue, fit_prompt
-from earful.rag.generation.request import generation_notes, tell
-from earful.rag.retrieval import Query, Stopwatch, arrange
+from earful.rag.generation.prompt import (
+    FittedPrompt,
+    Turn,
+    arrange_shots,
+    build_dialogue,
+    fit_prompt,
+)
+from earful.rag.generation.request import generation_notes, to_answer
+from earful.rag.retrieval import Query, Stopwatch
 from earful.rag.task import Order, ShotMode
 
 _AGAIN = GenerationOptions(temperature=1.0, top_k=50, top_p=0.95)
@@ -133,7 +139,7 @@ class Chat:
         with watch.stage("generate_s"):
             fitted, notes = self._fit(turns, question)
             generation = self._model.generate(fitted.prompt, options, on_text=on_text)
-        answer = tell(
+        answer = to_answer(
             self._model,
             self._query,
             generation.text,
@@ -170,8 +176,9 @@ class Chat:
         return build_dialogue(
             self._query.reference,
             turns,
-            shots=arrange(shown, self._order, seed=self._seed),
+            shots=arrange_shots(shown, self._order, seed=self._seed),
             shot_mode=self._shot_mode,
+            wording=self._model.capabilities.wording,
         )
 
 

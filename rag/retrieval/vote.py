@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.rag.arrays import Scores, Similarities
-from earful.rag.retrieval.candidates import Pool
+from earful.rag.retrieval.candidates import Candidates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class LabelScoring:
             pass.
         vote_weight: How much the neighbour vote counts, from 0, not at all, to 1, alone: a
             fixed weight of the two scores' mean, and no blend is fitted. ``None``: that is
-            for ``Choices.blend`` to say.
+            for ``AskOptions.blend`` to say.
 
     Raises:
         ValueError: A field is outside its range.
@@ -136,19 +136,19 @@ def vote(
     return np.asarray(weights @ shares / weights.sum())
 
 
-def label_prior(pool: Pool, *, exclusive: bool) -> Scores:
+def label_prior(candidates: Candidates, *, exclusive: bool) -> Scores:
     """Return what is believed about labels without any shot.
 
-    Every label alike when one of them is right; else each one's frequency in the pool,
+    Every label alike when one of them is right; else each one's frequency in the candidates,
     with one exemplar more that has it and one more that lacks it.
 
     Returns:
         float64, shape ``(n_labels,)``.
     """
     if exclusive:
-        return np.full(len(pool.labels), 1.0 / len(pool.labels))
-    counts = np.array([rows.size for rows in pool.rows_of_label], dtype=np.float64)
-    return (counts + 1.0) / (len(pool) + 2.0)
+        return np.full(len(candidates.labels), 1.0 / len(candidates.labels))
+    counts = np.array([rows.size for rows in candidates.rows_of_label], dtype=np.float64)
+    return (counts + 1.0) / (len(candidates) + 2.0)
 
 
 def label_shares(memberships: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,10 +14,12 @@ from earful.model import ClipRef, Generation, GenerationOptions, Prompt, Scripte
 from earful.model.audio import Clip
 from earful.model.scripted import CAPABILITIES
 from earful.rag.generation import Chat, read_turns
-from earful.rag.retrieval import Guard, Query
+from earful.rag.retrieval import Exclusions, Query
 
 CLIP = Clip(samples=np.zeros(8, np.float32), sample_rate=8000, source="street.wav")
-QUERY = Query(name="street.wav", vector=None, reference=ClipRef(audio=CLIP), guard=Guard())
+QUERY = Query(
+    name="street.wav", vector=None, reference=ClipRef(audio=CLIP), exclusions=Exclusions()
+)
 
 
 def hit(name: str) -> Hit:

@@ -228,7 +228,7 @@ def classify(
                 shots=shots,
                 strategy=strategy or None,
                 shot_mode=mode,
-                blend=blend,
+                arm=None if blend is None else "blend" if blend else "model",
                 scoring=scoring,
                 progress=progress,
                 seed=seed,
@@ -384,12 +384,15 @@ def _why_nothing(few: FewShot, chosen: SearchFilter, backend: str) -> str:
     from earful.index.search import SearchFilter
 
     lean: IndexBackend = "half" if backend in ("half", "approximate") else "exact"
+    index = few.index
+    if index is None:
+        return "nothing found: there is no index"
 
     def passes(some: SearchFilter) -> bool:
-        query = np.eye(1, few.index.fingerprint.dim, dtype=np.float32)[0]
-        return bool(few.index.search(query, k=1, filter=some, backend=lean))
+        query = np.eye(1, index.fingerprint.dim, dtype=np.float32)[0]
+        return bool(index.search(query, k=1, filter=some, backend=lean))
 
-    n_rows = few.index.info.n
+    n_rows = index.info.n
     none = f"none of {counted(n_rows, 'row')}"
     if not n_rows:
         return "nothing found: the index holds no rows"

@@ -93,13 +93,17 @@ def evaluate(
 ) -> None:
     """Compare every way to answer on labelled recordings, baselines included."""
     from earful.index.corpus import open_corpus
-    from earful.rag.evaluation import ask_again, file_to_write, recorded_task
-    from earful.rag.evaluation import replay as compute_again
+    from earful.rag.evaluation import (
+        file_to_write,
+        load_evaluation,
+        recorded_task,
+        repeat_run,
+    )
     from earful.rag.task import Task
 
     if replay is not None and index is None:
         refuse_idle({"TASK": bool(task)}, "is in the run's file; give --index to ask again")
-        found = compute_again(replay)
+        found = load_evaluation(replay)
         _tell(found, html, as_json=as_json)
         if write_task:
             _write(recorded_task(found.document, allow_outside=allow_outside), found)
@@ -117,7 +121,7 @@ def evaluate(
     )
     if replay is not None:
         with console.counter("asking again", sys.stderr) as progress:
-            told = ask_again(few, replay, allow_outside=allow_outside, progress=progress)
+            told = repeat_run(few, replay, allow_outside=allow_outside, progress=progress)
         tell_caveat(few)
         if as_json:
             print_json(told.to_dict())
