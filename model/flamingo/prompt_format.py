@@ -77,7 +77,7 @@ def render_prompt(prompt: Prompt, *, style: Style = "inference") -> tuple[Segmen
     Args:
         prompt: With one recording at least; each becomes one ``Control.AUDIO``.
         style: Which of the release's ways. In ``training`` a question's letters stay as
-            they are, so that ``OPTIONS:`` keeps its capitals; ``reference_prompts``
+            they are, so that ``OPTIONS:`` keeps its capitals; the data loader
             lowers the others.
 
     Raises:

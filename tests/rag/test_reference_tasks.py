@@ -10,7 +10,7 @@ from earful.index.search import Hit
 from earful.model import ClipRef, PromptWording
 from earful.model.flamingo import render_prompt
 from earful.rag.generation.prompt import build_prompt
-from earful.rag.reference_prompts import ManifestRow, labels_of, reference_prompt
+from tests.support.af1_prompts import ManifestRow, labels_of, reference_prompt
 from earful.rag.task import list_tasks, load_task
 
 # Task file: the release's name for the data, its wording, and a question with its answer.
