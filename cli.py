@@ -24,17 +24,17 @@ from typer.core import TyperGroup
 
 import earful
 from earful import console
-from earful.commands.asking import ask, caption, classify, search
 from earful.commands.chat import chat
 from earful.commands.datasets import datasets_app
 from earful.commands.evaluate import evaluate
 from earful.commands.index import index_app
-from earful.commands.logs import JsonStderr, is_debugging, listen, speaks_json, tell_traceback
+from earful.commands.load import refuse_idle
 from earful.commands.models import models_app
-from earful.commands.opening import refuse_idle
 from earful.commands.options import JsonOption, example, print_json
+from earful.commands.query import ask, caption, classify, search
 from earful.commands.tasks import tasks_app
 from earful.errors import CorpusError, EarfulError, FilterError, TaskError
+from earful.logs import JsonStderr, is_debugging, listen, speaks_json, tell_traceback
 
 INTERRUPTED = 130
 _INTERRUPTION = "interrupted; what was committed is kept"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful import console
-from earful.commands.opening import open_few, shot_mode_of, tell_caveat, writing_options
+from earful.commands.load import open_few, shot_mode_of, tell_caveat, writing_options
 from earful.commands.options import (
     DEFAULT_MODEL,
     SOME_FAILED,

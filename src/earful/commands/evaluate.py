@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earful import console
-from earful.commands.opening import open_few, refuse_idle, task_of, tell_caveat
+from earful.commands.load import open_few, refuse_idle, task_of, tell_caveat
 from earful.commands.options import (
     DEFAULT_MODEL,
     AllowOutsideOption,

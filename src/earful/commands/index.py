@@ -12,7 +12,7 @@ import typer
 
 from earful import console
 from earful.commands.health import index_health, index_map
-from earful.commands.opening import refuse_idle
+from earful.commands.load import refuse_idle
 from earful.commands.options import (
     SOME_FAILED,
     ColumnOption,

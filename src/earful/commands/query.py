@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful import console
-from earful.commands.opening import (
+from earful.commands.load import (
     is_typed,
     open_few,
     refuse_idle,
