@@ -28,9 +28,8 @@ from earful.commands.chat import chat
 from earful.commands.datasets import datasets_app
 from earful.commands.evaluate import evaluate
 from earful.commands.index import index_app
-from earful.commands.load import refuse_idle
 from earful.commands.models import models_app
-from earful.commands.options import JsonOption, example, print_json
+from earful.commands.options import JsonOption, example, print_json, reject_unused
 from earful.commands.query import ask, caption, classify, search
 from earful.commands.tasks import tasks_app
 from earful.errors import CorpusError, EarfulError, FilterError, TaskError
@@ -211,7 +210,7 @@ def doctor(
 
         typer.echo(json.dumps(failure_report(index, with_paths=with_paths), indent=1))
         return
-    refuse_idle(
+    reject_unused(
         {"--index": index is not None, "--with-paths": with_paths},
         "is about a report; add --report",
     )

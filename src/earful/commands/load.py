@@ -1,52 +1,40 @@
-"""Opening what answers: an index or a task's examples, and a language model if asked for."""
+"""Load the index or the task's examples, and the language model, that answer a command."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from earful import console
-from earful.commands.options import NO_MODEL
+from earful.commands.options import NO_MODEL, EmbedderOptions, ModelOptions, reject_unused
 
 if TYPE_CHECKING:
-    from earful.model import GenerationOptions
     from earful.rag import FewShot
-    from earful.rag.task import ShotMode, Task
+    from earful.rag.task import Task
 
 
-def open_few(
+def load_few_shot(
     index: Path | None,
+    models: EmbedderOptions,
     *,
     task: Task | None = None,
-    embedder: str = "",
-    model: str = "",
-    needs_model: str = "",
-    device: str = "auto",
-    dtype: str = "auto",
-    decoding: str = "full",
-    slots: int | None = None,
     strategy: str = "",
     group: str = "",
-    hears: bool = True,
+    needs_model: str = "",
+    reads_audio: bool = True,
 ) -> FewShot:
-    """Open a ``FewShot`` as a command's options say.
+    """Load a ``FewShot`` as a command's options say.
 
     Args:
         index: Index folder.
-        task: What is asked; its examples stand in for an index.
-        embedder: Where the index's own embedder lies now; empty where it was.
-        model: Language model; ``none`` or empty for the neighbour vote.
+        models: The embedder; with ``ModelOptions``, the language model as well.
+        task: The question; its examples stand in for an index.
+        strategy: How exemplars are chosen, to refuse it where there are none.
+        group: The group kept out of them, likewise.
         needs_model: The command, when it takes a language model.
-        device: For embedder and model.
-        dtype: For the model.
-        decoding: For the model.
-        slots: For the model.
-        strategy: How exemplars are to be chosen, to refuse it where there are none.
-        group: What is to be kept out of them, likewise.
-        hears: Whether a recording will be decoded.
+        reads_audio: Whether a recording will be decoded.
 
     Raises:
         typer.BadParameter: Something that the command needs is not given, or something is
@@ -56,44 +44,53 @@ def open_few(
     from earful.model.audio import warm_up
     from earful.rag import FewShot
 
-    if model == NO_MODEL:
-        model = ""
-    if needs_model and not model:
+    asks_model = isinstance(models, ModelOptions) and models.model not in ("", NO_MODEL)
+    if needs_model and not asks_model:
         raise typer.BadParameter(
             f"{needs_model} takes a language model: a name from `earful models list`, or a folder "
             "made by `earful models pull` or `earful models convert`",
             param_hint="--model",
         )
-    if index is None and not model and task is None:
+    if index is None and not asks_model and task is None:
         raise typer.BadParameter("give an index, or a task with examples", param_hint="--index")
-    has_exemplars = index is not None or not model or bool(task and task.examples)
+    has_exemplars = index is not None or not asks_model or bool(task and task.examples)
     if not has_exemplars:
-        refuse_idle(
-            {"--strategy": bool(strategy), "--group": bool(group), "--embedder": bool(embedder)},
+        reject_unused(
+            {
+                "--strategy": bool(strategy),
+                "--group": bool(group),
+                "--embedder": bool(models.embedder),
+            },
             "is about exemplars; give an --index or a --task with examples",
         )
-    if hears:
+    if reads_audio:
+        # Decoders start in the background, while models are loaded.
         warm_up()
-    loaded = (
-        load_language_model(model, device=device, dtype=dtype, decoding=decoding, slots=slots)
-        if model
-        else None
-    )
+    model = None
+    if isinstance(models, ModelOptions) and asks_model:
+        model = load_language_model(
+            models.model,
+            device=models.device,
+            dtype=models.dtype,
+            decoding=models.decoding,
+            slots=models.slots,
+        )
+    device = models.device
     if index is not None:
-        return FewShot.open(index, embedder=embedder or None, model=loaded, device=device)
+        return FewShot.open(index, embedder=models.embedder or None, model=model, device=device)
     if task is not None and has_exemplars:
-        chosen = embedder or DEFAULT_EMBEDDER
-        return FewShot.from_task(task, embedder=chosen, model=loaded, device=device)
-    return FewShot(model=loaded)
+        embedder = models.embedder or DEFAULT_EMBEDDER
+        return FewShot.from_task(task, embedder=embedder, model=model, device=device)
+    return FewShot(model=model)
 
 
-def tell_caveat(few: FewShot) -> None:
-    """Say what is to be known of a language model, once it is clear that it will be asked."""
+def print_caveat(few: FewShot) -> None:
+    """Print the model's caveat before its first answer."""
     if few.model is not None and few.model.capabilities.caveat:
         console.warn(f"note: {few.model.capabilities.caveat}")
 
 
-def task_of(given: str, *, allow_outside: bool) -> Task | None:
+def load_given_task(task: str, *, allow_outside: bool) -> Task | None:
     """Load the task that a command was given, if any.
 
     Raises:
@@ -102,76 +99,13 @@ def task_of(given: str, *, allow_outside: bool) -> Task | None:
     """
     from earful.rag.task import load_task
 
-    if given:
-        return load_task(given, allow_outside=allow_outside)
-    refuse_idle({"--allow-outside": allow_outside}, "is about the examples of a task; give one")
+    if task:
+        return load_task(task, allow_outside=allow_outside)
+    reject_unused({"--allow-outside": allow_outside}, "is about the examples of a task; give one")
     return None
 
 
 def is_typed(context: typer.Context, name: str) -> bool:
-    """Say whether an option was given on the command line, not by a default or a variable."""
+    """Tell whether an option was given on the command line, not by a default or a variable."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
-
-
-def refuse_idle(given: Mapping[str, bool], why: str) -> None:
-    """Refuse the first option that is given and would have no effect.
-
-    Args:
-        given: Options, and whether each is given.
-        why: What it takes, to be read after the option.
-
-    Raises:
-        typer.BadParameter: One is.
-    """
-    for option, is_given in given.items():
-        if is_given:
-            raise typer.BadParameter(f"it {why}", param_hint=option)
-
-
-def writing_options(
-    *,
-    max_tokens: int,
-    temperature: float,
-    top_k: int,
-    top_p: float,
-    seed: int,
-    stop: Sequence[str],
-) -> GenerationOptions:
-    """Put the options about writing together.
-
-    Raises:
-        typer.BadParameter: One is outside its range or has no effect.
-    """
-    from earful.model import GenerationOptions
-
-    if not temperature:
-        refuse_idle(
-            {"--top-k": top_k > 0, "--top-p": top_p < 1.0},
-            "narrows what is drawn, and at temperature 0 nothing is; give a --temperature above 0",
-        )
-    try:
-        return GenerationOptions(
-            max_new_tokens=max_tokens,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            seed=seed,
-            stop=tuple(stop),
-        )
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-def shot_mode_of(given: str) -> ShotMode:
-    """Check a ``--shot-mode``.
-
-    Raises:
-        typer.BadParameter: There is no such mode.
-    """
-    from earful.rag.task import SHOT_MODES
-
-    for known in SHOT_MODES:
-        if known == given:
-            return known
-    raise typer.BadParameter(f"{given!r}; want {' or '.join(SHOT_MODES)}", param_hint="--shot-mode")

@@ -4,52 +4,32 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from earful import console
-from earful.commands.load import (
-    is_typed,
-    open_few,
-    refuse_idle,
-    shot_mode_of,
-    task_of,
-    tell_caveat,
-    writing_options,
-)
+from earful.commands.load import is_typed, load_few_shot, load_given_task, print_caveat
+from earful.commands.option_families import expand_families
 from earful.commands.options import (
-    DEFAULT_MODEL,
+    HELP_ORDER,
     NO_MODEL,
     SOME_FAILED,
-    AllowOutsideOption,
-    DecodingOption,
-    DeviceOption,
-    DtypeOption,
-    EndOption,
-    GroupOption,
+    ClassifyModelOptions,
+    EmbedderOptions,
     IndexOption,
     JsonOption,
-    MaxTokensOption,
-    ModelOption,
-    ModelOrNoneOption,
+    ModelOptions,
     OptionalIndexOption,
-    QueryEmbedderOption,
-    SeedOption,
-    ShotModeOption,
-    ShotsOption,
-    ShowPromptOption,
-    SlotsOption,
-    StartOption,
-    StopOption,
-    StrategyOption,
-    TemperatureOption,
-    TopKOption,
-    TopPOption,
+    OutputOptions,
+    QueryOptions,
+    TaskOptions,
+    WritingOptions,
     example,
     print_json,
+    reject_unused,
 )
 from earful.errors import EarfulError, FilterError, TaskError
 from earful.wording import counted
@@ -57,12 +37,14 @@ from earful.wording import counted
 if TYPE_CHECKING:
     from earful.index.search import IndexBackend, SearchFilter
     from earful.rag import Answer, FewShot
+    from earful.rag.retrieval import LabelScoring
 
-TaskOption = Annotated[str, typer.Option(help="Task file, or the name of a built-in task.")]
+AudioArgument = Annotated[Path, typer.Argument(help="Recording.", metavar="AUDIO")]
 AudioArguments = Annotated[list[Path], typer.Argument(help="Recordings.", metavar="AUDIO...")]
 
 
 @example("earful search street.wav --index sounds.index --shots 5")
+@expand_families(HELP_ORDER)
 def search(
     index: IndexOption,
     audio: Annotated[Path | None, typer.Argument(help="Recording to search with.")] = None,
@@ -86,8 +68,8 @@ def search(
     backend: Annotated[
         str, typer.Option(help="exact, faiss, half (half the memory) or approximate.")
     ] = "exact",
-    embedder: QueryEmbedderOption = "",
-    device: DeviceOption = "auto",
+    *,
+    models: EmbedderOptions,
     as_json: JsonOption = False,
 ) -> None:
     """List the nearest exemplars of a recording, or of a sentence."""
@@ -102,7 +84,7 @@ def search(
         where=where,
         min_similarity=min_similarity,
     )
-    few = open_few(index, embedder=embedder, device=device, hears=audio is not None)
+    few = load_few_shot(index, models, reads_audio=audio is not None)
     hits = few.search(audio=audio, text=text or None, k=k, filter=chosen, backend=backend)
     if as_json:
         print_json({"query": text or str(audio), "evidence": [hit.to_dict() for hit in hits]})
@@ -110,31 +92,16 @@ def search(
         typer.echo(console.describe_hits(hits) or _why_nothing(few, chosen, backend))
 
 
-@example("earful classify street.wav --index sounds.index --labels siren,dog,rain")
-def classify(
-    context: typer.Context,
-    audio: AudioArguments,
-    index: OptionalIndexOption = None,
-    task: TaskOption = "",
-    labels: Annotated[
-        str | None, typer.Option(help="Labels to choose from, separated by commas.")
-    ] = None,
-    allow_outside: AllowOutsideOption = False,
-    shots: ShotsOption = None,
-    strategy: StrategyOption = "",
-    seed: SeedOption = 0,
-    group: GroupOption = "",
-    start_s: StartOption = 0.0,
-    end_s: EndOption = None,
-    show_prompt: ShowPromptOption = False,
-    model: ModelOrNoneOption = DEFAULT_MODEL,
-    shot_mode: ShotModeOption = "interleaved",
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringOptions:
+    """How labels are scored by a language model, and weighed against the neighbour vote."""
+
     length: Annotated[
         str, typer.Option(help="A --model scores labels by the sum or the mean of their tokens.")
-    ] = "sum",
+    ] = "sum"
     prior: Annotated[
         bool, typer.Option("--prior", help="Take off what a --model says of silence.")
-    ] = False,
+    ] = False
     blend: Annotated[
         bool | None,
         typer.Option(
@@ -143,7 +110,7 @@ def classify(
             "the default; or let its scores stand alone. This and --model go before a task's "
             'arm = "vote".',
         ),
-    ] = None,
+    ] = None
     vote_weight: Annotated[
         float | None,
         typer.Option(
@@ -151,230 +118,150 @@ def classify(
             max=1.0,
             help="Fixed weight of the neighbour vote beside a --model, in place of --blend.",
         ),
+    ] = None
+
+    def scoring(self) -> LabelScoring:
+        """Return them as ``FewShot.classify`` takes them.
+
+        Raises:
+            typer.BadParameter: There is no such length, or two options exclude each other.
+        """
+        from earful.rag.retrieval import LabelScoring
+
+        if self.length not in ("sum", "mean"):
+            raise typer.BadParameter(
+                f"expected sum or mean, got {self.length!r}", param_hint="--length"
+            )
+        if self.blend is not None and self.vote_weight is not None:
+            raise typer.BadParameter(
+                "it is a fixed weight, so --blend and --no-blend have no effect; give one of them",
+                param_hint="--vote-weight",
+            )
+        return LabelScoring(
+            length="mean" if self.length == "mean" else "sum",
+            prior=self.prior,
+            vote_weight=self.vote_weight,
+        )
+
+
+@example("earful classify street.wav --index sounds.index --labels siren,dog,rain")
+@expand_families(HELP_ORDER)
+def classify(
+    context: typer.Context,
+    audio: AudioArguments,
+    index: OptionalIndexOption = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Labels to choose from, separated by commas.")
     ] = None,
-    decoding: DecodingOption = "full",
-    slots: SlotsOption = None,
-    embedder: QueryEmbedderOption = "",
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "auto",
-    as_json: JsonOption = False,
+    *,
+    given: TaskOptions,
+    query: QueryOptions,
+    models: ClassifyModelOptions,
+    scores: ScoringOptions,
+    output: OutputOptions,
 ) -> None:
     """Name the sound in each recording and show the exemplars that decided it."""
-    from earful.rag.retrieval import LabelScoring
-
-    if task and labels is not None:
+    if given.task and labels is not None:
         raise typer.BadParameter("--task and --labels exclude each other", param_hint="--labels")
-    if length not in ("sum", "mean"):
-        raise typer.BadParameter(f"{length!r}; want sum or mean", param_hint="--length")
-    if blend is not None and vote_weight is not None:
-        raise typer.BadParameter(
-            "it is a fixed weight, so --blend and --no-blend have no effect; give one of them",
-            param_hint="--vote-weight",
-        )
-    scoring = LabelScoring(
-        length="mean" if length == "mean" else "sum", prior=prior, vote_weight=vote_weight
-    )
-    mode = shot_mode_of(shot_mode)
+    scoring = scores.scoring()
+    choices = query.choices()
     names = None if labels is None else _labels(labels)
-    if index is None and not task and names is None:
+    if index is None and not given.task and names is None:
         raise typer.BadParameter(
             "there are no labels to choose from: give an index, a --task, or --labels",
             param_hint="--index",
         )
-    asked = task_of(task, allow_outside=allow_outside)
-    is_open = model != NO_MODEL and blend is None and vote_weight is None
-    if is_open and asked is not None and asked.arm == "vote":
+    task = load_given_task(given.task, allow_outside=given.allow_outside)
+    blend = scores.blend
+    is_open = models.model != NO_MODEL and blend is None and scores.vote_weight is None
+    if is_open and task is not None and task.arm == "vote":
         if is_typed(context, "model"):
-            # Whoever names a model here wants to hear it, whatever the task's file says.
+            # Whoever names a model here wants its answer, whatever the task's file says.
             blend = True
         else:
             console.warn(
                 "note: the task leaves the answer to the vote; --model or --blend asks a model, too"
             )
-            model = NO_MODEL
-    if model == NO_MODEL:
-        refuse_idle(
+            models = replace(models, model=NO_MODEL)
+    if models.model == NO_MODEL:
+        reject_unused(
             {
-                "--shot-mode": mode != "interleaved",
-                "--length": length != "sum",
-                "--prior": prior,
+                "--shot-mode": query.shot_mode != "interleaved",
+                "--length": scores.length != "sum",
+                "--prior": scores.prior,
                 "--blend": blend is not None,
-                "--vote-weight": vote_weight is not None,
-                "--decoding": decoding != "full",
-                "--slots": slots is not None,
-                "--dtype": dtype != "auto",
+                "--vote-weight": scores.vote_weight is not None,
+                "--decoding": models.decoding != "full",
+                "--slots": models.slots is not None,
+                "--dtype": models.dtype != "auto",
             },
             "is about a language model, and none is asked; give a --model",
         )
-    few = open_few(
-        index,
-        task=asked,
-        embedder=embedder,
-        model=model,
-        device=device,
-        dtype=dtype,
-        decoding=decoding,
-        slots=slots,
-        strategy=strategy,
-        group=group,
-    )
+    choices["blend"] = blend
+    few = load_few_shot(index, models, task=task, strategy=query.strategy, group=query.group)
 
     def answer(path: Path) -> Answer:
         with console.counter("weighing the model against the vote", sys.stderr) as progress:
             return few.classify(
                 path,
-                task=asked,
+                task=task,
                 labels=names,
-                shots=shots,
-                strategy=strategy or None,
-                shot_mode=mode,
-                blend=blend,
                 scoring=scoring,
                 progress=progress,
-                seed=seed,
-                group=group,
-                start_s=start_s,
-                end_s=end_s,
+                **choices,
             )
 
-    _answer_each(few, audio, answer, as_json=as_json, show_prompt=show_prompt)
+    _answer_each(few, audio, answer, output)
 
 
 @example('earful ask street.wav "Is the siren coming closer?" --model flamingo/')
+@expand_families(HELP_ORDER)
 def ask(
-    audio: Annotated[Path, typer.Argument(help="Recording.", metavar="AUDIO")],
+    audio: AudioArgument,
     question: Annotated[str, typer.Argument(help="What to ask; or a --task has it.")] = "",
     index: OptionalIndexOption = None,
-    task: TaskOption = "",
-    allow_outside: AllowOutsideOption = False,
-    shots: ShotsOption = None,
-    strategy: StrategyOption = "",
-    seed: SeedOption = 0,
-    group: GroupOption = "",
-    start_s: StartOption = 0.0,
-    end_s: EndOption = None,
-    show_prompt: ShowPromptOption = False,
-    model: ModelOption = DEFAULT_MODEL,
-    shot_mode: ShotModeOption = "interleaved",
-    max_tokens: MaxTokensOption = 128,
-    temperature: TemperatureOption = 0.0,
-    top_k: TopKOption = 0,
-    top_p: TopPOption = 1.0,
-    stop: StopOption = [],  # noqa: B006 - typer copies it
-    decoding: DecodingOption = "full",
-    slots: SlotsOption = None,
-    embedder: QueryEmbedderOption = "",
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "auto",
-    as_json: JsonOption = False,
+    *,
+    given: TaskOptions,
+    query: QueryOptions,
+    models: ModelOptions,
+    writing: WritingOptions,
+    output: OutputOptions,
 ) -> None:
     """Answer a question about a recording in a language model's own words."""
-    if not (question.strip() or task):
+    if not (question.strip() or given.task):
         raise typer.BadParameter("give a question, or a --task that has one", param_hint="QUESTION")
-    asked = task_of(task, allow_outside=allow_outside)
-    mode = shot_mode_of(shot_mode)
-    options = writing_options(
-        max_tokens=max_tokens,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-        stop=stop,
+    task = load_given_task(given.task, allow_outside=given.allow_outside)
+    choices = query.choices()
+    options = writing.generation(query.seed)
+    few = load_few_shot(
+        index, models, task=task, strategy=query.strategy, group=query.group, needs_model="ask"
     )
-    few = open_few(
-        index,
-        task=asked,
-        embedder=embedder,
-        model=model,
-        needs_model="ask",
-        device=device,
-        dtype=dtype,
-        decoding=decoding,
-        slots=slots,
-        strategy=strategy,
-        group=group,
+    _answer_each(
+        few,
+        [audio],
+        lambda path: few.ask(path, question, task=task, options=options, **choices),
+        output,
     )
-
-    def answer(path: Path) -> Answer:
-        return few.ask(
-            path,
-            question,
-            task=asked,
-            shots=shots,
-            strategy=strategy or None,
-            shot_mode=mode,
-            options=options,
-            seed=seed,
-            group=group,
-            start_s=start_s,
-            end_s=end_s,
-        )
-
-    _answer_each(few, [audio], answer, as_json=as_json, show_prompt=show_prompt)
 
 
 @example("earful caption street.wav --model flamingo/")
+@expand_families(HELP_ORDER)
 def caption(
     audio: AudioArguments,
     index: OptionalIndexOption = None,
-    shots: ShotsOption = None,
-    strategy: StrategyOption = "",
-    seed: SeedOption = 0,
-    group: GroupOption = "",
-    start_s: StartOption = 0.0,
-    end_s: EndOption = None,
-    show_prompt: ShowPromptOption = False,
-    model: ModelOption = DEFAULT_MODEL,
-    shot_mode: ShotModeOption = "interleaved",
-    max_tokens: MaxTokensOption = 128,
-    temperature: TemperatureOption = 0.0,
-    top_k: TopKOption = 0,
-    top_p: TopPOption = 1.0,
-    stop: StopOption = [],  # noqa: B006 - typer copies it
-    decoding: DecodingOption = "full",
-    slots: SlotsOption = None,
-    embedder: QueryEmbedderOption = "",
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "auto",
-    as_json: JsonOption = False,
+    *,
+    query: QueryOptions,
+    models: ModelOptions,
+    writing: WritingOptions,
+    output: OutputOptions,
 ) -> None:
     """Describe each recording in a sentence, by a language model."""
-    mode = shot_mode_of(shot_mode)
-    options = writing_options(
-        max_tokens=max_tokens,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-        stop=stop,
+    choices = query.choices()
+    options = writing.generation(query.seed)
+    few = load_few_shot(
+        index, models, strategy=query.strategy, group=query.group, needs_model="caption"
     )
-    few = open_few(
-        index,
-        embedder=embedder,
-        model=model,
-        needs_model="caption",
-        device=device,
-        dtype=dtype,
-        decoding=decoding,
-        slots=slots,
-        strategy=strategy,
-        group=group,
-    )
-
-    def answer(path: Path) -> Answer:
-        return few.caption(
-            path,
-            shots=shots,
-            strategy=strategy or None,
-            shot_mode=mode,
-            options=options,
-            seed=seed,
-            group=group,
-            start_s=start_s,
-            end_s=end_s,
-        )
-
-    _answer_each(few, audio, answer, as_json=as_json, show_prompt=show_prompt)
+    _answer_each(few, audio, lambda path: few.caption(path, options=options, **choices), output)
 
 
 def _why_nothing(few: FewShot, chosen: SearchFilter, backend: str) -> str:
@@ -411,8 +298,9 @@ def _why_nothing(few: FewShot, chosen: SearchFilter, backend: str) -> str:
 def _labels(given: str) -> list[str]:
     labels = [label.strip() for label in given.split(",")]
     if "" in labels:
+        number = labels.index("") + 1
         raise typer.BadParameter(
-            f"label {labels.index('') + 1} of {given!r} is empty; want a name between all commas",
+            f"label {number} of {given!r} is empty: expected a name between all commas",
             param_hint="--labels",
         )
     return labels
@@ -422,11 +310,9 @@ def _answer_each(
     few: FewShot,
     audio: Sequence[Path],
     answer: Callable[[Path], Answer],
-    *,
-    as_json: bool,
-    show_prompt: bool,
+    output: OutputOptions,
 ) -> None:
-    """Print an answer a recording; a recording that cannot be answered stops no other."""
+    """Print an answer per recording; a recording that cannot be answered stops no other."""
     n_failed = 0
     for number, path in enumerate(audio):
         found: Answer | EarfulError
@@ -437,19 +323,19 @@ def _answer_each(
         except EarfulError as error:
             found = error
         if not number:
-            tell_caveat(few)
+            print_caveat(few)
         if isinstance(found, EarfulError):
             n_failed += 1
-            if as_json:
+            if output.as_json:
                 print_json({"audio": str(path), "error": str(found)})
             console.warn(f"error: {found}")
             continue
-        if as_json:
-            prompt = {"prompt": found.prompt.render()} if show_prompt and found.prompt else {}
-            print_json({**found.to_dict(), **prompt})
+        prompt = found.prompt.render() if output.show_prompt and found.prompt else ""
+        if output.as_json:
+            print_json({**found.to_dict(), **({"prompt": prompt} if prompt else {})})
             continue
-        if show_prompt and found.prompt:
-            typer.echo(console.printable_lines(found.prompt.render()))
+        if prompt:
+            typer.echo(console.printable_lines(prompt))
         typer.echo(console.describe_answer(found))
     if n_failed:
         raise typer.Exit(1 if n_failed == len(audio) else SOME_FAILED)
