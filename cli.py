@@ -24,17 +24,16 @@ from typer.core import TyperGroup
 
 import earful
 from earful import console
-from earful.commands.asking import ask, caption, classify, search
 from earful.commands.chat import chat
 from earful.commands.datasets import datasets_app
 from earful.commands.evaluate import evaluate
 from earful.commands.index import index_app
-from earful.commands.logs import JsonStderr, is_debugging, listen, speaks_json, tell_traceback
 from earful.commands.models import models_app
-from earful.commands.opening import refuse_idle
-from earful.commands.options import JsonOption, example, print_json
+from earful.commands.options import JsonOption, example, print_json, reject_unused
+from earful.commands.query import ask, caption, classify, search
 from earful.commands.tasks import tasks_app
 from earful.errors import CorpusError, EarfulError, FilterError, TaskError
+from earful.logs import JsonStderr, is_debugging, listen, speaks_json, tell_traceback
 
 INTERRUPTED = 130
 _INTERRUPTION = "interrupted; what was committed is kept"
@@ -211,7 +210,7 @@ def doctor(
 
         typer.echo(json.dumps(failure_report(index, with_paths=with_paths), indent=1))
         return
-    refuse_idle(
+    reject_unused(
         {"--index": index is not None, "--with-paths": with_paths},
         "is about a report; add --report",
     )

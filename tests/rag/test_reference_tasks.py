@@ -10,8 +10,8 @@ from earful.index.search import Hit
 from earful.model import ClipRef, PromptWording
 from earful.model.flamingo import render_prompt
 from earful.rag.generation.prompt import build_prompt
-from tests.support.af1_prompts import ManifestRow, labels_of, reference_prompt
 from earful.rag.task import list_tasks, load_task
+from tests.support.af1_prompts import ManifestRow, labels_of, reference_prompt
 
 # Task file: the release's name for the data, its wording, and a question with its answer.
 RELEASE = {
