@@ -29,6 +29,11 @@ __version__ = "0.1.0"
 for _name in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
     os.environ.setdefault(_name, "1")
 
+# Intel's MKL, which multiplies torch's matrices, sums long rows in one piece a thread, so that
+# two threads give other last bits than one. In this mode its products do not depend on that. It
+# is read at the first product; processors that MKL has no such mode for go on as before.
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+
 # A library says nothing unless its user listens.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
