@@ -124,7 +124,7 @@ class Answering:
         ask: AskOptions,
         on_text: Callable[[str], None] | None,
     ) -> Answer:
-        """Let a language model write; see ``FewShot.ask``."""
+        """Ask a language model for text; see ``FewShot.ask``."""
         found = self.retrieve_one(audio, task, None, ask)
         with found.watch.stage("generate_s"):
             request = to_request(found, ask, question=question)

@@ -21,7 +21,7 @@ from earful.model.audio import Clip
 from earful.model.protocols import FeatureCache
 from earful.model.scripted import CAPABILITIES
 from earful.rag import FewShot, default_model
-from earful.rag.generation import keep_features
+from earful.rag.generation import precompute_features
 from earful.rag.generation.prompt import build_prompt
 from earful.rag.retrieval import LabelScoring, label_probabilities
 from earful.rag.task import Answerer, Label, Shots, Task
@@ -400,13 +400,15 @@ def test_all_exemplars_can_be_encoded_ahead(index: Path, tmp_path: Path) -> None
     model = Keeping()
     told: list[tuple[int, int]] = []
     opened = Index.open(index)
-    report = keep_features(opened, model, progress=lambda done, total: told.append((done, total)))
+    report = precompute_features(
+        opened, model, progress=lambda done, total: told.append((done, total))
+    )
     assert report.kept == 12
     assert report.failed == ()
     assert told[-1] == (12, 12)
     assert {clip.content_sha256 for clip in model.encoded} == set(opened.vectors().content)
     with pytest.raises(ModelError, match="scripted keeps no features"):
-        keep_features(opened, ScriptedLanguageModel())
+        precompute_features(opened, ScriptedLanguageModel())
 
 
 def test_an_exemplar_that_is_gone_stops_no_other(tmp_path: Path) -> None:
@@ -414,7 +416,7 @@ def test_an_exemplar_that_is_gone_stops_no_other(tmp_path: Path) -> None:
         write(tmp_path / "low" / f"{take}.wav", 200.0, take)
     build_index(tmp_path, tmp_path / "s.index", embedder="logmel")
     (tmp_path / "low" / "1.wav").unlink()
-    report = keep_features(Index.open(tmp_path / "s.index"), Keeping())
+    report = precompute_features(Index.open(tmp_path / "s.index"), Keeping())
     assert report.kept == 2
     ((id_, error),) = report.failed
     assert id_ == "low/1.wav"

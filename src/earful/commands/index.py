@@ -324,7 +324,7 @@ def index_features(
     """Let a language model encode every exemplar ahead, so that no query has to."""
     from earful.index import Index
     from earful.model import load_language_model
-    from earful.rag.generation import keep_features
+    from earful.rag.generation import precompute_features
 
     if not model:
         raise typer.BadParameter(
@@ -334,7 +334,7 @@ def index_features(
     opened = Index.open(index)
     loaded = load_language_model(model, device=device, decoding=decoding)
     with console.counter("encoding", sys.stderr) as progress:
-        report = keep_features(opened, loaded, progress=progress)
+        report = precompute_features(opened, loaded, progress=progress)
     if as_json:
         print_json(report.to_dict())
     else:
