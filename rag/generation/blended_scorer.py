@@ -102,6 +102,9 @@ class LabelScorer:
                 votes, _ = self._retriever.vote(found, seed=request.seed)
         with watch.stage("score_s"):
             model_scores, fitted = score_labels(model, request, scoring)
+        alone = LabelScores(
+            scores=model_scores, model_scores=model_scores, votes=None, fitted=fitted
+        )
         if votes is None or found.prepared is None:
             note = "there are no exemplars to vote, so vote_weight has no effect"
             notes = (note,) if scoring.vote_weight else ()
