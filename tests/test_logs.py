@@ -185,7 +185,7 @@ def test_a_name_that_is_not_utf8_is_logged_as_one_line(
 ) -> None:
     # The test runner keeps what reaches the root, and cannot hand this on between processes.
     monkeypatch.setattr(logging.getLogger("earful"), "propagate", False)
-    logs.listen(logging.INFO, as_json=True)
+    logs.show_logs(logging.INFO, as_json=True)
     logging.getLogger("earful.test").info("opened %s", "a\udcff\nb", extra={"path": Path("x")})
     (line,) = capfd.readouterr().err.splitlines()
     assert json.loads(line)["message"] == "opened a\udcff\nb"

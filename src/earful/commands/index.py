@@ -239,7 +239,7 @@ def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
             rows.append([key, shown])
     typer.echo(console.table(rows))
     for rejection in rejected:
-        typer.echo(f"rejected {console.described(rejection)}")
+        typer.echo(f"rejected {console.describe_rejection(rejection)}")
 
 
 @index_app.command("verify")
