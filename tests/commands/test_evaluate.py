@@ -115,6 +115,5 @@ def test_health_and_map_are_told_and_written(index: Path, tmp_path: Path) -> Non
     assert len(json.loads(run_fine("index", "map", index, "--json"))["points"]) == 12
     assert {path.name for path in tmp_path.iterdir()} == {"health.html", "map.html"}
     assert "give --html FILE, or --json" in run_refused("index", "map", index)
-
-
-XX
+    message = run_refused("index", "map", index, "--json", "--method", "tsne")
+    assert "expected pca or umap, got 'tsne'" in message
