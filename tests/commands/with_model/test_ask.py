@@ -66,7 +66,7 @@ def test_what_is_not_heard_is_noted(run: Run, home: Path) -> None:
     assert "note: long.wav: only the first 33.25 s of 40.00 s are heard" in out
 
 
-def test_a_stretch_of_a_recording_can_be_asked_about(run: Run, home: Path) -> None:
+def test_a_segment_of_a_recording_can_be_asked_about(run: Run, home: Path) -> None:
     soundfile.write(home / "minute.wav", np.zeros(60 * 8000), 8000)
     code, out, err = run("caption", "minute.wav", *M, "--max-tokens", 2, "--start-s", 30)
     assert code == 0, err
