@@ -61,9 +61,7 @@ def chat(
     questions = read_turns(turns) if turns is not None else None
     choices = query.choices()
     options = writing.generation(query.seed)
-    few = load_few_shot(
-        index, models, strategy=query.strategy, group=query.group, needs_model="chat"
-    )
+    few = load_few_shot(index, models, query=query, needs_model="chat")
     talk = few.chat(audio, options=options, **choices)
     print_caveat(few)
     conversation = _Conversation(talk, output)

@@ -99,6 +99,7 @@ def evaluate(
     from earful.rag.evaluation import replay as compute_again
     from earful.rag.task import Task
 
+    # An old run: compute its numbers again from the file alone.
     if replay is not None and index is None:
         reject_unused({"TASK": bool(task)}, "is in the run's file; give --index to ask again")
         found = compute_again(replay)
@@ -115,6 +116,7 @@ def evaluate(
         # Fail now, and not after every item has been asked.
         file_to_write(given if given is not None else Task(name=_ALL_LABELS))
     few = load_few_shot(index, models, task=given)
+    # An old run with an index: ask its questions again and compare the answers.
     if replay is not None:
         with console.counter("asking again", sys.stderr) as progress:
             compared = ask_again(few, replay, allow_outside=allow_outside, progress=progress)
@@ -124,6 +126,7 @@ def evaluate(
         else:
             typer.echo(console.printable_lines(compared.describe()))
         raise typer.Exit(0 if compared.is_same else 1)
+    # A new run, or the rest of one that was interrupted.
     settings = _settings(
         shots=_numbers(shots),
         seeds=seeds,

@@ -76,6 +76,7 @@ def index_build(
     as_json: JsonOption = False,
 ) -> None:
     """Embed a labelled corpus into an index; run again after an interruption to go on."""
+    # Open the corpus: a published dataset, or one of the user's own.
     opened: Corpus
     if dataset:
         from earful.index.datasets import load_dataset
@@ -111,6 +112,7 @@ def index_build(
     from earful.index.builder import BuildOptions, build_index, embedder_for
     from earful.model.audio import AudioLimits, warm_up
 
+    # Embed it; rows that are indexed already are skipped.
     one_of(_DTYPES, dtype, "--dtype")
     warm_up()
     model = embedder_for(index, embedder, revision=revision, device=device, dtype=dtype)
@@ -154,6 +156,7 @@ def index_add(
     from earful.model import load_embedder
 
     stored = Index.open(index).info.fingerprint
+    # Open the source: one recording with its label, or a corpus.
     if not source.exists():
         raise CorpusError(
             f"{source}: no such file or folder; expected a folder per label, a table, or one "
@@ -194,6 +197,7 @@ def index_add(
         corpus = open_corpus(
             source, columns=_columns(column), root=root, allow_outside=allow_outside
         )
+    # Embed it by the index's own embedder.
     model = load_embedder(stored.name, revision=stored.revision, device=device, dtype=stored.dtype)
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_index(corpus, index, embedder=model, progress=progress)

@@ -194,7 +194,7 @@ def classify(
             "is about a language model, and none is asked; give a --model",
         )
     choices["blend"] = blend
-    few = load_few_shot(index, models, task=task, strategy=query.strategy, group=query.group)
+    few = load_few_shot(index, models, task=task, query=query)
 
     def answer(path: Path) -> Answer:
         with console.counter("weighing the model against the vote", sys.stderr) as progress:
@@ -229,9 +229,7 @@ def ask(
     task = load_given_task(given.task, allow_outside=given.allow_outside)
     choices = query.choices()
     options = writing.generation(query.seed)
-    few = load_few_shot(
-        index, models, task=task, strategy=query.strategy, group=query.group, needs_model="ask"
-    )
+    few = load_few_shot(index, models, task=task, query=query, needs_model="ask")
     _answer_each(
         few,
         [audio],
@@ -254,9 +252,7 @@ def caption(
     """Describe each recording in a sentence, by a language model."""
     choices = query.choices()
     options = writing.generation(query.seed)
-    few = load_few_shot(
-        index, models, strategy=query.strategy, group=query.group, needs_model="caption"
-    )
+    few = load_few_shot(index, models, query=query, needs_model="caption")
     _answer_each(few, audio, lambda path: few.caption(path, options=options, **choices), output)
 
 
