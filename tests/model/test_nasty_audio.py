@@ -15,7 +15,7 @@ from earful.model.audio import AudioLimits, file_sha256, load_audio, open_source
 from earful.model.audio.clip import probe_audio
 from earful.model.audio.segment import open_within, read_stretch
 from tests.support.audio_formats import CannotWriteError, every_format
-from tests.support.audio_verdicts import Case, Heard, fault, hear
+from tests.support.audio_verdicts import Accepted, Case, decode, fault
 from tests.support.nasty_audio import coded_cases, ffmpeg_cases, number_cases, pcm, riff, wav_cases
 from tests.support.nasty_files import kinds_of_file, odd_names, other_formats
 
@@ -33,10 +33,10 @@ def test_the_verdict(nasty: Case, tmp_path: Path) -> None:
         path = nasty.place(tmp_path)
     except CannotWriteError as error:
         pytest.skip(str(error))
-    probed, loaded = hear(path)
+    probed, loaded = decode(path)
     assert fault(nasty.verdict, probed, loaded) == ""
     for line in (probed, loaded):
-        assert isinstance(line, Heard) or (line.isprintable() and line.encode())
+        assert isinstance(line, Accepted) or (line.isprintable() and line.encode())
 
 
 @pytest.mark.parametrize("nasty", kinds_of_file(), ids=lambda nasty: nasty.name)
@@ -47,7 +47,7 @@ def test_what_cannot_be_heard_cannot_be_hashed(nasty: Case, tmp_path: Path) -> N
         pytest.skip(str(error))
     with pytest.raises(AudioError) as caught:
         file_sha256(path)
-    assert str(caught.value) == hear(path)[1]
+    assert str(caught.value) == decode(path)[1]
 
 
 def read_after(change: Callable[[Path], object], path: Path) -> NDArray[np.float32]:

@@ -1,6 +1,8 @@
-"""Runs jobs one after the other, each in a fork that may be killed; see ``test_kills.py``.
+"""A process that runs jobs one by one, each in a fork that may be killed.
 
-What takes seconds to import is imported once, here. LanceDB's threads do not come along into
+Started by ``killed_jobs.py``, for ``reliability/test_kills_*.py``.
+
+Slow imports are made once, here. LanceDB's threads do not come along into
 a fork, and it starts new ones there, which is safe while it is idle. A job is a line of JSON
 on standard input. Answers are lines, a word and a number: ``pid``; ``begin``; ``safe``, how
 much the job has acknowledged; ``end``, how it ended.
@@ -219,7 +221,7 @@ def main() -> None:
 
 
 def _end(job: Callable[..., None], arguments: dict[str, Any]) -> NoReturn:
-    """Do a job, and leave as any program does, but for what the nursery has to tidy up."""
+    """Do a job, and leave as any program does, but for what the parent has to tidy up."""
     code = 1
     try:
         job(**arguments)

@@ -1,6 +1,6 @@
-"""Runs jobs on one index at the same time; see ``reliability/test_races.py``.
+"""Jobs that run on one index at the same time, for ``reliability/test_races.py``.
 
-Each job is a process: what takes seconds to import is imported once, here, and then forked.
+Each job is a process: slow imports are made once, here, and then forked.
 They come as JSON; what each counted is written beside the index. Readers go on until all
 writers are done.
 """

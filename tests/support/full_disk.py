@@ -1,4 +1,4 @@
-"""Changes an index on a disk that gets full; see ``reliability/test_full_disk.py``.
+"""Changes of an index on a disk that gets full, for ``reliability/test_full_disk.py``.
 
 Runs in a mount namespace of its own, on a disk in memory that it may fill. Every change is
 tried with no free page, one, two and so on, until it succeeds: so each of its writes is, in

@@ -1,7 +1,7 @@
-"""Probes, loads and resamples the files named on standard input, and says what came of each.
+"""A process that probes, loads and resamples the files named on standard input.
 
-A line in, JSON, is a path. A line out is what ``audio_verdicts.hear`` found, and what this process
-has taken so far: CPU seconds and its largest size in MiB.
+A line in, JSON, is a path. A line out is the result of ``audio_verdicts.decode``, and what this
+process has taken so far: CPU seconds and its largest size in MiB.
 """
 
 import json
@@ -13,22 +13,22 @@ from pathlib import Path
 
 from benchmarks.resident import peak_bytes
 
-from tests.support.audio_verdicts import Heard, hear
+from tests.support.audio_verdicts import Accepted, decode
 
 EMBEDDER_HZ = 48_000
 
 
-def found(outcome: Heard | str) -> list[int] | str:
+def found(outcome: Accepted | str) -> list[int] | str:
     return outcome if isinstance(outcome, str) else list(astuple(outcome))
 
 
 def main() -> None:
-    """Hear the files named on standard input, one JSON string a line."""
+    """Decode the files named on standard input, one JSON string a line."""
     # libsndfile prints "Error A : 00" and the like where answers go.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     for line in sys.stdin:
-        probed, loaded = hear(Path(json.loads(line)), resampled_hz=EMBEDDER_HZ)
+        probed, loaded = decode(Path(json.loads(line)), resampled_hz=EMBEDDER_HZ)
         usage = resource.getrusage(resource.RUSAGE_SELF)
         answer = {
             "probed": found(probed),

@@ -1,10 +1,10 @@
-"""Hears recordings that were changed at random, and says of each what came of it.
+"""A process that decodes recordings that were changed at random, and prints each outcome.
 
-Started by ``test_audio_fuzz.py`` as ``hear_mutants.py SEEDS FIRST LAST STEP``: a folder of valid
+Started by ``test_audio_fuzz.py`` as ``decode_mutants.py SEEDS FIRST LAST STEP``: a folder of valid
 recordings, and which numbers to try. What is done to which recording follows from the number
 alone, so that anything found can be made again with ``mutant``.
 
-A line out, JSON, is a number, what came of it (``accepted``, ``refused``, or an error that
+A line out, JSON, is a number, its outcome (``accepted``, ``refused``, or an error that
 should not have left the loader), and the largest size of this process so far in MiB.
 """
 
@@ -77,8 +77,8 @@ def _splice(rng: random.Random, data: bytearray, at: int, seeds: Mapping[str, by
     data[at:] = other[rng.choice((0, rng.randrange(len(other)))) :]
 
 
-def hear(data: bytes) -> str:
-    """Say what comes of these bytes: the whole, a stretch, and what probing says."""
+def decode(data: bytes) -> str:
+    """Return the outcome of these bytes: of the whole, of a segment, and of probing."""
     try:
         verdict = "accepted"
         for start_s, end_s in ((0.0, None), (0.1, 0.15)):
@@ -115,7 +115,7 @@ def main(folder: str, first: str, last: str, step: str) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     seeds = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
     for number in range(int(first), int(last), int(step)):
-        outcome = hear(mutant(seeds, number)[1])
+        outcome = decode(mutant(seeds, number)[1])
         print(json.dumps([number, outcome, peak_bytes() / 2**20]), file=answers, flush=True)
 
 
