@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from earful.errors import AudioError, CorpusError
-from earful.index.corpus import Corpus, CorpusRow, Exemplar, as_text, normal
+from earful.index.corpus import Corpus, CorpusRow, Exemplar, as_text, to_nfc
 from earful.index.datasets.declaration import Dataset, Emit, Source
 from earful.index.datasets.locate import Locator, placeholders
 from earful.index.datasets.readers import UNPACK, Raw, find_files, read_source, read_text
@@ -118,7 +118,7 @@ class DatasetCorpus(Corpus):
         """Whether neither a split nor a part was chosen."""
         return not (self._split or self._part)
 
-    def _unchecked(self) -> Iterator[CorpusRow]:
+    def _read_rows(self) -> Iterator[CorpusRow]:
         account = self.account = Account()
         emits = [emit for emit in self.dataset.emits if emit.task == self.task]
         for where, row in rows_of(self.dataset, self._base, self._sources):
@@ -175,7 +175,7 @@ class DatasetCorpus(Corpus):
             cut = f"@{start_s:g}" if dataset.window else ""
             try:
                 exemplar = Exemplar(
-                    id=normal(named + cut),
+                    id=to_nfc(named + cut),
                     audio=PurePosixPath(Path(audio).as_posix()),
                     start_s=start_s,
                     end_s=end_s,
@@ -219,7 +219,7 @@ class DatasetCorpus(Corpus):
             worded = text
             if emit.words and text not in emit.keep:
                 worded = text.replace("_", " ").replace("-", " ").lower()
-            labels[normal(worded)] = None
+            labels[to_nfc(worded)] = None
         return tuple(labels)
 
     @cached_property

@@ -79,7 +79,7 @@ def test_an_id_that_stands_twice_is_told_with_both_rows(tmp_path: Path) -> None:
     rows = table.read_text().splitlines(keepends=True)
     table.write_text("".join([*rows, rows[1]]))
     told = refusal("urbansound8k", root)
-    assert told.startswith(f"{table}:4: id 'urbansound8k:999001-3-0-0.wav' stands already at")
+    assert told.startswith(f"{table}:4: id 'urbansound8k:999001-3-0-0.wav' already occurs at")
     assert f"{table}:2;" in told
 
 
@@ -233,5 +233,5 @@ def test_the_hash_of_ids_finds_what_stands_twice_among_many(tmp_path: Path) -> N
     write_text(tmp_path / "many.csv", f"audio,label,id\n{rows}")
     assert sum(1 for _ in open_corpus(tmp_path / "many.csv")) == 5000
     write_text(tmp_path / "many.csv", f"audio,label,id\n{rows}x.wav,dog,77\n")
-    with pytest.raises(CorpusError, match=r"many.csv:5002: id '77' stands already at .*:79"):
+    with pytest.raises(CorpusError, match=r"many.csv:5002: id '77' already occurs at .*:79"):
         list(open_corpus(tmp_path / "many.csv"))
