@@ -274,11 +274,11 @@ def nasty_tasks() -> Iterator[Nasty]:
 
     fine = 'labels = ["dog", "cat"]\n'
     for path in ("/etc/passwd", "../outside.wav", "x/../../outside.wav", "link.wav", "away/a.wav"):
-        yield example(f"the example {path}", path, "the task file's folder; move it there, or say")
-    yield example("a long path", "x" * 5000, "does not exist; want an audio file")
+        yield example(f"the example {path}", path, "the task file's folder; move it there, or pass")
+    yield example("a long path", "x" * 5000, "does not exist; expected an audio file")
     yield example("NUL in a path", "a\0.wav", "U+0000")
     for table in ("/etc", "../outside.csv", "away", "link.csv"):
-        says = "the task file's folder; move it there, or say --allow-outside"
+        says = "the task file's folder; move it there, or pass --allow-outside"
         yield task(f"the table {table}", f'examples = "{table}"', says)
     yield task("a pipe for a table", 'examples = "pipe.csv"', "is a named pipe")
     yield task("a table that climbs", 'examples = "climbs.csv"', "lies outside")
@@ -289,9 +289,13 @@ def nasty_tasks() -> Iterator[Nasty]:
     yield task("a key twice", fine + fine, "is not TOML", ":2: ")
     yield task("CR only", fine.replace("\n", "\r") * 2, "is not TOML")
     yield task("5,000 digits", "a = " + "9" * 5000, "is not TOML", ": ")
-    yield task("4,000 hexadecimal digits", f"[shots]\nk = 0x{'f' * 4000}", "want 1 to 1000", ":2: ")
-    yield task("a huge start", f"[answer]\nabstain_below = 0x{'f' * 4000}", "want 0 to 1", ":2: ")
-    yield task("NaN", "[answer]\nabstain_below = nan", "want 0 to 1", ":2: ")
+    yield task(
+        "4,000 hexadecimal digits", f"[shots]\nk = 0x{'f' * 4000}", "expected 1 to 1000", ":2: "
+    )
+    yield task(
+        "a huge start", f"[answer]\nabstain_below = 0x{'f' * 4000}", "expected 0 to 1", ":2: "
+    )
+    yield task("NaN", "[answer]\nabstain_below = nan", "expected 0 to 1", ":2: ")
     yield task("deep lists", "a = " + "[" * 100_000, "nested too deeply", ": ")
     yield task("deep tables", "a = " + "{a=" * 100_000, "nested too deeply", ": ")
     yield task("a deep key", "a" + ".a" * 400_000 + " = 1", "a key has more than 20 parts")

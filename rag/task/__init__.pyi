@@ -16,6 +16,7 @@ from .task import (
     Subset,
     Task,
 )
+from .toml_file import TaskProblem
 
 __all__ = [
     "ANSWERERS",
@@ -33,6 +34,7 @@ __all__ = [
     "Strategy",
     "Subset",
     "Task",
+    "TaskProblem",
     "check_task",
     "list_tasks",
     "load_task",
