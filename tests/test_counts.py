@@ -15,7 +15,6 @@ import pytest
 import soundfile
 import torch
 from numpy.typing import NDArray
-from tests.model.test_htsat import SMALL, random_htsat, spectrograms
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from earful.index import Index
@@ -29,6 +28,7 @@ from earful.model.flamingo import FlamingoLanguageModel
 from earful.model.runtime import can_pack
 from earful.model.tiny import TinyEmbedder
 from earful.rag import FewShot
+from tests.support.small_htsat import SMALL, random_htsat, spectrograms
 
 RATE = 44_100
 # What a command imports may grow by this much before it is worth a look.
