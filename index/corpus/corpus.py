@@ -17,7 +17,8 @@ A corpus can be read again and again and gives the same rows in the same order.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Self
@@ -125,15 +126,17 @@ class Corpus:
                 the message begins with the row's place.
         """
         seen = SeenIds()
-        for row in self._read_rows():
-            if fault := exemplar_fault(row.exemplar, check_characters=self.check_characters):
-                raise CorpusError(f"{row.where}: {fault}")
-            if seen.add(row.exemplar.id) and (first := self._first_place(row)):
-                raise CorpusError(
-                    f"{row.where}: id {quoted(row.exemplar.id)} already occurs at {first}; "
-                    "give one of them another id"
-                )
-            yield row
+        # Closed by name: with an error's traceback a table would stay open.
+        with closing(self._read_rows()) as rows:
+            for row in rows:
+                if fault := exemplar_fault(row.exemplar, check_characters=self.check_characters):
+                    raise CorpusError(f"{row.where}: {fault}")
+                if seen.add(row.exemplar.id) and (first := self._first_place(row)):
+                    raise CorpusError(
+                        f"{row.where}: id {quoted(row.exemplar.id)} already occurs at {first}; "
+                        "give one of them another id"
+                    )
+                yield row
 
     def _first_place(self, again: CorpusRow) -> str:
         """Return where an id occurred before; empty when two ids only share their hash."""
@@ -144,7 +147,7 @@ class Corpus:
                 return row.where
         return ""
 
-    def _read_rows(self) -> Iterator[CorpusRow]:
+    def _read_rows(self) -> Generator[CorpusRow, None, None]:
         """Yield the rows in order, before their rules are checked."""
         if self._tables:
             for table, folder, split in self._tables:
@@ -181,13 +184,16 @@ class Corpus:
     def _table_rows(self, table: Path, folder: Path, split: str) -> Iterator[CorpusRow]:
         columns: dict[str, str] | None = None
         n_rows = 0
-        for where, record in read_rows(table):
-            # JSON Lines may leave a key out of some rows, so each row is looked at.
-            if columns is None or table_kind(table) == "jsonl":
-                columns = self._reader.find_columns(record, where)
-            n_rows += 1
-            exemplar = self._reader.read(record, columns, folder=folder, split=split, where=where)
-            yield CorpusRow(exemplar=exemplar, where=where)
+        with closing(read_rows(table)) as records:
+            for where, record in records:
+                # JSON Lines may leave a key out of some rows, so each row is looked at.
+                if columns is None or table_kind(table) == "jsonl":
+                    columns = self._reader.find_columns(record, where)
+                n_rows += 1
+                exemplar = self._reader.read(
+                    record, columns, folder=folder, split=split, where=where
+                )
+                yield CorpusRow(exemplar=exemplar, where=where)
         if not n_rows:
             raise CorpusError(f"{table}: has no rows; expected one per recording")
 

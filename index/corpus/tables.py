@@ -10,7 +10,7 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path
@@ -42,7 +42,7 @@ def table_kind(path: Path) -> str | None:
     return KINDS.get(path.suffix.lower())
 
 
-def read_rows(path: Path) -> Iterator[tuple[str, Record]]:
+def read_rows(path: Path) -> Generator[tuple[str, Record], None, None]:
     """Read a table row by row.
 
     Args:
@@ -60,14 +60,15 @@ def read_rows(path: Path) -> Iterator[tuple[str, Record]]:
         raise CorpusError(
             f"{path}: ends in {path.suffix!r}; expected one of {', '.join(sorted(KINDS))}"
         )
+    # Opened here, so that an error in a row closes the file at once.
     try:
-        if kind == "parquet":
-            with open_table(path) as file:
+        with open_table(path) as file:
+            if kind == "parquet":
                 yield from parquet_rows(file, path)
-        elif kind == "jsonl":
-            yield from _read_json_lines(path)
-        else:
-            yield from _read_delimited(path, "," if kind == "csv" else "\t")
+            elif kind == "jsonl":
+                yield from _read_json_lines(file, path)
+            else:
+                yield from _read_delimited(file, path, "," if kind == "csv" else "\t")
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read ({error.strerror or error})") from error
 
@@ -87,34 +88,35 @@ def open_table(path: Path) -> Iterator[BufferedIOBase]:
         raise CorpusError(str(error)) from error
 
 
-def _text_lines(path: Path) -> Iterator[str]:
+def _text_lines(file: BufferedIOBase, path: Path) -> Iterator[str]:
     """Yield decoded lines with their ends; the error for a bad byte names its line."""
-    with open_table(path) as file:
-        for number, line in enumerate(iter(lambda: file.readline(MAX_CELL + 1), b""), start=1):
-            if len(line) > MAX_CELL:
-                raise CorpusError(
-                    f"{path}:{number}: the line is longer than {MAX_CELL} bytes; expected one row"
-                )
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise CorpusError(
-                    f"{path}:{number}: byte {error.object[error.start]:#04x} is not UTF-8; "
-                    "save the table as UTF-8"
-                ) from error
-            if "\0" in text:
-                raise CorpusError(f"{path}:{number}: holds a NUL character; expected text")
-            if text.startswith("\ufeff"):
-                raise CorpusError(
-                    f"{path}:{number}: begins with a byte-order mark, as when tables were "
-                    "joined end to end; remove it, and the header that may follow"
-                )
-            yield text
+    for number, line in enumerate(iter(lambda: file.readline(MAX_CELL + 1), b""), start=1):
+        if len(line) > MAX_CELL:
+            raise CorpusError(
+                f"{path}:{number}: the line is longer than {MAX_CELL} bytes; expected one row"
+            )
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise CorpusError(
+                f"{path}:{number}: byte {error.object[error.start]:#04x} is not UTF-8; "
+                "save the table as UTF-8"
+            ) from error
+        if "\0" in text:
+            raise CorpusError(f"{path}:{number}: holds a NUL character; expected text")
+        if text.startswith("\ufeff"):
+            raise CorpusError(
+                f"{path}:{number}: begins with a byte-order mark, as when tables were "
+                "joined end to end; remove it, and the header that may follow"
+            )
+        yield text
 
 
-def _read_delimited(path: Path, delimiter: str) -> Iterator[tuple[str, Record]]:
+def _read_delimited(
+    file: BufferedIOBase, path: Path, delimiter: str
+) -> Iterator[tuple[str, Record]]:
     # strict: a quote in the wrong place is an error, or it would swallow the cells after it.
-    reader = csv.reader(_text_lines(path), delimiter=delimiter, strict=True)
+    reader = csv.reader(_text_lines(file, path), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     line = 1
     while True:
@@ -142,8 +144,8 @@ def _read_delimited(path: Path, delimiter: str) -> Iterator[tuple[str, Record]]:
         raise CorpusError(f"{path}: is empty; expected a header row with the column names")
 
 
-def _read_json_lines(path: Path) -> Iterator[tuple[str, Record]]:
-    for number, line in enumerate(_text_lines(path), start=1):
+def _read_json_lines(file: BufferedIOBase, path: Path) -> Iterator[tuple[str, Record]]:
+    for number, line in enumerate(_text_lines(file, path), start=1):
         if not line.strip():
             continue
         where = f"{path}:{number}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -118,7 +118,7 @@ class DatasetCorpus(Corpus):
         """Whether neither a split nor a part was chosen."""
         return not (self._split or self._part)
 
-    def _read_rows(self) -> Iterator[CorpusRow]:
+    def _read_rows(self) -> Generator[CorpusRow, None, None]:
         account = self.account = Account()
         emits = [emit for emit in self.dataset.emits if emit.task == self.task]
         for where, row in rows_of(self.dataset, self._base, self._sources):
