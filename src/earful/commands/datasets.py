@@ -167,9 +167,9 @@ def datasets_sample(
             f"  answer    {exemplar.answer}",
         ]
         typer.echo(console.printable_lines("\n".join(lines)))
-    if corpus.account.n_missing:
+    if corpus.counts.n_missing:
         console.warn(
-            f"{counted(corpus.account.n_missing, 'row has', 'rows have')} no "
+            f"{counted(corpus.counts.n_missing, 'row has', 'rows have')} no "
             "recording here; `earful datasets check` "
             "names them"
         )
@@ -217,7 +217,7 @@ def describe_check(found: DatasetCheck) -> str:
             f"{split.n_rows:,}",
             f"{split.n_found:,}",
             f"{split.n_clips:,}",
-            split.verdict(),
+            split.size_comparison(),
         ]
         for split in found.splits
     ]
@@ -228,8 +228,8 @@ def describe_check(found: DatasetCheck) -> str:
             rows, header=["split", "rows", "found", "recordings", "official"], right="123"
         ),
     ]
-    if verdict := found.verdict():
-        lines.append(f"in all {counted(found.n_clips, 'recording')}: {verdict}")
+    if comparison := found.size_comparison():
+        lines.append(f"in all {counted(found.n_clips, 'recording')}: {comparison}")
     lines += [f"not here: {name}" for name in found.absent]
     if found.n_missing:
         lines.append(

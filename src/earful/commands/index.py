@@ -122,9 +122,9 @@ def index_build(
     if dataset:
         from earful.index.datasets import DatasetCorpus
 
-        if isinstance(opened, DatasetCorpus) and opened.account.n_missing:
+        if isinstance(opened, DatasetCorpus) and opened.counts.n_missing:
             console.warn(
-                f"note: {counted(opened.account.n_missing, 'row')} of {dataset} without a "
+                f"note: {counted(opened.counts.n_missing, 'row')} of {dataset} without a "
                 f"recording in {root}; "
                 f"`earful datasets check {dataset} {root}` names them"
             )

@@ -40,15 +40,15 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "content", "line", "says"),
     [
-        ("t.csv", b"file,label\na.wav\n", 2, "has 1 fields; want 2 (file, label)"),
+        ("t.csv", b"file,label\na.wav\n", 2, "has 1 fields; expected 2 (file, label)"),
         ("t.csv", b'file,label\na.wav,"dog\nb.wav,cat\n', 2, "is a quote left open"),
         ("t.csv", b'file,label\na.wav,"dog" x\n', 2, "expected after"),
-        ("t.csv", b"file,file\na,b\n", 1, "'file' stands twice"),
+        ("t.csv", b"file,file\na,b\n", 1, "'file' occurs twice"),
         ("t.csv", b"file\na\xff.wav\n", 2, "byte 0xff is not UTF-8"),
         ("t.csv", b"file\na\0.wav\n", 2, "NUL"),
         ("t.jsonl", b'{"file": "a"}\n{"file": \n', 2, "is not JSON"),
-        ("t.jsonl", b'["a.wav"]\n', 1, "is a list; want one object a line"),
-        ("t.jsonl", b'{"a": 1, "a": 2}\n', 1, "key 'a' stands twice"),
+        ("t.jsonl", b'["a.wav"]\n', 1, "is a list; expected one object a line"),
+        ("t.jsonl", b'{"a": 1, "a": 2}\n', 1, "key 'a' occurs twice"),
         ("t.jsonl", b'{"a": NaN}\n', 1, "NaN is not a JSON number"),
         ("t.jsonl", b'{"a": ' + b"[" * 100_000 + b"\n", 1, "nested too deeply"),
         ("t.jsonl", b'{"a": "' + b"x" * (1 << 20) + b'"}\n', 1, "longer than 1048576 bytes"),
@@ -67,7 +67,7 @@ def test_a_broken_row_is_told_with_its_line(
 
 def test_an_empty_table_wants_a_header(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("")
-    with pytest.raises(CorpusError, match="is empty; want a header row"):
+    with pytest.raises(CorpusError, match="is empty; expected a header row"):
         rows(tmp_path / "t.csv")
 
 

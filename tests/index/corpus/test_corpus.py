@@ -85,7 +85,7 @@ def test_split_folders_of_an_audiofolder_give_the_split(tmp_path: Path) -> None:
 def test_two_metadata_files_are_one_too_many(tmp_path: Path) -> None:
     for name in ("metadata.csv", "metadata.jsonl"):
         (tmp_path / name).write_text("")
-    with pytest.raises(CorpusError, match=r"metadata\.csv and metadata\.jsonl; want one"):
+    with pytest.raises(CorpusError, match=r"metadata\.csv and metadata\.jsonl; expected one"):
         open_corpus(tmp_path)
 
 
@@ -110,10 +110,10 @@ def test_columns_and_root_can_be_named(tmp_path: Path) -> None:
         ("file,label\nhttp://x/a.wav,x\n", "is a URL"),
         ("file,label\n../a.wav,x\n", "lies outside"),
         ("file,label\n/etc/passwd,x\n", "lies outside"),
-        ("file,start_s\na.wav,soon\n", "start_s is 'soon'; want seconds"),
+        ("file,start_s\na.wav,soon\n", "start_s is 'soon'; expected seconds"),
         ("file,start_s,end_s\na.wav,2,1\n", "end_s=1.0 is not after start_s=2.0"),
         ("file,start_s\na.wav,-1\n", "start_s=-1.0"),
-        ("file,start_s\na.wav,nan\n", "start_s is 'nan'; want seconds"),
+        ("file,start_s\na.wav,nan\n", "start_s is 'nan'; expected seconds"),
         ("file,label\na.wav,x|x\n", "name one label twice"),
         ("file,label\na.wav,x||y\n", "empty label"),
     ],
@@ -153,7 +153,7 @@ def test_an_id_twice_names_both_rows(tmp_path: Path) -> None:
     table.write_text("file,label,id\na.wav,x,one\nb.wav,y,two\nc.wav,z,one\n")
     with pytest.raises(CorpusError) as caught:
         exemplars(open_corpus(table))
-    assert str(caught.value).startswith(f"{table}:4: id 'one' stands already at {table}:2")
+    assert str(caught.value).startswith(f"{table}:4: id 'one' already occurs at {table}:2")
 
 
 def test_decomposed_and_composed_labels_are_one_label(tmp_path: Path) -> None:

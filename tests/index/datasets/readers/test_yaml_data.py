@@ -21,8 +21,8 @@ def test_values_are_texts_as_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("a: &x [1]\nb: *x\n", "2: refers to 'x'; write it out"),
-        ("a: 1\nb: 2\na: 3\n", "3: key 'a' stands twice"),
+        ("a: &x [1]\nb: *x\n", "2: refers to 'x'; write the value out"),
+        ("a: 1\nb: 2\na: 3\n", "3: key 'a' occurs twice"),
         ("? [1]\n: 2\n", "1: key "),
         ("a: " + "[" * 1000, "1: is nested deeper than 20 levels"),
         ("a: [1", " is not YAML ("),
@@ -49,7 +49,7 @@ def test_a_file_over_the_limit_is_not_read(tmp_path: Path, monkeypatch: pytest.M
     path = tmp_path / "t.yaml"
     path.write_text("a: 1234567\n")
     monkeypatch.setattr("earful.index.datasets.readers.yaml_data._MAX_BYTES", 8)
-    with pytest.raises(CorpusError, match="has 11 bytes; want at most 8 of YAML"):
+    with pytest.raises(CorpusError, match="has 11 bytes; expected at most 8 of YAML"):
         read_yaml(path)
 
 

@@ -83,7 +83,7 @@ def test_no_linked_folder_is_passed_over_in_silence(tmp_path: Path) -> None:
     corpus = sounds(tmp_path / "corpus", "dog/1.wav")
     sounds(tmp_path / "elsewhere", "2.wav")
     (corpus / "cat").symlink_to("../elsewhere")
-    told = f"{corpus / 'cat'}: is a link to a folder; put the folder itself there, or say --allow"
+    told = f"{corpus / 'cat'}: is a link to a folder; put the folder itself there, or pass --allow"
     assert refusal(corpus).startswith(told)
     found = rows(open_corpus(corpus, allow_outside=True))
     assert [(e.id, e.labels) for e in found] == [
@@ -96,7 +96,7 @@ def test_no_linked_folder_is_passed_over_in_silence(tmp_path: Path) -> None:
 def test_no_folder_is_read_twice(tmp_path: Path, target: str) -> None:
     corpus = sounds(tmp_path / "corpus", "dog/1.wav", "rat/2.wav")
     (corpus / "dog" / "more").symlink_to(target)
-    assert "is read already under another name" in refusal(corpus, allow_outside=True)
+    assert "was already read under another name" in refusal(corpus, allow_outside=True)
 
 
 def test_a_folder_that_cannot_be_read_is_told(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from earful.errors import CorpusError
 from earful.index.datasets.declaration import Source
 from earful.index.datasets.readers import read_source
-from earful.index.datasets.templates import fill, holds
+from earful.index.datasets.templates import fill, meets
 
 # What a cell may hold; a row of empty cells only would be an empty line.
 cell = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8)
@@ -101,8 +101,8 @@ def test_a_template_reaches_nothing_but_cells(text: str) -> None:
 
 def test_conditions_hold_or_not() -> None:
     row = {"a": "dog", "b": []}
-    assert holds({"column": "a", "equals": "dog", "matches": "^d"}, row, "t:1")
-    assert not holds({"column": "a", "not_in": ["dog"]}, row, "t:1")
-    assert holds({"column": "b", "not_empty": False}, row, "t:1")
+    assert meets(row, {"column": "a", "equals": "dog", "matches": "^d"}, "t:1")
+    assert not meets(row, {"column": "a", "not_in": ["dog"]}, "t:1")
+    assert meets(row, {"column": "b", "not_empty": False}, "t:1")
     with pytest.raises(CorpusError, match="no kind 'equal'"):
-        holds({"column": "a", "equal": "dog"}, row, "t:1")
+        meets(row, {"column": "a", "equal": "dog"}, "t:1")

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.rag.task.toml_file import MAX_BYTES, Key, Problem, TomlFile, find_lines, read_toml
+from earful.rag.task.toml_file import (
+    MAX_BYTES,
+    Key,
+    TaskProblem,
+    TomlFile,
+    find_lines,
+    read_bounded_toml,
+)
 
 Tree = dict[str, "Value"] | list["Value"] | str | int | bool
 Value = Tree
@@ -136,19 +143,19 @@ def write(path: Path, data: bytes) -> Path:
 
 
 def problem(path: Path) -> str:
-    found = read_toml(path)
-    assert isinstance(found, Problem)
+    found = read_bounded_toml(path)
+    assert isinstance(found, TaskProblem)
     return str(found)
 
 
 def test_windows_line_ends_and_a_byte_order_mark_are_read(tmp_path: Path) -> None:
-    found = read_toml(write(tmp_path / "t.toml", b"\xef\xbb\xbfa = 1\r\n\r\nb = 2\r\n"))
+    found = read_bounded_toml(write(tmp_path / "t.toml", b"\xef\xbb\xbfa = 1\r\n\r\nb = 2\r\n"))
     assert isinstance(found, TomlFile)
     assert found.lines == {("a",): 1, ("b",): 3}
 
 
 def test_the_line_of_a_missing_key_is_that_of_what_should_hold_it(tmp_path: Path) -> None:
-    found = read_toml(write(tmp_path / "t.toml", b"\n\n[shots]\n\nk = 1\n"))
+    found = read_bounded_toml(write(tmp_path / "t.toml", b"\n\n[shots]\n\nk = 1\n"))
     assert isinstance(found, TomlFile)
     assert found.line("shots", "order") == 3
     assert found.line("shots", "k", 0, "x") == 5
@@ -174,13 +181,13 @@ def test_a_broken_file_is_told_with_its_line(
 
 
 def test_what_is_no_file_is_told(tmp_path: Path) -> None:
-    assert problem(tmp_path / "none.toml").endswith("does not exist; want a TOML file")
+    assert problem(tmp_path / "none.toml").endswith("does not exist; expected a TOML file")
     assert "is a folder" in problem(tmp_path)
 
 
 def test_a_file_over_the_limit_is_refused(tmp_path: Path) -> None:
     fits = write(tmp_path / "fits.toml", b"#" * MAX_BYTES)
-    assert isinstance(read_toml(fits), TomlFile)
+    assert isinstance(read_bounded_toml(fits), TomlFile)
     large = write(tmp_path / "large.toml", b"#" * (MAX_BYTES + 1))
     assert f"has {MAX_BYTES + 1} bytes" in problem(large)
 

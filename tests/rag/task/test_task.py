@@ -158,7 +158,7 @@ shots = 3
     )
     assert problems_of(path) == [
         "2: unknown arm 'votes' (did you mean 'vote'?); known: blend, model, zero-shot, vote",
-        "3: lists_labels = 'yes' is text; want true or false",
+        "3: lists_labels = 'yes' is text; expected true or false",
         "5: unknown answers 'spoken'; known: scored, written",
         "6: unknown subset 'unanimus' (did you mean 'unanimous'?); known: unanimous, majority, "
         "binary, non-binary, numerical",
@@ -195,34 +195,34 @@ abstain_below = 1.5
 """,
     )
     assert problems_of(path) == [
-        "1: task name 'a b'; want 1 to 64 of A-Z a-z 0-9 dot, hyphen, underscore",
+        "1: task name 'a b': expected 1 to 64 of A-Z a-z 0-9 dot, hyphen, underscore",
         "2: unknown kind 'clasify' (did you mean 'classify'?); "
         "known: classify, multilabel, ask, caption",
         "3: unknown key 'quesiton' (did you mean 'question'?); known: name, kind, aliases, "
         "question, "
         "description, labels, shots, answer, metric, evaluation, examples",
-        "4: question = 3 is a whole number; want text",
+        "4: question = 3 is a whole number; expected text",
         "5: label or alias 'dog' is claimed twice: by 'dog' and by 'dog'",
         "5: label ' cat' begins or ends with a space",
-        "5: label 7 is a whole number; want text",
+        "5: label 7 is a whole number; expected text",
         "6: unknown metric 'accurracy' (did you mean 'accuracy'?); "
         "known: accuracy, balanced-accuracy, macro-f1",
         "8: unknown label 'dgo' (did you mean 'dog'?); known: dog. Declare it under labels",
-        f"9: {tmp_path}/none.wav does not exist; want an audio file",
-        "9: start_s = -1; want 0 or more",
+        f"9: {tmp_path}/none.wav does not exist; expected an audio file",
+        "9: start_s = -1: expected 0 or more",
         "10: unknown key 'lable' (did you mean 'label'?); known: audio, label, labels, answer, "
         "question, start_s, end_s, group",
-        "10: the example has no audio; want a path relative to the file",
-        "10: want either label or labels",
-        f"12: a.wav is an example twice; it already stands at {path}:11",
+        "10: the example has no audio; expected a path relative to the file",
+        "10: expected either label or labels",
+        f"12: a.wav is an example twice; it already occurs at {path}:11",
         "13: end_s = 1.5 is not after start_s = 2.0",
-        "16: k = 0; want 1 to 1000",
+        "16: k = 0: expected 1 to 1000",
         "17: unknown strategy 'nearst' (did you mean 'nearest'?); "
         "known: nearest, balanced, diverse, random",
-        "18: order = true is a boolean; want text",
-        "19: max_per_label = 1.5 is a number; want a whole number",
-        "20: diversity = nan; want 0 to 1",
-        "22: abstain_below = 1.5; want 0 to 1",
+        "18: order = true is a boolean; expected text",
+        "19: max_per_label = 1.5 is a number; expected a whole number",
+        "20: diversity = nan: expected 0 to 1",
+        "22: abstain_below = 1.5: expected 0 to 1",
     ]
     with pytest.raises(TaskError, match=re.escape("and 21 more")) as raised:
         load_task(path)
@@ -234,18 +234,24 @@ abstain_below = 1.5
     [
         (
             "labels = 3",
-            "1: labels = 3 is a whole number; want an array of names or a table for each",
+            "1: labels = 3 is a whole number; expected an array of names or a table for each",
         ),
         ('labels = ["dog"]', "1: 1 label; a classify task has at least 2"),
         ("labels = []", "1: 0 labels; a classify task has at least 2"),
         (
             'labels = ["a", "b"]\nkind = "caption"',
-            "2: a task of kind 'caption' has no labels; want classify or multilabel",
+            "2: a task of kind 'caption' has no labels; expected classify or multilabel",
         ),
-        ("[labels]\na = 1\nb = {}", "2: label 'a' is a whole number; want a table with wording"),
+        (
+            "[labels]\na = 1\nb = {}",
+            "2: label 'a' is a whole number; expected a table with wording",
+        ),
         ("[labels.a]\nalias = 1\n[labels.b]", "2: unknown key 'alias' (did you mean 'aliases'?)"),
-        ("[labels.a]\naliases = 1\n[labels.b]", "2: aliases = 1 is a whole number; want an array"),
-        ("[labels.a]\naliases = [\n1]\n[labels.b]", "3: alias 1 is a whole number; want text"),
+        (
+            "[labels.a]\naliases = 1\n[labels.b]",
+            "2: aliases = 1 is a whole number; expected an array",
+        ),
+        ("[labels.a]\naliases = [\n1]\n[labels.b]", "3: alias 1 is a whole number; expected text"),
         (
             '[labels.a]\naliases = ["b"]\n[labels.b]',
             "2: label or alias 'b' is claimed twice: by 'b' and by 'a'",
@@ -255,35 +261,35 @@ abstain_below = 1.5
             "5: label or alias 'x' is claimed twice: by 'a' and by 'b'",
         ),
         ('[labels.a]\nwording = "x\\ny"\n[labels.b]', "2: wording 'x\\ny' holds a line break"),
-        ("shots = 3", "1: shots = 3 is a whole number; want a table [shots]"),
-        ('[shots]\nk = "eight"', "2: k = 'eight' is text; want a whole number"),
-        ("[shots]\nk = true", "2: k = true is a boolean; want a whole number"),
-        ("name = 1979-05-27", "1: name is a date or a time; want text"),
-        ("examples = 1", "1: examples = 1 is a whole number; want [[examples]] tables"),
-        ("examples = [1]", "1: example = 1 is a whole number; want a table"),
-        ('examples = "none.csv"', "1: {folder}/none.csv does not exist; want a table"),
-        ('[[examples]]\naudio = "a.wav"', "1: want either label or labels"),
+        ("shots = 3", "1: shots = 3 is a whole number; expected a table [shots]"),
+        ('[shots]\nk = "eight"', "2: k = 'eight' is text; expected a whole number"),
+        ("[shots]\nk = true", "2: k = true is a boolean; expected a whole number"),
+        ("name = 1979-05-27", "1: name is a date or a time; expected text"),
+        ("examples = 1", "1: examples = 1 is a whole number; expected [[examples]] tables"),
+        ("examples = [1]", "1: example = 1 is a whole number; expected a table"),
+        ('examples = "none.csv"', "1: {folder}/none.csv does not exist; expected a table"),
+        ('[[examples]]\naudio = "a.wav"', "1: expected either label or labels"),
         ('[[examples]]\naudio = "a.wav"\nlabels = []', "3: the example has no label"),
         (
             '[[examples]]\naudio = "a.wav"\nlabels = "x"',
-            "3: labels = 'x' is text; want an array of text",
+            "3: labels = 'x' is text; expected an array of text",
         ),
         ('[[examples]]\naudio = "a.wav"\nlabels = ["x",\n"x"]', "4: label 'x' is given twice"),
-        ('[[examples]]\naudio = "a.wav"\nlabel = ["x"]', "3: label is an array; want text"),
+        ('[[examples]]\naudio = "a.wav"\nlabel = ["x"]', "3: label is an array; expected text"),
         ('[[examples]]\naudio = "a.wav"\nlabel = "x"\nanswer = "y"', "4: answer goes with ask"),
         ('[[examples]]\naudio = "."\nlabel = "x"', "2: {folder} is a folder or a device"),
         ('[[examples]]\naudio = "a\\u0000.wav"\nlabel = "x"', "2: "),
         ('[[examples]]\naudio = "a.wav"\nlabel = " x"', "3: label ' x' begins or ends"),
         (
             '[[examples]]\naudio = "a.wav"\nlabel = "x"\nend_s = "1"',
-            "4: end_s = '1' is text; want a",
+            "4: end_s = '1' is text; expected a",
         ),
         (f'[[examples]]\naudio = "{"a" * 300}"\nlabel = "x"', "2: {folder}/aaa"),
         ('kind = "caption"\n[[examples]]\naudio = "a.wav"', "2: the example has no answer"),
         ('kind = "ask"', "1: a task of kind 'ask' needs a question"),
         (
             'kind = "caption"\n[[examples]]\naudio = "a.wav"\nlabel = "x"',
-            "4: label goes with classify and multilabel; want answer",
+            "4: label goes with classify and multilabel; expected answer",
         ),
     ],
 )
@@ -364,7 +370,7 @@ def test_mistakes_in_a_table_name_its_rows(tmp_path: Path) -> None:
     assert [place and place[1] for place in places] == ["2", "3", "4", "5", "5"]
     assert "did you mean 'dog'?" in found[0]
     assert "none.wav does not exist" in found[1]
-    assert "already stands at" in found[2]
+    assert "already occurs at" in found[2]
     assert "the row has no label" in found[3]
 
 
@@ -472,7 +478,7 @@ def test_a_new_task_with_wrong_words_writes_nothing(tmp_path: Path) -> None:
         ({"metric": "cider"}, "unknown metric 'cider'"),
         ({"abstain_below": float("nan")}, "abstain_below=nan"),
         ({"kind": "ask", "labels": {"a": Label()}}, "labels go with"),
-        ({"labels": {"a": Label(aliases=("b",)), "b": Label()}}, "'b' stands twice"),
+        ({"labels": {"a": Label(aliases=("b",)), "b": Label()}}, "'b' occurs twice"),
         ({"labels": {"": Label()}}, "is empty"),
     ],
 )

@@ -43,7 +43,7 @@ def test_what_a_build_would_reject_is_listed_with_its_row(tmp_path: Path) -> Non
     assert "start_s=3 is not before the end" in before
     assert "no such file" in missing
     assert "broken.wav" in broken
-    assert "is 2.0 s long; want at most 1 s" in long
+    assert "is 2.0 s long; expected at most 1 s" in long
     assert (found.n, found.total_s) == (5, 0.0)
 
 
