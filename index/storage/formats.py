@@ -11,7 +11,7 @@ folder changes so that earlier releases would read it wrongly:
    and the step runs again, over whatever it left.
 3. Keep an index of format n for the tests, before anything else changes: run
    ``python tests/index/formats/make.py`` with the last release that writes it, and commit the
-   folder ``tests/index/formats/n``. ``tests/index/test_formats.py`` opens, searches, verifies and
+   folder ``tests/index/formats/n``. ``test_formats.py`` beside it opens, searches, verifies and
    extends every one of them.
 
 Files that readers may pass over, such as ``checksums.txt``, are no new format.

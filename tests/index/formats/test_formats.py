@@ -19,7 +19,7 @@ from earful.index.cache import ExemplarFeatures, KeptReplays
 from earful.index.search import IndexBackend
 from earful.index.storage import WriterLock, formats, header
 
-KEPT = Path(__file__).parent / "formats"
+KEPT = Path(__file__).parent
 RELEASED = sorted(path.name for path in KEPT.iterdir() if path.name.isdigit())
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.index.test_search import vector_set
+from tests.index.search.test_exact import vector_set
 
 from earful.index.search import bfloat16, exact
 from earful.index.search.bfloat16 import RoughRows
