@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError
-from earful.index.search.sql_filter import sql_of
+from earful.index.search.search_filter import sql_of
 from earful.index.storage import write_text
 from earful.wording import as_argument
 
