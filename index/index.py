@@ -69,6 +69,7 @@ from earful.index.storage import (
     exemplar_values,
     known_rows,
     label_names,
+    read_header,
     read_rejections,
     to_arrow,
     vectors_of,
@@ -153,7 +154,7 @@ class Index:
                 f"{folder}: there is no such folder; build an index with "
                 f"`earful index build CORPUS --index {as_argument(path)}`"
             )
-        header = Header.read(folder)
+        header = read_header(folder)
         return cls(folder, header, Table.open(folder, header.fingerprint))
 
     @classmethod
@@ -290,7 +291,7 @@ class Index:
     def refresh(self) -> None:
         """See what other processes wrote since this index was opened."""
         newer = self._table.refresh()
-        header = Header.read(self.path)
+        header = read_header(self.path)
         if newer or header != self._header:
             self._header = header
             self._forget()

@@ -35,7 +35,7 @@ from earful.index.builder.decode_queue import (
 from earful.index.builder.report import BuildProgress, BuildReport
 from earful.index.corpus import Corpus, CorpusRow, Rejection, open_corpus
 from earful.index.index import Index
-from earful.index.storage import HEADER_NAME, AudioKey, Header, Row
+from earful.index.storage import HEADER_NAME, AudioKey, Row, read_header
 from earful.model import load_embedder
 from earful.model.audio import AudioLimits, stop_decoding
 from earful.wording import as_argument, printable
@@ -149,7 +149,7 @@ def embedder_for(
         ModelError: The embedder cannot be loaded.
     """
     if dtype == "auto" and (Path(index) / HEADER_NAME).is_file():
-        stored = Header.read(Path(index)).fingerprint
+        stored = read_header(Path(index)).fingerprint
         if stored.name in (name, str(Path(name).resolve())):
             dtype = stored.dtype
     return load_embedder(name, revision=revision, device=device, dtype=dtype)

@@ -40,6 +40,7 @@ from earful.index.storage import (
     format_of,
     manifest_names,
     newest_manifest,
+    read_header,
     read_rejections,
     read_values,
     root_of,
@@ -118,7 +119,7 @@ def repair_index(
         warnings.simplefilter("ignore", RuntimeWarning)
         aside = _make_openable(folder, opened)
         target = Index.open(folder)
-        n_before = Header.read(folder).n
+        n_before = read_header(folder).n
         with target.writer(damaged=True):
             found = _Found(target)
             if opened is not None:
@@ -245,7 +246,7 @@ def _make_openable(folder: Path, corpus: Corpus | None) -> list[str]:
     """Mend the header and the table so far that the index opens; return what was set aside."""
     aside = []
     try:
-        header = Header.read(folder)
+        header = read_header(folder)
     except IndexFolderError as error:
         if _is_newer(folder):
             raise

@@ -17,13 +17,13 @@ from earful.index.maintenance.salvage import Readable, Unreadable
 from earful.index.storage import (
     DIGEST_COLUMNS,
     HEADER_NAME,
-    Header,
     Row,
     exemplar_of,
     exemplar_values,
     is_data,
     label_names,
     lance_reason,
+    read_header,
     root_of,
     row_digest,
     vectors_of,
@@ -195,7 +195,7 @@ class _Check:
             self.tell(what=f"rows cannot be read ({lance_reason(piece.reason)})", audio=audio)
 
     def header(self) -> None:
-        header = Header.read(self._index.path)
+        header = read_header(self._index.path)
         found = (self._index.n_rows, len(self._labels))
         if found[0] != self._n_whole:
             # Labels of damaged rows are not known.

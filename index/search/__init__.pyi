@@ -1,7 +1,7 @@
 from .approximate import APPROXIMATE_NAME, Approximate, candidates, part_rows
 from .exact import Hit, IndexBackend, SearchFilter, Vectors, VectorSet, top_k, unit_rows
 from .half_precision import HalfRows
-from .search_filter import quoted, sql_of
+from .search_filter import sql_of
 
 __all__ = [
     "APPROXIMATE_NAME",
@@ -14,7 +14,6 @@ __all__ = [
     "Vectors",
     "candidates",
     "part_rows",
-    "quoted",
     "sql_of",
     "top_k",
     "unit_rows",

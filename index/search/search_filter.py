@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from earful.index.storage import sql_literal
+
 if TYPE_CHECKING:
     from earful.index.search.exact import SearchFilter
 
@@ -40,18 +42,12 @@ def sql_of(chosen: SearchFilter, roots: Sequence[Path]) -> str:
         if values:
             parts.append(f"NOT {column} IN ({_listed(values)})")
     for path in sorted(chosen.exclude_paths):
-        parts += [
-            f"NOT (root = {number} AND audio = {quoted(Path(path).relative_to(root).as_posix())})"
-            for number, root in enumerate(roots)
-            if Path(path).is_relative_to(root)
-        ]
+        for number, root in enumerate(roots):
+            if Path(path).is_relative_to(root):
+                audio = sql_literal(Path(path).relative_to(root).as_posix())
+                parts.append(f"NOT (root = {number} AND audio = {audio})")
     return " AND ".join(parts)
 
 
-def quoted(text: str) -> str:
-    """Write a text as an SQL literal; doubled quotes are all that keeps it from being SQL."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def _listed(values: Collection[str]) -> str:
-    return ", ".join(quoted(value) for value in sorted(values))
+    return ", ".join(sql_literal(value) for value in sorted(values))

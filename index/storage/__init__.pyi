@@ -1,7 +1,6 @@
 from .checksums import CHECKSUMS_NAME, Checksums
-from .header import FORMAT, HEADER_NAME, Header, Root, format_of, read_values, write_text
-from .info import IndexInfo
-from .lance_errors import lance_reason
+from .formats import read_header
+from .header import FORMAT, HEADER_NAME, Header, IndexInfo, Root, format_of, read_values, write_text
 from .lock import LOCK_NAME, WriterLock
 from .rejected import REJECTED_NAME, read_rejections, write_rejections
 from .row_lookup import KNOWN_COLUMNS, AudioKey, KnownRow, KnownRows, known_rows
@@ -23,6 +22,7 @@ from .schema import (
 )
 from .table import Table, stored_fingerprint
 from .table_files import is_data
+from .table_reader import lance_reason, sql_literal
 from .versions import QUARANTINE, TABLE_FOLDER, manifest_names, newest_manifest, set_aside
 
 __all__ = [
@@ -58,11 +58,13 @@ __all__ = [
     "lance_reason",
     "manifest_names",
     "newest_manifest",
+    "read_header",
     "read_rejections",
     "read_values",
     "root_of",
     "row_digest",
     "set_aside",
+    "sql_literal",
     "stored_fingerprint",
     "to_arrow",
     "vectors_of",

@@ -34,7 +34,28 @@ STEPS: dict[int, Step] = {}
 """By the format that a step begins with."""
 
 
-def upgrade(folder: Path) -> dict[str, Any]:
+def read_header(folder: Path) -> header.Header:
+    """Read ``index.json``; an index of an older format is upgraded first.
+
+    Raises:
+        IndexFolderError: It is missing, damaged, of a newer format, or of an older one that
+            cannot be upgraded.
+        IndexBusyError: It is of an older format, and another process is writing.
+    """
+    values = header.read_values(folder)
+    found = header.format_of(values)
+    if found > header.FORMAT:
+        raise IndexFolderError(
+            f"{folder}: has index format {found}, written by earful "
+            f"{values.get('earful', '?')}; this earful reads up to format {header.FORMAT}. "
+            "Upgrade earful, or build the index anew"
+        )
+    if 0 < found < header.FORMAT:
+        values = _upgrade(folder)
+    return header.Header.from_values(values, folder)
+
+
+def _upgrade(folder: Path) -> dict[str, Any]:
     """Bring an index folder of an older format to this one; tell so by a ``RuntimeWarning``.
 
     Returns:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -115,25 +115,16 @@ class Header:
         write_values(folder, values)
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read ``index.json``; an index of an older format is upgraded first.
+    def from_values(cls, values: Mapping[str, Any], folder: Path) -> Self:
+        """Read the contents of ``index.json``; they must be of this format.
+
+        Args:
+            values: As ``read_values`` returns them.
+            folder: The index folder, for the error.
 
         Raises:
-            IndexFolderError: It is missing, damaged, of a newer format, or of an older one that
-                cannot be upgraded.
+            IndexFolderError: They are damaged.
         """
-        values = read_values(folder)
-        found = format_of(values)
-        if found > FORMAT:
-            raise IndexFolderError(
-                f"{folder}: has index format {found}, written by earful "
-                f"{values.get('earful', '?')}; this earful reads up to format {FORMAT}. "
-                "Upgrade earful, or build the index anew"
-            )
-        if 0 < found < FORMAT:
-            from earful.index.storage.formats import upgrade
-
-            values = upgrade(folder)
         try:
             return cls(
                 format=_counted(values, "format", least=1),
@@ -151,6 +142,35 @@ class Header:
             raise IndexFolderError(
                 f"{folder / HEADER_NAME}: is damaged ({type(error).__name__}: {error}); {_WAY_OUT}"
             ) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexInfo:
+    """What an index holds.
+
+    Attributes:
+        format: Version of the folder's layout.
+        fingerprint: What made the vectors.
+        n: Rows.
+        labels: Distinct labels.
+        created: UTC, ISO 8601.
+        updated: UTC, ISO 8601, of the last change.
+        roots: Corpus roots, where they lie now.
+        n_rejected: Files that the last build could not embed.
+    """
+
+    format: int
+    fingerprint: Fingerprint
+    n: int
+    labels: int
+    created: str
+    updated: str
+    roots: tuple[str, ...]
+    n_rejected: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return {**asdict(self), "roots": list(self.roots)}
 
 
 def read_values(folder: Path) -> Any:

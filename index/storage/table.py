@@ -22,10 +22,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from earful.errors import IndexFolderError, ModelError
 from earful.index.storage.checksums import CHECKSUMS_NAME, Checksums
-from earful.index.storage.lance_errors import errors_named
 from earful.index.storage.schema import FINGERPRINT_KEY, table_schema
 from earful.index.storage.table_files import files_of, is_data
-from earful.index.storage.table_reader import TableReader, id_among
+from earful.index.storage.table_reader import TableReader, errors_named, id_among
 from earful.index.storage.versions import LANCE_FOLDER, TABLE_FOLDER, TABLE_NAME, open_newest
 from earful.model import Fingerprint
 from earful.wording import as_argument

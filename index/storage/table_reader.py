@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from earful.errors import FilterError
-from earful.index.search import quoted
+from earful.errors import EarfulError, FilterError, IndexFolderError
 from earful.index.storage.checksums import Checksums
-from earful.index.storage.lance_errors import errors_named, is_lance_error, lance_reason, shortened
 from earful.index.storage.schema import EXEMPLAR_COLUMNS
 from earful.index.storage.table_files import DATA, DELETIONS, INDICES, TableFiles
+from earful.wording import as_argument
 
 if TYPE_CHECKING:
     import numpy as np
@@ -270,7 +272,12 @@ def id_among(ids: Sequence[str]) -> str:
     """
     if not ids:
         return "false"
-    return f"id IN ({', '.join(map(quoted, ids))})"
+    return f"id IN ({', '.join(map(sql_literal, ids))})"
+
+
+def sql_literal(text: str) -> str:
+    """Write a text as an SQL literal; doubled quotes are all that keeps it from being SQL."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _exhaust(batches: Iterator[pa.RecordBatch]) -> None:
@@ -284,3 +291,60 @@ def _filter_reason(error: BaseException) -> str:
     if "sql parser error: " in reason:
         reason = reason.rpartition("(sql parser error: ")[2].removesuffix(")")
     return shortened(reason.split(". Valid fields are")[0])
+
+
+# --- errors of LanceDB ---------------------------------------------------------------------
+
+
+@contextmanager
+def errors_named(folder: Path) -> Iterator[None]:
+    """Turn what a block raises of LanceDB's into an error that names the index folder.
+
+    Raises:
+        IndexFolderError: The disk is full or read-only, or a file is damaged or gone.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if not is_lance_error(error):
+            raise
+        reason = lance_reason(error)
+        if "No space left" in reason or "Disk quota exceeded" in reason:
+            raise IndexFolderError(
+                f"{folder}: the disk is full, {shutil.disk_usage(folder).free:,} bytes are free; "
+                "what was committed is kept. Free some space and run the same command again"
+            ) from error
+        if any(sign in reason for sign in ("Permission denied", "Read-only", "File too large")):
+            raise IndexFolderError(
+                f"{folder}: cannot be written ({shortened(reason)}); want a folder that can be"
+            ) from error
+        raise IndexFolderError(
+            f"{folder}: its table cannot be used ({shortened(reason)}). Where a file is damaged, "
+            f"`earful index verify {as_argument(folder)} --repair` keeps what is whole and embeds "
+            "the rest again"
+        ) from error
+
+
+def is_lance_error(error: BaseException) -> bool:
+    """Tell whether an exception may be LanceDB's; a damaged file can also make it panic."""
+    if isinstance(error, EarfulError):
+        return False
+    # The class of a panic derives from BaseException, and can be had from nowhere.
+    return isinstance(error, RuntimeError | OSError | ValueError) or type(
+        error
+    ).__module__.startswith("pyo3")
+
+
+def lance_reason(error: BaseException | str) -> str:
+    """Return what LanceDB says of an error in one line, without the names of its sources.
+
+    >>> lance_reason(RuntimeError("lance error: Not found: x.lance, /root/.cargo/a.rs:273:40"))
+    'Not found: x.lance'
+    """
+    reason = re.split(r", /\S+\.rs:\d", " ".join(str(error).split()))[0]
+    return reason.removeprefix("lance error: ").removeprefix("LanceError(IO): ")
+
+
+def shortened(text: str) -> str:
+    """Return the beginning of a text that may be long."""
+    return text if len(text) <= 200 else f"{text[:200]}…"

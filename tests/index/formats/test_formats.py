@@ -143,7 +143,7 @@ def write(folder, values):
 written, header.write_values = header.write_values, write
 header.FORMAT = 2
 formats.STEPS[1] = step
-header.Header.read(Path(sys.argv[1]))
+formats.read_header(Path(sys.argv[1]))
 """
 
 

@@ -13,7 +13,7 @@ from earful.errors import IndexFolderError
 from earful.index import Index
 from earful.index.search import IndexBackend, SearchFilter
 from earful.index.storage import Row, Table, WriterLock
-from earful.index.storage.lance_errors import errors_named
+from earful.index.storage.table_reader import errors_named
 from earful.model import Fingerprint
 
 MakeRow = Callable[..., Row]
