@@ -12,7 +12,7 @@ from typing import Self, Unpack
 
 from earful.errors import ModelError, TaskError
 from earful.index import Index
-from earful.index.cache import ExemplarFeatures
+from earful.index.cache import FeatureCacheFolder
 from earful.index.search import Hit, SearchFilter
 from earful.model import (
     DEFAULT_EMBEDDER,
@@ -60,9 +60,9 @@ class FewShot:
         self._retriever = Retriever(embedder=embedder, index=index)
         self._judge = Judge(self._retriever)
         self.model = model
-        self._features: ExemplarFeatures | None = None
+        self._features: FeatureCacheFolder | None = None
         if index is not None and isinstance(model, KeepsFeatures):
-            self._features = ExemplarFeatures(index.path)
+            self._features = FeatureCacheFolder(index.path)
             model.keep_features(self._features)
 
     @classmethod

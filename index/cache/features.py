@@ -33,7 +33,7 @@ _PARTIAL = ".partial"
 _LEFT_BEHIND_S = 3600.0
 
 
-class ExemplarFeatures:
+class FeatureCacheFolder:
     """The features kept in one index folder.
 
     Any number of processes may read and write: a file appears whole or not at all.

@@ -26,7 +26,7 @@ _MOST_FILES = 64
 Scored = Mapping[str, Sequence[float]]
 
 
-class KeptReplays:
+class ScoreCache:
     """The replays kept in one index folder, or in memory only.
 
     Any number of processes may read and write: a file appears whole or not at all.

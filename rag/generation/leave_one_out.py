@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from earful.errors import AudioError, PromptError
-from earful.index.cache import KeptReplays
+from earful.index.cache import ScoreCache
 from earful.model import LanguageModel
 from earful.rag.arrays import Scores
 from earful.rag.blend import UNFITTED, Blend, Replays, fit_blend
@@ -55,8 +55,8 @@ class Replayer:
 
     def __init__(self, retriever: Retriever) -> None:
         self._retriever = retriever
-        self._kept = KeptReplays(None if retriever.index is None else retriever.index.path)
-        self._in_memory = KeptReplays(None)
+        self._kept = ScoreCache(None if retriever.index is None else retriever.index.path)
+        self._in_memory = ScoreCache(None)
         self._unknown: LanguageModel | None = None
 
     @property
@@ -140,12 +140,12 @@ class Replayer:
             exclusive=exclusive,
         )
 
-    def _cache(self, model: LanguageModel) -> KeptReplays:
+    def _cache(self, model: LanguageModel) -> ScoreCache:
         """Return where a model's scores are kept: of unknown weights, no longer than it is."""
         if model.capabilities.weights_sha256:
             return self._kept
         if self._unknown is not model:
-            self._unknown, self._in_memory = model, KeptReplays(None)
+            self._unknown, self._in_memory = model, ScoreCache(None)
         return self._in_memory
 
     def _about(

@@ -25,8 +25,9 @@ import pytest
 import soundfile
 
 from earful.errors import ModelError
-from earful.index import Index
+from earful.index import Index, verify_index
 from earful.index.corpus import open_corpus
+from earful.index.storage import IndexFolder
 from earful.model.flamingo.checkpoint import open_flamingo_folder, verify_flamingo_folder
 from earful.model.flamingo.checkpoint.folder import old_folder
 
@@ -207,7 +208,7 @@ def require_same(found: object, wanted: object) -> None:
 
 def assert_same_index(found: Path, wanted: Path) -> None:
     one, other = Index.open(found), Index.open(wanted)
-    assert one.verify().problems == other.verify().problems == ()
+    assert verify_index(one).problems == verify_index(other).problems == ()
     require_same(contents(one), contents(other))
     assert one.rejections() == other.rejections()
     assert (one.info.n, one.info.labels) == (other.info.n, other.info.labels)
@@ -407,9 +408,8 @@ def test_killed_features(nursery: Nursery, whole: Path, tmp_path: Path, keep_fig
     warm = shutil.copytree(whole, tmp_path / "warm")
     seconds = nursery.run("features", index=str(warm), model=str(model)).seconds
     wanted = kept_features(warm)
-    order = [
-        row.content_sha256 for row in Index.open(whole).stored(contents(Index.open(whole))).values()
-    ]
+    rows = IndexFolder.open(whole).rows(contents(Index.open(whole)))
+    order = [row.content_sha256 for row in rows.values()]
     moments = random.Random(23)
     counts = Counts()
     index, before = shutil.copytree(whole, tmp_path / "index0"), 0

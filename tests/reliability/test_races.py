@@ -13,7 +13,7 @@ import racing
 from small_corpus import Samples, write_corpus
 
 from earful.errors import IndexFolderError
-from earful.index import Index
+from earful.index import Index, verify_index
 from earful.index.search import approximate
 
 pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(300)]
@@ -49,7 +49,7 @@ def race(index: Index, jobs: list[Job]) -> list[Counter[str]]:
 
 def ids(index: Index) -> set[str]:
     opened = Index.open(index.path)
-    assert opened.verify().problems == ()
+    assert verify_index(opened).problems == ()
     return {exemplar.id for exemplar in opened.vectors().exemplars}
 
 

@@ -248,7 +248,7 @@ def index_verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check every file and every row: as written, audio there and unchanged; --repair mends."""
-    from earful.index import Index
+    from earful.index import Index, verify_index
 
     mended: RepairReport | None = None
     if repair:
@@ -258,7 +258,7 @@ def index_verify(
             mended = repair_index(index, corpus, progress=progress)
     else:
         refuse_idle({"--corpus": corpus is not None}, "is for --repair")
-    report = Index.open(index).verify()
+    report = verify_index(Index.open(index))
     problems = [problem.to_dict() for problem in report.problems]
     if as_json:
         found = {
@@ -296,9 +296,9 @@ def index_export(
     as_json: JsonOption = False,
 ) -> None:
     """Write every row to CSV, or with its vector to Parquet."""
-    from earful.index import Index
+    from earful.index import Index, export_index
 
-    n_written = Index.open(index).export(target)
+    n_written = export_index(Index.open(index), target)
     if as_json:
         print_json({"written": n_written, "path": str(target)})
     else:

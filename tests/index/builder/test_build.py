@@ -21,10 +21,10 @@ from earful.errors import (
     IndexFolderError,
     IndexMismatchError,
 )
-from earful.index import Index
+from earful.index import Index, verify_index
 from earful.index.builder import BuildOptions, BuildProgress, build, build_index
 from earful.index.corpus import open_corpus, single_recording
-from earful.index.storage import Row
+from earful.index.storage import IndexFolder, Row
 from earful.model import Embedder, Fingerprint
 from earful.model.audio import AudioLimits, Clip, load_audio
 
@@ -105,7 +105,7 @@ def test_a_recording_becomes_the_row_one_computes_by_hand(tmp_path: Path) -> Non
     assert vectors.exemplars[0].labels == ("bell",)
     assert vectors.paths[0] == tmp_path / "sounds/bell/one.wav"
     np.testing.assert_allclose(vectors.vectors, [[0.6, 0.8]], rtol=1e-6)
-    assert index.verify().problems == ()
+    assert verify_index(index).problems == ()
 
 
 def test_every_vector_is_what_the_embedder_gives_for_the_file_alone(
@@ -191,26 +191,26 @@ def test_what_was_kept_before_a_failure_is_not_embedded_again(
     report = build_index(sounds, tmp_path / "index", embedder=embedder, options=options)
     assert (report.accepted, report.skipped, report.n) == (12 - n_kept, n_kept, 12)
     assert embedder.n_clips == 12 - n_kept
-    assert Index.open(tmp_path / "index").verify().problems == ()
+    assert verify_index(Index.open(tmp_path / "index")).problems == ()
 
 
 @pytest.mark.parametrize("before", [True, False])
 def test_rows_whose_commit_is_interrupted_are_not_written_twice(
     sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool
 ) -> None:
-    def add(self: Index, rows: Sequence[Row]) -> None:
+    def add(self: IndexFolder, rows: Sequence[Row]) -> None:
         if not before:
             really_add(self, rows)
         raise KeyboardInterrupt
 
-    really_add = Index.add
-    monkeypatch.setattr(Index, "add", add)
+    really_add = IndexFolder.add
+    monkeypatch.setattr(IndexFolder, "add", add)
     with pytest.raises(KeyboardInterrupt):
         build_index(sounds, tmp_path / "index", embedder=Levels())
     monkeypatch.undo()
-    assert Index.open(tmp_path / "index").n_rows == (0 if before else 12)
+    assert Index.open(tmp_path / "index").info.n == (0 if before else 12)
     assert build_index(sounds, tmp_path / "index", embedder=Levels()).n == 12
-    assert Index.open(tmp_path / "index").verify().problems == ()
+    assert verify_index(Index.open(tmp_path / "index")).problems == ()
 
 
 def test_new_labels_keep_the_old_vector(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_new_labels_keep_the_old_vector(tmp_path: Path) -> None:
     index = Index.open(tmp_path / "index")
     assert [exemplar.labels for exemplar in index.vectors().exemplars] == [("new",), ("old",)]
     assert levels_of(index) == {"a.wav": 0.3, "b.wav": 0.6}
-    assert index.verify().problems == ()
+    assert verify_index(index).problems == ()
 
 
 def test_changed_audio_is_embedded_again(sounds: Path, tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_vectors_follow_the_audio_when_two_files_are_swapped(
     assert report.accepted == 2
     index = Index.open(tmp_path / "index")
     assert levels_of(index) == {"a": 0.6, "b": 0.3}
-    assert index.verify().problems == ()
+    assert verify_index(index).problems == ()
 
 
 def test_rows_that_left_the_corpus_stay_and_are_counted(sounds: Path, tmp_path: Path) -> None:
@@ -478,7 +478,10 @@ def test_another_embedder_is_refused_before_any_work(sounds: Path, tmp_path: Pat
 def test_a_second_build_is_refused_while_the_first_writes(sounds: Path, tmp_path: Path) -> None:
     build_index(sounds, tmp_path / "index", embedder=Levels())
     embedder = Levels()
-    with Index.open(tmp_path / "index").writer(), pytest.raises(IndexBusyError, match="written by"):
+    with (
+        IndexFolder.open(tmp_path / "index").writer(),
+        pytest.raises(IndexBusyError, match="written by"),
+    ):
         build_index(sounds, tmp_path / "index", embedder=embedder)
     assert embedder.batches == []
 
@@ -488,7 +491,7 @@ def test_the_lock_is_held_from_first_to_last_row(sounds: Path, tmp_path: Path) -
 
     def try_to_write(progress: BuildProgress) -> None:
         nonlocal refused
-        with pytest.raises(IndexBusyError), Index.open(tmp_path / "index").writer():
+        with pytest.raises(IndexBusyError), IndexFolder.open(tmp_path / "index").writer():
             pass
         refused += 1
 
@@ -518,7 +521,7 @@ def test_two_corpora_share_an_index(tmp_path: Path) -> None:
         assert (report.accepted, report.stale) == (1, ())
     index = Index.open(tmp_path / "index")
     assert levels_of(index) == {"l/first.wav": 0.5, "l/second.wav": 0.6}
-    assert index.verify().problems == ()
+    assert verify_index(index).problems == ()
 
 
 @contextmanager
@@ -548,7 +551,7 @@ def test_a_write_that_the_disk_refuses_leaves_what_was_committed(
     assert set(levels_of(Index.open(tmp_path / "index"))) == {"first"}
     report = build_index(sounds, tmp_path / "index", embedder=wide, options=options)
     assert report.n == 13
-    assert Index.open(tmp_path / "index").verify().problems == ()
+    assert verify_index(Index.open(tmp_path / "index")).problems == ()
 
 
 def test_too_little_space_is_told_before_any_work(
@@ -581,7 +584,7 @@ def test_progress_only_counts_up_and_commits_are_a_prefix_of_the_corpus(
 
     def look(progress: BuildProgress) -> None:
         seen.append(progress)
-        stored = set(Index.open(tmp_path / "index").known())
+        stored = set(Index.open(tmp_path / "index")._folder.indexed_rows())
         good = [id_ for id_ in order if id_ != "a/03.wav"]
         assert stored == set(good[: progress.committed])
 
@@ -640,7 +643,7 @@ def test_a_large_index_answers_conditions_from_indices_of_its_columns(
     columns = [
         {
             column
-            for made in Index.open(path)._table._lance.list_indices()
+            for made in Index.open(path)._folder.table._lance.list_indices()
             for column in made.columns
         }
         for path in (small, large)
