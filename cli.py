@@ -24,17 +24,16 @@ from typer.core import TyperGroup
 
 import earful
 from earful import console
-from earful.commands.asking import ask, caption, classify, search
 from earful.commands.chat import chat
 from earful.commands.datasets import datasets_app
 from earful.commands.evaluate import evaluate
 from earful.commands.index import index_app
-from earful.commands.logs import JsonStderr, is_debugging, listen, speaks_json, tell_traceback
 from earful.commands.models import models_app
-from earful.commands.opening import refuse_idle
-from earful.commands.options import JsonOption, example, print_json
+from earful.commands.options import JsonOption, example, print_json, reject_unused
+from earful.commands.query import ask, caption, classify, search
 from earful.commands.tasks import tasks_app
 from earful.errors import CorpusError, EarfulError, FilterError, TaskError
+from earful.logs import JsonStderr, is_debugging, listen, speaks_json, tell_traceback
 
 INTERRUPTED = 130
 _INTERRUPTION = "interrupted; what was committed is kept"
@@ -211,7 +210,7 @@ def doctor(
 
         typer.echo(json.dumps(failure_report(index, with_paths=with_paths), indent=1))
         return
-    refuse_idle(
+    reject_unused(
         {"--index": index is not None, "--with-paths": with_paths},
         "is about a report; add --report",
     )
@@ -239,6 +238,7 @@ def demo(
 ) -> None:
     """Build an index from the demo recordings and classify labels that it never had."""
     from earful.demo import DemoCorpus, build_demo_index, classify_unseen
+    from earful.index import Index
     from earful.model import DEFAULT_MODEL, load_language_model
     from earful.rag import FewShot
     from earful.rag.task import load_task
@@ -249,12 +249,13 @@ def demo(
         report = build_demo_index(corpus, index, progress=progress)
     model = load_language_model(DEFAULT_MODEL, device="cpu")
     console.warn(f"note: {model.capabilities.caveat}")
-    few = FewShot.open(index, model=model)
+    opened = Index.open(index)
+    few = FewShot.open(opened, model=model)
     task = load_task(corpus.task)
     if not as_json:
         typer.echo(f"$ earful index build {_shown(corpus.sounds)} --index {_shown(index)}")
         typer.echo(console.describe_build(report))
-        info = few.index.info
+        info = opened.info
         typer.echo(f"{info.n} recordings, {info.labels} labels, by {info.fingerprint.name}\n")
         typer.echo(
             f"None of these labels is in the index; {_shown(corpus.task)} brings a few examples:\n"

@@ -39,7 +39,7 @@ from earful.model.audio import Clip
 from earful.model.flamingo import FlamingoLanguageModel
 from earful.model.tiny import TinyEmbedder, TinyWindows, load_tiny, load_tiny_lm
 from earful.rag import Answer, FewShot, LabelScore
-from earful.rag.task import Example, Task
+from earful.rag.task import Answerer, Example, Task
 
 Vectors = NDArray[np.float32]
 _ASKED = {"5-way 1-shot": 800, "5-way 4-shot": 800, "20-way 4-shot": 240}
@@ -162,7 +162,7 @@ def arms(interview: Interview, shots: Sequence[int], query: int, seed: int) -> d
     def ask(audio: Sequence[int], names: Sequence[str], **choices: Any) -> Answer:
         task = task_of(clips, audio, names)
         few = interview.few(task)
-        return few.classify(clips[query].path, task=task, blend=False, **choices)
+        return few.classify(clips[query].path, task=task, arm="model", **choices)
 
     real = ask(shots, names)
     made_up = nonce_names(labels, rng)
@@ -240,10 +240,10 @@ def whole_pool(interview: Interview, asked: Sequence[tuple[Sequence[int], int]])
     for row in rows:
         clip = clips[row]
 
-        def ask(key: str, blend: bool = False, clip: Known = clip) -> Answer:
-            return fews[key].classify(clip.path, task=tasks[key], group=clip.group, blend=blend)
+        def ask(key: str, arm: Answerer = "model", clip: Known = clip) -> Answer:
+            return fews[key].classify(clip.path, task=tasks[key], group=clip.group, arm=arm)
 
-        mixed = ask("real", blend=True)
+        mixed = ask("real", arm="blend")
         found.append(
             {
                 "vote": best(mixed.vote) == clip.label,

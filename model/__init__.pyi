@@ -1,5 +1,5 @@
 from .audio import AudioLimits, Clip, load_audio
-from .prompt import ClipRef, Prompt, Text
+from .prompt import ClipRef, Prompt, PromptWording, Text
 from .protocols import (
     Embedder,
     Fingerprint,
@@ -34,6 +34,7 @@ __all__ = [
     "LanguageModel",
     "Prompt",
     "PromptSize",
+    "PromptWording",
     "ScriptedLanguageModel",
     "Text",
     "TextEmbedder",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -124,3 +125,81 @@ class Prompt:
 def _part(title: str, text: str) -> str:
     first, *others = text.splitlines() or [""]
     return "\n".join([f"[{title}] {first}", *(f"    {line}" for line in others)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptWording:
+    """Phrases that prompts are made of, apart from the words of tasks and corpora.
+
+    A language model brings its own, the phrases it was trained on; these are plain ones for
+    models that were not. ``{label}`` stands for a label.
+
+    Attributes:
+        classify_opening: Opens a prompt that asks for one label.
+        multilabel_opening: Opens one that asks for any number of labels.
+        ask_opening: Opens a question.
+        caption_opening: Opens one that asks for a description.
+        dialogue_opening: Opens a dialogue.
+        similar_examples: Comes before the opening where retrieved shots follow.
+        random_examples: The same where the shots were drawn.
+        classify_question: Asked where a task has no question of its own.
+        multilabel_question: Likewise.
+        caption_question: Likewise.
+        exemplar_question: Asked of an exemplar whose own question is unknown.
+        question_prefix: Comes before every question of kind ``ask``.
+        presence_question: Asks whether one label is there.
+        yes_no_options: Follows a question whose answer is yes or no.
+        options_header: Comes before the labels to choose from.
+        option: One label to choose from.
+        no_label: Answer of an exemplar that carries no label.
+    """
+
+    classify_opening: str = "The task is event classification."
+    multilabel_opening: str = "The task is tagging."
+    ask_opening: str = "The task is audio question answering."
+    caption_opening: str = "The task is audio captioning."
+    dialogue_opening: str = "The task is dialog."
+    similar_examples: str = "Here are similar examples. "
+    random_examples: str = "Here are random examples. "
+    classify_question: str = "Classify this sound."
+    multilabel_question: str = "Use a few labels to describe this sound."
+    caption_question: str = "Describe the sound in a sentence."
+    exemplar_question: str = "What is this sound?"
+    question_prefix: str = "Please answer this question: "
+    presence_question: str = "is there {label} in this sound?"
+    yes_no_options: str = "\nOPTIONS:\nyes.\nno."
+    options_header: str = "\nOPTIONS:"
+    option: str = "\n - {label}."
+    no_label: str = "none"
+
+    def opening(self, kind: str) -> str:
+        """Return what opens a prompt of a task's kind."""
+        return {
+            "classify": self.classify_opening,
+            "multilabel": self.multilabel_opening,
+            "ask": self.ask_opening,
+            "caption": self.caption_opening,
+        }[kind]
+
+    def question(self, kind: str) -> str:
+        """Return the default question of a task's kind; empty for ``ask``, which has none."""
+        return {
+            "classify": self.classify_question,
+            "multilabel": self.multilabel_question,
+            "ask": "",
+            "caption": self.caption_question,
+        }[kind]
+
+    def options(self, labels: Iterable[str]) -> str:
+        """Return the list of labels to choose from.
+
+        >>> print(PromptWording().options(["cat", "dog"]))
+        <BLANKLINE>
+        OPTIONS:
+         - cat.
+         - dog.
+        """
+        # Not str.format: a label is data, braces and all.
+        return self.options_header + "".join(
+            self.option.replace("{label}", label) for label in labels
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from earful.errors import ModelError
 from earful.model.audio import Clip
-from earful.model.prompt import ClipRef, Prompt
+from earful.model.prompt import ClipRef, Prompt, PromptWording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +146,9 @@ class Capabilities:
         licence: What its weights may be used for; empty when unknown.
         lists_labels: Whether a prompt should list the labels to choose from.
         caveat: What a user should know of its answers; empty for nothing.
+        sample_rate: Rate at which it hears a recording, in Hz.
+        window_seconds: Length of what it hears as one piece, in seconds.
+        wording: Phrases it was trained on.
     """
 
     name: str
@@ -160,10 +163,26 @@ class Capabilities:
     licence: str = ""
     lists_labels: bool = True
     caveat: str = ""
+    sample_rate: int = 44_100
+    window_seconds: float = 7.0
+    wording: PromptWording = field(default_factory=PromptWording)
 
     def to_dict(self) -> dict[str, str | int | float | bool]:
-        """Return the fields as plain JSON values."""
-        return asdict(self)
+        """Return the fields as plain JSON values, but for the wording."""
+        return {
+            known.name: getattr(self, known.name)
+            for known in fields(self)
+            if known.name != "wording"
+        }
+
+    def silence(self) -> Clip:
+        """Return one window of digital silence, to ask about in a recording's place."""
+        n_samples = round(self.window_seconds * self.sample_rate)
+        return Clip(
+            samples=np.zeros(n_samples, dtype=np.float32),
+            sample_rate=self.sample_rate,
+            source="silence",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What comes back: a text, a score for every label, and the exemplars behind them."""
+"""Answer: a text, a score for every label, and the exemplars behind them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from earful.rag.task import Task
 _log = logging.getLogger(__name__)
 
 _DIGITS = 6
+_MORE_LIKELY_THAN_NOT = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +110,11 @@ class Answer:
         return values
 
     def summary(self) -> str:
-        """Return one line: the verdict and the runners-up."""
+        """Return one line: the answer and the runners-up."""
         others = [score for score in self.scores if score.label != self.text][:2]
         then = ", ".join(f"{score.label} {score.score:.0%}" for score in others)
-        verdict = f"{self.text} {self.confidence:.0%}" + (f" (then {then})" if then else "")
-        return f"not sure; best guess: {verdict}" if self.abstained else verdict
+        best = f"{self.text} {self.confidence:.0%}" + (f" (then {then})" if then else "")
+        return f"not sure; best guess: {best}" if self.abstained else best
 
 
 def log_answer(answer: Answer) -> Answer:
@@ -136,23 +137,26 @@ def log_answer(answer: Answer) -> Answer:
     return answer
 
 
-def _plain(scores: tuple[LabelScore, ...]) -> list[dict[str, object]]:
-    return [{"label": score.label, "score": round(score.score, _DIGITS)} for score in scores]
-
-
-_MORE_LIKELY_THAN_NOT = 0.5
-
-
 def rank_labels(labels: tuple[str, ...], scores: Scores) -> tuple[LabelScore, ...]:
-    """Put labels and their scores in order, best first; ties keep the labels' order."""
+    """Pair labels with their scores, best first; ties keep the labels' order."""
     best_first = np.argsort(-scores, kind="stable")
     return tuple(LabelScore(label=labels[row], score=float(scores[row])) for row in best_first)
 
 
 def predicted_label(task: Task, ranked: tuple[LabelScore, ...]) -> tuple[str, float]:
-    """Return the answer's text and its confidence."""
+    """Return an answer's text and its confidence; see ``Answer``."""
     if task.kind == "classify":
         return ranked[0].label, ranked[0].score
-    likely = [score.label for score in ranked if score.score > _MORE_LIKELY_THAN_NOT]
     least_certain = min(max(score.score, 1.0 - score.score) for score in ranked)
-    return ", ".join(likely) or "none", least_certain
+    return ", ".join(predicted_labels(task, ranked)) or "none", least_certain
+
+
+def predicted_labels(task: Task, ranked: tuple[LabelScore, ...]) -> tuple[str, ...]:
+    """Return the labels of an answer: the best one, or all that are more likely than not."""
+    if task.kind == "classify":
+        return (ranked[0].label,)
+    return tuple(score.label for score in ranked if score.score > _MORE_LIKELY_THAN_NOT)
+
+
+def _plain(scores: tuple[LabelScore, ...]) -> list[dict[str, object]]:
+    return [{"label": score.label, "score": round(score.score, _DIGITS)} for score in scores]

@@ -4,48 +4,55 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import MappingProxyType
 from typing import Self, Unpack
 
-from earful.errors import ModelError, TaskError
+from earful.errors import AudioError, ModelError, PromptError, TaskError
 from earful.index import Index
-from earful.index.cache import FeatureCacheFolder
 from earful.index.search import Hit, SearchFilter
 from earful.model import (
     DEFAULT_EMBEDDER,
+    DEFAULT_MODEL,
     Embedder,
     GenerationOptions,
-    KeepsFeatures,
     LanguageModel,
     Prompt,
     load_embedder,
     load_language_model,
 )
-from earful.rag.answer import Answer, log_answer, predicted_label, rank_labels
-from earful.rag.generation import Chat, Inquiry, Judge, generation_notes, tell, write_answer
-from earful.rag.retrieval import Audio, Choices, LabelScoring, Query, Retriever, ShotSet, Stopwatch
+from earful.rag.answer import Answer
+from earful.rag.answering import Answering, to_request, warn_renamed
+from earful.rag.generation import Chat, ModelRequest
+from earful.rag.retrieval import AskOptions, Audio, LabelScoring, Query, Retriever
 from earful.rag.task import Task, load_task
 
 _log = logging.getLogger(__name__)
-
-MODEL_NAME = "neighbour-vote"
 
 _ASK = Task(name="ask", kind="ask")
 _CAPTION = Task(name="caption", kind="caption")
 
 
 class FewShot:
-    """Answers about recordings from the nearest solved examples.
+    """Answers about recordings from the nearest labelled examples.
 
     With a language model, the examples become its prompt; without one they vote. What
-    depends on the task only (its examples' vectors, its pool, its calibration) is worked
-    out once and kept; a task given by name or path is read once.
+    depends on the task only (its examples' vectors, its candidates, its calibration) is
+    computed once and kept; a task given by name or path is read once::
 
-    Attributes:
-        model: What answers; ``None`` for the neighbour vote.
+        few = FewShot.open("sounds.index")
+        answer = few.classify("street.wav", labels=["siren", "dog bark"])
+        print(answer.text, f"{answer.confidence:.0%}")
+        for hit in answer.evidence:
+            print(hit.exemplar.id, f"{hit.similarity:.2f}")
+
+    Args:
+        embedder: Turns recordings into vectors; ``None`` for a language model alone.
+        index: Exemplars.
+        model: Language model that answers; ``None`` for the neighbour vote.
+        retriever: Finds shots, in place of one made of ``embedder`` and ``index``.
+
     """
 
     def __init__(
@@ -54,16 +61,15 @@ class FewShot:
         embedder: Embedder | None = None,
         index: Index | None = None,
         model: LanguageModel | None = None,
+        retriever: Retriever | None = None,
     ) -> None:
-        if embedder is None and (model is None or index is not None):
-            raise ValueError("without an embedder there is only a language model, and no index")
-        self._retriever = Retriever(embedder=embedder, index=index)
-        self._judge = Judge(self._retriever)
-        self.model = model
-        self._features: FeatureCacheFolder | None = None
-        if index is not None and isinstance(model, KeepsFeatures):
-            self._features = FeatureCacheFolder(index.path)
-            model.keep_features(self._features)
+        if retriever is None:
+            if embedder is None and (model is None or index is not None):
+                raise ValueError("without an embedder there is only a language model, and no index")
+            retriever = Retriever(embedder=embedder, index=index)
+        elif embedder is not None or index is not None:
+            raise ValueError("a retriever brings its own embedder and index; give one of the two")
+        self._answering = Answering(retriever, model)
 
     @classmethod
     def open(
@@ -103,7 +109,7 @@ class FewShot:
             # Another name has other revisions; whether its weights are the same is checked below.
             revision = stored.revision if name == stored.name else ""
             embedder = load_embedder(name, revision=revision, device=device, dtype=stored.dtype)
-        return cls(embedder=embedder, index=opened, model=_model(model, device))
+        return cls(embedder=embedder, index=opened, model=_load_model(model, device))
 
     @classmethod
     def from_task(
@@ -127,58 +133,68 @@ class FewShot:
             )
         if isinstance(embedder, str):
             embedder = load_embedder(embedder, device=device)
-        return cls(embedder=embedder, model=_model(model, device))
+        return cls(embedder=embedder, model=_load_model(model, device))
+
+    @property
+    def model(self) -> LanguageModel | None:
+        """The language model that answers; ``None`` for the neighbour vote."""
+        return self._answering.model
+
+    @model.setter
+    def model(self, model: LanguageModel | None) -> None:
+        self._answering = Answering(self.retriever, model)
+
+    @property
+    def retriever(self) -> Retriever:
+        """The retriever that finds shots."""
+        return self._answering.retriever
 
     @property
     def embedder(self) -> Embedder:
-        """What turns recordings into vectors.
+        """The embedder that turns recordings into vectors.
 
         Raises:
             ValueError: It was made of a language model alone.
         """
-        if self._retriever.embedder is None:
+        if self.retriever.embedder is None:
             raise ValueError("there is no embedder: this FewShot is a language model alone")
-        return self._retriever.embedder
+        return self.retriever.embedder
 
     @property
-    def index(self) -> Index:
-        """The index it was opened with.
-
-        Raises:
-            ValueError: It was made without one.
-        """
-        if self._retriever.index is None:
-            raise ValueError("there is no index: this FewShot was made without one")
-        return self._retriever.index
+    def index(self) -> Index | None:
+        """The index it was opened with; ``None`` when it was made without one."""
+        return self.retriever.index
 
     @property
     def index_or_none(self) -> Index | None:
-        """The index it was opened with; ``None`` when it was made without one."""
-        return self._retriever.index
+        """The former name of ``index``; goes with the next release."""
+        warn_renamed("FewShot.index_or_none", "FewShot.index")
+        return self.index
 
     # --- answers ---------------------------------------------------------------------
 
     def classify(
         self,
-        audio: Audio,
+        audio: Audio | Query,
         *,
         task: Task | str | Path | None = None,
         labels: Sequence[str] | None = None,
         scoring: LabelScoring = LabelScoring(),
         progress: Callable[[int, int], None] | None = None,
-        **choices: Unpack[Choices],
+        **ask: Unpack[AskOptions],
     ) -> Answer:
         """Name the sound in a recording.
 
         Args:
-            audio: A file or a clip.
+            audio: A file, a clip, or a query that was read before.
             task: A task, its file or its built-in name; ``None`` for plain classification
                 among ``labels``.
-            labels: Candidates; ``None`` for the task's, or without a task all of the index.
+            labels: Candidate labels; ``None`` for the task's, or without a task all of the
+                index.
             scoring: How a language model's log-probabilities become scores.
-            progress: Called with how many exemplars are replayed, of how many, while a
-                blend is fitted; see ``Choices``.
-            **choices: See ``Choices``.
+            progress: Called with how many exemplars are done, of how many, while a blend
+                is fitted; see ``AskOptions``.
+            **ask: See ``AskOptions``.
 
         Raises:
             AudioError: The recording cannot be read.
@@ -187,55 +203,71 @@ class FewShot:
             PromptError: Every exemplar is from the query's own recording or group, or the
                 question does not fit the language model.
         """
-        watch = Stopwatch()
-        chosen = self._task(task, choices)
+        (answer,) = self.classify_batch(
+            [audio], task=task, labels=labels, scoring=scoring, progress=progress, **ask
+        )
+        if not isinstance(answer, Answer):
+            raise answer
+        return answer
+
+    def classify_batch(
+        self,
+        recordings: Sequence[Audio | Query],
+        *,
+        task: Task | str | Path | None = None,
+        labels: Sequence[str] | None = None,
+        scoring: LabelScoring = LabelScoring(),
+        progress: Callable[[int, int], None] | None = None,
+        **ask: Unpack[AskOptions],
+    ) -> Iterator[Answer | AudioError | PromptError]:
+        """Name the sound in each of several recordings, one answer after the other.
+
+        They are decoded side by side, embedded in batches, and compared with all candidates
+        in one product; the answers are those of ``classify``. An answer's share of the time
+        that was spent on several is in its ``timings``.
+
+        Args:
+            recordings: Files, clips, or queries that were read before.
+            task: As for ``classify``, like everything that follows.
+            labels: Candidate labels.
+            scoring: How a language model's log-probabilities become scores.
+            progress: As for ``classify``.
+            **ask: See ``AskOptions``.
+
+        Yields:
+            An answer for each recording in order, or the error that kept it from having one.
+
+        Raises:
+            TaskError: As for ``classify``.
+        """
+        chosen = self._answering.task(task, ask)
         if not chosen.has_labels:
             raise TaskError(
                 f"task {chosen.name!r} is of kind {chosen.kind!r}, which takes a language model "
                 "that writes: ask or caption; classify answers classify and multilabel"
             )
-        blend = choices.get("blend")
-        given = blend is not None or scoring.vote_weight is not None
-        votes_alone = self.model is None or (chosen.arm == "vote" and not given)
-        if chosen.arm == "zero-shot" and not votes_alone and choices.get("shots") is None:
-            choices["shots"] = 0
-        query, found = self._gather(
-            audio, chosen, labels, choices, watch, need_exemplars=votes_alone
-        )
-        if self.model is None or votes_alone:
-            return log_answer(self._voted(query, found, choices, watch))
-        judged = self._judge.judge(
-            self.model,
-            _inquiry(query, found, choices),
-            found,
-            scoring,
-            blend=chosen.arm == "blend" if blend is None else blend,
-            watch=watch,
-            progress=progress,
-        )
-        notes = self._notes(found)
-        return log_answer(judged.answer(self.model, query, found, watch, notes=notes))
+        return self._answering.classify(recordings, chosen, labels, scoring, ask, progress)
 
     def ask(
         self,
-        audio: Audio,
+        audio: Audio | Query,
         question: str = "",
         *,
         task: Task | str | Path | None = None,
         options: GenerationOptions = GenerationOptions(),
         on_text: Callable[[str], None] | None = None,
-        **choices: Unpack[Choices],
+        **ask: Unpack[AskOptions],
     ) -> Answer:
-        """Let a language model answer a question about a recording in its own words.
+        """Ask a language model about a recording; it answers in its own words.
 
         Args:
-            audio: A file or a clip.
+            audio: A file, a clip, or a query that was read before.
             question: What to ask; empty for the task's question.
             task: A task of kind ``ask`` or ``caption``, its file or its built-in name;
                 ``None`` to ask only ``question``.
             options: How the answer is written.
             on_text: Called with each new piece of the answer as it is written.
-            **choices: See ``Choices``; the shots are exemplars that have an answer.
+            **ask: See ``AskOptions``; the shots are exemplars that have an answer.
 
         Raises:
             AudioError: The recording cannot be read.
@@ -244,40 +276,52 @@ class FewShot:
             PromptError: There is no question, it does not fit the model, or every exemplar
                 is from the query's own recording or group.
         """
-        model = self._require_model("ask")
-        watch = Stopwatch()
-        chosen = self._task(task or _ASK, choices)
+        self._require_model("ask")
+        chosen = self._answering.task(task or _ASK, ask)
         if chosen.has_labels:
             raise TaskError(
                 f"task {chosen.name!r} is of kind {chosen.kind!r}, whose answers are labels; use "
                 "classify, or a task of kind ask or caption"
             )
-        query, found = self._gather(audio, chosen, None, choices, watch)
-        with watch.stage("generate_s"):
-            inquiry = _inquiry(query, found, choices, question=question)
-            generation, fitted = write_answer(model, inquiry, options, on_text)
-        notes = (*self._notes(found), *generation_notes(generation))
-        return log_answer(
-            tell(model, query, generation.text, generation.confidence, fitted, watch, notes=notes)
+        return self.write(
+            audio, task=chosen, question=question, options=options, on_text=on_text, **ask
         )
+
+    def write(
+        self,
+        audio: Audio | Query,
+        *,
+        task: Task | str | Path,
+        question: str = "",
+        options: GenerationOptions = GenerationOptions(),
+        on_text: Callable[[str], None] | None = None,
+        **ask: Unpack[AskOptions],
+    ) -> Answer:
+        """Ask a language model for text whatever a task's kind: ``ask``, for labels, too.
+
+        Arguments and errors as for ``ask``. With labels the text is not matched to any.
+        """
+        model = self._require_model("write")
+        chosen = self._answering.task(task, ask)
+        return self._answering.write(model, audio, chosen, question, options, ask, on_text)
 
     def caption(
         self,
-        audio: Audio,
+        audio: Audio | Query,
         *,
         options: GenerationOptions = GenerationOptions(),
         on_text: Callable[[str], None] | None = None,
-        **choices: Unpack[Choices],
+        **ask: Unpack[AskOptions],
     ) -> Answer:
-        """Let a language model describe a recording; arguments and errors as for ``ask``."""
-        return self.ask(audio, task=_CAPTION, options=options, on_text=on_text, **choices)
+        """Ask a language model to describe a recording; arguments and errors as for ``ask``."""
+        return self.ask(audio, task=_CAPTION, options=options, on_text=on_text, **ask)
 
     def chat(
         self,
-        audio: Audio,
+        audio: Audio | Query,
         *,
         options: GenerationOptions = GenerationOptions(),
-        **choices: Unpack[Choices],
+        **ask: Unpack[AskOptions],
     ) -> Chat:
         """Begin a conversation about a recording; arguments and errors as for ``ask``.
 
@@ -285,64 +329,77 @@ class FewShot:
         without.
         """
         model = self._require_model("chat")
-        choices.setdefault("shots", 0)
-        chosen = self._task(_ASK, choices)
-        query, found = self._gather(audio, chosen, None, choices, Stopwatch())
+        ask.setdefault("shots", 0)
+        chosen = self._answering.task(_ASK, ask)
+        found = self._answering.retrieve_one(audio, chosen, None, ask)
         return Chat(
             model=model,
-            query=query,
-            hits=found.hits,
+            query=found.query,
+            hits=found.shots.hits,
             order=chosen.shots.order,
-            shot_mode=choices.get("shot_mode", "interleaved"),
+            shot_mode=ask.get("shot_mode", "interleaved"),
             options=options,
-            seed=choices.get("seed", 0),
-            notes=self._notes(found),
+            seed=ask.get("seed", 0),
+            notes=self._answering.notes(found.shots),
         )
 
-    def inquiry(
+    def request(
         self,
-        audio: Audio,
+        audio: Audio | Query,
         *,
         task: Task | str | Path | None = None,
         question: str = "",
         labels: Sequence[str] | None = None,
-        **choices: Unpack[Choices],
-    ) -> Inquiry:
-        """Put a question about a recording together with its shots, and ask nobody yet.
+        **ask: Unpack[AskOptions],
+    ) -> ModelRequest:
+        """Gather a question about a recording with its shots, and ask nobody yet.
 
         Args:
-            audio: A file or a clip.
+            audio: A file, a clip, or a query that was read before.
             task: Of any kind.
             question: Asked instead of the task's question.
             labels: As for ``classify``.
-            **choices: See ``Choices``.
+            **ask: See ``AskOptions``.
 
         Raises:
             AudioError: The recording cannot be read.
             TaskError: The task has mistakes, or no exemplar answers it.
             PromptError: Every exemplar is from the query's own recording or group.
         """
-        chosen = self._task(task, choices)
-        query, found = self._gather(audio, chosen, labels, choices, Stopwatch())
-        return _inquiry(query, found, choices, question=question)
+        chosen = self._answering.task(task, ask)
+        found = self._answering.retrieve_one(audio, chosen, labels, ask)
+        return to_request(found, ask, question=question)
 
-    def prompt_for(
+    def inquiry(
         self,
-        audio: Audio,
+        audio: Audio | Query,
         *,
         task: Task | str | Path | None = None,
         question: str = "",
         labels: Sequence[str] | None = None,
-        **choices: Unpack[Choices],
+        **ask: Unpack[AskOptions],
+    ) -> ModelRequest:
+        """Use ``request``: this is its former name, which goes with the next release."""
+        warn_renamed("FewShot.inquiry", "FewShot.request")
+        return self.request(audio, task=task, question=question, labels=labels, **ask)
+
+    def prompt_for(
+        self,
+        audio: Audio | Query,
+        *,
+        task: Task | str | Path | None = None,
+        question: str = "",
+        labels: Sequence[str] | None = None,
+        **ask: Unpack[AskOptions],
     ) -> Prompt:
-        """Build the prompt about a recording; arguments and errors as for ``inquiry``.
+        """Build the prompt about a recording; arguments and errors as for ``request``.
 
         With a language model it is one that fits; without a question it is an error.
         """
-        inquiry = self.inquiry(audio, task=task, question=question, labels=labels, **choices)
+        request = self.request(audio, task=task, question=question, labels=labels, **ask)
         if self.model is not None:
-            return inquiry.fit(self.model).prompt
-        return inquiry.build(inquiry.hits)
+            return request.fit(self.model).prompt
+        return request.build(request.hits)
 
     def search(
         self,
@@ -368,7 +425,7 @@ class FewShot:
             ModelError: The embedder has no text, or there is no such backend.
             FilterError: ``filter.where`` cannot be evaluated.
         """
-        return self._retriever.search(audio, text=text, k=k, filter=filter, backend=backend)
+        return self.retriever.search(audio, text=text, k=k, filter=filter, backend=backend)
 
     # --- the way to an answer ----------------------------------------------------------
 
@@ -380,86 +437,11 @@ class FewShot:
             )
         return self.model
 
-    def _task(self, task: Task | str | Path | None, choices: Choices) -> Task:
-        if unknown := sorted(choices.keys() - Choices.__annotations__.keys()):
-            raise TypeError(
-                f"unexpected {', '.join(unknown)}; a question may choose "
-                f"{', '.join(Choices.__annotations__)}"
-            )
-        most = None
-        if self.model is not None and choices.get("shot_mode", "interleaved") == "interleaved":
-            most = max(self.model.capabilities.max_audios - 1, 1)
-        return self._retriever.task(
-            task, shots=choices.get("shots"), strategy=choices.get("strategy"), most=most
-        )
 
-    def _gather(
-        self,
-        audio: Audio,
-        task: Task,
-        labels: Sequence[str] | None,
-        choices: Choices,
-        watch: Stopwatch,
-        *,
-        need_exemplars: bool = False,
-    ) -> tuple[Query, ShotSet]:
-        """Read the recording and find its shots."""
-        query = self._retriever.read(
-            audio,
-            choices.get("start_s", 0.0),
-            choices.get("end_s"),
-            choices.get("group", ""),
-            watch,
-        )
-        with watch.stage("retrieve_s"):
-            found = self._retriever.find(
-                task,
-                query,
-                labels,
-                shots=choices.get("shots"),
-                need_exemplars=need_exemplars or self.model is None,
-                seed=choices.get("seed", 0),
-            )
-        return query, found
-
-    def _voted(self, query: Query, found: ShotSet, choices: Choices, watch: Stopwatch) -> Answer:
-        """Answer by the neighbour vote alone."""
-        with watch.stage("score_s"):
-            scores, note = self._retriever.vote(found, seed=choices.get("seed", 0))
-        inquiry = _inquiry(query, found, choices)
-        prompt = inquiry.build(inquiry.hits)
-        ranked = rank_labels(found.labels, scores)
-        text, confidence = predicted_label(found.task, ranked)
-        return Answer(
-            audio=query.name,
-            text=text,
-            confidence=confidence,
-            abstained=confidence < found.task.abstain_below,
-            scores=ranked,
-            evidence=found.hits,
-            model=MODEL_NAME,
-            timings=MappingProxyType(watch.spent_s),
-            prompt_digest=prompt.digest,
-            notes=(*found.notes, note) if note else found.notes,
-            prompt=prompt,
-        )
-
-    def _notes(self, found: ShotSet) -> tuple[str, ...]:
-        fault = self._features.fault if self._features is not None else ""
-        return (*found.notes, fault) if fault else found.notes
+def default_model(task: Task | None) -> str | None:
+    """Return the language model for whoever names none: ``None`` where a task wants the vote."""
+    return None if task is not None and task.arm == "vote" else DEFAULT_MODEL
 
 
-def _model(model: str | LanguageModel | None, device: str) -> LanguageModel | None:
+def _load_model(model: str | LanguageModel | None, device: str) -> LanguageModel | None:
     return load_language_model(model, device=device) if isinstance(model, str) else model
-
-
-def _inquiry(query: Query, found: ShotSet, choices: Choices, *, question: str = "") -> Inquiry:
-    return Inquiry(
-        task=found.task,
-        hits=found.hits,
-        query=query.reference,
-        labels=found.labels,
-        question=question,
-        shot_mode=choices.get("shot_mode", "interleaved"),
-        seed=choices.get("seed", 0),
-    )

@@ -8,9 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Test folders are no packages: what tests share is found by its folder.
-sys.path.insert(0, str(Path(__file__).parent))
-
 # Machines are shared: how long an example takes says nothing. CI draws the same examples
 # every time, everybody else new ones.
 for name, derandomize in (("new examples", False), ("same examples", True)):

@@ -1,7 +1,6 @@
 """``earful evaluate``, ``datasets`` and ``index health|map`` as a user types them."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,7 @@ from typer.testing import CliRunner, Result
 from earful.cli import app
 from earful.errors import EarfulError
 from earful.index.builder import build_index
-
-sys.path.insert(0, str(Path(__file__).parent / "index" / "datasets"))
-
-from layouts import LAYOUTS
+from tests.support.dataset_layouts import LAYOUTS
 
 RATE = 8000
 HZ = {"low": 200.0, "middle": 700.0, "high": 2000.0}

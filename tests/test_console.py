@@ -74,7 +74,7 @@ def test_a_counter_shows_nothing_before_there_is_something_to_count() -> None:
             Blend(
                 weight=0.35,
                 temperature=2**1.5,
-                n_replayed=48,
+                n_held_out=48,
                 vote_accuracy=0.875,
                 model_accuracy=0.75,
                 blend_accuracy=0.9375,
@@ -83,7 +83,7 @@ def test_a_counter_shows_nothing_before_there_is_something_to_count() -> None:
             "model 75%, blend 94%",
         ),
         (
-            Blend(weight=0.0, temperature=1.0, n_replayed=8, vote_accuracy=1, blend_accuracy=1),
+            Blend(weight=0.0, temperature=1.0, n_held_out=8, vote_accuracy=1, blend_accuracy=1),
             "  blend: the vote alone; of 8 exemplars right: vote 100%, model 0%, blend 100%",
         ),
         (UNFITTED, "  blend: 0.5 of the model at temperature 2, not fitted: too few exemplars"),

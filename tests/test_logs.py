@@ -17,8 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from earful import cli, console, failure_report
-from earful.commands import logs
+from earful import cli, console, failure_report, logs
 from earful.index import Index
 from earful.index.builder import build_index
 from earful.rag import FewShot

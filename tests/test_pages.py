@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import marks, opened
 
 from earful.index import Index
 from earful.index.builder import build_index
@@ -14,6 +13,7 @@ from earful.model import ScriptedLanguageModel
 from earful.rag import FewShot
 from earful.rag.evaluation import EvaluationSettings, evaluate, write_report
 from earful.rag.task import Shots, Task
+from tests.support.browser import marks, opened
 
 pytestmark = pytest.mark.slow
 

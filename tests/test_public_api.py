@@ -1,3 +1,5 @@
+import importlib
+import importlib.machinery
 import json
 import subprocess
 import sys
@@ -7,6 +9,7 @@ import pytest
 
 import earful
 import earful.rag
+from earful import former_modules
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -65,3 +68,35 @@ def test_the_light_modules_load_nothing_heavy(code: str) -> None:
     probe = f"{code}\nimport sys, json\nprint(json.dumps([n for n in {heavy} if n in sys.modules]))"
     out = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert json.loads(out.stdout.splitlines()[-1]) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("earful.index.build", "build_index"),
+        ("earful.index.exemplar", "Exemplar"),
+        ("earful.index.store", "Index"),
+        ("earful.rag.evaluate", "evaluate"),
+        ("earful.rag.pipeline", "FewShot"),
+        ("earful.rag.score", "LabelScoring"),
+    ],
+)
+def test_former_modules_can_be_imported_for_one_release(module: str, name: str) -> None:
+    sys.modules.pop(module, None)
+    with pytest.warns(DeprecationWarning, match=f"{module} is now earful"):
+        former = importlib.import_module(module)
+    assert getattr(former, name) is getattr(earful, name)
+    with pytest.raises(AttributeError, match="nonsense"):
+        former.nonsense  # noqa: B018
+
+
+def test_every_former_module_has_a_door_and_is_gone() -> None:
+    for module, door in former_modules.DOORS.items():
+        assert importlib.import_module(door).__all__
+        parent = importlib.import_module(module.rpartition(".")[0])
+        assert importlib.machinery.PathFinder.find_spec(module, parent.__path__) is None
+
+
+def test_a_module_that_never_was_is_not_found() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("earful.rag.nonsense")

@@ -18,10 +18,10 @@ import torch
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, ModelError, PromptError
-from earful.model.flamingo.audio import duration_s
+from earful.model.flamingo.audio import SAMPLE_RATE, WINDOW_SAMPLES, duration_s
 from earful.model.flamingo.decoding import FlamingoBatch, Mode, decode, score_packed
 from earful.model.flamingo.network import Flamingo
-from earful.model.flamingo.prompt_format import Style, render_continuation, render_prompt
+from earful.model.flamingo.prompt_format import WORDING, Style, render_continuation, render_prompt
 from earful.model.flamingo.tokenizer import FlamingoTokenizer
 from earful.model.flamingo.window_encoders import WindowEncoder
 from earful.model.prompt import ClipRef, Prompt
@@ -113,6 +113,9 @@ class FlamingoLanguageModel:
             licence=licence,
             lists_labels=lists_labels,
             caveat=caveat,
+            sample_rate=SAMPLE_RATE,
+            window_seconds=WINDOW_SAMPLES / SAMPLE_RATE,
+            wording=WORDING,
         )
 
     @property

@@ -21,7 +21,7 @@ from typing import Literal
 
 from earful.errors import PromptError
 from earful.model.flamingo.tokenizer import Control, Segment
-from earful.model.prompt import ClipRef, Prompt, Text
+from earful.model.prompt import ClipRef, Prompt, PromptWording, Text
 
 Style = Literal["inference", "benchmark", "training", "brief"]
 
@@ -31,6 +31,28 @@ _WANTED = (
     "query's recording; the user's question, or in a dialogue user and assistant in turn, "
     "the user last"
 )
+
+
+WORDING = PromptWording(
+    classify_opening="The task is event classification.",
+    multilabel_opening="The task is tagging.",
+    ask_opening="The task is audio question answering.",
+    caption_opening="The task is audio captioning.",
+    dialogue_opening="The task is dialog.",
+    similar_examples="Here are similar examples. ",
+    random_examples="Here are random examples. ",
+    classify_question="Classify this sound.",
+    multilabel_question="Use a few labels to describe this sound.",
+    caption_question="Describe the sound in a sentence.",
+    exemplar_question="What is this sound?",
+    question_prefix="Please answer this question: ",
+    presence_question="is there {label} in this sound?",
+    yes_no_options="\nOPTIONS:\nyes.\nno.",
+    options_header="\nOPTIONS:",
+    option="\n - {label}.",
+    no_label="none",
+)
+"""Phrases of the data sets that Audio Flamingo v1 was trained on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +77,7 @@ def render_prompt(prompt: Prompt, *, style: Style = "inference") -> tuple[Segmen
     Args:
         prompt: With one recording at least; each becomes one ``Control.AUDIO``.
         style: Which of the release's ways. In ``training`` a question's letters stay as
-            they are, so that ``OPTIONS:`` keeps its capitals; ``reference_prompts``
+            they are, so that ``OPTIONS:`` keeps its capitals; the data loader
             lowers the others.
 
     Raises:

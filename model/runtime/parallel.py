@@ -17,6 +17,9 @@ from itertools import pairwise
 import torch
 
 _CPU = torch.device("cpu")
+# A small batch is cut into so many parts, however many threads there are: a product may sum up
+# in another order when it has more rows, and the same inputs must give the same bits.
+_LEAST_PARTS = 4
 # Two callers at once would want all cores each.
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -31,6 +34,8 @@ def in_parts(
     """Do work on ``n`` inputs in parts, one at a time on each of torch's threads.
 
     Anything but a CPU is given one part after the other, from this thread.
+
+    Where the parts begin and end does not depend on the number of threads.
 
     A thread takes the next part when it has done one, so that one whose core is busy with
     something else, such as decoding, keeps nobody waiting.
@@ -49,10 +54,12 @@ def in_parts(
     if not n:
         return
     with _ONE_AT_A_TIME:
-        n_threads = torch.get_num_threads() if device.type == "cpu" else 1
-        n_workers = min(n, n_threads)
-        # As many for each thread, or one would work while the others are done.
-        n_parts = n_workers * -(-n // (at_most * n_workers))
+        is_cpu = device.type == "cpu"
+        n_threads = torch.get_num_threads() if is_cpu else 1
+        # As many for each of two threads or four, or one would work while the others are done.
+        n_even = min(n, _LEAST_PARTS if is_cpu else 1)
+        n_parts = n_even * -(-n // (at_most * n_even))
+        n_workers = min(n_parts, n_threads)
         places = [n * part // n_parts for part in range(n_parts + 1)]
         parts = [part for part in pairwise(places) if part[0] < part[1]]
         if n_workers == 1:

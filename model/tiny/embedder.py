@@ -27,6 +27,7 @@ from earful.model.tiny.network import MOST_TEXT_TOKENS, AudioHead, Network, Text
 from earful.model.tiny.weights import NAME, fill, read_part, read_release, require_release
 
 _WINDOWS_AT_ONCE = 8  # of each thread
+_WINDOWS_TOGETHER = 256  # shared out among the threads, the same for any number of them
 _TEXTS_AT_ONCE = 64
 
 
@@ -132,7 +133,7 @@ class TinyEmbedder:
         require_sample_rate(clips, SAMPLE_RATE)
         sums = np.zeros((len(clips), self._fingerprint.dim))
         windows = self._windows(clips)
-        while batch := list(islice(windows, self._n_at_once)):
+        while batch := list(islice(windows, _WINDOWS_TOGETHER)):
             vectors = self.encode(torch.stack([window for _, window in batch]))
             for (row, _), vector in zip(batch, vectors.cpu().numpy(), strict=True):
                 sums[row] += vector
@@ -151,7 +152,7 @@ class TinyEmbedder:
         require_sample_rate([clip], SAMPLE_RATE)
         windows = self._front_end.windows(clip.samples)
         found = []
-        while batch := list(islice(windows, self._n_at_once)):
+        while batch := list(islice(windows, _WINDOWS_TOGETHER)):
             found.append(self.encode(torch.stack(batch)).cpu().numpy())
         return self._unit(np.concatenate(found))
 
@@ -205,11 +206,6 @@ class TinyEmbedder:
         with torch.backends.cudnn.flags(allow_tf32=False):
             in_parts(encode, len(windows), at_most=_WINDOWS_AT_ONCE, device=self._device)
         return vectors
-
-    @property
-    def _n_at_once(self) -> int:
-        n_parts = torch.get_num_threads() if self._device.type == "cpu" else 1
-        return _WINDOWS_AT_ONCE * n_parts
 
     def _windows(self, clips: Sequence[Clip]) -> Iterator[tuple[int, torch.Tensor]]:
         """Yield the row of each clip with each of its windows, shape ``(100, 96)``."""

@@ -1,19 +1,22 @@
 from .leakage import ON_LEAKS
+from .repeat import RunComparison, recorded_task, repeat_run
 from .report import write_report
-from .run import Evaluation, EvaluationSettings, ask_again, evaluate, recorded_task, replay
-from .scorecard import Scorecard
+from .run import Evaluation, evaluate, load_evaluation
+from .scores import Scorecard
+from .settings import EvaluationSettings
 from .update_task import file_to_write, write_verdict
 
 __all__ = [
     "ON_LEAKS",
     "Evaluation",
     "EvaluationSettings",
+    "RunComparison",
     "Scorecard",
-    "ask_again",
     "evaluate",
     "file_to_write",
+    "load_evaluation",
     "recorded_task",
-    "replay",
+    "repeat_run",
     "write_report",
     "write_verdict",
 ]

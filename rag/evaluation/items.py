@@ -20,7 +20,7 @@ from earful.index.search import VectorSet
 from earful.model import ClipRef, Embedder
 from earful.model.audio import Clip, load_isolated
 from earful.rag.evaluation.metrics import normalise, select_subset
-from earful.rag.retrieval import Guard, Query
+from earful.rag.retrieval import Exclusions, Query
 from earful.rag.task import Task
 from earful.wording import counted, unknown_name
 
@@ -136,7 +136,9 @@ def items_of_index(
                     content_sha256=content,
                     is_exemplar=True,
                 ),
-                guard=Guard(paths=frozenset({str(path)}), content=content, group=exemplar.group),
+                exclusions=Exclusions(
+                    paths=frozenset({str(path)}), content=content, group=exemplar.group
+                ),
             ),
         )
         for exemplar, path, content, vector in zip(
@@ -172,7 +174,7 @@ def items_of_corpus(task: Task, corpus: Corpus, embedder: Embedder) -> ItemSet:
                     end_s=row.exemplar.end_s,
                     content_sha256=clip.content_sha256,
                 ),
-                guard=Guard(
+                exclusions=Exclusions(
                     paths=frozenset({str(path)}),
                     content=clip.content_sha256,
                     group=row.exemplar.group,

@@ -4,7 +4,7 @@ Four kinds are looked for between items and the exemplars that could answer them
 decoded audio, near-duplicates (cosine similarity of the embeddings at or above a
 threshold), an origin that both name, such as one Freesound id in two datasets, and a group
 that both belong to, such as a speaker or a recording. When rows
-of one index are asked about in turn, the guard of retrieval already keeps equal audio and
+of one index are asked about in turn, the exclusions of retrieval already keeps equal audio and
 groups apart for each of them; near-duplicates it cannot know.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from earful.errors import LeakageError
 from earful.rag.evaluation.items import Item
-from earful.rag.retrieval import Pool
+from earful.rag.retrieval import Candidates
 from earful.wording import counted
 
 LeakKind = Literal["content", "near-duplicate", "origin", "group"]
@@ -75,16 +75,20 @@ class Leak:
 
 
 def find_leaks(
-    items: Sequence[Item], pool: Pool, *, threshold: float = NEAR_DUPLICATE, held_out: bool
+    items: Sequence[Item],
+    candidates: Candidates,
+    *,
+    threshold: float = NEAR_DUPLICATE,
+    held_out: bool,
 ) -> tuple[Leak, ...]:
     """Look for exemplars that give items away.
 
     Args:
         items: What is asked about, with vectors.
-        pool: What may answer.
+        candidates: What may answer.
         threshold: Cosine similarity of a near-duplicate, in (0, 1].
         held_out: Whether items and exemplars should have nothing in common. Otherwise the
-            items are rows of the pool, asked about in turn, and what their guards keep
+            items are rows of the candidates, asked about in turn, and what their guards keep
             from them anyway is no leak.
 
     Returns:
@@ -96,24 +100,26 @@ def find_leaks(
     """
     if not 0.0 < threshold <= 1.0:
         raise ValueError(f"threshold={threshold}; want more than 0 and at most 1")
-    if not len(pool):
+    if not len(candidates):
         return ()
     leaks: list[Leak] = []
-    content = np.array(pool.content, dtype=object)
-    origins = np.array([exemplar.meta.get("origin", "") for exemplar in pool.exemplars], object)
-    groups = np.array([exemplar.group for exemplar in pool.exemplars], dtype=object)
+    content = np.array(candidates.content, dtype=object)
+    origins = np.array(
+        [exemplar.meta.get("origin", "") for exemplar in candidates.exemplars], object
+    )
+    groups = np.array([exemplar.group for exemplar in candidates.exemplars], dtype=object)
     for start in range(0, len(items), _ITEMS_AT_ONCE):
         some = items[start : start + _ITEMS_AT_ONCE]
         vectors = np.array([item.query.vector for item in some], dtype=np.float32)
-        for item, scores in zip(some, vectors @ pool.vectors.T, strict=True):
-            guard = item.query.guard
-            same = (content == guard.content) & bool(guard.content)
-            grouped = (groups == guard.group) & bool(guard.group)
+        for item, scores in zip(some, vectors @ candidates.vectors.T, strict=True):
+            exclusions = item.query.exclusions
+            same = (content == exclusions.content) & bool(exclusions.content)
+            grouped = (groups == exclusions.group) & bool(exclusions.group)
             near = scores >= threshold
             sourced = (origins == item.origin) & bool(item.origin)
             if not held_out:
                 same[:] = grouped[:] = False
-                allowed = pool.allowed(guard)
+                allowed = candidates.allowed(exclusions)
                 near &= allowed
                 sourced &= allowed
             rows = np.flatnonzero(same | near | sourced | grouped)
@@ -129,7 +135,7 @@ def find_leaks(
                 leaks.append(
                     Leak(
                         item=item.id,
-                        exemplar=pool.exemplars[row].id,
+                        exemplar=candidates.exemplars[row].id,
                         kind=kind,
                         similarity=float(min(scores[row], 1.0)),
                         shared=shared,
@@ -159,19 +165,22 @@ def refuse_leaks(leaks: Sequence[Leak]) -> None:
     )
 
 
-def keep_apart(items: Sequence[Item], leaks: Sequence[Leak], pool: Pool) -> tuple[Item, ...]:
-    """Guard each item against the exemplars that give it away.
+def keep_apart(
+    items: Sequence[Item], leaks: Sequence[Leak], candidates: Candidates
+) -> tuple[Item, ...]:
+    """Keep each item apart from the exemplars that give it away.
 
     Args:
         items: What is asked about.
         leaks: From ``find_leaks``.
-        pool: What may answer.
+        candidates: What may answer.
 
     Returns:
         The items in the same order, with wider guards.
     """
     content_of = {
-        exemplar.id: content for exemplar, content in zip(pool.exemplars, pool.content, strict=True)
+        exemplar.id: content
+        for exemplar, content in zip(candidates.exemplars, candidates.content, strict=True)
     }
     lookalikes: dict[str, set[str]] = {}
     for leak in leaks:
@@ -181,7 +190,9 @@ def keep_apart(items: Sequence[Item], leaks: Sequence[Leak], pool: Pool) -> tupl
             item,
             query=replace(
                 item.query,
-                guard=replace(item.query.guard, lookalikes=frozenset(lookalikes[item.id])),
+                exclusions=replace(
+                    item.query.exclusions, lookalikes=frozenset(lookalikes[item.id])
+                ),
             ),
         )
         if item.id in lookalikes

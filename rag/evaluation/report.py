@@ -11,8 +11,7 @@ import numpy as np
 from earful.errors import EvaluationError
 from earful.html import Cell, Page
 from earful.rag.evaluation.arms import Arm
-from earful.rag.evaluation.results import ArmScore
-from earful.rag.evaluation.scorecard import Answers, Scorecard
+from earful.rag.evaluation.scores import Answers, ArmScore, Scorecard
 from earful.wording import counted
 
 _MOST_MISTAKES = 20

@@ -1,10 +1,10 @@
-"""Does few-shot help here? Every way to answer, over the same labelled recordings.
+"""Evaluation run: every way to answer, over the same labelled recordings.
 
 ::
 
     few = FewShot.open("sounds.index", model="earful-tiny")
-    told = evaluate(few, load_task("urban.toml"))
-    print(told.verdict.text)
+    found = evaluate(few, load_task("urban.toml"))
+    print(found.verdict.text)
 
 The items are rows of the index, asked about in turn, each kept apart from its own
 recording and group; or the rows of one split, answered by the others; or a labelled corpus
@@ -16,33 +16,29 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from earful.errors import EvaluationError
 from earful.index.corpus import Corpus
 from earful.model import GenerationOptions, LanguageModel
-from earful.rag.evaluation.arms import arms_of
+from earful.rag.evaluation.arms import ArmRunner, Prediction, arms_of, embedding_seconds
 from earful.rag.evaluation.items import Item, items_of_corpus, items_of_index
 from earful.rag.evaluation.leakage import (
-    NEAR_DUPLICATE,
-    ON_LEAKS,
     Leak,
-    OnLeaks,
     find_leaks,
     keep_apart,
     refuse_leaks,
 )
 from earful.rag.evaluation.run_file import RunFile, read_run
-from earful.rag.evaluation.runner import Asker, Row, embedding_seconds
-from earful.rag.evaluation.scorecard import Scorecard
-from earful.rag.evaluation.verdict import ENOUGH_GROUPS
+from earful.rag.evaluation.scores import ENOUGH_GROUPS, Scorecard, Verdict
+from earful.rag.evaluation.settings import EvaluationSettings
 from earful.rag.few_shot import FewShot
-from earful.rag.retrieval import Pool, Retriever
-from earful.rag.task import Label, Protocol, Shots, Task, load_task
-from earful.wording import counted, unknown_name
+from earful.rag.retrieval import Candidates, Retriever
+from earful.rag.task import Task
+from earful.wording import counted
 
 Progress = Callable[[int, int], None]
 
@@ -51,80 +47,12 @@ _PACKAGES = ("numpy", "torch", "scikit-learn", "soundfile", "soxr", "lancedb")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluationSettings:
-    """What an evaluation does.
-
-    Attributes:
-        shots: Numbers of shots; 0 asks the language model without any.
-        seeds: Arms that draw are asked once for each seed from 0 up to this.
-        strategies: How shots are retrieved; none for the task's way.
-        arms: Ways to answer that are wanted; none for all. See ``arms.HOWS``.
-        split: Rows of the index that are asked about, answered by the others; empty for
-            the task's, and where that is empty for all in turn.
-        limit: Items at most, drawn with the labels taking turns; ``None`` for all.
-        leaks: What to do about exemplars that give items away.
-        near_duplicate: Cosine similarity from which two recordings count as the same.
-        max_new_tokens: Longest written answer.
-        confidence: Of the intervals.
-        resamples: For the bootstrap.
-
-    Raises:
-        EvaluationError: A field is outside its range.
-    """
-
-    shots: tuple[int, ...] = (0, 1, 2, 4, 8)
-    seeds: int = 3
-    strategies: tuple[str, ...] = ()
-    arms: tuple[str, ...] = ()
-    split: str = ""
-    limit: int | None = None
-    leaks: OnLeaks = "refuse"
-    near_duplicate: float = NEAR_DUPLICATE
-    max_new_tokens: int = 128
-    confidence: float = 0.95
-    resamples: int = 2000
-
-    def __post_init__(self) -> None:
-        if self.leaks not in ON_LEAKS:
-            raise EvaluationError(unknown_name("leaks", self.leaks, ON_LEAKS))
-        for name, found, least in (
-            ("seeds", self.seeds, 1),
-            ("limit", self.limit or 1, 1),
-            ("resamples", self.resamples, 100),
-        ):
-            if found < least:
-                raise EvaluationError(f"{name}={found}; want {least} or more")
-        if self.limit == 0:
-            raise EvaluationError("limit=0; want 1 or more, or none")
-        if not 0.5 <= self.confidence < 1.0:
-            raise EvaluationError(f"confidence={self.confidence}; want 0.5 or more and below 1")
-        if not 0.0 < self.near_duplicate <= 1.0:
-            raise EvaluationError(
-                f"near_duplicate={self.near_duplicate}; want more than 0 and at most 1"
-            )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        values = asdict(self)
-        for name in ("shots", "strategies", "arms"):
-            values[name] = list(values[name])
-        return values
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Read what ``to_dict`` wrote."""
-        plain = dict(values)
-        for name in ("shots", "strategies", "arms"):
-            plain[name] = tuple(plain[name])
-        return cls(**plain)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What came out.
+    """A finished run with its numbers.
 
     Attributes:
-        document: All that was asked and answered, as plain JSON values; see ``runfile.py``.
+        document: All that was asked and answered, as plain JSON values; see
+            ``run_file.py``.
         scorecard: The numbers, computed from it.
         n_asked: Items that were asked about now; the others were there from an earlier,
             interrupted run.
@@ -133,6 +61,11 @@ class Evaluation:
     document: dict[str, Any]
     scorecard: Scorecard
     n_asked: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether retrieval helps, in one sentence, and which arm to use."""
+        return self.scorecard.verdict
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as plain JSON values."""
@@ -175,7 +108,7 @@ def evaluate(
     return _Run(few, task, settings, corpus).run(out, progress)
 
 
-def replay(path: Path) -> Evaluation:
+def load_evaluation(path: Path) -> Evaluation:
     """Compute every number of a finished run again from its rows; nobody is asked.
 
     Raises:
@@ -185,124 +118,13 @@ def replay(path: Path) -> Evaluation:
     return Evaluation(document=document, scorecard=Scorecard(document), n_asked=0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskedAgain:
-    """A run beside the same run asked again.
-
-    Attributes:
-        n_rows: Answers compared.
-        different: ``"ITEM, ARM: was A, is B"`` for each answer or prompt that changed.
-        changed: What of the run's header is no longer the same, such as ``"versions"``.
-    """
-
-    n_rows: int
-    different: tuple[str, ...]
-    changed: tuple[str, ...]
-
-    @property
-    def is_same(self) -> bool:
-        """Whether every answer and every prompt is the same."""
-        return not self.different
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {
-            "n_rows": self.n_rows,
-            "different": list(self.different),
-            "changed": list(self.changed),
-        }
-
-    def describe(self) -> str:
-        """Return what people read, a line a difference."""
-        told = f"{self.n_rows - len(self.different)} of {self.n_rows} answers are the same"
-        if self.changed:
-            told += f"; changed since: {', '.join(self.changed)}"
-        return "\n".join([told, *self.different])
-
-
-def ask_again(
-    few: FewShot, path: Path, *, allow_outside: bool = False, progress: Progress | None = None
-) -> AskedAgain:
-    """Run an evaluation again as its file says, and compare every answer and prompt.
-
-    Args:
-        few: The same index, embedder and language model.
-        path: A finished run.
-        allow_outside: As for ``load_task``.
-        progress: As for ``evaluate``.
-
-    Raises:
-        EvaluationError: It is no run, or its items came from outside the index.
-    """
-    old = read_run(path)
-    if old["source"]["corpus"]:
-        raise EvaluationError(
-            f"{path}: its items came from {old['source']['corpus']}; run it again with --data"
-        )
-    settings = EvaluationSettings.from_dict(old["settings"])
-    task = recorded_task(old, allow_outside=allow_outside)
-    new = evaluate(few, task, settings=settings, progress=progress).document
-    rows = {(row["item"], row["arm"], row["seed"]): row for row in new["rows"]}
-    different: list[str] = []
-    for row in old["rows"]:
-        again = rows.get((row["item"], row["arm"], row["seed"]))
-        name = f"{row['item']}, {row['arm']}"
-        if again is None:
-            different.append(f"{name}: was not asked again")
-        elif (again["text"], again["labels"]) != (row["text"], row["labels"]):
-            different.append(f"{name}: was {row['text']!r}, is {again['text']!r}")
-        elif again["digest"] != row["digest"]:
-            different.append(f"{name}: was asked by another prompt")
-    compared = ("task", "arms", "labels", "embedder", "exemplars", "model", "versions", "items")
-    return AskedAgain(
-        n_rows=len(old["rows"]),
-        different=tuple(different),
-        changed=tuple(name for name in compared if old[name] != new[name]),
-    )
-
-
-def recorded_task(document: dict[str, Any], *, allow_outside: bool = False) -> Task:
-    """Read the task of a run anew, from its file; one made in Python from the run itself.
-
-    Args:
-        document: The run.
-        allow_outside: As for ``load_task``.
-
-    Raises:
-        TaskError: Its file is gone or has mistakes.
-        EvaluationError: It was made in Python with examples of its own.
-    """
-    if source := document["source"]["task"]:
-        return load_task(Path(source), allow_outside=allow_outside)
-    told = document["task"]
-    if told["examples"]:
-        raise EvaluationError(
-            f"task {told['name']!r} was made in Python with examples of its own; evaluate it there"
-        )
-    return Task(
-        name=told["name"],
-        kind=told["kind"],
-        aliases=tuple(told["aliases"]),
-        question=told["question"],
-        description=told["description"],
-        labels={
-            name: Label(wording=label["wording"], aliases=tuple(label["aliases"]))
-            for name, label in told["labels"].items()
-        },
-        shots=Shots(**told["shots"]),
-        **told["answer"],
-        metric=told["metric"],
-        protocol=Protocol(**{**told["evaluation"], "subset": tuple(told["evaluation"]["subset"])}),
-    )
-
-
 class _Run:
     """One evaluation: who is asked about what."""
 
     def __init__(
         self, few: FewShot, task: Task, settings: EvaluationSettings, corpus: Corpus | None
     ) -> None:
-        index = few.index_or_none
+        index = few.index
         self._model = few.model
         self._task = task
         self._settings = settings
@@ -314,7 +136,7 @@ class _Run:
         self._retriever = Retriever(
             embedder=few.embedder,
             index=index,
-            shows=(lambda exemplar: exemplar.split != split) if split else None,
+            exemplar_filter=(lambda exemplar: exemplar.split != split) if split else None,
         )
         if corpus is not None:
             self._items = items_of_corpus(task, corpus, few.embedder)
@@ -337,7 +159,7 @@ class _Run:
             most=most,
         )
         self._notes = [*self._items.notes, *notes]
-        self._asker = Asker(
+        self._runner = ArmRunner(
             self._retriever,
             few.model,
             task,
@@ -347,21 +169,21 @@ class _Run:
         )
 
     def run(self, out: Path | None, progress: Progress | None) -> Evaluation:
-        pool = self._asker.prepared.pool
-        if not len(pool) and any(not arm.by_model or arm.k for arm in self._arms):
+        candidates = self._runner.prepared.candidates
+        if not len(candidates) and any(not arm.by_model or arm.k for arm in self._arms):
             raise EvaluationError(
                 f"task {self._task.name!r}: no exemplar can answer; want rows with its labels, or "
                 "examples in the task file"
             )
-        self._notes += _unanswerable(self._items.items, pool, self._task)
+        self._notes += _unanswerable(self._items.items, candidates, self._task)
         n_groups = len({item.group for item in self._items.items})
         if n_groups < ENOUGH_GROUPS:
             self._notes.append(
                 f"the items come from {counted(n_groups, 'group')} only: intervals and tests "
                 "are rough"
             )
-        items, leaks = self._guarded(pool)
-        header = self._header(items, pool)
+        items, leaks = self._guarded(candidates)
+        header = self._header(items, candidates)
         if out is None:
             return self._answered(items, leaks, header, None, progress)
         with RunFile(out, header) as file:
@@ -378,13 +200,14 @@ class _Run:
         """Ask about what has no answer yet, and put everything together."""
         answers = {} if file is None else dict(file.done)
         waiting = [item for item in items if item.id not in answers]
-        self._notes += self._asker.fit_probe(items, held_out=self._held_out)
-        for item in waiting:
-            answers[item.id] = tuple(self._asker.ask(item))
-            if file is not None:
-                file.append(item.id, answers[item.id])
-            if progress is not None:
-                progress(len(answers), len(items))
+        self._notes += self._runner.fit_probe(items, held_out=self._held_out)
+        for start in range(0, len(waiting), self._runner.n_at_once):
+            asked = self._runner.ask(waiting[start : start + self._runner.n_at_once])
+            for item, answers[item.id] in asked:
+                if file is not None:
+                    file.append(item.id, answers[item.id])
+                if progress is not None:
+                    progress(len(answers), len(items))
         timed = [item.query for item in items[:_N_TIMED]]
         document = {
             **header,
@@ -397,7 +220,7 @@ class _Run:
             "embedding_s": round(embedding_seconds(self._retriever, timed), 6),
             "machine": {"platform": platform.platform(), "processor": platform.machine()},
             "shown": _shown(
-                self._asker.prepared.pool,
+                self._runner.prepared.candidates,
                 {shot for rows in answers.values() for shot in _shots(rows)},
             ),
             "rows": [row.to_dict() for item in items for row in answers[item.id]],
@@ -406,10 +229,10 @@ class _Run:
             file.finish(document)
         return Evaluation(document=document, scorecard=Scorecard(document), n_asked=len(waiting))
 
-    def _guarded(self, pool: Pool) -> tuple[tuple[Item, ...], tuple[Leak, ...]]:
+    def _guarded(self, candidates: Candidates) -> tuple[tuple[Item, ...], tuple[Leak, ...]]:
         items = self._items.items
         leaks = find_leaks(
-            items, pool, threshold=self._settings.near_duplicate, held_out=self._held_out
+            items, candidates, threshold=self._settings.near_duplicate, held_out=self._held_out
         )
         if self._settings.leaks == "refuse":
             refuse_leaks(leaks)
@@ -419,7 +242,7 @@ class _Run:
                 f"{counted(len(leaks), 'pair was', 'pairs were')} kept apart: "
                 f"{counted(n, 'item is', 'items are')} given away"
             )
-            items = keep_apart(items, leaks, pool)
+            items = keep_apart(items, leaks, candidates)
         elif leaks:
             n = len({leak.item for leak in leaks})
             self._notes.append(
@@ -428,16 +251,16 @@ class _Run:
             )
         return items, leaks
 
-    def _header(self, items: Sequence[Item], pool: Pool) -> dict[str, Any]:
+    def _header(self, items: Sequence[Item], candidates: Candidates) -> dict[str, Any]:
         """Return all that decides the answers."""
         embedder = self._retriever.embedder
         return {
             "task": self._task.to_dict(),
             "settings": self._settings.to_dict(),
             "arms": [arm.to_dict() | {"is_default": arm.is_default} for arm in self._arms],
-            "labels": list(pool.labels),
+            "labels": list(candidates.labels),
             "embedder": embedder.fingerprint.to_dict() if embedder else None,
-            "exemplars": {"n": len(pool), "digest": pool.digest},
+            "exemplars": {"n": len(candidates), "digest": candidates.digest},
             "model": None if self._model is None else _told(self._model),
             "versions": {
                 "earful": metadata.version("earful"),
@@ -448,7 +271,7 @@ class _Run:
         }
 
 
-def _shown(pool: Pool, ids: set[str]) -> list[dict[str, Any]]:
+def _shown(candidates: Candidates, ids: set[str]) -> list[dict[str, Any]]:
     """Return where the exemplars that answers name can be heard."""
     return [
         {
@@ -458,12 +281,12 @@ def _shown(pool: Pool, ids: set[str]) -> list[dict[str, Any]]:
             "end_s": exemplar.end_s,
             "references": list(exemplar.labels) or [exemplar.answer],
         }
-        for exemplar, path in zip(pool.exemplars, pool.paths, strict=True)
+        for exemplar, path in zip(candidates.exemplars, candidates.paths, strict=True)
         if exemplar.id in ids
     ]
 
 
-def _shots(rows: Sequence[Row]) -> list[str]:
+def _shots(rows: Sequence[Prediction]) -> list[str]:
     return [shot for row in rows for shot in row.shots]
 
 
@@ -471,10 +294,10 @@ def _told(model: LanguageModel) -> dict[str, Any]:
     return dict(model.capabilities.to_dict())
 
 
-def _unanswerable(items: Sequence[Item], pool: Pool, task: Task) -> list[str]:
+def _unanswerable(items: Sequence[Item], candidates: Candidates, task: Task) -> list[str]:
     if not task.has_labels:
         return []
-    known = {pool.labels[label] for own in pool.row_labels for label in own}
+    known = {candidates.labels[label] for own in candidates.row_labels for label in own}
     lost = sorted({label for item in items for label in item.labels} - known)
     if not lost:
         return []

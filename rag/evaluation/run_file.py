@@ -19,13 +19,13 @@ from typing import Any, Self
 
 from earful.errors import EvaluationError
 from earful.files import NO_ROOM, lock_unfinished, sync_folder, write_atomically
-from earful.rag.evaluation.runner import Row
+from earful.rag.evaluation.arms import Prediction
 
 FORMAT = "earful-evaluation"
 VERSION = 1
 
 Header = Mapping[str, Any]
-Answers = dict[str, tuple[Row, ...]]
+Answers = dict[str, tuple[Prediction, ...]]
 
 # After a power cut the answers of at most so many seconds are asked for again.
 _SYNC_EVERY_S = 1.0
@@ -94,7 +94,7 @@ class RunFile:
     def __exit__(self, *_: object) -> None:
         self._let_go()
 
-    def append(self, item: str, rows: Sequence[Row]) -> None:
+    def append(self, item: str, rows: Sequence[Prediction]) -> None:
         """Keep one item's answers: a kill cannot lose them any more.
 
         Raises:
@@ -173,10 +173,10 @@ class RunFile:
     def _finished(self) -> Answers:
         document = read_run(self.path)
         self._require_same(document.get("digest"), self.path)
-        done: dict[str, list[Row]] = {}
+        done: dict[str, list[Prediction]] = {}
         try:
             for row in document["rows"]:
-                done.setdefault(row["item"], []).append(Row.from_dict(row))
+                done.setdefault(row["item"], []).append(Prediction.from_dict(row))
         except (KeyError, TypeError, ValueError) as error:
             raise EvaluationError(
                 f"{self.path}: is damaged ({type(error).__name__}: {error}); delete it to begin "
@@ -253,9 +253,9 @@ def _digest_in(head: str) -> object:
         return None
 
 
-def _answers_in(line: str) -> tuple[str, tuple[Row, ...]] | None:
+def _answers_in(line: str) -> tuple[str, tuple[Prediction, ...]] | None:
     try:
         values = json.loads(line)
-        return str(values["item"]), tuple(Row.from_dict(row) for row in values["rows"])
+        return str(values["item"]), tuple(Prediction.from_dict(row) for row in values["rows"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -10,8 +10,7 @@ from tomlkit.items import Table
 
 from earful.errors import TaskError
 from earful.files import write_atomically
-from earful.rag.evaluation.results import Verdict
-from earful.rag.evaluation.verdict import answerer_of
+from earful.rag.evaluation.scores import Verdict, answerer_of
 from earful.rag.task import Task
 
 

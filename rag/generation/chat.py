@@ -1,4 +1,4 @@
-"""A conversation with a language model about one recording."""
+"""Chat: a conversation with a language model about one recording."""
 
 from __future__ import annotations
 
@@ -13,17 +13,23 @@ from earful.errors import PromptError
 from earful.index.search import Hit
 from earful.model import GenerationOptions, LanguageModel, Prompt
 from earful.rag.answer import Answer, log_answer
-from earful.rag.generation.prompt import FittedPrompt, Turn, build_dialogue, fit_prompt
-from earful.rag.generation.request import generation_notes, tell
-from earful.rag.retrieval import Query, Stopwatch, arrange
+from earful.rag.generation.prompt import (
+    FittedPrompt,
+    Turn,
+    arrange_shots,
+    build_dialogue,
+    fit_prompt,
+)
+from earful.rag.generation.request import generation_notes, to_answer
+from earful.rag.retrieval import Query, Stopwatch
 from earful.rag.task import Order, ShotMode
 
 _AGAIN = GenerationOptions(temperature=1.0, top_k=50, top_p=0.95)
-"""How the release of Audio Flamingo's chat model draws; for a second opinion."""
+"""Sampling of a second answer, as the release of Audio Flamingo's chat model samples."""
 
 
 class Chat:
-    """Turns about a recording; ``FewShot.chat`` begins one.
+    """A conversation about a recording; ``FewShot.chat`` begins one.
 
     What does not fit the model is left out by whole shots, the farthest first, then by
     whole rounds, the oldest first, and the answer says so. Nothing is forgotten here:
@@ -133,7 +139,7 @@ class Chat:
         with watch.stage("generate_s"):
             fitted, notes = self._fit(turns, question)
             generation = self._model.generate(fitted.prompt, options, on_text=on_text)
-        answer = tell(
+        answer = to_answer(
             self._model,
             self._query,
             generation.text,
@@ -170,8 +176,9 @@ class Chat:
         return build_dialogue(
             self._query.reference,
             turns,
-            shots=arrange(shown, self._order, seed=self._seed),
+            shots=arrange_shots(shown, self._order, seed=self._seed),
             shot_mode=self._shot_mode,
+            wording=self._model.capabilities.wording,
         )
 
 
@@ -184,14 +191,14 @@ def read_turns(path: str | os.PathLike[str]) -> tuple[str, ...]:
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError as error:
-        raise PromptError(f"{path}: no such file; want a text file of questions") from error
+        raise PromptError(f"{path}: no such file; expected a text file of questions") from error
     except OSError as error:
         raise PromptError(
-            f"{path}: cannot be read ({error.strerror}); want a text file of questions"
+            f"{path}: cannot be read ({error.strerror}); expected a text file of questions"
         ) from error
     except UnicodeDecodeError as error:
         raise PromptError(f"{path}: cannot be read as UTF-8 text ({error})") from error
     questions = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
     if not questions:
-        raise PromptError(f"{path}: holds no question, want one a line")
+        raise PromptError(f"{path}: holds no question; expected one a line")
     return questions

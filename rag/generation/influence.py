@@ -1,4 +1,4 @@
-"""What each shot contributes to a language model's answer.
+"""Shot influence: what each shot contributes to a language model's answer.
 
 Leave one out: the same question without one shot, the others in the same order. Relabel:
 the same question with one shot's label changed, which tells whether the model reads what
@@ -21,8 +21,9 @@ from earful.index.search import Hit
 from earful.model import LanguageModel
 from earful.rag.answer import LabelScore, predicted_label, rank_labels
 from earful.rag.arrays import Scores
-from earful.rag.generation.request import Inquiry, score_labels
-from earful.rag.retrieval import LabelScoring, arrange
+from earful.rag.generation.prompt import arrange_shots
+from earful.rag.generation.request import ModelRequest, score_labels
+from earful.rag.retrieval import LabelScoring
 from earful.wording import unknown_name
 
 _DIGITS = 6
@@ -30,7 +31,7 @@ _DIGITS = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotInfluence:
-    """What one shot does; "without" is without it, or with its label changed.
+    """Influence of one shot; "without" is without it, or with its label changed.
 
     Attributes:
         hit: The shot.
@@ -63,13 +64,13 @@ class ShotInfluence:
 
 
 def label_influence(
-    model: LanguageModel, inquiry: Inquiry, *, scoring: LabelScoring = LabelScoring()
+    model: LanguageModel, request: ModelRequest, *, scoring: LabelScoring = LabelScoring()
 ) -> tuple[ShotInfluence, ...]:
-    """Say what each shot does to labels, by leaving it out.
+    """Measure what each shot does to labels, by leaving it out.
 
     Args:
         model: Scores answers.
-        inquiry: What is asked, with its shots and labels; ``FewShot.inquiry`` makes one.
+        request: What is asked, with its shots and labels; ``FewShot.request`` makes one.
         scoring: Which corrections apply; the neighbour vote is left out.
 
     Returns:
@@ -78,39 +79,45 @@ def label_influence(
         the most probable label.
 
     Raises:
-        TaskError: The inquiry has no labels.
+        TaskError: The request has no labels.
         PromptError: The prompt does not fit, or two labels are the same to the model.
         AudioError: A recording cannot be read.
         ModelError: The model gives no log-probabilities.
     """
-    return _compare(model, inquiry, scoring, _without)
+    return _compare(model, request, scoring, _without)
 
 
 def relabel_influence(
-    model: LanguageModel, inquiry: Inquiry, label: str, *, scoring: LabelScoring = LabelScoring()
+    model: LanguageModel,
+    request: ModelRequest,
+    label: str,
+    *,
+    scoring: LabelScoring = LabelScoring(),
 ) -> tuple[ShotInfluence, ...]:
-    """Say what each shot's label does, by saying ``label`` in its place.
+    """Measure what each shot's label does, by saying ``label`` in its place.
 
     A shot with this label alone changes nothing. All else is as for ``label_influence``,
     but that a label too long for the prompt is a ``PromptError`` and one that is no
     candidate a ``TaskError``.
     """
-    if inquiry.labels and label not in inquiry.labels:
-        raise TaskError(unknown_name("label", label, inquiry.labels))
+    if request.labels and label not in request.labels:
+        raise TaskError(unknown_name("label", label, request.labels))
 
     def relabelled(shots: tuple[Hit, ...], hit: Hit) -> tuple[Hit, ...]:
         other = replace(hit, exemplar=replace(hit.exemplar, labels=(label,), answer=""))
         return tuple(other if shot is hit else shot for shot in shots)
 
-    return _compare(model, inquiry, scoring, relabelled)
+    return _compare(model, request, scoring, relabelled)
 
 
-def text_influence(model: LanguageModel, inquiry: Inquiry, text: str) -> tuple[ShotInfluence, ...]:
-    """Say what each shot does to the probability of a written answer, by leaving it out.
+def text_influence(
+    model: LanguageModel, request: ModelRequest, text: str
+) -> tuple[ShotInfluence, ...]:
+    """Measure what each shot does to the probability of a written answer, by leaving it out.
 
     Args:
         model: Scores answers.
-        inquiry: What was asked, with its shots.
+        request: What was asked, with its shots.
         text: What was answered.
 
     Returns:
@@ -121,12 +128,11 @@ def text_influence(model: LanguageModel, inquiry: Inquiry, text: str) -> tuple[S
         AudioError: A recording cannot be read.
         ModelError: The model gives no log-probabilities.
     """
-    shown = inquiry.fit(model).shown
-    shots, still = _held_still(inquiry, shown)
-    lists_labels = inquiry.lists_labels(model)
+    shown = request.fit(model).shown
+    shots, still = _held_still(request, shown)
 
     def log_probability(hits: Sequence[Hit]) -> float:
-        (tokens,) = model.score(still.build(hits, lists_labels=lists_labels), [text])
+        (tokens,) = model.score(still.build_for(model, hits), [text])
         return float(tokens.sum())
 
     whole = log_probability(shots)
@@ -140,17 +146,17 @@ def text_influence(model: LanguageModel, inquiry: Inquiry, text: str) -> tuple[S
 
 def _compare(
     model: LanguageModel,
-    inquiry: Inquiry,
+    request: ModelRequest,
     scoring: LabelScoring,
     change: Callable[[tuple[Hit, ...], Hit], tuple[Hit, ...]],
 ) -> tuple[ShotInfluence, ...]:
-    """Score an inquiry's labels with its shots as they are, and with each one changed."""
-    if not inquiry.labels:
+    """Score an request's labels with its shots as they are, and with each one changed."""
+    if not request.labels:
         raise TaskError(
-            f"task {inquiry.task.name!r} has no labels; text_influence is for written answers"
+            f"task {request.task.name!r} has no labels; text_influence is for written answers"
         )
-    shown = _shown(model, inquiry)
-    shots, still = _held_still(inquiry, shown)
+    shown = _shown(model, request)
+    shots, still = _held_still(request, shown)
 
     def scores_of(hits: tuple[Hit, ...]) -> Scores:
         scores, fitted = score_labels(model, replace(still, hits=hits), scoring)
@@ -162,20 +168,20 @@ def _compare(
         return scores
 
     whole = scores_of(shots)
-    with_all = rank_labels(inquiry.labels, whole)
-    answer, _ = predicted_label(inquiry.task, with_all)
+    with_all = rank_labels(request.labels, whole)
+    answer, _ = predicted_label(request.task, with_all)
     found: list[ShotInfluence] = []
     for hit in shown:
         scores = scores_of(change(shots, hit))
-        ranked = rank_labels(inquiry.labels, scores)
-        changes = dict(zip(inquiry.labels, (whole - scores).tolist(), strict=True))
+        ranked = rank_labels(request.labels, scores)
+        changes = dict(zip(request.labels, (whole - scores).tolist(), strict=True))
         found.append(
             ShotInfluence(
                 hit=hit,
                 change=changes[with_all[0].label],
                 changes=MappingProxyType(changes),
                 without=ranked,
-                flips=predicted_label(inquiry.task, ranked)[0] != answer,
+                flips=predicted_label(request.task, ranked)[0] != answer,
             )
         )
     return _helpful_first(found)
@@ -185,21 +191,23 @@ def _without(shots: tuple[Hit, ...], hit: Hit) -> tuple[Hit, ...]:
     return tuple(shot for shot in shots if shot is not hit)
 
 
-def _shown(model: LanguageModel, inquiry: Inquiry) -> tuple[Hit, ...]:
+def _shown(model: LanguageModel, request: ModelRequest) -> tuple[Hit, ...]:
     """Return the shots that fit, nearest first: for ``multilabel`` beside every label."""
-    if inquiry.task.kind == "classify":
-        return inquiry.fit(model).shown
-    return min((inquiry.fit_yes_no(model, x).shown for x in inquiry.labels), key=len)
+    if request.task.kind == "classify":
+        return request.fit(model).shown
+    return min((request.fit_yes_no(model, x).shown for x in request.labels), key=len)
 
 
-def _held_still(inquiry: Inquiry, shown: tuple[Hit, ...]) -> tuple[tuple[Hit, ...], Inquiry]:
-    """Return shots in the order in which a prompt shows them, and an inquiry that keeps it.
+def _held_still(
+    request: ModelRequest, shown: tuple[Hit, ...]
+) -> tuple[tuple[Hit, ...], ModelRequest]:
+    """Return shots in the order in which a prompt shows them, and a request that keeps it.
 
     A drawn order would be drawn anew without a shot.
     """
-    shots = arrange(shown, inquiry.task.shots.order, seed=inquiry.seed)
-    as_given = replace(inquiry.task.shots, order="nearest-first")
-    return shots, replace(inquiry, task=replace(inquiry.task, shots=as_given), hits=shots)
+    shots = arrange_shots(shown, request.task.shots.order, seed=request.seed)
+    as_given = replace(request.task.shots, order="nearest-first")
+    return shots, replace(request, task=replace(request.task, shots=as_given), hits=shots)
 
 
 def _helpful_first(found: list[ShotInfluence]) -> tuple[ShotInfluence, ...]:

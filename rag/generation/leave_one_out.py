@@ -1,10 +1,10 @@
-"""Asking a language model about exemplars as if they were queries, to fit its blend.
+"""Leave-one-out: a language model asked about exemplars as if they were queries, to fit a blend.
 
-Everything is as for the query at hand: the same exemplars, shots, guard and words, but that
-an exemplar meets neither its own recording nor its own group. Each costs a pass of the
-model (for ``multilabel`` one a label), so there are at most ``MOST_REPLAYED``, the labels
-taking turns, and what was scored is kept with the index: an interrupted replay goes on
-where it was. The vote is not kept: it costs nothing, and its calibration may move.
+Everything is as for the query at hand: the same exemplars, shots, exclusions and words, but
+that an exemplar meets neither its own recording nor its own group. Each costs a pass of the
+model (for ``multilabel`` one a label), so there are at most ``MOST_HELD_OUT``, the labels
+taking turns. The model's scores are cached with the index: an interrupted fit resumes where
+it was. The vote is not cached: it costs nothing, and its calibration may move.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -20,166 +21,182 @@ from earful.errors import AudioError, PromptError
 from earful.index.cache import ScoreCache
 from earful.model import LanguageModel
 from earful.rag.arrays import Scores
-from earful.rag.blend import UNFITTED, Blend, Replays, fit_blend
+from earful.rag.blend import UNFITTED, Blend, HeldOutScores, fit_blend
 from earful.rag.generation.prompt import clip_of
-from earful.rag.generation.request import Inquiry, score_labels
+from earful.rag.generation.request import ModelRequest, score_labels
 from earful.rag.retrieval import (
     MIN_CASES,
+    Candidates,
     LabelScoring,
-    Pool,
-    Prepared,
+    PreparedTask,
     Query,
     Retriever,
     can_answer,
     find_shots,
 )
+from earful.rag.strategies import STRATEGIES
 
-MOST_REPLAYED = 48
-_MOST_LOOKED_AT = 8 * MOST_REPLAYED
+MOST_HELD_OUT = 48
+_MOST_LOOKED_AT = 8 * MOST_HELD_OUT
 _SEED = 0
 
 Progress = Callable[[int, int], None]
 
-_SAYS_NOTHING = frozenset({"name", "licence", "caveat"})
+# Of a model's capabilities, those that change no score.
+_NO_MATTER = frozenset({"name", "licence", "caveat"})
 
 
-class Replayer:
-    """Fits blends, each once, and keeps what language models scored for them.
+class BlendFitter:
+    """Fits blends, each once, and caches what language models scored for them.
 
     Args:
         retriever: Finds shots and lets them vote.
 
     Attributes:
-        fault: Why nothing can be kept with the index; empty when it can.
+        fault: Why nothing can be cached with the index; empty when it can.
     """
 
     def __init__(self, retriever: Retriever) -> None:
         self._retriever = retriever
-        self._kept = ScoreCache(None if retriever.index is None else retriever.index.path)
+        self._on_disk = ScoreCache(None if retriever.index is None else retriever.index.path)
         self._in_memory = ScoreCache(None)
         self._unknown: LanguageModel | None = None
+        # Per prepared task, by all that a blend depends on but the model, each with that.
+        self._blends: WeakKeyDictionary[PreparedTask, dict[str, tuple[LanguageModel, Blend]]] = (
+            WeakKeyDictionary()
+        )
 
     @property
     def fault(self) -> str:
-        """Why nothing can be kept with the index; empty when it can."""
-        return self._kept.fault
+        """Why nothing can be cached with the index; empty when it can."""
+        return self._on_disk.fault
 
     def fit(
         self,
         model: LanguageModel,
-        inquiry: Inquiry,
-        prepared: Prepared,
+        request: ModelRequest,
+        prepared: PreparedTask,
         scoring: LabelScoring,
         progress: Progress | None = None,
     ) -> Blend:
-        """Return the blend for questions like one at hand.
+        """Return the blend for requests like one at hand.
 
         Args:
             model: Scores answers.
-            inquiry: The question at hand.
-            prepared: Its pool.
+            request: The request at hand.
+            prepared: Its task.
             scoring: Which corrections apply.
-            progress: Called with how many exemplars are replayed, of how many, while the
-                model is asked.
+            progress: Called with how many exemplars are done, of how many, while the model
+                is asked.
 
         Raises:
             ModelError: The model gives no log-probabilities.
         """
-        about = self._about(model, inquiry, prepared.pool, scoring)
-        key = hashlib.sha256(json.dumps(about, sort_keys=True).encode("ascii")).hexdigest()
-        asked, blend = prepared.blends.get(key, (None, UNFITTED))
+        depends_on = self._dependencies(model, request, prepared.candidates, scoring)
+        key = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode("ascii")).hexdigest()
+        blends = self._blends.setdefault(prepared, {})
+        asked, blend = blends.get(key, (None, UNFITTED))
         if asked is not model:
-            replays = self._replay(model, inquiry, prepared, scoring, key, about, progress)
-            blend = UNFITTED if replays is None else fit_blend(replays)
-            prepared.blends[key] = (model, blend)
+            held_out = self._ask(model, request, prepared, scoring, key, depends_on, progress)
+            blend = UNFITTED if held_out is None else fit_blend(held_out)
+            blends[key] = (model, blend)
         return blend
 
-    def _replay(
+    def _ask(
         self,
         model: LanguageModel,
-        inquiry: Inquiry,
-        prepared: Prepared,
+        request: ModelRequest,
+        prepared: PreparedTask,
         scoring: LabelScoring,
         key: str,
-        about: dict[str, object],
+        depends_on: dict[str, object],
         progress: Progress | None,
-    ) -> Replays | None:
-        """Ask about exemplars; ``None`` when too few can be asked about."""
-        pool = prepared.pool
-        exclusive = inquiry.task.kind == "classify"
-        rows = list(held_out_rows(pool, exclusive=exclusive))
+    ) -> HeldOutScores | None:
+        """Ask about held-out exemplars; ``None`` when too few can be asked about."""
+        candidates = prepared.candidates
+        exclusive = request.task.kind == "classify"
+        rows = list(held_out_rows(candidates, exclusive=exclusive))
         if len(rows) < MIN_CASES:
             return None
         cache = self._cache(model)
-        known = cache.get(key, n_scores=len(pool.labels))
+        known = cache.get(key, n_scores=len(candidates.labels))
         votes: list[Scores] = []
-        heard: list[int] = []
+        scored: list[int] = []
         for n_done, row in enumerate(rows, 1):
-            found = find_shots(prepared, inquiry.task, _query(pool, row), seed=inquiry.seed)
-            id_ = pool.exemplars[row].id
+            found = find_shots(prepared, request.task, _query(candidates, row), seed=request.seed)
+            id_ = candidates.exemplars[row].id
             if id_ not in known:
-                asked = replace(inquiry, hits=found.hits, query=_query(pool, row).reference)
+                held_out = replace(
+                    request, hits=found.hits, query=_query(candidates, row).reference
+                )
                 try:
-                    scores, _ = score_labels(model, asked, scoring)
+                    scores, _ = score_labels(model, held_out, scoring)
                 except (AudioError, PromptError):
                     # A recording that has moved, say: others tell as much.
                     continue
                 known[id_] = scores.tolist()
-                cache.put(key, known, about=about)
+                cache.put(key, known, about=depends_on)
                 if progress is not None:
                     progress(n_done, len(rows))
-            votes.append(self._retriever.vote(found, seed=inquiry.seed)[0])
-            heard.append(row)
-        if len(heard) < MIN_CASES:
+            votes.append(self._retriever.vote(found, seed=request.seed)[0])
+            scored.append(row)
+        if len(scored) < MIN_CASES:
             return None
-        return Replays(
+        return HeldOutScores(
             votes=np.array(votes),
-            scores=np.array([known[pool.exemplars[row].id] for row in heard]),
-            right=pool.memberships(np.array(heard)) > 0,
-            groups=tuple(pool.exemplars[row].group for row in heard),
+            scores=np.array([known[candidates.exemplars[row].id] for row in scored]),
+            right=candidates.memberships(np.array(scored)) > 0,
+            groups=tuple(candidates.exemplars[row].group for row in scored),
             exclusive=exclusive,
         )
 
     def _cache(self, model: LanguageModel) -> ScoreCache:
         """Return where a model's scores are kept: of unknown weights, no longer than it is."""
         if model.capabilities.weights_sha256:
-            return self._kept
+            return self._on_disk
         if self._unknown is not model:
             self._unknown, self._in_memory = model, ScoreCache(None)
         return self._in_memory
 
-    def _about(
-        self, model: LanguageModel, inquiry: Inquiry, pool: Pool, scoring: LabelScoring
+    def _dependencies(
+        self,
+        model: LanguageModel,
+        request: ModelRequest,
+        candidates: Candidates,
+        scoring: LabelScoring,
     ) -> dict[str, object]:
         """Return all that a model's scores of exemplars depend on, as JSON values."""
-        task = inquiry.task
+        task = request.task
         limits = model.capabilities.to_dict()
-        drawn = "random" in (task.shots.strategy, task.shots.order)
+        is_drawn = STRATEGIES[task.shots.strategy].is_random or task.shots.order == "random"
         embedder = self._retriever.embedder
         return {
-            "model": {name: limits[name] for name in limits if name not in _SAYS_NOTHING},
-            # Empty places for audio change an answer, and say so even without a shot.
-            "slots": model.measure(inquiry.build(())).slots,
+            "model": {name: limits[name] for name in limits if name not in _NO_MATTER},
+            "wording": asdict(model.capabilities.wording),
+            # Empty places for audio change an answer, even without a shot.
+            "slots": model.measure(request.build(())).slots,
             "embedder": embedder.fingerprint.to_dict() if embedder else None,
             "kind": task.kind,
-            "question": inquiry.question or task.question,
+            "question": request.question or task.question,
             "description": task.description,
-            "lists_labels": inquiry.lists_labels(model),
-            "labels": [[x, task.wording(x), *_aliases(inquiry, x)] for x in inquiry.labels],
+            "lists_labels": request.lists_labels(model),
+            "labels": [[x, task.wording(x), *_aliases(request, x)] for x in request.labels],
             "shots": asdict(task.shots),
-            "shot_mode": inquiry.shot_mode,
-            "seed": inquiry.seed if drawn else None,
+            "shot_mode": request.shot_mode,
+            "seed": request.seed if is_drawn else None,
             "length": scoring.length,
             "prior": scoring.prior,
-            "exemplars": pool.digest,
+            "exemplars": candidates.digest,
         }
 
 
-def held_out_rows(pool: Pool, *, exclusive: bool, most: int = MOST_REPLAYED) -> Iterator[int]:
+def held_out_rows(
+    candidates: Candidates, *, exclusive: bool, most: int = MOST_HELD_OUT
+) -> Iterator[int]:
     """Choose exemplars to ask about: always the same ones, the labels taking turns.
 
     Args:
-        pool: What may answer.
+        candidates: Exemplars that may answer.
         exclusive: Whether one label is right, or each is decided for itself.
         most: How many at most.
 
@@ -187,8 +204,8 @@ def held_out_rows(pool: Pool, *, exclusive: bool, most: int = MOST_REPLAYED) -> 
         Rows that others, not of their recording, content or group, could answer.
     """
     random = np.random.default_rng(_SEED)
-    strata = [random.permutation(rows).tolist() for rows in pool.rows_of_label]
-    strata.append(random.permutation(pool.rows_without_label).tolist())
+    strata = [random.permutation(rows).tolist() for rows in candidates.rows_of_label]
+    strata.append(random.permutation(candidates.rows_without_label).tolist())
     looked_at: set[int] = set()
     n_found = 0
     while strata := [rows for rows in strata if rows]:
@@ -199,23 +216,23 @@ def held_out_rows(pool: Pool, *, exclusive: bool, most: int = MOST_REPLAYED) -> 
             if row in looked_at:
                 continue
             looked_at.add(row)
-            truth = pool.memberships(np.array([row]))[0]
-            allowed = pool.allowed(pool.guard_of(row))
-            if can_answer(pool, truth, allowed, exclusive=exclusive):
+            truth = candidates.memberships(np.array([row]))[0]
+            allowed = candidates.allowed(candidates.exclusions_of(row))
+            if can_answer(candidates, truth, allowed, exclusive=exclusive):
                 n_found += 1
                 yield row
 
 
-def _query(pool: Pool, row: int) -> Query:
-    (hit,) = pool.hits(np.array([row]), np.ones(1))
+def _query(candidates: Candidates, row: int) -> Query:
+    (hit,) = candidates.hits(np.array([row]), np.ones(1))
     return Query(
         name=str(hit.path),
-        vector=pool.vectors[row],
+        vector=candidates.vectors[row],
         reference=clip_of(hit),
-        guard=pool.guard_of(row),
+        exclusions=candidates.exclusions_of(row),
     )
 
 
-def _aliases(inquiry: Inquiry, label: str) -> tuple[str, ...]:
-    known = inquiry.task.labels.get(label)
+def _aliases(request: ModelRequest, label: str) -> tuple[str, ...]:
+    known = request.task.labels.get(label)
     return known.aliases if known else ()

@@ -1,7 +1,7 @@
-"""Task, shots and query into a prompt; and into one that a language model can take.
+"""Prompts: task, shots and query interleaved, and fitted to what a language model can take.
 
 Only the query's question carries the list of labels, as Audio Flamingo was trained. What
-does not fit a model is left out by whole shots, the farthest first, and said.
+does not fit a model is left out by whole shots, the farthest first, and a note says so.
 """
 
 from __future__ import annotations
@@ -9,30 +9,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import numpy as np
 
 from earful.errors import PromptError
 from earful.index.search import Hit
-from earful.model import ClipRef, LanguageModel, Prompt, PromptSize, Text
-from earful.rag.task import Kind, ShotMode, Task
+from earful.model import ClipRef, LanguageModel, Prompt, PromptSize, PromptWording, Text
+from earful.rag.strategies import STRATEGIES
+from earful.rag.task import Order, ShotMode, Task
+
+Item = TypeVar("Item")
+
+PLAIN_WORDING: Final = PromptWording()
 
 _log = logging.getLogger(__name__)
-
-_QUESTIONS: dict[Kind, str] = {
-    "classify": "Classify this sound.",
-    "multilabel": "Use a few labels to describe this sound.",
-    "caption": "Describe the sound in a sentence.",
-}
-_TASKS: dict[Kind, str] = {
-    "classify": "The task is event classification.",
-    "multilabel": "The task is tagging.",
-    "ask": "The task is audio question answering.",
-    "caption": "The task is audio captioning.",
-}
-_ASKING = "Please answer this question: "
-_UNASKED = "What is this sound?"
-_DIALOGUE = "The task is dialog."
-YES_OR_NO = "\nOPTIONS:\nyes.\nno."
-_NO_LABEL = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +60,7 @@ def build_prompt(
     question: str = "",
     shot_mode: ShotMode = "interleaved",
     lists_labels: bool = True,
+    wording: PromptWording = PLAIN_WORDING,
 ) -> Prompt:
     """Interleave shots and query.
 
@@ -81,24 +73,25 @@ def build_prompt(
         shot_mode: ``"interleaved"``: exemplars with their audio. ``"text"``: with their
             words only, which costs no audio slot.
         lists_labels: Whether the question lists the candidates.
+        wording: Phrases of the language model.
 
     Raises:
         PromptError: There is no question: a task of kind ``ask`` without one.
     """
-    asked = question or task.question or _QUESTIONS.get(task.kind, "")
+    asked = question or task.question or wording.question(task.kind)
     if not asked:
         raise PromptError(
             f"task {task.name!r} has no question; give one, or write it into the task"
         )
-    parts = _opening(task, bool(shots), task.description or _TASKS[task.kind])
+    parts = _opening(task, bool(shots), task.description or wording.opening(task.kind), wording)
     for hit in shots:
-        its_question = asked if task.has_labels else _question_of(task, hit, asked)
+        its_question = asked if task.has_labels else _question_of(task, hit, asked, wording)
         if task.yes_no_options and is_yes_or_no(hit.exemplar.answer):
-            its_question += YES_OR_NO
-        solution = _solution(task, hit, labels)
-        parts += _shot(hit, _worded(task, its_question), solution, shot_mode)
-    options = _options(task, labels) if lists_labels else ""
-    parts += [query, Text(kind="user", text=_worded(task, asked) + options)]
+            its_question += wording.yes_no_options
+        solution = _solution(task, hit, labels, wording)
+        parts += _shot(hit, _worded(task, its_question, wording), solution, shot_mode)
+    options = _options(task, labels, wording) if lists_labels else ""
+    parts += [query, Text(kind="user", text=_worded(task, asked, wording) + options)]
     return Prompt(parts=tuple(parts))
 
 
@@ -109,6 +102,7 @@ def build_yes_no_prompt(
     label: str,
     *,
     shot_mode: ShotMode = "interleaved",
+    wording: PromptWording = PLAIN_WORDING,
 ) -> Prompt:
     """Ask whether one label is in a recording; every shot answers the same question.
 
@@ -118,9 +112,11 @@ def build_yes_no_prompt(
         query: The recording asked about.
         label: The label in question.
         shot_mode: As for ``build_prompt``.
+        wording: As for ``build_prompt``.
     """
-    asked = f"{_ASKING}is there {task.wording(label)} in this sound?{YES_OR_NO}"
-    parts = _opening(task, bool(shots), _TASKS["ask"])
+    question = wording.presence_question.replace("{label}", task.wording(label))
+    asked = f"{wording.question_prefix}{question}{wording.yes_no_options}"
+    parts = _opening(task, bool(shots), wording.ask_opening, wording)
     for hit in shots:
         parts += _shot(hit, asked, "yes" if _has(task, hit, label) else "no", shot_mode)
     return Prompt(parts=(*parts, query, Text(kind="user", text=asked)))
@@ -132,24 +128,26 @@ def build_dialogue(
     *,
     shots: Sequence[Hit] = (),
     shot_mode: ShotMode = "interleaved",
+    wording: PromptWording = PLAIN_WORDING,
 ) -> Prompt:
-    """Put a dialogue about one recording, the last turn still without an answer.
+    """Build a dialogue about one recording, the last turn still without an answer.
 
     Args:
         query: The recording.
         turns: At least one.
         shots: Exemplars in the order to show them.
         shot_mode: As for ``build_prompt``.
+        wording: As for ``build_prompt``.
 
     Raises:
         PromptError: The last question is empty.
     """
     if not turns[-1].user.strip():
-        raise PromptError("the question is empty; want at least one character")
+        raise PromptError("the question is empty: expected at least one character")
     task = Task(name="chat", kind="ask")
-    parts = _opening(task, bool(shots), _DIALOGUE)
+    parts = _opening(task, bool(shots), wording.dialogue_opening, wording)
     for hit in shots:
-        question = _worded(task, hit.exemplar.question or _UNASKED)
+        question = _worded(task, hit.exemplar.question or wording.exemplar_question, wording)
         parts += _shot(hit, question, hit.exemplar.answer, shot_mode)
     parts.append(query)
     for turn in turns[:-1]:
@@ -204,7 +202,7 @@ def fit_prompt(
 
 
 def is_yes_or_no(answer: str) -> bool:
-    """Say whether an answer, or each of several with commas between them, is yes or no.
+    """Whether an answer, or each of several with commas between them, is yes or no.
 
     >>> is_yes_or_no("Yes, no."), is_yes_or_no("yes it is")
     (True, False)
@@ -224,10 +222,28 @@ def clip_of(hit: Hit) -> ClipRef:
     )
 
 
-def _opening(task: Task, has_shots: bool, description: str) -> list[Text | ClipRef]:
-    how = "random" if task.shots.strategy == "random" else "similar"
-    examples = f"Here are {how} examples. " if has_shots else ""
-    return [Text(kind="system", text=examples + description)]
+def arrange_shots(
+    nearest_first: Sequence[Item], order: Order, *, seed: int = 0
+) -> tuple[Item, ...]:
+    """Put shots into the order in which a prompt shows them.
+
+    >>> arrange_shots(["nearest", "far"], "nearest-last")
+    ('far', 'nearest')
+    """
+    if order == "nearest-last":
+        return tuple(reversed(nearest_first))
+    if order == "random":
+        shuffled = np.random.default_rng(seed).permutation(len(nearest_first))
+        return tuple(nearest_first[position] for position in shuffled)
+    return tuple(nearest_first)
+
+
+def _opening(
+    task: Task, has_shots: bool, description: str, wording: PromptWording
+) -> list[Text | ClipRef]:
+    is_random = STRATEGIES[task.shots.strategy].is_random
+    examples = wording.random_examples if is_random else wording.similar_examples
+    return [Text(kind="system", text=(examples if has_shots else "") + description)]
 
 
 def _shot(hit: Hit, question: str, answer: str, shot_mode: ShotMode) -> list[Text | ClipRef]:
@@ -238,16 +254,16 @@ def _shot(hit: Hit, question: str, answer: str, shot_mode: ShotMode) -> list[Tex
     return [clip_of(hit), *words] if shot_mode == "interleaved" else words
 
 
-def _question_of(task: Task, hit: Hit, asked: str) -> str:
+def _question_of(task: Task, hit: Hit, asked: str, wording: PromptWording) -> str:
     """Return what an exemplar answers: its own question, the task's, or what it is."""
     if hit.exemplar.question or task.question:
         return hit.exemplar.question or task.question
     # Labels answer what a sound is, not what somebody asks about another one.
-    return _UNASKED if task.kind == "ask" else asked
+    return wording.exemplar_question if task.kind == "ask" else asked
 
 
-def _worded(task: Task, question: str) -> str:
-    return f"{_ASKING}{question}" if task.kind == "ask" else question
+def _worded(task: Task, question: str, wording: PromptWording) -> str:
+    return f"{wording.question_prefix}{question}" if task.kind == "ask" else question
 
 
 def _has(task: Task, hit: Hit, label: str) -> bool:
@@ -255,15 +271,12 @@ def _has(task: Task, hit: Hit, label: str) -> bool:
     return not names.isdisjoint(hit.exemplar.labels)
 
 
-def _solution(task: Task, hit: Hit, labels: Sequence[str]) -> str:
-    """Say an exemplar's labels as the task words them, or its answer."""
+def _solution(task: Task, hit: Hit, labels: Sequence[str], wording: PromptWording) -> str:
+    """Return an exemplar's labels as the task words them, or its answer."""
     if not task.has_labels:
         return hit.exemplar.answer
-    return ", ".join(task.wording(x) for x in labels if _has(task, hit, x)) or _NO_LABEL
+    return ", ".join(task.wording(x) for x in labels if _has(task, hit, x)) or wording.no_label
 
 
-def _options(task: Task, labels: Sequence[str]) -> str:
-    if not labels:
-        return ""
-    worded = sorted({task.wording(label) for label in labels})
-    return "\nOPTIONS:" + "".join(f"\n - {wording}." for wording in worded)
+def _options(task: Task, labels: Sequence[str], wording: PromptWording) -> str:
+    return wording.options(sorted({task.wording(label) for label in labels})) if labels else ""

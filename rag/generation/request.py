@@ -1,4 +1,4 @@
-"""Asking a language model: labels scored, text written, with what it was shown."""
+"""Model requests: a question with its shots, for a language model to score labels or write."""
 
 from __future__ import annotations
 
@@ -11,27 +11,37 @@ import numpy as np
 
 from earful.errors import ModelError
 from earful.index.search import Hit
-from earful.model import ClipRef, Generation, GenerationOptions, LanguageModel, Prompt
-from earful.model.audio import Clip
-from earful.model.flamingo import SAMPLE_RATE
+from earful.model import (
+    ClipRef,
+    Generation,
+    GenerationOptions,
+    LanguageModel,
+    Prompt,
+    PromptWording,
+)
 from earful.rag.answer import Answer
 from earful.rag.arrays import Scores
-from earful.rag.generation.prompt import FittedPrompt, build_prompt, build_yes_no_prompt, fit_prompt
-from earful.rag.retrieval import LabelScoring, Query, Stopwatch, arrange, label_probabilities
+from earful.rag.generation.prompt import (
+    PLAIN_WORDING,
+    FittedPrompt,
+    arrange_shots,
+    build_prompt,
+    build_yes_no_prompt,
+    fit_prompt,
+)
+from earful.rag.retrieval import LabelScoring, Query, Stopwatch, label_probabilities
 from earful.rag.task import ShotMode, Task
-
-_SILENCE_S = 7.0  # one window of Audio Flamingo's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inquiry:
+class ModelRequest:
     """One question to a language model, with its shots.
 
     Attributes:
         task: What is asked.
         hits: Shots, nearest first.
         query: The recording asked about.
-        labels: Candidates; empty for a task without labels.
+        labels: Candidate labels; empty for a task without labels.
         question: Asked instead of the task's.
         shot_mode: See ``build_prompt``.
         seed: For an order of shots that is drawn.
@@ -51,11 +61,16 @@ class Inquiry:
         Raises:
             PromptError: There is no question, or it does not fit.
         """
-        build = partial(self.build, lists_labels=self.lists_labels(model))
-        return fit_prompt(model, build, self.hits)
+        return fit_prompt(model, partial(self.build_for, model), self.hits)
+
+    def build_for(self, model: LanguageModel, shown: Sequence[Hit]) -> Prompt:
+        """Build the prompt with some of the shots in a model's own wording; see ``build``."""
+        return self.build(
+            shown, lists_labels=self.lists_labels(model), wording=model.capabilities.wording
+        )
 
     def lists_labels(self, model: LanguageModel) -> bool:
-        """Say whether the question lists the labels: as the task says, or as the model wants."""
+        """Whether the question lists the labels: as the task says, or as the model was trained."""
         wanted = self.task.lists_labels
         return model.capabilities.lists_labels if wanted is None else wanted
 
@@ -63,37 +78,49 @@ class Inquiry:
         """Build the prompt that asks whether one label is there; see ``fit``."""
 
         def build(shown: Sequence[Hit]) -> Prompt:
-            arranged = arrange(shown, self.task.shots.order, seed=self.seed)
+            arranged = arrange_shots(shown, self.task.shots.order, seed=self.seed)
             return build_yes_no_prompt(
-                self.task, arranged, self.query, label, shot_mode=self.shot_mode
+                self.task,
+                arranged,
+                self.query,
+                label,
+                shot_mode=self.shot_mode,
+                wording=model.capabilities.wording,
             )
 
         return fit_prompt(model, build, self.hits)
 
-    def build(self, shown: Sequence[Hit], *, lists_labels: bool = True) -> Prompt:
+    def build(
+        self,
+        shown: Sequence[Hit],
+        *,
+        lists_labels: bool = True,
+        wording: PromptWording = PLAIN_WORDING,
+    ) -> Prompt:
         """Build the prompt with some of the shots, given nearest first."""
         return build_prompt(
             self.task,
-            arrange(shown, self.task.shots.order, seed=self.seed),
+            arrange_shots(shown, self.task.shots.order, seed=self.seed),
             self.query,
             labels=self.labels,
             question=self.question,
             shot_mode=self.shot_mode,
             lists_labels=lists_labels,
+            wording=wording,
         )
 
 
 def score_labels(
-    model: LanguageModel, inquiry: Inquiry, scoring: LabelScoring
+    model: LanguageModel, request: ModelRequest, scoring: LabelScoring
 ) -> tuple[Scores, FittedPrompt]:
-    """Score an inquiry's labels.
+    """Score a request's labels.
 
     For ``classify`` all labels are answers to one prompt. For ``multilabel`` each label is
     a question of its own, answered by yes or no, and its score is the share of the yes.
 
     Args:
         model: Scores answers.
-        inquiry: What is asked; with labels.
+        request: What is asked; with labels.
         scoring: Which corrections apply.
 
     Returns:
@@ -110,17 +137,17 @@ def score_labels(
             f"{model.capabilities.name} gives no log-probabilities, so it cannot score labels; "
             "classify without a model, or ask it"
         )
-    task = inquiry.task
+    task = request.task
     if task.kind == "classify":
-        fitted = inquiry.fit(model)
-        answers = [task.wording(label) for label in inquiry.labels]
+        fitted = request.fit(model)
+        answers = [task.wording(label) for label in request.labels]
         return _probabilities(model, fitted.prompt, answers, scoring), fitted
-    fits = [inquiry.fit_yes_no(model, label) for label in inquiry.labels]
+    fits = [request.fit_yes_no(model, label) for label in request.labels]
     tightest = min(fits, key=lambda fit: len(fit.shown))
     # A longer label may leave room for fewer shots; all labels are judged by the same ones.
-    same = replace(inquiry, hits=tightest.shown)
-    scores = np.empty(len(inquiry.labels))
-    for row, (label, fit) in enumerate(zip(inquiry.labels, fits, strict=True)):
+    same = replace(request, hits=tightest.shown)
+    scores = np.empty(len(request.labels))
+    for row, (label, fit) in enumerate(zip(request.labels, fits, strict=True)):
         if len(fit.shown) > len(tightest.shown):
             fit = same.fit_yes_no(model, label)
         scores[row] = _probabilities(model, fit.prompt, ["yes", "no"], scoring)[0]
@@ -129,16 +156,16 @@ def score_labels(
 
 def write_answer(
     model: LanguageModel,
-    inquiry: Inquiry,
+    request: ModelRequest,
     options: GenerationOptions,
     on_text: Callable[[str], None] | None = None,
 ) -> tuple[Generation, FittedPrompt]:
-    """Let the model write; raises as ``score_labels``."""
-    fitted = inquiry.fit(model)
+    """Let the model write an answer; raises as ``score_labels``."""
+    fitted = request.fit(model)
     return model.generate(fitted.prompt, options, on_text=on_text), fitted
 
 
-def tell(
+def to_answer(
     model: LanguageModel,
     query: Query,
     text: str,
@@ -148,7 +175,7 @@ def tell(
     *,
     notes: tuple[str, ...],
 ) -> Answer:
-    """Put what a model said together with what it was shown.
+    """Make an ``Answer`` of a model's text and of the prompt it was given.
 
     Args:
         model: What answered.
@@ -178,7 +205,7 @@ def tell(
 
 
 def generation_notes(generation: Generation) -> tuple[str, ...]:
-    """Say that an answer was cut off; nothing when the model ended it."""
+    """Return a note that an answer was cut off; none when the model ended it."""
     if generation.stopped == "end":
         return ()
     return (f"the answer was cut off after {generation.n_tokens} tokens",)
@@ -187,17 +214,13 @@ def generation_notes(generation: Generation) -> tuple[str, ...]:
 def _probabilities(
     model: LanguageModel, prompt: Prompt, answers: Sequence[str], scoring: LabelScoring
 ) -> Scores:
-    prior = model.score(_silenced(prompt), answers) if scoring.prior else None
+    prior = model.score(_silenced(model, prompt), answers) if scoring.prior else None
     return label_probabilities(model.score(prompt, answers), scoring=scoring, prior=prior)
 
 
-def _silenced(prompt: Prompt) -> Prompt:
+def _silenced(model: LanguageModel, prompt: Prompt) -> Prompt:
     """Put digital silence in the query's place, which is the last one for audio."""
-    silence = Clip(
-        samples=np.zeros(round(_SILENCE_S * SAMPLE_RATE), dtype=np.float32),
-        sample_rate=SAMPLE_RATE,
-        source="silence",
-    )
+    silence = ClipRef(audio=model.capabilities.silence())
     last = max(n for n, part in enumerate(prompt.parts) if isinstance(part, ClipRef))
-    parts = [ClipRef(audio=silence) if n == last else part for n, part in enumerate(prompt.parts)]
+    parts = [silence if n == last else part for n, part in enumerate(prompt.parts)]
     return Prompt(parts=tuple(parts), is_dialogue=prompt.is_dialogue)

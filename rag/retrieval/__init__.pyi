@@ -1,25 +1,24 @@
 from .calibration import MIN_CASES, can_answer
-from .candidates import Guard, Pool
-from .desk import Prepared
-from .query import Audio, Choices, Query, Stopwatch, read_clip
-from .retriever import Retriever
-from .shots import ShotSet, find_shots
-from .strategies import arrange
+from .candidates import Candidates, Exclusions
+from .prepared_task import ExemplarFilter, PreparedTask
+from .query import AskOptions, Audio, Query, Stopwatch, read_clip
+from .retriever import Retrieved, Retriever, ShotSet, find_shots
 from .vote import LabelScoring, label_probabilities
 
 __all__ = [
     "MIN_CASES",
+    "AskOptions",
     "Audio",
-    "Choices",
-    "Guard",
+    "Candidates",
+    "Exclusions",
+    "ExemplarFilter",
     "LabelScoring",
-    "Pool",
-    "Prepared",
+    "PreparedTask",
     "Query",
+    "Retrieved",
     "Retriever",
     "ShotSet",
     "Stopwatch",
-    "arrange",
     "can_answer",
     "find_shots",
     "label_probabilities",

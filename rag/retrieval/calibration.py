@@ -1,12 +1,12 @@
-"""Fitting the vote, so that ``confidence`` is a frequency rather than just a number.
+"""Calibration of the vote, so that ``confidence`` is a frequency rather than just a number.
 
-Exemplars with known labels are asked about as if they were queries, under the same guard,
+Exemplars with known labels are asked about as if they were queries, with the same exclusions,
 and the temperature and background are kept under which their labels are the most likely.
 There are three sources, the first that says enough wins:
 
-- **leave-one-out**: every exemplar of the pool (or a sample) against the others;
-- **replay**: a task with a handful of examples has too few exemplars for that, but an
-  index can play such tasks with labels of its own: as many labels, as many examples of
+- **leave-one-out**: every candidate (or a sample) against the others;
+- **simulation**: a task with a handful of examples has too few exemplars for that, but an
+  index can simulate such tasks with labels of its own: as many labels, as many examples of
   each, the rest of their exemplars as queries;
 - a **guess** from how similar the exemplars are to each other.
 """
@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.rag.arrays import Scores, Similarities
-from earful.rag.retrieval.candidates import Pool
-from earful.rag.retrieval.strategies import choose_shots
+from earful.rag.retrieval.candidates import Candidates
 from earful.rag.retrieval.vote import Calibration, label_prior, label_shares
+from earful.rag.strategies import pick_shots
 from earful.rag.task import Shots
 
 # With fewer exemplars asked about, a fit says too little; with these, nothing else is needed.
@@ -32,14 +32,14 @@ ENOUGH_CASES = 40
 _MAX_CASES = 400
 _MAX_SIMILARITIES = 40_000_000
 _ROWS_AT_ONCE = 64
-_N_REPLAYS = 60
-_QUERIES_PER_REPLAY = 6
+_N_SIMULATED = 60
+_QUERIES_EACH = 6
 _LOG_TEMPERATURES = np.log(np.geomspace(0.003, 1.0, 20))
 _TINY = 1e-9
 
 
 def fit_calibration(
-    pool: Pool, shots: Shots, *, exclusive: bool, seed: int = 0
+    candidates: Candidates, shots: Shots, *, exclusive: bool, seed: int = 0
 ) -> Calibration | None:
     """Fit temperature and background by leave-one-out.
 
@@ -47,39 +47,41 @@ def fit_calibration(
     exemplar, not of its recording, content or group, with one of its labels.
 
     Args:
-        pool: What votes.
+        candidates: What votes.
         shots: How shots are chosen for a query.
         exclusive: As for ``vote``.
-        seed: Picks the sample of a large pool, and random shots.
+        seed: Picks the sample of a large candidates, and random shots.
 
     Returns:
         ``None`` when there are fewer than ``MIN_CASES`` cases.
     """
-    n_most = min(_MAX_CASES, max(_ROWS_AT_ONCE, _MAX_SIMILARITIES // max(1, len(pool))))
-    rows = np.arange(len(pool))
-    if len(pool) > n_most:
-        rows = np.sort(np.random.default_rng(seed).permutation(len(pool))[:n_most])
+    n_most = min(_MAX_CASES, max(_ROWS_AT_ONCE, _MAX_SIMILARITIES // max(1, len(candidates))))
+    rows = np.arange(len(candidates))
+    if len(candidates) > n_most:
+        rows = np.sort(np.random.default_rng(seed).permutation(len(candidates))[:n_most])
     cases = _Cases(n_shots=shots.k)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         chunk = rows[start : start + _ROWS_AT_ONCE]
-        for row, scores in zip(chunk, pool.vectors[chunk] @ pool.vectors.T, strict=True):
-            allowed = pool.allowed(pool.guard_of(row))
+        for row, scores in zip(
+            chunk, candidates.vectors[chunk] @ candidates.vectors.T, strict=True
+        ):
+            allowed = candidates.allowed(candidates.exclusions_of(row))
             allowed[row] = False
             cases.ask(
-                pool,
-                pool.vectors[row],
-                pool.memberships(np.array([row]))[0],
+                candidates,
+                candidates.vectors[row],
+                candidates.memberships(np.array([row]))[0],
                 shots=shots,
                 allowed=allowed,
                 exclusive=exclusive,
                 seed=seed,
                 similarities=scores,
             )
-    return cases.fit(guess_calibration(pool).temperature)
+    return cases.fit(guess_calibration(candidates).temperature)
 
 
-def replay_calibration(
-    index: Pool, n_examples: Sequence[int], shots: Shots, *, seed: int = 0
+def simulated_calibration(
+    index: Candidates, n_examples: Sequence[int], shots: Shots, *, seed: int = 0
 ) -> Calibration | None:
     """Fit temperature and background by playing tasks like one at hand with other labels.
 
@@ -101,53 +103,57 @@ def replay_calibration(
     if len(able) < 2:
         return None
     cases = _Cases(n_shots=shots.k)
-    for _ in range(_N_REPLAYS):
+    for _ in range(_N_SIMULATED):
         labels = random.permutation(able)[: len(wanted)].tolist()
         drawn = [random.permutation(rows_of_label[label]) for label in labels]
         # One of each is kept as a query, however many examples the task at hand has.
         n_each = [min(n, len(rows) - 1) for n, rows in zip(wanted, drawn, strict=False)]
         examples = np.concatenate([rows[:n] for rows, n in zip(drawn, n_each, strict=True)])
         queries = np.concatenate([rows[n:] for rows, n in zip(drawn, n_each, strict=True)])
-        pool = index.subset(np.sort(examples), labels)
+        candidates = index.subset(np.sort(examples), labels)
         n_asked = 0
         for row in random.permutation(queries).tolist():
             truth = np.zeros(len(labels))
             truth[labels.index(index.row_labels[row][0])] = 1.0
             n_asked += cases.ask(
-                pool,
+                candidates,
                 index.vectors[row],
                 truth,
                 shots=shots,
-                allowed=pool.allowed(index.guard_of(row)),
+                allowed=candidates.allowed(index.exclusions_of(row)),
                 exclusive=True,
                 seed=seed,
             )
-            if n_asked == _QUERIES_PER_REPLAY:
+            if n_asked == _QUERIES_EACH:
                 break
     return cases.fit(guess_calibration(index).temperature)
 
 
-def can_answer(pool: Pool, truth: Scores, allowed: NDArray[np.bool_], *, exclusive: bool) -> bool:
-    """Say whether anything is left that could answer an exemplar asked about.
+def can_answer(
+    candidates: Candidates, truth: Scores, allowed: NDArray[np.bool_], *, exclusive: bool
+) -> bool:
+    """Whether anything is left that could answer an exemplar asked about.
 
     Args:
-        pool: What may answer.
+        candidates: What may answer.
         truth: Which of its labels are right, zeros and ones of shape ``(n_labels,)``.
         allowed: Rows that may be seen, bool, shape ``(n,)``.
         exclusive: Whether it takes a row with a right label, or just any.
     """
     if exclusive:
-        return any(allowed[pool.rows_of_label[label]].any() for label in np.flatnonzero(truth))
+        return any(
+            allowed[candidates.rows_of_label[label]].any() for label in np.flatnonzero(truth)
+        )
     return bool(allowed.any())
 
 
-def guess_calibration(pool: Pool) -> Calibration:
+def guess_calibration(candidates: Candidates) -> Calibration:
     """Guess from how similar the exemplars are to each other, whatever their labels.
 
     For pools too small to fit anything: a query must be more similar to a shot than
     exemplars usually are to each other before it counts as the same.
     """
-    some = pool.vectors[:_MAX_CASES].astype(np.float64)
+    some = candidates.vectors[:_MAX_CASES].astype(np.float64)
     pairs = (some @ some.T)[np.triu_indices(len(some), k=1)]
     if not pairs.size:
         return Calibration(temperature=0.1, background=0.5)
@@ -177,7 +183,7 @@ class _Cases:
 
     def ask(
         self,
-        pool: Pool,
+        candidates: Candidates,
         query: NDArray[np.float32],
         truth: Scores,
         *,
@@ -188,14 +194,14 @@ class _Cases:
         similarities: NDArray[np.float32] | None = None,
     ) -> bool:
         """Add a case, unless nothing that is allowed could answer it."""
-        if not can_answer(pool, truth, allowed, exclusive=exclusive):
+        if not can_answer(candidates, truth, allowed, exclusive=exclusive):
             return False
-        rows, exact = choose_shots(
-            pool, query, shots=shots, allowed=allowed, seed=seed, similarities=similarities
+        rows, exact = pick_shots(
+            candidates, query, shots=shots, allowed=allowed, seed=seed, similarities=similarities
         )
         n_short = self.n_shots - len(rows)
-        shares = pool.memberships(rows)
-        prior = label_prior(pool, exclusive=exclusive)
+        shares = candidates.memberships(rows)
+        prior = label_prior(candidates, exclusive=exclusive)
         if exclusive:
             # Of an exemplar with several labels, any is right.
             shares = (label_shares(shares) @ truth)[:, None]

@@ -22,8 +22,8 @@ from earful.rag.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Guard:
-    """What a query must not meet among its shots: itself, under any name.
+class Exclusions:
+    """Exemplars that a query must not meet among its shots: itself, under any name.
 
     Attributes:
         paths: Paths of the query's recording, as given and resolved, both absolute; empty
@@ -40,7 +40,7 @@ class Guard:
     lookalikes: frozenset[str] = frozenset()
 
 
-class Pool:
+class Candidates:
     """Exemplars in the order of their ids, each with row numbers of the task's labels.
 
     Attributes:
@@ -110,7 +110,7 @@ class Pool:
             known.update(json.dumps(values).encode("ascii"))
         return known.hexdigest()
 
-    def allowed(self, guard: Guard) -> NDArray[np.bool_]:
+    def allowed(self, exclusions: Exclusions) -> NDArray[np.bool_]:
         """Mark the rows that a query may see.
 
         Returns:
@@ -118,34 +118,34 @@ class Pool:
         """
         allowed = np.ones(len(self), dtype=np.bool_)
         for value, codes, code_of in (
-            *((path, self._path_codes, self._path_code) for path in guard.paths),
+            *((path, self._path_codes, self._path_code) for path in exclusions.paths),
             *(
                 (content, self._content_codes, self._content_code)
-                for content in (guard.content, *guard.lookalikes)
+                for content in (exclusions.content, *exclusions.lookalikes)
             ),
-            (guard.group, self._group_codes, self._group_code),
+            (exclusions.group, self._group_codes, self._group_code),
         ):
             if value and value in code_of:
                 allowed &= codes != code_of[value]
         return allowed
 
-    def guard_of(self, row: int) -> Guard:
-        """Return what a row of the pool must not meet when it is asked about itself."""
-        return Guard(
+    def exclusions_of(self, row: int) -> Exclusions:
+        """Return what a row must not meet when it is asked about itself."""
+        return Exclusions(
             paths=frozenset({str(self.paths[row])}),
             content=self.content[row],
             group=self.exemplars[row].group,
         )
 
-    def subset(self, rows: Rows, labels: Sequence[int]) -> Pool:
-        """Return some rows as a pool of some labels.
+    def subset(self, rows: Rows, labels: Sequence[int]) -> Candidates:
+        """Return some rows as candidates for some labels.
 
         Args:
             rows: Row numbers, ascending.
             labels: Positions in ``labels``; they become the subset's labels, in this order.
         """
         position_of = {label: position for position, label in enumerate(labels)}
-        return Pool(
+        return Candidates(
             labels=[self.labels[label] for label in labels],
             exemplars=[self.exemplars[row] for row in rows],
             paths=[self.paths[row] for row in rows],
@@ -158,7 +158,7 @@ class Pool:
         )
 
     def memberships(self, rows: Rows) -> NDArray[np.float64]:
-        """Say which labels some rows carry.
+        """Mark which labels some rows carry.
 
         Returns:
             float64 of zeros and ones, shape ``(len(rows), n_labels)``.
@@ -182,15 +182,15 @@ class Pool:
         )
 
 
-def build_pool(
+def gather_candidates(
     task: Task,
     *,
     index: VectorSet | None,
     examples: VectorSet | None,
     labels: Sequence[str] | None = None,
     need_exemplars: bool = True,
-) -> Pool:
-    """Gather what may answer a task: its own examples and the index's rows with its labels.
+) -> Candidates:
+    """Gather the candidates of a task: its own examples and the index's rows with its labels.
 
     A row belongs when one of its labels is a label of the task or an alias of one; for a
     task without labels, when it has an answer. A task's example replaces an index row of
@@ -221,7 +221,7 @@ def build_pool(
                 found.append((exemplar.id, part, row, positions))
         taken = {id_ for id_, _, _, _ in found}
     found.sort(key=lambda item: item[0])
-    pool = Pool(
+    candidates = Candidates(
         labels=names,
         exemplars=tuple(part.exemplars[row] for _, part, row, _ in found),
         paths=tuple(part.paths[row] for _, part, row, _ in found),
@@ -230,10 +230,51 @@ def build_pool(
         row_labels=tuple(positions for _, _, _, positions in found),
     )
     if need_exemplars:
-        _require_exemplars(task, pool, parts, asked_for=labels is not None)
+        require_exemplars(
+            task, candidates, index=index, examples=examples, asked_for=labels is not None
+        )
     elif task.has_labels and not names:
         raise TaskError(f"task {task.name!r} has no labels to choose from; give some")
-    return pool
+    return candidates
+
+
+def require_exemplars(
+    task: Task,
+    candidates: Candidates,
+    *,
+    index: VectorSet | None,
+    examples: VectorSet | None,
+    asked_for: bool,
+) -> None:
+    """Refuse a task that no exemplar can answer by a vote.
+
+    Args:
+        task: What is asked.
+        candidates: From ``gather_candidates``.
+        index: As for ``gather_candidates``.
+        examples: As for ``gather_candidates``.
+        asked_for: Whether the labels were asked for one by one, so that each needs an
+            exemplar.
+
+    Raises:
+        TaskError: A label has no exemplar, or nothing has.
+    """
+    parts = [part for part in (examples, index) if part is not None]
+    if task.has_labels and candidates.missing and (asked_for or not len(candidates)):
+        known = sorted({label for part in parts for e in part.exemplars for label in e.labels})
+        shown = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
+        near = difflib.get_close_matches(candidates.missing[0], known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise TaskError(
+            f"no exemplar has the label {', '.join(map(repr, candidates.missing))}.{hint} There "
+            f"are: {shown or 'none'}. Add examples to a task file, or recordings to the index"
+        )
+    if not len(candidates):
+        wanted = "labelled" if task.has_labels else "answered"
+        raise TaskError(
+            f"task {task.name!r}: there are no {wanted} exemplars; add examples to the task "
+            "file, or recordings to the index"
+        )
 
 
 def _candidates(
@@ -252,7 +293,7 @@ def _candidates(
     names = tuple(unicodedata.normalize("NFC", label) for label in labels)
     for position, name in enumerate(names):
         if name in names[:position]:
-            raise TaskError(f"label {name!r} is given twice; want each label once")
+            raise TaskError(f"label {name!r} is given twice: expected each label once")
         if task.labels and name not in task.labels:
             raise TaskError(
                 f"label {name!r} is none of task {task.name!r}; it has {', '.join(task.labels)}"
@@ -291,26 +332,6 @@ def _vectors(
             at, rows = np.array(mine, dtype=np.intp).T
             vectors[at] = part.vectors[rows]
     return vectors
-
-
-def _require_exemplars(
-    task: Task, pool: Pool, parts: Sequence[VectorSet], *, asked_for: bool
-) -> None:
-    if task.has_labels and pool.missing and (asked_for or not len(pool)):
-        known = sorted({label for part in parts for e in part.exemplars for label in e.labels})
-        shown = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
-        near = difflib.get_close_matches(pool.missing[0], known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise TaskError(
-            f"no exemplar has the label {', '.join(map(repr, pool.missing))}.{hint} There are: "
-            f"{shown or 'none'}. Add examples to a task file, or recordings to the index"
-        )
-    if not len(pool):
-        wanted = "labelled" if task.has_labels else "answered"
-        raise TaskError(
-            f"task {task.name!r}: there are no {wanted} exemplars; add examples to the task "
-            "file, or recordings to the index"
-        )
 
 
 def _codes(values: Iterable[str]) -> tuple[NDArray[np.intp], dict[str, int]]:

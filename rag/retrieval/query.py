@@ -1,10 +1,11 @@
-"""The recording that is asked about, and what may be chosen about the asking."""
+"""Queries: recordings that are asked about, and the options of asking."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,31 +14,37 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from earful.errors import AudioError
 from earful.model import ClipRef, Embedder
 from earful.model.audio import Clip, load_isolated, resample
-from earful.model.flamingo import SAMPLE_RATE
-from earful.rag.retrieval.candidates import Guard
-from earful.rag.task import ShotMode
+from earful.rag.retrieval.candidates import Exclusions
+from earful.rag.task import Answerer, ShotMode
 
 Audio = str | os.PathLike[str] | Clip
 
+_MOST_DECODERS = 8
 
-class Choices(TypedDict, total=False):
-    """What every question to a ``FewShot`` may choose, as keyword arguments.
+
+class AskOptions(TypedDict, total=False):
+    """Options of every question to a ``FewShot``, as keyword arguments.
 
     Attributes:
         shots: How many exemplars; ``None``, the default, for the task's number, and 0 for
             none, which takes a language model.
-        strategy: How they are chosen; ``None``, the default, for the task's way.
+        strategy: How they are chosen, a key of ``STRATEGIES``; ``None``, the default, for the
+            task's way.
         shot_mode: ``"interleaved"``, the default: a language model hears the exemplars.
             ``"text"``: it reads their answers only.
-        blend: Whether labels that a language model scored are blended with the neighbour
-            vote, by a weight that is fitted by asking about exemplars. ``False``: the
-            model's scores stand alone. ``None``, the default: as the task says, which may
-            also leave the answer to the vote. See ``rag/blend.py``.
+        arm: What answers where answers are labels. ``"vote"``: the neighbour vote.
+            ``"model"``: the language model's own scores. ``"zero-shot"``: the same without
+            shots. ``"blend"``: model and vote, by a weight that is fitted by asking about
+            exemplars; see ``rag/blend.py``. ``None``, the default: as the task says, except
+            that a language model which was chosen by name takes part in any case.
+        blend: The former way to say ``arm="blend"`` (true) or ``arm="model"`` (false); goes
+            with the next release.
         seed: For every random choice; 0 by default.
         group: The recording's group; exemplars of it are never shown.
-        start_s: Where the stretch begins in a file, in seconds.
+        start_s: Where the segment begins in a file, in seconds.
         end_s: Where it ends (exclusive), in seconds; ``None``, the default, for the end of
             the file.
     """
@@ -45,6 +52,7 @@ class Choices(TypedDict, total=False):
     shots: int | None
     strategy: str | None
     shot_mode: ShotMode
+    arm: Answerer | None
     blend: bool | None
     seed: int
     group: str
@@ -54,19 +62,21 @@ class Choices(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A recording that something is asked about.
+    """A recording that something is asked about, decoded and embedded.
 
     Attributes:
         name: The recording, as it was given.
         vector: float32, shape ``(dim,)``, unit norm; ``None`` without an embedder.
         reference: Where its audio is.
-        guard: What it must not meet among its shots.
+        exclusions: What it must not meet among its shots.
+        id: Name among other queries, such as an item's of an evaluation; empty for none.
     """
 
     name: str
     vector: NDArray[np.float32] | None
     reference: ClipRef
-    guard: Guard
+    exclusions: Exclusions
+    id: str = ""
 
 
 class Stopwatch:
@@ -82,37 +92,96 @@ class Stopwatch:
         yield
         self.spent_s[name] = self.spent_s.get(name, 0.0) + time.perf_counter() - start
 
+    def share(self, n: int) -> Stopwatch:
+        """Return one of ``n`` equal shares of the time so far."""
+        part = Stopwatch()
+        part.spent_s = {name: spent_s / n for name, spent_s in self.spent_s.items()}
+        return part
 
-def read_query(
-    audio: Audio,
+
+def read_queries(
+    recordings: Sequence[Audio | Query],
     *,
     embedder: Embedder | None,
+    sample_rate: int,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    group: str = "",
+    watch: Stopwatch,
+) -> list[Query | AudioError]:
+    """Decode recordings side by side, and embed them together.
+
+    Args:
+        recordings: Files, clips, or queries that were read before.
+        embedder: Embeds them; ``None`` to leave the vectors out.
+        sample_rate: Rate at which they are decoded without an embedder, in Hz.
+        start_s: Where the segment begins in each file, in seconds.
+        end_s: Where it ends (exclusive), in seconds; ``None`` for the end of the file.
+        group: The recordings' group.
+        watch: Takes ``decode_s`` and ``embed_s``.
+
+    Returns:
+        A query for each recording, or why it cannot be read.
+
+    Raises:
+        ValueError: A segment is asked for of a ``Clip``.
+    """
+    rate = embedder.fingerprint.sample_rate if embedder else sample_rate
+    places = [n for n, audio in enumerate(recordings) if not isinstance(audio, Query)]
+    with watch.stage("decode_s"):
+        fresh = [audio for audio in recordings if not isinstance(audio, Query)]
+        clips = dict(zip(places, _read_clips(fresh, rate, start_s, end_s), strict=True))
+    vectors: dict[int, NDArray[np.float32]] = {}
+    if embedder:
+        with watch.stage("embed_s"):
+            whole = {n: clip for n, clip in clips.items() if isinstance(clip, Clip)}
+            if whole:
+                vectors = dict(zip(whole, embedder.embed(list(whole.values())), strict=True))
+    found: list[Query | AudioError] = []
+    for n, audio in enumerate(recordings):
+        if isinstance(audio, Query):
+            found.append(audio)
+        elif isinstance(clip := clips[n], AudioError):
+            found.append(clip)
+        else:
+            found.append(_query(audio, clip, vectors.get(n), start_s, end_s, group))
+    return found
+
+
+def read_clip(audio: Audio, sample_rate: int, start_s: float, end_s: float | None) -> Clip:
+    """Return a recording at a rate; see ``read_queries``."""
+    if not isinstance(audio, Clip):
+        return load_isolated(audio, sample_rate=sample_rate, start_s=start_s, end_s=end_s)
+    if start_s or end_s is not None:
+        raise ValueError("start_s and end_s are for files; a Clip is asked about as a whole")
+    return resample(audio, sample_rate)
+
+
+def _read_clips(
+    recordings: Sequence[Audio], rate: int, start_s: float, end_s: float | None
+) -> list[Clip | AudioError]:
+    def read(audio: Audio) -> Clip | AudioError:
+        try:
+            return read_clip(audio, rate, start_s, end_s)
+        except AudioError as error:
+            return error
+
+    if len(recordings) < 2:
+        return [read(audio) for audio in recordings]
+    # Each file is decoded by a process of its own; these threads only wait for it.
+    n_threads = min(_MOST_DECODERS, len(os.sched_getaffinity(0)), len(recordings))
+    with ThreadPoolExecutor(n_threads) as threads:
+        return list(threads.map(read, recordings))
+
+
+def _query(
+    audio: Audio,
+    clip: Clip,
+    vector: NDArray[np.float32] | None,
     start_s: float,
     end_s: float | None,
     group: str,
-    watch: Stopwatch,
 ) -> Query:
-    """Decode and embed a recording.
-
-    Args:
-        audio: A file or a clip.
-        embedder: What embeds it; ``None`` to leave the vector out.
-        start_s: Where the stretch begins in a file, in seconds.
-        end_s: Where it ends (exclusive), in seconds; ``None`` for the end of the file.
-        group: The recording's group.
-        watch: Takes ``decode_s`` and ``embed_s``.
-
-    Raises:
-        AudioError: The recording cannot be read.
-        ValueError: A stretch is asked for of a ``Clip``.
-    """
-    rate = embedder.fingerprint.sample_rate if embedder else SAMPLE_RATE
-    with watch.stage("decode_s"):
-        clip = read_clip(audio, rate, start_s, end_s)
-    vector = None
-    if embedder:
-        with watch.stage("embed_s"):
-            vector = embedder.embed([clip])[0]
     is_clip = isinstance(audio, Clip)
     source = audio.source if isinstance(audio, Clip) else os.fspath(audio)
     return Query(
@@ -124,17 +193,8 @@ def read_query(
             end_s=end_s,
             content_sha256=clip.content_sha256,
         ),
-        guard=Guard(paths=_paths(source), content=clip.content_sha256, group=group),
+        exclusions=Exclusions(paths=_paths(source), content=clip.content_sha256, group=group),
     )
-
-
-def read_clip(audio: Audio, sample_rate: int, start_s: float, end_s: float | None) -> Clip:
-    """Return a recording at a rate; see ``read_query``."""
-    if not isinstance(audio, Clip):
-        return load_isolated(audio, sample_rate=sample_rate, start_s=start_s, end_s=end_s)
-    if start_s or end_s is not None:
-        raise ValueError("start_s and end_s are for files; a Clip is asked about as a whole")
-    return resample(audio, sample_rate)
 
 
 def _paths(source: str) -> frozenset[str]:

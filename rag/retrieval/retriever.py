@@ -1,46 +1,125 @@
-"""Where shots come from: an index and a task's own examples, searched with a recording."""
+"""Retriever: finds a query's shots among an index and a task's own examples, and lets them vote.
+
+The whole of retrieval in order: ``task`` (what is asked, with its shots changed as wanted),
+``retrieve`` (recordings become queries), ``find`` (candidates, exclusions and a strategy give a
+query's shots), ``vote`` (calibrated scores of labels). No language model takes part.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.errors import ModelError, TaskError, UnknownNameError
+from earful.errors import AudioError, ModelError, PromptError, TaskError, UnknownNameError
 from earful.index import Index
 from earful.index.search import Hit, IndexBackend, SearchFilter
 from earful.model import Embedder, TextEmbedder, list_embedders
-from earful.rag.arrays import Scores
-from earful.rag.retrieval.desk import Prepared, Shows, TaskDesk
-from earful.rag.retrieval.query import Audio, Query, Stopwatch, read_clip, read_query
-from earful.rag.retrieval.shots import ShotSet, find_shots, vote_of
+from earful.rag.arrays import Rows, Scores, Similarities
+from earful.rag.retrieval.candidates import Candidates
+from earful.rag.retrieval.prepared_task import ExemplarFilter, PreparedTask, TaskCache
+from earful.rag.retrieval.query import Audio, Query, Stopwatch, read_clip, read_queries
+from earful.rag.retrieval.vote import label_prior, vote
+from earful.rag.strategies import STRATEGIES, pick_shots
 from earful.rag.task import Shots, Task
 from earful.wording import unknown_name
+
+_READ_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotSet:
+    """The shots of one query.
+
+    Attributes:
+        task: What is asked, and how shots are chosen.
+        labels: Candidate labels; empty for a task without labels.
+        prepared: The task with its candidates; ``None`` when nothing was retrieved.
+        rows: Rows of the candidates, nearest first.
+        similarities: Of each row to the query.
+        hits: The same rows as hits.
+        notes: What a reader should know of the choice.
+    """
+
+    task: Task
+    labels: tuple[str, ...]
+    prepared: PreparedTask | None = None
+    rows: Rows
+    similarities: Similarities
+    hits: tuple[Hit, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def empty(cls, task: Task, labels: tuple[str, ...], *notes: str) -> ShotSet:
+        """Make a set without any shot."""
+        none = np.empty(0)
+        return cls(
+            task=task, labels=labels, rows=none.astype(np.intp), similarities=none, notes=notes
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrieved:
+    """One recording's query and shots.
+
+    Attributes:
+        query: The recording.
+        shots: Its shots.
+        watch: Seconds spent on it so far.
+    """
+
+    query: Query
+    shots: ShotSet
+    watch: Stopwatch
+
+
+ShotChange = Callable[[Query, ShotSet], ShotSet]
+"""Makes another set of shots out of the one that was found for a query."""
 
 
 class Retriever:
     """Reads queries, finds their shots and lets them vote.
 
+    What depends on a task only (candidates, its examples' vectors, calibration) is computed
+    once and kept.
+
     Args:
-        embedder: What turns recordings into vectors; ``None`` when nothing is retrieved.
+        embedder: Turns recordings into vectors; ``None`` when nothing is retrieved.
         index: Exemplars besides a task's own.
-        shows: Which exemplars of the index may become shots; all when ``None``.
+        exemplar_filter: Which exemplars of the index may become shots; all when ``None``.
 
     Raises:
         IndexMismatchError: The index was made by another embedder.
     """
 
     def __init__(
-        self, *, embedder: Embedder | None, index: Index | None, shows: Shows | None = None
+        self,
+        *,
+        embedder: Embedder | None,
+        index: Index | None,
+        exemplar_filter: ExemplarFilter | None = None,
     ) -> None:
         if index is not None and embedder is not None:
             index.require(embedder.fingerprint)
         self.embedder = embedder
         self.index = index
-        self._desk = TaskDesk(embedder=embedder, index=index, shows=shows)
+        self._change: ShotChange | None = None
+        self._tasks = TaskCache(embedder=embedder, index=index, exemplar_filter=exemplar_filter)
+
+    def with_change(self, change: ShotChange) -> Retriever:
+        """Return a retriever like this one whose shots are changed after they are found.
+
+        For controls, such as shots with other exemplars' labels.
+        """
+        other = copy.copy(self)
+        other._change = change
+        return other
 
     def task(
         self,
@@ -50,35 +129,122 @@ class Retriever:
         strategy: str | None,
         most: int | None = None,
     ) -> Task:
-        """Return a task with its shots changed as asked; see ``TaskDesk.task``.
+        """Return a task with its shots changed as wanted.
 
         Args:
-            source: The task, its file or its name.
-            shots: How many; ``None`` for the task's number.
+            source: The task, its file or its name; ``None`` for plain classification.
+            shots: How many; ``None`` or 0 for the task's number.
             strategy: How they are chosen; ``None`` for the task's way.
             most: How many can be shown. More are cut off with a note when they are asked
                 for; the default, which nobody asked for, is lowered to this number.
-        """
-        found = self._desk.task(source, shots=shots or None, strategy=strategy)
-        if shots is None and most is not None and most < found.shots.k == Shots().k:
-            return self._desk.task(source, shots=most, strategy=strategy)
-        return found
-
-    def prepare(self, task: Task) -> Prepared:
-        """Return what may answer a task, whether or not every label has an exemplar.
 
         Raises:
-            TaskError: See ``build_pool``.
+            TaskError: The task has mistakes, or there is no such strategy or number.
         """
-        return self._desk.prepare(task, None, need_exemplars=False)
+        task = self._tasks.load(source)
+        wanted = task.shots
+        if strategy is not None:
+            if strategy not in STRATEGIES:
+                raise TaskError(unknown_name("strategy", strategy, tuple(STRATEGIES)))
+            wanted = replace(wanted, strategy=strategy)
+        if shots:
+            wanted = replace(wanted, k=shots)
+        elif shots is None and most is not None and most < wanted.k == Shots().k:
+            wanted = replace(wanted, k=most)
+        return task if wanted == task.shots else replace(task, shots=wanted)
 
-    def read(
-        self, audio: Audio, start_s: float, end_s: float | None, group: str, watch: Stopwatch
-    ) -> Query:
-        """Decode and embed a recording; see ``read_query``."""
-        return read_query(
-            audio, embedder=self.embedder, start_s=start_s, end_s=end_s, group=group, watch=watch
-        )
+    def prepare(
+        self, task: Task, labels: Sequence[str] | None = None, *, need_exemplars: bool = False
+    ) -> PreparedTask:
+        """Return a task with its candidates.
+
+        Args:
+            task: What is asked.
+            labels: Candidate labels instead of the task's.
+            need_exemplars: Whether every label must have an exemplar.
+
+        Raises:
+            TaskError: See ``gather_candidates``.
+        """
+        return self._tasks.prepare(task, labels, need_exemplars=need_exemplars)
+
+    def retrieve(
+        self,
+        recordings: Sequence[Audio | Query],
+        task: Task,
+        labels: Sequence[str] | None,
+        *,
+        shots: int | None,
+        need_exemplars: bool,
+        seed: int,
+        sample_rate: int,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        group: str = "",
+    ) -> Iterator[Retrieved | AudioError | PromptError]:
+        """Read recordings and find the shots of each, in batches.
+
+        A batch is decoded side by side, embedded together and compared with all candidates in
+        one product.
+
+        Args:
+            recordings: Files, clips, or queries that were read before.
+            task: As for ``find``, like the four that follow.
+            labels: Candidate labels.
+            shots: How many were asked for.
+            need_exemplars: Whether every label must have an exemplar.
+            seed: For random choices.
+            sample_rate: As for ``read_queries``, like the three that follow.
+            start_s: In seconds.
+            end_s: In seconds.
+            group: The recordings' group.
+
+        Yields:
+            What was retrieved for each recording in order, or the error that kept it from
+            that.
+
+        Raises:
+            TaskError: As for ``find``.
+        """
+        for start in range(0, len(recordings), _READ_AT_ONCE):
+            batch = recordings[start : start + _READ_AT_ONCE]
+            shared = Stopwatch()
+            found = read_queries(
+                batch,
+                embedder=self.embedder,
+                sample_rate=sample_rate,
+                start_s=start_s,
+                end_s=end_s,
+                group=group,
+                watch=shared,
+            )
+            queries = [query for query in found if isinstance(query, Query)]
+            rows: Iterator[NDArray[np.float32] | None] = itertools.repeat(None)
+            if len(queries) > 1 and self.embedder is not None and shots != 0:
+                prepared = self.prepare(task, labels, need_exemplars=need_exemplars)
+                if len(prepared.candidates):
+                    with shared.stage("retrieve_s"):
+                        rows = iter(_similarities(prepared.candidates, queries))
+            for query in found:
+                if isinstance(query, AudioError):
+                    yield query
+                    continue
+                watch = shared.share(len(queries))
+                try:
+                    with watch.stage("retrieve_s"):
+                        shot_set = self.find(
+                            task,
+                            query,
+                            labels,
+                            shots=shots,
+                            need_exemplars=need_exemplars,
+                            seed=seed,
+                            similarities=next(rows),
+                        )
+                except PromptError as error:
+                    yield error
+                    continue
+                yield Retrieved(query=query, shots=shot_set, watch=watch)
 
     def find(
         self,
@@ -89,16 +255,18 @@ class Retriever:
         shots: int | None,
         need_exemplars: bool,
         seed: int,
+        similarities: NDArray[np.float32] | None = None,
     ) -> ShotSet:
-        """Choose a query's shots.
+        """Find a query's shots.
 
         Args:
             task: What is asked, and how shots are chosen.
             query: From ``read``.
-            labels: Candidates instead of the task's.
+            labels: Candidate labels instead of the task's.
             shots: How many were asked for; 0 for none.
             need_exemplars: Whether there is no answer without an exemplar of every label.
             seed: For random choices.
+            similarities: To every candidate, if they are at hand.
 
         Raises:
             TaskError: No exemplar answers the task, or shots are asked for where there
@@ -107,20 +275,47 @@ class Retriever:
         """
         alone = shots == 0 or self.embedder is None
         if alone and need_exemplars:
-            raise TaskError("0 shots leave nothing to vote; want 1 or more, or a language model")
+            raise TaskError(
+                "0 shots leave nothing to vote: expected 1 or more, or a language model"
+            )
         if alone and shots:
             raise TaskError(f"{shots} shots are asked for, but there is no index to find them in")
-        prepared = self._desk.prepare(task, labels, need_exemplars=need_exemplars)
+        prepared = self.prepare(task, labels, need_exemplars=need_exemplars)
         if alone:
-            return ShotSet.none(task, prepared.pool.labels)
-        if not len(prepared.pool):
+            return ShotSet.empty(task, prepared.candidates.labels)
+        if not len(prepared.candidates):
             note = "no exemplar has an answer to this, so none is shown"
-            return ShotSet.none(task, prepared.pool.labels, note)
-        return find_shots(prepared, task, query, seed=seed)
+            return ShotSet.empty(task, prepared.candidates.labels, note)
+        found = find_shots(prepared, task, query, seed=seed, similarities=similarities)
+        return found if self._change is None else self._change(query, found)
 
     def vote(self, shots: ShotSet, *, seed: int) -> tuple[Scores, str]:
-        """Let shots vote; see ``vote_of``."""
-        return vote_of(self._desk, shots, seed=seed)
+        """Let shots vote on their task's labels.
+
+        Args:
+            shots: At least one.
+            seed: For the calibration's random choices.
+
+        Returns:
+            float64, shape ``(n_labels,)``, each in [0, 1]; and a note, empty when there is
+            nothing to say.
+
+        Raises:
+            ValueError: Nothing was retrieved.
+        """
+        if shots.prepared is None:
+            raise ValueError("no shots were retrieved, so there is no vote")
+        task, candidates = shots.task, shots.prepared.candidates
+        calibration, note = self._tasks.calibration(shots.prepared, task.shots, seed)
+        exclusive = task.kind == "classify"
+        scores = vote(
+            shots.similarities,
+            candidates.memberships(shots.rows),
+            calibration,
+            prior=label_prior(candidates, exclusive=exclusive),
+            exclusive=exclusive,
+        )
+        return scores, note
 
     def search(
         self,
@@ -148,6 +343,76 @@ class Retriever:
             rate = self.embedder.fingerprint.sample_rate
             query = self.embedder.embed([read_clip(cast(Audio, audio), rate, 0.0, None)])[0]
         return self.index.search(query, k=k, filter=filter, backend=cast(IndexBackend, backend))
+
+
+def find_shots(
+    prepared: PreparedTask,
+    task: Task,
+    query: Query,
+    *,
+    seed: int,
+    similarities: NDArray[np.float32] | None = None,
+) -> ShotSet:
+    """Choose a query's shots among a task's candidates.
+
+    Args:
+        prepared: The task, with at least one candidate.
+        task: The same, with its way of choosing shots.
+        query: With a vector.
+        seed: For a random strategy.
+        similarities: To every candidate, if they are at hand.
+
+    Raises:
+        PromptError: Every exemplar is from the query's own recording or group.
+        ValueError: The query has no vector.
+    """
+    candidates = prepared.candidates
+    vector = _vector(query)
+    # Who may answer: nobody of the query's own recording, content or group.
+    allowed = candidates.allowed(query.exclusions)
+    if not allowed.any():
+        raise PromptError(
+            f"{query.name}: every exemplar that could answer is from the same recording, has "
+            "the same content or is of the same group; add others"
+        )
+    # Who does: as the task's strategy says.
+    rows, exact = pick_shots(
+        candidates,
+        vector,
+        shots=task.shots,
+        allowed=allowed,
+        seed=seed,
+        similarities=similarities,
+    )
+    return ShotSet(
+        task=task,
+        labels=candidates.labels,
+        prepared=prepared,
+        rows=rows,
+        similarities=exact,
+        hits=candidates.hits(rows, exact),
+        notes=_notes(candidates, task, rows),
+    )
+
+
+def _notes(candidates: Candidates, task: Task, rows: Rows) -> tuple[str, ...]:
+    notes: list[str] = []
+    if candidates.missing:
+        notes.append(f"no exemplar has the label {', '.join(map(repr, candidates.missing))}")
+    if len(rows) < task.shots.k:
+        notes.append(f"only {len(rows)} of {task.shots.k} shots could be found")
+    return tuple(notes)
+
+
+def _similarities(candidates: Candidates, queries: Sequence[Query]) -> NDArray[np.float32]:
+    """Return float32, shape ``(n_queries, n)``: each query's similarity to every candidate."""
+    return np.asarray(np.stack([_vector(query) for query in queries]) @ candidates.vectors.T)
+
+
+def _vector(query: Query) -> NDArray[np.float32]:
+    if query.vector is None:
+        raise ValueError("the query has no vector; read it with an embedder")
+    return query.vector
 
 
 def _embed_text(embedder: Embedder, text: str) -> NDArray[np.float32]:

@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.rag.arrays import Scores, Similarities
-from earful.rag.retrieval.candidates import Pool
+from earful.rag.retrieval.candidates import Candidates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """How similarities become scores.
+    """Calibration: the two numbers that turn similarities into scores.
 
     Attributes:
         temperature: What similarities are divided by; small lets the nearest decide.
@@ -43,7 +43,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelScoring:
-    """How a language model's log-probabilities become scores.
+    """Label scoring: how a language model's log-probabilities become scores.
 
     The defaults correct nothing: what helps some models and tasks and hurts others is not
     applied before exemplars of the task say that it helps, as they do for a blend.
@@ -57,7 +57,7 @@ class LabelScoring:
             pass.
         vote_weight: How much the neighbour vote counts, from 0, not at all, to 1, alone: a
             fixed weight of the two scores' mean, and no blend is fitted. ``None``: that is
-            for ``Choices.blend`` to say.
+            for ``AskOptions.blend`` to say.
 
     Raises:
         ValueError: A field is outside its range.
@@ -69,9 +69,9 @@ class LabelScoring:
 
     def __post_init__(self) -> None:
         if self.length not in ("sum", "mean"):
-            raise ValueError(f"length={self.length!r}, want 'sum' or 'mean'")
+            raise ValueError(f"length={self.length!r}: expected 'sum' or 'mean'")
         if self.vote_weight is not None and not 0.0 <= self.vote_weight <= 1.0:
-            raise ValueError(f"vote_weight={self.vote_weight}, want 0 to 1")
+            raise ValueError(f"vote_weight={self.vote_weight}: expected 0 to 1")
 
 
 def label_probabilities(
@@ -136,19 +136,19 @@ def vote(
     return np.asarray(weights @ shares / weights.sum())
 
 
-def label_prior(pool: Pool, *, exclusive: bool) -> Scores:
+def label_prior(candidates: Candidates, *, exclusive: bool) -> Scores:
     """Return what is believed about labels without any shot.
 
-    Every label alike when one of them is right; else each one's frequency in the pool,
+    Every label alike when one of them is right; else each one's frequency in the candidates,
     with one exemplar more that has it and one more that lacks it.
 
     Returns:
         float64, shape ``(n_labels,)``.
     """
     if exclusive:
-        return np.full(len(pool.labels), 1.0 / len(pool.labels))
-    counts = np.array([rows.size for rows in pool.rows_of_label], dtype=np.float64)
-    return (counts + 1.0) / (len(pool) + 2.0)
+        return np.full(len(candidates.labels), 1.0 / len(candidates.labels))
+    counts = np.array([rows.size for rows in candidates.rows_of_label], dtype=np.float64)
+    return (counts + 1.0) / (len(candidates) + 2.0)
 
 
 def label_shares(memberships: NDArray[np.float64]) -> NDArray[np.float64]:

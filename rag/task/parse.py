@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from earful.errors import CorpusError
 from earful.index.corpus import MAX_NAME, Exemplar
+from earful.rag.strategies import STRATEGIES
 from earful.rag.task.fields import FieldReader, TooManyProblemsError, kind_of, what_is
 from earful.rag.task.task import (
     ANSWER_FORMS,
@@ -17,7 +18,6 @@ from earful.rag.task.task import (
     KINDS,
     METRICS,
     ORDERS,
-    STRATEGIES,
     SUBSETS,
     Example,
     Kind,
@@ -227,7 +227,9 @@ class _Rules:
         diversity = self._fields.number(values, "diversity", default.diversity, "shots", most=1.0)
         return Shots(
             k=self._fields.count(values, "k", "shots") or default.k,
-            strategy=self._fields.choice(values, "strategy", STRATEGIES, default.strategy, "shots"),
+            strategy=self._fields.choice(
+                values, "strategy", tuple(STRATEGIES), default.strategy, "shots"
+            ),
             order=self._fields.choice(values, "order", ORDERS, default.order, "shots"),
             max_per_label=self._fields.count(values, "max_per_label", "shots"),
             diversity=default.diversity if diversity is None else diversity,

@@ -31,20 +31,19 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from earful.errors import TaskError
 from earful.index.corpus import name_fault as text_name_fault
+from earful.rag.strategies import STRATEGIES
 from earful.wording import counted, quoted, unknown_name
 
 if TYPE_CHECKING:
     from earful.index.corpus import Exemplar
 
 Kind = Literal["classify", "multilabel", "ask", "caption"]
-Strategy = Literal["nearest", "balanced", "diverse", "random"]
 Order = Literal["nearest-last", "nearest-first", "random"]
 Answerer = Literal["blend", "model", "zero-shot", "vote"]
 AnswerForm = Literal["scored", "written"]
 Subset = Literal["unanimous", "majority", "binary", "non-binary", "numerical"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 ORDERS: tuple[Order, ...] = get_args(Order)
 ANSWERERS: tuple[Answerer, ...] = get_args(Answerer)
 ANSWER_FORMS: tuple[AnswerForm, ...] = get_args(AnswerForm)
@@ -95,7 +94,7 @@ class Shots:
     """
 
     k: int = 8
-    strategy: Strategy = "nearest"
+    strategy: str = "nearest"
     order: Order = "nearest-last"
     max_per_label: int | None = None
     diversity: float = 0.3
@@ -104,7 +103,7 @@ class Shots:
         if not 1 <= self.k <= MAX_SHOTS:
             raise TaskError(f"{self.k} shots; want 1 to {MAX_SHOTS}")
         for name, found, known in (
-            ("strategy", self.strategy, STRATEGIES),
+            ("strategy", self.strategy, tuple(STRATEGIES)),
             ("order", self.order, ORDERS),
         ):
             if found not in known:

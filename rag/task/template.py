@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from earful.rag.task.task import ANSWERERS, METRICS, ORDERS, STRATEGIES, Task
+from earful.rag.strategies import STRATEGIES
+from earful.rag.task.task import ANSWERERS, METRICS, ORDERS, Task
 
 _QUESTIONS = {
     "classify": "What makes this sound?",
@@ -37,7 +38,7 @@ def render_template(task: Task) -> str:
     lines += [
         "[shots]",
         f"k = {shots.k}",
-        f"strategy = {_text(shots.strategy)}  # {_choice(STRATEGIES)}",
+        f"strategy = {_text(shots.strategy)}  # {_choice(tuple(STRATEGIES))}",
         f"order = {_text(shots.order)}  # {_choice(ORDERS)}",
         "# max_per_label = 2",
         "",

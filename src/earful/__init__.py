@@ -22,6 +22,8 @@ import warnings
 
 import lazy_loader
 
+from earful import former_modules
+
 __version__ = "0.1.0"
 
 # What we import must not tell anybody that it was used. These are read at import time, so
@@ -29,8 +31,15 @@ __version__ = "0.1.0"
 for _name in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
     os.environ.setdefault(_name, "1")
 
+# Intel's MKL, which multiplies torch's matrices, sums long rows in one piece a thread, so that
+# two threads give other last bits than one. In this mode its products do not depend on that. It
+# is read at the first product; processors that MKL has no such mode for go on as before.
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+
 # A library says nothing unless its user listens.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
+
+former_modules.install()
 
 _load, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from nasty_tables import Nasty, nasty_tables, parquet
 
 from earful.errors import CorpusError
 from earful.index.corpus import Corpus, Exemplar, open_corpus
+from tests.support.nasty_tables import Nasty, nasty_tables, parquet
 
 LONGEST_MESSAGE = 2000
 

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from audio_formats import CannotWriteError, every_format
-from audio_verdicts import Case, Heard, fault, hear
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nasty_audio import coded_cases, ffmpeg_cases, number_cases, pcm, riff, wav_cases
-from nasty_files import kinds_of_file, odd_names, other_formats
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
 from earful.model.audio import AudioLimits, file_sha256, load_audio, open_source
 from earful.model.audio.clip import probe_audio
 from earful.model.audio.segment import open_within, read_stretch
+from tests.support.audio_formats import CannotWriteError, every_format
+from tests.support.audio_verdicts import Case, Heard, fault, hear
+from tests.support.nasty_audio import coded_cases, ffmpeg_cases, number_cases, pcm, riff, wav_cases
+from tests.support.nasty_files import kinds_of_file, odd_names, other_formats
 
 pytest.importorskip("av")  # what has the extra reads more, and is tempted by more
 

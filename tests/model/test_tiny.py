@@ -72,6 +72,22 @@ def test_a_clip_has_the_same_vector_alone_and_in_a_batch(lengths: list[int], see
     assert_unit(batch, len(lengths))
 
 
+@pytest.mark.parametrize("n_clips", [1, 2, 3, 9, 17])
+def test_the_number_of_threads_changes_no_bit(
+    embedder: tiny.TinyEmbedder, wave: Wave, n_clips: int
+) -> None:
+    clips = [clip(wave(60_000 + 1000 * number)) for number in range(n_clips)]
+    before = torch.get_num_threads()
+    try:
+        found = []
+        for n_threads in (1, 2, 3):
+            torch.set_num_threads(n_threads)
+            found.append(embedder.embed(clips).tobytes())
+    finally:
+        torch.set_num_threads(before)
+    assert found[1:] == found[:1] * 2
+
+
 @pytest.mark.parametrize("n_samples", [1, 44100, 99 * 1024, 5 * 44100, 14 * 44100])
 def test_a_clips_vector_is_the_direction_of_its_windows_mean(
     embedder: tiny.TinyEmbedder, wave: Wave, n_samples: int

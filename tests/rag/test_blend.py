@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earful.rag import Blend
-from earful.rag.blend import TEMPERATURES, UNFITTED, WEIGHTS, Replays, fit_blend
+from earful.rag.blend import TEMPERATURES, UNFITTED, WEIGHTS, HeldOutScores, fit_blend
 
 
 def replays(
@@ -19,8 +19,8 @@ def replays(
     *,
     groups: Sequence[str] = (),
     exclusive: bool = True,
-) -> Replays:
-    return Replays(
+) -> HeldOutScores:
+    return HeldOutScores(
         votes=np.array(votes, dtype=np.float64),
         scores=np.array(scores, dtype=np.float64),
         right=np.array(right, dtype=np.bool_),
@@ -38,7 +38,7 @@ def test_three_queries_worked_on_paper() -> None:
     gain the same, so their standard error is 0, and the blend is kept.
     """
     blend = fit_blend(replays([[0.5, 0.5]] * 3, [[0.8, 0.2]] * 3, [[1, 0]] * 3))
-    assert (blend.weight, blend.temperature, blend.n_replayed) == (0.4, 0.5, 3)
+    assert (blend.weight, blend.temperature, blend.n_held_out) == (0.4, 0.5, 3)
     assert blend.model_accuracy == blend.blend_accuracy == 1.0
     mixed = blend.mix(np.array([0.5, 0.5]), np.array([0.8, 0.2]), exclusive=True)
     assert mixed[0] == pytest.approx(4**0.8 / (1 + 4**0.8))
@@ -115,8 +115,8 @@ def test_extreme_scores_stay_finite() -> None:
         assert 0 < fit_blend(cases).weight <= 1
 
 
-def brute_force(cases: Replays) -> tuple[float, float]:
-    """Search the grid with loops, one label that is right: before the guard."""
+def brute_force(cases: HeldOutScores) -> tuple[float, float]:
+    """Search the grid with loops, one label that is right: before the exclusions."""
     best, found = -math.inf, (0.0, 1.0)
     by_nearness = sorted(TEMPERATURES, key=lambda t: abs(math.log(t)))
     for weight, temperature in [(0.0, 1.0), *((w, t) for w in WEIGHTS for t in by_nearness)]:
@@ -134,14 +134,14 @@ def brute_force(cases: Replays) -> tuple[float, float]:
 
 
 @st.composite
-def cases(draw: st.DrawFn, *, exclusive: bool | None = None) -> Replays:
+def cases(draw: st.DrawFn, *, exclusive: bool | None = None) -> HeldOutScores:
     n, n_labels = draw(st.integers(2, 12)), draw(st.integers(2, 4))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     truth = np.eye(n_labels, dtype=np.bool_)[rng.integers(0, n_labels, n)]
     help_ = rng.uniform(0, 3, 2)
     votes, scores = (np.exp(x * truth + rng.normal(size=truth.shape)) for x in help_)
     groups = tuple(draw(st.lists(st.sampled_from(["", "a", "b"]), min_size=n, max_size=n)))
-    return Replays(
+    return HeldOutScores(
         votes=votes / votes.sum(axis=1, keepdims=True),
         scores=scores / scores.sum(axis=1, keepdims=True),
         right=truth,
@@ -152,7 +152,9 @@ def cases(draw: st.DrawFn, *, exclusive: bool | None = None) -> Replays:
 
 @settings(deadline=None, max_examples=30)
 @given(cases())
-def test_on_what_it_was_fitted_on_a_blend_is_never_worse_than_the_vote(found: Replays) -> None:
+def test_on_what_it_was_fitted_on_a_blend_is_never_worse_than_the_vote(
+    found: HeldOutScores,
+) -> None:
     blend = fit_blend(found)
     assert 0.0 <= blend.weight <= 1.0
     assert blend.weight == 0 or blend.temperature in TEMPERATURES
@@ -171,7 +173,7 @@ def test_on_what_it_was_fitted_on_a_blend_is_never_worse_than_the_vote(found: Re
 
 @settings(deadline=None, max_examples=15)
 @given(cases(exclusive=True))
-def test_the_fit_is_the_best_of_the_grid_or_the_vote(found: Replays) -> None:
+def test_the_fit_is_the_best_of_the_grid_or_the_vote(found: HeldOutScores) -> None:
     blend = fit_blend(found)
     wanted = brute_force(found)
     if blend.weight:
@@ -180,9 +182,9 @@ def test_the_fit_is_the_best_of_the_grid_or_the_vote(found: Replays) -> None:
 
 @settings(deadline=None, max_examples=15)
 @given(cases())
-def test_the_order_of_the_cases_does_not_matter(found: Replays) -> None:
+def test_the_order_of_the_cases_does_not_matter(found: HeldOutScores) -> None:
     order = np.random.default_rng(1).permutation(len(found))
-    other = Replays(
+    other = HeldOutScores(
         votes=found.votes[order],
         scores=found.scores[order],
         right=found.right[order],

@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 from earful.index.corpus import Exemplar
 from earful.index.search import VectorSet
 from earful.rag.arrays import Scores
-from earful.rag.retrieval import MIN_CASES, Pool
+from earful.rag.retrieval import MIN_CASES, Candidates
 from earful.rag.retrieval.calibration import (
     fit_calibration,
     guess_calibration,
     minimise,
-    replay_calibration,
+    simulated_calibration,
 )
-from earful.rag.retrieval.candidates import build_pool
-from earful.rag.retrieval.strategies import choose_shots
+from earful.rag.retrieval.candidates import gather_candidates
 from earful.rag.retrieval.vote import Calibration, label_prior, vote
-from earful.rag.task import STRATEGIES, Kind, Shots, Strategy, Task
+from earful.rag.strategies import STRATEGIES, pick_shots
+from earful.rag.task import Kind, Shots, Task
 
 
 def pool_of(
@@ -28,7 +28,7 @@ def pool_of(
     *,
     groups: Sequence[str] = (),
     kind: Kind = "classify",
-) -> Pool:
+) -> Candidates:
     n = len(vectors)
     vector_set = VectorSet(
         exemplars=[
@@ -44,7 +44,7 @@ def pool_of(
         content=[f"content-{row}" for row in range(n)],
         vectors=vectors,
     )
-    return build_pool(Task(name="t", kind=kind), index=vector_set, examples=None)
+    return gather_candidates(Task(name="t", kind=kind), index=vector_set, examples=None)
 
 
 def clusters(
@@ -58,28 +58,30 @@ def clusters(
     return points.astype(np.float32), truth
 
 
-def scores_of(pool: Pool, query: NDArray[np.float32], shots: Shots, fit: Calibration) -> Scores:
-    rows, similarities = choose_shots(pool, query, shots=shots)
+def scores_of(
+    candidates: Candidates, query: NDArray[np.float32], shots: Shots, fit: Calibration
+) -> Scores:
+    rows, similarities = pick_shots(candidates, query, shots=shots)
     return vote(
         similarities,
-        pool.memberships(rows),
+        candidates.memberships(rows),
         fit,
-        prior=label_prior(pool, exclusive=True),
+        prior=label_prior(candidates, exclusive=True),
         exclusive=True,
     )
 
 
 @pytest.mark.parametrize("spread", [0.3, 0.8, 1.2])
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_confidence_is_how_often_an_answer_is_right(spread: float, strategy: Strategy) -> None:
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_confidence_is_how_often_an_answer_is_right(spread: float, strategy: str) -> None:
     rng = np.random.default_rng(3)
     vectors, truth = clusters(rng, 300, spread=spread)
-    pool = pool_of(vectors, [[f"label {label}"] for label in truth])
+    candidates = pool_of(vectors, [[f"label {label}"] for label in truth])
     shots = Shots(k=8, strategy=strategy)
-    fit = fit_calibration(pool, shots, exclusive=True)
+    fit = fit_calibration(candidates, shots, exclusive=True)
     assert fit is not None
     queries, wanted = clusters(rng, 500, spread=spread)
-    scores = np.array([scores_of(pool, query, shots, fit) for query in queries])
+    scores = np.array([scores_of(candidates, query, shots, fit) for query in queries])
     right = scores.argmax(axis=1) == wanted
     confidence = scores.max(axis=1)
     # Overall, and in thirds from least to most confident.
@@ -94,9 +96,9 @@ def test_confidence_is_how_often_an_answer_is_right(spread: float, strategy: Str
 def test_the_fit_is_the_minimum_of_the_leave_one_out_loss() -> None:
     vectors, truth = clusters(np.random.default_rng(5), 120, spread=1.0)
     groups = [f"g{row // 2}" for row in range(120)]
-    pool = pool_of(vectors, [[f"label {label}"] for label in truth], groups=groups)
+    candidates = pool_of(vectors, [[f"label {label}"] for label in truth], groups=groups)
     shots = Shots(k=6)
-    fit = fit_calibration(pool, shots, exclusive=True)
+    fit = fit_calibration(candidates, shots, exclusive=True)
     assert fit is not None
     assert fit.n_cases == 120
 
@@ -106,8 +108,8 @@ def test_the_fit_is_the_minimum_of_the_leave_one_out_loss() -> None:
         total, floors = 0.0, []
         for row in range(120):
             allowed = np.array([group != groups[row] for group in groups])
-            rows, similarities = choose_shots(pool, vectors[row], shots=shots, allowed=allowed)
-            members, prior = pool.memberships(rows), np.full(5, 0.2)
+            rows, similarities = pick_shots(candidates, vectors[row], shots=shots, allowed=allowed)
+            members, prior = candidates.memberships(rows), np.full(5, 0.2)
             scores = vote(similarities, members, calibration, prior=prior, exclusive=True)
             total -= math.log(scores[int(truth[row])])
             # A label that no shot has shows what the background gives.
@@ -117,7 +119,7 @@ def test_the_fit_is_the_minimum_of_the_leave_one_out_loss() -> None:
         return total - math.log(np.mean(floors))
 
     def cost(temperature: float, background: float) -> float:
-        leaving = math.log(temperature / guess_calibration(pool).temperature)
+        leaving = math.log(temperature / guess_calibration(candidates).temperature)
         return loss(temperature, background) + leaving**2 / 2
 
     assert fit.loss == pytest.approx(loss(fit.temperature, fit.background) / 120, abs=1e-9)
@@ -131,8 +133,10 @@ def test_the_fit_is_the_minimum_of_the_leave_one_out_loss() -> None:
 def test_a_small_pool_without_mistakes_is_not_certain() -> None:
     prior = np.full(2, 0.5)
     for n in (5, 100):
-        pool = pool_of(np.repeat(np.eye(2, dtype=np.float32), n, axis=0), [["a"]] * n + [["b"]] * n)
-        fit = fit_calibration(pool, Shots(k=3), exclusive=True)
+        candidates = pool_of(
+            np.repeat(np.eye(2, dtype=np.float32), n, axis=0), [["a"]] * n + [["b"]] * n
+        )
+        fit = fit_calibration(candidates, Shots(k=3), exclusive=True)
         assert fit is not None
         scores = vote(np.ones(3), np.array([[1.0, 0]] * 3), fit, prior=prior, exclusive=True)
         # The one made-up case among 2 n + 1 is missed: about the rule of succession.
@@ -156,12 +160,12 @@ def test_cases_that_nothing_could_answer_do_not_count() -> None:
 
 def test_a_large_pool_is_sampled_with_a_seed() -> None:
     vectors, truth = clusters(np.random.default_rng(2), 1000, spread=1.0)
-    pool = pool_of(vectors, [[f"label {label}"] for label in truth])
-    first, again = (fit_calibration(pool, Shots(), exclusive=True, seed=1) for _ in range(2))
+    candidates = pool_of(vectors, [[f"label {label}"] for label in truth])
+    first, again = (fit_calibration(candidates, Shots(), exclusive=True, seed=1) for _ in range(2))
     assert first is not None
     assert first.n_cases == 400
     assert again == first
-    assert fit_calibration(pool, Shots(), exclusive=True, seed=2) != first
+    assert fit_calibration(candidates, Shots(), exclusive=True, seed=2) != first
 
 
 def test_several_labels_are_each_calibrated_for_themselves() -> None:
@@ -177,16 +181,18 @@ def test_several_labels_are_each_calibrated_for_themselves() -> None:
     vectors, has = draw(500)
     kept = has.any(axis=1)
     names = np.array(["x", "y", "z"])
-    pool = pool_of(vectors[kept], [names[row] for row in has[kept]], kind="multilabel")
-    fit = fit_calibration(pool, Shots(), exclusive=False)
+    candidates = pool_of(vectors[kept], [names[row] for row in has[kept]], kind="multilabel")
+    fit = fit_calibration(candidates, Shots(), exclusive=False)
     assert fit is not None
     queries, wanted = draw(500)
     queries, wanted = queries[wanted.any(axis=1)], wanted[wanted.any(axis=1)]
-    prior = label_prior(pool, exclusive=False)
+    prior = label_prior(candidates, exclusive=False)
     scores = []
     for query in queries:
-        rows, similarities = choose_shots(pool, query, shots=Shots())
-        scores.append(vote(similarities, pool.memberships(rows), fit, prior=prior, exclusive=False))
+        rows, similarities = pick_shots(candidates, query, shots=Shots())
+        scores.append(
+            vote(similarities, candidates.memberships(rows), fit, prior=prior, exclusive=False)
+        )
     np.testing.assert_allclose(np.mean(scores, axis=0), wanted.mean(axis=0), atol=0.06)
     confident = np.array(scores) > 0.5
     assert (confident == wanted).mean() > 0.8
@@ -205,7 +211,7 @@ def test_a_few_examples_are_calibrated_by_replaying_the_task_on_an_index() -> No
     vectors, truth = labelled(15, 12)
     index = pool_of(vectors, [[f"known {label}"] for label in truth])
     shots = Shots(k=6)
-    fit = replay_calibration(index, [2, 3, 2, 1], shots)
+    fit = simulated_calibration(index, [2, 3, 2, 1], shots)
     assert fit is not None
     assert fit.n_cases >= 300
     confidences: list[float] = []
@@ -214,9 +220,9 @@ def test_a_few_examples_are_calibrated_by_replaying_the_task_on_an_index() -> No
         # Four labels that the index never had: some examples, the rest to be classified.
         vectors, truth = labelled(4, 8)
         is_example = np.concatenate([np.arange(8) < n for n in (2, 3, 2, 1)])
-        pool = pool_of(vectors[is_example], [[f"new {label}"] for label in truth[is_example]])
+        candidates = pool_of(vectors[is_example], [[f"new {label}"] for label in truth[is_example]])
         for query, wanted in zip(vectors[~is_example], truth[~is_example], strict=True):
-            scores = scores_of(pool, query, shots, fit)
+            scores = scores_of(candidates, query, shots, fit)
             confidences.append(float(scores.max()))
             rights.append(int(scores.argmax()) == wanted)
     confidence, right = np.array(confidences), np.array(rights)
@@ -230,33 +236,33 @@ def test_a_replay_makes_do_with_what_the_index_has() -> None:
     vectors, _ = clusters(np.random.default_rng(1), 40, spread=1.0)
     pairs = pool_of(vectors, [[f"label {row // 2}"] for row in range(40)])
     # Of each pair one is the example and one the query, whatever is wished for.
-    assert replay_calibration(pairs, [1, 1], Shots()) is not None
-    assert replay_calibration(pairs, [5] * 30, Shots()) is not None
+    assert simulated_calibration(pairs, [1, 1], Shots()) is not None
+    assert simulated_calibration(pairs, [5] * 30, Shots()) is not None
     alone = pool_of(vectors, [[f"label {row}"] for row in range(40)])
-    assert replay_calibration(alone, [1, 1], Shots()) is None
+    assert simulated_calibration(alone, [1, 1], Shots()) is None
     one_label = pool_of(vectors, [["a"]] * 40)
-    assert replay_calibration(one_label, [1, 1], Shots()) is None
+    assert simulated_calibration(one_label, [1, 1], Shots()) is None
     one_site = pool_of(vectors, [[f"{row // 2}"] for row in range(40)], groups=["site"] * 40)
-    assert replay_calibration(one_site, [1, 1], Shots()) is None
+    assert simulated_calibration(one_site, [1, 1], Shots()) is None
 
 
 def test_a_replay_is_the_same_for_the_same_seed() -> None:
     vectors, truth = clusters(np.random.default_rng(1), 100, spread=1.0)
     index = pool_of(vectors, [[f"label {label}"] for label in truth])
-    first = replay_calibration(index, [2, 2], Shots(), seed=4)
+    first = simulated_calibration(index, [2, 2], Shots(), seed=4)
     assert first is not None
-    assert replay_calibration(index, [2, 2], Shots(), seed=4) == first
-    assert replay_calibration(index, [2, 2], Shots(), seed=5) != first
+    assert simulated_calibration(index, [2, 2], Shots(), seed=4) == first
+    assert simulated_calibration(index, [2, 2], Shots(), seed=5) != first
 
 
 def test_a_replay_keeps_a_query_from_its_own_group() -> None:
-    # Every recording is there twice; without the guard the copy would always decide.
+    # Every recording is there twice; without the exclusions the copy would always decide.
     vectors, truth = clusters(np.random.default_rng(1), 60, spread=3.0)
     twice = np.repeat(vectors, 2, axis=0)
     labels = [[f"label {label}"] for label in np.repeat(truth, 2)]
     groups = [f"recording {row // 2}" for row in range(120)]
-    honest = replay_calibration(pool_of(twice, labels, groups=groups), [8] * 5, Shots(k=1))
-    fooled = replay_calibration(pool_of(twice, labels), [8] * 5, Shots(k=1))
+    honest = simulated_calibration(pool_of(twice, labels, groups=groups), [8] * 5, Shots(k=1))
+    fooled = simulated_calibration(pool_of(twice, labels), [8] * 5, Shots(k=1))
     assert honest is not None
     assert fooled is not None
     assert honest.loss > fooled.loss + 0.2

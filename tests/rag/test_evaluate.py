@@ -21,19 +21,19 @@ from earful.model.scripted import CAPABILITIES
 from earful.rag import FewShot
 from earful.rag.evaluation import (
     EvaluationSettings,
-    Scorecard,
-    ask_again,
     evaluate,
-    replay,
+    load_evaluation,
+    repeat_run,
     write_verdict,
 )
 from earful.rag.evaluation.arms import Arm, arms_of
 from earful.rag.evaluation.items import items_of_index
 from earful.rag.evaluation.leakage import find_leaks, keep_apart
 from earful.rag.evaluation.metrics import Difference
-from earful.rag.evaluation.results import Comparison
 from earful.rag.evaluation.run_file import read_run
-from earful.rag.evaluation.verdict import _beside
+from earful.rag.evaluation.scores import Scorecard
+from earful.rag.evaluation.scores.results import Comparison
+from earful.rag.evaluation.scores.verdict import _beside
 from earful.rag.retrieval import Retriever
 from earful.rag.task import Label, Protocol, Shots, Task, load_task
 
@@ -252,20 +252,20 @@ def test_groups_and_near_duplicates_are_found_once_a_pair(index: Path) -> None:
     vectors = Index.open(index).vectors()
     items = items_of_index(TASK, vectors).items
     few = FewShot.open(index)
-    pool = Retriever(embedder=few.embedder, index=few.index).prepare(TASK).pool
+    candidates = Retriever(embedder=few.embedder, index=few.index).prepare(TASK).candidates
     # Asked about in turn, a group's other take is kept apart anyway.
-    assert find_leaks(items, pool, threshold=1.0, held_out=False) == ()
-    grouped = find_leaks(items[:1], pool, threshold=1.0, held_out=True)
+    assert find_leaks(items, candidates, threshold=1.0, held_out=False) == ()
+    grouped = find_leaks(items[:1], candidates, threshold=1.0, held_out=True)
     assert [(leak.kind, leak.exemplar) for leak in grouped] == [
         ("content", "high/0.wav"),
         ("group", "high/1.wav"),
     ]
-    near = find_leaks(items[:1], pool, threshold=0.5, held_out=False)
+    near = find_leaks(items[:1], candidates, threshold=0.5, held_out=False)
     assert {leak.kind for leak in near} == {"near-duplicate"}
-    (guarded, *_) = keep_apart(items[:1], near, pool)
-    assert find_leaks([guarded], pool, threshold=0.5, held_out=False) == ()
+    (guarded, *_) = keep_apart(items[:1], near, candidates)
+    assert find_leaks([guarded], candidates, threshold=0.5, held_out=False) == ()
     with pytest.raises(ValueError, match="threshold=0"):
-        find_leaks(items, pool, threshold=0, held_out=True)
+        find_leaks(items, candidates, threshold=0, held_out=True)
 
 
 def test_a_split_that_is_not_there_names_the_index_and_its_splits(index: Path) -> None:
@@ -277,13 +277,13 @@ def test_one_origin_in_two_datasets_is_a_leak(index: Path) -> None:
     vectors = Index.open(index).vectors()
     (item, *_) = items_of_index(TASK, vectors).items
     few = FewShot.open(index)
-    pool = Retriever(embedder=few.embedder, index=few.index).prepare(TASK).pool
-    pool.exemplars = [
+    candidates = Retriever(embedder=few.embedder, index=few.index).prepare(TASK).candidates
+    candidates.exemplars = [
         replace(exemplar, meta={"origin": "freesound:7"}) if n == 9 else exemplar
-        for n, exemplar in enumerate(pool.exemplars)
+        for n, exemplar in enumerate(candidates.exemplars)
     ]
     named = replace(item, origin="freesound:7")
-    (leak,) = find_leaks([named], pool, threshold=1.0, held_out=False)
+    (leak,) = find_leaks([named], candidates, threshold=1.0, held_out=False)
     assert (leak.kind, leak.shared) == ("origin", "freesound:7")
 
 
@@ -355,25 +355,25 @@ def test_another_run_is_never_overwritten(index: Path, tmp_path: Path) -> None:
 def test_the_same_file_gives_the_same_numbers(index: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.json"
     found = evaluate(FewShot.open(index, model=listener()), TASK, settings=QUICK, out=out)
-    assert replay(out).to_dict() == found.to_dict()
-    assert replay(out).n_asked == 0
+    assert load_evaluation(out).to_dict() == found.to_dict()
+    assert load_evaluation(out).n_asked == 0
     broken = tmp_path / "other.json"
     broken.write_text("[1, 2]")
     with pytest.raises(EvaluationError, match=r"other.json: is not a run"):
-        replay(broken)
+        load_evaluation(broken)
     broken.write_text(out.read_text().replace('"version": 1', '"version": 2', 1))
     with pytest.raises(EvaluationError, match="has format 2; this earful reads 1"):
-        replay(broken)
+        load_evaluation(broken)
 
 
 def test_asking_again_tells_what_changed(index: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.json"
     settings = replace(QUICK, arms=("retrieved", "vote", "zero-shot"))
     evaluate(FewShot.open(index, model=listener()), TASK, settings=settings, out=out)
-    same = ask_again(FewShot.open(index, model=listener()), out)
+    same = repeat_run(FewShot.open(index, model=listener()), out)
     assert same.is_same
     assert same.describe() == f"{same.n_rows} of {same.n_rows} answers are the same"
-    other = ask_again(FewShot.open(index, model=follower()), out)
+    other = repeat_run(FewShot.open(index, model=follower()), out)
     assert not other.is_same
     # Who has no ear says the same of every tone before it is shown any.
     assert sum(", zero-shot: was " in line for line in other.different) == 12

@@ -18,7 +18,7 @@ from earful.model.audio import Clip, load_audio
 from earful.model.flamingo.checkpoint import load_flamingo
 from earful.model.scripted import CAPABILITIES
 from earful.rag.generation import (
-    Inquiry,
+    ModelRequest,
     ShotInfluence,
     label_influence,
     relabel_influence,
@@ -51,8 +51,8 @@ def recorded(folder: Path, shot: Hit) -> Hit:
     return replace(shot, path=path, content_sha256=load_audio(path).content_sha256)
 
 
-def inquiry_of(*hits: Hit, task: Task = TASK) -> Inquiry:
-    return Inquiry(task=task, hits=hits, query=QUERY, labels=("cat", "dog"))
+def inquiry_of(*hits: Hit, task: Task = TASK) -> ModelRequest:
+    return ModelRequest(task=task, hits=hits, query=QUERY, labels=("cat", "dog"))
 
 
 def answers(prompt: Prompt) -> list[str]:
@@ -69,8 +69,8 @@ def by_id(found: tuple[ShotInfluence, ...]) -> dict[str, ShotInfluence]:
 
 
 def test_the_change_is_the_best_labels_score_with_and_without() -> None:
-    inquiry = inquiry_of(hit("a", "dog", 0), hit("b", "cat", 1), hit("c", "dog", 2))
-    found = label_influence(ScriptedLanguageModel(log_probability=counts), inquiry)
+    request = inquiry_of(hit("a", "dog", 0), hit("b", "cat", 1), hit("c", "dog", 2))
+    found = label_influence(ScriptedLanguageModel(log_probability=counts), request)
     # Dog leads by 2 to 1: e / (1 + e) with all, a draw without a dog, e^2 / (1 + e^2) without
     # the cat.
     whole, without_cat = math.e / (1 + math.e), math.e**2 / (1 + math.e**2)
@@ -91,15 +91,15 @@ def test_a_shot_that_decides_flips_the_answer() -> None:
     def favours_dogs(prompt: Prompt, answer: str) -> float:
         return counts(prompt, answer) + (0.1 if answer == "dog" else 0.0)
 
-    inquiry = inquiry_of(hit("a", "dog", 0), hit("b", "cat", 1))
-    found = by_id(label_influence(ScriptedLanguageModel(log_probability=favours_dogs), inquiry))
+    request = inquiry_of(hit("a", "dog", 0), hit("b", "cat", 1))
+    found = by_id(label_influence(ScriptedLanguageModel(log_probability=favours_dogs), request))
     assert {name: influence.flips for name, influence in found.items()} == {"a": True, "b": False}
 
 
 def test_a_shot_with_another_label_is_a_step_further_than_without_it() -> None:
-    inquiry = inquiry_of(hit("a", "dog", 0), hit("b", "dog", 1), hit("c", "cat", 2))
+    request = inquiry_of(hit("a", "dog", 0), hit("b", "dog", 1), hit("c", "cat", 2))
     model = ScriptedLanguageModel(log_probability=counts)
-    found = by_id(relabel_influence(model, inquiry, "cat"))
+    found = by_id(relabel_influence(model, request, "cat"))
     # 2 to 1 for dog becomes 1 to 2.
     whole = math.e / (1 + math.e)
     assert found["a"].change == found["b"].change == pytest.approx(whole - (1 - whole))
@@ -113,15 +113,15 @@ def test_a_shot_with_another_label_is_a_step_further_than_without_it() -> None:
     ]
     assert found["a"].hit.exemplar.labels == ("dog",)
     with pytest.raises(TaskError, match=r"unknown label 'cart'.*did you mean 'cat'"):
-        relabel_influence(model, inquiry, "cart")
+        relabel_influence(model, request, "cart")
 
 
 def test_a_label_with_which_the_prompt_no_longer_fits_is_an_error() -> None:
-    inquiry = replace(inquiry_of(hit("a", "dog", 0)), labels=("dog", "a " * 20 + "cat"))
-    size = ScriptedLanguageModel().measure(inquiry.build(inquiry.hits)).n_tokens
+    request = replace(inquiry_of(hit("a", "dog", 0)), labels=("dog", "a " * 20 + "cat"))
+    size = ScriptedLanguageModel().measure(request.build(request.hits)).n_tokens
     model = ScriptedLanguageModel(capabilities=replace(CAPABILITIES, max_text_tokens=size))
     with pytest.raises(PromptError, match="0 of 1 shots fit scripted; show fewer"):
-        relabel_influence(model, inquiry, inquiry.labels[1])
+        relabel_influence(model, request, request.labels[1])
 
 
 @given(
@@ -130,9 +130,9 @@ def test_a_label_with_which_the_prompt_no_longer_fits_is_an_error() -> None:
 )
 def test_a_model_that_ignores_its_shots_is_not_influenced(labels: list[str], order: Order) -> None:
     hits = tuple(hit(f"{rank}", label, rank) for rank, label in enumerate(labels))
-    inquiry = inquiry_of(*hits, task=Task(name="t", shots=Shots(order=order)))
+    request = inquiry_of(*hits, task=Task(name="t", shots=Shots(order=order)))
     model = ScriptedLanguageModel(log_probability=lambda _prompt, answer: float(answer == "cat"))
-    for found in (label_influence(model, inquiry), relabel_influence(model, inquiry, "dog")):
+    for found in (label_influence(model, request), relabel_influence(model, request, "dog")):
         assert [influence.hit for influence in found] == list(hits)
         assert not any(influence.flips for influence in found)
         assert not any(any(influence.changes.values()) for influence in found)
@@ -146,21 +146,21 @@ def test_a_model_that_ignores_its_shots_is_not_influenced(labels: list[str], ord
 )
 def test_the_other_shots_keep_their_order(n_hits: int, order: Order, seed: int) -> None:
     hits = tuple(hit(f"{rank}", "dog", rank) for rank in range(n_hits))
-    inquiry = inquiry_of(*hits, task=Task(name="t", shots=Shots(order=order)))
-    inquiry = replace(inquiry, seed=seed)
+    request = inquiry_of(*hits, task=Task(name="t", shots=Shots(order=order)))
+    request = replace(request, seed=seed)
     model = ScriptedLanguageModel()
-    label_influence(model, inquiry)
+    label_influence(model, request)
     whole, *others = [[ref.content_sha256 for ref in p.clips[:-1]] for p in model.prompts]
-    assert model.prompts[0] == inquiry.build(hits)
+    assert model.prompts[0] == request.build(hits)
     assert others == [[name for name in whole if name != h.content_sha256] for h in hits]
 
 
 def test_shots_that_do_not_fit_are_left_out_of_every_comparison() -> None:
-    inquiry = inquiry_of(hit("a", "dog", 0), hit("b", "cat", 1), hit("c", "dog", 2))
+    request = inquiry_of(hit("a", "dog", 0), hit("b", "cat", 1), hit("c", "dog", 2))
     model = ScriptedLanguageModel(
         log_probability=counts, capabilities=replace(CAPABILITIES, max_audios=3)
     )
-    assert by_id(label_influence(model, inquiry)).keys() == {"a", "b"}
+    assert by_id(label_influence(model, request)).keys() == {"a", "b"}
     assert [prompt.n_clips for prompt in model.prompts] == [3, 2, 2]
 
 
@@ -169,9 +169,9 @@ def test_in_a_multilabel_task_each_label_is_asked_for() -> None:
         return 2.0 * answers(prompt).count("yes") - 1.0 if answer == "yes" else 0.0
 
     task = Task(name="t", kind="multilabel")
-    inquiry = inquiry_of(hit("a", "dog", 0), hit("b", "cat", 1), task=task)
+    request = inquiry_of(hit("a", "dog", 0), hit("b", "cat", 1), task=task)
     model = ScriptedLanguageModel(log_probability=yes_for_each_shot)
-    found = by_id(label_influence(model, inquiry))
+    found = by_id(label_influence(model, request))
     with_one, with_none = math.e / (1 + math.e), 1 / (1 + math.e)
     # Both are likely; without one's shot only the other is. The tie goes to the first label.
     assert found["a"].changes == pytest.approx({"cat": 0.0, "dog": with_one - with_none})
@@ -184,20 +184,20 @@ def test_in_a_multilabel_task_each_label_is_asked_for() -> None:
 
 def test_text_is_judged_by_its_own_log_probability() -> None:
     task = Task(name="t", kind="ask", question="What is it?")
-    inquiry = replace(inquiry_of(hit("a", "dog", 0), hit("b", "cat", 1), task=task), labels=())
+    request = replace(inquiry_of(hit("a", "dog", 0), hit("b", "cat", 1), task=task), labels=())
     model = ScriptedLanguageModel(log_probability=counts)
-    found = text_influence(model, inquiry, "cat")
+    found = text_influence(model, request, "cat")
     assert [(i.hit.exemplar.id, i.change, i.without, i.flips) for i in found] == [
         ("b", 1.0, (), False),
         ("a", 0.0, (), False),
     ]
     with pytest.raises(TaskError, match="has no labels; text_influence is for written answers"):
-        label_influence(model, inquiry)
+        label_influence(model, request)
 
 
 def test_it_goes_into_json() -> None:
-    inquiry = inquiry_of(hit("a", "dog", 0))
-    (found,) = label_influence(ScriptedLanguageModel(log_probability=counts), inquiry)
+    request = inquiry_of(hit("a", "dog", 0))
+    (found,) = label_influence(ScriptedLanguageModel(log_probability=counts), request)
     assert json.loads(json.dumps(found.to_dict())) == {
         "id": "a",
         "answer": "dog",
@@ -223,12 +223,12 @@ def test_a_flamingo_reads_every_recording_once(
 
     monkeypatch.setattr(model.encoder, "hear", noted)
     hits = tuple(recorded(tmp_path, hit(f"{rank:02x}", "dog", rank)) for rank in range(3))
-    inquiry = replace(inquiry_of(*hits), query=replace(QUERY, content_sha256="ff"))
-    found = label_influence(model, inquiry)
+    request = replace(inquiry_of(*hits), query=replace(QUERY, content_sha256="ff"))
+    found = label_influence(model, request)
     assert sorted(read) == sorted(["ff", *(hit.content_sha256 for hit in hits)])
     # The same by hand.
     scores = [
-        [tokens.sum() for tokens in model.score(inquiry.build(shown), ["cat", "dog"])]
+        [tokens.sum() for tokens in model.score(request.build(shown), ["cat", "dog"])]
         for shown in (hits, hits[1:])
     ]
     whole, without = [np.exp(both - np.logaddexp(*both)) for both in scores]

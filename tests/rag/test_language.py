@@ -20,11 +20,11 @@ from earful.model import ClipRef, GenerationOptions, Prompt, ScriptedLanguageMod
 from earful.model.audio import Clip
 from earful.model.protocols import FeatureCache
 from earful.model.scripted import CAPABILITIES
-from earful.rag import FewShot
-from earful.rag.generation import keep_features
+from earful.rag import FewShot, default_model
+from earful.rag.generation import precompute_features
 from earful.rag.generation.prompt import build_prompt
 from earful.rag.retrieval import LabelScoring, label_probabilities
-from earful.rag.task import Label, Shots, Task
+from earful.rag.task import Answerer, Label, Shots, Task
 
 RATE = 16_000
 HZ = {"low": 200.0, "middle": 900.0, "high": 3500.0}
@@ -72,7 +72,7 @@ def texts(prompt: Prompt, kind: str, *, answers: bool = False) -> list[str]:
 
 def test_a_model_decides_and_the_vote_stands_beside_it(index: Path, query: Path) -> None:
     model = ScriptedLanguageModel(log_probability=prefers("high"))
-    answer = FewShot.open(index, model=model).classify(query, shots=3, blend=False)
+    answer = FewShot.open(index, model=model).classify(query, shots=3, arm="model")
     assert answer.text == "high"
     assert answer.model == "scripted"
     # exp(0) against twice exp(-2).
@@ -101,7 +101,7 @@ def test_labels_are_listed_for_a_model_that_wants_them(index: Path, query: Path)
         few = FewShot.open(index, model=model)
         # Either way the labels are what it chooses from, and how many shots fit is told by
         # the prompt that it gets.
-        answer = few.classify(query, shots=3, blend=False)
+        answer = few.classify(query, shots=3, arm="model")
         assert answer.text == "high"
         assert answer.prompt == model.prompts[0]
         assert few.ask(query, "What is it?", shots=1).text == "a hum"
@@ -119,12 +119,30 @@ def test_a_task_says_whether_labels_are_listed_and_who_answers(index: Path, quer
     assert texts(model.prompts[0], "user") == ["Classify this sound."]
     # With arm = "model" nothing is replayed to weigh it against the vote.
     assert len(model.prompts) == 1
-    voted = few.classify(query, task=Task(name="t", arm="vote"))
+    voted = few.classify(query, task=Task(name="t"), arm="vote")
     assert (voted.text, voted.model) == ("low", "neighbour-vote")
     assert len(model.prompts) == 1
-    # Whoever asks for the model, or for a blend of the two, gets it.
-    asked = few.classify(query, task=Task(name="t", arm="vote"), shots=1, blend=False)
-    assert (asked.text, asked.model) == ("high", "scripted")
+    # Whoever gives a model wants to hear it, though the task leaves the answer to the vote.
+    task = Task(name="t", arm="vote")
+    asked = few.classify(query, task=task, shots=1)
+    assert (asked.model, asked.blend is not None) == ("scripted", True)
+    assert few.classify(query, task=task, shots=1, arm="model").text == "high"
+    assert default_model(task) is None
+    assert default_model(Task(name="t")) == default_model(None) == "earful-tiny"
+
+
+def test_the_former_way_to_ask_for_a_blend_works_for_one_release(index: Path, query: Path) -> None:
+    few = FewShot.open(index, model=ScriptedLanguageModel(log_probability=prefers("high")))
+    arms: dict[bool, Answerer] = {False: "model", True: "blend"}
+    for blend, arm in arms.items():
+        with pytest.warns(DeprecationWarning, match="blend= is now"):
+            old = few.classify(query, shots=3, blend=blend)
+        assert old.scores == few.classify(query, shots=3, arm=arm).scores
+    with pytest.warns(DeprecationWarning, match=r"FewShot\.request"):
+        old_request = few.inquiry(query, shots=3)
+    assert old_request == few.request(query, shots=3)
+    with pytest.warns(DeprecationWarning, match=r"FewShot\.index"):
+        assert few.index_or_none is few.index
 
 
 def test_yes_no_options_stand_under_questions_answered_so(tmp_path: Path) -> None:
@@ -158,7 +176,7 @@ def test_labels_that_are_not_listed_leave_room_for_shots(index: Path, query: Pat
 def test_the_vote_may_have_a_fixed_weight(index: Path, query: Path) -> None:
     model = ScriptedLanguageModel(log_probability=prefers("high"))
     few = FewShot.open(index, model=model)
-    answer = few.classify(query, shots=3, blend=False)
+    answer = few.classify(query, shots=3, arm="model")
     alone, vote = ({s.label: s.score for s in found} for found in (answer.scores, answer.vote))
     for weight in (0.0, 0.25, 1.0):
         scoring = LabelScoring(vote_weight=weight)
@@ -178,8 +196,8 @@ def test_the_prior_is_what_silence_gets(index: Path, query: Path) -> None:
         return (0.0 if answer == "high" else -3.0) + (1.0 if heard and answer == "low" else 0.0)
 
     few = FewShot.open(index, model=ScriptedLanguageModel(log_probability=biased))
-    assert few.classify(query, shots=2, blend=False).text == "high"
-    corrected = few.classify(query, shots=2, blend=False, scoring=LabelScoring(prior=True))
+    assert few.classify(query, shots=2, arm="model").text == "high"
+    corrected = few.classify(query, shots=2, arm="model", scoring=LabelScoring(prior=True))
     assert corrected.text == "low"
     assert corrected.confidence == pytest.approx(np.e / (np.e + 2))
 
@@ -283,7 +301,7 @@ def test_several_labels_are_asked_one_by_one(index: Path, query: Path) -> None:
         name="bands", kind="multilabel", labels={"low": Label(wording="low tone"), "high": Label()}
     )
     model = ScriptedLanguageModel(log_probability=hears)
-    answer = FewShot.open(index, model=model).classify(query, task=task, shots=2, blend=False)
+    answer = FewShot.open(index, model=model).classify(query, task=task, shots=2, arm="model")
     assert answer.text == "low"
     assert {s.label: round(s.score, 6) for s in answer.scores} == {"low": 0.9, "high": 0.1}
     assert texts(model.prompts[0], "user") == [
@@ -349,7 +367,7 @@ def test_a_model_without_probabilities_writes_and_scores_nothing(index: Path, qu
 def test_a_misspelt_choice_is_no_silent_default(index: Path, query: Path) -> None:
     few = FewShot.open(index)
     misspelt: dict[str, Any] = {"shotz": 3}
-    for ask in (few.classify, few.inquiry, few.prompt_for):
+    for ask in (few.classify, few.request, few.prompt_for):
         with pytest.raises(TypeError, match=r"unexpected shotz; .* may choose shots, strategy"):
             ask(query, **misspelt)
 
@@ -382,13 +400,15 @@ def test_all_exemplars_can_be_encoded_ahead(index: Path, tmp_path: Path) -> None
     model = Keeping()
     told: list[tuple[int, int]] = []
     opened = Index.open(index)
-    report = keep_features(opened, model, progress=lambda done, total: told.append((done, total)))
+    report = precompute_features(
+        opened, model, progress=lambda done, total: told.append((done, total))
+    )
     assert report.kept == 12
     assert report.failed == ()
     assert told[-1] == (12, 12)
     assert {clip.content_sha256 for clip in model.encoded} == set(opened.vectors().content)
     with pytest.raises(ModelError, match="scripted keeps no features"):
-        keep_features(opened, ScriptedLanguageModel())
+        precompute_features(opened, ScriptedLanguageModel())
 
 
 def test_an_exemplar_that_is_gone_stops_no_other(tmp_path: Path) -> None:
@@ -396,7 +416,7 @@ def test_an_exemplar_that_is_gone_stops_no_other(tmp_path: Path) -> None:
         write(tmp_path / "low" / f"{take}.wav", 200.0, take)
     build_index(tmp_path, tmp_path / "s.index", embedder="logmel")
     (tmp_path / "low" / "1.wav").unlink()
-    report = keep_features(Index.open(tmp_path / "s.index"), Keeping())
+    report = precompute_features(Index.open(tmp_path / "s.index"), Keeping())
     assert report.kept == 2
     ((id_, error),) = report.failed
     assert id_ == "low/1.wav"

@@ -424,6 +424,7 @@ def test_new_rows_of_the_index_are_seen(corpus: Path, queries: Path, tmp_path: P
     assert few.classify(query).text != "hiss"
     write(tmp_path / "more" / "hiss" / "1.wav", sound("hiss", 1))
     clip = load_audio(tmp_path / "more/hiss/1.wav", sample_rate=44_100)
+    assert few.index is not None
     few.index.add(
         [
             Row(
@@ -445,10 +446,10 @@ def test_a_task_is_read_and_its_examples_embedded_once(
     few = FewShot.open(index)
     path = task_with_hiss(tmp_path, queries)
     few.classify(queries / "hiss/102.wav", task=path)
-    monkeypatch.setattr("earful.rag.retrieval.desk.load_task", None)
-    monkeypatch.setattr("earful.rag.retrieval.desk.embed_examples", None)
-    monkeypatch.setattr("earful.rag.retrieval.desk.build_pool", None)
-    monkeypatch.setattr("earful.rag.retrieval.desk.fit_calibration", None)
+    monkeypatch.setattr("earful.rag.retrieval.prepared_task.load_task", None)
+    monkeypatch.setattr("earful.rag.retrieval.prepared_task.embed_examples", None)
+    monkeypatch.setattr("earful.rag.retrieval.prepared_task.gather_candidates", None)
+    monkeypatch.setattr("earful.rag.retrieval.prepared_task.fit_calibration", None)
     assert few.classify(queries / "hiss/102.wav", task=path).text == "hiss"
 
 

@@ -7,8 +7,8 @@ import pytest
 from earful.errors import TaskError
 from earful.index.corpus import Exemplar
 from earful.index.search import VectorSet
-from earful.rag.retrieval import Pool
-from earful.rag.retrieval.candidates import build_pool
+from earful.rag.retrieval import Candidates
+from earful.rag.retrieval.candidates import gather_candidates
 from earful.rag.task import Label, Task
 
 
@@ -36,95 +36,104 @@ def vector_set(
 INDEX = vector_set([("1", ["dog"]), ("2", ["cat"]), ("3", ["dog", "car"]), ("4", [])])
 
 
-def contents(pool: Pool) -> list[tuple[str, list[str]]]:
+def contents(candidates: Candidates) -> list[tuple[str, list[str]]]:
     return [
-        (exemplar.id, [pool.labels[label] for label in labels])
-        for exemplar, labels in zip(pool.exemplars, pool.row_labels, strict=True)
+        (exemplar.id, [candidates.labels[label] for label in labels])
+        for exemplar, labels in zip(candidates.exemplars, candidates.row_labels, strict=True)
     ]
 
 
 def test_without_labels_all_of_the_index_are_candidates() -> None:
-    pool = build_pool(Task(name="t"), index=INDEX, examples=None)
-    assert pool.labels == ("car", "cat", "dog")
-    assert contents(pool) == [("1", ["dog"]), ("2", ["cat"]), ("3", ["car", "dog"])]
-    assert pool.vectors.tolist() == INDEX.vectors[:3].tolist()
+    candidates = gather_candidates(Task(name="t"), index=INDEX, examples=None)
+    assert candidates.labels == ("car", "cat", "dog")
+    assert contents(candidates) == [("1", ["dog"]), ("2", ["cat"]), ("3", ["car", "dog"])]
+    assert candidates.vectors.tolist() == INDEX.vectors[:3].tolist()
 
 
 def test_labels_asked_for_narrow_the_pool() -> None:
-    pool = build_pool(Task(name="t"), index=INDEX, examples=None, labels=["dog", "car"])
-    assert contents(pool) == [("1", ["dog"]), ("3", ["dog", "car"])]
+    candidates = gather_candidates(
+        Task(name="t"), index=INDEX, examples=None, labels=["dog", "car"]
+    )
+    assert contents(candidates) == [("1", ["dog"]), ("3", ["dog", "car"])]
 
 
 def test_aliases_lead_to_the_tasks_labels() -> None:
     task = Task(name="t", labels={"animal": Label(aliases=("dog", "cat")), "car": Label()})
-    pool = build_pool(task, index=INDEX, examples=None)
-    assert contents(pool) == [("1", ["animal"]), ("2", ["animal"]), ("3", ["animal", "car"])]
+    candidates = gather_candidates(task, index=INDEX, examples=None)
+    assert contents(candidates) == [("1", ["animal"]), ("2", ["animal"]), ("3", ["animal", "car"])]
 
 
 def test_a_label_matches_in_any_unicode_form() -> None:
     index = vector_set([("1", ["caf\u00e9"]), ("2", ["bar"])])
-    pool = build_pool(
+    candidates = gather_candidates(
         Task(name="t", labels={"cafe\u0301": Label(), "bar": Label()}), index=index, examples=None
     )
-    assert pool.missing == ()
-    named = build_pool(Task(name="t"), index=index, examples=None, labels=["cafe\u0301"])
+    assert candidates.missing == ()
+    named = gather_candidates(Task(name="t"), index=index, examples=None, labels=["cafe\u0301"])
     assert named.labels == ("caf\u00e9",)
 
 
 def test_examples_join_the_index_rows_that_have_their_labels() -> None:
     examples = vector_set([("t:b", ["dog"]), ("t:a", ["owl"])], task="t")
-    pool = build_pool(
+    candidates = gather_candidates(
         Task(name="t", labels={"dog": Label(), "owl": Label()}), index=INDEX, examples=examples
     )
-    assert contents(pool) == [
+    assert contents(candidates) == [
         ("1", ["dog"]),
         ("3", ["dog"]),
         ("t:a", ["owl"]),
         ("t:b", ["dog"]),
     ]
     # Each row kept its own vector through merging and sorting.
-    positions = [int(row.argmax()) for row in pool.vectors]
+    positions = [int(row.argmax()) for row in candidates.vectors]
     assert positions == [0, 2, 1, 0]
 
 
 def test_examples_alone_are_the_pool_when_the_index_never_had_their_labels() -> None:
     examples = vector_set([("t:a", ["owl"]), ("t:b", ["fox"])], task="t")
-    pool = build_pool(Task(name="t"), index=INDEX, examples=examples)
-    assert pool.labels == ("fox", "owl")
-    assert contents(pool) == [("t:a", ["owl"]), ("t:b", ["fox"])]
-    assert pool.vectors is examples.vectors
+    candidates = gather_candidates(Task(name="t"), index=INDEX, examples=examples)
+    assert candidates.labels == ("fox", "owl")
+    assert contents(candidates) == [("t:a", ["owl"]), ("t:b", ["fox"])]
+    assert candidates.vectors is examples.vectors
 
 
 def test_the_vectors_of_a_whole_index_are_not_copied() -> None:
     index = vector_set([("1", ["dog"]), ("2", ["cat"])])
-    assert build_pool(Task(name="t"), index=index, examples=None).vectors is index.vectors
+    assert gather_candidates(Task(name="t"), index=index, examples=None).vectors is index.vectors
 
 
 def test_an_example_replaces_an_index_row_of_its_id() -> None:
     index = vector_set([("t:a", ["dog"]), ("t:b", ["cat"])])
     examples = vector_set([("t:a", ["cat"])], task="t")
     task = Task(name="t", labels={"dog": Label(), "cat": Label()})
-    pool = build_pool(task, index=index, examples=examples)
-    assert contents(pool) == [("t:a", ["cat"]), ("t:b", ["cat"])]
+    candidates = gather_candidates(task, index=index, examples=examples)
+    assert contents(candidates) == [("t:a", ["cat"]), ("t:b", ["cat"])]
 
 
 def test_only_an_own_example_can_say_none_of_these() -> None:
     examples = vector_set([("t:none", []), ("t:dog", ["dog"])], task="t")
     task = Task(name="t", kind="multilabel", labels={"dog": Label()})
-    pool = build_pool(task, index=INDEX, examples=examples)
-    assert contents(pool) == [("1", ["dog"]), ("3", ["dog"]), ("t:dog", ["dog"]), ("t:none", [])]
+    candidates = gather_candidates(task, index=INDEX, examples=examples)
+    assert contents(candidates) == [
+        ("1", ["dog"]),
+        ("3", ["dog"]),
+        ("t:dog", ["dog"]),
+        ("t:none", []),
+    ]
 
 
 def test_a_task_without_labels_takes_answers_meant_for_it() -> None:
     index = vector_set([("1", [])], task="other", answer="a dog barks")
-    assert len(build_pool(Task(name="other", kind="caption"), index=index, examples=None)) == 1
+    assert (
+        len(gather_candidates(Task(name="other", kind="caption"), index=index, examples=None)) == 1
+    )
     with pytest.raises(TaskError, match="there are no answered exemplars"):
-        build_pool(Task(name="mine", kind="caption"), index=index, examples=None)
+        gather_candidates(Task(name="mine", kind="caption"), index=index, examples=None)
 
 
 def test_a_declared_label_without_exemplars_is_known_to_be_missing() -> None:
     task = Task(name="t", labels={"dog": Label(), "owl": Label()})
-    assert build_pool(task, index=INDEX, examples=None).missing == ("owl",)
+    assert gather_candidates(task, index=INDEX, examples=None).missing == ("owl",)
 
 
 @pytest.mark.parametrize(
@@ -138,28 +147,28 @@ def test_a_declared_label_without_exemplars_is_known_to_be_missing() -> None:
 )
 def test_labels_asked_for_must_have_exemplars(labels: list[str], match: str) -> None:
     with pytest.raises(TaskError, match=match):
-        build_pool(Task(name="t"), index=INDEX, examples=None, labels=labels)
+        gather_candidates(Task(name="t"), index=INDEX, examples=None, labels=labels)
 
 
 def test_labels_asked_for_must_be_the_tasks() -> None:
     task = Task(name="t", labels={"dog": Label(), "cat": Label()})
     with pytest.raises(TaskError, match="label 'car' is none of task 't'; it has dog, cat"):
-        build_pool(task, index=INDEX, examples=None, labels=["car"])
+        gather_candidates(task, index=INDEX, examples=None, labels=["car"])
 
 
 def test_a_task_that_nothing_can_answer_is_refused() -> None:
     task = Task(name="t", labels={"owl": Label(), "fox": Label()})
     with pytest.raises(TaskError, match="no exemplar has the label 'owl', 'fox'"):
-        build_pool(task, index=INDEX, examples=None)
+        gather_candidates(task, index=INDEX, examples=None)
     with pytest.raises(TaskError, match="there are no labelled exemplars"):
-        build_pool(Task(name="t"), index=vector_set([("1", [])]), examples=None)
+        gather_candidates(Task(name="t"), index=vector_set([("1", [])]), examples=None)
 
 
 def test_memberships_and_hits_speak_of_the_rows_given() -> None:
-    pool = build_pool(Task(name="t"), index=INDEX, examples=None)
+    candidates = gather_candidates(Task(name="t"), index=INDEX, examples=None)
     rows = np.array([2, 0])
-    assert pool.memberships(rows).tolist() == [[1, 0, 1], [0, 0, 1]]
-    hits = pool.hits(rows, np.array([0.5, 0.25]))
+    assert candidates.memberships(rows).tolist() == [[1, 0, 1], [0, 0, 1]]
+    hits = candidates.hits(rows, np.array([0.5, 0.25]))
     assert [(hit.exemplar.id, hit.rank, hit.similarity) for hit in hits] == [
         ("3", 0, 0.5),
         ("1", 1, 0.25),

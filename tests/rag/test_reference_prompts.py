@@ -18,7 +18,7 @@ from earful.model.flamingo import (
     render_prompt,
 )
 from earful.model.flamingo.prompt_format import Style
-from earful.rag.reference_prompts import (
+from tests.support.af1_prompts import (
     AUGMENTATIONS,
     Augmentation,
     ManifestRow,

@@ -7,12 +7,11 @@ import pytest
 from earful.index.corpus import Exemplar
 from earful.index.datasets import list_datasets, load_declaration
 from earful.index.search import Hit
-from earful.model import ClipRef
+from earful.model import ClipRef, PromptWording
 from earful.model.flamingo import render_prompt
-from earful.rag.generation import YES_OR_NO
 from earful.rag.generation.prompt import build_prompt
-from earful.rag.reference_prompts import ManifestRow, labels_of, reference_prompt
 from earful.rag.task import list_tasks, load_task
+from tests.support.af1_prompts import ManifestRow, labels_of, reference_prompt
 
 # Task file: the release's name for the data, its wording, and a question with its answer.
 RELEASE = {
@@ -95,7 +94,11 @@ def test_its_prompt_is_the_release_s_own(name: str, n_shots: int) -> None:
         )
         for n in range(n_shots)
     ]
-    asked = bare + YES_OR_NO if task.yes_no_options and answer in ("yes", "no") else bare
+    asked = (
+        bare + PromptWording().yes_no_options
+        if task.yes_no_options and answer in ("yes", "no")
+        else bare
+    )
     ours = build_prompt(
         task,
         shots,

@@ -94,7 +94,7 @@ def test_a_model_that_is_right_decides(index: Path, query: Path) -> None:
     answer = FewShot.open(index, model=model).classify(query, shots=5)
     blend = answer.blend
     assert blend is not None
-    assert blend.n_replayed == 2 * N_EACH
+    assert blend.n_held_out == 2 * N_EACH
     assert len(model.prompts) == 1 + 2 * N_EACH
     assert blend.weight > 0
     assert blend.model_accuracy == blend.blend_accuracy == 1.0
@@ -197,6 +197,7 @@ def test_a_changed_index_has_them_asked_anew(tmp_path: Path, query: Path) -> Non
     few = FewShot.open(tmp_path / "s.index", model=model)
     few.classify(query, shots=3)
     assert len(model.prompts) == 11
+    assert few.index is not None
     few.index.remove(["low/0.wav"])
     few.classify(query, shots=3)
     assert len(model.prompts) == 11 + 10
@@ -244,7 +245,7 @@ def test_exemplars_that_are_gone_stop_no_other(tmp_path: Path, query: Path) -> N
     build_index(corpus(tmp_path / "corpus", 5), tmp_path / "s.index", embedder="logmel")
     answer = FewShot.open(tmp_path / "s.index", model=says(hears)).classify(query, shots=3)
     assert answer.blend is not None
-    assert answer.blend.n_replayed == 8
+    assert answer.blend.n_held_out == 8
 
 
 def test_with_too_few_exemplars_nothing_is_fitted(tmp_path: Path, query: Path) -> None:
@@ -273,7 +274,7 @@ def test_where_the_vote_knows_nothing_nothing_is_blended(index: Path, query: Pat
 
 def test_without_a_blend_the_models_scores_stand_alone(index: Path, query: Path) -> None:
     model = says(wrong)
-    answer = FewShot.open(index, model=model).classify(query, shots=5, blend=False)
+    answer = FewShot.open(index, model=model).classify(query, shots=5, arm="model")
     assert answer.text == "low"
     assert answer.confidence == pytest.approx(0.9)
     assert (answer.blend, answer.model_scores, len(model.prompts)) == (None, (), 1)
@@ -296,7 +297,7 @@ def test_several_labels_are_replayed_label_by_label(index: Path, query: Path) ->
 
 def test_held_out_exemplars_are_the_same_ones_and_labels_take_turns(built: Path) -> None:
     few = FewShot.open(Index.open(built))
-    found = few._retriever._desk.prepare(Task(name="t"), None).pool
+    found = few.retriever.prepare(Task(name="t")).candidates
     rows = list(held_out_rows(found, exclusive=True, most=9))
     assert rows == list(held_out_rows(found, exclusive=True, most=9))
     assert len(set(rows)) == 9

@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import EvaluationError
+from earful.rag.evaluation.arms import Prediction
 from earful.rag.evaluation.run_file import RunFile, read_run
-from earful.rag.evaluation.runner import Row
 
 HEADER = {"task": "tones"}
 DOCUMENT = {"task": "tones", "rows": []}
 
 
-def rows(item: str) -> tuple[Row, ...]:
-    return tuple(Row(item=item, arm=arm, seed=0, text="dög") for arm in ("vote@1", "probe"))
+def rows(item: str) -> tuple[Prediction, ...]:
+    return tuple(Prediction(item=item, arm=arm, seed=0, text="dög") for arm in ("vote@1", "probe"))
 
 
 def written(path: Path, n: int) -> Path:
@@ -146,7 +146,7 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from earful.errors import EvaluationError
-from earful.rag.evaluation.runner import Row
+from earful.rag.evaluation.arms import Prediction
 from earful.rag.evaluation.run_file import RunFile
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
@@ -154,7 +154,8 @@ n = 0
 try:
     with RunFile(Path(sys.argv[1]), {"task": "tones"}) as file:
         for number in range(40):
-            file.append(str(number), [Row(item=str(number), arm="probe", seed=0, text="dog")])
+            found = Prediction(item=str(number), arm="probe", seed=0, text="dog")
+            file.append(str(number), [found])
             n += 1
         file.finish({"rows": ["x" * 20_000]})
 except EvaluationError as error:
@@ -201,7 +202,7 @@ def test_every_second_of_answers_reaches_the_disk(
 
 
 def test_numbers_of_resumed_answers_are_those_that_were_written(tmp_path: Path) -> None:
-    row = Row(item="a", arm="vote@1", seed=0, text="x", similarities=(1 / 3,), spent_s=1 / 7)
+    row = Prediction(item="a", arm="vote@1", seed=0, text="x", similarities=(1 / 3,), spent_s=1 / 7)
     with RunFile(tmp_path / "run.json", HEADER) as file:
         file.append("a", [row])
     with RunFile(tmp_path / "run.json", HEADER) as file:

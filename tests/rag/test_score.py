@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from earful.index.corpus import Exemplar
 from earful.rag.arrays import Scores
-from earful.rag.retrieval import Pool
+from earful.rag.retrieval import Candidates
 from earful.rag.retrieval.vote import Calibration, label_prior, vote
 
 NO_BACKGROUND = Calibration(temperature=1.0, background=-100.0)
@@ -84,7 +84,7 @@ def test_scores_are_a_distribution_and_follow_similarity(
 
 
 def test_the_prior_of_several_labels_is_their_frequency() -> None:
-    pool = Pool(
+    candidates = Candidates(
         labels=["a", "b"],
         exemplars=[Exemplar(id=str(row), audio=PurePosixPath("x.wav")) for row in range(4)],
         paths=[Path(f"/{row}.wav") for row in range(4)],
@@ -92,5 +92,5 @@ def test_the_prior_of_several_labels_is_their_frequency() -> None:
         vectors=np.eye(4, dtype=np.float32),
         row_labels=[(0,), (0,), (0, 1), (1,)],
     )
-    np.testing.assert_allclose(label_prior(pool, exclusive=False), [4 / 6, 3 / 6])
-    np.testing.assert_allclose(label_prior(pool, exclusive=True), [0.5, 0.5])
+    np.testing.assert_allclose(label_prior(candidates, exclusive=False), [4 / 6, 3 / 6])
+    np.testing.assert_allclose(label_prior(candidates, exclusive=True), [0.5, 0.5])

@@ -11,8 +11,9 @@ import sys
 from dataclasses import astuple
 from pathlib import Path
 
-from audio_verdicts import Heard, hear
 from benchmarks.resident import peak_bytes
+
+from tests.support.audio_verdicts import Heard, hear
 
 EMBEDDER_HZ = 48_000
 

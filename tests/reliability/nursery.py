@@ -38,7 +38,7 @@ from earful.rag import FewShot
 from earful.rag.evaluation import EvaluationSettings
 from earful.rag.evaluation import evaluate as ask_every_arm
 from earful.rag.evaluation.run_file import RunFile
-from earful.rag.generation import keep_features
+from earful.rag.generation import precompute_features
 from earful.rag.task import Task
 from earful.testing import write_flamingo
 
@@ -121,7 +121,7 @@ def convert(folder: str, seed: int) -> None:
 def features(index: str, model: str) -> None:
     loaded = load_flamingo(model, device="cpu")
     say("begin", 0)
-    keep_features(Index.open(index), loaded, progress=lambda done, _: say("safe", done))
+    precompute_features(Index.open(index), loaded, progress=lambda done, _: say("safe", done))
 
 
 def evaluate(index: str, out: str) -> None:

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from audio_bombs import bombs
-from audio_formats import CannotWriteError
-from audio_verdicts import Case, Heard, fault
-from nasty_audio import coded_cases, ffmpeg_cases, number_cases, wav_cases
-from nasty_files import kinds_of_file, odd_names, other_formats
+
+from tests.support.audio_bombs import bombs
+from tests.support.audio_formats import CannotWriteError
+from tests.support.audio_verdicts import Case, Heard, fault
+from tests.support.nasty_audio import coded_cases, ffmpeg_cases, number_cases, wav_cases
+from tests.support.nasty_files import kinds_of_file, odd_names, other_formats
 
 pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(600)]
 pytest.importorskip("av")
@@ -42,7 +43,7 @@ def listener() -> Iterator[Callable[[Path], dict[str, Any]]]:
     child = subprocess.Popen(
         [sys.executable, str(here / "hear_files.py")],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env={**os.environ, "PYTHONPATH": f"{here.parent.parent}:{here.parent}"},
+        env={**os.environ, "PYTHONPATH": str(here.parents[1])},
     )  # fmt: skip
     with child:
         assert child.stdin is not None

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from audio_formats import CannotWriteError, every_format
+
+from tests.support.audio_formats import CannotWriteError, every_format
 
 pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(900)]
 pytest.importorskip("av")
@@ -62,7 +63,7 @@ def hear_share(seeds: Path, worker: int, errors: Path) -> Tally:
                 [sys.executable, str(here / "hear_mutants.py"),
                  str(seeds), str(number), str(TRIED), str(WORKERS)],
                 stdout=subprocess.PIPE, stderr=stderr,
-                env={**os.environ, "PYTHONPATH": f"{here.parent.parent}:{here.parent}"},
+                env={**os.environ, "PYTHONPATH": str(here.parents[1])},
             )  # fmt: skip
         number = listen(child, number, tally)
         if child.returncode and number < TRIED:

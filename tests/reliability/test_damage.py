@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from small_corpus import DIM, Samples, write_corpus
 
 from earful.errors import EarfulError, IndexFolderError
 from earful.index import Index, verify_index
@@ -18,6 +17,7 @@ from earful.index.builder import BuildOptions, build_index
 from earful.index.cache import FeatureCacheFolder, ScoreCache
 from earful.index.maintenance import repair_index
 from earful.index.search import Hit, IndexBackend, approximate
+from tests.support.small_corpus import DIM, Samples, write_corpus
 
 pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(600)]
 

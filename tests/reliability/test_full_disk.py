@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import filling
 import pytest
-from small_corpus import Samples, write_corpus
 
 from earful.index.builder import build_index
+from tests.support import filling
+from tests.support.small_corpus import Samples, write_corpus
 
 pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(300)]
 
@@ -31,7 +31,7 @@ def mounted(mount: str, folder: Path, *command: str | Path) -> subprocess.Comple
         env={
             **os.environ,
             "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": str(Path(filling.__file__).parent),
+            "PYTHONPATH": str(Path(__file__).parents[2]),
         },
     )
 
@@ -57,7 +57,7 @@ import sys
 from pathlib import Path
 from earful.errors import IndexFolderError
 from earful.index import Index, repair_index, verify_index
-from small_corpus import Samples
+from tests.support.small_corpus import Samples
 
 folder = Path(sys.argv[1])
 index = Index.open(folder)

@@ -17,7 +17,6 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
-from nasty_tables import parquet
 from numpy.typing import NDArray
 
 from earful.errors import CorpusError, TaskError
@@ -31,6 +30,7 @@ from earful.model import load_embedder
 from earful.model.audio import Clip
 from earful.rag import FewShot
 from earful.rag.task import load_task
+from tests.support.nasty_tables import parquet
 
 SLOWEST_S = 5.0
 LONGEST_MESSAGE = 3000

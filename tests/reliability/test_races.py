@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import racing
-from small_corpus import Samples, write_corpus
 
 from earful.errors import IndexFolderError
 from earful.index import Index, verify_index
 from earful.index.search import approximate
+from tests.support import racing
+from tests.support.small_corpus import Samples, write_corpus
 
 pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(300)]
 
@@ -38,7 +38,11 @@ def race(index: Index, jobs: list[Job]) -> list[Counter[str]]:
         check=False,
         capture_output=True,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        },
     )
     assert found.returncode == 0, found.stderr
     return [

@@ -11,31 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful import console
-from earful.commands.opening import open_few, shot_mode_of, tell_caveat, writing_options
+from earful.commands.load import load_few_shot, print_caveat
+from earful.commands.option_families import expand_families
 from earful.commands.options import (
-    DEFAULT_MODEL,
+    HELP_ORDER,
     SOME_FAILED,
-    DecodingOption,
-    DeviceOption,
-    DtypeOption,
-    EndOption,
-    GroupOption,
-    JsonOption,
-    MaxTokensOption,
-    ModelOption,
+    ChatQueryOptions,
+    ModelOptions,
     OptionalIndexOption,
-    QueryEmbedderOption,
-    SeedOption,
-    ShotModeOption,
-    ShotsOption,
-    ShowPromptOption,
-    SlotsOption,
-    StartOption,
-    StopOption,
-    StrategyOption,
-    TemperatureOption,
-    TopKOption,
-    TopPOption,
+    OutputOptions,
+    WritingOptions,
     example,
     print_json,
 )
@@ -56,6 +41,7 @@ _HELP = """\
 
 
 @example("earful chat street.wav --model audio-flamingo-chat")
+@expand_families(HELP_ORDER)
 def chat(
     audio: Annotated[Path, typer.Argument(help="Recording.", metavar="AUDIO")],
     turns: Annotated[
@@ -63,65 +49,24 @@ def chat(
         typer.Option(help="Ask the questions in this file, one a line, instead of reading them."),
     ] = None,
     index: OptionalIndexOption = None,
-    shots: ShotsOption = 0,
-    strategy: StrategyOption = "",
-    seed: SeedOption = 0,
-    group: GroupOption = "",
-    start_s: StartOption = 0.0,
-    end_s: EndOption = None,
-    show_prompt: ShowPromptOption = False,
-    model: ModelOption = DEFAULT_MODEL,
-    shot_mode: ShotModeOption = "interleaved",
-    max_tokens: MaxTokensOption = 128,
-    temperature: TemperatureOption = 0.0,
-    top_k: TopKOption = 0,
-    top_p: TopPOption = 1.0,
-    stop: StopOption = [],  # noqa: B006 - typer copies it
-    decoding: DecodingOption = "full",
-    slots: SlotsOption = None,
-    embedder: QueryEmbedderOption = "",
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "auto",
-    as_json: JsonOption = False,
+    *,
+    query: ChatQueryOptions,
+    models: ModelOptions,
+    writing: WritingOptions,
+    output: OutputOptions,
 ) -> None:
     """Talk about a recording: type questions, or /help for what else there is."""
     from earful.rag.generation import read_turns
 
     questions = read_turns(turns) if turns is not None else None
-    mode = shot_mode_of(shot_mode)
-    options = writing_options(
-        max_tokens=max_tokens,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-        stop=stop,
+    choices = query.choices()
+    options = writing.generation(query.seed)
+    few = load_few_shot(
+        index, models, strategy=query.strategy, group=query.group, needs_model="chat"
     )
-    few = open_few(
-        index,
-        embedder=embedder,
-        model=model,
-        needs_model="chat",
-        device=device,
-        dtype=dtype,
-        decoding=decoding,
-        slots=slots,
-        strategy=strategy,
-        group=group,
-    )
-    talk = few.chat(
-        audio,
-        shots=shots,
-        strategy=strategy or None,
-        shot_mode=mode,
-        options=options,
-        seed=seed,
-        group=group,
-        start_s=start_s,
-        end_s=end_s,
-    )
-    tell_caveat(few)
-    conversation = _Conversation(talk, as_json=as_json, show_prompt=show_prompt)
+    talk = few.chat(audio, options=options, **choices)
+    print_caveat(few)
+    conversation = _Conversation(talk, output)
     if questions is not None:
         for question in questions:
             conversation.echo(question)
@@ -142,16 +87,15 @@ def chat(
 class _Conversation:
     """A ``Chat`` on a console; a line that fails ends nothing."""
 
-    def __init__(self, talk: Chat, *, as_json: bool, show_prompt: bool) -> None:
+    def __init__(self, talk: Chat, output: OutputOptions) -> None:
         self._talk = talk
-        self._as_json = as_json
-        self._show_prompt = show_prompt
+        self._output = output
         self._n_lines = 0
         self._n_failed = 0
 
     def echo(self, line: str) -> None:
         """Show a line that nobody typed here."""
-        if not self._as_json:
+        if not self._output.as_json:
             typer.echo(console.printable(f"> {line}"))
 
     def obey(self, line: str) -> None:
@@ -189,14 +133,14 @@ class _Conversation:
 
     def _say(self, question: str, speak: Callable[[_OnText], Answer]) -> None:
         try:
-            answer = speak(None if self._as_json else _show_piece)
+            answer = speak(None if self._output.as_json else _show_piece)
         except EarfulError as error:
-            if self._as_json:
+            if self._output.as_json:
                 print_json({"question": question, "error": str(error)})
             self._fail(str(error))
             return
-        prompt = answer.prompt.render() if self._show_prompt and answer.prompt else ""
-        if self._as_json:
+        prompt = answer.prompt.render() if self._output.show_prompt and answer.prompt else ""
+        if self._output.as_json:
             shown = {"prompt": prompt} if prompt else {}
             print_json({"question": question, **answer.to_dict(), **shown})
             return
@@ -211,7 +155,7 @@ class _Conversation:
             self._fail("nothing has been asked yet; ask a question first")
             return
         last = self._talk.answers[-1]
-        if self._as_json:
+        if self._output.as_json:
             hits = [hit.to_dict() for hit in last.evidence]
             print_json({"evidence": hits, "notes": list(last.notes)})
             return

@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earful import console
-from earful.commands.opening import open_few, refuse_idle, task_of, tell_caveat
+from earful.commands.load import load_few_shot, load_given_task, print_caveat
+from earful.commands.option_families import expand_families
 from earful.commands.options import (
-    DEFAULT_MODEL,
+    HELP_ORDER,
     AllowOutsideOption,
-    DeviceOption,
-    DtypeOption,
+    EvaluateModelOptions,
     JsonOption,
     MaxTokensOption,
-    ModelOrNoneOption,
     OptionalIndexOption,
-    QueryEmbedderOption,
-    SlotsOption,
     example,
     print_json,
+    reject_unused,
 )
 from earful.errors import LeakageError
 
@@ -37,6 +35,7 @@ _ALL_LABELS = "all-labels"
 
 
 @example("earful evaluate urban.toml --index sounds.index")
+@expand_families(HELP_ORDER)
 def evaluate(
     task: Annotated[
         str,
@@ -83,42 +82,41 @@ def evaluate(
     write_task: Annotated[
         bool, typer.Option("--write-task", help="Store the verdict's arm in the task file.")
     ] = False,
-    model: ModelOrNoneOption = DEFAULT_MODEL,
     max_tokens: MaxTokensOption = 128,
-    slots: SlotsOption = None,
-    embedder: QueryEmbedderOption = "",
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "auto",
+    *,
+    models: EvaluateModelOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Compare every way to answer on labelled recordings, baselines included."""
     from earful.index.corpus import open_corpus
-    from earful.rag.evaluation import ask_again, file_to_write, recorded_task
-    from earful.rag.evaluation import replay as compute_again
+    from earful.rag.evaluation import (
+        file_to_write,
+        load_evaluation,
+        recorded_task,
+        repeat_run,
+    )
     from earful.rag.task import Task
 
     if replay is not None and index is None:
-        refuse_idle({"TASK": bool(task)}, "is in the run's file; give --index to ask again")
-        found = compute_again(replay)
+        reject_unused({"TASK": bool(task)}, "is in the run's file; give --index to ask again")
+        found = load_evaluation(replay)
         _tell(found, html, as_json=as_json)
         if write_task:
             _write(recorded_task(found.document, allow_outside=allow_outside), found)
         return
-    refuse_idle(
+    reject_unused(
         {"--allow-outside": allow_outside and not (task or data or replay)},
         "is about a task's examples and --data; give one",
     )
-    given = task_of(task, allow_outside=allow_outside) if task else None
+    given = load_given_task(task, allow_outside=allow_outside) if task else None
     if write_task and replay is None:
         # Told now, and not after all has been asked.
         file_to_write(given if given is not None else Task(name=_ALL_LABELS))
-    few = open_few(
-        index, task=given, embedder=embedder, model=model, device=device, dtype=dtype, slots=slots
-    )
+    few = load_few_shot(index, models, task=given)
     if replay is not None:
         with console.counter("asking again", sys.stderr) as progress:
-            told = ask_again(few, replay, allow_outside=allow_outside, progress=progress)
-        tell_caveat(few)
+            told = repeat_run(few, replay, allow_outside=allow_outside, progress=progress)
+        print_caveat(few)
         if as_json:
             print_json(told.to_dict())
         else:
@@ -140,7 +138,7 @@ def evaluate(
     file = out if out is not None else Path(f"{asked.name}.evaluation.json")
     corpus = None if data is None else open_corpus(data, allow_outside=allow_outside)
     found = _run(few, asked, settings, corpus, file)
-    tell_caveat(few)
+    print_caveat(few)
     _tell(found, html if html is not None else file.with_suffix(".html"), as_json=as_json)
     console.warn(f"run: {file}")
     if write_task:

@@ -12,15 +12,12 @@ import typer
 
 from earful import console
 from earful.commands.health import index_health, index_map
-from earful.commands.opening import refuse_idle
 from earful.commands.options import (
     SOME_FAILED,
     ColumnOption,
     CorpusOutsideOption,
     DecodingOption,
     DeviceOption,
-    EmbedderDtypeOption,
-    EmbedderOption,
     IndexArgument,
     IndexOption,
     JsonOption,
@@ -28,6 +25,7 @@ from earful.commands.options import (
     RootOption,
     example,
     print_json,
+    reject_unused,
 )
 from earful.errors import CorpusError
 from earful.wording import counted
@@ -56,14 +54,21 @@ def index_build(
     split: Annotated[str, typer.Option(help="Only this split of the --dataset.")] = "",
     task: Annotated[str, typer.Option(help="Task of the --dataset; default: its first.")] = "",
     part: Annotated[str, typer.Option(help="Part of the --dataset; default: all.")] = "",
-    embedder: EmbedderOption = "earful-tiny",
+    embedder: Annotated[
+        str, typer.Option(help="Embedder: a name from `earful models list`, or a folder.")
+    ] = "earful-tiny",
     revision: Annotated[str, typer.Option(help="Hub revision of the embedder.")] = "",
     column: ColumnOption = [],  # noqa: B006 - typer copies it
     root: RootOption = None,
     max_duration_s: Annotated[float, typer.Option(help="Longest stretch decoded.")] = 1800.0,
     allow_outside: CorpusOutsideOption = False,
     device: DeviceOption = "auto",
-    dtype: EmbedderDtypeOption = "auto",
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help="Arithmetic of the embedder: float32, bfloat16, or auto for the fastest."
+        ),
+    ] = "auto",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count and check, embed nothing, write nothing.")
     ] = False,
@@ -74,8 +79,10 @@ def index_build(
     if dataset:
         from earful.index.datasets import load_dataset
 
-        refuse_idle({"CORPUS": corpus is not None}, "is a corpus of your own; leave out --dataset")
-        refuse_idle({"--column": bool(column)}, "is about tables; a --dataset knows its columns")
+        reject_unused(
+            {"CORPUS": corpus is not None}, "is a corpus of your own; leave out --dataset"
+        )
+        reject_unused({"--column": bool(column)}, "is about tables; a --dataset knows its columns")
         if root is None:
             raise typer.BadParameter(
                 "the --dataset needs the folder it was unpacked in", param_hint="--root"
@@ -87,7 +94,7 @@ def index_build(
         from earful.index.corpus import open_corpus
 
         chosen = {"--split": bool(split), "--task": bool(task), "--part": bool(part)}
-        refuse_idle(chosen, "chooses within a --dataset; give one")
+        reject_unused(chosen, "chooses within a --dataset; give one")
         if corpus is None:
             raise typer.BadParameter(
                 "give a folder or a table, or a --dataset with its --root", param_hint="CORPUS"
@@ -157,7 +164,7 @@ def index_add(
             f"it goes with one recording, and {source} is a folder", param_hint="--label"
         )
     if label:
-        refuse_idle(
+        reject_unused(
             {
                 "--column": bool(column),
                 "--root": root is not None,
@@ -175,7 +182,7 @@ def index_add(
                 f"({', '.join(KINDS)}); say what is heard in it",
                 param_hint="--label",
             )
-        refuse_idle(
+        reject_unused(
             {
                 "--start-s": start_s != 0.0,
                 "--end-s": end_s is not None,
@@ -257,7 +264,7 @@ def index_verify(
         with console.progress_bar("embedding", sys.stderr) as progress:
             mended = repair_index(index, corpus, progress=progress)
     else:
-        refuse_idle({"--corpus": corpus is not None}, "is for --repair")
+        reject_unused({"--corpus": corpus is not None}, "is for --repair")
     report = verify_index(Index.open(index))
     problems = [problem.to_dict() for problem in report.problems]
     if as_json:
@@ -317,7 +324,7 @@ def index_features(
     """Let a language model encode every exemplar ahead, so that no query has to."""
     from earful.index import Index
     from earful.model import load_language_model
-    from earful.rag.generation import keep_features
+    from earful.rag.generation import precompute_features
 
     if not model:
         raise typer.BadParameter(
@@ -327,7 +334,7 @@ def index_features(
     opened = Index.open(index)
     loaded = load_language_model(model, device=device, decoding=decoding)
     with console.counter("encoding", sys.stderr) as progress:
-        report = keep_features(opened, loaded, progress=progress)
+        report = precompute_features(opened, loaded, progress=progress)
     if as_json:
         print_json(report.to_dict())
     else:

@@ -1,30 +1,40 @@
-"""What commands share: their options, their examples, their JSON."""
+"""Options that commands share, each declared once; their examples and their JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from earful.model import GenerationOptions
+    from earful.rag.retrieval import AskOptions
+    from earful.rag.task import ShotMode
 
 SOME_FAILED = 3
 """Exit code: done, but some inputs failed and are listed."""
 
+DEFAULT_MODEL = "earful-tiny"
+NO_MODEL = "none"
+_MODEL = "Language model: a name from `earful models list`, or a folder"
+
+# Options of single commands and of several groups.
+
 IndexOption = Annotated[
     Path, typer.Option("--index", "-i", help="Index folder.", metavar="DIR", show_default=False)
 ]
+OptionalIndexOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--index", "-i", help="Index folder; a task with examples needs none.", metavar="DIR"
+    ),
+]
 IndexArgument = Annotated[Path, typer.Argument(help="Index folder.", metavar="INDEX")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
-EmbedderOption = Annotated[
-    str,
-    typer.Option(help="Embedder: a name from `earful models list`, or a folder."),
-]
-EmbedderDtypeOption = Annotated[
-    str,
-    typer.Option(help="Arithmetic of the embedder: float32, bfloat16, or auto for the fastest."),
-]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 ColumnOption = Annotated[
     list[str],
@@ -34,52 +44,19 @@ ColumnOption = Annotated[
         help="Which column of a table holds a field, such as audio=clip_path. Repeatable.",
     ),
 ]
-QueryEmbedderOption = Annotated[
-    str,
-    typer.Option("--embedder", help="Where the index's own embedder lies now, when it was moved."),
-]
 RootOption = Annotated[
     Path | None, typer.Option(help="Folder the table's paths start from; default: its own.")
-]
-
-OptionalIndexOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--index", "-i", help="Index folder; a task with examples needs none.", metavar="DIR"
-    ),
-]
-StartOption = Annotated[
-    float, typer.Option("--start-s", min=0.0, help="Where the stretch asked about begins.")
-]
-EndOption = Annotated[
-    float | None,
-    typer.Option("--end-s", help="Where it ends; default: the end of the recording."),
-]
-ShotsOption = Annotated[
-    int | None,
-    typer.Option(min=0, help="Exemplars retrieved; 0 for none, which takes a --model."),
-]
-StrategyOption = Annotated[
-    str, typer.Option(help="nearest, balanced, diverse or random; default: the task's.")
-]
-AllowOutsideOption = Annotated[
-    bool, typer.Option("--allow-outside", help="Accept files outside the task's or table's folder.")
 ]
 CorpusOutsideOption = Annotated[
     bool, typer.Option("--allow-outside", help="Accept files outside the corpus root.")
 ]
-SeedOption = Annotated[int, typer.Option(min=0, help="For random choices.")]
-GroupOption = Annotated[str, typer.Option(help="The recordings' group, kept out of the shots.")]
-ShowPromptOption = Annotated[
-    bool, typer.Option("--show-prompt", help="Print the interleaved prompt, too.")
+AllowOutsideOption = Annotated[
+    bool, typer.Option("--allow-outside", help="Accept files outside the task's or table's folder.")
 ]
-_MODEL = "Language model: a name from `earful models list`, or a folder"
-DEFAULT_MODEL = "earful-tiny"
-NO_MODEL = "none"
 ModelOption = Annotated[
     str, typer.Option("--model", "-m", envvar="EARFUL_MODEL", help=f"{_MODEL}.")
 ]
-ModelOrNoneOption = Annotated[
+_ModelOrNoneOption = Annotated[
     str,
     typer.Option(
         "--model",
@@ -88,35 +65,204 @@ ModelOrNoneOption = Annotated[
         help=f"{_MODEL}; none: the vote alone.",
     ),
 ]
-ShotModeOption = Annotated[
-    str,
-    typer.Option(help="interleaved: a --model hears the exemplars; text: it reads about them."),
-]
-DtypeOption = Annotated[
-    str,
-    typer.Option(help="Arithmetic of a --model: float32, bfloat16, float16, or auto as stored."),
-]
 DecodingOption = Annotated[
     str,
     typer.Option(
         help="full: written words look at all audio; compat: at the first slot, as released."
     ),
 ]
-SlotsOption = Annotated[
-    int | None,
-    typer.Option(min=1, help="Places for audio of a --model; default: as released."),
-]
 MaxTokensOption = Annotated[int, typer.Option(min=1, help="Longest answer.")]
-TemperatureOption = Annotated[
-    float, typer.Option(min=0.0, help="0: the most probable words; above: drawn.")
+_ShotsOption = Annotated[
+    int | None,
+    typer.Option(min=0, help="Exemplars retrieved; 0 for none, which takes a --model."),
 ]
-TopKOption = Annotated[int, typer.Option(min=0, help="Draw among so many tokens; 0: all.")]
-StopOption = Annotated[
-    list[str], typer.Option("--stop", help="End an answer before this text. Repeatable.")
-]
-TopPOption = Annotated[
-    float, typer.Option(min=0.0, max=1.0, help="Draw among tokens of so much probability.")
-]
+
+# Families of options: see ``option_families``.
+
+HELP_ORDER = (
+    "index", "task", "labels", "allow_outside",
+    "shots", "strategy", "seed", "group", "start_s", "end_s", "show_prompt",
+    "model", "shot_mode", "length", "prior", "blend", "vote_weight",
+    "max_tokens", "temperature", "top_k", "top_p", "stop",
+    "decoding", "slots", "embedder", "device", "dtype", "as_json",
+)  # fmt: skip
+"""Options as every ``--help`` lists them: what is asked, by which model, how it writes and runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedderOptions:
+    """The embedder of an index, and the device for it and for a language model."""
+
+    embedder: Annotated[
+        str, typer.Option(help="Where the index's own embedder lies now, when it was moved.")
+    ] = ""
+    device: DeviceOption = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions(EmbedderOptions):
+    """A language model and how it runs, beside the embedder."""
+
+    model: ModelOption = DEFAULT_MODEL
+    decoding: DecodingOption = "full"
+    slots: Annotated[
+        int | None,
+        typer.Option(min=1, help="Places for audio of a --model; default: as released."),
+    ] = None
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help="Arithmetic of a --model: float32, bfloat16, float16, or auto as stored."
+        ),
+    ] = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifyModelOptions(ModelOptions):
+    """The same where the neighbour vote can answer alone."""
+
+    model: _ModelOrNoneOption = DEFAULT_MODEL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateModelOptions(ClassifyModelOptions):
+    """The same where all decoding is full."""
+
+    decoding: str = "full"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOptions:
+    """The task that says what is asked."""
+
+    task: Annotated[str, typer.Option(help="Task file, or the name of a built-in task.")] = ""
+    allow_outside: AllowOutsideOption = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryOptions:
+    """The segment of the recording that is asked about, and the shots shown with it."""
+
+    shots: _ShotsOption = None
+    strategy: Annotated[
+        str, typer.Option(help="nearest, balanced, diverse or random; default: the task's.")
+    ] = ""
+    seed: Annotated[int, typer.Option(min=0, help="For random choices.")] = 0
+    group: Annotated[str, typer.Option(help="The recordings' group, kept out of the shots.")] = ""
+    start_s: Annotated[
+        float, typer.Option(min=0.0, help="Where the segment asked about begins.")
+    ] = 0.0
+    end_s: Annotated[
+        float | None, typer.Option(help="Where it ends; default: the end of the recording.")
+    ] = None
+    shot_mode: Annotated[
+        str,
+        typer.Option(help="interleaved: a --model hears the exemplars; text: it reads about them."),
+    ] = "interleaved"
+
+    def choices(self) -> AskOptions:
+        """Return them as keyword arguments of ``FewShot``.
+
+        Raises:
+            typer.BadParameter: There is no such mode of shots.
+        """
+        return {
+            "shots": self.shots,
+            "strategy": self.strategy or None,
+            "shot_mode": self._checked_shot_mode(),
+            "seed": self.seed,
+            "group": self.group,
+            "start_s": self.start_s,
+            "end_s": self.end_s,
+        }
+
+    def _checked_shot_mode(self) -> ShotMode:
+        from earful.rag.task import SHOT_MODES
+
+        for known in SHOT_MODES:
+            if known == self.shot_mode:
+                return known
+        raise typer.BadParameter(
+            f"expected {' or '.join(SHOT_MODES)}, got {self.shot_mode!r}", param_hint="--shot-mode"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatQueryOptions(QueryOptions):
+    """The same with no shots unless they are asked for."""
+
+    shots: _ShotsOption = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritingOptions:
+    """How a language model writes an answer."""
+
+    max_tokens: MaxTokensOption = 128
+    temperature: Annotated[
+        float, typer.Option(min=0.0, help="0: the most probable words; above: drawn.")
+    ] = 0.0
+    top_k: Annotated[int, typer.Option(min=0, help="Draw among so many tokens; 0: all.")] = 0
+    top_p: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Draw among tokens of so much probability.")
+    ] = 1.0
+    stop: Annotated[list[str], typer.Option(help="End an answer before this text. Repeatable.")] = (
+        field(default_factory=list)
+    )
+
+    def generation(self, seed: int) -> GenerationOptions:
+        """Return them as a language model takes them.
+
+        Args:
+            seed: For words that are drawn.
+
+        Raises:
+            typer.BadParameter: One is outside its range or has no effect.
+        """
+        from earful.model import GenerationOptions
+
+        if not self.temperature:
+            reject_unused(
+                {"--top-k": self.top_k > 0, "--top-p": self.top_p < 1.0},
+                "narrows what is drawn, and at temperature 0 nothing is; give a --temperature "
+                "above 0",
+            )
+        try:
+            return GenerationOptions(
+                max_new_tokens=self.max_tokens,
+                temperature=self.temperature,
+                top_k=self.top_k,
+                top_p=self.top_p,
+                seed=seed,
+                stop=tuple(self.stop),
+            )
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputOptions:
+    """The form in which answers are printed."""
+
+    show_prompt: Annotated[
+        bool, typer.Option("--show-prompt", help="Print the interleaved prompt, too.")
+    ] = False
+    as_json: JsonOption = False
+
+
+def reject_unused(given: Mapping[str, bool], why: str) -> None:
+    """Refuse the first option that is given and would have no effect.
+
+    Args:
+        given: Options, and whether each is given.
+        why: Why it would have none and what it takes, to be read after "it".
+
+    Raises:
+        typer.BadParameter: One is given.
+    """
+    for option, is_given in given.items():
+        if is_given:
+            raise typer.BadParameter(f"it {why}", param_hint=option)
 
 
 def example(text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

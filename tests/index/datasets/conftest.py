@@ -1,15 +1,11 @@
 """Trees of published datasets, each made once."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-# Test folders are no packages, so that helpers beside a test are found by their folder.
-sys.path.insert(0, str(Path(__file__).parent))
-
-from layouts import LAYOUTS
+from tests.support.dataset_layouts import LAYOUTS
 
 
 @pytest.fixture(scope="session")

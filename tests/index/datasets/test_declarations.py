@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from layouts import LAYOUTS
 
 from earful.errors import CorpusError
 from earful.index import Index
 from earful.index.builder import build_index
 from earful.index.datasets import check_dataset, list_datasets, load_dataset, load_declaration
 from earful.index.datasets.parse import read_declaration
+from tests.support.dataset_layouts import LAYOUTS
 
 Trees = Callable[[str], Path]
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from layouts import LAYOUTS
-from sounds import write_sound, write_text
 
 from earful.errors import CorpusError
 from earful.index.corpus import open_corpus
 from earful.index.datasets import check_dataset, load_dataset, load_declaration
 from earful.index.datasets.corpus import _dealt
+from tests.support.dataset_layouts import LAYOUTS
+from tests.support.sound_files import write_sound, write_text
 
 Trees = Callable[[str], Path]
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from small_corpus import Samples, write_corpus
 
 from earful.errors import CorpusError, IndexBusyError, IndexFolderError
 from earful.index import Index, verify_index
@@ -14,6 +13,7 @@ from earful.index.corpus import single_recording
 from earful.index.maintenance import RepairReport, repair, repair_index
 from earful.index.storage import CHECKSUMS_NAME, FORMAT, WriterLock, manifest_names
 from earful.model import Fingerprint
+from tests.support.small_corpus import Samples, write_corpus
 
 N_FILES = 24
 OPTIONS = BuildOptions(commit_rows=8, batch_clips=8, n_decoders=2)

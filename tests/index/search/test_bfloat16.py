@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.index.search.test_exact import vector_set
 
 from earful.index.search import bfloat16, exact
 from earful.index.search.bfloat16 import Bfloat16Rows
+from tests.support.vector_sets import vector_set
 
 pytest.importorskip("torch")
 Vectors = NDArray[np.float32]

@@ -14,6 +14,7 @@ from earful.errors import MissingExtraError
 from earful.index.corpus import Exemplar
 from earful.index.search import Hit, SearchFilter, VectorSet, exact, top_k
 from earful.index.search.exact import Backend, _best
+from tests.support.vector_sets import vector_set
 
 BACKENDS: tuple[Backend, ...] = ("exact", "faiss")
 
@@ -22,21 +23,6 @@ def at(*degrees: float) -> NDArray[np.float32]:
     """Unit vectors in the plane."""
     angles = np.deg2rad(degrees)
     return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-
-
-def vector_set(
-    vectors: NDArray[np.float32],
-    ids: list[str] | None = None,
-    exemplars: list[Exemplar] | None = None,
-) -> VectorSet:
-    ids = ids or [f"{row:04}" for row in range(len(vectors))]
-    exemplars = exemplars or [Exemplar(id=i, audio=PurePosixPath(f"{i}.wav")) for i in ids]
-    return VectorSet(
-        exemplars=exemplars,
-        paths=[Path("/sounds") / exemplar.audio for exemplar in exemplars],
-        content=[f"content of {exemplar.id}" for exemplar in exemplars],
-        vectors=vectors,
-    )
 
 
 def ids_of(hits: list[Hit]) -> list[str]:

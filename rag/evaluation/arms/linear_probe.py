@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from earful.rag.arrays import Rows, Scores
 from earful.rag.evaluation.items import Item
-from earful.rag.retrieval import Pool
+from earful.rag.retrieval import Candidates
 
 _N_FOLDS = 5
 _N_INNER_FOLDS = 3
@@ -26,13 +26,13 @@ _SEED = 0
 
 
 def probe_scores(
-    items: Sequence[Item], pool: Pool, *, exclusive: bool, held_out: bool
+    items: Sequence[Item], candidates: Candidates, *, exclusive: bool, held_out: bool
 ) -> tuple[Scores, tuple[str, ...]]:
     """Answer items by logistic regression.
 
     Args:
         items: What is asked about, with vectors.
-        pool: Labelled exemplars to train on.
+        candidates: Labelled exemplars to train on.
         exclusive: Whether one label is right, or each is decided for itself.
         held_out: Whether no item is among the exemplars; else the probe is cross-fitted.
 
@@ -41,23 +41,23 @@ def probe_scores(
         an exemplar get 0.
     """
     queries = np.array([item.query.vector for item in items], dtype=np.float64)
-    rows = np.array([row for row, own in enumerate(pool.row_labels) if own or not exclusive])
+    rows = np.array([row for row, own in enumerate(candidates.row_labels) if own or not exclusive])
     notes: list[str] = []
     if len(rows) > _MOST_ROWS:
         notes.append(f"the probe was trained on {_MOST_ROWS} of {len(rows)} exemplars")
         rows = np.sort(np.random.default_rng(_SEED).permutation(rows)[:_MOST_ROWS])
-    groups = _components(pool, items, held_out=held_out)
+    groups = _components(candidates, items, held_out=held_out)
     if held_out:
-        return _fit(pool, rows, groups[rows], exclusive=exclusive)(queries), tuple(notes)
-    row_of = {exemplar.id: row for row, exemplar in enumerate(pool.exemplars)}
+        return _fit(candidates, rows, groups[rows], exclusive=exclusive)(queries), tuple(notes)
+    row_of = {exemplar.id: row for row, exemplar in enumerate(candidates.exemplars)}
     own = np.array([row_of.get(item.id, -1) for item in items])
     fold_of = _folds(groups, _N_FOLDS)
-    scores = np.zeros((len(items), len(pool.labels)))
+    scores = np.zeros((len(items), len(candidates.labels)))
     for fold in range(_N_FOLDS):
         mine = np.flatnonzero((own >= 0) & (fold_of[own] == fold))
         training = rows[fold_of[rows] != fold]
         if mine.size and training.size:
-            answer = _fit(pool, training, groups[training], exclusive=exclusive)
+            answer = _fit(candidates, training, groups[training], exclusive=exclusive)
             scores[mine] = answer(queries[mine])
     notes.append(f"the probe is cross-fitted in {_N_FOLDS} parts, groups kept together")
     return scores, tuple(notes)
@@ -76,12 +76,14 @@ class _Constant:
 class _Probe:
     """Logistic regressions fitted to some rows, one for all labels or one for each."""
 
-    def __init__(self, pool: Pool, rows: Rows, *, exclusive: bool, strength: float) -> None:
+    def __init__(
+        self, candidates: Candidates, rows: Rows, *, exclusive: bool, strength: float
+    ) -> None:
         from sklearn.linear_model import LogisticRegression
 
-        self._n_labels = len(pool.labels)
-        vectors = pool.vectors[rows].astype(np.float64)
-        member = pool.memberships(rows) > 0
+        self._n_labels = len(candidates.labels)
+        vectors = candidates.vectors[rows].astype(np.float64)
+        member = candidates.memberships(rows) > 0
         targets = [np.argmax(member, axis=1)] if exclusive else list(member.T)
         self._exclusive = exclusive
         self._fitted: list[object] = []
@@ -113,7 +115,7 @@ class _Probe:
         return scores
 
 
-def _fit(pool: Pool, rows: Rows, groups: Rows, *, exclusive: bool) -> _Probe:
+def _fit(candidates: Candidates, rows: Rows, groups: Rows, *, exclusive: bool) -> _Probe:
     """Fit with the strength that answers held-out groups of the training rows best."""
     folds = _folds(groups, _N_INNER_FOLDS)
     losses = []
@@ -123,13 +125,13 @@ def _fit(pool: Pool, rows: Rows, groups: Rows, *, exclusive: bool) -> _Probe:
             training, asked = rows[folds != fold], rows[folds == fold]
             if not (training.size and asked.size):
                 continue
-            probe = _Probe(pool, training, exclusive=exclusive, strength=strength)
-            scores = np.clip(probe(pool.vectors[asked].astype(np.float64)), 1e-6, 1 - 1e-6)
-            truth = pool.memberships(asked) > 0
+            probe = _Probe(candidates, training, exclusive=exclusive, strength=strength)
+            scores = np.clip(probe(candidates.vectors[asked].astype(np.float64)), 1e-6, 1 - 1e-6)
+            truth = candidates.memberships(asked) > 0
             loss -= float(np.log(np.where(truth, scores, 1.0 if exclusive else 1 - scores)).sum())
         losses.append(loss)
     best = _STRENGTHS[int(np.argmin(losses))]
-    return _Probe(pool, rows, exclusive=exclusive, strength=best)
+    return _Probe(candidates, rows, exclusive=exclusive, strength=best)
 
 
 def _folds(groups: Rows, n: int) -> Rows:
@@ -146,9 +148,9 @@ def _folds(groups: Rows, n: int) -> Rows:
     return fold_of_group[inverse]
 
 
-def _components(pool: Pool, items: Sequence[Item], *, held_out: bool) -> Rows:
-    """Number the rows of a pool so that rows which give each other away share a number."""
-    parent = list(range(len(pool)))
+def _components(candidates: Candidates, items: Sequence[Item], *, held_out: bool) -> Rows:
+    """Number the rows of a candidates so that rows which give each other away share a number."""
+    parent = list(range(len(candidates)))
 
     def find(row: int) -> int:
         while parent[row] != row:
@@ -157,18 +159,18 @@ def _components(pool: Pool, items: Sequence[Item], *, held_out: bool) -> Rows:
         return row
 
     first: dict[tuple[str, str], int] = {}
-    for row, exemplar in enumerate(pool.exemplars):
+    for row, exemplar in enumerate(candidates.exemplars):
         for kind, value in (
-            ("path", str(pool.paths[row])),
-            ("content", pool.content[row]),
+            ("path", str(candidates.paths[row])),
+            ("content", candidates.content[row]),
             ("group", exemplar.group),
         ):
             if value:
                 parent[find(row)] = find(first.setdefault((kind, value), row))
     if not held_out:
-        row_of = {exemplar.id: row for row, exemplar in enumerate(pool.exemplars)}
+        row_of = {exemplar.id: row for row, exemplar in enumerate(candidates.exemplars)}
         for item in items:
-            for content in item.query.guard.lookalikes:
+            for content in item.query.exclusions.lookalikes:
                 if item.id in row_of and ("content", content) in first:
                     parent[find(row_of[item.id])] = find(first["content", content])
-    return np.array([find(row) for row in range(len(pool))], dtype=np.intp)
+    return np.array([find(row) for row in range(len(candidates))], dtype=np.intp)

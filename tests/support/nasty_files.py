@@ -12,9 +12,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from audio_formats import CannotWriteError
-from audio_verdicts import Case, Heard, Refused, case
-from nasty_audio import pcm, riff
+from tests.support.audio_formats import CannotWriteError
+from tests.support.audio_verdicts import Case, Heard, Refused, case
+from tests.support.nasty_audio import pcm, riff
 
 UNREADABLE = Refused("libsndfile cannot read it")
 

@@ -17,12 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import lancedb  # noqa: F401 - so that no fork has to import it
-from small_corpus import Samples, write_corpus
 
 from earful.errors import IndexFolderError
 from earful.index import Index, verify_index
 from earful.index.builder import BuildOptions, build_index
 from earful.index.maintenance import repair_index
+from tests.support.small_corpus import Samples, write_corpus
 
 warnings.filterwarnings("ignore", message="lancedb fork support")
 

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from audio_formats import by_ffmpeg
-from audio_verdicts import Case, Heard, Refused, case
-from nasty_audio import flac_fields, mp3_frames, riff
+
+from tests.support.audio_formats import by_ffmpeg
+from tests.support.audio_verdicts import Case, Heard, Refused, case
+from tests.support.nasty_audio import flac_fields, mp3_frames, riff
 
 _OPUS_RATE = 48_000
 _PACKET_SAMPLES = 5760  # 120 ms, the most a packet may hold

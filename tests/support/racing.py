@@ -19,13 +19,13 @@ from time import sleep
 
 import lancedb  # noqa: F401 - so that no fork has to import it
 import numpy as np
-from small_corpus import DIM, Samples
 
 from earful.errors import IndexBusyError
 from earful.index import Index
 from earful.index.builder import BuildOptions, build_index
 from earful.index.corpus import Exemplar
 from earful.index.storage import Row, table
+from tests.support.small_corpus import DIM, Samples
 
 warnings.filterwarnings("ignore", message="lancedb fork support")
 

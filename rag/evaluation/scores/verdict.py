@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from earful.rag.evaluation.arms import Arm
+from earful.rag.evaluation.scores.results import Comparison, Verdict
+from earful.rag.evaluation.scores.run_scores import RunScores
 from earful.rag.task import ANSWERERS
-
-if TYPE_CHECKING:
-    from earful.rag.evaluation.results import Comparison, Verdict
-    from earful.rag.evaluation.scorecard import Scorecard
 
 # Metrics that are no share of anything and are told as they are.
 _PLAIN = frozenset({"cider"})
@@ -26,15 +22,13 @@ _USE = {
 }
 
 
-def pass_verdict(card: Scorecard) -> Verdict:
+def pass_verdict(card: RunScores) -> Verdict:
     """Choose the cheapest arm that is not shown to be worse than the best, and say why.
 
     Arms are tried in the order of their cost: the vote, whose number of shots costs nothing
     and is the best one, then the model with more and more shots, then the blend. One is
     passed over when the interval of the best arm's lead over it lies above 0.
     """
-    from earful.rag.evaluation.results import Verdict
-
     scores = {score.arm: score.primary.value for score in card.arms}
     serious = [arm for arm in scores if arm.has_choice] or list(scores)
     best = max(serious, key=lambda arm: (scores[arm], -_cost(arm)[0], -arm.k))
@@ -65,7 +59,7 @@ def _cost(arm: Arm) -> tuple[int, int]:
     return order.index(arm.how) if arm.how in order else len(order), arm.k
 
 
-def _sentence(card: Scorecard, chosen: Arm) -> str:
+def _sentence(card: RunScores, chosen: Arm) -> str:
     parts: list[str] = []
     retrieved, zero, vote = (card.best_of(how) for how in ("retrieved", "zero-shot", "vote"))
     majority, probe = card.best_of("majority"), card.best_of("probe")
@@ -88,7 +82,7 @@ def _sentence(card: Scorecard, chosen: Arm) -> str:
     return "; ".join(parts) + f"; use {named}{with_shots}"
 
 
-def _gain(card: Scorecard, found: Comparison, retrieved: Arm) -> str:
+def _gain(card: RunScores, found: Comparison, retrieved: Arm) -> str:
     value, low, high = _points(card, found)
     level = f"{card.document['settings']['confidence']:.0%} CI"
     span = f"({level} {low} to {high}, {_shots(retrieved)})"
@@ -100,7 +94,7 @@ def _gain(card: Scorecard, found: Comparison, retrieved: Arm) -> str:
     return f"retrieval makes no sure difference to zero-shot: {value}{unit} {span}"
 
 
-def _beside(card: Scorecard, found: Comparison, other: str = "") -> str:
+def _beside(card: RunScores, found: Comparison, other: str = "") -> str:
     value, low, high = _points(card, found)
     span = f"({value}, {low} to {high})"
     than = f" than {other}" if other else ""
@@ -115,7 +109,7 @@ def _beside(card: Scorecard, found: Comparison, other: str = "") -> str:
     return f"cannot be told apart{f' from {other}' if other else ''} {span}"
 
 
-def _points(card: Scorecard, found: Comparison) -> tuple[str, str, str]:
+def _points(card: RunScores, found: Comparison) -> tuple[str, str, str]:
     difference = found.difference
     scale, digits = (1.0, 3) if card.metric in _PLAIN else (100.0, 1)
     value, low, high = (
@@ -124,7 +118,7 @@ def _points(card: Scorecard, found: Comparison) -> tuple[str, str, str]:
     return value, low, high
 
 
-def _value(card: Scorecard, arm: Arm) -> str:
+def _value(card: RunScores, arm: Arm) -> str:
     value = next(score for score in card.arms if score.arm == arm).primary.value
     return f"{value:.3f}" if card.metric in _PLAIN else f"{value:.1%}"
 

@@ -12,8 +12,9 @@ import struct
 from functools import partial
 
 import numpy as np
-from audio_formats import by_ffmpeg, by_libsndfile, noise
-from audio_verdicts import Case, Heard, Refused, case
+
+from tests.support.audio_formats import by_ffmpeg, by_libsndfile, noise
+from tests.support.audio_verdicts import Case, Heard, Refused, case
 
 PCM_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 

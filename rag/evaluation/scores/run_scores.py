@@ -1,4 +1,4 @@
-"""The numbers of an evaluation: every arm's, how arms differ, and a verdict in a sentence.
+"""Scores of a run: every arm's metrics with intervals, and how arms differ.
 
 Everything is computed from a run's document, so that the same file always gives the same
 numbers. Items of one group are not independent: intervals and tests resample groups.
@@ -16,38 +16,26 @@ from numpy.typing import NDArray
 from earful.rag.evaluation.arms import Arm
 from earful.rag.evaluation.metrics import (
     Interval,
-    JavaScores,
-    PerClass,
-    Reliability,
-    RiskCoverage,
     balanced_accuracy,
     bootstrap,
     bootstrap_mean,
     caption_scores,
-    confusion_matrix,
     exact_match,
-    java_scores,
     macro_f1,
     mcnemar,
     mean_average_precision,
     multilabel_f1,
-    near_label,
     paired_bootstrap,
     paired_difference,
-    per_class,
-    per_class_of_sets,
-    reliability,
-    risk_coverage,
     set_f1,
     token_f1,
 )
-from earful.rag.evaluation.results import ArmScore, Comparison, Verdict
+from earful.rag.evaluation.scores.results import ArmScore, Comparison
 
 Values = NDArray[np.float64]
 Picked = NDArray[np.intp]
 Statistic = Callable[[Picked], float]
 
-_DIGITS = 6
 _SEED = 0
 # A mean over labels is slow to resample.
 _FEWER_RESAMPLES = 500
@@ -71,8 +59,8 @@ class Answers:
         return self.by_seed[0]
 
 
-class Scorecard:
-    """All numbers of a run.
+class RunScores:
+    """Scores of a run: every arm's metrics with intervals, and arms compared.
 
     Args:
         document: From ``runfile.read_run``, or as ``evaluate`` made it.
@@ -337,111 +325,6 @@ class Scorecard:
             if arm.k == control.k and arm.how == ("retrieved" if control.k else "zero-shot"):
                 return arm
         return None
-
-    @cached_property
-    def verdict(self) -> Verdict:
-        """Say in one sentence whether retrieval helps, and what to use."""
-        from earful.rag.evaluation.verdict import pass_verdict
-
-        return pass_verdict(self)
-
-    @cached_property
-    def java(self) -> JavaScores:
-        """METEOR and the like of the verdict's arm; for ``caption``."""
-        rows = self.answers[self.verdict.arm.name].first
-        references = [item["references"] for item in self.items]
-        return java_scores([row["text"] for row in rows], references)
-
-    # --- for the report -------------------------------------------------------------------
-
-    def confusion(self, arm: Arm) -> Picked:
-        """Count items by true label (rows) and answer (columns); for ``classify``."""
-        rows = self.answers[arm.name].first
-        return confusion_matrix(self.truth, self.predicted(rows), len(self.labels))
-
-    def per_class(self, arm: Arm) -> PerClass:
-        """Return precision, recall, F1 and number of items of every label."""
-        rows = self.answers[arm.name].first
-        if self.kind == "classify":
-            return per_class(self.truth, self.predicted(rows), len(self.labels))
-        chosen = np.array([self._marked(row["labels"]) for row in rows])
-        return per_class_of_sets(self.truth_sets, chosen)
-
-    def reliability_of(self, arm: Arm, n_bins: int = 10) -> Reliability:
-        """Return how often an arm is right at each confidence; see ``metrics.reliability``."""
-        rows = self.answers[arm.name].first
-        return reliability(_confidences(rows), self.right(rows), n_bins=n_bins)
-
-    def risk_coverage_of(self, arm: Arm) -> RiskCoverage:
-        """Return the share of wrong answers by how many are given; see ``metrics``."""
-        rows = self.answers[arm.name].first
-        return risk_coverage(_confidences(rows), self.right(rows))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the numbers as plain JSON values."""
-        told: dict[str, Any] = {
-            "task": self.document["task"]["name"],
-            "metric": self.metric,
-            "n_items": len(self.items),
-            "n_groups": len(set(self.groups)),
-            "confidence": self._confidence,
-            "verdict": self.verdict.to_dict(),
-            "arms": [score.to_dict() for score in self.arms],
-            "comparisons": [comparison.to_dict() for comparison in self.comparisons],
-            "notes": self.document["notes"],
-            "leaks": self.document["leaks"],
-            "embedding_s": self.document["embedding_s"],
-        }
-        if self.kind == "caption":
-            told["java"] = {
-                "arm": self.verdict.arm.name,
-                "metrics": {k: round(v, _DIGITS) for k, v in self.java.corpus.items()},
-                "notes": list(self.java.notes),
-            }
-        if self.kind in ("classify", "multilabel"):
-            told["per_class"] = self._told_labels(self.verdict.arm)
-            for score, values in zip(self.arms, told["arms"], strict=True):
-                values["ece"] = round(self.reliability_of(score.arm).ece, _DIGITS)
-                values["aurc"] = round(self.risk_coverage_of(score.arm).area, _DIGITS)
-                near = self.near_accuracy(score.arm)
-                if near is not None and score.arm.by_model:
-                    values["near_accuracy"] = round(near, _DIGITS)
-        return told
-
-    def near_accuracy(self, arm: Arm) -> float | None:
-        """Return the accuracy when words that name no label count as the nearest one.
-
-        For ``classify`` by written answers; told beside the accuracy, never in its place.
-        """
-        if self.kind != "classify" or self.document["task"]["evaluation"]["answers"] != "written":
-            return None
-        told = self.document["task"]["labels"]
-        label_of = {told[x]["wording"] if x in told else x: x for x in self.labels}
-        rows = self.answers[arm.name].first
-        right = 0
-        for row, item in zip(rows, self.items, strict=True):
-            near = near_label(row["text"], tuple(label_of)) if not row["labels"] else None
-            named = row["labels"] or ([label_of[near]] if near else [])
-            right += named[:1] == item["labels"][:1]
-        return right / len(rows)
-
-    def _told_labels(self, arm: Arm) -> dict[str, Any]:
-        found = self.per_class(arm)
-        told: dict[str, Any] = {
-            "arm": arm.name,
-            "labels": {
-                label: {
-                    "precision": round(float(found.precision[row]), _DIGITS),
-                    "recall": round(float(found.recall[row]), _DIGITS),
-                    "f1": round(float(found.f1[row]), _DIGITS),
-                    "n": int(found.support[row]),
-                }
-                for row, label in enumerate(self.labels)
-            },
-        }
-        if self.kind == "classify":
-            told["confusion"] = self.confusion(arm).tolist()
-        return told
 
 
 def _confidences(rows: Sequence[Mapping[str, Any]]) -> Values:

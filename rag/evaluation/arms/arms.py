@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from earful.errors import EvaluationError
-from earful.rag.task import MAX_SHOTS, STRATEGIES, Strategy, Task
+from earful.rag.strategies import STRATEGIES
+from earful.rag.task import MAX_SHOTS, Task
 from earful.wording import counted, unknown_name
 
 How = Literal[
@@ -47,7 +48,7 @@ class Arm:
 
     how: How
     k: int = 0
-    strategy: Strategy = "nearest"
+    strategy: str = "nearest"
     is_default: bool = True
 
     @property
@@ -65,7 +66,7 @@ class Arm:
     @property
     def is_drawn(self) -> bool:
         """Whether it draws, so that seeds make a difference."""
-        return self.how in _DRAWN or self.strategy == "random"
+        return self.how in _DRAWN or STRATEGIES[self.strategy].is_random
 
     @property
     def has_choice(self) -> bool:
@@ -111,7 +112,7 @@ def arms_of(
             raise EvaluationError(f"{k} shots; want 0 to {MAX_SHOTS}")
     for strategy in strategies:
         if strategy not in STRATEGIES:
-            raise EvaluationError(unknown_name("strategy", strategy, STRATEGIES))
+            raise EvaluationError(unknown_name("strategy", strategy, tuple(STRATEGIES)))
     for how in only:
         if how not in HOWS:
             raise EvaluationError(unknown_name("arm", how, HOWS))

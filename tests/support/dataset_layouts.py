@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from sounds import write_silence, write_sound, write_text
+from tests.support.sound_files import write_silence, write_sound, write_text
 
 LAYOUTS: dict[str, Callable[[Path], None]] = {}
 

@@ -16,7 +16,7 @@ import traceback
 from datetime import UTC, datetime
 from typing import TextIO
 
-from earful.console import printable
+from earful.wording import printable
 
 _LOGGER = "earful"
 # What every record has, and what formatting adds to it; all else is its fields.

@@ -1,0 +1,248 @@
+"""Answering: recordings retrieved for, then answered by the vote or by a language model.
+
+``FewShot`` is the door to this; what happens between a question and its answer is here.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from earful.errors import AudioError, PromptError
+from earful.index.cache import FeatureCacheFolder
+from earful.model import GenerationOptions, KeepsFeatures, LanguageModel
+from earful.rag.answer import Answer, log_answer, predicted_label, rank_labels
+from earful.rag.generation import (
+    LabelScorer,
+    ModelRequest,
+    Progress,
+    generation_notes,
+    to_answer,
+    write_answer,
+)
+from earful.rag.retrieval import (
+    AskOptions,
+    Audio,
+    LabelScoring,
+    Query,
+    Retrieved,
+    Retriever,
+    ShotSet,
+)
+from earful.rag.task import Answerer, Task
+
+VOTE_NAME = "neighbour-vote"
+"""Name of the model of an answer that the shots voted for."""
+
+
+class Answering:
+    """Retrieval and generation, one after the other.
+
+    Args:
+        retriever: Finds shots.
+        model: Language model that answers; ``None`` for the neighbour vote.
+    """
+
+    def __init__(self, retriever: Retriever, model: LanguageModel | None) -> None:
+        self.retriever = retriever
+        self.model = model
+        self._scorer = LabelScorer(retriever)
+        self._features: FeatureCacheFolder | None = None
+        if retriever.index is not None and isinstance(model, KeepsFeatures):
+            self._features = FeatureCacheFolder(retriever.index.path)
+            model.keep_features(self._features)
+
+    def task(self, task: Task | str | Path | None, ask: AskOptions) -> Task:
+        """Return a task with its shots changed as wanted, at most as many as the model hears.
+
+        Raises:
+            TaskError: The task has mistakes, or there is no such strategy or number.
+            TypeError: There is no such option.
+        """
+        if unknown := sorted(ask.keys() - AskOptions.__annotations__.keys()):
+            raise TypeError(
+                f"unexpected {', '.join(unknown)}; a question may choose "
+                f"{', '.join(AskOptions.__annotations__)}"
+            )
+        most = None
+        if self.model is not None and ask.get("shot_mode", "interleaved") == "interleaved":
+            most = max(self.model.capabilities.max_audios - 1, 1)
+        return self.retriever.task(
+            task, shots=ask.get("shots"), strategy=ask.get("strategy"), most=most
+        )
+
+    def classify(
+        self,
+        recordings: Sequence[Audio | Query],
+        task: Task,
+        labels: Sequence[str] | None,
+        scoring: LabelScoring,
+        ask: AskOptions,
+        progress: Progress | None,
+    ) -> Iterator[Answer | AudioError | PromptError]:
+        """Answer a task with labels; see ``FewShot.classify_batch``."""
+        arm = self._arm(task, scoring, ask)
+        if arm == "zero-shot" and ask.get("shots") is None:
+            ask["shots"] = 0
+        # First retrieval, for a batch at a time ...
+        for found in self.retrieve(recordings, task, labels, ask, need_exemplars=arm == "vote"):
+            if not isinstance(found, Retrieved):
+                yield found
+                continue
+            # ... then the vote, or the language model with the shots in its prompt.
+            try:
+                if self.model is None or arm == "vote":
+                    answer = self._vote(found, ask)
+                else:
+                    scored = self._scorer.score(
+                        self.model,
+                        to_request(found, ask),
+                        found.shots,
+                        scoring,
+                        blend=arm == "blend",
+                        watch=found.watch,
+                        progress=progress,
+                    )
+                    notes = self.notes(found.shots)
+                    answer = scored.answer(
+                        self.model, found.query, found.shots, found.watch, notes=notes
+                    )
+            except (AudioError, PromptError) as error:
+                yield error
+            else:
+                yield log_answer(answer)
+
+    def write(
+        self,
+        model: LanguageModel,
+        audio: Audio | Query,
+        task: Task,
+        question: str,
+        options: GenerationOptions,
+        ask: AskOptions,
+        on_text: Callable[[str], None] | None,
+    ) -> Answer:
+        """Ask a language model for text; see ``FewShot.ask``."""
+        found = self.retrieve_one(audio, task, None, ask)
+        with found.watch.stage("generate_s"):
+            request = to_request(found, ask, question=question)
+            generation, fitted = write_answer(model, request, options, on_text)
+        answer = to_answer(
+            model,
+            found.query,
+            generation.text,
+            generation.confidence,
+            fitted,
+            found.watch,
+            notes=(*self.notes(found.shots), *generation_notes(generation)),
+        )
+        return log_answer(answer)
+
+    def retrieve(
+        self,
+        recordings: Sequence[Audio | Query],
+        task: Task,
+        labels: Sequence[str] | None,
+        ask: AskOptions,
+        *,
+        need_exemplars: bool = False,
+    ) -> Iterator[Retrieved | AudioError | PromptError]:
+        """Read recordings and find their shots; see ``Retriever.retrieve``."""
+        return self.retriever.retrieve(
+            recordings,
+            task,
+            labels,
+            shots=ask.get("shots"),
+            need_exemplars=need_exemplars or self.model is None,
+            seed=ask.get("seed", 0),
+            # Without a language model there is an embedder, whose rate it is.
+            sample_rate=0 if self.model is None else self.model.capabilities.sample_rate,
+            start_s=ask.get("start_s", 0.0),
+            end_s=ask.get("end_s"),
+            group=ask.get("group", ""),
+        )
+
+    def retrieve_one(
+        self,
+        audio: Audio | Query,
+        task: Task,
+        labels: Sequence[str] | None,
+        ask: AskOptions,
+    ) -> Retrieved:
+        """Read one recording and find its shots.
+
+        Raises:
+            AudioError: It cannot be read.
+            PromptError: Every exemplar is from its own recording or group.
+        """
+        (found,) = self.retrieve([audio], task, labels, ask)
+        if not isinstance(found, Retrieved):
+            raise found
+        return found
+
+    def notes(self, shots: ShotSet) -> tuple[str, ...]:
+        """Return what a reader should know of the shots and of the model's cache."""
+        fault = self._features.fault if self._features is not None else ""
+        return (*shots.notes, fault) if fault else shots.notes
+
+    def _arm(self, task: Task, scoring: LabelScoring, ask: AskOptions) -> Answerer:
+        """Return what answers a task with labels."""
+        arm, blend = ask.get("arm"), ask.get("blend")
+        if blend is not None:
+            warn_renamed("blend=", 'arm="blend" or arm="model"')
+            arm = arm or ("blend" if blend else "model")
+        if self.model is None:
+            return "vote"
+        if arm is not None:
+            return arm
+        if scoring.vote_weight is not None and task.arm != "zero-shot":
+            return "model"
+        # Whoever gave a language model wants to hear it, whatever the task's file says.
+        return "blend" if task.arm == "vote" else task.arm
+
+    def _vote(self, found: Retrieved, ask: AskOptions) -> Answer:
+        """Answer by the neighbour vote alone."""
+        shots = found.shots
+        with found.watch.stage("score_s"):
+            scores, note = self.retriever.vote(shots, seed=ask.get("seed", 0))
+        request = to_request(found, ask)
+        prompt = request.build(request.hits)
+        ranked = rank_labels(shots.labels, scores)
+        text, confidence = predicted_label(shots.task, ranked)
+        return Answer(
+            audio=found.query.name,
+            text=text,
+            confidence=confidence,
+            abstained=confidence < shots.task.abstain_below,
+            scores=ranked,
+            evidence=shots.hits,
+            model=VOTE_NAME,
+            timings=MappingProxyType(found.watch.spent_s),
+            prompt_digest=prompt.digest,
+            notes=(*shots.notes, note) if note else shots.notes,
+            prompt=prompt,
+        )
+
+
+def to_request(found: Retrieved, ask: AskOptions, *, question: str = "") -> ModelRequest:
+    """Make a model request of what was retrieved."""
+    return ModelRequest(
+        task=found.shots.task,
+        hits=found.shots.hits,
+        query=found.query.reference,
+        labels=found.shots.labels,
+        question=question,
+        shot_mode=ask.get("shot_mode", "interleaved"),
+        seed=ask.get("seed", 0),
+    )
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Warn that an old name or way still works, for this release."""
+    warnings.warn(
+        f"{old} is now {new}; the old way goes with the next release",
+        DeprecationWarning,
+        stacklevel=3,
+    )

@@ -1,0 +1,67 @@
+"""Prediction: what one arm answered about one item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+_DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What one arm answered about one item.
+
+    Attributes:
+        item: Id of the item.
+        arm: Name of the arm.
+        seed: Of the arm's random choices.
+        text: The answer; for labels the predicted one, in the task's own names.
+        labels: Labels that were decided on; empty for written text that names none.
+        confidence: In [0, 1].
+        scores: For ``classify`` of the five best labels, for ``multilabel`` of all.
+        shots: Ids of the exemplars that were shown or that voted, nearest first.
+        similarities: Of each to the item.
+        digest: Of the prompt; empty when none was asked.
+        spent_s: Seconds, the embedding of the item left out.
+        fault: Why there is no answer; empty when there is one.
+    """
+
+    item: str
+    arm: str
+    seed: int
+    text: str
+    labels: tuple[str, ...] = ()
+    confidence: float = 0.0
+    scores: Mapping[str, float] | None = None
+    shots: tuple[str, ...] = ()
+    similarities: tuple[float, ...] = ()
+    digest: str = ""
+    spent_s: float = 0.0
+    fault: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        values = asdict(self)
+        values["labels"] = list(self.labels)
+        values["shots"] = list(self.shots)
+        values["similarities"] = [round(x, _DIGITS) for x in self.similarities]
+        values["confidence"] = round(self.confidence, _DIGITS)
+        values["spent_s"] = round(self.spent_s, _DIGITS)
+        if self.scores is not None:
+            values["scores"] = {x: round(score, _DIGITS) for x, score in self.scores.items()}
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read what ``to_dict`` wrote.
+
+        Raises:
+            KeyError: A field is missing.
+            TypeError: A field is unknown.
+        """
+        plain = dict(values)
+        for name in ("labels", "shots", "similarities"):
+            plain[name] = tuple(plain[name])
+        return cls(**plain)

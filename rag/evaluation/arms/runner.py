@@ -1,0 +1,356 @@
+"""Arm runner: every arm of an evaluation asked about items, the way users ask.
+
+An arm is a set of options for ``FewShot``: which of model and vote answers, how many shots, by
+which strategy and seed. Two controls change what goes in: silence in the recording's place, or
+shots with other exemplars' labels. Only the baselines, which nobody would ask, are answered here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+from earful.errors import AudioError, EvaluationError, ModelError, PromptError
+from earful.index.corpus import Exemplar
+from earful.index.search import Hit
+from earful.model import ClipRef, GenerationOptions, LanguageModel
+from earful.rag.answer import Answer, LabelScore, predicted_label, predicted_labels, rank_labels
+from earful.rag.arrays import Scores
+from earful.rag.evaluation.arms.arms import Arm
+from earful.rag.evaluation.arms.baselines import (
+    label_frequencies,
+    most_frequent_answer,
+    vote_among_answers,
+)
+from earful.rag.evaluation.arms.linear_probe import probe_scores
+from earful.rag.evaluation.arms.prediction import Prediction
+from earful.rag.evaluation.items import Item
+from earful.rag.evaluation.metrics import match_label, split_labels
+from earful.rag.few_shot import FewShot
+from earful.rag.generation import is_yes_or_no
+from earful.rag.retrieval import (
+    AskOptions,
+    LabelScoring,
+    PreparedTask,
+    Query,
+    Retriever,
+    ShotSet,
+    read_clip,
+)
+from earful.rag.task import Answerer, Task
+
+_TOP = 5
+# Asking a language model takes so long that every item is worth keeping at once.
+_ITEMS_AT_ONCE = 64
+
+# How FewShot answers for an arm that a language model or the vote can be asked for.
+_ANSWERERS: dict[str, Answerer] = {
+    "zero-shot": "zero-shot",
+    "retrieved": "model",
+    "blend": "blend",
+    "vote": "vote",
+    "random": "model",
+    "shuffled": "model",
+    "silent": "model",
+}
+# Stages of an answer that an arm without a vote does not need.
+_STAGES_OF_VOTE = ("vote_s", "blend_s")
+
+_Result = Answer | AudioError | PromptError
+
+
+class ArmRunner:
+    """Asks arms about items.
+
+    Args:
+        retriever: Finds shots and lets them vote.
+        model: Language model of the arms that take one.
+        task: What is asked.
+        arms: Which ways to answer.
+        seeds: For arms that draw; the first one for all others.
+        scoring: How a language model's log-probabilities become scores.
+        options: How it writes.
+
+    Raises:
+        EvaluationError: Arms ask a language model, and there is none.
+        ModelError: The model cannot score labels.
+    """
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        model: LanguageModel | None,
+        task: Task,
+        arms: Sequence[Arm],
+        *,
+        seeds: Sequence[int],
+        scoring: LabelScoring = LabelScoring(),
+        options: GenerationOptions = GenerationOptions(),
+    ) -> None:
+        if model is None and any(arm.by_model for arm in arms):
+            raise EvaluationError("arms ask a language model, and there is none")
+        self._retriever = retriever
+        self._few = FewShot(retriever=retriever, model=model)
+        self._shuffled = FewShot(
+            retriever=retriever.with_change(self._with_other_labels), model=model
+        )
+        self._model = model
+        self._task = task
+        self._arms = tuple(arms)
+        self._seeds = tuple(seeds)
+        self._scoring = scoring
+        self._options = options
+        self._is_written = task.protocol.answers == "written" or not task.has_labels
+        self._probe_scores: dict[str, Scores] = {}
+        self._seed = 0
+        if model is not None and not self._is_written and not model.capabilities.logprobs:
+            raise ModelError(
+                f"{model.capabilities.name} gives no log-probabilities, so it cannot score labels; "
+                'evaluate its words: answers = "written" under [evaluation] in the task file'
+            )
+
+    @cached_property
+    def prepared(self) -> PreparedTask:
+        """The task with the exemplars that may answer it."""
+        return self._retriever.prepare(self._task)
+
+    @property
+    def n_at_once(self) -> int:
+        """How many items ``ask`` should be given at once."""
+        return 1 if any(arm.by_model for arm in self._arms) else _ITEMS_AT_ONCE
+
+    def fit_probe(self, items: Sequence[Item], *, held_out: bool) -> tuple[str, ...]:
+        """Fit the linear probe, if there is such an arm, and keep its answers.
+
+        Returns:
+            What a reader should know of it.
+        """
+        candidates = self.prepared.candidates
+        if not any(arm.how == "probe" for arm in self._arms) or not len(candidates):
+            return ()
+        exclusive = self._task.kind == "classify"
+        scores, notes = probe_scores(items, candidates, exclusive=exclusive, held_out=held_out)
+        self._probe_scores = {item.id: row for item, row in zip(items, scores, strict=True)}
+        return notes
+
+    def ask(self, items: Sequence[Item]) -> Iterator[tuple[Item, tuple[Prediction, ...]]]:
+        """Ask every arm about items.
+
+        Yields:
+            Each item with a prediction an arm, and a seed for those that draw. Where a
+            recording cannot be read or a prompt cannot be built, the prediction says so in
+            ``fault`` and counts as wrong.
+        """
+        blended: dict[tuple[Arm, int], list[_Result]] = {}
+        by_arm: list[list[Prediction]] = []
+        for arm in self._arms:
+            for seed in self._seeds if arm.is_drawn else self._seeds[:1]:
+                if arm.how in ("probe", "majority"):
+                    by_arm.append([self._baseline(arm, seed, item) for item in items])
+                elif self._is_written and not (arm.how == "vote" and self._task.has_labels):
+                    by_arm.append([self._written(arm, seed, item) for item in items])
+                else:
+                    by_arm.append(self._labelled(arm, seed, items, blended))
+        for item, *predictions in zip(items, *by_arm, strict=True):
+            yield item, tuple(predictions)
+
+    def _labelled(
+        self,
+        arm: Arm,
+        seed: int,
+        items: Sequence[Item],
+        blended: dict[tuple[Arm, int], list[_Result]],
+    ) -> list[Prediction]:
+        """Let model or vote answer by labels.
+
+        A blend's answer holds the model's own scores, so the model is asked once for both.
+        """
+        asked = arm
+        if arm.how == "retrieved" and replace(arm, how="blend") in self._arms:
+            asked = replace(arm, how="blend")
+        results = blended.get((asked, seed))
+        if results is None:
+            self._seed = seed
+            few = self._shuffled if asked.how == "shuffled" else self._few
+            results = list(
+                few.classify_batch(
+                    [self._query(asked, item) for item in items],
+                    task=self._task,
+                    scoring=self._scoring,
+                    **_ask_options(asked, seed),
+                )
+            )
+            if asked.how == "blend":
+                blended[asked, seed] = results
+        return [
+            self._prediction(arm, seed, item, result)
+            for item, result in zip(items, results, strict=True)
+        ]
+
+    # --- what goes in ----------------------------------------------------------------
+
+    def _query(self, arm: Arm, item: Item) -> Query:
+        # An item may itself be an exemplar of others; here it is the one asked about.
+        reference = replace(item.query.reference, is_exemplar=False)
+        if arm.how == "silent" and self._model is not None:
+            reference = ClipRef(audio=self._model.capabilities.silence())
+        return replace(item.query, reference=reference, id=item.id)
+
+    def _with_other_labels(self, query: Query, found: ShotSet) -> ShotSet:
+        """Give shots the labels and answers of other exemplars, drawn for each item."""
+        candidates = self.prepared.candidates
+        random = np.random.default_rng([self._seed, *query.id.encode("utf-8", "surrogatepass")])
+        drawn = random.integers(len(candidates), size=len(found.hits))
+        hits = tuple(
+            _relabelled(hit, candidates.exemplars[row])
+            for hit, row in zip(found.hits, drawn.tolist(), strict=True)
+        )
+        return replace(found, hits=hits)
+
+    # --- what comes out --------------------------------------------------------------
+
+    def _prediction(self, arm: Arm, seed: int, item: Item, result: _Result) -> Prediction:
+        if not isinstance(result, Answer):
+            return Prediction(item=item.id, arm=arm.name, seed=seed, text="", fault=str(result))
+        ranked = result.scores
+        if arm.how == "retrieved" and result.blend is not None:
+            ranked = result.model_scores
+        votes = arm.how in ("blend", "vote")
+        return replace(
+            self._of_labels(arm, seed, item, ranked),
+            shots=tuple(hit.exemplar.id for hit in result.evidence),
+            similarities=tuple(hit.similarity for hit in result.evidence),
+            digest=result.prompt_digest if arm.by_model else "",
+            spent_s=sum(
+                spent_s
+                for stage, spent_s in result.timings.items()
+                if votes or stage not in _STAGES_OF_VOTE
+            ),
+        )
+
+    def _of_labels(
+        self, arm: Arm, seed: int, item: Item, ranked: tuple[LabelScore, ...]
+    ) -> Prediction:
+        text, confidence = predicted_label(self._task, ranked)
+        kept = ranked[:_TOP] if self._task.kind == "classify" else ranked
+        return Prediction(
+            item=item.id,
+            arm=arm.name,
+            seed=seed,
+            text=text,
+            labels=predicted_labels(self._task, ranked),
+            confidence=confidence,
+            scores={score.label: score.score for score in kept},
+        )
+
+    def _baseline(self, arm: Arm, seed: int, item: Item) -> Prediction:
+        started = time.perf_counter()
+        labels = self.prepared.candidates.labels
+        if arm.how == "probe":
+            ranked = rank_labels(labels, self._probe_scores[item.id])
+            found = self._of_labels(arm, seed, item, ranked)
+        elif self._task.has_labels:
+            found = self._of_labels(arm, seed, item, rank_labels(labels, self._frequencies))
+        else:
+            text, share = most_frequent_answer(self.prepared.candidates)
+            found = Prediction(item=item.id, arm=arm.name, seed=seed, text=text, confidence=share)
+        return replace(found, spent_s=time.perf_counter() - started)
+
+    @cached_property
+    def _frequencies(self) -> Scores:
+        return label_frequencies(self.prepared.candidates)
+
+    def _written(self, arm: Arm, seed: int, item: Item) -> Prediction:
+        """Let the model write, or the words of the shots vote."""
+        started = time.perf_counter()
+        self._seed = seed
+        few = self._shuffled if arm.how == "shuffled" else self._few
+        answer = self._vote_among_words if arm.how == "vote" else self._write
+        try:
+            found = answer(arm, seed, item, few)
+        except (AudioError, PromptError) as error:
+            found = Prediction(item=item.id, arm=arm.name, seed=seed, text="", fault=str(error))
+        return replace(found, spent_s=time.perf_counter() - started)
+
+    def _vote_among_words(self, arm: Arm, seed: int, item: Item, few: FewShot) -> Prediction:
+        query, ask = self._query(arm, item), _ask_options(arm, seed)
+        hits = few.request(query, task=self._task, **ask).hits
+        text, confidence = vote_among_answers(
+            hits, item.question, is_caption=self._task.kind == "caption"
+        )
+        return Prediction(
+            item=item.id,
+            arm=arm.name,
+            seed=seed,
+            text=text,
+            confidence=confidence,
+            shots=tuple(hit.exemplar.id for hit in hits),
+            similarities=tuple(hit.similarity for hit in hits),
+        )
+
+    def _write(self, arm: Arm, seed: int, item: Item, few: FewShot) -> Prediction:
+        answer = few.write(
+            self._query(arm, item),
+            task=self._task,
+            question=self._question(item),
+            options=self._options,
+            **_ask_options(arm, seed),
+        )
+        return Prediction(
+            item=item.id,
+            arm=arm.name,
+            seed=seed,
+            text=answer.text,
+            labels=self._named(answer.text),
+            confidence=answer.confidence,
+            shots=tuple(hit.exemplar.id for hit in answer.evidence),
+            similarities=tuple(hit.similarity for hit in answer.evidence),
+            digest=answer.prompt_digest,
+        )
+
+    def _question(self, item: Item) -> str:
+        if self._task.has_labels or self._model is None:
+            return ""
+        question = item.question or self._task.question
+        if self._task.yes_no_options and all(map(is_yes_or_no, item.references)):
+            question += self._model.capabilities.wording.yes_no_options
+        return question
+
+    def _named(self, text: str) -> tuple[str, ...]:
+        """Return the labels that a written answer names."""
+        if not self._task.has_labels:
+            return ()
+        label_of = {self._task.wording(label): label for label in self.prepared.candidates.labels}
+        if self._task.kind == "classify":
+            matched = match_label(text, tuple(label_of))
+            return (label_of[matched],) if matched else ()
+        return tuple(label_of[x] for x in split_labels(text, tuple(label_of)))
+
+
+def embedding_seconds(retriever: Retriever, queries: Sequence[Query]) -> float:
+    """Measure what decoding and embedding a recording costs, in seconds."""
+    if retriever.embedder is None or not queries:
+        return 0.0
+    rate = retriever.embedder.fingerprint.sample_rate
+    started = time.perf_counter()
+    for query in queries:
+        reference = query.reference
+        clip = read_clip(reference.audio, rate, reference.start_s, reference.end_s)
+        retriever.embedder.embed([clip])
+    return (time.perf_counter() - started) / len(queries)
+
+
+def _ask_options(arm: Arm, seed: int) -> AskOptions:
+    ask = AskOptions(shots=arm.k, seed=seed, arm=_ANSWERERS[arm.how])
+    if arm.k:
+        ask["strategy"] = arm.strategy
+    return ask
+
+
+def _relabelled(hit: Hit, other: Exemplar) -> Hit:
+    exemplar = replace(hit.exemplar, labels=other.labels, answer=other.answer)
+    return replace(hit, exemplar=exemplar)

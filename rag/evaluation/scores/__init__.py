@@ -1,0 +1,5 @@
+"""Scores: a run's numbers, the comparison of its arms and the verdict."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

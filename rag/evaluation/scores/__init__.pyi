@@ -1,0 +1,6 @@
+from .results import ArmScore, Verdict
+from .run_scores import Answers
+from .scorecard import Scorecard
+from .verdict import ENOUGH_GROUPS, answerer_of
+
+__all__ = ["ENOUGH_GROUPS", "Answers", "ArmScore", "Scorecard", "Verdict", "answerer_of"]

@@ -1,0 +1,79 @@
+"""Evaluation settings: what is asked, how often, and how numbers are computed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from earful.errors import EvaluationError
+from earful.rag.evaluation.leakage import NEAR_DUPLICATE, ON_LEAKS, OnLeaks
+from earful.wording import unknown_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationSettings:
+    """What an evaluation does.
+
+    Attributes:
+        shots: Numbers of shots; 0 asks the language model without any.
+        seeds: Arms that draw are asked once for each seed from 0 up to this.
+        strategies: How shots are retrieved; none for the task's way.
+        arms: Ways to answer that are wanted; none for all. See ``arms.HOWS``.
+        split: Rows of the index that are asked about, answered by the others; empty for
+            the task's, and where that is empty for all in turn.
+        limit: Items at most, drawn with the labels taking turns; ``None`` for all.
+        leaks: What to do about exemplars that give items away.
+        near_duplicate: Cosine similarity from which two recordings count as the same.
+        max_new_tokens: Longest written answer.
+        confidence: Of the intervals.
+        resamples: For the bootstrap.
+
+    Raises:
+        EvaluationError: A field is outside its range.
+    """
+
+    shots: tuple[int, ...] = (0, 1, 2, 4, 8)
+    seeds: int = 3
+    strategies: tuple[str, ...] = ()
+    arms: tuple[str, ...] = ()
+    split: str = ""
+    limit: int | None = None
+    leaks: OnLeaks = "refuse"
+    near_duplicate: float = NEAR_DUPLICATE
+    max_new_tokens: int = 128
+    confidence: float = 0.95
+    resamples: int = 2000
+
+    def __post_init__(self) -> None:
+        if self.leaks not in ON_LEAKS:
+            raise EvaluationError(unknown_name("leaks", self.leaks, ON_LEAKS))
+        for name, found, least in (
+            ("seeds", self.seeds, 1),
+            ("limit", self.limit or 1, 1),
+            ("resamples", self.resamples, 100),
+        ):
+            if found < least:
+                raise EvaluationError(f"{name}={found}; want {least} or more")
+        if self.limit == 0:
+            raise EvaluationError("limit=0; want 1 or more, or none")
+        if not 0.5 <= self.confidence < 1.0:
+            raise EvaluationError(f"confidence={self.confidence}; want 0.5 or more and below 1")
+        if not 0.0 < self.near_duplicate <= 1.0:
+            raise EvaluationError(
+                f"near_duplicate={self.near_duplicate}; want more than 0 and at most 1"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        values = asdict(self)
+        for name in ("shots", "strategies", "arms"):
+            values[name] = list(values[name])
+        return values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Read what ``to_dict`` wrote."""
+        plain = dict(values)
+        for name in ("shots", "strategies", "arms"):
+            plain[name] = tuple(plain[name])
+        return cls(**plain)

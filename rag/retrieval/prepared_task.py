@@ -1,0 +1,186 @@
+"""Prepared tasks: candidates and calibrations of a task, computed once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from earful.index import Index
+from earful.index.corpus import Exemplar
+from earful.index.search import VectorSet
+from earful.model import Embedder
+from earful.rag.retrieval.calibration import (
+    ENOUGH_CASES,
+    fit_calibration,
+    guess_calibration,
+    simulated_calibration,
+)
+from earful.rag.retrieval.candidates import Candidates, gather_candidates, require_exemplars
+from earful.rag.retrieval.examples import embed_examples
+from earful.rag.retrieval.vote import Calibration
+from earful.rag.task import Shots, Task, load_task
+from earful.wording import counted
+
+ALL_LABELS = Task(name="all-labels")
+"""Plain classification among all labels of an index."""
+_MOST_KEPT = 8
+
+ExemplarFilter = Callable[[Exemplar], bool]
+"""Whether an exemplar of the index may become a shot."""
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True, eq=False)
+class PreparedTask:
+    """A task with its candidates, and the calibrations fitted on them so far.
+
+    Attributes:
+        task: What is asked; with the default way of choosing shots.
+        labels: Candidate labels that were asked for instead of the task's.
+        index: The index's vectors as they were.
+        candidates: Exemplars that may answer.
+        calibrations: By shots and seed, each with a note to the reader.
+    """
+
+    task: Task
+    labels: tuple[str, ...] | None
+    index: VectorSet | None
+    candidates: Candidates
+    calibrations: dict[tuple[Shots, int], tuple[Calibration, str]]
+
+
+class TaskCache:
+    """Tasks loaded, examples embedded, candidates gathered and votes calibrated, each once.
+
+    Args:
+        embedder: For a task's own examples.
+        index: Further exemplars.
+        exemplar_filter: Which of the index's may become shots; all when ``None``.
+    """
+
+    def __init__(
+        self,
+        *,
+        embedder: Embedder | None,
+        index: Index | None,
+        exemplar_filter: ExemplarFilter | None = None,
+    ) -> None:
+        self._embedder = embedder
+        self._index = index
+        self._filter = exemplar_filter
+        self._filtered: tuple[VectorSet, VectorSet] | None = None
+        self._tasks: dict[str, Task] = {}
+        self._examples: list[tuple[Task, VectorSet]] = []
+        self._prepared: list[PreparedTask] = []
+
+    def load(self, source: Task | str | Path | None) -> Task:
+        """Return a task; ``None`` for plain classification among all labels.
+
+        Raises:
+            TaskError: The task has mistakes.
+        """
+        if source is None:
+            return ALL_LABELS
+        if isinstance(source, Task):
+            return source
+        if str(source) not in self._tasks:
+            self._tasks[str(source)] = load_task(source)
+        return self._tasks[str(source)]
+
+    def prepare(
+        self, task: Task, labels: Sequence[str] | None, *, need_exemplars: bool
+    ) -> PreparedTask:
+        """Return a task with its candidates; gathered anew once the index has changed.
+
+        Raises:
+            TaskError: See ``gather_candidates``, ``require_exemplars`` and
+                ``embed_examples``.
+        """
+        index = self._vectors()
+        # The way shots are chosen does not change who may be chosen.
+        plain = replace(task, shots=Shots())
+        names = None if labels is None else tuple(labels)
+        examples = self._embedded(plain)
+        prepared = self._gathered(plain, names, index, examples)
+        if need_exemplars:
+            require_exemplars(
+                plain,
+                prepared.candidates,
+                index=index,
+                examples=examples,
+                asked_for=labels is not None,
+            )
+        return prepared
+
+    def calibration(
+        self, prepared: PreparedTask, shots: Shots, seed: int
+    ) -> tuple[Calibration, str]:
+        """Return how similarities become scores, with a note to the reader or ``""``."""
+        known = prepared.calibrations.get((shots, seed))
+        if known is None:
+            known = prepared.calibrations[shots, seed] = self._calibrate(prepared, shots, seed)
+        return known
+
+    def _gathered(
+        self,
+        task: Task,
+        labels: tuple[str, ...] | None,
+        index: VectorSet | None,
+        examples: VectorSet | None,
+    ) -> PreparedTask:
+        for known in self._prepared:
+            if known.index is index and (known.labels, known.task) == (labels, task):
+                return known
+        candidates = gather_candidates(
+            task, index=index, examples=examples, labels=labels, need_exemplars=False
+        )
+        prepared = PreparedTask(
+            task=task, labels=labels, index=index, candidates=candidates, calibrations={}
+        )
+        self._prepared = [prepared, *self._prepared][:_MOST_KEPT]
+        return prepared
+
+    def _calibrate(
+        self, prepared: PreparedTask, shots: Shots, seed: int
+    ) -> tuple[Calibration, str]:
+        # Best: leave-one-out over the candidates themselves.
+        exclusive = prepared.task.kind == "classify"
+        own = fit_calibration(prepared.candidates, shots, exclusive=exclusive, seed=seed)
+        if own and own.n_cases >= ENOUGH_CASES:
+            return own, ""
+        # Next best: tasks of the same size, simulated with the index's other labels.
+        if exclusive and prepared.index and any(e.labels for e in prepared.index.exemplars):
+            everything = self.prepare(ALL_LABELS, None, need_exemplars=True).candidates
+            n_examples = [rows.size for rows in prepared.candidates.rows_of_label]
+            if simulated := simulated_calibration(everything, n_examples, shots, seed=seed):
+                return simulated, ""
+        if own:
+            n_cases = counted(own.n_cases, "exemplar")
+            return own, f"confidence is calibrated on {n_cases} only"
+        note = "too few exemplars to calibrate on; confidence is a rough guess"
+        return guess_calibration(prepared.candidates), note
+
+    def _vectors(self) -> VectorSet | None:
+        """Return the index's rows that may become shots; the same object while unchanged."""
+        if self._index is None:
+            return None
+        everything = self._index.vectors()
+        if self._filter is None:
+            return everything
+        if self._filtered is None or self._filtered[0] is not everything:
+            keep = self._filter
+            rows = [row for row, exemplar in enumerate(everything.exemplars) if keep(exemplar)]
+            self._filtered = everything, everything.subset(np.array(rows, dtype=np.intp))
+        return self._filtered[1]
+
+    def _embedded(self, task: Task) -> VectorSet | None:
+        if not task.examples or self._embedder is None:
+            return None
+        for known, vectors in self._examples:
+            if known.examples == task.examples:
+                return vectors
+        vectors = embed_examples(task.examples, self._embedder)
+        self._examples = [(task, vectors), *self._examples][:_MOST_KEPT]
+        return vectors

@@ -1,0 +1,111 @@
+"""Load the index or the task's examples, and the language model, that answer a command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from earful import console
+from earful.commands.options import NO_MODEL, EmbedderOptions, ModelOptions, reject_unused
+
+if TYPE_CHECKING:
+    from earful.rag import FewShot
+    from earful.rag.task import Task
+
+
+def load_few_shot(
+    index: Path | None,
+    models: EmbedderOptions,
+    *,
+    task: Task | None = None,
+    strategy: str = "",
+    group: str = "",
+    needs_model: str = "",
+    reads_audio: bool = True,
+) -> FewShot:
+    """Load a ``FewShot`` as a command's options say.
+
+    Args:
+        index: Index folder.
+        models: The embedder; with ``ModelOptions``, the language model as well.
+        task: The question; its examples stand in for an index.
+        strategy: How exemplars are chosen, to refuse it where there are none.
+        group: The group kept out of them, likewise.
+        needs_model: The command, when it takes a language model.
+        reads_audio: Whether a recording will be decoded.
+
+    Raises:
+        typer.BadParameter: Something that the command needs is not given, or something is
+            given that would have no effect.
+    """
+    from earful.model import DEFAULT_EMBEDDER, load_language_model
+    from earful.model.audio import warm_up
+    from earful.rag import FewShot
+
+    asks_model = isinstance(models, ModelOptions) and models.model not in ("", NO_MODEL)
+    if needs_model and not asks_model:
+        raise typer.BadParameter(
+            f"{needs_model} takes a language model: a name from `earful models list`, or a folder "
+            "made by `earful models pull` or `earful models convert`",
+            param_hint="--model",
+        )
+    if index is None and not asks_model and task is None:
+        raise typer.BadParameter("give an index, or a task with examples", param_hint="--index")
+    has_exemplars = index is not None or not asks_model or bool(task and task.examples)
+    if not has_exemplars:
+        reject_unused(
+            {
+                "--strategy": bool(strategy),
+                "--group": bool(group),
+                "--embedder": bool(models.embedder),
+            },
+            "is about exemplars; give an --index or a --task with examples",
+        )
+    if reads_audio:
+        # Decoders start in the background, while models are loaded.
+        warm_up()
+    model = None
+    if isinstance(models, ModelOptions) and asks_model:
+        model = load_language_model(
+            models.model,
+            device=models.device,
+            dtype=models.dtype,
+            decoding=models.decoding,
+            slots=models.slots,
+        )
+    device = models.device
+    if index is not None:
+        return FewShot.open(index, embedder=models.embedder or None, model=model, device=device)
+    if task is not None and has_exemplars:
+        embedder = models.embedder or DEFAULT_EMBEDDER
+        return FewShot.from_task(task, embedder=embedder, model=model, device=device)
+    return FewShot(model=model)
+
+
+def print_caveat(few: FewShot) -> None:
+    """Print the model's caveat before its first answer."""
+    if few.model is not None and few.model.capabilities.caveat:
+        console.warn(f"note: {few.model.capabilities.caveat}")
+
+
+def load_given_task(task: str, *, allow_outside: bool) -> Task | None:
+    """Load the task that a command was given, if any.
+
+    Raises:
+        TaskError: There is no such task, or it has mistakes.
+        typer.BadParameter: Without a task, its examples cannot lie outside.
+    """
+    from earful.rag.task import load_task
+
+    if task:
+        return load_task(task, allow_outside=allow_outside)
+    reject_unused({"--allow-outside": allow_outside}, "is about the examples of a task; give one")
+    return None
+
+
+def is_typed(context: typer.Context, name: str) -> bool:
+    """Tell whether an option was given on the command line, not by a default or a variable."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

@@ -1,0 +1,343 @@
+"""``earful search``, ``classify``, ``ask`` and ``caption``: questions about recordings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earful import console
+from earful.commands.load import is_typed, load_few_shot, load_given_task, print_caveat
+from earful.commands.option_families import expand_families
+from earful.commands.options import (
+    HELP_ORDER,
+    NO_MODEL,
+    SOME_FAILED,
+    ClassifyModelOptions,
+    EmbedderOptions,
+    IndexOption,
+    JsonOption,
+    ModelOptions,
+    OptionalIndexOption,
+    OutputOptions,
+    QueryOptions,
+    TaskOptions,
+    WritingOptions,
+    example,
+    print_json,
+    reject_unused,
+)
+from earful.errors import EarfulError, FilterError, TaskError
+from earful.wording import counted
+
+if TYPE_CHECKING:
+    from earful.index.search import IndexBackend, SearchFilter
+    from earful.rag import Answer, FewShot
+    from earful.rag.retrieval import LabelScoring
+
+AudioArgument = Annotated[Path, typer.Argument(help="Recording.", metavar="AUDIO")]
+AudioArguments = Annotated[list[Path], typer.Argument(help="Recordings.", metavar="AUDIO...")]
+
+
+@example("earful search street.wav --index sounds.index --shots 5")
+@expand_families(HELP_ORDER)
+def search(
+    index: IndexOption,
+    audio: Annotated[Path | None, typer.Argument(help="Recording to search with.")] = None,
+    text: Annotated[str, typer.Option(help="Sentence to search with instead.")] = "",
+    k: Annotated[int, typer.Option("--k", "-k", min=1, help="How many hits.")] = 10,
+    where: Annotated[
+        str, typer.Option(help="SQL filter, such as \"split = 'train' AND licence = 'CC0'\".")
+    ] = "",
+    label: Annotated[
+        list[str], typer.Option("--label", help="Only rows with this label. Repeatable.")
+    ] = [],  # noqa: B006 - typer copies it
+    split: Annotated[
+        list[str], typer.Option("--split", help="Only rows of this split. Repeatable.")
+    ] = [],  # noqa: B006 - typer copies it
+    exclude_group: Annotated[
+        list[str], typer.Option("--exclude-group", help="No rows of this group. Repeatable.")
+    ] = [],  # noqa: B006 - typer copies it
+    min_similarity: Annotated[
+        float | None, typer.Option(min=-1.0, max=1.0, help="Least cosine similarity.")
+    ] = None,
+    backend: Annotated[
+        str, typer.Option(help="exact, faiss, half (half the memory) or approximate.")
+    ] = "exact",
+    *,
+    models: EmbedderOptions,
+    as_json: JsonOption = False,
+) -> None:
+    """List the nearest exemplars of a recording, or of a sentence."""
+    from earful.index.search import SearchFilter
+
+    if (audio is None) == (not text):
+        raise typer.BadParameter("give a recording or --text, one of the two")
+    chosen = SearchFilter(
+        labels=frozenset(label),
+        splits=frozenset(split),
+        exclude_groups=frozenset(exclude_group),
+        where=where,
+        min_similarity=min_similarity,
+    )
+    few = load_few_shot(index, models, reads_audio=audio is not None)
+    hits = few.search(audio=audio, text=text or None, k=k, filter=chosen, backend=backend)
+    if as_json:
+        print_json({"query": text or str(audio), "evidence": [hit.to_dict() for hit in hits]})
+    else:
+        typer.echo(console.describe_hits(hits) or _why_nothing(few, chosen, backend))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringOptions:
+    """How labels are scored by a language model, and weighed against the neighbour vote."""
+
+    length: Annotated[
+        str, typer.Option(help="A --model scores labels by the sum or the mean of their tokens.")
+    ] = "sum"
+    prior: Annotated[
+        bool, typer.Option("--prior", help="Take off what a --model says of silence.")
+    ] = False
+    blend: Annotated[
+        bool | None,
+        typer.Option(
+            "--blend/--no-blend",
+            help="Weigh a --model against the neighbour vote by how well it does on exemplars, "
+            "the default; or let its scores stand alone. This and --model go before a task's "
+            'arm = "vote".',
+        ),
+    ] = None
+    vote_weight: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Fixed weight of the neighbour vote beside a --model, in place of --blend.",
+        ),
+    ] = None
+
+    def scoring(self) -> LabelScoring:
+        """Return them as ``FewShot.classify`` takes them.
+
+        Raises:
+            typer.BadParameter: There is no such length, or two options exclude each other.
+        """
+        from earful.rag.retrieval import LabelScoring
+
+        if self.length not in ("sum", "mean"):
+            raise typer.BadParameter(
+                f"expected sum or mean, got {self.length!r}", param_hint="--length"
+            )
+        if self.blend is not None and self.vote_weight is not None:
+            raise typer.BadParameter(
+                "it is a fixed weight, so --blend and --no-blend have no effect; give one of them",
+                param_hint="--vote-weight",
+            )
+        return LabelScoring(
+            length="mean" if self.length == "mean" else "sum",
+            prior=self.prior,
+            vote_weight=self.vote_weight,
+        )
+
+
+@example("earful classify street.wav --index sounds.index --labels siren,dog,rain")
+@expand_families(HELP_ORDER)
+def classify(
+    context: typer.Context,
+    audio: AudioArguments,
+    index: OptionalIndexOption = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Labels to choose from, separated by commas.")
+    ] = None,
+    *,
+    given: TaskOptions,
+    query: QueryOptions,
+    models: ClassifyModelOptions,
+    scores: ScoringOptions,
+    output: OutputOptions,
+) -> None:
+    """Name the sound in each recording and show the exemplars that decided it."""
+    from earful.rag import default_model
+
+    if given.task and labels is not None:
+        raise typer.BadParameter("--task and --labels exclude each other", param_hint="--labels")
+    scoring = scores.scoring()
+    choices = query.choices()
+    names = None if labels is None else _labels(labels)
+    if index is None and not given.task and names is None:
+        raise typer.BadParameter(
+            "there are no labels to choose from: give an index, a --task, or --labels",
+            param_hint="--index",
+        )
+    task = load_given_task(given.task, allow_outside=given.allow_outside)
+    blend = scores.blend
+    is_open = models.model != NO_MODEL and blend is None and scores.vote_weight is None
+    if is_open and not is_typed(context, "model") and default_model(task) is None:
+        console.warn(
+            "note: the task leaves the answer to the vote; --model or --blend asks a model, too"
+        )
+        models = replace(models, model=NO_MODEL)
+    if models.model == NO_MODEL:
+        reject_unused(
+            {
+                "--shot-mode": query.shot_mode != "interleaved",
+                "--length": scores.length != "sum",
+                "--prior": scores.prior,
+                "--blend": blend is not None,
+                "--vote-weight": scores.vote_weight is not None,
+                "--decoding": models.decoding != "full",
+                "--slots": models.slots is not None,
+                "--dtype": models.dtype != "auto",
+            },
+            "is about a language model, and none is asked; give a --model",
+        )
+    if blend is not None:
+        choices["arm"] = "blend" if blend else "model"
+    few = load_few_shot(index, models, task=task, strategy=query.strategy, group=query.group)
+
+    def answer(path: Path) -> Answer:
+        with console.counter("weighing the model against the vote", sys.stderr) as progress:
+            return few.classify(
+                path,
+                task=task,
+                labels=names,
+                scoring=scoring,
+                progress=progress,
+                **choices,
+            )
+
+    _answer_each(few, audio, answer, output)
+
+
+@example('earful ask street.wav "Is the siren coming closer?" --model flamingo/')
+@expand_families(HELP_ORDER)
+def ask(
+    audio: AudioArgument,
+    question: Annotated[str, typer.Argument(help="What to ask; or a --task has it.")] = "",
+    index: OptionalIndexOption = None,
+    *,
+    given: TaskOptions,
+    query: QueryOptions,
+    models: ModelOptions,
+    writing: WritingOptions,
+    output: OutputOptions,
+) -> None:
+    """Answer a question about a recording in a language model's own words."""
+    if not (question.strip() or given.task):
+        raise typer.BadParameter("give a question, or a --task that has one", param_hint="QUESTION")
+    task = load_given_task(given.task, allow_outside=given.allow_outside)
+    choices = query.choices()
+    options = writing.generation(query.seed)
+    few = load_few_shot(
+        index, models, task=task, strategy=query.strategy, group=query.group, needs_model="ask"
+    )
+    _answer_each(
+        few,
+        [audio],
+        lambda path: few.ask(path, question, task=task, options=options, **choices),
+        output,
+    )
+
+
+@example("earful caption street.wav --model flamingo/")
+@expand_families(HELP_ORDER)
+def caption(
+    audio: AudioArguments,
+    index: OptionalIndexOption = None,
+    *,
+    query: QueryOptions,
+    models: ModelOptions,
+    writing: WritingOptions,
+    output: OutputOptions,
+) -> None:
+    """Describe each recording in a sentence, by a language model."""
+    choices = query.choices()
+    options = writing.generation(query.seed)
+    few = load_few_shot(
+        index, models, strategy=query.strategy, group=query.group, needs_model="caption"
+    )
+    _answer_each(few, audio, lambda path: few.caption(path, options=options, **choices), output)
+
+
+def _why_nothing(few: FewShot, chosen: SearchFilter, backend: str) -> str:
+    """Say which condition no row of the index meets."""
+    import numpy as np
+
+    from earful.index.search import SearchFilter
+
+    lean: IndexBackend = "half" if backend in ("half", "approximate") else "exact"
+    index = few.index
+    if index is None:
+        return "nothing found: there is no index"
+
+    def passes(some: SearchFilter) -> bool:
+        query = np.eye(1, index.fingerprint.dim, dtype=np.float32)[0]
+        return bool(index.search(query, k=1, filter=some, backend=lean))
+
+    n_rows = index.info.n
+    none = f"none of {counted(n_rows, 'row')}"
+    if not n_rows:
+        return "nothing found: the index holds no rows"
+    alone = {
+        f"--where {chosen.where!r}": SearchFilter(where=chosen.where),
+        "--label": SearchFilter(labels=chosen.labels),
+        "--split": SearchFilter(splits=chosen.splits),
+        "--exclude-group": SearchFilter(exclude_groups=chosen.exclude_groups),
+    }
+    given = {option: some for option, some in alone.items() if some != SearchFilter()}
+    for option, some in given.items():
+        if not passes(some):
+            return f"nothing found: {none} passes {option}"
+    if not passes(replace(chosen, min_similarity=None)):
+        return f"nothing found: {none} passes {' and '.join(given)}"
+    return f"nothing found: no row is as similar as --min-similarity {chosen.min_similarity:g}"
+
+
+def _labels(given: str) -> list[str]:
+    labels = [label.strip() for label in given.split(",")]
+    if "" in labels:
+        number = labels.index("") + 1
+        raise typer.BadParameter(
+            f"label {number} of {given!r} is empty: expected a name between all commas",
+            param_hint="--labels",
+        )
+    return labels
+
+
+def _answer_each(
+    few: FewShot,
+    audio: Sequence[Path],
+    answer: Callable[[Path], Answer],
+    output: OutputOptions,
+) -> None:
+    """Print an answer per recording; a recording that cannot be answered stops no other."""
+    n_failed = 0
+    for number, path in enumerate(audio):
+        found: Answer | EarfulError
+        try:
+            found = answer(path)
+        except (TaskError, FilterError):
+            raise
+        except EarfulError as error:
+            found = error
+        if not number:
+            print_caveat(few)
+        if isinstance(found, EarfulError):
+            n_failed += 1
+            if output.as_json:
+                print_json({"audio": str(path), "error": str(found)})
+            console.warn(f"error: {found}")
+            continue
+        prompt = found.prompt.render() if output.show_prompt and found.prompt else ""
+        if output.as_json:
+            print_json({**found.to_dict(), **({"prompt": prompt} if prompt else {})})
+            continue
+        if prompt:
+            typer.echo(console.printable_lines(prompt))
+        typer.echo(console.describe_answer(found))
+    if n_failed:
+        raise typer.Exit(1 if n_failed == len(audio) else SOME_FAILED)
