@@ -63,7 +63,7 @@ def export_index(index: Index, target: str | os.PathLike[str]) -> int:
 
 
 def formula_safe(text: str) -> str:
-    """Put a ``'`` before a text that a spreadsheet would read as a formula.
+    """Prefix a text that a spreadsheet would read as a formula with ``'``.
 
     >>> formula_safe("=1+1"), formula_safe("rain")
     ("'=1+1", 'rain')

@@ -82,7 +82,7 @@ class Header:
     """The contents of ``index.json``.
 
     Attributes:
-        fingerprint: What made the vectors.
+        fingerprint: The embedder that made the vectors.
         created: UTC, ISO 8601.
         updated: UTC, ISO 8601.
         roots: Corpus roots, in the order rows number them.
@@ -172,7 +172,7 @@ class IndexInfo:
 
     Attributes:
         format: Version of the folder's layout.
-        fingerprint: What made the vectors.
+        fingerprint: The embedder that made the vectors.
         n: Rows.
         labels: Distinct labels.
         created: UTC, ISO 8601.

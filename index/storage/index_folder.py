@@ -135,7 +135,7 @@ class IndexFolder:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """What made the vectors."""
+        """The embedder that made the vectors."""
         return self.header.fingerprint
 
     def info(self) -> IndexInfo:
