@@ -223,8 +223,9 @@ class FewShot:
         """Name the sound in each of several recordings, one answer after the other.
 
         They are decoded side by side, embedded in batches, and compared with all candidates
-        in one product; the answers are those of ``classify``. An answer's share of the time
-        that was spent on several is in its ``timings``.
+        in one product. The answers are those of ``classify`` but for the last bits of the
+        vectors, which depend on what is embedded together. An answer's ``timings`` hold its
+        share of the time that was spent on several.
 
         Args:
             recordings: Files, clips, or queries that were read before.

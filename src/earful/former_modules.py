@@ -6,7 +6,6 @@ import importlib
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import MappingProxyType, ModuleType
 
@@ -42,14 +41,17 @@ def install() -> None:
         sys.meta_path.append(_FormerModules())
 
 
-class _FormerModules(MetaPathFinder, Loader):
-    """Finds a former module and loads the door in its place."""
+class _FormerModules:
+    """Finds a former module and loads the door in its place.
+
+    Without the base classes of ``importlib.abc``, whose import takes as long as all of earful.
+    """
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return a spec for a former module, and nothing for any other."""
-        return ModuleSpec(fullname, self) if fullname in DOORS else None
+        return ModuleSpec(fullname, self) if fullname in DOORS else None  # type: ignore[arg-type]
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Return a module with the door's names."""
