@@ -5,7 +5,7 @@ from .health import HealthLimits, check_health
 from .index import Index
 from .maintenance import export_index, repair_index, verify_index
 from .search import Hit, SearchFilter
-from .storage import IndexInfo
+from .storage import IndexInfo, Row
 
 __all__ = [
     "BuildOptions",
@@ -17,6 +17,7 @@ __all__ = [
     "Index",
     "IndexInfo",
     "Rejection",
+    "Row",
     "SearchFilter",
     "build_index",
     "check_health",

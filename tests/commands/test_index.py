@@ -168,7 +168,7 @@ def test_verify_repairs_what_is_damaged(run: Run, index: Path, corpus: Path) -> 
     code, _, err = run("search", next(corpus.rglob("*.wav")), "--index", index)
     assert code == 1
     assert "`earful index verify " in err
-    assert "--repair` keeps what is whole" in err
+    assert "--repair` keeps the undamaged rows" in err
     assert err.count("\n") == 1
     code, out, _ = run("index", "verify", index)
     assert code == 1

@@ -13,7 +13,7 @@ import pytest
 from earful.errors import AudioError, ModelError, PromptError, TaskError
 from earful.index import Index
 from earful.index.builder import build_index
-from earful.index.cache import ExemplarFeatures
+from earful.index.cache import FeatureCacheFolder
 from earful.index.corpus import Exemplar
 from earful.index.search import Hit
 from earful.model import ClipRef, GenerationOptions, Prompt, ScriptedLanguageModel, Text
@@ -391,7 +391,7 @@ class Keeping(ScriptedLanguageModel):
 def test_features_are_kept_with_the_index(index: Path, query: Path) -> None:
     model = Keeping()
     few = FewShot.open(index, model=model)
-    assert isinstance(model.cache, ExemplarFeatures)
+    assert isinstance(model.cache, FeatureCacheFolder)
     model.cache.fault = "features of exemplars cannot be kept"
     assert model.cache.fault in few.classify(query, shots=1).notes
 

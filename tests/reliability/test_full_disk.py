@@ -56,8 +56,7 @@ READER = """
 import sys
 from pathlib import Path
 from earful.errors import IndexFolderError
-from earful.index.maintenance.repair import repair_index
-from earful.index.index import Index
+from earful.index import Index, repair_index, verify_index
 from tests.support.small_corpus import Samples
 
 folder = Path(sys.argv[1])
@@ -65,13 +64,13 @@ index = Index.open(folder)
 rows = index.vectors()
 assert len(index.search(rows.vectors[0])) == 8
 assert len(index.search(rows.vectors[0], backend="half")) == 8
-assert index.verify().problems == ()
-stored = list(index.stored([rows.exemplars[0].id]).values())
+assert verify_index(index).problems == ()
+stored = list(index._folder.rows([rows.exemplars[0].id]).values())
 for write in (
     lambda: index.add(stored),
     lambda: index.remove([rows.exemplars[0].id]),
     index.compact,
-    index.index_columns,
+    index._folder.index_columns,
     lambda: repair_index(folder, embedder=Samples()),
 ):
     try:

@@ -15,6 +15,7 @@ import pytest
 
 from earful.errors import ModelError
 from earful.index import Index
+from earful.index.storage import IndexFolder
 from earful.model.flamingo.checkpoint import open_flamingo_folder, verify_flamingo_folder
 from earful.model.flamingo.checkpoint.folder import old_folder
 from tests.support.killed_jobs import (
@@ -35,10 +36,8 @@ def test_killed_features(jobs: JobRunner, whole: Path, tmp_path: Path, keep_figu
     warm = shutil.copytree(whole, tmp_path / "warm")
     seconds = jobs.run("features", index=str(warm), model=str(model)).seconds
     wanted = kept_features(warm)
-    order = [
-        row.content_sha256
-        for row in Index.open(whole).stored(index_contents(Index.open(whole))).values()
-    ]
+    rows = IndexFolder.open(whole).rows(index_contents(Index.open(whole)))
+    order = [row.content_sha256 for row in rows.values()]
     moments = random.Random(23)
     counts = TrialCounts()
     index, before = shutil.copytree(whole, tmp_path / "index0"), 0

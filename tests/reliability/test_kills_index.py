@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from earful.index import Index
+from earful.index import Index, verify_index
 from earful.index.corpus import open_corpus
 from tests.support import killed_jobs
 from tests.support.killed_jobs import JobRunner, TrialCounts, index_contents, require_same
@@ -26,7 +26,7 @@ COMMIT_ROWS = 4
 
 def assert_same_index(found: Path, wanted: Path) -> None:
     one, other = Index.open(found), Index.open(wanted)
-    assert one.verify().problems == other.verify().problems == ()
+    assert verify_index(one).problems == verify_index(other).problems == ()
     require_same(index_contents(one), index_contents(other))
     assert one.rejections() == other.rejections()
     assert (one.info.n, one.info.labels) == (other.info.n, other.info.labels)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from earful.errors import IndexFolderError
-from earful.index import Index
+from earful.index import Index, verify_index
 from earful.index.search import approximate
 from tests.support import index_races
 from tests.support.small_corpus import Samples, write_corpus
@@ -53,7 +53,7 @@ def race(index: Index, jobs: list[Job]) -> list[Counter[str]]:
 
 def ids(index: Index) -> set[str]:
     opened = Index.open(index.path)
-    assert opened.verify().problems == ()
+    assert verify_index(opened).problems == ()
     return {exemplar.id for exemplar in opened.vectors().exemplars}
 
 

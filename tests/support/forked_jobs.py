@@ -31,7 +31,8 @@ from earful.index import Index
 from earful.index.builder import BuildOptions, build_index
 from earful.index.builder.report import BuildProgress
 from earful.index.maintenance import repair_index
-from earful.index.storage import KnownRows, Row, Table
+from earful.index.storage import IndexFolder, Row, Table
+from earful.index.storage.row_lookup import IndexedRows
 from earful.model import Fingerprint, ScriptedLanguageModel
 from earful.model.audio import Clip
 from earful.model.flamingo.checkpoint import FolderWriter, load_flamingo, writer
@@ -80,7 +81,7 @@ def add(index: str, n_steps: int) -> None:
     say("begin", 0)
     opened = Index.open(index)
     ids = [x.id for x in opened.vectors().exemplars if not x.id.startswith("new/")]
-    rows = opened.stored(ids)
+    rows = opened._folder.rows(ids)
     for step in range(n_steps):
         one, other = rows[ids[step]], rows[ids[-1 - step]]
         again = [(one, one.exemplar.id), (one, f"new/{one.exemplar.id}"), (other, f"new/{step}")]
@@ -95,7 +96,7 @@ def remove(index: str, n_steps: int) -> None:
     say("begin", 0)
     opened = Index.open(index)
     there = {x.id for x in opened.vectors().exemplars}
-    with opened.writer():
+    with opened._folder.writer():
         for step in range(n_steps):
             pair = [f"label{label}/{step:02}.wav" for label in (0, 1)]
             opened.remove([id_ for id_ in pair if id_ in there])
@@ -146,20 +147,20 @@ def evaluate(index: str, out: str) -> None:
 
 def build_boasting(corpus: str, index: str) -> None:
     """Acknowledge rows before they are committed."""
-    add_rows = Index.add
+    add_rows = IndexFolder.add
 
-    def boast(opened: Index, rows: Sequence[Row]) -> None:
-        say("safe", len(opened.known()) + len(rows))
+    def boast(opened: IndexFolder, rows: Sequence[Row]) -> None:
+        say("safe", len(opened.indexed_rows()) + len(rows))
         time.sleep(0.01)
         add_rows(opened, rows)
 
-    Index.add = boast  # type: ignore[method-assign,assignment]
+    IndexFolder.add = boast  # type: ignore[method-assign,assignment]
     build(corpus, index)
 
 
 def build_doubling(corpus: str, index: str) -> None:
     """Forget what is there, and append instead of merging."""
-    KnownRows.get = lambda rows, id_: None  # type: ignore[method-assign,assignment]
+    IndexedRows.get = lambda rows, id_: None  # type: ignore[method-assign,assignment]
     Table.upsert = Table.append  # type: ignore[method-assign]
     build(corpus, index)
 

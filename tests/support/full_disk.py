@@ -19,7 +19,7 @@ from pathlib import Path
 import lancedb  # noqa: F401 - so that no fork has to import it
 
 from earful.errors import IndexFolderError
-from earful.index import Index
+from earful.index import Index, verify_index
 from earful.index.builder import BuildOptions, build_index
 from earful.index.maintenance import repair_index
 from tests.support.small_corpus import Samples, write_corpus
@@ -47,7 +47,7 @@ def ids(folder: Path) -> set[str]:
 
 def add(folder: Path, beside: Path) -> None:
     opened = Index.open(beside / "made.index")
-    stored = opened.stored([exemplar.id for exemplar in opened.vectors().exemplars[:6]])
+    stored = opened._folder.rows([exemplar.id for exemplar in opened.vectors().exemplars[:6]])
     new = [
         replace(row, exemplar=replace(row.exemplar, id=f"new {id_}")) for id_, row in stored.items()
     ]
@@ -57,7 +57,7 @@ def add(folder: Path, beside: Path) -> None:
 def remove(folder: Path, beside: Path) -> None:
     gone = set(json.loads((beside / "whole.json").read_text())[:5])
     opened = Index.open(folder)
-    opened.remove(gone & set(opened.known()))
+    opened.remove(gone & set(opened._folder.indexed_rows()))
 
 
 def compact(folder: Path, beside: Path) -> None:
@@ -123,7 +123,7 @@ def check(folder: Path, name: str, whole: set[str], *, done: bool) -> None:
     assert found in (whole, wanted), found
     assert not done or found == wanted
     if done:
-        problems = Index.open(folder).verify().problems
+        problems = verify_index(Index.open(folder)).problems
         assert problems == (), problems
 
 

@@ -259,7 +259,7 @@ def index_verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check that every file, row and recording is there and unchanged; --repair fixes it."""
-    from earful.index import Index
+    from earful.index import Index, verify_index
 
     mended: RepairReport | None = None
     if repair:
@@ -269,7 +269,7 @@ def index_verify(
             mended = repair_index(index, corpus, progress=progress)
     else:
         reject_unused({"--corpus": corpus is not None}, "is for --repair")
-    report = Index.open(index).verify()
+    report = verify_index(Index.open(index))
     problems = [problem.to_dict() for problem in report.problems]
     if as_json:
         found = {
@@ -307,9 +307,9 @@ def index_export(
     as_json: JsonOption = False,
 ) -> None:
     """Write every row to CSV, or with its vector to Parquet."""
-    from earful.index import Index
+    from earful.index import Index, export_index
 
-    n_written = Index.open(index).export(target)
+    n_written = export_index(Index.open(index), target)
     if as_json:
         print_json({"written": n_written, "path": str(target)})
     else:

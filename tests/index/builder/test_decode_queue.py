@@ -9,19 +9,19 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earful.index.builder.decode_queue import Decoded, Inspected, Intake, Rejected, in_order
+from earful.index.builder.decode_queue import Decoded, Inspected, Rejected, RowDecoder, in_order
 from earful.index.corpus import CorpusRow, open_corpus
 from earful.model.audio import AudioLimits, file_sha256
 
 RATE = 8000
 
 
-def intake(source: Path) -> tuple[Intake, list[CorpusRow]]:
+def row_decoder(source: Path) -> tuple[RowDecoder, list[CorpusRow]]:
     corpus = open_corpus(source)
-    return Intake(corpus, {}, sample_rate=RATE, limits=AudioLimits()), list(corpus)
+    return RowDecoder(corpus, {}, sample_rate=RATE, limits=AudioLimits()), list(corpus)
 
 
-def write_stretches(folder: Path, *, n: int) -> Path:
+def write_segments(folder: Path, *, n: int) -> Path:
     """Write one long file and a table that cuts it into seconds."""
     levels = np.repeat(np.arange(1, n + 1) / (n + 1), 2 * RATE).astype(np.float32)
     soundfile.write(folder / "long.wav", levels, 2 * RATE, subtype="FLOAT")
@@ -30,8 +30,8 @@ def write_stretches(folder: Path, *, n: int) -> Path:
     return folder / "t.csv"
 
 
-def test_a_stretch_is_decoded_at_the_embedders_rate(tmp_path: Path) -> None:
-    work, rows = intake(write_stretches(tmp_path, n=3))
+def test_a_segment_is_decoded_at_the_embedders_rate(tmp_path: Path) -> None:
+    work, rows = row_decoder(write_segments(tmp_path, n=3))
     inspected = work.inspect((1, rows[1]))
     assert isinstance(inspected, Inspected)
     # One second at the file's 16 kHz and at 8 kHz beside it, four bytes a sample.
@@ -53,17 +53,17 @@ def test_a_file_cut_into_many_rows_is_hashed_once(
         return file_sha256(path, limits=limits)
 
     monkeypatch.setattr("earful.index.builder.decode_queue.file_sha256", counted)
-    work, rows = intake(write_stretches(tmp_path, n=40))
+    work, rows = row_decoder(write_segments(tmp_path, n=40))
     with ThreadPoolExecutor(4) as pool:
         outcomes = list(pool.map(work.inspect, enumerate(rows)))
     assert all(isinstance(outcome, Inspected) for outcome in outcomes)
     assert hashed == [tmp_path / "long.wav"]
 
 
-def test_a_stretch_beyond_the_end_is_rejected_with_its_row(tmp_path: Path) -> None:
-    table = write_stretches(tmp_path, n=2)
+def test_a_segment_beyond_the_end_is_rejected_with_its_row(tmp_path: Path) -> None:
+    table = write_segments(tmp_path, n=2)
     table.write_text("audio,start_s,end_s\nlong.wav,7,8\n")
-    work, rows = intake(table)
+    work, rows = row_decoder(table)
     inspected = work.inspect((0, rows[0]))
     assert isinstance(inspected, Inspected)
     outcome = work.decode(inspected)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from earful.errors import IndexFolderError
 from earful.index.corpus import Rejection
-from earful.index.storage import REJECTED_NAME, read_rejections, write_rejections
+from earful.index.storage.rejected import REJECTED_NAME, read_rejections, write_rejections
 
 TEXT = st.text(st.characters(exclude_categories=())).map(str)
 

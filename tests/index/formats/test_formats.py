@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from earful.errors import IndexBusyError, IndexFolderError
-from earful.index import Index
+from earful.index import Index, verify_index
 from earful.index.builder import build_index
-from earful.index.cache import ExemplarFeatures, KeptReplays
+from earful.index.cache import FeatureCacheFolder, ScoreCache
 from earful.index.search import IndexBackend
-from earful.index.storage import WriterLock, formats, header
+from earful.index.storage import WriterLock, header
 
-KEPT = Path(__file__).parent / "formats"
+KEPT = Path(__file__).parent
 RELEASED = sorted(path.name for path in KEPT.iterdir() if path.name.isdigit())
 
 
@@ -44,7 +44,7 @@ def test_every_format_is_kept() -> None:
 @pytest.mark.parametrize("folder", RELEASED, indirect=True)
 def test_an_index_of_every_format_is_read_and_verified(folder: Path) -> None:
     index = Index.open(folder)
-    assert index.verify().problems == ()
+    assert verify_index(index).problems == ()
     rows = index.vectors()
     assert [exemplar.id for exemplar in rows.exemplars] == [
         "high/2000.wav",
@@ -60,8 +60,8 @@ def test_an_index_of_every_format_is_read_and_verified(folder: Path) -> None:
     assert rejection.audio == "low/broken.wav"
     # Caches may be made again, but never say anything else.
     scores = {"low/200.wav": [0.75, 0.25]}
-    assert KeptReplays(folder).get("ef" * 32, n_scores=2) in ({}, scores)
-    features = ExemplarFeatures(folder).get(f"{'ab' * 32}/{'cd' * 32}")
+    assert ScoreCache(folder).get("ef" * 32, n_scores=2) in ({}, scores)
+    features = FeatureCacheFolder(folder).get(f"{'ab' * 32}/{'cd' * 32}")
     if features is not None:
         np.testing.assert_array_equal(features, np.arange(6, dtype=np.float32).reshape(2, 3))
 
@@ -74,7 +74,7 @@ def test_an_index_of_every_format_goes_on(folder: Path) -> None:
     opened = Index.open(folder)
     assert opened.remove(["low/300.wav"]) == 1
     opened.compact()
-    assert opened.verify().problems == ()
+    assert verify_index(opened).problems == ()
     assert json.loads((folder / "index.json").read_text())["format"] == header.FORMAT
 
 
@@ -90,7 +90,7 @@ def step(folder: Path, values: Mapping[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def next_format(monkeypatch: pytest.MonkeyPatch) -> int:
     number = header.FORMAT + 1
-    monkeypatch.setitem(formats.STEPS, header.FORMAT, step)
+    monkeypatch.setitem(header.STEPS, header.FORMAT, step)
     monkeypatch.setattr(header, "FORMAT", number)
     return number
 
@@ -114,19 +114,19 @@ def test_a_step_that_fails_leaves_the_old_format(
 
     before = contents(folder)
     with monkeypatch.context() as patch:
-        patch.setitem(formats.STEPS, 1, fail)
+        patch.setitem(header.STEPS, 1, fail)
         with pytest.raises(IndexFolderError, match=r"which failed \(.*No space left"):
             Index.open(folder)
     after = contents(folder)
     assert {name: after[name] for name in before} == before
-    with pytest.warns(RuntimeWarning, match="was brought from"):
+    with pytest.warns(RuntimeWarning, match="was upgraded from"):
         assert len(Index.open(folder).vectors()) == 3
 
 
 KILLED = """
 import os, sys
 from pathlib import Path
-from earful.index.storage import formats, header
+from earful.index.storage import header
 
 def step(folder, values):
     (folder / "new.json").write_text("half")
@@ -142,8 +142,8 @@ def write(folder, values):
 
 written, header.write_values = header.write_values, write
 header.FORMAT = 2
-formats.STEPS[1] = step
-header.Header.read(Path(sys.argv[1]))
+header.STEPS[1] = step
+header.read_header(Path(sys.argv[1]))
 """
 
 
@@ -158,7 +158,7 @@ def test_a_kill_leaves_the_old_format_or_the_new(
     if moment == "after":
         assert len(Index.open(folder).vectors()) == 3
     else:
-        with pytest.warns(RuntimeWarning, match="was brought from"):
+        with pytest.warns(RuntimeWarning, match="was upgraded from"):
             assert len(Index.open(folder).vectors()) == 3
 
 
@@ -185,7 +185,7 @@ def test_an_older_index_is_left_alone_while_another_process_writes(
 
 def test_a_format_without_a_way_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(header, "FORMAT", header.FORMAT + 1)
-    with pytest.raises(IndexFolderError, match="knows no way"):
+    with pytest.raises(IndexFolderError, match="cannot upgrade"):
         Index.open(folder)
 
 
@@ -193,7 +193,7 @@ def test_a_format_without_a_way_is_refused(folder: Path, monkeypatch: pytest.Mon
 def test_a_format_that_is_no_number_is_refused(folder: Path, number: str) -> None:
     path = folder / "index.json"
     path.write_text(path.read_text().replace('"format": 1', f'"format": {number}'))
-    with pytest.raises(IndexFolderError, match=r"index\.json: is damaged .*whole number from 1"):
+    with pytest.raises(IndexFolderError, match=r"index\.json: is damaged .*number of 1 or more"):
         Index.open(folder)
 
 

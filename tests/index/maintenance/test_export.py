@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import IndexFolderError
-from earful.index import Index
+from earful.index import Index, export_index
 from earful.index.maintenance.export import formula_safe
 from earful.index.storage import Row
 from earful.model import Fingerprint
@@ -28,7 +28,7 @@ def test_csv_holds_every_row_in_the_order_of_ids(
     index: Index, make_row: MakeRow, tmp_path: Path, sounds: Path
 ) -> None:
     target = tmp_path / "rows.csv"
-    assert index.export(target) == 2
+    assert export_index(index, target) == 2
     with open(target, newline="", encoding="utf-8") as file:
         first, second = csv.DictReader(file)
     row = make_row("b")
@@ -62,7 +62,7 @@ def test_csv_holds_no_formula(index: Index, make_row: MakeRow, tmp_path: Path) -
     row = make_row("=1+1")
     harmful = replace(row.exemplar, answer='=HYPERLINK("http://x")', labels=("@SUM(A1)", "b"))
     index.add([replace(row, exemplar=harmful)])
-    index.export(tmp_path / "rows.csv")
+    export_index(index, tmp_path / "rows.csv")
     with open(tmp_path / "rows.csv", newline="", encoding="utf-8") as file:
         found = next(row for row in csv.DictReader(file) if "1+1" in row["id"])
     assert found["id"] == "'=1+1"
@@ -84,7 +84,7 @@ def test_parquet_holds_the_vectors_too(index: Index, make_row: MakeRow, tmp_path
     import pyarrow.parquet
 
     (tmp_path / "rows.parquet").write_bytes(b"replaced")
-    assert index.export(tmp_path / "rows.parquet") == 2
+    assert export_index(index, tmp_path / "rows.parquet") == 2
     rows = pyarrow.parquet.read_table(tmp_path / "rows.parquet").to_pylist()
     assert [row["id"] for row in rows] == ["a", "b"]
     wanted = make_row("b", labels=("dog", "big, old dog"))
@@ -96,21 +96,21 @@ def test_parquet_holds_the_vectors_too(index: Index, make_row: MakeRow, tmp_path
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
 def test_an_empty_index(tmp_path: Path, fingerprint: Fingerprint, name: str) -> None:
-    assert Index.create(tmp_path / "i", fingerprint).export(tmp_path / name) == 0
+    assert export_index(Index.create(tmp_path / "i", fingerprint), tmp_path / name) == 0
     assert (tmp_path / name).stat().st_size > 100
 
 
 @pytest.mark.parametrize("name", ["rows.txt", "rows"])
 def test_another_ending_is_refused(index: Index, tmp_path: Path, name: str) -> None:
-    with pytest.raises(IndexFolderError, match=r"want \.csv or \.parquet"):
-        index.export(tmp_path / name)
+    with pytest.raises(IndexFolderError, match=r"\.csv or \.parquet"):
+        export_index(index, tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
 def test_a_place_that_cannot_be_written(index: Index, tmp_path: Path, name: str) -> None:
     with pytest.raises(IndexFolderError, match="cannot be written"):
-        index.export(tmp_path / "missing" / name)
+        export_index(index, tmp_path / "missing" / name)
     (tmp_path / name).mkdir()
     with pytest.raises(IndexFolderError, match="cannot be written"):
-        index.export(tmp_path / name)
+        export_index(index, tmp_path / name)
     assert not list(tmp_path.glob(".*"))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from earful.index.cache import ExemplarFeatures
+from earful.index.cache import FeatureCacheFolder
 from earful.index.cache.features import FEATURES_NAME
 
 MAKER = "a" * 32
@@ -25,7 +25,7 @@ CONTENT = "b" * 64
 def test_what_is_kept_comes_back(
     features: NDArray[np.float32], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    cache = ExemplarFeatures(tmp_path_factory.mktemp("index"))
+    cache = FeatureCacheFolder(tmp_path_factory.mktemp("index"))
     assert cache.get(f"{MAKER}/{CONTENT}") is None
     cache.put(f"{MAKER}/{CONTENT}", features)
     found = cache.get(f"{MAKER}/{CONTENT}")
@@ -41,20 +41,20 @@ def test_no_bit_may_change(place: int, bit: int, kept: Path) -> None:
     torn = bytearray(whole)
     torn[place % len(torn)] ^= 1 << bit
     path.write_bytes(torn)
-    assert ExemplarFeatures(kept).get(f"{MAKER}/{CONTENT}") is None
+    assert FeatureCacheFolder(kept).get(f"{MAKER}/{CONTENT}") is None
     path.write_bytes(whole)
 
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("index")
-    ExemplarFeatures(folder).put(f"{MAKER}/{CONTENT}", np.ones((2, 3), np.float32))
+    FeatureCacheFolder(folder).put(f"{MAKER}/{CONTENT}", np.ones((2, 3), np.float32))
     return folder
 
 
 @pytest.mark.parametrize("damage", ["cut", "zeros", "empty", "text", "no digest"])
 def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: str) -> None:
-    cache = ExemplarFeatures(tmp_path)
+    cache = FeatureCacheFolder(tmp_path)
     cache.put(f"{MAKER}/{CONTENT}", np.ones((2, 3), np.float32))
     path = tmp_path / FEATURES_NAME / MAKER / f"{CONTENT}.npy"
     content = path.read_bytes()
@@ -76,19 +76,19 @@ def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: str) -> None:
     "features", [np.full((2, 3), np.nan, np.float32), np.ones((2, 3)), np.ones(3, np.float32)]
 )
 def test_what_is_no_features_is_made_again(tmp_path: Path, features: NDArray[np.float32]) -> None:
-    cache = ExemplarFeatures(tmp_path)
+    cache = FeatureCacheFolder(tmp_path)
     cache.put(f"{MAKER}/{CONTENT}", features)
     assert cache.get(f"{MAKER}/{CONTENT}") is None
 
 
 def test_numpy_reads_what_is_kept(tmp_path: Path) -> None:
-    ExemplarFeatures(tmp_path).put(f"{MAKER}/{CONTENT}", np.ones((2, 3), np.float32))
+    FeatureCacheFolder(tmp_path).put(f"{MAKER}/{CONTENT}", np.ones((2, 3), np.float32))
     found = np.load(tmp_path / FEATURES_NAME / MAKER / f"{CONTENT}.npy")
     np.testing.assert_array_equal(found, np.ones((2, 3)))
 
 
 def test_what_a_kill_left_behind_goes_in_time(tmp_path: Path) -> None:
-    cache = ExemplarFeatures(tmp_path)
+    cache = FeatureCacheFolder(tmp_path)
     cache.put(f"{MAKER}/{CONTENT}", np.ones((2, 3), np.float32))
     folder = tmp_path / FEATURES_NAME / MAKER
     for name in ("old.partial", "new.partial"):
@@ -100,14 +100,14 @@ def test_what_a_kill_left_behind_goes_in_time(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_said_and_no_error(tmp_path: Path) -> None:
     (tmp_path / FEATURES_NAME).write_text("a file where the folder should be")
-    cache = ExemplarFeatures(tmp_path)
+    cache = FeatureCacheFolder(tmp_path)
     cache.put(f"{MAKER}/{CONTENT}", np.ones((2, 3), np.float32))
     assert "cannot be kept" in cache.fault
     assert cache.get(f"{MAKER}/{CONTENT}") is None
 
 
 def test_what_is_no_longer_there_is_dropped(tmp_path: Path) -> None:
-    cache = ExemplarFeatures(tmp_path)
+    cache = FeatureCacheFolder(tmp_path)
     for content in ("b" * 64, "c" * 64, "b" * 64 + "f" * 16):
         cache.put(f"{MAKER}/{content}", np.ones((1, 2), np.float32))
     assert cache.prune({"b" * 64}) == 1
@@ -119,4 +119,4 @@ def test_what_is_no_longer_there_is_dropped(tmp_path: Path) -> None:
 
 def test_a_key_cannot_leave_the_folder(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="hex digits"):
-        ExemplarFeatures(tmp_path).get("../../etc/passwd")
+        FeatureCacheFolder(tmp_path).get("../../etc/passwd")

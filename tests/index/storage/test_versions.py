@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from earful.errors import IndexFolderError
-from earful.index import Index
+from earful.index import Index, verify_index
 from earful.index.storage import CHECKSUMS_NAME, Checksums, Row, manifest_names
 from earful.index.storage.versions import manifest_name, newest_listed
 
@@ -43,11 +43,11 @@ def test_any_flipped_byte_of_the_newest_version_goes_back_one(index: Index) -> N
         path.write_bytes(flipped)
         with pytest.warns(RuntimeWarning, match="from version 3 to 2, so rows may be missing"):
             opened = Index.open(index.path)
-        assert list(opened.known()) == ["a"]
+        assert list(opened._folder.indexed_rows()) == ["a"]
         assert (index.path / "_quarantine" / path.name).read_bytes() == flipped
         assert not path.exists()
     path.write_bytes(content)
-    assert list(Index.open(index.path).known()) == ["a", "b"]
+    assert list(Index.open(index.path)._folder.indexed_rows()) == ["a", "b"]
 
 
 def test_a_version_that_is_gone_is_told_until_the_index_is_written_again(
@@ -58,8 +58,8 @@ def test_a_version_that_is_gone_is_told_until_the_index_is_written_again(
         with pytest.warns(RuntimeWarning, match="is gone; went back from version 3 to 2"):
             opened = Index.open(index.path)
     opened.add([make_row("b")])
-    assert list(Index.open(index.path).known()) == ["a", "b"]
-    assert opened.verify().problems == ()
+    assert list(Index.open(index.path)._folder.indexed_rows()) == ["a", "b"]
+    assert verify_index(opened).problems == ()
 
 
 def test_a_version_that_is_right_is_never_moved(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from earful.errors import IndexBusyError, IndexFolderError
-from earful.index.storage import LOCK_NAME, WriterLock
+from earful.index.storage.lock import LOCK_NAME, WriterLock
 
 HOLD = """
 import sys

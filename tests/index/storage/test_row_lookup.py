@@ -1,4 +1,4 @@
-"""Known rows against a plain dictionary, over any course of additions."""
+"""The row lookup against a plain dictionary, over any course of additions."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.index.corpus import Exemplar
-from earful.index.storage import KnownRow, KnownRows, Row, row_lookup
+from earful.index.storage import AudioKey, IndexedRow, Row, row_lookup
+from earful.index.storage.row_lookup import IndexedRows
 
 ROOTS = (Path("/one"), Path("/two"))
 
@@ -43,17 +44,17 @@ batches = st.lists(
 
 
 @given(first=batches, later=batches, most=st.sampled_from([1, 3, 10, 100]))
-def test_they_are_what_a_dictionary_would_hold(
+def test_the_lookup_is_what_a_dictionary_would_hold(
     first: list[list[Row]], later: list[list[Row]], most: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(row_lookup, "_MOST_RECENT", most)
-        plain = {row.exemplar.id: KnownRow.of(row) for batch in first for row in batch}
-        rows = KnownRows(plain.items())
+        plain = {row.exemplar.id: IndexedRow.of(row) for batch in first for row in batch}
+        rows = IndexedRows(plain.items())
         assert rows == plain
         for batch in later:
             rows.add(batch)
-            plain.update((row.exemplar.id, KnownRow.of(row)) for row in batch)
+            plain.update((row.exemplar.id, IndexedRow.of(row)) for row in batch)
             assert dict(rows) == plain
             assert len(rows) == len(plain)
             for number in range(30):
@@ -63,7 +64,7 @@ def test_they_are_what_a_dictionary_would_hold(
             assert {row.root for row in plain.values()} <= set(rows.roots)
             for file in range(7):
                 for end_s in (None, 1.0, 2.0):
-                    key = (f"{file:064x}", 0.0, end_s)
+                    key = AudioKey(f"{file:064x}", 0.0, end_s)
                     holders = {id_ for id_, held in plain.items() if held.audio_key == key}
                     found = rows.holder(key)
                     assert found in holders if holders else found is None
@@ -71,18 +72,19 @@ def test_they_are_what_a_dictionary_would_hold(
 
 def test_equal_hashes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_lookup, "_hash", lambda _: 7)
-    plain = {f"row {n}": KnownRow.of(row(f"row {n}", n)) for n in range(20)}
-    rows = KnownRows(plain.items())
+    plain = {f"row {n}": IndexedRow.of(row(f"row {n}", n)) for n in range(20)}
+    rows = IndexedRows(plain.items())
     assert dict(rows) == plain
     assert rows.get("row 20") is None
-    assert rows.holder((f"{3:064x}", 0.0, None)) == "row 3"
-    assert rows.holder((f"{3:064x}", 0.0, 1.0)) is None
+    assert rows.holder(AudioKey(f"{3:064x}", 0.0, None)) == "row 3"
+    assert rows.holder(AudioKey(f"{3:064x}", 0.0, 1.0)) is None
 
 
 @pytest.mark.parametrize("digest", ["", "ab", "é" * 32, "A" * 64, "g" * 64, "\ud800", "x" * 66])
 def test_what_is_no_digest_comes_back_as_it_was(digest: str) -> None:
-    odd = replace(KnownRow.of(row("a", 1)), file_sha256=digest, exemplar_sha256=digest)
-    assert KnownRows([("a", odd)])["a"] == odd
+    key = AudioKey(digest, 0.0, None)
+    odd = replace(IndexedRow.of(row("a", 1)), audio_key=key, exemplar_sha256=digest)
+    assert IndexedRows([("a", odd)])["a"] == odd
 
 
 def test_many_rows_take_little_memory() -> None:
@@ -90,7 +92,7 @@ def test_many_rows_take_little_memory() -> None:
 
     before = pa.total_allocated_bytes()
     n = 20_000
-    rows = KnownRows((f"label/{n:06}.wav", KnownRow.of(row(f"{n}", n))) for n in range(n))
+    rows = IndexedRows((f"label/{n:06}.wav", IndexedRow.of(row(f"{n}", n))) for n in range(n))
     parts, recent, by_audio = rows._state
     assert not recent
     assert not by_audio
@@ -103,7 +105,7 @@ def test_few_parts_are_to_be_looked_through(
     monkeypatch: pytest.MonkeyPatch, n_batches: int
 ) -> None:
     monkeypatch.setattr(row_lookup, "_MOST_RECENT", 4)
-    rows = KnownRows()
+    rows = IndexedRows()
     for batch in range(n_batches):
         rows.add([row(f"{batch}-{n}", n) for n in range(4)])
     sizes = [len(part) for part in rows._state[0]]

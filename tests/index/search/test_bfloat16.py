@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earful.index.search import bfloat16, exact
-from earful.index.search.bfloat16 import RoughRows
+from earful.index.search.bfloat16 import Bfloat16Rows
 from tests.support.vector_sets import vector_set
 
 pytest.importorskip("torch")
@@ -36,7 +36,7 @@ def _packing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("n", [1, 5, 127, 128, 2048, 2049, 5000])
 def test_the_best_rows_are_among_those_proposed(n: int) -> None:
     vectors, queries = clustered(n, 24, 1, 0.3), clustered(9, 24, 2, 0.3)
-    rows = RoughRows([vectors[: n // 3], vectors[n // 3 :]])
+    rows = Bfloat16Rows([vectors[: n // 3], vectors[n // 3 :]])
     assert len(rows) == n
     keep = np.arange(n) % 3 > 0
     for k, kept in ((1, None), (10, None), (10, keep), (40, None)):
@@ -63,30 +63,30 @@ def test_nothing_is_left_out_however_near_the_rows_lie(
 ) -> None:
     vectors, queries = clustered(n, dim, seed, spread), clustered(3, dim, seed + 1, spread)
     exact = queries.astype(np.float64) @ vectors.T.astype(np.float64)
-    for scores, found in zip(exact, RoughRows([vectors]).candidates(queries, k), strict=True):
+    for scores, found in zip(exact, Bfloat16Rows([vectors]).candidates(queries, k), strict=True):
         assert set(np.argsort(-scores)[:k]) <= set(found.tolist())
 
 
 def test_most_rows_are_not_proposed() -> None:
     vectors, queries = clustered(20_000, 128, 3, 1.0), clustered(16, 128, 4, 1.0)
-    found = RoughRows([vectors]).candidates(queries, 10)
+    found = Bfloat16Rows([vectors]).candidates(queries, 10)
     assert max(map(len, found)) < 400
 
 
 def test_what_one_call_leaves_behind_is_nothing_to_the_next() -> None:
     vectors = clustered(3000, 24, 6, 0.3)
-    rows = RoughRows([vectors])
+    rows = Bfloat16Rows([vectors])
     batches = [clustered(m, 24, 10 + m, 0.3) for m in (9, 1, 30, 9)]
     masks = [None, np.arange(3000) % 5 == 0, None, np.arange(3000) % 2 == 0]
 
-    def ask(rows: RoughRows) -> list[list[list[int]]]:
+    def ask(rows: Bfloat16Rows) -> list[list[list[int]]]:
         return [
             [found.tolist() for found in rows.candidates(queries, 10, mask)]
             for queries, mask in zip(batches, masks, strict=True)
         ]
 
     alone = [
-        [found.tolist() for found in RoughRows([vectors]).candidates(queries, 10, mask)]
+        [found.tolist() for found in Bfloat16Rows([vectors]).candidates(queries, 10, mask)]
         for queries, mask in zip(batches, masks, strict=True)
     ]
     assert ask(rows) == alone
@@ -103,7 +103,7 @@ def test_a_batch_gives_the_hits_of_single_queries(monkeypatch: pytest.MonkeyPatc
     pets = vector_set(rows)
     queries = unit(rng.integers(-2, 3, (16, 6)) + 0.5)
     together = pets.search_many(queries, k=7)
-    assert "_rough" in pets.__dict__
+    assert "_bfloat16_rows" in pets.__dict__
     assert together == [pets.search(query, k=7) for query in queries]
 
 

@@ -220,7 +220,7 @@ def test_an_empty_set_finds_nothing(backend: Backend) -> None:
         (np.array([np.inf, 0], np.float32), "norm inf"),
         (np.array([0, 0], np.float32), r"norm 0\.0"),
         (np.array([2, 0], np.float32), r"norm 2\.0"),
-        (np.array([1, 0, 0], np.float32), r"shape \(3,\); want \(2,\)"),
+        (np.array([1, 0, 0], np.float32), r"query.*\(2,\).*\(3,\)"),
     ],
 )
 def test_a_query_must_be_a_finite_unit_vector(query: NDArray[np.float32], reason: str) -> None:
@@ -229,11 +229,11 @@ def test_a_query_must_be_a_finite_unit_vector(query: NDArray[np.float32], reason
 
 
 def test_wrong_questions_are_refused(pets: VectorSet) -> None:
-    with pytest.raises(ValueError, match="k=0; want 1 or more"):
+    with pytest.raises(ValueError, match=r"k=0.*1 or more"):
         pets.search(at(0)[0], k=0)
     with pytest.raises(ValueError, match="needs an Index"):
         pets.search(at(0)[0], k=1, filter=SearchFilter(where="true"))
-    with pytest.raises(TypeError, match="labels='dog' is a string"):
+    with pytest.raises(TypeError, match=r"labels='dog'.*a set such as"):
         SearchFilter(labels="dog")  # type: ignore[arg-type]
     for least in (1.5, float("nan")):
         with pytest.raises(ValueError, match="min_similarity"):
@@ -241,11 +241,11 @@ def test_wrong_questions_are_refused(pets: VectorSet) -> None:
 
 
 def test_wrong_vectors_are_refused() -> None:
-    with pytest.raises(ValueError, match="id 'b' stands twice"):
+    with pytest.raises(ValueError, match="id 'b' occurs twice"):
         vector_set(at(0, 20, 40), ["a", "b", "b"])
     broken = at(0, 20)
     broken[1, 0] = np.nan
-    with pytest.raises(ValueError, match="vector of 'b' has norm nan"):
+    with pytest.raises(ValueError, match=r"vector of 'b'.*norm nan"):
         vector_set(broken, ["a", "b"])
     with pytest.raises(ValueError, match=r"shape \(2,\)"):
         vector_set(np.ones(2, np.float32), ["a", "b"])

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from earful.errors import CorpusError, IndexBusyError, IndexFolderError
-from earful.index import Index
+from earful.index import Index, verify_index
 from earful.index.builder import BuildOptions, build_index
 from earful.index.corpus import single_recording
 from earful.index.maintenance import RepairReport, repair, repair_index
@@ -69,7 +69,7 @@ def rot(folder: Path) -> None:
 def repaired(folder: Path, corpus: Path | None = None) -> tuple[RepairReport, Samples]:
     embedder = Samples()
     report = repair_index(folder, corpus, embedder=embedder, options=OPTIONS)
-    assert Index.open(folder).verify().problems == ()
+    assert verify_index(Index.open(folder)).problems == ()
     return report, embedder
 
 
@@ -91,7 +91,7 @@ def test_an_unreadable_file_costs_its_own_rows(
         path.unlink()
     else:
         path.write_bytes(path.read_bytes()[:100] if damage == "truncated" else b"\x07" * 5000)
-    found = Index.open(folder).verify()
+    found = verify_index(Index.open(folder))
     assert (found.n_checked, found.n_whole) == (N_FILES, N_FILES - 8)
     assert {problem.audio for problem in found.problems} == {str(path)}
     assert any("rows cannot be read" in problem.what for problem in found.problems)
@@ -196,7 +196,7 @@ def test_damaged_lists_are_put_aside(folder: Path) -> None:
         (folder / name).write_text("gone wrong")
     assert [
         "approximate.json" in problem.what or "rejected.jsonl" in problem.what
-        for problem in Index.open(folder).verify().problems
+        for problem in verify_index(Index.open(folder)).problems
     ] == [True, True]
     report, _ = repaired(folder)
     assert report.set_aside == ("approximate.json", "rejected.jsonl")
@@ -226,12 +226,12 @@ def test_rows_of_two_corpora_are_kept_apart(folder: Path, tmp_path: Path, corpus
     recording = next(other.rglob("*.wav"))
     build_index(single_recording(recording, labels=("horn",)), folder, embedder=Samples())
     index = Index.open(folder)
-    row = index.vectors().vectors[list(index.known()).index(recording.name)]
+    row = index.vectors().vectors[list(index._folder.indexed_rows()).index(recording.name)]
     for path in files(folder, "data"):
         path.write_bytes(path.read_bytes().replace(row.tobytes(), (-row).tobytes()))
     report, _ = repaired(folder)
     assert (report.dropped_ids, report.embedded) == ((recording.name,), 1)
-    assert {known.root for known in Index.open(folder).known().values()} == {
+    assert {known.root for known in Index.open(folder)._folder.indexed_rows().values()} == {
         corpus,
         recording.parent,
     }
@@ -243,7 +243,7 @@ def test_a_corpus_that_moved_is_followed(
     folder = tmp_path / "own.index"
     build_index(corpus, folder, embedder=Samples(), options=OPTIONS)
     moved = corpus.rename(tmp_path / "moved")
-    (problem,) = Index.open(folder).verify().problems
+    (problem,) = verify_index(Index.open(folder)).problems
     assert (problem.id, problem.audio) == ("", str(corpus))
     assert f"the audio of {N_FILES} rows" in problem.what
     with pytest.raises(IndexFolderError, match=f"--repair --corpus {moved}"):
@@ -270,13 +270,13 @@ def test_a_second_corpus_of_the_same_ids_changes_nothing(
 def test_a_lost_list_is_made_again(folder: Path, wanted: list[tuple[str, float]]) -> None:
     listed = (folder / CHECKSUMS_NAME).read_text(encoding="utf-8").splitlines()
     (folder / CHECKSUMS_NAME).unlink()
-    found = Index.open(folder).verify()
+    found = verify_index(Index.open(folder))
     assert found.problems == ()
     assert found.n_unlisted > 0
     repaired(folder)
     again = (folder / CHECKSUMS_NAME).read_text(encoding="utf-8").splitlines()
     assert set(again) <= set(listed)
-    assert Index.open(folder).verify().n_unlisted == 0
+    assert verify_index(Index.open(folder)).n_unlisted == 0
     assert hits(folder) == wanted
 
 
@@ -325,7 +325,7 @@ def test_a_folder_that_is_no_index(tmp_path: Path, corpus: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["table.Table.keep", "table_files.TableFiles.sync", "table.Table.set_damaged_aside"]
+    "target", ["table.Table.keep", "table_files.TableFiles.sync", "table.Table.quarantine_damaged"]
 )
 def test_a_kill_leaves_what_the_next_repair_mends(
     folder: Path,
