@@ -15,7 +15,7 @@ import pytest
 import soundfile
 import torch
 from numpy.typing import NDArray
-from tests.model.test_htsat import SMALL, random_htsat, spectrograms
+from tests.model.encoders.test_htsat import SMALL, random_htsat, spectrograms
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from earful.index import Index

@@ -8,7 +8,7 @@ sum with the tokens along; in float32 these are a fifth faster than MKL's on pro
 are not Intel's. The operators are those that ``torch.compile`` emits for CPUs; where they
 are missing, ``pack_for_cpu`` returns the model as it is.
 
-``benchmarks/encoder.py`` measures it; ``tests/model/test_htsat_cpu.py`` holds it against
+``benchmarks/encoder.py`` measures it; ``tests/model/encoders/test_htsat_cpu.py`` holds it against
 ``Htsat``.
 """
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.model.test_htsat import SMALL, random_htsat, spectrograms
+from tests.model.encoders.test_htsat import SMALL, random_htsat, spectrograms
 
 from earful.model.encoders import Htsat, HtsatConfig, PackedHtsat, htsat_cpu, pack_for_cpu
 from earful.model.runtime import can_pack, has_bfloat16
