@@ -503,7 +503,7 @@ LABELS = ",".join(map(str, range(200)))
         (("ask", "q.wav", "why?", *M, "--temperature", 1, "--top-p", 0), 2, "top_p=0.0, want"),
         (("ask", "q.wav", "why?", *M, "--stop", ""), 2, "none of them empty"),
         (("ask", "q.wav", "why?", *M, "--seed", -1), 2, "greater than or equal to 0"),
-        (("ask", "q.wav", "why?", *M, "--start-s", 9), 1, "wanted a stretch from 9.000 s"),
+        (("ask", "q.wav", "why?", *M, "--start-s", 9), 1, "segment from 9.000 s"),
         (("ask", "q.wav", "why?", *M, "--shots", 3), 2, "there is no index to find them in"),
         (("ask", "q.wav", "why?", *M, "--device", "tpu"), 1, "device 'tpu' cannot be used"),
         (("ask", "q.wav", "why?", *M, "-i", "none.index"), 1, "there is no such folder"),

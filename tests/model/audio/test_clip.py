@@ -87,7 +87,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("kind", "coding"), KINDS)
 @pytest.mark.parametrize("rate", [8000, 48000])
-def test_the_whole_and_its_stretches_agree_with_soundfile(
+def test_the_whole_and_its_segments_agree_with_soundfile(
     kind: str, coding: str, rate: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "sound"
@@ -141,7 +141,7 @@ WHOLE = load_audio(STEREO_FLAC)
 
 
 @given(st.integers(0, 7998), st.integers(1, 7999))
-def test_a_stretch_is_a_slice_of_the_whole(first: int, n: int) -> None:
+def test_a_segment_is_a_slice_of_the_whole(first: int, n: int) -> None:
     last = min(first + n, 8000)
     clip = load_audio(STEREO_FLAC, start_s=first / 16000, end_s=last / 16000)
     np.testing.assert_array_equal(clip.samples, WHOLE.samples[first:last])
@@ -230,7 +230,7 @@ def test_equal_audio_in_other_containers_has_an_equal_digest() -> None:
     ],
 )
 def test_a_clip_refuses_what_it_cannot_hold(make: Callable[[], Clip]) -> None:
-    with pytest.raises(ValueError, match="want"):
+    with pytest.raises(ValueError, match="expected"):
         make()
 
 
