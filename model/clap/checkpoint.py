@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from earful.errors import MissingExtraError, ModelError
 from earful.model.clap.tokenizer import TOKENIZER_FILES
-from earful.model.runtime import changes_of, read_json, sha256_of
+from earful.model.runtime import find_changed_files, read_json, sha256_of
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def weights_digest(folder: Path) -> str:
         raise ModelError(_no_weights(folder))
     told = read_json(folder / DIGESTS_NAME) if (folder / DIGESTS_NAME).is_file() else {}
     digests = {name: str(digest) for name, digest in told.items()}
-    for name, what in changes_of(folder, digests).items():
+    for name, what in find_changed_files(folder, digests).items():
         raise ModelError(
             f"{folder / name}: is not what it was when the folder was written (it {what}); "
             "convert the checkpoint again"
@@ -200,11 +200,11 @@ def build_towers(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path
     import torch
 
     from earful.model.clap.towers import ClapTowers
-    from earful.model.runtime import unfilled
+    from earful.model.runtime import without_weights
 
     transformers = import_transformers()
     # Random initial weights would cost seconds and the caller's random state.
-    with unfilled():
+    with without_weights():
         published = transformers.ClapModel(config)
         try:
             towers = ClapTowers(published)

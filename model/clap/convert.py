@@ -35,7 +35,7 @@ from earful.model.clap.checkpoint import (
 )
 from earful.model.clap.front_end import ClapFrontEnd, published_front_end, read_front_end
 from earful.model.clap.tokenizer import TOKENIZER_FILES, find_tokenizer
-from earful.model.runtime import fetch, sha256_of, write_json
+from earful.model.runtime import fetch_from_hub, sha256_of, write_json
 
 if TYPE_CHECKING:
     import torch
@@ -112,7 +112,7 @@ def convert_clap(source: str, folder: Path, *, revision: str = "") -> ClapConver
         front_end = published_front_end(fused=sizes["audio_config"]["enable_fusion"])
     else:
         if not path.is_dir():
-            path = fetch(
+            path = fetch_from_hub(
                 source, revision=revision, files=HUB_FILES, one_of=(WEIGHTS_NAME, PICKLED_NAME)
             )
         sizes = read_sizes(path)

@@ -32,13 +32,13 @@ from earful.model.clap.tokenizer import ClapTokenizer, has_tokenizer
 from earful.model.encoders import LogMel
 from earful.model.protocols import Fingerprint
 from earful.model.runtime import (
-    LEAST_COSINE,
-    MOST_LOST,
+    MAX_SIMILARITY_LOSS,
+    MIN_COSINE,
     agreement,
-    fetch,
+    fetch_from_hub,
     has_bfloat16,
     pick_device,
-    probe_sounds,
+    test_sounds,
 )
 from earful.wording import as_argument
 
@@ -121,7 +121,7 @@ def load_clap(
 
 def _fetch(name: str, revision: str) -> Path:
     try:
-        return fetch(name, revision=revision, files=HUB_FILES, one_of=[WEIGHTS_NAME])
+        return fetch_from_hub(name, revision=revision, files=HUB_FILES, one_of=[WEIGHTS_NAME])
     except ModelError as error:
         raise ModelError(
             f"{error}. If it has its weights as a pickle only: `earful models convert-clap "
@@ -136,7 +136,7 @@ def _bearable_dtype(towers: ClapTowers, front_end: ClapFrontEnd, name: str) -> s
     device = towers.audio_projection.linear1.weight.device
     if not has_bfloat16(device):
         return "float32"
-    waves = probe_sounds(front_end.window_samples, front_end.mel.sample_rate)
+    waves = test_sounds(front_end.window_samples, front_end.mel.sample_rate)
     log_mel = LogMel(front_end.mel, device)
     rough_towers = towers.audio_copy("bfloat16")
     with torch.inference_mode():
@@ -149,8 +149,8 @@ def _bearable_dtype(towers: ClapTowers, front_end: ClapFrontEnd, name: str) -> s
         return "bfloat16"
     warnings.warn(
         f"{name}: runs in float32. In bfloat16 its vectors of test sounds have a cosine of "
-        f"{found.cosine:.4f} to the exact ones (want {LEAST_COSINE}) and neighbours are up to "
-        f"{found.lost:.4f} less similar (want {MOST_LOST})",
+        f"{found.cosine:.4f} to the exact ones (want {MIN_COSINE}) and neighbours are up to "
+        f"{found.lost:.4f} less similar (want {MAX_SIMILARITY_LOSS})",
         RuntimeWarning,
         stacklevel=3,
     )

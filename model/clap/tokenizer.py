@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.runtime import byte_level_bpe, control_ids, fetch, make_all_text_plain, plain_ids
+from earful.model.runtime import (
+    byte_level_bpe,
+    control_ids,
+    fetch_from_hub,
+    make_all_text_plain,
+    plain_ids,
+)
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -28,7 +34,7 @@ ROBERTA = "roberta-base"
 
 _START, _END, _PAD = "<s>", "</s>", "<pad>"
 _CONTROLS = (_START, _PAD, _END, "<unk>", "<mask>")
-_WANTED = "vocab.json and merges.txt of roberta-base"
+_EXPECTED = "vocab.json and merges.txt of roberta-base"
 
 
 class ClapTokenizer:
@@ -76,7 +82,7 @@ class ClapTokenizer:
                 folder / TOKENIZER_FILES[1],
                 folder / TOKENIZER_FILES[2],
                 special=_CONTROLS,
-                wanted=_WANTED,
+                expected=_EXPECTED,
             )
         n_known = int(tokenizer.get_vocab_size(with_added_tokens=True))
         if n_known > n_words:
@@ -112,12 +118,12 @@ class ClapTokenizer:
     def _id_of(self, token: str) -> int:
         found: int | None = self._tokenizer.token_to_id(token)
         if found is None:
-            raise ModelError(f"{self._source}: has no token {token!r}; want {_WANTED}")
+            raise ModelError(f"{self._source}: has no token {token!r}; want {_EXPECTED}")
         return found
 
     def _row(self, text: str) -> list[int]:
         words = plain_ids(
-            self._tokenizer, text, self._controls, source=self._source, wanted=_WANTED
+            self._tokenizer, text, self._controls, source=self._source, expected=_EXPECTED
         )
         return [self._start, *words[: MAX_TEXT_TOKENS - 2], self._end]
 
@@ -135,6 +141,6 @@ def find_tokenizer(source: Path) -> Path | None:
         if has_tokenizer(folder):
             return folder
     try:
-        return fetch(ROBERTA, files=TOKENIZER_FILES)
+        return fetch_from_hub(ROBERTA, files=TOKENIZER_FILES)
     except ModelError:
         return None

@@ -21,7 +21,7 @@ from earful.errors import ModelError
 from earful.model.encoders.htsat import Htsat, HtsatConfig
 from earful.model.encoders.htsat_cpu import PackedHtsat, pack_for_cpu
 from earful.model.encoders.mel import LogMel, LogMelConfig
-from earful.model.runtime import in_parts, read_fields, unfilled
+from earful.model.runtime import in_parts, read_fields, without_weights
 
 _HTSAT = "base.htsat."
 _AUDIOSET_CLASSES = 527
@@ -330,7 +330,7 @@ def read_config(state: Mapping[str, Tensor]) -> MsClapConfig:
 
 def _learned(config: MsClapConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Return our name and the published shape of each tensor we load, by published name."""
-    with unfilled():
+    with without_weights():
         encoder = MsClapEncoder(config)
     learned: dict[str, tuple[str, tuple[int, ...]]] = {}
     for name, tensor in encoder.state_dict().items():

@@ -91,7 +91,7 @@ class FlamingoTokenizer:
             ModelError: A file is missing or is not OPT's kind of vocabulary.
         """
         special = (Control.PAD, Control.END_OF_TEXT, *_ADDED)
-        tokenizer = byte_level_bpe(vocab_json, merges_txt, special=special, wanted=_FILES)
+        tokenizer = byte_level_bpe(vocab_json, merges_txt, special=special, expected=_FILES)
         return cls(tokenizer, source=str(vocab_json))
 
     @classmethod
@@ -174,7 +174,9 @@ class FlamingoTokenizer:
     def _text_ids(self, text: str) -> list[int]:
         if not text:
             return []
-        return plain_ids(self._tokenizer, text, self._controls, source=self._source, wanted=_FILES)
+        return plain_ids(
+            self._tokenizer, text, self._controls, source=self._source, expected=_FILES
+        )
 
 
 def answer_of(decoded: str) -> str:

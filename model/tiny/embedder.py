@@ -21,9 +21,9 @@ from earful.errors import ModelError
 from earful.model.audio import Clip, require_sample_rate
 from earful.model.flamingo import FlamingoTokenizer
 from earful.model.protocols import Fingerprint
-from earful.model.runtime import in_parts, pick_device, unfilled
+from earful.model.runtime import in_parts, pick_device, without_weights
 from earful.model.tiny.frames import SAMPLE_RATE, WINDOW_FRAMES, WINDOW_HOP_FRAMES, FrontEnd
-from earful.model.tiny.network import MOST_TEXT_TOKENS, AudioHead, Network, TextTower
+from earful.model.tiny.network import MAX_TEXT_TOKENS, AudioHead, Network, TextTower
 from earful.model.tiny.weights import NAME, fill, read_part, read_release, require_release
 
 _WINDOWS_AT_ONCE = 8  # of each thread
@@ -53,7 +53,7 @@ def load_tiny(
     clap = read_part(release, "clap", name)
     tokenizer = FlamingoTokenizer.from_bytes(read_part(release, "tokenizer", name), source=name)
     dim = int(settings["dim"])
-    with unfilled():
+    with without_weights():
         network, head = Network(), AudioHead(dim)
         text = TextTower(vocab_size=tokenizer.vocab_size, dim=dim)
     return TinyEmbedder(
@@ -229,4 +229,4 @@ class TinyEmbedder:
 
 def text_ids(tokenizer: FlamingoTokenizer, text: str) -> list[int]:
     """Return what the text tower reads of a text, 1 to 64 token ids."""
-    return tokenizer.encode([text.strip().lower()])[:MOST_TEXT_TOKENS]
+    return tokenizer.encode([text.strip().lower()])[:MAX_TEXT_TOKENS]

@@ -26,7 +26,7 @@ from earful.model.flamingo import (
     read_samples,
 )
 from earful.model.prompt import ClipRef
-from earful.model.runtime import pick_device, unfilled
+from earful.model.runtime import pick_device, without_weights
 from earful.model.tiny.embedder import TinyEmbedder, load_tiny
 from earful.model.tiny.frames import SAMPLE_RATE
 from earful.model.tiny.weights import NAME, fill, read_part, read_release
@@ -71,7 +71,7 @@ def load_tiny_lm(
     release = read_release(name)
     data = read_part(release, "flamingo", name)
     config = FlamingoConfig.from_dict(release.parts["flamingo"]["config"])
-    with unfilled():
+    with without_weights():
         model = Flamingo(config)
     fill(model, data, name)
     return FlamingoLanguageModel(

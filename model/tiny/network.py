@@ -17,7 +17,7 @@ from torch.nn import functional
 _CHANNELS = (1, 64, 64, 128, 128, 256, 256, 512, 512)
 _POOLED = frozenset({1, 3, 5})
 OUTPUT_DIM: Final = _CHANNELS[-1]
-MOST_TEXT_TOKENS: Final = 64
+MAX_TEXT_TOKENS: Final = 64
 
 
 class Network(nn.Module):
@@ -99,7 +99,7 @@ class TextTower(nn.Module):
         n_heads: Their heads.
 
     Shape:
-        ids and mask ``(n, T)``, T up to ``MOST_TEXT_TOKENS`` -> ``(n, dim)``, unit rows.
+        ids and mask ``(n, T)``, T up to ``MAX_TEXT_TOKENS`` -> ``(n, dim)``, unit rows.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class TextTower(nn.Module):
     ) -> None:
         super().__init__()
         self.embed_tokens = nn.Embedding(vocab_size, width)
-        self.embed_positions = nn.Embedding(MOST_TEXT_TOKENS, width)
+        self.embed_positions = nn.Embedding(MAX_TEXT_TOKENS, width)
         self.layers = nn.ModuleList(_TextLayer(width, n_heads, 2 * width) for _ in range(n_layers))
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, dim, bias=False)

@@ -34,7 +34,7 @@ from earful.model.flamingo.language_model import VARIANTS, FlamingoLanguageModel
 from earful.model.flamingo.network import Flamingo
 from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer
 from earful.model.flamingo.window_encoders import MsClapWindows
-from earful.model.runtime import changes_of, pick_device, read_json, unfilled
+from earful.model.runtime import find_changed_files, pick_device, read_json, without_weights
 from earful.wording import as_argument
 
 FORMAT = "earful-flamingo"
@@ -83,7 +83,7 @@ class FlamingoFolder:
         Args:
             progress: Called with each file's name, in order, before it is waited for.
         """
-        changes = changes_of(self.path, self.digests, progress=progress)
+        changes = find_changed_files(self.path, self.digests, progress=progress)
         return [f"{name} {what}" for name, what in changes.items()]
 
     def load_model(self, *, device: str = "auto", dtype: str = "auto") -> Flamingo:
@@ -93,7 +93,7 @@ class FlamingoFolder:
             ModelError: A shard is missing, damaged or holds other tensors than it should.
         """
         wanted = _dtype(self.dtype if dtype == "auto" else dtype)
-        with unfilled():
+        with without_weights():
             model = Flamingo(self.config)
         place = pick_device(device)
         state: dict[str, Tensor] = {}
@@ -109,7 +109,7 @@ class FlamingoFolder:
         Raises:
             ModelError: Its file is missing, damaged or holds other tensors.
         """
-        with unfilled():
+        with without_weights():
             encoder = MsClapEncoder(self.encoder_config)
         _assign(encoder, dict(_read(self.path / ENCODER_NAME, "cpu")), self.path)
         encoder.to(pick_device(device)).eval().requires_grad_(False)

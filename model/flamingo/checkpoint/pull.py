@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earful.errors import LicenceError, UnknownNameError
-from earful.model.runtime import cache_folder, describe, download_file, require_room
+from earful.model.runtime import (
+    describe_remote_file,
+    download_file,
+    hub_cache_folder,
+    require_disk_space,
+)
 
 if TYPE_CHECKING:
     from earful.model.flamingo.checkpoint.convert import ConversionReport
@@ -68,12 +73,12 @@ def pull_flamingo(
     variant = _CHECKPOINTS[name]
     target = folder or models_home() / name
     wanted = [
-        describe(_FLAMINGO, f"{variant}.pt"),
-        describe(*_MSCLAP),
-        *(describe(_TOKENIZER[0], file) for file in _TOKENIZER[1]),
+        describe_remote_file(_FLAMINGO, f"{variant}.pt"),
+        describe_remote_file(*_MSCLAP),
+        *(describe_remote_file(_TOKENIZER[0], file) for file in _TOKENIZER[1]),
     ]
     missing = sum(remote.missing_bytes() for remote in wanted)
-    require_room({target: wanted[0].n_bytes * _KEPT[dtype], cache_folder(): missing})
+    require_disk_space({target: wanted[0].n_bytes * _KEPT[dtype], hub_cache_folder(): missing})
     checkpoint, msclap, vocabulary, _ = [download_file(remote, progress=say) for remote in wanted]
     return convert_flamingo(
         checkpoint,

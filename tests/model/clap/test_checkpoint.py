@@ -172,7 +172,7 @@ def test_without_transformers_the_extra_is_named(
 
 
 def test_wrong_paths_and_devices_are_named(unfused: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"gone\.pt: cannot be had from the hub"):
+    with pytest.raises(ModelError, match=r"gone\.pt: found neither on the hub"):
         load_clap(str(tmp_path / "gone.pt"))
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(ModelError, match=r"config\.json is missing"):

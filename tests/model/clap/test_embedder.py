@@ -130,7 +130,7 @@ def test_a_little_lead_in_moves_a_long_recording_only_a_little(embedder: ClapEmb
 
 def test_another_sample_rate_is_refused(embedder: ClapEmbedder) -> None:
     clip = Clip(samples=np.zeros(100, np.float32), sample_rate=16_000)
-    with pytest.raises(ValueError, match=r"clip 1 .* is at 16000 Hz, want 48000 Hz"):
+    with pytest.raises(ValueError, match=r"clip 1 .* is at 16000 Hz, expected 48000 Hz"):
         embedder.embed([noise(1), clip])
 
 

@@ -204,7 +204,7 @@ def test_a_config_survives_its_own_json_and_refuses_another() -> None:
     values["heads"] = values.pop("n_heads")
     with pytest.raises(ModelError, match=r"missing \['n_heads'\], unknown \['heads'\]"):
         FlamingoConfig.from_dict(values)
-    with pytest.raises(ModelError, match="n_layers is '2', want int"):
+    with pytest.raises(ModelError, match="n_layers is '2', expected int"):
         FlamingoConfig.from_dict({**SMALL.to_dict(), "n_layers": "2"})
     with pytest.raises(ModelError, match="does not divide into 3 heads"):
         FlamingoConfig(hidden_dim=32, n_heads=3)

@@ -269,10 +269,10 @@ def test_another_vocabulary_is_refused(tmp_path: Path, spoil: Spoil, message: st
 @pytest.mark.parametrize(
     ("vocabulary", "message"),
     [
-        ("{", "want vocab.json and merges.txt of facebook/opt-iml-max-1.3b"),
+        ("{", "expected vocab.json and merges.txt of facebook/opt-iml-max-1.3b"),
         ("[]", "not a table of tokens and ids"),
         ('{"a": "0"}', "not a table of tokens and ids"),
-        ('{"a": 0, "b": 2}', "2 ids, not 0 to 1 each once"),
+        ('{"a": 0, "b": 2}', "2 ids, expected 0 to 1"),
     ],
 )
 def test_a_file_that_is_no_vocabulary_is_refused(
