@@ -131,7 +131,7 @@ def htsat_config(audio: Any) -> HtsatConfig:
         ("hidden_size", audio.hidden_size, config.latent_dim),
     ):
         if found != wanted:
-            raise ModelError(f"audio_config has {name}={found!r}, want {wanted!r}")
+            raise ModelError(f"audio_config has {name}={found!r}, expected {wanted!r}")
     return config
 
 
