@@ -1,4 +1,4 @@
-"""The tokenizer of LAION-CLAP's text tower: RoBERTa's byte-level BPE.
+"""LAION-CLAP's tokenizer for its text tower: RoBERTa's byte-level BPE.
 
 Its files are read by ``tokenizers`` and nothing in them is code. Sentences are data: the
 four control tokens stand only where ``encode`` puts them.
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 MAX_TEXT_TOKENS = 77
-"""Longest sentence the text towers were trained on, in tokens; the rest is cut off."""
+"""Longest sentence that the text towers were trained on, in tokens; the rest is cut off."""
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
 ROBERTA = "roberta-base"
-"""Hub id, and name of a folder beside a ``.pt`` file, of the text towers' tokenizer."""
+"""Hub id of the text towers' tokenizer, and name of its folder beside a ``.pt`` file."""
 
 _START, _END, _PAD = "<s>", "</s>", "<pad>"
 _CONTROLS = (_START, _PAD, _END, "<unk>", "<mask>")
@@ -38,14 +38,14 @@ _EXPECTED = "vocab.json and merges.txt of roberta-base"
 
 
 class ClapTokenizer:
-    """Sentences to token ids.
+    """Tokenizer that maps sentences to token ids.
 
     Args:
         tokenizer: A byte-level BPE with RoBERTa's control tokens.
-        source: Where it came from, for errors.
+        source: Origin of the tokenizer, for errors.
 
     Raises:
-        ModelError: A control token is missing, or one is looked for inside every text.
+        ModelError: A control token is missing, or the tokenizer looks for one in every text.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, source: str) -> None:
@@ -59,15 +59,16 @@ class ClapTokenizer:
 
     @classmethod
     def open(cls, folder: Path, *, n_words: int, model: str) -> Self:
-        """Read it from ``tokenizer.json``, or from ``vocab.json`` and ``merges.txt``.
+        """Read the tokenizer from ``tokenizer.json``, or from ``vocab.json`` and ``merges.txt``.
 
         Args:
-            folder: Where they are.
-            n_words: How many tokens the text tower has.
+            folder: Where the files are.
+            n_words: Size of the text tower's vocabulary.
             model: The text tower's name, for errors.
 
         Raises:
-            ModelError: It cannot be read, knows more words than the tower, or is not RoBERTa's.
+            ModelError: The tokenizer cannot be read, knows more words than the tower, or is
+                not RoBERTa's.
         """
         from tokenizers import Tokenizer
 
@@ -75,7 +76,7 @@ class ClapTokenizer:
         if whole.is_file():
             try:
                 tokenizer = Tokenizer.from_file(str(whole))
-            except Exception as error:  # the extension raises plain Exception for all of them
+            except Exception as error:  # the extension raises plain Exception for all faults
                 raise ModelError(f"{folder}: its tokenizer cannot be read: {error}") from error
         else:
             tokenizer = byte_level_bpe(
@@ -96,8 +97,8 @@ class ClapTokenizer:
         """Encode sentences, each between ``<s>`` and ``</s>``, padded to the longest.
 
         Args:
-            texts: ``n`` sentences, plain text throughout. What is longer than
-                ``MAX_TEXT_TOKENS`` is cut off, as in training.
+            texts: ``n`` sentences, plain text throughout. Text beyond ``MAX_TEXT_TOKENS`` is
+                cut off, as in training.
 
         Returns:
             Ids and attention mask, int64, shape ``(n, length)``.
@@ -118,7 +119,7 @@ class ClapTokenizer:
     def _id_of(self, token: str) -> int:
         found: int | None = self._tokenizer.token_to_id(token)
         if found is None:
-            raise ModelError(f"{self._source}: has no token {token!r}; want {_EXPECTED}")
+            raise ModelError(f"{self._source}: has no token {token!r}, expected {_EXPECTED}")
         return found
 
     def _row(self, text: str) -> list[int]:
@@ -129,13 +130,13 @@ class ClapTokenizer:
 
 
 def has_tokenizer(folder: Path) -> bool:
-    """Say whether a folder holds a tokenizer's files."""
+    """Return whether a folder holds a tokenizer's files."""
     has = {name for name in TOKENIZER_FILES if (folder / name).is_file()}
     return TOKENIZER_FILES[0] in has or has == set(TOKENIZER_FILES[1:])
 
 
 def find_tokenizer(source: Path) -> Path | None:
-    """Find the tokenizer of a folder or of a ``.pt`` file: in or beside it, or on the hub."""
+    """Find the tokenizer of a folder or a ``.pt`` file: in or beside it, or on the hub."""
     beside = source if source.is_dir() else source.parent
     for folder in (beside, beside / ROBERTA):
         if has_tokenizer(folder):

@@ -15,7 +15,7 @@ SENTENCES = ["a dog barks", "rain", "ein Zug fährt vorbei \N{STEAM LOCOMOTIVE}"
 
 
 def noise(seconds: float, *, seed: int = 0) -> Clip:
-    """Make a clip with tones, loud and quiet stretches and digital silence."""
+    """Make a clip with tones, loud and quiet parts and digital silence."""
     generator = np.random.default_rng(seed)
     n = round(seconds * RATE)
     time_s = np.arange(n) / RATE

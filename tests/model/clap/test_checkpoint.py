@@ -182,11 +182,11 @@ def test_wrong_paths_and_devices_are_named(unfused: Path, tmp_path: Path) -> Non
     with pytest.raises(ModelError, match="device 'warp9' cannot be used"):
         load_clap(str(unfused), device="warp9")
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(ModelError, match="describes 'bert', want 'clap'"):
+    with pytest.raises(ModelError, match="describes 'bert', expected 'clap'"):
         load_clap(str(tmp_path))
     (tmp_path / "config.json").write_bytes((unfused / "config.json").read_bytes())
     with pytest.raises(ModelError, match=r"cannot be opened as weights"):
         load_clap(str(tmp_path))
     (tmp_path / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match=r"no weights found, want model\.safetensors"):
+    with pytest.raises(ModelError, match=r"no weights found, expected model\.safetensors"):
         load_clap(str(tmp_path))

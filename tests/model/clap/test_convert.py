@@ -56,7 +56,7 @@ def test_an_original_checkpoint_gives_the_vectors_of_its_hub_folder(
         ),
         (
             lambda state: state.update({"audio_branch.norm.weight": torch.zeros(7)}),
-            r"norm\.weight has shape \(7,\), want \(32,\)",
+            r"norm\.weight has shape \(7,\), expected \(32,\)",
         ),
         (
             lambda state: state.pop("text_branch.embeddings.word_embeddings.weight"),

@@ -140,7 +140,7 @@ def test_bfloat16_stays_close_and_is_another_fingerprint(unfused: Path) -> None:
     clips = [noise(2), noise(4, seed=5)]
     assert ((exact.embed(clips) * rough.embed(clips)).sum(axis=1) > 0.999).all()
     assert exact.fingerprint.differences(rough.fingerprint) == ["dtype: 'float32' / 'bfloat16'"]
-    with pytest.raises(ValueError, match="dtype='float16', want 'float32', 'bfloat16' or 'auto'"):
+    with pytest.raises(ValueError, match=r"dtype='float16'.* 'bfloat16' or 'auto'"):
         load_clap(str(unfused), dtype="float16")
 
 

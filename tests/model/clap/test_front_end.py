@@ -36,9 +36,9 @@ def test_a_processor_file_of_newer_transformers_is_read(unfused: Path, tmp_path:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"truncation": "fusion"}, "'fusion' and 'repeatpad', want 'rand_trunc' and 'repeatpad'"),
-        ({"padding": "pad"}, "'rand_trunc' and 'pad', want"),
-        ({"hop_length": None}, "want the parameters of a ClapFeatureExtractor"),
+        ({"truncation": "fusion"}, "'fusion' and 'repeatpad', expected 'rand_trunc'"),
+        ({"padding": "pad"}, "'rand_trunc' and 'pad', expected"),
+        ({"hop_length": None}, "expected the parameters of a ClapFeatureExtractor"),
     ],
 )
 def test_a_front_end_the_towers_were_not_made_for_is_refused(
