@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeVar, cast
 
 from earful.errors import MissingExtraError, ModelError, UnknownNameError
+from earful.model.names import DEFAULT_EMBEDDER, DEFAULT_MODEL, SHIPPED
 from earful.model.protocols import Embedder, LanguageModel
 
 _log = logging.getLogger(__name__)
 
 ENTRY_POINTS = "earful.embedders"
 MODEL_ENTRY_POINTS = "earful.models"
-DEFAULT_EMBEDDER = "earful-tiny"
-DEFAULT_MODEL = "earful-tiny"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,7 +315,7 @@ def _plugin(point: EntryPoint) -> EmbedderEntry:
 
 
 def _is_own_tiny(name: str) -> bool:
-    return (Path(name) / f"{DEFAULT_EMBEDDER}.json").is_file()
+    return (Path(name) / f"{SHIPPED}.json").is_file()
 
 
 def _is_checkpoint(name: str) -> bool:
