@@ -87,7 +87,7 @@ def test_masks_worked_by_hand() -> None:
 @pytest.mark.parametrize("n_places", [0, 3])
 def test_a_text_whose_audios_do_not_fit_the_slots_is_refused(n_places: int) -> None:
     is_audio = torch.arange(5)[None] < n_places
-    with pytest.raises(ValueError, match=rf"text 0 has {n_places} places.*want 1 to 2"):
+    with pytest.raises(ValueError, match=rf"text 0 has {n_places} places.*expected 1 to 2"):
         cross_mask(is_audio, torch.ones(1, 4), windows_per_audio=2, dtype=torch.float32)
 
 
@@ -208,7 +208,7 @@ def test_a_config_survives_its_own_json_and_refuses_another() -> None:
         FlamingoConfig.from_dict({**SMALL.to_dict(), "n_layers": "2"})
     with pytest.raises(ModelError, match="does not divide into 3 heads"):
         FlamingoConfig(hidden_dim=32, n_heads=3)
-    with pytest.raises(ModelError, match="audio_id=50265, want 0 to 39"):
+    with pytest.raises(ModelError, match="audio_id=50265: expected 0 to 39"):
         FlamingoConfig(vocab_size=40)
 
 

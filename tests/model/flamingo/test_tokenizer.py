@@ -242,7 +242,7 @@ def test_bytes_that_are_no_tokenizer_are_refused_by_their_source(
         with pytest.raises(ModelError, match="mine: cannot be read as a tokenizer"):
             FlamingoTokenizer.from_bytes(damaged, source="mine")
     moved = data.replace(b'"<audio>"', b'"<radio>"')
-    with pytest.raises(ModelError, match=r"mine: 263 tokens with <audio> at None, want it at 260"):
+    with pytest.raises(ModelError, match=r"mine: 263 tokens with <audio> at None, expected at 260"):
         FlamingoTokenizer.from_bytes(moved, source="mine")
 
 
@@ -254,10 +254,13 @@ Spoil = Callable[[list[str]], list[str]]
     [
         (
             lambda tokens: [*tokens, "<audio>", "xx"],
-            "264 tokens with <audio> at 260, want it at 261",
+            "264 tokens with <audio> at 260, expected at 261",
         ),
-        (lambda tokens: ["<s>", "xx", "</s>", *tokens[3:]], "264 tokens with <pad> at 260, want"),
-        (lambda tokens: ["</s>", "<pad>", "xx", *tokens[3:]], "with </s> at 0, want it at 2"),
+        (
+            lambda tokens: ["<s>", "xx", "</s>", *tokens[3:]],
+            "<pad> at 260, expected at 1",
+        ),
+        (lambda tokens: ["</s>", "<pad>", "xx", *tokens[3:]], "with </s> at 0, expected at 2"),
         (lambda tokens: tokens[:-1], "no token for 1 of 256 bytes"),
     ],
 )

@@ -217,7 +217,7 @@ def test_a_part_given_twice_is_refused(released: Path, tmp_path: Path) -> None:
     part = released / "foundation_part2.pt"
     refuse(released, tmp_path / "out", "given twice", checkpoint=[part, part])
     other = Path(shutil.copy(part, tmp_path / "again.pt"))
-    wanted = r"both hold lang_encoder\.model.*want each part once"
+    wanted = r"both hold lang_encoder\.model.*expected each part once"
     refuse(released, tmp_path / "out", wanted, checkpoint=[part, other], variant="foundation")
 
 
@@ -230,7 +230,7 @@ def damaged(path: Path) -> Iterator[tuple[str, str]]:
     path.write_bytes(b"<!DOCTYPE html><html>404</html>")
     yield "page", "is a web page"
     path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
-    yield "pointer", "is a pointer of git LFS"
+    yield "pointer", "is a Git LFS pointer"
     path.write_bytes(b"\x00\x01\x02\x03" * 100)
     yield "noise", "is no torch checkpoint"
     save_file({"model": torch.zeros(1)}, path)
@@ -257,7 +257,7 @@ def test_a_wrong_truncated_or_foreign_file_is_told_apart(
 def test_another_models_names_are_listed(copy: Path, tmp_path: Path) -> None:
     llama = {f"model.layers.{n}.self_attn.q_proj.weight": torch.zeros(2, 2) for n in range(3)}
     torch.save({"model_state_dict": llama}, copy / "foundation.pt")
-    refuse(copy, tmp_path / "out", "no Audio Flamingo v1 checkpoint.*it has 0.*it lacks audio_tr")
+    refuse(copy, tmp_path / "out", "not an Audio Flamingo v1.*it has 0.*it lacks audio_tr")
 
 
 def test_missing_and_unexpected_names_are_listed(copy: Path, tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_parts_of_two_checkpoints_are_not_mixed(released: Path, tmp_path: Path) 
     parts = [released / f"foundation_part{n}.pt" for n in range(1, 5)]
     parts.append(Path(shutil.copy(released / "foundation_part5.pt", tmp_path / "chat_part5.pt")))
     for variant in (None, "foundation", "chat"):
-        wanted = r"part4\.pt and chat_part5\.pt are of two checkpoints"
+        wanted = r"part4\.pt and chat_part5\.pt belong to two checkpoints"
         refuse(released, tmp_path / "out", wanted, checkpoint=parts, variant=variant)
     wanted = r"foundation_part4\.pt is not chat by its name"
     refuse(released, tmp_path / "out", wanted, checkpoint=parts[:4], variant="chat")
@@ -293,15 +293,15 @@ def test_parts_of_two_checkpoints_are_not_mixed(released: Path, tmp_path: Path) 
 def test_a_wrong_shape_is_named_with_the_right_one(copy: Path, tmp_path: Path) -> None:
     name = "lang_encoder.gated_cross_attn_layers.0.attn.to_kv.weight"
     edit(copy / "foundation.pt", lambda state: state.update({name: torch.zeros(3, 16)}))
-    refuse(copy, tmp_path / "out", r"to_kv\.weight is \(3, 16\), want \(64, 16\)")
+    refuse(copy, tmp_path / "out", r"to_kv\.weight is \(3, 16\), expected \(64, 16\)")
 
 
 def test_msclap_of_another_kind_is_refused(copy: Path, tmp_path: Path) -> None:
     loaded = torch.load(copy / MSCLAP, weights_only=True)
     loaded["model"]["audio_encoder.weight"] = torch.zeros(1)
     torch.save(loaded, copy / MSCLAP)
-    refuse(copy, tmp_path / "out", r"audio_encoder\.weight is not of MS-CLAP's captioning")
-    refuse(copy, tmp_path / "out", "no such file; want clapcap", msclap=tmp_path / "none.pth")
+    refuse(copy, tmp_path / "out", r"audio_encoder\.weight does not belong to MS-CLAP's captioning")
+    refuse(copy, tmp_path / "out", "no such file; expected clapcap", msclap=tmp_path / "none.pth")
 
 
 def test_a_folder_says_what_it_lacks(small: Path, tmp_path: Path) -> None:
@@ -309,7 +309,7 @@ def test_a_folder_says_what_it_lacks(small: Path, tmp_path: Path) -> None:
     refuse(small, tmp_path / "out", "holds no checkpoint", checkpoint=tmp_path / "empty")
     for name in ("foundation.pt", "chat.pt"):
         shutil.copy(small / "foundation.pt", tmp_path / "empty" / name)
-    wanted = "holds foundation and chat; say which"
+    wanted = "holds foundation and chat; give the variant"
     refuse(small, tmp_path / "out", wanted, checkpoint=tmp_path / "empty")
     report = convert(
         small, tmp_path / "chat", checkpoint=tmp_path / "empty", variant="chat", tokenizer=small
@@ -323,11 +323,11 @@ def test_a_folder_says_what_it_lacks(small: Path, tmp_path: Path) -> None:
 def test_a_tokenizer_of_another_model_is_refused(copy: Path, tmp_path: Path) -> None:
     vocabulary = copy / "vocab.json"
     vocabulary.write_text(json.dumps({**json.loads(vocabulary.read_text()), "more": 260}))
-    refuse(copy, tmp_path / "out", "the tokenizer does not go with the weights")
+    refuse(copy, tmp_path / "out", "the tokenizer does not fit the weights")
     vocabulary.write_text("{}")
     refuse(copy, tmp_path / "out", "tokenizer")
     vocabulary.unlink()
-    refuse(copy, tmp_path / "out", r"want vocab\.json and merges\.txt")
+    refuse(copy, tmp_path / "out", r"expected vocab\.json and merges\.txt")
 
 
 def test_somebody_elses_folder_is_left_alone(small: Path, tmp_path: Path) -> None:

@@ -108,5 +108,5 @@ def test_what_is_no_name_of_the_release_has_no_translation() -> None:
         "lang_encoder.model.decoder.layers.0.decoder_layer.fc3.weight",
         "nonsense",
     ):
-        with pytest.raises(ModelError, match="no name of an Audio Flamingo v1 checkpoint"):
+        with pytest.raises(ModelError, match="not a name of an Audio Flamingo v1 checkpoint"):
             our_name(name)
