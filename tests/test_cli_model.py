@@ -500,7 +500,7 @@ LABELS = ",".join(map(str, range(200)))
         (("classify", "q.wav", *M, "--labels", "a,b", "--group", "g"), 2, "--group: it is about"),
         (("ask", "q.wav", "why?", *M, "--strategy", "random"), 2, "it is about exemplars"),
         (("ask", "q.wav", "why?", *M, "--top-k", 5), 2, "at temperature 0 nothing is"),
-        (("ask", "q.wav", "why?", *M, "--temperature", 1, "--top-p", 0), 2, "top_p=0.0, want"),
+        (("ask", "q.wav", "why?", *M, "--temperature", 1, "--top-p", 0), 2, "top_p=0.0"),
         (("ask", "q.wav", "why?", *M, "--stop", ""), 2, "none of them empty"),
         (("ask", "q.wav", "why?", *M, "--seed", -1), 2, "greater than or equal to 0"),
         (("ask", "q.wav", "why?", *M, "--start-s", 9), 1, "segment from 9.000 s"),
