@@ -1,4 +1,5 @@
 from .audio import AudioLimits, Clip, load_audio
+from .names import DEFAULT_EMBEDDER, DEFAULT_MODEL
 from .prompt import ClipRef, Prompt, PromptWording, Text
 from .protocols import (
     Embedder,
@@ -11,8 +12,6 @@ from .protocols import (
     TextEmbedder,
 )
 from .registry import (
-    DEFAULT_EMBEDDER,
-    DEFAULT_MODEL,
     list_embedders,
     list_language_models,
     load_embedder,

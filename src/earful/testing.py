@@ -195,10 +195,10 @@ def _random_flamingo(config: FlamingoConfig, seed: int) -> dict[str, Tensor]:
     import torch
 
     from earful.model.flamingo import Flamingo
-    from earful.model.runtime import unfilled
+    from earful.model.runtime import without_weights
 
     generator = torch.Generator().manual_seed(seed)
-    with unfilled():
+    with without_weights():
         shapes = {name: tensor.shape for name, tensor in Flamingo(config).state_dict().items()}
     state = {name: _drawn(name, tuple(shape), generator) for name, shape in shapes.items()}
     # Closed gates, as a new model has them, would make every answer independent of the audio.

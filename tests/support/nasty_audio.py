@@ -1,7 +1,7 @@
 """Broken, dishonest and rare audio, each file with its verdict.
 
 Every case is written into a folder when asked for, and says what has to become of it: heard
-exactly as it is, or refused in one line. ``tests/model/test_nasty_audio.py`` holds the loader
+exactly as it is, or refused in one line. ``tests/model/audio/test_nasty_audio.py`` holds the loader
 to these and to those of ``nasty_files.py``, ``tests/reliability/test_audio_bounds.py`` holds
 all of them, and those of ``audio_bombs.py``, to bounds on time and memory.
 """

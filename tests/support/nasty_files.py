@@ -94,7 +94,7 @@ def kinds_of_file() -> list[Case]:
         Case("nothing", lambda folder: folder / "a.wav", Refused("no such file")),
         Case("below-a-file", lambda _: Path(__file__, "a.wav"), Refused("no such file")),
         Case("not-for-us", at(locked), Refused("may not be read by this user")),
-        Case("five-gigabytes", at(sparse), Refused("weighs 5368709120 bytes")),
+        Case("five-gigabytes", at(sparse), Refused("has 5368709120 bytes")),
         Case("name-of-5-kB", lambda folder: folder / ("x" * 5000), Refused("cannot be opened")),
         Case("name-with-nul", lambda folder: folder / "a\0.wav", Refused("no file can have this")),
     ]

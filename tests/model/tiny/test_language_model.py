@@ -48,7 +48,7 @@ def windows() -> TinyWindows:
 
 
 def clip(seed: int, n_samples: int = RATE // 2, sample_rate: int = RATE) -> Clip:
-    """Make noise that grows louder, so that its stretches differ."""
+    """Make noise that grows louder, so that its segments differ."""
     rng = np.random.default_rng(seed)
     samples = rng.normal(size=n_samples) * np.linspace(0.01, 0.2, n_samples)
     return Clip(samples=samples.astype(np.float32), sample_rate=sample_rate)
@@ -76,7 +76,7 @@ def test_a_longer_recording_has_up_to_as_many_features_as_a_slot_has_windows(
     assert_features(windows.hear(ClipRef(audio=clip(0, round(seconds * RATE)))), n_rows)
 
 
-def test_what_is_beyond_the_longest_stretch_is_not_heard(windows: TinyWindows) -> None:
+def test_what_is_beyond_the_longest_segment_is_not_heard(windows: TinyWindows) -> None:
     whole = clip(0, MOST + 5 * RATE)
     cut = Clip(samples=whole.samples[:MOST], sample_rate=RATE)
     heard = windows.hear(ClipRef(audio=cut))
@@ -108,15 +108,15 @@ def test_keys_of_caches_tell_content_and_maker(windows: TinyWindows) -> None:
     assert TinyWindows(embedder(), 5).maker != encoder.maker
 
 
-# --- stretches --------------------------------------------------------------------------
+# --- segments ---------------------------------------------------------------------------
 
 
 @given(st.integers(1, 40), st.integers(1, 8), st.integers(0, 2**32 - 1))
-def test_stretches_cover_all_windows_in_order_and_alike(n: int, most: int, seed: int) -> None:
+def test_segments_cover_all_windows_in_order_and_alike(n: int, most: int, seed: int) -> None:
     found = spans(np.eye(n, dtype=np.float32), most)
     assert found.shape == (min(n, most), n)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 4.0, rtol=1e-5)
-    # Each window of an identity is a column: it is in one stretch, and stretches follow on.
+    # Each window of an identity is a column: it is in one segment, and segments follow on.
     owners = [row.nonzero()[0] for row in found.T]
     assert [len(rows) for rows in owners] == [1] * n
     order = np.concatenate(owners)
@@ -125,11 +125,11 @@ def test_stretches_cover_all_windows_in_order_and_alike(n: int, most: int, seed:
     assert sizes.max() - sizes.min() <= 1
     vectors = np.random.default_rng(seed).normal(size=(n, 64)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    stretches = spans(vectors, most)
-    assert stretches.dtype == np.float32
-    np.testing.assert_allclose(np.linalg.norm(stretches, axis=1), 4.0, rtol=1e-4)
+    segments = spans(vectors, most)
+    assert segments.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(segments, axis=1), 4.0, rtol=1e-4)
     if n <= most:
-        np.testing.assert_allclose(stretches, 4 * vectors, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(segments, 4 * vectors, rtol=1e-5, atol=1e-5)
 
 
 def test_windows_that_cancel_out_give_no_numbers_that_are_not() -> None:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from earful.model.tiny import AudioHead, FrontEnd, Network, TextTower, fill, read_part, read_release
 from earful.model.tiny.frames import window_starts
-from earful.model.tiny.network import MOST_TEXT_TOKENS
+from earful.model.tiny.network import MAX_TEXT_TOKENS
 
 Samples = NDArray[np.float32]
 N_TOKENS = 30
@@ -104,7 +104,7 @@ def tower() -> TextTower:
 @settings(max_examples=20)
 @given(
     st.lists(
-        st.lists(st.integers(0, N_TOKENS - 1), min_size=1, max_size=MOST_TEXT_TOKENS),
+        st.lists(st.integers(0, N_TOKENS - 1), min_size=1, max_size=MAX_TEXT_TOKENS),
         min_size=1,
         max_size=4,
     ),

@@ -222,7 +222,7 @@ def test_decoding_ends_at_a_stop_the_limit_or_the_last_position(model: Flamingo)
     assert len(list(decode(model, batch, options, stop_ids=[first]))) == 1
     assert len(list(decode(model, batch, options, stop_ids=[]))) == 9
     assert len(list(decode(model, prompt(0, length=61), options, stop_ids=[]))) == 3
-    with pytest.raises(ValueError, match="64 tokens, want fewer than 64"):
+    with pytest.raises(ValueError, match="64 tokens: expected fewer than 64"):
         next(decode(model, prompt(0, length=64), options, stop_ids=[]))
 
 

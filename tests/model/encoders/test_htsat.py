@@ -160,7 +160,7 @@ def test_built_without_weights_it_takes_them_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ({"depths": (2,)}, "want one of each for every stage"),
+        ({"depths": (2,)}, "expected one of each per stage"),
         ({"n_mels": 60}, "spec_size=256 does not divide by n_mels=60"),
         ({"window_size": 7}, "stage 0 has 64 by 64 tokens, .* windows of 7"),
         ({"depths": (2,) * 5, "n_heads": (4,) * 5}, "stage 4 has 4 by 4 tokens"),
@@ -174,17 +174,17 @@ def test_sizes_that_do_not_fit_are_refused(sizes: dict[str, Any], message: str) 
 
 @pytest.mark.parametrize("shape", [(1, 257, 16), (1, 100, 17), (1, 1, 16)])
 def test_spectrograms_that_do_not_fit_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="want 2 to 256 of 16"):
+    with pytest.raises(ValueError, match="expected 2 to 256 frames of 16"):
         Htsat(SMALL)(torch.zeros(shape))
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"patch_stride": [2, 2]}, "patch_stride=2, want 4"),
-        ({"qkv_bias": False}, "qkv_bias=False, want True"),
-        ({"hidden_act": "relu"}, "hidden_act='relu', want 'gelu'"),
-        ({"hidden_size": 512}, "hidden_size=512, want 768"),
+        ({"patch_stride": [2, 2]}, "patch_stride=2, expected 4"),
+        ({"qkv_bias": False}, "qkv_bias=False, expected True"),
+        ({"hidden_act": "relu"}, "hidden_act='relu', expected 'gelu'"),
+        ({"hidden_size": 512}, "hidden_size=512, expected 768"),
     ],
 )
 @pytest.mark.slow

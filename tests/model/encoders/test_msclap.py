@@ -62,7 +62,7 @@ def assert_near(ours: Tensor, golden: Tensor, limit: float, what: str, share: fl
     assert ours.numel() == golden.numel(), what
     far = (ours.double().reshape(golden.shape) - golden).abs().flatten() / golden.std()
     worst = float(far.quantile(share))
-    assert worst <= limit, f"{what}: {worst:.1e} of its standard deviation, want {limit:.0e}"
+    assert worst <= limit, f"{what}: {worst:.1e} of its standard deviation, expected {limit:.0e}"
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,7 @@ def test_bfloat16_stays_close() -> None:
 def test_windows_of_another_length_are_refused(shape: tuple[int, ...]) -> None:
     encoder = MsClapEncoder(TINY).eval()
     for encode in (encoder, encoder.encode):
-        with pytest.raises(ValueError, match=r"windows have shape .*, want \(n, 8000\)"):
+        with pytest.raises(ValueError, match=r"windows have shape .*, expected \(n, 8000\)"):
             encode(torch.zeros(shape))
 
 
@@ -261,7 +261,7 @@ def test_what_follows_from_the_sizes_may_be_absent_and_half_precision_is_widened
     [
         ("base.htsat.norm.bias", None, r"1 tensors do not fit .*: missing base\.htsat\.norm\.bias"),
         ("projection.linear3.weight", (2,), r"unexpected projection\.linear3\.weight"),
-        ("base.htsat.norm.bias", (9,), r"norm\.bias has shape \(9,\), want \(16,\)"),
+        ("base.htsat.norm.bias", (9,), r"norm\.bias has shape \(9,\), expected \(16,\)"),
         ("base.htsat.bn0.weight", None, r"not MS-CLAP's audio encoder: KeyError.*bn0\.weight"),
     ],
     ids=["missing", "unexpected", "shape", "not to be told"],
@@ -317,10 +317,10 @@ def test_a_config_survives_being_written(
     ("change", "message"),
     [
         ({"colour": 1}, r"unknown \['colour'\]"),
-        ({"hop_samples": 320.0}, "hop_samples is 320.0, want int"),
-        ({"projection_dim": True}, "projection_dim is True, want int"),
-        ({"htsat": 3}, "htsat: found int, want a table"),
-        ({"window_samples": 10**6}, "are 3126 frames, want at most 1024"),
+        ({"hop_samples": 320.0}, "hop_samples is 320.0, expected int"),
+        ({"projection_dim": True}, "projection_dim is True, expected int"),
+        ({"htsat": 3}, "htsat: expected a table, got int"),
+        ({"window_samples": 10**6}, "are 3126 frames, expected at most 1024"),
     ],
 )
 def test_a_config_that_is_none_is_refused(change: dict[str, Any], message: str) -> None:
@@ -331,7 +331,9 @@ def test_a_config_that_is_none_is_refused(change: dict[str, Any], message: str) 
 def test_a_config_names_the_field_of_its_transformer() -> None:
     values: Any = MsClapConfig().to_dict()
     values["htsat"]["depths"] = [2, "2", 6, 2]
-    with pytest.raises(ModelError, match=r"htsat: depths is \[2, '2', 6, 2\], want a list of int"):
+    with pytest.raises(
+        ModelError, match=r"htsat: depths is \[2, '2', 6, 2\], expected a list of int"
+    ):
         MsClapConfig.from_dict(values)
-    with pytest.raises(ModelError, match="found list, want a table"):
+    with pytest.raises(ModelError, match="expected a table, got list"):
         MsClapConfig.from_dict([])

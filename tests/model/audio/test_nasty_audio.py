@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from earful.errors import AudioError
 from earful.model.audio import AudioLimits, file_sha256, load_audio, open_source
 from earful.model.audio.clip import probe_audio
-from earful.model.audio.segment import open_within, read_stretch
+from earful.model.audio.segment import open_within, read_segment
 from tests.support.audio_formats import CannotWriteError, every_format
 from tests.support.audio_verdicts import Accepted, Case, decode, fault
 from tests.support.nasty_audio import coded_cases, ffmpeg_cases, number_cases, pcm, riff, wav_cases
@@ -57,7 +57,7 @@ def read_after(change: Callable[[Path], object], path: Path) -> NDArray[np.float
     with open_source(path, max_bytes=limits.max_file_bytes) as opened:
         decoder = open_within(opened, limits)
         change(path)
-        return read_stretch(opened.name, decoder, 0, None, limits)
+        return read_segment(opened.name, decoder, 0, None, limits)
 
 
 def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:

@@ -66,30 +66,30 @@ def test_a_name_is_looked_up_where_pull_puts_it(
 
 
 def test_wrong_choices_are_refused(folder: Path) -> None:
-    with pytest.raises(ModelError, match="decoding 'ful'; want full or compat"):
+    with pytest.raises(ModelError, match="decoding 'ful', expected full or compat"):
         load_flamingo(str(folder), decoding="ful")
-    with pytest.raises(ModelError, match="slots=9, want 1 to 8"):
+    with pytest.raises(ModelError, match="slots=9, expected 1 to 8"):
         load_flamingo(str(folder), slots=9)
     with pytest.raises(ModelError, match="device 'cuda:99'"):
         load_flamingo(str(folder), device="cuda:99")
 
 
 def test_what_is_no_such_folder_says_so(copy: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"has no config\.json; want a folder made by"):
+    with pytest.raises(ModelError, match=r"has no config\.json; expected a folder made by"):
         open_flamingo_folder(tmp_path)
     rewrite(copy, format="llama")
-    with pytest.raises(ModelError, match="format is 'llama', want 'earful-flamingo'"):
+    with pytest.raises(ModelError, match="format is 'llama', expected 'earful-flamingo'"):
         open_flamingo_folder(copy)
     rewrite(copy, format="earful-flamingo", format_version=2)
-    with pytest.raises(ModelError, match="format_version 2, and this earful reads up to 1"):
+    with pytest.raises(ModelError, match="format_version is 2, expected at most 1"):
         open_flamingo_folder(copy)
     rewrite(copy, format_version=1, variant="sing")
-    with pytest.raises(ModelError, match="variant is 'sing', want foundation or chat"):
+    with pytest.raises(ModelError, match="variant is 'sing', expected foundation or chat"):
         open_flamingo_folder(copy)
     for part, match in (
-        ({"flamingo": None}, "flamingo config: found NoneType"),
+        ({"flamingo": None}, "flamingo config: .*NoneType"),
         ({"encoder": {}}, "missing"),
-        ({"dtype": "int8"}, "dtype is 'int8', want float32, bfloat16, float16"),
+        ({"dtype": "int8"}, "dtype is 'int8', expected float32, bfloat16, float16"),
     ):
         before = (copy / CONFIG_NAME).read_text()
         rewrite(copy, **{"variant": "chat", **part})

@@ -90,9 +90,7 @@ def test_stopped_at_any_rename_the_old_or_the_new_folder_is_there_or_comes_back(
     new = open_flamingo_folder(write_flamingo(tmp_path / "new", seed=1)).weights_sha256
     stop_after(n_renames, folder, monkeypatch)
     if n_renames == 1:
-        with pytest.raises(
-            ModelError, match=r"stopped in the moment of replacing it.*flamingo\.old"
-        ):
+        with pytest.raises(ModelError, match=r"stopped while it was replacing.*flamingo\.old"):
             load_flamingo(str(folder))
         with pytest.raises(ModelError, match="nothing more than that"), writer_of(folder):
             raise ModelError("nothing more than that")
@@ -111,7 +109,7 @@ def test_a_fetched_model_that_is_being_replaced_is_not_called_missing(
     monkeypatch.setenv("EARFUL_HOME", str(tmp_path))
     folder = write_flamingo(models_home() / "audio-flamingo-chat")
     stop_after(1, folder, monkeypatch)
-    with pytest.raises(ModelError, match="stopped in the moment of replacing it; run that again"):
+    with pytest.raises(ModelError, match=r"stopped while it was replacing .*run it again"):
         load_flamingo("audio-flamingo-chat")
 
 
@@ -183,13 +181,13 @@ def test_everything_is_on_the_disk_before_it_counts(
 def test_what_is_not_ours_is_left_alone(tmp_path: Path) -> None:
     folder = write_flamingo(tmp_path / "flamingo")
     (folder / "thesis.txt").write_text("years of work")
-    with pytest.raises(ModelError, match=r"old conversion with 'thesis\.txt' in it"):
+    with pytest.raises(ModelError, match=r"old conversion .*'thesis\.txt'"):
         write_flamingo(folder, seed=1)
     assert (folder / "thesis.txt").read_text() == "years of work"
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ModelError, match="holds something else"):
         write_flamingo(tmp_path / "file")
-    with pytest.raises(ModelError, match=r"dtype 'int8'; want float32"):
+    with pytest.raises(ModelError, match=r"dtype 'int8', expected float32"):
         FolderWriter(tmp_path / "none", dtype="int8")  # type: ignore[arg-type]
     assert leftovers(folder) == ["file"]
 

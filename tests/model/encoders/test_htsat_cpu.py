@@ -24,7 +24,7 @@ CONFIGS = {
     "five windows a side": HtsatConfig(
         n_mels=20, spec_size=80, embed_dim=8, depths=(2,), n_heads=(1,), window_size=4
     ),
-    "an image beyond a stretch": HtsatConfig(
+    "an image beyond a group": HtsatConfig(
         n_mels=32, spec_size=192, embed_dim=8, depths=(2, 2), n_heads=(2, 4), window_size=8
     ),
 }

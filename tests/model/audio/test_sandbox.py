@@ -24,7 +24,7 @@ from earful.model.audio import (
     stop_decoding,
 )
 from earful.model.audio.clip import probe_audio
-from earful.model.audio.sandbox import Bounds
+from earful.model.audio.sandbox import ProcessLimits
 
 RATE = 8000
 
@@ -32,9 +32,9 @@ RATE = 8000
 HOSTILE = """
 import os, signal, sys, time
 import numpy as np
-from earful.model.audio import sandbox_worker as decode_worker
+from earful.model.audio import sandbox_worker
 
-load_audio = decode_worker.load_audio
+load_audio = sandbox_worker.load_audio
 
 
 def load(path, **options):
@@ -57,12 +57,12 @@ def load(path, **options):
     return load_audio(path, **options)
 
 
-decode_worker.load_audio = load
+sandbox_worker.load_audio = load
 if __name__ == "__main__":
     import socket
 
     connection = socket.socket(fileno=int(sys.argv[1]))
-    decode_worker.serve(connection, cpu_s=float(sys.argv[2]), memory_bytes=int(sys.argv[3]))
+    sandbox_worker.serve(connection, cpu_s=float(sys.argv[2]), memory_bytes=int(sys.argv[3]))
 """
 
 
@@ -75,14 +75,14 @@ def hostile(
     script.write_text(HOSTILE, encoding="utf-8")
     # A busy machine gives a second of processor time in many seconds.
     wall_s = 2.0 if "wait" in request.node.name else 60.0
-    bounds = Bounds(cpu_s=1.0, wall_s=wall_s, memory_bytes=1 << 30)
-    decoders = sandbox._Decoders(bounds, [str(script)])
-    monkeypatch.setattr(sandbox, "_decoders", decoders)
+    limits = ProcessLimits(cpu_s=1.0, wall_s=wall_s, memory_bytes=1 << 30)
+    pool = sandbox._WorkerPool(limits, [str(script)])
+    monkeypatch.setattr(sandbox, "_pool", pool)
     monkeypatch.delenv("EARFUL_DECODE", raising=False)
     folder = tmp_path / "sounds"
     folder.mkdir()
     yield folder
-    decoders.stop()
+    pool.stop()
 
 
 def write(path: Path, *, seed: int = 0) -> Path:
@@ -122,7 +122,7 @@ def test_errors_are_those_of_decoding_here(
 def test_one_clip_after_the_other_leaves_nothing_to_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "_decoders", sandbox._Decoders())
+    monkeypatch.setattr(sandbox, "_pool", sandbox._WorkerPool())
     rng = np.random.default_rng(2)
     kept = []
     # The third is so long that its memory is given back.
@@ -133,15 +133,15 @@ def test_one_clip_after_the_other_leaves_nothing_to_the_next(
     for clip, path in kept:
         wanted, _ = soundfile.read(path, dtype="float32")
         assert np.array_equal(clip.samples, wanted)
-    assert len(sandbox._decoders._idle) == 1
-    sandbox._decoders.stop()
+    assert len(sandbox._pool._idle) == 1
+    sandbox._pool.stop()
 
 
 def test_a_process_that_gives_too_little_is_found_out() -> None:
     file = os.memfd_create("short")
     os.write(file, bytes(12))
-    with pytest.raises(sandbox._LostError, match="12 bytes of samples in place of 16"):
-        sandbox._samples_of({"clip": {"n_samples": 4}}, [file])
+    with pytest.raises(sandbox._WorkerLostError, match=r"12 bytes of samples.* 16"):
+        sandbox._read_samples({"clip": {"n_samples": 4}}, [file])
 
 
 def test_a_wrong_argument_stays_a_value_error(tmp_path: Path) -> None:
@@ -190,9 +190,9 @@ def test_a_file_is_blamed_only_for_what_it_does_to_a_fresh_process(hostile: Path
 def test_a_process_that_was_warmed_up_takes_the_first_file(hostile: Path) -> None:
     sandbox.warm_up()
     sandbox.warm_up()
-    (warm,) = sandbox._decoders._idle
+    (warm,) = sandbox._pool._idle
     load_isolated(write(hostile / "good.wav"))
-    assert sandbox._decoders._idle == [warm]
+    assert sandbox._pool._idle == [warm]
 
 
 def test_libraries_in_c_do_not_write_to_our_standard_error(
@@ -223,7 +223,7 @@ def test_stopping_frees_whoever_waits(hostile: Path) -> None:
     load_isolated(write(hostile / "good.wav"))
     thread = threading.Thread(target=wait)
     thread.start()
-    while not sandbox._decoders._busy:
+    while not sandbox._pool._busy:
         time.sleep(0.01)
     stop_decoding()
     thread.join(timeout=2)
@@ -252,12 +252,12 @@ def test_no_process_outlives_the_one_it_decodes_for(hostile: Path, tmp_path: Pat
     path = write(hostile / "wait.wav")
     script = f"""
 import threading, time
-from earful.model.audio import sandbox as isolated
-isolated._decoders = isolated._Decoders(command=[{str(tmp_path / "hostile.py")!r}])
-threading.Thread(target=isolated.load_isolated, args=({str(path)!r},), daemon=True).start()
-while not any(worker._is_ready for worker in isolated._decoders._busy):
+from earful.model.audio import sandbox
+sandbox._pool = sandbox._WorkerPool(command=[{str(tmp_path / "hostile.py")!r}])
+threading.Thread(target=sandbox.load_isolated, args=({str(path)!r},), daemon=True).start()
+while not any(worker._is_ready for worker in sandbox._pool._busy):
     time.sleep(0.01)
-print(*[worker._process.pid for worker in isolated._decoders._busy], flush=True)
+print(*[worker._process.pid for worker in sandbox._pool._busy], flush=True)
 time.sleep(100)
 """
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as parent:
@@ -277,12 +277,12 @@ def test_a_forked_child_has_processes_of_its_own(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav")
     script = f"""
 import os
-from earful.model.audio import sandbox as isolated
-isolated.load_isolated({str(path)!r})
-ours = isolated._decoders._idle[0]._process.pid
+from earful.model.audio import sandbox
+sandbox.load_isolated({str(path)!r})
+ours = sandbox._pool._idle[0]._process.pid
 child = os.fork()
-isolated.load_isolated({str(path)!r})
-theirs = isolated._decoders._idle[0]._process.pid
+sandbox.load_isolated({str(path)!r})
+theirs = sandbox._pool._idle[0]._process.pid
 if not child:
     os._exit(0 if theirs != ours else 1)
 assert theirs == ours
@@ -295,7 +295,7 @@ def test_a_process_that_cannot_be_started_is_no_files_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        sandbox, "_decoders", sandbox._Decoders(command=["-c", "raise SystemExit(7)"])
+        sandbox, "_pool", sandbox._WorkerPool(command=["-c", "raise SystemExit(7)"])
     )
     path = write(tmp_path / "a.wav")
     with pytest.raises(EarfulError, match=r"exit status 7.*EARFUL_DECODE=here") as told:
@@ -311,6 +311,6 @@ def test_modules_in_the_working_folder_are_not_imported(
     (tmp_path / "soundfile.py").write_text("raise SystemExit('a stranger ran')", encoding="utf-8")
     path = write(tmp_path / "a.wav")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sandbox, "_decoders", sandbox._Decoders())
+    monkeypatch.setattr(sandbox, "_pool", sandbox._WorkerPool())
     assert load_isolated(path).duration_s == 0.25
     sandbox.stop_decoding()

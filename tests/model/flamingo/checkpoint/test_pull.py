@@ -222,7 +222,7 @@ def test_nothing_is_fetched_before_the_licence_is_accepted() -> None:
 
 
 def test_without_a_hub_the_way_out_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"cannot be had from the hub.*earful models convert"):
+    with pytest.raises(ModelError, match=r"cannot be fetched from the hub.*earful models convert"):
         pull_flamingo("audio-flamingo-foundation", accept_licence=True, folder=tmp_path / "f")
     assert not (tmp_path / "f").exists()
 
@@ -234,7 +234,7 @@ def test_a_disk_that_fills_up_meanwhile_is_said_and_what_is_here_is_kept(
         file.write(b"half of it")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("earful.model.runtime.download.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("earful.model.runtime.download.hub_cache_folder", lambda: tmp_path)
     monkeypatch.setattr("huggingface_hub.file_download.http_get", fill_up)
     remote = RemoteFile(repository="a/b", file="c", n_bytes=20, commit=COMMIT, etag="e" * 64)
     with pytest.raises(ModelError, match=r"a/b/c: there is no room for it in .*HF_HOME"):
@@ -248,7 +248,7 @@ def test_room_is_looked_for_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             repository=repository, file=file, n_bytes=10**18, commit=COMMIT, etag="0" * 64
         )
 
-    monkeypatch.setattr(pull, "describe", huge)
+    monkeypatch.setattr(pull, "describe_remote_file", huge)
     wanted = r"4280000000.0 GB are needed, and .* are free; make room"
     with pytest.raises(ModelError, match=wanted):
         pull_flamingo("audio-flamingo-foundation", accept_licence=True, folder=tmp_path / "f")

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from earful.errors import ModelError
-from earful.model.runtime import changes_of, read_json, sha256_of, write_json
+from earful.model.runtime import find_changed_files, read_json, sha256_of, write_json
 
 
-def test_what_became_of_a_file_is_told(tmp_path: Path) -> None:
+def test_changed_files_are_found(tmp_path: Path) -> None:
     names = ("changed", "missing", "whole", "folder", "pipe")
     for name in names:
         (tmp_path / name).write_text(name)
@@ -21,9 +21,9 @@ def test_what_became_of_a_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     told: list[str] = []
-    assert changes_of(tmp_path, digests, progress=told.append) == {
+    assert find_changed_files(tmp_path, digests, progress=told.append) == {
         "changed": f"has changed: sha256 {hashlib.sha256(b'other').hexdigest()[:12]}…, "
-        f"want {digests['changed'][:12]}…",
+        f"expected {digests['changed'][:12]}…",
         "folder": "cannot be read: Is a directory",
         "missing": "is missing",
         "pipe": "cannot be read: Not a regular file",
@@ -44,7 +44,7 @@ def test_files_are_read_at_the_same_time_and_named_in_order(
     monkeypatch.setattr("earful.model.runtime.digests.sha256_of", together)
     told: list[str] = []
     digests = {"b": "b", "a": "other", "d": "d", "c": "c"}
-    assert list(changes_of(tmp_path, digests, progress=told.append)) == ["a"]
+    assert list(find_changed_files(tmp_path, digests, progress=told.append)) == ["a"]
     assert told == ["a", "b", "c", "d"]
 
 
@@ -52,7 +52,7 @@ def test_a_digests_name_leads_nowhere_else(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     (tmp_path / "model").mkdir()
     digests = {"../secret": sha256_of(tmp_path / "secret")}
-    assert changes_of(tmp_path / "model", digests) == {"../secret": "is missing"}
+    assert find_changed_files(tmp_path / "model", digests) == {"../secret": "is missing"}
 
 
 def test_a_table_comes_back_and_nothing_else_does(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_table_comes_back_and_nothing_else_does(tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8") == '{\n "b": "é",\n "a": [\n  1\n ]\n}\n'
     write_json(path, {"b": 1, "a": 2}, sort_keys=True)
     assert list(read_json(path)) == ["a", "b"]
-    for content, why in (("[]", "holds list, want a table"), ("{", "cannot be read")):
+    for content, why in (("[]", "expected a table, got list"), ("{", "cannot be read")):
         path.write_text(content)
         with pytest.raises(ModelError, match=rf"config\.json: {why}"):
             read_json(path)

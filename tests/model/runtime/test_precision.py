@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.model.runtime import agreement, probe_sounds
+from earful.model.runtime import agreement, precision
 
 
 def vectors(seed: int, n: int = 8, dim: int = 16) -> np.ndarray:
@@ -64,10 +64,10 @@ def test_vectors_that_are_none_do_not_suffice(worst: float) -> None:
 
 
 def test_the_sounds_differ_and_are_always_the_same() -> None:
-    sounds = probe_sounds(48_000, 48_000)
+    sounds = precision.test_sounds(48_000, 48_000)
     assert sounds.shape == (16, 48_000)
     assert sounds.dtype == np.float32
     assert np.abs(sounds).max() == pytest.approx(0.5)
-    assert np.array_equal(sounds, probe_sounds(48_000, 48_000))
+    assert np.array_equal(sounds, precision.test_sounds(48_000, 48_000))
     unit = sounds / np.linalg.norm(sounds, axis=1, keepdims=True)
     assert (np.abs(unit @ unit.T) - np.eye(16)).max() < 0.95

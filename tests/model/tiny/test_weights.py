@@ -72,7 +72,7 @@ def test_damaged_weights_are_refused_by_the_name_of_their_file(copied: Path, par
     data = bytearray((copied / file).read_bytes())
     data[-1] ^= 1
     (copied / file).write_bytes(data)
-    with pytest.raises(ModelError, match=f"weights {file} have sha256 .*; want .* reinstall"):
+    with pytest.raises(ModelError, match=f"weights {file} have sha256 .*, expected .* reinstall"):
         read_part(release, part)
     (copied / file).unlink()
     with pytest.raises(ModelError, match=f"cannot be read .*{file}.*; reinstall"):
@@ -112,7 +112,7 @@ def test_wrong_weights_are_refused_by_name() -> None:
     assert "mine: wrong weights: missing convolutions.3.bias; unexpected extra;" in str(
         caught.value
     )
-    assert "convolutions.0.bias has shape (5,), want (64,)" in str(caught.value)
+    assert "convolutions.0.bias has shape (5,), expected (64,)" in str(caught.value)
     with pytest.raises(ModelError, match="mine: not a safetensors file"):
         fill(Network(), b"\x80\x04 a pickle", "mine")
 
@@ -124,9 +124,9 @@ def test_another_release_is_refused() -> None:
     for other in ("main", "0", f"{release.number} "):
         with pytest.raises(ModelError) as caught:
             require_release(release, other, "mine")
-        assert f"mine: release {other!r} is asked for" in str(caught.value)
+        assert f"mine: release {other!r} is requested" in str(caught.value)
         assert f"ships {release.number!r}" in str(caught.value)
-    with pytest.raises(ModelError, match="release '0' is asked for"):
+    with pytest.raises(ModelError, match="release '0' is requested"):
         load_tiny(revision="0")
 
 
@@ -173,7 +173,7 @@ def test_ones_own_folder_is_an_embedder_and_a_language_model(tmp_path: Path) -> 
     assert embedder.fingerprint.weights_sha256 == shipped.fingerprint.weights_sha256
     assert model.capabilities.name == str(own.resolve())
     load_embedder(embedder.fingerprint.name, revision="mine")
-    with pytest.raises(ModelError, match="release '1' is asked for"):
+    with pytest.raises(ModelError, match="release '1' is requested"):
         load_embedder(str(own), revision="1")
 
 

@@ -242,7 +242,7 @@ def test_bytes_that_are_no_tokenizer_are_refused_by_their_source(
         with pytest.raises(ModelError, match="mine: cannot be read as a tokenizer"):
             FlamingoTokenizer.from_bytes(damaged, source="mine")
     moved = data.replace(b'"<audio>"', b'"<radio>"')
-    with pytest.raises(ModelError, match=r"mine: 263 tokens with <audio> at None, want it at 260"):
+    with pytest.raises(ModelError, match=r"mine: 263 tokens with <audio> at None, expected at 260"):
         FlamingoTokenizer.from_bytes(moved, source="mine")
 
 
@@ -254,10 +254,13 @@ Spoil = Callable[[list[str]], list[str]]
     [
         (
             lambda tokens: [*tokens, "<audio>", "xx"],
-            "264 tokens with <audio> at 260, want it at 261",
+            "264 tokens with <audio> at 260, expected at 261",
         ),
-        (lambda tokens: ["<s>", "xx", "</s>", *tokens[3:]], "264 tokens with <pad> at 260, want"),
-        (lambda tokens: ["</s>", "<pad>", "xx", *tokens[3:]], "with </s> at 0, want it at 2"),
+        (
+            lambda tokens: ["<s>", "xx", "</s>", *tokens[3:]],
+            "<pad> at 260, expected at 1",
+        ),
+        (lambda tokens: ["</s>", "<pad>", "xx", *tokens[3:]], "with </s> at 0, expected at 2"),
         (lambda tokens: tokens[:-1], "no token for 1 of 256 bytes"),
     ],
 )
@@ -269,10 +272,10 @@ def test_another_vocabulary_is_refused(tmp_path: Path, spoil: Spoil, message: st
 @pytest.mark.parametrize(
     ("vocabulary", "message"),
     [
-        ("{", "want vocab.json and merges.txt of facebook/opt-iml-max-1.3b"),
+        ("{", "expected vocab.json and merges.txt of facebook/opt-iml-max-1.3b"),
         ("[]", "not a table of tokens and ids"),
         ('{"a": "0"}', "not a table of tokens and ids"),
-        ('{"a": 0, "b": 2}', "2 ids, not 0 to 1 each once"),
+        ('{"a": 0, "b": 2}', "2 ids, expected 0 to 1"),
     ],
 )
 def test_a_file_that_is_no_vocabulary_is_refused(

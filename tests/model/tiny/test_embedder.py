@@ -135,9 +135,9 @@ def test_samples_far_beyond_full_scale_have_a_finite_vector(
 
 def test_another_sample_rate_is_refused(embedder: tiny.TinyEmbedder, wave: Wave) -> None:
     other = clip(wave(4000), sample_rate=16000)
-    with pytest.raises(ValueError, match="want 44100 Hz"):
+    with pytest.raises(ValueError, match="expected 44100 Hz"):
         embedder.embed([other])
-    with pytest.raises(ValueError, match="want 44100 Hz"):
+    with pytest.raises(ValueError, match="expected 44100 Hz"):
         embedder.embed_windows(other)
 
 
