@@ -240,7 +240,7 @@ def describe_evaluation(card: Scorecard) -> str:
         difference = pair.difference
         test = f", McNemar p = {pair.mcnemar.p_value:.2g}" if pair.mcnemar else ""
         lines.append(
-            f"{pair.better} less {pair.worse}: {difference.value:+.3f} "
+            f"{pair.first} less {pair.second}: {difference.value:+.3f} "
             f"({difference.low:+.3f} to {difference.high:+.3f}){test}"
         )
     lines += ["", f"verdict: {card.verdict.text}"]

@@ -190,7 +190,7 @@ def convert_in_place(folder: str, seed: int) -> None:
 
 def evaluate_rewriting(index: str, out: str) -> None:
     """Empty the file of the run and write again what was in it."""
-    resume = RunFile._resumed
+    resume = RunFile._resume
 
     def rewrite(file: RunFile) -> Any:
         done = resume(file)
@@ -201,7 +201,7 @@ def evaluate_rewriting(index: str, out: str) -> None:
             file.append(item, rows)
         return done
 
-    RunFile._resumed = rewrite  # type: ignore[method-assign,assignment]
+    RunFile._resume = rewrite  # type: ignore[method-assign,assignment]
     evaluate(index, out)
 
 

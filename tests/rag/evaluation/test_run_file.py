@@ -105,16 +105,16 @@ def test_who_comes_when_the_first_has_just_finished_finds_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "run.json"
-    take = RunFile._taken
+    take = RunFile._lock_partial
 
     def finished_meanwhile(late: RunFile) -> int:
-        monkeypatch.setattr(RunFile, "_taken", take)
+        monkeypatch.setattr(RunFile, "_lock_partial", take)
         with RunFile(path, HEADER) as first:
             first.append("0", rows("0"))
             first.finish({"rows": [row.to_dict() for row in rows("0")]})
         return take(late)
 
-    monkeypatch.setattr(RunFile, "_taken", finished_meanwhile)
+    monkeypatch.setattr(RunFile, "_lock_partial", finished_meanwhile)
     with RunFile(path, HEADER) as late:
         assert late.done == {"0": rows("0")}
 
