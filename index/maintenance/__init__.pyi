@@ -1,8 +1,9 @@
 from .export import export_index
 from .repair import RepairReport, repair_index
-from .verify import VerifyReport, verify_index
+from .verify import IndexFault, VerifyReport, verify_index
 
 __all__ = [
+    "IndexFault",
     "RepairReport",
     "VerifyReport",
     "export_index",
