@@ -1,8 +1,9 @@
-from .audio import AudioLimits, Clip, load_audio
 from .names import DEFAULT_EMBEDDER, DEFAULT_MODEL
 from .prompt import ClipRef, Prompt, Text
 from .protocols import (
+    Capabilities,
     Embedder,
+    FeatureCache,
     Fingerprint,
     Generation,
     GenerationOptions,
@@ -22,10 +23,10 @@ from .scripted import ScriptedLanguageModel
 __all__ = [
     "DEFAULT_EMBEDDER",
     "DEFAULT_MODEL",
-    "AudioLimits",
-    "Clip",
+    "Capabilities",
     "ClipRef",
     "Embedder",
+    "FeatureCache",
     "Fingerprint",
     "Generation",
     "GenerationOptions",
@@ -38,7 +39,6 @@ __all__ = [
     "TextEmbedder",
     "list_embedders",
     "list_language_models",
-    "load_audio",
     "load_embedder",
     "load_language_model",
 ]
