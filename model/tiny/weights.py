@@ -89,7 +89,7 @@ def require_release(release: Release, revision: str, name: str) -> None:
     if revision not in {"", release.number}:
         raise ModelError(
             f"{name}: release {revision!r} is requested, but this earful ships "
-            f"{release.number!r}. Install the earful that shipped it, or build the index anew"
+            f"{release.number!r}. Install the earful that shipped it, or build the index again"
         )
 
 
@@ -151,7 +151,7 @@ def _place(folder: Path | None) -> Traversable | Path:
 
 
 def _mend(folder: Path | None) -> str:
-    return "reinstall earful" if folder is None else "make the folder anew with training.ship"
+    return "reinstall earful" if folder is None else "make the folder again with training.ship"
 
 
 def _unreadable(name: str, error: Exception, folder: Path | None) -> ModelError:
