@@ -49,7 +49,7 @@ def test_a_nasty_table_has_its_verdict(nasty: Nasty, tmp_path: Path) -> None:
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     for name in ("t.csv", "t.jsonl", "t.parquet"):
         os.mkfifo(tmp_path / name)
-        assert refusal(tmp_path / name).startswith(f"{tmp_path / name}: is a named pipe, wanted a")
+        assert refusal(tmp_path / name).startswith(f"{tmp_path / name}: is a named pipe")
     os.mkfifo(tmp_path / "metadata.csv")
     assert "metadata.csv: is a named pipe" in refusal(tmp_path)
 
