@@ -211,7 +211,7 @@ def test_numbers_of_resumed_answers_are_those_that_were_written(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("number", "n_kept", "told"),
+    ("number", "n_kept", "message"),
     [
         (errno.EACCES, 0, r"partial: .* \(Permission denied\); make it writable .* another --out$"),
         (errno.ENOSPC, 0, r"\(No space left on device\); make room and .*, or give another --out$"),
@@ -220,7 +220,7 @@ def test_numbers_of_resumed_answers_are_those_that_were_written(tmp_path: Path) 
     ],
 )
 def test_what_cannot_be_written_says_what_was_kept(
-    number: int, n_kept: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: int, n_kept: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: object, **__: object) -> int:
         raise OSError(number, os.strerror(number))
@@ -229,5 +229,5 @@ def test_what_cannot_be_written_says_what_was_kept(
     if n_kept:
         written(path, n_kept)
     monkeypatch.setattr("earful.rag.evaluation.run_file.os.open", refused)
-    with pytest.raises(EvaluationError, match=told), RunFile(path, HEADER):
+    with pytest.raises(EvaluationError, match=message), RunFile(path, HEADER):
         pass
