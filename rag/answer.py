@@ -1,4 +1,4 @@
-"""What comes back: a text, a score for every label, and the exemplars behind them."""
+"""Answer: a text, a score for every label, and the exemplars behind them."""
 
 from __future__ import annotations
 
@@ -110,11 +110,11 @@ class Answer:
         return values
 
     def summary(self) -> str:
-        """Return one line: the verdict and the runners-up."""
+        """Return one line: the answer and the runners-up."""
         others = [score for score in self.scores if score.label != self.text][:2]
         then = ", ".join(f"{score.label} {score.score:.0%}" for score in others)
-        verdict = f"{self.text} {self.confidence:.0%}" + (f" (then {then})" if then else "")
-        return f"not sure; best guess: {verdict}" if self.abstained else verdict
+        best = f"{self.text} {self.confidence:.0%}" + (f" (then {then})" if then else "")
+        return f"not sure; best guess: {best}" if self.abstained else best
 
 
 def log_answer(answer: Answer) -> Answer:
@@ -138,7 +138,7 @@ def log_answer(answer: Answer) -> Answer:
 
 
 def rank_labels(labels: tuple[str, ...], scores: Scores) -> tuple[LabelScore, ...]:
-    """Put labels and their scores in order, best first; ties keep the labels' order."""
+    """Pair labels with their scores, best first; ties keep the labels' order."""
     best_first = np.argsort(-scores, kind="stable")
     return tuple(LabelScore(label=labels[row], score=float(scores[row])) for row in best_first)
 

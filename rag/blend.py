@@ -1,4 +1,4 @@
-"""Blending a language model with the neighbour vote, by a weight fitted to both.
+"""Blend of a language model and the neighbour vote, by a weight fitted to both.
 
 A log-linear pool, made to sum to 1 over what is decided among::
 
@@ -6,11 +6,11 @@ A log-linear pool, made to sum to 1 over what is decided among::
 
 The temperature is there because language models are surer than they are right. Weight and
 temperature are those under which exemplars, asked about as if they were queries
-(``replay.py``), get their own labels with the greatest probability. As in ``calibrate.py``
-one made-up case joins them in which the favourite is wrong: without a single mistake there
-still is the room for one that the number of cases allows.
+(``generation/leave_one_out.py``), get their own labels with the greatest probability. As in
+``retrieval/calibration.py`` one made-up case joins them in which the favourite is wrong:
+without a single mistake there is still the room for one that the number of cases allows.
 
-The vote is what a blend has to beat. Unless the replayed exemplars say so by more than one
+The vote is what a blend has to beat. Unless the held-out exemplars say so by more than one
 standard error, the weight is 0. They have to say so twice: against the vote as it is, and
 against the vote flattened as the blend flattens it, which would do without any model. Nor
 may the blend answer fewer of them right. Cases of one group are not independent, so the
@@ -45,7 +45,7 @@ _TRIED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blend:
-    """How much a language model counts beside the neighbour vote.
+    """Weight of a language model beside the neighbour vote, and how it was fitted.
 
     Attributes:
         weight: Of the model, in [0, 1]; 0 is the vote alone.
@@ -81,9 +81,9 @@ class Blend:
         """
         if self.weight == 0.0:
             return votes
-        sure = _decisions(votes, exclusive, _LEAST_VOTE)
-        heard = _decisions(scores, exclusive, _LEAST_SCORE)
-        pooled = np.exp(_pool(sure, heard, self.weight, self.temperature))
+        vote = _decisions(votes, exclusive, _LEAST_VOTE)
+        model = _decisions(scores, exclusive, _LEAST_SCORE)
+        pooled = np.exp(_pool(vote, model, self.weight, self.temperature))
         return pooled[0] if exclusive else pooled[:, 0]
 
     def to_dict(self) -> dict[str, object]:
@@ -107,7 +107,7 @@ UNFITTED = Blend(weight=0.5, temperature=2.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldOutScores:
-    """Exemplars asked about as if they were queries: what was said, and what is right.
+    """Scores of exemplars asked about as if they were queries, and what is right.
 
     Attributes:
         votes: The vote's scores, float64, shape ``(n, n_labels)``.
@@ -129,57 +129,57 @@ class HeldOutScores:
 
     def accuracy(self, blend: Blend) -> float:
         """Return the share of the exemplars, or of decisions on them, that is right."""
-        said = [
+        blended = [
             blend.mix(votes, scores, exclusive=self.exclusive)
             for votes, scores in zip(self.votes, self.scores, strict=True)
         ]
         if self.exclusive:
-            return float(self.right[np.arange(len(self)), np.argmax(said, axis=1)].mean())
-        return float(((np.array(said) > _MORE_LIKELY_THAN_NOT) == self.right).mean())
+            return float(self.right[np.arange(len(self)), np.argmax(blended, axis=1)].mean())
+        return float(((np.array(blended) > _MORE_LIKELY_THAN_NOT) == self.right).mean())
 
     def log_likelihoods(self, weight: float, temperature: float) -> tuple[Scores, Scores]:
-        """Say how probable what is right is under a blend.
+        """Compute how probable what is right is under a blend.
 
         Returns:
             ``(log_likelihoods, doubts)``, both float64 of shape ``(n,)``: of what is right
             in each case, and what the favourite leaves for all others. For labels that
             are decided each for itself both are means over the labels.
         """
-        sure = _decisions(self.votes, self.exclusive, _LEAST_VOTE)
-        heard = _decisions(self.scores, self.exclusive, _LEAST_SCORE)
-        pooled = _pool(sure, heard, weight, temperature)
+        vote = _decisions(self.votes, self.exclusive, _LEAST_VOTE)
+        model = _decisions(self.scores, self.exclusive, _LEAST_SCORE)
+        pooled = _pool(vote, model, weight, temperature)
         right = self.right[:, None, :] if self.exclusive else np.stack([self.right, ~self.right], 2)
         likely = np.logaddexp.reduce(np.where(right, pooled, -np.inf), axis=2)
         doubt = -np.expm1(pooled.max(axis=2))
         return likely.mean(axis=1), doubt.mean(axis=1)
 
 
-def fit_blend(replays: HeldOutScores) -> Blend:
-    """Find the weight and temperature that explain replayed exemplars best.
+def fit_blend(held_out: HeldOutScores) -> Blend:
+    """Find the weight and temperature that explain held-out exemplars best.
 
     Args:
-        replays: At least one.
+        held_out: At least one.
 
     Returns:
         A blend of weight 0 unless it is better than the vote; see above.
     """
-    found = [replays.log_likelihoods(*setting) for setting in _TRIED]
+    found = [held_out.log_likelihoods(*setting) for setting in _TRIED]
     totals = [likely.sum() + math.log(max(doubt.mean(), _LEAST_SCORE)) for likely, doubt in found]
     # Equal up to rounding is equal.
     best = int(np.argmax(np.round(totals, 9)))
     weight, temperature = _TRIED[best]
-    silent, _ = replays.log_likelihoods(weight, math.inf)
+    silent, _ = held_out.log_likelihoods(weight, math.inf)
     vote, fitted = (Blend(weight=w, temperature=t) for w, t in (_NO_MODEL, _TRIED[best]))
-    vote_accuracy, accuracy = replays.accuracy(vote), replays.accuracy(fitted)
+    vote_accuracy, accuracy = held_out.accuracy(vote), held_out.accuracy(fitted)
     gained = (found[best][0] - found[0][0], found[best][0] - silent)
-    if accuracy < vote_accuracy or not all(_is_gain(x, replays.groups) for x in gained):
+    if accuracy < vote_accuracy or not all(_is_gain(x, held_out.groups) for x in gained):
         (weight, temperature), accuracy = _NO_MODEL, vote_accuracy
     return Blend(
         weight=weight,
         temperature=temperature,
-        n_held_out=len(replays),
+        n_held_out=len(held_out),
         vote_accuracy=vote_accuracy,
-        model_accuracy=replays.accuracy(Blend(weight=1.0, temperature=1.0)),
+        model_accuracy=held_out.accuracy(Blend(weight=1.0, temperature=1.0)),
         blend_accuracy=accuracy,
     )
 
@@ -202,7 +202,7 @@ def _pool(votes: Scores, scores: Scores, weight: float, temperature: float) -> S
 
 
 def _is_gain(gained: Scores, groups: tuple[str, ...]) -> bool:
-    """Say whether a mean is above 0 by more than its standard error over groups."""
+    """Whether a mean is above 0 by more than its standard error over groups."""
     codes: dict[str | int, int] = {}
     owner = [codes.setdefault(group or row, len(codes)) for row, group in enumerate(groups)]
     n = len(codes)

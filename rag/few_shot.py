@@ -146,12 +146,12 @@ class FewShot:
 
     @property
     def retriever(self) -> Retriever:
-        """What finds shots."""
+        """The retriever that finds shots."""
         return self._answering.retriever
 
     @property
     def embedder(self) -> Embedder:
-        """What turns recordings into vectors.
+        """The embedder that turns recordings into vectors.
 
         Raises:
             ValueError: It was made of a language model alone.
@@ -223,8 +223,9 @@ class FewShot:
         """Name the sound in each of several recordings, one answer after the other.
 
         They are decoded side by side, embedded in batches, and compared with all candidates
-        in one product; the answers are those of ``classify``. An answer's share of the time
-        that was spent on several is in its ``timings``.
+        in one product. The answers are those of ``classify`` but for the last bits of the
+        vectors, which depend on what is embedded together. An answer's ``timings`` hold its
+        share of the time that was spent on several.
 
         Args:
             recordings: Files, clips, or queries that were read before.
@@ -258,7 +259,7 @@ class FewShot:
         on_text: Callable[[str], None] | None = None,
         **ask: Unpack[AskOptions],
     ) -> Answer:
-        """Let a language model answer a question about a recording in its own words.
+        """Ask a language model about a recording; it answers in its own words.
 
         Args:
             audio: A file, a clip, or a query that was read before.
@@ -297,7 +298,7 @@ class FewShot:
         on_text: Callable[[str], None] | None = None,
         **ask: Unpack[AskOptions],
     ) -> Answer:
-        """Let a language model write, whatever a task's kind: ``ask`` for tasks with labels, too.
+        """Ask a language model for text whatever a task's kind: ``ask``, for labels, too.
 
         Arguments and errors as for ``ask``. With labels the text is not matched to any.
         """
@@ -313,7 +314,7 @@ class FewShot:
         on_text: Callable[[str], None] | None = None,
         **ask: Unpack[AskOptions],
     ) -> Answer:
-        """Let a language model describe a recording; arguments and errors as for ``ask``."""
+        """Ask a language model to describe a recording; arguments and errors as for ``ask``."""
         return self.ask(audio, task=_CAPTION, options=options, on_text=on_text, **ask)
 
     def chat(

@@ -135,7 +135,7 @@ class Strategy:
 
 
 class ShotOptions(Protocol):
-    """How many shots by which strategy; ``Shots`` is one."""
+    """Shot options: how many, by which strategy; ``Shots`` is one."""
 
     @property
     def k(self) -> int:

@@ -1,8 +1,8 @@
-"""Weights of ``earful-tiny``, shipped or one's own: what they are, and reading them safely.
+"""Weights of ``earful-tiny``, shipped or one's own: their description, read and verified.
 
-``weights/earful-tiny.json`` describes the release and names its parts with their digests;
-nothing is read that is not what it was when the package was made. ``training.ship`` writes
-folders of the same layout, which are read alike.
+``weights/earful-tiny.json`` describes the release and lists its parts with their digests;
+a file that has changed since the package was made is never used. ``training.ship`` writes
+folders of the same layout, which are read in the same way.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from earful.errors import ModelError
+from earful.model.names import SHIPPED
 
 Part = Literal["trunk", "clap", "flamingo", "tokenizer"]
-NAME = "earful-tiny"
+NAME = SHIPPED
 DESCRIPTION = f"{NAME}.json"
 
 Module = TypeVar("Module", bound=torch.nn.Module)
@@ -31,13 +32,13 @@ Module = TypeVar("Module", bound=torch.nn.Module)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A set of weights.
+    """Description of a set of weights.
 
     Attributes:
-        number: The release of the weights.
-        licence: Of the weights.
-        parts: For each part its file, digest and settings.
-        folder: Where one's own lie; ``None`` for those that ship.
+        number: Number of the release.
+        licence: Licence of the weights.
+        parts: File, digest and settings of each part.
+        folder: Folder of one's own weights; ``None`` for those that ship.
     """
 
     number: str
@@ -47,23 +48,23 @@ class Release:
 
     @property
     def name(self) -> str:
-        """What an index finds it by again: a path has to be loadable from anywhere."""
+        """The name stored in an index; a path is absolute, so that it loads from any folder."""
         return NAME if self.folder is None else str(self.folder.resolve())
 
     def digest_of(self, *parts: Part) -> str:
-        """Return one hex SHA-256 over the digests of some parts."""
-        told = "".join(str(self.parts[part]["sha256"]) for part in parts)
-        return hashlib.sha256(told.encode("ascii")).hexdigest()
+        """Return one hex SHA-256 over the digests of several parts."""
+        digests = "".join(str(self.parts[part]["sha256"]) for part in parts)
+        return hashlib.sha256(digests.encode("ascii")).hexdigest()
 
 
 def read_release(name: str = NAME) -> Release:
     """Read the description of a set of weights.
 
     Args:
-        name: A folder that holds such a description; anything else means what ships.
+        name: A folder that holds such a description; anything else means the shipped weights.
 
     Raises:
-        ModelError: The description is missing or not one.
+        ModelError: The description is missing, or is not a description of weights.
     """
     own = name != NAME and (Path(name) / DESCRIPTION).is_file()
     folder = Path(name) if own else None
@@ -80,15 +81,15 @@ def read_release(name: str = NAME) -> Release:
 
 
 def require_release(release: Release, revision: str, name: str) -> None:
-    """Refuse a release other than the one at hand; empty asks for any.
+    """Refuse any release but the one that is there; an empty revision accepts it.
 
     Raises:
-        ModelError: Another one is asked for.
+        ModelError: Another release is requested.
     """
     if revision not in {"", release.number}:
         raise ModelError(
-            f"{name}: release {revision!r} is asked for; this earful ships {release.number!r}. "
-            "Install the earful that shipped it, or build the index anew"
+            f"{name}: release {revision!r} is requested, but this earful ships "
+            f"{release.number!r}. Install the earful that shipped it, or build the index anew"
         )
 
 
@@ -96,7 +97,7 @@ def read_part(release: Release, part: Part, name: str = NAME) -> bytes:
     """Return the bytes of a part.
 
     Raises:
-        ModelError: There is no such part, or its file is missing or not what it was when the
+        ModelError: There is no such part, or its file is missing or has changed since the
             release was made.
     """
     if part not in release.parts:
@@ -111,20 +112,20 @@ def read_part(release: Release, part: Part, name: str = NAME) -> bytes:
     digest = hashlib.sha256(data).hexdigest()
     if digest != about["sha256"]:
         raise ModelError(
-            f"{name}: the weights {about['file']} have sha256 {digest}; want "
-            f"{about['sha256']}: {_mend(release.folder)}"
+            f"{name}: the weights {about['file']} have sha256 {digest}, expected "
+            f"{about['sha256']}; {_mend(release.folder)}"
         )
     return data
 
 
 def fill(module: Module, data: bytes, name: str, *, prefix: str = "") -> Module:
-    """Give a module, made on the meta device, the tensors of a safetensors file.
+    """Load the tensors of a safetensors file into a module made on the meta device.
 
     Args:
-        module: Whose tensors are wanted.
-        data: The file.
-        name: For errors.
-        prefix: What the wanted names begin with; others are left alone.
+        module: The module to load.
+        data: The file's bytes.
+        name: Name of the model, for errors.
+        prefix: Prefix of the names to load; other tensors are ignored.
 
     Returns:
         The module in float32, ready for inference.
@@ -135,7 +136,9 @@ def fill(module: Module, data: bytes, name: str, *, prefix: str = "") -> Module:
     try:
         tensors = load(data)
     except SafetensorError as error:
-        raise ModelError(f"{name}: not a safetensors file: {error}; take whole weights") from error
+        raise ModelError(
+            f"{name}: not a safetensors file: {error}; use undamaged weights"
+        ) from error
     own = {key[len(prefix) :]: x.float() for key, x in tensors.items() if key.startswith(prefix)}
     if faults := _faults(module.state_dict(), own):
         raise ModelError(f"{name}: wrong weights: {'; '.join(faults)}")
@@ -155,13 +158,13 @@ def _unreadable(name: str, error: Exception, folder: Path | None) -> ModelError:
     return ModelError(f"{name}: the weights cannot be read ({error}); {_mend(folder)}")
 
 
-def _faults(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> list[str]:
-    """Name every tensor that is missing, unexpected or of another shape."""
-    faults = [f"missing {key}" for key in sorted(wanted.keys() - found.keys())]
-    faults += [f"unexpected {key}" for key in sorted(found.keys() - wanted.keys())]
+def _faults(expected: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> list[str]:
+    """List every tensor that is missing, unexpected or of another shape."""
+    faults = [f"missing {key}" for key in sorted(expected.keys() - found.keys())]
+    faults += [f"unexpected {key}" for key in sorted(found.keys() - expected.keys())]
     faults += [
-        f"{key} has shape {tuple(found[key].shape)}, want {tuple(wanted[key].shape)}"
-        for key in sorted(wanted.keys() & found.keys())
-        if found[key].shape != wanted[key].shape
+        f"{key} has shape {tuple(found[key].shape)}, expected {tuple(expected[key].shape)}"
+        for key in sorted(expected.keys() & found.keys())
+        if found[key].shape != expected[key].shape
     ]
     return faults

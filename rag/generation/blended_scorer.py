@@ -101,31 +101,29 @@ class LabelScorer:
             with watch.stage("vote_s"):
                 votes, _ = self._retriever.vote(found, seed=request.seed)
         with watch.stage("score_s"):
-            heard, fitted = score_labels(model, request, scoring)
+            model_scores, fitted = score_labels(model, request, scoring)
+        alone = LabelScores(
+            scores=model_scores, model_scores=model_scores, votes=None, fitted=fitted
+        )
         if votes is None or found.prepared is None:
             note = "there are no exemplars to vote, so vote_weight has no effect"
             notes = (note,) if scoring.vote_weight else ()
-            return LabelScores(
-                scores=heard, model_scores=heard, votes=None, fitted=fitted, notes=notes
-            )
+            return replace(alone, notes=notes)
         # One alone, or a weight that the user gave.
         if scoring.vote_weight is not None or not blend:
             weight = scoring.vote_weight or 0.0
-            scores = (1 - weight) * heard + weight * votes
-            return LabelScores(scores=scores, model_scores=heard, votes=votes, fitted=fitted)
+            scores = (1 - weight) * model_scores + weight * votes
+            return replace(alone, scores=scores, votes=votes)
         if found.prepared.candidates.missing:
             note = "the vote knows nothing of a label without exemplars, so the model decides alone"
-            return LabelScores(
-                scores=heard, model_scores=heard, votes=votes, fitted=fitted, notes=(note,)
-            )
+            return replace(alone, votes=votes, notes=(note,))
         # A weight that held-out exemplars decide.
         with watch.stage("blend_s"):
             fit = self._blends.fit(model, request, found.prepared, scoring, progress)
-        return LabelScores(
-            scores=fit.mix(votes, heard, exclusive=request.task.kind == "classify"),
-            model_scores=heard,
+        return replace(
+            alone,
+            scores=fit.mix(votes, model_scores, exclusive=request.task.kind == "classify"),
             votes=votes,
-            fitted=fitted,
             blend=fit,
             notes=(self._blends.fault,) if self._blends.fault else (),
         )

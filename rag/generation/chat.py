@@ -1,4 +1,4 @@
-"""A conversation with a language model about one recording."""
+"""Chat: a conversation with a language model about one recording."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from earful.rag.retrieval import Query, Stopwatch
 from earful.rag.task import Order, ShotMode
 
 _AGAIN = GenerationOptions(temperature=1.0, top_k=50, top_p=0.95)
-"""How the release of Audio Flamingo's chat model draws; for a second opinion."""
+"""Sampling of a second answer, as the release of Audio Flamingo's chat model samples."""
 
 
 class Chat:
-    """Turns about a recording; ``FewShot.chat`` begins one.
+    """A conversation about a recording; ``FewShot.chat`` begins one.
 
     What does not fit the model is left out by whole shots, the farthest first, then by
     whole rounds, the oldest first, and the answer says so. Nothing is forgotten here:
@@ -191,14 +191,14 @@ def read_turns(path: str | os.PathLike[str]) -> tuple[str, ...]:
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError as error:
-        raise PromptError(f"{path}: no such file; want a text file of questions") from error
+        raise PromptError(f"{path}: no such file; expected a text file of questions") from error
     except OSError as error:
         raise PromptError(
-            f"{path}: cannot be read ({error.strerror}); want a text file of questions"
+            f"{path}: cannot be read ({error.strerror}); expected a text file of questions"
         ) from error
     except UnicodeDecodeError as error:
         raise PromptError(f"{path}: cannot be read as UTF-8 text ({error})") from error
     questions = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
     if not questions:
-        raise PromptError(f"{path}: holds no question, want one a line")
+        raise PromptError(f"{path}: holds no question; expected one a line")
     return questions

@@ -1,4 +1,4 @@
-"""Encoding all exemplars of an index ahead of the first question."""
+"""Precomputed features: all exemplars of an index encoded before the first question."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from earful.errors import AudioError, ModelError
 from earful.index import Index
-from earful.index.cache import ExemplarFeatures
+from earful.index.cache import FeatureCacheFolder
 from earful.model import ClipRef, KeepsFeatures, LanguageModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeaturesReport:
-    """What was encoded.
+    """Report of which exemplars were encoded.
 
     Attributes:
         kept: Exemplars whose features are kept now, those that were before among them.
@@ -35,10 +35,10 @@ class FeaturesReport:
         }
 
 
-def keep_features(
+def precompute_features(
     index: Index, model: LanguageModel, *, progress: Callable[[int, int], None] | None = None
 ) -> FeaturesReport:
-    """Let a model encode every exemplar's audio and keep it with the index.
+    """Encode every exemplar's audio by a model, and cache the features with the index.
 
     Without this, each exemplar is encoded when it is first shown. What is kept already is
     not made again, so an interrupted run goes on where it was.
@@ -57,7 +57,7 @@ def keep_features(
             f"{model.capabilities.name} keeps no features of exemplars; there is nothing to encode"
         )
     start = time.perf_counter()
-    cache = ExemplarFeatures(index.path)
+    cache = FeatureCacheFolder(index.path)
     model.keep_features(cache)
     rows = index.vectors()
     failed: list[tuple[str, str]] = []

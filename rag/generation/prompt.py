@@ -1,7 +1,7 @@
 """Prompts: task, shots and query interleaved, and fitted to what a language model can take.
 
 Only the query's question carries the list of labels, as Audio Flamingo was trained. What
-does not fit a model is left out by whole shots, the farthest first, and said.
+does not fit a model is left out by whole shots, the farthest first, and a note says so.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Fitting the vote, so that ``confidence`` is a frequency rather than just a number.
+"""Calibration of the vote, so that ``confidence`` is a frequency rather than just a number.
 
-Exemplars with known labels are asked about as if they were queries, under the same exclusions,
+Exemplars with known labels are asked about as if they were queries, with the same exclusions,
 and the temperature and background are kept under which their labels are the most likely.
 There are three sources, the first that says enough wins:
 
-- **leave-one-out**: every exemplar of the candidates (or a sample) against the others;
-- **replay**: a task with a handful of examples has too few exemplars for that, but an
-  index can play such tasks with labels of its own: as many labels, as many examples of
+- **leave-one-out**: every candidate (or a sample) against the others;
+- **simulation**: a task with a handful of examples has too few exemplars for that, but an
+  index can simulate such tasks with labels of its own: as many labels, as many examples of
   each, the rest of their exemplars as queries;
 - a **guess** from how similar the exemplars are to each other.
 """
@@ -32,8 +32,8 @@ ENOUGH_CASES = 40
 _MAX_CASES = 400
 _MAX_SIMILARITIES = 40_000_000
 _ROWS_AT_ONCE = 64
-_N_REPLAYS = 60
-_QUERIES_PER_REPLAY = 6
+_N_SIMULATED = 60
+_QUERIES_EACH = 6
 _LOG_TEMPERATURES = np.log(np.geomspace(0.003, 1.0, 20))
 _TINY = 1e-9
 
@@ -103,7 +103,7 @@ def simulated_calibration(
     if len(able) < 2:
         return None
     cases = _Cases(n_shots=shots.k)
-    for _ in range(_N_REPLAYS):
+    for _ in range(_N_SIMULATED):
         labels = random.permutation(able)[: len(wanted)].tolist()
         drawn = [random.permutation(rows_of_label[label]) for label in labels]
         # One of each is kept as a query, however many examples the task at hand has.
@@ -124,7 +124,7 @@ def simulated_calibration(
                 exclusive=True,
                 seed=seed,
             )
-            if n_asked == _QUERIES_PER_REPLAY:
+            if n_asked == _QUERIES_EACH:
                 break
     return cases.fit(guess_calibration(index).temperature)
 
@@ -132,7 +132,7 @@ def simulated_calibration(
 def can_answer(
     candidates: Candidates, truth: Scores, allowed: NDArray[np.bool_], *, exclusive: bool
 ) -> bool:
-    """Say whether anything is left that could answer an exemplar asked about.
+    """Whether anything is left that could answer an exemplar asked about.
 
     Args:
         candidates: What may answer.

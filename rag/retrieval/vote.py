@@ -26,7 +26,7 @@ from earful.rag.retrieval.candidates import Candidates
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """How similarities become scores.
+    """Calibration: the two numbers that turn similarities into scores.
 
     Attributes:
         temperature: What similarities are divided by; small lets the nearest decide.
@@ -43,7 +43,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelScoring:
-    """How a language model's log-probabilities become scores.
+    """Label scoring: how a language model's log-probabilities become scores.
 
     The defaults correct nothing: what helps some models and tasks and hurts others is not
     applied before exemplars of the task say that it helps, as they do for a blend.
@@ -69,9 +69,9 @@ class LabelScoring:
 
     def __post_init__(self) -> None:
         if self.length not in ("sum", "mean"):
-            raise ValueError(f"length={self.length!r}, want 'sum' or 'mean'")
+            raise ValueError(f"length={self.length!r}: expected 'sum' or 'mean'")
         if self.vote_weight is not None and not 0.0 <= self.vote_weight <= 1.0:
-            raise ValueError(f"vote_weight={self.vote_weight}, want 0 to 1")
+            raise ValueError(f"vote_weight={self.vote_weight}: expected 0 to 1")
 
 
 def label_probabilities(

@@ -22,6 +22,8 @@ import warnings
 
 import lazy_loader
 
+from earful import former_modules
+
 __version__ = "0.1.0"
 
 # What we import must not tell anybody that it was used. These are read at import time, so
@@ -36,6 +38,8 @@ os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 # A library says nothing unless its user listens.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
+
+former_modules.install()
 
 _load, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 

@@ -199,7 +199,7 @@ def test_a_tokenizer_that_merges_letters_to_a_control_token_is_refused(
     # No added token is looked for here: the letters themselves grow together to one.
     (tmp_path / "merges.txt").write_text("#version: 0.2\n< /\ns >\n</ s>\n")
     tokenizer = byte_level_bpe(
-        tmp_path / "vocab.json", tmp_path / "merges.txt", special=Control, wanted="OPT's"
+        tmp_path / "vocab.json", tmp_path / "merges.txt", special=Control, expected="OPT's"
     )
     # OPT's own way of cutting a text into words would keep the two halves apart.
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
