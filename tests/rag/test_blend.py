@@ -93,7 +93,7 @@ def test_several_labels_are_each_blended_for_themselves() -> None:
     assert blend.vote_accuracy == 0.5
 
 
-def test_what_is_said_of_a_blend() -> None:
+def test_the_json_of_a_blend() -> None:
     assert UNFITTED.to_dict() == {
         "weight": 0.5,
         "temperature": 2.0,

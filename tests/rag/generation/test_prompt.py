@@ -65,7 +65,7 @@ def test_a_prompt_as_a_person_reads_it() -> None:
     assert prompt.n_clips == 3
 
 
-def test_the_parts_say_whose_they_are() -> None:
+def test_every_part_has_the_kind_of_its_source() -> None:
     prompt = build_prompt(URBAN, [hit("a", "siren")], QUERY, labels=["siren", "drilling"])
     kinds = [
         (part.kind, part.is_answer) if isinstance(part, Text) else "audio" for part in prompt.parts
@@ -106,7 +106,7 @@ def test_the_opening_says_how_shots_were_chosen() -> None:
     )
 
 
-def test_several_labels_follow_the_tasks_order_and_none_is_said() -> None:
+def test_several_labels_follow_the_tasks_order_and_no_label_is_none() -> None:
     task = Task(name="t", kind="multilabel", labels=URBAN.labels)
     labels = list(URBAN.labels)
     shots = [hit("a", "drilling", "ambulance", "unknown"), hit("b")]

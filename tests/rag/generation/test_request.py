@@ -100,7 +100,7 @@ def test_the_prior_is_what_silence_gets(index: Path, query: Path) -> None:
         ({"max_text_tokens": 31}, 3, "31 tokens"),
     ],
 )
-def test_whole_shots_are_dropped_farthest_first_and_said(
+def test_whole_shots_are_dropped_farthest_first_with_a_note(
     index: Path, query: Path, limit: dict[str, int], shown: int, why: str
 ) -> None:
     model = ScriptedLanguageModel(capabilities=replace(CAPABILITIES, **limit))  # type: ignore[arg-type]

@@ -63,7 +63,7 @@ def test_bleu_and_rouge_of_a_worked_case() -> None:
     assert found.corpus["rouge-l"] == pytest.approx(2.44 * 0.75 / (0.75 + 1.44))
 
 
-def test_what_all_references_say_is_worth_nothing_to_cider() -> None:
+def test_words_of_all_references_are_worth_nothing_to_cider() -> None:
     references = [["a dog barks"], ["a car passes"]]
     both = caption_scores(["a dog barks", "a dog barks"], references, metrics=("cider",))
     assert both.items["cider"][0] == pytest.approx(7.5)  # of four lengths one has no n-gram
