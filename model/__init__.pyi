@@ -1,4 +1,4 @@
-from .names import DEFAULT_EMBEDDER, DEFAULT_MODEL
+from .names import DEFAULT_EMBEDDER, DEFAULT_MODEL, SHIPPED
 from .prompt import ClipRef, Prompt, PromptWording, Text
 from .protocols import (
     Capabilities,
@@ -18,6 +18,7 @@ from .scripted import ScriptedLanguageModel
 __all__ = [
     "DEFAULT_EMBEDDER",
     "DEFAULT_MODEL",
+    "SHIPPED",
     "Capabilities",
     "ClipRef",
     "Embedder",
