@@ -4,7 +4,8 @@ Every strategy sees only the rows that are allowed, takes equal audio once, keep
 per label, and breaks ties by row number, that is, by id; so equal inputs give equal shots.
 
 To add one, write its two functions and enter it in ``STRATEGIES``: task files, the command line
-and evaluations then know it by its name.
+and evaluations then know it by its name. The help of ``--strategy`` and the docstring of ``Shots``
+name them, too; a test says so.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ def pick_shots(
     shots: ShotOptions,
     allowed: NDArray[np.bool_] | None = None,
     seed: int = 0,
-    similarities: Vector | None = None,
+    rough_scores: Vector | None = None,
 ) -> tuple[Rows, Similarities]:
     """Pick up to ``shots.k`` exemplars for a query.
 
@@ -176,8 +177,8 @@ def pick_shots(
         allowed: bool, shape ``(n,)``: rows that may be picked, all when ``None``; see
             ``Candidates.allowed``.
         seed: For a random strategy.
-        similarities: float32, shape ``(n,)``: ``candidates.vectors @ query`` if it is at
-            hand.
+        rough_scores: float32, shape ``(n,)``: ``candidates.vectors @ query`` if it is at
+            hand; exact similarities are computed of the short list.
 
     Returns:
         ``(rows, similarities)``, the most similar first; fewer than ``k`` only when no
@@ -193,7 +194,7 @@ def pick_shots(
         ranking = Ranking(candidates=candidates, rows=drawn, similarities=np.empty(0))
         strategy.pick(ranking, picked, shots.diversity)
     else:
-        scores = candidates.vectors @ query if similarities is None else similarities
+        scores = candidates.vectors @ query if rough_scores is None else rough_scores
         # A short list nearly always suffices; duplicates and limits may ask for all rows.
         for listed in (strategy.short_list(candidates, scores, rows, shots.k), rows):
             picked = Picked(candidates, shots)

@@ -106,12 +106,13 @@ def _best(
         return np.empty(0, np.intp), np.empty(0)
     threshold = np.partition(scores, scores.size - k)[scores.size - k]
     candidates = np.flatnonzero((scores >= threshold - _SLACK) & np.isfinite(scores))
-    return _rescore(vectors, query, candidates if rows is None else rows[candidates], k)
+    return _exact_cosines(vectors, query, candidates if rows is None else rows[candidates], k)
 
 
-def _rescore(
+def _exact_cosines(
     vectors: Vectors, query: Vectors, rows: Rows, k: int
 ) -> tuple[Rows, NDArray[np.float64]]:
+    """Rank some rows by their exact similarity: whatever proposed them, this decides."""
     cosines = np.empty(rows.size)
     exact_query = query.astype(np.float64)
     exact_query /= np.sqrt((exact_query * exact_query).sum())
@@ -317,7 +318,7 @@ class VectorSet:
                 np.count_nonzero(passed) >= k and scores[-1] < scores[passed][k - 1] - _SLACK
             )
             ranked.append(
-                _rescore(self.vectors, query, rows[passed], k)
+                _exact_cosines(self.vectors, query, rows[passed], k)
                 if complete
                 else self._exact_ranked(query[None], k, mask)[0]
             )

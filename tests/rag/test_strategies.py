@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from typer.testing import CliRunner
 
+from earful.cli import app
 from earful.errors import TaskError
 from earful.index.corpus import Exemplar
 from earful.index.search import SearchFilter, VectorSet
@@ -316,3 +318,13 @@ def test_orders_of_a_prompt() -> None:
     shuffled = {arrange_shots(shots, "random", seed=seed) for seed in range(50)}
     assert len(shuffled) == 6
     assert arrange_shots(shots, "random", seed=1) == arrange_shots(shots, "random", seed=1)
+
+
+def test_every_strategy_is_named_where_people_look() -> None:
+    """Help must not import the table, so it names the strategies itself."""
+    for command in ("classify", "evaluate"):
+        shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
+        for name in STRATEGIES:
+            assert name in shown, (command, name)
+    for name in STRATEGIES:
+        assert f"``{name}``" in (Shots.__doc__ or "")

@@ -59,10 +59,10 @@ def chat(
     from earful.rag.generation import read_turns
 
     questions = read_turns(turns) if turns is not None else None
-    choices = query.choices()
+    ask_options = query.ask_options()
     options = writing.generation(query.seed)
     few = load_few_shot(index, models, query=query, needs_model="chat")
-    talk = few.chat(audio, options=options, **choices)
+    talk = few.chat(audio, options=options, **ask_options)
     print_caveat(few)
     conversation = _Conversation(talk, output)
     if questions is not None:

@@ -36,7 +36,7 @@ def load_few_shot(
         index: Index folder.
         models: The embedder; with ``ModelOptions``, the language model as well.
         task: The question; its examples stand in for an index.
-        query: AskOptions of exemplars, to refuse them where there are none.
+        query: Options about exemplars, to refuse them where there are none.
         needs_model: The command, when it takes a language model.
         reads_audio: Whether a recording will be decoded.
 

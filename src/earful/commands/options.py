@@ -162,8 +162,8 @@ class QueryOptions:
         typer.Option(help="interleaved: a --model hears the exemplars; text: it reads about them."),
     ] = "interleaved"
 
-    def choices(self) -> AskOptions:
-        """Return them as keyword arguments of ``FewShot``.
+    def ask_options(self) -> AskOptions:
+        """Return them as the ``AskOptions`` of ``FewShot``.
 
         Raises:
             typer.BadParameter: There is no such mode of shots.

@@ -162,7 +162,7 @@ def classify(
     if given.task and labels is not None:
         raise typer.BadParameter("--task and --labels exclude each other", param_hint="--labels")
     scoring = scores.scoring()
-    choices = query.choices()
+    ask_options = query.ask_options()
     names = None if labels is None else _labels(labels)
     if index is None and not given.task and names is None:
         raise typer.BadParameter(
@@ -192,7 +192,7 @@ def classify(
             "is about a language model, and none is asked; give a --model",
         )
     if blend is not None:
-        choices["arm"] = "blend" if blend else "model"
+        ask_options["arm"] = "blend" if blend else "model"
     few = load_few_shot(index, models, task=task, query=query)
 
     def answer(path: Path) -> Answer:
@@ -203,7 +203,7 @@ def classify(
                 labels=names,
                 scoring=scoring,
                 progress=progress,
-                **choices,
+                **ask_options,
             )
 
     _answer_each(few, audio, answer, output)
@@ -226,13 +226,13 @@ def ask(
     if not (question.strip() or given.task):
         raise typer.BadParameter("give a question, or a --task that has one", param_hint="QUESTION")
     task = load_given_task(given.task, allow_outside=given.allow_outside)
-    choices = query.choices()
+    ask_options = query.ask_options()
     options = writing.generation(query.seed)
     few = load_few_shot(index, models, task=task, query=query, needs_model="ask")
     _answer_each(
         few,
         [audio],
-        lambda path: few.ask(path, question, task=task, options=options, **choices),
+        lambda path: few.ask(path, question, task=task, options=options, **ask_options),
         output,
     )
 
@@ -249,10 +249,10 @@ def caption(
     output: OutputOptions,
 ) -> None:
     """Describe each recording in a sentence, by a language model."""
-    choices = query.choices()
+    ask_options = query.ask_options()
     options = writing.generation(query.seed)
     few = load_few_shot(index, models, query=query, needs_model="caption")
-    _answer_each(few, audio, lambda path: few.caption(path, options=options, **choices), output)
+    _answer_each(few, audio, lambda path: few.caption(path, options=options, **ask_options), output)
 
 
 def _why_nothing(few: FewShot, chosen: SearchFilter, backend: str) -> str:
