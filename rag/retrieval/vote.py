@@ -4,7 +4,7 @@ The vote: each shot weighs ``exp(similarity / temperature)``. One made-up shot o
 ``background`` joins them and stands for all labels alike. A label's score is the share
 of the whole weight that its shots have, with its part of the made-up one: so a label
 without a shot is not impossible, and a query unlike every shot gets a flat answer rather
-than a confident one. ``calibrate.py`` finds the two numbers.
+than a confident one. ``calibration.py`` finds the two numbers.
 
 The language model: the log-probabilities of whole answers, made to sum to 1 over the
 candidates. An answer's end counts as its last token, so that long and short labels are
