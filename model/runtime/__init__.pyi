@@ -7,10 +7,21 @@ from .hub import fetch
 from .meta_init import unfilled
 from .parallel import in_parts
 from .precision import LEAST_COSINE, MOST_LOST, agreement, probe_sounds
+from .release import (
+    Release,
+    Shipped,
+    fill,
+    read_part,
+    read_release,
+    require_release,
+    tensor_faults,
+)
 
 __all__ = [
     "LEAST_COSINE",
     "MOST_LOST",
+    "Release",
+    "Shipped",
     "agreement",
     "byte_level_bpe",
     "cache_folder",
@@ -20,6 +31,7 @@ __all__ = [
     "describe",
     "download_file",
     "fetch",
+    "fill",
     "has_bfloat16",
     "in_parts",
     "make_all_text_plain",
@@ -28,8 +40,12 @@ __all__ = [
     "probe_sounds",
     "read_fields",
     "read_json",
+    "read_part",
+    "read_release",
+    "require_release",
     "require_room",
     "sha256_of",
+    "tensor_faults",
     "unfilled",
     "write_json",
 ]

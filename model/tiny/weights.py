@@ -1,59 +1,34 @@
 """Weights of ``earful-tiny``, shipped or one's own: what they are, and reading them safely.
 
-``weights/earful-tiny.json`` describes the release and names its parts with their digests;
-nothing is read that is not what it was when the package was made. ``training.ship`` writes
-folders of the same layout, which are read alike.
+``weights/earful-tiny.json`` describes the release and names its parts with their digests.
+``training.ship`` writes folders of the same layout, which are read alike.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
-
-from earful.errors import ModelError
+from earful.model import runtime
+from earful.model.runtime import Release, Shipped, fill, require_release
 
 Part = Literal["trunk", "clap", "flamingo", "tokenizer"]
 NAME = "earful-tiny"
-DESCRIPTION = f"{NAME}.json"
+SHIPPED = Shipped(
+    name=NAME, package="earful.model.tiny", remake="make the folder anew with training.ship"
+)
+DESCRIPTION = SHIPPED.description
 
-Module = TypeVar("Module", bound=torch.nn.Module)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
-    """A set of weights.
-
-    Attributes:
-        number: The release of the weights.
-        licence: Of the weights.
-        parts: For each part its file, digest and settings.
-        folder: Where one's own lie; ``None`` for those that ship.
-    """
-
-    number: str
-    licence: str
-    parts: Mapping[str, Mapping[str, Any]]
-    folder: Path | None = None
-
-    @property
-    def name(self) -> str:
-        """What an index finds it by again: a path has to be loadable from anywhere."""
-        return NAME if self.folder is None else str(self.folder.resolve())
-
-    def digest_of(self, *parts: Part) -> str:
-        """Return one hex SHA-256 over the digests of some parts."""
-        told = "".join(str(self.parts[part]["sha256"]) for part in parts)
-        return hashlib.sha256(told.encode("ascii")).hexdigest()
+__all__ = [
+    "DESCRIPTION",
+    "NAME",
+    "SHIPPED",
+    "Part",
+    "Release",
+    "fill",
+    "read_part",
+    "read_release",
+    "require_release",
+]
 
 
 def read_release(name: str = NAME) -> Release:
@@ -65,31 +40,7 @@ def read_release(name: str = NAME) -> Release:
     Raises:
         ModelError: The description is missing or not one.
     """
-    own = name != NAME and (Path(name) / DESCRIPTION).is_file()
-    folder = Path(name) if own else None
-    try:
-        about = json.loads((_place(folder) / DESCRIPTION).read_text(encoding="utf-8"))
-        number, licence, parts = about["release"], about["licence"], about["parts"]
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(name, error, folder) from error
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"{name}: {DESCRIPTION} is not a description of weights ({error!r}); {_mend(folder)}"
-        ) from error
-    return Release(number=number, licence=licence, parts=parts, folder=folder)
-
-
-def require_release(release: Release, revision: str, name: str) -> None:
-    """Refuse a release other than the one at hand; empty asks for any.
-
-    Raises:
-        ModelError: Another one is asked for.
-    """
-    if revision not in {"", release.number}:
-        raise ModelError(
-            f"{name}: release {revision!r} is asked for; this earful ships {release.number!r}. "
-            "Install the earful that shipped it, or build the index anew"
-        )
+    return runtime.read_release(SHIPPED, name)
 
 
 def read_part(release: Release, part: Part, name: str = NAME) -> bytes:
@@ -99,69 +50,4 @@ def read_part(release: Release, part: Part, name: str = NAME) -> bytes:
         ModelError: There is no such part, or its file is missing or not what it was when the
             release was made.
     """
-    if part not in release.parts:
-        raise ModelError(
-            f"{name}: release {release.number!r} has no {part}; {_mend(release.folder)}"
-        )
-    about = release.parts[part]
-    try:
-        data = (_place(release.folder) / str(about["file"])).read_bytes()
-    except OSError as error:
-        raise _unreadable(name, error, release.folder) from error
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != about["sha256"]:
-        raise ModelError(
-            f"{name}: the weights {about['file']} have sha256 {digest}; want "
-            f"{about['sha256']}: {_mend(release.folder)}"
-        )
-    return data
-
-
-def fill(module: Module, data: bytes, name: str, *, prefix: str = "") -> Module:
-    """Give a module, made on the meta device, the tensors of a safetensors file.
-
-    Args:
-        module: Whose tensors are wanted.
-        data: The file.
-        name: For errors.
-        prefix: What the wanted names begin with; others are left alone.
-
-    Returns:
-        The module in float32, ready for inference.
-
-    Raises:
-        ModelError: The file is damaged, or its tensors are not exactly the module's.
-    """
-    try:
-        tensors = load(data)
-    except SafetensorError as error:
-        raise ModelError(f"{name}: not a safetensors file: {error}; take whole weights") from error
-    own = {key[len(prefix) :]: x.float() for key, x in tensors.items() if key.startswith(prefix)}
-    if faults := _faults(module.state_dict(), own):
-        raise ModelError(f"{name}: wrong weights: {'; '.join(faults)}")
-    module.load_state_dict(own, assign=True)
-    return module.eval().requires_grad_(False)
-
-
-def _place(folder: Path | None) -> Traversable | Path:
-    return files("earful.model.tiny") / "weights" if folder is None else folder
-
-
-def _mend(folder: Path | None) -> str:
-    return "reinstall earful" if folder is None else "make the folder anew with training.ship"
-
-
-def _unreadable(name: str, error: Exception, folder: Path | None) -> ModelError:
-    return ModelError(f"{name}: the weights cannot be read ({error}); {_mend(folder)}")
-
-
-def _faults(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> list[str]:
-    """Name every tensor that is missing, unexpected or of another shape."""
-    faults = [f"missing {key}" for key in sorted(wanted.keys() - found.keys())]
-    faults += [f"unexpected {key}" for key in sorted(found.keys() - wanted.keys())]
-    faults += [
-        f"{key} has shape {tuple(found[key].shape)}, want {tuple(wanted[key].shape)}"
-        for key in sorted(wanted.keys() & found.keys())
-        if found[key].shape != wanted[key].shape
-    ]
-    return faults
+    return runtime.read_part(release, part, name)
