@@ -1,10 +1,10 @@
-"""The commands: parse, one library call, render.
+"""The command line: parse, call one library function, print.
 
-Exit codes: 0 fine; 1 a failure, told in one line; 2 wrong usage, or a broken
+Exit codes: 0 fine; 1 a failure, printed as one line; 2 wrong usage, or a broken
 corpus table, task file or filter, with nothing written; 3 done, but some inputs failed
 and are listed; 130 interrupted. Answers go to stdout, everything else to stderr.
 
-The groups of commands stand in ``earful.commands``; this file puts them together.
+The groups of commands are in ``earful.commands``; this file puts them together.
 """
 
 from __future__ import annotations
@@ -33,25 +33,26 @@ from earful.commands.options import JsonOption, example, print_json, reject_unus
 from earful.commands.query import ask, caption, classify, search
 from earful.commands.tasks import tasks_app
 from earful.errors import CorpusError, EarfulError, FilterError, TaskError
-from earful.logs import JsonStderr, is_debugging, listen, speaks_json, tell_traceback
+from earful.logs import JsonStderr, is_debugging, is_stderr_json, log_traceback, show_logs
 
 INTERRUPTED = 130
 _INTERRUPTION = "interrupted; what was committed is kept"
 
 
 class _Commands(TyperGroup):
-    """All commands; wrong usage names the value that was given."""
+    """All commands; errors of usage name the value that was given."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was typed."""
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:
-            # What checks numbers says what is wanted, and leaves out what it found.
+            # The check of numbers says what it expected, but not what it got.
             errors: Callable[[], list[Any]] = getattr(error.__cause__, "errors", list)
             if found := errors():
                 message = error.message
-                error.message = f"{found[0]['input']!r}; {message[:1].lower()}{message[1:]}"
+                value = found[0]["input"]
+                error.message = f"{message[:1].lower()}{message[1:]}, got {value!r}"
             raise
 
 
@@ -74,12 +75,12 @@ for command in (search, classify, ask, caption, chat, evaluate):
 
 def main() -> None:
     """Run the command line and turn every failure into one line and a code."""
-    warnings.showwarning = _tell_warning
+    warnings.showwarning = _print_warning
     before_command = itertools.takewhile(lambda word: word.startswith("-"), sys.argv[1:])
     if "--log-json" not in before_command:
         _run()
         return
-    # From the first line on: wrong usage is told before any option has been looked at.
+    # From the first line on: typer reports wrong usage before it has looked at any option.
     plain, sys.stderr = sys.stderr, JsonStderr(sys.stderr)
     try:
         _run()
@@ -92,7 +93,7 @@ def _run() -> None:
     try:
         app()
     except EarfulError as error:
-        _debug()
+        _raise_if_debugging()
         console.warn(f"error: {error}")
         usage = isinstance(error, (CorpusError, TaskError, FilterError))
         sys.exit(2 if usage else 1)
@@ -100,48 +101,48 @@ def _run() -> None:
         console.warn(_INTERRUPTION)
         sys.exit(INTERRUPTED)
     except SystemExit as end:
-        # Typer makes this code of an interruption inside a command, and says nothing.
+        # Typer turns an interruption inside a command into this code, without a message.
         if end.code == INTERRUPTED:
             console.warn(_INTERRUPTION)
         raise
     except Exception as error:  # the last resort: a user reads one line, not our code
-        _debug()
-        console.warn(f"error: {_unexpected(error)}")
-        _let_stdout_go()
+        _raise_if_debugging()
+        console.warn(f"error: {_describe_unexpected(error)}")
+        _discard_stdout()
         sys.exit(1)
 
 
-def _debug() -> None:
-    """Raise what is being handled again, with its traceback, where somebody wants that."""
+def _raise_if_debugging() -> None:
+    """Raise the exception at hand again, with its traceback, when debugging is on."""
     if is_debugging() or os.environ.get("EARFUL_DEBUG"):
-        if not speaks_json():
+        if not is_stderr_json():
             raise
-        tell_traceback()
+        log_traceback()
 
 
-def _unexpected(error: Exception) -> str:
-    """Say in one line what nobody planned for, and what to do about it."""
-    told = " ".join(str(error).split())
+def _describe_unexpected(error: Exception) -> str:
+    """Describe an error that nobody planned for in one line, with what to do about it."""
+    message = " ".join(str(error).split())
     if isinstance(error, MemoryError):
         return "there is not enough memory; close other programs, or use fewer or shorter files"
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}; `earful --debug ...` says where it came from"
     return (
-        f"{type(error).__name__}: {told}; this is a bug in earful: run it again as "
+        f"{type(error).__name__}: {message}; this is a bug in earful: run it again as "
         "`earful --debug ...` and report it with what `earful doctor --report` prints"
     )
 
 
-def _let_stdout_go() -> None:
-    """Give up output that cannot be written, or the interpreter fails over it once more."""
+def _discard_stdout() -> None:
+    """Discard output that cannot be written: the interpreter would fail on it once more."""
     try:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _tell_warning(
+def _print_warning(
     message: Warning | str,
     category: type[Warning],
     filename: str,
@@ -149,7 +150,7 @@ def _tell_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Show a warning as a note; only one about code needs the place in the code."""
+    """Print a warning as a note; only a warning about code needs its place in the code."""
     place = "" if issubclass(category, RuntimeWarning) else f"{filename}:{lineno}: "
     console.warn(f"note: {place}{message}")
 
@@ -163,24 +164,25 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     verbose: Annotated[
-        bool, typer.Option("--verbose", help="Say on stderr what is being done.")
+        bool, typer.Option("--verbose", help="Log on stderr what is being done.")
     ] = False,
     log_json: Annotated[
         bool,
         typer.Option(
-            "--log-json", help="The same, and all else on stderr, as one JSON object a line."
+            "--log-json",
+            help="The same, and all else on stderr, as one JSON object per line.",
         ),
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Say everything, and show tracebacks.")
+        bool, typer.Option("--debug", help="Log everything, and show tracebacks.")
     ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    # Options that stand before the command; the callback above answers --version.
+    # The options before the command; a callback of its own answers --version.
     if verbose or log_json or debug:
-        listen(logging.DEBUG if debug else logging.INFO, as_json=log_json)
+        show_logs(logging.DEBUG if debug else logging.INFO, as_json=log_json)
 
 
 @app.command()
@@ -189,19 +191,19 @@ def doctor(
     hub: Annotated[bool, typer.Option(help="Try to reach the model hub.")] = True,
     report: Annotated[
         bool,
-        typer.Option("--report", help="Print what a bug report needs instead, as JSON."),
+        typer.Option("--report", help="Print the details for a bug report instead, as JSON."),
     ] = False,
     index: Annotated[
-        Path | None, typer.Option("--index", "-i", help="Index to count in the --report.")
+        Path | None, typer.Option("--index", "-i", help="Index whose counts the --report has.")
     ] = None,
     with_paths: Annotated[
-        bool, typer.Option("--with-paths", help="Leave paths and names in the --report.")
+        bool, typer.Option("--with-paths", help="Keep paths and names in the --report.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check versions, extras, devices, weights and the hub; say how to mend what is amiss.
+    """Check versions, extras, devices, weights and the hub; print how to fix what is wrong.
 
-    A report has versions, counts and limits in it, and no path, label, user or host name.
+    A report has versions, counts and limits, and no path, label, user or host name.
     """
     from earful.doctor import examine
 
@@ -236,7 +238,7 @@ def demo(
     n_shown: Annotated[int, typer.Option(min=0, help="Answers shown with evidence.")] = 3,
     as_json: JsonOption = False,
 ) -> None:
-    """Build an index from the demo recordings and classify labels that it never had."""
+    """Build an index from the demo recordings, then classify labels that it does not have."""
     from earful.demo import DemoCorpus, build_demo_index, classify_unseen
     from earful.index import Index
     from earful.model import DEFAULT_MODEL, load_language_model
@@ -285,7 +287,7 @@ def demo(
 
 
 def _shown(path: Path) -> str:
-    """Write a path as one would type it: relative where it lies below here, quoted."""
+    """Return a path as one would type it: quoted, and relative if it is below this folder."""
     import shlex
 
     here = Path.cwd()

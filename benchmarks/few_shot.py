@@ -36,7 +36,7 @@ import torch
 from benchmarks.turns import place_name
 from numpy.typing import NDArray
 
-from earful.index.cache import ExemplarFeatures
+from earful.index.cache import FeatureCacheFolder
 from earful.model import ClipRef, Prompt, Text
 from earful.model.audio import load_audio
 from earful.model.encoders import MsClapConfig, MsClapEncoder
@@ -129,7 +129,7 @@ class FewShotBench:
         self.model = random_model(self.tokenizer).to(device)
         torch.manual_seed(1)
         self.encoder = MsClapEncoder(MsClapConfig()).eval().to(device)
-        self.kept = ExemplarFeatures(folder / "sounds.index")
+        self.kept = FeatureCacheFolder(folder / "sounds.index")
         self._n_queries = 0
         filling = self._fresh(keeps=True)
         for ref in self._prompt(N_SHOTS).clips:

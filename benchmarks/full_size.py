@@ -40,7 +40,7 @@ import torch
 from benchmarks.turns import place_name
 from numpy.typing import NDArray
 
-from earful.index.cache import ExemplarFeatures
+from earful.index.cache import FeatureCacheFolder
 from earful.model import ClipRef, GenerationOptions, Prompt, Text
 from earful.model.audio import load_audio
 from earful.model.encoders import MsClapConfig, published_names
@@ -239,7 +239,7 @@ def load(arguments: argparse.Namespace) -> FlamingoLanguageModel:
     model = load_flamingo(
         str(arguments.dir / "flamingo"), device=arguments.device, dtype=arguments.dtype
     )
-    model.keep_features(ExemplarFeatures(arguments.dir / "sounds.index"))
+    model.keep_features(FeatureCacheFolder(arguments.dir / "sounds.index"))
     return model
 
 

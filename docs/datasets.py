@@ -13,7 +13,7 @@ PREFACE = PAGE.with_name("datasets.preface.md")
 
 
 def fact_text(fact: Fact | None) -> str:
-    """Return a fact for a table, its doubt as a question mark."""
+    """Return a fact as a table cell, with a question mark when it is not verified."""
     if fact is None or fact.value == "":
         return "?"
     shown = f"{fact.value:,}" if isinstance(fact.value, int) else str(fact.value)
@@ -21,7 +21,7 @@ def fact_text(fact: Fact | None) -> str:
 
 
 def table(datasets: list[Dataset]) -> str:
-    """Return one line a data set."""
+    """Return the table of all data sets, one line each."""
     lines = [
         "| data set | name | reference | domain | audio | tasks | licence | facts verified |",
         "|---|---|---|---|---|---|---|---|",
@@ -38,14 +38,14 @@ def table(datasets: list[Dataset]) -> str:
 
 
 def section(one: Dataset) -> str:
-    """Return all that is declared of a data set."""
+    """Return the section of one data set: all that its declaration holds."""
     lines = [f"### {one.name}", "", f"{one.title}. {', '.join(map(linked, one.home))}", ""]
     lines += ["```text", one.tree, "```", ""]
     lines += [f"- **{name}**: {fact}" for name, fact in one.facts.items()]
     for name, split in one.splits.items():
         sizes = {"clips": split.clips, "rows": split.rows}
-        told = ", ".join(f"{fact} {unit}" for unit, fact in sizes.items() if fact)
-        lines.append(f"- split `{name}`: {told}")
+        counted = ", ".join(f"{fact} {unit}" for unit, fact in sizes.items() if fact)
+        lines.append(f"- split `{name}`: {counted}")
     for reference in one.references:
         parts = [f"`{reference.key}`" if reference.key else ""]
         parts += [f"asked `{reference.prompt}`" if reference.prompt else ""]
@@ -56,8 +56,8 @@ def section(one: Dataset) -> str:
     lines += [f"- mind: {quirk}" for quirk in one.quirks]
     lines += [f"- overlaps `{name}`: {why}" for name, why in one.overlaps.items()]
     if one.known_bad:
-        told = ", ".join(f"`{id_}` ({why})" for id_, why in one.known_bad.items())
-        lines.append(f"- left out as broken: {told}")
+        broken = ", ".join(f"`{id_}` ({why})" for id_, why in one.known_bad.items())
+        lines.append(f"- left out as broken: {broken}")
     return "\n".join(lines)
 
 

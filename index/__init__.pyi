@@ -1,23 +1,34 @@
 from .builder import BuildOptions, BuildReport, build_index
-from .corpus import Corpus, Exemplar, Rejection, open_corpus
-from .datasets import list_datasets, load_dataset, load_declaration
-from .health import HealthLimits, check_health
+from .corpus import Corpus, CorpusRow, Exemplar, Rejection, open_corpus
+from .datasets import Dataset, DatasetCorpus, list_datasets, load_dataset, load_declaration
+from .health import Finding, Health, HealthLimits, LabelHealth, check_health
 from .index import Index
-from .maintenance import export_index, repair_index, verify_index
-from .search import Hit, SearchFilter
-from .storage import IndexInfo
+from .maintenance import IndexFault, VerifyReport, export_index, repair_index, verify_index
+from .search import Approximate, Hit, SearchFilter, VectorSet
+from .storage import IndexInfo, Row
 
 __all__ = [
+    "Approximate",
     "BuildOptions",
     "BuildReport",
     "Corpus",
+    "CorpusRow",
+    "Dataset",
+    "DatasetCorpus",
     "Exemplar",
+    "Finding",
+    "Health",
     "HealthLimits",
     "Hit",
     "Index",
+    "IndexFault",
     "IndexInfo",
+    "LabelHealth",
     "Rejection",
+    "Row",
     "SearchFilter",
+    "VectorSet",
+    "VerifyReport",
     "build_index",
     "check_health",
     "export_index",

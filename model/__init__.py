@@ -1,4 +1,4 @@
-"""From audio to vectors and text."""
+"""Models: audio input, embedders and language models."""
 
 import lazy_loader
 

@@ -1,6 +1,8 @@
 from .audio import AudioLimits, Clip, load_audio
+from .names import DEFAULT_EMBEDDER, DEFAULT_MODEL
 from .prompt import ClipRef, Prompt, PromptWording, Text
 from .protocols import (
+    Capabilities,
     Embedder,
     Fingerprint,
     Generation,
@@ -10,20 +12,14 @@ from .protocols import (
     PromptSize,
     TextEmbedder,
 )
-from .registry import (
-    DEFAULT_EMBEDDER,
-    DEFAULT_MODEL,
-    list_embedders,
-    list_language_models,
-    load_embedder,
-    load_language_model,
-)
+from .registry import list_embedders, list_language_models, load_embedder, load_language_model
 from .scripted import ScriptedLanguageModel
 
 __all__ = [
     "DEFAULT_EMBEDDER",
     "DEFAULT_MODEL",
     "AudioLimits",
+    "Capabilities",
     "Clip",
     "ClipRef",
     "Embedder",

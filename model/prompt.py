@@ -1,7 +1,7 @@
-"""What a language model is asked: text, marked by whose it is, and places for audio.
+"""Prompts for language models: texts, each with its speaker, and places for audio.
 
-It is kept apart from any model's syntax. A model's own template puts its control tokens
-between the parts (``flamingo_prompt``), so text out of a corpus can never become one.
+They are independent of any model's syntax. A model's own format puts its control tokens
+between the parts (``flamingo.prompt_format``), so text from a corpus can never become one.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Speaker = Literal["system", "exemplar", "user", "assistant"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """A stretch of text.
+    """A text in a prompt, with its speaker.
 
     Attributes:
-        kind: Whose words: the ``system``'s, an ``exemplar``'s, the ``user``'s, or the
-            model's own in an earlier turn (``assistant``).
+        kind: The speaker: the ``system``, an ``exemplar``, the ``user``, or the model itself
+            in an earlier turn (``assistant``).
         text: The words; data, never control tokens.
         is_answer: Whether an exemplar's words are its answer rather than its question.
     """
@@ -37,13 +37,13 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipRef:
-    """A place for audio: decoded, or where to find it.
+    """A place for audio in a prompt: decoded audio, or a segment of a file.
 
     Attributes:
-        audio: File to read, or audio at hand.
-        start_s: Where the stretch begins in a file, in seconds.
+        audio: File to read, or a decoded clip.
+        start_s: Where the segment begins in a file, in seconds.
         end_s: Where it ends (exclusive), in seconds; ``None`` for the end of the file.
-        content_sha256: Digest of the decoded stretch; empty when unknown.
+        content_sha256: Digest of the decoded segment; empty when unknown.
         is_exemplar: Whether it is an exemplar's audio, whose features are worth keeping.
     """
 
@@ -63,16 +63,16 @@ class ClipRef:
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """What a language model is given, in order.
+    """Input of a language model: its parts, in order.
 
-    A question: an optional opening of the system's; for every exemplar a clip, a question
+    A question: an optional opening by the system; for every exemplar a clip, a question
     and an answer (or, shown as text only, no clip); then the query's clip and the user's
     question, which comes last. A dialogue: an optional opening, one clip, then the turns
     of user and assistant in alternation, the user's last.
 
     Attributes:
         parts: Text and places for audio.
-        is_dialogue: Which of the two it is.
+        is_dialogue: Whether it is a dialogue rather than a question.
     """
 
     parts: tuple[Text | ClipRef, ...]
@@ -85,12 +85,12 @@ class Prompt:
 
     @property
     def n_clips(self) -> int:
-        """How many places for audio there are, the query's among them."""
+        """Number of places for audio, including the query's."""
         return len(self.clips)
 
     @cached_property
     def digest(self) -> str:
-        """Hex SHA-256 over words, marks and audio content.
+        """Hex SHA-256 over words, speakers and audio content.
 
         Audio of known content counts by its digest, so that a corpus in another folder
         gives equal prompts.
@@ -107,9 +107,9 @@ class Prompt:
         return hashlib.sha256(encoded.encode("ascii")).hexdigest()
 
     def render(self) -> str:
-        """Return the prompt as a person reads it, a part at a time.
+        """Return the prompt as text for people to read, part by part.
 
-        Further lines of a part are indented, so that no text can pass for a part.
+        Further lines of a part are indented, so that no text can look like a part.
         """
         lines: list[str] = []
         n_clips = 0

@@ -1,8 +1,8 @@
-"""The seams: what an embedder is, and what a language model is.
+"""The protocols of embedders and language models, with the records that they exchange.
 
 Anything with a ``fingerprint`` and an ``embed`` method is an embedder; the registry,
-the index and the tests know nothing else about it. A language model says what it can do
-(``Capabilities``), measures a prompt, scores answers to it and writes one.
+the index and the tests know nothing else about it. A language model states what it can do
+(``Capabilities``), measures a prompt, scores answers to it and writes an answer.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from earful.model.prompt import ClipRef, Prompt, PromptWording
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """Everything that decides which vector a recording gets.
+    """Identity of an embedder: everything that decides which vector a recording gets.
 
     Two embedders with equal fingerprints make comparable vectors; an index stores the
-    one it was built with and refuses any other.
+    fingerprint that it was built with and refuses any other.
 
     Attributes:
         name: Registered name, hub id or folder name, such as ``"earful-tiny"``.
         revision: Hub revision or release of the weights; empty when there is none.
         weights_sha256: Hex SHA-256 over the weights; empty for an embedder without any.
         dim: Length of a vector.
-        sample_rate: Rate of the clips it takes, in Hz.
+        sample_rate: Sample rate of the clips it takes, in Hz.
         windowing: How recordings of any length become windows, and windows a vector.
         dtype: Arithmetic of the encoder, such as ``"float32"``.
-        resampler: What brought the audio to ``sample_rate``, such as ``"soxr-hq"``.
+        resampler: Resampler that brought the audio to ``sample_rate``, such as ``"soxr-hq"``.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Fingerprint:
 
     @classmethod
     def from_dict(cls, values: object) -> Self:
-        """Read what ``to_dict`` wrote.
+        """Read the values that ``to_dict`` returned.
 
         Raises:
             ModelError: A field is missing, unknown or of the wrong type.
@@ -64,21 +64,21 @@ class Fingerprint:
         True
         """
         if not isinstance(values, dict):
-            raise ModelError(f"embedder fingerprint: found {type(values).__name__}, want a table")
-        wanted = {field.name: int if field.type == "int" else str for field in fields(cls)}
-        if missing := sorted(wanted.keys() - values.keys()):
+            raise ModelError(f"embedder fingerprint: expected a table, got {type(values).__name__}")
+        kinds = {field.name: int if field.type == "int" else str for field in fields(cls)}
+        if missing := sorted(kinds.keys() - values.keys()):
             raise ModelError(f"embedder fingerprint: missing {', '.join(missing)}")
-        if unknown := sorted(map(str, values.keys() - wanted.keys())):
+        if unknown := sorted(map(str, values.keys() - kinds.keys())):
             raise ModelError(f"embedder fingerprint: unknown {', '.join(unknown)}")
-        for key, kind in wanted.items():
+        for key, kind in kinds.items():
             if type(values[key]) is not kind:
                 raise ModelError(
-                    f"embedder fingerprint: {key} is {values[key]!r}, want {kind.__name__}"
+                    f"embedder fingerprint: {key} is {values[key]!r}, expected {kind.__name__}"
                 )
         return cls(**values)
 
     def differences(self, other: Fingerprint) -> list[str]:
-        """Name every field that differs, as ``"field: mine / theirs"``."""
+        """List every field that differs, as ``"field: mine / theirs"``."""
         return [
             f"{field.name}: {mine!r} / {theirs!r}"
             for field in fields(self)
@@ -88,17 +88,17 @@ class Fingerprint:
 
 @runtime_checkable
 class Embedder(Protocol):
-    """Turns audio into vectors whose dot product is a similarity."""
+    """Embedder of audio as vectors whose dot product is a similarity."""
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """What makes its vectors comparable with others."""
+        """Everything that decides which vector a clip gets."""
         ...
 
     def embed(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
         """Embed a batch.
 
-        A clip's vector does not depend on its neighbours in the batch, beyond the last
+        A clip's vector does not depend on the other clips of the batch, beyond the last
         bits of floating point.
 
         Args:
@@ -115,7 +115,7 @@ class Embedder(Protocol):
 
 @runtime_checkable
 class TextEmbedder(Embedder, Protocol):
-    """An embedder that puts sentences into the same space as audio."""
+    """Embedder that also embeds sentences, in the same space as audio."""
 
     def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed sentences.
@@ -131,21 +131,21 @@ class TextEmbedder(Embedder, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a language model can take and give.
+    """Limits and abilities of a language model.
 
     Attributes:
         name: Registered name, or the folder it was loaded from.
         weights_sha256: Hex SHA-256 over its weights; empty when unknown.
-        max_audios: Most recordings in one prompt, the query's among them.
-        max_seconds_per_audio: Longest stretch of each that it hears, in seconds.
+        max_audios: Most recordings in one prompt, including the query's.
+        max_seconds_per_audio: Longest segment of each that it hears, in seconds.
         max_text_tokens: Longest prompt, in its own tokens.
         logprobs: Whether ``score`` works.
         multi_turn: Whether it takes a dialogue.
         batch_safe: Whether an answer is the same beside others in a batch.
         decoding: How it looks at audio while it writes, where there is a choice.
-        licence: What its weights may be used for; empty when unknown.
+        licence: Permitted use of its weights; empty when unknown.
         lists_labels: Whether a prompt should list the labels to choose from.
-        caveat: What a user should know of its answers; empty for nothing.
+        caveat: Warning to users about its answers; empty for none.
         sample_rate: Rate at which it hears a recording, in Hz.
         window_seconds: Length of what it hears as one piece, in seconds.
         wording: Phrases it was trained on.
@@ -187,14 +187,16 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationOptions:
-    """How text is written.
+    """Options of writing an answer.
 
     Attributes:
         max_new_tokens: Longest answer, in tokens.
-        temperature: 0 takes the most probable token, 1 draws as the model says.
-        top_k: Draw among so many tokens only; 0 for all.
-        top_p: Draw among the most probable tokens that make up this much, in (0, 1].
-        seed: Of the draws.
+        temperature: 0 takes the most probable token, 1 samples from the model's
+            probabilities.
+        top_k: Sample from that many most probable tokens only; 0 for all.
+        top_p: Sample from the most probable tokens whose probabilities add up to this, in
+            (0, 1].
+        seed: Seed of the sampling.
         stop: Texts before which the answer ends; none of them empty.
 
     Raises:
@@ -210,18 +212,18 @@ class GenerationOptions:
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens={self.max_new_tokens}, want 1 or more")
+            raise ValueError(f"max_new_tokens={self.max_new_tokens}: expected 1 or more")
         if not 0.0 <= self.temperature < float("inf"):
-            raise ValueError(f"temperature={self.temperature}, want 0 or more")
+            raise ValueError(f"temperature={self.temperature}: expected 0 or more")
         if self.top_k < 0:
-            raise ValueError(f"top_k={self.top_k}, want 0 (all) or more")
+            raise ValueError(f"top_k={self.top_k}: expected 0 (all) or more")
         if not 0.0 < self.top_p <= 1.0:
-            raise ValueError(f"top_p={self.top_p}, want more than 0 and at most 1")
+            raise ValueError(f"top_p={self.top_p}: expected more than 0 and at most 1")
         if isinstance(self.stop, str) or not all(self.stop):
-            raise ValueError(f"stop={self.stop!r}, want a tuple of texts, none of them empty")
+            raise ValueError(f"stop={self.stop!r}: expected a tuple of texts, none of them empty")
 
     def cut(self, text: str) -> str:
-        """Return a text up to the first of the stops in it.
+        """Return a text up to the first stop in it.
 
         >>> GenerationOptions(stop=(". ",)).cut("A dog. It barks.")
         'A dog'
@@ -232,11 +234,11 @@ class GenerationOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptSize:
-    """What a prompt takes of a language model.
+    """Size of a prompt for a language model.
 
     Attributes:
         n_tokens: Its length in the model's tokens.
-        slots: Places for audio that the model keeps for it, empty ones among them.
+        slots: Places for audio that the model reserves for it, including empty ones.
         cut: A line for each recording that is longer than the model hears.
     """
 
@@ -251,10 +253,10 @@ class Generation:
 
     Attributes:
         text: The answer, without control tokens and surrounding spaces.
-        n_tokens: How many tokens were written.
+        n_tokens: Number of tokens that were written.
         stopped: ``"end"`` when the model or a stop ended it, ``"length"`` at
             ``max_new_tokens``.
-        log_probability: Of all tokens that were written, as the model sees them.
+        log_probability: The model's log-probability of all tokens that were written.
     """
 
     text: str
@@ -269,27 +271,27 @@ class Generation:
 
 
 class FeatureCache(Protocol):
-    """Keeps what a model makes of single recordings, on disk for example."""
+    """Cache of a model's features of single recordings, on disk for example."""
 
     def get(self, key: str) -> NDArray[np.float32] | None:
-        """Return what was put under a key, or ``None``."""
+        """Return the features stored under a key, or ``None``."""
         ...
 
     def put(self, key: str, features: NDArray[np.float32]) -> None:
-        """Keep features, of two dimensions, under a key ``"maker/content"`` of hex digits."""
+        """Store features, of two dimensions, under a key ``"maker/content"`` of hex digits."""
         ...
 
 
 @runtime_checkable
 class KeepsFeatures(Protocol):
-    """A language model whose features of an exemplar are worth keeping."""
+    """Language model that can cache its features of exemplars."""
 
     def keep_features(self, cache: FeatureCache) -> None:
-        """Look exemplars' features up in a cache, and put new ones there."""
+        """Look up exemplars' features in a cache, and store new ones there."""
         ...
 
     def encode_exemplar(self, clip: ClipRef) -> None:
-        """Put an exemplar's features into the cache, unless they are there.
+        """Store an exemplar's features in the cache, unless they are there.
 
         Raises:
             AudioError: The recording cannot be read.
@@ -299,15 +301,15 @@ class KeepsFeatures(Protocol):
 
 @runtime_checkable
 class LanguageModel(Protocol):
-    """Answers a prompt of interleaved audio and text."""
+    """Language model that answers a prompt of interleaved audio and text."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can take and give."""
+        """Limits and abilities of the model."""
         ...
 
     def measure(self, prompt: Prompt) -> PromptSize:
-        """Say what a prompt takes, decoding no audio.
+        """Measure a prompt without decoding audio.
 
         Raises:
             PromptError: It is not a prompt for this model, such as one without audio.
@@ -318,12 +320,12 @@ class LanguageModel(Protocol):
         """Score whole answers.
 
         Args:
-            prompt: What is asked.
+            prompt: The prompt to answer.
             answers: ``n`` distinct answers; never read as anything but text.
 
         Returns:
-            For each answer the log-probabilities of its tokens, its end included, so that
-            their sum is the log-probability that exactly this is answered.
+            For each answer the log-probabilities of its tokens, including its end, so that
+            their sum is the log-probability of exactly this answer.
 
         Raises:
             PromptError: The prompt exceeds a limit, an answer is empty, or two answers
@@ -343,8 +345,8 @@ class LanguageModel(Protocol):
         """Write an answer.
 
         Args:
-            prompt: What is asked.
-            options: How it is written.
+            prompt: The prompt to answer.
+            options: Options of writing.
             on_text: Called with each new piece of the answer as it is written.
 
         Raises:

@@ -1,9 +1,8 @@
-"""Names to embedders and language models, imported only when asked for.
+"""The registry of embedders and language models by name, each imported when it is loaded.
 
 Built-in names and those of other packages go through one table each: a name maps to
-``"module:factory"``, and the same comes from entry points of the groups
-``earful.embedders`` and ``earful.models``. A factory takes what ``EmbedderFactory`` and
-``LanguageModelFactory`` say.
+``"module:factory"``, in the same form as entry points of the groups ``earful.embedders`` and
+``earful.models``. ``EmbedderFactory`` and ``LanguageModelFactory`` are the factories' types.
 """
 
 from __future__ import annotations
@@ -20,28 +19,27 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeVar, cast
 
 from earful.errors import MissingExtraError, ModelError, UnknownNameError
+from earful.model.names import SHIPPED
 from earful.model.protocols import Embedder, LanguageModel
 
 _log = logging.getLogger(__name__)
 
 ENTRY_POINTS = "earful.embedders"
 MODEL_ENTRY_POINTS = "earful.models"
-DEFAULT_EMBEDDER = "earful-tiny"
-DEFAULT_MODEL = "earful-tiny"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedderEntry:
-    """What is known of an embedder before it is loaded.
+    """Description of an embedder that is not loaded yet.
 
     Attributes:
         name: What to pass to ``load_embedder``.
         kind: ``"shipped"`` in the package, ``"baseline"`` to compare with, ``"hub"``
             fetched from a model hub, ``"plugin"`` from another package.
-        description: What it is, in a few words.
+        description: Short description.
         licence: Licence of its weights; empty when there are none or it is unknown.
         extra: The extra of earful that it needs; empty for none.
-        text: Whether it embeds sentences, too.
+        text: Whether it also embeds sentences.
         target: ``"module:factory"``.
     """
 
@@ -60,13 +58,13 @@ class EmbedderEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageModelEntry:
-    """What is known of a language model before it is loaded.
+    """Description of a language model that is not loaded yet.
 
     Attributes:
         name: What to pass to ``load_language_model``.
         kind: ``"shipped"`` in the package, ``"hub"`` fetched from a model hub, ``"plugin"``
             from another package.
-        description: What it is, in a few words.
+        description: Short description.
         licence: Licence of its weights; empty when it is unknown.
         target: ``"module:factory"``.
     """
@@ -83,7 +81,7 @@ class LanguageModelEntry:
 
 
 class LanguageModelFactory(Protocol):
-    """What a registered name of a language model stands for."""
+    """Type of the function that builds a language model from its name."""
 
     def __call__(
         self, name: str, *, device: str, dtype: str, decoding: str, slots: int | None
@@ -93,14 +91,14 @@ class LanguageModelFactory(Protocol):
 
 
 class EmbedderFactory(Protocol):
-    """What a registered name stands for."""
+    """Type of the function that builds an embedder from its name."""
 
     def __call__(self, name: str, *, revision: str, device: str, dtype: str) -> Embedder:
         """Build the embedder."""
         ...
 
 
-_CLAP = "earful.model.clap.embedder:load_clap"
+_CLAP = "earful.model.clap:load_clap"
 
 
 def _clap(name: str, description: str) -> EmbedderEntry:
@@ -116,13 +114,13 @@ def _clap(name: str, description: str) -> EmbedderEntry:
 
 
 _TINY_EMBEDDER = EmbedderEntry(
-    name=DEFAULT_EMBEDDER,
+    name=SHIPPED,
     kind="shipped",
     description="sound and text encoder of 6.3 M parameters, upon aisfx (ISMIR 2022)",
     licence="CC-BY-4.0",
     extra="",
     text=True,
-    target="earful.model.tiny.embedder:load_tiny",
+    target="earful.model.tiny:load_tiny",
 )
 
 _YAMNET_EMBEDDER = EmbedderEntry(
@@ -132,7 +130,7 @@ _YAMNET_EMBEDDER = EmbedderEntry(
     licence="Apache-2.0",
     extra="",
     text=False,
-    target="earful.model.yamnet.embedder:load_yamnet",
+    target="earful.model.yamnet:load_yamnet",
 )
 
 _BUILT_IN = (
@@ -145,7 +143,7 @@ _BUILT_IN = (
         licence="",
         extra="",
         text=False,
-        target="earful.model.encoders.logmel:load_logmel",
+        target="earful.model.encoders:load_logmel",
     ),
     _clap("laion/clap-htsat-unfused", "general audio"),
     _clap("laion/clap-htsat-fused", "general audio, feature fusion"),
@@ -155,7 +153,7 @@ _BUILT_IN = (
 )
 
 
-_FLAMINGO = "earful.model.flamingo.checkpoint.folder:load_flamingo"
+_FLAMINGO = "earful.model.flamingo:load_flamingo"
 
 
 def _flamingo(name: str, description: str) -> LanguageModelEntry:
@@ -169,11 +167,11 @@ def _flamingo(name: str, description: str) -> LanguageModelEntry:
 
 
 _TINY_MODEL = LanguageModelEntry(
-    name=DEFAULT_MODEL,
+    name=SHIPPED,
     kind="shipped",
     description="Flamingo of 4.7 M parameters that names sounds by exemplars",
     licence="CC-BY-4.0",
-    target="earful.model.tiny.language_model:load_tiny_lm",
+    target="earful.model.tiny:load_tiny_lm",
 )
 
 _BUILT_IN_MODELS = (
@@ -191,7 +189,7 @@ def list_embedders() -> tuple[EmbedderEntry, ...]:
 def load_embedder(
     name: str, *, revision: str = "", device: str = "auto", dtype: str = "float32"
 ) -> Embedder:
-    """Build an embedder, importing its module only now.
+    """Build an embedder; its module is imported only now.
 
     Args:
         name: A registered name, a local folder in the hub's layout, such as ``earful models
@@ -200,7 +198,7 @@ def load_embedder(
         revision: Branch, tag or commit on the hub; empty for the pinned or newest one.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         dtype: Arithmetic of the encoder: ``"float32"``, ``"bfloat16"`` where it offers that,
-            or ``"auto"`` for the fastest that this machine has and its weights bear.
+            or ``"auto"`` for the fastest that this machine has and its weights tolerate.
 
     Raises:
         UnknownNameError: No such name, folder or file; the message lists near matches.
@@ -238,7 +236,7 @@ def load_language_model(
     decoding: str = "full",
     slots: int | None = None,
 ) -> LanguageModel:
-    """Build a language model, importing its module only now.
+    """Build a language model; its module is imported only now.
 
     Args:
         name: A registered name, or a folder made by ``earful models convert`` or by
@@ -246,9 +244,9 @@ def load_language_model(
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         dtype: Arithmetic, ``"float32"`` or ``"bfloat16"``; ``"auto"`` for that of the
             stored weights.
-        decoding: ``"full"``, or ``"compat"`` to reproduce a release's own way; see
-            ``generate``.
-        slots: Places for audio, empty ones among them; ``None`` for the model's own rule.
+        decoding: ``"full"``, or ``"compat"`` to reproduce a release's own decoding; see
+            ``flamingo.decoding``.
+        slots: Places for audio, including empty ones; ``None`` for the model's own rule.
 
     Raises:
         UnknownNameError: No such name or folder; the message lists near matches.
@@ -262,7 +260,7 @@ def load_language_model(
     elif Path(name).is_dir():
         entry = _flamingo(name, "local folder")
     elif Path(name).exists():
-        raise ModelError(f"{name}: is a file, want a folder made by `earful models convert`")
+        raise ModelError(f"{name}: is a file, expected a folder made by `earful models convert`")
     else:
         raise UnknownNameError(_unknown("language model", name, list(entries)))
     factory = _resolve("language model", entry.name, entry.target)
@@ -302,7 +300,7 @@ Entry = TypeVar("Entry", EmbedderEntry, LanguageModelEntry)
 
 
 def _table(built_in: Sequence[Entry], plugins: Sequence[Entry]) -> dict[str, Entry]:
-    # A plug-in cannot take the place of a built-in name.
+    # A plug-in cannot replace a built-in name.
     known = {entry.name: entry for entry in built_in}
     known.update({entry.name: entry for entry in plugins if entry.name not in known})
     return known

@@ -1,4 +1,4 @@
-"""A language model that says what it is told to: for tests, and to see what is asked."""
+"""A scripted language model, for tests and to inspect prompts."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ CAPABILITIES = Capabilities(
 
 
 class ScriptedLanguageModel:
-    """Replies from a list, scores by a function, and remembers every prompt.
+    """Language model that replies from a list, scores by a function and records prompts.
 
     A token is a word here. No audio is read.
 
     Args:
-        replies: What it writes, one after the other, the last again and again.
-        log_probability: Of an answer to a prompt; all answers alike by default.
-        capabilities: What it says it can do.
+        replies: Its answers, one after the other; the last one is repeated.
+        log_probability: Score of an answer to a prompt; the same for all answers by default.
+        capabilities: Limits and abilities that it states.
 
     Attributes:
-        prompts: What it was given, in order, scored or answered.
+        prompts: The prompts that it scored or answered, in order.
 
     >>> model = ScriptedLanguageModel(replies=["a dog"])
     >>> model.generate(Prompt(parts=())).text
@@ -54,18 +54,18 @@ class ScriptedLanguageModel:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it says it can do."""
+        """Limits and abilities that it states."""
         return self._capabilities
 
     def measure(self, prompt: Prompt) -> PromptSize:
-        """Count words, and a slot for each recording."""
+        """Count the words, and one slot for each recording."""
         words = [part.text.split() for part in prompt.parts if isinstance(part, Text)]
         return PromptSize(n_tokens=sum(map(len, words)), slots=prompt.n_clips)
 
     def score(self, prompt: Prompt, answers: Sequence[str]) -> list[NDArray[np.float64]]:
         """Score each answer by the function, as one token."""
         if len(set(answers)) < len(answers):
-            raise PromptError(f"answers {', '.join(map(repr, answers))}; want each once")
+            raise PromptError(f"answers {', '.join(map(repr, answers))}: expected each once")
         self.prompts.append(prompt)
         return [np.array([self._log_probability(prompt, answer)]) for answer in answers]
 
@@ -76,7 +76,7 @@ class ScriptedLanguageModel:
         *,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
-        """Give the next reply, cut to ``max_new_tokens`` words and at the stops."""
+        """Return the next reply, cut to ``max_new_tokens`` words and at the stops."""
         self.prompts.append(prompt)
         reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         reply = options.cut(reply)

@@ -1,13 +1,21 @@
 from .answer import Answer, LabelScore
 from .blend import Blend
-from .evaluation import Evaluation, EvaluationSettings, evaluate
+from .evaluation import Evaluation, EvaluationSettings, Scorecard, Verdict, evaluate
 from .few_shot import FewShot, default_model
-from .generation import Chat, ShotInfluence, label_influence, relabel_influence, text_influence
-from .retrieval import LabelScoring, Retriever
-from .task import Example, Label, Shots, Task, check_task, load_task
+from .generation import (
+    Chat,
+    ModelRequest,
+    ShotInfluence,
+    label_influence,
+    relabel_influence,
+    text_influence,
+)
+from .retrieval import AskOptions, LabelScoring, Query, Retriever
+from .task import Example, Label, Protocol, Shots, Task, TaskProblem, check_task, load_task
 
 __all__ = [
     "Answer",
+    "AskOptions",
     "Blend",
     "Chat",
     "Evaluation",
@@ -17,10 +25,16 @@ __all__ = [
     "Label",
     "LabelScore",
     "LabelScoring",
+    "ModelRequest",
+    "Protocol",
+    "Query",
     "Retriever",
+    "Scorecard",
     "ShotInfluence",
     "Shots",
     "Task",
+    "TaskProblem",
+    "Verdict",
     "check_task",
     "default_model",
     "evaluate",

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from earful.errors import AudioError, PromptError
-from earful.index.cache import ExemplarFeatures
+from earful.index.cache import FeatureCacheFolder
 from earful.model import GenerationOptions, KeepsFeatures, LanguageModel
 from earful.rag.answer import Answer, log_answer, predicted_label, rank_labels
 from earful.rag.generation import (
@@ -49,9 +49,9 @@ class Answering:
         self.retriever = retriever
         self.model = model
         self._scorer = LabelScorer(retriever)
-        self._features: ExemplarFeatures | None = None
+        self._features: FeatureCacheFolder | None = None
         if retriever.index is not None and isinstance(model, KeepsFeatures):
-            self._features = ExemplarFeatures(retriever.index.path)
+            self._features = FeatureCacheFolder(retriever.index.path)
             model.keep_features(self._features)
 
     def task(self, task: Task | str | Path | None, ask: AskOptions) -> Task:

@@ -117,7 +117,7 @@ def test_the_selection_is_what_the_manifests_say() -> None:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_clip_says_which_stretch_of_its_original_it_is(part: str) -> None:
+def test_a_clip_names_its_segment_of_the_original(part: str) -> None:
     for row in manifest(part):
         length_s = float(row["member_end_s"]) - float(row["member_start_s"])
         clip = load_audio(DEMO / part / row["file_name"])

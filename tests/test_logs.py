@@ -1,43 +1,30 @@
-"""What is logged, how the command line shows it, and what a failure report gives away."""
+"""Log records, and how the command line shows them, errors and progress included."""
 
-import getpass
 import io
 import json
 import logging
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 
-from earful import cli, console, failure_report, logs
+from earful import cli, console, logs
 from earful.index import Index
 from earful.index.builder import build_index
 from earful.rag import FewShot
+from tests.support.private_home import ODD, write_private_home
 
 Run = Callable[..., tuple[int, str, str]]
-ODD = "evil \x1b[31m name"
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("jane doe's sounds")
-    rng = np.random.default_rng(0)
-    for label in ("secret hum", "secret whistle"):
-        (home / "corpus" / label).mkdir(parents=True)
-        for number in range(3):
-            path = home / "corpus" / label / f"private-{number}.wav"
-            soundfile.write(path, rng.normal(size=8000) * 0.1, 8000)
-    soundfile.write(home / f"{ODD}.wav", rng.normal(size=8000) * 0.1, 8000)
-    build_index(home / "corpus", home / "s.index", embedder="logmel")
-    return home
+    return write_private_home(tmp_path_factory.mktemp("jane doe's sounds"))
 
 
 @pytest.fixture
@@ -185,7 +172,7 @@ def test_a_name_that_is_not_utf8_is_logged_as_one_line(
 ) -> None:
     # The test runner keeps what reaches the root, and cannot hand this on between processes.
     monkeypatch.setattr(logging.getLogger("earful"), "propagate", False)
-    logs.listen(logging.INFO, as_json=True)
+    logs.show_logs(logging.INFO, as_json=True)
     logging.getLogger("earful.test").info("opened %s", "a\udcff\nb", extra={"path": Path("x")})
     (line,) = capfd.readouterr().err.splitlines()
     assert json.loads(line)["message"] == "opened a\udcff\nb"
@@ -250,80 +237,3 @@ def test_output_that_cannot_be_written_is_one_line(home: Path) -> None:
 def test_who_stops_reading_is_not_told_off(home: Path) -> None:
     done = shell(home, "earful search private.wav --help | true; earful datasets list | head -n 1")
     assert done.stderr == ""
-
-
-# --- the failure report ------------------------------------------------------------------
-
-
-def test_a_report_counts_and_gives_nothing_away(
-    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EARFUL_HOME", str(home / "models of jane"))
-    monkeypatch.setenv("HF_TOKEN", "hf_abcdef")
-    monkeypatch.setattr(socket, "gethostname", lambda: "janes-laptop.example.org")
-    monkeypatch.setattr(getpass, "getuser", lambda: "janedoe")
-    monkeypatch.setenv("EARFUL_NOTE", "janes-laptop of janedoe")
-    code, out, _ = run("doctor", "--report", "--index", "s.index")
-    report = json.loads(out)
-    assert code == 0
-    assert report["index"]["n"] == 6
-    assert report["index"]["labels"] == 2
-    assert report["index"]["fingerprint"]["name"] == "logmel"
-    assert report["packages"]["lancedb"]
-    assert report["machine"]["cpus"] == os.cpu_count()
-    assert report["settings"]["HF_TOKEN"] == "(set)"
-    private = [str(home), home.name, str(Path.home()), str(Path.cwd()), "janes-laptop", "janedoe"]
-    for text in (*private, "secret", "private", "jane", "hf_abcdef", "models of"):
-        assert text not in out
-    assert "/" not in out.replace("MP4/AAC", "")
-    code, out, _ = run("doctor", "--report", "--index", "s.index", "--with-paths")
-    assert str(home / "models of jane") in out
-    assert "hf_abcdef" not in out
-
-
-def test_a_report_of_a_broken_index_says_so_without_its_path(run: Run, home: Path) -> None:
-    code, out, _ = run("doctor", "--report", "--index", home / "corpus")
-    assert code == 0
-    error = json.loads(out)["index"]["error"]
-    assert error.startswith("IndexFolderError: (path): ")
-    assert "index.json" in error
-    assert "/corpus" not in out
-    assert home.name not in out
-
-
-def test_a_report_of_an_index_that_is_not_there_says_why_without_its_name(run: Run) -> None:
-    for name in (
-        *("nope.index", Path("nope.index").absolute(), "../jane/nope.index"),
-        *("jane's nope.index", Path("jane's nope.index").absolute()),
-    ):
-        code, out, _ = run("doctor", "--report", "--index", name)
-        assert code == 0
-        error = json.loads(out)["index"]["error"]
-        assert error.startswith("IndexFolderError: (path)")
-        assert len(error) > len("IndexFolderError: (path): ")
-        assert "nope" not in out
-        assert "jane" not in out
-    _, out, _ = run("doctor", "--report", "--index", "nope.index", "--with-paths")
-    assert "nope.index" in out
-
-
-@pytest.mark.parametrize(
-    ("text", "left"),
-    [
-        ("not in /home/jane doe/x", "not in (path)"),
-        ("'~/x'", "'(path)"),
-        (r"C:\Users\jane", "(path)"),
-        ("MP4/AAC, 50-14000 Hz 1024/480", "MP4/AAC, 50-14000 Hz 1024/480"),
-        ("laion/clap-htsat-unfused", "laion/clap-htsat-unfused"),
-        ("ImportError: lib.so: /opt/x.so: no", "ImportError: lib.so: (path)"),
-        ("by jane, on box", "by (name), on box"),
-    ],
-)
-def test_paths_and_names_are_taken_out(text: str, left: str) -> None:
-    assert failure_report._text_without(text, ["jane"]) == left
-
-
-def test_options_of_a_report_are_refused_without_one(run: Run) -> None:
-    code, _, err = run("doctor", "--with-paths", "--no-hub")
-    assert code == 2
-    assert "add --report" in err

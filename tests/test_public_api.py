@@ -1,10 +1,15 @@
 import importlib
 import importlib.machinery
+import inspect
 import json
+import pkgutil
 import subprocess
 import sys
+import typing
+from functools import cached_property
 from pathlib import Path
 
+import pyarrow
 import pytest
 
 import earful
@@ -100,3 +105,49 @@ def test_every_former_module_has_a_door_and_is_gone() -> None:
 def test_a_module_that_never_was_is_not_found() -> None:
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("earful.rag.nonsense")
+
+
+def offered_types() -> dict[str, object]:
+    """Every name that some door offers."""
+    names: dict[str, object] = {}
+    for module in ["earful", *pkgutil_packages()]:
+        door = importlib.import_module(module)
+        names |= {name: getattr(door, name) for name in getattr(door, "__all__", ())}
+    return names
+
+
+def pkgutil_packages() -> list[str]:
+    return [
+        found.name
+        for found in pkgutil.walk_packages(earful.__path__, "earful.")
+        if found.ispkg and found.name != "earful.commands"
+    ]
+
+
+def named_types(function: object, names: dict[str, object]) -> set[type]:
+    """Our own classes in a signature."""
+    pending = list(typing.get_type_hints(function, localns=names).values())
+    found: set[type] = set()
+    while pending:
+        hint = pending.pop()
+        pending += typing.get_args(hint)
+        kind = typing.get_origin(hint) or hint
+        if inspect.isclass(kind) and kind.__module__.startswith("earful."):
+            found.add(kind)
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name in earful.__all__ if name != "__version__"])
+def test_a_signature_names_only_types_that_a_door_offers(name: str) -> None:
+    names = offered_types()
+    public = getattr(earful, name)
+    functions = [public]
+    if inspect.isclass(public):
+        functions += [
+            getattr(member, "__func__", getattr(member, "fget", member))
+            for key, member in vars(public).items()
+            if not key.startswith("_") and not isinstance(member, cached_property)
+        ]
+    for function in filter(callable, functions):
+        for kind in named_types(function, {**names, "pa": pyarrow}):
+            assert kind in names.values() or issubclass(kind, Exception), kind

@@ -8,7 +8,7 @@ aisfx 0.1.2 on the path::
     PYTHONPATH=aisfx-0.1.2 python training/check_aisfx.py [FOLDER]
 
 With a folder of recordings it prints the largest differences found on them; without one it
-writes ``tests/model/golden/aisfx.npz``, on closed-form signals that the test makes again.
+writes ``tests/model/tiny/golden/aisfx.npz``, on closed-form signals that the test makes again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from earful.model.audio import load_audio
 from earful.model.tiny import NAME, WINDOW_FRAMES, FrontEnd, Network, fill, read_part, read_release
 
-TARGET = Path(__file__).resolve().parent.parent / "tests" / "model" / "golden" / "aisfx.npz"
+TARGET = Path(__file__).resolve().parent.parent / "tests/model/tiny/golden/aisfx.npz"
 # Lengths in samples: shorter than a window, one window, two windows.
 LENGTHS = (30_000, 99 * 1024, 149 * 1024)
 AUDIO = {".wav", ".flac", ".ogg", ".oga", ".mp3"}

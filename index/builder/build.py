@@ -1,9 +1,9 @@
-"""A labelled corpus into an index: decode in threads, embed in batches, commit, go on.
+"""Builds: decode a labelled corpus in threads, embed it in batches, commit; resumable.
 
 Nothing finished is done twice: a row whose id, audio bytes and fields are unchanged is
-left alone, and audio that has a vector in the index keeps it, whatever row it stands in
-now. Rows are committed in the corpus's order. Killed anywhere, the same call goes on
-where the last commit stood.
+skipped, and audio that has a vector in the index keeps it, whichever row it belongs to now.
+Rows are committed in the corpus's order. After a kill at any point, the same call resumes
+from the last commit.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,65 +27,38 @@ from earful.errors import IndexFolderError
 from earful.index.builder.decode_queue import (
     Decoded,
     Inspected,
-    Intake,
     Rejected,
+    RowDecoder,
     Unchanged,
     in_order,
 )
+from earful.index.builder.options import BuildOptions
 from earful.index.builder.report import BuildProgress, BuildReport
 from earful.index.corpus import Corpus, CorpusRow, Rejection, open_corpus
-from earful.index.index import Index
-from earful.index.storage import HEADER_NAME, AudioKey, Header, Row
+from earful.index.storage import (
+    HEADER_NAME,
+    AudioKey,
+    IndexFolder,
+    Row,
+    has_unit_norm,
+    read_header,
+)
 from earful.model import load_embedder
-from earful.model.audio import AudioLimits, stop_decoding
+from earful.model.audio import stop_decoding
 from earful.wording import as_argument, printable
 
 if TYPE_CHECKING:
     from earful.model import Embedder
 
-__all__ = ["BuildOptions", "BuildProgress", "BuildReport", "build_index", "embedder_for"]
-
 _log = logging.getLogger(__name__)
 
-_TELL_EVERY_S = 0.1
-# More threads than this wait for the disk or for the embedder, not for each other.
+_PROGRESS_EVERY_S = 0.1
+# More threads than this only wait for the disk or for the embedder.
 _MOST_DECODERS = 16
-# A row without its vector takes this much of the disk, commits and headers included.
+# Disk space of a row without its vector, commits and headers included.
 _BYTES_PER_ROW = 1024
-# From here on, conditions on labels are answered from an index of the column.
+# From this size on, conditions on labels are answered from an index of the column.
 _ROWS_WORTH_AN_INDEX = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildOptions:
-    """How a build works; the rows it makes do not depend on it.
-
-    Attributes:
-        limits: What audio is accepted.
-        batch_clips: Most clips given to the embedder at once.
-        batch_s: Most seconds of audio given to it at once, a single longer clip apart.
-        ahead_bytes: Most memory for audio decoded before the embedder asks for it, a
-            single larger recording apart.
-        commit_rows: Rows after which a commit is due.
-        commit_s: Seconds after which a commit is due.
-        n_decoders: Threads that decode; 0 takes one per CPU that this process may use, up
-            to 16.
-    """
-
-    limits: AudioLimits = field(default_factory=AudioLimits)
-    batch_clips: int = 32
-    batch_s: float = 320.0
-    ahead_bytes: int = 256 << 20
-    commit_rows: int = 512
-    commit_s: float = 30.0
-    n_decoders: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("batch_clips", "batch_s", "ahead_bytes", "commit_rows", "commit_s"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name}={getattr(self, name)}; want more than 0")
-        if self.n_decoders < 0:
-            raise ValueError(f"n_decoders={self.n_decoders}; want 0 or more")
 
 
 def build_index(
@@ -96,19 +69,18 @@ def build_index(
     options: BuildOptions = BuildOptions(),
     progress: Callable[[BuildProgress], None] | None = None,
 ) -> BuildReport:
-    """Embed a corpus into an index, made when it is not there.
+    """Embed a corpus into an index; the index is created if it does not exist.
 
-    The whole table is read once before anything is embedded, so that a broken row is told
-    before any work is done. A recording that cannot be used never stops the build: it is
-    reported, kept in the index's own list and tried again next time. Rows that left the
-    corpus stay in the index and are counted in the report.
+    The whole table is read once before anything is embedded, so that a broken row is
+    reported before any work is done. A recording that cannot be used never stops the build:
+    it is reported, kept in the index's own list and tried again next time. Rows that left
+    the corpus stay in the index and are counted in the report.
 
     Args:
         corpus: A folder or a table as ``open_corpus`` takes it, or an open corpus.
         index: The index folder.
-        embedder: A name for ``load_embedder``, which then computes as ``embedder_for`` says,
-            or an embedder.
-        options: How to work.
+        embedder: An embedder, or a name that ``embedder_for`` loads.
+        options: How the build works; they do not change the rows.
         progress: Called after every commit, and up to ten times a second in between.
 
     Raises:
@@ -121,8 +93,8 @@ def build_index(
     opened = corpus if isinstance(corpus, Corpus) else open_corpus(corpus)
     n_rows = sum(1 for _ in opened)
     model = embedder_for(index, embedder) if isinstance(embedder, str) else embedder
-    target = Index.open_or_create(index, model.fingerprint)
-    with target.writer(), _arrow_from_the_system():
+    target = IndexFolder.open_or_create(index, model.fingerprint)
+    with target.writer(), _system_memory_for_arrow():
         return _Build(opened, target, model, options, progress, n_rows).run()
 
 
@@ -134,34 +106,34 @@ def embedder_for(
     device: str = "auto",
     dtype: str = "auto",
 ) -> Embedder:
-    """Load the embedder that is to begin an index, or to go on with it.
+    """Load the embedder for a new index, or for one that is to grow.
 
     Args:
-        index: The index folder, which need not be there.
+        index: The index folder, which need not exist.
         name: As for ``load_embedder``.
         revision: As for ``load_embedder``.
         device: As for ``load_embedder``.
-        dtype: Arithmetic of the encoder. ``"auto"`` is that of the index where it was begun
-            by the embedder of this name, and else as ``load_embedder`` says.
+        dtype: Arithmetic of the encoder. ``"auto"`` takes that of the index if the embedder
+            of this name began it, and otherwise the choice of ``load_embedder``.
 
     Raises:
         IndexFolderError: The index is damaged.
         ModelError: The embedder cannot be loaded.
     """
     if dtype == "auto" and (Path(index) / HEADER_NAME).is_file():
-        stored = Header.read(Path(index)).fingerprint
+        stored = read_header(Path(index)).fingerprint
         if stored.name in (name, str(Path(name).resolve())):
             dtype = stored.dtype
     return load_embedder(name, revision=revision, device=device, dtype=dtype)
 
 
 class _Build:
-    """One run: what was done so far, and the rows that wait for their batch or commit."""
+    """One run: its counts so far, and the rows that wait for their batch or commit."""
 
     def __init__(
         self,
         corpus: Corpus,
-        index: Index,
+        index: IndexFolder,
         embedder: Embedder,
         options: BuildOptions,
         progress: Callable[[BuildProgress], None] | None,
@@ -173,32 +145,35 @@ class _Build:
         self._options = options
         self._progress = progress
         self._n_rows = n_rows
-        self._started = self._last_commit = self._last_told = time.monotonic()
+        self._started = self._last_commit = self._last_progress = time.monotonic()
         self._done = self._accepted = self._reused = self._committed = self._skipped = 0
         self._audio_s = 0.0
         self._rejected: list[Rejected] = []
         self._batch: list[Decoded] = []
         self._renewals: list[_Renewal] = []
         self._rows: list[tuple[int, Row]] = []
-        self._known = index.known()
-        self._intake = Intake(
+        self._indexed = index.indexed_rows()
+        self._decoder = RowDecoder(
             corpus,
-            self._known,
+            self._indexed,
             sample_rate=embedder.fingerprint.sample_rate,
             limits=options.limits,
         )
-        # Audio that is about to have its vector; the index knows what has one.
+        # Audio that will get its vector in this run; the index knows what already has one.
         self._expected: set[AudioKey] = set()
-        # A recording added by itself says nothing about the others of its folder.
+        # Ids of the index that the corpus has not shown yet. A recording added by itself says
+        # nothing about the others of its folder.
         self._unseen: set[str] = set()
-        if corpus.kind != "file" and corpus.root in self._known.roots:
-            self._unseen = set(self._known)
-            if self._known.roots != (corpus.root,):
-                self._unseen = {i for i in self._unseen if self._known[i].root == corpus.root}
+        if corpus.kind != "file" and corpus.root in self._indexed.roots:
+            self._unseen = set(self._indexed)
+            if self._indexed.roots != (corpus.root,):
+                self._unseen = {i for i in self._unseen if self._indexed[i].root == corpus.root}
 
     def run(self) -> BuildReport:
+        # Refuse what cannot succeed, before any work.
         self._refuse_foreign_ids()
         self._require_space()
+        # Inspect, decode, embed and commit, in the corpus's order.
         n_threads = self._options.n_decoders or min(_MOST_DECODERS, len(os.sched_getaffinity(0)))
         pool = ThreadPoolExecutor(n_threads, thread_name_prefix="earful-decode")
         try:
@@ -206,10 +181,10 @@ class _Build:
                 self._done += 1
                 self._take(outcome)
                 self._commit_if_due()
-                self._tell()
+                self._report_progress()
             self._commit()
         except BaseException as error:
-            # Nobody wants the rest, and whoever pressed Ctrl-C does not want to wait for it.
+            # Nobody needs the rest, and whoever pressed Ctrl-C does not want to wait for it.
             pool.shutdown(wait=False, cancel_futures=True)
             stop_decoding()
             if isinstance(error, KeyboardInterrupt):
@@ -217,15 +192,16 @@ class _Build:
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-        n, stale = len(self._index.known()), tuple(sorted(self._unseen))
-        # Indexing columns takes memory of its own; what is known of the rows has served.
-        del self._known, self._intake
+        n, stale = len(self._index.indexed_rows()), tuple(sorted(self._unseen))
+        # Free the row lookup before indexing columns, which needs memory itself.
+        del self._indexed, self._decoder
         self._unseen.clear()
         if self._accepted and n >= _ROWS_WORTH_AN_INDEX:
             self._index.index_columns()
         rejected = tuple(item.rejection for item in sorted(self._rejected, key=_number))
+        # List what was rejected, and report.
         self._list_rejections(rejected)
-        self._tell(now=True)
+        self._report_progress(now=True)
         return BuildReport(
             accepted=self._accepted,
             reused=self._reused,
@@ -241,26 +217,26 @@ class _Build:
 
     def _refuse_foreign_ids(self) -> None:
         root = self._corpus.root
-        if set(self._known.roots) <= {root}:
+        if set(self._indexed.roots) <= {root}:
             return
         for row in self._corpus:
-            known = self._known.get(row.exemplar.id)
-            if known is not None and known.root != root:
+            indexed = self._indexed.get(row.exemplar.id)
+            if indexed is not None and indexed.root != root:
                 way_out = "give it another id, or remove the old row first"
-                if not known.root.is_dir():
+                if not indexed.root.is_dir():
                     way_out = (
-                        f"where that folder has become this one: `earful index verify "
+                        f"if that folder has become this one: `earful index verify "
                         f"{as_argument(self._index.path)} --repair --corpus "
                         f"{as_argument(self._corpus.source)}`"
                     )
                 raise IndexFolderError(
                     f"{row.where}: id {row.exemplar.id!r} belongs in {self._index.path} to a row "
-                    f"from {known.root}, and this corpus lies in {root}; {way_out}. Nothing was "
+                    f"from {indexed.root}, and this corpus lies in {root}; {way_out}. Nothing was "
                     "written"
                 )
 
     def _require_space(self) -> None:
-        n_new = max(0, self._n_rows - len(self._known))
+        n_new = max(0, self._n_rows - len(self._indexed))
         needed = n_new * (self._embedder.fingerprint.dim * 4 + _BYTES_PER_ROW)
         free = shutil.disk_usage(self._index.path).free
         if free < needed:
@@ -272,9 +248,9 @@ class _Build:
     # --- rows in, one after the other ------------------------------------------------------
 
     def _outcomes(self, pool: ThreadPoolExecutor, n_threads: int) -> Iterator[_Outcome]:
-        """Yield what became of each row, in the corpus's order."""
+        """Yield the outcome of each row, in the corpus's order."""
         inspected = in_order(
-            pool, self._intake.inspect, enumerate(self._seen_rows()), n_most=4 * n_threads
+            pool, self._decoder.inspect, enumerate(self._seen_rows()), n_most=4 * n_threads
         )
         return in_order(
             pool,
@@ -293,17 +269,17 @@ class _Build:
     def _route(
         self, outcome: Unchanged | Inspected | Rejected
     ) -> Unchanged | Inspected | Rejected | _Renewal:
-        """Turn a row whose audio was or will be embedded elsewhere into a renewal."""
+        """Turn a row into a renewal if another row has or will have the vector of its audio."""
         if not isinstance(outcome, Inspected):
             return outcome
         key = outcome.audio_key
-        if key in self._expected or self._known.holder(key) is not None:
+        if key in self._expected or self._indexed.holder(key) is not None:
             return _Renewal(inspected=outcome)
         self._expected.add(key)
         return outcome
 
     def _decode_if_needed(self, outcome: Unchanged | Inspected | Rejected | _Renewal) -> _Outcome:
-        return self._intake.decode(outcome) if isinstance(outcome, Inspected) else outcome
+        return self._decoder.decode(outcome) if isinstance(outcome, Inspected) else outcome
 
     def _take(self, outcome: _Outcome) -> None:
         if isinstance(outcome, Unchanged):
@@ -331,8 +307,8 @@ class _Build:
         vectors = self._embedder.embed([decoded.clip for decoded in self._batch])
         for decoded, vector in zip(self._batch, vectors, strict=True):
             inspected, clip = decoded.inspected, decoded.clip
-            if reason := _unusable(vector):
-                self._rejected.append(self._intake.reject(inspected, reason))
+            if reason := _vector_fault(vector):
+                self._rejected.append(self._decoder.reject(inspected, reason))
                 continue
             self._accepted += 1
             self._audio_s += clip.duration_s
@@ -340,7 +316,7 @@ class _Build:
                 exemplar=inspected.row.exemplar,
                 root=self._corpus.root,
                 duration_s=clip.duration_s,
-                file_sha256=inspected.file_sha256,
+                file_sha256=inspected.audio_key.file_sha256,
                 content_sha256=clip.content_sha256,
                 vector=vector,
             )
@@ -351,17 +327,17 @@ class _Build:
         """Give waiting renewals the vectors of their audio."""
         if not self._renewals:
             return
-        fresh = {_audio_key(row): row for _, row in self._rows}
+        fresh = {row.audio_key: row for _, row in self._rows}
         renewals, self._renewals = self._renewals, []
         keys = {renewal.inspected.audio_key for renewal in renewals}
-        holders = {key: id_ for key in keys - fresh.keys() if (id_ := self._known.holder(key))}
-        stored = self._index.stored(holders.values())
+        holders = {key: id_ for key in keys - fresh.keys() if (id_ := self._indexed.holder(key))}
+        stored = self._index.rows(holders.values())
         for renewal in renewals:
             inspected, key = renewal.inspected, renewal.inspected.audio_key
             source = fresh.get(key) or stored.get(holders.get(key, ""))
-            if source is None or _audio_key(source) != key or _unusable(source.vector):
-                # Its holder was rejected, was given other audio in this very run, or is damaged.
-                self._take(self._intake.decode(inspected))
+            if source is None or source.audio_key != key or _vector_fault(source.vector):
+                # Its holder was rejected, got other audio in this very run, or is damaged.
+                self._take(self._decoder.decode(inspected))
                 continue
             self._accepted += 1
             self._reused += 1
@@ -384,12 +360,12 @@ class _Build:
 
     def _commit_embedded(self) -> None:
         self._last_commit = time.monotonic()
-        # Out of the list first: rows whose commit is interrupted must not be written twice.
+        # Clear the list first: rows whose commit is interrupted must not be written twice.
         numbered, self._rows = self._rows, []
         if numbered:
             rows = [row for _, row in sorted(numbered, key=lambda pair: pair[0])]
             self._index.add(rows)
-            self._expected.difference_update(map(_audio_key, rows))
+            self._expected.difference_update(row.audio_key for row in rows)
             self._committed += len(rows)
             _log.info(
                 "committed %d rows, %d in this run",
@@ -397,10 +373,10 @@ class _Build:
                 self._committed,
                 extra={"n_rows": len(rows), "n_committed": self._committed},
             )
-            self._tell(now=True)
+            self._report_progress(now=True)
 
     def _list_rejections(self, rejected: tuple[Rejection, ...]) -> None:
-        """Replace this corpus's part of the index's list, and drop what is no more."""
+        """Replace this corpus's part of the index's list, and drop files that are gone."""
         for rejection in rejected:
             _log.info("rejected: %s", rejection.error, extra=rejection.to_dict())
         source = printable(str(self._corpus.source.resolve()))
@@ -412,11 +388,12 @@ class _Build:
         ]
         self._index.set_rejections([*kept, *rejected])
 
-    def _tell(self, *, now: bool = False) -> None:
+    def _report_progress(self, *, now: bool = False) -> None:
         time_s = time.monotonic()
-        if self._progress is None or not (now or time_s - self._last_told >= _TELL_EVERY_S):
+        is_due = now or time_s - self._last_progress >= _PROGRESS_EVERY_S
+        if self._progress is None or not is_due:
             return
-        self._last_told = time_s
+        self._last_progress = time_s
         self._progress(
             BuildProgress(
                 done=self._done,
@@ -431,11 +408,11 @@ class _Build:
 
 
 @contextmanager
-def _arrow_from_the_system() -> Iterator[None]:
-    """Have Arrow take memory where everybody else does.
+def _system_memory_for_arrow() -> Iterator[None]:
+    """Make Arrow allocate from the system during a build.
 
-    The allocator that it brings along keeps what every commit took for itself, which over
-    hundreds of commits is more than all that a build has to remember.
+    Its own allocator keeps the memory of every commit, which over hundreds of commits is
+    more than everything that a build has to remember.
     """
     import pyarrow as pa
 
@@ -449,7 +426,7 @@ def _arrow_from_the_system() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Renewal:
-    """A row to write with the vector that its audio has, or gets, in another row."""
+    """A row to write with the vector that its audio has, or will have, in another row."""
 
     inspected: Inspected
 
@@ -457,16 +434,10 @@ class _Renewal:
 _Outcome = Unchanged | Decoded | Rejected | _Renewal
 
 
-def _audio_key(row: Row) -> AudioKey:
-    return (row.file_sha256, row.exemplar.start_s, row.exemplar.end_s)
-
-
 def _number(item: Rejected) -> int:
     return item.number
 
 
-def _unusable(vector: NDArray[np.float32]) -> str:
+def _vector_fault(vector: NDArray[np.float32]) -> str:
     norm = float(np.linalg.norm(vector))
-    if np.isfinite(norm) and abs(norm - 1.0) <= 1e-3:
-        return ""
-    return f"the embedder gave a vector of norm {norm:g}; want 1"
+    return "" if has_unit_norm(norm) else f"the embedder gave a vector of norm {norm:g}, expected 1"

@@ -1,8 +1,8 @@
-"""Corpus rows to decoded clips: ahead of the embedder, in the corpus's order.
+"""Decode queue: corpus rows become clips ahead of the embedder, in the corpus's order.
 
-Threads hash files and have processes decode and resample them (``model/audio/sandbox.py``), so all
-of it overlaps with the embedder, and a file that breaks its decoder breaks nothing else. What
-may lie decoded at once is bounded in bytes, not only in clips: twenty half-hour recordings
+Threads hash files and have processes decode and resample them (``model/audio/sandbox.py``), so
+all of it overlaps with the embedder, and a file that breaks its decoder breaks nothing else.
+The audio decoded ahead is limited in bytes, not only in clips: twenty half-hour recordings
 would not fit into memory.
 """
 
@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from earful.errors import AudioError
 from earful.index.corpus import Corpus, CorpusRow, Exemplar, Rejection
-from earful.index.storage import AudioKey, KnownRow, exemplar_digest
+from earful.index.storage import AudioKey, IndexedRow, exemplar_digest
 from earful.model.audio import (
     AudioInfo,
     AudioLimits,
@@ -33,13 +33,13 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 _BYTES_PER_SAMPLE = 4
-# Rows cut from one file stand together in most tables; this many files are remembered.
+# Rows cut from one file are neighbours in most tables; this many files are remembered.
 _FILES_REMEMBERED = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unchanged:
-    """A row that the index holds as it is.
+    """A row that the index already holds, unchanged.
 
     Attributes:
         number: Its place in the corpus, from 0.
@@ -68,20 +68,15 @@ class Inspected:
     Attributes:
         number: Its place in the corpus, from 0.
         row: The row.
-        file_sha256: Hex digest of the file's bytes.
-        decoded_bytes: Memory that decoding its stretch takes, by the file's header; 0 when
-            the index holds a vector of this audio for this very row.
+        audio_key: The audio that its vector is made of.
+        decoded_bytes: Memory for decoding its segment, by the file's header; 0 when the
+            index holds a vector of this audio for this very row.
     """
 
     number: int
     row: CorpusRow
-    file_sha256: str
+    audio_key: AudioKey
     decoded_bytes: int
-
-    @property
-    def audio_key(self) -> AudioKey:
-        """What decides its vector."""
-        return (self.file_sha256, self.row.exemplar.start_s, self.row.exemplar.end_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,24 +85,24 @@ class Decoded:
 
     Attributes:
         inspected: The row.
-        clip: Its stretch, at the embedder's sample rate.
+        clip: Its segment, at the embedder's sample rate.
     """
 
     inspected: Inspected
     clip: Clip
 
 
-class Intake:
-    """What threads do for one corpus: inspect rows, and decode those that need it.
+class RowDecoder:
+    """Inspects the rows of one corpus, and decodes those that need it.
 
-    Both methods may run in many threads at once and never raise for what is wrong with a
-    recording: that comes back as ``Rejected``.
+    Both methods may run in many threads at once. They never raise for a fault of a recording:
+    they return ``Rejected``.
     """
 
     def __init__(
         self,
         corpus: Corpus,
-        known: Mapping[str, KnownRow],
+        indexed: Mapping[str, IndexedRow],
         *,
         sample_rate: int,
         limits: AudioLimits,
@@ -115,13 +110,13 @@ class Intake:
         """Prepare for one run.
 
         Args:
-            corpus: Where the audio lies.
-            known: The index's rows by id.
-            sample_rate: Wanted rate of the clips, in Hz.
-            limits: What audio is accepted.
+            corpus: The corpus that holds the audio.
+            indexed: The index's rows by id.
+            sample_rate: Sample rate of the clips, in Hz.
+            limits: Limits on the audio that is accepted.
         """
         self._corpus = corpus
-        self._known = known
+        self._indexed = indexed
         self._sample_rate = sample_rate
         self._limits = limits
         self._files = _Files(limits)
@@ -138,21 +133,20 @@ class Intake:
             return self._rejected(number, row, problem)
         path = self._corpus.path(exemplar)
         try:
-            digest = self._files.sha256(path)
-            known = self._known.get(exemplar.id)
-            same_audio = known is not None and (
-                (known.root, known.file_sha256, known.start_s, known.end_s)
-                == (self._corpus.root, digest, exemplar.start_s, exemplar.end_s)
+            key = AudioKey.of(self._files.sha256(path), exemplar)
+            indexed = self._indexed.get(exemplar.id)
+            same_audio = indexed is not None and (
+                (indexed.root, indexed.audio_key) == (self._corpus.root, key)
             )
-            if same_audio and known and known.exemplar_sha256 == exemplar_digest(exemplar):
+            if same_audio and indexed and indexed.exemplar_sha256 == exemplar_digest(exemplar):
                 return Unchanged(number=number)
             decoded_bytes = 0 if same_audio else self._decoded_bytes(path, exemplar)
         except (AudioError, OSError) as error:
             return self._rejected(number, row, str(error))
-        return Inspected(number=number, row=row, file_sha256=digest, decoded_bytes=decoded_bytes)
+        return Inspected(number=number, row=row, audio_key=key, decoded_bytes=decoded_bytes)
 
     def decode(self, inspected: Inspected) -> Decoded | Rejected:
-        """Decode an inspected row's stretch."""
+        """Decode the segment of an inspected row."""
         exemplar = inspected.row.exemplar
         try:
             clip = load_isolated(
@@ -167,11 +161,11 @@ class Intake:
         return Decoded(inspected=inspected, clip=clip)
 
     def reject(self, inspected: Inspected, error: str) -> Rejected:
-        """Reject a row for what only showed after decoding."""
+        """Reject a row for a fault that only showed after decoding."""
         return self._rejected(inspected.number, inspected.row, error)
 
     def _rejected(self, number: int, row: CorpusRow, error: str) -> Rejected:
-        # A recording added by itself is named by a path that may be relative to anywhere.
+        # A recording added by itself is named by a path that may be relative to any folder.
         where = str(self._corpus.path(row.exemplar)) if self._corpus.kind == "file" else row.where
         return Rejected(
             number=number,
@@ -181,7 +175,7 @@ class Intake:
         )
 
     def _decoded_bytes(self, path: Path, exemplar: Exemplar) -> int:
-        """Return the memory for a stretch at the file's rate and, beside it, at ours."""
+        """Return the memory for a segment at the file's sample rate and at ours."""
         info = self._files.info(path)
         end_s = info.duration_s if exemplar.end_s is None else exemplar.end_s
         samples_per_s = info.sample_rate + self._sample_rate
@@ -197,19 +191,19 @@ def in_order(
     cost: Callable[[_T], int] = lambda item: 0,
     budget: int = 0,
 ) -> Iterator[_R]:
-    """Do work on items in a pool, ahead of who takes the results, within bounds.
+    """Work on items in a pool, ahead of the consumer, within bounds.
 
     Args:
-        pool: Where to work.
-        work: What to do with an item.
+        pool: Where the work runs.
+        work: Makes a result of an item.
         items: Taken one by one, never further ahead than the bounds allow.
-        n_most: Most items begun and not yet taken.
-        cost: What an item counts for until the result after its own is asked for.
-        budget: Most that items begun and not yet taken may cost together; one that costs
+        n_most: Most items begun and not yet consumed.
+        cost: Cost of an item, until the result after its own is asked for.
+        budget: Most that items begun and not yet consumed may cost together; one that costs
             more is worked on alone.
 
     Yields:
-        The results, in the items' order.
+        The results, in the order of the items.
 
     >>> from concurrent.futures import ThreadPoolExecutor
     >>> with ThreadPoolExecutor(2) as pool:
@@ -232,7 +226,7 @@ def in_order(
 
 @dataclass(slots=True)
 class _FileFacts:
-    """What was found out about one file, and the lock of whoever is finding out."""
+    """Digest and length of one file, with a lock for the thread that reads it."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     sha256: str = ""
@@ -240,7 +234,7 @@ class _FileFacts:
 
 
 class _Files:
-    """Files met of late: one that many rows are cut from is hashed and probed once."""
+    """Recently used files: one that many rows are cut from is hashed and probed once."""
 
     def __init__(self, limits: AudioLimits) -> None:
         self._limits = limits
@@ -271,7 +265,7 @@ class _Files:
 
 
 def _unwritable(exemplar: Exemplar) -> str:
-    """Say which text of a row UTF-8 cannot spell: a file name in another encoding, mostly."""
+    """Name the text of a row that UTF-8 cannot encode: mostly a file name in another encoding."""
     texts = {
         "the file name": str(exemplar.audio),
         "the id": exemplar.id,

@@ -1,4 +1,4 @@
-"""What a build tells on its way, and when it is done."""
+"""Build progress and the final report."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from earful.index.corpus import Rejection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildProgress:
-    """Where a build stands.
+    """Progress of a build.
 
     Attributes:
-        done: Rows dealt with.
+        done: Rows finished.
         total: Rows in the corpus.
         accepted: Rows with a vector, committed or about to be.
-        committed: Rows of those that a kill can no longer lose, the corpus's first ones.
-        skipped: Rows that were there unchanged.
+        committed: Rows of those that a kill can no longer lose, the first ones of the corpus.
+        skipped: Rows that the index already held, unchanged.
         rejected: Rows that could not be used.
-        seconds: Since the build began.
+        seconds: Time since the build began.
     """
 
     done: int
@@ -33,16 +33,16 @@ class BuildProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildReport:
-    """What a build did.
+    """Result of a build.
 
     Attributes:
         accepted: Rows that were written.
-        reused: Rows of those that took a vector made before for the same audio.
-        skipped: Rows that were there unchanged.
+        reused: Rows of those that reused a vector made earlier for the same audio.
+        skipped: Rows that the index already held, unchanged.
         rejected: Rows that could not be used, each with its reason, in the corpus's
             order; tried again next time.
-        stale: Ids of rows of the index from this corpus root that the corpus no longer has.
-            They are kept. None are told for a single recording.
+        stale: Ids of rows in the index from this corpus root that the corpus no longer has.
+            They are kept. Always empty for a single recording.
         seconds: How long it took.
         audio_s: Length of the audio embedded, in seconds.
         n: Rows in the index now.

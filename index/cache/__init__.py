@@ -1,4 +1,4 @@
-"""Caches kept with an index: what language models made of its exemplars."""
+"""Caches kept with an index: features and scores that language models made of its exemplars."""
 
 import lazy_loader
 

@@ -1,7 +1,7 @@
-from .features import ExemplarFeatures
-from .scores import KeptReplays
+from .features import FeatureCacheFolder
+from .scores import ScoreCache
 
 __all__ = [
-    "ExemplarFeatures",
-    "KeptReplays",
+    "FeatureCacheFolder",
+    "ScoreCache",
 ]

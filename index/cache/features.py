@@ -1,13 +1,13 @@
-"""What a language model makes of exemplars' audio, kept with the index.
+"""Feature cache: a language model's features of exemplars' audio, kept with the index.
 
 ::
 
     sounds.index/features/<maker>/<content>.npy     float32, (n_windows, dim), and a SHA-256
 
-``maker`` names the encoder's weights and front end, ``content`` the decoded stretch, so a
-stale entry cannot be met. It is a cache: what is missing or damaged is made again. Nothing is
-flushed to the disk; what a power cut tears does not pass its digest, which stands behind the
-array, where NumPy does not look.
+``maker`` names the encoder's weights and front end, ``content`` the decoded segment, so a
+stale entry is never found. What is missing or damaged is computed again. Nothing is flushed to
+the disk; a file torn by a power cut fails its digest, which follows the array, where NumPy
+does not read.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ FEATURES_NAME = "features"
 _CONTENT_DIGITS = 64
 _DIGEST_BYTES = 32
 _PARTIAL = ".partial"
-# Nobody takes that long to write one.
+# Nobody takes this long to write a file: an older partial one was left by a kill.
 _LEFT_BEHIND_S = 3600.0
 
 
-class ExemplarFeatures:
-    """The features kept in one index folder.
+class FeatureCacheFolder:
+    """The feature cache of one index folder.
 
-    Any number of processes may read and write: a file appears whole or not at all.
+    Any number of processes may read and write: a file appears complete or not at all.
 
     Args:
         index: Index folder.
 
     Attributes:
-        fault: Why features cannot be kept, such as a folder that is read-only; empty when
-            they can.
+        fault: Why features cannot be kept, for example because the folder is read-only;
+            empty when they can.
     """
 
     def __init__(self, index: Path) -> None:
@@ -51,7 +51,7 @@ class ExemplarFeatures:
         self.fault = ""
 
     def get(self, key: str) -> NDArray[np.float32] | None:
-        """Return what was put under a key, or ``None``."""
+        """Return the features under a key, or ``None``."""
         path = self._path(key)
         try:
             content = path.read_bytes()
@@ -83,13 +83,13 @@ class ExemplarFeatures:
             )
 
     def prune(self, contents: Set[str]) -> int:
-        """Drop the features of recordings that are no longer there, and what kills left behind.
+        """Drop the features of recordings that are gone, and partial files that kills left.
 
         Args:
-            contents: ``content_sha256`` of all that is.
+            contents: ``content_sha256`` of every row of the index.
 
         Returns:
-            How many were dropped.
+            How many files of features were dropped.
         """
         stale = [
             path
@@ -105,12 +105,12 @@ class ExemplarFeatures:
     def _path(self, key: str) -> Path:
         maker, _, content = key.partition("/")
         if not (maker.isalnum() and content.isalnum()):
-            raise ValueError(f"key {key!r}, want 'maker/content' of hex digits")
+            raise ValueError(f"key {key!r}: expected 'maker/content', both of hex digits")
         return self._folder / maker / f"{content}.npy"
 
 
 def keep_file(path: Path, content: bytes) -> None:
-    """Write a file of a cache, and its folder: whole or not at all, whoever else does.
+    """Write a cache file, and its folder; it appears complete, also with several writers.
 
     Raises:
         OSError: It cannot be written.
@@ -128,7 +128,7 @@ def keep_file(path: Path, content: bytes) -> None:
 
 
 def drop_left_behind(folder: Path) -> None:
-    """Remove what ``keep_file`` had begun in a folder when it was killed, some time ago."""
+    """Remove partial files from a folder where ``keep_file`` was killed some time ago."""
     with suppress(OSError):
         for path in folder.glob(f"*{_PARTIAL}"):
             if time.time() - path.stat().st_mtime > _LEFT_BEHIND_S:

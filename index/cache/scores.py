@@ -1,12 +1,12 @@
-"""What language models scored of exemplars asked about as if they were queries.
+"""Score cache: a language model's label scores of exemplars asked about like queries.
 
 ::
 
     sounds.index/replays/<key>.json
         {"about": {...}, "scores": {"dog/1.wav": [0.9, 0.1]}, "scores_sha256": "..."}
 
-``key`` names everything that the scores depend on, so a stale entry cannot be met. It is a
-cache: what is missing or damaged is made again, and of many the oldest are dropped.
+``key`` names everything that the scores depend on, so a stale entry is never found. What is
+missing or damaged is computed again; beyond a number of files the oldest are dropped.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _MOST_FILES = 64
 Scored = Mapping[str, Sequence[float]]
 
 
-class KeptReplays:
-    """The replays kept in one index folder, or in memory only.
+class ScoreCache:
+    """The score cache of one index folder, or of memory only.
 
-    Any number of processes may read and write: a file appears whole or not at all.
+    Any number of processes may read and write: a file appears complete or not at all.
 
     Args:
-        index: Index folder; ``None`` to keep them in memory.
+        index: Index folder; ``None`` to keep scores in memory only.
 
     Attributes:
-        fault: Why they cannot be kept in the folder, such as one that is read-only; empty
-            when they can. They are kept in memory in any case.
+        fault: Why scores cannot be kept in the folder, for example because it is read-only;
+            empty when they can. They are kept in memory in any case.
     """
 
     def __init__(self, index: Path | None) -> None:
@@ -45,7 +45,7 @@ class KeptReplays:
         self.fault = ""
 
     def get(self, key: str, *, n_scores: int) -> dict[str, Sequence[float]]:
-        """Return what was put under a key: scores by exemplar's id; empty without any.
+        """Return the scores under a key by the exemplar's id; empty when there are none.
 
         Args:
             key: Hex digits.
@@ -70,14 +70,14 @@ class KeptReplays:
             return
         plain = {id_: list(found) for id_, found in scores.items()}
         values = {"about": about, "scores": plain, "scores_sha256": _digest(plain)}
-        # ASCII only: an id may hold what is no Unicode.
+        # ASCII only: an id may contain half characters, which UTF-8 cannot encode.
         content = json.dumps(values, indent=1, ensure_ascii=True).encode("ascii")
         try:
             keep_file(path, content)
         except OSError as error:
             self.fault = (
-                f"what a language model scored of exemplars cannot be kept in {self._folder} "
-                f"({error.strerror}), so it is fitted to the vote anew each time"
+                f"scores of exemplars by a language model cannot be kept in {self._folder} "
+                f"({error.strerror}), so it is fitted to the vote again each time"
             )
         else:
             _drop_oldest(path.parent)
@@ -97,7 +97,7 @@ class KeptReplays:
 
     def _path(self, key: str) -> Path | None:
         if not key.isalnum():
-            raise ValueError(f"key {key!r}, want hex digits")
+            raise ValueError(f"key {key!r}: expected hex digits")
         return None if self._folder is None else self._folder / f"{key}.json"
 
 

@@ -1,6 +1,5 @@
 from .corpus import Corpus, CorpusRow, Rejection, open_corpus, single_recording
-from .exemplar import Exemplar
-from .folders import normal
+from .exemplar import Exemplar, to_nfc
 from .limits import MAX_NAME, name_fault, text_fault
 from .parquet import parquet_rows
 from .survey import Survey, survey_corpus
@@ -16,7 +15,6 @@ __all__ = [
     "Survey",
     "as_text",
     "name_fault",
-    "normal",
     "open_corpus",
     "open_table",
     "parquet_rows",
@@ -24,4 +22,5 @@ __all__ = [
     "survey_corpus",
     "table_kind",
     "text_fault",
+    "to_nfc",
 ]

@@ -1,6 +1,6 @@
-"""Folders and tables of labelled recordings, as a stream of exemplars.
+"""Corpora: folders and tables of labelled recordings, read as a stream of exemplars.
 
-Three shapes are understood:
+A corpus has one of three forms:
 
 - a **folder per label**: ``root/dog/rex/1.wav`` is labelled ``dog``, the first folder
   below the root;
@@ -9,52 +9,28 @@ Three shapes are understood:
   or with such files in its split folders ``train``, ``validation``, ``test``;
 - **any table** (CSV, TSV, JSON Lines, Parquet) with a column that names the audio.
 
-In a folder per label, hidden files and what is commonly kept beside audio (text, tables,
-pictures; ``folders.SIDECARS``) are left out; every other file is taken for audio.
+In a folder per label, hidden files and files that commonly lie beside audio (text, tables,
+pictures; ``folders.SIDECARS``) are left out; every other file counts as audio.
 A corpus can be read again and again and gives the same rows in the same order.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
-from typing import Any, Self
+from typing import Self
 
 from earful.errors import CorpusError
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.corpus.folders import audio_files, metadata_tables, normal
-from earful.index.corpus.limits import MAX_PATH, exemplar_fault
-from earful.index.corpus.tables import Record, as_text, read_rows, table_kind
-from earful.wording import listed, quoted
-
-# Names under which tables in the wild keep each field, first match wins.
-ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "audio": ("audio", "file_name", "filename", "path", "file", "audio_path"),
-        "labels": ("labels", "label", "category", "class", "tags"),
-        "id": ("id",),
-        "start_s": ("start_s", "start"),
-        "end_s": ("end_s", "end"),
-        "question": ("question",),
-        "answer": ("answer", "caption"),
-        "task": ("task",),
-        "split": ("split",),
-        "group": ("group", "speaker", "recording"),
-        "licence": ("licence", "license"),
-    }
-)
-
-
-# A scheme and a slash; one letter would be a drive of another system.
-_URL = re.compile(r"[a-z][a-z0-9+.-]+:/|data:|.*://", re.IGNORECASE | re.DOTALL)
-# What float() takes beside this, such as 1_0 and digits of other scripts, is a slip.
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
+from earful.index.corpus.exemplar import Exemplar, default_id, to_nfc
+from earful.index.corpus.exemplar_reader import ExemplarReader
+from earful.index.corpus.folders import audio_files, metadata_tables, real_path, require_inside
+from earful.index.corpus.limits import exemplar_fault
+from earful.index.corpus.seen_ids import SeenIds
+from earful.index.corpus.tables import read_rows, table_kind
+from earful.wording import quoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +40,7 @@ class Rejection:
     Attributes:
         audio: The audio file as the corpus names it.
         where: The row, such as ``"sounds/metadata.csv:17"``, or the file.
-        error: What was found and what was wanted.
+        error: What was found and what was expected.
     """
 
     audio: str
@@ -87,10 +63,10 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusRow:
-    """An exemplar and where it stands in its corpus.
+    """An exemplar and its place in the corpus.
 
     Attributes:
-        exemplar: The labelled stretch.
+        exemplar: The labelled segment.
         where: The row, such as ``"sounds/metadata.csv:17"``, or the file.
     """
 
@@ -99,11 +75,13 @@ class CorpusRow:
 
 
 class Corpus:
-    """A re-iterable stream of exemplars with one root folder.
+    """Labelled recordings below one root folder, as a stream that can be read again.
+
+    ``open_corpus`` makes one of a folder or a table; iterating over it reads its rows.
 
     Attributes:
         root: Resolved folder that every ``exemplar.audio`` is relative to.
-        source: What was opened: a folder or a table.
+        source: The folder or table that was opened.
         kind: ``"folder"``, ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"parquet"`` or ``"file"``.
         check_characters: Whether texts with control characters are refused.
     """
@@ -122,15 +100,19 @@ class Corpus:
         allow_outside: bool = False,
         rows: tuple[CorpusRow, ...] = (),
     ) -> None:
-        """Use ``open_corpus`` or ``single_recording``."""
+        """Call ``open_corpus`` or ``single_recording`` instead."""
         self.root = root
         self.source = source
         self.kind = kind
         self._tables = tables
-        self._columns = dict(columns or {})
-        self._label_separator = label_separator
         self._allow_outside = allow_outside
-        self._rows = rows
+        self._given_rows = rows
+        self._reader = ExemplarReader(
+            root=root,
+            columns=dict(columns or {}),
+            label_separator=label_separator,
+            allow_outside=allow_outside,
+        )
 
     def path(self, exemplar: Exemplar) -> Path:
         """Return where an exemplar's audio file lies."""
@@ -140,35 +122,38 @@ class Corpus:
         """Yield the rows in order.
 
         Raises:
-            CorpusError: A table is broken, a row breaks a rule, or an id stands twice;
+            CorpusError: A table is broken, a row breaks a rule, or an id occurs twice;
                 the message begins with the row's place.
         """
-        seen = _Seen()
-        for row in self._unchecked():
-            if fault := exemplar_fault(row.exemplar, check_characters=self.check_characters):
-                raise CorpusError(f"{row.where}: {fault}")
-            if seen.add(row.exemplar.id) and (first := self._first_place(row)):
-                raise CorpusError(
-                    f"{row.where}: id {quoted(row.exemplar.id)} stands already at {first}; "
-                    "give one of them another id"
-                )
-            yield row
+        seen = SeenIds()
+        # Closed by name: with an error's traceback a table would stay open.
+        with closing(self._read_rows()) as rows:
+            for row in rows:
+                if fault := exemplar_fault(row.exemplar, check_characters=self.check_characters):
+                    raise CorpusError(f"{row.where}: {fault}")
+                if seen.add(row.exemplar.id) and (first := self._first_place(row)):
+                    raise CorpusError(
+                        f"{row.where}: id {quoted(row.exemplar.id)} already occurs at {first}; "
+                        "give one of them another id"
+                    )
+                yield row
 
     def _first_place(self, again: CorpusRow) -> str:
-        """Return where an id stood before; empty when two ids only share their hash."""
-        for row in self._unchecked():
+        """Return where an id occurred before; empty when two ids only share their hash."""
+        for row in self._read_rows():
             if row.where == again.where and row.exemplar == again.exemplar:
                 return ""
             if row.exemplar.id == again.exemplar.id:
                 return row.where
         return ""
 
-    def _unchecked(self) -> Iterator[CorpusRow]:
+    def _read_rows(self) -> Generator[CorpusRow, None, None]:
+        """Yield the rows in order, before their rules are checked."""
         if self._tables:
-            for table, beside, split in self._tables:
-                yield from self._table_rows(table, beside, split)
-        elif self._rows:
-            yield from self._rows
+            for table, folder, split in self._tables:
+                yield from self._table_rows(table, folder, split)
+        elif self._given_rows:
+            yield from self._given_rows
         else:
             yield from self._folder_rows()
 
@@ -178,168 +163,39 @@ class Corpus:
         found = False
         for path in audio_files(self.root, follow_links=self._allow_outside):
             relative = PurePosixPath(path.relative_to(self.root).as_posix())
-            self._inside(path, str(path))
+            require_inside(path, self.root, str(path), allow_outside=self._allow_outside)
             if len(relative.parts) < 2:
                 raise CorpusError(
-                    f"{path}: lies beside the label folders; want it in a folder named by its "
-                    "label, or a metadata.csv that gives its labels"
+                    f"{path}: lies beside the label folders; move it into a folder named by its "
+                    "label, or add a metadata.csv that gives its labels"
                 )
             found = True
             yield CorpusRow(
                 exemplar=Exemplar(
-                    id=normal(str(relative)), audio=relative, labels=(normal(relative.parts[0]),)
+                    id=to_nfc(str(relative)), audio=relative, labels=(to_nfc(relative.parts[0]),)
                 ),
                 where=str(path),
             )
         if not found:
-            raise CorpusError(f"{self.root}: holds no audio files; want a folder per label")
+            raise CorpusError(f"{self.root}: holds no audio files; expected a folder per label")
 
     # --- tables ------------------------------------------------------------------------------
 
-    def _table_rows(self, table: Path, beside: Path, split: str) -> Iterator[CorpusRow]:
-        names: dict[str, str] | None = None
+    def _table_rows(self, table: Path, folder: Path, split: str) -> Iterator[CorpusRow]:
+        columns: dict[str, str] | None = None
         n_rows = 0
-        for where, record in read_rows(table):
-            # JSON Lines may leave a key out of some rows, so each row is looked at.
-            if names is None or table_kind(table) == "jsonl":
-                names = self._names(record, where)
-            n_rows += 1
-            yield CorpusRow(
-                exemplar=self._exemplar(record, names, beside, split, where), where=where
-            )
-        if not n_rows:
-            raise CorpusError(f"{table}: has no rows; want one per recording")
-
-    def _names(self, record: Record, where: str) -> dict[str, str]:
-        """Find the column of each field."""
-        names: dict[str, str] = {}
-        for field, column in self._columns.items():
-            if field not in ALIASES:
-                raise CorpusError(f"no field {field!r} to map; want one of {', '.join(ALIASES)}")
-            if column not in record:
-                raise CorpusError(
-                    f"{where}: has no column {column!r} for {field}; found {listed(record)}"
+        with closing(read_rows(table)) as records:
+            for where, record in records:
+                # JSON Lines may leave a key out of some rows, so each row is looked at.
+                if columns is None or table_kind(table) == "jsonl":
+                    columns = self._reader.find_columns(record, where)
+                n_rows += 1
+                exemplar = self._reader.read(
+                    record, columns, folder=folder, split=split, where=where
                 )
-            names[field] = column
-        for field, aliases in ALIASES.items():
-            present = [alias for alias in aliases if alias in record]
-            if field not in names and present:
-                names[field] = present[0]
-        if "audio" not in names:
-            raise CorpusError(
-                f"{where}: has no column that names the audio; found {listed(record)}, want one "
-                f"of {', '.join(ALIASES['audio'])}, or say --column audio=COLUMN"
-            )
-        return names
-
-    def _exemplar(
-        self, record: Record, names: Mapping[str, str], beside: Path, split: str, where: str
-    ) -> Exemplar:
-        def text(field: str) -> str:
-            column = names.get(field)
-            return "" if column is None else as_text(record[column], where, column).strip()
-
-        audio = self._audio(text("audio"), beside, where)
-        labels = self._labels(record, names, where)
-        start_s = _seconds(text("start_s"), where, "start_s") or 0.0
-        end_s = _seconds(text("end_s"), where, "end_s")
-        used = set(names.values())
-        meta = {
-            str(column): as_text(_flat(value), where, str(column))
-            for column, value in record.items()
-            if column not in used
-        }
-        try:
-            return Exemplar(
-                id=normal(text("id")) or _default_id(audio, start_s, end_s),
-                audio=audio,
-                start_s=start_s,
-                end_s=end_s,
-                question=text("question"),
-                answer=text("answer"),
-                labels=labels,
-                task=text("task"),
-                split=text("split") or split,
-                group=text("group"),
-                licence=text("licence"),
-                meta=MappingProxyType(meta),
-            )
-        except CorpusError as error:
-            raise CorpusError(f"{where}: {error}") from error
-
-    def _labels(self, record: Record, names: Mapping[str, str], where: str) -> tuple[str, ...]:
-        column = names.get("labels")
-        if column is None or record[column] is None:
-            return ()
-        value = record[column]
-        if isinstance(value, list):
-            labels = [as_text(item, where, column).strip() for item in value]
-        else:
-            text = as_text(value, where, column)
-            labels = [part.strip() for part in text.split(self._label_separator)]
-            labels = labels if text.strip() else []
-        return tuple(normal(label) for label in labels)
-
-    def _audio(self, text: str, beside: Path, where: str) -> PurePosixPath:
-        if not text:
-            raise CorpusError(f"{where}: names no audio file; want a path")
-        if len(text) > MAX_PATH:
-            raise CorpusError(
-                f"{where}: audio {quoted(text)} is a path of {len(text)} characters; want at most "
-                f"{MAX_PATH}"
-            )
-        if _URL.match(text):
-            raise CorpusError(f"{where}: audio {quoted(text)} is a URL; want a local file")
-        if "\0" in text or not _is_spelt(text):
-            raise CorpusError(f"{where}: audio {quoted(text)} is no path that a file can have")
-        path = Path(os.path.normpath(beside / text))
-        self._inside(path, where)
-        if not path.is_relative_to(self.root):
-            return PurePosixPath(Path(os.path.relpath(path, self.root)).as_posix())
-        return PurePosixPath(path.relative_to(self.root).as_posix())
-
-    def _inside(self, path: Path, where: str) -> None:
-        target = _resolved(path)
-        if not self._allow_outside and not target.is_relative_to(self.root):
-            leads = (
-                f" leads to {quoted(str(target))}, which" if path.is_relative_to(self.root) else ""
-            )
-            raise CorpusError(
-                f"{where}: audio {quoted(str(path))}{leads} lies outside {self.root}; want it "
-                "inside, or say --allow-outside (or --root with a folder above)"
-            )
-
-
-class _Seen:
-    """Ids met so far, as hashes in open addressing: 16 to 32 bytes each, not a hundred."""
-
-    def __init__(self) -> None:
-        self._slots = array("Q", bytes(8 * 1024))
-        self._n = 0
-
-    def add(self, id_: str) -> bool:
-        """Add an id, and say whether it, or one of the same hash, was there."""
-        digest = hashlib.blake2b(id_.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        # 0 marks an empty slot.
-        key = int.from_bytes(digest, "little") or 1
-        if 2 * self._n >= len(self._slots):
-            before, self._slots = self._slots, array("Q", bytes(16 * len(self._slots)))
-            for known in before:
-                if known:
-                    self._slots[self._place(known)] = known
-        place = self._place(key)
-        if self._slots[place]:
-            return True
-        self._slots[place] = key
-        self._n += 1
-        return False
-
-    def _place(self, key: int) -> int:
-        mask = len(self._slots) - 1
-        place = key & mask
-        while (found := self._slots[place]) and found != key:
-            place = (place + 1) & mask
-        return place
+                yield CorpusRow(exemplar=exemplar, where=where)
+        if not n_rows:
+            raise CorpusError(f"{table}: has no rows; expected one per recording")
 
 
 def open_corpus(
@@ -354,21 +210,21 @@ def open_corpus(
 
     Args:
         source: A folder per label, a folder with ``metadata.*``, or a table.
-        columns: Which column holds a field, such as ``{"audio": "clip_path"}``; the usual
-            names (``ALIASES``) are found without.
+        columns: Column of a field, such as ``{"audio": "clip_path"}``; the usual names
+            (``exemplar_reader.ALIASES``) are found without.
         root: Folder that a table's paths are relative to; default: the table's own.
-        label_separator: What stands between several labels in one text cell.
+        label_separator: Separates several labels in one text cell.
         allow_outside: Whether audio may lie outside the root.
 
     Raises:
-        CorpusError: There is nothing there that could be a corpus. What is wrong inside
-            comes out when the corpus is read.
+        CorpusError: There is nothing there that could be a corpus. Mistakes inside it are
+            raised when the corpus is read.
     """
     path = Path(source)
     columns = dict(columns or {})
     if os.path.isdir(path):
-        folder = _resolved(path if root is None else Path(root))
-        tables = metadata_tables(_resolved(path))
+        folder = real_path(path if root is None else Path(root))
+        tables = metadata_tables(real_path(path))
         if columns and not tables:
             raise CorpusError(f"{path}: is a folder per label; columns are for tables")
         kind = table_kind(tables[0][0]) or "folder" if tables else "folder"
@@ -382,18 +238,16 @@ def open_corpus(
             allow_outside=allow_outside,
         )
     if not os.path.exists(path):
-        raise CorpusError(f"{path}: there is no such file or folder; want a corpus")
+        raise CorpusError(f"{path}: there is no such file or folder; expected a corpus")
     table = table_kind(path)
     if table is None:
-        raise CorpusError(
-            f"{path}: is neither a folder nor a .csv, .tsv, .jsonl or .parquet table; want one"
-        )
-    base = _resolved(path).parent if root is None else _resolved(Path(root))
+        raise CorpusError(f"{path}: is neither a folder nor a .csv, .tsv, .jsonl or .parquet table")
+    base = real_path(path).parent if root is None else real_path(Path(root))
     return Corpus(
         root=base,
         source=path,
         kind=table,
-        tables=((_resolved(path), base, ""),),
+        tables=((real_path(path), base, ""),),
         columns=columns,
         label_separator=label_separator,
         allow_outside=allow_outside,
@@ -414,58 +268,23 @@ def single_recording(
     Args:
         audio: The file.
         labels: Its labels.
-        start_s: Where the stretch begins, in seconds.
+        start_s: Where the segment begins, in seconds.
         end_s: Where it ends, in seconds; ``None`` for the end of the file.
         group: Recording, site or speaker it came from.
-        id: Its key; default: the file name, with the stretch if there is one.
+        id: Its key; default: the file name, with the segment if there is one.
 
     Raises:
-        CorpusError: A label is empty or stands twice, or the stretch is none.
+        CorpusError: A label is empty or occurs twice, or the segment ends before it begins.
     """
     path = Path(audio)
     name = PurePosixPath(path.name)
     exemplar = Exemplar(
-        id=id or _default_id(name, start_s, end_s),
+        id=id or default_id(name, start_s, end_s),
         audio=name,
         start_s=start_s,
         end_s=end_s,
-        labels=tuple(normal(label) for label in labels),
+        labels=tuple(to_nfc(label) for label in labels),
         group=group,
     )
     row = CorpusRow(exemplar=exemplar, where=str(path))
-    return Corpus(root=_resolved(path).parent, source=path, kind="file", rows=(row,))
-
-
-def _default_id(audio: PurePosixPath, start_s: float, end_s: float | None) -> str:
-    name = normal(str(audio))
-    if start_s == 0 and end_s is None:
-        return name
-    return f"{name}#{start_s:g}-{'' if end_s is None else f'{end_s:g}'}"
-
-
-def _seconds(text: str, where: str, field: str) -> float | None:
-    if not text:
-        return None
-    if not _NUMBER.fullmatch(text):
-        raise CorpusError(f"{where}: {field} is {quoted(text)}; want seconds as a number")
-    return float(text)
-
-
-def _is_spelt(text: str) -> bool:
-    """Whether the file system can spell a name: JSON can hold halves of characters."""
-    try:
-        os.fsencode(text)
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _flat(value: Any) -> object:
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return "|".join(value)
-    return value
-
-
-def _resolved(path: Path) -> Path:
-    """Follow all links; unlike ``Path.resolve`` not failing of those that lead in a circle."""
-    return Path(os.path.realpath(path))
+    return Corpus(root=real_path(path).parent, source=path, kind="file", rows=(row,))

@@ -1,8 +1,9 @@
-"""One labelled stretch of audio: the unit that an index holds and a prompt shows."""
+"""Exemplar: a labelled segment of audio, the unit that an index holds and a prompt shows."""
 
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -14,19 +15,19 @@ from earful.wording import quoted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exemplar:
-    """One solved example: a stretch of audio, a question and its answer.
+    """One solved example: a segment of audio, a question and its answer.
 
     Attributes:
         id: Stable key, unique within an index.
         audio: File path relative to the corpus root, with forward slashes.
-        start_s: Where the stretch begins, in seconds from the file's start.
+        start_s: Where the segment begins, in seconds from the file's start.
         end_s: Where it ends (exclusive), in seconds; ``None`` for the end of the file.
-        question: What was asked; empty when the corpus only gives labels.
+        question: The question; empty when the corpus only gives labels.
         answer: The text a perfect model would reply. Filled from ``labels`` when empty.
         labels: Class names, each once, in the corpus's order; may be empty.
         task: Name of the task the answer belongs to; may be empty.
         split: Such as ``"train"`` or ``"test"``; may be empty.
-        group: Recording, site or speaker the stretch came from; may be empty. Retrieval
+        group: Recording, site or speaker the segment came from; may be empty. Retrieval
             never offers an exemplar from the query's own group.
         licence: Licence of the recording, as the corpus names it.
         meta: Further columns of the corpus, as text.
@@ -50,10 +51,12 @@ class Exemplar:
 
     def __post_init__(self) -> None:
         if not self.id:
-            raise CorpusError(f"exemplar of {str(self.audio)!r}: the id is empty; want a unique id")
+            raise CorpusError(
+                f"exemplar of {str(self.audio)!r}: the id is empty; expected a unique id"
+            )
         this = f"exemplar {quoted(self.id)}"
         if not math.isfinite(self.start_s) or self.start_s < 0:
-            raise CorpusError(f"{this}: start_s={self.start_s}; want 0 or more seconds")
+            raise CorpusError(f"{this}: start_s={self.start_s}: expected 0 or more seconds")
         if self.end_s is not None and not (math.isfinite(self.end_s) and self.end_s > self.start_s):
             raise CorpusError(f"{this}: end_s={self.end_s} is not after start_s={self.start_s}")
         if any(not label.strip() for label in self.labels):
@@ -62,3 +65,24 @@ class Exemplar:
             raise CorpusError(f"{this}: labels {quoted(list(self.labels))} name one label twice")
         if not self.answer and self.labels:
             object.__setattr__(self, "answer", ", ".join(self.labels))
+
+
+def default_id(audio: PurePosixPath, start_s: float, end_s: float | None) -> str:
+    """Return the id of a row that names none: its audio file, and its segment if it has one.
+
+    >>> default_id(PurePosixPath("a.wav"), 0.5, 2.0), default_id(PurePosixPath("a.wav"), 0, None)
+    ('a.wav#0.5-2', 'a.wav')
+    """
+    name = to_nfc(str(audio))
+    if start_s == 0 and end_s is None:
+        return name
+    return f"{name}#{start_s:g}-{'' if end_s is None else f'{end_s:g}'}"
+
+
+def to_nfc(text: str) -> str:
+    """Return text in Unicode's composed form (NFC), in which equal labels are equal strings.
+
+    >>> to_nfc("e\u0301") == "\u00e9"
+    True
+    """
+    return unicodedata.normalize("NFC", text)

@@ -1,8 +1,8 @@
-"""What a text out of a table or a task file may be, and how a message quotes it.
+"""Limits on texts from tables and task files: their length and their characters.
 
 Names (labels, ids, groups) are printed on one line and compared by eye, so they are short
-and hold nothing that is invisible or turns text around. Questions and answers may have
-lines and tabs.
+and hold no character that is invisible or changes the direction of text. Questions and
+answers may have line breaks and tabs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from earful.errors import CorpusError
-from earful.index.corpus.folders import normal
+from earful.index.corpus.exemplar import to_nfc
 from earful.wording import quoted
 
 if TYPE_CHECKING:
@@ -20,54 +20,54 @@ if TYPE_CHECKING:
 
 # A label is a few words; a thousand characters is a text in the wrong column.
 MAX_NAME = 1_000
-# The longest path that Linux opens; ids and groups are often made of paths.
+# The longest path that Linux opens; ids and groups are often made from paths.
 MAX_PATH = 4_096
 # About 20,000 words: many times what a language model takes as one prompt.
 MAX_TEXT = 100_000
-# Other columns may hold whole JSON documents; a line of a table is no longer than this.
+# Other columns may hold whole JSON documents; it also bounds a line of a table.
 MAX_CELL = 1 << 20
 MAX_LABELS = 1_000
-# Beyond this a table is a matrix, and every row would carry it all as further columns.
+# Beyond this a table is a matrix, and every row would keep all of it as further columns.
 MAX_COLUMNS = 1_000
 
-# C0, DEL and C1 without tab and line ends; halves of characters, which no file can hold.
+# C0, DEL and C1, but for tab and line ends; halves of characters, which no file can hold.
 _NOT_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-# Those and tabs, line ends, what turns the direction of text, and byte-order marks.
+# Those, tabs, line ends, marks that change the direction of text, and byte-order marks.
 _NOT_IN_NAMES = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 
 
 def name_fault(text: str) -> str:
-    r"""Say what keeps a text from being a label or another name; empty when nothing does.
+    r"""Explain why a text cannot be a label or another name; empty when it can.
 
     >>> name_fault("dog"), name_fault("dog\x1b[31m")
-    ('', 'holds the character U+001B; want text without control characters')
+    ('', 'holds the character U+001B; expected text without control characters')
     """
     return _size_fault(text, MAX_NAME) or _character_fault(text, _NOT_IN_NAMES)
 
 
 def text_fault(text: str) -> str:
-    r"""Say what keeps a text from being a question or an answer; empty when nothing does.
+    r"""Explain why a text cannot be a question or an answer; empty when it can.
 
     >>> text_fault("two\nlines"), text_fault("a\0")
-    ('', 'holds the character U+0000; want text without control characters')
+    ('', 'holds the character U+0000; expected text without control characters')
     """
     return _size_fault(text, MAX_TEXT) or _character_fault(text, _NOT_IN_TEXT)
 
 
 def exemplar_fault(exemplar: Exemplar, *, check_characters: bool = True) -> str:
-    """Say which field of a row breaks the rules; empty when none does.
+    """Explain which field of an exemplar breaks the limits; empty when none does.
 
-    An id that was made of the file's name is as odd as that: any name of a file is accepted,
-    and escaped wherever it is shown.
+    An id that was made from a file's name may be as odd as that name: files may have any
+    name, and it is escaped wherever it is shown.
 
     Args:
-        exemplar: The row.
+        exemplar: From a row of a corpus.
         check_characters: Whether control characters are refused, too.
     """
     if len(exemplar.labels) > MAX_LABELS:
-        return f"has {len(exemplar.labels)} labels; want at most {MAX_LABELS}"
+        return f"has {len(exemplar.labels)} labels; expected at most {MAX_LABELS}"
     for field, text, most, forbidden in _fields(exemplar):
         fault = _size_fault(text, most)
         if not fault and check_characters:
@@ -81,28 +81,30 @@ def check_columns(names: Iterable[str], where: str) -> None:
     """Check the names of a table's columns.
 
     Raises:
-        CorpusError: There are too many, one is too long, or one stands twice.
+        CorpusError: There are too many, one is too long, or one occurs twice.
     """
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise CorpusError(f"{where}: column {quoted(name)} stands twice; want distinct names")
+            raise CorpusError(
+                f"{where}: column {quoted(name)} occurs twice; expected distinct names"
+            )
         if len(name) > MAX_NAME:
             raise CorpusError(
-                f"{where}: column {quoted(name)} has a name of {len(name)} characters; want at "
-                f"most {MAX_NAME}"
+                f"{where}: column {quoted(name)} has a name of {len(name)} characters; expected "
+                f"at most {MAX_NAME}"
             )
         seen.add(name)
         if len(seen) > MAX_COLUMNS:
             raise CorpusError(
-                f"{where}: has more than {MAX_COLUMNS} columns; want a table with a row per "
+                f"{where}: has more than {MAX_COLUMNS} columns; expected a table with a row per "
                 "recording, its labels in one column"
             )
 
 
 def _fields(exemplar: Exemplar) -> Iterator[tuple[str, str, int, re.Pattern[str]]]:
-    """Yield each text of a row with its name, its size limit and what it must not hold."""
-    if not exemplar.id.startswith(normal(str(exemplar.audio))):
+    """Yield each text of an exemplar with its name, its size limit and forbidden characters."""
+    if not exemplar.id.startswith(to_nfc(str(exemplar.audio))):
         yield "id", exemplar.id, MAX_PATH, _NOT_IN_NAMES
     for label in exemplar.labels:
         yield "label", label, MAX_NAME, _NOT_IN_NAMES
@@ -117,7 +119,7 @@ def _fields(exemplar: Exemplar) -> Iterator[tuple[str, str, int, re.Pattern[str]
 
 
 def _size_fault(text: str, most: int) -> str:
-    return f"has {len(text)} characters; want at most {most}" if len(text) > most else ""
+    return f"has {len(text)} characters; expected at most {most}" if len(text) > most else ""
 
 
 def _character_fault(text: str, forbidden: re.Pattern[str]) -> str:
@@ -127,4 +129,4 @@ def _character_fault(text: str, forbidden: re.Pattern[str]) -> str:
     what = (
         "a line break" if found[0] in "\n\r\u2028\u2029" else f"the character U+{ord(found[0]):04X}"
     )
-    return f"holds {what}; want text without control characters"
+    return f"holds {what}; expected text without control characters"

@@ -1,8 +1,8 @@
-"""Rows out of a Parquet file, without trusting how large it says or turns out to be.
+"""Parquet rows in bounded memory, whatever size a file declares or unpacks to.
 
-Compression lets two kilobytes become gigabytes. What the footer declares is looked at
-first. Texts are then read as Arrow dictionaries, in which a text that stands in a million
-rows exists once, so that every cell's size is known before any row is made.
+Compression lets two kilobytes become gigabytes. The sizes that the footer declares are
+checked first. Texts are then read as Arrow dictionaries, in which a text that occurs in a
+million rows exists once, so that every cell's size is known before any row is made.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _ROWS_AT_ONCE = 1024
-# As dictionaries rows are small, and with each batch the whole dictionary is looked through.
+# As dictionaries rows are small, and each batch costs a pass over the whole dictionary.
 _ROWS_OF_TEXTS_AT_ONCE = 1 << 16
-# Of one row group, uncompressed: a million rows, as most writers make them, of two kilobytes.
+# Of one row group, uncompressed: the million rows that most writers put there, of 2 kB each.
 _MAX_GROUP_BYTES = 1 << 31
-# Rows that hold more than this together are not made at once.
+# Rows that together hold more than this are made in several steps.
 _MAX_BYTES_AT_ONCE = 1 << 26
-# What an item of a list costs beside its text.
+# Cost of a list's item, on top of its text.
 _ITEM_BYTES = 8
 
 
@@ -42,14 +42,14 @@ def parquet_rows(
     Args:
         file: The file, open.
         path: Its path, for messages.
-        nested: Whether columns may hold objects; the size of such cells is not looked at.
+        nested: Whether columns may hold objects; the size of such cells is not checked.
 
     Yields:
         ``("path:row n", record)``, counted from 1.
 
     Raises:
-        CorpusError: It is damaged, has a column's name twice, or a column or a cell is too
-            large or of a kind that no table has.
+        CorpusError: It is damaged, two columns have one name, or a column or a cell is too
+            large or of a type that no table has.
     """
     number = 0
     for batch in _batches(file, path, nested=nested):
@@ -59,8 +59,8 @@ def parquet_rows(
             if (largest := int(found.max(initial=0))) > MAX_CELL and not nested:
                 row = number + int(found.argmax()) + 1
                 raise CorpusError(
-                    f"{path}:row {row}: column {quoted(name)} holds {largest} bytes; want at "
-                    f"most {MAX_CELL} in a cell"
+                    f"{path}:row {row}: column {quoted(name)} holds {largest} bytes; "
+                    f"expected at most {MAX_CELL} in a cell"
                 )
             sizes += found
         fitting = _MAX_BYTES_AT_ONCE // max(1, int(sizes.max(initial=0)))
@@ -81,34 +81,34 @@ def _batches(file: BufferedIOBase, path: Path, *, nested: bool) -> Iterator[pa.R
             opened = pq.ParquetFile(file, metadata=metadata, read_dictionary=texts)
             n_rows = _ROWS_AT_ONCE if nested else _ROWS_OF_TEXTS_AT_ONCE
             for batch in opened.iter_batches(batch_size=n_rows):
-                # Places in dictionaries and characters are taken on trust until here.
+                # Until here, indices into dictionaries and characters are not checked.
                 batch.validate(full=True)
                 yield batch
     except OSError as error:
-        if error.errno is not None:  # the disk's, not the content's
+        if error.errno is not None:  # an error of the disk, not of the content
             raise
         raise _unreadable(path, error) from error
-    except _broken() as error:
+    except _damage_errors() as error:
         raise _unreadable(path, error) from error
 
 
 def _records(batch: pa.RecordBatch, path: Path) -> Sequence[dict[str, Any]]:
     import pyarrow as pa
 
-    # Of plain texts Python's are made ten times faster.
+    # Plain texts become Python's ten times faster than dictionaries do.
     columns = [
         column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
         for column in batch.columns
     ]
     try:
         found: list[dict[str, Any]] = pa.record_batch(columns, batch.schema.names).to_pylist()
-    except _broken() as error:
+    except _damage_errors() as error:
         raise _unreadable(path, error) from error
     return found
 
 
 def _check(opened: pq.ParquetFile, path: Path, *, nested: bool) -> None:
-    """Check the names and kinds of the columns, and the sizes that the footer declares."""
+    """Check the names and types of the columns, and the sizes that the footer declares."""
     import pyarrow as pa
 
     schema = opened.schema_arrow
@@ -119,16 +119,16 @@ def _check(opened: pq.ParquetFile, path: Path, *, nested: bool) -> None:
             kind = kind.value_type
         if pa.types.is_nested(kind) and not nested:
             raise CorpusError(
-                f"{path}: column {quoted(field.name)} holds {quoted(str(field.type))}; want text, "
-                "numbers, or lists of text"
+                f"{path}: column {quoted(field.name)} holds {quoted(str(field.type))}; expected "
+                "text, numbers, or lists of text"
             )
-    # Not by column: pyarrow ends the process over some damaged footers when asked for one.
+    # Not by column: with some damaged footers, asking pyarrow for one ends the process.
     for number in range(opened.metadata.num_row_groups):
         size = opened.metadata.row_group(number).total_byte_size
         if size > _MAX_GROUP_BYTES:
             raise CorpusError(
-                f"{path}: row group {number + 1} unpacks to {size} bytes; want at most "
-                f"{_MAX_GROUP_BYTES} (write smaller row groups)"
+                f"{path}: row group {number + 1} unpacks to {size} bytes; expected at "
+                f"most {_MAX_GROUP_BYTES} (write smaller row groups)"
             )
 
 
@@ -153,8 +153,8 @@ def _cell_bytes(array: pa.Array) -> NDArray[np.int64]:
     return np.zeros(len(array), np.int64)
 
 
-def _broken() -> tuple[type[Exception], ...]:
-    """Return what pyarrow raises of damaged files, found by damaging some."""
+def _damage_errors() -> tuple[type[Exception], ...]:
+    """Return the errors that pyarrow raises for damaged files, found by damaging some."""
     import pyarrow as pa
 
     return (pa.ArrowException, ValueError, OverflowError, LookupError, TypeError, MemoryError)

@@ -1,4 +1,7 @@
-"""Count a corpus without embedding it: what ``earful index build --dry-run`` shows."""
+"""Corpus surveys: rows, files, labels and seconds, counted without embedding anything.
+
+``earful index build --dry-run`` shows one.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,18 @@ _TOLERANCE_S = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """What a corpus holds, as far as tables and audio headers tell.
+    """Contents of a corpus, as its tables and audio headers declare them.
 
     Attributes:
         n: Rows, the rejected ones included.
         n_files: Distinct audio files.
-        total_s: Length of all usable stretches, in seconds.
-        shortest_s: The shortest usable stretch, in seconds; 0 when there is none.
-        longest_s: The longest usable stretch, in seconds; 0 when there is none.
+        total_s: Length of all usable segments, in seconds.
+        shortest_s: The shortest usable segment, in seconds; 0 when there is none.
+        longest_s: The longest usable segment, in seconds; 0 when there is none.
         labels: Label to number of rows, most frequent first, ties by name.
         splits: Split to number of rows, by name; rows without one under ``""``.
-        rejected: Rows that a build would reject by their header or their stretch. Damage
-            further inside a file shows only when it is decoded.
+        rejected: Rows that a build would reject by their header or their segment. Damage
+            further inside a file is only found when it is decoded.
     """
 
     n: int
@@ -63,8 +66,8 @@ def survey_corpus(
     """Read a whole corpus and the header of every audio file in it.
 
     Args:
-        corpus: What to count.
-        limits: What a build would accept.
+        corpus: The corpus to count.
+        limits: Limits of the audio that a build would accept.
         progress: Called with the number of rows done.
 
     Raises:
@@ -83,12 +86,12 @@ def survey_corpus(
         splits[exemplar.split] += 1
         path = corpus.path(exemplar)
         if path not in headers:
-            headers[path] = _header(path, limits)
-        outcome = _stretch(headers[path], exemplar.start_s, exemplar.end_s, limits)
-        if isinstance(outcome, str):
-            rejected.append(Rejection(audio=str(exemplar.audio), where=row.where, error=outcome))
+            headers[path] = _read_header(path, limits)
+        length = _segment_length(headers[path], exemplar.start_s, exemplar.end_s, limits)
+        if isinstance(length, str):
+            rejected.append(Rejection(audio=str(exemplar.audio), where=row.where, error=length))
         else:
-            lengths.append(outcome)
+            lengths.append(length)
         if progress is not None:
             progress(n)
     return Survey(
@@ -103,17 +106,17 @@ def survey_corpus(
     )
 
 
-def _header(path: Path, limits: AudioLimits) -> AudioInfo | str:
+def _read_header(path: Path, limits: AudioLimits) -> AudioInfo | str:
     try:
         return probe_isolated(path, limits=limits)
     except (AudioError, MissingExtraError) as error:
         return str(error)
 
 
-def _stretch(
+def _segment_length(
     header: AudioInfo | str, start_s: float, end_s: float | None, limits: AudioLimits
 ) -> float | str:
-    """Return the length of a stretch in seconds, or why it cannot be used."""
+    """Return the length of a segment in seconds, or why it cannot be used."""
     if isinstance(header, str):
         return header
     if start_s >= header.duration_s:
@@ -122,5 +125,5 @@ def _stretch(
         return f"end_s={end_s:g} lies after the end, {header.duration_s:.3f} s"
     length = min(end_s or header.duration_s, header.duration_s) - start_s
     if length > limits.max_duration_s:
-        return f"is {length:.1f} s long; want at most {limits.max_duration_s:g} s"
+        return f"is {length:.1f} s long; expected at most {limits.max_duration_s:g} s"
     return length

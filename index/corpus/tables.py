@@ -1,7 +1,7 @@
-"""Rows out of CSV, TSV, JSON Lines and Parquet, each with its place for error messages.
+"""Table rows from CSV, TSV, JSON Lines and Parquet, each with its place for error messages.
 
-Every reader streams: memory does not grow with the number of rows, nor with what a small
-compressed file claims to hold.
+Every reader streams: memory does not grow with the number of rows, nor with the size that
+a small compressed file unpacks to.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path
@@ -42,7 +42,7 @@ def table_kind(path: Path) -> str | None:
     return KINDS.get(path.suffix.lower())
 
 
-def read_rows(path: Path) -> Iterator[tuple[str, Record]]:
+def read_rows(path: Path) -> Generator[tuple[str, Record], None, None]:
     """Read a table row by row.
 
     Args:
@@ -58,63 +58,65 @@ def read_rows(path: Path) -> Iterator[tuple[str, Record]]:
     kind = table_kind(path)
     if kind is None:
         raise CorpusError(
-            f"{path}: ends in {path.suffix!r}; want one of {', '.join(sorted(KINDS))}"
+            f"{path}: ends in {path.suffix!r}; expected one of {', '.join(sorted(KINDS))}"
         )
+    # Opened here, so that an error in a row closes the file at once.
     try:
-        if kind == "parquet":
-            with open_table(path) as file:
+        with open_table(path) as file:
+            if kind == "parquet":
                 yield from parquet_rows(file, path)
-        elif kind == "jsonl":
-            yield from _jsonl(path)
-        else:
-            yield from _delimited(path, "," if kind == "csv" else "\t")
+            elif kind == "jsonl":
+                yield from _read_json_lines(file, path)
+            else:
+                yield from _read_delimited(file, path, "," if kind == "csv" else "\t")
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 @contextmanager
 def open_table(path: Path) -> Iterator[BufferedIOBase]:
-    """Open a regular file; a pipe would keep the reader waiting for ever.
+    """Open a regular file; a pipe would block the reader for ever.
 
     Raises:
-        CorpusError: There is none, it is something else, or it may not be read.
+        CorpusError: There is none, it is of another kind, or it may not be read.
     """
     try:
-        # Read as a stream, a table may be as large as it likes.
+        # Tables are read as streams, so they may have any size.
         with open_source(path, max_bytes=sys.maxsize) as source:
             yield source.file
     except AudioError as error:
         raise CorpusError(str(error)) from error
 
 
-def _text_lines(path: Path) -> Iterator[str]:
-    """Yield decoded lines with their ends; a bad byte is told with its line."""
-    with open_table(path) as file:
-        for number, line in enumerate(iter(lambda: file.readline(MAX_CELL + 1), b""), start=1):
-            if len(line) > MAX_CELL:
-                raise CorpusError(
-                    f"{path}:{number}: the line is longer than {MAX_CELL} bytes; want one row"
-                )
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise CorpusError(
-                    f"{path}:{number}: byte {error.object[error.start]:#04x} is not UTF-8; "
-                    "save the table as UTF-8"
-                ) from error
-            if "\0" in text:
-                raise CorpusError(f"{path}:{number}: holds a NUL character; want text")
-            if text.startswith("\ufeff"):
-                raise CorpusError(
-                    f"{path}:{number}: begins with a byte-order mark, as where tables were put "
-                    "one after another; remove it, and the header that may follow"
-                )
-            yield text
+def _text_lines(file: BufferedIOBase, path: Path) -> Iterator[str]:
+    """Yield decoded lines with their ends; the error for a bad byte names its line."""
+    for number, line in enumerate(iter(lambda: file.readline(MAX_CELL + 1), b""), start=1):
+        if len(line) > MAX_CELL:
+            raise CorpusError(
+                f"{path}:{number}: the line is longer than {MAX_CELL} bytes; expected one row"
+            )
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise CorpusError(
+                f"{path}:{number}: byte {error.object[error.start]:#04x} is not UTF-8; "
+                "save the table as UTF-8"
+            ) from error
+        if "\0" in text:
+            raise CorpusError(f"{path}:{number}: holds a NUL character; expected text")
+        if text.startswith("\ufeff"):
+            raise CorpusError(
+                f"{path}:{number}: begins with a byte-order mark, as when tables were "
+                "joined end to end; remove it, and the header that may follow"
+            )
+        yield text
 
 
-def _delimited(path: Path, delimiter: str) -> Iterator[tuple[str, Record]]:
-    # strict: a quote in the wrong place is an error instead of swallowing what follows.
-    reader = csv.reader(_text_lines(path), delimiter=delimiter, strict=True)
+def _read_delimited(
+    file: BufferedIOBase, path: Path, delimiter: str
+) -> Iterator[tuple[str, Record]]:
+    # strict: a quote in the wrong place is an error, or it would swallow the cells after it.
+    reader = csv.reader(_text_lines(file, path), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     line = 1
     while True:
@@ -135,15 +137,15 @@ def _delimited(path: Path, delimiter: str) -> Iterator[tuple[str, Record]]:
             continue
         if len(cells) != len(header):
             raise CorpusError(
-                f"{where}: has {len(cells)} fields; want {len(header)} ({listed(header)})"
+                f"{where}: has {len(cells)} fields; expected {len(header)} ({listed(header)})"
             )
         yield where, dict(zip(header, cells, strict=True))
     if header is None:
-        raise CorpusError(f"{path}: is empty; want a header row with the column names")
+        raise CorpusError(f"{path}: is empty; expected a header row with the column names")
 
 
-def _jsonl(path: Path) -> Iterator[tuple[str, Record]]:
-    for number, line in enumerate(_text_lines(path), start=1):
+def _read_json_lines(file: BufferedIOBase, path: Path) -> Iterator[tuple[str, Record]]:
+    for number, line in enumerate(_text_lines(file, path), start=1):
         if not line.strip():
             continue
         where = f"{path}:{number}"
@@ -152,11 +154,13 @@ def _jsonl(path: Path) -> Iterator[tuple[str, Record]]:
                 line, object_pairs_hook=_distinct_keys, parse_constant=_refuse_constant
             )
         except RecursionError as error:
-            raise CorpusError(f"{where}: is nested too deeply; want one flat object") from error
+            raise CorpusError(f"{where}: is nested too deeply; expected one flat object") from error
         except ValueError as error:
-            raise CorpusError(f"{where}: is not JSON ({error}); want one object a line") from error
+            raise CorpusError(
+                f"{where}: is not JSON ({error}); expected one object a line"
+            ) from error
         if not isinstance(value, dict):
-            raise CorpusError(f"{where}: is {_kind_of(value)}; want one object a line")
+            raise CorpusError(f"{where}: is {_describe(value)}; expected one object a line")
         check_columns(value, where)
         yield where, value
 
@@ -165,7 +169,7 @@ def _distinct_keys(pairs: list[tuple[str, Any]]) -> Record:
     record: Record = {}
     for key, value in pairs:
         if key in record:
-            raise ValueError(f"key {quoted(key)} stands twice")
+            raise ValueError(f"key {quoted(key)} occurs twice")
         record[key] = value
     return record
 
@@ -195,10 +199,10 @@ def as_text(value: object, where: str, column: str) -> str:
         return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
     if hasattr(value, "isoformat"):
         return str(value.isoformat())
-    raise CorpusError(f"{where}: {column} is {_kind_of(value)}; want text or a number")
+    raise CorpusError(f"{where}: {column} is {_describe(value)}; expected text or a number")
 
 
-def _kind_of(value: object) -> str:
+def _describe(value: object) -> str:
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Published datasets as declarations, and the readers that make exemplars of them."""
+"""Published datasets: their declarations, and their rows read as exemplars."""
 
 import lazy_loader
 

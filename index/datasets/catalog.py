@@ -1,4 +1,4 @@
-"""The datasets that are declared here, by name; or a declaration of one's own, by its path."""
+"""Catalog of the declared datasets, by name; or any declaration, by its path."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _FOLDER = Path(__file__).parent / "declarations"
 
 
 def list_datasets() -> tuple[str, ...]:
-    """Return the names of the declared datasets, sorted."""
+    """Return the names of the built-in declarations, sorted."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
 
 def load_declaration(name: str | os.PathLike[str]) -> Dataset:
-    """Read a declaration.
+    """Read the declaration of a dataset: its facts, its files and how to read them.
 
     Args:
-        name: Of a declared dataset; or, with a slash or ending in ``.toml``, a path.
+        name: Of a built-in declaration; or, with a slash or ending in ``.toml``, a path.
 
     Raises:
-        CorpusError: There is no such dataset, or the declaration has a mistake.
+        CorpusError: There is no such declaration, or it has a mistake.
     """
     text = os.fspath(name)
     if isinstance(name, Path) or "/" in text or text.endswith(".toml"):
@@ -69,10 +69,10 @@ def load_dataset(
     part: str = "",
     allow_outside: bool = False,
 ) -> DatasetCorpus | Dataset:
-    """Open a dataset that lies below a folder, for ``build_index`` or to look at.
+    """Open the data of a dataset below a folder, for ``build_index`` or for reading.
 
     Args:
-        dataset: Its name, a declaration's path, or a declaration.
+        dataset: Its name, the path of its declaration, or the declaration.
         root: Folder that the publisher's archives were unpacked in.
         split: Only this split; empty for all.
         task: One of its tasks; empty for the first.
@@ -81,13 +81,13 @@ def load_dataset(
 
     Raises:
         CorpusError: Nothing of the dataset is there, or it has no such split, task or part.
-            What is wrong inside its files is raised while rows are read.
+            Mistakes inside its files are raised while rows are read.
     """
     found = dataset if isinstance(dataset, Dataset) else load_declaration(dataset)
     if root is None:
         warnings.warn(
-            "load_dataset without a root read the declaration; that is load_declaration now, and "
-            "the old way goes with the next release",
+            "load_dataset without a root reads the declaration; call load_declaration instead, "
+            "as the next release removes this",
             DeprecationWarning,
             stacklevel=2,
         )

@@ -1,4 +1,4 @@
-"""Comparing what lies below a folder with what a dataset's publisher says is there."""
+"""Completeness check: the data below a folder against the sizes that its publisher states."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from earful.index.datasets.declaration import Fact, Split
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitCount:
-    """A split as it is here.
+    """Size of a split below the folder, and its official size.
 
     Attributes:
-        name: Of the split; empty for rows without one.
-        n_rows: Rows that the dataset's files give.
-        n_found: Rows whose recording is here.
-        n_clips: Distinct recordings of them.
-        official: What the publisher says; ``None`` when that is not declared.
+        name: Name of the split; empty for rows without one.
+        n_rows: Rows in the dataset's files.
+        n_found: Rows whose recording is there.
+        n_clips: Distinct recordings of these.
+        official: Size that the publisher states; ``None`` when it is not declared.
     """
 
     name: str
@@ -28,36 +28,37 @@ class SplitCount:
     n_clips: int
     official: Split | None
 
-    def verdict(self) -> str:
+    def size_comparison(self) -> str:
         """Compare with the official sizes, in a few words."""
         if self.official is None:
             return "no official size"
-        told = []
+        comparisons = []
         for unit, found, fact in (
             ("clips", self.n_clips, self.official.clips),
             ("rows", self.n_rows, self.official.rows),
         ):
             if fact is not None and isinstance(fact.value, (int, float)):
-                told.append(_compared(unit, found, fact))
-        return "; ".join(told) or "no official size"
+                comparisons.append(_compare(unit, found, fact))
+        return "; ".join(comparisons) or "no official size"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetCheck:
-    """What was found of a dataset.
+    """Result of a completeness check.
 
     Attributes:
-        name: Of the dataset.
-        task: Whose rows were counted.
+        name: Name of the dataset.
+        task: Task whose rows were counted.
         splits: In the order in which rows name them; then those without any row.
-        absent: Files of the dataset that are not here.
+        absent: Files of the dataset that are not there.
         missing: Place and reason of rows without a recording, the first thousand.
-        n_missing: How many there are.
+        n_missing: Number of rows without a recording.
         known_bad: Ids left out as broken, and why.
-        n_unnamed: Recordings here that no row of this task names; 0 for a split or a part.
-        looked_for: How recordings are found.
-        official: Recordings that the publisher counts in all; ``None`` when not declared.
-        n_clips: Distinct recordings here that rows name.
+        n_unnamed: Recordings there that no row of this task names; 0 for a split or a part.
+        looked_for: Templates by which recordings are found.
+        official: Total number of recordings that the publisher states; ``None`` when it is
+            not declared.
+        n_clips: Distinct recordings there that rows name.
     """
 
     name: str
@@ -72,15 +73,15 @@ class DatasetCheck:
     official: Fact | None
     n_clips: int
 
-    def verdict(self) -> str:
+    def size_comparison(self) -> str:
         """Compare all recordings with the official number; empty when there is none."""
         if self.official is None or not isinstance(self.official.value, (int, float)):
             return ""
-        return _compared("clips", self.n_clips, self.official)
+        return _compare("clips", self.n_clips, self.official)
 
     @property
     def n_rows(self) -> int:
-        """Rows that the dataset's files give."""
+        """Number of rows in the dataset's files."""
         return sum(split.n_rows for split in self.splits)
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,7 +95,7 @@ class DatasetCheck:
                     "rows": split.n_rows,
                     "found": split.n_found,
                     "clips": split.n_clips,
-                    "verdict": split.verdict(),
+                    "verdict": split.size_comparison(),
                 }
                 for split in self.splits
             ],
@@ -105,7 +106,7 @@ class DatasetCheck:
             "n_unnamed": self.n_unnamed,
             "looked_for": list(self.looked_for),
             "clips": self.n_clips,
-            "verdict": self.verdict(),
+            "verdict": self.size_comparison(),
         }
 
 
@@ -116,7 +117,7 @@ def check_dataset(
 
     Args:
         corpus: From ``load_dataset``.
-        progress: Called with how many rows were read, now and then.
+        progress: Called with the number of rows read, now and then.
 
     Raises:
         CorpusError: A file of it is broken; the message begins with the row.
@@ -130,30 +131,30 @@ def check_dataset(
         used.add(key)
         if progress is not None and n_read % 1000 == 0:
             progress(n_read)
-    account = corpus.account
+    counts = corpus.counts
     official = corpus.dataset.splits
-    # Of a split or part, the other recordings are no surprise.
+    # With only a split or a part chosen, recordings of the others are expected.
     n_unnamed = 0
     if corpus.is_whole:
         n_unnamed = max(0, corpus.n_recordings - len(used) - corpus.n_unusable)
-    names = [*account.n_rows, *(name for name in official if name not in account.n_rows)]
+    names = [*counts.n_rows, *(name for name in official if name not in counts.n_rows)]
     return DatasetCheck(
         name=corpus.dataset.name,
         task=corpus.task,
         splits=tuple(
             SplitCount(
                 name=name,
-                n_rows=account.n_rows.get(name, 0),
-                n_found=account.n_found.get(name, 0),
+                n_rows=counts.n_rows.get(name, 0),
+                n_found=counts.n_found.get(name, 0),
                 n_clips=len(clips.get(name, ())),
                 official=official.get(name),
             )
             for name in names
         ),
         absent=corpus.absent,
-        missing=tuple(account.missing),
-        n_missing=account.n_missing,
-        known_bad=dict(account.known_bad),
+        missing=tuple(counts.missing),
+        n_missing=counts.n_missing,
+        known_bad=dict(counts.known_bad),
         n_unnamed=n_unnamed,
         looked_for=(*corpus.dataset.audio.path, *corpus.dataset.audio.find),
         official=corpus.dataset.facts.get("clips"),
@@ -161,7 +162,7 @@ def check_dataset(
     )
 
 
-def _compared(unit: str, found: int, fact: Fact) -> str:
+def _compare(unit: str, found: int, fact: Fact) -> str:
     doubt = "" if fact.verified else ", unverified"
     official = int(fact.value)
     if found == official:

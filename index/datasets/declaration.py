@@ -1,8 +1,9 @@
-"""What is known of a published dataset, as a TOML file says it.
+"""Declaration of a published dataset: its facts, its files, and its rows as exemplars.
 
-A declaration holds data only: where the dataset comes from, what its publisher says of it,
-how its files become rows, and how rows become exemplars. Facts that were not read at the
-publisher's carry ``verified = false`` and say where they come from instead.
+A declaration is a TOML file and holds data only: where the dataset comes from, what its
+publisher says about it, how its files become rows, and how rows become exemplars. Facts
+that were not read from the publisher itself have ``verified = false`` and name their source
+instead.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ BASES = ("publisher", "second-hand", "unchecked")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """A value, and whether it was read at the publisher's.
+    """A stated value, and whether the publisher's own text confirms it.
 
     Attributes:
         value: Text or a number; empty when only the note is known.
         verified: Whether it was read in the publisher's own file, repository or page.
         basis: ``publisher``, ``second-hand`` (somebody else's loader, documentation or
             mirror) or ``unchecked`` (general knowledge).
-        note: What is disputed or odd about it.
+        note: Doubts and oddities.
     """
 
     value: str | int | float
@@ -50,16 +51,16 @@ class Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """How Audio Flamingo v1 used a dataset.
+    """Use of a dataset by Audio Flamingo v1, the reference.
 
     Attributes:
         key: Its name in the reference's configurations.
         task: Words of the sentence "The task is ...".
-        prompt: What was asked.
+        prompt: The question.
         options: Whether the question lists the labels.
-        answer: How the answer is written.
-        metric: Of the published results; empty for training only.
-        note: What is odd or unknown.
+        answer: Form of the answer.
+        metric: Metric of the published results; empty for training only.
+        note: Oddities and gaps.
     """
 
     key: str
@@ -79,10 +80,10 @@ class Source:
         reader: One of ``READERS``.
         files: Paths below the root, or patterns; for ``table`` and ``records`` the first
             that is there is read, for the others all that match.
-        part: Of a dataset that comes in parts; empty for none.
-        optional: Whether a dataset is whole without it.
+        part: Name of the part, in a dataset that comes in parts; else empty.
+        optional: Whether the dataset is complete without it.
         set: Constant columns.
-        options: What the reader takes besides.
+        options: Further options of the reader.
     """
 
     reader: str
@@ -106,13 +107,13 @@ class Join:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup:
-    """A column whose codes another table spells out, one code or a list of them.
+    """Meanings of a column's codes, from another table; a cell holds one code or a list.
 
     Attributes:
         source: The table.
-        column: Of the row.
-        key: Column of the table with the code.
-        value: Column of the table with what it means.
+        column: Column of the row, with the codes.
+        key: Column of the table, with the code.
+        value: Column of the table, with its meaning.
     """
 
     source: Source
@@ -123,12 +124,12 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audio:
-    """Where the recording of a row lies.
+    """Location of a row's recording.
 
     Attributes:
         path: Templates of paths below the root, tried in order.
         find: Templates of base names or stems, looked up anywhere below the root; folders before
-            a slash must be among those that a file lies in.
+            a slash must be among the folders of the file.
         min_bytes: Smaller files count as broken.
     """
 
@@ -139,9 +140,9 @@ class Audio:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """The stretch of a recording that a row is about: columns, or numbers of seconds.
+    """Segment of the recording that a row describes: columns, or numbers of seconds.
 
-    A file that is no longer than the stretch was cut already, and is taken whole.
+    A file that is no longer than the segment was cut before, and is used whole.
     """
 
     start: str | float
@@ -151,12 +152,13 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """Cuts recordings into stretches of equal length, in seconds.
+    """Cutting of recordings into segments of equal length.
 
     Attributes:
-        length_s: Of a stretch; what is left at the end counts from half of it.
-        skip_below_dbfs: Stretches whose level (root mean square) is below are left out;
-            ``None`` keeps all.
+        length_s: Length of a segment, in seconds; the rest at the end is one as well when it
+            is at least half as long.
+        skip_below_dbfs: Segments with a lower level (root mean square) are left out; ``None``
+            keeps all.
     """
 
     length_s: float
@@ -165,14 +167,14 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitRule:
-    """How a row gets its split.
+    """Rule that gives a row its split.
 
     Attributes:
-        column: That names it; ``map`` gives its values the splits' names.
+        column: Column that names it; ``map`` translates its values.
         map: Value to split.
         lists: Split to a file of ids, a line each, for ``id``.
         id: Template of the id that the lists hold.
-        by: Column whose values are dealt out to ``shares`` by their hash; the publisher has
+        by: Template whose values are assigned to ``shares`` by their hash; the publisher has
             no split then, and this one is ours.
         shares: Split to its share.
     """
@@ -187,12 +189,12 @@ class SplitRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Emit:
-    """An exemplar that a row becomes.
+    """Rule that makes an exemplar of a row.
 
     Attributes:
-        task: Name of the task; several emits of one row are several tasks.
+        task: Name of the task; several rules for one row are several tasks.
         question: Template.
-        answer: Template; empty for the labels with commas between.
+        answer: Template; empty for the labels, joined by commas.
         labels: Column that holds one label or a list of them; empty for none.
         words: Whether labels become lower-case words, underscores and hyphens as spaces.
         keep: Labels that stay as they are when ``words`` is set.
@@ -210,43 +212,43 @@ class Emit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """A declaration.
+    """Declaration of one dataset; ``load_declaration`` reads it from its file.
 
     Attributes:
-        name: Of its file.
-        title: What people call it.
+        name: Stem of its file.
+        title: The usual name.
         roles: Whether the reference was trained on it, evaluated on it, or both.
         domains: Such as ``sound``, ``music``, ``speech``.
         audio_form: ``files``: its publisher ships recordings; ``partly``: of some rows;
             ``ids``: only ids or links; ``video``: films whose sound is used.
-        home: Pages and records.
+        home: Its pages and records.
         facts: Licence, hours, classes and the like.
         splits: Official sizes.
-        references: How Audio Flamingo v1 used it.
-        tree: What lies where, for people.
-        quirks: What goes wrong without care.
+        references: Its use by Audio Flamingo v1.
+        tree: Its folders and files, for people.
+        quirks: Traps for whoever reads it.
         overlaps: Other datasets that share recordings, and why.
         known_bad: Ids of broken recordings, and why; they are left out and counted.
-        sources: What is read.
+        sources: Files that are read as rows.
         joins: Tables whose columns are added.
-        lookups: Tables that spell codes out.
-        parse: Column to what is done to its text.
+        lookups: Tables with the meanings of codes.
+        parse: Column to the operations on its text.
         steps: Plug-ins in order, each with its options.
         where: Conditions that rows must meet.
         explode: Columns or lists that become rows.
-        audio: Where recordings lie.
-        span: Which stretch of them is meant.
-        window: Whether they are cut.
-        split: How rows get a split.
+        audio: Location of the recordings.
+        span: Segment of a recording that a row describes, if it is not all of it.
+        window: Cutting of the recordings, if they are cut.
+        split: Rule that gives rows their split.
         vocabulary: Labels that may occur; empty for any.
-        vocabulary_from: Table that lists them, and its column, instead.
+        vocabulary_from: Instead, the table that lists them, and its column.
         id: Template, unique among rows.
         group: Template of the recording, speaker or artist.
         licence: Template of a row's own licence.
         origin: Template such as ``freesound:{fsID}``, by which sets that overlap are kept
             apart.
         meta: Columns that are kept.
-        emits: What rows become.
+        emits: Rules that make exemplars of rows.
     """
 
     name: str
@@ -294,7 +296,7 @@ class Dataset:
 
     @property
     def is_verified(self) -> bool:
-        """Whether every fact and size was read at the publisher's."""
+        """Whether every fact and size was read in the publisher's own text."""
         return all(fact.verified for fact in self.all_facts().values())
 
     def all_facts(self) -> dict[str, Fact]:

@@ -1,9 +1,8 @@
-"""Finding the recording of a row: by its path, or by its name anywhere below the root."""
+"""Location of a row's recording: by its path, or by its name anywhere below the root."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any
 
 from earful.errors import CorpusError
 from earful.index.datasets.declaration import Audio
-from earful.index.datasets.readers import is_pointer
+from earful.index.datasets.readers import is_lfs_pointer
 from earful.index.datasets.templates import fill
 
-# Of one recording in several formats, the earlier is taken.
+# Where a recording exists in several formats, the one listed first is used.
 AUDIO_ENDINGS = (
     *(".wav", ".flac", ".aiff", ".aif", ".au", ".caf", ".ogg", ".opus", ".mp3", ".m4a", ".aac"),
     *(".wma", ".mp4", ".webm", ".mkv", ".flv", ".mov"),
@@ -23,15 +22,15 @@ _ENDINGS = frozenset(AUDIO_ENDINGS)
 
 
 class Locator:
-    """Looks for recordings below one folder.
+    """Finds recordings below one folder.
 
     Args:
         root: The folder.
-        audio: How a dataset names its recordings.
+        audio: Location of a row's recording, from the declaration.
         allow_outside: Whether a link may lead out of the folder.
 
     Attributes:
-        unusable: Hashes of the paths of files that rows name and that are none.
+        unusable: Hashes of the paths of files that rows name and that are no recordings.
     """
 
     def __init__(self, root: Path, audio: Audio, *, allow_outside: bool = False) -> None:
@@ -53,50 +52,51 @@ class Locator:
         looked_for: list[str] = []
         for template in self._audio.path:
             relative = fill(template, row, where)
-            self._check(relative, where)
+            self._require_inside(relative, where)
             looked_for.append(relative)
             if os.path.isfile(self._root / relative):
-                return self._usable(os.path.normpath(relative), where)
+                return self._check_usable(os.path.normpath(relative), where)
         for template in self._audio.find:
             looked_for.append(fill(template, row, where))
-            found, why = self._named(template, row, where)
+            found, why = self._find_by_name(template, row, where)
             if found:
-                return self._usable(found, where)
+                return self._check_usable(found, where)
             if why:
                 return "", why
         return "", f"looked for {' and '.join(looked_for)}"
 
-    def _usable(self, relative: str, where: str) -> tuple[str, str]:
+    def _check_usable(self, relative: str, where: str) -> tuple[str, str]:
+        """Return a path if it is a recording, or why it is none."""
         path = self._root / relative
         if not self._allow_outside and not path.resolve().is_relative_to(self._resolved):
             raise CorpusError(
-                f"{where}: audio {str(path)!r} leads out of {self._root}; want it inside, or say "
+                f"{where}: audio {str(path)!r} leads out of {self._root}; move it inside, or pass "
                 "--allow-outside"
             )
         size = path.stat().st_size
-        if is_pointer(path):
+        if is_lfs_pointer(path):
             self.unusable.add(hash(relative))
             return "", f"{relative} is a Git LFS pointer; fetch it with `git lfs pull`"
         if size < self._audio.min_bytes:
             self.unusable.add(hash(relative))
-            return "", f"{relative} has {size} bytes; want {self._audio.min_bytes} or more"
+            return "", f"{relative} has {size} bytes; expected {self._audio.min_bytes} or more"
         return relative, ""
 
-    def _check(self, relative: str, where: str) -> None:
+    def _require_inside(self, relative: str, where: str) -> None:
         path = os.path.normpath(relative)
         if os.path.isabs(path) or path == ".." or path.startswith(f"..{os.sep}"):
             raise CorpusError(
-                f"{where}: audio {relative!r} lies outside {self._root}; want a path inside"
+                f"{where}: audio {relative!r} lies outside {self._root}; expected a path inside"
             )
         if "\0" in relative:
             raise CorpusError(f"{where}: the audio path holds a NUL character")
 
-    def _named(self, template: str, row: Mapping[str, Any], where: str) -> tuple[str, str]:
-        """Look a base name up: as it is, without regard to case, then as a stem.
+    def _find_by_name(self, template: str, row: Mapping[str, Any], where: str) -> tuple[str, str]:
+        """Find a base name: exactly, then without regard to case, then as a stem.
 
         Returns:
-            The path below the root and nothing; or nothing and why, when several fit; or
-            nothing at all.
+            ``(path below the root, "")``; ``("", why)`` when several files fit; ``("", "")``
+            when none does.
         """
         above, _, last = template.rpartition("/")
         folders = set(fill(above, row, where).lower().split("/")) - {""}
@@ -110,18 +110,18 @@ class Locator:
             or [found for found, base in bases if base.lower() == lower]
             or [found for found, base in bases if os.path.splitext(base)[0].lower() == lower]
         )
-        # One recording in several formats is no doubt; two files of one name and format are,
-        # unless they are copies.
+        # One recording in several formats is not ambiguous; two files with one name and format
+        # are, unless they are copies.
         same.sort(key=lambda found: (AUDIO_ENDINGS.index(_ending(found)), found))
         rivals = [found for found in same if _ending(found) == _ending(same[0])]
         if len({(self._root / found).stat().st_size for found in rivals}) > 1:
-            listed = " and ".join(rivals[:3])
-            return "", f"{name} may be {listed}; want one of that name"
+            names = " and ".join(rivals[:3])
+            return "", f"{name} may be {names}; expected one file of that name"
         return (same[0], "") if same else ("", "")
 
     @cached_property
     def _by_stem(self) -> dict[str, tuple[str, ...]]:
-        """Recordings below the root by lower-case stem; one table, for there may be millions."""
+        """Recordings below the root by lower-case stem; one table, as there may be millions."""
         found: dict[str, tuple[str, ...]] = {}
         for relative in self._recordings():
             stem = os.path.splitext(os.path.basename(relative))[0].lower()
@@ -130,14 +130,14 @@ class Locator:
 
     @property
     def n_recordings(self) -> int:
-        """How many recordings lie below the root, whatever names them."""
+        """Number of recordings below the root, whether or not rows name them."""
         return sum(1 for _ in self._recordings())
 
     def _recordings(self) -> Iterator[str]:
         seen: set[tuple[int, int]] = set()
         for parent, folders, names in os.walk(self._root, followlinks=self._allow_outside):
             if self._allow_outside:
-                # A link to a folder above would lead round for ever.
+                # A link to a folder above would be followed for ever.
                 here = os.stat(parent)
                 if (here.st_dev, here.st_ino) in seen:
                     folders.clear()
@@ -152,12 +152,3 @@ class Locator:
 
 def _ending(name: str) -> str:
     return os.path.splitext(name)[1].lower()
-
-
-def placeholders(template: str) -> tuple[str, ...]:
-    """Return the columns that a template names.
-
-    >>> placeholders("audio/{fold}/{name:03d}.wav")
-    ('fold', 'name')
-    """
-    return tuple(re.findall(r"{(\w+)[^}]*}", template))

@@ -1,4 +1,4 @@
-"""Reading a declaration from its TOML file; what nobody understands in it is refused."""
+"""Parsing of declarations from TOML files; unknown keys and values are errors."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ from earful.index.datasets.declaration import (
 
 
 def read_declaration(path: Path) -> Dataset:
-    """Read a declaration.
+    """Read a declaration from its file.
 
     Raises:
-        CorpusError: It is missing, no TOML, or says something that nobody understands; the
+        CorpusError: It is missing or no TOML, or has an unknown key or a wrong value; the
             message names the file and the key.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CorpusError(
-            f"{path}: cannot be read ({error.strerror}); want a declaration"
+            f"{path}: cannot be read ({error.strerror}); expected a declaration"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CorpusError(f"{path}: is not TOML ({error}); want a declaration") from error
-    return _read(path, values)
+        raise CorpusError(f"{path}: is not TOML ({error}); expected a declaration") from error
+    return _dataset(path, values)
 
 
 class _Table:
-    """A table of the file; what nobody asked for by the end is a mistake."""
+    """One TOML table; keys that were never read are errors."""
 
     def __init__(self, path: Path, name: str, values: object) -> None:
         if not isinstance(values, dict):
-            raise CorpusError(f"{path}: {name} is {type(values).__name__}; want a table")
+            raise CorpusError(f"{path}: {name} is {type(values).__name__}; expected a table")
         self._path = path
         self._name = name
         self._values: dict[str, Any] = dict(values)
@@ -62,7 +62,8 @@ class _Table:
     def has_values(self) -> bool:
         return bool(self._values)
 
-    def fail(self, what: str) -> CorpusError:
+    def error(self, what: str) -> CorpusError:
+        """Return an error that names the file and the table."""
         return CorpusError(f"{self._path}: {self._name}: {what}")
 
     def take(self, key: str, default: Any = None) -> Any:
@@ -72,20 +73,20 @@ class _Table:
     def text(self, key: str, default: str | None = "") -> str:
         value = self.take(key, default)
         if not isinstance(value, str):
-            raise self.fail(f"{key} is {value!r}; want text")
+            raise self.error(f"{key} is {value!r}; expected text")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
         value = self.take(key, [])
         value = [value] if isinstance(value, str) else value
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-            raise self.fail(f"{key} is {value!r}; want text or an array of text")
+            raise self.error(f"{key} is {value!r}; expected text or an array of text")
         return tuple(value)
 
     def flag(self, key: str) -> bool:
         value = self.take(key, False)
         if not isinstance(value, bool):
-            raise self.fail(f"{key} is {value!r}; want true or false")
+            raise self.error(f"{key} is {value!r}; expected true or false")
         return value
 
     def table(self, key: str) -> _Table:
@@ -95,27 +96,28 @@ class _Table:
         value = self.take(key, [])
         value = [value] if isinstance(value, dict) else value
         if not isinstance(value, list):
-            raise self.fail(f"{key} is {value!r}; want [[{key}]] tables")
+            raise self.error(f"{key} is {value!r}; expected [[{key}]] tables")
         return [_Table(self._path, f"[[{key}]] {row}", one) for row, one in enumerate(value, 1)]
 
     def choice(self, key: str, known: Sequence[str]) -> str:
         value = self.text(key)
         if value not in known:
-            raise self.fail(f"{key} = {value!r}; want one of {', '.join(known)}")
+            raise self.error(f"{key} = {value!r}: expected one of {', '.join(known)}")
         return value
 
-    def rest(self) -> dict[str, Any]:
+    def take_rest(self) -> dict[str, Any]:
         values, self._values = self._values, {}
         return values
 
-    def end(self) -> None:
+    def check_all_read(self) -> None:
+        """Refuse keys that were never read."""
         for key in self._values:
             near = difflib.get_close_matches(key, self._known, n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise self.fail(f"unknown key {key!r}{hint}; known: {', '.join(self._known)}")
+            raise self.error(f"unknown key {key!r}{hint}; known: {', '.join(self._known)}")
 
 
-def _read(path: Path, values: dict[str, Any]) -> Dataset:
+def _dataset(path: Path, values: dict[str, Any]) -> Dataset:
     top = _Table(path, "the file", values)
     facts = top.table("facts")
     splits = top.table("splits")
@@ -126,23 +128,23 @@ def _read(path: Path, values: dict[str, Any]) -> Dataset:
         domains=top.texts("domains"),
         audio_form=top.choice("audio_form", AUDIO_FORMS),
         home=top.texts("home"),
-        facts={key: _fact(facts, key, value) for key, value in facts.rest().items()},
+        facts={key: _fact(facts, key, value) for key, value in facts.take_rest().items()},
         splits={
             key: _split(_Table(path, f"[splits.{key}]", value))
-            for key, value in splits.rest().items()
+            for key, value in splits.take_rest().items()
         },
         references=tuple(map(_reference, top.tables("reference"))),
         tree=top.text("tree").strip("\n"),
         quirks=top.texts("quirks"),
-        overlaps=top.table("overlaps").rest(),
-        known_bad=top.table("known_bad").rest(),
+        overlaps=top.table("overlaps").take_rest(),
+        known_bad=top.table("known_bad").take_rest(),
         sources=tuple(map(_source, top.tables("read"))),
         joins=tuple(map(_join, top.tables("join"))),
         lookups=tuple(map(_lookup, top.tables("lookup"))),
-        parse=top.table("parse").rest(),
+        parse=top.table("parse").take_rest(),
         steps=tuple(map(_step, top.tables("step"))),
-        where=tuple(one.rest() for one in top.tables("where")),
-        explode=top.table("explode").rest(),
+        where=tuple(one.take_rest() for one in top.tables("where")),
+        explode=top.table("explode").take_rest(),
         audio=_audio(top.table("audio")),
         span=_span(top),
         window=_window(top),
@@ -156,12 +158,12 @@ def _read(path: Path, values: dict[str, Any]) -> Dataset:
         meta=top.texts("meta"),
         emits=tuple(map(_emit, top.tables("emit"))),
     )
-    top.end()
+    top.check_all_read()
     for role in found.roles:
         if role not in ROLES:
-            raise top.fail(f"role {role!r}; want some of {', '.join(ROLES)}")
+            raise top.error(f"role {role!r}: expected some of {', '.join(ROLES)}")
     if not found.sources or not found.emits:
-        raise top.fail("nothing is read or nothing comes of it; want [[read]] and [[emit]]")
+        raise top.error("reads no files or makes no exemplars; expected [[read]] and [[emit]]")
     return found
 
 
@@ -169,7 +171,7 @@ def _fact(table: _Table, key: str, value: object) -> Fact:
     if isinstance(value, (str, int, float)) and not isinstance(value, bool):
         return Fact(value=value)
     if not isinstance(value, dict):
-        raise table.fail(f"{key} is {value!r}; want text, a number or a table")
+        raise table.error(f"{key} is {value!r}; expected text, a number or a table")
     plain = dict(value)
     verified = plain.pop("verified", True)
     basis = plain.pop("basis", "publisher" if verified else "unchecked")
@@ -177,8 +179,8 @@ def _fact(table: _Table, key: str, value: object) -> Fact:
         value=plain.pop("value", ""), verified=verified, basis=basis, note=plain.pop("note", "")
     )
     if plain or basis not in BASES or not isinstance(verified, bool):
-        raise table.fail(
-            f"{key} = {value!r}; want value, verified, note and basis ({', '.join(BASES)})"
+        raise table.error(
+            f"{key} = {value!r}: expected value, verified, note and basis ({', '.join(BASES)})"
         )
     return fact
 
@@ -188,7 +190,7 @@ def _split(table: _Table) -> Split:
         unit: None if (value := table.take(unit)) is None else _fact(table, unit, value)
         for unit in ("clips", "rows")
     }
-    table.end()
+    table.check_all_read()
     return Split(**sizes)
 
 
@@ -202,7 +204,7 @@ def _reference(table: _Table) -> Reference:
         metric=table.text("metric"),
         note=table.text("note"),
     )
-    table.end()
+    table.check_all_read()
     return found
 
 
@@ -212,8 +214,8 @@ def _source(table: _Table) -> Source:
         files=table.texts("files"),
         part=table.text("part"),
         optional=table.flag("optional"),
-        set=table.table("set").rest(),
-        options=table.rest(),
+        set=table.table("set").take_rest(),
+        options=table.take_rest(),
     )
 
 
@@ -223,7 +225,7 @@ def _join(table: _Table) -> Join:
     take = table.texts("take")
     required = table.flag("required")
     if not (left and right and take):
-        raise table.fail("want on (or left and right) and take")
+        raise table.error("expected on (or left and right) and take")
     return Join(source=_source(table), left=left, right=right, take=take, required=required)
 
 
@@ -241,16 +243,16 @@ def _vocabulary_from(top: _Table) -> tuple[Source, str] | None:
 
 
 def _step(table: _Table) -> tuple[str, Mapping[str, Any]]:
-    return table.text("plugin", None), table.rest()
+    return table.text("plugin", None), table.take_rest()
 
 
 def _audio(table: _Table) -> Audio:
     found = Audio(
         path=table.texts("path"), find=table.texts("find"), min_bytes=table.take("min_bytes", 1)
     )
-    table.end()
+    table.check_all_read()
     if not (found.path or found.find):
-        raise table.fail("want path or find")
+        raise table.error("expected path or find")
     return found
 
 
@@ -261,7 +263,7 @@ def _span(top: _Table) -> Span | None:
     try:
         return Span(**values)
     except TypeError as error:
-        raise top.fail(f"span = {values!r}; want start, and end or length") from error
+        raise top.error(f"span = {values!r}: expected start, and end or length") from error
 
 
 def _window(top: _Table) -> Window | None:
@@ -271,19 +273,19 @@ def _window(top: _Table) -> Window | None:
     try:
         return Window(**values)
     except TypeError as error:
-        raise top.fail(f"window = {values!r}; want length_s and skip_below_dbfs") from error
+        raise top.error(f"window = {values!r}: expected length_s and skip_below_dbfs") from error
 
 
 def _split_rule(table: _Table) -> SplitRule:
     found = SplitRule(
         column=table.text("column"),
-        map=table.table("map").rest(),
-        lists=table.table("lists").rest(),
+        map=table.table("map").take_rest(),
+        lists=table.table("lists").take_rest(),
         id=table.text("id"),
         by=table.text("by"),
-        shares=table.table("shares").rest(),
+        shares=table.table("shares").take_rest(),
     )
-    table.end()
+    table.check_all_read()
     return found
 
 
@@ -295,7 +297,7 @@ def _emit(table: _Table) -> Emit:
         labels=table.text("labels"),
         words=table.flag("words"),
         keep=table.texts("keep"),
-        where=tuple(one.rest() for one in table.tables("where")),
+        where=tuple(one.take_rest() for one in table.tables("where")),
     )
-    table.end()
+    table.check_all_read()
     return found

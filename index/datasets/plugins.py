@@ -1,6 +1,7 @@
-"""The few steps that are code: several annotators' rows brought together, and odd formats.
+"""Plug-ins: the few steps of a declaration that are code.
 
-A plug-in takes rows, its options from the declaration, and the dataset's folder.
+They aggregate the rows of several annotators and read odd formats. A plug-in takes rows,
+its options from the declaration, and the dataset's folder.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from typing import Any
 
 from earful.errors import CorpusError
 from earful.index.datasets.declaration import Dataset
-from earful.index.datasets.readers import Placed, Raw, read_text
-from earful.index.datasets.templates import column, fill
+from earful.index.datasets.readers import PlacedRow, RawRow, read_text
+from earful.index.datasets.templates import cell, fill
 
 _PLACEHOLDER = re.compile(r"<[^<>]*>")
 
 
-Plugin = Callable[[Iterator[Placed], Mapping[str, Any], Path], Iterator[Placed]]
+Plugin = Callable[[Iterator[PlacedRow], Mapping[str, Any], Path], Iterator[PlacedRow]]
 
 
 def find_plugin(dataset: Dataset, name: str) -> Plugin:
     """Return a plug-in by its name.
 
     Raises:
-        CorpusError: There is none.
+        CorpusError: There is no plug-in of that name.
     """
     plugins: dict[str, Plugin] = {
         "vote": _vote,
@@ -47,24 +48,26 @@ def find_plugin(dataset: Dataset, name: str) -> Plugin:
     return plugins[name]
 
 
-def _vote(rows: Iterator[Placed], options: Mapping[str, Any], _root: Path) -> Iterator[Placed]:
-    """Bring the rows of several annotators together.
+def _vote(
+    rows: Iterator[PlacedRow], options: Mapping[str, Any], _root: Path
+) -> Iterator[PlacedRow]:
+    """Aggregate the rows of several annotators by majority.
 
-    ``by``: columns that name what was annotated; ``column``: what each said. The row keeps
-    the answer of most, the first among equals; ``votes`` are all, ``agreement`` the share
-    of that answer, ``n_votes`` how many there are.
+    ``by``: columns that name what was annotated; ``column``: each annotator's answer. The
+    row keeps the most frequent answer, the first among equals; ``votes`` are all answers,
+    ``agreement`` is the share of the kept one, ``n_votes`` their number.
     """
-    said = options["column"]
-    for where, together in _grouped(rows, options["by"]):
-        votes = [str(column(row, said, where)).strip() for row in together]
+    answered = options["column"]
+    for where, group in _group_rows(rows, options["by"]):
+        votes = [str(cell(row, answered, where)).strip() for row in group]
         counts = Counter(vote.lower() for vote in votes)
         most = counts.most_common(1)[0][1]
         answer = next(vote for vote in votes if counts[vote.lower()] == most)
         yield (
             where,
             {
-                **together[0],
-                said: answer,
+                **group[0],
+                answered: answer,
                 "votes": votes,
                 "agreement": most / len(votes),
                 "n_votes": len(votes),
@@ -72,77 +75,79 @@ def _vote(rows: Iterator[Placed], options: Mapping[str, Any], _root: Path) -> It
         )
 
 
-def _presence(rows: Iterator[Placed], options: Mapping[str, Any], _root: Path) -> Iterator[Placed]:
-    """Read labels out of a column a label, whose cells say present, absent or not judged.
+def _presence(
+    rows: Iterator[PlacedRow], options: Mapping[str, Any], _root: Path
+) -> Iterator[PlacedRow]:
+    """Read labels from one column a label, whose cells mean present, absent or not judged.
 
-    ``by``: columns that name the recording; ``pattern``: of the columns, its group the
-    label; ``annotator``: column, of which ``truth`` is the value of agreed rows; ``agreed``:
-    splits in which only those count, by ``split``. Elsewhere the union of all counts.
+    ``by``: columns that name the recording; ``pattern``: matches the columns, its group is
+    the label; ``annotator``: column that has the value ``truth`` in agreed rows; ``agreed``:
+    splits in which only agreed rows count, by ``split``. In other splits the union counts.
     """
     pattern = re.compile(options["pattern"])
     annotator, truth = options["annotator"], str(options["truth"])
-    for where, together in _grouped(rows, options["by"]):
-        agreed = together[0][options["split"]] in options["agreed"]
-        counted = [row for row in together if not agreed or str(row[annotator]) == truth]
+    for where, group in _group_rows(rows, options["by"]):
+        agreed = group[0][options["split"]] in options["agreed"]
+        counted = [row for row in group if not agreed or str(row[annotator]) == truth]
         if not agreed:
-            # Agreed rows of a training recording repeat what annotators said.
-            counted = [row for row in together if int(str(row[annotator])) > 0] or together
+            # Agreed rows of a training recording repeat the annotators' answers.
+            counted = [row for row in group if int(str(row[annotator])) > 0] or group
         labels: dict[str, None] = {}
         for row in counted:
-            for name, cell in row.items():
+            for name, value in row.items():
                 found = pattern.fullmatch(name)
-                if found and str(cell).strip() == "1":
+                if found and str(value).strip() == "1":
                     labels[found.group(1)] = None
         if counted:
-            yield where, {**together[0], "labels": list(labels), "n_votes": len(counted)}
+            yield where, {**group[0], "labels": list(labels), "n_votes": len(counted)}
 
 
 def _group_events(
-    rows: Iterator[Placed], options: Mapping[str, Any], _root: Path
-) -> Iterator[Placed]:
-    """Bring the events of a clip together, in the order of their beginnings.
+    rows: Iterator[PlacedRow], options: Mapping[str, Any], _root: Path
+) -> Iterator[PlacedRow]:
+    """Group the events of a clip into one row, ordered by their start.
 
     ``by``: columns that name the clip; ``start``, ``end``, ``label``: columns of an event.
     The row gets ``labels``, each once, and ``events``, as JSON.
     """
     start, end, label = options["start"], options["end"], options["label"]
-    for where, together in _grouped(rows, options["by"]):
+    for where, group in _group_rows(rows, options["by"]):
         events = sorted(
-            ((float(row[start]), float(row[end]), row[label]) for row in together),
+            ((float(row[start]), float(row[end]), row[label]) for row in group),
             key=lambda event: event[:2],
         )
-        told = json.dumps([{"start_s": a, "end_s": b, "label": what} for a, b, what in events])
+        as_json = json.dumps([{"start_s": a, "end_s": b, "label": what} for a, b, what in events])
         labels = list(dict.fromkeys(what for _, _, what in events))
-        yield where, {**together[0], "labels": labels, "events": told, "n_events": len(events)}
+        yield where, {**group[0], "labels": labels, "events": as_json, "n_events": len(events)}
 
 
 def _fill_template(
-    rows: Iterator[Placed], options: Mapping[str, Any], _root: Path
-) -> Iterator[Placed]:
-    """Put a list of values in the places of a text, from left to right.
+    rows: Iterator[PlacedRow], options: Mapping[str, Any], _root: Path
+) -> Iterator[PlacedRow]:
+    """Fill the placeholders of a text with a list of values, from left to right.
 
-    ``text``: column with places such as ``<Object>``; ``values``: column with the list.
+    ``text``: column with placeholders such as ``<Object>``; ``values``: column with the list.
     """
     text, values = options["text"], options["values"]
     for where, row in rows:
-        waiting = list(column(row, values, where))
-        asked = str(column(row, text, where))
-        n_places = len(_PLACEHOLDER.findall(asked))
-        if n_places != len(waiting):
+        items = list(cell(row, values, where))
+        template = str(cell(row, text, where))
+        n_places = len(_PLACEHOLDER.findall(template))
+        if n_places != len(items):
             raise CorpusError(
-                f"{where}: {asked!r} has {n_places} places and {len(waiting)} values {waiting}"
+                f"{where}: {template!r} has {n_places} placeholders and {len(items)} values {items}"
             )
-        first, *others = _PLACEHOLDER.split(asked)
+        first, *others = _PLACEHOLDER.split(template)
         filled = first + "".join(
-            f"{value}{after}" for value, after in zip(waiting, others, strict=True)
+            f"{value}{after}" for value, after in zip(items, others, strict=True)
         )
         yield where, {**row, text: filled}
 
 
 def _sidecar_pairs(
-    rows: Iterator[Placed], options: Mapping[str, Any], root: Path
-) -> Iterator[Placed]:
-    """Read a file beside each recording that has a key and a value a line, with a comma between.
+    rows: Iterator[PlacedRow], options: Mapping[str, Any], root: Path
+) -> Iterator[PlacedRow]:
+    """Read a file beside each recording with a key, a comma and a value on each line.
 
     ``path``: template of the file; ``take``: keys that become columns, empty where missing.
     """
@@ -150,7 +155,9 @@ def _sidecar_pairs(
         relative = fill(options["path"], row, where)
         path = root / relative
         if os.path.isabs(relative) or ".." in Path(relative).parts or not path.is_file():
-            raise CorpusError(f"{where}: {path} is not there; want a key and a value a line")
+            raise CorpusError(
+                f"{where}: {path} is not there; expected a file with a key and a value a line"
+            )
         pairs = dict(
             (key.strip(), value.strip())
             for key, _, value in (line.partition(",") for line in read_text(path).splitlines())
@@ -158,52 +165,58 @@ def _sidecar_pairs(
         yield where, {**row, **{key: pairs.get(key, "") for key in options["take"]}}
 
 
-def _codes(rows: Iterator[Placed], options: Mapping[str, Any], _root: Path) -> Iterator[Placed]:
-    """Spell one-letter codes out.
+def _codes(
+    rows: Iterator[PlacedRow], options: Mapping[str, Any], _root: Path
+) -> Iterator[PlacedRow]:
+    """Translate one-letter codes into words.
 
-    ``column``: with the codes; ``into``: the list; ``map``: code to word; ``drop``: codes
-    without one.
+    ``column``: column with the codes; ``into``: column for the list of words; ``map``: code
+    to word; ``drop``: codes without a word.
     """
     known: Mapping[str, str] = options["map"]
     for where, row in rows:
-        codes = str(column(row, options["column"], where))
+        codes = str(cell(row, options["column"], where))
         for code in codes:
             if code not in known and code not in options["drop"]:
-                raise CorpusError(f"{where}: code {code!r} in {codes!r}; want {', '.join(known)}")
+                raise CorpusError(
+                    f"{where}: code {code!r} in {codes!r}: expected {', '.join(known)}"
+                )
         yield where, {**row, options["into"]: [known[code] for code in codes if code in known]}
 
 
-def _unpack(rows: Iterator[Placed], options: Mapping[str, Any], _root: Path) -> Iterator[Placed]:
-    """Make columns of a list: ``column``, and ``into``, the names of as many columns."""
+def _unpack(
+    rows: Iterator[PlacedRow], options: Mapping[str, Any], _root: Path
+) -> Iterator[PlacedRow]:
+    """Turn a list into columns: ``column`` holds the list, ``into`` names as many columns."""
     for where, row in rows:
-        found = column(row, options["column"], where)
+        found = cell(row, options["column"], where)
         names = options["into"]
         if not isinstance(found, list) or len(found) != len(names):
             raise CorpusError(
-                f"{where}: {options['column']} is {found!r}; want a list of {len(names)}"
+                f"{where}: {options['column']} is {found!r}; expected a list of {len(names)}"
             )
         yield where, {**row, **dict(zip(names, found, strict=True))}
 
 
 def _tag_groups(
-    rows: Iterator[Placed], options: Mapping[str, Any], _root: Path
-) -> Iterator[Placed]:
-    """Take the category off tags such as ``genre---rock``.
+    rows: Iterator[PlacedRow], options: Mapping[str, Any], _root: Path
+) -> Iterator[PlacedRow]:
+    """Split tags such as ``genre---rock`` into category and tag.
 
-    ``column``: the list; ``separator``; ``into``: the bare tags; ``groups``: category to the
-    column that gets its tags.
+    ``column``: column with the list; ``separator``: between the two; ``into``: column for the
+    tags without categories; ``groups``: category to the column for its tags.
     """
     groups: Mapping[str, str] = options["groups"]
     for where, row in rows:
         tags: list[str] = []
         found: dict[str, list[str]] = {name: [] for name in groups.values()}
-        for text in column(row, options["column"], where):
+        for text in cell(row, options["column"], where):
             if not text.strip():
                 continue
             category, separator, tag = text.strip().partition(options["separator"])
             if not separator or category not in groups:
                 raise CorpusError(
-                    f"{where}: tag {text.strip()!r}; want {' or '.join(groups)}, "
+                    f"{where}: tag {text.strip()!r}: expected {' or '.join(groups)}, "
                     f"{options['separator']} and a name"
                 )
             tags.append(tag)
@@ -211,9 +224,10 @@ def _tag_groups(
         yield where, {**row, **found, options["into"]: tags}
 
 
-def _grouped(rows: Iterator[Placed], by: Sequence[str]) -> Iterator[tuple[str, list[Raw]]]:
-    together: dict[tuple[Any, ...], tuple[str, list[Raw]]] = {}
+def _group_rows(rows: Iterator[PlacedRow], by: Sequence[str]) -> Iterator[tuple[str, list[RawRow]]]:
+    """Group rows by columns; the place of a group is that of its first row."""
+    groups: dict[tuple[Any, ...], tuple[str, list[RawRow]]] = {}
     for where, row in rows:
-        key = tuple(column(row, name, where) for name in by)
-        together.setdefault(key, (where, []))[1].append(row)
-    yield from together.values()
+        key = tuple(cell(row, name, where) for name in by)
+        groups.setdefault(key, (where, []))[1].append(row)
+    yield from groups.values()

@@ -1,7 +1,7 @@
-"""What happens to rows between a publisher's files and exemplars: parse, join, vote, filter.
+"""Steps from a publisher's files to rows: parse, join, look up, run plug-ins, filter, explode.
 
-Every step is data of a declaration, applied in one order: cells are parsed, tables joined,
-plug-ins run, conditions kept, lists unfolded into rows.
+Every step is data of a declaration, and their order is fixed: cells are parsed, tables
+joined, codes looked up, plug-ins run, conditions checked, lists exploded into rows.
 """
 
 from __future__ import annotations
@@ -17,43 +17,43 @@ from typing import Any
 from earful.errors import CorpusError
 from earful.index.datasets.declaration import Dataset, Join, Lookup, Source
 from earful.index.datasets.plugins import find_plugin
-from earful.index.datasets.readers import Placed, Raw, read_source
-from earful.index.datasets.templates import column, holds
+from earful.index.datasets.readers import PlacedRow, RawRow, read_source
+from earful.index.datasets.templates import cell, meets
 
 _TRUE, _FALSE = {"true", "1", "yes", "t"}, {"false", "0", "no", "f", ""}
 
 
-def rows_of(dataset: Dataset, root: Path, sources: Sequence[Source]) -> Iterator[Placed]:
-    """Read sources and apply every step up to the audio.
+def read_rows(dataset: Dataset, root: Path, sources: Sequence[Source]) -> Iterator[PlacedRow]:
+    """Read the rows of sources, and apply every step of the declaration.
 
     Raises:
         CorpusError: A file is missing or broken, or a row lacks a column; the message
             begins with the row.
     """
-    rows = _joined(dataset, root, sources)
+    rows = _read_joined(dataset, root, sources)
     for lookup in dataset.lookups:
-        rows = _spelled_out(rows, lookup, root)
+        rows = _look_up(rows, lookup, root)
     for name, options in dataset.steps:
         rows = find_plugin(dataset, name)(rows, options, root)
     kept = (
         (where, row)
         for where, row in rows
-        if all(holds(condition, row, where) for condition in dataset.where)
+        if all(meets(row, condition, where) for condition in dataset.where)
     )
-    return _exploded(kept, dataset.explode) if dataset.explode else kept
+    return _explode(kept, dataset.explode) if dataset.explode else kept
 
 
 # --- parse and join ------------------------------------------------------------------------
 
 
-def _joined(dataset: Dataset, root: Path, sources: Sequence[Source]) -> Iterator[Placed]:
-    tables = [_lookup(dataset, root, join) for join in dataset.joins]
+def _read_joined(dataset: Dataset, root: Path, sources: Sequence[Source]) -> Iterator[PlacedRow]:
+    tables = [_read_join(dataset, root, join) for join in dataset.joins]
     for source in sources:
         for where, row in read_source(root, source):
             parsed: set[str] = set()
             _parse(dataset, row, where, parsed)
             for join, table in zip(dataset.joins, tables, strict=True):
-                key = str(column(row, join.left, where))
+                key = str(cell(row, join.left, where))
                 found = table.get(key)
                 if found is None and join.required:
                     files = " or ".join(join.source.files)
@@ -64,50 +64,52 @@ def _joined(dataset: Dataset, root: Path, sources: Sequence[Source]) -> Iterator
                 _parse(dataset, row, where, parsed)
             for name in dataset.parse:
                 if name not in parsed:
-                    column(row, name, where)
+                    cell(row, name, where)
             yield where, row
 
 
-def _lookup(dataset: Dataset, root: Path, join: Join) -> dict[str, Raw]:
+def _read_join(dataset: Dataset, root: Path, join: Join) -> dict[str, RawRow]:
+    """Read the table of a join, by its key."""
     try:
         rows = list(read_source(root, join.source))
     except CorpusError:
         if join.source.optional:
             return {}
         raise
-    found: dict[str, Raw] = {}
+    found: dict[str, RawRow] = {}
     for where, row in rows:
         parsed: set[str] = set()
         if join.right in dataset.parse:
             _parse(dataset, row, where, parsed, only=join.right)
-        found.setdefault(str(column(row, join.right, where)), row)
+        found.setdefault(str(cell(row, join.right, where)), row)
     return found
 
 
-def _spelled_out(rows: Iterator[Placed], lookup: Lookup, root: Path) -> Iterator[Placed]:
+def _look_up(rows: Iterator[PlacedRow], lookup: Lookup, root: Path) -> Iterator[PlacedRow]:
+    """Replace the codes of a column by their meanings."""
     meaning = {
-        str(column(row, lookup.key, where)).strip(): column(row, lookup.value, where)
+        str(cell(row, lookup.key, where)).strip(): cell(row, lookup.value, where)
         for where, row in read_source(root, lookup.source)
     }
     for where, row in rows:
-        codes = column(row, lookup.column, where)
-        listed = codes if isinstance(codes, list) else [codes]
-        for code in listed:
+        codes = cell(row, lookup.column, where)
+        code_list = codes if isinstance(codes, list) else [codes]
+        for code in code_list:
             if str(code) not in meaning:
                 raise CorpusError(
-                    f"{where}: {lookup.column} {code!r} is none of the {len(meaning)} of "
+                    f"{where}: {lookup.column} {code!r} is none of the {len(meaning)} codes of "
                     f"{' or '.join(lookup.source.files)}"
                 )
-        named = [meaning[str(code)] for code in listed]
-        yield where, {**row, lookup.column: named if isinstance(codes, list) else named[0]}
+        meanings = [meaning[str(code)] for code in code_list]
+        yield where, {**row, lookup.column: meanings if isinstance(codes, list) else meanings[0]}
 
 
-def _parse(dataset: Dataset, row: Raw, where: str, parsed: set[str], *, only: str = "") -> None:
-    """Parse the columns that are there and were not yet, in the declaration's order."""
+def _parse(dataset: Dataset, row: RawRow, where: str, parsed: set[str], *, only: str = "") -> None:
+    """Parse the columns that are there and not parsed yet, in the declaration's order."""
     for name, operations in dataset.parse.items():
         if name in parsed or (only and name != only):
             continue
-        if name not in row and not _can_begin(operations, row):
+        if name not in row and not _can_make_column(operations, row):
             continue
         value = row.get(name)
         for operation in operations if isinstance(operations, list) else [operations]:
@@ -116,15 +118,15 @@ def _parse(dataset: Dataset, row: Raw, where: str, parsed: set[str], *, only: st
         parsed.add(name)
 
 
-def _begins(operations: Any) -> Mapping[str, Any]:
-    """Return the first operation when it makes a column; empty when it needs one."""
+def _making_operation(operations: Any) -> Mapping[str, Any]:
+    """Return the first operation if it makes a column; empty if it needs one."""
     first = operations[0] if isinstance(operations, list) else operations
     makes = isinstance(first, dict) and {"copy", "default", "first", "digest"} & first.keys()
     return first if makes else {}
 
 
-def _can_begin(operations: Any, row: Mapping[str, Any]) -> bool:
-    first = _begins(operations)
+def _can_make_column(operations: Any, row: Mapping[str, Any]) -> bool:
+    first = _making_operation(operations)
     if "copy" in first:
         return first["copy"] in row
     if "first" in first:
@@ -132,7 +134,7 @@ def _can_begin(operations: Any, row: Mapping[str, Any]) -> bool:
     return bool(first) and "map" not in first
 
 
-def _apply(operation: Any, value: Any, row: Raw, name: str, where: str) -> Any:
+def _apply(operation: Any, value: Any, row: RawRow, name: str, where: str) -> Any:
     try:
         if isinstance(operation, dict):
             return _apply_table(operation, value, row, where)
@@ -153,7 +155,9 @@ def _apply(operation: Any, value: Any, row: Raw, name: str, where: str) -> Any:
             "list": lambda x: x if isinstance(x, list) else [x] if x else [],
         }
         if kind not in simple:
-            raise CorpusError(f"{where}: parse {operation!r}; want {', '.join(simple)} or split:")
+            raise CorpusError(
+                f"{where}: parse {operation!r}: expected {', '.join(simple)} or split:"
+            )
         return simple[kind](value)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise CorpusError(
@@ -161,14 +165,14 @@ def _apply(operation: Any, value: Any, row: Raw, name: str, where: str) -> Any:
         ) from error
 
 
-def _apply_table(operation: Mapping[str, Any], value: Any, row: Raw, where: str) -> Any:
+def _apply_table(operation: Mapping[str, Any], value: Any, row: RawRow, where: str) -> Any:
     if "copy" in operation:
         return row[operation["copy"]]
     if "first" in operation:
         return next((row[name] for name in operation["first"] if row.get(name)), "")
     if "digest" in operation:
-        told = json.dumps([str(row.get(name, "")) for name in operation["digest"]])
-        return hashlib.sha256(told.encode("ascii")).hexdigest()[:12]
+        texts = json.dumps([str(row.get(name, "")) for name in operation["digest"]])
+        return hashlib.sha256(texts.encode("ascii")).hexdigest()[:12]
     if "default" in operation and "map" not in operation:
         return operation["default"] if value is None else value
     if "prefix" in operation:
@@ -192,8 +196,8 @@ def _apply_table(operation: Mapping[str, Any], value: Any, row: Raw, where: str)
             return [one for one in mapped if one is not None]
         return _mapped(operation, value)
     raise CorpusError(
-        f"{where}: parse {dict(operation)}; want copy, first, digest, default, prefix, pad, "
-        "replace, regex or map"
+        f"{where}: parse {dict(operation)}: expected copy, first, digest, default, prefix, "
+        "pad, replace, regex or map"
     )
 
 
@@ -207,11 +211,11 @@ def _mapped(operation: Mapping[str, Any], value: Any) -> Any:
         return operation["default"]
     if operation.get("keep"):
         return value
-    raise ValueError(f"known are {', '.join(table)}")
+    raise ValueError(f"expected one of {', '.join(table)}")
 
 
 def _literal(value: Any) -> Any:
-    """Read a list as Python writes it; an empty cell is an empty list."""
+    """Read a Python literal of a list; an empty cell is an empty list."""
     if not isinstance(value, str):
         return value or []
     return ast.literal_eval(value.strip()) if value.strip() else []
@@ -221,24 +225,24 @@ def _boolean(value: Any) -> bool:
     text = str(value).strip().lower()
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
-    raise ValueError("want true or false")
+    raise ValueError("expected true or false")
 
 
 # --- explode -------------------------------------------------------------------------------
 
 
-def _exploded(rows: Iterator[Placed], options: Mapping[str, Any]) -> Iterator[Placed]:
-    """Make a row of each of several columns, or of each item of a list.
+def _explode(rows: Iterator[PlacedRow], options: Mapping[str, Any]) -> Iterator[PlacedRow]:
+    """Make one row for each of several columns, or for each item of a list.
 
-    ``columns`` or ``column``; ``into``: where the item goes; the row's ``number`` counts
-    from 1. Empty items make no row. Items that are objects become columns.
+    ``columns`` or ``column``: holds the items; ``into``: column for the item; the row's
+    ``number`` counts from 1. Empty items make no row. Items that are objects become columns.
     """
     into = options.get("into", "item")
     for where, row in rows:
         if "columns" in options:
-            items = [column(row, name, where) for name in options["columns"]]
+            items = [cell(row, name, where) for name in options["columns"]]
         else:
-            found = column(row, options["column"], where)
+            found = cell(row, options["column"], where)
             items = found if isinstance(found, list) else [found]
         for number, item in enumerate(items, 1):
             if item is None or item == "":

@@ -1,4 +1,4 @@
-"""Cells of rows: looked up, put into templates, compared."""
+"""Templates and conditions over a row's cells."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from earful.wording import listed
 
 
 def fill(template: str, row: Mapping[str, Any], where: str) -> str:
-    """Put columns into a template such as ``audio/{fold}/{name}``.
+    """Fill a template such as ``audio/{fold}/{name}`` with a row's cells.
 
     Raises:
-        CorpusError: It names a column that the row lacks, or one that its format does not fit;
+        CorpusError: It names a column that the row lacks, or a cell does not fit its format;
             the message begins with the row.
 
     >>> fill("{a:03d}/{b}.wav", {"a": 7, "b": "x"}, "t:1")
@@ -26,7 +26,7 @@ def fill(template: str, row: Mapping[str, Any], where: str) -> str:
         parts.append(text)
         if name is None:
             continue
-        value = column(row, name, where)
+        value = cell(row, name, where)
         try:
             parts.append(format("" if value is None else value, spec or ""))
         except (ValueError, TypeError) as error:
@@ -36,33 +36,33 @@ def fill(template: str, row: Mapping[str, Any], where: str) -> str:
     return "".join(parts)
 
 
-def holds(condition: Mapping[str, Any], row: Mapping[str, Any], where: str) -> bool:
-    """Say whether a row meets a condition.
+def meets(row: Mapping[str, Any], condition: Mapping[str, Any], where: str) -> bool:
+    """Return whether a row meets a condition.
 
     Args:
+        row: The row, column to cell.
         condition: ``column`` with ``equals``, ``in``, ``not_in``, ``not_empty`` or ``matches``.
-        row: Its columns.
-        where: Its place.
+        where: The row's place, for messages.
 
     Raises:
         CorpusError: The row lacks the column, or the condition is of no known kind.
     """
     plain = dict(condition)
-    value = column(row, str(plain.pop("column", "")), where)
-    for kind, wanted in plain.items():
+    value = cell(row, str(plain.pop("column", "")), where)
+    for kind, expected in plain.items():
         if kind == "equals":
-            met = value == wanted
+            met = value == expected
         elif kind == "in":
-            met = value in wanted
+            met = value in expected
         elif kind == "not_in":
-            met = value not in wanted
+            met = value not in expected
         elif kind == "not_empty":
-            met = bool(value) == wanted
+            met = bool(value) == expected
         elif kind == "matches":
-            met = re.search(wanted, str(value)) is not None
+            met = re.search(expected, str(value)) is not None
         else:
             raise CorpusError(
-                f"condition {dict(condition)}: no kind {kind!r}; want equals, in, not_in, "
+                f"condition {dict(condition)}: no kind {kind!r}; expected equals, in, not_in, "
                 "not_empty or matches"
             )
         if not met:
@@ -70,8 +70,8 @@ def holds(condition: Mapping[str, Any], row: Mapping[str, Any], where: str) -> b
     return True
 
 
-def column(row: Mapping[str, Any], name: str, where: str) -> Any:
-    """Return a cell.
+def cell(row: Mapping[str, Any], name: str, where: str) -> Any:
+    """Return the cell of a row in a column.
 
     Raises:
         CorpusError: The row lacks the column; the message begins with the row.
@@ -79,3 +79,12 @@ def column(row: Mapping[str, Any], name: str, where: str) -> Any:
     if name not in row:
         raise CorpusError(f"{where}: has no column {name!r}; found {listed(row)}")
     return row[name]
+
+
+def placeholders(template: str) -> tuple[str, ...]:
+    """Return the columns that a template names.
+
+    >>> placeholders("audio/{fold}/{name:03d}.wav")
+    ('fold', 'name')
+    """
+    return tuple(re.findall(r"{(\w+)[^}]*}", template))

@@ -1,4 +1,4 @@
-"""Health: what is wrong with a labelled corpus, measured, and its map."""
+"""Health: faults of a labelled corpus, found by measurement, and its map."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""What the recordings of an index tell: silence, clipping, odd durations, files that are gone."""
+"""Faults of recordings: silence, clipping, outlying durations, files that are gone."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _FRAME_S = 0.02
 _FULL_SCALE = 0.999
 
 
-def listen(
+def find_audio_faults(
     rows: VectorSet,
     limits: HealthLimits,
     durations: dict[str, list[float]],
     progress: Callable[[int, int], None] | None,
 ) -> list[Finding]:
-    """Read every recording.
+    """Read every recording and report its faults.
 
     Args:
-        rows: Of the index.
-        limits: From where something is worth a look.
-        durations: Gets the seconds of each row's stretch under its first label.
-        progress: Called with how many rows were read, of how many.
+        rows: All rows of the index.
+        limits: Thresholds of the findings.
+        durations: Receives the seconds of each row's segment under its first label.
+        progress: Called with the number of rows read and the number of all rows.
 
     Returns:
-        What was heard; a file that cannot be read is a finding.
+        The findings; a file that cannot be read is one, too.
     """
     findings: list[Finding] = []
     seconds = np.full(len(rows), np.nan)
@@ -55,13 +55,13 @@ def listen(
             )
             continue
         seconds[row] = len(clip.samples) / _RATE
-        findings += _sound_of(exemplar.id, clip.samples, limits)
+        findings += _level_faults(exemplar.id, clip.samples, limits)
         for label in exemplar.labels[:1] or ("(none)",):
             durations.setdefault(label, []).append(float(seconds[row]))
-    return findings + _outliers(rows, seconds, limits)
+    return findings + _duration_outliers(rows, seconds, limits)
 
 
-def _sound_of(id_: str, samples: NDArray[np.float32], limits: HealthLimits) -> list[Finding]:
+def _level_faults(id_: str, samples: NDArray[np.float32], limits: HealthLimits) -> list[Finding]:
     found: list[Finding] = []
     frame = round(_FRAME_S * _RATE)
     whole = samples[: max(len(samples) // frame, 1) * frame]
@@ -74,7 +74,7 @@ def _sound_of(id_: str, samples: NDArray[np.float32], limits: HealthLimits) -> l
                 kind="silence",
                 ids=(id_,),
                 what=f"{silent:.0%} of it is below {limits.silent_dbfs:g} dBFS",
-                next="remove it, or give the stretch that sounds",
+                next="remove it, or give the segment that sounds",
                 severity=0.7 if silent == 1.0 else 0.45,
             )
         )
@@ -92,7 +92,9 @@ def _sound_of(id_: str, samples: NDArray[np.float32], limits: HealthLimits) -> l
     return found
 
 
-def _outliers(rows: VectorSet, seconds: NDArray[np.float64], limits: HealthLimits) -> list[Finding]:
+def _duration_outliers(
+    rows: VectorSet, seconds: NDArray[np.float64], limits: HealthLimits
+) -> list[Finding]:
     findings: list[Finding] = []
     labels = np.array([(e.labels or ("",))[0] for e in rows.exemplars], dtype=object)
     for label in sorted(set(labels.tolist())):
@@ -101,7 +103,7 @@ def _outliers(rows: VectorSet, seconds: NDArray[np.float64], limits: HealthLimit
             continue
         logs = np.log(seconds[mine])
         middle = np.median(logs)
-        # A spread of less than a fifth says nothing about one that is a little longer.
+        # With a smaller spread than a fifth, a slightly longer recording would be an outlier.
         spread = max(1.4826 * float(np.median(np.abs(logs - middle))), 0.2)
         scores = (logs - middle) / spread
         for row, score in zip(mine.tolist(), scores.tolist(), strict=True):

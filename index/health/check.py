@@ -1,7 +1,7 @@
-"""Is an index fit to answer from? Labels that disagree, copies, hubs, silence, outliers.
+"""Health check of an index: suspected labels, copies, hubs, silence, outliers.
 
-All but the sound itself is read off the stored vectors: each row is asked about as if it
-were new, and answered by its nearest neighbours of other recordings and groups.
+Everything except the audio is computed from the stored vectors: each row is treated as a new
+query, and answered by its nearest neighbours of other recordings and groups.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.index.health.audio import listen
+from earful.index.health.audio import find_audio_faults
 from earful.index.health.findings import Finding, HealthLimits, LabelHealth
 from earful.index.health.vectors import (
-    ask_labels,
+    check_labels,
     find_copies,
     find_hubs,
     find_neighbours,
@@ -32,20 +32,20 @@ _MOST_LISTED = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """What was found.
+    """Result of a health check.
 
     Attributes:
         n: Rows of the index.
-        accuracy: Share of labelled rows that their neighbours answer right.
-        n_asked: Rows that could be asked about.
-        labels: The worst first.
-        findings: The worst first, at most a thousand of a kind.
-        n_of: Kind to how many findings there are.
-        skewness: Of how often rows are neighbours; above 1 a few rows are everybody's
-            neighbours (Radovanovic et al., JMLR 2010).
+        accuracy: Share of labelled rows that their neighbours answer correctly.
+        n_asked: Rows that could be answered by neighbours.
+        labels: Health of each label, worst first.
+        findings: Worst first, at most a thousand of a kind.
+        n_of: Number of findings by kind.
+        skewness: Skewness of how often rows are neighbours; above 1 a few rows are neighbours
+            of almost all others (Radovanovic et al., JMLR 2010).
         occurrence: How often each row is a neighbour, by row.
-        durations: Label to seconds of its rows, of audio that was read.
-        limits: From where something was worth a look.
+        durations: Seconds of the rows of each label, of the audio that was read.
+        limits: Thresholds of the findings.
         audio_read: Whether recordings were read.
     """
 
@@ -93,13 +93,13 @@ def check_health(
     audio: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Health:
-    """Look an index over.
+    """Check the health of an index.
 
     Args:
         index: An index with at least one row.
-        limits: From where something is worth a look.
+        limits: Thresholds of the findings.
         audio: Whether to read the recordings, for silence, clipping and durations.
-        progress: Called with how many recordings were read, of how many.
+        progress: Called with the number of recordings read and the number of all.
 
     Raises:
         IndexFolderError: The index is damaged.
@@ -108,17 +108,18 @@ def check_health(
     rows = index.vectors()
     if not len(rows):
         raise ValueError(f"{index.path} holds no rows; build it first")
+    # What the vectors show.
     neighbours = find_neighbours(rows, limits)
     findings = [*neighbours.near, *find_copies(rows)]
-    labels, accuracy, n_asked, suspects = ask_labels(rows, neighbours, limits)
+    labels, accuracy, n_asked, suspects = check_labels(rows, neighbours, limits)
     findings += suspects
     findings += find_orphans(rows, limits)
     occurrence = np.bincount(neighbours.found[neighbours.found >= 0], minlength=len(rows))
     findings += find_hubs(rows, occurrence, limits)
+    # What the recordings show.
     durations: dict[str, list[float]] = {}
     if audio:
-        heard = listen(rows, limits, durations, progress)
-        findings += heard
+        findings += find_audio_faults(rows, limits, durations, progress)
     kinds = Counter(finding.kind for finding in findings)
     findings.sort(key=lambda one: (-one.severity, one.kind, one.ids))
     return Health(
@@ -146,8 +147,8 @@ def _capped(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def places(index: Index) -> dict[str, tuple[Path, float, float | None]]:
-    """Return where each row can be heard, by id."""
+def segments(index: Index) -> dict[str, tuple[Path, float, float | None]]:
+    """Return the audio file, start and end in seconds of each row, by id."""
     rows = index.vectors()
     return {
         exemplar.id: (path, exemplar.start_s, exemplar.end_s)

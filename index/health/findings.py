@@ -1,4 +1,4 @@
-"""What an index can have wrong with it, and from where on it is worth a look."""
+"""Findings of a health check, and the thresholds they depend on."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthLimits:
-    """From where something is worth a look.
+    """Thresholds of a health check.
 
     Attributes:
-        k: Neighbours that answer for a row.
+        k: Number of neighbours that answer for a row.
         near_duplicate: Cosine similarity from which two recordings count as one.
-        least_exemplars: A label with fewer is an orphan.
-        hub: A row is a hub when it is a neighbour this many times as often as the average.
-        disagreement: Share of the neighbours' weight, in [0, 1], that must speak for another
-            label before a label is suspected.
+        least_exemplars: A label with fewer exemplars is an orphan.
+        hub: A row that is a neighbour this many times as often as the average is a hub.
+        disagreement: Share of the neighbours' weight, in [0, 1], for another label from which
+            a label is suspected.
         silent_dbfs: A frame of 20 ms below this level, relative to full scale, is silent.
-        silent_share: Share of silent frames from which a recording is.
+        silent_share: Share of silent frames from which a recording is silent.
         clipped_share: Share of samples at full scale from which a recording is clipped.
         outlier: Robust z-score, by the median absolute deviation of log durations within a
             label, from which a duration is an outlier.
@@ -35,22 +35,22 @@ class HealthLimits:
 
     def __post_init__(self) -> None:
         if self.k < 1:
-            raise ValueError(f"k={self.k}; want 1 or more")
+            raise ValueError(f"k={self.k}: expected 1 or more")
         if not 0.0 < self.near_duplicate <= 1.0:
-            raise ValueError(f"near_duplicate={self.near_duplicate}; want above 0, at most 1")
+            raise ValueError(f"near_duplicate={self.near_duplicate}: expected a number in (0, 1]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something worth a look.
+    """One finding of a health check.
 
     Attributes:
         kind: Such as ``"label"`` or ``"silence"``.
-        ids: Rows that it is about.
+        ids: Ids of the rows concerned.
         what: What was found.
         next: What to do about it.
         severity: For sorting; greater is worse.
-        neighbours: Ids that speak against a label, nearest first.
+        neighbours: Ids of the rows that contradict a label, nearest first.
     """
 
     kind: str
@@ -63,14 +63,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelHealth:
-    """One label.
+    """Health of one label.
 
     Attributes:
         label: Its name.
-        n: Rows that carry it.
-        n_groups: Recordings, sites or speakers they come from.
-        accuracy: Share of its rows whose neighbours say so; NaN when no row has any.
-        taken_for: What its rows are taken for instead, most often first.
+        n: Rows that have it.
+        n_groups: Recordings, sites or speakers that these rows come from.
+        accuracy: Share of its rows whose neighbours answer with it; NaN when no row has any.
+        taken_for: Labels that its rows are mistaken for, with counts, most frequent first.
     """
 
     label: str

@@ -1,4 +1,4 @@
-"""An index as a picture: its vectors in two dimensions, to look at and to listen to."""
+"""Map of an index: its vectors in two dimensions, as a page to look at and to listen to."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _HOVER = "%{customdata[1]}<br>group %{customdata[2]}<br>%{customdata[3]}<extra><
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexMap:
-    """Where the rows of an index lie in a plane.
+    """Positions of an index's rows in a plane.
 
     Attributes:
-        ids: Of the rows that are shown.
-        points: float64, shape ``(n, 2)``.
-        method: What made them.
+        ids: Ids of the rows that are shown.
+        points: Their positions, float64, shape ``(n, 2)``.
+        method: The method that computed them.
         explained: Share of the variance that each axis of ``pca`` keeps; empty for ``umap``.
-        n_left_out: Rows that are not shown, as there are too many.
+        n_left_out: Rows that are not shown because there are too many.
     """
 
     ids: tuple[str, ...]
@@ -59,22 +59,22 @@ class IndexMap:
 
 
 def map_index(index: Index, *, method: Method = "pca") -> IndexMap:
-    """Lay the rows of an index out in a plane.
+    """Compute positions of an index's rows in a plane.
 
-    ``pca`` keeps the two directions of the greatest variance: distances are honest, and
-    most are lost. ``umap`` keeps neighbourhoods (McInnes et al., arXiv 1802.03426):
-    distances between clusters mean nothing, and neither do their sizes.
+    ``pca`` keeps the two directions of the greatest variance: distances are true, but most
+    of the variance is lost. ``umap`` keeps neighbourhoods (McInnes et al., arXiv 1802.03426):
+    distances between clusters and their sizes mean nothing.
 
     Raises:
         MissingExtraError: ``umap`` is not installed.
-        ValueError: There is no such method, or there are fewer than three rows.
+        ValueError: The method is unknown, or there are fewer than three rows.
     """
     if method not in METHODS:
-        raise ValueError(f"method={method!r}; want {' or '.join(METHODS)}")
+        raise ValueError(f"method={method!r}: expected {' or '.join(METHODS)}")
     rows = index.vectors()
     n = len(rows)
     if n < 3:
-        raise ValueError(f"{index.path} holds {n} rows; a map wants three or more")
+        raise ValueError(f"{index.path} holds {n} rows; a map needs three or more")
     shown = np.arange(n)
     if n > _MOST_POINTS:
         shown = np.sort(np.random.default_rng(_SEED).permutation(n)[:_MOST_POINTS])
@@ -103,24 +103,25 @@ def write_map_page(
 ) -> None:
     """Write the map as a page: hover to read, click to listen.
 
-    Recordings stand in the file as far as its budget goes; later ones are named only.
+    Recordings are embedded in the file up to its budget; the others are named only.
 
     Args:
         found: From ``map_index``.
         index: The index it shows.
         path: HTML file.
         color_by: What the colours stand for; beyond forty values the rarer ones share one.
-        progress: Called with how many recordings were read, of how many.
+        progress: Called with the number of recordings read and the number of all.
 
     Raises:
-        IndexFolderError: It cannot be written.
-        ValueError: There is no such ``color_by``.
+        IndexFolderError: The page cannot be written.
+        ValueError: ``color_by`` is unknown.
     """
     if color_by not in COLOR_BY:
-        raise ValueError(f"color_by={color_by!r}; want {', '.join(COLOR_BY)}")
+        raise ValueError(f"color_by={color_by!r}: expected {', '.join(COLOR_BY)}")
     rows = index.vectors()
     row_of = {exemplar.id: row for row, exemplar in enumerate(rows.exemplars)}
     page = Page(f"Map of {index.path.name}")
+    # What the map shows, and how far it can be trusted.
     if found.method == "pca":
         shares = " and ".join(f"{share:.0%}" for share in found.explained)
         page.text(
@@ -134,6 +135,7 @@ def write_map_page(
         )
     if found.n_left_out:
         page.text(f"{found.n_left_out} rows are left out, drawn at random.")
+    # The points by colour, and a player for each.
     players: dict[str, str] = {}
     named: dict[str, list[int]] = {}
     for place, id_ in enumerate(found.ids):
@@ -177,34 +179,34 @@ def write_map_page(
 def _trace(found: IndexMap, index: Index, name: str, places: list[int]) -> dict[str, Any]:
     rows = index.vectors()
     row_of = {exemplar.id: row for row, exemplar in enumerate(rows.exemplars)}
-    told: list[list[str]] = []
+    texts: list[list[str]] = []
     for place in places:
         exemplar = rows.exemplars[row_of[found.ids[place]]]
         labels = " + ".join(exemplar.labels) or exemplar.answer
-        told.append([exemplar.id, labels, exemplar.group, os.fspath(exemplar.audio)])
+        texts.append([exemplar.id, labels, exemplar.group, os.fspath(exemplar.audio)])
     return {
         "type": "scattergl" if len(found.ids) > 2000 else "scatter",
         "mode": "markers",
         "name": _plain(name),
         "x": [round(float(found.points[place, 0]), 5) for place in places],
         "y": [round(float(found.points[place, 1]), 5) for place in places],
-        "customdata": [[id_, *map(_plain, others)] for id_, *others in told],
+        "customdata": [[id_, *map(_plain, others)] for id_, *others in texts],
         "hovertemplate": _HOVER,
         "marker": {"size": 7, "opacity": 0.8},
     }
 
 
 def _plain(text: str) -> str:
-    """Keep plotly from reading a label as markup: it knows a few tags of its own."""
+    """Keep plotly from reading a label as markup: it interprets a few tags of its own."""
     return text.replace("<", "\u2039").replace(">", "\u203a")
 
 
 def _pca(vectors: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[float, ...]]:
     centred = vectors - vectors.mean(axis=0)
-    # The smaller of the two squares has the same directions.
+    # This square is dim by dim, however many rows there are, and has the same directions.
     values, axes = np.linalg.eigh(centred.T @ centred)
     axes = axes[:, ::-1][:, :2]
-    # An axis may point either way: its largest part is made positive.
+    # The sign of an axis is arbitrary: make its largest component positive.
     largest = np.abs(axes).argmax(axis=0)
     axes = axes * np.sign(axes[largest, [0, 1]])
     total = max(float(values.sum()), 1e-12)

@@ -1,4 +1,4 @@
-"""The health of an index as one HTML file."""
+"""Health page: the result of a health check as one HTML file."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ import numpy as np
 
 from earful.errors import IndexFolderError
 from earful.html import Cell, Page
-from earful.index.health.check import Health, places
+from earful.index.health.check import Health, segments
 from earful.index.health.findings import Finding
 from earful.index.index import Index
 
 _MOST_SHOWN = 60
 _MOST_NEIGHBOURS = 3
-# Below this share of right answers, a vote against a label says little.
+# Below this share of correct answers, a vote against a label means little.
 _TRUSTED = 0.8
 
 
 def write_health_page(health: Health, index: Index, path: Path) -> None:
-    """Write the page.
+    """Write the result of a health check as a page.
 
     Args:
-        health: What was found.
-        index: The index it was found in, for the players.
+        health: From ``check_health``.
+        index: The index that was checked, for the players.
         path: HTML file.
 
     Raises:
-        IndexFolderError: It cannot be written.
+        IndexFolderError: The page cannot be written.
     """
     page = Page(f"Health of {index.path.name}")
     page.text(summary(health), is_verdict=True)
     page.items([f"{n} {kind}" for kind, n in health.n_of.items()])
-    if told := doubt(health):
-        page.text(f"Mind: {told}.")
+    if caveat := doubt(health):
+        page.text(f"Mind: {caveat}.")
     _labels(page, health)
     _neighbourhood(page, health)
     if health.durations:
@@ -46,7 +46,7 @@ def write_health_page(health: Health, index: Index, path: Path) -> None:
 
 
 def summary(health: Health) -> str:
-    """Say in one line how an index is."""
+    """Summarise the health of an index in one line."""
     n = sum(health.n_of.values())
     if not health.n_asked:
         return f"{health.n} rows, none of which can be asked about; {n} findings"
@@ -57,7 +57,7 @@ def summary(health: Health) -> str:
 
 
 def doubt(health: Health) -> str:
-    """Say when suspected labels are more likely the embedder's fault; empty when not."""
+    """Warn when suspected labels are more likely the embedder's fault; empty otherwise."""
     if health.n_of.get("label") and health.accuracy < _TRUSTED:
         return (
             f"neighbours answer {health.accuracy:.0%} right here, so that many of the suspected "
@@ -142,7 +142,7 @@ def _findings(page: Page, health: Health, index: Index) -> None:
     if not health.findings:
         page.text("There is none.")
         return
-    known = places(index)
+    segment_of = segments(index)
     rows: list[list[str | float | Cell]] = [
         [
             one.kind,
@@ -150,7 +150,7 @@ def _findings(page: Page, health: Health, index: Index) -> None:
             ", ".join(one.ids[:3]) + (" …" if len(one.ids) > 3 else ""),
             one.what,
             one.next,
-            _played(page, one, known),
+            _players(page, one, segment_of),
         ]
         for one in health.findings[:_MOST_SHOWN]
     ]
@@ -160,10 +160,10 @@ def _findings(page: Page, health: Health, index: Index) -> None:
         page.text(f"{len(health.findings) - _MOST_SHOWN} more are in the JSON.")
 
 
-def _played(
-    page: Page, finding: Finding, known: dict[str, tuple[Path, float, float | None]]
+def _players(
+    page: Page, finding: Finding, segment_of: dict[str, tuple[Path, float, float | None]]
 ) -> Cell:
     if finding.kind == "unreadable":
         return Cell("")
-    heard = [*finding.ids[:2], *finding.neighbours[:_MOST_NEIGHBOURS]]
-    return Cell("".join(f"<div>{page.player(*known[id_]).markup}</div>" for id_ in heard))
+    ids = [*finding.ids[:2], *finding.neighbours[:_MOST_NEIGHBOURS]]
+    return Cell("".join(f"<div>{page.player(*segment_of[id_]).markup}</div>" for id_ in ids))

@@ -1,4 +1,4 @@
-"""What the vectors of an index tell of its labels: neighbours, copies, orphans, hubs."""
+"""Faults of labels, found from the vectors: neighbours that disagree, copies, orphans, hubs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ _BLOCK = 256
 
 @dataclass(slots=True)
 class Neighbours:
-    """Of each row the nearest others of other recordings: rows and similarities, -1 for none."""
+    """The nearest rows of other recordings for each row.
+
+    Attributes:
+        found: Row numbers, shape ``(n, k)``, nearest first; -1 for none.
+        similarity: Their cosine similarities; ``-inf`` for none.
+        near: Near duplicates.
+    """
 
     found: Rows
     similarity: NDArray[np.float32]
@@ -27,7 +33,7 @@ class Neighbours:
 
 
 def find_neighbours(rows: VectorSet, limits: HealthLimits) -> Neighbours:
-    """Compare all rows with each other, a block at a time."""
+    """Find the neighbours of every row, a block of rows at a time."""
     n, k = len(rows), limits.k
     codes = [
         _codes(map(str, rows.paths)),
@@ -63,7 +69,7 @@ def _near(
     start: int,
     limits: HealthLimits,
 ) -> list[Finding]:
-    """Find pairs above the threshold, each once, that are not of one group anyway."""
+    """Find pairs above the threshold, each once, that do not belong to one group."""
     pairs = np.argwhere((scores >= limits.near_duplicate) & ~own)
     findings: list[Finding] = []
     for row, other in pairs.tolist():
@@ -86,7 +92,7 @@ def _near(
 
 
 def find_copies(rows: VectorSet) -> list[Finding]:
-    """Find rows of equal decoded audio; several captions of one stretch are no copies."""
+    """Find rows of equal decoded audio; several captions of one segment are not copies."""
     together: dict[str, list[int]] = {}
     for row, content in enumerate(rows.content):
         if content:
@@ -94,9 +100,9 @@ def find_copies(rows: VectorSet) -> list[Finding]:
     findings: list[Finding] = []
     for same in together.values():
         labels = {rows.exemplars[row].labels for row in same}
-        stretches = {(str(rows.paths[row]), rows.exemplars[row].start_s) for row in same}
-        if len(same) < 2 or (len(stretches) == 1 and len(labels) == 1):
-            continue  # several captions of one clip, say
+        origins = {(str(rows.paths[row]), rows.exemplars[row].start_s) for row in same}
+        if len(same) < 2 or (len(origins) == 1 and len(labels) == 1):
+            continue  # such as several captions of one clip
         clash = len(labels) > 1
         findings.append(
             Finding(
@@ -110,10 +116,15 @@ def find_copies(rows: VectorSet) -> list[Finding]:
     return findings
 
 
-def ask_labels(
+def check_labels(
     rows: VectorSet, neighbours: Neighbours, limits: HealthLimits
 ) -> tuple[tuple[LabelHealth, ...], float, int, list[Finding]]:
-    """Let every row's neighbours vote on its labels."""
+    """Compare every row's labels with the vote of its neighbours.
+
+    Returns:
+        ``(labels, accuracy, n_asked, suspects)``: the health of each label, worst first; the
+        share of rows answered correctly; the number of rows answered; suspected labels.
+    """
     suspects: list[Finding] = []
     right: dict[str, list[bool]] = {}
     taken: dict[str, Counter[str]] = {}
@@ -155,7 +166,7 @@ def ask_labels(
                     neighbours=tuple(rows.exemplars[other].id for other in voters),
                 )
             )
-    told = [
+    found = [
         LabelHealth(
             label=label,
             n=n,
@@ -165,13 +176,13 @@ def ask_labels(
         )
         for label, n in n_rows.items()
     ]
-    told.sort(key=lambda one: (np.nan_to_num(one.accuracy, nan=-1.0), one.label))
+    found.sort(key=lambda one: (np.nan_to_num(one.accuracy, nan=-1.0), one.label))
     accuracy = n_right / n_asked if n_asked else float("nan")
-    return tuple(told), accuracy, n_asked, suspects
+    return tuple(found), accuracy, n_asked, suspects
 
 
 def find_orphans(rows: VectorSet, limits: HealthLimits) -> list[Finding]:
-    """Find labels of few exemplars or one recording, and rows that answer nothing."""
+    """Find labels of few exemplars or one recording, and rows without label and answer."""
     members: dict[str, list[int]] = {}
     findings: list[Finding] = []
     for row, exemplar in enumerate(rows.exemplars):
@@ -207,7 +218,13 @@ def find_orphans(rows: VectorSet, limits: HealthLimits) -> list[Finding]:
 
 
 def find_hubs(rows: VectorSet, occurrence: NDArray[np.intp], limits: HealthLimits) -> list[Finding]:
-    """Find rows that are neighbours far more often than the average; ``occurrence`` by row."""
+    """Find rows that are neighbours far more often than the average.
+
+    Args:
+        rows: All rows of the index.
+        occurrence: How often each row is a neighbour, by row.
+        limits: Thresholds of the findings.
+    """
     mean = max(float(occurrence.mean()), 1e-9)
     found = np.flatnonzero(occurrence > max(limits.hub * mean, limits.k))
     return [
@@ -224,13 +241,13 @@ def find_hubs(rows: VectorSet, occurrence: NDArray[np.intp], limits: HealthLimit
 
 
 def skewness(values: NDArray[np.intp]) -> float:
-    """Return the third standardised moment; 0 when all values are equal."""
+    """Return the skewness, the third standardised moment; 0 when all values are equal."""
     spread = float(values.std())
     return float(((values - values.mean()) ** 3).mean() / spread**3) if spread else 0.0
 
 
 def _codes(values: Iterable[str]) -> Rows:
-    """Number distinct texts; -1 for empty."""
+    """Number the distinct texts; -1 for an empty one."""
     code_of: dict[str, int] = {}
     return np.array(
         [code_of.setdefault(value, len(code_of)) if value else -1 for value in values],

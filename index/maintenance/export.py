@@ -1,4 +1,4 @@
-"""Write an index's rows to a table that other programs read."""
+"""Export: an index's rows as CSV or Parquet, for other programs."""
 
 from __future__ import annotations
 
@@ -16,31 +16,32 @@ if TYPE_CHECKING:
     from earful.index.index import Index
 
 _COLUMNS = (*EXEMPLAR_COLUMNS, "root", "duration_s", "file_sha256", "content_sha256")
-# What a spreadsheet takes for the beginning of a formula: some take full-width signs, too,
-# and some look past a line end.
+# Characters that a spreadsheet reads as the beginning of a formula: some accept full-width
+# signs, too, and some skip a line end.
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
-def export_index(index: Index, target: Path) -> int:
+def export_index(index: Index, target: str | os.PathLike[str]) -> int:
     """Write every row, ordered by id, to CSV or Parquet.
 
     CSV has no vectors; labels are joined with ``|``, and a text that a spreadsheet would
-    take for a formula gets a ``'`` in front. Parquet has every column as stored, vectors
+    read as a formula gets a ``'`` in front. Parquet has every column as stored, vectors
     included. ``root`` is the folder that ``audio`` is relative to.
 
     Args:
         index: An open index.
-        target: A path ending in ``.csv`` or ``.parquet``; replaced when it exists.
+        target: A path that ends in ``.csv`` or ``.parquet``; an existing file is replaced.
 
     Returns:
         How many rows were written.
 
     Raises:
-        IndexFolderError: The ending is another one, or the file cannot be written.
+        IndexFolderError: The path ends in something else, or the file cannot be written.
     """
+    target = Path(target)
     kind = target.suffix.lower()
     if kind not in {".csv", ".parquet"}:
-        raise IndexFolderError(f"{target}: ends in {kind or 'nothing'}; want .csv or .parquet")
+        raise IndexFolderError(f"{target}: expected .csv or .parquet, got {kind or 'no ending'}")
     names = [*_COLUMNS, "vector"] if kind == ".parquet" else list(_COLUMNS)
     table = _with_root_paths(index, index.read_table(names))
     beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -62,7 +63,7 @@ def export_index(index: Index, target: Path) -> int:
 
 
 def formula_safe(text: str) -> str:
-    """Put a ``'`` before a text that a spreadsheet would take for a formula.
+    """Prefix a text that a spreadsheet would read as a formula with ``'``.
 
     >>> formula_safe("=1+1"), formula_safe("rain")
     ("'=1+1", 'rain')

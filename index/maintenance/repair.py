@@ -1,8 +1,8 @@
-"""Mend a damaged index: keep the rows that are whole, embed the others again.
+"""Repair: keep the undamaged rows of an index, and embed the others again.
 
-What is damaged is moved to ``_quarantine`` in the index folder, never deleted. The rows that
-are kept are written anew in one commit, so that a kill leaves the index as it was or mended;
-whatever was left undone, the next call does.
+Damaged files are moved to ``_quarantine`` in the index folder, never deleted. The rows that
+are kept are written anew in one commit, so that a kill leaves the index as it was or repaired;
+the next call does whatever was left undone.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 from earful.errors import CorpusError, IndexBusyError, IndexFolderError
 from earful.index.builder import BuildOptions, BuildProgress, build_index
 from earful.index.corpus import Corpus, CorpusRow, Exemplar, open_corpus
-from earful.index.index import Index
-from earful.index.maintenance.salvage import Readable
+from earful.index.maintenance.salvage import Readable, salvage_rows
 from earful.index.maintenance.verify import row_faults
-from earful.index.search import APPROXIMATE_NAME, Approximate
+from earful.index.search import Approximate
 from earful.index.storage import (
+    APPROXIMATE_NAME,
     FORMAT,
     HEADER_NAME,
     QUARANTINE,
@@ -31,6 +31,7 @@ from earful.index.storage import (
     TABLE_FOLDER,
     Checksums,
     Header,
+    IndexFolder,
     Root,
     Table,
     WriterLock,
@@ -39,11 +40,12 @@ from earful.index.storage import (
     exemplar_values,
     format_of,
     manifest_names,
+    move_to_quarantine,
     newest_manifest,
+    read_header,
     read_rejections,
     read_values,
     root_of,
-    set_aside,
     stored_fingerprint,
 )
 from earful.model import Embedder, Fingerprint, load_embedder
@@ -55,14 +57,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepairReport:
-    """What ``repair_index`` did.
+    """Result of ``repair_index``.
 
     Attributes:
-        kept: Rows that were whole.
-        dropped: Rows that were not, or could not be read.
+        kept: Rows that were undamaged.
+        dropped: Rows that were damaged or could not be read.
         dropped_ids: Ids of those, as far as they could be read.
         embedded: Rows that were written again from their audio.
-        missing: Rows that the index had and has no more.
+        missing: Rows that the index had and no longer has.
         set_aside: Files that were damaged, by their path in the index folder: in
             ``_quarantine`` now, or gone.
         n: Rows in the index now.
@@ -89,24 +91,24 @@ def repair_index(
     options: BuildOptions = BuildOptions(),
     progress: Callable[[BuildProgress], None] | None = None,
 ) -> RepairReport:
-    """Drop what is damaged, and embed it again from the recordings that are still there.
+    """Drop damaged rows, and embed them again from the recordings that still exist.
 
     Rows whose fields can still be read are embedded again in any case. For all others the
-    corpus must be given: rows that it has and the index lacks are added, as a build does. Where
-    the corpus has moved, the index learns where it lies now.
+    corpus must be given: rows that it has and the index lacks are added, as a build does. If
+    the corpus has moved, the index is pointed to its new folder.
 
     Args:
         index: The index folder.
         corpus: What the index was built from: a folder or a table as ``open_corpus`` takes it.
-            Needed where ``index.json`` or the whole table is lost.
+            Needed when ``index.json`` or the whole table is lost.
         embedder: Makes the vectors; default: the one that the index names.
-        options: How to embed.
+        options: Options of the build.
         progress: As in ``build_index``.
 
     Raises:
         CorpusError: The corpus is broken; nothing was done.
         IndexFolderError: There is no index, too much of it is lost, its rows with ids of the
-            corpus come from another that is still there, or the folder cannot be written.
+            corpus come from another corpus that still exists, or the folder cannot be written.
         IndexMismatchError: The embedder is not that of the index; what was kept stays.
         IndexBusyError: Another process is writing.
         ModelError: The embedder cannot be loaded; what was kept stays.
@@ -114,17 +116,17 @@ def repair_index(
     folder = Path(index).absolute()
     opened = open_corpus(corpus) if isinstance(corpus, str | os.PathLike) else corpus
     with warnings.catch_warnings():
-        # That a version was lost is what brought the user here.
+        # The lost version that open warns about is why the user repairs.
         warnings.simplefilter("ignore", RuntimeWarning)
         aside = _make_openable(folder, opened)
-        target = Index.open(folder)
-        n_before = Header.read(folder).n
+        target = IndexFolder.open(folder)
+        n_before = read_header(folder).n
         with target.writer(damaged=True):
-            found = _Found(target)
+            found = _Salvaged(target)
             if opened is not None:
                 found.follow(target, opened)
-            n_before = max(n_before, target.n_rows)
-            aside += found.mend(target)
+            n_before = max(n_before, len(target.table))
+            aside += found.apply(target)
     sources = [opened] if opened is not None else found.corpora(folder)
     n_embedded = 0
     if sources:
@@ -138,53 +140,53 @@ def repair_index(
         dropped=found.n_dropped,
         dropped_ids=tuple(sorted(found.dropped_ids)),
         embedded=n_embedded,
-        missing=max(0, n_before - target.n_rows),
+        missing=max(0, n_before - len(target.table)),
         set_aside=tuple(sorted(aside)),
-        n=target.n_rows,
+        n=len(target.table),
     )
 
 
-class _Found:
-    """What is whole in an index, and what is not.
+class _Salvaged:
+    """The rows of an index, sorted into undamaged and damaged ones.
 
     Attributes:
-        kept: Places of the rows that are whole; of several with one id the last.
-        n_dropped: All other rows.
-        dropped_ids: Ids of those that are not there in another, whole row.
+        kept: Places of the undamaged rows; of several with one id the last.
+        n_dropped: Number of all other rows.
+        dropped_ids: Ids of those, apart from ids that an undamaged row has as well.
     """
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: IndexFolder) -> None:
         self._roots = index.roots()
         self._dim = index.fingerprint.dim
-        self._again: dict[str, tuple[Path, Exemplar]] = {}
+        self._readable: dict[str, tuple[Path, Exemplar]] = {}
         self._root_of: dict[str, int] = {}
-        whole: dict[str, int] = {}
-        hurt: set[str] = set()
+        undamaged: dict[str, int] = {}
+        damaged: set[str] = set()
         n_rows = 0
-        for piece in index.salvage():
+        for piece in salvage_rows(index.table):
             if not isinstance(piece, Readable):
                 n_rows += piece.n
-                hurt.update(piece.ids)
+                damaged.update(piece.ids)
                 continue
             n_rows += len(piece.places)
             faults = row_faults(piece.rows, self._roots, self._dim)
             ids, numbers = (piece.rows.column(name).to_pylist() for name in ("id", "root"))
             for id_, place, number, found in zip(ids, piece.places, numbers, faults, strict=True):
                 if found:
-                    hurt.add(id_)
+                    damaged.add(id_)
                 else:
-                    whole[id_], self._root_of[id_] = place, number
+                    undamaged[id_], self._root_of[id_] = place, number
             self._note_readable(piece.rows.filter([bool(found) for found in faults]))
-        self.kept = sorted(whole.values())
+        self.kept = sorted(undamaged.values())
         self.n_dropped = n_rows - len(self.kept)
-        self.dropped_ids = hurt - whole.keys()
+        self.dropped_ids = damaged - undamaged.keys()
 
-    def follow(self, index: Index, corpus: Corpus) -> None:
-        """Have whole rows with ids of a corpus follow it there, where their own is gone.
+    def follow(self, index: IndexFolder, corpus: Corpus) -> None:
+        """Point rows with ids of a corpus to its folder, if their own folder is gone.
 
         Raises:
             CorpusError: The corpus is broken.
-            IndexFolderError: Their own corpus is still there.
+            IndexFolderError: Their own folder still exists.
         """
         roots = index.roots()
         for row in corpus:
@@ -200,8 +202,8 @@ class _Found:
             index.move_root(number, corpus.root)
             roots = index.roots()
 
-    def mend(self, index: Index) -> list[str]:
-        """Drop what is not whole; return the files that were damaged."""
+    def apply(self, index: IndexFolder) -> list[str]:
+        """Keep the undamaged rows only; return the files that were damaged."""
         aside = []
         for name, read in (
             (REJECTED_NAME, read_rejections),
@@ -210,9 +212,9 @@ class _Found:
             try:
                 read(index.path)
             except IndexFolderError:
-                set_aside(index.path, [name])
+                move_to_quarantine(index.path, [name])
                 aside.append(name)
-        damaged = index.damaged_files()
+        damaged = index.table.damaged_files()
         if self.n_dropped or damaged:
             index.keep_rows(self.kept)
         else:
@@ -220,10 +222,10 @@ class _Found:
         return aside + damaged
 
     def corpora(self, source: Path) -> list[Corpus]:
-        """Return the dropped rows whose fields are whole, as a corpus for each root."""
+        """Return the dropped rows whose fields are undamaged, as one corpus for each root."""
         by_root: dict[Path, list[CorpusRow]] = {}
-        for id_ in sorted(self.dropped_ids & self._again.keys()):
-            root, exemplar = self._again[id_]
+        for id_ in sorted(self.dropped_ids & self._readable.keys()):
+            root, exemplar = self._readable[id_]
             row = CorpusRow(exemplar=exemplar, where=str(root / exemplar.audio))
             by_root.setdefault(root, []).append(row)
         return [
@@ -238,14 +240,14 @@ class _Found:
             with suppress(CorpusError, ValueError, IndexError):
                 exemplar = exemplar_of(values)
                 if exemplar_digest(exemplar) == digest:
-                    self._again[exemplar.id] = (root_of(self._roots, number), exemplar)
+                    self._readable[exemplar.id] = (root_of(self._roots, number), exemplar)
 
 
 def _make_openable(folder: Path, corpus: Corpus | None) -> list[str]:
-    """Mend the header and the table so far that the index opens; return what was set aside."""
+    """Repair header and table until the index opens; return the files that were set aside."""
     aside = []
     try:
-        header = Header.read(folder)
+        header = read_header(folder)
     except IndexFolderError as error:
         if _is_newer(folder):
             raise
@@ -260,11 +262,11 @@ def _make_openable(folder: Path, corpus: Corpus | None) -> list[str]:
             if not _opens(folder):
                 _begin_anew(folder, header.fingerprint, corpus, reason)
                 aside.append(TABLE_FOLDER)
-            # Another process may have mended it before this one had the right to write.
+            # Another process may have repaired it before this one could lock it.
             elif _table_fault(folder, header.fingerprint) is not None:
-                # The rows that are deleted in it cannot be told from the others.
+                # In this version deleted rows cannot be told from the others.
                 newest = newest_manifest(folder)
-                set_aside(folder, [newest])
+                move_to_quarantine(folder, [newest])
                 aside.append(newest)
     return aside
 
@@ -276,7 +278,7 @@ def _is_newer(folder: Path) -> bool:
 
 
 def _new_header(folder: Path, corpus: Corpus | None, reason: IndexFolderError) -> Header:
-    """Make a lost header from what the table says."""
+    """Make a lost header from the fingerprint in the table."""
     fingerprint = stored_fingerprint(folder)
     if corpus is None:
         raise IndexFolderError(
@@ -291,12 +293,12 @@ def _new_header(folder: Path, corpus: Corpus | None, reason: IndexFolderError) -
 def _replace_header(folder: Path, header: Header) -> None:
     with WriterLock(folder).held():
         if os.path.lexists(folder / HEADER_NAME):
-            set_aside(folder, [HEADER_NAME])
+            move_to_quarantine(folder, [HEADER_NAME])
         header.write(folder)
 
 
 def _whole_fingerprint(folder: Path) -> Fingerprint | None:
-    """Return the embedder that a table names, where its bytes are as they were written."""
+    """Return the embedder that a table names, if its bytes are those that were written."""
     try:
         stored = stored_fingerprint(folder)
     except IndexBusyError:
@@ -307,10 +309,10 @@ def _whole_fingerprint(folder: Path) -> Fingerprint | None:
 
 
 def _table_fault(folder: Path, fingerprint: Fingerprint) -> IndexFolderError | None:
-    """Return why the places of a table's rows cannot be read.
+    """Return the reason why the places of a table's rows cannot be read, or ``None``.
 
     Raises:
-        IndexFolderError: It is another index's.
+        IndexFolderError: The table belongs to another index.
         IndexBusyError: Another process is writing.
     """
     try:
@@ -338,11 +340,11 @@ def _opens(folder: Path) -> bool:
 def _begin_anew(
     folder: Path, fingerprint: Fingerprint, corpus: Corpus | None, reason: IndexFolderError
 ) -> None:
-    """Put the whole table aside and make an empty one."""
+    """Move the whole table to the quarantine, and make an empty one."""
     checksums = Checksums(folder)
     versions = manifest_names(folder)
     if any(name in checksums and not checksums.is_damaged(name) for name in versions):
-        # What it says of itself is as it was written, so something else is wrong.
+        # Its own description is as it was written, so the fault lies elsewhere.
         raise reason
     if corpus is None:
         raise IndexFolderError(
@@ -355,6 +357,6 @@ def _begin_anew(
     Table.create(folder, fingerprint)
 
 
-def _embedder_of(index: Index) -> Embedder:
+def _embedder_of(index: IndexFolder) -> Embedder:
     wanted = index.fingerprint
     return load_embedder(wanted.name, revision=wanted.revision, dtype=wanted.dtype)

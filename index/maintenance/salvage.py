@@ -1,9 +1,9 @@
-"""Reading what can still be read of a table with damaged files.
+"""Salvage: the rows of a table with damaged files that can still be read.
 
 Some damage makes LanceDB end the whole process, so files that may be damaged are read in
-another one: ``python -m earful.index.maintenance.salvage FOLDER VERSION``. It is given places
-of rows and answers with each piece of them, or why it cannot be read; where it dies, it is
-started again for what is left.
+another one: ``python -m earful.index.maintenance.salvage FOLDER VERSION``. It receives places
+of rows, and answers with the rows or with the reason why they cannot be read; when it dies,
+it is started again for the places that are left.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from earful.index.storage import Table
 
 _ROWS_AT_ONCE: Final = 2048
-# Fewer rows than this are not parted further: damage seldom leaves single rows.
+# Fewer rows than this are not split further: damage seldom spares single rows.
 _LEAST_PIECE: Final = 16
-# The same where each try costs a new process.
+# The same limit where each try costs a new process.
 _LEAST_DEADLY_PIECE: Final = 128
-# The upper half of a row's place is the number of its fragment, a file.
+# The upper half of a row's place is the number of its fragment, which is one file.
 _FRAGMENT_BITS: Final = 32
 Places = list[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readable:
-    """Rows that can be read; whether they are right is another matter.
+    """Rows that can be read; they may still be wrong.
 
     Attributes:
-        places: Where each lies in the table.
+        places: Their places in the table.
         rows: All their columns.
     """
 
@@ -56,8 +56,8 @@ class Unreadable:
 
     Attributes:
         n: How many.
-        ids: Their ids; empty where even those cannot be read.
-        reason: What LanceDB says.
+        ids: Their ids; empty when even those cannot be read.
+        reason: LanceDB's message.
     """
 
     n: int
@@ -66,22 +66,22 @@ class Unreadable:
 
 
 def salvage_rows(table: Table) -> Iterator[Readable | Unreadable]:
-    """Read all rows of a table that can be read, some at a time.
+    """Read all rows of a table that can be read, in batches.
 
-    A damaged file costs its own rows only, and of those no more than must be.
+    A damaged file costs its own rows only, and as few of those as possible.
 
     Args:
-        table: As it is now.
+        table: The table, in its present version.
 
     Raises:
-        IndexFolderError: Not even the rows' places can be read, or another process has
-            written meanwhile.
+        IndexFolderError: Not even the places of the rows can be read, or another process has
+            written in the meantime.
     """
     import pyarrow as pa
 
     places = table.places()
     left = set(places.tolist())
-    # The few that a kill left unlisted are no cause for suspicion; to have no list at all is.
+    # A few files that a kill left unlisted are no cause for suspicion; a missing list is.
     has_list = (table.folder / CHECKSUMS_NAME).exists()
     try:
         for batch in table.batches() if has_list else ():
@@ -90,7 +90,7 @@ def salvage_rows(table: Table) -> Iterator[Readable | Unreadable]:
             yield Readable(places=found, rows=rows)
             left.difference_update(found)
     except IndexFolderError:
-        # Read what is left where it can do no harm.
+        # Read what is left in another process, where it can do no harm.
         pass
     if left:
         some = places[np.isin(places, np.fromiter(left, np.uint64, len(left)))]
@@ -98,7 +98,7 @@ def salvage_rows(table: Table) -> Iterator[Readable | Unreadable]:
 
 
 def _pieces(places: NDArray[np.uint64]) -> list[Places]:
-    """Part places, so that no piece lies in two files."""
+    """Split places into pieces, none of which lies in two files."""
     fragments = places >> np.uint64(_FRAGMENT_BITS)
     pieces: list[Places] = []
     for fragment in np.unique(fragments):
@@ -110,7 +110,7 @@ def _pieces(places: NDArray[np.uint64]) -> list[Places]:
 
 
 def read_piece(table: Table, places: Places) -> Iterator[Readable | Unreadable]:
-    """Read rows of one file; where that fails, half of them each."""
+    """Read rows of one file; where that fails, each half of them."""
     try:
         rows = table.at(places, table.columns, version=table.version)
     except IndexFolderError as error:
@@ -123,7 +123,7 @@ def read_piece(table: Table, places: Places) -> Iterator[Readable | Unreadable]:
             yield Unreadable(n=len(places), ids=_ids(table, places), reason=reason)
         return
     if rows is None:
-        raise IndexFolderError(f"{table.folder}: was written meanwhile; try again")
+        raise IndexFolderError(f"{table.folder}: was written in the meantime; try again")
     yield Readable(places=places, rows=rows)
 
 
@@ -157,13 +157,13 @@ def _read_elsewhere(table: Table, pieces: Sequence[Places]) -> Iterator[Readable
 
 
 def _answers(table: Table, pieces: Sequence[Places]) -> Iterator[list[Readable | Unreadable]]:
-    """Yield what became of one piece after the other, until the other process dies."""
+    """Yield the outcome of each piece, in order, until the other process dies."""
     command = [sys.executable, "-m", __name__, str(table.folder), str(table.version)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("the process that reads damaged files was started without pipes")
         try:
             for piece in pieces:
                 _send(process.stdin, {"places": piece})
@@ -201,7 +201,7 @@ def _send(stream: IO[bytes], message: dict[str, Any]) -> None:
 
 
 def _receive(stream: IO[bytes]) -> list[Readable | Unreadable] | None:
-    """Read an answer; ``None`` where the other process died before it was whole."""
+    """Read an answer; ``None`` when the other process died before it was complete."""
     parts: list[Readable | Unreadable] = []
     if not (line := stream.readline()):
         return None

@@ -1,4 +1,4 @@
-"""Check that an index is what it claims to be, file by file and row by row."""
+"""Verification: every file and every row of an index compared with its digest."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, CorpusError, IndexFolderError
-from earful.index.maintenance.salvage import Readable, Unreadable
+from earful.index.maintenance.salvage import Readable, Unreadable, salvage_rows
 from earful.index.storage import (
     DIGEST_COLUMNS,
     HEADER_NAME,
-    Header,
     Row,
     exemplar_of,
     exemplar_values,
+    has_unit_norm,
     is_data,
     label_names,
     lance_reason,
+    read_header,
     root_of,
     row_digest,
     vectors_of,
@@ -36,20 +37,19 @@ if TYPE_CHECKING:
 
     from earful.index.index import Index
 
-_UNIT_TOLERANCE = 1e-3
 _DATA_FILE = re.compile(r"[\w-]+\.lance(?![/\w])")
-# What says which row it is, and which audio it was made of.
+# The columns that identify a row and its audio.
 _AUDIO_COLUMNS = ("id", "audio", "root", "file_sha256")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One thing that is not as it should be.
+class IndexFault:
+    """One fault of a row, of a file or of the index.
 
     Attributes:
         id: The row; empty for the index as a whole.
         audio: Its audio file, or the file of the index.
-        what: What was found and what was wanted.
+        what: What was found and what was expected.
     """
 
     id: str
@@ -63,11 +63,12 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport:
-    """What ``verify`` found.
+    """Result of ``verify_index``.
 
     Attributes:
-        n_checked: Rows looked at, those that cannot be read among them.
-        n_whole: Rows that the table has as they were written, whatever became of their audio.
+        n_checked: Rows checked, including those that cannot be read.
+        n_whole: Rows that are in the table as they were written, whatever became of their
+            audio.
         n_unlisted: Files that ``checksums.txt`` does not list, so that only the digests of
             their rows were compared; a repair lists them.
         problems: Files first, then rows in the order of their ids; empty when all is well.
@@ -76,7 +77,7 @@ class VerifyReport:
     n_checked: int
     n_whole: int
     n_unlisted: int
-    problems: tuple[Problem, ...]
+    problems: tuple[IndexFault, ...]
 
 
 def verify_index(
@@ -84,17 +85,17 @@ def verify_index(
 ) -> VerifyReport:
     """Check every file of the table and every row.
 
-    Of a row: the audio is there and unchanged, the vector finite and unit, the digest true. A
-    damaged file costs its own rows only; the others are checked all the same. Also checked: no
-    id stands twice, and the header's counts are the table's. Each audio file is read once,
-    however many rows are cut from it.
+    Of each row: its audio exists and is unchanged, its vector is finite and of unit norm, its
+    digest matches. A damaged file costs its own rows only; the others are still checked. Also
+    checked: no id occurs twice, and the header's counts match the table. Each audio file is
+    read once, however many rows are cut from it.
 
     Args:
         index: An open index.
-        progress: Called with rows done and rows in all.
+        progress: Called with the number of rows checked and the number of all rows.
 
     Returns:
-        The findings; problems are reported, never raised.
+        The findings; faults are reported, never raised.
     """
     check = _Check(index, progress)
     try:
@@ -103,18 +104,19 @@ def verify_index(
         check.rows()
         check.header()
     except IndexFolderError as error:
-        check.tell(what=str(error))
+        check.note(what=str(error))
     check.lists()
     return check.report()
 
 
 class _Check:
-    """What was found so far."""
+    """The checks of one run, and the faults found so far."""
 
     def __init__(self, index: Index, progress: Callable[[int, int], None] | None) -> None:
         self._index = index
+        self._table = index._folder.table
         self._progress = progress
-        self._problems: list[Problem] = []
+        self._problems: list[IndexFault] = []
         self._damaged: list[str] = []
         self._digests = _Digests()
         self._ids: set[str] = set()
@@ -124,36 +126,38 @@ class _Check:
 
     @property
     def _repair(self) -> str:
-        """The beginning of the command that mends, to which a quotation mark is to be added."""
+        """The command that repairs, up to a backtick that the caller adds."""
         return f"`earful index verify {as_argument(self._index.path)} --repair"
 
-    def tell(self, *, what: str, id: str = "", audio: str = "") -> None:
-        problem = Problem(id=id, audio=audio or str(self._index.path), what=what)
+    def note(self, *, what: str, id: str = "", audio: str = "") -> None:
+        problem = IndexFault(id=id, audio=audio or str(self._index.path), what=what)
         if problem not in self._problems[-1:]:
             self._problems.append(problem)
 
     def files(self) -> None:
-        self._damaged = self._index.damaged_files()
+        self._damaged = self._table.damaged_files()
         for name in self._damaged:
             path = self._index.path / name
             what = "is gone" if not path.exists() else "has other bytes than were written"
-            way_out = f"{self._repair}` keeps what is whole"
+            way_out = f"{self._repair}` keeps the undamaged rows"
             if is_data(name):
-                way_out += ", with `--corpus CORPUS` it embeds again what the file held"
-            self.tell(what=f"{what}; {way_out}", audio=str(path))
-        self._n_unlisted = len(self._index.unlisted_files())
+                way_out += ", with `--corpus CORPUS` it embeds again the rows that the file held"
+            self.note(what=f"{what}; {way_out}", audio=str(path))
+        self._n_unlisted = len(self._table.unlisted_files())
 
     def rows(self) -> None:
-        self._n_rows = self._index.n_rows
-        for piece in self._index.salvage():
+        self._n_rows = len(self._table)
+        for piece in salvage_rows(self._table):
             if isinstance(piece, Readable):
                 self._readable(piece.rows)
             else:
                 self._unreadable(piece)
         for root, n in self._n_homeless.items():
-            what = f"is gone, and the audio of {n} rows with it; where it is a folder of another "
-            what += f"name now, {self._repair} --corpus CORPUS` has the index follow it"
-            self.tell(what=what, audio=str(root))
+            what = (
+                f"is gone, and the audio of {n} rows with it; if the folder was moved or renamed, "
+                f"{self._repair} --corpus CORPUS` points the index to it"
+            )
+            self.note(what=what, audio=str(root))
 
     def _done(self, n: int) -> None:
         self._n_checked += n
@@ -169,14 +173,14 @@ class _Check:
             path = Path(audio)
             self._n_whole += not found and id_ not in self._ids
             if id_ in self._ids:
-                found.append("the id stands twice in the table; want it once")
+                found.append("the id occurs twice in the table")
             if 0 <= number < len(roots):
                 path = roots[number] / audio
                 if number in homes:
-                    found = [*_audio_problems(path, sha256, self._digests), *found]
+                    found = [*_audio_faults(path, sha256, self._digests), *found]
                 else:
                     self._n_homeless[roots[number]] += 1
-            self._problems += [Problem(id=id_, audio=str(path), what=what) for what in found]
+            self._problems += [IndexFault(id=id_, audio=str(path), what=what) for what in found]
             self._ids.add(id_)
             self._done(1)
         self._labels |= label_names(rows)
@@ -190,20 +194,20 @@ class _Check:
             (name,) = damaged
         audio = str(self._index.path / name)
         for id_ in piece.ids:
-            self.tell(id=id_, what="the row cannot be read whole", audio=audio)
+            self.note(id=id_, what="the row cannot be read whole", audio=audio)
         if not piece.ids:
-            self.tell(what=f"rows cannot be read ({lance_reason(piece.reason)})", audio=audio)
+            self.note(what=f"rows cannot be read ({lance_reason(piece.reason)})", audio=audio)
 
     def header(self) -> None:
-        header = Header.read(self._index.path)
-        found = (self._index.n_rows, len(self._labels))
+        header = read_header(self._index.path)
+        found = (len(self._table), len(self._labels))
         if found[0] != self._n_whole:
-            # Labels of damaged rows are not known.
+            # The labels of damaged rows are unknown.
             found = (found[0], header.labels)
         if (header.n, header.labels) != found:
-            self.tell(
+            self.note(
                 what=f"the header says {header.n} rows and {header.labels} labels, the table has "
-                f"{found[0]} and {found[1]}; the next write mends it",
+                f"{found[0]} and {found[1]}; the next write corrects it",
                 audio=str(self._index.path / HEADER_NAME),
             )
 
@@ -212,7 +216,7 @@ class _Check:
             try:
                 read()
             except IndexFolderError as error:
-                self.tell(what=str(error))
+                self.note(what=str(error))
 
     def report(self) -> VerifyReport:
         return VerifyReport(
@@ -224,7 +228,7 @@ class _Check:
 
 
 class _Digests:
-    """Digests of audio files, or why there is none; each file is read once."""
+    """Digests of audio files, or the reason why there is none; each file is read once."""
 
     def __init__(self) -> None:
         self._found: dict[Path, str] = {}
@@ -241,7 +245,7 @@ class _Digests:
         return self._found[path], self._reasons[path]
 
 
-def _audio_problems(path: Path, wanted: str, digests: _Digests) -> Iterator[str]:
+def _audio_faults(path: Path, wanted: str, digests: _Digests) -> Iterator[str]:
     found, reason = digests.of(path)
     if reason:
         yield f"the audio cannot be read: {reason}"
@@ -250,7 +254,7 @@ def _audio_problems(path: Path, wanted: str, digests: _Digests) -> Iterator[str]
 
 
 def row_faults(rows: pa.Table, roots: Sequence[Path], dim: int) -> list[list[str]]:
-    """Say what is wrong with each row, audio apart; nothing with one that is as written.
+    """List the faults of each row, except those of its audio; an undamaged row has none.
 
     Args:
         rows: All columns of some rows.
@@ -281,8 +285,8 @@ def _row_faults(
     wanted: str,
 ) -> Iterator[str]:
     norm = float(np.linalg.norm(vector.astype(np.float64)))
-    if not abs(norm - 1.0) <= _UNIT_TOLERANCE:
-        yield f"its vector has norm {norm:.4g}; want 1"
+    if not has_unit_norm(norm):
+        yield f"its vector has norm {norm:.4g}, expected 1"
     try:
         row = Row(
             exemplar=exemplar_of(values),

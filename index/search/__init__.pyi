@@ -1,21 +1,17 @@
-from .approximate import APPROXIMATE_NAME, Approximate, candidates, part_rows
-from .exact import Hit, IndexBackend, SearchFilter, Vectors, VectorSet, top_k, unit_rows
-from .half_precision import HalfRows
-from .sql_filter import quoted, sql_of
+from .approximate import Approximate, partition_rows
+from .disk_search import DiskSearch, read_vector_set
+from .exact import Hit, IndexBackend, Vectors, VectorSet, top_k
+from .search_filter import SearchFilter
 
 __all__ = [
-    "APPROXIMATE_NAME",
     "Approximate",
-    "HalfRows",
+    "DiskSearch",
     "Hit",
     "IndexBackend",
     "SearchFilter",
     "VectorSet",
     "Vectors",
-    "candidates",
-    "part_rows",
-    "quoted",
-    "sql_of",
+    "partition_rows",
+    "read_vector_set",
     "top_k",
-    "unit_rows",
 ]

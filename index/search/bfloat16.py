@@ -1,8 +1,8 @@
-"""Rows in bfloat16: half the bytes, and products at twice to ten times the pace.
+"""Rows in bfloat16: half the memory, and products two to ten times as fast.
 
-They only propose candidates, and leave none out that could be among the best: how far a
-score may lie from the true one is known from the rows themselves. ``earful.index.search.exact``
-scores what is proposed again, exactly, so the hits are those of float32.
+They only propose candidates, and omit none that could be among the best: the rows themselves
+give a bound on how far a score may lie from the true one. ``earful.index.search.exact`` scores
+the candidates again, exactly, so the hits are those of float32.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import torch
 
-# Rows whose product is computed at once, and whose best score is kept: a few of these
-# stretches hold all candidates, so that most scores are looked at once only.
+# Rows whose product is computed at once.
 _ROWS_AT_ONCE: Final = 2048
-_STRETCH: Final = 128
-# A product is rounded to eight bits when it is done; beside that, sums in float32 are exact.
+# Rows of one block, whose best score is kept: a few blocks hold all candidates, so that most
+# scores are read only once.
+_BLOCK: Final = 128
+# A finished product is rounded to eight bits; compared with that, sums in float32 are exact.
 _ROUNDING: Final = 2.0**-8
 
 
-class RoughRows:
+class Bfloat16Rows:
     """Unit rows in bfloat16, to choose candidates from.
 
     Args:
@@ -39,16 +40,16 @@ class RoughRows:
         self._n = 0
         self._is_packed = can_pack(torch.bfloat16)
         self._parts: list[torch.Tensor] = []
-        # Where scores lay last time: new memory costs up to a quarter of the product.
+        # Buffers of earlier scores: new memory costs up to a quarter of the product.
         self._spare: list[torch.Tensor] = []
         self._error = 0.0
         for part in _recut(parts):
             exact = torch.from_numpy(part)
-            rough = exact.bfloat16()
-            self._error = max(self._error, float((exact - rough.float()).norm(dim=1).max()))
+            rounded = exact.bfloat16()
+            self._error = max(self._error, float((exact - rounded.float()).norm(dim=1).max()))
             if self._is_packed:
-                rough = torch.ops.mkldnn._reorder_linear_weight(rough, None)
-            self._parts.append(rough)
+                rounded = torch.ops.mkldnn._reorder_linear_weight(rounded, None)
+            self._parts.append(rounded)
             self._n += len(part)
 
     def __len__(self) -> int:
@@ -61,54 +62,57 @@ class RoughRows:
 
         Args:
             queries: float32, shape ``(m, dim)``, unit rows.
-            k: How many are wanted.
-            keep: Which rows may be proposed, ``(n,)``; all when ``None``.
+            k: How many rows are needed.
+            keep: Which rows may be proposed, shape ``(n,)``; all when ``None``.
 
         Returns:
-            Row numbers for each query, ascending; ``k`` or more, as far as there are.
+            Row numbers for each query, ascending; at least ``k``, if there are as many.
         """
         import torch
 
-        exact = torch.from_numpy(queries.copy())  # what is read-only would draw a warning
-        rough = exact.bfloat16()
-        # Of the scores: |q v - q' v'| <= |v - v'| + |q - q'| for unit vectors (Schwarz).
-        errors = (exact - rough.float()).norm(dim=1) + self._error + _ROUNDING
-        n_stretches = -(-self._n // _STRETCH)
+        exact = torch.from_numpy(queries.copy())  # torch warns about read-only arrays
+        rounded = exact.bfloat16()
+        # Error of a score: |q v - q' v'| <= |v - v'| + |q - q'| for unit vectors (Schwarz).
+        errors = (exact - rounded.float()).norm(dim=1) + self._error + _ROUNDING
+        n_blocks = -(-self._n // _BLOCK)
         with torch.inference_mode():
-            n_scores = len(queries) * n_stretches * _STRETCH
-            place = self._place_for(n_scores)
-            scores = place[:n_scores].view(len(queries), n_stretches, _STRETCH)
+            # Score all rows, in blocks.
+            n_scores = len(queries) * n_blocks * _BLOCK
+            buffer = self._buffer_for(n_scores)
+            scores = buffer[:n_scores].view(len(queries), n_blocks, _BLOCK)
             by_row = scores.view(len(queries), -1)
             by_row[:, self._n :] = -torch.inf
             for number, part in enumerate(self._parts):
                 start = number * _ROWS_AT_ONCE
                 stop = min(start + _ROWS_AT_ONCE, self._n)
-                by_row[:, start:stop] = self._product(rough, part)
+                by_row[:, start:stop] = self._product(rounded, part)
             if keep is not None:
                 by_row[:, : self._n].masked_fill_(~torch.from_numpy(keep), -torch.inf)
+            # Bound the k-th best true score from below: k rows score at least as much as the
+            # worst of the k best blocks.
             best = scores.amax(dim=2)
-            # That many rows are at least as good as the worst of the best stretches.
-            choices = best if k <= n_stretches else by_row[:, : self._n]
+            choices = best if k <= n_blocks else by_row[:, : self._n]
             bounds = choices.float().topk(min(k, choices.shape[1]), dim=1).values[:, -1]
             least = bounds - 2 * errors
-            of_query, stretches = (best >= least[:, None]).nonzero().T
-            near = scores[of_query, stretches].float()
+            # Look for rows above that bound, only in blocks that can hold one.
+            of_query, blocks = (best >= least[:, None]).nonzero().T
+            near = scores[of_query, blocks].float()
             chosen = (near >= least[of_query, None]) & near.isfinite()
             places, offsets = chosen.nonzero().T
-            rows = (stretches[places] * _STRETCH + offsets).numpy()
+            rows = (blocks[places] * _BLOCK + offsets).numpy()
             n_found = torch.bincount(of_query[places], minlength=len(queries))
-            self._spare = [place]
+            self._spare = [buffer]
         return np.split(rows.astype(np.intp, copy=False), n_found.cumsum(0)[:-1].tolist())
 
-    def _place_for(self, n: int) -> torch.Tensor:
-        """Return memory for ``n`` scores or more that no other thread has."""
+    def _buffer_for(self, n: int) -> torch.Tensor:
+        """Return a buffer for at least ``n`` scores that no other thread uses."""
         import torch
 
         try:
-            place = self._spare.pop()
+            buffer = self._spare.pop()
         except IndexError:
-            place = torch.empty(0, dtype=torch.bfloat16)
-        return place if len(place) >= n else torch.empty(n, dtype=torch.bfloat16)
+            buffer = torch.empty(0, dtype=torch.bfloat16)
+        return buffer if len(buffer) >= n else torch.empty(n, dtype=torch.bfloat16)
 
     def _product(self, queries: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
         import torch
@@ -122,7 +126,7 @@ class RoughRows:
 
 
 def _recut(parts: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-    """Yield copies of the same rows, ``_ROWS_AT_ONCE`` at a time; the last are what is left."""
+    """Yield copies of the same rows, ``_ROWS_AT_ONCE`` at a time; the last part may be smaller."""
     waiting: list[NDArray[np.float32]] = []
     n_waiting = 0
     for part in parts:

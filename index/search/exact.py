@@ -1,9 +1,10 @@
-"""Exact nearest neighbours over vectors in RAM, with filters; FAISS behind the same call.
+"""Exact search: nearest neighbours among vectors in RAM, with filters, optionally by FAISS.
 
 Similarity is the cosine of two vectors, computed here. Candidates come from one matrix
-product, in float32 or, for many queries at once, in bfloat16 (``rough``); those that could
-be among the best are scored again in float64, row by row, so that equal vectors get equal
-scores whatever the batch size, the number of threads or the backend, and ties break by id.
+product, in float32 or, for many queries at once, in bfloat16 (``bfloat16.py``); those that
+could be among the best are scored again in float64, row by row, so that equal vectors get
+equal scores whatever the batch size, the number of threads or the backend, and ties break
+by id.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.index.corpus import Exemplar
-from earful.index.search.bfloat16 import RoughRows
+from earful.index.search.bfloat16 import Bfloat16Rows
 from earful.index.search.faiss import MOST_FETCHED, FlatFaiss
+from earful.index.search.search_filter import SearchFilter
+from earful.index.storage import has_unit_norm
 
 Backend = Literal["exact", "faiss"]
 IndexBackend = Literal["exact", "faiss", "half", "approximate"]
@@ -31,57 +34,18 @@ Vectors = NDArray[np.float32]
 # Twice the most that a float32 dot product of unit vectors differs from the exact one, with
 # room to spare for up to a few thousand dimensions.
 _SLACK = 1e-5
-_UNIT_TOLERANCE = 1e-3
+# Rows whose norm is further from 1 than this are normalised.
 _UNIT_EPSILON = 1e-6
 _QUERIES_AT_ONCE = 64
 _SCORES_AT_ONCE = 2**25
 _ROWS_AT_ONCE = 4096
-# Rows that are copied together first cost so many times what rows in place cost.
+# Comparing rows that must be copied first costs this many times what rows in place cost.
 _COST_OF_A_COPY = 3
-# From here on a copy of all rows in bfloat16 pays for a batch of queries.
+# From these sizes on a copy of all rows in bfloat16 pays off for a batch of queries.
 _ROWS_WORTH_A_COPY = 10_000
 _QUERIES_WORTH_A_COPY = 8
-# FAISS is asked for some more than k, so that a few ties at the cut need no second look.
+# FAISS is asked for a few rows more than k, so that ties at the cut rarely need a second look.
 _SPARE = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchFilter:
-    """Which rows may be found. Every condition must hold; an empty one always does.
-
-    Attributes:
-        labels: At least one of the row's labels is among these.
-        splits: The row's split is among these.
-        exclude_ids: Ids left out.
-        exclude_groups: Groups left out. The empty group never matches.
-        exclude_content: ``content_sha256`` digests left out.
-        exclude_paths: Resolved audio paths left out.
-        where: SQL over the index's columns; only ``Index.search`` evaluates it.
-        min_similarity: Least cosine similarity, in [-1, 1].
-
-    Raises:
-        TypeError: A field that wants a set is a string.
-        ValueError: ``min_similarity`` is outside [-1, 1].
-    """
-
-    labels: frozenset[str] = frozenset()
-    splits: frozenset[str] = frozenset()
-    exclude_ids: frozenset[str] = frozenset()
-    exclude_groups: frozenset[str] = frozenset()
-    exclude_content: frozenset[str] = frozenset()
-    exclude_paths: frozenset[str] = frozenset()
-    where: str = ""
-    min_similarity: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in _SETS:
-            if isinstance(value := getattr(self, name), str):
-                raise TypeError(f"{name}={value!r} is a string; want a set such as {{{value!r}}}")
-        if self.min_similarity is not None and not -1.0 <= self.min_similarity <= 1.0:
-            raise ValueError(f"min_similarity={self.min_similarity}; want a number in [-1, 1]")
-
-
-_SETS = ("labels", "splits", "exclude_ids", "exclude_groups", "exclude_content", "exclude_paths")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +53,7 @@ class Hit:
     """An exemplar that was found.
 
     Attributes:
-        exemplar: The labelled stretch.
+        exemplar: The labelled segment.
         similarity: Cosine similarity to the query, in [-1, 1].
         rank: 0 for the nearest.
         path: Where its audio file lies.
@@ -103,7 +67,7 @@ class Hit:
     content_sha256: str
 
     def to_dict(self) -> dict[str, str | float]:
-        """Return what an answer's JSON shows of it."""
+        """Return the fields that an answer's JSON contains."""
         return {
             "id": self.exemplar.id,
             "audio": str(self.path),
@@ -136,7 +100,7 @@ def top_k(vectors: Vectors, query: Vectors, k: int) -> tuple[Rows, NDArray[np.fl
 def _best(
     vectors: Vectors, query: Vectors, scores: Vectors, k: int, rows: Rows | None = None
 ) -> tuple[Rows, NDArray[np.float64]]:
-    """Pick the best ``k`` given approximate scores (``-inf`` for none), of all rows or some."""
+    """Return the best ``k`` by approximate scores (``-inf`` for none), of all rows or some."""
     k = min(k, scores.size)
     if k < 1:
         return np.empty(0, np.intp), np.empty(0)
@@ -153,7 +117,7 @@ def _rescore(
     exact_query /= np.sqrt((exact_query * exact_query).sum())
     for start in range(0, rows.size, _ROWS_AT_ONCE):
         part = vectors[rows[start : start + _ROWS_AT_ONCE]].astype(np.float64)
-        # Sums along a row, unlike a matrix product, do not depend on the other rows.
+        # Sums along a row, unlike a matrix product, do not depend on other rows.
         dots = (part * exact_query).sum(axis=1)
         cosines[start : start + _ROWS_AT_ONCE] = dots / np.sqrt((part * part).sum(axis=1))
     np.clip(cosines, -1.0, 1.0, out=cosines)
@@ -173,7 +137,7 @@ class VectorSet:
         vectors: float32, shape ``(n, dim)``, unit rows; read-only.
 
     Raises:
-        ValueError: The lengths differ, an id stands twice, or a vector is not finite or
+        ValueError: The lengths differ, an id occurs twice, or a vector is not finite or
             not of unit norm.
     """
 
@@ -188,13 +152,13 @@ class VectorSet:
         n = len(exemplars)
         if not (len(paths) == len(content) == len(vectors) == n) or vectors.ndim != 2:
             raise ValueError(
-                f"{n} exemplars, {len(paths)} paths, {len(content)} digests and vectors of shape "
-                f"{vectors.shape}; want as many of each and shape (n, dim)"
+                f"expected as many of each and vectors of shape (n, dim), got {n} exemplars, "
+                f"{len(paths)} paths, {len(content)} digests and vectors of shape {vectors.shape}"
             )
         ids = [exemplar.id for exemplar in exemplars]
         if len(set(ids)) != n:
             twice, _ = Counter(ids).most_common(1)[0]
-            raise ValueError(f"id {twice!r} stands twice among the exemplars; want distinct ids")
+            raise ValueError(f"id {twice!r} occurs twice among the exemplars; ids must differ")
         order = sorted(range(n), key=ids.__getitem__)
         self.exemplars = tuple(exemplars[row] for row in order)
         self.paths = tuple(paths[row] for row in order)
@@ -242,7 +206,7 @@ class VectorSet:
         Raises:
             ValueError: The query is of another length, not finite or not of unit norm;
                 ``k`` is below 1; ``filter.where`` is given.
-            MissingExtraError: FAISS is wanted and not installed.
+            MissingExtraError: The backend is FAISS, which is not installed.
         """
         queries = np.asarray(query, dtype=np.float32)[None]
         (hits,) = self.search_many(queries, k=k, filter=filter, backend=backend, only=only)
@@ -267,12 +231,14 @@ class VectorSet:
             only: As in ``search``.
         """
         if k < 1:
-            raise ValueError(f"k={k}; want 1 or more")
+            raise ValueError(f"k={k}: expected 1 or more")
         if filter.where:
             raise ValueError("filter.where needs an Index; a VectorSet has no SQL")
         queries = np.asarray(queries, dtype=np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.vectors.shape[1]:
-            raise ValueError(f"query of shape {queries.shape[1:]}; want ({self.vectors.shape[1]},)")
+            raise ValueError(
+                f"query: expected shape ({self.vectors.shape[1]},), got {queries.shape[1:]}"
+            )
         queries = unit_rows(queries, lambda row: f"query {row}")
         mask = self._mask(filter, only)
         ranked = self._faiss_ranked if backend == "faiss" else self._exact_ranked
@@ -288,8 +254,8 @@ class VectorSet:
     ) -> list[tuple[Rows, NDArray[np.float64]]]:
         if mask is not None and _COST_OF_A_COPY * np.count_nonzero(mask) < len(self):
             return self._ranked_among(queries, k, np.flatnonzero(mask))
-        if self._rough_pays(len(queries)):
-            proposed = self._rough.candidates(queries, k, mask)
+        if self._bfloat16_pays(len(queries)):
+            proposed = self._bfloat16_rows.candidates(queries, k, mask)
             return [
                 self._ranked_among(query[None], k, rows)[0]
                 for query, rows in zip(queries, proposed, strict=True)
@@ -304,9 +270,9 @@ class VectorSet:
     def _ranked_among(
         self, queries: Vectors, k: int, rows: Rows
     ) -> list[tuple[Rows, NDArray[np.float64]]]:
-        """Rank few rows, and read no others."""
+        """Rank a few rows without reading any others."""
         scores = np.empty((len(queries), rows.size), np.float32)
-        # One place for all copies: new memory would cost more than the copying.
+        # One buffer for all copies: new memory would cost more than the copying.
         copies = np.empty((min(rows.size, _ROWS_AT_ONCE), self.vectors.shape[1]), np.float32)
         for start in range(0, rows.size, _ROWS_AT_ONCE):
             some = rows[start : start + _ROWS_AT_ONCE]
@@ -317,10 +283,10 @@ class VectorSet:
             for query, row in zip(queries, scores, strict=True)
         ]
 
-    def _rough_pays(self, n_queries: int) -> bool:
+    def _bfloat16_pays(self, n_queries: int) -> bool:
         if len(self) < _ROWS_WORTH_A_COPY or n_queries < _QUERIES_WORTH_A_COPY:
             return False
-        # Importing torch takes longer than any search that could do without.
+        # Importing torch takes longer than any search that can do without it.
         if "torch" not in sys.modules:
             return False
         import torch
@@ -330,8 +296,8 @@ class VectorSet:
         return has_bfloat16(torch.device("cpu"))
 
     @cached_property
-    def _rough(self) -> RoughRows:
-        return RoughRows([self.vectors])
+    def _bfloat16_rows(self) -> Bfloat16Rows:
+        return Bfloat16Rows([self.vectors])
 
     def _faiss_ranked(
         self, queries: Vectors, k: int, mask: NDArray[np.bool_] | None
@@ -345,8 +311,8 @@ class VectorSet:
             queries, *self._faiss.search(queries, n_fetched), strict=True
         ):
             passed = np.ones(n_fetched, np.bool_) if mask is None else mask[rows]
-            # Unless the worst one fetched is clearly worse than the k-th that counts, a tie
-            # with it may have been cut off.
+            # Unless the worst row fetched is clearly worse than the k-th that passed, a tie with
+            # that one may have been cut off.
             complete = n_fetched == len(self) or (
                 np.count_nonzero(passed) >= k and scores[-1] < scores[passed][k - 1] - _SLACK
             )
@@ -400,7 +366,7 @@ class VectorSet:
         return keep
 
     def rows_of_ids(self, ids: Collection[str]) -> Rows:
-        """Return the row numbers of those ids that are here, ascending."""
+        """Return the row numbers of the ids that are in the set, ascending."""
         return np.flatnonzero(_marked(len(self), ids, self._rows_by_id))
 
     def _inverted(self, keys: Callable[[int], Collection[str]]) -> dict[str, Rows]:
@@ -436,16 +402,21 @@ class VectorSet:
 
 
 def unit_rows(vectors: NDArray[np.floating], name: Callable[[int], str]) -> Vectors:
-    """Return contiguous float32 rows of norm 1, from rows that nearly are.
+    """Return contiguous float32 rows of norm 1, from rows whose norm is nearly 1.
+
+    Args:
+        vectors: Shape ``(n, dim)``.
+        name: Names a row for the error, by its number.
 
     Raises:
-        ValueError: A row is not finite or not of unit norm; ``name`` says what to call it.
+        ValueError: A row is not finite or not of unit norm.
     """
     rows = np.ascontiguousarray(vectors, dtype=np.float32)
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-    # Written so that NaN is caught too.
-    if bad := np.flatnonzero(~(np.abs(norms - 1.0) <= _UNIT_TOLERANCE)).tolist():
-        raise ValueError(f"{name(bad[0])} has norm {norms[bad[0]]}; want finite and of unit norm")
+    if bad := np.flatnonzero(~has_unit_norm(norms)).tolist():
+        raise ValueError(
+            f"{name(bad[0])}: expected a finite vector of unit norm, got norm {norms[bad[0]]}"
+        )
     exact = np.abs(norms - 1.0) <= _UNIT_EPSILON
     return rows if exact.all() else rows / norms[:, None]
 

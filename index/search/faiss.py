@@ -1,4 +1,4 @@
-"""A flat FAISS index over vectors in RAM, on the GPU when this FAISS has one.
+"""FAISS backend: a flat index over vectors in RAM, on the GPU if this FAISS has one.
 
 It only proposes candidates: ``earful.index.search.exact`` scores and ranks them.
 """
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from earful.errors import MissingExtraError
 
-# FAISS's GPU code selects no more than this many; on a CPU a plain scan is faster by then.
+# FAISS's GPU code selects at most this many rows; on a CPU a plain scan is faster by then.
 MOST_FETCHED = 2048
 
 
 class FlatFaiss:
-    """All rows by inner product.
+    """A flat FAISS index of all rows, by inner product.
 
     Args:
         vectors: float32, shape ``(n, dim)``, unit rows.
@@ -34,11 +34,11 @@ class FlatFaiss:
                 "the faiss backend needs FAISS: pip install 'earful[faiss]' (CPU) or "
                 "'earful[faiss-gpu]' (NVIDIA GPU)"
             ) from error
-        # FAISS leaves BLAS aside for batches smaller than this, by default so large that
-        # 64 queries at 100,000 rows take over ten times as long.
+        # FAISS uses BLAS only for larger batches than this; its default is so high that 64
+        # queries at 100,000 rows take over ten times as long.
         faiss.cvar.distance_compute_blas_threshold = 20
         index: Any = faiss.IndexFlatIP(vectors.shape[1])
-        # The build for CPUs has no such function.
+        # The CPU build lacks this function.
         if getattr(faiss, "get_num_gpus", lambda: 0)() > 0:
             index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
         index.add(vectors)

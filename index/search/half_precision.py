@@ -1,7 +1,7 @@
-"""Search with half the memory: rows in bfloat16 in RAM, their float32 on the disk.
+"""Half-precision search: vectors as bfloat16 in RAM, as float32 on disk, in half the memory.
 
-The hits are those of exact search: bfloat16 only proposes, and what it proposes is read from
-the table and scored again.
+The hits are those of exact search: bfloat16 only proposes candidates, which are read from the
+table and scored again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.index.search.bfloat16 import RoughRows
+from earful.index.search.bfloat16 import Bfloat16Rows
 from earful.index.search.exact import unit_rows
 from earful.index.storage import vectors_of
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from earful.index.storage import Table
 
 
-class HalfRows:
-    """Ids and rough vectors of a whole table, as it is now.
+class HalfPrecisionRows:
+    """Ids and bfloat16 vectors of a whole table, as it is now.
 
     Args:
-        table: Is read once, some rows at a time, and later for what is proposed.
-        dim: Of the vectors.
+        table: Read once, in batches, and later for candidates.
+        dim: Length of a vector.
 
     Raises:
         IndexFolderError: A file of the table is damaged or gone, or a vector is not finite or
@@ -51,7 +51,7 @@ class HalfRows:
                 places.append(batch.column("_rowid").to_numpy())
                 yield unit_rows(vectors_of(batch, self._dim), lambda row: f"a vector, {row},")
 
-        self._rough = RoughRows(vectors())
+        self._bfloat16_rows = Bfloat16Rows(vectors())
         self._places = np.concatenate(places)
 
     def candidates(
@@ -63,11 +63,11 @@ class HalfRows:
     ) -> pa.Table | None:
         """Return columns of rows, among them the ``k`` nearest.
 
-        ``None`` when the table has moved on since it was read here.
+        ``None`` when the table has changed since it was read here.
 
         Args:
             query: float32, shape ``(dim,)``, unit norm.
-            k: How many are wanted.
+            k: How many rows are needed.
             columns: Which columns.
             only: Ids to choose from; all when ``None``.
         """
@@ -77,5 +77,5 @@ class HalfRows:
                 self._rows = {id_: row for row, id_ in enumerate(self._ids)}
             keep = np.zeros(len(self._ids), np.bool_)
             keep[[self._rows[id_] for id_ in only if id_ in self._rows]] = True
-        (rows,) = self._rough.candidates(query[None], k, keep)
+        (rows,) = self._bfloat16_rows.candidates(query[None], k, keep)
         return self._table.at(self._places[rows].tolist(), columns, version=self._version)

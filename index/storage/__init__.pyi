@@ -1,47 +1,64 @@
 from .checksums import CHECKSUMS_NAME, Checksums
-from .header import FORMAT, HEADER_NAME, Header, Root, format_of, read_values, write_text
-from .info import IndexInfo
-from .lance_errors import lance_reason
-from .lock import LOCK_NAME, WriterLock
-from .rejected import REJECTED_NAME, read_rejections, write_rejections
-from .row_lookup import KNOWN_COLUMNS, AudioKey, KnownRow, KnownRows, known_rows
+from .header import (
+    FORMAT,
+    HEADER_NAME,
+    Header,
+    IndexInfo,
+    Root,
+    format_of,
+    read_header,
+    read_values,
+    write_text,
+)
+from .index_folder import APPROXIMATE_NAME, IndexFolder
+from .lock import WriterLock
+from .rejected import REJECTED_NAME, read_rejections
+from .row_lookup import IndexedRow
 from .schema import (
     DIGEST_COLUMNS,
     EXEMPLAR_COLUMNS,
+    ROW_COLUMNS,
+    AudioKey,
     Row,
     audio_paths,
     changed_rows,
     exemplar_digest,
     exemplar_of,
     exemplar_values,
+    has_unit_norm,
     label_names,
     root_of,
     row_digest,
-    to_arrow,
     vectors_of,
-    whole_rows,
 )
 from .table import Table, stored_fingerprint
 from .table_files import is_data
-from .versions import QUARANTINE, TABLE_FOLDER, manifest_names, newest_manifest, set_aside
+from .table_reader import lance_reason, sql_literal
+from .versions import (
+    QUARANTINE,
+    TABLE_FOLDER,
+    manifest_names,
+    move_to_quarantine,
+    newest_manifest,
+)
 
 __all__ = [
+    "APPROXIMATE_NAME",
     "CHECKSUMS_NAME",
     "DIGEST_COLUMNS",
     "EXEMPLAR_COLUMNS",
     "FORMAT",
     "HEADER_NAME",
-    "KNOWN_COLUMNS",
-    "LOCK_NAME",
     "QUARANTINE",
     "REJECTED_NAME",
+    "ROW_COLUMNS",
     "TABLE_FOLDER",
     "AudioKey",
     "Checksums",
     "Header",
+    "IndexFolder",
     "IndexInfo",
-    "KnownRow",
-    "KnownRows",
+    "IndexedRow",
     "Root",
     "Row",
     "Table",
@@ -52,21 +69,20 @@ __all__ = [
     "exemplar_of",
     "exemplar_values",
     "format_of",
+    "has_unit_norm",
     "is_data",
-    "known_rows",
     "label_names",
     "lance_reason",
     "manifest_names",
+    "move_to_quarantine",
     "newest_manifest",
+    "read_header",
     "read_rejections",
     "read_values",
     "root_of",
     "row_digest",
-    "set_aside",
+    "sql_literal",
     "stored_fingerprint",
-    "to_arrow",
     "vectors_of",
-    "whole_rows",
-    "write_rejections",
     "write_text",
 ]

@@ -1,12 +1,13 @@
 """``checksums.txt``: the digest of every file that the table consists of.
 
-LanceDB keeps no checksum of what it stores, so a flipped bit on the disk would answer. But it
-never changes a file once written: each is digested when its commit is flushed, and compared
-before its rows answer. The list has the form of ``sha256sum``, so that any machine can check
-an index without this package: ``cd sounds.index && sha256sum --check checksums.txt``.
+LanceDB keeps no checksum of what it stores, so a bit flipped on the disk would end up in an
+answer. But it never changes a file once written: each is digested when its commit is flushed,
+and compared before its rows are used. The list has the form of ``sha256sum``, so that any
+machine can check an index without this package:
+``cd sounds.index && sha256sum --check checksums.txt``.
 
 Files may be missing from the list, such as those of a commit that a kill cut short and those
-of an index from before there was a list; their rows are checked one by one by their own
+of an index made before the list existed; their rows are checked one by one by their own
 digests.
 """
 
@@ -36,57 +37,59 @@ class Checksums:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / CHECKSUMS_NAME
-        self._wanted: dict[str, str] = {}
-        # What has been read and was right; files never change, so once is enough.
-        self._right: set[str] = set()
+        self._listed: dict[str, str] = {}
+        # Files that were read and matched; they never change, so once is enough.
+        self._matched: set[str] = set()
         self._read_at: tuple[int, ...] = ()
         self.reload()
 
     def __contains__(self, name: str) -> bool:
-        return name in self._wanted
+        return name in self._listed
 
     def names(self) -> list[str]:
-        """Return the files that are listed."""
-        return list(self._wanted)
+        """Return the listed files."""
+        return list(self._listed)
 
     def reload(self) -> None:
-        """See what other processes listed since."""
+        """Read what other processes have listed since."""
         try:
             read_at = _state(os.stat(self._path))
             if read_at == self._read_at:
                 return
             text = self._path.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
-            self._wanted, self._read_at = {}, ()
+            self._listed, self._read_at = {}, ()
             return
         except OSError as error:
             raise IndexFolderError(f"{self._path}: cannot be read ({error.strerror})") from error
         # A line that is torn or damaged lists nothing; a torn one has no end.
         found = (_LINE.fullmatch(line) for line in text.split("\n")[:-1])
-        wanted = {match[2]: match[1] for match in found if match}
-        self._right = {name for name in self._right if wanted.get(name) == self._wanted.get(name)}
-        self._wanted, self._read_at = wanted, read_at
+        listed = {match[2]: match[1] for match in found if match}
+        self._matched = {
+            name for name in self._matched if listed.get(name) == self._listed.get(name)
+        }
+        self._listed, self._read_at = listed, read_at
 
     def is_damaged(self, name: str) -> bool:
-        """Tell whether a listed file is there and has other bytes than it had."""
-        if name not in self._wanted or name in self._right:
+        """Tell whether a listed file is there and its bytes are not those that were listed."""
+        if name not in self._listed or name in self._matched:
             return False
         try:
             with open(self._folder / name, "rb") as file:
-                right = hashlib.file_digest(file, "sha256").hexdigest() == self._wanted[name]
+                matches = hashlib.file_digest(file, "sha256").hexdigest() == self._listed[name]
         except FileNotFoundError:
             return False
         except OSError:
             return True
-        if right:
-            self._right.add(name)
-        return not right
+        if matches:
+            self._matched.add(name)
+        return not matches
 
     def add(self, names: Iterable[str]) -> None:
         """Digest files that were just written, and list them.
 
         Raises:
-            OSError: A file cannot be read, or the list not be written.
+            OSError: A file cannot be read, or the list cannot be written.
         """
         found: dict[str, str] = {}
         for name in sorted(names):
@@ -96,30 +99,30 @@ class Checksums:
             return
         with open(self._path, "a+b") as file:
             before = _state(os.fstat(file.fileno()))
-            # Whatever a kill left of a line must not spoil the next.
+            # What a kill left of a line must not spoil the next one.
             file.seek(0)
             file.truncate(file.read().rfind(b"\n") + 1)
             file.write("".join(f"{digest}  {name}\n" for name, digest in found.items()).encode())
             file.flush()
             os.fsync(file.fileno())
             after = _state(os.fstat(file.fileno()))
-        self._wanted |= found
-        self._right |= found.keys()
+        self._listed |= found
+        self._matched |= found.keys()
         if before == self._read_at:
-            # Nobody else wrote since it was read, so it need not be read again.
+            # Nobody else has written since it was read, so it need not be read again.
             self._read_at = after
 
-    def keep(self, wanted: Callable[[str], bool]) -> None:
-        """Leave out of the list what is wanted no more.
+    def keep(self, is_kept: Callable[[str], bool]) -> None:
+        """Drop from the list every file of which ``is_kept`` is false.
 
         Raises:
             IndexFolderError: The list cannot be written.
         """
-        kept = {name: digest for name, digest in self._wanted.items() if wanted(name)}
-        if len(kept) < len(self._wanted):
+        kept = {name: digest for name, digest in self._listed.items() if is_kept(name)}
+        if len(kept) < len(self._listed):
             lines = (f"{digest}  {name}\n" for name, digest in sorted(kept.items()))
             write_text(self._path, "".join(lines))
-            self._wanted = kept
+            self._listed = kept
 
 
 def _state(status: os.stat_result) -> tuple[int, ...]:

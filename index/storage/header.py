@@ -1,29 +1,51 @@
 """``index.json``: the readable part of an index folder.
 
-It says which format the folder has, which embedder made the vectors and which folders
-the audio lies in. The table is the truth about the rows; the counts here are a summary
-for people, renewed after every change.
+It records the format of the folder, the embedder that made the vectors and the folders that
+hold the audio. The table is the truth about the rows; the counts here are a summary for
+people, renewed after every change.
+
+Format 1 is the only one that was released, so no step from one format to the next exists yet.
+When the layout of a folder changes so that earlier releases would read it wrongly:
+
+1. Raise ``FORMAT`` from n to n + 1.
+2. Write the step and put it into ``STEPS`` under n. It gets the folder, whose writer lock is
+   held, and the contents of ``index.json``, and returns the new contents. It may add files and
+   must leave alone those that format n needs: the folder has the new format once
+   ``index.json`` is replaced, after the step and in one go. A kill before that leaves format n,
+   and the step runs again, over whatever it left.
+3. Keep an index of format n for the tests, before anything else changes: run
+   ``python tests/index/formats/make.py`` with the last release that writes it, and commit the
+   folder ``tests/index/formats/n``. ``test_formats.py`` beside it opens, searches, verifies and
+   extends every one of them.
+
+Files that readers may ignore, such as ``checksums.txt``, do not make a new format.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-from earful.errors import IndexFolderError, ModelError
+from earful.errors import IndexBusyError, IndexFolderError, ModelError
 from earful.files import write_atomically
+from earful.index.storage.lock import WriterLock
 from earful.model import Fingerprint
 from earful.wording import as_argument
 
 FORMAT = 1
 HEADER_NAME = "index.json"
+Step = Callable[[Path, Mapping[str, Any]], dict[str, Any]]
+STEPS: dict[int, Step] = {}
+"""The step from each format to the next, by the format that it begins with."""
+
 _WAY_OUT = (
     "restore it from a copy, or run `earful index verify --repair --corpus CORPUS` with what the "
     "index was built from"
@@ -36,7 +58,7 @@ class Root:
 
     Attributes:
         absolute: Resolved path.
-        relative: The same from the index folder; still right after index and corpus were
+        relative: The same from the index folder; still right after index and corpus have been
             moved together.
     """
 
@@ -45,12 +67,12 @@ class Root:
 
     @classmethod
     def seen_from(cls, index: Path, root: Path) -> Self:
-        """Describe a resolved folder as seen from an index folder."""
+        """Make the root of a resolved folder as seen from an index folder."""
         relative = os.path.relpath(root, os.path.realpath(index))
         return cls(absolute=str(root), relative=Path(relative).as_posix())
 
     def resolve(self, index: Path) -> Path:
-        """Return where the corpus lies now, seen from an index folder."""
+        """Return where the corpus lies now, as seen from an index folder."""
         beside = Path(os.path.normpath(os.path.join(os.path.realpath(index), self.relative)))
         return beside if beside.is_dir() else Path(self.absolute)
 
@@ -60,7 +82,7 @@ class Header:
     """The contents of ``index.json``.
 
     Attributes:
-        fingerprint: What made the vectors.
+        fingerprint: The embedder that made the vectors.
         created: UTC, ISO 8601.
         updated: UTC, ISO 8601.
         roots: Corpus roots, in the order rows number them.
@@ -88,7 +110,7 @@ class Header:
         return replace(self, updated=_now(), roots=(*self.roots, root))
 
     def with_root_at(self, number: int, root: Root) -> Self:
-        """Return a copy with another corpus root in one's place and a new ``updated``."""
+        """Return a copy with one corpus root replaced and a new ``updated``."""
         roots = (*self.roots[:number], root, *self.roots[number + 1 :])
         return replace(self, updated=_now(), roots=roots)
 
@@ -115,25 +137,16 @@ class Header:
         write_values(folder, values)
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read ``index.json``; an index of an older format is upgraded first.
+    def from_values(cls, values: Mapping[str, Any], folder: Path) -> Self:
+        """Read the contents of ``index.json``; they must be of this format.
+
+        Args:
+            values: As ``read_values`` returns them.
+            folder: The index folder, for the error.
 
         Raises:
-            IndexFolderError: It is missing, damaged, of a newer format, or of an older one that
-                cannot be upgraded.
+            IndexFolderError: They are damaged.
         """
-        values = read_values(folder)
-        found = format_of(values)
-        if found > FORMAT:
-            raise IndexFolderError(
-                f"{folder}: has index format {found}, written by earful "
-                f"{values.get('earful', '?')}; this earful reads up to format {FORMAT}. "
-                "Upgrade earful, or build the index anew"
-            )
-        if 0 < found < FORMAT:
-            from earful.index.storage.formats import upgrade
-
-            values = upgrade(folder)
         try:
             return cls(
                 format=_counted(values, "format", least=1),
@@ -153,15 +166,65 @@ class Header:
             ) from error
 
 
-def read_values(folder: Path) -> Any:
-    """Return what ``index.json`` holds, whatever that is.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexInfo:
+    """Counts and origin of an index.
+
+    Attributes:
+        format: Version of the folder's layout.
+        fingerprint: The embedder that made the vectors.
+        n: Rows.
+        labels: Distinct labels.
+        created: UTC, ISO 8601.
+        updated: UTC, ISO 8601, of the last change.
+        roots: Corpus roots, where they lie now.
+        n_rejected: Files that the last build could not embed.
+    """
+
+    format: int
+    fingerprint: Fingerprint
+    n: int
+    labels: int
+    created: str
+    updated: str
+    roots: tuple[str, ...]
+    n_rejected: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return {**asdict(self), "roots": list(self.roots)}
+
+
+def read_header(folder: Path) -> Header:
+    """Read ``index.json``; an index of an older format is upgraded first.
 
     Raises:
-        IndexFolderError: It is missing, or no JSON.
+        IndexFolderError: It is missing, damaged, of a newer format, or of an older one that
+            cannot be upgraded.
+        IndexBusyError: It is of an older format, and another process is writing.
+    """
+    values = read_values(folder)
+    found = format_of(values)
+    if found > FORMAT:
+        raise IndexFolderError(
+            f"{folder}: has index format {found}, written by earful "
+            f"{values.get('earful', '?')}; this earful reads up to format {FORMAT}. "
+            "Upgrade earful, or build the index anew"
+        )
+    if 0 < found < FORMAT:
+        values = _upgrade(folder)
+    return Header.from_values(values, folder)
+
+
+def read_values(folder: Path) -> Any:
+    """Return the JSON value of ``index.json``, whatever it is.
+
+    Raises:
+        IndexFolderError: It is missing, or not JSON.
     """
     path = folder / HEADER_NAME
     try:
-        # A folder's name that is not UTF-8 is kept as Python sees it.
+        # A folder name that is not UTF-8 is kept as Python represents it.
         return json.loads(path.read_bytes().decode("utf-8", errors="surrogatepass"))
     except FileNotFoundError:
         raise IndexFolderError(
@@ -169,9 +232,7 @@ def read_values(folder: Path) -> Any:
             f"`earful index build CORPUS --index {as_argument(folder)}`"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise IndexFolderError(
-            f"{path}: cannot be read ({error}); want JSON; {_WAY_OUT}"
-        ) from error
+        raise IndexFolderError(f"{path}: cannot be read as JSON ({error}); {_WAY_OUT}") from error
 
 
 def write_values(folder: Path, values: Mapping[str, Any]) -> None:
@@ -185,7 +246,7 @@ def write_values(folder: Path, values: Mapping[str, Any]) -> None:
 
 
 def format_of(values: object) -> int:
-    """Return which format ``index.json`` names; 0 where it names none.
+    """Return the format that ``index.json`` names; 0 where it names none.
 
     >>> format_of({"format": 2}), format_of({"format": "2"}), format_of({"format": True})
     (2, 0, 0)
@@ -208,10 +269,51 @@ def write_text(path: Path, text: str) -> None:
         ) from error
 
 
+def _upgrade(folder: Path) -> dict[str, Any]:
+    """Upgrade an index folder of an older format to this one, with a ``RuntimeWarning``.
+
+    Returns:
+        The new contents of its ``index.json``.
+
+    Raises:
+        IndexFolderError: There is no step from its format, or it cannot be written; it is
+            as it was.
+        IndexBusyError: Another process is writing or upgrading it.
+    """
+    found = format_of(read_values(folder))
+    try:
+        with WriterLock(folder).held():
+            # Another process may have been first.
+            values: dict[str, Any] = read_values(folder)
+            while (number := format_of(values)) < FORMAT:
+                if number not in STEPS:
+                    raise IndexFolderError(
+                        f"{folder}: has index format {number}, which this earful cannot upgrade "
+                        f"to format {FORMAT}; build the index anew"
+                    )
+                step = STEPS[number](folder, values)
+                values = {**step, "format": number + 1, "earful": _earful_version()}
+                write_values(folder, values)
+    except IndexBusyError:
+        raise
+    except (IndexFolderError, OSError) as error:
+        raise IndexFolderError(
+            f"{folder}: has index format {found} and must be upgraded to format {FORMAT} "
+            f"before it can be read, which failed ({error}); open a copy that can be written"
+        ) from error
+    warnings.warn(
+        f"{folder}: was upgraded from index format {found} to {FORMAT}; earlier releases of "
+        "earful can no longer read it",
+        RuntimeWarning,
+        stacklevel=5,
+    )
+    return values
+
+
 def _counted(values: Mapping[str, Any], name: str, *, least: int = 0) -> int:
     found = values[name]
     if type(found) is not int or found < least:
-        raise ValueError(f"{name} is {found!r}, want a whole number from {least}")
+        raise ValueError(f"{name}={found!r}: expected a whole number of {least} or more")
     return found
 
 

@@ -1,6 +1,6 @@
-"""One writer at a time: an advisory lock on a file in the index folder.
+"""The writer lock: one writer at a time, by an advisory lock on a file in the index folder.
 
-The lock dies with its process, so nothing has to be cleaned up after a kill. On a network
+The lock ends with its process, so nothing has to be cleaned up after a kill. On a network
 file system it holds between machines only where ``flock`` does.
 """
 
@@ -22,7 +22,7 @@ LOCK_NAME = ".lock"
 
 
 class WriterLock:
-    """The right to write an index; may be taken again by the thread that holds it."""
+    """The right to write an index; the thread that holds it may take it again."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / LOCK_NAME
@@ -34,7 +34,7 @@ class WriterLock:
         """Hold the lock for a block.
 
         Yields:
-            Whether it was free: false where this thread held it already.
+            Whether it was free: false where this thread already held it.
 
         Raises:
             IndexBusyError: Another process or thread holds it; the message names it.
@@ -59,7 +59,7 @@ class WriterLock:
                 yield True
             finally:
                 self._depth = 0
-                # Closing alone would leave the lock with a child forked meanwhile.
+                # Closing alone would leave the lock to a child forked in the meantime.
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
                 os.close(descriptor)
         finally:
@@ -76,15 +76,15 @@ class WriterLock:
             holder = os.pread(descriptor, 4096, 0)
             os.close(descriptor)
             raise IndexBusyError(
-                f"{self._path.parent}: is being written by {_describe(holder)}; wait for it, "
-                "searching goes on meanwhile"
+                f"{self._path.parent}: is being written by {_describe(holder)}; wait for it, the "
+                "index can be searched in the meantime"
             ) from error
         except OSError as error:
             os.close(descriptor)
             raise self._unwritable(error) from error
         since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         me = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
-        # On a full disk the lock holds all the same, only without a name on it.
+        # On a full disk the lock still holds, only without the name of its holder.
         with suppress(OSError):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(me).encode(), 0)
@@ -92,7 +92,7 @@ class WriterLock:
 
     def _unwritable(self, error: OSError) -> IndexFolderError:
         return IndexFolderError(
-            f"{self._path.parent}: cannot be locked for writing ({error.strerror}); want a local "
+            f"{self._path.parent}: cannot be locked for writing ({error.strerror}); choose a local "
             "folder that this user may write"
         )
 

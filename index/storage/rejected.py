@@ -1,4 +1,4 @@
-"""``rejected.jsonl``: the recordings that the last build could not embed, with the reason."""
+"""``rejected.jsonl``: recordings that the last build could not embed, with the reason."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_rejections(folder: Path) -> tuple[Rejection, ...]:
         return ()
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise IndexFolderError(
-            f"{path}: is damaged ({error}); remove it, the next build writes it anew"
+            f"{path}: is damaged ({error}); remove it, the next build writes a new one"
         ) from error
 
 

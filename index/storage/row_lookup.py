@@ -1,7 +1,8 @@
-"""What a build needs to know of stored rows to leave finished work alone.
+"""Row lookup: which rows are already indexed, so that a build can skip them.
 
-A build may know of millions of rows, so they are held as columns, some 130 bytes a row with
-digests in binary, and found by sorted hashes; a dictionary of objects takes four times that.
+An index may have millions of rows, so the lookup holds columns, some 130 bytes a row with
+digests in binary, and finds rows by sorted hashes; a dictionary of objects takes four times
+that.
 """
 
 from __future__ import annotations
@@ -14,68 +15,56 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.index.storage.schema import Row, exemplar_digest, root_of
+from earful.errors import IndexFolderError
+from earful.index.storage.schema import AudioKey, Row, exemplar_digest, root_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-KNOWN_COLUMNS = ("id", "root", "file_sha256", "start_s", "end_s", "exemplar_sha256")
-AudioKey = tuple[str, float, float | None]
-"""Digest of a file's bytes, and where a stretch of it begins and ends."""
+LOOKUP_COLUMNS = ("id", "root", "file_sha256", "start_s", "end_s", "exemplar_sha256")
 
-# Rows are objects until there are so many.
+# New rows are kept as objects until there are this many; then they become columns.
 _MOST_RECENT: Final = 1024
 _HEX_DIGITS: Final = 64
 _NOT_HEX: Final = b"\xff" * 33
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownRow:
+class IndexedRow:
     """A stored row without its texts and its vector.
 
     Attributes:
         root: Corpus root the row came from, where it lies now.
-        file_sha256: Digest of the audio file's bytes when it was embedded.
-        start_s: Where the stretch begins, in seconds.
-        end_s: Where it ends; ``None`` for the end of the file.
+        audio_key: The audio that was embedded.
         exemplar_sha256: Digest of all the exemplar's fields.
     """
 
     root: Path
-    file_sha256: str
-    start_s: float
-    end_s: float | None
+    audio_key: AudioKey
     exemplar_sha256: str
 
     @classmethod
     def of(cls, row: Row) -> Self:
-        """Return what will be known of a row once it is stored."""
+        """Return what the lookup holds of a row once it is stored."""
         return cls(
             root=row.root,
-            file_sha256=row.file_sha256,
-            start_s=row.exemplar.start_s,
-            end_s=row.exemplar.end_s,
+            audio_key=row.audio_key,
             exemplar_sha256=exemplar_digest(row.exemplar),
         )
 
-    @property
-    def audio_key(self) -> AudioKey:
-        """What tells apart the audio that was embedded."""
-        return (self.file_sha256, self.start_s, self.end_s)
 
-
-class KnownRows(Mapping[str, KnownRow]):
-    """Known rows by id; grows, and may be read in other threads meanwhile.
+class IndexedRows(Mapping[str, IndexedRow]):
+    """The rows of an index by id; grows, and may be read in other threads meanwhile.
 
     Args:
-        rows: The first of them, by id.
+        rows: The rows that there are at first, with their ids.
     """
 
-    def __init__(self, rows: Iterable[tuple[str, KnownRow]] = ()) -> None:
+    def __init__(self, rows: Iterable[tuple[str, IndexedRow]] = ()) -> None:
         self._roots: list[Path] = []
         # Replaced as one, so that a reader never sees half of a change.
-        self._state: tuple[tuple[_Columns, ...], dict[str, KnownRow], dict[AudioKey, str]]
-        some: list[tuple[str, KnownRow]] = []
+        self._state: tuple[tuple[_Columns, ...], dict[str, IndexedRow], dict[AudioKey, str]]
+        some: list[tuple[str, IndexedRow]] = []
         parts: tuple[_Columns, ...] = ()
         for pair in rows:
             some.append(pair)
@@ -94,7 +83,7 @@ class KnownRows(Mapping[str, KnownRow]):
             yield from part.ids()
         yield from [id_ for id_ in recent if _found(parts, id_) is None]
 
-    def __getitem__(self, id_: str) -> KnownRow:
+    def __getitem__(self, id_: str) -> IndexedRow:
         parts, recent, _ = self._state
         if id_ in recent:
             return recent[id_]
@@ -109,11 +98,11 @@ class KnownRows(Mapping[str, KnownRow]):
 
     @property
     def roots(self) -> tuple[Path, ...]:
-        """Every corpus root that a row has, or had."""
+        """Every corpus root that a row has or had."""
         return tuple(self._roots)
 
     def holder(self, key: AudioKey) -> str | None:
-        """Return the id of a row with the vector of some audio."""
+        """Return the id of a row that holds the vector of some audio, or ``None``."""
         parts, recent, by_audio = self._state
         newest = by_audio.get(key)
         if newest is not None:
@@ -131,25 +120,47 @@ class KnownRows(Mapping[str, KnownRow]):
         return None
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Take up rows that have been stored; one with a known id replaces it."""
+        """Add rows that have been stored; a row with a known id replaces that one."""
         parts, recent, by_audio = self._state
         for row in rows:
-            known = KnownRow.of(row)
-            if known.root not in self._roots:
-                self._roots.append(known.root)
-            recent[row.exemplar.id] = known
-            by_audio[known.audio_key] = row.exemplar.id
+            indexed = IndexedRow.of(row)
+            if indexed.root not in self._roots:
+                self._roots.append(indexed.root)
+            recent[row.exemplar.id] = indexed
+            by_audio[indexed.audio_key] = row.exemplar.id
         if len(recent) >= _MOST_RECENT:
             kept = tuple(part.without(recent) for part in parts)
             added = _Columns.of(list(recent.items()), self._roots)
             self._state = (_with_part(kept, added), {}, {})
 
+    def require_no_clash(self, rows: Iterable[Row], folder: Path) -> None:
+        """Accept rows whose ids are new, or replace a row of the same corpus.
+
+        Args:
+            rows: About to be stored.
+            folder: The index folder, for the error.
+
+        Raises:
+            IndexFolderError: An id occurs twice, or belongs to another corpus root.
+        """
+        seen: set[str] = set()
+        for row in rows:
+            id_ = row.exemplar.id
+            if id_ in seen:
+                raise IndexFolderError(f"{folder}: id {id_!r} occurs twice among the new rows")
+            seen.add(id_)
+            if id_ in self and (root := self[id_].root) != row.root:
+                raise IndexFolderError(
+                    f"{folder}: id {id_!r} belongs to a row from {root}, and now comes from "
+                    f"{row.root}; give it another id, or remove the old row first"
+                )
+
 
 def _with_part(parts: tuple[_Columns, ...], added: _Columns) -> tuple[_Columns, ...]:
-    """Add a part to others, each more than twice as large as the next.
+    """Append a part; join parts so that each is more than twice as large as the next.
 
-    So there are few of them to look through, and what is copied to put two together is seldom
-    much beside all that there is.
+    This leaves few parts to search, and joining two seldom copies much beside all that
+    there is.
     """
     while parts and len(parts[-1]) <= 2 * len(added):
         *others, last = parts
@@ -158,7 +169,7 @@ def _with_part(parts: tuple[_Columns, ...], added: _Columns) -> tuple[_Columns, 
 
 
 def _found(parts: tuple[_Columns, ...], id_: str) -> tuple[_Columns, int] | None:
-    """Return in which part a row lies, and where."""
+    """Return the part that holds a row and its place there, or ``None``."""
     for part in parts:
         if (place := part.find(id_)) is not None:
             return part, place
@@ -166,12 +177,12 @@ def _found(parts: tuple[_Columns, ...], id_: str) -> tuple[_Columns, int] | None
 
 
 class _Columns:
-    """Rows as columns, with the order of the hashes of their ids and of their audio."""
+    """Rows as columns, with sorted hashes of their ids and of their audio."""
 
     def __init__(self, table: pa.Table, ids: NDArray[np.uint64], audio: NDArray[np.uint64]) -> None:
         self._table = table.combine_chunks()
         names = ("id", "root", "file", "start_s", "end_s", "exemplar")
-        # Asking a chunked column for one value is slow.
+        # Reading one value from a chunked column is slow.
         self._id, self._root, self._file, self._start, self._end, self._exemplar = (
             self._table.column(name).chunk(0) if len(table) else self._table.column(name)
             for name in names
@@ -179,34 +190,34 @@ class _Columns:
         self._by_id, self._by_audio = _Order(ids), _Order(audio)
 
     @classmethod
-    def of(cls, rows: Sequence[tuple[str, KnownRow]], roots: list[Path]) -> _Columns:
-        """Make columns of rows; a root that is new joins ``roots``."""
+    def of(cls, rows: Sequence[tuple[str, IndexedRow]], roots: list[Path]) -> _Columns:
+        """Make columns of rows; a new root is appended to ``roots``."""
         import pyarrow as pa
 
         for _, row in rows:
             if row.root not in roots:
                 roots.append(row.root)
         number = {root: place for place, root in enumerate(roots)}
-        known = [row for _, row in rows]
+        keys = [row.audio_key for _, row in rows]
         columns: dict[str, Any] = {
             "id": pa.array([id_ for id_, _ in rows], pa.large_string()),
-            "root": pa.array([number[row.root] for row in known], pa.int32()),
-            "file": pa.array([_packed(row.file_sha256) for row in known], pa.large_binary()),
-            "start_s": pa.array([row.start_s for row in known], pa.float64()),
-            "end_s": pa.array([row.end_s for row in known], pa.float64()),
+            "root": pa.array([number[row.root] for _, row in rows], pa.int32()),
+            "file": pa.array([_packed(key.file_sha256) for key in keys], pa.large_binary()),
+            "start_s": pa.array([key.start_s for key in keys], pa.float64()),
+            "end_s": pa.array([key.end_s for key in keys], pa.float64()),
             "exemplar": pa.array(
-                [_packed(row.exemplar_sha256) for row in known], pa.large_binary()
+                [_packed(row.exemplar_sha256) for _, row in rows], pa.large_binary()
             ),
         }
         return cls(
             pa.table(columns),
             np.fromiter((_hash(id_) for id_, _ in rows), np.uint64, len(rows)),
-            np.fromiter((_hash(row.audio_key) for row in known), np.uint64, len(rows)),
+            np.fromiter((_hash(key) for key in keys), np.uint64, len(rows)),
         )
 
     @classmethod
     def joined(cls, parts: Sequence[_Columns]) -> _Columns:
-        """Put parts one after the other."""
+        """Concatenate parts."""
         import pyarrow as pa
 
         if len(parts) == 1:
@@ -228,30 +239,27 @@ class _Columns:
         return id_
 
     def find(self, id_: str) -> int | None:
-        """Return where a row lies."""
+        """Return the place of a row, or ``None``."""
         for place in self._by_id.places(_hash(id_)):
             if self.id_at(place) == id_:
                 return place
         return None
 
     def find_audio(self, key: AudioKey) -> Iterator[int]:
-        """Yield where rows lie that have the vector of some audio."""
+        """Yield the places of rows that hold the vector of some audio."""
         for place in self._by_audio.places(_hash(key)):
             if self._audio_at(place) == key:
                 yield place
 
-    def row(self, place: int, roots: Sequence[Path]) -> KnownRow:
-        file_sha256, start_s, end_s = self._audio_at(place)
-        return KnownRow(
+    def row(self, place: int, roots: Sequence[Path]) -> IndexedRow:
+        return IndexedRow(
             root=roots[self._root[place].as_py()],
-            file_sha256=file_sha256,
-            start_s=start_s,
-            end_s=end_s,
+            audio_key=self._audio_at(place),
             exemplar_sha256=_unpacked(self._exemplar[place].as_py()),
         )
 
     def without(self, ids: Iterable[str]) -> _Columns:
-        """Return the rows that have other ids."""
+        """Return the rows whose ids are not among these."""
         import pyarrow as pa
 
         keep = np.ones(len(self), np.bool_)
@@ -266,55 +274,53 @@ class _Columns:
 
     def _audio_at(self, place: int) -> AudioKey:
         start_s, end_s = self._start[place].as_py(), self._end[place].as_py()
-        return (_unpacked(self._file[place].as_py()), start_s, end_s)
+        return AudioKey(_unpacked(self._file[place].as_py()), start_s, end_s)
 
 
 class _Order:
-    """Hashes, sorted, with where each came from."""
+    """Sorted hashes, each with its original place."""
 
     def __init__(self, hashes: NDArray[np.uint64]) -> None:
         self._places = np.argsort(hashes, kind="stable").astype(np.uint32)
         self._hashes = hashes[self._places]
 
     def hashes(self) -> NDArray[np.uint64]:
-        """Return the hashes in their first order."""
+        """Return the hashes in their original order."""
         found = np.empty_like(self._hashes)
         found[self._places] = self._hashes
         return found
 
     def places(self, value: int) -> Iterator[int]:
-        """Yield where a hash came from, in order."""
+        """Yield the original places of a hash, in order."""
         first = int(np.searchsorted(self._hashes, np.uint64(value)))
         while first < len(self._hashes) and self._hashes[first] == value:
             yield int(self._places[first])
             first += 1
 
 
-def known_rows(table: pa.Table, roots: Sequence[Path]) -> KnownRows:
-    """Read the known rows of a table that has at least ``KNOWN_COLUMNS``.
+def read_indexed_rows(table: pa.Table, roots: Sequence[Path]) -> IndexedRows:
+    """Make the lookup of an index's rows.
 
     Args:
-        table: Rows of an index.
+        table: All rows, with at least ``LOOKUP_COLUMNS``.
         roots: Corpus roots, as rows number them.
 
     Raises:
-        IndexError: A row has a root that is not there: the header is not the table's.
+        IndexError: A row names a root that the header lacks: the two do not belong together.
     """
 
-    def pairs() -> Iterator[tuple[str, KnownRow]]:
-        for batch in table.select(KNOWN_COLUMNS).to_batches(_MOST_RECENT):
-            columns = [batch.column(name).to_pylist() for name in KNOWN_COLUMNS]
+    def pairs() -> Iterator[tuple[str, IndexedRow]]:
+        for batch in table.select(LOOKUP_COLUMNS).to_batches(_MOST_RECENT):
+            columns = [batch.column(name).to_pylist() for name in LOOKUP_COLUMNS]
             for id_, root, file_sha256, start_s, end_s, exemplar in zip(*columns, strict=True):
-                row = KnownRow(
+                row = IndexedRow(
                     root=root_of(roots, root),
-                    file_sha256=file_sha256,
-                    start_s=start_s,
-                    end_s=end_s,
+                    audio_key=AudioKey(file_sha256, start_s, end_s),
                     exemplar_sha256=exemplar,
                 )
                 yield id_, row
 
-    return KnownRows(pairs())
+    return IndexedRows(pairs())
 
 
 def _hash(value: object) -> int:
@@ -322,7 +328,7 @@ def _hash(value: object) -> int:
 
 
 def _packed(digest: str) -> bytes:
-    """Halve a hex digest; what is none, as in a damaged row, is kept letter by letter."""
+    """Pack a hex digest into half the bytes; other text, as in a damaged row, is kept as it is."""
     if len(digest) == _HEX_DIGITS:
         try:
             packed = bytes.fromhex(digest)

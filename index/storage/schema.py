@@ -1,4 +1,4 @@
-"""How an exemplar with its vector becomes a row of the table, and comes back."""
+"""Rows: an exemplar with its vector and digests, written to the table and read back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FINGERPRINT_KEY = "earful:fingerprint"
-# Columns that make up an exemplar, in the order of the table.
+# The columns of an exemplar, in the order of the table.
 EXEMPLAR_COLUMNS = (
     "id",
     "audio",
@@ -37,8 +37,32 @@ EXEMPLAR_COLUMNS = (
     "licence",
     "meta",
 )
-# What a row's digest is made of beside its exemplar and its vector, and the digest.
+# What a row's digest covers beside the exemplar and the vector, and the digest itself.
 DIGEST_COLUMNS = ("duration_s", "file_sha256", "content_sha256", "row_sha256")
+# All that makes a row and can be checked against its digest.
+ROW_COLUMNS = (*EXEMPLAR_COLUMNS, "root", *DIGEST_COLUMNS, "vector")
+
+UNIT_TOLERANCE: Final = 1e-3
+"""How far the norm of a stored vector may be from 1."""
+
+
+class AudioKey(NamedTuple):
+    """The audio that a vector was made of: rows with equal keys can share one vector.
+
+    Attributes:
+        file_sha256: Hex digest of the audio file's bytes.
+        start_s: Where the segment begins, in seconds.
+        end_s: Where it ends; ``None`` for the end of the file.
+    """
+
+    file_sha256: str
+    start_s: float
+    end_s: float | None
+
+    @classmethod
+    def of(cls, file_sha256: str, exemplar: Exemplar) -> Self:
+        """Make the key of an exemplar whose file has a digest."""
+        return cls(file_sha256, exemplar.start_s, exemplar.end_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +70,11 @@ class Row:
     """One exemplar with its vector, ready to be stored.
 
     Attributes:
-        exemplar: The labelled stretch; ``audio`` is relative to ``root``.
+        exemplar: The labelled segment; ``audio`` is relative to ``root``.
         root: Corpus root, a resolved folder.
-        duration_s: Length of the stretch, in seconds.
+        duration_s: Length of the segment, in seconds.
         file_sha256: Hex digest of the audio file's bytes.
-        content_sha256: Hex digest of the stretch's decoded audio.
+        content_sha256: Hex digest of the segment's decoded audio.
         vector: float32, shape ``(dim,)``, unit norm.
     """
 
@@ -61,9 +85,43 @@ class Row:
     content_sha256: str
     vector: NDArray[np.float32]
 
+    @property
+    def audio_key(self) -> AudioKey:
+        """The audio that the vector was made of."""
+        return AudioKey.of(self.file_sha256, self.exemplar)
+
+
+@overload
+def has_unit_norm(norm: float) -> bool: ...
+@overload
+def has_unit_norm(norm: NDArray[np.floating]) -> NDArray[np.bool_]: ...
+def has_unit_norm(norm: Any) -> Any:
+    """Tell whether vectors of these norms can be stored and compared.
+
+    >>> has_unit_norm(1.0004), has_unit_norm(1.1), has_unit_norm(float("nan"))
+    (True, False, False)
+    """
+    # Written so that NaN is refused, too.
+    return abs(norm - 1.0) <= UNIT_TOLERANCE
+
+
+def require_unit_vectors(rows: Iterable[Row], dim: int) -> None:
+    """Refuse rows whose vector is not finite, not of unit norm or of another length.
+
+    Raises:
+        ValueError: A vector is one of these.
+    """
+    for row in rows:
+        norm = float(np.linalg.norm(row.vector))
+        if row.vector.shape != (dim,) or not has_unit_norm(norm):
+            raise ValueError(
+                f"vector of {row.exemplar.id!r}: expected shape ({dim},) and norm 1, "
+                f"got shape {row.vector.shape} and norm {norm}"
+            )
+
 
 def table_schema(fingerprint: Fingerprint) -> pa.Schema:
-    """Return the Arrow schema of an index's table, which names the embedder too.
+    """Return the Arrow schema of an index's table, which also names the embedder.
 
     Args:
         fingerprint: What makes the vectors.
@@ -159,7 +217,7 @@ def to_arrow(rows: Sequence[Row], roots: Sequence[int], fingerprint: Fingerprint
     except UnicodeEncodeError as error:
         shown = error.object.encode("utf-8", "backslashreplace").decode()
         raise IndexFolderError(
-            f"{shown!r} is not Unicode text, so no index can hold it; rename the file, or mend "
+            f"{shown!r} is not Unicode text, so no index can hold it; rename the file, or correct "
             "the table it comes from"
         ) from error
     arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(flat), fingerprint.dim))
@@ -167,7 +225,11 @@ def to_arrow(rows: Sequence[Row], roots: Sequence[int], fingerprint: Fingerprint
 
 
 def exemplar_values(table: pa.Table) -> Iterator[tuple[Any, ...]]:
-    """Iterate over a table that has at least ``EXEMPLAR_COLUMNS``, for ``exemplar_of``."""
+    """Iterate over the rows of a table as ``exemplar_of`` takes them.
+
+    Args:
+        table: Has at least ``EXEMPLAR_COLUMNS``.
+    """
     columns = [table.column(name).to_pylist() for name in EXEMPLAR_COLUMNS]
     return zip(*columns, strict=True)
 
@@ -177,14 +239,14 @@ def exemplar_of(values: tuple[Any, ...]) -> Exemplar:
 
     Raises:
         CorpusError: A field is outside its range: the row is damaged.
-        ValueError: ``meta`` is no JSON table: the row is damaged.
+        ValueError: ``meta`` is not a JSON object: the row is damaged.
     """
     fields: dict[str, Any] = dict(zip(EXEMPLAR_COLUMNS, values, strict=True))
     fields["audio"] = PurePosixPath(fields["audio"])
     fields["labels"] = tuple(fields["labels"])
     meta = json.loads(fields["meta"])
     if not isinstance(meta, dict):
-        raise ValueError(f"meta is {fields['meta']!r}, want a JSON table")
+        raise ValueError(f"meta: expected a JSON object, got {fields['meta']!r}")
     fields["meta"] = MappingProxyType(meta)
     return Exemplar(**fields)
 
@@ -193,14 +255,14 @@ def whole_rows(table: pa.Table, roots: Sequence[Path], dim: int) -> Iterator[Row
     """Read the rows of a table that match their own digests.
 
     Args:
-        table: Has at least ``EXEMPLAR_COLUMNS``, ``root``, ``DIGEST_COLUMNS`` and ``vector``.
+        table: Has at least ``ROW_COLUMNS``.
         roots: Corpus roots, as rows number them.
         dim: Length of a vector.
 
     Raises:
         CorpusError: A field is outside its range: the row is damaged.
-        ValueError: ``meta`` is no JSON table: the row is damaged.
-        IndexError: A row has a root that is not there: the header is not the table's.
+        ValueError: ``meta`` is not a JSON object: the row is damaged.
+        IndexError: A row names a root that the header lacks: the two do not belong together.
     """
     exemplars = map(exemplar_of, exemplar_values(table))
     places = (root_of(roots, number) for number in table.column("root").to_pylist())
@@ -212,7 +274,7 @@ def root_of(roots: Sequence[Path], number: int) -> Path:
     """Return the corpus root that a row names.
 
     Raises:
-        IndexError: It is not there: the header is not the table's.
+        IndexError: The header lacks it: header and table do not belong together.
     """
     if not 0 <= number < len(roots):
         raise IndexError(f"it names corpus root {number}; the header has {len(roots)}")
@@ -220,14 +282,14 @@ def root_of(roots: Sequence[Path], number: int) -> Path:
 
 
 def audio_paths(table: pa.Table, roots: Sequence[Path]) -> list[Path]:
-    """Resolve the audio path of each row of a table, looking at each folder once.
+    """Resolve the audio path of each row of a table; each folder is looked at once.
 
     Args:
         table: Has at least ``audio`` and ``root``.
         roots: Corpus roots, as rows number them.
 
     Raises:
-        IndexError: A row has a root that is not there: the header is not the table's.
+        IndexError: A row names a root that the header lacks: the two do not belong together.
     """
     folders: dict[str, str] = {}
     paths: list[Path] = []

@@ -1,9 +1,9 @@
-"""Opening and changing the LanceDB table inside an index folder; ``table_reader`` reads it.
+"""The LanceDB table inside an index folder: opened and changed here, read by ``table_reader``.
 
-A change is one commit, whole or not there. LanceDB leaves flushing to the kernel, so the
-files of every commit are flushed here, and listed with their digests (``checksums``): after
-a power cut at most the commit under way is lost, and what the disk spoils is noticed. Its
-errors come out as ``IndexFolderError`` with the folder named.
+A change is one commit, applied wholly or not at all. LanceDB leaves flushing to the kernel,
+so the files of every commit are flushed here, and listed with their digests (``checksums``):
+after a power cut at most the commit under way is lost, and damage on the disk is noticed. Its
+errors are raised as ``IndexFolderError`` with the folder named.
 
 LanceDB runs threads that a forked child lacks: start worker processes with ``spawn``.
 """
@@ -22,10 +22,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from earful.errors import IndexFolderError, ModelError
 from earful.index.storage.checksums import CHECKSUMS_NAME, Checksums
-from earful.index.storage.lance_errors import errors_named
 from earful.index.storage.schema import FINGERPRINT_KEY, table_schema
 from earful.index.storage.table_files import files_of, is_data
-from earful.index.storage.table_reader import TableReader, id_among
+from earful.index.storage.table_reader import TableReader, id_among, translate_errors
 from earful.index.storage.versions import LANCE_FOLDER, TABLE_FOLDER, TABLE_NAME, open_newest
 from earful.model import Fingerprint
 from earful.wording import as_argument
@@ -33,9 +32,9 @@ from earful.wording import as_argument
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Readers of an older version get this long before its files may go.
+# Readers of an older version have this long before its files may be deleted.
 _KEEP_VERSIONS = timedelta(hours=1)
-# Rewriting small fragments takes up to a second copy, and some.
+# Rewriting small fragments takes up to a second copy, and a little more.
 _ROOM_TO_COMPACT = 1.2
 _ROWS_AT_ONCE = 4096
 _MOST_METADATA_BYTES = 2**22
@@ -59,7 +58,7 @@ class Table(TableReader):
                 "or name a new folder"
             )
         shutil.rmtree(folder / TABLE_FOLDER, ignore_errors=True)
-        with errors_named(folder):
+        with translate_errors(folder):
             (folder / CHECKSUMS_NAME).unlink(missing_ok=True)
             lance = _connect(folder).create_table(TABLE_NAME, schema=table_schema(fingerprint))
             table = cls(folder, lance, Checksums(folder))
@@ -70,8 +69,8 @@ class Table(TableReader):
     def open(cls, folder: Path, fingerprint: Fingerprint) -> Self:
         """Open the table of an index whose header names an embedder.
 
-        When the newest version is damaged, as a power cut may leave it, the one before is
-        opened, with a ``RuntimeWarning``.
+        When the newest version is damaged, as after a power cut, the one before is opened,
+        with a ``RuntimeWarning``.
 
         Raises:
             IndexFolderError: It is missing or damaged, or was made by another embedder.
@@ -88,25 +87,25 @@ class Table(TableReader):
             != table_schema(fingerprint).metadata[FINGERPRINT_KEY.encode()]
         ):
             raise IndexFolderError(
-                f"{folder}: index.json and the table do not belong together: they name other "
+                f"{folder}: index.json and the table do not belong together: they name different "
                 "embedders or columns; restore both from one copy, or build the index anew"
             )
         return cls(folder, lance, checksums)
 
     @classmethod
     def at_version(cls, folder: Path, version: int) -> Self:
-        """Open one version of a table to read it, whatever it is.
+        """Open one version of a table to read it, without checking which embedder it names.
 
         Raises:
             IndexFolderError: It is missing or damaged.
         """
         lance = _open_lance(folder)
-        with errors_named(folder):
+        with translate_errors(folder):
             lance.checkout(version)
         return cls(folder, lance, Checksums(folder))
 
     def index_vectors(self, n_partitions: int) -> int:
-        """Make the vectors' approximate index anew: partitions, and a bit for each number.
+        """Make the approximate index of the vectors anew: partitions, and one bit per dimension.
 
         RaBitQ: Gao and Long, "RaBitQ" (SIGMOD 2024, arXiv 2405.12497).
 
@@ -114,7 +113,7 @@ class Table(TableReader):
             Its size in bytes.
 
         Raises:
-            IndexFolderError: It cannot be written, or there are too few rows to make it of.
+            IndexFolderError: It cannot be written, or there are too few rows for it.
         """
         from lancedb.index import IvfRq
 
@@ -126,7 +125,7 @@ class Table(TableReader):
         return int(made.size_bytes or 0)
 
     def drop_vector_index(self) -> None:
-        """Remove the vectors' approximate index, where there is one.
+        """Remove the approximate index of the vectors, if there is one.
 
         Raises:
             IndexFolderError: The folder cannot be written.
@@ -137,7 +136,7 @@ class Table(TableReader):
                     self._lance.drop_index(made.name)
 
     def index_columns(self) -> None:
-        """Make the indices that conditions on labels and splits are answered from.
+        """Make the indices that answer conditions on labels and splits.
 
         Raises:
             IndexFolderError: The folder cannot be written.
@@ -167,8 +166,8 @@ class Table(TableReader):
     def append(self, batch: pa.RecordBatch) -> None:
         """Insert rows whose ids are all new, in one commit.
 
-        Unlike ``upsert`` this reads nothing, so it takes the same time and memory however
-        large the table is.
+        Unlike ``upsert`` this reads nothing, so time and memory do not depend on the size of
+        the table.
 
         Raises:
             IndexFolderError: The disk is full or read-only; nothing is changed.
@@ -179,7 +178,7 @@ class Table(TableReader):
             self._lance.add(pa.Table.from_batches([batch]))
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Remove rows in one commit; ids that are not there do nothing.
+        """Remove rows in one commit; unknown ids are ignored.
 
         Raises:
             IndexFolderError: The disk is full or read-only; nothing is changed.
@@ -191,7 +190,7 @@ class Table(TableReader):
         """Keep some rows and drop all others, in one commit that writes the kept ones anew.
 
         Args:
-            places: Where the rows lie in this version, as ``places`` says.
+            places: The rows' places in this version, as ``places`` returns them.
             fingerprint: What made the vectors.
 
         Raises:
@@ -207,7 +206,7 @@ class Table(TableReader):
                 some = places[start : start + _ROWS_AT_ONCE]
                 found = self.at(some, schema.names, version=version)
                 if found is None:
-                    raise IndexFolderError(f"{self.folder}: was written meanwhile; try again")
+                    raise IndexFolderError(f"{self.folder}: was written in the meantime; try again")
                 yield from found.cast(schema).to_batches()
 
         rows = pa.RecordBatchReader.from_batches(schema, kept())
@@ -230,7 +229,7 @@ class Table(TableReader):
                 f"{self.folder}: compacting needs {needed:,} bytes and the disk has {free:,}; "
                 "free some space first"
             )
-        # What is copied is believed from then on.
+        # What is copied counts as right from then on.
         self.check()
         with self._changing():
             # Never delete_unverified: it takes files that a commit under way still needs.
@@ -238,42 +237,42 @@ class Table(TableReader):
         self._files.prune()
 
     def damaged_files(self) -> list[str]:
-        """Return the files that have other bytes than they had, or that are gone."""
+        """Return the files whose bytes are not those that were written, or that are gone."""
         return self._files.damaged(self.version)
 
     def unlisted_files(self) -> list[str]:
-        """Return the files of this version that the list of digests lacks."""
+        """Return the files of this version that are not in the list of digests."""
         return self._files.unlisted(self.version)
 
     def list_files(self) -> None:
-        """Have every file of this version in the list of digests.
+        """Add every file of this version to the list of digests.
 
         Raises:
-            IndexFolderError: A file cannot be read, or the list not be written.
+            IndexFolderError: A file cannot be read, or the list cannot be written.
         """
-        with errors_named(self.folder):
+        with translate_errors(self.folder):
             self._files.list_rest(self.version)
 
-    def set_damaged_aside(self) -> None:
+    def quarantine_damaged(self) -> None:
         """Move damaged files of versions before this one to the quarantine.
 
         Raises:
             IndexFolderError: The folder cannot be written.
         """
-        with errors_named(self.folder):
-            self._files.set_damaged_aside(self.version)
+        with translate_errors(self.folder):
+            self._files.quarantine_damaged(self.version)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Flush the files that are new after a block, and their folders, and list them."""
-        with errors_named(self.folder):
+        """Flush the files that a block writes, and their folders, and list them."""
+        with translate_errors(self.folder):
             self._files.forget_lost(self.version)
             yield
             self._files.sync()
 
 
 def stored_fingerprint(folder: Path) -> Fingerprint:
-    """Return which embedder a table names.
+    """Return the embedder that a table names.
 
     Raises:
         IndexFolderError: It is missing or damaged.
@@ -288,17 +287,17 @@ def stored_fingerprint(folder: Path) -> Fingerprint:
 
 
 def _open_lance(folder: Path) -> Any:
-    with errors_named(folder):
+    with translate_errors(folder):
         return _connect(folder).open_table(TABLE_NAME)
 
 
 def _connect(folder: Path) -> Any:
-    # Lance logs each new table as a warning on stderr; what matters comes as exceptions.
+    # Lance logs each new table as a warning on stderr; what matters arrives as exceptions.
     os.environ.setdefault("LANCE_LOG", "error")
     import lancedb
 
-    # Every version's list of fragments is kept in the one, or a build of many commits would
-    # fill it with what nobody reads again.
+    # LanceDB caches the fragment list of every version; without a limit a build of many
+    # commits would fill that cache with lists that nobody reads again.
     session = lancedb.Session(
         metadata_cache_size_bytes=_MOST_METADATA_BYTES, index_cache_size_bytes=_MOST_INDEX_BYTES
     )

@@ -1,4 +1,4 @@
-"""The files that a table consists of: flushed when they are new, checked before they answer."""
+"""Table files: flushed and listed when new, checked before their rows are used."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from earful.index.storage.versions import (
     TABLE_FOLDER,
     is_manifest,
     manifest_name,
+    move_to_quarantine,
     newest_listed,
-    set_aside,
     version_of,
 )
 from earful.wording import as_argument
@@ -26,7 +26,7 @@ DATA: Final = "data"
 DELETIONS: Final = "_deletions"
 INDICES: Final = "_indices"
 _DELETION: Final = re.compile(rf"/{DELETIONS}/(?P<file>\d+)-(?P<version>\d+)-\d+\.\w+$")
-# The one file that LanceDB writes anew: a hint which version is the newest.
+# LanceDB rewrites one file only: a hint to the newest version.
 _CHANGING: Final = (".json",)
 
 
@@ -35,7 +35,7 @@ class TableFiles:
 
     Args:
         folder: The index folder.
-        checksums: Its list.
+        checksums: Its list of digests.
     """
 
     def __init__(self, folder: Path, checksums: Checksums) -> None:
@@ -44,20 +44,20 @@ class TableFiles:
         self._synced = files_of(folder)
 
     def sync_all(self) -> None:
-        """Flush and list every file there is, and drop from the list what is gone.
+        """Flush and list every file, and drop missing ones from the list.
 
         Raises:
-            OSError: A file cannot be read, or the list not be written.
+            OSError: A file cannot be read, or the list cannot be written.
         """
         self._synced = set()
         self.sync()
         self.prune()
 
     def sync(self) -> None:
-        """Flush the files that are new since the last call, and their folders; list them.
+        """Flush and list the files that are new since the last call; flush their folders.
 
         Raises:
-            OSError: A file cannot be read, or the list not be written.
+            OSError: A file cannot be read, or the list cannot be written.
         """
         new = files_of(self._folder) - self._synced
         for name in sorted(new):
@@ -68,31 +68,31 @@ class TableFiles:
         self._synced |= new
 
     def list_rest(self, version: int) -> None:
-        """List the files of a version that are not listed, with the digests that they have.
+        """List the files of a version that are not listed yet, with their digests.
 
         Raises:
-            OSError: A file cannot be read, or the list not be written.
+            OSError: A file cannot be read, or the list cannot be written.
         """
         self._checksums.add(self.unlisted(version))
 
     def unlisted(self, version: int) -> list[str]:
-        """Return the files that a version consists of and that are not listed."""
+        """Return the files of a version that are not listed."""
         self.reload()
         in_use = {manifest_name(version), *self._in_use(version, (DATA, DELETIONS, INDICES))}
         return sorted(name for name in in_use if name not in self._checksums)
 
     def prune(self) -> None:
-        """Drop from the list the files that are gone."""
+        """Drop missing files from the list."""
         self._checksums.keep(files_of(self._folder).__contains__)
 
     def reload(self) -> None:
-        """See what other processes listed since."""
+        """Read what other processes have listed since."""
         self._checksums.reload()
 
     def forget_lost(self, version: int) -> None:
-        """Drop versions from the list that are newer than the newest there is.
+        """Drop versions from the list that are newer than the newest one left.
 
-        They were damaged, and the user was told; their numbers are given again.
+        They were damaged, and the user was warned; their numbers are used again.
         """
         if newest_listed(self._checksums) > version:
             self._checksums.keep(lambda name: not is_manifest(name) or version_of(name) <= version)
@@ -101,14 +101,14 @@ class TableFiles:
         """Compare the files of a version with their digests; each is read once.
 
         Args:
-            version: That is read.
-            kinds: Which files: those below these folders.
+            version: The version that is read.
+            kinds: The folders whose files are compared.
 
         Returns:
             Whether all of them are listed. Rows of others must be checked by their own digests.
 
         Raises:
-            IndexFolderError: A file has other bytes than it had.
+            IndexFolderError: The bytes of a file are not those that were written.
         """
         self.reload()
         names = self._in_use(version, kinds)
@@ -117,29 +117,29 @@ class TableFiles:
                 raise IndexFolderError(
                     f"{self._folder}: {name} is damaged, its bytes are not those that were "
                     f"written. `earful index verify {as_argument(self._folder)} --repair` keeps "
-                    "the rows that are whole and embeds the others again"
+                    "the undamaged rows and embeds the others again"
                 )
         return all(name in self._checksums for name in names)
 
-    def set_damaged_aside(self, version: int) -> None:
+    def quarantine_damaged(self, version: int) -> None:
         """Move damaged files to the quarantine, and drop them and lost versions from the list.
 
         Args:
-            version: That was just written.
+            version: The version that was just written.
 
         Raises:
             OSError: The folder cannot be written.
         """
         damaged = self.damaged(version)
-        set_aside(self._folder, sorted(files_of(self._folder).intersection(damaged)))
+        move_to_quarantine(self._folder, sorted(files_of(self._folder).intersection(damaged)))
         self.forget_lost(version)
         self.prune()
 
     def damaged(self, version: int) -> list[str]:
-        """Return the files that have other bytes than they had, or are missed.
+        """Return the files whose bytes are not those that were written, or that are missing.
 
         Args:
-            version: That is searched; older ones may go.
+            version: The version that is searched; files of older ones may be gone.
         """
         self.reload()
         manifest = self._manifest(version)
@@ -163,17 +163,17 @@ class TableFiles:
         try:
             return (self._folder / manifest_name(version)).read_bytes()
         except OSError:
-            # Another process dropped this version; what can be read of it still counts.
+            # Another process dropped this version; the files that are left still count.
             return b""
 
     def _in_use(self, version: int, kinds: Collection[str]) -> list[str]:
-        """Return the files below some folders that a version consists of, and few of others."""
+        """Return the files of a version below some folders, and a few of other versions."""
         manifest = self._manifest(version)
         folders = [f"{LANCE_FOLDER}/{kind}" for kind in kinds]
         names = sorted(name for below in folders for name in files_of(self._folder, below))
         deletions: dict[str, tuple[int, str]] = {}
         for name in names:
-            # A later one holds all that those before it do; one being written is none yet.
+            # A later file repeats all that earlier ones mark; one being written does not count.
             if (match := _DELETION.search(name)) and int(match["version"]) < version:
                 found = (int(match["version"]), name)
                 deletions[match["file"]] = max(deletions.get(match["file"], found), found)
@@ -194,11 +194,11 @@ def is_data(name: str) -> bool:
 
 
 def files_of(folder: Path, below: str = TABLE_FOLDER) -> set[str]:
-    """Return the files of the table of an index folder, relative to that.
+    """Return the files of the table, relative to the index folder.
 
     Args:
         folder: The index folder.
-        below: Only what lies below this folder of it.
+        below: A folder in it; only files below it are returned.
     """
     found: set[str] = set()
     for parent, _, names in os.walk(folder / below):

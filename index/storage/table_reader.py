@@ -1,25 +1,27 @@
-"""Reading the LanceDB table inside an index folder, one version of it at a time."""
+"""Reads of the LanceDB table inside an index folder, one version of it at a time."""
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from earful.errors import FilterError
-from earful.index.search import quoted
+from earful.errors import EarfulError, FilterError, IndexFolderError
 from earful.index.storage.checksums import Checksums
-from earful.index.storage.lance_errors import errors_named, is_lance_error, lance_reason, shortened
 from earful.index.storage.schema import EXEMPLAR_COLUMNS
 from earful.index.storage.table_files import DATA, DELETIONS, INDICES, TableFiles
+from earful.wording import as_argument
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
-# The columns that a condition of a user's makes sense over.
+# The columns that a user's condition may use.
 FILTER_COLUMNS = (*EXEMPLAR_COLUMNS, "duration_s", "file_sha256", "content_sha256")
 _IDS_AT_ONCE = 500
 _ROWS_AT_ONCE = 4096
@@ -34,7 +36,7 @@ class TableReader:
     """
 
     def __init__(self, folder: Path, lance: Any, checksums: Checksums) -> None:
-        """Use a way that ``Table`` has to open one."""
+        """Use one of the class methods of ``Table``."""
         self.folder = folder
         self._lance = lance
         self._files = TableFiles(folder, checksums)
@@ -60,14 +62,14 @@ class TableReader:
         return table.sort_by("id").select(list(columns))
 
     def rows(self, ids: Sequence[str], columns: Sequence[str]) -> pa.Table:
-        """Return some columns of the rows with these ids; ids that are not there do nothing.
+        """Return some columns of the rows with these ids; unknown ids are ignored.
 
         Raises:
             IndexFolderError: A file of the table is damaged or gone.
         """
         import pyarrow as pa
 
-        # An empty part gives the columns where there is no id at all.
+        # Without any id, one empty part still gives the columns.
         parts = [ids[start : start + _IDS_AT_ONCE] for start in range(0, len(ids), _IDS_AT_ONCE)]
         return pa.concat_tables(
             self._read(partial(self._query, id_among(part), columns)) for part in parts or [[]]
@@ -76,13 +78,13 @@ class TableReader:
     def consume(
         self, columns: Sequence[str], take: Callable[[Iterator[pa.RecordBatch]], Result]
     ) -> Result:
-        """Hand on some columns of all rows, some rows at a time, in no order.
+        """Pass some columns of all rows to a function, in batches, in no order.
 
         Args:
-            columns: Which columns. One more, ``_rowid``, says where each row lies in this
+            columns: Which columns. One more, ``_rowid``, gives the place of each row in this
                 version of the table.
-            take: Is given the rows; once more from the start when another process drops this
-                version meanwhile.
+            take: Gets the batches; called once more from the start when another process drops
+                this version in the meantime.
 
         Raises:
             IndexFolderError: A file of the table is damaged or gone.
@@ -90,22 +92,22 @@ class TableReader:
         return self._read(lambda: take(self._batches(columns)))
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield all columns of all rows, some rows at a time, and where each lies.
+        """Yield all columns of all rows, in batches, with ``_rowid``, the place of each row.
 
         Raises:
-            IndexFolderError: A file of the table is damaged or gone; what came before is right.
+            IndexFolderError: A file of the table is damaged or gone; earlier batches are right.
         """
         self.check()
-        with errors_named(self.folder):
+        with translate_errors(self.folder):
             yield from self._batches(self.columns)
 
     def places(self) -> NDArray[np.uint64]:
-        """Return where the rows lie in this version of the table, for ``at``.
+        """Return the places of all rows in this version of the table, for ``at``.
 
-        Reads no rows: those of damaged files are among them.
+        Reads no rows, so those of damaged files are included.
 
         Raises:
-            IndexFolderError: A file that says which rows are deleted is damaged or gone.
+            IndexFolderError: A file that marks deleted rows is damaged or gone.
         """
         import pyarrow as pa
 
@@ -116,18 +118,18 @@ class TableReader:
 
     @property
     def version(self) -> int:
-        """Which version of the table is read."""
+        """The version of the table that is read."""
         return int(self._lance.version)
 
     def at(
         self, row_ids: Sequence[int], columns: Sequence[str], *, version: int
     ) -> pa.Table | None:
-        """Return some columns of rows by where they lay in a version, in that order.
+        """Return some columns of rows by their places in a version, in that order.
 
         Their files are not checked: ``check`` does that.
 
         Returns:
-            ``None`` when another version is read by now: its rows lie elsewhere.
+            ``None`` when another version is read by now, in which rows have other places.
 
         Raises:
             IndexFolderError: A file of the table is damaged or gone.
@@ -147,8 +149,8 @@ class TableReader:
             FilterError: It cannot be evaluated.
             IndexFolderError: A file of the table is damaged or gone.
         """
-        # LanceDB passes over whatever follows the condition; brackets make that an
-        # error, and the line end closes a comment.
+        # LanceDB ignores whatever follows the condition; brackets make that an error, and the
+        # line end closes a comment.
         found = self._read_where(where, lambda: self._query(f"(\n{where}\n)", ["id"]))
         ids: list[str] = found.column("id").to_pylist()
         return ids
@@ -169,8 +171,8 @@ class TableReader:
             query: float32, shape ``(dim,)``.
             n: How many rows at most.
             columns: Which columns.
-            n_probes: How many partitions are looked at.
-            refine: So many times ``n`` rows are compared by their whole vectors.
+            n_probes: How many partitions are searched.
+            refine: ``refine * n`` rows are compared by their full vectors.
             where: SQL condition that rows must pass.
 
         Raises:
@@ -182,17 +184,18 @@ class TableReader:
             search = self._lance.search(query).distance_type("dot").nprobes(n_probes)
             if where:
                 search = search.where(f"(\n{where}\n)", prefilter=True)
-            # LanceDB warns of every query that does not select the distance.
+            # LanceDB warns about every query that does not select the distance.
             wanted = [*columns, "_distance"]
             found: pa.Table = search.refine_factor(refine).select(wanted).limit(n).to_arrow()
             return found.select(list(columns))
 
-        # All the rows are too many to read for one query: those that answer are checked.
+        # Checking all data files would read the whole table for one query: the rows that are
+        # found are checked by their own digests instead.
         return self._read_where(where, find, DELETIONS, INDICES)
 
     def refresh(self) -> bool:
-        """Go to the newest version; return whether there was a newer one."""
-        with errors_named(self.folder):
+        """Switch to the newest version; return whether there was a newer one."""
+        with translate_errors(self.folder):
             before = self._lance.version
             self._lance.checkout_latest()
             self._files.reload()
@@ -204,13 +207,13 @@ class TableReader:
         LanceDB must not see a damaged file: some make it end the whole process.
 
         Args:
-            kinds: Which files: those below these folders; default: all that are read.
+            kinds: The folders whose files are compared; default: all that are read.
 
         Returns:
             Whether all of them are listed. Rows of others must be checked by their own digests.
 
         Raises:
-            IndexFolderError: A file has other bytes than it had.
+            IndexFolderError: The bytes of a file are not those that were written.
         """
         wanted = kinds or (DATA, DELETIONS, INDICES)
         key = (self.version, wanted)
@@ -225,7 +228,7 @@ class TableReader:
         return query.select(list(columns)).limit(max(1, self._lance.count_rows())).to_arrow()
 
     def _read(self, read: Callable[[], Result], *kinds: str) -> Result:
-        with errors_named(self.folder):
+        with translate_errors(self.folder):
             return self._read_again(read, *kinds)
 
     def _read_where(self, where: str, read: Callable[[], Result], *kinds: str) -> Result:
@@ -236,16 +239,16 @@ class TableReader:
         except BaseException as error:
             if not is_lance_error(error):
                 raise
-            # A damaged table is no fault of the condition: this raises then.
+            # Where the table is damaged, the condition is not at fault, and this raises.
             self.consume(FILTER_COLUMNS, _exhaust)
             raise FilterError(
-                f"filter {shortened(repr(where))}: {_filter_reason(error)}; want one SQL "
+                f"filter {shortened(repr(where))}: {_filter_reason(error)}; expected one SQL "
                 f"condition over {', '.join(FILTER_COLUMNS)}, such as \"split = 'train'\" or "
                 "\"array_has(labels, 'dog') AND duration_s < 5\""
             ) from error
 
     def _read_again(self, read: Callable[[], Result], *kinds: str) -> Result:
-        """Read once the files of these kinds are checked; again where they are gone."""
+        """Check the files of these kinds, then read; once more where a version is gone."""
         self.check(*kinds)
         try:
             return read()
@@ -263,14 +266,19 @@ class TableReader:
 
 
 def id_among(ids: Sequence[str]) -> str:
-    """Write as an SQL condition that a row's id is among some.
+    """Write the SQL condition that a row's id is one of these.
 
     >>> id_among(["a", "it's"])
     "id IN ('a', 'it''s')"
     """
     if not ids:
         return "false"
-    return f"id IN ({', '.join(map(quoted, ids))})"
+    return f"id IN ({', '.join(map(sql_literal, ids))})"
+
+
+def sql_literal(text: str) -> str:
+    """Write a text as an SQL literal; doubled quotes are all that keeps it from being SQL."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _exhaust(batches: Iterator[pa.RecordBatch]) -> None:
@@ -280,7 +288,65 @@ def _exhaust(batches: Iterator[pa.RecordBatch]) -> None:
 
 def _filter_reason(error: BaseException) -> str:
     reason = lance_reason(error).removeprefix("Invalid input, ")
-    # The statement that LanceDB makes of a condition.
+    # LanceDB quotes the statement that it made of the condition.
     if "sql parser error: " in reason:
         reason = reason.rpartition("(sql parser error: ")[2].removesuffix(")")
     return shortened(reason.split(". Valid fields are")[0])
+
+
+# --- errors of LanceDB ---------------------------------------------------------------------
+
+
+@contextmanager
+def translate_errors(folder: Path) -> Iterator[None]:
+    """Turn errors of LanceDB in a block into errors that name the index folder.
+
+    Raises:
+        IndexFolderError: The disk is full or read-only, or a file is damaged or gone.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if not is_lance_error(error):
+            raise
+        reason = lance_reason(error)
+        if "No space left" in reason or "Disk quota exceeded" in reason:
+            raise IndexFolderError(
+                f"{folder}: the disk is full, {shutil.disk_usage(folder).free:,} bytes are free; "
+                "what was committed is kept. Free some space and run the same command again"
+            ) from error
+        if any(sign in reason for sign in ("Permission denied", "Read-only", "File too large")):
+            raise IndexFolderError(
+                f"{folder}: cannot be written ({shortened(reason)}); choose a folder that can be "
+                "written"
+            ) from error
+        raise IndexFolderError(
+            f"{folder}: its table cannot be used ({shortened(reason)}). Where a file is damaged, "
+            f"`earful index verify {as_argument(folder)} --repair` keeps the undamaged rows and "
+            "embeds the rest again"
+        ) from error
+
+
+def is_lance_error(error: BaseException) -> bool:
+    """Tell whether an exception may come from LanceDB; a damaged file can make it panic."""
+    if isinstance(error, EarfulError):
+        return False
+    # The class of a panic derives from BaseException, and no module exports it.
+    return isinstance(error, RuntimeError | OSError | ValueError) or type(
+        error
+    ).__module__.startswith("pyo3")
+
+
+def lance_reason(error: BaseException | str) -> str:
+    """Return LanceDB's message in one line, without the names of its source files.
+
+    >>> lance_reason(RuntimeError("lance error: Not found: x.lance, /root/.cargo/a.rs:273:40"))
+    'Not found: x.lance'
+    """
+    reason = re.split(r", /\S+\.rs:\d", " ".join(str(error).split()))[0]
+    return reason.removeprefix("lance error: ").removeprefix("LanceError(IO): ")
+
+
+def shortened(text: str) -> str:
+    """Return a text, or its first 200 characters."""
+    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -1,4 +1,4 @@
-"""The versions of a LanceDB table: which is the newest, and what to do when it is damaged."""
+"""Versions of a LanceDB table: the newest one is found, and a damaged one set aside."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ QUARANTINE: Final = "_quarantine"
 # Where LanceDB keeps the files of the table, relative to the index folder.
 LANCE_FOLDER: Final = f"{TABLE_FOLDER}/{TABLE_NAME}.lance"
 _VERSIONS: Final = f"{LANCE_FOLDER}/_versions"
-# Versions count down in the names, all of one length, so that the newest comes first.
+# File names count versions down, all at one length, so that the newest sorts first.
 _LAST: Final = 2**64 - 1
 _MANIFEST: Final = re.compile(rf"{re.escape(_VERSIONS)}/[0-9]{{20}}\.manifest")
 
 
 def manifest_name(version: int) -> str:
-    """Return the file of a version, relative to the index folder.
+    """Return the manifest file of a version, relative to the index folder.
 
     >>> manifest_name(2).rpartition("/")[2]
     '18446744073709551613.manifest'
@@ -35,41 +35,41 @@ def manifest_name(version: int) -> str:
 
 
 def manifest_names(folder: Path) -> list[str]:
-    """Return the files of all versions that are there, newest first."""
+    """Return the manifest files of all versions, newest first."""
     return sorted(f"{_VERSIONS}/{path.name}" for path in (folder / _VERSIONS).glob("*.manifest"))
 
 
 def newest_manifest(folder: Path) -> str:
-    """Return the file of the newest version that is there; empty without any."""
+    """Return the manifest file of the newest version; empty when there is none."""
     return next(iter(manifest_names(folder)), "")
 
 
 def newest_listed(checksums: Checksums) -> int:
-    """Return the newest version that was ever listed; 0 without any."""
+    """Return the newest version that was ever listed; 0 when there is none."""
     newest = min(filter(is_manifest, checksums.names()), default=manifest_name(0))
     return version_of(newest)
 
 
 def version_of(manifest: str) -> int:
-    """Return the version that a file holds."""
+    """Return the version that a manifest file describes."""
     return _LAST - int(Path(manifest).stem)
 
 
 def open_newest(folder: Path, checksums: Checksums, open_table: Callable[[], Any]) -> Any:
-    """Open the newest version of a table that is whole.
+    """Open the newest undamaged version of a table.
 
-    A newer one that is damaged is moved to ``_quarantine``. Where the newest that was ever
-    listed is not the one opened, a ``RuntimeWarning`` says that rows may be missing: every
+    A newer one that is damaged is moved to ``_quarantine``. When the version opened is not
+    the newest that was ever listed, a ``RuntimeWarning`` says that rows may be missing: every
     time, until the index is written again.
 
     Args:
         folder: The index folder.
-        checksums: Its list.
-        open_table: Opens the newest version that is there.
+        checksums: Its list of digests.
+        open_table: Opens the newest version in the folder.
 
     Raises:
-        IndexFolderError: None can be opened, or the folder cannot be written; all is as
-            it was.
+        IndexFolderError: None can be opened, or the folder cannot be written; everything is
+            as it was.
         IndexBusyError: The newest is damaged, and another process is writing.
     """
     newest = newest_manifest(folder)
@@ -90,7 +90,7 @@ def open_newest(folder: Path, checksums: Checksums, open_table: Callable[[], Any
             f"version {lost} to {opened.version}, so rows may be missing. Build it again from its "
             f"corpus, or run `earful index verify {as_argument(folder)} --repair`",
             RuntimeWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return opened
 
@@ -98,11 +98,11 @@ def open_newest(folder: Path, checksums: Checksums, open_table: Callable[[], Any
 def _walk_back(
     folder: Path, checksums: Checksums, open_table: Callable[[], Any], reason: IndexFolderError
 ) -> tuple[Any, int]:
-    """Move damaged versions aside until one opens; return it and the newest moved."""
+    """Move damaged versions to the quarantine until one opens; return it and the newest moved."""
     moved: list[str] = []
     try:
         with WriterLock(folder).held():
-            # Another process may have mended or written the table since.
+            # Another process may have repaired or written the table in the meantime.
             checksums.reload()
             for name in manifest_names(folder):
                 if not checksums.is_damaged(name):
@@ -110,9 +110,9 @@ def _walk_back(
                         return open_table(), version_of(moved[0]) if moved else 0
                     except IndexFolderError:
                         if name in checksums:
-                            # Its bytes are right, so something else is wrong.
+                            # Its bytes are right, so the fault lies elsewhere.
                             raise
-                set_aside(folder, [name])
+                move_to_quarantine(folder, [name])
                 moved.append(name)
     except IndexBusyError:
         raise
@@ -123,7 +123,7 @@ def _walk_back(
     raise reason
 
 
-def set_aside(folder: Path, names: list[str]) -> None:
+def move_to_quarantine(folder: Path, names: list[str]) -> None:
     """Move files of an index to its quarantine, keeping their names.
 
     Raises:
@@ -140,7 +140,7 @@ def _put_back(folder: Path, names: list[str]) -> None:
 
 
 def is_manifest(name: str) -> bool:
-    """Tell whether a file holds a version.
+    """Tell whether a file describes a version.
 
     Args:
         name: Relative to the index folder.

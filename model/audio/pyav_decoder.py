@@ -1,4 +1,4 @@
-"""Audio tracks of MP4, WebM and other containers, through FFmpeg's libraries (PyAV).
+"""The FFmpeg decoder (PyAV): audio tracks of MP4, WebM and other containers.
 
 Only the file that was opened is read: it is handed over as an object, and the formats that
 point elsewhere (playlists, session descriptions) are not among those allowed.
@@ -28,23 +28,23 @@ _FORMATS = (
     "3g2,3gp,aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,m4a,matroska,mj2,mov,mp3,"
     "mp4,mpeg,mpegts,ogg,tak,tta,w64,wav,webm,wv"
 )
-# Formats that do not say at their beginning which tracks there are.
-_WITHOUT_LIST = ("flv", "mpeg", "mpegts")
-# What FFmpeg's description of a file begins a track's line with.
+# Formats that do not list their tracks at the beginning.
+_WITHOUT_TRACK_LIST = ("flv", "mpeg", "mpegts")
+# How a track's line begins in FFmpeg's description of a file.
 _TRACK = re.compile(r"^ +Stream #0:\d+", re.MULTILINE)
-# Decoders lean on what came before: AAC on a frame, Opus on 80 ms, MP3 on up to 0.7 s.
+# Decoders depend on earlier audio: AAC on a frame, Opus on 80 ms, MP3 on up to 0.7 s.
 _PREROLL_S = 1.0
 
 
-class ContainerDecoder:
-    """Reads the first audio track with FFmpeg.
+class PyavDecoder:
+    """Decoder that reads the first audio track with FFmpeg.
 
     Args:
         file: The open file.
-        name: What to call it in errors.
-        because: What brought the file here rather than to libsndfile, as a clause.
-        may_seek: Whether time stamps lead anywhere; those of chained streams start again.
-        damage: What is known to be wrong with the end of the file; empty for nothing.
+        name: Name of the file in errors.
+        because: Why libsndfile does not read the file, as a clause.
+        may_seek: Whether time stamps can be trusted; those of chained streams start again.
+        damage: Known damage at the end of the file; empty for none.
 
     Raises:
         AudioError: PyAV is not installed, there is no audio track, or the file cannot be
@@ -70,24 +70,24 @@ class ContainerDecoder:
             self._container = self._open()
         except ImportError as error:
             raise AudioError(
-                f"{name}: {because}; formats such as MP4, AAC and WebM, and what libsndfile would "
+                f"{name}: {because}; MP4, AAC, WebM and the like, and files that libsndfile would "
                 "cut short, need PyAV: pip install 'earful[media]', or convert the file to WAV"
             ) from error
         try:
             if not self._container.streams.audio:
-                raise AudioError(f"{name}: has no audio track, wanted one; pass another file")
-            # The clock starts with the first sample a decoder gives, as a whole decode does.
+                raise AudioError(f"{name}: has no audio track, expected one; pass another file")
+            # Time starts with the first sample that the decoder gives, as in decoding it all.
             self._head = self._first_frames(2)
             self.header = self._read_header(self._stream, self._head[0])
         except AudioError:
             self.close()
             raise
-        except Exception as error:  # what PyAV raises of bad data has no common class
+        except Exception as error:  # PyAV's exceptions for bad data have no common class
             self.close()
             raise self._unreadable(error) from error
 
     def blocks(self, start: int, stop: int | None) -> Iterator[NDArray[np.float32]]:
-        """Decode a stretch; see ``Decoder.blocks``."""
+        """Decode a segment; see ``Decoder.blocks``."""
         position = 0
         try:
             for position, frame in self._frames(start):
@@ -97,13 +97,13 @@ class ContainerDecoder:
                 if stop is not None and position + len(block) >= stop:
                     return
             n_known = len(self._container.streams)
-            if self._container.format.name in _WITHOUT_LIST and self._n_tracks() > n_known:
-                # PyAV looks up what to do with a new track's packets where nothing was written,
-                # so it may drop them and say nothing.
+            if self._container.format.name in _WITHOUT_TRACK_LIST and self._n_tracks() > n_known:
+                # PyAV looks up a new track's packets in memory that was never written, so it
+                # may drop them without an error.
                 raise IndexError(n_known)
         except AudioError:
             raise
-        except Exception as error:  # what PyAV raises of bad data has no common class
+        except Exception as error:  # PyAV's exceptions for bad data have no common class
             raise self._damaged(position / self.header.sample_rate, error) from error
 
     def close(self) -> None:
@@ -118,8 +118,8 @@ class ContainerDecoder:
         import av
 
         self._file.seek(0)
-        # Tags in another encoding are none of our business. PyAV 19 leaves them alone by
-        # itself and no longer knows the word.
+        # Tags in another encoding do not matter here. PyAV 19 leaves them alone by itself and
+        # no longer has the option.
         lenient: dict[str, Any] = {}
         if int(av.__version__.partition(".")[0]) < 19:
             lenient["metadata_errors"] = "ignore"
@@ -131,16 +131,16 @@ class ContainerDecoder:
                 **lenient,
             )
             return container
-        except Exception as error:  # what PyAV raises of bad data has no common class
+        except Exception as error:  # PyAV's exceptions for bad data have no common class
             raise self._unreadable(error) from error
 
     def _n_tracks(self) -> int:
-        """Return how many tracks FFmpeg has met by now, as its description of the file says."""
+        """Count the tracks that FFmpeg has met so far, in its description of the file."""
         import av.logging
 
         container: Any = self._container  # PyAV's types leave the method out
         level = av.logging.get_level()
-        av.logging.set_level(av.logging.INFO)  # with less, it describes nothing
+        av.logging.set_level(av.logging.INFO)  # below this level it describes nothing
         try:
             return len(_TRACK.findall(container.dumps_format()))
         finally:
@@ -154,8 +154,8 @@ class ContainerDecoder:
                 break
         if not frames:
             raise AudioError(
-                f"{self._name}: its audio track holds no samples, wanted some; fetch or export it "
-                "again"
+                f"{self._name}: its audio track holds no samples, expected at least one; fetch or "
+                "export it again"
             )
         return frames
 
@@ -179,7 +179,7 @@ class ContainerDecoder:
         )
 
     def _frames(self, start: int) -> Iterator[tuple[int, AudioFrame]]:
-        """Yield frames with the position of their first sample, from before ``start`` on."""
+        """Yield frames with the position of their first sample, beginning before ``start``."""
         found = self._seek(start)
         if found is None:
             self.close()
@@ -194,7 +194,7 @@ class ContainerDecoder:
             position += frame.samples
 
     def _seek(self, start: int) -> tuple[int, AudioFrame, Iterator[AudioFrame]] | None:
-        """Go to a frame well before ``start`` whose position is certain, if there is one."""
+        """Seek to a frame well before ``start`` whose position is certain, if there is one."""
         stream, time_base = self._stream, self._stream.time_base
         target = start - round(_PREROLL_S * self.header.sample_rate)
         first_pts = self._head[0].pts
@@ -203,7 +203,7 @@ class ContainerDecoder:
         offset = first_pts + int(target / self.header.sample_rate / time_base)
         self._container.seek(offset, stream=stream, backward=True)
         frames = self._container.decode(stream)
-        next(frames, None)  # lacks what it leans on, and may be trimmed
+        next(frames, None)  # lacks the audio that it depends on, and may be trimmed
         frame = next(frames, None)
         position = None if frame is None else self._position(frame)
         if frame is None or position is None or position > target + self.header.sample_rate // 2:
@@ -211,11 +211,11 @@ class ContainerDecoder:
         return position, frame, frames
 
     def _position(self, frame: AudioFrame) -> int | None:
-        """Tell a frame's first sample from its time stamp, or ``None`` where that is vague.
+        """Return the position of a frame's first sample, or ``None`` where its stamp is vague.
 
-        WebM stamps in milliseconds, some 48 samples. There a frame is found again by its
-        place in the grid of equal frames that began with the file's first; a coding with
-        frames of various sizes (Vorbis) leaves doubt, and is decoded from the beginning.
+        WebM's time stamps are in milliseconds, some 48 samples. There the position follows
+        from the grid of equal frames that began with the file's first; a coding with frames
+        of various sizes (Vorbis) leaves doubt, and is decoded from the beginning.
         """
         first_pts, time_base = self._head[0].pts, frame.time_base
         if frame.pts is None or first_pts is None or time_base is None:
@@ -232,12 +232,12 @@ class ContainerDecoder:
         return position if abs(position - stamped) <= doubt + 1 else None
 
     def _to_float(self, frame: AudioFrame) -> NDArray[np.float32]:
-        """Turn a frame into float32, shape ``(n, channels)``, full scale 1.0."""
+        """Convert a frame to float32, shape ``(n, channels)``, full scale 1.0."""
         header = self.header
         if (frame.sample_rate, frame.layout.nb_channels) != (header.sample_rate, header.channels):
             raise AudioError(
                 f"{self._name}: changes from {header.channels} channels at {header.sample_rate} Hz "
-                f"to {frame.layout.nb_channels} at {frame.sample_rate} Hz, wanted one layout "
+                f"to {frame.layout.nb_channels} at {frame.sample_rate} Hz, expected one layout "
                 "throughout; convert it to WAV"
             )
         values = frame.to_ndarray()
@@ -251,18 +251,18 @@ class ContainerDecoder:
 
     def _unreadable(self, error: Exception) -> AudioError:
         return AudioError(
-            f"{self._name}: {self._because}, nor can FFmpeg ({_reason(error)}), wanted an audio "
+            f"{self._name}: {self._because}, nor can FFmpeg ({_reason(error)}), expected an audio "
             "file; convert it to WAV"
         )
 
     def _damaged(self, at_s: float, error: Exception) -> AudioError:
         return AudioError(
-            f"{self._name}: is damaged after {at_s:.2f} s ({_reason(error)}), wanted a whole file; "
-            "fetch or export it again"
+            f"{self._name}: is damaged after {at_s:.2f} s ({_reason(error)}), expected a whole "
+            "file; fetch or export it again"
         )
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, IndexError):  # from PyAV, which listed the tracks when it opened the file
+    if isinstance(error, IndexError):  # PyAV lists the tracks once, when it opens the file
         return "a track begins midway"
     return str(getattr(error, "strerror", None) or error or type(error).__name__)

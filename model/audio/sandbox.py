@@ -1,10 +1,10 @@
-"""Decoding in processes of its own, so that a file which breaks a decoder breaks no run.
+"""The decoding sandbox: worker processes, so that a file that breaks a decoder breaks no run.
 
 Decoders are C libraries that read strangers' files. One that crashes takes its process along,
 and one that hangs can only be stopped by ending its process; so ``load_isolated`` and
-``probe_isolated`` have a small process do it, under limits of time and memory, and turn
-whatever becomes of that process into one ``AudioError``. The processes are kept for the next
-files, as many as callers want at once, and end with ours.
+``probe_isolated`` decode in a small worker process, under limits on time and memory, and turn
+any failure of that process into one ``AudioError``. Workers are kept for the next files, as
+many as callers need at once, and end with this process.
 
 Where no such process can be started, ``EARFUL_DECODE=here`` decodes in the calling one.
 """
@@ -33,8 +33,6 @@ from earful.model.audio.sandbox_worker import receive_message, send_message
 from earful.model.audio.segment import Channels
 from earful.wording import printable
 
-__all__ = ["Bounds", "load_isolated", "probe_isolated", "stop_decoding", "warm_up"]
-
 _log = logging.getLogger(__name__)
 
 _MODULE: Final = "earful.model.audio.sandbox_worker"
@@ -43,13 +41,13 @@ _ERRORS: Final = {error.__name__: error for error in (AudioError, MissingExtraEr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """What decoding one file may take before its process is ended.
+class ProcessLimits:
+    """Limits on decoding one file; a worker that exceeds one is ended.
 
     Attributes:
         cpu_s: Processor time, in seconds.
-        wall_s: Time, in seconds: for a decoder that waits for something for ever.
-        memory_bytes: Address space on top of the process's own.
+        wall_s: Elapsed time, in seconds: for a decoder that waits for something for ever.
+        memory_bytes: Address space in addition to the idle worker's own.
     """
 
     cpu_s: float = 60.0
@@ -66,26 +64,26 @@ def load_isolated(
     limits: AudioLimits = AudioLimits(),
     channels: Channels = "mean",
 ) -> Clip:
-    """Do what ``load_audio`` does, in another process.
+    """Do what ``load_audio`` does, in a worker process.
 
     Args:
         path: The audio file.
-        sample_rate: As for ``load_audio``, like everything that follows.
-        start_s: In seconds.
-        end_s: In seconds.
-        limits: What is accepted.
-        channels: What becomes of several.
+        sample_rate: Target rate in Hz; ``None`` keeps the file's own.
+        start_s: Where to begin, in seconds.
+        end_s: Where to end (exclusive), in seconds; ``None`` for the end of the file.
+        limits: Limits on what is decoded.
+        channels: Whether to average the channels, or keep the first one.
 
     Raises:
         AudioError: As for ``load_audio``; or decoding crashed, or took more time or memory
-            than ``Bounds`` allow.
+            than ``ProcessLimits`` allows.
         MissingExtraError: The format needs the extra ``media``.
         ValueError: As for ``load_audio``.
     """
     options = {"sample_rate": sample_rate, "start_s": start_s, "end_s": end_s, "channels": channels}
-    if _decodes_here():
+    if _is_disabled():
         return load_audio(path, limits=limits, **options)  # type: ignore[arg-type]
-    answer, samples = _decoders.ask("load", path, limits, options)
+    answer, samples = _pool.request("load", path, limits, options)
     clip = answer["clip"]
     return Clip(
         samples=samples,
@@ -99,47 +97,47 @@ def load_isolated(
 def probe_isolated(
     path: str | os.PathLike[str], *, limits: AudioLimits = AudioLimits()
 ) -> AudioInfo:
-    """Do what ``probe_audio`` does, in another process.
+    """Do what ``probe_audio`` does, in a worker process.
 
     Args:
         path: The audio file.
-        limits: What is accepted.
+        limits: As for ``probe_audio``.
 
     Raises:
         AudioError: As for ``probe_audio`` and ``load_isolated``.
         MissingExtraError: The format needs the extra ``media``.
     """
-    if _decodes_here():
+    if _is_disabled():
         return probe_audio(path, limits=limits)
-    answer, _ = _decoders.ask("probe", path, limits, {})
+    answer, _ = _pool.request("probe", path, limits, {})
     return AudioInfo(**answer["info"])
 
 
 def warm_up() -> None:
-    """Start a process for the first file while other things are still being loaded."""
-    if not _decodes_here():
-        _decoders.warm_up()
+    """Start a worker for the first file while other things are still being loaded."""
+    if not _is_disabled():
+        _pool.warm_up()
 
 
 def stop_decoding() -> None:
-    """End every process that decodes; whoever waits for one gets an ``AudioError``."""
-    _decoders.stop()
+    """End every worker; a caller that waits for one gets an ``AudioError``."""
+    _pool.stop()
 
 
-class _LostError(Exception):
-    """A process ended, or was ended, before it answered; says why."""
+class _WorkerLostError(Exception):
+    """Raised when a worker ends, or is ended, before it answers; its text says why."""
 
 
-class _CrashError(_LostError):
-    """It ended by itself."""
+class _WorkerCrashedError(_WorkerLostError):
+    """Raised when a worker ends by itself."""
 
 
-# What a process said, and samples, none for what is no clip.
+# A worker's answer, and the samples of a clip, empty for any other answer.
 _Answer = tuple[dict[str, Any], NDArray[np.float32]]
 
 
-def _samples_of(answer: dict[str, Any], files: Sequence[int]) -> NDArray[np.float32]:
-    """Copy samples out of a process's file, which its next answer overwrites."""
+def _read_samples(answer: dict[str, Any], files: Sequence[int]) -> NDArray[np.float32]:
+    """Copy samples out of a worker's file, which its next answer overwrites."""
     if not files:
         return np.empty(0, np.float32)
     with open(files[0], "rb") as file:
@@ -147,45 +145,50 @@ def _samples_of(answer: dict[str, Any], files: Sequence[int]) -> NDArray[np.floa
         file.seek(0)
         n_bytes = file.readinto(samples.data)
     if n_bytes != samples.nbytes:
-        raise _LostError(f"gave {n_bytes} bytes of samples in place of {samples.nbytes}")
+        raise _WorkerLostError(f"gave {n_bytes} bytes of samples instead of {samples.nbytes}")
     return samples
 
 
 class _Worker:
-    """One process and the connection to it."""
+    """One worker process and the connection to it."""
 
-    def __init__(self, bounds: Bounds, command: Sequence[str]) -> None:
+    def __init__(self, limits: ProcessLimits, command: Sequence[str]) -> None:
         ours, theirs = socket.socketpair()
         ours.settimeout(_START_S)
         with theirs:
-            arguments = (theirs.fileno(), bounds.cpu_s, bounds.memory_bytes)
+            arguments = (theirs.fileno(), limits.cpu_s, limits.memory_bytes)
             self._process = subprocess.Popen(
                 [sys.executable, *command, *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-                start_new_session=True,  # Ctrl-C is for the process that has the terminal
+                start_new_session=True,  # Ctrl-C is for the process that owns the terminal
             )
         self._connection = ours
-        self._bounds = bounds
+        self._limits = limits
         self._is_ready = False
         self._was_killed = False
 
-    def ask(self, request: dict[str, Any]) -> _Answer:
-        """Have a request answered; ``_LostError`` when the process does not survive it."""
+    def request(self, message: dict[str, Any]) -> _Answer:
+        """Send a request and return its answer.
+
+        Raises:
+            _WorkerLostError: The process does not survive the request.
+            EarfulError: The process cannot be started.
+        """
         try:
             if not self._is_ready:
                 receive_message(self._connection)
-                self._connection.settimeout(self._bounds.wall_s)
+                self._connection.settimeout(self._limits.wall_s)
                 self._is_ready = True
-            send_message(self._connection, request)
+            send_message(self._connection, message)
             answer, files = receive_message(self._connection)
-            return answer, _samples_of(answer, files)
+            return answer, _read_samples(answer, files)
         except TimeoutError as error:
-            raise _LostError(f"took more than {self._bounds.wall_s:g} s") from error
+            raise _WorkerLostError(f"took more than {self._limits.wall_s:g} s") from error
         except (EOFError, OSError) as error:
-            raise self._why_gone() from error
+            raise self._exit_error() from error
 
     def kill(self) -> None:
         """End the process, whatever it is doing."""
@@ -193,51 +196,54 @@ class _Worker:
         self._process.kill()
         self._process.wait()
 
-    def forget(self) -> None:
+    def close(self) -> None:
         """Close the connection, at which the process ends."""
         self._connection.close()
 
-    def _why_gone(self) -> Exception:
+    def _exit_error(self) -> Exception:
+        """Return the error for the way in which the process ended."""
         try:
             status = self._process.wait(_START_S)
         except subprocess.TimeoutExpired:
-            return _LostError("broke off the connection")
+            return _WorkerLostError("broke off the connection")
         if self._was_killed:
-            return _LostError("was stopped")
+            return _WorkerLostError("was stopped")
         if not self._is_ready:
             return EarfulError(
                 f"the process that decodes audio cannot be started (exit status {status} of "
                 f"{sys.executable}); set EARFUL_DECODE=here to decode without one"
             )
         if status == -signal.SIGXCPU:
-            return _LostError(f"took more than {self._bounds.cpu_s:g} s of processor time")
+            return _WorkerLostError(f"took more than {self._limits.cpu_s:g} s of processor time")
         if status < 0:
-            return _CrashError(f"crashed ({signal.Signals(-status).name})")
-        return _CrashError(f"ended with exit status {status}")
+            return _WorkerCrashedError(f"crashed ({signal.Signals(-status).name})")
+        return _WorkerCrashedError(f"ended with exit status {status}")
 
 
-class _Decoders:
-    """The processes that wait for work; one more is started for whoever finds none."""
+class _WorkerPool:
+    """Idle and busy workers; a request that finds no idle one starts another."""
 
     def __init__(
-        self, bounds: Bounds = Bounds(), command: Sequence[str] = ("-P", "-m", _MODULE)
+        self,
+        limits: ProcessLimits = ProcessLimits(),
+        command: Sequence[str] = ("-P", "-m", _MODULE),
     ) -> None:
-        # -P: what lies in the working folder under the name of a module is a stranger's.
-        self._bounds = bounds
+        # -P: never import a module from the working folder, which may hold a stranger's files.
+        self._limits = limits
         self._command = command
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
 
-    def ask(
+    def request(
         self,
         do: str,
         path: str | os.PathLike[str],
         limits: AudioLimits,
         options: dict[str, Any],
     ) -> _Answer:
-        """Have one file dealt with; an answer that is an error is raised."""
-        request = {
+        """Decode or probe one file in a worker; raise an answer that is an error."""
+        message = {
             "do": do,
             "path": os.fspath(path),
             "folder": os.getcwd(),
@@ -247,14 +253,14 @@ class _Decoders:
         name = printable(os.fspath(path))
         try:
             try:
-                answer, samples = self._ask(request, fresh=False)
-            except _CrashError:
-                # Only a process that has seen nothing else shows that it was this file.
-                answer, samples = self._ask(request, fresh=True)
-        except _LostError as lost:
+                answer, samples = self._try(message, fresh=False)
+            except _WorkerCrashedError:
+                # Retry: only a worker that has read no other file shows that it was this one.
+                answer, samples = self._try(message, fresh=True)
+        except _WorkerLostError as lost:
             _log.info("%s: its decoding process %s; the next file gets another", name, lost)
             raise AudioError(
-                f"{name}: decoding it {lost}, wanted a file that decoders can read; fetch or "
+                f"{name}: decoding it {lost}, expected a file that decoders can read; fetch or "
                 "export it again"
             ) from lost
         if "error" in answer:
@@ -262,43 +268,44 @@ class _Decoders:
         return answer, samples
 
     def stop(self) -> None:
-        """End all of them; the next file gets new ones."""
+        """End all workers; the next file gets new ones."""
         with self._lock:
             idle, self._idle = self._idle, []
             busy, self._busy = self._busy, set()
         for worker in idle:
             worker.kill()
-            worker.forget()
-        for worker in busy:  # whoever waits for it closes the connection
+            worker.close()
+        for worker in busy:  # the caller that waits for it closes the connection
             worker.kill()
 
     def warm_up(self) -> None:
-        """Have one that waits, unless there are some."""
+        """Start an idle worker, unless there is any."""
         with self._lock:
             if not self._idle and not self._busy:
-                self._idle.append(_Worker(self._bounds, self._command))
+                self._idle.append(_Worker(self._limits, self._command))
 
-    def _ask(self, request: dict[str, Any], *, fresh: bool) -> _Answer:
+    def _try(self, message: dict[str, Any], *, fresh: bool) -> _Answer:
+        """Send a request to an idle worker or, where ``fresh`` or none is idle, a new one."""
         with self._lock:
             if self._idle and not fresh:
                 worker = self._idle.pop()
             else:
-                worker = _Worker(self._bounds, self._command)
+                worker = _Worker(self._limits, self._command)
             self._busy.add(worker)
         try:
-            answered = worker.ask(request)
+            answered = worker.request(message)
         except BaseException:
             with self._lock:
                 self._busy.discard(worker)
             worker.kill()
-            worker.forget()
+            worker.close()
             raise
         with self._lock:
             if worker in self._busy:  # else all were ended meanwhile
                 self._busy.remove(worker)
                 self._idle.append(worker)
                 return answered
-        worker.forget()
+        worker.close()
         return answered
 
     def _error(self, name: str, answer: dict[str, Any]) -> Exception:
@@ -306,16 +313,16 @@ class _Decoders:
             return _ERRORS[answer["error"]](answer["text"])
         if answer["error"] == "MemoryError":
             return AudioError(
-                f"{name}: decoding it takes more memory than the {self._bounds.memory_bytes >> 20} "
-                "MiB that are allowed; take a stretch of it"
+                f"{name}: decoding it takes more memory than the {self._limits.memory_bytes >> 20} "
+                "MiB that are allowed; take a segment of it"
             )
         return AudioError(
-            f"{name}: its decoder failed ({printable(answer['text'])}), wanted a file that "
+            f"{name}: its decoder failed ({printable(answer['text'])}), expected a file that "
             "decoders can read; fetch or export it again"
         )
 
 
-def _decodes_here() -> bool:
+def _is_disabled() -> bool:
     return (
         os.environ.get("EARFUL_DECODE") == "here"
         or not sys.executable
@@ -323,16 +330,16 @@ def _decodes_here() -> bool:
     )
 
 
-_decoders = _Decoders()
-_left_to_parent: list[_Decoders] = []
+_pool = _WorkerPool()
+_pools_of_parents: list[_WorkerPool] = []
 
 
-def _start_anew() -> None:
-    """Leave the parent's processes to it: answers for two must not come down one socket."""
-    global _decoders
-    _left_to_parent.append(_decoders)
-    _decoders = _Decoders()
+def _replace_pool() -> None:
+    """Give a forked child its own pool: two processes must not read answers from one socket."""
+    global _pool
+    _pools_of_parents.append(_pool)
+    _pool = _WorkerPool()
 
 
-os.register_at_fork(after_in_child=_start_anew)
+os.register_at_fork(after_in_child=_replace_pool)
 atexit.register(stop_decoding)

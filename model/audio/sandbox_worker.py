@@ -1,7 +1,7 @@
-"""The process that decodes for ``isolated``: reads requests, answers each, keeps to its limits.
+"""The worker process of ``sandbox``: reads requests and answers each, within its limits.
 
-A message is JSON behind its length. Samples do not travel through the socket: the answer
-carries an open, nameless file that holds them, until the next request. Nothing is pickled in
+A message is JSON after its length. Samples do not travel through the socket: the answer
+carries an open, unnamed file that holds them until the next request. Nothing is pickled in
 either direction.
 """
 
@@ -29,7 +29,7 @@ from earful.model.audio.clip import load_audio, probe_audio
 from earful.model.audio.limits import AudioLimits
 
 _LENGTH: Final = struct.Struct("!I")
-# glibc keeps what a long recording took until it is told that a short one may follow.
+# glibc keeps the memory of a long recording unless it is trimmed.
 _WORTH_TRIMMING_BYTES: Final = 64 << 20
 
 
@@ -37,17 +37,17 @@ def serve(connection: socket.socket, *, cpu_s: float, memory_bytes: int) -> None
     """Answer requests until the other end is gone.
 
     Args:
-        connection: To ``isolated``; says ``{"ready": true}`` first.
+        connection: To ``sandbox``; the worker sends ``{"ready": true}`` first.
         cpu_s: Processor time for one request; a request that takes more ends the process.
-        memory_bytes: Address space beyond what the process has when it begins.
+        memory_bytes: Address space in addition to that of the process when it begins.
     """
     _limit_memory(memory_bytes)
-    threading.Thread(target=_leave_with, args=(connection,), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(connection,), daemon=True).start()
     send_message(connection, {"ready": True})
-    # From here on, what goes wrong is told in an answer; libraries written in C also tell
-    # the standard error of every frame that they do not like.
+    # From here on, answers report every failure; without this, libraries written in C would
+    # also print each frame that they do not like.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    file = _nameless_file()
+    file = _unnamed_file()
     while True:
         try:
             request, _ = receive_message(connection)
@@ -58,7 +58,7 @@ def serve(connection: socket.socket, *, cpu_s: float, memory_bytes: int) -> None
         if samples is None:
             send_message(connection, answer)
             continue
-        # Over what was there before: new memory costs more than the copying.
+        # Overwrite the last clip: new memory costs more than the copying.
         file.seek(0)
         file.write(samples.data)
         file.flush()
@@ -66,11 +66,11 @@ def serve(connection: socket.socket, *, cpu_s: float, memory_bytes: int) -> None
         if samples.nbytes >= _WORTH_TRIMMING_BYTES:
             del samples
             file.close()
-            file = _nameless_file()
-            _give_memory_back()
+            file = _unnamed_file()
+            _trim_memory()
 
 
-def _nameless_file() -> BinaryIO:
+def _unnamed_file() -> BinaryIO:
     return open(os.memfd_create("earful-clip"), "wb")
 
 
@@ -86,7 +86,7 @@ def send_message(connection: socket.socket, values: dict[str, Any], *files: int)
 
 
 def receive_message(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """Receive values, and the descriptors of the files that came along.
+    """Receive values, and the descriptors of the files sent with them.
 
     Raises:
         EOFError: The other end is gone.
@@ -113,7 +113,7 @@ def _receive(connection: socket.socket, n: int) -> bytes:
 
 
 def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], NDArray[np.float32] | None]:
-    """Do what is asked for; whatever goes wrong is an answer, too."""
+    """Carry out a request; a failure is an answer, too."""
     path, limits = request["path"], AudioLimits(**request["limits"])
     try:
         os.chdir(request["folder"])
@@ -135,24 +135,24 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], NDArray[np.float32
 
 
 def _limit_memory(memory_bytes: int) -> None:
-    """Bound what this process can ask the system for, and leave no core dump of it."""
+    """Limit this process's address space, and write no core dump of it."""
     with open("/proc/self/statm", encoding="ascii") as file:
         taken = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + memory_bytes, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Samples travel in files that lie in memory, and those count as files.
+    # Samples travel in files in memory, to which the limit on file sizes applies.
     most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
 def _limit_time(cpu_s: float) -> None:
-    """Let the system end this process when the next request takes longer."""
+    """Make the system end this process when the next request takes longer."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     limit_s = math.ceil(used.ru_utime + used.ru_stime + cpu_s)
     resource.setrlimit(resource.RLIMIT_CPU, (limit_s, resource.RLIM_INFINITY))
 
 
-def _leave_with(connection: socket.socket) -> None:
+def _exit_with_parent(connection: socket.socket) -> None:
     """End this process when the other end is gone, even in the middle of decoding."""
     poll = select.poll()
     poll.register(connection, select.POLLRDHUP)
@@ -161,7 +161,7 @@ def _leave_with(connection: socket.socket) -> None:
     os._exit(0)
 
 
-def _give_memory_back() -> None:
+def _trim_memory() -> None:
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 

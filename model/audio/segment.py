@@ -1,6 +1,6 @@
-"""Decode one stretch of a recording under limits: mix to mono, count, check.
+"""Segments: one part of a recording decoded under limits, mixed to mono and checked.
 
-A header is never trusted with memory. What it says can only lead to an earlier refusal;
+A header is never trusted with memory. Its claims can only lead to an earlier refusal;
 what is accepted is counted while decoding.
 """
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 Channels = Literal["mean", "first"]
 
-# How far a stretch may reach past the end, and a file fall short of its header. Tables give
+# How far a segment may reach past the end, and a file fall short of its header. Tables give
 # times to a tenth or a hundredth of a second, and MP3 and AAC encoders pad by up to 48 ms.
 _TOLERANCE_S = 0.05
-# Room for so many samples is set aside on a header's word; more is made as they come.
-_MOST_EXPECTED = 2**24
+# Memory for at most this many samples is reserved on a header's word; it grows as they come.
+_MOST_RESERVED = 2**24
 
 
 def open_within(opened: OpenSource, limits: AudioLimits) -> Decoder:
@@ -37,21 +37,21 @@ def open_within(opened: OpenSource, limits: AudioLimits) -> Decoder:
     """
     decoder = open_decoder(opened)
     header = decoder.header
-    wanted = ""
+    fault = ""
     if not 1 <= header.channels <= limits.max_channels:
-        wanted = f"has {header.channels} channels, wanted 1 to {limits.max_channels}"
+        fault = f"has {header.channels} channels, expected 1 to {limits.max_channels}"
     elif not limits.min_sample_rate <= header.sample_rate <= limits.max_sample_rate:
-        wanted = (
-            f"has a sample rate of {header.sample_rate} Hz, wanted {limits.min_sample_rate} to "
+        fault = (
+            f"has a sample rate of {header.sample_rate} Hz, expected {limits.min_sample_rate} to "
             f"{limits.max_sample_rate} Hz"
         )
-    if wanted:
+    if fault:
         decoder.close()
-        raise AudioError(f"{opened.name}: {wanted}; convert it, or change the limit")
+        raise AudioError(f"{opened.name}: {fault}; convert it, or change the limit")
     return decoder
 
 
-def read_stretch(
+def read_segment(
     name: str,
     decoder: Decoder,
     start_s: float,
@@ -63,33 +63,33 @@ def read_stretch(
     """Decode ``[start_s, end_s)`` of a recording to one channel.
 
     Args:
-        name: What to call the recording in errors.
+        name: Name of the recording in errors.
         decoder: Freshly opened.
         start_s: Where to begin, in seconds.
         end_s: Where to end (exclusive), in seconds; ``None`` for the end of the file.
-        limits: What is accepted.
-        channels: Whether channels are averaged, or the first one is kept.
+        limits: Limits on what is decoded.
+        channels: Whether to average the channels, or keep the first one.
 
     Returns:
         float32, shape ``(n,)``, ``n > 0``, finite, at the file's own rate.
 
     Raises:
-        AudioError: The data is damaged, cut short, not finite or too long, or the stretch
+        AudioError: The data is damaged, cut short, not finite or too long, or the segment
             is not in it.
     """
-    return _Stretch(name, decoder, start_s, end_s, limits, channels).read()
+    return _SegmentReader(name, decoder, start_s, end_s, limits, channels).read()
 
 
-def measure(name: str, decoder: Decoder, limits: AudioLimits) -> int:
-    """Tell how many samples per channel a recording has, by its header where it says.
+def count_frames(name: str, decoder: Decoder, limits: AudioLimits) -> int:
+    """Return the samples per channel of a recording, from its header where it says.
 
     Args:
-        name: What to call the recording in errors.
+        name: Name of the recording in errors.
         decoder: Freshly opened.
         limits: How much is decoded at most where the header is silent.
 
     Raises:
-        AudioError: It has none, or more than may be decoded to count them.
+        AudioError: The recording has no samples, or more than may be decoded to count them.
     """
     n_frames = decoder.header.n_frames
     if n_frames is None:
@@ -99,8 +99,8 @@ def measure(name: str, decoder: Decoder, limits: AudioLimits) -> int:
     return n_frames
 
 
-class _Stretch:
-    """One stretch of one recording, read under limits."""
+class _SegmentReader:
+    """Reader of one segment of one recording, under limits."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class _Stretch:
     def read(self) -> NDArray[np.float32]:
         """Decode, mix and check; float32, shape ``(n,)``."""
         self._check_header()
-        samples = np.empty(self._n_expected(), dtype=np.float32)
+        samples = np.empty(self._n_reserved(), dtype=np.float32)
         n = 0
         blocks = _counted(self._name, self._decoder, self._start, self._stop, self._limits)
         for block in blocks:
@@ -146,29 +146,30 @@ class _Stretch:
             n += len(block)
         samples.resize(n, refcheck=False)
         self._check_end(n)
+        # The file may still hold NaN or infinity, which no embedder takes.
         finite = np.isfinite(samples)
         if not finite.all():
             first = int(finite.argmin())
             raise AudioError(
                 f"{self._name}: holds {samples[first]} at {(self._start + first) / self._rate:.3f} "
-                f"s ({n - np.count_nonzero(finite)} of {n} samples are not finite), wanted "
+                f"s ({n - np.count_nonzero(finite)} of {n} samples are not finite), expected "
                 "numbers; export it again"
             )
         return samples
 
-    def _n_expected(self) -> int:
-        """Guess how many samples will come; a header that lies costs nothing beyond growing."""
+    def _n_reserved(self) -> int:
+        """Guess how many samples will come; a header that lies costs only some growing."""
         n = (self._header.n_frames or 0) - self._start
         if self._stop is not None:
             n = min(n, self._stop - self._start)
-        return max(0, min(n, self._n_most, _MOST_EXPECTED))
+        return max(0, min(n, self._n_most, _MOST_RESERVED))
 
     def _check_header(self) -> None:
         """Refuse what the header already rules out, before any of it is decoded."""
         if self._stop is not None and self._stop <= self._start:
             raise AudioError(
-                f"{self._name}: the stretch is shorter than one sample at {self._rate} Hz, wanted "
-                "at least one; move end_s"
+                f"{self._name}: the segment is shorter than one sample at {self._rate} Hz, "
+                "expected at least one; move end_s"
             )
         n_frames = self._header.n_frames
         if n_frames is not None:
@@ -178,22 +179,22 @@ class _Stretch:
                 raise self._too_long(f"its header says {n_frames / self._rate:.2f} s, over")
         if self._stop is not None and self._stop - self._start > self._n_most:
             raise self._too_long(
-                f"{(self._stop - self._start) / self._rate:.2f} s are asked for, over"
+                f"{(self._stop - self._start) / self._rate:.2f} s are requested, over"
             )
 
     def _check_end(self, n: int) -> None:
-        """Check that decoding got as far as was asked, or as the header promised."""
+        """Check that decoding got as far as requested, or as the header promised."""
         end = self._start + n
         tolerance = _TOLERANCE_S * self._rate
         if self._stop is not None and end >= self._stop:
             return
         promised = (self._header.n_frames or 0) - self._header.slack_frames
-        wanted = promised if self._stop is None else min(promised, self._stop)
-        if self._header.damage or end < wanted - tolerance:
+        due = promised if self._stop is None else min(promised, self._stop)
+        if self._header.damage or end < due - tolerance:
             what = self._header.damage or f"its header says {self._header.n_frames} samples"
             raise AudioError(
-                f"{self._name}: breaks off after {end / self._rate:.2f} s ({what}), wanted a whole "
-                "file; fetch or export it again"
+                f"{self._name}: breaks off after {end / self._rate:.2f} s ({what}), expected a "
+                "whole file; fetch or export it again"
             )
         if not n and not self._start:
             raise _no_samples(self._name)
@@ -205,42 +206,42 @@ class _Stretch:
     def _beyond(self, found: str) -> AudioError:
         end = "the end" if self._stop is None else f"{self._stop / self._rate:.3f} s"
         return AudioError(
-            f"{self._name}: {found}, wanted a stretch from "
+            f"{self._name}: {found}, expected a segment from "
             f"{self._start / self._rate:.3f} s to {end}; correct the times"
         )
 
     def _too_long(self, found: str) -> AudioError:
         return AudioError(
             f"{self._name}: {found} the {self._n_most / self._rate:.2f} s that {self._limit} "
-            "allows; take a stretch of it, or raise the limit"
+            "allows; take a segment of it, or raise the limit"
         )
 
 
 def _counted(
     name: str, decoder: Decoder, start: int, stop: int | None, limits: AudioLimits
 ) -> Iterator[NDArray[np.float32]]:
-    """Pass a decoder's blocks on until it has decoded as much as is allowed."""
+    """Yield a decoder's blocks; raise when it has decoded more than is allowed."""
     n_most = limits.max_values // decoder.header.channels
     for block in decoder.blocks(start, stop):
         if decoder.n_decoded > n_most:
             raise AudioError(
-                f"{name}: goes on after {n_most / decoder.header.sample_rate:.2f} s decoded, all "
-                f"that max_values={limits.max_values} (over all channels) allows; cut it into "
-                "parts, or raise the limit"
+                f"{name}: does not end within the {n_most / decoder.header.sample_rate:.2f} s of "
+                f"decoding that max_values={limits.max_values} (over all channels) allows; cut it "
+                "into parts, or raise the limit"
             )
         yield block
 
 
 def _no_samples(name: str) -> AudioError:
-    return AudioError(f"{name}: holds no samples, wanted at least one; fetch or export it again")
+    return AudioError(f"{name}: holds no samples, expected at least one; fetch or export it again")
 
 
 def _mix(block: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Average channels, shape ``(n, channels)`` to ``(n,)``; always summed in the same order."""
+    """Average channels, ``(n, channels)`` to ``(n,)``, always summing in the same order."""
     if block.shape[1] == 1:
         return block[:, 0]
     mono = block[:, 0].copy()
-    with np.errstate(over="ignore", invalid="ignore"):  # reported with its place by the caller
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller reports it with its place
         for channel in range(1, block.shape[1]):
             mono += block[:, channel]
         return mono / np.float32(block.shape[1])

@@ -1,8 +1,8 @@
-"""An open file to blocks of samples: libsndfile first, FFmpeg for what it cannot read.
+"""The libsndfile decoder, and the choice between it and FFmpeg (``pyav_decoder``).
 
-Both decoders answer the same three members, so that limits, mixing and checks are written
-once, in ``audio``. libsndfile is the faster of the two and part of the core; FFmpeg comes
-with the extra ``media``.
+Both have the members of ``Decoder``, so that limits, mixing and checks are written once, in
+``segment``. libsndfile is the faster of the two and part of the core; FFmpeg, for what
+libsndfile cannot read, comes with the extra ``media``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _MPEG_1_LOWEST_HZ = 32_000
 
 
 def open_decoder(source: OpenSource) -> Decoder:
-    """Pick the decoder that gets everything out of a file.
+    """Open the decoder that gets everything out of a file.
 
     Args:
         source: The open file.
@@ -50,17 +50,17 @@ def open_decoder(source: OpenSource) -> Decoder:
     head = source.file.read(24)
     source.file.seek(0)
     if not head:
-        raise AudioError(f"{source.name}: is empty (0 bytes), wanted audio; fetch it again")
+        raise AudioError(f"{source.name}: is empty (0 bytes), expected audio; fetch it again")
     if head == b"version https://git-lfs.":
         raise AudioError(
-            f"{source.name}: is a Git LFS pointer, wanted the audio it stands for; "
+            f"{source.name}: is a Git LFS pointer, expected the audio it stands for; "
             "run: git lfs pull"
         )
     try:
         return _choose(source, head)
     except TooManyPacketsError as error:
         raise AudioError(
-            f"{source.name}: {error}, wanted less to walk through; convert it to FLAC, or cut it"
+            f"{source.name}: {error}; convert it to FLAC, or cut it into parts"
         ) from error
 
 
@@ -72,11 +72,11 @@ def _choose(source: OpenSource, head: bytes) -> Decoder:
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
         if head[:4] == b"fLaC":  # FFmpeg would pass off what is left of it as the whole
             raise _damaged(source.name, 0.0, error) from error
-        return _open_container(source, f"libsndfile cannot read it ({_reason(error)})")
+        return _open_with_ffmpeg(source, f"libsndfile cannot read it ({_reason(error)})")
     if handle.format == "SDS":
         handle.close()
         raise AudioError(
-            f"{source.name}: is a MIDI sample dump, of which libsndfile makes up whatever is "
+            f"{source.name}: is a MIDI sample dump, in which libsndfile invents whatever is "
             "missing; convert it to WAV"
         )
     position, container = source.file.tell(), handle.format
@@ -84,15 +84,15 @@ def _choose(source: OpenSource, head: bytes) -> Decoder:
         header, seek_point = _examine(source, handle)
     except _UnreadPartError as lost:
         handle.close()
-        return _open_container(source, str(lost), may_seek=container != "OGG")
+        return _open_with_ffmpeg(source, str(lost), may_seek=container != "OGG")
     source.file.seek(position)
     return SoundFileDecoder(source.name, handle, header, seek_point)
 
 
 class _CallbackFile:
-    """A file whose failures are answers: what a callback of libsndfile raises, nobody catches.
+    """A file that never raises, because nothing catches an exception in libsndfile's callbacks.
 
-    A header that lies sends libsndfile to before the beginning of a file. Python would write
+    A header that lies sends libsndfile to before the beginning of a file. Python would print
     that as a traceback to standard error, and go on.
     """
 
@@ -108,19 +108,19 @@ class _CallbackFile:
     def readinto(self, buffer: memoryview) -> int:
         try:
             return self._file.readinto(buffer)
-        except OSError:  # the end of what can be read
+        except OSError:  # as if the file ended here
             return 0
 
 
 class SoundFileDecoder:
-    """Reads with libsndfile.
+    """Decoder that reads with libsndfile.
 
     Args:
-        name: What to call the file in errors.
+        name: Name of the file in errors.
         handle: The opened file.
-        header: What it says of itself, as far as it proved true.
-        seek_point: Maps a sample to the nearest one before it that libsndfile can be sent
-            to and decode exactly from there on.
+        header: Its header, as far as it proved true.
+        seek_point: Maps a sample to the nearest earlier one from which libsndfile decodes
+            exactly after a seek.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class SoundFileDecoder:
         self._seek_point = seek_point
 
     def blocks(self, start: int, stop: int | None) -> Iterator[NDArray[np.float32]]:
-        """Decode a stretch; see ``Decoder.blocks``."""
+        """Decode a segment; see ``Decoder.blocks``."""
         import soundfile
 
         handle = self._handle
@@ -146,22 +146,23 @@ class SoundFileDecoder:
         try:
             if position:
                 handle.seek(position)
-            # soundfile seeks to where it already is after every read. That costs libsndfile
-            # the frames an MP3 leans on (wrong samples), and fails where no length is known.
+            # soundfile seeks to where it already is after every read. By that libsndfile loses
+            # the frames that an MP3 depends on (wrong samples), and it fails where no length is
+            # known.
             handle.seekable = lambda: False
             while stop is None or position < stop:
-                n_wanted = n_at_once if stop is None else min(n_at_once, stop - position)
-                # One more than there should be shows the end; room for a whole block would
-                # be most of the work of reading a short file.
+                n_asked = n_at_once if stop is None else min(n_at_once, stop - position)
+                # Asking for one sample more than is left shows the end; memory for a whole
+                # block would be most of the work of reading a short file.
                 n_left = (self.header.n_frames or 0) - position
                 if n_left >= 0:
-                    n_wanted = min(n_wanted, n_left + 1)
-                block = handle.read(n_wanted, dtype="float32", always_2d=True)
+                    n_asked = min(n_asked, n_left + 1)
+                block = handle.read(n_asked, dtype="float32", always_2d=True)
                 skip = min(len(block), max(0, start - position))
                 position += len(block)
                 self.n_decoded += len(block)
                 yield block[skip:]
-                if len(block) < n_wanted:
+                if len(block) < n_asked:
                     return
         except soundfile.SoundFileError as error:
             raise _damaged(self._name, position / self.header.sample_rate, error) from error
@@ -172,13 +173,13 @@ class SoundFileDecoder:
 
 
 class _UnreadPartError(Exception):
-    """libsndfile would leave out part of a file, without an error."""
+    """Raised where libsndfile would leave out part of a file without an error."""
 
 
 def _examine(
     source: OpenSource, handle: soundfile.SoundFile
 ) -> tuple[StreamHeader, Callable[[int], int]]:
-    """Check what libsndfile says of a file against the file's own packets."""
+    """Check libsndfile's header against the file's own packets; return it with a seek rule."""
     rate: int = handle.samplerate
     header = StreamHeader(
         sample_rate=rate,
@@ -186,7 +187,7 @@ def _examine(
         n_frames=None if handle.frames >= _UNKNOWN_FRAMES else handle.frames,
         format=handle.format,
         subtype=handle.subtype,
-        damage=_what_is_missing(source),
+        damage=_missing_bytes(source),
     )
     if not handle.seekable():
         return header, lambda start: 0
@@ -202,12 +203,12 @@ def _examine(
         pages = walk_ogg(source.file, source.size_bytes)
         if pages.chained:
             raise _UnreadPartError(
-                "it is several OGG streams chained, of which libsndfile reads one"
+                "it is several chained OGG streams, of which libsndfile reads one"
             )
         if pages.cut:
             header = replace(header, damage="its last OGG page is incomplete")
         if handle.subtype == "VORBIS":
-            # Within the last page, libsndfile lands beside the sample it was sent to.
+            # Within the last page, libsndfile seeks to a sample beside the right one.
             return header, lambda start: min(start, pages.n_samples_before_last_page)
     return header, lambda start: start
 
@@ -224,11 +225,11 @@ def _examine_mpeg(source: OpenSource, header: StreamHeader) -> StreamHeader:
         )
     if length.counted:
         return header
-    # Without a count of its own the length is a guess from the bit rate of one frame.
+    # Without a frame count in the file, libsndfile guesses the length from one frame's bit rate.
     return replace(header, n_frames=length.n_samples, slack_frames=tolerance)
 
 
-def _what_is_missing(source: OpenSource) -> str:
+def _missing_bytes(source: OpenSource) -> str:
     measured = measure_data(source.file, source.size_bytes)
     if measured is None or measured[1] >= measured[0]:
         return ""
@@ -236,18 +237,16 @@ def _what_is_missing(source: OpenSource) -> str:
     return f"{claimed - max(0, present)} of {claimed} bytes are missing"
 
 
-def _open_container(source: OpenSource, because: str, *, may_seek: bool = True) -> Decoder:
-    from earful.model.audio.pyav_decoder import ContainerDecoder
+def _open_with_ffmpeg(source: OpenSource, because: str, *, may_seek: bool = True) -> Decoder:
+    from earful.model.audio.pyav_decoder import PyavDecoder
 
-    damage = _what_is_missing(source)
-    return ContainerDecoder(
-        source.file, source.name, because=because, may_seek=may_seek, damage=damage
-    )
+    damage = _missing_bytes(source)
+    return PyavDecoder(source.file, source.name, because=because, may_seek=may_seek, damage=damage)
 
 
 def _damaged(name: str, at_s: float, error: Exception) -> AudioError:
     return AudioError(
-        f"{name}: is damaged after {at_s:.2f} s ({_reason(error)}), wanted a whole file; "
+        f"{name}: is damaged after {at_s:.2f} s ({_reason(error)}), expected a whole file; "
         "fetch or export it again"
     )
 
@@ -255,5 +254,5 @@ def _damaged(name: str, at_s: float, error: Exception) -> AudioError:
 def _reason(error: Exception) -> str:
     text = str(getattr(error, "error_string", None) or error)
     text = text.removeprefix("Error : ").strip().rstrip(".")
-    # What it says of an MP3 that ends within its first frames, though the file is open.
+    # libsndfile's message for an MP3 that ends within its first frames, though the file is open.
     return "no sound was found in it" if text.startswith("File does not exist") else text

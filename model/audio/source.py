@@ -1,4 +1,4 @@
-"""A path or bytes to an open, regular, readable file, with one plain error otherwise."""
+"""Audio sources: a path or bytes, opened as a regular readable file or refused in one line."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ AudioSource = str | os.PathLike[str] | bytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenSource:
-    """Bytes to decode, and what to call them in a message.
+    """Bytes to decode, and their name in messages.
 
     Attributes:
         file: Seekable binary file, at its beginning.
         name: For messages: the path with every unprintable character escaped.
-        size_bytes: How many bytes the file held when it was opened.
+        size_bytes: Size of the file when it was opened.
     """
 
     file: io.BufferedIOBase
@@ -42,14 +42,14 @@ def open_source(source: AudioSource, *, max_bytes: int) -> Iterator[OpenSource]:
 
     Args:
         source: A path, or the bytes of a whole audio file.
-        max_bytes: Most that the file may weigh.
+        max_bytes: Largest file accepted.
 
     Yields:
         The open file, closed on leaving.
 
     Raises:
-        AudioError: Nothing there, not a regular file, too large, or not readable, be it
-            only half-way through.
+        AudioError: The file does not exist, is not a regular file, is too large, or cannot
+            be read, even if only half-way through.
     """
     if isinstance(source, bytes):
         _require_size(len(source), "<bytes>", max_bytes)
@@ -61,9 +61,11 @@ def open_source(source: AudioSource, *, max_bytes: int) -> Iterator[OpenSource]:
         _require_regular(os.stat(path), name)
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise AudioError(f"{name}: {_why_not_open(path, error)}") from error
+        raise AudioError(f"{name}: {_open_failure(path, error)}") from error
     except ValueError as error:  # a NUL, or a character the file system cannot spell
-        raise AudioError(f"{name}: no file can have this name ({error}); wanted a path") from error
+        raise AudioError(
+            f"{name}: no file can have this name ({error}), expected a path"
+        ) from error
     with open(descriptor, "rb") as file:
         found = os.fstat(descriptor)
         _require_regular(found, name)
@@ -72,7 +74,8 @@ def open_source(source: AudioSource, *, max_bytes: int) -> Iterator[OpenSource]:
             yield OpenSource(file=file, name=name, size_bytes=found.st_size)
         except OSError as error:  # a disk that fails, a server that has gone
             raise AudioError(
-                f"{name}: cannot be read ({error.strerror}), wanted a readable file; fetch it again"
+                f"{name}: cannot be read ({error.strerror}), expected a readable file; fetch it "
+                "again"
             ) from error
 
 
@@ -86,27 +89,27 @@ def _require_regular(found: os.stat_result, name: str) -> None:
     )
     for is_kind, kind, remedy in kinds:
         if is_kind(found.st_mode):
-            raise AudioError(f"{name}: is {kind}, wanted a file; {remedy}")
+            raise AudioError(f"{name}: is {kind}, expected a file; {remedy}")
 
 
 def _require_size(size_bytes: int, name: str, max_bytes: int) -> None:
     if size_bytes > max_bytes:
         raise AudioError(
-            f"{name}: weighs {size_bytes} bytes, over the max_file_bytes={max_bytes} that are "
-            "read; cut it into parts, or raise the limit"
+            f"{name}: has {size_bytes} bytes, over the limit max_file_bytes={max_bytes}; cut it "
+            "into parts, or raise the limit"
         )
 
 
-def _why_not_open(path: str, error: OSError) -> str:
+def _open_failure(path: str, error: OSError) -> str:
     if error.errno == errno.ENOENT and os.path.islink(path):
         target = printable(os.readlink(path))
         return f"is a link to {target}, which does not exist; restore that file or fix the link"
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         if "://" in path:
-            return "is an address, wanted a local file; download it and pass the path"
+            return "is an address, expected a local file; download it and pass the path"
         return f"no such file (looked in {printable(os.getcwd())}); check the path"
     if error.errno == errno.EACCES:
         return "may not be read by this user; allow it with: chmod u+r"
     if error.errno == errno.ELOOP:
         return "is a link that leads back to itself; fix the link"
-    return f"cannot be opened ({error.strerror}); wanted a readable file"
+    return f"cannot be opened ({error.strerror}), expected a readable file"

@@ -1,4 +1,4 @@
-"""What a stream's header says, and the decoder protocol."""
+"""The stream header and the decoder protocol, which all audio decoders share."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamHeader:
-    """What a file says of itself, before anything is decoded.
+    """Properties that a file claims for itself, before anything is decoded.
 
     Attributes:
         sample_rate: In Hz.
-        channels: How many.
-        n_frames: Samples per channel; ``None`` where the file does not tell.
-        slack_frames: By how much a sound file may differ from ``n_frames``, because its
+        channels: Number of channels.
+        n_frames: Samples per channel; ``None`` where the file does not say.
+        slack_frames: How far an intact file may differ from ``n_frames``, because its
             format rounds, or counts encoder delay and padding.
         format: Container, as the decoder names it.
         subtype: Coding of the samples, as the decoder names it.
-        damage: What is known to be wrong with the end of the file; empty for nothing.
+        damage: Known damage at the end of the file; empty for none.
     """
 
     sample_rate: int
@@ -35,28 +35,28 @@ class StreamHeader:
 
 
 class Decoder(Protocol):
-    """Reads one stretch of one recording."""
+    """Reader of one segment of one recording."""
 
     @property
     def header(self) -> StreamHeader:
-        """What the file says of itself."""
+        """Properties that the file claims for itself."""
         ...
 
     @property
     def n_decoded(self) -> int:
-        """How many samples per channel were decoded so far, those before ``start`` included."""
+        """Samples per channel decoded so far, including those before ``start``."""
         ...
 
     def blocks(self, start: int, stop: int | None) -> Iterator[NDArray[np.float32]]:
-        """Decode a stretch; once only.
+        """Decode a segment; may be called once only.
 
         Args:
-            start: First sample, counted from the first that decoding the whole file gives.
+            start: First sample, counted from the first one that decoding the whole file gives.
             stop: Sample after the last; ``None`` for the end of the file.
 
         Yields:
-            float32, shape ``(n, channels)``, full scale 1.0; empty where what was decoded
-            lies before ``start``. Less than asked when the file ends early.
+            float32, shape ``(n, channels)``, full scale 1.0; empty while the decoded samples
+            lie before ``start``. Fewer samples than requested when the file ends early.
 
         Raises:
             AudioError: The data is damaged.

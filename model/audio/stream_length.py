@@ -1,8 +1,8 @@
-"""What a file's own packets say about its length, where its header may be wrong.
+"""Stream lengths, counted from a file's own packets, where its header may be wrong.
 
 libsndfile believes headers: an MP3 of varying bit rate without a frame count ends early
 without an error, an OGG file of several chained streams ends after the first, a WAV or AIFF
-file cut off by a broken download is shorter than recorded. Each walk here hops from one packet
+file cut off by a broken download is shorter than recorded. Each walk here goes from one packet
 header to the next and decodes nothing. Layouts: ISO/IEC 11172-3 and 13818-3 (MPEG audio),
 RFC 3533 (OGG pages), Microsoft's RIFF, EBU Tech 3306 (RF64), Sony's Wave64, Apple's AIFF and
 CAF, Sun's AU.
@@ -15,8 +15,8 @@ from io import BufferedIOBase
 from typing import Literal
 
 _RESYNC_BYTES = 65_536
-# What a file can make a walk do. So many MPEG frames last 30 hours at 44.1 kHz; honest files
-# have junk between them once or twice.
+# Limits on a walk. This many MPEG frames last 30 hours at 44.1 kHz; honest files have junk
+# between frames once or twice.
 _MOST_PACKETS = 1 << 22
 _MOST_RESYNCS = 256
 _MOST_TAGS = 16
@@ -40,12 +40,12 @@ _SAMPLE_RATES_HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (1102
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MpegLength:
-    """How much audio the frames of an MPEG stream (MP1, MP2, MP3) hold.
+    """Length of an MPEG stream (MP1, MP2, MP3), counted over its frames.
 
     Attributes:
         n_samples: Samples per channel, less encoder delay and padding where noted.
         n_frame_samples: Samples per channel of one frame.
-        counted: Whether the file carries a frame count of its own (a Xing or Info tag).
+        counted: Whether the file has a frame count of its own (a Xing or Info tag).
     """
 
     n_samples: int
@@ -55,11 +55,11 @@ class MpegLength:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OggPages:
-    """What the page headers of an OGG file tell.
+    """Structure of an OGG file, read from its page headers.
 
     Attributes:
         chained: Whether one stream begins after another: several recordings in one file.
-        cut: Whether the last page ends before its own header says.
+        cut: Whether the last page is shorter than its own header says.
         n_samples_before_last_page: Position at which the last page of the first stream
             begins, in the stream's own units; 0 where that page is the only one.
     """
@@ -70,7 +70,7 @@ class OggPages:
 
 
 class TooManyPacketsError(Exception):
-    """A file has more packets, pages or chunks than a walk is worth."""
+    """Raised for a file with more packets, pages or chunks than a walk is worth."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(f"holds more than {_MOST_PACKETS} {kind}")
@@ -91,18 +91,18 @@ class _Tag:
 
 
 def measure_mpeg(file: BufferedIOBase) -> MpegLength | None:
-    """Count the samples of an MPEG audio file by hopping from frame to frame.
+    """Count the samples of an MPEG audio file by walking from frame to frame.
 
     Args:
         file: Seekable; left wherever the walk ended.
 
     Returns:
-        The length, or ``None`` when two frames in a row are not to be found, as in other
-        formats and in streams of free bit rate. It ends early where junk lies between
+        The length, or ``None`` where no two frames follow each other, as in other formats
+        and in streams of free bit rate. The count stops early where junk lies between
         frames again and again.
 
     Raises:
-        TooManyPacketsError: There are millions of frames.
+        TooManyPacketsError: The file has millions of frames.
     """
     file.seek(_after_id3(file))
     first = _next_frame(file, None)
@@ -134,14 +134,14 @@ def measure_mpeg(file: BufferedIOBase) -> MpegLength | None:
 
 
 def walk_ogg(file: BufferedIOBase, size_bytes: int) -> OggPages:
-    """Hop over the pages of an OGG file.
+    """Walk over the pages of an OGG file.
 
     Args:
         file: Seekable; left wherever the walk ended.
         size_bytes: Length of the whole file.
 
     Raises:
-        TooManyPacketsError: There are millions of pages.
+        TooManyPacketsError: The file has millions of pages.
     """
     file.seek(0)
     chained = cut = in_data = False
@@ -170,18 +170,18 @@ def walk_ogg(file: BufferedIOBase, size_bytes: int) -> OggPages:
 def measure_data(file: BufferedIOBase, size_bytes: int) -> tuple[int, int] | None:
     """Compare the sample bytes that a header claims with those that are there.
 
-    Knows WAV, RF64, W64, AIFF, CAF, AU and, counting all of it, AVI.
+    Knows WAV, RF64, W64, AIFF, CAF and AU, and AVI as a whole.
 
     Args:
         file: Seekable; left wherever the walk ended.
         size_bytes: Length of the whole file.
 
     Returns:
-        ``(claimed, present)`` in bytes, or ``None`` when no claim is made: in another kind
-        of file, or by a program that could not go back and fill in the length.
+        ``(claimed, present)`` in bytes, or ``None`` without a claim: in another kind of
+        file, or one written by a program that could not go back and fill in the length.
 
     Raises:
-        TooManyPacketsError: There are millions of chunks.
+        TooManyPacketsError: The file has millions of chunks.
     """
     file.seek(0)
     head = file.read(40)
@@ -215,7 +215,7 @@ def measure_data(file: BufferedIOBase, size_bytes: int) -> tuple[int, int] | Non
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ChunkLayout:
-    """How a format made of chunks writes their names and sizes."""
+    """Layout of names and sizes in a format made of chunks."""
 
     data: bytes  # the name of the chunk that holds the samples
     first: int = 12
@@ -242,9 +242,10 @@ def _chunk_layout(head: bytes) -> _ChunkLayout | None:
 
 
 def _claim(n_bytes: int, width: int, present: int) -> tuple[int, int] | None:
-    """Pass on a claim, unless it is what programs write that cannot go back.
+    """Return a claim, or ``None`` where the writing program could not go back to fill it in.
 
-    They leave anything from 0x7FFFFFFF less a header up to 0xFFFFFFFF, in 64 bits as well.
+    Such programs leave anything from 0x7FFFFFFF less a header up to 0xFFFFFFFF, in 64 bits
+    as well.
     """
     top = 0x7FFF_0000 << 8 * (width - 4)
     return None if n_bytes >= top else (n_bytes, present)
@@ -286,7 +287,7 @@ def _parse_frame(head: bytes) -> _Frame | None:
 
 
 def _next_frame(file: BufferedIOBase, kind: tuple[int, int, int] | None) -> _Frame | None:
-    """Move to the next frame that another like it follows: a sync pattern alone is no proof."""
+    """Move to the next frame that is followed by a similar one: a sync pattern proves nothing."""
     start = file.tell()
     data = file.read(_RESYNC_BYTES)
     at = data.find(b"\xff")

@@ -1,9 +1,9 @@
-"""LAION-CLAP weights in the hub's layout, as one strictly checked model.
+"""LAION-CLAP checkpoints: folders in the hub's layout, loaded as one strictly checked model.
 
 A folder holds ``config.json`` and ``model.safetensors``, under the names of
 ``transformers``' ``ClapModel``. Nothing in it is code and nothing is unpickled: the
 project's own ``.pt`` files, and folders with a ``pytorch_model.bin``, are converted once
-(``clap_convert``). ``docs/clap-checkpoints.md`` tells which file is which hub id.
+(``convert``). ``docs/clap-checkpoints.md`` lists which file is which hub id.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from earful.errors import MissingExtraError, ModelError
 from earful.model.clap.tokenizer import TOKENIZER_FILES
-from earful.model.runtime import changes_of, read_json, sha256_of
+from earful.model.runtime import find_changed_files, read_json, sha256_of
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ WEIGHTS_NAME = "model.safetensors"
 DIGESTS_NAME = "digests.json"
 PICKLED_NAME = "pytorch_model.bin"
 HUB_FILES = (CONFIG_NAME, "preprocessor_config.json", "processor_config.json", *TOKENIZER_FILES)
-"""What a hub folder is read for besides its weights."""
+"""Files that are read from a hub folder, besides its weights."""
 
-# Built from the configuration, not learned: files have them or not, depending on the
-# version that saved them, and their content is the same in all.
+# Built from the configuration, not learned: a file has them or not, depending on the
+# version that saved it, and their content is always the same.
 DERIVED = re.compile(r"\.(position_ids|token_type_ids|relative_position_index)$")
 
-# All of a configuration that says anything about the towers. The rest (which kernels to
-# fetch, which module to import, how to quantise) is not for a file to say.
+# The fields of a configuration that describe the towers. The others (which kernels to
+# fetch, which module to import, how to quantise) are not for a file to decide.
 _SIZES = frozenset({"projection_dim", "projection_hidden_act"})
 _AUDIO_SIZES = frozenset(
     {
@@ -87,7 +87,7 @@ _TEXT_SIZES = frozenset(
 
 
 def import_transformers() -> ModuleType:
-    """Import ``transformers``, or say which extra brings it.
+    """Import ``transformers``, or name the extra that provides it.
 
     Raises:
         MissingExtraError: It is not installed.
@@ -101,22 +101,22 @@ def import_transformers() -> ModuleType:
 
 
 def weights_digest(folder: Path) -> str:
-    """Return the hex SHA-256 of a folder's weights, having compared what has a digest with it.
+    """Return the hex SHA-256 of a folder's weights, after verifying the folder's own digests.
 
     A folder that ``convert_clap`` wrote has digests of all its files; one from the hub has
-    none, and the index remembers that of its weights.
+    none, and the index remembers the digest of its weights.
 
     Raises:
-        ModelError: There are no weights that can be read without unpickling, or a file is
-            not what it was when the folder was written.
+        ModelError: There are no weights that can be read without unpickling, or a file has
+            changed since the folder was written.
     """
     if not (folder / WEIGHTS_NAME).is_file():
         raise ModelError(_no_weights(folder))
-    told = read_json(folder / DIGESTS_NAME) if (folder / DIGESTS_NAME).is_file() else {}
-    digests = {name: str(digest) for name, digest in told.items()}
-    for name, what in changes_of(folder, digests).items():
+    stored = read_json(folder / DIGESTS_NAME) if (folder / DIGESTS_NAME).is_file() else {}
+    digests = {name: str(digest) for name, digest in stored.items()}
+    for name, change in find_changed_files(folder, digests).items():
         raise ModelError(
-            f"{folder / name}: is not what it was when the folder was written (it {what}); "
+            f"{folder / name}: is not what it was when the folder was written (it {change}); "
             "convert the checkpoint again"
         )
     try:
@@ -148,22 +148,22 @@ def load_hub_folder(folder: Path) -> ClapTowers:
 
 
 def read_sizes(folder: Path) -> dict[str, Any]:
-    """Read what a folder's configuration says of its towers' sizes, and nothing else of it.
+    """Read the sizes of the towers from a folder's configuration, and nothing else of it.
 
     Raises:
-        ModelError: It is missing, cannot be read, or is another model's.
+        ModelError: The configuration is missing, cannot be read, or is another model's.
     """
     path = folder / CONFIG_NAME
     if not path.is_file():
-        raise ModelError(f"{folder}: {CONFIG_NAME} is missing, want a CLAP folder of the hub")
-    told = read_json(path)
-    if told.get("model_type") != "clap":
-        raise ModelError(f"{folder}: config.json describes {told.get('model_type')!r}, want 'clap'")
-    sizes: dict[str, Any] = {name: told[name] for name in _SIZES & told.keys()}
+        raise ModelError(f"{folder}: {CONFIG_NAME} is missing, expected a CLAP folder of the hub")
+    config = read_json(path)
+    if (kind := config.get("model_type")) != "clap":
+        raise ModelError(f"{folder}: config.json describes {kind!r}, expected 'clap'")
+    sizes: dict[str, Any] = {name: config[name] for name in _SIZES & config.keys()}
     for name, known in (("audio_config", _AUDIO_SIZES), ("text_config", _TEXT_SIZES)):
-        part = told.get(name) or {}
+        part = config.get(name) or {}
         if not isinstance(part, dict):
-            raise ModelError(f"{path}: {name} is {type(part).__name__}, want a table")
+            raise ModelError(f"{path}: {name} is {type(part).__name__}, expected a table")
         sizes[name] = {key: part[key] for key in known & part.keys()}
     return sizes
 
@@ -172,24 +172,24 @@ def make_config(sizes: Mapping[str, Any], *, origin: Path) -> Any:
     """Make a ``ClapConfig``.
 
     Raises:
-        ModelError: A value is none that it takes.
+        ModelError: It does not accept a value.
         MissingExtraError: The extra ``clap`` is not installed.
     """
     transformers = import_transformers()
     try:
         return transformers.ClapConfig(**sizes)
-    except Exception as error:  # its validation raises a kind of its own, which has changed
+    except Exception as error:  # its validation raises its own type, which has changed before
         reason = " ".join(str(error).split())
         raise ModelError(f"{origin}: cannot be read: {reason}") from error
 
 
 def build_towers(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path) -> ClapTowers:
-    """Build the towers and fill them; every tensor must have one place in a ``ClapModel``.
+    """Build the towers from tensors that must match those of a ``ClapModel`` exactly.
 
     Args:
         config: A ``ClapConfig``.
         state: Tensors by the names of ``ClapModel``.
-        origin: Where they came from, for errors.
+        origin: File or folder that they came from, for errors.
 
     Returns:
         The towers in evaluation mode, float32, on the CPU.
@@ -200,18 +200,20 @@ def build_towers(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path
     import torch
 
     from earful.model.clap.towers import ClapTowers
-    from earful.model.runtime import unfilled
+    from earful.model.runtime import without_weights
 
     transformers = import_transformers()
-    # Random initial weights would cost seconds and the caller's random state.
-    with unfilled():
+    # Build both models without weights: random ones would cost seconds and the caller's
+    # random state.
+    with without_weights():
         published = transformers.ClapModel(config)
         try:
             towers = ClapTowers(published)
         except ModelError as error:
             raise ModelError(f"{origin}: {error}") from error
-    wanted = published.state_dict()
-    learned = {name for name in wanted if not DERIVED.search(name)}
+    # Compare names and shapes.
+    expected = published.state_dict()
+    learned = {name for name in expected if not DERIVED.search(name)}
     given = {name: tensor for name, tensor in state.items() if not DERIVED.search(name)}
     # torch below 0.4.1 saved no batch counter, and evaluation does not read it.
     for name in learned - given.keys():
@@ -220,15 +222,16 @@ def build_towers(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path
     problems = [f"missing {name}" for name in sorted(learned - given.keys())]
     problems += [f"unexpected {name}" for name in sorted(given.keys() - learned)]
     problems += [
-        f"{name} has shape {tuple(given[name].shape)}, want {tuple(wanted[name].shape)}"
+        f"{name} has shape {tuple(given[name].shape)}, expected {tuple(expected[name].shape)}"
         for name in sorted(learned & given.keys())
-        if given[name].shape != wanted[name].shape
+        if given[name].shape != expected[name].shape
     ]
     if problems:
         raise ModelError(
             f"{origin}: {len(problems)} tensors do not fit its LAION-CLAP architecture: "
             f"{'; '.join(problems)}. Use a file of HTSAT and RoBERTa towers, unchanged"
         )
+    # Load the tensors, and compute those that are not learned.
     given = {
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in given.items()
@@ -245,7 +248,7 @@ def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     """Read tensors by name.
 
     Raises:
-        ModelError: The file cannot be read, or is no such file.
+        ModelError: The file cannot be read, or is not a safetensors file.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -261,7 +264,7 @@ def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 def _no_weights(folder: Path) -> str:
     if (folder / PICKLED_NAME).is_file():
         return (
-            f"{folder}: its weights are a pickle ({PICKLED_NAME}), which is not opened here; "
+            f"{folder}: its weights are a pickle ({PICKLED_NAME}), which is never opened here; "
             f"convert it: `earful models convert-clap {as_argument(folder)} --out DIR`"
         )
-    return f"{folder}: no weights found, want {WEIGHTS_NAME}; download the folder again, whole"
+    return f"{folder}: no weights found, expected {WEIGHTS_NAME}; download the whole folder again"

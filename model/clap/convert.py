@@ -1,10 +1,10 @@
-"""LAION-CLAP checkpoints that are pickles, turned once into a folder that is none.
+"""Conversion of pickled LAION-CLAP checkpoints, once, into a folder without pickles.
 
-Two of them exist. The project's own is a training checkpoint, one ``.pt`` file under names
-of its own, whose shapes are all there is to say which architecture it holds. The hub's is a
-folder whose weights are ``pytorch_model.bin``. Both are read by torch's safe loader, which
-builds tensors and plain values and calls nothing; what is loaded from then on is
-``model.safetensors``, with the digests of all files beside it.
+Two kinds exist. The project's own is a training checkpoint, one ``.pt`` file with names of
+its own, in which only the shapes show the architecture. The hub's is a folder whose weights
+are ``pytorch_model.bin``. Both are read by torch's safe loader, which builds tensors and
+plain values and calls nothing; from then on ``model.safetensors`` is loaded, with the
+digests of all files beside it.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from earful.model.clap.checkpoint import (
 )
 from earful.model.clap.front_end import ClapFrontEnd, published_front_end, read_front_end
 from earful.model.clap.tokenizer import TOKENIZER_FILES, find_tokenizer
-from earful.model.runtime import fetch, sha256_of, write_json
+from earful.model.runtime import fetch_from_hub, sha256_of, write_json
 
 if TYPE_CHECKING:
     import torch
 
-# Parts of a training checkpoint that no embedding depends on: constants of the front
+# Parts of a training checkpoint on which no embedding depends: constants of the front
 # end, attention masks, the AudioSet classifier and the second heads of the training loss.
 _UNUSED = re.compile(
     r"^(audio_branch\.(spectrogram_extractor|logmel_extractor|tscam_conv|head)\."
@@ -63,20 +63,20 @@ _RENAMED = (
 )
 
 _FUSED_QKV = re.compile(r"^(.*\.attention\.self\.)qkv\.(weight|bias)$")
-_ROBERTA_HEAD_DIM = 64  # of every published RoBERTa, and nothing a file would tell
+_ROBERTA_HEAD_DIM = 64  # of every published RoBERTa; the file does not show it
 _ROBERTA_LAYER_NORM_EPS = 1e-5  # roberta-base; the hub's CLAP folders say 1e-12
 _PATCH_STRIDE = (4, 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClapConversion:
-    """What a conversion did.
+    """Result of a conversion.
 
     Attributes:
         folder: The folder that was written.
-        source: What it was made from.
-        n_tensors: How many tensors it holds.
-        embeds_text: Whether a tokenizer was found and is in it.
+        source: The checkpoint that was converted.
+        n_tensors: Number of tensors in the folder.
+        embeds_text: Whether a tokenizer was found and copied into the folder.
     """
 
     folder: str
@@ -95,30 +95,31 @@ def convert_clap(source: str, folder: Path, *, revision: str = "") -> ClapConver
     Args:
         source: One of the project's ``.pt`` files, a folder in the hub's layout, or a hub
             id.
-        folder: Where to; new, or empty.
+        folder: Folder to write; new, or empty.
         revision: Branch, tag or commit of a hub id; empty for its main branch.
 
     Raises:
-        ModelError: The source cannot be found, opened safely, or is no LAION-CLAP of HTSAT
-            and RoBERTa towers; or the folder holds something, cannot be written, or is being
-            written by another process.
+        ModelError: The source cannot be found or opened safely, or is not a LAION-CLAP with
+            HTSAT and RoBERTa towers; or the folder is not empty, cannot be written, or is
+            being written by another process.
         MissingExtraError: The extra ``clap`` is not installed.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ModelError(f"{folder}: holds something already; want a new folder")
+        raise ModelError(f"{folder}: holds something already, expected a new folder")
+    # Read the source.
     path = Path(source)
     if path.is_file():
         sizes, state = _read_original(path)
         front_end = published_front_end(fused=sizes["audio_config"]["enable_fusion"])
     else:
         if not path.is_dir():
-            path = fetch(
+            path = fetch_from_hub(
                 source, revision=revision, files=HUB_FILES, one_of=(WEIGHTS_NAME, PICKLED_NAME)
             )
         sizes = read_sizes(path)
         state = _read_folder_weights(path)
         front_end = read_front_end(path, fused=bool(sizes["audio_config"].get("enable_fusion")))
-    # Whatever is wrong with it is said now rather than when it is used.
+    # Build the towers once, so that a fault is reported now rather than at first use.
     build_towers(make_config(sizes, origin=path), state, origin=path)
     kept = {name: tensor for name, tensor in state.items() if not DERIVED.search(name)}
     tokenizer = find_tokenizer(path)
@@ -134,17 +135,17 @@ def convert_clap(source: str, folder: Path, *, revision: str = "") -> ClapConver
     )
 
 
-def rename(original: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def to_hub_names(original: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Translate a training checkpoint's names into those of ``ClapModel``.
 
-    Fused query-key-value matrices are split in three, parts no embedding depends on are
-    dropped, and a name no rule knows is passed on, for the strict check to report.
+    Fused query-key-value matrices are split in three, parts on which no embedding depends
+    are dropped, and a name that no rule matches is kept, for the strict check to report.
 
     Args:
-        original: Names, with or without a leading ``module.``, to tensors.
+        original: Tensors by their names, with or without a leading ``module.``.
 
     Returns:
-        New names to tensors.
+        Tensors by their new names.
     """
     renamed: dict[str, torch.Tensor] = {}
     for name, tensor in original.items():
@@ -163,7 +164,7 @@ def rename(original: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _infer_sizes(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-    """Read the architecture off renamed tensors: every number is a shape or a count."""
+    """Read the architecture from renamed tensors: every size is a shape or a count."""
 
     def shape(name: str) -> tuple[int, ...]:
         return tuple(state[name].shape)
@@ -218,11 +219,11 @@ def _read_original(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]
     """Return a training checkpoint's sizes, and its tensors by the names of ``ClapModel``."""
     original = read_pickle(path)
     try:
-        state = rename(original)
+        state = to_hub_names(original)
         return _infer_sizes(state), state
     except (KeyError, IndexError, ValueError) as error:
         raise ModelError(
-            f"{path}: not a LAION-CLAP checkpoint with HTSAT and RoBERTa towers "
+            f"{path}: is not a LAION-CLAP checkpoint with HTSAT and RoBERTa towers "
             f"({error}); its {len(original)} tensors begin with {', '.join(sorted(original)[:5])}"
         ) from error
 
@@ -232,7 +233,7 @@ def _read_folder_weights(folder: Path) -> dict[str, torch.Tensor]:
         return read_safetensors(folder / WEIGHTS_NAME)
     if (folder / PICKLED_NAME).is_file():
         return read_pickle(folder / PICKLED_NAME)
-    raise ModelError(f"{folder}: no weights found, want {WEIGHTS_NAME} or {PICKLED_NAME}")
+    raise ModelError(f"{folder}: no weights found, expected {WEIGHTS_NAME} or {PICKLED_NAME}")
 
 
 def _write(
@@ -242,16 +243,16 @@ def _write(
     state: Mapping[str, torch.Tensor],
     tokenizer: Path | None,
 ) -> None:
-    """Write a folder under another name and rename it: it is there as a whole or not at all."""
+    """Write a folder under another name and rename it, so that it is whole or not there."""
     from safetensors.torch import save_file
 
-    folder = folder.resolve()  # which has a name even if "." was given
+    folder = folder.resolve()  # a resolved path has a name even if "." was given
     partial = folder.with_name(f".{folder.name}.partial")
     descriptor = hold_partial(partial, folder)
     try:
         write_json(partial / CONFIG_NAME, {"model_type": "clap", **sizes}, sort_keys=True)
         write_json(partial / "preprocessor_config.json", front_end.to_dict(), sort_keys=True)
-        # Copies, as a checkpoint's tensors may share their memory.
+        # Copied, because a checkpoint's tensors may share memory.
         save_file({n: t.contiguous().clone() for n, t in state.items()}, partial / WEIGHTS_NAME)
         if tokenizer is not None:
             for name in TOKENIZER_FILES:
@@ -262,7 +263,7 @@ def _write(
         for file in partial.iterdir():
             sync_file(file)
         sync_folder(partial)
-        os.replace(partial, folder)  # if there is a folder, it is empty
+        os.replace(partial, folder)  # an existing folder is empty
         sync_folder(folder.parent)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -272,7 +273,7 @@ def _write(
 
 
 def read_pickle(path: Path) -> dict[str, torch.Tensor]:
-    """Read a pickle's tensors without running anything that stands in it.
+    """Read a pickle's tensors without running any code in it.
 
     Raises:
         ModelError: It holds more than tensors and plain values, or is damaged.
@@ -281,7 +282,7 @@ def read_pickle(path: Path) -> dict[str, torch.Tensor]:
 
     try:
         with torch.serialization.safe_globals(_numpy_globals()):
-            # Mapped, an optimiser's state beside the weights is never read.
+            # Memory-mapped, so that an optimiser's state beside the weights is never read.
             content = torch.load(
                 path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
             )
@@ -296,15 +297,15 @@ def read_pickle(path: Path) -> dict[str, torch.Tensor]:
     if not isinstance(content, dict) or not all(
         isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
     ):
-        raise ModelError(f"{path}: found {type(content).__name__}, want a table of named tensors")
+        raise ModelError(f"{path}: expected a table of named tensors, got {type(content).__name__}")
     return content
 
 
 def _numpy_globals() -> list[Any]:
-    """List what the checkpoints' training statistics need: NumPy's plain scalars.
+    """List the types that checkpoints' training statistics need: NumPy's plain scalars.
 
-    A file names NumPy's functions by where they stood when it was written, so both the
-    place before NumPy 2 and the one since are allowed.
+    A file names NumPy's functions by the module that held them when it was written, so both
+    the module before NumPy 2 and the present one are allowed.
     """
     import numpy as np
     from numpy._core.multiarray import scalar

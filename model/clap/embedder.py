@@ -1,10 +1,10 @@
-"""LAION-CLAP: audio and sentences in one space of vectors.
+"""LAION-CLAP embedder: audio and sentences in one space of vectors.
 
-The weights are the published ones (``clap_checkpoint``), and so is what the towers compute
-(``clap_towers``); what feeds them is ours, because the published pipeline crops recordings
+The weights are the published ones (``checkpoint``), and the towers compute what the published
+ones do (``towers``); the front end differs, because the published pipeline crops recordings
 over ten seconds at random. Here a long recording becomes overlapping ten-second windows at
 fixed places, and its vector is the direction of the mean of their projections: the same
-recording has the same vector, always.
+recording always has the same vector.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from earful.model.clap.tokenizer import ClapTokenizer, has_tokenizer
 from earful.model.encoders import LogMel
 from earful.model.protocols import Fingerprint
 from earful.model.runtime import (
-    LEAST_COSINE,
-    MOST_LOST,
+    MAX_SIMILARITY_LOSS,
+    MIN_COSINE,
     agreement,
-    fetch,
+    fetch_from_hub,
     has_bfloat16,
     pick_device,
-    probe_sounds,
+    test_sounds,
 )
 from earful.wording import as_argument
 
@@ -54,9 +54,9 @@ HUB_IDS = (
     "laion/larger_clap_music",
     "laion/larger_clap_music_and_speech",
 )
-"""The checkpoints LAION has put on the hub."""
+"""The checkpoints that LAION has published on the hub."""
 
-_BATCH_WINDOWS = 8  # of each thread; more is no faster on a CPU, and this many fit any GPU
+_BATCH_WINDOWS = 8  # per thread; more is no faster on a CPU, and this many fit any GPU
 _BATCH_TEXTS = 64
 
 
@@ -70,10 +70,11 @@ def load_clap(
         revision: Branch, tag or commit of a hub id; empty for its main branch.
         device: ``"auto"`` (a CUDA device if there is one), ``"cpu"``, ``"cuda:1"``, ….
         dtype: Arithmetic of the towers: ``"float32"``; ``"bfloat16"``; or ``"auto"``, which
-            is bfloat16 where the device has it and the weights bear it (see ``precision``).
+            is bfloat16 where the device has it and the weights tolerate it (see
+            ``runtime.precision``).
 
     Warns:
-        RuntimeWarning: ``"auto"`` took float32 because the weights do not bear bfloat16.
+        RuntimeWarning: ``"auto"`` chose float32 because the weights do not tolerate bfloat16.
 
     Raises:
         ModelError: The weights cannot be found, fetched, read or trusted.
@@ -81,7 +82,8 @@ def load_clap(
         ValueError: ``dtype`` is unknown, or a revision is given for a local path.
     """
     if dtype not in ("float32", "bfloat16", "auto"):
-        raise ValueError(f"dtype={dtype!r}, want 'float32', 'bfloat16' or 'auto'")
+        raise ValueError(f"dtype={dtype!r}: expected 'float32', 'bfloat16' or 'auto'")
+    # Find the folder of the weights: a local one, or fetched.
     import_transformers()
     path = Path(name)
     if path.is_file():
@@ -93,12 +95,13 @@ def load_clap(
     if is_local and revision:
         raise ValueError(f"{name}: revision={revision!r}, but only a hub id has revisions")
     folder = path if is_local else _fetch(name, revision)
+    # Load the towers, and choose their arithmetic.
     sha256 = weights_digest(folder)
     towers = load_hub_folder(folder)
     front_end = read_front_end(folder, fused=towers.config.audio_config.enable_fusion)
     towers.to(pick_device(device))
     if dtype == "auto":
-        dtype = _bearable_dtype(towers, front_end, name)
+        dtype = _fastest_dtype(towers, front_end, name)
     fingerprint = Fingerprint(
         # A path must stay loadable from anywhere: an index opens its embedder by this name.
         name=str(path.resolve()) if is_local else name,
@@ -121,22 +124,22 @@ def load_clap(
 
 def _fetch(name: str, revision: str) -> Path:
     try:
-        return fetch(name, revision=revision, files=HUB_FILES, one_of=[WEIGHTS_NAME])
+        return fetch_from_hub(name, revision=revision, files=HUB_FILES, one_of=[WEIGHTS_NAME])
     except ModelError as error:
         raise ModelError(
-            f"{error}. If it has its weights as a pickle only: `earful models convert-clap "
+            f"{error}. If its weights are a pickle only: `earful models convert-clap "
             f"{as_argument(name)} --out DIR`, and give DIR"
         ) from error
 
 
-def _bearable_dtype(towers: ClapTowers, front_end: ClapFrontEnd, name: str) -> str:
-    """Compare bfloat16 with float32 on test sounds, where the device has it at all."""
+def _fastest_dtype(towers: ClapTowers, front_end: ClapFrontEnd, name: str) -> str:
+    """Return bfloat16 where the device has it and it agrees with float32 on test sounds."""
     import torch
 
     device = towers.audio_projection.linear1.weight.device
     if not has_bfloat16(device):
         return "float32"
-    waves = probe_sounds(front_end.window_samples, front_end.mel.sample_rate)
+    waves = test_sounds(front_end.window_samples, front_end.mel.sample_rate)
     log_mel = LogMel(front_end.mel, device)
     rough_towers = towers.audio_copy("bfloat16")
     with torch.inference_mode():
@@ -149,8 +152,8 @@ def _bearable_dtype(towers: ClapTowers, front_end: ClapFrontEnd, name: str) -> s
         return "bfloat16"
     warnings.warn(
         f"{name}: runs in float32. In bfloat16 its vectors of test sounds have a cosine of "
-        f"{found.cosine:.4f} to the exact ones (want {LEAST_COSINE}) and neighbours are up to "
-        f"{found.lost:.4f} less similar (want {MOST_LOST})",
+        f"{found.cosine:.4f} to the exact ones (expected {MIN_COSINE} or more) and neighbours are "
+        f"up to {found.lost:.4f} less similar (expected {MAX_SIMILARITY_LOSS} or less)",
         RuntimeWarning,
         stacklevel=3,
     )
@@ -158,12 +161,12 @@ def _bearable_dtype(towers: ClapTowers, front_end: ClapFrontEnd, name: str) -> s
 
 
 class ClapEmbedder:
-    """Audio and text vectors of one LAION-CLAP checkpoint.
+    """Embedder of audio and text with one LAION-CLAP checkpoint.
 
     Args:
         towers: In evaluation mode, on their device and in the precision of ``fingerprint``.
         front_end: Its log-mel parameters and windows.
-        fingerprint: What to record in an index; its ``dtype`` is the arithmetic used.
+        fingerprint: To record in an index; its ``dtype`` is the arithmetic used.
         find_tokenizer: Returns the folder of the RoBERTa tokenizer; called by the first
             ``embed_text``, so that audio needs no tokenizer.
     """
@@ -186,7 +189,7 @@ class ClapEmbedder:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """What makes its vectors comparable with others."""
+        """Everything that decides which vector a clip gets."""
         return self._fingerprint
 
     def embed(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
@@ -225,7 +228,7 @@ class ClapEmbedder:
 
         Args:
             texts: ``n`` sentences, plain text throughout: ``"<mask>"`` is six characters.
-                What is longer than ``MAX_TEXT_TOKENS`` is cut off, as in training.
+                Text beyond ``MAX_TEXT_TOKENS`` is cut off, as in training.
 
         Returns:
             float32, shape ``(n, dim)``; unit rows in the space of ``embed``.
@@ -257,8 +260,8 @@ class ClapEmbedder:
         """Compute the raw projections of ``n`` windows, ``(n, dim)``.
 
         Args:
-            windows: Lays out the windows from a first to before a last one.
-            n: How many there are.
+            windows: Returns the windows from a first to before a last one.
+            n: Number of windows.
         """
         import torch
 
@@ -269,7 +272,7 @@ class ClapEmbedder:
         def project(first: int, stop: int) -> None:
             waves = torch.from_numpy(windows(first, stop))
             if self._device.type != "cpu":
-                # Pinned memory is copied while the next windows are laid out.
+                # Pinned memory is copied while the next windows are being prepared.
                 waves = waves.pin_memory().to(self._device, non_blocking=True)
             projections[first:stop] = self._towers.project_audio(self._log_mel(waves))
 
@@ -278,7 +281,7 @@ class ClapEmbedder:
         return numbers
 
     def _arithmetic(self) -> torch.autocast:
-        """Choose what the text tower multiplies in; its norms and sums stay float32."""
+        """Set the text tower's precision of products; its norms and sums stay float32."""
         import torch
 
         return torch.autocast(

@@ -1,4 +1,4 @@
-"""What LAION-CLAP's audio tower is fed: windows of a recording as log-mel pictures."""
+"""LAION-CLAP's front end: windows of a recording as log-mel spectrograms."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from earful.model.encoders import LogMelConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClapFrontEnd:
-    """What turns recordings into the log-mel pictures that the audio tower sees.
+    """Parameters that turn recordings into the spectrograms that the audio tower takes.
 
-    The defaults are those of every checkpoint LAION has published.
+    The defaults are those of every checkpoint that LAION has published.
 
     Attributes:
         mel: Log-mel parameters.
-        window_samples: Length of the stretch the tower sees at once.
-        fused: For checkpoints with feature fusion; a window is never called longer.
+        window_samples: Length of the window that the tower takes at once.
+        fused: Whether the checkpoint has feature fusion; its windows are never marked as
+            longer than that.
     """
 
     mel: LogMelConfig
@@ -35,7 +36,7 @@ class ClapFrontEnd:
         return self.window_samples // 2
 
     def describe(self) -> str:
-        """Say everything that decides a vector, for the fingerprint.
+        """Return everything that decides a vector as text, for the fingerprint.
 
         >>> published_front_end(fused=False).describe()
         '10 s every 5 s, last at end, mean; short: repeatpad; 64 mel slaney 50-14000 Hz 1024/480'
@@ -49,7 +50,7 @@ class ClapFrontEnd:
         )
 
     def to_dict(self) -> dict[str, object]:
-        """Return it as ``preprocessor_config.json`` says it; see ``read_front_end``."""
+        """Return the fields of ``preprocessor_config.json``; see ``read_front_end``."""
         mel = self.mel
         return {
             "feature_extractor_type": "ClapFeatureExtractor",
@@ -66,10 +67,10 @@ class ClapFrontEnd:
 
 
 def published_front_end(*, fused: bool) -> ClapFrontEnd:
-    """Return the front end of the checkpoints LAION has published.
+    """Return the front end of the checkpoints that LAION has published.
 
     Args:
-        fused: For those with feature fusion, whose filter bank is another.
+        fused: Whether it is for those with feature fusion, which have another filter bank.
     """
     mel = LogMelConfig(
         sample_rate=48_000,
@@ -87,12 +88,12 @@ def read_front_end(folder: Path, *, fused: bool) -> ClapFrontEnd:
     """Read the front end's parameters from a folder in the hub's layout.
 
     Args:
-        folder: Holds ``preprocessor_config.json``, or what newer versions of
-            ``transformers`` save instead, ``processor_config.json``.
-        fused: Whether the model beside it has feature fusion.
+        folder: Holds ``preprocessor_config.json``, or ``processor_config.json``, which newer
+            versions of ``transformers`` save instead.
+        fused: Whether the model in the folder has feature fusion.
 
     Raises:
-        ModelError: No such file, or it asks for something the towers were not made for.
+        ModelError: There is no such file, or the towers were not made for its parameters.
     """
     alone, inside = folder / "preprocessor_config.json", folder / "processor_config.json"
     path = alone if alone.is_file() else inside
@@ -116,20 +117,21 @@ def read_front_end(folder: Path, *, fused: bool) -> ClapFrontEnd:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
-            f"{path}: want the parameters of a ClapFeatureExtractor, but {error!r}; "
+            f"{path}: expected the parameters of a ClapFeatureExtractor, got {error!r}; "
             "take the file from the folder's own checkpoint on the hub"
         ) from error
-    wanted = ("fusion" if fused else "rand_trunc", "repeatpad")
-    if (truncation, padding) != wanted:
+    expected = ("fusion" if fused else "rand_trunc", "repeatpad")
+    if (truncation, padding) != expected:
         raise ModelError(
-            f"{path}: truncation and padding are {truncation!r} and {padding!r}, want "
-            f"{wanted[0]!r} and {wanted[1]!r} for a model {'with' if fused else 'without'} fusion"
+            f"{path}: truncation and padding are {truncation!r} and {padding!r}, expected "
+            f"{expected[0]!r} and {expected[1]!r} for a model "
+            f"{'with' if fused else 'without'} fusion"
         )
     return front_end
 
 
 def window_starts(n_samples: int, window_samples: int, stride_samples: int) -> list[int]:
-    """Say where the windows over a recording begin.
+    """Return where the windows over a recording begin.
 
     Returns:
         Sample numbers, ascending: 0, then one every stride, then the one that ends where
@@ -145,9 +147,9 @@ def window_starts(n_samples: int, window_samples: int, stride_samples: int) -> l
 
 
 def repeat_pad(samples: NDArray[np.float32], window_samples: int) -> NDArray[np.float32]:
-    """Fill a window: the samples as often as they fit whole, then silence.
+    """Fill a window with whole repetitions of the samples, then silence.
 
-    Samples that fill it as they are come back themselves, not a copy.
+    Samples that fill it exactly are returned themselves, not copied.
 
     >>> repeat_pad(np.array([1, 2, 3], np.float32), 8).tolist()
     [1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 0.0, 0.0]

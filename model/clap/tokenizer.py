@@ -1,4 +1,4 @@
-"""The tokenizer of LAION-CLAP's text tower: RoBERTa's byte-level BPE.
+"""LAION-CLAP's tokenizer for its text tower: RoBERTa's byte-level BPE.
 
 Its files are read by ``tokenizers`` and nothing in them is code. Sentences are data: the
 four control tokens stand only where ``encode`` puts them.
@@ -14,32 +14,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.runtime import byte_level_bpe, control_ids, fetch, make_all_text_plain, plain_ids
+from earful.model.runtime import (
+    byte_level_bpe,
+    control_ids,
+    fetch_from_hub,
+    make_all_text_plain,
+    plain_ids,
+)
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 MAX_TEXT_TOKENS = 77
-"""Longest sentence the text towers were trained on, in tokens; the rest is cut off."""
+"""Longest sentence that the text towers were trained on, in tokens; the rest is cut off."""
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
 ROBERTA = "roberta-base"
-"""Hub id, and name of a folder beside a ``.pt`` file, of the text towers' tokenizer."""
+"""Hub id of the text towers' tokenizer, and name of its folder beside a ``.pt`` file."""
 
 _START, _END, _PAD = "<s>", "</s>", "<pad>"
 _CONTROLS = (_START, _PAD, _END, "<unk>", "<mask>")
-_WANTED = "vocab.json and merges.txt of roberta-base"
+_EXPECTED = "vocab.json and merges.txt of roberta-base"
 
 
 class ClapTokenizer:
-    """Sentences to token ids.
+    """Tokenizer that maps sentences to token ids.
 
     Args:
         tokenizer: A byte-level BPE with RoBERTa's control tokens.
-        source: Where it came from, for errors.
+        source: Origin of the tokenizer, for errors.
 
     Raises:
-        ModelError: A control token is missing, or one is looked for inside every text.
+        ModelError: A control token is missing, or the tokenizer looks for one in every text.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, source: str) -> None:
@@ -53,15 +59,16 @@ class ClapTokenizer:
 
     @classmethod
     def open(cls, folder: Path, *, n_words: int, model: str) -> Self:
-        """Read it from ``tokenizer.json``, or from ``vocab.json`` and ``merges.txt``.
+        """Read the tokenizer from ``tokenizer.json``, or from ``vocab.json`` and ``merges.txt``.
 
         Args:
-            folder: Where they are.
-            n_words: How many tokens the text tower has.
+            folder: Where the files are.
+            n_words: Size of the text tower's vocabulary.
             model: The text tower's name, for errors.
 
         Raises:
-            ModelError: It cannot be read, knows more words than the tower, or is not RoBERTa's.
+            ModelError: The tokenizer cannot be read, knows more words than the tower, or is
+                not RoBERTa's.
         """
         from tokenizers import Tokenizer
 
@@ -69,14 +76,14 @@ class ClapTokenizer:
         if whole.is_file():
             try:
                 tokenizer = Tokenizer.from_file(str(whole))
-            except Exception as error:  # the extension raises plain Exception for all of them
+            except Exception as error:  # the extension raises plain Exception for all faults
                 raise ModelError(f"{folder}: its tokenizer cannot be read: {error}") from error
         else:
             tokenizer = byte_level_bpe(
                 folder / TOKENIZER_FILES[1],
                 folder / TOKENIZER_FILES[2],
                 special=_CONTROLS,
-                wanted=_WANTED,
+                expected=_EXPECTED,
             )
         n_known = int(tokenizer.get_vocab_size(with_added_tokens=True))
         if n_known > n_words:
@@ -90,8 +97,8 @@ class ClapTokenizer:
         """Encode sentences, each between ``<s>`` and ``</s>``, padded to the longest.
 
         Args:
-            texts: ``n`` sentences, plain text throughout. What is longer than
-                ``MAX_TEXT_TOKENS`` is cut off, as in training.
+            texts: ``n`` sentences, plain text throughout. Text beyond ``MAX_TEXT_TOKENS`` is
+                cut off, as in training.
 
         Returns:
             Ids and attention mask, int64, shape ``(n, length)``.
@@ -112,29 +119,29 @@ class ClapTokenizer:
     def _id_of(self, token: str) -> int:
         found: int | None = self._tokenizer.token_to_id(token)
         if found is None:
-            raise ModelError(f"{self._source}: has no token {token!r}; want {_WANTED}")
+            raise ModelError(f"{self._source}: has no token {token!r}, expected {_EXPECTED}")
         return found
 
     def _row(self, text: str) -> list[int]:
         words = plain_ids(
-            self._tokenizer, text, self._controls, source=self._source, wanted=_WANTED
+            self._tokenizer, text, self._controls, source=self._source, expected=_EXPECTED
         )
         return [self._start, *words[: MAX_TEXT_TOKENS - 2], self._end]
 
 
 def has_tokenizer(folder: Path) -> bool:
-    """Say whether a folder holds a tokenizer's files."""
+    """Return whether a folder holds a tokenizer's files."""
     has = {name for name in TOKENIZER_FILES if (folder / name).is_file()}
     return TOKENIZER_FILES[0] in has or has == set(TOKENIZER_FILES[1:])
 
 
 def find_tokenizer(source: Path) -> Path | None:
-    """Find the tokenizer of a folder or of a ``.pt`` file: in or beside it, or on the hub."""
+    """Find the tokenizer of a folder or a ``.pt`` file: in or beside it, or on the hub."""
     beside = source if source.is_dir() else source.parent
     for folder in (beside, beside / ROBERTA):
         if has_tokenizer(folder):
             return folder
     try:
-        return fetch(ROBERTA, files=TOKENIZER_FILES)
+        return fetch_from_hub(ROBERTA, files=TOKENIZER_FILES)
     except ModelError:
         return None

@@ -1,7 +1,7 @@
-"""LAION-CLAP's two towers: ours for audio, the one of ``transformers`` for text.
+"""LAION-CLAP's two towers: our own for audio, and that of ``transformers`` for text.
 
-Each ends in a projection to the space they share. Every checkpoint is translated into the
-names of ``transformers``' ``ClapModel`` first (``clap_checkpoint``), and from these here.
+Each ends in a projection to the space that they share. Every checkpoint is first translated
+into the names of ``transformers``' ``ClapModel`` (``checkpoint``), and from those into ours.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _QKV = ("query", "key", "value")
 
 
 class ClapTowers(nn.Module):
-    """Audio and text to raw projections.
+    """Towers that map audio and text to raw projections.
 
     Args:
-        published: ``transformers``' ``ClapModel``. What is not audio is taken from it;
-            its audio tower says only what ours has to be.
+        published: ``transformers``' ``ClapModel``. All but the audio tower is taken from it;
+            its audio tower only provides the sizes of ours.
 
     Raises:
-        ModelError: Its audio tower is of a kind no published checkpoint is.
+        ModelError: Its audio tower is of a kind that no published checkpoint has.
     """
 
     def __init__(self, published: Any) -> None:
@@ -57,21 +57,25 @@ class ClapTowers(nn.Module):
         self.text_projection = published.text_projection
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take the tensors of a ``ClapModel``, which must be complete."""
+        """Load the tensors of a ``ClapModel``, which must be complete."""
         tower = self.audio_model
         tower.load_state_dict(from_hub_names(state, tower), assign=True)
         rest = {name: state[name] for name in self.state_dict().keys() & state.keys()}
         self.load_state_dict(rest, strict=False, assign=True)
 
     def set_precision(self, dtype: str) -> None:
-        """Choose what the audio tower multiplies matrices in, and lay it out for its device.
+        """Set the audio tower's precision, and pack it for its device.
 
         Args:
-            dtype: ``"float32"`` or ``"bfloat16"``. Once only, after the weights are there.
+            dtype: ``"float32"`` or ``"bfloat16"``. May be set once only, after the weights
+                are loaded.
+
+        Raises:
+            ValueError: The precision was set before.
         """
         tower = self.audio_model
         if not isinstance(tower, Htsat):
-            raise ValueError("the precision of these towers was chosen before")
+            raise ValueError("the precision of these towers was set before")
         chosen = torch.bfloat16 if dtype == "bfloat16" else torch.float32
         if tower.norm.weight.device.type == "cpu":
             self.audio_model = pack_for_cpu(tower, chosen)
@@ -81,7 +85,7 @@ class ClapTowers(nn.Module):
     def audio_copy(self, dtype: str) -> ClapTowers:
         """Return towers whose audio tower is a copy of this one in another precision."""
         copied = copy(self)
-        # A module's parts stand in this table, which a plain copy would share.
+        # A module's parts are in this table, which a plain copy would share.
         copied._modules = dict(self._modules)
         copied.audio_model = deepcopy(self.audio_model)
         copied.set_precision(dtype)
@@ -90,8 +94,8 @@ class ClapTowers(nn.Module):
     def project_audio(self, decibels: Tensor) -> Tensor:
         """Map spectrograms, float32 ``(n, frames, n_mels)``, to float32 ``(n, dim)``.
 
-        A checkpoint with feature fusion sees here what it sees of audio that is not
-        longer than its window: the first of four equal pictures.
+        A checkpoint with feature fusion gets what it gets for audio that is not longer than
+        its window: the first of four equal spectrograms.
         """
         projections: Tensor = self.audio_projection(self.audio_model(decibels))
         return projections
@@ -107,7 +111,8 @@ def htsat_config(audio: Any) -> HtsatConfig:
     """Translate ``transformers``' ``ClapAudioConfig``.
 
     Raises:
-        ModelError: It asks for what ``Htsat`` does not do, and no published checkpoint needs.
+        ModelError: It asks for something that ``Htsat`` cannot do and no published checkpoint
+            needs.
     """
     patch = _side(audio.patch_size)
     config = HtsatConfig(
@@ -121,7 +126,7 @@ def htsat_config(audio: Any) -> HtsatConfig:
         mlp_ratio=audio.mlp_ratio,
         block_norm_eps=audio.layer_norm_eps,
     )
-    for name, found, wanted in (
+    for name, found, expected in (
         ("patch_stride", _side(audio.patch_stride), patch),
         ("patch_embed_input_channels", audio.patch_embed_input_channels, 1),
         ("enable_patch_layer_norm", audio.enable_patch_layer_norm, True),
@@ -130,22 +135,22 @@ def htsat_config(audio: Any) -> HtsatConfig:
         ("hidden_act", audio.hidden_act, "gelu"),
         ("hidden_size", audio.hidden_size, config.latent_dim),
     ):
-        if found != wanted:
-            raise ModelError(f"audio_config has {name}={found!r}, want {wanted!r}")
+        if found != expected:
+            raise ModelError(f"audio_config has {name}={found!r}, expected {expected!r}")
     return config
 
 
 def from_hub_names(state: Mapping[str, Tensor], audio: nn.Module) -> dict[str, Tensor]:
-    """Find the tensors of an audio tower among those of a ``ClapModel``.
+    """Select and rename the tensors of an audio tower among those of a ``ClapModel``.
 
     Those of feature fusion are left out.
 
     Args:
-        state: Must hold every one of them.
-        audio: An ``Htsat``, which says which there are.
+        state: The tensors of a ``ClapModel``, complete.
+        audio: An ``Htsat``, whose tensors to find.
 
     Returns:
-        All that ``audio`` loads, by its own names.
+        All tensors that ``audio`` loads, by its own names.
     """
     ours: dict[str, Tensor] = {}
     for name, like in audio.state_dict().items():
@@ -153,13 +158,13 @@ def from_hub_names(state: Mapping[str, Tensor], audio: nn.Module) -> dict[str, T
         for pattern, replacement in _HUB_NAMES:
             hub = re.sub(pattern, replacement, hub)
         parts = [state[hub.format(part)] for part in _QKV] if "{}" in hub else [state[hub]]
-        # A patch is a convolution's kernel there and a row of pixels here.
+        # A patch is a convolution's kernel in ``ClapModel`` and a row of pixels here.
         ours[name] = torch.cat(parts).reshape(like.shape) if like.dim() else parts[0]
     return ours
 
 
 def _side(size: Any) -> Any:
-    """Return the side of a square that may be written as height and width."""
+    """Return the side of a square that may be given as height and width."""
     if isinstance(size, int):
         return size
     return size[0] if len(set(size)) == 1 else tuple(size)

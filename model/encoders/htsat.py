@@ -1,11 +1,11 @@
-"""HTSAT: the Swin transformer over a folded log-mel spectrogram that CLAP models hear with.
+"""HTSAT, the audio encoder of CLAP models: a Swin transformer over a folded log-mel spectrogram.
 
 Chen et al., "HTS-AT" (ICASSP 2022, arXiv 2202.00874). One module serves the audio towers of
 LAION-CLAP and MS-CLAP, whose published implementations it equals up to float rounding.
 
 A spectrogram is cut into chunks of time that are stacked to a square image, and the image
-into patches, the tokens. Tokens lie in memory window by window, so that attention inside
-windows moves nothing; only shifted windows and the merging of patches gather, once each.
+into patches, the tokens. Tokens lie in memory window by window, so that attention within
+windows moves no data; only shifted windows and the merging of patches gather, once each.
 Shapes use n spectrograms, T tokens, C channels, H heads, W windows of A tokens.
 """
 
@@ -21,7 +21,7 @@ from earful.errors import ModelError
 
 _NORM_EPS = 1e-5
 _OUTSIDE = -100.0
-"""Added to the score of two tokens that the cyclic shift put side by side."""
+"""Added to the attention score of two tokens that only the cyclic shift put side by side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,15 +29,15 @@ class HtsatConfig:
     """Sizes; the defaults are those of MS-CLAP and of LAION's HTSAT-tiny.
 
     Attributes:
-        n_mels: Bands of the spectrogram.
+        n_mels: Number of bands of the spectrogram.
         spec_size: Height and width of the folded image.
         patch_size: Height and width of a patch.
         embed_dim: Channels of the first stage; each later one has twice as many.
-        depths: Blocks of each stage.
-        n_heads: Heads of each stage.
+        depths: Number of blocks of each stage.
+        n_heads: Number of attention heads of each stage.
         window_size: Height and width of an attention window, in tokens.
-        mlp_ratio: Hidden width of a block over its channels.
-        block_norm_eps: Of the layer norms in the blocks; all others have 1e-5.
+        mlp_ratio: Hidden width of a block divided by its channels.
+        block_norm_eps: Epsilon of the layer norms in the blocks; all others have 1e-5.
     """
 
     n_mels: int = 64
@@ -53,7 +53,7 @@ class HtsatConfig:
     def __post_init__(self) -> None:
         if not self.depths or len(self.depths) != len(self.n_heads):
             raise ModelError(
-                f"depths={self.depths} and n_heads={self.n_heads}: want one of each for every stage"
+                f"depths={self.depths} and n_heads={self.n_heads}: expected one of each per stage"
             )
         if self.spec_size % self.n_mels or self.spec_size % self.patch_size:
             raise ModelError(
@@ -93,12 +93,12 @@ class HtsatConfig:
 
     @property
     def max_frames(self) -> int:
-        """Longest spectrogram; a shorter one is stretched to this."""
+        """Longest spectrogram, in frames; a shorter one is interpolated to this length."""
         return self.spec_size * (self.spec_size // self.n_mels)
 
 
 class Htsat(nn.Module):
-    """Log-mel spectrograms to vectors."""
+    """HTSAT: maps log-mel spectrograms to vectors."""
 
     def __init__(self, config: HtsatConfig) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class Htsat(nn.Module):
             float32, shape ``(n, latent_dim)``.
 
         Raises:
-            ValueError: The shape is another.
+            ValueError: The spectrograms have another shape.
         """
         tokens = self._run(self.patches(self.image(decibels)))
         latent: Tensor = self.norm(tokens).mean(dim=1)
@@ -138,7 +138,7 @@ class Htsat(nn.Module):
         return tokens[:, _rank(_windowed(self.config.grids[-1], self.config.window_size))]
 
     def image(self, decibels: Tensor) -> Tensor:
-        """Normalise, stretch and fold spectrograms.
+        """Normalise, interpolate and fold spectrograms.
 
         Args:
             decibels: As for ``forward``.
@@ -148,14 +148,14 @@ class Htsat(nn.Module):
             time within the chunk.
 
         Raises:
-            ValueError: The shape is another.
+            ValueError: The spectrograms have another shape.
         """
         config = self.config
         n, n_frames, n_mels = decibels.shape
         if n_mels != config.n_mels or not 1 < n_frames <= config.max_frames:
             raise ValueError(
-                f"{n_frames} frames of {n_mels} bands, want 2 to {config.max_frames} "
-                f"of {config.n_mels}"
+                f"{n_frames} frames of {n_mels} bands: expected 2 to {config.max_frames} "
+                f"frames of {config.n_mels} bands"
             )
         level = self.mel_norm(decibels.to(self.mel_norm.weight.dtype).flatten(0, 1))
         picture = level.view(n, 1, n_frames, n_mels)
@@ -183,9 +183,9 @@ class Htsat(nn.Module):
         return tokens
 
     def set_precision(self, dtype: torch.dtype) -> None:
-        """Choose what the blocks multiply matrices in.
+        """Set the precision in which the blocks multiply matrices.
 
-        Norms, and the sums that run through all blocks, keep the precision they have.
+        Norms, and the sums that run through all blocks, keep their precision.
         """
         for module in self.modules():
             if isinstance(module, (_WindowAttention, _FeedForward)):
@@ -198,12 +198,12 @@ class Htsat(nn.Module):
 
 
 class _Stage(nn.Module):
-    """Blocks with windows in place and shifted by turns, then a merging of patches."""
+    """Blocks with regular and shifted windows in turn, then a merging of patches."""
 
     def __init__(self, config: HtsatConfig, stage: int) -> None:
         super().__init__()
         dim, grid = config.embed_dim << stage, config.grids[stage]
-        # One window is the whole image: nothing to shift to.
+        # Where one window is the whole image, there is nothing to shift.
         shift = config.window_size // 2 if grid > config.window_size else 0
         self.blocks = nn.ModuleList(
             _Block(config, dim, config.n_heads[stage], grid, shift * (block % 2))
@@ -286,23 +286,23 @@ class _WindowAttention(nn.Module):
         return shifted[:, self.places]
 
     def _scores(self) -> Tensor:
-        """Return what is added to the scores, ``(H, A, A)`` or ``(W * H, A, A)``.
+        """Return the bias of the attention scores, ``(H, A, A)`` or ``(W * H, A, A)``.
 
-        It is worked out again only after the table has changed (through ``.data`` nobody
-        can tell), and always while learning.
+        It is cached until the table changes (a change through ``.data`` goes unnoticed), and
+        never cached while learning.
         """
         table = self.bias_table
         if torch.is_grad_enabled() and table.requires_grad:
-            return self._add_up()
+            return self._compute_scores()
         version = 0 if table.is_inference() else table._version
         state = (table.device, table.dtype, table.data_ptr(), version)
         if self._bias is None or self._bias[0] != state:
             # Kept for later calls, which may be outside of inference mode.
             with torch.inference_mode(False), torch.no_grad():
-                self._bias = (state, self._add_up())
+                self._bias = (state, self._compute_scores())
         return self._bias[1]
 
-    def _add_up(self) -> Tensor:
+    def _compute_scores(self) -> Tensor:
         bias = self.bias_table[self.offsets].permute(2, 0, 1)
         if not self.shift:
             return bias.contiguous()
@@ -310,7 +310,7 @@ class _WindowAttention(nn.Module):
 
 
 class _Merge(nn.Module):
-    """Four neighbours become one token of twice the channels."""
+    """Merging of patches: four neighbours become one token of twice the channels."""
 
     order: Tensor
 
@@ -329,12 +329,12 @@ class _Merge(nn.Module):
 
 
 def _keep(module: nn.Module, name: str, table: Tensor) -> None:
-    """Let a table follow its module from device to device; it is in no checkpoint."""
+    """Register a table that follows its module from device to device and is in no checkpoint."""
     module.register_buffer(name, table, persistent=False)
 
 
 def _numbers(stop: int) -> Tensor:
-    # Explicitly: tables must be real even in a module that is built without its weights.
+    # The device is explicit: tables must be real even in a module built without its weights.
     return torch.arange(stop, device="cpu")
 
 
@@ -355,7 +355,7 @@ def _rank(order: Tensor) -> Tensor:
 
 
 def _neighbours(grid: int, window: int) -> Tensor:
-    """Say where the four tokens that become one lie, for each merged token in turn.
+    """Return where the four tokens that become one lie, for each merged token in turn.
 
     The four are (even row, even column), (odd, even), (even, odd), (odd, odd).
     """
@@ -384,7 +384,7 @@ def _offsets(window: int) -> Tensor:
 
 def _outside(grid: int, window: int, shift: int) -> Tensor:
     """Penalise pairs that are neighbours only because the image was rolled, ``(W, A, A)``."""
-    # The last window of a row holds two stretches of the image: its end and its beginning.
+    # The last window of a row holds two parts of the image: its end and its beginning.
     side = (_numbers(grid) >= grid - shift).long()
     part = (2 * side[:, None] + side).flatten()
     by_window = part[_windowed(grid, window)].view(-1, window * window)

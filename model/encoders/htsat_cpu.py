@@ -1,15 +1,15 @@
-"""``Htsat`` on a CPU: the same numbers, in fewer passes over memory.
+"""HTSAT for inference on a CPU: the same numbers in fewer passes over memory.
 
-Three things cost time beside the matrix products, and all three go away when a block works
-on stretches of some windows that stay in the cache: buffers that are mapped and zeroed anew
-at every step, GELU and sums as passes of their own, and the reordering of the whole image
-for shifted windows. Weights are packed once for oneDNN, whose products take GELU and the
-sum with the tokens along; in float32 these are a fifth faster than MKL's on processors that
-are not Intel's. The operators are those that ``torch.compile`` emits for CPUs; where they
-are missing, ``pack_for_cpu`` returns the model as it is.
+Three things cost time besides the matrix products, and all three go away when a block works
+on groups of windows that stay in the CPU's cache: buffers that are mapped and zeroed anew at
+every step, GELU and sums as separate passes, and the reordering of the whole image for
+shifted windows. Weights are packed once for oneDNN, whose products include GELU and the sum
+with the tokens; in float32 they are a fifth faster than MKL's on processors that are not
+Intel's. The operators are those that ``torch.compile`` emits for CPUs; where they are
+missing, ``pack_for_cpu`` returns the model unchanged.
 
-``benchmarks/encoder.py`` measures it; ``tests/model/test_htsat_cpu.py`` holds it against
-``Htsat``.
+``benchmarks/encoder.py`` measures it; ``tests/model/encoders/test_htsat_cpu.py`` compares it
+with ``Htsat``.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from torch.nn import functional
 from earful.model.encoders.htsat import Htsat
 from earful.model.runtime import can_pack
 
-# So many tokens, with all that a block makes of them, fit into the caches of one core.
+# This many tokens, with all that a block computes from them, fit into one core's caches.
 _TOKENS_AT_ONCE = 1024
 
 
 def pack_for_cpu(model: Htsat, dtype: torch.dtype) -> Htsat | PackedHtsat:
-    """Prepare a model that stays on this CPU.
+    """Pack a model that stays on this CPU.
 
     Args:
         model: In evaluation mode, in float32, with its weights; its blocks are taken apart.
-        dtype: What matrices are multiplied in, as for ``Htsat.set_precision``.
+        dtype: Precision of matrix products, as for ``Htsat.set_precision``.
 
     Returns:
-        A ``PackedHtsat``; ``model`` itself, in that precision, where this build of torch or
+        A ``PackedHtsat``, or ``model`` itself in that precision where this build of torch or
         this processor lacks the operators.
     """
     if can_pack(dtype):
@@ -47,13 +47,13 @@ def pack_for_cpu(model: Htsat, dtype: torch.dtype) -> Htsat | PackedHtsat:
 
 
 class PackedHtsat(nn.Module):
-    """What ``Htsat`` computes, for inference on a CPU.
+    """Inference-only equivalent of ``Htsat``, with weights packed for a CPU.
 
     Args:
         model: In evaluation mode, in float32. Its blocks are removed: they are packed here,
             and a second copy would be of no use.
-        dtype: What matrices are multiplied in. Norms, and the sums that run through all
-            blocks, stay float32.
+        dtype: Precision of matrix products. Norms, and the sums that run through all blocks,
+            stay float32.
     """
 
     def __init__(self, model: Htsat, dtype: torch.dtype) -> None:
@@ -63,14 +63,14 @@ class PackedHtsat(nn.Module):
         self._blocks: list[list[_Block]] = []
         self._merges: list[_Merge] = []
         area = self.config.window_size**2
-        # A module's parts have no types of their own.
+        # A module's parts are untyped.
         stages: Any = model.stages
         for stage, grid in zip(stages, self.config.grids, strict=True):
             attentions = [block.attention for block in stage.blocks]
             gathers: list[Tensor | None] = [attentions[0].order if attentions[0].shift else None]
-            # From how the block before leaves the tokens to how this one wants them.
+            # From the order in which the block before leaves the tokens to this one's order.
             for before, after in pairwise(attentions):
-                gathers.append(_between(before, after))
+                gathers.append(_reordering(before, after))
             self._blocks.append(
                 [
                     _Block(block, gather, dtype, grid * grid // area)
@@ -98,8 +98,8 @@ class PackedHtsat(nn.Module):
         return latent
 
 
-def _between(before: Any, after: Any) -> Tensor | None:
-    """Return where the tokens lie that a block wants, as the block before it leaves them."""
+def _reordering(before: Any, after: Any) -> Tensor | None:
+    """Return where a block's input tokens lie in the output of the block before it."""
     if before.shift == after.shift:
         return None
     if before.shift and after.shift:
@@ -109,7 +109,7 @@ def _between(before: Any, after: Any) -> Tensor | None:
 
 
 class _Linear:
-    """A linear map packed for oneDNN; inputs are matrices of rows."""
+    """Linear map packed for oneDNN; inputs are matrices of rows."""
 
     def __init__(self, linear: nn.Linear, dtype: torch.dtype) -> None:
         weight = linear.weight.detach().to(dtype)
@@ -138,7 +138,7 @@ class _Linear:
 
 
 class _Norm:
-    """A layer norm, its result in the type of the products that follow."""
+    """Layer norm that returns the type of the products that follow."""
 
     def __init__(self, norm: nn.LayerNorm, dtype: torch.dtype) -> None:
         self._shape, self._eps, self._dtype = tuple(norm.normalized_shape), norm.eps, dtype
@@ -150,11 +150,11 @@ class _Norm:
 
 
 class _Gather:
-    """Rows of images, each image's in another order; a stretch at a time."""
+    """Reordering of the rows within each image, a group of rows at a time."""
 
     def __init__(self, order: Tensor) -> None:
         self._n_tokens = len(order)
-        # A stretch may begin within an image.
+        # A group may begin within an image.
         n_images = 1 if self._n_tokens % _TOKENS_AT_ONCE == 0 else 2
         n_images += _TOKENS_AT_ONCE // self._n_tokens
         starts = torch.arange(n_images) * self._n_tokens
@@ -170,10 +170,10 @@ class _Block:
     """One block, on rows of all images: ``(n * T, C)`` to the same, window by window.
 
     Args:
-        block: What it computes.
-        gather: The order of an image's rows that its windows want; ``None`` as they come.
-        dtype: Of the products.
-        n_windows: Of an image.
+        block: The block of ``Htsat`` to pack.
+        gather: The order that its windows need an image's rows in; ``None`` for no change.
+        dtype: Type of the products.
+        n_windows: Windows of an image.
     """
 
     def __init__(
@@ -188,17 +188,17 @@ class _Block:
         self._feed_forward_norm = _Norm(block.feed_forward_norm, dtype)
         self._widen = _Linear(feed_forward.widen, dtype)
         self._narrow = _Linear(feed_forward.narrow, dtype)
-        # Whole images, so that a stretch of windows never parts one that has fewer.
+        # Whole windows at a time; one at least, however large.
         self._at_once = self._area * max(1, _TOKENS_AT_ONCE // self._area)
         scores = attention._scores().detach().to(dtype)
         self._scores = self._per_window(scores, n_windows if attention.shift else 1)
 
     def _per_window(self, scores: Tensor, n_windows: int) -> Tensor:
-        """Repeat what is added to scores until every stretch of windows is a part of it.
+        """Repeat the scores' bias until it covers every group of windows.
 
         Args:
             scores: ``(W * H, A, A)``.
-            n_windows: W, after which the windows' scores begin anew.
+            n_windows: W, after which the windows' scores repeat.
 
         Returns:
             ``(windows, H, A, A)``; of one window only, where the operator repeats it.
@@ -224,7 +224,8 @@ class _Block:
         if self._dtype == torch.float32:
             tokens = self._out.plus(seen, tokens)
             return self._narrow.plus(self._widen.gelu(self._feed_forward_norm(tokens)), tokens)
-        # The sums through all blocks stay float32, which no fused product of bfloat16 does.
+        # The sums that run through all blocks stay float32, which a fused bfloat16 product
+        # would not do.
         tokens = tokens + self._out(seen)
         return tokens.add_(self._narrow(self._widen.gelu(self._feed_forward_norm(tokens))))
 
@@ -247,7 +248,7 @@ class _Block:
 
 
 class _Merge:
-    """Four neighbours become one: ``(n * T, C)`` to ``(n * T / 4, 2 * C)``."""
+    """Merging of patches, four into one: ``(n * T, C)`` to ``(n * T / 4, 2 * C)``."""
 
     def __init__(self, merge: Any, order: Tensor, dtype: torch.dtype) -> None:
         self._gather = _Gather(order)

@@ -1,7 +1,7 @@
-"""``logmel``: statistics of log-mel bands, the baseline every embedder is held against.
+"""The embedder ``logmel``: statistics of log-mel bands, the baseline for every other embedder.
 
-No training, no weights and nothing but NumPy: how loud each band is, how much it varies
-and how fast. What a trained encoder gains, it gains over this.
+It has no training, no weights and needs only NumPy: how loud each band is, how much it
+varies and how fast. The gain of a trained encoder is its gain over this.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ SAMPLE_RATE = 44_100
 FRAME_SAMPLES = 2048
 HOP_SAMPLES = 512
 N_BANDS = 64
-# Raised whenever a clip would get another vector.
-_RELEASE = "1"
 _LOWEST_HZ = 20.0
-# Below what rounding to 16 bits leaves in a bin.
+# Below the noise that rounding to 16 bits leaves in a bin.
 _FLOOR_DB = -130.0
 # Typical value and spread of each statistic, in dB. Raw levels are all negative and raw
 # deviations all positive, so that any two clips would have a cosine near 1. A corpus would
@@ -32,43 +30,47 @@ _LEVEL = (-75.0, 20.0)
 _DEVIATION = (10.0, 5.0)
 _CHANGE = (2.0, 1.5)
 _FRAMES_AT_ONCE = 2048
-# Goes up when a vector of the same clip would become another one.
+# Raised whenever the vector of a clip would change.
 RELEASE = "1"
 
 
 def load_logmel(
     name: str = "logmel", *, revision: str = "", device: str = "auto", dtype: str = "float32"
 ) -> LogMelEmbedder:
-    """Make the baseline embedder.
+    """Build the baseline embedder.
 
     Args:
         name: The registered name.
         revision: Empty, or the release of the recipe: an index asks for the one that made it.
-        device: ``"auto"`` or ``"cpu"``, the only one it runs on.
-        dtype: ``"float32"``, what its vectors are, or ``"auto"``, which is that.
+        device: ``"auto"`` or ``"cpu"``, the only device it runs on.
+        dtype: ``"float32"``, the type of its vectors, or ``"auto"``, which means the same.
 
     Raises:
-        ModelError: A release, device or dtype is asked for that it does not have.
+        ModelError: It does not have the release, device or dtype.
     """
     if revision not in {"", RELEASE}:
-        raise ModelError(f"{name}: release {revision!r}; this earful has {RELEASE!r}")
+        raise ModelError(
+            f"{name}: release {revision!r}, expected {RELEASE!r}, which this earful has"
+        )
     if device not in ("auto", "cpu"):
-        raise ModelError(f"{name}: device {device!r}; it runs on the CPU, want 'auto' or 'cpu'")
+        raise ModelError(
+            f"{name}: device {device!r}, expected 'auto' or 'cpu': it runs on the CPU only"
+        )
     if dtype not in ("float32", "auto"):
-        raise ModelError(f"{name}: dtype {dtype!r}; want 'float32'")
+        raise ModelError(f"{name}: dtype {dtype!r}, expected 'float32'")
     return LogMelEmbedder(name)
 
 
 class LogMelEmbedder:
-    """Audio to 192-d unit vectors; an ``Embedder``.
+    """Embedder of audio as 192-d unit vectors, without any training.
 
     A vector holds, for each of 64 mel bands from 20 Hz to 22050 Hz, three statistics over
     the whole clip: its mean level, its standard deviation and its mean absolute change from
-    one frame (11.6 ms) to the next, each in dB, less a typical value and in units of a
+    one frame (11.6 ms) to the next, each in dB, minus a typical value and in units of a
     typical spread. Loudness matters: a softer copy of a clip has another vector.
 
     Args:
-        name: What the fingerprint calls it.
+        name: Its name in the fingerprint.
     """
 
     def __init__(self, name: str = "logmel") -> None:
@@ -87,7 +89,7 @@ class LogMelEmbedder:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """What makes its vectors comparable with others."""
+        """Everything that decides which vector a clip gets."""
         return self._fingerprint
 
     def embed(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
@@ -123,7 +125,7 @@ class LogMelEmbedder:
         frames = np.lib.stride_tricks.sliding_window_view(np.pad(samples, half), FRAME_SAMPLES)
         frames = frames[::HOP_SAMPLES]
         levels = np.empty((len(frames), N_BANDS))
-        # In pieces: the frames of half an hour, laid out side by side, take gigabytes.
+        # In pieces: the frames of half an hour take gigabytes when laid out side by side.
         for start in range(0, len(frames), _FRAMES_AT_ONCE):
             piece = slice(start, start + _FRAMES_AT_ONCE)
             spectra = np.fft.rfft(frames[piece] * self._window)

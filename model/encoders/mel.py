@@ -1,7 +1,7 @@
-"""Log-mel spectrograms as batched torch, one parameter set per family of checkpoints.
+"""Log-mel spectrograms in batched torch, with one parameter set per family of checkpoints.
 
-Encoders are trained on one exact front end and drift when fed another, so what libraries
-leave to their defaults (filter shape, normalisation, floor) is written down here.
+Encoders are trained on one exact front end and drift when given another, so the parameters
+that libraries leave to defaults (filter shape, normalisation, floor) are explicit here.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ class LogMelConfig:
     Attributes:
         sample_rate: In Hz.
         fft_samples: Length of the Hann window and of its spectrum.
-        hop_samples: From one spectrum to the next; spectra are centred, the ends mirrored.
+        hop_samples: Distance between spectra; spectra are centred, the ends mirrored.
         n_mels: Number of bands.
-        low_hz: Where the lowest band begins.
-        high_hz: Where the highest band ends.
+        low_hz: Lower edge of the lowest band.
+        high_hz: Upper edge of the highest band.
         filters: ``"slaney"``: librosa's default, triangles of equal area on Slaney's scale.
             ``"htk"``: torchaudio's default, triangles of equal height on the HTK scale.
-        floor: Power below this counts as this; 1e-10 is -100 dB.
-        filter_sample_rate: What rate the filters are made for, in Hz, where it is not
-            ``sample_rate``: MS-CLAP was trained with filters that sit elsewhere in the
+        floor: Lower power counts as this; 1e-10 is -100 dB.
+        filter_sample_rate: Sample rate that the filters are made for, in Hz, where it is not
+            ``sample_rate``: MS-CLAP was trained with filters that lie elsewhere in the
             spectrum than their edges in Hz say.
     """
 
@@ -47,11 +47,11 @@ class LogMelConfig:
 
 
 class LogMel:
-    """A front end with its window and filters laid out on one device.
+    """Front end that computes log-mel spectrograms on one device.
 
     Args:
         config: The parameters.
-        device: Where to compute first; waves elsewhere take window and filters along.
+        device: Where to begin; window and filters move to the device of the waves.
     """
 
     def __init__(self, config: LogMelConfig, device: torch.device | None = None) -> None:
@@ -59,7 +59,7 @@ class LogMel:
         from torchaudio.functional import melscale_fbanks
 
         self.config = config
-        # Also within a module that is built without its weights, these are numbers.
+        # These must be real numbers even within a module that is built without its weights.
         with torch.device("cpu"):
             filters: torch.Tensor = melscale_fbanks(
                 n_freqs=config.fft_samples // 2 + 1,
@@ -71,14 +71,14 @@ class LogMel:
                 mel_scale=config.filters,
             )
             window = torch.hann_window(config.fft_samples, dtype=torch.float64)
-        # Single precision would leave a noise floor of its own some 110 dB below a loud
-        # tone, which is above the floor; the spectra cost little beside any encoder.
+        # Single precision would add a noise floor some 110 dB below a loud tone, which is
+        # above ``floor``; the spectra cost little compared with any encoder.
         self._window = window.to(device)
         self._filters = filters.to(dtype=torch.float64, device=device)
-        heard = filters.any(dim=1).nonzero()
+        used = filters.any(dim=1).nonzero()
         # Bins outside of all filters need no power.
-        self._bins = slice(int(heard.min()), int(heard.max()) + 1)
-        self._heard = filters[self._bins].to(device)
+        self._bins = slice(int(used.min()), int(used.max()) + 1)
+        self._band_filters = filters[self._bins].to(device)
 
     @property
     def filters(self) -> torch.Tensor:
@@ -101,12 +101,12 @@ class LogMel:
         if waves.device != self._window.device:
             self._window = self._window.to(waves.device)
             self._filters = self._filters.to(waves.device)
-            self._heard = self._heard.to(waves.device)
+            self._band_filters = self._band_filters.to(waves.device)
         n, n_samples = waves.shape
         n_frames = 1 + n_samples // self.config.hop_samples
         levels = waves.new_empty((n, n_frames, self.config.n_mels), dtype=torch.float32)
         half = self.config.fft_samples // 2
-        # A CPU's cache holds the spectra of some frames, a GPU wants them all at once.
+        # A CPU's cache holds the spectra of some frames; a GPU is fastest with all at once.
         is_cpu = waves.device.type == "cpu"
         n_waves, n_at_once = (1, _FRAMES_AT_ONCE) if is_cpu else (max(n, 1), n_frames)
         for row in range(0, n, n_waves):
@@ -123,8 +123,8 @@ class LogMel:
         import torch
 
         spectra = torch.fft.rfft(frames * self._window)[:, :, self._bins]
-        # What is summed from here on has one sign: float32 loses a few last bits, no more.
+        # From here on all terms have one sign: float32 loses a few last bits, no more.
         squares = torch.view_as_real(spectra).float().square_()
-        bands = (squares[..., 0] + squares[..., 1]) @ self._heard
+        bands = (squares[..., 0] + squares[..., 1]) @ self._band_filters
         levels: torch.Tensor = bands.clamp_(min=self.config.floor).log10_().mul_(10)
         return levels

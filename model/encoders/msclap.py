@@ -1,9 +1,9 @@
-"""MS-CLAP's window encoder, which is what Audio Flamingo v1 hears with.
+"""MS-CLAP's window encoder, the audio encoder of Audio Flamingo v1.
 
 Elizalde et al., "Natural Language Supervision for General-Purpose Audio Representations"
 (ICASSP 2024, arXiv 2309.05767), the audio half of its captioning model: seven seconds at
-44.1 kHz as a log-mel spectrogram, through HTSAT and a projection. The package makes its
-filters for 32 kHz whatever the audio's rate, and so the weights want it.
+44.1 kHz as a log-mel spectrogram, through HTSAT and a projection. The published package makes
+its filters for 32 kHz whatever the audio's rate, so the weights need that, too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from earful.errors import ModelError
 from earful.model.encoders.htsat import Htsat, HtsatConfig
 from earful.model.encoders.htsat_cpu import PackedHtsat, pack_for_cpu
 from earful.model.encoders.mel import LogMel, LogMelConfig
-from earful.model.runtime import in_parts, read_fields, unfilled
+from earful.model.runtime import in_parts, read_fields, without_weights
 
 _HTSAT = "base.htsat."
 _AUDIOSET_CLASSES = 527
@@ -46,7 +46,7 @@ _PUBLISHED = (
     (r"^norm\.", "projection.layer_norm."),
 )
 
-# Constants of the front end and tables that follow from the sizes: a file has them or not.
+# Constants of the front end and tables that follow from the sizes; optional in a file.
 _DERIVED = re.compile(
     r"\.(conv_real\.weight|conv_imag\.weight|melW|relative_position_index|attn_mask"
     r"|num_batches_tracked)$"
@@ -58,15 +58,15 @@ class MsClapConfig:
     """Sizes and front end; the defaults are those of the published weights.
 
     Attributes:
-        htsat: The transformer.
+        htsat: Sizes of the transformer.
         projection_dim: Length of a window's feature.
-        sample_rate: Of the audio, in Hz.
+        sample_rate: Sample rate of the audio, in Hz.
         window_samples: Length of a window; seven seconds.
         fft_samples: Length of a spectrum's Hann window.
-        hop_samples: From one spectrum to the next.
-        filter_sample_rate: What rate the mel filters are made for, in Hz.
-        low_hz: Where the lowest filter begins, at that rate.
-        high_hz: Where the highest filter ends, at that rate.
+        hop_samples: Distance between spectra.
+        filter_sample_rate: Sample rate that the mel filters are made for, in Hz.
+        low_hz: Lower edge of the lowest filter, at that rate.
+        high_hz: Upper edge of the highest filter, at that rate.
     """
 
     htsat: HtsatConfig = field(default_factory=HtsatConfig)
@@ -84,12 +84,12 @@ class MsClapConfig:
         if n_frames > self.htsat.max_frames:
             raise ModelError(
                 f"window_samples={self.window_samples} are {n_frames} frames, "
-                f"want at most {self.htsat.max_frames}"
+                f"expected at most {self.htsat.max_frames}"
             )
 
     @property
     def mel(self) -> LogMelConfig:
-        """The log-mel front end."""
+        """Parameters of the log-mel front end."""
         return LogMelConfig(
             sample_rate=self.sample_rate,
             fft_samples=self.fft_samples,
@@ -121,7 +121,7 @@ class MsClapConfig:
 
 
 class MsClapEncoder(nn.Module):
-    """Windows of audio to features."""
+    """MS-CLAP's audio encoder: maps windows of audio to features."""
 
     def __init__(self, config: MsClapConfig) -> None:
         super().__init__()
@@ -133,13 +133,13 @@ class MsClapEncoder(nn.Module):
         self.norm = nn.LayerNorm(config.projection_dim)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Compute one feature a window.
+        """Compute one feature per window.
 
         Args:
             windows: float32, shape ``(n, window_samples)``, in [-1, 1].
 
         Returns:
-            float32, shape ``(n, projection_dim)``, of no particular length.
+            float32, shape ``(n, projection_dim)``, not normalised.
 
         Raises:
             ValueError: The windows have another shape.
@@ -155,19 +155,19 @@ class MsClapEncoder(nn.Module):
         return features
 
     def pack(self) -> None:
-        """Lay the weights out for the device they are on, where only encoding is left to do.
+        """Pack the weights for the device they are on, when only encoding is left to do.
 
-        The transformer's tensors are then no longer in the state.
+        Afterwards the transformer's tensors are no longer in the state.
         """
         if isinstance(self.htsat, Htsat) and self.norm.weight.device.type == "cpu":
             self.htsat = pack_for_cpu(self.htsat, torch.float32)
 
     def encode(self, windows: Tensor, *, batch_windows: int = 8) -> Tensor:
-        """Compute the features of many windows, a few at a time and each silence once.
+        """Compute the features of many windows, a few at a time, and silence only once.
 
         Args:
             windows: As for ``forward``, on any device.
-            batch_windows: How many a thread works on together; what bounds the memory.
+            batch_windows: How many a thread encodes together; this bounds the memory.
 
         Returns:
             float32, shape ``(n, projection_dim)``, on the encoder's device.
@@ -185,19 +185,20 @@ class MsClapEncoder(nn.Module):
         rows[silent] = rows[silent][:1]  # the first silent window stands for all
         kept = rows == own
         place = (kept.cumsum(dim=0) - 1)[rows]
-        heard = windows[kept]
-        features = torch.empty((len(heard), self.config.projection_dim), device=device)
+        distinct = windows[kept]
+        features = torch.empty((len(distinct), self.config.projection_dim), device=device)
 
         def encode(first: int, stop: int) -> None:
-            features[first:stop] = self(heard[first:stop].to(device))
+            features[first:stop] = self(distinct[first:stop].to(device))
 
-        in_parts(encode, len(heard), at_most=batch_windows, device=device)
+        in_parts(encode, len(distinct), at_most=batch_windows, device=device)
         return features[place.to(device)]
 
     def _check(self, windows: Tensor) -> None:
         if windows.dim() != 2 or windows.shape[1] != self.config.window_samples:
             raise ValueError(
-                f"windows have shape {tuple(windows.shape)}, want (n, {self.config.window_samples})"
+                f"windows have shape {tuple(windows.shape)}, "
+                f"expected (n, {self.config.window_samples})"
             )
 
 
@@ -208,10 +209,10 @@ def published_names(
 
     Args:
         config: The sizes.
-        n_classes: Of the classifier, on which no feature depends.
+        n_classes: Classes of the classifier, on which no feature depends.
 
     Returns:
-        Names without the leading ``clap.``; front end, tables and classifier included.
+        Names without the leading ``clap.``, including front end, tables and classifier.
 
     >>> len(published_names(MsClapConfig()))
     204
@@ -229,7 +230,7 @@ def published_names(
             names[prefix + "attn.relative_position_index"] = (area, area)
             if block % 2 and grid > htsat.window_size:
                 names[prefix + "attn_mask"] = (grid * grid // area, area, area)
-    # What is left of the bands, which were chunked, patched and halved at every stage.
+    # The rows that are left of the bands, which were chunked, patched and halved per stage.
     n_rows = htsat.grids[-1] * htsat.n_mels // htsat.spec_size
     names[f"{_HTSAT}tscam_conv.weight"] = (n_classes, htsat.latent_dim, n_rows, 3)
     names[f"{_HTSAT}tscam_conv.bias"] = (n_classes,)
@@ -244,9 +245,9 @@ def from_published_names(
     """Translate the published tensors into those that ``MsClapEncoder`` loads.
 
     Args:
-        state: Names without the leading ``clap.`` to tensors. Of ``published_names`` those
+        state: Tensors by names without the leading ``clap.``. Of ``published_names``, those
             that follow from the sizes may be absent.
-        config: The sizes; read off the shapes where it is not given.
+        config: The sizes; read from the shapes by default.
 
     Returns:
         float32 tensors by our names, complete.
@@ -256,14 +257,15 @@ def from_published_names(
     """
     config = config or read_config(state)
     head = state.get(f"{_HTSAT}head.bias")
-    wanted = published_names(config, n_classes=_AUDIOSET_CLASSES if head is None else head.numel())
-    needed = {name for name in wanted if not _DERIVED.search(name)}
+    n_classes = _AUDIOSET_CLASSES if head is None else head.numel()
+    expected = published_names(config, n_classes=n_classes)
+    needed = {name for name in expected if not _DERIVED.search(name)}
     problems = [f"missing {name}" for name in sorted(needed - state.keys())]
-    problems += [f"unexpected {name}" for name in sorted(state.keys() - wanted.keys())]
+    problems += [f"unexpected {name}" for name in sorted(state.keys() - expected.keys())]
     problems += [
-        f"{name} has shape {tuple(state[name].shape)}, want {wanted[name]}"
-        for name in sorted(wanted.keys() & state.keys())
-        if tuple(state[name].shape) != wanted[name]
+        f"{name} has shape {tuple(state[name].shape)}, expected {expected[name]}"
+        for name in sorted(expected.keys() & state.keys())
+        if tuple(state[name].shape) != expected[name]
     ]
     if problems:
         raise ModelError(
@@ -275,7 +277,7 @@ def from_published_names(
         if published not in state:  # torch below 0.4.1 saved no batch counter
             ours[name] = torch.zeros((), dtype=torch.int64)
         elif name == "htsat.patch_projection.weight":
-            # A patch is a convolution's kernel there and a row of pixels here.
+            # A patch is a convolution's kernel in the file and a row of pixels here.
             ours[name] = state[published].float().flatten(1)
         elif state[published].is_floating_point():
             ours[name] = state[published].float()
@@ -285,13 +287,13 @@ def from_published_names(
 
 
 def read_config(state: Mapping[str, Tensor]) -> MsClapConfig:
-    """Read the sizes off published tensors: every number is a shape or a count.
+    """Read the sizes from published tensors: every size is a shape or a count.
 
     Args:
-        state: Names without the leading ``clap.`` to tensors.
+        state: Tensors by names without the leading ``clap.``.
 
     Raises:
-        ModelError: A tensor that tells one is missing, or the sizes make no encoder.
+        ModelError: A tensor that shows a size is missing, or the sizes make no encoder.
     """
     blocks = {
         (int(found[1]), int(found[2]))
@@ -330,7 +332,7 @@ def read_config(state: Mapping[str, Tensor]) -> MsClapConfig:
 
 def _learned(config: MsClapConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Return our name and the published shape of each tensor we load, by published name."""
-    with unfilled():
+    with without_weights():
         encoder = MsClapEncoder(config)
     learned: dict[str, tuple[str, tuple[int, ...]]] = {}
     for name, tensor in encoder.state_dict().items():

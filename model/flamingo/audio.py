@@ -1,12 +1,13 @@
-"""Recordings to the windows that Audio Flamingo hears.
+"""Audio Flamingo's audio input: recordings cut into windows, as in the released code.
 
 A recording becomes up to sixteen windows of 7 s that begin 1.75 s apart, at 44.1 kHz,
-scaled to full peak and rounded to 16 bits, as in the released code; 33.25 s in all.
+scaled to full peak and rounded to 16 bits; 33.25 s in all.
 
-Where the release's ways are its own (``compat``): the first channel is kept rather than
-the mean, except in MP3; and a stretch that begins at s seconds is scaled by the peak of
-the s + 33.25 s that follow. Two things differ in both modes: resampling is soxr's and not
-resampy's, and digital silence stays zero where the release divides by its peak of zero.
+The mode ``compat`` follows the release where it differs from common sense: the first channel
+is kept rather than the mean, except in MP3; and a segment that begins at s seconds is scaled
+by the peak of the s + 33.25 s that follow. Two things differ from the release in both modes:
+resampling is soxr's and not resampy's, and digital silence stays zero where the release
+divides by its peak of zero.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _FULL_SCALE = 32767
 
 
 def window_count(n_samples: int) -> int:
-    """Return how many windows a recording takes, 1 to 16.
+    """Return the number of windows of a recording, 1 to 16.
 
     >>> [window_count(round(s * SAMPLE_RATE)) for s in (1.3, 7.0, 8.75, 9.0, 40.0)]
     [1, 1, 2, 3, 16]
@@ -45,10 +46,10 @@ def window_count(n_samples: int) -> int:
 
 
 def scale_to_peak(samples: Samples) -> NDArray[np.float64]:
-    """Scale so that the largest magnitude is 1; silence stays zero.
+    """Scale samples so that the largest magnitude is 1; silence stays zero.
 
-    A signal that never goes below zero is also shifted to reach from -1 to 1 at most, as
-    the release does.
+    A signal that never goes below zero is also shifted to reach from -1 to 1 at most, as in
+    the release.
 
     Args:
         samples: Shape ``(n,)``.
@@ -74,8 +75,8 @@ def cut_windows(samples: Samples) -> NDArray[np.float32]:
     """Cut a recording into its windows, padded with zeros at the end.
 
     Args:
-        samples: Shape ``(n,)``, at ``SAMPLE_RATE``; what is beyond ``MAX_SAMPLES`` counts
-            for the peak and is not heard.
+        samples: Shape ``(n,)``, at ``SAMPLE_RATE``; samples beyond ``MAX_SAMPLES`` count
+            for the peak, but are in no window.
 
     Returns:
         float32, shape ``(n_windows, WINDOW_SAMPLES)``, multiples of 1/32767.
@@ -90,7 +91,7 @@ def cut_windows(samples: Samples) -> NDArray[np.float32]:
 
 
 def duration_s(ref: ClipRef) -> float:
-    """Return how long a referred stretch is, in seconds, by its header.
+    """Return the length of a prompt's segment in seconds, from its file's header.
 
     Raises:
         AudioError: The file cannot be read.
@@ -103,17 +104,17 @@ def duration_s(ref: ClipRef) -> float:
 
 
 def read_samples(ref: ClipRef, *, mode: Literal["full", "compat"]) -> NDArray[np.float32]:
-    """Decode what the model hears of a referred stretch, at ``SAMPLE_RATE``.
+    """Decode the part of a prompt's segment that the model hears, at ``SAMPLE_RATE``.
 
     Args:
-        ref: A file's stretch, or a clip at hand.
+        ref: A segment of a file, or a decoded clip.
         mode: ``"compat"`` for the release's choice of channel and peak.
 
     Returns:
         float32, shape ``(n,)``; in ``compat`` possibly longer than ``MAX_SAMPLES``.
 
     Raises:
-        AudioError: The file cannot be read, or an exemplar's stretch is not what it was.
+        AudioError: The file cannot be read, or an exemplar's segment has changed.
     """
     if isinstance(ref.audio, Clip):
         return resample(ref.audio, SAMPLE_RATE).samples
@@ -130,8 +131,8 @@ def read_samples(ref: ClipRef, *, mode: Literal["full", "compat"]) -> NDArray[np
         channels="first" if first else "mean",
     )
     if ref.is_exemplar and ref.content_sha256:
-        # The digest is of the whole stretch, its channels averaged. How long that may be was
-        # said when the index was built.
+        # The digest is that of the whole segment, its channels averaged. Its length was
+        # checked when the index was built.
         whole = (
             clip
             if end_s == ref.end_s and not first
@@ -147,9 +148,9 @@ def read_samples(ref: ClipRef, *, mode: Literal["full", "compat"]) -> NDArray[np
 
 
 def _refuse_changed(ref: ClipRef, clip: Clip) -> None:
-    """Let an exemplar pass whose audio is what its label was given for."""
+    """Refuse an exemplar whose audio is no longer the audio that its label was given for."""
     if clip.content_sha256 != ref.content_sha256:
         raise AudioError(
-            f"{ref}: has changed since it was embedded, so that its label may be another's; run "
-            "`earful index build` again, or put the old file back"
+            f"{ref}: has changed since it was embedded, so its label may be wrong; run "
+            "`earful index build` again, or restore the old file"
         )

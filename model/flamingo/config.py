@@ -1,4 +1,4 @@
-"""Sizes and token ids of an Audio Flamingo."""
+"""Configuration of an Audio Flamingo: sizes and token ids."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ class FlamingoConfig:
     Attributes:
         audio_dim: D, length of a window's feature.
         audio_layers: Layers of the audio transformer.
-        audio_heads: Their heads.
-        audio_ffn_dim: Their hidden width.
+        audio_heads: Attention heads of each of them.
+        audio_ffn_dim: Hidden width of each of them.
         windows_per_audio: W, windows in a slot.
-        hidden_dim: H.
-        n_layers: Decoder layers.
-        n_heads: Their heads.
-        ffn_dim: Their hidden width.
+        hidden_dim: H, width of the decoder.
+        n_layers: Layers of the decoder.
+        n_heads: Attention heads of each of them.
+        ffn_dim: Hidden width of each of them.
         max_positions: Longest text, in tokens.
-        vocab_size: Rows of the embedding.
-        cross_attn_every_n_layers: A gated block stands before layer i when i + 1 divides.
-        latest_audio_layers: Gated blocks before the first so many layers look at the latest
-            audio only, the others at all audios before; 0, all at all, as released.
-        cross_heads: Heads of a gated block.
-        cross_head_dim: Width of each.
-        pad_id: Fills up a batch; never read.
-        bos_id: Begins a text and ends an answer.
-        audio_id: Stands where a slot's audio is.
-        end_of_chunk_id: Ends an answer.
-        separator_id: Stands before an answer.
+        vocab_size: Rows of the embedding table.
+        cross_attn_every_n_layers: A gated block stands before layer i where this divides
+            i + 1.
+        latest_audio_layers: In that many first layers, gated blocks look at the latest audio
+            only; in the others at all audios before. 0 means all audios everywhere, as
+            released.
+        cross_heads: Attention heads of a gated block.
+        cross_head_dim: Width of each of these heads.
+        pad_id: Token that pads a batch; never read.
+        bos_id: Token that begins a text and ends an answer.
+        audio_id: Token in the place of a slot's audio.
+        end_of_chunk_id: Token that ends an answer.
+        separator_id: Token before an answer.
         tied_embeddings: Whether one table serves input and output.
     """
 
@@ -76,11 +78,11 @@ class FlamingoConfig:
         }
         for name, value in ids.items():
             if not 0 <= value < self.vocab_size:
-                raise ModelError(f"{name}={value}, want 0 to {self.vocab_size - 1}")
+                raise ModelError(f"{name}={value}: expected 0 to {self.vocab_size - 1}")
 
     @property
     def cross_layers(self) -> tuple[int, ...]:
-        """Which decoder layers have a gated block before them."""
+        """Numbers of the decoder layers with a gated block before them."""
         every = self.cross_attn_every_n_layers
         return tuple(layer for layer in range(self.n_layers) if (layer + 1) % every == 0)
 
@@ -95,6 +97,6 @@ class FlamingoConfig:
         Raises:
             ModelError: A field is missing, unknown or of the wrong type.
         """
-        # Folders converted before there was the field lack it.
+        # Folders converted before the field existed lack it.
         known = {"latest_audio_layers": 0, **values} if isinstance(values, dict) else values
         return cls(**read_fields(known, cls(), "flamingo config"))

@@ -1,9 +1,9 @@
-"""Continuing a prompt: cached decoding, and many answers scored in one pass.
+"""Cached decoding of a prompt, and scoring of many answers in one pass.
 
 Decoding has two modes. ``full``: a new token looks at every audio before it, which is
 what the model computes without a cache. ``compat``: a new token looks at the first slot
-only, as the release does when it decodes with its cache, and it always does (with one
-audio there is no difference). Published few-shot numbers come from ``compat``.
+only, as the release does when it decodes with its cache, which is always (with one audio
+there is no difference). Published few-shot numbers come from ``compat``.
 
 Scoring packs the answers behind one copy of the prompt as a tree: an answer's token sees
 the prompt and its own beginning, at the position it would have alone.
@@ -33,13 +33,13 @@ from earful.model.protocols import GenerationOptions
 
 Mode = Literal["full", "compat"]
 
-_MOST_PACKED = 1024  # tokens of answers in one pass; a mask's memory grows with its square
+_MOST_PACKED = 1024  # tokens of answers in one pass; the mask's memory grows with its square
 _LOGIT_ROWS = 64  # rows of the vocabulary at once; more is no faster and costs 200 KB a row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FlamingoBatch:
-    """Prompts as tensors, on the model's device.
+    """A batch of prompts as tensors, on the model's device.
 
     Attributes:
         ids: int64, shape ``(B, T)``, padded on the right.
@@ -60,7 +60,7 @@ class Step:
 
     Attributes:
         ids: int64, shape ``(B,)``; the padding id in rows that have stopped.
-        logits: float32, shape ``(B, V)``: what the tokens were chosen from.
+        logits: float32, shape ``(B, V)``, from which the tokens were chosen.
     """
 
     ids: Tensor
@@ -91,7 +91,7 @@ class _Reading:
         return count_audios(batch.ids == self.model.config.audio_id, n_slots)
 
     def audios_of_new(self, n_tokens: int) -> Tensor:
-        """Count the audios that ``n_tokens`` new tokens of every row look at."""
+        """Count the audios at which ``n_tokens`` new tokens of every row look."""
         seen = self.n_audios if self.mode == "full" else torch.ones_like(self.n_audios)
         return seen[:, None].expand(-1, n_tokens)
 
@@ -151,12 +151,12 @@ def decode(
     Args:
         model: In evaluation mode.
         batch: Prompts.
-        options: How tokens are chosen; ``seed`` is each row's own.
+        options: How tokens are chosen; every row begins with the same ``seed``.
         stop_ids: A row stops after one of these, which it yields.
         mode: Which audios new tokens look at; see the module.
 
     Yields:
-        One step a token, until every row has stopped or has its ``max_new_tokens``.
+        One step per token, until every row has stopped or has its ``max_new_tokens``.
 
     Raises:
         ValueError: A prompt leaves no position for a new token.
@@ -164,7 +164,8 @@ def decode(
     room = min(options.max_new_tokens, model.config.max_positions - batch.ids.shape[1])
     if room < 1:
         raise ValueError(
-            f"prompt of {batch.ids.shape[1]} tokens, want fewer than {model.config.max_positions}"
+            f"prompt of {batch.ids.shape[1]} tokens: expected fewer than "
+            f"{model.config.max_positions}"
         )
     stops = torch.tensor(list(stop_ids), device=batch.ids.device)
     stopped = torch.zeros(len(batch.ids), dtype=torch.bool, device=batch.ids.device)
@@ -173,7 +174,7 @@ def decode(
         reading = _Reading(model, batch, room=room, mode=mode)
         hidden = reading.read_prompts(batch)
     for n_left in reversed(range(room)):
-        # Entered anew each time: a generator's caller runs between two steps.
+        # Entered again for each step: a generator's caller runs between two steps.
         with torch.inference_mode():
             logits = model.logits(hidden).float()
             ids = choose(logits).masked_fill(stopped, model.config.pad_id)
@@ -186,7 +187,7 @@ def decode(
 
 
 class _Sampler:
-    """Greedy at temperature 0; else a draw by inverse transform, one generator a row."""
+    """Greedy choice at temperature 0, else sampling by inverse transform, a generator per row."""
 
     def __init__(self, options: GenerationOptions, *, n_rows: int) -> None:
         self._options = options
@@ -213,29 +214,29 @@ class _Sampler:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tree:
-    """Answers as a tree of shared beginnings; an answer's last token is never read.
+    """Answers as a tree that shares their beginnings; an answer's last token is never read.
 
     Attributes:
         tokens: Token of each node; parents stand before their children.
         parents: Row of the node before, -1 for the prompt's end.
         depths: Tokens between the prompt and the node.
-        asked: For every answer, ``(row to read from, token wanted)`` along it.
+        lookups: For every answer, ``(row to read from, token to look up)`` along it.
     """
 
     tokens: list[int]
     parents: list[int]
     depths: list[int]
-    asked: list[list[tuple[int, int]]]
+    lookups: list[list[tuple[int, int]]]
 
 
-def _grow(answers: Sequence[Sequence[int]]) -> _Tree:
-    tree = _Tree(tokens=[], parents=[], depths=[], asked=[])
+def _build_tree(answers: Sequence[Sequence[int]]) -> _Tree:
+    tree = _Tree(tokens=[], parents=[], depths=[], lookups=[])
     rows: dict[tuple[int, int], int] = {}
     for answer in answers:
         row = -1
-        asked: list[tuple[int, int]] = []
+        lookups: list[tuple[int, int]] = []
         for depth, token in enumerate(answer):
-            asked.append((row, token))
+            lookups.append((row, token))
             if depth == len(answer) - 1:
                 break
             if (row, token) not in rows:
@@ -244,7 +245,7 @@ def _grow(answers: Sequence[Sequence[int]]) -> _Tree:
                 tree.parents.append(row)
                 tree.depths.append(depth)
             row = rows[row, token]
-        tree.asked.append(asked)
+        tree.lookups.append(lookups)
     return tree
 
 
@@ -256,18 +257,18 @@ def score_packed(
     mode: Mode = "full",
     most_packed: int = _MOST_PACKED,
 ) -> list[NDArray[np.float64]]:
-    """Score answers to one prompt, all behind a single reading of it.
+    """Score answers to one prompt, which is read only once.
 
     Args:
         model: In evaluation mode.
         batch: One prompt, without padding.
         answers: Token ids of each answer, of any lengths above 0.
         mode: Which audios the answers' tokens look at; see the module.
-        most_packed: Tokens in one pass; beyond it the cached prompt serves more passes.
+        most_packed: Most tokens in one pass; for more, the cached prompt serves more passes.
 
     Returns:
         For each answer the log-probability of each of its tokens, float64, given the
-        prompt and the tokens before.
+        prompt and the earlier tokens.
 
     Raises:
         ValueError: There is more than one prompt, an answer is empty, or prompt and
@@ -275,16 +276,16 @@ def score_packed(
     """
     n_rows, n_prompt = batch.ids.shape
     if n_rows != 1 or not bool(batch.attention_mask.all()):
-        raise ValueError(f"{n_rows} prompts or padding, want one prompt without")
+        raise ValueError(f"{n_rows} prompts or padding: expected one prompt without padding")
     longest = max(map(len, answers), default=0)
     if not all(len(answer) for answer in answers):
-        raise ValueError("an answer has no token, want at least one")
+        raise ValueError("an answer has no token: expected at least one")
     if n_prompt + longest - 1 > model.config.max_positions:
         raise ValueError(
-            f"prompt of {n_prompt} tokens and answer of {longest}, want "
+            f"prompt of {n_prompt} tokens and answer of {longest}: expected at most "
             f"{model.config.max_positions} together"
         )
-    trees = [_grow(group) for group in _groups(answers, most_packed)]
+    trees = [_build_tree(group) for group in _groups(answers, most_packed)]
     room = max((len(tree.tokens) for tree in trees), default=0)
     scores: list[NDArray[np.float64]] = []
     with torch.inference_mode():
@@ -301,6 +302,7 @@ def score_packed(
 
 
 def _groups(answers: Sequence[Sequence[int]], most: int) -> Iterator[list[Sequence[int]]]:
+    """Yield answers in groups of at most so many tokens."""
     group: list[Sequence[int]] = []
     n_tokens = 0
     for answer in answers:
@@ -314,7 +316,7 @@ def _groups(answers: Sequence[Sequence[int]], most: int) -> Iterator[list[Sequen
 
 
 def _tree_visible(tree: _Tree, device: torch.device) -> Tensor:
-    """Let each node see itself and its ancestors; bool, shape ``(N, N)``."""
+    """Return a mask in which each node sees itself and its ancestors; bool, ``(N, N)``."""
     visible = np.eye(len(tree.tokens), dtype=bool)
     for row, parent in enumerate(tree.parents):
         if parent >= 0:
@@ -347,9 +349,9 @@ def _read_first(reading: _Reading, batch: FlamingoBatch, tree: _Tree) -> Tensor:
 
 
 def _read_more(reading: _Reading, n_prompt: int, tree: _Tree) -> Tensor:
-    """Read a further tree behind the cached prompt; return ``(N, H)``."""
+    """Read another tree behind the cached prompt; return ``(N, H)``."""
     model = reading.model
-    if not tree.tokens:  # answers of one token each: the prompt's end says it all
+    if not tree.tokens:  # answers of one token each: the prompt's end is enough
         return torch.empty(0, model.config.hidden_dim, dtype=model.dtype, device=model.device)
     device = reading.window_mask.device
     own = _tree_visible(tree, device)
@@ -366,15 +368,15 @@ def _read_more(reading: _Reading, n_prompt: int, tree: _Tree) -> Tensor:
 
 
 def _log_probabilities(model: Flamingo, hidden: Tensor, tree: _Tree) -> list[NDArray[np.float64]]:
-    """Look up every wanted token; hidden rows are shifted by one for the prompt's end."""
-    wanted = [(row + 1, token) for asked in tree.asked for row, token in asked]
-    rows = torch.tensor([row for row, _ in wanted], device=hidden.device)
-    tokens = torch.tensor([token for _, token in wanted], device=hidden.device)
-    found = torch.empty(len(wanted), dtype=torch.float64, device=hidden.device)
+    """Look up every answer's tokens; hidden rows are shifted by one for the prompt's end."""
+    lookups = [(row + 1, token) for answer in tree.lookups for row, token in answer]
+    rows = torch.tensor([row for row, _ in lookups], device=hidden.device)
+    tokens = torch.tensor([token for _, token in lookups], device=hidden.device)
+    found = torch.empty(len(lookups), dtype=torch.float64, device=hidden.device)
     for start in range(0, len(hidden), _LOGIT_ROWS):
         logits = model.logits(hidden[start : start + _LOGIT_ROWS]).float()
         here = (rows >= start) & (rows < start + _LOGIT_ROWS)
         chosen = logits[rows[here] - start, tokens[here]]
         found[here] = (chosen - logits.logsumexp(dim=-1)[rows[here] - start]).double()
-    ends = np.cumsum([len(asked) for asked in tree.asked])[:-1]
+    ends = np.cumsum([len(answer) for answer in tree.lookups])[:-1]
     return [np.asarray(part) for part in np.split(found.cpu().numpy(), ends)]

@@ -1,8 +1,8 @@
-"""Audio Flamingo as a ``LanguageModel``: prompts to tensors, tensors to answers.
+"""Audio Flamingo as a ``LanguageModel``: from prompts to tensors to answers.
 
 Each recording is encoded window by window before the audios see each other, so an
 exemplar's features are worth keeping: with a ``FeatureCache`` a few-shot prompt encodes
-the query's audio only.
+only the query's audio.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ Variant = Literal["foundation", "chat"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 
 MAX_TEXT_TOKENS = 512
-"""Longest prompt the released checkpoints were trained on."""
+"""Longest prompt that the released checkpoints were trained on, in tokens."""
 
 MAX_AUDIOS = 8
 """Slots of the released table of positions: seven shots and the query."""
 
 _CHAT_SLOTS = 4
-_TOLERANCE_S = 0.05  # what a header may be off by
+_TOLERANCE_S = 0.05  # how far a header may be off
 _KEPT_IN_MEMORY = 64  # recordings; a whole one is 64 KB
 _HELD_BACK = 8  # characters that the clean-up of spaces may still change
 
@@ -53,21 +53,21 @@ class FlamingoLanguageModel:
 
     Args:
         model: In evaluation mode, on its device.
-        encoder: What it hears with.
-        tokenizer: Its vocabulary.
-        name: What answers are said to come from.
+        encoder: Its window encoder.
+        tokenizer: Its tokenizer.
+        name: Name of the model in answers and errors.
         variant: Which of the two checkpoints' settings are the defaults.
         weights_sha256: Hex SHA-256 over all weights.
         decoding: ``"full"``: new tokens look at all audios. ``"compat"``: at the first
             slot only, channels and stops as in the release, to reproduce its numbers.
-        slots: Places for audio, empty ones among them, which change the answer; ``None``
+        slots: Places for audio, including empty ones, which change the answer; ``None``
             for as many as the prompt has audios (``foundation``: 1 without shots, 8 with
             seven, as released) or at least four (``chat``, as released).
-        max_text_tokens: Longest prompt.
-        licence: What its weights may be used for.
+        max_text_tokens: Longest prompt, in tokens.
+        licence: Permitted use of its weights.
         lists_labels: Whether its prompts list the labels to choose from.
-        style: How its prompts are written.
-        caveat: What a user should know of its answers.
+        style: Format of its prompts.
+        caveat: Warning to users about its answers.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class FlamingoLanguageModel:
         caveat: str = "",
     ) -> None:
         if slots is not None and not 1 <= slots <= MAX_AUDIOS:
-            raise ModelError(f"{name}: slots={slots}, want 1 to {MAX_AUDIOS}")
+            raise ModelError(f"{name}: slots={slots}, expected 1 to {MAX_AUDIOS}")
         self.model = model
         self.encoder = encoder
         self.tokenizer = tokenizer
@@ -120,16 +120,16 @@ class FlamingoLanguageModel:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can take and give."""
+        """Limits and abilities of the model."""
         return self._capabilities
 
     def keep_features(self, cache: FeatureCache) -> None:
-        """Look exemplars' features up in a cache, and put new ones there."""
+        """Look up exemplars' features in a cache, and store new ones there."""
         self._cache = cache
-        self._memory.clear()  # what another cache holds is not in this one
+        self._memory.clear()  # features of another cache are not in this one
 
     def encode_exemplar(self, clip: ClipRef) -> None:
-        """Put an exemplar's features into the cache; see ``KeepsFeatures``."""
+        """Store an exemplar's features in the cache; see ``KeepsFeatures``."""
         self.features(replace(clip, is_exemplar=True))
 
     def slots_for(self, n_audios: int) -> int:
@@ -141,7 +141,7 @@ class FlamingoLanguageModel:
     # --- LanguageModel ---------------------------------------------------------------
 
     def measure(self, prompt: Prompt) -> PromptSize:
-        """Say what a prompt takes; see ``LanguageModel``."""
+        """Measure a prompt; see ``LanguageModel``."""
         return PromptSize(
             n_tokens=len(self._ids(prompt)),
             slots=self.slots_for(prompt.n_clips),
@@ -158,15 +158,15 @@ class FlamingoLanguageModel:
             if (other := seen.setdefault(tuple(own), answer)) is not answer:
                 raise PromptError(
                     f"answers {other!r} and {answer!r} are the same to {self.capabilities.name}, "
-                    "which reads them in lower case; give one of them another wording"
+                    "which reads them in lower case; reword one of them"
                 )
         batch = self.batch(prompt)
         room = self.model.config.max_positions - batch.ids.shape[1]
         for answer, own in zip(answers, ids, strict=True):
             if len(own) > room:
                 raise PromptError(
-                    f"answer {answer[:40]!r} has {len(own)} tokens, want at most {room} after "
-                    f"this prompt; shorten it"
+                    f"answer {answer[:40]!r} has {len(own)} tokens, expected at most {room} after "
+                    "this prompt; shorten it"
                 )
         return score_packed(self.model, batch, ids, mode=self.decoding)
 
@@ -181,12 +181,12 @@ class FlamingoLanguageModel:
         config = self.model.config
         stops = [config.bos_id]
         if self.decoding == "full":
-            # Training puts it behind every answer; the release only stops at what follows.
+            # In training it ends every answer; the release stops only at the token after it.
             stops.append(config.end_of_chunk_id)
         ids: list[int] = []
         log_probability = 0.0
         text = told = ""
-        # What a clean-up of spaces or a stop may still take back is not told yet.
+        # Hold back text that whitespace clean-up or a stop string may still remove.
         held_back = max([_HELD_BACK, *map(len, options.stop)])
         ended = False
         for step in decode(
@@ -215,17 +215,17 @@ class FlamingoLanguageModel:
     # --- tensors ---------------------------------------------------------------------
 
     def answer_ids(self, answer: str, *, is_dialogue: bool = False) -> list[int]:
-        """Return the tokens of a whole answer, its end included.
+        """Return the tokens of a whole answer, including its end.
 
         Args:
-            answer: What is answered; put in lower case unless in a dialogue, as trained.
+            answer: Text of the answer; in lower case unless in a dialogue, as trained.
             is_dialogue: Whether it answers a turn of a dialogue.
 
         Raises:
             PromptError: The answer is empty.
         """
         if not answer.strip():
-            raise PromptError("an answer is empty; want at least one character")
+            raise PromptError("an answer is empty: expected at least one character")
         continuation = render_continuation(answer, style=self._style, is_dialogue=is_dialogue)
         return self.tokenizer.encode(continuation)[1:]
 
@@ -240,13 +240,13 @@ class FlamingoLanguageModel:
         limits = self.capabilities
         if prompt.n_clips > limits.max_audios:
             raise PromptError(
-                f"{prompt.n_clips} recordings in one prompt; {limits.name} takes "
-                f"{limits.max_audios}: show fewer shots"
+                f"{prompt.n_clips} recordings in one prompt, expected at most "
+                f"{limits.max_audios} for {limits.name}: show fewer shots"
             )
         if len(ids) > limits.max_text_tokens:
             raise PromptError(
-                f"prompt of {len(ids)} tokens; {limits.name} takes {limits.max_text_tokens}: show "
-                "fewer shots, fewer labels or a shorter question"
+                f"prompt of {len(ids)} tokens, expected at most {limits.max_text_tokens} for "
+                f"{limits.name}: show fewer shots, fewer labels or a shorter question"
             )
         width = self.model.config.windows_per_audio
         n_slots = self.slots_for(prompt.n_clips)
@@ -266,7 +266,7 @@ class FlamingoLanguageModel:
         )
 
     def features(self, ref: ClipRef) -> NDArray[np.float32]:
-        """Return a recording's window features, from the caches where they have them.
+        """Return a recording's window features, from a cache where possible.
 
         Returns:
             float32, shape ``(n_windows, dim)``, 1 to W windows; before the audio
@@ -277,7 +277,7 @@ class FlamingoLanguageModel:
         """
         key = self._feature_key(ref)
         cache = self._cache if ref.is_exemplar and key else None
-        # A query's features are in no cache, even where they are an exemplar's, too.
+        # A query's features are never cached on disk, even if they are also an exemplar's.
         place = (key, cache is not None)
         if place in self._memory:
             self._memory.move_to_end(place)
@@ -314,7 +314,7 @@ class FlamingoLanguageModel:
 
     def _ids(self, prompt: Prompt) -> list[int]:
         ids = self.tokenizer.encode(render_prompt(prompt, style=self._style))
-        # Each place for audio is heard at its own token: one more would shift all that follow.
+        # Each audio belongs to one token: an extra token would shift all audios after it.
         n_places = ids.count(self.model.config.audio_id)
         if n_places != prompt.n_clips:
             raise ModelError(
@@ -329,11 +329,11 @@ class FlamingoLanguageModel:
 
 
 def _cut(ref: ClipRef, max_seconds: float) -> str:
-    """Say that a recording is longer than the model hears; empty when it is not."""
+    """Describe a recording that is longer than the model hears; empty when it is not."""
     try:
         found_s = duration_s(ref)
     except AudioError:
-        return ""  # its features may be cached; reading it says what is wrong
+        return ""  # its features may be cached; if not, reading it raises the error
     if found_s <= max_seconds + _TOLERANCE_S:
         return ""
     return f"{ref}: only the first {max_seconds:g} s of {found_s:.2f} s are heard"

@@ -1,8 +1,8 @@
-"""Who may look at what: masks and positions of a Flamingo, without a loop over the batch.
+"""Attention masks and positions of a Flamingo, without a loop over the batch.
 
-Masks are additive biases for the fused attention kernels. They use half of the lowest
-finite number where something is hidden: minus infinity makes a row of nothing NaN, and
-the lowest number itself overflows inside kernels that scale by log2(e).
+Masks are additive biases for the fused attention kernels. Hidden places have half of the
+lowest finite number: minus infinity gives NaN in a row where all is hidden, and the lowest
+number itself overflows inside kernels that scale by log2(e).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CrossMask:
-    """Which windows each text position may look at.
+    """Mask of the windows that each text position may look at.
 
     Attributes:
-        bias: Shape ``(B, 1, T, L)``: 0 where it may, very low where not.
+        bias: Shape ``(B, 1, T, L)``: 0 where it may look, very low elsewhere.
         sees_any: Shape ``(B, 1, T, 1)``: 0 for a position that may look nowhere, else 1;
             ``None`` when all may look somewhere.
-        latest: The mask of blocks that look at the latest audio only, where there are any.
+        latest: The mask of blocks that look at the latest audio only, if there are any.
     """
 
     bias: Tensor
@@ -30,7 +30,7 @@ class CrossMask:
 
 
 def hidden_bias(visible: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return 0 where ``visible``, and a number no softmax survives elsewhere."""
+    """Return 0 where ``visible``, and elsewhere a number so low that softmax gives 0."""
     low = torch.finfo(dtype).min / 2
     return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill(~visible, low)
 
@@ -38,16 +38,16 @@ def hidden_bias(visible: Tensor, dtype: torch.dtype) -> Tensor:
 def slot_mask(
     n_audios: Tensor, n_windows: int, windows_per_audio: int, *, latest: bool = False
 ) -> Tensor:
-    """Say which windows a position may look at, by how many audios stand up to it.
+    """Return which windows a position may look at, from the number of audios up to it.
 
-    A position sees every audio that stands before it or at it, and one before the first
-    audio sees the first.
+    A position sees every audio before it or at it; one before the first audio sees the
+    first.
 
     Args:
         n_audios: int, any shape: ``<audio>`` tokens up to and including the position.
         n_windows: L.
         windows_per_audio: W.
-        latest: Whether it sees the last of them only.
+        latest: Whether a position sees the last of its audios only.
 
     Returns:
         bool, shape ``(*n_audios.shape, L)``.
@@ -67,7 +67,7 @@ def count_audios(is_audio: Tensor, n_slots: int) -> Tensor:
 
     Args:
         is_audio: bool, shape ``(B, T)``: where the text has a place for audio.
-        n_slots: How many places there are slots for.
+        n_slots: Number of slots.
 
     Returns:
         int64, shape ``(B, T)``.
@@ -81,7 +81,8 @@ def count_audios(is_audio: Tensor, n_slots: int) -> Tensor:
     if wrong.numel():
         row = int(wrong[0])
         raise ValueError(
-            f"text {row} has {int(n_places[row])} places for audio, want 1 to {n_slots}, one a slot"
+            f"text {row} has {int(n_places[row])} places for audio: expected 1 to {n_slots}, "
+            "one per slot"
         )
     return n_audios
 
@@ -100,7 +101,7 @@ def cross_mask(
         is_audio: bool, shape ``(B, T)``: where the text has a place for audio.
         window_mask: Shape ``(B, L)``; 0 for a window without audio.
         windows_per_audio: W.
-        dtype: Of the bias.
+        dtype: Type of the bias.
         with_latest: Whether some blocks look at the latest audio only.
 
     Raises:
@@ -124,13 +125,13 @@ def audio_mask(
     dtype: torch.dtype,
     with_latest: bool = False,
 ) -> CrossMask:
-    """Build the mask of positions up to which so many audios stand.
+    """Build the mask of positions from the number of audios up to each.
 
     Args:
         n_audios: int, shape ``(B, T)``; see ``slot_mask``.
         window_mask: Shape ``(B, L)``; 0 for a window without audio.
         windows_per_audio: W.
-        dtype: Of the bias.
+        dtype: Type of the bias.
         with_latest: Whether some blocks look at the latest audio only.
     """
     n_windows = window_mask.shape[1]
@@ -147,7 +148,7 @@ def mask_of(slots: Tensor, window_mask: Tensor, dtype: torch.dtype) -> CrossMask
     Args:
         slots: bool, shape ``(B, T, L)``, from ``slot_mask``.
         window_mask: Shape ``(B, L)``; 0 for a window without audio.
-        dtype: Of the bias.
+        dtype: Type of the bias.
     """
     visible = slots & window_mask.bool()[:, None]
     sees_any = visible.any(dim=-1, keepdim=True)
@@ -158,11 +159,11 @@ def mask_of(slots: Tensor, window_mask: Tensor, dtype: torch.dtype) -> CrossMask
 
 
 def causal_bias(attention_mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """Let each token see itself and the real tokens before it.
+    """Build the mask in which each token sees itself and the real tokens before it.
 
     Args:
         attention_mask: Shape ``(B, T)``; 0 where padded.
-        dtype: Of the bias.
+        dtype: Type of the bias.
 
     Returns:
         Shape ``(B, 1, T, T)``.
@@ -173,7 +174,7 @@ def causal_bias(attention_mask: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def positions_of(attention_mask: Tensor) -> Tensor:
-    """Count the real tokens; padding is at -1.
+    """Return each token's position among the real tokens; padding is at -1.
 
     Args:
         attention_mask: Shape ``(B, T)``; 0 where padded.

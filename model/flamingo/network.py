@@ -1,11 +1,11 @@
-"""Audio Flamingo v1: windows of audio, an audio transformer, gated cross-attention, OPT.
+"""The network of Audio Flamingo v1: an audio transformer, gated cross-attention and OPT.
 
 Kong et al., "Audio Flamingo" (ICML 2024, arXiv 2402.01831), as its released code computes
 it; the numbers are checked against that code's outputs. Shapes use B prompts, T tokens,
 S audio slots of W windows each, L = S * W windows, D audio features, H hidden units.
 
-The decoder is OPT (Zhang et al., arXiv 2205.01068) written out here, because the packing
-of many answers behind one prompt needs its masks and positions (``generate``).
+The decoder is OPT (Zhang et al., arXiv 2205.01068), written out here because packing many
+answers behind one prompt needs access to its masks and positions (``decoding``).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from earful.model.flamingo.masks import CrossMask, causal_bias, cross_mask, posi
 _AUDIO_NORM_EPS = 1e-6
 _NORM_EPS = 1e-5
 _POSITION_OFFSET = 2
-"""OPT's table of positions begins with two rows of its own; padding has the second."""
+"""OPT's table of positions begins with two extra rows, of which padding has the second."""
 
 
 def position_table(n_windows: int, dim: int) -> Tensor:
     """Return the audio transformer's sinusoidal positions.
 
-    One running index counts the windows of all slots; the released table ends at 128 of
-    them, ours goes on by the same rule.
+    One index counts the windows of all slots; the released table ends at 128 windows, ours
+    continues by the same rule.
 
     Returns:
         float32, shape ``(n_windows, dim)``.
@@ -110,7 +110,7 @@ class AudioTransformer(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Text looks at windows; keys and values are made once a prompt.
+    """Cross-attention of text to windows; keys and values are computed once per prompt.
 
     Shape:
         text ``(B, T, H)``, keys and values each ``(B, heads, L, head_dim)`` -> ``(B, T, H)``.
@@ -139,7 +139,7 @@ class CrossAttention(nn.Module):
         return projected
 
     def weights(self, x: Tensor, media: tuple[Tensor, Tensor], mask: CrossMask) -> Tensor:
-        """Return how much each position looks at each window.
+        """Return the attention weight of each window at each position.
 
         Returns:
             Shape ``(B, heads, T, L)``; rows sum to 1.
@@ -150,7 +150,7 @@ class CrossAttention(nn.Module):
 
     def _queries(self, x: Tensor, mask: CrossMask) -> Tensor:
         q = _split(self.q(self.norm(x)), self.n_heads)
-        # A position that may see nothing looks at all windows alike, as in the release.
+        # A position that may see nothing looks at all windows equally, as in the release.
         return q if mask.sees_any is None else q * mask.sees_any
 
 
@@ -175,23 +175,23 @@ class GatedCrossLayer(nn.Module):
         self.ff_gate = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor, media: tuple[Tensor, Tensor], mask: CrossMask) -> Tensor:
-        """Add what the audio says; see the class for the shapes."""
+        """Add the audio's contribution; see the class for the shapes."""
         x = x + self.attention(x, media, mask) * self.attn_gate.tanh()
         fed: Tensor = x + self.feed_forward(x) * self.ff_gate.tanh()
         return fed
 
 
 class KeyValueCache:
-    """Self-attention keys and values of the tokens read so far.
+    """Cache of self-attention keys and values of the tokens read so far.
 
     Args:
         config: Sizes.
         batch: B.
         capacity: Most tokens.
-        like: A tensor of the dtype and on the device wanted.
+        like: A tensor whose dtype and device the cache takes.
 
     Attributes:
-        length: Tokens held; lower it to forget the last ones.
+        length: Number of tokens held; lower it to forget the last ones.
     """
 
     def __init__(self, config: FlamingoConfig, batch: int, capacity: int, like: Tensor) -> None:
@@ -249,18 +249,18 @@ class _DecoderLayer(nn.Module):
 def _table(n_rows: int, dim: int, *, padding_idx: int | None = None) -> nn.Embedding:
     rows = torch.empty(n_rows, dim)
     table = nn.Embedding(n_rows, dim, padding_idx=padding_idx, _weight=rows)
-    # To draw normal numbers on the meta device, torch imports its compiler: for seconds.
+    # For normal random numbers on the meta device, torch imports its compiler, for seconds.
     if not rows.is_meta:
         table.reset_parameters()
     return table
 
 
 class Decoder(nn.Module):
-    """OPT with a gated block before its layers.
+    """OPT decoder with gated blocks before its layers.
 
     Shape:
         ids and positions ``(B, T)``, bias broadcastable to ``(B, heads, T, K)`` with K
-        tokens held and new, one media pair a gated block -> hidden states ``(B, T, H)``.
+        tokens held and new, one media pair per gated block -> hidden states ``(B, T, H)``.
     """
 
     def __init__(self, config: FlamingoConfig) -> None:
@@ -299,7 +299,7 @@ class Decoder(nn.Module):
 
 
 class Flamingo(nn.Module):
-    """The whole model behind the window encoder.
+    """Audio Flamingo without its window encoder.
 
     Args:
         config: Sizes and ids.
@@ -314,14 +314,14 @@ class Flamingo(nn.Module):
             self.lm_head = nn.Linear(config.hidden_dim, config.vocab_size, bias=False)
 
     def read_audio(self, features: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Turn window features into what every gated block looks at.
+        """Compute the keys and values that the gated blocks attend to.
 
         Args:
             features: shape ``(B, L, D)``; a window without audio holds the encoder's
-                output for silence, since it takes part in the audio transformer.
+                output for silence, because it takes part in the audio transformer.
 
         Returns:
-            Keys and values, each ``(B, heads, L, head_dim)``, a pair a gated block.
+            Keys and values, each ``(B, heads, L, head_dim)``, a pair per gated block.
         """
         audio = self.audio_transformer(features.to(self.dtype))
         return [
@@ -357,7 +357,7 @@ class Flamingo(nn.Module):
     def read(
         self, ids: Tensor, attention_mask: Tensor, features: Tensor, window_mask: Tensor
     ) -> Tensor:
-        """Read whole prompts at once, as ``forward``; return hidden states ``(B, T, H)``."""
+        """Read whole prompts at once, like ``forward``; return hidden states ``(B, T, H)``."""
         mask = cross_mask(
             ids == self.config.audio_id,
             window_mask,
@@ -376,10 +376,10 @@ class Flamingo(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Arithmetic of the weights."""
+        """Type of the weights."""
         return self.decoder.embed_tokens.weight.dtype
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device that holds the weights."""
         return self.decoder.embed_tokens.weight.device

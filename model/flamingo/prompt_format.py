@@ -1,16 +1,16 @@
-"""A prompt in Audio Flamingo's own words, to the byte as the release writes it.
+"""The prompt format of Audio Flamingo, equal to the release's to the byte.
 
-Three styles, since the release has three: ``inference`` (its example scripts; what
-``FlamingoLanguageModel`` uses), ``benchmark`` (its evaluation, without the space before a
-single ``<audio>``) and ``training`` (with capitals). With shots the first two are the same.
-Nothing is ever looked for inside a text: where a prompt divides is told by its parts.
+The release has three styles: ``inference`` (its example scripts, and the default of
+``FlamingoLanguageModel``), ``benchmark`` (its evaluation, without the space before a single
+``<audio>``) and ``training`` (with capitals). With shots the first two are the same. A text is
+never searched for marks: the prompt's parts show where it divides.
 
-The fourth style, ``brief``, is the shipped small model's: a question that exemplars share
-with the query is written once, at the query, and no words lead from question to answer.
+The fourth style, ``brief``, is that of the shipped small model: a question that exemplars
+share with the query is written once, at the query, and no words lead from question to answer.
 
 Two forms are ours and not the release's. Exemplars shown as text only are listed before
 the recording, in the manner of RECAP (Ghosh et al., ICASSP 2024, arXiv 2309.09836).
-Exemplars in a dialogue stand before it as they stand before a question.
+Exemplars in a dialogue stand before it as they do before a question.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from earful.model.prompt import ClipRef, Prompt, PromptWording, Text
 Style = Literal["inference", "benchmark", "training", "brief"]
 
 _TEXT_ONLY = "audio similar to this audio sounds like:"
-_WANTED = (
+_EXPECTED = (
     "an opening or none; for each shot its recording (or none), question and answer; the "
     "query's recording; the user's question, or in a dialogue user and assistant in turn, "
     "the user last"
@@ -64,7 +64,7 @@ class _Shot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outline:
-    """A prompt taken apart; ``turns`` alternate and begin and end with the user's."""
+    """The pieces of a prompt; ``turns`` alternate, and begin and end with the user's."""
 
     opening: str
     shots: tuple[_Shot, ...]
@@ -75,13 +75,13 @@ def render_prompt(prompt: Prompt, *, style: Style = "inference") -> tuple[Segmen
     r"""Write a prompt as text and control tokens, up to where the answer begins.
 
     Args:
-        prompt: With one recording at least; each becomes one ``Control.AUDIO``.
-        style: Which of the release's ways. In ``training`` a question's letters stay as
-            they are, so that ``OPTIONS:`` keeps its capitals; the data loader
-            lowers the others.
+        prompt: With at least one recording; each becomes one ``Control.AUDIO``.
+        style: One of the styles above. In ``training`` a question's letters stay as they
+            are, so that ``OPTIONS:`` keeps its capitals; the data loader lowers the
+            others.
 
     Raises:
-        PromptError: There is no recording, or the parts are in no order that has a form.
+        PromptError: There is no recording, or the format has no place for the parts' order.
 
     >>> from pathlib import Path
     >>> query = ClipRef(audio=Path("street.wav"))
@@ -116,13 +116,13 @@ def render_prompt(prompt: Prompt, *, style: Style = "inference") -> tuple[Segmen
 def render_continuation(
     answer: str, *, style: Style = "inference", is_dialogue: bool = False
 ) -> tuple[Segment, ...]:
-    """Write a whole answer, its end included, as it follows its prompt.
+    """Write a whole answer, including its end, as it follows its prompt.
 
     Args:
         answer: The words; in a dialogue they keep their case.
-        style: The prompt's. The release ends its references and its training texts with
-            one more control token than a model needs to write.
-        is_dialogue: Whether the prompt is one.
+        style: The prompt's style. The release ends its references and its training texts
+            with one more control token than a model needs to write.
+        is_dialogue: Whether the prompt is a dialogue.
 
     >>> "".join(render_continuation("A dog."))
     'a dog.<|endofchunk|>'
@@ -135,9 +135,9 @@ def render_continuation(
 
 
 def _take_apart(prompt: Prompt) -> _Outline:
-    """Read the order of the parts; never what a text says."""
+    """Split a prompt by the order of its parts, never by what a text says."""
     if not prompt.n_clips:
-        raise PromptError("a prompt without a recording; Audio Flamingo needs the query's at least")
+        raise PromptError("prompt without a recording: expected the query's at least")
     rest = list(prompt.parts)
     opening = ""
     if isinstance(rest[0], Text) and rest[0].kind == "system":
@@ -147,14 +147,14 @@ def _take_apart(prompt: Prompt) -> _Outline:
     while shot := _first_shot(rest):
         shots.append(shot)
         del rest[: 3 if shot.has_clip else 2]
-    # A member of ``Control`` given as somebody's words is words.
+    # A member of ``Control`` given as the words of a turn is plain text.
     turns = [str(part.text) for part in rest[1:] if isinstance(part, Text)]
     n_turns = len(turns) if prompt.is_dialogue else 1
-    # An even number of turns, none among them, lacks a last one of the user's.
+    # With an even number of turns, or none, the last turn of the user is missing.
     speakers = islice(cycle(("user", "assistant")), n_turns | 1)
     if [_kind(part) for part in rest] != ["recording", *speakers]:
         found = ", ".join(map(_kind, prompt.parts))
-        raise PromptError(f"prompt of {found}; want {_WANTED}")
+        raise PromptError(f"prompt of {found}: expected {_EXPECTED}")
     return _Outline(opening=opening, shots=tuple(shots), turns=tuple(turns))
 
 
@@ -176,7 +176,7 @@ def _kind(part: Text | ClipRef) -> str:
 
 
 def _opening(outline: _Outline, style: Style, *, is_dialogue: bool) -> str:
-    """Write what stands before the first ``<audio>``."""
+    """Write the text before the first ``<audio>``."""
     if style == "brief":
         both = (outline.opening.strip(), _text_only(outline))
         return "".join(f"{text} " for text in both if text).lower()
@@ -190,13 +190,13 @@ def _opening(outline: _Outline, style: Style, *, is_dialogue: bool) -> str:
 
 
 def _text_only(outline: _Outline) -> str:
-    """List the answers of exemplars without a recording, with questions that differ."""
+    """List the answers of exemplars without a recording, with those questions that differ."""
     asked = outline.turns[0].strip().lower()
     told = [_TEXT_ONLY]
     for shot in outline.shots:
         if not shot.has_clip:
             question = shot.question.strip().lower()
-            # The query's own question may go on with its options.
+            # The query's own question may continue with its options.
             said = "" if asked.startswith(question) else f"{question} "
             told.append(f"{said}{shot.answer.strip().lower().removesuffix('.')}.")
     return " ".join(told) if len(told) > 1 else ""
@@ -208,14 +208,14 @@ def _turn(words: str, style: Style) -> str:
 
 
 def _said(words: str, style: Style) -> tuple[Segment, ...]:
-    """Write an earlier answer of a dialogue, its end included."""
+    """Write an earlier answer of a dialogue, including its end."""
     if style == "brief":
         return (_answer(words, style), Control.END_OF_CHUNK)
     return (words, Control.END_OF_CHUNK, Control.END_OF_TEXT, "\n")
 
 
 def _question(text: str, style: Style) -> str:
-    """Write what stands between ``<audio>`` and the separator."""
+    """Write the question between ``<audio>`` and the separator."""
     if style == "training":
         return f"{text}\nAnswer:".strip()
     if style == "brief":

@@ -1,8 +1,8 @@
-"""Audio Flamingo's vocabulary: OPT's byte-level BPE with three control tokens.
+"""Audio Flamingo's tokenizer: OPT's byte-level BPE with three control tokens.
 
-As transformers 4.27.4, which the release pins, builds the fast tokenizer of OPT: no space
-is put before a text, one ``</s>`` is, and spaces around control tokens stay. A text is
-never searched for control tokens here: they exist only as ``Control`` members, so nobody's
+It is built as transformers 4.27.4, which the release pins, builds the fast tokenizer of OPT:
+no space is put before a text, one ``</s>`` is, and spaces around control tokens stay. A text
+is never searched for control tokens here: they exist only as ``Control`` members, so nobody's
 words can open a slot or end a turn.
 """
 
@@ -52,14 +52,14 @@ _CLEAN_UP = (
 
 
 class FlamingoTokenizer:
-    """Segments to token ids and back.
+    """Tokenizer of texts and control tokens, to ids and back.
 
     Args:
         tokenizer: With the control tokens in its vocabulary.
-        source: Where it came from, for errors.
+        source: Origin of the tokenizer, for errors.
 
     Attributes:
-        vocab_size: How many tokens there are, the control tokens among them.
+        vocab_size: Number of tokens, including the control tokens.
 
     Raises:
         ModelError: A control token is missing or has another id than the release gives
@@ -70,12 +70,12 @@ class FlamingoTokenizer:
         self.vocab_size = int(tokenizer.get_vocab_size(with_added_tokens=True))
         self._ids = {Control.PAD: 1, Control.END_OF_TEXT: 2}
         self._ids |= {x: self.vocab_size - 3 + place for place, x in enumerate(_ADDED)}
-        for control, wanted in self._ids.items():
+        for control, expected in self._ids.items():
             found = tokenizer.token_to_id(control.value)
-            if found != wanted:
+            if found != expected:
                 raise ModelError(
-                    f"{source}: {self.vocab_size} tokens with {control.value} at {found}, want it "
-                    f"at {wanted}; Audio Flamingo's tokenizer is OPT's with three more tokens: "
+                    f"{source}: {self.vocab_size} tokens with {control.value} at {found}, expected "
+                    f"at {expected}; Audio Flamingo's tokenizer is OPT's with three more tokens: "
                     "convert the model again"
                 )
         make_all_text_plain(tokenizer, source=source)
@@ -85,18 +85,18 @@ class FlamingoTokenizer:
 
     @classmethod
     def from_opt_files(cls, vocab_json: Path, merges_txt: Path) -> Self:
-        """Build it from OPT's own files, adding the three tokens of Audio Flamingo.
+        """Build a tokenizer from OPT's own files and the three tokens of Audio Flamingo.
 
         Raises:
-            ModelError: A file is missing or is not OPT's kind of vocabulary.
+            ModelError: A file is missing, or is not a vocabulary of OPT's kind.
         """
         special = (Control.PAD, Control.END_OF_TEXT, *_ADDED)
-        tokenizer = byte_level_bpe(vocab_json, merges_txt, special=special, wanted=_FILES)
+        tokenizer = byte_level_bpe(vocab_json, merges_txt, special=special, expected=_FILES)
         return cls(tokenizer, source=str(vocab_json))
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what ``save`` wrote.
+        """Read a file that ``save`` wrote.
 
         Raises:
             ModelError: The file is missing, damaged, or another model's.
@@ -105,7 +105,7 @@ class FlamingoTokenizer:
 
         try:
             tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:  # the extension raises plain Exception for all of them
+        except Exception as error:  # the extension raises plain Exception for all faults
             raise ModelError(
                 f"{path}: cannot be read as a tokenizer ({error}); convert the model again"
             ) from error
@@ -113,21 +113,21 @@ class FlamingoTokenizer:
 
     @classmethod
     def from_bytes(cls, data: bytes, *, source: str) -> Self:
-        """Read what ``save`` wrote, from memory.
+        """Read the bytes of a file that ``save`` wrote.
 
         Raises:
-            ModelError: It is damaged or another model's.
+            ModelError: They are damaged, or another model's.
         """
         from tokenizers import Tokenizer
 
         try:
             tokenizer = Tokenizer.from_buffer(data)
-        except Exception as error:  # the extension raises plain Exception for all of them
+        except Exception as error:  # the extension raises plain Exception for all faults
             raise ModelError(f"{source}: cannot be read as a tokenizer ({error})") from error
         return cls(tokenizer, source=source)
 
     def save(self, path: Path) -> None:
-        """Write it as one ``tokenizer.json``; the same vocabulary gives the same bytes."""
+        """Write one ``tokenizer.json``; the same vocabulary gives the same bytes."""
         path.write_text(self._tokenizer.to_str(pretty=False), encoding="utf-8", newline="\n")
 
     def id_of(self, control: Control) -> int:
@@ -135,10 +135,10 @@ class FlamingoTokenizer:
         return self._ids[control]
 
     def encode(self, segments: Iterable[Segment]) -> list[int]:
-        """Encode text and control tokens, after the ``</s>`` that the tokenizer puts first.
+        """Encode text and control tokens, after the ``</s>`` that always comes first.
 
         Args:
-            segments: Text is data whatever it holds; texts in a row are one text.
+            segments: Text is data, whatever it holds; adjacent texts are one text.
 
         Raises:
             PromptError: A text holds half a character.
@@ -154,13 +154,13 @@ class FlamingoTokenizer:
         return ids + self._text_ids(text)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return ids as text, control tokens and all, with the release's clean-up of spaces."""
+        """Decode ids to text, including control tokens, with the release's clean-up of spaces."""
         return _clean_up(self._tokenizer.decode(list(ids), skip_special_tokens=False))
 
     def answer(self, ids: Sequence[int]) -> str:
-        """Return the answer among ids: what follows the last separator, untrimmed.
+        """Decode the answer among ids: the text after the last separator, not trimmed.
 
-        Equal to ``answer_of`` the decoded ids, but that words which only look like control
+        Equal to ``answer_of`` the decoded ids, except that words that only look like control
         tokens stay.
         """
         tail = list(ids)
@@ -174,11 +174,13 @@ class FlamingoTokenizer:
     def _text_ids(self, text: str) -> list[int]:
         if not text:
             return []
-        return plain_ids(self._tokenizer, text, self._controls, source=self._source, wanted=_FILES)
+        return plain_ids(
+            self._tokenizer, text, self._controls, source=self._source, expected=_FILES
+        )
 
 
 def answer_of(decoded: str) -> str:
-    """Take the answer out of a decoded text, as the release does: nothing is trimmed.
+    """Extract the answer from a decoded text, as the release does, without trimming.
 
     >>> answer_of("</s>the task<audio>x<SEP>a dog.<|endofchunk|></s>")
     'a dog.'
@@ -190,6 +192,6 @@ def answer_of(decoded: str) -> str:
 
 
 def _clean_up(text: str) -> str:
-    for found, wanted in _CLEAN_UP:
-        text = text.replace(found, wanted)
+    for spaced, clean in _CLEAN_UP:
+        text = text.replace(spaced, clean)
     return text

@@ -1,7 +1,7 @@
-"""What a Flamingo hears of a recording: the features of its windows.
+"""Window encoders: a recording as the features of its windows, a Flamingo's audio input.
 
-``FlamingoLanguageModel`` knows only ``WindowEncoder``; the released checkpoints hear with
-MS-CLAP (here), the shipped small one with ``earful-tiny`` (``tiny_lm``).
+``FlamingoLanguageModel`` knows only the protocol ``WindowEncoder``; the released checkpoints
+have MS-CLAP (here), the shipped small one has ``earful-tiny`` (``tiny.language_model``).
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ Features = NDArray[np.float32]
 
 
 class WindowEncoder(Protocol):
-    """Makes features of recordings, each by itself."""
+    """Encoder of recordings as features, each recording by itself."""
 
     @property
     def max_seconds(self) -> float:
-        """Longest stretch it hears."""
+        """Longest segment that it hears, in seconds."""
         ...
 
     @property
     def maker(self) -> str:
-        """What decides a recording's features besides its content: a key of caches."""
+        """Key of caches: all that decides a recording's features besides its content."""
         ...
 
     def hear(self, ref: ClipRef) -> Features:
@@ -52,17 +52,17 @@ class WindowEncoder(Protocol):
         ...
 
     def content_of(self, ref: ClipRef) -> str:
-        """Return what tells apart what is heard of recordings; empty when unknown."""
+        """Return a key that identifies what is heard of a recording; empty when unknown."""
         ...
 
 
 class MsClapWindows:
-    """Up to sixteen windows of 7 s, each a vector of MS-CLAP's; a ``WindowEncoder``.
+    """Window encoder of MS-CLAP: up to sixteen windows of 7 s, a vector each.
 
     Args:
         encoder: In evaluation mode, on its device.
-        sha256: Hex SHA-256 over the weights it was made with: once packed for a CPU, it does
-            not show all of them any more.
+        sha256: Hex SHA-256 over its weights; once packed for a CPU, the encoder no longer
+            shows all of them.
         decoding: ``"compat"`` for the release's choice of channel and peak.
     """
 
@@ -83,10 +83,10 @@ class MsClapWindows:
         return self._encode(np.zeros((1, WINDOW_SAMPLES), dtype=np.float32))
 
     def content_of(self, ref: ClipRef) -> str:
-        """Return what tells apart what is heard of recordings."""
+        """Return a key that identifies what is heard of a recording; see ``WindowEncoder``."""
         content = content_digest(ref)
         if content and self.decoding == "compat" and not isinstance(ref.audio, Clip):
-            # Its channel and its peak are not told by the digest of the averaged stretch.
+            # The digest of the averaged segment does not show its channel and its peak.
             where = f"{Path(ref.audio)}:{ref.start_s}:{ref.end_s}"
             content += hashlib.sha256(where.encode()).hexdigest()[:16]
         return content
@@ -98,7 +98,7 @@ class MsClapWindows:
 
 
 def content_digest(ref: ClipRef) -> str:
-    """Return the digest of what a recording holds; empty when unknown."""
+    """Return the digest of a recording's content; empty when unknown."""
     if not ref.content_sha256 and isinstance(ref.audio, Clip):
         return ref.audio.content_sha256
     return ref.content_sha256

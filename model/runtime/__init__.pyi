@@ -1,51 +1,51 @@
 from .bpe import byte_level_bpe, control_ids, make_all_text_plain, plain_ids
 from .config_fields import read_fields
 from .device import can_pack, has_bfloat16, pick_device
-from .digests import changes_of, read_json, sha256_of, write_json
-from .download import cache_folder, describe, download_file, require_room
-from .hub import fetch
-from .meta_init import unfilled
+from .digests import find_changed_files, read_json, sha256_of, write_json
+from .download import describe_remote_file, download_file, hub_cache_folder, require_disk_space
+from .hub import fetch_from_hub
+from .meta_init import without_weights
 from .parallel import in_parts
-from .precision import LEAST_COSINE, MOST_LOST, agreement, probe_sounds
+from .precision import MAX_SIMILARITY_LOSS, MIN_COSINE, agreement, test_sounds
 from .release import (
     Release,
-    Shipped,
+    ShippedWeights,
     fill,
+    find_tensor_faults,
     read_part,
     read_release,
     require_release,
-    tensor_faults,
 )
 
 __all__ = [
-    "LEAST_COSINE",
-    "MOST_LOST",
+    "MAX_SIMILARITY_LOSS",
+    "MIN_COSINE",
     "Release",
-    "Shipped",
+    "ShippedWeights",
     "agreement",
     "byte_level_bpe",
-    "cache_folder",
     "can_pack",
-    "changes_of",
     "control_ids",
-    "describe",
+    "describe_remote_file",
     "download_file",
-    "fetch",
+    "fetch_from_hub",
     "fill",
+    "find_changed_files",
+    "find_tensor_faults",
     "has_bfloat16",
+    "hub_cache_folder",
     "in_parts",
     "make_all_text_plain",
     "pick_device",
     "plain_ids",
-    "probe_sounds",
     "read_fields",
     "read_json",
     "read_part",
     "read_release",
+    "require_disk_space",
     "require_release",
-    "require_room",
     "sha256_of",
-    "tensor_faults",
-    "unfilled",
+    "test_sounds",
+    "without_weights",
     "write_json",
 ]

@@ -1,4 +1,4 @@
-"""Byte-level BPE tokenizers, in which no text can be a control token."""
+"""Byte-level BPE tokenizers in which no text can become a control token."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
 
 def byte_level_bpe(
-    vocab_json: Path, merges_txt: Path, *, special: Iterable[str], wanted: str
+    vocab_json: Path, merges_txt: Path, *, special: Iterable[str], expected: str
 ) -> Tokenizer:
     """Build a tokenizer from the two files of a byte-level BPE, as OPT and RoBERTa have.
 
     Args:
-        vocab_json: Tokens with their ids.
-        merges_txt: Pairs of tokens, in order.
+        vocab_json: File with the tokens and their ids.
+        merges_txt: File with pairs of tokens, in order.
         special: Control tokens, added where the vocabulary lacks them.
-        wanted: Which files are wanted, for errors.
+        expected: Which files are expected, for errors.
 
     Raises:
         ModelError: A file is missing or is not this kind of vocabulary.
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-    vocabulary = _read_vocabulary(vocab_json, wanted)
+    vocabulary = _read_vocabulary(vocab_json, expected)
     try:
         # A merge may hold any character but a space or a line feed.
         lines = merges_txt.read_text(encoding="utf-8").split("\n")
     except (OSError, ValueError) as error:
-        raise ModelError(f"{merges_txt}: {error}; want {wanted}") from error
+        raise ModelError(f"{merges_txt}: {error}; expected {expected}") from error
     merges = []
     for number, line in enumerate(lines, start=1):
         if not line or (number == 1 and line.startswith("#version")):
@@ -43,7 +43,7 @@ def byte_level_bpe(
         if not right or any(x not in vocabulary for x in (left, right, left + right)):
             raise ModelError(
                 f"{merges_txt}, line {number}: {line[:40]!r} merges no two tokens of "
-                f"{vocab_json}; want {wanted}"
+                f"{vocab_json}; expected {expected}"
             )
         merges.append((left, right))
     bpe = models.BPE(
@@ -61,11 +61,11 @@ def byte_level_bpe(
 
 
 def make_all_text_plain(tokenizer: Tokenizer, *, source: str) -> None:
-    """Make what is written like a control token bytes like any others.
+    """Make the tokenizer read text that looks like a control token as ordinary bytes.
 
     Raises:
-        ModelError: A token is looked for inside every text and cannot be kept from it:
-            added, yet not marked as special.
+        ModelError: The tokenizer looks for a token inside every text and cannot be kept from
+            it: the token was added, yet is not marked as special.
     """
     for token in tokenizer.get_added_tokens_decoder().values():
         if not token.special:
@@ -77,23 +77,23 @@ def make_all_text_plain(tokenizer: Tokenizer, *, source: str) -> None:
 
 
 def control_ids(tokenizer: Tokenizer, named: Iterable[str]) -> frozenset[int]:
-    """Return the ids that no text may have: of every added token, and of some by name."""
+    """Return the ids that no text may have: those of every added token and of named ones."""
     found = (tokenizer.token_to_id(str(token)) for token in named)
     added = tokenizer.get_added_tokens_decoder().keys()
     return frozenset(added | {number for number in found if number is not None})
 
 
 def plain_ids(
-    tokenizer: Tokenizer, text: str, controls: frozenset[int], *, source: str, wanted: str
+    tokenizer: Tokenizer, text: str, controls: frozenset[int], *, source: str, expected: str
 ) -> list[int]:
-    """Encode a text that is data whatever it holds.
+    """Encode a text as data, whatever it holds.
 
     Args:
         tokenizer: After ``make_all_text_plain``.
         text: Valid Unicode.
         controls: Ids that no text may have.
-        source: Where the tokenizer came from, for errors.
-        wanted: Which files are wanted, for errors.
+        source: Origin of the tokenizer, for errors.
+        expected: Which files are expected, for errors.
 
     Raises:
         ModelError: The tokenizer makes a control token of the text.
@@ -103,14 +103,14 @@ def plain_ids(
     ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
     if not controls.isdisjoint(ids):
         raise ModelError(
-            f"{source}: its tokenizer makes a control token of the text {text[:40]!r}; want "
-            f"{wanted}"
+            f"{source}: its tokenizer makes a control token of the text {text[:40]!r}; expected "
+            f"{expected}"
         )
     return ids
 
 
 def _require_whole_characters(text: str) -> None:
-    """Refuse what no tokenizer can read.
+    """Refuse a text that no tokenizer can read.
 
     Raises:
         PromptError: The text holds half a character.
@@ -119,12 +119,12 @@ def _require_whole_characters(text: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise PromptError(
-            f"text {text[max(error.start - 20, 0) : error.end]!r} holds half a character; "
-            "want valid Unicode"
+            f"text {text[max(error.start - 20, 0) : error.end]!r} holds half a character: "
+            "expected valid Unicode"
         ) from error
 
 
-def _read_vocabulary(path: Path, wanted: str) -> dict[str, int]:
+def _read_vocabulary(path: Path, expected: str) -> dict[str, int]:
     """Read tokens with their ids.
 
     Raises:
@@ -136,14 +136,16 @@ def _read_vocabulary(path: Path, wanted: str) -> dict[str, int]:
     try:
         vocabulary = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: {error}; want {wanted}") from error
+        raise ModelError(f"{path}: {error}; expected {expected}") from error
     if not isinstance(vocabulary, dict) or not all(type(x) is int for x in vocabulary.values()):
-        raise ModelError(f"{path}: not a table of tokens and ids; want {wanted}")
+        raise ModelError(f"{path}: not a table of tokens and ids; expected {expected}")
     if sorted(vocabulary.values()) != list(range(len(vocabulary))):
-        raise ModelError(f"{path}: {len(vocabulary)} ids, not 0 to {len(vocabulary) - 1} each once")
+        raise ModelError(
+            f"{path}: {len(vocabulary)} ids, expected 0 to {len(vocabulary) - 1}, each once"
+        )
     if missing := sorted(set(pre_tokenizers.ByteLevel.alphabet()) - vocabulary.keys()):
         raise ModelError(
-            f"{path}: no token for {len(missing)} of 256 bytes, such as {missing[0]!r}; want "
-            f"{wanted}"
+            f"{path}: no token for {len(missing)} of 256 bytes, such as {missing[0]!r}; expected "
+            f"{expected}"
         )
     return vocabulary

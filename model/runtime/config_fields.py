@@ -1,4 +1,4 @@
-"""The sizes of a model, read back from the JSON that they were written to."""
+"""Configuration fields: a model's sizes, read strictly from JSON."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def read_fields(values: object, like: DataclassInstance, what: str) -> dict[str, Any]:
-    """Return a table's fields, each of the type that it has in an example.
+    """Check a table's fields against the types of an example, and return them.
 
     Args:
-        values: What JSON held.
-        like: An example; a field that is a dataclass itself is left as it was found.
-        what: What to call the table in errors.
+        values: The parsed JSON.
+        like: An example; a field that is a dataclass itself is returned unchecked.
+        what: Name of the table in errors.
 
     Returns:
         The fields of ``like``; lists have become tuples.
@@ -26,20 +26,20 @@ def read_fields(values: object, like: DataclassInstance, what: str) -> dict[str,
         ModelError: A field is missing, unknown or of the wrong type.
     """
     if not isinstance(values, dict):
-        raise ModelError(f"{what}: found {type(values).__name__}, want a table")
-    wanted = {each.name: getattr(like, each.name) for each in fields(like)}
-    if wanted.keys() != values.keys():
-        missing = sorted(wanted.keys() - values.keys())
-        unknown = sorted(map(str, values.keys() - wanted.keys()))
+        raise ModelError(f"{what}: expected a table, got {type(values).__name__}")
+    examples = {each.name: getattr(like, each.name) for each in fields(like)}
+    if examples.keys() != values.keys():
+        missing = sorted(examples.keys() - values.keys())
+        unknown = sorted(map(str, values.keys() - examples.keys()))
         raise ModelError(f"{what}: missing {missing}, unknown {unknown}")
     checked: dict[str, Any] = {}
-    for name, example in wanted.items():
+    for name, example in examples.items():
         found = values[name]
         if isinstance(example, tuple):
             if not isinstance(found, list) or not all(type(part) is int for part in found):
-                raise ModelError(f"{what}: {name} is {found!r}, want a list of int")
+                raise ModelError(f"{what}: {name} is {found!r}, expected a list of int")
             found = tuple(found)
         elif not is_dataclass(example) and type(found) is not type(example):
-            raise ModelError(f"{what}: {name} is {found!r}, want {type(example).__name__}")
+            raise ModelError(f"{what}: {name} is {found!r}, expected {type(example).__name__}")
         checked[name] = found
     return checked

@@ -1,4 +1,4 @@
-"""Which device the arithmetic runs on."""
+"""Devices: which one the arithmetic runs on, and which arithmetic it is fast at."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def pick_device(device: str) -> torch.device:
-    """Resolve ``"auto"``, and refuse a device that is not there.
+    """Resolve ``"auto"``, and refuse a device that does not exist here.
 
     Args:
         device: ``"auto"`` (a CUDA device if there is one), ``"cpu"``, ``"cuda:1"``, ….
@@ -33,18 +33,21 @@ def pick_device(device: str) -> torch.device:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Say whether a device multiplies bfloat16 itself: AVX-512 BF16, AMX, or Ampere and later."""
+    """Return whether a device multiplies bfloat16 natively.
+
+    That is a CPU with AVX-512 BF16 or AMX, or a GPU of the Ampere generation or later.
+    """
     import torch
 
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # Unofficial, so a build of torch may lack it.
+    # Not part of torch's public API, so a build may lack it.
     has_instructions = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return bool(has_instructions and has_instructions())
 
 
 def can_pack(dtype: torch.dtype) -> bool:
-    """Say whether products of a type are packed here; bfloat16 needs a CPU that has it."""
+    """Return whether oneDNN packs matrices of a type here; bfloat16 needs a CPU that has it."""
     import torch
 
     onednn: Any = torch.backends.mkldnn

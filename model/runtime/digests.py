@@ -1,4 +1,4 @@
-"""What a folder of weights says of itself: JSON tables, and a digest of every file."""
+"""Digests and JSON tables of a folder of weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def read_json(path: Path) -> dict[str, object]:
     """Read a JSON table.
 
     Raises:
-        ModelError: There is none.
+        ModelError: The file is missing, cannot be read, or holds no table.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -27,12 +27,12 @@ def read_json(path: Path) -> dict[str, object]:
             f"{path}: cannot be read ({error}); download or convert the model again"
         ) from error
     if not isinstance(values, dict):
-        raise ModelError(f"{path}: holds {type(values).__name__}, want a table")
+        raise ModelError(f"{path}: expected a table, got {type(values).__name__}")
     return values
 
 
 def write_json(path: Path, values: Mapping[str, object], *, sort_keys: bool = False) -> None:
-    """Write a JSON table, for people to read, too.
+    """Write a JSON table that people can read, too.
 
     Raises:
         OSError: It cannot be written.
@@ -47,37 +47,37 @@ def sha256_of(path: Path) -> str:
     Raises:
         OSError: It cannot be read, or is no regular file.
     """
-    with open(path, "rb", opener=_open_at_once) as file:
+    with open(path, "rb", opener=_open_without_waiting) as file:
         # A pipe would block for ever, and a device has no end.
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "Not a regular file", str(path))
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def changes_of(
+def find_changed_files(
     folder: Path,
     digests: Mapping[str, str],
     *,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, str]:
-    """Compare files with their digests; return what became of those that are not the same.
+    """Find the files that no longer have their digests.
 
-    Several are read at once, one for each core.
+    Several files are read at once, one for each core.
 
     Args:
-        folder: Where they are; a name never leads out of it.
+        folder: Where the files are; a name never leads out of it.
         digests: Hex SHA-256 by file name.
-        progress: Called with each file's name, in order, before it is waited for.
+        progress: Called with each file's name, in order, before waiting for it.
 
     Returns:
-        By file name, in words to be read after it.
+        For each changed file's name a predicate, such as ``"is missing"``.
     """
     changes: dict[str, str] = {}
     readers = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "earful-digest")
     try:
         reading = {
-            name: readers.submit(_change_of, folder / Path(name).name, wanted)
-            for name, wanted in sorted(digests.items())
+            name: readers.submit(_change_of, folder / Path(name).name, expected)
+            for name, expected in sorted(digests.items())
         }
         for name, reader in reading.items():
             if progress is not None:
@@ -89,15 +89,17 @@ def changes_of(
     return changes
 
 
-def _change_of(path: Path, wanted: str) -> str:
+def _change_of(path: Path, expected: str) -> str:
     try:
         found = sha256_of(path)
     except FileNotFoundError:
         return "is missing"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    return "" if found == wanted else f"has changed: sha256 {found[:12]}…, want {wanted[:12]}…"
+    if found == expected:
+        return ""
+    return f"has changed: sha256 {found[:12]}…, expected {expected[:12]}…"
 
 
-def _open_at_once(path: str, flags: int) -> int:
+def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)

@@ -1,9 +1,9 @@
-"""Files of a hub, into the cache of the hub's own client.
+"""Resumable downloads of large hub files, into the cache of the hub's own client.
 
-Before anything is fetched, room is looked for. A checkpoint takes hours, and the client drops
-what it has of a file when its process ends: here large files grow beside their place in that
-cache, under the digest that the hub states, and go on from where they were. Once complete they
-are where the client looks for them, so the cache stays the client's.
+Disk space is checked before anything is fetched. A checkpoint takes hours, and the client
+drops a partial file when its process ends: here a large file grows beside its place in that
+cache, under the digest that the hub states, and a later run resumes it. Once complete, it is
+where the client looks for it, so the cache stays the client's.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFile:
-    """What a hub says about a file.
+    """A hub's description of a file.
 
     Attributes:
         repository: ``owner/name``.
         file: Name in the repository.
-        n_bytes: Size.
-        commit: Of the repository.
+        n_bytes: Size of the file.
+        commit: Commit of the repository.
         etag: SHA-256 of a file in large-file storage; git's own digest of a small one.
     """
 
@@ -46,16 +46,16 @@ class RemoteFile:
 
     @property
     def blob(self) -> Path:
-        """Where the client's cache keeps its content."""
-        return cache_folder() / _folder_name(self.repository) / "blobs" / self.etag
+        """Path of its content in the client's cache."""
+        return hub_cache_folder() / _folder_name(self.repository) / "blobs" / self.etag
 
     @property
     def partial(self) -> Path:
-        """Where its content grows."""
+        """Path of its content while it is incomplete."""
         return self.blob.with_name(f"{self.etag}.partial")
 
     def missing_bytes(self) -> int:
-        """Return how much of it has to be fetched yet."""
+        """Return how many bytes still have to be fetched."""
         from huggingface_hub import try_to_load_from_cache
 
         cached = try_to_load_from_cache(self.repository, self.file, revision=self.commit)
@@ -64,15 +64,15 @@ class RemoteFile:
         return max(self.n_bytes - _size(self.partial), 0)
 
 
-def cache_folder() -> Path:
-    """Return where the hub's client keeps files."""
+def hub_cache_folder() -> Path:
+    """Return the folder in which the hub's client caches files."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE)
 
 
-def describe(repository: str, file: str) -> RemoteFile:
-    """Ask the hub about a file.
+def describe_remote_file(repository: str, file: str) -> RemoteFile:
+    """Ask the hub for a file's size, commit and digest.
 
     Raises:
         ModelError: The hub cannot be reached, or has no such file.
@@ -80,15 +80,15 @@ def describe(repository: str, file: str) -> RemoteFile:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     try:
-        told = get_hf_file_metadata(hf_hub_url(repository, file))
-    except Exception as error:  # of the HTTP library too, and which that is changes
+        metadata = get_hf_file_metadata(hf_hub_url(repository, file))
+    except Exception as error:  # also the HTTP library's own, and which library that is changes
         raise _unreachable(f"{repository}/{file}", error) from error
     return RemoteFile(
         repository=repository,
         file=file,
-        n_bytes=told.size or 0,
-        commit=told.commit_hash or "main",
-        etag=told.etag or "",
+        n_bytes=metadata.size or 0,
+        commit=metadata.commit_hash or "main",
+        etag=metadata.etag or "",
     )
 
 
@@ -96,15 +96,15 @@ def download_file(remote: RemoteFile, *, progress: Callable[[str], None]) -> Pat
     """Fetch a file unless the cache has it, and compare it with its digest.
 
     Args:
-        remote: As the hub described it.
+        remote: The hub's description of the file.
         progress: Called with a line for each step.
 
     Returns:
-        Where it lies in the cache.
+        Its path in the cache.
 
     Raises:
-        ModelError: It cannot be fetched, there is no room for it, or it is not what the hub
-            says; then it is removed.
+        ModelError: The file cannot be fetched, there is no room for it, or it does not have
+            the hub's digest; then it is removed.
     """
     from huggingface_hub import hf_hub_download
 
@@ -115,7 +115,7 @@ def download_file(remote: RemoteFile, *, progress: Callable[[str], None]) -> Pat
         progress(f"downloading {what}, {remote.n_bytes / 1e9:.1f} GB{here}")
     try:
         if missing and remote.is_large:
-            _grow(remote)
+            _resume(remote)
         path = Path(hf_hub_download(remote.repository, remote.file, revision=remote.commit))
     except Exception as error:
         raise _unreachable(what, error) from error
@@ -123,32 +123,32 @@ def download_file(remote: RemoteFile, *, progress: Callable[[str], None]) -> Pat
         return path
     progress(f"checking {remote.file}")
     if (found := sha256_of(path)) != remote.etag:
-        blob = path.resolve()  # the cache links a name to its content
+        blob = path.resolve()  # in the cache, a name is a link to the content
         path.unlink()
         blob.unlink(missing_ok=True)
         raise ModelError(
-            f"{what}: sha256 {found}, and the hub says {remote.etag}; the file was removed: run "
+            f"{what}: sha256 {found}, expected the hub's {remote.etag}; the file was removed: run "
             "the command again"
         )
     return path
 
 
-def require_room(needs: Mapping[Path, float]) -> None:
-    """Look for room before it is used, on every disk.
+def require_disk_space(needs: Mapping[Path, float]) -> None:
+    """Check that every disk has enough space before it is used.
 
     Args:
         needs: Bytes that will be written below each folder, which need not exist yet.
 
     Raises:
-        ModelError: There is too little.
+        ModelError: A disk has too little space.
     """
     disks: dict[int, list[tuple[Path, float]]] = {}
     for place, n_bytes in needs.items():
         existing = next(x for x in (place, *place.absolute().parents) if x.exists())
         disks.setdefault(existing.stat().st_dev, []).append((existing, n_bytes))
-    for wanted in disks.values():
-        places = [place for place, _ in wanted]
-        total, free = sum(n_bytes for _, n_bytes in wanted), shutil.disk_usage(places[0]).free
+    for needed in disks.values():
+        places = [place for place, _ in needed]
+        total, free = sum(n_bytes for _, n_bytes in needed), shutil.disk_usage(places[0]).free
         if total > free:
             raise ModelError(
                 f"{' and '.join(map(str, dict.fromkeys(places)))}: {total / 1e9:.1f} GB are "
@@ -157,8 +157,8 @@ def require_room(needs: Mapping[Path, float]) -> None:
             )
 
 
-def _grow(remote: RemoteFile) -> None:
-    """Append what is missing of a file, then put it in its place."""
+def _resume(remote: RemoteFile) -> None:
+    """Append the missing bytes of a file, then move it to its place."""
     from huggingface_hub import hf_hub_url
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import (  # type: ignore[attr-defined]  # exported lazily
@@ -167,7 +167,7 @@ def _grow(remote: RemoteFile) -> None:
     )
 
     # The client's own lock: two pulls at a time would write into each other's file.
-    lock = cache_folder() / ".locks" / _folder_name(remote.repository) / f"{remote.etag}.lock"
+    lock = hub_cache_folder() / ".locks" / _folder_name(remote.repository) / f"{remote.etag}.lock"
     for folder in (lock.parent, remote.blob.parent):
         folder.mkdir(parents=True, exist_ok=True)
     with WeakFileLock(lock):
@@ -200,11 +200,11 @@ def _size(path: Path) -> int:
 def _unreachable(what: str, error: Exception) -> ModelError:
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return ModelError(
-            f"{what}: there is no room for it in {cache_folder()} ({error.strerror}); make room, "
-            "or set HF_HOME to another disk, and run the command again: it goes on from here"
+            f"{what}: there is no room for it in {hub_cache_folder()} ({error.strerror}); make "
+            "room, or set HF_HOME to another disk, and run the command again: it resumes from here"
         )
     reason = str(error).strip().split("\n")[0]
     return ModelError(
-        f"{what}: cannot be had from the hub: {reason}. Run the command again to go on, or fetch "
-        "the files elsewhere and use `earful models convert`"
+        f"{what}: cannot be fetched from the hub: {reason}. Run the command again to resume, or "
+        "fetch the files elsewhere and use `earful models convert`"
     )

@@ -1,41 +1,37 @@
-"""Files of a model hub: fetched once, kept in its cache, found there when offline."""
+"""Model hub: small files fetched once, cached, and found in the cache when offline."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from earful.errors import MissingExtraError, ModelError
+from earful.errors import ModelError
+from earful.model.names import SHIPPED
 
 
-def fetch(
+def fetch_from_hub(
     name: str, *, revision: str = "", files: Sequence[str], one_of: Sequence[str] = ()
 ) -> Path:
-    """Get files of a hub id, from the cache where it has them.
+    """Fetch files of a hub id, or find them in the cache.
 
     ``HF_HOME``, ``HF_HUB_OFFLINE`` and ``HF_TOKEN`` are honoured.
 
     Args:
         name: Hub id, ``owner/name``.
         revision: Branch, tag or commit; empty for the main branch.
-        files: Names of the files wanted; those it lacks are left out.
-        one_of: Names of files that stand for each other, such as its weights in several
-            formats; the first that it has is fetched, and one must be had.
+        files: Names of files to fetch; those that the hub id lacks are left out.
+        one_of: Names of files that can replace each other, such as its weights in several
+            formats; the first that exists is fetched, and at least one must exist.
 
     Returns:
         The folder of the resolved commit, named after it.
 
     Raises:
         ModelError: The hub cannot be reached, or knows no such id or revision.
-        MissingExtraError: The extra ``clap`` is not installed.
     """
-    try:
-        from huggingface_hub import constants, snapshot_download
-        from huggingface_hub.errors import LocalEntryNotFoundError
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{name} needs {error.name!r}: pip install 'earful[clap]'"
-        ) from error
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
     failure: Exception | None = None
     for choice in [[file] for file in one_of] or [[]]:
         try:
@@ -44,7 +40,7 @@ def fetch(
             )
         except LocalEntryNotFoundError as error:
             failure = error  # the cache may hold the next choice
-        except Exception as error:  # of the HTTP library too, and which that is changes
+        except Exception as error:  # also the HTTP library's own, and which library that is changes
             failure = error
             break
         else:
@@ -54,7 +50,7 @@ def fetch(
         str(failure).strip().split("\n")[0] if failure else f"it has none of {', '.join(one_of)}"
     )
     raise ModelError(
-        f"{name}{f' at {revision}' if revision else ''}: cannot be had from the hub, nor from "
-        f"the cache in {constants.HF_HUB_CACHE}: {reason}. Give the path of a local folder "
-        "with its files, or use 'earful-tiny', which needs no download"
+        f"{name}{f' at {revision}' if revision else ''}: found neither on the hub nor in the "
+        f"cache {constants.HF_HUB_CACHE}: {reason}. Give the path of a local folder with its "
+        f"files, or use {SHIPPED!r}, which needs no download"
     ) from failure

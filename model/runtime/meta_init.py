@@ -1,4 +1,4 @@
-"""Modules built without their weights, which come from a file right after."""
+"""Modules built on the meta device, without weights, which a file provides right after."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from torch.overrides import TorchFunctionMode
 
 
 @contextmanager
-def unfilled() -> Iterator[None]:
-    """Build modules on the ``meta`` device, and draw no random weights for them.
+def without_weights() -> Iterator[None]:
+    """Build modules on the ``meta`` device without drawing random weights.
 
-    Drawing alone would be free there, but makes torch import its compiler, which takes
-    longer than torch itself.
+    Drawing would cost nothing there by itself, but makes torch import its compiler, which
+    takes longer than torch itself.
 
-    >>> with unfilled():
+    >>> with without_weights():
     ...     embedding = torch.nn.Embedding(3, 2)
     >>> embedding.weight.is_meta
     True
     """
-    with torch.device("meta"), _NothingDrawn():
+    with torch.device("meta"), _SkipInit():
         yield
 
 
-class _NothingDrawn(TorchFunctionMode):
+class _SkipInit(TorchFunctionMode):
     def __torch_function__(
         self,
         func: Callable[..., Any],

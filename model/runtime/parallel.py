@@ -1,9 +1,9 @@
-"""One batch shared out among the CPU's cores.
+"""Parallel encoding: one batch divided among the CPU's cores.
 
-Torch by itself gives every single operation to all cores, and waits for the slowest of them
-each time. Encoders whose inputs do not depend on each other do better when each core has
-inputs of its own from beginning to end: nearly twice the pace of one core on two, where the
-other way gives 1.6 to 1.9 times, and a core that is also decoding delays nobody else's sums.
+Torch by itself spreads every single operation over all cores, and waits for the slowest of
+them each time. Encoders whose inputs do not depend on each other are faster when each core
+takes its own inputs from beginning to end: two cores are then nearly twice as fast as one,
+compared with 1.6 to 1.9 times, and a core that is also decoding does not delay the others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _CPU = torch.device("cpu")
 # A small batch is cut into so many parts, however many threads there are: a product may sum up
 # in another order when it has more rows, and the same inputs must give the same bits.
 _LEAST_PARTS = 4
-# Two callers at once would want all cores each.
+# Two callers at once would each use all cores.
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -31,22 +31,22 @@ def in_parts(
     at_most: int,
     device: torch.device = _CPU,
 ) -> None:
-    """Do work on ``n`` inputs in parts, one at a time on each of torch's threads.
+    """Process ``n`` inputs in parts, one part at a time on each of torch's threads.
 
-    Anything but a CPU is given one part after the other, from this thread.
+    On a device other than the CPU, the calling thread takes one part after the other.
 
     Where the parts begin and end does not depend on the number of threads.
 
-    A thread takes the next part when it has done one, so that one whose core is busy with
-    something else, such as decoding, keeps nobody waiting.
+    A thread takes the next part when it has finished one, so that a thread whose core is
+    busy with something else, such as decoding, does not make the others wait.
 
     Args:
         work: Called with the first input and the one after the last of a part, at the same
             time in several threads, each in inference mode and with its share of torch's
             threads (``torch.get_num_threads``). Must not call this function itself.
-        n: How many inputs there are.
-        at_most: How many inputs a part has.
-        device: What the work is done on.
+        n: Number of inputs.
+        at_most: Most inputs of a part.
+        device: Where the work is done.
 
     Raises:
         Exception: What ``work`` raised, for the first part that failed.
@@ -87,5 +87,5 @@ def _in_threads(
         for part in done:
             part.result()
     finally:
-        # A thread's number is its own, but threads to come begin with the one set last.
+        # Each thread has its own setting, but new threads begin with the one set last.
         torch.set_num_threads(n_threads)

@@ -1,9 +1,9 @@
-"""Whether an encoder may multiply in bfloat16: asked of the encoder itself, on test sounds.
+"""Precision check: whether an encoder may multiply in bfloat16, tried on test sounds.
 
-bfloat16 keeps eight bits of a number. That is enough for most encoders and nearly free of
-cost where the hardware has it, but nobody can tell from the outside for which weights. So
-an encoder is run twice over a few sounds before it is used, and both must agree on which
-sounds are alike.
+bfloat16 keeps eight bits of a number. That is enough for most encoders and costs nearly
+nothing where the hardware has it, but weights do not show whether it is enough for them. So
+an encoder encodes a few sounds in both precisions before it is used, and both must agree on
+which sounds are alike.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 _K = 3
-LEAST_COSINE = 0.99
-"""Least cosine between the two vectors of a sound, the mean of all sounds taken off."""
-MOST_LOST = 0.02
-"""Most similarity that a neighbour found in bfloat16 may be behind the true one."""
+MIN_COSINE = 0.99
+"""Least cosine between the two vectors of a sound, after the mean of all sounds is removed."""
+MAX_SIMILARITY_LOSS = 0.02
+"""How much less similar a neighbour found in bfloat16 may be than the true one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """How far rough vectors agree with exact ones.
+    """Agreement of rough vectors with exact ones.
 
     Attributes:
-        cosine: The least cosine between a sound's two vectors. The sounds' mean is taken
-            off first: what all have in common would hide what tells them apart.
-        lost: The most that a rough vector's top-3 neighbours lose: the exact similarity of
-            the true neighbour of a rank less that of the one found there.
+        cosine: The least cosine between a sound's two vectors. The mean of all sounds is
+            removed first: what they have in common would hide their differences.
+        lost: The greatest loss of similarity among a rough vector's top-3 neighbours: the
+            exact similarity of the true neighbour at a rank minus that of the one found.
     """
 
     cosine: float
@@ -37,7 +37,7 @@ class Agreement:
     @property
     def suffices(self) -> bool:
         """Whether neighbours found with rough vectors are as good as true ones."""
-        return self.cosine >= LEAST_COSINE and self.lost <= MOST_LOST
+        return self.cosine >= MIN_COSINE and self.lost <= MAX_SIMILARITY_LOSS
 
 
 def agreement(exact: NDArray[np.floating], rough: NDArray[np.floating]) -> Agreement:
@@ -45,7 +45,7 @@ def agreement(exact: NDArray[np.floating], rough: NDArray[np.floating]) -> Agree
 
     Args:
         exact: Shape ``(n, dim)``, four rows or more, none of them zero.
-        rough: The same shape; may hold anything, which then does not suffice.
+        rough: The same shape; may hold anything, such as NaN, which then does not suffice.
 
     >>> sounds = np.random.default_rng(0).normal(size=(8, 16))
     >>> agreement(sounds, 3 * sounds).suffices, agreement(sounds, sounds[::-1]).suffices
@@ -66,6 +66,7 @@ def agreement(exact: NDArray[np.floating], rough: NDArray[np.floating]) -> Agree
 
 
 def _centred(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Normalise, remove the mean, and normalise again."""
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     offset = unit - unit.mean(axis=0)
     norms = np.linalg.norm(offset, axis=1, keepdims=True)
@@ -73,11 +74,11 @@ def _centred(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     return centred
 
 
-def probe_sounds(n_samples: int, sample_rate: int) -> NDArray[np.float32]:
-    """Make sounds that differ in many ways: tones, sweeps, noises, pulses, trills.
+def test_sounds(n_samples: int, sample_rate: int) -> NDArray[np.float32]:
+    """Synthesise sounds that differ in many ways: tones, sweeps, noises, pulses, trills.
 
     Args:
-        n_samples: Of each.
+        n_samples: Length of each.
         sample_rate: In Hz.
 
     Returns:

@@ -1,7 +1,7 @@
-"""Releases of weights: a folder whose description names every file with its digest.
+"""Releases of weights: a folder whose description lists every file with its digest.
 
-What ships lies inside the package; weights of one's own are a folder of the same layout.
-Nothing is read that is not what it was when the release was made.
+Shipped weights lie inside the package; weights of one's own are a folder of the same layout.
+A file that has changed since the release was made is never used.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ Module = TypeVar("Module", bound=torch.nn.Module)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shipped:
-    """Where the weights that ship under a name lie.
+class ShippedWeights:
+    """Place of the weights that ship under a name.
 
     Attributes:
         name: The registered name.
         package: The package with the folder ``weights``.
-        remake: What makes a folder of one's own anew, for errors.
+        remedy: What to do about a damaged folder of one's own, for errors.
     """
 
     name: str
     package: str
-    remake: str
+    remedy: str
 
     @property
     def description(self) -> str:
-        """The file that describes a release, in a folder of one's own, too."""
+        """Name of the file that describes a release, also in a folder of one's own."""
         return f"{self.name}.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A set of weights.
+    """Description of a set of weights.
 
     Attributes:
-        shipped: What ships under this name.
-        number: The release of the weights.
-        licence: Of the weights.
-        parts: For each part its file, digest and settings.
-        folder: Where one's own lie; ``None`` for those that ship.
+        shipped: The shipped weights of the same kind.
+        number: Number of the release.
+        licence: Licence of the weights.
+        parts: File, digest and settings of each part.
+        folder: Folder of one's own weights; ``None`` for those that ship.
     """
 
-    shipped: Shipped
+    shipped: ShippedWeights
     number: str
     licence: str
     parts: Mapping[str, Mapping[str, Any]]
@@ -64,24 +64,24 @@ class Release:
 
     @property
     def name(self) -> str:
-        """What an index finds it by again: a path has to be loadable from anywhere."""
+        """The name stored in an index; a path is absolute, so that it loads from any folder."""
         return self.shipped.name if self.folder is None else str(self.folder.resolve())
 
     def digest_of(self, *parts: str) -> str:
-        """Return one hex SHA-256 over the digests of some parts."""
-        told = "".join(str(self.parts[part]["sha256"]) for part in parts)
-        return hashlib.sha256(told.encode("ascii")).hexdigest()
+        """Return one hex SHA-256 over the digests of several parts."""
+        digests = "".join(str(self.parts[part]["sha256"]) for part in parts)
+        return hashlib.sha256(digests.encode("ascii")).hexdigest()
 
 
-def read_release(shipped: Shipped, name: str) -> Release:
+def read_release(shipped: ShippedWeights, name: str) -> Release:
     """Read the description of a set of weights.
 
     Args:
-        shipped: What ships.
-        name: A folder that holds such a description; anything else means what ships.
+        shipped: The shipped weights of this kind.
+        name: A folder that holds such a description; anything else means the shipped weights.
 
     Raises:
-        ModelError: The description is missing or not one.
+        ModelError: The description is missing, or is not a description of weights.
     """
     own = name != shipped.name and (Path(name) / shipped.description).is_file()
     folder = Path(name) if own else None
@@ -100,15 +100,15 @@ def read_release(shipped: Shipped, name: str) -> Release:
 
 
 def require_release(release: Release, revision: str, name: str) -> None:
-    """Refuse a release other than the one at hand; empty asks for any.
+    """Refuse any release but the one that is there; an empty revision accepts it.
 
     Raises:
-        ModelError: Another one is asked for.
+        ModelError: Another release is requested.
     """
     if revision not in {"", release.number}:
         raise ModelError(
-            f"{name}: release {revision!r} is asked for; this earful ships {release.number!r}. "
-            "Install the earful that shipped it, or build the index anew"
+            f"{name}: release {revision!r} is requested, but this earful ships "
+            f"{release.number!r}. Install the earful that shipped it, or build the index anew"
         )
 
 
@@ -116,7 +116,7 @@ def read_part(release: Release, part: str, name: str) -> bytes:
     """Return the bytes of a part.
 
     Raises:
-        ModelError: There is no such part, or its file is missing or not what it was when the
+        ModelError: There is no such part, or its file is missing or has changed since the
             release was made.
     """
     mend = _mend(release.shipped, release.folder)
@@ -130,20 +130,20 @@ def read_part(release: Release, part: str, name: str) -> bytes:
     digest = hashlib.sha256(data).hexdigest()
     if digest != about["sha256"]:
         raise ModelError(
-            f"{name}: the weights {about['file']} have sha256 {digest}; want "
-            f"{about['sha256']}: {mend}"
+            f"{name}: the weights {about['file']} have sha256 {digest}, expected "
+            f"{about['sha256']}; {mend}"
         )
     return data
 
 
 def fill(module: Module, data: bytes, name: str, *, prefix: str = "") -> Module:
-    """Give a module, made on the meta device, the tensors of a safetensors file.
+    """Load the tensors of a safetensors file into a module made on the meta device.
 
     Args:
-        module: Whose tensors are wanted.
-        data: The file.
-        name: For errors.
-        prefix: What the wanted names begin with; others are left alone.
+        module: The module to load.
+        data: The file's bytes.
+        name: Name of the model, for errors.
+        prefix: Prefix of the names to load; other tensors are ignored.
 
     Returns:
         The module in float32, ready for inference.
@@ -154,34 +154,36 @@ def fill(module: Module, data: bytes, name: str, *, prefix: str = "") -> Module:
     try:
         tensors = load(data)
     except SafetensorError as error:
-        raise ModelError(f"{name}: not a safetensors file: {error}; take whole weights") from error
+        raise ModelError(
+            f"{name}: not a safetensors file: {error}; use undamaged weights"
+        ) from error
     own = {key[len(prefix) :]: x.float() for key, x in tensors.items() if key.startswith(prefix)}
-    if faults := tensor_faults(module.state_dict(), own):
+    if faults := find_tensor_faults(module.state_dict(), own):
         raise ModelError(f"{name}: wrong weights: {'; '.join(faults)}")
     module.load_state_dict(own, assign=True)
     return module.eval().requires_grad_(False)
 
 
-def tensor_faults(
-    wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]
+def find_tensor_faults(
+    expected: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]
 ) -> list[str]:
-    """Name every tensor that is missing, unexpected or of another shape."""
-    faults = [f"missing {key}" for key in sorted(wanted.keys() - found.keys())]
-    faults += [f"unexpected {key}" for key in sorted(found.keys() - wanted.keys())]
+    """List every tensor that is missing, unexpected or of another shape."""
+    faults = [f"missing {key}" for key in sorted(expected.keys() - found.keys())]
+    faults += [f"unexpected {key}" for key in sorted(found.keys() - expected.keys())]
     faults += [
-        f"{key} has shape {tuple(found[key].shape)}, want {tuple(wanted[key].shape)}"
-        for key in sorted(wanted.keys() & found.keys())
-        if found[key].shape != wanted[key].shape
+        f"{key} has shape {tuple(found[key].shape)}, expected {tuple(expected[key].shape)}"
+        for key in sorted(expected.keys() & found.keys())
+        if found[key].shape != expected[key].shape
     ]
     return faults
 
 
-def _place(shipped: Shipped, folder: Path | None) -> Traversable | Path:
+def _place(shipped: ShippedWeights, folder: Path | None) -> Traversable | Path:
     return files(shipped.package) / "weights" if folder is None else folder
 
 
-def _mend(shipped: Shipped, folder: Path | None) -> str:
-    return "reinstall earful" if folder is None else shipped.remake
+def _mend(shipped: ShippedWeights, folder: Path | None) -> str:
+    return "reinstall earful" if folder is None else shipped.remedy
 
 
 def _unreadable(name: str, error: Exception, mend: str) -> ModelError:

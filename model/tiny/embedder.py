@@ -1,11 +1,11 @@
-"""``earful-tiny``: the small audio-text encoder that ships in the package.
+"""The embedder ``earful-tiny``: the small audio-text encoder that ships in the package.
 
 Its audio tower begins with a convolutional network of 4.7 M parameters by A. B. Ma and
 A. Lerch ("Representation Learning for the Automatic Indexing of Sound Effects Libraries",
 ISMIR 2022; published as ``aisfx``, weights CC BY 4.0), trained on sound-effect libraries;
-``training/convert_aisfx.py`` converted it. On top stands a linear head, and beside it a text
-tower, which ``training/clap`` made from labelled sounds under permissive licences. It needs
-no hub and no GPU.
+``training/convert_aisfx.py`` converted it. On top of it is a linear head, and beside it a
+text tower, both trained by ``training/clap`` on labelled sounds under permissive licences. It
+needs no hub and no GPU.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from earful.errors import ModelError
 from earful.model.audio import Clip, require_sample_rate
 from earful.model.flamingo import FlamingoTokenizer
 from earful.model.protocols import Fingerprint
-from earful.model.runtime import in_parts, pick_device, unfilled
+from earful.model.runtime import in_parts, pick_device, without_weights
 from earful.model.tiny.frames import SAMPLE_RATE, WINDOW_FRAMES, WINDOW_HOP_FRAMES, FrontEnd
-from earful.model.tiny.network import MOST_TEXT_TOKENS, AudioHead, Network, TextTower
+from earful.model.tiny.network import MAX_TEXT_TOKENS, AudioHead, Network, TextTower
 from earful.model.tiny.weights import NAME, fill, read_part, read_release, require_release
 
-_WINDOWS_AT_ONCE = 8  # of each thread
+_WINDOWS_AT_ONCE = 8  # per thread
 _WINDOWS_TOGETHER = 256  # shared out among the threads, the same for any number of them
 _TEXTS_AT_ONCE = 64
 
@@ -38,23 +38,23 @@ def load_tiny(
 
     Args:
         name: The registered name, or a folder of one's own, as ``training.ship`` writes it.
-        revision: Empty, or the release at hand: an index asks for the one that made it.
+        revision: Empty, or the release that is there: an index asks for the one that made it.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
-        dtype: ``"float32"``, the only arithmetic offered, or ``"auto"``, which is that.
+        dtype: ``"float32"``, the only arithmetic offered, or ``"auto"``, which means the same.
 
     Raises:
-        ModelError: Another release or dtype is asked for, the device is not there, or the
-            weights are missing or not what they were when the release was made.
+        ModelError: Another release or dtype is requested, the device does not exist, or the
+            weights are missing or have changed since the release was made.
     """
     if dtype not in ("float32", "auto"):
-        raise ModelError(f"{name}: dtype {dtype!r}; want 'float32'")
+        raise ModelError(f"{name}: dtype {dtype!r}, expected 'float32'")
     release = read_release(name)
     require_release(release, revision, name)
     settings = release.parts["clap"]
     clap = read_part(release, "clap", name)
     tokenizer = FlamingoTokenizer.from_bytes(read_part(release, "tokenizer", name), source=name)
     dim = int(settings["dim"])
-    with unfilled():
+    with without_weights():
         network, head = Network(), AudioHead(dim)
         text = TextTower(vocab_size=tokenizer.vocab_size, dim=dim)
     return TinyEmbedder(
@@ -79,7 +79,7 @@ def load_tiny(
 
 
 class TinyEmbedder:
-    """Audio and sentences to unit vectors in one space; a ``TextEmbedder``.
+    """Embedder of audio and sentences as unit vectors in one space; a ``TextEmbedder``.
 
     A recording is cut into windows of 100 frames (2.3 s) every 50 frames, the last one
     aligned to its end; a shorter one is repeated until it fills a window. The windows'
@@ -87,11 +87,11 @@ class TinyEmbedder:
 
     Args:
         network: Maps frames ``(n, 100, 96)`` to ``(n, 512)``.
-        head: Maps its outputs to the shared space.
+        head: Maps the network's outputs to the shared space.
         text: Maps token ids to the shared space.
-        tokenizer: Their vocabulary.
+        tokenizer: Maps text to token ids.
         device: Where to compute.
-        fingerprint: What to record in an index.
+        fingerprint: To record in an index.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class TinyEmbedder:
         fingerprint: Fingerprint,
     ) -> None:
         self._fingerprint = fingerprint
-        # This layout of memory is a fifth faster on a CPU.
+        # This memory layout is a fifth faster on a CPU.
         self._network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._head = head.to(device)
         self._text = text.to(device)
@@ -114,7 +114,7 @@ class TinyEmbedder:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """What makes its vectors comparable with others."""
+        """Everything that decides which vector a clip gets."""
         return self._fingerprint
 
     def embed(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
@@ -157,7 +157,7 @@ class TinyEmbedder:
         return self._unit(np.concatenate(found))
 
     def published_outputs(self, clip: Clip) -> NDArray[np.float32]:
-        """Return what the published network alone makes of each window, to compare with.
+        """Return the published network's own outputs for each window, for comparisons.
 
         Returns:
             float32, shape ``(n_windows, 512)``.
@@ -171,7 +171,7 @@ class TinyEmbedder:
             return np.asarray(self._network(windows).cpu().numpy())
 
     def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed sentences; letters are lowered, and what is beyond 64 tokens is not read.
+        """Embed sentences, in lower case and up to 64 tokens.
 
         Args:
             texts: ``n`` sentences; never read as anything but text.
@@ -202,7 +202,7 @@ class TinyEmbedder:
         def encode(first: int, stop: int) -> None:
             vectors[first:stop] = self._head(self._network(windows[first:stop]))
 
-        # TF32, a GPU's default in convolutions, would give other vectors than a CPU.
+        # TF32, a GPU's default in convolutions, would give vectors that differ from a CPU's.
         with torch.backends.cudnn.flags(allow_tf32=False):
             in_parts(encode, len(windows), at_most=_WINDOWS_AT_ONCE, device=self._device)
         return vectors
@@ -218,11 +218,11 @@ class TinyEmbedder:
         if not (np.isfinite(norms) & (norms > 0)).all():
             raise ModelError(
                 f"{self._fingerprint.name}: a vector is zero or not finite; the device computes "
-                "wrongly, try device 'cpu'"
+                "wrong results, try device 'cpu'"
             )
         return np.asarray(vectors / norms, dtype=np.float32)
 
 
 def text_ids(tokenizer: FlamingoTokenizer, text: str) -> list[int]:
-    """Return what the text tower reads of a text, 1 to 64 token ids."""
-    return tokenizer.encode([text.strip().lower()])[:MOST_TEXT_TOKENS]
+    """Return the token ids of a text that the text tower reads, 1 to 64 of them."""
+    return tokenizer.encode([text.strip().lower()])[:MAX_TEXT_TOKENS]

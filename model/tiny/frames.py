@@ -1,7 +1,7 @@
 """The front end of ``earful-tiny``: recordings to windows of log-mel frames.
 
-It computes what the published ``aisfx`` package computes with another library, to within
-the last bits; see ``tiny``.
+Its results equal those of the published ``aisfx`` package, which uses another library, to
+within the last bits; see ``embedder``.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ HOP_SAMPLES: Final = 1024
 N_MELS: Final = 96
 WINDOW_FRAMES: Final = 100
 WINDOW_HOP_FRAMES: Final = WINDOW_FRAMES // 2
-WINDOW_SAMPLES: Final = (WINDOW_FRAMES - 1) * HOP_SAMPLES  # frames are centred: one at either end
+WINDOW_SAMPLES: Final = (WINDOW_FRAMES - 1) * HOP_SAMPLES  # frames are centred: one at each end
 # Mel bands are compressed to log10(1 + 10000 power) and divided by the largest value
-# that occurred in the original training.
+# in the original training.
 _POWER_GAIN = 1e4
 _LARGEST = 9.457798957824707
 _FRAMES_AT_ONCE = 2048
-# A million times full scale is no recording any more, but its power must not overflow.
+# A million times full scale is not a real recording, but its power must not overflow.
 _LOUDEST = 1e6
 
 
 class FrontEnd:
-    """Recordings to frames and windows.
+    """Front end that turns recordings into frames and windows.
 
     Args:
         device: Where to compute.
@@ -39,11 +39,11 @@ class FrontEnd:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._filters = torch.from_numpy(mel_filters()).to(device)
-        # The symmetric window of the original's front end, not the periodic one of an STFT.
+        # The original front end has the symmetric window, not the periodic one of an STFT.
         self._window = torch.hann_window(FRAME_SAMPLES, periodic=False, device=device)
 
     def frames(self, samples: NDArray[np.float32]) -> torch.Tensor:
-        """Compute the log-mel frames the network sees.
+        """Compute the log-mel frames that the network takes.
 
         Args:
             samples: shape ``(n_samples,)``, at 44100 Hz.
@@ -51,7 +51,7 @@ class FrontEnd:
         Returns:
             float32, shape ``(1 + ceil(n_samples / 1024), 96)``; 0 is silence, and music at
             full scale reaches 1. Frames are centred on multiples of 1024 samples, up to the
-            first one past the end.
+            first multiple past the end.
         """
         half = FRAME_SAMPLES // 2
         n_frames = 1 - (-samples.size // HOP_SAMPLES)
@@ -59,7 +59,7 @@ class FrontEnd:
         wave = np.pad(samples, (half, end))
         np.clip(wave, -_LOUDEST, _LOUDEST, out=wave)
         cuts = torch.from_numpy(wave).to(self._device).unfold(0, FRAME_SAMPLES, HOP_SAMPLES)
-        # In pieces: the frames of half an hour, laid out side by side, take gigabytes.
+        # In pieces: the frames of half an hour take gigabytes when laid out side by side.
         bands = []
         for start in range(0, n_frames, _FRAMES_AT_ONCE):
             spectra = torch.fft.rfft(cuts[start : start + _FRAMES_AT_ONCE] * self._window)
@@ -80,8 +80,8 @@ class FrontEnd:
 def fill_window(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Repeat a short recording until it fills a window; return a longer one as it is.
 
-    Silence would fill it too, and the original did that; on labelled clips repetition found
-    the right neighbour more often.
+    The original padded with silence instead; on labelled clips repetition found the right
+    neighbour more often.
     """
     if samples.size >= WINDOW_SAMPLES:
         return samples
@@ -89,7 +89,7 @@ def fill_window(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def window_starts(n_frames: int) -> list[int]:
-    """Place windows every 50 frames, the last one at the end.
+    """Return the first frames of windows every 50 frames, the last window at the end.
 
     Args:
         n_frames: At least 100.
@@ -103,9 +103,9 @@ def window_starts(n_frames: int) -> list[int]:
 def mel_filters() -> NDArray[np.float32]:
     """Return the mel filter bank, float32, shape ``(1025, 96)``.
 
-    Triangles between points equally spaced on the HTK mel scale from 0 to 22050 Hz whose
-    flanks are straight on the mel scale, each scaled to a sum of 1: the bank of the
-    original front end, which libraries with straight flanks in Hz do not reproduce.
+    Triangles between points equally spaced on the HTK mel scale from 0 to 22050 Hz, with
+    flanks that are straight on the mel scale, each scaled to a sum of 1: the bank of the
+    original front end, which libraries with flanks straight in Hz do not reproduce.
     """
     bins_mel = _mel(np.arange(FRAME_SAMPLES // 2 + 1) * SAMPLE_RATE / FRAME_SAMPLES)
     points = np.linspace(0.0, _mel(np.float64(SAMPLE_RATE / 2)), N_MELS + 2)

@@ -1,8 +1,8 @@
-"""``earful-tiny`` as a language model: a small Flamingo that hears with the small encoder.
+"""The language model ``earful-tiny``: a small Flamingo with the small encoder.
 
 The classes are Audio Flamingo's, the sizes are not: it was trained from scratch by
 ``training/flamingo`` on permissively licensed sounds, to read names from the exemplars in
-its prompt. What it knows beyond them is little: docs/small-model.md says what it can do.
+its prompt. Beyond them it knows little: docs/small-model.md says what it can do.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from earful.model.flamingo import (
     read_samples,
 )
 from earful.model.prompt import ClipRef
-from earful.model.runtime import pick_device, unfilled
+from earful.model.runtime import pick_device, without_weights
 from earful.model.tiny.embedder import TinyEmbedder, load_tiny
 from earful.model.tiny.frames import SAMPLE_RATE
 from earful.model.tiny.weights import NAME, fill, read_part, read_release
@@ -40,7 +40,7 @@ _CAVEAT = (
 
 STYLE: Final = "brief"
 FEATURE_SCALE: Final = 4.0
-"""Length of a feature; beside the positions that are added to it, it has to stand out."""
+"""Length of a feature; it must be large compared with the positions that are added to it."""
 
 
 def load_tiny_lm(
@@ -61,17 +61,17 @@ def load_tiny_lm(
         slots: Places for audio; ``None`` for as many as a prompt has audios.
 
     Raises:
-        ModelError: A choice is unknown, the device is not there, or the weights are missing
-            or not what they were when the release was made.
+        ModelError: A choice is unknown, the device does not exist, or the weights are missing
+            or have changed since the release was made.
     """
     if dtype not in {"auto", "float32"}:
-        raise ModelError(f"{name}: dtype {dtype!r}; want 'float32'")
+        raise ModelError(f"{name}: dtype {dtype!r}, expected 'float32'")
     if decoding not in get_args(Mode):
-        raise ModelError(f"decoding {decoding!r}; want {' or '.join(get_args(Mode))}")
+        raise ModelError(f"decoding {decoding!r}, expected {' or '.join(get_args(Mode))}")
     release = read_release(name)
     data = read_part(release, "flamingo", name)
     config = FlamingoConfig.from_dict(release.parts["flamingo"]["config"])
-    with unfilled():
+    with without_weights():
         model = Flamingo(config)
     fill(model, data, name)
     return FlamingoLanguageModel(
@@ -90,10 +90,10 @@ def load_tiny_lm(
 
 
 class TinyWindows:
-    """Up to W stretches of a recording, each a vector of the embedder's; a ``WindowEncoder``.
+    """Window encoder: up to W segments of a recording, each an embedder's mean vector.
 
     Args:
-        embedder: Makes the vectors of short windows, which are averaged over a stretch.
+        embedder: Embeds short windows, whose vectors are averaged over a segment.
         windows_per_audio: W.
     """
 
@@ -111,16 +111,16 @@ class TinyWindows:
         return spans(self.embedder.embed_windows(clip), self._width)
 
     def silence(self) -> Features:
-        """Return the features of an empty window: nothing at all, as in training."""
+        """Return the features of an empty window: zeros, as in training."""
         return np.zeros((1, self.embedder.fingerprint.dim), dtype=np.float32)
 
     def content_of(self, ref: ClipRef) -> str:
-        """Return what tells apart what is heard of recordings."""
+        """Return a key that identifies what is heard of a recording; see ``WindowEncoder``."""
         return content_digest(ref)
 
 
 def spans(vectors: Features, most: int) -> Features:
-    """Average window vectors over at most so many stretches of equal length.
+    """Average window vectors over at most W segments of equal length.
 
     Args:
         vectors: Shape ``(n_windows, dim)``, in order of time.

@@ -1,8 +1,8 @@
 """The networks of ``earful-tiny``: an audio tower and a text tower that share one space.
 
-The audio tower is the published ``aisfx`` network (``Network``; see ``tiny``) and a linear
-head, which weighs its outputs by how well they tell labels apart across recordings. The
-text tower is a small transformer. ``training/clap`` made both.
+The audio tower is the published ``aisfx`` network (``Network``; see ``embedder``) and a linear
+head, which weights its outputs by how well they tell labels apart across recordings. The
+text tower is a small transformer. ``training/clap`` trained head and text tower.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from torch.nn import functional
 _CHANNELS = (1, 64, 64, 128, 128, 256, 256, 512, 512)
 _POOLED = frozenset({1, 3, 5})
 OUTPUT_DIM: Final = _CHANNELS[-1]
-MOST_TEXT_TOKENS: Final = 64
+MAX_TEXT_TOKENS: Final = 64
 
 
 class Network(nn.Module):
-    """The convolutional encoder: frames ``(n, n_frames, 96)`` to ``(n, 512)``.
+    """Convolutional encoder: frames ``(n, n_frames, 96)`` to ``(n, 512)``.
 
     Eight 3x3 convolutions, each followed by ReLU, with 2x2 max-pooling after the second,
     fourth and sixth; then the mean over mel bands and the maximum over time. The original's
-    batch normalisation is part of the convolutions' weights.
+    batch normalisation is folded into the convolutions' weights.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Network(nn.Module):
         )
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Encode windows, each by itself."""
+        """Encode windows independently of each other."""
         maps = frames.unsqueeze(1)
         for number, convolution in enumerate(self.convolutions):
             maps = torch.relu_(convolution(maps))
@@ -46,10 +46,10 @@ class Network(nn.Module):
 
 
 class AudioHead(nn.Module):
-    """Outputs of ``Network`` to the shared space.
+    """Linear head: outputs of ``Network`` to the shared space.
 
     Args:
-        dim: Of the shared space.
+        dim: Dimensions of the shared space.
 
     Shape:
         ``(n, 512) -> (n, dim)``, unit rows.
@@ -89,17 +89,17 @@ class _TextLayer(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Token ids to the shared space.
+    """Text tower: token ids to the shared space.
 
     Args:
-        vocab_size: Tokens.
-        dim: Of the shared space.
-        width: Of the transformer.
-        n_layers: Its layers.
-        n_heads: Their heads.
+        vocab_size: Number of tokens.
+        dim: Dimensions of the shared space.
+        width: Width of the transformer.
+        n_layers: Layers of the transformer.
+        n_heads: Attention heads of a layer.
 
     Shape:
-        ids and mask ``(n, T)``, T up to ``MOST_TEXT_TOKENS`` -> ``(n, dim)``, unit rows.
+        ids and mask ``(n, T)``, T up to ``MAX_TEXT_TOKENS`` -> ``(n, dim)``, unit rows.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class TextTower(nn.Module):
     ) -> None:
         super().__init__()
         self.embed_tokens = nn.Embedding(vocab_size, width)
-        self.embed_positions = nn.Embedding(MOST_TEXT_TOKENS, width)
+        self.embed_positions = nn.Embedding(MAX_TEXT_TOKENS, width)
         self.layers = nn.ModuleList(_TextLayer(width, n_heads, 2 * width) for _ in range(n_layers))
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, dim, bias=False)

@@ -1,7 +1,7 @@
-"""Weights of ``earful-tiny``, shipped or one's own: what they are, and reading them safely.
+"""Weights of ``earful-tiny``, shipped or one's own: their description, read and verified.
 
-``weights/earful-tiny.json`` describes the release and names its parts with their digests.
-``training.ship`` writes folders of the same layout, which are read alike.
+``weights/earful-tiny.json`` describes the release and lists its parts with their digests.
+``training.ship`` writes folders of the same layout, which are read in the same way.
 """
 
 from __future__ import annotations
@@ -9,19 +9,20 @@ from __future__ import annotations
 from typing import Literal
 
 from earful.model import runtime
-from earful.model.runtime import Release, Shipped, fill, require_release
+from earful.model.names import SHIPPED
+from earful.model.runtime import Release, ShippedWeights, fill, require_release
 
 Part = Literal["trunk", "clap", "flamingo", "tokenizer"]
-NAME = "earful-tiny"
-SHIPPED = Shipped(
-    name=NAME, package="earful.model.tiny", remake="make the folder anew with training.ship"
+NAME = SHIPPED
+WEIGHTS = ShippedWeights(
+    name=NAME, package="earful.model.tiny", remedy="make the folder anew with training.ship"
 )
-DESCRIPTION = SHIPPED.description
+DESCRIPTION = WEIGHTS.description
 
 __all__ = [
     "DESCRIPTION",
     "NAME",
-    "SHIPPED",
+    "WEIGHTS",
     "Part",
     "Release",
     "fill",
@@ -35,19 +36,19 @@ def read_release(name: str = NAME) -> Release:
     """Read the description of a set of weights.
 
     Args:
-        name: A folder that holds such a description; anything else means what ships.
+        name: A folder that holds such a description; anything else means the shipped weights.
 
     Raises:
-        ModelError: The description is missing or not one.
+        ModelError: The description is missing, or is not a description of weights.
     """
-    return runtime.read_release(SHIPPED, name)
+    return runtime.read_release(WEIGHTS, name)
 
 
 def read_part(release: Release, part: Part, name: str = NAME) -> bytes:
     """Return the bytes of a part.
 
     Raises:
-        ModelError: There is no such part, or its file is missing or not what it was when the
+        ModelError: There is no such part, or its file is missing or has changed since the
             release was made.
     """
     return runtime.read_part(release, part, name)

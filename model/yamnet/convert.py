@@ -20,7 +20,13 @@ from safetensors.torch import load, save
 
 from earful.errors import ModelError
 from earful.files import hold_partial, sync_file, sync_folder
-from earful.model.runtime import read_part, sha256_of, tensor_faults, unfilled, write_json
+from earful.model.runtime import (
+    find_tensor_faults,
+    read_part,
+    sha256_of,
+    without_weights,
+    write_json,
+)
 from earful.model.yamnet.keras_file import fold, read_h5
 from earful.model.yamnet.network import Network
 from earful.model.yamnet.weights import DESCRIPTION, NAME, read_yamnet_release
@@ -118,9 +124,9 @@ def write_yamnet_folder(
         ModelError: The tensors are not those of ``Network``, or the folder cannot be written or
             is being written by another process.
     """
-    with unfilled():
+    with without_weights():
         network = Network()
-    if faults := tensor_faults(network.state_dict(), tensors):
+    if faults := find_tensor_faults(network.state_dict(), tensors):
         raise ModelError(f"{folder}: wrong weights: {'; '.join(faults)}")
     folder = folder.resolve()  # which has a name even if "." was given
     partial = folder.with_name(f".{folder.name}.partial")

@@ -25,7 +25,7 @@ from earful.model.runtime import (
     pick_device,
     read_part,
     require_release,
-    unfilled,
+    without_weights,
 )
 from earful.model.yamnet.front_end import (
     PATCH_FRAMES,
@@ -61,7 +61,7 @@ def load_yamnet(
         raise ModelError(f"{name}: expected dtype 'float32', got {dtype!r}")
     release = read_yamnet_release(name)
     require_release(release, revision, name)
-    with unfilled():
+    with without_weights():
         network = Network()
     return YamnetEmbedder(
         fill(network, read_part(release, "network", name), name),

@@ -11,16 +11,16 @@ import io
 from typing import Final
 
 from earful.errors import ModelError
-from earful.model.runtime import Release, Shipped, read_part, read_release
+from earful.model.runtime import Release, ShippedWeights, read_part, read_release
 from earful.model.yamnet.network import N_CLASSES
 
 NAME: Final = "yamnet"
-SHIPPED: Final = Shipped(
+WEIGHTS: Final = ShippedWeights(
     name=NAME,
     package="earful.model.yamnet",
-    remake="make the folder anew with `earful models convert-yamnet`",
+    remedy="make the folder anew with `earful models convert-yamnet`",
 )
-DESCRIPTION: Final = SHIPPED.description
+DESCRIPTION: Final = WEIGHTS.description
 
 
 def read_yamnet_release(name: str = NAME) -> Release:
@@ -29,7 +29,7 @@ def read_yamnet_release(name: str = NAME) -> Release:
     Raises:
         ModelError: The description is missing or not one.
     """
-    return read_release(SHIPPED, name)
+    return read_release(WEIGHTS, name)
 
 
 def read_class_names(release: Release, name: str = NAME) -> tuple[str, ...]:

@@ -2,7 +2,7 @@ from .leakage import ON_LEAKS
 from .repeat import RunComparison, recorded_task, repeat_run
 from .report import write_report
 from .run import Evaluation, evaluate, load_evaluation
-from .scores import Scorecard
+from .scores import Scorecard, Verdict
 from .settings import EvaluationSettings
 from .update_task import file_to_write, write_verdict
 
@@ -12,6 +12,7 @@ __all__ = [
     "EvaluationSettings",
     "RunComparison",
     "Scorecard",
+    "Verdict",
     "evaluate",
     "file_to_write",
     "load_evaluation",

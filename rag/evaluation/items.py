@@ -1,8 +1,8 @@
-"""What an evaluation asks about: recordings whose answers are known.
+"""Items of an evaluation: recordings whose answers are known.
 
-They are rows of an index, each asked about as if it were new (it never meets itself, its
+They are rows of an index, each asked about as if it were new (its shots never hold itself, its
 recording or its group), or rows of a corpus outside the index. Several rows about one
-stretch and one question, such as five captions of a clip, are one item with as many
+segment and one question, such as five captions of a clip, are one item with as many
 references.
 """
 
@@ -29,18 +29,18 @@ _EMBEDDED_AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A recording and what is right about it.
+    """A recording with its right answers.
 
     Attributes:
-        id: Of its first row.
-        query: The recording, its vector and what it must not meet.
-        labels: Those that are right, in the task's own names.
-        references: Answers that are right, as its rows give them; labels included.
-        question: What its rows ask; empty for the task's question.
-        group: Recording, site or speaker; items of one group are not independent. Its
-            path when the corpus knows no groups.
+        id: Id of its first row.
+        query: The recording, its vector and its exclusions.
+        labels: The right labels, in the task's own names.
+        references: The right answers, as its rows give them; labels included.
+        question: The question of its rows; empty for the task's question.
+        group: Recording, site or speaker; items of one group are not independent. The
+            recording's path when the corpus has no groups.
         origin: Where the recording first came from, such as ``freesound:123``; empty when
-            the corpus does not know.
+            unknown.
     """
 
     id: str
@@ -52,7 +52,7 @@ class Item:
     origin: str = ""
 
     def to_dict(self) -> dict[str, object]:
-        """Return what a run's file says of it."""
+        """Return its plain JSON values in a run's file."""
         reference = self.query.reference
         return {
             "id": self.id,
@@ -69,10 +69,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemSet:
-    """The items of an evaluation, and what was left out.
+    """The items of an evaluation, with notes about rows that were left out.
 
     Attributes:
-        items: In the order of their ids.
+        items: Items, sorted by id.
         notes: Lines about rows that could not be asked about.
     """
 
@@ -80,7 +80,7 @@ class ItemSet:
     notes: tuple[str, ...] = ()
 
     def limited(self, n: int | None, *, seed: int) -> ItemSet:
-        """Draw ``n`` items, the labels taking turns; all of them when there are no more."""
+        """Draw ``n`` items, the labels taking turns; return all when there are no more."""
         if n is None or n >= len(self.items):
             return self
         random = np.random.default_rng(seed)
@@ -102,13 +102,13 @@ class ItemSet:
 def items_of_index(
     task: Task, index: VectorSet, *, split: str = "", name: str = "the index"
 ) -> ItemSet:
-    """Ask about rows of an index.
+    """Make items of an index's rows.
 
     Args:
-        task: What is asked; rows that do not answer it are not items.
+        task: The task; rows that do not answer it are not items.
         index: The rows with their vectors.
         split: Only rows of this split; empty for all.
-        name: What errors call the index.
+        name: Name of the index in errors.
 
     Raises:
         TaskError: There is no such split, or no row answers the task.
@@ -116,13 +116,13 @@ def items_of_index(
     splits = sorted({exemplar.split for exemplar in index.exemplars} - {""})
     if split and split not in splits:
         if splits:
-            what = f"{unknown_name('split', split, splits)}. Ask about one of those"
+            fault = f"{unknown_name('split', split, splits)}. Ask about one of those"
         else:
-            what = (
+            fault = (
                 f"no row has split {split!r}, as no row has any; build the index from a table with "
                 "a split column, or of a --dataset"
             )
-        raise TaskError(f"{name}: {what}, or leave the split out to ask about every row in turn")
+        raise TaskError(f"{name}: {fault}, or leave the split out to ask about every row in turn")
     rows = [
         _Row(
             exemplar=exemplar,
@@ -146,24 +146,24 @@ def items_of_index(
         )
         if not split or exemplar.split == split
     ]
-    return _gathered(task, rows, what=f"split {split!r}" if split else "the index")
+    return _to_items(task, rows, where=f"split {split!r}" if split else "the index")
 
 
 def items_of_corpus(task: Task, corpus: Corpus, embedder: Embedder) -> ItemSet:
-    """Ask about the rows of a corpus outside the index, read and embedded here.
+    """Make items of a corpus outside the index, reading and embedding its recordings.
 
     Raises:
         CorpusError: A row is broken.
         AudioError: A recording cannot be read; the message begins with its row.
-        TaskError: A row has a label that is none of the task's, or none answers it.
+        TaskError: A row has a label that is none of the task's, or no row answers the task.
     """
     known = _names(task)
     rows: list[_Row] = []
-    waiting: list[CorpusRow] = []
+    batch: list[CorpusRow] = []
 
     def embed() -> None:
-        clips = [_clip(row, corpus, embedder) for row in waiting]
-        for row, clip, vector in zip(waiting, clips, embedder.embed(clips), strict=True):
+        clips = [_clip(row, corpus, embedder) for row in batch]
+        for row, clip, vector in zip(batch, clips, embedder.embed(clips), strict=True):
             path = corpus.path(row.exemplar).resolve()
             query = Query(
                 name=str(path),
@@ -181,7 +181,7 @@ def items_of_corpus(task: Task, corpus: Corpus, embedder: Embedder) -> ItemSet:
                 ),
             )
             rows.append(_Row(exemplar=row.exemplar, query=query))
-        waiting.clear()
+        batch.clear()
 
     for row in corpus:
         for label in row.exemplar.labels:
@@ -191,12 +191,12 @@ def items_of_corpus(task: Task, corpus: Corpus, embedder: Embedder) -> ItemSet:
                     f"{unknown_name('label', label, sorted(known))}. Declare it, or give it as an "
                     "alias of one"
                 )
-        waiting.append(row)
-        if len(waiting) == _EMBEDDED_AT_ONCE:
+        batch.append(row)
+        if len(batch) == _EMBEDDED_AT_ONCE:
             embed()
-    if waiting:
+    if batch:
         embed()
-    return _gathered(task, rows, what=str(corpus.source))
+    return _to_items(task, rows, where=str(corpus.source))
 
 
 def _clip(row: CorpusRow, corpus: Corpus, embedder: Embedder) -> Clip:
@@ -217,7 +217,8 @@ class _Row:
     query: Query
 
 
-def _gathered(task: Task, rows: Iterable[_Row], *, what: str) -> ItemSet:
+def _to_items(task: Task, rows: Iterable[_Row], *, where: str) -> ItemSet:
+    """Group rows that answer a task into items, and note what was left out."""
     notes: list[str] = []
     answering = [row for row in rows if _answers(task, row.exemplar)]
     if task.has_labels:
@@ -235,15 +236,16 @@ def _gathered(task: Task, rows: Iterable[_Row], *, what: str) -> ItemSet:
             notes.append(f"{len(kept)} of {len(items)} questions are {' and '.join(subset)}")
             items = kept
     if not items:
-        wanted = "a label of the task's" if task.has_labels else "an answer to the task"
+        expected = "one of the task's labels" if task.has_labels else "an answer to the task"
         raise TaskError(
-            f"task {task.name!r}: nothing in {what} can be asked about; want rows with {wanted}"
+            f"task {task.name!r}: nothing in {where} can be asked about: expected rows with "
+            f"{expected}"
         )
     return ItemSet(items=tuple(sorted(items, key=lambda item: item.id)), notes=tuple(notes))
 
 
 def _names(task: Task) -> dict[str, str]:
-    """Map the task's labels and their aliases to the labels."""
+    """Map the task's labels and their aliases to its labels."""
     names: dict[str, str] = {}
     for name, label in task.labels.items():
         for text in (name, *label.aliases):
@@ -261,6 +263,7 @@ def _answers(task: Task, exemplar: Exemplar) -> bool:
 
 
 def _labelled(task: Task, rows: Sequence[_Row]) -> tuple[list[Item], int]:
+    """Make an item of each row, and count the rows with several labels in its place."""
     names = _names(task)
     items: list[Item] = []
     n_ambiguous = 0
@@ -285,6 +288,7 @@ def _labelled(task: Task, rows: Sequence[_Row]) -> tuple[list[Item], int]:
 
 
 def _answered(rows: Sequence[_Row]) -> list[Item]:
+    """Make one item of all rows about one segment and one question."""
     together: dict[tuple[Path | str, float, float | None, str], list[_Row]] = {}
     for row in rows:
         reference = row.query.reference

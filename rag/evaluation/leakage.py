@@ -1,11 +1,10 @@
-"""What an evaluation must not use: exemplars that are its items under another name.
+"""Leakage: exemplars that are an evaluation's items under another name.
 
 Four kinds are looked for between items and the exemplars that could answer them: equal
 decoded audio, near-duplicates (cosine similarity of the embeddings at or above a
-threshold), an origin that both name, such as one Freesound id in two datasets, and a group
-that both belong to, such as a speaker or a recording. When rows
-of one index are asked about in turn, the exclusions of retrieval already keeps equal audio and
-groups apart for each of them; near-duplicates it cannot know.
+threshold), a common origin, such as one Freesound id in two datasets, and a common group,
+such as a speaker or a recording. When rows of one index are asked about in turn, each query's
+exclusions already cover equal audio and groups; near-duplicates they cannot know.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ ON_LEAKS: tuple[OnLeaks, ...] = get_args(OnLeaks)
 NEAR_DUPLICATE = 0.97
 """Cosine similarity from which two recordings count as the same one.
 
-Another encoding of a recording is usually above it by ``earful-tiny``, a shifted or
-resampled one is not: embeddings find copies, and do not prove that there are none.
+With ``earful-tiny``, another encoding of a recording is usually above it, a shifted or
+resampled one is not: embeddings find copies, but do not prove that there are none.
 """
 
 _ITEMS_AT_ONCE = 256
@@ -43,9 +42,9 @@ class Leak:
     Attributes:
         item: Id of the item.
         exemplar: Id of the exemplar.
-        kind: What they share.
+        kind: The kind of leak.
         similarity: Cosine similarity of their embeddings.
-        shared: The group, the digest, or empty.
+        shared: The common group, origin or content digest; empty for a near-duplicate.
     """
 
     item: str
@@ -65,13 +64,13 @@ class Leak:
         }
 
     def __str__(self) -> str:
-        what = {
+        reason = {
             "content": "the same audio",
             "near-duplicate": f"similarity {self.similarity:.4f}",
             "origin": f"both are {self.shared!r}",
             "group": f"both of group {self.shared!r}",
         }
-        return f"{self.item} and {self.exemplar}: {what[self.kind]}"
+        return f"{self.item} and {self.exemplar}: {reason[self.kind]}"
 
 
 def find_leaks(
@@ -81,25 +80,25 @@ def find_leaks(
     threshold: float = NEAR_DUPLICATE,
     held_out: bool,
 ) -> tuple[Leak, ...]:
-    """Look for exemplars that give items away.
+    """Find exemplars that give items away.
 
     Args:
-        items: What is asked about, with vectors.
-        candidates: What may answer.
+        items: Items, with vectors.
+        candidates: Exemplars that may answer.
         threshold: Cosine similarity of a near-duplicate, in (0, 1].
         held_out: Whether items and exemplars should have nothing in common. Otherwise the
-            items are rows of the candidates, asked about in turn, and what their guards keep
-            from them anyway is no leak.
+            items are candidates themselves, asked about in turn, and a pair that an item's
+            exclusions keep apart anyway is no leak.
 
     Returns:
-        One for each pair, of the first kind that holds in the order of ``LeakKind``; in
+        One leak a pair, of the first kind that holds in the order of ``LeakKind``; in
         the order of the items, the most similar first.
 
     Raises:
         ValueError: The threshold is outside its range.
     """
     if not 0.0 < threshold <= 1.0:
-        raise ValueError(f"threshold={threshold}; want more than 0 and at most 1")
+        raise ValueError(f"threshold={threshold}: expected more than 0, at most 1")
     if not len(candidates):
         return ()
     leaks: list[Leak] = []
@@ -112,6 +111,7 @@ def find_leaks(
         some = items[start : start + _ITEMS_AT_ONCE]
         vectors = np.array([item.query.vector for item in some], dtype=np.float32)
         for item, scores in zip(some, vectors @ candidates.vectors.T, strict=True):
+            # Each kind of leak as a mask over the candidates.
             exclusions = item.query.exclusions
             same = (content == exclusions.content) & bool(exclusions.content)
             grouped = (groups == exclusions.group) & bool(exclusions.group)
@@ -122,6 +122,7 @@ def find_leaks(
                 allowed = candidates.allowed(exclusions)
                 near &= allowed
                 sourced &= allowed
+            # One leak a row, of the first kind that holds.
             rows = np.flatnonzero(same | near | sourced | grouped)
             for row in rows[np.argsort(-scores[rows], kind="stable")].tolist():
                 kind: LeakKind = "group"
@@ -145,7 +146,7 @@ def find_leaks(
 
 
 def refuse_leaks(leaks: Sequence[Leak]) -> None:
-    """Stop an evaluation whose answers are given away.
+    """Stop an evaluation whose items are given away.
 
     Raises:
         LeakageError: There are leaks; the message lists the first of them.
@@ -159,7 +160,7 @@ def refuse_leaks(leaks: Sequence[Leak]) -> None:
     n_items = len({leak.item for leak in leaks})
     raise LeakageError(
         f"{counted(n_items, 'item is', 'items are')} given away by exemplars ({counts}), so an "
-        "evaluation would flatter; keep them apart with --leaks exclude, or say --leaks allow. "
+        "evaluation would flatter; keep them apart with --leaks exclude, or give --leaks allow. "
         f"Found: {listed}{more}",
         leaks,
     )
@@ -168,15 +169,15 @@ def refuse_leaks(leaks: Sequence[Leak]) -> None:
 def keep_apart(
     items: Sequence[Item], leaks: Sequence[Leak], candidates: Candidates
 ) -> tuple[Item, ...]:
-    """Keep each item apart from the exemplars that give it away.
+    """Add the exemplars that give an item away to its exclusions.
 
     Args:
-        items: What is asked about.
+        items: Items.
         leaks: From ``find_leaks``.
-        candidates: What may answer.
+        candidates: Exemplars that may answer.
 
     Returns:
-        The items in the same order, with wider guards.
+        The items in the same order, with wider exclusions.
     """
     content_of = {
         exemplar.id: content

@@ -1,4 +1,4 @@
-"""Repeated runs: an evaluation asked again, and compared answer by answer."""
+"""Repeated runs: ask an evaluation again and compare it answer by answer."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from earful.rag.task import Label, Protocol, Shots, Task, load_task
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunComparison:
-    """A run beside the same run asked again.
+    """Differences between a run and the same run asked again.
 
     Attributes:
         n_rows: Answers compared.
         different: ``"ITEM, ARM: was A, is B"`` for each answer or prompt that changed.
-        changed: What of the run's header is no longer the same, such as ``"versions"``.
+        changed: Fields of the run's header that changed, such as ``"versions"``.
     """
 
     n_rows: int
@@ -42,17 +42,17 @@ class RunComparison:
         }
 
     def describe(self) -> str:
-        """Return what people read, a line a difference."""
-        told = f"{self.n_rows - len(self.different)} of {self.n_rows} answers are the same"
+        """Return a summary for people, then a line a difference."""
+        summary = f"{self.n_rows - len(self.different)} of {self.n_rows} answers are the same"
         if self.changed:
-            told += f"; changed since: {', '.join(self.changed)}"
-        return "\n".join([told, *self.different])
+            summary += f"; changed since: {', '.join(self.changed)}"
+        return "\n".join([summary, *self.different])
 
 
 def repeat_run(
     few: FewShot, path: Path, *, allow_outside: bool = False, progress: Progress | None = None
 ) -> RunComparison:
-    """Run an evaluation again as its file says, and compare every answer and prompt.
+    """Run an evaluation again with the settings of its file, and compare answers and prompts.
 
     Args:
         few: The same index, embedder and language model.
@@ -61,8 +61,9 @@ def repeat_run(
         progress: As for ``evaluate``.
 
     Raises:
-        EvaluationError: It is no run, or its items came from outside the index.
+        EvaluationError: The file is no run, or its items came from outside the index.
     """
+    # The run as it was, then once more.
     old = read_run(path)
     if old["source"]["corpus"]:
         raise EvaluationError(
@@ -71,6 +72,7 @@ def repeat_run(
     settings = EvaluationSettings.from_dict(old["settings"])
     task = recorded_task(old, allow_outside=allow_outside)
     new = evaluate(few, task, settings=settings, progress=progress).document
+    # Differences, answer by answer.
     rows = {(row["item"], row["arm"], row["seed"]): row for row in new["rows"]}
     different: list[str] = []
     for row in old["rows"]:
@@ -91,35 +93,37 @@ def repeat_run(
 
 
 def recorded_task(document: dict[str, Any], *, allow_outside: bool = False) -> Task:
-    """Read the task of a run anew, from its file; one made in Python from the run itself.
+    """Load the task of a run: from its file, or from the run where it was made in Python.
 
     Args:
         document: The run.
         allow_outside: As for ``load_task``.
 
     Raises:
-        TaskError: Its file is gone or has mistakes.
-        EvaluationError: It was made in Python with examples of its own.
+        TaskError: The task's file is gone or has mistakes.
+        EvaluationError: The task was made in Python with examples of its own.
     """
     if source := document["source"]["task"]:
         return load_task(Path(source), allow_outside=allow_outside)
-    told = document["task"]
-    if told["examples"]:
+    values = document["task"]
+    if values["examples"]:
         raise EvaluationError(
-            f"task {told['name']!r} was made in Python with examples of its own; evaluate it there"
+            f"task {values['name']!r} was made in Python with examples of its own; evaluate it "
+            "there"
         )
+    protocol = values["evaluation"]
     return Task(
-        name=told["name"],
-        kind=told["kind"],
-        aliases=tuple(told["aliases"]),
-        question=told["question"],
-        description=told["description"],
+        name=values["name"],
+        kind=values["kind"],
+        aliases=tuple(values["aliases"]),
+        question=values["question"],
+        description=values["description"],
         labels={
             name: Label(wording=label["wording"], aliases=tuple(label["aliases"]))
-            for name, label in told["labels"].items()
+            for name, label in values["labels"].items()
         },
-        shots=Shots(**told["shots"]),
-        **told["answer"],
-        metric=told["metric"],
-        protocol=Protocol(**{**told["evaluation"], "subset": tuple(told["evaluation"]["subset"])}),
+        shots=Shots(**values["shots"]),
+        **values["answer"],
+        metric=values["metric"],
+        protocol=Protocol(**{**protocol, "subset": tuple(protocol["subset"])}),
     )

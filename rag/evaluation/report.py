@@ -1,7 +1,9 @@
-"""An evaluation as one HTML file: verdict, numbers, plots, and the worst mistakes to hear."""
+"""Report of an evaluation: an HTML file with verdict, scores, plots and the worst mistakes."""
 
 from __future__ import annotations
 
+import html
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ _MOST_MISTAKES = 20
 _MOST_LABELS = 60
 _MOST_EVIDENCE = 3
 
-Exemplars = Mapping[str, tuple[Path, float, float | None]]
+Places = Mapping[str, Mapping[str, Any]]
 
 
 def write_report(card: Scorecard, path: Path) -> None:
@@ -27,7 +29,7 @@ def write_report(card: Scorecard, path: Path) -> None:
     Recordings that are no longer where the run found them are named instead of played.
 
     Args:
-        card: The numbers.
+        card: The scores.
         path: HTML file.
 
     Raises:
@@ -39,11 +41,13 @@ def write_report(card: Scorecard, path: Path) -> None:
     _shots_curve(page, card)
     _differences(page, card)
     if card.kind == "caption":
-        told = [f"{name} {value:.3f}" for name, value in card.java.corpus.items()]
-        page.items([f"By {card.verdict.arm.name}: {', '.join(told)}"] if told else [])
+        values = [f"{name} {value:.3f}" for name, value in card.java.corpus.items()]
+        page.items([f"By {card.verdict.arm.name}: {', '.join(values)}"] if values else [])
         page.items(card.java.notes)
     if card.kind in ("classify", "multilabel"):
         _labels(page, card)
+        if card.kind == "classify":
+            _confusion(page, card)
         _confidence(page, card)
     _mistakes(page, card)
     _settings(page, card)
@@ -94,12 +98,7 @@ def _arms(page: Page, card: Scorecard) -> None:
                 "y": [score.arm.name for score in ranked],
                 "x": [score.primary.value for score in ranked],
                 "marker": {"color": [_colour(score.arm) for score in ranked]},
-                "error_x": {
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [score.primary.high - score.primary.value for score in ranked],
-                    "arrayminus": [score.primary.value - score.primary.low for score in ranked],
-                },
+                "error_x": _error_bars(ranked),
             }
         ],
         {"xaxis": {"title": {"text": card.metric}}, "yaxis": {"automargin": True}},
@@ -123,15 +122,11 @@ def _shots_curve(page: Page, card: Scorecard) -> None:
                 "name": name,
                 "x": [score.arm.k for score in scores],
                 "y": [score.primary.value for score in scores],
-                "error_y": {
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [score.primary.high - score.primary.value for score in scores],
-                    "arrayminus": [score.primary.value - score.primary.low for score in scores],
-                    "thickness": 1,
-                },
+                "error_y": _error_bars(scores) | {"thickness": 1},
             }
         )
+    if not curves:
+        return
     flat = [score for score in card.arms if score.arm.how in ("zero-shot", "probe", "majority")]
     ks = sorted({score.arm.k for score in card.arms if score.arm.k}) or [0]
     traces += [
@@ -145,8 +140,6 @@ def _shots_curve(page: Page, card: Scorecard) -> None:
         }
         for score in flat
     ]
-    if not curves:
-        return
     page.section("Shots")
     page.plot(
         "plot-shots",
@@ -167,8 +160,8 @@ def _differences(page: Page, card: Scorecard) -> None:
         kind = "exact" if test and test.is_exact else "chi-square"
         rows.append(
             [
-                pair.better,
-                pair.worse,
+                pair.first,
+                pair.second,
                 found.value,
                 f"{found.low:+.3f} to {found.high:+.3f}",
                 found.p_value,
@@ -213,9 +206,10 @@ def _labels(page: Page, card: Scorecard) -> None:
         f"The {len(shown)} labels of the lowest F1.",
         height=80 + 20 * len(shown),
     )
-    if card.kind != "classify":
-        return
-    counts = card.confusion(arm)
+
+
+def _confusion(page: Page, card: Scorecard) -> None:
+    counts = card.confusion(card.verdict.arm)
     used = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))[:_MOST_LABELS]
     names = [card.labels[label] for label in used]
     shares = counts[np.ix_(used, used)] / np.maximum(counts[used].sum(axis=1, keepdims=True), 1)
@@ -249,7 +243,7 @@ def _labels(page: Page, card: Scorecard) -> None:
 
 
 def _confidence(page: Page, card: Scorecard) -> None:
-    arms = [score.arm for score in card.arms if score.arm.has_choice]
+    arms = [score.arm for score in card.arms if score.arm.is_answerer]
     chosen = [
         arm
         for how in ("zero-shot", "retrieved", "blend", "vote")
@@ -314,7 +308,7 @@ def _confidence(page: Page, card: Scorecard) -> None:
 
 
 def _mistakes(page: Page, card: Scorecard) -> None:
-    """List what was wrong and sure of it, with the recordings and their evidence."""
+    """List the wrong answers of the highest confidence, with recordings and evidence."""
     arm = card.verdict.arm
     answers = card.answers[arm.name]
     wrong = _worst(card, answers)
@@ -322,20 +316,19 @@ def _mistakes(page: Page, card: Scorecard) -> None:
     if not wrong:
         page.text("There is none.")
         return
-    known = _places(card)
+    places = _places(card)
     rows: list[list[str | float | Cell]] = []
-    for place in wrong[:_MOST_MISTAKES]:
-        item, row = card.items[place], answers.first[place]
+    for position in wrong[:_MOST_MISTAKES]:
+        item, row = card.items[position], answers.first[position]
+        shots = list(zip(row["shots"], row["similarities"], strict=True))[:_MOST_EVIDENCE]
         evidence = "".join(
-            f"<div>{_played(page, known, id_).markup} {similarity:+.2f} {_told(known, id_)}</div>"
-            for id_, similarity in list(zip(row["shots"], row["similarities"], strict=True))[
-                :_MOST_EVIDENCE
-            ]
+            f"<div>{_player(page, places.get(id_)).markup} {similarity:+.2f} "
+            f"{_caption(places.get(id_), id_)}</div>"
+            for id_, similarity in shots
         )
-        heard = page.player(Path(item["audio"]), item["start_s"], item["end_s"])
         rows.append(
             [
-                heard,
+                _player(page, item),
                 " | ".join(item["references"]) or "(none)",
                 row["text"] or row["fault"] or "(nothing)",
                 row["confidence"],
@@ -349,6 +342,7 @@ def _mistakes(page: Page, card: Scorecard) -> None:
 
 
 def _worst(card: Scorecard, answers: Answers) -> list[int]:
+    """Return the positions of the worst answers: captions by CIDEr, others by confidence."""
     rows = answers.first
     if card.kind == "caption":
         values = card.values(answers, "cider")
@@ -360,38 +354,30 @@ def _worst(card: Scorecard, answers: Answers) -> list[int]:
     return ranked
 
 
-def _places(card: Scorecard) -> dict[str, dict[str, Any]]:
-    """Return where the exemplars that rows name can be heard, by id."""
+def _places(card: Scorecard) -> Places:
+    """Return the recordings of items and of the exemplars that answers name, by id."""
     places = {item["id"]: item for item in card.items}
     places.update({shown["id"]: shown for shown in card.document.get("shown", ())})
     return places
 
 
-def _played(page: Page, known: Mapping[str, dict[str, Any]], id_: str) -> Cell:
-    place = known.get(id_)
+def _player(page: Page, place: Mapping[str, Any] | None) -> Cell:
     if place is None:
         return Cell("")
     return page.player(Path(place["audio"]), place["start_s"], place["end_s"])
 
 
-def _told(known: Mapping[str, dict[str, Any]], id_: str) -> str:
-    import html
-
-    place = known.get(id_)
-    if place is None:
-        return html.escape(id_)
-    return html.escape(f"{' | '.join(place['references'])} ({id_})")
+def _caption(place: Mapping[str, Any] | None, id_: str) -> str:
+    return html.escape(id_ if place is None else f"{' | '.join(place['references'])} ({id_})")
 
 
 def _settings(page: Page, card: Scorecard) -> None:
-    import json
-
     page.section("Settings")
-    told = {
+    decisive = {
         name: card.document[name]
         for name in ("settings", "task", "embedder", "exemplars", "model", "versions", "machine")
     }
-    page.details("All that decides the answers", json.dumps(told, indent=1, ensure_ascii=False))
+    page.details("All that decides the answers", json.dumps(decisive, indent=1, ensure_ascii=False))
     if card.document["leaks"]:
         rows: Sequence[Sequence[str | float | Cell]] = [
             [leak["item"], leak["exemplar"], leak["kind"], leak["similarity"]]
@@ -401,5 +387,14 @@ def _settings(page: Page, card: Scorecard) -> None:
         page.table(["item", "exemplar", "kind", "similarity"], rows, name="table-leaks")
 
 
+def _error_bars(scores: Sequence[ArmScore]) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [score.primary.high - score.primary.value for score in scores],
+        "arrayminus": [score.primary.value - score.primary.low for score in scores],
+    }
+
+
 def _colour(arm: Arm) -> str:
-    return "#3b7dd8" if arm.has_choice else "#9aa3af"
+    return "#3b7dd8" if arm.is_answerer else "#9aa3af"

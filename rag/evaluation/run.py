@@ -1,4 +1,4 @@
-"""Evaluation run: every way to answer, over the same labelled recordings.
+"""Evaluation runs: every arm asked about the same labelled recordings.
 
 ::
 
@@ -8,7 +8,7 @@
 
 The items are rows of the index, asked about in turn, each kept apart from its own
 recording and group; or the rows of one split, answered by the others; or a labelled corpus
-outside the index. Before anything is asked, exemplars that give items away are looked for
+outside the index. First of all, exemplars that give items away are looked for
 (``leakage.py``).
 """
 
@@ -23,15 +23,10 @@ from typing import Any
 
 from earful.errors import EvaluationError
 from earful.index.corpus import Corpus
-from earful.model import GenerationOptions, LanguageModel
-from earful.rag.evaluation.arms import ArmRunner, Prediction, arms_of, embedding_seconds
-from earful.rag.evaluation.items import Item, items_of_corpus, items_of_index
-from earful.rag.evaluation.leakage import (
-    Leak,
-    find_leaks,
-    keep_apart,
-    refuse_leaks,
-)
+from earful.model import GenerationOptions
+from earful.rag.evaluation.arms import ArmRunner, arms_of, embedding_seconds
+from earful.rag.evaluation.items import Item, ItemSet, items_of_corpus, items_of_index
+from earful.rag.evaluation.leakage import Leak, find_leaks, keep_apart, refuse_leaks
 from earful.rag.evaluation.run_file import RunFile, read_run
 from earful.rag.evaluation.scores import ENOUGH_GROUPS, Scorecard, Verdict
 from earful.rag.evaluation.settings import EvaluationSettings
@@ -48,13 +43,12 @@ _PACKAGES = ("numpy", "torch", "scikit-learn", "soundfile", "soxr", "lancedb")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """A finished run with its numbers.
+    """A finished run with its scores.
 
     Attributes:
-        document: All that was asked and answered, as plain JSON values; see
-            ``run_file.py``.
-        scorecard: The numbers, computed from it.
-        n_asked: Items that were asked about now; the others were there from an earlier,
+        document: Every question and answer, as plain JSON values; see ``run_file.py``.
+        scorecard: The scores, computed from the document.
+        n_asked: Items that were asked about now; the others are from an earlier,
             interrupted run.
     """
 
@@ -68,7 +62,7 @@ class Evaluation:
         return self.scorecard.verdict
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers as plain JSON values."""
+        """Return the scores as plain JSON values."""
         return self.scorecard.to_dict()
 
 
@@ -81,19 +75,19 @@ def evaluate(
     out: Path | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Ask every arm about every item, and compare them.
+    """Ask every arm about every item, and compare the arms.
 
     Args:
         few: Index, embedder and language model.
-        task: What is asked.
-        settings: What to do.
+        task: The task that arms answer.
+        settings: Arms, items, seeds, leaks and intervals.
         corpus: Items from outside the index; ``None`` for rows of the index.
-        out: File that the run is kept in; a run that was interrupted goes on.
+        out: File of the run; an interrupted run is resumed.
         progress: Called after each item with how many are done, of how many.
 
     Raises:
-        EvaluationError: There is nothing to ask or nobody to answer, or ``out`` holds
-            another run.
+        EvaluationError: There is nothing to ask about or nothing to answer with, or ``out``
+            holds another run.
         LeakageError: Exemplars give items away.
         TaskError: No row answers the task, or a row's label is none of its labels.
         CorpusError: A row of the corpus is broken.
@@ -102,53 +96,42 @@ def evaluate(
     settings = replace(settings, split=settings.split or task.protocol.split)
     if corpus is not None and settings.split:
         raise EvaluationError(
-            f"split {settings.split!r} chooses rows of the index, and the items come from "
+            f"split {settings.split!r} chooses rows of the index, but the items come from "
             f"{corpus.source}; give one of the two"
         )
     return _Run(few, task, settings, corpus).run(out, progress)
 
 
 def load_evaluation(path: Path) -> Evaluation:
-    """Compute every number of a finished run again from its rows; nobody is asked.
+    """Load a finished run and compute its scores again; no arm is asked.
 
     Raises:
-        EvaluationError: It is missing, damaged, or no run.
+        EvaluationError: The file is missing, damaged, or no run.
     """
     document = read_run(path)
     return Evaluation(document=document, scorecard=Scorecard(document), n_asked=0)
 
 
 class _Run:
-    """One evaluation: who is asked about what."""
+    """One evaluation under way: its items, arms and notes."""
 
     def __init__(
         self, few: FewShot, task: Task, settings: EvaluationSettings, corpus: Corpus | None
     ) -> None:
-        index = few.index
+        split = settings.split
         self._model = few.model
         self._task = task
         self._settings = settings
         self._corpus = corpus
-        self._held_out = corpus is not None or bool(settings.split)
-        if corpus is None and index is None:
-            raise EvaluationError("nothing to ask about; give an index or a labelled corpus")
-        split = settings.split
+        self._held_out = corpus is not None or bool(split)
+        # The items, and the exemplars that may answer: none of the split asked about.
+        self._items = _gather_items(few, task, split, corpus).limited(settings.limit, seed=0)
         self._retriever = Retriever(
             embedder=few.embedder,
-            index=index,
+            index=few.index,
             exemplar_filter=(lambda exemplar: exemplar.split != split) if split else None,
         )
-        if corpus is not None:
-            self._items = items_of_corpus(task, corpus, few.embedder)
-        else:
-            assert index is not None  # seen above
-            if split and all(row.split == split for row in index.vectors().exemplars):
-                raise EvaluationError(
-                    f"every row of the index is of split {split!r}, so nothing is left to answer; "
-                    "add rows of another split"
-                )
-            self._items = items_of_index(task, index.vectors(), split=split, name=str(index.path))
-        self._items = self._items.limited(settings.limit, seed=0)
+        # The arms, with as many shots as the model can take beside the query.
         most = None if few.model is None else max(few.model.capabilities.max_audios - 1, 0)
         self._arms, notes = arms_of(
             task,
@@ -169,11 +152,12 @@ class _Run:
         )
 
     def run(self, out: Path | None, progress: Progress | None) -> Evaluation:
+        # Check that exemplars can answer, and note what makes the numbers rough.
         candidates = self._runner.prepared.candidates
         if not len(candidates) and any(not arm.by_model or arm.k for arm in self._arms):
             raise EvaluationError(
-                f"task {self._task.name!r}: no exemplar can answer; want rows with its labels, or "
-                "examples in the task file"
+                f"task {self._task.name!r}: no exemplar can answer: expected rows with its labels, "
+                "or examples in the task file"
             )
         self._notes += _unanswerable(self._items.items, candidates, self._task)
         n_groups = len({item.group for item in self._items.items})
@@ -182,14 +166,16 @@ class _Run:
                 f"the items come from {counted(n_groups, 'group')} only: intervals and tests "
                 "are rough"
             )
-        items, leaks = self._guarded(candidates)
+        # Check that they do not give the items away.
+        items, leaks = self._check_leaks(candidates)
+        # Ask every arm, into a file if there is to be one.
         header = self._header(items, candidates)
         if out is None:
-            return self._answered(items, leaks, header, None, progress)
+            return self._ask(items, leaks, header, None, progress)
         with RunFile(out, header) as file:
-            return self._answered(items, leaks, header, file, progress)
+            return self._ask(items, leaks, header, file, progress)
 
-    def _answered(
+    def _ask(
         self,
         items: Sequence[Item],
         leaks: Sequence[Leak],
@@ -197,7 +183,7 @@ class _Run:
         file: RunFile | None,
         progress: Progress | None,
     ) -> Evaluation:
-        """Ask about what has no answer yet, and put everything together."""
+        """Ask about the items without answers, and make the document of the run."""
         answers = {} if file is None else dict(file.done)
         waiting = [item for item in items if item.id not in answers]
         self._notes += self._runner.fit_probe(items, held_out=self._held_out)
@@ -221,7 +207,7 @@ class _Run:
             "machine": {"platform": platform.platform(), "processor": platform.machine()},
             "shown": _shown(
                 self._runner.prepared.candidates,
-                {shot for rows in answers.values() for shot in _shots(rows)},
+                {shot for rows in answers.values() for row in rows for shot in row.shots},
             ),
             "rows": [row.to_dict() for item in items for row in answers[item.id]],
         }
@@ -229,7 +215,8 @@ class _Run:
             file.finish(document)
         return Evaluation(document=document, scorecard=Scorecard(document), n_asked=len(waiting))
 
-    def _guarded(self, candidates: Candidates) -> tuple[tuple[Item, ...], tuple[Leak, ...]]:
+    def _check_leaks(self, candidates: Candidates) -> tuple[tuple[Item, ...], tuple[Leak, ...]]:
+        """Find leaks, and refuse, exclude or allow them as the settings say."""
         items = self._items.items
         leaks = find_leaks(
             items, candidates, threshold=self._settings.near_duplicate, held_out=self._held_out
@@ -252,7 +239,7 @@ class _Run:
         return items, leaks
 
     def _header(self, items: Sequence[Item], candidates: Candidates) -> dict[str, Any]:
-        """Return all that decides the answers."""
+        """Return everything that decides the answers."""
         embedder = self._retriever.embedder
         return {
             "task": self._task.to_dict(),
@@ -261,7 +248,7 @@ class _Run:
             "labels": list(candidates.labels),
             "embedder": embedder.fingerprint.to_dict() if embedder else None,
             "exemplars": {"n": len(candidates), "digest": candidates.digest},
-            "model": None if self._model is None else _told(self._model),
+            "model": None if self._model is None else dict(self._model.capabilities.to_dict()),
             "versions": {
                 "earful": metadata.version("earful"),
                 "python": platform.python_version(),
@@ -271,8 +258,23 @@ class _Run:
         }
 
 
+def _gather_items(few: FewShot, task: Task, split: str, corpus: Corpus | None) -> ItemSet:
+    """Take the items from a corpus, or else from the index."""
+    if corpus is not None:
+        return items_of_corpus(task, corpus, few.embedder)
+    index = few.index
+    if index is None:
+        raise EvaluationError("nothing to ask about; give an index or a labelled corpus")
+    if split and all(row.split == split for row in index.vectors().exemplars):
+        raise EvaluationError(
+            f"every row of the index is of split {split!r}, so nothing is left to answer; "
+            "add rows of another split"
+        )
+    return items_of_index(task, index.vectors(), split=split, name=str(index.path))
+
+
 def _shown(candidates: Candidates, ids: set[str]) -> list[dict[str, Any]]:
-    """Return where the exemplars that answers name can be heard."""
+    """Return the recordings and references of the exemplars that answers name."""
     return [
         {
             "id": exemplar.id,
@@ -286,15 +288,8 @@ def _shown(candidates: Candidates, ids: set[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _shots(rows: Sequence[Prediction]) -> list[str]:
-    return [shot for row in rows for shot in row.shots]
-
-
-def _told(model: LanguageModel) -> dict[str, Any]:
-    return dict(model.capabilities.to_dict())
-
-
 def _unanswerable(items: Sequence[Item], candidates: Candidates, task: Task) -> list[str]:
+    """Return a note about items with a label that no exemplar has."""
     if not task.has_labels:
         return []
     known = {candidates.labels[label] for own in candidates.row_labels for label in own}

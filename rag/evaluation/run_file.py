@@ -1,9 +1,9 @@
-"""The file of an evaluation: settings, fingerprints, versions, items and every answer.
+"""Run file: an evaluation's settings, fingerprints, versions, items and every answer.
 
 While an evaluation runs, finished items are appended to ``NAME.partial``, a line each, so
-that a killed run goes on where it was. Lines are never written again: at worst the last one
-is torn, and its item is asked about anew. What is finished is one JSON document, from which
-every number can be computed again.
+that a killed run resumes where it was. Lines are never rewritten: at worst the last one is
+torn, and its item is asked about again. A finished run is one JSON document, from which every
+number can be computed again.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ VERSION = 1
 Header = Mapping[str, Any]
 Answers = dict[str, tuple[Prediction, ...]]
 
-# After a power cut the answers of at most so many seconds are asked for again.
+# A power cut loses the answers of at most so many seconds.
 _SYNC_EVERY_S = 1.0
 _CLOSED = -1
 
 
 def digest_of(header: Header) -> str:
-    """Return hex SHA-256 over what decides the answers of a run."""
+    """Return hex SHA-256 over a run's header, which decides its answers."""
     plain = json.dumps(header, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(plain.encode("ascii")).hexdigest()
 
 
 class RunFile:
-    """The document of a run, and what was done of it so far; held by one process at a time.
+    """The file of a run, finished or under way; locked by one process at a time.
 
     ::
 
@@ -48,16 +48,16 @@ class RunFile:
             file.finish(document)
 
     Args:
-        path: Where the document goes; its partial stands beside it.
-        header: All that decides the answers; another header is another run.
+        path: Path of the document; the partial lies beside it.
+        header: Everything that decides the answers; another header is another run.
 
     Attributes:
-        done: The answers that were there already, by item.
-        is_finished: Whether the document is there.
+        done: The answers that were found in the file, by item.
+        is_finished: Whether the document exists.
 
     Raises:
-        EvaluationError: On entering: what is there is of another run or cannot be read or
-            written, or another process is at it.
+        EvaluationError: On entering: the file is of another run, cannot be read or written,
+            or is locked by another process.
     """
 
     def __init__(self, path: Path, header: Header) -> None:
@@ -70,32 +70,32 @@ class RunFile:
         self._synced_s = 0.0
 
     def __enter__(self) -> Self:
-        """Take the run, unless it is finished: then there is nothing to hold."""
+        """Lock the partial and read it; of a finished run only read the document."""
         if not self.path.parent.is_dir():
             raise EvaluationError(
-                f"{self.path.parent} is no folder; want one that the run can be written to"
+                f"{self.path.parent} is no folder: expected one that the run can be written to"
             )
         if not self.path.exists():
-            self._descriptor = self._taken()
+            self._descriptor = self._lock_partial()
         try:
             # Looked for again: another process may have finished it in between.
             if self.path.exists():
-                self.done = self._finished()
+                self.done = self._read_finished()
                 self.is_finished = True
                 self._drop_leftover()
             else:
                 with self._writing(self.partial):
-                    self.done = self._resumed()
+                    self.done = self._resume()
         except BaseException:
-            self._let_go()
+            self._unlock()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._let_go()
+        self._unlock()
 
     def append(self, item: str, rows: Sequence[Prediction]) -> None:
-        """Keep one item's answers: a kill cannot lose them any more.
+        """Append one item's answers; from then on a kill cannot lose them.
 
         Raises:
             EvaluationError: They cannot be written.
@@ -120,8 +120,8 @@ class RunFile:
 
     # --- the partial -----------------------------------------------------------------------
 
-    def _taken(self) -> int:
-        """Open the partial and lock it."""
+    def _lock_partial(self) -> int:
+        """Open the partial and lock it; return its descriptor."""
         with self._writing(self.partial):
             descriptor = os.open(
                 self.partial, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
@@ -129,19 +129,19 @@ class RunFile:
         if not lock_unfinished(descriptor, self.partial):
             os.close(descriptor)
             raise EvaluationError(
-                f"{self.path}: another process is at this run; wait until it is done, or give "
+                f"{self.path}: another process is at this run; wait until it ends, or give "
                 "another --out"
             )
         return descriptor
 
-    def _resumed(self) -> Answers:
-        """Read what the partial holds, and make it end with a whole line."""
+    def _resume(self) -> Answers:
+        """Read the answers in the partial, and cut a torn last line off."""
         with open(self.partial, "rb") as file:
             content = file.read()
         first = json.dumps({"digest": self._digest})
         end = content.rfind(b"\n") + 1
         if not end and first.encode("ascii").startswith(content):
-            # New, or killed before anything was answered.
+            # New, or killed before the first answer.
             os.ftruncate(self._descriptor, 0)
             self._write_line(first)
             sync_folder(self.partial.parent)
@@ -149,7 +149,7 @@ class RunFile:
         head, *lines = content[:end].decode("utf-8", errors="replace").split("\n")
         self._require_same(_digest_in(head), self.partial)
         os.ftruncate(self._descriptor, end)
-        # A line that a power cut left unreadable is as if it had not been written.
+        # A line that a power cut left unreadable counts as not written.
         return dict(answers for line in lines if (answers := _answers_in(line)) is not None)
 
     def _write_line(self, line: str) -> None:
@@ -160,7 +160,7 @@ class RunFile:
             os.fsync(self._descriptor)
             self._synced_s = time.monotonic()
 
-    def _let_go(self) -> None:
+    def _unlock(self) -> None:
         if self._descriptor == _CLOSED:
             return
         with suppress(OSError):
@@ -170,7 +170,8 @@ class RunFile:
 
     # --- the document ----------------------------------------------------------------------
 
-    def _finished(self) -> Answers:
+    def _read_finished(self) -> Answers:
+        """Read the answers in the document."""
         document = read_run(self.path)
         self._require_same(document.get("digest"), self.path)
         done: dict[str, list[Prediction]] = {}
@@ -185,7 +186,7 @@ class RunFile:
         return {item: tuple(rows) for item, rows in done.items()}
 
     def _drop_leftover(self) -> None:
-        """Drop the partial that a kill left beside the document made of it."""
+        """Delete the partial that a kill left beside its finished document."""
         with suppress(OSError), open(self.partial, encoding="utf-8", errors="replace") as file:
             if _digest_in(file.readline()) == self._digest:
                 self.partial.unlink(missing_ok=True)
@@ -199,6 +200,7 @@ class RunFile:
 
     @contextmanager
     def _writing(self, path: Path) -> Iterator[None]:
+        """Turn an ``OSError`` into an error that says what was kept and what to do."""
         try:
             yield
         except OSError as error:
@@ -215,7 +217,7 @@ class RunFile:
             ) from error
 
     def _holds_answers(self) -> bool:
-        """Say whether the partial has more in it than its first line."""
+        """Whether the partial has more than its first line."""
         try:
             with open(self.partial, "rb") as file:
                 return len(file.readlines()) > 1
@@ -227,21 +229,25 @@ def read_run(path: Path) -> dict[str, Any]:
     """Read a finished run.
 
     Raises:
-        EvaluationError: It is missing, is no such file, or is of a newer format.
+        EvaluationError: The file is missing, is not a run, or is of another format.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise EvaluationError(
-            f"{path}: cannot be read ({error.strerror}); want a file that `earful evaluate` wrote"
+            f"{path}: cannot be read ({error.strerror}): expected a file that `earful evaluate` "
+            "wrote"
         ) from error
     except (ValueError, RecursionError) as error:
-        raise EvaluationError(f"{path}: is not JSON ({error}); want an evaluation's run") from error
+        raise EvaluationError(
+            f"{path}: is not JSON ({error}): expected a file that `earful evaluate` wrote"
+        ) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise EvaluationError(f"{path}: is not a run; want a file that `earful evaluate` wrote")
+        raise EvaluationError(f"{path}: is not a run: expected a file that `earful evaluate` wrote")
     if document.get("version") != VERSION:
         raise EvaluationError(
-            f"{path}: has format {document.get('version')}; this earful reads {VERSION}"
+            f"{path}: expected format {VERSION}, got {document.get('version')}; another version of "
+            "earful wrote it"
         )
     return document
 
@@ -254,6 +260,7 @@ def _digest_in(head: str) -> object:
 
 
 def _answers_in(line: str) -> tuple[str, tuple[Prediction, ...]] | None:
+    """Read an item and its answers from a line; ``None`` where it is damaged."""
     try:
         values = json.loads(line)
         return str(values["item"]), tuple(Prediction.from_dict(row) for row in values["rows"])

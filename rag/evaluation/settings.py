@@ -1,4 +1,4 @@
-"""Evaluation settings: what is asked, how often, and how numbers are computed."""
+"""Evaluation settings: arms, items, seeds, leaks and intervals."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from earful.wording import unknown_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationSettings:
-    """What an evaluation does.
+    """Settings of an evaluation.
 
     Attributes:
         shots: Numbers of shots; 0 asks the language model without any.
-        seeds: Arms that draw are asked once for each seed from 0 up to this.
-        strategies: How shots are retrieved; none for the task's way.
-        arms: Ways to answer that are wanted; none for all. See ``arms.HOWS``.
-        split: Rows of the index that are asked about, answered by the others; empty for
-            the task's, and where that is empty for all in turn.
+        seeds: Arms that make random choices are asked once for each seed from 0 up to this.
+        strategies: Shot strategies; none for the task's own.
+        arms: Ways to answer; none for all. See ``arms.HOWS``.
+        split: Rows of the index that are asked about, answered by the others; empty for the
+            task's split, and where that is empty, too, for every row in turn.
         limit: Items at most, drawn with the labels taking turns; ``None`` for all.
-        leaks: What to do about exemplars that give items away.
+        leaks: Whether to refuse, exclude or allow exemplars that give items away.
         near_duplicate: Cosine similarity from which two recordings count as the same.
-        max_new_tokens: Longest written answer.
-        confidence: Of the intervals.
-        resamples: For the bootstrap.
+        max_new_tokens: Length of the longest written answer, in tokens.
+        confidence: Level of the intervals.
+        resamples: Number of bootstrap resamples.
 
     Raises:
         EvaluationError: A field is outside its range.
@@ -53,14 +53,14 @@ class EvaluationSettings:
             ("resamples", self.resamples, 100),
         ):
             if found < least:
-                raise EvaluationError(f"{name}={found}; want {least} or more")
+                raise EvaluationError(f"{name}={found}: expected {least} or more")
         if self.limit == 0:
-            raise EvaluationError("limit=0; want 1 or more, or none")
+            raise EvaluationError("limit=0: expected 1 or more, or none")
         if not 0.5 <= self.confidence < 1.0:
-            raise EvaluationError(f"confidence={self.confidence}; want 0.5 or more and below 1")
+            raise EvaluationError(f"confidence={self.confidence}: expected 0.5 or more, below 1")
         if not 0.0 < self.near_duplicate <= 1.0:
             raise EvaluationError(
-                f"near_duplicate={self.near_duplicate}; want more than 0 and at most 1"
+                f"near_duplicate={self.near_duplicate}: expected more than 0, at most 1"
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Writing a verdict into a task file, its comments and order left as they are."""
+"""Task files with a verdict: its arm becomes the default; comments and order stay."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from earful.rag.task import Task
 
 
 def file_to_write(task: Task) -> Path:
-    """Return the file that a verdict on a task goes to: its own, or what a link to it names.
+    """Return the file that a verdict on a task is written to; links are followed.
 
     Raises:
-        TaskError: The task is built in or has no file, or the file must not be written.
+        TaskError: The task is built in or has no file, or the file is read-only.
     """
     path = task.source
     if path is None:
@@ -33,10 +33,10 @@ def file_to_write(task: Task) -> Path:
         )
     target = path.resolve()
     try:
-        is_open = target.stat().st_mode & 0o222 and os.access(target, os.W_OK)
+        is_writable = target.stat().st_mode & 0o222 and os.access(target, os.W_OK)
     except OSError as error:
         raise TaskError(f"{path}: cannot be written ({error.strerror})") from error
-    if not is_open:
+    if not is_writable:
         raise TaskError(
             f"{target}: is read-only, so the verdict cannot be written to it; `chmod u+w` it, or "
             "leave out --write-task"
@@ -45,27 +45,27 @@ def file_to_write(task: Task) -> Path:
 
 
 def write_verdict(task: Task, verdict: Verdict) -> str:
-    """Make the arm that an evaluation chose the default of a task file.
+    """Make the arm of a verdict the default of a task file.
 
     Sets ``arm`` under ``[answer]`` and ``k`` and ``strategy`` under ``[shots]``.
 
     Args:
-        task: Read from a file of one's own.
-        verdict: What an evaluation of it said.
+        task: A task that was read from a file of the user's.
+        verdict: The verdict of its evaluation.
 
     Returns:
-        What was written, for people.
+        The values that were written, as text for people.
 
     Raises:
-        TaskError: The task is built in or has no file, the arm is none that a task can
-            have, or the file cannot be written.
+        TaskError: The task is built in or has no file, a task cannot have the arm, or the
+            file cannot be written.
     """
     path = file_to_write(task)
     arm = answerer_of(verdict.arm)
     if not arm:
         raise TaskError(
-            f"the verdict is the {verdict.arm.how} arm, which a task file cannot ask for; it has "
-            "blend, model, zero-shot and vote"
+            f"the verdict is the {verdict.arm.how} arm, which a task file cannot ask for: expected "
+            "blend, model, zero-shot or vote"
         )
     document = tomlkit.parse(path.read_text(encoding="utf-8"))
     _table(document, "answer")["arm"] = arm

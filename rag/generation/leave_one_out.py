@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from earful.errors import AudioError, PromptError
-from earful.index.cache import KeptReplays
+from earful.index.cache import ScoreCache
 from earful.model import LanguageModel
 from earful.rag.arrays import Scores
 from earful.rag.blend import UNFITTED, Blend, HeldOutScores, fit_blend
@@ -58,8 +58,8 @@ class BlendFitter:
 
     def __init__(self, retriever: Retriever) -> None:
         self._retriever = retriever
-        self._on_disk = KeptReplays(None if retriever.index is None else retriever.index.path)
-        self._in_memory = KeptReplays(None)
+        self._on_disk = ScoreCache(None if retriever.index is None else retriever.index.path)
+        self._in_memory = ScoreCache(None)
         self._unknown: LanguageModel | None = None
         # Per prepared task, by all that a blend depends on but the model, each with that.
         self._blends: WeakKeyDictionary[PreparedTask, dict[str, tuple[LanguageModel, Blend]]] = (
@@ -150,12 +150,12 @@ class BlendFitter:
             exclusive=exclusive,
         )
 
-    def _cache(self, model: LanguageModel) -> KeptReplays:
+    def _cache(self, model: LanguageModel) -> ScoreCache:
         """Return where a model's scores are kept: of unknown weights, no longer than it is."""
         if model.capabilities.weights_sha256:
             return self._on_disk
         if self._unknown is not model:
-            self._unknown, self._in_memory = model, KeptReplays(None)
+            self._unknown, self._in_memory = model, ScoreCache(None)
         return self._in_memory
 
     def _dependencies(

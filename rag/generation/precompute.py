@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from earful.errors import AudioError, ModelError
 from earful.index import Index
-from earful.index.cache import ExemplarFeatures
+from earful.index.cache import FeatureCacheFolder
 from earful.model import ClipRef, KeepsFeatures, LanguageModel
 
 
@@ -57,7 +57,7 @@ def precompute_features(
             f"{model.capabilities.name} keeps no features of exemplars; there is nothing to encode"
         )
     start = time.perf_counter()
-    cache = ExemplarFeatures(index.path)
+    cache = FeatureCacheFolder(index.path)
     model.keep_features(cache)
     rows = index.vectors()
     failed: list[tuple[str, str]] = []

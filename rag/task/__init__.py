@@ -1,4 +1,4 @@
-"""Tasks: what is asked, read from TOML files."""
+"""Tasks: a question with its labels and shots, made in Python or read from a TOML file."""
 
 import lazy_loader
 

@@ -15,6 +15,7 @@ from .task import (
     Subset,
     Task,
 )
+from .toml_file import TaskProblem
 
 __all__ = [
     "ANSWERERS",
@@ -31,6 +32,7 @@ __all__ = [
     "Shots",
     "Subset",
     "Task",
+    "TaskProblem",
     "check_task",
     "list_tasks",
     "load_task",

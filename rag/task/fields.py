@@ -1,4 +1,4 @@
-"""Typed values out of a task file: a wrong one is noted with its line, never guessed."""
+"""Typed fields of a task file: a wrong value is reported with its line, never guessed."""
 
 from __future__ import annotations
 
@@ -9,69 +9,70 @@ from typing import TypeVar
 
 from earful.index.corpus import name_fault, text_fault
 from earful.rag.task.task import MAX_SHOTS
-from earful.rag.task.toml_file import Problem, TomlFile
+from earful.rag.task.toml_file import TaskProblem, TomlFile
 from earful.wording import quoted, unknown_name
 
 Choice = TypeVar("Choice", bound=str)
 
-# Whoever has mended so many looks again; a file made to have a million ends here.
+# Enough to correct in one go; a file made to have a million mistakes is left here.
 MAX_PROBLEMS = 100
 
 
 class TooManyProblemsError(Exception):
-    """So many mistakes were noted that the rest is not looked at."""
+    """So many mistakes were reported that the rest of the file is not read."""
 
 
 class FieldReader:
-    """Reads the fields of one file; for a wrong one it notes why and returns the default.
+    """Reads the fields of one file; a wrong one is reported, and its default returned.
 
-    In every method ``key`` leads to the table that ``values`` is, so that the line of a
-    field can be found.
+    In every method ``key`` is the path of the table ``values`` in the file, by which the
+    line of a field is found.
     """
 
     def __init__(self, toml: TomlFile) -> None:
         self.toml = toml
-        self._found: list[tuple[int, Problem]] = []
+        self._found: list[tuple[int, TaskProblem]] = []
 
     @property
     def n_problems(self) -> int:
-        """How many mistakes were noted so far."""
+        """Number of mistakes so far."""
         return len(self._found)
 
-    def problems(self) -> tuple[Problem, ...]:
-        """Return what was noted, in the order of the file's lines."""
+    def problems(self) -> tuple[TaskProblem, ...]:
+        """Return the mistakes so far, in the order of the file's lines."""
         return tuple(problem for _, problem in sorted(self._found, key=lambda found: found[0]))
 
-    def note(self, what: str, *key: str | int, where: str = "") -> None:
-        """Note a mistake at a key of the file.
+    def report(self, what: str, *key: str | int, where: str = "") -> None:
+        """Record a mistake at a key of the file.
 
         Args:
-            what: What is wrong and what is wanted.
-            key: Where it stands.
+            what: What is wrong and what is expected.
+            key: Path of the key.
             where: ``"file:line"`` to show instead, for a row of a table that the key names.
 
         Raises:
             TooManyProblemsError: It is mistake number ``MAX_PROBLEMS``.
         """
         line = self.toml.line(*key)
-        self._found.append((line, Problem(where=where or f"{self.toml.path}:{line}", what=what)))
+        place = where or f"{self.toml.path}:{line}"
+        self._found.append((line, TaskProblem(where=place, what=what)))
         if len(self._found) >= MAX_PROBLEMS:
             raise TooManyProblemsError
 
-    def known_keys(
+    def check_keys(
         self, values: Mapping[str, object], known: Sequence[str], *key: str | int
     ) -> None:
-        """Note every key that is none of those known."""
+        """Report every key that is none of those known."""
         for name in values:
             if name not in known:
-                self.note(unknown_name("key", name, known), *key, name)
+                self.report(unknown_name("key", name, known), *key, name)
 
     def table(self, values: Mapping[str, object], name: str) -> Mapping[str, object]:
         """Read a table; empty when it is missing or wrong."""
         found = values.get(name, {})
         if isinstance(found, dict):
             return found
-        self.note(f"{what_is(name, found)}; want a table [{name}]", name)
+        self.report(f"{describe_value(name, found)}; expected a table [{name}]", name)
         return {}
 
     def text(self, values: Mapping[str, object], name: str, default: str, *key: str | int) -> str:
@@ -79,17 +80,17 @@ class FieldReader:
         found = values.get(name, default)
         if isinstance(found, str):
             if what := text_fault(found):
-                self.note(f"{name} {quoted(found)} {what}", *key, name)
+                self.report(f"{name} {quoted(found)} {what}", *key, name)
             return found
-        self.note(f"{what_is(name, found)}; want text", *key, name)
+        self.report(f"{describe_value(name, found)}; expected text", *key, name)
         return default
 
     def flag(self, values: Mapping[str, object], name: str, *key: str | int) -> bool | None:
-        """Read yes or no; ``None`` when it is missing or wrong."""
+        """Read a boolean; ``None`` when it is missing or wrong."""
         found = values.get(name)
         if found is None or isinstance(found, bool):
             return found
-        self.note(f"{what_is(name, found)}; want true or false", *key, name)
+        self.report(f"{describe_value(name, found)}; expected true or false", *key, name)
         return None
 
     def texts(self, values: Mapping[str, object], name: str, *key: str | int) -> tuple[str, ...]:
@@ -98,19 +99,19 @@ class FieldReader:
         if isinstance(found, list) and all(isinstance(text, str) for text in found):
             for row, text in enumerate(found):
                 if what := name_fault(text):
-                    self.note(f"{name} {quoted(text)} {what}", *key, name, row)
+                    self.report(f"{name} {quoted(text)} {what}", *key, name, row)
             return tuple(found)
-        self.note(f"{name} is not an array of text", *key, name)
+        self.report(f"{name} is not an array of text", *key, name)
         return ()
 
     def choices(
         self, values: Mapping[str, object], name: str, known: Sequence[Choice], *key: str | int
     ) -> tuple[Choice, ...]:
-        """Read an array of some of a few names."""
+        """Read an array that holds some of the known names."""
         found = self.texts(values, name, *key)
         for row, text in enumerate(found):
             if text not in known:
-                self.note(unknown_name(name, text, known), *key, name, row)
+                self.report(unknown_name(name, text, known), *key, name, row)
         return tuple(choice for choice in known if choice in found)
 
     def choice(
@@ -121,12 +122,12 @@ class FieldReader:
         default: Choice,
         *key: str | int,
     ) -> Choice:
-        """Read one of a few names."""
+        """Read one of the known names."""
         found = self.text(values, name, default, *key)
         for choice in known:
             if choice == found:
                 return choice
-        self.note(unknown_name(name, found, known), *key, name)
+        self.report(unknown_name(name, found, known), *key, name)
         return default
 
     def count(self, values: Mapping[str, object], name: str, *key: str | int) -> int | None:
@@ -135,10 +136,10 @@ class FieldReader:
         if found is None:
             return None
         if not isinstance(found, int) or isinstance(found, bool):
-            self.note(f"{what_is(name, found)}; want a whole number", *key, name)
+            self.report(f"{describe_value(name, found)}; expected a whole number", *key, name)
             return None
         if not 1 <= found <= MAX_SHOTS:
-            self.note(f"{name} = {quoted(found)}; want 1 to {MAX_SHOTS}", *key, name)
+            self.report(f"{name} = {quoted(found)}: expected 1 to {MAX_SHOTS}", *key, name)
             return None
         return found
 
@@ -155,30 +156,30 @@ class FieldReader:
         if found is None:
             return default
         if not isinstance(found, (int, float)) or isinstance(found, bool):
-            self.note(f"{what_is(name, found)}; want a number", *key, name)
+            self.report(f"{describe_value(name, found)}; expected a number", *key, name)
             return default
-        # Compared as it is: a whole number may be too large to become a float.
+        # Compared before it is converted: a whole number may be too large for a float.
         if not 0 <= found <= min(most, sys.float_info.max):
             upper = "or more" if most == math.inf else f"to {most:g}"
-            self.note(f"{name} = {quoted(found)}; want 0 {upper}", *key, name)
+            self.report(f"{name} = {quoted(found)}: expected 0 {upper}", *key, name)
             return default
         return float(found)
 
 
-def what_is(name: str, value: object) -> str:
-    """Say what was found at a key, and of what type it is.
+def describe_value(name: str, value: object) -> str:
+    """Describe the value of a key and its type, for a message.
 
-    >>> what_is("k", "eight"), what_is("k", True), what_is("k", [8])
+    >>> describe_value("k", "eight"), describe_value("k", True), describe_value("k", [8])
     ("k = 'eight' is text", 'k = true is a boolean', 'k is an array')
     """
     if isinstance(value, bool):
-        return f"{name} = {str(value).lower()} is {kind_of(value)}"
+        return f"{name} = {str(value).lower()} is {toml_type(value)}"
     shown = f" = {quoted(value)}" if isinstance(value, (str, int, float)) else ""
-    return f"{name}{shown} is {kind_of(value)}"
+    return f"{name}{shown} is {toml_type(value)}"
 
 
-def kind_of(value: object) -> str:
-    """Name a TOML value's type as TOML's own documentation does."""
+def toml_type(value: object) -> str:
+    """Return the name of a TOML value's type, as a message gives it."""
     names = {
         bool: "a boolean",
         str: "text",

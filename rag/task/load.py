@@ -1,4 +1,4 @@
-"""Load tasks: from files, by built-in name, checked or made anew."""
+"""Loading and checking of task files, built-in tasks by name, and new task files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from earful.rag.task.task import KINDS, Label, Task
 from earful.wording import unknown_name
 
 if TYPE_CHECKING:
-    from earful.rag.task.toml_file import Problem
+    from earful.rag.task.toml_file import TaskProblem
 
 _BUILT_IN = Path(__file__).parent / "builtin"
 
@@ -31,7 +31,7 @@ def load_task(source: str | Path, *, allow_outside: bool = False) -> Task:
     """
     from earful.rag.task.parse import read_task
 
-    path = _locate(source)
+    path = _find_file(source)
     task, problems = read_task(path, allow_outside=allow_outside)
     if task is None or problems:
         more = len(problems) - 1
@@ -40,7 +40,7 @@ def load_task(source: str | Path, *, allow_outside: bool = False) -> Task:
     return task
 
 
-def check_task(source: str | Path, *, allow_outside: bool = False) -> tuple[Problem, ...]:
+def check_task(source: str | Path, *, allow_outside: bool = False) -> tuple[TaskProblem, ...]:
     """Return the mistakes in a task file, in the order of its lines; empty when fine.
 
     Args:
@@ -52,7 +52,7 @@ def check_task(source: str | Path, *, allow_outside: bool = False) -> tuple[Prob
     """
     from earful.rag.task.parse import read_task
 
-    return read_task(_locate(source), allow_outside=allow_outside)[1]
+    return read_task(_find_file(source), allow_outside=allow_outside)[1]
 
 
 def list_tasks() -> tuple[str, ...]:
@@ -61,7 +61,7 @@ def list_tasks() -> tuple[str, ...]:
 
 
 def new_task(path: str | Path, *, kind: str = "classify", labels: Sequence[str] = ()) -> None:
-    """Write a commented task file to start from.
+    """Write a new task file, with comments that explain each key.
 
     Args:
         path: File to write; its stem becomes the task's name.
@@ -77,7 +77,7 @@ def new_task(path: str | Path, *, kind: str = "classify", labels: Sequence[str] 
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem)[:64].strip("-") or "task"
     if kind not in KINDS:
         raise TaskError(unknown_name("kind", kind, KINDS))
-    # Constructing the task checks the labels before anything is written.
+    # The task's own checks of its labels come before anything is written.
     task = Task(
         name=name,
         kind=next(known for known in KINDS if known == kind),
@@ -85,7 +85,7 @@ def new_task(path: str | Path, *, kind: str = "classify", labels: Sequence[str] 
     )
     if len(task.labels) != len(labels):
         twice = next(label for label in labels if list(labels).count(label) > 1)
-        raise TaskError(f"label {twice!r} is given twice; want each label once")
+        raise TaskError(f"label {twice!r} is given twice; expected each label once")
     try:
         with open(path, "x", encoding="utf-8") as file:
             file.write(render_template(task))
@@ -95,7 +95,7 @@ def new_task(path: str | Path, *, kind: str = "classify", labels: Sequence[str] 
         raise TaskError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def _locate(source: str | Path) -> Path:
+def _find_file(source: str | Path) -> Path:
     if isinstance(source, Path) or "/" in source or source.endswith(".toml"):
         return Path(source)
     known = list_tasks()

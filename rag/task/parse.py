@@ -1,17 +1,15 @@
-"""The rules of a task file: every mistake with its line, or the task."""
+"""Parsing of task files: the task, or every mistake with its line."""
 
 from __future__ import annotations
 
-import os
-import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from pathlib import Path
 
-from earful.errors import CorpusError
-from earful.index.corpus import MAX_NAME, Exemplar
+from earful.index.corpus import to_nfc
 from earful.rag.strategies import STRATEGIES
-from earful.rag.task.fields import FieldReader, TooManyProblemsError, kind_of, what_is
+from earful.rag.task.fields import FieldReader, TooManyProblemsError, describe_value, toml_type
+from earful.rag.task.label_names import LabelNames
+from earful.rag.task.parse_examples import ExampleParser
 from earful.rag.task.task import (
     ANSWER_FORMS,
     ANSWERERS,
@@ -19,17 +17,16 @@ from earful.rag.task.task import (
     METRICS,
     ORDERS,
     SUBSETS,
-    Example,
     Kind,
     Label,
     Protocol,
     Shots,
     Task,
     label_fault,
-    name_fault,
+    task_name_fault,
 )
-from earful.rag.task.toml_file import Problem, read_toml
-from earful.wording import counted, quoted, unknown_name
+from earful.rag.task.toml_file import TaskProblem, read_bounded_toml
+from earful.wording import counted, quoted
 
 _KEYS = (
     "name",
@@ -47,52 +44,52 @@ _KEYS = (
 _ANSWER_KEYS = ("abstain_below", "arm", "lists_labels", "yes_no_options")
 _PROTOCOL_KEYS = ("dataset", "split", "answers", "subset", "source")
 _SHOT_KEYS = ("k", "strategy", "order", "max_per_label", "diversity")
-_EXAMPLE_KEYS = ("audio", "label", "labels", "answer", "question", "start_s", "end_s", "group")
 
 
 def read_task(
     path: Path, *, allow_outside: bool = False
-) -> tuple[Task | None, tuple[Problem, ...]]:
+) -> tuple[Task | None, tuple[TaskProblem, ...]]:
     """Read a task file.
 
     Args:
         path: The file.
-        allow_outside: Whether examples may lie outside its folder. Only who runs it can say
-            so: a file from elsewhere must not be able to have any file opened.
+        allow_outside: Whether examples may lie outside its folder. Only the person who runs
+            it can allow that: a task file from elsewhere must not have other files opened.
 
     Returns:
-        The task and no problems, or ``None`` and the problems, the first ``MAX_PROBLEMS``,
-        in the order of the file.
+        The task and no problems; or ``None`` and the first ``MAX_PROBLEMS`` problems, in the
+        order of the file's lines.
     """
-    toml = read_toml(path)
-    if isinstance(toml, Problem):
+    toml = read_bounded_toml(path)
+    if isinstance(toml, TaskProblem):
         return None, (toml,)
     fields = FieldReader(toml)
     try:
-        task = _Rules(fields, allow_outside=allow_outside).task()
+        task = _TaskParser(fields, allow_outside=allow_outside).parse()
     except TooManyProblemsError:
         task = None
     return task, fields.problems()
 
 
-class _Rules:
-    """What a task file may say, applied to one file from top to bottom."""
+class _TaskParser:
+    """Parses one task file from top to bottom; every mistake is reported with its line."""
 
     def __init__(self, fields: FieldReader, *, allow_outside: bool) -> None:
         self._fields = fields
         self._allow_outside = allow_outside
-        self._folder = fields.toml.path.parent
-        self._names: dict[str, str] = {}  # label or alias -> label
-        self._stretches: dict[tuple[Path, float, float | None], str] = {}
+        self._label_names = LabelNames()
 
-    def task(self) -> Task | None:
+    def parse(self) -> Task | None:
+        """Return the task; ``None`` when there are mistakes."""
         values = self._fields.toml.values
-        self._fields.known_keys(values, _KEYS)
+        self._fields.check_keys(values, _KEYS)
+        # Every field is read, even after a mistake, so that one pass reports them all. The
+        # labels come first: examples use their names.
         kind = self._fields.choice(values, "kind", KINDS, "classify")
         aliases = self._fields.texts(values, "aliases")
         labels = self._labels(values, kind)
         answer = self._fields.table(values, "answer")
-        self._fields.known_keys(answer, _ANSWER_KEYS, "answer")
+        self._fields.check_keys(answer, _ANSWER_KEYS, "answer")
         name = self._fields.text(values, "name", self._fields.toml.path.stem)
         fields = {
             "question": self._fields.text(values, "question", ""),
@@ -105,13 +102,19 @@ class _Rules:
         lists_labels = self._fields.flag(answer, "lists_labels", "answer")
         yes_no_options = self._fields.flag(answer, "yes_no_options", "answer")
         protocol = self._protocol(self._fields.table(values, "evaluation"))
-        examples = self._examples(values, name, kind)
-        # Rows of a dataset bring their own questions.
-        asks = bool(fields["question"] or examples or protocol.dataset)
-        if kind == "ask" and not asks:
-            self._fields.note("a task of kind 'ask' needs a question", "kind")
-        if what := name_fault(name):
-            self._fields.note(what, "name")
+        examples = ExampleParser(
+            self._fields,
+            self._label_names,
+            name=name,
+            kind=kind,
+            allow_outside=self._allow_outside,
+        ).parse(values)
+        # Rules on several fields together.
+        has_question = bool(fields["question"] or examples or protocol.dataset)
+        if kind == "ask" and not has_question:  # rows of a dataset bring their own questions
+            self._fields.report("a task of kind 'ask' needs a question", "kind")
+        if fault := task_name_fault(name):
+            self._fields.report(fault, "name")
         if self._fields.n_problems:
             return None
         return Task(
@@ -137,92 +140,75 @@ class _Rules:
         if found is None:
             return {}
         if kind not in ("classify", "multilabel"):
-            self._fields.note(
-                f"a task of kind {kind!r} has no labels; want classify or multilabel", "kind"
+            self._fields.report(
+                f"a task of kind {kind!r} has no labels; expected classify or multilabel", "kind"
             )
             return {}
         labels: dict[str, Label] = {}
         if isinstance(found, list):
             for row, name in enumerate(found):
                 if not isinstance(name, str):
-                    self._fields.note(
-                        f"label {quoted(name)} is {kind_of(name)}; want text", "labels", row
+                    self._fields.report(
+                        f"label {quoted(name)} is {toml_type(name)}; expected text", "labels", row
                     )
                 elif self._claim(name, name, "labels", row):
-                    labels[_normal(name)] = Label()
+                    labels[to_nfc(name)] = Label()
         elif isinstance(found, dict):
-            # Names first: a name that is also another label's alias is that alias's fault.
+            # Names first: where a name is also another label's alias, the alias is the mistake.
             named = [name for name in found if self._claim(name, name, "labels", name)]
             for name in named:
-                labels[_normal(name)] = self._label(name, found[name])
+                labels[to_nfc(name)] = self._label(name, found[name])
         else:
-            self._fields.note(
-                f"{what_is('labels', found)}; want an array of names or a table for each name",
+            self._fields.report(
+                f"{describe_value('labels', found)}; expected an array of names or a table for "
+                "each name",
                 "labels",
             )
             return {}
         least = 2 if kind == "classify" else 1
         if len(found) < least:
-            told = counted(len(found), "label")
-            self._fields.note(f"{told}; a {kind} task has at least {least}", "labels")
+            n_labels = counted(len(found), "label")
+            self._fields.report(f"{n_labels}; a {kind} task has at least {least}", "labels")
         return labels
 
     def _label(self, name: str, values: object) -> Label:
         if not isinstance(values, dict):
-            self._fields.note(
-                f"label {quoted(name)} is {kind_of(values)}; want a table with wording and aliases",
+            self._fields.report(
+                f"label {quoted(name)} is {toml_type(values)}; expected a table with wording and "
+                "aliases",
                 "labels",
                 name,
             )
             return Label()
-        self._fields.known_keys(values, ("wording", "aliases"), "labels", name)
+        self._fields.check_keys(values, ("wording", "aliases"), "labels", name)
         wording = self._fields.text(values, "wording", "", "labels", name)
-        if wording and (what := label_fault(wording)):
-            self._fields.note(f"wording {quoted(wording)} {what}", "labels", name, "wording")
+        if wording and (fault := label_fault(wording)):
+            self._fields.report(f"wording {quoted(wording)} {fault}", "labels", name, "wording")
         aliases = values.get("aliases", [])
         if not isinstance(aliases, list):
-            what = f"{what_is('aliases', aliases)}; want an array of text"
-            self._fields.note(what, "labels", name, "aliases")
+            what = f"{describe_value('aliases', aliases)}; expected an array of text"
+            self._fields.report(what, "labels", name, "aliases")
             aliases = []
         claimed: list[str] = []
         for row, alias in enumerate(aliases):
             if not isinstance(alias, str):
-                what = f"alias {quoted(alias)} is {kind_of(alias)}; want text"
-                self._fields.note(what, "labels", name, "aliases", row)
+                what = f"alias {quoted(alias)} is {toml_type(alias)}; expected text"
+                self._fields.report(what, "labels", name, "aliases", row)
             elif self._claim(alias, name, "labels", name, "aliases", row):
-                claimed.append(_normal(alias))
+                claimed.append(to_nfc(alias))
         return Label(wording=wording, aliases=tuple(claimed))
 
     def _claim(self, text: str, label: str, *key: str | int) -> bool:
-        """Take a name or alias for a label, unless it is faulty or taken."""
-        if what := label_fault(text):
-            self._fields.note(f"label {quoted(text)} {what}", *key)
-            return False
-        text, label = _normal(text), _normal(label)
-        if text in self._names:
-            what = f"label or alias {quoted(text)} is claimed twice"
-            self._fields.note(
-                f"{what}: by {quoted(self._names[text])} and by {quoted(label)}", *key
-            )
-            return False
-        self._names[text] = label
-        return True
-
-    def _own_label(self, text: str) -> tuple[str, str]:
-        """Return ``(label, "")`` for a label or alias, or ``("", what is wrong)``."""
-        if what := label_fault(text):
-            return "", f"label {quoted(text)} {what}"
-        text = _normal(text)
-        if not self._names:
-            return text, ""
-        if text in self._names:
-            return self._names[text], ""
-        return "", f"{unknown_name('label', text, list(self._names))}. Declare it under labels"
+        """Claim a name or alias for a label; report why it cannot be."""
+        fault = self._label_names.claim(text, label)
+        if fault:
+            self._fields.report(fault, *key)
+        return not fault
 
     # --- shots -----------------------------------------------------------------------
 
     def _shots(self, values: Mapping[str, object]) -> Shots:
-        self._fields.known_keys(values, _SHOT_KEYS, "shots")
+        self._fields.check_keys(values, _SHOT_KEYS, "shots")
         default = Shots()
         diversity = self._fields.number(values, "diversity", default.diversity, "shots", most=1.0)
         return Shots(
@@ -238,7 +224,7 @@ class _Rules:
     # --- evaluation ------------------------------------------------------------------
 
     def _protocol(self, values: Mapping[str, object]) -> Protocol:
-        self._fields.known_keys(values, _PROTOCOL_KEYS, "evaluation")
+        self._fields.check_keys(values, _PROTOCOL_KEYS, "evaluation")
         return Protocol(
             dataset=self._fields.text(values, "dataset", "", "evaluation"),
             split=self._fields.text(values, "split", "", "evaluation"),
@@ -246,194 +232,3 @@ class _Rules:
             subset=self._fields.choices(values, "subset", SUBSETS, "evaluation"),
             source=self._fields.text(values, "source", "", "evaluation"),
         )
-
-    # --- examples --------------------------------------------------------------------
-
-    def _examples(self, values: Mapping[str, object], name: str, kind: Kind) -> list[Example]:
-        found = values.get("examples")
-        if found is None:
-            return []
-        if isinstance(found, str):
-            return self._table_examples(found, name, kind)
-        if not isinstance(found, list):
-            self._fields.note(
-                f"{what_is('examples', found)}; want [[examples]] tables, or the path of a table "
-                "or of a folder per label",
-                "examples",
-            )
-            return []
-        examples: list[Example] = []
-        for row, values_of_one in enumerate(found):
-            if not isinstance(values_of_one, dict):
-                what = f"{what_is('example', values_of_one)}; want a table"
-                self._fields.note(what, "examples", row)
-            elif example := self._example(values_of_one, row, name, kind):
-                examples.append(example)
-        return examples
-
-    def _example(
-        self, values: Mapping[str, object], row: int, name: str, kind: Kind
-    ) -> Example | None:
-        n_before = self._fields.n_problems
-        at = ("examples", row)
-        self._fields.known_keys(values, _EXAMPLE_KEYS, *at)
-        audio = self._fields.text(values, "audio", "", *at)
-        path = self._file(audio, *at, "audio") if audio else None
-        if values.get("audio", "") == "":
-            self._fields.note("the example has no audio; want a path relative to the file", *at)
-        start_s = self._fields.number(values, "start_s", 0.0, *at) or 0.0
-        end_s = self._fields.number(values, "end_s", None, *at)
-        if end_s is not None and end_s <= start_s:
-            self._fields.note(f"end_s = {end_s} is not after start_s = {start_s}", *at, "end_s")
-        labels, answer = self._solution(values, kind, *at)
-        question = self._fields.text(values, "question", "", *at)
-        group = self._fields.text(values, "group", "", *at)
-        if path is None or self._fields.n_problems > n_before:
-            return None
-        where = f"{self._fields.toml.path}:{self._fields.toml.line(*at)}"
-        if earlier := self._twice(path, start_s, end_s, where):
-            self._fields.note(f"{audio} is an example twice; it already stands at {earlier}", *at)
-            return None
-        stretch = "" if not start_s and end_s is None else f"#{start_s:g}-{_end(end_s)}"
-        exemplar = Exemplar(
-            id=f"{name}:{audio}{stretch}",
-            audio=PurePosixPath(audio),
-            start_s=start_s,
-            end_s=end_s,
-            question=question,
-            answer=answer,
-            labels=labels,
-            task=name,
-            group=group,
-        )
-        return Example(exemplar=exemplar, path=path, where=where)
-
-    def _solution(
-        self, values: Mapping[str, object], kind: Kind, *at: str | int
-    ) -> tuple[tuple[str, ...], str]:
-        """Read an example's labels, or the answer of a kind without labels."""
-        if kind not in ("classify", "multilabel"):
-            answer = self._fields.text(values, "answer", "", *at)
-            misplaced = [key for key in ("label", "labels") if key in values]
-            for key in misplaced:
-                what = f"{key} goes with classify and multilabel; want answer"
-                self._fields.note(what, *at, key)
-            if not answer.strip() and not misplaced:
-                self._fields.note("the example has no answer", *at)
-            return (), answer
-        if "answer" in values:
-            self._fields.note("answer goes with ask and caption; want label", *at, "answer")
-        if ("label" in values) == ("labels" in values):
-            self._fields.note("want either label or labels", *at)
-            return (), ""
-        key = "label" if "label" in values else "labels"
-        found = values[key]
-        if key == "labels" and not isinstance(found, list):
-            self._fields.note(f"{what_is('labels', found)}; want an array of text", *at, key)
-            return (), ""
-        texts: list[object] = found if isinstance(found, list) and key == "labels" else [found]
-        if not texts and kind == "classify":
-            self._fields.note("the example has no label", *at, key)
-        labels: list[str] = []
-        for row, text in enumerate(texts):
-            label, what = self._own_label(text) if isinstance(text, str) else ("", "")
-            if not isinstance(text, str):
-                what = f"{what_is('label', text)}; want text"
-            elif label in labels:
-                what = f"label {quoted(label)} is given twice"
-            if what:
-                self._fields.note(what, *at, key, row)
-            else:
-                labels.append(label)
-        return tuple(labels), ""
-
-    def _table_examples(self, source: str, name: str, kind: Kind) -> list[Example]:
-        from earful.index.corpus import open_corpus
-
-        path = self._folder / source
-        if not source or not os.path.exists(path):
-            what = (
-                f"{_told(path)} does not exist; want a table, or a folder with a folder per label"
-            )
-            self._fields.note(what, "examples")
-            return []
-        if what := self._outside(path):
-            self._fields.note(what, "examples")
-            return []
-        examples: list[Example] = []
-        try:
-            corpus = open_corpus(path, allow_outside=self._allow_outside)
-            for row in corpus:
-                exemplar = row.exemplar
-                audio = Path(os.path.realpath(corpus.path(exemplar)))
-                labels, faults = self._row_labels(exemplar.labels, kind)
-                if not os.path.isfile(audio):
-                    faults.append(f"{_told(audio)} does not exist")
-                if kind in ("ask", "caption") and not exemplar.answer:
-                    faults.append("the row has no answer")
-                earlier = self._twice(audio, exemplar.start_s, exemplar.end_s, row.where)
-                if earlier:
-                    faults.append(f"{exemplar.audio} already stands at {earlier}")
-                for what in faults:
-                    self._fields.note(what, "examples", where=row.where)
-                if not faults:
-                    own = replace(exemplar, id=f"{name}:{exemplar.id}", labels=labels, task=name)
-                    examples.append(Example(exemplar=own, path=audio, where=row.where))
-        except CorpusError as error:
-            self._fields.note(str(error), "examples")
-        return examples
-
-    def _row_labels(self, found: Sequence[str], kind: Kind) -> tuple[tuple[str, ...], list[str]]:
-        if kind not in ("classify", "multilabel"):
-            return (), []
-        faults = [] if found or kind == "multilabel" else ["the row has no label"]
-        labels: list[str] = []
-        for text in found:
-            label, what = self._own_label(text)
-            if what:
-                faults.append(what)
-            elif label not in labels:
-                labels.append(label)
-        return tuple(labels), faults
-
-    def _twice(self, path: Path, start_s: float, end_s: float | None, where: str) -> str:
-        """Return where the same stretch stood before; empty when it is new."""
-        first = self._stretches.setdefault((path, start_s, end_s), where)
-        return "" if first == where else first
-
-    def _file(self, name: str, *key: str | int) -> Path | None:
-        path = self._folder / name
-        if what := self._outside(path):
-            self._fields.note(what, *key)
-        elif not os.path.isfile(path):
-            what = "is a folder or a device" if os.path.exists(path) else "does not exist"
-            self._fields.note(f"{_told(path)} {what}; want an audio file", *key)
-        else:
-            return Path(os.path.realpath(path))
-        return None
-
-    def _outside(self, path: Path) -> str:
-        """Say that a path leads out of the file's folder; empty when it does not, or may."""
-        folder = Path(os.path.realpath(self._folder))
-        if self._allow_outside or "\0" in str(path):  # the latter is no path at all
-            return ""
-        if Path(os.path.realpath(path)).is_relative_to(folder):
-            return ""
-        return (
-            f"{_told(path)} lies outside {folder}, the task file's folder; move it there, or say "
-            "--allow-outside"
-        )
-
-
-def _told(path: Path) -> str:
-    """Write a path for a message: a long one only as its beginning."""
-    return str(path) if len(str(path)) <= MAX_NAME else quoted(str(path))
-
-
-def _normal(text: str) -> str:
-    # As corpora are read, so that equal names are equal text.
-    return unicodedata.normalize("NFC", text)
-
-
-def _end(end_s: float | None) -> str:
-    return "end" if end_s is None else f"{end_s:g}"

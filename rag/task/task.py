@@ -1,4 +1,4 @@
-"""What is asked: a task, its labels, its shots and its own examples.
+"""Task: a question about recordings, with its labels, its shots and its own examples.
 
 A task file is TOML and holds data only::
 
@@ -30,7 +30,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, get_args
 
 from earful.errors import TaskError
-from earful.index.corpus import name_fault as text_name_fault
+from earful.index.corpus import name_fault
 from earful.rag.strategies import STRATEGIES
 from earful.wording import counted, quoted, unknown_name
 
@@ -42,12 +42,14 @@ Order = Literal["nearest-last", "nearest-first", "random"]
 Answerer = Literal["blend", "model", "zero-shot", "vote"]
 AnswerForm = Literal["scored", "written"]
 Subset = Literal["unanimous", "majority", "binary", "non-binary", "numerical"]
+ShotMode = Literal["interleaved", "text"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ORDERS: tuple[Order, ...] = get_args(Order)
 ANSWERERS: tuple[Answerer, ...] = get_args(Answerer)
 ANSWER_FORMS: tuple[AnswerForm, ...] = get_args(AnswerForm)
 SUBSETS: tuple[Subset, ...] = get_args(Subset)
+SHOT_MODES: tuple[ShotMode, ...] = get_args(ShotMode)
 METRICS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {
         "classify": ("accuracy", "balanced-accuracy", "macro-f1"),
@@ -63,10 +65,10 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """How a class is written in prompts and in other people's corpora.
+    """Wording of a label in prompts, and its names in other people's corpora.
 
     Attributes:
-        wording: What a prompt says; the label's name when empty.
+        wording: The label's text in a prompt; its name when empty.
         aliases: Labels of exemplars that mean this one.
     """
 
@@ -76,18 +78,18 @@ class Label:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shots:
-    """How exemplars are chosen and in which order a prompt shows them.
+    """Choice of exemplars, and their order in a prompt.
 
     Attributes:
-        k: How many at most.
+        k: Number of shots, at most.
         strategy: ``nearest``: the most similar ones. ``balanced``: the labels take turns,
             each with its most similar one. ``diverse``: maximal marginal relevance, see
             ``diversity``. ``random``: drawn with a seed, the same for every query.
-        order: The most similar one last (beside the question), first, or shuffled.
-        max_per_label: How many of one label at most; no limit when ``None``.
+        order: The most similar one last (next to the question), first, or shuffled.
+        max_per_label: Number of shots with one label, at most; no limit when ``None``.
         diversity: For ``diverse``: each choice maximises ``(1 - diversity)`` times the
             similarity to the query minus ``diversity`` times the greatest similarity to
-            what is chosen already. 0 is ``nearest``.
+            the shots chosen before. 0 is ``nearest``.
 
     Raises:
         TaskError: A field is outside its range.
@@ -101,7 +103,7 @@ class Shots:
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= MAX_SHOTS:
-            raise TaskError(f"{self.k} shots; want 1 to {MAX_SHOTS}")
+            raise TaskError(f"{self.k} shots: expected 1 to {MAX_SHOTS}")
         for name, found, known in (
             ("strategy", self.strategy, tuple(STRATEGIES)),
             ("order", self.order, ORDERS),
@@ -109,23 +111,23 @@ class Shots:
             if found not in known:
                 raise TaskError(unknown_name(name, found, known))
         if self.max_per_label is not None and self.max_per_label < 1:
-            raise TaskError(f"max_per_label={self.max_per_label}; want 1 or more, or none")
+            raise TaskError(f"max_per_label={self.max_per_label}: expected 1 or more, or None")
         if not 0.0 <= self.diversity <= 1.0:
-            raise TaskError(f"diversity={self.diversity}; want a number from 0 to 1")
+            raise TaskError(f"diversity={self.diversity}: expected a number from 0 to 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
-    """How an evaluation of a task goes, where that is laid down; see ``evaluate.py``.
+    """Evaluation protocol of a task that has a published one; see ``rag/evaluation``.
 
     Attributes:
-        dataset: Name of a published dataset that it is about; empty for any.
-        split: Split whose rows are asked about; empty for all rows in turn.
+        dataset: Name of the published dataset that is evaluated; empty for any.
+        split: Split whose rows are queries; empty for all rows in turn.
         answers: ``scored``: a language model scores the labels. ``written``: it writes, and
             its words are compared with the labels, as the reference was evaluated.
-        subset: Which questions count, by what their annotators answered: all of these
-            must hold. See ``aqa.py``.
-        source: Where the settings come from.
+        subset: Questions that count, by their annotators' answers: all of these must hold.
+            See ``rag/evaluation/metrics/text_answers.py``.
+        source: Publication or file that the settings come from.
     """
 
     dataset: str = ""
@@ -140,9 +142,9 @@ class Example:
     """A solved example that a task brings along.
 
     Attributes:
-        exemplar: The labelled stretch, its labels already in the task's own names.
+        exemplar: The labelled segment, its labels already in the task's own names.
         path: Resolved path of its audio.
-        where: ``"file:line"`` or table row that gave it.
+        where: ``"file:line"`` or the table row that it was read from.
     """
 
     exemplar: Exemplar
@@ -152,33 +154,44 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What is asked of a recording, and what helps to answer.
+    """A question about recordings, and the labels, shots and examples that help to answer it.
+
+    >>> from earful import Label, Shots, Task
+    >>> task = Task(
+    ...     name="machines",
+    ...     question="Is the machine healthy?",
+    ...     labels={"ok": Label(wording="a machine running normally"), "faulty": Label()},
+    ...     shots=Shots(k=4, strategy="balanced"),
+    ... )
+    >>> task.kind, task.metric, task.wording("ok")
+    ('classify', 'accuracy', 'a machine running normally')
 
     Attributes:
         name: 1 to 64 letters, digits, dots, hyphens and underscores.
         kind: ``classify`` names one label, ``multilabel`` any number, ``ask`` answers a
             question and ``caption`` describes.
-        question: What a prompt asks about each recording; empty for the kind's default.
+        question: The prompt's question about each recording; empty for the kind's default.
         aliases: Names that corpora give this task; exemplars with an answer and the name of
             another task are never its shots.
-        description: Opens a prompt; such as "The task is event classification.".
+        description: First words of a prompt, such as "The task is event classification.".
         labels: Name to ``Label``, in order; empty for the labels of the examples or, when
             there are none, of the index.
-        shots: How exemplars are chosen.
+        shots: Choice and order of exemplars.
         abstain_below: Confidence in [0, 1] below which the answer is "not sure".
-        arm: What answers by default: the language model and the neighbour vote weighed
-            against each other (``blend``), one of them alone, or the model without shots.
-        lists_labels: Whether the question lists the labels; ``None`` for what the language
-            model was trained on.
-        yes_no_options: For ``ask``: whether a question whose answer is yes or no says so.
-        metric: How an evaluation of the task is scored; the kind's first when empty.
-        protocol: How an evaluation goes, where that is laid down.
+        arm: Source of answers by default: the blend of language model and neighbour vote
+            (``blend``), one of them alone, or the model without shots.
+        lists_labels: Whether the question lists the labels; ``None`` for the form that the
+            language model was trained on.
+        yes_no_options: For ``ask``: whether a question whose answer is yes or no names these
+            two options.
+        metric: Score of an evaluation; the kind's first when empty.
+        protocol: The published evaluation protocol, if there is one.
         examples: Solved examples that the task brings along.
-        source: File it was read from; ``None`` for a task made in Python.
+        source: The task file; ``None`` for a task made in Python.
 
     Raises:
-        TaskError: The name, kind or metric is not one of those above, a label or alias
-            is claimed twice, or the labels do not go with the kind.
+        TaskError: The name, kind or metric is none of those above, a label or alias is
+            claimed twice, or the kind has no labels.
     """
 
     name: str
@@ -198,26 +211,28 @@ class Task:
     source: Path | None = None
 
     def __post_init__(self) -> None:
-        if what := name_fault(self.name):
-            raise TaskError(what)
+        if fault := task_name_fault(self.name):
+            raise TaskError(fault)
         if self.kind not in KINDS:
             raise TaskError(f"task {self.name!r}: {unknown_name('kind', self.kind, KINDS)}")
         if not self.metric:
             object.__setattr__(self, "metric", METRICS[self.kind][0])
         if self.metric not in METRICS[self.kind]:
-            what = unknown_name("metric", self.metric, METRICS[self.kind])
-            raise TaskError(f"task {self.name!r}: {what}")
+            fault = unknown_name("metric", self.metric, METRICS[self.kind])
+            raise TaskError(f"task {self.name!r}: {fault}")
         if not 0.0 <= self.abstain_below <= 1.0:
-            raise TaskError(f"task {self.name!r}: abstain_below={self.abstain_below}; want 0 to 1")
+            raise TaskError(
+                f"task {self.name!r}: abstain_below={self.abstain_below}: expected 0 to 1"
+            )
         if self.labels and not self.has_labels:
             raise TaskError(f"task {self.name!r}: labels go with classify and multilabel only")
         claimed: set[str] = set()
         for name, label in self.labels.items():
             for text in (name, *label.aliases):
-                if what := label_fault(text):
-                    raise TaskError(f"task {self.name!r}: label {text!r} {what}")
+                if fault := label_fault(text):
+                    raise TaskError(f"task {self.name!r}: label {text!r} {fault}")
                 if text in claimed:
-                    raise TaskError(f"task {self.name!r}: label or alias {text!r} stands twice")
+                    raise TaskError(f"task {self.name!r}: label or alias {text!r} occurs twice")
                 claimed.add(text)
 
     @property
@@ -226,11 +241,11 @@ class Task:
         return self.kind in ("classify", "multilabel")
 
     def is_named(self, name: str) -> bool:
-        """Whether a corpus means this task by a name; rows without a name suit any task."""
+        """Whether a name in a corpus means this task; rows without a name suit any task."""
         return name in ("", self.name, *self.aliases)
 
     def wording(self, label: str) -> str:
-        """Return what a prompt calls a label."""
+        """Return a label's text in a prompt."""
         known = self.labels.get(label)
         return known.wording if known and known.wording else label
 
@@ -281,7 +296,7 @@ class Task:
         }
 
     def describe(self) -> str:
-        """Return the task as a person reads it, one line a fact."""
+        """Return the task as text for people, one fact a line."""
         shots = self.shots
         limit = f", at most {shots.max_per_label} of a label" if shots.max_per_label else ""
         lines = [
@@ -300,7 +315,7 @@ class Task:
             )
         lines.append(f"metric    {self.metric}")
         if self.protocol != Protocol():
-            lines.append(f"evaluated {self._evaluated()}")
+            lines.append(f"evaluated {self._describe_protocol()}")
         counts: dict[str, int] = {}
         for example in self.examples:
             for name in example.exemplar.labels:
@@ -315,21 +330,21 @@ class Task:
             lines.append(f"label     {name}{wording}{aliases}{n_own}")
         return "\n".join(lines)
 
-    def _evaluated(self) -> str:
-        said = [self.protocol.dataset, self.protocol.split and f"split {self.protocol.split}"]
-        said += [*self.protocol.subset, self.protocol.answers]
-        return ", ".join(part for part in said if part)
+    def _describe_protocol(self) -> str:
+        parts = [self.protocol.dataset, self.protocol.split and f"split {self.protocol.split}"]
+        parts += [*self.protocol.subset, self.protocol.answers]
+        return ", ".join(part for part in parts if part)
 
 
-def name_fault(name: str) -> str:
-    """Say what keeps a text from being a task's name; empty when nothing does."""
+def task_name_fault(name: str) -> str:
+    """Explain why a text cannot be a task's name; empty when it can."""
     if _NAME.fullmatch(name):
         return ""
-    return f"task name {quoted(name)}; want 1 to 64 of A-Z a-z 0-9 dot, hyphen, underscore"
+    return f"task name {quoted(name)}: expected 1 to 64 of A-Z a-z 0-9 dot, hyphen, underscore"
 
 
 def label_fault(text: str) -> str:
-    """Say what keeps a text from being a label; empty when nothing does.
+    """Explain why a text cannot be a label; empty when it can.
 
     >>> label_fault("dog"), label_fault(" dog")
     ('', 'begins or ends with a space')
@@ -338,9 +353,4 @@ def label_fault(text: str) -> str:
         return "is empty"
     if text != text.strip():
         return "begins or ends with a space"
-    return text_name_fault(text)
-
-
-ShotMode = Literal["interleaved", "text"]
-
-SHOT_MODES: tuple[ShotMode, ...] = get_args(ShotMode)
+    return name_fault(text)

@@ -1,4 +1,4 @@
-"""The commented task file that ``earful tasks new`` writes."""
+"""Template of a task file with comments, as ``earful tasks new`` writes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _QUESTIONS = {
 
 
 def render_template(task: Task) -> str:
-    """Return a task file for a task that has a name, a kind and perhaps labels."""
+    """Return the text of a task file for a task with a name, a kind and perhaps labels."""
     shots = task.shots
     lines = [
         "# A task file holds data only. `earful tasks check FILE` lists every mistake in it.",
@@ -90,5 +90,5 @@ def _choice(names: tuple[str, ...]) -> str:
 
 
 def _text(value: str) -> str:
-    # Without control characters, which no name or label has, JSON strings are TOML's.
+    # Names and labels have no control characters, so their JSON strings are TOML strings.
     return json.dumps(value, ensure_ascii=False)

@@ -1,8 +1,8 @@
-"""A TOML file as values with line numbers.
+"""TOML files with line numbers, read within fixed bounds.
 
-``tomllib`` parses but does not say where a key stands. Once it has accepted a text, a
-scanner as small as this one can walk over the same text and note the lines: it needs to
-know where strings, arrays and tables begin and end, and nothing about values.
+``tomllib`` parses but does not give the line of a key. Once it has accepted a text, a small
+scanner walks over the same text and records the lines: it only needs to know where strings,
+arrays and tables begin and end, and nothing about values.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 Key = tuple[str | int, ...]
 
 MAX_BYTES = 1_000_000
-MAX_DEPTH = 20
+MAX_KEY_PARTS = 20
 
 _POSITION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -32,8 +32,7 @@ _STRING = re.compile(
     re.DOTALL,
 )
 
-
-# Strings and comments, in which dots mean nothing; what is left open runs to its end.
+# Strings and comments, in which dots mean nothing; one left open runs to the text's end.
 _NO_KEYS = re.compile(
     r'"""(?:[^"\\]|\\.|"(?!""))*+(?:"{3,5}|\\?\Z)'
     r"|'''(?:[^']|'(?!''))*+(?:'{3,5}|\Z)"
@@ -42,16 +41,16 @@ _NO_KEYS = re.compile(
     r"|#[^\n]*",
     re.DOTALL | re.MULTILINE,
 )
-_DEEP_KEY = re.compile(rf"(?:\.[^.,=\[\]{{}}\n]*){{{MAX_DEPTH}}}")
+_DEEP_KEY = re.compile(rf"(?:\.[^.,=\[\]{{}}\n]*){{{MAX_KEY_PARTS}}}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class TaskProblem:
     """One mistake in a task file, or in a table that it names.
 
     Attributes:
         where: ``"file:line"``.
-        what: What was found there and what is wanted.
+        what: What was found there and what was expected.
     """
 
     where: str
@@ -66,8 +65,8 @@ class TomlFile:
     """A parsed TOML file.
 
     Attributes:
-        path: Where it was read from.
-        values: What ``tomllib`` made of it.
+        path: The file.
+        values: Its values, from ``tomllib``.
         lines: Line of every key, table and array element, counted from 1.
     """
 
@@ -76,47 +75,61 @@ class TomlFile:
     lines: Mapping[Key, int]
 
     def line(self, *key: str | int) -> int:
-        """Return the line of a key, or of the nearest thing around it."""
+        """Return the line of a key, or of the nearest table around it."""
         while key and key not in self.lines:
             key = key[:-1]
         return self.lines.get(key, 1)
 
 
-def read_toml(path: Path) -> TomlFile | Problem:
-    """Read a TOML file, or say why it cannot be read."""
+def read_bounded_toml(path: Path) -> TomlFile | TaskProblem:
+    """Read a TOML file within bounds, so that no file takes long or much memory.
+
+    A file has at most ``MAX_BYTES``, a key at most ``MAX_KEY_PARTS`` parts; a text that
+    ``tomllib`` cannot read for its depth or the length of its numbers is refused as well.
+
+    Returns:
+        The file, or why it cannot be read.
+    """
+
+    def problem(what: str, line: int = 0) -> TaskProblem:
+        return TaskProblem(where=f"{path}:{line}" if line else str(path), what=what)
+
+    # Bytes: of a regular file, and not too many.
     try:
         if not path.is_file():
-            what = "is a folder or a device" if path.exists() else "does not exist"
-            return Problem(where=str(path), what=f"{what}; want a TOML file")
+            found = "is a folder or a device" if path.exists() else "does not exist"
+            return problem(f"{found}; expected a TOML file")
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        return Problem(where=str(path), what=f"cannot be read ({error.strerror})")
+        return problem(f"cannot be read ({error.strerror})")
     if len(data) > MAX_BYTES:
-        size = path.stat().st_size
-        what = f"has {size} bytes; a task file has at most {MAX_BYTES}. Put examples in a table"
-        return Problem(where=str(path), what=what)
+        return problem(
+            f"has {path.stat().st_size} bytes; a task file has at most {MAX_BYTES}. Put examples "
+            "in a table"
+        )
+    # Text: UTF-8, without keys on which tomllib takes hours (100,000 parts).
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        return Problem(where=f"{path}:{line}", what="is not UTF-8 text; save the file as UTF-8")
+        return problem("is not UTF-8 text; save the file as UTF-8", line)
     if deep := _DEEP_KEY.search(_NO_KEYS.sub(_line_ends, text)):
-        # tomllib takes hours for a key of 100,000 parts.
         line = deep.string.count("\n", 0, deep.start()) + 1
-        what = f"a key has more than {MAX_DEPTH} parts; a task file needs at most 3"
-        return Problem(where=f"{path}:{line}", what=what)
+        return problem(
+            f"a key has more than {MAX_KEY_PARTS} parts; a task file needs at most 3", line
+        )
+    # Values.
     try:
         return TomlFile(path=path, values=tomllib.loads(text), lines=find_lines(text))
     except tomllib.TOMLDecodeError as error:
         position = _POSITION.search(str(error))
         line = int(position[1]) if position and position[1] else text.count("\n") + 1
-        what = f"is not TOML: {_POSITION.sub('', str(error))}"
-        return Problem(where=f"{path}:{line}", what=what)
+        return problem(f"is not TOML: {_POSITION.sub('', str(error))}", line)
     except RecursionError:
-        return Problem(where=str(path), what="is nested too deeply for a task file")
+        return problem("is nested too deeply for a task file")
     except ValueError as error:  # a whole number of thousands of digits
-        return Problem(where=str(path), what=f"is not TOML: {error}")
+        return problem(f"is not TOML: {error}")
 
 
 def _line_ends(found: re.Match[str]) -> str:
@@ -136,6 +149,8 @@ def find_lines(text: str) -> dict[Key, int]:
 
 
 class _Scanner:
+    """Walks over a TOML text and records the line of every key in ``lines``."""
+
     def __init__(self, text: str) -> None:
         self.lines: dict[Key, int] = {}
         self._text = text
@@ -160,25 +175,25 @@ class _Scanner:
         table: Key = ()
         for part in outer:
             table = self._inside((*table, part))
-            self._note(table, start)
+            self._record(table, start)
         table = (*table, name)
-        self._note(table, start)
+        self._record(table, start)
         if n_brackets == 2:
             self._last_element[table] = self._last_element.get(table, -1) + 1
             table = self._inside(table)
-            self._note(table, start)
+            self._record(table, start)
             return table
         return self._inside(table)
 
     def _inside(self, table: Key) -> Key:
-        """Step into the latest element where a table is an array of tables."""
+        """Return the latest element where a table is an array of tables, else the table."""
         return (*table, self._last_element[table]) if table in self._last_element else table
 
     def _pair(self, table: Key) -> None:
         start = self._at
         for part in self._dotted():
             table = (*table, part)
-            self._note(table, start)
+            self._record(table, start)
         self._at += 1  # the equals sign
         self._skip(_BLANK)
         self._value(table)
@@ -214,7 +229,7 @@ class _Scanner:
         self._skip(_GAP)
         while self._text[self._at] != closing:
             if closing == "]":
-                self._note((*key, n_items), self._at)
+                self._record((*key, n_items), self._at)
                 self._value((*key, n_items))
                 n_items += 1
             else:
@@ -232,5 +247,5 @@ class _Scanner:
         self._at = match.end()
         return match[0]
 
-    def _note(self, key: Key, position: int) -> None:
+    def _record(self, key: Key, position: int) -> None:
         self.lines.setdefault(key, bisect_right(self._breaks, position - 1) + 1)

@@ -1,5 +1,5 @@
 from .errors import EarfulError
-from .index import Index, IndexInfo
+from .index import Index, IndexInfo, Row
 from .index.builder import BuildOptions, BuildReport, build_index
 from .index.corpus import Corpus, Exemplar, Rejection, open_corpus
 from .index.datasets import Dataset, list_datasets, load_dataset, load_declaration
@@ -55,6 +55,7 @@ __all__ = [
     "LanguageModel",
     "Prompt",
     "Rejection",
+    "Row",
     "SearchFilter",
     "Shots",
     "Task",

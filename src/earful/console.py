@@ -1,8 +1,8 @@
-"""What a person sees: answers, hits and tables on stdout, progress on stderr.
+"""Text for a terminal: answers, hits and tables on stdout, progress on stderr.
 
-Everything here turns a result into text; nothing decides anything. Text that came out
-of a corpus or a file name is printed with its control characters escaped, so that no
-label can move the cursor or recolour the terminal.
+Everything here turns a result into text; nothing decides anything. Text from a corpus or a
+file name is printed with its control characters escaped, so that no label can move the
+cursor or recolour the terminal.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _MOST_SHOWN = 10
 
 
 def printable_lines(text: str) -> str:
-    """Escape what a terminal cannot show, but keep the line ends."""
+    """Escape characters that a terminal cannot show, but keep the line ends."""
     return "\n".join(printable(line) for line in text.splitlines())
 
 
 def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), right: str = "") -> str:
-    """Lay rows out in columns two spaces apart.
+    """Align rows in columns two spaces apart.
 
     Args:
         rows: Cells as text; every row as long as the first.
@@ -65,11 +65,11 @@ def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), right: s
 def describe_answer(answer: Answer) -> str:
     """Render an answer: verdict first, then the runners-up and the exemplars behind it.
 
-    A language model's answer comes with all exemplars it was shown, up to as many as fit
-    on a screen; a vote with the nearest of those that voted.
+    A language model's answer comes with all exemplars that it was shown, up to as many as
+    fit on a screen; a vote with the nearest of those that voted.
 
     Args:
-        answer: What ``FewShot`` returned.
+        answer: An answer of ``FewShot``.
     """
     text = "\n    ".join(map(printable, answer.text.split("\n"))) or "(wrote nothing)"
     verdict = f"{text}  {answer.confidence:.0%}" if answer.scores else text
@@ -87,9 +87,9 @@ def describe_answer(answer: Answer) -> str:
         best = answer.model_scores[0]
         lines.append(printable(f"  the model alone: {best.label} {best.score:.0%}"))
     if answer.blend:
-        lines.append(f"  blend: {_blended(answer.blend)}")
+        lines.append(f"  blend: {_describe_blend(answer.blend)}")
     if answer.slots:
-        lines.append(printable(f"  by {_how(answer)}"))
+        lines.append(printable(f"  by {_describe_request(answer)}"))
     most = _MOST_SHOWN if answer.slots else _MOST_VOTED
     lines += [f"  {line}" for line in describe_hits(answer.evidence[:most]).splitlines()]
     if answer.slots and len(answer.evidence) > most:
@@ -98,7 +98,7 @@ def describe_answer(answer: Answer) -> str:
     return "\n".join(lines)
 
 
-def _blended(blend: Blend) -> str:
+def _describe_blend(blend: Blend) -> str:
     weight = f"{blend.weight:.2g} of the model at temperature {blend.temperature:.2g}"
     if not blend.n_held_out:
         return f"{weight}, not fitted: too few exemplars"
@@ -109,7 +109,7 @@ def _blended(blend: Blend) -> str:
     )
 
 
-def _how(answer: Answer) -> str:
+def _describe_request(answer: Answer) -> str:
     slots = f"{answer.slots} audio slot{'s' if answer.slots > 1 else ''}"
     compat = ", compat decoding" if answer.decoding == "compat" else ""
     return f"{answer.model}: {answer.n_prompt_tokens} prompt tokens, {slots}{compat}"
@@ -119,13 +119,13 @@ def describe_hits(hits: Sequence[Hit]) -> str:
     """Render hits as one line each: similarity, answer, audio."""
     return table(
         [
-            [f"{hit.similarity:+.3f}", hit.exemplar.answer, _stretch(hit)]
+            [f"{hit.similarity:+.3f}", hit.exemplar.answer, _audio_segment(hit)]
             for hit in sorted(hits, key=lambda hit: hit.rank)
         ]
     )
 
 
-def _stretch(hit: Hit) -> str:
+def _audio_segment(hit: Hit) -> str:
     exemplar = hit.exemplar
     if exemplar.start_s == 0 and exemplar.end_s is None:
         return str(exemplar.audio)
@@ -134,7 +134,7 @@ def _stretch(hit: Hit) -> str:
 
 
 def describe_build(report: BuildReport) -> str:
-    """Render what a build did: counts first, then every rejected file and its reason."""
+    """Render a build's report: counts first, then every rejected file and its reason."""
     reused = f"{report.reused} given the vector of equal audio, " if report.reused else ""
     lines = [
         f"{report.accepted - report.reused} embedded, {reused}{report.skipped} unchanged, "
@@ -147,18 +147,18 @@ def describe_build(report: BuildReport) -> str:
         lines += [printable(f"  {id_}") for id_ in report.stale[:_MOST_SHOWN]]
         if (n_more := len(report.stale) - _MOST_SHOWN) > 0:
             lines.append(f"  and {n_more} more; --json lists all")
-    lines += [f"  rejected {described(rejection)}" for rejection in report.rejected]
+    lines += [f"  rejected {describe_rejection(rejection)}" for rejection in report.rejected]
     return "\n".join(lines)
 
 
-def described(rejection: Rejection) -> str:
-    """Render where a rejected file or row stands, once, and why."""
+def describe_rejection(rejection: Rejection) -> str:
+    """Render the place of a rejected file or row, once, and the reason."""
     where, error = printable(rejection.where), printable(rejection.error)
     return error if error.startswith(f"{where}: ") else f"{where}: {error}"
 
 
 def describe_repair(report: RepairReport) -> str:
-    """Render what was kept, what was not, and what there is still to do."""
+    """Render a repair's report: kept, dropped and missing rows, and the next step."""
     lines = [
         f"{counted(report.kept, 'row')} kept, {report.dropped} dropped, {report.embedded} embedded "
         f"again, {report.missing} still missing"
@@ -174,7 +174,7 @@ def describe_repair(report: RepairReport) -> str:
 
 
 def describe_survey(found: Survey) -> str:
-    """Render what ``--dry-run`` counted."""
+    """Render the counts of a ``--dry-run``."""
     lines = [
         f"{counted(found.n, 'row')}, {counted(found.n_files, 'file')}, "
         f"{found.total_s / 60:.1f} minutes"
@@ -186,18 +186,18 @@ def describe_survey(found: Survey) -> str:
     if set(found.splits) - {""}:
         counts = [[split or "(none)", str(n)] for split, n in found.splits.items()]
         lines.append(table(counts, header=["split", "rows"], right="1"))
-    lines += [f"would be rejected {described(rejection)}" for rejection in found.rejected]
+    lines += [f"would be rejected {describe_rejection(rejection)}" for rejection in found.rejected]
     return "\n".join(lines)
 
 
 def describe_approximate(made: Approximate, index: object) -> str:
-    """Render how well approximate search does on an index, and whether it is any use."""
+    """Render the recall and speed of approximate search, and whether it is worth using."""
     rows = [
         [f"{probed.n_probes}", f"{probed.refine}", f"{probed.recall:.1%}", f"{probed.ms:.1f}"]
         for probed in made.tried
     ]
     rows.append(["exact", "", "100.0%", f"{made.exact_ms:.1f}"])
-    told = [
+    lines = [
         f"{made.n_partitions} partitions of {made.n_rows:,} rows, "
         f"{made.size_bytes / 1e6:.1f} MB, made in {made.build_s:.1f} s",
         table(
@@ -209,18 +209,18 @@ def describe_approximate(made: Approximate, index: object) -> str:
         f"wanted {made.wanted:.1%}, chosen: {made.n_probes} partitions, {made.recall:.1%}",
     ]
     if made.recall < made.wanted:
-        told.append("no more is to be had: look at fewer rows with a filter, or search exactly")
+        lines.append("no more is to be had: look at fewer rows with a filter, or search exactly")
     if made.ms >= made.exact_ms:
-        told.append(
+        lines.append(
             "exact search is as fast here, once it has read the vectors: approximate search "
             "spares only that and the memory"
         )
-    told.append(f"use it: earful search RECORDING --index {index} --backend approximate")
-    return "\n".join(told)
+    lines.append(f"use it: earful search RECORDING --index {index} --backend approximate")
+    return "\n".join(lines)
 
 
 def describe_evaluation(card: Scorecard) -> str:
-    """Render an evaluation: the verdict, a line an arm, then how arms differ."""
+    """Render an evaluation: a line per arm, the differences between arms, the verdict."""
     unit = card.metric
     shown = [card.metric, *[name for name in card.metrics if name != card.metric][:1]]
     header = ["arm", *shown, "interval", "s/item"]
@@ -240,7 +240,7 @@ def describe_evaluation(card: Scorecard) -> str:
         difference = pair.difference
         test = f", McNemar p = {pair.mcnemar.p_value:.2g}" if pair.mcnemar else ""
         lines.append(
-            f"{pair.better} less {pair.worse}: {difference.value:+.3f} "
+            f"{pair.first} less {pair.second}: {difference.value:+.3f} "
             f"({difference.low:+.3f} to {difference.high:+.3f}){test}"
         )
     lines += ["", f"verdict: {card.verdict.text}"]
@@ -253,11 +253,11 @@ def progress_bar(title: str, stream: TextIO) -> Iterator[Callable[[BuildProgress
     """Show a build's progress: a live bar on a terminal, a plain line every 5 s elsewhere.
 
     Args:
-        title: What is going on, such as ``"embedding"``.
+        title: The work in progress, such as ``"embedding"``.
         stream: Where to write; stdout is never touched.
 
     Yields:
-        A function to hand to ``build_index``.
+        A function to pass to ``build_index``.
     """
     with _meter(title, stream) as show:
         yield lambda progress: show(progress.done, progress.total, progress.seconds)
@@ -265,10 +265,10 @@ def progress_bar(title: str, stream: TextIO) -> Iterator[Callable[[BuildProgress
 
 @contextmanager
 def counter(title: str, stream: TextIO) -> Iterator[Callable[[int, int], None]]:
-    """Show how many of how many are done, as ``progress_bar`` does for a build.
+    """Show how many items are done of how many, as ``progress_bar`` does for a build.
 
     Args:
-        title: What is going on, such as ``"encoding"``.
+        title: The work in progress, such as ``"encoding"``.
         stream: Where to write; stdout is never touched.
 
     Yields:
@@ -288,7 +288,7 @@ def counter(title: str, stream: TextIO) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def _meter(title: str, stream: TextIO) -> Iterator[Callable[[int, int | None, float], None]]:
-    """Yield what shows how many are done, of how many if that is known, after how many s."""
+    """Yield a function of the items done, of their total if that is known, and of seconds."""
     if not stream.isatty():
         yield _plain_meter(title, stream)
         return

@@ -1,7 +1,7 @@
 """The demo: the main job, end to end, on the recordings that come with the repository.
 
-An index is built from the labelled demo corpus; then clips are classified whose labels
-that index never had, from the few examples that a task file brings along.
+An index is built from the labelled demo corpus. Then clips are classified whose labels are
+not in that index, from the few examples that a task file has.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _FOLDER = Path("notebooks/demo")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoCorpus:
-    """Where the demo's parts lie.
+    """Paths of the demo's parts.
 
     Attributes:
         sounds: Labelled corpus that becomes the index.
-        task: Task file that brings a few examples of labels the index lacks.
+        task: Task file with a few examples of labels that the index lacks.
         queries: Folder per label of clips to classify, none of them an example.
     """
 
@@ -37,7 +37,7 @@ class DemoCorpus:
 
     @classmethod
     def find(cls) -> DemoCorpus:
-        """Find the corpus where ``EARFUL_DEMO`` points, in the checkout, or in one we stand in.
+        """Find the corpus that ``EARFUL_DEMO`` names, or in this checkout, or below this folder.
 
         Raises:
             CorpusError: It is not there, as in an installation from a wheel.

@@ -1,4 +1,4 @@
-"""Say what this installation can do, what it lacks, and the command that mends it."""
+"""Checks of an installation: what works, what is missing, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _HUB_TIMEOUT_S = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        name: What was looked at.
-        state: ``"ok"``, ``"missing"`` (an option that is not there) or ``"broken"``.
-        found: What was found.
-        mend: The command that mends it; empty when there is nothing to mend.
+        name: The thing checked.
+        state: ``"ok"``, ``"missing"`` (optional and not installed) or ``"broken"``.
+        found: The version, the counts or the error that was found.
+        mend: The command that fixes it; empty when there is nothing to fix.
     """
 
     name: str
@@ -55,10 +55,10 @@ class Finding:
 
 
 def examine(*, hub: bool = True) -> tuple[Finding, ...]:
-    """Look at versions, extras, devices, weights and the model hub.
+    """Check versions, extras, devices, weights and the model hub.
 
     Args:
-        hub: Whether to try the hub, which is the only thing here that uses the network;
+        hub: Whether to try the hub, the only check that uses the network;
             ``HF_HUB_OFFLINE=1`` is honoured in any case.
     """
     findings = [
@@ -130,7 +130,7 @@ def _shipped_embedder() -> Finding:
 
 
 def _language_models() -> tuple[Finding, ...]:
-    """Say which language models have been fetched; their digests are `models verify`'s."""
+    """Check which language models have been fetched; `models verify` checks their digests."""
     from earful.errors import EarfulError
     from earful.model.flamingo.checkpoint import MODEL_NAMES, models_home, open_flamingo_folder
 

@@ -1,4 +1,4 @@
-"""Every failure a caller can plan for, as one tree.
+"""The errors that earful raises, as one tree.
 
 ::
 
@@ -15,11 +15,11 @@
     │   ├── MissingExtraError    an optional dependency is not installed
     │   └── LicenceError         a licence has to be accepted first
     ├── PromptError              a prompt cannot be built within its limits
-    └── EvaluationError          an evaluation cannot be run, resumed or replayed
+    └── EvaluationError          an evaluation cannot be run, resumed or computed again
         └── LeakageError         exemplars give the items of an evaluation away
 
-A message names the thing, the value found, the value wanted and the next step.
-Wrong arguments by a programmer stay ``ValueError`` and ``TypeError``.
+A message names the thing, the value that was found, the value that was expected, and the
+next step. Wrong arguments in a program stay ``ValueError`` and ``TypeError``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from collections.abc import Sequence
 
 
 class EarfulError(Exception):
-    """Base of every failure that the library expects and explains."""
+    """The base of every error that the library expects and explains."""
 
 
 class AudioError(EarfulError):
@@ -80,14 +80,14 @@ class PromptError(EarfulError):
 
 
 class EvaluationError(EarfulError):
-    """An evaluation cannot be run, resumed or replayed."""
+    """An evaluation cannot be run, resumed or computed again."""
 
 
 class LeakageError(EvaluationError):
     """Exemplars give the items of an evaluation away.
 
     Attributes:
-        leaks: Every pair that was found, as text.
+        leaks: Every pair of an exemplar and an item that was found, as text.
     """
 
     def __init__(self, message: str, leaks: Sequence[object] = ()) -> None:

@@ -1,8 +1,8 @@
-"""What somebody who is to find a fault needs to know of an installation, and no more.
+"""Environment details for a bug report, without personal data.
 
-Versions, counts, limits and digests. Paths, and the names of the user and of the machine,
-are taken out wherever they might stand, unless they are asked for; labels, ids, file names
-and audio are never in it.
+A report has versions, counts, limits and digests. Paths and the names of the user and of the
+machine are taken out wherever they might occur, unless they are asked for; labels, ids, file
+names and audio are never in it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FORMAT = "earful-report"
 FORMAT_VERSION = 1
 
-# Where a path begins. Names with spaces have no end that could be told, so all after it goes.
+# The start of a path. Where a name with spaces ends cannot be known, so all after it goes.
 _PATH = re.compile(r"""(?:^|(?<=[\s'"(=:,]))(?:[/~]|[A-Za-z]:\\|\\\\|\.\.?/).*""", re.DOTALL)
 _SETTINGS = re.compile(r"^(EARFUL|HF|OMP|MKL|TORCH|CUDA|LANCE|TOKENIZERS)_")
 _SECRET = re.compile(r"TOKEN|KEY|SECRET|PASSWORD", re.IGNORECASE)
@@ -40,10 +40,10 @@ def failure_report(index: Path | None = None, *, with_paths: bool = False) -> di
     """Describe this installation, as plain JSON values.
 
     Args:
-        index: An index to count; nothing of its content is told.
+        index: An index to count; its content is not in the report.
         with_paths: Whether paths, user and host names stay in it.
     """
-    told: dict[str, object] = {
+    report: dict[str, object] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "earful": earful.__version__,
@@ -59,11 +59,11 @@ def failure_report(index: Path | None = None, *, with_paths: bool = False) -> di
         },
     }
     if index is not None:
-        told["index"] = _index(index, with_paths=with_paths)
+        report["index"] = _index(index, with_paths=with_paths)
     if with_paths:
-        return told
-    names = _names()
-    return {key: _without(value, names) for key, value in told.items()}
+        return report
+    names = _personal_names()
+    return {key: _without(value, names) for key, value in report.items()}
 
 
 def _platform() -> dict[str, object]:
@@ -78,7 +78,7 @@ def _platform() -> dict[str, object]:
 
 
 def _machine(near: Path) -> dict[str, object]:
-    """Tell cores, instructions, memory and devices, and the room where the index is."""
+    """Return cores, instructions, memory and devices, and the free space beside the index."""
     import torch
 
     existing = next(path for path in (near.absolute(), *near.absolute().parents) if path.exists())
@@ -104,7 +104,7 @@ def _memory_kib() -> dict[str, int]:
 
 
 def _packages() -> dict[str, str]:
-    """Return the version of everything that earful asks for and that is installed."""
+    """Return the installed version of every package that earful requires."""
     found: dict[str, str] = {}
     for requirement in importlib.metadata.requires("earful") or ():
         match = re.match(r"[\w.-]+", requirement)
@@ -132,8 +132,8 @@ def _index(path: Path, *, with_paths: bool) -> dict[str, object]:
         index = Index.open(path)
         return _counts(index.info)
     except EarfulError as error:
-        told = str(error) if with_paths else _text_without_path(str(error), path)
-        return {"error": f"{type(error).__name__}: {told}"}
+        message = str(error) if with_paths else _text_without_path(str(error), path)
+        return {"error": f"{type(error).__name__}: {message}"}
 
 
 def _counts(info: IndexInfo) -> dict[str, object]:
@@ -149,20 +149,20 @@ def _counts(info: IndexInfo) -> dict[str, object]:
     }
 
 
-def _names() -> list[str]:
-    """Return what tells whose machine this is, the longest first."""
+def _personal_names() -> list[str]:
+    """Return the names that give away whose machine this is, the longest first."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a user without a name
         user = ""
     host = socket.gethostname()
     found = {str(Path.home()), os.getcwd(), user, host, host.partition(".")[0], platform.node()}
-    # "root" is no one's name, and a letter would be taken out of every word.
+    # "root" is nobody's name, and a single letter would be taken out of every word.
     return sorted((n for n in found if len(n) > 2 and n != "root"), key=len, reverse=True)
 
 
 def _without(value: object, names: list[str]) -> object:
-    """Take paths and names out of all texts."""
+    """Remove paths and names from all texts in a value."""
     if isinstance(value, dict):
         return {_text_without(str(k), names): _without(v, names) for k, v in value.items()}
     if isinstance(value, list):
@@ -171,9 +171,9 @@ def _without(value: object, names: list[str]) -> object:
 
 
 def _text_without_path(text: str, path: Path) -> str:
-    """Take out one path, whose end is known, so that the words after it stay."""
+    """Remove one path, whose end is known, so that the words after it stay."""
     paths = (path, path.absolute(), path.resolve())
-    # As it is, and as a shell takes it in a command that is advised.
+    # As it is, and as quoted for a shell in a command that a message suggests.
     written = {*map(str, paths), *map(as_argument, paths)}
     for one in sorted(written, key=len, reverse=True):
         text = re.sub(rf"(?<![\w/.]){re.escape(one)}(?!\w)", "(path)", text)

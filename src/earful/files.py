@@ -1,4 +1,4 @@
-"""What the disk must remember, handed to it before anything counts on it; and who may write it."""
+"""Durable writes: fsync, atomic replace, and locks on unfinished files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Final
 from earful.errors import ModelError
 
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What the system calls a disk, a quota or a file that can take no more."""
+"""Error numbers of a full disk, a used-up quota, and a file of the largest size allowed."""
 
 
 def sync_file(path: str | os.PathLike[str]) -> None:
-    """Ask the disk to remember a file's content.
+    """Flush a file's content to the disk.
 
     Raises:
         OSError: It cannot be opened, or the disk failed.
@@ -26,7 +26,7 @@ def sync_file(path: str | os.PathLike[str]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Ask the disk to remember a folder's entries: what was made, renamed and removed in it.
+    """Flush a folder's entries to the disk: files made, renamed and removed in it.
 
     Raises:
         OSError: It cannot be opened, or the disk failed.
@@ -35,18 +35,18 @@ def sync_folder(folder: Path) -> None:
 
 
 def temporary_name(name: str) -> str:
-    """Return what a file is called until it is complete."""
+    """Return the name that a file has until it is complete."""
     return f".{name}.tmp"
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader or a crash sees the old one or the new one, whole.
+    """Replace a file's content so that a reader or a crash sees all the old or all the new.
 
-    Who may read and write it stays as it was; a new file is made as any other is.
+    Permissions stay as they were; a new file gets the usual ones.
 
     Args:
-        path: Where; one process at a time, which is the caller's to see to.
-        text: All of it, written as UTF-8 with half characters as they are.
+        path: The file; the caller makes sure that only one process writes it at a time.
+        text: The whole content, written as UTF-8 with lone surrogates as they are.
 
     Raises:
         OSError: It cannot be written; what was there before is unchanged.
@@ -68,15 +68,15 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def lock_unfinished(descriptor: int, path: Path) -> bool:
-    """Take what is being written, as long as it stays open: a lock dies with its process.
+    """Lock an unfinished file or folder while it is open: the lock ends with the process.
 
     Args:
         descriptor: Of the open file or folder.
-        path: Where it was opened.
+        path: The path it was opened at.
 
     Returns:
-        Whether nobody had it, and it is still there: whoever had it may have finished, and
-        renamed or dropped it.
+        Whether it was free and is still there: a former holder may have finished it, and
+        renamed or removed it.
 
     Raises:
         OSError: The file system has no locks.
@@ -89,17 +89,17 @@ def lock_unfinished(descriptor: int, path: Path) -> bool:
 
 
 def hold_partial(partial: Path, folder: Path) -> int:
-    """Make the empty folder that a model is written in, and take it.
+    """Create and lock the empty folder that a model is written into.
 
     Args:
-        partial: Where; what a killed process left there is dropped.
-        folder: What it becomes, for errors.
+        partial: The folder; files that a killed process left in it are removed.
+        folder: Its final name, for errors.
 
     Returns:
-        Its descriptor, to be closed when it is finished or dropped.
+        Its descriptor, to be closed when it is finished or removed.
 
     Raises:
-        ModelError: Another process has it.
+        ModelError: Another process holds it.
         OSError: It cannot be written.
     """
     partial.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ def hold_partial(partial: Path, folder: Path) -> int:
 
 
 def empty_folder(folder: Path) -> None:
-    """Remove what is in a folder, and leave the folder.
+    """Remove everything in a folder, and keep the folder.
 
     Raises:
         OSError: Something cannot be removed.

@@ -1,7 +1,7 @@
-"""What the library logs, on stderr: lines for a person, or JSON for a program.
+"""Log output on stderr: lines for a person, or JSON for a program.
 
-The library uses ``logging`` under the name ``earful`` and nothing listens by default. What
-a record counts stands in its extra fields, so that a program need not read the sentence.
+The library uses ``logging`` under the name ``earful``, and nothing is shown by default.
+Numbers are in a record's extra fields, so that a program need not parse the sentence.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from typing import TextIO
 from earful.wording import printable
 
 _LOGGER = "earful"
-# What every record has, and what formatting adds to it; all else is its fields.
+# Attributes of every record, and those that formatting adds; all others are its fields.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
-# How a line for people begins, and what level that is.
+# The first word of a line for people, and its level.
 _LEVELS = {"error": "error", "note": "warning", "leak": "warning"}
 
 
-def listen(level: int, *, as_json: bool) -> None:
+def show_logs(level: int, *, as_json: bool) -> None:
     """Show records of the library on stderr from now on.
 
     Args:
-        level: The least level shown, such as ``logging.INFO``.
-        as_json: One JSON object a line rather than a sentence.
+        level: The lowest level shown, such as ``logging.INFO``.
+        as_json: One JSON object per line rather than a sentence.
     """
     logger = logging.getLogger(_LOGGER)
     for handler in logger.handlers[:]:
@@ -43,12 +43,12 @@ def listen(level: int, *, as_json: bool) -> None:
 
 
 def is_debugging() -> bool:
-    """Say whether somebody wants to see everything."""
+    """Tell whether every record is shown."""
     return logging.getLogger(_LOGGER).isEnabledFor(logging.DEBUG)
 
 
 class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]
-    """Writes to what ``sys.stderr`` is at the time."""
+    """A handler that writes to whatever ``sys.stderr`` is at the time."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
@@ -59,29 +59,29 @@ class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]
 
 
 class JsonStderr(io.TextIOBase):
-    """Stands for ``sys.stderr``: whatever is written becomes one JSON object a line.
+    """A replacement of ``sys.stderr`` that turns each line into one JSON object.
 
-    So that a program which reads the log meets nothing else: notes, errors, progress and
-    wrong usage are objects of the log's own form, with the logger ``earful.cli``.
+    A program that reads the log then finds nothing else: notes, errors, progress and wrong
+    usage are objects of the log's own form, with the logger ``earful.cli``.
     """
 
     encoding = "utf-8"
     errors = "backslashreplace"
 
     def __init__(self, stream: TextIO) -> None:
-        """Write to ``stream``."""
+        """Write the objects to ``stream``."""
         self.stream = stream
         self._begun = ""
 
     def write(self, text: str) -> int:
-        """Write every line that is whole; the rest waits for its end."""
+        """Write every complete line; the rest waits for its end."""
         *whole, self._begun = re.split(r"[\r\n]", self._begun + text)
         for line in whole:
-            self._tell(line)
+            self._write_object(line)
         return len(text)
 
     def finish(self) -> None:
-        """Write what has no line end."""
+        """Write the last line, which has no line end."""
         self.write("\n")
 
     def flush(self) -> None:
@@ -92,7 +92,7 @@ class JsonStderr(io.TextIOBase):
         """Return the descriptor of the stream behind this one."""
         return self.stream.fileno()
 
-    def _tell(self, line: str) -> None:
+    def _write_object(self, line: str) -> None:
         if not line.strip():
             return
         prefix, colon, rest = line.partition(": ")
@@ -103,20 +103,20 @@ class JsonStderr(io.TextIOBase):
         self.stream.flush()
 
 
-def speaks_json() -> bool:
-    """Say whether stderr takes JSON only."""
+def is_stderr_json() -> bool:
+    """Tell whether stderr has JSON only."""
     return isinstance(sys.stderr, JsonStderr)
 
 
-def tell_traceback() -> None:
-    """Put the traceback of what is being handled into the log, as one record."""
+def log_traceback() -> None:
+    """Log the traceback of the exception at hand as one record."""
     logging.getLogger(f"{_LOGGER}.cli").debug(
         "where it came from", extra={"traceback": traceback.format_exc()}
     )
 
 
 class _Lines(logging.Formatter):
-    """A time, a level, where from, and the sentence, with its control characters escaped."""
+    """Time, level, logger and the sentence, with its control characters escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
@@ -128,12 +128,12 @@ class _JsonLines(logging.Formatter):
     """``time``, ``level``, ``logger``, ``message`` and, if it has any, ``fields``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        told = _object(record.created, record.levelname.lower(), record.name, record.getMessage())
+        values = _object(record.created, record.levelname.lower(), record.name, record.getMessage())
         fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if fields:
-            told["fields"] = fields
-        # ASCII, so that a name that is not UTF-8 stays one line that every reader takes.
-        return json.dumps(told, default=str)
+            values["fields"] = fields
+        # ASCII, so that a name that is not UTF-8 stays one line that every reader accepts.
+        return json.dumps(values, default=str)
 
 
 def _object(created: float, level: str, logger: str, message: str) -> dict[str, object]:

@@ -1,8 +1,8 @@
-"""For tests of what uses earful: language models that need no download.
+"""Language models without a download, for tests of code that uses earful.
 
-``ScriptedLanguageModel`` says what it is told to. ``write_flamingo`` makes a folder with a
+``ScriptedLanguageModel`` gives scripted answers. ``write_flamingo`` writes a folder with a
 small Audio Flamingo of random weights, which loads and answers like a real one, and
-``write_hub_checkpoint`` the same as the release publishes it, under all its names::
+``write_hub_checkpoint`` the same in the form of the release, under all its names::
 
     folder = write_flamingo(tmp_path / "flamingo")
     few = FewShot.open("sounds.index", model=str(folder))
@@ -41,7 +41,7 @@ _POSITIONS = 128
 
 
 def tiny_flamingo_config(*, n_layers: int = 2) -> FlamingoConfig:
-    """Return sizes of a Flamingo that runs in milliseconds.
+    """Return the sizes of a Flamingo that runs in milliseconds.
 
     Args:
         n_layers: Decoder layers; with 24 of them a checkpoint has all the release's names.
@@ -68,7 +68,7 @@ def tiny_flamingo_config(*, n_layers: int = 2) -> FlamingoConfig:
 
 
 def tiny_encoder_config() -> MsClapConfig:
-    """Return sizes of an MS-CLAP encoder that runs in milliseconds on real windows."""
+    """Return the sizes of an MS-CLAP encoder that runs in milliseconds on real windows."""
     from earful.model.encoders import HtsatConfig, MsClapConfig
 
     htsat = HtsatConfig(patch_size=8, embed_dim=8, depths=(2, 2), n_heads=(2, 4))
@@ -94,7 +94,7 @@ def write_flamingo(
     """Write a small Flamingo of random weights, ready to be loaded.
 
     Args:
-        folder: Where; must not hold anything else.
+        folder: The folder to write; it must not hold anything else.
         seed: Of the weights: the same seed gives the same answers.
         variant: ``"foundation"`` or ``"chat"``.
         n_layers: Decoder layers.
@@ -137,15 +137,15 @@ def write_hub_checkpoint(
     n_layers: int = 24,
     parts: Literal[1, 5] = 5,
 ) -> Path:
-    """Write a small Flamingo of random weights as the release publishes the real one.
+    """Write a small Flamingo of random weights in the form of the published release.
 
     The files are ``foundation.pt`` or its five parts, ``clapcap_weights_2023.pth``,
     ``vocab.json`` and ``merges.txt``; with 24 layers the checkpoint has all 1340 names of
     the release, copies included, split where the release is split.
 
     Args:
-        folder: Where.
-        seed: Of the weights; those of ``write_flamingo`` at the same seed and layers.
+        folder: The folder to write.
+        seed: Of the weights; the same as those of ``write_flamingo`` at the same seed and layers.
         variant: ``"foundation"`` or ``"chat"``.
         n_layers: Decoder layers.
         parts: Whether the checkpoint is one file or five.
@@ -195,13 +195,13 @@ def _random_flamingo(config: FlamingoConfig, seed: int) -> dict[str, Tensor]:
     import torch
 
     from earful.model.flamingo import Flamingo
-    from earful.model.runtime import unfilled
+    from earful.model.runtime import without_weights
 
     generator = torch.Generator().manual_seed(seed)
-    with unfilled():
+    with without_weights():
         shapes = {name: tensor.shape for name, tensor in Flamingo(config).state_dict().items()}
     state = {name: _drawn(name, tuple(shape), generator) for name, shape in shapes.items()}
-    # Closed gates, as a new model has them, would make every answer deaf.
+    # Closed gates, as a new model has them, would make every answer independent of the audio.
     return {n: torch.ones(1) if n.endswith("gate") else tensor for n, tensor in state.items()}
 
 
@@ -219,7 +219,7 @@ def _random_encoder(config: MsClapConfig, seed: int) -> dict[str, Tensor]:
 
 
 def _drawn(name: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Draw a matrix that keeps the size of what it is given; norms begin as they do."""
+    """Draw a matrix that keeps the norm of its input; scales start at 1, biases at 0."""
     import torch
 
     if name.endswith("num_batches_tracked"):

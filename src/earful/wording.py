@@ -13,8 +13,8 @@ def counted(n: int, one: str, many: str = "") -> str:
 
     Args:
         n: How many.
-        one: For one of it, such as ``"row"`` or ``"row has"``.
-        many: For none or several; ``one`` with an s when empty.
+        one: The words for one, such as ``"row"`` or ``"row has"``.
+        many: The words for none or several; empty for ``one`` with an s.
 
     >>> counted(1, "row"), counted(1200, "row"), counted(0, "copy", "copies")
     ('1 row', '1,200 rows', '0 copies')
@@ -23,7 +23,7 @@ def counted(n: int, one: str, many: str = "") -> str:
 
 
 def printable(text: str) -> str:
-    r"""Escape what a terminal or a UTF-8 stream cannot show, line breaks included.
+    r"""Escape characters that a terminal or a UTF-8 stream cannot show, line breaks included.
 
     >>> printable("caf\u00e9\n\udcff.wav")
     'café\\n\\udcff.wav'
@@ -35,7 +35,7 @@ def printable(text: str) -> str:
 
 
 def as_argument(path: str | os.PathLike[str]) -> str:
-    """Write a path as it is typed into a shell.
+    """Return a path quoted as it is typed into a shell.
 
     >>> as_argument("my sounds.index"), as_argument("sounds.index")
     ("'my sounds.index'", 'sounds.index')
@@ -49,7 +49,7 @@ _MOST_LISTED = 30
 
 
 def quoted(value: object) -> str:
-    """Write a value as Python does, but a long one only as its beginning.
+    """Return a value's ``repr``, of a long one only the beginning.
 
     >>> quoted("dog"), quoted("x" * 100_000)[-24:]
     ("'dog'", 'xxx… (100002 characters)')
@@ -62,25 +62,25 @@ def quoted(value: object) -> str:
 
 
 def listed(names: Iterable[object]) -> str:
-    """List names for a message: the first thirty.
+    """Join names for a message, the first thirty of them.
 
     >>> listed(["a", "b"]), listed([])
     ('a, b', 'none')
     """
     texts = [str(name) for name in names]
-    told = [text if len(text) <= _QUOTED else quoted(text) for text in texts[:_MOST_LISTED]]
+    shown = [text if len(text) <= _QUOTED else quoted(text) for text in texts[:_MOST_LISTED]]
     more = [f"and {len(texts) - _MOST_LISTED} more"] if len(texts) > _MOST_LISTED else []
-    return ", ".join(told + more) or "none"
+    return ", ".join(shown + more) or "none"
 
 
-# Beyond these, looking for the nearest name takes seconds.
+# Beyond these sizes, a search for the nearest name takes seconds.
 _MOST_COMPARED = 100
 
 _MOST_KNOWN = 1000
 
 
 def unknown_name(what: str, found: str, known: Sequence[str]) -> str:
-    """Say that a name is none of those known, with the nearest one.
+    """Return a message that a name is unknown, with the nearest known one.
 
     >>> unknown_name("order", "nearest-lst", ["nearest-first", "nearest-last"])
     "unknown order 'nearest-lst' (did you mean 'nearest-last'?); known: nearest-first, nearest-last"

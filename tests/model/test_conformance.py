@@ -119,7 +119,7 @@ def test_another_sample_rate_is_refused_naming_the_clip(name: str) -> None:
     right = clip(embedder, sound(1000, 0))
     rate = embedder.fingerprint.sample_rate
     wrong = Clip(samples=right.samples, sample_rate=rate // 2)
-    with pytest.raises(ValueError, match=rf"clip 1 .*{rate // 2} Hz, want {rate} Hz"):
+    with pytest.raises(ValueError, match=rf"clip 1 .*{rate // 2} Hz, expected {rate} Hz"):
         embedder.embed([right, wrong])
 
 

@@ -144,7 +144,7 @@ def test_local_folders_and_checkpoints_go_to_clap(
     found = load_embedder(str(path))
     assert isinstance(found, FakeEmbedder)
     assert found.asked[0] == str(path)
-    assert targets == ["earful.model.clap.embedder:load_clap"]
+    assert targets == ["earful.model.clap:load_clap"]
 
 
 def test_a_folder_that_is_no_model_is_an_error_of_the_model(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.audio_bombs import bombs
 from tests.support.audio_formats import CannotWriteError
-from tests.support.audio_verdicts import Case, Heard, fault
+from tests.support.audio_verdicts import Accepted, Case, fault
 from tests.support.nasty_audio import coded_cases, ffmpeg_cases, number_cases, wav_cases
 from tests.support.nasty_files import kinds_of_file, odd_names, other_formats
 
@@ -38,10 +38,10 @@ MOST_QUICK_MIB = 512
 
 @contextmanager
 def listener() -> Iterator[Callable[[Path], dict[str, Any]]]:
-    """A process that hears files."""
+    """A process that decodes files."""
     here = Path(__file__).parent
     child = subprocess.Popen(
-        [sys.executable, str(here / "hear_files.py")],
+        [sys.executable, str(here / "decode_files.py")],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         env={**os.environ, "PYTHONPATH": str(here.parents[1])},
     )  # fmt: skip
@@ -62,15 +62,15 @@ def listener() -> Iterator[Callable[[Path], dict[str, Any]]]:
     assert child.returncode == 0
 
 
-def outcome(found: list[int] | str) -> Heard | str:
-    return found if isinstance(found, str) else Heard(*found)
+def outcome(found: list[int] | str) -> Accepted | str:
+    return found if isinstance(found, str) else Accepted(*found)
 
 
 def judge(nasty: Case, answer: dict[str, Any]) -> bool:
     """Compare with the verdict; tells whether the file was accepted."""
     probed, loaded = outcome(answer["probed"]), outcome(answer["loaded"])
     assert (nasty.name, fault(nasty.verdict, probed, loaded)) == (nasty.name, "")
-    return isinstance(loaded, Heard)
+    return isinstance(loaded, Accepted)
 
 
 def test_every_nasty_file_is_within_bounds(

@@ -1,7 +1,7 @@
 """Twenty thousand recordings changed at random: no crash, no hang, one line or finite samples.
 
 Run by ``./dev trials``. Recordings of every format that can be written here are mutated and
-heard in processes of their own, so that what kills or holds one up is seen and counted.
+decoded in processes of their own, so that what kills or holds one up is seen and counted.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MOST_MIB = 2048
 
 @dataclass
 class Tally:
-    """What came of the mutants one worker heard."""
+    """Outcomes of the mutants that one worker decoded."""
 
     verdicts: Counter[str] = field(default_factory=Counter)
     crashes: list[str] = field(default_factory=list)
@@ -52,15 +52,15 @@ class Tally:
         self.most_mib = max(self.most_mib, mib)
 
 
-def hear_share(seeds: Path, worker: int, errors: Path) -> Tally:
-    """Have every ``WORKERS``-th mutant heard, going on after one that stops a process."""
+def decode_share(seeds: Path, worker: int, errors: Path) -> Tally:
+    """Decode every ``WORKERS``-th mutant, going on after one that stops a process."""
     here = Path(__file__).parent
     tally = Tally()
     number = worker
     while number < TRIED:
         with errors.open("wb") as stderr:
             child = subprocess.Popen(
-                [sys.executable, str(here / "hear_mutants.py"),
+                [sys.executable, str(here / "decode_mutants.py"),
                  str(seeds), str(number), str(TRIED), str(WORKERS)],
                 stdout=subprocess.PIPE, stderr=stderr,
                 env={**os.environ, "PYTHONPATH": str(here.parents[1])},
@@ -84,9 +84,9 @@ def listen(child: subprocess.Popen[bytes], number: int, tally: Tally) -> int:
             if not line:
                 return number
             now = time.monotonic()
-            heard, outcome, mib = json.loads(line)
-            tally.add(heard, outcome, mib, 0.0 if started is None else now - started)
-            started, number = now, heard + WORKERS
+            decoded, outcome, mib = json.loads(line)
+            tally.add(decoded, outcome, mib, 0.0 if started is None else now - started)
+            started, number = now, decoded + WORKERS
         child.kill()
         tally.hangs.append(number)
     return number
@@ -102,7 +102,7 @@ def test_mutated_recordings(tmp_path: Path, keep_figures: Callable[..., None]) -
             continue
     with ThreadPoolExecutor(WORKERS) as threads:
         shares = [
-            threads.submit(hear_share, seeds, worker, tmp_path / f"errors-{worker}")
+            threads.submit(decode_share, seeds, worker, tmp_path / f"errors-{worker}")
             for worker in range(WORKERS)
         ]
         tallies = [share.result() for share in shares]

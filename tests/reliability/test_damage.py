@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from earful.errors import EarfulError, IndexFolderError
-from earful.index import Index
+from earful.index import Index, verify_index
 from earful.index.builder import BuildOptions, build_index
-from earful.index.cache import ExemplarFeatures, KeptReplays
+from earful.index.cache import FeatureCacheFolder, ScoreCache
 from earful.index.maintenance import repair_index
 from earful.index.search import Hit, IndexBackend, approximate
 from tests.support.small_corpus import DIM, Samples, write_corpus
@@ -89,8 +89,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (corpus / "dog/broken.wav").unlink()
     index.refresh()
     index.index_approximately(recall=0.9, k=5, n_queries=10)
-    ExemplarFeatures(folder).put(f"{'ab' * 32}/{'cd' * 32}", np.ones((4, 8), np.float32))
-    KeptReplays(folder).put("ef" * 32, {"a": [0.25, 0.75]}, about={})
+    FeatureCacheFolder(folder).put(f"{'ab' * 32}/{'cd' * 32}", np.ones((4, 8), np.float32))
+    ScoreCache(folder).put("ef" * 32, {"a": [0.25, 0.75]}, about={})
     return folder
 
 
@@ -110,9 +110,9 @@ def outcome(folder: Path, wanted: Found) -> str:
     Returns:
         ``"same"``, ``"refused"`` or ``"warned"``.
     """
-    features = ExemplarFeatures(folder).get(f"{'ab' * 32}/{'cd' * 32}")
+    features = FeatureCacheFolder(folder).get(f"{'ab' * 32}/{'cd' * 32}")
     assert features is None or np.array_equal(features, np.ones((4, 8), np.float32))
-    assert KeptReplays(folder).get("ef" * 32, n_scores=2) in ({}, {"a": [0.25, 0.75]})
+    assert ScoreCache(folder).get("ef" * 32, n_scores=2) in ({}, {"a": [0.25, 0.75]})
     refused = False
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -144,7 +144,7 @@ def mended(folder: Path, corpus: Path, wanted: Found) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            if not Index.open(folder).verify().problems:
+            if not verify_index(Index.open(folder)).problems:
                 return False
         except EarfulError as error:
             if "Upgrade earful" in str(error):
@@ -154,7 +154,7 @@ def mended(folder: Path, corpus: Path, wanted: Found) -> bool:
         report = repair_index(folder, corpus, embedder=embedder, options=OPTIONS)
     assert report.missing == 0
     assert embedder.n_clips <= report.embedded
-    assert Index.open(folder).verify().problems == ()
+    assert verify_index(Index.open(folder)).problems == ()
     for backend in BACKENDS:
         found = told(Index.open(folder).search(query(), k=N_FILES, backend=backend))
         assert found == wanted

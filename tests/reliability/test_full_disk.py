@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from earful.index.builder import build_index
-from tests.support import filling
+from tests.support import full_disk
 from tests.support.small_corpus import Samples, write_corpus
 
 pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(300)]
@@ -43,11 +43,11 @@ def test_a_disk_that_is_full_at_every_write_in_turn(
     disk.mkdir()
     beside.mkdir()
     if mounted(SMALL, disk, "true").returncode:
-        pytest.skip("no disk can be mounted here; want user namespaces")
-    found = mounted(SMALL, disk, sys.executable, filling.__file__, disk, beside)
+        pytest.skip("no disk can be mounted here: expected user namespaces")
+    found = mounted(SMALL, disk, sys.executable, full_disk.__file__, disk, beside)
     assert found.returncode == 0, found.stderr
     n_full: dict[str, int] = json.loads(found.stdout.splitlines()[-1])
-    assert n_full.keys() == filling.CHANGES.keys()
+    assert n_full.keys() == full_disk.CHANGES.keys()
     assert all(n_full.values())
     keep_figures("full-disk", trials=sum(n_full.values()), **n_full)
 
@@ -56,8 +56,7 @@ READER = """
 import sys
 from pathlib import Path
 from earful.errors import IndexFolderError
-from earful.index.maintenance.repair import repair_index
-from earful.index.index import Index
+from earful.index import Index, repair_index, verify_index
 from tests.support.small_corpus import Samples
 
 folder = Path(sys.argv[1])
@@ -65,13 +64,13 @@ index = Index.open(folder)
 rows = index.vectors()
 assert len(index.search(rows.vectors[0])) == 8
 assert len(index.search(rows.vectors[0], backend="half")) == 8
-assert index.verify().problems == ()
-stored = list(index.stored([rows.exemplars[0].id]).values())
+assert verify_index(index).problems == ()
+stored = list(index._folder.rows([rows.exemplars[0].id]).values())
 for write in (
     lambda: index.add(stored),
     lambda: index.remove([rows.exemplars[0].id]),
     index.compact,
-    index.index_columns,
+    index._folder.index_columns,
     lambda: repair_index(folder, embedder=Samples()),
 ):
     try:
@@ -87,6 +86,6 @@ def test_a_read_only_folder_is_searched_and_verified_and_never_written(tmp_path:
     corpus, folder = write_corpus(tmp_path / "sounds", 10), tmp_path / "sounds.index"
     build_index(corpus, folder, embedder=Samples())
     if mounted(READ_ONLY, tmp_path, "true").returncode:
-        pytest.skip("no folder can be mounted here; want user namespaces")
+        pytest.skip("no folder can be mounted here: expected user namespaces")
     found = mounted(READ_ONLY, tmp_path, sys.executable, "-c", READER, folder)
     assert (found.returncode, found.stderr) == (0, "")

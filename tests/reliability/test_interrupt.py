@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from earful.index import Index
-from earful.index.storage import LOCK_NAME
+from earful.index import Index, verify_index
+from earful.index.storage.lock import LOCK_NAME
 
 pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(300)]
 
@@ -100,6 +100,6 @@ def test_interrupted_builds(
         _, told = process.communicate(timeout=250)
     assert process.returncode == 0, told
     opened = Index.open(index)
-    assert (opened.info.n, opened.verify().problems) == (N_FILES, ())
+    assert (opened.info.n, verify_index(opened).problems) == (N_FILES, ())
     shutil.rmtree(index)
     keep_figures("interrupts-build", trials=len(MOMENTS_S), slowest_s=round(slowest_s, 1))

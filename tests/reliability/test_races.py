@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from earful.errors import IndexFolderError
-from earful.index import Index
+from earful.index import Index, verify_index
 from earful.index.search import approximate
-from tests.support import racing
+from tests.support import index_races
 from tests.support.small_corpus import Samples, write_corpus
 
 pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(300)]
@@ -25,13 +25,13 @@ Job = dict[str, object]
 
 @pytest.fixture
 def index(tmp_path: Path) -> Index:
-    (tmp_path / "one.wav").write_bytes(racing.AUDIO)
+    (tmp_path / "one.wav").write_bytes(index_races.AUDIO)
     return Index.create(tmp_path / "raced.index", Samples.fingerprint)
 
 
 def race(index: Index, jobs: list[Job]) -> list[Counter[str]]:
     """Run jobs at the same time; return what each counted."""
-    script = racing.__file__
+    script = index_races.__file__
     (index.path.parent / "stop").unlink(missing_ok=True)
     found = subprocess.run(
         [sys.executable, script, index.path, json.dumps(jobs)],
@@ -53,13 +53,15 @@ def race(index: Index, jobs: list[Job]) -> list[Counter[str]]:
 
 def ids(index: Index) -> set[str]:
     opened = Index.open(index.path)
-    assert opened.verify().problems == ()
+    assert verify_index(opened).problems == ()
     return {exemplar.id for exemplar in opened.vectors().exemplars}
 
 
 def ids_of(index: Index, name: str) -> set[str]:
     root = index.path.parent
-    return {row.exemplar.id for step in range(N_STEPS) for row in racing.rows(root, name, step)}
+    return {
+        row.exemplar.id for step in range(N_STEPS) for row in index_races.rows(root, name, step)
+    }
 
 
 def test_writers_and_readers_at_the_same_time(
@@ -67,7 +69,7 @@ def test_writers_and_readers_at_the_same_time(
 ) -> None:
     monkeypatch.setattr(approximate, "LEAST_ROWS", 100)
     for step in range(40):
-        index.add(racing.rows(index.path.parent, "first", step))
+        index.add(index_races.rows(index.path.parent, "first", step))
     index.index_approximately(recall=0.5, k=5, n_queries=5)
     before = ids(index)
     writers: list[Job] = [
@@ -85,7 +87,7 @@ def test_writers_and_readers_at_the_same_time(
     assert before | ids_of(index, "left") | ids_of(index, "right") <= after
     rest = after - before - ids_of(index, "left") - ids_of(index, "right")
     assert rest <= ids_of(index, "both")
-    assert len(rest) % racing.STEP_ROWS == 0
+    assert len(rest) % index_races.STEP_ROWS == 0
     total = sum(counts, Counter())
     assert all(reader["reads"] > 10 for reader in counts[len(writers) :])
     keep_figures(

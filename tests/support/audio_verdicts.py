@@ -1,4 +1,4 @@
-"""What has to become of a file that is heard: the verdict on it, and what the loader says."""
+"""Verdicts on files: what the loader must return for each, or the reason it must give."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from earful.model.audio.clip import probe_audio
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Accepted:
     """Accepted, by ``probe_audio`` and ``load_audio`` alike.
 
     Attributes:
@@ -34,13 +34,13 @@ class Refused:
     """Refused with one line.
 
     Attributes:
-        reason: What the line has to contain.
+        reason: Words that the line has to contain.
         probed: What ``probe_audio`` finds where only decoding shows the fault, or what its
             own refusal has to contain; ``None`` where it refuses with the same line.
     """
 
     reason: str
-    probed: Heard | str | None = None
+    probed: Accepted | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +55,16 @@ class Case:
 
     name: str
     place: Callable[[Path], Path]
-    verdict: Heard | Refused
+    verdict: Accepted | Refused
 
 
-def hear(path: Path, *, resampled_hz: int | None = None) -> tuple[Heard | str, Heard | str]:
+def decode(path: Path, *, resampled_hz: int | None = None) -> tuple[Accepted | str, Accepted | str]:
     """Probe and load a file: what each finds, or the line it refuses it with.
 
     ``resampled_hz``: what is loaded is resampled to that, for what it takes.
     """
     channels = 1
-    probed: Heard | str
+    probed: Accepted | str
     try:
         info = probe_audio(path)
     except AudioError as error:
@@ -72,7 +72,7 @@ def hear(path: Path, *, resampled_hz: int | None = None) -> tuple[Heard | str, H
     else:
         channels = info.channels
         n_samples = round(info.duration_s * info.sample_rate)
-        probed = Heard(n_samples, info.sample_rate, channels)
+        probed = Accepted(n_samples, info.sample_rate, channels)
     try:
         clip = load_audio(path)
     except AudioError as error:
@@ -80,21 +80,21 @@ def hear(path: Path, *, resampled_hz: int | None = None) -> tuple[Heard | str, H
     if resampled_hz is not None:
         with suppress(AudioError):  # too short, or too loud
             resample(clip, resampled_hz)
-    return probed, Heard(clip.samples.size, clip.sample_rate, channels)
+    return probed, Accepted(clip.samples.size, clip.sample_rate, channels)
 
 
-def fault(verdict: Heard | Refused, probed: Heard | str, loaded: Heard | str) -> str:
-    """Say how what was heard differs from the verdict; empty where it does not."""
-    if isinstance(verdict, Heard):
+def fault(verdict: Accepted | Refused, probed: Accepted | str, loaded: Accepted | str) -> str:
+    """Describe how the result differs from the verdict; empty where it does not."""
+    if isinstance(verdict, Accepted):
         fits = _fits(verdict, probed) and _fits(verdict, loaded)
     else:
         fits = isinstance(loaded, str) and verdict.reason in loaded
         wanted = verdict.probed or loaded
         fits = fits and (_fits(wanted, probed) or str(wanted) in str(probed))
-    return "" if fits else f"wanted {verdict}; probed {probed}; loaded {loaded}"
+    return "" if fits else f"expected {verdict}; probed {probed}; loaded {loaded}"
 
 
-def _fits(wanted: Heard | str, found: Heard | str) -> bool:
+def _fits(wanted: Accepted | str, found: Accepted | str) -> bool:
     if isinstance(wanted, str) or isinstance(found, str):
         return wanted == found
     near = abs(wanted.n_samples - found.n_samples) <= wanted.slack_samples
@@ -102,7 +102,7 @@ def _fits(wanted: Heard | str, found: Heard | str) -> bool:
     return near and same
 
 
-def case(name: str, data: Callable[[], bytes], verdict: Heard | Refused, file: str = "") -> Case:
+def case(name: str, data: Callable[[], bytes], verdict: Accepted | Refused, file: str = "") -> Case:
     """A case that is a file of these bytes."""
 
     def place(folder: Path) -> Path:

@@ -1,7 +1,7 @@
 """Broken, dishonest and rare audio, each file with its verdict.
 
 Every case is written into a folder when asked for, and says what has to become of it: heard
-exactly as it is, or refused in one line. ``tests/model/test_nasty_audio.py`` holds the loader
+exactly as it is, or refused in one line. ``tests/model/audio/test_nasty_audio.py`` holds the loader
 to these and to those of ``nasty_files.py``, ``tests/reliability/test_audio_bounds.py`` holds
 all of them, and those of ``audio_bombs.py``, to bounds on time and memory.
 """
@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from tests.support.audio_formats import by_ffmpeg, by_libsndfile, noise
-from tests.support.audio_verdicts import Case, Heard, Refused, case
+from tests.support.audio_verdicts import Accepted, Case, Refused, case
 
 PCM_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 
@@ -56,8 +56,8 @@ def wav_cases() -> list[Case]:
             for n in (1, 4, 8, 12, 20, 35)
         ),
         case("wav-header-only", lambda: riff(1, 1, 8000, 16, b""), Refused("holds no samples")),
-        case("wav-cut", lambda: whole[:844], Refused("800 of 1600 bytes", Heard(400, 8000))),
-        case("wav-one-byte-short", lambda: whole[:-1], Refused("1 of 1600", Heard(799, 8000))),
+        case("wav-cut", lambda: whole[:844], Refused("800 of 1600 bytes", Accepted(400, 8000))),
+        case("wav-one-byte-short", lambda: whole[:-1], Refused("1 of 1600", Accepted(799, 8000))),
         case("wav-no-data", lambda: whole[:36], unreadable),
         case(
             "wav-size-zero", lambda: riff(1, 1, 8000, 16, pcm(800), data_size=0),
@@ -65,39 +65,39 @@ def wav_cases() -> list[Case]:
         ),
         case(
             "wav-size-open", lambda: riff(1, 1, 8000, 16, pcm(800), data_size=0xFFFFFFFF),
-            Heard(800, 8000),
+            Accepted(800, 8000),
         ),
         case(
             "wav-size-over-2-GiB", lambda: riff(1, 1, 8000, 16, pcm(800), data_size=0x80000001),
-            Heard(800, 8000),
+            Accepted(800, 8000),
         ),
-        case("wav-odd", lambda: riff(1, 1, 8000, 16, pcm(800) + b"\1"), Heard(800, 8000)),
-        case("wav-odd-24-bit", lambda: riff(1, 1, 8000, 24, b"\1\2\3"), Heard(1, 8000)),
-        case("wav-one-sample", lambda: riff(1, 1, 8000, 16, pcm(1)), Heard(1, 8000)),
-        case("wav-zeros", lambda: riff(1, 1, 8000, 16, bytes(1600)), Heard(800, 8000)),
-        case("wav-extensible", lambda: riff(0xFFFE, 2, 8000, 16, pcm(800)), Heard(400, 8000, 2)),
-        case("wav-junk-after", lambda: whole + b"junk" * 250, Heard(800, 8000)),
+        case("wav-odd", lambda: riff(1, 1, 8000, 16, pcm(800) + b"\1"), Accepted(800, 8000)),
+        case("wav-odd-24-bit", lambda: riff(1, 1, 8000, 24, b"\1\2\3"), Accepted(1, 8000)),
+        case("wav-one-sample", lambda: riff(1, 1, 8000, 16, pcm(1)), Accepted(1, 8000)),
+        case("wav-zeros", lambda: riff(1, 1, 8000, 16, bytes(1600)), Accepted(800, 8000)),
+        case("wav-extensible", lambda: riff(0xFFFE, 2, 8000, 16, pcm(800)), Accepted(400, 8000, 2)),
+        case("wav-junk-after", lambda: whole + b"junk" * 250, Accepted(800, 8000)),
         case("wav-junk-before", lambda: b"\0" * 7 + whole, unreadable),
         case("wav-wrong-magic", lambda: b"XIFF" + whole[4:], unreadable),
         case("wav-big-endian-name", lambda: b"RIFX" + whole[4:], unreadable),
         case("wav-no-channels", lambda: riff(1, 0, 8000, 16, pcm(8)), unreadable),
         case("wav-no-bits", lambda: riff(1, 1, 8000, 0, pcm(8)), unreadable),
-        case("wav-17-bits", lambda: riff(1, 1, 8000, 17, pcm(8)), Heard(5, 8000)),
-        case("wav-align-3", lambda: riff(1, 1, 8000, 16, pcm(9), align=3), Heard(9, 8000)),
-        case("wav-align-0", lambda: riff(1, 1, 8000, 16, pcm(9), align=0), Heard(9, 8000)),
+        case("wav-17-bits", lambda: riff(1, 1, 8000, 17, pcm(8)), Accepted(5, 8000)),
+        case("wav-align-3", lambda: riff(1, 1, 8000, 16, pcm(9), align=3), Accepted(9, 8000)),
+        case("wav-align-0", lambda: riff(1, 1, 8000, 16, pcm(9), align=0), Accepted(9, 8000)),
         case("wav-fmt-huge", lambda: riff(1, 1, 8000, 16, pcm(9), fmt_size=2**31), unreadable),
         case("wav-fmt-empty", lambda: riff(1, 1, 8000, 16, pcm(9), fmt_size=0), unreadable),
         case("wav-unknown-coding", lambda: riff(0x1234, 1, 8000, 16, pcm(9)), unreadable),
         case("wav-mp3-inside", lambda: riff(0x55, 1, 8000, 16, pcm(9)), unreadable),
-        case("wav-adpcm-empty-block", partial(riff, 0x11, 1, 8000, 4, pcm(9)), Heard(25, 8000)),
+        case("wav-adpcm-empty-block", partial(riff, 0x11, 1, 8000, 4, pcm(9)), Accepted(25, 8000)),
     ]  # fmt: skip
     for rate in (0, 1, 999, 1000, 192_000, 768_000, 768_001, 2**31 - 1, 2**32 - 1):
-        verdict: Heard | Refused = Heard(9, rate)
+        verdict: Accepted | Refused = Accepted(9, rate)
         if not 1000 <= rate <= 768_000:
             verdict = Refused(f"{rate} Hz") if 0 < rate < 2**31 else unreadable
         cases.append(case(f"wav-{rate}-Hz", partial(riff, 1, 1, rate, 16, pcm(9)), verdict))
     for channels in (32, 64, 65, 1000, 65535):
-        verdict = Heard(9, 8000, channels)
+        verdict = Accepted(9, 8000, channels)
         if channels > 64:
             verdict = Refused(f"{channels} channels") if channels < 65535 else unreadable
         data = pcm(channels) * 9
@@ -114,22 +114,22 @@ def floats(*values: float) -> bytes:
 
 def number_cases() -> list[Case]:
     """Samples that are no numbers, and numbers that are hardly there."""
-    probed = Heard(3, 8000)
+    probed = Accepted(3, 8000)
     return [
         case("nan", lambda: floats(0, float("nan"), 0), Refused("holds nan at 0.000 s", probed)),
         case("infinity", lambda: floats(0, 0, float("inf")), Refused("holds inf at", probed)),
         case("minus-infinity", lambda: floats(float("-inf"), 0, 0), Refused("holds -inf", probed)),
-        case("denormals", lambda: floats(1e-45, -1e-45, 1e-40), Heard(3, 8000)),
-        case("largest-floats", lambda: floats(3e38, -3e38, 3e38), Heard(3, 8000)),
+        case("denormals", lambda: floats(1e-45, -1e-45, 1e-40), Accepted(3, 8000)),
+        case("largest-floats", lambda: floats(3e38, -3e38, 3e38), Accepted(3, 8000)),
         case(
             "a-mean-that-overflows",
             lambda: riff(3, 2, 8000, 32, np.full(2, 3e38, "<f4").tobytes()),
-            Refused("holds inf", Heard(1, 8000, 2)),
+            Refused("holds inf", Accepted(1, 8000, 2)),
         ),
         case(
             "doubles-beyond-float32",
             lambda: riff(3, 1, 8000, 64, np.full(2, 1e300, "<f8").tobytes()),
-            Refused("holds inf", Heard(2, 8000)),
+            Refused("holds inf", Accepted(2, 8000)),
         ),
     ]
 
@@ -158,10 +158,10 @@ def mp3_frames(n: int) -> bytes:
 
 def coded_cases() -> list[Case]:
     """FLAC, OGG, MP3 and the rest: headers that lie, ends that are missing."""
-    half = Heard(8000, 16_000)
+    half = Accepted(8000, 16_000)
 
-    cut_page = Refused("its last OGG page is incomplete", Heard(80_000, 48_000, 1, 9600))
-    frames = Heard(11_520, 44_100, 2)
+    cut_page = Refused("its last OGG page is incomplete", Accepted(80_000, 48_000, 1, 9600))
+    frames = Accepted(11_520, 44_100, 2)
 
     def flac() -> bytes:
         return tone("FLAC", "PCM_16")
@@ -179,18 +179,18 @@ def coded_cases() -> list[Case]:
         case("flac-cut", lambda: flac()[:9000], Refused("is damaged", half)),
         case(
             "flac-promises-less", lambda: flac_fields(flac(), n_samples=4000),
-            Heard(4000, 16_000),  # libsndfile believes it, and what follows is not heard
+            Accepted(4000, 16_000),  # libsndfile believes it, and what follows is not heard
         ),
         case(
             "flac-promises-more", lambda: flac_fields(flac(), n_samples=9000),
-            Refused("breaks off after 0.50 s (its header says 9000", Heard(9000, 16_000)),
+            Refused("breaks off after 0.50 s (its header says 9000", Accepted(9000, 16_000)),
         ),
         case(
             "flac-58-bytes-of-terabytes", lambda: flac_fields(flac(), n_samples=2**36 - 1)[:58],
             Refused("is damaged"),
         ),
-        case("vorbis-chained", lambda: ogg("VORBIS") * 2, Heard(192_000, 48_000, 1, 512)),
-        case("opus-chained", lambda: ogg("OPUS") * 2, Heard(192_000, 48_000)),
+        case("vorbis-chained", lambda: ogg("VORBIS") * 2, Accepted(192_000, 48_000, 1, 512)),
+        case("opus-chained", lambda: ogg("OPUS") * 2, Accepted(192_000, 48_000)),
         case("vorbis-cut", lambda: ogg("VORBIS")[:-500], cut_page),
         case("opus-cut", lambda: ogg("OPUS")[:-500], cut_page),
         case("vorbis-head-only", lambda: ogg("VORBIS")[:200], Refused("cannot read it")),
@@ -205,14 +205,15 @@ def coded_cases() -> list[Case]:
         ),
         case(
             "mp3-cut", lambda: tone("MP3", "MPEG_LAYER_III", 44_100)[:3000],
-            Refused("its header says 22050 samples", Heard(22_050, 44_100)),
+            Refused("its header says 22050 samples", Accepted(22_050, 44_100)),
         ),
         case(
             "mp3-tag-counts-too-many", lambda: xing(mp3_frames(10), 1000),
-            Refused("breaks off after 0.2", Heard(1_151_471, 44_100, 2)),
+            Refused("breaks off after 0.2", Accepted(1_151_471, 44_100, 2)),
         ),
         case(
-            "mp3-tag-counts-too-few", lambda: xing(mp3_frames(100), 10), Heard(115_200, 44_100, 2),
+            "mp3-tag-counts-too-few",
+            lambda: xing(mp3_frames(100), 10), Accepted(115_200, 44_100, 2),
         ),
         case("mp3-free-format", lambda: (bytes.fromhex("fffb0000") + bytes(600)) * 10, frames),
         case("mp3-one-frame", lambda: mp3_frames(1), Refused("cannot read it")),
@@ -234,8 +235,8 @@ def coded_cases() -> list[Case]:
             "aiff-without-samples", lambda: tone("AIFF", "PCM_16").replace(b"SSND", b"odd "),
             Refused("holds no samples"),  # libsndfile seeks to -1; no traceback may come of it
         ),
-        case("wav-ima-adpcm", lambda: tone("WAV", "IMA_ADPCM"), Heard(8136, 16_000)),
-        case("wav-ms-adpcm", lambda: tone("WAV", "MS_ADPCM"), Heard(8096, 16_000)),
+        case("wav-ima-adpcm", lambda: tone("WAV", "IMA_ADPCM"), Accepted(8136, 16_000)),
+        case("wav-ms-adpcm", lambda: tone("WAV", "MS_ADPCM"), Accepted(8096, 16_000)),
         case("wav-ulaw", lambda: tone("WAV", "ULAW"), half),
         # Cut or not, libsndfile gives half a second, and prints to standard output.
         case("sds", lambda: tone("SDS", "PCM_16"), Refused("is a MIDI sample dump")),
@@ -251,7 +252,7 @@ def cut(kind: str) -> bytes:
 
 def missing(n: int) -> Refused:
     """The verdict on a file at 16 kHz of which ``n`` samples are there."""
-    return Refused("bytes are missing", Heard(n, 16_000))
+    return Refused("bytes are missing", Accepted(n, 16_000))
 
 
 def au(size: bytes, start: int = 24) -> bytes:
@@ -283,15 +284,15 @@ def ffmpeg_cases() -> list[Case]:
         )  # fmt: skip
         return data
 
-    opus = Heard(24_000, 48_000, 1, 480)
+    opus = Accepted(24_000, 48_000, 1, 480)
     return [
-        case("m4a", lambda: track("mp4", "aac"), Heard(24_000, 48_000, 1, 1024), "a.m4a"),
-        case("m4a-named-wav", lambda: track("mp4", "alac"), Heard(24_000, 48_000)),
+        case("m4a", lambda: track("mp4", "aac"), Accepted(24_000, 48_000, 1, 1024), "a.m4a"),
+        case("m4a-named-wav", lambda: track("mp4", "alac"), Accepted(24_000, 48_000)),
         case("m4a-cut", lambda: track("mp4", "aac")[:3000], Refused("nor can FFmpeg"), "a.m4a"),
         case(
             "m4a-in-fragments-cut",
             lambda: track("mp4", "aac", options={"movflags": "frag_keyframe+empty_moov"})[:3000],
-            Refused("is damaged after 0.1", Heard(25_024, 48_000, 1, 1024)),
+            Refused("is damaged after 0.1", Accepted(25_024, 48_000, 1, 1024)),
         ),
         case("webm", lambda: track("webm", "libopus"), opus),
         case("webm-cut", lambda: track("webm", "libopus")[:3000], Refused("breaks off", opus)),
@@ -305,5 +306,5 @@ def ffmpeg_cases() -> list[Case]:
             lambda: silent_middle(track("adts", "aac")),
             Refused("is damaged after 0.2"),
         ),
-        case("mp3-varying-without-a-count", uncounted, Heard(264_600, 44_100, 1, 2304)),
+        case("mp3-varying-without-a-count", uncounted, Accepted(264_600, 44_100, 1, 2304)),
     ]

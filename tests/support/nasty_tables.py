@@ -84,14 +84,16 @@ def _delimited(ending: str, sign: str) -> Iterator[Nasty]:
     yield table("no end of line", fine.rstrip(), rows=FINE)
     yield table("quotes left open", fine + '"c.wav,dog\n' * 3, at=":4: ", says="expected after")
     yield table("a quote left open", fine + '"c.wav,dog\nd.wav,cat\n', at=":4: ", says="left open?")
-    yield table("cut in a row", fine[:-14], at=":3: ", says="has 1 fields; want 2 (audio, labels)")
+    yield table(
+        "cut in a row", fine[:-14], at=":3: ", says="has 1 fields; expected 2 (audio, labels)"
+    )
     # The last cell cannot tell how long it was.
     yield table("cut in a label", fine[:-10], rows=(FINE[0], ("b.wav", ("ca",))))
-    yield table("nothing", "", at=": ", says="is empty; want a header row")
-    yield table("blank lines", "\n\n\n", at=": ", says="is empty; want a header row")
+    yield table("nothing", "", at=": ", says="is empty; expected a header row")
+    yield table("blank lines", "\n\n\n", at=": ", says="is empty; expected a header row")
     yield table("no rows", "audio,labels\n", at=": ", says="has no rows")
     yield table("two marks", "\ufeff\ufeff" + fine, at=":1: ", says="byte-order mark")
-    yield table("tables joined", fine + "\ufeff" + fine, at=":4: ", says="put one after another")
+    yield table("tables joined", fine + "\ufeff" + fine, at=":4: ", says="joined end to end")
     yield table("UTF-16", fine.encode("utf-16"), at=":1: ", says="is not UTF-8")
     yield table("UTF-16 without its mark", fine.encode("utf-16-le"), at=":1: ", says="NUL")
     yield table("UTF-32", fine.encode("utf-32"), at=":1: ", says="is not UTF-8")
@@ -107,7 +109,7 @@ def _delimited(ending: str, sign: str) -> Iterator[Nasty]:
     wide = ",".join(f"c{number}" for number in range(100_000))
     yield table("100,000 columns", f"audio,{wide}\n", at=":1: ", says="more than 1000 columns")
     yield table(
-        "100,000 times a column", "audio," * 100_000, at=":1: ", says="'audio' stands twice"
+        "100,000 times a column", "audio," * 100_000, at=":1: ", says="'audio' occurs twice"
     )
     name = "n" * 5000
     yield table(
@@ -136,7 +138,7 @@ def _json_lines() -> Iterator[Nasty]:
     yield table("tables joined", fine + "\ufeff" + fine, at=":3: ", says="byte-order mark")
     yield table("UTF-16", fine.encode("utf-16"), at=":1: ", says="is not UTF-8")
     yield table(
-        "a key twice", '{"audio": "a", "audio": "b"}', at=":1: ", says="'audio' stands twice"
+        "a key twice", '{"audio": "a", "audio": "b"}', at=":1: ", says="'audio' occurs twice"
     )
     yield table("deep lists", '{"audio": ' + "[" * 200_000, at=":1: ", says="nested too deeply")
     yield table("deep objects", '{"audio": ' * 50_000, at=":1: ", says="nested too deeply")
@@ -153,13 +155,13 @@ def _json_lines() -> Iterator[Nasty]:
     lone = '{"audio": "a.wav", "labels": "dog\\ud800"}'
     yield table("half a character", lone, at=":1: ", says="holds the character U+D800")
     lone = '{"audio": "a\\ud800.wav"}'
-    yield table("half a character in a path", lone, at=":1: ", says="no path that a file can have")
-    yield table("NUL in a path", '{"audio": "a\\u0000"}', at=":1: ", says="no path that a file")
+    yield table("half a character in a path", lone, at=":1: ", says="cannot be the path of a file")
+    yield table("NUL in a path", '{"audio": "a\\u0000"}', at=":1: ", says="cannot be the path")
     nested = '{"audio": "a.wav", "labels": [["dog"]]}'
-    yield table("a list in a list", nested, at=":1: ", says="labels is a list; want text")
+    yield table("a list in a list", nested, at=":1: ", says="labels is a list; expected text")
     yield table("an object", '{"audio": {"path": "a.wav"}}', at=":1: ", says="audio is an object")
     many = json.dumps({"audio": "a.wav", "labels": [f"l{number}" for number in range(5000)]})
-    yield table("5,000 labels", many, at=":1: ", says="has 5000 labels; want at most 1000")
+    yield table("5,000 labels", many, at=":1: ", says="has 5000 labels; expected at most 1000")
 
 
 def _parquet() -> Iterator[Nasty]:
@@ -177,7 +179,7 @@ def _parquet() -> Iterator[Nasty]:
     yield table("cut", fine[:-20], says=broken)
     yield table("without its middle", fine[:40] + fine[80:], says=broken)
     names = pa.table([pa.array(["a.wav"]), pa.array(["b.wav"])], names=["audio", "audio"])
-    yield table("a column twice", parquet_of(names), says="'audio' stands twice")
+    yield table("a column twice", parquet_of(names), says="'audio' occurs twice")
     bad = pa.array([b"caf\xe9.wav"]).view(pa.string())
     yield table("not UTF-8", parquet({"audio": bad}), says=broken)
     late = pa.array([2**52], pa.int64()).view(pa.timestamp("s"))
@@ -186,22 +188,22 @@ def _parquet() -> Iterator[Nasty]:
     yield table("a day", parquet(fine_day), rows=(("a.wav", ()),))
     inside = pa.array([{"path": "a.wav", "bytes": b"RIFF"}])
     yield table(
-        "an object", parquet({"audio": inside}), says="want text, numbers, or lists of text"
+        "an object", parquet({"audio": inside}), says="expected text, numbers, or lists of text"
     )
     wide = {f"c{number}": [0] for number in range(3000)}
     yield table("3,000 columns", parquet(wide), says="more than 1000 columns")
     bomb = parquet({"audio": ["a.wav"], "labels": ["x" * 5_000_000]}, compression="zstd")
     assert len(bomb) < 5_000
-    yield table("5 MB in 5 kB", bomb, at=":row 1: ", says="holds 5000000 bytes; want at most")
+    yield table("5 MB in 5 kB", bomb, at=":row 1: ", says="holds 5000000 bytes; expected at most")
     # 6 GB as rows, 20 kB as a file, because a dictionary holds each text once.
     rows = 3000
     names_ = [f"{number}.wav" for number in range(rows)]
     same = pa.DictionaryArray.from_arrays(pa.array([0] * rows), pa.array(["x" * 2_000_000]))
     bomb = parquet({"audio": names_, "labels": same}, compression="zstd")
     assert len(bomb) < 50_000
-    yield table("6 GB in 50 kB", bomb, at=":row 1: ", says="holds 2000000 bytes; want at most")
+    yield table("6 GB in 50 kB", bomb, at=":row 1: ", says="holds 2000000 bytes; expected at most")
     many = parquet({"audio": ["a.wav"], "labels": [["dog"] * 1_000_000]}, compression="zstd")
-    yield table("a million labels", many, at=":row 1: ", says="bytes; want at most")
+    yield table("a million labels", many, at=":row 1: ", says="bytes; expected at most")
 
 
 def parquet_of(table: pa.Table) -> bytes:
@@ -228,30 +230,34 @@ def _fields(ending: str, write: Callable[[dict[str, str]], bytes]) -> Iterator[N
     for path in ("../a.wav", "/etc/passwd", "x/../../a.wav", "./../a.wav"):
         yield row(f"the path {path}", "lies outside", audio=path)
     for path in ("http://x/a.wav", "file:/etc/passwd", "file:///etc/passwd", "s3://b/a", "DATA:x"):
-        yield row(f"the address {path}", "is a URL; want a local file", audio=path)
+        yield row(f"the address {path}", "is a URL; expected a local file", audio=path)
     yield row("no path", "names no audio file", audio=" ")
-    yield row("a long path", "want at most 4096", audio="x/" * PATH_LIMIT)
+    yield row("a long path", "expected at most 4096", audio="x/" * PATH_LIMIT)
     plain = {"title": "a name that looks like a path elsewhere", "says": ""}
     yield row(**plain, audio="C:\\a.wav", rows=(("C:\\a.wav", ()),))
     yield row("a label like no", "", labels="no", rows=(("a.wav", ("no",)),))
     for label in ("a\x1b[31mb", "a\x9bb", "a\u202eb", "a\nb", "a\tb", "a\ufeffb", "a\x7fb"):
-        yield row(f"the label {label!r}", "want text without control characters", labels=label)
+        yield row(f"the label {label!r}", "expected text without control characters", labels=label)
     yield row(
-        "a long label", f"has {LONG // 4} characters; want at most 1000", labels="x" * (LONG // 4)
+        "a long label",
+        f"has {LONG // 4} characters; expected at most 1000",
+        labels="x" * (LONG // 4),
     )
     yield row("a label twice", "name one label twice", labels="dog|dog")
     yield row("an empty label", "hold an empty label", labels="dog||cat")
     yield row("one label in two forms", "name one label twice", labels="caf\u00e9|cafe\u0301")
     yield row("an odd id", "holds the character U+0007", id="a\x07b")
-    yield row("a long id", "characters; want at most 4096", id="x" * 5000)
-    yield row("a long group", "characters; want at most 4096", group="x" * 5000)
+    yield row("a long id", "characters; expected at most 4096", id="x" * 5000)
+    yield row("a long group", "characters; expected at most 4096", group="x" * 5000)
     yield row("an odd question", "holds the character U+001B", question="a\x1b]0;x\x07?")
     yield row("a question of two lines", "", question="Is it\n\training?", rows=(("a.wav", ()),))
-    yield row("a long answer", "has 120000 characters; want at most 100000", answer="x" * 120_000)
+    yield row(
+        "a long answer", "has 120000 characters; expected at most 100000", answer="x" * 120_000
+    )
     for number in ("1_0", "nan", "inf", "1e", "0x10", "\uff11", "1,5", "--1"):
-        yield row(f"the start {number}", "want seconds as a number", start_s=number)
-    yield row("a start beyond all numbers", "start_s=inf; want 0 or more", start_s="1e999")
-    yield row("a start before the beginning", "start_s=-1.0; want 0 or more", start_s="-1")
+        yield row(f"the start {number}", "expected seconds as a number", start_s=number)
+    yield row("a start beyond all numbers", "start_s=inf: expected 0 or more", start_s="1e999")
+    yield row("a start before the beginning", "start_s=-1.0: expected 0 or more", start_s="-1")
     yield row("an end before its start", "is not after start_s=2", start_s="2", end_s="1")
     yield row("a start in tenths", "", start_s="+.5e0", rows=(("a.wav#0.5-", ()),))
 
@@ -268,11 +274,11 @@ def nasty_tasks() -> Iterator[Nasty]:
 
     fine = 'labels = ["dog", "cat"]\n'
     for path in ("/etc/passwd", "../outside.wav", "x/../../outside.wav", "link.wav", "away/a.wav"):
-        yield example(f"the example {path}", path, "the task file's folder; move it there, or say")
-    yield example("a long path", "x" * 5000, "does not exist; want an audio file")
+        yield example(f"the example {path}", path, "the task file's folder; move it there, or pass")
+    yield example("a long path", "x" * 5000, "does not exist; expected an audio file")
     yield example("NUL in a path", "a\0.wav", "U+0000")
     for table in ("/etc", "../outside.csv", "away", "link.csv"):
-        says = "the task file's folder; move it there, or say --allow-outside"
+        says = "the task file's folder; move it there, or pass --allow-outside"
         yield task(f"the table {table}", f'examples = "{table}"', says)
     yield task("a pipe for a table", 'examples = "pipe.csv"', "is a named pipe")
     yield task("a table that climbs", 'examples = "climbs.csv"', "lies outside")
@@ -283,9 +289,13 @@ def nasty_tasks() -> Iterator[Nasty]:
     yield task("a key twice", fine + fine, "is not TOML", ":2: ")
     yield task("CR only", fine.replace("\n", "\r") * 2, "is not TOML")
     yield task("5,000 digits", "a = " + "9" * 5000, "is not TOML", ": ")
-    yield task("4,000 hexadecimal digits", f"[shots]\nk = 0x{'f' * 4000}", "want 1 to 1000", ":2: ")
-    yield task("a huge start", f"[answer]\nabstain_below = 0x{'f' * 4000}", "want 0 to 1", ":2: ")
-    yield task("NaN", "[answer]\nabstain_below = nan", "want 0 to 1", ":2: ")
+    yield task(
+        "4,000 hexadecimal digits", f"[shots]\nk = 0x{'f' * 4000}", "expected 1 to 1000", ":2: "
+    )
+    yield task(
+        "a huge start", f"[answer]\nabstain_below = 0x{'f' * 4000}", "expected 0 to 1", ":2: "
+    )
+    yield task("NaN", "[answer]\nabstain_below = nan", "expected 0 to 1", ":2: ")
     yield task("deep lists", "a = " + "[" * 100_000, "nested too deeply", ": ")
     yield task("deep tables", "a = " + "{a=" * 100_000, "nested too deeply", ": ")
     yield task("a deep key", "a" + ".a" * 400_000 + " = 1", "a key has more than 20 parts")
@@ -294,8 +304,8 @@ def nasty_tasks() -> Iterator[Nasty]:
     yield task("1 MB", "#" * 1_000_001, "a task file has at most 1000000", ": ")
     yield task("9,000 unknown keys", "".join(f"k{n} = 1\n" for n in range(9_000)), "unknown key")
     yield task("a long key", "k" * 500_000 + " = 1", "unknown key 'kkk")
-    yield task("a long label", f'labels = ["dog", "{"x" * LONG}"]', "want at most 1000")
-    yield task("a long question", f'question = "{"x" * LONG}"', "want at most 100000")
+    yield task("a long label", f'labels = ["dog", "{"x" * LONG}"]', "expected at most 1000")
+    yield task("a long question", f'question = "{"x" * LONG}"', "expected at most 100000")
     yield task("a label that steers", 'labels = ["dog", "a\\u001b[31m"]', "U+001B")
     yield task("a label that turns text", 'labels = ["dog", "a\\u202eb"]', "U+202E")
     yield task("a question that steers", 'question = "a\\u0007"', "U+0007")

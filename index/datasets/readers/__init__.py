@@ -1,4 +1,4 @@
-"""Readers: the rows of a published data set, from CSV, JSON, YAML and folders."""
+"""Readers: the rows of a published dataset, from CSV, JSON, YAML, Parquet and file names."""
 
 import lazy_loader
 

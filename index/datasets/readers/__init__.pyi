@@ -1,12 +1,12 @@
 from .dispatch import UNPACK, read_source
-from .sources import Placed, Raw, find_files, is_pointer, read_text
+from .sources import PlacedRow, RawRow, find_files, is_lfs_pointer, read_text
 
 __all__ = [
     "UNPACK",
-    "Placed",
-    "Raw",
+    "PlacedRow",
+    "RawRow",
     "find_files",
-    "is_pointer",
+    "is_lfs_pointer",
     "read_source",
     "read_text",
 ]

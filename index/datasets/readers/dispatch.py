@@ -1,8 +1,8 @@
-"""The readers that turn a publisher's files into rows: columns by name, and where each stands.
+"""Dispatch of a source to its reader, which turns a publisher's files into rows.
 
 ``table`` reads CSV and TSV in all the forms that publishers ship, ``records`` JSON, JSON
 Lines and YAML, JSON as a stream, ``tree`` file names, ``shards`` WebDataset pairs, ``arrow``
-Parquet. ``pickle`` reads the one published dataset that has no other form, and admits
+Parquet. ``pickle`` reads the one published dataset that has no other form, and allows
 nothing but its two harmless types.
 """
 
@@ -26,23 +26,23 @@ from earful.index.datasets.readers.csv_tables import read_table
 from earful.index.datasets.readers.json_records import read_records
 from earful.index.datasets.readers.sources import (
     Options,
-    Placed,
-    Raw,
+    PlacedRow,
+    RawRow,
     find_files,
     first_file,
     read_text,
-    refuse_pointer,
+    refuse_lfs_pointer,
 )
 from earful.index.datasets.templates import fill
 
-# What describes one recording; a sidecar is read whole.
+# Of a file that describes one recording; such a sidecar is read whole.
 _MAX_SIDECAR_BYTES = 1 << 20
 
 UNPACK = "unpack"
 """Column with the command that unpacks a row's recording, where it lies in an archive."""
 
 
-def read_source(root: Path, source: Source) -> Iterator[Placed]:
+def read_source(root: Path, source: Source) -> Iterator[PlacedRow]:
     """Read one source of a dataset, its constant columns included.
 
     Args:
@@ -59,18 +59,19 @@ def read_source(root: Path, source: Source) -> Iterator[Placed]:
 # --- tree ----------------------------------------------------------------------------------
 
 
-def _tree(root: Path, source: Source) -> Iterator[Placed]:
-    """Read columns out of the names of files.
+def _tree(root: Path, source: Source) -> Iterator[PlacedRow]:
+    """Read columns from the names of files.
 
     Options: ``regex`` with named groups over the path below the root, with forward slashes;
-    ``sidecar`` (ending) and ``into`` (column) for text beside a file. What the regex does
-    not fit is passed over, and counted by a check. The path is in the column ``path``.
+    ``sidecar`` (ending) and ``into`` (column) for text beside a file; ``once`` (template of
+    a key that only counts the first time). Files that the regex does not match are skipped,
+    and counted by a check. The path is in the column ``path``.
     """
     options = Options(root, source)
     pattern = re.compile(options.get("regex", ""))
     sidecar, into = options.get("sidecar", ""), options.get("into", "")
     once = options.get("once", "")
-    options.end()
+    options.check_all_read()
     seen: set[str] = set()
     found = False
     for path in find_files(root, source):
@@ -78,7 +79,7 @@ def _tree(root: Path, source: Source) -> Iterator[Placed]:
         match = pattern.search(relative)
         if match is None or path.name.startswith("._"):
             continue
-        row: Raw = {**match.groupdict(), "path": relative, "stem": path.stem}
+        row: RawRow = {**match.groupdict(), "path": relative, "stem": path.stem}
         if once:
             # Some archives hold their tree twice.
             key = fill(once, row, str(path))
@@ -97,16 +98,16 @@ def _tree(root: Path, source: Source) -> Iterator[Placed]:
 # --- shards --------------------------------------------------------------------------------
 
 
-def _shards(root: Path, source: Source) -> Iterator[Placed]:
+def _shards(root: Path, source: Source) -> Iterator[PlacedRow]:
     """Read WebDataset pairs: ``K.flac`` with ``K.json``, in tars or in folders beside them.
 
-    The audio of a tar is used when the tar lies unpacked in a folder of its stem. Columns
-    are the JSON's, ``stem`` and ``path`` of the audio, and ``shard``. Option: ``audio``
+    The audio of a tar is used when the tar was unpacked into a folder of its stem. Columns
+    are the JSON's keys, ``stem`` and ``path`` of the audio, and ``shard``. Option: ``audio``
     (ending).
     """
     options = Options(root, source)
     ending = options.get("audio", ".flac")
-    options.end()
+    options.check_all_read()
     found = False
     tars = [path for path in find_files(root, source) if path.suffix == ".tar"]
     loose = [path for path in find_files(root, source) if path.suffix == ".json"]
@@ -125,7 +126,7 @@ def _shards(root: Path, source: Source) -> Iterator[Placed]:
             continue
         found = True
         audio = path.with_suffix(ending).relative_to(root).as_posix()
-        refuse_pointer(path)
+        refuse_lfs_pointer(path)
         _refuse_large(path.stat().st_size, str(path))
         row = _object(path.read_bytes(), str(path))
         yield str(path), {**row, "stem": path.stem, "path": audio, "shard": path.parent.name}
@@ -134,9 +135,9 @@ def _shards(root: Path, source: Source) -> Iterator[Placed]:
 
 
 def _tar_records(path: Path) -> Iterator[tuple[str, PurePosixPath, bytes]]:
-    refuse_pointer(path)
+    refuse_lfs_pointer(path)
     try:
-        # Plain tars only: what is compressed unpacks to any size.
+        # Plain tars only: a compressed one unpacks to any size.
         with tarfile.open(path, "r:") as tar:
             for member in tar:
                 name = PurePosixPath(member.name)
@@ -153,30 +154,31 @@ def _tar_records(path: Path) -> Iterator[tuple[str, PurePosixPath, bytes]]:
 def _refuse_large(size_bytes: int, where: str) -> None:
     if size_bytes > _MAX_SIDECAR_BYTES:
         raise CorpusError(
-            f"{where}: has {size_bytes} bytes; want at most {_MAX_SIDECAR_BYTES} about a recording"
+            f"{where}: has {size_bytes} bytes; expected at most {_MAX_SIDECAR_BYTES} about one "
+            "recording"
         )
 
 
-def _object(text: bytes, where: str) -> Raw:
+def _object(text: bytes, where: str) -> RawRow:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise CorpusError(f"{where}: is not JSON ({error})") from error
     if not isinstance(value, dict):
-        raise CorpusError(f"{where}: is {type(value).__name__}; want an object")
+        raise CorpusError(f"{where}: is {type(value).__name__}; expected an object")
     return value
 
 
 # --- arrow ---------------------------------------------------------------------------------
 
 
-def _arrow(root: Path, source: Source) -> Iterator[Placed]:
-    """Read Parquet files; the beginning of a file's name, up to a hyphen, is ``file_split``."""
-    Options(root, source).end()
+def _arrow(root: Path, source: Source) -> Iterator[PlacedRow]:
+    """Read Parquet files; ``file_split`` is the file's name up to a hyphen."""
+    Options(root, source).check_all_read()
     found = False
     for path in find_files(root, source):
         found = True
-        refuse_pointer(path)
+        refuse_lfs_pointer(path)
         more = {"file_split": path.name.partition("-")[0], "file_stem": path.stem}
         with open_table(path) as file:
             for where, row in parquet_rows(file, path, nested=True):
@@ -188,43 +190,43 @@ def _arrow(root: Path, source: Source) -> Iterator[Placed]:
 # --- pickle --------------------------------------------------------------------------------
 
 
-# What a damaged pickle makes the unpickler raise, found by damaging one.
+# Errors of the unpickler for damaged pickles, found by damaging one.
 _BROKEN_PICKLE = (
     *(pickle.UnpicklingError, EOFError, AttributeError, LookupError, ValueError, TypeError),
     *(OverflowError, MemoryError, RecursionError, SystemError),
 )
 
 
-class _Restricted(pickle.Unpickler):
-    """Admits the two globals of a ``defaultdict(list)`` and nothing else."""
+class _SafeUnpickler(pickle.Unpickler):
+    """Unpickler that allows the two globals of a ``defaultdict(list)`` and nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
         known = {("collections", "defaultdict"): defaultdict, ("builtins", "list"): list}
         known["__builtin__", "list"] = list
         if (module, name) not in known:
-            raise pickle.UnpicklingError(f"{module}.{name} is not admitted")
+            raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
         return known[module, name]
 
 
-def _pickle(root: Path, source: Source) -> Iterator[Placed]:
-    """Read a pickled mapping of id to value; columns ``id`` and the option ``into``."""
+def _pickle(root: Path, source: Source) -> Iterator[PlacedRow]:
+    """Read a pickled mapping of id to value into the columns ``id`` and ``into``, an option."""
     path = first_file(root, source)
     options = Options(path, source)
     into = options.get("into", "value")
-    options.end()
+    options.check_all_read()
     try:
-        value = _Restricted(io.BytesIO(path.read_bytes())).load()
+        value = _SafeUnpickler(io.BytesIO(path.read_bytes())).load()
     except _BROKEN_PICKLE as error:
         raise CorpusError(
             f"{path}: is refused ({error}); a pickle may hold text, lists and mappings only"
         ) from error
     if not isinstance(value, dict):
-        raise CorpusError(f"{path}: holds {type(value).__name__}; want a mapping of ids")
+        raise CorpusError(f"{path}: holds {type(value).__name__}; expected a mapping of ids")
     for id_, one in value.items():
         yield f"{path}:{id_}", {"id": str(id_), into: one}
 
 
-_READERS: dict[str, Callable[[Path, Source], Iterator[Placed]]] = {
+_READERS: dict[str, Callable[[Path, Source], Iterator[PlacedRow]]] = {
     "table": read_table,
     "records": read_records,
     "tree": _tree,

@@ -1,4 +1,4 @@
-"""Objects out of JSON, JSON Lines and YAML."""
+"""Records from JSON, JSON Lines and YAML."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any
 
 from earful.errors import CorpusError
 from earful.index.datasets.declaration import Source
-from earful.index.datasets.readers.sources import Options, Placed, first_file
+from earful.index.datasets.readers.sources import Options, PlacedRow, first_file
 from earful.index.datasets.readers.yaml_data import read_yaml
 
 _MAX_LINE = 1 << 24
 
 
-def read_records(root: Path, source: Source) -> Iterator[Placed]:
-    """Read objects out of JSON, JSON Lines or YAML.
+def read_records(root: Path, source: Source) -> Iterator[PlacedRow]:
+    """Read the objects of JSON, JSON Lines or YAML.
 
-    Options: ``at`` (keys with dots that lead to the list), ``key`` (the list is an object,
-    and its keys become this column), ``pick`` (column to keys with dots inside an object).
-    JSON is read as a stream, however long the list is.
+    Options: ``at`` (dotted path of the list), ``key`` (the list is an object, and its keys
+    become this column), ``pick`` (column to a dotted path inside an object). JSON is read
+    as a stream, however long the list is.
     """
     path = first_file(root, source)
     options = Options(path, source)
     at, key = options.get("at", ""), options.get("key", "")
     pick: dict[str, str] = options.get("pick", {})
-    options.end()
+    options.check_all_read()
     if path.suffix == ".jsonl":
         found = _json_lines(path)
     elif path.suffix in (".yaml", ".yml"):
@@ -35,10 +35,10 @@ def read_records(root: Path, source: Source) -> Iterator[Placed]:
         found = _json(path, at, key)
     for where, value in found:
         if not isinstance(value, dict):
-            raise CorpusError(f"{where}: is {type(value).__name__}; want an object")
+            raise CorpusError(f"{where}: is {type(value).__name__}; expected an object")
         row = dict(value)
         for column, keys in pick.items():
-            row[column] = _inside(value, keys, where)
+            row[column] = _follow(value, keys, where)
         yield where, row
 
 
@@ -51,7 +51,7 @@ def _json(path: Path, at: str, key: str) -> Iterator[tuple[str, Any]]:
             if key:
                 for name, value in ijson.kvitems(file, at, use_float=True):
                     number += 1
-                    yield f"{path}:{name}", _keyed(value, key, name)
+                    yield f"{path}:{name}", _with_key(value, key, name)
             else:
                 prefix = f"{at}.item" if at else "item"
                 for number, value in enumerate(ijson.items(file, prefix, use_float=True), 1):
@@ -70,22 +70,24 @@ def _json_lines(path: Path) -> Iterator[tuple[str, Any]]:
             for number, line in enumerate(iter(lambda: file.readline(_MAX_LINE + 1), ""), 1):
                 if len(line) > _MAX_LINE:
                     raise CorpusError(
-                        f"{path}:{number}: the line is longer than {_MAX_LINE} characters; want "
-                        "one object"
+                        f"{path}:{number}: the line is longer than {_MAX_LINE} characters; "
+                        "expected one object"
                     )
                 if line.strip():
                     yield f"{path}:{number}", json.loads(line)
         except (ValueError, RecursionError) as error:
             reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else f"not JSON ({error})"
-            raise CorpusError(f"{path}:{number}: is {reason}; want one object a line") from error
+            raise CorpusError(
+                f"{path}:{number}: is {reason}; expected one object a line"
+            ) from error
 
 
 def _yaml(path: Path, at: str, key: str) -> Iterator[tuple[str, Any]]:
     value = read_yaml(path)
-    value = _inside(value, at, str(path)) if at else value
+    value = _follow(value, at, str(path)) if at else value
     if key and isinstance(value, dict):
         for name, one in value.items():
-            yield f"{path}:{name}", _keyed(one, key, name)
+            yield f"{path}:{name}", _with_key(one, key, name)
         return
     if not isinstance(value, list):
         raise CorpusError(f"{path}: holds no list{f' at {at!r}' if at else ''}")
@@ -93,12 +95,13 @@ def _yaml(path: Path, at: str, key: str) -> Iterator[tuple[str, Any]]:
         yield f"{path}:item {number}", one
 
 
-def _keyed(value: Any, key: str, name: Any) -> Any:
-    """Give an object its key as a column; what is no object is refused by the caller."""
+def _with_key(value: Any, key: str, name: Any) -> Any:
+    """Return an object with its key as a column; the caller refuses any other value."""
     return {**value, key: name} if isinstance(value, dict) else value
 
 
-def _inside(value: Any, keys: str, where: str) -> Any:
+def _follow(value: Any, keys: str, where: str) -> Any:
+    """Return the value at a dotted path."""
     for name in keys.split("."):
         try:
             value = value[int(name)] if isinstance(value, list) else value[name]

@@ -1,4 +1,4 @@
-"""What the readers share: rows under way, the files of a source, and its options."""
+"""Files and options of a source, and the rows that readers yield."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 from earful.errors import CorpusError
 from earful.index.datasets.declaration import Source
 
-Raw = dict[str, Any]
-"""A row under way: column to value."""
-Placed = tuple[str, Raw]
-"""A row and where it stands, such as ``"meta.csv:17"``."""
+RawRow = dict[str, Any]
+"""A row before it becomes an exemplar: column to value."""
+PlacedRow = tuple[str, RawRow]
+"""The place of a row, such as ``"meta.csv:17"``, and the row."""
 
 _POINTER = b"version https://git-lfs"
 _POINTER_BYTES = 1024
@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 
 
 def find_files(root: Path, source: Source) -> list[Path]:
-    """Return the files of a source that are there, in order; a reader of one takes the first."""
+    """Return the files of a source that are there, in order; some readers use only the first."""
     found: list[Path] = []
     for name in source.files:
         if any(sign in name for sign in "*?["):
@@ -33,29 +33,29 @@ def first_file(root: Path, source: Source) -> Path:
     """Return the first file of a source that is there.
 
     Raises:
-        CorpusError: None is, or it is a pointer of Git LFS.
+        CorpusError: None is there, or it is a Git LFS pointer.
     """
     found = find_files(root, source)
     if not found:
         raise CorpusError(f"{root}: holds no {' or '.join(source.files)}")
-    refuse_pointer(found[0])
+    refuse_lfs_pointer(found[0])
     return found[0]
 
 
-def refuse_pointer(path: Path) -> None:
+def refuse_lfs_pointer(path: Path) -> None:
     """Refuse a file whose content a clone without Git LFS left on the server.
 
     Raises:
-        CorpusError: It is such a pointer.
+        CorpusError: It is a Git LFS pointer.
     """
-    if is_pointer(path):
+    if is_lfs_pointer(path):
         raise CorpusError(
             f"{path}: is a Git LFS pointer, not the file; fetch it with `git lfs pull`"
         )
 
 
-def is_pointer(path: Path) -> bool:
-    """Say whether a file is a pointer of Git LFS."""
+def is_lfs_pointer(path: Path) -> bool:
+    """Return whether a file is a Git LFS pointer."""
     if path.stat().st_size > _POINTER_BYTES:
         return False
     with open(path, "rb") as file:
@@ -77,7 +77,7 @@ def read_text(path: Path) -> str:
 
 
 class Options:
-    """Options of a source; what no reader knows is a mistake of the declaration.
+    """Options of a source; an option that its reader never reads is an error.
 
     Args:
         where: File or folder that errors name.
@@ -90,7 +90,7 @@ class Options:
         self._values = dict(source.options)
 
     def get(self, name: str, default: _T) -> _T:
-        """Take an option.
+        """Return an option.
 
         Raises:
             CorpusError: It is of another type than its default.
@@ -98,13 +98,13 @@ class Options:
         value: _T = self._values.pop(name, default)
         if type(value) is not type(default):
             raise CorpusError(
-                f"{self._where}: option {name} of reader {self._reader!r} is {value!r}; want "
-                f"{_WORDS[type(default)]}"
+                f"{self._where}: option {name} of reader {self._reader!r} is {value!r}; expected "
+                f"{_TYPE_NAMES[type(default)]}"
             )
         return value
 
-    def end(self) -> None:
-        """Refuse what nobody took.
+    def check_all_read(self) -> None:
+        """Refuse options that were never read.
 
         Raises:
             CorpusError: There is such an option.
@@ -115,7 +115,7 @@ class Options:
             )
 
 
-_WORDS: dict[type, str] = {
+_TYPE_NAMES: dict[type, str] = {
     str: "text",
     int: "a number",
     bool: "true or false",

@@ -1,4 +1,4 @@
-"""YAML as data and nothing else: texts as written, no references, no key twice.
+"""YAML as plain data: texts as written, no references, no key twice.
 
 YAML's own rules turn the label ``no`` into a boolean and ``1_0`` into ten, and let a
 kilobyte of references stand for gigabytes. Here every plain value is text.
@@ -25,30 +25,32 @@ def read_yaml(path: Path) -> Any:
 
     Raises:
         CorpusError: It is no YAML, too large or too deep, has references (``*name``) or a key
-            twice; the message begins with ``path:line`` where there is one.
+            twice; the message begins with ``path:line`` where the line is known.
     """
     import yaml
 
     if (size := path.stat().st_size) > _MAX_BYTES:
-        raise CorpusError(f"{path}: has {size} bytes; want at most {_MAX_BYTES} of YAML")
+        raise CorpusError(f"{path}: has {size} bytes; expected at most {_MAX_BYTES} of YAML")
     try:
         text = path.read_text("utf-8")
         depth = 0
-        for event in yaml.parse(text, Loader=_events()):
+        for event in yaml.parse(text, Loader=_event_loader()):
             line = event.start_mark.line + 1
             if isinstance(event, yaml.AliasEvent):
-                raise CorpusError(f"{path}:{line}: refers to {quoted(event.anchor)}; write it out")
+                raise CorpusError(
+                    f"{path}:{line}: refers to {quoted(event.anchor)}; write the value out"
+                )
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > _MAX_DEPTH:
                 raise CorpusError(f"{path}:{line}: is nested deeper than {_MAX_DEPTH} levels")
-        return _plain(yaml.compose(text, Loader=_events()), path)
+        return _plain(yaml.compose(text, Loader=_event_loader()), path)
     except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise CorpusError(f"{path}: is not YAML ({reason})") from error
 
 
-def _events() -> Any:
+def _event_loader() -> Any:
     import yaml
 
     return getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -66,10 +68,10 @@ def _plain(node: Any, path: Path) -> Any:
     found: dict[str, Any] = {}
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode) or key.value in found:
-            what = "is no text" if not isinstance(key, yaml.ScalarNode) else "stands twice"
+            what = "is no text" if not isinstance(key, yaml.ScalarNode) else "occurs twice"
             raise CorpusError(
-                f"{path}:{key.start_mark.line + 1}: key {quoted(key.value)} {what}; want distinct "
-                "texts"
+                f"{path}:{key.start_mark.line + 1}: key {quoted(key.value)} {what}; expected "
+                "distinct texts"
             )
         found[key.value] = _plain(value, path)
     return found

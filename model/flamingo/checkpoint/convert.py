@@ -1,9 +1,9 @@
-"""The released checkpoints of Audio Flamingo v1, merged once into a folder of ours.
+"""Conversion of the released checkpoints of Audio Flamingo v1, once, into a folder of ours.
 
-What is read: ``foundation.pt`` or ``chat.pt``, whole or in the five parts of the code
-repository; MS-CLAP's ``clapcap_weights_2023.pth``; the tokenizer files of
-``facebook/opt-iml-max-1.3b``, whose weights are not needed. Pickles are opened here and
-nowhere else in this package's Flamingo, with torch's weights-only loader, memory-mapped
+It reads ``foundation.pt`` or ``chat.pt``, whole or in the five parts of the code repository;
+MS-CLAP's ``clapcap_weights_2023.pth``; and the tokenizer files of
+``facebook/opt-iml-max-1.3b``, whose weights are not needed. Nowhere else in this package's
+Flamingo are pickles opened; here it is done with torch's weights-only loader, memory-mapped
 and one file at a time.
 """
 
@@ -47,11 +47,11 @@ LICENCE = (
 _PART = re.compile(r"(?P<variant>foundation|chat)(_part(?P<part>\d+))?\.pt")
 _N_PARTS = 5
 _CLAP_PREFIX = "clap."
-# The captioner around MS-CLAP's encoder, of which nothing is needed.
+# Names of the captioner around MS-CLAP's encoder, which is not needed.
 _CAPTIONER = ("gpt.", "clap_project.")
 _LISTED = 5
 _POSITION_ERROR = 1e-5
-# How files begin that torch wrote before 1.6; they cannot be memory-mapped.
+# The first bytes of files that torch wrote before 1.6; they cannot be memory-mapped.
 _OLD_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
 
 Progress = Callable[[str], None]
@@ -62,9 +62,9 @@ class Heads:
     """Sizes that no tensor's shape shows; the defaults are the release's.
 
     Attributes:
-        audio_heads: Of the audio transformer.
-        n_heads: Of the decoder; ``None`` for as many as are 64 wide.
-        cross_heads: Of the gated blocks.
+        audio_heads: Attention heads of the audio transformer.
+        n_heads: Attention heads of the decoder; ``None`` for as many as are 64 wide.
+        cross_heads: Attention heads of the gated blocks.
         windows_per_audio: Windows in a slot.
     """
 
@@ -76,16 +76,16 @@ class Heads:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversionReport:
-    """What a conversion did.
+    """Result of a conversion.
 
     Attributes:
-        folder: What it wrote.
-        variant: Which of the two checkpoints it took it for.
+        folder: The folder that was written.
+        variant: Which of the two checkpoints it is.
         n_tensors: Tensors of the language model that were written.
-        n_copies: Names of the released file that held copies of others.
-        notes: What a reader should know, such as copies that differ.
-        sources: What it read.
-        seconds: How long it took.
+        n_copies: Names of the released file that held copies of other tensors.
+        notes: Remarks for the user, such as on copies that differ.
+        sources: Files that were read.
+        seconds: Duration of the conversion.
     """
 
     folder: Path
@@ -118,15 +118,15 @@ def convert_flamingo(
     heads: Heads = Heads(),
     progress: Progress | None = None,
 ) -> ConversionReport:
-    """Merge the released files into one folder; memory for one shard is enough.
+    """Convert the released files into one folder; memory for one shard is enough.
 
     Args:
         checkpoint: The ``.pt`` file, all its parts, or a folder with either.
         msclap: ``clapcap_weights_2023.pth``.
         tokenizer: A folder with ``vocab.json`` and ``merges.txt``.
-        folder: What to write.
-        variant: Which checkpoint it is; ``None`` to tell by the file's name.
-        dtype: Of the language model's weights; the encoder stays float32.
+        folder: Folder to write.
+        variant: Which checkpoint it is; ``None`` to go by the file's name.
+        dtype: Type of the language model's weights; the encoder stays float32.
         untied: Whether to keep the input table apart from the output table. The release
             loads both into one weight, the output table last.
         heads: Sizes that the files do not show.
@@ -138,6 +138,7 @@ def convert_flamingo(
     """
     start = time.perf_counter()
     say = progress or (lambda _line: None)
+    # Check all inputs before anything is written.
     files = _parts(checkpoint, variant)
     chosen = _variant_of(files, variant)
     say(f"reading the names in {len(files)} files")
@@ -148,11 +149,12 @@ def convert_flamingo(
     encoder_config, encoder = _read_msclap(msclap)
     if encoder_config.projection_dim != config.audio_dim:
         raise ModelError(
-            f"{msclap}: features of {encoder_config.projection_dim}, and the checkpoint takes "
-            f"{config.audio_dim}; want clapcap_weights_2023.pth"
+            f"{msclap}: features of {encoder_config.projection_dim}, but the checkpoint takes "
+            f"{config.audio_dim}; expected clapcap_weights_2023.pth"
         )
     if untied:
         config = FlamingoConfig.from_dict({**config.to_dict(), "tied_embeddings": False})
+    # Write every tensor that counts, and compare the copies with it.
     digests: dict[str, str] = {}
     notes: list[str] = []
     with FolderWriter(folder, dtype=dtype) as writer:
@@ -201,9 +203,9 @@ def _convert(
     *,
     untied: bool,
 ) -> None:
-    """Write a tensor if it counts, and remember its content if it has a copy."""
+    """Write a tensor unless another one overrides it, and keep the digest of its content."""
     if name == POSITIONS:
-        # Recomputed when it is needed, for any number of slots.
+        # Computed when it is needed, for any number of slots.
         difference = float((tensor[0] - position_table(*tensor.shape[1:])).abs().max())
         if difference > _POSITION_ERROR:
             notes.append(f"{name} differs from the published formula by {difference:.1e}; not kept")
@@ -218,7 +220,7 @@ def _convert(
 
 
 def _differences(digests: Mapping[str, str], *, untied: bool) -> list[str]:
-    """Say which copies are none."""
+    """Describe the copies that differ from the tensor that overrides them."""
     differing = [
         name
         for name in digests
@@ -238,55 +240,56 @@ def _differences(digests: Mapping[str, str], *, untied: bool) -> list[str]:
 
 
 def _parts(checkpoint: Path | Sequence[Path], variant: Variant | None) -> list[Path]:
-    """Put the files in order, whatever they were given as."""
+    """Return the files in order, given as a folder, one file or several."""
     given = [checkpoint] if isinstance(checkpoint, Path) else list(checkpoint)
     if len(given) == 1 and given[0].is_dir():
         given = _in_folder(given[0], variant)
     for path in given:
         if not path.is_file():
-            raise ModelError(f"{path}: no such file; want foundation.pt or chat.pt, or its parts")
+            raise ModelError(f"{path}: no such file; expected foundation.pt, chat.pt or its parts")
     files = sorted(given, key=lambda path: (_part_number(path), path.name))
     for one, other in pairwise(files):
         if one.resolve() == other.resolve():
-            raise ModelError(f"{one}: given twice; want each part once")
+            raise ModelError(f"{one}: given twice; expected each part once")
     return files
 
 
 def _in_folder(folder: Path, variant: Variant | None) -> list[Path]:
     found: dict[tuple[str, bool], list[Path]] = {}
     for path in sorted(folder.iterdir()):
-        if (told := _PART.fullmatch(path.name)) and variant in (None, told["variant"]):
-            found.setdefault((told["variant"], told["part"] is not None), []).append(path)
+        if (match := _PART.fullmatch(path.name)) and variant in (None, match["variant"]):
+            found.setdefault((match["variant"], match["part"] is not None), []).append(path)
     variants = {name for name, _ in found}
     if len(variants) > 1:
-        raise ModelError(f"{folder}: holds foundation and chat; say which with the variant")
+        raise ModelError(f"{folder}: holds foundation and chat; give the variant")
     if not found:
-        wanted = f"{variant or 'foundation'}.pt, or {variant or 'foundation'}_part1.pt and so on"
-        raise ModelError(f"{folder}: holds no checkpoint; want {wanted}")
+        stem = variant or "foundation"
+        raise ModelError(
+            f"{folder}: holds no checkpoint; expected {stem}.pt, or {stem}_part1.pt and so on"
+        )
     (name,) = variants
     whole = found.get((name, False))
     return whole or found[name, True]
 
 
 def _part_number(path: Path) -> int:
-    told = _PART.fullmatch(path.name)
-    return int(told["part"]) if told and told["part"] else 0
+    match = _PART.fullmatch(path.name)
+    return int(match["part"]) if match and match["part"] else 0
 
 
 def _variant_of(files: Sequence[Path], variant: Variant | None) -> Variant:
-    told = {found["variant"]: path for path in files if (found := _PART.fullmatch(path.name))}
-    if len(told) > 1:
-        names = " and ".join(path.name for path in told.values())
-        raise ModelError(f"{names} are of two checkpoints; want the parts of one")
-    for name, path in told.items():
+    named = {found["variant"]: path for path in files if (found := _PART.fullmatch(path.name))}
+    if len(named) > 1:
+        names = " and ".join(path.name for path in named.values())
+        raise ModelError(f"{names} belong to two checkpoints; expected the parts of one")
+    for name, path in named.items():
         if variant not in (None, name):
             raise ModelError(f"{path.name} is not {variant} by its name; leave out the variant")
         return cast(Variant, name)
     if variant is not None:
         return variant
     raise ModelError(
-        f"{files[0].name}: the name does not tell foundation from chat; say which it is with the "
-        "variant"
+        f"{files[0].name}: the name does not tell foundation from chat; give the variant"
     )
 
 
@@ -297,15 +300,15 @@ def _shapes(files: Sequence[Path]) -> dict[str, tuple[int, ...]]:
         for name, tensor in _tensors(path):
             if name in owner:
                 raise ModelError(
-                    f"{path.name} and {owner[name].name} both hold {name}; want each part once"
+                    f"{path.name} and {owner[name].name} both hold {name}; expected each part once"
                 )
             owner[name] = path
             shapes[name] = tuple(tensor.shape)
     numbers = {_part_number(path) for path in files} - {0}
     missing = sorted(set(range(1, _N_PARTS + 1)) - numbers)
     if numbers and missing and len(shapes) < 1340:
-        told = ", ".join(files[-1].name.replace(str(max(numbers)), str(n)) for n in missing)
-        raise ModelError(f"{len(missing)} of {_N_PARTS} parts are missing: {told}")
+        names = ", ".join(files[-1].name.replace(str(max(numbers)), str(n)) for n in missing)
+        raise ModelError(f"{len(missing)} of {_N_PARTS} parts are missing: {names}")
     return shapes
 
 
@@ -315,20 +318,20 @@ def _tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
         state = loaded.get("model_state_dict") if isinstance(loaded, dict) else None
         if not isinstance(state, dict):
             raise ModelError(
-                f"{path}: has no 'model_state_dict'; want foundation.pt or chat.pt of "
+                f"{path}: has no 'model_state_dict'; expected foundation.pt or chat.pt of "
                 "nvidia/audio-flamingo, or a part of one"
             )
         for name, tensor in state.items():
             if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
                 raise ModelError(
-                    f"{path}: {name} is no floating-point tensor; want an unchanged checkpoint"
+                    f"{path}: {name} is no floating-point tensor; expected an unchanged checkpoint"
                 )
             yield str(name).replace("module.", ""), tensor
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[object]:
-    """Open a pickle with the safe loader, or say what it is instead."""
+    """Open a pickle with the safe loader; the error for any other file says what it is."""
     try:
         with open(path, "rb") as file:
             is_old = file.read(len(_OLD_MAGIC)) == _OLD_MAGIC
@@ -336,7 +339,7 @@ def _opened(path: Path) -> Iterator[object]:
     except pickle.UnpicklingError as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelError(
-            f"{path}: holds more than tensors and is not opened ({reason}); want an unchanged "
+            f"{path}: holds more than tensors and is not opened ({reason}); expected an unchanged "
             "checkpoint"
         ) from error
     except (RuntimeError, OSError, EOFError, ValueError) as error:
@@ -351,29 +354,31 @@ def _what_is(path: Path) -> str:
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     if not head:
-        return "is empty, want a torch checkpoint"
+        return "is empty, expected a torch checkpoint"
     if head.lstrip()[:1] == b"<":
-        return "is a web page, want a torch checkpoint"
+        return "is a web page, expected a torch checkpoint"
     if head[:2] == b"PK":
-        return "is cut short or damaged, want a whole torch checkpoint"
+        return "is cut short or damaged, expected a whole torch checkpoint"
     if head.startswith(b"version https://git-lfs"):
-        return "is a pointer of git LFS, want the file it points to"
+        return "is a Git LFS pointer, expected the file it stands for"
     return "is no torch checkpoint"
 
 
 def _read_msclap(path: Path) -> tuple[MsClapConfig, dict[str, Tensor]]:
     if not path.is_file():
-        raise ModelError(f"{path}: no such file; want clapcap_weights_2023.pth of microsoft/msclap")
+        raise ModelError(
+            f"{path}: no such file; expected clapcap_weights_2023.pth of microsoft/msclap"
+        )
     with _opened(path) as loaded:
         state = loaded.get("model") if isinstance(loaded, dict) else None
         if not isinstance(state, dict):
-            raise ModelError(f"{path}: has no 'model'; want clapcap_weights_2023.pth")
+            raise ModelError(f"{path}: has no 'model'; expected clapcap_weights_2023.pth")
         names = [str(name) for name in state]
         foreign = [n for n in names if not n.startswith((_CLAP_PREFIX, *_CAPTIONER))]
         if foreign or not any(name.startswith(_CLAP_PREFIX) for name in names):
             raise ModelError(
-                f"{path}: {_list(foreign) or 'nothing'} is not of MS-CLAP's captioning model; want "
-                "clapcap_weights_2023.pth"
+                f"{path}: {_list(foreign) or 'nothing'} does not belong to MS-CLAP's captioning "
+                "model; expected clapcap_weights_2023.pth"
             )
         encoder = {
             name.removeprefix(_CLAP_PREFIX): tensor

@@ -1,15 +1,15 @@
-"""A converted Audio Flamingo on disk.
+"""The folder of a converted Audio Flamingo: opened, verified and loaded.
 
 ::
 
     flamingo/
-        config.json                     sizes, variant, licence, what it was made from
+        config.json                     sizes, variant, licence, source files
         model-00001-of-00003.safetensors  …  with model.safetensors.index.json beside
         encoder.safetensors             MS-CLAP's audio encoder, float32
         tokenizer.json
         digests.json                    SHA-256 of every file above
 
-``flamingo_writer`` writes it; it is read memory-mapped.
+``writer`` writes it; it is read memory-mapped.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from earful.model.flamingo.language_model import VARIANTS, FlamingoLanguageModel
 from earful.model.flamingo.network import Flamingo
 from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer
 from earful.model.flamingo.window_encoders import MsClapWindows
-from earful.model.runtime import changes_of, pick_device, read_json, unfilled
+from earful.model.runtime import find_changed_files, pick_device, read_json, without_weights
 from earful.wording import as_argument
 
 FORMAT = "earful-flamingo"
@@ -51,15 +51,15 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlamingoFolder:
-    """A folder opened for reading.
+    """A converted model's folder, opened for reading.
 
     Attributes:
         path: The folder.
         config: Sizes of the language model.
         encoder_config: Sizes of the window encoder.
-        variant: Which of the two checkpoints.
-        dtype: Of the stored weights.
-        licence: What the weights may be used for.
+        variant: Which of the two checkpoints it is.
+        dtype: Type of the stored weights.
+        licence: Permitted use of the weights.
         digests: SHA-256 of every file.
     """
 
@@ -74,42 +74,42 @@ class FlamingoFolder:
     @property
     def weights_sha256(self) -> str:
         """Hex SHA-256 over the digests of all files."""
-        told = json.dumps(dict(sorted(self.digests.items())), separators=(",", ":"))
-        return hashlib.sha256(told.encode()).hexdigest()
+        encoded = json.dumps(dict(sorted(self.digests.items())), separators=(",", ":"))
+        return hashlib.sha256(encoded.encode()).hexdigest()
 
     def changes(self, progress: Callable[[str], None] | None = None) -> list[str]:
-        """Compare every file with its digest; return what is wrong, in words.
+        """Compare every file with its digest; describe those that differ.
 
         Args:
-            progress: Called with each file's name, in order, before it is waited for.
+            progress: Called with each file's name, in order, before waiting for it.
         """
-        changes = changes_of(self.path, self.digests, progress=progress)
-        return [f"{name} {what}" for name, what in changes.items()]
+        changes = find_changed_files(self.path, self.digests, progress=progress)
+        return [f"{name} {change}" for name, change in changes.items()]
 
     def load_model(self, *, device: str = "auto", dtype: str = "auto") -> Flamingo:
         """Load the language model, one copy of the weights at a time.
 
         Raises:
-            ModelError: A shard is missing, damaged or holds other tensors than it should.
+            ModelError: A shard is missing or damaged, or holds the wrong tensors.
         """
-        wanted = _dtype(self.dtype if dtype == "auto" else dtype)
-        with unfilled():
+        target = _dtype(self.dtype if dtype == "auto" else dtype)
+        with without_weights():
             model = Flamingo(self.config)
         place = pick_device(device)
         state: dict[str, Tensor] = {}
         for shard in sorted(set(self._weight_map().values())):
             for name, tensor in _read(self.path / shard, str(place)):
-                state[name] = tensor.to(wanted)
+                state[name] = tensor.to(target)
         _assign(model, state, self.path)
         return model.eval().requires_grad_(False)
 
     def load_encoder(self, *, device: str = "auto") -> MsClapEncoder:
-        """Load the window encoder, in float32, laid out for its device.
+        """Load the window encoder, in float32, packed for its device.
 
         Raises:
-            ModelError: Its file is missing, damaged or holds other tensors.
+            ModelError: Its file is missing or damaged, or holds the wrong tensors.
         """
-        with unfilled():
+        with without_weights():
             encoder = MsClapEncoder(self.encoder_config)
         _assign(encoder, dict(_read(self.path / ENCODER_NAME, "cpu")), self.path)
         encoder.to(pick_device(device)).eval().requires_grad_(False)
@@ -120,7 +120,7 @@ class FlamingoFolder:
         """Load the tokenizer.
 
         Raises:
-            ModelError: It is missing, damaged, or does not go with the model.
+            ModelError: It is missing, damaged, or does not fit the model.
         """
         tokenizer = FlamingoTokenizer.load(self.path / TOKENIZER_NAME)
         check_tokenizer(tokenizer, self.config)
@@ -134,43 +134,43 @@ class FlamingoFolder:
 
 
 def open_flamingo_folder(folder: Path) -> FlamingoFolder:
-    """Read what a folder is, without its weights.
+    """Read a folder's description, without its weights.
 
     Raises:
-        ModelError: It is missing, something else, damaged, or of a newer format.
+        ModelError: The folder is missing, something else, damaged, or of a newer format.
     """
     path = folder / CONFIG_NAME
     if not path.is_file():
         if old_folder(folder).is_dir():
             raise ModelError(
-                f"{folder}: a conversion was stopped in the moment of replacing it; run that "
-                f"again, or rename {old_folder(folder)}, which is what stood here"
+                f"{folder}: a conversion was stopped while it was replacing this folder; run it "
+                f"again, or rename {old_folder(folder)}, which is the old folder"
             )
         raise ModelError(
-            f"{folder}: has no {CONFIG_NAME}; want a folder made by `earful models convert` or "
+            f"{folder}: has no {CONFIG_NAME}; expected a folder made by `earful models convert` or "
             "`earful models pull`"
         )
-    told = read_json(path)
-    if told.get("format") != FORMAT:
+    values = read_json(path)
+    if values.get("format") != FORMAT:
         raise ModelError(
-            f"{path}: format is {told.get('format')!r}, want {FORMAT!r}: a folder made by "
+            f"{path}: format is {values.get('format')!r}, expected {FORMAT!r}: a folder made by "
             "`earful models convert`"
         )
-    version = told.get("format_version")
+    version = values.get("format_version")
     if not isinstance(version, int) or version > FORMAT_VERSION:
         raise ModelError(
-            f"{path}: format_version {version}, and this earful reads up to {FORMAT_VERSION}; "
-            "upgrade earful"
+            f"{path}: format_version is {version}, expected at most {FORMAT_VERSION}; upgrade "
+            "earful"
         )
-    variant = told.get("variant")
+    variant = values.get("variant")
     if variant not in VARIANTS:
-        raise ModelError(f"{path}: variant is {variant!r}, want {' or '.join(VARIANTS)}")
-    dtype = told.get("dtype")
+        raise ModelError(f"{path}: variant is {variant!r}, expected {' or '.join(VARIANTS)}")
+    dtype = values.get("dtype")
     if dtype not in DTYPES:
-        raise ModelError(f"{path}: dtype is {dtype!r}, want {', '.join(DTYPES)}")
+        raise ModelError(f"{path}: dtype is {dtype!r}, expected {', '.join(DTYPES)}")
     try:
-        config = FlamingoConfig.from_dict(told.get("flamingo"))
-        encoder_config = MsClapConfig.from_dict(told.get("encoder"))
+        config = FlamingoConfig.from_dict(values.get("flamingo"))
+        encoder_config = MsClapConfig.from_dict(values.get("encoder"))
     except ModelError as error:
         raise ModelError(f"{path}: {error}; convert the model again") from error
     return FlamingoFolder(
@@ -179,7 +179,7 @@ def open_flamingo_folder(folder: Path) -> FlamingoFolder:
         encoder_config=encoder_config,
         variant=variant,
         dtype=str(dtype),
-        licence=str(told.get("licence", "")),
+        licence=str(values.get("licence", "")),
         digests={n: str(d) for n, d in read_json(folder / DIGESTS_NAME).items()},
     )
 
@@ -187,14 +187,14 @@ def open_flamingo_folder(folder: Path) -> FlamingoFolder:
 def verify_flamingo_folder(
     folder: Path, *, progress: Callable[[str], None] | None = None
 ) -> tuple[str, ...]:
-    """Compare every file with its digest; return what is wrong, in words.
+    """Compare every file with its digest; describe files that differ or do not belong there.
 
     Args:
         folder: A converted model.
-        progress: Called with each file's name, in order, before it is waited for.
+        progress: Called with each file's name, in order, before waiting for it.
 
     Raises:
-        ModelError: It is no such folder.
+        ModelError: The folder is not a converted model.
     """
     opened = open_flamingo_folder(folder)
     problems = opened.changes(progress)
@@ -208,7 +208,7 @@ def verify_flamingo_folder(
 
 
 def models_home() -> Path:
-    """Return where fetched models are kept: ``$EARFUL_HOME``, or the user's cache."""
+    """Return the folder of fetched models: in ``$EARFUL_HOME``, or the user's cache."""
     if own := os.environ.get("EARFUL_HOME"):
         return Path(own) / "models"
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -216,13 +216,13 @@ def models_home() -> Path:
 
 
 def old_folder(folder: Path) -> Path:
-    """Return where a folder stands for the moment in which another takes its place."""
+    """Return the name that a folder has for the moment in which another replaces it."""
     whole = folder.resolve()
     return whole.with_name(f".{whole.name}.old")
 
 
 def find_flamingo(name: str) -> Path:
-    """Return the folder that a name or a path stands for.
+    """Return the folder that a name or a path refers to.
 
     Raises:
         ModelError: A name's folder has not been fetched.
@@ -233,7 +233,7 @@ def find_flamingo(name: str) -> Path:
     if not folder.is_dir() and not old_folder(folder).is_dir():
         raise ModelError(
             f"{name} is not in {models_home()}; fetch it with `earful models pull {name}`, or "
-            "give the folder of one that was converted"
+            "give the folder of a converted one"
         )
     return folder
 
@@ -246,22 +246,22 @@ def load_flamingo(
     decoding: str = "full",
     slots: int | None = None,
 ) -> FlamingoLanguageModel:
-    """Load Audio Flamingo from a folder, or by its name from where it was fetched to.
+    """Load Audio Flamingo from a folder, or by the name under which it was fetched.
 
     Args:
         name: One of ``MODEL_NAMES``, or a folder.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         dtype: ``"float32"``, ``"bfloat16"``, ``"float16"``, or ``"auto"`` as stored.
-        decoding: ``"full"`` or ``"compat"``; see ``generate``.
+        decoding: ``"full"`` or ``"compat"``; see ``flamingo.decoding``.
         slots: Places for audio; see ``FlamingoLanguageModel``.
 
     Raises:
-        ModelError: It is not there, damaged, or a choice is unknown.
+        ModelError: The folder is missing or damaged, or a choice is unknown.
     """
     if decoding not in get_args(Mode):
-        raise ModelError(f"decoding {decoding!r}; want {' or '.join(get_args(Mode))}")
+        raise ModelError(f"decoding {decoding!r}, expected {' or '.join(get_args(Mode))}")
     opened = open_flamingo_folder(find_flamingo(name))
-    # What is kept of its features and answers is kept under these digests.
+    # Its features and scores are cached under these digests, so they must be right.
     if changes := opened.changes():
         raise ModelError(f"{opened.path}: {'; '.join(changes)}. Convert or fetch the model again")
     return FlamingoLanguageModel(
@@ -283,7 +283,7 @@ def load_flamingo(
 
 def _dtype(name: str) -> torch.dtype:
     if name not in DTYPES:
-        raise ModelError(f"dtype {name!r}; want auto, {', '.join(DTYPES)}")
+        raise ModelError(f"dtype {name!r}, expected auto, {', '.join(DTYPES)}")
     return DTYPES[name]
 
 
@@ -294,14 +294,14 @@ def _read(path: Path, device: str) -> list[tuple[str, Tensor]]:
     except (OSError, SafetensorError) as error:
         raise ModelError(
             f"{path}: cannot be read ({error}); `earful models verify "
-            f"{as_argument(path.parent)}` tells what else is wrong, and a new conversion mends it"
+            f"{as_argument(path.parent)}` lists all faults, and a new conversion repairs them"
         ) from error
 
 
 def _assign(module: torch.nn.Module, state: dict[str, Tensor], folder: Path) -> None:
-    wanted = module.state_dict()
-    missing, unexpected = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
-    wrong = [n for n in sorted(wanted.keys() & state.keys()) if state[n].shape != wanted[n].shape]
+    own = module.state_dict()
+    missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    wrong = [n for n in sorted(own.keys() & state.keys()) if state[n].shape != own[n].shape]
     if missing or unexpected or wrong:
         raise ModelError(
             f"{folder}: {len(missing)} tensors are missing, {len(unexpected)} unexpected and "
@@ -315,19 +315,23 @@ def check_tokenizer(tokenizer: FlamingoTokenizer, config: FlamingoConfig) -> Non
     """Refuse a tokenizer whose control tokens are not the model's.
 
     Raises:
-        ModelError: They are not.
+        ModelError: A control token has another id.
     """
     found = {control: tokenizer.id_of(control) for control in Control}
-    wanted = {
+    expected = {
         Control.PAD: config.pad_id,
         Control.END_OF_TEXT: config.bos_id,
         Control.AUDIO: config.audio_id,
         Control.END_OF_CHUNK: config.end_of_chunk_id,
         Control.SEPARATOR: config.separator_id,
     }
-    wrong = [f"{c.value} is {found[c]}, want {wanted[c]}" for c in Control if found[c] != wanted[c]]
+    wrong = [
+        f"{control.value} is {found[control]}, expected {expected[control]}"
+        for control in Control
+        if found[control] != expected[control]
+    ]
     if wrong:
         raise ModelError(
-            f"the tokenizer does not go with the weights: {'; '.join(wrong)}. Use vocab.json and "
+            f"the tokenizer does not fit the weights: {'; '.join(wrong)}. Use vocab.json and "
             "merges.txt of facebook/opt-iml-max-1.3b"
         )

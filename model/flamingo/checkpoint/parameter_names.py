@@ -1,17 +1,15 @@
-"""Names of Audio Flamingo's released checkpoints, and ours.
+"""Parameter names of Audio Flamingo's released checkpoints, and their translation into ours.
 
 The released state dict holds each decoder layer and each gated block twice, under
 ``model.decoder.layers`` and in two lists beside it, 1340 names in all; the lists are
-loaded last and so they are what counts. Its output table is loaded after its input table,
-into one tied weight.
+loaded last and therefore override the others. Its output table is loaded after its input
+table, into one tied weight.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-
-from torch import Tensor
 
 from earful.errors import ModelError
 from earful.model.flamingo.config import FlamingoConfig
@@ -21,7 +19,7 @@ INPUT_TABLE = "lang_encoder.model.decoder.embed_tokens.weight"
 OUTPUT_TABLE = "lang_encoder.lm_head.weight"
 
 _DECODER = "lang_encoder.model.decoder."
-_LISTED = 10  # names that an error spells out
+_LISTED = 10  # names that an error lists
 
 _AUDIO_LAYER = {
     "slf_attn.w_qs": "attention.q",
@@ -115,7 +113,7 @@ def our_name(official: str) -> str | None:
     """Translate a released name; ``None`` for a copy that another name overrides.
 
     Raises:
-        ModelError: It is no name of a released checkpoint.
+        ModelError: It is not a name of a released checkpoint.
 
     >>> our_name("lang_encoder.old_decoder_blocks.3.fc1.weight")
     'decoder.layers.3.feed_forward.0.weight'
@@ -142,13 +140,13 @@ def our_name(official: str) -> str | None:
         if found := re.fullmatch(rf"{re.escape(prefix)}\.(\d+)\.(.+)", official):
             return f"{ours}.{found[1]}.{_translated(official, found[2], table)}"
     if winner := overriding_name(official):
-        our_name(winner)  # refuses what only looks like a layer's name
+        our_name(winner)  # raises for a name that only looks like a layer's
         return None
-    raise ModelError(f"{official}: no name of an Audio Flamingo v1 checkpoint")
+    raise ModelError(f"{official}: not a name of an Audio Flamingo v1 checkpoint")
 
 
 def overriding_name(official: str) -> str:
-    """Return the name whose tensor takes the place of this one's; empty for none."""
+    """Return the name whose tensor overrides this one's; empty for none."""
     if official == INPUT_TABLE:
         return OUTPUT_TABLE
     found = re.fullmatch(
@@ -164,18 +162,6 @@ def overriding_name(official: str) -> str:
     return f"lang_encoder.{lists[found[2]]}.{found[1]}.{found[3]}"
 
 
-def flamingo_state_from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Translate a whole released state dict into ours, tied, with what overrides what.
-
-    Args:
-        state: Released names to tensors.
-
-    Raises:
-        ModelError: A name is none of a released checkpoint.
-    """
-    return {ours: tensor for name, tensor in state.items() if (ours := our_name(name))}
-
-
 def read_flamingo_config(
     shapes: Mapping[str, tuple[int, ...]],
     *,
@@ -184,7 +170,7 @@ def read_flamingo_config(
     cross_heads: int = 8,
     windows_per_audio: int = 16,
 ) -> FlamingoConfig:
-    """Read the sizes off a released checkpoint's shapes, and check every name and shape.
+    """Read the sizes from a released checkpoint's shapes, and check every name and shape.
 
     Args:
         shapes: Every released name with its shape.
@@ -194,7 +180,7 @@ def read_flamingo_config(
         windows_per_audio: Windows in a slot.
 
     Raises:
-        ModelError: Names are missing or unexpected, or shapes do not go together; they
+        ModelError: Names are missing or unexpected, or shapes do not fit each other; they
             are listed.
     """
     layers = _layers(shapes, r"lang_encoder\.old_decoder_blocks\.(\d+)\..+")
@@ -228,23 +214,23 @@ def read_flamingo_config(
     except (KeyError, IndexError, ValueError) as error:
         known = sorted(official_shapes(FlamingoConfig(), n_positions=128).keys() - shapes.keys())
         raise ModelError(
-            f"this is no Audio Flamingo v1 checkpoint, or not all of it: of its 1340 names it has "
+            f"not an Audio Flamingo v1 checkpoint, or not all of it: of its 1340 names it has "
             f"{1340 - len(known)}, and it lacks {_list(known)}. Give all parts of foundation.pt or "
             "chat.pt"
         ) from error
-    wanted = official_shapes(config, n_positions=n_positions)
-    missing, unexpected = wanted.keys() - shapes.keys(), shapes.keys() - wanted.keys()
+    expected = official_shapes(config, n_positions=n_positions)
+    missing, unexpected = expected.keys() - shapes.keys(), shapes.keys() - expected.keys()
     if missing or unexpected:
-        told = [f"{len(missing)} names are missing: {_list(sorted(missing))}"] if missing else []
+        faults = [f"{len(missing)} names are missing: {_list(sorted(missing))}"] if missing else []
         if unexpected:
-            told.append(f"{len(unexpected)} names are unexpected: {_list(sorted(unexpected))}")
+            faults.append(f"{len(unexpected)} names are unexpected: {_list(sorted(unexpected))}")
         raise ModelError(
-            f"not a whole Audio Flamingo v1 checkpoint: {'; '.join(told)}. Give all parts of "
+            f"not a whole Audio Flamingo v1 checkpoint: {'; '.join(faults)}. Give all parts of "
             "foundation.pt or chat.pt, unchanged"
         )
-    if wrong := [name for name in wanted if tuple(shapes[name]) != wanted[name]]:
-        told = [f"{name} is {tuple(shapes[name])}, want {wanted[name]}" for name in wrong]
-        raise ModelError(f"{len(wrong)} tensors do not go with the others: {_list(told)}")
+    if wrong := [name for name in expected if tuple(shapes[name]) != expected[name]]:
+        faults = [f"{name} is {tuple(shapes[name])}, expected {expected[name]}" for name in wrong]
+        raise ModelError(f"{len(wrong)} tensors do not fit the others: {_list(faults)}")
     return config
 
 
@@ -257,7 +243,7 @@ def _translated(official: str, rest: str, table: Mapping[str, str]) -> str:
         return rest
     part, _, kind = rest.rpartition(".")
     if part not in table or kind not in ("weight", "bias"):
-        raise ModelError(f"{official}: no name of an Audio Flamingo v1 checkpoint")
+        raise ModelError(f"{official}: not a name of an Audio Flamingo v1 checkpoint")
     return f"{table[part]}.{kind}"
 
 

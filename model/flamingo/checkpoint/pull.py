@@ -1,7 +1,7 @@
-"""Fetching a released Audio Flamingo: downloaded, checked, converted, and offline from then on.
+"""Download of a released Audio Flamingo: fetched, verified and converted, then used offline.
 
 Files are kept in the cache of the hub's own client, whose ``HF_HOME``, ``HF_ENDPOINT`` and
-``HF_TOKEN`` are honoured; see ``download``.
+``HF_TOKEN`` are honoured; see ``runtime.download``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earful.errors import LicenceError, UnknownNameError
-from earful.model.runtime import cache_folder, describe, download_file, require_room
+from earful.model.runtime import (
+    describe_remote_file,
+    download_file,
+    hub_cache_folder,
+    require_disk_space,
+)
 
 if TYPE_CHECKING:
     from earful.model.flamingo.checkpoint.convert import ConversionReport
@@ -28,8 +33,8 @@ _CHECKPOINTS = {"audio-flamingo-foundation": "foundation", "audio-flamingo-chat"
 _FLAMINGO = "nvidia/audio-flamingo"
 _MSCLAP = ("microsoft/msclap", "clapcap_weights_2023.pth")
 _TOKENIZER = ("facebook/opt-iml-max-1.3b", ("vocab.json", "merges.txt"))
-# Half of a checkpoint is copies and positions; then the dtype.
-_KEPT = {"float32": 0.55, "bfloat16": 0.28, "float16": 0.28}
+# Size of the folder compared with the checkpoint: half of that is copies and positions.
+_SIZE_RATIO = {"float32": 0.55, "bfloat16": 0.28, "float16": 0.28}
 
 
 def pull_flamingo(
@@ -45,14 +50,14 @@ def pull_flamingo(
     Args:
         name: ``"audio-flamingo-foundation"`` or ``"audio-flamingo-chat"``.
         accept_licence: Whether the user has accepted ``LICENCE_NOTICE``.
-        folder: Where to put it; ``None`` for where its name is looked up.
-        dtype: Of the language model's weights.
+        folder: Folder to write; ``None`` for the one in which its name is looked up.
+        dtype: Type of the language model's weights.
         progress: Called with a line for each step.
 
     Raises:
         LicenceError: The licence is not accepted; nothing has been fetched.
         UnknownNameError: There is no such checkpoint.
-        ModelError: The hub cannot be reached, a file is damaged, or there is no room.
+        ModelError: The hub cannot be reached, a file is damaged, or the disk is full.
     """
     from earful.model.flamingo.checkpoint.convert import convert_flamingo
     from earful.model.flamingo.checkpoint.folder import models_home
@@ -62,19 +67,19 @@ def pull_flamingo(
     if not accept_licence:
         raise LicenceError(
             f"{name} is for non-commercial research only, and its licence is not accepted; read "
-            f"the notice and run `earful models pull {name} --accept-noncommercial`"
+            f"the notice, then run `earful models pull {name} --accept-noncommercial`"
         )
     say = progress or (lambda _line: None)
     variant = _CHECKPOINTS[name]
     target = folder or models_home() / name
-    wanted = [
-        describe(_FLAMINGO, f"{variant}.pt"),
-        describe(*_MSCLAP),
-        *(describe(_TOKENIZER[0], file) for file in _TOKENIZER[1]),
+    files = [
+        describe_remote_file(_FLAMINGO, f"{variant}.pt"),
+        describe_remote_file(*_MSCLAP),
+        *(describe_remote_file(_TOKENIZER[0], file) for file in _TOKENIZER[1]),
     ]
-    missing = sum(remote.missing_bytes() for remote in wanted)
-    require_room({target: wanted[0].n_bytes * _KEPT[dtype], cache_folder(): missing})
-    checkpoint, msclap, vocabulary, _ = [download_file(remote, progress=say) for remote in wanted]
+    missing = sum(remote.missing_bytes() for remote in files)
+    require_disk_space({target: files[0].n_bytes * _SIZE_RATIO[dtype], hub_cache_folder(): missing})
+    checkpoint, msclap, vocabulary, _ = [download_file(remote, progress=say) for remote in files]
     return convert_flamingo(
         checkpoint,
         msclap=msclap,

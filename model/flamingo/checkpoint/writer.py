@@ -1,13 +1,13 @@
-"""Writing a converted Audio Flamingo: tensor by tensor, whole or not at all.
+"""Writer of a converted Audio Flamingo: tensor by tensor, whole or not at all.
 
 ::
 
-    models/flamingo             what stood there, until the new one is whole and on the disk
-    models/.flamingo.partial    the new one while it grows, locked by who writes it
-    models/.flamingo.old        what stood there, whole, for the moment between two renames
+    models/flamingo             the old folder, until the new one is whole and on the disk
+    models/.flamingo.partial    the new one while it grows, locked by its writer
+    models/.flamingo.old        the old folder, whole, for the moment between two renames
 
-Killed between those renames, nothing stands in the place: the next conversion begins by
-putting the old folder back.
+If the process is killed between those renames, no folder has the name: the next conversion
+begins by putting the old folder back.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _OURS = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A file that a folder was made from."""
+    """Name, digest and size of a file from which a folder was made."""
 
     file: str
     sha256: str
@@ -65,24 +65,24 @@ class Source:
 
 
 class FolderWriter:
-    """Writes a folder tensor by tensor, holding one shard at a time.
+    """Writer of a folder, tensor by tensor, holding one shard in memory at a time.
 
     Args:
-        folder: Where it will stand; a folder there is replaced when it is one of ours.
-        dtype: Of the language model's weights.
+        folder: Folder to write; an old conversion there is replaced.
+        dtype: Type of the language model's weights.
 
     Attributes:
-        not_finite: Names of tensors that hold an infinity or no number, in that dtype.
+        not_finite: Names of tensors that hold an infinity or NaN, in that dtype.
 
     Raises:
-        ModelError: The dtype is unknown. On entering: something else stands there, it cannot be
-            written, or another process is writing it.
+        ModelError: The dtype is unknown. On entering: the folder holds something else, cannot
+            be written, or is being written by another process.
     """
 
     def __init__(self, folder: Path, *, dtype: Dtype) -> None:
         if dtype not in DTYPES:
-            raise ModelError(f"dtype {dtype!r}; want {', '.join(DTYPES)}")
-        self._folder = folder.resolve()  # which has a name even if "." was given
+            raise ModelError(f"dtype {dtype!r}, expected {', '.join(DTYPES)}")
+        self._folder = folder.resolve()  # a resolved path has a name even if "." was given
         self._partial = self._folder.with_name(f".{self._folder.name}.partial")
         self._old = old_folder(self._folder)
         self._lock = -1
@@ -92,12 +92,12 @@ class FolderWriter:
         self._shards: list[dict[str, int]] = []
 
     def __enter__(self) -> Self:
-        """Begin; what is not finished is removed at the end."""
+        """Begin; at the end, an unfinished folder is removed."""
         _refuse_foreign(self._folder)
         with self._writing():
             self._lock = hold_partial(self._partial, self._folder)
             if self._old.exists():
-                # Killed after the first rename, or after the second.
+                # A writer was killed after the first rename, or after the second.
                 is_gone = self._folder.exists()
                 os.replace(self._old, self._partial / "old" if is_gone else self._folder)
                 empty_folder(self._partial)
@@ -105,13 +105,13 @@ class FolderWriter:
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._partial, ignore_errors=True)
-        os.close(self._lock)  # and with it the right to write
+        os.close(self._lock)  # this releases the lock
 
     def add(self, name: str, tensor: Tensor) -> None:
         """Add a tensor under one of our names; it is copied in the folder's dtype.
 
         Raises:
-            ModelError: There is no room.
+            ModelError: The shard cannot be written.
         """
         kept = tensor.detach().to(DTYPES[self._dtype]).contiguous().clone()
         if not bool(torch.isfinite(kept).all()):
@@ -132,10 +132,10 @@ class FolderWriter:
         licence: str,
         sources: tuple[Source, ...],
     ) -> None:
-        """Write the rest, and put the folder in its place.
+        """Write the rest, and move the folder to its place.
 
         Raises:
-            ModelError: The tokenizer does not go with the model, or there is no room.
+            ModelError: The tokenizer does not fit the model, or the folder cannot be written.
         """
         check_tokenizer(tokenizer, config)
         with self._writing():
@@ -175,7 +175,7 @@ class FolderWriter:
             raise ModelError(f"{self._folder}: cannot be written ({reason})") from error
 
     def _put_in_place(self) -> None:
-        """Rename, so that the folder's name stands for a whole model or, for a moment, nothing."""
+        """Rename the folder, so that its name means a whole model or, for a moment, nothing."""
         if self._folder.exists():
             os.replace(self._folder, self._old)
         try:
@@ -185,7 +185,7 @@ class FolderWriter:
                 os.replace(self._old, self._folder)
             raise
         if self._old.exists():
-            # Removed under that name at the end: what is called old is always whole.
+            # It is removed under the partial name: a folder called old is always whole.
             os.replace(self._old, self._partial)
         sync_folder(self._folder.parent)
 
@@ -196,7 +196,7 @@ class FolderWriter:
             self._shard = {}
 
     def _name_shards(self) -> None:
-        """Name the shards as a hub does, once it is known how many there are."""
+        """Rename the shards as a hub names them, once their number is known."""
         weight_map: dict[str, str] = {}
         for number, sizes in enumerate(self._shards):
             name = f"model-{number + 1:05d}-of-{len(self._shards):05d}.safetensors"
@@ -217,9 +217,11 @@ def _refuse_foreign(folder: Path) -> None:
     except ModelError:
         ours = False
     if not ours:
-        raise ModelError(f"{folder}: holds something else; want a new folder, or an old conversion")
+        raise ModelError(
+            f"{folder}: holds something else, expected a new folder or an old conversion"
+        )
     if foreign := sorted(x.name for x in folder.iterdir() if not _OURS.fullmatch(x.name)):
         raise ModelError(
-            f"{folder}: is an old conversion with {foreign[0]!r} in it, which would be lost; move "
-            "it away, or choose a new folder"
+            f"{folder}: is an old conversion that also holds {foreign[0]!r}, which would be lost; "
+            "move it away, or choose a new folder"
         )

@@ -1,4 +1,4 @@
-"""Arms: ways to answer the same items, in earnest, as baselines and as controls."""
+"""Arms: ways to answer the items of an evaluation, with its baselines and controls."""
 
 import lazy_loader
 

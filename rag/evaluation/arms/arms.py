@@ -1,14 +1,14 @@
-"""The arms of an evaluation: ways to answer, all asked about the same items.
+"""Arms of an evaluation: ways to answer, all asked about the same items.
 
-What may be used in earnest: the language model without shots, with retrieved shots, its
-blend with the neighbour vote, and the vote alone. What they have to beat: a linear probe
-on the same vectors and the most frequent label. What shows whether the model listens:
-random shots, shots with other shots' labels, and silence in the recording's place.
+Arms that a task may choose: the language model without shots, with retrieved shots, its
+blend with the neighbour vote, and the vote alone. Baselines that they have to beat: a linear
+probe on the same vectors and the most frequent label. Controls that show whether the model
+listens: random shots, shots with other shots' labels, and silence in the recording's place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -40,10 +40,9 @@ class Arm:
 
     Attributes:
         how: Which way.
-        k: Shots; 0 for none.
-        strategy: How they are chosen; only ``retrieved``, ``blend`` and ``vote`` have a
-            choice.
-        is_default: Whether that is the task's own strategy, which a name leaves out.
+        k: Number of shots; 0 for none.
+        strategy: The shot strategy; only ``retrieved``, ``blend`` and ``vote`` have a choice.
+        is_default: Whether that is the task's own strategy, which the arm's name leaves out.
     """
 
     how: How
@@ -53,10 +52,10 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """Such as ``retrieved@4``, ``retrieved-diverse@4`` or ``probe``."""
-        chosen = "" if self.is_default else f"-{self.strategy}"
+        """Its name, such as ``retrieved@4``, ``retrieved-diverse@4`` or ``probe``."""
+        strategy = "" if self.is_default else f"-{self.strategy}"
         shots = f"@{self.k}" if self.how in _WITH_SHOTS or self.how == "silent" else ""
-        return f"{self.how}{chosen}{shots}"
+        return f"{self.how}{strategy}{shots}"
 
     @property
     def by_model(self) -> bool:
@@ -65,12 +64,12 @@ class Arm:
 
     @property
     def is_drawn(self) -> bool:
-        """Whether it draws, so that seeds make a difference."""
+        """Whether it makes random choices, so that the seed matters."""
         return self.how in _DRAWN or STRATEGIES[self.strategy].is_random
 
     @property
-    def has_choice(self) -> bool:
-        """Whether it may be used in earnest, and is not a control."""
+    def is_answerer(self) -> bool:
+        """Whether a task may choose it: it is neither a baseline nor a control."""
         return self.how in ("zero-shot", "retrieved", "blend", "vote")
 
     def to_dict(self) -> dict[str, object]:
@@ -89,77 +88,98 @@ def arms_of(
 ) -> tuple[tuple[Arm, ...], tuple[str, ...]]:
     """List the arms of an evaluation.
 
-    Controls stand at every number of shots for random ones, and at the greatest for
-    shuffled labels and silence. Arms that a task cannot have are left out with a note.
+    Random shots are tried with every number of shots, shuffled labels and silence with the
+    greatest number only. Arms that a task cannot have are left out with a note.
 
     Args:
-        task: What is asked.
+        task: The task that arms answer.
         shots: Numbers of shots; 0 asks the model without any.
-        strategies: How shots are retrieved; none for the task's own way.
-        only: Ways to answer that are wanted; none for all.
+        strategies: Shot strategies; none for the task's own.
+        only: Ways to answer; none for all.
         has_model: Whether there is a language model.
-        most: How many shots it can hear; ``None`` for any number.
+        most: The most shots it can take; ``None`` for any number.
 
     Returns:
         The arms in the order of ``How``, and notes about what was left out.
 
     Raises:
-        EvaluationError: A number, a strategy or a way is none that there is, or no arm
-            is left.
+        EvaluationError: A number of shots is out of range, a strategy or a way to answer is
+            unknown, or no arm is left.
     """
-    for k in shots:
-        if not 0 <= k <= MAX_SHOTS:
-            raise EvaluationError(f"{k} shots; want 0 to {MAX_SHOTS}")
-    for strategy in strategies:
-        if strategy not in STRATEGIES:
-            raise EvaluationError(unknown_name("strategy", strategy, tuple(STRATEGIES)))
-    for how in only:
-        if how not in HOWS:
-            raise EvaluationError(unknown_name("arm", how, HOWS))
+    _check(shots, strategies, only)
     notes: list[str] = []
+    # Numbers of shots: for the vote all, for the model as many as it can take.
     numbers = sorted(set(shots))
-    heard = [k for k in numbers if most is None or k <= most]
+    taken = [k for k in numbers if most is None or k <= most]
     if most is not None and has_model and (beyond := [k for k in numbers if k > most]):
-        heard = sorted({*heard, most})
-        told = ", ".join(map(str, beyond))
+        taken = sorted({*taken, most})
         notes.append(
-            f"the language model hears {counted(most, 'shot')} at most: {most} stand for {told}"
+            f"the language model hears {counted(most, 'shot')} at most: {most} stand for "
+            + ", ".join(map(str, beyond))
         )
-    named = [known for known in STRATEGIES if known in strategies] or [task.shots.strategy]
-    with_shots = [k for k in heard if k]
+    # Strategies in the order of their table.
+    named = [name for name in STRATEGIES if name in strategies] or [task.shots.strategy]
+    # Arms, one way to answer after the other.
     arms: list[Arm] = []
     for how in HOWS:
-        if only and how not in only:
+        if (only and how not in only) or (how in _BY_MODEL and not has_model):
             continue
-        if how in _BY_MODEL and not has_model:
+        if how == "blend" and (not task.has_labels or task.protocol.answers == "written"):
             continue
-        if how in ("retrieved", "blend", "vote"):
-            if how == "blend" and (not task.has_labels or task.protocol.answers == "written"):
-                continue
-            wanted = [k for k in numbers if k] if how == "vote" else with_shots
-            arms += [
-                Arm(how=how, k=k, strategy=name, is_default=name == task.shots.strategy)
-                for name in named
-                for k in wanted
-            ]
-        elif how == "zero-shot":
-            arms += [Arm(how=how)] if 0 in numbers else []
-        elif how == "random":
-            arms += [Arm(how=how, k=k, strategy="random") for k in with_shots]
-        elif how == "shuffled":
-            arms += [Arm(how=how, k=max(with_shots), strategy=named[0])] if with_shots else []
-        elif how == "silent":
-            ks = ([0] if 0 in numbers else []) + ([max(with_shots)] if with_shots else [])
-            arms += [Arm(how=how, k=k, strategy=named[0]) for k in ks]
-        elif how == "probe" and not task.has_labels:
+        if how == "probe" and not task.has_labels:
             notes.append("a linear probe needs labels, so there is none")
         elif how == "majority" and task.kind == "caption":
             notes.append("no caption is the most frequent one, so that arm is left out")
         else:
-            arms.append(Arm(how=how))
+            ks = numbers if how == "vote" else taken
+            arms += _arms(how, ks, named, task.shots.strategy, zero=0 in numbers)
     if not arms:
         raise EvaluationError(
             f"no arm is left for task {task.name!r}: {', '.join(only) or 'none'} of {numbers} shots"
             + ("" if has_model else ", without a language model")
         )
     return tuple(arms), tuple(notes)
+
+
+def _arms(
+    how: How, ks: Sequence[int], strategies: Sequence[str], default: str, *, zero: bool
+) -> Iterator[Arm]:
+    """Yield the arms of one way to answer.
+
+    Args:
+        how: The way.
+        ks: Numbers of shots; 0 is skipped.
+        strategies: Shot strategies, the first one for controls.
+        default: The task's own strategy.
+        zero: Whether the model is also asked without shots.
+    """
+    some = [k for k in ks if k]
+    if how in ("retrieved", "blend", "vote"):
+        for strategy in strategies:
+            for k in some:
+                yield Arm(how=how, k=k, strategy=strategy, is_default=strategy == default)
+    elif how == "zero-shot":
+        if zero:
+            yield Arm(how=how)
+    elif how == "random":
+        for k in some:
+            yield Arm(how=how, k=k, strategy="random")
+    elif how in ("shuffled", "silent"):
+        if how == "silent" and zero:
+            yield Arm(how=how, k=0, strategy=strategies[0])
+        if some:
+            yield Arm(how=how, k=max(some), strategy=strategies[0])
+    else:
+        yield Arm(how=how)
+
+
+def _check(shots: Sequence[int], strategies: Sequence[str], only: Sequence[str]) -> None:
+    for k in shots:
+        if not 0 <= k <= MAX_SHOTS:
+            raise EvaluationError(f"{k} shots: expected 0 to {MAX_SHOTS}")
+    for strategy in strategies:
+        if strategy not in STRATEGIES:
+            raise EvaluationError(unknown_name("strategy", strategy, tuple(STRATEGIES)))
+    for how in only:
+        if how not in HOWS:
+            raise EvaluationError(unknown_name("arm", how, HOWS))

@@ -1,8 +1,8 @@
-"""The linear probe: logistic regression on the vectors that retrieval searches.
+"""Linear probe: logistic regression on the vectors that retrieval searches.
 
-It is what a user would train instead of asking anything in context, so every evaluation
-is compared with it. Where items are themselves the exemplars, it is cross-fitted: each
-item is answered by a probe that saw nothing of its recording, group or look-alikes.
+A user would train one instead of asking anything in context, so every evaluation is compared
+with it. Where items are themselves the exemplars, it is cross-fitted: each item is answered
+by a probe that was trained without its recording, group and look-alikes.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from earful.rag.retrieval import Candidates
 
 _N_FOLDS = 5
 _N_INNER_FOLDS = 3
-# Unit vectors are short along each axis, so that what is usually strong is weak here.
-_STRENGTHS = (1.0, 10.0, 100.0)
+# Inverse strengths of regularisation. Unit vectors are short along each axis, so 1.0, usually
+# weak, is strong here.
+_INVERSE_STRENGTHS = (1.0, 10.0, 100.0)
 _MOST_ROWS = 20_000
 _SEED = 0
 
@@ -31,7 +32,7 @@ def probe_scores(
     """Answer items by logistic regression.
 
     Args:
-        items: What is asked about, with vectors.
+        items: Recordings to answer, with vectors.
         candidates: Labelled exemplars to train on.
         exclusive: Whether one label is right, or each is decided for itself.
         held_out: Whether no item is among the exemplars; else the probe is cross-fitted.
@@ -40,6 +41,7 @@ def probe_scores(
         float64, shape ``(n_items, n_labels)``, each in [0, 1]; and notes. Labels without
         an exemplar get 0.
     """
+    # Exemplars to train on, and the groups that are kept together.
     queries = np.array([item.query.vector for item in items], dtype=np.float64)
     rows = np.array([row for row, own in enumerate(candidates.row_labels) if own or not exclusive])
     notes: list[str] = []
@@ -49,6 +51,7 @@ def probe_scores(
     groups = _components(candidates, items, held_out=held_out)
     if held_out:
         return _fit(candidates, rows, groups[rows], exclusive=exclusive)(queries), tuple(notes)
+    # Items that are exemplars: each is answered by the probe of the other folds.
     row_of = {exemplar.id: row for row, exemplar in enumerate(candidates.exemplars)}
     own = np.array([row_of.get(item.id, -1) for item in items])
     fold_of = _folds(groups, _N_FOLDS)
@@ -63,21 +66,11 @@ def probe_scores(
     return scores, tuple(notes)
 
 
-class _Constant:
-    """Answers before there is anything to separate: the frequencies."""
-
-    def __init__(self, scores: Scores) -> None:
-        self._scores = scores
-
-    def __call__(self, queries: NDArray[np.float64]) -> Scores:
-        return np.tile(self._scores, (len(queries), 1))
-
-
 class _Probe:
-    """Logistic regressions fitted to some rows, one for all labels or one for each."""
+    """Logistic regressions fitted to some rows: one for all labels, or one a label."""
 
     def __init__(
-        self, candidates: Candidates, rows: Rows, *, exclusive: bool, strength: float
+        self, candidates: Candidates, rows: Rows, *, exclusive: bool, inverse_strength: float
     ) -> None:
         from sklearn.linear_model import LogisticRegression
 
@@ -86,14 +79,15 @@ class _Probe:
         member = candidates.memberships(rows) > 0
         targets = [np.argmax(member, axis=1)] if exclusive else list(member.T)
         self._exclusive = exclusive
+        # A regression each, or the target itself where all rows have the same.
         self._fitted: list[object] = []
         for target in targets:
             if len(np.unique(target)) < 2:
-                self._fitted.append(_Constant(np.array([float(target[0])])))
+                self._fitted.append(float(target[0]))
                 continue
-            regression = LogisticRegression(C=strength, max_iter=500)
+            regression = LogisticRegression(C=inverse_strength, max_iter=500)
             with warnings.catch_warnings():
-                # A probe that has not quite converged answers as well.
+                # A probe that has not fully converged answers just as well.
                 warnings.simplefilter("ignore")
                 regression.fit(vectors, target)
             self._fitted.append(regression)
@@ -101,11 +95,11 @@ class _Probe:
     def __call__(self, queries: NDArray[np.float64]) -> Scores:
         scores = np.zeros((len(queries), self._n_labels))
         for column, fitted in enumerate(self._fitted):
-            if isinstance(fitted, _Constant):
-                constant = fitted(queries)[:, 0]
-                scores[:, int(constant[0]) if self._exclusive else column] = (
-                    1.0 if self._exclusive else constant
-                )
+            if isinstance(fitted, float):
+                if self._exclusive:
+                    scores[:, int(fitted)] = 1.0
+                else:
+                    scores[:, column] = fitted
                 continue
             probabilities = fitted.predict_proba(queries)  # type: ignore[attr-defined]
             if self._exclusive:
@@ -116,22 +110,25 @@ class _Probe:
 
 
 def _fit(candidates: Candidates, rows: Rows, groups: Rows, *, exclusive: bool) -> _Probe:
-    """Fit with the strength that answers held-out groups of the training rows best."""
+    """Fit with the regularisation that answers held-out groups of the training rows best."""
     folds = _folds(groups, _N_INNER_FOLDS)
     losses = []
-    for strength in _STRENGTHS:
+    for inverse_strength in _INVERSE_STRENGTHS:
         loss = 0.0
         for fold in range(_N_INNER_FOLDS):
-            training, asked = rows[folds != fold], rows[folds == fold]
-            if not (training.size and asked.size):
+            training, held_out = rows[folds != fold], rows[folds == fold]
+            if not (training.size and held_out.size):
                 continue
-            probe = _Probe(candidates, training, exclusive=exclusive, strength=strength)
-            scores = np.clip(probe(candidates.vectors[asked].astype(np.float64)), 1e-6, 1 - 1e-6)
-            truth = candidates.memberships(asked) > 0
+            probe = _Probe(
+                candidates, training, exclusive=exclusive, inverse_strength=inverse_strength
+            )
+            vectors = candidates.vectors[held_out].astype(np.float64)
+            scores = np.clip(probe(vectors), 1e-6, 1 - 1e-6)
+            truth = candidates.memberships(held_out) > 0
             loss -= float(np.log(np.where(truth, scores, 1.0 if exclusive else 1 - scores)).sum())
         losses.append(loss)
-    best = _STRENGTHS[int(np.argmin(losses))]
-    return _Probe(candidates, rows, exclusive=exclusive, strength=best)
+    best = _INVERSE_STRENGTHS[int(np.argmin(losses))]
+    return _Probe(candidates, rows, exclusive=exclusive, inverse_strength=best)
 
 
 def _folds(groups: Rows, n: int) -> Rows:
@@ -149,7 +146,10 @@ def _folds(groups: Rows, n: int) -> Rows:
 
 
 def _components(candidates: Candidates, items: Sequence[Item], *, held_out: bool) -> Rows:
-    """Number the rows of a candidates so that rows which give each other away share a number."""
+    """Number the candidates so that those which give each other away share a number.
+
+    Those are rows of one path, content or group, and an item's look-alikes: a union-find.
+    """
     parent = list(range(len(candidates)))
 
     def find(row: int) -> int:

@@ -1,4 +1,4 @@
-"""Prediction: what one arm answered about one item."""
+"""Predictions: the answers of arms about items."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ _DIGITS = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """What one arm answered about one item.
+    """The answer of one arm about one item.
 
     Attributes:
         item: Id of the item.
         arm: Name of the arm.
-        seed: Of the arm's random choices.
+        seed: Seed of the arm's random choices.
         text: The answer; for labels the predicted one, in the task's own names.
-        labels: Labels that were decided on; empty for written text that names none.
+        labels: The predicted labels; empty for written text that names none.
         confidence: In [0, 1].
         scores: For ``classify`` of the five best labels, for ``multilabel`` of all.
         shots: Ids of the exemplars that were shown or that voted, nearest first.
-        similarities: Of each to the item.
-        digest: Of the prompt; empty when none was asked.
-        spent_s: Seconds, the embedding of the item left out.
+        similarities: Similarity of each shot to the item.
+        digest: Digest of the prompt; empty when no language model was asked.
+        spent_s: Seconds, without the embedding of the item.
         fault: Why there is no answer; empty when there is one.
     """
 

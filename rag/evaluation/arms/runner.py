@@ -1,8 +1,8 @@
-"""Arm runner: every arm of an evaluation asked about items, the way users ask.
+"""Arm runner: asks every arm of an evaluation about items, the way users ask.
 
 An arm is a set of options for ``FewShot``: which of model and vote answers, how many shots, by
-which strategy and seed. Two controls change what goes in: silence in the recording's place, or
-shots with other exemplars' labels. Only the baselines, which nobody would ask, are answered here.
+which strategy and seed. Two controls change the input: silence in the recording's place, or
+shots with other exemplars' labels. Only the baselines are computed here.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ from earful.rag.retrieval import (
 from earful.rag.task import Answerer, Task
 
 _TOP = 5
-# Asking a language model takes so long that every item is worth keeping at once.
+# Only without a language model: its answers take so long that each item is saved at once.
 _ITEMS_AT_ONCE = 64
 
-# How FewShot answers for an arm that a language model or the vote can be asked for.
+# The ``arm`` option of FewShot for every arm that is not a baseline.
 _ANSWERERS: dict[str, Answerer] = {
     "zero-shot": "zero-shot",
     "retrieved": "model",
@@ -69,14 +69,14 @@ class ArmRunner:
     Args:
         retriever: Finds shots and lets them vote.
         model: Language model of the arms that take one.
-        task: What is asked.
-        arms: Which ways to answer.
-        seeds: For arms that draw; the first one for all others.
+        task: The task that arms answer.
+        arms: The arms to ask.
+        seeds: Seeds of arms that make random choices; all others take the first.
         scoring: How a language model's log-probabilities become scores.
-        options: How it writes.
+        options: How a language model writes.
 
     Raises:
-        EvaluationError: Arms ask a language model, and there is none.
+        EvaluationError: Arms take a language model, and there is none.
         ModelError: The model cannot score labels.
     """
 
@@ -92,10 +92,11 @@ class ArmRunner:
         options: GenerationOptions = GenerationOptions(),
     ) -> None:
         if model is None and any(arm.by_model for arm in arms):
-            raise EvaluationError("arms ask a language model, and there is none")
+            names = ", ".join(arm.name for arm in arms if arm.by_model)
+            raise EvaluationError(f"{names}: expected a language model, got none")
         self._retriever = retriever
         self._few = FewShot(retriever=retriever, model=model)
-        self._shuffled = FewShot(
+        self._few_shuffled = FewShot(
             retriever=retriever.with_change(self._with_other_labels), model=model
         )
         self._model = model
@@ -106,6 +107,7 @@ class ArmRunner:
         self._options = options
         self._is_written = task.protocol.answers == "written" or not task.has_labels
         self._probe_scores: dict[str, Scores] = {}
+        # The seed at hand, which shots with other labels are drawn by.
         self._seed = 0
         if model is not None and not self._is_written and not model.capabilities.logprobs:
             raise ModelError(
@@ -120,14 +122,14 @@ class ArmRunner:
 
     @property
     def n_at_once(self) -> int:
-        """How many items ``ask`` should be given at once."""
+        """Number of items to give ``ask`` at once."""
         return 1 if any(arm.by_model for arm in self._arms) else _ITEMS_AT_ONCE
 
     def fit_probe(self, items: Sequence[Item], *, held_out: bool) -> tuple[str, ...]:
-        """Fit the linear probe, if there is such an arm, and keep its answers.
+        """Fit the linear probe, if it is one of the arms, and keep its scores.
 
         Returns:
-            What a reader should know of it.
+            Notes about it for the reader of the evaluation.
         """
         candidates = self.prepared.candidates
         if not any(arm.how == "probe" for arm in self._arms) or not len(candidates):
@@ -141,9 +143,9 @@ class ArmRunner:
         """Ask every arm about items.
 
         Yields:
-            Each item with a prediction an arm, and a seed for those that draw. Where a
-            recording cannot be read or a prompt cannot be built, the prediction says so in
-            ``fault`` and counts as wrong.
+            Each item with its predictions: one an arm, or one a seed of an arm that makes
+            random choices. Where a recording cannot be read or a prompt cannot be built, the
+            prediction's ``fault`` says why, and it counts as wrong.
         """
         blended: dict[tuple[Arm, int], list[_Result]] = {}
         by_arm: list[list[Prediction]] = []
@@ -165,9 +167,10 @@ class ArmRunner:
         items: Sequence[Item],
         blended: dict[tuple[Arm, int], list[_Result]],
     ) -> list[Prediction]:
-        """Let model or vote answer by labels.
+        """Answer by labels, by the model or the vote.
 
-        A blend's answer holds the model's own scores, so the model is asked once for both.
+        A blend's answer holds the model's own scores, so the model is asked once for both
+        ``retrieved`` and ``blend``; ``blended`` caches these answers.
         """
         asked = arm
         if arm.how == "retrieved" and replace(arm, how="blend") in self._arms:
@@ -175,7 +178,7 @@ class ArmRunner:
         results = blended.get((asked, seed))
         if results is None:
             self._seed = seed
-            few = self._shuffled if asked.how == "shuffled" else self._few
+            few = self._few_shuffled if asked.how == "shuffled" else self._few
             results = list(
                 few.classify_batch(
                     [self._query(asked, item) for item in items],
@@ -191,10 +194,10 @@ class ArmRunner:
             for item, result in zip(items, results, strict=True)
         ]
 
-    # --- what goes in ----------------------------------------------------------------
+    # --- queries and shots -----------------------------------------------------------
 
     def _query(self, arm: Arm, item: Item) -> Query:
-        # An item may itself be an exemplar of others; here it is the one asked about.
+        # An item may itself be an exemplar of others; here it is the query.
         reference = replace(item.query.reference, is_exemplar=False)
         if arm.how == "silent" and self._model is not None:
             reference = ClipRef(audio=self._model.capabilities.silence())
@@ -211,7 +214,7 @@ class ArmRunner:
         )
         return replace(found, hits=hits)
 
-    # --- what comes out --------------------------------------------------------------
+    # --- predictions -----------------------------------------------------------------
 
     def _prediction(self, arm: Arm, seed: int, item: Item, result: _Result) -> Prediction:
         if not isinstance(result, Answer):
@@ -219,7 +222,7 @@ class ArmRunner:
         ranked = result.scores
         if arm.how == "retrieved" and result.blend is not None:
             ranked = result.model_scores
-        votes = arm.how in ("blend", "vote")
+        has_vote = arm.how in ("blend", "vote")
         return replace(
             self._of_labels(arm, seed, item, ranked),
             shots=tuple(hit.exemplar.id for hit in result.evidence),
@@ -228,7 +231,7 @@ class ArmRunner:
             spent_s=sum(
                 spent_s
                 for stage, spent_s in result.timings.items()
-                if votes or stage not in _STAGES_OF_VOTE
+                if has_vote or stage not in _STAGES_OF_VOTE
             ),
         )
 
@@ -265,18 +268,18 @@ class ArmRunner:
         return label_frequencies(self.prepared.candidates)
 
     def _written(self, arm: Arm, seed: int, item: Item) -> Prediction:
-        """Let the model write, or the words of the shots vote."""
+        """Answer in words, by the model or by a vote among the shots' answers."""
         started = time.perf_counter()
         self._seed = seed
-        few = self._shuffled if arm.how == "shuffled" else self._few
-        answer = self._vote_among_words if arm.how == "vote" else self._write
+        few = self._few_shuffled if arm.how == "shuffled" else self._few
+        answer = self._vote_among_answers if arm.how == "vote" else self._write
         try:
             found = answer(arm, seed, item, few)
         except (AudioError, PromptError) as error:
             found = Prediction(item=item.id, arm=arm.name, seed=seed, text="", fault=str(error))
         return replace(found, spent_s=time.perf_counter() - started)
 
-    def _vote_among_words(self, arm: Arm, seed: int, item: Item, few: FewShot) -> Prediction:
+    def _vote_among_answers(self, arm: Arm, seed: int, item: Item, few: FewShot) -> Prediction:
         query, ask = self._query(arm, item), _ask_options(arm, seed)
         hits = few.request(query, task=self._task, **ask).hits
         text, confidence = vote_among_answers(
@@ -332,7 +335,7 @@ class ArmRunner:
 
 
 def embedding_seconds(retriever: Retriever, queries: Sequence[Query]) -> float:
-    """Measure what decoding and embedding a recording costs, in seconds."""
+    """Measure how long decoding and embedding a recording takes, in seconds."""
     if retriever.embedder is None or not queries:
         return 0.0
     rate = retriever.embedder.fingerprint.sample_rate

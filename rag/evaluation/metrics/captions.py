@@ -1,13 +1,13 @@
-"""Scores of captions against references: CIDEr-D, BLEU, ROUGE-L, as audio captioning reports.
+"""Caption metrics: CIDEr-D, BLEU and ROUGE-L against references, as in audio captioning.
 
 They follow the COCO caption evaluation (Chen et al., arXiv 1504.00325): CIDEr-D (Vedantam et
 al., arXiv 1411.5726) with n-grams of 1 to 4 words, document frequencies over the references
 at hand, a length penalty of sigma 6 and a factor of 10; corpus BLEU (Papineni et al., ACL
 2002) with the closest reference length; ROUGE-L (Lin, 2004) with beta 1.2, precision and
 recall each the best over references. Words are lower case, without punctuation: for plain
-captions what the Java tokenizer of the COCO tools leaves. It also splits contractions
-(``don't``) into two words, and so does this. Brackets and ampersands, which it keeps as
-words of its own, are dropped here.
+captions the same as from the Java tokenizer of the COCO tools. Like it, this one splits
+contractions (``don't``) into two words. Brackets and ampersands, which it keeps as words of
+their own, are dropped here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CAPTION_METRICS = ("cider", "bleu-1", "bleu-2", "bleu-3", "bleu-4", "rouge-l")
 _N = 4
 _SIGMA = 6.0
 _BETA = 1.2
-# What the COCO tools add to counts, so that no logarithm is of 0.
+# Added to counts by the COCO tools, so that no logarithm is of 0.
 _SMALL, _TINY = 1e-9, 1e-15
 _WORD = re.compile(r"n't|[^\W_]+(?:[-.][^\W_]+)*|'[^\W_]+")
 _CONTRACTION = re.compile(r"n't\b|'(?:s|re|ve|ll|d|m)\b")
@@ -39,12 +39,12 @@ _CONTRACTION = re.compile(r"n't\b|'(?:s|re|ve|ll|d|m)\b")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptionScores:
-    """Scores of some captions.
+    """Scores of captions.
 
     Attributes:
-        corpus: Metric to its value over all items.
-        items: Metric to one value an item, shape ``(n,)`` each. For CIDEr-D and ROUGE-L the
-            corpus value is their mean; for BLEU it is not.
+        corpus: Name of a metric to its value over all items.
+        items: Name of a metric to one value an item, shape ``(n,)`` each. For CIDEr-D and
+            ROUGE-L the corpus value is their mean; for BLEU it is not.
     """
 
     corpus: Mapping[str, float]
@@ -70,28 +70,29 @@ def caption_scores(
     """
     if len(candidates) != len(references) or not candidates:
         raise ValueError(
-            f"{len(candidates)} captions and references of {len(references)} items; want one or "
-            "more, as many of each"
+            f"{len(candidates)} captions and references of {len(references)} items: expected one "
+            "or more, as many of each"
         )
     if unknown := sorted(set(metrics) - set(CAPTION_METRICS)):
-        raise ValueError(f"metric {unknown[0]!r}; want some of {', '.join(CAPTION_METRICS)}")
+        raise ValueError(f"metric {unknown[0]!r}: expected some of {', '.join(CAPTION_METRICS)}")
     for row, texts in enumerate(references):
         if not texts:
-            raise ValueError(f"item {row} has no reference; want at least one caption")
-    said = [tokenise(text) for text in candidates]
-    wanted = [[tokenise(text) for text in texts] for texts in references]
+            raise ValueError(f"item {row} has no reference: expected at least one caption")
+    captions = [tokenise(text) for text in candidates]
+    expected = [[tokenise(text) for text in texts] for texts in references]
+    pairs = list(zip(captions, expected, strict=True))
     corpus: dict[str, float] = {}
     items: dict[str, Values] = {}
     for metric in metrics:
         if metric == "cider":
-            items[metric] = _cider(said, wanted)
+            items[metric] = _cider(captions, expected)
             corpus[metric] = float(items[metric].mean())
         elif metric == "rouge-l":
-            items[metric] = np.array([_rouge_l(*pair) for pair in zip(said, wanted, strict=True)])
+            items[metric] = np.array([_rouge_l(*pair) for pair in pairs])
             corpus[metric] = float(items[metric].mean())
         else:
             order = int(metric.removeprefix("bleu-"))
-            counts = np.array([_bleu_counts(*pair) for pair in zip(said, wanted, strict=True)])
+            counts = np.array([_bleu_counts(*pair) for pair in pairs])
             items[metric] = np.array([_bleu(one, order) for one in counts])
             corpus[metric] = _bleu(counts.sum(axis=0), order)
     return CaptionScores(corpus=MappingProxyType(corpus), items=MappingProxyType(items))
@@ -114,13 +115,13 @@ def _grams(words: Words) -> Grams:
     )
 
 
-def _cider(said: Sequence[Words], wanted: Sequence[Sequence[Words]]) -> Values:
-    """Return CIDEr-D of each item."""
+def _cider(captions: Sequence[Words], references: Sequence[Sequence[Words]]) -> Values:
+    """Return the CIDEr-D of each item."""
     frequency: Grams = Counter()
-    grams_wanted = [[_grams(words) for words in texts] for texts in wanted]
-    for texts in grams_wanted:
+    reference_grams = [[_grams(words) for words in texts] for texts in references]
+    for texts in reference_grams:
         frequency.update({gram for grams in texts for gram in grams})
-    log_items = math.log(len(said))
+    log_items = math.log(len(captions))
 
     def weigh(grams: Grams) -> tuple[list[dict[Words, float]], list[float]]:
         weights: list[dict[Words, float]] = [{} for _ in range(_N)]
@@ -129,11 +130,11 @@ def _cider(said: Sequence[Words], wanted: Sequence[Sequence[Words]]) -> Values:
             weights[len(gram) - 1][gram] = n * rarity
         return weights, [math.sqrt(sum(w * w for w in one.values())) for one in weights]
 
-    scores = np.empty(len(said))
-    for row, (words, others) in enumerate(zip(said, wanted, strict=True)):
+    scores = np.empty(len(captions))
+    for row, (words, others) in enumerate(zip(captions, references, strict=True)):
         mine, my_norms = weigh(_grams(words))
         total = 0.0
-        for other, grams in zip(others, grams_wanted[row], strict=True):
+        for other, grams in zip(others, reference_grams[row], strict=True):
             theirs, their_norms = weigh(grams)
             # The COCO tools compare lengths in pairs of words: a caption of n has n - 1.
             apart = max(len(words) - 1, 0) - max(len(other) - 1, 0)
@@ -151,7 +152,7 @@ def _cider(said: Sequence[Words], wanted: Sequence[Sequence[Words]]) -> Values:
 
 
 def _bleu_counts(words: Words, texts: Sequence[Words]) -> list[float]:
-    """Return length, closest reference length, then matches and n-grams of 1 to 4 words."""
+    """Return the length, the closest reference length, then matches and n-grams by n."""
     closest = min((abs(len(other) - len(words)), len(other)) for other in texts)[1]
     most: Grams = Counter()
     for other in texts:

@@ -1,8 +1,8 @@
-"""METEOR, SPICE and SPIDEr: caption scores that are Java programs of their own.
+"""Caption metrics by Java programs: METEOR, SPICE and SPIDEr.
 
 METEOR comes with the extra ``captions``. SPICE needs files that its package fetches at its
-first use, which happens only when somebody asks for it. Where one of them cannot run, it is
-left out with a note that says what is missing: an evaluation never stops for them.
+first use, which only the user may start. A metric that cannot run is left out with a note
+that says what is missing: an evaluation never stops because of one.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class JavaScores:
     """Scores over all items.
 
     Attributes:
-        corpus: ``meteor``, ``spice`` and ``spider``, those that could be had.
-        notes: What was left out, and what it takes.
+        corpus: ``meteor``, ``spice`` and ``spider``, as far as they could be computed.
+        notes: Metrics that were left out, and what they need.
     """
 
     corpus: Mapping[str, float]
@@ -41,7 +41,7 @@ class JavaScores:
 
 
 def java_scores(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> JavaScores:
-    """Score captions by what Java programs there are.
+    """Score captions by the Java programs that are installed.
 
     SPIDEr is the mean of CIDEr-D and SPICE (Liu et al., arXiv 1612.00370).
 
@@ -54,18 +54,12 @@ def java_scores(candidates: Sequence[str], references: Sequence[Sequence[str]]) 
     """
     cider = caption_scores(candidates, references, metrics=("cider",)).corpus["cider"]
     if shutil.which("java") is None:
-        what = "they need Java (apt install default-jre)"
-        return JavaScores(
-            corpus=MappingProxyType({}), notes=(f"METEOR and SPICE are left out: {what}",)
-        )
+        return _none("they need Java (apt install default-jre)")
     folder = _package_folder()
     if folder is None:
-        what = "pip install 'earful[captions]'"
-        return JavaScores(
-            corpus=MappingProxyType({}), notes=(f"METEOR and SPICE are left out: {what}",)
-        )
-    said = {row: [" ".join(tokenise(text))] for row, text in enumerate(candidates)}
-    wanted = {
+        return _none("pip install 'earful[captions]'")
+    captions = {row: [" ".join(tokenise(text))] for row, text in enumerate(candidates)}
+    expected = {
         row: [" ".join(tokenise(text)) for text in texts] for row, texts in enumerate(references)
     }
     corpus: dict[str, float] = {}
@@ -80,7 +74,7 @@ def java_scores(candidates: Sequence[str], references: Sequence[Sequence[str]]) 
         )
     for name, program in programs.items():
         try:
-            corpus[name] = program(folder, wanted, said)
+            corpus[name] = program(folder, expected, captions)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             notes.append(f"{name.upper()} is left out: its program cannot run ({reason})")
@@ -89,17 +83,22 @@ def java_scores(candidates: Sequence[str], references: Sequence[Sequence[str]]) 
     return JavaScores(corpus=MappingProxyType(corpus), notes=tuple(notes))
 
 
+def _none(remedy: str) -> JavaScores:
+    note = f"METEOR and SPICE are left out: {remedy}"
+    return JavaScores(corpus=MappingProxyType({}), notes=(note,))
+
+
 def _package_folder() -> Path | None:
     found = importlib.util.find_spec(_PACKAGE)
     places = [] if found is None else list(found.submodule_search_locations or ())
     return Path(places[0]) if places else None
 
 
-def _meteor(folder: Path, wanted: Texts, said: Texts) -> float:
+def _meteor(folder: Path, references: Texts, captions: Texts) -> float:
     """Run METEOR 1.5 (Denkowski and Lavie, 2014) over its standard input and output.
 
-    It does not find its tables below a folder with a space in its name, so it is run from
-    a link to them elsewhere.
+    It does not find its tables below a folder with a space in its name, so it is run from a
+    temporary folder with a link to them.
     """
     with tempfile.TemporaryDirectory() as scratch:
         shutil.copy(folder / "meteor" / _METEOR_JAR, scratch)
@@ -114,34 +113,37 @@ def _meteor(folder: Path, wanted: Texts, said: Texts) -> float:
             encoding="utf-8",
         ) as process:
             try:
-                stats = [_asked(process, ["SCORE", *wanted[row], said[row][0]]) for row in said]
-                _asked(process, ["EVAL", *stats])
-                # A score an item was asked for, of which one is read; the last is of all.
-                for _ in range(len(said) - 1):
-                    _told(process)
-                return float(_told(process))
+                stats = [
+                    _request(process, ["SCORE", *references[row], captions[row][0]])
+                    for row in captions
+                ]
+                # EVAL answers with a score an item, of which one is read here, then the total.
+                _request(process, ["EVAL", *stats])
+                for _ in range(len(captions) - 1):
+                    _read_line(process)
+                return float(_read_line(process))
             finally:
                 process.kill()
 
 
-def _asked(process: subprocess.Popen[str], parts: Sequence[str]) -> str:
+def _request(process: subprocess.Popen[str], parts: Sequence[str]) -> str:
     if process.stdin is None:
         raise OSError("its input is closed")
     process.stdin.write(" ||| ".join(parts) + "\n")
     process.stdin.flush()
-    return _told(process)
+    return _read_line(process)
 
 
-def _told(process: subprocess.Popen[str]) -> str:
+def _read_line(process: subprocess.Popen[str]) -> str:
     line = process.stdout.readline() if process.stdout is not None else ""
     if not line:
         raise OSError("it ended without an answer")
     return line.strip()
 
 
-def _spice(_folder: Path, wanted: Texts, said: Texts) -> float:
+def _spice(_folder: Path, references: Texts, captions: Texts) -> float:
     from pycocoevalcap.spice.spice import Spice
 
-    # It prints what it does and how long it takes.
+    # It prints its progress and timings.
     with contextlib.redirect_stdout(io.StringIO()):
-        return float(Spice().compute_score(wanted, said)[0])
+        return float(Spice().compute_score(references, captions)[0])

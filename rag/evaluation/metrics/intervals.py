@@ -1,8 +1,8 @@
-"""How sure a number is: bootstrap intervals, paired differences, McNemar's test.
+"""Intervals and tests: bootstrap intervals, paired differences, McNemar's test.
 
-Rows of one group, such as clips of one recording, stand or fall together: with groups it is
-groups that are drawn, with all their rows. Intervals are percentiles (Efron and
-Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13).
+Rows of one group, such as clips of one recording, are not independent: with groups, whole
+groups are resampled. Intervals are percentiles (Efron and Tibshirani, *An Introduction to
+the Bootstrap*, 1993, chapter 13).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Values = NDArray[np.float64]
 Picked = NDArray[np.intp]
 Statistic = Callable[[Picked], float]
 
-# Below this many discordant pairs, the normal approximation is poor.
+# With fewer discordant pairs the normal approximation is poor.
 _EXACT_BELOW = 25
 _AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A value, and where it would be with other rows of the same kind."""
+    """A value with the interval in which it would lie for other rows of the same kind."""
 
     value: float
     low: float
@@ -34,14 +34,14 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """How much more one arm has than another on the same rows.
+    """The difference of two arms on the same rows, with its interval.
 
     Attributes:
         value: First less second.
         low: Lower end of the interval.
         high: Upper end.
         p_value: Two-sided, of no difference: twice the smaller share of resamples on one
-            side of 0, at least two in the number of resamples.
+            side of 0, and at least 2 / number of resamples.
     """
 
     value: float
@@ -52,11 +52,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McNemar:
-    """McNemar's test of two arms that were right or wrong on the same rows.
+    """McNemar's test of two arms on the same rows, each right or wrong.
 
     Attributes:
-        b: Rows that only the first got right.
-        c: Rows that only the second got right.
+        b: Rows that only the first arm answered right.
+        c: Rows that only the second arm answered right.
         p_value: Two-sided.
         is_exact: Whether it is the binomial test, as for fewer than 25 discordant rows;
             else it is the chi-square test with Edwards's continuity correction.
@@ -80,10 +80,10 @@ def bootstrap_mean(
 
     Args:
         values: float64, shape ``(n,)``.
-        groups: Of each row; ``None`` when rows are independent.
-        confidence: Of the interval, in (0, 1).
-        resamples: How often rows are drawn.
-        seed: For drawing.
+        groups: Group of each row; ``None`` when rows are independent.
+        confidence: Level of the interval, in (0, 1).
+        resamples: Number of resamples.
+        seed: Seed of the resampling.
 
     Raises:
         ValueError: There are no rows, or an argument is outside its range.
@@ -108,8 +108,8 @@ def bootstrap(
     """Return any statistic of rows with its interval.
 
     Args:
-        statistic: Of some row numbers, which may repeat.
-        n: How many rows there are.
+        statistic: Function of row numbers, which may repeat.
+        n: Number of rows.
         groups: As for ``bootstrap_mean``.
         confidence: Likewise.
         resamples: Likewise.
@@ -132,7 +132,7 @@ def paired_difference(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Difference:
-    """Return how far two means over the same rows lie apart.
+    """Return the difference of two means over the same rows.
 
     Args:
         first: float64, shape ``(n,)``.
@@ -147,7 +147,7 @@ def paired_difference(
             range.
     """
     if first.shape != second.shape:
-        raise ValueError(f"{len(first)} and {len(second)} rows; want the same rows twice")
+        raise ValueError(f"{len(first)} and {len(second)} rows: expected the same rows twice")
     difference = first - second
     means = _resampled_means(difference, groups, resamples, seed)
     return _difference(float(difference.mean()), means, confidence)
@@ -163,7 +163,7 @@ def paired_bootstrap(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Difference:
-    """Return how far two statistics of the same rows lie apart; arguments as ``bootstrap``."""
+    """Return the difference of two statistics of the same rows; arguments as ``bootstrap``."""
     drawn = [first(picked) - second(picked) for picked in _draws(n, groups, resamples, seed)]
     everything = np.arange(n)
     return _difference(first(everything) - second(everything), np.array(drawn), confidence)
@@ -183,7 +183,7 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
     0.21875
     """
     if first.shape != second.shape:
-        raise ValueError(f"{len(first)} and {len(second)} rows; want the same rows twice")
+        raise ValueError(f"{len(first)} and {len(second)} rows: expected the same rows twice")
     b, c = int((first & ~second).sum()), int((~first & second).sum())
     n = b + c
     if n < _EXACT_BELOW:
@@ -203,7 +203,7 @@ def _difference(value: float, drawn: Values, confidence: float) -> Difference:
 
 def _percentiles(drawn: Values, confidence: float) -> tuple[float, float]:
     if not 0.0 < confidence < 1.0:
-        raise ValueError(f"confidence={confidence}; want more than 0 and less than 1")
+        raise ValueError(f"confidence={confidence}: expected more than 0, less than 1")
     tail = 50.0 * (1.0 - confidence)
     low, high = np.percentile(drawn, [tail, 100.0 - tail])
     return float(low), float(high)
@@ -212,7 +212,7 @@ def _percentiles(drawn: Values, confidence: float) -> tuple[float, float]:
 def _resampled_means(
     values: Values, groups: Sequence[str] | None, resamples: int, seed: int
 ) -> Values:
-    """Draw rows or groups many times and return the mean of each draw."""
+    """Return the mean of each resample of the rows or groups."""
     _check(len(values), groups, resamples)
     random = np.random.default_rng(seed)
     if groups is None:
@@ -230,6 +230,7 @@ def _resampled_means(
 
 
 def _draws(n: int, groups: Sequence[str] | None, resamples: int, seed: int) -> Iterator[Picked]:
+    """Yield the row numbers of each resample of the rows or groups."""
     _check(n, groups, resamples)
     random = np.random.default_rng(seed)
     if groups is None:
@@ -247,8 +248,8 @@ def _draws(n: int, groups: Sequence[str] | None, resamples: int, seed: int) -> I
 
 def _check(n: int, groups: Sequence[str] | None, resamples: int) -> None:
     if n < 1:
-        raise ValueError("there are no rows; want at least one")
+        raise ValueError("there are no rows: expected at least one")
     if groups is not None and len(groups) != n:
-        raise ValueError(f"{len(groups)} groups for {n} rows; want one a row")
+        raise ValueError(f"{len(groups)} groups for {n} rows: expected one a row")
     if resamples < 1:
-        raise ValueError(f"resamples={resamples}; want 1 or more")
+        raise ValueError(f"resamples={resamples}: expected 1 or more")

@@ -1,8 +1,8 @@
-"""Answers in words: what of a text counts as the answer, and whether it is right.
+"""Metrics of written answers: exact match, token F1, and the labels that a text names.
 
-Audio Flamingo's release prints outputs and references and contains no metric code, so
-what stands here is the plain reading: an exact match after strip, lower case and dropping
-a final full stop. Nothing is matched loosely in silence; ``near_label`` is reported apart.
+Audio Flamingo's release prints outputs and references and contains no metric code, so this is
+the plain reading: an exact match after strip, lower case and dropping a final full stop.
+Nothing is matched loosely without saying so: ``near_label`` is reported separately.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ARTICLES = frozenset({"a", "an", "the"})
 
 
 def normalise(text: str) -> str:
-    """Return a text as it is compared.
+    """Normalise a text for comparison: case, spaces, a final full stop.
 
     >>> normalise("  A Dog. ")
     'a dog'
@@ -38,13 +38,13 @@ def normalise(text: str) -> str:
 
 
 def match_label(text: str, labels: Sequence[str]) -> str | None:
-    """Return the label that a text is, after ``normalise``; ``None`` when it is none.
+    """Return the label that a text equals after ``normalise``; ``None`` for no label.
 
     >>> match_label("Siren.", ["dog", "siren"]), match_label("a siren", ["dog", "siren"])
     ('siren', None)
     """
-    wanted = normalise(text)
-    return next((label for label in labels if normalise(label) == wanted), None)
+    normalised = normalise(text)
+    return next((label for label in labels if normalise(label) == normalised), None)
 
 
 def near_label(text: str, labels: Sequence[str]) -> str | None:
@@ -60,9 +60,9 @@ def near_label(text: str, labels: Sequence[str]) -> str | None:
 
 
 def split_labels(text: str, labels: Sequence[str]) -> tuple[str, ...]:
-    """Return the labels that a text lists with commas between, in its order.
+    """Return the labels in a comma-separated text, in its order.
 
-    Labels may hold commas: the longest that fits is taken. What is no label is dropped.
+    Labels may hold commas: the longest that fits is taken. Parts that are no label are dropped.
 
     >>> split_labels("dog, rain, heavy, dog", ["dog", "rain, heavy", "rain"])
     ('dog', 'rain, heavy')
@@ -86,7 +86,7 @@ def split_labels(text: str, labels: Sequence[str]) -> tuple[str, ...]:
 def exact_match(text: str, references: Sequence[str]) -> float:
     """Return 1.0 when a text is the answer that most annotators gave, else 0.0.
 
-    With several answers given equally often, each of them is right.
+    Where several answers were given equally often, each of them is right.
 
     >>> exact_match("Yes", ["yes", "yes", "no"]), exact_match("no", ["yes", "yes", "no"])
     (1.0, 0.0)
@@ -107,7 +107,7 @@ def token_f1(text: str, references: Sequence[str]) -> float:
 def set_f1(predicted: Sequence[str], truth: Sequence[str]) -> float:
     """Return the F1 of two sets of labels; 1.0 when both are empty.
 
-    Its mean over items stands for the reference's "F1 approx", whose rule is unpublished.
+    Its mean over items stands in for the reference's "F1 approx", whose rule is unpublished.
     """
     if not predicted and not truth:
         return 1.0
@@ -115,11 +115,15 @@ def set_f1(predicted: Sequence[str], truth: Sequence[str]) -> float:
 
 
 def select_subset(references: Sequence[str], subset: Sequence[Subset]) -> bool:
-    """Say whether a question belongs to all the named subsets (ClothoAQA, arXiv 2204.09634).
+    """Whether a question belongs to all the named subsets (ClothoAQA, arXiv 2204.09634).
 
-    ``unanimous``: all annotators gave one answer. ``majority``: more than half did.
-    ``binary``: every answer is yes or no. ``non-binary``: the most frequent one is
-    neither. ``numerical``: that one is a number.
+    ``unanimous``: all annotators gave the same answer. ``majority``: more than half did.
+    ``binary``: every answer is yes or no. ``non-binary``: the most frequent answer is
+    neither. ``numerical``: the most frequent answer is a number.
+
+    Args:
+        references: The annotators' answers.
+        subset: Names of subsets.
     """
     counts = Counter(map(normalise, references))
     if not counts:

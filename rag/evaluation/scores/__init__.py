@@ -1,4 +1,4 @@
-"""Scores: a run's numbers, the comparison of its arms and the verdict."""
+"""Scores of a run: metrics of its arms, comparisons of arms and the verdict."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Results of an evaluation: scores of arms, comparisons and the verdict."""
+"""Results of an evaluation: scores of arms, comparisons of arms, the verdict."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _DIGITS = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmScore:
-    """What one arm achieved.
+    """The scores of one arm.
 
     Attributes:
         arm: The arm.
-        metrics: Name to value with its interval; the task's own metric is the first.
+        metrics: Name of a metric to its value and interval; the task's own metric first.
         n_faults: Answers that could not be given; they count as wrong.
-        median_s: Seconds an item, the embedding of the item left out.
+        median_s: Median seconds an item, without the embedding of the item.
     """
 
     arm: Arm
@@ -45,17 +45,17 @@ class ArmScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """How two arms differ on the same items, by the task's own metric.
+    """The difference of two arms on the same items, by the task's own metric.
 
     Attributes:
-        better: Name of the arm that the difference is taken of.
-        worse: Name of the arm that is taken off; the names are a reading, not a result.
-        difference: With its interval.
+        first: Name of the arm that is expected to be better.
+        second: Name of the arm whose value is subtracted.
+        difference: Value of the first less that of the second, with its interval.
         mcnemar: McNemar's test, where an answer is right or wrong; else ``None``.
     """
 
-    better: str
-    worse: str
+    first: str
+    second: str
     difference: Difference
     mcnemar: McNemar | None
 
@@ -63,8 +63,8 @@ class Comparison:
         """Return plain JSON values."""
         test = self.mcnemar
         return {
-            "of": self.better,
-            "less": self.worse,
+            "of": self.first,
+            "less": self.second,
             **_plain(self.difference),
             "p_value": round(self.difference.p_value, _DIGITS),
             "mcnemar": None
@@ -80,11 +80,12 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What to do.
+    """The conclusion of an evaluation.
 
     Attributes:
-        text: One sentence.
-        arm: The cheapest arm in earnest that is not shown to be worse than the best.
+        text: One sentence: whether retrieval helps, and which arm to use.
+        arm: The cheapest arm that a task may choose and that is not shown to be worse than
+            the best.
         best: The arm with the best value.
     """
 

@@ -1,4 +1,4 @@
-"""Scores of a run: every arm's metrics with intervals, and how arms differ.
+"""Scores of a run: every arm's metrics with intervals, and comparisons of arms.
 
 Everything is computed from a run's document, so that the same file always gives the same
 numbers. Items of one group are not independent: intervals and tests resample groups.
@@ -31,6 +31,7 @@ from earful.rag.evaluation.metrics import (
     token_f1,
 )
 from earful.rag.evaluation.scores.results import ArmScore, Comparison
+from earful.rag.task import METRICS, Kind
 
 Values = NDArray[np.float64]
 Picked = NDArray[np.intp]
@@ -42,11 +43,11 @@ _FEWER_RESAMPLES = 500
 
 
 class Answers:
-    """The rows of one arm in the order of the items, a list for each seed.
+    """The answers of one arm, a list a seed, in the order of the items.
 
     Attributes:
         arm: The arm.
-        by_seed: Rows as in a run's document.
+        by_seed: For each seed the rows of a run's document.
     """
 
     def __init__(self, arm: Arm, by_seed: Sequence[Sequence[Mapping[str, Any]]]) -> None:
@@ -60,23 +61,23 @@ class Answers:
 
 
 class RunScores:
-    """Scores of a run: every arm's metrics with intervals, and arms compared.
+    """Scores of a run: every arm's metrics with intervals, and comparisons of arms.
 
     Args:
-        document: From ``runfile.read_run``, or as ``evaluate`` made it.
+        document: From ``read_run``, or as ``evaluate`` made it.
 
     Attributes:
         document: The same.
-        kind: Of the task.
-        metric: The task's own.
-        labels: Candidates.
-        items: As in the document.
-        groups: Of each item.
+        kind: The task's kind.
+        metric: The task's own metric.
+        labels: Candidate labels.
+        items: Items, as in the document.
+        groups: Group of each item.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = document
-        self.kind: str = document["task"]["kind"]
+        self.kind: Kind = document["task"]["kind"]
         self.metric: str = document["task"]["metric"]
         self.labels: tuple[str, ...] = tuple(document["labels"])
         self.items: list[dict[str, Any]] = document["items"]
@@ -88,7 +89,7 @@ class RunScores:
 
     @cached_property
     def answers(self) -> dict[str, Answers]:
-        """Arm name to its rows."""
+        """Name of each arm to its answers."""
         arms = [
             Arm(how=arm["how"], k=arm["k"], strategy=arm["strategy"], is_default=arm["is_default"])
             for arm in self.document["arms"]
@@ -103,28 +104,28 @@ class RunScores:
             for arm in arms
         }
 
-    # --- truth and answers as arrays ----------------------------------------------------
+    # --- right and predicted labels as arrays -------------------------------------------
 
     @cached_property
     def truth(self) -> Picked:
-        """For ``classify``: row of the right label in ``labels``; -1 where it is none of them."""
+        """For ``classify``: the right label as a row of ``labels``; -1 where it is none of them."""
         rows = [self._label_of.get(item["labels"][0], -1) for item in self.items]
         return np.array(rows, dtype=np.intp)
 
     @cached_property
     def truth_sets(self) -> NDArray[np.bool_]:
-        """For ``multilabel``: shape ``(n_items, n_labels)``."""
+        """For ``multilabel``: the right labels, bool, shape ``(n_items, n_labels)``."""
         return np.array([self._marked(item["labels"]) for item in self.items])
 
     def predicted(self, rows: Sequence[Mapping[str, Any]]) -> Picked:
-        """For ``classify``: row of the label that was decided on; -1 for none."""
+        """For ``classify``: the predicted label as a row of ``labels``; -1 for none."""
         chosen = [self._label_of.get(row["labels"][0], -1) if row["labels"] else -1 for row in rows]
         return np.array(chosen, dtype=np.intp)
 
     def right(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.bool_]:
-        """Say for each item whether it was answered right.
+        """Whether each item was answered right: bool, shape ``(n_items,)``.
 
-        For ``multilabel`` all labels have to be; for ``ask`` the words, as ``exact_match``.
+        For ``multilabel`` all labels have to be right; for ``ask`` see ``exact_match``.
         """
         if self.kind == "classify":
             return np.asarray((self.predicted(rows) == self.truth) & (self.truth >= 0))
@@ -146,9 +147,11 @@ class RunScores:
     # --- metrics --------------------------------------------------------------------------
 
     def values(self, answers: Answers, metric: str) -> Values | None:
-        """Return a metric of each item, the mean over seeds; ``None`` where it has none.
+        """Return a metric of each item, the mean over seeds.
 
-        Shape ``(n_items,)``. What is no mean over items, such as macro F1, has none.
+        Returns:
+            Shape ``(n_items,)``; ``None`` for a metric that is no mean over items, such as
+            macro F1.
         """
         one = [self._values(rows, metric) for rows in answers.by_seed]
         if any(values is None for values in one):
@@ -173,7 +176,7 @@ class RunScores:
         return None
 
     def statistic(self, answers: Answers, metric: str) -> Statistic:
-        """Return a metric as a function of the items that count, the mean over seeds."""
+        """Return a metric as a function of some rows of items, the mean over seeds."""
         parts = [self._statistic(rows, metric) for rows in answers.by_seed]
         return lambda picked: float(np.mean([part(picked) for part in parts]))
 
@@ -212,11 +215,8 @@ class RunScores:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The metrics of the task's kind, its own first."""
-        from earful.rag.task import METRICS
-
-        known = METRICS[self.kind]  # type: ignore[index]
-        return (self.metric, *(name for name in known if name != self.metric))
+        """The metrics of the task's kind, the task's own first."""
+        return (self.metric, *(name for name in METRICS[self.kind] if name != self.metric))
 
     def interval(self, answers: Answers, metric: str) -> Interval:
         """Return a metric of an arm with its bootstrap interval."""
@@ -240,7 +240,7 @@ class RunScores:
 
     @cached_property
     def arms(self) -> tuple[ArmScore, ...]:
-        """Every arm's numbers, in the order of the run."""
+        """Scores of every arm, in the order of the run."""
         return tuple(
             ArmScore(
                 arm=answers.arm,
@@ -256,7 +256,7 @@ class RunScores:
     # --- comparisons ----------------------------------------------------------------------
 
     def compare(self, first: Arm, second: Arm) -> Comparison:
-        """Say how one arm differs from another on the same items."""
+        """Compare two arms on the same items."""
         one, other = self.answers[first.name], self.answers[second.name]
         test = None
         if self.metric in ("accuracy", "exact-match"):
@@ -281,10 +281,10 @@ class RunScores:
                 resamples=min(self._resamples, _FEWER_RESAMPLES),
                 seed=_SEED,
             )
-        return Comparison(better=first.name, worse=second.name, difference=difference, mcnemar=test)
+        return Comparison(first=first.name, second=second.name, difference=difference, mcnemar=test)
 
     def best_of(self, how: str) -> Arm | None:
-        """Return the arm of one way that did best on these items; ``None`` without any."""
+        """Return the best arm of one way to answer; ``None`` where there is none."""
         found = [score for score in self.arms if score.arm.how == how]
         if not found:
             return None
@@ -292,7 +292,7 @@ class RunScores:
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """The pairs that say whether exemplars help, and whether the model listens."""
+        """Comparisons that show whether exemplars help, and whether the model listens."""
         best = {how: self.best_of(how) for how in ("zero-shot", "retrieved", "blend", "vote")}
         plain = {how: self.best_of(how) for how in ("probe", "majority")}
         pairs: list[tuple[Arm | None, Arm | None]] = [
@@ -319,13 +319,9 @@ class RunScores:
         ]
 
     def _like(self, control: Arm) -> Arm | None:
-        """Return the arm that a control is to be compared with."""
+        """Return the arm that a control is compared with."""
         for answers in self.answers.values():
             arm = answers.arm
             if arm.k == control.k and arm.how == ("retrieved" if control.k else "zero-shot"):
                 return arm
         return None
-
-
-def _confidences(rows: Sequence[Mapping[str, Any]]) -> Values:
-    return np.array([row["confidence"] for row in rows], dtype=np.float64)

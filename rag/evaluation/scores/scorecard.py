@@ -1,4 +1,4 @@
-"""Scorecard: all numbers of a run, with its verdict, for reports and as JSON."""
+"""Scorecard: scores of a run with its verdict, for reports and as JSON."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _DIGITS = 6
 
 
 class Scorecard(RunScores):
-    """All numbers of a run, and the verdict.
+    """Scores of a run with its verdict, and all that a report shows.
 
     Args:
         document: From ``read_run``, or as ``evaluate`` made it.
@@ -43,7 +43,7 @@ class Scorecard(RunScores):
 
     @cached_property
     def java(self) -> JavaScores:
-        """METEOR and the like of the verdict's arm; for ``caption``."""
+        """METEOR, SPICE and SPIDEr of the verdict's arm; for ``caption``."""
         rows = self.answers[self.verdict.arm.name].first
         references = [item["references"] for item in self.items]
         return java_scores([row["text"] for row in rows], references)
@@ -51,12 +51,12 @@ class Scorecard(RunScores):
     # --- for the report -------------------------------------------------------------------
 
     def confusion(self, arm: Arm) -> Picked:
-        """Count items by true label (rows) and answer (columns); for ``classify``."""
+        """Count items by right label (rows) and predicted label (columns); for ``classify``."""
         rows = self.answers[arm.name].first
         return confusion_matrix(self.truth, self.predicted(rows), len(self.labels))
 
     def per_class(self, arm: Arm) -> PerClass:
-        """Return precision, recall, F1 and number of items of every label."""
+        """Return every label's precision, recall, F1 and number of items."""
         rows = self.answers[arm.name].first
         if self.kind == "classify":
             return per_class(self.truth, self.predicted(rows), len(self.labels))
@@ -64,18 +64,18 @@ class Scorecard(RunScores):
         return per_class_of_sets(self.truth_sets, chosen)
 
     def reliability_of(self, arm: Arm, n_bins: int = 10) -> Reliability:
-        """Return how often an arm is right at each confidence; see ``metrics.reliability``."""
+        """Return an arm's reliability; see ``metrics.reliability``."""
         rows = self.answers[arm.name].first
         return reliability(_confidences(rows), self.right(rows), n_bins=n_bins)
 
     def risk_coverage_of(self, arm: Arm) -> RiskCoverage:
-        """Return the share of wrong answers by how many are given; see ``metrics``."""
+        """Return an arm's risk at each coverage; see ``metrics.risk_coverage``."""
         rows = self.answers[arm.name].first
         return risk_coverage(_confidences(rows), self.right(rows))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers as plain JSON values."""
-        told: dict[str, Any] = {
+        """Return the scores as plain JSON values."""
+        values: dict[str, Any] = {
             "task": self.document["task"]["name"],
             "metric": self.metric,
             "n_items": len(self.items),
@@ -89,30 +89,31 @@ class Scorecard(RunScores):
             "embedding_s": self.document["embedding_s"],
         }
         if self.kind == "caption":
-            told["java"] = {
+            values["java"] = {
                 "arm": self.verdict.arm.name,
                 "metrics": {k: round(v, _DIGITS) for k, v in self.java.corpus.items()},
                 "notes": list(self.java.notes),
             }
         if self.kind in ("classify", "multilabel"):
-            told["per_class"] = self._told_labels(self.verdict.arm)
-            for score, values in zip(self.arms, told["arms"], strict=True):
-                values["ece"] = round(self.reliability_of(score.arm).ece, _DIGITS)
-                values["aurc"] = round(self.risk_coverage_of(score.arm).area, _DIGITS)
+            values["per_class"] = self._per_class_values(self.verdict.arm)
+            for score, of_arm in zip(self.arms, values["arms"], strict=True):
+                of_arm["ece"] = round(self.reliability_of(score.arm).ece, _DIGITS)
+                of_arm["aurc"] = round(self.risk_coverage_of(score.arm).area, _DIGITS)
                 near = self.near_accuracy(score.arm)
                 if near is not None and score.arm.by_model:
-                    values["near_accuracy"] = round(near, _DIGITS)
-        return told
+                    of_arm["near_accuracy"] = round(near, _DIGITS)
+        return values
 
     def near_accuracy(self, arm: Arm) -> float | None:
-        """Return the accuracy when words that name no label count as the nearest one.
+        """Return the accuracy when a text that names no label counts as the nearest label.
 
-        For ``classify`` by written answers; told beside the accuracy, never in its place.
+        For ``classify`` by written answers, else ``None``; it is reported beside the accuracy,
+        never in its place.
         """
         if self.kind != "classify" or self.document["task"]["evaluation"]["answers"] != "written":
             return None
-        told = self.document["task"]["labels"]
-        label_of = {told[x]["wording"] if x in told else x: x for x in self.labels}
+        declared = self.document["task"]["labels"]
+        label_of = {declared[x]["wording"] if x in declared else x: x for x in self.labels}
         rows = self.answers[arm.name].first
         right = 0
         for row, item in zip(rows, self.items, strict=True):
@@ -121,9 +122,9 @@ class Scorecard(RunScores):
             right += named[:1] == item["labels"][:1]
         return right / len(rows)
 
-    def _told_labels(self, arm: Arm) -> dict[str, Any]:
+    def _per_class_values(self, arm: Arm) -> dict[str, Any]:
         found = self.per_class(arm)
-        told: dict[str, Any] = {
+        values: dict[str, Any] = {
             "arm": arm.name,
             "labels": {
                 label: {
@@ -136,8 +137,8 @@ class Scorecard(RunScores):
             },
         }
         if self.kind == "classify":
-            told["confusion"] = self.confusion(arm).tolist()
-        return told
+            values["confusion"] = self.confusion(arm).tolist()
+        return values
 
 
 def _confidences(rows: Sequence[Mapping[str, Any]]) -> Values:

@@ -1,4 +1,4 @@
-"""One sentence about an evaluation: does retrieval help, and which arm to use."""
+"""Verdict of an evaluation: whether retrieval helps, and which arm to use."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from earful.rag.evaluation.scores.results import Comparison, Verdict
 from earful.rag.evaluation.scores.run_scores import RunScores
 from earful.rag.task import ANSWERERS
 
-# Metrics that are no share of anything and are told as they are.
+# Metrics that are not shares, so they are not given in percent.
 _PLAIN = frozenset({"cider"})
 ENOUGH_GROUPS = 20
-"""With fewer groups a bootstrap sees too few of the ways in which items may differ."""
+"""Groups from which a bootstrap sees enough of the ways in which items differ."""
 
-# Points within which the whole interval of a difference must lie for "as good".
+# "As good": the whole interval of the difference lies within so many points.
 _AS_GOOD = 3.0
 _USE = {
     "vote": "the neighbour vote",
@@ -25,16 +25,16 @@ _USE = {
 def pass_verdict(card: RunScores) -> Verdict:
     """Choose the cheapest arm that is not shown to be worse than the best, and say why.
 
-    Arms are tried in the order of their cost: the vote, whose number of shots costs nothing
-    and is the best one, then the model with more and more shots, then the blend. One is
-    passed over when the interval of the best arm's lead over it lies above 0.
+    Arms are tried in the order of their cost: the vote with its best number of shots (more
+    shots cost nothing), then the model with more and more shots, then the blend. An arm is
+    skipped when the whole interval of the best arm's lead over it is above 0.
     """
     scores = {score.arm: score.primary.value for score in card.arms}
-    serious = [arm for arm in scores if arm.has_choice] or list(scores)
-    best = max(serious, key=lambda arm: (scores[arm], -_cost(arm)[0], -arm.k))
+    usable = [arm for arm in scores if arm.is_answerer] or list(scores)
+    best = max(usable, key=lambda arm: (scores[arm], -_cost(arm)[0], -arm.k))
     vote = card.best_of("vote")
     chosen = best
-    for arm in sorted(serious, key=_cost):
+    for arm in sorted(usable, key=_cost):
         if arm.how == "vote" and arm != vote:
             continue
         if arm == best or card.compare(best, arm).difference.low <= 0.0:
@@ -44,7 +44,7 @@ def pass_verdict(card: RunScores) -> Verdict:
 
 
 def answerer_of(arm: Arm) -> str:
-    """Return what a task file calls an arm; empty when a task cannot have it.
+    """Return the name of an arm in a task file; empty when a task cannot have it.
 
     >>> answerer_of(Arm(how="retrieved", k=4)), answerer_of(Arm(how="probe"))
     ('model', '')
@@ -54,12 +54,13 @@ def answerer_of(arm: Arm) -> str:
 
 
 def _cost(arm: Arm) -> tuple[int, int]:
-    """Order arms by what they cost."""
+    """Return the sort key of an arm's cost."""
     order = ("majority", "probe", "vote", "zero-shot", "retrieved", "blend")
     return order.index(arm.how) if arm.how in order else len(order), arm.k
 
 
 def _sentence(card: RunScores, chosen: Arm) -> str:
+    """Return the verdict's text: the arms that matter side by side, then the one to use."""
     parts: list[str] = []
     retrieved, zero, vote = (card.best_of(how) for how in ("retrieved", "zero-shot", "vote"))
     majority, probe = card.best_of("majority"), card.best_of("probe")
@@ -68,11 +69,11 @@ def _sentence(card: RunScores, chosen: Arm) -> str:
     elif retrieved:
         parts.append(f"the model with {_shots(retrieved)} reaches {_value(card, retrieved)}")
     if vote and retrieved:
-        parts.append(f"the neighbour vote {_beside(card, card.compare(vote, retrieved))}")
+        parts.append(f"the neighbour vote {_compared(card, card.compare(vote, retrieved))}")
     elif vote:
         parts.append(f"the neighbour vote of {_shots(vote)} reaches {_value(card, vote)}")
     if probe and vote:
-        parts.append(f"a linear probe {_beside(card, card.compare(probe, vote), 'the vote')}")
+        parts.append(f"a linear probe {_compared(card, card.compare(probe, vote), 'the vote')}")
     if majority and chosen != majority:
         lead = card.compare(chosen, majority).difference
         if lead.low <= 0.0:
@@ -83,6 +84,7 @@ def _sentence(card: RunScores, chosen: Arm) -> str:
 
 
 def _gain(card: RunScores, found: Comparison, retrieved: Arm) -> str:
+    """Describe how retrieval compares with no shots."""
     value, low, high = _points(card, found)
     level = f"{card.document['settings']['confidence']:.0%} CI"
     span = f"({level} {low} to {high}, {_shots(retrieved)})"
@@ -94,7 +96,8 @@ def _gain(card: RunScores, found: Comparison, retrieved: Arm) -> str:
     return f"retrieval makes no sure difference to zero-shot: {value}{unit} {span}"
 
 
-def _beside(card: RunScores, found: Comparison, other: str = "") -> str:
+def _compared(card: RunScores, found: Comparison, other: str = "") -> str:
+    """Describe how the first arm of a comparison compares with the second."""
     value, low, high = _points(card, found)
     span = f"({value}, {low} to {high})"
     than = f" than {other}" if other else ""
@@ -110,6 +113,7 @@ def _beside(card: RunScores, found: Comparison, other: str = "") -> str:
 
 
 def _points(card: RunScores, found: Comparison) -> tuple[str, str, str]:
+    """Return a difference and its interval as text, in points where the metric is a share."""
     difference = found.difference
     scale, digits = (1.0, 3) if card.metric in _PLAIN else (100.0, 1)
     value, low, high = (

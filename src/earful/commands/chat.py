@@ -55,15 +55,13 @@ def chat(
     writing: WritingOptions,
     output: OutputOptions,
 ) -> None:
-    """Talk about a recording: type questions, or /help for what else there is."""
+    """Talk about a recording: type questions, or /help for the other commands."""
     from earful.rag.generation import read_turns
 
     questions = read_turns(turns) if turns is not None else None
     choices = query.choices()
     options = writing.generation(query.seed)
-    few = load_few_shot(
-        index, models, strategy=query.strategy, group=query.group, needs_model="chat"
-    )
+    few = load_few_shot(index, models, query=query, needs_model="chat")
     talk = few.chat(audio, options=options, **choices)
     print_caveat(few)
     conversation = _Conversation(talk, output)
@@ -76,16 +74,16 @@ def chat(
         console.warn("ask about the recording; /help says what else there is")
         for line in _typed():
             with _stoppable():
-                conversation.obey(line)
+                conversation.run(line)
     else:
         for line in _piped():
             conversation.echo(line)
-            conversation.obey(line)
+            conversation.run(line)
         conversation.finish()
 
 
 class _Conversation:
-    """A ``Chat`` on a console; a line that fails ends nothing."""
+    """A ``Chat`` on a console; it goes on after a line that fails."""
 
     def __init__(self, talk: Chat, output: OutputOptions) -> None:
         self._talk = talk
@@ -94,12 +92,12 @@ class _Conversation:
         self._n_failed = 0
 
     def echo(self, line: str) -> None:
-        """Show a line that nobody typed here."""
+        """Show a line that was not typed on this terminal."""
         if not self._output.as_json:
             typer.echo(console.printable(f"> {line}"))
 
-    def obey(self, line: str) -> None:
-        """Ask what a line says, or do it where it begins with a slash."""
+    def run(self, line: str) -> None:
+        """Ask a line as a question, or run it as a command if it begins with a slash."""
         command, _, rest = line.partition(" ")
         if not line.startswith("/"):
             self.ask(line)
@@ -107,7 +105,7 @@ class _Conversation:
         self._n_lines += 1
         if command == "/again":
             question = self._talk.turns[-1].user if self._talk.turns else ""
-            self._say(question, lambda on_text: self._talk.again(on_text=on_text))
+            self._answer(question, lambda on_text: self._talk.again(on_text=on_text))
         elif command == "/evidence":
             self._show_evidence()
         elif command == "/save":
@@ -120,10 +118,10 @@ class _Conversation:
     def ask(self, question: str) -> None:
         """Ask the next question and show the answer."""
         self._n_lines += 1
-        self._say(question, lambda on_text: self._talk.ask(question, on_text=on_text))
+        self._answer(question, lambda on_text: self._talk.ask(question, on_text=on_text))
 
     def finish(self) -> None:
-        """Let the exit code say whether a line failed."""
+        """Exit with a code that shows whether a line failed."""
         if self._n_failed:
             raise typer.Exit(1 if self._n_failed == self._n_lines else SOME_FAILED)
 
@@ -131,9 +129,9 @@ class _Conversation:
         self._n_failed += 1
         console.warn(f"error: {why}")
 
-    def _say(self, question: str, speak: Callable[[_OnText], Answer]) -> None:
+    def _answer(self, question: str, ask: Callable[[_OnText], Answer]) -> None:
         try:
-            answer = speak(None if self._output.as_json else _show_piece)
+            answer = ask(None if self._output.as_json else _show_piece)
         except EarfulError as error:
             if self._output.as_json:
                 print_json({"question": question, "error": str(error)})
@@ -193,7 +191,7 @@ def _stoppable() -> Iterator[None]:
 def _typed() -> Iterator[str]:
     """Yield the lines of a terminal, with its history; Ctrl-C drops the line at hand."""
     with suppress(ImportError):
-        # What gives input() the arrow keys; not every system has it.
+        # It gives input() the arrow keys; not every system has it.
         import readline  # noqa: F401
 
     while True:
@@ -214,7 +212,7 @@ def _typed() -> Iterator[str]:
 def _prompt() -> str:
     if sys.stdout.isatty():
         return input("> ")
-    # What goes to a file is answers only.
+    # A file that stdout goes to gets answers only.
     if sys.stderr.isatty():
         sys.stderr.write("> ")
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""``earful datasets``: the published datasets that are declared, and what of them is here."""
+"""``earful datasets``: declarations of published datasets, and checks of local copies."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from earful.index.datasets import Dataset, DatasetCheck
 
 datasets_app = typer.Typer(
-    help="Published datasets: what is known of them, and what of them is here.",
+    help="Show the declarations of published datasets, and check local copies.",
     no_args_is_help=True,
 )
 
 NameArgument = Annotated[
     str, typer.Argument(help="A name from `earful datasets list`, or the path of a declaration.")
 ]
-RootArgument = Annotated[Path, typer.Argument(help="Folder the archives were unpacked in.")]
+RootArgument = Annotated[Path, typer.Argument(help="Folder that the archives were unpacked in.")]
 SplitOption = Annotated[str, typer.Option(help="Only this split.")]
 TaskNameOption = Annotated[
     str, typer.Option("--task", help="One of its tasks; default: the first.")
@@ -47,7 +47,7 @@ def datasets_list(as_json: JsonOption = False) -> None:
     found = [load_declaration(name) for name in list_datasets()]
     if as_json:
         for one in found:
-            print_json(_told(one))
+            print_json(_to_dict(one))
         return
     rows = [
         [
@@ -68,12 +68,12 @@ def datasets_list(as_json: JsonOption = False) -> None:
 @datasets_app.command("show")
 @example("earful datasets show fsd50k")
 def datasets_show(name: NameArgument, as_json: JsonOption = False) -> None:
-    """Show all that is declared of a dataset; what nobody verified is marked."""
+    """Show a dataset's declaration; facts that nobody verified are marked."""
     from earful.index.datasets import load_declaration
 
     found = load_declaration(name)
     if as_json:
-        print_json(_told(found))
+        print_json(_to_dict(found))
     else:
         typer.echo(console.printable_lines(describe_dataset(found)))
 
@@ -92,7 +92,7 @@ def datasets_check(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare what lies in a folder with the official sizes, and name what is missing."""
+    """Compare a local folder with the official sizes, and list what is missing."""
     from earful.index.datasets import check_dataset, load_dataset
 
     corpus = load_dataset(
@@ -116,7 +116,7 @@ def datasets_check(
 def datasets_sample(
     name: NameArgument,
     root: RootArgument,
-    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many.")] = 5,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="Number of exemplars.")] = 5,
     split: SplitOption = "",
     task: TaskNameOption = "",
     part: PartOption = "",
@@ -133,7 +133,7 @@ def datasets_sample(
     draw = random.Random(seed)
     kept: list[tuple[int, CorpusRow]] = []
     for place, row in enumerate(corpus):
-        # Every row is as likely as any other, however many there are.
+        # Reservoir sampling: every row is equally likely, however many there are.
         if len(kept) < n:
             kept.append((place, row))
         elif (at := draw.randrange(place + 1)) < n:
@@ -158,21 +158,18 @@ def datasets_sample(
             )
             continue
         end = "end" if exemplar.end_s is None else f"{exemplar.end_s:g}"
-        stretch = (
-            ""
-            if not exemplar.start_s and exemplar.end_s is None
-            else (f" [{exemplar.start_s:g}-{end} s]")
-        )
+        is_whole = not exemplar.start_s and exemplar.end_s is None
+        segment = "" if is_whole else f" [{exemplar.start_s:g}-{end} s]"
         lines = [
             f"{exemplar.id}  ({exemplar.split or 'no split'})",
-            f"  audio     {exemplar.audio}{stretch}",
+            f"  audio     {exemplar.audio}{segment}",
             f"  question  {exemplar.question}",
             f"  answer    {exemplar.answer}",
         ]
         typer.echo(console.printable_lines("\n".join(lines)))
-    if corpus.account.n_missing:
+    if corpus.counts.n_missing:
         console.warn(
-            f"{counted(corpus.account.n_missing, 'row has', 'rows have')} no "
+            f"{counted(corpus.counts.n_missing, 'row has', 'rows have')} no "
             "recording here; `earful datasets check` "
             "names them"
         )
@@ -199,10 +196,10 @@ def describe_dataset(dataset: Dataset) -> str:
         lines.append(f"parts       {', '.join(dataset.parts)}")
     lines += [f"task        {emit.task}: {emit.question}" for emit in dataset.emits]
     for reference in dataset.references:
-        told = [reference.key, reference.prompt, "with options" if reference.options else ""]
-        told += [f"answer: {reference.answer}" if reference.answer else ""]
-        told += [f"metric: {reference.metric}" if reference.metric else "", reference.note]
-        lines.append(f"AF v1       {'; '.join(part for part in told if part)}")
+        parts = [reference.key, reference.prompt, "with options" if reference.options else ""]
+        parts += [f"answer: {reference.answer}" if reference.answer else ""]
+        parts += [f"metric: {reference.metric}" if reference.metric else "", reference.note]
+        lines.append(f"AF v1       {'; '.join(part for part in parts if part)}")
     lines += [f"tree        {line}" for line in dataset.tree.splitlines()]
     lines += [f"mind        {quirk}" for quirk in dataset.quirks]
     lines += [f"overlaps    {name}: {why}" for name, why in dataset.overlaps.items()]
@@ -213,14 +210,14 @@ def describe_dataset(dataset: Dataset) -> str:
 
 
 def describe_check(found: DatasetCheck) -> str:
-    """Render what was found for people."""
+    """Render the check of a local folder for people."""
     rows = [
         [
             split.name or "(none)",
             f"{split.n_rows:,}",
             f"{split.n_found:,}",
             f"{split.n_clips:,}",
-            split.verdict(),
+            split.size_comparison(),
         ]
         for split in found.splits
     ]
@@ -231,8 +228,8 @@ def describe_check(found: DatasetCheck) -> str:
             rows, header=["split", "rows", "found", "recordings", "official"], right="123"
         ),
     ]
-    if verdict := found.verdict():
-        lines.append(f"in all {counted(found.n_clips, 'recording')}: {verdict}")
+    if comparison := found.size_comparison():
+        lines.append(f"in all {counted(found.n_clips, 'recording')}: {comparison}")
     lines += [f"not here: {name}" for name in found.absent]
     if found.n_missing:
         lines.append(
@@ -257,7 +254,7 @@ _AUDIO = {
 }
 
 
-def _told(dataset: Dataset) -> dict[str, object]:
+def _to_dict(dataset: Dataset) -> dict[str, object]:
     return {
         "name": dataset.name,
         "title": dataset.title,

@@ -1,4 +1,4 @@
-"""``earful evaluate``: does few-shot help here, or is something simpler as good?"""
+"""``earful evaluate``: few-shot answers compared with simpler methods on labelled recordings."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from earful.commands.options import (
     MaxTokensOption,
     OptionalIndexOption,
     example,
+    one_of,
     print_json,
     reject_unused,
 )
@@ -39,7 +40,7 @@ _ALL_LABELS = "all-labels"
 def evaluate(
     task: Annotated[
         str,
-        typer.Argument(help="Task file or built-in task; none: among all labels of the index."),
+        typer.Argument(help="Task file or built-in task; none: all labels of the index."),
     ] = "",
     index: OptionalIndexOption = None,
     data: Annotated[
@@ -50,8 +51,10 @@ def evaluate(
     split: Annotated[
         str, typer.Option(help="Ask about rows of this split; the others are the exemplars.")
     ] = "",
-    shots: Annotated[str, typer.Option(help="Numbers of shots, with commas.")] = "0,1,2,4,8",
-    seeds: Annotated[int, typer.Option(min=1, help="Draws of arms that draw.")] = 3,
+    shots: Annotated[
+        str, typer.Option(help="Numbers of shots, separated by commas.")
+    ] = "0,1,2,4,8",
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each arm that draws at random.")] = 3,
     strategies: Annotated[
         str, typer.Option(help="nearest, balanced, diverse, random; default: the task's.")
     ] = "",
@@ -59,25 +62,28 @@ def evaluate(
         str, typer.Option(help="Only these: zero-shot, retrieved, blend, vote, probe, ...")
     ] = "",
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Items at most, the labels taking turns.")
+        int | None, typer.Option(min=1, help="Most items, taken from the labels in turn.")
     ] = None,
     leaks: Annotated[
-        str, typer.Option(help="Exemplars that give items away: refuse, exclude or allow them.")
+        str, typer.Option(help="Exemplars that give away items: refuse, exclude or allow them.")
     ] = "refuse",
     near_duplicate: Annotated[
-        float, typer.Option(min=0.5, max=1.0, help="Similarity of the same recording.")
+        float,
+        typer.Option(min=0.5, max=1.0, help="Similarity from which two rows are one recording."),
     ] = 0.97,
-    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.95,
+    confidence: Annotated[
+        float, typer.Option(min=0.5, max=0.999, help="Confidence of the intervals.")
+    ] = 0.95,
     out: Annotated[
         Path | None,
-        typer.Option(help="File of the run; default: TASK.evaluation.json. It can be resumed."),
+        typer.Option(help="File of the run, to resume it; default: TASK.evaluation.json."),
     ] = None,
     html: Annotated[
         Path | None, typer.Option(help="Report; default: the run's name with .html.")
     ] = None,
     replay: Annotated[
         Path | None,
-        typer.Option(help="Compute the numbers of this run again; with --index ask again, too."),
+        typer.Option(help="Compute the numbers of this run again; with --index, ask again, too."),
     ] = None,
     write_task: Annotated[
         bool, typer.Option("--write-task", help="Store the verdict's arm in the task file.")
@@ -97,12 +103,13 @@ def evaluate(
     )
     from earful.rag.task import Task
 
+    # An old run: compute its numbers again from the file alone.
     if replay is not None and index is None:
         reject_unused({"TASK": bool(task)}, "is in the run's file; give --index to ask again")
         found = load_evaluation(replay)
-        _tell(found, html, as_json=as_json)
+        _print_evaluation(found, html, as_json=as_json)
         if write_task:
-            _write(recorded_task(found.document, allow_outside=allow_outside), found)
+            _write_verdict(recorded_task(found.document, allow_outside=allow_outside), found)
         return
     reject_unused(
         {"--allow-outside": allow_outside and not (task or data or replay)},
@@ -110,18 +117,20 @@ def evaluate(
     )
     given = load_given_task(task, allow_outside=allow_outside) if task else None
     if write_task and replay is None:
-        # Told now, and not after all has been asked.
+        # Fail now, and not after every item has been asked.
         file_to_write(given if given is not None else Task(name=_ALL_LABELS))
     few = load_few_shot(index, models, task=given)
+    # An old run with an index: ask its questions again and compare the answers.
     if replay is not None:
         with console.counter("asking again", sys.stderr) as progress:
-            told = repeat_run(few, replay, allow_outside=allow_outside, progress=progress)
+            compared = repeat_run(few, replay, allow_outside=allow_outside, progress=progress)
         print_caveat(few)
         if as_json:
-            print_json(told.to_dict())
+            print_json(compared.to_dict())
         else:
-            typer.echo(console.printable_lines(told.describe()))
-        raise typer.Exit(0 if told.is_same else 1)
+            typer.echo(console.printable_lines(compared.describe()))
+        raise typer.Exit(0 if compared.is_same else 1)
+    # A new run, or the rest of one that was interrupted.
     settings = _settings(
         shots=_numbers(shots),
         seeds=seeds,
@@ -139,19 +148,17 @@ def evaluate(
     corpus = None if data is None else open_corpus(data, allow_outside=allow_outside)
     found = _run(few, asked, settings, corpus, file)
     print_caveat(few)
-    _tell(found, html if html is not None else file.with_suffix(".html"), as_json=as_json)
+    page = html if html is not None else file.with_suffix(".html")
+    _print_evaluation(found, page, as_json=as_json)
     console.warn(f"run: {file}")
     if write_task:
-        _write(asked, found)
+        _write_verdict(asked, found)
 
 
 def _settings(leaks: str, **values: Any) -> EvaluationSettings:
     from earful.rag.evaluation import ON_LEAKS, EvaluationSettings
 
-    for known in ON_LEAKS:
-        if known == leaks:
-            return EvaluationSettings(leaks=known, **values)
-    raise typer.BadParameter(f"{leaks!r}; want {', '.join(ON_LEAKS)}", param_hint="--leaks")
+    return EvaluationSettings(leaks=one_of(ON_LEAKS, leaks, "--leaks"), **values)
 
 
 def _run(
@@ -170,7 +177,7 @@ def _run(
         raise
 
 
-def _tell(found: Evaluation, html: Path | None, *, as_json: bool) -> None:
+def _print_evaluation(found: Evaluation, html: Path | None, *, as_json: bool) -> None:
     from earful.rag.evaluation import write_report
 
     if html is not None:
@@ -182,7 +189,7 @@ def _tell(found: Evaluation, html: Path | None, *, as_json: bool) -> None:
         typer.echo(console.printable_lines(console.describe_evaluation(found.scorecard)))
 
 
-def _write(task: Task, found: Evaluation) -> None:
+def _write_verdict(task: Task, found: Evaluation) -> None:
     from earful.rag.evaluation import write_verdict
 
     written = write_verdict(task, found.scorecard.verdict)
@@ -198,5 +205,5 @@ def _numbers(given: str) -> tuple[int, ...]:
         return tuple(int(number) for number in _names(given))
     except ValueError:
         raise typer.BadParameter(
-            f"{given!r}; want whole numbers with commas between", param_hint="--shots"
+            f"expected whole numbers with commas between, got {given!r}", param_hint="--shots"
         ) from None

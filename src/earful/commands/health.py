@@ -1,4 +1,4 @@
-"""``earful index health`` and ``earful index map``: is it fit to answer from, and how it lies."""
+"""``earful index health`` and ``earful index map``: faults of an index, and a picture of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from earful import console
-from earful.commands.options import IndexArgument, JsonOption, example, print_json
+from earful.commands.options import IndexArgument, JsonOption, example, one_of, print_json
 from earful.wording import counted
 
 _MOST_SHOWN = 12
@@ -18,10 +18,11 @@ _MOST_SHOWN = 12
 @example("earful index health sounds.index --html health.html")
 def index_health(
     index: IndexArgument,
-    html: Annotated[Path | None, typer.Option(help="Write a page to look at.")] = None,
-    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Neighbours that answer.")] = 5,
+    html: Annotated[Path | None, typer.Option(help="Write the findings as a page.")] = None,
+    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Neighbours that vote.")] = 5,
     near_duplicate: Annotated[
-        float, typer.Option(min=0.5, max=1.0, help="Similarity of the same recording.")
+        float,
+        typer.Option(min=0.5, max=1.0, help="Similarity from which two rows are one recording."),
     ] = 0.97,
     audio: Annotated[
         bool, typer.Option(help="Read the recordings, for silence, clipping and durations.")
@@ -49,15 +50,15 @@ def index_health(
         lines.append(", ".join(f"{n} {kind}" for kind, n in found.n_of.items()))
     worst = [one for one in found.labels if one.accuracy == one.accuracy][:5]
     if worst:
-        told = ", ".join(f"{one.label} {one.accuracy:.0%}" for one in worst)
-        lines.append(f"answered worst: {told}")
+        shown = ", ".join(f"{one.label} {one.accuracy:.0%}" for one in worst)
+        lines.append(f"answered worst: {shown}")
     for one in found.findings[:_MOST_SHOWN]:
         named = ", ".join(one.ids[:3]) + (" ..." if len(one.ids) > 3 else "")
         lines += [f"{one.kind}: {named}", f"  {one.what}", f"  {one.next}"]
     if len(found.findings) > _MOST_SHOWN:
         lines.append(f"and {len(found.findings) - _MOST_SHOWN} more, which --json or --html lists")
-    if told := doubt(found):
-        lines.append(f"mind: {told}")
+    if caveat := doubt(found):
+        lines.append(f"mind: {caveat}")
     typer.echo(console.printable_lines("\n".join(lines)))
 
 
@@ -69,35 +70,29 @@ def index_map(
     color_by: Annotated[str, typer.Option(help="label, group or split.")] = "label",
     as_json: JsonOption = False,
 ) -> None:
-    """Lay an index out in a plane, to look at and to listen to."""
+    """Map an index onto a plane, to look at and to listen to."""
     from earful.index import Index
     from earful.index.health import COLOR_BY, METHODS, map_index, write_map_page
 
     if html is None and not as_json:
         raise typer.BadParameter("give --html FILE, or --json", param_hint="--html")
-    for option, given, known in (("--method", method, METHODS), ("--color-by", color_by, COLOR_BY)):
-        if given not in known:
-            raise typer.BadParameter(f"{given!r}; want {', '.join(known)}", param_hint=option)
+    chosen_method = one_of(METHODS, method, "--method")
+    chosen_color = one_of(COLOR_BY, color_by, "--color-by")
     opened = Index.open(index)
     if opened.info.n < 3:
+        rows = counted(opened.info.n, "row")
         raise typer.BadParameter(
-            f"{index} holds {counted(opened.info.n, 'row')}; a map wants three or more",
+            f"expected three rows or more for a map, got {rows} in {index}",
             param_hint="INDEX",
         )
-    found = map_index(opened, method=next(one for one in METHODS if one == method))
+    found = map_index(opened, method=chosen_method)
     if html is not None:
         with console.counter("listening", sys.stderr) as progress:
-            write_map_page(
-                found,
-                opened,
-                html,
-                color_by=next(one for one in COLOR_BY if one == color_by),
-                progress=progress,
-            )
+            write_map_page(found, opened, html, color_by=chosen_color, progress=progress)
         console.warn(f"page: {html}")
     if as_json:
         print_json(found.to_dict())
         return
     kept = " and ".join(f"{share:.0%}" for share in found.explained)
-    told = f"{len(found.ids)} rows by {found.method}"
-    typer.echo(told + (f", whose two axes keep {kept} of the variance" if kept else ""))
+    axes = f", whose two axes keep {kept} of the variance" if kept else ""
+    typer.echo(f"{len(found.ids)} rows by {found.method}{axes}")

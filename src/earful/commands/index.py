@@ -24,6 +24,7 @@ from earful.commands.options import (
     ModelOption,
     RootOption,
     example,
+    one_of,
     print_json,
     reject_unused,
 )
@@ -49,7 +50,7 @@ def index_build(
         Path | None, typer.Argument(help="A folder per label, or a table; or give --dataset.")
     ] = None,
     dataset: Annotated[
-        str, typer.Option(help="Published dataset below --root; see `earful datasets list`.")
+        str, typer.Option(help="Published dataset in --root; see `earful datasets list`.")
     ] = "",
     split: Annotated[str, typer.Option(help="Only this split of the --dataset.")] = "",
     task: Annotated[str, typer.Option(help="Task of the --dataset; default: its first.")] = "",
@@ -60,7 +61,7 @@ def index_build(
     revision: Annotated[str, typer.Option(help="Hub revision of the embedder.")] = "",
     column: ColumnOption = [],  # noqa: B006 - typer copies it
     root: RootOption = None,
-    max_duration_s: Annotated[float, typer.Option(help="Longest stretch decoded.")] = 1800.0,
+    max_duration_s: Annotated[float, typer.Option(help="Longest segment to decode.")] = 1800.0,
     allow_outside: CorpusOutsideOption = False,
     device: DeviceOption = "auto",
     dtype: Annotated[
@@ -75,6 +76,7 @@ def index_build(
     as_json: JsonOption = False,
 ) -> None:
     """Embed a labelled corpus into an index; run again after an interruption to go on."""
+    # Open the corpus: a published dataset, or one of the user's own.
     opened: Corpus
     if dataset:
         from earful.index.datasets import load_dataset
@@ -110,8 +112,8 @@ def index_build(
     from earful.index.builder import BuildOptions, build_index, embedder_for
     from earful.model.audio import AudioLimits, warm_up
 
-    if dtype not in _DTYPES:
-        raise typer.BadParameter(f"{dtype!r}; want {', '.join(_DTYPES)}", param_hint="--dtype")
+    # Embed it; rows that are indexed already are skipped.
+    one_of(_DTYPES, dtype, "--dtype")
     warm_up()
     model = embedder_for(index, embedder, revision=revision, device=device, dtype=dtype)
     options = BuildOptions(limits=AudioLimits(max_duration_s=max_duration_s))
@@ -120,9 +122,9 @@ def index_build(
     if dataset:
         from earful.index.datasets import DatasetCorpus
 
-        if isinstance(opened, DatasetCorpus) and opened.account.n_missing:
+        if isinstance(opened, DatasetCorpus) and opened.counts.n_missing:
             console.warn(
-                f"note: {counted(opened.account.n_missing, 'row')} of {dataset} without a "
+                f"note: {counted(opened.counts.n_missing, 'row')} of {dataset} without a "
                 f"recording in {root}; "
                 f"`earful datasets check {dataset} {root}` names them"
             )
@@ -137,8 +139,8 @@ def index_add(
     label: Annotated[
         list[str], typer.Option("--label", help="Label of the recording. Repeatable.")
     ] = [],  # noqa: B006 - typer copies it
-    start_s: Annotated[float, typer.Option(help="Where the stretch begins.")] = 0.0,
-    end_s: Annotated[float | None, typer.Option(help="Where the stretch ends.")] = None,
+    start_s: Annotated[float, typer.Option(help="Start of the segment.")] = 0.0,
+    end_s: Annotated[float | None, typer.Option(help="End of the segment.")] = None,
     group: Annotated[str, typer.Option(help="Recording, site or speaker it came from.")] = "",
     id_: Annotated[str, typer.Option("--id", help="Key of the row; default: the file name.")] = "",
     column: ColumnOption = [],  # noqa: B006 - typer copies it
@@ -154,10 +156,11 @@ def index_add(
     from earful.model import load_embedder
 
     stored = Index.open(index).info.fingerprint
+    # Open the source: one recording with its label, or a corpus.
     if not source.exists():
         raise CorpusError(
-            f"{source}: no such file or folder; want a folder per label, a table, or one recording "
-            "with --label"
+            f"{source}: no such file or folder; expected a folder per label, a table, or one "
+            "recording with --label"
         )
     if label and source.is_dir():
         raise typer.BadParameter(
@@ -179,7 +182,7 @@ def index_add(
         if source.is_file() and table_kind(source) is None:
             raise typer.BadParameter(
                 f"one recording needs a label, and {source} is no table "
-                f"({', '.join(KINDS)}); say what is heard in it",
+                f"({', '.join(KINDS)}); name the sound in it",
                 param_hint="--label",
             )
         reject_unused(
@@ -194,10 +197,11 @@ def index_add(
         corpus = open_corpus(
             source, columns=_columns(column), root=root, allow_outside=allow_outside
         )
+    # Embed it by the index's own embedder.
     model = load_embedder(stored.name, revision=stored.revision, device=device, dtype=stored.dtype)
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_index(corpus, index, embedder=model, progress=progress)
-    # What is added is not all there is: rows that it does not name are not stale.
+    # The corpus is only what was added: rows that are not in it are not stale.
     _finish_build(replace(report, stale=()), as_json=as_json)
 
 
@@ -239,7 +243,7 @@ def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
             rows.append([key, shown])
     typer.echo(console.table(rows))
     for rejection in rejected:
-        typer.echo(f"rejected {console.described(rejection)}")
+        typer.echo(f"rejected {console.describe_rejection(rejection)}")
 
 
 @index_app.command("verify")
@@ -250,12 +254,12 @@ def index_verify(
         bool, typer.Option("--repair", help="Drop what is damaged and embed it again.")
     ] = False,
     corpus: Annotated[
-        Path | None, typer.Option(help="What the index was built from, for --repair.")
+        Path | None, typer.Option(help="Corpus that the index was built from, for --repair.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check every file and every row: as written, audio there and unchanged; --repair mends."""
-    from earful.index import Index
+    """Check that every file, row and recording is there and unchanged; --repair fixes it."""
+    from earful.index import Index, verify_index
 
     mended: RepairReport | None = None
     if repair:
@@ -265,7 +269,7 @@ def index_verify(
             mended = repair_index(index, corpus, progress=progress)
     else:
         reject_unused({"--corpus": corpus is not None}, "is for --repair")
-    report = Index.open(index).verify()
+    report = verify_index(Index.open(index))
     problems = [problem.to_dict() for problem in report.problems]
     if as_json:
         found = {
@@ -303,9 +307,9 @@ def index_export(
     as_json: JsonOption = False,
 ) -> None:
     """Write every row to CSV, or with its vector to Parquet."""
-    from earful.index import Index
+    from earful.index import Index, export_index
 
-    n_written = Index.open(index).export(target)
+    n_written = export_index(Index.open(index), target)
     if as_json:
         print_json({"written": n_written, "path": str(target)})
     else:
@@ -321,14 +325,14 @@ def index_features(
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Let a language model encode every exemplar ahead, so that no query has to."""
+    """Encode every exemplar with a language model in advance, so that no query has to."""
     from earful.index import Index
     from earful.model import load_language_model
     from earful.rag.generation import precompute_features
 
     if not model:
         raise typer.BadParameter(
-            "say which language model: a name from `earful models list`, or a folder",
+            "name a language model: one from `earful models list`, or a folder",
             param_hint="--model",
         )
     opened = Index.open(index)
@@ -365,12 +369,12 @@ def index_approximate(
     recall: Annotated[
         float, typer.Option(min=0.01, max=1.0, help="Share of the true nearest rows to find.")
     ] = 0.95,
-    k: Annotated[int, typer.Option("--k", "-k", min=1, help="How many nearest rows.")] = 10,
-    queries: Annotated[int, typer.Option(min=1, help="How many rows look for the others.")] = 200,
-    drop: Annotated[bool, typer.Option("--drop", help="Remove it again.")] = False,
+    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Number of nearest rows.")] = 10,
+    queries: Annotated[int, typer.Option(min=1, help="Rows that serve as queries.")] = 200,
+    drop: Annotated[bool, typer.Option("--drop", help="Remove approximate search.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make approximate search possible in a large index, and measure what it finds."""
+    """Prepare approximate search in a large index, and measure its recall."""
     from earful.index import Index
 
     opened = Index.open(index)
@@ -394,7 +398,7 @@ def _columns(pairs: Iterable[str]) -> dict[str, str] | None:
     for pair in pairs:
         field, equals, name = pair.partition("=")
         if not (field and equals and name):
-            raise typer.BadParameter(f"{pair!r} is not FIELD=COLUMN", param_hint="--column")
+            raise typer.BadParameter(f"expected FIELD=COLUMN, got {pair!r}", param_hint="--column")
         columns[field] = name
     return columns or None
 

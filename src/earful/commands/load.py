@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from earful import console
-from earful.commands.options import NO_MODEL, EmbedderOptions, ModelOptions, reject_unused
+from earful.commands.options import (
+    NO_MODEL,
+    EmbedderOptions,
+    ModelOptions,
+    QueryOptions,
+    reject_unused,
+)
 
 if TYPE_CHECKING:
     from earful.rag import FewShot
@@ -20,8 +26,7 @@ def load_few_shot(
     models: EmbedderOptions,
     *,
     task: Task | None = None,
-    strategy: str = "",
-    group: str = "",
+    query: QueryOptions | None = None,
     needs_model: str = "",
     reads_audio: bool = True,
 ) -> FewShot:
@@ -31,8 +36,7 @@ def load_few_shot(
         index: Index folder.
         models: The embedder; with ``ModelOptions``, the language model as well.
         task: The question; its examples stand in for an index.
-        strategy: How exemplars are chosen, to refuse it where there are none.
-        group: The group kept out of them, likewise.
+        query: AskOptions of exemplars, to refuse them where there are none.
         needs_model: The command, when it takes a language model.
         reads_audio: Whether a recording will be decoded.
 
@@ -57,8 +61,8 @@ def load_few_shot(
     if not has_exemplars:
         reject_unused(
             {
-                "--strategy": bool(strategy),
-                "--group": bool(group),
+                "--strategy": bool(query and query.strategy),
+                "--group": bool(query and query.group),
                 "--embedder": bool(models.embedder),
             },
             "is about exemplars; give an --index or a --task with examples",

@@ -1,4 +1,4 @@
-"""``earful models``: what can embed and answer; fetching, converting and checking it."""
+"""``earful models``: list, fetch, convert and verify embedders and language models."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful import console
-from earful.commands.options import JsonOption, example, print_json
+from earful.commands.options import JsonOption, example, one_of, print_json
 from earful.errors import ModelError
 from earful.wording import counted
 
 if TYPE_CHECKING:
-    from earful.model.flamingo import Variant
-    from earful.model.flamingo.checkpoint import ConversionReport, Dtype
+    from earful.model.flamingo.checkpoint import ConversionReport
 
-models_app = typer.Typer(help="What can embed and answer.", no_args_is_help=True)
+models_app = typer.Typer(
+    help="List, fetch, convert and verify embedders and language models.", no_args_is_help=True
+)
 
 StoredDtypeOption = Annotated[
-    str, typer.Option("--dtype", help="Of the stored weights: bfloat16, float32 or float16.")
+    str,
+    typer.Option("--dtype", help="Type of the stored weights: bfloat16, float32 or float16."),
 ]
 
 
 @models_app.command("list")
 @example("earful models list")
 def models_list(as_json: JsonOption = False) -> None:
-    """List embedders and language models by name, with licence and what they need."""
+    """List embedders and language models by name, with licence and requirements."""
     from earful.model import list_embedders, list_language_models
 
     embedders, models = list_embedders(), list_language_models()
@@ -71,20 +73,20 @@ def models_pull(
         typer.Option("--accept-noncommercial", help="Accept that it is for research only."),
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write; default: where its name finds it.")
+        Path | None, typer.Option(help="Folder to write; default: the one its name stands for.")
     ] = None,
     dtype: StoredDtypeOption = "bfloat16",
     as_json: JsonOption = False,
 ) -> None:
     """Download a released checkpoint, check it and convert it; offline from then on."""
-    from earful.model.flamingo.checkpoint import LICENCE_NOTICE, pull_flamingo
+    from earful.model.flamingo.checkpoint import DTYPE_NAMES, LICENCE_NOTICE, pull_flamingo
 
     console.warn_lines(LICENCE_NOTICE)
     report = pull_flamingo(
         name,
         accept_licence=accept_noncommercial,
         folder=out,
-        dtype=_dtype(dtype),
+        dtype=one_of(DTYPE_NAMES, dtype, "--dtype"),
         progress=console.warn,
     )
     _print_report(report, as_json=as_json)
@@ -115,16 +117,17 @@ def models_convert(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Merge the files of a release, which lie here already, into one folder."""
-    from earful.model.flamingo.checkpoint import Heads, convert_flamingo
+    """Merge the downloaded files of a release into one folder."""
+    from earful.model.flamingo import VARIANTS
+    from earful.model.flamingo.checkpoint import DTYPE_NAMES, Heads, convert_flamingo
 
     report = convert_flamingo(
         checkpoint,
         msclap=msclap,
         tokenizer=tokenizer,
         folder=out,
-        variant=_variant(variant),
-        dtype=_dtype(dtype),
+        variant=one_of(VARIANTS, variant, "--variant") if variant else None,
+        dtype=one_of(DTYPE_NAMES, dtype, "--dtype"),
         untied=untied,
         heads=Heads(n_heads=heads),
         progress=console.warn,
@@ -143,13 +146,13 @@ def models_convert_clap(
     revision: Annotated[str, typer.Option(help="Branch, tag or commit of a hub id.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Turn LAION-CLAP's pickled weights into safetensors with digests, once."""
+    """Convert LAION-CLAP's pickled weights into safetensors with digests, once."""
     from earful.model.clap import convert_clap
 
     if not os.path.exists(source) and _is_path(source):
         raise ModelError(
-            f"{source}: no such file or folder; want a LAION-CLAP .pt file, a folder in the hub's "
-            "layout, or a hub id such as laion/clap-htsat-unfused"
+            f"{source}: no such file or folder; expected a LAION-CLAP .pt file, a folder in the "
+            "hub's layout, or a hub id such as laion/clap-htsat-unfused"
         )
     report = convert_clap(source, out, revision=revision)
     if as_json:
@@ -233,27 +236,7 @@ def _print_report(report: ConversionReport, *, as_json: bool) -> None:
 
 
 def _is_path(source: str) -> bool:
-    """Say whether a name can only be a path; a hub id is one name, or two with a slash."""
+    """Tell whether a name can only be a path; a hub id is one name, or two with a slash."""
     parts = source.split("/")
     is_hub_id = len(parts) <= 2 and all(part not in ("", ".", "..", "~") for part in parts)
     return source.endswith((".pt", ".pth", ".bin", ".safetensors")) or not is_hub_id
-
-
-def _dtype(given: str) -> Dtype:
-    from earful.model.flamingo.checkpoint import DTYPE_NAMES
-
-    for known in DTYPE_NAMES:
-        if known == given:
-            return known
-    raise typer.BadParameter(f"{given!r}; want {', '.join(DTYPE_NAMES)}", param_hint="--dtype")
-
-
-def _variant(given: str) -> Variant | None:
-    from earful.model.flamingo import VARIANTS
-
-    for known in VARIANTS:
-        if known == given:
-            return known
-    if not given:
-        return None
-    raise typer.BadParameter(f"{given!r}; want {' or '.join(VARIANTS)}", param_hint="--variant")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from earful.model import GenerationOptions
     from earful.rag.retrieval import AskOptions
-    from earful.rag.task import ShotMode
+
+_Choice = TypeVar("_Choice", bound=str)
 
 SOME_FAILED = 3
 """Exit code: done, but some inputs failed and are listed."""
@@ -22,7 +23,7 @@ DEFAULT_MODEL = "earful-tiny"
 NO_MODEL = "none"
 _MODEL = "Language model: a name from `earful models list`, or a folder"
 
-# Options of single commands and of several groups.
+# Single options, of commands without families.
 
 IndexOption = Annotated[
     Path, typer.Option("--index", "-i", help="Index folder.", metavar="DIR", show_default=False)
@@ -41,11 +42,11 @@ ColumnOption = Annotated[
     typer.Option(
         "--column",
         metavar="FIELD=COLUMN",
-        help="Which column of a table holds a field, such as audio=clip_path. Repeatable.",
+        help="Column of the table that holds a field, such as audio=clip_path. Repeatable.",
     ),
 ]
 RootOption = Annotated[
-    Path | None, typer.Option(help="Folder the table's paths start from; default: its own.")
+    Path | None, typer.Option(help="Folder that the table's paths start from; default: its own.")
 ]
 CorpusOutsideOption = Annotated[
     bool, typer.Option("--allow-outside", help="Accept files outside the corpus root.")
@@ -71,13 +72,13 @@ DecodingOption = Annotated[
         help="full: written words look at all audio; compat: at the first slot, as released."
     ),
 ]
-MaxTokensOption = Annotated[int, typer.Option(min=1, help="Longest answer.")]
+MaxTokensOption = Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")]
 _ShotsOption = Annotated[
     int | None,
-    typer.Option(min=0, help="Exemplars retrieved; 0 for none, which takes a --model."),
+    typer.Option(min=0, help="Number of exemplars; 0 for none, which takes a --model."),
 ]
 
-# Families of options: see ``option_families``.
+# Families of options: see ``option_families.py``.
 
 HELP_ORDER = (
     "index", "task", "labels", "allow_outside",
@@ -86,28 +87,28 @@ HELP_ORDER = (
     "max_tokens", "temperature", "top_k", "top_p", "stop",
     "decoding", "slots", "embedder", "device", "dtype", "as_json",
 )  # fmt: skip
-"""Options as every ``--help`` lists them: what is asked, by which model, how it writes and runs."""
+"""The order of options in every ``--help``: question, shots, model, writing, devices, output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedderOptions:
-    """The embedder of an index, and the device for it and for a language model."""
+    """The embedder of an index, and the device of all models."""
 
     embedder: Annotated[
-        str, typer.Option(help="Where the index's own embedder lies now, when it was moved.")
+        str, typer.Option(help="Present place of the index's own embedder, if it was moved.")
     ] = ""
     device: DeviceOption = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOptions(EmbedderOptions):
-    """A language model and how it runs, beside the embedder."""
+    """The embedder, and a language model and how it runs."""
 
     model: ModelOption = DEFAULT_MODEL
     decoding: DecodingOption = "full"
     slots: Annotated[
         int | None,
-        typer.Option(min=1, help="Places for audio of a --model; default: as released."),
+        typer.Option(min=1, help="Audio slots of a --model; default: as released."),
     ] = None
     dtype: Annotated[
         str,
@@ -119,21 +120,21 @@ class ModelOptions(EmbedderOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifyModelOptions(ModelOptions):
-    """The same where the neighbour vote can answer alone."""
+    """The same, where the neighbour vote can answer alone."""
 
     model: _ModelOrNoneOption = DEFAULT_MODEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateModelOptions(ClassifyModelOptions):
-    """The same where all decoding is full."""
+    """The same, without ``--decoding``."""
 
     decoding: str = "full"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskOptions:
-    """The task that says what is asked."""
+    """The task that has the question and the labels."""
 
     task: Annotated[str, typer.Option(help="Task file, or the name of a built-in task.")] = ""
     allow_outside: AllowOutsideOption = False
@@ -141,19 +142,19 @@ class TaskOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryOptions:
-    """The segment of the recording that is asked about, and the shots shown with it."""
+    """The segment of the recording, and the shots that go with it."""
 
     shots: _ShotsOption = None
     strategy: Annotated[
         str, typer.Option(help="nearest, balanced, diverse or random; default: the task's.")
     ] = ""
     seed: Annotated[int, typer.Option(min=0, help="For random choices.")] = 0
-    group: Annotated[str, typer.Option(help="The recordings' group, kept out of the shots.")] = ""
-    start_s: Annotated[
-        float, typer.Option(min=0.0, help="Where the segment asked about begins.")
-    ] = 0.0
+    group: Annotated[str, typer.Option(help="Group of the recordings, kept out of the shots.")] = ""
+    start_s: Annotated[float, typer.Option(min=0.0, help="Start of the segment to ask about.")] = (
+        0.0
+    )
     end_s: Annotated[
-        float | None, typer.Option(help="Where it ends; default: the end of the recording.")
+        float | None, typer.Option(help="End of the segment; default: that of the recording.")
     ] = None
     shot_mode: Annotated[
         str,
@@ -166,52 +167,45 @@ class QueryOptions:
         Raises:
             typer.BadParameter: There is no such mode of shots.
         """
+        from earful.rag.task import SHOT_MODES
+
         return {
             "shots": self.shots,
             "strategy": self.strategy or None,
-            "shot_mode": self._checked_shot_mode(),
+            "shot_mode": one_of(SHOT_MODES, self.shot_mode, "--shot-mode"),
             "seed": self.seed,
             "group": self.group,
             "start_s": self.start_s,
             "end_s": self.end_s,
         }
 
-    def _checked_shot_mode(self) -> ShotMode:
-        from earful.rag.task import SHOT_MODES
-
-        for known in SHOT_MODES:
-            if known == self.shot_mode:
-                return known
-        raise typer.BadParameter(
-            f"expected {' or '.join(SHOT_MODES)}, got {self.shot_mode!r}", param_hint="--shot-mode"
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatQueryOptions(QueryOptions):
-    """The same with no shots unless they are asked for."""
+    """The same, without shots by default."""
 
     shots: _ShotsOption = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WritingOptions:
-    """How a language model writes an answer."""
+    """Generation of an answer by a language model."""
 
     max_tokens: MaxTokensOption = 128
     temperature: Annotated[
         float, typer.Option(min=0.0, help="0: the most probable words; above: drawn.")
     ] = 0.0
-    top_k: Annotated[int, typer.Option(min=0, help="Draw among so many tokens; 0: all.")] = 0
+    top_k: Annotated[int, typer.Option(min=0, help="Draw among this many tokens; 0: all.")] = 0
     top_p: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Draw among tokens of so much probability.")
+        float,
+        typer.Option(min=0.0, max=1.0, help="Draw among tokens of this much probability in all."),
     ] = 1.0
     stop: Annotated[list[str], typer.Option(help="End an answer before this text. Repeatable.")] = (
         field(default_factory=list)
     )
 
     def generation(self, seed: int) -> GenerationOptions:
-        """Return them as a language model takes them.
+        """Return them in the form that a language model takes.
 
         Args:
             seed: For words that are drawn.
@@ -242,12 +236,27 @@ class WritingOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputOptions:
-    """The form in which answers are printed."""
+    """The printed form of answers."""
 
     show_prompt: Annotated[
         bool, typer.Option("--show-prompt", help="Print the interleaved prompt, too.")
     ] = False
     as_json: JsonOption = False
+
+
+def one_of(choices: Sequence[_Choice], given: str, option: str) -> _Choice:
+    """Return the choice that an option was given.
+
+    Raises:
+        typer.BadParameter: It is none of the choices.
+    """
+    for choice in choices:
+        if choice == given:
+            return choice
+    *others, last = choices
+    raise typer.BadParameter(
+        f"expected {', '.join(others)} or {last}, got {given!r}", param_hint=option
+    )
 
 
 def reject_unused(given: Mapping[str, bool], why: str) -> None:

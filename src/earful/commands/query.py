@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -28,6 +28,7 @@ from earful.commands.options import (
     TaskOptions,
     WritingOptions,
     example,
+    one_of,
     print_json,
     reject_unused,
 )
@@ -39,17 +40,19 @@ if TYPE_CHECKING:
     from earful.rag import Answer, FewShot
     from earful.rag.retrieval import LabelScoring
 
+_LENGTHS: tuple[Literal["sum", "mean"], ...] = ("sum", "mean")
+
 AudioArgument = Annotated[Path, typer.Argument(help="Recording.", metavar="AUDIO")]
 AudioArguments = Annotated[list[Path], typer.Argument(help="Recordings.", metavar="AUDIO...")]
 
 
-@example("earful search street.wav --index sounds.index --shots 5")
+@example("earful search street.wav --index sounds.index -k 5")
 @expand_families(HELP_ORDER)
 def search(
     index: IndexOption,
     audio: Annotated[Path | None, typer.Argument(help="Recording to search with.")] = None,
     text: Annotated[str, typer.Option(help="Sentence to search with instead.")] = "",
-    k: Annotated[int, typer.Option("--k", "-k", min=1, help="How many hits.")] = 10,
+    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Number of hits.")] = 10,
     where: Annotated[
         str, typer.Option(help="SQL filter, such as \"split = 'train' AND licence = 'CC0'\".")
     ] = "",
@@ -94,20 +97,20 @@ def search(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoringOptions:
-    """How labels are scored by a language model, and weighed against the neighbour vote."""
+    """The scoring of labels by a language model, and its weight against the neighbour vote."""
 
     length: Annotated[
         str, typer.Option(help="A --model scores labels by the sum or the mean of their tokens.")
     ] = "sum"
     prior: Annotated[
-        bool, typer.Option("--prior", help="Take off what a --model says of silence.")
+        bool, typer.Option("--prior", help="Subtract the scores that a --model gives silence.")
     ] = False
     blend: Annotated[
         bool | None,
         typer.Option(
             "--blend/--no-blend",
             help="Weigh a --model against the neighbour vote by how well it does on exemplars, "
-            "the default; or let its scores stand alone. This and --model go before a task's "
+            "the default; or let its scores stand alone. This and --model override a task's "
             'arm = "vote".',
         ),
     ] = None
@@ -121,27 +124,20 @@ class ScoringOptions:
     ] = None
 
     def scoring(self) -> LabelScoring:
-        """Return them as ``FewShot.classify`` takes them.
+        """Return them in the form that ``FewShot.classify`` takes.
 
         Raises:
             typer.BadParameter: There is no such length, or two options exclude each other.
         """
         from earful.rag.retrieval import LabelScoring
 
-        if self.length not in ("sum", "mean"):
-            raise typer.BadParameter(
-                f"expected sum or mean, got {self.length!r}", param_hint="--length"
-            )
+        length = one_of(_LENGTHS, self.length, "--length")
         if self.blend is not None and self.vote_weight is not None:
             raise typer.BadParameter(
                 "it is a fixed weight, so --blend and --no-blend have no effect; give one of them",
                 param_hint="--vote-weight",
             )
-        return LabelScoring(
-            length="mean" if self.length == "mean" else "sum",
-            prior=self.prior,
-            vote_weight=self.vote_weight,
-        )
+        return LabelScoring(length=length, prior=self.prior, vote_weight=self.vote_weight)
 
 
 @example("earful classify street.wav --index sounds.index --labels siren,dog,rain")
@@ -160,7 +156,7 @@ def classify(
     scores: ScoringOptions,
     output: OutputOptions,
 ) -> None:
-    """Name the sound in each recording and show the exemplars that decided it."""
+    """Name the sound in each recording and show the exemplars behind the answer."""
     from earful.rag import default_model
 
     if given.task and labels is not None:
@@ -197,7 +193,7 @@ def classify(
         )
     if blend is not None:
         choices["arm"] = "blend" if blend else "model"
-    few = load_few_shot(index, models, task=task, strategy=query.strategy, group=query.group)
+    few = load_few_shot(index, models, task=task, query=query)
 
     def answer(path: Path) -> Answer:
         with console.counter("weighing the model against the vote", sys.stderr) as progress:
@@ -217,7 +213,7 @@ def classify(
 @expand_families(HELP_ORDER)
 def ask(
     audio: AudioArgument,
-    question: Annotated[str, typer.Argument(help="What to ask; or a --task has it.")] = "",
+    question: Annotated[str, typer.Argument(help="Question; or a --task has it.")] = "",
     index: OptionalIndexOption = None,
     *,
     given: TaskOptions,
@@ -232,9 +228,7 @@ def ask(
     task = load_given_task(given.task, allow_outside=given.allow_outside)
     choices = query.choices()
     options = writing.generation(query.seed)
-    few = load_few_shot(
-        index, models, task=task, strategy=query.strategy, group=query.group, needs_model="ask"
-    )
+    few = load_few_shot(index, models, task=task, query=query, needs_model="ask")
     _answer_each(
         few,
         [audio],
@@ -257,14 +251,12 @@ def caption(
     """Describe each recording in a sentence, by a language model."""
     choices = query.choices()
     options = writing.generation(query.seed)
-    few = load_few_shot(
-        index, models, strategy=query.strategy, group=query.group, needs_model="caption"
-    )
+    few = load_few_shot(index, models, query=query, needs_model="caption")
     _answer_each(few, audio, lambda path: few.caption(path, options=options, **choices), output)
 
 
 def _why_nothing(few: FewShot, chosen: SearchFilter, backend: str) -> str:
-    """Say which condition no row of the index meets."""
+    """Name the condition of a search that no row of the index meets."""
     import numpy as np
 
     from earful.index.search import SearchFilter

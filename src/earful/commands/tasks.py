@@ -70,7 +70,7 @@ def tasks_show(
     allow_outside: AllowOutsideOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a task as it is understood: question, labels, shots, examples."""
+    """Show a task as earful reads it: question, labels, shots, examples."""
     from earful.rag.task import load_task
 
     loaded = load_task(task, allow_outside=allow_outside)

@@ -1,4 +1,4 @@
-"""HTML pages in one file, with plots and players."""
+"""HTML pages, each in one file, with tables, plots and players."""
 
 import lazy_loader
 

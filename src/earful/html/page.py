@@ -1,8 +1,11 @@
-"""One self-contained HTML file: text, tables, plots and players, for reports and maps.
+"""Pages: self-contained HTML files of text, tables, plots and players, for reports and maps.
 
-Nothing is fetched: plotly's script stands in the file, short recordings are data URIs, and
-the page's own policy forbids the network. Whatever comes out of a corpus is escaped, also
-inside the JSON of a plot, so that a label stays text whatever it is called.
+Nothing is fetched: the file contains plotly's script, short recordings are data URIs, and the
+page's own policy forbids the network. Everything that comes from a corpus is escaped, also
+inside the JSON of a plot, so that a label stays text whatever it contains.
+
+``page.css`` is the style. ``page.js`` sorts a table by the clicked column, numbers as numbers,
+and draws the plots when all is loaded. Both are copied into every page.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ import html
 import io
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -26,53 +31,6 @@ PLAYER_RATE = 16_000
 _BUDGET_BYTES = 24 << 20
 _MOST_PLAYED_S = 6.0
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c2330; --paper: #fff; --line: #d5dae3; --soft: #f3f5f9 }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e9f0; --paper: #14181f; --line: #333b49; --soft: #1d232d }
-}
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  max-width: 66rem; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .6rem 0 }
-th, td { text-align: left; padding: .2rem .7rem; border-bottom: 1px solid var(--line) }
-td.number, th.number { text-align: right }
-th { background: var(--soft); cursor: pointer; white-space: nowrap }
-figure { margin: 1rem 0 } figcaption { font-size: .9rem; opacity: .8 }
-.plot { width: 100%; background: #fff }
-.scroll { overflow-x: auto }
-audio { height: 28px; vertical-align: middle; max-width: 15rem }
-.verdict { padding: .7rem 1rem; background: var(--soft); border-left: 4px solid #3b7dd8 }
-"""
-
-# Sorts a table by the clicked column, numbers as numbers; draws plots when all is loaded.
-_SCRIPT = """
-for (const head of document.querySelectorAll("th")) head.addEventListener("click", () => {
-  const table = head.closest("table"), body = table.tBodies[0];
-  const column = [...head.parentNode.children].indexOf(head);
-  const down = head.dataset.down !== "yes";
-  for (const other of head.parentNode.children) delete other.dataset.down;
-  head.dataset.down = down ? "yes" : "no";
-  const key = row => row.cells[column].dataset.key ?? row.cells[column].textContent;
-  const rows = [...body.rows].sort((a, b) => {
-    const x = key(a), y = key(b), gap = Number(x) - Number(y);
-    const order = Number.isNaN(gap) ? x.localeCompare(y) : gap;
-    return down ? -order : order;
-  });
-  body.append(...rows);
-});
-for (const source of document.querySelectorAll("script.figure")) {
-  const figure = JSON.parse(source.textContent);
-  const target = document.getElementById(source.dataset.of);
-  Plotly.newPlot(target, figure.data, figure.layout, {responsive: true, displaylogo: false});
-  if (figure.players) target.on("plotly_click", told => {
-    const wanted = figure.players[told.points[0].customdata?.[0] ?? -1];
-    const player = document.getElementById(source.dataset.of + "-player");
-    if (wanted) { player.src = wanted; player.play().catch(() => {}); }
-  });
-}
-"""
-
 _LAYOUT: Mapping[str, Any] = {
     "template": None,
     "paper_bgcolor": "#ffffff",
@@ -84,11 +42,11 @@ _LAYOUT: Mapping[str, Any] = {
 
 
 class Cell:
-    """A table's cell with markup of the page's own making, such as a player.
+    """A table cell with markup, such as a player.
 
     Args:
         markup: Trusted HTML, made by a method of ``Page``.
-        key: What the cell sorts by.
+        key: The text that the cell is sorted by.
     """
 
     def __init__(self, markup: str, key: str = "") -> None:
@@ -97,12 +55,12 @@ class Cell:
 
 
 class Page:
-    """A page under construction; parts come in the order in which they are added.
+    """A page under construction; its parts appear in the order in which they are added.
 
     Args:
-        title: Of the page.
-        budget_bytes: Most audio that is put into the file; beyond it players become the
-            names of their files.
+        title: Title of the page.
+        budget_bytes: Most audio that is embedded in the file; beyond it, players are replaced
+            by the names of their files.
     """
 
     def __init__(self, title: str, *, budget_bytes: int = _BUDGET_BYTES) -> None:
@@ -128,7 +86,7 @@ class Page:
         self._parts.append(f"<h2>{_safe(title)}</h2>")
 
     def details(self, title: str, text: str) -> None:
-        """Add text that is folded away."""
+        """Add text that is shown after a click on its title."""
         self._parts.append(
             f"<details><summary>{_safe(title)}</summary><pre>{_safe(text)}</pre></details>"
         )
@@ -136,11 +94,11 @@ class Page:
     def table(
         self, columns: Sequence[str], rows: Sequence[Sequence[str | float | Cell]], *, name: str
     ) -> None:
-        """Add a table that a click on a column's head sorts.
+        """Add a table that is sorted by a click on a column's head.
 
         Args:
-            columns: Their heads.
-            rows: Cells; numbers are shown with three decimals when they are no whole ones.
+            columns: Heads of the columns.
+            rows: Cells; numbers that are not whole are shown with three decimals.
             name: Id of the table in the page.
         """
         numeric = [bool(rows) and not isinstance(cell, (str, Cell)) for cell in (rows or [[]])[0]]
@@ -168,12 +126,12 @@ class Page:
         """Add a plot.
 
         Args:
-            name: Id of its place in the page.
+            name: Id of the plot in the page.
             data: Traces, as plotly takes them.
             layout: Changes to the layout that all plots share.
-            caption: What it shows.
-            height: In pixels.
-            players: What a click on a point plays, by the first of its ``customdata``.
+            caption: Text below the plot.
+            height: Height in pixels.
+            players: Audio that a click on a point plays, by the first of its ``customdata``.
         """
         self._has_plots = True
         figure: dict[str, Any] = {
@@ -184,10 +142,10 @@ class Page:
         if players is not None:
             figure["players"] = dict(players)
             player = f'<audio id="{_safe(name)}-player" controls></audio>'
-        told = f"<figcaption>{_safe(caption)}</figcaption>" if caption else ""
+        shown = f"<figcaption>{_safe(caption)}</figcaption>" if caption else ""
         self._parts.append(
             f'<figure><div class="plot" id="{_safe(name)}" style="height:{height}px"></div>'
-            f"{player}{told}</figure>"
+            f"{player}{shown}</figure>"
             f'<script type="application/json" class="figure" data-of="{_safe(name)}">'
             f"{_json(figure)}</script>"
         )
@@ -195,7 +153,7 @@ class Page:
     def player(self, path: Path, start_s: float = 0.0, end_s: float | None = None) -> Cell:
         """Return a player of a recording for a table, or its name when it cannot be played.
 
-        At most six seconds are put into the page, and nothing beyond its budget.
+        At most six seconds are embedded in the page, and nothing beyond its budget.
         """
         source = self.audio_source(path, start_s, end_s)
         if not source:
@@ -239,19 +197,24 @@ class Page:
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
             '<meta name="viewport" content="width=device-width">'
-            f"<title>{_safe(self._title)}</title><style>{_STYLE}</style></head><body>"
+            f"<title>{_safe(self._title)}</title><style>\n{_text_of('page.css')}</style></head><body>"
             f"<h1>{_safe(self._title)}</h1>{''.join(self._parts)}"
-            f"{script}<script>{_SCRIPT}</script></body></html>\n"
+            f"{script}<script>\n{_text_of('page.js')}</script></body></html>\n"
         )
 
     def write(self, path: Path) -> None:
-        """Write the page in one piece.
+        """Write the page atomically.
 
         Raises:
             OSError: The folder is missing or cannot be written.
         """
-        # Half characters, such as those of a path that is no text, are spelt out.
+        # Half characters, such as those of a path that is not Unicode, are spelt out.
         write_atomically(path, self.render().encode("utf-8", "backslashreplace").decode())
+
+
+@cache
+def _text_of(name: str) -> str:
+    return resources.files("earful.html").joinpath(name).read_text(encoding="utf-8")
 
 
 def _cell(value: str | float | Cell) -> str:

@@ -143,10 +143,10 @@ labels = "what"
     (row,) = load_dataset(path, tmp_path)
     assert (row.exemplar.id, row.exemplar.labels) == ("mine:a.wav", ("dog",))
     path.write_text(path.read_text().replace("audio_form", "audio_from"))
-    with pytest.raises(CorpusError, match="audio_form = ''; want one of files, partly"):
+    with pytest.raises(CorpusError, match="audio_form = '': expected one of files, partly"):
         read_declaration(path)
     path.write_text(
         path.read_text().replace("audio_from", "audio_form").replace("[audio]", "[adio]")
     )
-    with pytest.raises(CorpusError, match=r"mine.toml: \[audio\]: want path or find"):
+    with pytest.raises(CorpusError, match=r"mine.toml: \[audio\]: expected path or find"):
         read_declaration(path)

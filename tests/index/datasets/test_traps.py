@@ -12,7 +12,7 @@ import pytest
 from earful.errors import CorpusError
 from earful.index.corpus import open_corpus
 from earful.index.datasets import check_dataset, load_dataset, load_declaration
-from earful.index.datasets.corpus import _dealt
+from earful.index.datasets.corpus import _split_by_hash
 from tests.support.dataset_layouts import LAYOUTS
 from tests.support.sound_files import write_sound, write_text
 
@@ -34,7 +34,7 @@ def refusal(name: str, root: Path, *, split: str = "", task: str = "", part: str
 
 def test_a_wrong_root_says_what_was_wanted_and_what_lies_there(tree: Trees) -> None:
     told = refusal("fsd50k", tree("nsynth"))
-    assert "is not FSD50K: want FSD50K.ground_truth/dev.csv" in told
+    assert "is not FSD50K: expected FSD50K.ground_truth/dev.csv" in told
     assert "found nsynth-train" in told
     assert "earful datasets show fsd50k" in told
     assert "is no folder" in refusal("fsd50k", tree("nsynth") / "nowhere")
@@ -79,7 +79,7 @@ def test_an_id_that_stands_twice_is_told_with_both_rows(tmp_path: Path) -> None:
     rows = table.read_text().splitlines(keepends=True)
     table.write_text("".join([*rows, rows[1]]))
     told = refusal("urbansound8k", root)
-    assert told.startswith(f"{table}:4: id 'urbansound8k:999001-3-0-0.wav' stands already at")
+    assert told.startswith(f"{table}:4: id 'urbansound8k:999001-3-0-0.wav' already occurs at")
     assert f"{table}:2;" in told
 
 
@@ -95,7 +95,7 @@ def test_a_row_of_a_table_with_too_many_fields_is_told(tmp_path: Path) -> None:
     root = own("medley-solos-db", tmp_path)
     table = root / "Medley-solos-DB_metadata.csv"
     table.write_text(table.read_text().replace("test,clarinet", "test,bass,clarinet"))
-    assert f"{table}:2: has 6 fields; want 5: subset" in refusal("medley-solos-db", root)
+    assert f"{table}:2: has 6 fields; expected 5: subset" in refusal("medley-solos-db", root)
 
 
 def test_a_wrong_encoding_is_told(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_link_out_of_the_root_takes_a_word(tmp_path: Path) -> None:
     root = own("musicqa", tmp_path / "root")
     shutil.move(root / "audios", tmp_path / "elsewhere")
     os.symlink(tmp_path / "elsewhere", root / "audios")
-    assert "say --allow-outside" in refusal("musicqa", root)
+    assert "pass --allow-outside" in refusal("musicqa", root)
     assert len(list(load_dataset("musicqa", root, allow_outside=True))) == 2
 
 
@@ -142,7 +142,7 @@ def test_a_pickle_with_anything_else_in_it_is_refused(tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps({"07051146": os.system}, protocol=2))
     told = refusal("sounddescs", root)
     assert f"{path}: is refused" in told
-    assert "system is not admitted" in told
+    assert "system is not allowed" in told
 
 
 def test_a_pointer_of_git_lfs_is_missing_and_says_why(tree: Trees) -> None:
@@ -204,13 +204,13 @@ def test_values_that_do_not_fit_a_question_are_told(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('\\"cello\\", ', ""))
     told = refusal("music-avqa", root)
     assert "avqa-test.json:item 1:" in told
-    assert "has 2 places and 1 values" in told
+    assert "has 2 placeholders and 1 values" in told
 
 
 def test_ones_own_split_keeps_groups_together_and_its_shares() -> None:
     shares = {"train": 0.7, "test": 0.3}
-    dealt = [_dealt(f"speaker {n}", shares) for n in range(2000)]
-    assert dealt == [_dealt(f"speaker {n}", shares) for n in range(2000)]
+    dealt = [_split_by_hash(f"speaker {n}", shares) for n in range(2000)]
+    assert dealt == [_split_by_hash(f"speaker {n}", shares) for n in range(2000)]
     assert dealt.count("train") / 2000 == pytest.approx(0.7, abs=0.03)
 
 
@@ -233,5 +233,5 @@ def test_the_hash_of_ids_finds_what_stands_twice_among_many(tmp_path: Path) -> N
     write_text(tmp_path / "many.csv", f"audio,label,id\n{rows}")
     assert sum(1 for _ in open_corpus(tmp_path / "many.csv")) == 5000
     write_text(tmp_path / "many.csv", f"audio,label,id\n{rows}x.wav,dog,77\n")
-    with pytest.raises(CorpusError, match=r"many.csv:5002: id '77' stands already at .*:79"):
+    with pytest.raises(CorpusError, match=r"many.csv:5002: id '77' already occurs at .*:79"):
         list(open_corpus(tmp_path / "many.csv"))

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from earful.index.builder import BuildOptions, build_index
-from earful.index.cache import ExemplarFeatures, KeptReplays
+from earful.index.cache import FeatureCacheFolder, ScoreCache
 from earful.index.storage import FORMAT
 
 HERE = Path(__file__).resolve().parent
@@ -40,8 +40,8 @@ def main() -> None:
     finally:
         broken.unlink()
     features = np.arange(6, dtype=np.float32).reshape(2, 3)
-    ExemplarFeatures(folder).put(f"{'ab' * 32}/{'cd' * 32}", features)
-    KeptReplays(folder).put("ef" * 32, {"low/200.wav": [0.75, 0.25]}, about={"task": "tones"})
+    FeatureCacheFolder(folder).put(f"{'ab' * 32}/{'cd' * 32}", features)
+    ScoreCache(folder).put("ef" * 32, {"low/200.wav": [0.75, 0.25]}, about={"task": "tones"})
 
 
 if __name__ == "__main__":

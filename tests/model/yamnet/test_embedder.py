@@ -213,7 +213,7 @@ def test_nothing_gives_no_rows(embedder: YamnetEmbedder) -> None:
 
 def test_another_sample_rate_is_refused(embedder: YamnetEmbedder) -> None:
     for what in (embedder.embed, embedder.class_scores, embedder.pool):
-        with pytest.raises(ValueError, match="want 16000 Hz"):
+        with pytest.raises(ValueError, match="expected 16000 Hz"):
             what([clip(noise(4000), sample_rate=44_100)])
 
 

@@ -118,7 +118,7 @@ def test_ones_own_folder_is_an_embedder_that_an_index_finds_again(tmp_path: Path
     assert fingerprint.revision == "mine"
     assert fingerprint.weights_sha256 == load_yamnet(device="cpu").fingerprint.weights_sha256
     assert load_embedder(fingerprint.name, revision="mine", device="cpu").fingerprint == fingerprint
-    with pytest.raises(ModelError, match="release '1' is asked for"):
+    with pytest.raises(ModelError, match="release '1' is requested"):
         load_embedder(str(own), revision="1")
     (own / "yamnet.safetensors").unlink()
     with pytest.raises(ModelError, match="convert-yamnet"):

@@ -1,0 +1,148 @@
+"""Search over rows on disk: a backend proposes candidates, and only these are read and scored.
+
+Reading all rows into a ``VectorSet`` lives here, too: both turn rows of the table into
+vectors that were checked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.errors import CorpusError, IndexFolderError
+from earful.index.search.approximate import Approximate, candidates
+from earful.index.search.exact import Hit, Vectors, VectorSet, unit_rows
+from earful.index.search.half_precision import HalfPrecisionRows
+from earful.index.search.search_filter import SearchFilter, sql_of
+from earful.index.storage import (
+    EXEMPLAR_COLUMNS,
+    ROW_COLUMNS,
+    IndexFolder,
+    audio_paths,
+    changed_rows,
+    exemplar_of,
+    exemplar_values,
+    vectors_of,
+)
+from earful.wording import as_argument
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# The columns of a hit, for tables whose files were checked as a whole.
+_HIT_COLUMNS: Final = (*EXEMPLAR_COLUMNS, "root", "content_sha256", "vector")
+
+
+class DiskSearch:
+    """Search that does not hold all rows in RAM.
+
+    Args:
+        folder: The index.
+    """
+
+    def __init__(self, folder: IndexFolder) -> None:
+        self._folder = folder
+        self._half_precision: HalfPrecisionRows | None = None
+
+    def half_precision(self, query: Vectors, k: int, filter: SearchFilter) -> list[Hit]:
+        """Search through bfloat16 copies of the vectors in RAM.
+
+        Args:
+            query: float32, shape ``(dim,)``, unit norm.
+            k: How many hits at most.
+            filter: Which rows may be found.
+
+        Raises:
+            FilterError: ``filter.where`` cannot be evaluated.
+            IndexFolderError: A row or a file is damaged.
+            ValueError: The query has another shape or norm; ``k`` is below 1.
+        """
+        query = self._checked(query, k)
+        table = self._folder.table
+        condition = sql_of(filter, self._folder.roots())
+        only = table.ids_where(condition) if condition else None
+        found = None
+        while found is None:
+            if self._half_precision is None:
+                self._half_precision = HalfPrecisionRows(table, self._folder.fingerprint.dim)
+            found = self._half_precision.candidates(query, k, ROW_COLUMNS, only)
+            if found is None:
+                # The table has moved on: copy its vectors again.
+                self._half_precision = None
+        return self._ranked(found, query, k, filter)
+
+    def approximate(
+        self, query: Vectors, k: int, filter: SearchFilter, settings: Approximate | None
+    ) -> list[Hit]:
+        """Search through the partitions that ``partition_rows`` made.
+
+        Args:
+            query: float32, shape ``(dim,)``, unit norm.
+            k: How many hits at most.
+            filter: Which rows may be found.
+            settings: Of the index; ``None`` where approximate search is not set up.
+
+        Raises:
+            FilterError: ``filter.where`` cannot be evaluated.
+            IndexFolderError: A row or a file is damaged, or there are no settings.
+            ValueError: The query has another shape or norm; ``k`` is below 1.
+        """
+        query = self._checked(query, k)
+        if settings is None:
+            path = self._folder.path
+            raise IndexFolderError(
+                f"{path}: approximate search is not set up; run "
+                f"`earful index approximate {as_argument(path)}`"
+            )
+        roots = self._folder.roots()
+        found = candidates(self._folder.table, query, k, settings, filter, roots, ROW_COLUMNS)
+        return self._ranked(found, query, k, filter)
+
+    def _checked(self, query: Vectors, k: int) -> NDArray[np.float32]:
+        if k < 1:
+            raise ValueError(f"k={k}: expected 1 or more")
+        query = np.asarray(query, dtype=np.float32)
+        dim = self._folder.fingerprint.dim
+        if query.shape != (dim,):
+            raise ValueError(f"query: expected shape ({dim},), got {query.shape}")
+        (query,) = unit_rows(query[None], lambda row: f"query {row}")
+        return query
+
+    def _ranked(
+        self, found: pa.Table, query: NDArray[np.float32], k: int, filter: SearchFilter
+    ) -> list[Hit]:
+        proposed = _vector_set(self._folder, found, check_rows=True)
+        return proposed.search(query, k=k, filter=replace(filter, where=""))
+
+
+def read_vector_set(folder: IndexFolder) -> VectorSet:
+    """Read all rows of an index into RAM.
+
+    Rows are compared with their own digests only where ``checksums.txt`` lacks their files.
+
+    Raises:
+        IndexFolderError: A row or a file is damaged.
+    """
+    listed = folder.table.check()
+    table = folder.table.read(_HIT_COLUMNS if listed else ROW_COLUMNS)
+    return _vector_set(folder, table, check_rows=not listed)
+
+
+def _vector_set(folder: IndexFolder, table: pa.Table, *, check_rows: bool) -> VectorSet:
+    try:
+        exemplars = [exemplar_of(values) for values in exemplar_values(table)]
+        vectors = vectors_of(table, folder.fingerprint.dim)
+        if check_rows and (changed := changed_rows(table, exemplars, vectors)):
+            id_ = exemplars[changed[0]].id
+            raise ValueError(f"{id_!r} does not match its own digest")
+        return VectorSet(
+            exemplars=exemplars,
+            paths=audio_paths(table, folder.roots()),
+            content=table.column("content_sha256").to_pylist(),
+            vectors=vectors,
+        )
+    except (CorpusError, ValueError, IndexError) as error:
+        raise folder.damaged(error) from error

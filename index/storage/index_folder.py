@@ -1,0 +1,438 @@
+"""An index folder on disk: header, table, lock and lists, read and changed as one.
+
+::
+
+    sounds.index/
+        index.json        format, fingerprint, corpus roots, counts (header.py)
+        table/            LanceDB: one row per exemplar, with its vector (table.py, schema.py)
+        features/         what language models make of the audio: a cache (cache/features.py)
+        replays/          scores that language models gave: a cache (cache/scores.py)
+        checksums.txt     the digest of every file of the table (checksums.py)
+        approximate.json  settings of approximate search, if asked for (search/approximate.py)
+        rejected.jsonl    files that could not be embedded, with the reason (rejected.py)
+        .lock             who is writing (lock.py)
+
+A change is one commit of the table: after a kill it is there wholly or not at all. The
+table is the truth; the header's counts are renewed after it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, Self
+
+from earful.errors import CorpusError, IndexFolderError, IndexMismatchError
+from earful.files import temporary_name
+from earful.index.corpus import Rejection
+from earful.index.storage.checksums import CHECKSUMS_NAME
+from earful.index.storage.header import HEADER_NAME, Header, IndexInfo, Root, read_header
+from earful.index.storage.lock import LOCK_NAME, WriterLock
+from earful.index.storage.rejected import read_rejections, write_rejections
+from earful.index.storage.row_lookup import LOOKUP_COLUMNS, IndexedRows, read_indexed_rows
+from earful.index.storage.schema import (
+    ROW_COLUMNS,
+    Row,
+    label_names,
+    require_unit_vectors,
+    to_arrow,
+    whole_rows,
+)
+from earful.index.storage.table import Table
+from earful.index.storage.versions import TABLE_FOLDER
+from earful.model import Fingerprint
+from earful.wording import as_argument
+
+APPROXIMATE_NAME: Final = "approximate.json"
+
+
+class IndexFolder:
+    """An index folder, open for reading and writing.
+
+    Users see it as ``earful.index.Index``; builds and repairs work on it directly. Reads see
+    the rows as they were when first asked for, and this object's own later writes; ``refresh``
+    picks up those of other processes.
+
+    Attributes:
+        path: The folder.
+        header: Its header.
+        table: Its table.
+        n_changes: Counts the times that rows or roots may have changed: what was computed
+            from them earlier may be stale.
+    """
+
+    def __init__(self, path: Path, header: Header, table: Table) -> None:
+        """Use ``create``, ``open`` or ``open_or_create``."""
+        self.path = path
+        self.table = table
+        self.n_changes = 0
+        self.header = header
+        self._lock = WriterLock(path)
+        self._indexed_rows: IndexedRows | None = None
+        self._label_names: set[str] | None = None
+
+    # --- opening ---------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], fingerprint: Fingerprint) -> Self:
+        """Make an empty index; one that a kill left half made is made anew.
+
+        Raises:
+            IndexFolderError: The folder holds an index already, or other files, or
+                cannot be written.
+            IndexBusyError: Another process is making it.
+        """
+        folder = Path(path).absolute()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise IndexFolderError(
+                f"{folder}: cannot be made ({error.strerror}); choose a folder that can be written"
+            ) from error
+        _require_unused(folder)
+        with WriterLock(folder).held():
+            # Another process may have been first.
+            _require_unused(folder)
+            table = Table.create(folder, fingerprint)
+            header = Header.new(fingerprint)
+            header.write(folder)
+        return cls(folder, header, table)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """Open an index.
+
+        Raises:
+            IndexFolderError: It is missing, damaged, half made, or of a newer format.
+        """
+        folder = Path(path).absolute()
+        if not folder.is_dir():
+            raise IndexFolderError(
+                f"{folder}: there is no such folder; build an index with "
+                f"`earful index build CORPUS --index {as_argument(path)}`"
+            )
+        header = read_header(folder)
+        return cls(folder, header, Table.open(folder, header.fingerprint))
+
+    @classmethod
+    def open_or_create(cls, path: str | os.PathLike[str], fingerprint: Fingerprint) -> Self:
+        """Open an index made by the same embedder, or make an empty one.
+
+        Raises:
+            IndexFolderError: As ``open`` and ``create``.
+            IndexMismatchError: It was made by another embedder.
+        """
+        if not os.path.lexists(Path(path) / HEADER_NAME):
+            return cls.create(path, fingerprint)
+        opened = cls.open(path)
+        opened.require(fingerprint)
+        return opened
+
+    # --- reading ---------------------------------------------------------------------------
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """The embedder that made the vectors."""
+        return self.header.fingerprint
+
+    def info(self) -> IndexInfo:
+        """Return what the index holds, counted in the table itself."""
+        table = self.table.read(["labels"])
+        return IndexInfo(
+            format=self.header.format,
+            fingerprint=self.header.fingerprint,
+            n=table.num_rows,
+            labels=len(label_names(table)),
+            created=self.header.created,
+            updated=self.header.updated,
+            roots=tuple(map(str, self.roots())),
+            n_rejected=len(self.rejections()),
+        )
+
+    def require(self, fingerprint: Fingerprint) -> None:
+        """Refuse an embedder that this index was not made with.
+
+        The digest of the weights says which they are: the same weights under another name or
+        in another folder pass, as long as all else is equal.
+
+        Raises:
+            IndexMismatchError: The fingerprints differ; the message says where.
+        """
+        mine, theirs = self.fingerprint, fingerprint
+        if mine.weights_sha256 and mine.weights_sha256 == theirs.weights_sha256:
+            theirs = replace(theirs, name=mine.name, revision=mine.revision)
+        differences = mine.differences(theirs)
+        if not differences:
+            return
+        if mine.name != theirs.name:
+            way_out = f"use {mine.name!r} (--embedder {as_argument(mine.name)} of "
+            way_out += "`earful index build`)"
+        elif mine.revision != theirs.revision:
+            way_out = f"use revision {mine.revision!r}"
+        else:
+            way_out = "use the same weights and settings"
+        raise IndexMismatchError(
+            f"{self.path}: was built with embedder {mine.name!r}, and this is {theirs.name!r} "
+            f"({'; '.join(differences)}). Similarities across the two would mean nothing: "
+            f"{way_out}, or build the index anew"
+        )
+
+    def roots(self) -> tuple[Path, ...]:
+        """Return the corpus roots, where they lie now, as rows number them."""
+        return tuple(root.resolve(self.path) for root in self.header.roots)
+
+    def rejections(self) -> tuple[Rejection, ...]:
+        """Return the files that the last build could not embed.
+
+        Raises:
+            IndexFolderError: The list is damaged.
+        """
+        return read_rejections(self.path)
+
+    def indexed_rows(self) -> IndexedRows:
+        """Return the row lookup, by which a build recognises finished rows; grows with ``add``."""
+        if self._indexed_rows is None:
+            try:
+                self._indexed_rows = read_indexed_rows(
+                    self.table.read(LOOKUP_COLUMNS), self.roots()
+                )
+            except IndexError as error:
+                raise self.damaged(error) from error
+        return self._indexed_rows
+
+    def rows(self, ids: Iterable[str]) -> dict[str, Row]:
+        """Return rows by id, vectors included.
+
+        Ids that are not in the index are left out, and so are rows that do not match their own
+        digests.
+        """
+        table = self.table.rows(sorted(set(ids)), ROW_COLUMNS)
+        try:
+            rows = whole_rows(table, self.roots(), self.fingerprint.dim)
+            return {row.exemplar.id: row for row in rows}
+        except (CorpusError, ValueError, IndexError) as error:
+            raise self.damaged(error) from error
+
+    def refresh(self) -> None:
+        """Read what other processes have written since this index was opened."""
+        newer = self.table.refresh()
+        header = read_header(self.path)
+        if newer or header != self.header:
+            self.header = header
+            self._forget()
+
+    def damaged(self, error: Exception) -> IndexFolderError:
+        """Return the error to raise when a row cannot be what was once written."""
+        return IndexFolderError(
+            f"{self.path}: a row is damaged ({error}). `earful index verify "
+            f"{as_argument(self.path)}` lists the damage; with --repair it keeps the undamaged "
+            "rows and embeds the others again"
+        )
+
+    # --- writing ---------------------------------------------------------------------------
+
+    @contextmanager
+    def writer(self, *, damaged: bool = False) -> Iterator[None]:
+        """Hold the writer lock over several changes.
+
+        Args:
+            damaged: Whether to leave the header as it is, because rows cannot be counted yet.
+
+        Raises:
+            IndexBusyError: Another process or thread is writing.
+        """
+        with self._lock.held() as was_free:
+            if was_free:
+                self.refresh()
+                if not damaged and self.header.n != len(self.table):
+                    # A kill came between a commit and the header.
+                    self._renew_header()
+            yield
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Insert rows, or replace those with the same id, in one atomic commit.
+
+        Raises:
+            IndexFolderError: An id occurs twice among ``rows`` or belongs to another
+                corpus root; a text is not Unicode; the disk is full or read-only. Nothing
+                is changed.
+            ValueError: A vector has another length, is not finite or not of unit norm.
+            IndexBusyError: Another process is writing.
+        """
+        if not rows:
+            return
+        require_unit_vectors(rows, self.fingerprint.dim)
+        with self.writer():
+            indexed = self.indexed_rows()
+            indexed.require_no_clash(rows, self.path)
+            number = {
+                root: self._root_number(root) for root in dict.fromkeys(row.root for row in rows)
+            }
+            batch = to_arrow(rows, [number[row.root] for row in rows], self.fingerprint)
+            replaces_any = any(row.exemplar.id in indexed for row in rows)
+            try:
+                (self.table.upsert if replaces_any else self.table.append)(batch)
+            except BaseException:
+                # Only the table knows whether the commit came through.
+                self._forget()
+                raise
+            self._remember(rows, replaces_any=replaces_any)
+            self._renew_header()
+
+    def remove(self, ids: Iterable[str]) -> int:
+        """Remove rows by id, in one atomic commit.
+
+        Returns:
+            How many rows were removed.
+
+        Raises:
+            IndexFolderError: An id is not in the index; nothing is removed.
+            IndexBusyError: Another process is writing.
+            TypeError: ``ids`` is one string.
+        """
+        if isinstance(ids, str):
+            raise TypeError(f"ids={ids!r}: expected several ids, such as [{ids!r}], got one string")
+        wanted = sorted(set(ids))
+        if not wanted:
+            return 0
+        with self.writer():
+            # Read from the table and not from the lookup, so that a damaged row can be removed.
+            present = set(self.table.read(["id"]).column("id").to_pylist())
+            if unknown := [id_ for id_ in wanted if id_ not in present]:
+                others = f" and {len(unknown) - 1} others named" if len(unknown) > 1 else ""
+                raise IndexFolderError(
+                    f"{self.path}: has no row {unknown[0]!r}{others}; nothing was removed. "
+                    "`earful index export` lists the ids"
+                )
+            self._forget()
+            self.table.delete(wanted)
+            self._renew_header()
+        return len(wanted)
+
+    def set_rejections(self, rejections: Sequence[Rejection]) -> None:
+        """Replace the list of files that could not be embedded.
+
+        Raises:
+            IndexBusyError: Another process is writing.
+        """
+        with self.writer():
+            write_rejections(self.path, rejections)
+
+    def index_columns(self) -> None:
+        """Speed up conditions on labels and splits in a large index.
+
+        Raises:
+            IndexFolderError: The folder cannot be written.
+            IndexBusyError: Another process is writing.
+        """
+        with self.writer():
+            # The lookup takes as much memory as this work; it is read again when asked for.
+            self._indexed_rows = None
+            self.table.index_columns()
+
+    def keep_rows(self, places: Sequence[int]) -> None:
+        """Keep some rows and drop all others, in one atomic commit.
+
+        Damaged files are moved to ``_quarantine`` afterwards.
+
+        Args:
+            places: Where the rows lie in the table, as ``Table.places`` returns them.
+
+        Raises:
+            IndexFolderError: The disk is full or read-only.
+            IndexBusyError: Another process is writing.
+        """
+        with self.writer():
+            # The partitions of approximate search must be made anew.
+            (self.path / APPROXIMATE_NAME).unlink(missing_ok=True)
+            self.table.keep(places, self.fingerprint)
+            self.table.quarantine_damaged()
+            self._forget()
+            self._renew_header()
+
+    def move_root(self, number: int, root: Path) -> None:
+        """Point the rows of a corpus root to another folder.
+
+        Args:
+            number: Index into ``roots``.
+            root: Where the corpus lies now, resolved.
+
+        Raises:
+            IndexFolderError: The folder cannot be written.
+            IndexBusyError: Another process is writing.
+        """
+        with self.writer():
+            self.header = self.header.with_root_at(number, Root.seen_from(self.path, root))
+            self.header.write(self.path)
+            self._forget()
+
+    def renew_summaries(self) -> None:
+        """Correct the header's counts and list every file with its digest.
+
+        The table's content is taken as right, so check it first.
+
+        Raises:
+            IndexFolderError: The folder cannot be written.
+            IndexBusyError: Another process is writing.
+        """
+        with self.writer():
+            self._label_names = None
+            if self._counts() != (self.header.n, self.header.labels):
+                self._renew_header()
+            self.table.list_files()
+
+    # --- private ---------------------------------------------------------------------------
+
+    def _root_number(self, root: Path) -> int:
+        roots = self.roots()
+        if root in roots:
+            return roots.index(root)
+        # Before the rows that need it: a kill in between leaves an unused root, no more.
+        self.header = self.header.with_root(Root.seen_from(self.path, root))
+        self.header.write(self.path)
+        return len(roots)
+
+    def _remember(self, rows: Sequence[Row], *, replaces_any: bool) -> None:
+        """Bring lookup and label names up to date without reading the whole table again."""
+        self.n_changes += 1
+        if replaces_any:
+            # The last row of some label may have been replaced.
+            self._label_names = None
+        if self._label_names is not None:
+            self._label_names.update(label for row in rows for label in row.exemplar.labels)
+        self.indexed_rows().add(rows)
+
+    def _forget(self) -> None:
+        self.n_changes += 1
+        self._indexed_rows = self._label_names = None
+
+    def _renew_header(self) -> None:
+        n, labels = self._counts()
+        self.header = self.header.with_counts(n=n, labels=labels)
+        self.header.write(self.path)
+
+    def _counts(self) -> tuple[int, int]:
+        if self._label_names is None:
+            self._label_names = label_names(self.table.read(["labels"]))
+        return len(self.table), len(self._label_names)
+
+
+def _require_unused(folder: Path) -> None:
+    """Accept an empty folder, and one in which a kill left an index half made.
+
+    Raises:
+        IndexFolderError: There is an index, or somebody else's files.
+    """
+    present = set(os.listdir(folder))
+    if HEADER_NAME in present:
+        raise IndexFolderError(f"{folder}: holds an index already; open that, or name a new folder")
+    half_made = {LOCK_NAME, TABLE_FOLDER, CHECKSUMS_NAME, temporary_name(HEADER_NAME)}
+    # The lock comes first: without it, even a folder called "table" is somebody else's.
+    if foreign := sorted(present - half_made if LOCK_NAME in present else present):
+        raise IndexFolderError(
+            f"{folder}: holds other files ({', '.join(foreign[:3])}); choose a new folder or an "
+            "index"
+        )

@@ -1,0 +1,58 @@
+"""``earful models`` as a user types it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from earful.testing import write_hub_checkpoint
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def test_models_are_listed_by_role(run: Run) -> None:
+    code, out, _ = run("models", "list", "--json")
+    assert code == 0
+    roles = [json.loads(line)["role"] for line in out.splitlines()]
+    assert roles.count("language model") == 3
+    assert "audio-flamingo-foundation" in run("models", "list")[1]
+
+
+def test_a_release_is_converted_verified_and_asked(run: Run, home: Path, tmp_path: Path) -> None:
+    write_hub_checkpoint(tmp_path / "hub", n_layers=2)
+    code, out, err = run(
+        "models", "convert", "--checkpoint", tmp_path / "hub", "--msclap",
+        tmp_path / "hub" / "clapcap_weights_2023.pth", "--tokenizer", tmp_path / "hub",
+        "--out", tmp_path / "out", "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    assert json.loads(out)["n_copies"] == 55
+    code, out, _ = run("models", "verify", tmp_path / "out")
+    assert code == 0
+    assert out.endswith("out: 0 problems\n")
+    (tmp_path / "out" / "tokenizer.json").unlink()
+    code, out, _ = run("models", "verify", tmp_path / "out", "--json")
+    assert code == 1
+    assert json.loads(out)["problems"] == ["tokenizer.json is missing"]
+    code, _, err = run("ask", "q.wav", "why?", "--model", tmp_path / "out")
+    assert code == 1
+    assert "tokenizer.json is missing" in err
+
+
+@pytest.mark.parametrize(
+    "source", ["630k-audioset-best.pt", "weights/630k.pt", "./clap", "a/b/c", "clap/", "~/clap"]
+)
+def test_a_checkpoint_that_is_not_there_is_not_looked_for_on_the_hub(
+    run: Run, tmp_path: Path, source: str
+) -> None:
+    code, _, err = run("models", "convert-clap", source, "--out", tmp_path / "clap")
+    assert code == 1
+    assert err.startswith(f"error: {source}: no such file or folder; ")
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "clap").exists()
+
+
+def test_a_hub_id_is_looked_for_on_the_hub(run: Run, tmp_path: Path) -> None:
+    _, _, err = run("models", "convert-clap", "laion/clap-not-there", "--out", tmp_path / "clap")
+    assert "no such file" not in err

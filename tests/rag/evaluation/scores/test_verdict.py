@@ -1,0 +1,28 @@
+from dataclasses import replace
+from pathlib import Path
+
+from earful.rag import FewShot
+from earful.rag.evaluation import Scorecard, evaluate
+from earful.rag.evaluation.metrics import Difference
+from earful.rag.evaluation.scores.results import Comparison
+from earful.rag.evaluation.scores.verdict import _compared
+from tests.support.tone_evaluations import QUICK, TASK
+
+
+def described(card: Scorecard, low: float, value: float, high: float) -> str:
+    """Return the words for a difference, in shares."""
+    gap = Difference(value=value, low=low, high=high, p_value=0.5)
+    return _compared(card, Comparison(first="a", second="b", difference=gap, mcnemar=None))
+
+
+def test_only_arms_that_are_surely_near_are_called_as_good(index: Path) -> None:
+    settings = replace(QUICK, shots=(1,), arms=("vote",))
+    card = evaluate(FewShot.open(index), TASK, settings=settings).scorecard
+    # Nine groups are too few to call anything as good, whatever the interval.
+    assert described(card, 0.0, 0.0, 0.0) == "cannot be told apart (0.0, 0.0 to 0.0)"
+    assert "the items come from 9 groups only" in " ".join(card.document["notes"])
+    card.groups = [str(n) for n in range(20)]
+    assert described(card, -0.02, 0.0, 0.02) == "is as good (0.0, -2.0 to 2.0)"
+    assert described(card, -0.2, 0.0, 0.2) == "cannot be told apart (0.0, -20.0 to 20.0)"
+    assert described(card, 0.01, 0.1, 0.2) == "is better (10.0, 1.0 to 20.0)"
+    assert described(card, -0.2, -0.1, -0.01) == "is worse (-10.0, -20.0 to -1.0)"
