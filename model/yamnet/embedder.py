@@ -70,7 +70,7 @@ def load_yamnet(
         Fingerprint(
             name=release.name,
             revision=release.number,
-            weights_sha256=release.digest_of("network"),
+            weights_sha256=str(release.parts["network"]["sha256"]),
             dim=EMBEDDING_DIM,
             sample_rate=SAMPLE_RATE,
             windowing=(

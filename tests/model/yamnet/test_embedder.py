@@ -1,8 +1,12 @@
+import json
+import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -87,7 +91,7 @@ def test_it_is_what_it_says(embedder: YamnetEmbedder) -> None:
     )
     release = read_yamnet_release()
     assert told.revision == release.number
-    assert told.weights_sha256 == release.digest_of("network")
+    assert told.weights_sha256 == release.parts["network"]["sha256"]
     assert not isinstance(embedder, TextEmbedder)
     again = load_embedder("yamnet", revision=release.number, device="cpu").fingerprint
     assert again == told
@@ -206,6 +210,32 @@ def test_a_short_clip_is_followed_by_silence(embedder: YamnetEmbedder) -> None:
 def test_nothing_gives_no_rows(embedder: YamnetEmbedder) -> None:
     assert embedder.embed([]).shape == (0, 1024)
     assert embedder.class_scores([]).shape == (0, 521)
+
+
+# --- commands ---------------------------------------------------------------------------
+
+
+def test_an_index_is_built_with_it_and_answers(
+    tmp_path: Path, earful_command: Callable[..., tuple[int, str, str]]
+) -> None:
+    time_s = np.arange(16_000) / 16_000
+    for label, hz in (("high", 3000), ("low", 150)):
+        (tmp_path / "corpus" / label).mkdir(parents=True)
+        for number in range(2):
+            sound = 0.3 * np.sin(2 * np.pi * (hz + 10 * number) * time_s)
+            soundfile.write(tmp_path / "corpus" / label / f"{number}.wav", sound, 16_000)
+    soundfile.write(tmp_path / "asked.wav", 0.3 * np.sin(2 * np.pi * 3020 * time_s), 16_000)
+    index = tmp_path / "sounds.index"
+    build = ("index", "build", tmp_path / "corpus", "--index", index, "--embedder", "yamnet")
+    code, out, _ = earful_command(*build)
+    assert code == 0
+    assert "4 embedded" in out
+    asked = ("classify", tmp_path / "asked.wav", "--index", index, "--model", "none", "--json")
+    code, out, _ = earful_command(*asked)
+    assert code == 0
+    assert json.loads(out)["text"] == "high"
+    _, out, _ = earful_command("models", "list")
+    assert re.search(r"^yamnet +shipped +audio +Apache-2\.0 ", out, re.MULTILINE)
 
 
 # --- refusals ---------------------------------------------------------------------------
