@@ -177,10 +177,7 @@ def models_convert_yamnet(
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Rebuild YAMNet from the published Keras weights, and compare with what ships.
-
-    Tried on files in the published layout only, never on the published file itself.
-    """
+    """Rebuild YAMNet from its published weights and compare; untried on that file itself."""
     from earful.model.yamnet import convert_yamnet
 
     report = convert_yamnet(file, out)
