@@ -32,8 +32,14 @@ from earful.commands.models import models_app
 from earful.commands.options import JsonOption, example, print_json, reject_unused
 from earful.commands.query import ask, caption, classify, search
 from earful.commands.tasks import tasks_app
+from earful.diagnostics import (
+    JsonStderr,
+    is_debugging,
+    is_stderr_json,
+    log_traceback,
+    show_logs,
+)
 from earful.errors import CorpusError, EarfulError, FilterError, TaskError
-from earful.logs import JsonStderr, is_debugging, is_stderr_json, log_traceback, show_logs
 
 INTERRUPTED = 130
 _INTERRUPTION = "interrupted; what was committed is kept"
@@ -205,10 +211,10 @@ def doctor(
 
     A report has versions, counts and limits, and no path, label, user or host name.
     """
-    from earful.doctor import examine
+    from earful.diagnostics import examine
 
     if report:
-        from earful.failure_report import failure_report
+        from earful.diagnostics import failure_report
 
         typer.echo(json.dumps(failure_report(index, with_paths=with_paths), indent=1))
         return

@@ -1,9 +1,9 @@
-from .audio import AudioLimits, Clip, load_audio
-from .names import DEFAULT_EMBEDDER, DEFAULT_MODEL
+from .names import DEFAULT_EMBEDDER, DEFAULT_MODEL, SHIPPED
 from .prompt import ClipRef, Prompt, PromptWording, Text
 from .protocols import (
     Capabilities,
     Embedder,
+    FeatureCache,
     Fingerprint,
     Generation,
     GenerationOptions,
@@ -18,11 +18,11 @@ from .scripted import ScriptedLanguageModel
 __all__ = [
     "DEFAULT_EMBEDDER",
     "DEFAULT_MODEL",
-    "AudioLimits",
+    "SHIPPED",
     "Capabilities",
-    "Clip",
     "ClipRef",
     "Embedder",
+    "FeatureCache",
     "Fingerprint",
     "Generation",
     "GenerationOptions",
@@ -36,7 +36,6 @@ __all__ = [
     "TextEmbedder",
     "list_embedders",
     "list_language_models",
-    "load_audio",
     "load_embedder",
     "load_language_model",
 ]

@@ -153,7 +153,7 @@ _BUILT_IN = (
 )
 
 
-_FLAMINGO = "earful.model.flamingo:load_flamingo"
+_FLAMINGO = "earful.model.flamingo.checkpoint:load_flamingo"
 
 
 def _flamingo(name: str, description: str) -> LanguageModelEntry:

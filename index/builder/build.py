@@ -43,7 +43,7 @@ from earful.index.storage import (
     has_unit_norm,
     read_header,
 )
-from earful.model import load_embedder
+from earful.model import DEFAULT_EMBEDDER, load_embedder
 from earful.model.audio import stop_decoding
 from earful.wording import as_argument, printable
 
@@ -65,7 +65,7 @@ def build_index(
     corpus: str | os.PathLike[str] | Corpus,
     index: str | os.PathLike[str],
     *,
-    embedder: str | Embedder = "earful-tiny",
+    embedder: str | Embedder = DEFAULT_EMBEDDER,
     options: BuildOptions = BuildOptions(),
     progress: Callable[[BuildProgress], None] | None = None,
 ) -> BuildReport:

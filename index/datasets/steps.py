@@ -50,6 +50,7 @@ def _read_joined(dataset: Dataset, root: Path, sources: Sequence[Source]) -> Ite
     tables = [_read_join(dataset, root, join) for join in dataset.joins]
     for source in sources:
         for where, row in read_source(root, source):
+            # Parsed twice: before the joins, for their keys, and with the columns they add.
             parsed: set[str] = set()
             _parse(dataset, row, where, parsed)
             for join, table in zip(dataset.joins, tables, strict=True):

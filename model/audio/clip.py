@@ -118,7 +118,7 @@ def load_audio(
         sample_rate: Target rate in Hz; ``None`` keeps the file's own.
         start_s: Where to begin, in seconds.
         end_s: Where to end (exclusive), in seconds; ``None`` for the end of the file. Up
-            to 0.05 s past the end is taken for a rounded table and cut; further is an
+            to 0.05 s past the end is taken for a rounded table and cut; more is an
             error, because a label for a segment that is not there is a wrong label.
         limits: Limits on what is decoded.
         channels: Whether to average the channels, or keep the first one.

@@ -1,5 +1,4 @@
 from .audio import MAX_SAMPLES, MAX_SECONDS, SAMPLE_RATE, read_samples
-from .checkpoint import convert_flamingo, load_flamingo, pull_flamingo
 from .config import FlamingoConfig
 from .decoding import FlamingoBatch, Mode, decode, score_packed
 from .language_model import VARIANTS, FlamingoLanguageModel, Variant
@@ -28,15 +27,12 @@ __all__ = [
     "Variant",
     "causal_bias",
     "content_digest",
-    "convert_flamingo",
     "cross_mask",
     "decode",
     "hidden_bias",
-    "load_flamingo",
     "mask_of",
     "position_table",
     "positions_of",
-    "pull_flamingo",
     "read_samples",
     "render_continuation",
     "render_prompt",

@@ -185,7 +185,7 @@ class FlamingoLanguageModel:
             stops.append(config.end_of_chunk_id)
         ids: list[int] = []
         log_probability = 0.0
-        text = told = ""
+        text = sent = ""
         # Hold back text that whitespace clean-up or a stop string may still remove.
         held_back = max([_HELD_BACK, *map(len, options.stop)])
         ended = False
@@ -200,11 +200,11 @@ class FlamingoLanguageModel:
             if ended:
                 break
             settled = text[:-held_back]
-            if on_text is not None and settled.startswith(told) and len(settled) > len(told):
-                on_text(settled[len(told) :])
-                told = settled
-        if on_text is not None and text[len(told) :]:
-            on_text(text[len(told) :])
+            if on_text is not None and settled.startswith(sent) and len(settled) > len(sent):
+                on_text(settled[len(sent) :])
+                sent = settled
+        if on_text is not None and text[len(sent) :]:
+            on_text(text[len(sent) :])
         return Generation(
             text=text,
             n_tokens=len(ids),

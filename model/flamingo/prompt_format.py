@@ -181,8 +181,8 @@ def _opening(outline: _Outline, style: Style, *, is_dialogue: bool) -> str:
         both = (outline.opening.strip(), _text_only(outline))
         return "".join(f"{text} " for text in both if text).lower()
     if outline.shots or style == "training":
-        told = [text for text in (outline.opening.strip(), _text_only(outline)) if text]
-        return "".join(f"{text} " for text in told)
+        texts = [text for text in (outline.opening.strip(), _text_only(outline)) if text]
+        return "".join(f"{text} " for text in texts)
     if is_dialogue:
         return outline.opening.lower()
     opening = outline.opening.strip().lower()
@@ -192,14 +192,14 @@ def _opening(outline: _Outline, style: Style, *, is_dialogue: bool) -> str:
 def _text_only(outline: _Outline) -> str:
     """List the answers of exemplars without a recording, with those questions that differ."""
     asked = outline.turns[0].strip().lower()
-    told = [_TEXT_ONLY]
+    answers = [_TEXT_ONLY]
     for shot in outline.shots:
         if not shot.has_clip:
             question = shot.question.strip().lower()
             # The query's own question may continue with its options.
             said = "" if asked.startswith(question) else f"{question} "
-            told.append(f"{said}{shot.answer.strip().lower().removesuffix('.')}.")
-    return " ".join(told) if len(told) > 1 else ""
+            answers.append(f"{said}{shot.answer.strip().lower().removesuffix('.')}.")
+    return " ".join(answers) if len(answers) > 1 else ""
 
 
 def _turn(words: str, style: Style) -> str:

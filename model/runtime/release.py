@@ -108,7 +108,7 @@ def require_release(release: Release, revision: str, name: str) -> None:
     if revision not in {"", release.number}:
         raise ModelError(
             f"{name}: release {revision!r} is requested, but this earful ships "
-            f"{release.number!r}. Install the earful that shipped it, or build the index anew"
+            f"{release.number!r}. Install the earful that shipped it, or build the index again"
         )
 
 

@@ -15,7 +15,7 @@ from earful.model.runtime import Release, ShippedWeights, fill, require_release
 Part = Literal["trunk", "clap", "flamingo", "tokenizer"]
 NAME = SHIPPED
 WEIGHTS = ShippedWeights(
-    name=NAME, package="earful.model.tiny", remedy="make the folder anew with training.ship"
+    name=NAME, package="earful.model.tiny", remedy="make the folder again with training.ship"
 )
 DESCRIPTION = WEIGHTS.description
 

@@ -18,7 +18,7 @@ NAME: Final = "yamnet"
 WEIGHTS: Final = ShippedWeights(
     name=NAME,
     package="earful.model.yamnet",
-    remedy="make the folder anew with `earful models convert-yamnet`",
+    remedy="make the folder again with `earful models convert-yamnet`",
 )
 DESCRIPTION: Final = WEIGHTS.description
 

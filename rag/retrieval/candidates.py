@@ -105,8 +105,8 @@ class Candidates:
         for exemplar, content, labels in zip(
             self.exemplars, self.content, self.row_labels, strict=True
         ):
-            stretch = [str(exemplar.audio), exemplar.start_s, exemplar.end_s]
-            values = [exemplar.id, content, stretch, exemplar.group, exemplar.labels, labels]
+            segment = [str(exemplar.audio), exemplar.start_s, exemplar.end_s]
+            values = [exemplar.id, content, segment, exemplar.group, exemplar.labels, labels]
             known.update(json.dumps(values).encode("ascii"))
         return known.hexdigest()
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earful.errors import CorpusError
+from earful.model import DEFAULT_EMBEDDER
 
 if TYPE_CHECKING:
     from earful.index.builder import BuildProgress, BuildReport
@@ -67,7 +68,7 @@ def build_demo_index(
     corpus: DemoCorpus,
     index: Path,
     *,
-    embedder: str = "earful-tiny",
+    embedder: str = DEFAULT_EMBEDDER,
     progress: Callable[[BuildProgress], None] | None = None,
 ) -> BuildReport:
     """Embed the demo's labelled sounds into ``index``; only new ones when it exists."""

@@ -12,7 +12,7 @@ from earful.rag import Blend
 from earful.rag.blend import TEMPERATURES, UNFITTED, WEIGHTS, HeldOutScores, fit_blend
 
 
-def replays(
+def held_out(
     votes: Sequence[Sequence[float]],
     scores: Sequence[Sequence[float]],
     right: Sequence[Sequence[int]],
@@ -37,7 +37,7 @@ def test_three_queries_worked_on_paper() -> None:
     nearest that can be tried is 0.8, first met at weight 0.4 and temperature 1/2. All three
     gain the same, so their standard error is 0, and the blend is kept.
     """
-    blend = fit_blend(replays([[0.5, 0.5]] * 3, [[0.8, 0.2]] * 3, [[1, 0]] * 3))
+    blend = fit_blend(held_out([[0.5, 0.5]] * 3, [[0.8, 0.2]] * 3, [[1, 0]] * 3))
     assert (blend.weight, blend.temperature, blend.n_held_out) == (0.4, 0.5, 3)
     assert blend.model_accuracy == blend.blend_accuracy == 1.0
     mixed = blend.mix(np.array([0.5, 0.5]), np.array([0.8, 0.2]), exclusive=True)
@@ -50,7 +50,7 @@ def test_a_model_that_is_wrong_once_in_three_gains_less_than_its_error() -> None
     At e = 0.5 the blend says 2 to 1: gains log 4/3 = 0.288, log 2/3 = -0.405 and 0.288, mean
     0.057, standard deviation 0.4, standard error 0.231. The mean is below it.
     """
-    cases = replays([[0.5, 0.5]] * 3, [[0.8, 0.2]] * 3, [[1, 0], [0, 1], [1, 0]])
+    cases = held_out([[0.5, 0.5]] * 3, [[0.8, 0.2]] * 3, [[1, 0], [0, 1], [1, 0]])
     likely, doubt = cases.log_likelihoods(0.5, 1.0)
     np.testing.assert_allclose(likely, np.log([2 / 3, 1 / 3, 2 / 3]))
     np.testing.assert_allclose(doubt, 1 / 3)
@@ -60,11 +60,11 @@ def test_a_model_that_is_wrong_once_in_three_gains_less_than_its_error() -> None
 def test_a_group_counts_once() -> None:
     votes, scores = [[0.5, 0.5]] * 24, [[0.8, 0.2]] * 24
     right = [[1, 0]] * 18 + [[0, 1]] * 6
-    assert fit_blend(replays(votes, scores, right)).weight > 0
+    assert fit_blend(held_out(votes, scores, right)).weight > 0
     # The same cases from four sites, one of which is always wrong.
     sites = [f"site {row // 6}" for row in range(24)]
-    assert fit_blend(replays(votes, scores, right, groups=sites)).weight == 0
-    assert fit_blend(replays(votes, scores, right, groups=["one"] * 24)).weight == 0
+    assert fit_blend(held_out(votes, scores, right, groups=sites)).weight == 0
+    assert fit_blend(held_out(votes, scores, right, groups=["one"] * 24)).weight == 0
 
 
 def test_flattening_an_overconfident_vote_is_no_merit_of_the_model() -> None:
@@ -73,7 +73,7 @@ def test_flattening_an_overconfident_vote_is_no_merit_of_the_model() -> None:
     favourite = np.where(rng.random(48) < 0.7, truth, 1 - truth)
     votes = np.where(np.arange(2) == favourite[:, None], 0.999, 0.001)
     noise = rng.dirichlet([1, 1], 48)
-    cases = replays(votes.tolist(), noise.tolist(), np.eye(2)[truth].tolist())
+    cases = held_out(votes.tolist(), noise.tolist(), np.eye(2)[truth].tolist())
     vote, _ = cases.log_likelihoods(0.0, 1.0)
     flattened, _ = cases.log_likelihoods(0.7, math.inf)
     assert flattened.mean() > vote.mean() + 0.5
@@ -85,7 +85,7 @@ def test_several_labels_are_each_blended_for_themselves() -> None:
     mixed = half.mix(np.array([0.5, 0.9]), np.array([0.8, 0.1]), exclusive=False)
     # Odds 1 and 4 make 2; odds 9 and 1/9 make 1.
     np.testing.assert_allclose(mixed, [2 / 3, 1 / 2])
-    cases = replays([[0.5, 0.5]] * 9, [[0.8, 0.2]] * 9, [[1, 0]] * 9, exclusive=False)
+    cases = held_out([[0.5, 0.5]] * 9, [[0.8, 0.2]] * 9, [[1, 0]] * 9, exclusive=False)
     blend = fit_blend(cases)
     assert blend.weight > 0
     assert blend.blend_accuracy == 1.0
@@ -93,14 +93,14 @@ def test_several_labels_are_each_blended_for_themselves() -> None:
     assert blend.vote_accuracy == 0.5
 
 
-def test_what_is_said_of_a_blend() -> None:
+def test_the_json_of_a_blend() -> None:
     assert UNFITTED.to_dict() == {
         "weight": 0.5,
         "temperature": 2.0,
         "n_replayed": 0,
         "accuracy": None,
     }
-    fitted = fit_blend(replays([[0.5, 0.5]] * 3, [[0.8, 0.2]] * 3, [[1, 0]] * 3))
+    fitted = fit_blend(held_out([[0.5, 0.5]] * 3, [[0.8, 0.2]] * 3, [[1, 0]] * 3))
     assert fitted.to_dict()["accuracy"] == {"vote": 1.0, "model": 1.0, "blend": 1.0}
 
 
@@ -111,7 +111,7 @@ def test_extreme_scores_stay_finite() -> None:
             mixed = Blend(weight=weight, temperature=0.5).mix(certain, never, exclusive=exclusive)
             assert np.isfinite(mixed).all()
             assert ((mixed >= 0) & (mixed <= 1)).all()
-        cases = replays([[1, 0]] * 4, [[0, 1]] * 4, [[0, 1]] * 4, exclusive=exclusive)
+        cases = held_out([[1, 0]] * 4, [[0, 1]] * 4, [[0, 1]] * 4, exclusive=exclusive)
         assert 0 < fit_blend(cases).weight <= 1
 
 

@@ -1,5 +1,8 @@
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -7,15 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from earful.errors import TaskError
 from earful.index.corpus import Exemplar
 from earful.index.search import SearchFilter, VectorSet
+from earful.rag.evaluation.arms import arms_of
 from earful.rag.generation.prompt import arrange_shots
 from earful.rag.retrieval import Candidates, Exclusions
 from earful.rag.retrieval.candidates import gather_candidates
-from earful.rag.strategies import STRATEGIES, pick_shots
+from earful.rag.strategies import STRATEGIES, Picked, Ranking, Strategy, all_rows, pick_shots
 from earful.rag.task import Label, Shots, Task
 
-NO_GUARD = Exclusions()
+NOTHING_EXCLUDED = Exclusions()
 QUERY = np.array([1.0, 0.0], dtype=np.float32)
 
 
@@ -52,13 +57,13 @@ def vector_set(
     )
 
 
-def pool_of(vectors: VectorSet, **fields: object) -> Candidates:
+def candidates_of(vectors: VectorSet, **fields: object) -> Candidates:
     task = Task(name="t", **fields)  # type: ignore[arg-type]
     return gather_candidates(task, index=vectors, examples=None)
 
 
 def chosen(
-    candidates: Candidates, shots: Shots, exclusions: Exclusions = NO_GUARD, seed: int = 0
+    candidates: Candidates, shots: Shots, exclusions: Exclusions = NOTHING_EXCLUDED, seed: int = 0
 ) -> list[int]:
     rows, similarities = pick_shots(
         candidates, QUERY, shots=shots, allowed=candidates.allowed(exclusions), seed=seed
@@ -74,16 +79,16 @@ HAND_WORKED = vector_set(at_degrees(10, 20, 30, 40, 50, 60), ["a", "a", "a", "b"
 
 
 def test_nearest_takes_the_most_similar() -> None:
-    assert chosen(pool_of(HAND_WORKED), Shots(k=4)) == [0, 1, 2, 3]
+    assert chosen(candidates_of(HAND_WORKED), Shots(k=4)) == [0, 1, 2, 3]
 
 
 def test_no_more_than_a_limit_of_one_label() -> None:
-    assert chosen(pool_of(HAND_WORKED), Shots(k=4, max_per_label=1)) == [0, 3, 4]
-    assert chosen(pool_of(HAND_WORKED), Shots(k=4, max_per_label=2)) == [0, 1, 3, 4]
+    assert chosen(candidates_of(HAND_WORKED), Shots(k=4, max_per_label=1)) == [0, 3, 4]
+    assert chosen(candidates_of(HAND_WORKED), Shots(k=4, max_per_label=2)) == [0, 1, 3, 4]
 
 
 def test_balanced_lets_the_labels_take_turns() -> None:
-    candidates = pool_of(HAND_WORKED)
+    candidates = candidates_of(HAND_WORKED)
     assert chosen(candidates, Shots(k=3, strategy="balanced")) == [0, 3, 4]
     # Second round: a takes 1, then b takes 5; c has nothing left.
     assert chosen(candidates, Shots(k=5, strategy="balanced")) == [0, 1, 3, 4, 5]
@@ -93,7 +98,7 @@ def test_balanced_lets_the_labels_take_turns() -> None:
 
 def test_balanced_counts_a_row_with_two_labels_once() -> None:
     vectors = vector_set(at_degrees(10, 20, 30), [["a", "b"], ["a"], ["b"]])
-    candidates = pool_of(vectors)
+    candidates = candidates_of(vectors)
     # a takes 0, which is also b's best; b takes its next.
     assert chosen(candidates, Shots(k=2, strategy="balanced")) == [0, 2]
     assert chosen(candidates, Shots(k=3, strategy="balanced")) == [0, 1, 2]
@@ -109,13 +114,13 @@ def test_balanced_gives_rows_without_a_label_their_turn() -> None:
 
 def test_balanced_is_nearest_where_there_are_no_labels() -> None:
     vectors = vector_set(at_degrees(10, 20, 30), [[], [], []], answer="rain")
-    candidates = pool_of(vectors, kind="caption")
+    candidates = candidates_of(vectors, kind="caption")
     assert chosen(candidates, Shots(k=2, strategy="balanced")) == [0, 1]
 
 
 def test_diverse_prefers_what_is_unlike_the_chosen() -> None:
     # Two almost equal sounds at 10°, one farther off on the other side.
-    candidates = pool_of(vector_set(at_degrees(10, 11, -40), ["a", "a", "b"]))
+    candidates = candidates_of(vector_set(at_degrees(10, 11, -40), ["a", "a", "b"]))
     assert chosen(candidates, Shots(k=2, strategy="diverse", diversity=0.5)) == [0, 2]
     # By hand: 1 - d times 0.982 less d times 1.000, against 0.766 and 0.643.
     assert chosen(candidates, Shots(k=2, strategy="diverse", diversity=0.2)) == [0, 1]
@@ -124,7 +129,7 @@ def test_diverse_prefers_what_is_unlike_the_chosen() -> None:
 
 def test_random_depends_on_the_seed_alone() -> None:
     vectors = vector_set(at_degrees(*range(100)), ["a"] * 100)
-    candidates = pool_of(vectors)
+    candidates = candidates_of(vectors)
     draws = {
         seed: chosen(candidates, Shots(k=5, strategy="random"), seed=seed) for seed in range(20)
     }
@@ -141,7 +146,7 @@ def test_equal_audio_is_taken_once() -> None:
     vectors = vector_set(
         at_degrees(10, 10, 20, 30), ["a", "b", "a", "b"], content=["x", "x", "y", "z"]
     )
-    assert chosen(pool_of(vectors), Shots(k=3)) == [0, 2, 3]
+    assert chosen(candidates_of(vectors), Shots(k=3)) == [0, 2, 3]
 
 
 @pytest.mark.parametrize("strategy", ["nearest", "balanced", "diverse"])
@@ -149,13 +154,13 @@ def test_a_thousand_copies_do_not_hide_the_rest(strategy: str) -> None:
     angles = [10.0] * 1000 + [50.0, 60.0]
     content = ["copy"] * 1000 + ["x", "y"]
     vectors = vector_set(at_degrees(*angles), ["a"] * 1002, content=content)
-    assert chosen(pool_of(vectors), Shots(k=3, strategy=strategy)) == [0, 1000, 1001]
+    assert chosen(candidates_of(vectors), Shots(k=3, strategy=strategy)) == [0, 1000, 1001]
 
 
 def test_ties_go_to_the_lower_id() -> None:
     vectors = vector_set(at_degrees(*[30.0] * 500), ["a", "b"] * 250)
-    assert chosen(pool_of(vectors), Shots(k=3)) == [0, 1, 2]
-    assert chosen(pool_of(vectors), Shots(k=3, strategy="balanced")) == [0, 1, 2]
+    assert chosen(candidates_of(vectors), Shots(k=3)) == [0, 1, 2]
+    assert chosen(candidates_of(vectors), Shots(k=3, strategy="balanced")) == [0, 1, 2]
 
 
 def test_a_query_never_meets_itself() -> None:
@@ -167,13 +172,43 @@ def test_a_query_never_meets_itself() -> None:
         groups=["", "", "site", ""],
     )
     exclusions = Exclusions(paths=frozenset({"/s/query.wav"}), content="q", group="site")
-    assert chosen(pool_of(vectors), Shots(k=4), exclusions) == [3]
+    assert chosen(candidates_of(vectors), Shots(k=4), exclusions) == [3]
     # An empty group or content is no group or content.
-    assert chosen(pool_of(vectors), Shots(k=4), Exclusions()) == [0, 2, 3]
+    assert chosen(candidates_of(vectors), Shots(k=4), Exclusions()) == [0, 2, 3]
+
+
+def pick_farthest(ranking: Ranking, picked: Picked, diversity: float) -> None:
+    for row in reversed(ranking.rows.tolist()):
+        if not picked.is_full and picked.may_add(row):
+            picked.add(row)
+
+
+def test_a_strategy_in_the_table_is_known_and_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TaskError, match="unknown strategy 'farthest'"):
+        Shots(k=2, strategy="farthest")
+    farthest = Strategy(description="the least similar", short_list=all_rows, pick=pick_farthest)
+    table = STRATEGIES
+    extended = MappingProxyType({**table, "farthest": farthest})
+    for module in list(sys.modules.values()):
+        if vars(module).get("STRATEGIES") is table:
+            monkeypatch.setattr(module, "STRATEGIES", extended)
+    shots = Shots(k=3, strategy="farthest")
+    assert chosen(candidates_of(HAND_WORKED), shots) == [3, 4, 5]
+    # What holds for all strategies holds for this one, too.
+    assert chosen(candidates_of(HAND_WORKED), replace(shots, max_per_label=1)) == [2, 4, 5]
+    (arm,), _ = arms_of(
+        Task(name="t"),
+        shots=(2,),
+        strategies=("farthest",),
+        only=("vote",),
+        has_model=False,
+        most=None,
+    )
+    assert (arm.name, arm.is_drawn) == ("vote-farthest@2", False)
 
 
 @st.composite
-def pools(draw: st.DrawFn) -> VectorSet:
+def vector_sets(draw: st.DrawFn) -> VectorSet:
     n = draw(st.integers(1, 60))
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
     # Few directions, so that there are ties.
@@ -191,19 +226,19 @@ def pools(draw: st.DrawFn) -> VectorSet:
 
 
 @given(
-    vectors=pools(),
+    vectors=vector_sets(),
     strategy=st.sampled_from(sorted(STRATEGIES)),
     k=st.integers(1, 12),
     limit=st.one_of(st.none(), st.integers(1, 3)),
-    who=st.integers(0, 59),
+    own_row=st.integers(0, 59),
 )
 def test_the_laws_of_every_strategy(
-    vectors: VectorSet, strategy: str, k: int, limit: int | None, who: int
+    vectors: VectorSet, strategy: str, k: int, limit: int | None, own_row: int
 ) -> None:
-    candidates = pool_of(vectors)
-    exclusions = candidates.exclusions_of(who % len(candidates))
+    candidates = candidates_of(vectors)
+    exclusions = candidates.exclusions_of(own_row % len(candidates))
     shots = Shots(k=k, strategy=strategy, max_per_label=limit)
-    rows = chosen(candidates, shots, exclusions, seed=who)
+    rows = chosen(candidates, shots, exclusions, seed=own_row)
     assert len(rows) == len(set(rows)) <= k
     contents = [candidates.content[row] for row in rows]
     assert len(set(contents)) == len(contents)
@@ -223,10 +258,12 @@ def test_the_laws_of_every_strategy(
             assert row in rows or candidates.content[row] in contents or full
 
 
-@given(vectors=pools(), k=st.integers(1, 12), who=st.integers(0, 59))
-def test_nearest_agrees_with_the_search_of_an_index(vectors: VectorSet, k: int, who: int) -> None:
-    candidates = pool_of(vectors)
-    exclusions = candidates.exclusions_of(who % len(candidates))
+@given(vectors=vector_sets(), k=st.integers(1, 12), own_row=st.integers(0, 59))
+def test_nearest_agrees_with_the_search_of_an_index(
+    vectors: VectorSet, k: int, own_row: int
+) -> None:
+    candidates = candidates_of(vectors)
+    exclusions = candidates.exclusions_of(own_row % len(candidates))
     hits = vectors.search(
         QUERY,
         k=len(vectors),
@@ -242,9 +279,9 @@ def test_nearest_agrees_with_the_search_of_an_index(vectors: VectorSet, k: int, 
     assert [candidates.exemplars[row].id for row in rows] == expected
 
 
-@given(vectors=pools(), k=st.integers(1, 6), diversity=st.floats(0, 1))
+@given(vectors=vector_sets(), k=st.integers(1, 6), diversity=st.floats(0, 1))
 def test_diverse_agrees_with_its_definition(vectors: VectorSet, k: int, diversity: float) -> None:
-    candidates = pool_of(vectors)
+    candidates = candidates_of(vectors)
     exact = candidates.vectors.astype(np.float64)
     exact /= np.linalg.norm(exact, axis=1, keepdims=True)
     to_query = exact @ QUERY

@@ -1,13 +1,16 @@
 """Tones in noise, a pitch a label, and what scripted models hear in them."""
 
 import wave
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earful.model import ClipRef, Prompt, Text
+
+RATE = 16_000
+HZ = {"low": 200.0, "middle": 900.0, "high": 3500.0, "hiss": 0.0}
 
 
 def tone(
@@ -46,9 +49,25 @@ def write_wav(path: Path, samples: NDArray[np.float64], rate: int) -> Path:
     return path
 
 
+def sound(label: str, take: int) -> NDArray[np.float64]:
+    """Return half a second of a label's tone; of hiss, noise alone."""
+    noise = 0.05 if HZ[label] else 0.3
+    return tone(HZ[label], [take, len(label)], rate=RATE, seconds=0.5, detune=0.1, noise=noise)
+
+
+def write_sound(path: Path, label: str, take: int) -> Path:
+    """Write one take of a label."""
+    return write_wav(path, sound(label, take), RATE)
+
+
 def label_of(clip: ClipRef) -> str:
     """Return the label of a recording, the name of its folder; silence has none."""
     return Path(str(clip.audio)).parent.name if isinstance(clip.audio, Path) else ""
+
+
+def prefers(label: str) -> Callable[[Prompt, str], float]:
+    """Return log-probabilities of a model that always prefers one label."""
+    return lambda _prompt, answer: 0.0 if answer == label else -2.0
 
 
 def texts(prompt: Prompt, kind: str, *, answers: bool = False) -> list[str]:

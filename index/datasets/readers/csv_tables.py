@@ -13,7 +13,7 @@ from earful.index.datasets.declaration import Source
 from earful.index.datasets.readers.sources import Options, PlacedRow, first_file
 from earful.wording import listed
 
-# Not read by corpus/tables.py, which takes one form only: UTF-8 with a header and no comments.
+# A reader of its own: corpus/tables.py only accepts UTF-8 with one header line, no comments.
 _ENCODINGS = ["utf-8-sig", "latin-1"]
 _PART = re.compile(r"[^0-9a-z]+")
 

@@ -29,6 +29,7 @@ from earful.commands.options import (
     reject_unused,
 )
 from earful.errors import CorpusError
+from earful.model import DEFAULT_EMBEDDER
 from earful.wording import counted
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def index_build(
     part: Annotated[str, typer.Option(help="Part of the --dataset; default: all.")] = "",
     embedder: Annotated[
         str, typer.Option(help="Embedder: a name from `earful models list`, or a folder.")
-    ] = "earful-tiny",
+    ] = DEFAULT_EMBEDDER,
     revision: Annotated[str, typer.Option(help="Hub revision of the embedder.")] = "",
     column: ColumnOption = [],  # noqa: B006 - typer copies it
     root: RootOption = None,

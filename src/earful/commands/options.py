@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from earful.model import DEFAULT_MODEL
+
 if TYPE_CHECKING:
     from earful.model import GenerationOptions
     from earful.rag.retrieval import AskOptions
@@ -19,7 +21,6 @@ _Choice = TypeVar("_Choice", bound=str)
 SOME_FAILED = 3
 """Exit code: done, but some inputs failed and are listed."""
 
-DEFAULT_MODEL = "earful-tiny"
 NO_MODEL = "none"
 _MODEL = "Language model: a name from `earful models list`, or a folder"
 

@@ -118,7 +118,7 @@ def test_columns_and_root_can_be_named(tmp_path: Path) -> None:
         ("file,label\na.wav,x||y\n", "empty label"),
     ],
 )
-def test_a_bad_row_is_told_with_its_line(tmp_path: Path, content: str, says: str) -> None:
+def test_a_bad_row_is_reported_with_its_line(tmp_path: Path, content: str, says: str) -> None:
     table = tmp_path / "root" / "t.csv"
     table.parent.mkdir()
     table.write_text(content)
@@ -180,7 +180,7 @@ def test_a_column_that_is_not_there_lists_those_that_are(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["nowhere", "notes.txt"])
-def test_what_is_no_corpus_is_told(tmp_path: Path, name: str) -> None:
+def test_what_is_no_corpus_is_reported(tmp_path: Path, name: str) -> None:
     (tmp_path / "notes.txt").write_text("")
     with pytest.raises(CorpusError, match=name):
         open_corpus(tmp_path / name)

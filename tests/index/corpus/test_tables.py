@@ -54,7 +54,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> Non
         ("t.jsonl", b'{"a": "' + b"x" * (1 << 20) + b'"}\n', 1, "longer than 1048576 bytes"),
     ],
 )
-def test_a_broken_row_is_told_with_its_line(
+def test_a_broken_row_is_reported_with_its_line(
     tmp_path: Path, name: str, content: bytes, line: int, says: str
 ) -> None:
     table = tmp_path / name
@@ -80,7 +80,7 @@ def test_rows_before_a_broken_one_are_not_lost(tmp_path: Path) -> None:
         next(reader)
 
 
-def test_a_file_that_is_no_parquet_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_parquet_is_reported(tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_bytes(b"PAR1 nothing")
     with pytest.raises(CorpusError, match="not a readable Parquet file"):
         rows(tmp_path / "t.parquet")

@@ -91,7 +91,7 @@ def test_a_file_of_something_else_is_not_touched(tmp_path: Path) -> None:
         assert partial.read_text() == content
 
 
-def test_the_second_process_at_a_run_is_told(tmp_path: Path) -> None:
+def test_a_second_process_at_a_run_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     with RunFile(path, HEADER) as file:
         file.append("0", rows("0"))
@@ -101,7 +101,7 @@ def test_the_second_process_at_a_run_is_told(tmp_path: Path) -> None:
     assert items_in(path) == ["0", "1"]
 
 
-def test_who_comes_when_the_first_has_just_finished_finds_the_run(
+def test_a_process_finds_the_run_that_another_has_just_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "run.json"
@@ -120,7 +120,7 @@ def test_who_comes_when_the_first_has_just_finished_finds_the_run(
 
 
 @pytest.mark.parametrize("content", [{}, {"rows": 3}, {"rows": [{}]}, {"rows": ["x"]}])
-def test_a_damaged_document_is_said(tmp_path: Path, content: dict[str, Any]) -> None:
+def test_a_damaged_document_is_an_error(tmp_path: Path, content: dict[str, Any]) -> None:
     path = tmp_path / "run.json"
     with RunFile(path, HEADER) as file:
         file.finish(content)
@@ -166,7 +166,7 @@ except EvaluationError as error:
 @pytest.mark.parametrize(
     ("n_bytes", "named"), [(0, "partial"), (1000, "partial"), (12_000, "run.json:")]
 )
-def test_a_full_disk_is_said_and_what_was_answered_is_kept(
+def test_a_full_disk_is_an_error_and_the_answers_are_kept(
     tmp_path: Path, n_bytes: int, named: str
 ) -> None:
     path = tmp_path / "run.json"
@@ -211,7 +211,7 @@ def test_numbers_of_resumed_answers_are_those_that_were_written(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("number", "n_kept", "told"),
+    ("number", "n_kept", "message"),
     [
         (errno.EACCES, 0, r"partial: .* \(Permission denied\); make it writable .* another --out$"),
         (errno.ENOSPC, 0, r"\(No space left on device\); make room and .*, or give another --out$"),
@@ -219,8 +219,8 @@ def test_numbers_of_resumed_answers_are_those_that_were_written(tmp_path: Path) 
         (errno.ENOSPC, 1, r"; the answers until here are kept: make room and run the .* again$"),
     ],
 )
-def test_what_cannot_be_written_says_what_was_kept(
-    number: int, n_kept: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_error_of_writing_says_what_was_kept(
+    number: int, n_kept: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: object, **__: object) -> int:
         raise OSError(number, os.strerror(number))
@@ -229,5 +229,5 @@ def test_what_cannot_be_written_says_what_was_kept(
     if n_kept:
         written(path, n_kept)
     monkeypatch.setattr("earful.rag.evaluation.run_file.os.open", refused)
-    with pytest.raises(EvaluationError, match=told), RunFile(path, HEADER):
+    with pytest.raises(EvaluationError, match=message), RunFile(path, HEADER):
         pass

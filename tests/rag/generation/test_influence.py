@@ -1,6 +1,5 @@
 import json
 import math
-import wave
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -26,6 +25,7 @@ from earful.rag.generation import (
 )
 from earful.rag.task import Order, Shots, Task
 from earful.testing import write_flamingo
+from tests.support.labelled_tones import tone, write_wav
 
 TASK = Task(name="t")
 QUERY = ClipRef(audio=Clip(samples=np.ones(8, np.float32), sample_rate=8000))
@@ -42,16 +42,13 @@ def hit(name: str, label: str, rank: int) -> Hit:
 
 
 def recorded(folder: Path, shot: Hit) -> Hit:
-    """Give a shot half a second of noise to be heard."""
-    path = folder / shot.path.name
-    samples = np.random.default_rng(shot.rank).normal(0.0, 3000.0, 4000).astype("<i2")
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, 8000, 0, "NONE", ""))
-        file.writeframes(samples.tobytes())
+    """Give a shot half a second of noise as its recording."""
+    noise = tone(0.0, shot.rank, rate=8000, seconds=0.5, noise=0.1)
+    path = write_wav(folder / shot.path.name, noise, 8000)
     return replace(shot, path=path, content_sha256=load_audio(path).content_sha256)
 
 
-def inquiry_of(*hits: Hit, task: Task = TASK) -> ModelRequest:
+def request_of(*hits: Hit, task: Task = TASK) -> ModelRequest:
     return ModelRequest(task=task, hits=hits, query=QUERY, labels=("cat", "dog"))
 
 
@@ -69,7 +66,7 @@ def by_id(found: tuple[ShotInfluence, ...]) -> dict[str, ShotInfluence]:
 
 
 def test_the_change_is_the_best_labels_score_with_and_without() -> None:
-    request = inquiry_of(hit("a", "dog", 0), hit("b", "cat", 1), hit("c", "dog", 2))
+    request = request_of(hit("a", "dog", 0), hit("b", "cat", 1), hit("c", "dog", 2))
     found = label_influence(ScriptedLanguageModel(log_probability=counts), request)
     # Dog leads by 2 to 1: e / (1 + e) with all, a draw without a dog, e^2 / (1 + e^2) without
     # the cat.
@@ -91,13 +88,13 @@ def test_a_shot_that_decides_flips_the_answer() -> None:
     def favours_dogs(prompt: Prompt, answer: str) -> float:
         return counts(prompt, answer) + (0.1 if answer == "dog" else 0.0)
 
-    request = inquiry_of(hit("a", "dog", 0), hit("b", "cat", 1))
+    request = request_of(hit("a", "dog", 0), hit("b", "cat", 1))
     found = by_id(label_influence(ScriptedLanguageModel(log_probability=favours_dogs), request))
     assert {name: influence.flips for name, influence in found.items()} == {"a": True, "b": False}
 
 
 def test_a_shot_with_another_label_is_a_step_further_than_without_it() -> None:
-    request = inquiry_of(hit("a", "dog", 0), hit("b", "dog", 1), hit("c", "cat", 2))
+    request = request_of(hit("a", "dog", 0), hit("b", "dog", 1), hit("c", "cat", 2))
     model = ScriptedLanguageModel(log_probability=counts)
     found = by_id(relabel_influence(model, request, "cat"))
     # 2 to 1 for dog becomes 1 to 2.
@@ -117,7 +114,7 @@ def test_a_shot_with_another_label_is_a_step_further_than_without_it() -> None:
 
 
 def test_a_label_with_which_the_prompt_no_longer_fits_is_an_error() -> None:
-    request = replace(inquiry_of(hit("a", "dog", 0)), labels=("dog", "a " * 20 + "cat"))
+    request = replace(request_of(hit("a", "dog", 0)), labels=("dog", "a " * 20 + "cat"))
     size = ScriptedLanguageModel().measure(request.build(request.hits)).n_tokens
     model = ScriptedLanguageModel(capabilities=replace(CAPABILITIES, max_text_tokens=size))
     with pytest.raises(PromptError, match="0 of 1 shots fit scripted; show fewer"):
@@ -130,7 +127,7 @@ def test_a_label_with_which_the_prompt_no_longer_fits_is_an_error() -> None:
 )
 def test_a_model_that_ignores_its_shots_is_not_influenced(labels: list[str], order: Order) -> None:
     hits = tuple(hit(f"{rank}", label, rank) for rank, label in enumerate(labels))
-    request = inquiry_of(*hits, task=Task(name="t", shots=Shots(order=order)))
+    request = request_of(*hits, task=Task(name="t", shots=Shots(order=order)))
     model = ScriptedLanguageModel(log_probability=lambda _prompt, answer: float(answer == "cat"))
     for found in (label_influence(model, request), relabel_influence(model, request, "dog")):
         assert [influence.hit for influence in found] == list(hits)
@@ -146,7 +143,7 @@ def test_a_model_that_ignores_its_shots_is_not_influenced(labels: list[str], ord
 )
 def test_the_other_shots_keep_their_order(n_hits: int, order: Order, seed: int) -> None:
     hits = tuple(hit(f"{rank}", "dog", rank) for rank in range(n_hits))
-    request = inquiry_of(*hits, task=Task(name="t", shots=Shots(order=order)))
+    request = request_of(*hits, task=Task(name="t", shots=Shots(order=order)))
     request = replace(request, seed=seed)
     model = ScriptedLanguageModel()
     label_influence(model, request)
@@ -156,7 +153,7 @@ def test_the_other_shots_keep_their_order(n_hits: int, order: Order, seed: int) 
 
 
 def test_shots_that_do_not_fit_are_left_out_of_every_comparison() -> None:
-    request = inquiry_of(hit("a", "dog", 0), hit("b", "cat", 1), hit("c", "dog", 2))
+    request = request_of(hit("a", "dog", 0), hit("b", "cat", 1), hit("c", "dog", 2))
     model = ScriptedLanguageModel(
         log_probability=counts, capabilities=replace(CAPABILITIES, max_audios=3)
     )
@@ -169,7 +166,7 @@ def test_in_a_multilabel_task_each_label_is_asked_for() -> None:
         return 2.0 * answers(prompt).count("yes") - 1.0 if answer == "yes" else 0.0
 
     task = Task(name="t", kind="multilabel")
-    request = inquiry_of(hit("a", "dog", 0), hit("b", "cat", 1), task=task)
+    request = request_of(hit("a", "dog", 0), hit("b", "cat", 1), task=task)
     model = ScriptedLanguageModel(log_probability=yes_for_each_shot)
     found = by_id(label_influence(model, request))
     with_one, with_none = math.e / (1 + math.e), 1 / (1 + math.e)
@@ -184,7 +181,7 @@ def test_in_a_multilabel_task_each_label_is_asked_for() -> None:
 
 def test_text_is_judged_by_its_own_log_probability() -> None:
     task = Task(name="t", kind="ask", question="What is it?")
-    request = replace(inquiry_of(hit("a", "dog", 0), hit("b", "cat", 1), task=task), labels=())
+    request = replace(request_of(hit("a", "dog", 0), hit("b", "cat", 1), task=task), labels=())
     model = ScriptedLanguageModel(log_probability=counts)
     found = text_influence(model, request, "cat")
     assert [(i.hit.exemplar.id, i.change, i.without, i.flips) for i in found] == [
@@ -196,7 +193,7 @@ def test_text_is_judged_by_its_own_log_probability() -> None:
 
 
 def test_it_goes_into_json() -> None:
-    request = inquiry_of(hit("a", "dog", 0))
+    request = request_of(hit("a", "dog", 0))
     (found,) = label_influence(ScriptedLanguageModel(log_probability=counts), request)
     assert json.loads(json.dumps(found.to_dict())) == {
         "id": "a",
@@ -223,7 +220,7 @@ def test_a_flamingo_reads_every_recording_once(
 
     monkeypatch.setattr(model.encoder, "hear", noted)
     hits = tuple(recorded(tmp_path, hit(f"{rank:02x}", "dog", rank)) for rank in range(3))
-    request = replace(inquiry_of(*hits), query=replace(QUERY, content_sha256="ff"))
+    request = replace(request_of(*hits), query=replace(QUERY, content_sha256="ff"))
     found = label_influence(model, request)
     assert sorted(read) == sorted(["ff", *(hit.content_sha256 for hit in hits)])
     # The same by hand.

@@ -1,7 +1,6 @@
 """Exemplars asked about as if they were queries, by a scripted language model."""
 
 import math
-import wave
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +18,8 @@ from earful.rag.blend import UNFITTED
 from earful.rag.generation.leave_one_out import held_out_rows
 from earful.rag.retrieval import LabelScoring
 from earful.rag.task import Label, Task
+from tests.support.labelled_tones import RATE, tone, write_wav
 
-RATE = 16_000
 # Two bands that overlap, so that the vote is often wrong.
 HZ = {"low": (200.0, 700.0), "high": (500.0, 1200.0)}
 N_EACH = 15
@@ -28,14 +27,7 @@ KNOWN = replace(CAPABILITIES, weights_sha256="a" * 64)
 
 
 def write(path: Path, hz: float, seed: int) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    time_s = np.arange(RATE // 8) / RATE
-    samples = 0.3 * np.sin(2 * np.pi * hz * time_s)
-    samples += np.random.default_rng(seed).normal(size=time_s.size) * 0.02
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, RATE, 0, "NONE", ""))
-        file.writeframes((samples.clip(-1, 1) * 32767).astype("<i2").tobytes())
-    return path
+    return write_wav(path, tone(hz, seed, rate=RATE, seconds=0.125, noise=0.02), RATE)
 
 
 def corpus(root: Path, n_each: int = N_EACH) -> Path:
@@ -66,11 +58,11 @@ def query(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def asked_about(prompt: Prompt) -> str:
-    """Return the label in a prompt's last recording's path: what a perfect ear hears."""
+    """Return the label in a prompt's last recording's path: the right answer."""
     return Path(str(prompt.clips[-1].audio)).parent.name.rstrip("0123456789")
 
 
-def says(odds: Callable[[Prompt], dict[str, float]]) -> ScriptedLanguageModel:
+def scripted(odds: Callable[[Prompt], dict[str, float]]) -> ScriptedLanguageModel:
     return ScriptedLanguageModel(
         log_probability=lambda prompt, answer: math.log(odds(prompt)[answer]), capabilities=KNOWN
     )
@@ -90,7 +82,7 @@ def drawn(prompt: Prompt) -> dict[str, float]:
 
 
 def test_a_model_that_is_right_decides(index: Path, query: Path) -> None:
-    model = says(right)
+    model = scripted(right)
     answer = FewShot.open(index, model=model).classify(query, shots=5)
     blend = answer.blend
     assert blend is not None
@@ -113,7 +105,7 @@ def test_a_model_that_is_right_decides(index: Path, query: Path) -> None:
 def test_a_model_that_is_no_help_leaves_the_vote_alone(
     index: Path, query: Path, odds: Callable[[Prompt], dict[str, float]]
 ) -> None:
-    answer = FewShot.open(index, model=says(odds)).classify(query, shots=5)
+    answer = FewShot.open(index, model=scripted(odds)).classify(query, shots=5)
     assert answer.blend is not None
     assert answer.blend.weight == 0.0
     assert answer.scores == answer.vote
@@ -131,23 +123,23 @@ def test_an_exemplar_meets_neither_itself_nor_its_group(tmp_path: Path, query: P
     build_index(tmp_path / "corpus", tmp_path / "s.index", embedder="logmel")
     model = ScriptedLanguageModel()
     FewShot.open(tmp_path / "s.index", model=model).classify(query, shots=5)
-    replayed = [prompt for prompt in model.prompts if prompt.clips[-1].is_exemplar]
-    assert len(replayed) == 16
-    for prompt in replayed:
+    held_out = [prompt for prompt in model.prompts if prompt.clips[-1].is_exemplar]
+    assert len(held_out) == 16
+    for prompt in held_out:
         *shots, asked = (int(Path(str(clip.audio)).stem) // 4 for clip in prompt.clips)
         assert len(shots) == 5
         assert asked not in shots
 
 
 def test_a_second_question_costs_one_pass(index: Path, query: Path) -> None:
-    model = says(right)
+    model = scripted(right)
     few = FewShot.open(index, model=model)
     first = few.classify(query, shots=5)
     n_first = len(model.prompts)
     second = few.classify(query, shots=5)
     assert len(model.prompts) == n_first + 1
     # And one in another process.
-    again = says(wrong)
+    again = scripted(wrong)
     third = FewShot.open(index, model=again).classify(query, shots=5)
     assert len(again.prompts) == 1
     assert first.blend == second.blend == third.blend
@@ -164,7 +156,7 @@ def test_weights_that_are_unknown_are_not_remembered(index: Path, query: Path) -
 
 
 def test_what_the_scores_depend_on_has_them_asked_anew(index: Path, query: Path) -> None:
-    model = says(right)
+    model = scripted(right)
     few = FewShot.open(index, model=model)
     task = Task(name="t", labels={"low": Label(), "high": Label()})
 
@@ -185,7 +177,7 @@ def test_what_the_scores_depend_on_has_them_asked_anew(index: Path, query: Path)
     assert n_asked(task=replace(task, name="other", abstain_below=0.9)) == 1
     assert n_asked(strategy="random", seed=3) == 31
     assert n_asked(strategy="random", seed=4) == 31
-    few.model = model = says(right)
+    few.model = model = scripted(right)
     model._capabilities = replace(KNOWN, weights_sha256="b" * 64)
     assert n_asked() == 31
 
@@ -193,7 +185,7 @@ def test_what_the_scores_depend_on_has_them_asked_anew(index: Path, query: Path)
 def test_a_changed_index_has_them_asked_anew(tmp_path: Path, query: Path) -> None:
     root = corpus(tmp_path / "corpus", 5)
     build_index(root, tmp_path / "s.index", embedder="logmel")
-    model = says(right)
+    model = scripted(right)
     few = FewShot.open(tmp_path / "s.index", model=model)
     few.classify(query, shots=3)
     assert len(model.prompts) == 11
@@ -203,28 +195,28 @@ def test_a_changed_index_has_them_asked_anew(tmp_path: Path, query: Path) -> Non
     assert len(model.prompts) == 11 + 10
 
 
-def test_an_interrupted_replay_goes_on_where_it_was(index: Path, query: Path) -> None:
+def test_an_interrupted_fit_resumes_where_it_was(index: Path, query: Path) -> None:
     def impatient(prompt: Prompt) -> dict[str, float]:
         if len(model.prompts) == 11:
             raise KeyboardInterrupt
         return right(prompt)
 
-    model = says(impatient)
+    model = scripted(impatient)
     with pytest.raises(KeyboardInterrupt):
         FewShot.open(index, model=model).classify(query, shots=5)
-    told: list[tuple[int, int]] = []
-    calm = says(right)
+    progress: list[tuple[int, int]] = []
+    calm = scripted(right)
     few = FewShot.open(index, model=calm)
-    few.classify(query, shots=5, progress=lambda done, total: told.append((done, total)))
+    few.classify(query, shots=5, progress=lambda *counts: progress.append(counts))
     assert len(calm.prompts) == 1 + 30 - 9
-    assert told == [(n, 30) for n in range(10, 31)]
+    assert progress == [(n, 30) for n in range(10, 31)]
 
 
 def test_an_index_that_takes_nothing_is_noted_and_serves(index: Path, query: Path) -> None:
     (index / REPLAYS_NAME).rmdir() if (index / REPLAYS_NAME).is_dir() else None
     (index / REPLAYS_NAME).write_text("in the way, as a read-only folder would be")
     try:
-        model = says(right)
+        model = scripted(right)
         few = FewShot.open(index, model=model)
         answer = few.classify(query, shots=5)
         assert any("cannot be kept in" in note for note in answer.notes)
@@ -243,14 +235,14 @@ def test_exemplars_that_are_gone_stop_no_other(tmp_path: Path, query: Path) -> N
         return right(prompt)
 
     build_index(corpus(tmp_path / "corpus", 5), tmp_path / "s.index", embedder="logmel")
-    answer = FewShot.open(tmp_path / "s.index", model=says(hears)).classify(query, shots=3)
+    answer = FewShot.open(tmp_path / "s.index", model=scripted(hears)).classify(query, shots=3)
     assert answer.blend is not None
     assert answer.blend.n_held_out == 8
 
 
 def test_with_too_few_exemplars_nothing_is_fitted(tmp_path: Path, query: Path) -> None:
     build_index(corpus(tmp_path / "corpus", 3), tmp_path / "s.index", embedder="logmel")
-    model = says(right)
+    model = scripted(right)
     answer = FewShot.open(tmp_path / "s.index", model=model).classify(query, shots=3)
     assert answer.blend == UNFITTED
     assert len(model.prompts) == 1
@@ -273,14 +265,14 @@ def test_where_the_vote_knows_nothing_nothing_is_blended(index: Path, query: Pat
 
 
 def test_without_a_blend_the_models_scores_stand_alone(index: Path, query: Path) -> None:
-    model = says(wrong)
+    model = scripted(wrong)
     answer = FewShot.open(index, model=model).classify(query, shots=5, arm="model")
     assert answer.text == "low"
     assert answer.confidence == pytest.approx(0.9)
     assert (answer.blend, answer.model_scores, len(model.prompts)) == (None, (), 1)
 
 
-def test_several_labels_are_replayed_label_by_label(index: Path, query: Path) -> None:
+def test_of_several_labels_each_is_asked_about(index: Path, query: Path) -> None:
     def hears(prompt: Prompt, answer: str) -> float:
         asked = str(prompt.parts[-1])
         return math.log(0.9 if (asked_about(prompt) in asked) == (answer == "yes") else 0.1)

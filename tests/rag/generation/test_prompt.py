@@ -12,6 +12,7 @@ from earful.model import ClipRef, Prompt, Text
 from earful.model.audio import Clip
 from earful.rag.generation.prompt import build_prompt
 from earful.rag.task import Label, Shots, Task
+from tests.support.labelled_tones import texts
 
 URBAN = Task(
     name="urban",
@@ -64,7 +65,7 @@ def test_a_prompt_as_a_person_reads_it() -> None:
     assert prompt.n_clips == 3
 
 
-def test_the_parts_say_whose_they_are() -> None:
+def test_every_part_has_the_kind_of_its_source() -> None:
     prompt = build_prompt(URBAN, [hit("a", "siren")], QUERY, labels=["siren", "drilling"])
     kinds = [
         (part.kind, part.is_answer) if isinstance(part, Text) else "audio" for part in prompt.parts
@@ -105,7 +106,7 @@ def test_the_opening_says_how_shots_were_chosen() -> None:
     )
 
 
-def test_several_labels_follow_the_tasks_order_and_none_is_said() -> None:
+def test_several_labels_follow_the_tasks_order_and_no_label_is_none() -> None:
     task = Task(name="t", kind="multilabel", labels=URBAN.labels)
     labels = list(URBAN.labels)
     shots = [hit("a", "drilling", "ambulance", "unknown"), hit("b")]
@@ -183,3 +184,13 @@ def test_a_clip_at_hand_is_named_by_its_source() -> None:
     assert str(ClipRef(audio=named)) == "mic"
     assert str(ClipRef(audio=Clip(samples=samples, sample_rate=8000))) == "clip"
     assert str(ClipRef(audio=Path("a.wav"), start_s=2)) == "a.wav [2-end s]"
+
+
+def test_yes_no_options_stand_under_questions_answered_by_yes_or_no() -> None:
+    task = Task(name="t", kind="ask", question="Is it near?", yes_no_options=True)
+
+    prompt = build_prompt(task, [hit("a", answer="yes"), hit("b", answer="a dog")], QUERY)
+    assert texts(prompt, "exemplar") == [
+        "Please answer this question: Is it near?\nOPTIONS:\nyes.\nno.",
+        "Please answer this question: Is it near?",
+    ]

@@ -56,16 +56,17 @@ def possible_texts(golden: dict[str, Any]) -> Iterator[tuple[Segment, ...]]:
         clip = ClipRef(audio=Path(item["name"]))
         yield render_prompt(Prompt(parts=(opening, clip, question)))
     elif template == "chat/train":
-        said = item["dialogue"][-1]["assistant"]
+        answer = item["dialogue"][-1]["assistant"]
         yield (
             *render_prompt(dialogue(item, "The task is dialog."), style="training"),
-            *render_continuation(said, style="training", is_dialogue=True),
+            *render_continuation(answer, style="training", is_dialogue=True),
         )
     elif template == "foundation/train":
         yield from training_texts(item, golden["config"]["blend"])
     elif template in ("foundation/val", "foundation/test"):
-        task, told = evaluation_setting(item, template.rpartition("/")[2], golden["config"])
-        yield wording(item, task, told["augmentations"], told.get("prefix_prob", 1.0), "benchmark")
+        task, setting = evaluation_setting(item, template.rpartition("/")[2], golden["config"])
+        sentence, names = setting.get("prefix_prob", 1.0), setting["augmentations"]
+        yield wording(item, task, names, sentence, "benchmark")
     else:
         pytest.fail(f"goldens of template {template!r}; this test knows none such")
 
@@ -96,9 +97,9 @@ def rows_of(item: dict[str, Any]) -> list[ManifestRow]:
 def evaluation_setting(
     item: dict[str, Any], split: str, config: dict[str, Any]
 ) -> tuple[str, dict[str, Any]]:
-    told = config["valid"][config["valid_name"]]
-    if told is not True:
-        return f"{item['task']}/{split}", told
+    setting = config["valid"][config["valid_name"]]
+    if setting is not True:
+        return f"{item['task']}/{split}", setting
     # Of a set that was trained on: training's wordings, as the release looks them up.
     task = f"{item['task']}/train"
     blend = config["blend"][task]
@@ -126,18 +127,17 @@ def wording(
 
 def training_texts(item: dict[str, Any], blend: dict[str, Any]) -> Iterator[tuple[Segment, ...]]:
     task = f"{item['task']}/train"
-    told = blend[task]
-    sentence = told.get("prefix_prob", 0.0)
-    names = [name for name, p in told["augmentations"].items() if p]
+    setting = blend[task]
+    sentence = setting.get("prefix_prob", 0.0)
+    names = [name for name, p in setting["augmentations"].items() if p]
     for has_sentence, name in itertools.product({sentence > 0, sentence == 1}, names):
         yield wording(item, task, {name: 1.0}, has_sentence, "training")
 
 
 def test_every_prompt_of_the_release_is_reproduced(goldens: Path, tmp_path: Path) -> None:
-    told = json.loads((goldens / "text.json").read_text(encoding="utf-8"))
-    tokenizer = stand_in(tmp_path)
-    assert tokenizer.vocab_size == told["length"]
-    for golden in told["prompts"]:
+    released, tokenizer = json.loads((goldens / "text.json").read_bytes()), stand_in(tmp_path)
+    assert tokenizer.vocab_size == released["length"]
+    for golden in released["prompts"]:
         texts = {"".join(segments): segments for segments in possible_texts(golden)}
         assert golden["text"] in texts
         ids = tokenizer.encode(texts[golden["text"]])

@@ -22,7 +22,7 @@ from earful.rag.strategies import STRATEGIES, pick_shots
 from earful.rag.task import Kind, Shots, Task
 
 
-def pool_of(
+def candidates_of(
     vectors: NDArray[np.float32],
     labels: Sequence[Sequence[str]],
     *,
@@ -76,7 +76,7 @@ def scores_of(
 def test_confidence_is_how_often_an_answer_is_right(spread: float, strategy: str) -> None:
     rng = np.random.default_rng(3)
     vectors, truth = clusters(rng, 300, spread=spread)
-    candidates = pool_of(vectors, [[f"label {label}"] for label in truth])
+    candidates = candidates_of(vectors, [[f"label {label}"] for label in truth])
     shots = Shots(k=8, strategy=strategy)
     fit = fit_calibration(candidates, shots, exclusive=True)
     assert fit is not None
@@ -96,7 +96,7 @@ def test_confidence_is_how_often_an_answer_is_right(spread: float, strategy: str
 def test_the_fit_is_the_minimum_of_the_leave_one_out_loss() -> None:
     vectors, truth = clusters(np.random.default_rng(5), 120, spread=1.0)
     groups = [f"g{row // 2}" for row in range(120)]
-    candidates = pool_of(vectors, [[f"label {label}"] for label in truth], groups=groups)
+    candidates = candidates_of(vectors, [[f"label {label}"] for label in truth], groups=groups)
     shots = Shots(k=6)
     fit = fit_calibration(candidates, shots, exclusive=True)
     assert fit is not None
@@ -130,10 +130,10 @@ def test_the_fit_is_the_minimum_of_the_leave_one_out_loss() -> None:
         assert cost(fit.temperature, fit.background + step) >= least - 1e-3
 
 
-def test_a_small_pool_without_mistakes_is_not_certain() -> None:
+def test_a_few_candidates_without_mistakes_is_not_certain() -> None:
     prior = np.full(2, 0.5)
     for n in (5, 100):
-        candidates = pool_of(
+        candidates = candidates_of(
             np.repeat(np.eye(2, dtype=np.float32), n, axis=0), [["a"]] * n + [["b"]] * n
         )
         fit = fit_calibration(candidates, Shots(k=3), exclusive=True)
@@ -145,22 +145,22 @@ def test_a_small_pool_without_mistakes_is_not_certain() -> None:
 
 def test_cases_that_nothing_could_answer_do_not_count() -> None:
     vectors, _ = clusters(np.random.default_rng(1), 40, spread=1.0)
-    one_of_each = pool_of(vectors, [[f"label {row}"] for row in range(40)])
+    one_of_each = candidates_of(vectors, [[f"label {row}"] for row in range(40)])
     assert fit_calibration(one_of_each, Shots(), exclusive=True) is None
     # Two of each, but from one recording.
     pairs = [[f"label {row // 2}"] for row in range(40)]
-    same_site = pool_of(vectors, pairs, groups=[f"g{row // 2}" for row in range(40)])
+    same_site = candidates_of(vectors, pairs, groups=[f"g{row // 2}" for row in range(40)])
     assert fit_calibration(same_site, Shots(), exclusive=True) is None
-    fitted = fit_calibration(pool_of(vectors, pairs), Shots(), exclusive=True)
+    fitted = fit_calibration(candidates_of(vectors, pairs), Shots(), exclusive=True)
     assert fitted is not None
     assert fitted.n_cases == 40
-    few = pool_of(vectors[: MIN_CASES - 1], [["a"]] * (MIN_CASES - 1))
+    few = candidates_of(vectors[: MIN_CASES - 1], [["a"]] * (MIN_CASES - 1))
     assert fit_calibration(few, Shots(), exclusive=True) is None
 
 
-def test_a_large_pool_is_sampled_with_a_seed() -> None:
+def test_many_candidates_are_sampled_with_a_seed() -> None:
     vectors, truth = clusters(np.random.default_rng(2), 1000, spread=1.0)
-    candidates = pool_of(vectors, [[f"label {label}"] for label in truth])
+    candidates = candidates_of(vectors, [[f"label {label}"] for label in truth])
     first, again = (fit_calibration(candidates, Shots(), exclusive=True, seed=1) for _ in range(2))
     assert first is not None
     assert first.n_cases == 400
@@ -181,7 +181,7 @@ def test_several_labels_are_each_calibrated_for_themselves() -> None:
     vectors, has = draw(500)
     kept = has.any(axis=1)
     names = np.array(["x", "y", "z"])
-    candidates = pool_of(vectors[kept], [names[row] for row in has[kept]], kind="multilabel")
+    candidates = candidates_of(vectors[kept], [names[row] for row in has[kept]], kind="multilabel")
     fit = fit_calibration(candidates, Shots(), exclusive=False)
     assert fit is not None
     queries, wanted = draw(500)
@@ -198,7 +198,7 @@ def test_several_labels_are_each_calibrated_for_themselves() -> None:
     assert (confident == wanted).mean() > 0.8
 
 
-def test_a_few_examples_are_calibrated_by_replaying_the_task_on_an_index() -> None:
+def test_a_few_examples_are_calibrated_by_simulating_the_task_on_an_index() -> None:
     rng = np.random.default_rng(21)
 
     def labelled(n_labels: int, n_each: int) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
@@ -209,7 +209,7 @@ def test_a_few_examples_are_calibrated_by_replaying_the_task_on_an_index() -> No
         return points.astype(np.float32), truth
 
     vectors, truth = labelled(15, 12)
-    index = pool_of(vectors, [[f"known {label}"] for label in truth])
+    index = candidates_of(vectors, [[f"known {label}"] for label in truth])
     shots = Shots(k=6)
     fit = simulated_calibration(index, [2, 3, 2, 1], shots)
     assert fit is not None
@@ -220,7 +220,9 @@ def test_a_few_examples_are_calibrated_by_replaying_the_task_on_an_index() -> No
         # Four labels that the index never had: some examples, the rest to be classified.
         vectors, truth = labelled(4, 8)
         is_example = np.concatenate([np.arange(8) < n for n in (2, 3, 2, 1)])
-        candidates = pool_of(vectors[is_example], [[f"new {label}"] for label in truth[is_example]])
+        candidates = candidates_of(
+            vectors[is_example], [[f"new {label}"] for label in truth[is_example]]
+        )
         for query, wanted in zip(vectors[~is_example], truth[~is_example], strict=True):
             scores = scores_of(candidates, query, shots, fit)
             confidences.append(float(scores.max()))
@@ -232,37 +234,37 @@ def test_a_few_examples_are_calibrated_by_replaying_the_task_on_an_index() -> No
         assert abs(confidence[third].mean() - right[third].mean()) < 0.12
 
 
-def test_a_replay_makes_do_with_what_the_index_has() -> None:
+def test_a_simulation_makes_do_with_what_the_index_has() -> None:
     vectors, _ = clusters(np.random.default_rng(1), 40, spread=1.0)
-    pairs = pool_of(vectors, [[f"label {row // 2}"] for row in range(40)])
+    pairs = candidates_of(vectors, [[f"label {row // 2}"] for row in range(40)])
     # Of each pair one is the example and one the query, whatever is wished for.
     assert simulated_calibration(pairs, [1, 1], Shots()) is not None
     assert simulated_calibration(pairs, [5] * 30, Shots()) is not None
-    alone = pool_of(vectors, [[f"label {row}"] for row in range(40)])
+    alone = candidates_of(vectors, [[f"label {row}"] for row in range(40)])
     assert simulated_calibration(alone, [1, 1], Shots()) is None
-    one_label = pool_of(vectors, [["a"]] * 40)
+    one_label = candidates_of(vectors, [["a"]] * 40)
     assert simulated_calibration(one_label, [1, 1], Shots()) is None
-    one_site = pool_of(vectors, [[f"{row // 2}"] for row in range(40)], groups=["site"] * 40)
+    one_site = candidates_of(vectors, [[f"{row // 2}"] for row in range(40)], groups=["site"] * 40)
     assert simulated_calibration(one_site, [1, 1], Shots()) is None
 
 
-def test_a_replay_is_the_same_for_the_same_seed() -> None:
+def test_a_simulation_is_the_same_for_the_same_seed() -> None:
     vectors, truth = clusters(np.random.default_rng(1), 100, spread=1.0)
-    index = pool_of(vectors, [[f"label {label}"] for label in truth])
+    index = candidates_of(vectors, [[f"label {label}"] for label in truth])
     first = simulated_calibration(index, [2, 2], Shots(), seed=4)
     assert first is not None
     assert simulated_calibration(index, [2, 2], Shots(), seed=4) == first
     assert simulated_calibration(index, [2, 2], Shots(), seed=5) != first
 
 
-def test_a_replay_keeps_a_query_from_its_own_group() -> None:
+def test_a_simulation_keeps_a_query_from_its_own_group() -> None:
     # Every recording is there twice; without the exclusions the copy would always decide.
     vectors, truth = clusters(np.random.default_rng(1), 60, spread=3.0)
     twice = np.repeat(vectors, 2, axis=0)
     labels = [[f"label {label}"] for label in np.repeat(truth, 2)]
     groups = [f"recording {row // 2}" for row in range(120)]
-    honest = simulated_calibration(pool_of(twice, labels, groups=groups), [8] * 5, Shots(k=1))
-    fooled = simulated_calibration(pool_of(twice, labels), [8] * 5, Shots(k=1))
+    honest = simulated_calibration(candidates_of(twice, labels, groups=groups), [8] * 5, Shots(k=1))
+    fooled = simulated_calibration(candidates_of(twice, labels), [8] * 5, Shots(k=1))
     assert honest is not None
     assert fooled is not None
     assert honest.loss > fooled.loss + 0.2
@@ -270,11 +272,11 @@ def test_a_replay_keeps_a_query_from_its_own_group() -> None:
 
 def test_a_guess_takes_its_scale_from_the_exemplars() -> None:
     vectors = np.array([[1, 0], [0.8, 0.6], [0.6, 0.8]], dtype=np.float32)
-    guess = guess_calibration(pool_of(vectors, [["a"], ["b"], ["c"]]))
+    guess = guess_calibration(candidates_of(vectors, [["a"], ["b"], ["c"]]))
     # Cosines of the three pairs: 0.8, 0.6 and 0.96.
     assert guess.background == pytest.approx(np.mean([0.8, 0.6, 0.96]), abs=1e-6)
     assert guess.temperature == pytest.approx(np.std([0.8, 0.6, 0.96]), abs=1e-6)
-    assert guess_calibration(pool_of(vectors[:1], [["a"]])).n_cases == 0
+    assert guess_calibration(candidates_of(vectors[:1], [["a"]])).n_cases == 0
 
 
 @pytest.mark.parametrize("bottom", [-1.0, -0.3, 0.0, 0.9])

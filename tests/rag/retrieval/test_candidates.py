@@ -50,7 +50,7 @@ def test_without_labels_all_of_the_index_are_candidates() -> None:
     assert candidates.vectors.tolist() == INDEX.vectors[:3].tolist()
 
 
-def test_labels_asked_for_narrow_the_pool() -> None:
+def test_labels_asked_for_narrow_the_candidates() -> None:
     candidates = gather_candidates(
         Task(name="t"), index=INDEX, examples=None, labels=["dog", "car"]
     )
@@ -89,7 +89,7 @@ def test_examples_join_the_index_rows_that_have_their_labels() -> None:
     assert positions == [0, 2, 1, 0]
 
 
-def test_examples_alone_are_the_pool_when_the_index_never_had_their_labels() -> None:
+def test_examples_alone_are_the_candidates_when_the_index_never_had_their_labels() -> None:
     examples = vector_set([("t:a", ["owl"]), ("t:b", ["fox"])], task="t")
     candidates = gather_candidates(Task(name="t"), index=INDEX, examples=examples)
     assert candidates.labels == ("fox", "owl")

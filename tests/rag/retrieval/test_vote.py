@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from earful.index.corpus import Exemplar
 from earful.rag.arrays import Scores
-from earful.rag.retrieval import Candidates
+from earful.rag.retrieval import Candidates, LabelScoring, label_probabilities
 from earful.rag.retrieval.vote import Calibration, label_prior, vote
 
 NO_BACKGROUND = Calibration(temperature=1.0, background=-100.0)
@@ -21,7 +21,7 @@ def test_a_vote_by_hand() -> None:
     even = vote(similarities, memberships, NO_BACKGROUND, prior=prior, exclusive=True)
     np.testing.assert_allclose(even, [0.5917, 0.4083, 0.0], atol=1e-4)
     # A background of 0.1 weighs e^0.1 as well, which is 0.155 of the new sum: each label
-    # gets a third of that, and what the shots said shrinks to the rest.
+    # gets a third of that, and the scores of the shots shrink to the rest.
     known = Calibration(temperature=1.0, background=0.1)
     scores = vote(similarities, memberships, known, prior=prior, exclusive=True)
     np.testing.assert_allclose(scores, 0.845 * even + 0.155 / 3, atol=1e-3)
@@ -94,3 +94,19 @@ def test_the_prior_of_several_labels_is_their_frequency() -> None:
     )
     np.testing.assert_allclose(label_prior(candidates, exclusive=False), [4 / 6, 3 / 6])
     np.testing.assert_allclose(label_prior(candidates, exclusive=True), [0.5, 0.5])
+
+
+def test_label_probabilities_worked_by_hand() -> None:
+    two = [np.log([0.2, 0.5]), np.log([0.4])]
+    summed = label_probabilities(two, scoring=LabelScoring())
+    np.testing.assert_allclose(summed, [0.1 / 0.5, 0.4 / 0.5])
+    mean = label_probabilities(two, scoring=LabelScoring(length="mean"))
+    np.testing.assert_allclose(mean[0] / mean[1], np.sqrt(0.1) / 0.4)
+    prior = [np.log([0.1]), np.log([0.1])]
+    np.testing.assert_allclose(
+        label_probabilities(two, scoring=LabelScoring(), prior=prior), summed
+    )
+    with pytest.raises(ValueError, match=r"vote_weight=1.5"):
+        LabelScoring(vote_weight=1.5)
+    with pytest.raises(ValueError, match="length='longest'"):
+        LabelScoring(length="longest")  # type: ignore[arg-type]

@@ -171,7 +171,7 @@ def test_the_line_of_a_missing_key_is_that_of_what_should_hold_it(tmp_path: Path
         (b"a = 1\nb = '\xff'\n", 2, "is not UTF-8"),
     ],
 )
-def test_a_broken_file_is_told_with_its_line(
+def test_a_broken_file_is_reported_with_its_line(
     tmp_path: Path, data: bytes, line: int, what: str
 ) -> None:
     path = write(tmp_path / "t.toml", data)
@@ -180,7 +180,7 @@ def test_a_broken_file_is_told_with_its_line(
     assert any(part in message for part in what.split("|"))
 
 
-def test_what_is_no_file_is_told(tmp_path: Path) -> None:
+def test_what_is_no_file_is_reported(tmp_path: Path) -> None:
     assert problem(tmp_path / "none.toml").endswith("does not exist; expected a TOML file")
     assert "is a folder" in problem(tmp_path)
 

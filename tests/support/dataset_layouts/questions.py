@@ -50,8 +50,8 @@ def laion_audio_630k(root: Path) -> None:
     tar_path = root / "freesound_no_overlap/train_1/0.tar"
     tar_path.parent.mkdir(parents=True)
     with tarfile.open(tar_path, "w") as tar:
-        for stem, told in pairs.items():
-            text = json.dumps(told).encode()
+        for stem, pair in pairs.items():
+            text = json.dumps(pair).encode()
             member = tarfile.TarInfo(f"{stem}.json")
             member.size = len(text)
             tar.addfile(member, io.BytesIO(text))

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from earful.errors import CorpusError
 from earful.index.datasets.declaration import Source
 from earful.index.datasets.readers import read_source
-from earful.index.datasets.templates import fill, meets
 
 # What a cell may hold; a row of empty cells only would be an empty line.
 cell = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8)
@@ -29,17 +28,17 @@ def read(name: str, text: bytes, reader: str = "table", **options: Any) -> list[
 
 @given(rows, st.sampled_from([",", "\t", ";"]), st.sampled_from(["\n", "\r\n"]))
 def test_tables_are_read_as_they_were_written(
-    told: list[tuple[str, str, str]], delimiter: str, end: str
+    written: list[tuple[str, str, str]], delimiter: str, end: str
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "t.csv"
         with open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, delimiter=delimiter, lineterminator=end)
-            writer.writerows([("a", "b", "c"), *told])
+            writer.writerows([("a", "b", "c"), *written])
         source = Source(reader="table", files=("t.csv",), options={"delimiter": delimiter})
         found = list(read_source(Path(folder), source))
-    assert [tuple(row.values()) for _, row in found] == told
-    assert [row.keys() for _, row in found] == [{"a": 0, "b": 0, "c": 0}.keys()] * len(told)
+    assert [tuple(row.values()) for _, row in found] == written
+    assert [row.keys() for _, row in found] == [{"a": 0, "b": 0, "c": 0}.keys()] * len(written)
 
 
 values = st.recursive(
@@ -50,12 +49,12 @@ values = st.recursive(
 
 
 @given(st.lists(st.dictionaries(cell, values, max_size=3), min_size=1, max_size=5))
-def test_streamed_json_is_what_json_loads_gives(told: list[dict[str, Any]]) -> None:
-    assert read("t.json", json.dumps(told).encode(), "records") == told
-    nested = json.dumps({"n": 1, "data": told}).encode()
-    assert read("t.json", nested, "records", at="data") == told
-    lines = "".join(json.dumps(row) + "\n" for row in told).encode()
-    assert read("t.jsonl", lines, "records") == told
+def test_streamed_json_is_what_json_loads_gives(written: list[dict[str, Any]]) -> None:
+    assert read("t.json", json.dumps(written).encode(), "records") == written
+    nested = json.dumps({"n": 1, "data": written}).encode()
+    assert read("t.json", nested, "records", at="data") == written
+    lines = "".join(json.dumps(row) + "\n" for row in written).encode()
+    assert read("t.jsonl", lines, "records") == written
 
 
 def test_headers_are_found_wherever_publishers_put_them() -> None:
@@ -78,31 +77,8 @@ def test_headers_are_found_wherever_publishers_put_them() -> None:
     ]
 
 
-def test_an_option_that_no_reader_has_is_told() -> None:
+def test_an_option_that_no_reader_has_is_reported() -> None:
     with pytest.raises(CorpusError, match="delimeter"):
         read("t.csv", b"a\n1\n", delimeter=";")
     with pytest.raises(CorpusError, match=r"t\.json:.*is not JSON"):
         read("t.json", b"nonsense", "records")
-
-
-@given(cell, st.integers(0, 9999))
-def test_templates_are_filled_as_python_does(text: str, number: int) -> None:
-    row = {"a": text, "n": number}
-    assert fill("x/{a}/{n:06d}.wav", row, "t:1") == f"x/{text}/{number:06d}.wav"
-    with pytest.raises(CorpusError, match="t:1: has no column 'b'"):
-        fill("{b}", row, "t:1")
-
-
-@pytest.mark.parametrize("text", ["{a.__class__}", "{a[0]}", "{0}"])
-def test_a_template_reaches_nothing_but_cells(text: str) -> None:
-    with pytest.raises(CorpusError, match="has no column"):
-        fill(text, {"a": "x"}, "t:1")
-
-
-def test_conditions_hold_or_not() -> None:
-    row = {"a": "dog", "b": []}
-    assert meets(row, {"column": "a", "equals": "dog", "matches": "^d"}, "t:1")
-    assert not meets(row, {"column": "a", "not_in": ["dog"]}, "t:1")
-    assert meets(row, {"column": "b", "not_empty": False}, "t:1")
-    with pytest.raises(CorpusError, match="no kind 'equal'"):
-        meets(row, {"column": "a", "equal": "dog"}, "t:1")

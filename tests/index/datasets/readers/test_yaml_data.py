@@ -30,7 +30,7 @@ def test_values_are_texts_as_written(tmp_path: Path) -> None:
         ("a: \x07", " is not YAML ("),
     ],
 )
-def test_what_a_file_may_not_hold_is_told(tmp_path: Path, text: str, says: str) -> None:
+def test_what_a_file_may_not_hold_is_reported(tmp_path: Path, text: str, says: str) -> None:
     path = tmp_path / "t.yaml"
     path.write_text(text)
     with pytest.raises(CorpusError) as caught:

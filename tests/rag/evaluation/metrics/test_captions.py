@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from earful.rag.evaluation.metrics import caption_scores, captions_java, java_scores
 from earful.rag.evaluation.metrics.captions import CAPTION_METRICS, tokenise
+from earful.rag.evaluation.metrics.captions_java import Texts
 
 # Known by heart: the words of a caption in any order.
 WORDS = [
@@ -39,16 +40,16 @@ def test_scores_are_as_the_coco_tools_compute_them(
     bleu = pytest.importorskip("pycocoevalcap.bleu.bleu")
     cider = pytest.importorskip("pycocoevalcap.cider.cider")
     rouge = pytest.importorskip("pycocoevalcap.rouge.rouge")
-    candidates, references = [said for said, _ in items], [texts for _, texts in items]
-    wanted = dict(enumerate(references))
-    said = {row: [text] for row, text in enumerate(candidates)}
+    candidates, references = [caption for caption, _ in items], [texts for _, texts in items]
+    expected = dict(enumerate(references))
+    captions = {row: [text] for row, text in enumerate(candidates)}
     ours = caption_scores(candidates, references)
-    total, each = bleu.Bleu(4).compute_score(wanted, said, verbose=0)
+    total, each = bleu.Bleu(4).compute_score(expected, captions, verbose=0)
     for n in range(4):
         assert ours.corpus[f"bleu-{n + 1}"] == pytest.approx(total[n], abs=1e-12)
         np.testing.assert_allclose(ours.items[f"bleu-{n + 1}"], each[n], atol=1e-12)
     for name, scorer in (("cider", cider.Cider()), ("rouge-l", rouge.Rouge())):
-        total, each = scorer.compute_score(wanted, said)
+        total, each = scorer.compute_score(expected, captions)
         assert ours.corpus[name] == pytest.approx(total, abs=1e-12)
         np.testing.assert_allclose(ours.items[name], each, atol=1e-12)
 
@@ -62,7 +63,7 @@ def test_bleu_and_rouge_of_a_worked_case() -> None:
     assert found.corpus["rouge-l"] == pytest.approx(2.44 * 0.75 / (0.75 + 1.44))
 
 
-def test_what_all_references_say_is_worth_nothing_to_cider() -> None:
+def test_words_of_all_references_are_worth_nothing_to_cider() -> None:
     references = [["a dog barks"], ["a car passes"]]
     both = caption_scores(["a dog barks", "a dog barks"], references, metrics=("cider",))
     assert both.items["cider"][0] == pytest.approx(7.5)  # of four lengths one has no n-gram
@@ -82,10 +83,10 @@ def test_words_are_taken_without_case_and_punctuation() -> None:
 def test_words_are_those_of_the_coco_tools() -> None:
     tokenizer = pytest.importorskip("pycocoevalcap.tokenizer.ptbtokenizer")
     captions = ["A dog barks, then a car passes by.", "It's loud; they don't talk!", "tin-roof 3.5"]
-    told = tokenizer.PTBTokenizer().tokenize(
+    words = tokenizer.PTBTokenizer().tokenize(
         {row: [{"caption": text}] for row, text in enumerate(captions)}
     )
-    assert [told[row][0] for row in range(3)] == [" ".join(tokenise(text)) for text in captions]
+    assert [words[row][0] for row in range(3)] == [" ".join(tokenise(text)) for text in captions]
 
 
 def test_nonsense_is_refused() -> None:
@@ -111,8 +112,8 @@ def in_place(
     jar = folder / "spice/lib/stanford-corenlp-3.6.0.jar"
     jar.touch() if has_models else jar.unlink(missing_ok=True)
 
-    def spiced(_folder: Path, wanted: dict[int, list[str]], said: dict[int, list[str]]) -> float:
-        assert set(wanted) == set(said)
+    def spiced(_folder: Path, references: Texts, captions: Texts) -> float:
+        assert set(references) == set(captions)
         if isinstance(spice, Exception):
             raise spice
         return spice
@@ -127,9 +128,9 @@ def test_spider_is_the_mean_of_cider_and_spice(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     in_place(monkeypatch, tmp_path)
-    said, wanted = ["a dog barks", "a car"], [["a dog barks"], ["a car passes"]]
-    found = java_scores(said, wanted)
-    cider = caption_scores(said, wanted).corpus["cider"]
+    captions, expected = ["a dog barks", "a car"], [["a dog barks"], ["a car passes"]]
+    found = java_scores(captions, expected)
+    cider = caption_scores(captions, expected).corpus["cider"]
     assert found.corpus == {"meteor": 0.3, "spice": 0.1, "spider": pytest.approx((cider + 0.1) / 2)}
     assert found.notes == ()
 

@@ -21,24 +21,24 @@ from earful.rag.evaluation.metrics import (
 from earful.rag.evaluation.metrics.classification import average_precision
 
 TRUTH = np.array([0, 0, 1, 1, 2])
-SAID = np.array([0, 1, 1, -1, 0])
+PREDICTED = np.array([0, 1, 1, -1, 0])
 
 
 def test_a_worked_case() -> None:
     # Of two zeros one is hit; of two ones one, the other unanswered; the two is taken for a zero.
-    assert confusion_matrix(TRUTH, SAID, 4).tolist() == [
+    assert confusion_matrix(TRUTH, PREDICTED, 4).tolist() == [
         [1, 1, 0, 0],
         [0, 1, 0, 0],
         [1, 0, 0, 0],
         [0, 0, 0, 0],
     ]
-    found = per_class(TRUTH, SAID, 4)
+    found = per_class(TRUTH, PREDICTED, 4)
     assert found.precision.tolist() == [0.5, 0.5, 0, 0]
     assert found.recall.tolist() == [0.5, 0.5, 0, 0]
     assert found.support.tolist() == [2, 2, 1, 0]
-    assert balanced_accuracy(TRUTH, SAID, 4) == pytest.approx(1 / 3)
+    assert balanced_accuracy(TRUTH, PREDICTED, 4) == pytest.approx(1 / 3)
     # Label 3 occurs nowhere and does not count.
-    assert macro_f1(TRUTH, SAID, 4) == pytest.approx((0.5 + 0.5 + 0) / 3)
+    assert macro_f1(TRUTH, PREDICTED, 4) == pytest.approx((0.5 + 0.5 + 0) / 3)
 
 
 labels = st.integers(1, 40).flatmap(
@@ -51,26 +51,25 @@ labels = st.integers(1, 40).flatmap(
 
 @given(labels)
 def test_single_labels_are_as_scikit_learn_counts_them(pair: tuple[list[int], list[int]]) -> None:
-    truth, said = map(np.array, pair)
+    truth, predicted = map(np.array, pair)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert balanced_accuracy(truth, said, 5) == pytest.approx(
-            oracle.balanced_accuracy_score(truth, said)
+        assert balanced_accuracy(truth, predicted, 5) == pytest.approx(
+            oracle.balanced_accuracy_score(truth, predicted)
         )
-        assert macro_f1(truth, said, 5) == pytest.approx(
-            oracle.f1_score(truth, said, average="macro", zero_division=0)
+        assert macro_f1(truth, predicted, 5) == pytest.approx(
+            oracle.f1_score(truth, predicted, average="macro", zero_division=0)
         )
-        ours = per_class(truth, said, 5)
+        ours = per_class(truth, predicted, 5)
         theirs = oracle.precision_recall_fscore_support(
-            truth, said, labels=range(5), zero_division=0
+            truth, predicted, labels=range(5), zero_division=0
         )
     for mine, other in zip(
         (ours.precision, ours.recall, ours.f1, ours.support), theirs, strict=True
     ):
         np.testing.assert_allclose(mine, other)
-    np.testing.assert_array_equal(
-        confusion_matrix(truth, said, 5), oracle.confusion_matrix(truth, said, labels=range(5))
-    )
+    theirs = oracle.confusion_matrix(truth, predicted, labels=range(5))
+    np.testing.assert_array_equal(confusion_matrix(truth, predicted, 5), theirs)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 6))
@@ -79,7 +78,7 @@ def test_sets_of_labels_are_as_scikit_learn_counts_them(seed: int, n: int, n_lab
     truth = random.random((n, n_labels)) < 0.4
     # Few distinct scores, so that there are ties.
     scores = random.integers(0, 5, (n, n_labels)) / 4
-    said = scores > 0.5
+    predicted = scores > 0.5
     occurs = truth.any(axis=0)
     if occurs.any():
         assert mean_average_precision(truth, scores) == pytest.approx(
@@ -90,14 +89,14 @@ def test_sets_of_labels_are_as_scikit_learn_counts_them(seed: int, n: int, n_lab
                 ]
             )
         )
-    either = occurs | said.any(axis=0)
-    f1 = oracle.f1_score(truth, said, average=None, zero_division=0) if n_labels > 1 else None
+    either = occurs | predicted.any(axis=0)
+    f1 = oracle.f1_score(truth, predicted, average=None, zero_division=0) if n_labels > 1 else None
     if f1 is not None and either.any():
-        assert multilabel_f1(truth, said, average="macro") == pytest.approx(f1[either].mean())
-        assert multilabel_f1(truth, said, average="micro") == pytest.approx(
-            oracle.f1_score(truth, said, average="micro", zero_division=0)
+        assert multilabel_f1(truth, predicted, average="macro") == pytest.approx(f1[either].mean())
+        assert multilabel_f1(truth, predicted, average="micro") == pytest.approx(
+            oracle.f1_score(truth, predicted, average="micro", zero_division=0)
         )
-        np.testing.assert_allclose(per_class_of_sets(truth, said).f1, f1)
+        np.testing.assert_allclose(per_class_of_sets(truth, predicted).f1, f1)
 
 
 def test_average_precision_of_a_worked_case() -> None:

@@ -88,7 +88,7 @@ def test_labels_with_commas_in_them_are_told_apart() -> None:
         (["4", "4", "bird"], {"majority", "non-binary", "numerical"}),
     ],
 )
-def test_questions_are_sorted_by_what_annotators_said(
+def test_questions_are_sorted_by_the_answers_of_annotators(
     answers: list[str], subsets: set[Subset]
 ) -> None:
     every: tuple[Subset, ...] = ("unanimous", "majority", "binary", "non-binary", "numerical")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from earful import failure_report
+from earful.diagnostics import bug_report
 from tests.support.private_home import write_private_home
 
 Run = Callable[..., tuple[int, str, str]]
@@ -91,7 +91,7 @@ def test_a_report_of_an_index_that_is_not_there_says_why_without_its_name(run: R
     ],
 )
 def test_paths_and_names_are_taken_out(text: str, left: str) -> None:
-    assert failure_report._text_without(text, ["jane"]) == left
+    assert bug_report._text_without(text, ["jane"]) == left
 
 
 def test_options_of_a_report_are_refused_without_one(run: Run) -> None:

@@ -117,7 +117,7 @@ def _packages() -> dict[str, str]:
 
 
 def _checks() -> dict[str, dict[str, str]]:
-    from earful.doctor import examine
+    from earful.diagnostics.doctor import examine
 
     return {
         finding.name: {"state": finding.state, "found": finding.found}

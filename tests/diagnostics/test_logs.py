@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from earful import cli, console, logs
+from earful import cli, console
+from earful.diagnostics import logs
 from earful.index import Index
 from earful.index.builder import build_index
 from earful.rag import FewShot

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from earful import doctor
+from earful.diagnostics import doctor
 
 
 def test_a_missing_extra_is_named_with_the_command_that_installs_it(
@@ -42,7 +42,7 @@ def test_the_hub_is_left_alone_when_offline_is_asked_for(monkeypatch: pytest.Mon
 
 
 def test_every_extra_is_looked_at() -> None:
-    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
+    project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())
     # faiss-gpu installs the module that faiss does.
     extras = set(project["project"]["optional-dependencies"]) - {"faiss-gpu"}
     named = {finding.name for finding in doctor.examine(hub=False)}

@@ -112,19 +112,19 @@ def _device() -> Finding:
 
 def _shipped_embedder() -> Finding:
     from earful.errors import EarfulError
-    from earful.model import load_embedder
+    from earful.model import SHIPPED, load_embedder
 
     try:
-        fingerprint = load_embedder("earful-tiny").fingerprint
+        fingerprint = load_embedder(SHIPPED).fingerprint
     except EarfulError as error:
         return Finding(
-            name="earful-tiny",
+            name=SHIPPED,
             state="broken",
             found=str(error),
             mend="pip install --force-reinstall earful",
         )
     return Finding(
-        name="earful-tiny",
+        name=SHIPPED,
         state="ok",
         found=f"weights sha256 {fingerprint.weights_sha256[:12]}…, {fingerprint.dim} dimensions",
     )
