@@ -54,25 +54,32 @@ class Turns:
     told: dict[str, dict[str, Any]]
 
 
-def in_turns(works: Mapping[str, Callable[[], object]], *, n_rounds: int) -> dict[str, list[float]]:
+def in_turns(
+    works: Mapping[str, Callable[[], object]],
+    *,
+    n_rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
     """Let everybody work in this process; return the seconds of each one's rounds."""
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for number in range(n_rounds + 1):
-        for name, (took_s, _) in one_round(works, number).items():
+        for name, (took_s, _) in one_round(works, number, clock).items():
             if number:  # what happens on the first call only is nobody's pace
                 seconds[name].append(took_s)
     return seconds
 
 
 def one_round(
-    works: Mapping[str, Callable[[], Result]], number: int
+    works: Mapping[str, Callable[[], Result]],
+    number: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, tuple[float, Result]]:
     """Let everybody work once, in the order of that round; return seconds and results."""
     found = {}
     for name in _order(works, number):
-        started = time.perf_counter()
+        started = clock()
         result = works[name]()
-        found[name] = (time.perf_counter() - started, result)
+        found[name] = (clock() - started, result)
     return found
 
 

@@ -449,6 +449,25 @@ def search_large() -> str:
     return "\n\n".join(parts)
 
 
+def trunks() -> str:
+    """Return the table of what the shipped encoders cost."""
+    told = kept("trunks")
+    forms = told["forms"]
+    names = list(next(iter(forms.values())))
+    rows = []
+    for name in names:
+        cells = []
+        for ways in forms.values():
+            cells.append(f"{ways[name]['ms']['median'] / 1000:.2f}")
+            cells.append(f"{ways[name]['times']['median']:.2f}")
+        rows.append([name, *cells])
+    heads = [head for form in forms for head in (f"{form}: s", "times as long")]
+    return markdown_table(["", *heads], rows) + (
+        f"\n\nProcessor time for a minute of decoded audio, one thread, median of {told['rounds']} "
+        f"rounds. {_where(told)}"
+    )
+
+
 def startup() -> str:
     """Return the table of cold starts."""
     told = kept("startup")
@@ -509,6 +528,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "goals": speed_goals,
         "embedding": embedding,
         "encoder": encoder,
+        "trunks": trunks,
         "search": search_large,
         "startup": startup,
         "memory": build_memory,

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeVar, cast
 
 from earful.errors import MissingExtraError, ModelError, UnknownNameError
-from earful.model.names import DEFAULT_EMBEDDER, DEFAULT_MODEL, SHIPPED
+from earful.model.names import SHIPPED
 from earful.model.protocols import Embedder, LanguageModel
 
 _log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ def _clap(name: str, description: str) -> EmbedderEntry:
 
 
 _TINY_EMBEDDER = EmbedderEntry(
-    name=DEFAULT_EMBEDDER,
+    name=SHIPPED,
     kind="shipped",
     description="sound and text encoder of 6.3 M parameters, upon aisfx (ISMIR 2022)",
     licence="CC-BY-4.0",
@@ -123,8 +123,19 @@ _TINY_EMBEDDER = EmbedderEntry(
     target="earful.model.tiny:load_tiny",
 )
 
+_YAMNET_EMBEDDER = EmbedderEntry(
+    name="yamnet",
+    kind="shipped",
+    description="sound encoder of 3.7 M parameters, trained on AudioSet by Google",
+    licence="Apache-2.0",
+    extra="",
+    text=False,
+    target="earful.model.yamnet:load_yamnet",
+)
+
 _BUILT_IN = (
     _TINY_EMBEDDER,
+    _YAMNET_EMBEDDER,
     EmbedderEntry(
         name="logmel",
         kind="baseline",
@@ -156,7 +167,7 @@ def _flamingo(name: str, description: str) -> LanguageModelEntry:
 
 
 _TINY_MODEL = LanguageModelEntry(
-    name=DEFAULT_MODEL,
+    name=SHIPPED,
     kind="shipped",
     description="Flamingo of 4.7 M parameters that names sounds by exemplars",
     licence="CC-BY-4.0",
@@ -182,7 +193,8 @@ def load_embedder(
 
     Args:
         name: A registered name, a local folder in the hub's layout, such as ``earful models
-            convert-clap`` makes, or a folder made by ``training.ship``.
+            convert-clap`` makes, or a folder made by ``earful models convert-yamnet`` or by
+            ``training.ship``.
         revision: Branch, tag or commit on the hub; empty for the pinned or newest one.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         dtype: Arithmetic of the encoder: ``"float32"``, ``"bfloat16"`` where it offers that,
@@ -196,8 +208,10 @@ def load_embedder(
     entries = _entries()
     if name in entries:
         entry = entries[name]
-    elif _is_own_tiny(name):
+    elif _is_own(name, _TINY_EMBEDDER):
         entry = replace(_TINY_EMBEDDER, name=name)
+    elif _is_own(name, _YAMNET_EMBEDDER):
+        entry = replace(_YAMNET_EMBEDDER, name=name)
     elif _is_checkpoint(name):
         entry = _clap(name, "local checkpoint")
     else:
@@ -241,7 +255,7 @@ def load_language_model(
     entries = _model_entries()
     if name in entries:
         entry = entries[name]
-    elif _is_own_tiny(name):
+    elif _is_own(name, _TINY_MODEL):
         entry = replace(_TINY_MODEL, name=name)
     elif Path(name).is_dir():
         entry = _flamingo(name, "local folder")
@@ -313,8 +327,9 @@ def _plugin(point: EntryPoint) -> EmbedderEntry:
     )
 
 
-def _is_own_tiny(name: str) -> bool:
-    return (Path(name) / f"{SHIPPED}.json").is_file()
+def _is_own(name: str, shipped: EmbedderEntry | LanguageModelEntry) -> bool:
+    """Say whether a name is a folder in the layout of weights that ship."""
+    return (Path(name) / f"{shipped.name}.json").is_file()
 
 
 def _is_checkpoint(name: str) -> bool:

@@ -7,10 +7,21 @@ from .hub import fetch_from_hub
 from .meta_init import without_weights
 from .parallel import in_parts
 from .precision import MAX_SIMILARITY_LOSS, MIN_COSINE, agreement, test_sounds
+from .release import (
+    Release,
+    ShippedWeights,
+    fill,
+    find_tensor_faults,
+    read_part,
+    read_release,
+    require_release,
+)
 
 __all__ = [
     "MAX_SIMILARITY_LOSS",
     "MIN_COSINE",
+    "Release",
+    "ShippedWeights",
     "agreement",
     "byte_level_bpe",
     "can_pack",
@@ -18,7 +29,9 @@ __all__ = [
     "describe_remote_file",
     "download_file",
     "fetch_from_hub",
+    "fill",
     "find_changed_files",
+    "find_tensor_faults",
     "has_bfloat16",
     "hub_cache_folder",
     "in_parts",
@@ -27,7 +40,10 @@ __all__ = [
     "plain_ids",
     "read_fields",
     "read_json",
+    "read_part",
+    "read_release",
     "require_disk_space",
+    "require_release",
     "sha256_of",
     "test_sounds",
     "without_weights",

@@ -15,6 +15,11 @@ def test_the_order_of_turns_rotates_and_the_first_round_does_not_count() -> None
     assert {name: len(some) for name, some in seconds.items()} == {"A": 3, "B": 3, "C": 3}
 
 
+def test_any_clock_can_be_asked() -> None:
+    ticks = iter([0.0, 1.0, 1.0, 3.0])
+    assert in_turns({"A": lambda: None}, n_rounds=1, clock=lambda: next(ticks)) == {"A": [2.0]}
+
+
 def test_a_round_gives_what_each_gave() -> None:
     turns = one_round({"one": lambda: 1, "two": lambda: 2}, 5)
     assert {name: result for name, (_, result) in turns.items()} == {"one": 1, "two": 2}

@@ -62,10 +62,10 @@ def point(name: str, value: str, group: str = "earful.embedders") -> EntryPoint:
 
 def test_the_table_has_the_shipped_the_baseline_and_the_five_on_the_hub() -> None:
     kinds = {entry.name: entry.kind for entry in list_embedders()}
-    assert kinds["earful-tiny"] == "shipped"
+    assert kinds["earful-tiny"] == kinds["yamnet"] == "shipped"
     assert kinds["logmel"] == "baseline"
     assert {name for name, kind in kinds.items() if kind == "hub"} == set(embedder.HUB_IDS)
-    assert {entry.name for entry in list_embedders() if not entry.text} == {"logmel"}
+    assert {entry.name for entry in list_embedders() if not entry.text} == {"logmel", "yamnet"}
 
 
 def test_importing_the_registry_imports_nothing_heavy() -> None:

@@ -170,6 +170,33 @@ def models_convert_clap(
     )
 
 
+@models_app.command("convert-yamnet")
+@example("earful models convert-yamnet yamnet.h5 --out yamnet/")
+def models_convert_yamnet(
+    file: Annotated[Path, typer.Argument(help="yamnet.h5 of the TensorFlow model garden.")],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Rebuild YAMNet from its published weights and compare; untried on that file itself."""
+    from earful.model.yamnet import convert_yamnet
+
+    report = convert_yamnet(file, out)
+    if as_json:
+        print_json(report.to_dict())
+        return
+    told = (
+        "the same numbers as those that ship"
+        if report.same_as_shipped
+        else f"numbers differ by up to {report.largest_difference:.1e} from those that ship"
+    )
+    typer.echo(
+        console.printable(
+            f"{report.n_tensors} tensors in {report.folder}, {told}; embed with --embedder "
+            f"{report.folder}"
+        )
+    )
+
+
 @models_app.command("verify")
 @example("earful models verify audio-flamingo-foundation")
 def models_verify(

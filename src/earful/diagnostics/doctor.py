@@ -26,6 +26,7 @@ _EXTRAS = {
     "captions": ("pycocoevalcap", "METEOR of captions, which takes Java, too"),
     "clap": ("transformers", "LAION-CLAP embedders"),
     "faiss": ("faiss", "FAISS search"),
+    "hdf5": ("h5py", "converting YAMNet's published weights"),
     "map": ("umap", "maps by umap"),
     "media": ("av", "MP4/AAC, WebM and other containers"),
     "notebook": ("nbclient", "running the notebooks"),

@@ -19,6 +19,7 @@ from earful.model import ClipRef, LanguageModel, Prompt, Text
 from earful.model.audio import Clip
 from earful.model.flamingo import Control, Flamingo, FlamingoLanguageModel, FlamingoTokenizer
 from earful.model.flamingo.window_encoders import WindowEncoder
+from earful.model.runtime import release
 from earful.model.tiny import (
     TinyEmbedder,
     TinyWindows,
@@ -28,7 +29,6 @@ from earful.model.tiny import (
     read_release,
     spans,
 )
-from earful.model.tiny import weights as tiny_weights
 from earful.testing import tiny_flamingo_config
 
 RATE = 44100
@@ -173,7 +173,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> FlamingoLanguageModel:
     }
     (weights / "earful-tiny.json").write_text(json.dumps(told))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiny_weights, "files", lambda package: weights.parent)
+        patch.setattr(release, "files", lambda package: weights.parent)
         loaded = load_tiny_lm(device="cpu")
         parts = read_release().digest_of("trunk", "clap", "flamingo", "tokenizer")
         assert loaded.capabilities.weights_sha256 == parts

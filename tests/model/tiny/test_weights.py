@@ -13,8 +13,9 @@ from safetensors.torch import save
 from earful.errors import ModelError
 from earful.model import load_embedder, load_language_model
 from earful.model.audio import Clip
-from earful.model.tiny import Network, fill, load_tiny, read_part, read_release, weights
-from earful.model.tiny.weights import Part, Release, require_release
+from earful.model.runtime import Release, release, require_release
+from earful.model.tiny import Network, fill, load_tiny, read_part, read_release
+from earful.model.tiny.weights import WEIGHTS, Part
 
 SHIPPED = Path(str(files("earful.model.tiny"))) / "weights"
 PARTS = cast(list[Part], sorted(read_release().parts))
@@ -24,13 +25,13 @@ PARTS = cast(list[Part], sorted(read_release().parts))
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let the package find its weights in a folder of ours, and return that."""
     shutil.copytree(SHIPPED, tmp_path / "weights")
-    monkeypatch.setattr(weights, "files", lambda package: tmp_path)
+    monkeypatch.setattr(release, "files", lambda package: tmp_path)
     return tmp_path / "weights"
 
 
 def release_of(**digests: str) -> Release:
     parts: dict[str, dict[str, Any]] = {name: {"sha256": x} for name, x in digests.items()}
-    return Release(number="1", licence="", parts=parts)
+    return Release(shipped=WEIGHTS, number="1", licence="", parts=parts)
 
 
 # --- what ships -------------------------------------------------------------------------

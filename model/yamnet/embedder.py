@@ -1,0 +1,242 @@
+"""``yamnet``: the encoder that Google trained on AudioSet, and what it says of its classes.
+
+YAMNet by M. Plakal and D. Ellis is MobileNet v1 on log-mel patches, trained on the 521 classes
+of AudioSet; weights and class names are published under Apache-2.0. ATTRIBUTION.md says by
+which way they came here. It knows many more kinds of sound than ``earful-tiny`` and takes a
+fraction of the time; it embeds no text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby, islice
+from operator import itemgetter
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from earful.errors import ModelError
+from earful.model.audio import Clip, require_sample_rate
+from earful.model.protocols import Fingerprint
+from earful.model.runtime import (
+    fill,
+    in_parts,
+    pick_device,
+    read_part,
+    require_release,
+    without_weights,
+)
+from earful.model.yamnet.front_end import (
+    PATCH_FRAMES,
+    PATCH_HOP_FRAMES,
+    SAMPLE_RATE,
+    FrontEnd,
+    cut,
+    n_patches,
+)
+from earful.model.yamnet.network import EMBEDDING_DIM, N_CLASSES, Network
+from earful.model.yamnet.weights import NAME, read_class_names, read_yamnet_release
+
+_PATCHES_AT_ONCE = 16  # of each thread; more is no faster
+_PATCHES_TOGETHER = 256  # shared out among the threads, the same for any number of them
+
+
+def load_yamnet(
+    name: str = NAME, *, revision: str = "", device: str = "auto", dtype: str = "float32"
+) -> YamnetEmbedder:
+    """Load YAMNet.
+
+    Args:
+        name: The registered name, or a folder made by ``earful models convert-yamnet``.
+        revision: Empty, or the release at hand: an index asks for the one that made it.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        dtype: ``"float32"``, the only arithmetic offered, or ``"auto"``, which is that.
+
+    Raises:
+        ModelError: Another release or dtype is asked for, the device is not there, or the
+            weights are missing or not what they were when the release was made.
+    """
+    if dtype not in ("float32", "auto"):
+        raise ModelError(f"{name}: expected dtype 'float32', got {dtype!r}")
+    release = read_yamnet_release(name)
+    require_release(release, revision, name)
+    with without_weights():
+        network = Network()
+    return YamnetEmbedder(
+        fill(network, read_part(release, "network", name), name),
+        read_class_names(release, name),
+        pick_device(device),
+        Fingerprint(
+            name=release.name,
+            revision=release.number,
+            weights_sha256=str(release.parts["network"]["sha256"]),
+            dim=EMBEDDING_DIM,
+            sample_rate=SAMPLE_RATE,
+            windowing=(
+                f"{PATCH_FRAMES} frames every {PATCH_HOP_FRAMES}, zeros at end, mean, square root"
+            ),
+            dtype="float32",
+        ),
+    )
+
+
+class YamnetEmbedder:
+    """Audio to 1024-d unit vectors, and to scores of AudioSet's classes; an ``Embedder``.
+
+    A recording is heard in patches of 0.96 s that begin every 0.48 s; zeros follow its end
+    until the last one is full. Each patch has 1,024 numbers, none below 0. Their mean over
+    the patches (``pool``) is what a vector and the class scores are made of: ``embed`` takes
+    the square root of each number, so that a few loud ones do not decide alone, and gives the
+    row unit length. The dot product of two rows is then how much two recordings share of what
+    the network noticed.
+
+    Args:
+        network: Maps patches ``(n, 96, 64)`` to embeddings, and has the classifier.
+        class_names: Of the classifier's outputs, in order.
+        device: Where to compute.
+        fingerprint: What to record in an index.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        class_names: tuple[str, ...],
+        device: torch.device,
+        fingerprint: Fingerprint,
+    ) -> None:
+        self._network = network.to(device)
+        self._class_names = class_names
+        self._device = device
+        self._fingerprint = fingerprint
+        self._front_end = FrontEnd(device)
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What makes its vectors comparable with others."""
+        return self._fingerprint
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Display names of AudioSet's 521 classes, in the order of ``class_scores``."""
+        return self._class_names
+
+    def embed(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
+        """Embed a batch.
+
+        Args:
+            clips: ``n`` clips at 16000 Hz, of any length.
+
+        Returns:
+            float32, shape ``(n, 1024)``; unit rows, no number below 0.
+
+        Raises:
+            ValueError: A clip has another sample rate.
+            ModelError: The network gave a vector that is zero or not finite.
+        """
+        return self.unit_rows(self.pool(clips))
+
+    def class_scores(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
+        """Say how far each class of AudioSet is heard in each clip.
+
+        Args:
+            clips: ``n`` clips at 16000 Hz, of any length.
+
+        Returns:
+            float32, shape ``(n, 521)``: the classifier's logits, each the mean over a clip's
+            patches. A logit of 0 is a probability of one half in a patch; classes do not
+            exclude each other.
+
+        Raises:
+            ValueError: A clip has another sample rate.
+            ModelError: The network gave numbers that are not finite.
+        """
+        return self.scores_of(self.pool(clips))
+
+    def pool(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
+        """Return each clip's mean embedding; ``unit_rows`` and ``scores_of`` read it.
+
+        Args:
+            clips: ``n`` clips at 16000 Hz, of any length.
+
+        Returns:
+            float32, shape ``(n, 1024)``, no number below 0.
+
+        Raises:
+            ValueError: A clip has another sample rate.
+        """
+        require_sample_rate(clips, SAMPLE_RATE)
+        sums = np.zeros((len(clips), EMBEDDING_DIM))
+        counts = [n_patches(clip.samples.size) for clip in clips]
+        places = ((row, patch) for row, count in enumerate(counts) for patch in range(count))
+        while batch := list(islice(places, _PATCHES_TOGETHER)):
+            embeddings = self._embeddings(clips, batch)
+            for (row, _), embedding in zip(batch, embeddings, strict=True):
+                sums[row] += embedding
+        means: NDArray[np.float32] = (sums / np.reshape(counts, (-1, 1))).astype(np.float32)
+        return means
+
+    def unit_rows(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Turn mean embeddings, shape ``(n, 1024)``, into what ``embed`` returns.
+
+        Raises:
+            ModelError: A row is zero or not finite.
+        """
+        # The square root's squares are the numbers themselves.
+        sums = pooled.sum(axis=1, keepdims=True, dtype=np.float64)
+        if not (np.isfinite(sums) & (sums > 0)).all():
+            raise ModelError(
+                f"{self._fingerprint.name}: a vector is zero or not finite; the device computes "
+                "wrongly, try device 'cpu'"
+            )
+        rows: NDArray[np.float32] = np.sqrt(pooled / sums).astype(np.float32)
+        return rows
+
+    def scores_of(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Turn mean embeddings, shape ``(n, 1024)``, into what ``class_scores`` returns.
+
+        The classifier is linear, so the logits of a mean are the mean of the logits.
+
+        Raises:
+            ModelError: A score is not finite.
+        """
+        scores = torch.empty((len(pooled), N_CLASSES), device=self._device)
+        embeddings = torch.tensor(pooled, device=self._device)
+
+        def classify(first: int, stop: int) -> None:
+            scores[first:stop] = self._network.classifier(embeddings[first:stop])
+
+        in_parts(classify, len(pooled), at_most=_PATCHES_TOGETHER, device=self._device)
+        found: NDArray[np.float32] = scores.cpu().numpy()
+        if not np.isfinite(found).all():
+            raise ModelError(
+                f"{self._fingerprint.name}: a class score is not finite; the device computes "
+                "wrongly, try device 'cpu'"
+            )
+        return found
+
+    def _embeddings(
+        self, clips: Sequence[Clip], places: Sequence[tuple[int, int]]
+    ) -> NDArray[np.float32]:
+        """Compute the embedding of each patch, given its clip's row and its number in it."""
+        embeddings = torch.empty((len(places), EMBEDDING_DIM), device=self._device)
+
+        def encode(first: int, stop: int) -> None:
+            patches = self._front_end.patches(list(_stretches(clips, places[first:stop])))
+            embeddings[first:stop] = self._network(patches)
+
+        at_most = _PATCHES_AT_ONCE if self._device.type == "cpu" else _PATCHES_TOGETHER
+        # TF32, a GPU's default in convolutions, would give other vectors than a CPU.
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            in_parts(encode, len(places), at_most=at_most, device=self._device)
+        found: NDArray[np.float32] = embeddings.cpu().numpy()
+        return found
+
+
+def _stretches(
+    clips: Sequence[Clip], places: Sequence[tuple[int, int]]
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the samples of neighbouring patches in one piece, clip by clip."""
+    for row, own in groupby(places, key=itemgetter(0)):
+        patches = [patch for _, patch in own]
+        yield cut(clips[row].samples, patches[0], patches[-1] + 1)
