@@ -1,3 +1,4 @@
+import importlib.metadata
 import tomllib
 from pathlib import Path
 
@@ -47,3 +48,12 @@ def test_every_extra_is_looked_at() -> None:
     extras = set(project["project"]["optional-dependencies"]) - {"faiss-gpu"}
     named = {finding.name for finding in doctor.examine(hub=False)}
     assert {f"earful[{extra}]" for extra in extras} <= named
+
+
+def test_torch_and_torchaudio_are_pinned_together() -> None:
+    """torchaudio 2.11.1 declares torch>=2.11 and needs a symbol that torch 2.11.0 lacks."""
+    project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())
+    assert {"torch==2.11.*", "torchaudio==2.11.0"} <= set(project["project"]["dependencies"])
+    assert importlib.metadata.version("torchaudio") == "2.11.0"
+    states = {finding.name: finding.state for finding in doctor.examine(hub=False)}
+    assert states["torchaudio"] == "ok"

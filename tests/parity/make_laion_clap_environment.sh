@@ -7,5 +7,5 @@ set -eu
 
 # torchvision and pillow are imported by the package but not declared.
 exec "$(dirname "$0")/make_environment.sh" "${1:?give the folder to make the environment in}" \
-    "laion-clap==1.1.7" "numpy<2" "torch==2.11.*" "torchaudio==2.11.*" \
+    "laion-clap==1.1.7" "numpy<2" "torch==2.11.0" "torchaudio==2.11.0" \
     "torchvision==0.26.*" "transformers>=4.50,<5" pillow setuptools

@@ -6,5 +6,5 @@
 set -eu
 
 exec "$(dirname "$0")/make_environment.sh" "${1:?give the folder to make the environment in}" \
-    "msclap==1.3.4" "numpy<2" "torch==2.11.*" "torchaudio==2.11.*" "transformers>=4.34,<5" \
+    "msclap==1.3.4" "numpy<2" "torch==2.11.0" "torchaudio==2.11.0" "transformers>=4.34,<5" \
     setuptools
