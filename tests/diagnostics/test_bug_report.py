@@ -10,20 +10,8 @@ from pathlib import Path
 import pytest
 
 from earful.diagnostics import bug_report
-from tests.support.private_home import write_private_home
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_private_home(tmp_path_factory.mktemp("jane doe's sounds"))
-
-
-@pytest.fixture
-def run(home: Path, monkeypatch: pytest.MonkeyPatch, earful_command: Run) -> Run:
-    monkeypatch.chdir(home)
-    return earful_command
 
 
 def test_a_report_counts_and_gives_nothing_away(

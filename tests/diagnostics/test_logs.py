@@ -18,20 +18,9 @@ from earful.diagnostics import logs
 from earful.index import Index
 from earful.index.builder import build_index
 from earful.rag import FewShot
-from tests.support.private_home import ODD, write_private_home
+from tests.support.private_home import ODD
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_private_home(tmp_path_factory.mktemp("jane doe's sounds"))
-
-
-@pytest.fixture
-def run(home: Path, monkeypatch: pytest.MonkeyPatch, earful_command: Run) -> Run:
-    monkeypatch.chdir(home)
-    return earful_command
 
 
 @pytest.fixture(autouse=True)
