@@ -38,7 +38,6 @@ from earful.errors import IndexBusyError, IndexFolderError, ModelError
 from earful.files import write_atomically
 from earful.index.storage.lock import WriterLock
 from earful.model import Fingerprint
-from earful.wording import as_argument
 
 FORMAT = 1
 HEADER_NAME = "index.json"
@@ -228,8 +227,8 @@ def read_values(folder: Path) -> Any:
         return json.loads(path.read_bytes().decode("utf-8", errors="surrogatepass"))
     except FileNotFoundError:
         raise IndexFolderError(
-            f"{folder}: is not an index, it has no {HEADER_NAME}; build one with "
-            f"`earful index build CORPUS --index {as_argument(folder)}`"
+            f"{folder}: is not an index, it has no {HEADER_NAME}; build one in a folder of its own "
+            "with `earful index build CORPUS --index NEW.index`"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise IndexFolderError(f"{path}: cannot be read as JSON ({error}); {_WAY_OUT}") from error

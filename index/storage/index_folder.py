@@ -109,6 +109,8 @@ class IndexFolder:
             IndexFolderError: It is missing, damaged, half made, or of a newer format.
         """
         folder = Path(path).absolute()
+        if folder.exists() and not folder.is_dir():
+            raise IndexFolderError(f"{folder}: is a file; expected the folder of an index")
         if not folder.is_dir():
             raise IndexFolderError(
                 f"{folder}: there is no such folder; build an index with "

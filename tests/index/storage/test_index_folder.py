@@ -42,6 +42,10 @@ def ids(index: Index) -> list[str]:
 def test_folders_that_are_no_index(tmp_path: Path, fingerprint: Fingerprint) -> None:
     with pytest.raises(IndexFolderError, match="there is no such folder; build an index with"):
         Index.open(tmp_path / "missing")
+    (tmp_path / "clip.wav").write_bytes(b"RIFF")
+    with pytest.raises(IndexFolderError, match=r"clip\.wav: is a file; expected the folder"):
+        Index.open(tmp_path / "clip.wav")
+    (tmp_path / "clip.wav").unlink()
     with pytest.raises(IndexFolderError, match=r"is not an index, it has no index\.json"):
         Index.open(tmp_path)
     (tmp_path / "a file").write_text("")
