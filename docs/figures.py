@@ -249,6 +249,26 @@ def small_model_text() -> str:
     return markdown_table(["", *heads], rows)
 
 
+def words() -> str:
+    """Return the table of naming and finding recordings by words alone."""
+    told = kept("words")
+    parts = {"sounds": "the demo's sounds", "unseen": "labels new to `earful-tiny`"}
+    heads, rows = [], [["chance"], *([name] for name in told["sounds"]["arms"])]
+    for key, title in parts.items():
+        part = told[key]
+        # Of six labels, one of the first five says nothing.
+        figures = ["top-1", "top-5"] if part["labels"] > 10 else ["top-1"]
+        about = f"{title}, {part['clips']} clips, {part['labels']} labels"
+        heads += [f"{about}: top-1", *figures[1:], f"found in the first {told['found']}"]
+        found = "of the first ten"
+        for row, own in zip(rows, [None, *part["arms"].values()], strict=True):
+            if own is None:
+                row += [f"{part['chance'][figure]:.1%}" for figure in (*figures, found)]
+            else:
+                row += [interval_cell(own[figure]) for figure in figures] + [f"{own[found]:.1%}"]
+    return markdown_table(["", *heads], rows)
+
+
 def flamingo_curve() -> str:
     """Return the table of a training's checkpoints."""
     curve: list[dict[str, float]] = kept("flamingo_curve")
@@ -522,6 +542,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "words": small_model_words,
         "pace": small_model_pace,
         "text": small_model_text,
+        "yamnet words": words,
         "curve": flamingo_curve,
     },
     ROOT / "docs" / "benchmarks.md": {

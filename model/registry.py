@@ -129,7 +129,7 @@ _YAMNET_EMBEDDER = EmbedderEntry(
     description="sound encoder of 3.7 M parameters, trained on AudioSet by Google",
     licence="Apache-2.0",
     extra="",
-    text=False,
+    text=True,
     target="earful.model.yamnet:load_yamnet",
 )
 

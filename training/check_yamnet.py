@@ -66,7 +66,8 @@ def rounded(exact: YamnetEmbedder, is_rounded: Callable[[str], bool]) -> tuple[Y
         if is_rounded(name):
             tensor.copy_(tensor.half())
     device = torch.device("cpu")
-    return YamnetEmbedder(network, exact.class_names, device, exact.fingerprint), n_bytes
+    made = YamnetEmbedder(network, exact.class_names, device, exact.fingerprint, exact._read_words)
+    return made, n_bytes
 
 
 def _is_product(name: str) -> bool:

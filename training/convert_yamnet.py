@@ -33,7 +33,7 @@ from pathlib import Path
 import torch
 from training.onnx_file import Graph, read_graph
 
-from earful.model.yamnet import Convolution, convolutions, write_yamnet_folder
+from earful.model.yamnet import Convolution, convolutions, shipped_words, write_yamnet_folder
 
 TARGET = Path(__file__).resolve().parent.parent / "model" / "yamnet" / "weights"
 RELEASE = "1"
@@ -170,7 +170,14 @@ def main() -> None:
     tensors = float_tensors(inputs.graph)
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / "yamnet"
-        write_yamnet_folder(made, tensors, class_map=inputs.class_map, release=RELEASE, about=ABOUT)
+        write_yamnet_folder(
+            made,
+            tensors,
+            class_map=inputs.class_map,
+            release=RELEASE,
+            about=ABOUT,
+            words=shipped_words(),  # which word_table.py makes
+        )
         options.to.mkdir(parents=True, exist_ok=True)
         for file in sorted(made.iterdir()):
             shutil.copyfile(file, options.to / file.name)

@@ -1,4 +1,10 @@
-from .bpe import byte_level_bpe, control_ids, make_all_text_plain, plain_ids
+from .bpe import (
+    byte_level_bpe,
+    control_ids,
+    make_all_text_plain,
+    plain_ids,
+    require_whole_characters,
+)
 from .config_fields import read_fields
 from .device import can_pack, has_bfloat16, pick_device
 from .digests import find_changed_files, read_json, sha256_of, write_json
@@ -44,6 +50,7 @@ __all__ = [
     "read_release",
     "require_disk_space",
     "require_release",
+    "require_whole_characters",
     "sha256_of",
     "test_sounds",
     "without_weights",

@@ -99,7 +99,7 @@ def plain_ids(
         ModelError: The tokenizer makes a control token of the text.
         PromptError: The text holds half a character.
     """
-    _require_whole_characters(text)
+    require_whole_characters(text)
     ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
     if not controls.isdisjoint(ids):
         raise ModelError(
@@ -109,7 +109,7 @@ def plain_ids(
     return ids
 
 
-def _require_whole_characters(text: str) -> None:
+def require_whole_characters(text: str) -> None:
     """Refuse a text that no tokenizer can read.
 
     Raises:

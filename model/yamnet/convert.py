@@ -59,6 +59,29 @@ class YamnetConversion:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """A table of words as a part of a release.
+
+    Attributes:
+        data: The file's bytes.
+        about: What the release says of it, file name and digest among it.
+    """
+
+    data: bytes
+    about: Mapping[str, object]
+
+
+def shipped_words() -> Words:
+    """Return the table of words that ships, for a folder of other weights.
+
+    Raises:
+        ModelError: It is missing, or not what it was at the release.
+    """
+    shipped = read_yamnet_release()
+    return Words(data=read_part(shipped, "words", NAME), about=shipped.parts["words"])
+
+
 def convert_yamnet(file: Path, folder: Path) -> YamnetConversion:
     """Fold the batch normalisation of ``yamnet.h5`` and write what ``load_yamnet`` reads.
 
@@ -90,6 +113,7 @@ def convert_yamnet(file: Path, folder: Path) -> YamnetConversion:
         class_map=read_part(shipped, "classes", NAME),
         release=f"h5-{digest[:12]}",
         about=about,
+        words=shipped_words(),
     )
     known = load(read_part(shipped, "network", NAME))
     return YamnetConversion(
@@ -108,8 +132,9 @@ def write_yamnet_folder(
     class_map: bytes,
     release: str,
     about: Mapping[str, object],
+    words: Words | None = None,
 ) -> None:
-    """Write weights, class map and description, as a whole or not at all.
+    """Write weights, class map, words and description, as a whole or not at all.
 
     Equal tensors give equal bytes.
 
@@ -119,6 +144,7 @@ def write_yamnet_folder(
         class_map: The published list of classes.
         release: What an index is told that it was made by.
         about: What else to say of the weights, such as where they come from.
+        words: A table of words; without one, what is made of the folder embeds no text.
 
     Raises:
         ModelError: The tensors are not those of ``Network``, or the folder cannot be written or
@@ -135,6 +161,10 @@ def write_yamnet_folder(
         try:
             (partial / WEIGHTS_NAME).write_bytes(save(dict(tensors)))
             (partial / CLASS_MAP_NAME).write_bytes(class_map)
+            told_of_words: dict[str, object] = {}
+            if words is not None:
+                (partial / str(words.about["file"])).write_bytes(words.data)
+                told_of_words = {"words": dict(words.about)}
             write_json(
                 partial / DESCRIPTION,
                 {
@@ -152,6 +182,7 @@ def write_yamnet_folder(
                             "file": CLASS_MAP_NAME,
                             "sha256": hashlib.sha256(class_map).hexdigest(),
                         },
+                        **told_of_words,
                     },
                 },
             )

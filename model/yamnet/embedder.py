@@ -3,12 +3,14 @@
 YAMNet by M. Plakal and D. Ellis is MobileNet v1 on log-mel patches, trained on the 521 classes
 of AudioSet; weights and class names are published under Apache-2.0. ATTRIBUTION.md says by
 which way they came here. It knows many more kinds of sound than ``earful-tiny`` and takes a
-fraction of the time; it embeds no text.
+fraction of the time. A text is embedded as the mixture of the classes whose names are near to it
+(``words.py``), so it reaches as far as AudioSet's classes do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from itertools import groupby, islice
 from operator import itemgetter
 
@@ -37,6 +39,7 @@ from earful.model.yamnet.front_end import (
 )
 from earful.model.yamnet.network import EMBEDDING_DIM, N_CLASSES, Network
 from earful.model.yamnet.weights import NAME, read_class_names, read_yamnet_release
+from earful.model.yamnet.words import ClassWords, WordTable, read_word_table
 
 _PATCHES_AT_ONCE = 16  # of each thread; more is no faster
 _PATCHES_TOGETHER = 256  # shared out among the threads, the same for any number of them
@@ -78,11 +81,13 @@ def load_yamnet(
             ),
             dtype="float32",
         ),
+        # Read when a text is embedded first; most of those who load it never do.
+        lambda: read_word_table(read_part(release, "words", name), name),
     )
 
 
 class YamnetEmbedder:
-    """Audio to 1024-d unit vectors, and to scores of AudioSet's classes; an ``Embedder``.
+    """Audio to 1024-d unit vectors, and to scores of AudioSet's classes; a ``TextEmbedder``.
 
     A recording is heard in patches of 0.96 s that begin every 0.48 s; zeros follow its end
     until the last one is full. Each patch has 1,024 numbers, none below 0. Their mean over
@@ -96,6 +101,7 @@ class YamnetEmbedder:
         class_names: Of the classifier's outputs, in order.
         device: Where to compute.
         fingerprint: What to record in an index.
+        read_words: Reads the table of words; called when a text is embedded first.
     """
 
     def __init__(
@@ -104,12 +110,14 @@ class YamnetEmbedder:
         class_names: tuple[str, ...],
         device: torch.device,
         fingerprint: Fingerprint,
+        read_words: Callable[[], WordTable],
     ) -> None:
         self._network = network.to(device)
         self._class_names = class_names
         self._device = device
         self._fingerprint = fingerprint
         self._front_end = FrontEnd(device)
+        self._read_words = read_words
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -120,6 +128,15 @@ class YamnetEmbedder:
     def class_names(self) -> tuple[str, ...]:
         """Display names of AudioSet's 521 classes, in the order of ``class_scores``."""
         return self._class_names
+
+    @cached_property
+    def class_words(self) -> ClassWords:
+        """What makes mixtures of the classes out of texts.
+
+        Raises:
+            ModelError: The table of words is missing or not what it was at the release.
+        """
+        return ClassWords(self._read_words(), self._class_names)
 
     def embed(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
         """Embed a batch.
@@ -152,6 +169,62 @@ class YamnetEmbedder:
             ModelError: The network gave numbers that are not finite.
         """
         return self.scores_of(self.pool(clips))
+
+    def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed texts in the space of ``embed``.
+
+        A text is a mixture of the classes, and its vector the same mixture of the classifier's
+        rows, less the mean of its own numbers: a recording in which all 1,024 numbers are
+        equally high has a similarity of 0 to every text. What stands out in a recording is
+        compared with what stands out for the classes.
+
+        Args:
+            texts: ``n`` texts in English; never read as anything but text.
+
+        Returns:
+            float32, shape ``(n, 1024)``; unit rows.
+
+        Raises:
+            PromptError: A text has no word that the table of words knows, or holds half a
+                character.
+            ModelError: The table of words is missing or not what it was at the release, or the
+                classifier gives no direction.
+        """
+        classifier = self._network.classifier.weight.double().cpu().numpy()
+        # In float64, so that the rows' bits do not depend on how sums are shared out.
+        rows = self.class_words.mixtures(texts).astype(np.float64) @ classifier
+        rows -= rows.mean(axis=1, keepdims=True)
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        if not (np.isfinite(lengths) & (lengths > 0)).all():
+            raise ModelError(
+                f"{self._fingerprint.name}: the vector of a text is zero or not finite, expected "
+                "a direction; use undamaged weights"
+            )
+        return np.asarray(rows / lengths, dtype=np.float32)
+
+    def score_texts(self, clips: Sequence[Clip], texts: Sequence[str]) -> NDArray[np.float32]:
+        """Say how well each text fits each clip, by class scores rather than vectors.
+
+        A clip's scores are averaged as a text mixes the classes. Unlike the similarity of
+        vectors this keeps how sure the network was, so it ranks recordings better.
+
+        Args:
+            clips: ``n`` clips at 16000 Hz, of any length.
+            texts: ``m`` texts in English.
+
+        Returns:
+            float32, shape ``(n, m)``: logits.
+
+        Raises:
+            ValueError: A clip has another sample rate.
+            PromptError: A text has no word that the table of words knows, or holds half a
+                character.
+            ModelError: The network gave numbers that are not finite, or the table of words
+                is missing or not what it was at the release.
+        """
+        scores = self.class_scores(clips).astype(np.float64)
+        mixtures = self.class_words.mixtures(texts).astype(np.float64)
+        return np.asarray(scores @ mixtures.T, dtype=np.float32)
 
     def pool(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
         """Return each clip's mean embedding; ``unit_rows`` and ``scores_of`` read it.

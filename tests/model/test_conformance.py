@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from earful.model import Embedder, Fingerprint, list_embedders, load_embedder
+from earful.model import Embedder, Fingerprint, TextEmbedder, list_embedders, load_embedder
 from earful.model.audio import Clip
 
 NAMES = [entry.name for entry in list_embedders() if entry.kind != "hub"]
@@ -17,6 +17,8 @@ NAMES = [entry.name for entry in list_embedders() if entry.kind != "hub"]
 KEEP_LOUDNESS = {"earful-tiny", "logmel", "yamnet"}
 
 embedders = pytest.mark.parametrize("name", NAMES)
+TEXT_NAMES = [entry.name for entry in list_embedders() if entry.text and entry.kind != "hub"]
+text_embedders = pytest.mark.parametrize("name", TEXT_NAMES)
 
 
 @cache
@@ -135,3 +137,23 @@ def test_it_loads_again_from_what_its_fingerprint_says(name: str) -> None:
     wanted = embedder_of(name).fingerprint
     found = load_embedder(wanted.name, revision=wanted.revision, device="cpu", dtype=wanted.dtype)
     assert found.fingerprint == wanted
+
+
+@embedders
+def test_it_embeds_text_if_the_registry_says_so(name: str) -> None:
+    assert isinstance(embedder_of(name), TextEmbedder) == (name in TEXT_NAMES)
+
+
+@text_embedders
+def test_texts_are_unit_rows_of_the_same_space_whatever_stands_beside_them(name: str) -> None:
+    embedder = embedder_of(name)
+    assert isinstance(embedder, TextEmbedder)
+    texts = ["a dog barking", "piano", "a piano", "thunder, far off"]
+    batch = embedder.embed_text(texts)
+    assert batch.dtype == np.float32
+    assert batch.shape == (len(texts), embedder.fingerprint.dim)
+    np.testing.assert_allclose(np.linalg.norm(batch, axis=1), 1.0, atol=1e-5)
+    single = np.concatenate([embedder.embed_text([text]) for text in texts])
+    np.testing.assert_allclose(batch, single, atol=1e-5)
+    assert batch[1] @ batch[2] > batch[1] @ batch[0]
+    assert embedder.embed_text([]).shape == (0, embedder.fingerprint.dim)

@@ -65,7 +65,7 @@ def test_the_table_has_the_shipped_the_baseline_and_the_five_on_the_hub() -> Non
     assert kinds["earful-tiny"] == kinds["yamnet"] == "shipped"
     assert kinds["logmel"] == "baseline"
     assert {name for name, kind in kinds.items() if kind == "hub"} == set(embedder.HUB_IDS)
-    assert {entry.name for entry in list_embedders() if not entry.text} == {"logmel", "yamnet"}
+    assert {entry.name for entry in list_embedders() if not entry.text} == {"logmel"}
 
 
 def test_importing_the_registry_imports_nothing_heavy() -> None:

@@ -11,7 +11,13 @@ from training.convert_yamnet import ARCHIVE, CLASS_MAP, DATA, DIGESTS, MODEL
 from training.onnx_file import Graph, Node
 
 from earful.model.runtime import read_part
-from earful.model.yamnet import Network, convolutions, read_yamnet_release, write_yamnet_folder
+from earful.model.yamnet import (
+    Network,
+    convolutions,
+    read_yamnet_release,
+    shipped_words,
+    write_yamnet_folder,
+)
 
 EXPORT = "job_optimized_onnx"
 
@@ -95,6 +101,7 @@ def test_the_shipped_tensors_written_again_are_the_shipped_bytes(tmp_path: Path)
         class_map=read_part(release, "classes", "yamnet"),
         release=convert_yamnet.RELEASE,
         about=convert_yamnet.ABOUT,
+        words=shipped_words(),
     )
     for path in (tmp_path / "again").iterdir():
         assert path.read_bytes() == (convert_yamnet.TARGET / path.name).read_bytes()

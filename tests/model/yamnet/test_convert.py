@@ -141,11 +141,13 @@ def test_a_conversion_says_what_it_made_and_how_far_it_is_from_what_ships(
     assert report.source_sha256 in told["parts"]["network"]["source"]
     assert {path.name for path in (tmp_path / "own").iterdir()} == {
         "yamnet.json",
+        "yamnet-words.safetensors",
         "yamnet.safetensors",
         "yamnet_class_map.csv",
     }
     own = load_yamnet(str(tmp_path / "own"), device="cpu")
     assert own.class_names == load_yamnet(device="cpu").class_names
+    assert own.embed_text(["a dog"]).shape == (1, 1024)
     # The same file gives the same bytes.
     convert_yamnet(published, tmp_path / "again")
     for path in (tmp_path / "own").iterdir():

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from earful import FewShot
 from earful.demo import DemoCorpus
 from earful.errors import ModelError
 from earful.model import TextEmbedder, load_embedder
@@ -92,7 +93,7 @@ def test_it_is_what_it_says(embedder: YamnetEmbedder) -> None:
     release = read_yamnet_release()
     assert told.revision == release.number
     assert told.weights_sha256 == release.parts["network"]["sha256"]
-    assert not isinstance(embedder, TextEmbedder)
+    assert isinstance(embedder, TextEmbedder)
     again = load_embedder("yamnet", revision=release.number, device="cpu").fingerprint
     assert again == told
 
@@ -234,8 +235,16 @@ def test_an_index_is_built_with_it_and_answers(
     code, out, _ = earful_command(*asked)
     assert code == 0
     assert json.loads(out)["text"] == "high"
+    sought = ("search", "--text", "a high sine wave", "--index", index, "--json")
+    code, out, _ = earful_command(*sought)
+    assert code == 0
+    assert len(json.loads(out)["evidence"]) == 4
+    assert len(FewShot.open(index).search(text="a sine wave", k=2)) == 2
+    code, _, error = earful_command("search", "--text", "?!", "--index", index)
+    assert code != 0
+    assert "has no word that the table of words knows" in error
     _, out, _ = earful_command("models", "list")
-    assert re.search(r"^yamnet +shipped +audio +Apache-2\.0 ", out, re.MULTILINE)
+    assert re.search(r"^yamnet +shipped +audio, text +Apache-2\.0 ", out, re.MULTILINE)
 
 
 # --- refusals ---------------------------------------------------------------------------
