@@ -123,7 +123,7 @@ class Strategy:
     Attributes:
         description: What it does, in a few words.
         short_list: ``(candidates, scores, rows, k)`` to the rows worth an exact similarity:
-            ``scores`` are float32, rough, one for every candidate; ``rows`` those allowed.
+            ``scores`` are float32, one for every candidate; ``rows`` those allowed.
         pick: ``(ranking, picked, diversity)``: adds rows to ``picked`` until it is full or
             nothing more may be added. ``diversity`` is that of ``Shots``.
         is_random: Whether a seed decides, and the query does not.
@@ -166,7 +166,7 @@ def pick_shots(
     shots: ShotOptions,
     allowed: NDArray[np.bool_] | None = None,
     seed: int = 0,
-    rough_scores: Vector | None = None,
+    float32_scores: Vector | None = None,
 ) -> tuple[Rows, Similarities]:
     """Pick up to ``shots.k`` exemplars for a query.
 
@@ -177,7 +177,7 @@ def pick_shots(
         allowed: bool, shape ``(n,)``: rows that may be picked, all when ``None``; see
             ``Candidates.allowed``.
         seed: For a random strategy.
-        rough_scores: float32, shape ``(n,)``: ``candidates.vectors @ query`` if it is at
+        float32_scores: float32, shape ``(n,)``: ``candidates.vectors @ query`` if it is at
             hand; exact similarities are computed of the short list.
 
     Returns:
@@ -194,7 +194,7 @@ def pick_shots(
         ranking = Ranking(candidates=candidates, rows=drawn, similarities=np.empty(0))
         strategy.pick(ranking, picked, shots.diversity)
     else:
-        scores = candidates.vectors @ query if rough_scores is None else rough_scores
+        scores = candidates.vectors @ query if float32_scores is None else float32_scores
         # A short list nearly always suffices; duplicates and limits may ask for all rows.
         for listed in (strategy.short_list(candidates, scores, rows, shots.k), rows):
             picked = Picked(candidates, shots)

@@ -75,7 +75,7 @@ def fit_calibration(
                 allowed=allowed,
                 exclusive=exclusive,
                 seed=seed,
-                rough_scores=scores,
+                float32_scores=scores,
             )
     return cases.fit(guess_calibration(candidates).temperature)
 
@@ -191,13 +191,18 @@ class _Cases:
         allowed: NDArray[np.bool_],
         exclusive: bool,
         seed: int,
-        rough_scores: NDArray[np.float32] | None = None,
+        float32_scores: NDArray[np.float32] | None = None,
     ) -> bool:
         """Add a case, unless nothing that is allowed could answer it."""
         if not can_answer(candidates, truth, allowed, exclusive=exclusive):
             return False
         rows, exact = pick_shots(
-            candidates, query, shots=shots, allowed=allowed, seed=seed, rough_scores=rough_scores
+            candidates,
+            query,
+            shots=shots,
+            allowed=allowed,
+            seed=seed,
+            float32_scores=float32_scores,
         )
         n_short = self.n_shots - len(rows)
         shares = candidates.memberships(rows)

@@ -224,7 +224,7 @@ class Retriever:
                 prepared = self.prepare(task, labels, need_exemplars=need_exemplars)
                 if len(prepared.candidates):
                     with shared.stage("retrieve_s"):
-                        rows = iter(_rough_scores(prepared.candidates, queries))
+                        rows = iter(_float32_scores(prepared.candidates, queries))
             for query in found:
                 if isinstance(query, AudioError):
                     yield query
@@ -239,7 +239,7 @@ class Retriever:
                             shots=shots,
                             need_exemplars=need_exemplars,
                             seed=seed,
-                            rough_scores=next(rows),
+                            float32_scores=next(rows),
                         )
                 except PromptError as error:
                     yield error
@@ -255,7 +255,7 @@ class Retriever:
         shots: int | None,
         need_exemplars: bool,
         seed: int,
-        rough_scores: NDArray[np.float32] | None = None,
+        float32_scores: NDArray[np.float32] | None = None,
     ) -> ShotSet:
         """Find a query's shots.
 
@@ -266,7 +266,7 @@ class Retriever:
             shots: How many were asked for; 0 for none.
             need_exemplars: Whether there is no answer without an exemplar of every label.
             seed: For random choices.
-            rough_scores: float32 dot products with every candidate, if they are at hand.
+            float32_scores: float32 dot products with every candidate, if they are at hand.
 
         Raises:
             TaskError: No exemplar answers the task, or shots are asked for where there
@@ -286,7 +286,7 @@ class Retriever:
         if not len(prepared.candidates):
             note = "no exemplar has an answer to this, so none is shown"
             return ShotSet.empty(task, prepared.candidates.labels, note)
-        found = find_shots(prepared, task, query, seed=seed, rough_scores=rough_scores)
+        found = find_shots(prepared, task, query, seed=seed, float32_scores=float32_scores)
         return found if self._change is None else self._change(query, found)
 
     def vote(self, shots: ShotSet, *, seed: int) -> tuple[Scores, str]:
@@ -351,7 +351,7 @@ def find_shots(
     query: Query,
     *,
     seed: int,
-    rough_scores: NDArray[np.float32] | None = None,
+    float32_scores: NDArray[np.float32] | None = None,
 ) -> ShotSet:
     """Choose a query's shots among a task's candidates.
 
@@ -360,7 +360,7 @@ def find_shots(
         task: The same, with its way of choosing shots.
         query: With a vector.
         seed: For a random strategy.
-        rough_scores: float32 dot products with every candidate, if they are at hand.
+        float32_scores: float32 dot products with every candidate, if they are at hand.
 
     Raises:
         PromptError: Every exemplar is from the query's own recording or group.
@@ -382,7 +382,7 @@ def find_shots(
         shots=task.shots,
         allowed=allowed,
         seed=seed,
-        rough_scores=rough_scores,
+        float32_scores=float32_scores,
     )
     return ShotSet(
         task=task,
@@ -404,7 +404,7 @@ def _notes(candidates: Candidates, task: Task, rows: Rows) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _rough_scores(candidates: Candidates, queries: Sequence[Query]) -> NDArray[np.float32]:
+def _float32_scores(candidates: Candidates, queries: Sequence[Query]) -> NDArray[np.float32]:
     """Return float32, shape ``(n_queries, n)``: each query's product with every candidate."""
     return np.asarray(np.stack([_vector(query) for query in queries]) @ candidates.vectors.T)
 
