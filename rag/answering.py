@@ -96,19 +96,7 @@ class Answering:
                 if self.model is None or arm == "vote":
                     answer = self._vote(found, ask)
                 else:
-                    scored = self._scorer.score(
-                        self.model,
-                        to_request(found, ask),
-                        found.shots,
-                        scoring,
-                        blend=arm == "blend",
-                        watch=found.watch,
-                        progress=progress,
-                    )
-                    notes = self.notes(found.shots)
-                    answer = scored.answer(
-                        self.model, found.query, found.shots, found.watch, notes=notes
-                    )
+                    answer = self._score(self.model, found, scoring, arm, ask, progress)
             except (AudioError, PromptError) as error:
                 yield error
             else:
@@ -201,6 +189,28 @@ class Answering:
             return "model"
         # Whoever gave a language model wants to hear it, whatever the task's file says.
         return "blend" if task.arm == "vote" else task.arm
+
+    def _score(
+        self,
+        model: LanguageModel,
+        found: Retrieved,
+        scoring: LabelScoring,
+        arm: Answerer,
+        ask: AskOptions,
+        progress: Progress | None,
+    ) -> Answer:
+        """Answer by the language model's scores, alone or blended with the vote."""
+        scored = self._scorer.score(
+            model,
+            to_request(found, ask),
+            found.shots,
+            scoring,
+            blend=arm == "blend",
+            watch=found.watch,
+            progress=progress,
+        )
+        notes = self.notes(found.shots)
+        return scored.answer(model, found.query, found.shots, found.watch, notes=notes)
 
     def _vote(self, found: Retrieved, ask: AskOptions) -> Answer:
         """Answer by the neighbour vote alone."""
