@@ -2,6 +2,7 @@ from .names import DEFAULT_EMBEDDER, DEFAULT_MODEL, SHIPPED
 from .prompt import ClipRef, Prompt, PromptWording, Text
 from .protocols import (
     Capabilities,
+    ClassScorer,
     Embedder,
     FeatureCache,
     Fingerprint,
@@ -11,6 +12,7 @@ from .protocols import (
     LanguageModel,
     PromptSize,
     TextEmbedder,
+    embed_and_score,
 )
 from .registry import list_embedders, list_language_models, load_embedder, load_language_model
 from .scripted import ScriptedLanguageModel
@@ -20,6 +22,7 @@ __all__ = [
     "DEFAULT_MODEL",
     "SHIPPED",
     "Capabilities",
+    "ClassScorer",
     "ClipRef",
     "Embedder",
     "FeatureCache",
@@ -34,6 +37,7 @@ __all__ = [
     "ScriptedLanguageModel",
     "Text",
     "TextEmbedder",
+    "embed_and_score",
     "list_embedders",
     "list_language_models",
     "load_embedder",

@@ -129,6 +129,70 @@ class TextEmbedder(Embedder, Protocol):
         ...
 
 
+@runtime_checkable
+class ClassScorer(TextEmbedder, Protocol):
+    """Embedder that also says how far it hears each of the classes that it was trained on.
+
+    An index that it begins keeps the scores beside the vectors. A text is compared with them,
+    because vectors of unit length do not say how sure the network was.
+    """
+
+    @property
+    def n_classes(self) -> int:
+        """Number of its classes, 1 or more."""
+        ...
+
+    def embed_and_score(
+        self, clips: Sequence[Clip]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Embed a batch and score the classes, in one pass.
+
+        Args:
+            clips: ``n`` clips, as for ``embed``.
+
+        Returns:
+            What ``embed`` returns, and float32, shape ``(n, n_classes)``: logits, finite. At 0
+            a class is as likely as not.
+
+        Raises:
+            ValueError: A clip has another sample rate.
+        """
+        ...
+
+    def text_weights(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return how much each class's score counts for each text.
+
+        Args:
+            texts: ``m`` texts; never read as anything but text.
+
+        Returns:
+            float32, shape ``(m, n_classes)``: no weight is below 0, and rows add up to 1, so
+            that their product with the scores is again a logit.
+
+        Raises:
+            PromptError: Nothing is known of a text.
+        """
+        ...
+
+
+def embed_and_score(
+    embedder: Embedder, clips: Sequence[Clip]
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Embed a batch, with class scores where the embedder gives them.
+
+    Args:
+        embedder: Any embedder.
+        clips: ``n`` clips, as for ``Embedder.embed``.
+
+    Returns:
+        What ``ClassScorer.embed_and_score`` returns; ``None`` in place of the scores for an
+        embedder without any.
+    """
+    if isinstance(embedder, ClassScorer):
+        return embedder.embed_and_score(clips)
+    return embedder.embed(clips), None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """Limits and abilities of a language model.

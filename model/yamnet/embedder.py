@@ -87,7 +87,7 @@ def load_yamnet(
 
 
 class YamnetEmbedder:
-    """Audio to 1024-d unit vectors, and to scores of AudioSet's classes; a ``TextEmbedder``.
+    """Audio to 1024-d unit vectors, and to scores of AudioSet's classes; a ``ClassScorer``.
 
     A recording is heard in patches of 0.96 s that begin every 0.48 s; zeros follow its end
     until the last one is full. Each patch has 1,024 numbers, none below 0. Their mean over
@@ -128,6 +128,11 @@ class YamnetEmbedder:
     def class_names(self) -> tuple[str, ...]:
         """Display names of AudioSet's 521 classes, in the order of ``class_scores``."""
         return self._class_names
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes, 521."""
+        return len(self._class_names)
 
     @cached_property
     def class_words(self) -> ClassWords:
@@ -170,6 +175,24 @@ class YamnetEmbedder:
         """
         return self.scores_of(self.pool(clips))
 
+    def embed_and_score(
+        self, clips: Sequence[Clip]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return what ``embed`` and ``class_scores`` do, in one pass.
+
+        Args:
+            clips: ``n`` clips at 16000 Hz, of any length.
+
+        Returns:
+            float32 of shape ``(n, 1024)`` and float32 of shape ``(n, 521)``.
+
+        Raises:
+            ValueError: A clip has another sample rate.
+            ModelError: The network gave numbers that are not finite, or a vector that is zero.
+        """
+        pooled = self.pool(clips)
+        return self.unit_rows(pooled), self.scores_of(pooled)
+
     def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts in the space of ``embed``.
 
@@ -202,6 +225,19 @@ class YamnetEmbedder:
             )
         return np.asarray(rows / lengths, dtype=np.float32)
 
+    def text_weights(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return each text as a mixture of the classes; see ``ClassWords.mixtures``.
+
+        Returns:
+            float32, shape ``(m, 521)``; rows add up to 1.
+
+        Raises:
+            PromptError: A text has no word that the table of words knows, or holds half a
+                character.
+            ModelError: The table of words is missing or not what it was at the release.
+        """
+        return self.class_words.mixtures(texts)
+
     def score_texts(self, clips: Sequence[Clip], texts: Sequence[str]) -> NDArray[np.float32]:
         """Say how well each text fits each clip, by class scores rather than vectors.
 
@@ -223,8 +259,8 @@ class YamnetEmbedder:
                 is missing or not what it was at the release.
         """
         scores = self.class_scores(clips).astype(np.float64)
-        mixtures = self.class_words.mixtures(texts).astype(np.float64)
-        return np.asarray(scores @ mixtures.T, dtype=np.float32)
+        weights = self.text_weights(texts).astype(np.float64)
+        return np.asarray(scores @ weights.T, dtype=np.float32)
 
     def pool(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
         """Return each clip's mean embedding; ``unit_rows`` and ``scores_of`` read it.

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from earful.model import Embedder, Fingerprint, TextEmbedder, list_embedders, load_embedder
+from earful.model import (
+    ClassScorer,
+    Embedder,
+    Fingerprint,
+    TextEmbedder,
+    list_embedders,
+    load_embedder,
+)
 from earful.model.audio import Clip
 
 NAMES = [entry.name for entry in list_embedders() if entry.kind != "hub"]
@@ -157,3 +164,23 @@ def test_texts_are_unit_rows_of_the_same_space_whatever_stands_beside_them(name:
     np.testing.assert_allclose(batch, single, atol=1e-5)
     assert batch[1] @ batch[2] > batch[1] @ batch[0]
     assert embedder.embed_text([]).shape == (0, embedder.fingerprint.dim)
+
+
+@text_embedders
+def test_classes_are_scored_in_the_pass_that_embeds(name: str) -> None:
+    embedder = embedder_of(name)
+    if not isinstance(embedder, ClassScorer):
+        pytest.skip(f"{name} scores no classes")
+    clips = [clip(embedder, sound(20_000, seed)) for seed in range(3)]
+    vectors, scores = embedder.embed_and_score(clips)
+    np.testing.assert_array_equal(vectors, embedder.embed(clips))
+    assert scores.dtype == np.float32
+    assert scores.shape == (3, embedder.n_classes)
+    assert np.isfinite(scores).all()
+    texts = ["a dog barking", "piano"]
+    weights = embedder.text_weights(texts)
+    assert weights.dtype == np.float32
+    assert weights.shape == (2, embedder.n_classes)
+    assert (weights >= 0).all()
+    np.testing.assert_allclose(weights.sum(axis=1), 1.0, atol=1e-5)
+    assert embedder.text_weights([]).shape == (0, embedder.n_classes)
