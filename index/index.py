@@ -13,6 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from earful.index.cache import FeatureCacheFolder
 from earful.index.corpus import Rejection
 from earful.index.search import (
@@ -75,15 +78,22 @@ class Index:
     # --- opening ---------------------------------------------------------------------------
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str], fingerprint: Fingerprint) -> Self:
+    def create(
+        cls, path: str | os.PathLike[str], fingerprint: Fingerprint, *, n_classes: int = 0
+    ) -> Self:
         """Make an empty index; one that a kill left half made is made anew.
+
+        Args:
+            path: The folder.
+            fingerprint: The embedder that makes the vectors.
+            n_classes: How many class scores each row has, as of a ``ClassScorer``; 0 for none.
 
         Raises:
             IndexFolderError: The folder already holds an index or other files, or cannot be
                 written.
             IndexBusyError: Another process is making it.
         """
-        return cls(IndexFolder.create(path, fingerprint))
+        return cls(IndexFolder.create(path, fingerprint, n_classes=n_classes))
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -95,14 +105,22 @@ class Index:
         return cls(IndexFolder.open(path))
 
     @classmethod
-    def open_or_create(cls, path: str | os.PathLike[str], fingerprint: Fingerprint) -> Self:
+    def open_or_create(
+        cls, path: str | os.PathLike[str], fingerprint: Fingerprint, *, n_classes: int = 0
+    ) -> Self:
         """Open an index made by the same embedder, or make an empty one.
+
+        Args:
+            path: The folder.
+            fingerprint: The embedder that makes the vectors.
+            n_classes: How many class scores each row of a new index has; one that there is
+                goes on as it was begun.
 
         Raises:
             IndexFolderError: As ``open`` and ``create``.
             IndexMismatchError: It was made by another embedder.
         """
-        return cls(IndexFolder.open_or_create(path, fingerprint))
+        return cls(IndexFolder.open_or_create(path, fingerprint, n_classes=n_classes))
 
     # --- reading ---------------------------------------------------------------------------
 
@@ -115,6 +133,20 @@ class Index:
     def fingerprint(self) -> Fingerprint:
         """The embedder that made the vectors."""
         return self._folder.fingerprint
+
+    @property
+    def n_classes(self) -> int:
+        """How many class scores each row has; 0 for none."""
+        return self._folder.n_classes
+
+    @property
+    def class_scores(self) -> NDArray[np.float16] | None:
+        """Class scores of ``vectors()``: float16, shape ``(n, n_classes)``; ``None`` for none.
+
+        Raises:
+            IndexFolderError: A row or a file of the table is damaged.
+        """
+        return self.vectors().class_scores
 
     def require(self, fingerprint: Fingerprint) -> None:
         """Refuse an embedder that this index was not made with.
@@ -168,13 +200,34 @@ class Index:
             return self._disk_search.half_precision(query, k, filter)
         if backend == "approximate":
             return self._disk_search.approximate(query, k, filter, self.approximate)
-        vectors = self.vectors()
-        only = None
-        if filter.where:
-            only = vectors.rows_of_ids(self._folder.table.ids_where(filter.where))
+        vectors, only = self.vectors(), self._rows_where(filter)
         return vectors.search(
             query, k=k, filter=replace(filter, where=""), backend=backend, only=only
         )
+
+    def search_classes(
+        self,
+        weights: Vectors,
+        *,
+        k: int = 8,
+        filter: SearchFilter = SearchFilter(),
+    ) -> list[Hit]:
+        """Find the rows with the highest weighted class scores, best first; ties break by id.
+
+        Args:
+            weights: float32, shape ``(n_classes,)``: how much each class's score counts, such as
+                a row of ``ClassScorer.text_weights``.
+            k: How many hits at most.
+            filter: As in ``search``.
+
+        Raises:
+            FilterError: ``filter.where`` cannot be evaluated.
+            IndexFolderError: A row is damaged.
+            ValueError: The index has no class scores, or there are not as many weights, or one
+                is not finite; ``k`` is below 1.
+        """
+        vectors, only = self.vectors(), self._rows_where(filter)
+        return vectors.search_classes(weights, k=k, filter=replace(filter, where=""), only=only)
 
     def read_table(self, columns: Sequence[str]) -> pa.Table:
         """Return some columns of all rows, ordered by id.
@@ -210,7 +263,8 @@ class Index:
             IndexFolderError: An id occurs twice among ``rows`` or belongs to another
                 corpus root; a text is not Unicode; the disk is full or read-only. Nothing
                 is changed.
-            ValueError: A vector has another length, is not finite or not of unit norm.
+            ValueError: A vector has another length, is not finite or not of unit norm, or there
+                are class scores where the index keeps none, or the other way round.
             IndexBusyError: Another process is writing.
         """
         self._folder.add(rows)
@@ -306,6 +360,12 @@ class Index:
         return n_rows
 
     # --- private -----------------------------------------------------------------------------
+
+    def _rows_where(self, filter: SearchFilter) -> NDArray[np.intp] | None:
+        """Return the rows that pass a filter's SQL; ``None`` where it has none."""
+        if not filter.where:
+            return None
+        return self.vectors().rows_of_ids(self._folder.table.ids_where(filter.where))
 
     def _drop_stale(self) -> None:
         """Free what was read of rows that have changed since."""

@@ -20,9 +20,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from earful.errors import IndexFolderError
 from earful.index.builder.decode_queue import (
     Decoded,
@@ -32,6 +29,12 @@ from earful.index.builder.decode_queue import (
     Unchanged,
     in_order,
 )
+from earful.index.builder.embedding import (
+    classes_of,
+    embed_batch,
+    require_class_scores,
+    vector_fault,
+)
 from earful.index.builder.options import BuildOptions
 from earful.index.builder.report import BuildProgress, BuildReport
 from earful.index.corpus import Corpus, CorpusRow, Rejection, open_corpus
@@ -40,7 +43,6 @@ from earful.index.storage import (
     AudioKey,
     IndexFolder,
     Row,
-    has_unit_norm,
     read_header,
 )
 from earful.model import DEFAULT_EMBEDDER, load_embedder
@@ -85,7 +87,8 @@ def build_index(
 
     Raises:
         CorpusError: A table or a row of it is broken; nothing was written.
-        IndexMismatchError: The index was made by another embedder; nothing was written.
+        IndexMismatchError: The index was made by another embedder, or with class scores, which
+            this one does not give; nothing was written.
         IndexBusyError: Another process is writing the index.
         IndexFolderError: The index cannot be read or written, the disk is too full, or an
             id belongs to a row from another corpus; what was committed is kept.
@@ -93,7 +96,8 @@ def build_index(
     opened = corpus if isinstance(corpus, Corpus) else open_corpus(corpus)
     n_rows = sum(1 for _ in opened)
     model = embedder_for(index, embedder) if isinstance(embedder, str) else embedder
-    target = IndexFolder.open_or_create(index, model.fingerprint)
+    target = IndexFolder.open_or_create(index, model.fingerprint, n_classes=classes_of(model))
+    require_class_scores(target, model)
     with target.writer(), _system_memory_for_arrow():
         return _Build(opened, target, model, options, progress, n_rows).run()
 
@@ -237,7 +241,8 @@ class _Build:
 
     def _require_space(self) -> None:
         n_new = max(0, self._n_rows - len(self._indexed))
-        needed = n_new * (self._embedder.fingerprint.dim * 4 + _BYTES_PER_ROW)
+        row_bytes = self._embedder.fingerprint.dim * 4 + self._index.n_classes * 2 + _BYTES_PER_ROW
+        needed = n_new * row_bytes
         free = shutil.disk_usage(self._index.path).free
         if free < needed:
             raise IndexFolderError(
@@ -304,11 +309,12 @@ class _Build:
     def _embed(self) -> None:
         if not self._batch:
             return
-        vectors = self._embedder.embed([decoded.clip for decoded in self._batch])
-        for decoded, vector in zip(self._batch, vectors, strict=True):
+        clips = [decoded.clip for decoded in self._batch]
+        embedded = embed_batch(self._embedder, clips, self._index.n_classes)
+        for decoded, made in zip(self._batch, embedded, strict=True):
             inspected, clip = decoded.inspected, decoded.clip
-            if reason := _vector_fault(vector):
-                self._rejected.append(self._decoder.reject(inspected, reason))
+            if made.fault:
+                self._rejected.append(self._decoder.reject(inspected, made.fault))
                 continue
             self._accepted += 1
             self._audio_s += clip.duration_s
@@ -318,7 +324,8 @@ class _Build:
                 duration_s=clip.duration_s,
                 file_sha256=inspected.audio_key.file_sha256,
                 content_sha256=clip.content_sha256,
-                vector=vector,
+                vector=made.vector,
+                class_scores=made.class_scores,
             )
             self._rows.append((inspected.number, row))
         self._batch.clear()
@@ -335,7 +342,7 @@ class _Build:
         for renewal in renewals:
             inspected, key = renewal.inspected, renewal.inspected.audio_key
             source = fresh.get(key) or stored.get(holders.get(key, ""))
-            if source is None or source.audio_key != key or _vector_fault(source.vector):
+            if source is None or source.audio_key != key or vector_fault(source.vector):
                 # Its holder was rejected, got other audio in this very run, or is damaged.
                 self._take(self._decoder.decode(inspected))
                 continue
@@ -436,8 +443,3 @@ _Outcome = Unchanged | Decoded | Rejected | _Renewal
 
 def _number(item: Rejected) -> int:
     return item.number
-
-
-def _vector_fault(vector: NDArray[np.float32]) -> str:
-    norm = float(np.linalg.norm(vector))
-    return "" if has_unit_norm(norm) else f"the embedder gave a vector of norm {norm:g}, expected 1"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earful.errors import IndexFolderError
-from earful.index.storage import EXEMPLAR_COLUMNS
+from earful.index.storage import CLASS_SCORES, EXEMPLAR_COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,9 +24,9 @@ _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 def export_index(index: Index, target: str | os.PathLike[str]) -> int:
     """Write every row, ordered by id, to CSV or Parquet.
 
-    CSV has no vectors; labels are joined with ``|``, and a text that a spreadsheet would
-    read as a formula gets a ``'`` in front. Parquet has every column as stored, vectors
-    included. ``root`` is the folder that ``audio`` is relative to.
+    CSV has no vectors and no class scores; labels are joined with ``|``, and a text that a
+    spreadsheet would read as a formula gets a ``'`` in front. Parquet has every column as
+    stored. ``root`` is the folder that ``audio`` is relative to.
 
     Args:
         index: An open index.
@@ -42,7 +42,9 @@ def export_index(index: Index, target: str | os.PathLike[str]) -> int:
     kind = target.suffix.lower()
     if kind not in {".csv", ".parquet"}:
         raise IndexFolderError(f"{target}: expected .csv or .parquet, got {kind or 'no ending'}")
-    names = [*_COLUMNS, "vector"] if kind == ".parquet" else list(_COLUMNS)
+    names = list(_COLUMNS)
+    if kind == ".parquet":
+        names += ["vector", *([CLASS_SCORES] if index.n_classes else [])]
     table = _with_root_paths(index, index.read_table(names))
     beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:

@@ -47,6 +47,7 @@ from earful.index.storage import (
     read_values,
     root_of,
     stored_fingerprint,
+    stored_n_classes,
 )
 from earful.model import Embedder, Fingerprint, load_embedder
 from earful.wording import as_argument
@@ -109,7 +110,8 @@ def repair_index(
         CorpusError: The corpus is broken; nothing was done.
         IndexFolderError: There is no index, too much of it is lost, its rows with ids of the
             corpus come from another corpus that still exists, or the folder cannot be written.
-        IndexMismatchError: The embedder is not that of the index; what was kept stays.
+        IndexMismatchError: The embedder is not that of the index, or gives no class scores where
+            the index keeps them; what was kept stays.
         IndexBusyError: Another process is writing.
         ModelError: The embedder cannot be loaded; what was kept stays.
     """
@@ -253,17 +255,19 @@ def _make_openable(folder: Path, corpus: Corpus | None) -> list[str]:
             raise
         header = _new_header(folder, corpus, error)
         aside.append(HEADER_NAME)
-    if (stored := _whole_fingerprint(folder)) not in (None, header.fingerprint):
-        header = replace(header, fingerprint=stored)
+    stored = _whole_origin(folder)
+    if stored not in (None, (header.fingerprint, header.n_classes)):
+        fingerprint, n_classes = stored
+        header = replace(header, fingerprint=fingerprint, n_classes=n_classes)
         _replace_header(folder, header)
         aside.append(HEADER_NAME)
-    while (reason := _table_fault(folder, header.fingerprint)) is not None:
+    while (reason := _table_fault(folder, header)) is not None:
         with WriterLock(folder).held():
             if not _opens(folder):
-                _begin_anew(folder, header.fingerprint, corpus, reason)
+                _begin_anew(folder, header, corpus, reason)
                 aside.append(TABLE_FOLDER)
             # Another process may have repaired it before this one could lock it.
-            elif _table_fault(folder, header.fingerprint) is not None:
+            elif _table_fault(folder, header) is not None:
                 # In this version deleted rows cannot be told from the others.
                 newest = newest_manifest(folder)
                 move_to_quarantine(folder, [newest])
@@ -278,14 +282,15 @@ def _is_newer(folder: Path) -> bool:
 
 
 def _new_header(folder: Path, corpus: Corpus | None, reason: IndexFolderError) -> Header:
-    """Make a lost header from the fingerprint in the table."""
+    """Make a lost header from the fingerprint and the columns of the table."""
     fingerprint = stored_fingerprint(folder)
     if corpus is None:
         raise IndexFolderError(
             f"{reason}. With its corpus it can be made again: `earful index verify "
             f"{as_argument(folder)} --repair --corpus CORPUS`"
         ) from reason
-    header = Header.new(fingerprint).with_root(Root.seen_from(folder, corpus.root))
+    header = Header.new(fingerprint, stored_n_classes(folder))
+    header = header.with_root(Root.seen_from(folder, corpus.root))
     _replace_header(folder, header)
     return header
 
@@ -297,10 +302,13 @@ def _replace_header(folder: Path, header: Header) -> None:
         header.write(folder)
 
 
-def _whole_fingerprint(folder: Path) -> Fingerprint | None:
-    """Return the embedder that a table names, if its bytes are those that were written."""
+def _whole_origin(folder: Path) -> tuple[Fingerprint, int] | None:
+    """Return the embedder that a table names and its number of class scores.
+
+    ``None`` where the bytes that say so are not those that were written.
+    """
     try:
-        stored = stored_fingerprint(folder)
+        stored = stored_fingerprint(folder), stored_n_classes(folder)
     except IndexBusyError:
         raise
     except IndexFolderError:
@@ -308,7 +316,7 @@ def _whole_fingerprint(folder: Path) -> Fingerprint | None:
     return stored if newest_manifest(folder) in Checksums(folder) else None
 
 
-def _table_fault(folder: Path, fingerprint: Fingerprint) -> IndexFolderError | None:
+def _table_fault(folder: Path, header: Header) -> IndexFolderError | None:
     """Return the reason why the places of a table's rows cannot be read, or ``None``.
 
     Raises:
@@ -321,7 +329,7 @@ def _table_fault(folder: Path, fingerprint: Fingerprint) -> IndexFolderError | N
         raise
     except IndexFolderError as error:
         return error
-    table = Table.open(folder, fingerprint)
+    table = Table.open(folder, header.fingerprint, header.n_classes)
     try:
         table.places()
     except IndexFolderError as error:
@@ -338,7 +346,7 @@ def _opens(folder: Path) -> bool:
 
 
 def _begin_anew(
-    folder: Path, fingerprint: Fingerprint, corpus: Corpus | None, reason: IndexFolderError
+    folder: Path, header: Header, corpus: Corpus | None, reason: IndexFolderError
 ) -> None:
     """Move the whole table to the quarantine, and make an empty one."""
     checksums = Checksums(folder)
@@ -354,7 +362,7 @@ def _begin_anew(
     if (folder / TABLE_FOLDER).exists():
         (folder / QUARANTINE).mkdir(exist_ok=True)
         os.replace(folder / TABLE_FOLDER, mkdtemp(dir=folder / QUARANTINE, prefix="table-"))
-    Table.create(folder, fingerprint)
+    Table.create(folder, header.fingerprint, header.n_classes)
 
 
 def _embedder_of(index: IndexFolder) -> Embedder:

@@ -18,6 +18,7 @@ from earful.index.storage import (
     DIGEST_COLUMNS,
     HEADER_NAME,
     Row,
+    class_scores_of,
     exemplar_of,
     exemplar_values,
     has_unit_norm,
@@ -86,9 +87,10 @@ def verify_index(
     """Check every file of the table and every row.
 
     Of each row: its audio exists and is unchanged, its vector is finite and of unit norm, its
-    digest matches. A damaged file costs its own rows only; the others are still checked. Also
-    checked: no id occurs twice, and the header's counts match the table. Each audio file is
-    read once, however many rows are cut from it.
+    class scores are there if the index keeps any, and finite, its digest matches. A damaged
+    file costs its own rows only; the others are still checked. Also checked: no id occurs
+    twice, and the header's counts match the table. Each audio file is read once, however many
+    rows are cut from it.
 
     Args:
         index: An open index.
@@ -262,7 +264,9 @@ def row_faults(rows: pa.Table, roots: Sequence[Path], dim: int) -> list[list[str
         dim: Length of a vector.
     """
     numbers, *columns = (rows.column(name).to_pylist() for name in ("root", *DIGEST_COLUMNS))
-    stored = zip(exemplar_values(rows), vectors_of(rows, dim), *columns, strict=True)
+    known = class_scores_of(rows)
+    scores = [None] * rows.num_rows if known is None else known
+    stored = zip(exemplar_values(rows), vectors_of(rows, dim), scores, *columns, strict=True)
     return [
         [*_root_faults(roots, number), *_row_faults(*values)]
         for number, values in zip(numbers, stored, strict=True)
@@ -279,6 +283,7 @@ def _root_faults(roots: Sequence[Path], number: int) -> Iterator[str]:
 def _row_faults(
     values: tuple[Any, ...],
     vector: NDArray[np.float32],
+    class_scores: NDArray[np.float16] | None,
     duration_s: float,
     file_sha256: str,
     content_sha256: str,
@@ -287,6 +292,8 @@ def _row_faults(
     norm = float(np.linalg.norm(vector.astype(np.float64)))
     if not has_unit_norm(norm):
         yield f"its vector has norm {norm:.4g}, expected 1"
+    if class_scores is not None and not np.isfinite(class_scores).all():
+        yield "its class scores are missing or not finite"
     try:
         row = Row(
             exemplar=exemplar_of(values),
@@ -295,6 +302,7 @@ def _row_faults(
             file_sha256=file_sha256,
             content_sha256=content_sha256,
             vector=vector,
+            class_scores=class_scores,
         )
     except (CorpusError, ValueError) as error:
         yield f"its fields are damaged: {error}"

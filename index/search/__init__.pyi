@@ -1,10 +1,13 @@
 from .approximate import Approximate, partition_rows
+from .class_scores import ClassScores
 from .disk_search import DiskSearch, read_vector_set
-from .exact import Hit, IndexBackend, Vectors, VectorSet, top_k
+from .exact import IndexBackend, Vectors, VectorSet, top_k
+from .hit import Hit
 from .search_filter import SearchFilter
 
 __all__ = [
     "Approximate",
+    "ClassScores",
     "DiskSearch",
     "Hit",
     "IndexBackend",

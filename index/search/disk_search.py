@@ -14,15 +14,19 @@ from numpy.typing import NDArray
 
 from earful.errors import CorpusError, IndexFolderError
 from earful.index.search.approximate import Approximate, candidates
-from earful.index.search.exact import Hit, Vectors, VectorSet, unit_rows
+from earful.index.search.class_scores import ClassScores
+from earful.index.search.exact import Vectors, VectorSet, unit_rows
 from earful.index.search.half_precision import HalfPrecisionRows
+from earful.index.search.hit import Hit
 from earful.index.search.search_filter import SearchFilter, sql_of
 from earful.index.storage import (
+    CLASS_SCORES,
     EXEMPLAR_COLUMNS,
-    ROW_COLUMNS,
     IndexFolder,
+    Table,
     audio_paths,
     changed_rows,
+    class_scores_of,
     exemplar_of,
     exemplar_values,
     vectors_of,
@@ -68,7 +72,7 @@ class DiskSearch:
         while found is None:
             if self._half_precision is None:
                 self._half_precision = HalfPrecisionRows(table, self._folder.fingerprint.dim)
-            found = self._half_precision.candidates(query, k, ROW_COLUMNS, only)
+            found = self._half_precision.candidates(query, k, table.row_columns, only)
             if found is None:
                 # The table has moved on: copy its vectors again.
                 self._half_precision = None
@@ -98,7 +102,8 @@ class DiskSearch:
                 f"`earful index approximate {as_argument(path)}`"
             )
         roots = self._folder.roots()
-        found = candidates(self._folder.table, query, k, settings, filter, roots, ROW_COLUMNS)
+        table = self._folder.table
+        found = candidates(table, query, k, settings, filter, roots, table.row_columns)
         return self._ranked(found, query, k, filter)
 
     def _checked(self, query: Vectors, k: int) -> NDArray[np.float32]:
@@ -119,7 +124,7 @@ class DiskSearch:
 
 
 def read_vector_set(folder: IndexFolder) -> VectorSet:
-    """Read all rows of an index into RAM.
+    """Read all rows of an index into RAM, but for class scores, which nobody may ask for.
 
     Rows are compared with their own digests only where ``checksums.txt`` lacks their files.
 
@@ -127,7 +132,7 @@ def read_vector_set(folder: IndexFolder) -> VectorSet:
         IndexFolderError: A row or a file is damaged.
     """
     listed = folder.table.check()
-    table = folder.table.read(_HIT_COLUMNS if listed else ROW_COLUMNS)
+    table = folder.table.read(_HIT_COLUMNS if listed else folder.table.row_columns)
     return _vector_set(folder, table, check_rows=not listed)
 
 
@@ -143,6 +148,34 @@ def _vector_set(folder: IndexFolder, table: pa.Table, *, check_rows: bool) -> Ve
             paths=audio_paths(table, folder.roots()),
             content=table.column("content_sha256").to_pylist(),
             vectors=vectors,
+            stored_scores=_stored_scores(folder, table) if folder.n_classes else None,
         )
     except (CorpusError, ValueError, IndexError) as error:
         raise folder.damaged(error) from error
+
+
+def _stored_scores(folder: IndexFolder, rows: pa.Table) -> ClassScores:
+    """Return the class scores of rows: of those at hand, or of all, to be read when needed."""
+    if (known := class_scores_of(rows)) is not None:
+        return ClassScores.of(known)
+    version = folder.table.version
+    columns = ["id", "content_sha256"]
+    wanted = rows.select(columns)
+
+    def read() -> NDArray[np.float16]:
+        table = folder.table
+        if table.version != version:
+            # The rows were read before the last change.
+            table = Table.at_version(folder.path, version)
+        found = table.read([*columns, CLASS_SCORES])
+        if not found.select(columns).equals(wanted):
+            raise IndexFolderError(
+                f"{folder.path}: was written and compacted since its rows were read; read them "
+                "again"
+            )
+        scores = class_scores_of(found)
+        if scores is None or not np.isfinite(scores).all():
+            raise folder.damaged(ValueError("a class score is missing or not finite"))
+        return scores
+
+    return ClassScores(read)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -22,7 +21,9 @@ from numpy.typing import NDArray
 
 from earful.index.corpus import Exemplar
 from earful.index.search.bfloat16 import Bfloat16Rows
+from earful.index.search.class_scores import ClassScores, Scores, logistic, rank_by_scores
 from earful.index.search.faiss import MOST_FETCHED, FlatFaiss
+from earful.index.search.hit import Hit
 from earful.index.search.search_filter import SearchFilter
 from earful.index.storage import has_unit_norm
 
@@ -46,34 +47,6 @@ _ROWS_WORTH_A_COPY = 10_000
 _QUERIES_WORTH_A_COPY = 8
 # FAISS is asked for a few rows more than k, so that ties at the cut rarely need a second look.
 _SPARE = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
-    """An exemplar that was found.
-
-    Attributes:
-        exemplar: The labelled segment.
-        similarity: Cosine similarity to the query, in [-1, 1].
-        rank: 0 for the nearest.
-        path: Where its audio file lies.
-        content_sha256: Digest of its decoded audio.
-    """
-
-    exemplar: Exemplar
-    similarity: float
-    rank: int
-    path: Path
-    content_sha256: str
-
-    def to_dict(self) -> dict[str, str | float]:
-        """Return the fields that an answer's JSON contains."""
-        return {
-            "id": self.exemplar.id,
-            "audio": str(self.path),
-            "answer": self.exemplar.answer,
-            "similarity": round(self.similarity, 6),
-        }
 
 
 def top_k(vectors: Vectors, query: Vectors, k: int) -> tuple[Rows, NDArray[np.float64]]:
@@ -136,6 +109,7 @@ class VectorSet:
         paths: Resolved audio path of each.
         content: ``content_sha256`` of each.
         vectors: float32, shape ``(n, dim)``, unit rows; read-only.
+        stored_scores: Class scores of the rows, not read yet; ``None`` where there are none.
 
     Raises:
         ValueError: The lengths differ, an id occurs twice, or a vector is not finite or
@@ -149,6 +123,7 @@ class VectorSet:
         paths: Sequence[Path],
         content: Sequence[str],
         vectors: Vectors,
+        stored_scores: ClassScores | None = None,
     ) -> None:
         n = len(exemplars)
         if not (len(paths) == len(content) == len(vectors) == n) or vectors.ndim != 2:
@@ -170,12 +145,18 @@ class VectorSet:
             lambda row: f"vector of {self.exemplars[row].id!r}",
         ).view()
         self.vectors.setflags(write=False)
+        self.stored_scores = stored_scores and stored_scores.subset(order)
 
     def __len__(self) -> int:
         return len(self.exemplars)
 
     def __repr__(self) -> str:
         return f"VectorSet({len(self)} rows of {self.vectors.shape[1]})"
+
+    @property
+    def class_scores(self) -> Scores | None:
+        """float16, shape ``(n, n_classes)``, logits, read when first asked for; or ``None``."""
+        return None if self.stored_scores is None else self.stored_scores.array
 
     def subset(self, rows: Rows) -> VectorSet:
         """Return some rows, ascending, as a set of their own."""
@@ -184,6 +165,7 @@ class VectorSet:
             paths=[self.paths[row] for row in rows],
             content=[self.content[row] for row in rows],
             vectors=self.vectors[rows],
+            stored_scores=self.stored_scores and self.stored_scores.subset(rows),
         )
 
     def search(
@@ -231,10 +213,7 @@ class VectorSet:
             backend: As in ``search``.
             only: As in ``search``.
         """
-        if k < 1:
-            raise ValueError(f"k={k}: expected 1 or more")
-        if filter.where:
-            raise ValueError("filter.where needs an Index; a VectorSet has no SQL")
+        _require_plain(k, filter)
         queries = np.asarray(queries, dtype=np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.vectors.shape[1]:
             raise ValueError(
@@ -249,6 +228,38 @@ class VectorSet:
             for start in range(0, len(queries), n_at_once)
             for rows, similarities in ranked(queries[start : start + n_at_once], k, mask)
         ]
+
+    def search_classes(
+        self,
+        weights: Vectors,
+        *,
+        k: int,
+        filter: SearchFilter = SearchFilter(),
+        only: Rows | None = None,
+    ) -> list[Hit]:
+        """Find the rows with the highest weighted class scores, best first; ties break by id.
+
+        Args:
+            weights: float32, shape ``(n_classes,)``: how much each class's score counts.
+            k: As in ``search``.
+            filter: As in ``search``.
+            only: As in ``search``.
+
+        Raises:
+            ValueError: The rows have no class scores, or not as many as there are weights, or
+                one of these is not finite; ``k`` is below 1; ``filter.where`` is given.
+        """
+        _require_plain(k, filter)
+        if (scores := self.class_scores) is None:
+            raise ValueError("the rows have no class scores; search them by vectors")
+        if weights.shape != scores.shape[1:] or not np.isfinite(weights).all():
+            raise ValueError(
+                f"weights: expected finite ones of shape {scores.shape[1:]}, got {weights.shape}"
+            )
+        mask = self._mask(filter, only)
+        rows = None if mask is None else np.flatnonzero(mask)
+        found, logits = rank_by_scores(scores, weights, k, rows)
+        return self._hits(found, logistic(logits), filter.min_similarity)
 
     def _exact_ranked(
         self, queries: Vectors, k: int, mask: NDArray[np.bool_] | None
@@ -420,6 +431,13 @@ def unit_rows(vectors: NDArray[np.floating], name: Callable[[int], str]) -> Vect
         )
     exact = np.abs(norms - 1.0) <= _UNIT_EPSILON
     return rows if exact.all() else rows / norms[:, None]
+
+
+def _require_plain(k: int, filter: SearchFilter) -> None:
+    if k < 1:
+        raise ValueError(f"k={k}: expected 1 or more")
+    if filter.where:
+        raise ValueError("filter.where needs an Index; a VectorSet has no SQL")
 
 
 def _marked(n: int, values: Collection[str], rows_of: dict[str, Rows]) -> NDArray[np.bool_]:

@@ -15,6 +15,7 @@ from .lock import WriterLock
 from .rejected import REJECTED_NAME, read_rejections
 from .row_lookup import IndexedRow
 from .schema import (
+    CLASS_SCORES,
     DIGEST_COLUMNS,
     EXEMPLAR_COLUMNS,
     ROW_COLUMNS,
@@ -22,6 +23,7 @@ from .schema import (
     Row,
     audio_paths,
     changed_rows,
+    class_scores_of,
     exemplar_digest,
     exemplar_of,
     exemplar_values,
@@ -29,9 +31,10 @@ from .schema import (
     label_names,
     root_of,
     row_digest,
+    to_float16,
     vectors_of,
 )
-from .table import Table, stored_fingerprint
+from .table import Table, stored_fingerprint, stored_n_classes
 from .table_files import is_data
 from .table_reader import lance_reason, sql_literal
 from .versions import (
@@ -45,6 +48,7 @@ from .versions import (
 __all__ = [
     "APPROXIMATE_NAME",
     "CHECKSUMS_NAME",
+    "CLASS_SCORES",
     "DIGEST_COLUMNS",
     "EXEMPLAR_COLUMNS",
     "FORMAT",
@@ -65,6 +69,7 @@ __all__ = [
     "WriterLock",
     "audio_paths",
     "changed_rows",
+    "class_scores_of",
     "exemplar_digest",
     "exemplar_of",
     "exemplar_values",
@@ -83,6 +88,8 @@ __all__ = [
     "row_digest",
     "sql_literal",
     "stored_fingerprint",
+    "stored_n_classes",
+    "to_float16",
     "vectors_of",
     "write_text",
 ]

@@ -18,7 +18,8 @@ When the layout of a folder changes so that earlier releases would read it wrong
    folder ``tests/index/formats/n``. ``test_formats.py`` beside it opens, searches, verifies and
    extends every one of them.
 
-Files that readers may ignore, such as ``checksums.txt``, do not make a new format.
+Files that readers may ignore, such as ``checksums.txt``, do not make a new format, and neither do
+columns without which most indexes are: an earlier release refuses a table that has them.
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ class Header:
         roots: Corpus roots, in the order rows number them.
         n: Rows at the last change.
         labels: Distinct labels at the last change.
+        n_classes: Class scores of each row; 0 for none.
         format: Version of the folder's layout.
     """
 
@@ -96,13 +98,14 @@ class Header:
     roots: tuple[Root, ...] = ()
     n: int = 0
     labels: int = 0
+    n_classes: int = 0
     format: int = FORMAT
 
     @classmethod
-    def new(cls, fingerprint: Fingerprint) -> Self:
+    def new(cls, fingerprint: Fingerprint, n_classes: int = 0) -> Self:
         """Make the header of an empty index."""
         now = _now()
-        return cls(fingerprint=fingerprint, created=now, updated=now)
+        return cls(fingerprint=fingerprint, created=now, updated=now, n_classes=n_classes)
 
     def with_root(self, root: Root) -> Self:
         """Return a copy with one more corpus root and a new ``updated``."""
@@ -130,6 +133,7 @@ class Header:
             "updated": self.updated,
             "n": self.n,
             "labels": self.labels,
+            **({"n_classes": self.n_classes} if self.n_classes else {}),
             "fingerprint": self.fingerprint.to_dict(),
             "roots": [{"absolute": r.absolute, "relative": r.relative} for r in self.roots],
         }
@@ -153,6 +157,7 @@ class Header:
                 updated=str(values["updated"]),
                 n=_counted(values, "n"),
                 labels=_counted(values, "labels"),
+                n_classes=_counted({"n_classes": 0, **values}, "n_classes"),
                 fingerprint=Fingerprint.from_dict(values["fingerprint"]),
                 roots=tuple(
                     Root(absolute=str(r["absolute"]), relative=str(r["relative"]))
@@ -178,6 +183,7 @@ class IndexInfo:
         updated: UTC, ISO 8601, of the last change.
         roots: Corpus roots, where they lie now.
         n_rejected: Files that the last build could not embed.
+        n_classes: Class scores of each row; 0 for none.
     """
 
     format: int
@@ -188,6 +194,7 @@ class IndexInfo:
     updated: str
     roots: tuple[str, ...]
     n_rejected: int
+    n_classes: int
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""

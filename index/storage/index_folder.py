@@ -26,23 +26,19 @@ from pathlib import Path
 from typing import Final, Self
 
 from earful.errors import CorpusError, IndexFolderError, IndexMismatchError
-from earful.files import temporary_name
 from earful.index.corpus import Rejection
-from earful.index.storage.checksums import CHECKSUMS_NAME
 from earful.index.storage.header import HEADER_NAME, Header, IndexInfo, Root, read_header
-from earful.index.storage.lock import LOCK_NAME, WriterLock
+from earful.index.storage.lock import WriterLock
 from earful.index.storage.rejected import read_rejections, write_rejections
 from earful.index.storage.row_lookup import LOOKUP_COLUMNS, IndexedRows, read_indexed_rows
 from earful.index.storage.schema import (
-    ROW_COLUMNS,
     Row,
     label_names,
-    require_unit_vectors,
+    require_storable,
     to_arrow,
     whole_rows,
 )
-from earful.index.storage.table import Table
-from earful.index.storage.versions import TABLE_FOLDER
+from earful.index.storage.table import Table, require_unused
 from earful.model import Fingerprint
 from earful.wording import as_argument
 
@@ -77,8 +73,15 @@ class IndexFolder:
     # --- opening ---------------------------------------------------------------------------
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str], fingerprint: Fingerprint) -> Self:
+    def create(
+        cls, path: str | os.PathLike[str], fingerprint: Fingerprint, *, n_classes: int = 0
+    ) -> Self:
         """Make an empty index; one that a kill left half made is made anew.
+
+        Args:
+            path: The folder.
+            fingerprint: What makes the vectors.
+            n_classes: Number of class scores of a row; 0 for none.
 
         Raises:
             IndexFolderError: The folder holds an index already, or other files, or
@@ -92,12 +95,12 @@ class IndexFolder:
             raise IndexFolderError(
                 f"{folder}: cannot be made ({error.strerror}); choose a folder that can be written"
             ) from error
-        _require_unused(folder)
+        require_unused(folder)
         with WriterLock(folder).held():
             # Another process may have been first.
-            _require_unused(folder)
-            table = Table.create(folder, fingerprint)
-            header = Header.new(fingerprint)
+            require_unused(folder)
+            table = Table.create(folder, fingerprint, n_classes)
+            header = Header.new(fingerprint, n_classes)
             header.write(folder)
         return cls(folder, header, table)
 
@@ -117,18 +120,26 @@ class IndexFolder:
                 f"`earful index build CORPUS --index {as_argument(path)}`"
             )
         header = read_header(folder)
-        return cls(folder, header, Table.open(folder, header.fingerprint))
+        return cls(folder, header, Table.open(folder, header.fingerprint, header.n_classes))
 
     @classmethod
-    def open_or_create(cls, path: str | os.PathLike[str], fingerprint: Fingerprint) -> Self:
+    def open_or_create(
+        cls, path: str | os.PathLike[str], fingerprint: Fingerprint, *, n_classes: int = 0
+    ) -> Self:
         """Open an index made by the same embedder, or make an empty one.
+
+        Args:
+            path: The folder.
+            fingerprint: What makes the vectors.
+            n_classes: Number of class scores of a row of a new index; one that there is goes on
+                as it was begun.
 
         Raises:
             IndexFolderError: As ``open`` and ``create``.
             IndexMismatchError: It was made by another embedder.
         """
         if not os.path.lexists(Path(path) / HEADER_NAME):
-            return cls.create(path, fingerprint)
+            return cls.create(path, fingerprint, n_classes=n_classes)
         opened = cls.open(path)
         opened.require(fingerprint)
         return opened
@@ -139,6 +150,11 @@ class IndexFolder:
     def fingerprint(self) -> Fingerprint:
         """The embedder that made the vectors."""
         return self.header.fingerprint
+
+    @property
+    def n_classes(self) -> int:
+        """Number of class scores of each row; 0 for none."""
+        return self.table.n_classes
 
     def info(self) -> IndexInfo:
         """Return what the index holds, counted in the table itself."""
@@ -152,6 +168,7 @@ class IndexFolder:
             updated=self.header.updated,
             roots=tuple(map(str, self.roots())),
             n_rejected=len(self.rejections()),
+            n_classes=self.n_classes,
         )
 
     def require(self, fingerprint: Fingerprint) -> None:
@@ -211,7 +228,7 @@ class IndexFolder:
         Ids that are not in the index are left out, and so are rows that do not match their own
         digests.
         """
-        table = self.table.rows(sorted(set(ids)), ROW_COLUMNS)
+        table = self.table.rows(sorted(set(ids)), self.table.row_columns)
         try:
             rows = whole_rows(table, self.roots(), self.fingerprint.dim)
             return {row.exemplar.id: row for row in rows}
@@ -261,19 +278,21 @@ class IndexFolder:
             IndexFolderError: An id occurs twice among ``rows`` or belongs to another
                 corpus root; a text is not Unicode; the disk is full or read-only. Nothing
                 is changed.
-            ValueError: A vector has another length, is not finite or not of unit norm.
+            ValueError: A vector has another length, is not finite or not of unit norm, or there
+                are class scores where the index keeps none, or the other way round.
             IndexBusyError: Another process is writing.
         """
         if not rows:
             return
-        require_unit_vectors(rows, self.fingerprint.dim)
+        require_storable(rows, self.fingerprint.dim, self.n_classes)
         with self.writer():
             indexed = self.indexed_rows()
             indexed.require_no_clash(rows, self.path)
             number = {
                 root: self._root_number(root) for root in dict.fromkeys(row.root for row in rows)
             }
-            batch = to_arrow(rows, [number[row.root] for row in rows], self.fingerprint)
+            roots = [number[row.root] for row in rows]
+            batch = to_arrow(rows, roots, self.fingerprint, self.n_classes)
             replaces_any = any(row.exemplar.id in indexed for row in rows)
             try:
                 (self.table.upsert if replaces_any else self.table.append)(batch)
@@ -420,21 +439,3 @@ class IndexFolder:
         if self._label_names is None:
             self._label_names = label_names(self.table.read(["labels"]))
         return len(self.table), len(self._label_names)
-
-
-def _require_unused(folder: Path) -> None:
-    """Accept an empty folder, and one in which a kill left an index half made.
-
-    Raises:
-        IndexFolderError: There is an index, or somebody else's files.
-    """
-    present = set(os.listdir(folder))
-    if HEADER_NAME in present:
-        raise IndexFolderError(f"{folder}: holds an index already; open that, or name a new folder")
-    half_made = {LOCK_NAME, TABLE_FOLDER, CHECKSUMS_NAME, temporary_name(HEADER_NAME)}
-    # The lock comes first: without it, even a folder called "table" is somebody else's.
-    if foreign := sorted(present - half_made if LOCK_NAME in present else present):
-        raise IndexFolderError(
-            f"{folder}: holds other files ({', '.join(foreign[:3])}); choose a new folder or an "
-            "index"
-        )

@@ -41,6 +41,8 @@ EXEMPLAR_COLUMNS = (
 DIGEST_COLUMNS = ("duration_s", "file_sha256", "content_sha256", "row_sha256")
 # All that makes a row and can be checked against its digest.
 ROW_COLUMNS = (*EXEMPLAR_COLUMNS, "root", *DIGEST_COLUMNS, "vector")
+# One more column of rows whose embedder scores classes: part of the row, and of its digest.
+CLASS_SCORES: Final = "class_scores"
 
 UNIT_TOLERANCE: Final = 1e-3
 """How far the norm of a stored vector may be from 1."""
@@ -76,6 +78,8 @@ class Row:
         file_sha256: Hex digest of the audio file's bytes.
         content_sha256: Hex digest of the segment's decoded audio.
         vector: float32, shape ``(dim,)``, unit norm.
+        class_scores: float16, shape ``(n_classes,)``, finite logits as ``to_float16`` makes
+            them; ``None`` in an index without any.
     """
 
     exemplar: Exemplar
@@ -84,6 +88,7 @@ class Row:
     file_sha256: str
     content_sha256: str
     vector: NDArray[np.float32]
+    class_scores: NDArray[np.float16] | None = None
 
     @property
     def audio_key(self) -> AudioKey:
@@ -105,11 +110,26 @@ def has_unit_norm(norm: Any) -> Any:
     return abs(norm - 1.0) <= UNIT_TOLERANCE
 
 
-def require_unit_vectors(rows: Iterable[Row], dim: int) -> None:
-    """Refuse rows whose vector is not finite, not of unit norm or of another length.
+def to_float16(scores: NDArray[np.floating]) -> NDArray[np.float16]:
+    """Round class scores to what an index keeps; what float16 cannot hold becomes its limit.
+
+    >>> to_float16(np.array([-3.0001, 1e6, np.nan])).tolist()
+    [-3.0, 65504.0, nan]
+    """
+    limit = float(np.finfo(np.float16).max)
+    return np.asarray(np.clip(scores, -limit, limit), dtype=np.float16)
+
+
+def require_storable(rows: Iterable[Row], dim: int, n_classes: int) -> None:
+    """Refuse rows whose vector or class scores an index cannot hold.
+
+    Args:
+        rows: About to be stored.
+        dim: Length of a vector, which must be finite and of unit norm.
+        n_classes: Number of class scores, which must be finite; 0 for none at all.
 
     Raises:
-        ValueError: A vector is one of these.
+        ValueError: A vector or scores are otherwise.
     """
     for row in rows:
         norm = float(np.linalg.norm(row.vector))
@@ -118,13 +138,16 @@ def require_unit_vectors(rows: Iterable[Row], dim: int) -> None:
                 f"vector of {row.exemplar.id!r}: expected shape ({dim},) and norm 1, "
                 f"got shape {row.vector.shape} and norm {norm}"
             )
+        if fault := _scores_fault(row.class_scores, n_classes):
+            raise ValueError(f"class scores of {row.exemplar.id!r}: expected {fault}")
 
 
-def table_schema(fingerprint: Fingerprint) -> pa.Schema:
+def table_schema(fingerprint: Fingerprint, n_classes: int = 0) -> pa.Schema:
     """Return the Arrow schema of an index's table, which also names the embedder.
 
     Args:
         fingerprint: What makes the vectors.
+        n_classes: Number of class scores of a row; 0 for none.
     """
     import pyarrow as pa
 
@@ -133,6 +156,7 @@ def table_schema(fingerprint: Fingerprint) -> pa.Schema:
 
     # Without this mark two writers can both insert the same new id, silently.
     primary = {"lance-schema:unenforced-primary-key": "true"}
+    scores = pa.field(CLASS_SCORES, pa.list_(pa.float16(), n_classes), nullable=False)
     return pa.schema(
         [
             pa.field("id", pa.string(), nullable=False, metadata=primary),
@@ -154,9 +178,15 @@ def table_schema(fingerprint: Fingerprint) -> pa.Schema:
             text("exemplar_sha256"),
             text("row_sha256"),
             pa.field("vector", pa.list_(pa.float32(), fingerprint.dim), nullable=False),
+            *([scores] if n_classes else []),
         ],
         metadata={FINGERPRINT_KEY: json.dumps(fingerprint.to_dict(), sort_keys=True)},
     )
+
+
+def n_classes_of(schema: pa.Schema) -> int:
+    """Return how many class scores a row of a table has; 0 for none."""
+    return int(schema.field(CLASS_SCORES).type.list_size) if CLASS_SCORES in schema.names else 0
 
 
 def exemplar_digest(exemplar: Exemplar) -> str:
@@ -170,7 +200,7 @@ def exemplar_digest(exemplar: Exemplar) -> str:
 
 
 def row_digest(row: Row) -> str:
-    """Return the hex SHA-256 over an exemplar, its audio's digests and its vector."""
+    """Return the hex SHA-256 over an exemplar, its audio's digests, vector and class scores."""
     return _row_digest(row, exemplar_digest(row.exemplar))
 
 
@@ -180,7 +210,7 @@ def changed_rows(
     """Return the rows that do not match their own digests.
 
     Args:
-        table: Has at least ``DIGEST_COLUMNS``.
+        table: Has at least ``DIGEST_COLUMNS``, and class scores where the index keeps them.
         exemplars: Of its rows.
         vectors: Of its rows.
     """
@@ -188,20 +218,23 @@ def changed_rows(
     return [number for number, (row, wanted) in enumerate(rows) if row_digest(row) != wanted]
 
 
-def to_arrow(rows: Sequence[Row], roots: Sequence[int], fingerprint: Fingerprint) -> pa.RecordBatch:
+def to_arrow(
+    rows: Sequence[Row], roots: Sequence[int], fingerprint: Fingerprint, n_classes: int = 0
+) -> pa.RecordBatch:
     """Turn rows into one batch.
 
     Args:
         rows: What to store; at least one.
         roots: Number of each row's corpus root.
         fingerprint: What made the vectors.
+        n_classes: Number of class scores of each row; 0 for none.
 
     Raises:
         IndexFolderError: A text is not Unicode, so no table can hold it.
     """
     import pyarrow as pa
 
-    schema = table_schema(fingerprint)
+    schema = table_schema(fingerprint, n_classes)
     plain = [_plain(row.exemplar) for row in rows]
     digests = [_digest(values) for values in plain]
     columns: dict[str, Any] = {name: [p[name] for p in plain] for name in EXEMPLAR_COLUMNS}
@@ -213,7 +246,7 @@ def to_arrow(rows: Sequence[Row], roots: Sequence[int], fingerprint: Fingerprint
     columns["row_sha256"] = [_row_digest(*pair) for pair in zip(rows, digests, strict=True)]
     flat = np.concatenate([row.vector for row in rows]).astype(np.float32, copy=False)
     try:
-        arrays = [pa.array(columns[f.name], type=f.type) for f in schema if f.name != "vector"]
+        arrays = [pa.array(columns[f.name], type=f.type) for f in schema if f.name in columns]
     except UnicodeEncodeError as error:
         shown = error.object.encode("utf-8", "backslashreplace").decode()
         raise IndexFolderError(
@@ -221,6 +254,9 @@ def to_arrow(rows: Sequence[Row], roots: Sequence[int], fingerprint: Fingerprint
             "the table it comes from"
         ) from error
     arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(flat), fingerprint.dim))
+    if n_classes:
+        scores = np.concatenate([row.class_scores for row in rows if row.class_scores is not None])
+        arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(scores), n_classes))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
@@ -255,7 +291,7 @@ def whole_rows(table: pa.Table, roots: Sequence[Path], dim: int) -> Iterator[Row
     """Read the rows of a table that match their own digests.
 
     Args:
-        table: Has at least ``ROW_COLUMNS``.
+        table: Has at least ``ROW_COLUMNS``, and class scores where the index keeps them.
         roots: Corpus roots, as rows number them.
         dim: Length of a vector.
 
@@ -312,9 +348,38 @@ def vectors_of(table: pa.Table | pa.RecordBatch, dim: int) -> NDArray[np.float32
     return np.asarray(flat, dtype=np.float32).reshape(len(column), dim)
 
 
+def class_scores_of(table: pa.Table | pa.RecordBatch) -> NDArray[np.float16] | None:
+    """Read the class scores of a table as float16, shape ``(n, n_classes)``.
+
+    Those of a row that has none are NaN; a table without the column gives ``None``.
+    """
+    if CLASS_SCORES not in table.schema.names:
+        return None
+    column = table.column(CLASS_SCORES)
+    if hasattr(column, "combine_chunks"):
+        column = column.combine_chunks()
+    n_classes = column.type.list_size
+    # A missing row is no part of what flatten gives.
+    flat = column.flatten().fill_null(np.float16(np.nan)).to_numpy(zero_copy_only=False)
+    found = np.asarray(flat, dtype=np.float16).reshape(-1, n_classes)
+    if not column.null_count:
+        return found
+    scores = np.full((len(column), n_classes), np.nan, dtype=np.float16)
+    scores[column.is_valid().to_numpy(zero_copy_only=False)] = found
+    return scores
+
+
 def label_names(table: pa.Table) -> set[str]:
     """Return the distinct labels of a table that has at least ``labels``."""
     return set(table.column("labels").combine_chunks().flatten().unique().to_pylist())
+
+
+def _scores_fault(scores: NDArray[np.float16] | None, n_classes: int) -> str:
+    expected = f"float16 of shape ({n_classes},)" if n_classes else "none"
+    got = "none" if scores is None else f"{scores.dtype} of shape {scores.shape}"
+    if got != expected:
+        return f"{expected}, got {got}"
+    return "" if scores is None or np.isfinite(scores).all() else "finite numbers"
 
 
 def _rows_with_digests(
@@ -325,8 +390,10 @@ def _rows_with_digests(
 ) -> Iterator[tuple[Row, str]]:
     """Yield the rows of a table, and the digest that each should have."""
     columns = [table.column(name).to_pylist() for name in DIGEST_COLUMNS]
-    for exemplar, vector, root, duration_s, file_sha256, content_sha256, wanted in zip(
-        exemplars, vectors, roots, *columns, strict=True
+    known = class_scores_of(table)
+    scores = [None] * table.num_rows if known is None else known
+    for exemplar, vector, own, root, duration_s, file_sha256, content_sha256, wanted in zip(
+        exemplars, vectors, scores, roots, *columns, strict=True
     ):
         row = Row(
             exemplar=exemplar,
@@ -335,6 +402,7 @@ def _rows_with_digests(
             file_sha256=file_sha256,
             content_sha256=content_sha256,
             vector=vector,
+            class_scores=own,
         )
         yield row, wanted
 
@@ -365,4 +433,6 @@ def _row_digest(row: Row, exemplar_sha256: str) -> str:
     digest = hashlib.sha256(exemplar_sha256.encode())
     digest.update(f"{float(row.duration_s)!r} {row.file_sha256} {row.content_sha256} ".encode())
     digest.update(np.ascontiguousarray(row.vector, dtype="<f4").tobytes())
+    if row.class_scores is not None:
+        digest.update(np.ascontiguousarray(row.class_scores, dtype="<f2").tobytes())
     return digest.hexdigest()

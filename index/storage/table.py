@@ -21,8 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from earful.errors import IndexFolderError, ModelError
+from earful.files import temporary_name
 from earful.index.storage.checksums import CHECKSUMS_NAME, Checksums
-from earful.index.storage.schema import FINGERPRINT_KEY, table_schema
+from earful.index.storage.header import HEADER_NAME
+from earful.index.storage.lock import LOCK_NAME
+from earful.index.storage.schema import FINGERPRINT_KEY, n_classes_of, table_schema
 from earful.index.storage.table_files import files_of, is_data
 from earful.index.storage.table_reader import TableReader, id_among, translate_errors
 from earful.index.storage.versions import LANCE_FOLDER, TABLE_FOLDER, TABLE_NAME, open_newest
@@ -45,8 +48,13 @@ class Table(TableReader):
     """An open table, seen at one version until ``refresh`` or a change through it."""
 
     @classmethod
-    def create(cls, folder: Path, fingerprint: Fingerprint) -> Self:
+    def create(cls, folder: Path, fingerprint: Fingerprint, n_classes: int = 0) -> Self:
         """Make an empty table; one that a kill left half made is made anew.
+
+        Args:
+            folder: The index folder.
+            fingerprint: What makes the vectors.
+            n_classes: Number of class scores of a row; 0 for none.
 
         Raises:
             IndexFolderError: There are rows already, or the folder cannot be written.
@@ -60,14 +68,15 @@ class Table(TableReader):
         shutil.rmtree(folder / TABLE_FOLDER, ignore_errors=True)
         with translate_errors(folder):
             (folder / CHECKSUMS_NAME).unlink(missing_ok=True)
-            lance = _connect(folder).create_table(TABLE_NAME, schema=table_schema(fingerprint))
+            schema = table_schema(fingerprint, n_classes)
+            lance = _connect(folder).create_table(TABLE_NAME, schema=schema)
             table = cls(folder, lance, Checksums(folder))
             table._files.sync_all()
         return table
 
     @classmethod
-    def open(cls, folder: Path, fingerprint: Fingerprint) -> Self:
-        """Open the table of an index whose header names an embedder.
+    def open(cls, folder: Path, fingerprint: Fingerprint, n_classes: int = 0) -> Self:
+        """Open the table of an index whose header names an embedder and a number of classes.
 
         When the newest version is damaged, as after a power cut, the one before is opened,
         with a ``RuntimeWarning``.
@@ -82,9 +91,10 @@ class Table(TableReader):
             )
         checksums = Checksums(folder)
         lance = open_newest(folder, checksums, partial(_open_lance, folder))
-        if not lance.schema.equals(table_schema(fingerprint), check_metadata=False) or (
+        wanted = table_schema(fingerprint, n_classes)
+        if not lance.schema.equals(wanted, check_metadata=False) or (
             (lance.schema.metadata or {}).get(FINGERPRINT_KEY.encode())
-            != table_schema(fingerprint).metadata[FINGERPRINT_KEY.encode()]
+            != wanted.metadata[FINGERPRINT_KEY.encode()]
         ):
             raise IndexFolderError(
                 f"{folder}: index.json and the table do not belong together: they name different "
@@ -198,7 +208,7 @@ class Table(TableReader):
         """
         import pyarrow as pa
 
-        schema = table_schema(fingerprint)
+        schema = table_schema(fingerprint, self.n_classes)
         version = self.version
 
         def kept() -> Iterator[pa.RecordBatch]:
@@ -284,6 +294,33 @@ def stored_fingerprint(folder: Path) -> Fingerprint:
         return Fingerprint.from_dict(json.loads(lance.schema.metadata[FINGERPRINT_KEY.encode()]))
     except (KeyError, TypeError, ValueError, ModelError) as error:
         raise IndexFolderError(f"{folder}: its table names no embedder ({error!r})") from error
+
+
+def stored_n_classes(folder: Path) -> int:
+    """Return how many class scores each row of a table has; 0 for none.
+
+    Raises:
+        IndexFolderError: The table is missing or damaged.
+    """
+    return n_classes_of(open_newest(folder, Checksums(folder), partial(_open_lance, folder)).schema)
+
+
+def require_unused(folder: Path) -> None:
+    """Accept an empty folder, and one in which a kill left an index half made.
+
+    Raises:
+        IndexFolderError: There is an index, or somebody else's files.
+    """
+    present = set(os.listdir(folder))
+    if HEADER_NAME in present:
+        raise IndexFolderError(f"{folder}: holds an index already; open that, or name a new folder")
+    half_made = {LOCK_NAME, TABLE_FOLDER, CHECKSUMS_NAME, temporary_name(HEADER_NAME)}
+    # The lock comes first: without it, even a folder called "table" is somebody else's.
+    if foreign := sorted(present - half_made if LOCK_NAME in present else present):
+        raise IndexFolderError(
+            f"{folder}: holds other files ({', '.join(foreign[:3])}); choose a new folder or an "
+            "index"
+        )
 
 
 def _open_lance(folder: Path) -> Any:

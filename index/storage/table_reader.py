@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from earful.errors import EarfulError, FilterError, IndexFolderError
 from earful.index.storage.checksums import Checksums
-from earful.index.storage.schema import EXEMPLAR_COLUMNS
+from earful.index.storage.schema import (
+    CLASS_SCORES,
+    EXEMPLAR_COLUMNS,
+    ROW_COLUMNS,
+    n_classes_of,
+)
 from earful.index.storage.table_files import DATA, DELETIONS, INDICES, TableFiles
 from earful.wording import as_argument
 
@@ -47,6 +52,16 @@ class TableReader:
     def columns(self) -> list[str]:
         """The names of all columns."""
         return list(self._lance.schema.names)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of class scores of each row; 0 for none."""
+        return n_classes_of(self._lance.schema)
+
+    @property
+    def row_columns(self) -> tuple[str, ...]:
+        """All that makes a row and can be checked against its digest."""
+        return (*ROW_COLUMNS, CLASS_SCORES) if self.n_classes else ROW_COLUMNS
 
     def __len__(self) -> int:
         return int(self._read(self._lance.count_rows, DELETIONS))
@@ -181,7 +196,7 @@ class TableReader:
         """
 
         def find() -> pa.Table:
-            search = self._lance.search(query).distance_type("dot").nprobes(n_probes)
+            search = self._lance.search(query, "vector").distance_type("dot").nprobes(n_probes)
             if where:
                 search = search.where(f"(\n{where}\n)", prefilter=True)
             # LanceDB warns about every query that does not select the distance.

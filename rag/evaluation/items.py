@@ -17,7 +17,7 @@ import numpy as np
 from earful.errors import AudioError, TaskError
 from earful.index.corpus import Corpus, CorpusRow, Exemplar
 from earful.index.search import VectorSet
-from earful.model import ClipRef, Embedder
+from earful.model import ClipRef, Embedder, embed_and_score
 from earful.model.audio import Clip, load_isolated
 from earful.rag.evaluation.metrics import normalise, select_subset
 from earful.rag.retrieval import Exclusions, Query
@@ -123,6 +123,8 @@ def items_of_index(
                 "a split column, or of a --dataset"
             )
         raise TaskError(f"{name}: {fault}, or leave the split out to ask about every row in turn")
+    # Whoever asks about a file has its class scores, too.
+    scores = index.class_scores
     rows = [
         _Row(
             exemplar=exemplar,
@@ -139,10 +141,11 @@ def items_of_index(
                 exclusions=Exclusions(
                     paths=frozenset({str(path)}), content=content, group=exemplar.group
                 ),
+                class_scores=None if scores is None else scores[row].astype(np.float32),
             ),
         )
-        for exemplar, path, content, vector in zip(
-            index.exemplars, index.paths, index.content, index.vectors, strict=True
+        for row, (exemplar, path, content, vector) in enumerate(
+            zip(index.exemplars, index.paths, index.content, index.vectors, strict=True)
         )
         if not split or exemplar.split == split
     ]
@@ -163,7 +166,9 @@ def items_of_corpus(task: Task, corpus: Corpus, embedder: Embedder) -> ItemSet:
 
     def embed() -> None:
         clips = [_clip(row, corpus, embedder) for row in batch]
-        for row, clip, vector in zip(batch, clips, embedder.embed(clips), strict=True):
+        vectors, logits = embed_and_score(embedder, clips)
+        scores = [None] * len(clips) if logits is None else logits
+        for row, clip, vector, own in zip(batch, clips, vectors, scores, strict=True):
             path = corpus.path(row.exemplar).resolve()
             query = Query(
                 name=str(path),
@@ -179,6 +184,7 @@ def items_of_corpus(task: Task, corpus: Corpus, embedder: Embedder) -> ItemSet:
                     content=clip.content_sha256,
                     group=row.exemplar.group,
                 ),
+                class_scores=own,
             )
             rows.append(_Row(exemplar=row.exemplar, query=query))
         batch.clear()

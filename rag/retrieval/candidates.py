@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 
 from earful.errors import TaskError
 from earful.index.corpus import Exemplar
-from earful.index.search import Hit, VectorSet
+from earful.index.search import ClassScores, Hit, VectorSet
 from earful.rag.arrays import Rows, Similarities
 from earful.rag.task import Task
+
+# An exemplar's id, the set it is of, its row there, and the positions of its labels.
+_Found = tuple[str, VectorSet, int, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,8 @@ class Candidates:
         content: ``content_sha256`` of each.
         vectors: float32, shape ``(n, dim)``, unit rows.
         row_labels: For each exemplar, the positions of its labels in ``labels``.
+        stored_scores: Class scores of the exemplars, not read yet; ``None`` unless all have
+            some.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class Candidates:
         content: Sequence[str],
         vectors: NDArray[np.float32],
         row_labels: Sequence[tuple[int, ...]],
+        stored_scores: ClassScores | None = None,
     ) -> None:
         self.labels = tuple(labels)
         self.exemplars = exemplars
@@ -68,12 +74,21 @@ class Candidates:
         self.content = content
         self.vectors = vectors
         self.row_labels = row_labels
+        self.stored_scores = stored_scores
         self._path_codes, self._path_code = _codes(str(path) for path in paths)
         self._content_codes, self._content_code = _codes(content)
         self._group_codes, self._group_code = _codes(exemplar.group for exemplar in exemplars)
 
     def __len__(self) -> int:
         return len(self.exemplars)
+
+    @property
+    def class_scores(self) -> NDArray[np.float16] | None:
+        """Logits of the classes that the embedder knows; ``None`` unless every row has them.
+
+        float16, shape ``(n, n_classes)``, read from the disk when first asked for.
+        """
+        return None if self.stored_scores is None else self.stored_scores.array
 
     @cached_property
     def rows_of_label(self) -> tuple[Rows, ...]:
@@ -155,6 +170,7 @@ class Candidates:
                 tuple(position_of[x] for x in self.row_labels[row] if x in position_of)
                 for row in rows
             ],
+            stored_scores=self.stored_scores and self.stored_scores.subset(rows),
         )
 
     def memberships(self, rows: Rows) -> NDArray[np.float64]:
@@ -212,7 +228,7 @@ def gather_candidates(
     names = _candidates(task, index, examples, labels)
     position_of = _positions(task, names)
     parts = [part for part in (examples, index) if part is not None and len(part)]
-    found: list[tuple[str, VectorSet, int, tuple[int, ...]]] = []
+    found: list[_Found] = []
     taken: set[str] = set()
     for part in parts:
         for row, exemplar in enumerate(part.exemplars):
@@ -228,6 +244,7 @@ def gather_candidates(
         content=tuple(part.content[row] for _, part, row, _ in found),
         vectors=_vectors(parts, found),
         row_labels=tuple(positions for _, _, _, positions in found),
+        stored_scores=_stored_scores(parts, found),
     )
     if need_exemplars:
         require_exemplars(
@@ -319,19 +336,36 @@ def _belongs(task: Task, exemplar: Exemplar, positions: tuple[int, ...], own: bo
     return bool(exemplar.answer) and task.is_named(exemplar.task)
 
 
-def _vectors(
-    parts: Sequence[VectorSet], found: Sequence[tuple[str, VectorSet, int, tuple[int, ...]]]
-) -> NDArray[np.float32]:
+def _vectors(parts: Sequence[VectorSet], found: Sequence[_Found]) -> NDArray[np.float32]:
     vectors = np.empty((len(found), parts[0].vectors.shape[1] if parts else 0), dtype=np.float32)
-    for part in parts:
-        mine = [(at, row) for at, (_, owner, row, _) in enumerate(found) if owner is part]
-        if len(mine) == len(found) == len(part):
+    for part, at, rows in _shares(parts, found):
+        if len(rows) == len(found) == len(part):
             # All rows of one set, in the same order: a large index is not copied.
             return part.vectors
+        vectors[at] = part.vectors[rows]
+    return vectors
+
+
+def _stored_scores(parts: Sequence[VectorSet], found: Sequence[_Found]) -> ClassScores | None:
+    known = [(part.stored_scores, at, rows) for part, at, rows in _shares(parts, found)]
+    shares = [(scores, at, rows) for scores, at, rows in known if scores is not None]
+    if not shares or len(shares) < len(known):
+        return None
+    if len(shares) == 1:
+        scores, _, rows = shares[0]
+        return scores.subset(rows)
+    return ClassScores.gathered(len(found), shares)
+
+
+def _shares(
+    parts: Sequence[VectorSet], found: Sequence[_Found]
+) -> Iterator[tuple[VectorSet, Rows, Rows]]:
+    """Yield each set that gives rows, with their places among all and their own numbers."""
+    for part in parts:
+        mine = [(at, row) for at, (_, owner, row, _) in enumerate(found) if owner is part]
         if mine:
             at, rows = np.array(mine, dtype=np.intp).T
-            vectors[at] = part.vectors[rows]
-    return vectors
+            yield part, at, rows
 
 
 def _codes(values: Iterable[str]) -> tuple[NDArray[np.intp], dict[str, int]]:

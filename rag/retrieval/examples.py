@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from earful.errors import AudioError, TaskError
-from earful.index.search import VectorSet
-from earful.model import Embedder
+from earful.index.search import ClassScores, VectorSet
+from earful.index.storage import to_float16
+from earful.model import Embedder, embed_and_score
 from earful.model.audio import Clip, load_isolated
 from earful.rag.task import Example
 
@@ -16,7 +17,7 @@ _BATCH = 16
 
 
 def embed_examples(examples: Sequence[Example], embedder: Embedder) -> VectorSet:
-    """Decode and embed a task's examples.
+    """Decode and embed a task's examples, with class scores where the embedder gives them.
 
     Args:
         examples: At least one.
@@ -27,16 +28,20 @@ def embed_examples(examples: Sequence[Example], embedder: Embedder) -> VectorSet
             stands and why.
     """
     content: list[str] = []
-    vectors = []
+    vectors, scores = [], []
     for start in range(0, len(examples), _BATCH):
         clips = [_clip(example, embedder) for example in examples[start : start + _BATCH]]
         content += [clip.content_sha256 for clip in clips]
-        vectors.append(embedder.embed(clips))
+        rows, logits = embed_and_score(embedder, clips)
+        vectors.append(rows)
+        if logits is not None:
+            scores.append(to_float16(logits))
     return VectorSet(
         exemplars=[example.exemplar for example in examples],
         paths=[example.path for example in examples],
         content=content,
         vectors=np.concatenate(vectors),
+        stored_scores=ClassScores.of(np.concatenate(scores)) if scores else None,
     )
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model import ClipRef, Embedder
+from earful.model import ClipRef, Embedder, embed_and_score
 from earful.model.audio import Clip, load_isolated, resample
 from earful.rag.retrieval.candidates import Exclusions
 from earful.rag.task import Answerer, ShotMode
@@ -70,6 +70,8 @@ class Query:
         reference: Where its audio is.
         exclusions: What it must not meet among its shots.
         id: Name among other queries, such as an item's of an evaluation; empty for none.
+        class_scores: float32, shape ``(n_classes,)``: logits; ``None`` without an embedder that
+            scores classes.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Query:
     reference: ClipRef
     exclusions: Exclusions
     id: str = ""
+    class_scores: NDArray[np.float32] | None = None
 
 
 class Stopwatch:
@@ -132,11 +135,14 @@ def read_queries(
         fresh = [audio for audio in recordings if not isinstance(audio, Query)]
         clips = dict(zip(places, _read_clips(fresh, rate, start_s, end_s), strict=True))
     vectors: dict[int, NDArray[np.float32]] = {}
+    scores: dict[int, NDArray[np.float32]] = {}
     if embedder:
         with watch.stage("embed_s"):
             whole = {n: clip for n, clip in clips.items() if isinstance(clip, Clip)}
             if whole:
-                vectors = dict(zip(whole, embedder.embed(list(whole.values())), strict=True))
+                rows, logits = embed_and_score(embedder, list(whole.values()))
+                vectors = dict(zip(whole, rows, strict=True))
+                scores = {} if logits is None else dict(zip(whole, logits, strict=True))
     found: list[Query | AudioError] = []
     for n, audio in enumerate(recordings):
         if isinstance(audio, Query):
@@ -144,7 +150,8 @@ def read_queries(
         elif isinstance(clip := clips[n], AudioError):
             found.append(clip)
         else:
-            found.append(_query(audio, clip, vectors.get(n), start_s, end_s, group))
+            query = _query(audio, clip, vectors.get(n), start_s, end_s, group)
+            found.append(replace(query, class_scores=scores.get(n)))
     return found
 
 

@@ -11,8 +11,7 @@ from earful.index import Index, verify_index
 from earful.index.builder import BuildOptions, build_index
 from earful.index.corpus import single_recording
 from earful.index.maintenance import RepairReport, repair, repair_index
-from earful.index.storage import CHECKSUMS_NAME, FORMAT, WriterLock, manifest_names
-from earful.model import Fingerprint
+from earful.index.storage import CHECKSUMS_NAME, FORMAT, Header, WriterLock, manifest_names
 from tests.support.small_corpus import Samples, write_corpus
 
 N_FILES = 24
@@ -299,8 +298,8 @@ def test_what_another_mended_meanwhile_is_left_alone(
     table_fault = repair._table_fault
     others: list[RepairReport] = []
 
-    def overtaken(folder: Path, fingerprint: Fingerprint) -> IndexFolderError | None:
-        found = table_fault(folder, fingerprint)
+    def overtaken(folder: Path, header: Header) -> IndexFolderError | None:
+        found = table_fault(folder, header)
         if not others:
             with monkeypatch.context() as patch:
                 patch.setattr(repair, "_table_fault", table_fault)

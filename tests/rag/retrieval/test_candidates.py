@@ -3,10 +3,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from earful.errors import TaskError
 from earful.index.corpus import Exemplar
-from earful.index.search import VectorSet
+from earful.index.search import ClassScores, VectorSet
 from earful.rag.retrieval import Candidates
 from earful.rag.retrieval.candidates import gather_candidates
 from earful.rag.task import Label, Task
@@ -174,3 +175,52 @@ def test_memberships_and_hits_speak_of_the_rows_given() -> None:
         ("1", 1, 0.25),
     ]
     assert [str(hit.path) for hit in hits] == ["/sounds/3.wav", "/sounds/1.wav"]
+
+
+# --- class scores ---------------------------------------------------------------------------
+
+
+def with_scores(rows: VectorSet, first: float, reads: list[float]) -> VectorSet:
+    """The same rows; row ``i`` has the scores ``first + i`` and 0, read when asked for."""
+
+    def read() -> NDArray[np.float16]:
+        reads.append(first)
+        return np.array([[first + row, 0] for row in range(len(rows))], np.float16)
+
+    return VectorSet(
+        exemplars=rows.exemplars,
+        paths=rows.paths,
+        content=rows.content,
+        vectors=rows.vectors,
+        stored_scores=ClassScores(read),
+    )
+
+
+def test_candidates_bring_the_scores_of_their_rows_when_asked() -> None:
+    reads: list[float] = []
+    index = with_scores(INDEX, 10, reads)
+    examples = with_scores(vector_set([("0", ["cat"]), ("t:b", ["dog"])], task="t"), 20, reads)
+    task = Task(name="t")
+    candidates = gather_candidates(task, index=index, examples=examples, labels=["dog", "cat"])
+    some = candidates.subset(np.array([0, 3, 4]), [0, 1])
+    assert reads == []
+    assert [exemplar.id for exemplar in candidates.exemplars] == ["0", "1", "2", "3", "t:b"]
+    assert candidates.class_scores is not None
+    assert candidates.class_scores[:, 0].tolist() == [20, 10, 11, 12, 21]
+    assert some.class_scores is not None
+    assert some.class_scores[:, 0].tolist() == [20, 12, 21]
+    assert sorted(reads) == [10, 20]
+    alone = gather_candidates(task, index=index, examples=None, labels=["cat"])
+    assert alone.class_scores is not None
+    assert alone.class_scores[:, 0].tolist() == [11]
+
+
+def test_candidates_have_no_scores_unless_all_have() -> None:
+    examples = with_scores(vector_set([("t:b", ["owl"])], task="t"), 20, [])
+    mixed = gather_candidates(Task(name="t"), index=INDEX, examples=examples, labels=["owl", "cat"])
+    assert mixed.class_scores is None
+    assert mixed.subset(np.array([0]), [0]).class_scores is None
+    own = gather_candidates(Task(name="t"), index=INDEX, examples=examples)
+    assert own.labels == ("owl",)
+    assert own.class_scores is not None
+    assert gather_candidates(Task(name="t"), index=INDEX, examples=None).class_scores is None

@@ -1,0 +1,38 @@
+"""Hits: exemplars that were found, with how similar they are to what was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from earful.index.corpus import Exemplar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """An exemplar that was found.
+
+    Attributes:
+        exemplar: The labelled segment.
+        similarity: To the query. Of two vectors it is their cosine, in [-1, 1]. Of a text and
+            class scores it is the logistic of their product, in [0, 1]: the probability that
+            the network gives to what the words mean.
+        rank: 0 for the nearest.
+        path: Where its audio file lies.
+        content_sha256: Digest of its decoded audio.
+    """
+
+    exemplar: Exemplar
+    similarity: float
+    rank: int
+    path: Path
+    content_sha256: str
+
+    def to_dict(self) -> dict[str, str | float]:
+        """Return the fields that an answer's JSON contains."""
+        return {
+            "id": self.exemplar.id,
+            "audio": str(self.path),
+            "answer": self.exemplar.answer,
+            "similarity": round(self.similarity, 6),
+        }
