@@ -175,6 +175,19 @@ class ClassScorer(TextEmbedder, Protocol):
         ...
 
 
+@runtime_checkable
+class ExplainsTexts(Protocol):
+    """Embedder that can tell when a text is none that it knows sounds of."""
+
+    def explain_text(self, text: str) -> str:
+        """Return one sentence for who searches by a text; empty where there is nothing to say.
+
+        Raises:
+            PromptError: Nothing is known of the text.
+        """
+        ...
+
+
 def embed_and_score(
     embedder: Embedder, clips: Sequence[Clip]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:

@@ -415,7 +415,7 @@ class FewShot:
 
         Args:
             audio: A file or a clip; or give ``text``.
-            text: A sentence, for an embedder that has text.
+            text: A sentence, for an embedder that has text; see ``Hit.similarity``.
             k: How many hits at most.
             filter: Which rows may be found.
             backend: ``"exact"``, ``"faiss"``, ``"half"`` or ``"approximate"``; see
@@ -423,6 +423,7 @@ class FewShot:
 
         Raises:
             AudioError: The recording cannot be read.
+            PromptError: The embedder knows nothing of the text.
             ModelError: The embedder has no text, or there is no such backend.
             FilterError: ``filter.where`` cannot be evaluated.
         """

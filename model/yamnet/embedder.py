@@ -42,6 +42,8 @@ from earful.model.yamnet.weights import NAME, read_class_names, read_yamnet_rele
 from earful.model.yamnet.words import ClassWords, WordTable, read_word_table
 
 _PATCHES_AT_ONCE = 16  # of each thread; more is no faster
+# A text whose nearest class is less similar than this speaks of something else.
+_LIKE_A_CLASS = 0.5
 _PATCHES_TOGETHER = 256  # shared out among the threads, the same for any number of them
 
 
@@ -237,6 +239,23 @@ class YamnetEmbedder:
             ModelError: The table of words is missing or not what it was at the release.
         """
         return self.class_words.mixtures(texts)
+
+    def explain_text(self, text: str) -> str:
+        """Say that no class of AudioSet is what a text speaks of; ``""`` where one is.
+
+        Raises:
+            PromptError: The text has no word that the table of words knows, or holds half a
+                character.
+            ModelError: The table of words is missing or not what it was at the release.
+        """
+        (similarities,) = self.class_words.similarities([text])
+        nearest, second = np.argsort(-similarities, kind="stable")[:2]
+        if similarities[nearest] >= _LIKE_A_CLASS:
+            return ""
+        return (
+            f"AudioSet has no class like {text[:40]!r}, nearest are {self._class_names[nearest]!r} "
+            f"and {self._class_names[second]!r}; what is found may be arbitrary"
+        )
 
     def score_texts(self, clips: Sequence[Clip], texts: Sequence[str]) -> NDArray[np.float32]:
         """Say how well each text fits each clip, by class scores rather than vectors.

@@ -9,26 +9,29 @@ from __future__ import annotations
 
 import copy
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.errors import AudioError, ModelError, PromptError, TaskError, UnknownNameError
+from earful.errors import AudioError, PromptError, TaskError
 from earful.index import Index
-from earful.index.search import Hit, IndexBackend, SearchFilter
-from earful.model import Embedder, TextEmbedder, list_embedders
+from earful.index.search import Hit, SearchFilter
+from earful.model import Embedder, ExplainsTexts
 from earful.rag.arrays import Rows, Scores, Similarities
 from earful.rag.retrieval.candidates import Candidates
+from earful.rag.retrieval.index_search import compares_scores, search_index
 from earful.rag.retrieval.prepared_task import ExemplarFilter, PreparedTask, TaskCache
-from earful.rag.retrieval.query import Audio, Query, Stopwatch, read_clip, read_queries
+from earful.rag.retrieval.query import Audio, Query, Stopwatch, read_queries
 from earful.rag.retrieval.vote import label_prior, vote
 from earful.rag.strategies import STRATEGIES, pick_shots
 from earful.rag.task import Shots, Task
 from earful.wording import unknown_name
+
+_log = logging.getLogger(__name__)
 
 _READ_AT_ONCE = 16
 
@@ -328,21 +331,32 @@ class Retriever:
     ) -> list[Hit]:
         """Find the exemplars of the index nearest to a recording or a sentence.
 
+        A text that the embedder hardly knows is logged as a warning, see ``text_note``.
+
         Raises:
-            ValueError: There is no index, or not one of the two.
+            ValueError: There is no index, or as ``search_index``.
         """
         if self.index is None or self.embedder is None:
             raise ValueError("there is no index to search")
-        if (audio is None) == (text is None):
-            raise ValueError("give either audio or text")
-        if backend not in get_args(IndexBackend):
-            raise UnknownNameError(unknown_name("backend", backend, get_args(IndexBackend)))
-        if text is not None:
-            query = _embed_text(self.embedder, text)
-        else:
-            rate = self.embedder.fingerprint.sample_rate
-            query = self.embedder.embed([read_clip(cast(Audio, audio), rate, 0.0, None)])[0]
-        return self.index.search(query, k=k, filter=filter, backend=cast(IndexBackend, backend))
+        found = search_index(
+            self.index, self.embedder, audio, text, k=k, filter=filter, backend=backend
+        )
+        if text is not None and (note := self.text_note(text)):
+            _log.warning("%s", note, extra={"text": text})
+        return found
+
+    def text_note(self, text: str) -> str:
+        """Return what a reader should know of a search by a text; ``""`` for nothing.
+
+        Raises:
+            PromptError: The embedder knows nothing of the text.
+        """
+        return self.embedder.explain_text(text) if isinstance(self.embedder, ExplainsTexts) else ""
+
+    @property
+    def compares_scores(self) -> bool:
+        """Whether texts are compared with the index's class scores rather than its vectors."""
+        return self.index is not None and compares_scores(self.embedder, self.index)
 
 
 def find_shots(
@@ -413,15 +427,3 @@ def _vector(query: Query) -> NDArray[np.float32]:
     if query.vector is None:
         raise ValueError("the query has no vector; read it with an embedder")
     return query.vector
-
-
-def _embed_text(embedder: Embedder, text: str) -> NDArray[np.float32]:
-    if not isinstance(embedder, TextEmbedder):
-        able = ", ".join(entry.name for entry in list_embedders() if entry.text)
-        raise ModelError(
-            f"embedder {embedder.fingerprint.name!r} has no text; search by audio, or build "
-            f"the index with one of {able}"
-        )
-    if not text.strip():
-        raise ValueError("the sentence to search with is empty")
-    return np.asarray(embedder.embed_text([text])[0], dtype=np.float32)

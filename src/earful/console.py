@@ -94,7 +94,7 @@ def describe_answer(answer: Answer) -> str:
     lines += [f"  {line}" for line in describe_hits(answer.evidence[:most]).splitlines()]
     if answer.slots and len(answer.evidence) > most:
         lines.append(f"  and {len(answer.evidence) - most} more, which --json lists")
-    lines += [printable(f"  note: {note}") for note in answer.notes]
+    lines += [describe_note(note) for note in answer.notes]
     return "\n".join(lines)
 
 
@@ -113,6 +113,11 @@ def _describe_request(answer: Answer) -> str:
     slots = f"{answer.slots} audio slot{'s' if answer.slots > 1 else ''}"
     compat = ", compat decoding" if answer.decoding == "compat" else ""
     return f"{answer.model}: {answer.n_prompt_tokens} prompt tokens, {slots}{compat}"
+
+
+def describe_note(note: str) -> str:
+    """Render what a reader should know of an answer as one line."""
+    return printable(f"  note: {note}")
 
 
 def describe_hits(hits: Sequence[Hit]) -> str:

@@ -66,7 +66,7 @@ def search(
         list[str], typer.Option("--exclude-group", help="No rows of this group. Repeatable.")
     ] = [],  # noqa: B006 - typer copies it
     min_similarity: Annotated[
-        float | None, typer.Option(min=-1.0, max=1.0, help="Least cosine similarity.")
+        float | None, typer.Option(min=-1.0, max=1.0, help="Least similarity, as it is listed.")
     ] = None,
     backend: Annotated[
         str, typer.Option(help="exact, faiss, half (half the memory) or approximate.")
@@ -75,7 +75,11 @@ def search(
     models: EmbedderOptions,
     as_json: JsonOption = False,
 ) -> None:
-    """List the nearest exemplars of a recording, or of a sentence."""
+    """List the nearest exemplars of a recording, or of a sentence.
+
+    Similarity is the cosine of two vectors. In an index with class scores, such as yamnet's, that
+    of a sentence is the probability that the network gives to what its words mean.
+    """
     from earful.index.search import SearchFilter
 
     if (audio is None) == (not text):
@@ -88,11 +92,22 @@ def search(
         min_similarity=min_similarity,
     )
     few = load_few_shot(index, models, reads_audio=audio is not None)
+    if text and few.retriever.compares_scores:
+        reject_unused(
+            {"--backend": backend != "exact"},
+            "is about vectors, and a text is compared with the class scores of this index; it "
+            "takes exact",
+        )
     hits = few.search(audio=audio, text=text or None, k=k, filter=chosen, backend=backend)
+    note = few.retriever.text_note(text) if text else ""
     if as_json:
-        print_json({"query": text or str(audio), "evidence": [hit.to_dict() for hit in hits]})
-    else:
-        typer.echo(console.describe_hits(hits) or _why_nothing(few, chosen, backend))
+        evidence = [hit.to_dict() for hit in hits]
+        notes = [note] if note else []
+        print_json({"query": text or str(audio), "evidence": evidence, "notes": notes})
+        return
+    typer.echo(console.describe_hits(hits) or _why_nothing(few, chosen, backend))
+    if note:
+        typer.echo(console.describe_note(note))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,86 @@
+"""Search of an index by a recording or by a text.
+
+Recordings are compared by the cosine of their vectors. A text is compared with the class scores of
+the rows, where the index keeps them: they say how sure the network was, which vectors of unit
+length do not.
+"""
+
+from __future__ import annotations
+
+from typing import TypeGuard, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.errors import ModelError, UnknownNameError
+from earful.index import Index
+from earful.index.search import Hit, IndexBackend, SearchFilter
+from earful.model import ClassScorer, Embedder, TextEmbedder, list_embedders
+from earful.rag.retrieval.query import Audio, read_clip
+from earful.wording import unknown_name
+
+
+def search_index(
+    index: Index,
+    embedder: Embedder,
+    audio: Audio | None,
+    text: str | None,
+    *,
+    k: int,
+    filter: SearchFilter,
+    backend: str,
+) -> list[Hit]:
+    """Find the rows nearest to a recording or a text, best first; ties break by id.
+
+    Args:
+        index: The rows.
+        embedder: The one that made them.
+        audio: A file or a clip; or ``None``.
+        text: A text in its place; or ``None``.
+        k: How many hits at most.
+        filter: Which rows may be found.
+        backend: As for ``Index.search``; class scores are compared exactly only.
+
+    Raises:
+        AudioError: The recording cannot be read.
+        FilterError: ``filter.where`` cannot be evaluated.
+        ModelError: The embedder has no text, or there is no such backend.
+        PromptError: The embedder knows nothing of the text.
+        ValueError: Not one of the two is given, the text is empty, or the backend compares
+            vectors while the text would be compared with class scores.
+    """
+    if (audio is None) == (text is None):
+        raise ValueError("give either audio or text")
+    if backend not in get_args(IndexBackend):
+        raise UnknownNameError(unknown_name("backend", backend, get_args(IndexBackend)))
+    if text is not None and not text.strip():
+        raise ValueError("the sentence to search with is empty")
+    if text is not None and compares_scores(embedder, index):
+        if backend != "exact":
+            raise ValueError(
+                f"backend {backend!r} compares vectors, and a text is compared with the class "
+                "scores of this index: expected 'exact'"
+            )
+        (weights,) = embedder.text_weights([text])
+        return index.search_classes(weights, k=k, filter=filter)
+    if text is not None:
+        query = _embed_text(embedder, text)
+    else:
+        rate = embedder.fingerprint.sample_rate
+        query = embedder.embed([read_clip(cast(Audio, audio), rate, 0.0, None)])[0]
+    return index.search(query, k=k, filter=filter, backend=cast(IndexBackend, backend))
+
+
+def compares_scores(embedder: Embedder | None, index: Index) -> TypeGuard[ClassScorer]:
+    """Tell whether a text is compared with the class scores of the rows, not with vectors."""
+    return isinstance(embedder, ClassScorer) and embedder.n_classes == index.n_classes
+
+
+def _embed_text(embedder: Embedder, text: str) -> NDArray[np.float32]:
+    if not isinstance(embedder, TextEmbedder):
+        able = ", ".join(entry.name for entry in list_embedders() if entry.text)
+        raise ModelError(
+            f"embedder {embedder.fingerprint.name!r} has no text; search by audio, or build "
+            f"the index with one of {able}"
+        )
+    return np.asarray(embedder.embed_text([text])[0], dtype=np.float32)
