@@ -6,6 +6,7 @@ vectors that were checked.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import CorpusError, IndexFolderError
+from earful.index.corpus import Exemplar
 from earful.index.search.approximate import Approximate, candidates
 from earful.index.search.class_scores import ClassScores
 from earful.index.search.exact import Vectors, VectorSet, unit_rows
@@ -143,32 +145,43 @@ def _vector_set(folder: IndexFolder, table: pa.Table, *, check_rows: bool) -> Ve
         if check_rows and (changed := changed_rows(table, exemplars, vectors)):
             id_ = exemplars[changed[0]].id
             raise ValueError(f"{id_!r} does not match its own digest")
+        content = table.column("content_sha256").to_pylist()
+        scores = None
+        if (known := class_scores_of(table)) is not None:
+            scores = ClassScores.of(known)
+        elif folder.n_classes:
+            scores = _unread_scores(folder, exemplars, content)
         return VectorSet(
             exemplars=exemplars,
             paths=audio_paths(table, folder.roots()),
-            content=table.column("content_sha256").to_pylist(),
+            content=content,
             vectors=vectors,
-            stored_scores=_stored_scores(folder, table) if folder.n_classes else None,
+            stored_scores=scores,
         )
     except (CorpusError, ValueError, IndexError) as error:
         raise folder.damaged(error) from error
 
 
-def _stored_scores(folder: IndexFolder, rows: pa.Table) -> ClassScores:
-    """Return the class scores of rows: of those at hand, or of all, to be read when needed."""
-    if (known := class_scores_of(rows)) is not None:
-        return ClassScores.of(known)
+def _unread_scores(
+    folder: IndexFolder, exemplars: Sequence[Exemplar], content: Sequence[str]
+) -> ClassScores:
+    """Return the class scores of all rows, as they are now, to be read when asked for.
+
+    Args:
+        folder: The index.
+        exemplars: Of its rows, ordered by id.
+        content: Digests of their audio: a row that was given other audio since has other scores.
+    """
     version = folder.table.version
-    columns = ["id", "content_sha256"]
-    wanted = rows.select(columns)
 
     def read() -> NDArray[np.float16]:
         table = folder.table
         if table.version != version:
             # The rows were read before the last change.
             table = Table.at_version(folder.path, version)
-        found = table.read([*columns, CLASS_SCORES])
-        if not found.select(columns).equals(wanted):
+        found = table.read(["id", "content_sha256", CLASS_SCORES])
+        ids, digests = (found.column(name).to_pylist() for name in ("id", "content_sha256"))
+        if ids != [exemplar.id for exemplar in exemplars] or digests != content:
             raise IndexFolderError(
                 f"{folder.path}: was written and compacted since its rows were read; read them "
                 "again"

@@ -4,7 +4,8 @@
 
     sounds.index/
         index.json        format, fingerprint, corpus roots, counts (header.py)
-        table/            LanceDB: one row per exemplar, with its vector (table.py, schema.py)
+        table/            LanceDB: one row per exemplar, with its vector and, where the embedder
+                          gives them, class scores (table.py, schema.py)
         features/         what language models make of the audio: a cache (cache/features.py)
         replays/          scores that language models gave: a cache (cache/scores.py)
         checksums.txt     the digest of every file of the table (checksums.py)

@@ -307,7 +307,7 @@ def index_export(
     target: Annotated[Path, typer.Argument(help="A .csv or .parquet file to write.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Write every row to CSV, or with its vector to Parquet."""
+    """Write every row to CSV, or with its vector and class scores to Parquet."""
     from earful.index import Index, export_index
 
     n_written = export_index(Index.open(index), target)

@@ -51,7 +51,13 @@ AudioArguments = Annotated[list[Path], typer.Argument(help="Recordings.", metava
 def search(
     index: IndexOption,
     audio: Annotated[Path | None, typer.Argument(help="Recording to search with.")] = None,
-    text: Annotated[str, typer.Option(help="Sentence to search with instead.")] = "",
+    text: Annotated[
+        str,
+        typer.Option(
+            help="Sentence to search with instead. With yamnet, similarity is then the probability "
+            "of what it means, not a cosine."
+        ),
+    ] = "",
     k: Annotated[int, typer.Option("--k", "-k", min=1, help="Number of hits.")] = 10,
     where: Annotated[
         str, typer.Option(help="SQL filter, such as \"split = 'train' AND licence = 'CC0'\".")
@@ -75,11 +81,7 @@ def search(
     models: EmbedderOptions,
     as_json: JsonOption = False,
 ) -> None:
-    """List the nearest exemplars of a recording, or of a sentence.
-
-    Similarity is the cosine of two vectors. In an index with class scores, such as yamnet's, that
-    of a sentence is the probability that the network gives to what its words mean.
-    """
+    """List the nearest exemplars of a recording, or of a sentence."""
     from earful.index.search import SearchFilter
 
     if (audio is None) == (not text):

@@ -176,6 +176,17 @@ def test_rows_read_earlier_have_their_own_scores(index: Index, make_row: MakeRow
     assert kept(index) == {"b": [7, 8, 9]}
 
 
+def test_scores_of_rows_that_are_gone_for_good_are_refused(
+    index: Index, make_row: MakeRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = index.vectors()
+    index.remove(["a"])
+    now = index._folder.table
+    monkeypatch.setattr(Table, "at_version", lambda folder, version: now)
+    with pytest.raises(IndexFolderError, match=r"written and compacted since .*read them again"):
+        before.class_scores  # noqa: B018
+
+
 @pytest.mark.parametrize("backend", ["half", "exact"])
 def test_without_the_list_of_files_rows_are_checked_by_their_digests(
     index: Index, make_row: MakeRow, backend: str
@@ -322,7 +333,9 @@ def test_a_recording_without_a_finite_score_is_rejected(tmp_path: Path) -> None:
     assert kept(index) == expected(index)
 
 
-@pytest.mark.parametrize("damage", ["scores", "unlisted scores", "file", "header", "table"])
+@pytest.mark.parametrize(
+    "damage", ["scores", "unlisted scores", "file", "header", "number", "table"]
+)
 def test_a_repair_gives_the_scores_back(built: Path, damage: str) -> None:
     before = Index.open(built)
     wanted, scores = kept(before), before.class_scores
@@ -330,6 +343,12 @@ def test_a_repair_gives_the_scores_back(built: Path, damage: str) -> None:
     files = sorted((built / "table/exemplars.lance/data").glob("*"))
     if damage == "header":
         (built / HEADER_NAME).unlink()
+    elif damage == "number":
+        values = json.loads((built / HEADER_NAME).read_text())
+        del values["n_classes"]
+        (built / HEADER_NAME).write_text(json.dumps(values))
+        with pytest.raises(IndexFolderError, match="do not belong together"):
+            Index.open(built)
     elif damage == "table":
         shutil.rmtree(built / "table")
     elif damage == "file":
@@ -343,7 +362,7 @@ def test_a_repair_gives_the_scores_back(built: Path, damage: str) -> None:
         with pytest.raises(IndexFolderError, match="--repair"):
             Index.open(built).vectors()
     report = repair_index(built, built.parent / "sounds", embedder=ScoredSamples(), options=OPTIONS)
-    n_lost = {"file": 4, "header": 0, "table": 8}.get(damage, 1)
+    n_lost = {"file": 4, "header": 0, "number": 0, "table": 8}.get(damage, 1)
     assert (report.embedded, report.n) == (n_lost, 8)
     index = Index.open(built)
     assert (kept(index), verify_index(index).problems) == (wanted, ())
