@@ -198,6 +198,8 @@ class GenerationOptions:
             (0, 1].
         seed: Seed of the sampling.
         stop: Texts before which the answer ends; none of them empty.
+        stop_repetition: Whether the answer ends where it begins to repeat itself, with one copy
+            kept: three times the same 2 to 32 tokens in a row, or four times the same one.
 
     Raises:
         ValueError: A field is outside its range.
@@ -209,6 +211,7 @@ class GenerationOptions:
     top_p: float = 1.0
     seed: int = 0
     stop: tuple[str, ...] = ()
+    stop_repetition: bool = True
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
@@ -253,10 +256,12 @@ class Generation:
 
     Attributes:
         text: The answer, without control tokens and surrounding spaces.
-        n_tokens: Number of tokens that were written.
+        n_tokens: Number of tokens that were written; after a repetition, of those that were
+            kept.
         stopped: ``"end"`` when the model or a stop ended it, ``"length"`` at
-            ``max_new_tokens``.
-        log_probability: The model's log-probability of all tokens that were written.
+            ``max_new_tokens``, ``"repetition"`` where it repeated itself; ``text`` then holds
+            one copy.
+        log_probability: The model's log-probability of these tokens.
     """
 
     text: str
@@ -347,7 +352,8 @@ class LanguageModel(Protocol):
         Args:
             prompt: The prompt to answer.
             options: Options of writing.
-            on_text: Called with each new piece of the answer as it is written.
+            on_text: Called with each new piece of the answer as it is written; what a stop
+                may still cut off is held back.
 
         Raises:
             PromptError: The prompt exceeds a limit.

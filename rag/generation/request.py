@@ -208,6 +208,8 @@ def generation_notes(generation: Generation) -> tuple[str, ...]:
     """Return a note that an answer was cut off; none when the model ended it."""
     if generation.stopped == "end":
         return ()
+    if generation.stopped == "repetition":
+        return ("the answer began to repeat itself; it was ended there, and the copies left out",)
     return (f"the answer was cut off after {generation.n_tokens} tokens",)
 
 
