@@ -149,6 +149,8 @@ class Capabilities:
         sample_rate: Rate at which it hears a recording, in Hz.
         window_seconds: Length of what it hears as one piece, in seconds.
         wording: Phrases it was trained on.
+        writes_captions: Whether it describes recordings and answers open questions in words of
+            its own; of one that does not, ``FewShot`` makes them from exemplars, or declines.
     """
 
     name: str
@@ -166,6 +168,7 @@ class Capabilities:
     sample_rate: int = 44_100
     window_seconds: float = 7.0
     wording: PromptWording = field(default_factory=PromptWording)
+    writes_captions: bool = True
 
     def to_dict(self) -> dict[str, str | int | float | bool]:
         """Return the fields as plain JSON values, but for the wording."""

@@ -69,6 +69,7 @@ class FlamingoLanguageModel:
         lists_labels: Whether its prompts list the labels to choose from.
         style: Format of its prompts.
         caveat: Warning to users about its answers.
+        writes_captions: Whether it describes recordings in words of its own.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class FlamingoLanguageModel:
         lists_labels: bool = True,
         style: Style = "inference",
         caveat: str = "",
+        writes_captions: bool = True,
     ) -> None:
         if slots is not None and not 1 <= slots <= MAX_AUDIOS:
             raise ModelError(f"{name}: slots={slots}, expected 1 to {MAX_AUDIOS}")
@@ -117,6 +119,7 @@ class FlamingoLanguageModel:
             sample_rate=SAMPLE_RATE,
             window_seconds=WINDOW_SAMPLES / SAMPLE_RATE,
             wording=WORDING,
+            writes_captions=writes_captions,
         )
 
     @property

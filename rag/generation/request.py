@@ -216,11 +216,11 @@ def generation_notes(generation: Generation) -> tuple[str, ...]:
 def _probabilities(
     model: LanguageModel, prompt: Prompt, answers: Sequence[str], scoring: LabelScoring
 ) -> Scores:
-    prior = model.score(_silenced(model, prompt), answers) if scoring.prior else None
+    prior = model.score(silenced(model, prompt), answers) if scoring.prior else None
     return label_probabilities(model.score(prompt, answers), scoring=scoring, prior=prior)
 
 
-def _silenced(model: LanguageModel, prompt: Prompt) -> Prompt:
+def silenced(model: LanguageModel, prompt: Prompt) -> Prompt:
     """Put digital silence in the query's place, which is the last one for audio."""
     silence = ClipRef(audio=model.capabilities.silence())
     last = max(n for n, part in enumerate(prompt.parts) if isinstance(part, ClipRef))
