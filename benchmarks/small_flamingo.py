@@ -326,7 +326,8 @@ def in_words(clips: Sequence[Known], coarse: Mapping[str, str], names: Sequence[
         rounds = rounds_about(clip.label, other, coarse[clip.label])
         # Every question by itself, then all of them in turn.
         right = {
-            f"alone: {one.name}": _said(few.ask(clip.path, one.question)) == one.answer
+            f"alone: {one.name}": _said(few.ask(clip.path, one.question, free_text=True))
+            == one.answer
             for one in rounds
         }
         talk = few.chat(clip.path)
@@ -334,7 +335,7 @@ def in_words(clips: Sequence[Known], coarse: Mapping[str, str], names: Sequence[
             f"in dialogue: {one.name}": _said(talk.ask(one.question)) == one.answer
             for one in rounds
         }
-        captions.append(_said(few.caption(clip.path)))
+        captions.append(_said(few.caption(clip.path, free_text=True)))
         found.append(right)
     for row, clip in enumerate(clips):
         found[row]["caption names it"] = clip.label in captions[row]

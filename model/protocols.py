@@ -226,6 +226,8 @@ class Capabilities:
         sample_rate: Rate at which it hears a recording, in Hz.
         window_seconds: Length of what it hears as one piece, in seconds.
         wording: Phrases it was trained on.
+        writes_captions: Whether it describes recordings and answers open questions in words of
+            its own; of one that does not, ``FewShot`` makes them from exemplars, or declines.
     """
 
     name: str
@@ -243,6 +245,7 @@ class Capabilities:
     sample_rate: int = 44_100
     window_seconds: float = 7.0
     wording: PromptWording = field(default_factory=PromptWording)
+    writes_captions: bool = True
 
     def to_dict(self) -> dict[str, str | int | float | bool]:
         """Return the fields as plain JSON values, but for the wording."""
@@ -275,6 +278,8 @@ class GenerationOptions:
             (0, 1].
         seed: Seed of the sampling.
         stop: Texts before which the answer ends; none of them empty.
+        stop_repetition: Whether the answer ends where it begins to repeat itself, with one copy
+            kept: three times the same 2 to 32 tokens in a row, or four times the same one.
 
     Raises:
         ValueError: A field is outside its range.
@@ -286,6 +291,7 @@ class GenerationOptions:
     top_p: float = 1.0
     seed: int = 0
     stop: tuple[str, ...] = ()
+    stop_repetition: bool = True
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
@@ -330,10 +336,12 @@ class Generation:
 
     Attributes:
         text: The answer, without control tokens and surrounding spaces.
-        n_tokens: Number of tokens that were written.
+        n_tokens: Number of tokens that were written; after a repetition, of those that were
+            kept.
         stopped: ``"end"`` when the model or a stop ended it, ``"length"`` at
-            ``max_new_tokens``.
-        log_probability: The model's log-probability of all tokens that were written.
+            ``max_new_tokens``, ``"repetition"`` where it repeated itself; ``text`` then holds
+            one copy.
+        log_probability: The model's log-probability of these tokens.
     """
 
     text: str
@@ -424,7 +432,8 @@ class LanguageModel(Protocol):
         Args:
             prompt: The prompt to answer.
             options: Options of writing.
-            on_text: Called with each new piece of the answer as it is written.
+            on_text: Called with each new piece of the answer as it is written; what a stop
+                may still cut off is held back.
 
         Raises:
             PromptError: The prompt exceeds a limit.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from earful.errors import PromptError
 from earful.model.prompt import Prompt, Text
 from earful.model.protocols import Capabilities, Generation, GenerationOptions, PromptSize
+from earful.model.repetition import find_repetition, trim_separators
 
 CAPABILITIES = Capabilities(
     name="scripted",
@@ -76,18 +77,22 @@ class ScriptedLanguageModel:
         *,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
-        """Return the next reply, cut to ``max_new_tokens`` words and at the stops."""
+        """Return the next reply, cut to ``max_new_tokens`` words, at stops and repetition."""
         self.prompts.append(prompt)
         reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         reply = options.cut(reply)
         words = reply.split()
-        text = " ".join(words[: options.max_new_tokens])
+        stopped = "length" if len(words) > options.max_new_tokens else "end"
+        words = words[: options.max_new_tokens]
+        text = " ".join(words)
+        if options.stop_repetition and (n_kept := find_repetition(words)) is not None:
+            words, stopped = words[:n_kept], "repetition"
+            text = trim_separators(" ".join(words))
         if on_text is not None:
             on_text(text)
-        cut = len(words) > options.max_new_tokens
         return Generation(
             text=text,
-            n_tokens=min(len(words), options.max_new_tokens),
-            stopped="length" if cut else "end",
+            n_tokens=len(words),
+            stopped=stopped,
             log_probability=0.0,
         )

@@ -42,10 +42,11 @@ class Answer:
             mean of its tokens' probabilities. The neighbour vote's says how often answers
             like this one are right, and so does a fitted blend's; a language model's is its
             own belief, which nothing has calibrated.
-        abstained: Whether ``confidence`` is below the task's ``abstain_below``; ``text``
-            is then only the best guess.
+        abstained: Whether ``confidence`` is below the task's ``abstain_below``, or a note says
+            why a yes or no is not to be believed; ``text`` is then only the best guess. Without
+            ``scores`` there is no guess either, and ``text`` says why.
         scores: One per candidate label, best first; they sum to 1 unless the task is
-            ``multilabel``; empty for written text.
+            ``multilabel``; of yes and no for a yes/no question; empty for written text.
         evidence: The shots, nearest first; with a language model those it was shown.
         model: What answered.
         timings: Seconds by stage: ``decode_s``, ``embed_s``, ``retrieve_s``, ``score_s``, and
@@ -109,8 +110,15 @@ class Answer:
             }
         return values
 
+    @property
+    def declined(self) -> bool:
+        """Whether there is not even a guess; ``text`` says why."""
+        return self.abstained and not self.scores
+
     def summary(self) -> str:
         """Return one line: the answer and the runners-up."""
+        if self.declined:
+            return self.text
         others = [score for score in self.scores if score.label != self.text][:2]
         then = ", ".join(f"{score.label} {score.score:.0%}" for score in others)
         best = f"{self.text} {self.confidence:.0%}" + (f" (then {then})" if then else "")

@@ -24,6 +24,7 @@ from earful.model import (
 )
 from earful.rag.answer import Answer
 from earful.rag.answering import Answering, to_request, warn_renamed
+from earful.rag.asking import Asking
 from earful.rag.generation import Chat, ModelRequest
 from earful.rag.retrieval import AskOptions, Audio, LabelScoring, Query, Retriever
 from earful.rag.task import Task, load_task
@@ -259,7 +260,10 @@ class FewShot:
         on_text: Callable[[str], None] | None = None,
         **ask: Unpack[AskOptions],
     ) -> Answer:
-        """Ask a language model about a recording; it answers in its own words.
+        """Ask about a recording: yes or no, or an answer in a language model's own words.
+
+        A yes/no question gets the scores of both, by the exemplars' vote if it is about one of
+        their labels ("Do you hear rain?"), else by the model; see ``asking.py`` for the others.
 
         Args:
             audio: A file, a clip, or a query that was read before.
@@ -277,16 +281,14 @@ class FewShot:
             PromptError: There is no question, it does not fit the model, or every exemplar
                 is from the query's own recording or group.
         """
-        self._require_model("ask")
+        model = self._require_model("ask")
         chosen = self._answering.task(task or _ASK, ask)
         if chosen.has_labels:
             raise TaskError(
                 f"task {chosen.name!r} is of kind {chosen.kind!r}, whose answers are labels; use "
                 "classify, or a task of kind ask or caption"
             )
-        return self.write(
-            audio, task=chosen, question=question, options=options, on_text=on_text, **ask
-        )
+        return Asking(self._answering, model).ask(audio, chosen, question, options, ask, on_text)
 
     def write(
         self,
@@ -314,7 +316,7 @@ class FewShot:
         on_text: Callable[[str], None] | None = None,
         **ask: Unpack[AskOptions],
     ) -> Answer:
-        """Ask a language model to describe a recording; arguments and errors as for ``ask``."""
+        """Describe a recording in a sentence; arguments and errors as for ``ask``."""
         return self.ask(audio, task=_CAPTION, options=options, on_text=on_text, **ask)
 
     def chat(

@@ -32,6 +32,7 @@ from earful.model.protocols import (
     GenerationOptions,
     PromptSize,
 )
+from earful.model.repetition import RepetitionStop, trim_separators
 
 Variant = Literal["foundation", "chat"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
@@ -68,6 +69,7 @@ class FlamingoLanguageModel:
         lists_labels: Whether its prompts list the labels to choose from.
         style: Format of its prompts.
         caveat: Warning to users about its answers.
+        writes_captions: Whether it describes recordings in words of its own.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class FlamingoLanguageModel:
         lists_labels: bool = True,
         style: Style = "inference",
         caveat: str = "",
+        writes_captions: bool = True,
     ) -> None:
         if slots is not None and not 1 <= slots <= MAX_AUDIOS:
             raise ModelError(f"{name}: slots={slots}, expected 1 to {MAX_AUDIOS}")
@@ -116,6 +119,7 @@ class FlamingoLanguageModel:
             sample_rate=SAMPLE_RATE,
             window_seconds=WINDOW_SAMPLES / SAMPLE_RATE,
             wording=WORDING,
+            writes_captions=writes_captions,
         )
 
     @property
@@ -184,22 +188,33 @@ class FlamingoLanguageModel:
             # In training it ends every answer; the release stops only at the token after it.
             stops.append(config.end_of_chunk_id)
         ids: list[int] = []
-        log_probability = 0.0
+        log_probabilities: list[float] = []
         text = sent = ""
+        repetition = RepetitionStop()
         # Hold back text that whitespace clean-up or a stop string may still remove.
         held_back = max([_HELD_BACK, *map(len, options.stop)])
-        ended = False
+        stopped = "length"
         for step in decode(
             self.model, self.batch(prompt), options, stop_ids=stops, mode=self.decoding
         ):
             ids.append(int(step.ids[0]))
-            log_probability += float(step.logits[0].log_softmax(dim=-1)[ids[-1]])
+            log_probabilities.append(float(step.logits[0].log_softmax(dim=-1)[ids[-1]]))
             written = self._text(ids)
             text = options.cut(written).rstrip()
-            ended = ids[-1] in stops or len(text) < len(written)
-            if ended:
+            if ids[-1] in stops or len(text) < len(written):
+                stopped = "end"
                 break
-            settled = text[:-held_back]
+            settled = text
+            if options.stop_repetition:
+                repetition.add(self._piece(ids[-1]))
+                if (n_kept := repetition.n_kept) is not None:
+                    stopped = "repetition"
+                    del ids[n_kept:], log_probabilities[n_kept:]
+                    text = trim_separators(self._text(ids))
+                    break
+                # What a repetition may still cut off is held back, too.
+                settled = trim_separators(self._text(ids[: repetition.n_settled]))
+            settled = settled[:-held_back]
             if on_text is not None and settled.startswith(sent) and len(settled) > len(sent):
                 on_text(settled[len(sent) :])
                 sent = settled
@@ -208,8 +223,8 @@ class FlamingoLanguageModel:
         return Generation(
             text=text,
             n_tokens=len(ids),
-            stopped="end" if ended else "length",
-            log_probability=log_probability,
+            stopped=stopped,
+            log_probability=sum(log_probabilities),
         )
 
     # --- tensors ---------------------------------------------------------------------
@@ -326,6 +341,12 @@ class FlamingoLanguageModel:
 
     def _text(self, ids: Sequence[int]) -> str:
         return self.tokenizer.answer(ids).strip()
+
+    def _piece(self, id_: int) -> str | int:
+        """Return what a token says, the same with a space before it or in capitals."""
+        text = self.tokenizer.decode([id_]).strip().lower()
+        # Half a character says nothing by itself.
+        return id_ if not text or "\ufffd" in text else text
 
 
 def _cut(ref: ClipRef, max_seconds: float) -> str:

@@ -86,6 +86,7 @@ def load_tiny_lm(
         lists_labels=False,
         style=STYLE,
         caveat=_CAVEAT,
+        writes_captions=False,
     )
 
 

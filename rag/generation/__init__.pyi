@@ -1,26 +1,46 @@
 from .blended_scorer import LabelScorer
 from .chat import Chat, read_turns
+from .from_exemplars import Heard, Said, answer_heard, describe_heard, name_heard
 from .influence import ShotInfluence, label_influence, relabel_influence, text_influence
 from .leave_one_out import BlendFitter, Progress
 from .precompute import precompute_features
 from .prompt import FittedPrompt, is_yes_or_no
+from .questions import (
+    asks_for_a_description,
+    asks_for_a_name,
+    is_yes_no_question,
+    label_asked_about,
+)
 from .request import ModelRequest, generation_notes, score_labels, to_answer, write_answer
+from .yes_no import YesNo, judge_label, score_yes_no
 
 __all__ = [
     "BlendFitter",
     "Chat",
     "FittedPrompt",
+    "Heard",
     "LabelScorer",
     "ModelRequest",
     "Progress",
+    "Said",
     "ShotInfluence",
+    "YesNo",
+    "answer_heard",
+    "asks_for_a_description",
+    "asks_for_a_name",
+    "describe_heard",
     "generation_notes",
+    "is_yes_no_question",
     "is_yes_or_no",
+    "judge_label",
+    "label_asked_about",
     "label_influence",
+    "name_heard",
     "precompute_features",
     "read_turns",
     "relabel_influence",
     "score_labels",
+    "score_yes_no",
     "text_influence",
     "to_answer",
     "write_answer",

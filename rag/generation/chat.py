@@ -97,6 +97,8 @@ class Chat:
             options,
             seed=self._options.seed + self._n_again,
             max_new_tokens=self._options.max_new_tokens,
+            stop=self._options.stop,
+            stop_repetition=self._options.stop_repetition,
         )
         last = self.turns[-1].user
         return self._take(self.turns[:-1], self.answers[:-1], last, options, on_text)

@@ -208,17 +208,19 @@ def generation_notes(generation: Generation) -> tuple[str, ...]:
     """Return a note that an answer was cut off; none when the model ended it."""
     if generation.stopped == "end":
         return ()
+    if generation.stopped == "repetition":
+        return ("the answer began to repeat itself; it was ended there, and the copies left out",)
     return (f"the answer was cut off after {generation.n_tokens} tokens",)
 
 
 def _probabilities(
     model: LanguageModel, prompt: Prompt, answers: Sequence[str], scoring: LabelScoring
 ) -> Scores:
-    prior = model.score(_silenced(model, prompt), answers) if scoring.prior else None
+    prior = model.score(silenced(model, prompt), answers) if scoring.prior else None
     return label_probabilities(model.score(prompt, answers), scoring=scoring, prior=prior)
 
 
-def _silenced(model: LanguageModel, prompt: Prompt) -> Prompt:
+def silenced(model: LanguageModel, prompt: Prompt) -> Prompt:
     """Put digital silence in the query's place, which is the last one for audio."""
     silence = ClipRef(audio=model.capabilities.silence())
     last = max(n for n, part in enumerate(prompt.parts) if isinstance(part, ClipRef))

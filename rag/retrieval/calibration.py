@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ _N_SIMULATED = 60
 _QUERIES_EACH = 6
 _LOG_TEMPERATURES = np.log(np.geomspace(0.003, 1.0, 20))
 _TINY = 1e-9
+_FEW = 0.05
 
 
 def fit_calibration(
@@ -158,6 +159,29 @@ def guess_calibration(candidates: Candidates) -> Calibration:
     if not pairs.size:
         return Calibration(temperature=0.1, background=0.5)
     return Calibration(temperature=max(0.02, float(pairs.std())), background=float(pairs.mean()))
+
+
+def guess_likeness(candidates: Candidates, *, seed: int = 0) -> Calibration:
+    """Guess how similar a query must be to its nearest exemplar, where no labels say it.
+
+    As similar as 19 in 20 exemplars are to their own nearest, with the same exclusions.
+
+    Args:
+        candidates: At least one.
+        seed: Picks the sample of many candidates.
+    """
+    guess = guess_calibration(candidates)
+    rows = np.random.default_rng(seed).permutation(len(candidates))[:_MAX_CASES]
+    nearest: list[float] = []
+    for row in np.sort(rows):
+        allowed = candidates.allowed(candidates.exclusions_of(row))
+        allowed[row] = False
+        if allowed.any():
+            products = candidates.vectors @ candidates.vectors[row]
+            nearest.append(float(products[allowed].max()))
+    if not nearest:
+        return guess
+    return replace(guess, background=float(np.quantile(nearest, _FEW)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

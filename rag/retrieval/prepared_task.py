@@ -12,15 +12,17 @@ from earful.index import Index
 from earful.index.corpus import Exemplar
 from earful.index.search import VectorSet
 from earful.model import Embedder
+from earful.rag.arrays import Similarities
 from earful.rag.retrieval.calibration import (
     ENOUGH_CASES,
     fit_calibration,
     guess_calibration,
+    guess_likeness,
     simulated_calibration,
 )
 from earful.rag.retrieval.candidates import Candidates, gather_candidates, require_exemplars
 from earful.rag.retrieval.examples import embed_examples
-from earful.rag.retrieval.vote import Calibration
+from earful.rag.retrieval.vote import Calibration, shot_share
 from earful.rag.task import Shots, Task, load_task
 from earful.wording import counted
 
@@ -122,6 +124,28 @@ class TaskCache:
         if known is None:
             known = prepared.calibrations[shots, seed] = self._calibrate(prepared, shots, seed)
         return known
+
+    def likeness(
+        self, prepared: PreparedTask, shots: Shots, seed: int, similarities: Similarities
+    ) -> float:
+        """Return how far a query is like its shots, in [0, 1]; below a half, like none of them.
+
+        With labels, the share of the vote's weight that the shots have. Without, the nearest is
+        held against how similar exemplars are to their own nearest; see ``guess_likeness``.
+
+        Args:
+            prepared: The task, with its candidates.
+            shots: How they were chosen.
+            seed: For the calibration's random choices.
+            similarities: float64, shape ``(n_shots,)``; at least one.
+        """
+        if prepared.candidates.labels:
+            return shot_share(similarities, self.calibration(prepared, shots, seed)[0])
+        known = prepared.calibrations.get((shots, seed))
+        if known is None:
+            known = guess_likeness(prepared.candidates, seed=seed), ""
+            prepared.calibrations[shots, seed] = known
+        return shot_share(similarities.max(keepdims=True), known[0])
 
     def _gathered(
         self,

@@ -42,6 +42,9 @@ class AskOptions(TypedDict, total=False):
             that a language model which was chosen by name takes part in any case.
         blend: The former way to say ``arm="blend"`` (true) or ``arm="model"`` (false); goes
             with the next release.
+        free_text: For ``ask`` and ``caption``: whether the language model writes in any case.
+            ``False``, the default: a yes/no question is answered by scores, and a model that
+            writes no captions answers from exemplars or declines.
         seed: For every random choice; 0 by default.
         group: The recording's group; exemplars of it are never shown.
         start_s: Where the segment begins in a file, in seconds.
@@ -54,6 +57,7 @@ class AskOptions(TypedDict, total=False):
     shot_mode: ShotMode
     arm: Answerer | None
     blend: bool | None
+    free_text: bool
     seed: int
     group: str
     start_s: float

@@ -320,6 +320,15 @@ class Retriever:
         )
         return scores, note
 
+    def likeness(self, shots: ShotSet, *, seed: int) -> float:
+        """Return how far a query is like its shots, in [0, 1]; below a half, like none of them.
+
+        With labels it is the shots' share of the vote's weight; see ``TaskCache.likeness``.
+        """
+        if shots.prepared is None or not len(shots.rows):
+            return 0.0
+        return self._tasks.likeness(shots.prepared, shots.task.shots, seed, shots.similarities)
+
     def search(
         self,
         audio: Audio | None,

@@ -136,6 +136,20 @@ def vote(
     return np.asarray(weights @ shares / weights.sum())
 
 
+def shot_share(similarities: Similarities, calibration: Calibration) -> float:
+    """Return the share of a vote's weight that its shots have, in [0, 1].
+
+    The rest is the made-up shot's: below a half, the query is unlike all of them.
+
+    >>> far = Calibration(temperature=0.1, background=0.5)
+    >>> round(shot_share(np.array([0.9]), far), 2), round(shot_share(np.array([0.1]), far), 2)
+    (0.98, 0.02)
+    """
+    logits = np.append(similarities, calibration.background) / calibration.temperature
+    weights = np.exp(logits - logits.max())
+    return float(weights[:-1].sum() / weights.sum())
+
+
 def label_prior(candidates: Candidates, *, exclusive: bool) -> Scores:
     """Return what is believed about labels without any shot.
 

@@ -73,7 +73,7 @@ def describe_answer(answer: Answer) -> str:
     """
     text = "\n    ".join(map(printable, answer.text.split("\n"))) or "(wrote nothing)"
     verdict = f"{text}  {answer.confidence:.0%}" if answer.scores else text
-    if answer.abstained:
+    if answer.abstained and not answer.declined:
         verdict = f"not sure (best guess: {verdict})"
     lines = [f"{printable(answer.audio)}: {verdict}"]
     runners_up = [s for s in answer.scores if s.label != answer.text][:3]

@@ -73,6 +73,13 @@ DecodingOption = Annotated[
         help="full: written words look at all audio; compat: at the first slot, as released."
     ),
 ]
+FreeTextOption = Annotated[
+    bool,
+    typer.Option(
+        "--free-text",
+        help="Let the model write, even where yes and no can be scored or it is too small to.",
+    ),
+]
 MaxTokensOption = Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")]
 _ShotsOption = Annotated[
     int | None,
@@ -85,7 +92,7 @@ HELP_ORDER = (
     "index", "task", "labels", "allow_outside",
     "shots", "strategy", "seed", "group", "start_s", "end_s", "show_prompt",
     "model", "shot_mode", "length", "prior", "blend", "vote_weight",
-    "max_tokens", "temperature", "top_k", "top_p", "stop",
+    "free_text", "max_tokens", "temperature", "top_k", "top_p", "stop", "keep_repetition",
     "decoding", "slots", "embedder", "device", "dtype", "as_json",
 )  # fmt: skip
 """The order of options in every ``--help``: question, shots, model, writing, devices, output."""
@@ -204,6 +211,10 @@ class WritingOptions:
     stop: Annotated[list[str], typer.Option(help="End an answer before this text. Repeatable.")] = (
         field(default_factory=list)
     )
+    keep_repetition: Annotated[
+        bool,
+        typer.Option("--keep-repetition", help="Let an answer go on that repeats itself."),
+    ] = False
 
     def generation(self, seed: int) -> GenerationOptions:
         """Return them in the form that a language model takes.
@@ -230,6 +241,7 @@ class WritingOptions:
                 top_p=self.top_p,
                 seed=seed,
                 stop=tuple(self.stop),
+                stop_repetition=not self.keep_repetition,
             )
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None

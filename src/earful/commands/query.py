@@ -19,6 +19,7 @@ from earful.commands.options import (
     SOME_FAILED,
     ClassifyModelOptions,
     EmbedderOptions,
+    FreeTextOption,
     IndexOption,
     JsonOption,
     ModelOptions,
@@ -236,14 +237,21 @@ def ask(
     given: TaskOptions,
     query: QueryOptions,
     models: ModelOptions,
+    free_text: FreeTextOption = False,
     writing: WritingOptions,
     output: OutputOptions,
 ) -> None:
-    """Answer a question about a recording in a language model's own words."""
+    """Answer a question about a recording: yes or no, or in a language model's own words.
+
+    A question for yes or no is answered by the exemplars' vote if it is about one of an index's
+    labels, else by the model's scores of the two, and "not sure" where these do not tell. A
+    model too small to write answers other questions from the exemplars, or not at all.
+    """
     if not (question.strip() or given.task):
         raise typer.BadParameter("give a question, or a --task that has one", param_hint="QUESTION")
     task = load_given_task(given.task, allow_outside=given.allow_outside)
     ask_options = query.ask_options()
+    ask_options["free_text"] = free_text
     options = writing.generation(query.seed)
     few = load_few_shot(index, models, task=task, query=query, needs_model="ask")
     _answer_each(
@@ -262,11 +270,17 @@ def caption(
     *,
     query: QueryOptions,
     models: ModelOptions,
+    free_text: FreeTextOption = False,
     writing: WritingOptions,
     output: OutputOptions,
 ) -> None:
-    """Describe each recording in a sentence, by a language model."""
+    """Describe each recording in a sentence, by a language model.
+
+    A model too small to write takes the sentence from the exemplars of an index that are most
+    like the recording (their caption, or the label that won their vote), or says that it cannot.
+    """
     ask_options = query.ask_options()
+    ask_options["free_text"] = free_text
     options = writing.generation(query.seed)
     few = load_few_shot(index, models, query=query, needs_model="caption")
     _answer_each(few, audio, lambda path: few.caption(path, options=options, **ask_options), output)

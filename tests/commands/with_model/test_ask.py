@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from earful.model import GenerationOptions
 from earful.rag import Answer, FewShot
 
 Run = Callable[..., tuple[int, str, str]]
@@ -20,7 +21,8 @@ I = ("--index", "s.index")  # noqa: E741 - beside M
 
 def test_a_question_is_answered_in_words(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EARFUL_MODEL", "flamingo")
-    words = ("ask", "q.wav", "Is it <audio> near?", *I, "--shots", 2, "--max-tokens", 6)
+    all_of_it = ("--max-tokens", 6, "--keep-repetition", "--free-text")
+    words = ("ask", "q.wav", "Is it <audio> near?", *I, "--shots", 2, *all_of_it)
     code, out, err = run(*words, "--json", "--show-prompt")
     assert code == 0, err
     answer = json.loads(out)
@@ -36,6 +38,52 @@ def test_a_question_is_answered_in_words(run: Run, monkeypatch: pytest.MonkeyPat
         for seed in (1, 1, 2)
     ]
     assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_an_answer_may_go_on_that_repeats_itself(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[bool] = []
+
+    def asked(self: FewShot, *_: object, options: GenerationOptions, **__: object) -> Answer:
+        told.append(options.stop_repetition)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FewShot, "ask", asked)
+    run("ask", "q.wav", "Why?", *M)
+    run("ask", "q.wav", "Why?", *M, "--keep-repetition")
+    assert told == [True, False]
+
+
+def test_yes_or_no_is_answered_with_both_scores(run: Run) -> None:
+    words = ("ask", "q.wav", "Do you hear a hum?", *M, "--json")
+    code, out, err = run(*words, *I)
+    assert code == 0, err
+    answer = json.loads(out)
+    assert (answer["text"], answer["abstained"], answer["model"]) == (
+        "yes",
+        False,
+        "neighbour-vote",
+    )
+    assert answer["evidence"]
+    # Without an index it is the model's to say, and random weights hear nothing.
+    answer = json.loads(run(*words)[1])
+    assert answer["model"] != "neighbour-vote"
+    assert {score["label"] for score in answer["scores"]} == {"yes", "no"}
+    assert answer["abstained"] == any("not sure" in note for note in answer["notes"])
+
+
+def test_the_shipped_model_makes_up_no_caption(run: Run) -> None:
+    code, out, err = run("caption", "q.wav", *I)
+    assert code == 0, err
+    assert out.startswith("q.wav: a recording of a hum\n")
+    assert "note: earful-tiny is a small model" in err
+    code, out, err = run("caption", "q.wav")
+    assert code == 0, err
+    assert out.startswith("q.wav: I cannot describe this: there are no exemplars")
+    assert "best guess" not in out
+    assert "free text would answer" in out
+    code, out, err = run("ask", "q.wav", "What is it?", "--free-text", "--max-tokens", 3)
+    assert code == 0, err
+    assert "I cannot" not in out
 
 
 def test_captions_of_several_recordings_and_one_that_is_missing(run: Run) -> None:

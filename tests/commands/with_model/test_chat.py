@@ -20,7 +20,7 @@ def test_a_conversation_is_piped(run: Run, home: Path) -> None:
         "What is it?\n\n/again\n/evidence\n/wrong\n/save\n/save talk.json\n/save talk.json\n"
         "/help\nIs it near?\n/quit now\nnever asked\n"
     )
-    words = ("chat", "q.wav", "--model", "chatty", "--max-tokens", 4)
+    words = ("chat", "q.wav", "--model", "chatty", "--max-tokens", 4, "--keep-repetition")
     code, out, err = run(*words, stdin=typed)
     assert code == 3
     assert out.startswith("> What is it?\n")

@@ -1,6 +1,7 @@
 """Audio Flamingo as a language model: limits, slots, kept features, text that stays text."""
 
 import wave
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from earful.model import ClipRef, GenerationOptions, KeepsFeatures, LanguageMode
 from earful.model.audio import Clip
 from earful.model.flamingo import Control, FlamingoLanguageModel, MsClapWindows
 from earful.model.flamingo.checkpoint import load_flamingo
+from earful.model.flamingo.decoding import Mode, Step
 from earful.testing import write_flamingo
 
 RATE = 8000
@@ -281,6 +283,86 @@ def test_writing_ends_before_a_stop(model: FlamingoLanguageModel) -> None:
     assert cut.n_tokens < whole.n_tokens
     with pytest.raises(ValueError, match="none of them empty"):
         replace(options, stop=("",))
+
+
+def writes(text: str, model: FlamingoLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a model write a text, a byte a token, and then end."""
+
+    def steps(*_: object, **__: object) -> Iterator[Step]:
+        ids = model.tokenizer.encode([text])[1:]
+        for id_ in [*ids, model.model.config.bos_id]:
+            logits = torch.zeros(1, model.model.config.vocab_size)
+            logits[0, id_] = 5.0
+            yield Step(ids=torch.tensor([id_]), logits=logits)
+
+    monkeypatch.setattr("earful.model.flamingo.language_model.decode", steps)
+
+
+@pytest.mark.parametrize("mode", ["full", "compat"])
+@pytest.mark.parametrize("is_dialogue", [False, True])
+@pytest.mark.parametrize(
+    ("looping", "said"),
+    [
+        ("I hear a drum" + " and a drum" * 9, "I hear a drum"),
+        ("A drum, a drum, a drum, a drum, a drum", "A drum"),
+        ("a road near a dog." + " a road." * 8, "a road near a dog. a road"),
+        ("no no no no no no", "no"),
+        ("an answer of some length, then hmmmmmmm", "an answer of some length, then hm"),
+    ],
+)
+def test_writing_ends_where_it_repeats_itself(
+    model: FlamingoLanguageModel,
+    monkeypatch: pytest.MonkeyPatch,
+    looping: str,
+    said: str,
+    mode: Mode,
+    is_dialogue: bool,
+) -> None:
+    monkeypatch.setattr(model, "decoding", mode)
+    writes(looping, model, monkeypatch)
+    told: list[str] = []
+    prompt = replace(ask(), is_dialogue=is_dialogue)
+    written = model.generate(prompt, on_text=told.append)
+    assert written.stopped == "repetition"
+    assert written.text == said
+    # Nothing was shown that the answer does not hold.
+    assert "".join(told) == written.text
+    assert written.n_tokens < len(looping)
+    assert 0.0 < written.confidence < 1.0
+    whole = model.generate(prompt, GenerationOptions(stop_repetition=False))
+    assert (whole.text, whole.stopped) == (looping, "end")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ha ha ha",
+        "A dog barks twice, then a dog barks again.",
+        "1000",
+        # Characters of several bytes, of which the parts look alike.
+        "\u2603\u2604\u2605\u2606\u2607\u2608",
+    ],
+)
+def test_what_people_write_is_no_repetition(
+    model: FlamingoLanguageModel, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    writes(text, model, monkeypatch)
+    told: list[str] = []
+    written = model.generate(ask(), on_text=told.append)
+    assert (written.text, written.stopped) == (text, "end")
+    assert "".join(told) == text
+
+
+@given(text=st.text(alphabet="ab ,", min_size=1, max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_what_was_shown_is_the_answer_whatever_is_cut_off(
+    model: FlamingoLanguageModel, text: str
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        writes(text, model, patch)
+        told: list[str] = []
+        written = model.generate(ask(), on_text=told.append)
+    assert "".join(told) == written.text
 
 
 def test_both_ways_of_decoding_agree_on_one_recording(

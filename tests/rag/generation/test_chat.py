@@ -104,7 +104,8 @@ class Recording(ScriptedLanguageModel):
 
 def test_again_draws_another_answer_in_place_of_the_last() -> None:
     model = Recording(replies=["first", "second", "third"])
-    talk = Chat(model=model, query=QUERY, options=GenerationOptions(max_new_tokens=9, seed=5))
+    options = GenerationOptions(max_new_tokens=9, seed=5, stop=("!",), stop_repetition=False)
+    talk = Chat(model=model, query=QUERY, options=options)
     with pytest.raises(PromptError, match="nothing has been asked"):
         talk.again()
     talk.ask("why?")
@@ -112,10 +113,24 @@ def test_again_draws_another_answer_in_place_of_the_last() -> None:
     talk.again()
     assert (model.options.temperature, model.options.seed) == (1.0, 6)
     assert model.options.max_new_tokens == 9
+    assert (model.options.stop, model.options.stop_repetition) == (("!",), False)
     talk.again()
     assert model.options.seed == 7
     assert [(turn.user, turn.assistant) for turn in talk.turns] == [("why?", "third")]
     assert len(words(model.prompts[-1])) == 2
+
+
+def test_an_answer_that_repeats_itself_is_cut_and_says_so() -> None:
+    looping = "a drum " * 9
+    told: list[str] = []
+    talk = Chat(model=ScriptedLanguageModel(replies=[looping]), query=QUERY)
+    answer = talk.ask("What?", on_text=told.append)
+    assert (answer.text, told) == ("a drum", ["a drum"])
+    assert any("repeat itself" in note for note in answer.notes)
+    assert talk.turns[-1].assistant == "a drum"
+    options = GenerationOptions(stop_repetition=False)
+    kept = Chat(model=ScriptedLanguageModel(replies=[looping]), query=QUERY, options=options)
+    assert kept.ask("What?").text == looping.strip()
 
 
 def test_a_conversation_is_saved_once(tmp_path: Path) -> None:

@@ -56,8 +56,8 @@ def test_a_models_own_wording_stands_in_its_prompts(index: Path, query: Path) ->
     assert texts(prompt, "system") == ["Neighbours first. Name the sound."]
     assert texts(prompt, "exemplar") == ["Which is it?"]
     assert texts(prompt, "user") == ["Which is it?\nOne of high! low! middle!"]
-    few.ask(query, "Is it near?", shots=0)
-    assert texts(model.prompts[1], "user") == ["Q: Is it near?"]
+    few.ask(query, "What is near?", shots=0)
+    assert texts(model.prompts[1], "user") == ["Q: What is near?"]
     task = Task(name="t", kind="multilabel", labels={"low": Label(), "high": Label()})
     few.classify(query, task=task, shots=0, arm="model")
     questions = [texts(prompt, "user") for prompt in model.prompts[2:]]

@@ -1,0 +1,212 @@
+"""Asking: a question is answered in the surest way at hand, and written freely as the last one.
+
+In this order: a yes/no question about a label, by the neighbour vote; another yes/no question, by
+the model's scores of the two; for a model that writes no captions, from exemplars or not at all;
+else in the model's own words. ``AskOptions.free_text`` goes straight to the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import MappingProxyType
+
+from earful.model import GenerationOptions, LanguageModel
+from earful.rag.answer import Answer, LabelScore, log_answer, rank_labels
+from earful.rag.answering import VOTE_NAME, Answering, to_request
+from earful.rag.generation import (
+    Heard,
+    Said,
+    answer_heard,
+    asks_for_a_description,
+    asks_for_a_name,
+    describe_heard,
+    is_yes_no_question,
+    judge_label,
+    label_asked_about,
+    name_heard,
+    score_yes_no,
+    to_answer,
+)
+from earful.rag.retrieval import AskOptions, Audio, Query, Retrieved
+from earful.rag.task import Task
+
+
+class Asking:
+    """Questions to a language model that has exemplars beside it.
+
+    Args:
+        answering: Retrieves, and lets the model write.
+        model: Language model that answers.
+    """
+
+    def __init__(self, answering: Answering, model: LanguageModel) -> None:
+        self._answering = answering
+        self._retriever = answering.retriever
+        self._model = model
+
+    def ask(
+        self,
+        audio: Audio | Query,
+        task: Task,
+        question: str,
+        options: GenerationOptions,
+        ask: AskOptions,
+        on_text: Callable[[str], None] | None,
+    ) -> Answer:
+        """Answer a question; see ``FewShot.ask``."""
+        asked = question or task.question
+        answer = None
+        if ask.get("free_text", False):
+            pass
+        elif is_yes_no_question(asked):
+            answer = self._yes_or_no(audio, task, asked, ask)
+        elif not self._model.capabilities.writes_captions and (asked or task.kind == "caption"):
+            answer = self._from_exemplars(audio, task, asked, ask)
+        if answer is None:
+            return self._answering.write(self._model, audio, task, question, options, ask, on_text)
+        if on_text is not None:
+            on_text(answer.text)
+        return log_answer(answer)
+
+    # --- yes or no -------------------------------------------------------------------
+
+    def _yes_or_no(
+        self, audio: Audio | Query, task: Task, asked: str, ask: AskOptions
+    ) -> Answer | None:
+        """Answer yes or no; ``None`` where nothing at hand has scores for them."""
+        vote = self._label_task(task, ask)
+        if vote is not None:
+            labels = self._retriever.prepare(vote).candidates.labels
+            if label := label_asked_about(asked, labels):
+                return self._label_is_there(audio, vote, label, ask)
+        if not self._model.capabilities.logprobs:
+            return None
+        found = self._answering.retrieve_one(audio, task, None, ask)
+        with found.watch.stage("score_s"):
+            judged, fitted = score_yes_no(self._model, to_request(found, ask, question=asked))
+        answer = to_answer(
+            self._model,
+            found.query,
+            judged.text,
+            judged.confidence,
+            fitted,
+            found.watch,
+            notes=(*self._answering.notes(found.shots), *_because(judged.doubt)),
+        )
+        return replace(answer, scores=judged.scores, abstained=bool(judged.doubt))
+
+    def _label_is_there(
+        self, audio: Audio | Query, vote: Task, label: str, ask: AskOptions
+    ) -> Answer:
+        found = self._answering.retrieve_one(audio, vote, None, ask)
+        heard, notes = self._hear_labels(found, ask)
+        judged = judge_label(
+            label, heard.ranked, exclusive=heard.exclusive, likeness=heard.likeness
+        )
+        own = next(score for score in heard.ranked if score.label == label)
+        rivals = [score for score in heard.ranked if score is not own][:1]
+        said = " and ".join(f"{x.label!r} {x.score:.0%}" for x in (own, *rivals))
+        note = f"answered from the exemplars: their vote gives {said}"
+        return self._answer(
+            found,
+            Said(text=judged.text, confidence=judged.confidence, evidence=heard.labelled),
+            notes=(*notes, note, *_because(judged.doubt)),
+            vote=heard.ranked,
+            scores=judged.scores,
+            abstained=bool(judged.doubt),
+        )
+
+    # --- captions and open questions ---------------------------------------------------
+
+    def _from_exemplars(
+        self, audio: Audio | Query, task: Task, asked: str, ask: AskOptions
+    ) -> Answer:
+        """Answer by the words of exemplars, or decline."""
+        describes = task.kind == "caption" or asks_for_a_description(asked)
+        names = asks_for_a_name(asked)
+        vote = self._label_task(task, ask) if describes or names else None
+        alone = self._retriever.embedder is None or ask.get("shots") == 0
+        if alone:
+            ask = {**ask, "shots": 0}
+        found = self._answering.retrieve_one(audio, vote or task, None, ask)
+        notes = found.shots.notes
+        if vote is not None:
+            heard, notes = self._hear_labels(found, ask)
+        elif alone:
+            heard = Heard()
+        else:
+            likeness = self._retriever.likeness(found.shots, seed=ask.get("seed", 0))
+            heard = Heard(answered=found.shots.hits, likeness=likeness)
+        if describes:
+            said = describe_heard(heard)
+        else:
+            said = name_heard(heard) if names else answer_heard(heard, asked)
+        name = self._model.capabilities.name
+        advice = (
+            f"{name} writes no sentence of its own; an index of such recordings with labels, a "
+            "larger model, or free text would answer"
+        )
+        how = advice if said.declined else said.note
+        return self._answer(found, said, notes=(*notes, how), vote=heard.ranked)
+
+    # --- exemplars -------------------------------------------------------------------
+
+    def _label_task(self, task: Task, ask: AskOptions) -> Task | None:
+        """Return the task of naming a recording by the labels at hand; ``None`` without any."""
+        retriever = self._retriever
+        if retriever.embedder is None or ask.get("shots") == 0:
+            return None
+        exemplars = [example.exemplar for example in task.examples]
+        if retriever.index is not None and not any(x.labels for x in exemplars):
+            exemplars = list(retriever.index.vectors().exemplars)
+        if not any(exemplar.labels for exemplar in exemplars):
+            return None
+        several = any(len(exemplar.labels) > 1 for exemplar in exemplars)
+        return Task(
+            name="all-labels",
+            kind="multilabel" if several else "classify",
+            shots=task.shots,
+            examples=tuple(x for x in task.examples if x.exemplar.labels),
+        )
+
+    def _hear_labels(self, found: Retrieved, ask: AskOptions) -> tuple[Heard, tuple[str, ...]]:
+        """Let the shots vote; return what they say, and what a reader should know of it."""
+        shots, seed = found.shots, ask.get("seed", 0)
+        with found.watch.stage("score_s"):
+            scores, note = self._retriever.vote(shots, seed=seed)
+            likeness = self._retriever.likeness(shots, seed=seed)
+        heard = Heard(
+            ranked=rank_labels(shots.labels, scores),
+            exclusive=shots.task.kind == "classify",
+            labelled=shots.hits,
+            likeness=likeness,
+        )
+        return heard, (*shots.notes, note) if note else shots.notes
+
+    def _answer(
+        self,
+        found: Retrieved,
+        said: Said,
+        *,
+        notes: tuple[str, ...],
+        vote: tuple[LabelScore, ...],
+        scores: tuple[LabelScore, ...] = (),
+        abstained: bool = False,
+    ) -> Answer:
+        return Answer(
+            audio=found.query.name,
+            text=said.text,
+            confidence=said.confidence,
+            abstained=abstained or said.declined,
+            scores=scores,
+            evidence=said.evidence,
+            model=VOTE_NAME,
+            timings=MappingProxyType(found.watch.spent_s),
+            notes=notes,
+            vote=vote,
+        )
+
+
+def _because(doubt: str) -> tuple[str, ...]:
+    return (f"not sure: {doubt}",) if doubt else ()
