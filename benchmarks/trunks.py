@@ -1,9 +1,10 @@
 """What a minute of audio costs the encoders that ship: seconds of one processor.
 
-``earful-tiny`` and ``yamnet`` embed the same minute, decoded and at their own rates, spectrograms
-included: once as one recording, once as sixty of a second each. ``yamnet`` takes part a second
-time with its class scores, which come out of the same pass. All take turns in one process, on
-one thread; processor time is counted, so that others on the machine count for little.
+``earful-tiny``, ``earful-small`` and ``yamnet`` embed the same minute, decoded and at their own
+rates, spectrograms included: once as one recording, once as sixty of a second each. The last two
+take part a second time with their class scores, which come out of the same pass. All take turns
+in one process, on one thread; processor time is counted, so that others on the machine count for
+little.
 
     ./dev bench trunks
 
@@ -24,6 +25,7 @@ from benchmarks.turns import in_turns, keep, machine, spread, table_of, times
 
 from earful.model import load_embedder
 from earful.model.audio import Clip, resample
+from earful.model.small import SmallEmbedder
 from earful.model.yamnet import YamnetEmbedder
 
 RATE = 44_100
@@ -38,7 +40,9 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     tiny = load_embedder("earful-tiny", device="cpu")
+    small = load_embedder("earful-small", device="cpu")
     yamnet = load_embedder("yamnet", device="cpu")
+    assert isinstance(small, SmallEmbedder)
     assert isinstance(yamnet, YamnetEmbedder)
     report: dict[str, Any] = {"machine": machine(), "threads": 1, "rounds": arguments.rounds}
     report["forms"] = {}
@@ -47,8 +51,10 @@ def main() -> None:
         theirs = recordings(yamnet.fingerprint.sample_rate, n_clips)
         works: dict[str, Callable[[], object]] = {
             "earful-tiny": partial(tiny.embed, ours),
+            "earful-small": partial(small.embed, ours),
+            "earful-small and class scores": partial(small.embed_and_score, ours),
             "yamnet": partial(yamnet.embed, theirs),
-            "yamnet and class scores": partial(both, yamnet, theirs),
+            "yamnet and class scores": partial(yamnet.embed_and_score, theirs),
         }
         seconds = in_turns(works, n_rounds=arguments.rounds, clock=time.process_time)
         report["forms"][form] = {
@@ -68,12 +74,6 @@ def recordings(sample_rate: int, n_clips: int) -> list[Clip]:
     sound = (0.3 * tones + 0.1 * rng.standard_normal(time_s.size)).astype(np.float32)
     samples = resample(Clip(samples=sound, sample_rate=RATE), sample_rate).samples
     return [Clip(samples=part, sample_rate=sample_rate) for part in np.split(samples, n_clips)]
-
-
-def both(embedder: YamnetEmbedder, clips: list[Clip]) -> object:
-    """Return vectors and class scores out of one pass."""
-    pooled = embedder.pool(clips)
-    return embedder.unit_rows(pooled), embedder.scores_of(pooled)
 
 
 if __name__ == "__main__":

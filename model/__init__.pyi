@@ -1,3 +1,4 @@
+from .label_words import LabelWords
 from .names import DEFAULT_EMBEDDER, DEFAULT_MODEL, SHIPPED
 from .prompt import ClipRef, Prompt, PromptWording, Text
 from .protocols import (
@@ -10,6 +11,7 @@ from .protocols import (
     Generation,
     GenerationOptions,
     KeepsFeatures,
+    LabelNamer,
     LanguageModel,
     PromptSize,
     TextEmbedder,
@@ -32,6 +34,8 @@ __all__ = [
     "Generation",
     "GenerationOptions",
     "KeepsFeatures",
+    "LabelNamer",
+    "LabelWords",
     "LanguageModel",
     "Prompt",
     "PromptSize",

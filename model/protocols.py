@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from earful.errors import ModelError
 from earful.model.audio import Clip
+from earful.model.label_words import LabelWords
 from earful.model.prompt import ClipRef, Prompt, PromptWording
 
 
@@ -184,6 +185,20 @@ class ExplainsTexts(Protocol):
 
         Raises:
             PromptError: Nothing is known of the text.
+        """
+        ...
+
+
+@runtime_checkable
+class LabelNamer(ClassScorer, Protocol):
+    """Embedder to which the names of labels tell something before any exemplar does."""
+
+    def label_words(self, names: Sequence[str]) -> LabelWords:
+        """Say what names of labels tell of recordings.
+
+        Args:
+            names: ``m`` names; never read as anything but text. A name of which nothing is known
+                is no error.
         """
         ...
 

@@ -123,6 +123,16 @@ _TINY_EMBEDDER = EmbedderEntry(
     target="earful.model.tiny:load_tiny",
 )
 
+_SMALL_EMBEDDER = EmbedderEntry(
+    name="earful-small",
+    kind="shipped",
+    description="earful-tiny's sound encoder at half its arithmetic beside yamnet, and words",
+    licence="CC-BY-4.0",
+    extra="",
+    text=True,
+    target="earful.model.small:load_small",
+)
+
 _YAMNET_EMBEDDER = EmbedderEntry(
     name="yamnet",
     kind="shipped",
@@ -135,6 +145,7 @@ _YAMNET_EMBEDDER = EmbedderEntry(
 
 _BUILT_IN = (
     _TINY_EMBEDDER,
+    _SMALL_EMBEDDER,
     _YAMNET_EMBEDDER,
     EmbedderEntry(
         name="logmel",
@@ -193,8 +204,8 @@ def load_embedder(
 
     Args:
         name: A registered name, a local folder in the hub's layout, such as ``earful models
-            convert-clap`` makes, or a folder made by ``earful models convert-yamnet`` or by
-            ``training.ship``.
+            convert-clap`` makes, or a folder made by ``earful models convert-yamnet``, by
+            ``training.ship`` or by ``training.small``.
         revision: Branch, tag or commit on the hub; empty for the pinned or newest one.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         dtype: Arithmetic of the encoder: ``"float32"``, ``"bfloat16"`` where it offers that,
@@ -210,6 +221,8 @@ def load_embedder(
         entry = entries[name]
     elif _is_own(name, _TINY_EMBEDDER):
         entry = replace(_TINY_EMBEDDER, name=name)
+    elif _is_own(name, _SMALL_EMBEDDER):
+        entry = replace(_SMALL_EMBEDDER, name=name)
     elif _is_own(name, _YAMNET_EMBEDDER):
         entry = replace(_YAMNET_EMBEDDER, name=name)
     elif _is_checkpoint(name):

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_CHANNELS = (1, 64, 64, 128, 128, 256, 256, 512, 512)
-_POOLED = frozenset({1, 3, 5})
-OUTPUT_DIM: Final = _CHANNELS[-1]
+CHANNELS: Final = (1, 64, 64, 128, 128, 256, 256, 512, 512)
+POOLED: Final = frozenset({1, 3, 5})
+OUTPUT_DIM: Final = CHANNELS[-1]
 MAX_TEXT_TOKENS: Final = 64
 
 
@@ -32,7 +32,7 @@ class Network(nn.Module):
         super().__init__()
         self.convolutions = nn.ModuleList(
             nn.Conv2d(before, after, kernel_size=3, padding=1)
-            for before, after in pairwise(_CHANNELS)
+            for before, after in pairwise(CHANNELS)
         )
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ class Network(nn.Module):
         maps = frames.unsqueeze(1)
         for number, convolution in enumerate(self.convolutions):
             maps = torch.relu_(convolution(maps))
-            if number in _POOLED:
+            if number in POOLED:
                 maps = functional.max_pool2d(maps, 2)
         return maps.mean(dim=3).amax(dim=2)
 

@@ -142,7 +142,7 @@ class ClassWords:
     """
 
     def __init__(self, table: WordTable, class_names: Sequence[str]) -> None:
-        self._table = table
+        self.table = table
         parts = [name.split(", ") for name in class_names]
         self._first = np.cumsum([0, *map(len, parts[:-1])])
         self._parts = table.vectors([part for own in parts for part in own])
@@ -157,7 +157,7 @@ class ClassWords:
         Raises:
             PromptError: A text has no word that the table knows, or holds half a character.
         """
-        cosines = self._table.vectors(texts) @ self._parts.T
+        cosines = self.table.vectors(texts) @ self._parts.T
         best: NDArray[np.float32] = np.maximum.reduceat(cosines, self._first, axis=1)
         return best
 

@@ -1,0 +1,335 @@
+"""The embedder ``earful-small``: a pair of encoders that know different things of a sound.
+
+One half of a vector is the ``aisfx`` network of ``earful-tiny`` (A. B. Ma and A. Lerch, ISMIR
+2022), which hears timbre well, narrowed to half its arithmetic and with windows side by side.
+The other is YAMNet (M. Plakal and D. Ellis, Google), which knows more kinds of sound. Each has
+a linear head that shrinks what varies among recordings of one label; ``training/small`` fitted
+everything in closed form. Out of the same pass come YAMNet's scores of AudioSet's 521 classes,
+and with them what a name says of a recording (``words.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from earful.errors import ModelError
+from earful.model import runtime, tiny
+from earful.model.audio import Clip, require_sample_rate, resample
+from earful.model.label_words import LabelWords
+from earful.model.protocols import Fingerprint
+from earful.model.runtime import fill, in_parts, pick_device, require_release, without_weights
+from earful.model.small.frames import window_groups
+from earful.model.small.heads import YAMNET_SHARE, Heads
+from earful.model.small.network import NarrowNetwork
+from earful.model.small.weights import NAME, digest_of_all, read_encoder, read_small_release
+from earful.model.small.words import NameWords, WordMaps, read_word_maps
+from earful.model.tiny import OUTPUT_DIM, SAMPLE_RATE, WINDOW_FRAMES, FrontEnd
+from earful.model.yamnet import N_CLASSES, YamnetEmbedder, load_yamnet
+from earful.model.yamnet import SAMPLE_RATE as YAMNET_RATE
+
+_GROUPS_TOGETHER = 128  # of windows; shared out among the threads, the same for any number of them
+# Both front ends clip so far, and a resampler must not overflow before.
+_LOUDEST: Final = np.float32(1e6)
+_FEWEST_SAMPLES: Final = 4  # that make one at 16 kHz
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What both networks put out for some clips.
+
+    Attributes:
+        outputs: The narrowed network's, float32, shape ``(n_windows, 512)``, clip by clip.
+        counts: Windows of each clip.
+        pooled: YAMNet's mean embeddings, float32, shape ``(n, 1024)``.
+    """
+
+    outputs: NDArray[np.float32]
+    counts: tuple[int, ...]
+    pooled: NDArray[np.float32]
+
+
+class Ears:
+    """Both networks, without heads.
+
+    Args:
+        network: The narrowed one.
+        yamnet: The other.
+        device: Where to compute.
+    """
+
+    def __init__(
+        self, network: NarrowNetwork, yamnet: YamnetEmbedder, device: torch.device
+    ) -> None:
+        self.yamnet = yamnet
+        self._network = network
+        self._device = device
+        self._front_end = FrontEnd(device)
+
+    def hear(self, clips: Sequence[Clip]) -> Heard:
+        """Run both networks.
+
+        Args:
+            clips: ``n`` clips at 44100 Hz, of any length.
+
+        Raises:
+            ValueError: A clip has another sample rate.
+        """
+        require_sample_rate(clips, SAMPLE_RATE)
+        counts = np.zeros(len(clips), dtype=np.intp)
+        outputs = [np.zeros((0, OUTPUT_DIM), dtype=np.float32)]
+        groups = self._groups(clips)
+        while batch := list(islice(groups, _GROUPS_TOGETHER)):
+            for row, windows in batch:
+                counts[row] += len(windows)
+            outputs.append(self._encode([windows for _, windows in batch]))
+        return Heard(
+            outputs=np.concatenate(outputs),
+            counts=tuple(counts.tolist()),
+            pooled=self.yamnet.pool([_for_yamnet(clip) for clip in clips]),
+        )
+
+    def _groups(self, clips: Sequence[Clip]) -> Iterator[tuple[int, torch.Tensor]]:
+        """Yield the row of each clip with each of its groups of windows."""
+        for row, clip in enumerate(clips):
+            for windows in window_groups(self._front_end, clip.samples):
+                yield row, windows
+
+    def _encode(self, groups: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+        # A group is of one clip, so that its bits do not depend on the clips beside it.
+        found: list[torch.Tensor] = [torch.empty(0)] * len(groups)
+
+        def encode(first: int, stop: int) -> None:
+            sizes = [len(group) for group in groups[first:stop]]
+            together = self._network(torch.cat(list(groups[first:stop])))
+            found[first:stop] = torch.split(together, sizes)
+
+        at_most = 1 if self._device.type == "cpu" else len(groups)
+        # TF32, a GPU's default in convolutions, would give vectors that differ from a CPU's.
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            in_parts(encode, len(groups), at_most=at_most, device=self._device)
+        outputs: NDArray[np.float32] = torch.cat(found).cpu().numpy()
+        return outputs
+
+
+def load_small(
+    name: str = NAME, *, revision: str = "", device: str = "auto", dtype: str = "float32"
+) -> SmallEmbedder:
+    """Load the shipped pair of encoders.
+
+    Args:
+        name: The registered name, or a folder of one's own, as ``python -m training.small``
+            writes it.
+        revision: Empty, or the release that is there: an index asks for the one that made it.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        dtype: ``"float32"``, the only arithmetic offered, or ``"auto"``, which is the same.
+
+    Raises:
+        ModelError: Another release or dtype is requested, the device does not exist, or the
+            weights are missing, have changed since the release was made, or were fitted
+            beside others than those that ship.
+    """
+    if dtype not in ("float32", "auto"):
+        raise ModelError(f"{name}: dtype {dtype!r}, expected 'float32'")
+    release = read_small_release(name)
+    require_release(release, revision, name)
+    encoder = read_encoder(release, name)
+    yamnet = load_yamnet(device=device)
+    heads = encoder.heads
+    return SmallEmbedder(
+        load_ears(encoder.factors, yamnet, device=device),
+        heads,
+        Fingerprint(
+            name=release.name,
+            revision=release.number,
+            weights_sha256=digest_of_all(release),
+            dim=len(heads.narrow.project) + len(heads.yamnet.project),
+            sample_rate=SAMPLE_RATE,
+            windowing=(
+                f"{WINDOW_FRAMES} frames side by side, last at end, mean; short: repeat; beside "
+                f"{YAMNET_SHARE} of {yamnet.fingerprint.windowing} at {YAMNET_RATE} Hz"
+            ),
+            dtype="float32",
+        ),
+        # Read when a name is embedded first; most of those who load it never do.
+        lambda: read_word_maps(runtime.read_part(release, "words", name), name),
+    )
+
+
+def load_ears(
+    factors: torch.nn.ModuleDict, yamnet: YamnetEmbedder, *, device: str = "auto"
+) -> Ears:
+    """Load the trunk that ships with ``earful-tiny`` and narrow it.
+
+    Args:
+        factors: As ``new_factors`` returns them, filled.
+        yamnet: The other network, on the same device.
+        device: Where to compute.
+
+    Raises:
+        ModelError: The device does not exist, or the trunk's weights are missing or have
+            changed.
+    """
+    place = pick_device(device)
+    with without_weights():
+        original = tiny.Network()
+    original = fill(original, tiny.read_part(tiny.read_release(), "trunk"), tiny.NAME)
+    return Ears(NarrowNetwork(original, factors, place), yamnet, place)
+
+
+class SmallEmbedder:
+    """Embedder by two encoders; a ``ClassScorer`` and a ``LabelNamer``.
+
+    The narrowed network hears windows of 100 frames (2.3 s) side by side, the last one aligned
+    to the end; a shorter recording is repeated until it fills one. YAMNet hears the recording
+    at 16 kHz, in patches of its own.
+
+    Args:
+        ears: Both networks.
+        heads: What joins them in a vector.
+        fingerprint: To record in an index.
+        read_maps: Reads what was fitted for words; called when a name is embedded first.
+    """
+
+    def __init__(
+        self,
+        ears: Ears,
+        heads: Heads,
+        fingerprint: Fingerprint,
+        read_maps: Callable[[], WordMaps],
+    ) -> None:
+        self._ears = ears
+        self._heads = heads
+        self._fingerprint = fingerprint
+        self._read_maps = read_maps
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Everything that decides which vector a clip gets."""
+        return self._fingerprint
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes, 521."""
+        return N_CLASSES
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Display names of AudioSet's classes, in the order of the scores."""
+        return self._ears.yamnet.class_names
+
+    def embed(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
+        """Embed a batch.
+
+        Args:
+            clips: ``n`` clips at 44100 Hz, of any length.
+
+        Returns:
+            float32, shape ``(n, dim)``; unit rows.
+
+        Raises:
+            ValueError: A clip has another sample rate.
+            ModelError: A network gave numbers that are not finite, or a vector that is zero.
+        """
+        return self._join(self._ears.hear(clips))
+
+    def embed_and_score(
+        self, clips: Sequence[Clip]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Embed a batch, with the scores of AudioSet's classes out of the same pass.
+
+        Args:
+            clips: ``n`` clips at 44100 Hz, of any length.
+
+        Returns:
+            float32 of shape ``(n, dim)``, unit rows; and float32 of shape ``(n, 521)``, YAMNet's
+            logits, each the mean over a clip's patches.
+
+        Raises:
+            ValueError: A clip has another sample rate.
+            ModelError: A network gave numbers that are not finite, or a vector that is zero.
+        """
+        heard = self._ears.hear(clips)
+        return self._join(heard), self._ears.yamnet.scores_of(heard.pooled)
+
+    def text_weights(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return each text as a mixture of the classes; see ``ClassWords.mixtures``.
+
+        Returns:
+            float32, shape ``(m, 521)``; rows add up to 1.
+
+        Raises:
+            PromptError: A text has no word that the table of words knows, or holds half a
+                character.
+            ModelError: The table of words is missing or not what it was at the release.
+        """
+        return self._ears.yamnet.text_weights(texts)
+
+    def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed texts as the recordings that their words suggest; see ``label_words``.
+
+        Args:
+            texts: ``n`` texts in English; never read as anything but text.
+
+        Returns:
+            float32, shape ``(n, dim)``; unit rows.
+
+        Raises:
+            PromptError: A text has no word that the table of words knows, or holds half a
+                character.
+            ModelError: The weights of words are missing or not what they were at the release.
+        """
+        return self._words.imagined(texts).astype(np.float32)
+
+    def label_words(self, names: Sequence[str]) -> LabelWords:
+        """Say what names of labels tell of recordings; see ``LabelNamer``.
+
+        Args:
+            names: ``m`` names in English; of "-" and "_" either is read as a space.
+
+        Raises:
+            ModelError: The weights of words are missing or not what they were at the release.
+        """
+        return self._words.of_labels(names)
+
+    def explain_text(self, text: str) -> str:
+        """Say that no class of AudioSet is what a text speaks of; ``""`` where one is.
+
+        Raises:
+            PromptError: The text has no word that the table of words knows, or holds half a
+                character.
+            ModelError: The table of words is missing or not what it was at the release.
+        """
+        return self._ears.yamnet.explain_text(text)
+
+    @cached_property
+    def _words(self) -> NameWords:
+        return NameWords(self._ears.yamnet.class_words, self._read_maps())
+
+    def _join(self, heard: Heard) -> NDArray[np.float32]:
+        means = self._heads.window_means(heard.outputs, heard.counts)
+        vectors = self._heads.join(means, heard.pooled)
+        lengths = np.linalg.norm(vectors, axis=1)
+        if not (np.isfinite(lengths) & (lengths > 0)).all():
+            raise ModelError(
+                f"{self._fingerprint.name}: a vector is zero or not finite; the device computes "
+                "wrong results, try device 'cpu'"
+            )
+        return vectors
+
+
+def _for_yamnet(clip: Clip) -> Clip:
+    """Return a clip as YAMNet takes it, however short or loud."""
+    samples = clip.samples
+    if samples.size < _FEWEST_SAMPLES:
+        samples = np.pad(samples, (0, _FEWEST_SAMPLES - samples.size))
+    if max(samples.max(), -samples.min()) > _LOUDEST:
+        samples = samples.clip(-_LOUDEST, _LOUDEST)
+    return resample(replace(clip, samples=samples), YAMNET_RATE)

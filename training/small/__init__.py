@@ -1,0 +1,1 @@
+"""Training of ``earful-small``: everything in closed form, from a folder of labelled clips."""
