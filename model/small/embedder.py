@@ -314,8 +314,9 @@ class SmallEmbedder:
         return NameWords(self._ears.yamnet.class_words, self._read_maps())
 
     def _join(self, heard: Heard) -> NDArray[np.float32]:
-        means = self._heads.window_means(heard.outputs, heard.counts)
-        vectors = self._heads.join(means, heard.pooled)
+        with np.errstate(invalid="ignore", over="ignore"):  # which is told of below
+            means = self._heads.window_means(heard.outputs, heard.counts)
+            vectors = self._heads.join(means, heard.pooled)
         lengths = np.linalg.norm(vectors, axis=1)
         if not (np.isfinite(lengths) & (lengths > 0)).all():
             raise ModelError(

@@ -129,7 +129,8 @@ class NameWords:
             variance = max(float(mixture @ self._maps.covariance @ mixture), _LEAST_VARIANCE)
             weights[row] = mixture / self._maps.scale / np.sqrt(variance)
             imagined[row] = self.imagined([plain])[0]
-            known[row] = self._class_words.similarities([plain]).max()
+            # The cosine of two equal vectors may exceed 1 in its last bit.
+            known[row] = min(1.0, float(self._class_words.similarities([plain]).max()))
         return LabelWords(
             weights=weights, offsets=-weights @ self._maps.mean, imagined=imagined, known=known
         )

@@ -11,17 +11,19 @@ regression, projected on the r axes in which what it predicts varies most.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from earful.model.small import RANKS, Factors, new_factors
+from earful.model.small import RANKS, new_factors
 from earful.model.tiny import POOLED, Network
 
 N_WINDOWS = 450
 N_POSITIONS = 27_000
 """Places in maps that a layer is fitted on, spread over the windows."""
+_MOST_OF_A_WINDOW = 600
 _AT_ONCE = 4
 _RIDGE = 1e-6
 """Of the mean variance: where the responses say nothing, they stay as they are."""
@@ -48,7 +50,7 @@ def narrow(
     """
     factors = new_factors().requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
-    n_places = max(1, N_POSITIONS // len(windows))
+    n_places = min(_MOST_OF_A_WINDOW, max(1, N_POSITIONS // len(windows)))
     for number, rank in RANKS.items():
         wanted, given = [], []
         for original, narrowed in _maps_before(trunk, factors, windows, number):
@@ -59,8 +61,7 @@ def narrow(
             wanted.append(_at(theirs, places))
             given.append(_at(ours, places))
         targets, responses = torch.cat(wanted), torch.cat(given)
-        own = factors[str(number)]
-        assert isinstance(own, Factors)
+        own: Any = factors[str(number)]
         for part, fitted in zip(
             (own.widen, own.narrow, own.bias), reduced_rank(targets, responses, rank), strict=True
         ):
@@ -104,21 +105,25 @@ def _maps_before(
 
     They are computed anew for each layer: kept, they would take gigabytes.
     """
+    # A module's parts are untyped.
+    parts: Any = factors
+    layers: Any = trunk.convolutions
+    filters = {
+        number: parts[str(number)].filters(layers[number].weight)
+        for number in RANKS
+        if number < stop
+    }
     for some in torch.split(windows, _AT_ONCE):
         original = some.unsqueeze(1).contiguous(memory_format=torch.channels_last)
         narrowed = original
         for number in range(stop):
-            original = _convolve(trunk, number, original)
-            if number in RANKS:
-                own, theirs = factors[str(number)], trunk.convolutions[number]
-                assert isinstance(own, Factors)
-                assert isinstance(theirs, torch.nn.Conv2d)
-                filters = own.filters(theirs.weight)
-                inner = functional.conv2d(narrowed, filters, padding=1)
-                narrowed = functional.conv2d(inner, own.widen[:, :, None, None], own.bias)
+            original = _convolve(trunk, number, original).relu_()
+            if number in filters:
+                own = parts[str(number)]
+                inner = functional.conv2d(narrowed, filters[number], padding=1)
+                narrowed = functional.conv2d(inner, own.widen[:, :, None, None], own.bias).relu_()
             else:
-                narrowed = _convolve(trunk, number, narrowed)
-            original, narrowed = original.relu_(), narrowed.relu_()
+                narrowed = _convolve(trunk, number, narrowed).relu_()
             if number in POOLED:
                 original = functional.max_pool2d(original, 2)
                 narrowed = functional.max_pool2d(narrowed, 2)
@@ -126,11 +131,9 @@ def _maps_before(
 
 
 def _convolve(trunk: Network, number: int, maps: Tensor, *, bias: bool = True) -> Tensor:
-    convolution = trunk.convolutions[number]
-    assert isinstance(convolution, torch.nn.Conv2d)
-    return functional.conv2d(
-        maps, convolution.weight, convolution.bias if bias else None, padding=1
-    )
+    layers: Any = trunk.convolutions
+    own = layers[number]
+    return functional.conv2d(maps, own.weight, own.bias if bias else None, padding=1)
 
 
 def _at(maps: Tensor, places: Tensor) -> Tensor:
