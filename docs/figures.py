@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.small_table import few_shot_table, interval_cell, markdown_table
 from benchmarks.turns import kept
-from docs import trials
+from docs import held_out, trials
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -538,6 +538,9 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "speed": speed,
     },
     ROOT / "docs" / "small-model.md": {
+        "held out": held_out.accuracy,
+        "held-out words": held_out.words,
+        "abstention": held_out.abstention,
         "few shot": small_model,
         "words": small_model_words,
         "pace": small_model_pace,

@@ -167,8 +167,8 @@ class ClassScorer(TextEmbedder, Protocol):
             texts: ``m`` texts; never read as anything but text.
 
         Returns:
-            float32, shape ``(m, n_classes)``: no weight is below 0, and rows add up to 1, so
-            that their product with the scores is again a logit.
+            float32, shape ``(m, n_classes)``. Their product with a recording's scores is higher
+            the more what a text means stands out in it.
 
         Raises:
             PromptError: Nothing is known of a text.

@@ -15,8 +15,8 @@ class Hit:
     Attributes:
         exemplar: The labelled segment.
         similarity: To the query. Of two vectors it is their cosine, in [-1, 1]. Of a text and
-            class scores it is the logistic of their product, in [0, 1]: the probability that
-            the network gives to what the words mean.
+            class scores it is the logistic of their product, in [0, 1]: how far what
+            the words mean stands out among all that is heard.
         rank: 0 for the nearest.
         path: Where its audio file lies.
         content_sha256: Digest of its decoded audio.

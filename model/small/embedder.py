@@ -260,10 +260,10 @@ class SmallEmbedder:
         return self._join(heard), self._ears.yamnet.scores_of(heard.pooled)
 
     def text_weights(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return each text as a mixture of the classes; see ``ClassWords.mixtures``.
+        """Return how much each class's score counts for each text; see ``ClassScorer``.
 
         Returns:
-            float32, shape ``(m, 521)``; rows add up to 1.
+            float32, shape ``(m, 521)``; see ``ClassWords.search_weights``.
 
         Raises:
             PromptError: A text has no word that the table of words knows, or holds half a

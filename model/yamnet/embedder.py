@@ -228,17 +228,17 @@ class YamnetEmbedder:
         return np.asarray(rows / lengths, dtype=np.float32)
 
     def text_weights(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return each text as a mixture of the classes; see ``ClassWords.mixtures``.
+        """Return how much each class's score counts for each text; see ``ClassScorer``.
 
         Returns:
-            float32, shape ``(m, 521)``; rows add up to 1.
+            float32, shape ``(m, 521)``; see ``ClassWords.search_weights``.
 
         Raises:
             PromptError: A text has no word that the table of words knows, or holds half a
                 character.
             ModelError: The table of words is missing or not what it was at the release.
         """
-        return self.class_words.mixtures(texts)
+        return self.class_words.search_weights(texts)
 
     def explain_text(self, text: str) -> str:
         """Say that no class of AudioSet is what a text speaks of; ``""`` where one is.

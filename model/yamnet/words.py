@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 UNKNOWN: Final = "[UNK]"
 TEMPERATURE: Final = 0.05
+SEARCH_TEMPERATURE: Final = 0.03
+"""Of a text that is searched by: sharper, so that a sentence is of the classes it names."""
+COMMON_SHARE: Final = 0.3
+"""Share of all classes' mean that is taken off: what a loud recording gives to any class."""
 # Words that say nothing of a sound; they are left out where others are left.
 _FILLERS: Final = frozenset(
     {"a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "in", "is", "it", "its", "of"}
@@ -161,8 +165,14 @@ class ClassWords:
         best: NDArray[np.float32] = np.maximum.reduceat(cosines, self._first, axis=1)
         return best
 
-    def mixtures(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return each text as a mixture of the classes: their similarities' softmax at 0.05.
+    def mixtures(
+        self, texts: Sequence[str], *, temperature: float = TEMPERATURE
+    ) -> NDArray[np.float32]:
+        """Return each text as a mixture of the classes: their similarities' softmax.
+
+        Args:
+            texts: ``n`` texts.
+            temperature: What the similarities are divided by.
 
         Returns:
             float32, shape ``(n, n_classes)``; rows add up to 1.
@@ -170,12 +180,25 @@ class ClassWords:
         Raises:
             PromptError: A text has no word that the table knows, or holds half a character.
         """
-        found = self.similarities(texts).astype(np.float64) / TEMPERATURE
+        found = self.similarities(texts).astype(np.float64) / temperature
         weights = np.exp(found - found.max(axis=1, keepdims=True))
         mixed: NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(
             np.float32
         )
         return mixed
+
+    def search_weights(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return how much each class's score counts for each text; see ``ClassScorer``.
+
+        Returns:
+            float32, shape ``(n, n_classes)``: the text's mixture, less ``COMMON_SHARE`` of the
+            mean of all classes.
+
+        Raises:
+            PromptError: A text has no word that the table knows, or holds half a character.
+        """
+        mixed = self.mixtures(texts, temperature=SEARCH_TEMPERATURE)
+        return np.asarray(mixed - COMMON_SHARE / mixed.shape[1], dtype=np.float32)
 
     def class_mixture(self, text: str) -> NDArray[np.float32]:
         """Return one text's mixture, shape ``(n_classes,)``; see ``mixtures``."""

@@ -181,6 +181,5 @@ def test_classes_are_scored_in_the_pass_that_embeds(name: str) -> None:
     weights = embedder.text_weights(texts)
     assert weights.dtype == np.float32
     assert weights.shape == (2, embedder.n_classes)
-    assert (weights >= 0).all()
-    np.testing.assert_allclose(weights.sum(axis=1), 1.0, atol=1e-5)
+    assert np.isfinite(weights).all()
     assert embedder.text_weights([]).shape == (0, embedder.n_classes)

@@ -229,12 +229,21 @@ def test_vectors_of_texts_are_unit_rows_whatever_stands_beside_them() -> None:
     np.testing.assert_array_equal(again, together)
 
 
-def test_scores_of_texts_are_mixtures_of_class_scores() -> None:
+def test_texts_weigh_what_they_mean_against_all_classes() -> None:
+    words = shipped_words()
+    (weights,) = words.search_weights(["thunder"])
+    sharper = words.mixtures(["thunder"], temperature=0.03)[0]
+    np.testing.assert_allclose(weights, sharper - 0.3 / 521, atol=1e-7)
+    # A recording in which every class is heard alike by one unit more gains 0.7 of it.
+    assert weights.sum() == pytest.approx(0.7, abs=1e-5)
+
+
+def test_scores_of_texts_are_weighed_class_scores() -> None:
     demo = DemoCorpus.find().sounds
     clips = [load_audio(demo / path, sample_rate=16_000) for path in ("bird/bird.flac",)]
     texts = ["bird", "explosion"]
     found = embedder().score_texts(clips, texts)
-    expected = embedder().class_scores(clips) @ shipped_words().mixtures(texts).T
+    expected = embedder().class_scores(clips) @ shipped_words().search_weights(texts).T
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert found[0, 0] > found[0, 1]
 
