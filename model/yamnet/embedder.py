@@ -268,7 +268,7 @@ class YamnetEmbedder:
             texts: ``m`` texts in English.
 
         Returns:
-            float32, shape ``(n, m)``: logits.
+            float32, shape ``(n, m)``; higher the more a text stands out in a clip.
 
         Raises:
             ValueError: A clip has another sample rate.
