@@ -188,6 +188,48 @@ class ExplainsTexts(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelWords:
+    """What the names of labels alone say of recordings.
+
+    With the scores of a ``ClassScorer``, shape ``(n, n_classes)``, the product
+    ``scores @ weights.T + offsets``, shape ``(n, m)``, is how far each name is heard in each
+    clip, in standard deviations of the clips that the embedder was fitted on.
+
+    Attributes:
+        weights: float64, shape ``(m, n_classes)``; 0 for a name of which nothing is known.
+        offsets: float64, shape ``(m,)``; 0 for such a name.
+        imagined: float32, shape ``(m, dim)``: the unit vector of the recording that a name
+            suggests; zeros for such a name.
+        known: float64, shape ``(m,)``: cosine of a name and the nearest name of a class, at
+            most 1; where it is low, no class is what the name speaks of. 0 for such a name.
+    """
+
+    weights: NDArray[np.float64]
+    offsets: NDArray[np.float64]
+    imagined: NDArray[np.float32]
+    known: NDArray[np.float64]
+
+
+@runtime_checkable
+class LabelNamer(ClassScorer, Protocol):
+    """Embedder to which the names of labels tell something before any exemplar does."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes that it scores, in order."""
+        ...
+
+    def label_words(self, names: Sequence[str]) -> LabelWords:
+        """Say what names of labels tell of recordings.
+
+        Args:
+            names: ``m`` names; never read as anything but text. A name of which nothing is known
+                is no error.
+        """
+        ...
+
+
 def embed_and_score(
     embedder: Embedder, clips: Sequence[Clip]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:

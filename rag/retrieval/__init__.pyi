@@ -1,9 +1,9 @@
-from .calibration import MIN_CASES, can_answer
+from .calibration import MIN_CASES, can_answer, class_scores_of
 from .candidates import Candidates, Exclusions
 from .prepared_task import ExemplarFilter, PreparedTask
 from .query import AskOptions, Audio, Query, Stopwatch, read_clip
 from .retriever import Retrieved, Retriever, ShotSet, find_shots
-from .vote import LabelScoring, label_probabilities
+from .vote import LabelScoring, LabelVote, label_probabilities
 
 __all__ = [
     "MIN_CASES",
@@ -13,6 +13,7 @@ __all__ = [
     "Exclusions",
     "ExemplarFilter",
     "LabelScoring",
+    "LabelVote",
     "PreparedTask",
     "Query",
     "Retrieved",
@@ -20,6 +21,7 @@ __all__ = [
     "ShotSet",
     "Stopwatch",
     "can_answer",
+    "class_scores_of",
     "find_shots",
     "label_probabilities",
     "read_clip",

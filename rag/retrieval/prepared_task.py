@@ -11,7 +11,7 @@ import numpy as np
 from earful.index import Index
 from earful.index.corpus import Exemplar
 from earful.index.search import VectorSet
-from earful.model import Embedder
+from earful.model import Embedder, LabelNamer
 from earful.rag.retrieval.calibration import (
     ENOUGH_CASES,
     fit_calibration,
@@ -20,6 +20,7 @@ from earful.rag.retrieval.calibration import (
 )
 from earful.rag.retrieval.candidates import Candidates, gather_candidates, require_exemplars
 from earful.rag.retrieval.examples import embed_examples
+from earful.rag.retrieval.label_means import LabelMeans, LabelNames
 from earful.rag.retrieval.vote import Calibration
 from earful.rag.task import Shots, Task, load_task
 from earful.wording import counted
@@ -41,6 +42,7 @@ class PreparedTask:
         labels: Candidate labels that were asked for instead of the task's.
         index: The index's vectors as they were.
         candidates: Exemplars that may answer.
+        means: The means of its labels.
         calibrations: By shots and seed, each with a note to the reader.
     """
 
@@ -48,6 +50,7 @@ class PreparedTask:
     labels: tuple[str, ...] | None
     index: VectorSet | None
     candidates: Candidates
+    means: LabelMeans
     calibrations: dict[tuple[Shots, int], tuple[Calibration, str]]
 
 
@@ -137,7 +140,12 @@ class TaskCache:
             task, index=index, examples=examples, labels=labels, need_exemplars=False
         )
         prepared = PreparedTask(
-            task=task, labels=labels, index=index, candidates=candidates, calibrations={}
+            task=task,
+            labels=labels,
+            index=index,
+            candidates=candidates,
+            means=LabelMeans(candidates, self._names(task, candidates.labels)),
+            calibrations={},
         )
         self._prepared = [prepared, *self._prepared][:_MOST_KEPT]
         return prepared
@@ -147,12 +155,12 @@ class TaskCache:
     ) -> tuple[Calibration, str]:
         # Best: leave-one-out over the candidates themselves.
         exclusive = prepared.task.kind == "classify"
-        own = fit_calibration(prepared.candidates, shots, exclusive=exclusive, seed=seed)
+        own = fit_calibration(prepared.means, shots, exclusive=exclusive, seed=seed)
         if own and own.n_cases >= ENOUGH_CASES:
             return own, ""
         # Next best: tasks of the same size, simulated with the index's other labels.
         if exclusive and prepared.index and any(e.labels for e in prepared.index.exemplars):
-            everything = self.prepare(ALL_LABELS, None, need_exemplars=True).candidates
+            everything = self.prepare(ALL_LABELS, None, need_exemplars=True).means
             n_examples = [rows.size for rows in prepared.candidates.rows_of_label]
             if simulated := simulated_calibration(everything, n_examples, shots, seed=seed):
                 return simulated, ""
@@ -160,7 +168,14 @@ class TaskCache:
             n_cases = counted(own.n_cases, "exemplar")
             return own, f"confidence is calibrated on {n_cases} only"
         note = "too few exemplars to calibrate on; confidence is a rough guess"
-        return guess_calibration(prepared.candidates), note
+        return guess_calibration(prepared.means, exclusive=exclusive), note
+
+    def _names(self, task: Task, labels: Sequence[str]) -> LabelNames | None:
+        """Return what the labels' names mean to the embedder; ``None`` where they are codes."""
+        if task.kind != "classify" or not labels or not isinstance(self._embedder, LabelNamer):
+            return None
+        names = LabelNames(self._embedder, [task.wording(label) for label in labels])
+        return names if names.mean_something else None
 
     def _vectors(self) -> VectorSet | None:
         """Return the index's rows that may become shots; the same object while unchanged."""

@@ -42,6 +42,8 @@ class AskOptions(TypedDict, total=False):
             that a language model which was chosen by name takes part in any case.
         blend: The former way to say ``arm="blend"`` (true) or ``arm="model"`` (false); goes
             with the next release.
+        always_answer: Whether to give the best label without a doubt, however unlike everything
+            a recording is; false by default. A task's ``abstain_below`` still counts.
         seed: For every random choice; 0 by default.
         group: The recording's group; exemplars of it are never shown.
         start_s: Where the segment begins in a file, in seconds.
@@ -54,6 +56,7 @@ class AskOptions(TypedDict, total=False):
     shot_mode: ShotMode
     arm: Answerer | None
     blend: bool | None
+    always_answer: bool
     seed: int
     group: str
     start_s: float

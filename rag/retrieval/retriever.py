@@ -21,12 +21,12 @@ from earful.errors import AudioError, PromptError, TaskError
 from earful.index import Index
 from earful.index.search import Hit, SearchFilter
 from earful.model import Embedder, ExplainsTexts
-from earful.rag.arrays import Rows, Scores, Similarities
+from earful.rag.arrays import Rows, Similarities
 from earful.rag.retrieval.candidates import Candidates
 from earful.rag.retrieval.index_search import compares_scores, search_index
 from earful.rag.retrieval.prepared_task import ExemplarFilter, PreparedTask, TaskCache
 from earful.rag.retrieval.query import Audio, Query, Stopwatch, read_queries
-from earful.rag.retrieval.vote import label_prior, vote
+from earful.rag.retrieval.vote import LabelVote, label_prior, vote
 from earful.rag.strategies import STRATEGIES, pick_shots
 from earful.rag.task import Shots, Task
 from earful.wording import unknown_name
@@ -47,6 +47,10 @@ class ShotSet:
         rows: Rows of the candidates, nearest first.
         similarities: Of each row to the query.
         hits: The same rows as hits.
+        query: What they were found for; ``None`` when nothing was retrieved.
+        voters: Exemplars whose likeness speaks for their labels, bool, shape ``(n,)``: all that
+            may answer, or the shots alone where those were drawn at random or changed.
+        all_similarities: Of every exemplar to the query, float64, shape ``(n,)``.
         notes: What a reader should know of the choice.
     """
 
@@ -56,6 +60,9 @@ class ShotSet:
     rows: Rows
     similarities: Similarities
     hits: tuple[Hit, ...] = ()
+    query: Query | None = None
+    voters: NDArray[np.bool_] | None = None
+    all_similarities: Similarities | None = None
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -290,35 +297,42 @@ class Retriever:
             note = "no exemplar has an answer to this, so none is shown"
             return ShotSet.empty(task, prepared.candidates.labels, note)
         found = find_shots(prepared, task, query, seed=seed, float32_scores=float32_scores)
-        return found if self._change is None else self._change(query, found)
+        if self._change is None:
+            return found
+        changed = self._change(query, found)
+        if np.array_equal(changed.rows, found.rows):
+            return changed
+        return replace(changed, voters=_marked(changed.rows, len(prepared.candidates)))
 
-    def vote(self, shots: ShotSet, *, seed: int) -> tuple[Scores, str]:
-        """Let shots vote on their task's labels.
+    def vote(self, shots: ShotSet, *, seed: int) -> LabelVote:
+        """Let exemplars vote on their task's labels.
 
         Args:
             shots: At least one.
             seed: For the calibration's random choices.
 
-        Returns:
-            float64, shape ``(n_labels,)``, each in [0, 1]; and a note, empty when there is
-            nothing to say.
-
         Raises:
             ValueError: Nothing was retrieved.
         """
-        if shots.prepared is None:
+        if shots.prepared is None or shots.query is None:
             raise ValueError("no shots were retrieved, so there is no vote")
         task, candidates = shots.task, shots.prepared.candidates
         calibration, note = self._tasks.calibration(shots.prepared, task.shots, seed)
         exclusive = task.kind == "classify"
+        evidence = None
+        voters, memberships = shots.similarities, candidates.memberships(shots.rows)
+        if exclusive and shots.all_similarities is not None and shots.voters is not None:
+            evidence = shots.prepared.means.weigh(
+                shots.all_similarities, shots.voters, shots.query.class_scores
+            )
+            voters, memberships = evidence.scores, np.eye(len(candidates.labels))
         scores = vote(
-            shots.similarities,
-            candidates.memberships(shots.rows),
+            voters,
+            memberships,
             calibration,
             prior=label_prior(candidates, exclusive=exclusive),
-            exclusive=exclusive,
         )
-        return scores, note
+        return LabelVote(scores=scores, evidence=evidence, calibration=calibration, note=note)
 
     def search(
         self,
@@ -398,6 +412,8 @@ def find_shots(
         seed=seed,
         float32_scores=float32_scores,
     )
+    means = prepared.means
+    drawn = STRATEGIES[task.shots.strategy].is_random
     return ShotSet(
         task=task,
         labels=candidates.labels,
@@ -405,8 +421,17 @@ def find_shots(
         rows=rows,
         similarities=exact,
         hits=candidates.hits(rows, exact),
+        query=query,
+        voters=_marked(rows, len(candidates)) if drawn else allowed,
+        all_similarities=means.similarities(vector, float32_scores),
         notes=_notes(candidates, task, rows),
     )
+
+
+def _marked(rows: Rows, n: int) -> NDArray[np.bool_]:
+    marked = np.zeros(n, dtype=np.bool_)
+    marked[rows] = True
+    return marked
 
 
 def _notes(candidates: Candidates, task: Task, rows: Rows) -> tuple[str, ...]:
