@@ -127,7 +127,7 @@ class LabelScorer:
             weight = scoring.vote_weight or 0.0
             scores = (1 - weight) * model_scores + weight * vote.scores
             return replace(alone, scores=scores, vote=vote)
-        if found.prepared.candidates.missing:
+        if found.prepared.means.silent:
             note = "the vote knows nothing of a label without exemplars, so the model decides alone"
             return replace(alone, vote=vote, notes=(note,))
         # A weight that held-out exemplars decide.

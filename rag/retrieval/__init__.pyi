@@ -2,7 +2,8 @@ from .calibration import MIN_CASES, can_answer, class_scores_of
 from .candidates import Candidates, Exclusions
 from .prepared_task import ExemplarFilter, PreparedTask
 from .query import AskOptions, Audio, Query, Stopwatch, read_clip
-from .retriever import Retrieved, Retriever, ShotSet, find_shots
+from .retriever import Retrieved, Retriever
+from .shot_set import ShotSet, find_shots
 from .vote import LabelScoring, LabelVote, label_probabilities
 
 __all__ = [

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from earful.rag.arrays import Scores, Similarities
 from earful.rag.retrieval.candidates import Candidates
-from earful.rag.retrieval.label_means import LabelMeans
+from earful.rag.retrieval.label_means import WORD_WEIGHT, LabelEvidence, LabelMeans
 from earful.rag.retrieval.vote import Calibration, label_prior
 from earful.rag.strategies import STRATEGIES, pick_shots
 from earful.rag.task import Shots
@@ -35,6 +35,9 @@ _WRONGLY_DECLINED = 0.05
 """Share of the exemplars that are answered right and that nothing here is to be like."""
 _USUAL_TEMPERATURE = 0.6
 """Of the vote among label means, in standard deviations of the exemplars' similarities."""
+_LEAST_GUESSED = 0.02
+NAMES_ALONE = Calibration(temperature=1.0 * WORD_WEIGHT, background=-math.inf)
+"""Where names alone speak: by 1.0 standard deviation more, a label is e times as likely."""
 _MAX_CASES = 400
 _MAX_SIMILARITIES = 40_000_000
 _ROWS_AT_ONCE = 64
@@ -69,8 +72,8 @@ def fit_calibration(
     cases = _Cases(shots=shots, exclusive=exclusive, seed=seed)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         chunk = rows[start : start + _ROWS_AT_ONCE]
-        for row, scores in zip(
-            chunk, candidates.vectors[chunk] @ candidates.vectors.T, strict=True
+        for row, similarities in zip(
+            chunk, means.similarities(candidates.vectors[chunk]), strict=True
         ):
             allowed = candidates.allowed(candidates.exclusions_of(row))
             allowed[row] = False
@@ -80,7 +83,7 @@ def fit_calibration(
                 candidates.memberships(np.array([row]))[0],
                 allowed=allowed,
                 class_scores=class_scores_of(means, candidates, row),
-                float32_scores=scores,
+                similarities=similarities,
             )
     return cases.fit(guess_calibration(means, exclusive=exclusive).temperature)
 
@@ -129,6 +132,7 @@ def simulated_calibration(
                 truth,
                 allowed=candidates.allowed(index.exclusions_of(row)),
                 class_scores=class_scores_of(means, index, row),
+                similarities=means.similarities(index.vectors[row]),
             )
             if n_asked == _QUERIES_EACH:
                 break
@@ -156,17 +160,14 @@ def can_answer(
 def guess_calibration(means: LabelMeans, *, exclusive: bool) -> Calibration:
     """Guess from how similar the exemplars are to each other, whatever their labels.
 
-    For pools too small to fit anything: a query must be more similar to a shot than
+    For pools too small to fit anything: a query must be more similar to an exemplar than
     exemplars usually are to each other before it counts as the same.
     """
-    some = means.candidates.vectors[:_MAX_CASES].astype(np.float64)
-    pairs = (some @ some.T)[np.triu_indices(len(some), k=1)]
-    if not pairs.size:
+    spread = means.spread
+    if not spread.n_pairs:
         return Calibration(temperature=0.1, background=0.5)
-    share = _USUAL_TEMPERATURE if exclusive else 1.0
-    return Calibration(
-        temperature=max(0.02, share * means.deviation), background=float(pairs.mean())
-    )
+    typical = _USUAL_TEMPERATURE * means.deviation if exclusive else spread.deviation
+    return Calibration(temperature=max(_LEAST_GUESSED, typical), background=spread.mean)
 
 
 def class_scores_of(
@@ -215,14 +216,14 @@ class _Cases:
         *,
         allowed: NDArray[np.bool_],
         class_scores: NDArray[np.float16] | None,
-        float32_scores: NDArray[np.float32] | None = None,
+        similarities: NDArray[np.floating],
     ) -> bool:
         """Add a case, unless nothing that is allowed could answer it."""
         candidates = means.candidates
         if not can_answer(candidates, truth, allowed, exclusive=self.exclusive):
             return False
         if self.exclusive and not STRATEGIES[self.shots.strategy].is_random:
-            self._ask_labels(means, query, truth, allowed, class_scores, float32_scores)
+            self._ask_labels(means.weigh(similarities, allowed, class_scores), truth)
             return True
         rows, exact = pick_shots(
             candidates,
@@ -230,39 +231,29 @@ class _Cases:
             shots=self.shots,
             allowed=allowed,
             seed=self.seed,
-            float32_scores=float32_scores,
+            float32_scores=similarities.astype(np.float32),
         )
         if self.exclusive:
             # Drawn exemplars stand for their labels, the others are not looked at.
             drawn = np.zeros(len(candidates), dtype=np.bool_)
             drawn[rows] = True
-            self._ask_labels(means, query, truth, drawn, class_scores, float32_scores)
+            self._ask_labels(means.weigh(similarities, drawn, class_scores), truth)
             return True
         n_short = self.shots.k - len(rows)
         self.similarities.append(np.pad(exact, (0, n_short), constant_values=-np.inf))
         self.shares.append(np.pad(candidates.memberships(rows), ((0, n_short), (0, 0))))
         self.truth.append(truth > 0)
-        self.prior.append(label_prior(candidates, exclusive=False))
+        self.prior.append(label_prior(candidates))
         return True
 
-    def _ask_labels(
-        self,
-        means: LabelMeans,
-        query: NDArray[np.float32],
-        truth: Scores,
-        allowed: NDArray[np.bool_],
-        class_scores: NDArray[np.float16] | None,
-        float32_scores: NDArray[np.float32] | None,
-    ) -> None:
-        products = means.candidates.vectors @ query if float32_scores is None else float32_scores
-        evidence = means.weigh(products.astype(np.float64), allowed, class_scores)
+    def _ask_labels(self, evidence: LabelEvidence, truth: Scores) -> None:
         right = truth > 0
         self.similarities.append(evidence.scores)
         # Of an exemplar with several labels, any is right.
         self.shares.append(right[:, None].astype(np.float64))
         self.truth.append(np.ones(1, dtype=np.bool_))
         self.prior.append(np.array([right.mean()]))
-        if right[int(np.argmax(evidence.scores))]:
+        if right[int(np.argmax(evidence.scores))] and math.isfinite(evidence.likeness):
             self.likeness.append(evidence.likeness)
 
     def fit(self, typical: float) -> Calibration | None:

@@ -11,9 +11,10 @@ import numpy as np
 from earful.index import Index
 from earful.index.corpus import Exemplar
 from earful.index.search import VectorSet
-from earful.model import Embedder, LabelNamer
+from earful.model import Embedder, LabelNamer, LabelWords
 from earful.rag.retrieval.calibration import (
     ENOUGH_CASES,
+    NAMES_ALONE,
     fit_calibration,
     guess_calibration,
     simulated_calibration,
@@ -22,6 +23,7 @@ from earful.rag.retrieval.candidates import Candidates, gather_candidates, requi
 from earful.rag.retrieval.examples import embed_examples
 from earful.rag.retrieval.label_means import LabelMeans, LabelNames
 from earful.rag.retrieval.vote import Calibration
+from earful.rag.strategies import STRATEGIES
 from earful.rag.task import Shots, Task, load_task
 from earful.wording import counted
 
@@ -77,6 +79,7 @@ class TaskCache:
         self._tasks: dict[str, Task] = {}
         self._examples: list[tuple[Task, VectorSet]] = []
         self._prepared: list[PreparedTask] = []
+        self._class_words: LabelWords | None = None
 
     def load(self, source: Task | str | Path | None) -> Task:
         """Return a task; ``None`` for plain classification among all labels.
@@ -111,6 +114,7 @@ class TaskCache:
             require_exemplars(
                 plain,
                 prepared.candidates,
+                silent=prepared.means.silent,
                 index=index,
                 examples=examples,
                 asked_for=labels is not None,
@@ -121,6 +125,9 @@ class TaskCache:
         self, prepared: PreparedTask, shots: Shots, seed: int
     ) -> tuple[Calibration, str]:
         """Return how similarities become scores, with a note to the reader or ``""``."""
+        if not STRATEGIES[shots.strategy].is_random and prepared.task.kind == "classify":
+            # All exemplars that may answer vote, whichever are shown.
+            shots = Shots()
         known = prepared.calibrations.get((shots, seed))
         if known is None:
             known = prepared.calibrations[shots, seed] = self._calibrate(prepared, shots, seed)
@@ -144,7 +151,7 @@ class TaskCache:
             labels=labels,
             index=index,
             candidates=candidates,
-            means=LabelMeans(candidates, self._names(task, candidates.labels)),
+            means=LabelMeans(candidates, self._names(task, candidates)),
             calibrations={},
         )
         self._prepared = [prepared, *self._prepared][:_MOST_KEPT]
@@ -153,6 +160,8 @@ class TaskCache:
     def _calibrate(
         self, prepared: PreparedTask, shots: Shots, seed: int
     ) -> tuple[Calibration, str]:
+        if not len(prepared.candidates):
+            return NAMES_ALONE, ""
         # Best: leave-one-out over the candidates themselves.
         exclusive = prepared.task.kind == "classify"
         own = fit_calibration(prepared.means, shots, exclusive=exclusive, seed=seed)
@@ -160,21 +169,34 @@ class TaskCache:
             return own, ""
         # Next best: tasks of the same size, simulated with the index's other labels.
         if exclusive and prepared.index and any(e.labels for e in prepared.index.exemplars):
-            everything = self.prepare(ALL_LABELS, None, need_exemplars=True).means
-            n_examples = [rows.size for rows in prepared.candidates.rows_of_label]
-            if simulated := simulated_calibration(everything, n_examples, shots, seed=seed):
-                return simulated, ""
+            others = self.prepare(ALL_LABELS, None, need_exemplars=True).means
+            if prepared.means.names is None:
+                others = LabelMeans(others.candidates)
+            # Where the names at hand speak and others do not, those say nothing of these.
+            if (prepared.means.names is None) == (others.names is None):
+                n_examples = [rows.size for rows in prepared.candidates.rows_of_label]
+                if simulated := simulated_calibration(others, n_examples, shots, seed=seed):
+                    return simulated, ""
         if own:
             n_cases = counted(own.n_cases, "exemplar")
             return own, f"confidence is calibrated on {n_cases} only"
         note = "too few exemplars to calibrate on; confidence is a rough guess"
         return guess_calibration(prepared.means, exclusive=exclusive), note
 
-    def _names(self, task: Task, labels: Sequence[str]) -> LabelNames | None:
-        """Return what the labels' names mean to the embedder; ``None`` where they are codes."""
-        if task.kind != "classify" or not labels or not isinstance(self._embedder, LabelNamer):
+    def _names(self, task: Task, candidates: Candidates) -> LabelNames | None:
+        """Return what the labels' names mean to the embedder.
+
+        ``None`` where they are codes, or where what is heard in the exemplars is not known, so
+        that names would count for a query and for none of the cases it is calibrated on.
+        """
+        if task.kind != "classify" or not isinstance(self._embedder, LabelNamer):
             return None
-        names = LabelNames(self._embedder, [task.wording(label) for label in labels])
+        if not candidates.labels or (len(candidates) and candidates.stored_scores is None):
+            return None
+        if self._class_words is None:
+            self._class_words = self._embedder.label_words(self._embedder.class_names)
+        words = self._embedder.label_words([task.wording(label) for label in candidates.labels])
+        names = LabelNames(words=words, classes=self._class_words)
         return names if names.mean_something else None
 
     def _vectors(self) -> VectorSet | None:

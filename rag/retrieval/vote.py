@@ -28,7 +28,8 @@ from earful.rag.retrieval.candidates import Candidates
 from earful.rag.retrieval.label_means import LabelEvidence
 
 UNDECIDED: Final = 0.02
-"""Difference of the first two labels' scores below which they cannot be told apart."""
+"""Difference of the first two labels' scores, as a share of their sum, below which they cannot be
+told apart: the first is then right in fewer than 51 of 100 cases in which one of the two is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,33 +144,56 @@ class LabelVote:
         best, *others = np.argsort(-scores, kind="stable").tolist()
         if self.evidence.likeness < self.calibration.unlike_below:
             return f"nothing here is like it; what comes nearest is {labels[best]!r}"
-        if others and scores[best] - scores[others[0]] < UNDECIDED:
+        if not others:
+            return ""
+        first, second = float(scores[best]), float(scores[others[0]])
+        if first - second < UNDECIDED * (first + second):
             return f"{labels[best]!r} and {labels[others[0]]!r} cannot be told apart"
         return ""
 
 
-def vote(
+def vote_of_labels(scores: Scores, calibration: Calibration) -> Scores:
+    """Score labels of which one is right.
+
+    Args:
+        scores: What speaks for each, float64, shape ``(n_labels,)``, see ``LabelEvidence``;
+            ``-inf`` for nothing.
+        calibration: Temperature and background.
+
+    Returns:
+        float64, shape ``(n_labels,)``, each in [0, 1]; they sum to 1.
+
+    >>> far = Calibration(temperature=0.1, background=-9.0)
+    >>> vote_of_labels(np.array([0.5, 0.5]), far).round(3)
+    array([0.5, 0.5])
+    """
+    logits = np.append(scores, calibration.background) / calibration.temperature
+    weights = np.exp(logits - logits.max())
+    return np.asarray((weights[:-1] + weights[-1] / scores.size) / weights.sum())
+
+
+def vote_of_shots(
     similarities: Similarities,
     memberships: NDArray[np.float64],
     calibration: Calibration,
     *,
     prior: Scores,
 ) -> Scores:
-    """Score labels from what votes on one query: its shots, or the labels' means.
+    """Score labels from the shots of one query, each label for itself.
 
     Args:
-        similarities: float64, shape ``(n,)``; ``-inf`` for what has no weight.
-        memberships: Which labels each gives its weight to, shape ``(n, n_labels)``.
+        similarities: float64, shape ``(n_shots,)``.
+        memberships: Which labels each shot carries, shape ``(n_shots, n_labels)``.
         calibration: Temperature and background.
-        prior: What the made-up one gives to each label, shape ``(n_labels,)``.
+        prior: What the made-up shot gives to each label, shape ``(n_labels,)``.
 
     Returns:
         float64, shape ``(n_labels,)``, each in [0, 1].
 
-    >>> two = np.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> two = np.array([[1.0, 0.0], [1.0, 1.0]])
     >>> far = Calibration(temperature=0.1, background=-9.0)
-    >>> vote(np.array([0.5, 0.5]), two, far, prior=np.array([0.5, 0.5])).round(3)
-    array([0.5, 0.5])
+    >>> vote_of_shots(np.array([0.5, 0.5]), two, far, prior=np.array([0.5, 0.5])).round(3)
+    array([1. , 0.5])
     """
     shares = np.vstack([memberships, prior])
     logits = np.append(similarities, calibration.background) / calibration.temperature
@@ -177,16 +201,14 @@ def vote(
     return np.asarray(weights @ shares / weights.sum())
 
 
-def label_prior(candidates: Candidates, *, exclusive: bool) -> Scores:
-    """Return what is believed about labels without any shot.
+def label_prior(candidates: Candidates) -> Scores:
+    """Return what is believed about labels that are each decided for themselves, without a shot.
 
-    Every label alike when one of them is right; else each one's frequency in the candidates,
-    with one exemplar more that has it and one more that lacks it.
+    That is each one's frequency in the candidates, with one exemplar more that has it and one
+    more that lacks it.
 
     Returns:
         float64, shape ``(n_labels,)``.
     """
-    if exclusive:
-        return np.full(len(candidates.labels), 1.0 / len(candidates.labels))
     counts = np.array([rows.size for rows in candidates.rows_of_label], dtype=np.float64)
     return (counts + 1.0) / (len(candidates) + 2.0)
