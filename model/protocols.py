@@ -193,6 +193,17 @@ class ExplainsTexts(Protocol):
 class LabelNamer(ClassScorer, Protocol):
     """Embedder to which the names of labels tell something before any exemplar does."""
 
+    def standardise(self, class_scores: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return class scores in standard deviations of the clips that it was fitted on.
+
+        Args:
+            class_scores: Logits, shape ``(..., n_classes)``.
+
+        Returns:
+            float64, of the same shape.
+        """
+        ...
+
     def label_words(self, names: Sequence[str]) -> LabelWords:
         """Say what names of labels tell of recordings.
 

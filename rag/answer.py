@@ -42,9 +42,11 @@ class Answer:
             mean of its tokens' probabilities. The neighbour vote's says how often answers
             like this one are right, and so does a fitted blend's; a language model's is its
             own belief, which nothing has calibrated.
-        abstained: Whether ``confidence`` is below the task's ``abstain_below``, or a note says
-            why a yes or no is not to be believed; ``text`` is then only the best guess. Without
+        abstained: Whether there is reason for doubt; ``text`` is then only the best guess. Without
             ``scores`` there is no guess either, and ``text`` says why.
+        reason: Why it abstained: nothing that could answer is like the recording, the first two
+            labels cannot be told apart, a yes or no is not to be believed, or ``confidence`` is
+            below the task's ``abstain_below``; empty when it did not.
         scores: One per candidate label, best first; they sum to 1 unless the task is
             ``multilabel``; of yes and no for a yes/no question; empty for written text.
         evidence: The shots, nearest first; with a language model those it was shown.
@@ -72,6 +74,7 @@ class Answer:
     scores: tuple[LabelScore, ...]
     evidence: tuple[Hit, ...]
     model: str
+    reason: str = ""
     timings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     prompt_digest: str = ""
     notes: tuple[str, ...] = ()
@@ -93,6 +96,7 @@ class Answer:
             "text": self.text,
             "confidence": round(self.confidence, _DIGITS),
             "abstained": self.abstained,
+            "reason": self.reason,
             "scores": _plain(self.scores),
             "evidence": [hit.to_dict() for hit in self.evidence],
             "model": self.model,
@@ -122,7 +126,23 @@ class Answer:
         others = [score for score in self.scores if score.label != self.text][:2]
         then = ", ".join(f"{score.label} {score.score:.0%}" for score in others)
         best = f"{self.text} {self.confidence:.0%}" + (f" (then {then})" if then else "")
-        return f"not sure; best guess: {best}" if self.abstained else best
+        if not self.abstained:
+            return best
+        why = f" ({self.reason})" if self.reason else ""
+        return f"not sure{why}; best guess: {best}"
+
+
+def reason_to_abstain(task: Task, confidence: float, doubt: str) -> str:
+    """Return why an answer abstains, or ``""``.
+
+    Args:
+        task: What is asked.
+        confidence: Of the answer.
+        doubt: What else speaks against it; empty for nothing.
+    """
+    if doubt or confidence >= task.abstain_below:
+        return doubt
+    return f"confidence {confidence:.0%} is below {task.abstain_below:.0%}, as the task wants it"
 
 
 def log_answer(answer: Answer) -> Answer:

@@ -13,7 +13,13 @@ from types import MappingProxyType
 from earful.errors import AudioError, PromptError
 from earful.index.cache import FeatureCacheFolder
 from earful.model import GenerationOptions, KeepsFeatures, LanguageModel
-from earful.rag.answer import Answer, log_answer, predicted_label, rank_labels
+from earful.rag.answer import (
+    Answer,
+    log_answer,
+    predicted_label,
+    rank_labels,
+    reason_to_abstain,
+)
 from earful.rag.generation import (
     LabelScorer,
     ModelRequest,
@@ -209,29 +215,38 @@ class Answering:
             watch=found.watch,
             progress=progress,
         )
-        notes = self.notes(found.shots)
-        return scored.answer(model, found.query, found.shots, found.watch, notes=notes)
+        return scored.answer(
+            model,
+            found.query,
+            found.shots,
+            found.watch,
+            notes=self.notes(found.shots),
+            always_answer=ask.get("always_answer", False),
+        )
 
     def _vote(self, found: Retrieved, ask: AskOptions) -> Answer:
         """Answer by the neighbour vote alone."""
         shots = found.shots
         with found.watch.stage("score_s"):
-            scores, note = self.retriever.vote(shots, seed=ask.get("seed", 0))
+            voted = self.retriever.vote(shots, seed=ask.get("seed", 0))
         request = to_request(found, ask)
         prompt = request.build(request.hits)
-        ranked = rank_labels(shots.labels, scores)
+        ranked = rank_labels(shots.labels, voted.scores)
         text, confidence = predicted_label(shots.task, ranked)
+        doubt = "" if ask.get("always_answer") else voted.doubt(shots.labels, voted.scores)
+        reason = reason_to_abstain(shots.task, confidence, doubt)
         return Answer(
             audio=found.query.name,
             text=text,
             confidence=confidence,
-            abstained=confidence < shots.task.abstain_below,
+            abstained=bool(reason),
+            reason=reason,
             scores=ranked,
             evidence=shots.hits,
             model=VOTE_NAME,
             timings=MappingProxyType(found.watch.spent_s),
             prompt_digest=prompt.digest,
-            notes=(*shots.notes, note) if note else shots.notes,
+            notes=(*shots.notes, voted.note) if voted.note else shots.notes,
             prompt=prompt,
         )
 

@@ -174,15 +174,15 @@ class Asking:
         """Let the shots vote; return what they say, and what a reader should know of it."""
         shots, seed = found.shots, ask.get("seed", 0)
         with found.watch.stage("score_s"):
-            scores, note = self._retriever.vote(shots, seed=seed)
+            voted = self._retriever.vote(shots, seed=seed)
             likeness = self._retriever.likeness(shots, seed=seed)
         heard = Heard(
-            ranked=rank_labels(shots.labels, scores),
+            ranked=rank_labels(shots.labels, voted.scores),
             exclusive=shots.task.kind == "classify",
             labelled=shots.hits,
             likeness=likeness,
         )
-        return heard, (*shots.notes, note) if note else shots.notes
+        return heard, (*shots.notes, voted.note) if voted.note else shots.notes
 
     def _answer(
         self,

@@ -309,6 +309,17 @@ class SmallEmbedder:
         """
         return self._ears.yamnet.explain_text(text)
 
+    def standardise(self, class_scores: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return class scores in standard deviations of the clips that it was fitted on.
+
+        Args:
+            class_scores: Logits, shape ``(..., 521)``.
+
+        Raises:
+            ModelError: The weights of words are missing or not what they were at the release.
+        """
+        return self._words.standardise(class_scores)
+
     @cached_property
     def _words(self) -> NameWords:
         return NameWords(self._ears.yamnet.class_words, self._read_maps())

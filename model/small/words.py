@@ -113,6 +113,10 @@ class NameWords:
         mixed = self._class_words.mixtures(plain).astype(np.float64) @ self._maps.directions
         return unit(unit(guess) + unit(mixed))
 
+    def standardise(self, class_scores: NDArray[np.floating]) -> Numbers:
+        """Return class scores in standard deviations of the training clips."""
+        return np.asarray((class_scores.astype(np.float64) - self._maps.mean) / self._maps.scale)
+
     def of_labels(self, names: Sequence[str]) -> LabelWords:
         """Say what names tell of recordings; see ``LabelNamer.label_words``."""
         dim = self._maps.directions.shape[1]

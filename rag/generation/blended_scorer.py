@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from earful.model import LanguageModel
-from earful.rag.answer import Answer, predicted_label, rank_labels
+from earful.rag.answer import Answer, predicted_label, rank_labels, reason_to_abstain
 from earful.rag.arrays import Scores
 from earful.rag.blend import Blend
 from earful.rag.generation.leave_one_out import BlendFitter, Progress
 from earful.rag.generation.prompt import FittedPrompt
 from earful.rag.generation.request import ModelRequest, score_labels, to_answer
-from earful.rag.retrieval import LabelScoring, Query, Retriever, ShotSet, Stopwatch
+from earful.rag.retrieval import (
+    LabelScoring,
+    LabelVote,
+    Query,
+    Retriever,
+    ShotSet,
+    Stopwatch,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +28,7 @@ class LabelScores:
     Attributes:
         scores: float64, shape ``(n_labels,)``, each in [0, 1].
         model_scores: The language model's own, likewise.
-        votes: The neighbour vote's, likewise; ``None`` without shots.
+        vote: The neighbour vote; ``None`` without shots.
         fitted: The prompt.
         blend: How the two became one; ``None`` when nothing was fitted.
         notes: What a reader should know of the scores.
@@ -29,7 +36,7 @@ class LabelScores:
 
     scores: Scores
     model_scores: Scores
-    votes: Scores | None
+    vote: LabelVote | None
     fitted: FittedPrompt
     blend: Blend | None = None
     notes: tuple[str, ...] = ()
@@ -42,16 +49,22 @@ class LabelScores:
         watch: Stopwatch,
         *,
         notes: tuple[str, ...],
+        always_answer: bool,
     ) -> Answer:
         """Make an ``Answer`` of the scores; see ``to_answer``."""
         ranked = rank_labels(found.labels, self.scores)
         text, confidence = predicted_label(found.task, ranked)
         notes = (*notes, *self.notes)
+        doubt = ""
+        if self.vote is not None and not always_answer:
+            doubt = self.vote.doubt(found.labels, self.scores)
+        reason = reason_to_abstain(found.task, confidence, doubt)
         return replace(
             to_answer(model, query, text, confidence, self.fitted, watch, notes=notes),
-            abstained=confidence < found.task.abstain_below,
+            abstained=bool(reason),
+            reason=reason,
             scores=ranked,
-            vote=() if self.votes is None else rank_labels(found.labels, self.votes),
+            vote=() if self.vote is None else rank_labels(found.labels, self.vote.scores),
             model_scores=rank_labels(found.labels, self.model_scores) if self.blend else (),
             blend=self.blend,
         )
@@ -96,34 +109,34 @@ class LabelScorer:
             ModelError: The model gives no log-probabilities.
         """
         # Both are asked, so that a reader can compare them.
-        votes = None
+        vote = None
         if found.hits:
             with watch.stage("vote_s"):
-                votes, _ = self._retriever.vote(found, seed=request.seed)
+                vote = self._retriever.vote(found, seed=request.seed)
         with watch.stage("score_s"):
             model_scores, fitted = score_labels(model, request, scoring)
         alone = LabelScores(
-            scores=model_scores, model_scores=model_scores, votes=None, fitted=fitted
+            scores=model_scores, model_scores=model_scores, vote=None, fitted=fitted
         )
-        if votes is None or found.prepared is None:
+        if vote is None or found.prepared is None:
             note = "there are no exemplars to vote, so vote_weight has no effect"
             notes = (note,) if scoring.vote_weight else ()
             return replace(alone, notes=notes)
         # One alone, or a weight that the user gave.
         if scoring.vote_weight is not None or not blend:
             weight = scoring.vote_weight or 0.0
-            scores = (1 - weight) * model_scores + weight * votes
-            return replace(alone, scores=scores, votes=votes)
-        if found.prepared.candidates.missing:
+            scores = (1 - weight) * model_scores + weight * vote.scores
+            return replace(alone, scores=scores, vote=vote)
+        if found.prepared.means.silent:
             note = "the vote knows nothing of a label without exemplars, so the model decides alone"
-            return replace(alone, votes=votes, notes=(note,))
+            return replace(alone, vote=vote, notes=(note,))
         # A weight that held-out exemplars decide.
         with watch.stage("blend_s"):
             fit = self._blends.fit(model, request, found.prepared, scoring, progress)
         return replace(
             alone,
-            scores=fit.mix(votes, model_scores, exclusive=request.task.kind == "classify"),
-            votes=votes,
+            scores=fit.mix(vote.scores, model_scores, exclusive=request.task.kind == "classify"),
+            vote=vote,
             blend=fit,
             notes=(self._blends.fault,) if self._blends.fault else (),
         )

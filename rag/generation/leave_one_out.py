@@ -32,6 +32,7 @@ from earful.rag.retrieval import (
     Query,
     Retriever,
     can_answer,
+    class_scores_of,
     find_shots,
 )
 from earful.rag.strategies import STRATEGIES
@@ -123,12 +124,10 @@ class BlendFitter:
         votes: list[Scores] = []
         scored: list[int] = []
         for n_done, row in enumerate(rows, 1):
-            found = find_shots(prepared, request.task, _query(candidates, row), seed=request.seed)
+            found = find_shots(prepared, request.task, _query(prepared, row), seed=request.seed)
             id_ = candidates.exemplars[row].id
             if id_ not in known:
-                held_out = replace(
-                    request, hits=found.hits, query=_query(candidates, row).reference
-                )
+                held_out = replace(request, hits=found.hits, query=_query(prepared, row).reference)
                 try:
                     scores, _ = score_labels(model, held_out, scoring)
                 except (AudioError, PromptError):
@@ -138,7 +137,7 @@ class BlendFitter:
                 cache.put(key, known, about=depends_on)
                 if progress is not None:
                     progress(n_done, len(rows))
-            votes.append(self._retriever.vote(found, seed=request.seed)[0])
+            votes.append(self._retriever.vote(found, seed=request.seed).scores)
             scored.append(row)
         if len(scored) < MIN_CASES:
             return None
@@ -223,13 +222,16 @@ def held_out_rows(
                 yield row
 
 
-def _query(candidates: Candidates, row: int) -> Query:
+def _query(prepared: PreparedTask, row: int) -> Query:
+    candidates = prepared.candidates
     (hit,) = candidates.hits(np.array([row]), np.ones(1))
+    scores = class_scores_of(prepared.means, candidates, row)
     return Query(
         name=str(hit.path),
         vector=candidates.vectors[row],
         reference=clip_of(hit),
         exclusions=candidates.exclusions_of(row),
+        class_scores=None if scores is None else scores.astype(np.float32),
     )
 
 

@@ -1,9 +1,10 @@
-from .calibration import MIN_CASES, can_answer
+from .calibration import MIN_CASES, can_answer, class_scores_of
 from .candidates import Candidates, Exclusions
 from .prepared_task import ExemplarFilter, PreparedTask
 from .query import AskOptions, Audio, Query, Stopwatch, read_clip
-from .retriever import Retrieved, Retriever, ShotSet, find_shots
-from .vote import LabelScoring, label_probabilities
+from .retriever import Retrieved, Retriever
+from .shot_set import ShotSet, find_shots
+from .vote import LabelScoring, LabelVote, label_probabilities
 
 __all__ = [
     "MIN_CASES",
@@ -13,6 +14,7 @@ __all__ = [
     "Exclusions",
     "ExemplarFilter",
     "LabelScoring",
+    "LabelVote",
     "PreparedTask",
     "Query",
     "Retrieved",
@@ -20,6 +22,7 @@ __all__ = [
     "ShotSet",
     "Stopwatch",
     "can_answer",
+    "class_scores_of",
     "find_shots",
     "label_probabilities",
     "read_clip",

@@ -22,13 +22,22 @@ from numpy.typing import NDArray
 
 from earful.rag.arrays import Scores, Similarities
 from earful.rag.retrieval.candidates import Candidates
-from earful.rag.retrieval.vote import Calibration, label_prior, label_shares
-from earful.rag.strategies import pick_shots
+from earful.rag.retrieval.label_means import WORD_WEIGHT, LabelEvidence, LabelMeans
+from earful.rag.retrieval.vote import Calibration, label_prior
+from earful.rag.strategies import STRATEGIES, pick_shots
 from earful.rag.task import Shots
 
 # With fewer exemplars asked about, a fit says too little; with these, nothing else is needed.
 MIN_CASES = 8
 ENOUGH_CASES = 40
+_FEWEST_RIGHT = 8
+_WRONGLY_DECLINED = 0.05
+"""Share of the exemplars that are answered right and that nothing here is to be like."""
+_USUAL_TEMPERATURE = 0.6
+"""Of the vote among label means, in standard deviations of the exemplars' similarities."""
+_LEAST_GUESSED = 0.02
+NAMES_ALONE = Calibration(temperature=1.0 * WORD_WEIGHT, background=-math.inf)
+"""Where names alone speak: by 1.0 standard deviation more, a label is e times as likely."""
 _MAX_CASES = 400
 _MAX_SIMILARITIES = 40_000_000
 _ROWS_AT_ONCE = 64
@@ -40,7 +49,7 @@ _FEW = 0.05
 
 
 def fit_calibration(
-    candidates: Candidates, shots: Shots, *, exclusive: bool, seed: int = 0
+    means: LabelMeans, shots: Shots, *, exclusive: bool, seed: int = 0
 ) -> Calibration | None:
     """Fit temperature and background by leave-one-out.
 
@@ -48,46 +57,45 @@ def fit_calibration(
     exemplar, not of its recording, content or group, with one of its labels.
 
     Args:
-        candidates: What votes.
+        means: The candidates that vote, with their labels' means.
         shots: How shots are chosen for a query.
-        exclusive: As for ``vote``.
+        exclusive: Whether one label is right, or each is decided for itself.
         seed: Picks the sample of a large candidates, and random shots.
 
     Returns:
         ``None`` when there are fewer than ``MIN_CASES`` cases.
     """
+    candidates = means.candidates
     n_most = min(_MAX_CASES, max(_ROWS_AT_ONCE, _MAX_SIMILARITIES // max(1, len(candidates))))
     rows = np.arange(len(candidates))
     if len(candidates) > n_most:
         rows = np.sort(np.random.default_rng(seed).permutation(len(candidates))[:n_most])
-    cases = _Cases(n_shots=shots.k)
+    cases = _Cases(shots=shots, exclusive=exclusive, seed=seed)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         chunk = rows[start : start + _ROWS_AT_ONCE]
-        for row, scores in zip(
-            chunk, candidates.vectors[chunk] @ candidates.vectors.T, strict=True
+        for row, similarities in zip(
+            chunk, means.similarities(candidates.vectors[chunk]), strict=True
         ):
             allowed = candidates.allowed(candidates.exclusions_of(row))
             allowed[row] = False
             cases.ask(
-                candidates,
+                means,
                 candidates.vectors[row],
                 candidates.memberships(np.array([row]))[0],
-                shots=shots,
                 allowed=allowed,
-                exclusive=exclusive,
-                seed=seed,
-                float32_scores=scores,
+                class_scores=class_scores_of(means, candidates, row),
+                similarities=similarities,
             )
-    return cases.fit(guess_calibration(candidates).temperature)
+    return cases.fit(guess_calibration(means, exclusive=exclusive).temperature)
 
 
 def simulated_calibration(
-    index: Candidates, n_examples: Sequence[int], shots: Shots, *, seed: int = 0
+    everything: LabelMeans, n_examples: Sequence[int], shots: Shots, *, seed: int = 0
 ) -> Calibration | None:
     """Fit temperature and background by playing tasks like one at hand with other labels.
 
     Args:
-        index: Exemplars with labels to play with; those with one label are used.
+        everything: Exemplars with labels to play with; those with one label are used.
         n_examples: How many examples each label of the task at hand has.
         shots: How shots are chosen for a query.
         seed: For drawing labels, examples and queries.
@@ -96,6 +104,7 @@ def simulated_calibration(
         ``None`` when the index cannot play such a task: fewer than two of its labels have
         two exemplars, or there are fewer than ``MIN_CASES`` cases.
     """
+    index = everything.candidates
     random = np.random.default_rng(seed)
     single = np.array([len(labels) == 1 for labels in index.row_labels], dtype=np.bool_)
     rows_of_label = [rows[single[rows]] for rows in index.rows_of_label]
@@ -103,7 +112,7 @@ def simulated_calibration(
     wanted = [n for n in n_examples if n]
     if len(able) < 2:
         return None
-    cases = _Cases(n_shots=shots.k)
+    cases = _Cases(shots=shots, exclusive=True, seed=seed)
     for _ in range(_N_SIMULATED):
         labels = random.permutation(able)[: len(wanted)].tolist()
         drawn = [random.permutation(rows_of_label[label]) for label in labels]
@@ -112,22 +121,23 @@ def simulated_calibration(
         examples = np.concatenate([rows[:n] for rows, n in zip(drawn, n_each, strict=True)])
         queries = np.concatenate([rows[n:] for rows, n in zip(drawn, n_each, strict=True)])
         candidates = index.subset(np.sort(examples), labels)
+        names = None if everything.names is None else everything.names.subset(labels)
+        means = LabelMeans(candidates, names)
         n_asked = 0
         for row in random.permutation(queries).tolist():
             truth = np.zeros(len(labels))
             truth[labels.index(index.row_labels[row][0])] = 1.0
             n_asked += cases.ask(
-                candidates,
+                means,
                 index.vectors[row],
                 truth,
-                shots=shots,
                 allowed=candidates.allowed(index.exclusions_of(row)),
-                exclusive=True,
-                seed=seed,
+                class_scores=class_scores_of(means, index, row),
+                similarities=means.similarities(index.vectors[row]),
             )
             if n_asked == _QUERIES_EACH:
                 break
-    return cases.fit(guess_calibration(index).temperature)
+    return cases.fit(guess_calibration(everything, exclusive=True).temperature)
 
 
 def can_answer(
@@ -148,29 +158,40 @@ def can_answer(
     return bool(allowed.any())
 
 
-def guess_calibration(candidates: Candidates) -> Calibration:
+def guess_calibration(means: LabelMeans, *, exclusive: bool) -> Calibration:
     """Guess from how similar the exemplars are to each other, whatever their labels.
 
-    For pools too small to fit anything: a query must be more similar to a shot than
+    For pools too small to fit anything: a query must be more similar to an exemplar than
     exemplars usually are to each other before it counts as the same.
     """
-    some = candidates.vectors[:_MAX_CASES].astype(np.float64)
-    pairs = (some @ some.T)[np.triu_indices(len(some), k=1)]
-    if not pairs.size:
+    spread = means.spread
+    if not spread.n_pairs:
         return Calibration(temperature=0.1, background=0.5)
-    return Calibration(temperature=max(0.02, float(pairs.std())), background=float(pairs.mean()))
+    typical = _USUAL_TEMPERATURE * means.deviation if exclusive else spread.deviation
+    return Calibration(temperature=max(_LEAST_GUESSED, typical), background=spread.mean)
 
 
-def guess_likeness(candidates: Candidates, *, seed: int = 0) -> Calibration:
+def class_scores_of(
+    means: LabelMeans, candidates: Candidates, row: int
+) -> NDArray[np.float16] | None:
+    """Return a row's class scores where names are compared with them."""
+    if means.names is None or candidates.class_scores is None:
+        return None
+    found: NDArray[np.float16] = candidates.class_scores[row]
+    return found
+
+
+def guess_likeness(means: LabelMeans, *, seed: int = 0) -> Calibration:
     """Guess how similar a query must be to its nearest exemplar, where no labels say it.
 
     As similar as 19 in 20 exemplars are to their own nearest, with the same exclusions.
 
     Args:
-        candidates: At least one.
+        means: Of at least one candidate.
         seed: Picks the sample of many candidates.
     """
-    guess = guess_calibration(candidates)
+    candidates = means.candidates
+    guess = guess_calibration(means, exclusive=False)
     rows = np.random.default_rng(seed).permutation(len(candidates))[:_MAX_CASES]
     nearest: list[float] = []
     for row in np.sort(rows):
@@ -186,66 +207,85 @@ def guess_likeness(candidates: Candidates, *, seed: int = 0) -> Calibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Cases:
-    """Exemplars asked about as if they were queries: what the vote saw, what is right.
+    """Exemplars asked about as if they were queries: what voted, what is right.
 
-    Each list has an item a case. The last axis goes over the scores that are judged: the
-    right label's alone when one label is right, else every label's.
+    Each list has an item a case. What votes are the labels where one is right, else the shots.
+    The last axis goes over the scores that are judged: the right label's alone where one is
+    right, else every label's.
 
     Attributes:
-        n_shots: How many shots there can be.
-        similarities: Shape ``(n_shots,)``; ``-inf`` where fewer were found.
-        shares: What each shot gives to each judged score, shape ``(n_shots, m)``.
+        shots: How shots are chosen.
+        exclusive: Whether one label is right.
+        seed: For random shots.
+        similarities: Scores of what votes; ``-inf`` for nothing.
+        shares: What each voter gives to each judged score, shape ``(n_voters, m)``.
         truth: Whether each judged score should be 1, shape ``(m,)``.
-        prior: What the made-up shot gives to each, shape ``(m,)``.
+        prior: What the made-up voter gives to each, shape ``(m,)``.
+        likeness: Of the cases whose first label is right.
     """
 
-    n_shots: int
+    shots: Shots
+    exclusive: bool
+    seed: int
     similarities: list[Similarities] = field(default_factory=list)
     shares: list[Scores] = field(default_factory=list)
     truth: list[NDArray[np.bool_]] = field(default_factory=list)
     prior: list[Scores] = field(default_factory=list)
+    likeness: list[float] = field(default_factory=list)
 
     def ask(
         self,
-        candidates: Candidates,
+        means: LabelMeans,
         query: NDArray[np.float32],
         truth: Scores,
         *,
-        shots: Shots,
         allowed: NDArray[np.bool_],
-        exclusive: bool,
-        seed: int,
-        float32_scores: NDArray[np.float32] | None = None,
+        class_scores: NDArray[np.float16] | None,
+        similarities: NDArray[np.floating],
     ) -> bool:
         """Add a case, unless nothing that is allowed could answer it."""
-        if not can_answer(candidates, truth, allowed, exclusive=exclusive):
+        candidates = means.candidates
+        if not can_answer(candidates, truth, allowed, exclusive=self.exclusive):
             return False
+        if self.exclusive and not STRATEGIES[self.shots.strategy].is_random:
+            self._ask_labels(means.weigh(similarities, allowed, class_scores), truth)
+            return True
         rows, exact = pick_shots(
             candidates,
             query,
-            shots=shots,
+            shots=self.shots,
             allowed=allowed,
-            seed=seed,
-            float32_scores=float32_scores,
+            seed=self.seed,
+            float32_scores=similarities.astype(np.float32),
         )
-        n_short = self.n_shots - len(rows)
-        shares = candidates.memberships(rows)
-        prior = label_prior(candidates, exclusive=exclusive)
-        if exclusive:
-            # Of an exemplar with several labels, any is right.
-            shares = (label_shares(shares) @ truth)[:, None]
-            prior, truth = np.array([prior @ truth]), np.ones(1)
+        if self.exclusive:
+            # Drawn exemplars stand for their labels, the others are not looked at.
+            drawn = np.zeros(len(candidates), dtype=np.bool_)
+            drawn[rows] = True
+            self._ask_labels(means.weigh(similarities, drawn, class_scores), truth)
+            return True
+        n_short = self.shots.k - len(rows)
         self.similarities.append(np.pad(exact, (0, n_short), constant_values=-np.inf))
-        self.shares.append(np.pad(shares, ((0, n_short), (0, 0))))
+        self.shares.append(np.pad(candidates.memberships(rows), ((0, n_short), (0, 0))))
         self.truth.append(truth > 0)
-        self.prior.append(prior)
+        self.prior.append(label_prior(candidates))
         return True
+
+    def _ask_labels(self, evidence: LabelEvidence, truth: Scores) -> None:
+        right = truth > 0
+        self.similarities.append(evidence.scores)
+        # Of an exemplar with several labels, any is right.
+        self.shares.append(right[:, None].astype(np.float64))
+        self.truth.append(np.ones(1, dtype=np.bool_))
+        self.prior.append(np.array([right.mean()]))
+        if right[int(np.argmax(evidence.scores))] and math.isfinite(evidence.likeness):
+            self.likeness.append(evidence.likeness)
 
     def fit(self, typical: float) -> Calibration | None:
         """Return the calibration of least loss; ``None`` when there are too few cases.
 
         The loss is the negative log-likelihood of what is right, plus that of one made-up
-        case that no shot explains: without a single mistake there still is the room for
+        case that no voter explains: without a single mistake there still is the room for
         one that the number of cases allows. A handful of cases says little about the
         temperature, so leaving the typical one costs something, too.
 
@@ -255,9 +295,11 @@ class _Cases:
         n = len(self.similarities)
         if n < MIN_CASES:
             return None
+        # Simulated tasks may have fewer labels than others.
+        n_voters = max(map(len, self.similarities))
         stacked = _Stacked(
-            similarities=np.array(self.similarities),
-            shares=np.array(self.shares),
+            similarities=np.array([_padded(own, n_voters, -np.inf) for own in self.similarities]),
+            shares=np.array([_padded(own, n_voters, 0.0) for own in self.shares]),
             truth=np.array(self.truth),
             prior=np.array(self.prior),
         )
@@ -272,9 +314,22 @@ class _Cases:
         refined = minimise(loss, low, high)
         temperature = math.exp(min((refined, float(_LOG_TEMPERATURES[best])), key=loss))
         total, background = stacked.fit_background(temperature)
+        enough = len(self.likeness) >= _FEWEST_RIGHT
         return Calibration(
-            temperature=temperature, background=background, n_cases=n, loss=total / n
+            temperature=temperature,
+            background=background,
+            n_cases=n,
+            loss=total / n,
+            unlike_below=(
+                float(np.quantile(self.likeness, _WRONGLY_DECLINED)) if enough else -math.inf
+            ),
         )
+
+
+def _padded(rows: NDArray[np.float64], n: int, value: float) -> NDArray[np.float64]:
+    """Return an array with rows of one value added, up to ``n``."""
+    width = [(0, n - len(rows)), *((0, 0) for _ in rows.shape[1:])]
+    return np.pad(rows, width, constant_values=value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -248,7 +248,12 @@ def gather_candidates(
     )
     if need_exemplars:
         require_exemplars(
-            task, candidates, index=index, examples=examples, asked_for=labels is not None
+            task,
+            candidates,
+            silent=candidates.missing,
+            index=index,
+            examples=examples,
+            asked_for=labels is not None,
         )
     elif task.has_labels and not names:
         raise TaskError(f"task {task.name!r} has no labels to choose from; give some")
@@ -259,34 +264,36 @@ def require_exemplars(
     task: Task,
     candidates: Candidates,
     *,
+    silent: Sequence[str],
     index: VectorSet | None,
     examples: VectorSet | None,
     asked_for: bool,
 ) -> None:
-    """Refuse a task that no exemplar can answer by a vote.
+    """Refuse a task that nothing can answer by a vote.
 
     Args:
         task: What is asked.
         candidates: From ``gather_candidates``.
+        silent: Labels for which neither an exemplar nor their name speaks.
         index: As for ``gather_candidates``.
         examples: As for ``gather_candidates``.
-        asked_for: Whether the labels were asked for one by one, so that each needs an
-            exemplar.
+        asked_for: Whether the labels were asked for one by one, so that something must speak
+            for each.
 
     Raises:
-        TaskError: A label has no exemplar, or nothing has.
+        TaskError: Nothing speaks for a label, or for any.
     """
     parts = [part for part in (examples, index) if part is not None]
-    if task.has_labels and candidates.missing and (asked_for or not len(candidates)):
+    if task.has_labels and silent and (asked_for or not len(candidates)):
         known = sorted({label for part in parts for e in part.exemplars for label in e.labels})
         shown = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
-        near = difflib.get_close_matches(candidates.missing[0], known, n=1)
+        near = difflib.get_close_matches(silent[0], known, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise TaskError(
-            f"no exemplar has the label {', '.join(map(repr, candidates.missing))}.{hint} There "
+            f"no exemplar has the label {', '.join(map(repr, silent))}.{hint} There "
             f"are: {shown or 'none'}. Add examples to a task file, or recordings to the index"
         )
-    if not len(candidates):
+    if not len(candidates) and not (task.has_labels and candidates.labels):
         wanted = "labelled" if task.has_labels else "answered"
         raise TaskError(
             f"task {task.name!r}: there are no {wanted} exemplars; add examples to the task "

@@ -11,10 +11,11 @@ import numpy as np
 from earful.index import Index
 from earful.index.corpus import Exemplar
 from earful.index.search import VectorSet
-from earful.model import Embedder
+from earful.model import Embedder, LabelNamer
 from earful.rag.arrays import Similarities
 from earful.rag.retrieval.calibration import (
     ENOUGH_CASES,
+    NAMES_ALONE,
     fit_calibration,
     guess_calibration,
     guess_likeness,
@@ -22,7 +23,9 @@ from earful.rag.retrieval.calibration import (
 )
 from earful.rag.retrieval.candidates import Candidates, gather_candidates, require_exemplars
 from earful.rag.retrieval.examples import embed_examples
+from earful.rag.retrieval.label_means import LabelMeans, LabelNames
 from earful.rag.retrieval.vote import Calibration, shot_share
+from earful.rag.strategies import STRATEGIES
 from earful.rag.task import Shots, Task, load_task
 from earful.wording import counted
 
@@ -43,6 +46,7 @@ class PreparedTask:
         labels: Candidate labels that were asked for instead of the task's.
         index: The index's vectors as they were.
         candidates: Exemplars that may answer.
+        means: The means of its labels.
         calibrations: By shots and seed, each with a note to the reader.
     """
 
@@ -50,6 +54,7 @@ class PreparedTask:
     labels: tuple[str, ...] | None
     index: VectorSet | None
     candidates: Candidates
+    means: LabelMeans
     calibrations: dict[tuple[Shots, int], tuple[Calibration, str]]
 
 
@@ -110,6 +115,7 @@ class TaskCache:
             require_exemplars(
                 plain,
                 prepared.candidates,
+                silent=prepared.means.silent,
                 index=index,
                 examples=examples,
                 asked_for=labels is not None,
@@ -120,6 +126,9 @@ class TaskCache:
         self, prepared: PreparedTask, shots: Shots, seed: int
     ) -> tuple[Calibration, str]:
         """Return how similarities become scores, with a note to the reader or ``""``."""
+        if not STRATEGIES[shots.strategy].is_random and prepared.task.kind == "classify":
+            # All exemplars that may answer vote, whichever are shown.
+            shots = Shots()
         known = prepared.calibrations.get((shots, seed))
         if known is None:
             known = prepared.calibrations[shots, seed] = self._calibrate(prepared, shots, seed)
@@ -143,7 +152,7 @@ class TaskCache:
             return shot_share(similarities, self.calibration(prepared, shots, seed)[0])
         known = prepared.calibrations.get((shots, seed))
         if known is None:
-            known = guess_likeness(prepared.candidates, seed=seed), ""
+            known = guess_likeness(prepared.means, seed=seed), ""
             prepared.calibrations[shots, seed] = known
         return shot_share(similarities.max(keepdims=True), known[0])
 
@@ -161,7 +170,12 @@ class TaskCache:
             task, index=index, examples=examples, labels=labels, need_exemplars=False
         )
         prepared = PreparedTask(
-            task=task, labels=labels, index=index, candidates=candidates, calibrations={}
+            task=task,
+            labels=labels,
+            index=index,
+            candidates=candidates,
+            means=LabelMeans(candidates, self._names(task, candidates)),
+            calibrations={},
         )
         self._prepared = [prepared, *self._prepared][:_MOST_KEPT]
         return prepared
@@ -169,22 +183,42 @@ class TaskCache:
     def _calibrate(
         self, prepared: PreparedTask, shots: Shots, seed: int
     ) -> tuple[Calibration, str]:
+        if not len(prepared.candidates):
+            return NAMES_ALONE, ""
         # Best: leave-one-out over the candidates themselves.
         exclusive = prepared.task.kind == "classify"
-        own = fit_calibration(prepared.candidates, shots, exclusive=exclusive, seed=seed)
+        own = fit_calibration(prepared.means, shots, exclusive=exclusive, seed=seed)
         if own and own.n_cases >= ENOUGH_CASES:
             return own, ""
         # Next best: tasks of the same size, simulated with the index's other labels.
         if exclusive and prepared.index and any(e.labels for e in prepared.index.exemplars):
-            everything = self.prepare(ALL_LABELS, None, need_exemplars=True).candidates
-            n_examples = [rows.size for rows in prepared.candidates.rows_of_label]
-            if simulated := simulated_calibration(everything, n_examples, shots, seed=seed):
-                return simulated, ""
+            others = self.prepare(ALL_LABELS, None, need_exemplars=True).means
+            if prepared.means.names is None:
+                others = LabelMeans(others.candidates)
+            # Where the names at hand speak and others do not, those say nothing of these.
+            if (prepared.means.names is None) == (others.names is None):
+                n_examples = [rows.size for rows in prepared.candidates.rows_of_label]
+                if simulated := simulated_calibration(others, n_examples, shots, seed=seed):
+                    return simulated, ""
         if own:
             n_cases = counted(own.n_cases, "exemplar")
             return own, f"confidence is calibrated on {n_cases} only"
         note = "too few exemplars to calibrate on; confidence is a rough guess"
-        return guess_calibration(prepared.candidates), note
+        return guess_calibration(prepared.means, exclusive=exclusive), note
+
+    def _names(self, task: Task, candidates: Candidates) -> LabelNames | None:
+        """Return what the labels' names mean to the embedder.
+
+        ``None`` where they are codes, or where what is heard in the exemplars is not known, so
+        that names would count for a query and for none of the cases it is calibrated on.
+        """
+        if task.kind != "classify" or not isinstance(self._embedder, LabelNamer):
+            return None
+        if not candidates.labels or (len(candidates) and candidates.stored_scores is None):
+            return None
+        words = self._embedder.label_words([task.wording(label) for label in candidates.labels])
+        names = LabelNames(words=words, standardise=self._embedder.standardise)
+        return names if names.mean_something else None
 
     def _vectors(self) -> VectorSet | None:
         """Return the index's rows that may become shots; the same object while unchanged."""

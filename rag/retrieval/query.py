@@ -45,6 +45,8 @@ class AskOptions(TypedDict, total=False):
         free_text: For ``ask`` and ``caption``: whether the language model writes in any case.
             ``False``, the default: a yes/no question is answered by scores, and a model that
             writes no captions answers from exemplars or declines.
+        always_answer: Whether to give the best label without a doubt, however unlike everything
+            a recording is; false by default. A task's ``abstain_below`` still counts.
         seed: For every random choice; 0 by default.
         group: The recording's group; exemplars of it are never shown.
         start_s: Where the segment begins in a file, in seconds.
@@ -58,6 +60,7 @@ class AskOptions(TypedDict, total=False):
     arm: Answerer | None
     blend: bool | None
     free_text: bool
+    always_answer: bool
     seed: int
     group: str
     start_s: float

@@ -21,50 +21,19 @@ from earful.errors import AudioError, PromptError, TaskError
 from earful.index import Index
 from earful.index.search import Hit, SearchFilter
 from earful.model import Embedder, ExplainsTexts
-from earful.rag.arrays import Rows, Scores, Similarities
 from earful.rag.retrieval.candidates import Candidates
 from earful.rag.retrieval.index_search import compares_scores, search_index
 from earful.rag.retrieval.prepared_task import ExemplarFilter, PreparedTask, TaskCache
 from earful.rag.retrieval.query import Audio, Query, Stopwatch, read_queries
-from earful.rag.retrieval.vote import label_prior, vote
-from earful.rag.strategies import STRATEGIES, pick_shots
+from earful.rag.retrieval.shot_set import ShotSet, find_shots, names_alone, vector_of
+from earful.rag.retrieval.vote import LabelVote, label_prior, vote_of_labels, vote_of_shots
+from earful.rag.strategies import STRATEGIES
 from earful.rag.task import Shots, Task
 from earful.wording import unknown_name
 
 _log = logging.getLogger(__name__)
 
 _READ_AT_ONCE = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShotSet:
-    """The shots of one query.
-
-    Attributes:
-        task: What is asked, and how shots are chosen.
-        labels: Candidate labels; empty for a task without labels.
-        prepared: The task with its candidates; ``None`` when nothing was retrieved.
-        rows: Rows of the candidates, nearest first.
-        similarities: Of each row to the query.
-        hits: The same rows as hits.
-        notes: What a reader should know of the choice.
-    """
-
-    task: Task
-    labels: tuple[str, ...]
-    prepared: PreparedTask | None = None
-    rows: Rows
-    similarities: Similarities
-    hits: tuple[Hit, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @classmethod
-    def empty(cls, task: Task, labels: tuple[str, ...], *notes: str) -> ShotSet:
-        """Make a set without any shot."""
-        none = np.empty(0)
-        return cls(
-            task=task, labels=labels, rows=none.astype(np.intp), similarities=none, notes=notes
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,46 +256,53 @@ class Retriever:
         if alone:
             return ShotSet.empty(task, prepared.candidates.labels)
         if not len(prepared.candidates):
+            if need_exemplars:
+                return names_alone(prepared, task, query)
             note = "no exemplar has an answer to this, so none is shown"
             return ShotSet.empty(task, prepared.candidates.labels, note)
         found = find_shots(prepared, task, query, seed=seed, float32_scores=float32_scores)
-        return found if self._change is None else self._change(query, found)
+        if self._change is None:
+            return found
+        changed = self._change(query, found)
+        if changed.voters is None or np.array_equal(changed.rows, found.rows):
+            return changed
+        return replace(changed, voters=changed.voters.only(changed.rows))
 
-    def vote(self, shots: ShotSet, *, seed: int) -> tuple[Scores, str]:
-        """Let shots vote on their task's labels.
+    def vote(self, shots: ShotSet, *, seed: int) -> LabelVote:
+        """Let exemplars vote on their task's labels, and names where the embedder knows words.
 
         Args:
-            shots: At least one.
+            shots: From ``find``.
             seed: For the calibration's random choices.
-
-        Returns:
-            float64, shape ``(n_labels,)``, each in [0, 1]; and a note, empty when there is
-            nothing to say.
 
         Raises:
             ValueError: Nothing was retrieved.
         """
         if shots.prepared is None:
             raise ValueError("no shots were retrieved, so there is no vote")
-        task, candidates = shots.task, shots.prepared.candidates
-        calibration, note = self._tasks.calibration(shots.prepared, task.shots, seed)
-        exclusive = task.kind == "classify"
-        scores = vote(
-            shots.similarities,
-            candidates.memberships(shots.rows),
-            calibration,
-            prior=label_prior(candidates, exclusive=exclusive),
-            exclusive=exclusive,
-        )
-        return scores, note
+        prepared, candidates = shots.prepared, shots.prepared.candidates
+        calibration, note = self._tasks.calibration(prepared, shots.task.shots, seed)
+        if shots.voters is None:
+            scores = vote_of_shots(
+                shots.similarities,
+                candidates.memberships(shots.rows),
+                calibration,
+                prior=label_prior(candidates),
+            )
+            return LabelVote(scores=scores, evidence=None, calibration=calibration, note=note)
+        evidence = shots.voters.weigh(prepared.means)
+        scores = vote_of_labels(evidence.scores, calibration)
+        return LabelVote(scores=scores, evidence=evidence, calibration=calibration, note=note)
 
     def likeness(self, shots: ShotSet, *, seed: int) -> float:
         """Return how far a query is like its shots, in [0, 1]; below a half, like none of them.
 
-        With labels it is the shots' share of the vote's weight; see ``TaskCache.likeness``.
+        Where one label is right the vote says it, else see ``TaskCache.likeness``.
         """
         if shots.prepared is None or not len(shots.rows):
             return 0.0
+        if shots.voters is not None:
+            return self.vote(shots, seed=seed).likeness
         return self._tasks.likeness(shots.prepared, shots.task.shots, seed, shots.similarities)
 
     def search(
@@ -368,71 +344,6 @@ class Retriever:
         return self.index is not None and compares_scores(self.embedder, self.index)
 
 
-def find_shots(
-    prepared: PreparedTask,
-    task: Task,
-    query: Query,
-    *,
-    seed: int,
-    float32_scores: NDArray[np.float32] | None = None,
-) -> ShotSet:
-    """Choose a query's shots among a task's candidates.
-
-    Args:
-        prepared: The task, with at least one candidate.
-        task: The same, with its way of choosing shots.
-        query: With a vector.
-        seed: For a random strategy.
-        float32_scores: float32 dot products with every candidate, if they are at hand.
-
-    Raises:
-        PromptError: Every exemplar is from the query's own recording or group.
-        ValueError: The query has no vector.
-    """
-    candidates = prepared.candidates
-    vector = _vector(query)
-    # Who may answer: nobody of the query's own recording, content or group.
-    allowed = candidates.allowed(query.exclusions)
-    if not allowed.any():
-        raise PromptError(
-            f"{query.name}: every exemplar that could answer is from the same recording, has "
-            "the same content or is of the same group; add others"
-        )
-    # Who does: as the task's strategy says.
-    rows, exact = pick_shots(
-        candidates,
-        vector,
-        shots=task.shots,
-        allowed=allowed,
-        seed=seed,
-        float32_scores=float32_scores,
-    )
-    return ShotSet(
-        task=task,
-        labels=candidates.labels,
-        prepared=prepared,
-        rows=rows,
-        similarities=exact,
-        hits=candidates.hits(rows, exact),
-        notes=_notes(candidates, task, rows),
-    )
-
-
-def _notes(candidates: Candidates, task: Task, rows: Rows) -> tuple[str, ...]:
-    notes: list[str] = []
-    if candidates.missing:
-        notes.append(f"no exemplar has the label {', '.join(map(repr, candidates.missing))}")
-    if len(rows) < task.shots.k:
-        notes.append(f"only {len(rows)} of {task.shots.k} shots could be found")
-    return tuple(notes)
-
-
 def _float32_scores(candidates: Candidates, queries: Sequence[Query]) -> NDArray[np.float32]:
     """Return float32, shape ``(n_queries, n)``: each query's product with every candidate."""
-    return np.asarray(np.stack([_vector(query) for query in queries]) @ candidates.vectors.T)
-
-
-def _vector(query: Query) -> NDArray[np.float32]:
-    if query.vector is None:
-        raise ValueError("the query has no vector; read it with an embedder")
-    return query.vector
+    return np.asarray(np.stack([vector_of(query) for query in queries]) @ candidates.vectors.T)

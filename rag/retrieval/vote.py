@@ -1,10 +1,13 @@
 """Scores of labels: the neighbour vote, a language model's, and a blend of the two.
 
-The vote: each shot weighs ``exp(similarity / temperature)``. One made-up shot of similarity
-``background`` joins them and stands for all labels alike. A label's score is the share
-of the whole weight that its shots have, with its part of the made-up one: so a label
-without a shot is not impossible, and a query unlike every shot gets a flat answer rather
-than a confident one. ``calibration.py`` finds the two numbers.
+The vote of one label among several: each label weighs ``exp(score / temperature)``, where the
+score says how like the query its exemplars are, on average, and how far its name is heard
+(``label_means.py``). One made-up label of score ``background`` joins them and stands for all
+alike: so a label without an exemplar is not impossible, and a query unlike every exemplar gets
+a flat answer rather than a confident one. ``calibration.py`` finds the two numbers.
+
+Where each label is decided for itself (``multilabel``), the shots vote instead, each with
+``exp(similarity / temperature)``, and the made-up one with every label's frequency.
 
 The language model: the log-probabilities of whole answers, made to sum to 1 over the
 candidates. An answer's end counts as its last token, so that long and short labels are
@@ -15,30 +18,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earful.rag.arrays import Scores, Similarities
 from earful.rag.retrieval.candidates import Candidates
+from earful.rag.retrieval.label_means import LabelEvidence
+
+UNDECIDED: Final = 0.02
+"""Difference of the first two labels' scores, as a share of their sum, below which they cannot be
+told apart: the first is then right in fewer than 51 of 100 cases in which one of the two is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Calibration: the two numbers that turn similarities into scores.
+    """Calibration: the numbers that turn similarities into scores, and into doubt.
 
     Attributes:
-        temperature: What similarities are divided by; small lets the nearest decide.
-        background: Similarity of the made-up shot that stands for all labels.
+        temperature: What scores are divided by; small lets the highest decide.
+        background: Score of the made-up label, or shot, that stands for all labels.
         n_cases: Exemplars it was fitted on; 0 when it is a guess.
         loss: Their mean negative log-likelihood; 0 when it is a guess.
+        unlike_below: Likeness below which nothing here is like a query; see
+            ``LabelEvidence``. Of exemplars that were asked about and answered right, one in
+            twenty is below it; ``-inf`` where too few were.
     """
 
     temperature: float
     background: float
     n_cases: int = 0
     loss: float = 0.0
+    unlike_below: float = -np.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,33 +116,99 @@ def label_probabilities(
     return np.asarray(weights / weights.sum())
 
 
-def vote(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelVote:
+    """The neighbour vote on one query.
+
+    Attributes:
+        scores: float64, shape ``(n_labels,)``, each in [0, 1].
+        evidence: What speaks for each label; ``None`` where each is decided for itself.
+        calibration: What the scores were made by.
+        note: What a reader should know of the calibration; empty for nothing.
+    """
+
+    scores: Scores
+    evidence: LabelEvidence | None
+    calibration: Calibration
+    note: str = ""
+
+    @property
+    def likeness(self) -> float:
+        """How far the query is like what speaks for its first label, in [0, 1].
+
+        A half is the bound below which nothing here is like it; 1 where no bound is known, or
+        where each label is decided for itself.
+        """
+        bound = self.calibration.unlike_below
+        if self.evidence is None or not np.isfinite(bound):
+            return 1.0
+        above = (self.evidence.likeness - bound) / self.calibration.temperature
+        return float(1.0 / (1.0 + np.exp(-np.clip(above, -50.0, 50.0))))
+
+    def doubt(self, labels: Sequence[str], scores: Scores) -> str:
+        """Return why no label should be given, or ``""``.
+
+        Args:
+            labels: Names of the labels.
+            scores: Their final scores, of the vote alone or with a language model.
+        """
+        if self.evidence is None:
+            return ""
+        best, *others = np.argsort(-scores, kind="stable").tolist()
+        if self.evidence.likeness < self.calibration.unlike_below:
+            return f"nothing here is like it; what comes nearest is {labels[best]!r}"
+        if not others:
+            return ""
+        first, second = float(scores[best]), float(scores[others[0]])
+        if first - second < UNDECIDED * (first + second):
+            return f"{labels[best]!r} and {labels[others[0]]!r} cannot be told apart"
+        return ""
+
+
+def vote_of_labels(scores: Scores, calibration: Calibration) -> Scores:
+    """Score labels of which one is right.
+
+    Args:
+        scores: What speaks for each, float64, shape ``(n_labels,)``, see ``LabelEvidence``;
+            ``-inf`` for nothing.
+        calibration: Temperature and background.
+
+    Returns:
+        float64, shape ``(n_labels,)``, each in [0, 1]; they sum to 1.
+
+    >>> far = Calibration(temperature=0.1, background=-9.0)
+    >>> vote_of_labels(np.array([0.5, 0.5]), far).round(3)
+    array([0.5, 0.5])
+    """
+    logits = np.append(scores, calibration.background) / calibration.temperature
+    weights = np.exp(logits - logits.max())
+    return np.asarray((weights[:-1] + weights[-1] / scores.size) / weights.sum())
+
+
+def vote_of_shots(
     similarities: Similarities,
     memberships: NDArray[np.float64],
     calibration: Calibration,
     *,
     prior: Scores,
-    exclusive: bool,
 ) -> Scores:
-    """Score labels from the shots of one query.
+    """Score labels from the shots of one query, each label for itself.
 
     Args:
         similarities: float64, shape ``(n_shots,)``.
         memberships: Which labels each shot carries, shape ``(n_shots, n_labels)``.
         calibration: Temperature and background.
         prior: What the made-up shot gives to each label, shape ``(n_labels,)``.
-        exclusive: Whether one label is right (scores sum to 1, a shot with several labels
-            is shared among them) or each is decided for itself.
 
     Returns:
         float64, shape ``(n_labels,)``, each in [0, 1].
 
-    >>> two = np.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> two = np.array([[1.0, 0.0], [1.0, 1.0]])
     >>> far = Calibration(temperature=0.1, background=-9.0)
-    >>> vote(np.array([0.5, 0.5]), two, far, prior=np.array([0.5, 0.5]), exclusive=True).round(3)
-    array([0.5, 0.5])
+    >>> vote_of_shots(np.array([0.5, 0.5]), two, far, prior=np.array([0.5, 0.5])).round(3)
+    array([1. , 0.5])
     """
-    shares = np.vstack([label_shares(memberships) if exclusive else memberships, prior])
+    shares = np.vstack([memberships, prior])
     logits = np.append(similarities, calibration.background) / calibration.temperature
     weights = np.exp(logits - logits.max())
     return np.asarray(weights @ shares / weights.sum())
@@ -150,21 +228,14 @@ def shot_share(similarities: Similarities, calibration: Calibration) -> float:
     return float(weights[:-1].sum() / weights.sum())
 
 
-def label_prior(candidates: Candidates, *, exclusive: bool) -> Scores:
-    """Return what is believed about labels without any shot.
+def label_prior(candidates: Candidates) -> Scores:
+    """Return what is believed about labels that are each decided for themselves, without a shot.
 
-    Every label alike when one of them is right; else each one's frequency in the candidates,
-    with one exemplar more that has it and one more that lacks it.
+    That is each one's frequency in the candidates, with one exemplar more that has it and one
+    more that lacks it.
 
     Returns:
         float64, shape ``(n_labels,)``.
     """
-    if exclusive:
-        return np.full(len(candidates.labels), 1.0 / len(candidates.labels))
     counts = np.array([rows.size for rows in candidates.rows_of_label], dtype=np.float64)
     return (counts + 1.0) / (len(candidates) + 2.0)
-
-
-def label_shares(memberships: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share a shot with several labels among them."""
-    return np.asarray(memberships / np.maximum(memberships.sum(axis=1, keepdims=True), 1.0))

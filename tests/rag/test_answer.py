@@ -1,10 +1,13 @@
 import json
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from earful.index.corpus import Exemplar
 from earful.index.search import Hit
 from earful.rag import Answer, LabelScore
+from earful.rag.answer import reason_to_abstain
+from earful.rag.task import Task
 
 ANSWER = Answer(
     audio="street.wav",
@@ -42,6 +45,7 @@ def test_the_json_of_an_answer() -> None:
  "text": "dog",
  "confidence": 0.712346,
  "abstained": false,
+ "reason": "",
  "scores": [
   {
    "label": "dog",
@@ -89,3 +93,13 @@ def test_the_summary_says_verdict_and_runners_up() -> None:
         model="m",
     )
     assert alone.summary() == "not sure; best guess: dog 40%"
+    why = "nothing here is like it; what comes nearest is 'dog'"
+    assert replace(alone, reason=why).summary() == f"not sure ({why}); best guess: dog 40%"
+
+
+def test_an_answer_abstains_for_doubt_before_a_confidence_that_the_task_finds_too_low() -> None:
+    task = Task(name="t", abstain_below=0.5)
+    assert reason_to_abstain(task, 0.5, "") == ""
+    assert reason_to_abstain(task, 0.9, "unlike") == "unlike"
+    assert reason_to_abstain(task, 0.4, "unlike") == "unlike"
+    assert reason_to_abstain(task, 0.4, "") == "confidence 40% is below 50%, as the task wants it"

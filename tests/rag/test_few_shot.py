@@ -43,11 +43,12 @@ def test_unseen_sounds_get_their_label_and_show_why(few: FewShot, queries: Path)
 
 def test_the_json_holds_what_is_promised(few: FewShot, queries: Path) -> None:
     values = few.classify(queries / "low/100.wav").to_dict()
-    assert list(values)[:8] == [
+    assert list(values)[:9] == [
         "audio",
         "text",
         "confidence",
         "abstained",
+        "reason",
         "scores",
         "evidence",
         "model",

@@ -7,49 +7,107 @@ from hypothesis import strategies as st
 
 from earful.index.corpus import Exemplar
 from earful.rag.arrays import Scores
-from earful.rag.retrieval import Candidates, LabelScoring, label_probabilities
-from earful.rag.retrieval.vote import Calibration, label_prior, vote
+from earful.rag.retrieval import Candidates, LabelScoring, LabelVote, label_probabilities
+from earful.rag.retrieval.label_means import LabelEvidence
+from earful.rag.retrieval.vote import Calibration, label_prior, vote_of_labels, vote_of_shots
 
 NO_BACKGROUND = Calibration(temperature=1.0, background=-100.0)
 
 
 def test_a_vote_by_hand() -> None:
     # Weights e^0.9, e^0.9 and e^0.1 over their sum: 0.408, 0.408, 0.183.
-    memberships = np.array([[1.0, 0, 0], [0, 1, 0], [1, 0, 0]])
-    prior = np.full(3, 1 / 3)
-    similarities = np.array([0.9, 0.9, 0.1])
-    even = vote(similarities, memberships, NO_BACKGROUND, prior=prior, exclusive=True)
-    np.testing.assert_allclose(even, [0.5917, 0.4083, 0.0], atol=1e-4)
+    scores = np.array([0.9, 0.9, 0.1])
+    even = vote_of_labels(scores, NO_BACKGROUND)
+    np.testing.assert_allclose(even, [0.4083, 0.4083, 0.1835], atol=1e-4)
     # A background of 0.1 weighs e^0.1 as well, which is 0.155 of the new sum: each label
-    # gets a third of that, and the scores of the shots shrink to the rest.
+    # gets a third of that, and the scores of the labels shrink to the rest.
     known = Calibration(temperature=1.0, background=0.1)
-    scores = vote(similarities, memberships, known, prior=prior, exclusive=True)
-    np.testing.assert_allclose(scores, 0.845 * even + 0.155 / 3, atol=1e-3)
+    np.testing.assert_allclose(vote_of_labels(scores, known), 0.845 * even + 0.155 / 3, atol=1e-3)
 
 
-def test_a_query_unlike_every_shot_gets_a_flat_answer() -> None:
+def test_a_label_of_which_nothing_is_known_has_its_part_of_the_background() -> None:
+    # e^0.5 twice, for a label and for the made-up one, which two labels share.
+    known = Calibration(temperature=1.0, background=0.5)
+    scores = vote_of_labels(np.array([0.5, -np.inf]), known)
+    np.testing.assert_allclose(scores, [0.75, 0.25])
+
+
+def test_names_alone_have_no_background() -> None:
+    known = Calibration(temperature=0.1, background=-np.inf)
+    scores = vote_of_labels(np.array([0.2, 0.1]), known)
+    np.testing.assert_allclose(scores, [np.e / (1 + np.e), 1 / (1 + np.e)])
+
+
+def test_a_query_unlike_every_exemplar_gets_a_flat_answer() -> None:
     known = Calibration(temperature=0.05, background=0.5)
-    prior = np.full(2, 0.5)
-    near = vote(np.array([0.9]), np.array([[1.0, 0.0]]), known, prior=prior, exclusive=True)
-    far = vote(np.array([0.1]), np.array([[1.0, 0.0]]), known, prior=prior, exclusive=True)
-    assert near[0] > 0.99
-    assert far[0] < 0.51
+    assert vote_of_labels(np.array([0.9, -np.inf]), known)[0] > 0.99
+    assert vote_of_labels(np.array([0.1, -np.inf]), known)[0] < 0.51
 
 
-def test_a_shot_with_two_labels_is_shared_among_them() -> None:
+def test_a_shot_with_two_labels_speaks_for_each() -> None:
     memberships = np.array([[1.0, 1.0], [0.0, 1.0]])
-    similarities, prior = np.zeros(2), np.full(2, 0.5)
-    shared = vote(similarities, memberships, NO_BACKGROUND, prior=prior, exclusive=True)
-    np.testing.assert_allclose(shared, [0.25, 0.75])
-    each = vote(similarities, memberships, NO_BACKGROUND, prior=prior, exclusive=False)
+    each = vote_of_shots(np.zeros(2), memberships, NO_BACKGROUND, prior=np.full(2, 0.5))
     np.testing.assert_allclose(each, [0.5, 1.0])
 
 
-def test_a_low_temperature_lets_the_nearest_decide() -> None:
-    memberships = np.eye(2)
+def test_a_low_temperature_lets_the_highest_decide() -> None:
     cold = Calibration(temperature=1e-3, background=0.0)
-    scores = vote(np.array([0.5, 0.45]), memberships, cold, prior=np.full(2, 0.5), exclusive=True)
-    assert scores[0] > 1 - 1e-12
+    assert vote_of_labels(np.array([0.5, 0.45]), cold)[0] > 1 - 1e-12
+
+
+def test_thousands_of_labels_take_no_square_of_them() -> None:
+    # A square of these would be 320 GB.
+    scores = vote_of_labels(np.linspace(0, 1, 200_000), Calibration(temperature=0.1, background=0))
+    assert scores.argmax() == 199_999
+    assert scores.sum() == pytest.approx(1.0)
+
+
+def doubt(scores: list[float], *, likeness: float = 1.0) -> str:
+    evidence = LabelEvidence(
+        scores=np.array(scores), similarities=np.array(scores), likeness=likeness
+    )
+    calibration = Calibration(temperature=0.1, background=0.0, unlike_below=0.3)
+    voted = LabelVote(scores=np.array(scores), evidence=evidence, calibration=calibration)
+    return voted.doubt(["bird", "drum", "rain"][: len(scores)], np.array(scores))
+
+
+def test_two_labels_cannot_be_told_apart_at_fifty_one_to_forty_nine() -> None:
+    assert doubt([0.5, 0.5]) == "'bird' and 'drum' cannot be told apart"
+    assert doubt([0.495, 0.505]) == "'drum' and 'bird' cannot be told apart"
+    assert doubt([0.511, 0.489]) == ""
+    # What others have does not matter: 0.12 against 0.11 is 52 to 48.
+    assert doubt([0.12, 0.77, 0.11]) == ""
+    assert doubt([0.012, 0.011, 0.001]) == ""
+    assert doubt([1.0]) == ""
+
+
+def test_a_query_that_nothing_is_like_is_doubted_whatever_the_scores() -> None:
+    assert doubt([0.9, 0.1], likeness=0.29) == (
+        "nothing here is like it; what comes nearest is 'bird'"
+    )
+    assert doubt([0.9, 0.1], likeness=0.3) == ""
+    assert doubt([1.0], likeness=-np.inf).startswith("nothing here is like it")
+
+
+@given(
+    scores=st.lists(st.floats(-1, 1), min_size=1, max_size=8),
+    temperature=st.floats(0.003, 10),
+    background=st.floats(-2, 1),
+)
+def test_scores_are_a_distribution_and_follow_similarity(
+    scores: list[float], temperature: float, background: float
+) -> None:
+    calibration = Calibration(temperature=temperature, background=background)
+    before = vote_of_labels(np.array(scores), calibration)
+    assert before.sum() == pytest.approx(1.0)
+    assert (before >= 0.0).all()
+    # Raising what speaks for a label never lowers it.
+    raised = [scores[0] + 0.5, *scores[1:]]
+    assert vote_of_labels(np.array(raised), calibration)[0] >= before[0] - 1e-12
+    # Moving everything together changes nothing.
+    higher = Calibration(temperature=temperature, background=background + 0.25)
+    moved = vote_of_labels(np.array(scores) + 0.25, higher)
+    np.testing.assert_allclose(moved, before, atol=1e-9)
 
 
 @given(
@@ -58,7 +116,7 @@ def test_a_low_temperature_lets_the_nearest_decide() -> None:
     background=st.floats(-2, 1),
     seed=st.integers(0, 100),
 )
-def test_scores_are_a_distribution_and_follow_similarity(
+def test_one_label_a_shot_and_an_even_prior_make_a_distribution_of_shots_too(
     similarities: list[float], temperature: float, background: float, seed: int
 ) -> None:
     n_labels = 4
@@ -68,8 +126,7 @@ def test_scores_are_a_distribution_and_follow_similarity(
     prior = np.full(n_labels, 1 / n_labels)
 
     def scores(values: list[float], calibration: Calibration = calibration) -> Scores:
-        found = np.array(values)
-        return vote(found, memberships, calibration, prior=prior, exclusive=True)
+        return vote_of_shots(np.array(values), memberships, calibration, prior=prior)
 
     before = scores(similarities)
     assert before.sum() == pytest.approx(1.0)
@@ -92,8 +149,7 @@ def test_the_prior_of_several_labels_is_their_frequency() -> None:
         vectors=np.eye(4, dtype=np.float32),
         row_labels=[(0,), (0,), (0, 1), (1,)],
     )
-    np.testing.assert_allclose(label_prior(candidates, exclusive=False), [4 / 6, 3 / 6])
-    np.testing.assert_allclose(label_prior(candidates, exclusive=True), [0.5, 0.5])
+    np.testing.assert_allclose(label_prior(candidates), [4 / 6, 3 / 6])
 
 
 def test_label_probabilities_worked_by_hand() -> None:

@@ -1,0 +1,181 @@
+"""Shot sets: the shots of a query, and what else speaks for the labels of its task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.errors import PromptError
+from earful.index.search import Hit
+from earful.rag.arrays import Rows, Similarities
+from earful.rag.retrieval.label_means import LabelEvidence, LabelMeans
+from earful.rag.retrieval.prepared_task import PreparedTask
+from earful.rag.retrieval.query import Query
+from earful.rag.strategies import STRATEGIES, pick_shots
+from earful.rag.task import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voters:
+    """What speaks for the labels of one query.
+
+    Attributes:
+        allowed: Exemplars whose likeness speaks for their labels, bool, shape ``(n,)``: all that
+            may answer, or the shots alone where those were drawn at random or changed.
+        similarities: Of every exemplar to the query, shape ``(n,)``.
+        class_scores: The query's, float32, shape ``(n_classes,)``; ``None`` if unknown.
+    """
+
+    allowed: NDArray[np.bool_]
+    similarities: NDArray[np.floating]
+    class_scores: NDArray[np.float32] | None
+
+    def only(self, rows: Rows) -> Voters:
+        """Return some exemplars alone as voters."""
+        allowed = np.zeros_like(self.allowed)
+        allowed[rows] = True
+        return replace(self, allowed=allowed)
+
+    def weigh(self, means: LabelMeans) -> LabelEvidence:
+        """Return what speaks for each label."""
+        return means.weigh(self.similarities, self.allowed, self.class_scores)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotSet:
+    """The shots of one query.
+
+    Attributes:
+        task: What is asked, and how shots are chosen.
+        labels: Candidate labels; empty for a task without labels.
+        prepared: The task with its candidates; ``None`` when nothing was retrieved.
+        rows: Rows of the candidates, nearest first.
+        similarities: Of each row to the query.
+        hits: The same rows as hits.
+        voters: What speaks for the labels where one is right; ``None`` for other tasks, and when
+            nothing was retrieved.
+        notes: What a reader should know of the choice.
+    """
+
+    task: Task
+    labels: tuple[str, ...]
+    prepared: PreparedTask | None = None
+    rows: Rows
+    similarities: Similarities
+    hits: tuple[Hit, ...] = ()
+    voters: Voters | None = None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def empty(cls, task: Task, labels: tuple[str, ...], *notes: str) -> ShotSet:
+        """Make a set without any shot."""
+        none = np.empty(0)
+        return cls(
+            task=task, labels=labels, rows=none.astype(np.intp), similarities=none, notes=notes
+        )
+
+
+def find_shots(
+    prepared: PreparedTask,
+    task: Task,
+    query: Query,
+    *,
+    seed: int,
+    float32_scores: NDArray[np.float32] | None = None,
+) -> ShotSet:
+    """Choose a query's shots among a task's candidates.
+
+    Args:
+        prepared: The task, with at least one candidate.
+        task: The same, with its way of choosing shots.
+        query: With a vector.
+        seed: For a random strategy.
+        float32_scores: float32 dot products with every candidate, if they are at hand.
+
+    Raises:
+        PromptError: Every exemplar is from the query's own recording or group.
+        ValueError: The query has no vector.
+    """
+    candidates = prepared.candidates
+    vector = vector_of(query)
+    # Who may answer: nobody of the query's own recording, content or group.
+    allowed = candidates.allowed(query.exclusions)
+    if not allowed.any():
+        raise PromptError(
+            f"{query.name}: every exemplar that could answer is from the same recording, has "
+            "the same content or is of the same group; add others"
+        )
+    # Who does: as the task's strategy says.
+    is_drawn = STRATEGIES[task.shots.strategy].is_random
+    if float32_scores is None and not is_drawn:
+        float32_scores = candidates.vectors @ vector
+    rows, exact = pick_shots(
+        candidates,
+        vector,
+        shots=task.shots,
+        allowed=allowed,
+        seed=seed,
+        float32_scores=float32_scores,
+    )
+    # Whose likeness speaks for labels: everybody who may answer, or those who were drawn.
+    voters = None
+    if task.kind == "classify":
+        everybody = prepared.means.similarities(vector, float32_scores)
+        voters = Voters(allowed=allowed, similarities=everybody, class_scores=query.class_scores)
+        voters = voters.only(rows) if is_drawn else voters
+    return ShotSet(
+        task=task,
+        labels=candidates.labels,
+        prepared=prepared,
+        rows=rows,
+        similarities=exact,
+        hits=candidates.hits(rows, exact),
+        voters=voters,
+        notes=_notes(prepared.means, task, rows),
+    )
+
+
+def names_alone(prepared: PreparedTask, task: Task, query: Query) -> ShotSet:
+    """Let the names of labels speak where there is no exemplar at all.
+
+    Args:
+        prepared: The task; the embedder knows what its labels' names mean.
+        task: The same.
+        query: The recording.
+    """
+    none = Voters(
+        allowed=np.empty(0, dtype=np.bool_),
+        similarities=np.empty(0),
+        class_scores=query.class_scores,
+    )
+    note = "no exemplar was used: the names of the labels alone speak for them"
+    found = ShotSet.empty(task, prepared.candidates.labels, note)
+    return replace(found, prepared=prepared, voters=none)
+
+
+def vector_of(query: Query) -> NDArray[np.float32]:
+    """Return a query's vector.
+
+    Raises:
+        ValueError: It has none.
+    """
+    if query.vector is None:
+        raise ValueError("the query has no vector; read it with an embedder")
+    return query.vector
+
+
+def _notes(means: LabelMeans, task: Task, rows: Rows) -> tuple[str, ...]:
+    notes: list[str] = []
+    if means.silent:
+        notes.append(f"no exemplar has the label {', '.join(map(repr, means.silent))}")
+    if named := ", ".join(map(repr, means.named_only)):
+        notes.append(
+            f"no exemplar has the label {named}, so only its name speaks for it"
+            if len(means.named_only) == 1
+            else f"no exemplar has the labels {named}, so only their names speak for them"
+        )
+    if len(rows) < task.shots.k:
+        notes.append(f"only {len(rows)} of {task.shots.k} shots could be found")
+    return tuple(notes)

@@ -1,0 +1,40 @@
+"""An embedder to which three names mean something: those of the classes that it scores."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.model import LabelWords
+from tests.support.class_scorers import CLASSES, ScoredSamples
+from tests.support.small_corpus import DIM
+
+UNKNOWN = 0.2
+"""Cosine of any other name and the nearest class's."""
+
+
+class NamedSamples(ScoredSamples):
+    """The same, where a label's name is heard as far as a fifth of its class's logit."""
+
+    fingerprint = replace(ScoredSamples.fingerprint, name="named-samples")
+
+    def standardise(self, class_scores: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return a fifth of the logits."""
+        return class_scores.astype(np.float64) / 5
+
+    def label_words(self, names: Sequence[str]) -> LabelWords:
+        """Return a fifth of the class that is called so; nothing for any other name."""
+        return words(names)
+
+
+def words(names: Sequence[str]) -> LabelWords:
+    """Return what ``NamedSamples`` makes of names."""
+    named = np.array([[float(name == known) for known in CLASSES] for name in names])
+    named = named.reshape(-1, len(CLASSES))
+    return LabelWords(
+        weights=named / 5,
+        offsets=np.zeros(len(names)),
+        imagined=np.zeros((len(names), DIM), dtype=np.float32),
+        known=np.where(named.any(axis=1), 1.0, UNKNOWN),
+    )
