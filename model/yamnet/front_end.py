@@ -57,8 +57,8 @@ class FrontEnd:
             return torch.empty((0, PATCH_FRAMES, N_MELS), device=self._device)
         waves = [torch.from_numpy(stretch).to(self._device) for stretch in stretches]
         levels = [self.levels(wave.unfold(0, FRAME_SAMPLES, HOP_SAMPLES)) for wave in waves]
-        cuts = [some.unfold(0, PATCH_FRAMES, PATCH_HOP_FRAMES) for some in levels]
-        return torch.cat(cuts).transpose(1, 2)
+        cuts = [some.unfold(0, PATCH_FRAMES, PATCH_HOP_FRAMES).transpose(1, 2) for some in levels]
+        return torch.cat(cuts)
 
     def levels(self, frames: torch.Tensor) -> torch.Tensor:
         """Map frames of samples, ``(n, 400)``, to log-mel levels, ``(n, 64)``.
