@@ -67,9 +67,9 @@ class FrontEnd:
         """
         windowed = torch.zeros(len(frames), FFT_SAMPLES, device=self._device)
         torch.mul(frames, self._window, out=windowed[:, :FRAME_SAMPLES])
-        spectra = torch.fft.rfft(windowed)
         # abs() takes twice as long, for numbers whose squares float32 cannot hold.
-        magnitudes = spectra.real.square().addcmul_(spectra.imag, spectra.imag).sqrt_()
+        squares = torch.view_as_real(torch.fft.rfft(windowed)).square_()
+        magnitudes = (squares[..., 0] + squares[..., 1]).sqrt_()
         return torch.matmul(magnitudes, self._filters).add_(_FLOOR).log_()
 
 
