@@ -2,6 +2,7 @@ from .convert import Words, YamnetConversion, convert_yamnet, shipped_words, wri
 from .embedder import YamnetEmbedder, load_yamnet
 from .front_end import SAMPLE_RATE, FrontEnd
 from .network import EMBEDDING_DIM, N_CLASSES, Convolution, Network, convolutions
+from .network_cpu import PackedNetwork, pack_for_cpu
 from .weights import DESCRIPTION, NAME, read_class_names, read_yamnet_release
 from .words import ClassWords, WordTable, read_word_table
 
@@ -15,6 +16,7 @@ __all__ = [
     "Convolution",
     "FrontEnd",
     "Network",
+    "PackedNetwork",
     "WordTable",
     "Words",
     "YamnetConversion",
@@ -22,6 +24,7 @@ __all__ = [
     "convert_yamnet",
     "convolutions",
     "load_yamnet",
+    "pack_for_cpu",
     "read_class_names",
     "read_word_table",
     "read_yamnet_release",

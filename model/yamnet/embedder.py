@@ -38,10 +38,10 @@ from earful.model.yamnet.front_end import (
     n_patches,
 )
 from earful.model.yamnet.network import EMBEDDING_DIM, N_CLASSES, Network
+from earful.model.yamnet.network_cpu import PATCHES_AT_ONCE, pack_for_cpu
 from earful.model.yamnet.weights import NAME, read_class_names, read_yamnet_release
 from earful.model.yamnet.words import ClassWords, WordTable, read_word_table
 
-_PATCHES_AT_ONCE = 16  # of each thread; more is no faster
 # A text whose nearest class is less similar than this speaks of something else.
 _LIKE_A_CLASS = 0.5
 _PATCHES_TOGETHER = 256  # shared out among the threads, the same for any number of them
@@ -115,6 +115,7 @@ class YamnetEmbedder:
         read_words: Callable[[], WordTable],
     ) -> None:
         self._network = network.to(device)
+        self._encoder = pack_for_cpu(network) if device.type == "cpu" else network
         self._class_names = class_names
         self._device = device
         self._fingerprint = fingerprint
@@ -299,8 +300,11 @@ class YamnetEmbedder:
         places = ((row, patch) for row, count in enumerate(counts) for patch in range(count))
         while batch := list(islice(places, _PATCHES_TOGETHER)):
             embeddings = self._embeddings(clips, batch)
-            for (row, _), embedding in zip(batch, embeddings, strict=True):
-                sums[row] += embedding
+            start = 0
+            for row, own in groupby(batch, key=itemgetter(0)):
+                stop = start + len(list(own))
+                sums[row] += embeddings[start:stop].sum(axis=0, dtype=np.float64)
+                start = stop
         means: NDArray[np.float32] = (sums / np.reshape(counts, (-1, 1))).astype(np.float32)
         return means
 
@@ -351,9 +355,9 @@ class YamnetEmbedder:
 
         def encode(first: int, stop: int) -> None:
             patches = self._front_end.patches(list(_stretches(clips, places[first:stop])))
-            embeddings[first:stop] = self._network(patches)
+            embeddings[first:stop] = self._encoder(patches)
 
-        at_most = _PATCHES_AT_ONCE if self._device.type == "cpu" else _PATCHES_TOGETHER
+        at_most = PATCHES_AT_ONCE if self._device.type == "cpu" else _PATCHES_TOGETHER
         # TF32, a GPU's default in convolutions, would give other vectors than a CPU.
         with torch.backends.cudnn.flags(allow_tf32=False):
             in_parts(encode, len(places), at_most=at_most, device=self._device)

@@ -56,18 +56,21 @@ class FrontEnd:
         if not stretches:
             return torch.empty((0, PATCH_FRAMES, N_MELS), device=self._device)
         waves = [torch.from_numpy(stretch).to(self._device) for stretch in stretches]
-        frames = [wave.unfold(0, FRAME_SAMPLES, HOP_SAMPLES) for wave in waves]
-        levels = torch.split(self.levels(torch.cat(frames)), [len(some) for some in frames])
-        cuts = [some.unfold(0, PATCH_FRAMES, PATCH_HOP_FRAMES) for some in levels]
-        return torch.cat(cuts).transpose(1, 2)
+        levels = [self.levels(wave.unfold(0, FRAME_SAMPLES, HOP_SAMPLES)) for wave in waves]
+        cuts = [some.unfold(0, PATCH_FRAMES, PATCH_HOP_FRAMES).transpose(1, 2) for some in levels]
+        return torch.cat(cuts)
 
     def levels(self, frames: torch.Tensor) -> torch.Tensor:
         """Map frames of samples, ``(n, 400)``, to log-mel levels, ``(n, 64)``.
 
         A level of log(0.001), -6.9, is silence.
         """
-        magnitudes = torch.fft.rfft(frames * self._window, n=FFT_SAMPLES).abs()
-        return torch.log(magnitudes @ self._filters + _FLOOR)
+        windowed = torch.zeros(len(frames), FFT_SAMPLES, device=self._device)
+        torch.mul(frames, self._window, out=windowed[:, :FRAME_SAMPLES])
+        # abs() takes twice as long, for numbers whose squares float32 cannot hold.
+        squares = torch.view_as_real(torch.fft.rfft(windowed)).square_()
+        magnitudes = (squares[..., 0] + squares[..., 1]).sqrt_()
+        return torch.matmul(magnitudes, self._filters).add_(_FLOOR).log_()
 
 
 def n_patches(n_samples: int) -> int:
