@@ -1,5 +1,5 @@
 from .label_words import LabelWords
-from .names import DEFAULT_EMBEDDER, DEFAULT_MODEL, SHIPPED
+from .names import DEFAULT_EMBEDDER, DEFAULT_MODEL
 from .prompt import ClipRef, Prompt, PromptWording, Text
 from .protocols import (
     Capabilities,
@@ -23,7 +23,6 @@ from .scripted import ScriptedLanguageModel
 __all__ = [
     "DEFAULT_EMBEDDER",
     "DEFAULT_MODEL",
-    "SHIPPED",
     "Capabilities",
     "ClassScorer",
     "ClipRef",

@@ -1,10 +1,11 @@
-"""Registered names of the models that ship with the package, which are the defaults.
+"""Registered names of the models that ship with the package, and the defaults among them.
 
 They are apart from ``registry``, so that a command line can show them before NumPy is loaded.
 """
 
 from typing import Final
 
-SHIPPED: Final = "earful-tiny"
-DEFAULT_EMBEDDER: Final = SHIPPED
-DEFAULT_MODEL: Final = SHIPPED
+SMALL: Final = "earful-small"
+TINY: Final = "earful-tiny"
+DEFAULT_EMBEDDER: Final = SMALL
+DEFAULT_MODEL: Final = TINY

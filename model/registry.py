@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeVar, cast
 
 from earful.errors import MissingExtraError, ModelError, UnknownNameError
-from earful.model.names import SHIPPED
+from earful.model.names import SMALL, TINY
 from earful.model.protocols import Embedder, LanguageModel
 
 _log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ def _clap(name: str, description: str) -> EmbedderEntry:
 
 
 _TINY_EMBEDDER = EmbedderEntry(
-    name=SHIPPED,
+    name=TINY,
     kind="shipped",
     description="sound and text encoder of 6.3 M parameters, upon aisfx (ISMIR 2022)",
     licence="CC-BY-4.0",
@@ -124,7 +124,7 @@ _TINY_EMBEDDER = EmbedderEntry(
 )
 
 _SMALL_EMBEDDER = EmbedderEntry(
-    name="earful-small",
+    name=SMALL,
     kind="shipped",
     description="earful-tiny's sound encoder at half its arithmetic beside yamnet, and words",
     licence="CC-BY-4.0",
@@ -178,7 +178,7 @@ def _flamingo(name: str, description: str) -> LanguageModelEntry:
 
 
 _TINY_MODEL = LanguageModelEntry(
-    name=SHIPPED,
+    name=TINY,
     kind="shipped",
     description="Flamingo of 4.7 M parameters that names sounds by exemplars",
     licence="CC-BY-4.0",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from earful.errors import ModelError
-from earful.model.names import SHIPPED
+from earful.model.names import DEFAULT_EMBEDDER
 
 
 def fetch_from_hub(
@@ -52,5 +52,5 @@ def fetch_from_hub(
     raise ModelError(
         f"{name}{f' at {revision}' if revision else ''}: found neither on the hub nor in the "
         f"cache {constants.HF_HUB_CACHE}: {reason}. Give the path of a local folder with its "
-        f"files, or use {SHIPPED!r}, which needs no download"
+        f"files, or use {DEFAULT_EMBEDDER!r}, which needs no download"
     ) from failure

@@ -20,7 +20,7 @@ from earful.model.small.heads import Heads
 from earful.model.small.network import new_factors
 from earful.model.yamnet import read_yamnet_release
 
-NAME: Final = "earful-small"
+NAME: Final = SMALL
 WEIGHTS: Final = ShippedWeights(
     name=NAME,
     package="earful.model.small",

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Literal
 
 from earful.model import runtime
-from earful.model.names import SHIPPED
+from earful.model.names import TINY
 from earful.model.runtime import Release, ShippedWeights, fill, require_release
 
 Part = Literal["trunk", "clap", "flamingo", "tokenizer"]
-NAME = SHIPPED
+NAME = TINY
 WEIGHTS = ShippedWeights(
     name=NAME, package="earful.model.tiny", remedy="make the folder again with training.ship"
 )

@@ -112,19 +112,19 @@ def _device() -> Finding:
 
 def _shipped_embedder() -> Finding:
     from earful.errors import EarfulError
-    from earful.model import SHIPPED, load_embedder
+    from earful.model import DEFAULT_EMBEDDER, load_embedder
 
     try:
-        fingerprint = load_embedder(SHIPPED).fingerprint
+        fingerprint = load_embedder(DEFAULT_EMBEDDER).fingerprint
     except EarfulError as error:
         return Finding(
-            name=SHIPPED,
+            name=DEFAULT_EMBEDDER,
             state="broken",
             found=str(error),
             mend="pip install --force-reinstall earful",
         )
     return Finding(
-        name=SHIPPED,
+        name=DEFAULT_EMBEDDER,
         state="ok",
         found=f"weights sha256 {fingerprint.weights_sha256[:12]}…, {fingerprint.dim} dimensions",
     )
@@ -156,7 +156,7 @@ def _language_models() -> tuple[Finding, ...]:
 
 def _hub() -> Finding:
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-    mend = "set HF_HUB_OFFLINE=1 and pass local folders, or use earful-tiny, which needs no hub"
+    mend = "set HF_HUB_OFFLINE=1 and pass local folders, or use earful-small, which needs no hub"
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
         return Finding(name="model hub", state="ok", found="offline by HF_HUB_OFFLINE")
     import urllib.error
