@@ -52,4 +52,4 @@ def candidates_of(
 
 def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     """Return rows scaled to unit length."""
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)

@@ -1,8 +1,8 @@
 """An index and a task file that an earlier release made give the answers that it gave.
 
-``task/answers.json`` holds evidence, prompts and answers of the release before the package was split
-into rooms; its scores were recorded anew when labels came to be scored by means over all their
-exemplars, because a sum over the shots gives other numbers from the same similarities.
+``task/answers.json`` holds what the release before the package was split into rooms answered. Its
+scores were recorded anew when labels came to be scored by means over all their exemplars, because
+a sum over the shots gives other numbers from the same similarities; all else is as it was.
 """
 
 import json
