@@ -40,7 +40,9 @@ from earful.rag.retrieval import (
 from earful.rag.task import Answerer, Task
 
 VOTE_NAME = "neighbour-vote"
-"""Name of the model of an answer that the shots voted for."""
+"""Name of the model of an answer that exemplars voted for."""
+NAMES_NAME = "label-names"
+"""Name of the model of an answer for which the names of labels spoke alone."""
 
 
 class Answering:
@@ -243,7 +245,7 @@ class Answering:
             reason=reason,
             scores=ranked,
             evidence=shots.hits,
-            model=VOTE_NAME,
+            model=VOTE_NAME if shots.hits else NAMES_NAME,
             timings=MappingProxyType(found.watch.spent_s),
             prompt_digest=prompt.digest,
             notes=(*shots.notes, voted.note) if voted.note else shots.notes,

@@ -17,6 +17,7 @@ from earful.model import (
     DEFAULT_MODEL,
     Embedder,
     GenerationOptions,
+    LabelNamer,
     LanguageModel,
     Prompt,
     load_embedder,
@@ -53,7 +54,6 @@ class FewShot:
         index: Exemplars.
         model: Language model that answers; ``None`` for the neighbour vote.
         retriever: Finds shots, in place of one made of ``embedder`` and ``index``.
-
     """
 
     def __init__(
@@ -121,19 +121,20 @@ class FewShot:
         model: str | LanguageModel | None = None,
         device: str = "auto",
     ) -> Self:
-        """Work without an index, from a task's own examples.
+        """Work without an index, from a task's own examples, or by the names of its labels.
 
         Raises:
-            TaskError: The task brings no examples, or has mistakes.
+            TaskError: The task brings no examples and the embedder knows no names, or it has
+                mistakes.
             ModelError: The embedder or the model cannot be loaded.
         """
         loaded = task if isinstance(task, Task) else load_task(task)
-        if not loaded.examples:
+        if isinstance(embedder, str):
+            embedder = load_embedder(embedder, device=device)
+        if not (loaded.examples or (loaded.labels and isinstance(embedder, LabelNamer))):
             raise TaskError(
                 f"task {loaded.name!r} brings no examples; add some to its file, or give an index"
             )
-        if isinstance(embedder, str):
-            embedder = load_embedder(embedder, device=device)
         return cls(embedder=embedder, model=_load_model(model, device))
 
     @property
@@ -199,8 +200,8 @@ class FewShot:
 
         Raises:
             AudioError: The recording cannot be read.
-            TaskError: The task has mistakes or is of kind ``ask`` or ``caption``, or a
-                label has no exemplar to vote for it.
+            TaskError: The task has mistakes or is of kind ``ask`` or ``caption``, or neither
+                an exemplar nor a name that the embedder knows speaks for a label.
             PromptError: Every exemplar is from the query's own recording or group, or the
                 question does not fit the language model.
         """

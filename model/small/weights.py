@@ -15,6 +15,7 @@ from torch import nn
 
 from earful.errors import ModelError
 from earful.model import runtime, tiny
+from earful.model.names import SMALL
 from earful.model.runtime import Release, ShippedWeights, fill, without_weights
 from earful.model.small.heads import Heads
 from earful.model.small.network import new_factors

@@ -140,6 +140,16 @@ class Retriever:
         """
         return self._tasks.prepare(task, labels, need_exemplars=need_exemplars)
 
+    def names_can_answer(self, task: Task, labels: Sequence[str] | None = None) -> bool:
+        """Whether the embedder knows the names of all labels, and there is no exemplar of any.
+
+        Raises:
+            TaskError: See ``gather_candidates``.
+        """
+        prepared = self.prepare(task, labels)
+        means = prepared.means
+        return bool(means.named_only) and not (means.silent or len(prepared.candidates))
+
     def retrieve(
         self,
         recordings: Sequence[Audio | Query],
@@ -236,7 +246,8 @@ class Retriever:
             query: From ``read``.
             labels: Candidate labels instead of the task's.
             shots: How many were asked for; 0 for none.
-            need_exemplars: Whether there is no answer without an exemplar of every label.
+            need_exemplars: Whether there is no answer without an exemplar of every label, or a
+                name that the embedder knows.
             seed: For random choices.
             float32_scores: float32 dot products with every candidate, if they are at hand.
 
@@ -257,6 +268,10 @@ class Retriever:
             return ShotSet.empty(task, prepared.candidates.labels)
         if not len(prepared.candidates):
             if need_exemplars:
+                if shots:
+                    raise TaskError(
+                        f"{shots} shots are asked for, but there is no exemplar to show"
+                    )
                 return names_alone(prepared, task, query)
             note = "no exemplar has an answer to this, so none is shown"
             return ShotSet.empty(task, prepared.candidates.labels, note)

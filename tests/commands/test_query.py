@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.label_namers import NamedSamples, write_heard
 from tests.support.tones import write_tone
 
 Run = Callable[..., tuple[int, str, str]]
@@ -85,6 +86,41 @@ def test_labels_narrow_the_choice(run: Run, index: Path, tmp_path: Path) -> None
     )
     assert code == 2
     assert "no exemplar has the label 'gong'" in err
+
+
+def test_names_alone_answer_where_the_default_embedder_knows_words(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = write_heard(tmp_path / "query.wav", [1], {"second": 1.0, "third": 3.0})
+    words = ("classify", asked, "--labels", "first,third", "--json")
+    # The embedder of today knows none: the language model is asked, as ever.
+    code, out, err = run(*words)
+    assert (code, json.loads(out)["model"]) == (0, "earful-tiny")
+    assert "names of the labels" not in err
+    assert run(*words, "--model", "none")[0] == 2
+    monkeypatch.setattr("earful.model.load_embedder", lambda name, **options: NamedSamples())
+    code, out, err = run(*words)
+    answer = json.loads(out)
+    assert (code, answer["text"], answer["model"]) == (0, "third", "label-names")
+    assert answer["notes"] == ["no exemplar was used: the names of the labels alone speak for them"]
+    assert err == (
+        "note: there is no exemplar, so the names of the labels answer; --model asks a model\n"
+    )
+    code, out, err = run(*words, "--model", "none")
+    assert (code, json.loads(out), err) == (0, answer, "")
+    (tmp_path / "t.toml").write_text('labels = ["first", "third"]\n')
+    code, out, _ = run("classify", asked, "--task", "t.toml", "--json", "--model", "none")
+    assert (code, json.loads(out)["scores"]) == (0, answer["scores"])
+    # Whoever wants the model, or says something of it, gets it.
+    for option in (("--model", "earful-tiny"), ("--no-blend",), ("--length", "mean")):
+        code, out, _ = run(*words, *option)
+        assert (code, json.loads(out)["model"]) == (0, "earful-tiny"), option
+    # What is about exemplars has no effect, and of a code nothing is known.
+    code, _, err = run(*words, "--strategy", "diverse")
+    assert code == 2
+    assert "is about exemplars" in err
+    code, out, _ = run("classify", asked, "--labels", "first,x17", "--json")
+    assert (code, json.loads(out)["model"]) == (0, "earful-tiny")
 
 
 def test_show_prompt_prints_the_interleaved_prompt(run: Run, index: Path, tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 """An embedder to which three names mean something: those of the classes that it scores."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from earful.model import LabelWords
 from tests.support.class_scorers import CLASSES, ScoredSamples
-from tests.support.small_corpus import DIM
+from tests.support.small_corpus import DIM, RATE
 
 UNKNOWN = 0.2
 """Cosine of any other name and the nearest class's."""
@@ -38,3 +40,21 @@ def words(names: Sequence[str]) -> LabelWords:
         imagined=np.zeros((len(names), DIM), dtype=np.float32),
         known=np.where(named.any(axis=1), 1.0, UNKNOWN),
     )
+
+
+def write_heard(path: Path, direction: Sequence[float], heard: Mapping[str, float] = {}) -> Path:
+    """Write a recording of which ``NamedSamples`` makes this vector.
+
+    Args:
+        path: Where to.
+        direction: First numbers of the vector; the others are 0.
+        heard: Deviations by which the names of classes are heard.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = np.zeros(200, dtype=np.float32)
+    samples[: len(direction)] = direction
+    samples[DIM : DIM + len(CLASSES)] = [5 / 40 * heard.get(name, 0.0) for name in CLASSES]
+    # What follows is not looked at, and tells one recording from another.
+    samples[100:] = np.random.default_rng([*path.as_posix().encode()]).standard_normal(100) / 8
+    soundfile.write(path, samples, RATE, subtype="FLOAT")
+    return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,50 @@ def load_few_shot(
         embedder = models.embedder or DEFAULT_EMBEDDER
         return FewShot.from_task(task, embedder=embedder, model=model, device=device)
     return FewShot(model=model)
+
+
+def load_names_alone(
+    models: EmbedderOptions,
+    *,
+    task: Task | None,
+    labels: Sequence[str] | None,
+    query: QueryOptions,
+) -> FewShot | None:
+    """Load the default embedder, to answer by the names of labels without any exemplar.
+
+    Args:
+        models: The embedder, if another is given.
+        task: The question, without examples; its labels.
+        labels: Or labels alone.
+        query: Options about exemplars, to refuse them.
+
+    Returns:
+        ``None`` where the embedder does not know what the names mean.
+
+    Raises:
+        typer.BadParameter: Something is given that would have no effect.
+    """
+    from earful.model import DEFAULT_EMBEDDER, LabelNamer, load_embedder
+    from earful.model.audio import warm_up
+    from earful.rag import FewShot
+
+    warm_up()
+    embedder = load_embedder(models.embedder or DEFAULT_EMBEDDER, device=models.device)
+    if not isinstance(embedder, LabelNamer):
+        return None
+    few = FewShot(embedder=embedder)
+    asked = few.retriever.task(task, shots=None, strategy=None)
+    if not few.retriever.names_can_answer(asked, labels):
+        return None
+    reject_unused(
+        {
+            "--shots": bool(query.shots),
+            "--strategy": bool(query.strategy),
+            "--group": bool(query.group),
+        },
+        "is about exemplars; give an --index or a --task with examples",
+    )
+    return few
 
 
 def print_caveat(few: FewShot) -> None:

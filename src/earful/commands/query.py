@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from earful import console
-from earful.commands.load import is_typed, load_few_shot, load_given_task, print_caveat
+from earful.commands.load import (
+    is_typed,
+    load_few_shot,
+    load_given_task,
+    load_names_alone,
+    print_caveat,
+)
 from earful.commands.option_families import expand_families
 from earful.commands.options import (
     HELP_ORDER,
@@ -195,23 +201,31 @@ def classify(
             "note: the task leaves the answer to the vote; --model or --blend asks a model, too"
         )
         models = replace(models, model=NO_MODEL)
+    about_a_model = {
+        "--shot-mode": query.shot_mode != "interleaved",
+        "--length": scores.length != "sum",
+        "--prior": scores.prior,
+        "--blend": blend is not None,
+        "--vote-weight": scores.vote_weight is not None,
+        "--decoding": models.decoding != "full",
+        "--slots": models.slots is not None,
+        "--dtype": models.dtype != "auto",
+    }
     if models.model == NO_MODEL:
-        reject_unused(
-            {
-                "--shot-mode": query.shot_mode != "interleaved",
-                "--length": scores.length != "sum",
-                "--prior": scores.prior,
-                "--blend": blend is not None,
-                "--vote-weight": scores.vote_weight is not None,
-                "--decoding": models.decoding != "full",
-                "--slots": models.slots is not None,
-                "--dtype": models.dtype != "auto",
-            },
-            "is about a language model, and none is asked; give a --model",
-        )
+        reject_unused(about_a_model, "is about a language model, and none is asked; give a --model")
     if blend is not None:
         ask_options["arm"] = "blend" if blend else "model"
-    few = load_few_shot(index, models, task=task, query=query)
+    wants_model = is_typed(context, "model") or any(about_a_model.values())
+    has_exemplars = index is not None or bool(task and task.examples)
+    few = None
+    if not has_exemplars and (models.model == NO_MODEL or not wants_model):
+        few = load_names_alone(models, task=task, labels=names, query=query)
+        if few is not None and models.model != NO_MODEL:
+            console.warn(
+                "note: there is no exemplar, so the names of the labels answer; --model asks a "
+                "model"
+            )
+    few = few or load_few_shot(index, models, task=task, query=query)
 
     def answer(path: Path) -> Answer:
         with console.counter("weighing the model against the vote", sys.stderr) as progress:
