@@ -269,8 +269,7 @@ class FewShot:
         Args:
             audio: A file, a clip, or a query that was read before.
             question: What to ask; empty for the task's question.
-            task: A task of kind ``ask`` or ``caption``, its file or its built-in name;
-                ``None`` to ask only ``question``.
+            task: Of kind ``ask`` or ``caption``, its file or name; ``None`` for ``question`` alone.
             options: How the answer is written.
             on_text: Called with each new piece of the answer as it is written.
             **ask: See ``AskOptions``; the shots are exemplars that have an answer.
@@ -279,8 +278,7 @@ class FewShot:
             AudioError: The recording cannot be read.
             ModelError: There is no language model.
             TaskError: The task has mistakes or has labels.
-            PromptError: There is no question, it does not fit the model, or every exemplar
-                is from the query's own recording or group.
+            PromptError: There is no question, it does not fit, or no exemplar may answer.
         """
         model = self._require_model("ask")
         chosen = self._answering.task(task or _ASK, ask)

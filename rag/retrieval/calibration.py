@@ -36,8 +36,12 @@ _WRONGLY_DECLINED = 0.05
 _USUAL_TEMPERATURE = 0.6
 """Of the vote among label means, in standard deviations of the exemplars' similarities."""
 _LEAST_GUESSED = 0.02
-NAMES_ALONE = Calibration(temperature=1.0 * WORD_WEIGHT, background=-math.inf)
-"""Where names alone speak: by 1.0 standard deviation more, a label is e times as likely."""
+NAMES_ALONE = Calibration(temperature=0.4 * WORD_WEIGHT, background=-math.inf)
+"""Where names alone speak: by 0.4 standard deviations more, a label is e times as likely.
+
+So it is on the labels that ``earful-small`` was fitted on, asked about by heads that were fitted
+without them.
+"""
 _MAX_CASES = 400
 _MAX_SIMILARITIES = 40_000_000
 _ROWS_AT_ONCE = 64
