@@ -1,18 +1,22 @@
 from .calibration import MIN_CASES, can_answer, class_scores_of
 from .candidates import Candidates, Exclusions
+from .label_means import LabelMeans, LabelNames
 from .prepared_task import ExemplarFilter, PreparedTask
 from .query import AskOptions, Audio, Query, Stopwatch, read_clip
 from .retriever import Retrieved, Retriever
 from .shot_set import ShotSet, find_shots
-from .vote import LabelScoring, LabelVote, label_probabilities
+from .vote import Calibration, LabelScoring, LabelVote, label_probabilities
 
 __all__ = [
     "MIN_CASES",
     "AskOptions",
     "Audio",
+    "Calibration",
     "Candidates",
     "Exclusions",
     "ExemplarFilter",
+    "LabelMeans",
+    "LabelNames",
     "LabelScoring",
     "LabelVote",
     "PreparedTask",
