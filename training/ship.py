@@ -21,6 +21,7 @@ from typing import Any
 
 from safetensors import safe_open
 
+from earful.model.runtime import ROW_SCALE
 from earful.model.tiny import DESCRIPTION, read_part, read_release
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "model" / "tiny" / "weights"
@@ -37,7 +38,8 @@ def describe(path: Path, folder: Path, about: Mapping[str, Any]) -> dict[str, An
     }
     if path.suffix == ".safetensors":
         with safe_open(path, framework="np") as file:
-            sizes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118
+            names = [name for name in file.keys() if not name.endswith(ROW_SCALE)]  # noqa: SIM118
+            sizes = [file.get_slice(name).get_shape() for name in names]
         told["parameters"] = sum(math.prod(size) for size in sizes)
         told |= about
     return told

@@ -14,6 +14,7 @@ from .meta_init import without_weights
 from .parallel import in_parts
 from .precision import MAX_SIMILARITY_LOSS, MIN_COSINE, agreement, test_sounds
 from .release import (
+    ROW_SCALE,
     Release,
     ShippedWeights,
     fill,
@@ -21,11 +22,13 @@ from .release import (
     read_part,
     read_release,
     require_release,
+    round_rows,
 )
 
 __all__ = [
     "MAX_SIMILARITY_LOSS",
     "MIN_COSINE",
+    "ROW_SCALE",
     "Release",
     "ShippedWeights",
     "agreement",
@@ -51,6 +54,7 @@ __all__ = [
     "require_disk_space",
     "require_release",
     "require_whole_characters",
+    "round_rows",
     "sha256_of",
     "test_sounds",
     "without_weights",

@@ -23,6 +23,9 @@ from earful.errors import ModelError
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 
+ROW_SCALE = ".row_scale"
+"""Ending of the name of what the rows of a tensor of 8-bit numbers are multiplied with."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShippedWeights:
@@ -136,6 +139,39 @@ def read_part(release: Release, part: str, name: str) -> bytes:
     return data
 
 
+def round_rows(
+    tensors: Mapping[str, torch.Tensor], *, fewest: int = 4096
+) -> dict[str, torch.Tensor]:
+    """Round matrices to 8 bits with a scale a row, and all else to 16 bits.
+
+    Args:
+        tensors: In float32.
+        fewest: Numbers from which on a matrix is rounded to 8 bits.
+
+    Returns:
+        What ``fill`` reads as the tensors that it came from, about.
+    """
+    rounded: dict[str, torch.Tensor] = {}
+    for name, tensor in tensors.items():
+        if tensor.ndim != 2 or tensor.numel() < fewest:
+            rounded[name] = tensor.half().contiguous()
+            continue
+        scale = (tensor.abs().amax(dim=1) / 127).clamp(min=1e-7).half()
+        steps = torch.round(tensor / scale.float()[:, None]).clamp(-127, 127)
+        rounded[name] = steps.to(torch.int8).contiguous()
+        rounded[name + ROW_SCALE] = scale
+    return rounded
+
+
+def _widened(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return tensors in float32, those of 8 bits multiplied with their rows' scales."""
+    wide = {name: x.float() for name, x in tensors.items() if not name.endswith(ROW_SCALE)}
+    for name, scale in tensors.items():
+        if name.endswith(ROW_SCALE) and (whole := name.removesuffix(ROW_SCALE)) in wide:
+            wide[whole] *= scale.float()[:, None]
+    return wide
+
+
 def fill(module: Module, data: bytes, name: str, *, prefix: str = "") -> Module:
     """Load the tensors of a safetensors file into a module made on the meta device.
 
@@ -152,12 +188,12 @@ def fill(module: Module, data: bytes, name: str, *, prefix: str = "") -> Module:
         ModelError: The file is damaged, or its tensors are not exactly the module's.
     """
     try:
-        tensors = load(data)
+        tensors = _widened(load(data))
     except SafetensorError as error:
         raise ModelError(
             f"{name}: not a safetensors file: {error}; use undamaged weights"
         ) from error
-    own = {key[len(prefix) :]: x.float() for key, x in tensors.items() if key.startswith(prefix)}
+    own = {key[len(prefix) :]: x for key, x in tensors.items() if key.startswith(prefix)}
     if faults := find_tensor_faults(module.state_dict(), own):
         raise ModelError(f"{name}: wrong weights: {'; '.join(faults)}")
     module.load_state_dict(own, assign=True)

@@ -25,6 +25,7 @@ from training.flamingo.train import Batches, Plan, train
 from training.vocabulary import read_words
 
 from earful.model.flamingo import Flamingo, FlamingoTokenizer
+from earful.model.runtime import round_rows
 from earful.model.tiny import AudioHead, fill
 
 _LONGEST_NAME = 8
@@ -114,7 +115,7 @@ def main() -> None:
         every=options.every,
         most_seconds=60 * options.minutes,
     )
-    weights = {name: x.detach().cpu().half().contiguous() for name, x in model.state_dict().items()}
+    weights = round_rows({name: x.detach().cpu() for name, x in model.state_dict().items()})
     path = options.out / "earful-tiny-flamingo.safetensors"
     path.write_bytes(pack(weights, {"licence": "CC-BY-4.0"}))
     (options.out / "flamingo.json").write_text(json.dumps(config.to_dict(), indent=1) + "\n")
