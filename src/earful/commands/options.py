@@ -84,7 +84,7 @@ _ShotsOption = Annotated[
 HELP_ORDER = (
     "index", "task", "labels", "allow_outside",
     "shots", "strategy", "seed", "group", "start_s", "end_s", "show_prompt",
-    "model", "shot_mode", "length", "prior", "blend", "vote_weight",
+    "model", "shot_mode", "length", "prior", "blend", "vote_weight", "always_answer",
     "max_tokens", "temperature", "top_k", "top_p", "stop",
     "decoding", "slots", "embedder", "device", "dtype", "as_json",
 )  # fmt: skip
