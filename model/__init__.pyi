@@ -1,3 +1,4 @@
+from .kept_features import FeatureCache, KeepsFeatures
 from .names import DEFAULT_EMBEDDER, DEFAULT_MODEL, SHIPPED
 from .prompt import ClipRef, Prompt, PromptWording, Text
 from .protocols import (
@@ -5,11 +6,9 @@ from .protocols import (
     ClassScorer,
     Embedder,
     ExplainsTexts,
-    FeatureCache,
     Fingerprint,
     Generation,
     GenerationOptions,
-    KeepsFeatures,
     LabelNamer,
     LabelWords,
     LanguageModel,
