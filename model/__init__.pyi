@@ -1,3 +1,4 @@
+from .kept_features import FeatureCache, KeepsFeatures
 from .label_words import LabelWords
 from .names import DEFAULT_EMBEDDER, DEFAULT_MODEL
 from .prompt import ClipRef, Prompt, PromptWording, Text
@@ -6,11 +7,9 @@ from .protocols import (
     ClassScorer,
     Embedder,
     ExplainsTexts,
-    FeatureCache,
     Fingerprint,
     Generation,
     GenerationOptions,
-    KeepsFeatures,
     LabelNamer,
     LanguageModel,
     PromptSize,

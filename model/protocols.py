@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from earful.errors import ModelError
 from earful.model.audio import Clip
 from earful.model.label_words import LabelWords
-from earful.model.prompt import ClipRef, Prompt, PromptWording
+from earful.model.prompt import Prompt, PromptWording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -379,35 +379,6 @@ class Generation:
     def confidence(self) -> float:
         """The geometric mean of the tokens' probabilities, in [0, 1]."""
         return math.exp(self.log_probability / max(self.n_tokens, 1))
-
-
-class FeatureCache(Protocol):
-    """Cache of a model's features of single recordings, on disk for example."""
-
-    def get(self, key: str) -> NDArray[np.float32] | None:
-        """Return the features stored under a key, or ``None``."""
-        ...
-
-    def put(self, key: str, features: NDArray[np.float32]) -> None:
-        """Store features, of two dimensions, under a key ``"maker/content"`` of hex digits."""
-        ...
-
-
-@runtime_checkable
-class KeepsFeatures(Protocol):
-    """Language model that can cache its features of exemplars."""
-
-    def keep_features(self, cache: FeatureCache) -> None:
-        """Look up exemplars' features in a cache, and store new ones there."""
-        ...
-
-    def encode_exemplar(self, clip: ClipRef) -> None:
-        """Store an exemplar's features in the cache, unless they are there.
-
-        Raises:
-            AudioError: The recording cannot be read.
-        """
-        ...
 
 
 @runtime_checkable

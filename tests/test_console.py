@@ -109,3 +109,20 @@ def test_a_blend_is_one_line(blend: Blend, line: str) -> None:
         "  the model alone: hiss 70%",
         line,
     ]
+
+
+def test_an_answer_that_abstains_says_why() -> None:
+    answer = Answer(
+        audio="q.wav",
+        text="hum",
+        confidence=0.9,
+        abstained=True,
+        reason="nothing here is like it; what comes nearest is 'h\x1bum'",
+        scores=(LabelScore(label="hum", score=0.9),),
+        evidence=(),
+        model="m",
+    )
+    assert console.describe_answer(answer).splitlines() == [
+        "q.wav: not sure (best guess: hum  90%)",
+        r"  because nothing here is like it; what comes nearest is 'h\x1bum'",
+    ]

@@ -24,10 +24,10 @@ from earful.model.flamingo.network import Flamingo
 from earful.model.flamingo.prompt_format import WORDING, Style, render_continuation, render_prompt
 from earful.model.flamingo.tokenizer import FlamingoTokenizer
 from earful.model.flamingo.window_encoders import WindowEncoder
+from earful.model.kept_features import FeatureCache
 from earful.model.prompt import ClipRef, Prompt
 from earful.model.protocols import (
     Capabilities,
-    FeatureCache,
     Generation,
     GenerationOptions,
     PromptSize,

@@ -9,7 +9,7 @@ from .config_fields import read_fields
 from .device import can_pack, has_bfloat16, pick_device
 from .digests import find_changed_files, read_json, sha256_of, write_json
 from .download import describe_remote_file, download_file, hub_cache_folder, require_disk_space
-from .hub import fetch_from_hub
+from .hub import fetch_from_hub, place_on_hub
 from .meta_init import without_weights
 from .parallel import in_parts
 from .precision import MAX_SIMILARITY_LOSS, MIN_COSINE, agreement, test_sounds
@@ -46,6 +46,7 @@ __all__ = [
     "in_parts",
     "make_all_text_plain",
     "pick_device",
+    "place_on_hub",
     "plain_ids",
     "read_fields",
     "read_json",

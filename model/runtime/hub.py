@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from earful.errors import ModelError
 from earful.model.names import DEFAULT_EMBEDDER
+
+_NO = ("", "0", "false", "off", "no")
+
+
+def place_on_hub(name: str, *, one_of: Sequence[str]) -> Literal["cache", "hub", ""]:
+    """Say where the weights of a hub id could be had from, without asking the network.
+
+    Args:
+        name: Hub id, ``owner/name``.
+        one_of: Names of files that can replace each other.
+
+    Returns:
+        ``"cache"`` where one of the files is cached; ``"hub"`` where nothing forbids to look for
+        it there (``HF_HUB_OFFLINE``); else ``""``.
+    """
+    if importlib.util.find_spec("huggingface_hub") is None:
+        return ""
+    from huggingface_hub import try_to_load_from_cache
+
+    if any(isinstance(try_to_load_from_cache(name, file), str) for file in one_of):
+        return "cache"
+    is_offline = os.environ.get("HF_HUB_OFFLINE", "").lower() not in _NO
+    return "" if is_offline else "hub"
 
 
 def fetch_from_hub(

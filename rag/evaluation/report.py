@@ -305,6 +305,20 @@ def _confidence(page: Page, card: Scorecard) -> None:
         },
         "What abstaining below a confidence gains.",
     )
+    _abstentions(page, card)
+
+
+def _abstentions(page: Page, card: Scorecard) -> None:
+    """List how often arms would have said that they are not sure."""
+    rows: list[list[str | float | Cell]] = []
+    for score in card.arms:
+        found = card.abstention_of(score.arm)
+        if found is not None:
+            right = "-" if found.accuracy is None else found.accuracy
+            rows.append([score.arm.name, found.share, right])
+    if rows:
+        page.table(["arm", "not sure", "right of the others"], rows, name="table-abstentions")
+        page.text("All other numbers are of the best guess, whether an arm was sure or not.")
 
 
 def _mistakes(page: Page, card: Scorecard) -> None:

@@ -8,8 +8,8 @@ nothing. Beside it stands what the label's name says, where the embedder knows w
 standard deviations more than in other recordings its sound is heard. Both are added, by one
 weight for all labels.
 
-docs/small-model.md says what was measured: sums, seven nearest exemplars, ridge regression and
-imagined exemplars were no better or worse.
+docs/architecture.md says what was measured: imagined exemplars, ridge regression and the nearest
+trained labels gained nothing beside it.
 """
 
 from __future__ import annotations

@@ -76,6 +76,8 @@ def describe_answer(answer: Answer) -> str:
     if answer.abstained and not answer.declined:
         verdict = f"not sure (best guess: {verdict})"
     lines = [f"{printable(answer.audio)}: {verdict}"]
+    if answer.reason:
+        lines.append(printable(f"  because {answer.reason}"))
     runners_up = [s for s in answer.scores if s.label != answer.text][:3]
     if runners_up:
         others = ", ".join(f"{score.label} {score.score:.0%}" for score in runners_up)

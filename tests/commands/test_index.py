@@ -51,6 +51,26 @@ def test_a_dry_run_counts_and_writes_nothing(run: Run, corpus: Path) -> None:
     assert "8 rows, 8 files" in out
 
 
+def test_a_new_index_by_what_ships_names_better_ears_once_where_they_can_be_had(
+    run: Run, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(index: str, *words: str) -> list[str]:
+        code, _, err = run("index", "build", corpus, "--index", index, *words)
+        assert code == 0
+        return [line for line in err.splitlines() if line.startswith("note: ")]
+
+    # No test looks for anything on the hub: nothing can be had.
+    assert build("offline.index") == []
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    (note,) = build("new.index")
+    assert note.startswith("note: earful-tiny is small; --embedder laion/clap-htsat-unfused, ")
+    assert note.endswith("(pip install 'earful[clap]'), and its weights are on the model hub")
+    # Not again, to nobody who reads JSON, and about no embedder that was chosen otherwise.
+    assert build("new.index") == []
+    assert build("json.index", "--json") == []
+    assert build("logmel.index", "--embedder", "logmel") == []
+
+
 def test_another_embedder_is_refused(run: Run, index: Path, corpus: Path) -> None:
     code, _, err = run("index", "build", corpus, "--index", index)
     assert code == 1

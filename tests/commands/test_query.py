@@ -88,6 +88,30 @@ def test_labels_narrow_the_choice(run: Run, index: Path, tmp_path: Path) -> None
     assert "no exemplar has the label 'gong'" in err
 
 
+def test_an_abstention_says_why_unless_an_answer_is_wanted_always(
+    run: Run, corpus: Path, tmp_path: Path
+) -> None:
+    # The same recording under both labels: there is no telling.
+    for label in ("a", "b"):
+        write_tone(tmp_path / "two" / label / "1.wav", 500, 7)
+    assert run("index", "build", "two", "--index", "t.index", "--embedder", "logmel")[0] == 0
+    query = write_tone(tmp_path / "query.wav", 510, 50)
+    words = ("classify", query, "--index", "t.index", "--model", "none")
+    code, out, _ = run(*words, "--json")
+    answer = json.loads(out)
+    assert (code, answer["abstained"]) == (0, True)
+    assert answer["reason"] == "'a' and 'b' cannot be told apart"
+    _, out, _ = run(*words)
+    assert out.splitlines()[:2] == [
+        f"{query}: not sure (best guess: a  50%)",
+        "  because 'a' and 'b' cannot be told apart",
+    ]
+    _, out, _ = run(*words, "--json", "--always-answer")
+    always = json.loads(out)
+    assert (always["abstained"], always["reason"], always["text"]) == (False, "", "a")
+    assert always["scores"] == answer["scores"]
+
+
 def test_names_alone_answer_where_the_default_embedder_knows_words(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,8 @@ class Prediction:
         text: The answer; for labels the predicted one, in the task's own names.
         labels: The predicted labels; empty for written text that names none.
         confidence: In [0, 1].
+        abstained: Whether a user would be told "not sure", the answer being the best guess; only
+            a vote or a blend says so.
         scores: For ``classify`` of the five best labels, for ``multilabel`` of all.
         shots: Ids of the exemplars that were shown or that voted, nearest first.
         similarities: Similarity of each shot to the item.
@@ -34,6 +36,7 @@ class Prediction:
     text: str
     labels: tuple[str, ...] = ()
     confidence: float = 0.0
+    abstained: bool = False
     scores: Mapping[str, float] | None = None
     shots: tuple[str, ...] = ()
     similarities: tuple[float, ...] = ()

@@ -225,6 +225,7 @@ class ArmRunner:
         has_vote = arm.how in ("blend", "vote")
         return replace(
             self._of_labels(arm, seed, item, ranked),
+            abstained=has_vote and result.abstained,
             shots=tuple(hit.exemplar.id for hit in result.evidence),
             similarities=tuple(hit.similarity for hit in result.evidence),
             digest=result.prompt_digest if arm.by_model else "",

@@ -44,6 +44,27 @@ class ArmScore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Abstention:
+    """How often an arm would have abstained, and how often it is right where it would not.
+
+    Attributes:
+        share: Of the items, in [0, 1].
+        accuracy: Share of the others that are right; ``None`` when it abstains from all.
+    """
+
+    share: float
+    accuracy: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        accuracy = self.accuracy
+        return {
+            "share": round(self.share, _DIGITS),
+            "accuracy_of_others": None if accuracy is None else round(accuracy, _DIGITS),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """The difference of two arms on the same items, by the task's own metric.
 

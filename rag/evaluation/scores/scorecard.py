@@ -22,7 +22,7 @@ from earful.rag.evaluation.metrics import (
     reliability,
     risk_coverage,
 )
-from earful.rag.evaluation.scores.results import Verdict
+from earful.rag.evaluation.scores.results import Abstention, Verdict
 from earful.rag.evaluation.scores.run_scores import Picked, RunScores, Values
 from earful.rag.evaluation.scores.verdict import pass_verdict
 
@@ -73,6 +73,20 @@ class Scorecard(RunScores):
         rows = self.answers[arm.name].first
         return risk_coverage(_confidences(rows), self.right(rows))
 
+    def abstention_of(self, arm: Arm) -> Abstention | None:
+        """Return how often a vote or a blend abstains; ``None`` for other arms."""
+        rows = self.answers[arm.name].first
+        if arm.how not in ("vote", "blend") or not self.labels:
+            return None
+        # Runs of former versions say nothing of it.
+        if any("abstained" not in row for row in rows):
+            return None
+        answered = np.array([not row["abstained"] for row in rows])
+        right = self.right(rows)[answered]
+        return Abstention(
+            share=float(1 - answered.mean()), accuracy=float(right.mean()) if right.size else None
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return the scores as plain JSON values."""
         values: dict[str, Any] = {
@@ -99,6 +113,8 @@ class Scorecard(RunScores):
             for score, of_arm in zip(self.arms, values["arms"], strict=True):
                 of_arm["ece"] = round(self.reliability_of(score.arm).ece, _DIGITS)
                 of_arm["aurc"] = round(self.risk_coverage_of(score.arm).area, _DIGITS)
+                if (abstention := self.abstention_of(score.arm)) is not None:
+                    of_arm["abstained"] = abstention.to_dict()
                 near = self.near_accuracy(score.arm)
                 if near is not None and score.arm.by_model:
                     of_arm["near_accuracy"] = round(near, _DIGITS)

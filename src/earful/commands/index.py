@@ -12,6 +12,7 @@ import typer
 
 from earful import console
 from earful.commands.health import index_health, index_map
+from earful.commands.load import print_better_ears
 from earful.commands.options import (
     SOME_FAILED,
     ColumnOption,
@@ -116,6 +117,7 @@ def index_build(
     # Embed it; rows that are indexed already are skipped.
     one_of(_DTYPES, dtype, "--dtype")
     warm_up()
+    is_new = not (index.is_dir() and any(index.iterdir()))
     model = embedder_for(index, embedder, revision=revision, device=device, dtype=dtype)
     options = BuildOptions(limits=AudioLimits(max_duration_s=max_duration_s))
     with console.progress_bar("embedding", sys.stderr) as progress:
@@ -129,6 +131,8 @@ def index_build(
                 f"recording in {root}; "
                 f"`earful datasets check {dataset} {root}` names them"
             )
+    if is_new and not as_json:
+        print_better_ears(embedder)
     _finish_build(report, as_json=as_json)
 
 

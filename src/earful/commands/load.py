@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from earful.rag import FewShot
     from earful.rag.task import Task
 
+_BETTER_EARS = "laion/clap-htsat-unfused"
+
 
 def load_few_shot(
     index: Path | None,
@@ -131,6 +133,27 @@ def load_names_alone(
         "is about exemplars; give an --index or a --task with examples",
     )
     return few
+
+
+def print_better_ears(embedder: str) -> None:
+    """Name a larger embedder where one that ships begins an index, if its weights can be had.
+
+    Args:
+        embedder: Name of the one that begins it.
+    """
+    from earful.model import list_embedders
+    from earful.model.runtime import place_on_hub
+
+    if embedder not in {entry.name for entry in list_embedders() if entry.kind == "shipped"}:
+        return
+    place = place_on_hub(_BETTER_EARS, one_of=("model.safetensors", "pytorch_model.bin"))
+    if place:
+        at = "at hand" if place == "cache" else "on the model hub"
+        console.warn(
+            f"note: {embedder} is small; --embedder {_BETTER_EARS}, which was trained on far more "
+            "sounds, with music and speech among them, takes any sentence for a search, too: it "
+            f"needs the extra 'clap' (pip install 'earful[clap]'), and its weights are {at}"
+        )
 
 
 def print_caveat(few: FewShot) -> None:

@@ -91,7 +91,7 @@ _ShotsOption = Annotated[
 HELP_ORDER = (
     "index", "task", "labels", "allow_outside",
     "shots", "strategy", "seed", "group", "start_s", "end_s", "show_prompt",
-    "model", "shot_mode", "length", "prior", "blend", "vote_weight",
+    "model", "shot_mode", "length", "prior", "blend", "vote_weight", "always_answer",
     "free_text", "max_tokens", "temperature", "top_k", "top_p", "stop", "keep_repetition",
     "decoding", "slots", "embedder", "device", "dtype", "as_json",
 )  # fmt: skip

@@ -121,7 +121,7 @@ def search(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoringOptions:
-    """The scoring of labels by a language model, and its weight against the neighbour vote."""
+    """The scoring of labels by a language model, its weight against the vote, and doubt."""
 
     length: Annotated[
         str, typer.Option(help="A --model scores labels by the sum or the mean of their tokens.")
@@ -146,6 +146,14 @@ class ScoringOptions:
             help="Fixed weight of the neighbour vote beside a --model, in place of --blend.",
         ),
     ] = None
+    always_answer: Annotated[
+        bool,
+        typer.Option(
+            "--always-answer",
+            help='Never say "not sure" because nothing is like the recording or two labels are '
+            "alike; a task's abstain_below still counts.",
+        ),
+    ] = False
 
     def scoring(self) -> LabelScoring:
         """Return them in the form that ``FewShot.classify`` takes.
@@ -187,6 +195,7 @@ def classify(
         raise typer.BadParameter("--task and --labels exclude each other", param_hint="--labels")
     scoring = scores.scoring()
     ask_options = query.ask_options()
+    ask_options["always_answer"] = scores.always_answer
     names = None if labels is None else _labels(labels)
     if index is None and not given.task and names is None:
         raise typer.BadParameter(

@@ -12,7 +12,10 @@ from earful.index.builder import build_index
 from earful.index.corpus import open_corpus
 from earful.rag import FewShot
 from earful.rag.evaluation import evaluate, load_evaluation
+from earful.rag.evaluation.report import write_report
 from earful.rag.evaluation.run_file import read_run
+from earful.rag.evaluation.scores import Scorecard
+from earful.rag.evaluation.scores.results import Abstention
 from earful.rag.task import Label, Task
 from tests.support.tone_evaluations import HZ, QUICK, TASK, follower, listener, values, write_take
 
@@ -38,6 +41,41 @@ def test_every_arm_answers_every_item_and_the_controls_show_who_listens(index: P
     assert len(rows) == 18 * (14 + 3)  # the three arms that make random choices have two seeds
     assert all(row["fault"] == "" for row in rows)
     assert json.loads(json.dumps(found.document)) == found.document
+
+
+def test_a_vote_is_measured_by_its_best_guess_and_says_how_often_it_would_abstain(
+    index: Path, tmp_path: Path
+) -> None:
+    found = evaluate(FewShot.open(index, model=listener()), TASK, settings=QUICK)
+    scores = found.to_dict()
+    rows = found.document["rows"]
+    for arm in scores["arms"]:
+        own = [row for row in rows if row["arm"] == arm["name"]]
+        if arm["how"] not in ("vote", "blend"):
+            assert "abstained" not in arm
+            assert not any(row["abstained"] for row in own)
+            continue
+        # One of the 18 right answers at most is less like the others than 19 in 20 are.
+        n = sum(row["abstained"] for row in own)
+        assert n <= 1
+        assert arm["abstained"] == {
+            "share": pytest.approx(n / 18, abs=1e-6),
+            "accuracy_of_others": 1.0,
+        }
+        assert arm["metrics"]["accuracy"]["value"] == 1.0
+    # Who abstains from all is right about none of the others.
+    for row in rows:
+        row["abstained"] = True
+    card = Scorecard(found.document)
+    vote = card.best_of("vote")
+    assert vote is not None
+    assert card.abstention_of(vote) == Abstention(share=1.0, accuracy=None)
+    write_report(card, tmp_path / "report.html")
+    assert "table-abstentions" in (tmp_path / "report.html").read_text()
+    # A run of a former version says nothing of it.
+    for row in rows:
+        del row["abstained"]
+    assert Scorecard(found.document).abstention_of(vote) is None
 
 
 def test_a_model_that_only_follows_its_shots_is_exposed(index: Path) -> None:

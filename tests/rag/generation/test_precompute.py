@@ -7,7 +7,7 @@ from earful.index import Index
 from earful.index.builder import build_index
 from earful.index.cache import FeatureCacheFolder
 from earful.model import ClipRef, ScriptedLanguageModel
-from earful.model.protocols import FeatureCache
+from earful.model.kept_features import FeatureCache
 from earful.rag import FewShot
 from earful.rag.generation import precompute_features
 from tests.support.labelled_tones import write_sound
