@@ -38,13 +38,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from benchmarks.remembering import RememberingSmall
 from benchmarks.small_flamingo import Known, nonce_names, task_of
 from benchmarks.small_model import SETTINGS, Asked, Pool, Vectors, answered, interval
 from numpy.typing import NDArray
 from training.corpus.build import build
 
-from earful.model import ClipRef, Embedder, LabelWords, load_embedder
-from earful.model.audio import Clip, load_audio
+from earful.model import ClipRef, Embedder, load_embedder
+from earful.model.audio import load_audio
 from earful.model.small import SmallEmbedder, load_small
 from earful.model.tiny import load_tiny
 from earful.rag.retrieval import (
@@ -67,44 +68,6 @@ _N_ABSENT = 600
 _WRONGLY = 0.05
 _UNCALIBRATED = Calibration(temperature=0.1, background=0.0)
 Rights = dict[str, NDArray[np.float64]]
-
-
-class Remembering:
-    """An embedder that embeds a recording once; ``SmallEmbedder`` in all else.
-
-    Args:
-        small: Embeds.
-    """
-
-    def __init__(self, small: SmallEmbedder) -> None:
-        self._small = small
-        self._known: dict[str, tuple[Vectors, Vectors]] = {}
-        self._words: dict[tuple[str, ...], LabelWords] = {}
-        self.fingerprint = small.fingerprint
-        self.n_classes = small.n_classes
-        self.standardise = small.standardise
-        self.embed_text = small.embed_text
-        self.text_weights = small.text_weights
-
-    def embed_and_score(self, clips: Sequence[Clip]) -> tuple[Vectors, Vectors]:
-        """Embed a batch and score the classes; see ``ClassScorer``."""
-        for clip in clips:
-            if clip.content_sha256 not in self._known:
-                vectors, scores = self._small.embed_and_score([clip])
-                self._known[clip.content_sha256] = (vectors[0], scores[0])
-        found = [self._known[clip.content_sha256] for clip in clips]
-        return np.stack([vector for vector, _ in found]), np.stack([own for _, own in found])
-
-    def embed(self, clips: Sequence[Clip]) -> Vectors:
-        """Embed a batch; see ``Embedder``."""
-        return self.embed_and_score(clips)[0]
-
-    def label_words(self, names: Sequence[str]) -> LabelWords:
-        """Say what names tell; see ``LabelNamer``."""
-        key = tuple(names)
-        if key not in self._words:
-            self._words[key] = self._small.label_words(names)
-        return self._words[key]
 
 
 def class_means(shots: Vectors, names: Sequence[str], query: Vectors) -> str:
@@ -151,7 +114,7 @@ class Asker:
     def __init__(self, clips: Sequence[Known]) -> None:
         torch.set_num_threads(1)
         self.clips = clips
-        self.embedder = Remembering(load_small(device="cpu"))
+        self.embedder = RememberingSmall(load_small(device="cpu"))
         self._retriever = Retriever(embedder=self.embedder, index=None)
         self._task = task_of(clips, range(len(clips)), [clip.label for clip in clips])
         self._all = self._retriever.prepare(self._task).candidates

@@ -30,20 +30,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from benchmarks.remembering import RememberingSmall, RememberingTiny
 from numpy.typing import NDArray
 from training.flamingo.wording import SYLLABLES, with_article
 
 from earful.index.corpus import Exemplar
-from earful.model import Fingerprint
-from earful.model.audio import Clip
 from earful.model.flamingo import FlamingoLanguageModel
+from earful.model.small import SmallEmbedder, load_small
 from earful.model.tiny import TinyEmbedder, TinyWindows, load_tiny, load_tiny_lm
 from earful.rag import Answer, FewShot, LabelScore
 from earful.rag.task import Answerer, Example, Task
 
 Vectors = NDArray[np.float32]
-_ASKED = {"5-way 1-shot": 800, "5-way 4-shot": 800, "20-way 4-shot": 240}
-_BLENDED = {"5-way 1-shot": 400, "5-way 4-shot": 300, "20-way 4-shot": 80}
+_ASKED = {"5-way 1-shot": 400, "5-way 4-shot": 400, "20-way 4-shot": 120}
+_BLENDED = {"5-way 1-shot": 150, "5-way 4-shot": 100, "20-way 4-shot": 30}
 """Questions that are also asked with a blend, which asks about every exemplar first."""
 WHOLE_POOL = "whole pool"
 _PACE_SHOTS, _PACE_QUERIES = 4, 4
@@ -65,37 +65,6 @@ class Round:
     name: str
     question: str
     answer: str
-
-
-class Remembering:
-    """An embedder that embeds a recording once; ``TinyEmbedder`` in all else.
-
-    Args:
-        tiny: Embeds.
-    """
-
-    def __init__(self, tiny: TinyEmbedder) -> None:
-        self._tiny = tiny
-        self._vectors: dict[str, Vectors] = {}
-        self._windows: dict[str, Vectors] = {}
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """What makes its vectors comparable with others."""
-        return self._tiny.fingerprint
-
-    def embed(self, clips: Sequence[Clip]) -> Vectors:
-        """Embed a batch; see ``Embedder``."""
-        for clip in clips:
-            if clip.content_sha256 not in self._vectors:
-                self._vectors[clip.content_sha256] = self._tiny.embed([clip])[0]
-        return np.stack([self._vectors[clip.content_sha256] for clip in clips])
-
-    def embed_windows(self, clip: Clip) -> Vectors:
-        """Embed each window of a clip by itself; see ``TinyEmbedder``."""
-        if clip.content_sha256 not in self._windows:
-            self._windows[clip.content_sha256] = self._tiny.embed_windows(clip)
-        return self._windows[clip.content_sha256]
 
 
 def task_of(clips: Sequence[Known], audio: Sequence[int], names: Sequence[str]) -> Task:
@@ -121,15 +90,16 @@ class Interview:
 
     Args:
         clips: The pool.
-        tiny: Hears.
+        small: Embeds them, for retrieval and the vote.
+        tiny: Hears for the Flamingo.
     """
 
-    def __init__(self, clips: Sequence[Known], tiny: TinyEmbedder) -> None:
+    def __init__(self, clips: Sequence[Known], small: SmallEmbedder, tiny: TinyEmbedder) -> None:
         self.clips = clips
-        self.embedder = Remembering(tiny)
+        self.embedder = RememberingSmall(small)
         self.model: FlamingoLanguageModel = load_tiny_lm(device="cpu")
         self.model.encoder = TinyWindows(
-            self.embedder,  # type: ignore[arg-type]
+            RememberingTiny(tiny),  # type: ignore[arg-type]
             self.model.model.config.windows_per_audio,
         )
 
@@ -211,7 +181,7 @@ def ask_all(
         questions only.
     """
     torch.set_num_threads(1)
-    interview = Interview(clips, load_tiny(device="cpu"))
+    interview = Interview(clips, load_small(device="cpu"), load_tiny(device="cpu"))
     if setting == WHOLE_POOL:
         found = whole_pool(interview, asked)
         return found, {arm: found[arm] for arm in ("blend", "vote")}
@@ -270,14 +240,14 @@ def pace(clips: Sequence[Known]) -> dict[str, float]:
     five = [rows for rows in of_label.values() if len(rows) >= _PACE_SHOTS + _PACE_QUERIES][:5]
     load_tiny_lm(device="cpu")  # files and imports are in memory afterwards
     started = time.perf_counter()
-    tiny = load_tiny(device="cpu")
+    small = load_small(device="cpu")
     embedder_s = time.perf_counter() - started
     started = time.perf_counter()
     model = load_tiny_lm(device="cpu")
     model_s = time.perf_counter() - started
     shots = [row for rows in five for row in rows[:_PACE_SHOTS]]
     task = task_of(clips, shots, [clips[row].label for row in shots])
-    few = FewShot.from_task(task, embedder=tiny, model=model)
+    few = FewShot.from_task(task, embedder=small, model=model)
     queries = [row for rows in five for row in rows[_PACE_SHOTS : _PACE_SHOTS + _PACE_QUERIES]]
 
     def seconds(row: int) -> float:

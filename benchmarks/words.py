@@ -6,6 +6,7 @@ trained on either; YAMNet, trained on AudioSet, has heard all these kinds of sou
 
 - *cosine*: vectors of ``embed_text`` and ``embed``, as a search by text in an index.
 - *class scores*: ``score_texts``, mixtures of the classifier's logits.
+- *names*: ``label_words`` of ``earful-small``, from the same logits: what ``classify`` counts.
 - *standardised*: the same, each class less its mean and divided by its deviation (plus 0.5)
   over the very clips that are asked about, without their labels: what clips of one's own can add.
 
@@ -30,6 +31,7 @@ import earful
 from earful.demo import DemoCorpus
 from earful.model import TextEmbedder, load_embedder
 from earful.model.audio import load_audio
+from earful.model.small import SmallEmbedder, load_small
 from earful.model.yamnet import YamnetEmbedder, load_yamnet
 
 N_FOUND = 10
@@ -94,8 +96,11 @@ def cosines(embedder: TextEmbedder, part: Part) -> Scores:
     return embedder.embed(clips) @ embedder.embed_text(part.names).T
 
 
-def arms(yamnet: YamnetEmbedder, tiny: TextEmbedder, part: Part) -> dict[str, Scores]:
+def arms(
+    yamnet: YamnetEmbedder, tiny: TextEmbedder, small: SmallEmbedder, part: Part
+) -> dict[str, Scores]:
     """Return what each way of naming says of the clips."""
+    names = small.label_words(part.names)
     clips = [load_audio(path, sample_rate=yamnet.fingerprint.sample_rate) for path in part.paths]
     logits = yamnet.class_scores(clips)
     standardised = (logits - logits.mean(axis=0)) / (logits.std(axis=0) + 0.5)
@@ -106,6 +111,7 @@ def arms(yamnet: YamnetEmbedder, tiny: TextEmbedder, part: Part) -> dict[str, Sc
         "yamnet, class scores standardised": (
             standardised @ yamnet.class_words.mixtures(part.names).T
         ),
+        "earful-small, names": logits @ names.weights.T + names.offsets,
     }
 
 
@@ -113,6 +119,7 @@ def main() -> None:
     """Measure both parts of the demo and write the numbers."""
     demo = DemoCorpus.find()
     yamnet = load_yamnet(device="cpu")
+    small = load_small(device="cpu")
     tiny = load_embedder("earful-tiny", device="cpu")
     assert isinstance(tiny, TextEmbedder)
     report: dict[str, Any] = {"found": N_FOUND}
@@ -121,7 +128,9 @@ def main() -> None:
         "unseen": Part(demo.sounds.parent / "unseen" / "examples", demo.queries),
     }
     for title, part in parts.items():
-        told = {name: part.measure(scores) for name, scores in arms(yamnet, tiny, part).items()}
+        told = {
+            name: part.measure(scores) for name, scores in arms(yamnet, tiny, small, part).items()
+        }
         report[title] = {**part.about(), "arms": told}
         print(title, report[title]["chance"])
         for name, row in told.items():

@@ -26,7 +26,7 @@ def accuracy() -> str:
         "across packages": "leave one package out",
         "unseen labels": "unseen labels",
     }
-    ours = [results["earful-tiny"][part] for part in parts.values()]
+    ours = [results["earful-small"][part] for part in parts.values()]
     heads = [
         f"{words}: {part['n']} clips, {part['n_labels']} labels"
         for words, part in zip(parts, ours, strict=True)
@@ -35,7 +35,7 @@ def accuracy() -> str:
     for words, baseline in (("chance", "chance"), ("majority class", "majority")):
         rows.append([words, *(f"{part[baseline]:.1%}" for part in ours)])
     arms = (("1-NN", "nearest clip"), ("vote", "vote, as `earful classify --model none`"))
-    for name in ("logmel", "earful-tiny", "difference"):
+    for name in ("logmel", "earful-tiny", "earful-small", "difference"):
         for arm, words in arms:
             cells = [interval_cell(results[name][part].get(arm)) for part in parts.values()]
             title = f"`{name}`, {words}" if name != "difference" else f"difference, {words}"
@@ -532,7 +532,7 @@ def _gb(n_bytes: int) -> str:
 
 PAGES: dict[Path, dict[str, Callable[[], str]]] = {
     ROOT / "README.md": {
-        "few shot": small_model,
+        "held out": held_out.summary,
         "accuracy": accuracy,
         "evaluation": evaluation,
         "speed": speed,

@@ -47,6 +47,24 @@ def accuracy() -> str:
     )
 
 
+def summary() -> str:
+    """Return the rows of it that a first reader needs."""
+    told = kept("held_out")
+    settings = list(told["vote"])
+    votes = [told["vote"][setting] for setting in settings]
+    means = told["class means"]
+    rows = [["chance", *(f"{vote['chance']:.1%}" for vote in votes)]]
+    rows += [
+        [_ENCODERS[name], *(interval_cell(means[setting][name]) for setting in settings)]
+        for name in ("logmel", "earful-tiny", "earful-small")
+    ]
+    rows += [
+        [_ARMS[arm], *(interval_cell(vote["arms"][arm]) for vote in votes)]
+        for arm in ("vote", "names alone")
+    ]
+    return markdown_table(["arm", *settings], rows)
+
+
 def words() -> str:
     """Return the table of naming and finding recordings by words alone."""
     told = kept("held_out")

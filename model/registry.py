@@ -144,8 +144,8 @@ _YAMNET_EMBEDDER = EmbedderEntry(
 )
 
 _BUILT_IN = (
-    _TINY_EMBEDDER,
     _SMALL_EMBEDDER,
+    _TINY_EMBEDDER,
     _YAMNET_EMBEDDER,
     EmbedderEntry(
         name="logmel",

@@ -63,7 +63,7 @@ def test_a_new_index_by_what_ships_names_better_ears_once_where_they_can_be_had(
     assert build("offline.index") == []
     monkeypatch.delenv("HF_HUB_OFFLINE")
     (note,) = build("new.index")
-    assert note.startswith("note: earful-tiny is small; --embedder laion/clap-htsat-unfused, ")
+    assert note.startswith("note: earful-small is small; --embedder laion/clap-htsat-unfused, ")
     assert note.endswith("(pip install 'earful[clap]'), and its weights are on the model hub")
     # Not again, to nobody who reads JSON, and about no embedder that was chosen otherwise.
     assert build("new.index") == []

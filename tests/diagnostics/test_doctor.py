@@ -24,7 +24,7 @@ def test_a_broken_package_is_told_and_does_not_stop_the_rest(
     assert findings["no_such_module_anywhere"].state == "broken"
     assert "ModuleNotFoundError" in findings["no_such_module_anywhere"].found
     assert findings["numpy"].state == "ok"
-    assert findings["earful-tiny"].state == "ok"
+    assert findings["earful-small"].state == "ok"
 
 
 def test_an_unreachable_hub_is_missing_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
