@@ -75,7 +75,7 @@ def test_another_embedder_is_refused(run: Run, index: Path, corpus: Path) -> Non
     code, _, err = run("index", "build", corpus, "--index", index)
     assert code == 1
     assert "logmel" in err
-    assert "earful-tiny" in err
+    assert "earful-small" in err
     assert len(err.strip().splitlines()) == 1
 
 
