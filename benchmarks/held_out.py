@@ -240,8 +240,8 @@ def absent(clips: Sequence[Known], asked: Sequence[tuple[list[int], int]]) -> di
         last = next(name for name in reversed(names) if name != wanted)
         for kind, without in (("known", last), ("absent", wanted)):
             kept = [row for row, name in zip(shots, names, strict=True) if name != without]
-            names = [clips[row].label for row in kept]
-            best, vote, doubt = asker.ask(kept, names, query, calibrated=True)
+            shown = [clips[row].label for row in kept]
+            best, vote, doubt = asker.ask(kept, shown, query, calibrated=True)
             assert vote.evidence is not None
             told[kind].append((bool(doubt), vote.evidence.likeness, best == wanted))
     known, gone = (np.array(told[kind], dtype=np.float64) for kind in ("known", "absent"))
