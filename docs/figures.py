@@ -47,13 +47,23 @@ def evaluation() -> str:
     """Return the table of every arm on the demo corpus, and the verdict."""
     told = kept("evaluation")
     rows = []
+    most = max(arm["k"] or 0 for arm in told["arms"])
     for arm in told["arms"]:
+        if arm["k"] not in (None, 0, most):
+            continue
         right, f1 = arm["metrics"]["accuracy"], arm["metrics"]["macro-f1"]
         interval = (right["value"], right["low"], right["high"])
-        rows.append([f"`{arm['name']}`", interval_cell(interval), f"{f1['value']:.1%}"])
+        error = f"{arm['ece']:.3f}" if "ece" in arm else ""
+        rows.append([f"`{arm['name']}`", interval_cell(interval), f"{f1['value']:.1%}", error])
+    vote = next(arm for arm in told["arms"] if arm["how"] == "vote" and arm["k"] == most)
+    doubt = vote["abstained"]
     return "\n".join(
         [
-            markdown_table(["arm", "accuracy", "macro F1"], rows),
+            markdown_table(["arm", "accuracy", "macro F1", "calibration error"], rows),
+            "",
+            f"`@{most}` is the number of shots shown; fewer were asked, too. The vote abstains "
+            f"from {doubt['share']:.1%}, and is right in {doubt['accuracy_of_others']:.1%} of "
+            "the others.",
             "",
             f"{told['n_items']} clips from {told['n_groups']} sources. The verdict, as printed: "
             f"*{told['verdict']['text']}*",
