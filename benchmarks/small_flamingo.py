@@ -42,8 +42,8 @@ from earful.rag import Answer, FewShot, LabelScore
 from earful.rag.task import Answerer, Example, Task
 
 Vectors = NDArray[np.float32]
-_ASKED = {"5-way 1-shot": 300, "5-way 4-shot": 300, "20-way 4-shot": 80}
-_BLENDED = {"5-way 1-shot": 100, "5-way 4-shot": 60, "20-way 4-shot": 20}
+_ASKED = {"5-way 1-shot": 800, "5-way 4-shot": 800, "20-way 4-shot": 240}
+_BLENDED = {"5-way 1-shot": 400, "5-way 4-shot": 300, "20-way 4-shot": 80}
 """Questions that are also asked with a blend, which asks about every exemplar first."""
 WHOLE_POOL = "whole pool"
 _PACE_SHOTS, _PACE_QUERIES = 4, 4

@@ -312,6 +312,7 @@ def main() -> None:
                 "labels": len(pool.of_label),
                 "sources": len(set(pool.groups.tolist())),
             },
+            "vote": "`classify --model none`",
             "few-shot": few_shot(pool, vectors),
             "flamingo": by_flamingo(pool, [known_clip(row) for row in unseen], options.processes),
         }

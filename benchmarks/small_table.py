@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+_FORMER_VOTE = "the former vote"
+"""Title of the vote in results from before ``earful-small`` and label means: of the seven nearest
+exemplars, by ``earful-tiny``."""
 CONTROLS = ("zero-shot", "random shots", "shuffled labels", "swapped audio")
 
 
@@ -28,13 +31,14 @@ def few_shot_table(results: dict[str, Any]) -> str:
     )
     arms = ["Flamingo, real names", "Flamingo, nonce names"]
     arms += [f"Flamingo, {control}" for control in CONTROLS]
-    for arm, title in [("vote", "`classify --model none`"), *((arm, arm) for arm in arms)]:
+    vote = results.get("vote", _FORMER_VOTE)
+    for arm, title in [("vote", vote), *((arm, arm) for arm in arms)]:
         rows.append(
             [title, *(interval_cell(asked[setting]["arms"].get(arm)) for setting in settings)]
         )
     rows += [
         [
-            f"{arm}, less `--model none`",
+            f"{arm}, less {vote}",
             *(interval_cell(asked[setting]["less vote"].get(arm)) for setting in settings),
         ]
         for arm in arms[:2]
@@ -42,7 +46,7 @@ def few_shot_table(results: dict[str, Any]) -> str:
     mixed = [asked[setting]["blend"] for setting in settings]
     rows.append(["blend, as `classify`", *(interval_cell(part["arms"]["blend"]) for part in mixed)])
     told = [part["less vote"]["blend"] for part in mixed]
-    rows.append(["blend, less `--model none`", *map(interval_cell, told)])
+    rows.append([f"blend, less {vote}", *map(interval_cell, told)])
     table = markdown_table(["arm", *settings], rows)
     pool = results["pool"]
     n_asked = ", ".join(f"{asked[setting]['n']:,}" for setting in settings)
