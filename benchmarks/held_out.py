@@ -340,7 +340,7 @@ def measure(corpus: Path, processes: int) -> dict[str, Any]:
             for path in paths
         ]
     )
-    results["words"] = {"unseen labels": by_words(small, unseen, scores)}
+    results["words"] = by_words(small, unseen, scores)
     tiny = load_tiny(device="cpu")
     results["words of earful-tiny"] = tiny_words(tiny, unseen, embed(tiny, paths))
     return results

@@ -33,6 +33,9 @@ ENOUGH_CASES = 40
 _FEWEST_RIGHT = 8
 _WRONGLY_DECLINED = 0.05
 """Share of the exemplars that are answered right and that nothing here is to be like."""
+_ENOUGH_FOR_A_QUANTILE = 100
+_Z = 1.6449
+"""Deviations above the mean that 5 % of a normal distribution are beyond."""
 _USUAL_TEMPERATURE = 0.6
 """Of the vote among label means, in standard deviations of the exemplars' similarities."""
 _LEAST_GUESSED = 0.02
@@ -324,10 +327,30 @@ class _Cases:
             background=background,
             n_cases=n,
             loss=total / n,
-            unlike_below=(
-                float(np.quantile(self.likeness, _WRONGLY_DECLINED)) if enough else -math.inf
-            ),
+            unlike_below=(likeness_bound(self.likeness) if enough else -math.inf),
         )
+
+
+def likeness_bound(likeness: Sequence[float]) -> float:
+    """Return the likeness below which one in twenty recordings that are told right is expected.
+
+    The 5 % quantile of a dozen is near the lowest of them, below which one in a dozen lies. So of
+    fewer than a hundred it is the prediction bound of a normal distribution, if that is lower.
+
+    Args:
+        likeness: Of exemplars that were answered right, two or more.
+
+    >>> round(likeness_bound([0.2, 0.3, 0.4]), 3), round(likeness_bound(list(range(101))), 3)
+    (0.022, 5.0)
+    """
+    known = np.array(likeness, dtype=np.float64)
+    quantile = float(np.quantile(known, _WRONGLY_DECLINED))
+    if known.size >= _ENOUGH_FOR_A_QUANTILE:
+        return quantile
+    # Student's t, by the first term of its expansion in the degrees of freedom.
+    t = _Z + (_Z**3 + _Z) / (4.0 * (known.size - 1))
+    bound = float(known.mean() - t * known.std(ddof=1) * math.sqrt(1.0 + 1.0 / known.size))
+    return min(quantile, bound)
 
 
 def _padded(rows: NDArray[np.float64], n: int, value: float) -> NDArray[np.float64]:

@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earful.rag.retrieval import Candidates
-from earful.rag.retrieval.calibration import fit_calibration, simulated_calibration
+from earful.rag.retrieval.calibration import (
+    fit_calibration,
+    likeness_bound,
+    simulated_calibration,
+)
 from earful.rag.retrieval.label_means import LabelEvidence, LabelMeans, LabelNames
 from earful.rag.retrieval.vote import vote_of_labels
 from earful.rag.task import Shots
@@ -301,6 +305,18 @@ def test_one_in_twenty_of_those_answered_right_is_unlike_everything() -> None:
     assert 150 < len(right) < 200
     assert fit.unlike_below == pytest.approx(np.quantile(right, 0.05), abs=1e-9)
     assert sum(likeness < fit.unlike_below for likeness in right) == math.ceil(len(right) * 0.05)
+
+
+def test_of_a_dozen_one_in_twenty_is_declined_too() -> None:
+    random = np.random.default_rng(0)
+    below = [
+        float((random.normal(size=200) < likeness_bound(random.normal(size=12))).mean())
+        for _ in range(400)
+    ]
+    assert np.mean(below) == pytest.approx(0.05, abs=0.01)
+    # The quantile of the same dozens, which is near the lowest of them, declines twice as many.
+    quantiles = [np.quantile(random.normal(size=12), 0.05) for _ in range(400)]
+    assert np.mean([(random.normal(size=200) < one).mean() for one in quantiles]) > 0.09
 
 
 def test_too_few_right_answers_say_nothing_of_what_is_unlike() -> None:
