@@ -310,7 +310,7 @@ def test_one_in_twenty_of_those_answered_right_is_unlike_everything() -> None:
 def test_of_a_dozen_one_in_twenty_is_declined_too() -> None:
     random = np.random.default_rng(0)
     below = [
-        float((random.normal(size=200) < likeness_bound(random.normal(size=12))).mean())
+        float((random.normal(size=200) < likeness_bound(random.normal(size=12).tolist())).mean())
         for _ in range(400)
     ]
     assert np.mean(below) == pytest.approx(0.05, abs=0.01)
