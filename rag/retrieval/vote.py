@@ -27,6 +27,7 @@ from earful.rag.arrays import Scores, Similarities
 from earful.rag.retrieval.candidates import Candidates
 from earful.rag.retrieval.label_means import LabelEvidence
 
+_MORE_THAN_HALF: Final = 0.5
 UNDECIDED: Final = 0.02
 """Difference of the first two labels' scores, as a share of their sum, below which they cannot be
 told apart: the first is then right in fewer than 51 of 100 cases in which one of the two is."""
@@ -155,14 +156,18 @@ class LabelVote:
         if self.evidence is None:
             return ""
         best, *others = np.argsort(-scores, kind="stable").tolist()
+        unlike = f"nothing here is like it; what comes nearest is {labels[best]!r}"
         if self.evidence.likeness < self.calibration.unlike_below:
-            return f"nothing here is like it; what comes nearest is {labels[best]!r}"
+            return unlike
         if not others:
             return ""
         first, second = float(scores[best]), float(scores[others[0]])
-        if first - second < UNDECIDED * (first + second):
-            return f"{labels[best]!r} and {labels[others[0]]!r} cannot be told apart"
-        return ""
+        if first - second >= UNDECIDED * (first + second):
+            return ""
+        # Where the made-up label has most of the weight, that is what makes the others alike.
+        if background_share(self.evidence.scores, self.calibration) > _MORE_THAN_HALF:
+            return unlike
+        return f"{labels[best]!r} and {labels[others[0]]!r} cannot be told apart"
 
 
 def vote_of_labels(scores: Scores, calibration: Calibration) -> Scores:
@@ -183,6 +188,18 @@ def vote_of_labels(scores: Scores, calibration: Calibration) -> Scores:
     logits = np.append(scores, calibration.background) / calibration.temperature
     weights = np.exp(logits - logits.max())
     return np.asarray((weights[:-1] + weights[-1] / scores.size) / weights.sum())
+
+
+def background_share(scores: Scores, calibration: Calibration) -> float:
+    """Return the made-up label's share of the weight in ``vote_of_labels``, in [0, 1].
+
+    >>> near = Calibration(temperature=0.1, background=0.9)
+    >>> round(background_share(np.array([0.1, 0.2]), near), 3)
+    0.999
+    """
+    logits = np.append(scores, calibration.background) / calibration.temperature
+    weights = np.exp(logits - logits.max())
+    return float(weights[-1] / weights.sum())
 
 
 def vote_of_shots(

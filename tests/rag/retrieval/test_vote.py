@@ -62,10 +62,9 @@ def test_thousands_of_labels_take_no_square_of_them() -> None:
     assert scores.sum() == pytest.approx(1.0)
 
 
-def doubt(scores: list[float], *, likeness: float = 1.0) -> str:
-    evidence = LabelEvidence(
-        scores=np.array(scores), similarities=np.array(scores), likeness=likeness
-    )
+def doubt(scores: list[float], *, likeness: float = 1.0, speaks: list[float] | None = None) -> str:
+    spoken = np.array(scores if speaks is None else speaks)
+    evidence = LabelEvidence(scores=spoken, similarities=spoken, likeness=likeness)
     calibration = Calibration(temperature=0.1, background=0.0, unlike_below=0.3)
     voted = LabelVote(scores=np.array(scores), evidence=evidence, calibration=calibration)
     return voted.doubt(["bird", "drum", "rain"][: len(scores)], np.array(scores))
@@ -79,6 +78,15 @@ def test_two_labels_cannot_be_told_apart_at_fifty_one_to_forty_nine() -> None:
     assert doubt([0.12, 0.77, 0.11]) == ""
     assert doubt([0.012, 0.011, 0.001]) == ""
     assert doubt([1.0]) == ""
+
+
+def test_labels_that_are_alike_for_being_unlike_the_query_are_told_so() -> None:
+    # The made-up label, at 0, has e^5 times the weight of either: both get half of it.
+    assert doubt([0.5, 0.5], speaks=[-0.5, -0.5]) == (
+        "nothing here is like it; what comes nearest is 'bird'"
+    )
+    # Of three equal weights it has a third only.
+    assert doubt([0.5, 0.5], speaks=[0.0, 0.0]).endswith("cannot be told apart")
 
 
 def test_a_query_that_nothing_is_like_is_doubted_whatever_the_scores() -> None:
