@@ -93,7 +93,7 @@ def fit_calibration(
                 class_scores=class_scores_of(means, candidates, row),
                 similarities=similarities,
             )
-    return cases.fit(guess_calibration(means, exclusive=exclusive).temperature)
+    return cases.fit(guess_calibration(means, exclusive=exclusive))
 
 
 def simulated_calibration(
@@ -144,7 +144,7 @@ def simulated_calibration(
             )
             if n_asked == _QUERIES_EACH:
                 break
-    return cases.fit(guess_calibration(everything, exclusive=True).temperature)
+    return cases.fit(guess_calibration(everything, exclusive=True))
 
 
 def can_answer(
@@ -172,10 +172,13 @@ def guess_calibration(means: LabelMeans, *, exclusive: bool) -> Calibration:
     exemplars usually are to each other before it counts as the same.
     """
     spread = means.spread
+    bound = means.usual_bound if exclusive else -math.inf
     if not spread.n_pairs:
-        return Calibration(temperature=0.1, background=0.5)
+        return Calibration(temperature=0.1, background=0.5, unlike_below=bound)
     typical = _USUAL_TEMPERATURE * means.deviation if exclusive else spread.deviation
-    return Calibration(temperature=max(_LEAST_GUESSED, typical), background=spread.mean)
+    return Calibration(
+        temperature=max(_LEAST_GUESSED, typical), background=spread.mean, unlike_below=bound
+    )
 
 
 def class_scores_of(
@@ -288,7 +291,7 @@ class _Cases:
         if right[int(np.argmax(evidence.scores))] and math.isfinite(evidence.likeness):
             self.likeness.append(evidence.likeness)
 
-    def fit(self, typical: float) -> Calibration | None:
+    def fit(self, guess: Calibration) -> Calibration | None:
         """Return the calibration of least loss; ``None`` when there are too few cases.
 
         The loss is the negative log-likelihood of what is right, plus that of one made-up
@@ -297,7 +300,8 @@ class _Cases:
         temperature, so leaving the typical one costs something, too.
 
         Args:
-            typical: Temperature to stay near unless the cases speak against it.
+            guess: Whose temperature to stay near unless the cases speak against it, and whose bound
+                of likeness to take where too few of them are right.
         """
         n = len(self.similarities)
         if n < MIN_CASES:
@@ -312,7 +316,7 @@ class _Cases:
         )
 
         def loss(log_temperature: float) -> float:
-            leaving = (log_temperature - math.log(typical)) ** 2 / 2.0
+            leaving = (log_temperature - math.log(guess.temperature)) ** 2 / 2.0
             return stacked.fit_background(math.exp(log_temperature))[0] + leaving
 
         best = int(np.argmin([loss(tried) for tried in _LOG_TEMPERATURES]))
@@ -327,7 +331,7 @@ class _Cases:
             background=background,
             n_cases=n,
             loss=total / n,
-            unlike_below=(likeness_bound(self.likeness) if enough else -math.inf),
+            unlike_below=likeness_bound(self.likeness) if enough else guess.unlike_below,
         )
 
 

@@ -251,7 +251,7 @@ def test_a_guess_takes_its_scale_from_the_exemplars() -> None:
     assert one.temperature == pytest.approx(0.6 * 0.15)
     # A single one says nothing, and nothing is then ruled out.
     alone = guess_calibration(LabelMeans(candidates_of(vectors[:1], [["a"]])), exclusive=True)
-    assert (alone.n_cases, alone.unlike_below) == (0, -math.inf)
+    assert (alone.n_cases, alone.unlike_below) == (0, -math.inf)  # no names speak
 
 
 def test_a_guess_from_ten_pairs_takes_their_own_deviation() -> None:

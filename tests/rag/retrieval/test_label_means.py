@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from earful.rag.retrieval import Candidates
 from earful.rag.retrieval.calibration import (
     fit_calibration,
+    guess_calibration,
     likeness_bound,
     simulated_calibration,
 )
@@ -332,6 +333,13 @@ def test_too_few_right_answers_say_nothing_of_what_is_unlike() -> None:
     fit = fit_calibration(LabelMeans(candidates_of(opposite, wrong)), Shots(), exclusive=True)
     assert fit is not None
     assert fit.unlike_below == -np.inf
+
+
+def test_where_names_speak_a_usual_bound_stands_for_too_few_exemplars() -> None:
+    two = candidates_of(np.eye(2, dtype=np.float32), [["first"], ["second"]])
+    assert guess_calibration(named(two), exclusive=True).unlike_below == 0.02
+    assert guess_calibration(named(two), exclusive=False).unlike_below == -np.inf
+    assert guess_calibration(LabelMeans(two), exclusive=True).unlike_below == -np.inf
 
 
 def test_names_speak_in_simulated_tasks_too() -> None:
