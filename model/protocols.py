@@ -254,6 +254,8 @@ class Capabilities:
         wording: Phrases it was trained on.
         writes_captions: Whether it describes recordings and answers open questions in words of
             its own; of one that does not, ``FewShot`` makes them from exemplars, or declines.
+        unfitted_weight: Its weight in a blend with the vote, from 0 to 1, where exemplars are too
+            few to fit one: 0 for a model that is known to be right less often.
     """
 
     name: str
@@ -272,6 +274,7 @@ class Capabilities:
     window_seconds: float = 7.0
     wording: PromptWording = field(default_factory=PromptWording)
     writes_captions: bool = True
+    unfitted_weight: float = 0.5
 
     def to_dict(self) -> dict[str, str | int | float | bool]:
         """Return the fields as plain JSON values, but for the wording."""

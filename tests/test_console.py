@@ -87,6 +87,10 @@ def test_a_counter_shows_nothing_before_there_is_something_to_count() -> None:
             "  blend: the vote alone; of 8 exemplars right: vote 100%, model 0%, blend 100%",
         ),
         (UNFITTED, "  blend: 0.5 of the model at temperature 2, not fitted: too few exemplars"),
+        (
+            Blend(weight=0.0, temperature=2.0),
+            "  blend: the vote alone, not fitted: too few exemplars",
+        ),
     ],
 )
 def test_a_blend_is_one_line(blend: Blend, line: str) -> None:

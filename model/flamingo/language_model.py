@@ -70,6 +70,7 @@ class FlamingoLanguageModel:
         style: Format of its prompts.
         caveat: Warning to users about its answers.
         writes_captions: Whether it describes recordings in words of its own.
+        unfitted_weight: Its weight in a blend where exemplars are too few to fit one.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class FlamingoLanguageModel:
         style: Style = "inference",
         caveat: str = "",
         writes_captions: bool = True,
+        unfitted_weight: float = 0.5,
     ) -> None:
         if slots is not None and not 1 <= slots <= MAX_AUDIOS:
             raise ModelError(f"{name}: slots={slots}, expected 1 to {MAX_AUDIOS}")
@@ -120,6 +122,7 @@ class FlamingoLanguageModel:
             window_seconds=WINDOW_SAMPLES / SAMPLE_RATE,
             wording=WORDING,
             writes_captions=writes_captions,
+            unfitted_weight=unfitted_weight,
         )
 
     @property

@@ -87,6 +87,7 @@ def load_tiny_lm(
         style=STYLE,
         caveat=_CAVEAT,
         writes_captions=False,
+        unfitted_weight=0.0,
     )
 
 

@@ -101,11 +101,13 @@ def describe_answer(answer: Answer) -> str:
 
 
 def _describe_blend(blend: Blend) -> str:
-    weight = f"{blend.weight:.2g} of the model at temperature {blend.temperature:.2g}"
+    weight = "the vote alone"
+    if blend.weight:
+        weight = f"{blend.weight:.2g} of the model at temperature {blend.temperature:.2g}"
     if not blend.n_held_out:
         return f"{weight}, not fitted: too few exemplars"
     return (
-        f"{weight if blend.weight else 'the vote alone'}; of {blend.n_held_out} exemplars right: "
+        f"{weight}; of {blend.n_held_out} exemplars right: "
         f"vote {blend.vote_accuracy:.0%}, model {blend.model_accuracy:.0%}, "
         f"blend {blend.blend_accuracy:.0%}"
     )
