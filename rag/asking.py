@@ -175,7 +175,7 @@ class Asking:
         shots, seed = found.shots, ask.get("seed", 0)
         with found.watch.stage("score_s"):
             voted = self._retriever.vote(shots, seed=seed)
-            likeness = self._retriever.likeness(shots, seed=seed)
+            likeness = self._retriever.likeness(shots, seed=seed, voted=voted)
         heard = Heard(
             ranked=rank_labels(shots.labels, voted.scores),
             exclusive=shots.task.kind == "classify",

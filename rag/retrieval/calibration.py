@@ -52,7 +52,6 @@ _N_SIMULATED = 60
 _QUERIES_EACH = 6
 _LOG_TEMPERATURES = np.log(np.geomspace(0.003, 1.0, 20))
 _TINY = 1e-9
-_FEW = 0.05
 
 
 def fit_calibration(
@@ -212,7 +211,7 @@ def guess_likeness(means: LabelMeans, *, seed: int = 0) -> Calibration:
             nearest.append(float(products[allowed].max()))
     if not nearest:
         return guess
-    return replace(guess, background=float(np.quantile(nearest, _FEW)))
+    return replace(guess, background=float(np.quantile(nearest, _WRONGLY_DECLINED)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -309,15 +309,20 @@ class Retriever:
         scores = vote_of_labels(evidence.scores, calibration)
         return LabelVote(scores=scores, evidence=evidence, calibration=calibration, note=note)
 
-    def likeness(self, shots: ShotSet, *, seed: int) -> float:
+    def likeness(self, shots: ShotSet, *, seed: int, voted: LabelVote | None = None) -> float:
         """Return how far a query is like its shots, in [0, 1]; below a half, like none of them.
 
         Where one label is right the vote says it, else see ``TaskCache.likeness``.
+
+        Args:
+            shots: From ``find``.
+            seed: For the calibration's random choices.
+            voted: What ``vote`` returned for them, if it is at hand.
         """
         if shots.prepared is None or not len(shots.rows):
             return 0.0
         if shots.voters is not None:
-            return self.vote(shots, seed=seed).likeness
+            return (voted or self.vote(shots, seed=seed)).likeness
         return self._tasks.likeness(shots.prepared, shots.task.shots, seed, shots.similarities)
 
     def search(

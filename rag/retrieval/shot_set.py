@@ -107,10 +107,13 @@ def find_shots(
             f"{query.name}: every exemplar that could answer is from the same recording, has "
             "the same content or is of the same group; add others"
         )
+    # How like the query everybody is, where that speaks for labels; one pass over the vectors.
+    everybody = None
+    if task.kind == "classify":
+        everybody = prepared.means.similarities(vector, float32_scores)
+        if float32_scores is None:
+            float32_scores = everybody.astype(np.float32)
     # Who does: as the task's strategy says.
-    is_drawn = STRATEGIES[task.shots.strategy].is_random
-    if float32_scores is None and not is_drawn:
-        float32_scores = candidates.vectors @ vector
     rows, exact = pick_shots(
         candidates,
         vector,
@@ -121,10 +124,9 @@ def find_shots(
     )
     # Whose likeness speaks for labels: everybody who may answer, or those who were drawn.
     voters = None
-    if task.kind == "classify":
-        everybody = prepared.means.similarities(vector, float32_scores)
+    if everybody is not None:
         voters = Voters(allowed=allowed, similarities=everybody, class_scores=query.class_scores)
-        voters = voters.only(rows) if is_drawn else voters
+        voters = voters.only(rows) if STRATEGIES[task.shots.strategy].is_random else voters
     return ShotSet(
         task=task,
         labels=candidates.labels,

@@ -185,8 +185,7 @@ def vote_of_labels(scores: Scores, calibration: Calibration) -> Scores:
     >>> vote_of_labels(np.array([0.5, 0.5]), far).round(3)
     array([0.5, 0.5])
     """
-    logits = np.append(scores, calibration.background) / calibration.temperature
-    weights = np.exp(logits - logits.max())
+    weights = _weights(scores, calibration)
     return np.asarray((weights[:-1] + weights[-1] / scores.size) / weights.sum())
 
 
@@ -197,8 +196,7 @@ def background_share(scores: Scores, calibration: Calibration) -> float:
     >>> round(background_share(np.array([0.1, 0.2]), near), 3)
     0.999
     """
-    logits = np.append(scores, calibration.background) / calibration.temperature
-    weights = np.exp(logits - logits.max())
+    weights = _weights(scores, calibration)
     return float(weights[-1] / weights.sum())
 
 
@@ -226,8 +224,7 @@ def vote_of_shots(
     array([1. , 0.5])
     """
     shares = np.vstack([memberships, prior])
-    logits = np.append(similarities, calibration.background) / calibration.temperature
-    weights = np.exp(logits - logits.max())
+    weights = _weights(similarities, calibration)
     return np.asarray(weights @ shares / weights.sum())
 
 
@@ -240,8 +237,7 @@ def shot_share(similarities: Similarities, calibration: Calibration) -> float:
     >>> round(shot_share(np.array([0.9]), far), 2), round(shot_share(np.array([0.1]), far), 2)
     (0.98, 0.02)
     """
-    logits = np.append(similarities, calibration.background) / calibration.temperature
-    weights = np.exp(logits - logits.max())
+    weights = _weights(similarities, calibration)
     return float(weights[:-1].sum() / weights.sum())
 
 
@@ -256,3 +252,9 @@ def label_prior(candidates: Candidates) -> Scores:
     """
     counts = np.array([rows.size for rows in candidates.rows_of_label], dtype=np.float64)
     return (counts + 1.0) / (len(candidates) + 2.0)
+
+
+def _weights(scores: Scores, calibration: Calibration) -> Scores:
+    """Return what each voter weighs, the made-up one last; the heaviest weighs 1."""
+    logits = np.append(scores, calibration.background) / calibration.temperature
+    return np.asarray(np.exp(logits - logits.max()))
