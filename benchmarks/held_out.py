@@ -40,14 +40,22 @@ import numpy as np
 import torch
 from benchmarks.remembering import RememberingSmall
 from benchmarks.small_flamingo import Known, nonce_names, task_of
-from benchmarks.small_model import SETTINGS, Asked, Pool, Vectors, answered, interval
+from benchmarks.small_model import (
+    SETTINGS,
+    Asked,
+    Pool,
+    Vectors,
+    answered,
+    figures_of_words,
+    interval,
+)
 from numpy.typing import NDArray
 from training.corpus.build import build
 
 from earful.model import ClipRef, Embedder, load_embedder
 from earful.model.audio import load_audio
 from earful.model.small import SmallEmbedder, load_small
-from earful.model.tiny import load_tiny
+from earful.model.tiny import TinyEmbedder, load_tiny
 from earful.rag.retrieval import (
     Calibration,
     Candidates,
@@ -63,7 +71,6 @@ from earful.rag.retrieval import (
 RESULTS = Path(__file__).resolve().parent / "results" / "held_out.json"
 ENCODERS = ("logmel", "earful-tiny", "yamnet", "earful-small")
 WHOLE_POOL = "whole pool"
-_N_FOUND = 10
 _N_ABSENT = 600
 _WRONGLY = 0.05
 _UNCALIBRATED = Calibration(temperature=0.1, background=0.0)
@@ -262,21 +269,14 @@ def absent(clips: Sequence[Known], asked: Sequence[tuple[list[int], int]]) -> di
 
 def by_words(embedder: SmallEmbedder, rows: Sequence[dict[str, str]], scores: Vectors) -> Any:
     """Return how often words alone name a clip, and how often its sentence finds it."""
-    labels = [row["label"] for row in rows]
-    names = sorted(set(labels))
+    names = sorted({row["label"] for row in rows})
     words = embedder.label_words(names)
-    heard = scores @ words.weights.T + words.offsets
-    order = np.argsort(-heard, axis=1, kind="stable")
-    wanted = np.array([names.index(label) for label in labels])
     sentences = embedder.text_weights([row["caption"] for row in rows])
-    found = np.argsort(-(sentences @ scores.T), axis=1, kind="stable")[:, :_N_FOUND]
-    hit = np.array([number in own for number, own in enumerate(found)], dtype=np.float64)
+    heard = scores @ words.weights.T + words.offsets
     return {
         "clips": len(rows),
         "labels": len(names),
-        "top-1": interval((order[:, 0] == wanted).astype(float), labels),
-        "top-5": interval((order[:, :5] == wanted[:, None]).any(1).astype(float), labels),
-        "recall@10": interval(hit, labels),
+        **figures_of_words(heard, sentences @ scores.T, [row["label"] for row in rows], names),
         "chance": {"top-1": 1 / len(names), "top-5": 5 / len(names), "recall@10": 10 / len(rows)},
     }
 
@@ -346,20 +346,14 @@ def measure(corpus: Path, processes: int) -> dict[str, Any]:
     return results
 
 
-def tiny_words(tiny: Any, rows: Sequence[dict[str, str]], vectors: Vectors) -> dict[str, Any]:
+def tiny_words(
+    tiny: TinyEmbedder, rows: Sequence[dict[str, str]], vectors: Vectors
+) -> dict[str, Any]:
     """Return the same of the text tower of ``earful-tiny``, the baseline."""
-    labels = [row["label"] for row in rows]
-    names = sorted(set(labels))
-    order = np.argsort(-(vectors @ tiny.embed_text(names).T), axis=1, kind="stable")
-    wanted = np.array([names.index(label) for label in labels])
+    names = sorted({row["label"] for row in rows})
     sentences = tiny.embed_text([row["caption"] for row in rows])
-    found = np.argsort(-(sentences @ vectors.T), axis=1, kind="stable")[:, :_N_FOUND]
-    hit = np.array([number in own for number, own in enumerate(found)], dtype=np.float64)
-    return {
-        "top-1": interval((order[:, 0] == wanted).astype(float), labels),
-        "top-5": interval((order[:, :5] == wanted[:, None]).any(1).astype(float), labels),
-        "recall@10": interval(hit, labels),
-    }
+    named = vectors @ tiny.embed_text(names).T
+    return figures_of_words(named, sentences @ vectors.T, [row["label"] for row in rows], names)
 
 
 def _plain(asked: Sequence[Asked]) -> list[tuple[list[int], int]]:
