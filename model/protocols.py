@@ -254,8 +254,10 @@ class Capabilities:
         wording: Phrases it was trained on.
         writes_captions: Whether it describes recordings and answers open questions in words of
             its own; of one that does not, ``FewShot`` makes them from exemplars, or declines.
-        unfitted_weight: Its weight in a blend with the vote, from 0 to 1, where exemplars are too
-            few to fit one: 0 for a model that is known to be right less often.
+        takes_prototypes: Whether ``classify`` shows it labels, each with all of its exemplars,
+            instead of the nearest exemplars.
+        blend_weight: Its weight in a blend with the vote, from 0 to 1, where it takes prototypes:
+            found in its training. ``None`` where exemplars of the task decide.
     """
 
     name: str
@@ -274,9 +276,10 @@ class Capabilities:
     window_seconds: float = 7.0
     wording: PromptWording = field(default_factory=PromptWording)
     writes_captions: bool = True
-    unfitted_weight: float = 0.5
+    takes_prototypes: bool = False
+    blend_weight: float | None = None
 
-    def to_dict(self) -> dict[str, str | int | float | bool]:
+    def to_dict(self) -> dict[str, str | int | float | bool | None]:
         """Return the fields as plain JSON values, but for the wording."""
         return {
             known.name: getattr(self, known.name)

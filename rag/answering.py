@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -25,6 +26,7 @@ from earful.rag.generation import (
     ModelRequest,
     Progress,
     generation_notes,
+    prototypes_of,
     to_answer,
     write_answer,
 )
@@ -158,6 +160,7 @@ class Answering:
             start_s=ask.get("start_s", 0.0),
             end_s=ask.get("end_s"),
             group=ask.get("group", ""),
+            names_speak=self.model is not None and self.model.capabilities.takes_prototypes,
         )
 
     def retrieve_one(
@@ -208,9 +211,14 @@ class Answering:
         progress: Progress | None,
     ) -> Answer:
         """Answer by the language model's scores, alone or blended with the vote."""
+        request = to_request(found, ask)
+        limits = model.capabilities
+        if limits.takes_prototypes and request.shot_mode == "interleaved":
+            most = limits.max_audios - 1
+            request = replace(request, prototypes=prototypes_of(found.shots, most))
         scored = self._scorer.score(
             model,
-            to_request(found, ask),
+            request,
             found.shots,
             scoring,
             blend=arm == "blend",

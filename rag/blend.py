@@ -102,8 +102,7 @@ class Blend:
 
 
 UNFITTED = Blend(weight=0.5, temperature=2.0)
-"""With too few exemplars to fit anything: half each, or by ``Capabilities.unfitted_weight``, the
-model half as sure as it says."""
+"""With too few exemplars to fit anything: half each, the model half as sure as it says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import hashlib
 import json
@@ -151,6 +152,14 @@ class Candidates:
             content=self.content[row],
             group=self.exemplars[row].group,
         )
+
+    def with_labels(self, row_labels: Sequence[tuple[int, ...]]) -> Candidates:
+        """Return the same exemplars with other labels, given for each by their positions."""
+        other = copy.copy(self)
+        other.row_labels = row_labels
+        for kept in ("rows_of_label", "rows_without_label", "missing", "digest"):
+            other.__dict__.pop(kept, None)
+        return other
 
     def subset(self, rows: Rows, labels: Sequence[int]) -> Candidates:
         """Return some rows as candidates for some labels.

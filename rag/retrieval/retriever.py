@@ -163,6 +163,7 @@ class Retriever:
         start_s: float = 0.0,
         end_s: float | None = None,
         group: str = "",
+        names_speak: bool = False,
     ) -> Iterator[Retrieved | AudioError | PromptError]:
         """Read recordings and find the shots of each, in batches.
 
@@ -180,6 +181,7 @@ class Retriever:
             start_s: In seconds.
             end_s: In seconds.
             group: The recordings' group.
+            names_speak: As for ``find``.
 
         Yields:
             What was retrieved for each recording in order, or the error that kept it from
@@ -222,6 +224,7 @@ class Retriever:
                             need_exemplars=need_exemplars,
                             seed=seed,
                             float32_scores=next(rows),
+                            names_speak=names_speak,
                         )
                 except PromptError as error:
                     yield error
@@ -238,6 +241,7 @@ class Retriever:
         need_exemplars: bool,
         seed: int,
         float32_scores: NDArray[np.float32] | None = None,
+        names_speak: bool = False,
     ) -> ShotSet:
         """Find a query's shots.
 
@@ -250,6 +254,8 @@ class Retriever:
                 name that the embedder knows.
             seed: For random choices.
             float32_scores: float32 dot products with every candidate, if they are at hand.
+            names_speak: Whether the labels' names speak for them where no exemplar does, if the
+                embedder knows them all.
 
         Raises:
             TaskError: No exemplar answers the task, or shots are asked for where there
@@ -264,6 +270,10 @@ class Retriever:
         if alone and shots:
             raise TaskError(f"{shots} shots are asked for, but there is no index to find them in")
         prepared = self.prepare(task, labels, need_exemplars=need_exemplars)
+        if names_speak and (alone or not (len(prepared.candidates) or shots)):
+            names = prepared.means.names if task.kind == "classify" else None
+            if names is not None and names.known.all() and query.class_scores is not None:
+                return names_alone(prepared, task, query)
         if alone:
             return ShotSet.empty(task, prepared.candidates.labels)
         if not len(prepared.candidates):

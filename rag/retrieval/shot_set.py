@@ -140,16 +140,17 @@ def find_shots(
 
 
 def names_alone(prepared: PreparedTask, task: Task, query: Query) -> ShotSet:
-    """Let the names of labels speak where there is no exemplar at all.
+    """Let the names of labels speak where there is no exemplar, or none is wanted.
 
     Args:
         prepared: The task; the embedder knows what its labels' names mean.
         task: The same.
         query: The recording.
     """
+    n = len(prepared.candidates)
     none = Voters(
-        allowed=np.empty(0, dtype=np.bool_),
-        similarities=np.empty(0),
+        allowed=np.zeros(n, dtype=np.bool_),
+        similarities=np.zeros(n),
         class_scores=query.class_scores,
     )
     note = "no exemplar was used: the names of the labels alone speak for them"

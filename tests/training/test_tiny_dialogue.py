@@ -53,7 +53,7 @@ def rounds(label: str, kind: str, other: str) -> list[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def said() -> list[list[str]]:
     """What the shipped model answers about each clip, in five rounds."""
-    few = FewShot(model=load_language_model("earful-tiny", device="cpu"))
+    few = FewShot(model=load_language_model("earful-small", device="cpu"))
     answers = []
     for row, (path, label, kind) in enumerate(CLIPS):
         talk = few.chat(SOUNDS / path)
