@@ -229,15 +229,19 @@ def by_flamingo(pool: Pool, clips: Sequence[Known], processes: int) -> dict[str,
         }
         for setting, asked in jobs.items():
             labels = [str(pool.labels[one.query]) for one in asked]
-            right, mixed = answers[setting].result()
-            results[setting] = {**_told(right, labels), "blend": _told(mixed, labels)}
+            right, others = answers[setting].result()
+            results[setting] = _told(right, labels)
+            results[setting]["controls"] = {
+                "n": len(next(iter(others.values()))),
+                "arms": {arm: interval(x, labels[: len(x)]) for arm, x in others.items()},
+            }
             print(setting, json.dumps(results[setting], indent=1), flush=True)
     return results
 
 
 def _told(right: Rights, labels: Sequence[str]) -> dict[str, Any]:
     vote = right["vote"]
-    compared = ("Flamingo, real names", "Flamingo, nonce names", "blend")
+    compared = ("Flamingo, real names", "blend")
     return {
         "n": len(vote),
         "arms": {arm: interval(x, labels[: len(x)]) for arm, x in right.items()},

@@ -174,7 +174,7 @@ class SmallLanguageModel(FlamingoLanguageModel):
 
     def __init__(self, *, hearing: SmallHearing, **options: Any) -> None:
         super().__init__(encoder=hearing, **options)
-        self._hearing = hearing
+        self.hearing = hearing
         described = f"descriptors:{hearing.maker}"
         self._descriptions = hashlib.sha256(described.encode()).hexdigest()[:32]
         self._dim = hearing.embedder.fingerprint.dim
@@ -229,7 +229,7 @@ class SmallLanguageModel(FlamingoLanguageModel):
             return self._described[content]
         key = f"{self._descriptions}/{content}" if content else ""
         kept = self._cache.get(key) if self._cache is not None and key else None
-        found = self._hear(clip, self._hearing.describe) if kept is None else kept
+        found = self._hear(clip, self.hearing.describe) if kept is None else kept
         if kept is None and self._cache is not None and key:
             self._cache.put(key, found)
         if content:

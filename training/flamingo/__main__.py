@@ -1,8 +1,9 @@
 """Train the small Flamingo on a corpus, resumably.
 
-    python -m training.flamingo --corpus DIR --vocabulary F --out DIR [--embedder DIR]
+    python -m training.flamingo --corpus DIR --out DIR [--embedder DIR]
 
-The same command goes on where it was stopped. With ``--device cuda`` it uses a GPU.
+The same command goes on where it was stopped. With ``--device cuda`` it uses a GPU. ``DIR/weights``
+is a folder that ``--model`` takes, and ``--embedder``. The vocabulary is that of ``earful-tiny``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import hashlib
 import json
 import math
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from training.flamingo.sounds import hear_corpus
 from training.flamingo.train import Batches, Plan, train
 from training.vocabulary import read_words
 
+from earful.model import tiny
 from earful.model.flamingo import Flamingo, FlamingoTokenizer
 from earful.model.runtime import read_part, round_rows
 from earful.model.small import DESCRIPTION, NAME, load_small, read_small_release
@@ -35,7 +38,7 @@ _LONGEST_NAME = 8
 def main() -> None:
     """Train as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("corpus", "vocabulary", "out"):
+    for name in ("corpus", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--embedder", default=NAME, help="a folder that training.small wrote")
     parser.add_argument("--words", type=Path, default=Path("/usr/share/dict/american-english"))
@@ -55,8 +58,13 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     embedder = load_small(options.embedder, device="cpu")
     halves = tuple(len(head.project) for head in (embedder.heads.narrow, embedder.heads.yamnet))
-    sounds = hear_corpus(options.corpus, embedder)
-    tokenizer = FlamingoTokenizer.load(options.vocabulary)
+    options.out.mkdir(parents=True, exist_ok=True)
+    kept = options.out / "sounds.pickle"
+    if not kept.exists():
+        kept.write_bytes(pickle.dumps(hear_corpus(options.corpus, embedder)))
+    sounds = pickle.loads(kept.read_bytes())
+    vocabulary = tiny.read_part(tiny.read_release(), "tokenizer")
+    tokenizer = FlamingoTokenizer.from_bytes(vocabulary, source="the vocabulary that ships")
     config = sizes(
         tokenizer.vocab_size,
         dim=sum(halves),
@@ -74,7 +82,6 @@ def main() -> None:
     if sounds.held_out.labels:
         asked["held out"] = (sounds.held_out,)
     probe = Probe(asked, episodes, config)
-    options.out.mkdir(parents=True, exist_ok=True)
 
     def report(step: int, loss: float, seconds: float) -> None:
         print(f"step {step}: loss {loss:.3f}, {seconds:.0f} s", flush=True)

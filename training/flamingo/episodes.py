@@ -43,6 +43,10 @@ _CLASSIFIED = 0.75
 """Share of classifications among episodes with shots."""
 _ROTATED = 0.9
 """Share of episodes in rotated space among those whose names mean nothing."""
+_RENAMED = 0.9
+"""Share of those that tell labels apart whose names mean nothing."""
+_UNNAMED = 0.3
+"""Share of them in which nothing is known of the names."""
 _MOST_WORDY = 3
 """Shots of sentences; with more, prompts are long and teach little more."""
 
@@ -134,11 +138,13 @@ class Episodes:
         """Draw a classification by labels, each with a slot of its own, as retrieval ranks them."""
         corpus = self._pick(rng)
         slots = draw_slots(corpus, rng)
-        nonce = rng.random() < self._nonce
         names = slots.names
-        if nonce:
-            slots = slots.without_names()
+        # What a name says stands in the evidence; what it is called must say nothing, or the
+        # network learns by heart which names are answers.
+        if rng.random() < _RENAMED:
             names = tuple(wording.nonce_names(self._words, len(names), rng))
+        if rng.random() < _UNNAMED:
+            slots = slots.without_names()
         question = wording.CLASSIFY[int(rng.integers(len(wording.CLASSIFY)))]
         return self.by_slots(slots, names, question, turn=self._turn(rng))
 
@@ -214,6 +220,10 @@ class Episodes:
             )
         )
 
+    def simple_names(self, n: int, rng: np.random.Generator) -> list[str]:
+        """Draw distinct names that mean nothing, each of one token."""
+        return [str(name) for name in rng.choice(self._simple, n, replace=False)]
+
     def first_token(self, answer: str) -> int:
         """Return the token that an answer begins with."""
         return self._ids(render_continuation(answer, style=STYLE)[0])[0]
@@ -262,8 +272,7 @@ class Episodes:
     ) -> _Draft:
         labels, shots, query = self._few_shot(corpus, n_shots, rng, n_ways)
         if simple:
-            drawn = rng.choice(self._simple, len(labels), replace=False)
-            names = dict(zip(labels, map(str, drawn), strict=True))
+            names = dict(zip(labels, self.simple_names(len(labels), rng), strict=True))
         elif nonce:
             mixed = rng.random() < 0.15
             fresh = (

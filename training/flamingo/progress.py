@@ -18,12 +18,15 @@ SETTINGS = {"5w1s": (5, 1), "5w4s": (5, 4), "20w4s": (20, 4)}
 _N_EPISODES = 400
 _AT_ONCE = 40
 _SEED = 1
+_QUESTION = "Classify this sound."
 _TEMPERATURE = 0.1
 """What the rule's scores are divided by where nothing was calibrated."""
 
 
 class Probe:
-    """Questions as ``classify`` asks them, with the labels' own names.
+    """Questions as ``classify`` asks them, but that names are single words that mean nothing.
+
+    What the labels' own names say is in the evidence.
 
     Args:
         corpora: Sounds to ask about, by name; each a list of folds.
@@ -87,7 +90,13 @@ class Probe:
         found: list[NDArray[np.float64]] = []
         for start in range(0, len(asked), _AT_ONCE):
             some = asked[start : start + _AT_ONCE]
-            group = [self._episodes.by_slots(x, x.names, "Classify this sound.") for x in some]
+            rng = np.random.default_rng([_SEED, start])
+            group = [
+                self._episodes.by_slots(
+                    slots, self._episodes.simple_names(len(slots.names), rng), _QUESTION
+                )
+                for slots in some
+            ]
             found += first_tokens(model, self._config, self._episodes, group)
         return asked, found
 

@@ -47,13 +47,13 @@ class Plan:
     """
 
     steps: int = 6000
-    batch: int = 16
-    rate: float = 1e-4
+    batch: int = 24
+    rate: float = 1.5e-4
     embedding_share: float = 0.1
     warm_up: int = 100
-    labels: float = 0.5
-    dense: float = 0.1
-    unshown: float = 0.4
+    labels: float = 0.6
+    dense: float = 0.05
+    unshown: float = 0.45
     seed: int = 0
     feature_noise: float = 0.3
 
