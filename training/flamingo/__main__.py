@@ -22,6 +22,7 @@ from safetensors.numpy import save as save_numbers
 from training.convert_aisfx import pack
 from training.flamingo.episodes import Episodes
 from training.flamingo.model import initialise, sizes
+from training.flamingo.perceptron import fit_perceptron
 from training.flamingo.progress import Probe, blend_weight
 from training.flamingo.sounds import hear_corpus
 from training.flamingo.train import Batches, Plan, train
@@ -73,7 +74,8 @@ def main() -> None:
     )
     model = Flamingo(config)
     plan = Plan(steps=options.steps, batch=options.batch, rate=options.rate)
-    initialise(model, torch.Generator().manual_seed(plan.seed), halves)
+    perceptron = fit_perceptron(sounds.folds, seed=plan.seed)
+    initialise(model, torch.Generator().manual_seed(plan.seed), halves, perceptron)
     n_parameters = sum(parameter.numel() for parameter in model.parameters())
     print(f"{n_parameters / 1e6:.2f} M parameters", flush=True)
     words = [word for word in read_words(options.words) if 3 <= len(word) <= _LONGEST_NAME]

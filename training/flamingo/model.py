@@ -14,8 +14,9 @@ space is split into four:
 
 In the second layer a position looks for positions that come after the token that it is itself,
 those first whose audio has most evidence, and copies their word: what was answered about the
-recording, or the label, for which most speaks. So an untrained network answers as the rule of
-label means does, and training has to do better. All of it is plain weights, which training changes
+recording, or the label, for which most speaks. A perceptron that was fitted to evidence alone is
+the beginning of the first feed-forward (``perceptron.py``). So an untrained network answers a
+little better than the rule of label means. All of it is plain weights, which training changes
 like any others; the other layers, and what is said about sounds without any exemplar, are up to
 training alone.
 """
@@ -29,6 +30,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from training.flamingo.perceptron import TEMPERATURE, Perceptron
 
 from earful.model.flamingo import Flamingo, FlamingoConfig, GatedCrossLayer
 from earful.model.small import CHANNEL_GAINS, N_CHANNELS, VECTOR_LENGTH
@@ -50,8 +52,12 @@ _SHARP_PLACE = 20.0
 _SHARP_WORD = 30.0
 """Attention's scores where places and words agree wholly. With 18, three quarters of the attention
 lay on tokens that are no answer."""
-_EVIDENCE_TEMPERATURE = 0.06
-"""Difference of similarity that one unit of score stands for."""
+_SHARP_EVIDENCE = 1.5
+"""What a unit of the perceptron's score is in attention's."""
+_WEIGHED_LENGTH = 0.1
+"""Of a unit of what the perceptron adds."""
+_WEIGHED_CHANNEL = 6
+"""Where it is written: the channel that says which audio is the query's, which no label's is."""
 _EVIDENCE_KEY = 2.0
 
 
@@ -108,13 +114,19 @@ def read_axes(config: FlamingoConfig, halves: tuple[int, ...]) -> list[int]:
     return [*read, *range(config.audio_dim - N_CHANNELS, config.audio_dim)]
 
 
-def initialise(model: Flamingo, generator: torch.Generator, halves: tuple[int, ...]) -> None:
+def initialise(
+    model: Flamingo,
+    generator: torch.Generator,
+    halves: tuple[int, ...],
+    perceptron: Perceptron | None = None,
+) -> None:
     """Set all weights; see the module.
 
     Args:
         model: Of any weights.
         generator: Decides.
         halves: Lengths of the vector's halves.
+        perceptron: Weighs evidence; without one its channels are added up.
     """
     config = model.config
     with torch.no_grad():
@@ -125,20 +137,25 @@ def initialise(model: Flamingo, generator: torch.Generator, halves: tuple[int, .
                 module.weight.normal_(std=std, generator=generator)
                 if module.bias is not None:
                     module.bias.zero_()
-        basis = _orthogonal(config.hidden_dim, generator)
+        basis = _basis(config.hidden_dim, generator)
         inner = config.cross_heads * config.cross_head_dim
         n_places = 2 * (3 * config.hidden_dim // 32)
-        n_words = (config.hidden_dim - inner - n_places) // 2
-        spaces = _Spaces(*torch.split(basis, [n_words, n_words, n_places, inner], dim=1))
+        n_words = (config.hidden_dim - 1 - inner - n_places) // 2
+        sizes_of = [n_words, n_words, n_places, inner]
+        spaces = _Spaces(*torch.split(basis[:, : sum(sizes_of)], sizes_of, dim=1))
         words = model.decoder.embed_tokens.weight
         # Of equal length: the norm before attention would scale evidence by what a name is called.
         drawn = functional.normalize(torch.randn(len(words), n_words, generator=generator), dim=1)
         words.copy_(_WORD_LENGTH * drawn @ spaces.words.T)
         _write_sounds(model, spaces, read_axes(config, halves))
+        if perceptron is not None:
+            _weigh(model, spaces, perceptron)
         length = math.hypot(_WORD_LENGTH, _PLACE_LENGTH, _SOUND_LENGTH)
         _look_before(model, spaces, math.sqrt(config.hidden_dim) / length, generator)
         length = math.hypot(length, _BEFORE_LENGTH)
-        _look_up(model.decoder.layers[1], spaces, math.sqrt(config.hidden_dim) / length, generator)
+        usual = 0.0 if perceptron is None else perceptron.usual
+        scale = math.sqrt(config.hidden_dim) / length
+        _look_up(model.decoder.layers[1], spaces, scale, usual, generator)
 
 
 def _write_sounds(model: Flamingo, spaces: _Spaces, axes: Sequence[int]) -> None:
@@ -162,6 +179,22 @@ def _write_sounds(model: Flamingo, spaces: _Spaces, axes: Sequence[int]) -> None
     gains = torch.full((inner,), _SOUND_LENGTH / math.sqrt(n_sounds))
     gains[inner - N_CHANNELS :] = _EVIDENCE_LENGTH * VECTOR_LENGTH / math.sqrt(config.audio_dim)
     first.attention.out.weight.copy_(spaces.sounds * gains / math.tanh(_OPEN))
+
+
+def _weigh(model: Flamingo, spaces: _Spaces, perceptron: Perceptron) -> None:
+    """Let the first gated block's feed-forward weigh a label's evidence as a perceptron does."""
+    config = model.config
+    first = cast(GatedCrossLayer, next(iter(model.decoder.cross_layers.values())))
+    channels = spaces.sounds[:, -N_CHANNELS:]
+    # A label's slot has a word, a place and four channels that are 1.
+    scale = math.sqrt(config.hidden_dim)
+    scale /= math.hypot(_WORD_LENGTH, _PLACE_LENGTH, 2 * _EVIDENCE_LENGTH)
+    n = len(perceptron.outer)
+    inner = cast(nn.Linear, first.feed_forward[1]).weight
+    outer = cast(nn.Linear, first.feed_forward[3]).weight
+    inner[:n].copy_(perceptron.inner @ channels.T / (scale * _EVIDENCE_LENGTH))
+    added = _WEIGHED_LENGTH / math.tanh(_OPEN) * perceptron.outer
+    outer[:, :n].copy_(channels[:, _WEIGHED_CHANNEL, None] * added)
 
 
 def _look_before(
@@ -193,15 +226,25 @@ def _look_before(
     _carry(layer, 0, head_dim, spaces.words, spaces.before, _BEFORE_LENGTH / scale)
 
 
-def _look_up(layer: nn.Module, spaces: _Spaces, scale: float, generator: torch.Generator) -> None:
-    """Let each head look for evidence after a like word, and copy the word found there."""
+def _look_up(
+    layer: nn.Module, spaces: _Spaces, scale: float, usual: float, generator: torch.Generator
+) -> None:
+    """Let each head look for evidence after a like word, and copy the word found there.
+
+    A usual score is taken off, by the channel that is always 1: the norm before attention scales
+    evidence a little more in one slot than in another, the more the farther it is from 0.
+    """
     heads = cast(int, layer.get_submodule("self_attention").n_heads)
     head_dim = _project(layer, "q").shape[0] // heads
     n_words = spaces.words.shape[1]
     n_shared = min(n_words, head_dim - 1)
     for_word = _gain(_SHARP_WORD, head_dim, scale * _WORD_LENGTH) * math.sqrt(n_words / n_shared)
-    evidence = spaces.sounds[:, -N_CHANNELS:][:, : len(CHANNEL_GAINS)] @ torch.tensor(CHANNEL_GAINS)
-    evidence *= _EVIDENCE_KEY / _EVIDENCE_TEMPERATURE / (scale * _EVIDENCE_LENGTH)
+    channels = spaces.sounds[:, -N_CHANNELS:]
+    evidence = channels[:, : len(CHANNEL_GAINS)] @ torch.tensor(CHANNEL_GAINS)
+    evidence /= TEMPERATURE * _EVIDENCE_LENGTH
+    evidence += channels[:, _WEIGHED_CHANNEL] / _WEIGHED_LENGTH
+    evidence -= usual / _EVIDENCE_LENGTH * channels[:, -1]
+    evidence *= _EVIDENCE_KEY * _SHARP_EVIDENCE / scale
     for head in range(heads):
         narrowed = _orthogonal(n_words, generator)[:n_shared]
         first = head * head_dim
@@ -233,6 +276,17 @@ def _carry(
 def _gain(score: float, head_dim: int, length: float) -> float:
     """Return the gain of queries and of keys that gives this score to equal vectors."""
     return math.sqrt(score * math.sqrt(head_dim)) / length
+
+
+def _basis(width: int, generator: torch.Generator) -> Tensor:
+    """Return orthonormal columns without a mean, one fewer than ``width``.
+
+    A norm takes off the mean of what it reads: what has one would leak into all spaces.
+    """
+    drawn = torch.randn(width, width, generator=generator)
+    drawn[:, 0] = 1.0
+    found: Tensor = torch.linalg.qr(drawn)[0][:, 1:]
+    return found
 
 
 def _orthogonal(width: int, generator: torch.Generator) -> Tensor:

@@ -38,6 +38,7 @@ class Plan:
             learned come to be copied less well than others: what is pushed away at every step
             is their embedding, as Gao et al. found ("Representation Degeneration Problem in
             Training Natural Language Generation Models", ICLR 2019).
+        circuit_share: Of that rate, for what weighs evidence and copies names.
         warm_up: Steps until it is reached; afterwards it falls as a cosine.
         labels: Share of the batches that tell labels apart, each with a slot of its own.
         dense: Share that match recordings to names that mean nothing.
@@ -48,12 +49,13 @@ class Plan:
 
     steps: int = 6000
     batch: int = 24
-    rate: float = 1.5e-4
+    rate: float = 2e-4
     embedding_share: float = 0.1
+    circuit_share: float = 0.1
     warm_up: int = 100
-    labels: float = 0.6
+    labels: float = 0.35
     dense: float = 0.05
-    unshown: float = 0.45
+    unshown: float = 0.5
     seed: int = 0
     feature_noise: float = 0.3
 
@@ -164,11 +166,19 @@ def train(
     """
     decoder = model.decoder
     embeddings = [decoder.embed_tokens.weight, decoder.embed_positions.weight]
-    others = [x for x in model.parameters() if not any(x is y for y in embeddings)]
+    # What weighs evidence and copies names is right from the beginning.
+    circuit = [
+        *next(iter(decoder.cross_layers.values())).parameters(),
+        *decoder.layers[0].get_submodule("self_attention").parameters(),
+        *decoder.layers[1].get_submodule("self_attention").parameters(),
+    ]
+    slow = [*embeddings, *circuit]
+    others = [x for x in model.parameters() if not any(x is y for y in slow)]
     optimizer = torch.optim.AdamW(
         [
             {"params": others, "share": 1.0},
             {"params": embeddings, "share": plan.embedding_share},
+            {"params": circuit, "share": plan.circuit_share},
         ],
         lr=plan.rate,
         betas=(0.9, 0.98),
