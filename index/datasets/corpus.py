@@ -85,6 +85,7 @@ class DatasetCorpus(Corpus):
     Attributes:
         dataset: The declaration.
         task: Name of the task that rows are read for.
+        split: The only split that is read; empty for all.
         counts: Counts from the last pass over the rows.
         absent: Files of the dataset that are not there, or only as pointers of Git LFS, by part
             or split.
@@ -92,7 +93,7 @@ class DatasetCorpus(Corpus):
         on_missing: Called with place and reason of each row without a recording.
         on_unreadable: Called with place and reason of each row that cannot be read.
         counts_whole: Whether recordings are counted in all tasks, those known as broken
-            included, as official sizes count them.
+            included, as official sizes count them; to find no row is no error then.
     """
 
     # Publishers' tables in old encodings are read as Latin-1, where curly quotes become
@@ -117,7 +118,7 @@ class DatasetCorpus(Corpus):
             _require_known("part", part, dataset.parts, dataset)
         self._base = find_base(dataset, root)
         self._sources = find_sources(dataset, self._base, part)
-        self._split = split
+        self.split = split
         self._part = part
         self.absent = tuple(absent_files(dataset, self._base, part))
         self.passed_over = tuple(passed_over_files(self._sources, self._base))
@@ -160,16 +161,21 @@ class DatasetCorpus(Corpus):
     @property
     def is_whole(self) -> bool:
         """Whether neither a split nor a part was chosen."""
-        return not (self._split or self._part)
+        return not (self.split or self._part)
 
     def why_empty(self) -> str:
-        """Explain why the last pass met no row of the chosen split; empty when it met some."""
-        if not self._split or any(self.counts.n_rows.values()):
+        """Explain why the last pass met no row of the split and task; empty when it met some."""
+        if any(self.counts.n_rows.values()):
             return ""
-        others = [f"{name} {n.n_rows:,}" for name, n in self.counts.whole.items() if name]
-        here = f"; the rows here are of {', '.join(others)}" if others else ""
+        sizes = {name: split.n_rows for name, split in self.counts.whole.items()}
+        name = self.dataset.name
+        if not self.split or self.split in sizes:
+            n = sizes[self.split] if self.split else sum(sizes.values())
+            tasks = ", ".join(self.dataset.tasks)
+            return f"none of the {n:,} rows of {name} here is for {self.task!r}; it has {tasks}"
+        here = ", ".join(f"{split or '(none)'} {n:,}" for split, n in sizes.items()) or "none"
         absent = f"; not here: {', '.join(self.absent)}" if self.absent else ""
-        return f"no row of {self.dataset.name} is of split {self._split!r}{here}{absent}"
+        return f"no row of {name} here is of split {self.split!r}; found {here}{absent}"
 
     # --- rows ------------------------------------------------------------------------------
 
@@ -196,6 +202,8 @@ class DatasetCorpus(Corpus):
             except RowError as error:
                 counts.faults.pass_over(error)
         counts.faults.refuse_too_many(self.dataset.name)
+        if not self.counts_whole and (why := self.why_empty()):
+            raise CorpusError(why)
 
     def _chosen_rows(self, counts: RowCounts) -> Iterator[_Chosen]:
         """Leave out rows of other splits and tasks, those known as broken, and those of no use."""
@@ -215,7 +223,7 @@ class DatasetCorpus(Corpus):
             return None
         whole = counts.whole.setdefault(split, WholeSplit())
         whole.n_rows += 1
-        if self._split and split != self._split:
+        if self.split and split != self.split:
             return None
         id_ = fill(self.dataset.id, row, where)
         why_bad = self.dataset.known_bad.get(id_, "")
@@ -225,7 +233,9 @@ class DatasetCorpus(Corpus):
             counts.known_bad[id_] = why_bad
             whole.known_bad.add(id_)
         if self.counts_whole and (audio := self._locator.find(row, where)[0]):
-            whole.clips.add(hash(PurePosixPath(Path(audio).as_posix())))
+            whole.found.add(hash(audio))
+            if not why_bad:
+                whole.clips.add(hash(audio))
         if why_bad:
             return None
         rules = [emit for emit in self.dataset.emits if emit.task == self.task]
@@ -279,6 +289,7 @@ class DatasetCorpus(Corpus):
                 segments = tuple(self._segments(row, where, audio))
             except AudioError as error:
                 # One broken recording among a million is no reason to stop.
+                counts.whole[split].clips.discard(hash(audio))
                 audio, why = "", str(error)
         elif UNPACK in row:
             why += f"; unpack it: {row[UNPACK]}"

@@ -15,7 +15,7 @@ from typing import Any
 AUDIO_FORMS = ("files", "partly", "ids", "video")
 READERS = ("table", "records", "tree", "shards", "arrow", "pickle")
 ROLES = ("train", "eval")
-BASES = ("publisher", "second-hand", "unchecked")
+BASES = ("publisher", "copy", "second-hand", "unchecked")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +26,9 @@ class Fact:
         value: Text or a number; empty when only the note is known.
         verified: Whether it was read in the publisher's own file, repository or page, or
             counted in a whole copy of its files.
-        basis: ``publisher``, ``second-hand`` (somebody else's loader, documentation or
-            mirror) or ``unchecked`` (general knowledge).
+        basis: ``publisher``, ``copy`` (counted in a whole copy of the publisher's files),
+            ``second-hand`` (somebody else's loader, documentation or mirror) or ``unchecked``
+            (general knowledge).
         note: Doubts and oddities; of what was counted in a whole copy, whose it is.
         also: Values of other versions that are complete as well, by what they are.
     """

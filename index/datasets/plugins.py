@@ -187,9 +187,11 @@ def _fill_template(where: str, row: RawRow, options: Mapping[str, Any], _root: P
     items = cell(row, options["values"], where)
     template = str(cell(row, text, where))
     n_places = len(_PLACEHOLDER.findall(template))
-    if not isinstance(items, list) or n_places != len(items):
-        n_items = len(items) if isinstance(items, list) else "no list of"
-        raise RowError(where, f"{template!r} has {n_places} placeholders and {n_items} values {items}")
+    if not isinstance(items, list):
+        raise RowError(where, f"{options['values']} is {items!r}; expected a list")
+    if n_places != len(items):
+        found = f"{n_places} placeholders and {len(items)} values {items}"
+        raise RowError(where, f"{template!r} has {found}")
     first, *others = _PLACEHOLDER.split(template)
     filled = first + "".join(f"{value}{after}" for value, after in zip(items, others, strict=True))
     return {**row, text: filled}
@@ -233,9 +235,7 @@ def _unpack(where: str, row: RawRow, options: Mapping[str, Any], _root: Path) ->
     found = cell(row, options["column"], where)
     names = options["into"]
     if not isinstance(found, list) or len(found) != len(names):
-        raise RowError(
-            where, f"{options['column']} is {found!r}; expected a list of {len(names)}"
-        )
+        raise RowError(where, f"{options['column']} is {found!r}; expected a list of {len(names)}")
     return {**row, **dict(zip(names, found, strict=True))}
 
 

@@ -156,11 +156,13 @@ class WholeSplit:
     Attributes:
         n_rows: Rows in its files, those known as broken included.
         clips: Hashes of the paths of its recordings that are there; filled for a check only.
+        found: These, and those of the recordings that are left out as broken.
         known_bad: Ids of those left out as broken, whether they are there or not.
     """
 
     n_rows: int = 0
     clips: set[int] = field(default_factory=set)
+    found: set[int] = field(default_factory=set)
     known_bad: set[str] = field(default_factory=set)
 
 

@@ -45,9 +45,7 @@ UNPACK = "unpack"
 """Column with the command that unpacks a row's recording, where it lies in an archive."""
 
 
-def read_source(
-    root: Path, source: Source, on_fault: OnFault = raise_fault
-) -> Iterator[PlacedRow]:
+def read_source(root: Path, source: Source, on_fault: OnFault = raise_fault) -> Iterator[PlacedRow]:
     """Read one source of a dataset, its constant columns included.
 
     Args:
