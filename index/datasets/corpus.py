@@ -11,8 +11,6 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from earful.errors import AudioError, CorpusError
 from earful.index.corpus import (
     Corpus,
@@ -24,7 +22,7 @@ from earful.index.corpus import (
     to_nfc,
 )
 from earful.index.datasets.declaration import Dataset, Emit
-from earful.index.datasets.locate import Locator
+from earful.index.datasets.locate import Locator, Segment, Segmenter
 from earful.index.datasets.readers import (
     UNPACK,
     PlacedRow,
@@ -47,15 +45,8 @@ from earful.index.datasets.row_faults import (
 from earful.index.datasets.splits import Splitter
 from earful.index.datasets.steps import read_rows
 from earful.index.datasets.templates import cell, fill, meets, placeholders
-from earful.model.audio import load_isolated, probe_isolated
 from earful.wording import quoted
 
-_Segment = tuple[float, float | None]
-"""Start and end in seconds; no end for the rest of the file."""
-
-# A file that was cut before may be a little longer than its segment.
-_CUT_SLACK_S = 1.0
-_LEVEL_RATE = 16_000
 # Publishers write these for an id that they do not have.
 _UNKNOWN = frozenset({"", "NA", "Not found"})
 
@@ -131,6 +122,7 @@ class DatasetCorpus(Corpus):
             allow_outside=allow_outside,
         )
         self._locator = Locator(self._base, dataset.audio, top=root, allow_outside=allow_outside)
+        self._segmenter = Segmenter(self._base, dataset.span, dataset.window)
         self._splitter = Splitter(dataset.split, self._base, self._all_rows)
         self.counts = RowCounts()
         self.on_missing: Callable[[str, str], None] | None = None
@@ -258,7 +250,7 @@ class DatasetCorpus(Corpus):
         audio, _ = self._locator.find(row, where)
         try:
             if audio:
-                self._duration_s(audio)
+                self._segmenter.duration_s(audio)
         except AudioError:
             return self.dataset.bad_copies[id_]
         return ""
@@ -283,10 +275,10 @@ class DatasetCorpus(Corpus):
         """Find a row's recording and its segments, and make its exemplars."""
         row, where, split = chosen.row, chosen.where, chosen.split
         audio, why = self._locator.find(row, where)
-        segments: tuple[_Segment, ...] = ()
+        segments: tuple[Segment, ...] = ()
         if audio:
             try:
-                segments = tuple(self._segments(row, where, audio))
+                segments = tuple(self._segmenter.segments(row, where, audio))
             except AudioError as error:
                 # One broken recording among a million is no reason to stop.
                 counts.whole[split].clips.discard(hash(audio))
@@ -315,7 +307,7 @@ class DatasetCorpus(Corpus):
         answer: str,
         chosen: _Chosen,
         audio: str,
-        segments: tuple[_Segment, ...],
+        segments: tuple[Segment, ...],
     ) -> Iterator[CorpusRow]:
         """Make the exemplars of a row by one rule, one for each segment of its recording."""
         dataset, row, where = self.dataset, chosen.row, chosen.where
@@ -388,45 +380,6 @@ class DatasetCorpus(Corpus):
             return frozenset()
         return frozenset(str(row[column]).strip() for _, row in read_source(self._base, source))
 
-    # --- segments --------------------------------------------------------------------------
-
-    def _segments(self, row: RawRow, where: str, audio: str) -> Iterator[_Segment]:
-        """Yield the segments of a recording that become exemplars."""
-        span, window = self.dataset.span, self.dataset.window
-        if span is not None:
-            start_s = _seconds(span.start, row, where)
-            if span.length is not None:
-                end_s = start_s + span.length
-            else:
-                end_s = _seconds(span.end if span.end is not None else 0.0, row, where)
-            if self._duration_s(audio) > end_s - start_s + _CUT_SLACK_S:
-                yield start_s, end_s
-            else:
-                yield 0.0, None
-        elif window is not None:
-            duration_s = self._duration_s(audio)
-            n = max(1, int(duration_s / window.length_s + 0.5))
-            for number in range(n):
-                start_s = number * window.length_s
-                end_s = min(start_s + window.length_s, duration_s)
-                if not self._is_silent(audio, start_s, end_s):
-                    yield start_s, end_s
-        else:
-            yield 0.0, None
-
-    def _duration_s(self, audio: str) -> float:
-        return probe_isolated(self._base / audio).duration_s
-
-    def _is_silent(self, audio: str, start_s: float, end_s: float) -> bool:
-        window = self.dataset.window
-        if window is None or window.skip_below_dbfs is None:
-            return False
-        clip = load_isolated(
-            self._base / audio, sample_rate=_LEVEL_RATE, start_s=start_s, end_s=end_s
-        )
-        level = float(np.sqrt(np.mean(np.square(clip.samples, dtype=np.float64))))
-        return bool(level < 10.0 ** (window.skip_below_dbfs / 20.0))
-
 
 def _require_known(what: str, name: str, known: tuple[str, ...], dataset: Dataset) -> None:
     if name not in known:
@@ -439,16 +392,6 @@ def _split_names(dataset: Dataset) -> tuple[str, ...]:
     named = [*dataset.splits, *rule.map.values(), *rule.lists, *rule.shares]
     named += [str(source.set["split"]) for source in dataset.sources if "split" in source.set]
     return tuple(dict.fromkeys(named))
-
-
-def _seconds(value: str | float, row: Mapping[str, Any], where: str) -> float:
-    if isinstance(value, (int, float)):
-        return float(value)
-    found = cell(row, value, where)
-    try:
-        return float(found)
-    except (TypeError, ValueError) as error:
-        raise RowError(where, f"{value} is {found!r}; expected seconds") from error
 
 
 def _meta_text(value: Any, where: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Location of a row's recording: by its path, or by its name anywhere below a folder."""
+"""Location of a row's recording, by its path or by its name, and the segments of it that count."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from earful.errors import CorpusError
-from earful.index.datasets.declaration import Audio
+from earful.index.datasets.declaration import Audio, Span, Window
 from earful.index.datasets.readers import is_lfs_pointer
-from earful.index.datasets.templates import fill
+from earful.index.datasets.row_faults import RowError
+from earful.index.datasets.templates import cell, fill
+from earful.model.audio import load_isolated, probe_isolated
 
 # Where a recording exists in several formats, the one listed first is used.
 AUDIO_ENDINGS = (
@@ -19,6 +23,13 @@ AUDIO_ENDINGS = (
     *(".wma", ".mp4", ".webm", ".mkv", ".flv", ".mov"),
 )
 _ENDINGS = frozenset(AUDIO_ENDINGS)
+
+Segment = tuple[float, float | None]
+"""Start and end in seconds; no end for the rest of the file."""
+
+# A file that was cut before may be a little longer than its segment.
+_CUT_SLACK_S = 1.0
+_LEVEL_RATE = 16_000
 
 
 class Locator:
@@ -172,6 +183,77 @@ class Locator:
                 path = os.path.join(parent, name)
                 if not name.startswith("._") and _ending(name) in _ENDINGS and os.path.isfile(path):
                     yield os.path.relpath(path, top)
+
+
+class Segmenter:
+    """Cuts recordings into the segments that become exemplars.
+
+    Args:
+        base: Folder that paths of recordings are named from.
+        span: Segment that a row describes, if it is not the whole recording.
+        window: Cutting into segments of equal length, if there is any.
+    """
+
+    def __init__(self, base: Path, span: Span | None, window: Window | None) -> None:
+        self._base = base
+        self._span = span
+        self._window = window
+
+    def segments(self, row: Mapping[str, Any], where: str, audio: str) -> Iterator[Segment]:
+        """Yield the segments of a row's recording.
+
+        Raises:
+            AudioError: The recording cannot be read.
+            RowError: The row lacks a column, or has no number in it.
+        """
+        span, window = self._span, self._window
+        if span is not None:
+            start_s = _seconds(span.start, row, where)
+            if span.length is not None:
+                end_s = start_s + span.length
+            else:
+                end_s = _seconds(span.end if span.end is not None else 0.0, row, where)
+            if self.duration_s(audio) > end_s - start_s + _CUT_SLACK_S:
+                yield start_s, end_s
+            else:
+                yield 0.0, None
+        elif window is not None:
+            duration_s = self.duration_s(audio)
+            n = max(1, int(duration_s / window.length_s + 0.5))
+            for number in range(n):
+                start_s = number * window.length_s
+                end_s = min(start_s + window.length_s, duration_s)
+                if not self._is_silent(window, audio, start_s, end_s):
+                    yield start_s, end_s
+        else:
+            yield 0.0, None
+
+    def duration_s(self, audio: str) -> float:
+        """Return the length of a recording in seconds, as its header says.
+
+        Raises:
+            AudioError: It cannot be read.
+        """
+        return probe_isolated(self._base / audio).duration_s
+
+    def _is_silent(self, window: Window, audio: str, start_s: float, end_s: float) -> bool:
+        if window.skip_below_dbfs is None:
+            return False
+        clip = load_isolated(
+            self._base / audio, sample_rate=_LEVEL_RATE, start_s=start_s, end_s=end_s
+        )
+        level = float(np.sqrt(np.mean(np.square(clip.samples, dtype=np.float64))))
+        return bool(level < 10.0 ** (window.skip_below_dbfs / 20.0))
+
+
+def _seconds(value: str | float, row: Mapping[str, Any], where: str) -> float:
+    if isinstance(value, (int, float)):
+        return float(value)
+    found = cell(row, value, where)
+    try:
+        return float(found)
+    except (TypeError, ValueError) as error:
+        raise RowError(where, f"{value} is {found!r}; expected seconds") from error
 
 
 def _stems(recordings: Iterable[str]) -> dict[str, tuple[str, ...]]:
