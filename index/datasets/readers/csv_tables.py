@@ -44,6 +44,8 @@ def read_table(root: Path, source: Source, on_fault: OnFault) -> Iterator[Placed
     comment = options.get("comment", "")
     given: list[str] = options.get("header", [])
     wanted: list[str] = options.get("names", [])
+    aliases: dict[str, list[str]] = options.get("aliases", {})
+    aliases = {**{name: [] for name in wanted}, **aliases}
     named = given or None
     header_comment = options.get("header_comment", 0)
     delimiter = options.get("delimiter", "\t" if path.suffix == ".tsv" else ",")
@@ -61,7 +63,7 @@ def read_table(root: Path, source: Source, on_fault: OnFault) -> Iterator[Placed
                 raise CorpusError(f"{path}: has no comment line {header_comment} with its columns")
             named = headers[header_comment - 1]
         elif wanted:
-            named = next((one for one in headers if _holds(one, wanted)), named)
+            named = next((one for one in headers if _holds(one, wanted, aliases)), named)
     # Header and rows.
     numbered = _NumberedLines(lines)
     reader = csv.reader(
@@ -71,7 +73,6 @@ def read_table(root: Path, source: Source, on_fault: OnFault) -> Iterator[Placed
         quoting=csv.QUOTE_MINIMAL if options.get("quotes", True) else csv.QUOTE_NONE,
         strict=True,
     )
-    aliases: dict[str, list[str]] = options.get("aliases", {})
     rest = options.get("rest", "")
     n_header, n_skipped = options.get("header_rows", 1), options.get("skip", 0)
     options.check_all_read()
@@ -79,9 +80,9 @@ def read_table(root: Path, source: Source, on_fault: OnFault) -> Iterator[Placed
     if named is None:
         first = _first(rows, n_header)
         named = _header(path, first)
-        if wanted and not _holds(named, wanted):
+        if wanted and not _holds(named, wanted, aliases):
             named, rows = wanted, chain(first, rows)
-    names = _apply_aliases(named, {**{name: [] for name in wanted}, **aliases})
+    names = _apply_aliases(named, aliases)
     for _ in _first(rows, n_skipped):
         pass
     for where, cells in rows:
@@ -214,9 +215,8 @@ def _header(path: Path, lines: list[_Cells]) -> list[str]:
     return [name or f"column {number}" for number, name in enumerate(joined, 1)]
 
 
-def _holds(names: list[str], wanted: list[str]) -> bool:
-    found = set(map(_without_punctuation, names))
-    return found.issuperset(map(_without_punctuation, wanted))
+def _holds(names: list[str], wanted: list[str], aliases: Mapping[str, list[str]]) -> bool:
+    return set(wanted) <= set(_apply_aliases(names, aliases))
 
 
 def _apply_aliases(names: list[str], aliases: Mapping[str, list[str]]) -> list[str]:

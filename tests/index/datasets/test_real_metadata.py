@@ -153,6 +153,18 @@ def test_audioset_s_segments_are_read_under_every_header(header: str, tmp_path: 
     ]
 
 
+@pytest.mark.parametrize("head", ["clip_id", "segment_id", ""])
+def test_strong_labels_are_read_under_every_header(head: str, tmp_path: Path) -> None:
+    LAYOUTS["audioset-strong"](tmp_path)
+    table = tmp_path / "audioset_train_strong.tsv"
+    first, *rows = table.read_text().splitlines(keepends=True)
+    first = first.replace("segment_id", head) if head else ""
+    if head == "clip_id":
+        first = first.replace("label", "MID")
+    table.write_text(first + "".join(rows))
+    assert [one.labels for one in read("audioset-strong", tmp_path)] == [("Car", "Cheering")]
+
+
 def test_clips_that_no_list_of_sounddescs_names_are_passed_over(tmp_path: Path) -> None:
     LAYOUTS["sounddescs"](tmp_path)
     path = tmp_path / "sounddescs_data/descriptions.pkl"
