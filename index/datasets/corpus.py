@@ -378,7 +378,8 @@ class DatasetCorpus(Corpus):
         source, column = self.dataset.vocabulary_from
         if not find_files(self._base, source):
             return frozenset()
-        return frozenset(str(row[column]).strip() for _, row in read_source(self._base, source))
+        rows = read_source(self._base, source)
+        return frozenset(str(cell(row, column, where)).strip() for where, row in rows)
 
 
 def _require_known(what: str, name: str, known: tuple[str, ...], dataset: Dataset) -> None:

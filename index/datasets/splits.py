@@ -46,7 +46,11 @@ class Splitter:
             missing = None if self._has_all_lists else ""
             return self._listed.get(fill(rule.id, row, where), missing)
         if rule.by:
-            return self._dealt[fill(rule.by, row, where)]
+            group = fill(rule.by, row, where)
+            if group not in self._dealt:
+                why = f"{group!r} was not there when the groups were dealt; run it again"
+                raise RowError(where, why)
+            return self._dealt[group]
         return str(row.get("split", ""))
 
     @cached_property
