@@ -1,7 +1,8 @@
 from .corpus import Corpus, CorpusRow, Rejection, open_corpus, single_recording
 from .exemplar import Exemplar, to_nfc
-from .limits import MAX_NAME, name_fault, text_fault
+from .limits import MAX_NAME, exemplar_fault, name_fault, text_fault
 from .parquet import parquet_rows
+from .seen_ids import SeenIds
 from .survey import Survey, survey_corpus
 from .tables import KINDS, as_text, open_table, table_kind
 
@@ -12,8 +13,10 @@ __all__ = [
     "CorpusRow",
     "Exemplar",
     "Rejection",
+    "SeenIds",
     "Survey",
     "as_text",
+    "exemplar_fault",
     "name_fault",
     "open_corpus",
     "open_table",

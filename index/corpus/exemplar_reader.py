@@ -110,7 +110,8 @@ class ExemplarReader:
             column = columns.get(field)
             return "" if column is None else as_text(record[column], where, column).strip()
 
-        audio = self._audio(text("audio"), folder, where)
+        column = columns["audio"]
+        audio = self._audio(as_text(record[column], where, column), folder, where)
         labels = self._labels(record, columns, where)
         start_s = _seconds(text("start_s"), where, "start_s") or 0.0
         end_s = _seconds(text("end_s"), where, "end_s")
@@ -153,7 +154,13 @@ class ExemplarReader:
         return tuple(to_nfc(label) for label in labels)
 
     def _audio(self, text: str, folder: Path, where: str) -> PurePosixPath:
-        """Return the path of a row's audio, relative to the root."""
+        """Return the path of a row's audio, relative to the root.
+
+        Blanks at its ends count where a file has them, as three names of Clotho's do.
+        """
+        stripped = text.strip()
+        if text != stripped and not (stripped and os.path.isfile(folder / text)):
+            text = stripped
         if not text:
             raise CorpusError(f"{where}: names no audio file; expected a path")
         if len(text) > MAX_PATH:

@@ -25,7 +25,8 @@ class Survey:
     Attributes:
         n: Rows, the rejected ones included.
         n_files: Distinct audio files.
-        total_s: Length of all usable segments, in seconds.
+        total_s: Length of all usable segments, in seconds; several rows of one segment, such as
+            its captions, count once.
         shortest_s: The shortest usable segment, in seconds; 0 when there is none.
         longest_s: The longest usable segment, in seconds; 0 when there is none.
         labels: Label to number of rows, most frequent first, ties by name.
@@ -77,7 +78,7 @@ def survey_corpus(
     labels: Counter[str] = Counter()
     splits: Counter[str] = Counter()
     rejected: list[Rejection] = []
-    lengths: list[float] = []
+    lengths: dict[tuple[Path, float, float | None], float] = {}
     n = 0
     for row in corpus:
         n += 1
@@ -91,15 +92,15 @@ def survey_corpus(
         if isinstance(length, str):
             rejected.append(Rejection(audio=str(exemplar.audio), where=row.where, error=length))
         else:
-            lengths.append(length)
+            lengths[path, exemplar.start_s, exemplar.end_s] = length
         if progress is not None:
             progress(n)
     return Survey(
         n=n,
         n_files=len(headers),
-        total_s=sum(lengths),
-        shortest_s=min(lengths, default=0.0),
-        longest_s=max(lengths, default=0.0),
+        total_s=sum(lengths.values()),
+        shortest_s=min(lengths.values(), default=0.0),
+        longest_s=max(lengths.values(), default=0.0),
         labels=dict(sorted(labels.items(), key=lambda item: (-item[1], item[0]))),
         splits=dict(sorted(splits.items())),
         rejected=tuple(rejected),

@@ -6,10 +6,12 @@ import difflib
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ from earful.index.corpus import Exemplar
 from earful.index.search import ClassScores, Hit, VectorSet
 from earful.rag.arrays import Rows, Similarities
 from earful.rag.task import Task
+from earful.wording import counted
 
 # An exemplar's id, the set it is of, its row there, and the positions of its labels.
 _Found = tuple[str, VectorSet, int, tuple[int, ...]]
@@ -55,6 +58,8 @@ class Candidates:
         row_labels: For each exemplar, the positions of its labels in ``labels``.
         stored_scores: Class scores of the exemplars, not read yet; ``None`` unless all have
             some.
+        n_of_other_tasks: Exemplars that have an answer and the name of another task, counted
+            by that name; empty for kinds with labels.
     """
 
     def __init__(
@@ -67,8 +72,10 @@ class Candidates:
         vectors: NDArray[np.float32],
         row_labels: Sequence[tuple[int, ...]],
         stored_scores: ClassScores | None = None,
+        n_of_other_tasks: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.labels = tuple(labels)
+        self.n_of_other_tasks = n_of_other_tasks
         self.exemplars = exemplars
         self.paths = paths
         self.content = content
@@ -245,6 +252,7 @@ def gather_candidates(
         vectors=_vectors(parts, found),
         row_labels=tuple(positions for _, _, _, positions in found),
         stored_scores=_stored_scores(parts, found),
+        n_of_other_tasks=_n_of_other_tasks(task, parts),
     )
     if need_exemplars:
         require_exemplars(
@@ -295,10 +303,32 @@ def require_exemplars(
         )
     if not len(candidates) and not (task.has_labels and candidates.labels):
         wanted = "labelled" if task.has_labels else "answered"
+        others = candidates.n_of_other_tasks
+        hint = f" ({other_tasks(others)})" if others else ""
         raise TaskError(
-            f"task {task.name!r}: there are no {wanted} exemplars; add examples to the task "
+            f"task {task.name!r}: there are no {wanted} exemplars{hint}; add examples to the task "
             "file, or recordings to the index"
         )
+
+
+def other_tasks(n_of_other_tasks: Mapping[str, int]) -> str:
+    """Say of which other tasks exemplars with answers are, and what makes them this one's.
+
+    >>> other_tasks({"genre classification": 3})
+    "3 have an answer to another task, 'genre classification'; `aliases` of a task file take it in"
+    """
+    names = ", ".join(map(repr, n_of_other_tasks))
+    n = sum(n_of_other_tasks.values())
+    have = counted(n, "has", "have")
+    what, it = ("another task", "it") if len(n_of_other_tasks) == 1 else ("other tasks", "them")
+    return f"{have} an answer to {what}, {names}; `aliases` of a task file take {it} in"
+
+
+def _n_of_other_tasks(task: Task, parts: Sequence[VectorSet]) -> dict[str, int]:
+    if task.has_labels:
+        return {}
+    names = (e.task for part in parts for e in part.exemplars if e.answer)
+    return dict(sorted(Counter(name for name in names if not task.is_named(name)).items()))
 
 
 def _candidates(

@@ -21,7 +21,7 @@ from earful.errors import AudioError, PromptError, TaskError
 from earful.index import Index
 from earful.index.search import Hit, SearchFilter
 from earful.model import Embedder, ExplainsTexts
-from earful.rag.retrieval.candidates import Candidates
+from earful.rag.retrieval.candidates import Candidates, other_tasks
 from earful.rag.retrieval.index_search import compares_scores, search_index
 from earful.rag.retrieval.prepared_task import ExemplarFilter, PreparedTask, TaskCache
 from earful.rag.retrieval.query import Audio, Query, Stopwatch, read_queries
@@ -273,7 +273,10 @@ class Retriever:
                         f"{shots} shots are asked for, but there is no exemplar to show"
                     )
                 return names_alone(prepared, task, query)
+            others = prepared.candidates.n_of_other_tasks
             note = "no exemplar has an answer to this, so none is shown"
+            if others:
+                note = f"no exemplar is shown: {other_tasks(others)}"
             return ShotSet.empty(task, prepared.candidates.labels, note)
         found = find_shots(prepared, task, query, seed=seed, float32_scores=float32_scores)
         if self._change is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful import console
+from earful.commands.datasets import warn_of_rows
 from earful.commands.health import index_health, index_map
 from earful.commands.load import print_better_ears
 from earful.commands.options import (
@@ -109,7 +110,9 @@ def index_build(
     if dry_run:
         from earful.index.corpus import survey_corpus
 
-        _finish_survey(survey_corpus(opened), as_json=as_json)
+        survey = survey_corpus(opened)
+        _warn_of_rows(opened, root)
+        _finish_survey(survey, as_json=as_json)
         return
     from earful.index.builder import BuildOptions, build_index, embedder_for
     from earful.model.audio import AudioLimits, warm_up
@@ -122,18 +125,17 @@ def index_build(
     options = BuildOptions(limits=AudioLimits(max_duration_s=max_duration_s))
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_index(opened, index, embedder=model, options=options, progress=progress)
-    if dataset:
-        from earful.index.datasets import DatasetCorpus
-
-        if isinstance(opened, DatasetCorpus) and opened.counts.n_missing:
-            console.warn(
-                f"note: {counted(opened.counts.n_missing, 'row')} of {dataset} without a "
-                f"recording in {root}; "
-                f"`earful datasets check {dataset} {root}` names them"
-            )
+    _warn_of_rows(opened, root)
     if is_new and not as_json:
         print_better_ears(embedder)
     _finish_build(report, as_json=as_json)
+
+
+def _warn_of_rows(opened: Corpus, root: Path | None) -> None:
+    from earful.index.datasets import DatasetCorpus
+
+    if isinstance(opened, DatasetCorpus) and root is not None:
+        warn_of_rows(opened, root)
 
 
 @index_app.command("add")

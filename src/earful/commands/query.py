@@ -291,6 +291,7 @@ def caption(
     audio: AudioArguments,
     index: OptionalIndexOption = None,
     *,
+    given: TaskOptions,
     query: QueryOptions,
     models: ModelOptions,
     free_text: FreeTextOption = False,
@@ -302,11 +303,17 @@ def caption(
     A model too small to write takes the sentence from the exemplars of an index that are most
     like the recording (their caption, or the label that won their vote), or says that it cannot.
     """
+    task = load_given_task(given.task, allow_outside=given.allow_outside)
     ask_options = query.ask_options()
     ask_options["free_text"] = free_text
     options = writing.generation(query.seed)
-    few = load_few_shot(index, models, query=query, needs_model="caption")
-    _answer_each(few, audio, lambda path: few.caption(path, options=options, **ask_options), output)
+    few = load_few_shot(index, models, task=task, query=query, needs_model="caption")
+    _answer_each(
+        few,
+        audio,
+        lambda path: few.caption(path, task=task, options=options, **ask_options),
+        output,
+    )
 
 
 def _why_nothing(few: FewShot, chosen: SearchFilter, backend: str) -> str:
