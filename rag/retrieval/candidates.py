@@ -7,7 +7,7 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from earful.errors import TaskError
 from earful.index.corpus import Exemplar
-from earful.index.search import ClassScores, Hit, VectorSet
+from earful.index.search import ClassScores, Hit, VectorSet, group_equal, labels_of_all
 from earful.rag.arrays import Rows, Similarities
 from earful.rag.task import Task
 
@@ -33,6 +33,7 @@ class Exclusions:
             when it has none.
         content: ``content_sha256`` of the query; empty when unknown.
         group: Recording, site or speaker the query came from; empty when unknown.
+        further_groups: Groups besides, of a recording that stands in several.
         lookalikes: ``content_sha256`` of recordings that are the query's in all but a bit,
             such as another encoding of it; found by ``leakage.py``.
     """
@@ -40,11 +41,20 @@ class Exclusions:
     paths: frozenset[str] = frozenset()
     content: str = ""
     group: str = ""
+    further_groups: frozenset[str] = frozenset()
     lookalikes: frozenset[str] = frozenset()
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """All groups, without the empty one."""
+        return (self.further_groups | {self.group}) - {""}
 
 
 class Candidates:
     """Exemplars in the order of their ids, each with row numbers of the task's labels.
+
+    For tasks with labels, rows of equal audio all have the labels of all of them, and count once:
+    see ``once``.
 
     Attributes:
         labels: Candidate labels, in the task's order; empty for kinds without labels.
@@ -55,6 +65,7 @@ class Candidates:
         row_labels: For each exemplar, the positions of its labels in ``labels``.
         stored_scores: Class scores of the exemplars, not read yet; ``None`` unless all have
             some.
+        contested: Rows of each recording that stands in several under labels that differ.
     """
 
     def __init__(
@@ -67,6 +78,7 @@ class Candidates:
         vectors: NDArray[np.float32],
         row_labels: Sequence[tuple[int, ...]],
         stored_scores: ClassScores | None = None,
+        contested: Sequence[tuple[int, ...]] = (),
     ) -> None:
         self.labels = tuple(labels)
         self.exemplars = exemplars
@@ -75,6 +87,7 @@ class Candidates:
         self.vectors = vectors
         self.row_labels = row_labels
         self.stored_scores = stored_scores
+        self.contested = tuple(contested)
         self._path_codes, self._path_code = _codes(str(path) for path in paths)
         self._content_codes, self._content_code = _codes(content)
         self._group_codes, self._group_code = _codes(exemplar.group for exemplar in exemplars)
@@ -126,7 +139,7 @@ class Candidates:
         return known.hexdigest()
 
     def allowed(self, exclusions: Exclusions) -> NDArray[np.bool_]:
-        """Mark the rows that a query may see.
+        """Mark the rows that a query may see; rows of equal audio are kept from it together.
 
         Returns:
             bool, shape ``(n,)``.
@@ -138,18 +151,53 @@ class Candidates:
                 (content, self._content_codes, self._content_code)
                 for content in (exclusions.content, *exclusions.lookalikes)
             ),
-            (exclusions.group, self._group_codes, self._group_code),
+            *((group, self._group_codes, self._group_code) for group in exclusions.groups),
         ):
             if value and value in code_of:
                 allowed &= codes != code_of[value]
+        # What is of the query's group under one name is so under every other.
+        codes = self._content_codes[self._copies]
+        allowed[self._copies] &= ~np.isin(codes, codes[~allowed[self._copies]])
         return allowed
+
+    def once(self, rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Mark the first of those rows, among some, that have equal audio.
+
+        Args:
+            rows: bool, shape ``(n,)``.
+
+        Returns:
+            bool, shape ``(n,)``; the same array where no audio stands twice.
+        """
+        copies = self._copies[rows[self._copies]]
+        if not copies.size:
+            return rows
+        _, first = np.unique(self._content_codes[copies], return_index=True)
+        found = rows.copy()
+        found[np.delete(copies, first)] = False
+        return found
+
+    @cached_property
+    def distinct(self) -> Rows:
+        """The first row of each recording, ascending."""
+        return np.flatnonzero(self.once(np.ones(len(self), dtype=np.bool_)))
+
+    @cached_property
+    def _copies(self) -> Rows:
+        """Rows whose audio stands in several, ascending."""
+        codes = self._content_codes
+        counts = np.bincount(codes[codes >= 0], minlength=1)
+        return np.flatnonzero((codes >= 0) & (counts[codes] > 1))
 
     def exclusions_of(self, row: int) -> Exclusions:
         """Return what a row must not meet when it is asked about itself."""
+        own = self.exemplars[row].group
+        copies = self._copies[self._content_codes[self._copies] == self._content_codes[row]]
         return Exclusions(
-            paths=frozenset({str(self.paths[row])}),
+            paths=frozenset(str(self.paths[one]) for one in (row, *copies)),
             content=self.content[row],
-            group=self.exemplars[row].group,
+            group=own,
+            further_groups=frozenset(self.exemplars[one].group for one in copies) - {"", own},
         )
 
     def subset(self, rows: Rows, labels: Sequence[int]) -> Candidates:
@@ -171,7 +219,14 @@ class Candidates:
                 for row in rows
             ],
             stored_scores=self.stored_scores and self.stored_scores.subset(rows),
+            contested=self._contested_of(rows),
         )
+
+    def _contested_of(self, rows: Rows) -> list[tuple[int, ...]]:
+        """Return the contested recordings of a subset, by its own row numbers."""
+        place_of = {row: n for n, row in enumerate(rows.tolist())}
+        found = (tuple(place_of[x] for x in group if x in place_of) for group in self.contested)
+        return [*filter(None, found)]
 
     def memberships(self, rows: Rows) -> NDArray[np.float64]:
         """Mark which labels some rows carry.
@@ -209,8 +264,9 @@ def gather_candidates(
     """Gather the candidates of a task: its own examples and the index's rows with its labels.
 
     A row belongs when one of its labels is a label of the task or an alias of one; for a
-    task without labels, when it has an answer. A task's example replaces an index row of
-    the same id. In a ``multilabel`` task, an example with no labels says "none of these".
+    task without labels, when it has an answer. Rows of equal audio get the labels of all. A
+    task's example replaces an index row of the same id. In a ``multilabel`` task, an example
+    with no labels says "none of these".
 
     Args:
         task: What is asked.
@@ -237,14 +293,27 @@ def gather_candidates(
                 found.append((exemplar.id, part, row, positions))
         taken = {id_ for id_, _, _, _ in found}
     found.sort(key=lambda item: item[0])
+    exemplars = [part.exemplars[row] for _, part, row, _ in found]
+    row_labels = [positions for _, _, _, positions in found]
+    contested: list[tuple[int, ...]] = []
+    if task.has_labels:
+        for group in group_equal([part.content[row] for _, part, row, _ in found]):
+            together = tuple(sorted({label for n in group for label in row_labels[n]}))
+            if any(row_labels[n] != together for n in group):
+                contested.append(group)
+                labelled = labels_of_all([exemplars[n] for n in group])
+                for n in group:
+                    row_labels[n] = together
+                    exemplars[n] = replace(exemplars[n], labels=labelled, answer="")
     candidates = Candidates(
         labels=names,
-        exemplars=tuple(part.exemplars[row] for _, part, row, _ in found),
+        exemplars=tuple(exemplars),
         paths=tuple(part.paths[row] for _, part, row, _ in found),
         content=tuple(part.content[row] for _, part, row, _ in found),
         vectors=_vectors(parts, found),
-        row_labels=tuple(positions for _, _, _, positions in found),
+        row_labels=tuple(row_labels),
         stored_scores=_stored_scores(parts, found),
+        contested=contested,
     )
     if need_exemplars:
         require_exemplars(
