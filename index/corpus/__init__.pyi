@@ -2,7 +2,7 @@ from .corpus import Corpus, CorpusRow, Rejection, open_corpus, single_recording
 from .exemplar import Exemplar, to_nfc
 from .limits import MAX_NAME, name_fault, text_fault
 from .parquet import parquet_rows
-from .survey import Survey, survey_corpus
+from .survey import Remarks, Survey, TimesBeyond, survey_corpus
 from .tables import KINDS, as_text, open_table, table_kind
 
 __all__ = [
@@ -12,7 +12,9 @@ __all__ = [
     "CorpusRow",
     "Exemplar",
     "Rejection",
+    "Remarks",
     "Survey",
+    "TimesBeyond",
     "as_text",
     "name_fault",
     "open_corpus",

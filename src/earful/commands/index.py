@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,9 +12,10 @@ import typer
 from earful import console
 from earful.commands.health import index_health, index_map
 from earful.commands.load import print_better_ears
+from earful.commands.option_families import expand_families
 from earful.commands.options import (
     SOME_FAILED,
-    ColumnOption,
+    CorpusOptions,
     CorpusOutsideOption,
     DecodingOption,
     DeviceOption,
@@ -41,11 +41,19 @@ if TYPE_CHECKING:
 
 _DTYPES = ("auto", "float32", "bfloat16")
 
+# Where ``--help`` lists the options about a corpus: before its root.
+_CORPUS_ORDER = (
+    *("revision", "id_"),
+    *("column", "label_separator", "drop_missing", "merge_rows", "group_pattern"),
+    *("root", "max_duration_s", "allow_outside", "device", "dtype", "dry_run", "as_json"),
+)
+
 index_app = typer.Typer(help="Build and look after an index of exemplars.", no_args_is_help=True)
 
 
 @index_app.command("build")
 @example("earful index build corpus/ --index sounds.index")
+@expand_families(_CORPUS_ORDER)
 def index_build(
     index: IndexOption,
     corpus: Annotated[
@@ -61,7 +69,6 @@ def index_build(
         str, typer.Option(help="Embedder: a name from `earful models list`, or a folder.")
     ] = DEFAULT_EMBEDDER,
     revision: Annotated[str, typer.Option(help="Hub revision of the embedder.")] = "",
-    column: ColumnOption = [],  # noqa: B006 - typer copies it
     root: RootOption = None,
     max_duration_s: Annotated[float, typer.Option(help="Longest segment to decode.")] = 1800.0,
     allow_outside: CorpusOutsideOption = False,
@@ -76,6 +83,8 @@ def index_build(
         bool, typer.Option("--dry-run", help="Count and check, embed nothing, write nothing.")
     ] = False,
     as_json: JsonOption = False,
+    *,
+    reading: CorpusOptions,
 ) -> None:
     """Embed a labelled corpus into an index; run again after an interruption to go on."""
     # Open the corpus: a published dataset, or one of the user's own.
@@ -86,7 +95,9 @@ def index_build(
         reject_unused(
             {"CORPUS": corpus is not None}, "is a corpus of your own; leave out --dataset"
         )
-        reject_unused({"--column": bool(column)}, "is about tables; a --dataset knows its columns")
+        reject_unused(
+            reading.given(), "is about corpora of your own; a --dataset knows its columns"
+        )
         if root is None:
             raise typer.BadParameter(
                 "the --dataset needs the folder it was unpacked in", param_hint="--root"
@@ -95,17 +106,13 @@ def index_build(
             dataset, root, split=split, task=task, part=part, allow_outside=allow_outside
         )
     else:
-        from earful.index.corpus import open_corpus
-
         chosen = {"--split": bool(split), "--task": bool(task), "--part": bool(part)}
         reject_unused(chosen, "chooses within a --dataset; give one")
         if corpus is None:
             raise typer.BadParameter(
                 "give a folder or a table, or a --dataset with its --root", param_hint="CORPUS"
             )
-        opened = open_corpus(
-            corpus, columns=_columns(column), root=root, allow_outside=allow_outside
-        )
+        opened = reading.open(corpus, root=root, allow_outside=allow_outside)
     if dry_run:
         from earful.index.corpus import survey_corpus
 
@@ -138,6 +145,7 @@ def index_build(
 
 @index_app.command("add")
 @example("earful index add siren.wav --label siren --index sounds.index")
+@expand_families(_CORPUS_ORDER)
 def index_add(
     source: Annotated[Path, typer.Argument(help="A corpus, or one recording with --label.")],
     index: IndexOption,
@@ -148,16 +156,17 @@ def index_add(
     end_s: Annotated[float | None, typer.Option(help="End of the segment.")] = None,
     group: Annotated[str, typer.Option(help="Recording, site or speaker it came from.")] = "",
     id_: Annotated[str, typer.Option("--id", help="Key of the row; default: the file name.")] = "",
-    column: ColumnOption = [],  # noqa: B006 - typer copies it
     root: RootOption = None,
     allow_outside: CorpusOutsideOption = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
+    *,
+    reading: CorpusOptions,
 ) -> None:
     """Add a corpus or one labelled recording; a row with a known id is replaced."""
     from earful.index import Index
     from earful.index.builder import build_index
-    from earful.index.corpus import KINDS, open_corpus, single_recording, table_kind
+    from earful.index.corpus import KINDS, single_recording, table_kind
     from earful.model import load_embedder
 
     stored = Index.open(index).info.fingerprint
@@ -174,7 +183,7 @@ def index_add(
     if label:
         reject_unused(
             {
-                "--column": bool(column),
+                **reading.given(),
                 "--root": root is not None,
                 "--allow-outside": allow_outside,
             },
@@ -199,9 +208,7 @@ def index_add(
             },
             "is about one recording; give its --label",
         )
-        corpus = open_corpus(
-            source, columns=_columns(column), root=root, allow_outside=allow_outside
-        )
+        corpus = reading.open(source, root=root, allow_outside=allow_outside)
     # Embed it by the index's own embedder.
     model = load_embedder(stored.name, revision=stored.revision, device=device, dtype=stored.dtype)
     with console.progress_bar("embedding", sys.stderr) as progress:
@@ -396,16 +403,6 @@ def index_approximate(
 
 index_app.command("health")(index_health)
 index_app.command("map")(index_map)
-
-
-def _columns(pairs: Iterable[str]) -> dict[str, str] | None:
-    columns: dict[str, str] = {}
-    for pair in pairs:
-        field, equals, name = pair.partition("=")
-        if not (field and equals and name):
-            raise typer.BadParameter(f"expected FIELD=COLUMN, got {pair!r}", param_hint="--column")
-        columns[field] = name
-    return columns or None
 
 
 def _finish_build(report: BuildReport, *, as_json: bool) -> None:

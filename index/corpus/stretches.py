@@ -1,0 +1,129 @@
+"""Rows of one stretch of audio: the views of a selection, and several raters' rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from earful.errors import CorpusError
+from earful.index.corpus.delimited import Record
+from earful.index.corpus.exemplar import Exemplar
+from earful.index.corpus.seen_ids import SeenIds
+from earful.wording import quoted
+
+if TYPE_CHECKING:
+    from earful.index.corpus.corpus import CorpusRow
+
+_VIEW, _SELECTION = "view", "selection"
+_MUST_AGREE = ("split", "group", "licence")
+
+
+class OncePerSelection:
+    """Tells the rows of further views of a selection in a table of Raven's.
+
+    Raven writes a row for each view in which a selection is shown, such as ``Waveform 1`` and
+    ``Spectrogram 1``, with the same number, times and labels.
+
+    Attributes:
+        n_further: Rows that were told so far.
+    """
+
+    def __init__(self) -> None:
+        self.n_further = 0
+        self._first_view: dict[tuple[str, ...], str] = {}
+
+    def is_further_view(self, record: Record, columns: Mapping[str, str]) -> bool:
+        """Whether a row differs from an earlier one in its view, and in no field.
+
+        Args:
+            record: The row.
+            columns: Column of each field.
+        """
+        by_name = {name.lower(): name for name in record}
+        if not by_name.keys() >= {_VIEW, _SELECTION}:
+            return False
+        names = (by_name[_SELECTION], *sorted(columns.values()))
+        key = tuple(str(record[name]).strip() for name in names)
+        view = str(record[by_name[_VIEW]]).strip()
+        is_further = self._first_view.setdefault(key, view) != view
+        self.n_further += is_further
+        return is_further
+
+
+class StretchMerger:
+    """Makes rows of one stretch one row, with the labels of all of them.
+
+    The rows may lie anywhere in a corpus of any size: only those that are merged are held.
+
+    Attributes:
+        n_merged: Rows that went into others in the last pass.
+    """
+
+    def __init__(self) -> None:
+        self.n_merged = 0
+
+    def merge(self, read: Callable[[], Iterator[CorpusRow]]) -> Iterator[CorpusRow]:
+        """Yield the rows of a corpus, those of one stretch where the first of them stands.
+
+        Args:
+            read: Reads the corpus from its start.
+
+        Raises:
+            CorpusError: Rows of one stretch differ in split, group or licence.
+        """
+        self.n_merged = 0
+        seen, again = SeenIds(), set[str]()
+        for row in read():
+            key = _key(row.exemplar)
+            if seen.add(key):
+                again.add(key)
+        if not again:
+            yield from read()
+            return
+        together: dict[str, list[CorpusRow]] = {key: [] for key in again}
+        for row in read():
+            if (rows := together.get(_key(row.exemplar))) is not None:
+                rows.append(row)
+        for row in read():
+            rows = together.get(_key(row.exemplar), [row])
+            if rows[0].where != row.where:
+                self.n_merged += 1
+            else:
+                yield row if len(rows) == 1 else _merged(rows)
+
+
+def same_stretch(one: Exemplar, two: Exemplar) -> bool:
+    """Whether two exemplars are cut from the same place of the same file."""
+    return (one.audio, one.start_s, one.end_s) == (two.audio, two.start_s, two.end_s)
+
+
+def _key(exemplar: Exemplar) -> str:
+    """Return what rows have in common that say the same thing of one stretch, but for labels."""
+    own_answer = "" if exemplar.answer == ", ".join(exemplar.labels) else exemplar.answer
+    stretch = (str(exemplar.audio), exemplar.start_s, exemplar.end_s)
+    return repr((*stretch, exemplar.task, exemplar.question, own_answer))
+
+
+def _merged(rows: list[CorpusRow]) -> CorpusRow:
+    first, *others = rows
+    exemplar = first.exemplar
+    for other in others:
+        for field in _MUST_AGREE:
+            mine, its = getattr(exemplar, field), getattr(other.exemplar, field)
+            if mine != its:
+                raise CorpusError(
+                    f"{other.where}: is the same stretch as {first.where}, and its {field} is "
+                    f"{quoted(its)} instead of {quoted(mine)}; expected rows that differ in "
+                    "labels alone"
+                )
+    labels = tuple(dict.fromkeys(label for row in rows for label in row.exemplar.labels))
+    meta: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for column, text in row.exemplar.meta.items():
+            meta.setdefault(column, {})[text] = None
+    joined = {column: "|".join(texts) for column, texts in meta.items()}
+    answer = "" if exemplar.answer == ", ".join(exemplar.labels) else exemplar.answer
+    merged = replace(exemplar, labels=labels, answer=answer, meta=MappingProxyType(joined))
+    return replace(first, exemplar=merged)
