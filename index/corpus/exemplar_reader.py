@@ -48,6 +48,8 @@ MISSING = frozenset(
     | {"None", "none", "NULL", "Null", "null", "nil", "NIL", "#NULL!", "#REF!", "#VALUE!", "?"}
 )
 
+_MAY_BE_MISSING = frozenset({"split", "group", "licence", "task"})
+
 # Columns of Raven's tables: in a table of several files, time runs on from file to file, and
 # the offset is the time in the file.
 _RAVEN_PATH, _RAVEN_OFFSET, _RAVEN_BEGIN, _RAVEN_END = (
@@ -165,14 +167,15 @@ class ExemplarReader:
 
         def text(field: str) -> str:
             column = columns.get(field)
-            return "" if column is None else as_text(record[column], where, column).strip()
+            found = "" if column is None else as_text(record[column], where, column).strip()
+            return "" if field in _MAY_BE_MISSING and self._is_missing(found) else found
 
         named = text("audio") or recording
         if columns.get("audio", "").lower() == _RAVEN_PATH:
             named = _tail_below(named, folder)
         audio = self._audio(named, folder, where)
         labels = self._labels(record, columns, where)
-        start_s, end_s = _times(record, columns, where)
+        start_s, end_s = self._times(record, columns, where)
         # Columns that hold no field are kept as text.
         used = set(columns.values())
         meta = {
@@ -209,9 +212,35 @@ class ExemplarReader:
             text = as_text(value, where, column)
             labels = [part.strip() for part in text.split(self._label_separator)]
             labels = labels if text.strip() else []
-        if self._drop_missing:
-            labels = [label for label in labels if label not in MISSING]
-        return tuple(to_nfc(label) for label in labels)
+        return tuple(to_nfc(label) for label in labels if not self._is_missing(label))
+
+    def _is_missing(self, text: str) -> bool:
+        return self._drop_missing and text in MISSING
+
+    def _times(
+        self, record: Record, columns: Mapping[str, str], where: str
+    ) -> tuple[float, float | None]:
+        """Return where a row's segment begins and ends, in seconds from the file's start."""
+
+        def seconds(field: str, column: str | None) -> float | None:
+            if column is None:
+                return None
+            text = as_text(record[column], where, column).strip()
+            text = "" if self._is_missing(text) else text
+            return _seconds(_with_point(record, text, where, field), where, field)
+
+        start_column, end_column = columns.get("start_s"), columns.get("end_s")
+        start_s, end_s = seconds("start_s", start_column) or 0.0, seconds("end_s", end_column)
+        begin_column = next((name for name in record if name.lower() == _RAVEN_BEGIN), None)
+        if (
+            (start_column or "").lower() == _RAVEN_OFFSET
+            and (end_column or "").lower() == _RAVEN_END
+            and begin_column is not None
+            and end_s is not None
+        ):
+            begin_s = seconds("start_s", begin_column) or 0.0
+            end_s = round(start_s + end_s - begin_s, _DIGITS_OF_TIME)
+        return start_s, end_s
 
     def _audio(self, text: str, folder: Path, where: str) -> PurePosixPath:
         """Return the path of a row's audio, relative to the root."""
@@ -231,29 +260,6 @@ class ExemplarReader:
         if not path.is_relative_to(self._root):
             return PurePosixPath(Path(os.path.relpath(path, self._root)).as_posix())
         return PurePosixPath(path.relative_to(self._root).as_posix())
-
-
-def _times(record: Record, columns: Mapping[str, str], where: str) -> tuple[float, float | None]:
-    """Return where a row's segment begins and ends, in seconds from the file's start."""
-
-    def seconds(field: str, column: str | None) -> float | None:
-        if column is None:
-            return None
-        text = as_text(record[column], where, column).strip()
-        return _seconds(_with_point(record, text, where, field), where, field)
-
-    start_column, end_column = columns.get("start_s"), columns.get("end_s")
-    start_s, end_s = seconds("start_s", start_column) or 0.0, seconds("end_s", end_column)
-    begin_column = next((name for name in record if name.lower() == _RAVEN_BEGIN), None)
-    if (
-        (start_column or "").lower() == _RAVEN_OFFSET
-        and (end_column or "").lower() == _RAVEN_END
-        and begin_column is not None
-        and end_s is not None
-    ):
-        begin_s = seconds("start_s", begin_column) or 0.0
-        end_s = round(start_s + end_s - begin_s, _DIGITS_OF_TIME)
-    return start_s, end_s
 
 
 def _with_point(record: Record, text: str, where: str, field: str) -> str:

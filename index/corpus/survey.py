@@ -22,6 +22,7 @@ from earful.model.audio import AudioInfo, AudioLimits, file_sha256, probe_isolat
 from earful.wording import counted, listed, quoted
 
 _TOLERANCE_S = 0.05
+_SHORTEST_S = 0.02
 _MOST_NAMED = 5
 # Stems are remembered of this many names; of a larger corpus the first rows tell enough.
 _MOST_STEMS = 100_000
@@ -162,7 +163,7 @@ class TimesBeyond:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._n = self._n_beyond = self._n_as_ms = self._n_as_samples = 0
+        self._n = self._n_beyond = self._n_as_ms = self._n_as_samples = self._n_whole = 0
 
     def add(self, start_s: float, end_s: float | None, duration_s: float, sample_rate: int) -> None:
         """Count a stretch of a file.
@@ -176,19 +177,27 @@ class TimesBeyond:
         if start_s == 0 and end_s is None:
             return
         last, most = start_s if end_s is None else end_s, duration_s + _TOLERANCE_S
+        length = last if end_s is None else end_s - start_s
         with self._lock:
             self._n += 1
             if start_s < duration_s and last <= most:
                 return
             self._n_beyond += 1
-            self._n_as_ms += last / 1000 <= most
-            self._n_as_samples += last / sample_rate <= most
+            self._n_whole += abs(length - duration_s) <= _TOLERANCE_S
+            # 54 to 56 are no milliseconds: nothing is that short.
+            self._n_as_ms += last / 1000 <= most and length / 1000 >= _SHORTEST_S
+            self._n_as_samples += last / sample_rate <= most and length / sample_rate >= _SHORTEST_S
 
     def note(self) -> str:
         """Return a hint where most stretches lie beyond their files; ``""`` where they do not."""
         if not self._n_beyond or self._n_beyond <= _MOST * self._n:
             return ""
-        if self._n_as_ms == self._n_beyond:
+        if self._n_whole == self._n_beyond:
+            meaning = (
+                "each is as long as its file, so they are positions in the recordings that the "
+                "files were cut from"
+            )
+        elif self._n_as_ms == self._n_beyond:
             meaning = "they fit as milliseconds: divide the columns by 1000"
         elif self._n_as_samples == self._n_beyond:
             meaning = "they fit as samples: divide the columns by the sample rate"
@@ -196,7 +205,7 @@ class TimesBeyond:
             meaning = "they may be positions in the recordings that the files were cut from"
         return (
             f"{self._n_beyond:,} of {counted(self._n, 'stretch', 'stretches')} end after their "
-            f"files; {meaning}; or leave times out, to take whole files: "
+            f"files; {meaning}; to take whole files, leave the times out: "
             "--column start_s= --column end_s="
         )
 
@@ -278,7 +287,7 @@ class Remarks:
         n_answered: Rows with a label or an answer.
         unlabelled: Places of the first rows without a label.
         missing: Labels that look like missing values, with their rows.
-        n_dropped: Rows that lost a label for that.
+        n_in_missing_group: Rows whose group looks like one.
         separators: Rows with a label that holds each of ``,``, ``;``, ``/`` and ``|``.
     """
 
@@ -289,6 +298,7 @@ class Remarks:
     unlabelled: list[str] = field(default_factory=list)
     missing: Counter[str] = field(default_factory=Counter)
     separators: Counter[str] = field(default_factory=Counter)
+    n_in_missing_group: int = 0
     _n_ungrouped: int = 0
     _stems: dict[tuple[str, str], _Stem] = field(default_factory=dict)
     _last_audio: str = ""
@@ -316,6 +326,7 @@ class Remarks:
             self.unlabelled.append(row.where)
         self.n_answered += bool(exemplar.labels or exemplar.answer)
         self.missing.update(label for label in exemplar.labels if label in MISSING)
+        self.n_in_missing_group += exemplar.group in MISSING
         for separator in _SEPARATORS:
             if any(separator in label for label in exemplar.labels):
                 self.separators[separator] += 1
@@ -377,6 +388,11 @@ class Remarks:
             notes.append(
                 f"labels that look like missing values are taken as labels ({each}); "
                 "--drop-missing leaves them out"
+            )
+        if self.n_in_missing_group:
+            notes.append(
+                f"{counted(self.n_in_missing_group, 'row is', 'rows are')} of a group that looks "
+                "like a missing value, and so of one group; --drop-missing takes it for none"
             )
         separator, n_with = max(
             self.separators.items(), key=lambda item: (item[1], item[0]), default=("", 0)

@@ -147,7 +147,7 @@ def describe_build(report: BuildReport) -> str:
     kept = sum(row.same_audio for row in report.replaced)
     counts = [f"{report.accepted - report.reused} embedded"]
     if kept:
-        counts.append(f"{kept} changed in the table, with the vector kept")
+        counts.append(f"{kept} changed, the vector kept")
     if report.reused > kept:
         counts.append(f"{report.reused - kept} given the vector of equal audio")
     counts.append(f"{report.skipped} unchanged")

@@ -31,7 +31,7 @@ from earful.commands.options import (
 )
 from earful.errors import CorpusError
 from earful.model import DEFAULT_EMBEDDER
-from earful.wording import counted
+from earful.wording import as_argument, counted
 
 if TYPE_CHECKING:
     from earful.index.builder import BuildReport
@@ -213,6 +213,15 @@ def index_add(
     model = load_embedder(stored.name, revision=stored.revision, device=device, dtype=stored.dtype)
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_index(corpus, index, embedder=model, progress=progress)
+    if label and not as_json:
+        for row in report.replaced:
+            if row.before and row.before != row.after:
+                every = dict.fromkeys((*row.before, *row.after))
+                labels = " ".join(f"--label {as_argument(name)}" for name in every)
+                console.warn(
+                    f"note: {row.id} was in the index under other labels; to keep all: {labels}; to "
+                    "keep it as a row of its own beside this one: another --id"
+                )
     # The corpus is only what was added: rows that are not in it are not stale.
     _finish_build(replace(report, stale=()), as_json=as_json)
 
