@@ -219,8 +219,8 @@ def index_add(
                 every = dict.fromkeys((*row.before, *row.after))
                 labels = " ".join(f"--label {as_argument(name)}" for name in every)
                 console.warn(
-                    f"note: {row.id} was in the index under other labels; to keep all: {labels}; to "
-                    "keep it as a row of its own beside this one: another --id"
+                    f"note: {row.id} was in the index under other labels; to keep all: {labels}; "
+                    "to keep it as a row of its own beside this one: another --id"
                 )
     # The corpus is only what was added: rows that are not in it are not stale.
     _finish_build(replace(report, stale=()), as_json=as_json)
