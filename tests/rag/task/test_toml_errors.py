@@ -27,9 +27,7 @@ from earful.rag.task.toml_file import TaskProblem, read_bounded_toml
         ('[[examples]\naudio = "a.wav"\n', 1, "expected [name] or [[name]]"),
     ],
 )
-def test_a_mistake_is_told_in_plain_words(
-    tmp_path: Path, text: str, line: int, says: str
-) -> None:
+def test_a_mistake_is_told_in_plain_words(tmp_path: Path, text: str, line: int, says: str) -> None:
     path = tmp_path / "t.toml"
     path.write_text(text)
     found = read_bounded_toml(path)
