@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from earful.errors import CorpusError
 from earful.index.corpus.delimited import Record
@@ -13,8 +12,8 @@ from earful.index.corpus.exemplar import Exemplar
 from earful.index.corpus.seen_ids import SeenIds
 from earful.wording import quoted
 
-if TYPE_CHECKING:
-    from earful.index.corpus.corpus import CorpusRow
+Placed = tuple[str, Exemplar]
+"""The place of a row, and its exemplar."""
 
 _VIEW, _SELECTION = "view", "selection"
 _MUST_AGREE = ("split", "group", "licence")
@@ -64,7 +63,7 @@ class StretchMerger:
     def __init__(self) -> None:
         self.n_merged = 0
 
-    def merge(self, read: Callable[[], Iterator[CorpusRow]]) -> Iterator[CorpusRow]:
+    def merge(self, read: Callable[[], Iterator[Placed]]) -> Iterator[Placed]:
         """Yield the rows of a corpus, those of one stretch where the first of them stands.
 
         Args:
@@ -75,23 +74,23 @@ class StretchMerger:
         """
         self.n_merged = 0
         seen, again = SeenIds(), set[str]()
-        for row in read():
-            key = _key(row.exemplar)
+        for _, exemplar in read():
+            key = _key(exemplar)
             if seen.add(key):
                 again.add(key)
         if not again:
             yield from read()
             return
-        together: dict[str, list[CorpusRow]] = {key: [] for key in again}
-        for row in read():
-            if (rows := together.get(_key(row.exemplar))) is not None:
-                rows.append(row)
-        for row in read():
-            rows = together.get(_key(row.exemplar), [row])
-            if rows[0].where != row.where:
+        together: dict[str, list[Placed]] = {key: [] for key in again}
+        for where, exemplar in read():
+            if (rows := together.get(_key(exemplar))) is not None:
+                rows.append((where, exemplar))
+        for where, exemplar in read():
+            rows = together.get(_key(exemplar), [(where, exemplar)])
+            if rows[0][0] != where:
                 self.n_merged += 1
             else:
-                yield row if len(rows) == 1 else _merged(rows)
+                yield where, exemplar if len(rows) == 1 else _merged(rows)
 
 
 def same_stretch(one: Exemplar, two: Exemplar) -> bool:
@@ -106,24 +105,24 @@ def _key(exemplar: Exemplar) -> str:
     return repr((*stretch, exemplar.task, exemplar.question, own_answer))
 
 
-def _merged(rows: list[CorpusRow]) -> CorpusRow:
-    first, *others = rows
-    exemplar = first.exemplar
-    for other in others:
+def _merged(rows: list[Placed]) -> Exemplar:
+    (first, exemplar), *others = rows
+    for where, other in others:
         for field in _MUST_AGREE:
-            mine, its = getattr(exemplar, field), getattr(other.exemplar, field)
+            mine, its = getattr(exemplar, field), getattr(other, field)
             if mine != its:
                 raise CorpusError(
-                    f"{other.where}: is the same stretch as {first.where}, and its {field} is "
-                    f"{quoted(its)} instead of {quoted(mine)}; expected rows that differ in "
-                    "labels alone"
+                    f"{where}: is the same stretch as {first}, and its {field} is {quoted(its)} "
+                    f"instead of {quoted(mine)}; expected rows that differ in labels alone"
                 )
-    labels = tuple(dict.fromkeys(label for row in rows for label in row.exemplar.labels))
     meta: dict[str, dict[str, None]] = {}
-    for row in rows:
-        for column, text in row.exemplar.meta.items():
+    for _, one in rows:
+        for column, text in one.meta.items():
             meta.setdefault(column, {})[text] = None
     joined = {column: "|".join(texts) for column, texts in meta.items()}
-    answer = "" if exemplar.answer == ", ".join(exemplar.labels) else exemplar.answer
-    merged = replace(exemplar, labels=labels, answer=answer, meta=MappingProxyType(joined))
-    return replace(first, exemplar=merged)
+    return replace(
+        exemplar,
+        labels=tuple(dict.fromkeys(label for _, one in rows for label in one.labels)),
+        answer="" if exemplar.answer == ", ".join(exemplar.labels) else exemplar.answer,
+        meta=MappingProxyType(joined),
+    )
