@@ -121,6 +121,7 @@ class Corpus:
         drop_missing: bool = False,
         merge_rows: bool = False,
         group_pattern: re.Pattern[str] | None = None,
+        advise_options: bool = True,
         allow_outside: bool = False,
         rows: tuple[CorpusRow, ...] = (),
     ) -> None:
@@ -132,6 +133,7 @@ class Corpus:
         self._allow_outside = allow_outside
         self._given_rows = rows
         self._label_separator = label_separator
+        self._advise_options = advise_options
         self._merger = StretchMerger() if merge_rows else None
         self._group_pattern = group_pattern
         self._known = KNOWN_COLUMNS | {name.lower() for name in (columns or {}).values()}
@@ -141,6 +143,7 @@ class Corpus:
             columns=dict(columns or {}),
             label_separator=label_separator,
             drop_missing=drop_missing,
+            advise_options=advise_options,
             allow_outside=allow_outside,
         )
 
@@ -189,10 +192,8 @@ class Corpus:
         if first.labels == again.labels:
             return "both are the same stretch with the same labels, so remove one of them"
         both = quoted(self._label_separator.join(dict.fromkeys(first.labels + again.labels)))
-        return (
-            f"both are the same stretch, so make them one row with the labels {both}, or pass "
-            "--merge-rows, which does"
-        )
+        option = ", or pass --merge-rows, which does" if self._advise_options else ""
+        return f"both are the same stretch, so make them one row with the labels {both}{option}"
 
     def _grouped(self, row: CorpusRow) -> CorpusRow:
         """Return a row with the group that the pattern finds in its path."""
@@ -289,6 +290,7 @@ def open_corpus(
     drop_missing: bool = False,
     merge_rows: bool = False,
     group_pattern: str = "",
+    advise_options: bool = True,
     allow_outside: bool = False,
 ) -> Corpus:
     """Open a folder or a table of labelled recordings.
@@ -303,6 +305,7 @@ def open_corpus(
         merge_rows: Whether rows of one stretch of one file become one row with all their labels.
         group_pattern: Regular expression that finds a row's group in the path of its audio, where
             no column gives one: its first group, or all that it matches.
+        advise_options: Whether messages may name options, as those of ``earful index build``.
         allow_outside: Whether audio may lie outside the root.
 
     Raises:
@@ -327,6 +330,7 @@ def open_corpus(
         drop_missing=drop_missing,
         merge_rows=merge_rows,
         group_pattern=pattern,
+        advise_options=advise_options,
         allow_outside=allow_outside,
     )
     if os.path.isdir(path):

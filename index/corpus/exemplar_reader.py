@@ -74,6 +74,7 @@ class ExemplarReader:
         columns: Column of a field, where it is none of ``ALIASES``; empty to leave a field out.
         label_separator: Separates several labels in one text cell.
         drop_missing: Whether labels that are ``MISSING`` are left out.
+        advise_options: Whether messages may name options of commands.
         allow_outside: Whether audio may lie outside the root.
     """
 
@@ -84,9 +85,11 @@ class ExemplarReader:
         columns: Mapping[str, str],
         label_separator: str,
         drop_missing: bool = False,
+        advise_options: bool = True,
         allow_outside: bool,
     ) -> None:
         self._root = root
+        self._advise_options = advise_options
         self._drop_missing = drop_missing
         self._names: tuple[str, ...] = ()
         self._found: dict[str, str] = {}
@@ -136,7 +139,8 @@ class ExemplarReader:
         if "audio" not in found and names_audio:
             raise CorpusError(
                 f"{where}: has no column that names the audio; found {listed(record)}, expected "
-                f"one of {', '.join(ALIASES['audio'])}, or pass --column audio=COLUMN"
+                f"one of {', '.join(ALIASES['audio'])}"
+                + (", or pass --column audio=COLUMN" if self._advise_options else "")
             )
         self._names, self._found = names, found
         return found
@@ -227,7 +231,13 @@ class ExemplarReader:
                 return None
             text = as_text(record[column], where, column).strip()
             text = "" if self._is_missing(text) else text
-            return _seconds(_with_point(record, text, where, field), where, field)
+            advice = f", or leave the column out with --column {field}="
+            return _seconds(
+                _with_point(record, text, where, field),
+                where,
+                field,
+                advice=advice if self._advise_options else "",
+            )
 
         start_column, end_column = columns.get("start_s"), columns.get("end_s")
         start_s, end_s = seconds("start_s", start_column) or 0.0, seconds("end_s", end_column)
@@ -274,13 +284,12 @@ def _with_point(record: Record, text: str, where: str, field: str) -> str:
     return text.replace(",", ".")
 
 
-def _seconds(text: str, where: str, field: str) -> float | None:
+def _seconds(text: str, where: str, field: str, *, advice: str) -> float | None:
     if not text:
         return None
     if not _NUMBER.fullmatch(text):
         raise CorpusError(
-            f"{where}: {field} is {quoted(text)}; expected seconds as a number, or leave the "
-            f"column out with --column {field}="
+            f"{where}: {field} is {quoted(text)}; expected seconds as a number{advice}"
         )
     return float(text)
 

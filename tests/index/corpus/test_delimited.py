@@ -151,3 +151,17 @@ def test_groups_can_be_found_in_names(tmp_path: Path) -> None:
     assert corpus.n_without_group == 1
     with pytest.raises(CorpusError, match="expected a regular expression"):
         open_corpus(tmp_path / "t.csv", group_pattern="(")
+
+
+def test_a_message_names_no_option_where_there_are_none(tmp_path: Path) -> None:
+    for text in (
+        "sound,label\na.wav,x\n",
+        "file,label\na.wav,x\na.wav,y\n",
+        "file,start\na,soon\n",
+    ):
+        (tmp_path / "t.csv").write_text(text)
+        with pytest.raises(CorpusError, match="--"):
+            list(open_corpus(tmp_path / "t.csv"))
+        with pytest.raises(CorpusError) as caught:
+            list(open_corpus(tmp_path / "t.csv", advise_options=False))
+        assert "--" not in str(caught.value)
