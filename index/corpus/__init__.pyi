@@ -2,7 +2,8 @@ from .corpus import Corpus, CorpusRow, Rejection, open_corpus, single_recording
 from .exemplar import Exemplar, to_nfc
 from .limits import MAX_NAME, name_fault, text_fault
 from .parquet import parquet_rows
-from .survey import Remarks, Survey, TimesBeyond, survey_corpus
+from .stretches import TimesBeyond
+from .survey import Remarks, Survey, survey_corpus
 from .tables import KINDS, as_text, open_table, table_kind
 
 __all__ = [

@@ -1,7 +1,8 @@
-"""Rows of one stretch of audio: the views of a selection, and several raters' rows."""
+"""Stretches of audio: those beyond their files, views of a selection, several raters' rows."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -10,13 +11,72 @@ from earful.errors import CorpusError
 from earful.index.corpus.delimited import Record
 from earful.index.corpus.exemplar import Exemplar
 from earful.index.corpus.seen_ids import SeenIds
-from earful.wording import quoted
+from earful.wording import counted, quoted
 
 Placed = tuple[str, Exemplar]
 """The place of a row, and its exemplar."""
 
 _VIEW, _SELECTION = "view", "selection"
+TOLERANCE_S = 0.05
+"""How far a stretch may end after its file."""
+_SHORTEST_S = 0.02
+_MOST = 0.5
 _MUST_AGREE = ("split", "group", "licence")
+
+
+class TimesBeyond:
+    """Stretches that begin or end after their files, and what their numbers may mean instead.
+
+    Threads may add to it together.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._n = self._n_beyond = self._n_as_ms = self._n_as_samples = self._n_whole = 0
+
+    def add(self, start_s: float, end_s: float | None, duration_s: float, sample_rate: int) -> None:
+        """Count a stretch of a file.
+
+        Args:
+            start_s: Where it begins, in seconds.
+            end_s: Where it ends; ``None`` for the end of the file.
+            duration_s: Length of the file.
+            sample_rate: Of the file, in Hz.
+        """
+        if start_s == 0 and end_s is None:
+            return
+        last, most = start_s if end_s is None else end_s, duration_s + TOLERANCE_S
+        length = last if end_s is None else end_s - start_s
+        with self._lock:
+            self._n += 1
+            if start_s < duration_s and last <= most:
+                return
+            self._n_beyond += 1
+            self._n_whole += abs(length - duration_s) <= TOLERANCE_S
+            # 54 to 56 are no milliseconds: nothing is that short.
+            self._n_as_ms += last / 1000 <= most and length / 1000 >= _SHORTEST_S
+            self._n_as_samples += last / sample_rate <= most and length / sample_rate >= _SHORTEST_S
+
+    def note(self) -> str:
+        """Return a hint where most stretches lie beyond their files; ``""`` where they do not."""
+        if not self._n_beyond or self._n_beyond <= _MOST * self._n:
+            return ""
+        if self._n_whole == self._n_beyond:
+            meaning = (
+                "each is as long as its file, so they are positions in the recordings that the "
+                "files were cut from"
+            )
+        elif self._n_as_ms == self._n_beyond:
+            meaning = "they fit as milliseconds: divide the columns by 1000"
+        elif self._n_as_samples == self._n_beyond:
+            meaning = "they fit as samples: divide the columns by the sample rate"
+        else:
+            meaning = "they may be positions in the recordings that the files were cut from"
+        return (
+            f"{self._n_beyond:,} of {counted(self._n, 'stretch', 'stretches')} end after their "
+            f"files; {meaning}; to take whole files, leave the times out: "
+            "--column start_s= --column end_s="
+        )
 
 
 class OncePerSelection:

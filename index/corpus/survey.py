@@ -7,7 +7,6 @@ columns and names are remarks, which a build makes, too.
 from __future__ import annotations
 
 import re
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,11 +17,10 @@ from earful.errors import AudioError, CorpusError, MissingExtraError
 from earful.index.corpus.corpus import Corpus, CorpusRow, Rejection
 from earful.index.corpus.exemplar import Exemplar
 from earful.index.corpus.exemplar_reader import ALIASES, MISSING
+from earful.index.corpus.stretches import TOLERANCE_S, TimesBeyond
 from earful.model.audio import AudioInfo, AudioLimits, file_sha256, probe_isolated
 from earful.wording import counted, listed, quoted
 
-_TOLERANCE_S = 0.05
-_SHORTEST_S = 0.02
 _MOST_NAMED = 5
 # Stems are remembered of this many names; of a larger corpus the first rows tell enough.
 _MOST_STEMS = 100_000
@@ -155,61 +153,6 @@ def survey_corpus(
     )
 
 
-class TimesBeyond:
-    """Stretches that begin or end after their files, and what their numbers may mean instead.
-
-    Threads may add to it together.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._n = self._n_beyond = self._n_as_ms = self._n_as_samples = self._n_whole = 0
-
-    def add(self, start_s: float, end_s: float | None, duration_s: float, sample_rate: int) -> None:
-        """Count a stretch of a file.
-
-        Args:
-            start_s: Where it begins, in seconds.
-            end_s: Where it ends; ``None`` for the end of the file.
-            duration_s: Length of the file.
-            sample_rate: Of the file, in Hz.
-        """
-        if start_s == 0 and end_s is None:
-            return
-        last, most = start_s if end_s is None else end_s, duration_s + _TOLERANCE_S
-        length = last if end_s is None else end_s - start_s
-        with self._lock:
-            self._n += 1
-            if start_s < duration_s and last <= most:
-                return
-            self._n_beyond += 1
-            self._n_whole += abs(length - duration_s) <= _TOLERANCE_S
-            # 54 to 56 are no milliseconds: nothing is that short.
-            self._n_as_ms += last / 1000 <= most and length / 1000 >= _SHORTEST_S
-            self._n_as_samples += last / sample_rate <= most and length / sample_rate >= _SHORTEST_S
-
-    def note(self) -> str:
-        """Return a hint where most stretches lie beyond their files; ``""`` where they do not."""
-        if not self._n_beyond or self._n_beyond <= _MOST * self._n:
-            return ""
-        if self._n_whole == self._n_beyond:
-            meaning = (
-                "each is as long as its file, so they are positions in the recordings that the "
-                "files were cut from"
-            )
-        elif self._n_as_ms == self._n_beyond:
-            meaning = "they fit as milliseconds: divide the columns by 1000"
-        elif self._n_as_samples == self._n_beyond:
-            meaning = "they fit as samples: divide the columns by the sample rate"
-        else:
-            meaning = "they may be positions in the recordings that the files were cut from"
-        return (
-            f"{self._n_beyond:,} of {counted(self._n, 'stretch', 'stretches')} end after their "
-            f"files; {meaning}; to take whole files, leave the times out: "
-            "--column start_s= --column end_s="
-        )
-
-
 class _EqualFiles:
     """Rows of equal files under labels that differ, found by size first and then by content."""
 
@@ -259,7 +202,7 @@ def _segment_length(
         return header
     if start_s >= header.duration_s:
         return f"start_s={start_s:g} is not before the end, {header.duration_s:.3f} s"
-    if end_s is not None and end_s > header.duration_s + _TOLERANCE_S:
+    if end_s is not None and end_s > header.duration_s + TOLERANCE_S:
         return f"end_s={end_s:g} lies after the end, {header.duration_s:.3f} s"
     length = min(end_s or header.duration_s, header.duration_s) - start_s
     if length > limits.max_duration_s:

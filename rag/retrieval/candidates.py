@@ -161,10 +161,7 @@ class Candidates:
         return allowed
 
     def once(self, rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Mark the first of those rows, among some, that have equal audio.
-
-        Args:
-            rows: bool, shape ``(n,)``.
+        """Mark each recording's first row among some, bool of shape ``(n,)``.
 
         Returns:
             bool, shape ``(n,)``; the same array where no audio stands twice.
@@ -225,8 +222,8 @@ class Candidates:
     def _contested_of(self, rows: Rows) -> list[tuple[int, ...]]:
         """Return the contested recordings of a subset, by its own row numbers."""
         place_of = {row: n for n, row in enumerate(rows.tolist())}
-        found = (tuple(place_of[x] for x in group if x in place_of) for group in self.contested)
-        return [*filter(None, found)]
+        found = [tuple(place_of[x] for x in own if x in place_of) for own in self.contested]
+        return [own for own in found if own]
 
     def memberships(self, rows: Rows) -> NDArray[np.float64]:
         """Mark which labels some rows carry.
