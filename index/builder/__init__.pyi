@@ -1,4 +1,5 @@
 from .build import build_index, embedder_for
+from .changes import Contested, Replaced
 from .options import BuildOptions
 from .report import BuildProgress, BuildReport
 
@@ -6,6 +7,8 @@ __all__ = [
     "BuildOptions",
     "BuildProgress",
     "BuildReport",
+    "Contested",
+    "Replaced",
     "build_index",
     "embedder_for",
 ]

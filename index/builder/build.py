@@ -15,12 +15,13 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earful.errors import IndexFolderError
+from earful.index.builder.arrow_memory import system_memory_for_arrow
+from earful.index.builder.changes import Replaced, find_contested, find_replaced
 from earful.index.builder.decode_queue import (
     Decoded,
     Inspected,
@@ -37,7 +38,7 @@ from earful.index.builder.embedding import (
 )
 from earful.index.builder.options import BuildOptions
 from earful.index.builder.report import BuildProgress, BuildReport
-from earful.index.corpus import Corpus, CorpusRow, Rejection, open_corpus
+from earful.index.corpus import Corpus, CorpusRow, Rejection, Remarks, open_corpus
 from earful.index.storage import (
     HEADER_NAME,
     AudioKey,
@@ -94,12 +95,14 @@ def build_index(
             id belongs to a row from another corpus; what was committed is kept.
     """
     opened = corpus if isinstance(corpus, Corpus) else open_corpus(corpus)
-    n_rows = sum(1 for _ in opened)
+    remarks = Remarks.of(opened)
     model = embedder_for(index, embedder) if isinstance(embedder, str) else embedder
     target = IndexFolder.open_or_create(index, model.fingerprint, n_classes=classes_of(model))
     require_class_scores(target, model)
-    with target.writer(), _system_memory_for_arrow():
-        return _Build(opened, target, model, options, progress, n_rows).run()
+    with target.writer(), system_memory_for_arrow():
+        report = _Build(opened, target, model, options, progress, remarks.n).run()
+    notes = (*report.notes, *remarks.notes())
+    return replace(report, contested=find_contested(target), notes=notes)
 
 
 def embedder_for(
@@ -155,6 +158,7 @@ class _Build:
         self._rejected: list[Rejected] = []
         self._batch: list[Decoded] = []
         self._renewals: list[_Renewal] = []
+        self._replaced: list[Replaced] = []
         self._rows: list[tuple[int, Row]] = []
         self._indexed = index.indexed_rows()
         self._decoder = RowDecoder(
@@ -197,6 +201,7 @@ class _Build:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
         n, stale = len(self._index.indexed_rows()), tuple(sorted(self._unseen))
+        self._notes = tuple(filter(None, [self._decoder.beyond.note()]))
         # Free the row lookup before indexing columns, which needs memory itself.
         del self._indexed, self._decoder
         self._unseen.clear()
@@ -215,6 +220,8 @@ class _Build:
             seconds=time.monotonic() - self._started,
             audio_s=self._audio_s,
             n=n,
+            replaced=tuple(self._replaced),
+            notes=self._notes,
         )
 
     # --- before the work -----------------------------------------------------------------
@@ -371,7 +378,9 @@ class _Build:
         numbered, self._rows = self._rows, []
         if numbered:
             rows = [row for _, row in sorted(numbered, key=lambda pair: pair[0])]
+            replaced = find_replaced(self._index, self._indexed, rows)
             self._index.add(rows)
+            self._replaced += replaced
             self._expected.difference_update(row.audio_key for row in rows)
             self._committed += len(rows)
             _log.info(
@@ -412,23 +421,6 @@ class _Build:
                 seconds=time_s - self._started,
             )
         )
-
-
-@contextmanager
-def _system_memory_for_arrow() -> Iterator[None]:
-    """Make Arrow allocate from the system during a build.
-
-    Its own allocator keeps the memory of every commit, which over hundreds of commits is
-    more than everything that a build has to remember.
-    """
-    import pyarrow as pa
-
-    before = pa.default_memory_pool()
-    pa.set_memory_pool(pa.system_memory_pool())
-    try:
-        yield
-    finally:
-        pa.set_memory_pool(before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,8 @@ from .exemplar import Exemplar, to_nfc
 from .limits import MAX_NAME, exemplar_fault, name_fault, text_fault
 from .parquet import parquet_rows
 from .seen_ids import SeenIds
-from .survey import Survey, survey_corpus
+from .stretches import TimesBeyond
+from .survey import Remarks, Survey, survey_corpus
 from .tables import KINDS, as_text, open_table, table_kind
 
 __all__ = [
@@ -13,8 +14,10 @@ __all__ = [
     "CorpusRow",
     "Exemplar",
     "Rejection",
+    "Remarks",
     "SeenIds",
     "Survey",
+    "TimesBeyond",
     "as_text",
     "exemplar_fault",
     "name_fault",

@@ -201,7 +201,7 @@ def check_dataset(
             for name in names
         ),
         absent=corpus.absent,
-        passed_over=corpus.passed_over,
+        passed_over=corpus.unread_files,
         missing=tuple(counts.missing),
         n_missing=counts.n_missing,
         unreadable=tuple(counts.faults.listed),

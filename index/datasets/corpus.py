@@ -80,7 +80,7 @@ class DatasetCorpus(Corpus):
         counts: Counts from the last pass over the rows.
         absent: Files of the dataset that are not there, or only as pointers of Git LFS, by part
             or split.
-        passed_over: Files that are there and not read, each with the one read in its place.
+        unread_files: Files that are there and not read, each with the one read in its place.
         on_missing: Called with place and reason of each row without a recording.
         on_unreadable: Called with place and reason of each row that cannot be read.
         counts_whole: Whether recordings are counted in all tasks, those known as broken
@@ -112,7 +112,7 @@ class DatasetCorpus(Corpus):
         self.split = split
         self._part = part
         self.absent = tuple(absent_files(dataset, self._base, part))
-        self.passed_over = tuple(passed_over_files(self._sources, self._base))
+        self.unread_files = tuple(passed_over_files(self._sources, self._base))
         if split:
             _require_known("split", split, _split_names(dataset), dataset)
         super().__init__(

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.index.health.findings import Finding, HealthLimits, LabelHealth
-from earful.index.search import VectorSet
+from earful.index.search import VectorSet, group_equal, labels_of_all
+from earful.wording import quoted
 
 Rows = NDArray[np.intp]
 
@@ -19,7 +20,7 @@ _BLOCK = 256
 
 @dataclass(slots=True)
 class Neighbours:
-    """The nearest rows of other recordings for each row.
+    """The nearest rows of other recordings for each row, equal audio once.
 
     Attributes:
         found: Row numbers, shape ``(n, k)``, nearest first; -1 for none.
@@ -40,6 +41,7 @@ def find_neighbours(rows: VectorSet, limits: HealthLimits) -> Neighbours:
         _codes(rows.content),
         _codes(exemplar.group for exemplar in rows.exemplars),
     ]
+    copies = [np.array(group) for group in group_equal(rows.content) if len(group) > 1]
     found = np.full((n, k), -1, dtype=np.intp)
     similarity = np.full((n, k), -np.inf, dtype=np.float32)
     near: list[Finding] = []
@@ -51,6 +53,9 @@ def find_neighbours(rows: VectorSet, limits: HealthLimits) -> Neighbours:
             own |= (code[start:stop, None] == code[None, :]) & (code[start:stop, None] >= 0)
         own[np.arange(stop - start), np.arange(start, stop)] = True
         near += _near(rows, scores, own, start, limits)
+        for group in copies:  # the first stands for all of them
+            own[:, group[0]] |= own[:, group].any(axis=1)
+            own[:, group[1:]] = True
         scores[own] = -np.inf
         width = min(k, n)
         best = np.argpartition(-scores, width - 1, axis=1)[:, :width]
@@ -93,23 +98,27 @@ def _near(
 
 def find_copies(rows: VectorSet) -> list[Finding]:
     """Find rows of equal decoded audio; several captions of one segment are not copies."""
-    together: dict[str, list[int]] = {}
-    for row, content in enumerate(rows.content):
-        if content:
-            together.setdefault(content, []).append(row)
     findings: list[Finding] = []
-    for same in together.values():
+    for same in group_equal(rows.content):
         labels = {rows.exemplars[row].labels for row in same}
         origins = {(str(rows.paths[row]), rows.exemplars[row].start_s) for row in same}
         if len(same) < 2 or (len(origins) == 1 and len(labels) == 1):
             continue  # such as several captions of one clip
-        clash = len(labels) > 1
+        clash = len({frozenset(own) for own in labels}) > 1
+        every = labels_of_all(rows.exemplars[row] for row in same)
+        what, next_step = f"the same audio {len(same)} times", "remove all but one"
+        if clash:
+            what += f", labels differ: it counts once, as {_named(every)}"
+            next_step = (
+                f"listen; mend the wrong label, or make them one row with the labels "
+                f"{quoted('|'.join(every))}"
+            )
         findings.append(
             Finding(
                 kind="copy",
                 ids=tuple(rows.exemplars[row].id for row in same),
-                what=f"the same audio {len(same)} times" + (", labels differ" if clash else ""),
-                next="remove all but one",
+                what=what,
+                next=next_step,
                 severity=1.0 if clash else 0.3,
             )
         )
@@ -131,6 +140,7 @@ def check_labels(
     n_rows: Counter[str] = Counter()
     groups: dict[str, set[str]] = {}
     n_asked = n_right = 0
+    voting = _voting_labels(rows)
     for row, exemplar in enumerate(rows.exemplars):
         for label in exemplar.labels:
             n_rows[label] += 1
@@ -140,7 +150,7 @@ def check_labels(
             continue
         weights: dict[str, float] = {}
         for other, similarity in zip(voters, neighbours.similarity[row].tolist(), strict=False):
-            for label in rows.exemplars[other].labels:
+            for label in voting[other]:
                 weights[label] = weights.get(label, 0.0) + max(similarity, 1e-6)
         if not weights:
             continue
@@ -179,6 +189,15 @@ def check_labels(
     found.sort(key=lambda one: (np.nan_to_num(one.accuracy, nan=-1.0), one.label))
     accuracy = n_right / n_asked if n_asked else float("nan")
     return tuple(found), accuracy, n_asked, suspects
+
+
+def _voting_labels(rows: VectorSet) -> list[tuple[str, ...]]:
+    """Return the labels that each row votes for: of equal audio, those of all its rows."""
+    found = [exemplar.labels for exemplar in rows.exemplars]
+    for group in group_equal(rows.content):
+        if len(group) > 1:
+            found[group[0]] = labels_of_all(rows.exemplars[row] for row in group)
+    return found
 
 
 def find_orphans(rows: VectorSet, limits: HealthLimits) -> list[Finding]:

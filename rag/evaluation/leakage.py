@@ -114,7 +114,7 @@ def find_leaks(
             # Each kind of leak as a mask over the candidates.
             exclusions = item.query.exclusions
             same = (content == exclusions.content) & bool(exclusions.content)
-            grouped = (groups == exclusions.group) & bool(exclusions.group)
+            grouped = np.isin(groups, sorted(exclusions.groups))
             near = scores >= threshold
             sourced = (origins == item.origin) & bool(item.origin)
             if not held_out:

@@ -73,9 +73,9 @@ def fit_calibration(
     """
     candidates = means.candidates
     n_most = min(_MAX_CASES, max(_ROWS_AT_ONCE, _MAX_SIMILARITIES // max(1, len(candidates))))
-    rows = np.arange(len(candidates))
-    if len(candidates) > n_most:
-        rows = np.sort(np.random.default_rng(seed).permutation(len(candidates))[:n_most])
+    rows = candidates.distinct
+    if len(rows) > n_most:
+        rows = np.sort(rows[np.random.default_rng(seed).permutation(len(rows))[:n_most]])
     cases = _Cases(shots=shots, exclusive=exclusive, seed=seed)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         chunk = rows[start : start + _ROWS_AT_ONCE]
@@ -113,6 +113,7 @@ def simulated_calibration(
     index = everything.candidates
     random = np.random.default_rng(seed)
     single = np.array([len(labels) == 1 for labels in index.row_labels], dtype=np.bool_)
+    single &= index.once(np.ones(len(index), dtype=np.bool_))
     rows_of_label = [rows[single[rows]] for rows in index.rows_of_label]
     able = [label for label, rows in enumerate(rows_of_label) if len(rows) > 1]
     wanted = [n for n in n_examples if n]
@@ -201,7 +202,8 @@ def guess_likeness(means: LabelMeans, *, seed: int = 0) -> Calibration:
     """
     candidates = means.candidates
     guess = guess_calibration(means, exclusive=False)
-    rows = np.random.default_rng(seed).permutation(len(candidates))[:_MAX_CASES]
+    rows = candidates.distinct
+    rows = rows[np.random.default_rng(seed).permutation(len(rows))[:_MAX_CASES]]
     nearest: list[float] = []
     for row in np.sort(rows):
         allowed = candidates.allowed(candidates.exclusions_of(row))

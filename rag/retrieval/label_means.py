@@ -241,6 +241,7 @@ class LabelMeans:
             allowed: Exemplars that may answer, bool, shape ``(n,)``.
             class_scores: The query's, shape ``(n_classes,)``; ``None`` if unknown.
         """
+        allowed = self.candidates.once(allowed)
         here = allowed[self._rows]
         counts = np.bincount(self._labels[here], minlength=len(self.candidates.labels))
         means = self._means(similarities[self._rows[here]], counts)

@@ -21,7 +21,8 @@ from earful.errors import AudioError, PromptError, TaskError
 from earful.index import Index
 from earful.index.search import Hit, SearchFilter
 from earful.model import Embedder, ExplainsTexts
-from earful.rag.retrieval.candidates import Candidates, other_tasks
+from earful.rag.retrieval.candidates import Candidates
+from earful.rag.retrieval.gathering import other_tasks
 from earful.rag.retrieval.index_search import compares_scores, search_index
 from earful.rag.retrieval.prepared_task import ExemplarFilter, PreparedTask, TaskCache
 from earful.rag.retrieval.query import Audio, Query, Stopwatch, read_queries

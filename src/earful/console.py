@@ -144,11 +144,16 @@ def _audio_segment(hit: Hit) -> str:
 
 def describe_build(report: BuildReport) -> str:
     """Render a build's report: counts first, then every rejected file and its reason."""
-    reused = f"{report.reused} given the vector of equal audio, " if report.reused else ""
-    lines = [
-        f"{report.accepted - report.reused} embedded, {reused}{report.skipped} unchanged, "
-        f"{len(report.rejected)} rejected in {report.seconds:.1f} s"
-    ]
+    kept = sum(row.same_audio for row in report.replaced)
+    counts = [f"{report.accepted - report.reused} embedded"]
+    if kept:
+        counts.append(f"{kept} changed, the vector kept")
+    if report.reused > kept:
+        counts.append(f"{report.reused - kept} given the vector of equal audio")
+    counts.append(f"{report.skipped} unchanged")
+    counts.append(f"{len(report.rejected)} rejected in {report.seconds:.1f} s")
+    lines = [", ".join(counts), *_describe_replaced(report), *_describe_contested(report)]
+    lines += [printable(f"note: {note}") for note in report.notes]
     if report.stale:
         lines.append(
             "kept, though no longer in the corpus; `earful index remove` drops what it is given:"
@@ -158,6 +163,37 @@ def describe_build(report: BuildReport) -> str:
             lines.append(f"  and {n_more} more; --json lists all")
     lines += [f"  rejected {describe_rejection(rejection)}" for rejection in report.rejected]
     return "\n".join(lines)
+
+
+def _describe_replaced(report: BuildReport) -> list[str]:
+    """Render which rows have other labels now, or other audio."""
+    lines = []
+    changed = [x for x in report.replaced if x.before != x.after or not x.same_audio]
+    for row in changed[:_MOST_SHOWN]:
+        before, after = (", ".join(map(repr, own)) or "nothing" for own in (row.before, row.after))
+        labels = f"was labelled {before} and is now {after}"
+        if row.before == row.after:
+            labels = f"is labelled {after} as before"
+        audio = "" if row.same_audio else ", and its audio is new"
+        lines.append(printable(f"  replaced {row.id}: {labels}{audio}"))
+    if (n_more := len(changed) - _MOST_SHOWN) > 0:
+        lines.append(f"  and {n_more} more; --json lists all")
+    return lines
+
+
+def _describe_contested(report: BuildReport) -> list[str]:
+    """Render how many recordings stand under labels that differ, and name the first."""
+    contested = report.contested
+    if not contested.n:
+        return []
+    first = "; ".join(f"{id_}: {', '.join(own)}" for id_, own in contested.rows[0][:_MOST_VOTED])
+    stand = counted(contested.n, "recording stands", "recordings stand")
+    return [
+        printable(
+            f"note: {stand} in several rows whose labels differ ({first}); each votes once, for "
+            "all of its labels"
+        )
+    ]
 
 
 def describe_rejection(rejection: Rejection) -> str:
@@ -195,6 +231,11 @@ def describe_survey(found: Survey) -> str:
     if set(found.splits) - {""}:
         counts = [[split or "(none)", str(n)] for split, n in found.splits.items()]
         lines.append(table(counts, header=["split", "rows"], right="1"))
+    if found.columns is not None:
+        used = ", ".join(f"{field} from {column}" for field, column in found.columns.items())
+        others = ", ".join(found.other_columns) or "none"
+        lines.append(printable(f"columns: {used}; kept as text: {others}"))
+    lines += [printable(f"note: {note}") for note in found.notes]
     lines += [f"would be rejected {describe_rejection(rejection)}" for rejection in found.rejected]
     return "\n".join(lines)
 

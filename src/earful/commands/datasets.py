@@ -188,7 +188,7 @@ def warn_of_rows(corpus: DatasetCorpus, root: Path) -> None:
             f"note: {' and '.join(found)}, and passed over; {check} names "
             f"{'them' if len(found) > 1 or not found[0].startswith('1 ') else 'it'}"
         )
-    for name, read in corpus.passed_over:
+    for name, read in corpus.unread_files:
         if Path(name).parent != Path(read).parent:
             console.warn(f"note: {read} is read, and not {name}, which is there as well")
     for name in corpus.absent:

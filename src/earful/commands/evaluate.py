@@ -14,6 +14,7 @@ from earful.commands.option_families import expand_families
 from earful.commands.options import (
     HELP_ORDER,
     AllowOutsideOption,
+    CorpusOptions,
     EvaluateModelOptions,
     JsonOption,
     MaxTokensOption,
@@ -90,11 +91,11 @@ def evaluate(
     ] = False,
     max_tokens: MaxTokensOption = 128,
     *,
+    reading: CorpusOptions,
     models: EvaluateModelOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Compare every way to answer on labelled recordings, baselines included."""
-    from earful.index.corpus import open_corpus
     from earful.rag.evaluation import (
         file_to_write,
         load_evaluation,
@@ -115,6 +116,8 @@ def evaluate(
         {"--allow-outside": allow_outside and not (task or data or replay)},
         "is about a task's examples and --data; give one",
     )
+    if data is None:
+        reject_unused(reading.given(), "is about --data; give it")
     given = load_given_task(task, allow_outside=allow_outside) if task else None
     if write_task and replay is None:
         # Fail now, and not after every item has been asked.
@@ -145,7 +148,7 @@ def evaluate(
     )
     asked = given if given is not None else Task(name=_ALL_LABELS)
     file = out if out is not None else Path(f"{asked.name}.evaluation.json")
-    corpus = None if data is None else open_corpus(data, allow_outside=allow_outside)
+    corpus = None if data is None else reading.open(data, allow_outside=allow_outside)
     found = _run(few, asked, settings, corpus, file)
     print_caveat(few)
     page = html if html is not None else file.with_suffix(".html")

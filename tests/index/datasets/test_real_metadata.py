@@ -86,7 +86,7 @@ def test_a_question_that_music_avqa_asks_twice_counts_once(tmp_path: Path) -> No
     # The corrected files are read where both are there.
     write_json(tmp_path / "data/json_update/avqa-val.json", asked[:6])
     corpus = load_dataset("music-avqa", tmp_path)
-    assert corpus.passed_over == (("data/json/avqa-val.json", "data/json_update/avqa-val.json"),)
+    assert corpus.unread_files == (("data/json/avqa-val.json", "data/json_update/avqa-val.json"),)
 
 
 OMG = "link,start,end,video,utterance,arousal,valence,EmotionMaxVote\n"
@@ -302,7 +302,7 @@ def test_audiocaps_says_which_version_it_read(version: int, tmp_path: Path) -> N
     corpus = load_dataset("audiocaps", tmp_path)
     assert [row.exemplar.answer for row in corpus] == [f"Version {version}"]
     both = (("dataset2.0/val.csv", "dataset/val.csv"),)
-    assert corpus.passed_over == (both if version == 1 else ())
+    assert corpus.unread_files == (both if version == 1 else ())
 
 
 def test_recordings_are_found_beside_the_folder_of_the_tables(tmp_path: Path) -> None:

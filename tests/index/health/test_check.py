@@ -66,7 +66,7 @@ def found(health: Health, kind: str) -> dict[tuple[str, ...], Finding]:
 def test_a_label_that_its_neighbours_deny_is_suspected(health: Health) -> None:
     suspects = found(health, "label")
     (wrong,) = (one for ids, one in suspects.items() if ids == ("low/mislabelled.wav",))
-    assert wrong.what.startswith("labelled 'low', and 80% of its neighbours' weight says 'high'")
+    assert wrong.what.startswith("labelled 'low', and 100% of its neighbours' weight says 'high'")
     assert all(id_.startswith(("high/", "middle/copy")) for id_ in wrong.neighbours)
     assert not any(ids[0] in {"low/0.wav", "high/1.wav"} for ids in suspects)
 

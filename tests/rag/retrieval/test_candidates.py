@@ -10,7 +10,7 @@ from earful.index.corpus import Exemplar
 from earful.index.datasets import list_datasets, load_declaration
 from earful.index.search import ClassScores, VectorSet
 from earful.rag.retrieval import Candidates
-from earful.rag.retrieval.candidates import gather_candidates
+from earful.rag.retrieval.gathering import gather_candidates
 from earful.rag.task import ASK, CAPTION, Label, Task, load_task
 
 
