@@ -1,8 +1,8 @@
 """Clips: a file or bytes decoded under limits, mixed to mono, resampled and checked.
 
-The steps, one module each: ``source`` opens a path without trusting it,
-``soundfile_decoder`` picks libsndfile or FFmpeg (``pyav_decoder``) with the help of
-``stream_length``, and ``segment`` reads a part under limits.
+The steps, one module each: ``source`` opens a path without trusting it, the room ``decoders``
+picks libsndfile or FFmpeg and tells them what they would get wrong, and ``segment`` reads a part
+under limits.
 """
 
 from __future__ import annotations

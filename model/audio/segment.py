@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.audio.soundfile_decoder import open_decoder
+from earful.model.audio.decoders import Decoder, open_decoder
 from earful.model.audio.source import OpenSource
-from earful.model.audio.stream_header import Decoder
 
 if TYPE_CHECKING:
     from earful.model.audio.limits import AudioLimits

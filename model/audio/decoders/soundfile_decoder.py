@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from earful.errors import AudioError
 from earful.model.audio.source import OpenSource
-from earful.model.audio.stream_header import Decoder, StreamHeader
-from earful.model.audio.stream_length import (
+from earful.model.audio.decoders.stream_header import Decoder, StreamHeader
+from earful.model.audio.decoders.stream_length import (
     TooManyPacketsError,
     measure_data,
     measure_mpeg,
@@ -238,7 +238,7 @@ def _missing_bytes(source: OpenSource) -> str:
 
 
 def _open_with_ffmpeg(source: OpenSource, because: str, *, may_seek: bool = True) -> Decoder:
-    from earful.model.audio.pyav_decoder import PyavDecoder
+    from earful.model.audio.decoders.pyav_decoder import PyavDecoder
 
     damage = _missing_bytes(source)
     return PyavDecoder(source.file, source.name, because=because, may_seek=may_seek, damage=damage)

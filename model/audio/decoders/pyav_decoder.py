@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.audio.stream_header import StreamHeader
+from earful.model.audio.decoders.stream_header import StreamHeader
 
 if TYPE_CHECKING:
     from fractions import Fraction

@@ -9,8 +9,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.model.audio import stream_length
-from earful.model.audio.stream_length import (
+from earful.model.audio.decoders import stream_length
+from earful.model.audio.decoders.stream_length import (
     TooManyPacketsError,
     measure_data,
     measure_mpeg,
