@@ -40,6 +40,7 @@ class Clip:
         content_sha256: Hex SHA-256 over the file's own rate and the segment's mono samples
             at it, rounded to 16 bits: equal audio in two lossless containers gives equal
             digests. Computed from ``samples`` when left empty.
+        notes: What a reader should know of the file, such as a header that was not believed.
 
     Raises:
         ValueError: ``samples`` is not float32 of one dimension, empty or not finite, or
@@ -54,6 +55,7 @@ class Clip:
     source: str = ""
     start_s: float = 0.0
     content_sha256: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         samples = self.samples
@@ -134,13 +136,14 @@ def load_audio(
     with open_source(source, max_bytes=limits.max_file_bytes) as opened:
         _check_times(opened.name, start_s, end_s)
         with closing(open_within(opened, limits)) as decoder:
-            rate = decoder.header.sample_rate
+            rate, notes = decoder.header.sample_rate, decoder.header.notes
             samples = read_segment(opened.name, decoder, start_s, end_s, limits, channels=channels)
     clip = Clip(
         samples=samples,
         sample_rate=rate,
         source="" if isinstance(source, bytes) else os.fspath(source),
         start_s=start_s,
+        notes=notes,
     )
     return clip if sample_rate is None else resample(clip, sample_rate)
 
