@@ -10,11 +10,13 @@ from .protocols import (
     Fingerprint,
     Generation,
     GenerationOptions,
+    HearsBand,
     LabelNamer,
     LanguageModel,
     PromptSize,
     TextEmbedder,
     embed_and_score,
+    hearing_faults,
 )
 from .registry import list_embedders, list_language_models, load_embedder, load_language_model
 from .scripted import ScriptedLanguageModel
@@ -31,6 +33,7 @@ __all__ = [
     "Fingerprint",
     "Generation",
     "GenerationOptions",
+    "HearsBand",
     "KeepsFeatures",
     "LabelNamer",
     "LabelWords",
@@ -42,6 +45,7 @@ __all__ = [
     "Text",
     "TextEmbedder",
     "embed_and_score",
+    "hearing_faults",
     "list_embedders",
     "list_language_models",
     "load_embedder",

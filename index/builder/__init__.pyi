@@ -1,11 +1,16 @@
 from .build import build_index, embedder_for
+from .doubtful import DoubtfulAudio
 from .options import BuildOptions
+from .rehearsal import Rehearsal, rehearse_build
 from .report import BuildProgress, BuildReport
 
 __all__ = [
     "BuildOptions",
     "BuildProgress",
     "BuildReport",
+    "DoubtfulAudio",
+    "Rehearsal",
     "build_index",
     "embedder_for",
+    "rehearse_build",
 ]

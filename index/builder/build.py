@@ -29,6 +29,7 @@ from earful.index.builder.decode_queue import (
     Unchanged,
     in_order,
 )
+from earful.index.builder.doubtful import DoubtCounter
 from earful.index.builder.embedding import (
     classes_of,
     embed_batch,
@@ -45,7 +46,7 @@ from earful.index.storage import (
     Row,
     read_header,
 )
-from earful.model import DEFAULT_EMBEDDER, load_embedder
+from earful.model import DEFAULT_EMBEDDER, hearing_faults, load_embedder
 from earful.model.audio import stop_decoding
 from earful.wording import as_argument, printable
 
@@ -153,6 +154,7 @@ class _Build:
         self._done = self._accepted = self._reused = self._committed = self._skipped = 0
         self._audio_s = 0.0
         self._rejected: list[Rejected] = []
+        self._doubts = DoubtCounter()
         self._batch: list[Decoded] = []
         self._renewals: list[_Renewal] = []
         self._rows: list[tuple[int, Row]] = []
@@ -196,6 +198,7 @@ class _Build:
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+        outdated = sorted({item.id for item in self._rejected if item.id in self._indexed})
         n, stale = len(self._index.indexed_rows()), tuple(sorted(self._unseen))
         # Free the row lookup before indexing columns, which needs memory itself.
         del self._indexed, self._decoder
@@ -215,6 +218,8 @@ class _Build:
             seconds=time.monotonic() - self._started,
             audio_s=self._audio_s,
             n=n,
+            outdated=tuple(outdated),
+            doubtful=self._doubts.doubtful,
         )
 
     # --- before the work -----------------------------------------------------------------
@@ -316,8 +321,8 @@ class _Build:
             if made.fault:
                 self._rejected.append(self._decoder.reject(inspected, made.fault))
                 continue
-            self._accepted += 1
-            self._audio_s += clip.duration_s
+            self._accepted, self._audio_s = self._accepted + 1, self._audio_s + clip.duration_s
+            self._doubts.add(inspected.row.exemplar, hearing_faults(clip, self._embedder))
             row = Row(
                 exemplar=inspected.row.exemplar,
                 root=self._corpus.root,

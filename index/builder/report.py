@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from earful.index.builder.doubtful import DoubtfulAudio
 from earful.index.corpus import Rejection
 
 
@@ -46,6 +47,9 @@ class BuildReport:
         seconds: How long it took.
         audio_s: Length of the audio embedded, in seconds.
         n: Rows in the index now.
+        outdated: Ids of rejected rows that are still in the index, made of earlier audio or fields.
+        doubtful: Rows of which an encoder hears little, by what is wrong; of those that were
+            decoded in this run.
     """
 
     accepted: int
@@ -56,6 +60,8 @@ class BuildReport:
     seconds: float
     audio_s: float
     n: int
+    outdated: tuple[str, ...] = ()
+    doubtful: tuple[DoubtfulAudio, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
@@ -68,4 +74,6 @@ class BuildReport:
             "seconds": round(self.seconds, 3),
             "audio_s": round(self.audio_s, 3),
             "n": self.n,
+            "outdated": list(self.outdated),
+            "doubtful": [doubtful.to_dict() for doubtful in self.doubtful],
         }

@@ -81,5 +81,4 @@ def sphere(
     }
     lines = ["NIST_1A", "   1024", *(f"{name} {value}" for name, value in fields.items())]
     head = "\n".join([*lines, "end_head\n"]).encode()
-    body = shorten(samples, big_endian=True) if "shorten" in coding else samples.astype(">i2").tobytes()
-    return head.ljust(1024) + body
+    return head.ljust(1024) + shorten(samples, big_endian=True)

@@ -44,7 +44,7 @@ def with_real_size(source: OpenSource) -> tuple[OpenSource, str]:
         patch=size.to_bytes(data.field_bytes, data.order),
     )
     note = (
-        f"its header says that it holds no samples, and {data.present - data.overhead} bytes follow: they were "
-        "read to the end of the file"
+        f"its header says that it holds no samples, and {data.present - data.overhead} bytes "
+        "follow: they were read to the end of the file"
     )
     return replace(source, file=view), note

@@ -116,9 +116,7 @@ def _choose(source: OpenSource, note: str) -> Decoder:
         return _open_with_ffmpeg(source, str(lost), notes)
     n_stated = None
     if header.subtype in _CODED_IN_BLOCKS and header.n_frames and not header.damage:
-        n_stated = stated_samples(
-            source.file, source.size_bytes, header.n_frames, header.channels
-        )
+        n_stated = stated_samples(source.file, source.size_bytes, header.n_frames, header.channels)
     source.file.seek(position)
     decoder = SoundFileDecoder(source.name, handle, replace(header, notes=notes), seek_point)
     return decoder if n_stated is None else TrimmedDecoder(decoder, n_frames=n_stated)

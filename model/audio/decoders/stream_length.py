@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BufferedIOBase
+
 _RESYNC_BYTES = 65_536
 # Limits on a walk. This many MPEG frames last 30 hours at 44.1 kHz; honest files have junk
 # between frames once or twice.

@@ -34,11 +34,12 @@ from earful.model import DEFAULT_EMBEDDER
 from earful.wording import counted
 
 if TYPE_CHECKING:
-    from earful.index.builder import BuildReport
+    from earful.index.builder import BuildOptions, BuildReport
     from earful.index.corpus import Corpus, Survey
     from earful.index.maintenance import RepairReport
 
 
+_HUB_RATE_HZ = 48_000
 _DTYPES = ("auto", "float32", "bfloat16")
 
 index_app = typer.Typer(help="Build and look after an index of exemplars.", no_args_is_help=True)
@@ -73,7 +74,8 @@ def index_build(
         ),
     ] = "auto",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count and check, embed nothing, write nothing.")
+        bool,
+        typer.Option("--dry-run", help="Count, decode and check; embed and write nothing."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -106,20 +108,21 @@ def index_build(
         opened = open_corpus(
             corpus, columns=_columns(column), root=root, allow_outside=allow_outside
         )
-    if dry_run:
-        from earful.index.corpus import survey_corpus
-
-        _finish_survey(survey_corpus(opened), as_json=as_json)
-        return
     from earful.index.builder import BuildOptions, build_index, embedder_for
     from earful.model.audio import AudioLimits, warm_up
 
+    options = BuildOptions(limits=AudioLimits(max_duration_s=max_duration_s))
+    if dry_run:
+        from earful.index.corpus import survey_corpus
+
+        found = survey_corpus(opened, limits=options.limits)
+        _finish_rehearsal(opened, found, embedder, options, as_json=as_json)
+        return
     # Embed it; rows that are indexed already are skipped.
     one_of(_DTYPES, dtype, "--dtype")
     warm_up()
     is_new = not (index.is_dir() and any(index.iterdir()))
     model = embedder_for(index, embedder, revision=revision, device=device, dtype=dtype)
-    options = BuildOptions(limits=AudioLimits(max_duration_s=max_duration_s))
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_index(opened, index, embedder=model, options=options, progress=progress)
     if dataset:
@@ -417,10 +420,38 @@ def _finish_build(report: BuildReport, *, as_json: bool) -> None:
         raise typer.Exit(SOME_FAILED)
 
 
-def _finish_survey(found: Survey, *, as_json: bool) -> None:
+def _finish_rehearsal(
+    corpus: Corpus, found: Survey, embedder: str, options: BuildOptions, *, as_json: bool
+) -> None:
+    """Decode a corpus as the build would, and print what it found with the survey's counts."""
+    from earful.index.builder import rehearse_build
+    from earful.model import HearsBand, list_embedders, load_embedder
+
+    # What has to be fetched first is not loaded to count; such encoders all hear 48 kHz.
+    sample_rate, band_hz = _HUB_RATE_HZ, None
+    if not any(known.name == embedder and known.kind == "hub" for known in list_embedders()):
+        model = load_embedder(embedder)
+        sample_rate = model.fingerprint.sample_rate
+        band_hz = model.band_hz if isinstance(model, HearsBand) else None
+    with console.counter("decoding", sys.stderr) as progress:
+        heard = rehearse_build(
+            corpus,
+            sample_rate=sample_rate,
+            band_hz=band_hz,
+            options=options,
+            progress=lambda done: progress(done, found.n),
+        )
+    found = replace(
+        found,
+        rejected=heard.rejected,
+        total_s=heard.total_s,
+        shortest_s=heard.shortest_s,
+        longest_s=heard.longest_s,
+    )
     if as_json:
-        print_json(found.to_dict())
+        doubtful = [some.to_dict() for some in heard.doubtful]
+        print_json({**found.to_dict(), "doubtful": doubtful})
     else:
-        typer.echo(console.describe_survey(found))
+        typer.echo(console.describe_survey(found, heard.doubtful))
     if found.rejected:
         raise typer.Exit(SOME_FAILED)
