@@ -10,13 +10,11 @@ from .protocols import (
     Fingerprint,
     Generation,
     GenerationOptions,
-    HearsBand,
     LabelNamer,
     LanguageModel,
     PromptSize,
     TextEmbedder,
     embed_and_score,
-    hearing_faults,
 )
 from .registry import list_embedders, list_language_models, load_embedder, load_language_model
 from .scripted import ScriptedLanguageModel
@@ -33,7 +31,6 @@ __all__ = [
     "Fingerprint",
     "Generation",
     "GenerationOptions",
-    "HearsBand",
     "KeepsFeatures",
     "LabelNamer",
     "LabelWords",
@@ -45,7 +42,6 @@ __all__ = [
     "Text",
     "TextEmbedder",
     "embed_and_score",
-    "hearing_faults",
     "list_embedders",
     "list_language_models",
     "load_embedder",

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
-from earful.model.audio import AudioFault, Clip, check_hearing
+from earful.model.audio import Clip
 from earful.model.label_words import LabelWords
 from earful.model.prompt import Prompt, PromptWording
 
@@ -112,27 +112,6 @@ class Embedder(Protocol):
             ValueError: A clip has another sample rate.
         """
         ...
-
-
-@runtime_checkable
-class HearsBand(Protocol):
-    """Embedder that hears less of the spectrum than half its sample rate."""
-
-    @property
-    def band_hz(self) -> tuple[float, float]:
-        """Lowest and highest frequency that it hears, in Hz."""
-        ...
-
-
-def hearing_faults(clip: Clip, embedder: Embedder | None) -> tuple[AudioFault, ...]:
-    """Say what keeps an embedder from hearing a recording; see ``check_hearing``.
-
-    Args:
-        clip: At its rate.
-        embedder: ``None`` for a listener of which nothing is known.
-    """
-    band_hz = embedder.band_hz if isinstance(embedder, HearsBand) else None
-    return check_hearing(clip, band_hz=band_hz)
 
 
 @runtime_checkable

@@ -46,8 +46,8 @@ from earful.index.storage import (
     Row,
     read_header,
 )
-from earful.model import DEFAULT_EMBEDDER, hearing_faults, load_embedder
-from earful.model.audio import stop_decoding
+from earful.model import DEFAULT_EMBEDDER, load_embedder
+from earful.model.audio import hearing_faults, stop_decoding
 from earful.wording import as_argument, printable
 
 if TYPE_CHECKING:
@@ -322,9 +322,10 @@ class _Build:
                 self._rejected.append(self._decoder.reject(inspected, made.fault))
                 continue
             self._accepted, self._audio_s = self._accepted + 1, self._audio_s + clip.duration_s
-            self._doubts.add(inspected.row.exemplar, hearing_faults(clip, self._embedder))
+            exemplar, faults = inspected.row.exemplar, hearing_faults(clip, self._embedder)
+            self._doubts.add(exemplar, inspected.audio_key, faults)
             row = Row(
-                exemplar=inspected.row.exemplar,
+                exemplar=exemplar,
                 root=self._corpus.root,
                 duration_s=clip.duration_s,
                 file_sha256=inspected.audio_key.file_sha256,
@@ -351,8 +352,8 @@ class _Build:
                 # Its holder was rejected, got other audio in this very run, or is damaged.
                 self._take(self._decoder.decode(inspected))
                 continue
-            self._accepted += 1
-            self._reused += 1
+            self._accepted, self._reused = self._accepted + 1, self._reused + 1
+            self._doubts.add(inspected.row.exemplar, key)
             row = replace(source, exemplar=inspected.row.exemplar, root=self._corpus.root)
             self._rows.append((inspected.number, row))
         self._embed()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from earful.index.corpus import Exemplar
+from earful.index.storage import AudioKey
 from earful.model.audio import AudioFault, FaultKind
 
 
@@ -44,14 +44,23 @@ class DoubtCounter:
 
     def __init__(self) -> None:
         self._found: dict[FaultKind, DoubtfulAudio] = {}
+        self._known: dict[AudioKey, tuple[AudioFault, ...]] = {}
 
-    def add(self, row: Exemplar, faults: Iterable[AudioFault]) -> None:
+    def add(
+        self, row: Exemplar, key: AudioKey, faults: tuple[AudioFault, ...] | None = None
+    ) -> None:
         """Count a row.
 
         Args:
             row: The row.
-            faults: As ``check_hearing`` returns them.
+            key: Its audio.
+            faults: As ``check_hearing`` returns them; ``None`` for those of a row with equal
+                audio that was counted before.
         """
+        if faults is None:
+            faults = self._known.get(key, ())
+        elif faults:
+            self._known[key] = faults
         for fault in {fault.kind: fault for fault in faults}.values():
             known = self._found.get(fault.kind)
             self._found[fault.kind] = DoubtfulAudio(

@@ -77,7 +77,8 @@ def rehearse_build(
                 rejected.append(outcome.rejection)
             else:
                 lengths.append(outcome.clip.duration_s)
-                doubts.add(row.exemplar, check_hearing(outcome.clip, band_hz=band_hz))
+                faults = check_hearing(outcome.clip, band_hz=band_hz)
+                doubts.add(row.exemplar, outcome.inspected.audio_key, faults)
             if progress is not None:
                 progress(n)
     return Rehearsal(

@@ -1,14 +1,14 @@
 """What an encoder gets of a recording: the one check that says when its vector means little.
 
 Every encoder gives a vector of anything, of silence and of one sample as well, and a vote over such
-a vector reads like any other. Whoever embeds a recording asks here first; the answer becomes a
-note, a count in a build, and a reason not to answer where nothing is left to hear.
+a vector reads like any other. Queries and builds ask here; the answer becomes a note, a count in a
+build, and a reason not to answer where nothing is left to hear.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,27 @@ class AudioFault:
     kind: FaultKind
     text: str
     unusable: bool = False
+
+
+@runtime_checkable
+class HearsBand(Protocol):
+    """Encoder that hears less of the spectrum than half its sample rate."""
+
+    @property
+    def band_hz(self) -> tuple[float, float]:
+        """Lowest and highest frequency that it hears, in Hz."""
+        ...
+
+
+def hearing_faults(clip: Clip, listener: object) -> tuple[AudioFault, ...]:
+    """Say what keeps an encoder from hearing a recording; see ``check_hearing``.
+
+    Args:
+        clip: At its rate.
+        listener: The encoder; anything that says nothing of its band is taken to hear it all.
+    """
+    band_hz = listener.band_hz if isinstance(listener, HearsBand) else None
+    return check_hearing(clip, band_hz=band_hz)
 
 
 def check_hearing(

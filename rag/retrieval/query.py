@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model import ClipRef, Embedder, embed_and_score, hearing_faults
-from earful.model.audio import AudioFault, Clip, load_isolated, resample
+from earful.model import ClipRef, Embedder, embed_and_score
+from earful.model.audio import AudioFault, Clip, hearing_faults, load_isolated, resample
 from earful.rag.retrieval.candidates import Exclusions
 from earful.rag.task import Answerer, ShotMode
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from earful.errors import AudioError, PromptError, TaskError
 from earful.index import Index
 from earful.index.search import Hit, SearchFilter
-from earful.model import Embedder, ExplainsTexts, hearing_faults
-from earful.model.audio import Clip
+from earful.model import Embedder, ExplainsTexts
+from earful.model.audio import Clip, hearing_faults
 from earful.rag.retrieval.candidates import Candidates
 from earful.rag.retrieval.index_search import compares_scores, search_index
 from earful.rag.retrieval.prepared_task import ExemplarFilter, PreparedTask, TaskCache

@@ -425,7 +425,8 @@ def _finish_rehearsal(
 ) -> None:
     """Decode a corpus as the build would, and print what it found with the survey's counts."""
     from earful.index.builder import rehearse_build
-    from earful.model import HearsBand, list_embedders, load_embedder
+    from earful.model import list_embedders, load_embedder
+    from earful.model.audio import HearsBand
 
     # What has to be fetched first is not loaded to count; such encoders all hear 48 kHz.
     sample_rate, band_hz = _HUB_RATE_HZ, None
