@@ -205,7 +205,9 @@ class _Build:
         self._unseen.clear()
         if self._accepted and n >= _ROWS_WORTH_AN_INDEX:
             self._index.index_columns()
-        rejected = tuple(item.rejection for item in sorted(self._rejected, key=_number))
+        rejected = tuple(
+            item.rejection for item in sorted(self._rejected, key=lambda item: item.number)
+        )
         # List what was rejected, and report.
         self._list_rejections(rejected)
         self._report_progress(now=True)
@@ -445,7 +447,3 @@ class _Renewal:
 
 
 _Outcome = Unchanged | Decoded | Rejected | _Renewal
-
-
-def _number(item: Rejected) -> int:
-    return item.number
