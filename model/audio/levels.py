@@ -55,12 +55,11 @@ class LevelMeter:
             self._sums = np.pad(self._sums, (0, more))
             self._squares = np.pad(self._squares, (0, more))
             self._channels = channels
-        with np.errstate(over="ignore", invalid="ignore"):  # such files are refused elsewhere
-            for channel in range(channels):
-                total, square = _sums(block[:, channel], self._zero)
-                self._sums[channel] += total
-                self._squares[channel] += square
-            self._peak = max(self._peak, float(block.max()), -float(block.min()))
+        for channel in range(channels):
+            total, square = _sums(block[:, channel], self._zero)
+            self._sums[channel] += total
+            self._squares[channel] += square
+        self._peak = max(self._peak, float(block.max()), -float(block.min()))
         self._n += len(block)
 
     def levels(self, mono: NDArray[np.float32]) -> Levels:
@@ -69,11 +68,13 @@ class LevelMeter:
         Args:
             mono: float32, shape ``(n,)``: what was made of the channels; finite.
         """
-        with np.errstate(over="ignore", invalid="ignore"):
-            powers = self._squares / self._n - (self._sums / self._n) ** 2
+        powers = [
+            _power(total, square, self._n)
+            for total, square in zip(self._sums.tolist(), self._squares.tolist(), strict=True)
+        ]
         return Levels(
             channels=self._channels,
-            power=max(0.0, float(powers.mean())),
+            power=sum(powers) / self._channels,
             mono_power=power_of(mono),
             peak=self._peak,
         )
@@ -92,16 +93,22 @@ def power_of(samples: NDArray[np.float32]) -> float:
     1.0
     """
     total, square = _sums(samples, samples[0])
-    return max(0.0, square / samples.size - (total / samples.size) ** 2)
+    return _power(total, square, samples.size)
+
+
+def _power(total: float, square: float, n: int) -> float:
+    """Return the mean square about the mean; infinite where it is beyond float32."""
+    return max(0.0, square / n - (total / n) ** 2) if square < math.inf else math.inf
 
 
 def _sums(samples: NDArray[np.float32], zero: np.float32) -> tuple[float, float]:
     """Return the sums of samples and of their squares, both measured from ``zero``."""
     total = square = 0.0
-    for start in range(0, samples.size, _AT_ONCE):
-        piece = samples[start : start + _AT_ONCE] - zero
-        total += float(piece.sum())
-        square += float(np.dot(piece, piece))
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite power is loud enough to say so
+        for start in range(0, samples.size, _AT_ONCE):
+            piece = samples[start : start + _AT_ONCE] - zero
+            total += float(piece.sum())
+            square += float(np.dot(piece, piece))
     return total, square
 
 

@@ -70,6 +70,7 @@ def test_a_recording_that_is_heard(samples: NDArray[np.floating], rate: int) -> 
         (BAT + 0.03 * np.sin(2 * np.pi * 1000 * T), 384_000, ("out-of-band", False)),
         (BAT + 1e-3 * _drawn.standard_normal(T.size), 384_000, ("out-of-band", True)),
         (HISS * 32_768, RATE, ("loud", False)),
+        (HISS * np.float32(1e36), RATE, ("loud", False)),
         (HISS[:1], RATE, ("short", True)),
         (HISS[:200], RATE, ("short", True)),
         (HISS[:800], RATE, ("short", False)),
