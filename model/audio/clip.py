@@ -218,7 +218,7 @@ def resample(clip: Clip, sample_rate: int) -> Clip:
         clip,
         samples=samples.astype(np.float32, copy=False),
         sample_rate=sample_rate,
-        levels=clip.levels or levels_of(clip.samples),
+        levels=clip.levels or levels_of(clip.samples, clip.sample_rate),
     )
 
 

@@ -87,7 +87,7 @@ def check_hearing(
         The faults, those that leave nothing first; mostly none.
     """
     faults = [AudioFault(kind="header", text=note) for note in clip.notes]
-    levels = clip.levels or levels_of(clip.samples)
+    levels = clip.levels or levels_of(clip.samples, clip.sample_rate)
     if clip.duration_s < _SHORT_S:
         too_short = clip.duration_s < _SHORTEST_S
         why = "too short for one spectrum" if too_short else "the rest of a window is padding"
@@ -112,7 +112,7 @@ def check_hearing(
 
 def _missing_sound(clip: Clip, band_hz: tuple[float, float] | None) -> list[AudioFault]:
     """Say what became of a recording's power on the way to the encoder."""
-    levels = clip.levels or levels_of(clip.samples)
+    levels = clip.levels or levels_of(clip.samples, clip.sample_rate)
     if levels.power <= 0.0:
         text = "it is digital silence: all its samples are equal"
         return [AudioFault(kind="silent", text=text, unusable=True)]
@@ -128,9 +128,11 @@ def _missing_sound(clip: Clip, band_hz: tuple[float, float] | None) -> list[Audi
         unusable = decibels(power**0.5) < _QUIET_DB
         faults.append(AudioFault(kind="cancelling", text=text, unusable=unusable))
     low, high = band_hz or (0.0, clip.sample_rate / 2)
+    # A higher rate loses nothing but what a file has at half its own.
+    whole = levels.mono_power if levels.sample_rate > clip.sample_rate else power
     if band_hz is not None and power > 0.0:
         power *= _share_in_band(clip.samples, clip.sample_rate, low, high)
-    lost = 1.0 - power / levels.mono_power if levels.mono_power > 0.0 else 0.0
+    lost = 1.0 - power / whole if whole > 0.0 else 0.0
     if lost > _LOST:
         span = f"above {high:g} Hz" if not low else f"outside {low:g} to {high:g} Hz"
         text = (

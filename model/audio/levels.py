@@ -16,12 +16,14 @@ class Levels:
     """Levels of a segment at the file's own rate.
 
     Attributes:
+        sample_rate: That rate, in Hz.
         channels: How many there are.
         power: Mean square about the mean, averaged over the channels; full scale 1.0.
         mono_power: Mean square about the mean of what was made of them.
         peak: Largest absolute sample of any channel.
     """
 
+    sample_rate: int
     channels: int
     power: float
     mono_power: float
@@ -62,10 +64,11 @@ class LevelMeter:
         self._peak = max(self._peak, float(block.max()), -float(block.min()))
         self._n += len(block)
 
-    def levels(self, mono: NDArray[np.float32]) -> Levels:
+    def levels(self, sample_rate: int, mono: NDArray[np.float32]) -> Levels:
         """Return what was measured.
 
         Args:
+            sample_rate: Of the file, in Hz.
             mono: float32, shape ``(n,)``: what was made of the channels; finite.
         """
         powers = [
@@ -73,6 +76,7 @@ class LevelMeter:
             for total, square in zip(self._sums.tolist(), self._squares.tolist(), strict=True)
         ]
         return Levels(
+            sample_rate=sample_rate,
             channels=self._channels,
             power=sum(powers) / self._channels,
             mono_power=power_of(mono),
@@ -80,10 +84,16 @@ class LevelMeter:
         )
 
 
-def levels_of(samples: NDArray[np.float32]) -> Levels:
+def levels_of(samples: NDArray[np.float32], sample_rate: int) -> Levels:
     """Return the levels of a recording of one channel, float32 of shape ``(n,)``."""
     power = power_of(samples)
-    return Levels(channels=1, power=power, mono_power=power, peak=float(np.abs(samples).max()))
+    return Levels(
+        sample_rate=sample_rate,
+        channels=1,
+        power=power,
+        mono_power=power,
+        peak=float(np.abs(samples).max()),
+    )
 
 
 def power_of(samples: NDArray[np.float32]) -> float:

@@ -159,7 +159,7 @@ class _SegmentReader:
                 f"s ({n - np.count_nonzero(finite)} of {n} samples are not finite), expected "
                 "numbers; export it again"
             )
-        return samples, meter.levels(samples)
+        return samples, meter.levels(self._rate, samples)
 
     def _n_reserved(self) -> int:
         """Guess how many samples will come; a header that lies costs only some growing."""

@@ -105,6 +105,11 @@ def test_the_band_of_an_encoder_counts() -> None:
     assert hearing_faults(high, object()) == ()
 
 
+def test_a_higher_rate_loses_nothing_above_a_band() -> None:
+    edge = Clip(samples=np.tile(np.array([0.1, -0.1], np.float32), RATE), sample_rate=RATE)
+    assert "out-of-band" not in {fault.kind for fault in check_hearing(resample(edge, 44_100))}
+
+
 def test_a_segment_is_judged_by_itself() -> None:
     data = wav(np.concatenate([stereo(HISS, -HISS), stereo(HISS, OTHER)]))
     first = load_audio(data, end_s=2, sample_rate=44_100)
