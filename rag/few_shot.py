@@ -340,7 +340,7 @@ class FewShot:
             shot_mode=ask.get("shot_mode", "interleaved"),
             options=options,
             seed=ask.get("seed", 0),
-            notes=self._answering.notes(found.shots),
+            notes=(*found.query.notes, *self._answering.notes(found.shots)),
         )
 
     def request(

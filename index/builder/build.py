@@ -30,6 +30,7 @@ from earful.index.builder.decode_queue import (
     Unchanged,
     in_order,
 )
+from earful.index.builder.doubtful import DoubtCounter
 from earful.index.builder.embedding import (
     classes_of,
     embed_batch,
@@ -47,7 +48,7 @@ from earful.index.storage import (
     read_header,
 )
 from earful.model import DEFAULT_EMBEDDER, load_embedder
-from earful.model.audio import stop_decoding
+from earful.model.audio import hearing_faults, stop_decoding
 from earful.wording import as_argument, printable
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ class _Build:
         self._done = self._accepted = self._reused = self._committed = self._skipped = 0
         self._audio_s = 0.0
         self._rejected: list[Rejected] = []
+        self._doubts = DoubtCounter()
         self._batch: list[Decoded] = []
         self._renewals: list[_Renewal] = []
         self._replaced: list[Replaced] = []
@@ -200,6 +202,7 @@ class _Build:
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+        outdated = sorted({item.id for item in self._rejected if item.id in self._indexed})
         n, stale = len(self._index.indexed_rows()), tuple(sorted(self._unseen))
         self._notes = tuple(filter(None, [self._decoder.beyond.note()]))
         # Free the row lookup before indexing columns, which needs memory itself.
@@ -207,7 +210,9 @@ class _Build:
         self._unseen.clear()
         if self._accepted and n >= _ROWS_WORTH_AN_INDEX:
             self._index.index_columns()
-        rejected = tuple(item.rejection for item in sorted(self._rejected, key=_number))
+        rejected = tuple(
+            item.rejection for item in sorted(self._rejected, key=lambda item: item.number)
+        )
         # List what was rejected, and report.
         self._list_rejections(rejected)
         self._report_progress(now=True)
@@ -222,6 +227,8 @@ class _Build:
             n=n,
             replaced=tuple(self._replaced),
             notes=self._notes,
+            outdated=tuple(outdated),
+            doubtful=self._doubts.doubtful,
         )
 
     # --- before the work -----------------------------------------------------------------
@@ -323,10 +330,11 @@ class _Build:
             if made.fault:
                 self._rejected.append(self._decoder.reject(inspected, made.fault))
                 continue
-            self._accepted += 1
-            self._audio_s += clip.duration_s
+            self._accepted, self._audio_s = self._accepted + 1, self._audio_s + clip.duration_s
+            exemplar, faults = inspected.row.exemplar, hearing_faults(clip, self._embedder)
+            self._doubts.add(exemplar, inspected.audio_key, faults)
             row = Row(
-                exemplar=inspected.row.exemplar,
+                exemplar=exemplar,
                 root=self._corpus.root,
                 duration_s=clip.duration_s,
                 file_sha256=inspected.audio_key.file_sha256,
@@ -353,8 +361,8 @@ class _Build:
                 # Its holder was rejected, got other audio in this very run, or is damaged.
                 self._take(self._decoder.decode(inspected))
                 continue
-            self._accepted += 1
-            self._reused += 1
+            self._accepted, self._reused = self._accepted + 1, self._reused + 1
+            self._doubts.add(inspected.row.exemplar, key)
             row = replace(source, exemplar=inspected.row.exemplar, root=self._corpus.root)
             self._rows.append((inspected.number, row))
         self._embed()
@@ -431,7 +439,3 @@ class _Renewal:
 
 
 _Outcome = Unchanged | Decoded | Rejected | _Renewal
-
-
-def _number(item: Rejected) -> int:
-    return item.number

@@ -55,10 +55,12 @@ class Rejected:
     Attributes:
         number: Its place in the corpus, from 0.
         rejection: What is wrong with it.
+        id: Its id.
     """
 
     number: int
     rejection: Rejection
+    id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +175,7 @@ class RowDecoder:
         where = str(self._corpus.path(row.exemplar)) if self._corpus.kind == "file" else row.where
         return Rejected(
             number=number,
+            id=row.exemplar.id,
             rejection=Rejection(
                 audio=printable(str(row.exemplar.audio)), where=printable(where), error=error
             ),

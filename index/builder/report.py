@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from earful.index.builder.changes import Contested, Replaced
+from earful.index.builder.doubtful import DoubtfulAudio
 from earful.index.corpus import Rejection
 
 
@@ -50,6 +51,9 @@ class BuildReport:
         replaced: Rows that took the place of one with their id, with the labels of both.
         contested: Recordings of the index that stand in several rows whose labels differ.
         notes: What the corpus's owner should know of it, a sentence each.
+        outdated: Ids of rejected rows that are still in the index, made of earlier audio or fields.
+        doubtful: Rows of which an encoder hears little, by what is wrong; of those that were
+            decoded in this run.
     """
 
     accepted: int
@@ -63,6 +67,8 @@ class BuildReport:
     replaced: tuple[Replaced, ...] = ()
     contested: Contested = field(default_factory=Contested)
     notes: tuple[str, ...] = ()
+    outdated: tuple[str, ...] = ()
+    doubtful: tuple[DoubtfulAudio, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
@@ -78,4 +84,6 @@ class BuildReport:
             "replaced": [row.to_dict() for row in self.replaced],
             "contested": self.contested.to_dict(),
             "notes": list(self.notes),
+            "outdated": list(self.outdated),
+            "doubtful": [doubtful.to_dict() for doubtful in self.doubtful],
         }

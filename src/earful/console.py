@@ -17,16 +17,27 @@ from earful.wording import counted
 from earful.wording import printable as printable  # also used as console.printable
 
 if TYPE_CHECKING:
-    from earful.index.builder import BuildProgress, BuildReport
+    from earful.index.builder import BuildProgress, BuildReport, DoubtfulAudio
     from earful.index.corpus import Rejection, Survey
     from earful.index.maintenance import RepairReport
     from earful.index.search import Approximate, Hit
+    from earful.model.audio import FaultKind
     from earful.rag import Answer, Blend
     from earful.rag.evaluation import Scorecard
 
 _PLAIN_EVERY_S = 5.0
 _MOST_VOTED = 5
 _MOST_SHOWN = 10
+_DOUBTS: dict[FaultKind, str] = {
+    "silent": "of digital silence",
+    "quiet": "too quiet",
+    "cancelling": "whose channels cancel each other",
+    "out-of-band": "outside the band that the embedder hears",
+    "loud": "far above full scale",
+    "short": "too short",
+    "long": "of many minutes",
+    "header": "with a header that was not believed",
+}
 
 
 def printable_lines(text: str) -> str:
@@ -162,6 +173,15 @@ def describe_build(report: BuildReport) -> str:
         if (n_more := len(report.stale) - _MOST_SHOWN) > 0:
             lines.append(f"  and {n_more} more; --json lists all")
     lines += [f"  rejected {describe_rejection(rejection)}" for rejection in report.rejected]
+    if report.outdated:
+        lines.append(
+            "rejected, but still in the index as they were before; restore their recordings and "
+            "build again, or drop them: `earful index remove INDEX ID...`:"
+        )
+        lines += [printable(f"  {id_}") for id_ in report.outdated[:_MOST_SHOWN]]
+        if (n_more := len(report.outdated) - _MOST_SHOWN) > 0:
+            lines.append(f"  and {n_more} more; --json lists all")
+    lines += _describe_doubtful(report.doubtful)
     return "\n".join(lines)
 
 
@@ -196,6 +216,16 @@ def _describe_contested(report: BuildReport) -> list[str]:
     ]
 
 
+def _describe_doubtful(doubtful: Sequence[DoubtfulAudio]) -> list[str]:
+    """Render a line for each reason why an encoder hears little of recordings."""
+    lines = []
+    for some in doubtful:
+        nothing = f", {some.n_unusable} with nothing left to hear" if some.n_unusable else ""
+        what = f"{counted(some.n, 'row')} {_DOUBTS[some.kind]}{nothing}"
+        lines.append(printable(f"  note: {what}; the first is {some.first}: {some.text}"))
+    return lines
+
+
 def describe_rejection(rejection: Rejection) -> str:
     """Render the place of a rejected file or row, once, and the reason."""
     where, error = printable(rejection.where), printable(rejection.error)
@@ -218,8 +248,8 @@ def describe_repair(report: RepairReport) -> str:
     return "\n".join(lines)
 
 
-def describe_survey(found: Survey) -> str:
-    """Render the counts of a ``--dry-run``."""
+def describe_survey(found: Survey, doubtful: Sequence[DoubtfulAudio] = ()) -> str:
+    """Render the counts of a ``--dry-run``, and the audio of which an encoder hears little."""
     lines = [
         f"{counted(found.n, 'row')}, {counted(found.n_files, 'file')}, "
         f"{found.total_s / 60:.1f} minutes"
@@ -237,6 +267,7 @@ def describe_survey(found: Survey) -> str:
         lines.append(printable(f"columns: {used}; kept as text: {others}"))
     lines += [printable(f"note: {note}") for note in found.notes]
     lines += [f"would be rejected {describe_rejection(rejection)}" for rejection in found.rejected]
+    lines += _describe_doubtful(doubtful)
     return "\n".join(lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ import typer
 from earful import console
 from earful.commands.datasets import warn_of_rows
 from earful.commands.health import index_health, index_map
-from earful.commands.load import print_better_ears
+from earful.commands.load import print_better_ears, rehearse
 from earful.commands.option_families import expand_families
 from earful.commands.options import (
     SOME_FAILED,
@@ -35,7 +36,7 @@ from earful.model import DEFAULT_EMBEDDER
 from earful.wording import as_argument, counted
 
 if TYPE_CHECKING:
-    from earful.index.builder import BuildReport
+    from earful.index.builder import BuildReport, DoubtfulAudio
     from earful.index.corpus import Corpus, Survey
     from earful.index.maintenance import RepairReport
 
@@ -81,7 +82,8 @@ def index_build(
         ),
     ] = "auto",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count and check, embed nothing, write nothing.")
+        bool,
+        typer.Option("--dry-run", help="Count, decode and check; embed and write nothing."),
     ] = False,
     as_json: JsonOption = False,
     *,
@@ -114,22 +116,23 @@ def index_build(
                 "give a folder or a table, or a --dataset with its --root", param_hint="CORPUS"
             )
         opened = reading.open(corpus, root=root, allow_outside=allow_outside)
-    if dry_run:
-        from earful.index.corpus import survey_corpus
-
-        survey = survey_corpus(opened)
-        _warn_of_rows(opened, root)
-        _finish_survey(survey, as_json=as_json)
-        return
     from earful.index.builder import BuildOptions, build_index, embedder_for
     from earful.model.audio import AudioLimits, warm_up
 
+    options = BuildOptions(limits=AudioLimits(max_duration_s=max_duration_s))
+    if dry_run:
+        from earful.index.corpus import survey_corpus
+
+        surveyed = survey_corpus(opened, limits=options.limits)
+        found, doubtful = rehearse(opened, surveyed, embedder, options)
+        _warn_of_rows(opened, root)
+        _finish_rehearsal(found, doubtful, as_json=as_json)
+        return
     # Embed it; rows that are indexed already are skipped.
     one_of(_DTYPES, dtype, "--dtype")
     warm_up()
     is_new = not (index.is_dir() and any(index.iterdir()))
     model = embedder_for(index, embedder, revision=revision, device=device, dtype=dtype)
-    options = BuildOptions(limits=AudioLimits(max_duration_s=max_duration_s))
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_index(opened, index, embedder=model, options=options, progress=progress)
     _warn_of_rows(opened, root)
@@ -425,10 +428,10 @@ def _finish_build(report: BuildReport, *, as_json: bool) -> None:
         raise typer.Exit(SOME_FAILED)
 
 
-def _finish_survey(found: Survey, *, as_json: bool) -> None:
+def _finish_rehearsal(found: Survey, doubtful: Sequence[DoubtfulAudio], *, as_json: bool) -> None:
     if as_json:
-        print_json(found.to_dict())
+        print_json({**found.to_dict(), "doubtful": [some.to_dict() for some in doubtful]})
     else:
-        typer.echo(console.describe_survey(found))
+        typer.echo(console.describe_survey(found, doubtful))
     if found.rejected:
         raise typer.Exit(SOME_FAILED)

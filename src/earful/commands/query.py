@@ -107,15 +107,17 @@ def search(
             "is about vectors, and a text is compared with the class scores of this index; it "
             "takes exact",
         )
-    hits = few.search(audio=audio, text=text or None, k=k, filter=chosen, backend=backend)
-    note = few.retriever.text_note(text) if text else ""
+    clip = None if audio is None else few.retriever.read(audio)
+    hits = few.search(audio=clip, text=text or None, k=k, filter=chosen, backend=backend)
+    notes = [] if clip is None else [*few.retriever.recording_notes(clip)]
+    if text and (note := few.retriever.text_note(text)):
+        notes.append(note)
     if as_json:
         evidence = [hit.to_dict() for hit in hits]
-        notes = [note] if note else []
         print_json({"query": text or str(audio), "evidence": evidence, "notes": notes})
         return
     typer.echo(console.describe_hits(hits) or _why_nothing(few, chosen, backend))
-    if note:
+    for note in notes:
         typer.echo(console.describe_note(note))
 
 
