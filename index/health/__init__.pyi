@@ -2,15 +2,19 @@ from .check import Health, check_health
 from .findings import Finding, HealthLimits, LabelHealth
 from .map import COLOR_BY, METHODS, map_index, write_map_page
 from .page import doubt, summary, write_health_page
+from .same_recording import Compared, Segment, compare_signals
 
 __all__ = [
     "COLOR_BY",
     "METHODS",
+    "Compared",
     "Finding",
     "Health",
     "HealthLimits",
     "LabelHealth",
+    "Segment",
     "check_health",
+    "compare_signals",
     "doubt",
     "map_index",
     "summary",
