@@ -1,6 +1,7 @@
 from .check import Health, check_health
 from .findings import Finding, HealthLimits, LabelHealth
 from .map import COLOR_BY, METHODS, map_index, write_map_page
+from .near_duplicates import propose_pairs
 from .page import doubt, summary, write_health_page
 from .same_recording import Compared, Segment, compare_signals
 
@@ -17,6 +18,7 @@ __all__ = [
     "compare_signals",
     "doubt",
     "map_index",
+    "propose_pairs",
     "summary",
     "write_health_page",
     "write_map_page",

@@ -11,7 +11,8 @@ class HealthLimits:
 
     Attributes:
         k: Number of neighbours that answer for a row.
-        near_duplicate: Cosine similarity from which two recordings count as one.
+        near_duplicate: Cosine similarity from which two rows are compared by their signals, beside
+            the 32 nearest of each; at 1 none are.
         least_exemplars: A label with fewer exemplars is an orphan.
         hub: A row that is a neighbour this many times as often as the average is a hub.
         disagreement: Share of the neighbours' weight, in [0, 1], for another label from which

@@ -57,13 +57,23 @@ def summary(health: Health) -> str:
 
 
 def doubt(health: Health) -> str:
-    """Warn when suspected labels are more likely the embedder's fault; empty otherwise."""
+    """Say what a reader may be wrong about; empty for nothing.
+
+    Suspected labels may be the embedder's fault, and what needs the recordings was not looked for
+    where they were not read.
+    """
+    doubts: list[str] = []
     if health.n_of.get("label") and health.accuracy < _TRUSTED:
-        return (
+        doubts.append(
             f"neighbours answer {health.accuracy:.0%} right here, so that many of the suspected "
             "labels will be the embedder's mistakes"
         )
-    return ""
+    if not health.audio_read:
+        doubts.append(
+            "no recording was read, so near-duplicates, silence, clipping and durations are not "
+            "known"
+        )
+    return "; ".join(doubts)
 
 
 def _labels(page: Page, health: Health) -> None:

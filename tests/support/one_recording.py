@@ -58,9 +58,7 @@ STATIONARY: tuple[Callable[[np.random.Generator, int], Samples], ...] = (
 )
 
 
-def take(
-    make: Callable[[np.random.Generator, int], Samples], seed: int, seconds: float
-) -> Samples:
+def take(make: Callable[[np.random.Generator, int], Samples], seed: int, seconds: float) -> Samples:
     """Make one take of a stationary noise, of half scale."""
     samples = make(np.random.default_rng(seed), round(seconds * RATE))
     return np.asarray(0.5 * samples / np.abs(samples).max())
@@ -89,9 +87,7 @@ def _encoded(
     samples: Samples, rate: int, container: str, codec: str, level: float | None = None
 ) -> tuple[Samples, int]:
     file = io.BytesIO()
-    soundfile.write(
-        file, samples, rate, format=container, subtype=codec, compression_level=level
-    )
+    soundfile.write(file, samples, rate, format=container, subtype=codec, compression_level=level)
     file.seek(0)
     decoded, found = soundfile.read(file)
     return decoded, found

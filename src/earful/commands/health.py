@@ -22,10 +22,10 @@ def index_health(
     k: Annotated[int, typer.Option("--k", "-k", min=1, help="Neighbours that vote.")] = 5,
     near_duplicate: Annotated[
         float,
-        typer.Option(min=0.5, max=1.0, help="Similarity from which two rows are one recording."),
+        typer.Option(min=0.5, max=1.0, help="Similarity from which signals are compared; 1: none."),
     ] = 0.97,
     audio: Annotated[
-        bool, typer.Option(help="Read the recordings, for silence, clipping and durations.")
+        bool, typer.Option(help="Read the recordings, for copies, silence, clipping and durations.")
     ] = True,
     as_json: JsonOption = False,
 ) -> None:

@@ -10,6 +10,18 @@ import soundfile
 from earful.index.health import Segment, compare_signals
 from tests.support.one_recording import RATE, STATIONARY, other_forms, take
 
+ONE_TAKE = {
+    # One stroke of the same player, rendered twice; one splash within a longer one.
+    ("cymbal/drum-cymbal-hard", "cymbal/drum-cymbal-soft"),
+    ("cymbal/drum-splash-hard", "cymbal/drum-splash-soft"),
+    ("explosion/fire-blast1", "explosion/fire-blast2"),
+    ("explosion/fire-blast1", "explosion/fire-blast3"),
+    ("explosion/fire-blast2", "explosion/fire-blast3"),
+    ("kick-drum/drum-bass-hard", "kick-drum/drum-bass-soft"),
+    ("snare-drum/drum-snare-hard", "snare-drum/drum-snare-soft"),
+    ("tom/drum-tom-lo-hard", "tom/drum-tom-lo-soft"),
+    ("water/liquids-splash3", "water/liquids-swim1"),
+}
 DEMO = Path(__file__).resolve().parents[3] / "notebooks/demo/sounds"
 
 
@@ -75,15 +87,14 @@ def test_the_demo_s_recordings_are_known_in_other_forms(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_what_the_demo_has_twice_is_found_and_nothing_else() -> None:
-    """Of 35,245 pairs those that were made of one take: played softer, cut out of it, mixed."""
+    """Of 35,245 pairs the nine that share a take; the others are at most half as near."""
     paths = sorted(DEMO.glob("*/*.flac"))
     segments = [Segment(path=path) for path in paths]
     pairs = all_pairs(len(paths))
     compared = compare_signals(segments, pairs)
     names = [path.relative_to(DEMO).as_posix().removesuffix(".flac") for path in paths]
     found = {(names[a], names[b]) for a, b in pairs[compared.same]}
-    assert all(a.split("/")[0] == b.split("/")[0] for a, b in found), found
-    assert found == set()
+    assert found == ONE_TAKE
 
 
 def test_what_cannot_be_compared_is_named(tmp_path: Path) -> None:
