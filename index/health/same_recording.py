@@ -192,11 +192,14 @@ def _smoothed(power: NDArray[np.float64], n: int) -> NDArray[np.float64]:
 def _packed(spectra: Spectra) -> NDArray[np.int8]:
     """Keep a spectrum in 8 bits a part, as loud as its loudest one allows."""
     parts = spectra.view(np.float32)
-    return np.rint(parts * (127.0 / np.abs(parts).max(axis=1, keepdims=True))).astype(np.int8)
+    loudest = np.abs(parts).max(axis=1, keepdims=True)
+    return np.asarray(np.rint(parts * (127.0 / loudest)), dtype=np.int8)
 
 
-def _unpacked(packed: NDArray[np.int8]) -> Spectra:
-    """Return spectra of norm 1 again; of an unheard segment all zeros."""
+def _unpacked(packed: NDArray[np.int8] | Spectra) -> Spectra:
+    """Return spectra of norm 1 again, of an unheard segment all zeros; sums of them as they are."""
+    if np.iscomplexobj(packed):
+        return np.asarray(packed, dtype=np.complex64)
     parts = packed.astype(np.float32)
     norms = np.linalg.norm(parts, axis=-1, keepdims=True)
     return np.asarray((parts / np.maximum(norms, 1.0)).view(np.complex64))
@@ -208,8 +211,7 @@ def _peaks(
     """Return how far a spectrum agrees with each row of others, at the delay that suits best."""
     peaks = np.empty(len(rows), dtype=np.float32)
     for start in range(0, len(rows), _AT_ONCE):
-        some = others[rows[start : start + _AT_ONCE]]
-        theirs = _unpacked(some) if some.dtype == np.int8 else some
+        theirs = _unpacked(others[rows[start : start + _AT_ONCE]])
         products = np.zeros((len(theirs), _N // 2 + 1), dtype=np.complex64)
         products[:, _BAND] = query * theirs.conj()
         # A recording turned upside down is the same.

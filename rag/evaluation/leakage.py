@@ -208,7 +208,7 @@ def _listen(
 
 def _heard(item: Item) -> Segment:
     reference = item.query.reference
-    return Segment(path=Path(reference.audio), start_s=reference.start_s, end_s=reference.end_s)
+    return Segment(path=Path(item.query.name), start_s=reference.start_s, end_s=reference.end_s)
 
 
 def refuse_leaks(leaks: Sequence[Leak]) -> None:

@@ -30,7 +30,7 @@ _SHARPNESS: Final = 0.5
 """Of the mean, times the standard deviation of the exemplars' similarities to each other."""
 _USUAL_DEVIATION: Final = 0.15
 """Of those similarities, where there are too few exemplars to tell."""
-_LEAST_DEVIATION: Final = 1e-3
+_LEAST_DEVIATION: Final = 1e-5
 _FEWEST_PAIRS: Final = 10
 _MOST_COMPARED: Final = 400
 WORD_WEIGHT: Final = 0.1

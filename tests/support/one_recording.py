@@ -22,28 +22,28 @@ def white(random: np.random.Generator, n: int) -> Samples:
 def rumble(random: np.random.Generator, n: int) -> Samples:
     """Make noise that falls by 6 dB an octave, such as a fan."""
     hz = np.maximum(np.fft.rfftfreq(n, 1 / RATE), 20.0)
-    return np.fft.irfft(np.fft.rfft(random.standard_normal(n)) / hz, n)
+    return np.asarray(np.fft.irfft(np.fft.rfft(random.standard_normal(n)) / hz, n))
 
 
 def narrow(random: np.random.Generator, n: int) -> Samples:
     """Make noise of 400 to 900 Hz in silence, such as a hose."""
     hz = np.fft.rfftfreq(n, 1 / RATE)
     inside = np.exp(-(((hz - 650.0) / 180.0) ** 2))
-    return np.fft.irfft(np.fft.rfft(random.standard_normal(n)) * inside, n)
+    return np.asarray(np.fft.irfft(np.fft.rfft(random.standard_normal(n)) * inside, n))
 
 
 def hum(random: np.random.Generator, n: int) -> Samples:
     """Make harmonics of 50 Hz, in other phases each time, with a little noise: a transformer."""
     time_s = np.arange(n) / RATE
     waves = (np.sin(2 * np.pi * 50 * k * time_s + random.uniform(0, 6.3)) / k for k in range(1, 30))
-    return np.sum(list(waves), axis=0) + 0.05 * random.standard_normal(n)
+    return np.asarray(np.sum(list(waves), axis=0) + 0.05 * random.standard_normal(n))
 
 
 def same_motor(random: np.random.Generator, n: int) -> Samples:
     """Make one and the same waveform of 50 Hz, begun anywhere, with a little noise."""
     time_s = np.arange(n) / RATE + random.uniform(0, 1)
     waves = (np.sin(2 * np.pi * 50 * k * time_s + k * k) / k for k in range(1, 30))
-    return np.sum(list(waves), axis=0) + 0.05 * random.standard_normal(n)
+    return np.asarray(np.sum(list(waves), axis=0) + 0.05 * random.standard_normal(n))
 
 
 def pump(random: np.random.Generator, n: int) -> Samples:
