@@ -1,5 +1,5 @@
 from .check import Health, check_health
-from .findings import Finding, HealthLimits, LabelHealth
+from .findings import Finding, HealthLimits, LabelHealth, counted_kind
 from .map import COLOR_BY, METHODS, map_index, write_map_page
 from .near_duplicates import propose_pairs
 from .page import doubt, summary, write_health_page
@@ -16,6 +16,7 @@ __all__ = [
     "Segment",
     "check_health",
     "compare_signals",
+    "counted_kind",
     "doubt",
     "map_index",
     "propose_pairs",

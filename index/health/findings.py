@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+
+from earful.wording import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,31 @@ class Finding:
     next: str
     severity: float
     neighbours: tuple[str, ...] = ()
+
+
+_KINDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "label": ("suspected label", "suspected labels"),
+        "copy": ("recording twice", "recordings twice"),
+        "near-duplicate": ("near-duplicate", "near-duplicates"),
+        "orphan": ("label of few exemplars", "labels of few exemplars"),
+        "unlabelled": ("row without a label", "rows without a label"),
+        "hub": ("hub", "hubs"),
+        "silence": ("silent recording", "silent recordings"),
+        "clipping": ("clipped recording", "clipped recordings"),
+        "duration": ("odd duration", "odd durations"),
+        "unreadable": ("unreadable recording", "unreadable recordings"),
+    }
+)
+
+
+def counted_kind(n: int, kind: str) -> str:
+    """Return how many findings of a kind there are, in words.
+
+    >>> counted_kind(54, "label"), counted_kind(1, "copy")
+    ('54 suspected labels', '1 recording twice')
+    """
+    return counted(n, *_KINDS.get(kind, (kind, f"{kind}s")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ from earful.model.audio import load_isolated, probe_isolated
 _RATE = 8_000
 _READ_S = 20.0
 _HEARD_SAMPLES = 4 * _RATE
-_FEWEST_SAMPLES = _RATE // 10
+_FEWEST_SAMPLES = _RATE // 20
 # Longer than what is heard, so that delays of up to a second do not wrap around.
 _N = 5 * _RATE
 _BAND = slice(round(100 * _N / _RATE), round(3400 * _N / _RATE))
@@ -151,7 +151,7 @@ def _read(segment: Segment) -> tuple[NDArray[np.float32], str]:
     begin = int(np.argmax(levels > peak * _BEGINS))
     heard = samples[begin : begin + _HEARD_SAMPLES]
     if len(heard) < _FEWEST_SAMPLES:
-        return nothing, f"{segment.path}: less than 0.1 s of sound, too short to tell"
+        return nothing, f"{segment.path}: less than 0.05 s of sound, too short to tell"
     return heard, ""
 
 
