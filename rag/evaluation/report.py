@@ -24,15 +24,20 @@ from earful.html import (
 )
 from earful.rag.evaluation.arms import Arm
 from earful.rag.evaluation.confidence_charts import show_confidence
-from earful.rag.evaluation.scores import Answers, ArmScore, Scorecard
+from earful.rag.evaluation.scores import (
+    Answers,
+    ArmScore,
+    Scorecard,
+    difference_text,
+    is_share,
+    metric_text,
+)
 from earful.wording import counted
 
 _MOST_MISTAKES = 20
 _MOST_LABELS = 60
 _MOST_EVIDENCE = 3
 _MOST_CELLS = 30
-# Of the arms of a run; others are shares, which are shown in percent everywhere.
-_PLAIN = frozenset({"cider"})
 
 Places = Mapping[str, Mapping[str, Any]]
 
@@ -144,7 +149,7 @@ def _shots_curve(page: Page, card: Scorecard) -> None:
                 Point(
                     x=score.arm.k,
                     y=score.primary.value,
-                    title=f"{score.arm.name}: {_text(card.metric, score.primary.value)} "
+                    title=f"{score.arm.name}: {metric_text(card.metric, score.primary.value)} "
                     f"({_span(card.metric, score.primary.low, score.primary.high)})",
                 )
                 for score in sorted(scores, key=lambda score: score.arm.k)
@@ -176,17 +181,18 @@ def _differences(page: Page, card: Scorecard) -> None:
         found = pair.difference
         test = pair.mcnemar
         kind = "exact" if test and test.is_exact else "chi-square"
+        low, high = (difference_text(card.metric, end) for end in (found.low, found.high))
         rows.append(
             [
                 pair.first,
                 pair.second,
                 _difference(card.metric, found.value),
-                f"{_points(card.metric, found.low)} to {_points(card.metric, found.high)}",
+                f"{low} to {high}",
                 found.p_value,
                 f"{test.p_value:.3g} ({test.b} : {test.c}, {kind})" if test else "",
             ]
         )
-    unit = "difference" if card.metric in _PLAIN else "points of a hundred"
+    unit = "points of a hundred" if is_share(card.metric) else "difference"
     columns = ["of", "less", unit, "interval", "bootstrap p", "McNemar"]
     page.table(columns, rows, name="table-differences")
 
@@ -327,26 +333,18 @@ def _mark(arm: Arm, winner: Arm) -> str:
 
 
 def _axis(metric: str, most: float) -> Axis:
-    is_share = metric not in _PLAIN
-    return Axis(title=metric, high=1.0 if is_share else max(most, 0.1), is_share=is_share)
-
-
-def _text(metric: str, value: float) -> str:
-    return f"{value:.3f}" if metric in _PLAIN else f"{value:.1%}"
+    in_percent = is_share(metric)
+    high = 1.0 if in_percent else max(most, 0.1)
+    return Axis(title=metric, high=high, is_share=in_percent)
 
 
 def _span(metric: str, low: float, high: float) -> str:
-    return f"{_text(metric, low)} to {_text(metric, high)}"
+    return f"{metric_text(metric, low)} to {metric_text(metric, high)}"
 
 
 def _value(metric: str, value: float) -> float | Cell:
-    return value if metric in _PLAIN else Cell.share(value)
-
-
-def _points(metric: str, difference: float) -> str:
-    """Return a difference, in points of a hundred where the metric is a share."""
-    return f"{difference:+.3f}" if metric in _PLAIN else f"{100 * difference:+.1f}"
+    return Cell.share(value) if is_share(metric) else value
 
 
 def _difference(metric: str, difference: float) -> Cell:
-    return Cell(_points(metric, difference), repr(float(difference)), is_number=True)
+    return Cell(difference_text(metric, difference), repr(float(difference)), is_number=True)

@@ -49,6 +49,33 @@ def pass_verdict(card: RunScores) -> Verdict:
     return Verdict(text=_sentence(card, chosen), arm=chosen, best=best)
 
 
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share, to be shown in percent.
+
+    >>> is_share("accuracy"), is_share("cider")
+    (True, False)
+    """
+    return metric not in _PLAIN
+
+
+def metric_text(metric: str, value: float) -> str:
+    """Return a metric's value as text, the same everywhere.
+
+    >>> metric_text("accuracy", 0.699), metric_text("cider", 0.699)
+    ('69.9%', '0.699')
+    """
+    return f"{value:.1%}" if is_share(metric) else f"{value:.3f}"
+
+
+def difference_text(metric: str, difference: float) -> str:
+    """Return a difference of two values, of shares in points of a hundred.
+
+    >>> difference_text("accuracy", -0.184), difference_text("cider", 0.2)
+    ('-18.4', '+0.200')
+    """
+    return f"{100 * difference:+.1f}" if is_share(metric) else f"{difference:+.3f}"
+
+
 def answerer_of(arm: Arm) -> str:
     """Return the name of an arm in a task file; empty when a task cannot have it.
 
@@ -160,7 +187,7 @@ def _points(card: RunScores, found: Comparison) -> tuple[str, str, str]:
 
 def _value(card: RunScores, arm: Arm) -> str:
     value = next(score for score in card.arms if score.arm == arm).primary.value
-    return f"{value:.3f}" if card.metric in _PLAIN else f"{value:.1%}"
+    return metric_text(card.metric, value)
 
 
 def _shots(arm: Arm) -> str:
