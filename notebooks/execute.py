@@ -7,7 +7,6 @@ can be read without running; ``--write`` refreshes them.
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -28,13 +27,15 @@ def main() -> None:
     if not options.notebooks:
         raise SystemExit(f"no notebooks in {HERE}")
     with tempfile.TemporaryDirectory() as sockets:
-        # A socket's path must be short, which a home folder's need not be.
-        os.environ["JUPYTER_RUNTIME_DIR"] = sockets
-        execute(options.notebooks, write=options.write)
+        execute(options.notebooks, sockets, write=options.write)
 
 
-def execute(notebooks: list[Path], *, write: bool) -> None:
-    """Execute notebooks one after the other, and store their outputs if that is wanted."""
+def execute(notebooks: list[Path], sockets: str, *, write: bool) -> None:
+    """Execute notebooks one after the other, and store their outputs if that is wanted.
+
+    Kernels are talked to by sockets in a folder of ours: over TCP, each warns that anybody on
+    this machine could listen.
+    """
     for path in notebooks:
         started = time.monotonic()
         notebook = nbformat.read(path, as_version=4)
@@ -47,8 +48,8 @@ def execute(notebooks: list[Path], *, write: bool) -> None:
             # Times of day and the moments of flushing would change the file at every run.
             record_timing=False,
             coalesce_streams=True,
-            # Over TCP every kernel warns that anybody on this machine could listen.
-            config=Config({"KernelManager": {"transport": "ipc"}}),
+            # Without a folder the two sides look for the sockets each in its own.
+            config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
         )
         client.execute()
         if write:

@@ -79,18 +79,18 @@ def test_a_counter_shows_nothing_before_there_is_something_to_count() -> None:
                 model_accuracy=0.75,
                 blend_accuracy=0.9375,
             ),
-            "  both decided, the model with 35% of the say: asked about 48 of the exemplars, the vote "
-            "named 88% right, the model 75%, both together 94%",
+            "  both decided, the model with 35% of the say: asked about 48 of the exemplars, the "
+            "vote named 88% right, the model 75%, both together 94%",
         ),
         (
             Blend(weight=0.0, temperature=1.0, n_held_out=8, vote_accuracy=1, blend_accuracy=1),
-            "  the vote alone decided: asked about 8 of the exemplars, the vote named 100% right, the "
-            "model 0%, both together 100%",
+            "  the vote alone decided: asked about 8 of the exemplars, the vote named 100% right, "
+            "the model 0%, both together 100%",
         ),
         (
             UNFITTED,
-            "  both decided, the model with 50% of the say; there are too few exemplars to try who is "
-            "right more often",
+            "  both decided, the model with 50% of the say; there are too few exemplars to try who "
+            "is right more often",
         ),
         (
             Blend(weight=0.0, temperature=2.0),

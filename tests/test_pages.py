@@ -155,9 +155,10 @@ def test_a_click_on_the_map_plays_the_recording(index: Path, tmp_path: Path) -> 
         assert points.nth(0).locator("title").text_content().startswith("<script>")
         points.nth(0).click()
         page.wait_for_function("document.querySelector('#plot-map audio').src.startsWith('data:')")
-        assert "0-" in page.locator("#plot-map .told").inner_text() or NASTY in page.locator(
-            "#plot-map .told"
-        ).inner_text()
+        assert (
+            "0-" in page.locator("#plot-map .told").inner_text()
+            or NASTY in page.locator("#plot-map .told").inner_text()
+        )
         page.locator("#plot-map .key button").nth(0).click()
         assert page.locator("#plot-map .cloud.hidden").count() == 1
 

@@ -47,7 +47,7 @@ def opened(path: Path, *, scheme: str = "light") -> Iterator[Any]:
 def marks(page: Any) -> dict[str, int]:
     """Return how many things each chart or plot draws: bars, points, boxes, lines or cells."""
     drawn: dict[str, int] = page.evaluate(
-        """Object.fromEntries([...document.querySelectorAll('figure[id], .plot')].map(one => [one.id,
-        one.querySelectorAll('.point, .box, polyline, .gl-canvas').length]))"""
+        """Object.fromEntries([...document.querySelectorAll('figure[id], .plot')].map(one =>
+        [one.id, one.querySelectorAll('.point, .box, polyline, .gl-canvas').length]))"""
     )
     return drawn
