@@ -32,7 +32,7 @@ from earful.model.audio import load_isolated, probe_isolated
 _RATE = 8_000
 _READ_S = 20.0
 _HEARD_SAMPLES = 4 * _RATE
-_FEWEST_SAMPLES = _RATE // 20
+_FEWEST_SAMPLES = _RATE // 10
 # Longer than what is heard, so that delays of up to a second do not wrap around.
 _N = 5 * _RATE
 _BAND = slice(round(100 * _N / _RATE), round(3400 * _N / _RATE))
@@ -44,7 +44,10 @@ _NOTHING = 1e-6
 _FLOOR = 1e-6
 _FADE_WHITENED, _FADE_FLATTENED = 0.5, 0.1
 _SMOOTH_WHITENED, _SMOOTH_FLATTENED = 301, 1501
-_BOUNDS = np.array([0.4, 0.85], dtype=np.float32)
+# From half a second; of less sound, down to a tenth, more has to agree.
+_BOUNDS = (0.4, 0.85)
+_BOUNDS_OF_SHORT = (0.7, 0.97)
+_LONG_SAMPLES = _RATE // 2
 # Mean square of the power over the square of its mean: 2 in noise, more where partials stand out.
 _TONAL = 3.0
 _GROUP = 16
@@ -97,6 +100,7 @@ def compare_signals(
     same = np.zeros(len(pairs), dtype=np.bool_)
     needed = np.unique(pairs)
     prints = np.zeros((2, len(needed), 2 * _N_BINS), dtype=np.int8)
+    lengths = np.zeros(len(needed), dtype=np.intp)
     is_tonal = np.zeros(len(needed), dtype=np.bool_)
     unheard: dict[int, str] = {}
     for place, position in enumerate(needed.tolist()):
@@ -108,6 +112,7 @@ def compare_signals(
         else:
             spectra = _spectra(samples)
             prints[:, place] = _packed(spectra)
+            lengths[place] = len(samples)
             is_tonal[place] = _N_BINS * (np.abs(spectra[1]) ** 4).sum() > _TONAL
     firsts, seconds = np.searchsorted(needed, pairs).reshape(-1, 2).T
     n_groups = -(-len(needed) // _GROUP)
@@ -128,8 +133,15 @@ def compare_signals(
             asked = mine[np.isin(seconds[mine] // _GROUP, likely) & ~same[mine]]
             if asked.size:
                 peaks = _peaks(query, prints[form], seconds[asked])
-                same[asked] = peaks >= _BOUNDS[form]
+                shorter = np.minimum(lengths[seconds[asked]], lengths[first])
+                same[asked] = peaks >= _bounds(form, shorter)
     return Compared(same=same, unheard=unheard)
+
+
+def _bounds(form: int, lengths: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return how far two signals have to agree, by the samples of the shorter one."""
+    at = (_FEWEST_SAMPLES, _LONG_SAMPLES)
+    return np.asarray(np.interp(lengths, at, (_BOUNDS_OF_SHORT[form], _BOUNDS[form])))
 
 
 def _read(segment: Segment) -> tuple[NDArray[np.float32], str]:
@@ -151,7 +163,7 @@ def _read(segment: Segment) -> tuple[NDArray[np.float32], str]:
     begin = int(np.argmax(levels > peak * _BEGINS))
     heard = samples[begin : begin + _HEARD_SAMPLES]
     if len(heard) < _FEWEST_SAMPLES:
-        return nothing, f"{segment.path}: less than 0.05 s of sound, too short to tell"
+        return nothing, f"{segment.path}: less than 0.1 s of sound, too short to tell"
     return heard, ""
 
 
