@@ -176,7 +176,7 @@ def guess_calibration(means: LabelMeans, *, exclusive: bool) -> Calibration:
     bound = means.usual_bound if exclusive else -math.inf
     if not spread.n_pairs:
         return Calibration(temperature=0.1, background=0.5, unlike_below=bound)
-    typical = _USUAL_TEMPERATURE * means.deviation if exclusive else spread.deviation
+    typical = _USUAL_TEMPERATURE * means.scale if exclusive else spread.deviation
     return Calibration(
         temperature=max(_LEAST_GUESSED, typical), background=spread.mean, unlike_below=bound
     )
