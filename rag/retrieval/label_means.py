@@ -172,12 +172,18 @@ class LabelMeans:
         return Spread(mean=float(pairs.mean()), deviation=float(pairs.std()), n_pairs=pairs.size)
 
     @property
-    def deviation(self) -> float:
-        """Standard deviation of the exemplars' similarities to each other, or a usual one."""
+    def scale(self) -> float:
+        """Standard deviation of the exemplars' similarities to each other, or a usual one.
+
+        However small: of machines of one kind it is thousandths.
+        """
         found = self.spread
-        if found.n_pairs < _FEWEST_PAIRS:
-            return _USUAL_DEVIATION
-        return max(found.deviation, _LEAST_DEVIATION)
+        return _USUAL_DEVIATION if found.n_pairs < _FEWEST_PAIRS else found.deviation
+
+    @property
+    def deviation(self) -> float:
+        """The same, but never so small that the sharpness would know the nearest alone."""
+        return max(self.scale, _LEAST_DEVIATION)
 
     @cached_property
     def named_only(self) -> tuple[str, ...]:

@@ -100,9 +100,9 @@ def describe_answer(answer: Answer) -> str:
         best = answer.model_scores[0]
         lines.append(printable(f"  the model alone: {best.label} {best.score:.0%}"))
     if answer.blend:
-        lines.append(f"  blend: {_describe_blend(answer.blend)}")
+        lines.append(f"  {_describe_blend(answer.blend)}")
     if answer.slots:
-        lines.append(printable(f"  by {_describe_request(answer)}"))
+        lines.append(printable(f"  {_describe_request(answer)}"))
     most = _MOST_SHOWN if answer.slots else _MOST_VOTED
     lines += [f"  {line}" for line in describe_hits(answer.evidence[:most]).splitlines()]
     if answer.slots and len(answer.evidence) > most:
@@ -112,22 +112,26 @@ def describe_answer(answer: Answer) -> str:
 
 
 def _describe_blend(blend: Blend) -> str:
-    weight = "the vote alone"
+    """Say who of the two decided, and how often each was right where it could be tried."""
+    decided = "the vote alone decided"
     if blend.weight:
-        weight = f"{blend.weight:.2g} of the model at temperature {blend.temperature:.2g}"
+        decided = f"both decided, the model with {blend.weight:.0%} of the say"
     if not blend.n_held_out:
-        return f"{weight}, not fitted: too few exemplars"
+        return f"{decided}; there are too few exemplars to try who is right more often"
     return (
-        f"{weight}; of {blend.n_held_out} exemplars right: "
-        f"vote {blend.vote_accuracy:.0%}, model {blend.model_accuracy:.0%}, "
-        f"blend {blend.blend_accuracy:.0%}"
+        f"{decided}: asked about {blend.n_held_out} of the exemplars, the vote named "
+        f"{blend.vote_accuracy:.0%} right, the model {blend.model_accuracy:.0%}, "
+        f"both together {blend.blend_accuracy:.0%}"
     )
 
 
 def _describe_request(answer: Answer) -> str:
-    slots = f"{answer.slots} audio slot{'s' if answer.slots > 1 else ''}"
+    """Say what the language model was given, in words that need no knowledge of it."""
     compat = ", compat decoding" if answer.decoding == "compat" else ""
-    return f"{answer.model}: {answer.n_prompt_tokens} prompt tokens, {slots}{compat}"
+    return (
+        f"{answer.model} was given {counted(answer.n_prompt_tokens, 'token')} of text and places "
+        f"for {counted(answer.slots, 'recording')}{compat}"
+    )
 
 
 def describe_note(note: str) -> str:
@@ -302,14 +306,17 @@ def describe_approximate(made: Approximate, index: object) -> str:
 
 def describe_evaluation(card: Scorecard) -> str:
     """Render an evaluation: a line per arm, the differences between arms, the verdict."""
+    from earful.rag.evaluation import difference_text, is_share, metric_text
+
     unit = card.metric
     shown = [card.metric, *[name for name in card.metrics if name != card.metric][:1]]
     header = ["arm", *shown, "interval", "s/item"]
     rows = []
     for score in card.arms:
-        values = [f"{score.metrics[name].value:.3f}" for name in shown]
-        span = f"{score.primary.low:.3f} to {score.primary.high:.3f}"
-        rows.append([score.arm.name, *values, span, f"{score.median_s:.3f}"])
+        values = [metric_text(name, score.metrics[name].value) for name in shown]
+        low, high = (metric_text(unit, end) for end in (score.primary.low, score.primary.high))
+        mark = " (use this)" if score.arm == card.verdict.arm else ""
+        rows.append([score.arm.name + mark, *values, f"{low} to {high}", f"{score.median_s:.3f}"])
     n_groups = len(set(card.groups))
     lines = [
         f"{counted(len(card.items), 'item')} of {counted(n_groups, 'group')}, by {unit}",
@@ -317,13 +324,14 @@ def describe_evaluation(card: Scorecard) -> str:
         table(rows, header=header, right="124"),
         "",
     ]
+    points = " points" if is_share(unit) else ""
     for pair in card.comparisons:
-        difference = pair.difference
-        test = f", McNemar p = {pair.mcnemar.p_value:.2g}" if pair.mcnemar else ""
-        lines.append(
-            f"{pair.first} less {pair.second}: {difference.value:+.3f} "
-            f"({difference.low:+.3f} to {difference.high:+.3f}){test}"
+        found = pair.difference
+        value, low, high = (
+            difference_text(unit, number) for number in (found.value, found.low, found.high)
         )
+        test = f", McNemar p = {pair.mcnemar.p_value:.2g}" if pair.mcnemar else ""
+        lines.append(f"{pair.first} less {pair.second}: {value}{points} ({low} to {high}){test}")
     lines += ["", f"verdict: {card.verdict.text}"]
     lines += [f"note: {note}" for note in card.document["notes"]]
     return "\n".join(lines)

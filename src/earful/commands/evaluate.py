@@ -24,7 +24,6 @@ from earful.commands.options import (
     print_json,
     reject_unused,
 )
-from earful.errors import LeakageError
 
 if TYPE_CHECKING:
     from earful.index.corpus import Corpus
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from earful.rag.evaluation import Evaluation, EvaluationSettings
     from earful.rag.task import Task
 
-_MOST_LEAKS = 20
 _ALL_LABELS = "all-labels"
 
 
@@ -70,7 +68,7 @@ def evaluate(
     ] = "refuse",
     near_duplicate: Annotated[
         float,
-        typer.Option(min=0.5, max=1.0, help="Similarity from which two rows are one recording."),
+        typer.Option(min=0.5, max=1.0, help="Similarity from which signals are compared; 1: none."),
     ] = 0.97,
     confidence: Annotated[
         float, typer.Option(min=0.5, max=0.999, help="Confidence of the intervals.")
@@ -169,15 +167,10 @@ def _run(
 ) -> Evaluation:
     from earful.rag.evaluation import evaluate as ask_every_arm
 
-    try:
-        with console.counter("asking", sys.stderr) as progress:
-            return ask_every_arm(
-                few, task, settings=settings, corpus=corpus, out=file, progress=progress
-            )
-    except LeakageError as error:
-        for leak in error.leaks[:_MOST_LEAKS]:
-            console.warn(f"leak: {leak}")
-        raise
+    with console.counter("asking", sys.stderr) as progress:
+        return ask_every_arm(
+            few, task, settings=settings, corpus=corpus, out=file, progress=progress
+        )
 
 
 def _print_evaluation(found: Evaluation, html: Path | None, *, as_json: bool) -> None:
