@@ -271,11 +271,15 @@ def demo(
         )
     right = by_model = by_vote = n_answers = 0
     shown: set[str] = set()
+    mistakes: list[str] = []
     for truth, answer in classify_unseen(corpus, few):
         n_answers += 1
-        right += answer.text == truth
         by_model += answer.model_scores[0].label == truth
         by_vote += answer.vote[0].label == truth
+        is_right = answer.text == truth
+        right += is_right
+        if not is_right:
+            mistakes.append(f"{Path(answer.audio).name} is {truth}, not {answer.text}")
         if as_json:
             print_json({"truth": truth, **answer.to_dict()})
         elif truth not in shown and len(shown) < n_shown:
@@ -284,12 +288,15 @@ def demo(
                 f"$ earful classify {_shown(Path(answer.audio))} --index {_shown(index)}"
                 f" --task {_shown(corpus.task)}"
             )
-            typer.echo(console.describe_answer(answer) + "\n")
+            typer.echo(console.describe_answer(answer))
+            typer.echo(f"{'right' if is_right else 'WRONG'}: it is {truth}\n")
     if not as_json:
         typer.echo(
             f"{right} of {n_answers} clips right, {right / n_answers:.0%} (chance "
             f"{1 / len(task.labels):.0%}); the model alone {by_model}, the vote alone {by_vote}"
         )
+        for mistake in mistakes:
+            typer.echo(f"  wrong: {mistake}")
 
 
 def _shown(path: Path) -> str:

@@ -46,6 +46,8 @@ def section(one: Dataset) -> str:
         sizes = {"clips": split.clips, "rows": split.rows}
         counted = ", ".join(f"{fact} {unit}" for unit, fact in sizes.items() if fact)
         lines.append(f"- split `{name}`: {counted}")
+    if own_split := one.split.describe():
+        lines.append(f"- split: {own_split}")
     for reference in one.references:
         parts = [f"`{reference.key}`" if reference.key else ""]
         parts += [f"asked `{reference.prompt}`" if reference.prompt else ""]
@@ -55,8 +57,8 @@ def section(one: Dataset) -> str:
         lines.append(f"- reference: {'; '.join(part for part in parts if part)}")
     lines += [f"- mind: {quirk}" for quirk in one.quirks]
     lines += [f"- overlaps `{name}`: {why}" for name, why in one.overlaps.items()]
-    if one.known_bad:
-        broken = ", ".join(f"`{id_}` ({why})" for id_, why in one.known_bad.items())
+    if bad := {**one.known_bad, **one.bad_copies}:
+        broken = ", ".join(f"`{id_}` ({why})" for id_, why in bad.items())
         lines.append(f"- left out as broken: {broken}")
     return "\n".join(lines)
 

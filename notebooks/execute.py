@@ -7,11 +7,13 @@ can be read without running; ``--write`` refreshes them.
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from traitlets.config import Config
 
 HERE = Path(__file__).resolve().parent
 
@@ -24,7 +26,17 @@ def main() -> None:
     options = parser.parse_args()
     if not options.notebooks:
         raise SystemExit(f"no notebooks in {HERE}")
-    for path in options.notebooks:
+    with tempfile.TemporaryDirectory() as sockets:
+        execute(options.notebooks, sockets, write=options.write)
+
+
+def execute(notebooks: list[Path], sockets: str, *, write: bool) -> None:
+    """Execute notebooks one after the other, and store their outputs if that is wanted.
+
+    Kernels are talked to by sockets in a folder of ours: over TCP, each warns that anybody on
+    this machine could listen.
+    """
+    for path in notebooks:
         started = time.monotonic()
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
@@ -36,9 +48,11 @@ def main() -> None:
             # Times of day and the moments of flushing would change the file at every run.
             record_timing=False,
             coalesce_streams=True,
+            # Without a folder the two sides look for the sockets each in its own.
+            config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
         )
         client.execute()
-        if options.write:
+        if write:
             nbformat.write(notebook, path)
         print(f"{path.name}: {len(notebook.cells)} cells in {time.monotonic() - started:.1f} s")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -13,6 +13,7 @@ from earful.index.search import Hit
 from earful.model import Prompt
 from earful.rag.arrays import Scores
 from earful.rag.blend import Blend
+from earful.rag.retrieval import Query
 from earful.rag.task import Task
 
 _log = logging.getLogger(__name__)
@@ -44,9 +45,9 @@ class Answer:
             own belief, which nothing has calibrated.
         abstained: Whether there is reason for doubt; ``text`` is then only the best guess. Without
             ``scores`` there is no guess either, and ``text`` says why.
-        reason: Why it abstained: nothing that could answer is like the recording, the first two
-            labels cannot be told apart, or ``confidence`` is below the task's ``abstain_below``;
-            empty when it did not. Of a yes or no, a note says why.
+        reason: Why it abstained: nothing of the recording can be heard, nothing that could answer
+            is like it, the first two labels cannot be told apart, or ``confidence`` is below the
+            task's ``abstain_below``; empty when it did not. Of a yes or no, a note says why.
         scores: One per candidate label, best first; they sum to 1 unless the task is
             ``multilabel``; of yes and no for a yes/no question; empty for written text.
         evidence: The shots, nearest first; with a language model those it was shown.
@@ -143,6 +144,44 @@ def reason_to_abstain(task: Task, confidence: float, doubt: str) -> str:
     if doubt or confidence >= task.abstain_below:
         return doubt
     return f"confidence {confidence:.0%} is below {task.abstain_below:.0%}, as the task wants it"
+
+
+def weigh_hearing(answer: Answer, query: Query, *, always_answer: bool) -> Answer:
+    """Add what an encoder hears of the recording, and abstain where nothing is left of it.
+
+    Args:
+        answer: To whatever was asked.
+        query: The recording.
+        always_answer: Whether to abstain in no case.
+    """
+    if not query.faults:
+        return answer
+    answer = replace(answer, notes=(*query.notes, *answer.notes))
+    if not query.unusable or always_answer:
+        return answer
+    return replace(answer, abstained=True, reason=query.unusable)
+
+
+def decline_unheard(query: Query, *, model: str) -> Answer | None:
+    """Return an answer without a guess where nothing of a recording can be heard.
+
+    Args:
+        query: The recording.
+        model: Who would have been asked.
+    """
+    if not query.unusable:
+        return None
+    return Answer(
+        audio=query.name,
+        text=f"cannot say: {query.unusable}",
+        confidence=0.0,
+        abstained=True,
+        reason=query.unusable,
+        scores=(),
+        evidence=(),
+        model=model,
+        notes=query.notes,
+    )
 
 
 def log_answer(answer: Answer) -> Answer:

@@ -16,10 +16,12 @@ from earful.index.cache import FeatureCacheFolder
 from earful.model import GenerationOptions, KeepsFeatures, LanguageModel
 from earful.rag.answer import (
     Answer,
+    decline_unheard,
     log_answer,
     predicted_label,
     rank_labels,
     reason_to_abstain,
+    weigh_hearing,
 )
 from earful.rag.generation import (
     LabelScorer,
@@ -110,7 +112,8 @@ class Answering:
             except (AudioError, PromptError) as error:
                 yield error
             else:
-                yield log_answer(answer)
+                always = ask.get("always_answer", False)
+                yield log_answer(weigh_hearing(answer, found.query, always_answer=always))
 
     def write(
         self,
@@ -124,6 +127,14 @@ class Answering:
     ) -> Answer:
         """Ask a language model for text; see ``FewShot.ask``."""
         found = self.retrieve_one(audio, task, None, ask)
+        insists = ask.get("free_text", False) or ask.get("always_answer", False)
+        unheard = None
+        if not insists:
+            unheard = decline_unheard(found.query, model=model.capabilities.name)
+        if unheard is not None:
+            if on_text is not None:
+                on_text(unheard.text)
+            return log_answer(unheard)
         with found.watch.stage("generate_s"):
             request = to_request(found, ask, question=question)
             generation, fitted = write_answer(model, request, options, on_text)
@@ -136,7 +147,7 @@ class Answering:
             found.watch,
             notes=(*self.notes(found.shots), *generation_notes(generation)),
         )
-        return log_answer(answer)
+        return log_answer(weigh_hearing(answer, found.query, always_answer=insists))
 
     def retrieve(
         self,

@@ -12,7 +12,14 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from earful.model import GenerationOptions, LanguageModel
-from earful.rag.answer import Answer, LabelScore, log_answer, rank_labels
+from earful.rag.answer import (
+    Answer,
+    LabelScore,
+    decline_unheard,
+    log_answer,
+    rank_labels,
+    weigh_hearing,
+)
 from earful.rag.answering import VOTE_NAME, Answering, to_request
 from earful.rag.generation import (
     Heard,
@@ -94,12 +101,14 @@ class Asking:
             found.watch,
             notes=(*self._answering.notes(found.shots), *_because(judged.doubt)),
         )
-        return replace(answer, scores=judged.scores, abstained=bool(judged.doubt))
+        answer = replace(answer, scores=judged.scores, abstained=bool(judged.doubt))
+        return weigh_hearing(answer, found.query, always_answer=ask.get("always_answer", False))
 
     def _label_is_there(
         self, audio: Audio | Query, vote: Task, label: str, ask: AskOptions
     ) -> Answer:
         found = self._answering.retrieve_one(audio, vote, None, ask)
+        always = ask.get("always_answer", False)
         heard, notes = self._hear_labels(found, ask)
         judged = judge_label(
             label, heard.ranked, exclusive=heard.exclusive, likeness=heard.likeness
@@ -108,7 +117,7 @@ class Asking:
         rivals = [score for score in heard.ranked if score is not own][:1]
         said = " and ".join(f"{x.label!r} {x.score:.0%}" for x in (own, *rivals))
         note = f"answered from the exemplars: their vote gives {said}"
-        return self._answer(
+        answer = self._answer(
             found,
             Said(text=judged.text, confidence=judged.confidence, evidence=heard.labelled),
             notes=(*notes, note, *_because(judged.doubt)),
@@ -116,6 +125,7 @@ class Asking:
             scores=judged.scores,
             abstained=bool(judged.doubt),
         )
+        return weigh_hearing(answer, found.query, always_answer=always)
 
     # --- captions and open questions ---------------------------------------------------
 
@@ -130,6 +140,10 @@ class Asking:
         if alone:
             ask = {**ask, "shots": 0}
         found = self._answering.retrieve_one(audio, vote or task, None, ask)
+        always = ask.get("always_answer", False)
+        unheard = None if always else decline_unheard(found.query, model=VOTE_NAME)
+        if unheard is not None:
+            return unheard
         notes = found.shots.notes
         if vote is not None:
             heard, notes = self._hear_labels(found, ask)
@@ -148,7 +162,8 @@ class Asking:
             "larger model, or free text would answer"
         )
         how = advice if said.declined else said.note
-        return self._answer(found, said, notes=(*notes, how), vote=heard.ranked)
+        answer = self._answer(found, said, notes=(*notes, how), vote=heard.ranked)
+        return weigh_hearing(answer, found.query, always_answer=always)
 
     # --- exemplars -------------------------------------------------------------------
 

@@ -28,12 +28,9 @@ from earful.rag.answering import Answering, to_request, warn_renamed
 from earful.rag.asking import Asking
 from earful.rag.generation import Chat, ModelRequest
 from earful.rag.retrieval import AskOptions, Audio, LabelScoring, Query, Retriever
-from earful.rag.task import Task, load_task
+from earful.rag.task import ASK, CAPTION, Task, load_task
 
 _log = logging.getLogger(__name__)
-
-_ASK = Task(name="ask", kind="ask")
-_CAPTION = Task(name="caption", kind="caption")
 
 
 class FewShot:
@@ -281,7 +278,7 @@ class FewShot:
             PromptError: There is no question, it does not fit, or no exemplar may answer.
         """
         model = self._require_model("ask")
-        chosen = self._answering.task(task or _ASK, ask)
+        chosen = self._answering.task(task or ASK, ask)
         if chosen.has_labels:
             raise TaskError(
                 f"task {chosen.name!r} is of kind {chosen.kind!r}, whose answers are labels; use "
@@ -311,12 +308,13 @@ class FewShot:
         self,
         audio: Audio | Query,
         *,
+        task: Task | str | Path | None = None,
         options: GenerationOptions = GenerationOptions(),
         on_text: Callable[[str], None] | None = None,
         **ask: Unpack[AskOptions],
     ) -> Answer:
         """Describe a recording in a sentence; arguments and errors as for ``ask``."""
-        return self.ask(audio, task=_CAPTION, options=options, on_text=on_text, **ask)
+        return self.ask(audio, task=task or CAPTION, options=options, on_text=on_text, **ask)
 
     def chat(
         self,
@@ -332,7 +330,7 @@ class FewShot:
         """
         model = self._require_model("chat")
         ask.setdefault("shots", 0)
-        chosen = self._answering.task(_ASK, ask)
+        chosen = self._answering.task(ASK, ask)
         found = self._answering.retrieve_one(audio, chosen, None, ask)
         return Chat(
             model=model,
@@ -342,7 +340,7 @@ class FewShot:
             shot_mode=ask.get("shot_mode", "interleaved"),
             options=options,
             seed=ask.get("seed", 0),
-            notes=self._answering.notes(found.shots),
+            notes=(*found.query.notes, *self._answering.notes(found.shots)),
         )
 
     def request(

@@ -79,17 +79,22 @@ def test_a_counter_shows_nothing_before_there_is_something_to_count() -> None:
                 model_accuracy=0.75,
                 blend_accuracy=0.9375,
             ),
-            "  blend: 0.35 of the model at temperature 2.8; of 48 exemplars right: vote 88%, "
-            "model 75%, blend 94%",
+            "  both decided, the model with 35% of the say: asked about 48 of the exemplars, the "
+            "vote named 88% right, the model 75%, both together 94%",
         ),
         (
             Blend(weight=0.0, temperature=1.0, n_held_out=8, vote_accuracy=1, blend_accuracy=1),
-            "  blend: the vote alone; of 8 exemplars right: vote 100%, model 0%, blend 100%",
+            "  the vote alone decided: asked about 8 of the exemplars, the vote named 100% right, "
+            "the model 0%, both together 100%",
         ),
-        (UNFITTED, "  blend: 0.5 of the model at temperature 2, not fitted: too few exemplars"),
+        (
+            UNFITTED,
+            "  both decided, the model with 50% of the say; there are too few exemplars to try who "
+            "is right more often",
+        ),
         (
             Blend(weight=0.0, temperature=2.0),
-            "  blend: the vote alone, not fitted: too few exemplars",
+            "  the vote alone decided; there are too few exemplars to try who is right more often",
         ),
     ],
 )

@@ -1,5 +1,6 @@
 """The three pages, looked at in a browser."""
 
+import re
 import wave
 from pathlib import Path
 
@@ -8,7 +9,13 @@ import pytest
 
 from earful.index import Index
 from earful.index.builder import build_index
-from earful.index.health import check_health, map_index, write_health_page, write_map_page
+from earful.index.health import (
+    HealthLimits,
+    check_health,
+    map_index,
+    write_health_page,
+    write_map_page,
+)
 from earful.model import ScriptedLanguageModel
 from earful.rag import FewShot
 from earful.rag.evaluation import EvaluationSettings, evaluate, write_report
@@ -18,6 +25,22 @@ from tests.support.browser import marks, opened
 pytestmark = pytest.mark.slow
 
 RATE = 8000
+# With these, six exemplars of a label are too few, so that there is something to do.
+FEW = HealthLimits(least_exemplars=10)
+# The relative luminance of a text's colour, and of the first ground behind it.
+CONTRAST = """place => {
+  const light = colour => {
+    const parts = colour.match(/[\\d.]+/g).slice(0, 3).map(Number).map(
+      x => (x /= 255) <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+  };
+  const text = document.querySelector(place), style = getComputedStyle(text);
+  let behind = text;
+  while (behind && getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)")
+    behind = behind.parentElement;
+  const ink = text instanceof SVGElement ? style.fill : style.color;
+  return [light(ink), light(getComputedStyle(behind ?? document.body).backgroundColor)];
+}"""
 NASTY = "<script>alert(1)<"
 HZ = {"low": 200.0, NASTY: 700.0, "high": 2000.0}
 
@@ -57,13 +80,23 @@ def test_an_evaluation_s_report_shows_every_plot(index: Path, tmp_path: Path) ->
             *("plot-reliability", "plot-risk"),
         }
         assert all(drawn.values()), drawn
-        assert page.locator(".verdict").inner_text() == found.scorecard.verdict.text
+        first, *others = found.scorecard.verdict.text.split("; ")
+        told = page.locator(".verdict")
+        assert told.locator("strong").inner_text().lower() == first.lower()
+        assert told.locator("li").all_inner_texts() == others
+        # The one to use is marked, in the table and among the bars.
+        assert page.locator("tr.winner td").first.inner_text().endswith("(use this one)")
+        assert page.locator("#plot-arms rect.win").count() == 1
+        # Every item stands in the confusion matrix, as a number.
+        counts = page.locator("#plot-confusion text.count").all_text_contents()
+        assert sum(map(int, counts)) == len(found.scorecard.items)
         heads = page.locator("#table-arms th")
         column = heads.all_inner_texts().index("accuracy")
         for descending in (True, False):
             heads.nth(column).click()
             shown = page.locator(f"#table-arms td:nth-child({column + 1})").all_inner_texts()
-            numbers = [float(text) for text in shown]
+            numbers = [float(text.removesuffix("%")) for text in shown]
+            assert all(text.endswith("%") for text in shown)
             assert numbers == sorted(numbers, reverse=descending)
         assert page.locator("#table-mistakes audio").count() > 0
         assert NASTY in page.locator("#table-labels").inner_text()
@@ -71,21 +104,70 @@ def test_an_evaluation_s_report_shows_every_plot(index: Path, tmp_path: Path) ->
 
 def test_the_health_of_an_index_can_be_looked_at(index: Path, tmp_path: Path) -> None:
     opened_index = Index.open(index)
-    health = check_health(opened_index)
+    health = check_health(opened_index, limits=FEW)
     write_health_page(health, opened_index, tmp_path / "health.html")
     with opened(tmp_path / "health.html") as page:
         assert all(marks(page).values()), marks(page)
         assert set(marks(page)) == {"plot-labels", "plot-hubs", "plot-durations"}
+        # What to do comes before what there is.
+        assert page.locator("h2").all_inner_texts()[0] == "Findings"
+        assert page.locator(".verdict.first strong").inner_text() == "Do this first"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_on_a_light_and_a_dark_screen(
+    scheme: str, index: Path, tmp_path: Path
+) -> None:
+    opened_index = Index.open(index)
+    health = check_health(opened_index, limits=FEW)
+    write_health_page(health, opened_index, tmp_path / "health.html")
+    with opened(tmp_path / "health.html", scheme=scheme) as page:
+        for place in (".verdict strong", ".verdict li", "th", "svg.chart text"):
+            ink, paper = page.evaluate(CONTRAST, place)
+            lighter, darker = max(ink, paper), min(ink, paper)
+            assert (lighter + 0.05) / (darker + 0.05) > 7.0, (place, ink, paper)
+
+
+def test_small_pages_are_small(index: Path, tmp_path: Path) -> None:
+    opened_index = Index.open(index)
+    write_map_page(map_index(opened_index), opened_index, tmp_path / "map.html")
+    write_health_page(check_health(opened_index), opened_index, tmp_path / "health.html")
+    for name in ("map.html", "health.html"):
+        text = (tmp_path / name).read_text()
+        assert len(re.sub(r"data:audio[^\"]*", "", text)) < 100_000
+        assert len(text) < 1_000_000
 
 
 def test_a_click_on_the_map_plays_the_recording(index: Path, tmp_path: Path) -> None:
     opened_index = Index.open(index)
     write_map_page(map_index(opened_index), opened_index, tmp_path / "map.html")
     with opened(tmp_path / "map.html") as page:
-        points = page.locator("#plot-map .scatterlayer .point")
+        points = page.locator("#plot-map .cloud path.point")
         assert points.count() == 18
-        box = points.nth(0).bounding_box()
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        page.wait_for_selector("#plot-map .hovertext")
-        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        page.wait_for_function("document.getElementById('plot-map-player').src.startsWith('data:')")
+        # One mark and one name a label, and a text under the pointer.
+        assert page.locator("#plot-map text.name").all_text_contents() == sorted(HZ)
+        looks = {
+            (mark, page.locator(f"#plot-map .key button:nth-child({n}) path").get_attribute("d"))
+            for n, mark in enumerate(["c0", "c1", "c2"], 1)
+        }
+        assert len(looks) == 3
+        points.nth(0).hover()
+        assert points.nth(0).locator("title").text_content().startswith("<script>")
+        points.nth(0).click()
+        page.wait_for_function("document.querySelector('#plot-map audio').src.startsWith('data:')")
+        assert (
+            "0-" in page.locator("#plot-map .told").inner_text()
+            or NASTY in page.locator("#plot-map .told").inner_text()
+        )
+        page.locator("#plot-map .key button").nth(0).click()
+        assert page.locator("#plot-map .cloud.hidden").count() == 1
+
+
+def test_a_large_map_is_drawn_by_plotly(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("earful.index.health.map._MOST_DRAWN", 10)
+    opened_index = Index.open(index)
+    write_map_page(map_index(opened_index), opened_index, tmp_path / "map.html")
+    with opened(tmp_path / "map.html") as page:
+        assert marks(page)["plot-map"] > 0

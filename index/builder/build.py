@@ -15,12 +15,13 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earful.errors import IndexFolderError
+from earful.index.builder.arrow_memory import system_memory_for_arrow
+from earful.index.builder.changes import Replaced, find_contested, find_replaced
 from earful.index.builder.decode_queue import (
     Decoded,
     Inspected,
@@ -29,6 +30,7 @@ from earful.index.builder.decode_queue import (
     Unchanged,
     in_order,
 )
+from earful.index.builder.doubtful import DoubtCounter
 from earful.index.builder.embedding import (
     classes_of,
     embed_batch,
@@ -37,7 +39,7 @@ from earful.index.builder.embedding import (
 )
 from earful.index.builder.options import BuildOptions
 from earful.index.builder.report import BuildProgress, BuildReport
-from earful.index.corpus import Corpus, CorpusRow, Rejection, open_corpus
+from earful.index.corpus import Corpus, CorpusRow, Rejection, Remarks, open_corpus
 from earful.index.storage import (
     HEADER_NAME,
     AudioKey,
@@ -46,7 +48,7 @@ from earful.index.storage import (
     read_header,
 )
 from earful.model import DEFAULT_EMBEDDER, load_embedder
-from earful.model.audio import stop_decoding
+from earful.model.audio import hearing_faults, stop_decoding
 from earful.wording import as_argument, printable
 
 if TYPE_CHECKING:
@@ -94,12 +96,14 @@ def build_index(
             id belongs to a row from another corpus; what was committed is kept.
     """
     opened = corpus if isinstance(corpus, Corpus) else open_corpus(corpus)
-    n_rows = sum(1 for _ in opened)
+    remarks = Remarks.of(opened)
     model = embedder_for(index, embedder) if isinstance(embedder, str) else embedder
     target = IndexFolder.open_or_create(index, model.fingerprint, n_classes=classes_of(model))
     require_class_scores(target, model)
-    with target.writer(), _system_memory_for_arrow():
-        return _Build(opened, target, model, options, progress, n_rows).run()
+    with target.writer(), system_memory_for_arrow():
+        report = _Build(opened, target, model, options, progress, remarks.n).run()
+    notes = (*report.notes, *remarks.notes())
+    return replace(report, contested=find_contested(target), notes=notes)
 
 
 def embedder_for(
@@ -153,8 +157,10 @@ class _Build:
         self._done = self._accepted = self._reused = self._committed = self._skipped = 0
         self._audio_s = 0.0
         self._rejected: list[Rejected] = []
+        self._doubts = DoubtCounter()
         self._batch: list[Decoded] = []
         self._renewals: list[_Renewal] = []
+        self._replaced: list[Replaced] = []
         self._rows: list[tuple[int, Row]] = []
         self._indexed = index.indexed_rows()
         self._decoder = RowDecoder(
@@ -196,13 +202,17 @@ class _Build:
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+        outdated = sorted({item.id for item in self._rejected if item.id in self._indexed})
         n, stale = len(self._index.indexed_rows()), tuple(sorted(self._unseen))
+        self._notes = tuple(filter(None, [self._decoder.beyond.note()]))
         # Free the row lookup before indexing columns, which needs memory itself.
         del self._indexed, self._decoder
         self._unseen.clear()
         if self._accepted and n >= _ROWS_WORTH_AN_INDEX:
             self._index.index_columns()
-        rejected = tuple(item.rejection for item in sorted(self._rejected, key=_number))
+        rejected = tuple(
+            item.rejection for item in sorted(self._rejected, key=lambda item: item.number)
+        )
         # List what was rejected, and report.
         self._list_rejections(rejected)
         self._report_progress(now=True)
@@ -215,6 +225,10 @@ class _Build:
             seconds=time.monotonic() - self._started,
             audio_s=self._audio_s,
             n=n,
+            replaced=tuple(self._replaced),
+            notes=self._notes,
+            outdated=tuple(outdated),
+            doubtful=self._doubts.doubtful,
         )
 
     # --- before the work -----------------------------------------------------------------
@@ -316,10 +330,11 @@ class _Build:
             if made.fault:
                 self._rejected.append(self._decoder.reject(inspected, made.fault))
                 continue
-            self._accepted += 1
-            self._audio_s += clip.duration_s
+            self._accepted, self._audio_s = self._accepted + 1, self._audio_s + clip.duration_s
+            exemplar, faults = inspected.row.exemplar, hearing_faults(clip, self._embedder)
+            self._doubts.add(exemplar, inspected.audio_key, faults)
             row = Row(
-                exemplar=inspected.row.exemplar,
+                exemplar=exemplar,
                 root=self._corpus.root,
                 duration_s=clip.duration_s,
                 file_sha256=inspected.audio_key.file_sha256,
@@ -346,8 +361,8 @@ class _Build:
                 # Its holder was rejected, got other audio in this very run, or is damaged.
                 self._take(self._decoder.decode(inspected))
                 continue
-            self._accepted += 1
-            self._reused += 1
+            self._accepted, self._reused = self._accepted + 1, self._reused + 1
+            self._doubts.add(inspected.row.exemplar, key)
             row = replace(source, exemplar=inspected.row.exemplar, root=self._corpus.root)
             self._rows.append((inspected.number, row))
         self._embed()
@@ -371,7 +386,9 @@ class _Build:
         numbered, self._rows = self._rows, []
         if numbered:
             rows = [row for _, row in sorted(numbered, key=lambda pair: pair[0])]
+            replaced = find_replaced(self._index, self._indexed, rows)
             self._index.add(rows)
+            self._replaced += replaced
             self._expected.difference_update(row.audio_key for row in rows)
             self._committed += len(rows)
             _log.info(
@@ -414,23 +431,6 @@ class _Build:
         )
 
 
-@contextmanager
-def _system_memory_for_arrow() -> Iterator[None]:
-    """Make Arrow allocate from the system during a build.
-
-    Its own allocator keeps the memory of every commit, which over hundreds of commits is
-    more than everything that a build has to remember.
-    """
-    import pyarrow as pa
-
-    before = pa.default_memory_pool()
-    pa.set_memory_pool(pa.system_memory_pool())
-    try:
-        yield
-    finally:
-        pa.set_memory_pool(before)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Renewal:
     """A row to write with the vector that its audio has, or will have, in another row."""
@@ -439,7 +439,3 @@ class _Renewal:
 
 
 _Outcome = Unchanged | Decoded | Rejected | _Renewal
-
-
-def _number(item: Rejected) -> int:
-    return item.number

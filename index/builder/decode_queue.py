@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from earful.errors import AudioError
-from earful.index.corpus import Corpus, CorpusRow, Exemplar, Rejection
+from earful.index.corpus import Corpus, CorpusRow, Exemplar, Rejection, TimesBeyond
 from earful.index.storage import AudioKey, IndexedRow, exemplar_digest
 from earful.model.audio import (
     AudioInfo,
@@ -55,10 +55,12 @@ class Rejected:
     Attributes:
         number: Its place in the corpus, from 0.
         rejection: What is wrong with it.
+        id: Its id.
     """
 
     number: int
     rejection: Rejection
+    id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,9 @@ class RowDecoder:
 
     Both methods may run in many threads at once. They never raise for a fault of a recording:
     they return ``Rejected``.
+
+    Attributes:
+        beyond: Counts stretches that lie beyond their files.
     """
 
     def __init__(
@@ -120,6 +125,7 @@ class RowDecoder:
         self._sample_rate = sample_rate
         self._limits = limits
         self._files = _Files(limits)
+        self.beyond = TimesBeyond()
 
     def inspect(self, numbered: tuple[int, CorpusRow]) -> Unchanged | Inspected | Rejected:
         """Read a row's file and compare it with the index.
@@ -169,6 +175,7 @@ class RowDecoder:
         where = str(self._corpus.path(row.exemplar)) if self._corpus.kind == "file" else row.where
         return Rejected(
             number=number,
+            id=row.exemplar.id,
             rejection=Rejection(
                 audio=printable(str(row.exemplar.audio)), where=printable(where), error=error
             ),
@@ -177,6 +184,7 @@ class RowDecoder:
     def _decoded_bytes(self, path: Path, exemplar: Exemplar) -> int:
         """Return the memory for a segment at the file's sample rate and at ours."""
         info = self._files.info(path)
+        self.beyond.add(exemplar.start_s, exemplar.end_s, info.duration_s, info.sample_rate)
         end_s = info.duration_s if exemplar.end_s is None else exemplar.end_s
         samples_per_s = info.sample_rate + self._sample_rate
         return int(max(0.0, end_s - exemplar.start_s) * samples_per_s * _BYTES_PER_SAMPLE)

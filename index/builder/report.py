@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from earful.index.builder.changes import Contested, Replaced
+from earful.index.builder.doubtful import DoubtfulAudio
 from earful.index.corpus import Rejection
 
 
@@ -46,6 +48,12 @@ class BuildReport:
         seconds: How long it took.
         audio_s: Length of the audio embedded, in seconds.
         n: Rows in the index now.
+        replaced: Rows that took the place of one with their id, with the labels of both.
+        contested: Recordings of the index that stand in several rows whose labels differ.
+        notes: What the corpus's owner should know of it, a sentence each.
+        outdated: Ids of rejected rows that are still in the index, made of earlier audio or fields.
+        doubtful: Rows of which an encoder hears little, by what is wrong; of those that were
+            decoded in this run.
     """
 
     accepted: int
@@ -56,6 +64,11 @@ class BuildReport:
     seconds: float
     audio_s: float
     n: int
+    replaced: tuple[Replaced, ...] = ()
+    contested: Contested = field(default_factory=Contested)
+    notes: tuple[str, ...] = ()
+    outdated: tuple[str, ...] = ()
+    doubtful: tuple[DoubtfulAudio, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
@@ -68,4 +81,9 @@ class BuildReport:
             "seconds": round(self.seconds, 3),
             "audio_s": round(self.audio_s, 3),
             "n": self.n,
+            "replaced": [row.to_dict() for row in self.replaced],
+            "contested": self.contested.to_dict(),
+            "notes": list(self.notes),
+            "outdated": list(self.outdated),
+            "doubtful": [doubtful.to_dict() for doubtful in self.doubtful],
         }

@@ -1,8 +1,10 @@
 from .corpus import Corpus, CorpusRow, Rejection, open_corpus, single_recording
 from .exemplar import Exemplar, to_nfc
-from .limits import MAX_NAME, name_fault, text_fault
+from .limits import MAX_NAME, exemplar_fault, name_fault, text_fault
 from .parquet import parquet_rows
-from .survey import Survey, survey_corpus
+from .seen_ids import SeenIds
+from .stretches import TimesBeyond
+from .survey import Remarks, Survey, survey_corpus
 from .tables import KINDS, as_text, open_table, table_kind
 
 __all__ = [
@@ -12,8 +14,12 @@ __all__ = [
     "CorpusRow",
     "Exemplar",
     "Rejection",
+    "Remarks",
+    "SeenIds",
     "Survey",
+    "TimesBeyond",
     "as_text",
+    "exemplar_fault",
     "name_fault",
     "open_corpus",
     "open_table",

@@ -7,29 +7,40 @@ A corpus has one of three forms:
 - **metadata beside the files**: a folder with ``metadata.csv``, ``.jsonl`` or
   ``.parquet`` whose ``file_name`` column is relative to it (the hub's audiofolder form),
   or with such files in its split folders ``train``, ``validation``, ``test``;
-- **any table** (CSV, TSV, JSON Lines, Parquet) with a column that names the audio.
+- **any table** (CSV, TSV, JSON Lines, Parquet) with a column that names the audio, and what
+  annotation programs export as text: Raven's selection tables, Audacity's label tracks.
 
-In a folder per label, hidden files and files that commonly lie beside audio (text, tables,
-pictures; ``folders.SIDECARS``) are left out; every other file counts as audio.
+In a folder per label, hidden files are left out, and files that are no audio by name and content
+(``folders.audio_files``) are counted.
 A corpus can be read again and again and gives the same rows in the same order.
 """
 
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Self
 
 from earful.errors import CorpusError
 from earful.index.corpus.exemplar import Exemplar, default_id, to_nfc
-from earful.index.corpus.exemplar_reader import ExemplarReader
-from earful.index.corpus.folders import audio_files, metadata_tables, real_path, require_inside
+from earful.index.corpus.exemplar_reader import KNOWN_COLUMNS, ExemplarReader
+from earful.index.corpus.folders import (
+    audio_files,
+    metadata_tables,
+    real_path,
+    recording_beside,
+    require_inside,
+)
 from earful.index.corpus.limits import exemplar_fault
 from earful.index.corpus.seen_ids import SeenIds
-from earful.index.corpus.tables import read_rows, table_kind
+from earful.index.corpus.stretches import OncePerSelection, StretchMerger, same_stretch
+from earful.index.corpus.tables import is_text_table, read_rows, table_kind
 from earful.wording import quoted
 
 
@@ -82,11 +93,21 @@ class Corpus:
     Attributes:
         root: Resolved folder that every ``exemplar.audio`` is relative to.
         source: The folder or table that was opened.
-        kind: ``"folder"``, ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"parquet"`` or ``"file"``.
+        kind: ``"folder"``, ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"parquet"``, ``"txt"`` or
+            ``"file"``.
         check_characters: Whether texts with control characters are refused.
+        columns: Column of each field, of the last row that was read; ``None`` without a table.
+        other_columns: The other columns, which are kept as text.
+        passed_over: Files of a folder that are no audio, by their endings, in the last pass.
+        n_merged: Rows merged into another in the last pass.
+        n_views: Rows of a further view of a selection in the last pass.
+        n_without_group: Rows that the group pattern did not match in the last pass.
     """
 
     check_characters = True
+    columns: Mapping[str, str] | None = None
+    other_columns: tuple[str, ...] = ()
+    n_merged = n_views = n_without_group = 0
 
     def __init__(
         self,
@@ -97,6 +118,10 @@ class Corpus:
         tables: tuple[tuple[Path, Path, str], ...] = (),
         columns: Mapping[str, str] | None = None,
         label_separator: str = "|",
+        drop_missing: bool = False,
+        merge_rows: bool = False,
+        group_pattern: re.Pattern[str] | None = None,
+        advise_options: bool = True,
         allow_outside: bool = False,
         rows: tuple[CorpusRow, ...] = (),
     ) -> None:
@@ -107,12 +132,25 @@ class Corpus:
         self._tables = tables
         self._allow_outside = allow_outside
         self._given_rows = rows
+        self._label_separator = label_separator
+        self._advise_options = advise_options
+        self._merger = StretchMerger() if merge_rows else None
+        self._group_pattern = group_pattern
+        self._known = KNOWN_COLUMNS | {name.lower() for name in (columns or {}).values()}
+        self.passed_over: Counter[str] = Counter()
         self._reader = ExemplarReader(
             root=root,
             columns=dict(columns or {}),
             label_separator=label_separator,
+            drop_missing=drop_missing,
+            advise_options=advise_options,
             allow_outside=allow_outside,
         )
+
+    @property
+    def leaves_out_labels(self) -> bool:
+        """Whether it was said that there are no labels."""
+        return self._reader.leaves_out_labels
 
     def path(self, exemplar: Exemplar) -> Path:
         """Return where an exemplar's audio file lies."""
@@ -126,26 +164,57 @@ class Corpus:
                 the message begins with the row's place.
         """
         seen = SeenIds()
+        self.n_without_group = 0
         # Closed by name: with an error's traceback a table would stay open.
-        with closing(self._read_rows()) as rows:
-            for row in rows:
+        with closing(self._merged_rows()) as rows:
+            for found in rows:
+                row = self._grouped(found)
                 if fault := exemplar_fault(row.exemplar, check_characters=self.check_characters):
                     raise CorpusError(f"{row.where}: {fault}")
-                if seen.add(row.exemplar.id) and (first := self._first_place(row)):
+                if seen.add(row.exemplar.id) and (first := self._first_row(row)):
                     raise CorpusError(
-                        f"{row.where}: id {quoted(row.exemplar.id)} already occurs at {first}; "
-                        "give one of them another id"
+                        f"{row.where}: id {quoted(row.exemplar.id)} already occurs at "
+                        f"{first.where}; {self._remedy(first.exemplar, row.exemplar)}"
                     )
                 yield row
 
-    def _first_place(self, again: CorpusRow) -> str:
-        """Return where an id occurred before; empty when two ids only share their hash."""
-        for row in self._read_rows():
-            if row.where == again.where and row.exemplar == again.exemplar:
-                return ""
+    def _first_row(self, again: CorpusRow) -> CorpusRow | None:
+        """Return the row in which an id occurred before; none if two ids only share their hash."""
+        for row in self._merged_rows():
             if row.exemplar.id == again.exemplar.id:
-                return row.where
-        return ""
+                return None if row.where == again.where else row
+        return None
+
+    def _remedy(self, first: Exemplar, again: Exemplar) -> str:
+        """Say what to do about two rows of one id."""
+        if not (self._tables and same_stretch(first, again)):
+            return "give one of them another id"
+        if first.labels == again.labels:
+            return "both are the same stretch with the same labels, so remove one of them"
+        both = quoted(self._label_separator.join(dict.fromkeys(first.labels + again.labels)))
+        option = ", or pass --merge-rows, which does" if self._advise_options else ""
+        return f"both are the same stretch, so make them one row with the labels {both}{option}"
+
+    def _grouped(self, row: CorpusRow) -> CorpusRow:
+        """Return a row with the group that the pattern finds in its path."""
+        if self._group_pattern is None or row.exemplar.group:
+            return row
+        found = self._group_pattern.search(str(row.exemplar.audio))
+        group = "" if found is None else found[1 if self._group_pattern.groups else 0] or ""
+        self.n_without_group += not group
+        return replace(row, exemplar=replace(row.exemplar, group=to_nfc(group)))
+
+    def _merged_rows(self) -> Generator[CorpusRow, None, None]:
+        """Yield the rows in order, those of one stretch as one if that is wanted."""
+        if self._merger is None:
+            yield from self._read_rows()
+        else:
+            for where, exemplar in self._merger.merge(self._placed):
+                yield CorpusRow(exemplar=exemplar, where=where)
+            self.n_merged = self._merger.n_merged
+
+    def _placed(self) -> Iterator[tuple[str, Exemplar]]:
+        return ((row.where, row.exemplar) for row in self._read_rows())
 
     def _read_rows(self) -> Generator[CorpusRow, None, None]:
         """Yield the rows in order, before their rules are checked."""
@@ -161,7 +230,10 @@ class Corpus:
 
     def _folder_rows(self) -> Iterator[CorpusRow]:
         found = False
-        for path in audio_files(self.root, follow_links=self._allow_outside):
+        passed_over = self.passed_over = Counter()
+        for path in audio_files(
+            self.root, follow_links=self._allow_outside, passed_over=passed_over
+        ):
             relative = PurePosixPath(path.relative_to(self.root).as_posix())
             require_inside(path, self.root, str(path), allow_outside=self._allow_outside)
             if len(relative.parts) < 2:
@@ -182,18 +254,29 @@ class Corpus:
     # --- tables ------------------------------------------------------------------------------
 
     def _table_rows(self, table: Path, folder: Path, split: str) -> Iterator[CorpusRow]:
-        columns: dict[str, str] | None = None
         n_rows = 0
-        with closing(read_rows(table)) as records:
+        is_text = table_kind(table) == "txt"
+        is_delimited = table_kind(table) in ("csv", "tsv", "txt")
+        recording = ""
+        selections = OncePerSelection()
+        with closing(read_rows(table, self._known)) as records:
             for where, record in records:
-                # JSON Lines may leave a key out of some rows, so each row is looked at.
-                if columns is None or table_kind(table) == "jsonl":
-                    columns = self._reader.find_columns(record, where)
                 n_rows += 1
+                if is_delimited and len(record) > 1 and not any(map(str.strip, record.values())):
+                    continue  # a spreadsheet's empty row
+                # JSON Lines may leave a key out of some rows, so each row is looked at.
+                columns = self._reader.find_columns(record, where, names_audio=not is_text)
+                self.columns = columns
+                self.other_columns = tuple(x for x in record if x not in columns.values())
+                if is_text and "audio" not in columns:
+                    recording = recording or recording_beside(table, folder)
+                if selections.is_further_view(record, columns):
+                    continue
                 exemplar = self._reader.read(
-                    record, columns, folder=folder, split=split, where=where
+                    record, columns, folder=folder, split=split, where=where, recording=recording
                 )
                 yield CorpusRow(exemplar=exemplar, where=where)
+        self.n_views = selections.n_further
         if not n_rows:
             raise CorpusError(f"{table}: has no rows; expected one per recording")
 
@@ -204,54 +287,70 @@ def open_corpus(
     columns: Mapping[str, str] | None = None,
     root: str | os.PathLike[str] | None = None,
     label_separator: str = "|",
+    drop_missing: bool = False,
+    merge_rows: bool = False,
+    group_pattern: str = "",
+    advise_options: bool = True,
     allow_outside: bool = False,
 ) -> Corpus:
     """Open a folder or a table of labelled recordings.
 
     Args:
         source: A folder per label, a folder with ``metadata.*``, or a table.
-        columns: Column of a field, such as ``{"audio": "clip_path"}``; the usual names
-            (``exemplar_reader.ALIASES``) are found without.
+        columns: Column of a field, such as ``{"audio": "clip_path"}``, or ``""`` to leave a
+            field out; the usual names (``exemplar_reader.ALIASES``) are found without.
         root: Folder that a table's paths are relative to; default: the table's own.
         label_separator: Separates several labels in one text cell.
+        drop_missing: Whether labels that look like missing values, such as ``NA``, are left out.
+        merge_rows: Whether rows of one stretch of one file become one row with all their labels.
+        group_pattern: Regular expression that finds a row's group in the path of its audio, where
+            no column gives one: its first group, or all that it matches.
+        advise_options: Whether messages may name options, as those of ``earful index build``.
         allow_outside: Whether audio may lie outside the root.
 
     Raises:
-        CorpusError: There is nothing there that could be a corpus. Mistakes inside it are
-            raised when the corpus is read.
+        CorpusError: There is nothing there that could be a corpus, or the separator is empty or
+            the pattern is none. Mistakes inside it are raised when the corpus is read.
     """
     path = Path(source)
     columns = dict(columns or {})
+    if not label_separator:
+        raise CorpusError("label separator '': expected at least one character")
+    try:
+        pattern = re.compile(group_pattern) if group_pattern else None
+    except re.error as error:
+        raise CorpusError(
+            f"group pattern {quoted(group_pattern)}: {error}; expected a regular expression"
+        ) from error
+    opened = partial(
+        Corpus,
+        source=path,
+        columns=columns,
+        label_separator=label_separator,
+        drop_missing=drop_missing,
+        merge_rows=merge_rows,
+        group_pattern=pattern,
+        advise_options=advise_options,
+        allow_outside=allow_outside,
+    )
     if os.path.isdir(path):
         folder = real_path(path if root is None else Path(root))
         tables = metadata_tables(real_path(path))
         if columns and not tables:
             raise CorpusError(f"{path}: is a folder per label; columns are for tables")
         kind = table_kind(tables[0][0]) or "folder" if tables else "folder"
-        return Corpus(
-            root=folder,
-            source=path,
-            kind=kind,
-            tables=tables,
-            columns=columns,
-            label_separator=label_separator,
-            allow_outside=allow_outside,
-        )
+        return opened(root=folder, kind=kind, tables=tables)
     if not os.path.exists(path):
         raise CorpusError(f"{path}: there is no such file or folder; expected a corpus")
     table = table_kind(path)
-    if table is None:
-        raise CorpusError(f"{path}: is neither a folder nor a .csv, .tsv, .jsonl or .parquet table")
+    known = KNOWN_COLUMNS | {name.lower() for name in columns.values()}
+    if table is None or (table == "txt" and not is_text_table(path, known)):
+        raise CorpusError(
+            f"{path}: is neither a folder nor a .csv, .tsv, .jsonl or .parquet table, nor a .txt "
+            "with a selection table or a label track"
+        )
     base = real_path(path).parent if root is None else real_path(Path(root))
-    return Corpus(
-        root=base,
-        source=path,
-        kind=table,
-        tables=((real_path(path), base, ""),),
-        columns=columns,
-        label_separator=label_separator,
-        allow_outside=allow_outside,
-    )
+    return opened(root=base, kind=table, tables=((real_path(path), base, ""),))
 
 
 def single_recording(

@@ -10,20 +10,28 @@ from types import MappingProxyType
 from typing import Any
 
 from earful.errors import CorpusError
+from earful.index.corpus.delimited import Record, SemicolonRecord, TabRecord
 from earful.index.corpus.exemplar import Exemplar, default_id, to_nfc
 from earful.index.corpus.folders import require_inside
 from earful.index.corpus.limits import MAX_PATH
-from earful.index.corpus.tables import Record, as_text
+from earful.index.corpus.tables import as_text
 from earful.wording import listed, quoted
 
-# Names under which tables in the wild keep each field; the first that is there is used.
+# Names under which tables in the wild keep each field; the first that is there is used. Upper
+# and lower case are one, but in ``id``: a column ``ID`` mostly numbers the rows of something else.
 ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "audio": ("audio", "file_name", "filename", "path", "file", "audio_path"),
-        "labels": ("labels", "label", "category", "class", "tags"),
+        "audio": (
+            *("audio", "file_name", "filename", "path", "file", "audio_path"),
+            *("begin path", "begin file"),
+        ),
+        "labels": (
+            *("labels", "label", "category", "class", "tags"),
+            *("species", "common name", "annotation"),
+        ),
         "id": ("id",),
-        "start_s": ("start_s", "start"),
-        "end_s": ("end_s", "end"),
+        "start_s": ("start_s", "start", "file offset (s)", "begin time (s)", "start (s)"),
+        "end_s": ("end_s", "end", "end time (s)", "end (s)"),
         "question": ("question",),
         "answer": ("answer", "caption"),
         "task": ("task",),
@@ -32,11 +40,30 @@ ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "licence": ("licence", "license"),
     }
 )
+KNOWN_COLUMNS = frozenset(alias for aliases in ALIASES.values() for alias in aliases)
+
+# What R, pandas and spreadsheets write where there is nothing.
+MISSING = frozenset(
+    {"NA", "N/A", "#N/A", "#NA", "n/a", "<NA>", "NaN", "nan", "-NaN", "-nan", "NaT"}
+    | {"None", "none", "NULL", "Null", "null", "nil", "NIL", "#NULL!", "#REF!", "#VALUE!", "?"}
+)
+
+_MAY_BE_MISSING = frozenset({"split", "group", "licence", "task"})
+
+# Columns of Raven's tables: in a table of several files, time runs on from file to file, and
+# the offset is the time in the file.
+_RAVEN_PATH, _RAVEN_OFFSET, _RAVEN_BEGIN, _RAVEN_END = (
+    *("begin path", "file offset (s)"),
+    *("begin time (s)", "end time (s)"),
+)
 
 # A scheme and a slash; one letter would be a drive of another system.
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:/|data:|.*://", re.IGNORECASE | re.DOTALL)
 # Whatever else float() accepts, such as 1_0 and digits of other scripts, is a typing error.
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+")
+_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
+_DIGITS_OF_TIME = 9
 
 
 class ExemplarReader:
@@ -44,8 +71,10 @@ class ExemplarReader:
 
     Args:
         root: Resolved folder that every ``exemplar.audio`` is relative to.
-        columns: Column of a field, where it is none of ``ALIASES``.
+        columns: Column of a field, where it is none of ``ALIASES``; empty to leave a field out.
         label_separator: Separates several labels in one text cell.
+        drop_missing: Whether labels that are ``MISSING`` are left out.
+        advise_options: Whether messages may name options of commands.
         allow_outside: Whether audio may lie outside the root.
     """
 
@@ -55,43 +84,76 @@ class ExemplarReader:
         root: Path,
         columns: Mapping[str, str],
         label_separator: str,
+        drop_missing: bool = False,
+        advise_options: bool = True,
         allow_outside: bool,
     ) -> None:
         self._root = root
+        self._advise_options = advise_options
+        self._drop_missing = drop_missing
+        self._names: tuple[str, ...] = ()
+        self._found: dict[str, str] = {}
         self._columns = columns
         self._label_separator = label_separator
         self._allow_outside = allow_outside
 
-    def find_columns(self, record: Record, where: str) -> dict[str, str]:
+    @property
+    def leaves_out_labels(self) -> bool:
+        """Whether it was said that there are no labels."""
+        return self._columns.get("labels") == ""
+
+    def find_columns(
+        self, record: Record, where: str, *, names_audio: bool = True
+    ) -> dict[str, str]:
         """Return the column of each field that a row has.
+
+        Args:
+            record: The row.
+            where: Its place, for messages.
+            names_audio: Whether one has to name the audio.
 
         Raises:
             CorpusError: A column that was named is not there, or none names the audio.
         """
+        names = tuple(record)
+        if names == self._names:  # as in most tables
+            return self._found
         found: dict[str, str] = {}
+        folded = {name.lower(): name for name in reversed(names)}
         for field, column in self._columns.items():
             if field not in ALIASES:
                 raise CorpusError(
                     f"no field {field!r} to map a column to; expected one of {', '.join(ALIASES)}"
                 )
-            if column not in record:
+            if column and column not in record:
                 raise CorpusError(
                     f"{where}: has no column {column!r} for {field}; found {listed(record)}"
                 )
             found[field] = column
         for field, aliases in ALIASES.items():
-            present = [alias for alias in aliases if alias in record]
+            spelt = [a if a in record or field == "id" else folded.get(a, a) for a in aliases]
+            present = [name for name in spelt if name in record]
             if field not in found and present:
                 found[field] = present[0]
-        if "audio" not in found:
+        found = {field: column for field, column in found.items() if column}
+        if "audio" not in found and names_audio:
             raise CorpusError(
                 f"{where}: has no column that names the audio; found {listed(record)}, expected "
-                f"one of {', '.join(ALIASES['audio'])}, or pass --column audio=COLUMN"
+                f"one of {', '.join(ALIASES['audio'])}"
+                + (", or pass --column audio=COLUMN" if self._advise_options else "")
             )
+        self._names, self._found = names, found
         return found
 
     def read(
-        self, record: Record, columns: Mapping[str, str], *, folder: Path, split: str, where: str
+        self,
+        record: Record,
+        columns: Mapping[str, str],
+        *,
+        folder: Path,
+        split: str,
+        where: str,
+        recording: str = "",
     ) -> Exemplar:
         """Make the exemplar of a row.
 
@@ -101,6 +163,7 @@ class ExemplarReader:
             folder: Folder that the row's paths are relative to.
             split: Split of a row that names none.
             where: The row's place, for messages.
+            recording: Audio of a table without a column for it.
 
         Raises:
             CorpusError: A cell breaks a rule; the message begins with the place.
@@ -108,12 +171,17 @@ class ExemplarReader:
 
         def text(field: str) -> str:
             column = columns.get(field)
-            return "" if column is None else as_text(record[column], where, column).strip()
+            found = "" if column is None else as_text(record[column], where, column).strip()
+            return "" if field in _MAY_BE_MISSING and self._is_missing(found) else found
 
-        audio = self._audio(text("audio"), folder, where)
+        column = columns.get("audio")
+        named = recording if column is None else as_text(record[column], where, column)
+        named = named if named.strip() else recording
+        if (column or "").lower() == _RAVEN_PATH:
+            named = _tail_below(named, folder)
+        audio = self._audio(named, folder, where)
         labels = self._labels(record, columns, where)
-        start_s = _seconds(text("start_s"), where, "start_s") or 0.0
-        end_s = _seconds(text("end_s"), where, "end_s")
+        start_s, end_s = self._times(record, columns, where)
         # Columns that hold no field are kept as text.
         used = set(columns.values())
         meta = {
@@ -150,10 +218,50 @@ class ExemplarReader:
             text = as_text(value, where, column)
             labels = [part.strip() for part in text.split(self._label_separator)]
             labels = labels if text.strip() else []
-        return tuple(to_nfc(label) for label in labels)
+        return tuple(to_nfc(label) for label in labels if not self._is_missing(label))
+
+    def _is_missing(self, text: str) -> bool:
+        return self._drop_missing and text in MISSING
+
+    def _times(
+        self, record: Record, columns: Mapping[str, str], where: str
+    ) -> tuple[float, float | None]:
+        """Return where a row's segment begins and ends, in seconds from the file's start."""
+
+        def seconds(field: str, column: str | None) -> float | None:
+            if column is None:
+                return None
+            text = as_text(record[column], where, column).strip()
+            text = "" if self._is_missing(text) else text
+            advice = f", or leave the column out with --column {field}="
+            return _seconds(
+                _with_point(record, text, where, field),
+                where,
+                field,
+                advice=advice if self._advise_options else "",
+            )
+
+        start_column, end_column = columns.get("start_s"), columns.get("end_s")
+        start_s, end_s = seconds("start_s", start_column) or 0.0, seconds("end_s", end_column)
+        begin_column = next((name for name in record if name.lower() == _RAVEN_BEGIN), None)
+        if (
+            (start_column or "").lower() == _RAVEN_OFFSET
+            and (end_column or "").lower() == _RAVEN_END
+            and begin_column is not None
+            and end_s is not None
+        ):
+            begin_s = seconds("start_s", begin_column) or 0.0
+            end_s = round(start_s + end_s - begin_s, _DIGITS_OF_TIME)
+        return start_s, end_s
 
     def _audio(self, text: str, folder: Path, where: str) -> PurePosixPath:
-        """Return the path of a row's audio, relative to the root."""
+        """Return the path of a row's audio, relative to the root.
+
+        Blanks at its ends count where a file has them, as three names of Clotho's do.
+        """
+        stripped = text.strip()
+        if text != stripped and not (stripped and os.path.isfile(folder / text)):
+            text = stripped
         if not text:
             raise CorpusError(f"{where}: names no audio file; expected a path")
         if len(text) > MAX_PATH:
@@ -172,12 +280,42 @@ class ExemplarReader:
         return PurePosixPath(path.relative_to(self._root).as_posix())
 
 
-def _seconds(text: str, where: str, field: str) -> float | None:
+def _with_point(record: Record, text: str, where: str, field: str) -> str:
+    """Return a number with a decimal point, where the table may have commas for it."""
+    if not (isinstance(record, SemicolonRecord | TabRecord) and _DECIMAL_COMMA.fullmatch(text)):
+        return text
+    if isinstance(record, TabRecord) and _THOUSANDS.fullmatch(text):
+        raise CorpusError(
+            f"{where}: {field} is {quoted(text)}, which may be {text.replace(',', '.')} or "
+            f"{text.replace(',', '')}; expected seconds with a decimal point"
+        )
+    return text.replace(",", ".")
+
+
+def _seconds(text: str, where: str, field: str, *, advice: str) -> float | None:
     if not text:
         return None
     if not _NUMBER.fullmatch(text):
-        raise CorpusError(f"{where}: {field} is {quoted(text)}; expected seconds as a number")
+        raise CorpusError(
+            f"{where}: {field} is {quoted(text)}; expected seconds as a number{advice}"
+        )
     return float(text)
+
+
+def _tail_below(named: str, folder: Path) -> str:
+    r"""Return the part of another computer's path that lies below a folder here.
+
+    >>> _tail_below("C:\\recordings\\night\\a.wav", Path("/nowhere"))
+    'a.wav'
+    """
+    if _can_be_file_name(named) and os.path.exists(folder / named):
+        return named
+    parts = [part for part in re.split(r"[/\\]", named) if part]
+    for first in range(len(parts)):
+        tail = "/".join(parts[first:])
+        if ".." not in parts[first:] and _can_be_file_name(tail) and os.path.exists(folder / tail):
+            return tail
+    return parts[-1] if parts else named
 
 
 def _can_be_file_name(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -15,17 +16,51 @@ METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet"
 SPLITS = ("train", "validation", "test")
 # Endings of files that commonly lie beside audio and are none.
 SIDECARS = frozenset(
+    # texts, tables, pages and pictures
     {".txt", ".md", ".json", ".jsonl", ".csv", ".tsv", ".parquet", ".toml", ".yaml", ".yml"}
-    | {".html", ".pdf", ".png", ".jpg", ".rst", ".lab", ".textgrid", ".cue", ""}
+    | {".html", ".pdf", ".png", ".jpg", ".rst", ".lab", ".textgrid", ".cue", "", ".jpeg", ".gif"}
+    | {".svg", ".tif", ".tiff", ".bmp", ".webp", ".xls", ".xlsx", ".ods", ".doc", ".docx", ".odt"}
+    # annotations: ELAN, Sonic Visualiser, JAMS, Praat, transcripts, subtitles
+    | {".eaf", ".etf", ".pfsx", ".svl", ".sv", ".jams", ".xml", ".trs", ".stm", ".ctm", ".rttm"}
+    | {".srt", ".vtt", ".lrc", ".ass", ".pitchtier", ".ann", ".selections", ".mid", ".midi"}
+    # what editors and players keep: waveforms, projects, lists
+    | {".reapeaks", ".asd", ".pk", ".pkf", ".sfk", ".sfl", ".sfap0", ".ovw", ".wfm", ".peak"}
+    | {".aup", ".aup3", ".rpp", ".rpp-bak", ".sesx", ".als", ".m3u", ".m3u8", ".pls"}
+    # computers' own
+    | {".log", ".ini", ".db", ".nfo", ".md5", ".sha1", ".sha256", ".sfv", ".bak", ".tmp", ".lnk"}
+    | {".zip", ".gz", ".tar", ".7z", ".rar", ".npy", ".npz", ".pkl", ".h5", ".hdf5", ".mat"}
+    | {".py", ".r", ".sh", ".ipynb", ".url", ".gpx", ".kml"}
 )
+# Endings of recordings: what cannot be read with one of them is a broken recording.
+AUDIO = frozenset(
+    {".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".spx", ".mp3"}
+    | {".mp2", ".mp1", ".mpga", ".m4a", ".m4b", ".mp4", ".aac", ".aif", ".aiff", ".aifc", ".au"}
+    | {".snd", ".caf", ".wv", ".ape", ".tak", ".tta", ".wma", ".asf", ".webm", ".mka", ".mkv"}
+    | {".amr", ".3gp", ".3g2", ".ac3", ".eac3", ".dts", ".mov", ".avi", ".mpg", ".mpeg", ".ts"}
+    | {".flv", ".sph", ".nist", ".voc", ".gsm", ".raw", ".pcm", ".mpc", ".sd2", ".paf", ".svx"}
+    | {".iff", ".ircam", ".sf", ".pvf", ".htk", ".sds", ".avr", ".wve", ".dsf", ".dff", ".vox"}
+)
+# How files begin that hold sound; with any other ending, or none, they count as audio.
+_BEGINNINGS = (
+    *(b"RIFF", b"RIFX", b"RF64", b"FORM", b"fLaC", b"OggS", b"ID3", b"wvpk", b"MAC ", b"caff"),
+    *(b".snd", b"dns.", b"NIST_1A", b"Creative Voice", b"#!AMR", b"TTA", b"tBaK", b"\x0bw"),
+    *(b"riff", b"\x1aE\xdf\xa3", b"0&\xb2u", b"FLV", b"MP+", b"MPCK", b"DSD ", b"FRM8", b"ajkg"),
+)
+_HEAD_BYTES = 64
 
 
-def audio_files(folder: Path, *, follow_links: bool = False) -> Iterator[Path]:
-    """Yield the files below a folder in a fixed order, hidden ones and sidecars left out.
+def audio_files(
+    folder: Path, *, follow_links: bool = False, passed_over: Counter[str] | None = None
+) -> Iterator[Path]:
+    """Yield the recordings below a folder in a fixed order, and count what is none.
+
+    Hidden files are left out. A file is a recording by the ending of its name, or by how it
+    begins.
 
     Args:
         folder: Where to look.
         follow_links: Whether links to folders are followed.
+        passed_over: Counts the files that are no audio, by their endings in lower case.
 
     Raises:
         CorpusError: A folder cannot be read, is a link that must not be followed, or is met
@@ -48,8 +83,64 @@ def audio_files(folder: Path, *, follow_links: bool = False) -> Iterator[Path]:
                 )
         for name in sorted(names, key=to_nfc):
             path = Path(parent, name)
-            if not name.startswith(".") and path.suffix.lower() not in SIDECARS:
+            if name.startswith("."):
+                continue
+            ending = path.suffix.lower()
+            if ending not in SIDECARS and (ending in AUDIO or _begins_like_audio(path)):
                 yield path
+            elif passed_over is not None:
+                passed_over[ending] += 1
+
+
+def _begins_like_audio(path: Path) -> bool:
+    """Whether a file of unknown ending begins like sound; also one of which that is unknown."""
+    try:
+        if not path.is_file():
+            return True  # such as a pipe, or a link to nowhere: the decoder says what it is
+        with open(path, "rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return True
+    is_mpeg = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0
+    is_utf16 = head[:2] in (b"\xff\xfe", b"\xfe\xff")
+    return (
+        not head
+        or head.startswith(_BEGINNINGS)
+        or head[4:8] in (b"ftyp", b"moov", b"mdat")
+        or (is_mpeg and not is_utf16)
+    )
+
+
+def recording_beside(table: Path, folder: Path) -> str:
+    """Find the recording that a text of annotations is about, by its name.
+
+    Args:
+        table: Such as ``night.Table.1.selections.txt`` or ``night.txt``.
+        folder: Holds ``night.wav``.
+
+    Returns:
+        The recording's name.
+
+    Raises:
+        CorpusError: There is none, or there are several.
+    """
+    stem = table.name
+    found: list[str] = []
+    while not found and "." in stem:
+        stem = stem.rsplit(".", 1)[0]
+        found = [
+            path.name
+            for path in sorted(folder.iterdir())
+            if path.stem == stem and path.suffix.lower() in AUDIO
+        ]
+    if len(found) != 1:
+        seen = f"{folder} holds {' and '.join(found)}" if found else f"{folder} holds none"
+        first = table.name.split(".", 1)[0]
+        raise CorpusError(
+            f"{table}: no column names the audio, and {seen}; expected one recording of the same "
+            f"name, such as {first}.wav, beside it"
+        )
+    return found[0]
 
 
 def _unreadable(error: OSError) -> NoReturn:

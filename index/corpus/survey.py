@@ -1,21 +1,36 @@
 """Corpus surveys: rows, files, labels and seconds, counted without embedding anything.
 
-``earful index build --dry-run`` shows one.
+``earful index build --dry-run`` shows one. What a corpus's owner should know of its labels,
+columns and names are remarks, which a build makes, too.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from earful.errors import AudioError, MissingExtraError
-from earful.index.corpus.corpus import Corpus, Rejection
-from earful.model.audio import AudioInfo, AudioLimits, probe_isolated
+from earful.errors import AudioError, CorpusError, MissingExtraError
+from earful.index.corpus.corpus import Corpus, CorpusRow, Rejection
+from earful.index.corpus.exemplar import Exemplar
+from earful.index.corpus.exemplar_reader import ALIASES, MISSING
+from earful.index.corpus.stretches import TOLERANCE_S, TimesBeyond
+from earful.model.audio import AudioInfo, AudioLimits, file_sha256, probe_isolated
+from earful.wording import counted, listed, quoted
 
-_TOLERANCE_S = 0.05
+_MOST_NAMED = 5
+# Stems are remembered of this many names; of a larger corpus the first rows tell enough.
+_MOST_STEMS = 100_000
+_MOST = 0.5
+_SEPARATORS = (",", ";", "/", "|")
+_NUMBERED = re.compile(r"(?:.*/)?(.+?)([-_. ]+)[0-9]+\.[^./]*")
+# Words in the names of columns that may hold labels.
+_LIKE_LABELS = re.compile(
+    r"lab|klass|class|categ|species|kind|type|event|sound|tag|annot|target|name|code", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +40,20 @@ class Survey:
     Attributes:
         n: Rows, the rejected ones included.
         n_files: Distinct audio files.
-        total_s: Length of all usable segments, in seconds.
+        total_s: Length of all usable segments, in seconds; several rows of one segment, such as
+            its captions, count once.
         shortest_s: The shortest usable segment, in seconds; 0 when there is none.
         longest_s: The longest usable segment, in seconds; 0 when there is none.
         labels: Label to number of rows, most frequent first, ties by name.
         splits: Split to number of rows, by name; rows without one under ``""``.
         rejected: Rows that a build would reject by their header or their segment. Damage
             further inside a file is only found when it is decoded.
+        columns: Column of each field; ``None`` without a table.
+        other_columns: The other columns, which are kept as text.
+        passed_over: Files of a folder that are no audio, by their endings.
+        unlabelled: Rows without a label.
+        missing: Labels that look like missing values, with their rows.
+        notes: What the corpus's owner should know, a sentence each.
     """
 
     n: int
@@ -42,6 +64,12 @@ class Survey:
     labels: Mapping[str, int]
     splits: Mapping[str, int]
     rejected: tuple[Rejection, ...]
+    columns: Mapping[str, str] | None = None
+    other_columns: tuple[str, ...] = ()
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    unlabelled: int = 0
+    missing: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
@@ -54,6 +82,12 @@ class Survey:
             "labels": dict(self.labels),
             "splits": dict(self.splits),
             "rejected": [rejection.to_dict() for rejection in self.rejected],
+            "columns": None if self.columns is None else dict(self.columns),
+            "other_columns": list(self.other_columns),
+            "passed_over": dict(self.passed_over),
+            "unlabelled": self.unlabelled,
+            "missing": dict(self.missing),
+            "notes": list(self.notes),
         }
 
 
@@ -71,39 +105,87 @@ def survey_corpus(
         progress: Called with the number of rows done.
 
     Raises:
-        CorpusError: A table or a row of it is broken.
+        CorpusError: A table or a row of it is broken, or no column of it gives labels.
     """
+    remarks, beyond = Remarks(corpus=corpus), TimesBeyond()
+    equal = _EqualFiles()
     headers: dict[Path, AudioInfo | str] = {}
     labels: Counter[str] = Counter()
     splits: Counter[str] = Counter()
     rejected: list[Rejection] = []
-    lengths: list[float] = []
+    lengths: dict[tuple[Path, float, float | None], float] = {}
     n = 0
     for row in corpus:
         n += 1
         exemplar = row.exemplar
+        remarks.add(row)
         labels.update(exemplar.labels)
         splits[exemplar.split] += 1
         path = corpus.path(exemplar)
         if path not in headers:
             headers[path] = _read_header(path, limits)
+        header = headers[path]
+        if not isinstance(header, str):
+            equal.add(path, exemplar)
+            beyond.add(exemplar.start_s, exemplar.end_s, header.duration_s, header.sample_rate)
         length = _segment_length(headers[path], exemplar.start_s, exemplar.end_s, limits)
         if isinstance(length, str):
             rejected.append(Rejection(audio=str(exemplar.audio), where=row.where, error=length))
         else:
-            lengths.append(length)
+            lengths[path, exemplar.start_s, exemplar.end_s] = length
         if progress is not None:
             progress(n)
+    remarks.require_labels()
     return Survey(
         n=n,
         n_files=len(headers),
-        total_s=sum(lengths),
-        shortest_s=min(lengths, default=0.0),
-        longest_s=max(lengths, default=0.0),
+        total_s=sum(lengths.values()),
+        shortest_s=min(lengths.values(), default=0.0),
+        longest_s=max(lengths.values(), default=0.0),
         labels=dict(sorted(labels.items(), key=lambda item: (-item[1], item[0]))),
         splits=dict(sorted(splits.items())),
         rejected=tuple(rejected),
+        columns=corpus.columns,
+        other_columns=corpus.other_columns,
+        passed_over=dict(sorted(corpus.passed_over.items())),
+        unlabelled=remarks.n - remarks.n_labelled,
+        missing=dict(sorted(remarks.missing.items())),
+        notes=tuple(filter(None, (beyond.note(), equal.note(), *remarks.notes()))),
     )
+
+
+class _EqualFiles:
+    """Rows of equal files under labels that differ, found by size first and then by content."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Path, list[tuple[tuple[float, float | None], frozenset[str]]]] = {}
+
+    def add(self, path: Path, exemplar: Exemplar) -> None:
+        """Remember a row."""
+        if exemplar.labels:
+            stretch = (exemplar.start_s, exemplar.end_s)
+            self._rows.setdefault(path, []).append((stretch, frozenset(exemplar.labels)))
+
+    def note(self) -> str:
+        """Count the stretches that stand in several rows whose labels differ."""
+        of_size: dict[int, list[Path]] = {}
+        for path in self._rows:
+            of_size.setdefault(path.stat().st_size, []).append(path)
+        labels_of: dict[tuple[object, ...], list[tuple[Path, frozenset[str]]]] = {}
+        for paths in of_size.values():
+            for path in paths:
+                content = file_sha256(path) if len(paths) > 1 else str(path)
+                for stretch, labels in self._rows[path]:
+                    labels_of.setdefault((content, stretch), []).append((path, labels))
+        differ = [rows for rows in labels_of.values() if len({own for _, own in rows}) > 1]
+        if not differ:
+            return ""
+        names = ", ".join(sorted({path.name for path, _ in differ[0]})[:_MOST_NAMED])
+        each = ", ".join(sorted({repr(x) for _, own in differ[0] for x in own})[:_MOST_NAMED])
+        return (
+            f"{counted(len(differ), 'recording stands', 'recordings stand')} in several rows "
+            f"whose labels differ ({names}: {each}); each votes once, for all of its labels"
+        )
 
 
 def _read_header(path: Path, limits: AudioLimits) -> AudioInfo | str:
@@ -121,9 +203,197 @@ def _segment_length(
         return header
     if start_s >= header.duration_s:
         return f"start_s={start_s:g} is not before the end, {header.duration_s:.3f} s"
-    if end_s is not None and end_s > header.duration_s + _TOLERANCE_S:
+    if end_s is not None and end_s > header.duration_s + TOLERANCE_S:
         return f"end_s={end_s:g} lies after the end, {header.duration_s:.3f} s"
     length = min(end_s or header.duration_s, header.duration_s) - start_s
     if length > limits.max_duration_s:
         return f"is {length:.1f} s long; expected at most {limits.max_duration_s:g} s"
     return length
+
+
+@dataclass(slots=True, kw_only=True)
+class _Stem:
+    """Names that are alike but for a number at the end."""
+
+    first: str
+    second: str = ""
+    n: int = 1
+
+
+@dataclass(slots=True, kw_only=True)
+class Remarks:
+    """Counts over the rows of a corpus, each given to ``add`` once.
+
+    Attributes:
+        corpus: The corpus.
+        n: Rows so far.
+        n_labelled: Rows with a label.
+        n_answered: Rows with a label or an answer.
+        unlabelled: Places of the first rows without a label.
+        missing: Labels that look like missing values, with their rows.
+        n_in_missing_group: Rows whose group looks like one.
+        separators: Rows with a label that holds each of ``,``, ``;``, ``/`` and ``|``.
+    """
+
+    corpus: Corpus
+    n: int = 0
+    n_labelled: int = 0
+    n_answered: int = 0
+    unlabelled: list[str] = field(default_factory=list)
+    missing: Counter[str] = field(default_factory=Counter)
+    separators: Counter[str] = field(default_factory=Counter)
+    n_in_missing_group: int = 0
+    _n_ungrouped: int = 0
+    _stems: dict[tuple[str, str], _Stem] = field(default_factory=dict)
+    _last_audio: str = ""
+
+    @classmethod
+    def of(cls, corpus: Corpus) -> Self:
+        """Count the rows of a whole corpus.
+
+        Raises:
+            CorpusError: A table or a row of it is broken, or no column of it gives labels.
+        """
+        remarks = cls(corpus=corpus)
+        for row in corpus:
+            remarks.add(row)
+        remarks.require_labels()
+        return remarks
+
+    def add(self, row: CorpusRow) -> None:
+        """Count a row."""
+        exemplar = row.exemplar
+        self.n += 1
+        if exemplar.labels:
+            self.n_labelled += 1
+        elif len(self.unlabelled) < _MOST_NAMED:
+            self.unlabelled.append(row.where)
+        self.n_answered += bool(exemplar.labels or exemplar.answer)
+        self.missing.update(label for label in exemplar.labels if label in MISSING)
+        self.n_in_missing_group += exemplar.group in MISSING
+        for separator in _SEPARATORS:
+            if any(separator in label for label in exemplar.labels):
+                self.separators[separator] += 1
+        if not exemplar.group:
+            self._n_ungrouped += 1
+            self._add_stem(str(exemplar.audio), exemplar.labels)
+
+    def _add_stem(self, audio: str, labels: tuple[str, ...]) -> None:
+        if audio == self._last_audio or len(self._stems) >= _MOST_STEMS:
+            return
+        self._last_audio = audio
+        if (found := _NUMBERED.fullmatch(audio)) is None:
+            return
+        # Names such as dog_1.wav number the recordings of a label, not the parts of a recording.
+        folders = {part.lower() for part in audio.split("/")[:-1]}
+        if found[1].lower() in folders | {label.lower() for label in labels}:
+            return
+        stem = self._stems.setdefault((labels[0] if labels else "", found[1]), _Stem(first=audio))
+        if stem.first != audio:
+            stem.n += 1
+            stem.second = stem.second or audio
+
+    def require_labels(self) -> None:
+        """Refuse a table in which no column gives labels or answers.
+
+        Raises:
+            CorpusError: There is none, and it was not said that there is to be none.
+        """
+        columns = self.corpus.columns
+        if self.n_answered or columns is None or self.corpus.leaves_out_labels:
+            return
+        if "labels" in columns or "answer" in columns:
+            return
+        others = self.corpus.other_columns
+        likely = next((name for name in others if _LIKE_LABELS.search(name)), "")
+        likely = likely or (others[0] if others else "COLUMN")
+        raise CorpusError(
+            f"{self.corpus.source}: no column gives labels or answers; found "
+            f"{listed([*columns.values(), *others])}, expected one of "
+            f"{', '.join(ALIASES['labels'])}: name it with --column labels={likely}, or pass "
+            "--column labels= for recordings without any"
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what the corpus's owner should know, a sentence each."""
+        return tuple(
+            filter(None, (*self._about_labels(), self._about_groups(), *self._about_rest()))
+        )
+
+    def _about_labels(self) -> list[str]:
+        notes = []
+        n_without = self.n - self.n_labelled
+        has_labels = self.n_labelled or "labels" in (self.corpus.columns or {})
+        if n_without and has_labels and not self.corpus.leaves_out_labels:
+            places = ", ".join(self.unlabelled) + (" and more" if n_without > _MOST_NAMED else "")
+            notes.append(f"{counted(n_without, 'row has', 'rows have')} no label: {places}")
+        if self.missing:
+            each = ", ".join(f"{label!r} {n:,}" for label, n in sorted(self.missing.items()))
+            notes.append(
+                f"labels that look like missing values are taken as labels ({each}); "
+                "--drop-missing leaves them out"
+            )
+        if self.n_in_missing_group:
+            notes.append(
+                f"{counted(self.n_in_missing_group, 'row is', 'rows are')} of a group that looks "
+                "like a missing value, and so of one group; --drop-missing takes it for none"
+            )
+        separator, n_with = max(
+            self.separators.items(), key=lambda item: (item[1], item[0]), default=("", 0)
+        )
+        if n_with > _MOST * self.n_labelled and self.corpus.kind != "folder":
+            notes.append(
+                f"{n_with:,} of {counted(self.n_labelled, 'labelled row')} have a label that holds "
+                f"{quoted(separator)}; if it stands between labels: "
+                f"--label-separator {quoted(separator)}"
+            )
+        return notes
+
+    def _about_groups(self) -> str:
+        """Hint at groups where most names are numbered parts of something."""
+        several = [stem for stem in self._stems.values() if stem.n > 1]
+        per_label = Counter(label for label, _ in self._stems)
+        n_in_several = sum(stem.n for stem in several)
+        n_names = len({name for _, name in self._stems})
+        if not several or n_in_several <= _MOST * self._n_ungrouped:
+            return ""
+        if n_names < 2 or max(per_label.values()) < 2:
+            return ""  # with one stem a label, no other recording of it would be left to answer
+        first, second = (name.rsplit("/", 1)[-1] for name in (several[0].first, several[0].second))
+        return (
+            f"every file is a group of its own, though names such as {first} and {second} share a "
+            "stem; if those are parts of one recording, make it a group, so that no part answers "
+            "for another: --group-pattern '([^/]+)[-_. ]+[0-9]+[.][^.]+$'"
+        )
+
+    def _about_rest(self) -> list[str]:
+        corpus, notes = self.corpus, []
+        if corpus.n_merged:
+            notes.append(
+                f"{counted(corpus.n_merged, 'row was', 'rows were')} merged into another of the "
+                "same stretch"
+            )
+        if corpus.n_views:
+            notes.append(
+                f"{counted(corpus.n_views, 'row', 'rows')} of a second view of a selection passed "
+                "over: it counts once"
+            )
+        if corpus.n_without_group:
+            notes.append(
+                f"{counted(corpus.n_without_group, 'row does', 'rows do')} not match "
+                "--group-pattern, and each file of those is a group of its own"
+            )
+        if corpus.passed_over:
+            notes.append(f"passed over, as no audio: {describe_endings(corpus.passed_over)}")
+        return notes
+
+
+def describe_endings(endings: Mapping[str, int]) -> str:
+    """Count files by their endings, the most frequent first.
+
+    >>> describe_endings({".txt": 2, "": 1})
+    '3 files (2 .txt, 1 without ending)'
+    """
+    ranked = sorted(endings.items(), key=lambda item: (-item[1], item[0]))
+    each = listed(f"{n:,} {ending or 'without ending'}" for ending, n in ranked)
+    return f"{counted(sum(endings.values()), 'file')} ({each})"

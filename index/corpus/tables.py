@@ -1,4 +1,6 @@
-"""Table rows from CSV, TSV, JSON Lines and Parquet, each with its place for error messages.
+"""Table rows of every kind, each with its place for error messages.
+
+CSV, TSV and text tables are read by ``delimited.py``, Parquet by ``parquet.py``.
 
 Every reader streams: memory does not grow with the number of rows, nor with the size that
 a small compressed file unpacks to.
@@ -6,21 +8,28 @@ a small compressed file unpacks to.
 
 from __future__ import annotations
 
-import csv
+import itertools
 import json
 import math
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
 from earful.errors import AudioError, CorpusError
+from earful.index.corpus.delimited import (
+    Record,
+    is_label_track,
+    read_delimited,
+    read_label_track,
+    table_header,
+)
 from earful.index.corpus.limits import MAX_CELL, check_columns
 from earful.index.corpus.parquet import parquet_rows
 from earful.model.audio import open_source
-from earful.wording import listed, quoted
+from earful.wording import quoted
 
 KINDS = {
     ".csv": "csv",
@@ -28,13 +37,12 @@ KINDS = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
+    ".txt": "txt",
 }
-
-Record = dict[str, Any]
 
 
 def table_kind(path: Path) -> str | None:
-    """Return ``"csv"``, ``"tsv"``, ``"jsonl"`` or ``"parquet"`` by the file's ending.
+    """Return ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"parquet"`` or ``"txt"`` by the file's ending.
 
     >>> table_kind(Path("labels.NDJSON"))
     'jsonl'
@@ -42,11 +50,12 @@ def table_kind(path: Path) -> str | None:
     return KINDS.get(path.suffix.lower())
 
 
-def read_rows(path: Path) -> Generator[tuple[str, Record], None, None]:
+def read_rows(path: Path, known: Collection[str] = ()) -> Generator[tuple[str, Record], None, None]:
     """Read a table row by row.
 
     Args:
         path: A file whose ending ``table_kind`` knows.
+        known: Names of columns, in lower case, by which a header is told from other text.
 
     Yields:
         ``(where, record)``: ``where`` is ``"path:line"``, or ``"path:row n"`` for
@@ -68,9 +77,34 @@ def read_rows(path: Path) -> Generator[tuple[str, Record], None, None]:
             elif kind == "jsonl":
                 yield from _read_json_lines(file, path)
             else:
-                yield from _read_delimited(file, path, "," if kind == "csv" else "\t")
+                yield from _read_text_table(_text_lines(file, path), path, kind, known)
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def is_text_table(path: Path, known: Collection[str]) -> bool:
+    """Whether a ``.txt`` file is a table or a label track, by its first line.
+
+    Raises:
+        CorpusError: It cannot be read.
+    """
+    with open_table(path) as file:
+        for line in _text_lines(file, path):
+            if line.strip():
+                names = table_header(line, "\t", known)
+                is_table = len(names) > 1 and any(name.lower() in known for name in names)
+                return is_table or is_label_track(line) or line.lower().startswith("sep=")
+    return False
+
+
+def _read_text_table(
+    lines: Iterator[str], path: Path, kind: str, known: Collection[str]
+) -> Iterator[tuple[str, Record]]:
+    first = next(lines, "")
+    lines = itertools.chain([first], lines)
+    if kind == "txt" and is_label_track(first):
+        return read_label_track(lines, path)
+    return read_delimited(lines, path, "," if kind == "csv" else "\t", known)
 
 
 @contextmanager
@@ -110,38 +144,6 @@ def _text_lines(file: BufferedIOBase, path: Path) -> Iterator[str]:
                 "joined end to end; remove it, and the header that may follow"
             )
         yield text
-
-
-def _read_delimited(
-    file: BufferedIOBase, path: Path, delimiter: str
-) -> Iterator[tuple[str, Record]]:
-    # strict: a quote in the wrong place is an error, or it would swallow the cells after it.
-    reader = csv.reader(_text_lines(file, path), delimiter=delimiter, strict=True)
-    header: list[str] | None = None
-    line = 1
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            break
-        except csv.Error as error:
-            hint = "; is a quote left open?" if "unexpected end" in str(error) else ""
-            raise CorpusError(f"{path}:{line}: {error}{hint}") from error
-        if not cells:
-            continue
-        where = f"{path}:{line}"
-        if header is None:
-            header = [cell.strip() for cell in cells]
-            check_columns(header, where)
-            continue
-        if len(cells) != len(header):
-            raise CorpusError(
-                f"{where}: has {len(cells)} fields; expected {len(header)} ({listed(header)})"
-            )
-        yield where, dict(zip(header, cells, strict=True))
-    if header is None:
-        raise CorpusError(f"{path}: is empty; expected a header row with the column names")
 
 
 def _read_json_lines(file: BufferedIOBase, path: Path) -> Iterator[tuple[str, Record]]:

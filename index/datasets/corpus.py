@@ -2,60 +2,72 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from earful.errors import AudioError, CorpusError
-from earful.index.corpus import Corpus, CorpusRow, Exemplar, as_text, to_nfc
-from earful.index.datasets.declaration import Dataset, Emit, Source
-from earful.index.datasets.locate import Locator
-from earful.index.datasets.readers import UNPACK, RawRow, find_files, read_source, read_text
+from earful.index.corpus import (
+    Corpus,
+    CorpusRow,
+    Exemplar,
+    SeenIds,
+    as_text,
+    exemplar_fault,
+    to_nfc,
+)
+from earful.index.datasets.declaration import Dataset, Emit
+from earful.index.datasets.locate import Locator, Segment, Segmenter
+from earful.index.datasets.readers import (
+    UNPACK,
+    PlacedRow,
+    RawRow,
+    absent_files,
+    find_base,
+    find_files,
+    find_sources,
+    passed_over_files,
+    read_source,
+)
+from earful.index.datasets.row_faults import (
+    MOST_LISTED,
+    BadCell,
+    RowCounts,
+    RowError,
+    RowFaults,
+    WholeSplit,
+)
+from earful.index.datasets.splits import Splitter
 from earful.index.datasets.steps import read_rows
-from earful.index.datasets.templates import fill, meets, placeholders
-from earful.model.audio import load_isolated, probe_isolated
-from earful.wording import listed
+from earful.index.datasets.templates import cell, fill, meets, placeholders
+from earful.wording import quoted
 
-_Segment = tuple[float, float | None]
-"""Start and end in seconds; no end for the rest of the file."""
-
-_MOST_LISTED = 1000
-# A file that was cut before may be a little longer than its segment.
-_CUT_SLACK_S = 1.0
-_LEVEL_RATE = 16_000
 # Publishers write these for an id that they do not have.
 _UNKNOWN = frozenset({"", "NA", "Not found"})
 
 
-@dataclass(slots=True)
-class RowCounts:
-    """Counts of a dataset's rows, from one pass over them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chosen:
+    """A row of the split and task that were asked for.
 
     Attributes:
-        n_rows: Rows in the dataset's files, by split.
-        n_found: Rows whose recording is there, by split.
-        missing: Place and reason of rows without a recording, the first thousand.
-        known_bad: Ids that were left out as broken, and why.
+        where: Its place.
+        row: Its columns.
+        split: Its split.
+        id: Its key within the data set.
+        emits: Rules that it meets, each with the labels and the answer that it gives.
     """
 
-    n_rows: dict[str, int] = field(default_factory=dict)
-    n_found: dict[str, int] = field(default_factory=dict)
-    missing: list[tuple[str, str]] = field(default_factory=list)
-    known_bad: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def n_missing(self) -> int:
-        """Number of rows without a recording."""
-        return sum(self.n_rows.values()) - sum(self.n_found.values())
+    where: str
+    row: RawRow
+    split: str
+    id: str
+    emits: tuple[tuple[Emit, tuple[str, ...], str], ...]
 
 
 class DatasetCorpus(Corpus):
@@ -64,9 +76,15 @@ class DatasetCorpus(Corpus):
     Attributes:
         dataset: The declaration.
         task: Name of the task that rows are read for.
+        split: The only split that is read; empty for all.
         counts: Counts from the last pass over the rows.
-        absent: Files of the dataset that are not there, by part or split.
+        absent: Files of the dataset that are not there, or only as pointers of Git LFS, by part
+            or split.
+        unread_files: Files that are there and not read, each with the one read in its place.
         on_missing: Called with place and reason of each row without a recording.
+        on_unreadable: Called with place and reason of each row that cannot be read.
+        counts_whole: Whether recordings are counted in all tasks, those known as broken
+            included, as official sizes count them; to find no row is no error then.
     """
 
     # Publishers' tables in old encodings are read as Latin-1, where curly quotes become
@@ -89,15 +107,12 @@ class DatasetCorpus(Corpus):
         _require_known("task", self.task, dataset.tasks, dataset)
         if part:
             _require_known("part", part, dataset.parts, dataset)
-        self._base = _find_base(dataset, root)
-        self._sources = _find_sources(dataset, self._base, part)
-        self._split = split
+        self._base = find_base(dataset, root)
+        self._sources = find_sources(dataset, self._base, part)
+        self.split = split
         self._part = part
-        self.absent = tuple(
-            " or ".join(source.files)
-            for source in dataset.sources
-            if (not part or source.part == part) and not find_files(self._base, source)
-        )
+        self.absent = tuple(absent_files(dataset, self._base, part))
+        self.unread_files = tuple(passed_over_files(self._sources, self._base))
         if split:
             _require_known("split", split, _split_names(dataset), dataset)
         super().__init__(
@@ -106,9 +121,13 @@ class DatasetCorpus(Corpus):
             kind=dataset.name,
             allow_outside=allow_outside,
         )
-        self._locator = Locator(self._base, dataset.audio, allow_outside=allow_outside)
+        self._locator = Locator(self._base, dataset.audio, top=root, allow_outside=allow_outside)
+        self._segmenter = Segmenter(self._base, dataset.span, dataset.window)
+        self._splitter = Splitter(dataset.split, self._base, self._all_rows)
         self.counts = RowCounts()
         self.on_missing: Callable[[str, str], None] | None = None
+        self.on_unreadable: Callable[[str, str], None] | None = None
+        self.counts_whole = False
 
     @property
     def n_recordings(self) -> int:
@@ -134,65 +153,172 @@ class DatasetCorpus(Corpus):
     @property
     def is_whole(self) -> bool:
         """Whether neither a split nor a part was chosen."""
-        return not (self._split or self._part)
+        return not (self.split or self._part)
+
+    def why_empty(self) -> str:
+        """Explain why the last pass met no row of the split and task; empty when it met some."""
+        if any(self.counts.n_rows.values()):
+            return ""
+        sizes = {name: split.n_rows for name, split in self.counts.whole.items()}
+        name = self.dataset.name
+        if not self.split or self.split in sizes:
+            n = sizes[self.split] if self.split else sum(sizes.values())
+            tasks = ", ".join(self.dataset.tasks)
+            return f"none of the {n:,} rows of {name} here is for {self.task!r}; it has {tasks}"
+        here = ", ".join(f"{split or '(none)'} {n:,}" for split, n in sizes.items()) or "none"
+        absent = f"; not here: {', '.join(self.absent)}" if self.absent else ""
+        return f"no row of {name} here is of split {self.split!r}; found {here}{absent}"
+
+    # --- rows ------------------------------------------------------------------------------
+
+    def _all_rows(self) -> Iterator[PlacedRow]:
+        """Read the rows of all parts and tasks; unreadable ones are not counted here."""
+        sources = find_sources(self.dataset, self._base, "")
+        return read_rows(self.dataset, self._base, sources, RowFaults())
 
     def _read_rows(self) -> Generator[CorpusRow, None, None]:
-        counts = self.counts = RowCounts()
-        emits = [emit for emit in self.dataset.emits if emit.task == self.task]
-        for where, row in read_rows(self.dataset, self._base, self._sources):
-            # Leave out rows of other splits, rows known as broken, and rows without an exemplar.
-            split = self._split_of(row, where)
-            if self._split and split != self._split:
+        counts = self.counts = RowCounts(faults=RowFaults(self.on_unreadable))
+        seen = SeenIds()
+        repeated: dict[str, str] | None = None
+        for chosen in self._chosen_rows(counts):
+            key = to_nfc(chosen.id)
+            if seen.add(key):
+                repeated = self._first_places() if repeated is None else repeated
+                if key in repeated:
+                    again = f"id {quoted(f'{self.dataset.name}:{key}')} already occurs at"
+                    why = f"{again} {repeated[key]}; the first of them counts"
+                    counts.faults.pass_over(RowError(chosen.where, why))
+                    continue
+            try:
+                yield from self._rows_of(chosen, counts)
+            except RowError as error:
+                counts.faults.pass_over(error)
+        counts.faults.refuse_too_many(self.dataset.name)
+        if not self.counts_whole and (why := self.why_empty()):
+            raise CorpusError(why)
+
+    def _chosen_rows(self, counts: RowCounts) -> Iterator[_Chosen]:
+        """Leave out rows of other splits and tasks, those known as broken, and those of no use."""
+        for where, row in read_rows(self.dataset, self._base, self._sources, counts.faults):
+            try:
+                chosen = self._choose(where, row, counts)
+            except RowError as error:
+                counts.faults.pass_over(error)
                 continue
-            id_ = fill(self.dataset.id, row, where)
-            if id_ in self.dataset.known_bad:
-                counts.known_bad[id_] = self.dataset.known_bad[id_]
-                continue
-            met = [e for e in emits if all(meets(row, one, where) for one in e.where)]
-            if not met:
-                continue
-            # Find the recording and its segments.
-            counts.n_rows[split] = counts.n_rows.get(split, 0) + 1
-            audio, why = self._locator.find(row, where)
-            segments: tuple[_Segment, ...] = ()
+            if chosen is not None:
+                yield chosen
+
+    def _choose(self, where: str, row: RawRow, counts: RowCounts) -> _Chosen | None:
+        split = self._splitter.split_of(row, where)
+        if split is None:
+            counts.unlisted.add(where, "is named by no list of a split")
+            return None
+        whole = counts.whole.setdefault(split, WholeSplit())
+        whole.n_rows += 1
+        if self.split and split != self.split:
+            return None
+        id_ = fill(self.dataset.id, row, where)
+        why_bad = self.dataset.known_bad.get(id_, "")
+        if not why_bad and id_ in self.dataset.bad_copies:
+            why_bad = self._why_bad_copy(id_, row, where)
+        if why_bad:
+            counts.known_bad[id_] = why_bad
+            whole.known_bad.add(id_)
+        if self.counts_whole and (audio := self._locator.find(row, where)[0]):
+            whole.found.add(hash(audio))
+            if not why_bad:
+                whole.clips.add(hash(audio))
+        if why_bad:
+            return None
+        rules = [emit for emit in self.dataset.emits if emit.task == self.task]
+        met = [emit for emit in rules if all(meets(row, one, where) for one in emit.where)]
+        emits: list[tuple[Emit, tuple[str, ...], str]] = []
+        for emit in met:
+            labels = self._labels_of(emit, row, where)
+            answer = fill(emit.answer, {**row, "_labels": labels}, where).strip()
+            if answer or labels or not (emit.answer or emit.labels):
+                emits.append((emit, labels, answer))
+        if met and not emits:
+            counts.empty.add(where, f"has no {'label' if met[0].labels else 'answer'}")
+        return (
+            _Chosen(where=where, row=row, split=split, id=id_, emits=tuple(emits))
+            if emits
+            else None
+        )
+
+    def _why_bad_copy(self, id_: str, row: RawRow, where: str) -> str:
+        audio, _ = self._locator.find(row, where)
+        try:
             if audio:
-                try:
-                    segments = tuple(self._segments(row, where, audio))
-                except AudioError as error:
-                    # One broken recording among a million is no reason to stop.
-                    audio, why = "", str(error)
-            elif UNPACK in row:
-                why += f"; unpack it: {row[UNPACK]}"
-            if not audio:
-                if len(counts.missing) < _MOST_LISTED:
-                    counts.missing.append((where, why))
-                if self.on_missing is not None:
-                    self.on_missing(where, why)
-                continue
-            # Make its exemplars.
+                self._segmenter.duration_s(audio)
+        except AudioError:
+            return self.dataset.bad_copies[id_]
+        return ""
+
+    def _first_places(self) -> dict[str, str]:
+        """Return the ids that occur more than once, each with its first place."""
+        seen = SeenIds()
+        chosen = self._chosen_rows(RowCounts())
+        # Others may have the same hash.
+        suspects = {key for one in chosen if seen.add(key := to_nfc(one.id))}
+        first: dict[str, str] = {}
+        repeated: dict[str, str] = {}
+        for one in self._chosen_rows(RowCounts()):
+            key = to_nfc(one.id)
+            if key in first:
+                repeated[key] = first[key]
+            elif key in suspects:
+                first[key] = one.where
+        return repeated
+
+    def _rows_of(self, chosen: _Chosen, counts: RowCounts) -> list[CorpusRow]:
+        """Find a row's recording and its segments, and make its exemplars."""
+        row, where, split = chosen.row, chosen.where, chosen.split
+        audio, why = self._locator.find(row, where)
+        segments: tuple[Segment, ...] = ()
+        if audio:
+            try:
+                segments = tuple(self._segmenter.segments(row, where, audio))
+            except AudioError as error:
+                # One broken recording among a million is no reason to stop.
+                counts.whole[split].clips.discard(hash(audio))
+                audio, why = "", str(error)
+        elif UNPACK in row:
+            why += f"; unpack it: {row[UNPACK]}"
+        made = [
+            one
+            for emit, labels, answer in chosen.emits
+            for one in self._exemplars(emit, labels, answer, chosen, audio, segments)
+        ]
+        counts.n_rows[split] = counts.n_rows.get(split, 0) + 1
+        if audio:
             counts.n_found[split] = counts.n_found.get(split, 0) + 1
-            for emit in met:
-                yield from self._exemplars(emit, row, where, id_, split, audio, segments)
+            return made
+        if len(counts.missing) < MOST_LISTED:
+            counts.missing.append((where, why))
+        if self.on_missing is not None:
+            self.on_missing(where, why)
+        return []
 
     def _exemplars(
         self,
         emit: Emit,
-        row: RawRow,
-        where: str,
-        id_: str,
-        split: str,
+        labels: tuple[str, ...],
+        answer: str,
+        chosen: _Chosen,
         audio: str,
-        segments: tuple[_Segment, ...],
+        segments: tuple[Segment, ...],
     ) -> Iterator[CorpusRow]:
         """Make the exemplars of a row by one rule, one for each segment of its recording."""
-        dataset = self.dataset
-        labels = self._labels_of(emit, row, where)
-        named = f"{dataset.name}:{id_}"
+        dataset, row, where = self.dataset, chosen.row, chosen.where
+        named = f"{dataset.name}:{chosen.id}"
         if len(dataset.tasks) > 1:
             named += f":{emit.task}"
         meta = {name: _meta_text(row.get(name), where, name) for name in dataset.meta}
         if origin := self._origin(row, where):
             meta["origin"] = origin
+        question = fill(emit.question, row, where).strip()
+        group, licence = fill(dataset.group, row, where), fill(dataset.licence, row, where)
         for start_s, end_s in segments:
             cut = f"@{start_s:g}" if dataset.window else ""
             try:
@@ -201,31 +327,32 @@ class DatasetCorpus(Corpus):
                     audio=PurePosixPath(Path(audio).as_posix()),
                     start_s=start_s,
                     end_s=end_s,
-                    question=fill(emit.question, row, where).strip(),
-                    answer=fill(emit.answer, {**row, "_labels": labels}, where).strip(),
+                    question=question,
+                    answer=answer,
                     labels=labels,
                     task=emit.task,
-                    split=split,
-                    group=fill(dataset.group, row, where),
-                    licence=fill(dataset.licence, row, where),
+                    split=chosen.split,
+                    group=group,
+                    licence=licence,
                     meta=MappingProxyType(meta),
                 )
             except CorpusError as error:
-                raise CorpusError(f"{where}: {error}") from error
+                raise RowError(where, str(error)) from error
+            if fault := exemplar_fault(exemplar, check_characters=self.check_characters):
+                raise RowError(where, fault)
             yield CorpusRow(exemplar=exemplar, where=where)
 
     def _origin(self, row: RawRow, where: str) -> str:
         """Return where a recording first came from; empty when its row does not tell."""
         template = self.dataset.origin
-        known = [str(row.get(name) or "") for name in placeholders(template)]
+        names = placeholders(template)
+        known = [str(cell(row, name, where) or "") if name in row else "" for name in names]
         return "" if any(x in _UNKNOWN for x in known) else fill(template, row, where)
 
     def _labels_of(self, emit: Emit, row: RawRow, where: str) -> tuple[str, ...]:
         if not emit.labels:
             return ()
-        found = row.get(emit.labels)
-        if emit.labels not in row:
-            raise CorpusError(f"{where}: has no column {emit.labels!r}; found {listed(row)}")
+        found = cell(row, emit.labels, where)
         texts = (
             [str(x) for x in found]
             if isinstance(found, list)
@@ -234,13 +361,13 @@ class DatasetCorpus(Corpus):
         labels: dict[str, None] = {}
         for text in filter(None, map(str.strip, texts)):
             if self._vocabulary and text not in self._vocabulary:
-                raise CorpusError(
-                    f"{where}: label {text!r} is none of the {len(self._vocabulary)} labels of "
-                    f"{self.dataset.name}: {', '.join(sorted(self._vocabulary)[:30])}"
-                )
+                known = ", ".join(sorted(self._vocabulary)[:30])
+                of = f"the {len(self._vocabulary)} labels of {self.dataset.name}"
+                raise RowError(where, f"label {text!r} is none of {of}: {known}")
             worded = text
             if emit.words and text not in emit.keep:
-                worded = text.replace("_", " ").replace("-", " ").lower()
+                spaced = text.replace("_", " ")
+                worded = (spaced if emit.hyphens else spaced.replace("-", " ")).lower()
             labels[to_nfc(worded)] = None
         return tuple(labels)
 
@@ -251,77 +378,8 @@ class DatasetCorpus(Corpus):
         source, column = self.dataset.vocabulary_from
         if not find_files(self._base, source):
             return frozenset()
-        return frozenset(str(row[column]).strip() for _, row in read_source(self._base, source))
-
-    # --- segments --------------------------------------------------------------------------
-
-    def _segments(self, row: RawRow, where: str, audio: str) -> Iterator[_Segment]:
-        """Yield the segments of a recording that become exemplars."""
-        span, window = self.dataset.span, self.dataset.window
-        if span is not None:
-            start_s = _seconds(span.start, row, where)
-            if span.length is not None:
-                end_s = start_s + span.length
-            else:
-                end_s = _seconds(span.end if span.end is not None else 0.0, row, where)
-            if self._duration_s(audio) > end_s - start_s + _CUT_SLACK_S:
-                yield start_s, end_s
-            else:
-                yield 0.0, None
-        elif window is not None:
-            duration_s = self._duration_s(audio)
-            n = max(1, int(duration_s / window.length_s + 0.5))
-            for number in range(n):
-                start_s = number * window.length_s
-                end_s = min(start_s + window.length_s, duration_s)
-                if not self._is_silent(audio, start_s, end_s):
-                    yield start_s, end_s
-        else:
-            yield 0.0, None
-
-    def _duration_s(self, audio: str) -> float:
-        return probe_isolated(self._base / audio).duration_s
-
-    def _is_silent(self, audio: str, start_s: float, end_s: float) -> bool:
-        window = self.dataset.window
-        if window is None or window.skip_below_dbfs is None:
-            return False
-        clip = load_isolated(
-            self._base / audio, sample_rate=_LEVEL_RATE, start_s=start_s, end_s=end_s
-        )
-        level = float(np.sqrt(np.mean(np.square(clip.samples, dtype=np.float64))))
-        return bool(level < 10.0 ** (window.skip_below_dbfs / 20.0))
-
-    # --- splits ----------------------------------------------------------------------------
-
-    def _split_of(self, row: RawRow, where: str) -> str:
-        rule = self.dataset.split
-        if rule.column:
-            if rule.column not in row:
-                raise CorpusError(f"{where}: has no column {rule.column!r}; found {listed(row)}")
-            value = str(row[rule.column]).strip()
-            if rule.map and value not in rule.map:
-                raise CorpusError(
-                    f"{where}: split {value!r}: expected one of {', '.join(rule.map)}"
-                )
-            return rule.map.get(value, value)
-        if rule.lists:
-            return self._split_lists.get(fill(rule.id, row, where), "")
-        if rule.by:
-            return _split_by_hash(fill(rule.by, row, where), rule.shares)
-        return str(row.get("split", ""))
-
-    @cached_property
-    def _split_lists(self) -> Mapping[str, str]:
-        """Id to split, from the files that list each split's ids."""
-        found: dict[str, str] = {}
-        for split, name in self.dataset.split.lists.items():
-            path = self._base / name
-            if path.is_file():
-                for line in read_text(path).splitlines():
-                    if line.strip():
-                        found[line.strip()] = split
-        return found
+        rows = read_source(self._base, source)
+        return frozenset(str(cell(row, column, where)).strip() for where, row in rows)
 
 
 def _require_known(what: str, name: str, known: tuple[str, ...], dataset: Dataset) -> None:
@@ -337,53 +395,12 @@ def _split_names(dataset: Dataset) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named))
 
 
-def _find_base(dataset: Dataset, root: Path) -> Path:
-    """Return the folder that files are named from: the root, or a folder directly in it."""
-    if not root.is_dir():
-        raise CorpusError(f"{root} is no folder; expected the one that holds {dataset.title}")
-    inside = sorted(path for path in root.iterdir() if path.is_dir())
-    for folder in (root, *inside):
-        if any(find_files(folder, source) for source in dataset.sources if not source.optional):
-            return folder
-    expected = "; ".join(" or ".join(s.files) for s in dataset.sources if not s.optional)
-    found = ", ".join(sorted(os.listdir(root))[:12]) or "nothing"
-    raise CorpusError(
-        f"{root}: is not {dataset.title}: expected {expected}; found {found}. "
-        f"`earful datasets show {dataset.name}` shows the tree"
-    )
-
-
-def _find_sources(dataset: Dataset, base: Path, part: str) -> tuple[Source, ...]:
-    found = tuple(
-        source
-        for source in dataset.sources
-        if (not part or source.part == part) and find_files(base, source)
-    )
-    if not found:
-        raise CorpusError(f"{base}: holds nothing of part {part!r} of {dataset.title}")
-    return found
-
-
-def _seconds(value: str | float, row: Mapping[str, Any], where: str) -> float:
-    if isinstance(value, (int, float)):
-        return float(value)
-    if value not in row:
-        raise CorpusError(f"{where}: has no column {value!r}; found {listed(row)}")
-    try:
-        return float(row[value])
-    except (TypeError, ValueError) as error:
-        raise CorpusError(f"{where}: {value} is {row[value]!r}; expected seconds") from error
-
-
-def _split_by_hash(key: str, shares: Mapping[str, float]) -> str:
-    """Assign a group to a split by its hash, the same on every machine."""
-    number = int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8])
-    edges = np.cumsum(list(shares.values()))
-    place = int(np.searchsorted(edges, number / 2**64 * edges[-1], side="right"))
-    return list(shares)[min(place, len(shares) - 1)]
-
-
 def _meta_text(value: Any, where: str, name: str) -> str:
+    if isinstance(value, BadCell):
+        return value.text
     if isinstance(value, (list, dict)):
         return json.dumps(value, ensure_ascii=False, default=str)
-    return as_text(value, where, name)
+    try:
+        return as_text(value, where, name)
+    except CorpusError as error:
+        raise RowError(where, str(error).removeprefix(f"{where}: ")) from error

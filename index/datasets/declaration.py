@@ -15,7 +15,7 @@ from typing import Any
 AUDIO_FORMS = ("files", "partly", "ids", "video")
 READERS = ("table", "records", "tree", "shards", "arrow", "pickle")
 ROLES = ("train", "eval")
-BASES = ("publisher", "second-hand", "unchecked")
+BASES = ("publisher", "copy", "second-hand", "unchecked")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,21 +24,27 @@ class Fact:
 
     Attributes:
         value: Text or a number; empty when only the note is known.
-        verified: Whether it was read in the publisher's own file, repository or page.
-        basis: ``publisher``, ``second-hand`` (somebody else's loader, documentation or
-            mirror) or ``unchecked`` (general knowledge).
-        note: Doubts and oddities.
+        verified: Whether it was read in the publisher's own file, repository or page, or
+            counted in a whole copy of its files.
+        basis: ``publisher``, ``copy`` (counted in a whole copy of the publisher's files),
+            ``second-hand`` (somebody else's loader, documentation or mirror) or ``unchecked``
+            (general knowledge).
+        note: Doubts and oddities; of what was counted in a whole copy, whose it is.
+        also: Values of other versions that are complete as well, by what they are.
     """
 
     value: str | int | float
     verified: bool = True
     basis: str = "publisher"
     note: str = ""
+    also: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         shown = f"{self.value:,}" if isinstance(self.value, int) else str(self.value)
         doubt = "" if self.verified else f" [unverified, {self.basis}]"
-        return shown + doubt + (f" ({self.note})" if self.note else "")
+        versions = [f"{what}: {value:,}" for what, value in self.also.items()]
+        notes = "; ".join([*versions, *([self.note] if self.note else [])])
+        return shown + doubt + (f" ({notes})" if notes else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,9 +180,11 @@ class SplitRule:
         map: Value to split.
         lists: Split to a file of ids, a line each, for ``id``.
         id: Template of the id that the lists hold.
-        by: Template whose values are assigned to ``shares`` by their hash; the publisher has
-            no split then, and this one is ours.
-        shares: Split to its share.
+        by: Template whose values, the groups, are dealt to ``shares``; the publisher has no
+            split then, and this one is ours.
+        shares: Split to its share of the groups.
+        groups: Values of ``by`` that are known before; the split does not depend on which of
+            them are there.
     """
 
     column: str = ""
@@ -185,6 +193,15 @@ class SplitRule:
     id: str = ""
     by: str = ""
     shares: Mapping[str, float] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """Say how a split of our own was dealt; empty where it is the publisher's."""
+        if not self.by:
+            return ""
+        total = sum(self.shares.values())
+        shares = ", ".join(f"{split} {own / total:.0%}" for split, own in self.shares.items())
+        return f"ours, as the publisher has none: {shares}, dealt by whole groups ({self.by})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +214,7 @@ class Emit:
         answer: Template; empty for the labels, joined by commas.
         labels: Column that holds one label or a list of them; empty for none.
         words: Whether labels become lower-case words, underscores and hyphens as spaces.
+        hyphens: Whether hyphens stay when ``words`` is set.
         keep: Labels that stay as they are when ``words`` is set.
         where: Conditions on top of the dataset's.
     """
@@ -206,6 +224,7 @@ class Emit:
     answer: str = ""
     labels: str = ""
     words: bool = False
+    hyphens: bool = False
     keep: tuple[str, ...] = ()
     where: tuple[Mapping[str, Any], ...] = ()
 
@@ -229,6 +248,8 @@ class Dataset:
         quirks: Traps for whoever reads it.
         overlaps: Other datasets that share recordings, and why.
         known_bad: Ids of broken recordings, and why; they are left out and counted.
+        bad_copies: The same of recordings that are broken in some copies only; they are left
+            out where they cannot be read.
         sources: Files that are read as rows.
         joins: Tables whose columns are added.
         lookups: Tables with the meanings of codes.
@@ -264,6 +285,7 @@ class Dataset:
     quirks: tuple[str, ...]
     overlaps: Mapping[str, str]
     known_bad: Mapping[str, str]
+    bad_copies: Mapping[str, str]
     sources: tuple[Source, ...]
     joins: tuple[Join, ...]
     lookups: tuple[Lookup, ...]

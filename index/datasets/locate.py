@@ -1,17 +1,21 @@
-"""Location of a row's recording: by its path, or by its name anywhere below the root."""
+"""Location of a row's recording, by its path or by its name, and the segments of it that count."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from earful.errors import CorpusError
-from earful.index.datasets.declaration import Audio
+from earful.index.datasets.declaration import Audio, Span, Window
 from earful.index.datasets.readers import is_lfs_pointer
-from earful.index.datasets.templates import fill
+from earful.index.datasets.row_faults import RowError
+from earful.index.datasets.templates import cell, fill
+from earful.model.audio import load_isolated, probe_isolated
 
 # Where a recording exists in several formats, the one listed first is used.
 AUDIO_ENDINGS = (
@@ -20,42 +24,58 @@ AUDIO_ENDINGS = (
 )
 _ENDINGS = frozenset(AUDIO_ENDINGS)
 
+Segment = tuple[float, float | None]
+"""Start and end in seconds; no end for the rest of the file."""
+
+# A file that was cut before may be a little longer than its segment.
+_CUT_SLACK_S = 1.0
+_LEVEL_RATE = 16_000
+
 
 class Locator:
     """Finds recordings below one folder.
 
     Args:
-        root: The folder.
+        base: Folder that paths are named from: that of the data set's tables.
+        top: Folder that was given, which is ``base`` or the one above it; what is not found
+            below ``base`` may lie elsewhere in it.
         audio: Location of a row's recording, from the declaration.
-        allow_outside: Whether a link may lead out of the folder.
+        allow_outside: Whether a link may lead out of ``top``.
 
     Attributes:
         unusable: Hashes of the paths of files that rows name and that are no recordings.
     """
 
-    def __init__(self, root: Path, audio: Audio, *, allow_outside: bool = False) -> None:
-        self._root = root
-        self._resolved = root.resolve()
+    def __init__(
+        self, base: Path, audio: Audio, *, top: Path | None = None, allow_outside: bool = False
+    ) -> None:
+        self._base = base
+        self._top = top or base
+        self._resolved = self._top.resolve()
         self._audio = audio
         self._allow_outside = allow_outside
+        # Of the folder above, relative to the base.
+        self._above = os.path.relpath(self._resolved, base.resolve())
         self.unusable: set[int] = set()
 
     def find(self, row: Mapping[str, Any], where: str) -> tuple[str, str]:
-        """Return the recording's path below the root, or why there is none.
+        """Return the recording's path from the base, or why there is none.
 
         Returns:
             ``(path, "")`` or ``("", what was looked for)``.
 
         Raises:
-            CorpusError: The row names a path outside the root, or lacks a column.
+            CorpusError: The row names a path outside the folder.
+            RowError: The row lacks a column.
         """
         looked_for: list[str] = []
         for template in self._audio.path:
             relative = fill(template, row, where)
             self._require_inside(relative, where)
             looked_for.append(relative)
-            if os.path.isfile(self._root / relative):
-                return self._check_usable(os.path.normpath(relative), where)
+            for place in dict.fromkeys((relative, os.path.join(self._above, relative))):
+                if os.path.isfile(self._base / place):
+                    return self._check_usable(os.path.normpath(place), where)
         for template in self._audio.find:
             looked_for.append(fill(template, row, where))
             found, why = self._find_by_name(template, row, where)
@@ -67,10 +87,10 @@ class Locator:
 
     def _check_usable(self, relative: str, where: str) -> tuple[str, str]:
         """Return a path if it is a recording, or why it is none."""
-        path = self._root / relative
+        path = self._base / relative
         if not self._allow_outside and not path.resolve().is_relative_to(self._resolved):
             raise CorpusError(
-                f"{where}: audio {str(path)!r} leads out of {self._root}; move it inside, or pass "
+                f"{where}: audio {str(path)!r} leads out of {self._top}; move it inside, or pass "
                 "--allow-outside"
             )
         size = path.stat().st_size
@@ -86,7 +106,7 @@ class Locator:
         path = os.path.normpath(relative)
         if os.path.isabs(path) or path == ".." or path.startswith(f"..{os.sep}"):
             raise CorpusError(
-                f"{where}: audio {relative!r} lies outside {self._root}; expected a path inside"
+                f"{where}: audio {relative!r} lies outside {self._base}; expected a path inside"
             )
         if "\0" in relative:
             raise CorpusError(f"{where}: the audio path holds a NUL character")
@@ -102,40 +122,52 @@ class Locator:
         folders = set(fill(above, row, where).lower().split("/")) - {""}
         name = os.path.basename(fill(last, row, where))
         lower = name.lower()
-        known = self._by_stem.get(os.path.splitext(lower)[0], ()) + self._by_stem.get(lower, ())
-        fit = [x for x in known if folders <= set(os.path.dirname(x).lower().split(os.sep))]
-        bases = [(found, os.path.basename(found)) for found in fit]
-        same = (
-            [found for found, base in bases if base == name]
-            or [found for found, base in bases if base.lower() == lower]
-            or [found for found, base in bases if os.path.splitext(base)[0].lower() == lower]
-        )
+        same: list[str] = []
+        for by_stem in (self._by_stem, self._by_stem_above):
+            known = by_stem.get(os.path.splitext(lower)[0], ()) + by_stem.get(lower, ())
+            fit = [x for x in known if folders <= set(os.path.dirname(x).lower().split(os.sep))]
+            bases = [(found, os.path.basename(found)) for found in fit]
+            same = (
+                [found for found, base in bases if base == name]
+                or [found for found, base in bases if base.lower() == lower]
+                or [found for found, base in bases if os.path.splitext(base)[0].lower() == lower]
+            )
+            if same:
+                break
         # One recording in several formats is not ambiguous; two files with one name and format
         # are, unless they are copies.
         same.sort(key=lambda found: (AUDIO_ENDINGS.index(_ending(found)), found))
         rivals = [found for found in same if _ending(found) == _ending(same[0])]
-        if len({(self._root / found).stat().st_size for found in rivals}) > 1:
+        if len({(self._base / found).stat().st_size for found in rivals}) > 1:
             names = " and ".join(rivals[:3])
             return "", f"{name} may be {names}; expected one file of that name"
         return (same[0], "") if same else ("", "")
 
     @cached_property
     def _by_stem(self) -> dict[str, tuple[str, ...]]:
-        """Recordings below the root by lower-case stem; one table, as there may be millions."""
-        found: dict[str, tuple[str, ...]] = {}
-        for relative in self._recordings():
-            stem = os.path.splitext(os.path.basename(relative))[0].lower()
-            found[stem] = (*found.get(stem, ()), relative)
-        return found
+        """Recordings below the base by lower-case stem; one table, as there may be millions."""
+        return _stems(self._recordings_below(self._base))
+
+    @cached_property
+    def _by_stem_above(self) -> dict[str, tuple[str, ...]]:
+        """Recordings elsewhere in the folder that was given."""
+        return _stems(self._recordings_beside())
 
     @property
     def n_recordings(self) -> int:
-        """Number of recordings below the root, whether or not rows name them."""
-        return sum(1 for _ in self._recordings())
+        """Number of recordings below the folder, whether or not rows name them."""
+        below = sum(1 for _ in self._recordings_below(self._base))
+        return below + sum(1 for _ in self._recordings_beside())
 
-    def _recordings(self) -> Iterator[str]:
+    def _recordings_beside(self) -> Iterator[str]:
+        if self._above == os.curdir:
+            return
+        for relative in self._recordings_below(self._resolved, besides=self._base.resolve()):
+            yield os.path.join(self._above, relative)
+
+    def _recordings_below(self, top: Path, besides: Path | None = None) -> Iterator[str]:
         seen: set[tuple[int, int]] = set()
-        for parent, folders, names in os.walk(self._root, followlinks=self._allow_outside):
+        for parent, folders, names in os.walk(top, followlinks=self._allow_outside):
             if self._allow_outside:
                 # A link to a folder above would be followed for ever.
                 here = os.stat(parent)
@@ -143,11 +175,93 @@ class Locator:
                     folders.clear()
                     continue
                 seen.add((here.st_dev, here.st_ino))
+            if besides is not None and os.path.realpath(parent) == str(besides):
+                folders.clear()
+                continue
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
                 path = os.path.join(parent, name)
                 if not name.startswith("._") and _ending(name) in _ENDINGS and os.path.isfile(path):
-                    yield os.path.relpath(path, self._root)
+                    yield os.path.relpath(path, top)
+
+
+class Segmenter:
+    """Cuts recordings into the segments that become exemplars.
+
+    Args:
+        base: Folder that paths of recordings are named from.
+        span: Segment that a row describes, if it is not the whole recording.
+        window: Cutting into segments of equal length, if there is any.
+    """
+
+    def __init__(self, base: Path, span: Span | None, window: Window | None) -> None:
+        self._base = base
+        self._span = span
+        self._window = window
+
+    def segments(self, row: Mapping[str, Any], where: str, audio: str) -> Iterator[Segment]:
+        """Yield the segments of a row's recording.
+
+        Raises:
+            AudioError: The recording cannot be read.
+            RowError: The row lacks a column, or has no number in it.
+        """
+        span, window = self._span, self._window
+        if span is not None:
+            start_s = _seconds(span.start, row, where)
+            if span.length is not None:
+                end_s = start_s + span.length
+            else:
+                end_s = _seconds(span.end if span.end is not None else 0.0, row, where)
+            if self.duration_s(audio) > end_s - start_s + _CUT_SLACK_S:
+                yield start_s, end_s
+            else:
+                yield 0.0, None
+        elif window is not None:
+            duration_s = self.duration_s(audio)
+            n = max(1, int(duration_s / window.length_s + 0.5))
+            for number in range(n):
+                start_s = number * window.length_s
+                end_s = min(start_s + window.length_s, duration_s)
+                if not self._is_silent(window, audio, start_s, end_s):
+                    yield start_s, end_s
+        else:
+            yield 0.0, None
+
+    def duration_s(self, audio: str) -> float:
+        """Return the length of a recording in seconds, as its header says.
+
+        Raises:
+            AudioError: It cannot be read.
+        """
+        return probe_isolated(self._base / audio).duration_s
+
+    def _is_silent(self, window: Window, audio: str, start_s: float, end_s: float) -> bool:
+        if window.skip_below_dbfs is None:
+            return False
+        clip = load_isolated(
+            self._base / audio, sample_rate=_LEVEL_RATE, start_s=start_s, end_s=end_s
+        )
+        level = float(np.sqrt(np.mean(np.square(clip.samples, dtype=np.float64))))
+        return bool(level < 10.0 ** (window.skip_below_dbfs / 20.0))
+
+
+def _seconds(value: str | float, row: Mapping[str, Any], where: str) -> float:
+    if isinstance(value, (int, float)):
+        return float(value)
+    found = cell(row, value, where)
+    try:
+        return float(found)
+    except (TypeError, ValueError) as error:
+        raise RowError(where, f"{value} is {found!r}; expected seconds") from error
+
+
+def _stems(recordings: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for relative in recordings:
+        stem = os.path.splitext(os.path.basename(relative))[0].lower()
+        found[stem] = (*found.get(stem, ()), relative)
+    return found
 
 
 def _ending(name: str) -> str:

@@ -138,6 +138,7 @@ def _dataset(path: Path, values: dict[str, Any]) -> Dataset:
         quirks=top.texts("quirks"),
         overlaps=top.table("overlaps").take_rest(),
         known_bad=top.table("known_bad").take_rest(),
+        bad_copies=top.table("bad_copies").take_rest(),
         sources=tuple(map(_source, top.tables("read"))),
         joins=tuple(map(_join, top.tables("join"))),
         lookups=tuple(map(_lookup, top.tables("lookup"))),
@@ -175,12 +176,19 @@ def _fact(table: _Table, key: str, value: object) -> Fact:
     plain = dict(value)
     verified = plain.pop("verified", True)
     basis = plain.pop("basis", "publisher" if verified else "unchecked")
+    also = plain.pop("also", {})
     fact = Fact(
-        value=plain.pop("value", ""), verified=verified, basis=basis, note=plain.pop("note", "")
+        value=plain.pop("value", ""),
+        verified=verified,
+        basis=basis,
+        note=plain.pop("note", ""),
+        also=also,
     )
-    if plain or basis not in BASES or not isinstance(verified, bool):
+    has_sizes = isinstance(also, dict) and all(type(one) is int for one in also.values())
+    if plain or basis not in BASES or not isinstance(verified, bool) or not has_sizes:
         raise table.error(
-            f"{key} = {value!r}: expected value, verified, note and basis ({', '.join(BASES)})"
+            f"{key} = {value!r}: expected value, verified, note, also (a number by what it is) and "
+            f"basis ({', '.join(BASES)})"
         )
     return fact
 
@@ -284,9 +292,17 @@ def _split_rule(table: _Table) -> SplitRule:
         id=table.text("id"),
         by=table.text("by"),
         shares=table.table("shares").take_rest(),
+        groups=table.texts("groups"),
     )
     table.check_all_read()
+    shares = found.shares.values()
+    if found.by and not (shares and all(_is_number(x) and x >= 0 for x in shares) and sum(shares)):
+        raise table.error(f"shares = {dict(found.shares)}: expected a share of each split")
     return found
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _emit(table: _Table) -> Emit:
@@ -296,6 +312,7 @@ def _emit(table: _Table) -> Emit:
         answer=table.text("answer"),
         labels=table.text("labels"),
         words=table.flag("words"),
+        hyphens=table.flag("hyphens"),
         keep=table.texts("keep"),
         where=tuple(one.take_rest() for one in table.tables("where")),
     )

@@ -16,97 +16,158 @@ from typing import Any
 
 from earful.errors import CorpusError
 from earful.index.datasets.declaration import Dataset, Join, Lookup, Source
-from earful.index.datasets.plugins import find_plugin
-from earful.index.datasets.readers import PlacedRow, RawRow, read_source
+from earful.index.datasets.plugins import run_plugin
+from earful.index.datasets.readers import (
+    PlacedRow,
+    RawRow,
+    files_to_read,
+    find_files,
+    pointer_files,
+    read_source,
+    source_name,
+)
+from earful.index.datasets.row_faults import BadCell, RowError, RowFaults
 from earful.index.datasets.templates import cell, meets
 
 _TRUE, _FALSE = {"true", "1", "yes", "t"}, {"false", "0", "no", "f", ""}
 
 
-def read_rows(dataset: Dataset, root: Path, sources: Sequence[Source]) -> Iterator[PlacedRow]:
+def read_rows(
+    dataset: Dataset, root: Path, sources: Sequence[Source], faults: RowFaults
+) -> Iterator[PlacedRow]:
     """Read the rows of sources, and apply every step of the declaration.
 
+    Args:
+        dataset: The declaration.
+        root: Folder that the files' names start from.
+        sources: Of the declaration.
+        faults: Takes the rows that cannot be read.
+
     Raises:
-        CorpusError: A file is missing or broken, or a row lacks a column; the message
-            begins with the row.
+        CorpusError: A file is missing or broken, or the declaration has a mistake.
     """
-    rows = _read_joined(dataset, root, sources)
+    rows = _read_joined(dataset, root, sources, faults)
     for lookup in dataset.lookups:
-        rows = _look_up(rows, lookup, root)
+        rows = _look_up(rows, lookup, root, faults)
     for name, options in dataset.steps:
-        rows = find_plugin(dataset, name)(rows, options, root)
-    kept = (
-        (where, row)
-        for where, row in rows
-        if all(meets(row, condition, where) for condition in dataset.where)
-    )
-    return _explode(kept, dataset.explode) if dataset.explode else kept
+        rows = run_plugin(dataset, name, rows, options, root, faults.pass_over)
+    rows = _kept(rows, dataset.where, faults)
+    return _explode(rows, dataset.explode, faults) if dataset.explode else rows
+
+
+def _kept(
+    rows: Iterator[PlacedRow], conditions: Sequence[Mapping[str, Any]], faults: RowFaults
+) -> Iterator[PlacedRow]:
+    for where, row in rows:
+        try:
+            kept = all(meets(row, condition, where) for condition in conditions)
+        except RowError as error:
+            faults.pass_over(error)
+            continue
+        if kept:
+            yield where, row
 
 
 # --- parse and join ------------------------------------------------------------------------
 
 
-def _read_joined(dataset: Dataset, root: Path, sources: Sequence[Source]) -> Iterator[PlacedRow]:
-    tables = [_read_join(dataset, root, join) for join in dataset.joins]
+def _read(root: Path, source: Source, faults: RowFaults) -> Iterator[PlacedRow]:
+    """Read a source, and count its rows and those that cannot be read."""
+    name = source_name(root, source)
+    faults.begin(name, lambda: files_to_read(root, source))
+
+    def on_fault(error: RowError) -> None:
+        faults.count_row(name)
+        faults.pass_over(error)
+
+    for where, row in read_source(root, source, on_fault):
+        faults.count_row(name)
+        yield where, row
+
+
+def _read_joined(
+    dataset: Dataset, root: Path, sources: Sequence[Source], faults: RowFaults
+) -> Iterator[PlacedRow]:
+    tables = [_read_join(dataset, root, join, faults) for join in dataset.joins]
     for source in sources:
-        for where, row in read_source(root, source):
-            # Parsed twice: before the joins, for their keys, and with the columns they add.
-            parsed: set[str] = set()
-            _parse(dataset, row, where, parsed)
-            for join, table in zip(dataset.joins, tables, strict=True):
-                key = str(cell(row, join.left, where))
-                found = table.get(key)
-                if found is None and join.required:
-                    files = " or ".join(join.source.files)
-                    raise CorpusError(f"{where}: {join.left} {key!r} has no row in {files}")
-                for name in join.take:
-                    if found is not None or name not in row:
-                        row[name] = "" if found is None else found.get(name, "")
-                _parse(dataset, row, where, parsed)
-            for name in dataset.parse:
-                if name not in parsed:
-                    cell(row, name, where)
+        for where, row in _read(root, source, faults):
+            try:
+                _parse_and_join(dataset, row, where, tables)
+            except RowError as error:
+                faults.pass_over(error)
+                continue
             yield where, row
 
 
-def _read_join(dataset: Dataset, root: Path, join: Join) -> dict[str, RawRow]:
-    """Read the table of a join, by its key."""
-    try:
-        rows = list(read_source(root, join.source))
-    except CorpusError:
-        if join.source.optional:
-            return {}
-        raise
+def _parse_and_join(
+    dataset: Dataset, row: RawRow, where: str, tables: Sequence[Mapping[str, RawRow]]
+) -> None:
+    # Parsed twice: before the joins, for their keys, and with the columns they add.
+    parsed: set[str] = set()
+    _parse(dataset, row, where, parsed)
+    for join, table in zip(dataset.joins, tables, strict=True):
+        key = str(cell(row, join.left, where))
+        found = table.get(key)
+        if found is None and join.required:
+            files = " or ".join(join.source.files)
+            raise RowError(where, f"{join.left} {key!r} has no row in {files}")
+        for name in join.take:
+            if found is not None or name not in row:
+                row[name] = "" if found is None else found.get(name, "")
+        _parse(dataset, row, where, parsed)
+    for name in dataset.parse:
+        if name not in parsed:
+            cell(row, name, where)
+
+
+def _read_join(dataset: Dataset, root: Path, join: Join, faults: RowFaults) -> dict[str, RawRow]:
+    """Read the table of a join, by its key; empty where it may be missing and is."""
+    files = find_files(root, join.source)
+    if join.source.optional and (not files or pointer_files(root, join.source)):
+        return {}
     found: dict[str, RawRow] = {}
-    for where, row in rows:
+    for where, row in _read(root, join.source, faults):
         parsed: set[str] = set()
-        if join.right in dataset.parse:
-            _parse(dataset, row, where, parsed, only=join.right)
-        found.setdefault(str(cell(row, join.right, where)), row)
+        try:
+            if join.right in dataset.parse:
+                _parse(dataset, row, where, parsed, only=join.right)
+            found.setdefault(str(cell(row, join.right, where)), row)
+        except RowError as error:
+            faults.pass_over(error)
     return found
 
 
-def _look_up(rows: Iterator[PlacedRow], lookup: Lookup, root: Path) -> Iterator[PlacedRow]:
+def _look_up(
+    rows: Iterator[PlacedRow], lookup: Lookup, root: Path, faults: RowFaults
+) -> Iterator[PlacedRow]:
     """Replace the codes of a column by their meanings."""
-    meaning = {
-        str(cell(row, lookup.key, where)).strip(): cell(row, lookup.value, where)
-        for where, row in read_source(root, lookup.source)
-    }
+    meaning: dict[str, Any] = {}
+    for where, row in _read(root, lookup.source, faults):
+        try:
+            meaning[str(cell(row, lookup.key, where)).strip()] = cell(row, lookup.value, where)
+        except RowError as error:
+            faults.pass_over(error)
     for where, row in rows:
-        codes = cell(row, lookup.column, where)
-        code_list = codes if isinstance(codes, list) else [codes]
-        for code in code_list:
-            if str(code) not in meaning:
-                raise CorpusError(
-                    f"{where}: {lookup.column} {code!r} is none of the {len(meaning)} codes of "
-                    f"{' or '.join(lookup.source.files)}"
-                )
+        try:
+            codes = cell(row, lookup.column, where)
+            code_list = codes if isinstance(codes, list) else [codes]
+            for code in code_list:
+                if str(code) not in meaning:
+                    files = " or ".join(lookup.source.files)
+                    known = f"none of the {len(meaning)} codes of {files}"
+                    raise RowError(where, f"{lookup.column} {code!r} is {known}")
+        except RowError as error:
+            faults.pass_over(error)
+            continue
         meanings = [meaning[str(code)] for code in code_list]
         yield where, {**row, lookup.column: meanings if isinstance(codes, list) else meanings[0]}
 
 
 def _parse(dataset: Dataset, row: RawRow, where: str, parsed: set[str], *, only: str = "") -> None:
-    """Parse the columns that are there and not parsed yet, in the declaration's order."""
+    """Parse the columns that are there and not parsed yet, in the declaration's order.
+
+    A cell that cannot be parsed becomes a ``BadCell``: a row is only lost where it is needed.
+    """
     for name, operations in dataset.parse.items():
         if name in parsed or (only and name != only):
             continue
@@ -115,6 +176,8 @@ def _parse(dataset: Dataset, row: RawRow, where: str, parsed: set[str], *, only:
         value = row.get(name)
         for operation in operations if isinstance(operations, list) else [operations]:
             value = _apply(operation, value, row, name, where)
+            if isinstance(value, BadCell):
+                break
         row[name] = value
         parsed.add(name)
 
@@ -161,9 +224,11 @@ def _apply(operation: Any, value: Any, row: RawRow, name: str, where: str) -> An
             )
         return simple[kind](value)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise CorpusError(
-            f"{where}: {name} {_shortened(value)} is not {operation!r} ({_first_line(error)})"
-        ) from error
+        fault = f"{name} {_shortened(value)} is not {operation!r} ({_first_line(error)})"
+        bad = BadCell("" if value is None else str(value), fault)
+        if isinstance(operation, dict) and "regex" in operation:
+            row.update(dict.fromkeys(re.compile(operation["regex"]).groupindex, bad))
+        return bad
 
 
 def _apply_table(operation: Mapping[str, Any], value: Any, row: RawRow, where: str) -> Any:
@@ -172,6 +237,9 @@ def _apply_table(operation: Mapping[str, Any], value: Any, row: RawRow, where: s
     if "first" in operation:
         return next((row[name] for name in operation["first"] if row.get(name)), "")
     if "digest" in operation:
+        for name in operation["digest"]:
+            if isinstance(row.get(name), BadCell):
+                return row[name]
         texts = json.dumps([str(row.get(name, "")) for name in operation["digest"]])
         return hashlib.sha256(texts.encode("ascii")).hexdigest()[:12]
     if "default" in operation and "map" not in operation:
@@ -232,7 +300,9 @@ def _boolean(value: Any) -> bool:
 # --- explode -------------------------------------------------------------------------------
 
 
-def _explode(rows: Iterator[PlacedRow], options: Mapping[str, Any]) -> Iterator[PlacedRow]:
+def _explode(
+    rows: Iterator[PlacedRow], options: Mapping[str, Any], faults: RowFaults
+) -> Iterator[PlacedRow]:
     """Make one row for each of several columns, or for each item of a list.
 
     ``columns`` or ``column``: holds the items; ``into``: column for the item; the row's
@@ -240,11 +310,15 @@ def _explode(rows: Iterator[PlacedRow], options: Mapping[str, Any]) -> Iterator[
     """
     into = options.get("into", "item")
     for where, row in rows:
-        if "columns" in options:
-            items = [cell(row, name, where) for name in options["columns"]]
-        else:
-            found = cell(row, options["column"], where)
-            items = found if isinstance(found, list) else [found]
+        try:
+            if "columns" in options:
+                items = [cell(row, name, where) for name in options["columns"]]
+            else:
+                found = cell(row, options["column"], where)
+                items = found if isinstance(found, list) else [found]
+        except RowError as error:
+            faults.pass_over(error)
+            continue
         for number, item in enumerate(items, 1):
             if item is None or item == "":
                 continue

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from earful.errors import CorpusError
+from earful.index.datasets.row_faults import BadCell, RowError
 from earful.wording import listed
 
 
@@ -15,8 +16,7 @@ def fill(template: str, row: Mapping[str, Any], where: str) -> str:
     """Fill a template such as ``audio/{fold}/{name}`` with a row's cells.
 
     Raises:
-        CorpusError: It names a column that the row lacks, or a cell does not fit its format;
-            the message begins with the row.
+        RowError: It names a column that the row lacks, or a cell does not fit its format.
 
     >>> fill("{a:03d}/{b}.wav", {"a": 7, "b": "x"}, "t:1")
     '007/x.wav'
@@ -30,8 +30,8 @@ def fill(template: str, row: Mapping[str, Any], where: str) -> str:
         try:
             parts.append(format("" if value is None else value, spec or ""))
         except (ValueError, TypeError) as error:
-            raise CorpusError(
-                f"{where}: {name} {value!r} does not fit {template!r} ({error})"
+            raise RowError(
+                where, f"{name} {value!r} does not fit {template!r} ({error})"
             ) from error
     return "".join(parts)
 
@@ -45,7 +45,8 @@ def meets(row: Mapping[str, Any], condition: Mapping[str, Any], where: str) -> b
         where: The row's place, for messages.
 
     Raises:
-        CorpusError: The row lacks the column, or the condition is of no known kind.
+        RowError: The row lacks the column, or its cell could not be parsed.
+        CorpusError: The condition is of no known kind.
     """
     plain = dict(condition)
     value = cell(row, str(plain.pop("column", "")), where)
@@ -74,11 +75,14 @@ def cell(row: Mapping[str, Any], name: str, where: str) -> Any:
     """Return the cell of a row in a column.
 
     Raises:
-        CorpusError: The row lacks the column; the message begins with the row.
+        RowError: The row lacks the column, or its cell could not be parsed.
     """
     if name not in row:
-        raise CorpusError(f"{where}: has no column {name!r}; found {listed(row)}")
-    return row[name]
+        raise RowError(where, f"has no column {name!r}; found {listed(row)}")
+    value = row[name]
+    if isinstance(value, BadCell):
+        raise RowError(where, value.fault)
+    return value
 
 
 def placeholders(template: str) -> tuple[str, ...]:

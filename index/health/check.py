@@ -1,7 +1,8 @@
 """Health check of an index: suspected labels, copies, hubs, silence, outliers.
 
-Everything except the audio is computed from the stored vectors: each row is treated as a new
-query, and answered by its nearest neighbours of other recordings and groups.
+Labels, hubs and equal copies are computed from what is stored: each row is treated as a new
+query, and answered by its nearest neighbours of other recordings and groups. For
+near-duplicates, silence, clipping and durations the recordings are read.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from earful.index.health.audio import find_audio_faults
 from earful.index.health.findings import Finding, HealthLimits, LabelHealth
+from earful.index.health.near_duplicates import find_near_duplicates
 from earful.index.health.vectors import (
     check_labels,
     find_copies,
@@ -98,7 +100,7 @@ def check_health(
     Args:
         index: An index with at least one row.
         limits: Thresholds of the findings.
-        audio: Whether to read the recordings, for silence, clipping and durations.
+        audio: Whether to read the recordings, for near-duplicates, silence, clipping and durations.
         progress: Called with the number of recordings read and the number of all.
 
     Raises:
@@ -110,7 +112,7 @@ def check_health(
         raise ValueError(f"{index.path} holds no rows; build it first")
     # What the vectors show.
     neighbours = find_neighbours(rows, limits)
-    findings = [*neighbours.near, *find_copies(rows)]
+    findings = find_copies(rows)
     labels, accuracy, n_asked, suspects = check_labels(rows, neighbours, limits)
     findings += suspects
     findings += find_orphans(rows, limits)
@@ -119,6 +121,9 @@ def check_health(
     # What the recordings show.
     durations: dict[str, list[float]] = {}
     if audio:
+        findings += find_near_duplicates(
+            rows, neighbours.proposed, neighbours.proposed_similarity, progress
+        )
         findings += find_audio_faults(rows, limits, durations, progress)
     kinds = Counter(finding.kind for finding in findings)
     findings.sort(key=lambda one: (-one.severity, one.kind, one.ids))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+
+from earful.wording import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,7 +15,8 @@ class HealthLimits:
 
     Attributes:
         k: Number of neighbours that answer for a row.
-        near_duplicate: Cosine similarity from which two recordings count as one.
+        near_duplicate: Cosine similarity from which two rows are compared by their signals, beside
+            the 32 nearest of each; at 1 none are.
         least_exemplars: A label with fewer exemplars is an orphan.
         hub: A row that is a neighbour this many times as often as the average is a hub.
         disagreement: Share of the neighbours' weight, in [0, 1], for another label from which
@@ -59,6 +64,31 @@ class Finding:
     next: str
     severity: float
     neighbours: tuple[str, ...] = ()
+
+
+_KINDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "label": ("suspected label", "suspected labels"),
+        "copy": ("recording twice", "recordings twice"),
+        "near-duplicate": ("near-duplicate", "near-duplicates"),
+        "orphan": ("label of few exemplars", "labels of few exemplars"),
+        "unlabelled": ("row without a label", "rows without a label"),
+        "hub": ("hub", "hubs"),
+        "silence": ("silent recording", "silent recordings"),
+        "clipping": ("clipped recording", "clipped recordings"),
+        "duration": ("odd duration", "odd durations"),
+        "unreadable": ("unreadable recording", "unreadable recordings"),
+    }
+)
+
+
+def counted_kind(n: int, kind: str) -> str:
+    """Return how many findings of a kind there are, in words.
+
+    >>> counted_kind(54, "label"), counted_kind(1, "copy")
+    ('54 suspected labels', '1 recording twice')
+    """
+    return counted(n, *_KINDS.get(kind, (kind, f"{kind}s")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

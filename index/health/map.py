@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError, MissingExtraError
-from earful.html import Page
+from earful.html import Axis, Page, Point, Series, draw_key, draw_map
 from earful.index.index import Index
+from earful.wording import counted
 
 Method = Literal["pca", "umap"]
 ColorBy = Literal["label", "group", "split"]
@@ -22,6 +23,8 @@ METHODS: tuple[Method, ...] = get_args(Method)
 COLOR_BY: tuple[ColorBy, ...] = get_args(ColorBy)
 
 _MOST_POINTS = 20_000
+# More are drawn by plotly, which takes four megabytes and the graphics card.
+_MOST_DRAWN = 2_000
 _MOST_COLOURS = 40
 _SEED = 0
 _HOVER = "%{customdata[1]}<br>group %{customdata[2]}<br>%{customdata[3]}<extra></extra>"
@@ -122,19 +125,21 @@ def write_map_page(
     row_of = {exemplar.id: row for row, exemplar in enumerate(rows.exemplars)}
     page = Page(f"Map of {index.path.name}")
     # What the map shows, and how far it can be trusted.
+    shown = counted(len(found.ids), "row")
     if found.method == "pca":
         shares = " and ".join(f"{share:.0%}" for share in found.explained)
         page.text(
-            f"{len(found.ids)} rows by the two directions of greatest variance, which keep "
+            f"{shown} by the two directions of greatest variance, which keep "
             f"{shares} of it. Near on the map may still be far apart."
         )
     else:
         page.text(
-            f"{len(found.ids)} rows by UMAP. Neighbours are kept; distances between clusters and "
+            f"{shown} by UMAP. Neighbours are kept; distances between clusters and "
             "their sizes mean nothing."
         )
     if found.n_left_out:
-        page.text(f"{found.n_left_out} rows are left out, drawn at random.")
+        left_out = counted(found.n_left_out, "row is", "rows are")
+        page.text(f"{left_out} left out, drawn at random.")
     # The points by colour, and a player for each.
     players: dict[str, str] = {}
     named: dict[str, list[int]] = {}
@@ -152,14 +157,79 @@ def write_map_page(
         if source:
             players[id_] = source
     frequent = sorted(named, key=lambda value: (-len(named[value]), value))
-    traces = [
-        _trace(found, index, value, named[value]) for value in sorted(frequent[:_MOST_COLOURS])
-    ]
+    clouds = {value: named[value] for value in sorted(frequent[:_MOST_COLOURS])}
     if others := [place for value in frequent[_MOST_COLOURS:] for place in named[value]]:
-        traces.append(_trace(found, index, "(others)", sorted(others)))
+        clouds[f"(the other {len(frequent) - _MOST_COLOURS})"] = sorted(others)
+    if len(found.ids) <= _MOST_DRAWN:
+        _draw(page, found, index, clouds, players)
+    else:
+        _plot(page, found, index, clouds, players)
+    try:
+        page.write(path)
+    except OSError as error:
+        raise IndexFolderError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _draw(
+    page: Page,
+    found: IndexMap,
+    index: Index,
+    clouds: dict[str, list[int]],
+    players: dict[str, str],
+) -> None:
+    """Draw the points into the page, each value with its colour, its shape and its name."""
+    titles = _titles(found, index)
+    series = [
+        Series(
+            name=name,
+            points=[
+                Point(
+                    x=float(found.points[place, 0]),
+                    y=float(found.points[place, 1]),
+                    title=titles[place],
+                    id=found.ids[place],
+                )
+                for place in places
+            ],
+        )
+        for name, places in clouds.items()
+    ]
+    low, high = found.points.min(axis=0), found.points.max(axis=0)
+    x, y = (Axis(low=float(low[axis]), high=float(high[axis]), is_silent=True) for axis in range(2))
+    key = draw_key([(name, len(places)) for name, places in clouds.items()])
+    page.chart(
+        "plot-map",
+        key + draw_map(series, x, y),
+        "Point at a mark to read it, click it to listen; click a name above to hide its marks.",
+        players=players,
+    )
+
+
+def _titles(found: IndexMap, index: Index) -> list[str]:
+    """Return what each point says: its labels, id, group and file."""
+    rows = index.vectors()
+    row_of = {exemplar.id: row for row, exemplar in enumerate(rows.exemplars)}
+    titles: list[str] = []
+    for id_ in found.ids:
+        exemplar = rows.exemplars[row_of[id_]]
+        labels = " + ".join(exemplar.labels) or exemplar.answer or "(no label)"
+        file = os.fspath(exemplar.audio)
+        lines = [labels, id_, f"group {exemplar.group}" if exemplar.group else ""]
+        titles.append("\n".join(filter(None, [*lines, file if file != id_ else ""])))
+    return titles
+
+
+def _plot(
+    page: Page,
+    found: IndexMap,
+    index: Index,
+    clouds: dict[str, list[int]],
+    players: dict[str, str],
+) -> None:
+    """Let plotly draw very many points."""
     page.plot(
         "plot-map",
-        traces,
+        [_trace(found, index, name, places) for name, places in clouds.items()],
         {
             "xaxis": {"zeroline": False},
             "yaxis": {"zeroline": False, "scaleanchor": "x"},
@@ -170,10 +240,6 @@ def write_map_page(
         height=720,
         players=players,
     )
-    try:
-        page.write(path)
-    except OSError as error:
-        raise IndexFolderError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def _trace(found: IndexMap, index: Index, name: str, places: list[int]) -> dict[str, Any]:
@@ -185,7 +251,7 @@ def _trace(found: IndexMap, index: Index, name: str, places: list[int]) -> dict[
         labels = " + ".join(exemplar.labels) or exemplar.answer
         texts.append([exemplar.id, labels, exemplar.group, os.fspath(exemplar.audio)])
     return {
-        "type": "scattergl" if len(found.ids) > 2000 else "scatter",
+        "type": "scattergl",
         "mode": "markers",
         "name": _plain(name),
         "x": [round(float(found.points[place, 0]), 5) for place in places],

@@ -1,16 +1,21 @@
-"""Faults of labels, found from the vectors: neighbours that disagree, copies, orphans, hubs."""
+"""Faults of labels, found from the vectors: neighbours that disagree, copies, orphans, hubs.
+
+Which rows may be one recording in two forms is only proposed here; ``near_duplicates.py`` listens.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earful.index.health.findings import Finding, HealthLimits, LabelHealth
-from earful.index.search import VectorSet
+from earful.index.health.near_duplicates import propose_pairs
+from earful.index.search import VectorSet, group_equal, labels_of_all
+from earful.wording import quoted
 
 Rows = NDArray[np.intp]
 
@@ -19,30 +24,39 @@ _BLOCK = 256
 
 @dataclass(slots=True)
 class Neighbours:
-    """The nearest rows of other recordings for each row.
+    """The nearest rows of other recordings for each row, equal audio once.
 
     Attributes:
         found: Row numbers, shape ``(n, k)``, nearest first; -1 for none.
         similarity: Their cosine similarities; ``-inf`` for none.
-        near: Near duplicates.
+        proposed: Pairs of rows to compare by their signals, shape ``(n_pairs, 2)``, each once.
+        proposed_similarity: Their cosine similarities.
     """
 
     found: Rows
     similarity: NDArray[np.float32]
-    near: list[Finding] = field(default_factory=list)
+    proposed: Rows
+    proposed_similarity: NDArray[np.float32]
 
 
 def find_neighbours(rows: VectorSet, limits: HealthLimits) -> Neighbours:
-    """Find the neighbours of every row, a block of rows at a time."""
+    """Find the neighbours of every row, a block of rows at a time.
+
+    Its 32 nearest are proposed as the same recording, too, and all that are as near as
+    ``limits.near_duplicate``: another level or rate moves a vector far, but of all other recordings
+    the original mostly stays among the nearest.
+    """
     n, k = len(rows), limits.k
     codes = [
         _codes(map(str, rows.paths)),
         _codes(rows.content),
         _codes(exemplar.group for exemplar in rows.exemplars),
     ]
+    copies = [np.array(group) for group in group_equal(rows.content) if len(group) > 1]
     found = np.full((n, k), -1, dtype=np.intp)
     similarity = np.full((n, k), -np.inf, dtype=np.float32)
-    near: list[Finding] = []
+    proposed = [np.zeros((0, 2), dtype=np.intp)]
+    proposed_similarity = [np.zeros(0, dtype=np.float32)]
     for start in range(0, n, _BLOCK):
         stop = min(start + _BLOCK, n)
         scores = rows.vectors[start:stop] @ rows.vectors.T
@@ -50,8 +64,13 @@ def find_neighbours(rows: VectorSet, limits: HealthLimits) -> Neighbours:
         for code in codes:
             own |= (code[start:stop, None] == code[None, :]) & (code[start:stop, None] >= 0)
         own[np.arange(stop - start), np.arange(start, stop)] = True
-        near += _near(rows, scores, own, start, limits)
+        for group in copies:  # the first stands for all of them
+            own[:, group[0]] |= own[:, group].any(axis=1)
+            own[:, group[1:]] = True
         scores[own] = -np.inf
+        pairs = propose_pairs(scores, limits.near_duplicate) + np.array([start, 0])
+        proposed.append(pairs)
+        proposed_similarity.append(scores[pairs[:, 0] - start, pairs[:, 1]])
         width = min(k, n)
         best = np.argpartition(-scores, width - 1, axis=1)[:, :width]
         order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
@@ -59,57 +78,39 @@ def find_neighbours(rows: VectorSet, limits: HealthLimits) -> Neighbours:
         values = np.take_along_axis(scores, best, axis=1)
         found[start:stop, :width] = np.where(np.isfinite(values), best, -1)
         similarity[start:stop, :width] = values
-    return Neighbours(found=found, similarity=similarity, near=near)
-
-
-def _near(
-    rows: VectorSet,
-    scores: NDArray[np.float32],
-    own: NDArray[np.bool_],
-    start: int,
-    limits: HealthLimits,
-) -> list[Finding]:
-    """Find pairs above the threshold, each once, that do not belong to one group."""
-    pairs = np.argwhere((scores >= limits.near_duplicate) & ~own)
-    findings: list[Finding] = []
-    for row, other in pairs.tolist():
-        one, two = rows.exemplars[start + row], rows.exemplars[other]
-        if other <= start + row:
-            continue
-        clash = set(one.labels) != set(two.labels)
-        value = min(float(scores[row, other]), 1.0)
-        labels = f", labelled {_named(one.labels)} and {_named(two.labels)}" if clash else ""
-        findings.append(
-            Finding(
-                kind="near-duplicate",
-                ids=(one.id, two.id),
-                what=f"similarity {value:.4f}{labels}",
-                next="listen; remove one, or give both one group",
-                severity=0.9 if clash else 0.4 * value,
-            )
-        )
-    return findings
+    pairs = np.sort(np.concatenate(proposed), axis=1)
+    pairs, firsts = np.unique(pairs, axis=0, return_index=True)
+    return Neighbours(
+        found=found,
+        similarity=similarity,
+        proposed=pairs,
+        proposed_similarity=np.concatenate(proposed_similarity)[firsts],
+    )
 
 
 def find_copies(rows: VectorSet) -> list[Finding]:
     """Find rows of equal decoded audio; several captions of one segment are not copies."""
-    together: dict[str, list[int]] = {}
-    for row, content in enumerate(rows.content):
-        if content:
-            together.setdefault(content, []).append(row)
     findings: list[Finding] = []
-    for same in together.values():
+    for same in group_equal(rows.content):
         labels = {rows.exemplars[row].labels for row in same}
         origins = {(str(rows.paths[row]), rows.exemplars[row].start_s) for row in same}
         if len(same) < 2 or (len(origins) == 1 and len(labels) == 1):
             continue  # such as several captions of one clip
-        clash = len(labels) > 1
+        clash = len({frozenset(own) for own in labels}) > 1
+        every = labels_of_all(rows.exemplars[row] for row in same)
+        what, next_step = f"the same audio {len(same)} times", "remove all but one"
+        if clash:
+            what += f", labels differ: it counts once, as {_named(every)}"
+            next_step = (
+                f"listen; mend the wrong label, or make them one row with the labels "
+                f"{quoted('|'.join(every))}"
+            )
         findings.append(
             Finding(
                 kind="copy",
                 ids=tuple(rows.exemplars[row].id for row in same),
-                what=f"the same audio {len(same)} times" + (", labels differ" if clash else ""),
-                next="remove all but one",
+                what=what,
+                next=next_step,
                 severity=1.0 if clash else 0.3,
             )
         )
@@ -131,6 +132,7 @@ def check_labels(
     n_rows: Counter[str] = Counter()
     groups: dict[str, set[str]] = {}
     n_asked = n_right = 0
+    voting = _voting_labels(rows)
     for row, exemplar in enumerate(rows.exemplars):
         for label in exemplar.labels:
             n_rows[label] += 1
@@ -140,7 +142,7 @@ def check_labels(
             continue
         weights: dict[str, float] = {}
         for other, similarity in zip(voters, neighbours.similarity[row].tolist(), strict=False):
-            for label in rows.exemplars[other].labels:
+            for label in voting[other]:
                 weights[label] = weights.get(label, 0.0) + max(similarity, 1e-6)
         if not weights:
             continue
@@ -179,6 +181,15 @@ def check_labels(
     found.sort(key=lambda one: (np.nan_to_num(one.accuracy, nan=-1.0), one.label))
     accuracy = n_right / n_asked if n_asked else float("nan")
     return tuple(found), accuracy, n_asked, suspects
+
+
+def _voting_labels(rows: VectorSet) -> list[tuple[str, ...]]:
+    """Return the labels that each row votes for: of equal audio, those of all its rows."""
+    found = [exemplar.labels for exemplar in rows.exemplars]
+    for group in group_equal(rows.content):
+        if len(group) > 1:
+            found[group[0]] = labels_of_all(rows.exemplars[row] for row in group)
+    return found
 
 
 def find_orphans(rows: VectorSet, limits: HealthLimits) -> list[Finding]:

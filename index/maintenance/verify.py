@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.errors import AudioError, CorpusError, IndexFolderError
+from earful.errors import AudioError, CorpusError, EarfulError, IndexFolderError
 from earful.index.maintenance.salvage import Readable, Unreadable, salvage_rows
 from earful.index.storage import (
     DIGEST_COLUMNS,
@@ -30,7 +30,7 @@ from earful.index.storage import (
     row_digest,
     vectors_of,
 )
-from earful.model.audio import file_sha256
+from earful.model.audio import file_sha256, load_isolated
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 
     from earful.index.index import Index
 
+_CHANGED = "the audio file has changed since it was embedded"
 _DATA_FILE = re.compile(r"[\w-]+\.lance(?![/\w])")
 # The columns that identify a row and its audio.
-_AUDIO_COLUMNS = ("id", "audio", "root", "file_sha256")
+_AUDIO_COLUMNS = ("id", "audio", "root", "file_sha256", "start_s", "end_s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +172,7 @@ class _Check:
         homes = {number for number, root in enumerate(roots) if root.is_dir()}
         columns = [rows.column(name).to_pylist() for name in _AUDIO_COLUMNS]
         faults = row_faults(rows, roots, self._index.fingerprint.dim)
-        for id_, audio, number, sha256, found in zip(*columns, faults, strict=True):
+        for id_, audio, number, sha256, *times, found in zip(*columns, faults, strict=True):
             path = Path(audio)
             self._n_whole += not found and id_ not in self._ids
             if id_ in self._ids:
@@ -179,13 +180,29 @@ class _Check:
             if 0 <= number < len(roots):
                 path = roots[number] / audio
                 if number in homes:
-                    found = [*_audio_faults(path, sha256, self._digests), *found]
+                    faulty = _audio_fault(path, sha256, self._digests)
+                    if faulty == _CHANGED:
+                        faulty = self._changed(id_, path, *times)
+                    found = [*filter(None, [faulty]), *found]
                 else:
                     self._n_homeless[roots[number]] += 1
             self._problems += [IndexFault(id=id_, audio=str(path), what=what) for what in found]
             self._ids.add(id_)
             self._done(1)
         self._labels |= label_names(rows)
+
+    def _changed(self, id_: str, path: Path, start_s: float, end_s: float | None) -> str:
+        """Say what to do about a recording that is not the one that was embedded."""
+        try:
+            load_isolated(path, start_s=start_s, end_s=end_s)
+        except (EarfulError, ValueError) as error:
+            # A build would reject it and keep the row, so building again is no way out.
+            return (
+                f"{_CHANGED} and cannot be used now ({error}); restore the recording and build "
+                f"again, or drop the row: `earful index remove {as_argument(self._index.path)} "
+                f"{as_argument(id_)}`"
+            )
+        return f"{_CHANGED}; build again to renew the row"
 
     def _unreadable(self, piece: Unreadable) -> None:
         self._done(piece.n)
@@ -247,12 +264,11 @@ class _Digests:
         return self._found[path], self._reasons[path]
 
 
-def _audio_faults(path: Path, wanted: str, digests: _Digests) -> Iterator[str]:
+def _audio_fault(path: Path, wanted: str, digests: _Digests) -> str:
     found, reason = digests.of(path)
     if reason:
-        yield f"the audio cannot be read: {reason}"
-    elif found != wanted:
-        yield "the audio file has changed since it was embedded; build again to renew the row"
+        return f"the audio cannot be read: {reason}"
+    return "" if found == wanted else _CHANGED
 
 
 def row_faults(rows: pa.Table, roots: Sequence[Path], dim: int) -> list[list[str]]:

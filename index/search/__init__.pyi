@@ -1,6 +1,7 @@
 from .approximate import Approximate, partition_rows
 from .class_scores import ClassScores
 from .disk_search import DiskSearch, read_vector_set
+from .equal_audio import group_equal, labels_of_all
 from .exact import IndexBackend, Vectors, VectorSet, top_k
 from .hit import Hit
 from .search_filter import SearchFilter
@@ -14,6 +15,8 @@ __all__ = [
     "SearchFilter",
     "VectorSet",
     "Vectors",
+    "group_equal",
+    "labels_of_all",
     "partition_rows",
     "read_vector_set",
     "top_k",

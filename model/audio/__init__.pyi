@@ -1,13 +1,21 @@
 from .clip import AudioInfo, Clip, file_sha256, load_audio, require_sample_rate, resample
+from .hearing import AudioFault, FaultKind, HearsBand, check_hearing, hearing_faults
+from .levels import Levels
 from .limits import AudioLimits
 from .sandbox import load_isolated, probe_isolated, stop_decoding, warm_up
 from .source import open_source
 
 __all__ = [
+    "AudioFault",
     "AudioInfo",
     "AudioLimits",
     "Clip",
+    "FaultKind",
+    "HearsBand",
+    "Levels",
+    "check_hearing",
     "file_sha256",
+    "hearing_faults",
     "load_audio",
     "load_isolated",
     "open_source",

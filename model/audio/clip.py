@@ -1,8 +1,8 @@
 """Clips: a file or bytes decoded under limits, mixed to mono, resampled and checked.
 
-The steps, one module each: ``source`` opens a path without trusting it,
-``soundfile_decoder`` picks libsndfile or FFmpeg (``pyav_decoder``) with the help of
-``stream_length``, and ``segment`` reads a part under limits.
+The steps, one module each: ``source`` opens a path without trusting it, the room ``decoders``
+picks libsndfile or FFmpeg and tells them what they would get wrong, and ``segment`` reads a part
+under limits.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
+from earful.model.audio.levels import Levels, levels_of
 from earful.model.audio.limits import AudioLimits
 from earful.model.audio.segment import Channels, count_frames, open_within, read_segment
 from earful.model.audio.source import AudioSource, open_source
@@ -40,6 +41,9 @@ class Clip:
         content_sha256: Hex SHA-256 over the file's own rate and the segment's mono samples
             at it, rounded to 16 bits: equal audio in two lossless containers gives equal
             digests. Computed from ``samples`` when left empty.
+        notes: What a reader should know of the file, such as a header that was not believed.
+        levels: Measured at the file's own rate, over all channels; ``None`` where ``samples`` are
+            all that there is to measure.
 
     Raises:
         ValueError: ``samples`` is not float32 of one dimension, empty or not finite, or
@@ -54,6 +58,8 @@ class Clip:
     source: str = ""
     start_s: float = 0.0
     content_sha256: str = ""
+    notes: tuple[str, ...] = ()
+    levels: Levels | None = None
 
     def __post_init__(self) -> None:
         samples = self.samples
@@ -134,13 +140,17 @@ def load_audio(
     with open_source(source, max_bytes=limits.max_file_bytes) as opened:
         _check_times(opened.name, start_s, end_s)
         with closing(open_within(opened, limits)) as decoder:
-            rate = decoder.header.sample_rate
-            samples = read_segment(opened.name, decoder, start_s, end_s, limits, channels=channels)
+            rate, notes = decoder.header.sample_rate, decoder.header.notes
+            samples, levels = read_segment(
+                opened.name, decoder, start_s, end_s, limits, channels=channels
+            )
     clip = Clip(
         samples=samples,
         sample_rate=rate,
         source="" if isinstance(source, bytes) else os.fspath(source),
         start_s=start_s,
+        notes=notes,
+        levels=levels,
     )
     return clip if sample_rate is None else resample(clip, sample_rate)
 
@@ -204,7 +214,12 @@ def resample(clip: Clip, sample_rate: int) -> Clip:
             f"{name}: is too loud to resample (up to "
             f"{np.abs(clip.samples).max():g}), expected about 1.0; export it again"
         )
-    return replace(clip, samples=samples.astype(np.float32, copy=False), sample_rate=sample_rate)
+    return replace(
+        clip,
+        samples=samples.astype(np.float32, copy=False),
+        sample_rate=sample_rate,
+        levels=clip.levels or levels_of(clip.samples, clip.sample_rate),
+    )
 
 
 def require_sample_rate(clips: Sequence[Clip], sample_rate: int) -> None:

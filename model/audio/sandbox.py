@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from earful.errors import AudioError, EarfulError, MissingExtraError
 from earful.model.audio.clip import AudioInfo, Clip, load_audio, probe_audio
+from earful.model.audio.levels import Levels
 from earful.model.audio.limits import AudioLimits
 from earful.model.audio.sandbox_worker import receive_message, send_message
 from earful.model.audio.segment import Channels
@@ -91,6 +92,8 @@ def load_isolated(
         source=os.fspath(path),
         start_s=start_s,
         content_sha256=clip["content_sha256"],
+        notes=tuple(clip["notes"]),
+        levels=clip["levels"] and Levels(**clip["levels"]),
     )
 
 

@@ -130,6 +130,8 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], NDArray[np.float32
         "sample_rate": clip.sample_rate,
         "content_sha256": clip.content_sha256,
         "n_samples": clip.samples.size,
+        "notes": clip.notes,
+        "levels": clip.levels and asdict(clip.levels),
     }
     return {"clip": values}, np.ascontiguousarray(clip.samples)
 

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.audio.soundfile_decoder import open_decoder
+from earful.model.audio.decoders import Decoder, open_decoder
+from earful.model.audio.levels import LevelMeter, Levels
 from earful.model.audio.source import OpenSource
-from earful.model.audio.stream_header import Decoder
 
 if TYPE_CHECKING:
     from earful.model.audio.limits import AudioLimits
@@ -59,7 +59,7 @@ def read_segment(
     limits: AudioLimits,
     *,
     channels: Channels = "mean",
-) -> NDArray[np.float32]:
+) -> tuple[NDArray[np.float32], Levels]:
     """Decode ``[start_s, end_s)`` of a recording to one channel.
 
     Args:
@@ -71,7 +71,8 @@ def read_segment(
         channels: Whether to average the channels, or keep the first one.
 
     Returns:
-        float32, shape ``(n,)``, ``n > 0``, finite, at the file's own rate.
+        float32, shape ``(n,)``, ``n > 0``, finite, at the file's own rate; and the levels of the
+        channels that it was made of.
 
     Raises:
         AudioError: The data is damaged, cut short, not finite or too long, or the segment
@@ -118,7 +119,7 @@ class _SegmentReader:
         self._start = round(start_s * self._rate)
         self._stop = None if end_s is None else round(end_s * self._rate)
         self._limits = limits
-        self._mix = _mix if channels == "mean" else _first
+        self._takes_first = channels == "first"
         n_most, self._limit = min(
             (limits.max_duration_s * self._rate, f"max_duration_s={limits.max_duration_s:g}"),
             (limits.max_bytes // 4, f"max_bytes={limits.max_bytes} (decoded)"),
@@ -130,9 +131,10 @@ class _SegmentReader:
         )
         self._n_most = int(n_most)
 
-    def read(self) -> NDArray[np.float32]:
-        """Decode, mix and check; float32, shape ``(n,)``."""
+    def read(self) -> tuple[NDArray[np.float32], Levels]:
+        """Decode, mix, measure and check; float32, shape ``(n,)``."""
         self._check_header()
+        meter = LevelMeter()
         samples = np.empty(self._n_reserved(), dtype=np.float32)
         n = 0
         blocks = _counted(self._name, self._decoder, self._start, self._stop, self._limits)
@@ -142,7 +144,9 @@ class _SegmentReader:
             if n + len(block) > samples.size:
                 # Grown in place: a list of blocks to concatenate would need twice the memory.
                 samples.resize(max(n + len(block), samples.size * 5 // 4), refcheck=False)
-            samples[n : n + len(block)] = self._mix(block)
+            heard = block[:, :1] if self._takes_first else block
+            samples[n : n + len(block)] = _mix(heard)
+            meter.add(heard)
             n += len(block)
         samples.resize(n, refcheck=False)
         self._check_end(n)
@@ -155,7 +159,7 @@ class _SegmentReader:
                 f"s ({n - np.count_nonzero(finite)} of {n} samples are not finite), expected "
                 "numbers; export it again"
             )
-        return samples
+        return samples, meter.levels(self._rate, samples)
 
     def _n_reserved(self) -> int:
         """Guess how many samples will come; a header that lies costs only some growing."""
@@ -245,7 +249,3 @@ def _mix(block: NDArray[np.float32]) -> NDArray[np.float32]:
         for channel in range(1, block.shape[1]):
             mono += block[:, channel]
         return mono / np.float32(block.shape[1])
-
-
-def _first(block: NDArray[np.float32]) -> NDArray[np.float32]:
-    return block[:, 0]

@@ -107,7 +107,10 @@ def _open_failure(path: str, error: OSError) -> str:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         if "://" in path:
             return "is an address, expected a local file; download it and pass the path"
-        return f"no such file (looked in {printable(os.getcwd())}); check the path"
+        folder = os.path.dirname(os.path.abspath(path))
+        gone = "" if os.path.isdir(folder) else ", which does not exist"
+        backslash = "; a backslash separates no folders here, write /" if "\\" in path else ""
+        return f"no such file (looked in {printable(folder)}{gone}){backslash}; check the path"
     if error.errno == errno.EACCES:
         return "may not be read by this user; allow it with: chmod u+r"
     if error.errno == errno.ELOOP:

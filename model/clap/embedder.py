@@ -192,6 +192,11 @@ class ClapEmbedder:
         """Everything that decides which vector a clip gets."""
         return self._fingerprint
 
+    @property
+    def band_hz(self) -> tuple[float, float]:
+        """Lowest and highest frequency that it hears, in Hz."""
+        return self._front_end.mel.low_hz, self._front_end.mel.high_hz
+
     def embed(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
         """Embed a batch.
 

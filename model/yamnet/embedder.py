@@ -30,6 +30,8 @@ from earful.model.runtime import (
     without_weights,
 )
 from earful.model.yamnet.front_end import (
+    HIGHEST_HZ,
+    LOWEST_HZ,
     PATCH_FRAMES,
     PATCH_HOP_FRAMES,
     SAMPLE_RATE,
@@ -126,6 +128,11 @@ class YamnetEmbedder:
     def fingerprint(self) -> Fingerprint:
         """What makes its vectors comparable with others."""
         return self._fingerprint
+
+    @property
+    def band_hz(self) -> tuple[float, float]:
+        """Lowest and highest frequency that it hears, in Hz."""
+        return LOWEST_HZ, HIGHEST_HZ
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -25,8 +25,8 @@ PATCH_FRAMES: Final = 96
 PATCH_HOP_FRAMES: Final = PATCH_FRAMES // 2
 PATCH_SAMPLES: Final = (PATCH_FRAMES - 1) * HOP_SAMPLES + FRAME_SAMPLES
 PATCH_HOP_SAMPLES: Final = PATCH_HOP_FRAMES * HOP_SAMPLES
-_LOWEST_HZ = 125.0
-_HIGHEST_HZ = 7500.0
+LOWEST_HZ: Final = 125.0
+HIGHEST_HZ: Final = 7500.0
 _FLOOR = 0.001
 # A million times full scale is no recording any more, but its spectrum must not overflow.
 _LOUDEST = 1e6
@@ -111,7 +111,7 @@ def mel_filters() -> NDArray[np.float32]:
     straight on that scale; the constant part of a sound is in none of them.
     """
     bins = _mel(np.arange(FFT_SAMPLES // 2 + 1) * SAMPLE_RATE / FFT_SAMPLES)[:, None]
-    edges = np.linspace(_mel(_LOWEST_HZ), _mel(_HIGHEST_HZ), N_MELS + 2)
+    edges = np.linspace(_mel(LOWEST_HZ), _mel(HIGHEST_HZ), N_MELS + 2)
     below, peak, above = edges[:-2], edges[1:-1], edges[2:]
     rising = (bins - below) / (peak - below)
     falling = (above - bins) / (above - peak)

@@ -2,7 +2,7 @@ from .leakage import ON_LEAKS
 from .repeat import RunComparison, recorded_task, repeat_run
 from .report import write_report
 from .run import Evaluation, evaluate, load_evaluation
-from .scores import Scorecard, Verdict
+from .scores import Scorecard, Verdict, difference_text, is_share, metric_text
 from .settings import EvaluationSettings
 from .update_task import file_to_write, write_verdict
 
@@ -13,9 +13,12 @@ __all__ = [
     "RunComparison",
     "Scorecard",
     "Verdict",
+    "difference_text",
     "evaluate",
     "file_to_write",
+    "is_share",
     "load_evaluation",
+    "metric_text",
     "recorded_task",
     "repeat_run",
     "write_report",

@@ -3,20 +3,20 @@
 They are rows of an index, each asked about as if it were new (its shots never hold itself, its
 recording or its group), or rows of a corpus outside the index. Several rows about one
 segment and one question, such as five captions of a clip, are one item with as many
-references.
+references; rows of equal audio are one item with the labels of all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from earful.errors import AudioError, TaskError
 from earful.index.corpus import Corpus, CorpusRow, Exemplar
-from earful.index.search import VectorSet
+from earful.index.search import VectorSet, group_equal, labels_of_all
 from earful.model import ClipRef, Embedder, embed_and_score
 from earful.model.audio import Clip, load_isolated
 from earful.rag.evaluation.metrics import normalise, select_subset
@@ -228,11 +228,16 @@ def _to_items(task: Task, rows: Iterable[_Row], *, where: str) -> ItemSet:
     notes: list[str] = []
     answering = [row for row in rows if _answers(task, row.exemplar)]
     if task.has_labels:
-        items, n_ambiguous = _labelled(task, answering)
+        items, n_ambiguous, n_further = _labelled(task, answering)
         if n_ambiguous:
             notes.append(
                 f"{counted(n_ambiguous, 'row carries', 'rows carry')} several of the "
                 "labels, and no question is asked about those; a task of kind multilabel takes them"
+            )
+        if n_further:
+            notes.append(
+                f"{counted(n_further, 'row is', 'rows are')} of the same audio as another, and "
+                "asked about with it, once"
             )
     else:
         items = _answered(answering)
@@ -268,21 +273,29 @@ def _answers(task: Task, exemplar: Exemplar) -> bool:
     return bool(exemplar.labels)
 
 
-def _labelled(task: Task, rows: Sequence[_Row]) -> tuple[list[Item], int]:
-    """Make an item of each row, and count the rows with several labels in its place."""
+def _labelled(task: Task, rows: Sequence[_Row]) -> tuple[list[Item], int, int]:
+    """Make an item of each recording.
+
+    Returns:
+        The items; how many rows have several labels in the place of one; and how many further
+        rows are of a recording that has an item.
+    """
     names = _names(task)
     items: list[Item] = []
-    n_ambiguous = 0
-    for row in rows:
-        own = row.exemplar.labels
+    n_ambiguous = n_further = 0
+    for same in group_equal([row.query.exclusions.content for row in rows]):
+        together = sorted((rows[n] for n in same), key=lambda row: row.exemplar.id)
+        row = together[0]
+        own = row.exemplar.labels if len(same) == 1 else labels_of_all(x.exemplar for x in together)
         labels = tuple(dict.fromkeys(names[x] for x in own if x in names)) if names else own
         if task.kind == "classify" and len(labels) > 1:
-            n_ambiguous += 1
+            n_ambiguous += len(same)
             continue
+        n_further += len(same) - 1
         items.append(
             Item(
                 id=row.exemplar.id,
-                query=row.query,
+                query=_excluding(together),
                 labels=labels,
                 references=labels,
                 question="",
@@ -290,7 +303,21 @@ def _labelled(task: Task, rows: Sequence[_Row]) -> tuple[list[Item], int]:
                 origin=row.exemplar.meta.get("origin", ""),
             )
         )
-    return items, n_ambiguous
+    return items, n_ambiguous, n_further
+
+
+def _excluding(together: Sequence[_Row]) -> Query:
+    """Return the first query of some rows of equal audio, with the exclusions of all."""
+    query = together[0].query
+    all_of = [row.query.exclusions for row in together]
+    return replace(
+        query,
+        exclusions=replace(
+            query.exclusions,
+            paths=frozenset(path for own in all_of for path in own.paths),
+            further_groups=frozenset(own.group for own in all_of) - {"", query.exclusions.group},
+        ),
+    )
 
 
 def _answered(rows: Sequence[_Row]) -> list[Item]:

@@ -11,14 +11,33 @@ from typing import Any
 import numpy as np
 
 from earful.errors import EvaluationError
-from earful.html import Cell, Page
+from earful.html import (
+    Axis,
+    Bar,
+    Cell,
+    Page,
+    Point,
+    Series,
+    draw_bars,
+    draw_counts,
+    draw_series,
+)
 from earful.rag.evaluation.arms import Arm
-from earful.rag.evaluation.scores import Answers, ArmScore, Scorecard
+from earful.rag.evaluation.confidence_charts import show_confidence
+from earful.rag.evaluation.scores import (
+    Answers,
+    ArmScore,
+    Scorecard,
+    difference_text,
+    is_share,
+    metric_text,
+)
 from earful.wording import counted
 
 _MOST_MISTAKES = 20
 _MOST_LABELS = 60
 _MOST_EVIDENCE = 3
+_MOST_CELLS = 30
 
 Places = Mapping[str, Mapping[str, Any]]
 
@@ -48,7 +67,7 @@ def write_report(card: Scorecard, path: Path) -> None:
         _labels(page, card)
         if card.kind == "classify":
             _confusion(page, card)
-        _confidence(page, card)
+        show_confidence(page, card)
     _mistakes(page, card)
     _settings(page, card)
     try:
@@ -59,7 +78,8 @@ def write_report(card: Scorecard, path: Path) -> None:
 
 def _head(page: Page, card: Scorecard) -> None:
     document = card.document
-    page.text(card.verdict.text, is_verdict=True)
+    first, *others = card.verdict.text.split("; ")
+    page.verdict(f"{first[:1].upper()}{first[1:]}", others)
     model = document["model"]["name"] if document["model"] else "none"
     page.text(
         f"{counted(len(card.items), 'item')} of {counted(len(set(card.groups)), 'group')}, "
@@ -78,32 +98,39 @@ def _arms(page: Page, card: Scorecard) -> None:
     columns = ["arm", *card.metrics, "interval", "no answer", "seconds an item"]
     rows: list[list[str | float | Cell]] = []
     for score in card.arms:
-        span = f"{score.primary.low:.3f} to {score.primary.high:.3f}"
-        values = [score.metrics[metric].value for metric in card.metrics]
-        rows.append([score.arm.name, *values, span, score.n_faults, score.median_s])
-    page.table(columns, rows, name="table-arms")
+        values = [_value(metric, score.metrics[metric].value) for metric in card.metrics]
+        is_best = score.arm == card.verdict.arm
+        name = f"{score.arm.name} (use this one)" if is_best else score.arm.name
+        span = _span(card.metric, score.primary.low, score.primary.high)
+        rows.append([name, *values, span, score.n_faults, score.median_s])
+    winner = [score.arm for score in card.arms].index(card.verdict.arm)
+    page.table(columns, rows, name="table-arms", winner=winner)
     page.text(
         f"Hearing a recording for retrieval takes {card.document['embedding_s']:.3f} s more "
         "wherever there are shots, a vote or a probe. Seconds are medians on the machine of "
         "the run; a model keeps what it made of a recording, so that the first arm that asks it "
         "pays for hearing."
     )
-    ranked = sorted(card.arms, key=lambda score: score.primary.value)
-    page.plot(
+    ranked = sorted(card.arms, key=lambda score: -score.primary.value)
+    most = max(score.primary.high for score in ranked)
+    page.chart(
         "plot-arms",
-        [
-            {
-                "type": "bar",
-                "orientation": "h",
-                "y": [score.arm.name for score in ranked],
-                "x": [score.primary.value for score in ranked],
-                "marker": {"color": [_colour(score.arm) for score in ranked]},
-                "error_x": _error_bars(ranked),
-            }
-        ],
-        {"xaxis": {"title": {"text": card.metric}}, "yaxis": {"automargin": True}},
-        "Blue: may be used in earnest. Grey: controls and baselines.",
-        height=80 + 24 * len(ranked),
+        draw_bars(
+            [
+                Bar(
+                    name=score.arm.name,
+                    value=score.primary.value,
+                    low=score.primary.low,
+                    high=score.primary.high,
+                    mark=_mark(score.arm, card.verdict.arm),
+                    note=_span(card.metric, score.primary.low, score.primary.high),
+                )
+                for score in ranked
+            ],
+            _axis(card.metric, most),
+        ),
+        "Green: the arm to use. Blue: others that may be used in earnest. Grey: controls and "
+        "baselines.",
     )
 
 
@@ -112,41 +139,37 @@ def _shots_curve(page: Page, card: Scorecard) -> None:
     for score in card.arms:
         if score.arm.k:
             curves.setdefault(score.arm.name.partition("@")[0], []).append(score)
-    traces: list[dict[str, Any]] = []
-    for name, scores in curves.items():
-        scores.sort(key=lambda score: score.arm.k)
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": name,
-                "x": [score.arm.k for score in scores],
-                "y": [score.primary.value for score in scores],
-                "error_y": _error_bars(scores) | {"thickness": 1},
-            }
-        )
     if not curves:
         return
-    flat = [score for score in card.arms if score.arm.how in ("zero-shot", "probe", "majority")]
-    ks = sorted({score.arm.k for score in card.arms if score.arm.k}) or [0]
-    traces += [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": score.arm.name,
-            "line": {"dash": "dot"},
-            "x": [0, ks[-1]],
-            "y": [score.primary.value] * 2,
-        }
-        for score in flat
+    ks = sorted({score.arm.k for score in card.arms if score.arm.k})
+    series = [
+        Series(
+            name=name,
+            points=[
+                Point(
+                    x=score.arm.k,
+                    y=score.primary.value,
+                    title=f"{score.arm.name}: {metric_text(card.metric, score.primary.value)} "
+                    f"({_span(card.metric, score.primary.low, score.primary.high)})",
+                )
+                for score in sorted(scores, key=lambda score: score.arm.k)
+            ],
+        )
+        for name, scores in curves.items()
+    ]
+    series += [
+        Series(
+            name=f"{score.arm.name}, without shots",
+            points=[Point(x=x, y=score.primary.value, title="") for x in (0, ks[-1])],
+            has_dots=False,
+        )
+        for score in card.arms
+        if score.arm.how in ("zero-shot", "probe", "majority")
     ]
     page.section("Shots")
-    page.plot(
-        "plot-shots",
-        traces,
-        {"xaxis": {"title": {"text": "shots"}}, "yaxis": {"title": {"text": card.metric}}},
-        "Dotted: without shots.",
-    )
+    most = max(score.primary.high for score in card.arms)
+    x = Axis(title="shots", high=float(ks[-1]))
+    page.chart("plot-shots", draw_series(series, x, _axis(card.metric, most)))
 
 
 def _differences(page: Page, card: Scorecard) -> None:
@@ -158,17 +181,19 @@ def _differences(page: Page, card: Scorecard) -> None:
         found = pair.difference
         test = pair.mcnemar
         kind = "exact" if test and test.is_exact else "chi-square"
+        low, high = (difference_text(card.metric, end) for end in (found.low, found.high))
         rows.append(
             [
                 pair.first,
                 pair.second,
-                found.value,
-                f"{found.low:+.3f} to {found.high:+.3f}",
+                _difference(card.metric, found.value),
+                f"{low} to {high}",
                 found.p_value,
                 f"{test.p_value:.3g} ({test.b} : {test.c}, {kind})" if test else "",
             ]
         )
-    columns = ["of", "less", "difference", "interval", "bootstrap p", "McNemar"]
+    unit = "points of a hundred" if is_share(card.metric) else "difference"
+    columns = ["of", "less", unit, "interval", "bootstrap p", "McNemar"]
     page.table(columns, rows, name="table-differences")
 
 
@@ -181,144 +206,44 @@ def _labels(page: Page, card: Scorecard) -> None:
         [
             card.labels[label],
             int(found.support[label]),
-            float(found.precision[label]),
-            float(found.recall[label]),
-            float(found.f1[label]),
+            Cell.share(found.precision[label]),
+            Cell.share(found.recall[label]),
+            Cell.share(found.f1[label]),
         ]
         for label in order
     ]
     page.table(["label", "items", "precision", "recall", "F1"], rows, name="table-labels")
     shown = [label for label in order if found.support[label]][:_MOST_LABELS]
-    page.plot(
+    page.chart(
         "plot-labels",
-        [
-            {
-                "type": "bar",
-                "orientation": "h",
-                "y": [card.labels[label] for label in shown],
-                "x": [float(found.recall[label]) for label in shown],
-            }
-        ],
-        {
-            "xaxis": {"title": {"text": "recall"}, "range": [0, 1]},
-            "yaxis": {"automargin": True, "type": "category"},
-        },
-        f"The {len(shown)} labels of the lowest F1.",
-        height=80 + 20 * len(shown),
+        draw_bars(
+            [
+                Bar(
+                    name=card.labels[label],
+                    value=float(found.recall[label]),
+                    note=f"of {counted(int(found.support[label]), 'item')}",
+                )
+                for label in shown
+            ],
+            Axis(title="share of its items that were recognised", is_share=True),
+        ),
+        f"{counted(len(shown), 'label')}, the lowest F1 first.",
     )
 
 
 def _confusion(page: Page, card: Scorecard) -> None:
+    """Draw who is taken for whom; of many labels those that are mistaken most."""
     counts = card.confusion(card.verdict.arm)
-    used = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))[:_MOST_LABELS]
+    used = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
+    n_used = len(used)
+    if n_used > _MOST_CELLS:
+        wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diagonal(counts)
+        used = np.sort(used[np.argsort(-wrong[used], kind="stable")[:_MOST_CELLS]])
+    caption = "Items of each true label, by the answer they got; green is right."
+    if n_used > len(used):
+        caption += f" Of {n_used} labels the {len(used)} with the most mistakes."
     names = [card.labels[label] for label in used]
-    shares = counts[np.ix_(used, used)] / np.maximum(counts[used].sum(axis=1, keepdims=True), 1)
-    page.plot(
-        "plot-confusion",
-        [
-            {
-                "type": "heatmap",
-                "x": names,
-                "y": names,
-                "z": np.round(shares, 4).tolist(),
-                "customdata": counts[np.ix_(used, used)].tolist(),
-                "hovertemplate": "%{y} heard as %{x}: %{customdata} items<extra></extra>",
-                "colorscale": [[0, "#ffffff"], [1, "#1f5fae"]],
-                "zmin": 0,
-                "zmax": 1,
-            }
-        ],
-        {
-            "xaxis": {"title": {"text": "answer"}, "type": "category", "automargin": True},
-            "yaxis": {
-                "title": {"text": "truth"},
-                "type": "category",
-                "autorange": "reversed",
-                "automargin": True,
-            },
-        },
-        "Share of each true label.",
-        height=160 + 18 * len(names),
-    )
-
-
-def _confidence(page: Page, card: Scorecard) -> None:
-    arms = [score.arm for score in card.arms if score.arm.is_answerer]
-    chosen = [
-        arm
-        for how in ("zero-shot", "retrieved", "blend", "vote")
-        for arm in arms
-        if arm == card.best_of(how)
-    ]
-    if not chosen:
-        chosen = [card.verdict.arm]
-    curves: list[dict[str, Any]] = [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": "calibrated",
-            "x": [0, 1],
-            "y": [0, 1],
-            "line": {"dash": "dot", "color": "#888888"},
-        }
-    ]
-    risks: list[dict[str, Any]] = []
-    for arm in chosen:
-        bins = card.reliability_of(arm)
-        full = np.flatnonzero(bins.count)
-        curves.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": f"{arm.name}, ECE {bins.ece:.3f}",
-                "x": np.round(bins.confidence[full], 4).tolist(),
-                "y": np.round(bins.accuracy[full], 4).tolist(),
-                "text": [f"{n} answers" for n in bins.count[full]],
-            }
-        )
-        risk = card.risk_coverage_of(arm)
-        risks.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "name": f"{arm.name}, area {risk.area:.3f}",
-                "x": np.round(risk.coverage, 4).tolist(),
-                "y": np.round(risk.risk, 4).tolist(),
-            }
-        )
-    page.section("Confidence")
-    page.plot(
-        "plot-reliability",
-        curves,
-        {
-            "xaxis": {"title": {"text": "confidence"}, "range": [0, 1]},
-            "yaxis": {"title": {"text": "share right"}, "range": [0, 1.02]},
-        },
-        "Above the dotted line an arm is right more often than it says.",
-    )
-    page.plot(
-        "plot-risk",
-        risks,
-        {
-            "xaxis": {"title": {"text": "share of items answered, the surest first"}},
-            "yaxis": {"title": {"text": "share of them wrong"}, "rangemode": "tozero"},
-        },
-        "What abstaining below a confidence gains.",
-    )
-    _abstentions(page, card)
-
-
-def _abstentions(page: Page, card: Scorecard) -> None:
-    """List how often arms would have said that they are not sure."""
-    rows: list[list[str | float | Cell]] = []
-    for score in card.arms:
-        found = card.abstention_of(score.arm)
-        if found is not None:
-            right = "-" if found.accuracy is None else found.accuracy
-            rows.append([score.arm.name, found.share, right])
-    if rows:
-        page.table(["arm", "not sure", "right of the others"], rows, name="table-abstentions")
-        page.text("All other numbers are of the best guess, whether an arm was sure or not.")
+    page.chart("plot-confusion", draw_counts(names, counts[np.ix_(used, used)].tolist()), caption)
 
 
 def _mistakes(page: Page, card: Scorecard) -> None:
@@ -345,14 +270,15 @@ def _mistakes(page: Page, card: Scorecard) -> None:
                 _player(page, item),
                 " | ".join(item["references"]) or "(none)",
                 row["text"] or row["fault"] or "(nothing)",
-                row["confidence"],
+                Cell.share(row["confidence"]),
                 Cell(evidence or "-"),
                 item["id"],
             ]
         )
     columns = ["recording", "truth", "answer", "confidence", "evidence", "id"]
     page.table(columns, rows, name="table-mistakes")
-    page.text(f"{len(wrong)} of {len(card.items)} answers are wrong; the surest are shown.")
+    n_wrong = f"{len(wrong)} of {counted(len(card.items), 'answer')}"
+    page.text(f"{n_wrong} {'is' if len(wrong) == 1 else 'are'} wrong; the surest are shown.")
 
 
 def _worst(card: Scorecard, answers: Answers) -> list[int]:
@@ -401,14 +327,24 @@ def _settings(page: Page, card: Scorecard) -> None:
         page.table(["item", "exemplar", "kind", "similarity"], rows, name="table-leaks")
 
 
-def _error_bars(scores: Sequence[ArmScore]) -> dict[str, Any]:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [score.primary.high - score.primary.value for score in scores],
-        "arrayminus": [score.primary.value - score.primary.low for score in scores],
-    }
+def _mark(arm: Arm, winner: Arm) -> str:
+    """Return the class of an arm's bar."""
+    return "win" if arm == winner else "c0" if arm.is_answerer else "mute"
 
 
-def _colour(arm: Arm) -> str:
-    return "#3b7dd8" if arm.is_answerer else "#9aa3af"
+def _axis(metric: str, most: float) -> Axis:
+    in_percent = is_share(metric)
+    high = 1.0 if in_percent else max(most, 0.1)
+    return Axis(title=metric, high=high, is_share=in_percent)
+
+
+def _span(metric: str, low: float, high: float) -> str:
+    return f"{metric_text(metric, low)} to {metric_text(metric, high)}"
+
+
+def _value(metric: str, value: float) -> float | Cell:
+    return Cell.share(value) if is_share(metric) else value
+
+
+def _difference(metric: str, difference: float) -> Cell:
+    return Cell(difference_text(metric, difference), repr(float(difference)), is_number=True)

@@ -218,9 +218,16 @@ class _Run:
     def _check_leaks(self, candidates: Candidates) -> tuple[tuple[Item, ...], tuple[Leak, ...]]:
         """Find leaks, and refuse, exclude or allow them as the settings say."""
         items = self._items.items
-        leaks = find_leaks(
+        searched = find_leaks(
             items, candidates, threshold=self._settings.near_duplicate, held_out=self._held_out
         )
+        leaks = searched.leaks
+        if searched.unheard:
+            self._notes.append(
+                f"{counted(len(searched.unheard), 'recording')} could not be compared with what "
+                "sounds alike, so near-duplicates among them are not known; the first: "
+                f"{searched.unheard[0]}"
+            )
         if self._settings.leaks == "refuse":
             refuse_leaks(leaks)
         elif leaks and self._settings.leaks == "exclude":

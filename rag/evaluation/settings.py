@@ -23,7 +23,8 @@ class EvaluationSettings:
             task's split, and where that is empty, too, for every row in turn.
         limit: Items at most, drawn with the labels taking turns; ``None`` for all.
         leaks: Whether to refuse, exclude or allow exemplars that give items away.
-        near_duplicate: Cosine similarity from which two recordings count as the same.
+        near_duplicate: Cosine similarity from which items and exemplars are compared by their
+            signals, beside the 32 nearest exemplars of each; at 1 none are.
         max_new_tokens: Length of the longest written answer, in tokens.
         confidence: Level of the intervals.
         resamples: Number of bootstrap resamples.

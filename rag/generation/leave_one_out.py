@@ -203,8 +203,9 @@ def held_out_rows(
         Rows that others, not of their recording, content or group, could answer.
     """
     random = np.random.default_rng(_SEED)
-    strata = [random.permutation(rows).tolist() for rows in candidates.rows_of_label]
-    strata.append(random.permutation(candidates.rows_without_label).tolist())
+    first = candidates.once(np.ones(len(candidates), dtype=np.bool_))
+    sets = (*candidates.rows_of_label, candidates.rows_without_label)
+    strata = [random.permutation(rows[first[rows]]).tolist() for rows in sets]
     looked_at: set[int] = set()
     n_found = 0
     while strata := [rows for rows in strata if rows]:

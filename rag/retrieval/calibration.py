@@ -38,7 +38,7 @@ _Z = 1.6449
 """Deviations above the mean that 5 % of a normal distribution are beyond."""
 _USUAL_TEMPERATURE = 0.6
 """Of the vote among label means, in standard deviations of the exemplars' similarities."""
-_LEAST_GUESSED = 0.02
+_LEAST_GUESSED = 1e-5
 NAMES_ALONE = Calibration(temperature=0.4 * WORD_WEIGHT, background=-math.inf)
 """Where names alone speak: by 0.4 standard deviations more, a label is e times as likely.
 
@@ -51,6 +51,7 @@ _ROWS_AT_ONCE = 64
 _N_SIMULATED = 60
 _QUERIES_EACH = 6
 _LOG_TEMPERATURES = np.log(np.geomspace(0.003, 1.0, 20))
+_LEAST_OF_GUESS = 1.0 / 30.0
 _TINY = 1e-9
 
 
@@ -73,9 +74,9 @@ def fit_calibration(
     """
     candidates = means.candidates
     n_most = min(_MAX_CASES, max(_ROWS_AT_ONCE, _MAX_SIMILARITIES // max(1, len(candidates))))
-    rows = np.arange(len(candidates))
-    if len(candidates) > n_most:
-        rows = np.sort(np.random.default_rng(seed).permutation(len(candidates))[:n_most])
+    rows = candidates.distinct
+    if len(rows) > n_most:
+        rows = np.sort(rows[np.random.default_rng(seed).permutation(len(rows))[:n_most]])
     cases = _Cases(shots=shots, exclusive=exclusive, seed=seed)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         chunk = rows[start : start + _ROWS_AT_ONCE]
@@ -113,6 +114,7 @@ def simulated_calibration(
     index = everything.candidates
     random = np.random.default_rng(seed)
     single = np.array([len(labels) == 1 for labels in index.row_labels], dtype=np.bool_)
+    single &= index.once(np.ones(len(index), dtype=np.bool_))
     rows_of_label = [rows[single[rows]] for rows in index.rows_of_label]
     able = [label for label, rows in enumerate(rows_of_label) if len(rows) > 1]
     wanted = [n for n in n_examples if n]
@@ -174,7 +176,7 @@ def guess_calibration(means: LabelMeans, *, exclusive: bool) -> Calibration:
     bound = means.usual_bound if exclusive else -math.inf
     if not spread.n_pairs:
         return Calibration(temperature=0.1, background=0.5, unlike_below=bound)
-    typical = _USUAL_TEMPERATURE * means.deviation if exclusive else spread.deviation
+    typical = _USUAL_TEMPERATURE * means.scale if exclusive else spread.deviation
     return Calibration(
         temperature=max(_LEAST_GUESSED, typical), background=spread.mean, unlike_below=bound
     )
@@ -201,7 +203,8 @@ def guess_likeness(means: LabelMeans, *, seed: int = 0) -> Calibration:
     """
     candidates = means.candidates
     guess = guess_calibration(means, exclusive=False)
-    rows = np.random.default_rng(seed).permutation(len(candidates))[:_MAX_CASES]
+    rows = candidates.distinct
+    rows = rows[np.random.default_rng(seed).permutation(len(rows))[:_MAX_CASES]]
     nearest: list[float] = []
     for row in np.sort(rows):
         allowed = candidates.allowed(candidates.exclusions_of(row))
@@ -318,11 +321,11 @@ class _Cases:
             leaving = (log_temperature - math.log(guess.temperature)) ** 2 / 2.0
             return stacked.fit_background(math.exp(log_temperature))[0] + leaving
 
-        best = int(np.argmin([loss(tried) for tried in _LOG_TEMPERATURES]))
-        low = float(_LOG_TEMPERATURES[max(best - 1, 0)])
-        high = float(_LOG_TEMPERATURES[min(best + 1, len(_LOG_TEMPERATURES) - 1)])
+        tried = _log_temperatures(guess.temperature)
+        best = int(np.argmin([loss(temperature) for temperature in tried]))
+        low, high = tried[max(best - 1, 0)], tried[min(best + 1, len(tried) - 1)]
         refined = minimise(loss, low, high)
-        temperature = math.exp(min((refined, float(_LOG_TEMPERATURES[best])), key=loss))
+        temperature = math.exp(min((refined, tried[best]), key=loss))
         total, background = stacked.fit_background(temperature)
         enough = len(self.likeness) >= _FEWEST_RIGHT
         return Calibration(
@@ -332,6 +335,19 @@ class _Cases:
             loss=total / n,
             unlike_below=likeness_bound(self.likeness) if enough else guess.unlike_below,
         )
+
+
+def _log_temperatures(guess: float) -> list[float]:
+    """Return logarithms of the temperatures to try, ascending.
+
+    Where all exemplars are alike, as machines of one kind are, what tells labels apart is
+    thousandths of a cosine, and a temperature made for tenths would call everything even.
+    """
+    step = float(_LOG_TEMPERATURES[1] - _LOG_TEMPERATURES[0])
+    lowest = float(_LOG_TEMPERATURES[0])
+    n_below = max(math.ceil((lowest - math.log(guess * _LEAST_OF_GUESS)) / step), 0)
+    below = [lowest - step * n for n in range(n_below, 0, -1)]
+    return [*below, *_LOG_TEMPERATURES.tolist()]
 
 
 def likeness_bound(likeness: Sequence[float]) -> float:

@@ -177,12 +177,18 @@ class LabelMeans:
         return Spread(mean=float(pairs.mean()), deviation=float(pairs.std()), n_pairs=pairs.size)
 
     @property
-    def deviation(self) -> float:
-        """Standard deviation of the exemplars' similarities to each other, or a usual one."""
+    def scale(self) -> float:
+        """Standard deviation of the exemplars' similarities to each other, or a usual one.
+
+        However small: of machines of one kind it is thousandths.
+        """
         found = self.spread
-        if found.n_pairs < _FEWEST_PAIRS:
-            return _USUAL_DEVIATION
-        return max(found.deviation, _LEAST_DEVIATION)
+        return _USUAL_DEVIATION if found.n_pairs < _FEWEST_PAIRS else found.deviation
+
+    @property
+    def deviation(self) -> float:
+        """The same, but never so small that the sharpness would know the nearest alone."""
+        return max(self.scale, _LEAST_DEVIATION)
 
     @cached_property
     def named_only(self) -> tuple[str, ...]:
@@ -246,6 +252,7 @@ class LabelMeans:
             allowed: Exemplars that may answer, bool, shape ``(n,)``.
             class_scores: The query's, shape ``(n_classes,)``; ``None`` if unknown.
         """
+        allowed = self.candidates.once(allowed)
         here = allowed[self._rows]
         counts = np.bincount(self._labels[here], minlength=len(self.candidates.labels))
         means = self._means(similarities[self._rows[here]], counts)

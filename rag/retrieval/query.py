@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from earful.errors import AudioError
 from earful.model import ClipRef, Embedder, embed_and_score
-from earful.model.audio import Clip, load_isolated, resample
+from earful.model.audio import AudioFault, Clip, hearing_faults, load_isolated, resample
 from earful.rag.retrieval.candidates import Exclusions
 from earful.rag.task import Answerer, ShotMode
 
@@ -79,6 +79,8 @@ class Query:
         id: Name among other queries, such as an item's of an evaluation; empty for none.
         class_scores: float32, shape ``(n_classes,)``: logits; ``None`` without an embedder that
             scores classes.
+        faults: What keeps an encoder from hearing it; see ``check_hearing``.
+        duration_s: Its length, in seconds; 0 where it is not known.
     """
 
     name: str
@@ -87,6 +89,18 @@ class Query:
     exclusions: Exclusions
     id: str = ""
     class_scores: NDArray[np.float32] | None = None
+    faults: tuple[AudioFault, ...] = ()
+    duration_s: float = 0.0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know of the recording."""
+        return tuple(fault.text for fault in self.faults)
+
+    @property
+    def unusable(self) -> str:
+        """Why nothing is left of it that could be heard; ``""`` for a usable one."""
+        return next((fault.text for fault in self.faults if fault.unusable), "")
 
 
 class Stopwatch:
@@ -158,7 +172,8 @@ def read_queries(
             found.append(clip)
         else:
             query = _query(audio, clip, vectors.get(n), start_s, end_s, group)
-            found.append(replace(query, class_scores=scores.get(n)))
+            faults = hearing_faults(clip, embedder)
+            found.append(replace(query, class_scores=scores.get(n), faults=faults))
     return found
 
 
@@ -208,6 +223,7 @@ def _query(
             content_sha256=clip.content_sha256,
         ),
         exclusions=Exclusions(paths=_paths(source), content=clip.content_sha256, group=group),
+        duration_s=clip.duration_s,
     )
 
 

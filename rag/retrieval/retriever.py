@@ -21,10 +21,12 @@ from earful.errors import AudioError, PromptError, TaskError
 from earful.index import Index
 from earful.index.search import Hit, SearchFilter
 from earful.model import Embedder, ExplainsTexts
+from earful.model.audio import Clip, hearing_faults
 from earful.rag.retrieval.candidates import Candidates
+from earful.rag.retrieval.gathering import other_tasks
 from earful.rag.retrieval.index_search import compares_scores, search_index
 from earful.rag.retrieval.prepared_task import ExemplarFilter, PreparedTask, TaskCache
-from earful.rag.retrieval.query import Audio, Query, Stopwatch, read_queries
+from earful.rag.retrieval.query import Audio, Query, Stopwatch, read_clip, read_queries
 from earful.rag.retrieval.shot_set import ShotSet, find_shots, names_alone, vector_of
 from earful.rag.retrieval.vote import LabelVote, label_prior, vote_of_labels, vote_of_shots
 from earful.rag.strategies import STRATEGIES
@@ -34,6 +36,7 @@ from earful.wording import unknown_name
 _log = logging.getLogger(__name__)
 
 _READ_AT_ONCE = 16
+_AS_LONG = 4.0  # times the exemplars' usual length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +205,7 @@ class Retriever:
                 group=group,
                 watch=shared,
             )
+            found = [self._among_long_ones(query) for query in found]
             queries = [query for query in found if isinstance(query, Query)]
             rows: Iterator[NDArray[np.float32] | None] = itertools.repeat(None)
             if len(queries) > 1 and self.embedder is not None and shots != 0:
@@ -230,6 +234,24 @@ class Retriever:
                     yield error
                     continue
                 yield Retrieved(query=query, shots=shot_set, watch=watch)
+
+    def _among_long_ones(self, query: Query | AudioError) -> Query | AudioError:
+        """Take a long recording for usable where those of the index are as long.
+
+        Means of minutes are like other means of minutes, and like nothing shorter.
+        """
+        if not isinstance(query, Query) or self.index is None:
+            return query
+        if not any(fault.kind == "long" and fault.unusable for fault in query.faults):
+            return query
+        lengths_s = self.index.read_table(["duration_s"]).column("duration_s").to_numpy()
+        if not len(lengths_s) or query.duration_s > _AS_LONG * np.median(lengths_s):
+            return query
+        faults = [
+            replace(fault, unusable=False) if fault.kind == "long" else fault
+            for fault in query.faults
+        ]
+        return replace(query, faults=tuple(faults))
 
     def find(
         self,
@@ -283,7 +305,10 @@ class Retriever:
                         f"{shots} shots are asked for, but there is no exemplar to show"
                     )
                 return names_alone(prepared, task, query)
+            others = prepared.candidates.n_of_other_tasks
             note = "no exemplar has an answer to this, so none is shown"
+            if others:
+                note = f"no exemplar is shown: {other_tasks(others)}"
             return ShotSet.empty(task, prepared.candidates.labels, note)
         found = find_shots(prepared, task, query, seed=seed, float32_scores=float32_scores)
         if self._change is None:
@@ -346,19 +371,39 @@ class Retriever:
     ) -> list[Hit]:
         """Find the exemplars of the index nearest to a recording or a sentence.
 
-        A text that the embedder hardly knows is logged as a warning, see ``text_note``.
+        What a reader should know of the text or the recording is logged as a warning, see
+        ``text_note`` and ``recording_notes``.
 
         Raises:
             ValueError: There is no index, or as ``search_index``.
         """
         if self.index is None or self.embedder is None:
             raise ValueError("there is no index to search")
+        if audio is not None:
+            audio = self.read(audio)
+            for note in self.recording_notes(audio):
+                _log.warning("%s", note, extra={"audio": audio.source})
         found = search_index(
             self.index, self.embedder, audio, text, k=k, filter=filter, backend=backend
         )
         if text is not None and (note := self.text_note(text)):
             _log.warning("%s", note, extra={"text": text})
         return found
+
+    def read(self, audio: Audio) -> Clip:
+        """Read a recording as the embedder takes it.
+
+        Raises:
+            AudioError: It cannot be read.
+            ValueError: There is no embedder.
+        """
+        if self.embedder is None:
+            raise ValueError("there is no embedder to read a recording for")
+        return read_clip(audio, self.embedder.fingerprint.sample_rate, 0.0, None)
+
+    def recording_notes(self, clip: Clip) -> tuple[str, ...]:
+        """Return what a reader should know of a search by a recording, from ``read``."""
+        return tuple(fault.text for fault in hearing_faults(clip, self.embedder))
 
     def text_note(self, text: str) -> str:
         """Return what a reader should know of a search by a text; ``""`` for nothing.

@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 from earful.errors import PromptError
 from earful.index.search import Hit
 from earful.rag.arrays import Rows, Similarities
+from earful.rag.retrieval.candidates import Candidates
 from earful.rag.retrieval.label_means import LabelEvidence, LabelMeans
 from earful.rag.retrieval.prepared_task import PreparedTask
 from earful.rag.retrieval.query import Query
 from earful.rag.strategies import STRATEGIES, pick_shots
 from earful.rag.task import Task
+from earful.wording import counted
+
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +183,19 @@ def _notes(means: LabelMeans, task: Task, rows: Rows) -> tuple[str, ...]:
             if len(means.named_only) == 1
             else f"no exemplar has the labels {named}, so only their names speak for them"
         )
+    if means.candidates.contested:
+        notes.append(_contested_note(means.candidates))
     if len(rows) < task.shots.k:
         notes.append(f"only {len(rows)} of {task.shots.k} shots could be found")
     return tuple(notes)
+
+
+def _contested_note(candidates: Candidates) -> str:
+    """Count the recordings that stand in several rows whose labels differ."""
+    first, *others = candidates.contested
+    ids = ", ".join(candidates.exemplars[row].id for row in first[:_MOST_NAMED])
+    names = ", ".join(repr(candidates.labels[label]) for label in candidates.row_labels[first[0]])
+    return (
+        f"{counted(1 + len(others), 'recording stands', 'recordings stand')} in several rows "
+        f"whose labels differ ({ids}: {names}); each votes once, for all of its labels"
+    )

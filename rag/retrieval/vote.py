@@ -250,8 +250,8 @@ def label_prior(candidates: Candidates) -> Scores:
     Returns:
         float64, shape ``(n_labels,)``.
     """
-    counts = np.array([rows.size for rows in candidates.rows_of_label], dtype=np.float64)
-    return (counts + 1.0) / (len(candidates) + 2.0)
+    counts = candidates.memberships(candidates.distinct).sum(axis=0)
+    return np.asarray((counts + 1.0) / (len(candidates.distinct) + 2.0))
 
 
 def _weights(scores: Scores, calibration: Calibration) -> Scores:

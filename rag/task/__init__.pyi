@@ -1,6 +1,8 @@
 from .load import check_task, list_tasks, load_task, new_task
 from .task import (
     ANSWERERS,
+    ASK,
+    CAPTION,
     MAX_SHOTS,
     METRICS,
     SHOT_MODES,
@@ -19,6 +21,8 @@ from .toml_file import TaskProblem
 
 __all__ = [
     "ANSWERERS",
+    "ASK",
+    "CAPTION",
     "MAX_SHOTS",
     "METRICS",
     "SHOT_MODES",

@@ -69,11 +69,16 @@ def new_task(path: str | Path, *, kind: str = "classify", labels: Sequence[str] 
         labels: Label names, each once; none for all labels of the index.
 
     Raises:
-        TaskError: The file exists or cannot be written, or the kind or a label is wrong.
+        TaskError: The file exists, cannot be written or does not end in .toml, or the kind or a
+            label is wrong.
     """
     from earful.rag.task.template import render_template
 
     path = Path(path)
+    if path.suffix != ".toml":
+        raise TaskError(
+            f"{path}: a task file ends in .toml; write {path.with_suffix('.toml').name}"
+        )
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem)[:64].strip("-") or "task"
     if kind not in KINDS:
         raise TaskError(unknown_name("kind", kind, KINDS))
@@ -86,6 +91,11 @@ def new_task(path: str | Path, *, kind: str = "classify", labels: Sequence[str] 
     if len(task.labels) != len(labels):
         twice = next(label for label in labels if list(labels).count(label) > 1)
         raise TaskError(f"label {twice!r} is given twice; expected each label once")
+    if kind == "classify" and len(labels) == 1:
+        raise TaskError(
+            f"1 label, {labels[0]!r}; a classify task has at least 2, or none for all labels of "
+            "the index; kind multilabel takes one"
+        )
     try:
         with open(path, "x", encoding="utf-8") as file:
             file.write(render_template(task))

@@ -82,6 +82,11 @@ class _TaskParser:
     def parse(self) -> Task | None:
         """Return the task; ``None`` when there are mistakes."""
         values = self._fields.toml.values
+        if not values:
+            self._fields.report(
+                'holds no key; expected a task, such as labels = [...] or examples = "..." '
+                "(`earful tasks new` writes a file to start from)"
+            )
         self._fields.check_keys(values, _KEYS)
         # Every field is read, even after a mistake, so that one pass reports them all. The
         # labels come first: examples use their names.

@@ -354,3 +354,23 @@ def label_fault(text: str) -> str:
     if text != text.strip():
         return "begins or ends with a space"
     return name_fault(text)
+
+
+CAPTION = Task(
+    name="caption",
+    kind="caption",
+    aliases=("audio captioning", "music captioning", "audio description"),
+)
+"""Describing where no task is given; its aliases are what the published data sets call that."""
+
+ASK = Task(
+    name="ask",
+    kind="ask",
+    aliases=(
+        "audio question answering",
+        "audio vision question answering",
+        "music information retrieval",
+        *CAPTION.aliases,
+    ),
+)
+"""Asking where no task is given: what answers a question, or describes, may be an example."""

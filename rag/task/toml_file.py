@@ -14,6 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from earful.rag.task.toml_errors import explain_toml_error
+from earful.wording import printable
+
 Key = tuple[str | int, ...]
 
 MAX_BYTES = 1_000_000
@@ -125,7 +128,9 @@ def read_bounded_toml(path: Path) -> TomlFile | TaskProblem:
     except tomllib.TOMLDecodeError as error:
         position = _POSITION.search(str(error))
         line = int(position[1]) if position and position[1] else text.count("\n") + 1
-        return problem(f"is not TOML: {_POSITION.sub('', str(error))}", line)
+        said = _POSITION.sub("", str(error))
+        plain = explain_toml_error(text, line, said)
+        return problem(f"is not TOML: {plain} ({printable(said)})", line)
     except RecursionError:
         return problem("is nested too deeply for a task file")
     except ValueError as error:  # a whole number of thousands of digits

@@ -17,16 +17,27 @@ from earful.wording import counted
 from earful.wording import printable as printable  # also used as console.printable
 
 if TYPE_CHECKING:
-    from earful.index.builder import BuildProgress, BuildReport
+    from earful.index.builder import BuildProgress, BuildReport, DoubtfulAudio
     from earful.index.corpus import Rejection, Survey
     from earful.index.maintenance import RepairReport
     from earful.index.search import Approximate, Hit
+    from earful.model.audio import FaultKind
     from earful.rag import Answer, Blend
     from earful.rag.evaluation import Scorecard
 
 _PLAIN_EVERY_S = 5.0
 _MOST_VOTED = 5
 _MOST_SHOWN = 10
+_DOUBTS: dict[FaultKind, str] = {
+    "silent": "of digital silence",
+    "quiet": "too quiet",
+    "cancelling": "whose channels cancel each other",
+    "out-of-band": "outside the band that the embedder hears",
+    "loud": "far above full scale",
+    "short": "too short",
+    "long": "of many minutes",
+    "header": "with a header that was not believed",
+}
 
 
 def printable_lines(text: str) -> str:
@@ -89,9 +100,9 @@ def describe_answer(answer: Answer) -> str:
         best = answer.model_scores[0]
         lines.append(printable(f"  the model alone: {best.label} {best.score:.0%}"))
     if answer.blend:
-        lines.append(f"  blend: {_describe_blend(answer.blend)}")
+        lines.append(f"  {_describe_blend(answer.blend)}")
     if answer.slots:
-        lines.append(printable(f"  by {_describe_request(answer)}"))
+        lines.append(printable(f"  {_describe_request(answer)}"))
     most = _MOST_SHOWN if answer.slots else _MOST_VOTED
     lines += [f"  {line}" for line in describe_hits(answer.evidence[:most]).splitlines()]
     if answer.slots and len(answer.evidence) > most:
@@ -101,22 +112,26 @@ def describe_answer(answer: Answer) -> str:
 
 
 def _describe_blend(blend: Blend) -> str:
-    weight = "the vote alone"
+    """Say who of the two decided, and how often each was right where it could be tried."""
+    decided = "the vote alone decided"
     if blend.weight:
-        weight = f"{blend.weight:.2g} of the model at temperature {blend.temperature:.2g}"
+        decided = f"both decided, the model with {blend.weight:.0%} of the say"
     if not blend.n_held_out:
-        return f"{weight}, not fitted: too few exemplars"
+        return f"{decided}; there are too few exemplars to try who is right more often"
     return (
-        f"{weight}; of {blend.n_held_out} exemplars right: "
-        f"vote {blend.vote_accuracy:.0%}, model {blend.model_accuracy:.0%}, "
-        f"blend {blend.blend_accuracy:.0%}"
+        f"{decided}: asked about {blend.n_held_out} of the exemplars, the vote named "
+        f"{blend.vote_accuracy:.0%} right, the model {blend.model_accuracy:.0%}, "
+        f"both together {blend.blend_accuracy:.0%}"
     )
 
 
 def _describe_request(answer: Answer) -> str:
-    slots = f"{answer.slots} audio slot{'s' if answer.slots > 1 else ''}"
+    """Say what the language model was given, in words that need no knowledge of it."""
     compat = ", compat decoding" if answer.decoding == "compat" else ""
-    return f"{answer.model}: {answer.n_prompt_tokens} prompt tokens, {slots}{compat}"
+    return (
+        f"{answer.model} was given {counted(answer.n_prompt_tokens, 'token')} of text and places "
+        f"for {counted(answer.slots, 'recording')}{compat}"
+    )
 
 
 def describe_note(note: str) -> str:
@@ -144,11 +159,16 @@ def _audio_segment(hit: Hit) -> str:
 
 def describe_build(report: BuildReport) -> str:
     """Render a build's report: counts first, then every rejected file and its reason."""
-    reused = f"{report.reused} given the vector of equal audio, " if report.reused else ""
-    lines = [
-        f"{report.accepted - report.reused} embedded, {reused}{report.skipped} unchanged, "
-        f"{len(report.rejected)} rejected in {report.seconds:.1f} s"
-    ]
+    kept = sum(row.same_audio for row in report.replaced)
+    counts = [f"{report.accepted - report.reused} embedded"]
+    if kept:
+        counts.append(f"{kept} changed, the vector kept")
+    if report.reused > kept:
+        counts.append(f"{report.reused - kept} given the vector of equal audio")
+    counts.append(f"{report.skipped} unchanged")
+    counts.append(f"{len(report.rejected)} rejected in {report.seconds:.1f} s")
+    lines = [", ".join(counts), *_describe_replaced(report), *_describe_contested(report)]
+    lines += [printable(f"note: {note}") for note in report.notes]
     if report.stale:
         lines.append(
             "kept, though no longer in the corpus; `earful index remove` drops what it is given:"
@@ -157,7 +177,57 @@ def describe_build(report: BuildReport) -> str:
         if (n_more := len(report.stale) - _MOST_SHOWN) > 0:
             lines.append(f"  and {n_more} more; --json lists all")
     lines += [f"  rejected {describe_rejection(rejection)}" for rejection in report.rejected]
+    if report.outdated:
+        lines.append(
+            "rejected, but still in the index as they were before; restore their recordings and "
+            "build again, or drop them: `earful index remove INDEX ID...`:"
+        )
+        lines += [printable(f"  {id_}") for id_ in report.outdated[:_MOST_SHOWN]]
+        if (n_more := len(report.outdated) - _MOST_SHOWN) > 0:
+            lines.append(f"  and {n_more} more; --json lists all")
+    lines += _describe_doubtful(report.doubtful)
     return "\n".join(lines)
+
+
+def _describe_replaced(report: BuildReport) -> list[str]:
+    """Render which rows have other labels now, or other audio."""
+    lines = []
+    changed = [x for x in report.replaced if x.before != x.after or not x.same_audio]
+    for row in changed[:_MOST_SHOWN]:
+        before, after = (", ".join(map(repr, own)) or "nothing" for own in (row.before, row.after))
+        labels = f"was labelled {before} and is now {after}"
+        if row.before == row.after:
+            labels = f"is labelled {after} as before"
+        audio = "" if row.same_audio else ", and its audio is new"
+        lines.append(printable(f"  replaced {row.id}: {labels}{audio}"))
+    if (n_more := len(changed) - _MOST_SHOWN) > 0:
+        lines.append(f"  and {n_more} more; --json lists all")
+    return lines
+
+
+def _describe_contested(report: BuildReport) -> list[str]:
+    """Render how many recordings stand under labels that differ, and name the first."""
+    contested = report.contested
+    if not contested.n:
+        return []
+    first = "; ".join(f"{id_}: {', '.join(own)}" for id_, own in contested.rows[0][:_MOST_VOTED])
+    stand = counted(contested.n, "recording stands", "recordings stand")
+    return [
+        printable(
+            f"note: {stand} in several rows whose labels differ ({first}); each votes once, for "
+            "all of its labels"
+        )
+    ]
+
+
+def _describe_doubtful(doubtful: Sequence[DoubtfulAudio]) -> list[str]:
+    """Render a line for each reason why an encoder hears little of recordings."""
+    lines = []
+    for some in doubtful:
+        nothing = f", {some.n_unusable} with nothing left to hear" if some.n_unusable else ""
+        what = f"{counted(some.n, 'row')} {_DOUBTS[some.kind]}{nothing}"
+        lines.append(printable(f"  note: {what}; the first is {some.first}: {some.text}"))
+    return lines
 
 
 def describe_rejection(rejection: Rejection) -> str:
@@ -182,8 +252,8 @@ def describe_repair(report: RepairReport) -> str:
     return "\n".join(lines)
 
 
-def describe_survey(found: Survey) -> str:
-    """Render the counts of a ``--dry-run``."""
+def describe_survey(found: Survey, doubtful: Sequence[DoubtfulAudio] = ()) -> str:
+    """Render the counts of a ``--dry-run``, and the audio of which an encoder hears little."""
     lines = [
         f"{counted(found.n, 'row')}, {counted(found.n_files, 'file')}, "
         f"{found.total_s / 60:.1f} minutes"
@@ -195,7 +265,13 @@ def describe_survey(found: Survey) -> str:
     if set(found.splits) - {""}:
         counts = [[split or "(none)", str(n)] for split, n in found.splits.items()]
         lines.append(table(counts, header=["split", "rows"], right="1"))
+    if found.columns is not None:
+        used = ", ".join(f"{field} from {column}" for field, column in found.columns.items())
+        others = ", ".join(found.other_columns) or "none"
+        lines.append(printable(f"columns: {used}; kept as text: {others}"))
+    lines += [printable(f"note: {note}") for note in found.notes]
     lines += [f"would be rejected {describe_rejection(rejection)}" for rejection in found.rejected]
+    lines += _describe_doubtful(doubtful)
     return "\n".join(lines)
 
 
@@ -230,14 +306,17 @@ def describe_approximate(made: Approximate, index: object) -> str:
 
 def describe_evaluation(card: Scorecard) -> str:
     """Render an evaluation: a line per arm, the differences between arms, the verdict."""
+    from earful.rag.evaluation import difference_text, is_share, metric_text
+
     unit = card.metric
     shown = [card.metric, *[name for name in card.metrics if name != card.metric][:1]]
     header = ["arm", *shown, "interval", "s/item"]
     rows = []
     for score in card.arms:
-        values = [f"{score.metrics[name].value:.3f}" for name in shown]
-        span = f"{score.primary.low:.3f} to {score.primary.high:.3f}"
-        rows.append([score.arm.name, *values, span, f"{score.median_s:.3f}"])
+        values = [metric_text(name, score.metrics[name].value) for name in shown]
+        low, high = (metric_text(unit, end) for end in (score.primary.low, score.primary.high))
+        mark = " (use this)" if score.arm == card.verdict.arm else ""
+        rows.append([score.arm.name + mark, *values, f"{low} to {high}", f"{score.median_s:.3f}"])
     n_groups = len(set(card.groups))
     lines = [
         f"{counted(len(card.items), 'item')} of {counted(n_groups, 'group')}, by {unit}",
@@ -245,13 +324,14 @@ def describe_evaluation(card: Scorecard) -> str:
         table(rows, header=header, right="124"),
         "",
     ]
+    points = " points" if is_share(unit) else ""
     for pair in card.comparisons:
-        difference = pair.difference
-        test = f", McNemar p = {pair.mcnemar.p_value:.2g}" if pair.mcnemar else ""
-        lines.append(
-            f"{pair.first} less {pair.second}: {difference.value:+.3f} "
-            f"({difference.low:+.3f} to {difference.high:+.3f}){test}"
+        found = pair.difference
+        value, low, high = (
+            difference_text(unit, number) for number in (found.value, found.low, found.high)
         )
+        test = f", McNemar p = {pair.mcnemar.p_value:.2g}" if pair.mcnemar else ""
+        lines.append(f"{pair.first} less {pair.second}: {value}{points} ({low} to {high}){test}")
     lines += ["", f"verdict: {card.verdict.text}"]
     lines += [f"note: {note}" for note in card.document["notes"]]
     return "\n".join(lines)

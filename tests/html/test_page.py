@@ -15,7 +15,7 @@ NASTY = "</script><script>alert(1)</script><!-- & \" '"
 
 def test_whatever_comes_out_of_a_corpus_stays_text(tmp_path: Path) -> None:
     page = Page(NASTY)
-    page.text(NASTY, is_verdict=True)
+    page.verdict(NASTY, [NASTY])
     page.items([NASTY])
     page.section(NASTY)
     page.details(NASTY, NASTY)
@@ -55,7 +55,7 @@ def test_recordings_are_cut_and_stop_at_the_budget(tmp_path: Path) -> None:
     assert first.startswith("data:audio/flac;base64,")
     # Six of the ten seconds, and then there is no room for another.
     assert page.audio_source(path, 1.0, 2.0) == ""
-    assert "1 recordings are named only" in page.render()
+    assert "1 recording is named only" in page.render()
     assert page.player(tmp_path / "gone.wav").markup == "gone.wav"
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from earful.errors import ModelError, PromptError, TaskError
+from earful.index.builder import build_index
+from earful.index.corpus import open_corpus
 from earful.model import GenerationOptions, ScriptedLanguageModel
 from earful.model.scripted import CAPABILITIES
 from earful.rag import FewShot
@@ -173,3 +175,28 @@ def test_a_misspelt_choice_is_no_silent_default(index: Path, query: Path) -> Non
     for ask in (few.classify, few.request, few.prompt_for):
         with pytest.raises(TypeError, match=r"unexpected shotz; .* may choose shots, strategy"):
             ask(query, **misspelt)
+
+
+def test_published_exemplars_are_shown_and_others_named(
+    corpus: Path, query: Path, tmp_path: Path
+) -> None:
+    """Rows of a published set name their task, which the tasks by default know."""
+    names = [path.relative_to(corpus) for path in sorted(corpus.rglob("*.wav"))[:4]]
+    for task in ("music captioning", "audio question answering"):
+        table = tmp_path / f"{task}.csv"
+        rows = "".join(f"{name},A sound.,What is it?,{task}\n" for name in names)
+        table.write_text(f"file_name,answer,question,task\n{rows}")
+        build_index(open_corpus(table, root=corpus), tmp_path / task, embedder="logmel")
+    model = ScriptedLanguageModel(replies=["a low hum"] * 4)
+    few = FewShot.open(tmp_path / "music captioning", model=model)
+    assert len(few.caption(query, shots=3).evidence) == 3
+    assert len(few.caption(query, task="describe", shots=3).evidence) == 3
+    assert texts(model.prompts[0], "exemplar", answers=True) == ["A sound."] * 3
+    few = FewShot.open(tmp_path / "audio question answering", model=model)
+    assert len(few.ask(query, "What hums?", shots=3).evidence) == 3
+    answer = few.caption(query)
+    assert answer.evidence == ()
+    assert answer.notes == (
+        "no exemplar is shown: 4 have an answer to another task, 'audio question answering'; "
+        "`aliases` of a task file take it in",
+    )

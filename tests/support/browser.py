@@ -15,7 +15,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Any]:
+def opened(path: Path, *, scheme: str = "light") -> Iterator[Any]:
     """Open a file in a browser without a network; every error it logs fails the test."""
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = os.environ.get("EARFUL_CHROMIUM") or next(
@@ -26,7 +26,7 @@ def opened(path: Path) -> Iterator[Any]:
     faults: list[str] = []
     with playwright.sync_playwright() as engine:
         browser = engine.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        context = browser.new_context(offline=True)
+        context = browser.new_context(offline=True, color_scheme=scheme)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on(
@@ -45,10 +45,9 @@ def opened(path: Path) -> Iterator[Any]:
 
 
 def marks(page: Any) -> dict[str, int]:
-    """Return how many things each plot draws: bars, points, boxes, lines or cells."""
+    """Return how many things each chart or plot draws: bars, points, boxes, lines or cells."""
     drawn: dict[str, int] = page.evaluate(
-        """Object.fromEntries([...document.querySelectorAll('.plot')].map(plot => [plot.id,
-        plot.querySelectorAll('.points path, .point, .js-line, .box, .hm image').length
-        + plot.querySelectorAll('.gl-canvas').length]))"""
+        """Object.fromEntries([...document.querySelectorAll('figure[id], .plot')].map(one =>
+        [one.id, one.querySelectorAll('.point, .box, polyline, .gl-canvas').length]))"""
     )
     return drawn

@@ -51,10 +51,10 @@ def write_heard(path: Path, direction: Sequence[float], heard: Mapping[str, floa
         heard: Deviations by which the names of classes are heard.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    samples = np.zeros(200, dtype=np.float32)
+    samples = np.zeros(1000, dtype=np.float32)
     samples[: len(direction)] = direction
     samples[DIM : DIM + len(CLASSES)] = [5 / 40 * heard.get(name, 0.0) for name in CLASSES]
     # What follows is not looked at, and tells one recording from another.
-    samples[100:] = np.random.default_rng([*path.as_posix().encode()]).standard_normal(100) / 8
+    samples[100:] = np.random.default_rng([*path.as_posix().encode()]).standard_normal(900) / 8
     soundfile.write(path, samples, RATE, subtype="FLOAT")
     return path

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from earful.index.corpus import Exemplar
 from earful.index.search import ClassScores, VectorSet
 from earful.rag.retrieval import Candidates
-from earful.rag.retrieval.candidates import gather_candidates
+from earful.rag.retrieval.gathering import gather_candidates
 from earful.rag.task import Kind, Task
 
 

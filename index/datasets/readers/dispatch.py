@@ -25,14 +25,17 @@ from earful.index.datasets.declaration import Source
 from earful.index.datasets.readers.csv_tables import read_table
 from earful.index.datasets.readers.json_records import read_records
 from earful.index.datasets.readers.sources import (
+    OnFault,
     Options,
     PlacedRow,
     RawRow,
     find_files,
     first_file,
+    is_lfs_pointer,
+    raise_fault,
     read_text,
-    refuse_lfs_pointer,
 )
+from earful.index.datasets.row_faults import RowError
 from earful.index.datasets.templates import fill
 
 # Of a file that describes one recording; such a sidecar is read whole.
@@ -42,24 +45,25 @@ UNPACK = "unpack"
 """Column with the command that unpacks a row's recording, where it lies in an archive."""
 
 
-def read_source(root: Path, source: Source) -> Iterator[PlacedRow]:
+def read_source(root: Path, source: Source, on_fault: OnFault = raise_fault) -> Iterator[PlacedRow]:
     """Read one source of a dataset, its constant columns included.
 
     Args:
         root: Folder that the files' names start from.
         source: From a declaration.
+        on_fault: Called with the error of each row that cannot be read; reading goes on.
 
     Raises:
         CorpusError: A file is missing or broken; the message begins with its row.
     """
-    for where, row in _READERS[source.reader](root, source):
+    for where, row in _READERS[source.reader](root, source, on_fault):
         yield where, {**row, **source.set}
 
 
 # --- tree ----------------------------------------------------------------------------------
 
 
-def _tree(root: Path, source: Source) -> Iterator[PlacedRow]:
+def _tree(root: Path, source: Source, on_fault: OnFault) -> Iterator[PlacedRow]:
     """Read columns from the names of files.
 
     Options: ``regex`` with named groups over the path below the root, with forward slashes;
@@ -86,10 +90,14 @@ def _tree(root: Path, source: Source) -> Iterator[PlacedRow]:
             if key in seen:
                 continue
             seen.add(key)
+        found = True
         if sidecar:
             beside = path.with_suffix(sidecar)
-            row[into] = read_text(beside).strip() if beside.is_file() else ""
-        found = True
+            try:
+                row[into] = read_text(beside).strip() if beside.is_file() else ""
+            except CorpusError as error:
+                on_fault(RowError(str(path), str(error)))
+                continue
         yield str(path), row
     if not found:
         raise CorpusError(f"{root}: holds no {' or '.join(source.files)}")
@@ -98,19 +106,20 @@ def _tree(root: Path, source: Source) -> Iterator[PlacedRow]:
 # --- shards --------------------------------------------------------------------------------
 
 
-def _shards(root: Path, source: Source) -> Iterator[PlacedRow]:
+def _shards(root: Path, source: Source, on_fault: OnFault) -> Iterator[PlacedRow]:
     """Read WebDataset pairs: ``K.flac`` with ``K.json``, in tars or in folders beside them.
 
     The audio of a tar is used when the tar was unpacked into a folder of its stem. Columns
     are the JSON's keys, ``stem`` and ``path`` of the audio, and ``shard``. Option: ``audio``
-    (ending).
+    (ending). Files that are pointers of Git LFS are left to ``pointer_files``.
     """
     options = Options(root, source)
     ending = options.get("audio", ".flac")
     options.check_all_read()
     found = False
-    tars = [path for path in find_files(root, source) if path.suffix == ".tar"]
-    loose = [path for path in find_files(root, source) if path.suffix == ".json"]
+    files = [path for path in find_files(root, source) if not is_lfs_pointer(path)]
+    tars = [path for path in files if path.suffix == ".tar"]
+    loose = [path for path in files if path.suffix == ".json"]
     unpacked = {path.with_suffix("") for path in tars}
     for path in tars:
         folder = path.with_suffix("")
@@ -120,22 +129,29 @@ def _shards(root: Path, source: Source) -> Iterator[PlacedRow]:
             found = True
             audio = (folder.relative_to(root) / member.with_suffix(ending)).as_posix()
             more = {"stem": member.stem, "path": audio, "shard": path.name, UNPACK: command}
-            yield where, {**_object(text, where), **more}
+            try:
+                row = _object(text, where)
+            except RowError as error:
+                on_fault(error)
+                continue
+            yield where, {**row, **more}
     for path in loose:
         if path.parent in unpacked:
             continue
         found = True
         audio = path.with_suffix(ending).relative_to(root).as_posix()
-        refuse_lfs_pointer(path)
         _refuse_large(path.stat().st_size, str(path))
-        row = _object(path.read_bytes(), str(path))
+        try:
+            row = _object(path.read_bytes(), str(path))
+        except RowError as error:
+            on_fault(error)
+            continue
         yield str(path), {**row, "stem": path.stem, "path": audio, "shard": path.parent.name}
     if not found:
         raise CorpusError(f"{root}: holds no {' or '.join(source.files)}")
 
 
 def _tar_records(path: Path) -> Iterator[tuple[str, PurePosixPath, bytes]]:
-    refuse_lfs_pointer(path)
     try:
         # Plain tars only: a compressed one unpacks to any size.
         with tarfile.open(path, "r:") as tar:
@@ -163,22 +179,26 @@ def _object(text: bytes, where: str) -> RawRow:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise CorpusError(f"{where}: is not JSON ({error})") from error
+        raise RowError(where, f"is not JSON ({error})") from error
     if not isinstance(value, dict):
-        raise CorpusError(f"{where}: is {type(value).__name__}; expected an object")
+        raise RowError(where, f"is {type(value).__name__}; expected an object")
     return value
 
 
 # --- arrow ---------------------------------------------------------------------------------
 
 
-def _arrow(root: Path, source: Source) -> Iterator[PlacedRow]:
-    """Read Parquet files; ``file_split`` is the file's name up to a hyphen."""
+def _arrow(root: Path, source: Source, _on_fault: OnFault) -> Iterator[PlacedRow]:
+    """Read Parquet files; ``file_split`` is the file's name up to a hyphen.
+
+    Files that are pointers of Git LFS are left to ``pointer_files``.
+    """
     Options(root, source).check_all_read()
     found = False
     for path in find_files(root, source):
+        if is_lfs_pointer(path):
+            continue
         found = True
-        refuse_lfs_pointer(path)
         more = {"file_split": path.name.partition("-")[0], "file_stem": path.stem}
         with open_table(path) as file:
             for where, row in parquet_rows(file, path, nested=True):
@@ -208,7 +228,7 @@ class _SafeUnpickler(pickle.Unpickler):
         return known[module, name]
 
 
-def _pickle(root: Path, source: Source) -> Iterator[PlacedRow]:
+def _pickle(root: Path, source: Source, _on_fault: OnFault) -> Iterator[PlacedRow]:
     """Read a pickled mapping of id to value into the columns ``id`` and ``into``, an option."""
     path = first_file(root, source)
     options = Options(path, source)
@@ -226,7 +246,7 @@ def _pickle(root: Path, source: Source) -> Iterator[PlacedRow]:
         yield f"{path}:{id_}", {"id": str(id_), into: one}
 
 
-_READERS: dict[str, Callable[[Path, Source], Iterator[PlacedRow]]] = {
+_READERS: dict[str, Callable[[Path, Source, OnFault], Iterator[PlacedRow]]] = {
     "table": read_table,
     "records": read_records,
     "tree": _tree,

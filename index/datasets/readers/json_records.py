@@ -9,13 +9,14 @@ from typing import Any
 
 from earful.errors import CorpusError
 from earful.index.datasets.declaration import Source
-from earful.index.datasets.readers.sources import Options, PlacedRow, first_file
+from earful.index.datasets.readers.sources import OnFault, Options, PlacedRow, first_file
 from earful.index.datasets.readers.yaml_data import read_yaml
+from earful.index.datasets.row_faults import RowError
 
 _MAX_LINE = 1 << 24
 
 
-def read_records(root: Path, source: Source) -> Iterator[PlacedRow]:
+def read_records(root: Path, source: Source, on_fault: OnFault) -> Iterator[PlacedRow]:
     """Read the objects of JSON, JSON Lines or YAML.
 
     Options: ``at`` (dotted path of the list), ``key`` (the list is an object, and its keys
@@ -28,17 +29,21 @@ def read_records(root: Path, source: Source) -> Iterator[PlacedRow]:
     pick: dict[str, str] = options.get("pick", {})
     options.check_all_read()
     if path.suffix == ".jsonl":
-        found = _json_lines(path)
+        found = _json_lines(path, on_fault)
     elif path.suffix in (".yaml", ".yml"):
         found = _yaml(path, at, key)
     else:
         found = _json(path, at, key)
     for where, value in found:
-        if not isinstance(value, dict):
-            raise CorpusError(f"{where}: is {type(value).__name__}; expected an object")
-        row = dict(value)
-        for column, keys in pick.items():
-            row[column] = _follow(value, keys, where)
+        try:
+            if not isinstance(value, dict):
+                raise RowError(where, f"is {type(value).__name__}; expected an object")
+            row = dict(value)
+            for column, keys in pick.items():
+                row[column] = _follow(value, keys, where)
+        except RowError as error:
+            on_fault(error)
+            continue
         yield where, row
 
 
@@ -63,22 +68,28 @@ def _json(path: Path, at: str, key: str) -> Iterator[tuple[str, Any]]:
         raise CorpusError(f"{path}: holds no rows{f' at {at!r}' if at else ''}")
 
 
-def _json_lines(path: Path) -> Iterator[tuple[str, Any]]:
+def _json_lines(path: Path, on_fault: OnFault) -> Iterator[tuple[str, Any]]:
     number = 0
     with open(path, encoding="utf-8-sig") as file:
         try:
             for number, line in enumerate(iter(lambda: file.readline(_MAX_LINE + 1), ""), 1):
+                where = f"{path}:{number}"
                 if len(line) > _MAX_LINE:
                     raise CorpusError(
-                        f"{path}:{number}: the line is longer than {_MAX_LINE} characters; "
+                        f"{where}: the line is longer than {_MAX_LINE} characters; "
                         "expected one object"
                     )
-                if line.strip():
-                    yield f"{path}:{number}", json.loads(line)
-        except (ValueError, RecursionError) as error:
-            reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else f"not JSON ({error})"
+                if not line.strip():
+                    continue
+                try:
+                    value = json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    on_fault(RowError(where, f"is not JSON ({error}); expected one object a line"))
+                    continue
+                yield where, value
+        except UnicodeDecodeError as error:
             raise CorpusError(
-                f"{path}:{number}: is {reason}; expected one object a line"
+                f"{path}:{number + 1}: is not UTF-8; expected one object a line"
             ) from error
 
 
@@ -106,5 +117,5 @@ def _follow(value: Any, keys: str, where: str) -> Any:
         try:
             value = value[int(name)] if isinstance(value, list) else value[name]
         except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise CorpusError(f"{where}: has nothing at {keys!r}") from error
+            raise RowError(where, f"has nothing at {keys!r}") from error
     return value

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from earful.errors import CorpusError
 from earful.index.datasets.declaration import Source
+from earful.index.datasets.row_faults import RowError
 
 RawRow = dict[str, Any]
 """A row before it becomes an exemplar: column to value."""
 PlacedRow = tuple[str, RawRow]
 """The place of a row, such as ``"meta.csv:17"``, and the row."""
+OnFault = Callable[[RowError], None]
+"""What becomes of a row that cannot be read: it is counted, or raised."""
+
+# Their sources are all files that match; the others read the first that is there.
+_MANY_FILES = frozenset({"tree", "shards", "arrow"})
 
 _POINTER = b"version https://git-lfs"
 _POINTER_BYTES = 1024
@@ -27,6 +34,34 @@ def find_files(root: Path, source: Source) -> list[Path]:
         elif (root / name).is_file():
             found.append(root / name)
     return found
+
+
+def raise_fault(error: RowError) -> None:
+    """Refuse a row that cannot be read.
+
+    Raises:
+        RowError: Always.
+    """
+    raise error
+
+
+def files_to_read(root: Path, source: Source) -> list[Path]:
+    """Return the files of a source that its reader reads, in order."""
+    found = find_files(root, source)
+    return found if source.reader in _MANY_FILES else found[:1]
+
+
+def source_name(root: Path, source: Source) -> str:
+    """Return a source's name for messages: the file that is read, or the patterns of several."""
+    found = [] if source.reader in _MANY_FILES else find_files(root, source)
+    return found[0].relative_to(root).as_posix() if found else " or ".join(source.files)
+
+
+def pointer_files(root: Path, source: Source) -> list[Path]:
+    """Return the files of a source that are only pointers of Git LFS; recordings do not count."""
+    if source.reader == "tree":
+        return []
+    return [path for path in files_to_read(root, source) if is_lfs_pointer(path)]
 
 
 def first_file(root: Path, source: Source) -> Path:

@@ -25,7 +25,7 @@ def label_frequencies(candidates: Candidates) -> Scores:
     Returns:
         float64, shape ``(n_labels,)``, each in [0, 1].
     """
-    return np.asarray(candidates.memberships(np.arange(len(candidates))).mean(axis=0))
+    return np.asarray(candidates.memberships(candidates.distinct).mean(axis=0))
 
 
 def most_frequent_answer(candidates: Candidates) -> tuple[str, float]:

@@ -43,7 +43,8 @@ def probe_scores(
     """
     # Exemplars to train on, and the groups that are kept together.
     queries = np.array([item.query.vector for item in items], dtype=np.float64)
-    rows = np.array([row for row, own in enumerate(candidates.row_labels) if own or not exclusive])
+    labelled = [bool(own) or not exclusive for own in candidates.row_labels]
+    rows = np.flatnonzero(candidates.once(np.array(labelled, dtype=np.bool_)))
     notes: list[str] = []
     if len(rows) > _MOST_ROWS:
         notes.append(f"the probe was trained on {_MOST_ROWS} of {len(rows)} exemplars")

@@ -1,6 +1,16 @@
 from .results import ArmScore, Verdict
 from .run_scores import Answers
 from .scorecard import Scorecard
-from .verdict import ENOUGH_GROUPS, answerer_of
+from .verdict import ENOUGH_GROUPS, answerer_of, difference_text, is_share, metric_text
 
-__all__ = ["ENOUGH_GROUPS", "Answers", "ArmScore", "Scorecard", "Verdict", "answerer_of"]
+__all__ = [
+    "ENOUGH_GROUPS",
+    "Answers",
+    "ArmScore",
+    "Scorecard",
+    "Verdict",
+    "answerer_of",
+    "difference_text",
+    "is_share",
+    "metric_text",
+]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from earful.rag.evaluation.arms import Arm
 from earful.rag.evaluation.scores.results import Comparison, Verdict
 from earful.rag.evaluation.scores.run_scores import RunScores
@@ -14,6 +18,8 @@ ENOUGH_GROUPS = 20
 
 # "As good": the whole interval of the difference lies within so many points.
 _AS_GOOD = 3.0
+# A confidence that is further from the share that is right says nothing.
+_USABLE = 0.15
 _USE = {
     "vote": "the neighbour vote",
     "blend": "the blend",
@@ -43,6 +49,33 @@ def pass_verdict(card: RunScores) -> Verdict:
     return Verdict(text=_sentence(card, chosen), arm=chosen, best=best)
 
 
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share, to be shown in percent.
+
+    >>> is_share("accuracy"), is_share("cider")
+    (True, False)
+    """
+    return metric not in _PLAIN
+
+
+def metric_text(metric: str, value: float) -> str:
+    """Return a metric's value as text, the same everywhere.
+
+    >>> metric_text("accuracy", 0.699), metric_text("cider", 0.699)
+    ('69.9%', '0.699')
+    """
+    return f"{value:.1%}" if is_share(metric) else f"{value:.3f}"
+
+
+def difference_text(metric: str, difference: float) -> str:
+    """Return a difference of two values, of shares in points of a hundred.
+
+    >>> difference_text("accuracy", -0.184), difference_text("cider", 0.2)
+    ('-18.4', '+0.200')
+    """
+    return f"{100 * difference:+.1f}" if is_share(metric) else f"{difference:+.3f}"
+
+
 def answerer_of(arm: Arm) -> str:
     """Return the name of an arm in a task file; empty when a task cannot have it.
 
@@ -60,27 +93,57 @@ def _cost(arm: Arm) -> tuple[int, int]:
 
 
 def _sentence(card: RunScores, chosen: Arm) -> str:
-    """Return the verdict's text: the arms that matter side by side, then the one to use."""
-    parts: list[str] = []
+    """Return the verdict's text: what to use and how good it is, what else was, and the doubts."""
+    majority = card.best_of("majority")
+    named = _USE.get(chosen.how, f"the {chosen.how} arm")
+    with_shots = f" with {_shots(chosen)}" if chosen.k else ""
+    parts = [f"use {named}{with_shots}: {_value(card, chosen)}{_beside_chance(card, chosen)}"]
     retrieved, zero, vote = (card.best_of(how) for how in ("retrieved", "zero-shot", "vote"))
-    majority, probe = card.best_of("majority"), card.best_of("probe")
+    probe = card.best_of("probe")
     if retrieved and zero:
         parts.append(_gain(card, card.compare(retrieved, zero), retrieved))
-    elif retrieved:
+    elif retrieved and retrieved != chosen:
         parts.append(f"the model with {_shots(retrieved)} reaches {_value(card, retrieved)}")
     if vote and retrieved:
-        parts.append(f"the neighbour vote {_compared(card, card.compare(vote, retrieved))}")
-    elif vote:
+        compared = _compared(card, card.compare(vote, retrieved), "the model")
+        parts.append(f"the neighbour vote {compared}")
+    elif vote and vote != chosen:
         parts.append(f"the neighbour vote of {_shots(vote)} reaches {_value(card, vote)}")
     if probe and vote:
         parts.append(f"a linear probe {_compared(card, card.compare(probe, vote), 'the vote')}")
     if majority and chosen != majority:
         lead = card.compare(chosen, majority).difference
         if lead.low <= 0.0:
-            parts.append("nothing is shown to beat the most frequent answer")
-    named = _USE.get(chosen.how, f"the {chosen.how} arm")
-    with_shots = f" with {_shots(chosen)}" if chosen.k else ""
-    return "; ".join(parts) + f"; use {named}{with_shots}"
+            parts.append("but nothing is shown to beat the most frequent answer")
+    return "; ".join([*parts, *_doubts(card, chosen)])
+
+
+def _beside_chance(card: RunScores, chosen: Arm) -> str:
+    """Name the metric, and say what a guess and the most frequent answer would reach."""
+    metric = " right" if card.metric == "accuracy" else f" {card.metric.replace('-', ' ')}"
+    if card.kind != "classify" or "accuracy" not in card.metric or not card.labels:
+        return metric
+    beside = f"{metric} (chance {1.0 / len(card.labels):.0%}"
+    majority = card.best_of("majority")
+    if majority and majority != chosen:
+        beside += f", the most frequent answer {_value(card, majority)}"
+    return beside + ")"
+
+
+def _doubts(card: RunScores, chosen: Arm) -> list[str]:
+    """Say what to mind of the chosen arm: whether its confidence says how often it is right."""
+    if card.kind != "classify":
+        return []
+    rows = card.answers[chosen.name].first
+    said = float(np.mean([row["confidence"] for row in rows]))
+    right = float(card.right(rows).mean())
+    # Two standard errors of a share are what so few items may be off by.
+    if abs(said - right) <= max(_USABLE, 1.0 / math.sqrt(len(rows))):
+        return []
+    return [
+        f"its confidence is unusable here: it says {said:.0%} on average and is right in "
+        f"{right:.0%}"
+    ]
 
 
 def _gain(card: RunScores, found: Comparison, retrieved: Arm) -> str:
@@ -124,7 +187,7 @@ def _points(card: RunScores, found: Comparison) -> tuple[str, str, str]:
 
 def _value(card: RunScores, arm: Arm) -> str:
     value = next(score for score in card.arms if score.arm == arm).primary.value
-    return f"{value:.3f}" if card.metric in _PLAIN else f"{value:.1%}"
+    return metric_text(card.metric, value)
 
 
 def _shots(arm: Arm) -> str:

@@ -11,11 +11,11 @@ import typer
 
 from earful import console
 from earful.commands.options import JsonOption, example, print_json
-from earful.wording import counted
+from earful.wording import as_argument, counted
 
 if TYPE_CHECKING:
     from earful.index.corpus import CorpusRow
-    from earful.index.datasets import Dataset, DatasetCheck
+    from earful.index.datasets import Dataset, DatasetCheck, DatasetCorpus
 
 datasets_app = typer.Typer(
     help="Show the declarations of published datasets, and check local copies.",
@@ -88,7 +88,8 @@ def datasets_check(
     part: PartOption = "",
     allow_outside: OutsideOption = False,
     missing: Annotated[
-        Path | None, typer.Option(help="Write the rows without a recording to this file.")
+        Path | None,
+        typer.Option(help="Write rows without a recording, or that cannot be read, to this file."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -104,6 +105,7 @@ def datasets_check(
                 open(missing, "w", encoding="utf-8", errors="surrogateescape")
             )
             corpus.on_missing = lambda where, why: print(where, why, sep="\t", file=file)
+            corpus.on_unreadable = corpus.on_missing
         found = check_dataset(corpus)
     if as_json:
         print_json(found.to_dict())
@@ -167,12 +169,31 @@ def datasets_sample(
             f"  answer    {exemplar.answer}",
         ]
         typer.echo(console.printable_lines("\n".join(lines)))
-    if corpus.counts.n_missing:
+    warn_of_rows(corpus, root)
+
+
+def warn_of_rows(corpus: DatasetCorpus, root: Path) -> None:
+    """Say which rows of the last pass became no exemplar, and which files were not read."""
+    counts = corpus.counts
+    passed = [
+        (counts.n_missing, "has no recording here", "have no recording here"),
+        (counts.faults.n, "cannot be read", "cannot be read"),
+        (counts.empty.n, "has no label or answer", "have no label or answer"),
+        (counts.unlisted.n, "is in no list of a split", "are in no list of a split"),
+    ]
+    found = [counted(n, f"row {one}", f"rows {several}") for n, one, several in passed if n]
+    if found:
+        check = f"`earful datasets check {as_argument(corpus.dataset.name)} {as_argument(root)}`"
         console.warn(
-            f"{counted(corpus.counts.n_missing, 'row has', 'rows have')} no "
-            "recording here; `earful datasets check` "
-            "names them"
+            f"note: {' and '.join(found)}, and passed over; {check} names "
+            f"{'them' if len(found) > 1 or not found[0].startswith('1 ') else 'it'}"
         )
+    for name, read in corpus.unread_files:
+        if Path(name).parent != Path(read).parent:
+            console.warn(f"note: {read} is read, and not {name}, which is there as well")
+    for name in corpus.absent:
+        if "Git LFS" in name:
+            console.warn(f"note: passed over: {name}")
 
 
 def describe_dataset(dataset: Dataset) -> str:
@@ -192,6 +213,8 @@ def describe_dataset(dataset: Dataset) -> str:
             if fact
         ]
         lines.append(f"split       {name}: {', '.join(sizes)}")
+    if own_split := dataset.split.describe():
+        lines.append(f"split       {own_split}")
     if dataset.parts:
         lines.append(f"parts       {', '.join(dataset.parts)}")
     lines += [f"task        {emit.task}: {emit.question}" for emit in dataset.emits]
@@ -203,7 +226,8 @@ def describe_dataset(dataset: Dataset) -> str:
     lines += [f"tree        {line}" for line in dataset.tree.splitlines()]
     lines += [f"mind        {quirk}" for quirk in dataset.quirks]
     lines += [f"overlaps    {name}: {why}" for name, why in dataset.overlaps.items()]
-    lines += [f"known bad   {id_}: {why}" for id_, why in dataset.known_bad.items()]
+    bad = {**dataset.known_bad, **dataset.bad_copies}
+    lines += [f"known bad   {id_}: {why}" for id_, why in bad.items()]
     if not dataset.is_verified:
         lines.append("Facts marked unverified were not read at the publisher's.")
     return "\n".join(lines)
@@ -228,22 +252,47 @@ def describe_check(found: DatasetCheck) -> str:
             rows, header=["split", "rows", "found", "recordings", "official"], right="123"
         ),
     ]
+    if found.why_empty:
+        lines.append(found.why_empty)
+    if found.own_split:
+        lines.append(f"the split is {found.own_split}")
     if comparison := found.size_comparison():
-        lines.append(f"in all {counted(found.n_clips, 'recording')}: {comparison}")
+        lines.append(f"in all {counted(found.n_whole_clips, 'recording')}: {comparison}")
+    if sum(split.n_whole_rows for split in found.splits) > found.n_rows:
+        n_rows = sum(split.n_whole_rows for split in found.splits)
+        lines.append(f"official sizes are held against the {n_rows:,} rows of all tasks")
     lines += [f"not here: {name}" for name in found.absent]
+    lines += [f"not read: {name}, as {read} is there" for name, read in found.passed_over]
     if found.n_missing:
         lines.append(
             f"{counted(found.n_missing, 'row has', 'rows have')} no recording; "
-            f"looked for {', '.join(found.looked_for)}"
+            f"looked for {', '.join(found.looked_for)} below {found.looked_in}"
         )
-        lines += [f"  {where}: {why}" for where, why in found.missing[:_MOST_MISSING]]
-        if found.n_missing > _MOST_MISSING:
-            lines.append("  and more; --missing FILE writes them all")
+        lines += _some(found.missing, found.n_missing, "; --missing FILE writes them all")
+    if found.n_unreadable:
+        lines.append(
+            f"{counted(found.n_unreadable, 'row')} cannot be read, and passed over like a missing "
+            "recording"
+        )
+        lines += _some(found.unreadable, found.n_unreadable, "; --missing FILE writes them all")
+    if found.n_empty:
+        have = counted(found.n_empty, "row has", "rows have")
+        lines.append(f"{have} no label or answer for {found.task}, and passed over")
+        lines += _some(found.empty, found.n_empty)
+    if found.n_unlisted:
+        are = counted(found.n_unlisted, "row is", "rows are")
+        lines.append(f"{are} in none of the lists of the splits, and passed over")
+        lines += _some(found.unlisted, found.n_unlisted)
     lines += [f"left out as broken: {id_}, {why}" for id_, why in found.known_bad.items()]
     if found.n_unnamed:
         are = counted(found.n_unnamed, "recording here is", "recordings here are")
-        lines.append(f"{are} named by no row of this task")
+        lines.append(f"{are} named by no row")
     return "\n".join(lines)
+
+
+def _some(rows: tuple[tuple[str, str], ...], n: int, more: str = "") -> list[str]:
+    lines = [f"  {where}: {why}" for where, why in rows[:_MOST_MISSING]]
+    return [*lines, f"  and more{more}"] if n > _MOST_MISSING else lines
 
 
 _AUDIO = {
@@ -271,6 +320,7 @@ def _to_dict(dataset: Dataset) -> dict[str, object]:
                 "verified": fact.verified,
                 "basis": fact.basis,
                 "note": fact.note,
+                "also": dict(fact.also),
             }
             for name, fact in dataset.all_facts().items()
         },
@@ -289,4 +339,6 @@ def _to_dict(dataset: Dataset) -> dict[str, object]:
         "quirks": list(dataset.quirks),
         "overlaps": dict(dataset.overlaps),
         "known_bad": dict(dataset.known_bad),
+        "bad_copies": dict(dataset.bad_copies),
+        "own_split": dataset.split.describe(),
     }

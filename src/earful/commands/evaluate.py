@@ -14,6 +14,7 @@ from earful.commands.option_families import expand_families
 from earful.commands.options import (
     HELP_ORDER,
     AllowOutsideOption,
+    CorpusOptions,
     EvaluateModelOptions,
     JsonOption,
     MaxTokensOption,
@@ -23,7 +24,6 @@ from earful.commands.options import (
     print_json,
     reject_unused,
 )
-from earful.errors import LeakageError
 
 if TYPE_CHECKING:
     from earful.index.corpus import Corpus
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from earful.rag.evaluation import Evaluation, EvaluationSettings
     from earful.rag.task import Task
 
-_MOST_LEAKS = 20
 _ALL_LABELS = "all-labels"
 
 
@@ -69,7 +68,7 @@ def evaluate(
     ] = "refuse",
     near_duplicate: Annotated[
         float,
-        typer.Option(min=0.5, max=1.0, help="Similarity from which two rows are one recording."),
+        typer.Option(min=0.5, max=1.0, help="Similarity from which signals are compared; 1: none."),
     ] = 0.97,
     confidence: Annotated[
         float, typer.Option(min=0.5, max=0.999, help="Confidence of the intervals.")
@@ -90,11 +89,11 @@ def evaluate(
     ] = False,
     max_tokens: MaxTokensOption = 128,
     *,
+    reading: CorpusOptions,
     models: EvaluateModelOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Compare every way to answer on labelled recordings, baselines included."""
-    from earful.index.corpus import open_corpus
     from earful.rag.evaluation import (
         file_to_write,
         load_evaluation,
@@ -115,6 +114,8 @@ def evaluate(
         {"--allow-outside": allow_outside and not (task or data or replay)},
         "is about a task's examples and --data; give one",
     )
+    if data is None:
+        reject_unused(reading.given(), "is about --data; give it")
     given = load_given_task(task, allow_outside=allow_outside) if task else None
     if write_task and replay is None:
         # Fail now, and not after every item has been asked.
@@ -145,7 +146,7 @@ def evaluate(
     )
     asked = given if given is not None else Task(name=_ALL_LABELS)
     file = out if out is not None else Path(f"{asked.name}.evaluation.json")
-    corpus = None if data is None else open_corpus(data, allow_outside=allow_outside)
+    corpus = None if data is None else reading.open(data, allow_outside=allow_outside)
     found = _run(few, asked, settings, corpus, file)
     print_caveat(few)
     page = html if html is not None else file.with_suffix(".html")
@@ -166,15 +167,10 @@ def _run(
 ) -> Evaluation:
     from earful.rag.evaluation import evaluate as ask_every_arm
 
-    try:
-        with console.counter("asking", sys.stderr) as progress:
-            return ask_every_arm(
-                few, task, settings=settings, corpus=corpus, out=file, progress=progress
-            )
-    except LeakageError as error:
-        for leak in error.leaks[:_MOST_LEAKS]:
-            console.warn(f"leak: {leak}")
-        raise
+    with console.counter("asking", sys.stderr) as progress:
+        return ask_every_arm(
+            few, task, settings=settings, corpus=corpus, out=file, progress=progress
+        )
 
 
 def _print_evaluation(found: Evaluation, html: Path | None, *, as_json: bool) -> None:

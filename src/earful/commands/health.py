@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from earful import console
 from earful.commands.options import IndexArgument, JsonOption, example, one_of, print_json
 from earful.wording import counted
 
-_MOST_SHOWN = 12
+_MOST_OF_A_KIND = 5
 
 
 @example("earful index health sounds.index --html health.html")
@@ -22,16 +23,23 @@ def index_health(
     k: Annotated[int, typer.Option("--k", "-k", min=1, help="Neighbours that vote.")] = 5,
     near_duplicate: Annotated[
         float,
-        typer.Option(min=0.5, max=1.0, help="Similarity from which two rows are one recording."),
+        typer.Option(min=0.5, max=1.0, help="Similarity from which signals are compared; 1: none."),
     ] = 0.97,
     audio: Annotated[
-        bool, typer.Option(help="Read the recordings, for silence, clipping and durations.")
+        bool, typer.Option(help="Read the recordings, for copies, silence, clipping and durations.")
     ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Look for wrong labels, copies, hubs, orphans, silence, clipping and odd durations."""
     from earful.index import Index
-    from earful.index.health import HealthLimits, check_health, doubt, summary, write_health_page
+    from earful.index.health import (
+        HealthLimits,
+        check_health,
+        counted_kind,
+        doubt,
+        summary,
+        write_health_page,
+    )
 
     opened = Index.open(index)
     limits = HealthLimits(k=k, near_duplicate=near_duplicate)
@@ -47,16 +55,25 @@ def index_health(
         return
     lines = [summary(found)]
     if found.n_of:
-        lines.append(", ".join(f"{n} {kind}" for kind, n in found.n_of.items()))
+        lines.append(", ".join(counted_kind(n, kind) for kind, n in found.n_of.items()))
     worst = [one for one in found.labels if one.accuracy == one.accuracy][:5]
     if worst:
         shown = ", ".join(f"{one.label} {one.accuracy:.0%}" for one in worst)
         lines.append(f"answered worst: {shown}")
-    for one in found.findings[:_MOST_SHOWN]:
-        named = ", ".join(one.ids[:3]) + (" ..." if len(one.ids) > 3 else "")
-        lines += [f"{one.kind}: {named}", f"  {one.what}", f"  {one.next}"]
-    if len(found.findings) > _MOST_SHOWN:
-        lines.append(f"and {len(found.findings) - _MOST_SHOWN} more, which --json or --html lists")
+    # A few of each kind, so that many of one do not hide the others.
+    told: Counter[str] = Counter()
+    for one in found.findings:
+        told[one.kind] += 1
+        if told[one.kind] <= _MOST_OF_A_KIND:
+            named = ", ".join(one.ids[:3]) + (" ..." if len(one.ids) > 3 else "")
+            lines += [f"{one.kind}: {named}", f"  {one.what}", f"  {one.next}"]
+    more = [
+        counted_kind(n - _MOST_OF_A_KIND, kind)
+        for kind, n in found.n_of.items()
+        if n > _MOST_OF_A_KIND
+    ]
+    if more:
+        lines.append(f"and {', '.join(more)} more, which --json or --html lists")
     if caveat := doubt(found):
         lines.append(f"mind: {caveat}")
     typer.echo(console.printable_lines("\n".join(lines)))
@@ -95,4 +112,4 @@ def index_map(
         return
     kept = " and ".join(f"{share:.0%}" for share in found.explained)
     axes = f", whose two axes keep {kept} of the variance" if kept else ""
-    typer.echo(f"{len(found.ids)} rows by {found.method}{axes}")
+    typer.echo(f"{counted(len(found.ids), 'row')} by {found.method}{axes}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful import console
+from earful.commands.datasets import warn_of_rows
 from earful.commands.health import index_health, index_map
-from earful.commands.load import print_better_ears
+from earful.commands.load import print_better_ears, rehearse
+from earful.commands.option_families import expand_families
 from earful.commands.options import (
     SOME_FAILED,
-    ColumnOption,
+    CorpusOptions,
     CorpusOutsideOption,
     DecodingOption,
     DeviceOption,
@@ -31,21 +33,29 @@ from earful.commands.options import (
 )
 from earful.errors import CorpusError
 from earful.model import DEFAULT_EMBEDDER
-from earful.wording import counted
+from earful.wording import as_argument, counted
 
 if TYPE_CHECKING:
-    from earful.index.builder import BuildReport
+    from earful.index.builder import BuildReport, DoubtfulAudio
     from earful.index.corpus import Corpus, Survey
     from earful.index.maintenance import RepairReport
 
 
 _DTYPES = ("auto", "float32", "bfloat16")
 
+# Where ``--help`` lists the options about a corpus: before its root.
+_CORPUS_ORDER = (
+    *("revision", "id_"),
+    *("column", "label_separator", "drop_missing", "merge_rows", "group_pattern"),
+    *("root", "max_duration_s", "allow_outside", "device", "dtype", "dry_run", "as_json"),
+)
+
 index_app = typer.Typer(help="Build and look after an index of exemplars.", no_args_is_help=True)
 
 
 @index_app.command("build")
 @example("earful index build corpus/ --index sounds.index")
+@expand_families(_CORPUS_ORDER)
 def index_build(
     index: IndexOption,
     corpus: Annotated[
@@ -61,7 +71,6 @@ def index_build(
         str, typer.Option(help="Embedder: a name from `earful models list`, or a folder.")
     ] = DEFAULT_EMBEDDER,
     revision: Annotated[str, typer.Option(help="Hub revision of the embedder.")] = "",
-    column: ColumnOption = [],  # noqa: B006 - typer copies it
     root: RootOption = None,
     max_duration_s: Annotated[float, typer.Option(help="Longest segment to decode.")] = 1800.0,
     allow_outside: CorpusOutsideOption = False,
@@ -73,9 +82,12 @@ def index_build(
         ),
     ] = "auto",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count and check, embed nothing, write nothing.")
+        bool,
+        typer.Option("--dry-run", help="Count, decode and check; embed and write nothing."),
     ] = False,
     as_json: JsonOption = False,
+    *,
+    reading: CorpusOptions,
 ) -> None:
     """Embed a labelled corpus into an index; run again after an interruption to go on."""
     # Open the corpus: a published dataset, or one of the user's own.
@@ -86,7 +98,9 @@ def index_build(
         reject_unused(
             {"CORPUS": corpus is not None}, "is a corpus of your own; leave out --dataset"
         )
-        reject_unused({"--column": bool(column)}, "is about tables; a --dataset knows its columns")
+        reject_unused(
+            reading.given(), "is about corpora of your own; a --dataset knows its columns"
+        )
         if root is None:
             raise typer.BadParameter(
                 "the --dataset needs the folder it was unpacked in", param_hint="--root"
@@ -95,49 +109,48 @@ def index_build(
             dataset, root, split=split, task=task, part=part, allow_outside=allow_outside
         )
     else:
-        from earful.index.corpus import open_corpus
-
         chosen = {"--split": bool(split), "--task": bool(task), "--part": bool(part)}
         reject_unused(chosen, "chooses within a --dataset; give one")
         if corpus is None:
             raise typer.BadParameter(
                 "give a folder or a table, or a --dataset with its --root", param_hint="CORPUS"
             )
-        opened = open_corpus(
-            corpus, columns=_columns(column), root=root, allow_outside=allow_outside
-        )
-    if dry_run:
-        from earful.index.corpus import survey_corpus
-
-        _finish_survey(survey_corpus(opened), as_json=as_json)
-        return
+        opened = reading.open(corpus, root=root, allow_outside=allow_outside)
     from earful.index.builder import BuildOptions, build_index, embedder_for
     from earful.model.audio import AudioLimits, warm_up
 
+    options = BuildOptions(limits=AudioLimits(max_duration_s=max_duration_s))
+    if dry_run:
+        from earful.index.corpus import survey_corpus
+
+        surveyed = survey_corpus(opened, limits=options.limits)
+        found, doubtful = rehearse(opened, surveyed, embedder, options)
+        _warn_of_rows(opened, root)
+        _finish_rehearsal(found, doubtful, as_json=as_json)
+        return
     # Embed it; rows that are indexed already are skipped.
     one_of(_DTYPES, dtype, "--dtype")
     warm_up()
     is_new = not (index.is_dir() and any(index.iterdir()))
     model = embedder_for(index, embedder, revision=revision, device=device, dtype=dtype)
-    options = BuildOptions(limits=AudioLimits(max_duration_s=max_duration_s))
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_index(opened, index, embedder=model, options=options, progress=progress)
-    if dataset:
-        from earful.index.datasets import DatasetCorpus
-
-        if isinstance(opened, DatasetCorpus) and opened.counts.n_missing:
-            console.warn(
-                f"note: {counted(opened.counts.n_missing, 'row')} of {dataset} without a "
-                f"recording in {root}; "
-                f"`earful datasets check {dataset} {root}` names them"
-            )
+    _warn_of_rows(opened, root)
     if is_new and not as_json:
         print_better_ears(embedder)
     _finish_build(report, as_json=as_json)
 
 
+def _warn_of_rows(opened: Corpus, root: Path | None) -> None:
+    from earful.index.datasets import DatasetCorpus
+
+    if isinstance(opened, DatasetCorpus) and root is not None:
+        warn_of_rows(opened, root)
+
+
 @index_app.command("add")
 @example("earful index add siren.wav --label siren --index sounds.index")
+@expand_families(_CORPUS_ORDER)
 def index_add(
     source: Annotated[Path, typer.Argument(help="A corpus, or one recording with --label.")],
     index: IndexOption,
@@ -148,16 +161,17 @@ def index_add(
     end_s: Annotated[float | None, typer.Option(help="End of the segment.")] = None,
     group: Annotated[str, typer.Option(help="Recording, site or speaker it came from.")] = "",
     id_: Annotated[str, typer.Option("--id", help="Key of the row; default: the file name.")] = "",
-    column: ColumnOption = [],  # noqa: B006 - typer copies it
     root: RootOption = None,
     allow_outside: CorpusOutsideOption = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
+    *,
+    reading: CorpusOptions,
 ) -> None:
     """Add a corpus or one labelled recording; a row with a known id is replaced."""
     from earful.index import Index
     from earful.index.builder import build_index
-    from earful.index.corpus import KINDS, open_corpus, single_recording, table_kind
+    from earful.index.corpus import KINDS, single_recording, table_kind
     from earful.model import load_embedder
 
     stored = Index.open(index).info.fingerprint
@@ -174,7 +188,7 @@ def index_add(
     if label:
         reject_unused(
             {
-                "--column": bool(column),
+                **reading.given(),
                 "--root": root is not None,
                 "--allow-outside": allow_outside,
             },
@@ -199,13 +213,20 @@ def index_add(
             },
             "is about one recording; give its --label",
         )
-        corpus = open_corpus(
-            source, columns=_columns(column), root=root, allow_outside=allow_outside
-        )
+        corpus = reading.open(source, root=root, allow_outside=allow_outside)
     # Embed it by the index's own embedder.
     model = load_embedder(stored.name, revision=stored.revision, device=device, dtype=stored.dtype)
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_index(corpus, index, embedder=model, progress=progress)
+    if label and not as_json:
+        for row in report.replaced:
+            if row.before and row.before != row.after:
+                every = dict.fromkeys((*row.before, *row.after))
+                labels = " ".join(f"--label {as_argument(name)}" for name in every)
+                console.warn(
+                    f"note: {row.id} was in the index under other labels; to keep all: {labels}; "
+                    "to keep it as a row of its own beside this one: another --id"
+                )
     # The corpus is only what was added: rows that are not in it are not stale.
     _finish_build(replace(report, stale=()), as_json=as_json)
 
@@ -398,16 +419,6 @@ index_app.command("health")(index_health)
 index_app.command("map")(index_map)
 
 
-def _columns(pairs: Iterable[str]) -> dict[str, str] | None:
-    columns: dict[str, str] = {}
-    for pair in pairs:
-        field, equals, name = pair.partition("=")
-        if not (field and equals and name):
-            raise typer.BadParameter(f"expected FIELD=COLUMN, got {pair!r}", param_hint="--column")
-        columns[field] = name
-    return columns or None
-
-
 def _finish_build(report: BuildReport, *, as_json: bool) -> None:
     if as_json:
         print_json(report.to_dict())
@@ -417,10 +428,10 @@ def _finish_build(report: BuildReport, *, as_json: bool) -> None:
         raise typer.Exit(SOME_FAILED)
 
 
-def _finish_survey(found: Survey, *, as_json: bool) -> None:
+def _finish_rehearsal(found: Survey, doubtful: Sequence[DoubtfulAudio], *, as_json: bool) -> None:
     if as_json:
-        print_json(found.to_dict())
+        print_json({**found.to_dict(), "doubtful": [some.to_dict() for some in doubtful]})
     else:
-        typer.echo(console.describe_survey(found))
+        typer.echo(console.describe_survey(found, doubtful))
     if found.rejected:
         raise typer.Exit(SOME_FAILED)

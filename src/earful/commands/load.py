@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +20,12 @@ from earful.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from earful.index.builder import BuildOptions, DoubtfulAudio
+    from earful.index.corpus import Corpus, Survey
     from earful.rag import FewShot
     from earful.rag.task import Task
 
+_HUB_RATE_HZ = 48_000
 _BETTER_EARS = "laion/clap-htsat-unfused"
 
 
@@ -181,3 +186,35 @@ def is_typed(context: typer.Context, name: str) -> bool:
     """Tell whether an option was given on the command line, not by a default or a variable."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
+
+
+def rehearse(
+    corpus: Corpus, found: Survey, embedder: str, options: BuildOptions
+) -> tuple[Survey, tuple[DoubtfulAudio, ...]]:
+    """Decode a corpus as a build would, and add what that found to a survey's counts."""
+    from earful.index.builder import rehearse_build
+    from earful.model import list_embedders, load_embedder
+    from earful.model.audio import HearsBand
+
+    # What has to be fetched first is not loaded to count; such encoders all hear 48 kHz.
+    sample_rate, band_hz = _HUB_RATE_HZ, None
+    if not any(known.name == embedder and known.kind == "hub" for known in list_embedders()):
+        model = load_embedder(embedder)
+        sample_rate = model.fingerprint.sample_rate
+        band_hz = model.band_hz if isinstance(model, HearsBand) else None
+    with console.counter("decoding", sys.stderr) as progress:
+        heard = rehearse_build(
+            corpus,
+            sample_rate=sample_rate,
+            band_hz=band_hz,
+            options=options,
+            progress=lambda done: progress(done, found.n),
+        )
+    decoded = replace(
+        found,
+        rejected=heard.rejected,
+        total_s=heard.total_s,
+        shortest_s=heard.shortest_s,
+        longest_s=heard.longest_s,
+    )
+    return decoded, heard.doubtful

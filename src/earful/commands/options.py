@@ -13,6 +13,7 @@ import typer
 from earful.model import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from earful.index.corpus import Corpus
     from earful.model import GenerationOptions
     from earful.rag.retrieval import AskOptions
 
@@ -38,14 +39,6 @@ OptionalIndexOption = Annotated[
 IndexArgument = Annotated[Path, typer.Argument(help="Index folder.", metavar="INDEX")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-ColumnOption = Annotated[
-    list[str],
-    typer.Option(
-        "--column",
-        metavar="FIELD=COLUMN",
-        help="Column of the table that holds a field, such as audio=clip_path. Repeatable.",
-    ),
-]
 RootOption = Annotated[
     Path | None, typer.Option(help="Folder that the table's paths start from; default: its own.")
 ]
@@ -96,6 +89,75 @@ HELP_ORDER = (
     "decoding", "slots", "embedder", "device", "dtype", "as_json",
 )  # fmt: skip
 """The order of options in every ``--help``: question, shots, model, writing, devices, output."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusOptions:
+    """How a corpus of the user's own is read."""
+
+    column: Annotated[
+        list[str],
+        typer.Option(
+            metavar="FIELD=COLUMN",
+            help="Column of the table that holds a field, such as audio=clip_path; FIELD= leaves "
+            "the field out. Repeatable.",
+        ),
+    ] = field(default_factory=list)
+    label_separator: Annotated[
+        str, typer.Option(metavar="TEXT", help="What stands between the labels of a cell.")
+    ] = "|"
+    drop_missing: Annotated[
+        bool, typer.Option("--drop-missing", help="Leave out labels such as NA, NaN and None.")
+    ] = False
+    merge_rows: Annotated[
+        bool,
+        typer.Option("--merge-rows", help="Make rows of one stretch one row with all its labels."),
+    ] = False
+    group_pattern: Annotated[
+        str,
+        typer.Option(
+            metavar="REGEX", help="Finds a recording's group in its path, if no column gives one."
+        ),
+    ] = ""
+
+    def given(self) -> dict[str, bool]:
+        """Return the options, and whether each is given."""
+        return {
+            "--column": bool(self.column),
+            "--label-separator": self.label_separator != "|",
+            "--drop-missing": self.drop_missing,
+            "--merge-rows": self.merge_rows,
+            "--group-pattern": bool(self.group_pattern),
+        }
+
+    def open(self, source: Path, *, root: Path | None = None, allow_outside: bool) -> Corpus:
+        """Open a corpus with them.
+
+        Raises:
+            CorpusError: There is none.
+            typer.BadParameter: A ``--column`` is of another form.
+        """
+        from earful.index.corpus import open_corpus
+
+        columns: dict[str, str] = {}
+        for pair in self.column:
+            name, equals, column = pair.partition("=")
+            if not (name and equals):
+                raise typer.BadParameter(
+                    f"expected FIELD=COLUMN, or FIELD= to leave it out, got {pair!r}",
+                    param_hint="--column",
+                )
+            columns[name] = column
+        return open_corpus(
+            source,
+            columns=columns,
+            root=root,
+            label_separator=self.label_separator,
+            drop_missing=self.drop_missing,
+            merge_rows=self.merge_rows,
+            group_pattern=self.group_pattern,
+            allow_outside=allow_outside,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,15 +107,17 @@ def search(
             "is about vectors, and a text is compared with the class scores of this index; it "
             "takes exact",
         )
-    hits = few.search(audio=audio, text=text or None, k=k, filter=chosen, backend=backend)
-    note = few.retriever.text_note(text) if text else ""
+    clip = None if audio is None else few.retriever.read(audio)
+    hits = few.search(audio=clip, text=text or None, k=k, filter=chosen, backend=backend)
+    notes = [] if clip is None else [*few.retriever.recording_notes(clip)]
+    if text and (note := few.retriever.text_note(text)):
+        notes.append(note)
     if as_json:
         evidence = [hit.to_dict() for hit in hits]
-        notes = [note] if note else []
         print_json({"query": text or str(audio), "evidence": evidence, "notes": notes})
         return
     typer.echo(console.describe_hits(hits) or _why_nothing(few, chosen, backend))
-    if note:
+    for note in notes:
         typer.echo(console.describe_note(note))
 
 
@@ -291,6 +293,7 @@ def caption(
     audio: AudioArguments,
     index: OptionalIndexOption = None,
     *,
+    given: TaskOptions,
     query: QueryOptions,
     models: ModelOptions,
     free_text: FreeTextOption = False,
@@ -302,11 +305,17 @@ def caption(
     A model too small to write takes the sentence from the exemplars of an index that are most
     like the recording (their caption, or the label that won their vote), or says that it cannot.
     """
+    task = load_given_task(given.task, allow_outside=given.allow_outside)
     ask_options = query.ask_options()
     ask_options["free_text"] = free_text
     options = writing.generation(query.seed)
-    few = load_few_shot(index, models, query=query, needs_model="caption")
-    _answer_each(few, audio, lambda path: few.caption(path, options=options, **ask_options), output)
+    few = load_few_shot(index, models, task=task, query=query, needs_model="caption")
+    _answer_each(
+        few,
+        audio,
+        lambda path: few.caption(path, task=task, options=options, **ask_options),
+        output,
+    )
 
 
 def _why_nothing(few: FewShot, chosen: SearchFilter, backend: str) -> str:

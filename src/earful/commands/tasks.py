@@ -9,6 +9,7 @@ import typer
 
 from earful import console
 from earful.commands.options import AllowOutsideOption, JsonOption, example, print_json
+from earful.wording import as_argument
 
 tasks_app = typer.Typer(help="Write, check and show task files.", no_args_is_help=True)
 
@@ -23,8 +24,9 @@ def tasks_new(
     """Write a commented task file to start from."""
     from earful.rag.task import new_task
 
-    new_task(path, kind=kind, labels=[label.strip() for label in labels.split(",") if label])
-    typer.echo(f"wrote {console.printable(str(path))}; next: earful tasks check {path}")
+    new_task(path, kind=kind, labels=[name.strip() for name in labels.split(",") if name.strip()])
+    shown = console.printable(str(path))
+    typer.echo(f"wrote {shown}; next: earful tasks check {as_argument(path)}")
 
 
 @tasks_app.command("list")

@@ -22,3 +22,26 @@ for (const source of document.querySelectorAll("script.figure")) {
     if (wanted) { player.src = wanted; player.play().catch(() => {}); }
   });
 }
+for (const chart of document.querySelectorAll("figure[data-players]")) {
+  const wanted = JSON.parse(document.getElementById(chart.id + "-players").textContent);
+  const player = chart.querySelector("audio"), told = chart.querySelector(".told");
+  const playing = mark => {
+    for (const other of chart.querySelectorAll(".playing")) other.classList.remove("playing");
+    mark.classList.add("playing");
+  };
+  chart.addEventListener("click", event => {
+    const mark = event.target.closest("[data-id]"), key = event.target.closest("button[data-name]");
+    if (key) {
+      const off = key.classList.toggle("off");
+      for (const one of chart.querySelectorAll("svg.chart [data-name]"))
+        if (one.dataset.name === key.dataset.name) one.classList.toggle("hidden", off);
+    }
+    if (!mark) return;
+    playing(mark);
+    told.textContent = mark.querySelector("title").textContent;
+    if (wanted[mark.dataset.id]) {
+      player.src = wanted[mark.dataset.id];
+      player.play().catch(() => {});
+    } else player.removeAttribute("src");
+  });
+}

@@ -1,7 +1,8 @@
 """Pages: self-contained HTML files of text, tables, plots and players, for reports and maps.
 
-Nothing is fetched: the file contains plotly's script, short recordings are data URIs, and the
-page's own policy forbids the network. Everything that comes from a corpus is escaped, also
+Nothing is fetched: charts are drawn into the file (``chart.py``; only a large map brings plotly's
+script of four megabytes), short recordings are data URIs, and the page's own policy forbids the
+network. Everything that comes from a corpus is escaped, also
 inside the JSON of a plot, so that a label stays text whatever it contains.
 
 ``page.css`` is the style. ``page.js`` sorts a table by the clicked column, numbers as numbers,
@@ -23,6 +24,7 @@ from typing import Any
 from earful.errors import AudioError
 from earful.files import write_atomically
 from earful.model.audio import load_isolated, probe_isolated
+from earful.wording import counted
 
 Figure = Mapping[str, Any]
 """A plot as plotly's JSON: ``data``, a list of traces, and ``layout``."""
@@ -30,6 +32,8 @@ Figure = Mapping[str, Any]
 PLAYER_RATE = 16_000
 _BUDGET_BYTES = 24 << 20
 _MOST_PLAYED_S = 6.0
+_PLAYS = " data-players"
+_WINNER = ' class="winner"'
 
 _LAYOUT: Mapping[str, Any] = {
     "template": None,
@@ -47,11 +51,22 @@ class Cell:
     Args:
         markup: Trusted HTML, made by a method of ``Page``.
         key: The text that the cell is sorted by.
+        is_number: Whether it is aligned as a number.
     """
 
-    def __init__(self, markup: str, key: str = "") -> None:
+    def __init__(self, markup: str, key: str = "", *, is_number: bool = False) -> None:
         self.markup = markup
         self.key = key
+        self.is_number = is_number
+
+    @classmethod
+    def share(cls, value: float) -> Cell:
+        """Return a cell of a share, in percent.
+
+        >>> Cell.share(0.4567).markup
+        '45.7%'
+        """
+        return cls(f"{value:.1%}", repr(float(value)), is_number=True)
 
 
 class Page:
@@ -70,10 +85,22 @@ class Page:
         self._left = budget_bytes
         self._n_left_out = 0
 
-    def text(self, text: str, *, is_verdict: bool = False) -> None:
+    def text(self, text: str) -> None:
         """Add a paragraph."""
-        kind = ' class="verdict"' if is_verdict else ""
-        self._parts.append(f"<p{kind}>{_safe(text)}</p>")
+        self._parts.append(f"<p>{_safe(text)}</p>")
+
+    def verdict(self, first: str, others: Sequence[str] = (), *, is_urgent: bool = False) -> None:
+        """Add a box with what matters most, and what else there is to it below.
+
+        Args:
+            first: The sentence that is read first.
+            others: A line each.
+            is_urgent: Whether it asks for something to be done.
+        """
+        rows = "".join(f"<li>{_safe(text)}</li>" for text in others)
+        listed = f"<ul>{rows}</ul>" if rows else ""
+        kind = "verdict first" if is_urgent else "verdict"
+        self._parts.append(f'<div class="{kind}"><strong>{_safe(first)}</strong>{listed}</div>')
 
     def items(self, texts: Sequence[str]) -> None:
         """Add a list."""
@@ -92,7 +119,12 @@ class Page:
         )
 
     def table(
-        self, columns: Sequence[str], rows: Sequence[Sequence[str | float | Cell]], *, name: str
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str | float | Cell]],
+        *,
+        name: str,
+        winner: int | None = None,
     ) -> None:
         """Add a table that is sorted by a click on a column's head.
 
@@ -100,17 +132,48 @@ class Page:
             columns: Heads of the columns.
             rows: Cells; numbers that are not whole are shown with three decimals.
             name: Id of the table in the page.
+            winner: Number of a row to mark.
         """
-        numeric = [bool(rows) and not isinstance(cell, (str, Cell)) for cell in (rows or [[]])[0]]
+        numeric = [
+            cell.is_number if isinstance(cell, Cell) else not isinstance(cell, str)
+            for cell in (rows[0] if rows else [])
+        ]
         numeric += [False] * (len(columns) - len(numeric))
         heads = "".join(
             f"<th{_kind(is_number)}>{_safe(column)}</th>"
             for column, is_number in zip(columns, numeric, strict=True)
         )
-        body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+        body = "".join(
+            f"<tr{_WINNER if number == winner else ''}>{''.join(map(_cell, row))}</tr>"
+            for number, row in enumerate(rows)
+        )
         self._parts.append(
             f'<div class="scroll"><table id="{_safe(name)}"><thead><tr>{heads}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>"
+        )
+
+    def chart(
+        self, name: str, drawn: str, caption: str = "", *, players: Mapping[str, str] | None = None
+    ) -> None:
+        """Add a chart.
+
+        Args:
+            name: Id of the chart in the page.
+            drawn: Markup made by a function of ``chart.py``.
+            caption: Text below it.
+            players: Audio that a click on a mark plays, by the mark's id.
+        """
+        shown = f"<figcaption>{_safe(caption)}</figcaption>" if caption else ""
+        player = kept = ""
+        if players is not None:
+            player = '<p class="told"></p><audio controls></audio>'
+            kept = (
+                f'<script type="application/json" id="{_safe(name)}-players">'
+                f"{_json(dict(players))}</script>"
+            )
+        self._parts.append(
+            f'<figure id="{_safe(name)}"{_PLAYS if players is not None else ""}>'
+            f'<div class="scroll">{drawn}</div>{player}{shown}</figure>{kept}'
         )
 
     def plot(
@@ -123,7 +186,7 @@ class Page:
         height: int = 380,
         players: Mapping[str, str] | None = None,
     ) -> None:
-        """Add a plot.
+        """Add a plot of plotly's, for more points than a chart can have.
 
         Args:
             name: Id of the plot in the page.
@@ -183,7 +246,8 @@ class Page:
     def render(self) -> str:
         """Return the whole page."""
         if self._n_left_out:
-            self.text(f"{self._n_left_out} recordings are named only, to keep this file small.")
+            named = counted(self._n_left_out, "recording is", "recordings are")
+            self.text(f"{named} named only, to keep this file small.")
         script = ""
         if self._has_plots:
             from plotly.offline import get_plotlyjs
@@ -219,7 +283,7 @@ def _text_of(name: str) -> str:
 
 def _cell(value: str | float | Cell) -> str:
     if isinstance(value, Cell):
-        return f'<td data-key="{_safe(value.key)}">{value.markup}</td>'
+        return f'<td{_kind(value.is_number)} data-key="{_safe(value.key)}">{value.markup}</td>'
     if isinstance(value, str):
         return f"<td>{_safe(value)}</td>"
     shown = f"{value:,}" if isinstance(value, int) else f"{value:.3f}"

@@ -60,9 +60,11 @@ def test_a_person_sees_what_answered_and_all_it_was_shown(run: Run) -> None:
     assert vote.startswith("  neighbour vote: hum ")
     assert alone.startswith("  the model alone: ")
     # Weights that have learned nothing tell a hum from a fan by chance.
-    assert blend.startswith("  blend: the vote alone; of 8 exemplars right: vote 100%, model ")
-    assert by.startswith("  by flamingo: ")
-    assert by.endswith(" prompt tokens, 8 audio slots, compat decoding")
+    assert blend.startswith(
+        "  the vote alone decided: asked about 8 of the exemplars, the vote named 100% right, the "
+    )
+    assert by.startswith("  flamingo was given ")
+    assert by.endswith(" tokens of text and places for 8 recordings, compat decoding")
     assert len(shown) == 7
     _, out, _ = run("classify", "q.wav", *I, *M, "--shots", 8, "--shot-mode", "text")
     assert out.count(".wav") == 9

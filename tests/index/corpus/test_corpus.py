@@ -227,3 +227,15 @@ def test_every_kind_of_table_gives_the_same_exemplars(
     assert read[0] == read[1] == read[2]
     assert [e.labels for e in read[0]] == [tuple(r["label"]) for r in records]
     assert [e.start_s for e in read[0]] == [r["start_s"] for r in records]
+
+
+def test_blanks_at_a_name_s_ends_count_where_a_file_has_them(tmp_path: Path) -> None:
+    """Three names of Clotho's begin with a blank; in other tables blanks are a slip."""
+    for name in (" a.wav", "b.wav", "c.wav "):
+        touch(tmp_path / name)
+    rows = [" a.wav", " b.wav ", "c.wav ", " gone.wav"]
+    (tmp_path / "t.csv").write_text("file,label\n" + "".join(f'"{row}",x\n' for row in rows))
+    (tmp_path / "t.jsonl").write_text("".join(f'{{"file": "{row}"}}\n' for row in rows))
+    for table in ("t.csv", "t.jsonl"):
+        found = [str(one.audio) for one in exemplars(open_corpus(tmp_path / table))]
+        assert found == [" a.wav", "b.wav", "c.wav ", "gone.wav"]

@@ -53,3 +53,14 @@ def test_progress_counts_every_row(tmp_path: Path) -> None:
     seen: list[int] = []
     survey_corpus(open_corpus(tmp_path), progress=seen.append)
     assert seen == [1, 2, 3]
+
+
+def test_several_rows_of_one_segment_count_its_seconds_once(tmp_path: Path) -> None:
+    """A recording with five captions has five rows, and is not five times as long."""
+    sound(tmp_path / "a.wav", 4.0)
+    rows = "".join(f"a.wav,caption {n},{n},,\n" for n in range(5))
+    rows += "a.wav,its end,5,3,4\na.wav,its end again,6,3,4\n"
+    (tmp_path / "metadata.csv").write_text(f"file_name,caption,id,start_s,end_s\n{rows}")
+    found = survey_corpus(open_corpus(tmp_path))
+    assert (found.n, found.n_files) == (7, 1)
+    assert found.total_s == pytest.approx(4.0 + 1.0)

@@ -11,7 +11,7 @@ import pytest
 
 from earful.errors import CorpusError
 from earful.index.datasets import check_dataset, load_dataset, load_declaration
-from earful.index.datasets.corpus import _split_by_hash
+from earful.index.datasets.splits import deal_groups
 from tests.support.dataset_layouts import LAYOUTS
 from tests.support.sound_files import write_sound
 
@@ -208,11 +208,14 @@ def test_values_that_do_not_fit_a_question_are_reported(tmp_path: Path) -> None:
     assert "has 2 placeholders and 1 values" in message
 
 
-def test_ones_own_split_keeps_groups_together_and_its_shares() -> None:
+@pytest.mark.parametrize("n", [2, 3, 4, 24, 91, 2000])
+def test_ones_own_split_keeps_groups_together_and_its_shares(n: int) -> None:
     shares = {"train": 0.7, "test": 0.3}
-    dealt = [_split_by_hash(f"speaker {n}", shares) for n in range(2000)]
-    assert dealt == [_split_by_hash(f"speaker {n}", shares) for n in range(2000)]
-    assert dealt.count("train") / 2000 == pytest.approx(0.7, abs=0.03)
+    groups = [f"speaker {number}" for number in range(n)]
+    dealt = deal_groups(groups, shares)
+    assert dealt == deal_groups(reversed(groups), shares)
+    assert set(dealt) == set(groups)
+    assert list(dealt.values()).count("train") == pytest.approx(0.7 * n, abs=1)
 
 
 def test_latin_1_and_blanks_in_names_are_read(tree: Trees) -> None:

@@ -97,6 +97,8 @@ def test_the_whole_and_its_segments_agree_with_soundfile(
     )
     with soundfile.SoundFile(path) as handle:
         expected = handle.read(1 << 20, dtype="float32", always_2d=True).mean(axis=1)
+    if coding == "GSM610":  # soundfile also gives what fills the last blocks up
+        expected = expected[: round(2.6 * rate)]
     whole = load_audio(path)
     assert whole.source == str(path)
     np.testing.assert_allclose(whole.samples, expected, rtol=0, atol=1e-6)

@@ -57,7 +57,7 @@ def read_after(change: Callable[[Path], object], path: Path) -> NDArray[np.float
     with open_source(path, max_bytes=limits.max_file_bytes) as opened:
         decoder = open_within(opened, limits)
         change(path)
-        return read_segment(opened.name, decoder, 0, None, limits)
+        return read_segment(opened.name, decoder, 0, None, limits)[0]
 
 
 def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:

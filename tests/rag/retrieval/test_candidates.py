@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from earful.errors import TaskError
 from earful.index.corpus import Exemplar
+from earful.index.datasets import list_datasets, load_declaration
 from earful.index.search import ClassScores, VectorSet
 from earful.rag.retrieval import Candidates
-from earful.rag.retrieval.candidates import gather_candidates
-from earful.rag.task import Label, Task
+from earful.rag.retrieval.gathering import gather_candidates
+from earful.rag.task import ASK, CAPTION, Label, Task, load_task
 
 
 def vector_set(
@@ -224,3 +225,32 @@ def test_candidates_have_no_scores_unless_all_have() -> None:
     assert own.labels == ("owl",)
     assert own.class_scores is not None
     assert gather_candidates(Task(name="t"), index=INDEX, examples=None).class_scores is None
+
+
+# What the declared data sets call the tasks whose answers are no labels.
+WORDED = sorted(
+    {
+        emit.task
+        for name in list_datasets()
+        for emit in load_declaration(name).emits
+        if not emit.labels
+    }
+)
+
+
+@pytest.mark.parametrize("name", WORDED)
+def test_published_captions_and_answers_may_answer_without_a_task(name: str) -> None:
+    rows = vector_set([("1", []), ("2", [])], task=name, answer="a hum")
+    describes = "captioning" in name or "description" in name
+    for task in [ASK, *([CAPTION, load_task("describe")] if describes else [])]:
+        assert len(gather_candidates(task, index=rows, examples=None)) == 2
+    if not describes:
+        assert not len(gather_candidates(CAPTION, index=rows, examples=None, need_exemplars=False))
+
+
+def test_answers_to_other_tasks_are_counted_by_name() -> None:
+    rows = vector_set([("1", ["jazz"]), ("2", ["rock"])], task="genre classification")
+    found = gather_candidates(CAPTION, index=rows, examples=None, need_exemplars=False)
+    assert found.n_of_other_tasks == {"genre classification": 2}
+    with pytest.raises(TaskError, match="2 have an answer to another task, 'genre classification'"):
+        gather_candidates(CAPTION, index=rows, examples=None)

@@ -94,10 +94,13 @@ def test_a_new_task_with_wrong_words_writes_nothing(tmp_path: Path) -> None:
         ("classfy", ["a", "b"], "did you mean 'classify'"),
         ("caption", ["a", "b"], "labels go with classify and multilabel"),
         ("classify", ["a", "a"], "'a' is given twice"),
+        ("classify", ["a"], "1 label, 'a'; a classify task has at least 2"),
         ("classify", ["a", "\x1b"], "control character"),
     ):
         with pytest.raises(TaskError, match=match):
             new_task(path, kind=kind, labels=labels)
+    with pytest.raises(TaskError, match=r"ends in \.toml; write t\.toml"):
+        new_task(tmp_path / "t.txt")
     with pytest.raises(TaskError, match="cannot be written"):
         new_task(tmp_path / "no/folder/t.toml")
     assert not path.exists()

@@ -66,9 +66,18 @@ def test_a_task_file_is_read_as_written(tmp_path: Path) -> None:
     assert example.exemplar.group == "hall 3"
 
 
-def test_an_empty_file_is_a_task_named_after_it(tmp_path: Path) -> None:
-    path = write_task(tmp_path, "", "my-task.toml")
+def test_a_file_with_one_key_is_a_task_named_after_it(tmp_path: Path) -> None:
+    path = write_task(tmp_path, 'kind = "classify"\n', "my-task.toml")
     assert load_task(path) == Task(name="my-task", source=path)
+
+
+@pytest.mark.parametrize("text", ["", "# labels to come\n"])
+def test_a_file_without_any_key_is_no_task(tmp_path: Path, text: str) -> None:
+    path = write_task(tmp_path, text, "my-task.toml")
+    (problem,) = check_task(path)
+    assert "holds no key" in str(problem)
+    with pytest.raises(TaskError, match="holds no key"):
+        load_task(path)
 
 
 def test_a_task_says_who_answers_and_how_it_is_evaluated(tmp_path: Path) -> None:

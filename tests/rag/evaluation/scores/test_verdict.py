@@ -26,3 +26,28 @@ def test_only_arms_that_are_surely_near_are_called_as_good(index: Path) -> None:
     assert described(card, -0.2, 0.0, 0.2) == "cannot be told apart (0.0, -20.0 to 20.0)"
     assert described(card, 0.01, 0.1, 0.2) == "is better (10.0, 1.0 to 20.0)"
     assert described(card, -0.2, -0.1, -0.01) == "is worse (-10.0, -20.0 to -1.0)"
+
+
+def said(card: Scorecard, confidence: float) -> str:
+    """Return the verdict of a run whose answers all had one confidence."""
+    rows = [{**row, "confidence": confidence} for row in card.document["rows"]]
+    return Scorecard({**card.document, "rows": rows}).verdict.text
+
+
+def test_a_verdict_begins_with_what_to_use_and_its_number(index: Path) -> None:
+    settings = replace(QUICK, shots=(1,), arms=("vote", "majority"))
+    card = evaluate(FewShot.open(index), TASK, settings=settings).scorecard
+    right = next(score for score in card.arms if score.arm.how == "vote").primary.value
+    most_frequent = next(score for score in card.arms if score.arm.how == "majority").primary.value
+    assert said(card, right) == (
+        f"use the neighbour vote with 1 shot: {right:.1%} right (chance 33%, the most frequent "
+        f"answer {most_frequent:.1%})"
+    )
+    # The doubts come last: a confidence that says 50 % of what is right in 92 is one.
+    assert right > 0.9
+    assert said(card, 0.4).startswith("use the neighbour vote with 1 shot: ")
+    assert said(card, 0.4).endswith(
+        f"; its confidence is unusable here: it says 40% on average and is right in {right:.0%}"
+    )
+    # Of so few items, a share is not known to a few points.
+    assert "unusable" not in said(card, right - 0.2)

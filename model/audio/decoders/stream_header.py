@@ -23,6 +23,7 @@ class StreamHeader:
         format: Container, as the decoder names it.
         subtype: Coding of the samples, as the decoder names it.
         damage: Known damage at the end of the file; empty for none.
+        notes: What a reader should know of the file, such as a header that was not believed.
     """
 
     sample_rate: int
@@ -32,6 +33,7 @@ class StreamHeader:
     format: str
     subtype: str
     damage: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class Decoder(Protocol):

@@ -18,14 +18,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.audio.source import OpenSource
-from earful.model.audio.stream_header import Decoder, StreamHeader
-from earful.model.audio.stream_length import (
-    TooManyPacketsError,
+from earful.model.audio.decoders.added_samples import added_samples
+from earful.model.audio.decoders.chained_decoder import ChainedDecoder
+from earful.model.audio.decoders.chunks import (
+    find_data,
     measure_data,
+    stated_samples,
+    unread_note,
+)
+from earful.model.audio.decoders.leading_tag import without_leading_tag
+from earful.model.audio.decoders.open_sizes import with_real_size
+from earful.model.audio.decoders.stream_header import Decoder, StreamHeader
+from earful.model.audio.decoders.stream_length import (
+    TooManyPacketsError,
     measure_mpeg,
+    read_at,
     walk_ogg,
 )
+from earful.model.audio.decoders.trimmed_decoder import TrimmedDecoder
+from earful.model.audio.source import OpenSource
 
 if TYPE_CHECKING:
     import soundfile
@@ -35,6 +46,9 @@ _UNKNOWN_FRAMES = 1 << 62  # libsndfile says "unknown" with the largest 64-bit n
 # An MP3 frame leans on up to 511 bytes of earlier ones, which is 0.2 s at the lowest rates.
 _MPEG_PREROLL_S = 0.5
 _MPEG_1_LOWEST_HZ = 32_000
+_CODED_IN_BLOCKS = frozenset(
+    {"IMA_ADPCM", "MS_ADPCM", "GSM610", "G721_32", "NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32"}
+)
 
 
 def open_decoder(source: OpenSource) -> Decoder:
@@ -56,37 +70,84 @@ def open_decoder(source: OpenSource) -> Decoder:
             f"{source.name}: is a Git LFS pointer, expected the audio it stands for; "
             "run: git lfs pull"
         )
+    tagless, is_sure = without_leading_tag(source)
     try:
-        return _choose(source, head)
+        try:
+            return _choose(*with_real_size(tagless))
+        except AudioError as error:
+            if not is_sure:
+                # MPEG audio may begin later, with junk between the tag and its first frame.
+                source.file.seek(0)
+                with suppress(AudioError):
+                    return _choose(*with_real_size(source))
+            raise error
     except TooManyPacketsError as error:
         raise AudioError(
             f"{source.name}: {error}; convert it to FLAC, or cut it into parts"
         ) from error
 
 
-def _choose(source: OpenSource, head: bytes) -> Decoder:
+def _choose(source: OpenSource, note: str) -> Decoder:
     import soundfile
+
+    notes = (note,) if note else _notes(source)
 
     try:
         handle = soundfile.SoundFile(_CallbackFile(source.file))
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
-        if head[:4] == b"fLaC":  # FFmpeg would pass off what is left of it as the whole
+        if read_at(source.file, 0, 4) == b"fLaC":
+            # FFmpeg would pass off what is left of it as the whole.
             raise _damaged(source.name, 0.0, error) from error
-        return _open_with_ffmpeg(source, f"libsndfile cannot read it ({_reason(error)})")
+        return _open_with_ffmpeg(source, f"libsndfile cannot read it ({_reason(error)})", notes)
     if handle.format == "SDS":
         handle.close()
         raise AudioError(
             f"{source.name}: is a MIDI sample dump, in which libsndfile invents whatever is "
             "missing; convert it to WAV"
         )
-    position, container = source.file.tell(), handle.format
+    position = source.file.tell()
     try:
         header, seek_point = _examine(source, handle)
+    except _ChainError as chain:
+        handle.close()
+        return _open_chain(source, chain.starts, notes)
     except _UnreadPartError as lost:
         handle.close()
-        return _open_with_ffmpeg(source, str(lost), may_seek=container != "OGG")
+        return _open_with_ffmpeg(source, str(lost), notes)
+    n_stated = None
+    if header.subtype in _CODED_IN_BLOCKS and header.n_frames and not header.damage:
+        n_stated = stated_samples(source.file, source.size_bytes, header.n_frames, header.channels)
     source.file.seek(position)
-    return SoundFileDecoder(source.name, handle, header, seek_point)
+    decoder = SoundFileDecoder(source.name, handle, replace(header, notes=notes), seek_point)
+    return decoder if n_stated is None else TrimmedDecoder(decoder, n_frames=n_stated)
+
+
+def _notes(source: OpenSource) -> tuple[str, ...]:
+    data = find_data(source.file, source.size_bytes)
+    note = "" if data is None else unread_note(source.file, source.size_bytes, data)
+    source.file.seek(0)
+    return (note,) if note else ()
+
+
+def _open_chain(source: OpenSource, starts: tuple[int, ...], notes: tuple[str, ...]) -> Decoder:
+    """Open a chain of OGG streams: by FFmpeg if all have one layout, which it wants."""
+    import soundfile
+
+    def open_link(link: OpenSource, begins_s: float) -> Decoder:
+        handle = soundfile.SoundFile(_CallbackFile(link.file))
+        position = link.file.tell()
+        header, seek_point = _examine(link, handle)
+        link.file.seek(position)
+        return SoundFileDecoder(source.name, handle, header, seek_point, begins_s=begins_s)
+
+    because = "it is several chained OGG streams, of which libsndfile reads one"
+    try:
+        chain = ChainedDecoder(source, starts, open_link, notes=notes)
+    except (soundfile.SoundFileError, TypeError, ValueError, _UnreadPartError):
+        return _open_with_ffmpeg(source, because, notes, may_seek=False)
+    if chain.one_layout:
+        return _open_with_ffmpeg(source, because, notes, may_seek=False)
+    return chain
 
 
 class _CallbackFile:
@@ -121,6 +182,7 @@ class SoundFileDecoder:
         header: Its header, as far as it proved true.
         seek_point: Maps a sample to the nearest earlier one from which libsndfile decodes
             exactly after a seek.
+        begins_s: Where it begins in its recording, in seconds, for errors.
     """
 
     def __init__(
@@ -129,12 +191,15 @@ class SoundFileDecoder:
         handle: soundfile.SoundFile,
         header: StreamHeader,
         seek_point: Callable[[int], int],
+        *,
+        begins_s: float = 0.0,
     ) -> None:
         self.header = header
         self.n_decoded = 0
         self._name = name
         self._handle = handle
         self._seek_point = seek_point
+        self._begins_s = begins_s
 
     def blocks(self, start: int, stop: int | None) -> Iterator[NDArray[np.float32]]:
         """Decode a segment; see ``Decoder.blocks``."""
@@ -165,7 +230,8 @@ class SoundFileDecoder:
                 if len(block) < n_asked:
                     return
         except soundfile.SoundFileError as error:
-            raise _damaged(self._name, position / self.header.sample_rate, error) from error
+            at_s = self._begins_s + position / self.header.sample_rate
+            raise _damaged(self._name, at_s, error) from error
 
     def close(self) -> None:
         """Free the decoder; the file stays open."""
@@ -174,6 +240,14 @@ class SoundFileDecoder:
 
 class _UnreadPartError(Exception):
     """Raised where libsndfile would leave out part of a file without an error."""
+
+
+class _ChainError(Exception):
+    """Raised where a file is several OGG streams; says where each begins, in bytes."""
+
+    def __init__(self, starts: tuple[int, ...]) -> None:
+        super().__init__(f"{len(starts)} OGG streams")
+        self.starts = starts
 
 
 def _examine(
@@ -202,9 +276,7 @@ def _examine(
     if handle.format == "OGG":
         pages = walk_ogg(source.file, source.size_bytes)
         if pages.chained:
-            raise _UnreadPartError(
-                "it is several chained OGG streams, of which libsndfile reads one"
-            )
+            raise _ChainError(pages.starts)
         if pages.cut:
             header = replace(header, damage="its last OGG page is incomplete")
         if handle.subtype == "VORBIS":
@@ -237,11 +309,23 @@ def _missing_bytes(source: OpenSource) -> str:
     return f"{claimed - max(0, present)} of {claimed} bytes are missing"
 
 
-def _open_with_ffmpeg(source: OpenSource, because: str, *, may_seek: bool = True) -> Decoder:
-    from earful.model.audio.pyav_decoder import PyavDecoder
+def _open_with_ffmpeg(
+    source: OpenSource, because: str, notes: tuple[str, ...], *, may_seek: bool = True
+) -> Decoder:
+    from earful.model.audio.decoders.pyav_decoder import PyavDecoder
 
-    damage = _missing_bytes(source)
-    return PyavDecoder(source.file, source.name, because=because, may_seek=may_seek, damage=damage)
+    decoder = PyavDecoder(
+        source.file,
+        source.name,
+        because=because,
+        may_seek=may_seek,
+        damage=_missing_bytes(source),
+        notes=notes,
+    )
+    added = added_samples(source.file, decoder.header)
+    if added is None:
+        return decoder
+    return TrimmedDecoder(decoder, delay=added.delay, n_frames=added.n_frames)
 
 
 def _damaged(name: str, at_s: float, error: Exception) -> AudioError:

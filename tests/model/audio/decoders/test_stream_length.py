@@ -9,10 +9,11 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.model.audio import stream_length
-from earful.model.audio.stream_length import (
+from earful.model.audio.decoders import chunks as chunk_sizes
+from earful.model.audio.decoders import stream_length
+from earful.model.audio.decoders.chunks import measure_data
+from earful.model.audio.decoders.stream_length import (
     TooManyPacketsError,
-    measure_data,
     measure_mpeg,
     walk_ogg,
 )
@@ -92,6 +93,7 @@ def test_pages_by_hand() -> None:
 
 def test_a_walk_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_length, "_MOST_PACKETS", 50)
+    monkeypatch.setattr(chunk_sizes, "_MOST_CHUNKS", 50)
     assert measured(FRAME * 50) == 50 * 1152
     with pytest.raises(TooManyPacketsError, match="more than 50 MPEG frames"):
         measured(FRAME * 51)

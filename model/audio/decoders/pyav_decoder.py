@@ -6,6 +6,7 @@ point elsewhere (playlists, session descriptions) are not among those allowed.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from io import BufferedIOBase
@@ -15,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.audio.stream_header import StreamHeader
+from earful.model.audio.decoders.stream_header import StreamHeader
+from earful.model.audio.decoders.stream_length import read_at
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -26,8 +28,20 @@ if TYPE_CHECKING:
 
 _FORMATS = (
     "3g2,3gp,aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,m4a,matroska,mj2,mov,mp3,"
-    "mp4,mpeg,mpegts,ogg,tak,tta,w64,wav,webm,wv"
+    "mp4,mpc8,mpeg,mpegts,nistsphere,ogg,tak,tta,w64,wav,webm,wv"
 )
+# Audio that earful refuses by itself, by how it begins: FFmpeg gives it late, or was never tried.
+_UNOPENED = {
+    b"MP+": ("Musepack of stream version 7", "convert it with mpc2sv8, or to WAV"),
+    b"DSD ": ("DSD audio (DSF)", "convert it to FLAC"),
+    b"FRM8": ("DSD audio (DSDIFF)", "convert it to FLAC"),
+    b".RMF": ("RealMedia", "convert it to WAV"),
+    b".ra\xfd": ("RealAudio", "convert it to WAV"),
+    b"ajkg": ("Shorten without a length of its own", "convert it to FLAC or WAV"),
+    b"OFR ": ("OptimFROG", "convert it to FLAC"),
+    b"TWIN": ("TwinVQ", "convert it to WAV"),
+    b"ea3\x03": ("ATRAC", "convert it to WAV"),
+}
 # Formats that do not list their tracks at the beginning.
 _WITHOUT_TRACK_LIST = ("flv", "mpeg", "mpegts")
 # How a track's line begins in FFmpeg's description of a file.
@@ -45,6 +59,7 @@ class PyavDecoder:
         because: Why libsndfile does not read the file, as a clause.
         may_seek: Whether time stamps can be trusted; those of chained streams start again.
         damage: Known damage at the end of the file; empty for none.
+        notes: What a reader should know of the file.
 
     Raises:
         AudioError: PyAV is not installed, there is no audio track, or the file cannot be
@@ -59,12 +74,14 @@ class PyavDecoder:
         because: str,
         may_seek: bool = True,
         damage: str = "",
+        notes: tuple[str, ...] = (),
     ) -> None:
         self._file = file
         self._name = name
         self._because = because
         self._may_seek = may_seek
         self._damage = damage
+        self._notes = notes
         self.n_decoded = 0
         try:
             self._container = self._open()
@@ -115,24 +132,29 @@ class PyavDecoder:
         return self._container.streams.audio[0]
 
     def _open(self) -> InputContainer:
+        self._file.seek(0)
+        try:
+            return self._open_container()
+        except ImportError:
+            raise
+        except Exception as error:  # PyAV's exceptions for bad data have no common class
+            raise self._unreadable(error) from error
+
+    def _open_container(self) -> InputContainer:
         import av
 
-        self._file.seek(0)
         # Tags in another encoding do not matter here. PyAV 19 leaves them alone by itself and
         # no longer has the option.
         lenient: dict[str, Any] = {}
         if int(av.__version__.partition(".")[0]) < 19:
             lenient["metadata_errors"] = "ignore"
-        try:
-            container: InputContainer = av.open(
-                self._file,
-                mode="r",
-                options={"format_whitelist": _FORMATS, "protocol_whitelist": ""},
-                **lenient,
-            )
-            return container
-        except Exception as error:  # PyAV's exceptions for bad data have no common class
-            raise self._unreadable(error) from error
+        container: InputContainer = av.open(
+            self._file,
+            mode="r",
+            options={"format_whitelist": _FORMATS, "protocol_whitelist": ""},
+            **lenient,
+        )
+        return container
 
     def _n_tracks(self) -> int:
         """Count the tracks that FFmpeg has met so far, in its description of the file."""
@@ -164,18 +186,23 @@ class PyavDecoder:
 
         kind = self._container.format.name
         duration: Fraction | float | None = None
+        is_exact = False
         if "mp4" in kind and stream.duration and stream.time_base:
             duration = stream.duration * stream.time_base
+        elif kind == "nistsphere" and stream.duration and stream.time_base:
+            duration, is_exact = stream.duration * stream.time_base, True
         elif "matroska" in kind and self._container.duration and len(self._container.streams) == 1:
             duration = self._container.duration / av.time_base
+        slack = 2 * max(frame.samples for frame in self._head) + first.sample_rate // 100
         return StreamHeader(
             sample_rate=first.sample_rate,
             channels=first.layout.nb_channels,
             n_frames=None if duration is None else round(duration * first.sample_rate),
-            slack_frames=2 * max(frame.samples for frame in self._head) + first.sample_rate // 100,
+            slack_frames=0 if is_exact else slack,
             format=kind,
             subtype=stream.codec_context.name,
             damage=self._damage,
+            notes=self._notes,
         )
 
     def _frames(self, start: int) -> Iterator[tuple[int, AudioFrame]]:
@@ -250,12 +277,26 @@ class PyavDecoder:
         return block.astype(np.float32) / np.float32(2.0 ** (8 * block.dtype.itemsize - 1))
 
     def _unreadable(self, error: Exception) -> AudioError:
+        head = read_at(self._file, 0, 4)
+        for magic, (kind, way_out) in _UNOPENED.items():
+            if head.startswith(magic):
+                return AudioError(
+                    f"{self._name}: is {kind}, expected a format that earful opens; {way_out}"
+                )
+        reason = _reason(error)
+        if getattr(error, "errno", None) == errno.EINVAL:  # what a refused format comes as
+            reason = "in none of the formats that earful opens with it"
         return AudioError(
-            f"{self._name}: {self._because}, nor can FFmpeg ({_reason(error)}), expected an audio "
-            "file; convert it to WAV"
+            f"{self._name}: {self._because}, nor can FFmpeg ({reason}), expected an audio file; "
+            "convert it to WAV"
         )
 
     def _damaged(self, at_s: float, error: Exception) -> AudioError:
+        if _is_unknown_coding(error):
+            return AudioError(
+                f"{self._name}: {_reason(error)} at {at_s:.2f} s, expected one that it decodes; "
+                "convert it to WAV with the program that made it"
+            )
         return AudioError(
             f"{self._name}: is damaged after {at_s:.2f} s ({_reason(error)}), expected a whole "
             "file; fetch or export it again"
@@ -265,4 +306,11 @@ class PyavDecoder:
 def _reason(error: Exception) -> str:
     if isinstance(error, IndexError):  # PyAV lists the tracks once, when it opens the file
         return "a track begins midway"
+    if _is_unknown_coding(error):
+        return "FFmpeg does not know the coding"
     return str(getattr(error, "strerror", None) or error or type(error).__name__)
+
+
+def _is_unknown_coding(error: Exception) -> bool:
+    # Its own text is an appeal to FFmpeg's developers.
+    return type(error).__name__ == "PatchWelcomeError"

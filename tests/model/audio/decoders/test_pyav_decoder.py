@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from earful.errors import AudioError
 from earful.model.audio import AudioLimits, load_audio
 from earful.model.audio.clip import probe_audio
-from earful.model.audio.pyav_decoder import PyavDecoder
+from earful.model.audio.decoders.pyav_decoder import PyavDecoder
 
 av = pytest.importorskip("av")
 
@@ -133,7 +133,7 @@ def test_a_late_segment_is_reached_by_seeking(tmp_path: Path) -> None:
                 Counting.n += len(piece)
                 return piece
 
-        from earful.model.audio.pyav_decoder import PyavDecoder
+        from earful.model.audio.decoders.pyav_decoder import PyavDecoder
 
         decoder = PyavDecoder(Counting(data), "a.m4a", because="test")
         start = round(start_s * 8_000)

@@ -1,0 +1,77 @@
+"""Doubtful audio: rows whose recording an encoder hardly hears, counted by what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from earful.index.corpus import Exemplar
+from earful.index.storage import AudioKey
+from earful.model.audio import AudioFault, FaultKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoubtfulAudio:
+    """Rows of which an encoder hears little, for one reason.
+
+    Attributes:
+        kind: The reason; see ``AudioFault``.
+        n: How many rows.
+        n_unusable: How many of them leave nothing that could be heard.
+        first: The first one's audio.
+        text: What is wrong with it.
+    """
+
+    kind: FaultKind
+    n: int
+    n_unusable: int
+    first: str
+    text: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return {
+            "kind": self.kind,
+            "n": self.n,
+            "n_unusable": self.n_unusable,
+            "first": self.first,
+            "text": self.text,
+        }
+
+
+class DoubtCounter:
+    """Counts rows by what is wrong with their audio, in the order of their coming."""
+
+    def __init__(self) -> None:
+        self._found: dict[FaultKind, DoubtfulAudio] = {}
+        self._known: dict[AudioKey, tuple[AudioFault, ...]] = {}
+
+    def add(
+        self, row: Exemplar, key: AudioKey, faults: tuple[AudioFault, ...] | None = None
+    ) -> None:
+        """Count a row.
+
+        Args:
+            row: The row.
+            key: Its audio.
+            faults: As ``check_hearing`` returns them; ``None`` for those of a row with equal
+                audio that was counted before.
+        """
+        if faults is None:
+            faults = self._known.get(key, ())
+        elif faults:
+            self._known[key] = faults
+        for fault in {fault.kind: fault for fault in faults}.values():
+            known = self._found.get(fault.kind)
+            self._found[fault.kind] = DoubtfulAudio(
+                kind=fault.kind,
+                n=1 + (known.n if known else 0),
+                n_unusable=fault.unusable + (known.n_unusable if known else 0),
+                first=known.first if known else str(row.audio),
+                text=known.text if known else fault.text,
+            )
+
+    @property
+    def doubtful(self) -> tuple[DoubtfulAudio, ...]:
+        """What was counted, by kind."""
+        return tuple(self._found[kind] for kind in sorted(self._found))

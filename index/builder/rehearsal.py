@@ -1,0 +1,90 @@
+"""Rehearsals: a corpus read and decoded as a build would, with nothing embedded or written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from earful.index.builder.decode_queue import Decoded, Inspected, Rejected, RowDecoder, in_order
+from earful.index.builder.doubtful import DoubtCounter, DoubtfulAudio
+from earful.index.builder.options import BuildOptions
+from earful.index.corpus import Corpus, CorpusRow, Rejection
+from earful.model.audio import check_hearing
+
+_MOST_DECODERS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """What a build would find in the audio of a corpus.
+
+    Attributes:
+        rejected: Rows that it would reject, in the corpus's order; only what shows in a vector
+            was not looked for.
+        doubtful: Rows of which an encoder hears little, by what is wrong.
+        total_s: Length of all usable segments, in seconds.
+        shortest_s: The shortest of them, in seconds; 0 when there is none.
+        longest_s: The longest of them, in seconds; 0 when there is none.
+    """
+
+    rejected: tuple[Rejection, ...]
+    doubtful: tuple[DoubtfulAudio, ...]
+    total_s: float
+    shortest_s: float
+    longest_s: float
+
+
+def rehearse_build(
+    corpus: Corpus,
+    *,
+    sample_rate: int,
+    band_hz: tuple[float, float] | None = None,
+    options: BuildOptions = BuildOptions(),
+    progress: Callable[[int], None] | None = None,
+) -> Rehearsal:
+    """Read and decode every row of a corpus as a build does, and embed none.
+
+    Args:
+        corpus: The corpus.
+        sample_rate: Sample rate of the embedder, in Hz.
+        band_hz: The band that it hears; see ``check_hearing``.
+        options: Options of the build.
+        progress: Called with the number of rows done.
+
+    Raises:
+        CorpusError: A table or a row of it is broken.
+    """
+    decoder = RowDecoder(corpus, {}, sample_rate=sample_rate, limits=options.limits)
+    lengths: list[float] = []
+    rejected: list[Rejection] = []
+    doubts = DoubtCounter()
+
+    def decode(numbered: tuple[int, CorpusRow]) -> tuple[CorpusRow, Decoded | Rejected]:
+        inspected = decoder.inspect(numbered)
+        if isinstance(inspected, Inspected):
+            return numbered[1], decoder.decode(inspected)
+        assert isinstance(inspected, Rejected)  # nothing is indexed that could be unchanged
+        return numbered[1], inspected
+
+    n_threads = options.n_decoders or min(_MOST_DECODERS, len(os.sched_getaffinity(0)))
+    n = 0
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="earful-decode") as pool:
+        for row, outcome in in_order(pool, decode, enumerate(corpus), n_most=2 * n_threads):
+            n += 1
+            if isinstance(outcome, Rejected):
+                rejected.append(outcome.rejection)
+            else:
+                lengths.append(outcome.clip.duration_s)
+                faults = check_hearing(outcome.clip, band_hz=band_hz)
+                doubts.add(row.exemplar, outcome.inspected.audio_key, faults)
+            if progress is not None:
+                progress(n)
+    return Rehearsal(
+        rejected=tuple(rejected),
+        doubtful=doubts.doubtful,
+        total_s=sum(lengths),
+        shortest_s=min(lengths, default=0.0),
+        longest_s=max(lengths, default=0.0),
+    )

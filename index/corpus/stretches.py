@@ -1,0 +1,188 @@
+"""Stretches of audio: those beyond their files, views of a selection, several raters' rows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from earful.errors import CorpusError
+from earful.index.corpus.delimited import Record
+from earful.index.corpus.exemplar import Exemplar
+from earful.index.corpus.seen_ids import SeenIds
+from earful.wording import counted, quoted
+
+Placed = tuple[str, Exemplar]
+"""The place of a row, and its exemplar."""
+
+_VIEW, _SELECTION = "view", "selection"
+TOLERANCE_S = 0.05
+"""How far a stretch may end after its file."""
+_SHORTEST_S = 0.02
+_MOST = 0.5
+_MUST_AGREE = ("split", "group", "licence")
+
+
+class TimesBeyond:
+    """Stretches that begin or end after their files, and what their numbers may mean instead.
+
+    Threads may add to it together.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._n = self._n_beyond = self._n_as_ms = self._n_as_samples = self._n_whole = 0
+
+    def add(self, start_s: float, end_s: float | None, duration_s: float, sample_rate: int) -> None:
+        """Count a stretch of a file.
+
+        Args:
+            start_s: Where it begins, in seconds.
+            end_s: Where it ends; ``None`` for the end of the file.
+            duration_s: Length of the file.
+            sample_rate: Of the file, in Hz.
+        """
+        if start_s == 0 and end_s is None:
+            return
+        last, most = start_s if end_s is None else end_s, duration_s + TOLERANCE_S
+        length = last if end_s is None else end_s - start_s
+        with self._lock:
+            self._n += 1
+            if start_s < duration_s and last <= most:
+                return
+            self._n_beyond += 1
+            self._n_whole += abs(length - duration_s) <= TOLERANCE_S
+            # 54 to 56 are no milliseconds: nothing is that short.
+            self._n_as_ms += last / 1000 <= most and length / 1000 >= _SHORTEST_S
+            self._n_as_samples += last / sample_rate <= most and length / sample_rate >= _SHORTEST_S
+
+    def note(self) -> str:
+        """Return a hint where most stretches lie beyond their files; ``""`` where they do not."""
+        if not self._n_beyond or self._n_beyond <= _MOST * self._n:
+            return ""
+        if self._n_whole == self._n_beyond:
+            meaning = (
+                "each is as long as its file, so they are positions in the recordings that the "
+                "files were cut from"
+            )
+        elif self._n_as_ms == self._n_beyond:
+            meaning = "they fit as milliseconds: divide the columns by 1000"
+        elif self._n_as_samples == self._n_beyond:
+            meaning = "they fit as samples: divide the columns by the sample rate"
+        else:
+            meaning = "they may be positions in the recordings that the files were cut from"
+        return (
+            f"{self._n_beyond:,} of {counted(self._n, 'stretch', 'stretches')} end after their "
+            f"files; {meaning}; to take whole files, leave the times out: "
+            "--column start_s= --column end_s="
+        )
+
+
+class OncePerSelection:
+    """Tells the rows of further views of a selection in a table of Raven's.
+
+    Raven writes a row for each view in which a selection is shown, such as ``Waveform 1`` and
+    ``Spectrogram 1``, with the same number, times and labels.
+
+    Attributes:
+        n_further: Rows that were told so far.
+    """
+
+    def __init__(self) -> None:
+        self.n_further = 0
+        self._first_view: dict[tuple[str, ...], str] = {}
+
+    def is_further_view(self, record: Record, columns: Mapping[str, str]) -> bool:
+        """Whether a row differs from an earlier one in its view, and in no field.
+
+        Args:
+            record: The row.
+            columns: Column of each field.
+        """
+        by_name = {name.lower(): name for name in record}
+        if not by_name.keys() >= {_VIEW, _SELECTION}:
+            return False
+        names = (by_name[_SELECTION], *sorted(columns.values()))
+        key = tuple(str(record[name]).strip() for name in names)
+        view = str(record[by_name[_VIEW]]).strip()
+        is_further = self._first_view.setdefault(key, view) != view
+        self.n_further += is_further
+        return is_further
+
+
+class StretchMerger:
+    """Makes rows of one stretch one row, with the labels of all of them.
+
+    The rows may lie anywhere in a corpus of any size: only those that are merged are held.
+
+    Attributes:
+        n_merged: Rows that went into others in the last pass.
+    """
+
+    def __init__(self) -> None:
+        self.n_merged = 0
+
+    def merge(self, read: Callable[[], Iterator[Placed]]) -> Iterator[Placed]:
+        """Yield the rows of a corpus, those of one stretch where the first of them stands.
+
+        Args:
+            read: Reads the corpus from its start.
+
+        Raises:
+            CorpusError: Rows of one stretch differ in split, group or licence.
+        """
+        self.n_merged = 0
+        seen, again = SeenIds(), set[str]()
+        for _, exemplar in read():
+            key = _key(exemplar)
+            if seen.add(key):
+                again.add(key)
+        if not again:
+            yield from read()
+            return
+        together: dict[str, list[Placed]] = {key: [] for key in again}
+        for where, exemplar in read():
+            if (rows := together.get(_key(exemplar))) is not None:
+                rows.append((where, exemplar))
+        for where, exemplar in read():
+            rows = together.get(_key(exemplar), [(where, exemplar)])
+            if rows[0][0] != where:
+                self.n_merged += 1
+            else:
+                yield where, exemplar if len(rows) == 1 else _merged(rows)
+
+
+def same_stretch(one: Exemplar, two: Exemplar) -> bool:
+    """Whether two exemplars are cut from the same place of the same file."""
+    return (one.audio, one.start_s, one.end_s) == (two.audio, two.start_s, two.end_s)
+
+
+def _key(exemplar: Exemplar) -> str:
+    """Return what rows have in common that say the same thing of one stretch, but for labels."""
+    own_answer = "" if exemplar.answer == ", ".join(exemplar.labels) else exemplar.answer
+    stretch = (str(exemplar.audio), exemplar.start_s, exemplar.end_s)
+    return repr((*stretch, exemplar.task, exemplar.question, own_answer))
+
+
+def _merged(rows: list[Placed]) -> Exemplar:
+    (first, exemplar), *others = rows
+    for where, other in others:
+        for field in _MUST_AGREE:
+            mine, its = getattr(exemplar, field), getattr(other, field)
+            if mine != its:
+                raise CorpusError(
+                    f"{where}: is the same stretch as {first}, and its {field} is {quoted(its)} "
+                    f"instead of {quoted(mine)}; expected rows that differ in labels alone"
+                )
+    meta: dict[str, dict[str, None]] = {}
+    for _, one in rows:
+        for column, text in one.meta.items():
+            meta.setdefault(column, {})[text] = None
+    joined = {column: "|".join(texts) for column, texts in meta.items()}
+    return replace(
+        exemplar,
+        labels=tuple(dict.fromkeys(label for _, one in rows for label in one.labels)),
+        answer="" if exemplar.answer == ", ".join(exemplar.labels) else exemplar.answer,
+        meta=MappingProxyType(joined),
+    )
