@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from earful.errors import ModelError
@@ -54,3 +56,14 @@ def can_pack(dtype: torch.dtype) -> bool:
     if not onednn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return False
     return dtype == torch.float32 or (dtype == torch.bfloat16 and has_bfloat16(torch.device("cpu")))
+
+
+def _use_one_thread() -> None:
+    """Let torch do all work in the calling thread: OpenMP's other threads stay with the parent."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
+
+
+# A forked child would wait for them for ever.
+os.register_at_fork(after_in_child=_use_one_thread)
