@@ -8,7 +8,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from earful.errors import AudioError, PromptError
 from earful.index.cache import FeatureCacheFolder
@@ -257,7 +256,7 @@ class Answering:
             scores=ranked,
             evidence=shots.hits,
             model=VOTE_NAME if shots.hits else NAMES_NAME,
-            timings=MappingProxyType(found.watch.spent_s),
+            timings=found.watch.spent_s,
             prompt_digest=prompt.digest,
             notes=(*shots.notes, voted.note) if voted.note else shots.notes,
             prompt=prompt,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from types import MappingProxyType
 
 from earful.model import GenerationOptions, LanguageModel
 from earful.rag.answer import (
@@ -217,7 +216,7 @@ class Asking:
             scores=scores,
             evidence=said.evidence,
             model=VOTE_NAME,
-            timings=MappingProxyType(found.watch.spent_s),
+            timings=found.watch.spent_s,
             notes=notes,
             vote=vote,
         )

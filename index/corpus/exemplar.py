@@ -7,9 +7,9 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from types import MappingProxyType
 
 from earful.errors import CorpusError
+from earful.read_only import ReadOnlyDict
 from earful.wording import quoted
 
 
@@ -47,9 +47,10 @@ class Exemplar:
     split: str = ""
     group: str = ""
     licence: str = ""
-    meta: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    meta: Mapping[str, str] = field(default_factory=ReadOnlyDict, hash=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "meta", ReadOnlyDict(self.meta))
         if not self.id:
             raise CorpusError(
                 f"exemplar of {str(self.audio)!r}: the id is empty; expected a unique id"

@@ -61,8 +61,8 @@ class Survey:
     total_s: float
     shortest_s: float
     longest_s: float
-    labels: Mapping[str, int]
-    splits: Mapping[str, int]
+    labels: Mapping[str, int] = field(hash=False)
+    splits: Mapping[str, int] = field(hash=False)
     rejected: tuple[Rejection, ...]
     columns: Mapping[str, str] | None = None
     other_columns: tuple[str, ...] = ()

@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, overload
 
 import numpy as np
@@ -67,7 +66,7 @@ class AudioKey(NamedTuple):
         return cls(file_sha256, exemplar.start_s, exemplar.end_s)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Row:
     """One exemplar with its vector, ready to be stored.
 
@@ -283,7 +282,7 @@ def exemplar_of(values: tuple[Any, ...]) -> Exemplar:
     meta = json.loads(fields["meta"])
     if not isinstance(meta, dict):
         raise ValueError(f"meta: expected a JSON object, got {fields['meta']!r}")
-    fields["meta"] = MappingProxyType(meta)
+    fields["meta"] = meta
     return Exemplar(**fields)
 
 

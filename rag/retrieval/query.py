@@ -67,7 +67,7 @@ class AskOptions(TypedDict, total=False):
     end_s: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Query:
     """A recording that something is asked about, decoded and embedded.
 

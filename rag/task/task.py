@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from earful.errors import TaskError
 from earful.index.corpus import name_fault
 from earful.rag.strategies import STRATEGIES
+from earful.read_only import ReadOnlyDict
 from earful.wording import counted, quoted, unknown_name
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ class Task:
     aliases: tuple[str, ...] = ()
     question: str = ""
     description: str = ""
-    labels: Mapping[str, Label] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    labels: Mapping[str, Label] = field(default_factory=ReadOnlyDict, hash=False)
     shots: Shots = field(default_factory=Shots)
     abstain_below: float = 0.0
     arm: Answerer = "blend"
@@ -211,6 +212,7 @@ class Task:
     source: Path | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", ReadOnlyDict(self.labels))
         if fault := task_name_fault(self.name):
             raise TaskError(fault)
         if self.kind not in KINDS:
