@@ -34,7 +34,7 @@ from earful.rag.generation import (
     score_yes_no,
     to_answer,
 )
-from earful.rag.retrieval import AskOptions, Audio, Query, Retrieved
+from earful.rag.retrieval import AskOptions, Audio, Query, Retrieved, to_text
 from earful.rag.task import Task
 
 
@@ -61,6 +61,7 @@ class Asking:
         on_text: Callable[[str], None] | None,
     ) -> Answer:
         """Answer a question; see ``FewShot.ask``."""
+        question = to_text("question", question)
         asked = question or task.question
         answer = None
         if ask.get("free_text", False):

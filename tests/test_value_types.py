@@ -121,7 +121,7 @@ def test_a_value_can_be_pickled_copied_and_hashed(name: str) -> None:
         dataclasses.replace(value),
     ):
         assert same(value, again)
-        if type(value).__eq__ is not object.__eq__:
+        if "__eq__" in vars(type(value)):
             assert value == again
             assert hash(value) == hash(again)
     assert isinstance(hash(value), int)
@@ -133,7 +133,7 @@ def test_a_value_can_be_pickled_copied_and_hashed(name: str) -> None:
 def test_values_of_the_same_fields_are_equal_unless_they_hold_arrays(name: str) -> None:
     one, other = make(VALUES[name]), make(VALUES[name])
     assert same(one, other)
-    assert (one == other) in (True, type(one).__eq__ is not object.__eq__)
+    assert (one == other) is ("__eq__" in vars(type(one)))
     assert one == one
 
 

@@ -5,7 +5,7 @@ so the files of every commit are flushed here, and listed with their digests (``
 after a power cut at most the commit under way is lost, and damage on the disk is noticed. Its
 errors are raised as ``IndexFolderError`` with the folder named.
 
-LanceDB runs threads that a forked child lacks: see ``forks.py``.
+LanceDB runs threads that a forked child lacks: see ``lock.py``.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ from typing import TYPE_CHECKING, Any, Self
 from earful.errors import IndexFolderError, ModelError
 from earful.files import temporary_name
 from earful.index.storage.checksums import CHECKSUMS_NAME, Checksums
-from earful.index.storage.forks import use_lance_here
 from earful.index.storage.header import HEADER_NAME
-from earful.index.storage.lock import LOCK_NAME
+from earful.index.storage.lock import LOCK_NAME, use_lance_here
 from earful.index.storage.schema import FINGERPRINT_KEY, n_classes_of, table_schema
 from earful.index.storage.table_files import files_of, is_data
 from earful.index.storage.table_reader import TableReader, id_among, translate_errors

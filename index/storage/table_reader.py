@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from earful.errors import EarfulError, FilterError, IndexFolderError
 from earful.index.storage.checksums import Checksums
-from earful.index.storage.forks import use_lance_here
+from earful.index.storage.lock import use_lance_here
 from earful.index.storage.schema import (
     CLASS_SCORES,
     EXEMPLAR_COLUMNS,

@@ -11,8 +11,7 @@ from typing import Any, Final
 
 from earful.errors import IndexBusyError, IndexFolderError
 from earful.index.storage.checksums import Checksums
-from earful.index.storage.forks import use_lance_here
-from earful.index.storage.lock import WriterLock
+from earful.index.storage.lock import WriterLock, use_lance_here
 from earful.wording import as_argument
 
 TABLE_FOLDER: Final = "table"

@@ -16,8 +16,10 @@ from earful.errors import ModelError, UnknownNameError
 from earful.index import Index
 from earful.index.search import Hit, IndexBackend, SearchFilter
 from earful.model import ClassScorer, Embedder, TextEmbedder, list_embedders
-from earful.rag.retrieval.query import Audio, read_clip
-from earful.wording import unknown_name
+from earful.rag.retrieval.arguments import to_count, to_recording, to_text
+from earful.rag.retrieval.query import Audio, Query, read_clip
+from earful.rag.retrieval.shot_set import vector_of
+from earful.wording import quoted, unknown_name
 
 
 def search_index(
@@ -53,8 +55,14 @@ def search_index(
         raise ValueError("give either audio or text")
     if backend not in get_args(IndexBackend):
         raise UnknownNameError(unknown_name("backend", backend, get_args(IndexBackend)))
-    if text is not None and not text.strip():
-        raise ValueError("the sentence to search with is empty")
+    if text is not None and not (text := to_text("text", text)):
+        raise ValueError("text is empty: expected a sentence to search with")
+    k = to_count("k", k, 1)
+    if not isinstance(filter, SearchFilter):
+        raise TypeError(
+            f"filter={quoted(filter)}: expected a SearchFilter, such as "
+            "SearchFilter(labels={'dog'}) or SearchFilter(where=\"split = 'train'\")"
+        )
     if text is not None and compares_scores(embedder, index):
         if backend != "exact":
             raise ValueError(
@@ -67,7 +75,11 @@ def search_index(
         query = _embed_text(embedder, text)
     else:
         rate = embedder.fingerprint.sample_rate
-        query = embedder.embed([read_clip(cast(Audio, audio), rate, 0.0, None)])[0]
+        recording = to_recording(audio)
+        if isinstance(recording, Query):
+            query = vector_of(recording)
+        else:
+            query = embedder.embed([read_clip(recording, rate, 0.0, None)])[0]
     return index.search(query, k=k, filter=filter, backend=cast(IndexBackend, backend))
 
 

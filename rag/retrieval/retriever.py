@@ -22,6 +22,7 @@ from earful.index import Index
 from earful.index.search import Hit, SearchFilter
 from earful.model import Embedder, ExplainsTexts
 from earful.model.audio import Clip, hearing_faults
+from earful.rag.retrieval.arguments import to_labels, to_recordings
 from earful.rag.retrieval.candidates import Candidates
 from earful.rag.retrieval.gathering import other_tasks
 from earful.rag.retrieval.index_search import compares_scores, search_index
@@ -31,7 +32,7 @@ from earful.rag.retrieval.shot_set import ShotSet, find_shots, names_alone, vect
 from earful.rag.retrieval.vote import LabelVote, label_prior, vote_of_labels, vote_of_shots
 from earful.rag.strategies import STRATEGIES
 from earful.rag.task import Shots, Task
-from earful.wording import unknown_name
+from earful.wording import quoted, unknown_name
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +81,15 @@ class Retriever:
         index: Index | None,
         exemplar_filter: ExemplarFilter | None = None,
     ) -> None:
+        if embedder is not None and not hasattr(embedder, "fingerprint"):
+            raise TypeError(
+                f"embedder={quoted(embedder)}: expected an embedder, as load_embedder makes one of "
+                "a name; FewShot.open takes names as well"
+            )
+        if index is not None and not isinstance(index, Index):
+            raise TypeError(
+                f"index={quoted(index)}: expected an Index; FewShot.open takes its path as well"
+            )
         if index is not None and embedder is not None:
             index.require(embedder.fingerprint)
         self.embedder = embedder
@@ -173,7 +183,7 @@ class Retriever:
         one product.
 
         Args:
-            recordings: Files, clips, or queries that were read before.
+            recordings: Files, clips and the like, or queries; see ``to_recording``.
             task: As for ``find``, like the four that follow.
             labels: Candidate labels.
             shots: How many were asked for.
@@ -191,8 +201,9 @@ class Retriever:
         Raises:
             TaskError: As for ``find``.
         """
-        for start in range(0, len(recordings), _READ_AT_ONCE):
-            batch = recordings[start : start + _READ_AT_ONCE]
+        readable, labels = to_recordings(recordings), to_labels(labels)
+        for start in range(0, len(readable), _READ_AT_ONCE):
+            batch = readable[start : start + _READ_AT_ONCE]
             shared = Stopwatch()
             found = read_queries(
                 batch,
