@@ -84,8 +84,7 @@ class FewShot:
 
         Args:
             index: Index folder, or one opened already.
-            embedder: Name or embedder to use instead of the one the index names; for
-                example a folder that has moved.
+            embedder: In place of the one that the index names, such as a folder that moved.
             model: A language model, its name or its folder; ``None`` for the vote.
             device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
 
@@ -274,7 +273,7 @@ class FewShot:
         Raises:
             AudioError: The recording cannot be read.
             ModelError: There is no language model.
-            TaskError: The task has mistakes or has labels.
+            TaskError: It has mistakes, or labels.
             PromptError: There is no question, it does not fit, or no exemplar may answer.
         """
         model = self._require_model("ask")

@@ -89,6 +89,24 @@ class Row:
     vector: NDArray[np.float32]
     class_scores: NDArray[np.float16] | None = None
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Row):
+            return NotImplemented
+        return self._plain() == other._plain() and all(
+            np.array_equal(one, its)  # type: ignore[arg-type]
+            for one, its in (
+                (self.vector, other.vector),
+                (self.class_scores, other.class_scores),
+            )
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._plain())
+
+    def _plain(self) -> tuple[object, ...]:
+        digests = (self.file_sha256, self.content_sha256)
+        return (self.exemplar, self.root, self.duration_s, *digests)
+
     @property
     def audio_key(self) -> AudioKey:
         """The audio that the vector was made of."""

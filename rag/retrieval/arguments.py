@@ -210,7 +210,7 @@ def _is_rate(value: object) -> bool:
 
 
 def _to_clip(samples: Any, rate: Any) -> Clip:
-    if not _is_rate(rate) or rate != rate or rate <= 0 or rate != int(rate):
+    if not _is_rate(rate) or not math.isfinite(rate) or rate <= 0 or rate != int(rate):
         raise ValueError(f"sample_rate={quoted(rate)}: expected a whole number of Hz above 0")
     if callable(detach := getattr(samples, "detach", None)):
         samples = detach().cpu()

@@ -56,7 +56,7 @@ def search_index(
     if backend not in get_args(IndexBackend):
         raise UnknownNameError(unknown_name("backend", backend, get_args(IndexBackend)))
     if text is not None and not (text := to_text("text", text)):
-        raise ValueError("text is empty: expected a sentence to search with")
+        raise ValueError("the sentence to search with is empty; give its words")
     k = to_count("k", k, 1)
     if not isinstance(filter, SearchFilter):
         raise TypeError(
