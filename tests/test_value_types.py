@@ -34,7 +34,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "LabelNames": {"standardise": math.sqrt},
     "ShotSet": {"prepared": None},
     "Evaluation": {"scorecard": "computed from the document"},
-    "EvaluationSettings": {"resamples": 100},
+    "EvaluationSettings": {"resamples": 100, "strategies": ("nearest",), "arms": ("vote",)},
     "LabelVote": {"evidence": None},
 }
 VALUES = {

@@ -188,16 +188,14 @@ class IndexFolder:
         if not differences:
             return
         if mine.name != theirs.name:
-            way_out = f"use {mine.name!r} (--embedder {as_argument(mine.name)} of "
-            way_out += "`earful index build`)"
+            way_out = f"use its own embedder, --embedder {as_argument(mine.name)}"
         elif mine.revision != theirs.revision:
-            way_out = f"use revision {mine.revision!r}"
+            way_out = f"use revision {mine.revision!r} of {mine.name!r}"
         else:
-            way_out = "use the same weights and settings"
+            way_out = f"use the weights and settings of {mine.name!r} that it was built with"
         raise IndexMismatchError(
-            f"{self.path}: was built with embedder {mine.name!r}, and this is {theirs.name!r} "
-            f"({'; '.join(differences)}). Similarities across the two would mean nothing: "
-            f"{way_out}, or build the index anew"
+            f"{self.path}: {way_out}, or build another index: vectors of {theirs.name!r} mean "
+            f"nothing beside those that are there ({', '.join(differences)})"
         )
 
     def roots(self) -> tuple[Path, ...]:

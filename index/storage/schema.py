@@ -90,15 +90,10 @@ class Row:
     class_scores: NDArray[np.float16] | None = None
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Row):
-            return NotImplemented
-        return self._plain() == other._plain() and all(
-            np.array_equal(one, its)  # type: ignore[arg-type]
-            for one, its in (
-                (self.vector, other.vector),
-                (self.class_scores, other.class_scores),
-            )
-        )
+        if not isinstance(other, Row) or self._plain() != other._plain():
+            return False
+        arrays: Any = ((self.vector, other.vector), (self.class_scores, other.class_scores))
+        return all(np.array_equal(one, its) for one, its in arrays)
 
     def __hash__(self) -> int:
         return hash(self._plain())

@@ -261,9 +261,7 @@ class TableReader:
             # Where the table is damaged, the condition is not at fault, and this raises.
             self.consume(FILTER_COLUMNS, _exhaust)
             raise FilterError(
-                f"filter {shortened(repr(where))}: {_filter_reason(error)}; expected one SQL "
-                f"condition over {', '.join(FILTER_COLUMNS)}, such as \"split = 'train'\" or "
-                "\"array_has(labels, 'dog') AND duration_s < 5\""
+                f"filter {shortened(repr(where))}: {_filter_advice(where)}({_filter_reason(error)})"
             ) from error
 
     def _read_again(self, read: Callable[[], Result], *kinds: str) -> Result:
@@ -303,6 +301,18 @@ def sql_literal(text: str) -> str:
 def _exhaust(batches: Iterator[pa.RecordBatch]) -> None:
     for _ in batches:
         pass
+
+
+def _filter_advice(where: str) -> str:
+    """Return what a condition should look like, first of all the one that was meant."""
+    advice = (
+        f"expected one SQL condition over {', '.join(FILTER_COLUMNS)}, such as \"split = 'train'\" "
+        "or \"array_has(labels, 'dog') AND duration_s < 5\" "
+    )
+    compared = re.search(r"\blabels\s*(?:=|==|!=|<>|LIKE|IN)\s*\(?\s*['\"]([^'\"]*)", where, re.I)
+    if not compared:
+        return advice
+    return f"labels is a list: write array_has(labels, {sql_literal(compared[1])}); {advice}"
 
 
 def _filter_reason(error: BaseException) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from earful.errors import ModelError
+from earful.errors import ModelError, UnknownNameError
 
 if TYPE_CHECKING:
     import torch
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?|mps|xpu(:[0-9]+)?")
 
 
 def pick_device(device: str) -> torch.device:
@@ -19,10 +22,16 @@ def pick_device(device: str) -> torch.device:
         device: ``"auto"`` (a CUDA device if there is one), ``"cpu"``, ``"cuda:1"``, ….
 
     Raises:
-        ModelError: torch knows no such device, or it cannot be used here.
+        UnknownNameError: It is the name of no device.
+        ModelError: It cannot be used here.
     """
     import torch
 
+    if not isinstance(device, str) or not _DEVICE.fullmatch(device):
+        raise UnknownNameError(
+            f"unknown device {device!r}: expected auto, cpu, cuda or cuda:N, as in cuda:0 for the "
+            "first GPU"
+        )
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -30,7 +39,7 @@ def pick_device(device: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelError(
-            f"device {device!r} cannot be used: {reason}. Use 'cpu', 'cuda' or 'auto'"
+            f"device {device!r} cannot be used here: {reason.rstrip('.')}; use auto or cpu"
         ) from error
 
 

@@ -298,7 +298,10 @@ class Retriever:
             raise TaskError(f"{shots} shots are asked for, but there is no index to find them in")
         prepared = self.prepare(task, labels, need_exemplars=need_exemplars)
         if alone:
-            return ShotSet.empty(task, prepared.candidates.labels)
+            # Whoever asks for 0 shots knows it.
+            unasked = shots is None and task.has_labels
+            notes = ("no exemplar was used: the language model alone answers",) if unasked else ()
+            return ShotSet.empty(task, prepared.candidates.labels, *notes)
         if not len(prepared.candidates):
             if need_exemplars:
                 if shots:

@@ -335,6 +335,10 @@ def index_export(
     """Write every row to CSV, or with its vector and class scores to Parquet."""
     from earful.index import Index, export_index
 
+    if target.suffix.lower() not in (".csv", ".parquet"):
+        raise typer.BadParameter(
+            f"{target}: expected a file that ends in .csv or .parquet", param_hint="TARGET"
+        )
     n_written = export_index(Index.open(index), target)
     if as_json:
         print_json({"written": n_written, "path": str(target)})

@@ -16,6 +16,7 @@ from earful.commands.options import (
     EmbedderOptions,
     ModelOptions,
     QueryOptions,
+    one_of,
     reject_unused,
 )
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from earful.rag.task import Task
 
 _HUB_RATE_HZ = 48_000
+DECODINGS = ("full", "compat")
+MODEL_DTYPES = ("auto", "float32", "bfloat16", "float16")
 _BETTER_EARS = "laion/clap-htsat-unfused"
 
 
@@ -56,6 +59,9 @@ def load_few_shot(
     from earful.model.audio import warm_up
     from earful.rag import FewShot
 
+    if isinstance(models, ModelOptions):
+        one_of(DECODINGS, models.decoding, "--decoding")
+        one_of(MODEL_DTYPES, models.dtype, "--dtype")
     asks_model = isinstance(models, ModelOptions) and models.model not in ("", NO_MODEL)
     if needs_model and not asks_model:
         raise typer.BadParameter(
@@ -165,6 +171,38 @@ def print_caveat(few: FewShot) -> None:
     """Print the model's caveat before its first answer."""
     if few.model is not None and few.model.capabilities.caveat:
         console.warn(f"note: {few.model.capabilities.caveat}")
+
+
+def recordings_of(given: Sequence[Path]) -> list[Path]:
+    """Return the recordings that were given, those of a folder in a fixed order.
+
+    Raises:
+        CorpusError: A folder cannot be read.
+        typer.BadParameter: A folder holds no recording.
+    """
+    from earful.index.corpus import audio_files
+
+    found: list[Path] = []
+    for path in given:
+        inside = list(audio_files(path)) if path.is_dir() else [path]
+        if not inside:
+            raise typer.BadParameter(f"{path}: is a folder without a recording", param_hint="AUDIO")
+        found += inside
+    return found
+
+
+def print_near_labels(few: FewShot, task: Task | None, names: Sequence[str]) -> None:
+    """Name the label that was meant, where one is nearly spelt like it and no exemplar has it."""
+    from difflib import get_close_matches
+
+    known = (
+        {label for row in few.index.vectors().exemplars for label in row.labels}
+        if (few.index is not None)
+        else set()
+    )
+    for name in names:
+        if name not in known and (near := get_close_matches(name, sorted(known), n=1)):
+            console.warn(f"note: no exemplar has the label {name!r}; did you mean {near[0]!r}?")
 
 
 def load_given_task(task: str, *, allow_outside: bool) -> Task | None:
