@@ -22,7 +22,7 @@ from earful.index import Index
 from earful.index.search import Hit, SearchFilter
 from earful.model import Embedder, ExplainsTexts
 from earful.model.audio import Clip, hearing_faults
-from earful.rag.retrieval.arguments import to_labels, to_recordings
+from earful.rag.retrieval.arguments import to_labels, to_recording, to_recordings
 from earful.rag.retrieval.candidates import Candidates
 from earful.rag.retrieval.gathering import other_tasks
 from earful.rag.retrieval.index_search import compares_scores, search_index
@@ -38,6 +38,8 @@ _log = logging.getLogger(__name__)
 
 _READ_AT_ONCE = 16
 _AS_LONG = 4.0  # times the exemplars' usual length
+# Of a text and class scores the similarity is a probability.
+_BY_CHANCE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -390,7 +392,7 @@ class Retriever:
         found = search_index(
             self.index, self.embedder, audio, text, k=k, filter=filter, backend=backend
         )
-        if text is not None and (note := self.text_note(text)):
+        if text is not None and (note := self.text_note(text, found)):
             _log.warning("%s", note, extra={"text": text})
         return found
 
@@ -403,19 +405,34 @@ class Retriever:
         """
         if self.embedder is None:
             raise ValueError("there is no embedder to read a recording for")
-        return read_clip(audio, self.embedder.fingerprint.sample_rate, 0.0, None)
+        recording = to_recording(audio)
+        if isinstance(recording, Query):
+            raise TypeError("expected a recording, got a query, which was read before")
+        return read_clip(recording, self.embedder.fingerprint.sample_rate, 0.0, None)
 
     def recording_notes(self, clip: Clip) -> tuple[str, ...]:
         """Return what a reader should know of a search by a recording, from ``read``."""
         return tuple(fault.text for fault in hearing_faults(clip, self.embedder))
 
-    def text_note(self, text: str) -> str:
+    def text_note(self, text: str, found: Sequence[Hit] = ()) -> str:
         """Return what a reader should know of a search by a text; ``""`` for nothing.
+
+        Args:
+            text: The text.
+            found: What the search found.
 
         Raises:
             PromptError: The embedder knows nothing of the text.
         """
-        return self.embedder.explain_text(text) if isinstance(self.embedder, ExplainsTexts) else ""
+        notes = (
+            [self.embedder.explain_text(text)] if isinstance(self.embedder, ExplainsTexts) else []
+        )
+        best = max((hit.similarity for hit in found), default=1.0)
+        if self.compares_scores and best < _BY_CHANCE:
+            notes.append(
+                f"nothing here is more likely than not what the text says: at most {best:.2f}"
+            )
+        return "; ".join(filter(None, notes))
 
     @property
     def compares_scores(self) -> bool:

@@ -119,7 +119,7 @@ def search(
     clip = None if audio is None else few.retriever.read(audio)
     hits = few.search(audio=clip, text=text or None, k=k, filter=chosen, backend=backend)
     notes = [] if clip is None else [*few.retriever.recording_notes(clip)]
-    if text and (note := few.retriever.text_note(text)):
+    if text and (note := few.retriever.text_note(text, hits)):
         notes.append(note)
     if as_json:
         evidence = [hit.to_dict() for hit in hits]
