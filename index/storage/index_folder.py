@@ -246,8 +246,8 @@ class IndexFolder:
         """Return the error to raise when a row cannot be what was once written."""
         return IndexFolderError(
             f"{self.path}: a row is damaged ({error}). `earful index verify "
-            f"{as_argument(self.path)}` lists the damage; with --repair it keeps the undamaged "
-            "rows and embeds the others again"
+            f"{as_argument(self.path)}` lists the damage, and `earful index verify "
+            f"{as_argument(self.path)} --repair` keeps the undamaged rows and embeds the rest again"
         )
 
     # --- writing ---------------------------------------------------------------------------

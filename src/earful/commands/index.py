@@ -282,19 +282,22 @@ def index_verify(
     corpus: Annotated[
         Path | None, typer.Option(help="Corpus that the index was built from, for --repair.")
     ] = None,
+    allow_outside: CorpusOutsideOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check that every file, row and recording is there and unchanged; --repair fixes it."""
     from earful.index import Index, verify_index
 
     mended: RepairReport | None = None
+    reject_unused({"--corpus": corpus is not None and not repair}, "is for --repair")
+    reject_unused({"--allow-outside": allow_outside and corpus is None}, "is about a --corpus")
     if repair:
+        from earful.index.corpus import open_corpus
         from earful.index.maintenance import repair_index
 
+        opened = None if corpus is None else open_corpus(corpus, allow_outside=allow_outside)
         with console.progress_bar("embedding", sys.stderr) as progress:
-            mended = repair_index(index, corpus, progress=progress)
-    else:
-        reject_unused({"--corpus": corpus is not None}, "is for --repair")
+            mended = repair_index(index, opened, progress=progress)
     report = verify_index(Index.open(index))
     problems = [problem.to_dict() for problem in report.problems]
     if as_json:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _HUB_RATE_HZ = 48_000
 DECODINGS = ("full", "compat")
 MODEL_DTYPES = ("auto", "float32", "bfloat16", "float16")
+_WITHOUT_TASK = ("caption", "chat")
 _BETTER_EARS = "laion/clap-htsat-unfused"
 
 
@@ -79,7 +80,8 @@ def load_few_shot(
                 "--group": bool(query and query.group),
                 "--embedder": bool(models.embedder),
             },
-            "is about exemplars; give an --index or a --task with examples",
+            "is about exemplars; give an --index"
+            + ("" if needs_model in _WITHOUT_TASK else " or a --task with examples"),
         )
     if reads_audio:
         # Decoders start in the background, while models are loaded.
@@ -184,7 +186,7 @@ def recordings_of(given: Sequence[Path]) -> list[Path]:
 
     found: list[Path] = []
     for path in given:
-        inside = list(audio_files(path)) if path.is_dir() else [path]
+        inside = list(audio_files(path, follow_links=True)) if path.is_dir() else [path]
         if not inside:
             raise typer.BadParameter(f"{path}: is a folder without a recording", param_hint="AUDIO")
         found += inside
