@@ -94,16 +94,19 @@ def known_names(found: str, known: Sequence[str]) -> str:
     >>> known_names("owll", ["dog", "owl"])
     "did you mean 'owl'? known: dog, owl"
     """
-    near = _nearest(found, known)
+    if not known:
+        return "none is known"
+    near = nearest_name(found, known)
     return f"{f'did you mean {near!r}? ' if near else ''}known: {listed(known)}"
 
 
 def _meant(found: str, known: Sequence[str]) -> str:
-    near = _nearest(found, known)
+    near = nearest_name(found, known)
     return f" (did you mean {near!r}?)" if near else ""
 
 
-def _nearest(found: str, known: Sequence[str]) -> str:
+def nearest_name(found: str, known: Sequence[str]) -> str:
+    """Return the known name that is spelt nearly like another; ``""`` for none."""
     near: list[str] = []
     if len(found) <= _MOST_COMPARED and len(known) <= _MOST_KNOWN:
         short = [name for name in known if len(name) <= _MOST_COMPARED]

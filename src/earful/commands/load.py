@@ -19,8 +19,10 @@ from earful.commands.options import (
     one_of,
     reject_unused,
 )
+from earful.wording import nearest_name
 
 if TYPE_CHECKING:
+    from earful.index import Index
     from earful.index.builder import BuildOptions, DoubtfulAudio
     from earful.index.corpus import Corpus, Survey
     from earful.rag import FewShot
@@ -193,18 +195,12 @@ def recordings_of(given: Sequence[Path]) -> list[Path]:
     return found
 
 
-def print_near_labels(few: FewShot, task: Task | None, names: Sequence[str]) -> None:
+def print_near_labels(index: Index, names: Sequence[str]) -> None:
     """Name the label that was meant, where one is nearly spelt like it and no exemplar has it."""
-    from difflib import get_close_matches
-
-    known = (
-        {label for row in few.index.vectors().exemplars for label in row.labels}
-        if (few.index is not None)
-        else set()
-    )
+    known = sorted({label for row in index.vectors().exemplars for label in row.labels})
     for name in names:
-        if name not in known and (near := get_close_matches(name, sorted(known), n=1)):
-            console.warn(f"note: no exemplar has the label {name!r}; did you mean {near[0]!r}?")
+        if name not in known and (near := nearest_name(name, known)):
+            console.warn(f"note: no exemplar has the label {name!r}; did you mean {near!r}?")
 
 
 def load_given_task(task: str, *, allow_outside: bool) -> Task | None:

@@ -43,7 +43,7 @@ from earful.commands.options import (
     reject_unused,
 )
 from earful.errors import EarfulError, FilterError, TaskError
-from earful.wording import counted, known_names
+from earful.wording import counted, known_names, nearest_name
 
 if TYPE_CHECKING:
     from earful.index.search import IndexBackend, SearchFilter
@@ -210,8 +210,8 @@ def classify(
     names = None if labels is None else _labels(labels)
     if index is None and not given.task and names is None:
         raise typer.BadParameter(
-            "it is missing, and nothing else has labels: give --index DIR, made by `earful index "
-            "build`, or --labels dog,rain to go by their names, or a --task",
+            "give an index, made by `earful index build`, or --labels such as dog,rain to go by "
+            "their names, or a --task; else there are no labels to choose from",
             param_hint="--index",
         )
     recordings = recordings_of(audio)
@@ -260,8 +260,8 @@ def classify(
                 **ask_options,
             )
 
-    if index is not None and names is not None and few.model is not None:
-        print_near_labels(few, task, names)
+    if few.index is not None and names is not None and few.model is not None:
+        print_near_labels(few.index, names)
     _answer_each(few, recordings, answer, output)
 
 
@@ -382,7 +382,8 @@ def _meant(few: FewShot, nothing: SearchFilter) -> str:
         (nothing.splits, {row.split for row in rows} - {""}),
     ):
         if values:
-            return f"; {known_names(sorted(values)[0], sorted(known))}"
+            nearest = [value for value in sorted(values) if nearest_name(value, sorted(known))]
+            return f"; {known_names([*nearest, *sorted(values)][0], sorted(known))}"
     return ""
 
 
