@@ -15,6 +15,19 @@ if TYPE_CHECKING:
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?|mps|xpu(:[0-9]+)?")
 
 
+def require_device_name(device: str) -> None:
+    """Refuse what is no name of a device.
+
+    Raises:
+        UnknownNameError: It is none.
+    """
+    if not isinstance(device, str) or not _DEVICE.fullmatch(device):
+        raise UnknownNameError(
+            f"unknown device {device!r}: expected auto, cpu, cuda or cuda:N, as in cuda:0 for the "
+            "first GPU"
+        )
+
+
 def pick_device(device: str) -> torch.device:
     """Resolve ``"auto"``, and refuse a device that does not exist here.
 
@@ -27,11 +40,7 @@ def pick_device(device: str) -> torch.device:
     """
     import torch
 
-    if not isinstance(device, str) or not _DEVICE.fullmatch(device):
-        raise UnknownNameError(
-            f"unknown device {device!r}: expected auto, cpu, cuda or cuda:N, as in cuda:0 for the "
-            "first GPU"
-        )
+    require_device_name(device)
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

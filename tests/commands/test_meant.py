@@ -108,7 +108,17 @@ def test_hits_that_are_not_shown_are_counted(run: Run, index: Path, query: Path)
 
 
 def test_another_run_says_what_changed(run: Run, index: Path) -> None:
-    words = ("evaluate", "--index", index, "--model", "none", "--out", "run.json")
+    words = (
+        "evaluate",
+        "--index",
+        index,
+        "--model",
+        "none",
+        "--out",
+        "run.json",
+        "--leaks",
+        "allow",
+    )
     assert run(*words, "--shots", "1")[0] == 0
     code, out, err = run(*words, "--shots", "2")
     assert (code, out) == (1, "")
