@@ -23,8 +23,7 @@ from earful.rag.retrieval.calibration import (
     simulated_calibration,
 )
 from earful.rag.retrieval.candidates import Candidates
-from earful.rag.retrieval.examples import embed_examples
-from earful.rag.retrieval.gathering import gather_candidates, require_exemplars
+from earful.rag.retrieval.gathering import embed_examples, gather_candidates, require_exemplars
 from earful.rag.retrieval.label_means import LabelMeans, LabelNames
 from earful.rag.retrieval.vote import Calibration, shot_share
 from earful.rag.strategies import STRATEGIES
