@@ -401,7 +401,7 @@ class FewShot:
 
     def search(
         self,
-        audio: Audio | None = None,
+        audio: Audio | Query | None = None,
         *,
         text: str | None = None,
         k: int = 10,
@@ -411,7 +411,7 @@ class FewShot:
         """Find the exemplars of the index nearest to a recording or a sentence.
 
         Args:
-            audio: A file or a clip; or give ``text``.
+            audio: As for ``classify``; or give ``text``.
             text: A sentence, for an embedder that has text; see ``Hit.similarity``.
             k: How many hits at most.
             filter: Which rows may be found.

@@ -9,7 +9,7 @@ import math
 import pickle
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from earful.index.datasets import list_datasets, load_declaration
 from tests.test_public_api import offered_types
 
 # What belongs to one process: caches and open things, and tensors of a model.
-LIVE = {"FlamingoBatch", "PreparedTask", "Retrieved"}
+LIVE = {"FlamingoBatch", "Remarks", "PreparedTask", "Retrieved"}
 # Whose fields depend on each other: as they are by default.
 BY_DEFAULT = {"FlamingoConfig", "MsClapConfig", "AudioLimits"}
 # Fields that have rules of their own.
@@ -55,6 +55,8 @@ def example(hint: Any) -> Any:
         return example(next(arg for arg in args if arg is not type(None)))
     if origin is tuple:
         return tuple(example(arg) for arg in args if arg is not Ellipsis)
+    if origin is Sequence:
+        return (example(args[0]),)
     if origin is frozenset:
         return frozenset({example(args[0])})
     if origin is np.ndarray:

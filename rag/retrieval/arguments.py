@@ -11,7 +11,7 @@ from typing import Any, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.model.audio import Clip
+from earful.model.audio import Clip, LevelMeter
 from earful.rag.retrieval.query import AskOptions, Query, Readable
 from earful.rag.task import Answerer, ShotMode
 from earful.wording import quoted
@@ -224,15 +224,20 @@ def _to_clip(samples: Any, rate: Any) -> Clip:
             f"samples of dtype {found.dtype}: expected floating ones with full scale 1.0, or "
             "signed integers"
         )
-    if found.ndim == 2 and min(found.shape) <= _MOST_CHANNELS:
-        found = found.mean(axis=int(np.argmin(found.shape)))
+    meter = LevelMeter()
+    if found.ndim == 2 and found.size and min(found.shape) <= _MOST_CHANNELS:
+        # Channels that cancel each other are told by what they were before the mean.
+        channels = found if found.shape[0] >= found.shape[1] else found.T
+        meter.add(np.asarray(channels, dtype=np.float32))
+        found = channels.mean(axis=1)
     if found.ndim != 1 or not found.size:
         raise ValueError(
             f"samples of shape {np.shape(samples)}: expected (n,), (n, channels) or (channels, n), "
             "n > 0"
         )
     plain: NDArray[np.float32] = np.ascontiguousarray(found, dtype=np.float32)
-    return Clip(samples=plain, sample_rate=int(rate))
+    levels = meter.levels(int(rate), plain) if np.ndim(samples) == 2 else None
+    return Clip(samples=plain, sample_rate=int(rate), levels=levels)
 
 
 def _named(value: object) -> str:

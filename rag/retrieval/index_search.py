@@ -25,7 +25,7 @@ from earful.wording import quoted, unknown_name
 def search_index(
     index: Index,
     embedder: Embedder,
-    audio: Audio | None,
+    audio: Audio | Query | None,
     text: str | None,
     *,
     k: int,
@@ -37,7 +37,7 @@ def search_index(
     Args:
         index: The rows.
         embedder: The one that made them.
-        audio: A file or a clip; or ``None``.
+        audio: A recording, or a query that was read before; or ``None``.
         text: A text in its place; or ``None``.
         k: How many hits at most.
         filter: Which rows may be found.
@@ -51,18 +51,7 @@ def search_index(
         ValueError: Not one of the two is given, the text is empty, or the backend compares
             vectors while the text would be compared with class scores.
     """
-    if (audio is None) == (text is None):
-        raise ValueError("give either audio or text")
-    if backend not in get_args(IndexBackend):
-        raise UnknownNameError(unknown_name("backend", backend, get_args(IndexBackend)))
-    if text is not None and not (text := to_text("text", text)):
-        raise ValueError("the sentence to search with is empty; give its words")
-    k = to_count("k", k, 1)
-    if not isinstance(filter, SearchFilter):
-        raise TypeError(
-            f"filter={quoted(filter)}: expected a SearchFilter, such as "
-            "SearchFilter(labels={'dog'}) or SearchFilter(where=\"split = 'train'\")"
-        )
+    check_search(audio, text, k=k, filter=filter, backend=backend)
     if text is not None and compares_scores(embedder, index):
         if backend != "exact":
             raise ValueError(
@@ -81,6 +70,35 @@ def search_index(
         else:
             query = embedder.embed([read_clip(recording, rate, 0.0, None)])[0]
     return index.search(query, k=k, filter=filter, backend=cast(IndexBackend, backend))
+
+
+def check_search(
+    audio: Audio | Query | None,
+    text: str | None,
+    *,
+    k: int,
+    filter: SearchFilter,
+    backend: str,
+) -> None:
+    """Check what a search is given before anything is read; see ``search_index``.
+
+    Raises:
+        UnknownNameError: There is no such backend.
+        TypeError: An argument is of another type.
+        ValueError: Not one of the two is given, the text is empty, or ``k`` is below 1.
+    """
+    if (audio is None) == (text is None):
+        raise ValueError("give either audio or text")
+    if backend not in get_args(IndexBackend):
+        raise UnknownNameError(unknown_name("backend", backend, get_args(IndexBackend)))
+    if text is not None and not to_text("text", text):
+        raise ValueError("the sentence to search with is empty; give its words")
+    to_count("k", k, 1)
+    if not isinstance(filter, SearchFilter):
+        raise TypeError(
+            f"filter={quoted(filter)}: expected a SearchFilter, such as "
+            "SearchFilter(labels={'dog'}) or SearchFilter(where=\"split = 'train'\")"
+        )
 
 
 def compares_scores(embedder: Embedder | None, index: Index) -> TypeGuard[ClassScorer]:

@@ -25,7 +25,7 @@ from earful.model.audio import Clip, hearing_faults
 from earful.rag.retrieval.arguments import to_labels, to_recording, to_recordings
 from earful.rag.retrieval.candidates import Candidates
 from earful.rag.retrieval.gathering import other_tasks
-from earful.rag.retrieval.index_search import compares_scores, search_index
+from earful.rag.retrieval.index_search import check_search, compares_scores, search_index
 from earful.rag.retrieval.prepared_task import ExemplarFilter, PreparedTask, TaskCache
 from earful.rag.retrieval.query import Audio, Query, Stopwatch, read_clip, read_queries
 from earful.rag.retrieval.shot_set import ShotSet, find_shots, names_alone, vector_of
@@ -368,7 +368,7 @@ class Retriever:
 
     def search(
         self,
-        audio: Audio | None,
+        audio: Audio | Query | None,
         *,
         text: str | None,
         k: int,
@@ -385,7 +385,8 @@ class Retriever:
         """
         if self.index is None or self.embedder is None:
             raise ValueError("there is no index to search")
-        if audio is not None:
+        check_search(audio, text, k=k, filter=filter, backend=backend)
+        if audio is not None and not isinstance(audio, Query):
             audio = self.read(audio)
             for note in self.recording_notes(audio):
                 _log.warning("%s", note, extra={"audio": audio.source})

@@ -21,7 +21,11 @@ DATASETS = ("index build", "datasets check", "datasets sample")
 TASKS = ("classify", "ask", "evaluate", "tasks check", "tasks show")
 # Where a sentence outside the commands names an option alone: who can raise or print it.
 LIBRARY = {
+    "index/corpus/corpus.py": CORPORA,
+    "index/corpus/exemplar_reader.py": CORPORA,
     "index/corpus/folders.py": CORPORA,
+    "index/corpus/stretches.py": CORPORA,
+    "index/corpus/survey.py": ("index build", "index add", "evaluate"),
     "index/datasets/locate.py": DATASETS,
     "index/maintenance/verify.py": ("index verify",),
     "index/storage/index_folder.py": (*QUESTIONS, "index build"),
@@ -35,6 +39,7 @@ LIBRARY = {
     # Functions of the commands' own files that are no command, by file.
     "src/earful/console.py:describe_answer": ("classify", "ask", "caption", "demo"),
     "src/earful/console.py:describe_build": ("index build", "index add"),
+    "src/earful/console.py:_describe_replaced": ("index build", "index add"),
     "src/earful/console.py:describe_repair": ("index verify",),
     "src/earful/commands/datasets.py:describe_check": ("datasets check",),
     "src/earful/commands/load.py:load_names_alone": ("classify",),

@@ -274,6 +274,7 @@ def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
 
 @index_app.command("verify")
 @example("earful index verify sounds.index")
+@expand_families(_CORPUS_ORDER)
 def index_verify(
     index: IndexArgument,
     repair: Annotated[
@@ -283,6 +284,8 @@ def index_verify(
         Path | None, typer.Option(help="Corpus that the index was built from, for --repair.")
     ] = None,
     allow_outside: CorpusOutsideOption = False,
+    *,
+    reading: CorpusOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Check that every file, row and recording is there and unchanged; --repair fixes it."""
@@ -290,12 +293,13 @@ def index_verify(
 
     mended: RepairReport | None = None
     reject_unused({"--corpus": corpus is not None and not repair}, "is for --repair")
-    reject_unused({"--allow-outside": allow_outside and corpus is None}, "is about a --corpus")
+    about_corpus = {**reading.given(), "--allow-outside": allow_outside}
+    if corpus is None:
+        reject_unused(about_corpus, "is about a corpus; give a --corpus")
     if repair:
-        from earful.index.corpus import open_corpus
         from earful.index.maintenance import repair_index
 
-        opened = None if corpus is None else open_corpus(corpus, allow_outside=allow_outside)
+        opened = None if corpus is None else reading.open(corpus, allow_outside=allow_outside)
         with console.progress_bar("embedding", sys.stderr) as progress:
             mended = repair_index(index, opened, progress=progress)
     report = verify_index(Index.open(index))

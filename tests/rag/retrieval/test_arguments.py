@@ -267,3 +267,11 @@ def test_values_take_what_can_be_meant_in_one_way_only(few: FewShot, folder: Pat
     assert {hit.exemplar.answer for hit in found} == {"0"}
     assert AudioLimits()
     assert FewShot.open(str(folder / "s.index")).classify(folder / "q.wav").text == "0"
+
+
+def test_channels_of_an_array_that_cancel_are_told_as_those_of_a_file(few: FewShot) -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32)
+    stereo = np.stack([samples, -samples], axis=1)
+    for given in ((stereo, RATE), (stereo.T, RATE)):
+        assert any("cancel" in note for note in few.classify(given).notes)
+    assert not any("cancel" in note for note in few.classify((samples, RATE)).notes)
