@@ -1,7 +1,7 @@
 """The command line: parse, call one library function, print.
 
-Exit codes: 0 fine; 1 a failure, printed as one line; 2 wrong usage, or a broken
-corpus table, task file or filter, with nothing written; 3 done, but some inputs failed
+Exit codes: 0 fine; 1 a failure, printed as one line; 2 wrong usage, an unknown name, or a
+broken corpus table, task file or filter, with nothing written; 3 done, but some inputs failed
 and are listed; 130 interrupted. Answers go to stdout, everything else to stderr.
 
 The groups of commands are in ``earful.commands``; this file puts them together.
@@ -39,9 +39,10 @@ from earful.diagnostics import (
     log_traceback,
     show_logs,
 )
-from earful.errors import CorpusError, EarfulError, FilterError, TaskError
+from earful.errors import CorpusError, EarfulError, FilterError, TaskError, UnknownNameError
 
 INTERRUPTED = 130
+USAGE_ERRORS = (CorpusError, TaskError, FilterError, UnknownNameError)
 _INTERRUPTION = "interrupted; what was committed is kept"
 
 
@@ -101,7 +102,7 @@ def _run() -> None:
     except EarfulError as error:
         _raise_if_debugging()
         console.warn(f"error: {error}")
-        usage = isinstance(error, (CorpusError, TaskError, FilterError))
+        usage = isinstance(error, USAGE_ERRORS)
         sys.exit(2 if usage else 1)
     except KeyboardInterrupt:
         console.warn(_INTERRUPTION)

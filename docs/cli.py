@@ -36,7 +36,8 @@ Exit codes:
 - 0: done.
 - 1: a failure, told in one line, or every recording failed; or what was checked is amiss (`index
   verify`, `models verify`, `doctor`, `evaluate --replay` with `--index`).
-- 2: wrong usage, or a broken corpus table, task file or filter; nothing was written.
+- 2: wrong usage, an unknown name of an embedder, model or device, or a broken corpus table, task
+  file or filter; nothing was written.
 - 3: done, but some inputs failed and are listed.
 - 130: interrupted; what was committed is kept.
 """

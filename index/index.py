@@ -31,6 +31,7 @@ from earful.index.search import (
 )
 from earful.index.storage import APPROXIMATE_NAME, IndexFolder, IndexInfo, Row
 from earful.model import Fingerprint
+from earful.wording import quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -93,7 +94,7 @@ class Index:
                 written.
             IndexBusyError: Another process is making it.
         """
-        return cls(IndexFolder.create(path, fingerprint, n_classes=n_classes))
+        return cls(IndexFolder.create(_to_path(path), fingerprint, n_classes=n_classes))
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -102,7 +103,7 @@ class Index:
         Raises:
             IndexFolderError: It is missing, damaged, half made, or of a newer format.
         """
-        return cls(IndexFolder.open(path))
+        return cls(IndexFolder.open(_to_path(path)))
 
     @classmethod
     def open_or_create(
@@ -120,7 +121,7 @@ class Index:
             IndexFolderError: As ``open`` and ``create``.
             IndexMismatchError: It was made by another embedder.
         """
-        return cls(IndexFolder.open_or_create(path, fingerprint, n_classes=n_classes))
+        return cls(IndexFolder.open_or_create(_to_path(path), fingerprint, n_classes=n_classes))
 
     # --- reading ---------------------------------------------------------------------------
 
@@ -193,8 +194,13 @@ class Index:
             FilterError: ``filter.where`` cannot be evaluated.
             IndexFolderError: A row is damaged, or approximate search is not set up.
             MissingExtraError: The backend is FAISS, which is not installed.
+            TypeError: The query is no vector.
             ValueError: The query has another shape or is not a unit vector; ``k`` is below 1.
         """
+        if np.asarray(query).dtype.kind not in "fiu":
+            raise TypeError(
+                f"query={quoted(query)}: expected a vector; FewShot.search takes others"
+            )
         self._drop_stale()
         if backend == "half":
             return self._disk_search.half_precision(query, k, filter)
@@ -266,7 +272,11 @@ class Index:
             ValueError: A vector has another length, is not finite or not of unit norm, or there
                 are class scores where the index keeps none, or the other way round.
             IndexBusyError: Another process is writing.
+            TypeError: ``rows`` are no rows.
         """
+        if isinstance(rows, Row) or (wrong := [row for row in rows if not isinstance(row, Row)]):
+            given = rows if isinstance(rows, Row) else wrong[0]
+            raise TypeError(f"rows hold or are {quoted(given)}: expected a list of Row")
         self._folder.add(rows)
         self._drop_stale()
 
@@ -279,8 +289,11 @@ class Index:
         Raises:
             IndexFolderError: An id is not in the index; nothing is removed.
             IndexBusyError: Another process is writing.
-            TypeError: ``ids`` is one string.
+            TypeError: ``ids`` is one string, or holds what is no text.
         """
+        ids = ids if isinstance(ids, str) else list(ids)
+        if wrong := [id_ for id_ in ids if not isinstance(id_, str)]:
+            raise TypeError(f"ids hold {quoted(wrong[0])}: expected texts")
         n_removed = self._folder.remove(ids)
         self._drop_stale()
         return n_removed
@@ -376,6 +389,14 @@ class Index:
         self._seen_changes = self._folder.n_changes
         self._vectors = self._approximate = None
         self._disk_search = DiskSearch(self._folder)
+
+
+def _to_path(path: object) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"index folder: expected its path, got {quoted(path)}")
+    if not os.fspath(path):
+        raise ValueError("index folder: expected its path, got an empty one")
+    return Path(os.fsdecode(path))
 
 
 def _moved(method: str, function: str) -> Callable[..., Any]:

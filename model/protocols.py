@@ -20,6 +20,9 @@ from earful.model.audio import Clip
 from earful.model.label_words import LabelWords
 from earful.model.prompt import Prompt, PromptWording
 
+# Digests and descriptions of windows are longer, and tell a reader nothing.
+_SHORT = 40
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
@@ -79,9 +82,11 @@ class Fingerprint:
         return cls(**values)
 
     def differences(self, other: Fingerprint) -> list[str]:
-        """List every field that differs, as ``"field: mine / theirs"``."""
+        """List every field that differs, with short values as ``"field: mine / theirs"``."""
         return [
             f"{field.name}: {mine!r} / {theirs!r}"
+            if len(f"{mine}{theirs}") <= _SHORT
+            else field.name
             for field in fields(self)
             if (mine := getattr(self, field.name)) != (theirs := getattr(other, field.name))
         ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import logging
+import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -199,7 +200,11 @@ def list_embedders() -> tuple[EmbedderEntry, ...]:
 
 
 def load_embedder(
-    name: str, *, revision: str = "", device: str = "auto", dtype: str = "float32"
+    name: str | os.PathLike[str],
+    *,
+    revision: str = "",
+    device: str = "auto",
+    dtype: str = "float32",
 ) -> Embedder:
     """Build an embedder; its module is imported only now.
 
@@ -217,7 +222,7 @@ def load_embedder(
         MissingExtraError: It needs a package that is not installed.
         ModelError: Its weights cannot be found, read or trusted.
     """
-    entries = _entries()
+    name, entries = os.fspath(name), _entries()
     if name in entries:
         entry = entries[name]
     elif _is_own(name, _TINY_EMBEDDER):
@@ -243,7 +248,7 @@ def list_language_models() -> tuple[LanguageModelEntry, ...]:
 
 
 def load_language_model(
-    name: str,
+    name: str | os.PathLike[str],
     *,
     device: str = "auto",
     dtype: str = "auto",
@@ -266,7 +271,7 @@ def load_language_model(
         UnknownNameError: No such name or folder; the message lists near matches.
         ModelError: Its weights cannot be found, read or trusted, or a choice is unknown.
     """
-    entries = _model_entries()
+    name, entries = os.fspath(name), _model_entries()
     if name == TINY:
         warnings.warn(
             f"the language model {TINY} is now {SMALL}; the old name goes with the next release",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from earful.rag.arrays import Scores
 from earful.rag.blend import Blend
 from earful.rag.retrieval import Query
 from earful.rag.task import Task
+from earful.read_only import ReadOnlyDict
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Answer:
     evidence: tuple[Hit, ...]
     model: str
     reason: str = ""
-    timings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    timings: Mapping[str, float] = field(default_factory=ReadOnlyDict, hash=False)
     prompt_digest: str = ""
     notes: tuple[str, ...] = ()
     prompt: Prompt | None = None
@@ -86,6 +86,9 @@ class Answer:
     slots: int = 0
     n_prompt_tokens: int = 0
     decoding: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "timings", ReadOnlyDict(self.timings))
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values in a fixed order; all but timings and the prompt's parts.

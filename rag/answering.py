@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
 from earful.errors import AudioError, PromptError
 from earful.index.cache import FeatureCacheFolder
@@ -37,11 +36,18 @@ from earful.rag.retrieval import (
     Audio,
     LabelScoring,
     Query,
+    Readable,
     Retrieved,
     Retriever,
     ShotSet,
+    check_options,
+    to_labels,
+    to_recording,
+    to_recordings,
+    to_text,
 )
 from earful.rag.task import Answerer, Task
+from earful.wording import quoted
 
 VOTE_NAME = "neighbour-vote"
 """Name of the model of an answer that exemplars voted for."""
@@ -58,6 +64,11 @@ class Answering:
     """
 
     def __init__(self, retriever: Retriever, model: LanguageModel | None) -> None:
+        if model is not None and not hasattr(model, "capabilities"):
+            raise TypeError(
+                f"model={quoted(model)}: expected a language model, as load_language_model makes "
+                "one of a name; FewShot.open takes names as well"
+            )
         self.retriever = retriever
         self.model = model
         self._scorer = LabelScorer(retriever)
@@ -71,13 +82,10 @@ class Answering:
 
         Raises:
             TaskError: The task has mistakes, or there is no such strategy or number.
-            TypeError: There is no such option.
+            TypeError: There is no such option, or it is of another type.
+            ValueError: A number or a choice is none of those allowed.
         """
-        if unknown := sorted(ask.keys() - AskOptions.__annotations__.keys()):
-            raise TypeError(
-                f"unexpected {', '.join(unknown)}; a question may choose "
-                f"{', '.join(AskOptions.__annotations__)}"
-            )
+        check_options(ask)
         most = None
         if self.model is not None and ask.get("shot_mode", "interleaved") == "interleaved":
             most = max(self.model.capabilities.max_audios - 1, 1)
@@ -95,6 +103,19 @@ class Answering:
         progress: Progress | None,
     ) -> Iterator[Answer | AudioError | PromptError]:
         """Answer a task with labels; see ``FewShot.classify_batch``."""
+        # What is given wrongly is refused at once, not when the first answer is asked for.
+        recordings, labels = to_recordings(recordings), to_labels(labels)
+        return self._answer_each(recordings, task, labels, scoring, ask, progress)
+
+    def _answer_each(
+        self,
+        recordings: Sequence[Readable | Query],
+        task: Task,
+        labels: Sequence[str] | None,
+        scoring: LabelScoring,
+        ask: AskOptions,
+        progress: Progress | None,
+    ) -> Iterator[Answer | AudioError | PromptError]:
         arm = self._arm(task, scoring, ask)
         if arm == "zero-shot" and ask.get("shots") is None:
             ask["shots"] = 0
@@ -187,7 +208,7 @@ class Answering:
             AudioError: It cannot be read.
             PromptError: Every exemplar is from its own recording or group.
         """
-        (found,) = self.retrieve([audio], task, labels, ask)
+        (found,) = self.retrieve([to_recording(audio)], task, labels, ask)
         if not isinstance(found, Retrieved):
             raise found
         return found
@@ -265,7 +286,7 @@ class Answering:
             scores=ranked,
             evidence=shots.hits,
             model=VOTE_NAME if shots.hits else NAMES_NAME,
-            timings=MappingProxyType(found.watch.spent_s),
+            timings=found.watch.spent_s,
             prompt_digest=prompt.digest,
             notes=(*shots.notes, voted.note) if voted.note else shots.notes,
             prompt=prompt,
@@ -279,7 +300,7 @@ def to_request(found: Retrieved, ask: AskOptions, *, question: str = "") -> Mode
         hits=found.shots.hits,
         query=found.query.reference,
         labels=found.shots.labels,
-        question=question,
+        question=to_text("question", question),
         shot_mode=ask.get("shot_mode", "interleaved"),
         seed=ask.get("seed", 0),
     )

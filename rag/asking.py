@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from types import MappingProxyType
 
 from earful.model import GenerationOptions, LanguageModel
 from earful.rag.answer import (
@@ -35,7 +34,7 @@ from earful.rag.generation import (
     score_yes_no,
     to_answer,
 )
-from earful.rag.retrieval import AskOptions, Audio, Query, Retrieved
+from earful.rag.retrieval import AskOptions, Audio, Query, Retrieved, to_text
 from earful.rag.task import Task
 
 
@@ -62,6 +61,7 @@ class Asking:
         on_text: Callable[[str], None] | None,
     ) -> Answer:
         """Answer a question; see ``FewShot.ask``."""
+        question = to_text("question", question)
         asked = question or task.question
         answer = None
         if ask.get("free_text", False):
@@ -217,7 +217,7 @@ class Asking:
             scores=scores,
             evidence=said.evidence,
             model=VOTE_NAME,
-            timings=MappingProxyType(found.watch.spent_s),
+            timings=found.watch.spent_s,
             notes=notes,
             vote=vote,
         )

@@ -30,6 +30,8 @@ from earful.rag.generation import Chat, ModelRequest
 from earful.rag.retrieval import AskOptions, Audio, LabelScoring, Query, Retriever
 from earful.rag.task import ASK, CAPTION, Task, load_task
 
+Named = str | os.PathLike[str]  # a registered name, or a folder
+
 _log = logging.getLogger(__name__)
 
 
@@ -74,16 +76,15 @@ class FewShot:
         cls,
         index: str | os.PathLike[str] | Index,
         *,
-        embedder: str | Embedder | None = None,
-        model: str | LanguageModel | None = None,
+        embedder: Named | Embedder | None = None,
+        model: Named | LanguageModel | None = None,
         device: str = "auto",
     ) -> Self:
         """Open an index together with the embedder that made it.
 
         Args:
             index: Index folder, or one opened already.
-            embedder: Name or embedder to use instead of the one the index names; for
-                example a folder that has moved.
+            embedder: In place of the one that the index names, such as a folder that moved.
             model: A language model, its name or its folder; ``None`` for the vote.
             device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
 
@@ -102,8 +103,8 @@ class FewShot:
             stored.dtype,
             extra={"index": str(opened.path), "n_rows": info.n, "fingerprint": asdict(stored)},
         )
-        if embedder is None or isinstance(embedder, str):
-            name = embedder or stored.name
+        if embedder is None or isinstance(embedder, str | os.PathLike):
+            name = os.fspath(embedder or stored.name)
             # Another name has other revisions; whether its weights are the same is checked below.
             revision = stored.revision if name == stored.name else ""
             embedder = load_embedder(name, revision=revision, device=device, dtype=stored.dtype)
@@ -114,8 +115,8 @@ class FewShot:
         cls,
         task: Task | str | Path,
         *,
-        embedder: str | Embedder = DEFAULT_EMBEDDER,
-        model: str | LanguageModel | None = None,
+        embedder: Named | Embedder = DEFAULT_EMBEDDER,
+        model: Named | LanguageModel | None = None,
         device: str = "auto",
     ) -> Self:
         """Work without an index, from a task's own examples, or by the names of its labels.
@@ -126,7 +127,7 @@ class FewShot:
             ModelError: The embedder or the model cannot be loaded.
         """
         loaded = task if isinstance(task, Task) else load_task(task)
-        if isinstance(embedder, str):
+        if isinstance(embedder, str | os.PathLike):
             embedder = load_embedder(embedder, device=device)
         if not (loaded.examples or (loaded.labels and isinstance(embedder, LabelNamer))):
             raise TaskError(
@@ -185,14 +186,13 @@ class FewShot:
         """Name the sound in a recording.
 
         Args:
-            audio: A file, a clip, or a query that was read before.
+            audio: A path, a clip, a file's bytes, ``(samples, rate)``, a query read before.
             task: A task, its file or its built-in name; ``None`` for plain classification
                 among ``labels``.
             labels: Candidate labels; ``None`` for the task's, or without a task all of the
                 index.
             scoring: How a language model's log-probabilities become scores.
-            progress: Called with how many exemplars are done, of how many, while a blend
-                is fitted; see ``AskOptions``.
+            progress: Called with how many exemplars of how many a blend was fitted on so far.
             **ask: See ``AskOptions``.
 
         Raises:
@@ -221,16 +221,15 @@ class FewShot:
     ) -> Iterator[Answer | AudioError | PromptError]:
         """Name the sound in each of several recordings, one answer after the other.
 
-        They are decoded side by side, embedded in batches, and compared with all candidates
-        in one product. The answers are those of ``classify`` but for the last bits of the
-        vectors, which depend on what is embedded together. An answer's ``timings`` hold its
-        share of the time that was spent on several.
+        They are decoded side by side, embedded in batches, and compared with all candidates in
+        one product. The answers are those of ``classify`` but for the last bits of the vectors.
+        An answer's ``timings`` hold its share of the time that was spent on several.
 
         Args:
-            recordings: Files, clips, or queries that were read before.
+            recordings: A list of what ``classify`` takes.
             task: As for ``classify``, like everything that follows.
             labels: Candidate labels.
-            scoring: How a language model's log-probabilities become scores.
+            scoring: How log-probabilities become scores.
             progress: As for ``classify``.
             **ask: See ``AskOptions``.
 
@@ -264,7 +263,7 @@ class FewShot:
         their labels ("Do you hear rain?"), else by the model; see ``asking.py`` for the others.
 
         Args:
-            audio: A file, a clip, or a query that was read before.
+            audio: As for ``classify``.
             question: What to ask; empty for the task's question.
             task: Of kind ``ask`` or ``caption``, its file or name; ``None`` for ``question`` alone.
             options: How the answer is written.
@@ -274,7 +273,7 @@ class FewShot:
         Raises:
             AudioError: The recording cannot be read.
             ModelError: There is no language model.
-            TaskError: The task has mistakes or has labels.
+            TaskError: It has mistakes, or labels.
             PromptError: There is no question, it does not fit, or no exemplar may answer.
         """
         model = self._require_model("ask")
@@ -325,8 +324,7 @@ class FewShot:
     ) -> Chat:
         """Begin a conversation about a recording; arguments and errors as for ``ask``.
 
-        There are no shots unless asked for: Audio Flamingo's dialogues were trained
-        without.
+        There are no shots unless asked for: Audio Flamingo was trained without.
         """
         model = self._require_model("chat")
         ask.setdefault("shots", 0)
@@ -379,7 +377,7 @@ class FewShot:
         labels: Sequence[str] | None = None,
         **ask: Unpack[AskOptions],
     ) -> ModelRequest:
-        """Use ``request``: this is its former name, which goes with the next release."""
+        """Use ``request``; this is its former name and goes with the next release."""
         warn_renamed("FewShot.inquiry", "FewShot.request")
         return self.request(audio, task=task, question=question, labels=labels, **ask)
 
@@ -403,7 +401,7 @@ class FewShot:
 
     def search(
         self,
-        audio: Audio | None = None,
+        audio: Audio | Query | None = None,
         *,
         text: str | None = None,
         k: int = 10,
@@ -413,7 +411,7 @@ class FewShot:
         """Find the exemplars of the index nearest to a recording or a sentence.
 
         Args:
-            audio: A file or a clip; or give ``text``.
+            audio: As for ``classify``; or give ``text``.
             text: A sentence, for an embedder that has text; see ``Hit.similarity``.
             k: How many hits at most.
             filter: Which rows may be found.
@@ -444,5 +442,7 @@ def default_model(task: Task | None) -> str | None:
     return None if task is not None and task.arm == "vote" else DEFAULT_MODEL
 
 
-def _load_model(model: str | LanguageModel | None, device: str) -> LanguageModel | None:
-    return load_language_model(model, device=device) if isinstance(model, str) else model
+def _load_model(model: Named | LanguageModel | None, device: str) -> LanguageModel | None:
+    if isinstance(model, str | os.PathLike):
+        return load_language_model(model, device=device)
+    return model

@@ -15,6 +15,7 @@ class Progress:
     done: int
     total: int | None
     seconds: float
+    skipped: int = 0
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8")))
@@ -51,6 +52,21 @@ def test_plain_progress_says_rate_and_time_to_go(monkeypatch: pytest.MonkeyPatch
         show(Progress(done=1, total=100, seconds=1.0))  # type: ignore[arg-type]
         show(Progress(done=20, total=100, seconds=2.0))  # type: ignore[arg-type]
     assert stream.getvalue() == "embedding: 20 of 100, 10.0/s, 8 s to go\n"
+
+
+@pytest.mark.parametrize(
+    ("skipped", "told"),
+    [(20, "20 of 100, all there already"), (10, "20 of 100, 5.0/s, 16 s to go")],
+)
+def test_what_was_there_already_says_nothing_of_the_pace(
+    monkeypatch: pytest.MonkeyPatch, skipped: int, told: str
+) -> None:
+    stream = io.StringIO()
+    now = iter([0.0, 6.0])
+    monkeypatch.setattr("earful.console.time.monotonic", lambda: next(now))
+    with console.progress_bar("embedding", stream) as show:
+        show(Progress(done=20, total=100, seconds=2.0, skipped=skipped))  # type: ignore[arg-type]
+    assert stream.getvalue() == f"embedding: {told}\n"
 
 
 def test_a_counter_shows_nothing_before_there_is_something_to_count() -> None:

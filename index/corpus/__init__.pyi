@@ -1,5 +1,6 @@
 from .corpus import Corpus, CorpusRow, Rejection, open_corpus, single_recording
 from .exemplar import Exemplar, to_nfc
+from .folders import audio_files
 from .limits import MAX_NAME, exemplar_fault, name_fault, text_fault
 from .parquet import parquet_rows
 from .seen_ids import SeenIds
@@ -19,6 +20,7 @@ __all__ = [
     "Survey",
     "TimesBeyond",
     "as_text",
+    "audio_files",
     "exemplar_fault",
     "name_fault",
     "open_corpus",

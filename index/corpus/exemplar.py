@@ -7,9 +7,9 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from types import MappingProxyType
 
 from earful.errors import CorpusError
+from earful.read_only import ReadOnlyDict
 from earful.wording import quoted
 
 
@@ -34,6 +34,7 @@ class Exemplar:
 
     Raises:
         CorpusError: A field is outside its range; the message names ``id`` and the value.
+        TypeError: ``labels`` is one text, or holds what is no text.
     """
 
     id: str
@@ -47,9 +48,16 @@ class Exemplar:
     split: str = ""
     group: str = ""
     licence: str = ""
-    meta: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    meta: Mapping[str, str] = field(default_factory=ReadOnlyDict, hash=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.labels, str):
+            raise TypeError(
+                f"labels={quoted(self.labels)}: expected names, such as {(self.labels,)}"
+            )
+        object.__setattr__(self, "audio", PurePosixPath(self.audio))
+        object.__setattr__(self, "labels", tuple(self.labels))
+        object.__setattr__(self, "meta", ReadOnlyDict(self.meta))
         if not self.id:
             raise CorpusError(
                 f"exemplar of {str(self.audio)!r}: the id is empty; expected a unique id"
@@ -59,6 +67,11 @@ class Exemplar:
             raise CorpusError(f"{this}: start_s={self.start_s}: expected 0 or more seconds")
         if self.end_s is not None and not (math.isfinite(self.end_s) and self.end_s > self.start_s):
             raise CorpusError(f"{this}: end_s={self.end_s} is not after start_s={self.start_s}")
+        if unnamed := [label for label in self.labels if not isinstance(label, str)]:
+            raise TypeError(
+                f"{this}: labels hold {quoted(unnamed[0])}: expected text, such as "
+                f"{quoted(str(unnamed[0]))}"
+            )
         if any(not label.strip() for label in self.labels):
             raise CorpusError(f"{this}: labels {quoted(list(self.labels))} hold an empty label")
         if len(set(self.labels)) != len(self.labels):

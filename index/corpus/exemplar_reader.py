@@ -202,7 +202,7 @@ class ExemplarReader:
                 split=text("split") or split,
                 group=text("group"),
                 licence=text("licence"),
-                meta=MappingProxyType(meta),
+                meta=meta,
             )
         except CorpusError as error:
             raise CorpusError(f"{where}: {error}") from error

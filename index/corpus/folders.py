@@ -192,7 +192,7 @@ def require_inside(path: Path, root: Path, where: str, *, allow_outside: bool) -
     leads = f" leads to {quoted(str(target))}, which" if path.is_relative_to(root) else ""
     raise CorpusError(
         f"{where}: audio {quoted(str(path))}{leads} lies outside {root}; move it inside, or pass "
-        "--allow-outside (or --root with a folder above)"
+        "--allow-outside"
     )
 
 

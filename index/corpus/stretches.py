@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from types import MappingProxyType
 
 from earful.errors import CorpusError
 from earful.index.corpus.delimited import Record
@@ -184,5 +183,5 @@ def _merged(rows: list[Placed]) -> Exemplar:
         exemplar,
         labels=tuple(dict.fromkeys(label for _, one in rows for label in one.labels)),
         answer="" if exemplar.answer == ", ".join(exemplar.labels) else exemplar.answer,
-        meta=MappingProxyType(joined),
+        meta=joined,
     )

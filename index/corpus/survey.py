@@ -61,14 +61,14 @@ class Survey:
     total_s: float
     shortest_s: float
     longest_s: float
-    labels: Mapping[str, int]
-    splits: Mapping[str, int]
+    labels: Mapping[str, int] = field(hash=False)
+    splits: Mapping[str, int] = field(hash=False)
     rejected: tuple[Rejection, ...]
-    columns: Mapping[str, str] | None = None
+    columns: Mapping[str, str] | None = field(default=None, hash=False)
     other_columns: tuple[str, ...] = ()
-    passed_over: Mapping[str, int] = field(default_factory=dict)
+    passed_over: Mapping[str, int] = field(default_factory=dict, hash=False)
     unlabelled: int = 0
-    missing: Mapping[str, int] = field(default_factory=dict)
+    missing: Mapping[str, int] = field(default_factory=dict, hash=False)
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:

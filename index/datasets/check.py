@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from earful.index.datasets.corpus import DatasetCorpus
@@ -94,7 +94,7 @@ class DatasetCheck:
     n_empty: int
     unlisted: tuple[tuple[str, str], ...]
     n_unlisted: int
-    known_bad: dict[str, str]
+    known_bad: dict[str, str] = field(hash=False)
     n_unnamed: int
     looked_for: tuple[str, ...]
     looked_in: str

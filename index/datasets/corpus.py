@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 from typing import Any
 
 from earful.errors import AudioError, CorpusError
@@ -334,7 +333,7 @@ class DatasetCorpus(Corpus):
                     split=chosen.split,
                     group=group,
                     licence=licence,
-                    meta=MappingProxyType(meta),
+                    meta=meta,
                 )
             except CorpusError as error:
                 raise RowError(where, str(error)) from error

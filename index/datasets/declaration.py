@@ -96,8 +96,8 @@ class Source:
     files: tuple[str, ...]
     part: str = ""
     optional: bool = False
-    set: Mapping[str, Any] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
+    set: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,11 +188,11 @@ class SplitRule:
     """
 
     column: str = ""
-    map: Mapping[str, str] = field(default_factory=dict)
-    lists: Mapping[str, str] = field(default_factory=dict)
+    map: Mapping[str, str] = field(default_factory=dict, hash=False)
+    lists: Mapping[str, str] = field(default_factory=dict, hash=False)
     id: str = ""
     by: str = ""
-    shares: Mapping[str, float] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict, hash=False)
     groups: tuple[str, ...] = ()
 
     def describe(self) -> str:
@@ -226,7 +226,7 @@ class Emit:
     words: bool = False
     hyphens: bool = False
     keep: tuple[str, ...] = ()
-    where: tuple[Mapping[str, Any], ...] = ()
+    where: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,21 +278,21 @@ class Dataset:
     domains: tuple[str, ...]
     audio_form: str
     home: tuple[str, ...]
-    facts: Mapping[str, Fact]
-    splits: Mapping[str, Split]
+    facts: Mapping[str, Fact] = field(hash=False)
+    splits: Mapping[str, Split] = field(hash=False)
     references: tuple[Reference, ...]
     tree: str
     quirks: tuple[str, ...]
-    overlaps: Mapping[str, str]
-    known_bad: Mapping[str, str]
-    bad_copies: Mapping[str, str]
+    overlaps: Mapping[str, str] = field(hash=False)
+    known_bad: Mapping[str, str] = field(hash=False)
+    bad_copies: Mapping[str, str] = field(hash=False)
     sources: tuple[Source, ...]
     joins: tuple[Join, ...]
     lookups: tuple[Lookup, ...]
-    parse: Mapping[str, Any]
-    steps: tuple[tuple[str, Mapping[str, Any]], ...]
-    where: tuple[Mapping[str, Any], ...]
-    explode: Mapping[str, Any]
+    parse: Mapping[str, Any] = field(hash=False)
+    steps: tuple[tuple[str, Mapping[str, Any]], ...] = field(hash=False)
+    where: tuple[Mapping[str, Any], ...] = field(hash=False)
+    explode: Mapping[str, Any] = field(hash=False)
     audio: Audio
     span: Span | None
     window: Window | None

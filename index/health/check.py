@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from earful.index.index import Index
 _MOST_LISTED = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Health:
     """Result of a health check.
 
@@ -56,10 +56,10 @@ class Health:
     n_asked: int
     labels: tuple[LabelHealth, ...]
     findings: tuple[Finding, ...]
-    n_of: Mapping[str, int]
+    n_of: Mapping[str, int] = field(hash=False)
     skewness: float
     occurrence: NDArray[np.intp]
-    durations: Mapping[str, tuple[float, ...]]
+    durations: Mapping[str, tuple[float, ...]] = field(hash=False)
     limits: HealthLimits
     audio_read: bool
 

@@ -30,7 +30,7 @@ _SEED = 0
 _HOVER = "%{customdata[1]}<br>group %{customdata[2]}<br>%{customdata[3]}<extra></extra>"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class IndexMap:
     """Positions of an index's rows in a plane.
 

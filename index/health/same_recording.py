@@ -67,7 +67,7 @@ class Segment:
     end_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Compared:
     """What comparing the signals of pairs gave.
 

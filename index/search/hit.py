@@ -28,11 +28,17 @@ class Hit:
     path: Path
     content_sha256: str
 
-    def to_dict(self) -> dict[str, str | float]:
+    def to_dict(self) -> dict[str, object]:
         """Return the fields that an answer's JSON contains."""
+        exemplar = self.exemplar
         return {
-            "id": self.exemplar.id,
+            "id": exemplar.id,
             "audio": str(self.path),
-            "answer": self.exemplar.answer,
+            "start_s": exemplar.start_s,
+            "end_s": exemplar.end_s,
+            "answer": exemplar.answer,
+            "labels": list(exemplar.labels),
+            "group": exemplar.group,
+            "rank": self.rank,
             "similarity": round(self.similarity, 6),
         }

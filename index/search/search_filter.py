@@ -41,6 +41,11 @@ class SearchFilter:
         for name in _SETS:
             if isinstance(value := getattr(self, name), str):
                 raise TypeError(f"{name}={value!r}: expected a set such as {{{value!r}}}, got text")
+            if other := [item for item in value if not isinstance(item, str)]:
+                raise TypeError(f"{name} holds {other[0]!r}: expected text")
+            object.__setattr__(self, name, frozenset(value))
+        if not isinstance(self.where, str):
+            raise TypeError(f"where={self.where!r}: expected an SQL condition as text")
         if self.min_similarity is not None and not -1.0 <= self.min_similarity <= 1.0:
             raise ValueError(f"min_similarity={self.min_similarity}: expected a number in [-1, 1]")
 

@@ -188,16 +188,14 @@ class IndexFolder:
         if not differences:
             return
         if mine.name != theirs.name:
-            way_out = f"use {mine.name!r} (--embedder {as_argument(mine.name)} of "
-            way_out += "`earful index build`)"
+            way_out = f"use its own embedder, --embedder {as_argument(mine.name)}"
         elif mine.revision != theirs.revision:
-            way_out = f"use revision {mine.revision!r}"
+            way_out = f"use revision {mine.revision!r} of {mine.name!r}"
         else:
-            way_out = "use the same weights and settings"
+            way_out = f"use the weights and settings of {mine.name!r} that it was built with"
         raise IndexMismatchError(
-            f"{self.path}: was built with embedder {mine.name!r}, and this is {theirs.name!r} "
-            f"({'; '.join(differences)}). Similarities across the two would mean nothing: "
-            f"{way_out}, or build the index anew"
+            f"{self.path}: {way_out}, or build another index: vectors of {theirs.name!r} mean "
+            f"nothing beside those that are there ({', '.join(differences)})"
         )
 
     def roots(self) -> tuple[Path, ...]:
@@ -248,8 +246,8 @@ class IndexFolder:
         """Return the error to raise when a row cannot be what was once written."""
         return IndexFolderError(
             f"{self.path}: a row is damaged ({error}). `earful index verify "
-            f"{as_argument(self.path)}` lists the damage; with --repair it keeps the undamaged "
-            "rows and embeds the others again"
+            f"{as_argument(self.path)}` lists the damage, and `earful index verify "
+            f"{as_argument(self.path)} --repair` keeps the undamaged rows and embeds the rest again"
         )
 
     # --- writing ---------------------------------------------------------------------------

@@ -2,11 +2,18 @@
 
 The lock ends with its process, so nothing has to be cleaned up after a kill. On a network
 file system it holds between machines only where ``flock`` does.
+
+LanceDB's threads do not come along into a forked process. LanceDB 0.40 starts them anew there, and
+then hangs or crashes about one time in three (measured with a table that the parent had opened), so
+such a process must not call it. One whose parent has not used LanceDB may, and rows that were read
+before the fork can be used.
 """
 
 from __future__ import annotations
 
+import atexit
 import fcntl
+import gc
 import json
 import os
 import socket
@@ -15,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import BuiltinFunctionType
 
 from earful.errors import IndexBusyError, IndexFolderError
 
@@ -103,3 +111,46 @@ def _describe(holder: bytes) -> str:
         return f"process {who['pid']} on {who['host']} since {who['since']}"
     except (ValueError, KeyError, TypeError):
         return "another process"
+
+
+# --- forked processes ----------------------------------------------------------------------
+
+_first_lance_user = 0
+
+
+def use_lance_here(folder: Path) -> None:
+    """Note that this process calls LanceDB; refuse where the one it was forked from did.
+
+    Args:
+        folder: The index folder, for the message.
+
+    Raises:
+        IndexFolderError: It did.
+    """
+    global _first_lance_user
+    _first_lance_user = _first_lance_user or os.getpid()
+    if _first_lance_user != os.getpid():
+        raise IndexFolderError(
+            f"{folder}: cannot be read or written in a process made by os.fork() after its parent "
+            "has opened an index, as LanceDB would hang or crash. Start workers with 'spawn' "
+            "(multiprocessing.get_context('spawn')) and open the index in each; or let the "
+            "parent read all rows before the fork, by index.vectors() and index.class_scores or "
+            "by one question: then children can answer and search"
+        )
+
+
+def _shut_nothing_down() -> None:
+    """Keep LanceDB from waiting, as the child ends, for threads that it does not have."""
+    for found in gc.get_objects():
+        # The function is registered while LanceDB is imported, and is offered nowhere.
+        if isinstance(found, BuiltinFunctionType) and found.__module__ == "lancedb._lancedb":
+            atexit.unregister(found)
+
+
+def _end_well() -> None:
+    if _first_lance_user:
+        # What is registered last is called first.
+        atexit.register(_shut_nothing_down)
+
+
+os.register_at_fork(after_in_child=_end_well)

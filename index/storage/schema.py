@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, overload
 
 import numpy as np
@@ -67,7 +66,7 @@ class AudioKey(NamedTuple):
         return cls(file_sha256, exemplar.start_s, exemplar.end_s)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Row:
     """One exemplar with its vector, ready to be stored.
 
@@ -89,6 +88,19 @@ class Row:
     content_sha256: str
     vector: NDArray[np.float32]
     class_scores: NDArray[np.float16] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Row) or self._plain() != other._plain():
+            return False
+        arrays: Any = ((self.vector, other.vector), (self.class_scores, other.class_scores))
+        return all(np.array_equal(one, its) for one, its in arrays)
+
+    def __hash__(self) -> int:
+        return hash(self._plain())
+
+    def _plain(self) -> tuple[object, ...]:
+        digests = (self.file_sha256, self.content_sha256)
+        return (self.exemplar, self.root, self.duration_s, *digests)
 
     @property
     def audio_key(self) -> AudioKey:
@@ -283,7 +295,7 @@ def exemplar_of(values: tuple[Any, ...]) -> Exemplar:
     meta = json.loads(fields["meta"])
     if not isinstance(meta, dict):
         raise ValueError(f"meta: expected a JSON object, got {fields['meta']!r}")
-    fields["meta"] = MappingProxyType(meta)
+    fields["meta"] = meta
     return Exemplar(**fields)
 
 

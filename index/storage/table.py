@@ -5,7 +5,7 @@ so the files of every commit are flushed here, and listed with their digests (``
 after a power cut at most the commit under way is lost, and damage on the disk is noticed. Its
 errors are raised as ``IndexFolderError`` with the folder named.
 
-LanceDB runs threads that a forked child lacks: start worker processes with ``spawn``.
+LanceDB runs threads that a forked child lacks: see ``lock.py``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from earful.errors import IndexFolderError, ModelError
 from earful.files import temporary_name
 from earful.index.storage.checksums import CHECKSUMS_NAME, Checksums
 from earful.index.storage.header import HEADER_NAME
-from earful.index.storage.lock import LOCK_NAME
+from earful.index.storage.lock import LOCK_NAME, use_lance_here
 from earful.index.storage.schema import FINGERPRINT_KEY, n_classes_of, table_schema
 from earful.index.storage.table_files import files_of, is_data
 from earful.index.storage.table_reader import TableReader, id_among, translate_errors
@@ -221,7 +221,7 @@ class Table(TableReader):
 
         rows = pa.RecordBatchReader.from_batches(schema, kept())
         with self._changing():
-            self._lance = _connect(self.folder).create_table(
+            self._opened = _connect(self.folder).create_table(
                 TABLE_NAME, data=rows, schema=schema, mode="overwrite"
             )
 
@@ -329,6 +329,7 @@ def _open_lance(folder: Path) -> Any:
 
 
 def _connect(folder: Path) -> Any:
+    use_lance_here(folder)
     # Lance logs each new table as a warning on stderr; what matters arrives as exceptions.
     os.environ.setdefault("LANCE_LOG", "error")
     import lancedb

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from earful.errors import EarfulError, FilterError, IndexFolderError
 from earful.index.storage.checksums import Checksums
+from earful.index.storage.lock import use_lance_here
 from earful.index.storage.schema import (
     CLASS_SCORES,
     EXEMPLAR_COLUMNS,
@@ -38,25 +39,28 @@ class TableReader:
 
     Attributes:
         folder: The index folder.
+        n_classes: Number of class scores of each row; 0 for none.
     """
 
     def __init__(self, folder: Path, lance: Any, checksums: Checksums) -> None:
         """Use one of the class methods of ``Table``."""
         self.folder = folder
-        self._lance = lance
+        self._opened = lance
+        self.n_classes = n_classes_of(lance.schema)
         self._files = TableFiles(folder, checksums)
         # Whether all files were listed, by version and kinds.
         self._checked: dict[tuple[int, tuple[str, ...]], bool] = {}
 
     @property
+    def _lance(self) -> Any:
+        """LanceDB's table, unless this process was forked from one that used LanceDB."""
+        use_lance_here(self.folder)
+        return self._opened
+
+    @property
     def columns(self) -> list[str]:
         """The names of all columns."""
         return list(self._lance.schema.names)
-
-    @property
-    def n_classes(self) -> int:
-        """Number of class scores of each row; 0 for none."""
-        return n_classes_of(self._lance.schema)
 
     @property
     def row_columns(self) -> tuple[str, ...]:
@@ -257,9 +261,7 @@ class TableReader:
             # Where the table is damaged, the condition is not at fault, and this raises.
             self.consume(FILTER_COLUMNS, _exhaust)
             raise FilterError(
-                f"filter {shortened(repr(where))}: {_filter_reason(error)}; expected one SQL "
-                f"condition over {', '.join(FILTER_COLUMNS)}, such as \"split = 'train'\" or "
-                "\"array_has(labels, 'dog') AND duration_s < 5\""
+                f"filter {shortened(repr(where))}: {_filter_advice(where)}({_filter_reason(error)})"
             ) from error
 
     def _read_again(self, read: Callable[[], Result], *kinds: str) -> Result:
@@ -299,6 +301,18 @@ def sql_literal(text: str) -> str:
 def _exhaust(batches: Iterator[pa.RecordBatch]) -> None:
     for _ in batches:
         pass
+
+
+def _filter_advice(where: str) -> str:
+    """Return what a condition should look like, first of all the one that was meant."""
+    advice = (
+        f"expected one SQL condition over {', '.join(FILTER_COLUMNS)}, such as \"split = 'train'\" "
+        "or \"array_has(labels, 'dog') AND duration_s < 5\" "
+    )
+    compared = re.search(r"\blabels\s*(?:=|==|!=|<>|LIKE|IN)\s*\(?\s*['\"]([^'\"]*)", where, re.I)
+    if not compared:
+        return advice
+    return f"labels is a list: write array_has(labels, {sql_literal(compared[1])}); {advice}"
 
 
 def _filter_reason(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from earful.errors import IndexBusyError, IndexFolderError
 from earful.index.storage.checksums import Checksums
-from earful.index.storage.lock import WriterLock
+from earful.index.storage.lock import WriterLock, use_lance_here
 from earful.wording import as_argument
 
 TABLE_FOLDER: Final = "table"
@@ -72,6 +72,7 @@ def open_newest(folder: Path, checksums: Checksums, open_table: Callable[[], Any
             as it was.
         IndexBusyError: The newest is damaged, and another process is writing.
     """
+    use_lance_here(folder)  # before anything is taken for damaged and moved
     newest = newest_manifest(folder)
     lost = 0
     try:

@@ -1,6 +1,6 @@
 from .clip import AudioInfo, Clip, file_sha256, load_audio, require_sample_rate, resample
 from .hearing import AudioFault, FaultKind, HearsBand, check_hearing, hearing_faults
-from .levels import Levels
+from .levels import LevelMeter, Levels
 from .limits import AudioLimits
 from .sandbox import load_isolated, probe_isolated, stop_decoding, warm_up
 from .source import open_source
@@ -12,6 +12,7 @@ __all__ = [
     "Clip",
     "FaultKind",
     "HearsBand",
+    "LevelMeter",
     "Levels",
     "check_hearing",
     "file_sha256",

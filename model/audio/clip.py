@@ -259,7 +259,8 @@ def file_sha256(path: str | os.PathLike[str], *, limits: AudioLimits = AudioLimi
             if n_left < 0:  # it grows, or its size was a lie, as in /proc
                 raise AudioError(
                     f"{opened.name}: does not end within max_file_bytes={limits.max_file_bytes}, "
-                    "expected a file that ends; copy it first, or raise the limit"
+                    "expected a file that ends; copy it first, or raise the limit in a "
+                    "program, by AudioLimits"
                 )
     return digest.hexdigest()
 

@@ -215,9 +215,12 @@ class _SegmentReader:
         )
 
     def _too_long(self, found: str) -> AudioError:
+        way_out = "take a segment of it"
+        if self._stop is not None:
+            way_out = "take a shorter segment, or give its times in seconds if these are others"
         return AudioError(
             f"{self._name}: {found} the {self._n_most / self._rate:.2f} s that {self._limit} "
-            "allows; take a segment of it, or raise the limit"
+            f"allows; {way_out}, or raise the limit in a program, by AudioLimits"
         )
 
 
@@ -231,7 +234,7 @@ def _counted(
             raise AudioError(
                 f"{name}: does not end within the {n_most / decoder.header.sample_rate:.2f} s of "
                 f"decoding that max_values={limits.max_values} (over all channels) allows; cut it "
-                "into parts, or raise the limit"
+                "into parts, or raise the limit in a program, by AudioLimits"
             )
         yield block
 

@@ -96,7 +96,7 @@ def _require_size(size_bytes: int, name: str, max_bytes: int) -> None:
     if size_bytes > max_bytes:
         raise AudioError(
             f"{name}: has {size_bytes} bytes, over the limit max_file_bytes={max_bytes}; cut it "
-            "into parts, or raise the limit"
+            "into parts, or raise the limit in a program, by AudioLimits"
         )
 
 

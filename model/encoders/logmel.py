@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from earful.errors import ModelError
 from earful.model.audio import Clip, require_sample_rate
 from earful.model.protocols import Fingerprint
+from earful.model.runtime import require_device_name
 
 SAMPLE_RATE = 44_100
 FRAME_SAMPLES = 2048
@@ -46,12 +47,14 @@ def load_logmel(
         dtype: ``"float32"``, the type of its vectors, or ``"auto"``, which means the same.
 
     Raises:
+        UnknownNameError: There is no such device at all.
         ModelError: It does not have the release, device or dtype.
     """
     if revision not in {"", RELEASE}:
         raise ModelError(
             f"{name}: release {revision!r}, expected {RELEASE!r}, which this earful has"
         )
+    require_device_name(device)
     if device not in ("auto", "cpu"):
         raise ModelError(
             f"{name}: device {device!r}, expected 'auto' or 'cpu': it runs on the CPU only"

@@ -6,7 +6,7 @@ from .bpe import (
     require_whole_characters,
 )
 from .config_fields import read_fields
-from .device import can_pack, has_bfloat16, pick_device
+from .device import can_pack, has_bfloat16, pick_device, require_device_name
 from .digests import find_changed_files, read_json, sha256_of, write_json
 from .download import describe_remote_file, download_file, hub_cache_folder, require_disk_space
 from .hub import fetch_from_hub, place_on_hub
@@ -52,6 +52,7 @@ __all__ = [
     "read_json",
     "read_part",
     "read_release",
+    "require_device_name",
     "require_disk_space",
     "require_release",
     "require_whole_characters",

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 from typing import TYPE_CHECKING, Any
 
-from earful.errors import ModelError
+from earful.errors import ModelError, UnknownNameError
 
 if TYPE_CHECKING:
     import torch
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?|mps|xpu(:[0-9]+)?")
+
+
+def require_device_name(device: str) -> None:
+    """Refuse what is no name of a device.
+
+    Raises:
+        UnknownNameError: It is none.
+    """
+    if not isinstance(device, str) or not _DEVICE.fullmatch(device):
+        raise UnknownNameError(
+            f"unknown device {device!r}: expected auto, cpu, cuda or cuda:N, as in cuda:0 for the "
+            "first GPU"
+        )
 
 
 def pick_device(device: str) -> torch.device:
@@ -17,10 +35,12 @@ def pick_device(device: str) -> torch.device:
         device: ``"auto"`` (a CUDA device if there is one), ``"cpu"``, ``"cuda:1"``, ….
 
     Raises:
-        ModelError: torch knows no such device, or it cannot be used here.
+        UnknownNameError: It is the name of no device.
+        ModelError: It cannot be used here.
     """
     import torch
 
+    require_device_name(device)
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -28,7 +48,7 @@ def pick_device(device: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelError(
-            f"device {device!r} cannot be used: {reason}. Use 'cpu', 'cuda' or 'auto'"
+            f"device {device!r} cannot be used here: {reason.rstrip('.')}; use auto or cpu"
         ) from error
 
 
@@ -54,3 +74,14 @@ def can_pack(dtype: torch.dtype) -> bool:
     if not onednn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return False
     return dtype == torch.float32 or (dtype == torch.bfloat16 and has_bfloat16(torch.device("cpu")))
+
+
+def _use_one_thread() -> None:
+    """Let torch do all work in the calling thread: OpenMP's other threads stay with the parent."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
+
+
+# A forked child would wait for them for ever.
+os.register_at_fork(after_in_child=_use_one_thread)

@@ -8,6 +8,7 @@ compared with 1.6 to 1.9 times, and a core that is also decoding does not delay 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ _CPU = torch.device("cpu")
 # in another order when it has more rows, and the same inputs must give the same bits.
 _LEAST_PARTS = 4
 # Two callers at once would each use all cores.
-_ONE_AT_A_TIME = threading.Lock()
+_one_at_a_time = threading.Lock()
 
 
 def in_parts(
@@ -53,7 +54,7 @@ def in_parts(
     """
     if not n:
         return
-    with _ONE_AT_A_TIME:
+    with _one_at_a_time:
         is_cpu = device.type == "cpu"
         n_threads = torch.get_num_threads() if is_cpu else 1
         # As many for each of two threads or four, or one would work while the others are done.
@@ -89,3 +90,12 @@ def _in_threads(
     finally:
         # Each thread has its own setting, but new threads begin with the one set last.
         torch.set_num_threads(n_threads)
+
+
+def _unlock() -> None:
+    """Give a forked child a lock of its own: a thread that holds it stays with the parent."""
+    global _one_at_a_time
+    _one_at_a_time = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_unlock)

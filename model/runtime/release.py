@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -62,7 +62,7 @@ class Release:
     shipped: ShippedWeights
     number: str
     licence: str
-    parts: Mapping[str, Mapping[str, Any]]
+    parts: Mapping[str, Mapping[str, Any]] = field(hash=False)
     folder: Path | None = None
 
     @property

@@ -28,7 +28,7 @@ Numbers = NDArray[np.float64]
 _LEAST_VARIANCE = 1e-6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WordMaps:
     """What ``training/small`` fitted for words, in float64.
 

@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -69,7 +69,7 @@ class Words:
     """
 
     data: bytes
-    about: Mapping[str, object]
+    about: Mapping[str, object] = field(hash=False)
 
 
 def shipped_words() -> Words:

@@ -46,6 +46,7 @@ from earful.model.yamnet.words import ClassWords, WordTable, read_word_table
 
 # A text whose nearest class is less similar than this speaks of something else.
 _LIKE_A_CLASS = 0.5
+_MOST_NAMED = 5
 _PATCHES_TOGETHER = 256  # shared out among the threads, the same for any number of them
 
 
@@ -249,7 +250,10 @@ class YamnetEmbedder:
         return self.class_words.search_weights(texts)
 
     def explain_text(self, text: str) -> str:
-        """Say that no class of AudioSet is what a text speaks of; ``""`` where one is.
+        """Say which words are unknown, or that no class of AudioSet is what a text speaks of.
+
+        Returns:
+            ``""`` where all words are known and a class is near.
 
         Raises:
             PromptError: The text has no word that the table of words knows, or holds half a
@@ -257,6 +261,18 @@ class YamnetEmbedder:
             ModelError: The table of words is missing or not what it was at the release.
         """
         (similarities,) = self.class_words.similarities([text])
+        unknown = self.class_words.unknown_words(text)
+        if unknown is None:
+            return (
+                f"no word of {text[:40]!r} is known, or says anything of a sound: expected English "
+                "words; what is found is arbitrary"
+            )
+        if unknown:
+            words = ", ".join(repr(word[:40]) for word in unknown[:_MOST_NAMED])
+            return (
+                f"unknown words count by their letters alone, so what is found may be arbitrary: "
+                f"{words}; expected English words"
+            )
         nearest, second = np.argsort(-similarities, kind="stable")[:2]
         if similarities[nearest] >= _LIKE_A_CLASS:
             return ""

@@ -9,7 +9,9 @@ single letters make something of any Latin text, and what a made-up word becomes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -74,6 +76,38 @@ class WordTable:
         require_whole_characters(text)
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
+
+    def unknown_words(self, text: str) -> tuple[str, ...] | None:
+        """Return the words of a text that are no row of the table, each once.
+
+        The table makes something of any word by its pieces, which means nothing for a word of
+        another language. Fillers and punctuation do not count.
+
+        Returns:
+            ``None`` where no word at all is known.
+
+        Raises:
+            PromptError: The text holds half a character.
+        """
+        require_whole_characters(text)
+        encoded = self._tokenizer.encode(text, add_special_tokens=False)
+        unknown: dict[str, None] = {}
+        n_known = 0
+        places = [place for place, token in enumerate(encoded.tokens) if token[:2] != "##"]
+        for place, end in zip(places, [*places[1:], len(encoded.tokens)], strict=True):
+            word = text[encoded.offsets[place][0] : encoded.offsets[end - 1][1]]
+            if not any(map(str.isalnum, word)):
+                continue
+            piece = encoded.ids[place]
+            if (
+                end - place == 1
+                and self._means_something[piece]
+                and encoded.tokens[place].isascii()
+            ):
+                n_known += not self._fills[piece]
+            else:
+                unknown[word] = None
+        return tuple(unknown) if n_known else None
 
     def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts, each as the mean of its pieces.
@@ -150,6 +184,10 @@ class ClassWords:
         parts = [name.split(", ") for name in class_names]
         self._first = np.cumsum([0, *map(len, parts[:-1])])
         self._parts = table.vectors([part for own in parts for part in own])
+        # Two words in a row count as one, too: "birdsong" of "bird song".
+        names = [_words(part) for name in class_names for part in name.split(", ")]
+        pairs = {first + second for words in names for first, second in pairwise(words)}
+        self._words = {word for words in names for word in words} - _FILLERS | pairs
 
     def similarities(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return how near each text is to each class: to the best of its name's parts.
@@ -164,6 +202,14 @@ class ClassWords:
         cosines = self.table.vectors(texts) @ self._parts.T
         best: NDArray[np.float32] = np.maximum.reduceat(cosines, self._first, axis=1)
         return best
+
+    def unknown_words(self, text: str) -> tuple[str, ...] | None:
+        """Return the words that neither the table nor a class's name knows; see ``WordTable``."""
+        unknown = self.table.unknown_words(text)
+        heard = [word for word in _words(text) if word in self._words]
+        if unknown is None:
+            unknown = tuple(_words(text)) if heard else None
+        return unknown and tuple(word for word in unknown if word.lower() not in self._words)
 
     def mixtures(
         self, texts: Sequence[str], *, temperature: float = TEMPERATURE
@@ -204,6 +250,10 @@ class ClassWords:
         """Return one text's mixture, shape ``(n_classes,)``; see ``mixtures``."""
         row: NDArray[np.float32] = self.mixtures([text])[0]
         return row
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
 
 
 def _tokenizer(pieces: Sequence[str]) -> Tokenizer:

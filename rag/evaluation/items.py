@@ -120,7 +120,7 @@ def items_of_index(
         else:
             fault = (
                 f"no row has split {split!r}, as no row has any; build the index from a table with "
-                "a split column, or of a --dataset"
+                "a split column"
             )
         raise TaskError(f"{name}: {fault}, or leave the split out to ask about every row in turn")
     # Whoever asks about a file has its class scores, too.

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -52,8 +52,8 @@ class Evaluation:
             interrupted run.
     """
 
-    document: dict[str, Any]
-    scorecard: Scorecard
+    document: dict[str, Any] = field(hash=False)
+    scorecard: Scorecard = field(compare=False)
     n_asked: int
 
     @property

@@ -20,6 +20,7 @@ from typing import Any, Self
 from earful.errors import EvaluationError
 from earful.files import NO_ROOM, lock_unfinished, sync_folder, write_atomically
 from earful.rag.evaluation.arms import Prediction
+from earful.wording import quoted
 
 FORMAT = "earful-evaluation"
 VERSION = 1
@@ -30,6 +31,7 @@ Answers = dict[str, tuple[Prediction, ...]]
 # A power cut loses the answers of at most so many seconds.
 _SYNC_EVERY_S = 1.0
 _CLOSED = -1
+_MOST_SHOWN = 5
 
 
 def digest_of(header: Header) -> str:
@@ -65,6 +67,7 @@ class RunFile:
         self.partial = path.with_name(path.name + ".partial")
         self.done: Answers = {}
         self.is_finished = False
+        self._header = header
         self._digest = digest_of(header)
         self._descriptor = _CLOSED
         self._synced_s = 0.0
@@ -138,7 +141,8 @@ class RunFile:
         """Read the answers in the partial, and cut a torn last line off."""
         with open(self.partial, "rb") as file:
             content = file.read()
-        first = json.dumps({"digest": self._digest})
+        # The digest comes first, and the header says later what is different in another run.
+        first = json.dumps({"digest": self._digest, "header": self._header})
         end = content.rfind(b"\n") + 1
         if not end and first.encode("ascii").startswith(content):
             # New, or killed before the first answer.
@@ -147,7 +151,7 @@ class RunFile:
             sync_folder(self.partial.parent)
             return {}
         head, *lines = content[:end].decode("utf-8", errors="replace").split("\n")
-        self._require_same(_digest_in(head), self.partial)
+        self._require_same(_digest_in(head), _header_in(head), self.partial)
         os.ftruncate(self._descriptor, end)
         # A line that a power cut left unreadable counts as not written.
         return dict(answers for line in lines if (answers := _answers_in(line)) is not None)
@@ -173,7 +177,7 @@ class RunFile:
     def _read_finished(self) -> Answers:
         """Read the answers in the document."""
         document = read_run(self.path)
-        self._require_same(document.get("digest"), self.path)
+        self._require_same(document.get("digest"), document, self.path)
         done: dict[str, list[Prediction]] = {}
         try:
             for row in document["rows"]:
@@ -191,11 +195,16 @@ class RunFile:
             if _digest_in(file.readline()) == self._digest:
                 self.partial.unlink(missing_ok=True)
 
-    def _require_same(self, digest: object, where: Path) -> None:
+    def _require_same(self, digest: object, header: Header, where: Path) -> None:
         if digest != self._digest:
+            # What is read from a file has lists where a tuple was written.
+            plain = json.loads(json.dumps(self._header))
+            changed = _differences(header, plain) if header else []
+            shown = "; ".join(changed[:_MOST_SHOWN]) or "its first line does not say how"
+            more = f"; and {len(changed) - _MOST_SHOWN} more" if len(changed) > _MOST_SHOWN else ""
             raise EvaluationError(
-                f"{where} is of another run: other settings, task, index, model or version; give "
-                "another --out, or delete it to begin anew"
+                f"{where} is of another run: give another --out, or delete it to begin anew. "
+                f"Changed since: {shown}{more}"
             )
 
     @contextmanager
@@ -250,6 +259,32 @@ def read_run(path: Path) -> dict[str, Any]:
             "earful wrote it"
         )
     return document
+
+
+def _differences(old: Any, new: Any, where: str = "") -> list[str]:
+    """Say what differs between two headers, place by place, as ``"place: old, now new"``."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        names = [name for name in new if old.get(name) != new[name]]
+        return [
+            line
+            for name in names
+            for line in _differences(old.get(name), new[name], f"{where}.{name}".lstrip("."))
+        ]
+    if isinstance(old, list) and isinstance(new, list):
+        if any(isinstance(one, Mapping | list) for one in (*old, *new)):
+            n_same = sum(one in new for one in old)
+            return [f"{where}: {len(old)}, now {len(new)}, of which {n_same} are the same"]
+    elif isinstance(new, str) and len(new) == 64:
+        return [f"{where}: other ones"]
+    return [f"{where}: {quoted(old)}, now {quoted(new)}"]
+
+
+def _header_in(head: str) -> Header:
+    try:
+        header: Header = json.loads(head)["header"]
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return header
 
 
 def _digest_in(head: str) -> object:

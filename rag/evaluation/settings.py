@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from earful.errors import EvaluationError
+from earful.rag.evaluation.arms import check_choices
 from earful.rag.evaluation.leakage import NEAR_DUPLICATE, ON_LEAKS, OnLeaks
 from earful.wording import unknown_name
 
@@ -46,6 +47,7 @@ class EvaluationSettings:
     resamples: int = 2000
 
     def __post_init__(self) -> None:
+        check_choices(self.shots, self.strategies, self.arms)
         if self.leaks not in ON_LEAKS:
             raise EvaluationError(unknown_name("leaks", self.leaks, ON_LEAKS))
         for name, found, least in (

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 from earful.errors import PromptError, TaskError
 from earful.index.search import Hit
@@ -24,6 +23,7 @@ from earful.rag.arrays import Scores
 from earful.rag.generation.prompt import arrange_shots
 from earful.rag.generation.request import ModelRequest, score_labels
 from earful.rag.retrieval import LabelScoring
+from earful.read_only import ReadOnlyDict
 from earful.wording import unknown_name
 
 _DIGITS = 6
@@ -46,7 +46,7 @@ class ShotInfluence:
 
     hit: Hit
     change: float
-    changes: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    changes: Mapping[str, float] = field(default_factory=ReadOnlyDict, hash=False)
     without: tuple[LabelScore, ...] = ()
     flips: bool = False
 
@@ -179,7 +179,7 @@ def _compare(
             ShotInfluence(
                 hit=hit,
                 change=changes[with_all[0].label],
-                changes=MappingProxyType(changes),
+                changes=ReadOnlyDict(changes),
                 without=ranked,
                 flips=predicted_label(request.task, ranked)[0] != answer,
             )

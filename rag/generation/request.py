@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from types import MappingProxyType
 
 import numpy as np
 
@@ -221,7 +220,7 @@ def to_answer(
         scores=(),
         evidence=fitted.shown,
         model=model.capabilities.name,
-        timings=MappingProxyType(watch.spent_s),
+        timings=watch.spent_s,
         prompt_digest=fitted.prompt.digest,
         notes=(*notes, *fitted.notes),
         prompt=fitted.prompt,

@@ -1,8 +1,9 @@
+from .arguments import check_options, to_count, to_labels, to_recording, to_recordings, to_text
 from .calibration import MIN_CASES, can_answer, class_scores_of
 from .candidates import Candidates, Exclusions
 from .label_means import LabelMeans, LabelNames
 from .prepared_task import ExemplarFilter, PreparedTask
-from .query import AskOptions, Audio, Query, Stopwatch, read_clip
+from .query import AskOptions, Audio, Query, Readable, Stopwatch, read_clip
 from .retriever import Retrieved, Retriever
 from .shot_set import ShotSet, find_shots
 from .vote import Calibration, LabelScoring, LabelVote, label_probabilities
@@ -21,13 +22,20 @@ __all__ = [
     "LabelVote",
     "PreparedTask",
     "Query",
+    "Readable",
     "Retrieved",
     "Retriever",
     "ShotSet",
     "Stopwatch",
     "can_answer",
+    "check_options",
     "class_scores_of",
     "find_shots",
     "label_probabilities",
     "read_clip",
+    "to_count",
+    "to_labels",
+    "to_recording",
+    "to_recordings",
+    "to_text",
 ]

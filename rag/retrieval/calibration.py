@@ -217,7 +217,7 @@ def guess_likeness(means: LabelMeans, *, seed: int = 0) -> Calibration:
     return replace(guess, background=float(np.quantile(nearest, _WRONGLY_DECLINED)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Cases:
     """Exemplars asked about as if they were queries: what voted, what is right.
 
@@ -378,7 +378,7 @@ def _padded(rows: NDArray[np.float64], n: int, value: float) -> NDArray[np.float
     return np.pad(rows, width, constant_values=value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Stacked:
     """The lists of ``_Cases`` as arrays with an axis of cases in front."""
 

@@ -11,16 +11,21 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.errors import TaskError
+from earful.errors import AudioError, TaskError
 from earful.index.corpus import Exemplar
 from earful.index.search import ClassScores, VectorSet, group_equal, labels_of_all
+from earful.index.storage import to_float16
+from earful.model import Embedder, embed_and_score
+from earful.model.audio import Clip, load_isolated
 from earful.rag.arrays import Rows
 from earful.rag.retrieval.candidates import Candidates
-from earful.rag.task import Task
+from earful.rag.task import Example, Task
 from earful.wording import counted
 
 # An exemplar's id, the set it is of, its row there, and the positions of its labels.
 _Found = tuple[str, VectorSet, int, tuple[int, ...]]
+
+_AT_ONCE = 16
 
 
 def gather_candidates(
@@ -235,3 +240,49 @@ def _shares(
         if mine:
             at, rows = np.array(mine, dtype=np.intp).T
             yield part, at, rows
+
+
+# --- a task's own examples --------------------------------------------------------------------
+
+
+def embed_examples(examples: Sequence[Example], embedder: Embedder) -> VectorSet:
+    """Decode and embed a task's examples, with class scores where the embedder gives them.
+
+    Args:
+        examples: At least one.
+        embedder: The one whose vectors the queries have.
+
+    Raises:
+        TaskError: An example's audio cannot be read; the message says where the example
+            stands and why.
+    """
+    content: list[str] = []
+    vectors, scores = [], []
+    for start in range(0, len(examples), _AT_ONCE):
+        some = examples[start : start + _AT_ONCE]
+        clips = [_example_clip(example, embedder) for example in some]
+        content += [clip.content_sha256 for clip in clips]
+        rows, logits = embed_and_score(embedder, clips)
+        vectors.append(rows)
+        if logits is not None:
+            scores.append(to_float16(logits))
+    return VectorSet(
+        exemplars=[example.exemplar for example in examples],
+        paths=[example.path for example in examples],
+        content=content,
+        vectors=np.concatenate(vectors),
+        stored_scores=ClassScores.of(np.concatenate(scores)) if scores else None,
+    )
+
+
+def _example_clip(example: Example, embedder: Embedder) -> Clip:
+    exemplar = example.exemplar
+    try:
+        return load_isolated(
+            example.path,
+            sample_rate=embedder.fingerprint.sample_rate,
+            start_s=exemplar.start_s,
+            end_s=exemplar.end_s,
+        )
+    except AudioError as error:
+        raise TaskError(f"{example.where}: {error}") from error

@@ -16,14 +16,16 @@ from earful.errors import ModelError, UnknownNameError
 from earful.index import Index
 from earful.index.search import Hit, IndexBackend, SearchFilter
 from earful.model import ClassScorer, Embedder, TextEmbedder, list_embedders
-from earful.rag.retrieval.query import Audio, read_clip
-from earful.wording import unknown_name
+from earful.rag.retrieval.arguments import to_count, to_recording, to_text
+from earful.rag.retrieval.query import Audio, Query, read_clip
+from earful.rag.retrieval.shot_set import vector_of
+from earful.wording import quoted, unknown_name
 
 
 def search_index(
     index: Index,
     embedder: Embedder,
-    audio: Audio | None,
+    audio: Audio | Query | None,
     text: str | None,
     *,
     k: int,
@@ -35,7 +37,7 @@ def search_index(
     Args:
         index: The rows.
         embedder: The one that made them.
-        audio: A file or a clip; or ``None``.
+        audio: A recording, or a query that was read before; or ``None``.
         text: A text in its place; or ``None``.
         k: How many hits at most.
         filter: Which rows may be found.
@@ -49,12 +51,7 @@ def search_index(
         ValueError: Not one of the two is given, the text is empty, or the backend compares
             vectors while the text would be compared with class scores.
     """
-    if (audio is None) == (text is None):
-        raise ValueError("give either audio or text")
-    if backend not in get_args(IndexBackend):
-        raise UnknownNameError(unknown_name("backend", backend, get_args(IndexBackend)))
-    if text is not None and not text.strip():
-        raise ValueError("the sentence to search with is empty")
+    check_search(audio, text, k=k, filter=filter, backend=backend)
     if text is not None and compares_scores(embedder, index):
         if backend != "exact":
             raise ValueError(
@@ -67,8 +64,41 @@ def search_index(
         query = _embed_text(embedder, text)
     else:
         rate = embedder.fingerprint.sample_rate
-        query = embedder.embed([read_clip(cast(Audio, audio), rate, 0.0, None)])[0]
+        recording = to_recording(audio)
+        if isinstance(recording, Query):
+            query = vector_of(recording)
+        else:
+            query = embedder.embed([read_clip(recording, rate, 0.0, None)])[0]
     return index.search(query, k=k, filter=filter, backend=cast(IndexBackend, backend))
+
+
+def check_search(
+    audio: Audio | Query | None,
+    text: str | None,
+    *,
+    k: int,
+    filter: SearchFilter,
+    backend: str,
+) -> None:
+    """Check what a search is given before anything is read; see ``search_index``.
+
+    Raises:
+        UnknownNameError: There is no such backend.
+        TypeError: An argument is of another type.
+        ValueError: Not one of the two is given, the text is empty, or ``k`` is below 1.
+    """
+    if (audio is None) == (text is None):
+        raise ValueError("give either audio or text")
+    if backend not in get_args(IndexBackend):
+        raise UnknownNameError(unknown_name("backend", backend, get_args(IndexBackend)))
+    if text is not None and not to_text("text", text):
+        raise ValueError("the sentence to search with is empty; give its words")
+    to_count("k", k, 1)
+    if not isinstance(filter, SearchFilter):
+        raise TypeError(
+            f"filter={quoted(filter)}: expected a SearchFilter, such as "
+            "SearchFilter(labels={'dog'}) or SearchFilter(where=\"split = 'train'\")"
+        )
 
 
 def compares_scores(embedder: Embedder | None, index: Index) -> TypeGuard[ClassScorer]:

@@ -51,7 +51,7 @@ _STRANGENESS: Final = 0.07
 """Similarity that a standard deviation of the sounds heard best asks for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabelNames:
     """Names of a task's labels as an embedder that knows words understands them.
 
@@ -108,7 +108,7 @@ class LabelNames:
         return float(np.partition(heard, heard.size - n)[heard.size - n :].mean())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabelEvidence:
     """What speaks for each label of a query.
 

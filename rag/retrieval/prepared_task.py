@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,13 +23,12 @@ from earful.rag.retrieval.calibration import (
     simulated_calibration,
 )
 from earful.rag.retrieval.candidates import Candidates
-from earful.rag.retrieval.examples import embed_examples
-from earful.rag.retrieval.gathering import gather_candidates, require_exemplars
+from earful.rag.retrieval.gathering import embed_examples, gather_candidates, require_exemplars
 from earful.rag.retrieval.label_means import LabelMeans, LabelNames
 from earful.rag.retrieval.vote import Calibration, shot_share
 from earful.rag.strategies import STRATEGIES
 from earful.rag.task import Shots, Task, load_task
-from earful.wording import counted
+from earful.wording import counted, quoted
 
 ALL_LABELS = Task(name="all-labels")
 """Plain classification among all labels of an index."""
@@ -93,6 +93,10 @@ class TaskCache:
             return ALL_LABELS
         if isinstance(source, Task):
             return source
+        if not isinstance(source, str | os.PathLike):
+            raise TypeError(
+                f"task={quoted(source)}: expected a Task, the path of its file or its name"
+            )
         if str(source) not in self._tasks:
             self._tasks[str(source)] = load_task(source)
         return self._tasks[str(source)]

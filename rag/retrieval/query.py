@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import BinaryIO, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,10 @@ from earful.model.audio import AudioFault, Clip, hearing_faults, load_isolated, 
 from earful.rag.retrieval.candidates import Exclusions
 from earful.rag.task import Answerer, ShotMode
 
-Audio = str | os.PathLike[str] | Clip
+Audio = str | os.PathLike[str] | Clip | bytes | BinaryIO | tuple[NDArray[np.generic], int]
+"""A recording as a program gives it: see ``to_recording``."""
+Readable = str | os.PathLike[str] | Clip | bytes
+"""A recording as it is read: a file, a clip, or the bytes of a file."""
 
 _MOST_DECODERS = 8
 
@@ -67,7 +71,7 @@ class AskOptions(TypedDict, total=False):
     end_s: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Query:
     """A recording that something is asked about, decoded and embedded.
 
@@ -124,7 +128,7 @@ class Stopwatch:
 
 
 def read_queries(
-    recordings: Sequence[Audio | Query],
+    recordings: Sequence[Readable | Query],
     *,
     embedder: Embedder | None,
     sample_rate: int,
@@ -136,7 +140,7 @@ def read_queries(
     """Decode recordings side by side, and embed them together.
 
     Args:
-        recordings: Files, clips, or queries that were read before.
+        recordings: Files, their bytes, clips, or queries that were read before.
         embedder: Embeds them; ``None`` to leave the vectors out.
         sample_rate: Rate at which they are decoded without an embedder, in Hz.
         start_s: Where the segment begins in each file, in seconds.
@@ -154,7 +158,10 @@ def read_queries(
     places = [n for n, audio in enumerate(recordings) if not isinstance(audio, Query)]
     with watch.stage("decode_s"):
         fresh = [audio for audio in recordings if not isinstance(audio, Query)]
-        clips = dict(zip(places, _read_clips(fresh, rate, start_s, end_s), strict=True))
+        opened = dict(zip(places, map(_open_bytes, fresh), strict=True))
+        clips = dict(
+            zip(places, _read_clips([*opened.values()], rate, start_s, end_s), strict=True)
+        )
     vectors: dict[int, NDArray[np.float32]] = {}
     scores: dict[int, NDArray[np.float32]] = {}
     if embedder:
@@ -170,15 +177,17 @@ def read_queries(
             found.append(audio)
         elif isinstance(clip := clips[n], AudioError):
             found.append(clip)
-        else:
-            query = _query(audio, clip, vectors.get(n), start_s, end_s, group)
+        elif not isinstance(source := opened[n], AudioError):
+            query = _query(source, clip, vectors.get(n), start_s, end_s, group)
             faults = hearing_faults(clip, embedder)
             found.append(replace(query, class_scores=scores.get(n), faults=faults))
     return found
 
 
-def read_clip(audio: Audio, sample_rate: int, start_s: float, end_s: float | None) -> Clip:
+def read_clip(audio: Readable, sample_rate: int, start_s: float, end_s: float | None) -> Clip:
     """Return a recording at a rate; see ``read_queries``."""
+    if isinstance(audio, bytes):
+        audio = decode_bytes(audio)
     if not isinstance(audio, Clip):
         return load_isolated(audio, sample_rate=sample_rate, start_s=start_s, end_s=end_s)
     if start_s or end_s is not None:
@@ -186,10 +195,37 @@ def read_clip(audio: Audio, sample_rate: int, start_s: float, end_s: float | Non
     return resample(audio, sample_rate)
 
 
+def decode_bytes(data: bytes) -> Clip:
+    """Decode the bytes of an audio file at its own rate, where files are decoded.
+
+    Raises:
+        AudioError: They are no audio that can be read.
+    """
+    with tempfile.NamedTemporaryFile(prefix="earful-") as file:
+        file.write(data)
+        file.flush()
+        try:
+            return replace(load_isolated(file.name), source="")
+        except AudioError as error:
+            text = str(error).replace(file.name, f"{len(data):,} bytes of audio")
+            raise AudioError(text) from None
+
+
+def _open_bytes(audio: Readable) -> str | os.PathLike[str] | Clip | AudioError:
+    if not isinstance(audio, bytes):
+        return audio
+    try:
+        return decode_bytes(audio)
+    except AudioError as error:
+        return error
+
+
 def _read_clips(
-    recordings: Sequence[Audio], rate: int, start_s: float, end_s: float | None
+    recordings: Sequence[Readable | AudioError], rate: int, start_s: float, end_s: float | None
 ) -> list[Clip | AudioError]:
-    def read(audio: Audio) -> Clip | AudioError:
+    def read(audio: Readable | AudioError) -> Clip | AudioError:
+        if isinstance(audio, AudioError):
+            return audio
         try:
             return read_clip(audio, rate, start_s, end_s)
         except AudioError as error:
@@ -204,7 +240,7 @@ def _read_clips(
 
 
 def _query(
-    audio: Audio,
+    audio: str | os.PathLike[str] | Clip,
     clip: Clip,
     vector: NDArray[np.float32] | None,
     start_s: float,

@@ -22,21 +22,24 @@ from earful.index import Index
 from earful.index.search import Hit, SearchFilter
 from earful.model import Embedder, ExplainsTexts
 from earful.model.audio import Clip, hearing_faults
+from earful.rag.retrieval.arguments import to_labels, to_recording, to_recordings
 from earful.rag.retrieval.candidates import Candidates
 from earful.rag.retrieval.gathering import other_tasks
-from earful.rag.retrieval.index_search import compares_scores, search_index
+from earful.rag.retrieval.index_search import check_search, compares_scores, search_index
 from earful.rag.retrieval.prepared_task import ExemplarFilter, PreparedTask, TaskCache
 from earful.rag.retrieval.query import Audio, Query, Stopwatch, read_clip, read_queries
 from earful.rag.retrieval.shot_set import ShotSet, find_shots, names_alone, vector_of
 from earful.rag.retrieval.vote import LabelVote, label_prior, vote_of_labels, vote_of_shots
 from earful.rag.strategies import STRATEGIES
 from earful.rag.task import Shots, Task
-from earful.wording import unknown_name
+from earful.wording import quoted, unknown_name
 
 _log = logging.getLogger(__name__)
 
 _READ_AT_ONCE = 16
 _AS_LONG = 4.0  # times the exemplars' usual length
+# Of a text and class scores the similarity is a probability.
+_BY_CHANCE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +83,15 @@ class Retriever:
         index: Index | None,
         exemplar_filter: ExemplarFilter | None = None,
     ) -> None:
+        if embedder is not None and not hasattr(embedder, "fingerprint"):
+            raise TypeError(
+                f"embedder={quoted(embedder)}: expected an embedder, as load_embedder makes one of "
+                "a name; FewShot.open takes names as well"
+            )
+        if index is not None and not isinstance(index, Index):
+            raise TypeError(
+                f"index={quoted(index)}: expected an Index; FewShot.open takes its path as well"
+            )
         if index is not None and embedder is not None:
             index.require(embedder.fingerprint)
         self.embedder = embedder
@@ -174,7 +186,7 @@ class Retriever:
         one product.
 
         Args:
-            recordings: Files, clips, or queries that were read before.
+            recordings: Files, clips and the like, or queries; see ``to_recording``.
             task: As for ``find``, like the four that follow.
             labels: Candidate labels.
             shots: How many were asked for.
@@ -193,8 +205,9 @@ class Retriever:
         Raises:
             TaskError: As for ``find``.
         """
-        for start in range(0, len(recordings), _READ_AT_ONCE):
-            batch = recordings[start : start + _READ_AT_ONCE]
+        readable, labels = to_recordings(recordings), to_labels(labels)
+        for start in range(0, len(readable), _READ_AT_ONCE):
+            batch = readable[start : start + _READ_AT_ONCE]
             shared = Stopwatch()
             found = read_queries(
                 batch,
@@ -297,7 +310,10 @@ class Retriever:
             if names is not None and names.known.all() and query.class_scores is not None:
                 return names_alone(prepared, task, query)
         if alone:
-            return ShotSet.empty(task, prepared.candidates.labels)
+            # Whoever asks for 0 shots knows it.
+            unasked = shots is None and task.has_labels
+            notes = ("no exemplar was used: the language model alone answers",) if unasked else ()
+            return ShotSet.empty(task, prepared.candidates.labels, *notes)
         if not len(prepared.candidates):
             if need_exemplars:
                 if shots:
@@ -362,7 +378,7 @@ class Retriever:
 
     def search(
         self,
-        audio: Audio | None,
+        audio: Audio | Query | None,
         *,
         text: str | None,
         k: int,
@@ -379,14 +395,15 @@ class Retriever:
         """
         if self.index is None or self.embedder is None:
             raise ValueError("there is no index to search")
-        if audio is not None:
+        check_search(audio, text, k=k, filter=filter, backend=backend)
+        if audio is not None and not isinstance(audio, Query):
             audio = self.read(audio)
             for note in self.recording_notes(audio):
                 _log.warning("%s", note, extra={"audio": audio.source})
         found = search_index(
             self.index, self.embedder, audio, text, k=k, filter=filter, backend=backend
         )
-        if text is not None and (note := self.text_note(text)):
+        if text is not None and (note := self.text_note(text, found)):
             _log.warning("%s", note, extra={"text": text})
         return found
 
@@ -399,19 +416,34 @@ class Retriever:
         """
         if self.embedder is None:
             raise ValueError("there is no embedder to read a recording for")
-        return read_clip(audio, self.embedder.fingerprint.sample_rate, 0.0, None)
+        recording = to_recording(audio)
+        if isinstance(recording, Query):
+            raise TypeError("expected a recording, got a query, which was read before")
+        return read_clip(recording, self.embedder.fingerprint.sample_rate, 0.0, None)
 
     def recording_notes(self, clip: Clip) -> tuple[str, ...]:
         """Return what a reader should know of a search by a recording, from ``read``."""
         return tuple(fault.text for fault in hearing_faults(clip, self.embedder))
 
-    def text_note(self, text: str) -> str:
+    def text_note(self, text: str, found: Sequence[Hit] = ()) -> str:
         """Return what a reader should know of a search by a text; ``""`` for nothing.
+
+        Args:
+            text: The text.
+            found: What the search found.
 
         Raises:
             PromptError: The embedder knows nothing of the text.
         """
-        return self.embedder.explain_text(text) if isinstance(self.embedder, ExplainsTexts) else ""
+        notes = (
+            [self.embedder.explain_text(text)] if isinstance(self.embedder, ExplainsTexts) else []
+        )
+        best = max((hit.similarity for hit in found), default=1.0)
+        if self.compares_scores and best < _BY_CHANCE:
+            notes.append(
+                f"nothing here is more likely than not what the text says: at most {best:.2f}"
+            )
+        return "; ".join(filter(None, notes))
 
     @property
     def compares_scores(self) -> bool:

@@ -21,7 +21,7 @@ from earful.wording import counted
 _MOST_NAMED = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Voters:
     """What speaks for the labels of one query.
 
@@ -47,7 +47,7 @@ class Voters:
         return means.weigh(self.similarities, self.allowed, self.class_scores)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ShotSet:
     """The shots of one query.
 

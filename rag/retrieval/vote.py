@@ -117,7 +117,7 @@ def label_probabilities(
     return np.asarray(weights / weights.sum())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabelVote:
     """The neighbour vote on one query.
 

@@ -23,7 +23,7 @@ A task file is TOML and holds data only::
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from earful.errors import TaskError
 from earful.index.corpus import name_fault
 from earful.rag.strategies import STRATEGIES
+from earful.read_only import ReadOnlyDict
 from earful.wording import counted, quoted, unknown_name
 
 if TYPE_CHECKING:
@@ -174,8 +175,8 @@ class Task:
         aliases: Names that corpora give this task; exemplars with an answer and the name of
             another task are never its shots.
         description: First words of a prompt, such as "The task is event classification.".
-        labels: Name to ``Label``, in order; empty for the labels of the examples or, when
-            there are none, of the index.
+        labels: Name to ``Label``, in order, or names alone; empty for the labels of the
+            examples or, when there are none, of the index.
         shots: Choice and order of exemplars.
         abstain_below: Confidence in [0, 1] below which the answer is "not sure".
         arm: Source of answers by default: the blend of language model and neighbour vote
@@ -190,6 +191,7 @@ class Task:
         source: The task file; ``None`` for a task made in Python.
 
     Raises:
+        TypeError: ``labels`` are no names.
         TaskError: The name, kind or metric is none of those above, a label or alias is
             claimed twice, or the kind has no labels.
     """
@@ -199,7 +201,7 @@ class Task:
     aliases: tuple[str, ...] = ()
     question: str = ""
     description: str = ""
-    labels: Mapping[str, Label] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    labels: Mapping[str, Label] = field(default_factory=ReadOnlyDict, hash=False)
     shots: Shots = field(default_factory=Shots)
     abstain_below: float = 0.0
     arm: Answerer = "blend"
@@ -211,6 +213,7 @@ class Task:
     source: Path | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", _named_labels(self.labels))
         if fault := task_name_fault(self.name):
             raise TaskError(fault)
         if self.kind not in KINDS:
@@ -334,6 +337,19 @@ class Task:
         parts = [self.protocol.dataset, self.protocol.split and f"split {self.protocol.split}"]
         parts += [*self.protocol.subset, self.protocol.answers]
         return ", ".join(part for part in parts if part)
+
+
+def _named_labels(labels: object) -> ReadOnlyDict[str, Label]:
+    """Return labels by name; names alone have no wording and no alias."""
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        raise TypeError(f"labels={quoted(labels)}: expected names with a Label each, or a list")
+    found = labels if isinstance(labels, Mapping) else dict.fromkeys(labels, Label())
+    for name, label in found.items():
+        if not isinstance(name, str) or not isinstance(label, Label):
+            raise TypeError(
+                f"labels hold {quoted(name)}: {quoted(label)}: expected a text and a Label"
+            )
+    return ReadOnlyDict(found)
 
 
 def task_name_fault(name: str) -> str:

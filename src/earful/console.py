@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from earful.wording import counted
 from earful.wording import printable as printable  # also used as console.printable
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from earful.rag.evaluation import Scorecard
 
 _PLAIN_EVERY_S = 5.0
+
 _MOST_VOTED = 5
 _MOST_SHOWN = 10
 _DOUBTS: dict[FaultKind, str] = {
@@ -38,6 +39,12 @@ _DOUBTS: dict[FaultKind, str] = {
     "long": "of many minutes",
     "header": "with a header that was not believed",
 }
+
+
+class _Meter(Protocol):
+    def __call__(
+        self, done: int, total: int | None, seconds: float, skipped: int = 0, /
+    ) -> None: ...
 
 
 def printable_lines(text: str) -> str:
@@ -105,7 +112,7 @@ def describe_answer(answer: Answer) -> str:
         lines.append(printable(f"  {_describe_request(answer)}"))
     most = _MOST_SHOWN if answer.slots else _MOST_VOTED
     lines += [f"  {line}" for line in describe_hits(answer.evidence[:most]).splitlines()]
-    if answer.slots and len(answer.evidence) > most:
+    if len(answer.evidence) > most:
         lines.append(f"  and {len(answer.evidence) - most} more, which --json lists")
     lines += [describe_note(note) for note in answer.notes]
     return "\n".join(lines)
@@ -349,7 +356,9 @@ def progress_bar(title: str, stream: TextIO) -> Iterator[Callable[[BuildProgress
         A function to pass to ``build_index``.
     """
     with _meter(title, stream) as show:
-        yield lambda progress: show(progress.done, progress.total, progress.seconds)
+        yield lambda progress: show(
+            progress.done, progress.total, progress.seconds, progress.skipped
+        )
 
 
 @contextmanager
@@ -365,7 +374,7 @@ def counter(title: str, stream: TextIO) -> Iterator[Callable[[int, int], None]]:
     """
     start = time.monotonic()
     with ExitStack() as opened:
-        meter: list[Callable[[int, int | None, float], None]] = []
+        meter: list[_Meter] = []
 
         def show(done: int, total: int) -> None:
             if not meter:
@@ -376,8 +385,11 @@ def counter(title: str, stream: TextIO) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def _meter(title: str, stream: TextIO) -> Iterator[Callable[[int, int | None, float], None]]:
-    """Yield a function of the items done, of their total if that is known, and of seconds."""
+def _meter(title: str, stream: TextIO) -> Iterator[_Meter]:
+    """Yield what shows the items done, their total if known, seconds, and how many were skipped.
+
+    What was skipped took no time, and says nothing of the pace of the rest.
+    """
     if not stream.isatty():
         yield _plain_meter(title, stream)
         return
@@ -401,26 +413,27 @@ def _meter(title: str, stream: TextIO) -> Iterator[Callable[[int, int | None, fl
     ) as bars:
         bar = bars.add_task(title, total=None, rate=0.0)
 
-        def show(done: int, total: int | None, seconds: float) -> None:
-            rate = done / seconds if seconds > 0 else 0.0
+        def show(done: int, total: int | None, seconds: float, skipped: int = 0) -> None:
+            rate = (done - skipped) / seconds if seconds > 0 else 0.0
             bars.update(bar, completed=done, total=total, rate=rate)
 
         yield show
 
 
-def _plain_meter(title: str, stream: TextIO) -> Callable[[int, int | None, float], None]:
+def _plain_meter(title: str, stream: TextIO) -> _Meter:
     last = time.monotonic()
 
-    def show(done: int, total: int | None, seconds: float) -> None:
+    def show(done: int, total: int | None, seconds: float, skipped: int = 0) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last < _PLAIN_EVERY_S:
             return
         last = now
-        rate = done / seconds if seconds > 0 else 0.0
+        rate = (done - skipped) / seconds if seconds > 0 else 0.0
         of = "" if total is None else f" of {total}"
         to_go = f", {(total - done) / rate:.0f} s to go" if total is not None and rate > 0 else ""
-        stream.write(f"{title}: {done}{of}, {rate:.1f}/s{to_go}\n")
+        pace = f", {rate:.1f}/s{to_go}" if rate else ", all there already"
+        stream.write(f"{title}: {done}{of}{pace}\n")
         stream.flush()
 
     return show

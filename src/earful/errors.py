@@ -11,7 +11,7 @@
     │   └── IndexBusyError       another process is writing the index
     ├── FilterError              a filter expression cannot be read
     ├── ModelError               weights cannot be found, read or trusted
-    │   ├── UnknownNameError     no embedder or model of that name
+    │   ├── UnknownNameError     no embedder, model, device or the like of that name
     │   ├── MissingExtraError    an optional dependency is not installed
     │   └── LicenceError         a licence has to be accepted first
     ├── PromptError              a prompt cannot be built within its limits
@@ -64,7 +64,7 @@ class ModelError(EarfulError):
 
 
 class UnknownNameError(ModelError):
-    """No embedder or model of that name is known."""
+    """No embedder, model, device, backend or strategy of that name is known."""
 
 
 class MissingExtraError(ModelError):

@@ -85,9 +85,30 @@ def unknown_name(what: str, found: str, known: Sequence[str]) -> str:
     >>> unknown_name("order", "nearest-lst", ["nearest-first", "nearest-last"])
     "unknown order 'nearest-lst' (did you mean 'nearest-last'?); known: nearest-first, nearest-last"
     """
+    return f"unknown {what} {quoted(found)}{_meant(found, known)}; known: {listed(known)}"
+
+
+def known_names(found: str, known: Sequence[str]) -> str:
+    """Return the known names for one that is not among them, the nearest first.
+
+    >>> known_names("owll", ["dog", "owl"])
+    "did you mean 'owl'? known: dog, owl"
+    """
+    if not known:
+        return "none is known"
+    near = nearest_name(found, known)
+    return f"{f'did you mean {near!r}? ' if near else ''}known: {listed(known)}"
+
+
+def _meant(found: str, known: Sequence[str]) -> str:
+    near = nearest_name(found, known)
+    return f" (did you mean {near!r}?)" if near else ""
+
+
+def nearest_name(found: str, known: Sequence[str]) -> str:
+    """Return the known name that is spelt nearly like another; ``""`` for none."""
     near: list[str] = []
     if len(found) <= _MOST_COMPARED and len(known) <= _MOST_KNOWN:
         short = [name for name in known if len(name) <= _MOST_COMPARED]
         near = difflib.get_close_matches(found, short, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"unknown {what} {quoted(found)}{hint}; known: {listed(known)}"
+    return near[0] if near else ""

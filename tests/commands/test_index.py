@@ -81,7 +81,7 @@ def test_another_embedder_is_refused(run: Run, index: Path, corpus: Path) -> Non
 
 def test_an_unknown_embedder_is_one_line(run: Run, corpus: Path) -> None:
     code, out, err = run("index", "build", corpus, "--index", "x", "--embedder", "erful-tiny")
-    assert (code, out) == (1, "")
+    assert (code, out) == (2, "")
     assert len(err.splitlines()) == 1
     assert "'earful-tiny'" in err
 
@@ -210,7 +210,7 @@ def test_export_writes_a_table(run: Run, index: Path) -> None:
     assert code == 0
     assert json.loads(out)["written"] == 8
     assert len(Path("rows.csv").read_text().splitlines()) == 9
-    assert run("index", "export", index, "rows.xls")[0] == 1
+    assert run("index", "export", index, "rows.xls")[0] == 2
 
 
 def test_approximate_search_is_made_measured_used_and_removed(

@@ -24,7 +24,10 @@ def test_classify_answers_with_evidence(run: Run, index: Path, tmp_path: Path) -
     assert sum(score["score"] for score in answer["scores"]) == pytest.approx(1.0, abs=1e-4)
     nearest = max(answer["evidence"], key=lambda hit: hit["similarity"])
     assert nearest["answer"] == "whistle"
-    assert set(nearest) == {"id", "audio", "answer", "similarity"}
+    fields = ["id", "audio", "start_s", "end_s", "answer", "labels", "group", "rank", "similarity"]
+    assert list(nearest) == fields
+    assert (nearest["start_s"], nearest["end_s"], nearest["rank"]) == (0.0, None, 0)
+    assert (nearest["labels"], nearest["group"]) == (["whistle"], "")
     assert answer["abstained"] is False
     assert 0.5 < answer["confidence"] <= 1.0
     code, out, _ = run("classify", query, "--index", index)
@@ -73,7 +76,9 @@ def test_classify_goes_on_after_a_bad_file(run: Run, index: Path, tmp_path: Path
     assert first["audio"] == "missing.wav"
     assert "no such file" in first["error"]
     assert second["text"] == "whistle"
-    assert "\nerror: missing.wav" in err
+    # The note on the model comes with the first answer, not before an error.
+    assert err.startswith("error: missing.wav")
+    assert "\nnote: earful-tiny is a small model" in err
     assert run("classify", "missing.wav", "--index", index)[0] == 1
 
 
@@ -191,11 +196,16 @@ def test_a_search_without_hits_says_which_condition_is_to_blame(
     hum = ("--label", "low hum")
     for words, told in (
         (("--where", "split = 'train'"), "none of 8 rows passes --where \"split = 'train'\""),
-        ((*hum, "--split", "train"), "none of 8 rows passes --split"),
-        (("--label", "gong"), "none of 8 rows passes --label"),
+        ((*hum, "--split", "train"), "none of 8 rows passes --split train; none is known"),
+        (("--label", "gong"), "none of 8 rows passes --label gong; known: low hum, whistle"),
+        (
+            ("--label", "whistel", "--label", "gong"),
+            "none of 8 rows passes --label gong --label whistel; did you mean 'whistle'? known: "
+            "low hum, whistle",
+        ),
         (
             (*hum, "--where", "audio LIKE 'whistle/%'"),
-            "none of 8 rows passes --where \"audio LIKE 'whistle/%'\" and --label",
+            "none of 8 rows passes --where \"audio LIKE 'whistle/%'\" and --label 'low hum'",
         ),
         ((*hum, "--min-similarity", "0.999"), "no row is as similar as --min-similarity 0.999"),
     ):
@@ -208,7 +218,7 @@ def test_an_embedder_can_be_named_for_the_query(run: Run, index: Path, tmp_path:
     words = ("classify", query, "--index", index, "--json", "--embedder")
     assert run(*words, "logmel")[0] == 0
     code, _, err = run(*words, "nonsense")
-    assert code == 1
+    assert code == 2
     assert "nonsense" in err
     assert "earful-tiny" in err
 

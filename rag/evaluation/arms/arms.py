@@ -106,7 +106,7 @@ def arms_of(
         EvaluationError: A number of shots is out of range, a strategy or a way to answer is
             unknown, or no arm is left.
     """
-    _check(shots, strategies, only)
+    check_choices(shots, strategies, only)
     notes: list[str] = []
     # Numbers of shots: for the vote all, for the model as many as it can take.
     numbers = sorted(set(shots))
@@ -173,7 +173,17 @@ def _arms(
         yield Arm(how=how)
 
 
-def _check(shots: Sequence[int], strategies: Sequence[str], only: Sequence[str]) -> None:
+def check_choices(shots: Sequence[int], strategies: Sequence[str], only: Sequence[str]) -> None:
+    """Check the choices of an evaluation.
+
+    Args:
+        shots: As for ``arms_of``, like the two that follow.
+        strategies: Names of ways to choose shots.
+        only: Names of ways to answer.
+
+    Raises:
+        EvaluationError: There is no such number, strategy or way.
+    """
     for k in shots:
         if not 0 <= k <= MAX_SHOTS:
             raise EvaluationError(f"{k} shots: expected 0 to {MAX_SHOTS}")

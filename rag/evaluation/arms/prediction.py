@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 _DIGITS = 6
@@ -37,7 +37,7 @@ class Prediction:
     labels: tuple[str, ...] = ()
     confidence: float = 0.0
     abstained: bool = False
-    scores: Mapping[str, float] | None = None
+    scores: Mapping[str, float] | None = field(default=None, hash=False)
     shots: tuple[str, ...] = ()
     similarities: tuple[float, ...] = ()
     digest: str = ""

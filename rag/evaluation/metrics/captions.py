@@ -17,10 +17,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+
+from earful.read_only import ReadOnlyDict
 
 Values = NDArray[np.float64]
 Words = tuple[str, ...]
@@ -37,7 +38,7 @@ _WORD = re.compile(r"n't|[^\W_]+(?:[-.][^\W_]+)*|'[^\W_]+")
 _CONTRACTION = re.compile(r"n't\b|'(?:s|re|ve|ll|d|m)\b")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CaptionScores:
     """Scores of captions.
 
@@ -95,7 +96,7 @@ def caption_scores(
             counts = np.array([_bleu_counts(*pair) for pair in pairs])
             items[metric] = np.array([_bleu(one, order) for one in counts])
             corpus[metric] = _bleu(counts.sum(axis=0), order)
-    return CaptionScores(corpus=MappingProxyType(corpus), items=MappingProxyType(items))
+    return CaptionScores(corpus=ReadOnlyDict(corpus), items=ReadOnlyDict(items))
 
 
 def tokenise(text: str) -> Words:

@@ -14,11 +14,11 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from earful.rag.evaluation.metrics.captions import caption_scores, tokenise
+from earful.read_only import ReadOnlyDict
 
 Texts = Mapping[int, list[str]]
 
@@ -36,7 +36,7 @@ class JavaScores:
         notes: Metrics that were left out, and what they need.
     """
 
-    corpus: Mapping[str, float]
+    corpus: Mapping[str, float] = field(hash=False)
     notes: tuple[str, ...] = ()
 
 
@@ -80,12 +80,12 @@ def java_scores(candidates: Sequence[str], references: Sequence[Sequence[str]]) 
             notes.append(f"{name.upper()} is left out: its program cannot run ({reason})")
     if "spice" in corpus:
         corpus["spider"] = (cider + corpus["spice"]) / 2
-    return JavaScores(corpus=MappingProxyType(corpus), notes=tuple(notes))
+    return JavaScores(corpus=ReadOnlyDict(corpus), notes=tuple(notes))
 
 
 def _none(remedy: str) -> JavaScores:
     note = f"METEOR and SPICE are left out: {remedy}"
-    return JavaScores(corpus=MappingProxyType({}), notes=(note,))
+    return JavaScores(corpus=ReadOnlyDict(), notes=(note,))
 
 
 def _package_folder() -> Path | None:

@@ -21,7 +21,7 @@ Marks = NDArray[np.bool_]
 Values = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PerClass:
     """Precision, recall, F1 and support of every label, shape ``(n_labels,)`` each.
 
@@ -34,7 +34,7 @@ class PerClass:
     support: Labels
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reliability:
     """Accuracy beside confidence, in bins of confidence.
 
@@ -54,7 +54,7 @@ class Reliability:
     ece: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RiskCoverage:
     """Share of wrong answers among the surest ones (Geifman and El-Yaniv, NeurIPS 2017).
 

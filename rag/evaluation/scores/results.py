@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from earful.rag.evaluation.arms import Arm
@@ -24,7 +24,7 @@ class ArmScore:
     """
 
     arm: Arm
-    metrics: Mapping[str, Interval]
+    metrics: Mapping[str, Interval] = field(hash=False)
     n_faults: int
     median_s: float
 

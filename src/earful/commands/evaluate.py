@@ -24,6 +24,7 @@ from earful.commands.options import (
     print_json,
     reject_unused,
 )
+from earful.errors import EvaluationError
 
 if TYPE_CHECKING:
     from earful.index.corpus import Corpus
@@ -120,18 +121,6 @@ def evaluate(
     if write_task and replay is None:
         # Fail now, and not after every item has been asked.
         file_to_write(given if given is not None else Task(name=_ALL_LABELS))
-    few = load_few_shot(index, models, task=given)
-    # An old run with an index: ask its questions again and compare the answers.
-    if replay is not None:
-        with console.counter("asking again", sys.stderr) as progress:
-            compared = repeat_run(few, replay, allow_outside=allow_outside, progress=progress)
-        print_caveat(few)
-        if as_json:
-            print_json(compared.to_dict())
-        else:
-            typer.echo(console.printable_lines(compared.describe()))
-        raise typer.Exit(0 if compared.is_same else 1)
-    # A new run, or the rest of one that was interrupted.
     settings = _settings(
         shots=_numbers(shots),
         seeds=seeds,
@@ -144,6 +133,18 @@ def evaluate(
         max_new_tokens=max_tokens,
         confidence=confidence,
     )
+    few = load_few_shot(index, models, task=given)
+    # An old run with an index: ask its questions again and compare the answers.
+    if replay is not None:
+        with console.counter("asking again", sys.stderr) as progress:
+            compared = repeat_run(few, replay, allow_outside=allow_outside, progress=progress)
+        print_caveat(few)
+        if as_json:
+            print_json(compared.to_dict())
+        else:
+            typer.echo(console.printable_lines(compared.describe()))
+        raise typer.Exit(0 if compared.is_same else 1)
+    # A new run, or the rest of one that was interrupted.
     asked = given if given is not None else Task(name=_ALL_LABELS)
     file = out if out is not None else Path(f"{asked.name}.evaluation.json")
     corpus = None if data is None else reading.open(data, allow_outside=allow_outside)
@@ -159,7 +160,11 @@ def evaluate(
 def _settings(leaks: str, **values: Any) -> EvaluationSettings:
     from earful.rag.evaluation import ON_LEAKS, EvaluationSettings
 
-    return EvaluationSettings(leaks=one_of(ON_LEAKS, leaks, "--leaks"), **values)
+    leaks = one_of(ON_LEAKS, leaks, "--leaks")
+    try:
+        return EvaluationSettings(leaks=leaks, **values)
+    except EvaluationError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _run(

@@ -274,6 +274,7 @@ def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
 
 @index_app.command("verify")
 @example("earful index verify sounds.index")
+@expand_families(_CORPUS_ORDER)
 def index_verify(
     index: IndexArgument,
     repair: Annotated[
@@ -282,19 +283,25 @@ def index_verify(
     corpus: Annotated[
         Path | None, typer.Option(help="Corpus that the index was built from, for --repair.")
     ] = None,
+    allow_outside: CorpusOutsideOption = False,
+    *,
+    reading: CorpusOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Check that every file, row and recording is there and unchanged; --repair fixes it."""
     from earful.index import Index, verify_index
 
     mended: RepairReport | None = None
+    reject_unused({"--corpus": corpus is not None and not repair}, "is for --repair")
+    about_corpus = {**reading.given(), "--allow-outside": allow_outside}
+    if corpus is None:
+        reject_unused(about_corpus, "is about a corpus; give a --corpus")
     if repair:
         from earful.index.maintenance import repair_index
 
+        opened = None if corpus is None else reading.open(corpus, allow_outside=allow_outside)
         with console.progress_bar("embedding", sys.stderr) as progress:
-            mended = repair_index(index, corpus, progress=progress)
-    else:
-        reject_unused({"--corpus": corpus is not None}, "is for --repair")
+            mended = repair_index(index, opened, progress=progress)
     report = verify_index(Index.open(index))
     problems = [problem.to_dict() for problem in report.problems]
     if as_json:
@@ -335,6 +342,10 @@ def index_export(
     """Write every row to CSV, or with its vector and class scores to Parquet."""
     from earful.index import Index, export_index
 
+    if target.suffix.lower() not in (".csv", ".parquet"):
+        raise typer.BadParameter(
+            f"{target}: expected a file that ends in .csv or .parquet", param_hint="TARGET"
+        )
     n_written = export_index(Index.open(index), target)
     if as_json:
         print_json({"written": n_written, "path": str(target)})

@@ -16,16 +16,22 @@ from earful.commands.options import (
     EmbedderOptions,
     ModelOptions,
     QueryOptions,
+    one_of,
     reject_unused,
 )
+from earful.wording import nearest_name
 
 if TYPE_CHECKING:
+    from earful.index import Index
     from earful.index.builder import BuildOptions, DoubtfulAudio
     from earful.index.corpus import Corpus, Survey
     from earful.rag import FewShot
     from earful.rag.task import Task
 
 _HUB_RATE_HZ = 48_000
+DECODINGS = ("full", "compat")
+MODEL_DTYPES = ("auto", "float32", "bfloat16", "float16")
+_WITHOUT_TASK = ("caption", "chat")
 _BETTER_EARS = "laion/clap-htsat-unfused"
 
 
@@ -56,6 +62,9 @@ def load_few_shot(
     from earful.model.audio import warm_up
     from earful.rag import FewShot
 
+    if isinstance(models, ModelOptions):
+        one_of(DECODINGS, models.decoding, "--decoding")
+        one_of(MODEL_DTYPES, models.dtype, "--dtype")
     asks_model = isinstance(models, ModelOptions) and models.model not in ("", NO_MODEL)
     if needs_model and not asks_model:
         raise typer.BadParameter(
@@ -73,7 +82,8 @@ def load_few_shot(
                 "--group": bool(query and query.group),
                 "--embedder": bool(models.embedder),
             },
-            "is about exemplars; give an --index or a --task with examples",
+            "is about exemplars; give an --index"
+            + ("" if needs_model in _WITHOUT_TASK else " or a --task with examples"),
         )
     if reads_audio:
         # Decoders start in the background, while models are loaded.
@@ -165,6 +175,32 @@ def print_caveat(few: FewShot) -> None:
     """Print the model's caveat before its first answer."""
     if few.model is not None and few.model.capabilities.caveat:
         console.warn(f"note: {few.model.capabilities.caveat}")
+
+
+def recordings_of(given: Sequence[Path]) -> list[Path]:
+    """Return the recordings that were given, those of a folder in a fixed order.
+
+    Raises:
+        CorpusError: A folder cannot be read.
+        typer.BadParameter: A folder holds no recording.
+    """
+    from earful.index.corpus import audio_files
+
+    found: list[Path] = []
+    for path in given:
+        inside = list(audio_files(path, follow_links=True)) if path.is_dir() else [path]
+        if not inside:
+            raise typer.BadParameter(f"{path}: is a folder without a recording", param_hint="AUDIO")
+        found += inside
+    return found
+
+
+def print_near_labels(index: Index, names: Sequence[str]) -> None:
+    """Name the label that was meant, where one is nearly spelt like it and no exemplar has it."""
+    known = sorted({label for row in index.vectors().exemplars for label in row.labels})
+    for name in names:
+        if name not in known and (near := nearest_name(name, known)):
+            console.warn(f"note: no exemplar has the label {name!r}; did you mean {near!r}?")
 
 
 def load_given_task(task: str, *, allow_outside: bool) -> Task | None:

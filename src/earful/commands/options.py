@@ -235,10 +235,16 @@ class QueryOptions:
         """Return them as the ``AskOptions`` of ``FewShot``.
 
         Raises:
-            typer.BadParameter: There is no such mode of shots.
+            typer.BadParameter: There is no such mode of shots, or the segment ends before it
+                begins.
         """
         from earful.rag.task import SHOT_MODES
 
+        if self.end_s is not None and not self.end_s > self.start_s:
+            raise typer.BadParameter(
+                f"expected more than --start-s {self.start_s:g}, got {self.end_s:g}, in seconds",
+                param_hint="--end-s",
+            )
         return {
             "shots": self.shots,
             "strategy": self.strategy or None,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,6 +18,8 @@ from earful.commands.load import (
     load_given_task,
     load_names_alone,
     print_caveat,
+    print_near_labels,
+    recordings_of,
 )
 from earful.commands.option_families import expand_families
 from earful.commands.options import (
@@ -40,17 +43,20 @@ from earful.commands.options import (
     reject_unused,
 )
 from earful.errors import EarfulError, FilterError, TaskError
-from earful.wording import counted
+from earful.wording import counted, known_names, nearest_name
 
 if TYPE_CHECKING:
     from earful.index.search import IndexBackend, SearchFilter
     from earful.rag import Answer, FewShot
     from earful.rag.retrieval import LabelScoring
 
+BACKENDS = ("exact", "faiss", "half", "approximate")
 _LENGTHS: tuple[Literal["sum", "mean"], ...] = ("sum", "mean")
 
 AudioArgument = Annotated[Path, typer.Argument(help="Recording.", metavar="AUDIO")]
-AudioArguments = Annotated[list[Path], typer.Argument(help="Recordings.", metavar="AUDIO...")]
+AudioArguments = Annotated[
+    list[Path], typer.Argument(help="Recordings, or folders of them.", metavar="AUDIO...")
+]
 
 
 @example("earful search street.wav --index sounds.index -k 5")
@@ -93,6 +99,9 @@ def search(
 
     if (audio is None) == (not text):
         raise typer.BadParameter("give a recording or --text, one of the two")
+    if text and not text.strip():
+        raise typer.BadParameter("it is empty: expected a sentence", param_hint="--text")
+    one_of(BACKENDS, backend, "--backend")
     chosen = SearchFilter(
         labels=frozenset(label),
         splits=frozenset(split),
@@ -110,7 +119,7 @@ def search(
     clip = None if audio is None else few.retriever.read(audio)
     hits = few.search(audio=clip, text=text or None, k=k, filter=chosen, backend=backend)
     notes = [] if clip is None else [*few.retriever.recording_notes(clip)]
-    if text and (note := few.retriever.text_note(text)):
+    if text and (note := few.retriever.text_note(text, hits)):
         notes.append(note)
     if as_json:
         evidence = [hit.to_dict() for hit in hits]
@@ -201,9 +210,11 @@ def classify(
     names = None if labels is None else _labels(labels)
     if index is None and not given.task and names is None:
         raise typer.BadParameter(
-            "there are no labels to choose from: give an index, a --task, or --labels",
+            "give an index, made by `earful index build`, or --labels such as dog,rain to go by "
+            "their names, or a --task; else there are no labels to choose from",
             param_hint="--index",
         )
+    recordings = recordings_of(audio)
     task = load_given_task(given.task, allow_outside=given.allow_outside)
     blend = scores.blend
     is_open = models.model != NO_MODEL and blend is None and scores.vote_weight is None
@@ -249,7 +260,9 @@ def classify(
                 **ask_options,
             )
 
-    _answer_each(few, audio, answer, output)
+    if few.index is not None and names is not None and few.model is not None:
+        print_near_labels(few.index, names)
+    _answer_each(few, recordings, answer, output)
 
 
 @example('earful ask street.wav "Is the siren coming closer?" --model flamingo/')
@@ -309,10 +322,11 @@ def caption(
     ask_options = query.ask_options()
     ask_options["free_text"] = free_text
     options = writing.generation(query.seed)
+    recordings = recordings_of(audio)
     few = load_few_shot(index, models, task=task, query=query, needs_model="caption")
     _answer_each(
         few,
-        audio,
+        recordings,
         lambda path: few.caption(path, task=task, options=options, **ask_options),
         output,
     )
@@ -339,17 +353,38 @@ def _why_nothing(few: FewShot, chosen: SearchFilter, backend: str) -> str:
         return "nothing found: the index holds no rows"
     alone = {
         f"--where {chosen.where!r}": SearchFilter(where=chosen.where),
-        "--label": SearchFilter(labels=chosen.labels),
-        "--split": SearchFilter(splits=chosen.splits),
-        "--exclude-group": SearchFilter(exclude_groups=chosen.exclude_groups),
+        _given("--label", chosen.labels): SearchFilter(labels=chosen.labels),
+        _given("--split", chosen.splits): SearchFilter(splits=chosen.splits),
+        _given("--exclude-group", chosen.exclude_groups): SearchFilter(
+            exclude_groups=chosen.exclude_groups
+        ),
     }
     given = {option: some for option, some in alone.items() if some != SearchFilter()}
     for option, some in given.items():
         if not passes(some):
-            return f"nothing found: {none} passes {option}"
+            return f"nothing found: {none} passes {option}{_meant(few, some)}"
     if not passes(replace(chosen, min_similarity=None)):
         return f"nothing found: {none} passes {' and '.join(given)}"
     return f"nothing found: no row is as similar as --min-similarity {chosen.min_similarity:g}"
+
+
+def _given(option: str, values: Collection[str]) -> str:
+    return " ".join(f"{option} {shlex.quote(value)}" for value in sorted(values))
+
+
+def _meant(few: FewShot, nothing: SearchFilter) -> str:
+    """Return the labels or splits of the index that are spelt nearly like those of a filter."""
+    if few.index is None:
+        return ""
+    rows = few.index.vectors().exemplars
+    for values, known in (
+        (nothing.labels, {label for row in rows for label in row.labels}),
+        (nothing.splits, {row.split for row in rows} - {""}),
+    ):
+        if values:
+            nearest = [value for value in sorted(values) if nearest_name(value, sorted(known))]
+            return f"; {known_names([*nearest, *sorted(values)][0], sorted(known))}"
+    return ""
 
 
 def _labels(given: str) -> list[str]:
@@ -370,8 +405,8 @@ def _answer_each(
     output: OutputOptions,
 ) -> None:
     """Print an answer per recording; a recording that cannot be answered stops no other."""
-    n_failed = 0
-    for number, path in enumerate(audio):
+    n_failed, is_told = 0, False
+    for path in audio:
         found: Answer | EarfulError
         try:
             found = answer(path)
@@ -379,8 +414,9 @@ def _answer_each(
             raise
         except EarfulError as error:
             found = error
-        if not number:
+        if not is_told and not isinstance(found, EarfulError):
             print_caveat(few)
+            is_told = True
         if isinstance(found, EarfulError):
             n_failed += 1
             if output.as_json:

@@ -123,9 +123,12 @@ def test_a_segment_of_a_recording_can_be_asked_about(run: Run, home: Path) -> No
     assert "heard" not in out
     words = ("classify", "minute.wav", *M, "--labels", "hum,fan", "--start-s", 5, "--json")
     _, out, _ = run(*words)
-    (note,) = json.loads(out)["notes"]
-    assert note == "minute.wav [5-end s]: only the first 33.25 s of 55.00 s are heard"
-    assert json.loads(run(*words, "--end-s", 30)[1])["notes"] == []
+    alone = "no exemplar was used: the language model alone answers"
+    assert json.loads(out)["notes"] == [
+        alone,
+        "minute.wav [5-end s]: only the first 33.25 s of 55.00 s are heard",
+    ]
+    assert json.loads(run(*words, "--end-s", 30)[1])["notes"] == [alone]
     chatty = ("--model", "chatty", "--start-s", 5, "--max-tokens", 2)
     _, out, _ = run("chat", "minute.wav", *chatty, stdin="What?\n")
     assert "note: minute.wav [5-end s]: only the first 33.25 s" in out

@@ -196,8 +196,11 @@ def test_another_run_is_never_overwritten(index: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.json"
     evaluate(FewShot.open(index), TASK, settings=QUICK, out=out)
     before = out.read_bytes()
-    with pytest.raises(EvaluationError, match=r"run.json is of another run: other settings"):
+    with pytest.raises(EvaluationError, match=r"run.json is of another run: .*--out") as raised:
         evaluate(FewShot.open(index), TASK, settings=replace(QUICK, shots=(2,)), out=out)
+    assert "settings.shots: [0, 1, 3], now [2]; arms: " in str(raised.value)
+    with pytest.raises(EvaluationError, match=r"Changed since: task.question: '.*', now 'Why\?'$"):
+        evaluate(FewShot.open(index), replace(TASK, question="Why?"), settings=QUICK, out=out)
     assert out.read_bytes() == before
     with pytest.raises(EvaluationError, match="is no folder"):
         evaluate(FewShot.open(index), TASK, settings=QUICK, out=tmp_path / "no/run.json")

@@ -1,0 +1,205 @@
+"""A message offers only options that the command has in which it is read."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from earful.cli import app
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+OPTION = re.compile(r"(?<![\w/-])--[a-z][a-z-]+\b")
+QUOTED = re.compile(r"`(earful [^`]*)`")
+
+QUESTIONS = ("search", "classify", "ask", "caption", "chat", "evaluate")
+CORPORA = ("index build", "index add", "index verify", "evaluate")
+DATASETS = ("index build", "datasets check", "datasets sample")
+TASKS = ("classify", "ask", "evaluate", "tasks check", "tasks show")
+# Where a sentence outside the commands names an option alone: who can raise or print it.
+LIBRARY = {
+    "index/corpus/corpus.py": CORPORA,
+    "index/corpus/exemplar_reader.py": CORPORA,
+    "index/corpus/folders.py": CORPORA,
+    "index/corpus/stretches.py": CORPORA,
+    "index/corpus/survey.py": ("index build", "index add", "evaluate"),
+    "index/datasets/locate.py": DATASETS,
+    "index/maintenance/verify.py": ("index verify",),
+    "index/storage/index_folder.py": (*QUESTIONS, "index build"),
+    "index/storage/header.py": ("index verify",),
+    "model/tiny/language_model.py": ("classify", "ask", "caption", "chat", "evaluate"),
+    "rag/evaluation/leakage.py": ("evaluate",),
+    "rag/evaluation/repeat.py": ("evaluate",),
+    "rag/evaluation/run_file.py": ("evaluate",),
+    "rag/evaluation/update_task.py": ("evaluate",),
+    "rag/task/parse_examples.py": TASKS,
+    # Functions of the commands' own files that are no command, by file.
+    "src/earful/console.py:describe_answer": ("classify", "ask", "caption", "demo"),
+    "src/earful/console.py:describe_build": ("index build", "index add"),
+    "src/earful/console.py:_describe_replaced": ("index build", "index add"),
+    "src/earful/console.py:describe_repair": ("index verify",),
+    "src/earful/commands/datasets.py:describe_check": ("datasets check",),
+    "src/earful/commands/load.py:load_names_alone": ("classify",),
+    "src/earful/commands/load.py:load_few_shot": ("classify", "ask"),
+    "src/earful/commands/load.py:load_given_task": ("classify", "ask", "evaluate"),
+    "src/earful/commands/load.py:print_better_ears": ("index build",),
+    "src/earful/commands/query.py:scoring": ("classify",),
+    "src/earful/commands/query.py:_why_nothing": ("search",),
+    "src/earful/commands/options.py:ask_options": ("classify", "ask", "caption", "chat"),
+    "src/earful/commands/options.py:generation": ("ask", "caption", "chat"),
+    "src/earful/commands/health.py:_print_health": ("index health",),
+}
+# Sentences that are no advice to who reads them in that command.
+ELSEWHERE = {
+    # The folder that was made is for other commands.
+    "src/earful/commands/models.py": ("--embedder",),
+    # Shows how to use what was made.
+    "src/earful/console.py": ("--index", "--backend"),
+    "src/earful/diagnostics/doctor.py": ("--force-reinstall", "--accept-noncommercial"),
+    "model/clap/embedder.py": ("--out",),
+    "cli.py": ("--log-json", "--index", "--task"),
+}
+
+
+def commands() -> dict[str, Any]:
+    """Every command by its name, such as ``index build``."""
+    found: dict[str, Any] = {}
+
+    def walk(command: Any, name: str) -> None:
+        if hasattr(command, "commands"):
+            for part, inner in command.commands.items():
+                walk(inner, f"{name} {part}".strip())
+        else:
+            found[name] = command
+
+    walk(typer.main.get_command(app), "")
+    return found
+
+
+COMMANDS = commands()
+OPTIONS = {
+    name: {
+        word
+        for parameter in command.params
+        for word in (*parameter.opts, *parameter.secondary_opts)
+    }
+    for name, command in COMMANDS.items()
+}
+ROOT_OPTIONS = {"--debug", "--verbose", "--log-json", "--version", "--help"}
+
+
+def sentences(tree: ast.AST) -> Iterator[tuple[str, str, int]]:
+    """Yield the innermost function, the text and the line of every string but docstrings."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+
+    def walk(node: ast.AST, function: str) -> Iterator[tuple[str, str, int]]:
+        skipped = None
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            skipped = node.body[0]
+        if isinstance(node, ast.FunctionDef):
+            function = node.name if function == "" or function.startswith("_Cls") else function
+        for child in ast.iter_child_nodes(node):
+            if child is skipped or getattr(child, "arg", "") == "help":
+                continue
+            if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
+                continue  # says what the assignment above is
+            if isinstance(child, ast.JoinedStr):
+                parts = [
+                    part.value if isinstance(part, ast.Constant) else "X" for part in child.values
+                ]
+                yield function, "".join(map(str, parts)), child.lineno
+            elif isinstance(child, ast.Constant) and isinstance(child.value, str):
+                yield function, child.value, child.lineno
+            elif not isinstance(child, ast.arguments):
+                yield from walk(child, function)
+
+    yield from walk(tree, "")
+
+
+def sources() -> list[Path]:
+    folders = [ROOT / name for name in ("model", "index", "rag", "src/earful")]
+    links = {ROOT / "src/earful" / name for name in ("model", "index", "rag", "cli.py")}
+    return [
+        path
+        for folder in folders
+        for path in sorted(folder.rglob("*.py"))
+        if not any(path == link or link in path.parents for link in links)
+    ] + [ROOT / "cli.py"]
+
+
+def advised() -> Iterator[tuple[str, str, str]]:
+    """Yield the place, an option it names, and the command that it is about."""
+    callbacks = {
+        command.callback.__wrapped__.__name__
+        if hasattr(command.callback, "__wrapped__")
+        else command.callback.__name__: name
+        for name, command in COMMANDS.items()
+    }
+    for path in sources():
+        file = path.relative_to(ROOT).as_posix()
+        for function, text, line in sentences(ast.parse(path.read_text(encoding="utf-8"))):
+            place = f"{file}:{line}"
+            for quoted in QUOTED.findall(text):
+                words = quoted.removeprefix("earful ").split()
+                name = next(
+                    (name for name in COMMANDS if words[: len(name.split())] == name.split()), ""
+                )
+                for option in OPTION.findall(quoted):
+                    yield place, option, name
+            plain = QUOTED.sub("", text)
+            if " " not in plain.strip() or file.endswith("option_families.py"):
+                continue
+            for option in OPTION.findall(plain):
+                if option in ELSEWHERE.get(file, ()):
+                    continue
+                names = LIBRARY.get(f"{file}:{function}") or LIBRARY.get(file)
+                if names is None:
+                    assert function in callbacks, f"{place}: who reads of {option}? Add it above"
+                    names = (callbacks[function],)
+                for name in names:
+                    yield place, option, name
+
+
+ADVICE = sorted(set(advised()))
+
+
+def test_there_is_advice_to_check() -> None:
+    assert len(COMMANDS) > 25
+    assert len(ADVICE) > 60
+    assert ("--repair", "index verify") in {advice[1:] for advice in ADVICE}
+    assert ("--allow-outside", "evaluate") in {advice[1:] for advice in ADVICE}
+    assert "--max-duration-s" not in OPTIONS["classify"]
+
+
+def test_every_option_that_is_advised_exists() -> None:
+    wrong = [
+        f"{place}: {option} of `earful {name}`"
+        for place, option, name in ADVICE
+        if option not in OPTIONS.get(name, set()) | ROOT_OPTIONS
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def golden() -> list[tuple[str, str]]:
+    lines = (ROOT / "tests/golden/errors.txt").read_text(encoding="utf-8").splitlines()
+    found, command = [], ""
+    for line in lines:
+        if line.startswith("earful "):
+            command = line.removeprefix("earful ")
+        elif line.strip():
+            found.append((command, line))
+    return found
+
+
+@pytest.mark.parametrize(("command", "line"), golden())
+def test_every_option_in_a_golden_error_exists(command: str, line: str) -> None:
+    words = command.split()
+    name = next(name for name in COMMANDS if words[: len(name.split())] == name.split())
+    for quoted in QUOTED.findall(line):
+        inner = quoted.removeprefix("earful ").split()
+        whole = next(x for x in COMMANDS if inner[: len(x.split())] == x.split())
+        assert set(OPTION.findall(quoted)) <= OPTIONS[whole] | ROOT_OPTIONS
+    assert set(OPTION.findall(QUOTED.sub("", line))) <= OPTIONS[name] | ROOT_OPTIONS

@@ -1,0 +1,155 @@
+"""Every public value type can be pickled, copied, turned into a dict and hashed."""
+
+import copy
+import dataclasses
+import enum
+import inspect
+import json
+import math
+import pickle
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+
+from earful import Clip, Exemplar, Label
+from earful.index.datasets import list_datasets, load_declaration
+from tests.test_public_api import offered_types
+
+# What belongs to one process: caches and open things, and tensors of a model.
+LIVE = {"FlamingoBatch", "Remarks", "PreparedTask", "Retrieved"}
+# Whose fields depend on each other: as they are by default.
+BY_DEFAULT = {"FlamingoConfig", "MsClapConfig", "AudioLimits"}
+# Fields that have rules of their own.
+FIELDS: dict[str, dict[str, Any]] = {
+    "Exemplar": {"labels": ("dog", "cat"), "end_s": 2.0},
+    "Shots": {"strategy": "nearest"},
+    "Task": {"labels": {"dog": Label(aliases=("hound",))}, "metric": "accuracy"},
+    "Window": {"length_s": 1.0},
+    "LabelNames": {"standardise": math.sqrt},
+    "ShotSet": {"prepared": None},
+    "Evaluation": {"scorecard": "computed from the document"},
+    "EvaluationSettings": {"resamples": 100, "strategies": ("nearest",), "arms": ("vote",)},
+    "LabelVote": {"evidence": None},
+}
+VALUES = {
+    name: kind
+    for name, kind in sorted(offered_types().items())
+    if inspect.isclass(kind) and dataclasses.is_dataclass(kind) and name not in LIVE
+}
+
+
+def example(hint: Any) -> Any:
+    """Make a value that a type hint allows."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any or hint is object:
+        return "anything"
+    if origin is Literal:
+        return args[0]
+    if origin in (types.UnionType, typing.Union):
+        return example(next(arg for arg in args if arg is not type(None)))
+    if origin is tuple:
+        return tuple(example(arg) for arg in args if arg is not Ellipsis)
+    if origin is Sequence:
+        return (example(args[0]),)
+    if origin is frozenset:
+        return frozenset({example(args[0])})
+    if origin is np.ndarray:
+        (dtype,) = typing.get_args(args[1])
+        return np.ones(2, np.float64 if dtype is np.floating else dtype)
+    if origin in (Mapping, dict):
+        return {example(args[0]): example(args[1])}
+    if inspect.isclass(hint) and issubclass(hint, enum.Enum):
+        return next(iter(hint))
+    if hasattr(hint, "_fields"):
+        return hint(*(example(value) for value in typing.get_type_hints(hint).values()))
+    if dataclasses.is_dataclass(hint):
+        return make(typing.cast(type, hint))
+    plain = {str: "a", int: 1, float: 0.5, bool: True, bytes: b"a", Path: Path("a.wav")}
+    plain |= {PurePosixPath: PurePosixPath("a.wav")}
+    return plain[hint]
+
+
+def make(kind: type) -> Any:
+    """Make an instance with every field filled, not by its default."""
+    known = FIELDS.get(kind.__name__, {})
+    if kind.__name__ in BY_DEFAULT:
+        return kind()
+    if kind is Clip:
+        return Clip(samples=np.ones(8, np.float32), sample_rate=8000)
+    hints = typing.get_type_hints(kind, localns=offered_types())
+    return kind(
+        **{
+            field.name: known[field.name] if field.name in known else example(hints[field.name])
+            for field in dataclasses.fields(kind)
+            if field.init
+        }
+    )
+
+
+def same(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray):
+        return bool(np.array_equal(one, other))
+    if dataclasses.is_dataclass(one):
+        return type(one) is type(other) and all(
+            same(getattr(one, field.name), getattr(other, field.name))
+            for field in dataclasses.fields(one)
+        )
+    if isinstance(one, tuple | list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, Mapping):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    return bool(one == other)
+
+
+def test_there_are_value_types_to_try() -> None:
+    assert len(VALUES) > 90
+    assert {"Answer", "Exemplar", "Hit", "Query", "Task", "Prompt", "BuildReport"} <= set(VALUES)
+    assert set(offered_types()) >= LIVE
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_value_can_be_pickled_copied_and_hashed(name: str) -> None:
+    value = make(VALUES[name])
+    for again in (
+        *(pickle.loads(pickle.dumps(value, protocol)) for protocol in (2, 5)),
+        copy.copy(value),
+        copy.deepcopy(value),
+        dataclasses.replace(value),
+    ):
+        assert same(value, again)
+        if "__eq__" in vars(type(value)):
+            assert value == again
+            assert hash(value) == hash(again)
+    assert isinstance(hash(value), int)
+    assert {value: 1}[value] == 1
+    assert list(dataclasses.asdict(value)) == [field.name for field in dataclasses.fields(value)]
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_values_of_the_same_fields_are_equal_unless_they_hold_arrays(name: str) -> None:
+    one, other = make(VALUES[name]), make(VALUES[name])
+    assert same(one, other)
+    assert (one == other) is ("__eq__" in vars(type(one)))
+    assert one == one
+
+
+def test_a_mapping_of_any_kind_can_be_given() -> None:
+    for given in ({"site": "a"}, MappingProxyType({"site": "a"})):
+        exemplar = Exemplar(id="x", audio=PurePosixPath("x.wav"), meta=given)
+        assert pickle.loads(pickle.dumps(exemplar)) == exemplar
+        assert json.loads(json.dumps(dataclasses.asdict(exemplar)["meta"])) == {"site": "a"}
+        with pytest.raises(TypeError, match="cannot be changed"):
+            exemplar.meta["site"] = "b"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("name", list_datasets())
+def test_every_declaration_can_be_pickled_and_hashed(name: str) -> None:
+    dataset = load_declaration(name)
+    assert pickle.loads(pickle.dumps(dataset)) == copy.deepcopy(dataset) == dataset
+    assert isinstance(hash(dataset), int)
