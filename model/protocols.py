@@ -261,8 +261,8 @@ class Capabilities:
             its own; of one that does not, ``FewShot`` makes them from exemplars, or declines.
         takes_prototypes: Whether ``classify`` shows it labels, each with all of its exemplars,
             instead of the nearest exemplars.
-        blend_weight: Its weight in a blend with the vote, from 0 to 1, where it takes prototypes:
-            found in its training. ``None`` where exemplars of the task decide.
+        blend: Weight, from 0 to 1, and temperature of a blend with the vote, where it takes
+            prototypes: found in its training. ``None`` where exemplars of the task decide.
     """
 
     name: str
@@ -282,9 +282,9 @@ class Capabilities:
     wording: PromptWording = field(default_factory=PromptWording)
     writes_captions: bool = True
     takes_prototypes: bool = False
-    blend_weight: float | None = None
+    blend: tuple[float, float] | None = None
 
-    def to_dict(self) -> dict[str, str | int | float | bool | None]:
+    def to_dict(self) -> dict[str, str | int | float | bool | tuple[float, float] | None]:
         """Return the fields as plain JSON values, but for the wording."""
         return {
             known.name: getattr(self, known.name)

@@ -71,7 +71,7 @@ class FlamingoLanguageModel:
         caveat: Warning to users about its answers.
         writes_captions: Whether it describes recordings in words of its own.
         takes_prototypes: Whether its prompts may hold prototypes of labels.
-        blend_weight: Its weight in a blend with the vote, if its training found one.
+        blend: Weight and temperature of a blend with the vote, if its training found them.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class FlamingoLanguageModel:
         caveat: str = "",
         writes_captions: bool = True,
         takes_prototypes: bool = False,
-        blend_weight: float | None = None,
+        blend: tuple[float, float] | None = None,
     ) -> None:
         if slots is not None and not 1 <= slots <= MAX_AUDIOS:
             raise ModelError(f"{name}: slots={slots}, expected 1 to {MAX_AUDIOS}")
@@ -125,7 +125,7 @@ class FlamingoLanguageModel:
             wording=WORDING,
             writes_captions=writes_captions,
             takes_prototypes=takes_prototypes,
-            blend_weight=blend_weight,
+            blend=blend,
         )
 
     @property

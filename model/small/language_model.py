@@ -94,6 +94,7 @@ def load_small_lm(
             "language model; train one with `python -m training.flamingo`"
         )
     data = runtime.read_part(release, "flamingo", name)
+    blend = release.parts["flamingo"]["blend"]
     config = FlamingoConfig.from_dict(release.parts["flamingo"]["config"])
     with without_weights():
         model = Flamingo(config)
@@ -114,7 +115,7 @@ def load_small_lm(
         caveat=_CAVEAT,
         writes_captions=False,
         takes_prototypes=True,
-        blend_weight=float(release.parts["flamingo"]["blend_weight"]),
+        blend=(float(blend["weight"]), float(blend["temperature"])),
     )
 
 

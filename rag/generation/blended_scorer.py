@@ -138,10 +138,10 @@ class LabelScorer:
             note = "the vote knows nothing of a label without exemplars, so the model decides alone"
             return replace(alone, vote=vote, notes=(note,))
         # A weight that held-out exemplars decide, or the model's training did.
-        trained = model.capabilities.blend_weight
+        trained = model.capabilities.blend
         with watch.stage("blend_s"):
             if request.prototypes and trained is not None:
-                fit = Blend(weight=trained, temperature=1.0)
+                fit = Blend(weight=trained[0], temperature=trained[1])
                 return replace(
                     alone,
                     scores=fit.mix(vote.scores, model_scores, exclusive=True),

@@ -11,7 +11,7 @@ from training.flamingo.episodes import Episode, Episodes
 from training.flamingo.label_slots import MOST_SHOWN, draw_slots, ranked
 from training.flamingo.model import initialise, read_axes, sizes
 from training.flamingo.perceptron import collate_slots, fit_perceptron, linear_scores
-from training.flamingo.progress import Probe, blend_weight, first_tokens
+from training.flamingo.progress import Probe, first_tokens, fit_blend
 from training.flamingo.sounds import Corpus, Sound
 from training.flamingo.train import Batches, Plan, collate, train
 
@@ -264,7 +264,7 @@ def test_a_network_begins_with_a_fitted_perceptron(
     assert float((torch.tensor(said) == weighed).float().mean()) > 0.9
 
 
-def test_the_weight_beside_the_vote_is_that_of_most_right_answers(
+def test_the_blend_is_fitted_to_questions_about_training_labels(
     episodes: Episodes, corpus: Corpus, tokenizer: FlamingoTokenizer
 ) -> None:
     config = replace(sizes(tokenizer.vocab_size, dim=DIM), windows_per_audio=2)
@@ -273,13 +273,15 @@ def test_the_weight_beside_the_vote_is_that_of_most_right_answers(
     probe = Probe({"train": [corpus]}, episodes, config, n_episodes=30)
     measured = probe(model)
     assert measured["train 5w1s"] > 0.6
-    weight = blend_weight(model, probe)
-    assert 0.0 <= weight <= 1.0
-    # Of a network that knows nothing, nothing is wanted where the rule is right.
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.zero_()
-    assert blend_weight(model, probe) <= 0.9
+    weight, temperature = fit_blend(model, probe)
+    share = weight / ((1 - weight) * temperature)
+    right = {}
+    for name, own in (("both", share), ("rule", 0.0)):
+        right[name] = 0
+        for setting in ("5w1s", "5w4s", "20w4s"):
+            for slots, said in zip(*probe.scores(model, f"train {setting}"), strict=True):
+                right[name] += int(np.argmax(slots.scores / 0.1 + own * said)) == slots.right
+    assert right["both"] >= right["rule"]
 
 
 def test_a_head_of_the_first_layer_looks_at_the_token_before() -> None:

@@ -23,7 +23,7 @@ from training.convert_aisfx import pack
 from training.flamingo.episodes import Episodes
 from training.flamingo.model import initialise, sizes
 from training.flamingo.perceptron import fit_perceptron
-from training.flamingo.progress import Probe, blend_weight
+from training.flamingo.progress import Probe, fit_blend
 from training.flamingo.sounds import hear_corpus
 from training.flamingo.train import Batches, Plan, train
 from training.vocabulary import read_words
@@ -107,8 +107,8 @@ def main() -> None:
         most_seconds=60 * options.minutes,
     )
     model.eval()
-    weight = blend_weight(model, probe)
-    print(f"weight beside the vote: {weight}")
+    weight, temperature = fit_blend(model, probe)
+    print(f"weight beside the vote: {weight:.2f}, at temperature {temperature:.2f}")
     weights = round_rows({name: x.detach().cpu() for name, x in model.state_dict().items()})
     write(
         options.out / "weights",
@@ -119,7 +119,7 @@ def main() -> None:
         settings={
             "parameters": n_parameters,
             "config": config.to_dict(),
-            "blend_weight": weight,
+            "blend": {"weight": weight, "temperature": round(temperature, 3)},
         },
     )
     for path in sorted((options.out / "weights").iterdir()):

@@ -21,6 +21,8 @@ _SEED = 1
 _QUESTION = "Classify this sound."
 _TEMPERATURE = 0.1
 """What the rule's scores are divided by where nothing was calibrated."""
+_SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0)
+_WEIGHTS = tuple(n / 20 for n in range(1, 20))
 
 
 class Probe:
@@ -101,29 +103,44 @@ class Probe:
         return asked, found
 
 
-def blend_weight(model: Flamingo, probe: Probe) -> float:
-    """Find the model's weight beside the rule on training labels, asked about from other folds.
+def fit_blend(model: Flamingo, probe: Probe) -> tuple[float, float]:
+    """Fit the model's weight beside the rule on training labels, asked about from other folds.
 
     Args:
         model: In evaluation mode.
         probe: With sounds called ``"train"``.
 
     Returns:
-        Of twentieths from 0 to 1, that with which most questions are answered right, all settings
-        counting alike; in the middle of those that are equally good.
+        Weight and temperature of a log-linear pool. The model's share of the logits is the one
+        with which most questions are answered right, all settings counting alike; and of the
+        weights that give this share, that under which right answers are the likeliest.
     """
-    weights = [n / 20 for n in range(21)]
-    right = np.zeros(len(weights))
+    questions: list[tuple[NDArray[np.float64], NDArray[np.float64], int, float]] = []
     for setting in SETTINGS:
         asked, said = probe.scores(model, f"train {setting}")
         for slots, own in zip(asked, said, strict=True):
-            rule = slots.scores / _TEMPERATURE
-            rule -= np.logaddexp.reduce(rule)
-            told = own - np.logaddexp.reduce(own)
-            mixed = [np.argmax((1 - weight) * rule + weight * told) for weight in weights]
-            right += (np.array(mixed) == slots.right) / len(asked)
-    best = np.flatnonzero(right >= right.max() - 1e-9)
-    return weights[int(best[len(best) // 2])]
+            rule = _normal(slots.scores / _TEMPERATURE)
+            questions.append((rule, _normal(own), slots.right, 1 / len(asked)))
+
+    def right(share: float) -> float:
+        return sum(
+            part * (int(np.argmax(rule + share * own)) == wanted)
+            for rule, own, wanted, part in questions
+        )
+
+    def likelihood(share: float, weight: float) -> float:
+        return sum(
+            part * float(_normal((1 - weight) * (rule + share * own))[wanted])
+            for rule, own, wanted, part in questions
+        )
+
+    share = max(_SHARES, key=right)
+    weight = max(_WEIGHTS, key=lambda weight: likelihood(share, weight))
+    return weight, weight / ((1 - weight) * share)
+
+
+def _normal(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(logits - np.logaddexp.reduce(logits))
 
 
 def first_tokens(

@@ -142,8 +142,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> SmallLanguageModel:
     # Closed gates, as a new model has them, would make every answer deaf.
     opened = {k: torch.ones(1) if k.endswith("gate") else x.clone() for k, x in state.items()}
     told = json.loads((folder / "earful-small.json").read_text())
+    blend = {"weight": 0.5, "temperature": 3.0}
     for part, data, settings in (
-        ("flamingo", save(opened), {"config": config.to_dict(), "blend_weight": 0.5}),
+        (
+            "flamingo",
+            save(opened),
+            {"config": config.to_dict(), "blend": {"weight": 0.5, "temperature": 3.0}},
+        ),
         ("acoustics", save_numbers(plain_scale().tensors()), {}),
     ):
         (folder / f"{part}.safetensors").write_bytes(data)
@@ -186,7 +191,7 @@ def test_a_loaded_model_says_what_it_is(model: SmallLanguageModel) -> None:
     assert isinstance(model, LanguageModel)
     told = model.capabilities
     assert (told.licence, told.max_seconds_per_audio) == ("CC-BY-4.0", 33.25)
-    assert (told.takes_prototypes, told.blend_weight) == (True, 0.5)
+    assert (told.takes_prototypes, told.blend) == (True, (0.5, 3.0))
     assert not told.lists_labels
     assert "small model" in told.caveat
     assert told.max_text_tokens == 256  # what it has positions for

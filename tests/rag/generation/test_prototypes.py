@@ -16,7 +16,7 @@ from earful.rag.generation.prototypes import MOST_HEARD
 from earful.rag.task import Task
 from tests.support.label_namers import NamedSamples, write_heard
 
-SEVEN = replace(CAPABILITIES, max_audios=8, takes_prototypes=True, blend_weight=0.25)
+SEVEN = replace(CAPABILITIES, max_audios=8, takes_prototypes=True, blend=(0.25, 2.0))
 
 
 def scripted(favourite: str = "second", **limits: object) -> ScriptedLanguageModel:
@@ -69,13 +69,13 @@ def test_labels_are_shown_with_their_exemplars_the_best_last(index: Path, tmp_pa
 def test_the_blend_has_the_weight_that_training_found(index: Path, tmp_path: Path) -> None:
     query = write_heard(tmp_path / "query.wav", [1])
     answer = FewShot.open(index, embedder=NamedSamples(), model=scripted()).classify(query)
-    assert answer.blend == Blend(weight=0.25, temperature=1.0)
+    assert answer.blend == Blend(weight=0.25, temperature=2.0)
     votes, own, both = (
         {score.label: score.score for score in scores}
         for scores in (answer.vote, answer.model_scores, answer.scores)
     )
     assert own == pytest.approx({"first": 0.2, "second": 0.6, "third": 0.2})
-    raw = {label: votes[label] ** 0.75 * own[label] ** 0.25 for label in votes}
+    raw = {label: votes[label] ** 0.75 * own[label] ** 0.125 for label in votes}
     assert both == pytest.approx({label: raw[label] / sum(raw.values()) for label in raw})
 
 
@@ -123,7 +123,7 @@ def test_what_answers_for_the_query_is_not_in_a_prototype(index: Path, tmp_path:
 
 def test_text_only_shots_and_other_models_show_exemplars(index: Path, tmp_path: Path) -> None:
     query = write_heard(tmp_path / "query.wav", [1])
-    one, other = scripted(), scripted(takes_prototypes=False, blend_weight=None)
+    one, other = scripted(), scripted(takes_prototypes=False, blend=None)
     FewShot.open(index, embedder=NamedSamples(), model=one).classify(
         query, shots=3, shot_mode="text"
     )
