@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.numpy import load as load_numbers
 from safetensors.numpy import save as save_numbers
 from training.convert_aisfx import pack
 from training.flamingo.episodes import Episodes
@@ -152,7 +153,11 @@ def write(
     for name in ("encoder", "words"):
         data = read_part(release, name, embedder)
         (folder / told["parts"][name]["file"]).write_bytes(data)
-    for name, data, own in (("flamingo", flamingo, settings), ("acoustics", acoustics, {})):
+    n_acoustics = sum(tensor.size for tensor in load_numbers(acoustics).values())
+    for name, data, own in (
+        ("flamingo", flamingo, settings),
+        ("acoustics", acoustics, {"parameters": n_acoustics}),
+    ):
         file = f"{NAME}-{name}.safetensors"
         (folder / file).write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()

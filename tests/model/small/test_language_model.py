@@ -144,11 +144,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> SmallLanguageModel:
     told = json.loads((folder / "earful-small.json").read_text())
     blend = {"weight": 0.5, "temperature": 3.0}
     for part, data, settings in (
-        (
-            "flamingo",
-            save(opened),
-            {"config": config.to_dict(), "blend": {"weight": 0.5, "temperature": 3.0}},
-        ),
+        ("flamingo", save(opened), {"config": config.to_dict(), "blend": blend}),
         ("acoustics", save_numbers(plain_scale().tensors()), {}),
     ):
         (folder / f"{part}.safetensors").write_bytes(data)
