@@ -259,8 +259,9 @@ class Capabilities:
         wording: Phrases it was trained on.
         writes_captions: Whether it describes recordings and answers open questions in words of
             its own; of one that does not, ``FewShot`` makes them from exemplars, or declines.
-        takes_prototypes: Whether ``classify`` shows it labels, each with all of its exemplars,
-            instead of the nearest exemplars.
+        prototypes_by: Digest of the embedder's weights by whose similarities ``classify`` shows it
+            labels, each with all of its exemplars, instead of the nearest exemplars; empty for a
+            model that takes no prototypes. By another embedder it is shown exemplars.
         blend: Weight, from 0 to 1, and temperature of a blend with the vote, where it takes
             prototypes: found in its training. ``None`` where exemplars of the task decide.
     """
@@ -281,7 +282,7 @@ class Capabilities:
     window_seconds: float = 7.0
     wording: PromptWording = field(default_factory=PromptWording)
     writes_captions: bool = True
-    takes_prototypes: bool = False
+    prototypes_by: str = ""
     blend: tuple[float, float] | None = None
 
     def to_dict(self) -> dict[str, str | int | float | bool | tuple[float, float] | None]:

@@ -192,7 +192,7 @@ class Answering:
             start_s=ask.get("start_s", 0.0),
             end_s=ask.get("end_s"),
             group=ask.get("group", ""),
-            names_speak=self.model is not None and self.model.capabilities.takes_prototypes,
+            names_speak=self._takes_prototypes,
         )
 
     def retrieve_one(
@@ -217,6 +217,17 @@ class Answering:
         """Return what a reader should know of the shots and of the model's cache."""
         fault = self._features.fault if self._features is not None else ""
         return (*shots.notes, fault) if fault else shots.notes
+
+    @property
+    def _takes_prototypes(self) -> bool:
+        """Whether the model knows the similarities that are at hand."""
+        embedder = self.retriever.embedder
+        if self.model is None or embedder is None:
+            return False
+        limits = self.model.capabilities
+        # Leaving one exemplar out would make other prototypes: the weight has to be known.
+        known = bool(limits.prototypes_by) and limits.blend is not None
+        return known and limits.prototypes_by == embedder.fingerprint.weights_sha256
 
     def _arm(self, task: Task, scoring: LabelScoring, ask: AskOptions) -> Answerer:
         """Return what answers a task with labels."""
@@ -244,9 +255,8 @@ class Answering:
     ) -> Answer:
         """Answer by the language model's scores, alone or blended with the vote."""
         request = to_request(found, ask)
-        limits = model.capabilities
-        if limits.takes_prototypes and request.shot_mode == "interleaved":
-            most = limits.max_audios - 1
+        if self._takes_prototypes and request.shot_mode == "interleaved":
+            most = model.capabilities.max_audios - 1
             request = replace(request, prototypes=prototypes_of(found.shots, most))
         scored = self._scorer.score(
             model,

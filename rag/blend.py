@@ -64,6 +64,11 @@ class Blend:
     model_accuracy: float = 0.0
     blend_accuracy: float = 0.0
 
+    @classmethod
+    def of_vote(cls) -> Blend:
+        """Return the vote alone, with nothing fitted."""
+        return cls(weight=0.0, temperature=1.0)
+
     def mix(self, votes: Scores, scores: Scores, *, exclusive: bool) -> Scores:
         """Blend the vote's scores and a language model's.
 

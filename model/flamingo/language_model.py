@@ -70,7 +70,7 @@ class FlamingoLanguageModel:
         style: Format of its prompts.
         caveat: Warning to users about its answers.
         writes_captions: Whether it describes recordings in words of its own.
-        takes_prototypes: Whether its prompts may hold prototypes of labels.
+        prototypes_by: Weights of the embedder by which its prompts may hold prototypes of labels.
         blend: Weight and temperature of a blend with the vote, if its training found them.
     """
 
@@ -91,7 +91,7 @@ class FlamingoLanguageModel:
         style: Style = "inference",
         caveat: str = "",
         writes_captions: bool = True,
-        takes_prototypes: bool = False,
+        prototypes_by: str = "",
         blend: tuple[float, float] | None = None,
     ) -> None:
         if slots is not None and not 1 <= slots <= MAX_AUDIOS:
@@ -124,7 +124,7 @@ class FlamingoLanguageModel:
             window_seconds=WINDOW_SAMPLES / SAMPLE_RATE,
             wording=WORDING,
             writes_captions=writes_captions,
-            takes_prototypes=takes_prototypes,
+            prototypes_by=prototypes_by,
             blend=blend,
         )
 

@@ -99,8 +99,9 @@ def load_small_lm(
     with without_weights():
         model = Flamingo(config)
     fill(model, data, name)
+    embedder = load_small(name, device=device)
     return SmallLanguageModel(
-        hearing=SmallHearing(load_small(name, device=device), _read_scale(release, name)),
+        hearing=SmallHearing(embedder, _read_scale(release, name)),
         model=model.to(pick_device(device)),
         tokenizer=FlamingoTokenizer.from_bytes(
             tiny.read_part(tiny.read_release(), "tokenizer"), source=name
@@ -114,7 +115,7 @@ def load_small_lm(
         style=STYLE,
         caveat=_CAVEAT,
         writes_captions=False,
-        takes_prototypes=True,
+        prototypes_by=embedder.fingerprint.weights_sha256,
         blend=(float(blend["weight"]), float(blend["temperature"])),
     )
 

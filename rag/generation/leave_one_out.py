@@ -99,7 +99,9 @@ class BlendFitter:
         asked, blend = blends.get(key, (None, UNFITTED))
         if asked is not model:
             held_out = self._ask(model, request, prepared, scoring, key, depends_on, progress)
-            blend = UNFITTED if held_out is None else fit_blend(held_out)
+            # A model that was trained on prototypes hardly knows to be asked by single exemplars.
+            unfitted = UNFITTED if model.capabilities.blend is None else Blend.of_vote()
+            blend = unfitted if held_out is None else fit_blend(held_out)
             blends[key] = (model, blend)
         return blend
 

@@ -187,7 +187,8 @@ def test_a_loaded_model_says_what_it_is(model: SmallLanguageModel) -> None:
     assert isinstance(model, LanguageModel)
     told = model.capabilities
     assert (told.licence, told.max_seconds_per_audio) == ("CC-BY-4.0", 33.25)
-    assert (told.takes_prototypes, told.blend) == (True, (0.5, 3.0))
+    assert told.prototypes_by == embedder().fingerprint.weights_sha256
+    assert told.blend == (0.5, 3.0)
     assert not told.lists_labels
     assert "small model" in told.caveat
     assert told.max_text_tokens == 256  # what it has positions for

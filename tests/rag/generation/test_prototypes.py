@@ -16,7 +16,12 @@ from earful.rag.generation.prototypes import MOST_HEARD
 from earful.rag.task import Task
 from tests.support.label_namers import NamedSamples, write_heard
 
-SEVEN = replace(CAPABILITIES, max_audios=8, takes_prototypes=True, blend=(0.25, 2.0))
+SEVEN = replace(
+    CAPABILITIES,
+    max_audios=8,
+    prototypes_by=NamedSamples.fingerprint.weights_sha256,
+    blend=(0.25, 2.0),
+)
 
 
 def scripted(favourite: str = "second", **limits: object) -> ScriptedLanguageModel:
@@ -123,7 +128,7 @@ def test_what_answers_for_the_query_is_not_in_a_prototype(index: Path, tmp_path:
 
 def test_text_only_shots_and_other_models_show_exemplars(index: Path, tmp_path: Path) -> None:
     query = write_heard(tmp_path / "query.wav", [1])
-    one, other = scripted(), scripted(takes_prototypes=False, blend=None)
+    one, other = scripted(), scripted(prototypes_by="of another embedder")
     FewShot.open(index, embedder=NamedSamples(), model=one).classify(
         query, shots=3, shot_mode="text"
     )
