@@ -40,7 +40,8 @@ from earful.rag import Answer, FewShot, LabelScore
 from earful.rag.task import Answerer, Example, Task
 
 Vectors = NDArray[np.float32]
-_ASKED = {"5-way 1-shot": 300, "5-way 4-shot": 300, "20-way 4-shot": 150}
+_ASKED = {"5-way 1-shot": 1000, "5-way 4-shot": 600, "20-way 4-shot": 250}
+_CONTROLLED = {"5-way 1-shot": 100, "5-way 4-shot": 80, "20-way 4-shot": 40}
 """Questions that are also asked of the controls."""
 WHOLE_POOL = "whole pool"
 _PACE_SHOTS, _PACE_QUERIES = 4, 4
@@ -128,9 +129,10 @@ def controls(interview: Interview, shots: Sequence[int], query: int, seed: int) 
         return few.classify(clips[query].path, task=task, arm="model", **choices)
 
     made_up = nonce_names(labels, rng)
-    nonce = ask(shots, [made_up[name] for name in names])
+    unnamed = [made_up[name] for name in names]
+    nonce = ask(shots, unnamed)
     others = [row for row in range(len(clips)) if clips[row].label not in labels]
-    shuffled = [names[int(i)] for i in rng.permutation(len(names))]
+    shuffled = [made_up[names[int(i)]] for i in rng.permutation(len(names))]
     swapped = [int(row) for row in rng.choice(others, len(shots), replace=False)]
     few = FewShot(embedder=interview.embedder, model=interview.model)
     unshown = few.classify(clips[query].path, labels=labels, shots=0, arm="model")
@@ -138,8 +140,8 @@ def controls(interview: Interview, shots: Sequence[int], query: int, seed: int) 
         "Flamingo, nonce names": nonce.text == made_up[wanted],
         "Flamingo, zero-shot": unshown.text == wanted,
         "Flamingo, random shots": ask(shots, names, strategy="random", seed=seed).text == wanted,
-        "Flamingo, shuffled labels": ask(shots, shuffled).text == wanted,
-        "Flamingo, swapped audio": ask(swapped, names).text == wanted,
+        "Flamingo, shuffled labels": ask(shots, shuffled).text == made_up[wanted],
+        "Flamingo, swapped audio": ask(swapped, unnamed).text == made_up[wanted],
     }
 
 
@@ -181,8 +183,10 @@ def ask_all(
         return {arm: found[arm] for arm in own}, {
             arm: right for arm, right in found.items() if arm not in own
         }
-    each = [arms(interview, *one) for one in asked]
-    others = [controls(interview, *one, seed) for seed, one in enumerate(asked[: _ASKED[setting]])]
+    each = [arms(interview, *one) for one in asked[: _ASKED[setting]]]
+    others = [
+        controls(interview, *one, seed) for seed, one in enumerate(asked[: _CONTROLLED[setting]])
+    ]
     return _columns(each), _columns(others)
 
 
@@ -196,7 +200,7 @@ def whole_pool(interview: Interview, asked: Sequence[tuple[Sequence[int], int]])
     told = {
         "real": names,
         "nonce": [made_up[name] for name in names],
-        "shuffled": [names[int(i)] for i in rng.permutation(len(names))],
+        "shuffled": [made_up[names[int(i)]] for i in rng.permutation(len(names))],
     }
     tasks = {key: task_of(clips, rows, own) for key, own in told.items()}
     fews = {key: interview.few(task) for key, task in tasks.items()}
@@ -219,7 +223,7 @@ def whole_pool(interview: Interview, asked: Sequence[tuple[Sequence[int], int]])
                     clip.path, labels=labels, shots=0, arm="model"
                 ).text
                 == clip.label,
-                "Flamingo, shuffled labels": ask("shuffled").text == clip.label,
+                "Flamingo, shuffled labels": ask("shuffled").text == made_up[clip.label],
                 "blend": best(mixed.scores) == clip.label,
             }
         )

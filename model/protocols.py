@@ -260,10 +260,9 @@ class Capabilities:
         writes_captions: Whether it describes recordings and answers open questions in words of
             its own; of one that does not, ``FewShot`` makes them from exemplars, or declines.
         prototypes_by: Digest of the embedder's weights by whose similarities ``classify`` shows it
-            labels, each with all of its exemplars, instead of the nearest exemplars; empty for a
-            model that takes no prototypes. By another embedder it is shown exemplars.
-        blend: Weight, from 0 to 1, and temperature of a blend with the vote, where it takes
-            prototypes: found in its training. ``None`` where exemplars of the task decide.
+            labels, each with all of its exemplars, instead of the nearest exemplars.
+        blend: Weight, from 0 to 1, and temperature of a blend with the vote where it takes
+            prototypes; ``None`` where exemplars of the task decide.
     """
 
     name: str

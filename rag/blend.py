@@ -55,6 +55,7 @@ class Blend:
             decisions on them); 0 when nothing was fitted.
         model_accuracy: The same for the model.
         blend_accuracy: The same for the blend.
+        is_trained: Whether weight and temperature come from the model's training.
     """
 
     weight: float
@@ -63,6 +64,7 @@ class Blend:
     vote_accuracy: float = 0.0
     model_accuracy: float = 0.0
     blend_accuracy: float = 0.0
+    is_trained: bool = False
 
     @classmethod
     def of_vote(cls) -> Blend:
@@ -102,6 +104,7 @@ class Blend:
             "weight": self.weight,
             "temperature": round(self.temperature, _DIGITS),
             "n_replayed": self.n_held_out,
+            "is_trained": self.is_trained,
             "accuracy": accuracy if self.n_held_out else None,
         }
 

@@ -141,7 +141,7 @@ class LabelScorer:
         trained = model.capabilities.blend
         with watch.stage("blend_s"):
             if request.prototypes and trained is not None:
-                fit = Blend(weight=trained[0], temperature=trained[1])
+                fit = Blend(weight=trained[0], temperature=trained[1], is_trained=True)
                 return replace(
                     alone,
                     scores=fit.mix(vote.scores, model_scores, exclusive=True),

@@ -23,12 +23,11 @@ from earful.index.search import Hit, SearchFilter
 from earful.model import Embedder, ExplainsTexts
 from earful.model.audio import Clip, hearing_faults
 from earful.rag.retrieval.arguments import to_labels, to_recording, to_recordings
-from earful.rag.retrieval.candidates import Candidates
 from earful.rag.retrieval.gathering import other_tasks
 from earful.rag.retrieval.index_search import check_search, compares_scores, search_index
 from earful.rag.retrieval.prepared_task import ExemplarFilter, PreparedTask, TaskCache
 from earful.rag.retrieval.query import Audio, Query, Stopwatch, read_clip, read_queries
-from earful.rag.retrieval.shot_set import ShotSet, find_shots, names_alone, vector_of
+from earful.rag.retrieval.shot_set import ShotSet, find_shots, names_alone, products
 from earful.rag.retrieval.vote import LabelVote, label_prior, vote_of_labels, vote_of_shots
 from earful.rag.strategies import STRATEGIES
 from earful.rag.task import Shots, Task
@@ -225,7 +224,7 @@ class Retriever:
                 prepared = self.prepare(task, labels, need_exemplars=need_exemplars)
                 if len(prepared.candidates):
                     with shared.stage("retrieve_s"):
-                        rows = iter(_float32_scores(prepared.candidates, queries))
+                        rows = iter(products(prepared.candidates, queries))
             for query in found:
                 if isinstance(query, AudioError):
                     yield query
@@ -289,8 +288,7 @@ class Retriever:
                 name that the embedder knows.
             seed: For random choices.
             float32_scores: float32 dot products with every candidate, if they are at hand.
-            names_speak: Whether the labels' names speak for them where no exemplar does, if the
-                embedder knows them all.
+            names_speak: Whether names, if all are known, speak where no exemplar does.
 
         Raises:
             TaskError: No exemplar answers the task, or shots are asked for where there
@@ -449,8 +447,3 @@ class Retriever:
     def compares_scores(self) -> bool:
         """Whether texts are compared with the index's class scores rather than its vectors."""
         return self.index is not None and compares_scores(self.embedder, self.index)
-
-
-def _float32_scores(candidates: Candidates, queries: Sequence[Query]) -> NDArray[np.float32]:
-    """Return float32, shape ``(n_queries, n)``: each query's product with every candidate."""
-    return np.asarray(np.stack([vector_of(query) for query in queries]) @ candidates.vectors.T)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -171,6 +172,11 @@ def vector_of(query: Query) -> NDArray[np.float32]:
     if query.vector is None:
         raise ValueError("the query has no vector; read it with an embedder")
     return query.vector
+
+
+def products(candidates: Candidates, queries: Sequence[Query]) -> NDArray[np.float32]:
+    """Return float32, shape ``(n_queries, n)``: each query's product with every candidate."""
+    return np.asarray(np.stack([vector_of(query) for query in queries]) @ candidates.vectors.T)
 
 
 def _notes(means: LabelMeans, task: Task, rows: Rows) -> tuple[str, ...]:

@@ -230,7 +230,7 @@ def test_an_untrained_network_answers_as_the_rule_does(
 def test_a_network_begins_with_a_fitted_perceptron(
     episodes: Episodes, corpus: Corpus, tokenizer: FlamingoTokenizer
 ) -> None:
-    perceptron = fit_perceptron([corpus])
+    perceptron = fit_perceptron([corpus], n_questions=800, steps=150)
     rng = np.random.default_rng(4)
     asked = [
         slots for slots in (draw_slots(corpus, rng) for _ in range(200)) if len(slots.names) > 2

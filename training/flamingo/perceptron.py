@@ -23,8 +23,8 @@ from earful.model.small import CHANNEL_GAINS, N_CHANNELS
 N_HIDDEN: Final = 16
 TEMPERATURE: Final = 0.09
 """Difference of similarity that one unit of score stands for."""
-_N_QUESTIONS = 9000
-_STEPS = 600
+N_QUESTIONS = 9000
+STEPS = 600
 _BATCH = 512
 _RATE = 3e-3
 _DECAY = 0.05
@@ -56,16 +56,20 @@ def linear_scores(channels: Tensor) -> Tensor:
     return channels[..., : len(gains)] @ gains / TEMPERATURE
 
 
-def fit_perceptron(folds: Sequence[Corpus], *, seed: int = 0) -> Perceptron:
+def fit_perceptron(
+    folds: Sequence[Corpus], *, seed: int = 0, n_questions: int = N_QUESTIONS, steps: int = STEPS
+) -> Perceptron:
     """Fit a perceptron to questions about training labels.
 
     Args:
         folds: Sounds, each fold by heads that do not know its families.
         seed: Of the questions and the weights.
+        n_questions: How many to fit to.
+        steps: Of gradient descent.
     """
     rng = np.random.default_rng([seed, len(folds)])
     asked: list[LabelSlots] = []
-    for number in range(_N_QUESTIONS):
+    for number in range(n_questions):
         slots = draw_slots(folds[number % len(folds)], rng)
         asked.append(slots.without_names() if rng.random() < _UNNAMED else slots)
     channels, shown, right = collate_slots(asked)
@@ -73,11 +77,11 @@ def fit_perceptron(folds: Sequence[Corpus], *, seed: int = 0) -> Perceptron:
     inner = nn.Parameter(torch.randn(N_HIDDEN, N_CHANNELS, generator=generator) / 2)
     outer = nn.Parameter(torch.zeros(N_HIDDEN))
     optimizer = torch.optim.AdamW([inner, outer], lr=_RATE, weight_decay=_DECAY)
-    for step in range(_STEPS):
+    for step in range(steps):
         rows = torch.randint(len(asked), (_BATCH,), generator=generator)
         scores = Perceptron(inner=inner, outer=outer).scores(channels[rows])
         loss = functional.cross_entropy(scores.masked_fill(~shown[rows], -1e9), right[rows])
-        optimizer.param_groups[0]["lr"] = _RATE * (1 - step / _STEPS)
+        optimizer.param_groups[0]["lr"] = _RATE * (1 - step / steps)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -74,7 +74,7 @@ def test_labels_are_shown_with_their_exemplars_the_best_last(index: Path, tmp_pa
 def test_the_blend_has_the_weight_that_training_found(index: Path, tmp_path: Path) -> None:
     query = write_heard(tmp_path / "query.wav", [1])
     answer = FewShot.open(index, embedder=NamedSamples(), model=scripted()).classify(query)
-    assert answer.blend == Blend(weight=0.25, temperature=2.0)
+    assert answer.blend == Blend(weight=0.25, temperature=2.0, is_trained=True)
     votes, own, both = (
         {score.label: score.score for score in scores}
         for scores in (answer.vote, answer.model_scores, answer.scores)
