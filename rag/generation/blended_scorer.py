@@ -141,7 +141,9 @@ class LabelScorer:
         trained = model.capabilities.blend
         with watch.stage("blend_s"):
             if request.prototypes and trained is not None:
-                fit = Blend(weight=trained[0], temperature=trained[1], is_trained=True)
+                # Of names alone it knows less than their plain order says.
+                weight = trained[0] if any(x.clips for x in request.prototypes) else 0.0
+                fit = Blend(weight=weight, temperature=trained[1], is_trained=True)
                 return replace(
                     alone,
                     scores=fit.mix(vote.scores, model_scores, exclusive=True),

@@ -112,6 +112,9 @@ def test_a_label_may_have_a_name_alone_and_a_name_may_mean_nothing(
         ("second", (), 1.0),
     ]
     assert answer.text == "second"
+    # The model says nothing that counts where there is no exemplar at all.
+    assert (answer.blend.weight if answer.blend else None) == 0.0
+    assert answer.scores == answer.vote
     assert answer.notes[0].startswith("no exemplar was used: the names of the labels alone")
     # Of codes without exemplars nobody knows anything: the model is asked without a shot.
     few.classify(query, task=bare, labels=["x17", "x18"])
