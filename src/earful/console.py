@@ -120,7 +120,7 @@ def describe_answer(answer: Answer) -> str:
 
 def _describe_blend(blend: Blend) -> str:
     """Say who of the two decided, and how often each was right where it could be tried."""
-    if blend.is_trained:
+    if blend.is_trained and blend.weight:
         return "both decided, the model by as much as its training found to be best"
     part = f"both decided, the model with {blend.weight:.0%} of the say"
     decided = part if blend.weight else "the vote alone decided"
