@@ -34,7 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         index = Path(folder) / "demo.index"
         earful.build_index(DemoCorpus.find().sounds, index)
-        few = earful.FewShot.open(index, model="earful-tiny")
+        few = earful.FewShot.open(index, model="earful-small")
         started = time.monotonic()
         with console.counter("asking", sys.stderr) as progress:
             found = evaluate(

@@ -3,11 +3,11 @@
 Part of ``./dev bench small_model --cache DIR``, on the same pool of held-out clips and its
 questions; every answer goes through ``FewShot.classify``, as a user's would.
 
-- *vote* is the product's neighbour vote, *real names* and *nonce names* what the Flamingo says
-  from the exemplars that retrieval shows it (seven at most), by the labels' own names and
-  by made-up words, other ones for every question; *blend* is what ``classify`` answers: both,
-  by a weight fitted on the exemplars.
-- *zero-shot* shows nothing, *random shots* exemplars that nobody searched for.
+- *vote* is the product's rule without a language model, *real names* and *nonce names* what the
+  Flamingo says of the labels that retrieval shows it (seven at most), by the labels' own names and
+  by made-up words, other ones for every question; *blend* is what ``classify`` answers: both, by
+  the weight that training found.
+- *zero-shot* shows the labels' names alone, *random shots* exemplars that nobody searched for.
 - *shuffled labels* deals the exemplars' labels out anew, *swapped audio* puts a random
   other clip behind every exemplar's name: of both nothing can be learned, so what is above
   chance there did not come from the exemplars.
@@ -30,21 +30,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.remembering import RememberingSmall, RememberingTiny
+from benchmarks.remembering import RememberingSmall
 from numpy.typing import NDArray
 from training.flamingo.wording import SYLLABLES, with_article
 
 from earful.index.corpus import Exemplar
-from earful.model.flamingo import FlamingoLanguageModel
-from earful.model.small import SmallEmbedder, load_small
-from earful.model.tiny import TinyEmbedder, TinyWindows, load_tiny, load_tiny_lm
+from earful.model.small import SmallEmbedder, SmallLanguageModel, load_small, load_small_lm
 from earful.rag import Answer, FewShot, LabelScore
 from earful.rag.task import Answerer, Example, Task
 
 Vectors = NDArray[np.float32]
-_ASKED = {"5-way 1-shot": 800, "5-way 4-shot": 800, "20-way 4-shot": 240}
-_BLENDED = {"5-way 1-shot": 400, "5-way 4-shot": 300, "20-way 4-shot": 80}
-"""Questions that are also asked with a blend, which asks about every exemplar first."""
+_ASKED = {"5-way 1-shot": 1000, "5-way 4-shot": 600, "20-way 4-shot": 250}
+_CONTROLLED = {"5-way 1-shot": 100, "5-way 4-shot": 80, "20-way 4-shot": 40}
+"""Questions that are also asked of the controls."""
 WHOLE_POOL = "whole pool"
 _PACE_SHOTS, _PACE_QUERIES = 4, 4
 
@@ -90,18 +88,14 @@ class Interview:
 
     Args:
         clips: The pool.
-        small: Embeds them, for retrieval and the vote.
-        tiny: Hears for the Flamingo.
+        small: Embeds them, for retrieval, the vote and the Flamingo.
     """
 
-    def __init__(self, clips: Sequence[Known], small: SmallEmbedder, tiny: TinyEmbedder) -> None:
+    def __init__(self, clips: Sequence[Known], small: SmallEmbedder) -> None:
         self.clips = clips
         self.embedder = RememberingSmall(small)
-        self.model: FlamingoLanguageModel = load_tiny_lm(device="cpu")
-        self.model.encoder = TinyWindows(
-            RememberingTiny(tiny),  # type: ignore[arg-type]
-            self.model.model.config.windows_per_audio,
-        )
+        self.model: SmallLanguageModel = load_small_lm(device="cpu")
+        self.model.hearing.embedder = self.embedder  # type: ignore[assignment]
 
     def few(self, task: Task) -> FewShot:
         """Open a task."""
@@ -121,8 +115,8 @@ def best(scores: Sequence[LabelScore]) -> str:
     return scores[0].label if scores else ""
 
 
-def arms(interview: Interview, shots: Sequence[int], query: int, seed: int) -> dict[str, bool]:
-    """Ask one question in every way but blended; return what is right."""
+def controls(interview: Interview, shots: Sequence[int], query: int, seed: int) -> dict[str, bool]:
+    """Ask one question in every way but the product's own; return what is right."""
     rng = np.random.default_rng([5, seed])
     clips = interview.clips
     wanted = clips[query].label
@@ -134,32 +128,33 @@ def arms(interview: Interview, shots: Sequence[int], query: int, seed: int) -> d
         few = interview.few(task)
         return few.classify(clips[query].path, task=task, arm="model", **choices)
 
-    real = ask(shots, names)
     made_up = nonce_names(labels, rng)
-    nonce = ask(shots, [made_up[name] for name in names])
+    unnamed = [made_up[name] for name in names]
+    nonce = ask(shots, unnamed)
     others = [row for row in range(len(clips)) if clips[row].label not in labels]
-    shuffled = [names[int(i)] for i in rng.permutation(len(names))]
+    shuffled = [made_up[names[int(i)]] for i in rng.permutation(len(names))]
     swapped = [int(row) for row in rng.choice(others, len(shots), replace=False)]
-    unshown = FewShot(model=interview.model).classify(clips[query].path, labels=labels, shots=0)
+    few = FewShot(embedder=interview.embedder, model=interview.model)
+    unshown = few.classify(clips[query].path, labels=labels, shots=0, arm="model")
     return {
-        "vote": best(real.vote) == wanted,
-        "Flamingo, real names": real.text == wanted,
         "Flamingo, nonce names": nonce.text == made_up[wanted],
         "Flamingo, zero-shot": unshown.text == wanted,
         "Flamingo, random shots": ask(shots, names, strategy="random", seed=seed).text == wanted,
-        "Flamingo, shuffled labels": ask(shots, shuffled).text == wanted,
-        "Flamingo, swapped audio": ask(swapped, names).text == wanted,
+        "Flamingo, shuffled labels": ask(shots, shuffled).text == made_up[wanted],
+        "Flamingo, swapped audio": ask(swapped, unnamed).text == made_up[wanted],
     }
 
 
-def blended(interview: Interview, shots: Sequence[int], query: int) -> dict[str, bool]:
-    """Ask one question as ``classify`` does by default."""
+def arms(interview: Interview, shots: Sequence[int], query: int) -> dict[str, bool]:
+    """Ask one question as ``classify`` does by default: the vote, the Flamingo, and both."""
     clips = interview.clips
     task = task_of(clips, shots, [clips[row].label for row in shots])
     answer = interview.few(task).classify(clips[query].path, task=task)
+    wanted = clips[query].label
     return {
-        "blend": answer.text == clips[query].label,
-        "vote": best(answer.vote) == clips[query].label,
+        "vote": best(answer.vote) == wanted,
+        "Flamingo, real names": best(answer.model_scores) == wanted,
+        "blend": best(answer.scores) == wanted,
     }
 
 
@@ -177,17 +172,22 @@ def ask_all(
         asked: Shots and query, as rows of the pool.
 
     Returns:
-        What was right by arm, 1 or 0 a question; and the same for the blend, over the first
+        What was right by arm, 1 or 0 a question; and the same for the controls, over the first
         questions only.
     """
     torch.set_num_threads(1)
-    interview = Interview(clips, load_small(device="cpu"), load_tiny(device="cpu"))
+    interview = Interview(clips, load_small(device="cpu"))
     if setting == WHOLE_POOL:
         found = whole_pool(interview, asked)
-        return found, {arm: found[arm] for arm in ("blend", "vote")}
-    each = [arms(interview, *one, seed) for seed, one in enumerate(asked[: _ASKED[setting]])]
-    mixed = [blended(interview, *one) for one in asked[: _BLENDED[setting]]]
-    return _columns(each), _columns(mixed)
+        own = ("vote", "Flamingo, real names", "blend")
+        return {arm: found[arm] for arm in own}, {
+            arm: right for arm, right in found.items() if arm not in own
+        }
+    each = [arms(interview, *one) for one in asked[: _ASKED[setting]]]
+    others = [
+        controls(interview, *one, seed) for seed, one in enumerate(asked[: _CONTROLLED[setting]])
+    ]
+    return _columns(each), _columns(others)
 
 
 def whole_pool(interview: Interview, asked: Sequence[tuple[Sequence[int], int]]) -> Rights:
@@ -200,11 +200,11 @@ def whole_pool(interview: Interview, asked: Sequence[tuple[Sequence[int], int]])
     told = {
         "real": names,
         "nonce": [made_up[name] for name in names],
-        "shuffled": [names[int(i)] for i in rng.permutation(len(names))],
+        "shuffled": [made_up[names[int(i)]] for i in rng.permutation(len(names))],
     }
     tasks = {key: task_of(clips, rows, own) for key, own in told.items()}
     fews = {key: interview.few(task) for key, task in tasks.items()}
-    unshown = FewShot(model=interview.model)
+    unshown = FewShot(embedder=interview.embedder, model=interview.model)
     labels = sorted(set(names))
     found = []
     for row in rows:
@@ -219,10 +219,12 @@ def whole_pool(interview: Interview, asked: Sequence[tuple[Sequence[int], int]])
                 "vote": best(mixed.vote) == clip.label,
                 "Flamingo, real names": best(mixed.model_scores) == clip.label,
                 "Flamingo, nonce names": ask("nonce").text == made_up[clip.label],
-                "Flamingo, zero-shot": unshown.classify(clip.path, labels=labels, shots=0).text
+                "Flamingo, zero-shot": unshown.classify(
+                    clip.path, labels=labels, shots=0, arm="model"
+                ).text
                 == clip.label,
-                "Flamingo, shuffled labels": ask("shuffled").text == clip.label,
-                "blend": mixed.text == clip.label,
+                "Flamingo, shuffled labels": ask("shuffled").text == made_up[clip.label],
+                "blend": best(mixed.scores) == clip.label,
             }
         )
     return _columns(found)
@@ -238,12 +240,12 @@ def pace(clips: Sequence[Known]) -> dict[str, float]:
     for row, clip in enumerate(clips):
         of_label.setdefault(clip.label, []).append(row)
     five = [rows for rows in of_label.values() if len(rows) >= _PACE_SHOTS + _PACE_QUERIES][:5]
-    load_tiny_lm(device="cpu")  # files and imports are in memory afterwards
+    load_small_lm(device="cpu")  # files and imports are in memory afterwards
     started = time.perf_counter()
     small = load_small(device="cpu")
     embedder_s = time.perf_counter() - started
     started = time.perf_counter()
-    model = load_tiny_lm(device="cpu")
+    model = load_small_lm(device="cpu")
     model_s = time.perf_counter() - started
     shots = [row for rows in five for row in rows[:_PACE_SHOTS]]
     task = task_of(clips, shots, [clips[row].label for row in shots])
@@ -287,7 +289,7 @@ def in_words(clips: Sequence[Known], coarse: Mapping[str, str], names: Sequence[
     Returns:
         What was right by question, 1 or 0 a clip.
     """
-    few = FewShot(model=load_tiny_lm(device="cpu"))
+    few = FewShot(model=load_small_lm(device="cpu"))
     rng = np.random.default_rng(6)
     found: list[dict[str, bool]] = []
     captions: list[str] = []

@@ -229,15 +229,19 @@ def by_flamingo(pool: Pool, clips: Sequence[Known], processes: int) -> dict[str,
         }
         for setting, asked in jobs.items():
             labels = [str(pool.labels[one.query]) for one in asked]
-            right, mixed = answers[setting].result()
-            results[setting] = {**_told(right, labels), "blend": _told(mixed, labels)}
+            right, others = answers[setting].result()
+            results[setting] = _told(right, labels)
+            results[setting]["controls"] = {
+                "n": len(next(iter(others.values()))),
+                "arms": {arm: interval(x, labels[: len(x)]) for arm, x in others.items()},
+            }
             print(setting, json.dumps(results[setting], indent=1), flush=True)
     return results
 
 
 def _told(right: Rights, labels: Sequence[str]) -> dict[str, Any]:
     vote = right["vote"]
-    compared = ("Flamingo, real names", "Flamingo, nonce names", "blend")
+    compared = ("Flamingo, real names", "blend")
     return {
         "n": len(vote),
         "arms": {arm: interval(x, labels[: len(x)]) for arm, x in right.items()},
@@ -300,54 +304,54 @@ def main() -> None:
     """Build the corpus, measure, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--corpus", type=Path, help="a corpus that was built, instead of a new one")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--pace", action="store_true", help="only renew the times, on a quiet CPU")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--pace", action="store_true", help="only renew the times, on a quiet CPU")
+    only.add_argument("--flamingo", action="store_true", help="only renew what the Flamingo says")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    results: dict[str, Any]
     with tempfile.TemporaryDirectory() as folder:
-        corpus = Path(folder)
-        build(options.cache, corpus)
-        with (corpus / "manifest.csv").open(newline="", encoding="utf-8") as file:
-            every = list(csv.DictReader(file))
-        held = {row["family"] for row in every if row["split"] == "held_out"}
-        splits = ("held_out", "foreign")
-        unseen = [row for row in every if row["family"] in held and row["split"] in splits]
-        seen = [row for row in every if row["split"] == "new_source"]
+        corpus = options.corpus or Path(folder)
+        if options.corpus is None:
+            build(options.cache, corpus)
+        results = measure(corpus, options)
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    if not options.pace:
+        print(few_shot_table(results))
 
-        def known_clip(row: dict[str, str]) -> Known:
-            path = corpus / row["file_name"]
-            return Known(path=path, label=row["label"], group=row["group"])
 
-        if options.pace:
-            results = json.loads(RESULTS.read_text(encoding="utf-8"))
-            results["pace"] = pace([known_clip(row) for row in unseen])
-            RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-            return
-        tiny = load_tiny(device="cpu")
-        pool = Pool(unseen)
-        vectors = embed(tiny, [corpus / row["file_name"] for row in unseen])
-        results = {
-            "pace": pace([known_clip(row) for row in unseen]),
-            "pool": {
-                "clips": sum(map(len, pool.of_label.values())),
-                "labels": len(pool.of_label),
-                "sources": len(set(pool.groups.tolist())),
-            },
-            "vote": "`classify --model none`",
-            "few-shot": few_shot(pool, vectors),
-            "flamingo": by_flamingo(pool, [known_clip(row) for row in unseen], options.processes),
-        }
-        names = sorted({row["label"] for row in every if row["family"] not in held})
-        known = embed(tiny, [corpus / row["file_name"] for row in seen])["earful-tiny"]
-        trained = sorted({row["label"] for row in every if row["split"] == "train"})
-        asked = [row for row in seen if row["label"] in trained]
-        told = in_words(
-            [known_clip(row) for row in asked],
-            {row["label"]: row["coarse"] for row in asked},
-            trained,
-        )
+def measure(corpus: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Measure on a corpus what the options ask for; the rest is as it was."""
+    with (corpus / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        every = list(csv.DictReader(file))
+    held = {row["family"] for row in every if row["split"] == "held_out"}
+    splits = ("held_out", "foreign")
+    unseen = [row for row in every if row["family"] in held and row["split"] in splits]
+    seen = [row for row in every if row["split"] == "new_source"]
+
+    def known_clip(row: dict[str, str]) -> Known:
+        path = corpus / row["file_name"]
+        return Known(path=path, label=row["label"], group=row["group"])
+
+    results: dict[str, Any] = {}
+    if options.pace or options.flamingo:
+        results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    if not options.flamingo:
+        results["pace"] = pace([known_clip(row) for row in unseen])
+    if options.pace:
+        return results
+    pool = Pool(unseen)
+    results["vote"] = "`classify --model none`"
+    results["flamingo"] = by_flamingo(pool, [known_clip(row) for row in unseen], options.processes)
+    trained = sorted({row["label"] for row in every if row["split"] == "train"})
+    asked = [row for row in seen if row["label"] in trained]
+    told = in_words(
+        [known_clip(row) for row in asked],
+        {row["label"]: row["coarse"] for row in asked},
+        trained,
+    )
     owners = [row["label"] for row in asked]
     results["in words"] = {
         "clips": len(asked),
@@ -355,15 +359,27 @@ def main() -> None:
         "of": len(trained),
         "right": {name: interval(x, owners) for name, x in told.items()},
     }
-    print(json.dumps(results["in words"], indent=1))
-    new_names = sorted({row["label"] for row in unseen})
+    print(json.dumps(results["in words"], indent=1), flush=True)
+    if options.flamingo:
+        return results
+    tiny = load_tiny(device="cpu")
+    vectors = embed(tiny, [corpus / row["file_name"] for row in unseen])
+    results["pool"] = {
+        "clips": sum(map(len, pool.of_label.values())),
+        "labels": len(pool.of_label),
+        "sources": len(set(pool.groups.tolist())),
+    }
+    results["few-shot"] = few_shot(pool, vectors)
+    known = embed(tiny, [corpus / row["file_name"] for row in seen])["earful-tiny"]
+    names = sorted({row["label"] for row in every if row["family"] not in held})
     results["text"] = {
-        "unseen labels": by_text(tiny, unseen, vectors["earful-tiny"], new_names),
+        "unseen labels": by_text(
+            tiny, unseen, vectors["earful-tiny"], sorted({row["label"] for row in unseen})
+        ),
         "seen labels, new sources": by_text(tiny, seen, known, names),
     }
     print(json.dumps(results["text"], indent=1))
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    print(few_shot_table(results))
+    return results
 
 
 if __name__ == "__main__":

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_FORMER_VOTE = "the former vote"
-"""Title of the vote in results from before ``earful-small`` and label means: of the seven nearest
-exemplars, by ``earful-tiny``."""
-CONTROLS = ("zero-shot", "random shots", "shuffled labels", "swapped audio")
+CONTROLS = ("nonce names", "zero-shot", "random shots", "shuffled labels", "swapped audio")
 
 
 def few_shot_table(results: dict[str, Any]) -> str:
@@ -29,33 +26,27 @@ def few_shot_table(results: dict[str, Any]) -> str:
             *(interval_cell(encoder[setting]["gain over aisfx, vote"]) for setting in settings),
         ]
     )
-    arms = ["Flamingo, real names", "Flamingo, nonce names"]
-    arms += [f"Flamingo, {control}" for control in CONTROLS]
-    vote = results.get("vote", _FORMER_VOTE)
-    for arm, title in [("vote", vote), *((arm, arm) for arm in arms)]:
-        rows.append(
-            [title, *(interval_cell(asked[setting]["arms"].get(arm)) for setting in settings)]
-        )
-    rows += [
-        [
-            f"{arm}, less {vote}",
-            *(interval_cell(asked[setting]["less vote"].get(arm)) for setting in settings),
-        ]
-        for arm in arms[:2]
-    ]
-    mixed = [asked[setting]["blend"] for setting in settings]
-    rows.append(["blend, as `classify`", *(interval_cell(part["arms"]["blend"]) for part in mixed)])
-    told = [part["less vote"]["blend"] for part in mixed]
-    rows.append([f"blend, less {vote}", *map(interval_cell, told)])
+    vote = results["vote"]
+    told = [asked[setting] for setting in settings]
+    own = {"vote": vote, "Flamingo, real names": "the Flamingo alone", "blend": "`classify`"}
+    for arm, title in own.items():
+        rows.append([title, *(interval_cell(part["arms"][arm]) for part in told)])
+    for arm, title in list(own.items())[1:]:
+        cells = (interval_cell(part["less vote"][arm]) for part in told)
+        rows.append([f"{title} less {vote}", *cells])
+    for control in CONTROLS:
+        arm = f"Flamingo, {control}"
+        cells = (interval_cell(part["controls"]["arms"].get(arm)) for part in told)
+        rows.append([f"the Flamingo alone, {control}", *cells])
     table = markdown_table(["arm", *settings], rows)
     pool = results["pool"]
     n_asked = ", ".join(f"{asked[setting]['n']:,}" for setting in settings)
-    n_mixed = ", ".join(f"{part['n']:,}" for part in mixed)
+    n_controls = ", ".join(f"{part['controls']['n']:,}" for part in told)
     return (
         f"{table}\n\n{pool['clips']} clips of {pool['labels']} held-out labels from "
         f"{pool['sources']} sources. Questions a setting: {encoder[settings[0]]['n']:,}, and "
-        f"every clip of the pool; of these the Flamingo was asked the first {n_asked}, the "
-        f"blend the first {n_mixed}."
+        f"every clip of the pool. The Flamingo was asked {n_asked}; with other names or other "
+        f"exemplars, the first {n_controls}."
     )
 
 

@@ -1,7 +1,7 @@
 from .kept_features import FeatureCache, KeepsFeatures
 from .label_words import LabelWords
 from .names import DEFAULT_EMBEDDER, DEFAULT_MODEL
-from .prompt import ClipRef, Prompt, PromptWording, Text
+from .prompt import ClipRef, Place, Prompt, PromptWording, Prototype, Text
 from .protocols import (
     Capabilities,
     ClassScorer,
@@ -35,9 +35,11 @@ __all__ = [
     "LabelNamer",
     "LabelWords",
     "LanguageModel",
+    "Place",
     "Prompt",
     "PromptSize",
     "PromptWording",
+    "Prototype",
     "ScriptedLanguageModel",
     "Text",
     "TextEmbedder",

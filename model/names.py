@@ -8,4 +8,4 @@ from typing import Final
 SMALL: Final = "earful-small"
 TINY: Final = "earful-tiny"
 DEFAULT_EMBEDDER: Final = SMALL
-DEFAULT_MODEL: Final = TINY
+DEFAULT_MODEL: Final = SMALL

@@ -16,6 +16,8 @@ from typing import Literal
 
 from earful.model.audio import Clip
 
+_DIGITS = 4
+
 Speaker = Literal["system", "exemplar", "user", "assistant"]
 
 
@@ -61,13 +63,42 @@ class ClipRef:
         return f"{name} [{self.start_s:g}-{end} s]"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prototype:
+    """A place for audio in a prompt that stands for a label: all of its exemplars, and its name.
+
+    Attributes:
+        label: The label.
+        clips: Exemplars to hear; none for a label of which only the name is known.
+        similarity: Of the query to all of the label's exemplars, as retrieval found it.
+        heard: Standard deviations by which the label's name is heard in the query, as retrieval
+            found it; ``None`` where names mean nothing to the embedder.
+    """
+
+    label: str
+    clips: tuple[ClipRef, ...]
+    similarity: float
+    heard: float | None = None
+
+    def __str__(self) -> str:
+        n = len(self.clips)
+        exemplars = f"{n} exemplar{'' if n == 1 else 's'}" if n else "no exemplar"
+        name = "" if self.heard is None else f", name {self.heard:+.1f}"
+        return f"label {self.label!r}: {exemplars}, similarity {self.similarity:+.2f}{name}"
+
+
+Place = ClipRef | Prototype
+"""A place for audio in a prompt."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
     """Input of a language model: its parts, in order.
 
     A question: an optional opening by the system; for every exemplar a clip, a question
     and an answer (or, shown as text only, no clip); then the query's clip and the user's
-    question, which comes last. A dialogue: an optional opening, one clip, then the turns
+    question, which comes last. In place of an exemplar's clip may stand a label's prototype, for a
+    model that takes them. A dialogue: an optional opening, one clip, then the turns
     of user and assistant in alternation, the user's last.
 
     Attributes:
@@ -75,18 +106,27 @@ class Prompt:
         is_dialogue: Whether it is a dialogue rather than a question.
     """
 
-    parts: tuple[Text | ClipRef, ...]
+    parts: tuple[Text | Place, ...]
     is_dialogue: bool = False
 
     @property
-    def clips(self) -> tuple[ClipRef, ...]:
+    def places(self) -> tuple[Place, ...]:
         """The places for audio, in order."""
-        return tuple(part for part in self.parts if isinstance(part, ClipRef))
+        return tuple(part for part in self.parts if not isinstance(part, Text))
+
+    @property
+    def clips(self) -> tuple[ClipRef, ...]:
+        """The recordings, in order, those of prototypes included."""
+        return tuple(
+            clip
+            for place in self.places
+            for clip in (place.clips if isinstance(place, Prototype) else (place,))
+        )
 
     @property
     def n_clips(self) -> int:
         """Number of places for audio, including the query's."""
-        return len(self.clips)
+        return len(self.places)
 
     @cached_property
     def digest(self) -> str:
@@ -96,9 +136,7 @@ class Prompt:
         gives equal prompts.
         """
         plain: list[object] = [
-            [part.kind, part.is_answer, part.text]
-            if isinstance(part, Text)
-            else ["audio", part.content_sha256 or str(part)]
+            [part.kind, part.is_answer, part.text] if isinstance(part, Text) else _plain(part)
             for part in self.parts
         ]
         if self.is_dialogue:
@@ -114,12 +152,21 @@ class Prompt:
         lines: list[str] = []
         n_clips = 0
         for part in self.parts:
-            if isinstance(part, ClipRef):
+            if not isinstance(part, Text):
                 n_clips += 1
                 lines.append(_part(f"audio {n_clips}", str(part)))
             else:
                 lines.append(_part("answer" if part.is_answer else part.kind, part.text))
         return "\n".join(lines)
+
+
+def _plain(place: Place) -> list[object]:
+    if isinstance(place, ClipRef):
+        return ["audio", place.content_sha256 or str(place)]
+    clips = [clip.content_sha256 or str(clip) for clip in place.clips]
+    # Rounded, since the last digits of a similarity are a device's own.
+    heard = None if place.heard is None else round(place.heard, _DIGITS)
+    return ["label", place.label, clips, round(place.similarity, _DIGITS), heard]
 
 
 def _part(title: str, text: str) -> str:

@@ -259,8 +259,10 @@ class Capabilities:
         wording: Phrases it was trained on.
         writes_captions: Whether it describes recordings and answers open questions in words of
             its own; of one that does not, ``FewShot`` makes them from exemplars, or declines.
-        unfitted_weight: Its weight in a blend with the vote, from 0 to 1, where exemplars are too
-            few to fit one: 0 for a model that is known to be right less often.
+        prototypes_by: Digest of the embedder's weights by whose similarities ``classify`` shows it
+            labels, each with all of its exemplars, instead of the nearest exemplars.
+        blend: Weight, from 0 to 1, and temperature of a blend with the vote where it takes
+            prototypes; ``None`` where exemplars of the task decide.
     """
 
     name: str
@@ -279,9 +281,10 @@ class Capabilities:
     window_seconds: float = 7.0
     wording: PromptWording = field(default_factory=PromptWording)
     writes_captions: bool = True
-    unfitted_weight: float = 0.5
+    prototypes_by: str = ""
+    blend: tuple[float, float] | None = None
 
-    def to_dict(self) -> dict[str, str | int | float | bool]:
+    def to_dict(self) -> dict[str, str | int | float | bool | tuple[float, float] | None]:
         """Return the fields as plain JSON values, but for the wording."""
         return {
             known.name: getattr(self, known.name)

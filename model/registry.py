@@ -12,6 +12,7 @@ import importlib
 import logging
 import os
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -178,16 +179,16 @@ def _flamingo(name: str, description: str) -> LanguageModelEntry:
     )
 
 
-_TINY_MODEL = LanguageModelEntry(
-    name=TINY,
+_SMALL_MODEL = LanguageModelEntry(
+    name=SMALL,
     kind="shipped",
     description="Flamingo of 4.7 M parameters that names sounds by exemplars",
     licence="CC-BY-4.0",
-    target="earful.model.tiny:load_tiny_lm",
+    target="earful.model.small:load_small_lm",
 )
 
 _BUILT_IN_MODELS = (
-    _TINY_MODEL,
+    _SMALL_MODEL,
     _flamingo("audio-flamingo-foundation", "Audio Flamingo v1: few-shot, questions, captions"),
     _flamingo("audio-flamingo-chat", "Audio Flamingo v1, tuned for dialogue"),
 )
@@ -258,7 +259,7 @@ def load_language_model(
 
     Args:
         name: A registered name, or a folder made by ``earful models convert`` or by
-            ``training.ship``.
+            ``training.flamingo``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         dtype: Arithmetic, ``"float32"`` or ``"bfloat16"``; ``"auto"`` for that of the
             stored weights.
@@ -271,10 +272,17 @@ def load_language_model(
         ModelError: Its weights cannot be found, read or trusted, or a choice is unknown.
     """
     name, entries = os.fspath(name), _model_entries()
+    if name == TINY:
+        warnings.warn(
+            f"the language model {TINY} is now {SMALL}; the old name goes with the next release",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        name = SMALL
     if name in entries:
         entry = entries[name]
-    elif _is_own(name, _TINY_MODEL):
-        entry = replace(_TINY_MODEL, name=name)
+    elif _is_own(name, _SMALL_MODEL):
+        entry = replace(_SMALL_MODEL, name=name)
     elif Path(name).is_dir():
         entry = _flamingo(name, "local folder")
     elif Path(name).exists():

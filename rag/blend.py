@@ -55,6 +55,7 @@ class Blend:
             decisions on them); 0 when nothing was fitted.
         model_accuracy: The same for the model.
         blend_accuracy: The same for the blend.
+        is_trained: Whether weight and temperature come from the model's training.
     """
 
     weight: float
@@ -63,6 +64,12 @@ class Blend:
     vote_accuracy: float = 0.0
     model_accuracy: float = 0.0
     blend_accuracy: float = 0.0
+    is_trained: bool = False
+
+    @classmethod
+    def of_vote(cls) -> Blend:
+        """Return the vote alone, with nothing fitted."""
+        return cls(weight=0.0, temperature=1.0)
 
     def mix(self, votes: Scores, scores: Scores, *, exclusive: bool) -> Scores:
         """Blend the vote's scores and a language model's.
@@ -97,13 +104,13 @@ class Blend:
             "weight": self.weight,
             "temperature": round(self.temperature, _DIGITS),
             "n_replayed": self.n_held_out,
+            "is_trained": self.is_trained,
             "accuracy": accuracy if self.n_held_out else None,
         }
 
 
 UNFITTED = Blend(weight=0.5, temperature=2.0)
-"""With too few exemplars to fit anything: half each, or by ``Capabilities.unfitted_weight``, the
-model half as sure as it says."""
+"""With too few exemplars to fit anything: half each, the model half as sure as it says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,7 +94,7 @@ def test_the_shipped_models_answer_without_torchs_compiler_or_transformers(tmp_p
     modules = imported(
         "from earful import FewShot\n"
         "from earful.model.registry import load_language_model\n"
-        f"few = FewShot.from_task({task!r}, model=load_language_model('earful-tiny'))\n"
+        f"few = FewShot.from_task({task!r}, model=load_language_model('earful-small'))\n"
         f"few.classify({str(query)!r}, task={task!r})"
     )
     assert "torch" in modules
@@ -178,7 +178,7 @@ def task_file(folder: Path, n_labels: int = 3) -> Path:
 
 @pytest.mark.parametrize("n_labels", [3, 12])
 def test_any_number_of_labels_is_scored_in_one_pass(tmp_path: Path, n_labels: int) -> None:
-    model = load_language_model("earful-tiny", device="cpu")
+    model = load_language_model("earful-small", device="cpu")
     assert isinstance(model, FlamingoLanguageModel)
     task = task_file(tmp_path, n_labels)
     few = FewShot.from_task(task, model=model)

@@ -95,7 +95,7 @@ def test_the_size_of_a_batch_changes_an_answer_by_rounding_alone(home: Path) -> 
 
 def test_the_shipped_models_answer_about_a_shipped_recording() -> None:
     demo = DemoCorpus.find()
-    few = FewShot.from_task(demo.task, model="earful-tiny", device="cpu")
+    few = FewShot.from_task(demo.task, model="earful-small", device="cpu")
     found: dict[str, Any] = {}
     for label in ("thunder", "door"):
         audio = min((demo.queries / label).iterdir())

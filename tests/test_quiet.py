@@ -84,7 +84,7 @@ for label in ("a", "b"):
     for n in range(5):
         soundfile.write(f"corpus/{label}/{n}.wav", rng.normal(size=9000) * 0.1, 22050)
 build_index("corpus", "s.index")
-few = FewShot.open("s.index", model="earful-tiny", device="cpu")
+few = FewShot.open("s.index", model="earful-small", device="cpu")
 print(len(few.classify("corpus/a/0.wav").scores))
 print(len(few.search(text="rain", k=3)))
 """

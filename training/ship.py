@@ -1,11 +1,10 @@
 """Put trained parts into the package or a folder of one's own, with a description of them.
 
-    python -m training.ship --tokenizer F --clap F [--flamingo F] [--to DIR --release NAME]
+    python -m training.ship --tokenizer F --clap F [--to DIR --release NAME]
 
-``--clap`` and ``--flamingo`` are the safetensors files that ``training.clap`` and
-``training.flamingo`` wrote, with their settings beside them. Parts not given are those that
-ship. Without ``--to`` the package itself is changed; the folder that it makes is one that
-``--embedder DIR`` and ``--model DIR`` take.
+``--clap`` is the safetensors file that ``training.clap`` wrote, with its settings beside it. Parts
+not given are those that ship. Without ``--to`` the package itself is changed; the folder that it
+makes is one that ``--embedder DIR`` takes.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from typing import Any
 
 from safetensors import safe_open
 
-from earful.model.runtime import ROW_SCALE
 from earful.model.tiny import DESCRIPTION, read_part, read_release
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "model" / "tiny" / "weights"
@@ -38,8 +36,7 @@ def describe(path: Path, folder: Path, about: Mapping[str, Any]) -> dict[str, An
     }
     if path.suffix == ".safetensors":
         with safe_open(path, framework="np") as file:
-            names = [name for name in file.keys() if not name.endswith(ROW_SCALE)]  # noqa: SIM118
-            sizes = [file.get_slice(name).get_shape() for name in names]
+            sizes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118
         told["parameters"] = sum(math.prod(size) for size in sizes)
         told |= about
     return told
@@ -50,7 +47,6 @@ def ship(
     *,
     tokenizer: Path | None = None,
     clap: Path | None = None,
-    flamingo: Path | None = None,
     release: str = "",
     about: Mapping[str, Any],
 ) -> None:
@@ -60,14 +56,13 @@ def ship(
         folder: Where to; made if need be.
         tokenizer: Vocabulary.
         clap: Head and text tower, with ``clap.json`` beside them.
-        flamingo: The Flamingo, with ``flamingo.json`` beside it.
         release: What an index is told that it was made by; empty for that of what ships.
         about: Authors, licence and data of the parts given.
     """
     shipped = read_release()
     folder.mkdir(parents=True, exist_ok=True)
     told = json.loads((WEIGHTS / DESCRIPTION).read_text())
-    given = {"tokenizer": tokenizer, "clap": clap, "flamingo": flamingo}
+    given = {"tokenizer": tokenizer, "clap": clap}
     for part, known in shipped.parts.items():
         # A folder may hold another one, of an earlier time; what is given may lie in it, too.
         if not given.get(part):
@@ -80,9 +75,6 @@ def ship(
     if clap:
         settings = json.loads((clap.parent / "clap.json").read_text())
         told["parts"]["clap"] = {**describe(clap, folder, about), **settings}
-    if flamingo:
-        config = json.loads((flamingo.parent / "flamingo.json").read_text())
-        told["parts"]["flamingo"] = {**describe(flamingo, folder, about), "config": config}
     (folder / DESCRIPTION).write_text(json.dumps(told, indent=2) + "\n")
 
 
@@ -93,7 +85,6 @@ def main() -> None:
     parser.add_argument("--release", default="")
     parser.add_argument("--tokenizer", type=Path)
     parser.add_argument("--clap", type=Path)
-    parser.add_argument("--flamingo", type=Path)
     parser.add_argument("--authors", default=_AUTHORS)
     parser.add_argument("--licence", default="CC-BY-4.0")
     parser.add_argument("--data", default=_DATA)
@@ -102,7 +93,6 @@ def main() -> None:
         options.to,
         tokenizer=options.tokenizer,
         clap=options.clap,
-        flamingo=options.flamingo,
         release=options.release,
         about={"authors": options.authors, "licence": options.licence, "data": options.data},
     )

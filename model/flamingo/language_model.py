@@ -25,7 +25,7 @@ from earful.model.flamingo.prompt_format import WORDING, Style, render_continuat
 from earful.model.flamingo.tokenizer import FlamingoTokenizer
 from earful.model.flamingo.window_encoders import WindowEncoder
 from earful.model.kept_features import FeatureCache
-from earful.model.prompt import ClipRef, Prompt
+from earful.model.prompt import ClipRef, Prompt, Prototype
 from earful.model.protocols import (
     Capabilities,
     Generation,
@@ -70,7 +70,8 @@ class FlamingoLanguageModel:
         style: Format of its prompts.
         caveat: Warning to users about its answers.
         writes_captions: Whether it describes recordings in words of its own.
-        unfitted_weight: Its weight in a blend where exemplars are too few to fit one.
+        prototypes_by: Weights of the embedder by which its prompts may hold prototypes of labels.
+        blend: Weight and temperature of a blend with the vote, if its training found them.
     """
 
     def __init__(
@@ -90,7 +91,8 @@ class FlamingoLanguageModel:
         style: Style = "inference",
         caveat: str = "",
         writes_captions: bool = True,
-        unfitted_weight: float = 0.5,
+        prototypes_by: str = "",
+        blend: tuple[float, float] | None = None,
     ) -> None:
         if slots is not None and not 1 <= slots <= MAX_AUDIOS:
             raise ModelError(f"{name}: slots={slots}, expected 1 to {MAX_AUDIOS}")
@@ -122,7 +124,8 @@ class FlamingoLanguageModel:
             window_seconds=WINDOW_SAMPLES / SAMPLE_RATE,
             wording=WORDING,
             writes_captions=writes_captions,
-            unfitted_weight=unfitted_weight,
+            prototypes_by=prototypes_by,
+            blend=blend,
         )
 
     @property
@@ -270,8 +273,8 @@ class FlamingoLanguageModel:
         n_slots = self.slots_for(prompt.n_clips)
         features = np.repeat(self._silent_window(), n_slots * width, axis=0)
         mask = np.zeros(n_slots * width, dtype=np.float32)
-        for slot, ref in enumerate(prompt.clips):
-            own = self.features(ref)[:width]
+        for slot, own in enumerate(self.features_of(prompt)):
+            own = own[:width]
             features[slot * width : slot * width + len(own)] = own
             mask[slot * width : slot * width + len(own)] = 1.0
         device = self.model.device
@@ -282,6 +285,23 @@ class FlamingoLanguageModel:
             features=torch.from_numpy(features)[None].to(device),
             window_mask=torch.from_numpy(mask)[None].to(device),
         )
+
+    def features_of(self, prompt: Prompt) -> list[NDArray[np.float32]]:
+        """Return the features of each of a prompt's places for audio, in order.
+
+        Raises:
+            PromptError: The prompt holds a prototype, which this model does not take.
+            AudioError: A recording cannot be read.
+        """
+        found = []
+        for place in prompt.places:
+            if isinstance(place, Prototype):
+                raise PromptError(
+                    f"{self.capabilities.name}: a prompt with the {place}, expected recordings; "
+                    "show its exemplars one by one"
+                )
+            found.append(self.features(place))
+        return found
 
     def features(self, ref: ClipRef) -> NDArray[np.float32]:
         """Return a recording's window features, from a cache where possible.
@@ -302,7 +322,7 @@ class FlamingoLanguageModel:
             return self._memory[place]
         found = cache.get(key) if cache is not None else None
         if found is None:
-            found = self._hear(ref)
+            found = self._hear(ref, self.encoder.hear)
             if cache is not None:
                 cache.put(key, found)
         if key:
@@ -311,9 +331,11 @@ class FlamingoLanguageModel:
                 self._memory.popitem(last=False)
         return found
 
-    def _hear(self, ref: ClipRef) -> NDArray[np.float32]:
+    def _hear(
+        self, ref: ClipRef, hear: Callable[[ClipRef], NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
         try:
-            return self.encoder.hear(ref)
+            return hear(ref)
         except AudioError as error:
             if not ref.is_exemplar:
                 raise

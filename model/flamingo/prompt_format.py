@@ -21,7 +21,7 @@ from typing import Literal
 
 from earful.errors import PromptError
 from earful.model.flamingo.tokenizer import Control, Segment
-from earful.model.prompt import ClipRef, Prompt, PromptWording, Text
+from earful.model.prompt import ClipRef, Place, Prompt, PromptWording, Text
 
 Style = Literal["inference", "benchmark", "training", "brief"]
 
@@ -158,8 +158,8 @@ def _take_apart(prompt: Prompt) -> _Outline:
     return _Outline(opening=opening, shots=tuple(shots), turns=tuple(turns))
 
 
-def _first_shot(parts: list[Text | ClipRef]) -> _Shot | None:
-    has_clip = isinstance(parts[0], ClipRef) if parts else False
+def _first_shot(parts: list[Text | Place]) -> _Shot | None:
+    has_clip = not isinstance(parts[0], Text) if parts else False
     match parts[has_clip : has_clip + 2]:
         case [
             Text(kind="exemplar", is_answer=False, text=question),
@@ -169,9 +169,9 @@ def _first_shot(parts: list[Text | ClipRef]) -> _Shot | None:
     return None
 
 
-def _kind(part: Text | ClipRef) -> str:
-    if isinstance(part, ClipRef):
-        return "recording"
+def _kind(part: Text | Place) -> str:
+    if not isinstance(part, Text):
+        return "recording" if isinstance(part, ClipRef) else "label"
     return "exemplar's answer" if part.is_answer else part.kind
 
 

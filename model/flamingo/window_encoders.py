@@ -1,7 +1,7 @@
 """Window encoders: a recording as the features of its windows, a Flamingo's audio input.
 
 ``FlamingoLanguageModel`` knows only the protocol ``WindowEncoder``; the released checkpoints
-have MS-CLAP (here), the shipped small one has ``earful-tiny`` (``tiny.language_model``).
+have MS-CLAP (here), the shipped small one has ``earful-small`` (``small.language_model``).
 """
 
 from __future__ import annotations

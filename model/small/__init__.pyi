@@ -1,15 +1,34 @@
+from .acoustics import ACOUSTICS_RATE, N_DESCRIPTORS, describe_acoustics
 from .embedder import Ears, Heard, SmallEmbedder, load_ears, load_small
+from .evidence import (
+    CHANNEL_GAINS,
+    N_CHANNELS,
+    VECTOR_LENGTH,
+    AcousticScale,
+    channels,
+    features_of_clip,
+    features_of_label,
+    likeness,
+)
 from .frames import window_groups
 from .heads import YAMNET_SHARE, Head, Heads, unit
+from .language_model import STYLE, SmallHearing, SmallLanguageModel, load_small_lm
 from .network import RANKS, Factors, NarrowNetwork, new_factors
 from .weights import DESCRIPTION, NAME, Encoder, digests_beside, read_small_release
 from .words import WordMaps, plain_name
 
 __all__ = [
+    "ACOUSTICS_RATE",
+    "CHANNEL_GAINS",
     "DESCRIPTION",
     "NAME",
+    "N_CHANNELS",
+    "N_DESCRIPTORS",
     "RANKS",
+    "STYLE",
+    "VECTOR_LENGTH",
     "YAMNET_SHARE",
+    "AcousticScale",
     "Ears",
     "Encoder",
     "Factors",
@@ -18,10 +37,18 @@ __all__ = [
     "Heard",
     "NarrowNetwork",
     "SmallEmbedder",
+    "SmallHearing",
+    "SmallLanguageModel",
     "WordMaps",
+    "channels",
+    "describe_acoustics",
     "digests_beside",
+    "features_of_clip",
+    "features_of_label",
+    "likeness",
     "load_ears",
     "load_small",
+    "load_small_lm",
     "new_factors",
     "plain_name",
     "read_small_release",

@@ -196,6 +196,10 @@ class SmallEmbedder:
         heads: What joins them in a vector.
         fingerprint: To record in an index.
         read_maps: Reads what was fitted for words; called when a name is embedded first.
+
+    Attributes:
+        ears: Both networks.
+        heads: What joins them.
     """
 
     def __init__(
@@ -205,8 +209,8 @@ class SmallEmbedder:
         fingerprint: Fingerprint,
         read_maps: Callable[[], WordMaps],
     ) -> None:
-        self._ears = ears
-        self._heads = heads
+        self.ears = ears
+        self.heads = heads
         self._fingerprint = fingerprint
         self._read_maps = read_maps
 
@@ -223,7 +227,7 @@ class SmallEmbedder:
     @property
     def class_names(self) -> tuple[str, ...]:
         """Display names of AudioSet's classes, in the order of the scores."""
-        return self._ears.yamnet.class_names
+        return self.ears.yamnet.class_names
 
     def embed(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
         """Embed a batch.
@@ -238,7 +242,7 @@ class SmallEmbedder:
             ValueError: A clip has another sample rate.
             ModelError: A network gave numbers that are not finite, or a vector that is zero.
         """
-        return self._join(self._ears.hear(clips))
+        return self._join(self.ears.hear(clips))
 
     def embed_and_score(
         self, clips: Sequence[Clip]
@@ -256,8 +260,8 @@ class SmallEmbedder:
             ValueError: A clip has another sample rate.
             ModelError: A network gave numbers that are not finite, or a vector that is zero.
         """
-        heard = self._ears.hear(clips)
-        return self._join(heard), self._ears.yamnet.scores_of(heard.pooled)
+        heard = self.ears.hear(clips)
+        return self._join(heard), self.ears.yamnet.scores_of(heard.pooled)
 
     def text_weights(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return how much each class's score counts for each text; see ``ClassScorer``.
@@ -270,7 +274,7 @@ class SmallEmbedder:
                 character.
             ModelError: The table of words is missing or not what it was at the release.
         """
-        return self._ears.yamnet.text_weights(texts)
+        return self.ears.yamnet.text_weights(texts)
 
     def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts as the recordings that their words suggest; see ``label_words``.
@@ -307,7 +311,7 @@ class SmallEmbedder:
                 character.
             ModelError: The table of words is missing or not what it was at the release.
         """
-        return self._ears.yamnet.explain_text(text)
+        return self.ears.yamnet.explain_text(text)
 
     def standardise(self, class_scores: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return class scores in standard deviations of the clips that it was fitted on.
@@ -322,12 +326,12 @@ class SmallEmbedder:
 
     @cached_property
     def _words(self) -> NameWords:
-        return NameWords(self._ears.yamnet.class_words, self._read_maps())
+        return NameWords(self.ears.yamnet.class_words, self._read_maps())
 
     def _join(self, heard: Heard) -> NDArray[np.float32]:
         with np.errstate(invalid="ignore", over="ignore"):  # which is told of below
-            means = self._heads.window_means(heard.outputs, heard.counts)
-            vectors = self._heads.join(means, heard.pooled)
+            means = self.heads.window_means(heard.outputs, heard.counts)
+            vectors = self.heads.join(means, heard.pooled)
         lengths = np.linalg.norm(vectors, axis=1)
         if not (np.isfinite(lengths) & (lengths > 0)).all():
             raise ModelError(

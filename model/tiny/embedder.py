@@ -50,10 +50,9 @@ def load_tiny(
         raise ModelError(f"{name}: dtype {dtype!r}, expected 'float32'")
     release = read_release(name)
     require_release(release, revision, name)
-    settings = release.parts["clap"]
     clap = read_part(release, "clap", name)
     tokenizer = FlamingoTokenizer.from_bytes(read_part(release, "tokenizer", name), source=name)
-    dim = int(settings["dim"])
+    dim = int(release.parts["clap"]["dim"])
     with without_weights():
         network, head = Network(), AudioHead(dim)
         text = TextTower(vocab_size=tokenizer.vocab_size, dim=dim)

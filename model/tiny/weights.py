@@ -12,7 +12,7 @@ from earful.model import runtime
 from earful.model.names import TINY
 from earful.model.runtime import Release, ShippedWeights, fill, require_release
 
-Part = Literal["trunk", "clap", "flamingo", "tokenizer"]
+Part = Literal["trunk", "clap", "tokenizer"]
 NAME = TINY
 WEIGHTS = ShippedWeights(
     name=NAME, package="earful.model.tiny", remedy="make the folder again with training.ship"

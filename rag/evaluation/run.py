@@ -2,7 +2,7 @@
 
 ::
 
-    few = FewShot.open("sounds.index", model="earful-tiny")
+    few = FewShot.open("sounds.index", model="earful-small")
     found = evaluate(few, load_task("urban.toml"))
     print(found.verdict.text)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from earful.model import LanguageModel
 from earful.rag.answer import Answer, predicted_label, rank_labels, reason_to_abstain
 from earful.rag.arrays import Scores
@@ -110,11 +112,16 @@ class LabelScorer:
         """
         # Both are asked, so that a reader can compare them.
         vote = None
-        if found.hits:
+        if found.hits or request.prototypes:
             with watch.stage("vote_s"):
                 vote = self._retriever.vote(found, seed=request.seed)
         with watch.stage("score_s"):
             model_scores, fitted = score_labels(model, request, scoring)
+        if request.prototypes and vote is not None:
+            # Of labels that the model was not shown it says nothing, so the vote's share is theirs.
+            shown = {prototype.label for prototype in request.prototypes}
+            told = np.array([label in shown for label in request.labels])
+            model_scores = np.where(told, model_scores * vote.scores[told].sum(), vote.scores)
         alone = LabelScores(
             scores=model_scores, model_scores=model_scores, vote=None, fitted=fitted
         )
@@ -130,8 +137,19 @@ class LabelScorer:
         if found.prepared.means.silent:
             note = "the vote knows nothing of a label without exemplars, so the model decides alone"
             return replace(alone, vote=vote, notes=(note,))
-        # A weight that held-out exemplars decide.
+        # A weight that held-out exemplars decide, or the model's training did.
+        trained = model.capabilities.blend
         with watch.stage("blend_s"):
+            if request.prototypes and trained is not None:
+                # Of names alone it knows less than their plain order says.
+                weight = trained[0] if any(x.clips for x in request.prototypes) else 0.0
+                fit = Blend(weight=weight, temperature=trained[1], is_trained=True)
+                return replace(
+                    alone,
+                    scores=fit.mix(vote.scores, model_scores, exclusive=True),
+                    vote=vote,
+                    blend=fit,
+                )
             fit = self._blends.fit(model, request, found.prepared, scoring, progress)
         return replace(
             alone,

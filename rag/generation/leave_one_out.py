@@ -44,7 +44,7 @@ _SEED = 0
 Progress = Callable[[int, int], None]
 
 # Of a model's capabilities, those that change no score.
-_NO_MATTER = frozenset({"name", "licence", "caveat", "writes_captions", "unfitted_weight"})
+_NO_MATTER = frozenset({"name", "licence", "caveat", "writes_captions"})
 
 
 class BlendFitter:
@@ -99,7 +99,8 @@ class BlendFitter:
         asked, blend = blends.get(key, (None, UNFITTED))
         if asked is not model:
             held_out = self._ask(model, request, prepared, scoring, key, depends_on, progress)
-            unfitted = replace(UNFITTED, weight=model.capabilities.unfitted_weight)
+            # A model that was trained on prototypes hardly knows to be asked by single exemplars.
+            unfitted = UNFITTED if model.capabilities.blend is None else Blend.of_vote()
             blend = unfitted if held_out is None else fit_blend(held_out)
             blends[key] = (model, blend)
         return blend

@@ -15,7 +15,16 @@ import numpy as np
 
 from earful.errors import PromptError
 from earful.index.search import Hit
-from earful.model import ClipRef, LanguageModel, Prompt, PromptSize, PromptWording, Text
+from earful.model import (
+    ClipRef,
+    LanguageModel,
+    Place,
+    Prompt,
+    PromptSize,
+    PromptWording,
+    Prototype,
+    Text,
+)
 from earful.rag.strategies import STRATEGIES
 from earful.rag.task import Order, ShotMode, Task
 
@@ -95,6 +104,32 @@ def build_prompt(
     return Prompt(parts=tuple(parts))
 
 
+def build_prototype_prompt(
+    task: Task,
+    prototypes: Sequence[Prototype],
+    query: ClipRef,
+    *,
+    labels: Sequence[str] = (),
+    wording: PromptWording = PLAIN_WORDING,
+) -> Prompt:
+    """Show labels, each with all of its exemplars, and ask for one of them.
+
+    Args:
+        task: Asks for one label.
+        prototypes: In the order to show them.
+        query: The recording asked about.
+        labels: Candidates to list in the question; empty for none.
+        wording: As for ``build_prompt``.
+    """
+    asked = task.question or wording.question(task.kind)
+    parts = _opening(task, True, task.description or wording.opening(task.kind), wording)
+    for prototype in prototypes:
+        answer = task.wording(prototype.label)
+        parts += [prototype, *_exchange(asked, answer)]
+    options = _options(task, labels, wording)
+    return Prompt(parts=(*parts, query, Text(kind="user", text=asked + options)))
+
+
 def build_yes_no_prompt(
     task: Task,
     shots: Sequence[Hit],
@@ -169,8 +204,40 @@ def fit_prompt(
     Raises:
         PromptError: The prompt does not fit even without a shot.
     """
+    prompt, size, shown, notes = _as_many(model, build, hits, "shots", "the nearest")
+    return FittedPrompt(prompt=prompt, shown=tuple(shown), size=size, notes=notes)
+
+
+def fit_prototypes(
+    model: LanguageModel,
+    build: Callable[[Sequence[Prototype]], Prompt],
+    prototypes: Sequence[Prototype],
+    hits: Sequence[Hit],
+) -> FittedPrompt:
+    """Show as many labels as a model can take.
+
+    Args:
+        model: Says what it can take.
+        build: Makes the prompt from the labels that are shown, given best first.
+        prototypes: Labels, best first.
+        hits: Shots, which stand for them as evidence.
+
+    Raises:
+        PromptError: The prompt does not fit even without a label.
+    """
+    prompt, size, _, notes = _as_many(model, build, prototypes, "labels", "the likeliest")
+    return FittedPrompt(prompt=prompt, shown=tuple(hits), size=size, notes=notes)
+
+
+def _as_many(
+    model: LanguageModel,
+    build: Callable[[Sequence[Item]], Prompt],
+    items: Sequence[Item],
+    what: str,
+    which: str,
+) -> tuple[Prompt, PromptSize, Sequence[Item], tuple[str, ...]]:
     limits = model.capabilities
-    shown = list(hits)
+    shown = list(items)
     while True:
         prompt = build(shown)
         size = model.measure(prompt)
@@ -185,20 +252,21 @@ def fit_prompt(
         why = f"{limits.max_audios} recordings" if fits else f"{limits.max_text_tokens} tokens"
         shown.pop()
     notes = list(size.cut)
-    if len(shown) < len(hits):
+    if len(shown) < len(items):
         notes.insert(
             0,
-            f"{len(shown)} of {len(hits)} shots are shown, the nearest; {limits.name} takes {why}",
+            f"{len(shown)} of {len(items)} {what} are shown, {which}; {limits.name} takes {why}",
         )
     _log.debug(
-        "prompt %s of %d tokens with %d of %d shots",
+        "prompt %s of %d tokens with %d of %d %s",
         prompt.digest[:12],
         size.n_tokens,
         len(shown),
-        len(hits),
+        len(items),
+        what,
         extra={"n_tokens": size.n_tokens, "n_shots": len(shown), "slots": size.slots},
     )
-    return FittedPrompt(prompt=prompt, shown=tuple(shown), size=size, notes=tuple(notes))
+    return prompt, size, shown, tuple(notes)
 
 
 def is_yes_or_no(answer: str) -> bool:
@@ -240,18 +308,22 @@ def arrange_shots(
 
 def _opening(
     task: Task, has_shots: bool, description: str, wording: PromptWording
-) -> list[Text | ClipRef]:
+) -> list[Text | Place]:
     is_random = STRATEGIES[task.shots.strategy].is_random
     examples = wording.random_examples if is_random else wording.similar_examples
     return [Text(kind="system", text=(examples if has_shots else "") + description)]
 
 
-def _shot(hit: Hit, question: str, answer: str, shot_mode: ShotMode) -> list[Text | ClipRef]:
-    words: list[Text | ClipRef] = [
+def _shot(hit: Hit, question: str, answer: str, shot_mode: ShotMode) -> list[Text | Place]:
+    words = _exchange(question, answer)
+    return [clip_of(hit), *words] if shot_mode == "interleaved" else words
+
+
+def _exchange(question: str, answer: str) -> list[Text | Place]:
+    return [
         Text(kind="exemplar", text=question),
         Text(kind="exemplar", text=answer, is_answer=True),
     ]
-    return [clip_of(hit), *words] if shot_mode == "interleaved" else words
 
 
 def _question_of(task: Task, hit: Hit, asked: str, wording: PromptWording) -> str:

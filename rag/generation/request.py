@@ -17,6 +17,7 @@ from earful.model import (
     LanguageModel,
     Prompt,
     PromptWording,
+    Prototype,
 )
 from earful.rag.answer import Answer
 from earful.rag.arrays import Scores
@@ -25,8 +26,10 @@ from earful.rag.generation.prompt import (
     FittedPrompt,
     arrange_shots,
     build_prompt,
+    build_prototype_prompt,
     build_yes_no_prompt,
     fit_prompt,
+    fit_prototypes,
 )
 from earful.rag.retrieval import LabelScoring, Query, Stopwatch, label_probabilities
 from earful.rag.task import ShotMode, Task
@@ -44,6 +47,8 @@ class ModelRequest:
         question: Asked instead of the task's.
         shot_mode: See ``build_prompt``.
         seed: For an order of shots that is drawn.
+        prototypes: Labels to show instead of the shots, best first, for a model that takes them;
+            the answer is then one of these.
     """
 
     task: Task
@@ -53,19 +58,33 @@ class ModelRequest:
     question: str = ""
     shot_mode: ShotMode = "interleaved"
     seed: int = 0
+    prototypes: tuple[Prototype, ...] = ()
 
     def fit(self, model: LanguageModel) -> FittedPrompt:
-        """Build the prompt with as many shots as the model can take.
+        """Build the prompt with as many shots, or labels, as the model can take.
 
         Raises:
             PromptError: There is no question, or it does not fit.
         """
+        if self.prototypes:
+            return fit_prototypes(
+                model, partial(self._show_labels, model), self.prototypes, self.hits
+            )
         return fit_prompt(model, partial(self.build_for, model), self.hits)
 
     def build_for(self, model: LanguageModel, shown: Sequence[Hit]) -> Prompt:
         """Build the prompt with some of the shots in a model's own wording; see ``build``."""
         return self.build(
             shown, lists_labels=self.lists_labels(model), wording=model.capabilities.wording
+        )
+
+    def _show_labels(self, model: LanguageModel, shown: Sequence[Prototype]) -> Prompt:
+        return build_prototype_prompt(
+            self.task,
+            arrange_shots(shown, self.task.shots.order, seed=self.seed),
+            self.query,
+            labels=self.labels if self.lists_labels(model) else (),
+            wording=model.capabilities.wording,
         )
 
     def lists_labels(self, model: LanguageModel) -> bool:
@@ -114,8 +133,9 @@ def score_labels(
 ) -> tuple[Scores, FittedPrompt]:
     """Score a request's labels.
 
-    For ``classify`` all labels are answers to one prompt. For ``multilabel`` each label is
-    a question of its own, answered by yes or no, and its score is the share of the yes.
+    For ``classify`` all labels are answers to one prompt; where labels are shown to the model,
+    those that are, and the score of any other is 0. For ``multilabel`` each label is a question
+    of its own, answered by yes or no, and its score is the share of the yes.
 
     Args:
         model: Scores answers.
@@ -139,8 +159,15 @@ def score_labels(
     task = request.task
     if task.kind == "classify":
         fitted = request.fit(model)
-        answers = [task.wording(label) for label in request.labels]
-        return _probabilities(model, fitted.prompt, answers, scoring), fitted
+        shown = request.labels
+        if request.prototypes:
+            shown = tuple(x.label for x in fitted.prompt.places if isinstance(x, Prototype))
+        answers = [task.wording(label) for label in shown]
+        own = _probabilities(model, fitted.prompt, answers, scoring)
+        if shown == request.labels:
+            return own, fitted
+        of_label = dict(zip(shown, own.tolist(), strict=True))
+        return np.array([of_label.get(label, 0.0) for label in request.labels]), fitted
     fits = [request.fit_yes_no(model, label) for label in request.labels]
     tightest = min(fits, key=lambda fit: len(fit.shown))
     # A longer label may leave room for fewer shots; all labels are judged by the same ones.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -194,6 +195,14 @@ class Candidates:
             group=own,
             further_groups=frozenset(self.exemplars[one].group for one in copies) - {"", own},
         )
+
+    def with_labels(self, row_labels: Sequence[tuple[int, ...]]) -> Candidates:
+        """Return the same exemplars with other labels, given for each by their positions."""
+        other = copy.copy(self)
+        other.row_labels = row_labels
+        for kept in ("rows_of_label", "rows_without_label", "missing", "digest"):
+            other.__dict__.pop(kept, None)
+        return other
 
     def subset(self, rows: Rows, labels: Sequence[int]) -> Candidates:
         """Return some rows as candidates for some labels.

@@ -115,6 +115,9 @@ class LabelEvidence:
     Attributes:
         scores: float64, shape ``(m,)``: similarity to a label's exemplars, and what its name
             says; ``-inf`` for a label of which nothing is known.
+        alike: The same without what its name says: for a label that has only a name, how like
+            exemplars would be.
+        heard: Standard deviations by which its name is heard; ``None`` where names do not count.
         similarities: float64, shape ``(m,)``: to the exemplars alone; ``-inf`` without any.
         likeness: How like the query is what speaks for the first label: low where the index
             holds nothing of its kind; ``inf`` where names speak and the query's class scores
@@ -122,6 +125,8 @@ class LabelEvidence:
     """
 
     scores: Scores
+    alike: Similarities
+    heard: Scores | None
     similarities: Similarities
     likeness: float
 
@@ -251,10 +256,11 @@ class LabelMeans:
         here = allowed[self._rows]
         counts = np.bincount(self._labels[here], minlength=len(self.candidates.labels))
         means = self._means(similarities[self._rows[here]], counts)
-        if self.names is None:
-            return LabelEvidence(scores=means, similarities=means, likeness=float(means.max()))
-        if class_scores is None:
-            return LabelEvidence(scores=means, similarities=means, likeness=np.inf)
+        if self.names is None or class_scores is None:
+            likeness = float(means.max()) if self.names is None else np.inf
+            return LabelEvidence(
+                scores=means, alike=means, heard=None, similarities=means, likeness=likeness
+            )
         # A label without exemplars, but with a name: as if it had some, a little more like the
         # query than exemplars are.
         usual = 0.0
@@ -263,10 +269,13 @@ class LabelMeans:
             usual = float(among_all[0]) + _UNSHOWN * self.deviation
         unshown = np.where(self.names.known, usual, -np.inf)
         alike = np.where(counts > 0, means, unshown)
-        scores = alike + WORD_WEIGHT * self.names.heard(class_scores)
+        heard = self.names.heard(class_scores)
+        scores = alike + WORD_WEIGHT * heard
         strangeness = _STRANGENESS * self.names.strangeness(class_scores)
         return LabelEvidence(
             scores=scores,
+            alike=alike,
+            heard=heard,
             similarities=means,
             likeness=float(alike[int(np.argmax(scores))]) - strangeness,
         )

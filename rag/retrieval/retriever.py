@@ -23,12 +23,11 @@ from earful.index.search import Hit, SearchFilter
 from earful.model import Embedder, ExplainsTexts
 from earful.model.audio import Clip, hearing_faults
 from earful.rag.retrieval.arguments import to_labels, to_recording, to_recordings
-from earful.rag.retrieval.candidates import Candidates
 from earful.rag.retrieval.gathering import other_tasks
 from earful.rag.retrieval.index_search import check_search, compares_scores, search_index
 from earful.rag.retrieval.prepared_task import ExemplarFilter, PreparedTask, TaskCache
 from earful.rag.retrieval.query import Audio, Query, Stopwatch, read_clip, read_queries
-from earful.rag.retrieval.shot_set import ShotSet, find_shots, names_alone, vector_of
+from earful.rag.retrieval.shot_set import ShotSet, find_shots, names_alone, products
 from earful.rag.retrieval.vote import LabelVote, label_prior, vote_of_labels, vote_of_shots
 from earful.rag.strategies import STRATEGIES
 from earful.rag.task import Shots, Task
@@ -178,6 +177,7 @@ class Retriever:
         start_s: float = 0.0,
         end_s: float | None = None,
         group: str = "",
+        names_speak: bool = False,
     ) -> Iterator[Retrieved | AudioError | PromptError]:
         """Read recordings and find the shots of each, in batches.
 
@@ -195,6 +195,7 @@ class Retriever:
             start_s: In seconds.
             end_s: In seconds.
             group: The recordings' group.
+            names_speak: As for ``find``.
 
         Yields:
             What was retrieved for each recording in order, or the error that kept it from
@@ -223,7 +224,7 @@ class Retriever:
                 prepared = self.prepare(task, labels, need_exemplars=need_exemplars)
                 if len(prepared.candidates):
                     with shared.stage("retrieve_s"):
-                        rows = iter(_float32_scores(prepared.candidates, queries))
+                        rows = iter(products(prepared.candidates, queries))
             for query in found:
                 if isinstance(query, AudioError):
                     yield query
@@ -239,6 +240,7 @@ class Retriever:
                             need_exemplars=need_exemplars,
                             seed=seed,
                             float32_scores=next(rows),
+                            names_speak=names_speak,
                         )
                 except PromptError as error:
                     yield error
@@ -273,6 +275,7 @@ class Retriever:
         need_exemplars: bool,
         seed: int,
         float32_scores: NDArray[np.float32] | None = None,
+        names_speak: bool = False,
     ) -> ShotSet:
         """Find a query's shots.
 
@@ -285,6 +288,7 @@ class Retriever:
                 name that the embedder knows.
             seed: For random choices.
             float32_scores: float32 dot products with every candidate, if they are at hand.
+            names_speak: Whether names, if all are known, speak where no exemplar does.
 
         Raises:
             TaskError: No exemplar answers the task, or shots are asked for where there
@@ -299,6 +303,10 @@ class Retriever:
         if alone and shots:
             raise TaskError(f"{shots} shots are asked for, but there is no index to find them in")
         prepared = self.prepare(task, labels, need_exemplars=need_exemplars)
+        if names_speak and (alone or not (len(prepared.candidates) or shots)):
+            names = prepared.means.names if task.kind == "classify" else None
+            if names is not None and names.known.all() and query.class_scores is not None:
+                return names_alone(prepared, task, query)
         if alone:
             # Whoever asks for 0 shots knows it.
             unasked = shots is None and task.has_labels
@@ -439,8 +447,3 @@ class Retriever:
     def compares_scores(self) -> bool:
         """Whether texts are compared with the index's class scores rather than its vectors."""
         return self.index is not None and compares_scores(self.embedder, self.index)
-
-
-def _float32_scores(candidates: Candidates, queries: Sequence[Query]) -> NDArray[np.float32]:
-    """Return float32, shape ``(n_queries, n)``: each query's product with every candidate."""
-    return np.asarray(np.stack([vector_of(query) for query in queries]) @ candidates.vectors.T)

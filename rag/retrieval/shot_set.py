@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -144,16 +145,17 @@ def find_shots(
 
 
 def names_alone(prepared: PreparedTask, task: Task, query: Query) -> ShotSet:
-    """Let the names of labels speak where there is no exemplar at all.
+    """Let the names of labels speak where there is no exemplar, or none is wanted.
 
     Args:
         prepared: The task; the embedder knows what its labels' names mean.
         task: The same.
         query: The recording.
     """
+    n = len(prepared.candidates)
     none = Voters(
-        allowed=np.empty(0, dtype=np.bool_),
-        similarities=np.empty(0),
+        allowed=np.zeros(n, dtype=np.bool_),
+        similarities=np.zeros(n),
         class_scores=query.class_scores,
     )
     note = "no exemplar was used: the names of the labels alone speak for them"
@@ -170,6 +172,11 @@ def vector_of(query: Query) -> NDArray[np.float32]:
     if query.vector is None:
         raise ValueError("the query has no vector; read it with an embedder")
     return query.vector
+
+
+def products(candidates: Candidates, queries: Sequence[Query]) -> NDArray[np.float32]:
+    """Return float32, shape ``(n_queries, n)``: each query's product with every candidate."""
+    return np.asarray(np.stack([vector_of(query) for query in queries]) @ candidates.vectors.T)
 
 
 def _notes(means: LabelMeans, task: Task, rows: Rows) -> tuple[str, ...]:

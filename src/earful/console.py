@@ -120,9 +120,10 @@ def describe_answer(answer: Answer) -> str:
 
 def _describe_blend(blend: Blend) -> str:
     """Say who of the two decided, and how often each was right where it could be tried."""
-    decided = "the vote alone decided"
-    if blend.weight:
-        decided = f"both decided, the model with {blend.weight:.0%} of the say"
+    if blend.is_trained and blend.weight:
+        return "both decided, the model by as much as its training found to be best"
+    part = f"both decided, the model with {blend.weight:.0%} of the say"
+    decided = part if blend.weight else "the vote alone decided"
     if not blend.n_held_out:
         return f"{decided}; there are too few exemplars to try who is right more often"
     return (

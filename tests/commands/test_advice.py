@@ -30,7 +30,7 @@ LIBRARY = {
     "index/maintenance/verify.py": ("index verify",),
     "index/storage/index_folder.py": (*QUESTIONS, "index build"),
     "index/storage/header.py": ("index verify",),
-    "model/tiny/language_model.py": ("classify", "ask", "caption", "chat", "evaluate"),
+    "model/small/language_model.py": ("classify", "ask", "caption", "chat", "evaluate"),
     "rag/evaluation/leakage.py": ("evaluate",),
     "rag/evaluation/repeat.py": ("evaluate",),
     "rag/evaluation/run_file.py": ("evaluate",),

@@ -44,9 +44,9 @@ def test_the_shipped_model_answers_where_none_is_named(
     # What it is, it says once.
     notes = [line for line in err.splitlines() if line.startswith("note: ")]
     assert len(notes) == 1
-    assert "earful-tiny is a small model" in notes[0]
+    assert "earful-small is a small model" in notes[0]
     for answer in map(json.loads, out.splitlines()):
-        assert answer["model"] == "earful-tiny"
+        assert answer["model"] == "earful-small"
         assert answer["text"] == "whistle"
         assert answer["vote"][0]["label"] == "whistle"
         assert {score["label"] for score in answer["model_scores"]} == {"low hum", "whistle"}
@@ -78,7 +78,7 @@ def test_classify_goes_on_after_a_bad_file(run: Run, index: Path, tmp_path: Path
     assert second["text"] == "whistle"
     # The note on the model comes with the first answer, not before an error.
     assert err.startswith("error: missing.wav")
-    assert "\nnote: earful-tiny is a small model" in err
+    assert "\nnote: earful-small is a small model" in err
     assert run("classify", "missing.wav", "--index", index)[0] == 1
 
 
@@ -124,7 +124,7 @@ def test_names_alone_answer_where_the_default_embedder_knows_words(
     words = ("classify", asked, "--labels", "first,third", "--json")
     # The embedder of today knows none: the language model is asked, as ever.
     code, out, err = run(*words)
-    assert (code, json.loads(out)["model"]) == (0, "earful-tiny")
+    assert (code, json.loads(out)["model"]) == (0, "earful-small")
     assert "names of the labels" not in err
     assert run(*words, "--model", "none")[0] == 2
     monkeypatch.setattr("earful.model.load_embedder", lambda name, **options: NamedSamples())
@@ -141,15 +141,15 @@ def test_names_alone_answer_where_the_default_embedder_knows_words(
     code, out, _ = run("classify", asked, "--task", "t.toml", "--json", "--model", "none")
     assert (code, json.loads(out)["scores"]) == (0, answer["scores"])
     # Whoever wants the model, or says something of it, gets it.
-    for option in (("--model", "earful-tiny"), ("--no-blend",), ("--length", "mean")):
+    for option in (("--model", "earful-small"), ("--no-blend",), ("--length", "mean")):
         code, out, _ = run(*words, *option)
-        assert (code, json.loads(out)["model"]) == (0, "earful-tiny"), option
+        assert (code, json.loads(out)["model"]) == (0, "earful-small"), option
     # What is about exemplars has no effect, and of a code nothing is known.
     code, _, err = run(*words, "--strategy", "diverse")
     assert code == 2
     assert "is about exemplars" in err
     code, out, _ = run("classify", asked, "--labels", "first,x17", "--json")
-    assert (code, json.loads(out)["model"]) == (0, "earful-tiny")
+    assert (code, json.loads(out)["model"]) == (0, "earful-small")
 
 
 def test_show_prompt_prints_the_interleaved_prompt(run: Run, index: Path, tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_an_embedder_can_be_named_for_the_query(run: Run, index: Path, tmp_path:
     code, _, err = run(*words, "nonsense")
     assert code == 2
     assert "nonsense" in err
-    assert "earful-tiny" in err
+    assert "earful-small" in err
 
 
 def test_text_search_names_the_embedders_that_can(run: Run, index: Path) -> None:

@@ -102,7 +102,7 @@ def test_a_program_reads_an_object_a_line(run: Run) -> None:
         (("index", "nonsense"), 2, "error", "No such command 'nonsense'."),
         (("--nonsense", "index"), 2, "error", "No such option: --nonsense"),
         (("search", "x.wav", "-k", "0", "-i", "s.index"), 2, "error", "Invalid value for '--k'"),
-        (("classify", f"{ODD}.wav", "-i", "s.index"), 0, "warning", "earful-tiny is a small"),
+        (("classify", f"{ODD}.wav", "-i", "s.index"), 0, "warning", "earful-small is a small"),
         (("classify", "x.wav", "-i", "s.index", "--model", "none"), 1, "error", "no such file"),
     ],
 )

@@ -190,12 +190,18 @@ def test_a_missing_extra_is_answered_with_the_line_to_type(monkeypatch: pytest.M
 def test_language_models_are_known_by_name_and_nearly() -> None:
     licences = {entry.name: entry.licence for entry in list_language_models()}
     assert licences == {
-        "earful-tiny": "CC-BY-4.0",
+        "earful-small": "CC-BY-4.0",
         "audio-flamingo-foundation": "non-commercial research",
         "audio-flamingo-chat": "non-commercial research",
     }
     with pytest.raises(UnknownNameError, match=r"no language model named.*'audio-flamingo-chat'"):
         load_language_model("audio-flamingo-chta")
+
+
+def test_the_former_name_of_the_shipped_language_model_loads_it_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match="earful-tiny is now earful-small"):
+        model = load_language_model("earful-tiny", device="cpu")
+    assert model.capabilities.name == "earful-small"
 
 
 def test_a_plug_in_language_model_is_loaded_with_its_wishes(plugins: list[EntryPoint]) -> None:

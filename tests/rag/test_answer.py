@@ -68,7 +68,14 @@ def test_the_json_of_an_answer() -> None:
   {
    "id": "7",
    "audio": "/sounds/rex.wav",
+   "start_s": 0.0,
+   "end_s": null,
    "answer": "dog",
+   "labels": [
+    "dog"
+   ],
+   "group": "",
+   "rank": 0,
    "similarity": 0.91
   }
  ],

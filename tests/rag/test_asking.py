@@ -150,5 +150,5 @@ def test_captions_of_exemplars_are_taken(tmp_path: Path, queries: Path) -> None:
 
 
 def test_which_models_write(index: Path) -> None:
-    assert not load_language_model("earful-tiny", device="cpu").capabilities.writes_captions
+    assert not load_language_model("earful-small", device="cpu").capabilities.writes_captions
     assert CAPABILITIES.writes_captions

@@ -98,6 +98,7 @@ def test_the_json_of_a_blend() -> None:
         "weight": 0.5,
         "temperature": 2.0,
         "n_replayed": 0,
+        "is_trained": False,
         "accuracy": None,
     }
     fitted = fit_blend(held_out([[0.5, 0.5]] * 3, [[0.8, 0.2]] * 3, [[1, 0]] * 3))

@@ -115,8 +115,8 @@ def untimed(answer: Answer | Exception) -> Answer:
 
 
 def test_the_default_model_is_the_shipped_one_unless_the_task_asks_for_the_vote() -> None:
-    assert default_model(None) == default_model(Task(name="t")) == "earful-tiny"
-    assert default_model(Task(name="t", arm="model")) == "earful-tiny"
+    assert default_model(None) == default_model(Task(name="t")) == "earful-small"
+    assert default_model(Task(name="t", arm="model")) == "earful-small"
     assert default_model(Task(name="t", arm="vote")) is None
 
 

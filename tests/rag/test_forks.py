@@ -16,7 +16,7 @@ import json, os, signal, sys, torch
 from earful import FewShot, Index, build_index, load_embedder
 torch.set_num_threads(2)
 build_index("corpus", "s.index", embedder=load_embedder("earful-small"))
-few = FewShot.open("s.index", model="earful-tiny")
+few = FewShot.open("s.index", model="earful-small")
 
 def in_child(do):
     read, write = os.pipe()

@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 import torch
 from training.flamingo import wording
-from training.flamingo.episodes import Corpus, Episode, Episodes, Sound
+from training.flamingo.episodes import Episode, Episodes
+from training.flamingo.label_slots import MOST_SHOWN, draw_slots, ranked
 from training.flamingo.model import initialise, read_axes, sizes
+from training.flamingo.perceptron import collate_slots, fit_perceptron, linear_scores
+from training.flamingo.progress import Probe, first_tokens, fit_blend
+from training.flamingo.sounds import Corpus, Sound
 from training.flamingo.train import Batches, Plan, collate, train
 
 from earful.model import ClipRef, Prompt, Text
@@ -19,9 +23,11 @@ from earful.model.flamingo import (
     render_continuation,
     render_prompt,
 )
+from earful.model.small import N_CHANNELS, N_DESCRIPTORS
 from earful.model.tiny import read_part, read_release
 
 DIM = 32
+HALVES = (12, 20)
 LABELS = ("bell", "door", "dog", "drum", "oboe", "rain", "siren", "whistle", "wind")
 
 
@@ -30,24 +36,32 @@ def tokenizer() -> FlamingoTokenizer:
     return FlamingoTokenizer.from_bytes(read_part(read_release(), "tokenizer"), source="tiny")
 
 
+def unit(row: np.ndarray) -> np.ndarray:
+    return np.asarray(row / np.linalg.norm(row), dtype=np.float32)
+
+
 def made_up(seed: int, scatter_seed: int = 0) -> Corpus:
     """Return sounds of every label: a point of its own, and a little scatter."""
     rng, scatter = np.random.default_rng(seed), np.random.default_rng([7, scatter_seed])
     sounds = []
     for label in LABELS:
-        point = rng.standard_normal(DIM)
+        point, gait = rng.standard_normal(DIM), rng.standard_normal(N_DESCRIPTORS)
         for number in range(4):
-            window = point + 0.2 * scatter.standard_normal((1, DIM))
+            vector = unit(point + 0.4 * scatter.standard_normal(DIM))
+            heard = scatter.standard_normal(len(LABELS)) + 2.0 * (np.array(LABELS) == label)
             sounds.append(
                 Sound(
                     label=label,
                     coarse="some",
                     caption=f"A {label} is heard.",
                     group=f"group {number % 2}",
-                    views=((window / np.linalg.norm(window)).astype(np.float32),),
+                    vector=vector,
+                    apart=vector,
+                    acoustics=unit(gait + scatter.standard_normal(N_DESCRIPTORS)),
+                    heard=dict(zip(LABELS, heard.tolist(), strict=True)),
                 )
             )
-    return Corpus(sounds)
+    return Corpus(sounds, frozenset(LABELS))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +77,7 @@ def words(tokenizer: FlamingoTokenizer) -> list[str]:
 
 @pytest.fixture(scope="module")
 def episodes(corpus: Corpus, tokenizer: FlamingoTokenizer, words: list[str]) -> Episodes:
-    return Episodes(corpus, tokenizer, words, windows_per_audio=2)
+    return Episodes([corpus], tokenizer, words, windows_per_audio=2)
 
 
 def learned(episode: Episode, tokenizer: FlamingoTokenizer) -> list[str]:
@@ -131,24 +145,53 @@ def test_every_kind_of_episode_fits_its_places(
         assert (same.ids, same.targets) == (episode.ids, episode.targets)
 
 
-def test_only_the_axes_that_are_read_are_rotated(
+def test_labels_are_shown_as_retrieval_ranks_them(corpus: Corpus) -> None:
+    rng = np.random.default_rng(2)
+    kinds = set()
+    for _ in range(200):
+        slots = draw_slots(corpus, rng)
+        assert slots.names[slots.right] == slots.query.label
+        assert 1 <= len(slots.names) == len(set(slots.names)) <= MOST_SHOWN
+        assert (np.diff(slots.scores) >= 0).all()
+        kinds |= {(slots.heard is not None, None in slots.acoustics)}
+        assert len(slots.features()) == len(slots.names)
+    # Some labels have a name alone.
+    assert (True, True) in kinds
+
+
+def test_a_hand_worked_ranking(corpus: Corpus) -> None:
+    query, other = corpus.by_label["dog"][:2]
+    bell = corpus.by_label["bell"]
+    slots = ranked(query, ["dog", "bell"], [[other], bell[:2]], known=True)
+    assert slots is not None
+    dog, two = query.apart @ other.apart, [float(query.apart @ x.apart) for x in bell[:2]]
+    sharpness = 0.5 / 0.15  # three exemplars are too few to say how alike they are
+    means = {"dog": dog, "bell": np.log(np.exp(sharpness * np.array(two)).mean()) / sharpness}
+    told = dict(zip(slots.names, slots.similarities, strict=True))
+    assert told == pytest.approx(means, abs=1e-5)
+    scores = [told[name] + 0.1 * query.heard[name] for name in slots.names]
+    assert slots.scores == pytest.approx(scores, abs=1e-5)
+    assert slots.without_names().scores == pytest.approx(list(slots.similarities), abs=1e-5)
+    alone = ranked(query, ["dog", "bell"], [[], []], known=True)
+    assert alone is not None
+    assert alone.acoustics == (None, None)
+
+
+def test_vectors_are_turned_in_most_lessons_and_evidence_never(
     episodes: Episodes, tokenizer: FlamingoTokenizer
 ) -> None:
-    model = small(tokenizer)
-    n_axes = read_axes(model.config)
-    assert 0 < n_axes < DIM
-    plan = Plan(steps=1, batch=8, dense=1.0, feature_noise=0.0)
-    heard = torch.cat([draw_features(episodes, model, plan, step) for step in range(6)])
-    known = torch.from_numpy(np.concatenate([s.views[0] for s in episodes.corpus.sounds]))
-    known = known / known.norm(dim=1, keepdim=True)
-    left, inside = known[:, n_axes:], known[:, :n_axes]
-    heard = heard / heard.norm(dim=1, keepdim=True)
-    nearest = torch.cdist(heard[:, n_axes:], left).min(dim=1)
-    assert nearest.values.max() < 1e-3
-    moved = (heard[:, :n_axes] - inside[nearest.indices]).norm(dim=1)
-    same = inside[nearest.indices].norm(dim=1) - heard[:, :n_axes].norm(dim=1)
-    assert same.abs().max() < 1e-3
-    assert 0.5 < (moved > 0.1).float().mean() < 1.0
+    plan = Plan(steps=1, batch=8, labels=0.0, dense=1.0, feature_noise=0.0)
+    heard = torch.cat([draw_features(episodes, small(tokenizer), plan, step) for step in range(6)])
+    known = torch.from_numpy(np.stack([s.vector for s in episodes.corpora[0].sounds]))
+    nearest = torch.cdist(heard[:, :DIM] / 4, known).min(dim=1).values
+    assert 0.6 < (nearest > 0.1).float().mean() < 1.0
+    assert torch.allclose(heard[:, :DIM].norm(dim=1), torch.tensor(4.0), atol=1e-4)
+    scattered = replace(plan, feature_noise=0.5)
+    again = torch.cat(
+        [draw_features(episodes, small(tokenizer), scattered, step) for step in range(6)]
+    )
+    torch.testing.assert_close(again[:, DIM:], heard[:, DIM:])
+    assert (again[:, :DIM] - heard[:, :DIM]).abs().max() > 0.1
 
 
 def draw_features(episodes: Episodes, model: Flamingo, plan: Plan, step: int) -> torch.Tensor:
@@ -156,10 +199,95 @@ def draw_features(episodes: Episodes, model: Flamingo, plan: Plan, step: int) ->
     return batch.features[batch.window_mask > 0]
 
 
-def test_a_head_of_the_first_layer_looks_at_the_token_before() -> None:
-    config = sizes(4096, audio_dim=DIM)
+def test_some_axes_of_each_half_and_every_channel_are_read() -> None:
+    config = sizes(4096, dim=384)
+    read = read_axes(config, (128, 256))
+    assert read == [*range(32), *range(128, 160), *range(384, 384 + N_CHANNELS)]
+
+
+def test_an_untrained_network_answers_as_the_rule_does(
+    episodes: Episodes, corpus: Corpus, tokenizer: FlamingoTokenizer
+) -> None:
+    config = replace(sizes(tokenizer.vocab_size, dim=DIM), windows_per_audio=2)
     model = Flamingo(config).eval()
-    initialise(model, torch.Generator().manual_seed(0))
+    initialise(model, torch.Generator().manual_seed(0), HALVES)
+    rng = np.random.default_rng(3)
+    agreed = asked = 0
+    while asked < 100:
+        slots = draw_slots(corpus, rng)
+        if len(slots.names) < 3 or None in slots.acoustics:
+            continue
+        asked += 1
+        names = episodes.simple_names(len(slots.names), rng)
+        (said,) = first_tokens(
+            model, config, episodes, [episodes.by_slots(slots, names, "Classify this sound.")]
+        )
+        weighed = slots.scores + 0.15 * np.array(slots.acoustics, dtype=np.float64)
+        agreed += int(np.argmax(said)) == int(np.argmax(weighed))
+    assert agreed >= 93
+
+
+def test_a_network_begins_with_a_fitted_perceptron(
+    episodes: Episodes, corpus: Corpus, tokenizer: FlamingoTokenizer
+) -> None:
+    perceptron = fit_perceptron([corpus], n_questions=800, steps=150)
+    rng = np.random.default_rng(4)
+    asked = [
+        slots for slots in (draw_slots(corpus, rng) for _ in range(200)) if len(slots.names) > 2
+    ]
+    channels, there, right = collate_slots(asked)
+
+    def best(scores: torch.Tensor) -> torch.Tensor:
+        return scores.masked_fill(~there, -1e9).argmax(dim=1)
+
+    weighed = best(perceptron.scores(channels))
+    # It was fitted to such questions, so it answers them no worse than the plain sum.
+    plain = (best(linear_scores(channels)) == right).float().mean()
+    assert (weighed == right).float().mean() >= plain - 0.02
+    config = replace(sizes(tokenizer.vocab_size, dim=DIM), windows_per_audio=2)
+    model = Flamingo(config).eval()
+    initialise(model, torch.Generator().manual_seed(0), HALVES, perceptron)
+    said = [
+        int(np.argmax(scores))
+        for slots in asked
+        for scores in first_tokens(
+            model,
+            config,
+            episodes,
+            [
+                episodes.by_slots(
+                    slots, episodes.simple_names(len(slots.names), rng), "Classify this sound."
+                )
+            ],
+        )
+    ]
+    assert float((torch.tensor(said) == weighed).float().mean()) > 0.9
+
+
+def test_the_blend_is_fitted_to_questions_about_training_labels(
+    episodes: Episodes, corpus: Corpus, tokenizer: FlamingoTokenizer
+) -> None:
+    config = replace(sizes(tokenizer.vocab_size, dim=DIM), windows_per_audio=2)
+    model = Flamingo(config).eval()
+    initialise(model, torch.Generator().manual_seed(0), HALVES)
+    probe = Probe({"train": [corpus]}, episodes, config, n_episodes=30)
+    measured = probe(model)
+    assert measured["train 5w1s"] > 0.6
+    weight, temperature = fit_blend(model, probe)
+    share = weight / ((1 - weight) * temperature)
+    right = {}
+    for name, own in (("both", share), ("rule", 0.0)):
+        right[name] = 0
+        for setting in ("5w1s", "5w4s", "20w4s"):
+            for slots, said in zip(*probe.scores(model, f"train {setting}"), strict=True):
+                right[name] += int(np.argmax(slots.scores / 0.1 + own * said)) == slots.right
+    assert right["both"] >= right["rule"]
+
+
+def test_a_head_of_the_first_layer_looks_at_the_token_before() -> None:
+    config = sizes(4096, dim=DIM)
+    model = Flamingo(config).eval()
+    initialise(model, torch.Generator().manual_seed(0), HALVES)
     positions = torch.arange(40)[None]
     ids = torch.randint(3, 4000, (1, 40), generator=torch.Generator().manual_seed(1))
     layer = model.decoder.layers[0]
@@ -182,10 +310,10 @@ def plan() -> Plan:
 
 def small(tokenizer: FlamingoTokenizer) -> Flamingo:
     config = replace(
-        sizes(tokenizer.vocab_size, audio_dim=DIM, hidden_dim=48, n_layers=2), windows_per_audio=2
+        sizes(tokenizer.vocab_size, dim=DIM, hidden_dim=64, n_layers=2), windows_per_audio=2
     )
     model = Flamingo(config)
-    initialise(model, torch.Generator().manual_seed(0))
+    initialise(model, torch.Generator().manual_seed(0), HALVES)
     return model
 
 
@@ -259,7 +387,7 @@ def naming_accuracy(
     model: Flamingo, episodes: Episodes, tokenizer: FlamingoTokenizer, *, permuted: bool
 ) -> float:
     """Ask for the names of sounds without an exemplar; ``permuted`` exchanges the sounds."""
-    corpus = episodes.corpus
+    (corpus,) = episodes.corpora
     asked = [
         episodes.classify([], sound, sound.label, "Classify this sound.") for sound in corpus.sounds
     ]
@@ -277,16 +405,17 @@ def test_a_short_training_teaches_names_and_keeps_to_the_exemplars(
     episodes: Episodes, tokenizer: FlamingoTokenizer, words: list[str], tmp_path: Path
 ) -> None:
     config = replace(
-        sizes(tokenizer.vocab_size, audio_dim=DIM, hidden_dim=128, n_layers=2), windows_per_audio=2
+        sizes(tokenizer.vocab_size, dim=DIM, hidden_dim=128, n_layers=2), windows_per_audio=2
     )
     model = Flamingo(config).eval()
-    initialise(model, torch.Generator().manual_seed(0))
-    again = Episodes(made_up(0, 1), tokenizer, words, windows_per_audio=2)
-    never = Episodes(made_up(1), tokenizer, words, windows_per_audio=2)
+    initialise(model, torch.Generator().manual_seed(0), HALVES)
+    again = Episodes([made_up(0, 1)], tokenizer, words, windows_per_audio=2)
+    never = Episodes([made_up(1)], tokenizer, words, windows_per_audio=2)
     untrained = naming_accuracy(model, again, tokenizer, permuted=False)
     plan = Plan(
         steps=280,
         batch=16,
+        labels=0.2,
         dense=0.2,
         unshown=0.5,
         warm_up=50,

@@ -7,7 +7,7 @@ import pytest
 from training.ship import WEIGHTS, ship
 
 from earful.errors import ModelError
-from earful.model import load_embedder, load_language_model
+from earful.model import load_embedder
 
 ABOUT = {"authors": "me", "licence": "CC0-1.0", "data": "my clips"}
 
@@ -20,7 +20,6 @@ def test_parts_not_given_are_those_that_ship_whatever_lay_there(tmp_path: Path) 
         load_embedder(str(own))
     ship(own, release="mine", about=ABOUT)
     assert load_embedder(str(own)).fingerprint.revision == "mine"
-    assert load_language_model(str(own), device="cpu").capabilities.name == str(own.resolve())
 
 
 def test_a_part_that_lies_in_the_folder_already_is_not_overwritten(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_heads_and_words_are_fitted_to_what_is_heard() -> None:
     outputs[:, 100:140] += 2.0 * rng.standard_normal((120, 40))
     pooled = 0.01 * rng.random((120, 1024))
     pooled[np.arange(120), labels] += 0.2
-    yamnet = load_small(device="cpu")._ears.yamnet
+    yamnet = load_small(device="cpu").ears.yamnet
     scores = rng.normal(-6.0, 1.0, size=(120, 521))
     for label, name in enumerate(("Bell", "Dog", "Rain")):
         scores[labels == label, yamnet.class_names.index(name)] += 5.0

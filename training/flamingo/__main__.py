@@ -1,8 +1,9 @@
 """Train the small Flamingo on a corpus, resumably.
 
-    python -m training.flamingo --corpus DIR --features F --vocabulary F --clap F --out DIR
+    python -m training.flamingo --corpus DIR --out DIR [--embedder DIR]
 
-The same command goes on where it was stopped. With ``--device cuda`` it uses a GPU.
+The same command goes on where it was stopped. With ``--device cuda`` it uses a GPU. ``DIR/weights``
+is a folder that ``--model`` takes, and ``--embedder``. The vocabulary is that of ``earful-tiny``.
 """
 
 from __future__ import annotations
@@ -11,53 +12,37 @@ import argparse
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+import pickle
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
+from safetensors.numpy import load as load_numbers
+from safetensors.numpy import save as save_numbers
 from training.convert_aisfx import pack
-from training.corpus_features import CorpusFeatures, read_features
-from training.flamingo.episodes import Corpus, Episodes, Sound
+from training.flamingo.episodes import Episodes
 from training.flamingo.model import initialise, sizes
-from training.flamingo.progress import Probe
+from training.flamingo.perceptron import fit_perceptron
+from training.flamingo.progress import Probe, fit_blend
+from training.flamingo.sounds import hear_corpus
 from training.flamingo.train import Batches, Plan, train
 from training.vocabulary import read_words
 
+from earful.model import tiny
 from earful.model.flamingo import Flamingo, FlamingoTokenizer
-from earful.model.runtime import round_rows
-from earful.model.tiny import AudioHead, fill
+from earful.model.runtime import read_part, round_rows
+from earful.model.small import DESCRIPTION, NAME, load_small, read_small_release
 
 _LONGEST_NAME = 8
-
-
-def hear(found: CorpusFeatures, clap: Path, *, dim: int) -> list[Sound]:
-    """Return every clip of a corpus as the audio tower hears it."""
-    head = fill(AudioHead(dim), clap.read_bytes(), str(clap), prefix="head.")
-    with torch.inference_mode():
-        vectors = head(torch.from_numpy(found.outputs.astype(np.float32))).numpy()
-    return [
-        Sound(
-            label=row["label"],
-            coarse=row["coarse"],
-            caption=row["caption"],
-            group=row["group"],
-            views=tuple(vectors[windows] for windows in found.views(number)),
-        )
-        for number, row in enumerate(found.rows)
-    ]
-
-
-def of_split(found: CorpusFeatures, sounds: Sequence[Sound], *splits: str) -> list[Sound]:
-    """Return the sounds of some splits."""
-    return [s for s, row in zip(sounds, found.rows, strict=True) if row["split"] in splits]
 
 
 def main() -> None:
     """Train as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("corpus", "features", "vocabulary", "clap", "out"):
+    for name in ("corpus", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--embedder", default=NAME, help="a folder that training.small wrote")
     parser.add_argument("--words", type=Path, default=Path("/usr/share/dict/american-english"))
     parser.add_argument("--steps", type=int, default=Plan().steps)
     parser.add_argument("--batch", type=int, default=Plan().batch)
@@ -67,34 +52,39 @@ def main() -> None:
     parser.add_argument("--hidden-dim", type=int, default=256)
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--authors", default="the earful developers")
+    parser.add_argument("--licence", default="CC-BY-4.0")
+    parser.add_argument("--data", default="training/corpus/manifest.csv; see ATTRIBUTION.md")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    settings = json.loads((options.clap.parent / "clap.json").read_text())
-    found = read_features(options.corpus, options.features)
-    sounds = hear(found, options.clap, dim=settings["dim"])
-    tokenizer = FlamingoTokenizer.load(options.vocabulary)
+    embedder = load_small(options.embedder, device="cpu")
+    halves = tuple(len(head.project) for head in (embedder.heads.narrow, embedder.heads.yamnet))
+    options.out.mkdir(parents=True, exist_ok=True)
+    kept = options.out / "sounds.pickle"
+    if not kept.exists():
+        kept.write_bytes(pickle.dumps(hear_corpus(options.corpus, embedder)))
+    sounds = pickle.loads(kept.read_bytes())
+    vocabulary = tiny.read_part(tiny.read_release(), "tokenizer")
+    tokenizer = FlamingoTokenizer.from_bytes(vocabulary, source="the vocabulary that ships")
     config = sizes(
         tokenizer.vocab_size,
-        audio_dim=settings["dim"],
+        dim=sum(halves),
         hidden_dim=options.hidden_dim,
         n_layers=options.layers,
     )
     model = Flamingo(config)
     plan = Plan(steps=options.steps, batch=options.batch, rate=options.rate)
-    initialise(model, torch.Generator().manual_seed(plan.seed))
+    perceptron = fit_perceptron(sounds.folds, seed=plan.seed)
+    initialise(model, torch.Generator().manual_seed(plan.seed), halves, perceptron)
     n_parameters = sum(parameter.numel() for parameter in model.parameters())
     print(f"{n_parameters / 1e6:.2f} M parameters", flush=True)
     words = [word for word in read_words(options.words) if 3 <= len(word) <= _LONGEST_NAME]
-    trained = Corpus(of_split(found, sounds, "train"))
-    episodes = Episodes(trained, tokenizer, words, windows_per_audio=config.windows_per_audio)
-    probe = Probe(
-        {"train": trained, "held out": Corpus(of_split(found, sounds, "held_out"))},
-        episodes,
-        words,
-        config,
-    )
-    options.out.mkdir(parents=True, exist_ok=True)
+    episodes = Episodes(sounds.folds, tokenizer, words, windows_per_audio=config.windows_per_audio)
+    asked = {"train": sounds.folds}
+    if sounds.held_out.labels:
+        asked["held out"] = (sounds.held_out,)
+    probe = Probe(asked, episodes, config)
 
     def report(step: int, loss: float, seconds: float) -> None:
         print(f"step {step}: loss {loss:.3f}, {seconds:.0f} s", flush=True)
@@ -104,6 +94,8 @@ def main() -> None:
         print(" ", {name: round(value, 3) for name, value in measured.items()}, flush=True)
         return measured
 
+    model.eval()
+    measure(model)
     train(
         model,
         Batches(episodes, model, plan),
@@ -115,12 +107,62 @@ def main() -> None:
         every=options.every,
         most_seconds=60 * options.minutes,
     )
+    model.eval()
+    weight, temperature = fit_blend(model, probe)
+    print(f"weight beside the vote: {weight:.2f}, at temperature {temperature:.2f}")
     weights = round_rows({name: x.detach().cpu() for name, x in model.state_dict().items()})
-    path = options.out / "earful-tiny-flamingo.safetensors"
-    path.write_bytes(pack(weights, {"licence": "CC-BY-4.0"}))
-    (options.out / "flamingo.json").write_text(json.dumps(config.to_dict(), indent=1) + "\n")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    print(f"{path}: {path.stat().st_size} bytes, sha256 {digest}")
+    write(
+        options.out / "weights",
+        options.embedder,
+        flamingo=pack(weights, {"licence": options.licence}),
+        acoustics=save_numbers(sounds.scale.tensors()),
+        about={"authors": options.authors, "licence": options.licence, "data": options.data},
+        settings={
+            "parameters": n_parameters,
+            "config": config.to_dict(),
+            "blend": {"weight": weight, "temperature": round(temperature, 3)},
+        },
+    )
+    for path in sorted((options.out / "weights").iterdir()):
+        print(f"{path}: {path.stat().st_size} bytes")
+
+
+def write(
+    folder: Path,
+    embedder: str,
+    *,
+    flamingo: bytes,
+    acoustics: bytes,
+    about: Mapping[str, str],
+    settings: Mapping[str, Any],
+) -> None:
+    """Write a folder that ``--model`` and ``--embedder`` take.
+
+    Args:
+        folder: Where to; made if need be.
+        embedder: What the Flamingo hears by: a folder, or the name of what ships.
+        flamingo: Weights of the Flamingo.
+        acoustics: Scale of acoustic descriptors.
+        about: Authors, licence and data of both.
+        settings: Sizes of the Flamingo, and its weight beside the vote.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    release = read_small_release(embedder)
+    told: dict[str, Any] = {"name": NAME, "release": release.number, "licence": release.licence}
+    told["parts"] = {name: dict(part) for name, part in release.parts.items()}
+    for name in ("encoder", "words"):
+        data = read_part(release, name, embedder)
+        (folder / told["parts"][name]["file"]).write_bytes(data)
+    n_acoustics = sum(tensor.size for tensor in load_numbers(acoustics).values())
+    for name, data, own in (
+        ("flamingo", flamingo, settings),
+        ("acoustics", acoustics, {"parameters": n_acoustics}),
+    ):
+        file = f"{NAME}-{name}.safetensors"
+        (folder / file).write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        told["parts"][name] = {"file": file, "sha256": digest, **about, **own}
+    (folder / DESCRIPTION).write_text(json.dumps(told, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,16 @@
 """Training prompts for the small Flamingo: episodes drawn from a corpus of embedded sounds.
 
 An episode is what the model is asked once: some shots and a question, or a dialogue, in the
-very template of ``model/flamingo_prompt``. In most episodes the names of classes mean
-nothing and are drawn anew, so that only the shots tell which sound has which name, and the
-whole feature space is rotated at random, so that it cannot be learned by heart which sound
-is which: both are what makes a small model learn to read its context. In the others names
-and space are the real ones, from which it learns words for sounds.
+very template of ``model/flamingo/prompt_format``. In most of those that tell labels apart the
+space of vectors is rotated at random, so that it cannot be learned by heart which sound is which,
+and in many the names mean nothing and are drawn anew: both are what makes a small model learn to
+read its context. In the others names and space are the real ones, from which it learns words for
+sounds.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,6 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from training.flamingo import wording
+from training.flamingo.label_slots import LabelSlots, draw_slots
+from training.flamingo.sounds import Corpus, Sound
 
 from earful.model import ClipRef, Prompt, Text
 from earful.model.flamingo import (
@@ -28,39 +29,26 @@ from earful.model.flamingo import (
     render_continuation,
     render_prompt,
 )
-from earful.model.tiny import STYLE, spans
+from earful.model.small import STYLE, channels, features_of_clip, likeness
 
 Features = NDArray[np.float32]
 _PLACE = ClipRef(audio=Path("clip.wav"))
 _NO_TARGET = -100
 _ONE_TOKEN = 2  # with the one that begins every text
 _N_SIMPLE = 300
+_N_ROTATIONS = 32
+_SEED = 0
 _MOST_WAYS = 5
 _CLASSIFIED = 0.75
 """Share of classifications among episodes with shots."""
 _ROTATED = 0.9
 """Share of episodes in rotated space among those whose names mean nothing."""
+_RENAMED = 0.9
+"""Share of those that tell labels apart whose names mean nothing."""
+_UNNAMED = 0.3
+"""Share of them in which nothing is known of the names."""
 _MOST_WORDY = 3
 """Shots of sentences; with more, prompts are long and teach little more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sound:
-    """One labelled clip.
-
-    Attributes:
-        label: Its fine label.
-        coarse: Its coarse label.
-        caption: A sentence about it.
-        group: What recorded it; sounds of one group sound alike.
-        views: Its window vectors, undisturbed first; each ``(n_windows, dim)``, unit rows.
-    """
-
-    label: str
-    coarse: str
-    caption: str
-    group: str
-    views: tuple[Features, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +63,6 @@ class Episode:
         names: What could have been answered.
         shown: The answer that goes with each audio, for a classification; else empty.
         prompt_length: Tokens before the last answer.
-        rotated: Whether its features are to be rotated.
     """
 
     ids: list[int]
@@ -85,7 +72,6 @@ class Episode:
     names: tuple[str, ...]
     shown: tuple[str, ...]
     prompt_length: int
-    rotated: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,40 +84,13 @@ class _Draft:
     told: list[bool]
     names: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
-    rotated: bool = False
-
-
-class Corpus:
-    """Sounds by label.
-
-    Args:
-        sounds: At least two labels with two sounds each.
-    """
-
-    def __init__(self, sounds: Sequence[Sound]) -> None:
-        by_label: dict[str, list[Sound]] = defaultdict(list)
-        for sound in sounds:
-            by_label[sound.label].append(sound)
-        self.by_label: Mapping[str, list[Sound]] = {
-            label: found for label, found in sorted(by_label.items()) if len(found) >= 2
-        }
-        self.labels = list(self.by_label)
-        self.sounds = [sound for found in self.by_label.values() for sound in found]
-
-    def pair(self, label: str, rng: np.random.Generator) -> tuple[Sound, list[Sound]]:
-        """Draw a query of a label, and its other sounds, of other groups where there are."""
-        found = self.by_label[label]
-        query = found[int(rng.integers(len(found)))]
-        others = [sound for sound in found if sound is not query]
-        apart = [sound for sound in others if sound.group != query.group]
-        return query, apart if apart and rng.random() < 0.7 else others
 
 
 class Episodes:
     """Draws episodes.
 
     Args:
-        corpus: Their sounds.
+        corpora: Their sounds; those of one episode are of one of them.
         tokenizer: Their vocabulary.
         words: For names that mean nothing.
         windows_per_audio: W.
@@ -140,14 +99,14 @@ class Episodes:
 
     def __init__(
         self,
-        corpus: Corpus,
+        corpora: Sequence[Corpus],
         tokenizer: FlamingoTokenizer,
         words: Sequence[str],
         *,
         windows_per_audio: int,
         nonce: float = 0.6,
     ) -> None:
-        self.corpus = corpus
+        self.corpora = corpora
         self._tokenizer = tokenizer
         self._words = words
         self._width = windows_per_audio
@@ -155,30 +114,79 @@ class Episodes:
         self._tokens: dict[str, list[int]] = {}
         one_token = (word for word in words if len(tokenizer.encode([word])) == _ONE_TOKEN)
         self._simple = list(islice(one_token, _N_SIMPLE))
+        dim = len(corpora[0].sounds[0].vector)
+        drawn = np.random.default_rng(_SEED).standard_normal((_N_ROTATIONS, dim, dim))
+        self._rotations = np.linalg.qr(drawn)[0].astype(np.float32)
 
     def draw(self, n_shots: int, rng: np.random.Generator) -> Episode:
-        """Draw an episode with so many shots, 0 to 7."""
+        """Draw an episode with so many recordings as shots, 0 to 7."""
+        corpus = self._pick(rng)
         kind = rng.random()
         if not n_shots:
-            draft = self._without_shots(kind, rng)
+            draft = self._without_shots(corpus, kind, rng)
         elif (kind := kind * _CLASSIFIED if n_shots > _MOST_WORDY else kind) < self._nonce:
-            draft = self._classify(n_shots, rng, nonce=True)
+            draft = self._classify(corpus, n_shots, rng, nonce=True)
         elif kind < _CLASSIFIED:
-            draft = self._classify(n_shots, rng, nonce=False)
+            draft = self._classify(corpus, n_shots, rng, nonce=False)
         elif kind < 0.88:
-            draft = self._yes_or_no(n_shots, rng)
+            draft = self._yes_or_no(corpus, n_shots, rng)
         else:
-            draft = self._caption(n_shots, rng)
+            draft = self._caption(corpus, n_shots, rng)
         return self.encode(draft)
 
-    def _without_shots(self, kind: float, rng: np.random.Generator) -> _Draft:
+    def draw_labels(self, rng: np.random.Generator) -> Episode:
+        """Draw a classification by labels, each with a slot of its own, as retrieval ranks them."""
+        corpus = self._pick(rng)
+        slots = draw_slots(corpus, rng)
+        names = slots.names
+        # What a name says stands in the evidence; what it is called must say nothing, or the
+        # network learns by heart which names are answers.
+        if rng.random() < _RENAMED:
+            names = tuple(wording.nonce_names(self._words, len(names), rng))
+        if rng.random() < _UNNAMED:
+            slots = slots.without_names()
+        question = wording.CLASSIFY[int(rng.integers(len(wording.CLASSIFY)))]
+        return self.by_slots(slots, names, question, turn=self._turn(rng))
+
+    def by_slots(
+        self,
+        slots: LabelSlots,
+        names: Sequence[str],
+        question: str,
+        turn: Features | None = None,
+    ) -> Episode:
+        """Write a given classification by labels.
+
+        Args:
+            slots: Labels and what speaks for them, best last.
+            names: What they are called.
+            question: About the sound.
+            turn: Rotation of the query's vector.
+        """
+        query = slots.query.vector if turn is None else turn @ slots.query.vector
+        audios = [*slots.features(), features_of_clip(query[None], channels(is_query=True))]
+        answer = names[slots.right]
+        return self.encode(
+            _Draft(
+                prompt=self._prompt("classify", question, names, similar=True),
+                answer=answer,
+                audios=audios,
+                # Which label is the query's is all that there is to learn: nothing says a name
+                # before it was told.
+                told=[False] * len(names),
+                names=tuple(names),
+                shown=(*names, answer),
+            )
+        )
+
+    def _without_shots(self, corpus: Corpus, kind: float, rng: np.random.Generator) -> _Draft:
         if kind < 0.3:
-            return self._classify(0, rng, nonce=False)
+            return self._classify(corpus, 0, rng, nonce=False)
         if kind < 0.4:
-            return self._yes_or_no(0, rng)
+            return self._yes_or_no(corpus, 0, rng)
         if kind < 0.55:
-            return self._caption(0, rng)
-        return self._ask(rng) if kind < 0.75 else self._dialogue(rng)
+            return self._caption(corpus, 0, rng)
+        return self._ask(corpus, rng) if kind < 0.75 else self._dialogue(corpus, rng)
 
     def draw_nonce(self, n_shots: int, rng: np.random.Generator, *, simple: bool) -> Episode:
         """Draw a classification of two to five names that mean nothing.
@@ -189,7 +197,10 @@ class Episodes:
             simple: Whether names are one token.
         """
         n_ways = min(int(rng.integers(2, _MOST_WAYS + 1)), n_shots)
-        return self.encode(self._classify(n_shots, rng, nonce=True, simple=simple, n_ways=n_ways))
+        corpus = self._pick(rng)
+        return self.encode(
+            self._classify(corpus, n_shots, rng, nonce=True, simple=simple, n_ways=n_ways)
+        )
 
     def classify(
         self, shots: Sequence[tuple[Sound, str]], query: Sound, answer: str, question: str
@@ -197,7 +208,7 @@ class Episodes:
         """Write a given classification: shots in their order, each with its name."""
         names = tuple(dict.fromkeys([*(name for _, name in shots), answer]))
         prompt = self._prompt("classify", question, [name for _, name in shots], similar=True)
-        audios = [self._hear(sound, None) for sound, _ in shots] + [self._hear(query, None)]
+        audios = self._hear([sound for sound, _ in shots], query)
         return self.encode(
             _Draft(
                 prompt=prompt,
@@ -208,6 +219,14 @@ class Episodes:
                 shown=(*(name for _, name in shots), answer),
             )
         )
+
+    def simple_names(self, n: int, rng: np.random.Generator) -> list[str]:
+        """Draw distinct names that mean nothing, each of one token."""
+        return [str(name) for name in rng.choice(self._simple, n, replace=False)]
+
+    def first_token(self, answer: str) -> int:
+        """Return the token that an answer begins with."""
+        return self._ids(render_continuation(answer, style=STYLE)[0])[0]
 
     def encode(self, draft: _Draft) -> Episode:
         """Turn words into tokens, with a target wherever an answer is learned."""
@@ -237,13 +256,13 @@ class Episodes:
             names=draft.names,
             shown=draft.shown,
             prompt_length=start,
-            rotated=draft.rotated,
         )
 
     # --- kinds ----------------------------------------------------------------------
 
     def _classify(
         self,
+        corpus: Corpus,
         n_shots: int,
         rng: np.random.Generator,
         *,
@@ -251,10 +270,9 @@ class Episodes:
         simple: bool = False,
         n_ways: int = 0,
     ) -> _Draft:
-        labels, shots, query = self._few_shot(n_shots, rng, n_ways)
+        labels, shots, query = self._few_shot(corpus, n_shots, rng, n_ways)
         if simple:
-            drawn = rng.choice(self._simple, len(labels), replace=False)
-            names = dict(zip(labels, map(str, drawn), strict=True))
+            names = dict(zip(labels, self.simple_names(len(labels), rng), strict=True))
         elif nonce:
             mixed = rng.random() < 0.15
             fresh = (
@@ -276,58 +294,62 @@ class Episodes:
         return _Draft(
             prompt=self._prompt("classify", question, answers, similar=rng.random() < 0.7),
             answer=names[query.label],
-            audios=[self._hear(sound, rng) for sound in (*shots, query)],
+            audios=self._hear(shots, query, self._turn(rng) if nonce else None),
             told=told,
             names=tuple(names.values()),
             shown=(*answers, names[query.label]),
-            rotated=nonce and rng.random() < _ROTATED,
         )
 
     def _few_shot(
-        self, n_shots: int, rng: np.random.Generator, n_ways: int = 0
+        self, corpus: Corpus, n_shots: int, rng: np.random.Generator, n_ways: int = 0
     ) -> tuple[list[str], list[Sound], Sound]:
         """Draw labels, shots and a query; the query's label is among the shots'.
 
         With a number of ways all are drawn at random, equally often; without, some shots are
         those that retrieval would choose.
         """
-        wanted = self.corpus.labels[int(rng.integers(len(self.corpus.labels)))]
-        query, same = self.corpus.pair(wanted, rng)
+        wanted = corpus.labels[int(rng.integers(len(corpus.labels)))]
+        query, same = corpus.pair(wanted, rng)
         if not n_shots:
             return [wanted], [], query
         if not n_ways and rng.random() < 0.4:
-            shots = self._retrieved(query, same, n_shots, rng)
+            shots = self._retrieved(corpus, query, same, n_shots, rng)
         else:
             n_ways = n_ways or int(rng.integers(1 if n_shots < 3 else 2, n_shots + 1))
-            others = [label for label in self.corpus.labels if label != wanted]
+            others = [label for label in corpus.labels if label != wanted]
             ways = [wanted, *rng.choice(others, min(n_ways - 1, len(others)), replace=False)]
             shots = []
             for number in range(n_shots):
                 label = str(ways[number % len(ways)])
-                pool = same if label == wanted else self.corpus.by_label[label]
+                pool = same if label == wanted else corpus.by_label[label]
                 shots.append(pool[int(rng.integers(len(pool)))])
             shots = [shots[int(i)] for i in rng.permutation(n_shots)]
         return list(dict.fromkeys([*(sound.label for sound in shots)])), shots, query
 
     def _retrieved(
-        self, query: Sound, same: Sequence[Sound], n_shots: int, rng: np.random.Generator
+        self,
+        corpus: Corpus,
+        query: Sound,
+        same: Sequence[Sound],
+        n_shots: int,
+        rng: np.random.Generator,
     ) -> list[Sound]:
         """Take the nearest of a pool that holds the query's label, nearest last."""
         pool = [same[int(i)] for i in rng.permutation(len(same))[: int(rng.integers(1, 6))]]
         nearest_same = pool[0]
-        sounds = self.corpus.sounds
+        sounds = corpus.sounds
         drawn = [sounds[int(i)] for i in rng.integers(len(sounds), size=int(rng.integers(8, 60)))]
         pool += [sound for sound in drawn if sound.label != query.label]
-        vectors = np.stack([sound.views[0].mean(axis=0) for sound in pool])
-        ranked = np.argsort(-(vectors @ query.views[0].mean(axis=0)), kind="stable")
+        vectors = np.stack([sound.apart for sound in pool])
+        ranked = np.argsort(-(vectors @ query.apart), kind="stable")
         shots = [pool[int(i)] for i in ranked[:n_shots]]
         if all(sound.label != query.label for sound in shots):
             shots[-1] = nearest_same
         return shots if rng.random() < 0.3 else shots[::-1]
 
-    def _yes_or_no(self, n_shots: int, rng: np.random.Generator) -> _Draft:
-        labels, shots, query = self._few_shot(n_shots, rng)
-        asked = query.label if rng.random() < 0.5 else self._other(query.label, labels, rng)
+    def _yes_or_no(self, corpus: Corpus, n_shots: int, rng: np.random.Generator) -> _Draft:
+        labels, shots, query = self._few_shot(corpus, n_shots, rng)
+        asked = query.label if rng.random() < 0.5 else self._other(corpus, query.label, labels, rng)
         nonce = bool(n_shots) and rng.random() < 0.4 and any(x.label == asked for x in shots)
         name = wording.nonce_names(self._words, 1, rng)[0] if nonce else wording.with_article(asked)
         pattern = wording.IS_THERE[int(rng.integers(len(wording.IS_THERE)))]
@@ -336,25 +358,24 @@ class Episodes:
         return _Draft(
             prompt=self._prompt("ask", question, answers, similar=rng.random() < 0.7),
             answer="yes" if query.label == asked else "no",
-            audios=[self._hear(sound, rng) for sound in (*shots, query)],
+            audios=self._hear(shots, query, self._turn(rng) if nonce else None),
             told=[not nonce or number > 1 for number in range(n_shots)],
             names=("yes", "no"),
-            rotated=nonce and rng.random() < _ROTATED,
         )
 
-    def _caption(self, n_shots: int, rng: np.random.Generator) -> _Draft:
-        _, shots, query = self._few_shot(n_shots, rng)
+    def _caption(self, corpus: Corpus, n_shots: int, rng: np.random.Generator) -> _Draft:
+        _, shots, query = self._few_shot(corpus, n_shots, rng)
         question = wording.DESCRIBE[int(rng.integers(len(wording.DESCRIBE)))]
         captions = [sound.caption for sound in shots]
         return _Draft(
             prompt=self._prompt("caption", question, captions, similar=True),
             answer=query.caption,
-            audios=[self._hear(sound, rng) for sound in (*shots, query)],
+            audios=self._hear(shots, query),
             told=[True] * n_shots,
         )
 
-    def _ask(self, rng: np.random.Generator) -> _Draft:
-        question, answer, audio = self._question(rng)
+    def _ask(self, corpus: Corpus, rng: np.random.Generator) -> _Draft:
+        question, answer, audio = self._question(corpus, rng)
         return _Draft(
             prompt=self._prompt("ask", f"{wording.ASKING}{question}", [], similar=True),
             answer=answer,
@@ -362,13 +383,13 @@ class Episodes:
             told=[],
         )
 
-    def _dialogue(self, rng: np.random.Generator) -> _Draft:
+    def _dialogue(self, corpus: Corpus, rng: np.random.Generator) -> _Draft:
         """Ask two to five things about one recording."""
         composed = rng.random() < 0.4
-        sounds = self._some(rng) if composed else [self._some(rng)[0]]
+        sounds = self._some(corpus, rng) if composed else [self._some(corpus, rng)[0]]
         turns: list[tuple[str, str]] = []
         for _ in range(int(rng.integers(2, 6))):
-            question, answer = self._about(sounds, rng)
+            question, answer = self._about(corpus, sounds, rng)
             if question not in {asked for asked, _ in turns}:
                 turns.append((question, answer))
         words: list[Text | ClipRef] = [
@@ -381,16 +402,18 @@ class Episodes:
         return _Draft(
             prompt=Prompt(parts=tuple(words), is_dialogue=True),
             answer=turns[-1][1],
-            audios=[self._join(sounds, rng)],
+            audios=[self._join(sounds)],
             told=[True] * (len(turns) - 1),
         )
 
-    def _question(self, rng: np.random.Generator) -> tuple[str, str, Features]:
-        sounds = self._some(rng) if rng.random() < 0.6 else [self._some(rng)[0]]
-        question, answer = self._about(sounds, rng)
-        return question, answer, self._join(sounds, rng)
+    def _question(self, corpus: Corpus, rng: np.random.Generator) -> tuple[str, str, Features]:
+        sounds = self._some(corpus, rng) if rng.random() < 0.6 else [self._some(corpus, rng)[0]]
+        question, answer = self._about(corpus, sounds, rng)
+        return question, answer, self._join(sounds)
 
-    def _about(self, sounds: Sequence[Sound], rng: np.random.Generator) -> tuple[str, str]:
+    def _about(
+        self, corpus: Corpus, sounds: Sequence[Sound], rng: np.random.Generator
+    ) -> tuple[str, str]:
         """Ask something about a recording of one or more sounds; answer in lower case."""
 
         def pick(texts: Sequence[str]) -> str:
@@ -415,38 +438,66 @@ class Episodes:
             same = sounds[0].label == sounds[1].label
             return pick(wording.SAME), "yes" if same else "no"
         there = {sound.label for sound in sounds}
-        asked = pick(sorted(there)) if rng.random() < 0.5 else self._other(sounds[0].label, (), rng)
+        asked = (
+            pick(sorted(there))
+            if rng.random() < 0.5
+            else self._other(corpus, sounds[0].label, (), rng)
+        )
         pattern = pick(wording.IS_THERE)
         question = pattern.format(name=wording.with_article(asked))
         return question[0].upper() + question[1:], "yes" if asked in there else "no"
 
     # --- pieces ---------------------------------------------------------------------
 
-    def _some(self, rng: np.random.Generator) -> list[Sound]:
+    def _some(self, corpus: Corpus, rng: np.random.Generator) -> list[Sound]:
         """Draw two to four sounds; two are of one label now and then."""
         n = int(rng.integers(2, 5))
-        labels = [str(x) for x in rng.choice(self.corpus.labels, n)]
+        labels = [str(x) for x in rng.choice(corpus.labels, n)]
         if n == 2 and rng.random() < 0.4:
             labels[1] = labels[0]
         found = []
         for label in labels:
-            pool = self.corpus.by_label[label]
+            pool = corpus.by_label[label]
             found.append(pool[int(rng.integers(len(pool)))])
         return found
 
-    def _join(self, sounds: Sequence[Sound], rng: np.random.Generator) -> Features:
-        """Return the features of sounds one after the other."""
-        if len(sounds) == 1:
-            return self._hear(sounds[0], rng)
-        return np.concatenate([self._hear(sound, rng)[:1] for sound in sounds])[: self._width]
+    def _join(self, sounds: Sequence[Sound]) -> Features:
+        """Return the features of a recording of sounds one after the other."""
+        vectors = np.stack([sound.vector for sound in sounds])[: self._width]
+        return features_of_clip(vectors, channels(is_query=True))
 
-    def _hear(self, sound: Sound, rng: np.random.Generator | None) -> Features:
-        view = sound.views[int(rng.integers(len(sound.views)))] if rng else sound.views[0]
-        return spans(view, self._width)
+    def _hear(
+        self, shots: Sequence[Sound], query: Sound, turn: Features | None = None
+    ) -> list[Features]:
+        """Return the features of shots and query, their vectors rotated or as they are."""
+        heard = []
+        for sound in shots:
+            own = channels(
+                similarity=float(sound.apart @ query.apart),
+                acoustics=likeness(sound.acoustics[None], query.acoustics),
+            )
+            heard.append((sound, own))
+        heard.append((query, channels(is_query=True)))
+        return [
+            features_of_clip((sound.vector if turn is None else turn @ sound.vector)[None], own)
+            for sound, own in heard
+        ]
 
-    def _other(self, label: str, among: Sequence[str], rng: np.random.Generator) -> str:
+    def _turn(self, rng: np.random.Generator) -> Features | None:
+        """Draw a rotation of the space of vectors, or now and then none."""
+        if rng.random() >= _ROTATED:
+            return None
+        turn: Features = self._rotations[int(rng.integers(len(self._rotations)))]
+        return turn
+
+    def _pick(self, rng: np.random.Generator) -> Corpus:
+        return self.corpora[int(rng.integers(len(self.corpora)))]
+
+    def _other(
+        self, corpus: Corpus, label: str, among: Sequence[str], rng: np.random.Generator
+    ) -> str:
         near = [x for x in among if x != label]
-        pool = near if near and rng.random() < 0.6 else self.corpus.labels
+        pool = near if near and rng.random() < 0.6 else corpus.labels
         while (found := pool[int(rng.integers(len(pool)))]) == label:
             pass
         return found

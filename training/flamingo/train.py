@@ -14,11 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from training.flamingo.episodes import Episode, Episodes
-from training.flamingo.model import read_axes
 
 from earful.model.flamingo import Flamingo, FlamingoBatch
+from earful.model.small import N_CHANNELS
 
-_N_ROTATIONS = 256
 _MOST_SHOTS = 7
 _DENSE = (4, 5, 7, 11, 11)
 """Shots of episodes for matching alone: more than a prompt has, since each name told again
@@ -39,20 +38,24 @@ class Plan:
             learned come to be copied less well than others: what is pushed away at every step
             is their embedding, as Gao et al. found ("Representation Degeneration Problem in
             Training Natural Language Generation Models", ICLR 2019).
+        circuit_share: Of that rate, for what weighs evidence and copies names.
         warm_up: Steps until it is reached; afterwards it falls as a cosine.
-        dense: Share of the batches that are for matching alone.
+        labels: Share of the batches that tell labels apart, each with a slot of its own.
+        dense: Share that match recordings to names that mean nothing.
         unshown: Share of the other batches that are without shots.
         seed: Of everything.
         feature_noise: Scatter added to features, against their own.
     """
 
     steps: int = 6000
-    batch: int = 16
-    rate: float = 3e-4
+    batch: int = 24
+    rate: float = 2e-4
     embedding_share: float = 0.1
+    circuit_share: float = 0.1
     warm_up: int = 100
-    dense: float = 0.35
-    unshown: float = 0.25
+    labels: float = 0.35
+    dense: float = 0.05
+    unshown: float = 0.5
     seed: int = 0
     feature_noise: float = 0.3
 
@@ -70,44 +73,34 @@ class Batches:
         self._episodes = episodes
         self._config = model.config
         self._plan = plan
-        self._n_axes = read_axes(model.config)
-        generator = torch.Generator().manual_seed(plan.seed)
-        drawn = torch.randn(_N_ROTATIONS, self._n_axes, self._n_axes, generator=generator)
-        self._rotations = torch.linalg.qr(drawn)[0]
 
     def draw(self, step: int) -> tuple[FlamingoBatch, Tensor]:
         """Return a step's batch and its targets, the same at every call."""
         plan = self._plan
         rng = np.random.default_rng([plan.seed, step])
-        dense = rng.random() < plan.dense
-        if dense:
+        kind = rng.random()
+        if kind < plan.labels:
+            found = [self._episodes.draw_labels(rng) for _ in range(plan.batch)]
+        elif kind < plan.labels + plan.dense:
             n_shots = int(rng.choice(_DENSE))
+            found = [
+                self._episodes.draw_nonce(n_shots, rng, simple=rng.random() < _SIMPLE)
+                for _ in range(plan.batch)
+            ]
         else:
             n_shots = 0 if rng.random() < plan.unshown else int(rng.integers(1, _MOST_SHOTS + 1))
-        found = [
-            self._episodes.draw_nonce(n_shots, rng, simple=rng.random() < _SIMPLE)
-            if dense
-            else self._episodes.draw(n_shots, rng)
-            for _ in range(plan.batch)
-        ]
+            found = [self._episodes.draw(n_shots, rng) for _ in range(plan.batch)]
         batch, targets = collate(found, self._config.windows_per_audio, self._config.pad_id)
-        features = self._turn(batch, found, rng)
-        return replace(batch, features=features), targets
+        return replace(batch, features=self._scatter(batch.features, rng)), targets
 
-    def _turn(
-        self, batch: FlamingoBatch, episodes: Sequence[Episode], rng: np.random.Generator
-    ) -> Tensor:
-        """Rotate the features of those episodes that are to be, and scatter all a little."""
-        features = batch.features
-        rows = [row for row, episode in enumerate(episodes) if episode.rotated]
-        if rows:
-            chosen = torch.from_numpy(rng.integers(_N_ROTATIONS, size=len(rows)))
-            n = self._n_axes
-            features[rows, :, :n] = features[rows, :, :n] @ self._rotations[chosen]
-        scatter = torch.from_numpy(rng.standard_normal(features.shape, dtype=np.float32))
-        length = features.norm(dim=-1, keepdim=True) / math.sqrt(features.shape[-1])
-        disturbed: Tensor = features + self._plan.feature_noise * length * scatter
-        return disturbed
+    def _scatter(self, features: Tensor, rng: np.random.Generator) -> Tensor:
+        """Scatter vectors a little; evidence stays what it is."""
+        dim = features.shape[-1] - N_CHANNELS
+        vectors = features[..., :dim]
+        scatter = torch.from_numpy(rng.standard_normal(vectors.shape, dtype=np.float32))
+        length = vectors.norm(dim=-1, keepdim=True) / math.sqrt(dim)
+        disturbed = vectors + self._plan.feature_noise * length * scatter
+        return torch.cat([disturbed, features[..., dim:]], dim=-1)
 
 
 def collate(episodes: Sequence[Episode], width: int, pad_id: int) -> tuple[FlamingoBatch, Tensor]:
@@ -173,11 +166,19 @@ def train(
     """
     decoder = model.decoder
     embeddings = [decoder.embed_tokens.weight, decoder.embed_positions.weight]
-    others = [x for x in model.parameters() if not any(x is y for y in embeddings)]
+    # What weighs evidence and copies names is right from the beginning.
+    circuit = [
+        *next(iter(decoder.cross_layers.values())).parameters(),
+        *decoder.layers[0].get_submodule("self_attention").parameters(),
+        *decoder.layers[1].get_submodule("self_attention").parameters(),
+    ]
+    slow = [*embeddings, *circuit]
+    others = [x for x in model.parameters() if not any(x is y for y in slow)]
     optimizer = torch.optim.AdamW(
         [
             {"params": others, "share": 1.0},
             {"params": embeddings, "share": plan.embedding_share},
+            {"params": circuit, "share": plan.circuit_share},
         ],
         lr=plan.rate,
         betas=(0.9, 0.98),

@@ -43,7 +43,12 @@ class Projection:
 
 
 def fit_projection(
-    rows: NDArray[np.floating], labels: Sequence[str], n_axes: int, *, standardise: bool
+    rows: NDArray[np.floating],
+    labels: Sequence[str],
+    n_axes: int,
+    *,
+    standardise: bool,
+    shrinkage: float = SHRINKAGE,
 ) -> Projection:
     """Normalise what varies within labels.
 
@@ -52,6 +57,7 @@ def fit_projection(
         labels: Of each row; a label counts by the root of its size.
         n_axes: Axes to keep; fewer are kept of fewer rows.
         standardise: Whether every number is brought to unit variance first.
+        shrinkage: Added to every within-class variance, against their mean.
 
     Raises:
         SystemExit: No label has enough rows.
@@ -73,7 +79,7 @@ def fit_projection(
     if not total:
         raise SystemExit(f"no label has {FEWEST} clips in split 'train': expected one or more")
     variances, axes = np.linalg.eigh(within / total)
-    whiten = (axes / np.sqrt(variances + SHRINKAGE * variances.mean())) @ axes.T
+    whiten = (axes / np.sqrt(variances + shrinkage * variances.mean())) @ axes.T
     directions = np.linalg.svd(standard @ whiten, full_matrices=False)[2][:n_axes]
     return Projection(shift=shift, project=directions @ whiten * scale)
 

@@ -34,6 +34,7 @@ from earful.rag.few_shot import FewShot
 from earful.rag.generation import is_yes_or_no
 from earful.rag.retrieval import (
     AskOptions,
+    LabelMeans,
     LabelScoring,
     PreparedTask,
     Query,
@@ -204,15 +205,22 @@ class ArmRunner:
         return replace(item.query, reference=reference, id=item.id)
 
     def _with_other_labels(self, query: Query, found: ShotSet) -> ShotSet:
-        """Give shots the labels and answers of other exemplars, drawn for each item."""
-        candidates = self.prepared.candidates
+        """Give shots the labels and answers of other exemplars, drawn for each item.
+
+        What the labels' names say is left out: it would be right, whatever the shots say.
+        """
+        if found.prepared is None:
+            return found
+        candidates = found.prepared.candidates
         random = np.random.default_rng([self._seed, *query.id.encode("utf-8", "surrogatepass")])
-        drawn = random.integers(len(candidates), size=len(found.hits))
+        drawn = random.integers(len(candidates), size=len(candidates))
         hits = tuple(
             _relabelled(hit, candidates.exemplars[row])
-            for hit, row in zip(found.hits, drawn.tolist(), strict=True)
+            for hit, row in zip(found.hits, drawn[found.rows].tolist(), strict=True)
         )
-        return replace(found, hits=hits)
+        other = candidates.with_labels([candidates.row_labels[row] for row in drawn.tolist()])
+        prepared = replace(found.prepared, candidates=other, means=LabelMeans(other))
+        return replace(found, hits=hits, prepared=prepared)
 
     # --- predictions -----------------------------------------------------------------
 

@@ -75,7 +75,7 @@ def test_the_shipped_model_makes_up_no_caption(run: Run) -> None:
     code, out, err = run("caption", "q.wav", *I)
     assert code == 0, err
     assert out.startswith("q.wav: a recording of a hum\n")
-    assert "note: earful-tiny is a small model" in err
+    assert "note: earful-small is a small model" in err
     code, out, err = run("caption", "q.wav")
     assert code == 0, err
     assert out.startswith("q.wav: I cannot describe this: there are no exemplars")

@@ -8,10 +8,11 @@ from safetensors import safe_open
 
 from earful.errors import ModelError
 from earful.model import load_embedder
+from earful.model.runtime import ROW_SCALE
 from earful.model.small import DESCRIPTION, digests_beside, load_small, read_small_release
 
 SHIPPED = Path(str(files("earful.model.small"))) / "weights"
-MOST_BYTES = 2.9e6
+MOST_BYTES = 7.9e6
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_the_description_names_every_file_that_ships_and_its_licence() -> None:
     assert release.parts["encoder"]["beside"] == digests_beside()
     for about in release.parts.values():
         with safe_open(SHIPPED / about["file"], framework="np") as file:
-            names = file.keys()
+            names = [name for name in file.keys() if not name.endswith(ROW_SCALE)]  # noqa: SIM118
             assert about["parameters"] == sum(file.get_tensor(name).size for name in names)
     assert sum(path.stat().st_size for path in SHIPPED.iterdir()) <= MOST_BYTES
 

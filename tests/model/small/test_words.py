@@ -28,7 +28,7 @@ def embedder() -> SmallEmbedder:
 
 @pytest.fixture
 def class_words(embedder: SmallEmbedder) -> ClassWords:
-    return embedder._ears.yamnet.class_words
+    return embedder.ears.yamnet.class_words
 
 
 def maps(dim: int = 3, word_dim: int = 64) -> WordMaps:

@@ -11,7 +11,7 @@ import pytest
 from earful.index import Index
 from earful.index.builder import build_index
 from earful.index.cache.scores import REPLAYS_NAME
-from earful.model import Prompt, ScriptedLanguageModel, load_language_model
+from earful.model import Prompt, ScriptedLanguageModel
 from earful.model.scripted import CAPABILITIES
 from earful.rag import FewShot
 from earful.rag.blend import UNFITTED
@@ -250,20 +250,6 @@ def test_with_too_few_exemplars_nothing_is_fitted(tmp_path: Path, query: Path) -
     raw = {x: votes[x] ** 0.5 * own[x] ** 0.25 for x in votes}
     for score in answer.scores:
         assert score.score == pytest.approx(raw[score.label] / sum(raw.values()))
-
-
-def test_a_model_that_is_right_less_often_has_no_weight_before_it_is_fitted(
-    tmp_path: Path, query: Path
-) -> None:
-    build_index(corpus(tmp_path / "corpus", 3), tmp_path / "s.index", embedder="logmel")
-    model = ScriptedLanguageModel(
-        log_probability=lambda _prompt, answer: 0.0 if answer == "high" else -9.0,
-        capabilities=replace(CAPABILITIES, unfitted_weight=0.0),
-    )
-    answer = FewShot.open(tmp_path / "s.index", model=model).classify(query, shots=3)
-    assert answer.blend == replace(UNFITTED, weight=0.0)
-    assert answer.scores == answer.vote
-    assert load_language_model("earful-tiny", device="cpu").capabilities.unfitted_weight == 0.0
 
 
 def test_where_the_vote_knows_nothing_nothing_is_blended(index: Path, query: Path) -> None:

@@ -64,7 +64,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> FlamingoLanguageModel:
 
 @pytest.fixture(scope="module")
 def shipped() -> FlamingoLanguageModel:
-    model = load_language_model("earful-tiny", device="cpu")
+    model = load_language_model("earful-small", device="cpu")
     assert isinstance(model, FlamingoLanguageModel)
     return model
 

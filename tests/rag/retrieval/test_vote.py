@@ -64,7 +64,9 @@ def test_thousands_of_labels_take_no_square_of_them() -> None:
 
 def doubt(scores: list[float], *, likeness: float = 1.0, speaks: list[float] | None = None) -> str:
     spoken = np.array(scores if speaks is None else speaks)
-    evidence = LabelEvidence(scores=spoken, similarities=spoken, likeness=likeness)
+    evidence = LabelEvidence(
+        scores=spoken, alike=spoken, heard=None, similarities=spoken, likeness=likeness
+    )
     calibration = Calibration(temperature=0.1, background=0.0, unlike_below=0.3)
     voted = LabelVote(scores=np.array(scores), evidence=evidence, calibration=calibration)
     return voted.doubt(["bird", "drum", "rain"][: len(scores)], np.array(scores))

@@ -1,0 +1,58 @@
+"""Prototypes of labels: what retrieval found of each, for a language model that takes them.
+
+A prompt has room for seven exemplars, so of twenty labels with four each it would show a twelfth of
+what is known. A label's prototype stands for all of its exemplars at once.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from earful.model import Prototype
+from earful.rag.arrays import Rows
+from earful.rag.generation.prompt import clip_of
+from earful.rag.retrieval import ShotSet
+
+MOST_HEARD: Final = 8
+"""Exemplars of a label that are heard; its similarity is of all of them."""
+
+
+def prototypes_of(shots: ShotSet, most: int) -> tuple[Prototype, ...]:
+    """Return the labels for which most speaks.
+
+    Args:
+        shots: Of a query, with voters; without any there are no prototypes.
+        most: How many at most.
+
+    Returns:
+        Best first; no label of which nothing is known.
+    """
+    if shots.voters is None or shots.prepared is None:
+        return ()
+    voters, means = shots.voters, shots.prepared.means
+    evidence = voters.weigh(means)
+    candidates = means.candidates
+    found = []
+    for label in np.argsort(-evidence.scores, kind="stable")[:most].tolist():
+        if not np.isfinite(evidence.scores[label]):
+            break
+        rows = candidates.rows_of_label[label]
+        rows = _spread(rows[voters.allowed[rows]])
+        hits = candidates.hits(rows, voters.similarities[rows].astype(np.float64))
+        found.append(
+            Prototype(
+                label=shots.labels[label],
+                clips=tuple(clip_of(hit) for hit in hits),
+                similarity=float(evidence.alike[label]),
+                heard=None if evidence.heard is None else float(evidence.heard[label]),
+            )
+        )
+    return tuple(found)
+
+
+def _spread(rows: Rows) -> Rows:
+    """Return some of many rows, evenly from all: exemplars of one source often stand together."""
+    places = np.linspace(0, len(rows) - 1, min(len(rows), MOST_HEARD))
+    return rows[places.astype(np.intp)]
