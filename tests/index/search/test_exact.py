@@ -280,7 +280,12 @@ def test_what_an_answer_shows_of_a_hit() -> None:
     assert hit.to_dict() == {
         "id": "a",
         "audio": "/s/a.wav",
+        "start_s": 0.0,
+        "end_s": None,
         "answer": "dog",
+        "labels": ["dog"],
+        "group": "",
+        "rank": 0,
         "similarity": 0.123457,
     }
 
