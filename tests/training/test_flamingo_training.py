@@ -415,11 +415,11 @@ def test_a_short_training_teaches_names_and_keeps_to_the_exemplars(
     plan = Plan(
         steps=280,
         batch=16,
-        labels=0.2,
-        dense=0.2,
-        unshown=0.5,
+        labels=0.05,
+        dense=0.1,
+        unshown=0.8,
         warm_up=50,
-        rate=1e-3,
+        rate=2e-3,
         # Too few steps for words to be told apart at a tenth of the rate.
         embedding_share=1.0,
     )
