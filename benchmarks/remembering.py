@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.model import Fingerprint, LabelWords
+from earful.model import LabelWords
 from earful.model.audio import Clip
 from earful.model.small import SmallEmbedder
-from earful.model.tiny import TinyEmbedder
 
 Vectors = NDArray[np.float32]
 
@@ -51,34 +50,3 @@ class RememberingSmall:
         if key not in self._words:
             self._words[key] = self._small.label_words(names)
         return self._words[key]
-
-
-class RememberingTiny:
-    """An embedder that embeds a recording once; ``TinyEmbedder`` in all else.
-
-    Args:
-        tiny: Embeds.
-    """
-
-    def __init__(self, tiny: TinyEmbedder) -> None:
-        self._tiny = tiny
-        self._vectors: dict[str, Vectors] = {}
-        self._windows: dict[str, Vectors] = {}
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """What makes its vectors comparable with others."""
-        return self._tiny.fingerprint
-
-    def embed(self, clips: Sequence[Clip]) -> Vectors:
-        """Embed a batch; see ``Embedder``."""
-        for clip in clips:
-            if clip.content_sha256 not in self._vectors:
-                self._vectors[clip.content_sha256] = self._tiny.embed([clip])[0]
-        return np.stack([self._vectors[clip.content_sha256] for clip in clips])
-
-    def embed_windows(self, clip: Clip) -> Vectors:
-        """Embed each window of a clip by itself; see ``TinyEmbedder``."""
-        if clip.content_sha256 not in self._windows:
-            self._windows[clip.content_sha256] = self._tiny.embed_windows(clip)
-        return self._windows[clip.content_sha256]

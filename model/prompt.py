@@ -124,6 +124,11 @@ class Prompt:
         )
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels whose prototypes it shows, in order."""
+        return tuple(place.label for place in self.places if isinstance(place, Prototype))
+
+    @property
     def n_clips(self) -> int:
         """Number of places for audio, including the query's."""
         return len(self.places)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from earful.errors import AudioError, PromptError
@@ -27,7 +26,7 @@ from earful.rag.generation import (
     ModelRequest,
     Progress,
     generation_notes,
-    prototypes_of,
+    takes_prototypes,
     to_answer,
     write_answer,
 )
@@ -192,7 +191,7 @@ class Answering:
             start_s=ask.get("start_s", 0.0),
             end_s=ask.get("end_s"),
             group=ask.get("group", ""),
-            names_speak=self._takes_prototypes,
+            names_speak=takes_prototypes(self.model, self.retriever.embedder),
         )
 
     def retrieve_one(
@@ -217,17 +216,6 @@ class Answering:
         """Return what a reader should know of the shots and of the model's cache."""
         fault = self._features.fault if self._features is not None else ""
         return (*shots.notes, fault) if fault else shots.notes
-
-    @property
-    def _takes_prototypes(self) -> bool:
-        """Whether the model knows the similarities that are at hand."""
-        embedder = self.retriever.embedder
-        if self.model is None or embedder is None:
-            return False
-        limits = self.model.capabilities
-        # Leaving one exemplar out would make other prototypes: the weight has to be known.
-        known = bool(limits.prototypes_by) and limits.blend is not None
-        return known and limits.prototypes_by == embedder.fingerprint.weights_sha256
 
     def _arm(self, task: Task, scoring: LabelScoring, ask: AskOptions) -> Answerer:
         """Return what answers a task with labels."""
@@ -254,13 +242,9 @@ class Answering:
         progress: Progress | None,
     ) -> Answer:
         """Answer by the language model's scores, alone or blended with the vote."""
-        request = to_request(found, ask)
-        if self._takes_prototypes and request.shot_mode == "interleaved":
-            most = model.capabilities.max_audios - 1
-            request = replace(request, prototypes=prototypes_of(found.shots, most))
         scored = self._scorer.score(
             model,
-            request,
+            to_request(found, ask),
             found.shots,
             scoring,
             blend=arm == "blend",

@@ -144,8 +144,7 @@ class AcousticScale:
 
     def rows(self, descriptors: Numbers) -> Numbers:
         """Return unit rows of descriptors, shape ``(..., N_DESCRIPTORS)``."""
-        standard = ((descriptors - self.mean) / self.scale).clip(-_WIDEST, _WIDEST)
-        return unit((standard - self.shift) @ self.project.T)
+        return unit((self.standardise(descriptors) - self.shift) @ self.project.T)
 
     def standardise(self, descriptors: Numbers) -> Numbers:
         """Return descriptors in standard deviations, at most three either way."""

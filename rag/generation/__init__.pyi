@@ -5,7 +5,7 @@ from .influence import ShotInfluence, label_influence, relabel_influence, text_i
 from .leave_one_out import BlendFitter, Progress
 from .precompute import precompute_features
 from .prompt import FittedPrompt, is_yes_or_no
-from .prototypes import prototypes_of
+from .prototypes import takes_prototypes
 from .questions import (
     asks_for_a_description,
     asks_for_a_name,
@@ -38,11 +38,11 @@ __all__ = [
     "label_influence",
     "name_heard",
     "precompute_features",
-    "prototypes_of",
     "read_turns",
     "relabel_influence",
     "score_labels",
     "score_yes_no",
+    "takes_prototypes",
     "text_influence",
     "to_answer",
     "write_answer",

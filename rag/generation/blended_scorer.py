@@ -12,6 +12,7 @@ from earful.rag.arrays import Scores
 from earful.rag.blend import Blend
 from earful.rag.generation.leave_one_out import BlendFitter, Progress
 from earful.rag.generation.prompt import FittedPrompt
+from earful.rag.generation.prototypes import prototypes_of, takes_prototypes
 from earful.rag.generation.request import ModelRequest, score_labels, to_answer
 from earful.rag.retrieval import (
     LabelScoring,
@@ -112,14 +113,14 @@ class LabelScorer:
         """
         # Both are asked, so that a reader can compare them.
         vote = None
-        if found.hits or request.prototypes:
+        if found.hits or found.voters is not None:
             with watch.stage("vote_s"):
                 vote = self._retriever.vote(found, seed=request.seed)
+                request = self._with_prototypes(model, request, found, vote)
         with watch.stage("score_s"):
             model_scores, fitted = score_labels(model, request, scoring)
-        if request.prototypes and vote is not None:
+        if vote is not None and (shown := fitted.prompt.labels):
             # Of labels that the model was not shown it says nothing, so the vote's share is theirs.
-            shown = {prototype.label for prototype in request.prototypes}
             told = np.array([label in shown for label in request.labels])
             model_scores = np.where(told, model_scores * vote.scores[told].sum(), vote.scores)
         alone = LabelScores(
@@ -158,3 +159,20 @@ class LabelScorer:
             blend=fit,
             notes=(self._blends.fault,) if self._blends.fault else (),
         )
+
+    def _with_prototypes(
+        self, model: LanguageModel, request: ModelRequest, found: ShotSet, vote: LabelVote
+    ) -> ModelRequest:
+        """Show labels in place of shots, to a model that takes them."""
+        if (
+            found.prepared is None
+            or found.voters is None
+            or vote.evidence is None
+            or request.shot_mode != "interleaved"
+            or not takes_prototypes(model, self._retriever.embedder)
+        ):
+            return request
+        most = model.capabilities.max_audios - 1
+        candidates = found.prepared.candidates
+        shown = prototypes_of(candidates, found.voters, vote.evidence, most)
+        return replace(request, prototypes=shown)

@@ -10,40 +10,50 @@ from typing import Final
 
 import numpy as np
 
-from earful.model import Prototype
+from earful.model import Embedder, LanguageModel, Prototype
 from earful.rag.arrays import Rows
 from earful.rag.generation.prompt import clip_of
-from earful.rag.retrieval import ShotSet
+from earful.rag.retrieval import Candidates, LabelEvidence, Voters
 
 MOST_HEARD: Final = 8
 """Exemplars of a label that are heard; its similarity is of all of them."""
 
 
-def prototypes_of(shots: ShotSet, most: int) -> tuple[Prototype, ...]:
+def takes_prototypes(model: LanguageModel | None, embedder: Embedder | None) -> bool:
+    """Whether a model knows the similarities by an embedder, and its weight beside their vote."""
+    if model is None or embedder is None:
+        return False
+    limits = model.capabilities
+    # Leaving one exemplar out would make other prototypes: the weight has to be known.
+    known = bool(limits.prototypes_by) and limits.blend is not None
+    return known and limits.prototypes_by == embedder.fingerprint.weights_sha256
+
+
+def prototypes_of(
+    candidates: Candidates, voters: Voters, evidence: LabelEvidence, most: int
+) -> tuple[Prototype, ...]:
     """Return the labels for which most speaks.
 
     Args:
-        shots: Of a query, with voters; without any there are no prototypes.
+        candidates: The exemplars.
+        voters: Which of them may answer a query.
+        evidence: What they say of it.
         most: How many at most.
 
     Returns:
         Best first; no label of which nothing is known.
     """
-    if shots.voters is None or shots.prepared is None:
-        return ()
-    voters, means = shots.voters, shots.prepared.means
-    evidence = voters.weigh(means)
-    candidates = means.candidates
+    allowed = candidates.once(voters.allowed)
     found = []
     for label in np.argsort(-evidence.scores, kind="stable")[:most].tolist():
         if not np.isfinite(evidence.scores[label]):
             break
         rows = candidates.rows_of_label[label]
-        rows = _spread(rows[voters.allowed[rows]])
+        rows = _spread(rows[allowed[rows]])
         hits = candidates.hits(rows, voters.similarities[rows].astype(np.float64))
         found.append(
             Prototype(
-                label=shots.labels[label],
+                label=candidates.labels[label],
                 clips=tuple(clip_of(hit) for hit in hits),
                 similarity=float(evidence.alike[label]),
                 heard=None if evidence.heard is None else float(evidence.heard[label]),

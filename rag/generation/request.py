@@ -159,13 +159,9 @@ def score_labels(
     task = request.task
     if task.kind == "classify":
         fitted = request.fit(model)
-        shown = request.labels
-        if request.prototypes:
-            shown = tuple(x.label for x in fitted.prompt.places if isinstance(x, Prototype))
+        shown = fitted.prompt.labels or request.labels
         answers = [task.wording(label) for label in shown]
         own = _probabilities(model, fitted.prompt, answers, scoring)
-        if shown == request.labels:
-            return own, fitted
         of_label = dict(zip(shown, own.tolist(), strict=True))
         return np.array([of_label.get(label, 0.0) for label in request.labels]), fitted
     fits = [request.fit_yes_no(model, label) for label in request.labels]

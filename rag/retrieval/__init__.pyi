@@ -1,21 +1,32 @@
 from .arguments import check_options, to_count, to_labels, to_recording, to_recordings, to_text
 from .calibration import MIN_CASES, can_answer, class_scores_of
 from .candidates import Candidates, Exclusions
-from .label_means import LabelMeans, LabelNames
+from .label_means import (
+    UNSHOWN,
+    WORD_WEIGHT,
+    LabelEvidence,
+    LabelMeans,
+    LabelNames,
+    mean_similarities,
+    spread_of,
+)
 from .prepared_task import ExemplarFilter, PreparedTask
 from .query import AskOptions, Audio, Query, Readable, Stopwatch, read_clip
 from .retriever import Retrieved, Retriever
-from .shot_set import ShotSet, find_shots
+from .shot_set import ShotSet, Voters, find_shots
 from .vote import Calibration, LabelScoring, LabelVote, label_probabilities
 
 __all__ = [
     "MIN_CASES",
+    "UNSHOWN",
+    "WORD_WEIGHT",
     "AskOptions",
     "Audio",
     "Calibration",
     "Candidates",
     "Exclusions",
     "ExemplarFilter",
+    "LabelEvidence",
     "LabelMeans",
     "LabelNames",
     "LabelScoring",
@@ -27,12 +38,15 @@ __all__ = [
     "Retriever",
     "ShotSet",
     "Stopwatch",
+    "Voters",
     "can_answer",
     "check_options",
     "class_scores_of",
     "find_shots",
     "label_probabilities",
+    "mean_similarities",
     "read_clip",
+    "spread_of",
     "to_count",
     "to_labels",
     "to_recording",

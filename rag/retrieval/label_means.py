@@ -35,7 +35,7 @@ _FEWEST_PAIRS: Final = 10
 _MOST_COMPARED: Final = 400
 WORD_WEIGHT: Final = 0.1
 """Similarity that a standard deviation of a name's sound counts for."""
-_UNSHOWN: Final = 0.5
+UNSHOWN: Final = 0.5
 """Deviations above the mean similarity to all exemplars: that of a label that has none."""
 _MOST_EXACT: Final = 50_000
 """Exemplars up to which products are taken in float64."""
@@ -145,6 +145,19 @@ class Spread:
     deviation: float
     n_pairs: int
 
+    @property
+    def scale(self) -> float:
+        """The deviation, or a usual one where the pairs are too few to tell.
+
+        However small: of machines of one kind it is thousandths.
+        """
+        return _USUAL_DEVIATION if self.n_pairs < _FEWEST_PAIRS else self.deviation
+
+    @property
+    def floored(self) -> float:
+        """The scale, but never so small that a sharpness would know the nearest alone."""
+        return max(self.scale, _LEAST_DEVIATION)
+
 
 class LabelMeans:
     """Means of a query's similarities over each label's exemplars.
@@ -170,25 +183,17 @@ class LabelMeans:
         distinct = np.array(list(first_of.values()), dtype=np.intp)
         # Evenly from all: exemplars of one label often stand side by side.
         places = np.linspace(0, len(distinct) - 1, min(len(distinct), _MOST_COMPARED))
-        some = self.candidates.vectors[distinct[places.astype(np.intp)]].astype(np.float64)
-        pairs = (some @ some.T)[np.triu_indices(len(some), k=1)]
-        if not pairs.size:
-            return Spread(mean=0.0, deviation=0.0, n_pairs=0)
-        return Spread(mean=float(pairs.mean()), deviation=float(pairs.std()), n_pairs=pairs.size)
+        return spread_of(self.candidates.vectors[distinct[places.astype(np.intp)]])
 
     @property
     def scale(self) -> float:
-        """Standard deviation of the exemplars' similarities to each other, or a usual one.
-
-        However small: of machines of one kind it is thousandths.
-        """
-        found = self.spread
-        return _USUAL_DEVIATION if found.n_pairs < _FEWEST_PAIRS else found.deviation
+        """Standard deviation of the exemplars' similarities to each other, or a usual one."""
+        return self.spread.scale
 
     @property
     def deviation(self) -> float:
         """The same, but never so small that the sharpness would know the nearest alone."""
-        return max(self.scale, _LEAST_DEVIATION)
+        return self.spread.floored
 
     @cached_property
     def named_only(self) -> tuple[str, ...]:
@@ -255,7 +260,7 @@ class LabelMeans:
         allowed = self.candidates.once(allowed)
         here = allowed[self._rows]
         counts = np.bincount(self._labels[here], minlength=len(self.candidates.labels))
-        means = self._means(similarities[self._rows[here]], counts)
+        means = mean_similarities(similarities[self._rows[here]], counts, self.deviation)
         if self.names is None or class_scores is None:
             likeness = float(means.max()) if self.names is None else np.inf
             return LabelEvidence(
@@ -265,8 +270,9 @@ class LabelMeans:
         # query than exemplars are.
         usual = 0.0
         if allowed.any():
-            among_all = self._means(similarities[allowed], np.array([np.count_nonzero(allowed)]))
-            usual = float(among_all[0]) + _UNSHOWN * self.deviation
+            n_all = np.array([np.count_nonzero(allowed)])
+            (among_all,) = mean_similarities(similarities[allowed], n_all, self.deviation)
+            usual = float(among_all) + UNSHOWN * self.deviation
         unshown = np.where(self.names.known, usual, -np.inf)
         alike = np.where(counts > 0, means, unshown)
         heard = self.names.heard(class_scores)
@@ -280,23 +286,36 @@ class LabelMeans:
             likeness=float(alike[int(np.argmax(scores))]) - strangeness,
         )
 
-    def _means(self, similarities: NDArray[np.floating], counts: NDArray[np.intp]) -> Similarities:
-        """Return the means of similarities that stand one label's after the other's.
 
-        Args:
-            similarities: Of the labels' exemplars.
-            counts: How many each label has; without any its mean is ``-inf``.
-        """
-        sharpness = _SHARPNESS / self.deviation
-        means = np.full(counts.size, -np.inf)
-        some = np.flatnonzero(counts)
-        if not some.size:
-            return means
-        similarities = similarities.astype(np.float64)
-        each = counts[some]
-        starts = np.cumsum(each) - each
-        # From each label's highest, so that no exponential overflows and none is all zeros.
-        highest = np.maximum.reduceat(similarities, starts)
-        weights = np.exp(sharpness * (similarities - np.repeat(highest, each)))
-        means[some] = highest + np.log(np.add.reduceat(weights, starts) / each) / sharpness
+def spread_of(vectors: NDArray[np.floating]) -> Spread:
+    """Return how similar unit vectors, shape ``(n, dim)``, are to each other."""
+    exact = vectors.astype(np.float64)
+    pairs = (exact @ exact.T)[np.triu_indices(len(exact), k=1)]
+    if not pairs.size:
+        return Spread(mean=0.0, deviation=0.0, n_pairs=0)
+    return Spread(mean=float(pairs.mean()), deviation=float(pairs.std()), n_pairs=pairs.size)
+
+
+def mean_similarities(
+    similarities: NDArray[np.floating], counts: NDArray[np.intp], deviation: float
+) -> Similarities:
+    """Return the means of similarities that stand one label's after the other's.
+
+    Args:
+        similarities: Of the labels' exemplars.
+        counts: How many each label has; without any its mean is ``-inf``.
+        deviation: Of the similarities of exemplars to each other; see ``Spread.floored``.
+    """
+    sharpness = _SHARPNESS / deviation
+    means = np.full(counts.size, -np.inf)
+    some = np.flatnonzero(counts)
+    if not some.size:
         return means
+    similarities = similarities.astype(np.float64)
+    each = counts[some]
+    starts = np.cumsum(each) - each
+    # From each label's highest, so that no exponential overflows and none is all zeros.
+    highest = np.maximum.reduceat(similarities, starts)
+    weights = np.exp(sharpness * (similarities - np.repeat(highest, each)))
+    means[some] = highest + np.log(np.add.reduceat(weights, starts) / each) / sharpness
+    return means

@@ -8,10 +8,15 @@ import pytest
 import torch
 from training.flamingo import wording
 from training.flamingo.episodes import Episode, Episodes
-from training.flamingo.label_slots import MOST_SHOWN, draw_slots, ranked
+from training.flamingo.label_slots import MOST_SHOWN, LabelSlots, draw_slots, ranked
 from training.flamingo.model import initialise, read_axes, sizes
-from training.flamingo.perceptron import collate_slots, fit_perceptron, linear_scores
-from training.flamingo.progress import Probe, first_tokens, fit_blend
+from training.flamingo.perceptron import (
+    Perceptron,
+    collate_slots,
+    fit_perceptron,
+    linear_scores,
+)
+from training.flamingo.progress import Probe, answer_slots, fit_blend
 from training.flamingo.sounds import Corpus, Sound
 from training.flamingo.train import Batches, Plan, collate, train
 
@@ -205,23 +210,24 @@ def test_some_axes_of_each_half_and_every_channel_are_read() -> None:
     assert read == [*range(32), *range(128, 160), *range(384, 384 + N_CHANNELS)]
 
 
+def begun(tokenizer: FlamingoTokenizer, perceptron: Perceptron | None = None) -> Flamingo:
+    """Return a network of the shipped width before any training."""
+    model = Flamingo(replace(sizes(tokenizer.vocab_size, dim=DIM), windows_per_audio=2)).eval()
+    initialise(model, torch.Generator().manual_seed(0), HALVES, perceptron)
+    return model
+
+
 def test_an_untrained_network_answers_as_the_rule_does(
     episodes: Episodes, corpus: Corpus, tokenizer: FlamingoTokenizer
 ) -> None:
-    config = replace(sizes(tokenizer.vocab_size, dim=DIM), windows_per_audio=2)
-    model = Flamingo(config).eval()
-    initialise(model, torch.Generator().manual_seed(0), HALVES)
     rng = np.random.default_rng(3)
-    agreed = asked = 0
-    while asked < 100:
+    asked: list[LabelSlots] = []
+    while len(asked) < 100:
         slots = draw_slots(corpus, rng)
-        if len(slots.names) < 3 or None in slots.acoustics:
-            continue
-        asked += 1
-        names = episodes.simple_names(len(slots.names), rng)
-        (said,) = first_tokens(
-            model, config, episodes, [episodes.by_slots(slots, names, "Classify this sound.")]
-        )
+        if len(slots.names) >= 3 and None not in slots.acoustics:
+            asked.append(slots)
+    agreed = 0
+    for slots, said in zip(asked, answer_slots(begun(tokenizer), episodes, asked), strict=True):
         weighed = slots.scores + 0.15 * np.array(slots.acoustics, dtype=np.float64)
         agreed += int(np.argmax(said)) == int(np.argmax(weighed))
     assert agreed >= 93
@@ -244,33 +250,16 @@ def test_a_network_begins_with_a_fitted_perceptron(
     # It was fitted to such questions, so it answers them no worse than the plain sum.
     plain = (best(linear_scores(channels)) == right).float().mean()
     assert (weighed == right).float().mean() >= plain - 0.02
-    config = replace(sizes(tokenizer.vocab_size, dim=DIM), windows_per_audio=2)
-    model = Flamingo(config).eval()
-    initialise(model, torch.Generator().manual_seed(0), HALVES, perceptron)
-    said = [
-        int(np.argmax(scores))
-        for slots in asked
-        for scores in first_tokens(
-            model,
-            config,
-            episodes,
-            [
-                episodes.by_slots(
-                    slots, episodes.simple_names(len(slots.names), rng), "Classify this sound."
-                )
-            ],
-        )
-    ]
-    assert float((torch.tensor(said) == weighed).float().mean()) > 0.9
+    found = answer_slots(begun(tokenizer, perceptron), episodes, asked)
+    said = torch.tensor([int(np.argmax(scores)) for scores in found])
+    assert float((said == weighed).float().mean()) > 0.9
 
 
 def test_the_blend_is_fitted_to_questions_about_training_labels(
     episodes: Episodes, corpus: Corpus, tokenizer: FlamingoTokenizer
 ) -> None:
-    config = replace(sizes(tokenizer.vocab_size, dim=DIM), windows_per_audio=2)
-    model = Flamingo(config).eval()
-    initialise(model, torch.Generator().manual_seed(0), HALVES)
-    probe = Probe({"train": [corpus]}, episodes, config, n_episodes=30)
+    model = begun(tokenizer)
+    probe = Probe({"train": [corpus]}, episodes, n_episodes=30)
     measured = probe(model)
     assert measured["train 5w1s"] > 0.6
     weight, temperature = fit_blend(model, probe)

@@ -84,7 +84,7 @@ def main() -> None:
     asked = {"train": sounds.folds}
     if sounds.held_out.labels:
         asked["held out"] = (sounds.held_out,)
-    probe = Probe(asked, episodes, config)
+    probe = Probe(asked, episodes)
 
     def report(step: int, loss: float, seconds: float) -> None:
         print(f"step {step}: loss {loss:.3f}, {seconds:.0f} s", flush=True)

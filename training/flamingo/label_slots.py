@@ -15,14 +15,9 @@ from numpy.typing import NDArray
 from training.flamingo.sounds import Corpus, Sound
 
 from earful.model.small import channels, features_of_label, likeness
+from earful.rag.retrieval import UNSHOWN, WORD_WEIGHT, mean_similarities, spread_of
 
 MOST_SHOWN: Final = 7
-_SHARPNESS: Final = 0.5
-_USUAL_DEVIATION: Final = 0.15
-_FEWEST_PAIRS: Final = 10
-_WORD_WEIGHT: Final = 0.1
-_UNSHOWN: Final = 0.5
-"""These five as in ``rag/retrieval/label_means.py``."""
 _WAYS: Final = (2, 3, 4, 5, 5, 5, 7, 10, 15, 20, 25)
 _MOST_EXEMPLARS: Final = 6
 
@@ -38,7 +33,6 @@ class LabelSlots:
         heard: Deviations by which each name is heard; ``None`` where names mean nothing.
         acoustics: How alike each label's exemplars go; ``None`` for one without any.
         right: Place of the query's own label.
-        n_ways: Labels in all, of which these are the best.
     """
 
     query: Sound
@@ -47,13 +41,12 @@ class LabelSlots:
     heard: tuple[float, ...] | None
     acoustics: tuple[float | None, ...]
     right: int
-    n_ways: int
 
     @property
     def scores(self) -> NDArray[np.float64]:
         """What the rule says of each label, shape ``(n,)``."""
         heard = np.zeros(len(self.names)) if self.heard is None else np.array(self.heard)
-        return np.array(self.similarities) + _WORD_WEIGHT * heard
+        return np.array(self.similarities) + WORD_WEIGHT * heard
 
     def without_names(self) -> LabelSlots:
         """Return the same where names mean nothing."""
@@ -114,21 +107,18 @@ def ranked(
     Returns:
         ``None`` if the first label is not among the best.
     """
-    everybody = [sound for own in shots for sound in own]
-    deviation = _USUAL_DEVIATION
-    if len(everybody) * (len(everybody) - 1) // 2 >= _FEWEST_PAIRS:
-        some = np.stack([sound.apart for sound in everybody]).astype(np.float64)
-        deviation = float((some @ some.T)[np.triu_indices(len(some), k=1)].std())
-
-    def mean(sounds: Sequence[Sound]) -> float:
-        cosines = np.stack([sound.apart for sound in sounds]) @ query.apart
-        sharpness = _SHARPNESS / max(deviation, 1e-3)
-        return float(np.log(np.exp(sharpness * cosines.astype(np.float64)).mean()) / sharpness)
-
-    usual = mean(everybody) + _UNSHOWN * deviation if everybody else 0.0
-    similarities = np.array([mean(own) if own else usual for own in shots])
+    vectors = np.array([sound.apart for own in shots for sound in own])
+    vectors = vectors.reshape(-1, query.apart.size)
+    cosines = vectors @ query.apart
+    deviation = spread_of(vectors).floored
+    counts = np.array([len(own) for own in shots])
+    usual = 0.0
+    if len(vectors):
+        (among_all,) = mean_similarities(cosines, np.array([len(vectors)]), deviation)
+        usual = float(among_all) + UNSHOWN * deviation
+    similarities = np.where(counts > 0, mean_similarities(cosines, counts, deviation), usual)
     heard = np.array([query.heard[label] if known else 0.0 for label in ways])
-    best = np.argsort(similarities + _WORD_WEIGHT * heard, kind="stable")[-MOST_SHOWN:]
+    best = np.argsort(similarities + WORD_WEIGHT * heard, kind="stable")[-MOST_SHOWN:]
     if 0 not in best:
         return None
     return LabelSlots(
@@ -143,5 +133,4 @@ def ranked(
             for i in best
         ),
         right=int(np.flatnonzero(best == 0)[0]),
-        n_ways=len(ways),
     )

@@ -12,7 +12,7 @@ from training.flamingo.label_slots import LabelSlots, ranked
 from training.flamingo.sounds import Corpus
 from training.flamingo.train import collate
 
-from earful.model.flamingo import Flamingo, FlamingoConfig
+from earful.model.flamingo import Flamingo
 
 SETTINGS = {"5w1s": (5, 1), "5w4s": (5, 4), "20w4s": (20, 4)}
 _N_EPISODES = 400
@@ -33,17 +33,14 @@ class Probe:
     Args:
         corpora: Sounds to ask about, by name; each a list of folds.
         episodes: Writes prompts.
-        config: Sizes.
     """
 
     def __init__(
         self,
         corpora: Mapping[str, Sequence[Corpus]],
         episodes: Episodes,
-        config: FlamingoConfig,
         n_episodes: int = _N_EPISODES,
     ) -> None:
-        self._config = config
         self._episodes = episodes
         self._asked: dict[str, list[LabelSlots]] = {}
         self._rule: dict[str, float] = {}
@@ -89,18 +86,31 @@ class Probe:
             For every question the logarithm of the probability of each name's first token.
         """
         asked = self._asked[key]
-        found: list[NDArray[np.float64]] = []
-        for start in range(0, len(asked), _AT_ONCE):
-            some = asked[start : start + _AT_ONCE]
-            rng = np.random.default_rng([_SEED, start])
-            group = [
-                self._episodes.by_slots(
-                    slots, self._episodes.simple_names(len(slots.names), rng), _QUESTION
-                )
-                for slots in some
-            ]
-            found += first_tokens(model, self._config, self._episodes, group)
-        return asked, found
+        return asked, answer_slots(model, self._episodes, asked)
+
+
+def answer_slots(
+    model: Flamingo, episodes: Episodes, asked: Sequence[LabelSlots]
+) -> list[NDArray[np.float64]]:
+    """Ask questions about labels, under names of one token that mean nothing.
+
+    Args:
+        model: In evaluation mode.
+        episodes: Writes prompts.
+        asked: The questions.
+
+    Returns:
+        For every question the logarithm of the probability of each name's first token.
+    """
+    found: list[NDArray[np.float64]] = []
+    for start in range(0, len(asked), _AT_ONCE):
+        rng = np.random.default_rng([_SEED, start])
+        group = [
+            episodes.by_slots(slots, episodes.simple_names(len(slots.names), rng), _QUESTION)
+            for slots in asked[start : start + _AT_ONCE]
+        ]
+        found += _first_tokens(model, episodes, group)
+    return found
 
 
 def fit_blend(model: Flamingo, probe: Probe) -> tuple[float, float]:
@@ -143,10 +153,11 @@ def _normal(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(logits - np.logaddexp.reduce(logits))
 
 
-def first_tokens(
-    model: Flamingo, config: FlamingoConfig, episodes: Episodes, group: Sequence[Episode]
+def _first_tokens(
+    model: Flamingo, episodes: Episodes, group: Sequence[Episode]
 ) -> list[NDArray[np.float64]]:
     """Return the log-probability of the first token of each name that could be answered."""
+    config = model.config
     batch, _ = collate(group, config.windows_per_audio, config.pad_id)
     device = model.device
     with torch.inference_mode():

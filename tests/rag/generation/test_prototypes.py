@@ -98,6 +98,32 @@ def test_labels_that_do_not_fit_keep_the_votes_share(index: Path, tmp_path: Path
     assert sum(own.values()) == pytest.approx(1.0)
 
 
+def test_a_label_left_out_for_its_words_keeps_the_votes_share(index: Path, tmp_path: Path) -> None:
+    query = write_heard(tmp_path / "query.wav", [1])
+    whole = scripted()
+    FewShot.open(index, embedder=NamedSamples(), model=whole).classify(query)
+    size = whole.measure(whole.prompts[0]).n_tokens
+    model = scripted(max_text_tokens=size - 1)
+    answer = FewShot.open(index, embedder=NamedSamples(), model=model).classify(query)
+    assert [label.label for label in shown(model.prompts[-1])] == ["first", "second"]
+    assert any("2 of 3 labels are shown" in note for note in answer.notes)
+    votes = {score.label: score.score for score in answer.vote}
+    own = {score.label: score.score for score in answer.model_scores}
+    assert own["third"] == votes["third"] > 0
+    assert sum(own.values()) == pytest.approx(1.0)
+
+
+def test_equal_audio_is_in_a_prototype_once(index: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "corpus/first/again.wav"
+    copied.write_bytes((tmp_path / "corpus/first/1.wav").read_bytes())
+    build_index(tmp_path / "corpus", index, embedder=NamedSamples())
+    model = scripted()
+    query = write_heard(tmp_path / "query.wav", [1])
+    FewShot.open(index, embedder=NamedSamples(), model=model).classify(query)
+    heard = {label.label: label.clips for label in shown(model.prompts[-1])}
+    assert len(heard["first"]) == 2
+
+
 def test_a_label_may_have_a_name_alone_and_a_name_may_mean_nothing(
     index: Path, tmp_path: Path
 ) -> None:
