@@ -93,7 +93,7 @@ def deal_groups(groups: Iterable[str], shares: Mapping[str, float]) -> dict[str,
         shares: Split to its share of the groups; they need not sum to one.
 
     >>> deal_groups(["speaker a", "speaker b"], {"train": 0.5, "test": 0.5})
-    {'speaker b': 'train', 'speaker a': 'test'}
+    {'speaker a': 'train', 'speaker b': 'test'}
     """
     ordered = sorted(set(groups), key=_hash)
     total = sum(shares.values())
