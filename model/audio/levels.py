@@ -75,11 +75,13 @@ class LevelMeter:
             _power(total, square, self._n)
             for total, square in zip(self._sums.tolist(), self._squares.tolist(), strict=True)
         ]
+        power = sum(powers) / self._channels
         return Levels(
             sample_rate=sample_rate,
             channels=self._channels,
-            power=sum(powers) / self._channels,
-            mono_power=power_of(mono),
+            power=power,
+            # Of one channel nothing is made but itself.
+            mono_power=power if self._channels == 1 else power_of(mono),
             peak=self._peak,
         )
 
