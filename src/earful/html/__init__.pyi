@@ -11,6 +11,7 @@ from .chart import (
     draw_series,
 )
 from .page import Cell, Page
+from .render import render
 
 __all__ = [
     "Axis",
@@ -25,4 +26,5 @@ __all__ = [
     "draw_key",
     "draw_map",
     "draw_series",
+    "render",
 ]
