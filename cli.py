@@ -267,7 +267,7 @@ def demo(
         info = opened.info
         typer.echo(f"{info.n} recordings, {info.labels} labels, by {info.fingerprint.name}\n")
         typer.echo(
-            f"None of these labels is in the index; {_shown(corpus.task)} brings a few examples:\n"
+            f"None of these labels is in the index. {_shown(corpus.task)} has a few examples of each:\n"
             f"  {', '.join(task.labels)}\n"
         )
     right = by_model = by_vote = n_answers = 0
@@ -290,11 +290,11 @@ def demo(
                 f" --task {_shown(corpus.task)}"
             )
             typer.echo(console.describe_answer(answer))
-            typer.echo(f"{'right' if is_right else 'WRONG'}: it is {truth}\n")
+            typer.echo(f"{'correct' if is_right else f'WRONG: the right label is {truth}'}\n")
     if not as_json:
         typer.echo(
             f"{right} of {n_answers} clips right, {right / n_answers:.0%} (chance "
-            f"{1 / len(task.labels):.0%}); the model alone {by_model}, the vote alone {by_vote}"
+            f"{1 / len(task.labels):.0%}); the language model alone {by_model}, the vote alone {by_vote}"
         )
         for mistake in mistakes:
             typer.echo(f"  wrong: {mistake}")

@@ -56,7 +56,7 @@ def test_plain_progress_says_rate_and_time_to_go(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     ("skipped", "told"),
-    [(20, "20 of 100, all there already"), (10, "20 of 100, 5.0/s, 16 s to go")],
+    [(20, "20 of 100, nothing left to do"), (10, "20 of 100, 5.0/s, 16 s to go")],
 )
 def test_what_was_there_already_says_nothing_of_the_pace(
     monkeypatch: pytest.MonkeyPatch, skipped: int, told: str
@@ -95,22 +95,22 @@ def test_a_counter_shows_nothing_before_there_is_something_to_count() -> None:
                 model_accuracy=0.75,
                 blend_accuracy=0.9375,
             ),
-            "  both decided, the model with 35% of the say: asked about 48 of the exemplars, the "
-            "vote named 88% right, the model 75%, both together 94%",
+            "  combined: the model counts for 35%, the vote for the rest. Tested on 48 exemplars: the "
+            "vote is right on 88%, the model on 75%, both together on 94%",
         ),
         (
             Blend(weight=0.0, temperature=1.0, n_held_out=8, vote_accuracy=1, blend_accuracy=1),
-            "  the vote alone decided: asked about 8 of the exemplars, the vote named 100% right, "
-            "the model 0%, both together 100%",
+            "  the answer is the vote's. Tested on 8 exemplars: the vote is right on 100%, the model "
+            "on 0%, both together on 100%",
         ),
         (
             UNFITTED,
-            "  both decided, the model with 50% of the say; there are too few exemplars to try who "
-            "is right more often",
+            "  combined: the model counts for 50%, the vote for the rest; there are too few "
+            "exemplars to test which is right more often",
         ),
         (
             Blend(weight=0.0, temperature=2.0),
-            "  the vote alone decided; there are too few exemplars to try who is right more often",
+            "  the answer is the vote's; there are too few exemplars to test which is right more often",
         ),
     ],
 )
@@ -131,7 +131,7 @@ def test_a_blend_is_one_line(blend: Blend, line: str) -> None:
     assert console.describe_answer(answer).splitlines() == [
         "q.wav: hum  90%",
         "  neighbour vote: hum 90%",
-        "  the model alone: hiss 70%",
+        "  language model: hiss 70%",
         line,
     ]
 

@@ -105,7 +105,7 @@ def describe_answer(answer: Answer) -> str:
         lines.append(printable(f"  neighbour vote: {best.label} {best.score:.0%}"))
     if answer.model_scores:
         best = answer.model_scores[0]
-        lines.append(printable(f"  the model alone: {best.label} {best.score:.0%}"))
+        lines.append(printable(f"  language model: {best.label} {best.score:.0%}"))
     if answer.blend:
         lines.append(f"  {_describe_blend(answer.blend)}")
     if answer.slots:
@@ -119,26 +119,26 @@ def describe_answer(answer: Answer) -> str:
 
 
 def _describe_blend(blend: Blend) -> str:
-    """Say who of the two decided, and how often each was right where it could be tried."""
+    """Describe how vote and model were weighted, and how often each was right on exemplars."""
     if blend.is_trained and blend.weight:
-        return "both decided, the model by as much as its training found to be best"
-    part = f"both decided, the model with {blend.weight:.0%} of the say"
-    decided = part if blend.weight else "the vote alone decided"
+        return "combined: vote and model, weighted as the model was trained"
+    combined = f"combined: the model counts for {blend.weight:.0%}, the vote for the rest"
+    chosen = combined if blend.weight else "the answer is the vote's"
     if not blend.n_held_out:
-        return f"{decided}; there are too few exemplars to try who is right more often"
+        return f"{chosen}; there are too few exemplars to test which is right more often"
     return (
-        f"{decided}: asked about {blend.n_held_out} of the exemplars, the vote named "
-        f"{blend.vote_accuracy:.0%} right, the model {blend.model_accuracy:.0%}, "
-        f"both together {blend.blend_accuracy:.0%}"
+        f"{chosen}. Tested on {counted(blend.n_held_out, 'exemplar')}: the vote is right on "
+        f"{blend.vote_accuracy:.0%}, the model on {blend.model_accuracy:.0%}, "
+        f"both together on {blend.blend_accuracy:.0%}"
     )
 
 
 def _describe_request(answer: Answer) -> str:
-    """Say what the language model was given, in words that need no knowledge of it."""
+    """Describe the size of the language model's prompt."""
     compat = ", compat decoding" if answer.decoding == "compat" else ""
     return (
-        f"{answer.model} was given {counted(answer.n_prompt_tokens, 'token')} of text and places "
-        f"for {counted(answer.slots, 'recording')}{compat}"
+        f"prompt of {answer.model}: {counted(answer.n_prompt_tokens, 'text token')}, "
+        f"{counted(answer.slots, 'sound')}{compat}"
     )
 
 
@@ -170,9 +170,9 @@ def describe_build(report: BuildReport) -> str:
     kept = sum(row.same_audio for row in report.replaced)
     counts = [f"{report.accepted - report.reused} embedded"]
     if kept:
-        counts.append(f"{kept} changed, the vector kept")
+        counts.append(f"{kept} changed (vector kept)")
     if report.reused > kept:
-        counts.append(f"{report.reused - kept} given the vector of equal audio")
+        counts.append(f"{report.reused - kept} reused (equal audio)")
     counts.append(f"{report.skipped} unchanged")
     counts.append(f"{len(report.rejected)} rejected in {report.seconds:.1f} s")
     lines = [", ".join(counts), *_describe_replaced(report), *_describe_contested(report)]
@@ -298,15 +298,15 @@ def describe_approximate(made: Approximate, index: object) -> str:
             header=["partitions seen", "refined", f"recall@{made.k}", "ms a query"],
             right="0123",
         ),
-        f"{made.n_queries} rows looked for their {made.k} nearest others; "
-        f"wanted {made.wanted:.1%}, chosen: {made.n_probes} partitions, {made.recall:.1%}",
+        f"tested with {made.n_queries} rows and their {made.k} nearest neighbours; recall "
+        f"{made.recall:.1%} with {made.n_probes} partitions, {made.wanted:.1%} asked for",
     ]
     if made.recall < made.wanted:
-        lines.append("no more is to be had: look at fewer rows with a filter, or search exactly")
+        lines.append("this is the best it can do: filter to fewer rows, or search exactly")
     if made.ms >= made.exact_ms:
         lines.append(
-            "exact search is as fast here, once it has read the vectors: approximate search "
-            "spares only that and the memory"
+            "exact search is as fast here once the vectors are in memory: approximate search "
+            "saves only the memory and the time to read them"
         )
     lines.append(f"use it: earful search RECORDING --index {index} --backend approximate")
     return "\n".join(lines)
@@ -433,7 +433,7 @@ def _plain_meter(title: str, stream: TextIO) -> _Meter:
         rate = (done - skipped) / seconds if seconds > 0 else 0.0
         of = "" if total is None else f" of {total}"
         to_go = f", {(total - done) / rate:.0f} s to go" if total is not None and rate > 0 else ""
-        pace = f", {rate:.1f}/s{to_go}" if rate else ", all there already"
+        pace = f", {rate:.1f}/s{to_go}" if rate else ", nothing left to do"
         stream.write(f"{title}: {done}{of}{pace}\n")
         stream.flush()
 

@@ -12,11 +12,11 @@ def test_a_second_label_for_a_recording_is_told(run: Run, index: Path, corpus: P
     add = ("index", "add", audio, "--index", index)
     code, out, _ = run(*add, "--label", "bird")
     assert code == 0
-    assert "1 given the vector of equal audio" in out
+    assert "1 reused (equal audio)" in out
     assert "note: 1 recording stands in several rows whose labels differ" in out
     code, out, err = run(*add, "--label", "kettle")
     assert code == 0
-    assert "0 embedded, 1 changed, the vector kept, 0 unchanged" in out
+    assert "0 embedded, 1 changed (vector kept), 0 unchanged" in out
     assert "equal audio" not in out
     assert "replaced 0.wav: was labelled 'bird' and is now 'kettle'" in out
     assert "to keep all: --label bird --label kettle" in err
@@ -36,7 +36,7 @@ def test_a_relabelled_table_is_no_equal_audio(run: Run, corpus: Path) -> None:
     table.write_text("audio,label\nwhistle/0.wav,bird\nlow hum/0.wav,hum\n")
     code, out, _ = run(*build)
     assert code == 0
-    assert "0 embedded, 1 changed, the vector kept, 1 unchanged, 0 rejected" in out
+    assert "0 embedded, 1 changed (vector kept), 1 unchanged, 0 rejected" in out
     assert "replaced whistle/0.wav: was labelled 'whistle' and is now 'bird'" in out
 
 

@@ -58,13 +58,13 @@ def test_a_person_sees_what_answered_and_all_it_was_shown(run: Run) -> None:
     _, then, vote, alone, blend, by, *shown = out.splitlines()
     assert then.startswith("  then: ")
     assert vote.startswith("  neighbour vote: hum ")
-    assert alone.startswith("  the model alone: ")
+    assert alone.startswith("  language model: ")
     # Weights that have learned nothing tell a hum from a fan by chance.
     assert blend.startswith(
-        "  the vote alone decided: asked about 8 of the exemplars, the vote named 100% right, the "
+        "  the answer is the vote's. Tested on 8 exemplars: the vote is right on 100%, the model "
     )
-    assert by.startswith("  flamingo was given ")
-    assert by.endswith(" tokens of text and places for 8 recordings, compat decoding")
+    assert by.startswith("  prompt of flamingo: ")
+    assert by.endswith(" text tokens, 8 sounds, compat decoding")
     assert len(shown) == 7
     _, out, _ = run("classify", "q.wav", *I, *M, "--shots", 8, "--shot-mode", "text")
     assert out.count(".wav") == 9
@@ -155,7 +155,9 @@ def test_a_model_that_is_typed_goes_before_the_task_that_leaves_it_out(
     assert "the task leaves the answer to the vote" in err
     code, out, err = run(*words, *M)
     answer = json.loads(out)
-    assert (code, answer["model"], err) == (0, "flamingo", "")
+    assert (code, answer["model"]) == (0, "flamingo")
+    # On a slow machine the weighing tells how far it is.
+    assert all(line.startswith("weighing the model") for line in err.splitlines())
     assert answer["blend"]["n_replayed"] == 8
     code, _, err = run(*words, "--model", "flamigno")
     assert code == 2
