@@ -10,14 +10,12 @@ and with them what a name says of a recording (``words.py``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
@@ -25,17 +23,16 @@ from earful.model import runtime, tiny
 from earful.model.audio import Clip, require_sample_rate, resample
 from earful.model.label_words import LabelWords
 from earful.model.protocols import Fingerprint
-from earful.model.runtime import fill, in_parts, pick_device, require_release, without_weights
+from earful.model.runtime import in_threads, require_device_name, require_release
 from earful.model.small.frames import window_groups
 from earful.model.small.heads import YAMNET_SHARE, Heads
-from earful.model.small.network import NarrowNetwork
+from earful.model.small.network import Factors, NarrowNetwork
 from earful.model.small.weights import NAME, digest_of_all, read_encoder, read_small_release
 from earful.model.small.words import NameWords, WordMaps, read_word_maps
 from earful.model.tiny import OUTPUT_DIM, SAMPLE_RATE, WINDOW_FRAMES, FrontEnd
 from earful.model.yamnet import N_CLASSES, YamnetEmbedder, load_yamnet
 from earful.model.yamnet import SAMPLE_RATE as YAMNET_RATE
 
-_GROUPS_TOGETHER = 128  # of windows; shared out among the threads, the same for any number of them
 # Both front ends clip so far, and a resampler must not overflow before.
 _LOUDEST: Final = np.float32(1e6)
 _FEWEST_SAMPLES: Final = 4  # that make one at 16 kHz
@@ -62,16 +59,12 @@ class Ears:
     Args:
         network: The narrowed one.
         yamnet: The other.
-        device: Where to compute.
     """
 
-    def __init__(
-        self, network: NarrowNetwork, yamnet: YamnetEmbedder, device: torch.device
-    ) -> None:
+    def __init__(self, network: NarrowNetwork, yamnet: YamnetEmbedder) -> None:
         self.yamnet = yamnet
         self._network = network
-        self._device = device
-        self._front_end = FrontEnd(device)
+        self._front_end = FrontEnd()
 
     def hear(self, clips: Sequence[Clip]) -> Heard:
         """Run both networks.
@@ -83,40 +76,18 @@ class Ears:
             ValueError: A clip has another sample rate.
         """
         require_sample_rate(clips, SAMPLE_RATE)
-        counts = np.zeros(len(clips), dtype=np.intp)
-        outputs = [np.zeros((0, OUTPUT_DIM), dtype=np.float32)]
-        groups = self._groups(clips)
-        while batch := list(islice(groups, _GROUPS_TOGETHER)):
-            for row, windows in batch:
-                counts[row] += len(windows)
-            outputs.append(self._encode([windows for _, windows in batch]))
-        return Heard(
-            outputs=np.concatenate(outputs),
-            counts=tuple(counts.tolist()),
-            pooled=self.yamnet.pool([_for_yamnet(clip) for clip in clips]),
+        by_clip = in_threads(
+            lambda row: list(window_groups(self._front_end, clips[row].samples)), len(clips)
         )
-
-    def _groups(self, clips: Sequence[Clip]) -> Iterator[tuple[int, torch.Tensor]]:
-        """Yield the row of each clip with each of its groups of windows."""
-        for row, clip in enumerate(clips):
-            for windows in window_groups(self._front_end, clip.samples):
-                yield row, windows
-
-    def _encode(self, groups: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+        groups = [group for own in by_clip for group in own]
         # A group is of one clip, so that its bits do not depend on the clips beside it.
-        found: list[torch.Tensor] = [torch.empty(0)] * len(groups)
-
-        def encode(first: int, stop: int) -> None:
-            sizes = [len(group) for group in groups[first:stop]]
-            together = self._network(torch.cat(list(groups[first:stop])))
-            found[first:stop] = torch.split(together, sizes)
-
-        at_most = 1 if self._device.type == "cpu" else len(groups)
-        # TF32, a GPU's default in convolutions, would give vectors that differ from a CPU's.
-        with torch.backends.cudnn.flags(allow_tf32=False):
-            in_parts(encode, len(groups), at_most=at_most, device=self._device)
-        outputs: NDArray[np.float32] = torch.cat(found).cpu().numpy()
-        return outputs
+        outputs = in_threads(lambda number: self._network(groups[number]), len(groups))
+        for_yamnet = in_threads(lambda row: _for_yamnet(clips[row]), len(clips))
+        return Heard(
+            outputs=np.concatenate([np.zeros((0, OUTPUT_DIM), dtype=np.float32), *outputs]),
+            counts=tuple(sum(map(len, own)) for own in by_clip),
+            pooled=self.yamnet.pool(for_yamnet),
+        )
 
 
 def load_small(
@@ -128,23 +99,26 @@ def load_small(
         name: The registered name, or a folder of one's own, as ``python -m training.small``
             writes it.
         revision: Empty, or the release that is there: an index asks for the one that made it.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; it computes on the CPU
+            whichever is given.
         dtype: ``"float32"``, the only arithmetic offered, or ``"auto"``, which is the same.
 
     Raises:
-        ModelError: Another release or dtype is requested, the device does not exist, or the
-            weights are missing, have changed since the release was made, or were fitted
-            beside others than those that ship.
+        UnknownNameError: The device is none of these.
+        ModelError: Another release or dtype is requested, or the weights are missing, have
+            changed since the release was made, or were fitted beside others than those that
+            ship.
     """
     if dtype not in ("float32", "auto"):
         raise ModelError(f"{name}: dtype {dtype!r}, expected 'float32'")
+    require_device_name(device)
     release = read_small_release(name)
     require_release(release, revision, name)
     encoder = read_encoder(release, name)
-    yamnet = load_yamnet(device=device)
+    yamnet = load_yamnet()
     heads = encoder.heads
     return SmallEmbedder(
-        load_ears(encoder.factors, yamnet, device=device),
+        load_ears(encoder.factors, yamnet),
         heads,
         Fingerprint(
             name=release.name,
@@ -163,25 +137,18 @@ def load_small(
     )
 
 
-def load_ears(
-    factors: torch.nn.ModuleDict, yamnet: YamnetEmbedder, *, device: str = "auto"
-) -> Ears:
+def load_ears(factors: Mapping[int, Factors], yamnet: YamnetEmbedder) -> Ears:
     """Load the trunk that ships with ``earful-tiny`` and narrow it.
 
     Args:
-        factors: As ``new_factors`` returns them, filled.
-        yamnet: The other network, on the same device.
-        device: Where to compute.
+        factors: By the number of the convolution that they narrow.
+        yamnet: The other network.
 
     Raises:
-        ModelError: The device does not exist, or the trunk's weights are missing or have
-            changed.
+        ModelError: The trunk's weights are missing or have changed.
     """
-    place = pick_device(device)
-    with without_weights():
-        original = tiny.Network()
-    original = fill(original, tiny.read_part(tiny.read_release(), "trunk"), tiny.NAME)
-    return Ears(NarrowNetwork(original, factors, place), yamnet, place)
+    trunk = tiny.read_trunk(tiny.read_release(), tiny.NAME)
+    return Ears(NarrowNetwork(trunk, factors), yamnet)
 
 
 class SmallEmbedder:
@@ -335,8 +302,7 @@ class SmallEmbedder:
         lengths = np.linalg.norm(vectors, axis=1)
         if not (np.isfinite(lengths) & (lengths > 0)).all():
             raise ModelError(
-                f"{self._fingerprint.name}: a vector is zero or not finite; the device computes "
-                "wrong results, try device 'cpu'"
+                f"{self._fingerprint.name}: a vector is zero or not finite; use undamaged weights"
             )
         return vectors
 

@@ -9,144 +9,76 @@ two mixtures of each (``Factors``); the original's filters are those that ``earf
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+import numpy as np
+from numpy.typing import NDArray
 
-from earful.model.runtime import can_pack
-from earful.model.tiny import CHANNELS, N_MELS, POOLED, WINDOW_FRAMES, Network
+from earful.model.runtime import OnnxNetwork
+from earful.model.tiny import CHANNELS
 
 RANKS: Final = {1: 32, 2: 48, 3: 48, 4: 96, 5: 96, 6: 192, 7: 192}
-"""Filters of a narrowed convolution, by its number in ``Network``."""
+"""Filters of a narrowed convolution, by its number in the original."""
 WINDOWS_AT_ONCE: Final = 2
 """The first maps of so many lie in one core's caches; more at once take longer."""
 
+Numbers = NDArray[np.float32]
 
-class Factors(nn.Module):
-    """Two mixtures of responses: ``narrow``, then ``widen`` with ``bias``.
 
-    Args:
-        width: Filters of the original convolution.
-        rank: Numbers between the two.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Factors:
+    """Two mixtures of responses that stand for one convolution.
+
+    Attributes:
+        narrow: float32, shape ``(rank, width)``; mixes the original's filters.
+        widen: float32, shape ``(width, rank)``; mixes what they give.
+        bias: float32, shape ``(width,)``.
     """
 
-    def __init__(self, width: int, rank: int) -> None:
-        super().__init__()
-        self.narrow = nn.Parameter(torch.empty(rank, width))
-        self.widen = nn.Parameter(torch.empty(width, rank))
-        self.bias = nn.Parameter(torch.empty(width))
+    narrow: Numbers
+    widen: Numbers
+    bias: Numbers
 
-    def filters(self, original: Tensor) -> Tensor:
+    def filters(self, original: Numbers) -> Numbers:
         """Mix the original's filters, ``(width, n, 3, 3)``, to ``(rank, n, 3, 3)``."""
-        mixed = torch.einsum("rc,cikl->rikl", self.narrow.double(), original.double())
-        return mixed.float()
+        width, *shape = original.shape
+        flat = original.reshape(width, -1).astype(np.float64)
+        mixed = self.narrow.astype(np.float64) @ flat
+        return mixed.reshape(-1, *shape).astype(np.float32)
 
 
-def new_factors() -> nn.ModuleDict:
-    """Return factors without values, by the number of the convolution that they narrow."""
-    return nn.ModuleDict(
-        {str(number): Factors(CHANNELS[number + 1], rank) for number, rank in RANKS.items()}
-    )
+def factor_shapes() -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor of the factors, by name."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for number, rank in RANKS.items():
+        width = CHANNELS[number + 1]
+        shapes[f"{number}.narrow"] = (rank, width)
+        shapes[f"{number}.widen"] = (width, rank)
+        shapes[f"{number}.bias"] = (width,)
+    return shapes
 
 
 class NarrowNetwork:
-    """Frames ``(n, 100, 96)`` to ``(n, 512)``, as ``Network`` does; for inference only.
+    """Frames ``(n, 100, 96)`` to ``(n, 512)``, as the original does.
 
     Args:
-        original: The network that ships with ``earful-tiny``.
-        factors: As ``new_factors`` returns them, filled.
-        device: Where to compute.
-        packed: Whether oneDNN's convolutions are used where they are there; they include the
-            ReLU and find their weights in the order in which they read them.
+        trunk: Tensors of the network that ships with ``earful-tiny``.
+        factors: By the number of the convolution that they narrow.
     """
 
-    def __init__(
-        self,
-        original: Network,
-        factors: nn.ModuleDict,
-        device: torch.device,
-        *,
-        packed: bool = True,
-    ) -> None:
-        packs = packed and device.type == "cpu" and _can_pack_convolutions()
-        make: Callable[..., _Convolution] = _PackedConvolution if packs else _Convolution
-        self._layers: list[list[_Convolution]] = []
-        size = (WINDOW_FRAMES, N_MELS)
-        # A module's parts are untyped.
-        convolutions: Any = original.convolutions
-        for number, convolution in enumerate(convolutions):
-            weight, bias = convolution.weight.detach(), convolution.bias.detach()
+    def __init__(self, trunk: Mapping[str, Numbers], factors: Mapping[int, Factors]) -> None:
+        weights: dict[str, Numbers] = {}
+        for number in range(len(CHANNELS) - 1):
+            weight, bias = (trunk[f"convolutions.{number}.{part}"] for part in ("weight", "bias"))
             if number in RANKS:
-                own: Any = factors[str(number)]
-                narrow = own.filters(weight).to(device)
-                widen = own.widen.detach()[:, :, None, None].to(device)
-                steps = [
-                    make(narrow, None, size, relu=False),
-                    make(widen, own.bias.detach().to(device), size, relu=True),
-                ]
-            else:
-                steps = [make(weight.to(device), bias.to(device), size, relu=True)]
-            self._layers.append(steps)
-            if number in POOLED:
-                size = (size[0] // 2, size[1] // 2)
+                own = factors[number]
+                weight, bias = own.filters(weight), own.bias
+                weights[f"{number}.widen"] = own.widen[:, :, None, None]
+            weights[f"{number}.weight"], weights[f"{number}.bias"] = weight, bias
+        self._network = OnnxNetwork("earful.model.small", "weights/narrow.onnx", weights)
 
-    def __call__(self, frames: Tensor) -> Tensor:
+    def __call__(self, frames: Numbers) -> Numbers:
         """Encode windows independently of each other."""
-        maps = frames.unsqueeze(1).contiguous(memory_format=torch.channels_last)
-        for number, steps in enumerate(self._layers):
-            for step in steps:
-                maps = step(maps)
-            if number in POOLED:
-                maps = functional.max_pool2d(maps, 2)
-        return maps.mean(dim=3).amax(dim=2)
-
-
-class _Convolution:
-    """A convolution that keeps the size of its maps, with or without ReLU.
-
-    Args:
-        weight: Shape ``(after, before, 3, 3)`` or ``(after, before, 1, 1)``.
-        bias: Shape ``(after,)``, or ``None``.
-        size: Height and width of the maps.
-        relu: Whether what is below 0 becomes 0.
-    """
-
-    def __init__(
-        self, weight: Tensor, bias: Tensor | None, size: tuple[int, int], *, relu: bool
-    ) -> None:
-        self._padding = weight.shape[2] // 2
-        self._weight = weight.contiguous(memory_format=torch.channels_last)
-        self._bias = bias
-        self._relu = relu
-
-    def __call__(self, maps: Tensor) -> Tensor:
-        found = functional.conv2d(maps, self._weight, self._bias, padding=self._padding)
-        return found.relu_() if self._relu else found
-
-
-class _PackedConvolution(_Convolution):
-    """The same by oneDNN, its weights packed."""
-
-    def __init__(
-        self, weight: Tensor, bias: Tensor | None, size: tuple[int, int], *, relu: bool
-    ) -> None:
-        super().__init__(weight, bias, size, relu=relu)
-        self._how = ([self._padding] * 2, [1, 1], [1, 1], 1)
-        shape = [WINDOWS_AT_ONCE, weight.shape[1], *size]
-        self._weight = torch.ops.mkldnn._reorder_convolution_weight(self._weight, *self._how, shape)
-        self._then = "relu" if relu else "none"
-
-    def __call__(self, maps: Tensor) -> Tensor:
-        found: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            maps, self._weight, self._bias, *self._how, self._then, [], ""
-        )
-        return found
-
-
-def _can_pack_convolutions() -> bool:
-    """Say whether this build of torch has the operators, which are not part of its public API."""
-    names = ("_convolution_pointwise", "_reorder_convolution_weight")
-    return can_pack(torch.float32) and all(hasattr(torch.ops.mkldnn, name) for name in names)
+        return self._network(frames)

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from earful.model import runtime
 from earful.model.names import TINY
-from earful.model.runtime import Release, ShippedWeights, fill, require_release
+from earful.model.runtime import Release, ShippedWeights, read_tensors, require_shapes
+from earful.model.tiny.network import trunk_shapes
 
 Part = Literal["trunk", "clap", "tokenizer"]
 NAME = TINY
@@ -18,18 +22,6 @@ WEIGHTS = ShippedWeights(
     name=NAME, package="earful.model.tiny", remedy="make the folder again with training.ship"
 )
 DESCRIPTION = WEIGHTS.description
-
-__all__ = [
-    "DESCRIPTION",
-    "NAME",
-    "WEIGHTS",
-    "Part",
-    "Release",
-    "fill",
-    "read_part",
-    "read_release",
-    "require_release",
-]
 
 
 def read_release(name: str = NAME) -> Release:
@@ -52,3 +44,14 @@ def read_part(release: Release, part: Part, name: str = NAME) -> bytes:
             release was made.
     """
     return runtime.read_part(release, part, name)
+
+
+def read_trunk(release: Release, name: str = NAME) -> dict[str, NDArray[np.float32]]:
+    """Read the tensors of the audio tower.
+
+    Raises:
+        ModelError: They are missing, damaged or of the wrong shapes.
+    """
+    tensors = read_tensors(read_part(release, "trunk", name), name)
+    require_shapes(tensors, trunk_shapes(), name)
+    return tensors
