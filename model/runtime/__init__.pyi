@@ -29,8 +29,8 @@ from .release import (
 __all__ = [
     "MAX_SIMILARITY_LOSS",
     "MIN_COSINE",
-    "OnnxNetwork",
     "ROW_SCALE",
+    "OnnxNetwork",
     "Release",
     "ShippedWeights",
     "agreement",

@@ -23,7 +23,7 @@ WINDOW_HOP_FRAMES: Final = WINDOW_FRAMES // 2
 WINDOW_SAMPLES: Final = (WINDOW_FRAMES - 1) * HOP_SAMPLES  # frames are centred: one at each end
 POWER_GAIN: Final = 1e4
 LARGEST: Final = 9.457798957824707
-"""Mel bands become log10(1 + 10000 power), divided by the largest value in the original training."""
+"""Mel bands become log10(1 + 10000 power) over this, the largest value of the original training."""
 _FRAMES_AT_ONCE = 256
 # A million times full scale is not a real recording, but its power must not overflow.
 _LOUDEST = 1e6

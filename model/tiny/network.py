@@ -8,6 +8,7 @@ text tower is a small transformer. ``training/torch_tiny.py`` has the same in to
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -30,7 +31,7 @@ Shapes = dict[str, tuple[int, ...]]
 def trunk_shapes() -> Shapes:
     """Return the shape of each tensor of ``Trunk``, by name."""
     shapes: Shapes = {}
-    for number, (before, after) in enumerate(zip(CHANNELS[:-1], CHANNELS[1:], strict=True)):
+    for number, (before, after) in enumerate(pairwise(CHANNELS)):
         shapes[f"convolutions.{number}.weight"] = (after, before, 3, 3)
         shapes[f"convolutions.{number}.bias"] = (after,)
     return shapes

@@ -74,7 +74,8 @@ def fold(arrays: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.floa
     folded: dict[str, NDArray[np.float64]] = {}
     for convolution in convolutions():
         kernel, beta, mean, variance = (arrays[name] for name in _names(convolution))
-        scale = 1.0 / np.sqrt(variance + EPSILON)
+        with np.errstate(invalid="ignore"):  # which is told of below
+            scale = 1.0 / np.sqrt(variance + EPSILON)
         # Height, width, inputs, outputs become outputs, inputs, height, width; a depthwise
         # kernel has its channels among the inputs, and one output of each.
         axes = (2, 3, 0, 1) if convolution.is_depthwise else (3, 2, 0, 1)

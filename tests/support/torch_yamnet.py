@@ -47,3 +47,13 @@ class TorchYamnet(nn.Module):
 def _pad(maps: Tensor) -> Tensor:
     """Add zeros where TensorFlow's "same" adds them for a stride of 2: at the end only."""
     return functional.pad(maps, (0, 1, 0, 1))
+
+
+def random_yamnet() -> TorchYamnet:
+    """Return a network whose weights let differences through all layers."""
+    torch.manual_seed(0)
+    network = TorchYamnet().eval().requires_grad_(False)
+    for name, tensor in network.state_dict().items():
+        n_inputs = tensor[0].numel() if name.endswith(".weight") else 200
+        tensor.normal_(std=(2 / n_inputs) ** 0.5)
+    return network
