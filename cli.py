@@ -267,8 +267,8 @@ def demo(
         info = opened.info
         typer.echo(f"{info.n} recordings, {info.labels} labels, by {info.fingerprint.name}\n")
         typer.echo(
-            f"None of these labels is in the index. {_shown(corpus.task)} has a few examples of each:\n"
-            f"  {', '.join(task.labels)}\n"
+            f"None of these labels is in the index. {_shown(corpus.task)} has a few examples of "
+            f"each:\n  {', '.join(task.labels)}\n"
         )
     right = by_model = by_vote = n_answers = 0
     shown: set[str] = set()
@@ -294,7 +294,8 @@ def demo(
     if not as_json:
         typer.echo(
             f"{right} of {n_answers} clips right, {right / n_answers:.0%} (chance "
-            f"{1 / len(task.labels):.0%}); the language model alone {by_model}, the vote alone {by_vote}"
+            f"{1 / len(task.labels):.0%}); the language model alone {by_model}, the vote alone "
+            f"{by_vote}"
         )
         for mistake in mistakes:
             typer.echo(f"  wrong: {mistake}")

@@ -95,13 +95,13 @@ def test_a_counter_shows_nothing_before_there_is_something_to_count() -> None:
                 model_accuracy=0.75,
                 blend_accuracy=0.9375,
             ),
-            "  combined: the model counts for 35%, the vote for the rest. Tested on 48 exemplars: the "
-            "vote is right on 88%, the model on 75%, both together on 94%",
+            "  combined: the model counts for 35%, the vote for the rest. Tested on 48 exemplars: "
+            "the vote is right on 88%, the model on 75%, both together on 94%",
         ),
         (
             Blend(weight=0.0, temperature=1.0, n_held_out=8, vote_accuracy=1, blend_accuracy=1),
-            "  the answer is the vote's. Tested on 8 exemplars: the vote is right on 100%, the model "
-            "on 0%, both together on 100%",
+            "  the answer is the vote's. Tested on 8 exemplars: the vote is right on 100%, the "
+            "model on 0%, both together on 100%",
         ),
         (
             UNFITTED,
@@ -110,7 +110,8 @@ def test_a_counter_shows_nothing_before_there_is_something_to_count() -> None:
         ),
         (
             Blend(weight=0.0, temperature=2.0),
-            "  the answer is the vote's; there are too few exemplars to test which is right more often",
+            "  the answer is the vote's; there are too few exemplars to test which is right more "
+            "often",
         ),
     ],
 )
