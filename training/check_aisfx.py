@@ -79,7 +79,7 @@ class Ours:
 
     def output(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the raw output of one window, shape ``(512,)``."""
-        return self._network(np.asarray(window, np.float32)[None])[0]
+        return np.asarray(self._network(np.asarray(window, np.float32)[None])[0])
 
 
 def wave(n_samples: int) -> NDArray[np.float32]:

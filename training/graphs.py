@@ -70,13 +70,14 @@ class Graph:
             self._constants.append(tensor)
         return name
 
-    def constant(self, values: Sequence[int] | float) -> str:
+    def constant(self, values: list[int] | float) -> str:
         """Add a constant, whole numbers or one float, and return its name."""
         name = f"constant{len(self._constants)}"
-        whole = not isinstance(values, float)
-        kind, shape = (TensorProto.INT64, [len(values)]) if whole else (TensorProto.FLOAT, [])
-        given = list(values) if whole else [values]
-        self._constants.append(helper.make_tensor(name, kind, shape, given))
+        if isinstance(values, float):
+            made = helper.make_tensor(name, TensorProto.FLOAT, [], [values])
+        else:
+            made = helper.make_tensor(name, TensorProto.INT64, [len(values)], values)
+        self._constants.append(made)
         return name
 
     def add(self, kind: str, *inputs: str, **attributes: Any) -> str:

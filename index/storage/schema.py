@@ -192,8 +192,13 @@ def table_schema(fingerprint: Fingerprint, n_classes: int = 0) -> pa.Schema:
             pa.field("vector", pa.list_(pa.float32(), fingerprint.dim), nullable=False),
             *([scores] if n_classes else []),
         ],
-        metadata={FINGERPRINT_KEY: json.dumps(fingerprint.to_dict(), sort_keys=True)},
+        metadata={FINGERPRINT_KEY: embedder_text(fingerprint)},
     )
+
+
+def embedder_text(fingerprint: Fingerprint) -> str:
+    """Return the text by which a table names its embedder."""
+    return json.dumps(fingerprint.to_dict(), sort_keys=True)
 
 
 def n_classes_of(schema: pa.Schema) -> int:

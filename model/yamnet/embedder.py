@@ -321,7 +321,7 @@ class YamnetEmbedder:
         def embed(number: int) -> NDArray[np.float64]:
             row, first, stop = parts[number]
             patches = self._front_end.patches(cut(clips[row].samples, first, stop))
-            return self._network(patches).sum(axis=0, dtype=np.float64)
+            return np.asarray(self._network(patches).sum(axis=0, dtype=np.float64))
 
         sums = np.zeros((len(clips), EMBEDDING_DIM))
         counts = np.zeros((len(clips), 1))

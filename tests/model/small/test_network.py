@@ -24,7 +24,7 @@ def factors() -> dict[int, Factors]:
 
     def drawn(number: int, part: str) -> NDArray[np.float32]:
         shape = factor_shapes()[f"{number}.{part}"]
-        return (rng.standard_normal(shape) / max(shape) ** 0.5).astype(np.float32)
+        return np.asarray(rng.standard_normal(shape) / max(shape) ** 0.5, np.float32)
 
     return {
         number: Factors(

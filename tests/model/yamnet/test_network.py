@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -27,9 +28,9 @@ def network_of(plain: TorchYamnet) -> Network:
     return Network({name: tensor.numpy() for name, tensor in plain.state_dict().items()})
 
 
-def assert_same(found: object, expected: Tensor) -> None:
+def assert_same(found: NDArray[np.float32], expected: Tensor) -> None:
     atol = TOLERANCE * float(expected.abs().max())
-    np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=atol)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=atol)
 
 
 def test_it_is_mobilenet_with_same_padding_and_relu() -> None:
