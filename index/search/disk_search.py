@@ -144,7 +144,10 @@ def read_vector_set(folder: IndexFolder) -> VectorSet:
         return _mapped_vector_set(folder, mapped)
     listed = folder.table.check()
     keeps = os.access(folder.path, os.W_OK)
-    columns = _HIT_COLUMNS if listed and not keeps else folder.table.row_columns
+    if keeps:
+        columns: Sequence[str] = folder.table.columns
+    else:
+        columns = _HIT_COLUMNS if listed else folder.table.row_columns
     table = folder.table.read(columns)
     found = _vector_set(folder, table, check_rows=not listed)
     if keeps:
@@ -155,7 +158,7 @@ def read_vector_set(folder: IndexFolder) -> VectorSet:
 def _mapped_vector_set(folder: IndexFolder, table: pa.Table) -> VectorSet:
     """Make the set of rows that a snapshot holds: they were checked when it was made."""
     exemplars = StoredExemplars(table)
-    content = table.column("content_sha256").to_pylist()
+    content = tuple(table.column("content_sha256").to_pylist())
     scores = _unread_scores(folder, exemplars.ids, content) if folder.n_classes else None
     try:
         return VectorSet(
@@ -212,7 +215,7 @@ def _unread_scores(
             table = Table.at_version(folder.path, version)
         found = table.read(["id", "content_sha256", CLASS_SCORES])
         ids, digests = (found.column(name).to_pylist() for name in ("id", "content_sha256"))
-        if ids != ids_of() or digests != content:
+        if ids != ids_of() or digests != list(content):
             raise IndexFolderError(
                 f"{folder.path}: was written and compacted since its rows were read; read them "
                 "again"

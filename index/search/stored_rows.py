@@ -54,6 +54,11 @@ class _Stored(Sequence[Item]):
             self._made = tuple(self._items(self._table))
         return iter(self._made)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
     def _items(self, table: pa.Table) -> Iterator[Item]:
         raise NotImplementedError
 
