@@ -149,6 +149,16 @@ class Index:
         """
         return self.vectors().class_scores
 
+    @property
+    def state(self) -> str:
+        """Hex digest by which the rows that ``vectors`` returns are known, in any process.
+
+        Raises:
+            IndexFolderError: The version was dropped by another process.
+        """
+        self._drop_stale()
+        return self._folder.table.state
+
     def require(self, fingerprint: Fingerprint) -> None:
         """Refuse an embedder that this index was not made with.
 

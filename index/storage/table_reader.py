@@ -21,7 +21,8 @@ from earful.index.storage.schema import (
     n_classes_of,
 )
 from earful.index.storage.table_files import DATA, DELETIONS, INDICES, TableFiles
-from earful.index.storage.versions import state_of
+from earful.index.storage.versions import manifest_name, state_of
+from earful.model.runtime import sha256_of
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class TableReader:
         self._files = TableFiles(folder, checksums)
         # Whether all files were listed, by version and kinds.
         self._checked: dict[tuple[int, tuple[str, ...]], bool] = {}
+        self._states: dict[int, str] = {}
 
     @property
     def _lance(self) -> Any:
@@ -184,6 +186,15 @@ class TableReader:
         if self._snapshot is not None and self._opened is None:
             return self._snapshot.version
         return int(self._lance.version)
+
+    @property
+    def state(self) -> str:
+        """Digest by which this version's rows are known; equal in every process."""
+        version = self.version
+        if version not in self._states:
+            with translate_errors(self.folder):
+                self._states[version] = sha256_of(self.folder / manifest_name(version))
+        return self._states[version]
 
     def at(
         self, row_ids: Sequence[int], columns: Sequence[str], *, version: int
