@@ -131,6 +131,11 @@ class Index:
         return self._folder.info()
 
     @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self._folder.table)
+
+    @property
     def fingerprint(self) -> Fingerprint:
         """The embedder that made the vectors."""
         return self._folder.fingerprint

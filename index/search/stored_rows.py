@@ -10,8 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-import numpy as np
-
 from earful.index.corpus import Exemplar
 from earful.index.storage import (
     EXEMPLAR_COLUMNS,
@@ -94,7 +92,7 @@ class StoredPaths(_Stored[Path]):
     def __init__(self, table: pa.Table, roots: Sequence[Path]) -> None:
         super().__init__(table.select(["audio", "root"]))
         self._roots = tuple(roots)
-        for number in np.unique(self._table.column("root").to_numpy()).tolist():
+        for number in set(self._table.column("root").to_numpy().tolist()):
             root_of(roots, number)
 
     def _items(self, table: pa.Table) -> Iterator[Path]:

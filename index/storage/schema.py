@@ -358,9 +358,11 @@ def audio_paths(table: pa.Table, roots: Sequence[Path]) -> list[Path]:
 
 def vectors_of(table: pa.Table | pa.RecordBatch, dim: int) -> NDArray[np.float32]:
     """Read the vectors of a table as float32, shape ``(n, dim)``."""
-    column = table.column("vector")
-    if hasattr(column, "combine_chunks"):
-        column = column.combine_chunks()
+    column = _in_one_piece(table.column("vector"))
+    if not (column.offset or column.null_count):
+        # As they lie, which for a mapped file means unread.
+        values = column.values.to_numpy(zero_copy_only=False)
+        return np.asarray(values, dtype=np.float32)[: len(column) * dim].reshape(-1, dim)
     flat = column.flatten().to_numpy(zero_copy_only=False)
     return np.asarray(flat, dtype=np.float32).reshape(len(column), dim)
 
@@ -372,10 +374,11 @@ def class_scores_of(table: pa.Table | pa.RecordBatch) -> NDArray[np.float16] | N
     """
     if CLASS_SCORES not in table.schema.names:
         return None
-    column = table.column(CLASS_SCORES)
-    if hasattr(column, "combine_chunks"):
-        column = column.combine_chunks()
+    column = _in_one_piece(table.column(CLASS_SCORES))
     n_classes = column.type.list_size
+    if not (column.offset or column.null_count or column.values.null_count):
+        values = column.values.to_numpy(zero_copy_only=False)
+        return np.asarray(values)[: len(column) * n_classes].reshape(-1, n_classes)
     # A missing row is no part of what flatten gives.
     flat = column.flatten().fill_null(np.float16(np.nan)).to_numpy(zero_copy_only=False)
     found = np.asarray(flat, dtype=np.float16).reshape(-1, n_classes)
@@ -384,6 +387,14 @@ def class_scores_of(table: pa.Table | pa.RecordBatch) -> NDArray[np.float16] | N
     scores = np.full((len(column), n_classes), np.nan, dtype=np.float16)
     scores[column.is_valid().to_numpy(zero_copy_only=False)] = found
     return scores
+
+
+def _in_one_piece(column: Any) -> Any:
+    """Return a column of a table or a batch as one array."""
+    if not hasattr(column, "chunks"):
+        return column
+    # Joining the pieces loads Arrow's functions, which takes longer than an answer.
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def label_names(table: pa.Table) -> set[str]:

@@ -289,11 +289,15 @@ class SmallEmbedder:
         Raises:
             ModelError: The weights of words are missing or not what they were at the release.
         """
-        return self._words.standardise(class_scores)
+        return self._maps.standardise(class_scores)
+
+    @cached_property
+    def _maps(self) -> WordMaps:
+        return self._read_maps()
 
     @cached_property
     def _words(self) -> NameWords:
-        return NameWords(self.ears.yamnet.class_words, self._read_maps())
+        return NameWords(self.ears.yamnet.class_words, self._maps)
 
     def _join(self, heard: Heard) -> NDArray[np.float32]:
         with np.errstate(invalid="ignore", over="ignore"):  # which is told of below

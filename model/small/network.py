@@ -44,9 +44,7 @@ class Factors:
     def filters(self, original: Numbers) -> Numbers:
         """Mix the original's filters, ``(width, n, 3, 3)``, to ``(rank, n, 3, 3)``."""
         width, *shape = original.shape
-        flat = original.reshape(width, -1).astype(np.float64)
-        mixed = self.narrow.astype(np.float64) @ flat
-        return mixed.reshape(-1, *shape).astype(np.float32)
+        return (self.narrow @ original.reshape(width, -1)).reshape(-1, *shape)
 
 
 def factor_shapes() -> dict[str, tuple[int, ...]]:

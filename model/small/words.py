@@ -48,6 +48,10 @@ class WordMaps:
     text_mean: Numbers
     text_map: Numbers
 
+    def standardise(self, class_scores: NDArray[np.floating]) -> Numbers:
+        """Return class scores in standard deviations of the training clips."""
+        return np.asarray((class_scores.astype(np.float64) - self.mean) / self.scale)
+
     def tensors(self) -> dict[str, NDArray[np.generic]]:
         """Return what is stored: of the covariance, which is symmetric, its lower half."""
         lower = self.covariance[np.tril_indices(N_CLASSES)]
@@ -112,10 +116,6 @@ class NameWords:
         ) @ self._maps.text_map
         mixed = self._class_words.mixtures(plain).astype(np.float64) @ self._maps.directions
         return unit(unit(guess) + unit(mixed))
-
-    def standardise(self, class_scores: NDArray[np.floating]) -> Numbers:
-        """Return class scores in standard deviations of the training clips."""
-        return np.asarray((class_scores.astype(np.float64) - self._maps.mean) / self._maps.scale)
 
     def of_labels(self, names: Sequence[str]) -> LabelWords:
         """Say what names tell of recordings; see ``LabelNamer.label_words``."""
