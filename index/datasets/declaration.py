@@ -16,7 +16,7 @@ from earful.toml import Before, Many
 
 AudioForm = Literal["files", "partly", "ids", "video"]
 Basis = Literal["publisher", "copy", "second-hand", "unchecked"]
-Reader = Literal["table", "records", "tree", "shards", "arrow", "pickle"]
+ReaderName = Literal["table", "records", "tree", "shards", "arrow", "pickle"]
 Role = Literal["train", "eval"]
 
 
@@ -139,7 +139,7 @@ class Source:
         options: Further options of the reader.
     """
 
-    reader: Reader
+    reader: ReaderName
     files: Many[str]
     part: str = ""
     optional: bool = False

@@ -8,8 +8,11 @@ from pathlib import Path
 
 from earful.errors import TaskError
 from earful.rag.task.task import KINDS, Label, Task
-from earful.toml import TomlProblem as TaskProblem
+from earful.toml import TomlProblem
 from earful.wording import unknown_name
+
+TaskProblem = TomlProblem
+"""One mistake in a task file, or in a table that it names: ``where`` and ``what``."""
 
 _BUILT_IN = Path(__file__).parent / "builtin"
 

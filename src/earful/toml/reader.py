@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any, TypeVar
 
@@ -76,34 +77,30 @@ class TomlReader:
         Returns:
             The dataclass; ``None`` when a key is missing or wrong that has no default.
         """
-        validator, schema = _compile(model)
+        validator = _validator(model)  # type: ignore[arg-type]  # a class is hashable
+        wrong: set[str | int] = set()
         try:
-            read: Model = validator.validate_python(values)
-            return read
+            found: Model = validator.validate_python(values)
+            return found
         except ValidationError as error:
-            details = error.errors(include_url=False)
-        self._report_all(details, schema, key)
-        wrong = {name for one in details for name in one["loc"][:1]}
+            wrong.update(one["loc"][0] for one in error.errors() if one["loc"])
+            self._report_all(error.errors(), _json_schema(model), key)
         table = values if isinstance(values, dict) else {}
-        try:
-            rest: Model = validator.validate_python(
-                {name: value for name, value in table.items() if name not in wrong}
-            )
-            return rest
-        except ValidationError:
-            return None
+        with suppress(ValidationError):
+            found = validator.validate_python({k: v for k, v in table.items() if k not in wrong})
+            return found
+        return None
 
     def _report_all(self, details: list[ErrorDetails], schema: Schema, key: Key) -> None:
         """Report pydantic's errors, those of one value once."""
-        found: dict[tuple[Key, str], ErrorDetails] = {}
+        found: dict[tuple[Key, str | int], ErrorDetails] = {}
         for one in details:
-            is_missing = one["type"] == "missing"
-            place = (self._file_key(key, one["loc"]), str(one["loc"][-1]) if is_missing else "")
-            found.setdefault(place, one)
-        deeper = {place[:n] for place, _ in found for n in range(len(place))}
+            missing = one["loc"][-1] if one["type"] == "missing" else ""
+            found.setdefault((self._file_key(key, one["loc"]), missing), one)
+        around = {place[:n] for place, _ in found for n in range(len(place))}
         for (place, missing), one in found.items():
-            # A table that may have two forms is wrong in its own way, not for being no array.
-            if missing or place not in deeper or not one["type"].endswith("_type"):
+            # A value of two forms that is wrong inside one of them is not of the wrong type.
+            if missing or place not in around or not one["type"].endswith("_type"):
                 self.report(_sentence(one, schema, place), *place)
 
     def _file_key(self, key: Key, loc: Key) -> Key:
@@ -118,10 +115,24 @@ class TomlReader:
 
 
 @cache
-def _compile(model: type[Any]) -> tuple[SchemaValidator, Schema]:
-    """Return a dataclass's validator and its JSON schema."""
-    adapter = TypeAdapter(model)
-    return SchemaValidator(_strict(adapter.core_schema)), adapter.json_schema()
+def _validator(model: type[Any]) -> SchemaValidator:
+    """Return what makes a dataclass of a table."""
+    return SchemaValidator(_strict(TypeAdapter(model).core_schema))
+
+
+def _json_schema(model: type[Any]) -> Schema:
+    """Return what a table may hold, as a JSON schema with definitions in their places."""
+    schema = TypeAdapter(model).json_schema()
+
+    def put_in_place(part: Any) -> Any:
+        if isinstance(part, list):
+            return [put_in_place(one) for one in part]
+        if isinstance(part, dict) and "$ref" in part:
+            return put_in_place(schema["$defs"][part["$ref"].rpartition("/")[2]])
+        return {k: put_in_place(v) for k, v in part.items()} if isinstance(part, dict) else part
+
+    found: Schema = put_in_place({k: v for k, v in schema.items() if k != "$defs"})
+    return found
 
 
 def _strict(schema: Any) -> Any:
@@ -137,53 +148,42 @@ def _strict(schema: Any) -> Any:
     return {**same, "strict": True} if same.get("type") in ("str", "int", "float", "bool") else same
 
 
-def _alternatives(schema: Schema, root: Schema) -> list[Schema]:
-    """Return a JSON schema's alternatives, references resolved."""
-    if "$ref" in schema:
-        return _alternatives(root["$defs"][schema["$ref"].rsplit("/", 1)[-1]], root)
-    return (
-        [one for part in schema["anyOf"] for one in _alternatives(part, root)]
-        if "anyOf" in schema
-        else [schema]
-    )
-
-
-def _find_schema(root: Schema, loc: Key) -> Schema:
-    """Return the JSON schema of an error's place, whose parts may be names of types."""
-    found: Schema = root
+def _at(schema: Schema, loc: Key) -> list[Schema]:
+    """Return what a JSON schema allows at an error's place, which also names types."""
+    found = [schema]
     for part in loc:
-        for one in _alternatives(found, root):
-            inner = one.get("items") if isinstance(part, int) else one.get("additionalProperties")
-            inner = one.get("properties", {}).get(part, inner)
-            if isinstance(inner, dict):
-                found = inner
+        rest = "items" if isinstance(part, int) else "additionalProperties"
+        inner = [one.get("properties", {}).get(part) or one.get(rest) for one in found]
+        found = [one for one in inner if isinstance(one, dict)] or found
+        found = [
+            one
+            for part in found
+            for one in ([part] if "expected" in part else part.get("anyOf", [part]))
+        ]
     return found
 
 
 # --- sentences --------------------------------------------------------------------------------
 
 
-def _sentence(error: ErrorDetails, root: Schema, place: Key) -> str:
-    """Return what is wrong, what was expected and what was found."""
+def _sentence(error: ErrorDetails, schema: Schema, place: Key) -> str:
+    """Return what was found, what was expected and what may have been meant."""
     kind, loc, value = error["type"], error["loc"], error["input"]
     if kind == "unexpected_keyword_argument":
-        tables = _alternatives(_find_schema(root, loc[:-1]), root)
-        known = [name for table in tables for name in table.get("properties", ())]
+        known = [name for table in _at(schema, loc[:-1]) for name in table.get("properties", ())]
         return unknown_name("key", str(loc[-1]), known)
-    schema = _find_schema(root, loc)
+    allowed = _at(schema, loc)
     if kind == "missing":
-        return f"{loc[-1]} is missing; expected {_expected(schema, root, (*place, loc[-1]))}"
+        return f"{loc[-1]} is missing; expected {_expected(allowed, (*place, loc[-1]))}"
     name = _name(place)
     if kind == "value_error":
         shown = name if isinstance(value, dict) else f"{name} = {quoted(value)}"
         return f"{shown}: {error['ctx']['error']}"
     if kind == "literal_error" and isinstance(value, str):
-        alternatives = _alternatives(schema, root)
-        return unknown_name(name, value, [x for one in alternatives for x in one.get("enum", ())])
-    expected = _expected(schema, root, place)
+        return unknown_name(name, value, [text for one in allowed for text in one.get("enum", ())])
     if kind.endswith(("_type", "literal_error")):
-        return _wrong_type(value, expected, place)
-    return f"{name} = {quoted(value)}: expected {expected}"
+        return _wrong_type(value, _expected(allowed, place), place)
+    return f"{name} = {quoted(value)}: expected {_expected(allowed, place)}"
 
 
 def _name(key: Key) -> str:
@@ -200,59 +200,58 @@ def _wrong_type(value: object, expected: str, key: Key) -> str:
     ('labels holds true, a boolean; expected text', 'name is an array; expected text')
     """
     shown = str(value).lower() if isinstance(value, bool) else quoted(value)
-    has_short = isinstance(value, (str, int, float))
+    shown = shown if isinstance(value, (str, int, float)) else ""
+    kind = _KINDS.get(type(value), "a date or a time")
     if key and isinstance(key[-1], int):
-        found = f"holds {shown}, {_toml_type(value)}" if has_short else f"holds {_toml_type(value)}"
+        found = f"holds {shown}, {kind}" if shown else f"holds {kind}"
     else:
-        found = f"= {shown} is {_toml_type(value)}" if has_short else f"is {_toml_type(value)}"
+        found = f"= {shown} is {kind}" if shown else f"is {kind}"
     return f"{_name(key)} {found}; expected {expected}"
 
 
-def _expected(schema: Schema, root: Schema, place: Key = ()) -> str:
-    """Describe the values that a JSON schema allows."""
-    if "expected" in schema:
-        return str(schema["expected"])
-    texts = [_expected_one(one, root, place) for one in _alternatives(schema, root)]
+_KINDS: dict[type, str] = {
+    bool: "a boolean",
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    list: "an array",
+    dict: "a table",
+}
+
+
+def _expected(allowed: Sequence[Schema], place: Key = ()) -> str:
+    """Describe the values that a place may hold."""
+    texts = [_expected_one(one, place) for one in allowed]
     if "a number" in texts:
         texts = [text for text in texts if text != "a whole number"]
     return " or ".join(filter(None, texts))
 
 
-def _expected_one(schema: Schema, root: Schema, place: Key) -> str:
-    kind = schema.get("type")
-    if "enum" in schema:
-        return f"one of {listed(schema['enum'])}"
-    if kind in ("integer", "number"):
-        least, most = schema.get("minimum"), schema.get("maximum")
-        bounds = f" from {least} to {most}" if most is not None else f" of {least} or more"
-        return _WORDS[kind] + ("" if least is None else bounds)
-    if kind == "array":
-        items = _expected(schema.get("items", {}), root)
-        if items == "a table" and place:
-            return f"[[{'.'.join(map(str, place))}]] tables"
-        return f"an array of {items.removeprefix('one of ')}" if items else "an array"
-    if kind == "object" and place and not isinstance(place[-1], int):
-        return f"a table [{'.'.join(map(str, place))}]"
-    return _WORDS.get(str(kind), "")
+def _expected_one(schema: Schema, place: Key) -> str:
+    path = "" if place and isinstance(place[-1], int) else ".".join(map(str, place))
+    match schema:
+        case {"expected": str(expected)}:
+            return expected
+        case {"enum": names}:
+            return f"one of {listed(names)}"
+        case {"minimum": least, "maximum": most, "type": kind}:
+            return f"{_WORDS[kind]} from {least} to {most}"
+        case {"minimum": least, "type": kind}:
+            return f"{_WORDS[kind]} of {least} or more"
+        case {"type": "array", "items": {"type": "object"}} if path:
+            return f"[[{path}]] tables"
+        case {"type": "array", "items": {"type": _} as items}:
+            return f"an array of {_expected(_at(items, ())).removeprefix('one of ')}"
+        case {"type": "object"} if path:
+            return f"a table [{path}]"
+    return _WORDS.get(schema.get("type", ""), "")
 
 
 _WORDS = {
+    "array": "an array",
     "boolean": "true or false",
     "integer": "a whole number",
     "number": "a number",
     "object": "a table",
     "string": "text",
 }
-
-
-def _toml_type(value: object) -> str:
-    """Return the name of a TOML value's type, as a message gives it."""
-    names = {
-        bool: "a boolean",
-        str: "text",
-        int: "a whole number",
-        float: "a number",
-        list: "an array",
-        dict: "a table",
-    }
-    return names.get(type(value), "a date or a time")
