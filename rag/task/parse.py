@@ -80,9 +80,10 @@ class _TaskParser:
             kind=file.kind,
             allow_outside=self._allow_outside,
         ).parse(file.examples)
-        # Rows of a data set bring their own questions.
-        has_question = file.question or examples or file.evaluation.dataset
-        if file.kind == "ask" and not has_question:
+        # Rows of a data set bring their own questions, also where another key beside it is wrong.
+        evaluation = toml.values.get("evaluation")
+        has_rows = isinstance(evaluation, dict) and evaluation.get("dataset")
+        if file.kind == "ask" and not (file.question or examples or has_rows):
             report("a task of kind 'ask' needs a question", "kind")
         if self._reader.n_problems:
             return None

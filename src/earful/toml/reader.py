@@ -77,14 +77,15 @@ class TomlReader:
         Returns:
             The dataclass; ``None`` when a key is missing or wrong that has no default.
         """
-        validator = _validator(model)  # type: ignore[arg-type]  # a class is hashable
+        kind: Any = model  # mypy doubts that every class can be hashed
+        validator = _validator(kind)
         wrong: set[str | int] = set()
         try:
             found: Model = validator.validate_python(values)
             return found
         except ValidationError as error:
             wrong.update(one["loc"][0] for one in error.errors() if one["loc"])
-            self._report_all(error.errors(), _json_schema(model), key)
+            self._report_all(error.errors(), _json_schema(kind), key)
         table = values if isinstance(values, dict) else {}
         with suppress(ValidationError):
             found = validator.validate_python({k: v for k, v in table.items() if k not in wrong})
@@ -120,6 +121,7 @@ def _validator(model: type[Any]) -> SchemaValidator:
     return SchemaValidator(_strict(TypeAdapter(model).core_schema))
 
 
+@cache
 def _json_schema(model: type[Any]) -> Schema:
     """Return what a table may hold, as a JSON schema with definitions in their places."""
     schema = TypeAdapter(model).json_schema()
