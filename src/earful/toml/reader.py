@@ -79,13 +79,13 @@ class TomlReader:
         """
         kind: Any = model  # mypy doubts that every class can be hashed
         validator = _validator(kind)
-        wrong: set[str | int] = set()
         try:
             found: Model = validator.validate_python(values)
             return found
         except ValidationError as error:
-            wrong.update(one["loc"][0] for one in error.errors() if one["loc"])
-            self._report_all(error.errors(), _json_schema(kind), key)
+            details = error.errors(include_url=False)
+        self._report_all(details, _json_schema(kind), key)
+        wrong = {name for one in details for name in one["loc"][:1]}
         table = values if isinstance(values, dict) else {}
         with suppress(ValidationError):
             found = validator.validate_python({k: v for k, v in table.items() if k not in wrong})
