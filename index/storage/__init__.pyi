@@ -34,7 +34,7 @@ from .schema import (
     to_float16,
     vectors_of,
 )
-from .table import Table, stored_fingerprint, stored_n_classes
+from .table import Table, stored_origin
 from .table_files import is_data
 from .table_reader import lance_reason, sql_literal
 from .versions import (
@@ -87,8 +87,7 @@ __all__ = [
     "root_of",
     "row_digest",
     "sql_literal",
-    "stored_fingerprint",
-    "stored_n_classes",
+    "stored_origin",
     "to_float16",
     "vectors_of",
     "write_text",

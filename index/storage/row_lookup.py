@@ -46,7 +46,7 @@ class IndexedRow:
 class IndexedRows(Mapping[str, IndexedRow]):
     """The rows of an index by id; one thread may add rows while others read.
 
-    A row takes about 500 bytes. Each method reads or changes a dictionary in one step, so that
+    A row takes about 600 bytes. Each method reads or changes a dictionary in one step, so that
     no reader sees half of a row.
 
     Args:

@@ -110,16 +110,6 @@ class TableReader:
         """
         return self._read(lambda: take(self._batches(columns)))
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield all columns of all rows, in batches, with ``_rowid``, the place of each row.
-
-        Raises:
-            IndexFolderError: A file of the table is damaged or gone; earlier batches are right.
-        """
-        self.check()
-        with translate_errors(self.folder):
-            yield from self._batches(self.columns)
-
     def places(self) -> NDArray[np.uint64]:
         """Return the places of all rows in this version of the table, for ``at``.
 
