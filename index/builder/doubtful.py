@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from earful.index.corpus import Exemplar
@@ -30,13 +30,7 @@ class DoubtfulAudio:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
-        return {
-            "kind": self.kind,
-            "n": self.n,
-            "n_unusable": self.n_unusable,
-            "first": self.first,
-            "text": self.text,
-        }
+        return asdict(self)
 
 
 class DoubtCounter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,8 +11,6 @@ from earful.index.builder.doubtful import DoubtCounter, DoubtfulAudio
 from earful.index.builder.options import BuildOptions
 from earful.index.corpus import Corpus, CorpusRow, Rejection
 from earful.model.audio import check_hearing
-
-_MOST_DECODERS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +65,7 @@ def rehearse_build(
         assert isinstance(inspected, Rejected)  # nothing is indexed that could be unchanged
         return numbered[1], inspected
 
-    n_threads = options.n_decoders or min(_MOST_DECODERS, len(os.sched_getaffinity(0)))
+    n_threads = options.n_threads
     n = 0
     with ThreadPoolExecutor(n_threads, thread_name_prefix="earful-decode") as pool:
         for row, outcome in in_order(pool, decode, enumerate(corpus), n_most=2 * n_threads):
