@@ -57,8 +57,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _PROGRESS_EVERY_S = 0.1
-# More threads than this only wait for the disk or for the embedder.
-_MOST_DECODERS = 16
 # Disk space of a row without its vector, commits and headers included.
 _BYTES_PER_ROW = 1024
 # From this size on, conditions on labels are answered from an index of the column.
@@ -184,7 +182,7 @@ class _Build:
         self._refuse_foreign_ids()
         self._require_space()
         # Inspect, decode, embed and commit, in the corpus's order.
-        n_threads = self._options.n_decoders or min(_MOST_DECODERS, len(os.sched_getaffinity(0)))
+        n_threads = self._options.n_threads
         pool = ThreadPoolExecutor(n_threads, thread_name_prefix="earful-decode")
         try:
             for outcome in self._outcomes(pool, n_threads):

@@ -1,15 +1,12 @@
-"""What a build changed, and what it left in doubt: new labels of known rows, labels that differ."""
+"""Changes by a build: new labels of known rows, and recordings whose rows have different labels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from earful.index.storage import AudioKey, IndexedRow, IndexFolder, Row
+from earful.index.storage import IndexedRow, IndexFolder, Row
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,12 +32,7 @@ class Replaced:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
-        return {
-            "id": self.id,
-            "before": list(self.before),
-            "after": list(self.after),
-            "same_audio": self.same_audio,
-        }
+        return {**asdict(self), "before": [*self.before], "after": [*self.after]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,19 +67,16 @@ def find_replaced(
         One for each known id, in the order of the rows; a stored row that is damaged is passed
         over, because it is mended by being replaced.
     """
-    audio_of: dict[str, AudioKey] = {}
-    for row in rows:
-        if (known := indexed.get(row.exemplar.id)) is not None:
-            audio_of[row.exemplar.id] = known.audio_key
-    if not audio_of:
-        return []
-    stored = index.rows(audio_of)
+    known = {
+        row.exemplar.id: indexed[row.exemplar.id] for row in rows if row.exemplar.id in indexed
+    }
+    stored = index.rows(known) if known else {}
     return [
         Replaced(
             id=row.exemplar.id,
             before=before.exemplar.labels,
             after=row.exemplar.labels,
-            same_audio=audio_of[row.exemplar.id] == row.audio_key,
+            same_audio=known[row.exemplar.id].audio_key == row.audio_key,
         )
         for row in rows
         if (before := stored.get(row.exemplar.id)) is not None
@@ -97,53 +86,39 @@ def find_replaced(
 def find_contested(index: IndexFolder) -> Contested:
     """Find the recordings of an index that stand in several rows whose labels differ.
 
-    Rows without labels, such as captions, contest nothing. Sixteen bytes a row are held.
+    Rows without labels, such as captions, contest nothing.
     """
-    contents, labels = index.table.consume(("content_sha256", "labels"), _hashes)
-    order = np.lexsort((labels, contents))
-    contents, labels = contents[order], labels[order]
-    differs = (contents[1:] == contents[:-1]) & (labels[1:] != labels[:-1])
-    found = np.unique(contents[1:][differs])
-    if not found.size:
+    contested = index.table.consume(("content_sha256", "labels"), _differing)
+    named = set(sorted(contested)[:_MOST_NAMED])
+    if not named:
         return Contested()
-    named = set(found[:_MOST_NAMED].tolist())
 
-    def name(batches: Iterator[pa.RecordBatch]) -> list[tuple[str, str, tuple[str, ...]]]:
-        return [
-            (content, id_, tuple(own))
-            for batch in batches
-            for content, own, id_ in _columns(batch, "content_sha256", "labels", "id")
-            if own and _hash(content) in named
-        ]
+    def name(batches: Iterator[pa.RecordBatch]) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
+        rows: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+        for content, labels, id_ in _labelled(batches, "id"):
+            if content in named:
+                rows.setdefault(content, []).append((id_, labels))
+        return rows
 
-    together: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
-    for content, id_, own in index.table.consume(("content_sha256", "labels", "id"), name):
-        together.setdefault(content, []).append((id_, own))
-    return Contested(
-        n=int(found.size), rows=tuple(sorted(tuple(sorted(rows)) for rows in together.values()))
-    )
+    rows = index.table.consume(("content_sha256", "labels", "id"), name)
+    return Contested(n=len(contested), rows=tuple(sorted(tuple(sorted(r)) for r in rows.values())))
 
 
-def _hashes(
-    batches: Iterator[pa.RecordBatch],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return a hash of the audio and one of the labels of each row that has both."""
-    parts = [np.empty((0, 2), dtype=np.int64)]
+def _differing(batches: Iterator[pa.RecordBatch]) -> set[str]:
+    """Return the audio of rows whose labels are not those of an earlier row."""
+    # A hash of the labels, as an index may have millions of rows.
+    first: dict[str, int] = {}
+    return {
+        content
+        for content, labels in _labelled(batches)
+        if first.setdefault(content, found := hash(frozenset(labels))) != found
+    }
+
+
+def _labelled(batches: Iterator[pa.RecordBatch], *others: str) -> Iterator[tuple[Any, ...]]:
+    """Yield audio, labels and other columns of each row that has both."""
     for batch in batches:
-        pairs = [
-            (_hash(content), hash(frozenset(labels)))
-            for content, labels in _columns(batch, "content_sha256", "labels")
-            if content and labels
-        ]
-        if pairs:
-            parts.append(np.array(pairs, dtype=np.int64))
-    both = np.concatenate(parts)
-    return both[:, 0], both[:, 1]
-
-
-def _columns(batch: pa.RecordBatch, *names: str) -> Iterable[tuple[Any, ...]]:
-    return zip(*(batch.column(name).to_pylist() for name in names), strict=True)
-
-
-def _hash(content: str) -> int:
-    return hash(content)
+        columns = [batch.column(name).to_pylist() for name in ("content_sha256", "labels", *others)]
+        for content, labels, *rest in zip(*columns, strict=True):
+            if content and labels:
+                yield content, tuple(labels), *rest

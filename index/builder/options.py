@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 from earful.model.audio import AudioLimits
+
+# More threads than this only wait for the disk or for the embedder.
+_MOST_DECODERS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +41,8 @@ class BuildOptions:
                 raise ValueError(f"{name}={getattr(self, name)}: expected more than 0")
         if self.n_decoders < 0:
             raise ValueError(f"n_decoders={self.n_decoders}: expected 0 or more")
+
+    @property
+    def n_threads(self) -> int:
+        """Number of threads that decode."""
+        return self.n_decoders or min(_MOST_DECODERS, len(os.sched_getaffinity(0)))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from earful.index.builder.decode_queue import Decoded, Inspected, Rejected, RowDecoder, in_order
+from earful.index.builder.decode_queue import (
+    Decoded,
+    Inspected,
+    Rejected,
+    RowDecoder,
+    Unchanged,
+    in_order,
+)
 from earful.index.builder.doubtful import DoubtCounter, DoubtfulAudio
 from earful.index.builder.options import BuildOptions
 from earful.index.corpus import Corpus, CorpusRow, Rejection
 from earful.model.audio import check_hearing
-
-_MOST_DECODERS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,21 +65,18 @@ def rehearse_build(
     rejected: list[Rejection] = []
     doubts = DoubtCounter()
 
-    def decode(numbered: tuple[int, CorpusRow]) -> tuple[CorpusRow, Decoded | Rejected]:
-        inspected = decoder.inspect(numbered)
-        if isinstance(inspected, Inspected):
-            return numbered[1], decoder.decode(inspected)
-        assert isinstance(inspected, Rejected)  # nothing is indexed that could be unchanged
-        return numbered[1], inspected
+    def decode(numbered: tuple[int, CorpusRow]) -> tuple[CorpusRow, Decoded | Unchanged | Rejected]:
+        outcome = decoder.inspect(numbered)
+        return numbered[1], decoder.decode(outcome) if isinstance(outcome, Inspected) else outcome
 
-    n_threads = options.n_decoders or min(_MOST_DECODERS, len(os.sched_getaffinity(0)))
+    n_threads = options.n_threads
     n = 0
     with ThreadPoolExecutor(n_threads, thread_name_prefix="earful-decode") as pool:
         for row, outcome in in_order(pool, decode, enumerate(corpus), n_most=2 * n_threads):
             n += 1
             if isinstance(outcome, Rejected):
                 rejected.append(outcome.rejection)
-            else:
+            elif isinstance(outcome, Decoded):
                 lengths.append(outcome.clip.duration_s)
                 faults = check_hearing(outcome.clip, band_hz=band_hz)
                 doubts.add(row.exemplar, outcome.inspected.audio_key, faults)

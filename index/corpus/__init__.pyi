@@ -3,7 +3,6 @@ from .exemplar import Exemplar, to_nfc
 from .folders import audio_files
 from .limits import MAX_NAME, exemplar_fault, name_fault, text_fault
 from .parquet import parquet_rows
-from .seen_ids import SeenIds
 from .stretches import TimesBeyond
 from .survey import Remarks, Survey, survey_corpus
 from .tables import KINDS, as_text, open_table, table_kind
@@ -16,7 +15,6 @@ __all__ = [
     "Exemplar",
     "Rejection",
     "Remarks",
-    "SeenIds",
     "Survey",
     "TimesBeyond",
     "as_text",

@@ -38,7 +38,6 @@ from earful.index.corpus.folders import (
     require_inside,
 )
 from earful.index.corpus.limits import exemplar_fault
-from earful.index.corpus.seen_ids import SeenIds
 from earful.index.corpus.stretches import OncePerSelection, StretchMerger, same_stretch
 from earful.index.corpus.tables import is_text_table, read_rows, table_kind
 from earful.wording import quoted
@@ -163,7 +162,7 @@ class Corpus:
             CorpusError: A table is broken, a row breaks a rule, or an id occurs twice;
                 the message begins with the row's place.
         """
-        seen = SeenIds()
+        seen: set[str] = set()
         self.n_without_group = 0
         # Closed by name: with an error's traceback a table would stay open.
         with closing(self._merged_rows()) as rows:
@@ -171,19 +170,19 @@ class Corpus:
                 row = self._grouped(found)
                 if fault := exemplar_fault(row.exemplar, check_characters=self.check_characters):
                     raise CorpusError(f"{row.where}: {fault}")
-                if seen.add(row.exemplar.id) and (first := self._first_row(row)):
+                if row.exemplar.id in seen:
+                    first = self._first_row(row)
                     raise CorpusError(
                         f"{row.where}: id {quoted(row.exemplar.id)} already occurs at "
                         f"{first.where}; {self._remedy(first.exemplar, row.exemplar)}"
                     )
+                seen.add(row.exemplar.id)
                 yield row
 
-    def _first_row(self, again: CorpusRow) -> CorpusRow | None:
-        """Return the row in which an id occurred before; none if two ids only share their hash."""
-        for row in self._merged_rows():
-            if row.exemplar.id == again.exemplar.id:
-                return None if row.where == again.where else row
-        return None
+    def _first_row(self, again: CorpusRow) -> CorpusRow:
+        """Return the row in which an id occurred before."""
+        with closing(self._merged_rows()) as rows:
+            return next((row for row in rows if row.exemplar.id == again.exemplar.id), again)
 
     def _remedy(self, first: Exemplar, again: Exemplar) -> str:
         """Say what to do about two rows of one id."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from earful.errors import CorpusError
 from earful.index.corpus.delimited import Record
 from earful.index.corpus.exemplar import Exemplar
-from earful.index.corpus.seen_ids import SeenIds
 from earful.wording import counted, quoted
 
 Placed = tuple[str, Exemplar]
@@ -132,15 +132,11 @@ class StretchMerger:
             CorpusError: Rows of one stretch differ in split, group or licence.
         """
         self.n_merged = 0
-        seen, again = SeenIds(), set[str]()
-        for _, exemplar in read():
-            key = _key(exemplar)
-            if seen.add(key):
-                again.add(key)
-        if not again:
+        times = Counter(_key(exemplar) for _, exemplar in read())
+        together: dict[str, list[Placed]] = {key: [] for key, n in times.items() if n > 1}
+        if not together:
             yield from read()
             return
-        together: dict[str, list[Placed]] = {key: [] for key in again}
         for where, exemplar in read():
             if (rows := together.get(_key(exemplar))) is not None:
                 rows.append((where, exemplar))

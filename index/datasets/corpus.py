@@ -15,7 +15,6 @@ from earful.index.corpus import (
     Corpus,
     CorpusRow,
     Exemplar,
-    SeenIds,
     as_text,
     exemplar_fault,
     to_nfc,
@@ -177,17 +176,15 @@ class DatasetCorpus(Corpus):
 
     def _read_rows(self) -> Generator[CorpusRow, None, None]:
         counts = self.counts = RowCounts(faults=RowFaults(self.on_unreadable))
-        seen = SeenIds()
-        repeated: dict[str, str] | None = None
+        place_of: dict[str, str] = {}
         for chosen in self._chosen_rows(counts):
             key = to_nfc(chosen.id)
-            if seen.add(key):
-                repeated = self._first_places() if repeated is None else repeated
-                if key in repeated:
-                    again = f"id {quoted(f'{self.dataset.name}:{key}')} already occurs at"
-                    why = f"{again} {repeated[key]}; the first of them counts"
-                    counts.faults.pass_over(RowError(chosen.where, why))
-                    continue
+            if (first := place_of.get(key)) is not None:
+                again = f"id {quoted(f'{self.dataset.name}:{key}')} already occurs at"
+                why = f"{again} {first}; the first of them counts"
+                counts.faults.pass_over(RowError(chosen.where, why))
+                continue
+            place_of[key] = chosen.where
             try:
                 yield from self._rows_of(chosen, counts)
             except RowError as error:
@@ -253,22 +250,6 @@ class DatasetCorpus(Corpus):
         except AudioError:
             return self.dataset.bad_copies[id_]
         return ""
-
-    def _first_places(self) -> dict[str, str]:
-        """Return the ids that occur more than once, each with its first place."""
-        seen = SeenIds()
-        chosen = self._chosen_rows(RowCounts())
-        # Others may have the same hash.
-        suspects = {key for one in chosen if seen.add(key := to_nfc(one.id))}
-        first: dict[str, str] = {}
-        repeated: dict[str, str] = {}
-        for one in self._chosen_rows(RowCounts()):
-            key = to_nfc(one.id)
-            if key in first:
-                repeated[key] = first[key]
-            elif key in suspects:
-                first[key] = one.where
-        return repeated
 
     def _rows_of(self, chosen: _Chosen, counts: RowCounts) -> list[CorpusRow]:
         """Find a row's recording and its segments, and make its exemplars."""

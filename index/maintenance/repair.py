@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from earful.errors import CorpusError, IndexBusyError, IndexFolderError
 from earful.index.builder import BuildOptions, BuildProgress, build_index
 from earful.index.corpus import Corpus, CorpusRow, Exemplar, open_corpus
-from earful.index.maintenance.salvage import Readable, salvage_rows
+from earful.index.maintenance.salvage import salvage_rows
 from earful.index.maintenance.verify import row_faults
 from earful.index.search import Approximate
 from earful.index.storage import (
@@ -46,8 +46,7 @@ from earful.index.storage import (
     read_rejections,
     read_values,
     root_of,
-    stored_fingerprint,
-    stored_n_classes,
+    stored_origin,
 )
 from earful.model import Embedder, Fingerprint, load_embedder
 from earful.wording import as_argument
@@ -166,14 +165,14 @@ class _Salvaged:
         damaged: set[str] = set()
         n_rows = 0
         for piece in salvage_rows(index.table):
-            if not isinstance(piece, Readable):
-                n_rows += piece.n
+            n_rows += len(piece.places)
+            if piece.fault:
                 damaged.update(piece.ids)
                 continue
-            n_rows += len(piece.places)
             faults = row_faults(piece.rows, self._roots, self._dim)
-            ids, numbers = (piece.rows.column(name).to_pylist() for name in ("id", "root"))
-            for id_, place, number, found in zip(ids, piece.places, numbers, faults, strict=True):
+            numbers = piece.rows.column("root").to_pylist()
+            placed = zip(piece.ids, piece.places, numbers, faults, strict=True)
+            for id_, place, number, found in placed:
                 if found:
                     damaged.add(id_)
                 else:
@@ -283,13 +282,13 @@ def _is_newer(folder: Path) -> bool:
 
 def _new_header(folder: Path, corpus: Corpus | None, reason: IndexFolderError) -> Header:
     """Make a lost header from the fingerprint and the columns of the table."""
-    fingerprint = stored_fingerprint(folder)
+    fingerprint, n_classes = stored_origin(folder)
     if corpus is None:
         raise IndexFolderError(
             f"{reason}. With its corpus it can be made again: `earful index verify "
             f"{as_argument(folder)} --repair --corpus CORPUS`"
         ) from reason
-    header = Header.new(fingerprint, stored_n_classes(folder))
+    header = Header.new(fingerprint, n_classes)
     header = header.with_root(Root.seen_from(folder, corpus.root))
     _replace_header(folder, header)
     return header
@@ -308,7 +307,7 @@ def _whole_origin(folder: Path) -> tuple[Fingerprint, int] | None:
     ``None`` where the bytes that say so are not those that were written.
     """
     try:
-        stored = stored_fingerprint(folder), stored_n_classes(folder)
+        stored = stored_origin(folder)
     except IndexBusyError:
         raise
     except IndexFolderError:
@@ -324,7 +323,7 @@ def _table_fault(folder: Path, header: Header) -> IndexFolderError | None:
         IndexBusyError: Another process is writing.
     """
     try:
-        stored_fingerprint(folder)
+        stored_origin(folder)
     except IndexBusyError:
         raise
     except IndexFolderError as error:
@@ -339,7 +338,7 @@ def _table_fault(folder: Path, header: Header) -> IndexFolderError | None:
 
 def _opens(folder: Path) -> bool:
     try:
-        stored_fingerprint(folder)
+        stored_origin(folder)
     except IndexFolderError:
         return False
     return True

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, CorpusError, EarfulError, IndexFolderError
-from earful.index.maintenance.salvage import Readable, Unreadable, salvage_rows
+from earful.index.maintenance.salvage import Piece, salvage_rows
 from earful.index.storage import (
     DIGEST_COLUMNS,
     HEADER_NAME,
@@ -121,7 +122,8 @@ class _Check:
         self._progress = progress
         self._problems: list[IndexFault] = []
         self._damaged: list[str] = []
-        self._digests = _Digests()
+        # Each audio file is read once.
+        self._digest = cache(_digest)
         self._ids: set[str] = set()
         self._labels: set[str] = set()
         self._n_homeless: Counter[Path] = Counter()
@@ -151,10 +153,10 @@ class _Check:
     def rows(self) -> None:
         self._n_rows = len(self._table)
         for piece in salvage_rows(self._table):
-            if isinstance(piece, Readable):
-                self._readable(piece.rows)
-            else:
+            if piece.fault:
                 self._unreadable(piece)
+            else:
+                self._readable(piece.rows)
         for root, n in self._n_homeless.items():
             what = (
                 f"is gone, and the audio of {n} rows with it; if the folder was moved or renamed, "
@@ -180,10 +182,10 @@ class _Check:
             if 0 <= number < len(roots):
                 path = roots[number] / audio
                 if number in homes:
-                    faulty = _audio_fault(path, sha256, self._digests)
-                    if faulty == _CHANGED:
-                        faulty = self._changed(id_, path, *times)
-                    found = [*filter(None, [faulty]), *found]
+                    digest, fault = self._digest(path)
+                    if not fault and digest != sha256:
+                        fault = self._changed(id_, path, *times)
+                    found = [*filter(None, [fault]), *found]
                 else:
                     self._n_homeless[roots[number]] += 1
             self._problems += [IndexFault(id=id_, audio=str(path), what=what) for what in found]
@@ -204,9 +206,9 @@ class _Check:
             )
         return f"{_CHANGED}; build again to renew the row"
 
-    def _unreadable(self, piece: Unreadable) -> None:
-        self._done(piece.n)
-        file = _DATA_FILE.search(piece.reason)
+    def _unreadable(self, piece: Piece) -> None:
+        self._done(len(piece.places))
+        file = _DATA_FILE.search(piece.fault)
         damaged = list(filter(is_data, self._damaged))
         name = next((name for name in damaged if file and file[0] in name), "")
         if not name and len(damaged) == 1:
@@ -215,7 +217,7 @@ class _Check:
         for id_ in piece.ids:
             self.note(id=id_, what="the row cannot be read whole", audio=audio)
         if not piece.ids:
-            self.note(what=f"rows cannot be read ({lance_reason(piece.reason)})", audio=audio)
+            self.note(what=f"rows cannot be read ({lance_reason(piece.fault)})", audio=audio)
 
     def header(self) -> None:
         header = read_header(self._index.path)
@@ -246,29 +248,12 @@ class _Check:
         )
 
 
-class _Digests:
-    """Digests of audio files, or the reason why there is none; each file is read once."""
-
-    def __init__(self) -> None:
-        self._found: dict[Path, str] = {}
-        self._reasons: dict[Path, str] = {}
-
-    def of(self, path: Path) -> tuple[str, str]:
-        """Return ``(digest, reason)``, one of them empty."""
-        if path not in self._found:
-            self._found[path] = self._reasons[path] = ""
-            try:
-                self._found[path] = file_sha256(path)
-            except (AudioError, OSError) as error:
-                self._reasons[path] = str(error)
-        return self._found[path], self._reasons[path]
-
-
-def _audio_fault(path: Path, wanted: str, digests: _Digests) -> str:
-    found, reason = digests.of(path)
-    if reason:
-        return f"the audio cannot be read: {reason}"
-    return "" if found == wanted else _CHANGED
+def _digest(path: Path) -> tuple[str, str]:
+    """Return the digest of a file, and the reason where there is none; one of them is empty."""
+    try:
+        return file_sha256(path), ""
+    except (AudioError, OSError) as error:
+        return "", f"the audio cannot be read: {error}"
 
 
 def row_faults(rows: pa.Table, roots: Sequence[Path], dim: int) -> list[list[str]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,15 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError
-from earful.index.search.search_filter import sql_of
 from earful.index.storage import APPROXIMATE_NAME, write_text
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from earful.index.search.exact import VectorSet
-    from earful.index.search.search_filter import SearchFilter
     from earful.index.storage import Table
 
 LEAST_ROWS: Final = 1000
@@ -38,8 +33,6 @@ LEAST_ROWS: Final = 1000
 # ``refine * k`` rows are compared by their full vectors: the smallest ``refine`` of these that
 # gives the recall asked for when all partitions are searched.
 _REFINES: Final = (10, 30, 100)
-# A few candidates more than k, so that ties at the cut are broken by id.
-_SPARE: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,38 +178,6 @@ def partition_rows(
         build_s=build_s,
         size_bytes=size_bytes,
         tried=tuple(tried),
-    )
-
-
-def candidates(
-    table: Table,
-    query: NDArray[np.float32],
-    k: int,
-    settings: Approximate,
-    chosen: SearchFilter,
-    roots: tuple[Path, ...],
-    columns: Sequence[str],
-) -> pa.Table:
-    """Return columns of rows near a query that pass a filter, a few more than ``k``.
-
-    Args:
-        table: The table.
-        query: float32, shape ``(dim,)``, unit norm.
-        k: How many rows are needed.
-        settings: Of the index.
-        chosen: The filter.
-        roots: Corpus roots, as rows number them.
-        columns: Which columns.
-    """
-    condition = sql_of(chosen, roots)
-    return table.nearest(
-        query,
-        k + _SPARE,
-        columns,
-        # The rows that pass the filter may all lie in partitions far from the query.
-        n_probes=settings.n_partitions if condition else settings.n_probes,
-        refine=settings.refine,
-        where=condition,
     )
 
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from earful.errors import CorpusError, IndexFolderError
 from earful.index.corpus import Exemplar
-from earful.index.search.approximate import Approximate, candidates
+from earful.index.search.approximate import Approximate
 from earful.index.search.class_scores import ClassScores
-from earful.index.search.exact import Vectors, VectorSet, unit_rows
+from earful.index.search.exact import Vectors, VectorSet, unit_queries
 from earful.index.search.half_precision import HalfPrecisionRows
 from earful.index.search.hit import Hit
 from earful.index.search.search_filter import SearchFilter, sql_of
@@ -38,6 +38,8 @@ from earful.wording import as_argument
 if TYPE_CHECKING:
     import pyarrow as pa
 
+# A few candidates more than k, so that ties at the cut are broken by id.
+_SPARE: Final = 8
 # The columns of a hit, for tables whose files were checked as a whole.
 _HIT_COLUMNS: Final = (*EXEMPLAR_COLUMNS, "root", "content_sha256", "vector")
 
@@ -103,19 +105,23 @@ class DiskSearch:
                 f"{path}: approximate search is not set up; run "
                 f"`earful index approximate {as_argument(path)}`"
             )
-        roots = self._folder.roots()
         table = self._folder.table
-        found = candidates(table, query, k, settings, filter, roots, table.row_columns)
+        condition = sql_of(filter, self._folder.roots())
+        found = table.nearest(
+            query,
+            k + _SPARE,
+            table.row_columns,
+            # The rows that pass the filter may all lie in partitions far from the query.
+            n_probes=settings.n_partitions if condition else settings.n_probes,
+            refine=settings.refine,
+            where=condition,
+        )
         return self._ranked(found, query, k, filter)
 
     def _checked(self, query: Vectors, k: int) -> NDArray[np.float32]:
         if k < 1:
             raise ValueError(f"k={k}: expected 1 or more")
-        query = np.asarray(query, dtype=np.float32)
-        dim = self._folder.fingerprint.dim
-        if query.shape != (dim,):
-            raise ValueError(f"query: expected shape ({dim},), got {query.shape}")
-        (query,) = unit_rows(query[None], lambda row: f"query {row}")
+        (query,) = unit_queries(np.asarray(query)[None], self._folder.fingerprint.dim)
         return query
 
     def _ranked(

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,6 +146,8 @@ class VectorSet:
         ).view()
         self.vectors.setflags(write=False)
         self.stored_scores = stored_scores and stored_scores.subset(order)
+        # Rows by value, for each property that was asked for.
+        self._rows_by: dict[str, dict[str, Rows]] = {}
 
     def __len__(self) -> int:
         return len(self.exemplars)
@@ -191,8 +193,9 @@ class VectorSet:
                 ``k`` is below 1; ``filter.where`` is given.
             MissingExtraError: The backend is FAISS, which is not installed.
         """
-        queries = np.asarray(query, dtype=np.float32)[None]
-        (hits,) = self.search_many(queries, k=k, filter=filter, backend=backend, only=only)
+        (hits,) = self.search_many(
+            np.asarray(query)[None], k=k, filter=filter, backend=backend, only=only
+        )
         return hits
 
     def search_many(
@@ -214,12 +217,7 @@ class VectorSet:
             only: As in ``search``.
         """
         _require_plain(k, filter)
-        queries = np.asarray(queries, dtype=np.float32)
-        if queries.ndim != 2 or queries.shape[1] != self.vectors.shape[1]:
-            raise ValueError(
-                f"query: expected shape ({self.vectors.shape[1]},), got {queries.shape[1:]}"
-            )
-        queries = unit_rows(queries, lambda row: f"query {row}")
+        queries = unit_queries(queries, self.vectors.shape[1])
         mask = self._mask(filter, only)
         ranked = self._faiss_ranked if backend == "faiss" else self._exact_ranked
         n_at_once = max(1, min(_QUERIES_AT_ONCE, _SCORES_AT_ONCE // max(1, len(self))))
@@ -355,62 +353,51 @@ class VectorSet:
         ]
 
     def _mask(self, chosen: SearchFilter, only: Rows | None) -> NDArray[np.bool_] | None:
-        keep: NDArray[np.bool_] | None = None
+        masks: list[NDArray[np.bool_]] = []
         if only is not None:
-            keep = np.zeros(len(self), dtype=np.bool_)
-            keep[only] = True
-        for values, rows_of in (
-            (chosen.labels, self._rows_by_label),
-            (chosen.splits, self._rows_by_split),
+            masks.append(np.zeros(len(self), dtype=np.bool_))
+            masks[0][only] = True
+        for values, name in ((chosen.labels, "label"), (chosen.splits, "split")):
+            if values:
+                masks.append(self._with(name, values))
+        for values, name in (
+            (chosen.exclude_ids, "id"),
+            (chosen.exclude_groups - {""}, "group"),
+            (chosen.exclude_content - {""}, "content"),
+            (chosen.exclude_paths, "path"),
         ):
             if values:
-                wanted = _marked(len(self), values, rows_of)
-                keep = wanted if keep is None else keep & wanted
-        for values, rows_of in (
-            (chosen.exclude_ids, self._rows_by_id),
-            (chosen.exclude_groups - {""}, self._rows_by_group),
-            (chosen.exclude_content - {""}, self._rows_by_content),
-            (chosen.exclude_paths, self._rows_by_path),
-        ):
-            if values:
-                unwanted = _marked(len(self), values, rows_of)
-                keep = ~unwanted if keep is None else keep & ~unwanted
-        return keep
+                masks.append(~self._with(name, values))
+        return np.logical_and.reduce(masks) if masks else None
 
     def rows_of_ids(self, ids: Collection[str]) -> Rows:
         """Return the row numbers of the ids that are in the set, ascending."""
-        return np.flatnonzero(_marked(len(self), ids, self._rows_by_id))
+        return np.flatnonzero(self._with("id", ids))
 
-    def _inverted(self, keys: Callable[[int], Collection[str]]) -> dict[str, Rows]:
-        rows: dict[str, list[int]] = {}
-        for row in range(len(self)):
-            for key in keys(row):
-                rows.setdefault(key, []).append(row)
-        return {key: np.array(found, np.intp) for key, found in rows.items()}
+    def _with(self, name: str, values: Collection[str]) -> NDArray[np.bool_]:
+        """Mark the rows that have one of some values, of a property in ``_PROPERTIES``."""
+        if name not in self._rows_by:
+            rows: dict[str, list[int]] = {}
+            for row in range(len(self)):
+                for value in _PROPERTIES[name](self, row):
+                    rows.setdefault(value, []).append(row)
+            self._rows_by[name] = {value: np.array(found) for value, found in rows.items()}
+        marked = np.zeros(len(self), dtype=np.bool_)
+        for value in values:
+            if (found := self._rows_by[name].get(value)) is not None:
+                marked[found] = True
+        return marked
 
-    @cached_property
-    def _rows_by_id(self) -> dict[str, Rows]:
-        return self._inverted(lambda row: (self.exemplars[row].id,))
 
-    @cached_property
-    def _rows_by_label(self) -> dict[str, Rows]:
-        return self._inverted(lambda row: self.exemplars[row].labels)
-
-    @cached_property
-    def _rows_by_split(self) -> dict[str, Rows]:
-        return self._inverted(lambda row: (self.exemplars[row].split,))
-
-    @cached_property
-    def _rows_by_group(self) -> dict[str, Rows]:
-        return self._inverted(lambda row: (self.exemplars[row].group,))
-
-    @cached_property
-    def _rows_by_content(self) -> dict[str, Rows]:
-        return self._inverted(lambda row: (self.content[row],))
-
-    @cached_property
-    def _rows_by_path(self) -> dict[str, Rows]:
-        return self._inverted(lambda row: (str(self.paths[row]),))
+# The properties of a row that a filter may name.
+_PROPERTIES: Final[dict[str, Callable[[VectorSet, int], Collection[str]]]] = {
+    "id": lambda rows, row: (rows.exemplars[row].id,),
+    "label": lambda rows, row: rows.exemplars[row].labels,
+    "split": lambda rows, row: (rows.exemplars[row].split,),
+    "group": lambda rows, row: (rows.exemplars[row].group,),
+    "content": lambda rows, row: (rows.content[row],),
+    "path": lambda rows, row: (str(rows.paths[row]),),
+}
 
 
 def unit_rows(vectors: NDArray[np.floating], name: Callable[[int], str]) -> Vectors:
@@ -433,16 +420,20 @@ def unit_rows(vectors: NDArray[np.floating], name: Callable[[int], str]) -> Vect
     return rows if exact.all() else rows / norms[:, None]
 
 
+def unit_queries(queries: NDArray[np.floating], dim: int) -> Vectors:
+    """Return queries as ``unit_rows``.
+
+    Raises:
+        ValueError: They are of another length than ``dim``, not finite or not of unit norm.
+    """
+    queries = np.asarray(queries)
+    if queries.ndim != 2 or queries.shape[1] != dim:
+        raise ValueError(f"query: expected shape ({dim},), got {queries.shape[1:]}")
+    return unit_rows(queries, lambda row: f"query {row}")
+
+
 def _require_plain(k: int, filter: SearchFilter) -> None:
     if k < 1:
         raise ValueError(f"k={k}: expected 1 or more")
     if filter.where:
         raise ValueError("filter.where needs an Index; a VectorSet has no SQL")
-
-
-def _marked(n: int, values: Collection[str], rows_of: dict[str, Rows]) -> NDArray[np.bool_]:
-    marked = np.zeros(n, dtype=np.bool_)
-    for value in values:
-        if (rows := rows_of.get(value)) is not None:
-            marked[rows] = True
-    return marked

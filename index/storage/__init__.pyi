@@ -18,7 +18,6 @@ from .schema import (
     CLASS_SCORES,
     DIGEST_COLUMNS,
     EXEMPLAR_COLUMNS,
-    ROW_COLUMNS,
     AudioKey,
     Row,
     audio_paths,
@@ -34,7 +33,7 @@ from .schema import (
     to_float16,
     vectors_of,
 )
-from .table import Table, stored_fingerprint, stored_n_classes
+from .table import Table, stored_origin
 from .table_files import is_data
 from .table_reader import lance_reason, sql_literal
 from .versions import (
@@ -55,7 +54,6 @@ __all__ = [
     "HEADER_NAME",
     "QUARANTINE",
     "REJECTED_NAME",
-    "ROW_COLUMNS",
     "TABLE_FOLDER",
     "AudioKey",
     "Checksums",
@@ -87,8 +85,7 @@ __all__ = [
     "root_of",
     "row_digest",
     "sql_literal",
-    "stored_fingerprint",
-    "stored_n_classes",
+    "stored_origin",
     "to_float16",
     "vectors_of",
     "write_text",

@@ -13,7 +13,6 @@ digests.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -22,6 +21,7 @@ from typing import Final
 
 from earful.errors import IndexFolderError
 from earful.index.storage.header import write_text
+from earful.model.runtime import sha256_of
 
 CHECKSUMS_NAME: Final = "checksums.txt"
 _LINE: Final = re.compile(r"([0-9a-f]{64})  (\S+)")
@@ -75,8 +75,7 @@ class Checksums:
         if name not in self._listed or name in self._matched:
             return False
         try:
-            with open(self._folder / name, "rb") as file:
-                matches = hashlib.file_digest(file, "sha256").hexdigest() == self._listed[name]
+            matches = sha256_of(self._folder / name) == self._listed[name]
         except FileNotFoundError:
             return False
         except OSError:
@@ -91,10 +90,7 @@ class Checksums:
         Raises:
             OSError: A file cannot be read, or the list cannot be written.
         """
-        found: dict[str, str] = {}
-        for name in sorted(names):
-            with open(self._folder / name, "rb") as file:
-                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        found = {name: sha256_of(self._folder / name) for name in sorted(names)}
         if not found:
             return
         with open(self._path, "a+b") as file:

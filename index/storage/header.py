@@ -4,19 +4,9 @@ It records the format of the folder, the embedder that made the vectors and the 
 hold the audio. The table is the truth about the rows; the counts here are a summary for
 people, renewed after every change.
 
-Format 1 is the only one that was released, so no step from one format to the next exists yet.
-When the layout of a folder changes so that earlier releases would read it wrongly:
-
-1. Raise ``FORMAT`` from n to n + 1.
-2. Write the step and put it into ``STEPS`` under n. It gets the folder, whose writer lock is
-   held, and the contents of ``index.json``, and returns the new contents. It may add files and
-   must leave alone those that format n needs: the folder has the new format once
-   ``index.json`` is replaced, after the step and in one go. A kill before that leaves format n,
-   and the step runs again, over whatever it left.
-3. Keep an index of format n for the tests, before anything else changes: run
-   ``python tests/index/formats/make.py`` with the last release that writes it, and commit the
-   folder ``tests/index/formats/n``. ``test_formats.py`` beside it opens, searches, verifies and
-   extends every one of them.
+Format 1 is the only one that was released. When the layout of a folder changes so that this
+release would read it wrongly, raise ``FORMAT`` and keep an index of the format before it for the
+tests (``tests/index/formats/make.py``, run with the last release that writes it).
 
 Files that readers may ignore, such as ``checksums.txt``, do not make a new format, and neither do
 columns without which most indexes are: an earlier release refuses a table that has them.
@@ -26,8 +16,7 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -35,16 +24,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-from earful.errors import IndexBusyError, IndexFolderError, ModelError
+from earful.errors import IndexFolderError, ModelError
 from earful.files import write_atomically
-from earful.index.storage.lock import WriterLock
 from earful.model import Fingerprint
 
 FORMAT = 1
 HEADER_NAME = "index.json"
-Step = Callable[[Path, Mapping[str, Any]], dict[str, Any]]
-STEPS: dict[int, Step] = {}
-"""The step from each format to the next, by the format that it begins with."""
 
 _WAY_OUT = (
     "restore it from a copy, or run `earful index verify --repair --corpus CORPUS` with what the "
@@ -107,14 +92,10 @@ class Header:
         now = _now()
         return cls(fingerprint=fingerprint, created=now, updated=now, n_classes=n_classes)
 
-    def with_root(self, root: Root) -> Self:
-        """Return a copy with one more corpus root and a new ``updated``."""
-        return replace(self, updated=_now(), roots=(*self.roots, root))
-
-    def with_root_at(self, number: int, root: Root) -> Self:
-        """Return a copy with one corpus root replaced and a new ``updated``."""
-        roots = (*self.roots[:number], root, *self.roots[number + 1 :])
-        return replace(self, updated=_now(), roots=roots)
+    def with_root(self, root: Root, number: int | None = None) -> Self:
+        """Return a copy with one corpus root more, or one replaced, and a new ``updated``."""
+        at = len(self.roots) if number is None else number
+        return replace(self, updated=_now(), roots=(*self.roots[:at], root, *self.roots[at + 1 :]))
 
     def with_counts(self, *, n: int, labels: int) -> Self:
         """Return a copy with other counts and a new ``updated``."""
@@ -137,7 +118,7 @@ class Header:
             "fingerprint": self.fingerprint.to_dict(),
             "roots": [{"absolute": r.absolute, "relative": r.relative} for r in self.roots],
         }
-        write_values(folder, values)
+        write_text(folder / HEADER_NAME, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], folder: Path) -> Self:
@@ -202,23 +183,18 @@ class IndexInfo:
 
 
 def read_header(folder: Path) -> Header:
-    """Read ``index.json``; an index of an older format is upgraded first.
+    """Read ``index.json``.
 
     Raises:
-        IndexFolderError: It is missing, damaged, of a newer format, or of an older one that
-            cannot be upgraded.
-        IndexBusyError: It is of an older format, and another process is writing.
+        IndexFolderError: It is missing, damaged, or of another format.
     """
     values = read_values(folder)
-    found = format_of(values)
-    if found > FORMAT:
+    if (found := format_of(values)) not in (0, FORMAT):
         raise IndexFolderError(
             f"{folder}: has index format {found}, written by earful "
-            f"{values.get('earful', '?')}; this earful reads up to format {FORMAT}. "
+            f"{values.get('earful', '?')}; this earful reads format {FORMAT}. "
             "Upgrade earful, or build the index anew"
         )
-    if 0 < found < FORMAT:
-        values = _upgrade(folder)
     return Header.from_values(values, folder)
 
 
@@ -239,16 +215,6 @@ def read_values(folder: Path) -> Any:
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise IndexFolderError(f"{path}: cannot be read as JSON ({error}); {_WAY_OUT}") from error
-
-
-def write_values(folder: Path, values: Mapping[str, Any]) -> None:
-    """Replace ``index.json`` atomically.
-
-    Raises:
-        IndexFolderError: The folder cannot be written or is full.
-    """
-    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    write_text(folder / HEADER_NAME, text)
 
 
 def format_of(values: object) -> int:
@@ -273,47 +239,6 @@ def write_text(path: Path, text: str) -> None:
         raise IndexFolderError(
             f"{path}: cannot be written ({error.strerror}); what was there before is unchanged"
         ) from error
-
-
-def _upgrade(folder: Path) -> dict[str, Any]:
-    """Upgrade an index folder of an older format to this one, with a ``RuntimeWarning``.
-
-    Returns:
-        The new contents of its ``index.json``.
-
-    Raises:
-        IndexFolderError: There is no step from its format, or it cannot be written; it is
-            as it was.
-        IndexBusyError: Another process is writing or upgrading it.
-    """
-    found = format_of(read_values(folder))
-    try:
-        with WriterLock(folder).held():
-            # Another process may have been first.
-            values: dict[str, Any] = read_values(folder)
-            while (number := format_of(values)) < FORMAT:
-                if number not in STEPS:
-                    raise IndexFolderError(
-                        f"{folder}: has index format {number}, which this earful cannot upgrade "
-                        f"to format {FORMAT}; build the index anew"
-                    )
-                step = STEPS[number](folder, values)
-                values = {**step, "format": number + 1, "earful": _earful_version()}
-                write_values(folder, values)
-    except IndexBusyError:
-        raise
-    except (IndexFolderError, OSError) as error:
-        raise IndexFolderError(
-            f"{folder}: has index format {found} and must be upgraded to format {FORMAT} "
-            f"before it can be read, which failed ({error}); open a copy that can be written"
-        ) from error
-    warnings.warn(
-        f"{folder}: was upgraded from index format {found} to {FORMAT}; earlier releases of "
-        "earful can no longer read it",
-        RuntimeWarning,
-        stacklevel=5,
-    )
-    return values
 
 
 def _counted(values: Mapping[str, Any], name: str, *, least: int = 0) -> int:

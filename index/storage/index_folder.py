@@ -77,18 +77,7 @@ class IndexFolder:
     def create(
         cls, path: str | os.PathLike[str], fingerprint: Fingerprint, *, n_classes: int = 0
     ) -> Self:
-        """Make an empty index; one that a kill left half made is made anew.
-
-        Args:
-            path: The folder.
-            fingerprint: What makes the vectors.
-            n_classes: Number of class scores of a row; 0 for none.
-
-        Raises:
-            IndexFolderError: The folder holds an index already, or other files, or
-                cannot be written.
-            IndexBusyError: Another process is making it.
-        """
+        """Make an empty index, as ``Index.create`` does."""
         folder = Path(path).absolute()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -107,11 +96,7 @@ class IndexFolder:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
-        """Open an index.
-
-        Raises:
-            IndexFolderError: It is missing, damaged, half made, or of a newer format.
-        """
+        """Open an index, as ``Index.open`` does."""
         folder = Path(path).absolute()
         if folder.exists() and not folder.is_dir():
             raise IndexFolderError(f"{folder}: is a file; expected the folder of an index")
@@ -127,18 +112,7 @@ class IndexFolder:
     def open_or_create(
         cls, path: str | os.PathLike[str], fingerprint: Fingerprint, *, n_classes: int = 0
     ) -> Self:
-        """Open an index made by the same embedder, or make an empty one.
-
-        Args:
-            path: The folder.
-            fingerprint: What makes the vectors.
-            n_classes: Number of class scores of a row of a new index; one that there is goes on
-                as it was begun.
-
-        Raises:
-            IndexFolderError: As ``open`` and ``create``.
-            IndexMismatchError: It was made by another embedder.
-        """
+        """Open an index made by the same embedder, or make one, as ``Index.open_or_create``."""
         if not os.path.lexists(Path(path) / HEADER_NAME):
             return cls.create(path, fingerprint, n_classes=n_classes)
         opened = cls.open(path)
@@ -203,11 +177,7 @@ class IndexFolder:
         return tuple(root.resolve(self.path) for root in self.header.roots)
 
     def rejections(self) -> tuple[Rejection, ...]:
-        """Return the files that the last build could not embed.
-
-        Raises:
-            IndexFolderError: The list is damaged.
-        """
+        """Return the files that the last build could not embed."""
         return read_rejections(self.path)
 
     def indexed_rows(self) -> IndexedRows:
@@ -271,16 +241,7 @@ class IndexFolder:
             yield
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Insert rows, or replace those with the same id, in one atomic commit.
-
-        Raises:
-            IndexFolderError: An id occurs twice among ``rows`` or belongs to another
-                corpus root; a text is not Unicode; the disk is full or read-only. Nothing
-                is changed.
-            ValueError: A vector has another length, is not finite or not of unit norm, or there
-                are class scores where the index keeps none, or the other way round.
-            IndexBusyError: Another process is writing.
-        """
+        """Insert rows, or replace those with the same id, in one commit, as ``Index.add``."""
         if not rows:
             return
         require_storable(rows, self.fingerprint.dim, self.n_classes)
@@ -303,16 +264,7 @@ class IndexFolder:
             self._renew_header()
 
     def remove(self, ids: Iterable[str]) -> int:
-        """Remove rows by id, in one atomic commit.
-
-        Returns:
-            How many rows were removed.
-
-        Raises:
-            IndexFolderError: An id is not in the index; nothing is removed.
-            IndexBusyError: Another process is writing.
-            TypeError: ``ids`` is one string.
-        """
+        """Remove rows by id, in one commit, and return how many, as ``Index.remove`` does."""
         if isinstance(ids, str):
             raise TypeError(f"ids={ids!r}: expected several ids, such as [{ids!r}], got one string")
         wanted = sorted(set(ids))
@@ -385,7 +337,7 @@ class IndexFolder:
             IndexBusyError: Another process is writing.
         """
         with self.writer():
-            self.header = self.header.with_root_at(number, Root.seen_from(self.path, root))
+            self.header = self.header.with_root(Root.seen_from(self.path, root), number)
             self.header.write(self.path)
             self._forget()
 

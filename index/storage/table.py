@@ -281,28 +281,21 @@ class Table(TableReader):
             self._files.sync()
 
 
-def stored_fingerprint(folder: Path) -> Fingerprint:
-    """Return the embedder that a table names.
-
-    Raises:
-        IndexFolderError: It is missing or damaged.
-    """
-    if not (folder / LANCE_FOLDER).is_dir():
-        raise IndexFolderError(f"{folder}: is not an index, it has no table")
-    lance = open_newest(folder, Checksums(folder), partial(_open_lance, folder))
-    try:
-        return Fingerprint.from_dict(json.loads(lance.schema.metadata[FINGERPRINT_KEY.encode()]))
-    except (KeyError, TypeError, ValueError, ModelError) as error:
-        raise IndexFolderError(f"{folder}: its table names no embedder ({error!r})") from error
-
-
-def stored_n_classes(folder: Path) -> int:
-    """Return how many class scores each row of a table has; 0 for none.
+def stored_origin(folder: Path) -> tuple[Fingerprint, int]:
+    """Return the embedder that a table names, and its number of class scores; 0 for none.
 
     Raises:
         IndexFolderError: The table is missing or damaged.
+        IndexBusyError: Its newest version is damaged, and another process is writing.
     """
-    return n_classes_of(open_newest(folder, Checksums(folder), partial(_open_lance, folder)).schema)
+    if not (folder / LANCE_FOLDER).is_dir():
+        raise IndexFolderError(f"{folder}: is not an index, it has no table")
+    schema = open_newest(folder, Checksums(folder), partial(_open_lance, folder)).schema
+    try:
+        fingerprint = Fingerprint.from_dict(json.loads(schema.metadata[FINGERPRINT_KEY.encode()]))
+    except (KeyError, TypeError, ValueError, ModelError) as error:
+        raise IndexFolderError(f"{folder}: its table names no embedder ({error!r})") from error
+    return fingerprint, n_classes_of(schema)
 
 
 def require_unused(folder: Path) -> None:

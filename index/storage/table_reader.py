@@ -110,16 +110,6 @@ class TableReader:
         """
         return self._read(lambda: take(self._batches(columns)))
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield all columns of all rows, in batches, with ``_rowid``, the place of each row.
-
-        Raises:
-            IndexFolderError: A file of the table is damaged or gone; earlier batches are right.
-        """
-        self.check()
-        with translate_errors(self.folder):
-            yield from self._batches(self.columns)
-
     def places(self) -> NDArray[np.uint64]:
         """Return the places of all rows in this version of the table, for ``at``.
 
@@ -259,7 +249,7 @@ class TableReader:
             if not is_lance_error(error):
                 raise
             # Where the table is damaged, the condition is not at fault, and this raises.
-            self.consume(FILTER_COLUMNS, _exhaust)
+            self.consume(FILTER_COLUMNS, lambda batches: sum(map(len, batches)))
             raise FilterError(
                 f"filter {shortened(repr(where))}: {_filter_advice(where)}({_filter_reason(error)})"
             ) from error
@@ -296,11 +286,6 @@ def id_among(ids: Sequence[str]) -> str:
 def sql_literal(text: str) -> str:
     """Write a text as an SQL literal; doubled quotes are all that keeps it from being SQL."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def _exhaust(batches: Iterator[pa.RecordBatch]) -> None:
-    for _ in batches:
-        pass
 
 
 def _filter_advice(where: str) -> str:
