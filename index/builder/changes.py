@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from earful.index.storage import AudioKey, IndexedRow, IndexFolder, Row
+from earful.index.storage import IndexedRow, IndexFolder, Row
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,19 +67,16 @@ def find_replaced(
         One for each known id, in the order of the rows; a stored row that is damaged is passed
         over, because it is mended by being replaced.
     """
-    audio_of: dict[str, AudioKey] = {}
-    for row in rows:
-        if (known := indexed.get(row.exemplar.id)) is not None:
-            audio_of[row.exemplar.id] = known.audio_key
-    if not audio_of:
-        return []
-    stored = index.rows(audio_of)
+    known = {
+        row.exemplar.id: indexed[row.exemplar.id] for row in rows if row.exemplar.id in indexed
+    }
+    stored = index.rows(known) if known else {}
     return [
         Replaced(
             id=row.exemplar.id,
             before=before.exemplar.labels,
             after=row.exemplar.labels,
-            same_audio=audio_of[row.exemplar.id] == row.audio_key,
+            same_audio=known[row.exemplar.id].audio_key == row.audio_key,
         )
         for row in rows
         if (before := stored.get(row.exemplar.id)) is not None

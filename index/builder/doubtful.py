@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from earful.index.corpus import Exemplar
@@ -56,13 +56,11 @@ class DoubtCounter:
         elif faults:
             self._known[key] = faults
         for fault in {fault.kind: fault for fault in faults}.values():
-            known = self._found.get(fault.kind)
-            self._found[fault.kind] = DoubtfulAudio(
-                kind=fault.kind,
-                n=1 + (known.n if known else 0),
-                n_unusable=fault.unusable + (known.n_unusable if known else 0),
-                first=known.first if known else str(row.audio),
-                text=known.text if known else fault.text,
+            known = self._found.get(fault.kind) or DoubtfulAudio(
+                kind=fault.kind, n=0, n_unusable=0, first=str(row.audio), text=fault.text
+            )
+            self._found[fault.kind] = replace(
+                known, n=known.n + 1, n_unusable=known.n_unusable + fault.unusable
             )
 
     @property

@@ -6,7 +6,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from earful.index.builder.decode_queue import Decoded, Inspected, Rejected, RowDecoder, in_order
+from earful.index.builder.decode_queue import (
+    Decoded,
+    Inspected,
+    Rejected,
+    RowDecoder,
+    Unchanged,
+    in_order,
+)
 from earful.index.builder.doubtful import DoubtCounter, DoubtfulAudio
 from earful.index.builder.options import BuildOptions
 from earful.index.corpus import Corpus, CorpusRow, Rejection
@@ -58,12 +65,9 @@ def rehearse_build(
     rejected: list[Rejection] = []
     doubts = DoubtCounter()
 
-    def decode(numbered: tuple[int, CorpusRow]) -> tuple[CorpusRow, Decoded | Rejected]:
-        inspected = decoder.inspect(numbered)
-        if isinstance(inspected, Inspected):
-            return numbered[1], decoder.decode(inspected)
-        assert isinstance(inspected, Rejected)  # nothing is indexed that could be unchanged
-        return numbered[1], inspected
+    def decode(numbered: tuple[int, CorpusRow]) -> tuple[CorpusRow, Decoded | Unchanged | Rejected]:
+        outcome = decoder.inspect(numbered)
+        return numbered[1], decoder.decode(outcome) if isinstance(outcome, Inspected) else outcome
 
     n_threads = options.n_threads
     n = 0
@@ -72,7 +76,7 @@ def rehearse_build(
             n += 1
             if isinstance(outcome, Rejected):
                 rejected.append(outcome.rejection)
-            else:
+            elif isinstance(outcome, Decoded):
                 lengths.append(outcome.clip.duration_s)
                 faults = check_hearing(outcome.clip, band_hz=band_hz)
                 doubts.add(row.exemplar, outcome.inspected.audio_key, faults)

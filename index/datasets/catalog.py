@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import warnings
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import overload
 from earful.errors import CorpusError
 from earful.index.datasets.corpus import DatasetCorpus
 from earful.index.datasets.declaration import Dataset
-from earful.index.datasets.parse import read_declaration
+from earful.wording import nearest_name
 
 _FOLDER = Path(__file__).parent / "declarations"
 
@@ -30,13 +29,16 @@ def load_declaration(name: str | os.PathLike[str]) -> Dataset:
     Raises:
         CorpusError: There is no such declaration, or it has a mistake.
     """
+    # Imports pydantic, which takes longer than the rest of the room.
+    from earful.index.datasets.parse import read_declaration
+
     text = os.fspath(name)
     if isinstance(name, Path) or "/" in text or text.endswith(".toml"):
         return read_declaration(Path(text))
     known = list_datasets()
     if text not in known:
-        near = difflib.get_close_matches(text, known, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        near = nearest_name(text, known)
+        hint = f" (did you mean {near!r}?)" if near else ""
         raise CorpusError(
             f"no dataset {text!r}{hint}; `earful datasets list` shows all. For a declaration of "
             "your own give a path that ends in .toml"

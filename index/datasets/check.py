@@ -190,15 +190,18 @@ def check_dataset(
         name=corpus.dataset.name,
         task=corpus.task,
         splits=tuple(
-            _split_count(
-                name,
+            SplitCount(
+                name=name,
                 n_rows=counts.n_rows.get(name, 0),
                 n_found=counts.n_found.get(name, 0),
                 n_clips=len(clips.get(name, ())),
-                whole=whole.get(name, WholeSplit()),
                 official=official.get(name),
+                n_whole_rows=of.n_rows,
+                n_whole_clips=len(of.clips) + len(of.known_bad),
+                n_known_bad=len(of.known_bad),
             )
             for name in names
+            for of in [whole.get(name, WholeSplit())]
         ),
         absent=corpus.absent,
         passed_over=corpus.unread_files,
@@ -220,21 +223,6 @@ def check_dataset(
         + sum(len(split.known_bad) for split in whole.values()),
         own_split=corpus.dataset.split.describe(),
         why_empty=corpus.why_empty(),
-    )
-
-
-def _split_count(
-    name: str, *, n_rows: int, n_found: int, n_clips: int, whole: WholeSplit, official: Split | None
-) -> SplitCount:
-    return SplitCount(
-        name=name,
-        n_rows=n_rows,
-        n_found=n_found,
-        n_clips=n_clips,
-        official=official,
-        n_whole_rows=whole.n_rows,
-        n_whole_clips=len(whole.clips) + len(whole.known_bad),
-        n_known_bad=len(whole.known_bad),
     )
 
 

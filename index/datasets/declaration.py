@@ -10,12 +10,56 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 
-AUDIO_FORMS = ("files", "partly", "ids", "video")
-READERS = ("table", "records", "tree", "shards", "arrow", "pickle")
-ROLES = ("train", "eval")
-BASES = ("publisher", "copy", "second-hand", "unchecked")
+from earful.toml import Before, Many
+
+AudioForm = Literal["files", "partly", "ids", "video"]
+Basis = Literal["publisher", "copy", "second-hand", "unchecked"]
+ReaderName = Literal["table", "records", "tree", "shards", "arrow", "pickle"]
+Role = Literal["train", "eval"]
+
+
+def _nest_rest(into: str, *own: str) -> Before:
+    """Return a mark of a table whose keys go to a field of their own, but for those named."""
+
+    def change(table: Any) -> Any:
+        if not isinstance(table, dict):
+            return table
+        rest = {name: value for name, value in table.items() if name not in own}
+        return {**{name: table[name] for name in own if name in table}, into: rest}
+
+    return Before(change)
+
+
+def _pair(key: str, *, is_first: bool) -> Before:
+    """Return a mark of a table that is read as one of its texts and the rest of it."""
+
+    def change(table: Any) -> Any:
+        if not isinstance(table, dict) or key not in table:
+            raise ValueError(f"expected a table with {key}")
+        rest = {name: value for name, value in table.items() if name != key}
+        return (table[key], rest) if is_first else (rest, table[key])
+
+    return Before(change)
+
+
+def _state(fact: Any) -> Any:
+    """Return a fact's table; a value alone is one that its publisher confirms."""
+    if not isinstance(fact, dict):
+        return {"value": fact}
+    return {"basis": "unchecked", **fact} if fact.get("verified") is False else fact
+
+
+def _join_on(table: Any) -> Any:
+    """Return a join's table with ``left`` and ``right`` in place of ``on``."""
+    if not isinstance(table, dict):
+        return table
+    on = {"left": table["on"], "right": table["on"]} if "on" in table else {}
+    made = {**on, **{name: value for name, value in table.items() if name != "on"}}
+    if not all(made.get(name) for name in ("left", "right", "take")):
+        raise ValueError("expected on (or left and right) and take")
+    return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +77,9 @@ class Fact:
         also: Values of other versions that are complete as well, by what they are.
     """
 
-    value: str | int | float
+    value: str | int | float = ""
     verified: bool = True
-    basis: str = "publisher"
+    basis: Basis = "publisher"
     note: str = ""
     also: Mapping[str, int] = field(default_factory=dict, hash=False)
 
@@ -47,12 +91,15 @@ class Fact:
         return shown + doubt + (f" ({notes})" if notes else "")
 
 
+_Fact = Annotated[Fact, Before(_state)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
     """Official size of a split: clips, rows (captions, questions, notes), or both."""
 
-    clips: Fact | None = None
-    rows: Fact | None = None
+    clips: _Fact | None = None
+    rows: _Fact | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +130,7 @@ class Source:
     """Files that are read as rows.
 
     Attributes:
-        reader: One of ``READERS``.
+        reader: Form of the files.
         files: Paths below the root, or patterns; for ``table`` and ``records`` the first
             that is there is read, for the others all that match.
         part: Name of the part, in a dataset that comes in parts; else empty.
@@ -92,22 +139,25 @@ class Source:
         options: Further options of the reader.
     """
 
-    reader: str
-    files: tuple[str, ...]
+    reader: ReaderName
+    files: Many[str]
     part: str = ""
     optional: bool = False
     set: Mapping[str, Any] = field(default_factory=dict, hash=False)
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
+_Source = Annotated[Source, _nest_rest("options", "reader", "files", "part", "optional", "set")]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Join:
     """Columns of another table, looked up by a key."""
 
-    source: Source
+    source: _Source
     left: str
     right: str
-    take: tuple[str, ...]
+    take: Many[str]
     required: bool = False
 
 
@@ -122,7 +172,7 @@ class Lookup:
         value: Column of the table, with its meaning.
     """
 
-    source: Source
+    source: _Source
     column: str
     key: str
     value: str
@@ -137,11 +187,18 @@ class Audio:
         find: Templates of base names or stems, looked up anywhere below the root; folders before
             a slash must be among the folders of the file.
         min_bytes: Smaller files count as broken.
+
+    Raises:
+        ValueError: There is neither a path nor anything to find.
     """
 
-    path: tuple[str, ...] = ()
-    find: tuple[str, ...] = ()
+    path: Many[str] = ()
+    find: Many[str] = ()
     min_bytes: int = 1
+
+    def __post_init__(self) -> None:
+        if not (self.path or self.find):
+            raise ValueError("expected path or find")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +242,9 @@ class SplitRule:
         shares: Split to its share of the groups.
         groups: Values of ``by`` that are known before; the split does not depend on which of
             them are there.
+
+    Raises:
+        ValueError: Groups are dealt, and the shares are no shares.
     """
 
     column: str = ""
@@ -193,7 +253,12 @@ class SplitRule:
     id: str = ""
     by: str = ""
     shares: Mapping[str, float] = field(default_factory=dict, hash=False)
-    groups: tuple[str, ...] = ()
+    groups: Many[str] = ()
+
+    def __post_init__(self) -> None:
+        shares = self.shares.values()
+        if self.by and not (sum(shares) > 0 and min(shares) >= 0):
+            raise ValueError(f"shares = {dict(self.shares)}: expected a share of each split")
 
     def describe(self) -> str:
         """Say how a split of our own was dealt; empty where it is the publisher's."""
@@ -225,8 +290,15 @@ class Emit:
     labels: str = ""
     words: bool = False
     hyphens: bool = False
-    keep: tuple[str, ...] = ()
-    where: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
+    keep: Many[str] = ()
+    where: Many[Mapping[str, Any]] = field(default=(), hash=False)
+
+
+# Marks are applied from right to left.
+_Join = Annotated[Join, _nest_rest("source", "left", "right", "take", "required"), Before(_join_on)]
+_Lookup = Annotated[Lookup, _nest_rest("source", "column", "key", "value")]
+_Step = Annotated[tuple[str, Mapping[str, Any]], _pair("plugin", is_first=True)]
+_Vocabulary = Annotated[tuple[_Source, str], _pair("column", is_first=False)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,37 +346,37 @@ class Dataset:
 
     name: str
     title: str
-    roles: tuple[str, ...]
-    domains: tuple[str, ...]
-    audio_form: str
-    home: tuple[str, ...]
-    facts: Mapping[str, Fact] = field(hash=False)
-    splits: Mapping[str, Split] = field(hash=False)
-    references: tuple[Reference, ...]
-    tree: str
-    quirks: tuple[str, ...]
-    overlaps: Mapping[str, str] = field(hash=False)
-    known_bad: Mapping[str, str] = field(hash=False)
-    bad_copies: Mapping[str, str] = field(hash=False)
-    sources: tuple[Source, ...]
-    joins: tuple[Join, ...]
-    lookups: tuple[Lookup, ...]
-    parse: Mapping[str, Any] = field(hash=False)
-    steps: tuple[tuple[str, Mapping[str, Any]], ...] = field(hash=False)
-    where: tuple[Mapping[str, Any], ...] = field(hash=False)
-    explode: Mapping[str, Any] = field(hash=False)
-    audio: Audio
-    span: Span | None
-    window: Window | None
-    split: SplitRule
-    vocabulary: tuple[str, ...]
-    vocabulary_from: tuple[Source, str] | None
+    audio_form: AudioForm
     id: str
-    group: str
-    licence: str
-    origin: str
-    meta: tuple[str, ...]
-    emits: tuple[Emit, ...]
+    audio: Audio
+    sources: Many[_Source]
+    emits: Many[Emit]
+    roles: Many[Role] = ()
+    domains: Many[str] = ()
+    home: Many[str] = ()
+    facts: Mapping[str, _Fact] = field(default_factory=dict, hash=False)
+    splits: Mapping[str, Split] = field(default_factory=dict, hash=False)
+    references: Many[Reference] = ()
+    tree: str = ""
+    quirks: Many[str] = ()
+    overlaps: Mapping[str, str] = field(default_factory=dict, hash=False)
+    known_bad: Mapping[str, str] = field(default_factory=dict, hash=False)
+    bad_copies: Mapping[str, str] = field(default_factory=dict, hash=False)
+    joins: Many[_Join] = ()
+    lookups: Many[_Lookup] = ()
+    parse: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    steps: Many[_Step] = field(default=(), hash=False)
+    where: Many[Mapping[str, Any]] = field(default=(), hash=False)
+    explode: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    span: Span | None = None
+    window: Window | None = None
+    split: SplitRule = field(default_factory=SplitRule)
+    vocabulary: Many[str] = ()
+    vocabulary_from: _Vocabulary | None = None
+    group: str = ""
+    licence: str = ""
+    origin: str = ""
+    meta: Many[str] = ()
 
     @property
     def parts(self) -> tuple[str, ...]:

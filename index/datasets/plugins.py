@@ -20,6 +20,7 @@ from earful.index.datasets.declaration import Dataset
 from earful.index.datasets.readers import OnFault, PlacedRow, RawRow, read_text
 from earful.index.datasets.row_faults import RowError
 from earful.index.datasets.templates import cell, fill
+from earful.wording import unknown_name
 
 _PLACEHOLDER = re.compile(r"<[^<>]*>")
 
@@ -55,9 +56,8 @@ def run_plugin(
     """
     plugin = _PLUGINS.get(name)
     if plugin is None:
-        raise CorpusError(
-            f"dataset {dataset.name!r}: no plug-in {name!r}; known: {', '.join(_PLUGINS)}"
-        )
+        fault = unknown_name("plug-in", name, tuple(_PLUGINS))
+        raise CorpusError(f"dataset {dataset.name!r}: {fault}")
     if isinstance(plugin, GroupPlugin):
         yield from _grouped(plugin, rows, options, on_fault)
         return

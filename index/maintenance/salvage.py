@@ -11,8 +11,10 @@ own digest tells then which row it is.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +128,7 @@ def _read_elsewhere(table: Table, pieces: list[list[int]]) -> Iterator[pa.Table]
         command = [sys.executable, "-m", __name__]
         command += map(str, (table.folder, table.version, n_read))
         with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         ) as process:
             try:
                 while n_read < len(pieces):
@@ -150,5 +152,12 @@ def _write_pieces(folder: Path, version: int, first: int, out: IO[bytes]) -> Non
         out.flush()
 
 
+def _end_with_parent() -> None:
+    """End this process when the one that reads its pieces has gone."""
+    os.read(sys.stdin.fileno(), 1)
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _write_pieces(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.stdout.buffer)

@@ -92,14 +92,10 @@ class Header:
         now = _now()
         return cls(fingerprint=fingerprint, created=now, updated=now, n_classes=n_classes)
 
-    def with_root(self, root: Root) -> Self:
-        """Return a copy with one more corpus root and a new ``updated``."""
-        return replace(self, updated=_now(), roots=(*self.roots, root))
-
-    def with_root_at(self, number: int, root: Root) -> Self:
-        """Return a copy with one corpus root replaced and a new ``updated``."""
-        roots = (*self.roots[:number], root, *self.roots[number + 1 :])
-        return replace(self, updated=_now(), roots=roots)
+    def with_root(self, root: Root, number: int | None = None) -> Self:
+        """Return a copy with one corpus root more, or one replaced, and a new ``updated``."""
+        at = len(self.roots) if number is None else number
+        return replace(self, updated=_now(), roots=(*self.roots[:at], root, *self.roots[at + 1 :]))
 
     def with_counts(self, *, n: int, labels: int) -> Self:
         """Return a copy with other counts and a new ``updated``."""

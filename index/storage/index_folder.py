@@ -337,7 +337,7 @@ class IndexFolder:
             IndexBusyError: Another process is writing.
         """
         with self.writer():
-            self.header = self.header.with_root_at(number, Root.seen_from(self.path, root))
+            self.header = self.header.with_root(Root.seen_from(self.path, root), number)
             self.header.write(self.path)
             self._forget()
 

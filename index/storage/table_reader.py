@@ -323,7 +323,7 @@ class TableReader:
             if not is_lance_error(error):
                 raise
             # Where the table is damaged, the condition is not at fault, and this raises.
-            self.consume(FILTER_COLUMNS, _exhaust)
+            self.consume(FILTER_COLUMNS, lambda batches: sum(map(len, batches)))
             raise FilterError(
                 f"filter {shortened(repr(where))}: {_filter_advice(where)}({_filter_reason(error)})"
             ) from error
@@ -360,11 +360,6 @@ def id_among(ids: Sequence[str]) -> str:
 def sql_literal(text: str) -> str:
     """Write a text as an SQL literal; doubled quotes are all that keeps it from being SQL."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def _exhaust(batches: Iterator[pa.RecordBatch]) -> None:
-    for _ in batches:
-        pass
 
 
 def _filter_advice(where: str) -> str:

@@ -1,4 +1,4 @@
-from .load import check_task, list_tasks, load_task, new_task
+from .load import TaskProblem, check_task, list_tasks, load_task, new_task
 from .task import (
     ANSWERERS,
     ASK,
@@ -17,7 +17,6 @@ from .task import (
     Subset,
     Task,
 )
-from .toml_file import TaskProblem
 
 __all__ = [
     "ANSWERERS",

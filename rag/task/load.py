@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from earful.errors import TaskError
 from earful.rag.task.task import KINDS, Label, Task
+from earful.toml import TomlProblem
 from earful.wording import unknown_name
 
-if TYPE_CHECKING:
-    from earful.rag.task.toml_file import TaskProblem
+TaskProblem = TomlProblem
+"""One mistake in a task file, or in a table that it names: ``where`` and ``what``."""
 
 _BUILT_IN = Path(__file__).parent / "builtin"
 

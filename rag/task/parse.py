@@ -2,53 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from earful.index.corpus import to_nfc
-from earful.rag.strategies import STRATEGIES
-from earful.rag.task.fields import FieldReader, TooManyProblemsError, describe_value, toml_type
+from earful.rag.task.file_tables import LabelTable, TaskFile
 from earful.rag.task.label_names import LabelNames
 from earful.rag.task.parse_examples import ExampleParser
 from earful.rag.task.task import (
-    ANSWER_FORMS,
-    ANSWERERS,
-    KINDS,
     METRICS,
-    ORDERS,
     SUBSETS,
     Kind,
     Label,
     Protocol,
     Shots,
     Task,
-    label_fault,
     task_name_fault,
 )
-from earful.rag.task.toml_file import TaskProblem, read_bounded_toml
-from earful.wording import counted, quoted
-
-_KEYS = (
-    "name",
-    "kind",
-    "aliases",
-    "question",
-    "description",
-    "labels",
-    "shots",
-    "answer",
-    "metric",
-    "evaluation",
-    "examples",
-)
-_ANSWER_KEYS = ("abstain_below", "arm", "lists_labels", "yes_no_options")
-_PROTOCOL_KEYS = ("dataset", "split", "answers", "subset", "source")
-_SHOT_KEYS = ("k", "strategy", "order", "max_per_label", "diversity")
+from earful.toml import TomlProblem, TomlReader, TooManyProblemsError, read_toml
+from earful.wording import counted, unknown_name
 
 
 def read_task(
     path: Path, *, allow_outside: bool = False
-) -> tuple[Task | None, tuple[TaskProblem, ...]]:
+) -> tuple[Task | None, tuple[TomlProblem, ...]]:
     """Read a task file.
 
     Args:
@@ -60,180 +39,108 @@ def read_task(
         The task and no problems; or ``None`` and the first ``MAX_PROBLEMS`` problems, in the
         order of the file's lines.
     """
-    toml = read_bounded_toml(path)
-    if isinstance(toml, TaskProblem):
+    toml = read_toml(path, "task file")
+    if isinstance(toml, TomlProblem):
         return None, (toml,)
-    fields = FieldReader(toml)
-    try:
-        task = _TaskParser(fields, allow_outside=allow_outside).parse()
-    except TooManyProblemsError:
-        task = None
-    return task, fields.problems()
+    reader = TomlReader(toml)
+    task = None
+    with suppress(TooManyProblemsError):
+        task = _TaskParser(reader, allow_outside=allow_outside).parse()
+    return task, reader.problems()
 
 
 class _TaskParser:
-    """Parses one task file from top to bottom; every mistake is reported with its line."""
+    """Parses one task file; goes on after a mistake, so that one pass reports them all."""
 
-    def __init__(self, fields: FieldReader, *, allow_outside: bool) -> None:
-        self._fields = fields
+    def __init__(self, reader: TomlReader, *, allow_outside: bool) -> None:
+        self._reader = reader
         self._allow_outside = allow_outside
         self._label_names = LabelNames()
 
     def parse(self) -> Task | None:
         """Return the task; ``None`` when there are mistakes."""
-        values = self._fields.toml.values
-        if not values:
-            self._fields.report(
+        report, toml = self._reader.report, self._reader.toml
+        if not toml.values:
+            report(
                 'holds no key; expected a task, such as labels = [...] or examples = "..." '
                 "(`earful tasks new` writes a file to start from)"
             )
-        self._fields.check_keys(values, _KEYS)
-        # Every field is read, even after a mistake, so that one pass reports them all. The
-        # labels come first: examples use their names.
-        kind = self._fields.choice(values, "kind", KINDS, "classify")
-        aliases = self._fields.texts(values, "aliases")
-        labels = self._labels(values, kind)
-        answer = self._fields.table(values, "answer")
-        self._fields.check_keys(answer, _ANSWER_KEYS, "answer")
-        name = self._fields.text(values, "name", self._fields.toml.path.stem)
-        fields = {
-            "question": self._fields.text(values, "question", ""),
-            "description": self._fields.text(values, "description", ""),
-            "metric": self._fields.choice(values, "metric", METRICS[kind], METRICS[kind][0]),
-        }
-        shots = self._shots(self._fields.table(values, "shots"))
-        abstain_below = self._fields.number(answer, "abstain_below", 0.0, "answer", most=1.0)
-        arm = self._fields.choice(answer, "arm", ANSWERERS, "blend", "answer")
-        lists_labels = self._fields.flag(answer, "lists_labels", "answer")
-        yes_no_options = self._fields.flag(answer, "yes_no_options", "answer")
-        protocol = self._protocol(self._fields.table(values, "evaluation"))
+        file = self._reader.read(TaskFile, toml.values) or TaskFile()
+        name = toml.path.stem if file.name is None else file.name
+        if fault := task_name_fault(name):
+            report(fault, "name")
+        if file.metric and file.metric not in METRICS[file.kind]:
+            report(unknown_name("metric", file.metric, METRICS[file.kind]), "metric")
+        # The labels come first: examples use their names.
+        labels = {} if file.labels is None else self._labels(file.labels, file.kind)
         examples = ExampleParser(
-            self._fields,
+            self._reader,
             self._label_names,
             name=name,
-            kind=kind,
+            kind=file.kind,
             allow_outside=self._allow_outside,
-        ).parse(values)
-        # Rules on several fields together.
-        has_question = bool(fields["question"] or examples or protocol.dataset)
-        if kind == "ask" and not has_question:  # rows of a dataset bring their own questions
-            self._fields.report("a task of kind 'ask' needs a question", "kind")
-        if fault := task_name_fault(name):
-            self._fields.report(fault, "name")
-        if self._fields.n_problems:
+        ).parse(file.examples)
+        # Rows of a data set bring their own questions, also where another key beside it is wrong.
+        evaluation = toml.values.get("evaluation")
+        has_rows = isinstance(evaluation, dict) and evaluation.get("dataset")
+        if file.kind == "ask" and not (file.question or examples or has_rows):
+            report("a task of kind 'ask' needs a question", "kind")
+        if self._reader.n_problems:
             return None
+        subset = tuple(one for one in SUBSETS if one in file.evaluation.subset)
         return Task(
             name=name,
-            kind=kind,
-            aliases=aliases,
+            kind=file.kind,
+            aliases=file.aliases,
+            question=file.question,
+            description=file.description,
             labels=labels,
-            shots=shots,
-            abstain_below=abstain_below or 0.0,
-            arm=arm,
-            lists_labels=lists_labels,
-            yes_no_options=bool(yes_no_options),
-            protocol=protocol,
+            shots=Shots(**asdict(file.shots)),
+            metric=file.metric,
+            protocol=Protocol(**{**asdict(file.evaluation), "subset": subset}),
             examples=tuple(examples),
-            source=self._fields.toml.path,
-            **fields,
+            source=toml.path,
+            **asdict(file.answer),
         )
 
-    # --- labels ----------------------------------------------------------------------
-
-    def _labels(self, values: Mapping[str, object], kind: Kind) -> dict[str, Label]:
-        found = values.get("labels")
-        if found is None:
-            return {}
+    def _labels(
+        self, found: Sequence[object] | Mapping[str, object], kind: Kind
+    ) -> dict[str, Label]:
         if kind not in ("classify", "multilabel"):
-            self._fields.report(
+            self._reader.report(
                 f"a task of kind {kind!r} has no labels; expected classify or multilabel", "kind"
             )
             return {}
         labels: dict[str, Label] = {}
-        if isinstance(found, list):
-            for row, name in enumerate(found):
-                if not isinstance(name, str):
-                    self._fields.report(
-                        f"label {quoted(name)} is {toml_type(name)}; expected text", "labels", row
-                    )
-                elif self._claim(name, name, "labels", row):
-                    labels[to_nfc(name)] = Label()
-        elif isinstance(found, dict):
+        if isinstance(found, Mapping):
             # Names first: where a name is also another label's alias, the alias is the mistake.
             named = [name for name in found if self._claim(name, name, "labels", name)]
             for name in named:
                 labels[to_nfc(name)] = self._label(name, found[name])
         else:
-            self._fields.report(
-                f"{describe_value('labels', found)}; expected an array of names or a table for "
-                "each name",
-                "labels",
-            )
-            return {}
+            for row, text in enumerate(found):
+                if not isinstance(text, str):
+                    self._reader.report_type(text, "text", "labels", row)
+                elif self._claim(text, text, "labels", row):
+                    labels[to_nfc(text)] = Label()
         least = 2 if kind == "classify" else 1
         if len(found) < least:
             n_labels = counted(len(found), "label")
-            self._fields.report(f"{n_labels}; a {kind} task has at least {least}", "labels")
+            self._reader.report(f"{n_labels}; a {kind} task has at least {least}", "labels")
         return labels
 
     def _label(self, name: str, values: object) -> Label:
-        if not isinstance(values, dict):
-            self._fields.report(
-                f"label {quoted(name)} is {toml_type(values)}; expected a table with wording and "
-                "aliases",
-                "labels",
-                name,
-            )
-            return Label()
-        self._fields.check_keys(values, ("wording", "aliases"), "labels", name)
-        wording = self._fields.text(values, "wording", "", "labels", name)
-        if wording and (fault := label_fault(wording)):
-            self._fields.report(f"wording {quoted(wording)} {fault}", "labels", name, "wording")
-        aliases = values.get("aliases", [])
-        if not isinstance(aliases, list):
-            what = f"{describe_value('aliases', aliases)}; expected an array of text"
-            self._fields.report(what, "labels", name, "aliases")
-            aliases = []
-        claimed: list[str] = []
-        for row, alias in enumerate(aliases):
-            if not isinstance(alias, str):
-                what = f"alias {quoted(alias)} is {toml_type(alias)}; expected text"
-                self._fields.report(what, "labels", name, "aliases", row)
-            elif self._claim(alias, name, "labels", name, "aliases", row):
-                claimed.append(to_nfc(alias))
-        return Label(wording=wording, aliases=tuple(claimed))
+        table = self._reader.read(LabelTable, values, "labels", name) or LabelTable()
+        aliases = [
+            to_nfc(alias)
+            for row, alias in enumerate(table.aliases)
+            if self._claim(alias, name, "labels", name, "aliases", row)
+        ]
+        return Label(wording=table.wording, aliases=tuple(aliases))
 
     def _claim(self, text: str, label: str, *key: str | int) -> bool:
         """Claim a name or alias for a label; report why it cannot be."""
         fault = self._label_names.claim(text, label)
         if fault:
-            self._fields.report(fault, *key)
+            self._reader.report(fault, *key)
         return not fault
-
-    # --- shots -----------------------------------------------------------------------
-
-    def _shots(self, values: Mapping[str, object]) -> Shots:
-        self._fields.check_keys(values, _SHOT_KEYS, "shots")
-        default = Shots()
-        diversity = self._fields.number(values, "diversity", default.diversity, "shots", most=1.0)
-        return Shots(
-            k=self._fields.count(values, "k", "shots") or default.k,
-            strategy=self._fields.choice(
-                values, "strategy", tuple(STRATEGIES), default.strategy, "shots"
-            ),
-            order=self._fields.choice(values, "order", ORDERS, default.order, "shots"),
-            max_per_label=self._fields.count(values, "max_per_label", "shots"),
-            diversity=default.diversity if diversity is None else diversity,
-        )
-
-    # --- evaluation ------------------------------------------------------------------
-
-    def _protocol(self, values: Mapping[str, object]) -> Protocol:
-        self._fields.check_keys(values, _PROTOCOL_KEYS, "evaluation")
-        return Protocol(
-            dataset=self._fields.text(values, "dataset", "", "evaluation"),
-            split=self._fields.text(values, "split", "", "evaluation"),
-            answers=self._fields.choice(values, "answers", ANSWER_FORMS, "scored", "evaluation"),
-            subset=self._fields.choices(values, "subset", SUBSETS, "evaluation"),
-            source=self._fields.text(values, "source", "", "evaluation"),
-        )

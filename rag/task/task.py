@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, get_args
@@ -48,7 +48,6 @@ ShotMode = Literal["interleaved", "text"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ORDERS: tuple[Order, ...] = get_args(Order)
 ANSWERERS: tuple[Answerer, ...] = get_args(Answerer)
-ANSWER_FORMS: tuple[AnswerForm, ...] = get_args(AnswerForm)
 SUBSETS: tuple[Subset, ...] = get_args(Subset)
 SHOT_MODES: tuple[ShotMode, ...] = get_args(ShotMode)
 METRICS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
@@ -264,13 +263,7 @@ class Task:
                 name: {"wording": self.wording(name), "aliases": list(label.aliases)}
                 for name, label in self.labels.items()
             },
-            "shots": {
-                "k": self.shots.k,
-                "strategy": self.shots.strategy,
-                "order": self.shots.order,
-                "max_per_label": self.shots.max_per_label,
-                "diversity": self.shots.diversity,
-            },
+            "shots": asdict(self.shots),
             "answer": {
                 "abstain_below": self.abstain_below,
                 "arm": self.arm,
@@ -278,13 +271,7 @@ class Task:
                 "yes_no_options": self.yes_no_options,
             },
             "metric": self.metric,
-            "evaluation": {
-                "dataset": self.protocol.dataset,
-                "split": self.protocol.split,
-                "answers": self.protocol.answers,
-                "subset": list(self.protocol.subset),
-                "source": self.protocol.source,
-            },
+            "evaluation": {**asdict(self.protocol), "subset": list(self.protocol.subset)},
             "examples": [
                 {
                     "id": example.exemplar.id,

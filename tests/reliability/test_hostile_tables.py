@@ -23,7 +23,7 @@ from earful.errors import CorpusError, TaskError
 from earful.index import Index
 from earful.index.corpus import Exemplar, open_corpus
 from earful.index.corpus.limits import exemplar_fault
-from earful.index.datasets.declaration import Source
+from earful.index.datasets.declaration import ReaderName, Source
 from earful.index.datasets.readers import read_source
 from earful.index.storage import Row
 from earful.model import load_embedder
@@ -272,7 +272,7 @@ def test_no_damage_to_a_datasets_files_comes_out_as_anything_but_an_error(
     outcomes.keep(keep_figures, "mutated-dataset-files")
 
 
-def dataset_files() -> dict[str, tuple[str, tuple[bytes, ...]]]:
+def dataset_files() -> dict[str, tuple[ReaderName, tuple[bytes, ...]]]:
     """Give a file for each reader of datasets."""
     rows = [json.loads(line) for line in JSON_LINES.splitlines()]
     text = b"- audio: a.wav\n  tags: [no, 'x', \"y\\n\"]\n- audio: b.wav\n  tags: |\n    two\n"

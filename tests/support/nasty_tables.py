@@ -289,13 +289,9 @@ def nasty_tasks() -> Iterator[Nasty]:
     yield task("a key twice", fine + fine, "is not TOML", ":2: ")
     yield task("CR only", fine.replace("\n", "\r") * 2, "is not TOML")
     yield task("5,000 digits", "a = " + "9" * 5000, "is not TOML", ": ")
-    yield task(
-        "4,000 hexadecimal digits", f"[shots]\nk = 0x{'f' * 4000}", "expected 1 to 1000", ":2: "
-    )
-    yield task(
-        "a huge start", f"[answer]\nabstain_below = 0x{'f' * 4000}", "expected 0 to 1", ":2: "
-    )
-    yield task("NaN", "[answer]\nabstain_below = nan", "expected 0 to 1", ":2: ")
+    yield task("4,000 hexadecimal digits", f"[shots]\nk = 0x{'f' * 4000}", "from 1 to 1000", ":2: ")
+    yield task("a huge start", f"[answer]\nabstain_below = 0x{'f' * 4000}", "from 0 to 1", ":2: ")
+    yield task("NaN", "[answer]\nabstain_below = nan", "from 0 to 1", ":2: ")
     yield task("deep lists", "a = " + "[" * 100_000, "nested too deeply", ": ")
     yield task("deep tables", "a = " + "{a=" * 100_000, "nested too deeply", ": ")
     yield task("a deep key", "a" + ".a" * 400_000 + " = 1", "a key has more than 20 parts")

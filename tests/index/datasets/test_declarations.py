@@ -124,10 +124,7 @@ def test_an_index_is_built_of_a_dataset_by_its_split(tree: Trees, tmp_path: Path
     assert exemplar.meta["origin"] == "freesound:999001"
 
 
-def test_a_declaration_of_ones_own_is_read_by_its_path(tree: Trees, tmp_path: Path) -> None:
-    path = tmp_path / "mine.toml"
-    path.write_text(
-        """title = "Mine"
+MINE = """title = "Mine"
 audio_form = "files"
 id = "{name}"
 [facts]
@@ -141,16 +138,96 @@ path = ["{name}"]
 task = "naming"
 labels = "what"
 """
-    )
+
+
+def test_a_declaration_of_ones_own_is_read_by_its_path(tree: Trees, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(MINE)
     (tmp_path / "list.csv").write_text("name,what\na.wav,dog\n")
     (tmp_path / "a.wav").write_bytes(next(tree("clotho").rglob("*.wav")).read_bytes())
     (row,) = load_dataset(path, tmp_path)
     assert (row.exemplar.id, row.exemplar.labels) == ("mine:a.wav", ("dog",))
-    path.write_text(path.read_text().replace("audio_form", "audio_from"))
-    with pytest.raises(CorpusError, match="audio_form = '': expected one of files, partly"):
+
+
+MISTAKES = """titel = "Mine"
+audio_form = "film"
+id = "{name}"
+home = ["a", 2]
+
+[facts]
+clips = true
+hours = { value = 3, verified = "no", bassis = "copy" }
+
+[[read]]
+reader = "tabel"
+files = "list.csv"
+optional = 1
+
+[audio]
+path = "{name}"
+
+[[emit]]
+task = "naming"
+"""
+
+
+def mistakes(path: Path, text: str) -> list[str]:
+    """Every mistake as "line: what"."""
+    path.write_text(text)
+    with pytest.raises(CorpusError) as caught:
         read_declaration(path)
-    path.write_text(
-        path.read_text().replace("audio_from", "audio_form").replace("[audio]", "[adio]")
-    )
-    with pytest.raises(CorpusError, match=r"mine.toml: \[audio\]: expected path or find"):
-        read_declaration(path)
+    return str(caught.value).removeprefix(f"{path}:").split(f"; {path}:")
+
+
+def test_every_mistake_of_a_declaration_is_told_with_its_line(tmp_path: Path) -> None:
+    assert mistakes(tmp_path / "mine.toml", MISTAKES) == [
+        "1: title is missing; expected text",
+        "1: unknown key 'titel' (did you mean 'title'?); known: name, title, audio_form, id, "
+        "audio, read, emit, roles, domains, home, facts, splits, reference, tree, quirks, "
+        "overlaps, known_bad, bad_copies, join, lookup, parse, step, where, explode, span, window, "
+        "split, vocabulary, vocabulary_from, group, and 3 more",
+        "2: unknown audio_form 'film' (did you mean 'files'?); known: files, partly, ids, video",
+        "4: home holds 2, a whole number; expected text",
+        "7: clips = true is a boolean; expected text or a number",
+        "8: verified = 'no' is text; expected true or false",
+        "8: unknown key 'bassis' (did you mean 'basis'?); known: value, verified, basis, note, "
+        "also",
+        "11: unknown reader 'tabel' (did you mean 'table'?); known: table, records, tree, shards, "
+        "arrow, pickle",
+        "13: optional = 1 is a whole number; expected true or false",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found", "keyword"),
+    [
+        ("title", "name = 'mine'\ntitle", "1: ", "named after its file"),
+        ("audio_form", "audio_from", "1: audio_form is missing", "one of files, partly"),
+        ("[[read]]", "[[red]]", "1: read is missing", "[[read]] tables"),
+        ("[audio]", "[adio]", "1: audio is missing", "a table [audio]"),
+        ('path = ["{name}"]', "", "9: audio", "path or find"),
+        ("[audio]", "[audio]\nmin_bytes = '1'", "10: min_bytes = '1'", "a whole number"),
+        ("[[emit]]", "[span]\n[[emit]]", "11: start is missing", "text or a number"),
+        ("[[emit]]", "[window]\nlength_s = '1'\n[[emit]]", "12: length_s = '1'", "a number"),
+        ("[[emit]]", "[[step]]\nby = 'x'\n[[emit]]", "11: step", "a table with plugin"),
+        ("[[emit]]", "[vocabulary_from]\n[[emit]]", "11: vocabulary_from", "a table with column"),
+        ("[[emit]]", "[[join]]\ntake = 'x'\n[[emit]]", "11: join", "on (or left and right)"),
+        ("[[emit]]", "[[lookup]]\nkey = 1\n[[emit]]", "11: reader is missing", "one of table"),
+        ("[[emit]]", "[split]\nby = 'x'\n[[emit]]", "11: split: shares = {}", "a share of each"),
+        ("[[emit]]", "[splits]\nx.clips = [1]\n[[emit]]", "12: clips is an array", "text or"),
+        ('labels = "what"', "labels = 1", "13: labels = 1", "text"),
+    ],
+)
+def test_one_mistake_is_told_with_what_was_expected(
+    tmp_path: Path, old: str, new: str, found: str, keyword: str
+) -> None:
+    first, *_ = mistakes(tmp_path / "mine.toml", MINE.replace(old, new))
+    assert first.startswith(found)
+    assert keyword in first
+
+
+def test_of_many_mistakes_the_first_ten_are_told(tmp_path: Path) -> None:
+    text = "".join(f"key{n} = 1\n" for n in range(20)) + MINE
+    *_, last = mistakes(tmp_path / "mine.toml", text)
+    assert last.startswith("10: unknown key 'key9'")
+    assert last.endswith("; and 10 more")

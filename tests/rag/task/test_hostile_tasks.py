@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from earful import cli
 from earful.errors import TaskError
 from earful.rag.task import check_task, load_task
-from earful.rag.task.fields import MAX_PROBLEMS
+from earful.toml import MAX_PROBLEMS
 from tests.support.nasty_tables import Nasty, nasty_tasks
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.errors import CorpusError
-from earful.index.datasets.declaration import Source
+from earful.index.datasets.declaration import ReaderName, Source
 from earful.index.datasets.readers import read_source
 
 # What a cell may hold; a row of empty cells only would be an empty line.
@@ -19,7 +19,9 @@ cell = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8)
 rows = st.lists(st.tuples(cell.map(lambda text: f"x{text}"), cell, cell), max_size=8)
 
 
-def read(name: str, text: bytes, reader: str = "table", **options: Any) -> list[dict[str, Any]]:
+def read(
+    name: str, text: bytes, reader: ReaderName = "table", **options: Any
+) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / name).write_bytes(text)
         source = Source(reader=reader, files=(name,), options=options)

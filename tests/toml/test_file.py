@@ -6,14 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.rag.task.toml_file import (
-    MAX_BYTES,
-    Key,
-    TaskProblem,
-    TomlFile,
-    find_lines,
-    read_bounded_toml,
-)
+from earful.toml import TomlFile, TomlProblem, read_toml
+from earful.toml.file import MAX_BYTES
+from earful.toml.lines import Key, find_lines, split_tokens
 
 Tree = dict[str, "Value"] | list["Value"] | str | int | bool
 Value = Tree
@@ -41,7 +36,7 @@ k=1
 
 
 def test_the_lines_of_a_file_with_everything_in_it() -> None:
-    lines = find_lines(HAND_WORKED)
+    lines = find_lines(split_tokens(HAND_WORKED))
     assert lines == {
         ("name",): 2,
         ("quoted.key",): 3,
@@ -129,7 +124,7 @@ def toml_texts(draw: st.DrawFn) -> str:
 
 @given(toml_texts())
 def test_the_keys_found_are_those_that_tomllib_finds(text: str) -> None:
-    lines = find_lines(text)
+    lines = find_lines(split_tokens(text))
     assert set(lines) == set(keys_of(tomllib.loads(text)))
     rows = text.split("\n")
     for key, line in lines.items():
@@ -143,19 +138,20 @@ def write(path: Path, data: bytes) -> Path:
 
 
 def problem(path: Path) -> str:
-    found = read_bounded_toml(path)
-    assert isinstance(found, TaskProblem)
+    found = read_toml(path, "task file")
+    assert isinstance(found, TomlProblem)
     return str(found)
 
 
 def test_windows_line_ends_and_a_byte_order_mark_are_read(tmp_path: Path) -> None:
-    found = read_bounded_toml(write(tmp_path / "t.toml", b"\xef\xbb\xbfa = 1\r\n\r\nb = 2\r\n"))
+    path = write(tmp_path / "t.toml", b"\xef\xbb\xbfa = 1\r\n\r\nb = 2\r\n")
+    found = read_toml(path, "task file")
     assert isinstance(found, TomlFile)
     assert found.lines == {("a",): 1, ("b",): 3}
 
 
 def test_the_line_of_a_missing_key_is_that_of_what_should_hold_it(tmp_path: Path) -> None:
-    found = read_bounded_toml(write(tmp_path / "t.toml", b"\n\n[shots]\n\nk = 1\n"))
+    found = read_toml(write(tmp_path / "t.toml", b"\n\n[shots]\n\nk = 1\n"), "task file")
     assert isinstance(found, TomlFile)
     assert found.line("shots", "order") == 3
     assert found.line("shots", "k", 0, "x") == 5
@@ -187,7 +183,7 @@ def test_what_is_no_file_is_reported(tmp_path: Path) -> None:
 
 def test_a_file_over_the_limit_is_refused(tmp_path: Path) -> None:
     fits = write(tmp_path / "fits.toml", b"#" * MAX_BYTES)
-    assert isinstance(read_bounded_toml(fits), TomlFile)
+    assert isinstance(read_toml(fits, "task file"), TomlFile)
     large = write(tmp_path / "large.toml", b"#" * (MAX_BYTES + 1))
     assert f"has {MAX_BYTES + 1} bytes" in problem(large)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from earful.rag.task.toml_file import TaskProblem, read_bounded_toml
+from earful.toml import TomlProblem, read_toml
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from earful.rag.task.toml_file import TaskProblem, read_bounded_toml
 def test_a_mistake_is_told_in_plain_words(tmp_path: Path, text: str, line: int, says: str) -> None:
     path = tmp_path / "t.toml"
     path.write_text(text)
-    found = read_bounded_toml(path)
-    assert isinstance(found, TaskProblem)
+    found = read_toml(path, "task file")
+    assert isinstance(found, TomlProblem)
     assert str(found).startswith(f"{path}:{line}: is not TOML: ")
     assert says in str(found)
