@@ -1,4 +1,4 @@
-from .captions import caption_scores
+from .captions import bleu_of_rows, caption_scores, require_caption_tools
 from .captions_java import JavaScores, java_scores
 from .classification import (
     PerClass,
@@ -44,6 +44,7 @@ __all__ = [
     "Reliability",
     "RiskCoverage",
     "balanced_accuracy",
+    "bleu_of_rows",
     "bootstrap",
     "bootstrap_mean",
     "caption_scores",
@@ -62,6 +63,7 @@ __all__ = [
     "per_class",
     "per_class_of_sets",
     "reliability",
+    "require_caption_tools",
     "risk_coverage",
     "select_subset",
     "set_f1",

@@ -17,6 +17,7 @@ from earful.rag.evaluation.arms import Arm
 from earful.rag.evaluation.metrics import (
     Interval,
     balanced_accuracy,
+    bleu_of_rows,
     bootstrap,
     bootstrap_mean,
     caption_scores,
@@ -167,12 +168,7 @@ class RunScores:
         if metric == "f1-approx":
             return np.array([set_f1(row["labels"], item["labels"]) for row, item in pairs])
         if metric in ("cider", "rouge-l"):
-            scores = caption_scores(
-                [row["text"] for row in rows],
-                [item["references"] for item in self.items],
-                metrics=(metric,),
-            )
-            return np.asarray(scores.items[metric])
+            return caption_scores(*self._captions(rows), metrics=(metric,)).items[metric]
         return None
 
     def statistic(self, answers: Answers, metric: str) -> Statistic:
@@ -194,17 +190,12 @@ class RunScores:
             chosen = np.array([self._marked(row["labels"]) for row in rows])
             average: Literal["macro", "micro"] = "macro" if metric == "macro-f1" else "micro"
             return lambda picked: multilabel_f1(sets[picked], chosen[picked], average=average)
-        texts = [row["text"] for row in rows]
+        texts, references = self._captions(rows)
+        return bleu_of_rows(texts, references, n=int(metric.removeprefix("bleu-")))
 
-        def corpus_score(picked: Picked) -> float:
-            found = caption_scores(
-                [texts[row] for row in picked],
-                [self.items[row]["references"] for row in picked],
-                metrics=(metric,),
-            )
-            return found.corpus[metric]
-
-        return corpus_score
+    def _captions(self, rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+        """Return what was written about each item, and its references."""
+        return [row["text"] for row in rows], [item["references"] for item in self.items]
 
     def _scores(self, row: Mapping[str, Any]) -> Values:
         scores = np.zeros(len(self.labels))

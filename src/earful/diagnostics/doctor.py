@@ -23,7 +23,7 @@ _CORE = (
     "typer",
 )
 _EXTRAS = {
-    "captions": ("pycocoevalcap", "METEOR of captions, which takes Java, too"),
+    "captions": ("pycocoevalcap", "scores of captions; METEOR takes Java, too"),
     "clap": ("transformers", "LAION-CLAP embedders"),
     "faiss": ("faiss", "FAISS search"),
     "hdf5": ("h5py", "converting YAMNet's published weights"),
