@@ -15,14 +15,11 @@ from .classification import (
     risk_coverage,
 )
 from .intervals import (
+    Bootstrap,
     Difference,
     Interval,
     McNemar,
-    bootstrap,
-    bootstrap_mean,
     mcnemar,
-    paired_bootstrap,
-    paired_difference,
 )
 from .text_answers import (
     exact_match,
@@ -36,6 +33,7 @@ from .text_answers import (
 )
 
 __all__ = [
+    "Bootstrap",
     "Difference",
     "Interval",
     "JavaScores",
@@ -45,8 +43,6 @@ __all__ = [
     "RiskCoverage",
     "balanced_accuracy",
     "bleu_of_rows",
-    "bootstrap",
-    "bootstrap_mean",
     "caption_scores",
     "confusion_matrix",
     "exact_match",
@@ -58,8 +54,6 @@ __all__ = [
     "multilabel_f1",
     "near_label",
     "normalise",
-    "paired_bootstrap",
-    "paired_difference",
     "per_class",
     "per_class_of_sets",
     "reliability",

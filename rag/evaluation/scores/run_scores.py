@@ -7,6 +7,7 @@ numbers. Items of one group are not independent: intervals and tests resample gr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -15,19 +16,16 @@ from numpy.typing import NDArray
 
 from earful.rag.evaluation.arms import Arm
 from earful.rag.evaluation.metrics import (
+    Bootstrap,
     Interval,
     balanced_accuracy,
     bleu_of_rows,
-    bootstrap,
-    bootstrap_mean,
     caption_scores,
     exact_match,
     macro_f1,
     mcnemar,
     mean_average_precision,
     multilabel_f1,
-    paired_bootstrap,
-    paired_difference,
     set_f1,
     token_f1,
 )
@@ -38,8 +36,6 @@ Values = NDArray[np.float64]
 Picked = NDArray[np.intp]
 Statistic = Callable[[Picked], float]
 
-_SEED = 0
-# A mean over labels is slow to resample.
 _FEWER_RESAMPLES = 500
 
 
@@ -85,7 +81,12 @@ class RunScores:
         self.groups = [item["group"] for item in self.items]
         settings = document["settings"]
         self._confidence: float = settings["confidence"]
-        self._resamples: int = settings["resamples"]
+        self._bootstrap = Bootstrap(
+            groups=self.groups, confidence=self._confidence, resamples=settings["resamples"]
+        )
+        # A mean over labels is slow to resample.
+        fewer = min(settings["resamples"], _FEWER_RESAMPLES)
+        self._shorter_bootstrap = replace(self._bootstrap, resamples=fewer)
         self._label_of = {label: row for row, label in enumerate(self.labels)}
 
     @cached_property
@@ -213,21 +214,8 @@ class RunScores:
         """Return a metric of an arm with its bootstrap interval."""
         values = self.values(answers, metric)
         if values is not None:
-            return bootstrap_mean(
-                values,
-                groups=self.groups,
-                confidence=self._confidence,
-                resamples=self._resamples,
-                seed=_SEED,
-            )
-        return bootstrap(
-            self.statistic(answers, metric),
-            len(self.items),
-            groups=self.groups,
-            confidence=self._confidence,
-            resamples=min(self._resamples, _FEWER_RESAMPLES),
-            seed=_SEED,
-        )
+            return self._bootstrap.mean(values)
+        return self._shorter_bootstrap.of(self.statistic(answers, metric), len(self.items))
 
     @cached_property
     def arms(self) -> tuple[ArmScore, ...]:
@@ -254,24 +242,10 @@ class RunScores:
             test = mcnemar(self.right(one.first), self.right(other.first))
         values, others = self.values(one, self.metric), self.values(other, self.metric)
         if values is not None and others is not None:
-            difference = paired_difference(
-                values,
-                others,
-                groups=self.groups,
-                confidence=self._confidence,
-                resamples=self._resamples,
-                seed=_SEED,
-            )
+            difference = self._bootstrap.mean_difference(values, others)
         else:
-            difference = paired_bootstrap(
-                self.statistic(one, self.metric),
-                self.statistic(other, self.metric),
-                len(self.items),
-                groups=self.groups,
-                confidence=self._confidence,
-                resamples=min(self._resamples, _FEWER_RESAMPLES),
-                seed=_SEED,
-            )
+            statistics = self.statistic(one, self.metric), self.statistic(other, self.metric)
+            difference = self._shorter_bootstrap.difference_of(*statistics, len(self.items))
         return Comparison(first=first.name, second=second.name, difference=difference, mcnemar=test)
 
     def best_of(self, how: str) -> Arm | None:
