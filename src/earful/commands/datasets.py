@@ -11,6 +11,7 @@ import typer
 
 from earful import console
 from earful.commands.options import JsonOption, example, print_json, print_result
+from earful.plain import plain_fields
 from earful.wording import as_argument, counted
 
 if TYPE_CHECKING:
@@ -310,28 +311,8 @@ def _to_dict(dataset: Dataset) -> dict[str, object]:
         "tasks": list(dataset.tasks),
         "parts": list(dataset.parts),
         "verified": dataset.is_verified,
-        "facts": {
-            name: {
-                "value": fact.value,
-                "verified": fact.verified,
-                "basis": fact.basis,
-                "note": fact.note,
-                "also": dict(fact.also),
-            }
-            for name, fact in dataset.all_facts().items()
-        },
-        "reference": [
-            {
-                "key": one.key,
-                "task": one.task,
-                "prompt": one.prompt,
-                "options": one.options,
-                "answer": one.answer,
-                "metric": one.metric,
-                "note": one.note,
-            }
-            for one in dataset.references
-        ],
+        "facts": {name: plain_fields(fact) for name, fact in dataset.all_facts().items()},
+        "reference": [plain_fields(one) for one in dataset.references],
         "quirks": list(dataset.quirks),
         "overlaps": dict(dataset.overlaps),
         "known_bad": dict(dataset.known_bad),
