@@ -142,23 +142,6 @@ class TinyEmbedder:
                 sums[row] += vector
         return unit_rows(sums, self._fingerprint.name)
 
-    def embed_windows(self, clip: Clip) -> NDArray[np.float32]:
-        """Embed each window of a clip by itself.
-
-        Returns:
-            float32, shape ``(n_windows, dim)``; unit rows, in order of time.
-
-        Raises:
-            ValueError: The clip has another sample rate.
-            ModelError: The network gave a vector that is zero or not finite.
-        """
-        require_sample_rate([clip], SAMPLE_RATE)
-        windows = self._front_end.windows(clip.samples)
-        found = []
-        while batch := list(islice(windows, _WINDOWS_TOGETHER)):
-            found.append(self.encode(torch.stack(batch)).cpu().numpy())
-        return unit_rows(np.concatenate(found), self._fingerprint.name)
-
     def published_outputs(self, clip: Clip) -> NDArray[np.float32]:
         """Return the published network's own outputs for each window, for comparisons.
 
