@@ -295,49 +295,34 @@ def _log_loaded(what: str, name: str, start: float) -> None:
 
 
 def _entries() -> dict[str, EmbedderEntry]:
-    plugins = [_plugin(point) for point in _entry_points(ENTRY_POINTS)]
-    return _table(_BUILT_IN, plugins)
+    return _table(_BUILT_IN, ENTRY_POINTS)
 
 
 def _model_entries() -> dict[str, LanguageModelEntry]:
-    plugins = [
-        LanguageModelEntry(
-            name=point.name,
-            kind="plugin",
-            description=f"from {_origin(point)}",
-            target=point.value.replace(" ", ""),
-        )
-        for point in _entry_points(MODEL_ENTRY_POINTS)
-    ]
-    return _table(_BUILT_IN_MODELS, plugins)
+    return _table(_BUILT_IN_MODELS, MODEL_ENTRY_POINTS)
 
 
 Entry = TypeVar("Entry", EmbedderEntry, LanguageModelEntry)
 
 
-def _table(built_in: Sequence[Entry], plugins: Sequence[Entry]) -> dict[str, Entry]:
-    # A plug-in cannot replace a built-in name.
+def _table(built_in: Sequence[Entry], group: str) -> dict[str, Entry]:
+    """Return built-in entries and those of plug-ins, which cannot replace a built-in name."""
     known = {entry.name: entry for entry in built_in}
-    known.update({entry.name: entry for entry in plugins if entry.name not in known})
+    for point in _entry_points(group):
+        origin = point.dist.name if point.dist is not None else point.module
+        plugin = type(built_in[0])(
+            name=point.name,
+            kind="plugin",
+            description=f"from {origin}",
+            target=point.value.replace(" ", ""),
+        )
+        known.setdefault(plugin.name, plugin)
     return known
 
 
 @cache
 def _entry_points(group: str) -> tuple[EntryPoint, ...]:
     return tuple(sorted(entry_points(group=group), key=lambda point: point.name))
-
-
-def _origin(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else point.module
-
-
-def _plugin(point: EntryPoint) -> EmbedderEntry:
-    return EmbedderEntry(
-        name=point.name,
-        kind="plugin",
-        description=f"from {_origin(point)}",
-        target=point.value.replace(" ", ""),
-    )
 
 
 def _is_own(name: str, shipped: EmbedderEntry | LanguageModelEntry) -> bool:
