@@ -186,7 +186,7 @@ def load_ears(
     place = pick_device(device)
     with without_weights():
         original = tiny.Network()
-    original = fill(original, tiny.read_part(tiny.read_release(), "trunk"), tiny.NAME)
+    original = fill(original, runtime.read_part(tiny.read_release(), "trunk"), tiny.NAME)
     return Ears(NarrowNetwork(original, factors, place), yamnet, place)
 
 

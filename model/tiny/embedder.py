@@ -21,15 +21,18 @@ from earful.model.audio import Clip, require_sample_rate
 from earful.model.flamingo import FlamingoTokenizer
 from earful.model.protocols import Fingerprint
 from earful.model.runtime import (
+    fill,
     in_parts,
     pick_device,
+    read_part,
     require_float32,
+    require_release,
     unit_rows,
     without_weights,
 )
 from earful.model.tiny.frames import SAMPLE_RATE, WINDOW_FRAMES, WINDOW_HOP_FRAMES, FrontEnd
 from earful.model.tiny.network import MAX_TEXT_TOKENS, AudioHead, Network, TextTower
-from earful.model.tiny.weights import NAME, fill, read_part, read_release, require_release
+from earful.model.tiny.weights import NAME, read_release
 
 _WINDOWS_AT_ONCE = 8  # per thread
 _WINDOWS_TOGETHER = 256  # shared out among the threads, the same for any number of them
