@@ -209,9 +209,8 @@ def _describe_replaced(report: BuildReport) -> list[str]:
 
 def _first(lines: Sequence[str]) -> list[str]:
     """Return the first ten lines, and one that says how many more there are."""
-    n_more = len(lines) - _MOST_SHOWN
-    more = [f"  and {n_more} more; --json lists all"] if n_more > 0 else []
-    return [*lines[:_MOST_SHOWN], *more]
+    more = f"  and {len(lines) - _MOST_SHOWN} more; --json lists all"
+    return [*lines[:_MOST_SHOWN], more] if len(lines) > _MOST_SHOWN else [*lines]
 
 
 def _describe_contested(report: BuildReport) -> list[str]:
