@@ -26,7 +26,8 @@ from aisfx.spectrogram.spectrogram_essentia import compute_spectrogram
 from numpy.typing import NDArray
 
 from earful.model.audio import load_audio
-from earful.model.tiny import NAME, WINDOW_FRAMES, FrontEnd, Network, fill, read_part, read_release
+from earful.model.runtime import fill, read_part
+from earful.model.tiny import NAME, WINDOW_FRAMES, FrontEnd, Network, read_release
 
 TARGET = Path(__file__).resolve().parent.parent / "tests/model/tiny/golden/aisfx.npz"
 # Lengths in samples: shorter than a window, one window, two windows.

@@ -24,7 +24,8 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
-from earful.model.tiny import SAMPLE_RATE, FrontEnd, Network, fill, read_part, read_release
+from earful.model.runtime import fill, read_part
+from earful.model.tiny import SAMPLE_RATE, FrontEnd, Network, read_release
 
 Samples = NDArray[np.floating]
 _AT_ONCE = 16

@@ -200,7 +200,7 @@ def build_towers(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path
     import torch
 
     from earful.model.clap.towers import ClapTowers
-    from earful.model.runtime import without_weights
+    from earful.model.runtime import find_tensor_faults, without_weights
 
     transformers = import_transformers()
     # Build both models without weights: random ones would cost seconds and the caller's
@@ -219,14 +219,7 @@ def build_towers(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path
     for name in learned - given.keys():
         if name.endswith(".num_batches_tracked"):
             given[name] = torch.zeros((), dtype=torch.int64)
-    problems = [f"missing {name}" for name in sorted(learned - given.keys())]
-    problems += [f"unexpected {name}" for name in sorted(given.keys() - learned)]
-    problems += [
-        f"{name} has shape {tuple(given[name].shape)}, expected {tuple(expected[name].shape)}"
-        for name in sorted(learned & given.keys())
-        if given[name].shape != expected[name].shape
-    ]
-    if problems:
+    if problems := find_tensor_faults({name: expected[name] for name in learned}, given):
         raise ModelError(
             f"{origin}: {len(problems)} tensors do not fit its LAION-CLAP architecture: "
             f"{'; '.join(problems)}. Use a file of HTSAT and RoBERTa towers, unchanged"

@@ -24,6 +24,7 @@ from .release import (
     require_release,
     round_rows,
 )
+from .vectors import require_directions, require_float32, unit_rows
 
 __all__ = [
     "MAX_SIMILARITY_LOSS",
@@ -53,12 +54,15 @@ __all__ = [
     "read_part",
     "read_release",
     "require_device_name",
+    "require_directions",
     "require_disk_space",
+    "require_float32",
     "require_release",
     "require_whole_characters",
     "round_rows",
     "sha256_of",
     "test_sounds",
+    "unit_rows",
     "without_weights",
     "write_json",
 ]

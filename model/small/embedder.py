@@ -20,12 +20,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from earful.errors import ModelError
 from earful.model import runtime, tiny
 from earful.model.audio import Clip, require_sample_rate, resample
 from earful.model.label_words import LabelWords
 from earful.model.protocols import Fingerprint
-from earful.model.runtime import fill, in_parts, pick_device, require_release, without_weights
+from earful.model.runtime import (
+    fill,
+    in_parts,
+    pick_device,
+    require_directions,
+    require_float32,
+    require_release,
+    without_weights,
+)
 from earful.model.small.frames import window_groups
 from earful.model.small.heads import YAMNET_SHARE, Heads
 from earful.model.small.network import NarrowNetwork
@@ -136,8 +143,7 @@ def load_small(
             weights are missing, have changed since the release was made, or were fitted
             beside others than those that ship.
     """
-    if dtype not in ("float32", "auto"):
-        raise ModelError(f"{name}: dtype {dtype!r}, expected 'float32'")
+    require_float32(dtype, name)
     release = read_small_release(name)
     require_release(release, revision, name)
     encoder = read_encoder(release, name)
@@ -180,7 +186,7 @@ def load_ears(
     place = pick_device(device)
     with without_weights():
         original = tiny.Network()
-    original = fill(original, tiny.read_part(tiny.read_release(), "trunk"), tiny.NAME)
+    original = fill(original, runtime.read_part(tiny.read_release(), "trunk"), tiny.NAME)
     return Ears(NarrowNetwork(original, factors, place), yamnet, place)
 
 
@@ -332,12 +338,7 @@ class SmallEmbedder:
         with np.errstate(invalid="ignore", over="ignore"):  # which is told of below
             means = self.heads.window_means(heard.outputs, heard.counts)
             vectors = self.heads.join(means, heard.pooled)
-        lengths = np.linalg.norm(vectors, axis=1)
-        if not (np.isfinite(lengths) & (lengths > 0)).all():
-            raise ModelError(
-                f"{self._fingerprint.name}: a vector is zero or not finite; the device computes "
-                "wrong results, try device 'cpu'"
-            )
+        require_directions(np.linalg.norm(vectors, axis=1), self._fingerprint.name)
         return vectors
 
 

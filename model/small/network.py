@@ -9,7 +9,6 @@ two mixtures of each (``Factors``); the original's filters are those that ``earf
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import torch
@@ -18,6 +17,7 @@ from torch.nn import functional
 
 from earful.model.runtime import can_pack
 from earful.model.tiny import CHANNELS, N_MELS, POOLED, WINDOW_FRAMES, Network
+from earful.model.yamnet import PackedConvolution
 
 RANKS: Final = {1: 32, 2: 48, 3: 48, 4: 96, 5: 96, 6: 192, 7: 192}
 """Filters of a narrowed convolution, by its number in ``Network``."""
@@ -71,9 +71,15 @@ class NarrowNetwork:
         *,
         packed: bool = True,
     ) -> None:
-        packs = packed and device.type == "cpu" and _can_pack_convolutions()
-        make: Callable[..., _Convolution] = _PackedConvolution if packs else _Convolution
-        self._layers: list[list[_Convolution]] = []
+        packs = packed and device.type == "cpu" and can_pack(torch.float32)
+        self._layers: list[list[_Convolution | PackedConvolution]] = []
+
+        def make(weight: Tensor, bias: Tensor | None, *, relu: bool) -> Any:
+            if not packs:
+                return _Convolution(weight, bias, relu=relu)
+            shape = (WINDOWS_AT_ONCE, weight.shape[1], *size)
+            return PackedConvolution(weight, bias, shape, relu=relu)
+
         size = (WINDOW_FRAMES, N_MELS)
         # A module's parts are untyped.
         convolutions: Any = original.convolutions
@@ -84,11 +90,11 @@ class NarrowNetwork:
                 narrow = own.filters(weight).to(device)
                 widen = own.widen.detach()[:, :, None, None].to(device)
                 steps = [
-                    make(narrow, None, size, relu=False),
-                    make(widen, own.bias.detach().to(device), size, relu=True),
+                    make(narrow, None, relu=False),
+                    make(widen, own.bias.detach().to(device), relu=True),
                 ]
             else:
-                steps = [make(weight.to(device), bias.to(device), size, relu=True)]
+                steps = [make(weight.to(device), bias.to(device), relu=True)]
             self._layers.append(steps)
             if number in POOLED:
                 size = (size[0] // 2, size[1] // 2)
@@ -105,48 +111,14 @@ class NarrowNetwork:
 
 
 class _Convolution:
-    """A convolution that keeps the size of its maps, with or without ReLU.
+    """A convolution that keeps the size of its maps; see ``PackedConvolution``."""
 
-    Args:
-        weight: Shape ``(after, before, 3, 3)`` or ``(after, before, 1, 1)``.
-        bias: Shape ``(after,)``, or ``None``.
-        size: Height and width of the maps.
-        relu: Whether what is below 0 becomes 0.
-    """
-
-    def __init__(
-        self, weight: Tensor, bias: Tensor | None, size: tuple[int, int], *, relu: bool
-    ) -> None:
-        self._padding = weight.shape[2] // 2
+    def __init__(self, weight: Tensor, bias: Tensor | None, *, relu: bool) -> None:
         self._weight = weight.contiguous(memory_format=torch.channels_last)
         self._bias = bias
         self._relu = relu
 
     def __call__(self, maps: Tensor) -> Tensor:
-        found = functional.conv2d(maps, self._weight, self._bias, padding=self._padding)
+        padding = self._weight.shape[2] // 2
+        found = functional.conv2d(maps, self._weight, self._bias, padding=padding)
         return found.relu_() if self._relu else found
-
-
-class _PackedConvolution(_Convolution):
-    """The same by oneDNN, its weights packed."""
-
-    def __init__(
-        self, weight: Tensor, bias: Tensor | None, size: tuple[int, int], *, relu: bool
-    ) -> None:
-        super().__init__(weight, bias, size, relu=relu)
-        self._how = ([self._padding] * 2, [1, 1], [1, 1], 1)
-        shape = [WINDOWS_AT_ONCE, weight.shape[1], *size]
-        self._weight = torch.ops.mkldnn._reorder_convolution_weight(self._weight, *self._how, shape)
-        self._then = "relu" if relu else "none"
-
-    def __call__(self, maps: Tensor) -> Tensor:
-        found: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            maps, self._weight, self._bias, *self._how, self._then, [], ""
-        )
-        return found
-
-
-def _can_pack_convolutions() -> bool:
-    """Say whether this build of torch has the operators, which are not part of its public API."""
-    names = ("_convolution_pointwise", "_reorder_convolution_weight")
-    return can_pack(torch.float32) and all(hasattr(torch.ops.mkldnn, name) for name in names)

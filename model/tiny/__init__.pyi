@@ -1,7 +1,7 @@
 from .embedder import TinyEmbedder, load_tiny, text_ids
 from .frames import N_MELS, SAMPLE_RATE, WINDOW_FRAMES, FrontEnd, fill_window
 from .network import CHANNELS, OUTPUT_DIM, POOLED, AudioHead, Network, TextTower
-from .weights import DESCRIPTION, NAME, fill, read_part, read_release
+from .weights import DESCRIPTION, NAME, read_release
 
 __all__ = [
     "CHANNELS",
@@ -17,10 +17,8 @@ __all__ = [
     "Network",
     "TextTower",
     "TinyEmbedder",
-    "fill",
     "fill_window",
     "load_tiny",
-    "read_part",
     "read_release",
     "text_ids",
 ]

@@ -2,7 +2,7 @@ from .convert import Words, YamnetConversion, convert_yamnet, shipped_words, wri
 from .embedder import YamnetEmbedder, load_yamnet
 from .front_end import SAMPLE_RATE, FrontEnd
 from .network import EMBEDDING_DIM, N_CLASSES, Convolution, Network, convolutions
-from .network_cpu import PackedNetwork, pack_for_cpu
+from .network_cpu import PackedConvolution, PackedNetwork, pack_for_cpu
 from .weights import DESCRIPTION, NAME, read_class_names, read_yamnet_release
 from .words import ClassWords, WordTable, read_word_table
 
@@ -16,6 +16,7 @@ __all__ = [
     "Convolution",
     "FrontEnd",
     "Network",
+    "PackedConvolution",
     "PackedNetwork",
     "WordTable",
     "Words",

@@ -26,7 +26,10 @@ from earful.model.runtime import (
     in_parts,
     pick_device,
     read_part,
+    require_directions,
+    require_float32,
     require_release,
+    unit_rows,
     without_weights,
 )
 from earful.model.yamnet.front_end import (
@@ -65,8 +68,7 @@ def load_yamnet(
         ModelError: Another release or dtype is asked for, the device is not there, or the
             weights are missing or not what they were when the release was made.
     """
-    if dtype not in ("float32", "auto"):
-        raise ModelError(f"{name}: expected dtype 'float32', got {dtype!r}")
+    require_float32(dtype, name)
     release = read_yamnet_release(name)
     require_release(release, revision, name)
     with without_weights():
@@ -228,13 +230,7 @@ class YamnetEmbedder:
         # In float64, so that the rows' bits do not depend on how sums are shared out.
         rows = self.class_words.mixtures(texts).astype(np.float64) @ classifier
         rows -= rows.mean(axis=1, keepdims=True)
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        if not (np.isfinite(lengths) & (lengths > 0)).all():
-            raise ModelError(
-                f"{self._fingerprint.name}: the vector of a text is zero or not finite, expected "
-                "a direction; use undamaged weights"
-            )
-        return np.asarray(rows / lengths, dtype=np.float32)
+        return unit_rows(rows, self._fingerprint.name, remedy="use undamaged weights")
 
     def text_weights(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return how much each class's score counts for each text; see ``ClassScorer``.
@@ -339,11 +335,7 @@ class YamnetEmbedder:
         """
         # The square root's squares are the numbers themselves.
         sums = pooled.sum(axis=1, keepdims=True, dtype=np.float64)
-        if not (np.isfinite(sums) & (sums > 0)).all():
-            raise ModelError(
-                f"{self._fingerprint.name}: a vector is zero or not finite; the device computes "
-                "wrongly, try device 'cpu'"
-            )
+        require_directions(sums, self._fingerprint.name)
         rows: NDArray[np.float32] = np.sqrt(pooled / sums).astype(np.float32)
         return rows
 

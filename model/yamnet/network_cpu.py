@@ -16,6 +16,7 @@ with ``Network``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -51,12 +52,12 @@ class PackedNetwork:
 
     def __init__(self, network: Network) -> None:
         size = (PATCH_FRAMES, N_MELS)
-        self._layers: list[_Convolution | _Product] = [_Convolution(network.first, size, stride=2)]
+        self._layers: list[_Mirrored | _Product] = [_Mirrored(network.first, size, stride=2)]
         size = (size[0] // 2, size[1] // 2)
         # A module's parts are untyped.
         pairs: Any = zip(network.depthwise, network.pointwise, PAIRS, strict=True)
         for depthwise, pointwise, (_, stride) in pairs:
-            self._layers.append(_Convolution(depthwise, size, stride=stride))
+            self._layers.append(_Mirrored(depthwise, size, stride=stride))
             size = (size[0] // stride, size[1] // stride)
             self._layers.append(_Product(pointwise, size))
 
@@ -74,31 +75,57 @@ class PackedNetwork:
         return maps.mean(dim=(1, 2))
 
 
-class _Convolution:
-    """A mirrored convolution of 3 x 3, on maps with a margin of zeros, and ReLU.
+class PackedConvolution:
+    """A convolution with zeros around its maps, packed for oneDNN; on a CPU only.
 
     Args:
-        convolution: The one of ``Network``: of a single channel, or each channel by itself.
-        size: Height and width of the maps that it reads.
+        weight: Shape ``(after, before, 3, 3)`` or ``(after, before, 1, 1)``.
+        bias: Shape ``(after,)``, or ``None``.
+        shape: Of the maps that it is packed for: number, channels, height and width.
         stride: In both directions.
-
-    Maps have the shape ``(n, height, width, channels)`` here.
+        groups: Number of groups of channels, each by itself.
+        relu: Whether numbers below 0 become 0.
     """
 
-    def __init__(self, convolution: Any, size: tuple[int, int], *, stride: int) -> None:
-        self._how = ([1, 1], [stride, stride], [1, 1], int(convolution.groups))
-        mirrored = convolution.weight.detach().flip(2, 3).to_mkldnn()
-        shape = [PATCHES_AT_ONCE, int(convolution.in_channels), *size]
-        self._weight: Tensor = torch.ops.aten.mkldnn_reorder_conv2d_weight(
-            mirrored, *self._how, shape
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        shape: Sequence[int],
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        relu: bool = True,
+    ) -> None:
+        self._how = ([weight.shape[2] // 2] * 2, [stride] * 2, [1, 1], groups)
+        self._weight: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
+            weight, *self._how, shape
         )
-        self._bias: Tensor = convolution.bias.detach()
+        self._bias = bias
+        self._then = "relu" if relu else "none"
 
     def __call__(self, maps: Tensor) -> Tensor:
-        convolved: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            maps.permute(0, 3, 1, 2), self._weight, self._bias, *self._how, "relu", [], ""
+        """Convolve maps, ``(n, before, height, width)``, channels last in memory."""
+        found: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            maps, self._weight, self._bias, *self._how, self._then, [], ""
         )
-        return convolved.permute(0, 2, 3, 1)
+        return found
+
+
+class _Mirrored(PackedConvolution):
+    """A convolution of ``Network``, mirrored, on maps ``(n, height, width, channels)``."""
+
+    def __init__(self, convolution: Any, size: tuple[int, int], *, stride: int) -> None:
+        super().__init__(
+            convolution.weight.detach().flip(2, 3),
+            convolution.bias.detach(),
+            [PATCHES_AT_ONCE, convolution.in_channels, *size],
+            stride=stride,
+            groups=convolution.groups,
+        )
+
+    def __call__(self, maps: Tensor) -> Tensor:
+        return super().__call__(maps.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
 class _Product:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from earful.model.tiny import AudioHead, FrontEnd, Network, TextTower, fill, read_part, read_release
+from earful.model.runtime import fill, read_part
+from earful.model.tiny import AudioHead, FrontEnd, Network, TextTower, read_release
 from earful.model.tiny.frames import window_starts
 from earful.model.tiny.network import MAX_TEXT_TOKENS
 

@@ -2,7 +2,7 @@ import json
 import shutil
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +13,12 @@ from safetensors.torch import save
 from earful.errors import ModelError
 from earful.model import load_embedder
 from earful.model.audio import Clip
-from earful.model.runtime import ROW_SCALE, Release, release, require_release
-from earful.model.tiny import Network, fill, load_tiny, read_part, read_release
-from earful.model.tiny.weights import WEIGHTS, Part
+from earful.model.runtime import ROW_SCALE, Release, fill, read_part, release, require_release
+from earful.model.tiny import Network, load_tiny, read_release
+from earful.model.tiny.weights import WEIGHTS
 
 SHIPPED = Path(str(files("earful.model.tiny"))) / "weights"
-PARTS = cast(list[Part], sorted(read_release().parts))
+PARTS = sorted(read_release().parts)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_the_description_names_every_file_that_ships() -> None:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_part_is_what_its_description_says(part: Part) -> None:
+def test_a_part_is_what_its_description_says(part: str) -> None:
     release = read_release()
     data = read_part(release, part)
     about = release.parts[part]
@@ -69,7 +69,7 @@ def test_a_digest_over_parts_is_of_those_parts_in_order() -> None:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_damaged_weights_are_refused_by_the_name_of_their_file(copied: Path, part: Part) -> None:
+def test_damaged_weights_are_refused_by_the_name_of_their_file(copied: Path, part: str) -> None:
     release = read_release()
     file = str(release.parts[part]["file"])
     data = bytearray((copied / file).read_bytes())
