@@ -29,7 +29,7 @@ from earful.commands.datasets import datasets_app
 from earful.commands.evaluate import evaluate
 from earful.commands.index import index_app
 from earful.commands.models import models_app
-from earful.commands.options import JsonOption, example, print_json, reject_unused
+from earful.commands.options import JsonOption, example, print_json, print_result, reject_unused
 from earful.commands.query import ask, caption, classify, search
 from earful.commands.tasks import tasks_app
 from earful.diagnostics import (
@@ -224,14 +224,10 @@ def doctor(
         "is about a report; add --report",
     )
     findings = examine(hub=hub)
-    if as_json:
-        print_json([finding.to_dict() for finding in findings])
-    else:
-        rows = [[finding.state, finding.name, finding.found] for finding in findings]
-        typer.echo(console.table(rows))
-        for finding in findings:
-            if finding.mend:
-                typer.echo(console.printable(f"{finding.name}: {finding.mend}"))
+    rows = [[finding.state, finding.name, finding.found] for finding in findings]
+    mends = [console.printable(f"{found.name}: {found.mend}") for found in findings if found.mend]
+    text = "\n".join([console.table(rows), *mends])
+    print_result([finding.to_dict() for finding in findings], text, as_json=as_json)
     if any(finding.state == "broken" for finding in findings):
         raise typer.Exit(1)
 

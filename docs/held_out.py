@@ -65,6 +65,27 @@ def summary() -> str:
     return markdown_table(["arm", *settings], rows)
 
 
+def headline() -> str:
+    """Return the few numbers that a first reader needs, in plain words."""
+    told = kept("held_out")
+    questions = {
+        "5-way 1-shot": "5 kinds of sound, 1 example of each",
+        "5-way 4-shot": "5 kinds of sound, 4 examples of each",
+        "20-way 4-shot": "20 kinds of sound, 4 examples of each",
+    }
+    rows = []
+    for setting, title in questions.items():
+        vote, means = told["vote"][setting], told["class means"][setting]
+        shares = (vote["arms"]["vote"][0], means["logmel"][0], vote["chance"])
+        rows.append([title, *(f"{share:.0%}" for share in shares)])
+    for setting, title in (("5-way 1-shot", "5 kinds"), ("20-way 4-shot", "20 kinds")):
+        vote = told["vote"][setting]
+        shown = f"{vote['arms']['names alone'][0]:.0%}"
+        rows.append([f"{title}, by their names alone", shown, "", f"{vote['chance']:.0%}"])
+    head = ["question", "earful", "plain log-mel features", "guessing"]
+    return markdown_table(head, rows)
+
+
 def words() -> str:
     """Return the table of naming and finding recordings by words alone."""
     told = kept("held_out")

@@ -5,13 +5,11 @@ What lies in the folder is described in ``earful.index.storage.index_folder``.
 
 from __future__ import annotations
 
-import importlib
 import os
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -376,17 +374,6 @@ class Index:
             self._approximate = None
             self._folder.table.drop_vector_index()
 
-    # --- old names, for one release ----------------------------------------------------------
-
-    def verify(self, *, progress: Callable[[int, int], None] | None = None) -> Any:
-        """Call ``earful.index.verify_index``; this method goes with the next release."""
-        return _moved("verify", "verify_index")(self, progress=progress)
-
-    def export(self, target: str | os.PathLike[str]) -> int:
-        """Call ``earful.index.export_index``; this method goes with the next release."""
-        n_rows: int = _moved("export", "export_index")(self, target)
-        return n_rows
-
     # --- private -----------------------------------------------------------------------------
 
     def _rows_where(self, filter: SearchFilter) -> NDArray[np.intp] | None:
@@ -412,15 +399,3 @@ def _to_path(path: object) -> Path:
     if not os.fspath(path):
         raise ValueError("index folder: expected its path, got an empty one")
     return Path(os.fsdecode(path))
-
-
-def _moved(method: str, function: str) -> Callable[..., Any]:
-    """Warn that a method became a function of ``earful.index``, and return that function."""
-    warnings.warn(
-        f"Index.{method} is now earful.index.{function}; the method goes with the next release",
-        DeprecationWarning,
-        stacklevel=3,
-    )
-    # By name, as maintenance imports this module.
-    found: Callable[..., Any] = getattr(importlib.import_module("earful.index"), function)
-    return found

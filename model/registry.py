@@ -49,9 +49,9 @@ class EmbedderEntry:
     name: str
     kind: Literal["shipped", "baseline", "hub", "plugin"]
     description: str
-    licence: str
-    extra: str
-    text: bool
+    licence: str = ""
+    extra: str = ""
+    text: bool = False
     target: str
 
     def to_dict(self) -> dict[str, str | bool]:
@@ -76,8 +76,8 @@ class LanguageModelEntry:
     name: str
     kind: Literal["shipped", "hub", "plugin"]
     description: str
-    licence: str
-    extra: str
+    licence: str = ""
+    extra: str = ""
     target: str
 
     def to_dict(self) -> dict[str, str]:
@@ -103,9 +103,6 @@ class EmbedderFactory(Protocol):
         ...
 
 
-_CLAP = "earful.model.clap:load_clap"
-
-
 def _clap(name: str, description: str) -> EmbedderEntry:
     return EmbedderEntry(
         name=name,
@@ -114,38 +111,38 @@ def _clap(name: str, description: str) -> EmbedderEntry:
         licence="Apache-2.0",
         extra="clap",
         text=True,
-        target=_CLAP,
+        target="earful.model.clap:load_clap",
     )
 
 
-_TINY_EMBEDDER = EmbedderEntry(
-    name=TINY,
-    kind="shipped",
-    description="sound and text encoder of 6.3 M parameters, upon aisfx (ISMIR 2022)",
-    licence="CC-BY-4.0",
-    extra="",
-    text=True,
-    target="earful.model.tiny:load_tiny",
-)
+def _shipped(name: str, description: str, licence: str, target: str) -> EmbedderEntry:
+    return EmbedderEntry(
+        name=name,
+        kind="shipped",
+        description=description,
+        licence=licence,
+        text=True,
+        target=f"earful.model.{target}",
+    )
 
-_SMALL_EMBEDDER = EmbedderEntry(
-    name=SMALL,
-    kind="shipped",
-    description="earful-tiny's sound encoder at half its arithmetic beside yamnet, and words",
-    licence="CC-BY-4.0",
-    extra="",
-    text=True,
-    target="earful.model.small:load_small",
-)
 
-_YAMNET_EMBEDDER = EmbedderEntry(
-    name="yamnet",
-    kind="shipped",
-    description="sound encoder of 3.7 M parameters, trained on AudioSet by Google",
-    licence="Apache-2.0",
-    extra="",
-    text=True,
-    target="earful.model.yamnet:load_yamnet",
+_TINY_EMBEDDER = _shipped(
+    TINY,
+    "sound and text encoder of 6.3 M parameters, upon aisfx (ISMIR 2022)",
+    "CC-BY-4.0",
+    "tiny:load_tiny",
+)
+_SMALL_EMBEDDER = _shipped(
+    SMALL,
+    "earful-tiny's sound encoder at half its arithmetic beside yamnet, and words",
+    "CC-BY-4.0",
+    "small:load_small",
+)
+_YAMNET_EMBEDDER = _shipped(
+    "yamnet",
+    "sound encoder of 3.7 M parameters, trained on AudioSet by Google",
+    "Apache-2.0",
+    "yamnet:load_yamnet",
 )
 
 _BUILT_IN = (
@@ -156,9 +153,6 @@ _BUILT_IN = (
         name="logmel",
         kind="baseline",
         description="mean, deviation and change of log-mel bands, no training",
-        licence="",
-        extra="",
-        text=False,
         target="earful.model.encoders:load_logmel",
     ),
     _clap("laion/clap-htsat-unfused", "general audio"),
@@ -169,9 +163,6 @@ _BUILT_IN = (
 )
 
 
-_FLAMINGO = "earful.model.flamingo.checkpoint:load_flamingo"
-
-
 def _flamingo(name: str, description: str) -> LanguageModelEntry:
     return LanguageModelEntry(
         name=name,
@@ -179,7 +170,7 @@ def _flamingo(name: str, description: str) -> LanguageModelEntry:
         description=description,
         licence="non-commercial research",
         extra="flamingo",
-        target=_FLAMINGO,
+        target="earful.model.flamingo.checkpoint:load_flamingo",
     )
 
 
@@ -242,7 +233,7 @@ def load_embedder(
         raise UnknownNameError(_unknown("embedder", name, list(entries)))
     start = time.monotonic()
     with _naming_extra("embedder", entry.name, entry.extra):
-        factory = cast(EmbedderFactory, _resolve("embedder", entry.name, entry.target))
+        factory = cast(EmbedderFactory, _resolve("embedder", entry.name, entry.target, entry.extra))
         embedder = factory(name, revision=revision, device=device, dtype=dtype)
     _log_loaded("embedder", name, start)
     return embedder
@@ -298,7 +289,9 @@ def load_language_model(
         raise UnknownNameError(_unknown("language model", name, list(entries)))
     start = time.monotonic()
     with _naming_extra("language model", entry.name, entry.extra):
-        factory = cast(LanguageModelFactory, _resolve("language model", entry.name, entry.target))
+        factory = cast(
+            LanguageModelFactory, _resolve("language model", entry.name, entry.target, entry.extra)
+        )
         model = factory(name, device=device, dtype=dtype, decoding=decoding, slots=slots)
     _log_loaded("language model", name, start)
     return model
@@ -310,54 +303,34 @@ def _log_loaded(what: str, name: str, start: float) -> None:
 
 
 def _entries() -> dict[str, EmbedderEntry]:
-    plugins = [_plugin(point) for point in _entry_points(ENTRY_POINTS)]
-    return _table(_BUILT_IN, plugins)
+    return _table(_BUILT_IN, ENTRY_POINTS)
 
 
 def _model_entries() -> dict[str, LanguageModelEntry]:
-    plugins = [
-        LanguageModelEntry(
-            name=point.name,
-            kind="plugin",
-            description=f"from {_origin(point)}",
-            licence="",
-            extra="",
-            target=point.value.replace(" ", ""),
-        )
-        for point in _entry_points(MODEL_ENTRY_POINTS)
-    ]
-    return _table(_BUILT_IN_MODELS, plugins)
+    return _table(_BUILT_IN_MODELS, MODEL_ENTRY_POINTS)
 
 
 Entry = TypeVar("Entry", EmbedderEntry, LanguageModelEntry)
 
 
-def _table(built_in: Sequence[Entry], plugins: Sequence[Entry]) -> dict[str, Entry]:
-    # A plug-in cannot replace a built-in name.
+def _table(built_in: Sequence[Entry], group: str) -> dict[str, Entry]:
+    """Return built-in entries and those of plug-ins, which cannot replace a built-in name."""
     known = {entry.name: entry for entry in built_in}
-    known.update({entry.name: entry for entry in plugins if entry.name not in known})
+    for point in _entry_points(group):
+        origin = point.dist.name if point.dist is not None else point.module
+        plugin = type(built_in[0])(
+            name=point.name,
+            kind="plugin",
+            description=f"from {origin}",
+            target=point.value.replace(" ", ""),
+        )
+        known.setdefault(plugin.name, plugin)
     return known
 
 
 @cache
 def _entry_points(group: str) -> tuple[EntryPoint, ...]:
     return tuple(sorted(entry_points(group=group), key=lambda point: point.name))
-
-
-def _origin(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else point.module
-
-
-def _plugin(point: EntryPoint) -> EmbedderEntry:
-    return EmbedderEntry(
-        name=point.name,
-        kind="plugin",
-        description=f"from {_origin(point)}",
-        licence="",
-        extra="",
-        text=False,
-        target=point.value.replace(" ", ""),
-    )
 
 
 def _is_own(name: str, shipped: EmbedderEntry | LanguageModelEntry) -> bool:
@@ -383,15 +356,13 @@ def _naming_extra(what: str, name: str, extra: str) -> Iterator[None]:
         ) from error
 
 
-def _resolve(what: str, name: str, target: str) -> object:
+def _resolve(what: str, name: str, target: str, extra: str = "") -> object:
     module, _, attribute = target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        if str(error.name).partition(".")[0] != module.partition(".")[0]:
-            raise
-        raise ModelError(f"{what} {name!r}: {target} fails: {error}") from error
     except ImportError as error:
+        if extra and isinstance(error, ModuleNotFoundError):
+            raise  # and the extra is named
         raise ModelError(f"{what} {name!r}: {target} fails: {error}") from error
     except AttributeError as error:
         raise ModelError(

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -219,10 +218,7 @@ class Answering:
 
     def _arm(self, task: Task, scoring: LabelScoring, ask: AskOptions) -> Answerer:
         """Return what answers a task with labels."""
-        arm, blend = ask.get("arm"), ask.get("blend")
-        if blend is not None:
-            warn_renamed("blend=", 'arm="blend" or arm="model"')
-            arm = arm or ("blend" if blend else "model")
+        arm = ask.get("arm")
         if self.model is None:
             return "vote"
         if arm is not None:
@@ -297,13 +293,4 @@ def to_request(found: Retrieved, ask: AskOptions, *, question: str = "") -> Mode
         question=to_text("question", question),
         shot_mode=ask.get("shot_mode", "interleaved"),
         seed=ask.get("seed", 0),
-    )
-
-
-def warn_renamed(old: str, new: str) -> None:
-    """Warn that an old name or way still works, for this release."""
-    warnings.warn(
-        f"{old} is now {new}; the old way goes with the next release",
-        DeprecationWarning,
-        stacklevel=3,
     )

@@ -24,7 +24,7 @@ from earful.model import (
     load_language_model,
 )
 from earful.rag.answer import Answer
-from earful.rag.answering import Answering, to_request, warn_renamed
+from earful.rag.answering import Answering, to_request
 from earful.rag.asking import Asking
 from earful.rag.generation import Chat, ModelRequest
 from earful.rag.retrieval import AskOptions, Audio, LabelScoring, Query, Retriever
@@ -164,12 +164,6 @@ class FewShot:
     def index(self) -> Index | None:
         """The index it was opened with; ``None`` when it was made without one."""
         return self.retriever.index
-
-    @property
-    def index_or_none(self) -> Index | None:
-        """The former name of ``index``; goes with the next release."""
-        warn_renamed("FewShot.index_or_none", "FewShot.index")
-        return self.index
 
     # --- answers ---------------------------------------------------------------------
 
@@ -367,19 +361,6 @@ class FewShot:
         chosen = self._answering.task(task, ask)
         found = self._answering.retrieve_one(audio, chosen, labels, ask)
         return to_request(found, ask, question=question)
-
-    def inquiry(
-        self,
-        audio: Audio | Query,
-        *,
-        task: Task | str | Path | None = None,
-        question: str = "",
-        labels: Sequence[str] | None = None,
-        **ask: Unpack[AskOptions],
-    ) -> ModelRequest:
-        """Use ``request``; this is its former name and goes with the next release."""
-        warn_renamed("FewShot.inquiry", "FewShot.request")
-        return self.request(audio, task=task, question=question, labels=labels, **ask)
 
     def prompt_for(
         self,

@@ -121,7 +121,7 @@ def test_windows_of_many_clips_go_through_the_encoder_together() -> None:
     assert isinstance(embedder, TinyEmbedder)
     noise = np.random.default_rng(0).normal(0, 0.1, RATE * 4).astype(np.float32)
     clip = Clip(samples=noise, sample_rate=RATE)
-    n_windows = len(embedder.embed_windows(clip))
+    n_windows = len(embedder.published_outputs(clip))
     with counted(embedder, "encode") as calls:
         embedder.embed([clip] * 6)
     assert sum(calls) == 6 * n_windows

@@ -1,5 +1,4 @@
 import importlib
-import importlib.machinery
 import inspect
 import json
 import pkgutil
@@ -13,8 +12,6 @@ import pyarrow
 import pytest
 
 import earful
-import earful.rag
-from earful import former_modules
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,26 +28,6 @@ def test_only_public_names_are_shown() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="nonsense"):
         getattr(earful, "nonsense")  # noqa: B009
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("open_dataset", earful.load_dataset),
-        ("ShotInfluence", earful.rag.ShotInfluence),
-        ("label_influence", earful.rag.label_influence),
-        ("relabel_influence", earful.rag.relabel_influence),
-        ("text_influence", earful.rag.text_influence),
-    ],
-)
-def test_old_names_work_for_one_release_with_a_warning(old: str, new: object) -> None:
-    with pytest.warns(DeprecationWarning, match=f"earful.{old} is now earful"):
-        assert getattr(earful, old) is new
-
-
-def test_a_declaration_can_be_loaded_the_old_way_for_one_release() -> None:
-    with pytest.warns(DeprecationWarning, match="load_declaration"):
-        assert earful.load_dataset("urbansound8k") == earful.load_declaration("urbansound8k")
 
 
 @pytest.mark.parametrize(
@@ -73,38 +50,6 @@ def test_the_light_modules_load_nothing_heavy(code: str) -> None:
     probe = f"{code}\nimport sys, json\nprint(json.dumps([n for n in {heavy} if n in sys.modules]))"
     out = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert json.loads(out.stdout.splitlines()[-1]) == []
-
-
-@pytest.mark.parametrize(
-    ("module", "name"),
-    [
-        ("earful.index.build", "build_index"),
-        ("earful.index.exemplar", "Exemplar"),
-        ("earful.index.store", "Index"),
-        ("earful.rag.evaluate", "evaluate"),
-        ("earful.rag.pipeline", "FewShot"),
-        ("earful.rag.score", "LabelScoring"),
-    ],
-)
-def test_former_modules_can_be_imported_for_one_release(module: str, name: str) -> None:
-    sys.modules.pop(module, None)
-    with pytest.warns(DeprecationWarning, match=f"{module} is now earful"):
-        former = importlib.import_module(module)
-    assert getattr(former, name) is getattr(earful, name)
-    with pytest.raises(AttributeError, match="nonsense"):
-        former.nonsense  # noqa: B018
-
-
-def test_every_former_module_has_a_door_and_is_gone() -> None:
-    for module, door in former_modules.DOORS.items():
-        assert importlib.import_module(door).__all__
-        parent = importlib.import_module(module.rpartition(".")[0])
-        assert importlib.machinery.PathFinder.find_spec(module, parent.__path__) is None
-
-
-def test_a_module_that_never_was_is_not_found() -> None:
-    with pytest.raises(ModuleNotFoundError):
-        importlib.import_module("earful.rag.nonsense")
 
 
 def offered_types() -> dict[str, object]:

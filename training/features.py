@@ -25,8 +25,8 @@ import torch
 from numpy.typing import NDArray
 from training.torch_tiny import Network
 
-from earful.model.runtime import fill
-from earful.model.tiny import SAMPLE_RATE, FrontEnd, read_part, read_release
+from earful.model.runtime import fill, read_part
+from earful.model.tiny import SAMPLE_RATE, FrontEnd, read_release
 
 Samples = NDArray[np.floating]
 _AT_ONCE = 16

@@ -20,7 +20,8 @@ from typing import Any
 
 from safetensors import safe_open
 
-from earful.model.tiny import DESCRIPTION, read_part, read_release
+from earful.model.runtime import read_part
+from earful.model.tiny import DESCRIPTION, read_release
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "model" / "tiny" / "weights"
 _AUTHORS = "the earful developers"
@@ -66,7 +67,7 @@ def ship(
     for part, known in shipped.parts.items():
         # A folder may hold another one, of an earlier time; what is given may lie in it, too.
         if not given.get(part):
-            data = read_part(shipped, part)  # type: ignore[arg-type]
+            data = read_part(shipped, part)
             (folder / known["file"]).write_bytes(data)
     if release:
         told["release"] = release

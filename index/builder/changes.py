@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from earful.index.storage import IndexedRow, IndexFolder, Row
+from earful.plain import plain_fields
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +33,7 @@ class Replaced:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
-        return {**asdict(self), "before": [*self.before], "after": [*self.after]}
+        return plain_fields(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 from earful.index.builder.changes import Contested, Replaced
 from earful.index.builder.doubtful import DoubtfulAudio
 from earful.index.corpus import Rejection
+from earful.plain import plain_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +41,9 @@ class BuildReport:
     Attributes:
         accepted: Rows that were written.
         reused: Rows of those that reused a vector made earlier for the same audio.
-        skipped: Rows that the index already held, unchanged.
         rejected: Rows that could not be used, each with its reason, in the corpus's
             order; tried again next time.
+        skipped: Rows that the index already held, unchanged.
         stale: Ids of rows in the index from this corpus root that the corpus no longer has.
             They are kept. Always empty for a single recording.
         seconds: How long it took.
@@ -58,8 +59,8 @@ class BuildReport:
 
     accepted: int
     reused: int
-    skipped: int
     rejected: tuple[Rejection, ...]
+    skipped: int
     stale: tuple[str, ...]
     seconds: float
     audio_s: float
@@ -72,18 +73,4 @@ class BuildReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
-        return {
-            "accepted": self.accepted,
-            "reused": self.reused,
-            "rejected": [rejection.to_dict() for rejection in self.rejected],
-            "skipped": self.skipped,
-            "stale": list(self.stale),
-            "seconds": round(self.seconds, 3),
-            "audio_s": round(self.audio_s, 3),
-            "n": self.n,
-            "replaced": [row.to_dict() for row in self.replaced],
-            "contested": self.contested.to_dict(),
-            "notes": list(self.notes),
-            "outdated": list(self.outdated),
-            "doubtful": [doubtful.to_dict() for doubtful in self.doubtful],
-        }
+        return plain_fields(self, digits=3)

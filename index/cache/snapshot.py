@@ -43,30 +43,32 @@ class Snapshot:
         version: The table's version.
     """
 
-    def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, about: Mapping[str, Any], schema: pa.Schema) -> None:
         """Use ``find``."""
         self.version = int(about["version"])
         self._folder = folder
         self._files = about["files"]
+        self._schema = schema
         self._parts: dict[str, pa.Table] = {}
 
     @classmethod
-    def find(cls, index: Path, *, state: str, made_by: str) -> Snapshot | None:
+    def find(cls, index: Path, *, state: str, made_by: str, schema: pa.Schema) -> Snapshot | None:
         """Return the snapshot of an index folder, or ``None`` where there is no such one.
 
         Args:
             index: The index folder.
             state: The state that the table is in.
             made_by: The embedder that the index names.
+            schema: The table's columns.
         """
         folder = index / SNAPSHOT_NAME
         try:
             about = json.loads((folder / _ABOUT).read_bytes())
             if (about["state"], about["made_by"]) != (state, made_by):
                 return None
-            found = cls(folder, about)
+            found = cls(folder, about, schema)
             found._part(_ROWS)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return None
         return found
 
@@ -113,18 +115,16 @@ class Snapshot:
 
     def read(self, columns: Sequence[str]) -> pa.Table | None:
         """Return some columns of all rows, ordered by id; ``None`` where a file is damaged."""
-        try:
-            parts = [self._part(name if name in _APART else _ROWS) for name in columns]
-        except (OSError, ValueError, KeyError):
-            return None
         import pyarrow as pa
 
-        return pa.table(
-            [part.column(name) for part, name in zip(parts, columns, strict=True)],
-            schema=pa.schema(
-                [part.schema.field(name) for part, name in zip(parts, columns, strict=True)]
-            ),
-        )
+        try:
+            parts = [(self._part(name if name in _APART else _ROWS), name) for name in columns]
+            return pa.table(
+                [part.column(name) for part, name in parts],
+                schema=pa.schema([part.schema.field(name) for part, name in parts]),
+            )
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
 
     def _part(self, name: str) -> pa.Table:
         """Map a file, which is compared with its digest first.
@@ -132,7 +132,7 @@ class Snapshot:
         Raises:
             OSError: It is gone or cannot be read.
             ValueError: Its bytes are not those that were written, or are no table.
-            KeyError: There is no such part.
+            KeyError, TypeError: There is no such part.
         """
         if name not in self._parts:
             import pyarrow as pa
@@ -141,9 +141,16 @@ class Snapshot:
             path = self._folder / os.path.basename(about["file"])
             if sha256_of(path) != about["sha256"]:
                 raise ValueError(f"{path}: is damaged")
-            table = pa.ipc.open_file(pa.memory_map(os.fspath(path))).read_all()
-            # Offsets out of range would be read all the same; the file may be a stranger's.
-            table.validate(full=True)
+            try:
+                table = pa.ipc.open_file(pa.memory_map(os.fspath(path))).read_all()
+                # Offsets out of range would be read all the same; the file may be a stranger's.
+                table.validate(full=True)
+            except pa.ArrowException as error:
+                raise ValueError(f"{path}: {error}") from error
+            for column, field in zip(table.columns, table.schema, strict=True):
+                wanted = self._schema.field(field.name)
+                if field.type != wanted.type or (column.null_count and not wanted.nullable):
+                    raise ValueError(f"{path}: {field.name} is not the table's")
             self._parts[name] = table
         return self._parts[name]
 

@@ -19,6 +19,7 @@ from earful.index.corpus.exemplar import Exemplar
 from earful.index.corpus.exemplar_reader import ALIASES, MISSING
 from earful.index.corpus.stretches import TOLERANCE_S, TimesBeyond
 from earful.model.audio import AudioInfo, AudioLimits, file_sha256, probe_isolated
+from earful.plain import plain_fields
 from earful.wording import counted, listed, quoted
 
 _MOST_NAMED = 5
@@ -73,22 +74,7 @@ class Survey:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
-        return {
-            "n": self.n,
-            "n_files": self.n_files,
-            "total_s": round(self.total_s, 3),
-            "shortest_s": round(self.shortest_s, 3),
-            "longest_s": round(self.longest_s, 3),
-            "labels": dict(self.labels),
-            "splits": dict(self.splits),
-            "rejected": [rejection.to_dict() for rejection in self.rejected],
-            "columns": None if self.columns is None else dict(self.columns),
-            "other_columns": list(self.other_columns),
-            "passed_over": dict(self.passed_over),
-            "unlabelled": self.unlabelled,
-            "missing": dict(self.missing),
-            "notes": list(self.notes),
-        }
+        return plain_fields(self, digits=3)
 
 
 def survey_corpus(

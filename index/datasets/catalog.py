@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
-from typing import overload
 
 from earful.errors import CorpusError
 from earful.index.datasets.corpus import DatasetCorpus
@@ -46,7 +44,6 @@ def load_declaration(name: str | os.PathLike[str]) -> Dataset:
     return read_declaration(_FOLDER / f"{text}.toml")
 
 
-@overload
 def load_dataset(
     dataset: str | os.PathLike[str] | Dataset,
     root: str | os.PathLike[str],
@@ -55,22 +52,7 @@ def load_dataset(
     task: str = "",
     part: str = "",
     allow_outside: bool = False,
-) -> DatasetCorpus: ...
-
-
-@overload
-def load_dataset(dataset: str | os.PathLike[str]) -> Dataset: ...
-
-
-def load_dataset(
-    dataset: str | os.PathLike[str] | Dataset,
-    root: str | os.PathLike[str] | None = None,
-    *,
-    split: str = "",
-    task: str = "",
-    part: str = "",
-    allow_outside: bool = False,
-) -> DatasetCorpus | Dataset:
+) -> DatasetCorpus:
     """Open the data of a dataset below a folder, for ``build_index`` or for reading.
 
     Args:
@@ -86,14 +68,6 @@ def load_dataset(
             Mistakes inside its files are raised while rows are read.
     """
     found = dataset if isinstance(dataset, Dataset) else load_declaration(dataset)
-    if root is None:
-        warnings.warn(
-            "load_dataset without a root reads the declaration; call load_declaration instead, "
-            "as the next release removes this",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        return found
     return DatasetCorpus(
         found, Path(root), split=split, task=task, part=part, allow_outside=allow_outside
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -136,17 +135,6 @@ class DatasetCorpus(Corpus):
     def n_unusable(self) -> int:
         """Number of files that rows name and that are no recordings, such as Git LFS pointers."""
         return len(self._locator.unusable)
-
-    @property
-    def account(self) -> RowCounts:
-        """Old name of ``counts``."""
-        warnings.warn(
-            "DatasetCorpus.account is now DatasetCorpus.counts; the old name goes with the next "
-            "release",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        return self.counts
 
     @property
     def is_whole(self) -> bool:

@@ -105,13 +105,13 @@ class Table(TableReader):
             )
         checksums = Checksums(folder)
         made_by = f"{embedder_text(fingerprint)} {n_classes}"
+        wanted = table_schema(fingerprint, n_classes)
         state, snapshot = state_of(folder), None
         if state is not None and newest_listed(checksums) <= state.version:
-            snapshot = Snapshot.find(folder, state=state.digest, made_by=made_by)
+            snapshot = Snapshot.find(folder, state=state.digest, made_by=made_by, schema=wanted)
 
         def open_lance() -> Any:
             lance = open_newest(folder, checksums, partial(_open_lance, folder))
-            wanted = table_schema(fingerprint, n_classes)
             if not lance.schema.equals(wanted, check_metadata=False) or (
                 (lance.schema.metadata or {}).get(FINGERPRINT_KEY.encode())
                 != wanted.metadata[FINGERPRINT_KEY.encode()]

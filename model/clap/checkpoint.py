@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from earful.errors import MissingExtraError, ModelError
 from earful.model.clap.tokenizer import TOKENIZER_FILES
-from earful.model.runtime import find_changed_files, read_json, sha256_of
+from earful.model.runtime import find_changed_files, read_json, sha256_of, shapes_of
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def build_towers(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path
     import torch
 
     from earful.model.clap.towers import ClapTowers
-    from earful.model.runtime import without_weights
+    from earful.model.runtime import find_tensor_faults, without_weights
 
     transformers = import_transformers()
     # Build both models without weights: random ones would cost seconds and the caller's
@@ -219,14 +219,9 @@ def build_towers(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path
     for name in learned - given.keys():
         if name.endswith(".num_batches_tracked"):
             given[name] = torch.zeros((), dtype=torch.int64)
-    problems = [f"missing {name}" for name in sorted(learned - given.keys())]
-    problems += [f"unexpected {name}" for name in sorted(given.keys() - learned)]
-    problems += [
-        f"{name} has shape {tuple(given[name].shape)}, expected {tuple(expected[name].shape)}"
-        for name in sorted(learned & given.keys())
-        if given[name].shape != expected[name].shape
-    ]
-    if problems:
+    if problems := find_tensor_faults(
+        shapes_of({name: expected[name] for name in learned}), shapes_of(given)
+    ):
         raise ModelError(
             f"{origin}: {len(problems)} tensors do not fit its LAION-CLAP architecture: "
             f"{'; '.join(problems)}. Use a file of HTSAT and RoBERTa towers, unchanged"

@@ -39,6 +39,7 @@ from earful.model.runtime import (
     has_bfloat16,
     pick_device,
     test_sounds,
+    unit_rows,
 )
 from earful.wording import as_argument
 
@@ -58,6 +59,7 @@ HUB_IDS = (
 
 _BATCH_WINDOWS = 8  # per thread; more is no faster on a CPU, and this many fit any GPU
 _BATCH_TEXTS = 64
+_REMEDY = "its weights are damaged, load another copy"
 
 
 def load_clap(
@@ -226,7 +228,7 @@ class ClapEmbedder:
         sums = np.zeros((len(clips), self._fingerprint.dim))
         for (row, _), projection in zip(places, self._project(windows, len(places)), strict=True):
             sums[row] += projection
-        return self._unit_rows(sums)
+        return unit_rows(sums, self._fingerprint.name, remedy=_REMEDY)
 
     def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed sentences.
@@ -257,7 +259,7 @@ class ClapEmbedder:
             with torch.inference_mode(), self._arithmetic():
                 projections = self._towers.project_text(ids.to(self._device), mask.to(self._device))
             rows[first : first + len(batch)] = projections.float().cpu().numpy()
-        return self._unit_rows(rows)
+        return unit_rows(rows, self._fingerprint.name, remedy=_REMEDY)
 
     def _project(
         self, windows: Callable[[int, int], NDArray[np.float32]], n: int
@@ -294,16 +296,6 @@ class ClapEmbedder:
             dtype=torch.bfloat16,
             enabled=self._fingerprint.dtype == "bfloat16",
         )
-
-    def _unit_rows(self, rows: NDArray[np.float64]) -> NDArray[np.float32]:
-        norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        if not (np.isfinite(norms) & (norms > 0)).all():
-            raise ModelError(
-                f"{self._fingerprint.name}: a vector is zero or not finite; its weights are "
-                "damaged, load another copy"
-            )
-        unit: NDArray[np.float32] = (rows / norms).astype(np.float32)
-        return unit
 
 
 def _tokenizer_of(folder: Path) -> Path:

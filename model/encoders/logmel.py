@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from earful.errors import ModelError
 from earful.model.audio import Clip, require_sample_rate
 from earful.model.protocols import Fingerprint
-from earful.model.runtime import require_device_name
+from earful.model.runtime import require_device_name, require_float32
 
 SAMPLE_RATE = 44_100
 FRAME_SAMPLES = 2048
@@ -59,8 +59,7 @@ def load_logmel(
         raise ModelError(
             f"{name}: device {device!r}, expected 'auto' or 'cpu': it runs on the CPU only"
         )
-    if dtype not in ("float32", "auto"):
-        raise ModelError(f"{name}: dtype {dtype!r}, expected 'float32'")
+    require_float32(dtype, name)
     return LogMelEmbedder(name)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Self
 
 import torch
@@ -22,6 +22,7 @@ from earful.model.encoders.htsat import Htsat, HtsatConfig
 from earful.model.encoders.htsat_cpu import PackedHtsat, pack_for_cpu
 from earful.model.encoders.mel import LogMel, LogMelConfig
 from earful.model.runtime import in_parts, read_fields, without_weights
+from earful.plain import plain_fields
 
 _HTSAT = "base.htsat."
 _AUDIOSET_CLASSES = 527
@@ -102,11 +103,7 @@ class MsClapConfig:
 
     def to_dict(self) -> dict[str, object]:
         """Return the fields as plain JSON values."""
-        htsat = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self.htsat).items()
-        }
-        return asdict(self) | {"htsat": htsat}
+        return plain_fields(self)
 
     @classmethod
     def from_dict(cls, values: object) -> Self:

@@ -160,8 +160,8 @@ class FlamingoTokenizer:
     def answer(self, ids: Sequence[int]) -> str:
         """Decode the answer among ids: the text after the last separator, not trimmed.
 
-        Equal to ``answer_of`` the decoded ids, except that words that only look like control
-        tokens stay.
+        It is what the release finds in the decoded ids, except that words that only look like
+        control tokens stay.
         """
         tail = list(ids)
         separator = self._ids[Control.SEPARATOR]
@@ -177,18 +177,6 @@ class FlamingoTokenizer:
         return plain_ids(
             self._tokenizer, text, self._controls, source=self._source, expected=_FILES
         )
-
-
-def answer_of(decoded: str) -> str:
-    """Extract the answer from a decoded text, as the release does, without trimming.
-
-    >>> answer_of("</s>the task<audio>x<SEP>a dog.<|endofchunk|></s>")
-    'a dog.'
-    """
-    answer = decoded.rpartition(Control.SEPARATOR)[2]
-    for token in _DELETED:
-        answer = answer.replace(token, "")
-    return answer
 
 
 def _clean_up(text: str) -> str:

@@ -13,7 +13,15 @@ from .hub import fetch_from_hub, place_on_hub
 from .modules import fill, round_rows, shapes_of, without_weights
 from .onnx_network import OnnxNetwork
 from .parallel import in_parts, in_threads, n_cores
-from .precision import MAX_SIMILARITY_LOSS, MIN_COSINE, agreement, test_sounds
+from .precision import (
+    MAX_SIMILARITY_LOSS,
+    MIN_COSINE,
+    agreement,
+    require_directions,
+    require_float32,
+    test_sounds,
+    unit_rows,
+)
 from .release import (
     ROW_SCALE,
     Release,
@@ -58,7 +66,9 @@ __all__ = [
     "read_release",
     "read_tensors",
     "require_device_name",
+    "require_directions",
     "require_disk_space",
+    "require_float32",
     "require_release",
     "require_shapes",
     "require_whole_characters",
@@ -66,6 +76,7 @@ __all__ = [
     "sha256_of",
     "shapes_of",
     "test_sounds",
+    "unit_rows",
     "without_weights",
     "write_json",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,35 +24,28 @@ def byte_level_bpe(
         expected: Which files are expected, for errors.
 
     Raises:
-        ModelError: A file is missing or is not this kind of vocabulary.
+        ModelError: A file is missing or is not this kind of vocabulary: its ids have gaps, or a
+            byte has no token, whose text would silently be lost.
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-    vocabulary = _read_vocabulary(vocab_json, expected)
+    for path in (vocab_json, merges_txt):
+        if not path.is_file():
+            raise ModelError(f"{path}: no such file; expected {expected}")
     try:
-        # A merge may hold any character but a space or a line feed.
-        lines = merges_txt.read_text(encoding="utf-8").split("\n")
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{merges_txt}: {error}; expected {expected}") from error
-    merges = []
-    for number, line in enumerate(lines, start=1):
-        if not line or (number == 1 and line.startswith("#version")):
-            continue
-        left, _, right = line.partition(" ")
-        if not right or any(x not in vocabulary for x in (left, right, left + right)):
-            raise ModelError(
-                f"{merges_txt}, line {number}: {line[:40]!r} merges no two tokens of "
-                f"{vocab_json}; expected {expected}"
-            )
-        merges.append((left, right))
-    bpe = models.BPE(
-        vocab=vocabulary,
-        merges=merges,
-        continuing_subword_prefix="",
-        end_of_word_suffix="",
-        fuse_unk=False,
-    )
-    tokenizer = Tokenizer(bpe)
+        tokenizer = Tokenizer(models.BPE.from_file(str(vocab_json), str(merges_txt)))
+    except Exception as error:  # the extension raises plain Exception for all faults
+        raise ModelError(f"{vocab_json} and {merges_txt}: {error}; expected {expected}") from error
+    vocabulary = tokenizer.get_vocab()
+    if sorted(vocabulary.values()) != list(range(len(vocabulary))):
+        raise ModelError(
+            f"{vocab_json}: {len(vocabulary)} ids, expected 0 to {len(vocabulary) - 1}, each once"
+        )
+    if missing := sorted(set(pre_tokenizers.ByteLevel.alphabet()) - vocabulary.keys()):
+        raise ModelError(
+            f"{vocab_json}: no token for {len(missing)} of 256 bytes, such as {missing[0]!r}; "
+            f"expected {expected}"
+        )
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([AddedToken(str(x), normalized=False) for x in special])
@@ -122,30 +114,3 @@ def require_whole_characters(text: str) -> None:
             f"text {text[max(error.start - 20, 0) : error.end]!r} holds half a character: "
             "expected valid Unicode"
         ) from error
-
-
-def _read_vocabulary(path: Path, expected: str) -> dict[str, int]:
-    """Read tokens with their ids.
-
-    Raises:
-        ModelError: The file is missing, its ids have gaps, or a byte has no token, whose
-            text would silently be lost.
-    """
-    from tokenizers import pre_tokenizers
-
-    try:
-        vocabulary = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: {error}; expected {expected}") from error
-    if not isinstance(vocabulary, dict) or not all(type(x) is int for x in vocabulary.values()):
-        raise ModelError(f"{path}: not a table of tokens and ids; expected {expected}")
-    if sorted(vocabulary.values()) != list(range(len(vocabulary))):
-        raise ModelError(
-            f"{path}: {len(vocabulary)} ids, expected 0 to {len(vocabulary) - 1}, each once"
-        )
-    if missing := sorted(set(pre_tokenizers.ByteLevel.alphabet()) - vocabulary.keys()):
-        raise ModelError(
-            f"{path}: no token for {len(missing)} of 256 bytes, such as {missing[0]!r}; expected "
-            f"{expected}"
-        )
-    return vocabulary

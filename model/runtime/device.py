@@ -67,11 +67,12 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def can_pack(dtype: torch.dtype) -> bool:
-    """Return whether oneDNN packs matrices of a type here; bfloat16 needs a CPU that has it."""
+    """Return whether oneDNN packs weights of a type here; bfloat16 needs a CPU that has it."""
     import torch
 
     onednn: Any = torch.backends.mkldnn
-    if not onednn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+    operators = ("_linear_pointwise", "_convolution_pointwise", "_reorder_convolution_weight")
+    if not onednn.is_available() or not all(hasattr(torch.ops.mkldnn, x) for x in operators):
         return False
     return dtype == torch.float32 or (dtype == torch.bfloat16 and has_bfloat16(torch.device("cpu")))
 

@@ -112,13 +112,19 @@ def require_release(release: Release, revision: str, name: str) -> None:
         )
 
 
-def read_part(release: Release, part: str, name: str) -> bytes:
+def read_part(release: Release, part: str, name: str = "") -> bytes:
     """Return the bytes of a part.
+
+    Args:
+        release: What the part belongs to.
+        part: Its name in the description.
+        name: Name of the model, for errors; empty for the release's own.
 
     Raises:
         ModelError: There is no such part, or its file is missing or has changed since the
             release was made.
     """
+    name = name or release.name
     mend = _mend(release.shipped, release.folder)
     if part not in release.parts:
         raise ModelError(f"{name}: release {release.number!r} has no {part}; {mend}")

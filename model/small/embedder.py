@@ -18,12 +18,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.errors import ModelError
 from earful.model import runtime, tiny
 from earful.model.audio import Clip, require_sample_rate, resample
 from earful.model.label_words import LabelWords
 from earful.model.protocols import Fingerprint
-from earful.model.runtime import in_threads, require_device_name, require_release
+from earful.model.runtime import (
+    in_threads,
+    require_device_name,
+    require_directions,
+    require_float32,
+    require_release,
+)
 from earful.model.small.frames import window_groups
 from earful.model.small.heads import YAMNET_SHARE, Heads
 from earful.model.small.network import Factors, NarrowNetwork
@@ -109,8 +114,7 @@ def load_small(
             changed since the release was made, or were fitted beside others than those that
             ship.
     """
-    if dtype not in ("float32", "auto"):
-        raise ModelError(f"{name}: dtype {dtype!r}, expected 'float32'")
+    require_float32(dtype, name)
     require_device_name(device)
     release = read_small_release(name)
     require_release(release, revision, name)
@@ -303,11 +307,7 @@ class SmallEmbedder:
         with np.errstate(invalid="ignore", over="ignore"):  # which is told of below
             means = self.heads.window_means(heard.outputs, heard.counts)
             vectors = self.heads.join(means, heard.pooled)
-        lengths = np.linalg.norm(vectors, axis=1)
-        if not (np.isfinite(lengths) & (lengths > 0)).all():
-            raise ModelError(
-                f"{self._fingerprint.name}: a vector is zero or not finite; use undamaged weights"
-            )
+        require_directions(np.linalg.norm(vectors, axis=1), self._fingerprint.name)
         return vectors
 
 

@@ -104,7 +104,7 @@ def load_small_lm(
         hearing=SmallHearing(embedder, _read_scale(release, name)),
         model=model.to(pick_device(device)),
         tokenizer=FlamingoTokenizer.from_bytes(
-            tiny.read_part(tiny.read_release(), "tokenizer"), source=name
+            runtime.read_part(tiny.read_release(), "tokenizer"), source=name
         ),
         name=release.name,
         weights_sha256=release.digest_of("encoder", "words", "flamingo", "acoustics"),

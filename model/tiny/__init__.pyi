@@ -14,7 +14,7 @@ from .network import (
     text_shapes,
     trunk_shapes,
 )
-from .weights import DESCRIPTION, NAME, read_part, read_release, read_trunk
+from .weights import DESCRIPTION, NAME, read_release, read_trunk
 
 __all__ = [
     "CHANNELS",
@@ -38,7 +38,6 @@ __all__ = [
     "Trunk",
     "fill_window",
     "load_tiny",
-    "read_part",
     "read_release",
     "read_trunk",
     "text_ids",

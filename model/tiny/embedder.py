@@ -16,16 +16,18 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.errors import ModelError
 from earful.model.audio import Clip, require_sample_rate
 from earful.model.flamingo import FlamingoTokenizer
 from earful.model.protocols import Fingerprint
 from earful.model.runtime import (
     in_threads,
+    read_part,
     read_tensors,
     require_device_name,
+    require_float32,
     require_release,
     require_shapes,
+    unit_rows,
 )
 from earful.model.tiny.frames import SAMPLE_RATE, WINDOW_FRAMES, WINDOW_HOP_FRAMES, FrontEnd
 from earful.model.tiny.network import (
@@ -36,7 +38,7 @@ from earful.model.tiny.network import (
     head_shapes,
     text_shapes,
 )
-from earful.model.tiny.weights import NAME, read_part, read_release, read_trunk
+from earful.model.tiny.weights import NAME, read_release, read_trunk
 
 _WINDOWS_TOGETHER = 256  # in memory
 _TEXTS_AT_ONCE = 64
@@ -59,8 +61,7 @@ def load_tiny(
         ModelError: Another release or dtype is requested, or the weights are missing or have
             changed since the release was made.
     """
-    if dtype not in ("float32", "auto"):
-        raise ModelError(f"{name}: dtype {dtype!r}, expected 'float32'")
+    require_float32(dtype, name)
     require_device_name(device)
     release = read_release(name)
     require_release(release, revision, name)
@@ -145,24 +146,7 @@ class TinyEmbedder:
             vectors = self.encode([window for _, window in batch])
             for (row, _), vector in zip(batch, vectors, strict=True):
                 sums[row] += vector
-        return self._unit(sums)
-
-    def embed_windows(self, clip: Clip) -> NDArray[np.float32]:
-        """Embed each window of a clip by itself.
-
-        Returns:
-            float32, shape ``(n_windows, dim)``; unit rows, in order of time.
-
-        Raises:
-            ValueError: The clip has another sample rate.
-            ModelError: The network gave a vector that is zero or not finite.
-        """
-        require_sample_rate([clip], SAMPLE_RATE)
-        windows = self._front_end.windows(clip.samples)
-        found = []
-        while batch := list(islice(windows, _WINDOWS_TOGETHER)):
-            found.append(self.encode(batch))
-        return self._unit(np.concatenate(found))
+        return unit_rows(sums, self._fingerprint.name)
 
     def published_outputs(self, clip: Clip) -> NDArray[np.float32]:
         """Return the published network's own outputs for each window, for comparisons.
@@ -213,14 +197,6 @@ class TinyEmbedder:
         for row, clip in enumerate(clips):
             for window in self._front_end.windows(clip.samples):
                 yield row, window
-
-    def _unit(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        if not (np.isfinite(norms) & (norms > 0)).all():
-            raise ModelError(
-                f"{self._fingerprint.name}: a vector is zero or not finite; use undamaged weights"
-            )
-        return np.asarray(vectors / norms, dtype=np.float32)
 
 
 def text_ids(tokenizer: FlamingoTokenizer, text: str) -> list[int]:

@@ -23,8 +23,11 @@ from earful.model.runtime import (
     read_part,
     read_tensors,
     require_device_name,
+    require_directions,
+    require_float32,
     require_release,
     require_shapes,
+    unit_rows,
 )
 from earful.model.yamnet.front_end import (
     HIGHEST_HZ,
@@ -64,8 +67,7 @@ def load_yamnet(
         ModelError: Another release or dtype is asked for, or the weights are missing or not
             what they were when the release was made.
     """
-    if dtype not in ("float32", "auto"):
-        raise ModelError(f"{name}: expected dtype 'float32', got {dtype!r}")
+    require_float32(dtype, name)
     require_device_name(device)
     release = read_yamnet_release(name)
     require_release(release, revision, name)
@@ -222,13 +224,7 @@ class YamnetEmbedder:
         # In float64, so that the rows' bits do not depend on how sums are shared out.
         rows = self.class_words.mixtures(texts).astype(np.float64) @ self._network.class_weights
         rows -= rows.mean(axis=1, keepdims=True)
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        if not (np.isfinite(lengths) & (lengths > 0)).all():
-            raise ModelError(
-                f"{self._fingerprint.name}: the vector of a text is zero or not finite, expected "
-                "a direction; use undamaged weights"
-            )
-        return np.asarray(rows / lengths, dtype=np.float32)
+        return unit_rows(rows, self._fingerprint.name, remedy="use undamaged weights")
 
     def text_weights(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return how much each class's score counts for each text; see ``ClassScorer``.
@@ -338,10 +334,7 @@ class YamnetEmbedder:
         """
         # The square root's squares are the numbers themselves.
         sums = pooled.sum(axis=1, keepdims=True, dtype=np.float64)
-        if not (np.isfinite(sums) & (sums > 0)).all():
-            raise ModelError(
-                f"{self._fingerprint.name}: a vector is zero or not finite; use undamaged weights"
-            )
+        require_directions(sums, self._fingerprint.name)
         rows: NDArray[np.float32] = np.sqrt(pooled / sums).astype(np.float32)
         return rows
 

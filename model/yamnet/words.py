@@ -246,11 +246,6 @@ class ClassWords:
         mixed = self.mixtures(texts, temperature=SEARCH_TEMPERATURE)
         return np.asarray(mixed - COMMON_SHARE / mixed.shape[1], dtype=np.float32)
 
-    def class_mixture(self, text: str) -> NDArray[np.float32]:
-        """Return one text's mixture, shape ``(n_classes,)``; see ``mixtures``."""
-        row: NDArray[np.float32] = self.mixtures([text])[0]
-        return row
-
 
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from earful.errors import LeakageError
 from earful.index.health import Segment, compare_signals, propose_pairs
+from earful.plain import plain_fields
 from earful.rag.evaluation.items import Item
 from earful.rag.retrieval import Candidates
 from earful.wording import counted
@@ -62,13 +63,7 @@ class Leak:
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
-        return {
-            "item": self.item,
-            "exemplar": self.exemplar,
-            "kind": self.kind,
-            "similarity": round(self.similarity, 6),
-            "shared": self.shared,
-        }
+        return plain_fields(self, digits=6)
 
     def __str__(self) -> str:
         reason = {

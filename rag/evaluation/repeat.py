@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from earful.errors import EvaluationError
+from earful.plain import plain_fields
 from earful.rag.evaluation.run import Progress, evaluate
 from earful.rag.evaluation.run_file import read_run
 from earful.rag.evaluation.settings import EvaluationSettings
@@ -35,11 +36,7 @@ class RunComparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {
-            "n_rows": self.n_rows,
-            "different": list(self.different),
-            "changed": list(self.changed),
-        }
+        return plain_fields(self)
 
     def describe(self) -> str:
         """Return a summary for people, then a line a difference."""

@@ -27,6 +27,7 @@ from earful.model import GenerationOptions
 from earful.rag.evaluation.arms import ArmRunner, arms_of, embedding_seconds
 from earful.rag.evaluation.items import Item, ItemSet, items_of_corpus, items_of_index
 from earful.rag.evaluation.leakage import Leak, find_leaks, keep_apart, refuse_leaks
+from earful.rag.evaluation.metrics import require_caption_tools
 from earful.rag.evaluation.run_file import RunFile, read_run
 from earful.rag.evaluation.scores import ENOUGH_GROUPS, Scorecard, Verdict
 from earful.rag.evaluation.settings import EvaluationSettings
@@ -92,6 +93,8 @@ def evaluate(
         TaskError: No row answers the task, or a row's label is none of its labels.
         CorpusError: A row of the corpus is broken.
         AudioError: A recording cannot be read.
+        MissingExtraError: The task asks for captions, and the extra ``captions``, which scores
+            them, is not installed.
     """
     settings = replace(settings, split=settings.split or task.protocol.split)
     if corpus is not None and settings.split:
@@ -107,6 +110,7 @@ def load_evaluation(path: Path) -> Evaluation:
 
     Raises:
         EvaluationError: The file is missing, damaged, or no run.
+        MissingExtraError: As for ``evaluate``, once the scores are looked at.
     """
     document = read_run(path)
     return Evaluation(document=document, scorecard=Scorecard(document), n_asked=0)
@@ -118,6 +122,8 @@ class _Run:
     def __init__(
         self, few: FewShot, task: Task, settings: EvaluationSettings, corpus: Corpus | None
     ) -> None:
+        if task.kind == "caption":
+            require_caption_tools()
         split = settings.split
         self._model = few.model
         self._task = task

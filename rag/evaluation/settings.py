@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 from earful.errors import EvaluationError
+from earful.plain import plain_fields
 from earful.rag.evaluation.arms import check_choices
 from earful.rag.evaluation.leakage import NEAR_DUPLICATE, ON_LEAKS, OnLeaks
 from earful.wording import unknown_name
@@ -68,10 +69,7 @@ class EvaluationSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        values = asdict(self)
-        for name in ("shots", "strategies", "arms"):
-            values[name] = list(values[name])
-        return values
+        return plain_fields(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:

@@ -148,8 +148,8 @@ def check_options(ask: AskOptions) -> None:
             given[name] = None if value is None and name == "shots" else to_count(name, value)
         elif name == "start_s" or (name == "end_s" and value is not None):
             given[name] = _to_seconds(name, value)
-        elif name in ("free_text", "always_answer", "blend"):
-            if not isinstance(value, bool | np.bool_) and not (name == "blend" and value is None):
+        elif name in ("free_text", "always_answer"):
+            if not isinstance(value, bool | np.bool_):
                 raise TypeError(f"{name}={quoted(value)}: expected True or False")
         elif name == "group" or (name == "strategy" and value is not None):
             given[name] = to_text(name, value)

@@ -14,7 +14,7 @@ from earful.index import Index
 from earful.index.cache import PreparedCache, key_of
 from earful.index.corpus import Exemplar
 from earful.index.search import ClassScores, VectorSet
-from earful.model import Embedder, LabelNamer, LabelWords
+from earful.model import ClassScorer, Embedder, LabelNamer, LabelWords
 from earful.model.runtime import sha256_of
 from earful.rag.arrays import Similarities
 from earful.rag.retrieval.calibration import (
@@ -232,6 +232,7 @@ class TaskCache:
             prepared.labels,
             [(exemplar.id, exemplar.labels, exemplar.group, content) for exemplar, content in own],
             prepared.means.names is not None,
+            prepared.candidates.stored_scores is not None,
             *values,
         )
 
@@ -331,7 +332,8 @@ class TaskCache:
         segments = [
             (files[e.path], e.exemplar.start_s, e.exemplar.end_s, e.exemplar.id) for e in examples
         ]
-        key = key_of(_RECIPE, "examples", embedder.fingerprint.to_dict(), segments)
+        scores = isinstance(embedder, ClassScorer)
+        key = key_of(_RECIPE, "examples", embedder.fingerprint.to_dict(), scores, segments)
         if (found := self._kept.get(key)) is not None:
             return VectorSet(
                 exemplars=[example.exemplar for example in examples],

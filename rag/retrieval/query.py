@@ -44,8 +44,6 @@ class AskOptions(TypedDict, total=False):
             shots. ``"blend"``: model and vote, by a weight that is fitted by asking about
             exemplars; see ``rag/blend.py``. ``None``, the default: as the task says, except
             that a language model which was chosen by name takes part in any case.
-        blend: The former way to say ``arm="blend"`` (true) or ``arm="model"`` (false); goes
-            with the next release.
         free_text: For ``ask`` and ``caption``: whether the language model writes in any case.
             ``False``, the default: a yes/no question is answered by scores, and a model that
             writes no captions answers from exemplars or declines.
@@ -62,7 +60,6 @@ class AskOptions(TypedDict, total=False):
     strategy: str | None
     shot_mode: ShotMode
     arm: Answerer | None
-    blend: bool | None
     free_text: bool
     always_answer: bool
     seed: int

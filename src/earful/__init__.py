@@ -15,14 +15,10 @@ itself costs nothing. All errors are in ``earful.errors``.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
-import warnings
 
 import lazy_loader
-
-from earful import former_modules
 
 __version__ = "0.1.0"
 
@@ -39,30 +35,7 @@ os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 # A library says nothing unless its user listens.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
-former_modules.install()
-
-_load, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
-
-# Kept for one release: where each old name lives now, and what to write instead.
-_RENAMED = {
-    "ShotInfluence": ("earful.rag", "ShotInfluence"),
-    "label_influence": ("earful.rag", "label_influence"),
-    "open_dataset": ("earful", "load_dataset"),
-    "relabel_influence": ("earful.rag", "relabel_influence"),
-    "text_influence": ("earful.rag", "text_influence"),
-}
-
-
-def __getattr__(name: str) -> object:
-    if name in _RENAMED:
-        home, new = _RENAMED[name]
-        warnings.warn(
-            f"earful.{name} is now {home}.{new}; the old name goes with the next release",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        return getattr(importlib.import_module(home), new)
-    return _load(name)
+__getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def __dir__() -> list[str]:

@@ -181,18 +181,14 @@ def describe_build(report: BuildReport) -> str:
         lines.append(
             "kept, though no longer in the corpus; `earful index remove` drops what it is given:"
         )
-        lines += [printable(f"  {id_}") for id_ in report.stale[:_MOST_SHOWN]]
-        if (n_more := len(report.stale) - _MOST_SHOWN) > 0:
-            lines.append(f"  and {n_more} more; --json lists all")
+        lines += _first([printable(f"  {id_}") for id_ in report.stale])
     lines += [f"  rejected {describe_rejection(rejection)}" for rejection in report.rejected]
     if report.outdated:
         lines.append(
             "rejected, but still in the index as they were before; restore their recordings and "
             "build again, or drop them: `earful index remove INDEX ID...`:"
         )
-        lines += [printable(f"  {id_}") for id_ in report.outdated[:_MOST_SHOWN]]
-        if (n_more := len(report.outdated) - _MOST_SHOWN) > 0:
-            lines.append(f"  and {n_more} more; --json lists all")
+        lines += _first([printable(f"  {id_}") for id_ in report.outdated])
     lines += _describe_doubtful(report.doubtful)
     return "\n".join(lines)
 
@@ -201,16 +197,20 @@ def _describe_replaced(report: BuildReport) -> list[str]:
     """Render which rows have other labels now, or other audio."""
     lines = []
     changed = [x for x in report.replaced if x.before != x.after or not x.same_audio]
-    for row in changed[:_MOST_SHOWN]:
+    for row in changed:
         before, after = (", ".join(map(repr, own)) or "nothing" for own in (row.before, row.after))
         labels = f"was labelled {before} and is now {after}"
         if row.before == row.after:
             labels = f"is labelled {after} as before"
         audio = "" if row.same_audio else ", and its audio is new"
         lines.append(printable(f"  replaced {row.id}: {labels}{audio}"))
-    if (n_more := len(changed) - _MOST_SHOWN) > 0:
-        lines.append(f"  and {n_more} more; --json lists all")
-    return lines
+    return _first(lines)
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    """Return the first ten lines, and one that says how many more there are."""
+    more = f"  and {len(lines) - _MOST_SHOWN} more; --json lists all"
+    return [*lines[:_MOST_SHOWN], more] if len(lines) > _MOST_SHOWN else [*lines]
 
 
 def _describe_contested(report: BuildReport) -> list[str]:

@@ -228,7 +228,8 @@ def test_approximate_search_is_made_measured_used_and_removed(
     code, out, _ = run("index", "approximate", index, "--recall", "1", "--k", "3")
     assert code == 0
     assert "recall@3" in out
-    assert "8 rows looked for their 3 nearest others; wanted 100.0%" in out
+    assert "tested with 8 rows and their 3 nearest neighbours; recall" in out
+    assert "100.0% asked for" in out
     told = json.loads(run("index", "approximate", index, "--json")[1])
     assert told["n_probes"] in {tried["n_probes"] for tried in told["tried"]}
     assert run(*words, "approximate")[1] == run(*words, "exact")[1] == run(*words, "half")[1]

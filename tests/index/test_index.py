@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from earful.errors import FilterError, IndexFolderError, IndexMismatchError
-from earful.index import Index, export_index, verify_index
+from earful.index import Index, verify_index
 from earful.index.corpus import Exemplar
 from earful.index.search import SearchFilter
 from earful.index.storage import FORMAT, HEADER_NAME, IndexedRow, Row, read_header
@@ -269,15 +269,3 @@ def test_compact_keeps_every_row(index: Index, make_row: MakeRow) -> None:
         assert verify_index(opened).problems == ()
     # A reader of the version before still finds its files.
     assert reader.info.n == 8
-
-
-def test_the_old_methods_warn_and_do_the_same(
-    index: Index, make_row: MakeRow, tmp_path: Path
-) -> None:
-    index.add([make_row("a")])
-    with pytest.warns(DeprecationWarning, match=r"Index\.verify.*verify_index"):
-        assert index.verify() == verify_index(index)
-    with pytest.warns(DeprecationWarning, match=r"Index\.export.*export_index"):
-        assert index.export(tmp_path / "rows.csv") == 1
-    assert export_index(index, tmp_path / "again.csv") == 1
-    assert (tmp_path / "rows.csv").read_text() == (tmp_path / "again.csv").read_text()

@@ -14,7 +14,7 @@ from earful.model import GenerationOptions, ScriptedLanguageModel
 from earful.model.scripted import CAPABILITIES
 from earful.rag import FewShot
 from earful.rag.retrieval import LabelScoring
-from earful.rag.task import Answerer, Task
+from earful.rag.task import Task
 from tests.support.labelled_tones import prefers, texts
 
 
@@ -54,20 +54,6 @@ def test_a_task_says_whether_labels_are_listed_and_who_answers(index: Path, quer
     asked = few.classify(query, task=task, shots=1)
     assert (asked.model, asked.blend is not None) == ("scripted", True)
     assert few.classify(query, task=task, shots=1, arm="model").text == "high"
-
-
-def test_the_former_way_to_ask_for_a_blend_works_for_one_release(index: Path, query: Path) -> None:
-    few = FewShot.open(index, model=ScriptedLanguageModel(log_probability=prefers("high")))
-    arms: dict[bool, Answerer] = {False: "model", True: "blend"}
-    for blend, arm in arms.items():
-        with pytest.warns(DeprecationWarning, match="blend= is now"):
-            old = few.classify(query, shots=3, blend=blend)
-        assert old.scores == few.classify(query, shots=3, arm=arm).scores
-    with pytest.warns(DeprecationWarning, match=r"FewShot\.request"):
-        old_request = few.inquiry(query, shots=3)
-    assert old_request == few.request(query, shots=3)
-    with pytest.warns(DeprecationWarning, match=r"FewShot\.index"):
-        assert few.index_or_none is few.index
 
 
 def test_the_vote_may_have_a_fixed_weight(index: Path, query: Path) -> None:

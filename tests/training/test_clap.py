@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 from training.clap.train import Plan, Windows, fit_head, train_text
 
 from earful.model.flamingo import FlamingoTokenizer
-from earful.model.tiny import OUTPUT_DIM, read_part, read_release
+from earful.model.runtime import read_part
+from earful.model.tiny import OUTPUT_DIM, read_release
 
 NAMES = ("bell", "door", "rain", "wind")
 

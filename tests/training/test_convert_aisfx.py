@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import load as load_tensors
 from training import convert_aisfx
 
-from earful.model.tiny import read_part, read_release
+from earful.model.runtime import read_part
+from earful.model.tiny import read_release
 
 
 def test_packing_the_shipped_tensors_gives_the_shipped_bytes() -> None:

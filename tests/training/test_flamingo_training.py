@@ -28,8 +28,9 @@ from earful.model.flamingo import (
     render_continuation,
     render_prompt,
 )
+from earful.model.runtime import read_part
 from earful.model.small import N_CHANNELS, N_DESCRIPTORS
-from earful.model.tiny import read_part, read_release
+from earful.model.tiny import read_release
 
 DIM = 32
 HALVES = (12, 20)

@@ -65,7 +65,7 @@ def main() -> None:
     if not kept.exists():
         kept.write_bytes(pickle.dumps(hear_corpus(options.corpus, embedder)))
     sounds = pickle.loads(kept.read_bytes())
-    vocabulary = tiny.read_part(tiny.read_release(), "tokenizer")
+    vocabulary = read_part(tiny.read_release(), "tokenizer")
     tokenizer = FlamingoTokenizer.from_bytes(vocabulary, source="the vocabulary that ships")
     config = sizes(
         tokenizer.vocab_size,

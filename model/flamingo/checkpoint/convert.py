@@ -38,6 +38,7 @@ from earful.model.flamingo.language_model import Variant
 from earful.model.flamingo.network import position_table
 from earful.model.flamingo.tokenizer import FlamingoTokenizer
 from earful.model.runtime import sha256_of
+from earful.plain import plain_fields
 
 LICENCE = (
     "non-commercial research (NVIDIA's licence of Audio Flamingo, Meta's of OPT-IML, and the "
@@ -98,12 +99,7 @@ class ConversionReport:
 
     def to_dict(self) -> dict[str, object]:
         """Return the fields as plain JSON values."""
-        return {
-            **asdict(self),
-            "folder": str(self.folder),
-            "notes": list(self.notes),
-            "sources": [asdict(source) for source in self.sources],
-        }
+        return plain_fields(self)
 
 
 def convert_flamingo(

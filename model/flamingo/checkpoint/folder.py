@@ -34,7 +34,14 @@ from earful.model.flamingo.language_model import VARIANTS, FlamingoLanguageModel
 from earful.model.flamingo.network import Flamingo
 from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer
 from earful.model.flamingo.window_encoders import MsClapWindows
-from earful.model.runtime import find_changed_files, pick_device, read_json, without_weights
+from earful.model.runtime import (
+    find_changed_files,
+    find_tensor_faults,
+    pick_device,
+    read_json,
+    shapes_of,
+    without_weights,
+)
 from earful.wording import as_argument
 
 FORMAT = "earful-flamingo"
@@ -299,14 +306,9 @@ def _read(path: Path, device: str) -> list[tuple[str, Tensor]]:
 
 
 def _assign(module: torch.nn.Module, state: dict[str, Tensor], folder: Path) -> None:
-    own = module.state_dict()
-    missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    wrong = [n for n in sorted(own.keys() & state.keys()) if state[n].shape != own[n].shape]
-    if missing or unexpected or wrong:
+    if faults := find_tensor_faults(shapes_of(module.state_dict()), shapes_of(state)):
         raise ModelError(
-            f"{folder}: {len(missing)} tensors are missing, {len(unexpected)} unexpected and "
-            f"{len(wrong)} of another shape, such as {(missing or unexpected or wrong)[0]}; "
-            "convert it again"
+            f"{folder}: {len(faults)} tensors are wrong, such as: {faults[0]}; convert it again"
         )
     module.load_state_dict(state, assign=True)
 

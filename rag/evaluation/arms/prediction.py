@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Self
+
+from earful.plain import plain_fields
 
 _DIGITS = 6
 
@@ -46,15 +48,7 @@ class Prediction:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        values = asdict(self)
-        values["labels"] = list(self.labels)
-        values["shots"] = list(self.shots)
-        values["similarities"] = [round(x, _DIGITS) for x in self.similarities]
-        values["confidence"] = round(self.confidence, _DIGITS)
-        values["spent_s"] = round(self.spent_s, _DIGITS)
-        if self.scores is not None:
-            values["scores"] = {x: round(score, _DIGITS) for x, score in self.scores.items()}
-        return values
+        return plain_fields(self, digits=_DIGITS)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -1,4 +1,4 @@
-from .captions import caption_scores
+from .captions import bleu_of_rows, caption_scores, require_caption_tools
 from .captions_java import JavaScores, java_scores
 from .classification import (
     PerClass,
@@ -15,14 +15,11 @@ from .classification import (
     risk_coverage,
 )
 from .intervals import (
+    Bootstrap,
     Difference,
     Interval,
     McNemar,
-    bootstrap,
-    bootstrap_mean,
     mcnemar,
-    paired_bootstrap,
-    paired_difference,
 )
 from .text_answers import (
     exact_match,
@@ -36,6 +33,7 @@ from .text_answers import (
 )
 
 __all__ = [
+    "Bootstrap",
     "Difference",
     "Interval",
     "JavaScores",
@@ -44,8 +42,7 @@ __all__ = [
     "Reliability",
     "RiskCoverage",
     "balanced_accuracy",
-    "bootstrap",
-    "bootstrap_mean",
+    "bleu_of_rows",
     "caption_scores",
     "confusion_matrix",
     "exact_match",
@@ -57,11 +54,10 @@ __all__ = [
     "multilabel_f1",
     "near_label",
     "normalise",
-    "paired_bootstrap",
-    "paired_difference",
     "per_class",
     "per_class_of_sets",
     "reliability",
+    "require_caption_tools",
     "risk_coverage",
     "select_subset",
     "set_f1",

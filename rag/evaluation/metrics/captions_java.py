@@ -1,14 +1,14 @@
 """Caption metrics by Java programs: METEOR, SPICE and SPIDEr.
 
-METEOR comes with the extra ``captions``. SPICE needs files that its package fetches at its
-first use, which only the user may start. A metric that cannot run is left out with a note
-that says what is missing: an evaluation never stops because of one.
+METEOR comes with the extra ``captions``, which every score of captions takes. SPICE needs
+files that its package fetches at its first use, which only the user may start. A metric that
+cannot run is left out with a note that says what is missing: an evaluation never stops because
+of one.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import shutil
 import subprocess
@@ -17,12 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from earful.rag.evaluation.metrics.captions import caption_scores, tokenise
+from earful.rag.evaluation.metrics.captions import CocoTexts, as_coco, caption_scores
 from earful.read_only import ReadOnlyDict
 
-Texts = Mapping[int, list[str]]
-
-_PACKAGE = "pycocoevalcap"
 _METEOR_JAR = "meteor-1.5.jar"
 _METEOR = ("java", "-jar", "-Xmx2G", _METEOR_JAR, "-", "-", "-stdio", "-l", "en", "-norm")
 
@@ -51,20 +48,17 @@ def java_scores(candidates: Sequence[str], references: Sequence[Sequence[str]]) 
 
     Raises:
         ValueError: As for ``caption_scores``.
+        MissingExtraError: The extra ``captions`` is not installed.
     """
     cider = caption_scores(candidates, references, metrics=("cider",)).corpus["cider"]
     if shutil.which("java") is None:
-        return _none("they need Java (apt install default-jre)")
+        note = "METEOR and SPICE are left out: they need Java (apt install default-jre)"
+        return JavaScores(corpus=ReadOnlyDict(), notes=(note,))
     folder = _package_folder()
-    if folder is None:
-        return _none("pip install 'earful[captions]'")
-    captions = {row: [" ".join(tokenise(text))] for row, text in enumerate(candidates)}
-    expected = {
-        row: [" ".join(tokenise(text)) for text in texts] for row, texts in enumerate(references)
-    }
+    expected, captions = as_coco(candidates, references)
     corpus: dict[str, float] = {}
     notes: list[str] = []
-    programs: dict[str, Callable[[Path, Texts, Texts], float]] = {"meteor": _meteor}
+    programs: dict[str, Callable[[Path, CocoTexts, CocoTexts], float]] = {"meteor": _meteor}
     if any(folder.glob("spice/lib/stanford-corenlp*.jar")):
         programs["spice"] = _spice
     else:
@@ -83,22 +77,19 @@ def java_scores(candidates: Sequence[str], references: Sequence[Sequence[str]]) 
     return JavaScores(corpus=ReadOnlyDict(corpus), notes=tuple(notes))
 
 
-def _none(remedy: str) -> JavaScores:
-    note = f"METEOR and SPICE are left out: {remedy}"
-    return JavaScores(corpus=ReadOnlyDict(), notes=(note,))
+def _package_folder() -> Path:
+    import pycocoevalcap
+
+    # A package without an __init__.py has places, and no file.
+    return Path(pycocoevalcap.__path__[0])
 
 
-def _package_folder() -> Path | None:
-    found = importlib.util.find_spec(_PACKAGE)
-    places = [] if found is None else list(found.submodule_search_locations or ())
-    return Path(places[0]) if places else None
-
-
-def _meteor(folder: Path, references: Texts, captions: Texts) -> float:
+def _meteor(folder: Path, references: CocoTexts, captions: CocoTexts) -> float:
     """Run METEOR 1.5 (Denkowski and Lavie, 2014) over its standard input and output.
 
     It does not find its tables below a folder with a space in its name, so it is run from a
-    temporary folder with a link to them.
+    temporary folder with a link to them. The package's own ``Meteor`` waits for ever where the
+    program dies: it then holds the lock that its ``__del__`` takes.
     """
     with tempfile.TemporaryDirectory() as scratch:
         shutil.copy(folder / "meteor" / _METEOR_JAR, scratch)
@@ -141,7 +132,7 @@ def _read_line(process: subprocess.Popen[str]) -> str:
     return line.strip()
 
 
-def _spice(_folder: Path, references: Texts, captions: Texts) -> float:
+def _spice(_folder: Path, references: CocoTexts, captions: CocoTexts) -> float:
     from pycocoevalcap.spice.spice import Spice
 
     # It prints its progress and timings.

@@ -68,105 +68,108 @@ class McNemar:
     is_exact: bool
 
 
-def bootstrap_mean(
-    values: Values,
-    *,
-    groups: Sequence[str] | None = None,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """Return the mean of some rows with its interval.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bootstrap:
+    """A way to resample rows, or whole groups of them.
 
-    Args:
-        values: float64, shape ``(n,)``.
+    Attributes:
         groups: Group of each row; ``None`` when rows are independent.
-        confidence: Level of the interval, in (0, 1).
+        confidence: Level of the intervals, in (0, 1).
         resamples: Number of resamples.
         seed: Seed of the resampling.
 
     Raises:
-        ValueError: There are no rows, or an argument is outside its range.
+        ValueError: An attribute is outside its range; or, in every method, there are no rows,
+            or not as many as groups.
 
-    >>> bootstrap_mean(np.ones(3))
+    >>> Bootstrap().mean(np.ones(3))
     Interval(value=1.0, low=1.0, high=1.0)
     """
-    means = _resampled_means(values, groups, resamples, seed)
-    low, high = _percentiles(means, confidence)
-    return Interval(value=float(values.mean()), low=low, high=high)
 
+    groups: Sequence[str] | None = None
+    confidence: float = 0.95
+    resamples: int = 2000
+    seed: int = 0
 
-def bootstrap(
-    statistic: Statistic,
-    n: int,
-    *,
-    groups: Sequence[str] | None = None,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """Return any statistic of rows with its interval.
+    def __post_init__(self) -> None:
+        if not 0.0 < self.confidence < 1.0:
+            raise ValueError(f"confidence={self.confidence}: expected more than 0, less than 1")
+        if self.resamples < 1:
+            raise ValueError(f"resamples={self.resamples}: expected 1 or more")
 
-    Args:
-        statistic: Function of row numbers, which may repeat.
-        n: Number of rows.
-        groups: As for ``bootstrap_mean``.
-        confidence: Likewise.
-        resamples: Likewise.
-        seed: Likewise.
+    def mean(self, values: Values) -> Interval:
+        """Return the mean of rows, float64, shape ``(n,)``, with its interval."""
+        low, high = self._percentiles(self._means(values))
+        return Interval(value=float(values.mean()), low=low, high=high)
 
-    Raises:
-        ValueError: There are no rows, or an argument is outside its range.
-    """
-    drawn = [statistic(picked) for picked in _draws(n, groups, resamples, seed)]
-    low, high = _percentiles(np.array(drawn), confidence)
-    return Interval(value=statistic(np.arange(n)), low=low, high=high)
+    def of(self, statistic: Statistic, n: int) -> Interval:
+        """Return any statistic of ``n`` rows, a function of row numbers, with its interval."""
+        drawn = np.array([statistic(picked) for picked in self._draws(n)])
+        low, high = self._percentiles(drawn)
+        return Interval(value=statistic(np.arange(n)), low=low, high=high)
 
+    def mean_difference(self, first: Values, second: Values) -> Difference:
+        """Return the difference of two means over the same rows, shape ``(n,)`` each."""
+        _require_same_rows(first, second)
+        difference = first - second
+        return self._difference(float(difference.mean()), self._means(difference))
 
-def paired_difference(
-    first: Values,
-    second: Values,
-    *,
-    groups: Sequence[str] | None = None,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Difference:
-    """Return the difference of two means over the same rows.
+    def difference_of(self, first: Statistic, second: Statistic, n: int) -> Difference:
+        """Return the difference of two statistics of the same ``n`` rows."""
+        drawn = np.array([first(picked) - second(picked) for picked in self._draws(n)])
+        everything = np.arange(n)
+        return self._difference(first(everything) - second(everything), drawn)
 
-    Args:
-        first: float64, shape ``(n,)``.
-        second: The same rows by another arm.
-        groups: As for ``bootstrap_mean``.
-        confidence: Likewise.
-        resamples: Likewise.
-        seed: Likewise.
+    def _difference(self, value: float, drawn: Values) -> Difference:
+        low, high = self._percentiles(drawn)
+        smaller = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+        p_value = min(1.0, 2 * max(smaller, 1) / len(drawn))
+        return Difference(value=value, low=low, high=high, p_value=p_value)
 
-    Raises:
-        ValueError: The shapes differ, there are no rows, or an argument is outside its
-            range.
-    """
-    if first.shape != second.shape:
-        raise ValueError(f"{len(first)} and {len(second)} rows: expected the same rows twice")
-    difference = first - second
-    means = _resampled_means(difference, groups, resamples, seed)
-    return _difference(float(difference.mean()), means, confidence)
+    def _percentiles(self, drawn: Values) -> tuple[float, float]:
+        tail = 50.0 * (1.0 - self.confidence)
+        low, high = np.percentile(drawn, [tail, 100.0 - tail])
+        return float(low), float(high)
 
+    def _means(self, values: Values) -> Values:
+        """Return the mean of each resample of the rows or groups."""
+        self._check(len(values))
+        random = np.random.default_rng(self.seed)
+        if self.groups is None:
+            sums, sizes = np.asarray(values, dtype=np.float64), np.ones(len(values))
+        else:
+            names = np.asarray(self.groups, dtype=object).astype(str)
+            _, inverse = np.unique(names, return_inverse=True)
+            sums = np.asarray(np.bincount(inverse, weights=values), dtype=np.float64)
+            sizes = np.bincount(inverse).astype(np.float64)
+        means = np.empty(self.resamples)
+        for start in range(0, self.resamples, _AT_ONCE):
+            stop = min(start + _AT_ONCE, self.resamples)
+            drawn = random.integers(len(sums), size=(stop - start, len(sums)))
+            means[start:stop] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+        return means
 
-def paired_bootstrap(
-    first: Statistic,
-    second: Statistic,
-    n: int,
-    *,
-    groups: Sequence[str] | None = None,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Difference:
-    """Return the difference of two statistics of the same rows; arguments as ``bootstrap``."""
-    drawn = [first(picked) - second(picked) for picked in _draws(n, groups, resamples, seed)]
-    everything = np.arange(n)
-    return _difference(first(everything) - second(everything), np.array(drawn), confidence)
+    def _draws(self, n: int) -> Iterator[Picked]:
+        """Yield the row numbers of each resample of the rows or groups."""
+        self._check(n)
+        random = np.random.default_rng(self.seed)
+        if self.groups is None:
+            for _ in range(self.resamples):
+                yield random.integers(n, size=n)
+            return
+        rows_of: dict[str, list[int]] = {}
+        for row, group in enumerate(self.groups):
+            rows_of.setdefault(group, []).append(row)
+        members = [np.array(rows_of[group], dtype=np.intp) for group in sorted(rows_of)]
+        for _ in range(self.resamples):
+            drawn = random.integers(len(members), size=len(members))
+            yield np.concatenate([members[group] for group in drawn])
+
+    def _check(self, n: int) -> None:
+        if n < 1:
+            raise ValueError("there are no rows: expected at least one")
+        if self.groups is not None and len(self.groups) != n:
+            raise ValueError(f"{len(self.groups)} groups for {n} rows: expected one a row")
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
@@ -182,8 +185,7 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
     >>> mcnemar(np.array([True] * 5 + [False]), np.array([False] * 5 + [True])).p_value
     0.21875
     """
-    if first.shape != second.shape:
-        raise ValueError(f"{len(first)} and {len(second)} rows: expected the same rows twice")
+    _require_same_rows(first, second)
     b, c = int((first & ~second).sum()), int((~first & second).sum())
     n = b + c
     if n < _EXACT_BELOW:
@@ -194,62 +196,6 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
     return McNemar(b=b, c=c, p_value=math.erfc(math.sqrt(chi_square / 2)), is_exact=False)
 
 
-def _difference(value: float, drawn: Values, confidence: float) -> Difference:
-    low, high = _percentiles(drawn, confidence)
-    smaller = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
-    p_value = min(1.0, 2 * max(smaller, 1) / len(drawn))
-    return Difference(value=value, low=low, high=high, p_value=p_value)
-
-
-def _percentiles(drawn: Values, confidence: float) -> tuple[float, float]:
-    if not 0.0 < confidence < 1.0:
-        raise ValueError(f"confidence={confidence}: expected more than 0, less than 1")
-    tail = 50.0 * (1.0 - confidence)
-    low, high = np.percentile(drawn, [tail, 100.0 - tail])
-    return float(low), float(high)
-
-
-def _resampled_means(
-    values: Values, groups: Sequence[str] | None, resamples: int, seed: int
-) -> Values:
-    """Return the mean of each resample of the rows or groups."""
-    _check(len(values), groups, resamples)
-    random = np.random.default_rng(seed)
-    if groups is None:
-        sums, sizes = np.asarray(values, dtype=np.float64), np.ones(len(values))
-    else:
-        _, inverse = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
-        sums = np.asarray(np.bincount(inverse, weights=values), dtype=np.float64)
-        sizes = np.bincount(inverse).astype(np.float64)
-    means = np.empty(resamples)
-    for start in range(0, resamples, _AT_ONCE):
-        stop = min(start + _AT_ONCE, resamples)
-        drawn = random.integers(len(sums), size=(stop - start, len(sums)))
-        means[start:stop] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-    return means
-
-
-def _draws(n: int, groups: Sequence[str] | None, resamples: int, seed: int) -> Iterator[Picked]:
-    """Yield the row numbers of each resample of the rows or groups."""
-    _check(n, groups, resamples)
-    random = np.random.default_rng(seed)
-    if groups is None:
-        for _ in range(resamples):
-            yield random.integers(n, size=n)
-        return
-    rows_of: dict[str, list[int]] = {}
-    for row, group in enumerate(groups):
-        rows_of.setdefault(group, []).append(row)
-    members = [np.array(rows_of[group], dtype=np.intp) for group in sorted(rows_of)]
-    for _ in range(resamples):
-        drawn = random.integers(len(members), size=len(members))
-        yield np.concatenate([members[group] for group in drawn])
-
-
-def _check(n: int, groups: Sequence[str] | None, resamples: int) -> None:
-    if n < 1:
-        raise ValueError("there are no rows: expected at least one")
-    if groups is not None and len(groups) != n:
-        raise ValueError(f"{len(groups)} groups for {n} rows: expected one a row")
-    if resamples < 1:
-        raise ValueError(f"resamples={resamples}: expected 1 or more")
+def _require_same_rows(first: NDArray[np.generic], second: NDArray[np.generic]) -> None:
+    if first.shape != second.shape:
+        raise ValueError(f"{len(first)} and {len(second)} rows: expected the same rows twice")

@@ -7,6 +7,7 @@ numbers. Items of one group are not independent: intervals and tests resample gr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -15,18 +16,16 @@ from numpy.typing import NDArray
 
 from earful.rag.evaluation.arms import Arm
 from earful.rag.evaluation.metrics import (
+    Bootstrap,
     Interval,
     balanced_accuracy,
-    bootstrap,
-    bootstrap_mean,
+    bleu_of_rows,
     caption_scores,
     exact_match,
     macro_f1,
     mcnemar,
     mean_average_precision,
     multilabel_f1,
-    paired_bootstrap,
-    paired_difference,
     set_f1,
     token_f1,
 )
@@ -37,8 +36,6 @@ Values = NDArray[np.float64]
 Picked = NDArray[np.intp]
 Statistic = Callable[[Picked], float]
 
-_SEED = 0
-# A mean over labels is slow to resample.
 _FEWER_RESAMPLES = 500
 
 
@@ -84,7 +81,12 @@ class RunScores:
         self.groups = [item["group"] for item in self.items]
         settings = document["settings"]
         self._confidence: float = settings["confidence"]
-        self._resamples: int = settings["resamples"]
+        self._bootstrap = Bootstrap(
+            groups=self.groups, confidence=self._confidence, resamples=settings["resamples"]
+        )
+        # A mean over labels is slow to resample.
+        fewer = min(settings["resamples"], _FEWER_RESAMPLES)
+        self._shorter_bootstrap = replace(self._bootstrap, resamples=fewer)
         self._label_of = {label: row for row, label in enumerate(self.labels)}
 
     @cached_property
@@ -167,12 +169,7 @@ class RunScores:
         if metric == "f1-approx":
             return np.array([set_f1(row["labels"], item["labels"]) for row, item in pairs])
         if metric in ("cider", "rouge-l"):
-            scores = caption_scores(
-                [row["text"] for row in rows],
-                [item["references"] for item in self.items],
-                metrics=(metric,),
-            )
-            return np.asarray(scores.items[metric])
+            return caption_scores(*self._captions(rows), metrics=(metric,)).items[metric]
         return None
 
     def statistic(self, answers: Answers, metric: str) -> Statistic:
@@ -194,17 +191,12 @@ class RunScores:
             chosen = np.array([self._marked(row["labels"]) for row in rows])
             average: Literal["macro", "micro"] = "macro" if metric == "macro-f1" else "micro"
             return lambda picked: multilabel_f1(sets[picked], chosen[picked], average=average)
-        texts = [row["text"] for row in rows]
+        texts, references = self._captions(rows)
+        return bleu_of_rows(texts, references, n=int(metric.removeprefix("bleu-")))
 
-        def corpus_score(picked: Picked) -> float:
-            found = caption_scores(
-                [texts[row] for row in picked],
-                [self.items[row]["references"] for row in picked],
-                metrics=(metric,),
-            )
-            return found.corpus[metric]
-
-        return corpus_score
+    def _captions(self, rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+        """Return what was written about each item, and its references."""
+        return [row["text"] for row in rows], [item["references"] for item in self.items]
 
     def _scores(self, row: Mapping[str, Any]) -> Values:
         scores = np.zeros(len(self.labels))
@@ -222,21 +214,8 @@ class RunScores:
         """Return a metric of an arm with its bootstrap interval."""
         values = self.values(answers, metric)
         if values is not None:
-            return bootstrap_mean(
-                values,
-                groups=self.groups,
-                confidence=self._confidence,
-                resamples=self._resamples,
-                seed=_SEED,
-            )
-        return bootstrap(
-            self.statistic(answers, metric),
-            len(self.items),
-            groups=self.groups,
-            confidence=self._confidence,
-            resamples=min(self._resamples, _FEWER_RESAMPLES),
-            seed=_SEED,
-        )
+            return self._bootstrap.mean(values)
+        return self._shorter_bootstrap.of(self.statistic(answers, metric), len(self.items))
 
     @cached_property
     def arms(self) -> tuple[ArmScore, ...]:
@@ -263,24 +242,10 @@ class RunScores:
             test = mcnemar(self.right(one.first), self.right(other.first))
         values, others = self.values(one, self.metric), self.values(other, self.metric)
         if values is not None and others is not None:
-            difference = paired_difference(
-                values,
-                others,
-                groups=self.groups,
-                confidence=self._confidence,
-                resamples=self._resamples,
-                seed=_SEED,
-            )
+            difference = self._bootstrap.mean_difference(values, others)
         else:
-            difference = paired_bootstrap(
-                self.statistic(one, self.metric),
-                self.statistic(other, self.metric),
-                len(self.items),
-                groups=self.groups,
-                confidence=self._confidence,
-                resamples=min(self._resamples, _FEWER_RESAMPLES),
-                seed=_SEED,
-            )
+            statistics = self.statistic(one, self.metric), self.statistic(other, self.metric)
+            difference = self._shorter_bootstrap.difference_of(*statistics, len(self.items))
         return Comparison(first=first.name, second=second.name, difference=difference, mcnemar=test)
 
     def best_of(self, how: str) -> Arm | None:

@@ -44,9 +44,7 @@ class Scorecard(RunScores):
     @cached_property
     def java(self) -> JavaScores:
         """METEOR, SPICE and SPIDEr of the verdict's arm; for ``caption``."""
-        rows = self.answers[self.verdict.arm.name].first
-        references = [item["references"] for item in self.items]
-        return java_scores([row["text"] for row in rows], references)
+        return java_scores(*self._captions(self.answers[self.verdict.arm.name].first))
 
     # --- for the report -------------------------------------------------------------------
 

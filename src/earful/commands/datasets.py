@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful import console
-from earful.commands.options import JsonOption, example, print_json
+from earful.commands.options import JsonOption, example, print_json, print_result
+from earful.plain import plain_fields
 from earful.wording import as_argument, counted
 
 if TYPE_CHECKING:
@@ -72,10 +73,8 @@ def datasets_show(name: NameArgument, as_json: JsonOption = False) -> None:
     from earful.index.datasets import load_declaration
 
     found = load_declaration(name)
-    if as_json:
-        print_json(_to_dict(found))
-    else:
-        typer.echo(console.printable_lines(describe_dataset(found)))
+    text = console.printable_lines(describe_dataset(found))
+    print_result(_to_dict(found), text, as_json=as_json)
 
 
 @datasets_app.command("check")
@@ -107,10 +106,8 @@ def datasets_check(
             corpus.on_missing = lambda where, why: print(where, why, sep="\t", file=file)
             corpus.on_unreadable = corpus.on_missing
         found = check_dataset(corpus)
-    if as_json:
-        print_json(found.to_dict())
-    else:
-        typer.echo(console.printable_lines(describe_check(found)))
+    text = console.printable_lines(describe_check(found))
+    print_result(found.to_dict(), text, as_json=as_json)
 
 
 @datasets_app.command("sample")
@@ -314,28 +311,8 @@ def _to_dict(dataset: Dataset) -> dict[str, object]:
         "tasks": list(dataset.tasks),
         "parts": list(dataset.parts),
         "verified": dataset.is_verified,
-        "facts": {
-            name: {
-                "value": fact.value,
-                "verified": fact.verified,
-                "basis": fact.basis,
-                "note": fact.note,
-                "also": dict(fact.also),
-            }
-            for name, fact in dataset.all_facts().items()
-        },
-        "reference": [
-            {
-                "key": one.key,
-                "task": one.task,
-                "prompt": one.prompt,
-                "options": one.options,
-                "answer": one.answer,
-                "metric": one.metric,
-                "note": one.note,
-            }
-            for one in dataset.references
-        ],
+        "facts": {name: plain_fields(fact) for name, fact in dataset.all_facts().items()},
+        "reference": [plain_fields(one) for one in dataset.references],
         "quirks": list(dataset.quirks),
         "overlaps": dict(dataset.overlaps),
         "known_bad": dict(dataset.known_bad),

@@ -21,7 +21,7 @@ from earful.commands.options import (
     OptionalIndexOption,
     example,
     one_of,
-    print_json,
+    print_result,
     reject_unused,
 )
 from earful.errors import EvaluationError
@@ -139,10 +139,8 @@ def evaluate(
         with console.counter("asking again", sys.stderr) as progress:
             compared = repeat_run(few, replay, allow_outside=allow_outside, progress=progress)
         print_caveat(few)
-        if as_json:
-            print_json(compared.to_dict())
-        else:
-            typer.echo(console.printable_lines(compared.describe()))
+        text = console.printable_lines(compared.describe())
+        print_result(compared.to_dict(), text, as_json=as_json)
         raise typer.Exit(0 if compared.is_same else 1)
     # A new run, or the rest of one that was interrupted.
     asked = given if given is not None else Task(name=_ALL_LABELS)
@@ -184,10 +182,8 @@ def _print_evaluation(found: Evaluation, html: Path | None, *, as_json: bool) ->
     if html is not None:
         write_report(found.scorecard, html)
         console.warn(f"report: {html}")
-    if as_json:
-        print_json(found.to_dict())
-    else:
-        typer.echo(console.printable_lines(console.describe_evaluation(found.scorecard)))
+    text = console.printable_lines(console.describe_evaluation(found.scorecard))
+    print_result(found.to_dict(), text, as_json=as_json)
 
 
 def _write_verdict(task: Task, found: Evaluation) -> None:

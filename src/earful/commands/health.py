@@ -10,7 +10,14 @@ from typing import Annotated
 import typer
 
 from earful import console
-from earful.commands.options import IndexArgument, JsonOption, example, one_of, print_json
+from earful.commands.options import (
+    IndexArgument,
+    JsonOption,
+    example,
+    one_of,
+    print_json,
+    print_result,
+)
 from earful.wording import counted
 
 _MOST_OF_A_KIND = 5
@@ -107,9 +114,7 @@ def index_map(
         with console.counter("listening", sys.stderr) as progress:
             write_map_page(found, opened, html, color_by=chosen_color, progress=progress)
         console.warn(f"page: {html}")
-    if as_json:
-        print_json(found.to_dict())
-        return
     kept = " and ".join(f"{share:.0%}" for share in found.explained)
     axes = f", whose two axes keep {kept} of the variance" if kept else ""
-    typer.echo(f"{counted(len(found.ids), 'row')} by {found.method}{axes}")
+    text = f"{counted(len(found.ids), 'row')} by {found.method}{axes}"
+    print_result(found.to_dict(), text, as_json=as_json)

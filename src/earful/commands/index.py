@@ -28,7 +28,7 @@ from earful.commands.options import (
     RootOption,
     example,
     one_of,
-    print_json,
+    print_result,
     reject_unused,
 )
 from earful.errors import CorpusError
@@ -242,10 +242,7 @@ def index_remove(
     from earful.index import Index
 
     n_removed = Index.open(index).remove(ids)
-    if as_json:
-        print_json({"removed": n_removed})
-    else:
-        typer.echo(f"{counted(n_removed, 'row')} removed")
+    print_result({"removed": n_removed}, f"{counted(n_removed, 'row')} removed", as_json=as_json)
 
 
 @index_app.command("info")
@@ -257,9 +254,6 @@ def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
     opened = Index.open(index)
     info = opened.info.to_dict()
     rejected = opened.rejections()
-    if as_json:
-        print_json({**info, "rejected": [rejection.to_dict() for rejection in rejected]})
-        return
     rows: list[list[str]] = []
     for key, value in info.items():
         if isinstance(value, dict):
@@ -267,9 +261,9 @@ def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
         else:
             shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             rows.append([key, shown])
-    typer.echo(console.table(rows))
-    for rejection in rejected:
-        typer.echo(f"rejected {console.describe_rejection(rejection)}")
+    lines = [f"rejected {console.describe_rejection(rejection)}" for rejection in rejected]
+    found = {**info, "rejected": [rejection.to_dict() for rejection in rejected]}
+    print_result(found, "\n".join([console.table(rows), *lines]), as_json=as_json)
 
 
 @index_app.command("verify")
@@ -304,30 +298,30 @@ def index_verify(
             mended = repair_index(index, opened, progress=progress)
     report = verify_index(Index.open(index))
     problems = [problem.to_dict() for problem in report.problems]
-    if as_json:
-        found = {
-            "checked": report.n_checked,
-            "whole": report.n_whole,
-            "unlisted": report.n_unlisted,
-            "problems": problems,
-        }
-        print_json(found if mended is None else {**found, "repair": mended.to_dict()})
-    else:
-        if mended is not None:
-            typer.echo(console.describe_repair(mended))
-        for problem in problems:
-            of_row = f"{problem['id']} ({problem['audio']})"
-            where = of_row if problem["id"] else problem["audio"]
-            typer.echo(console.printable(f"{where}: {problem['what']}"))
-        typer.echo(
-            f"{counted(report.n_checked, 'row')} checked, {report.n_whole} as "
-            f"written, {counted(len(problems), 'problem')}"
+    found = {
+        "checked": report.n_checked,
+        "whole": report.n_whole,
+        "unlisted": report.n_unlisted,
+        "problems": problems,
+    }
+    lines = []
+    if mended is not None:
+        found["repair"] = mended.to_dict()
+        lines.append(console.describe_repair(mended))
+    for problem in problems:
+        of_row = f"{problem['id']} ({problem['audio']})"
+        where = of_row if problem["id"] else problem["audio"]
+        lines.append(console.printable(f"{where}: {problem['what']}"))
+    lines.append(
+        f"{counted(report.n_checked, 'row')} checked, {report.n_whole} as "
+        f"written, {counted(len(problems), 'problem')}"
+    )
+    if report.n_unlisted:
+        lines.append(
+            f"{report.n_unlisted} of its files are not in checksums.txt: only the digests of "
+            "their rows were compared; --repair lists them"
         )
-        if report.n_unlisted:
-            typer.echo(
-                f"{report.n_unlisted} of its files are not in checksums.txt: only the digests of "
-                "their rows were compared; --repair lists them"
-            )
+    print_result(found, "\n".join(lines), as_json=as_json)
     if problems or (mended is not None and mended.missing):
         raise typer.Exit(1)
 
@@ -347,10 +341,8 @@ def index_export(
             f"{target}: expected a file that ends in .csv or .parquet", param_hint="TARGET"
         )
     n_written = export_index(Index.open(index), target)
-    if as_json:
-        print_json({"written": n_written, "path": str(target)})
-    else:
-        typer.echo(f"{counted(n_written, 'row')} written to {console.printable(str(target))}")
+    text = f"{counted(n_written, 'row')} written to {console.printable(str(target))}"
+    print_result({"written": n_written, "path": str(target)}, text, as_json=as_json)
 
 
 @index_app.command("features")
@@ -376,15 +368,12 @@ def index_features(
     loaded = load_language_model(model, device=device, decoding=decoding)
     with console.counter("encoding", sys.stderr) as progress:
         report = precompute_features(opened, loaded, progress=progress)
-    if as_json:
-        print_json(report.to_dict())
-    else:
-        for id_, error in report.failed:
-            typer.echo(console.printable(f"  failed {id_}: {error}"))
-        typer.echo(
-            f"{counted(report.kept, 'exemplar')} encoded, {len(report.failed)} failed in "
-            f"{report.seconds:.1f} s"
-        )
+    lines = [console.printable(f"  failed {id_}: {error}") for id_, error in report.failed]
+    lines.append(
+        f"{counted(report.kept, 'exemplar')} encoded, {len(report.failed)} failed in "
+        f"{report.seconds:.1f} s"
+    )
+    print_result(report.to_dict(), "\n".join(lines), as_json=as_json)
     if report.failed:
         raise typer.Exit(SOME_FAILED)
 
@@ -420,10 +409,7 @@ def index_approximate(
         typer.echo("approximate search removed")
         return
     made = opened.index_approximately(recall=recall, k=k, n_queries=queries)
-    if as_json:
-        print_json(made.to_dict())
-    else:
-        typer.echo(console.describe_approximate(made, index))
+    print_result(made.to_dict(), console.describe_approximate(made, index), as_json=as_json)
 
 
 index_app.command("health")(index_health)
@@ -431,18 +417,13 @@ index_app.command("map")(index_map)
 
 
 def _finish_build(report: BuildReport, *, as_json: bool) -> None:
-    if as_json:
-        print_json(report.to_dict())
-    else:
-        typer.echo(console.describe_build(report))
+    print_result(report.to_dict(), console.describe_build(report), as_json=as_json)
     if report.rejected:
         raise typer.Exit(SOME_FAILED)
 
 
 def _finish_rehearsal(found: Survey, doubtful: Sequence[DoubtfulAudio], *, as_json: bool) -> None:
-    if as_json:
-        print_json({**found.to_dict(), "doubtful": [some.to_dict() for some in doubtful]})
-    else:
-        typer.echo(console.describe_survey(found, doubtful))
+    counts = {**found.to_dict(), "doubtful": [some.to_dict() for some in doubtful]}
+    print_result(counts, console.describe_survey(found, doubtful), as_json=as_json)
     if found.rejected:
         raise typer.Exit(SOME_FAILED)

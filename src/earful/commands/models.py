@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful import console
-from earful.commands.options import JsonOption, example, one_of, print_json
+from earful.commands.options import JsonOption, example, one_of, print_json, print_result
 from earful.errors import ModelError
 from earful.wording import counted
 
@@ -155,19 +155,16 @@ def models_convert_clap(
             "hub's layout, or a hub id such as laion/clap-htsat-unfused"
         )
     report = convert_clap(source, out, revision=revision)
-    if as_json:
-        print_json(report.to_dict())
-        return
+    lines = [
+        f"{report.n_tensors} tensors in {report.folder}; embed with --embedder {report.folder}"
+    ]
     if not report.embeds_text:
-        typer.echo(
+        lines.insert(
+            0,
             "note: no tokenizer was found, so it embeds audio and no text; put vocab.json and "
-            "merges.txt of roberta-base into the folder"
+            "merges.txt of roberta-base into the folder",
         )
-    typer.echo(
-        console.printable(
-            f"{report.n_tensors} tensors in {report.folder}; embed with --embedder {report.folder}"
-        )
-    )
+    print_result(report.to_dict(), "\n".join(map(console.printable, lines)), as_json=as_json)
 
 
 @models_app.command("convert-yamnet")
@@ -181,20 +178,16 @@ def models_convert_yamnet(
     from earful.model.yamnet import convert_yamnet
 
     report = convert_yamnet(file, out)
-    if as_json:
-        print_json(report.to_dict())
-        return
     told = (
         "the same numbers as those that ship"
         if report.same_as_shipped
         else f"numbers differ by up to {report.largest_difference:.1e} from those that ship"
     )
-    typer.echo(
-        console.printable(
-            f"{report.n_tensors} tensors in {report.folder}, {told}; embed with --embedder "
-            f"{report.folder}"
-        )
+    text = (
+        f"{report.n_tensors} tensors in {report.folder}, {told}; embed with --embedder "
+        f"{report.folder}"
     )
+    print_result(report.to_dict(), console.printable(text), as_json=as_json)
 
 
 @models_app.command("verify")
@@ -208,28 +201,20 @@ def models_verify(
 
     folder = find_flamingo(model)
     problems = verify_flamingo_folder(folder)
-    if as_json:
-        print_json({"folder": str(folder), "problems": list(problems)})
-    else:
-        for problem in problems:
-            typer.echo(console.printable(problem))
-        typer.echo(console.printable(f"{folder}: {counted(len(problems), 'problem')}"))
+    lines = [*problems, f"{folder}: {counted(len(problems), 'problem')}"]
+    found = {"folder": str(folder), "problems": list(problems)}
+    print_result(found, "\n".join(map(console.printable, lines)), as_json=as_json)
     if problems:
         raise typer.Exit(1)
 
 
 def _print_report(report: ConversionReport, *, as_json: bool) -> None:
-    if as_json:
-        print_json(report.to_dict())
-        return
-    for note in report.notes:
-        typer.echo(console.printable(f"note: {note}"))
-    typer.echo(
-        console.printable(
-            f"{report.n_tensors} tensors of {report.variant} in {report.folder}, "
-            f"{counted(report.n_copies, 'copy', 'copies')} left out, {report.seconds:.1f} s"
-        )
-    )
+    lines = [
+        *[f"note: {note}" for note in report.notes],
+        f"{report.n_tensors} tensors of {report.variant} in {report.folder}, "
+        f"{counted(report.n_copies, 'copy', 'copies')} left out, {report.seconds:.1f} s",
+    ]
+    print_result(report.to_dict(), "\n".join(map(console.printable, lines)), as_json=as_json)
 
 
 def _is_path(source: str) -> bool:

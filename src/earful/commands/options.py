@@ -365,6 +365,14 @@ def example(text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return add
 
 
+def print_result(value: object, text: str, *, as_json: bool) -> None:
+    """Write a result to stdout: as one JSON value, or as text for people."""
+    if as_json:
+        print_json(value)
+    else:
+        typer.echo(text)
+
+
 def print_json(value: object) -> None:
     """Write one JSON value, a line, to stdout."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -8,7 +8,13 @@ from typing import Annotated
 import typer
 
 from earful import console
-from earful.commands.options import AllowOutsideOption, JsonOption, example, print_json
+from earful.commands.options import (
+    AllowOutsideOption,
+    JsonOption,
+    example,
+    print_json,
+    print_result,
+)
 from earful.wording import as_argument
 
 tasks_app = typer.Typer(help="Write, check and show task files.", no_args_is_help=True)
@@ -76,7 +82,5 @@ def tasks_show(
     from earful.rag.task import load_task
 
     loaded = load_task(task, allow_outside=allow_outside)
-    if as_json:
-        print_json(loaded.to_dict())
-    else:
-        typer.echo(console.printable_lines(loaded.describe()))
+    text = console.printable_lines(loaded.describe())
+    print_result(loaded.to_dict(), text, as_json=as_json)

@@ -23,7 +23,7 @@ _CORE = (
     "typer",
 )
 _EXTRAS = {
-    "captions": ("pycocoevalcap", "METEOR of captions, which takes Java, too"),
+    "captions": ("pycocoevalcap", "scores of captions; METEOR takes Java, too"),
     "clap": ("transformers", "LAION-CLAP embedders"),
     "flamingo": ("torch", "Audio Flamingo"),
     "faiss": ("faiss", "FAISS search"),
@@ -145,15 +145,14 @@ def _language_models() -> tuple[Finding, ...]:
     findings: list[Finding] = []
     for name in MODEL_NAMES:
         folder = models_home() / name
+        mend = f"earful models pull {name} --accept-noncommercial"
         if not folder.is_dir():
-            mend = f"earful models pull {name} --accept-noncommercial"
             found = f"not in {models_home()}"
             findings.append(Finding(name=name, state="missing", found=found, mend=mend))
             continue
         try:
             opened = open_flamingo_folder(folder)
         except EarfulError as error:
-            mend = f"earful models pull {name} --accept-noncommercial"
             findings.append(Finding(name=name, state="broken", found=str(error), mend=mend))
             continue
         found = f"{opened.dtype}, {opened.licence}"
@@ -172,20 +171,9 @@ def _hub() -> Finding:
     request = urllib.request.Request(endpoint, method="HEAD")
     try:
         with urllib.request.urlopen(request, timeout=_HUB_TIMEOUT_S):
-            pass
+            return Finding(name="model hub", state="ok", found=f"{endpoint} answers")
     except urllib.error.HTTPError as error:
-        return Finding(
-            name="model hub",
-            state="missing",
-            found=f"{endpoint} answers {error.code} {error.reason}",
-            mend=mend,
-        )
+        found = f"{endpoint} answers {error.code} {error.reason}"
     except OSError as error:
-        reason = getattr(error, "reason", error)
-        return Finding(
-            name="model hub",
-            state="missing",
-            found=f"{endpoint} cannot be reached: {reason}",
-            mend=mend,
-        )
-    return Finding(name="model hub", state="ok", found=f"{endpoint} answers")
+        found = f"{endpoint} cannot be reached: {getattr(error, 'reason', error)}"
+    return Finding(name="model hub", state="missing", found=found, mend=mend)

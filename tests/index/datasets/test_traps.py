@@ -156,8 +156,6 @@ def test_ids_without_a_recording_are_counted_by_name(tree: Trees) -> None:
     corpus.on_missing = lambda where, why: missing.append((where, why))
     found = check_dataset(corpus)
     assert found.n_missing == len(missing) == 1
-    with pytest.warns(DeprecationWarning, match="counts"):
-        assert corpus.account == corpus.counts
     assert found.missing == tuple(missing)
     assert missing[0][0].endswith("balanced_train_segments.csv:5")
     assert "_gone______" in missing[0][1]

@@ -18,6 +18,7 @@ from earful.model import ClipRef, LanguageModel, Place, Prompt, Prototype, Text
 from earful.model.audio import Clip
 from earful.model.flamingo import Control, Flamingo, FlamingoTokenizer
 from earful.model.flamingo.window_encoders import WindowEncoder
+from earful.model.runtime import read_part
 from earful.model.small import (
     N_CHANNELS,
     N_DESCRIPTORS,
@@ -29,7 +30,7 @@ from earful.model.small import (
     load_small_lm,
     read_small_release,
 )
-from earful.model.tiny import read_part, read_release
+from earful.model.tiny import read_release
 from earful.testing import tiny_flamingo_config
 
 RATE = 44100

@@ -2,7 +2,7 @@ import json
 import shutil
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,16 +17,17 @@ from earful.model.runtime import (
     ROW_SCALE,
     Release,
     fill,
+    read_part,
     read_tensors,
     release,
     require_release,
     require_shapes,
 )
-from earful.model.tiny import load_tiny, read_part, read_release, trunk_shapes
-from earful.model.tiny.weights import WEIGHTS, Part
+from earful.model.tiny import load_tiny, read_release, trunk_shapes
+from earful.model.tiny.weights import WEIGHTS
 
 SHIPPED = Path(str(files("earful.model.tiny"))) / "weights"
-PARTS = cast(list[Part], sorted(read_release().parts))
+PARTS = sorted(read_release().parts)
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_the_description_names_every_file_that_ships() -> None:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_part_is_what_its_description_says(part: Part) -> None:
+def test_a_part_is_what_its_description_says(part: str) -> None:
     release = read_release()
     data = read_part(release, part)
     about = release.parts[part]
@@ -78,7 +79,7 @@ def test_a_digest_over_parts_is_of_those_parts_in_order() -> None:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_damaged_weights_are_refused_by_the_name_of_their_file(copied: Path, part: Part) -> None:
+def test_damaged_weights_are_refused_by_the_name_of_their_file(copied: Path, part: str) -> None:
     release = read_release()
     file = str(release.parts[part]["file"])
     data = bytearray((copied / file).read_bytes())

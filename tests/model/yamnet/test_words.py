@@ -181,7 +181,7 @@ def test_a_classs_name_counts_by_its_best_part() -> None:
     np.testing.assert_allclose(found, np.array([[1.0, 0.0], [1.0, 1.0]]), atol=1e-6)
     # 1 and 0 at a temperature of 0.05.
     low = math.exp(-20) / (1 + math.exp(-20))
-    np.testing.assert_allclose(words.class_mixture("dog"), np.array([1 - low, low]), rtol=1e-5)
+    np.testing.assert_allclose(words.mixtures(["dog"])[0], np.array([1 - low, low]), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_texts_are_nearer_to_the_classes_that_they_speak_of(
     text: str, wanted: str, other: str
 ) -> None:
     names = embedder().class_names
-    mixture = shipped_words().class_mixture(text)
+    mixture = shipped_words().mixtures([text])[0]
     assert mixture.shape == (521,)
     assert mixture.sum() == pytest.approx(1.0, abs=1e-5)
     assert names.index(wanted) in np.argsort(-mixture)[:5]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from earful.errors import AudioError, CorpusError, EvaluationError, TaskError
+from earful.errors import AudioError, CorpusError, EvaluationError, MissingExtraError, TaskError
 from earful.index.builder import build_index
 from earful.index.corpus import open_corpus
 from earful.rag import FewShot
@@ -41,6 +41,17 @@ def test_every_arm_answers_every_item_and_the_controls_show_who_listens(index: P
     assert len(rows) == 18 * (14 + 3)  # the three arms that make random choices have two seeds
     assert all(row["fault"] == "" for row in rows)
     assert json.loads(json.dumps(found.document)) == found.document
+
+
+def test_captions_are_not_asked_for_where_nothing_scores_them(
+    index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = listener()
+    few = FewShot.open(index, model=model)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match="captions"):
+        evaluate(few, Task(name="words", kind="caption"), settings=QUICK)
+    assert model.prompts == []
 
 
 def test_a_vote_is_measured_by_its_best_guess_and_says_how_often_it_would_abstain(

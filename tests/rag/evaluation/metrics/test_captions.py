@@ -6,9 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.rag.evaluation.metrics import caption_scores, captions_java, java_scores
-from earful.rag.evaluation.metrics.captions import CAPTION_METRICS, tokenise
-from earful.rag.evaluation.metrics.captions_java import Texts
+from earful.errors import MissingExtraError
+from earful.rag.evaluation.metrics import (
+    bleu_of_rows,
+    caption_scores,
+    captions_java,
+    java_scores,
+)
+from earful.rag.evaluation.metrics.captions import CAPTION_METRICS, CocoTexts, tokenise
 
 # Known by heart: the words of a caption in any order.
 WORDS = [
@@ -48,6 +53,8 @@ def test_scores_are_as_the_coco_tools_compute_them(
     for n in range(4):
         assert ours.corpus[f"bleu-{n + 1}"] == pytest.approx(total[n], abs=1e-12)
         np.testing.assert_allclose(ours.items[f"bleu-{n + 1}"], each[n], atol=1e-12)
+        by_rows = bleu_of_rows(candidates, references, n=n + 1)
+        assert by_rows(np.arange(len(items))) == pytest.approx(total[n], abs=1e-12)
     for name, scorer in (("cider", cider.Cider()), ("rouge-l", rouge.Rouge())):
         total, each = scorer.compute_score(expected, captions)
         assert ours.corpus[name] == pytest.approx(total, abs=1e-12)
@@ -61,6 +68,23 @@ def test_bleu_and_rouge_of_a_worked_case() -> None:
     assert found.corpus["bleu-2"] == pytest.approx(np.exp(-1 / 3), abs=1e-6)
     # Precision 1, recall 3/4, beta 1.2.
     assert found.corpus["rouge-l"] == pytest.approx(2.44 * 0.75 / (0.75 + 1.44))
+
+
+def test_bleu_of_some_rows_is_that_of_their_captions() -> None:
+    texts, references = ["a dog barks", "it rains", "a car"], [["a dog"], ["rain"], ["a red car"]]
+    found = bleu_of_rows(texts, references, n=2)
+    rows = [2, 0, 2]
+    expected = caption_scores([texts[row] for row in rows], [references[row] for row in rows])
+    assert found(np.array(rows)) == expected.corpus["bleu-2"]
+    # Of the captions' seven words six are right, of their four pairs one; they are seven long
+    # where the references have eight words.
+    assert found(np.array(rows)) == pytest.approx(np.exp(1 - 8 / 7) * np.sqrt(6 / 7 * 1 / 4))
+
+
+def test_without_the_extra_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'earful\[captions\]'"):
+        caption_scores(["x"], [["x"]])
 
 
 def test_words_of_all_references_are_worth_nothing_to_cider() -> None:
@@ -97,6 +121,7 @@ def test_nonsense_is_refused() -> None:
     with pytest.raises(ValueError, match="metric 'cidre'"):
         caption_scores(["x"], [["x"]], metrics=("cidre",))
     assert caption_scores([""], [["x"]]).corpus["cider"] == 0.0
+    assert caption_scores(["x"], [["..."]]).corpus["cider"] == 0.0
     assert set(caption_scores(["x"], [["x"]]).corpus) == set(CAPTION_METRICS)
 
 
@@ -112,7 +137,7 @@ def in_place(
     jar = folder / "spice/lib/stanford-corenlp-3.6.0.jar"
     jar.touch() if has_models else jar.unlink(missing_ok=True)
 
-    def spiced(_folder: Path, references: Texts, captions: Texts) -> float:
+    def spiced(_folder: Path, references: CocoTexts, captions: CocoTexts) -> float:
         assert set(references) == set(captions)
         if isinstance(spice, Exception):
             raise spice
@@ -146,8 +171,6 @@ def test_a_program_that_cannot_run_is_a_note(
     found = java_scores(["x"], [["x"]])
     assert found.corpus == {"meteor": 0.3}
     assert "fetches 350 MB at its first use" in found.notes[0]
-    monkeypatch.setattr(captions_java, "_package_folder", lambda: None)
-    assert "pip install 'earful[captions]'" in java_scores(["x"], [["x"]]).notes[0]
     monkeypatch.setattr(shutil, "which", lambda _: None)
     assert "they need Java" in java_scores(["x"], [["x"]]).notes[0]
 

@@ -4,18 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from earful.rag.evaluation.metrics import (
-    bootstrap,
-    bootstrap_mean,
-    mcnemar,
-    paired_bootstrap,
-    paired_difference,
-)
+from earful.rag.evaluation.metrics import Bootstrap, mcnemar
 
 
 def test_an_interval_of_independent_rows_is_as_scipy_s() -> None:
     values = np.random.default_rng(0).random(200)
-    ours = bootstrap_mean(values, resamples=20_000)
+    ours = Bootstrap(resamples=20_000).mean(values)
     theirs = stats.bootstrap(
         (values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(1)
     ).confidence_interval
@@ -26,8 +20,8 @@ def test_an_interval_of_independent_rows_is_as_scipy_s() -> None:
 def test_any_statistic_has_the_interval_of_its_mean() -> None:
     values = np.random.default_rng(0).random(50)
     groups = [f"g{n % 10}" for n in range(50)]
-    fast = bootstrap_mean(values, groups=groups, resamples=4000)
-    slow = bootstrap(lambda rows: float(values[rows].mean()), 50, groups=groups, resamples=4000)
+    some = Bootstrap(groups=groups, resamples=4000)
+    fast, slow = some.mean(values), some.of(lambda rows: float(values[rows].mean()), 50)
     assert (fast.value, fast.low, fast.high) == pytest.approx(
         (slow.value, slow.low, slow.high), abs=0.01
     )
@@ -37,8 +31,8 @@ def test_clips_of_one_recording_stand_or_fall_together() -> None:
     # Ten recordings of ten equal clips are ten pieces of evidence, not a hundred.
     values = np.repeat(np.arange(10) % 2, 10).astype(np.float64)
     groups = [str(n // 10) for n in range(100)]
-    apart = bootstrap_mean(values)
-    together = bootstrap_mean(values, groups=groups)
+    apart = Bootstrap().mean(values)
+    together = Bootstrap(groups=groups).mean(values)
     assert together.high - together.low == pytest.approx(
         np.sqrt(10) * (apart.high - apart.low), rel=0.25
     )
@@ -48,12 +42,12 @@ def test_a_difference_is_taken_of_the_same_rows() -> None:
     random = np.random.default_rng(0)
     hard = random.random(100)
     first, second = hard + 0.02 + random.normal(0, 0.01, 100), hard
-    found = paired_difference(first, second)
+    found = Bootstrap().mean_difference(first, second)
     assert found.value == pytest.approx(0.02, abs=0.005)
     # Items differ far more than arms do, and all the same the difference is sure.
     assert found.low > 0
     assert found.p_value == pytest.approx(2 / 2000)
-    again = paired_bootstrap(
+    again = Bootstrap().difference_of(
         lambda rows: float(first[rows].mean()), lambda rows: float(second[rows].mean()), 100
     )
     assert (again.low, again.high) == pytest.approx((found.low, found.high), abs=0.002)
@@ -61,7 +55,7 @@ def test_a_difference_is_taken_of_the_same_rows() -> None:
 
 def test_equal_arms_differ_by_nothing() -> None:
     values = np.random.default_rng(0).random(30)
-    found = paired_difference(values, values)
+    found = Bootstrap().mean_difference(values, values)
     assert (found.value, found.low, found.high, found.p_value) == (0.0, 0.0, 0.0, 1.0)
 
 
@@ -85,13 +79,13 @@ def test_many_discordant_rows_have_the_corrected_chi_square() -> None:
 
 def test_equal_seeds_give_equal_intervals_and_nonsense_is_refused() -> None:
     values = np.random.default_rng(0).random(20)
-    assert bootstrap_mean(values, seed=3) == bootstrap_mean(values, seed=3)
-    assert bootstrap_mean(values, seed=3) != bootstrap_mean(values, seed=4)
+    assert Bootstrap(seed=3).mean(values) == Bootstrap(seed=3).mean(values)
+    assert Bootstrap(seed=3).mean(values) != Bootstrap(seed=4).mean(values)
     with pytest.raises(ValueError, match="no rows"):
-        bootstrap_mean(np.array([]))
+        Bootstrap().mean(np.array([]))
     with pytest.raises(ValueError, match="2 groups for 20 rows"):
-        bootstrap_mean(values, groups=["a", "b"])
+        Bootstrap(groups=["a", "b"]).mean(values)
     with pytest.raises(ValueError, match=r"confidence=1\.0"):
-        bootstrap_mean(values, confidence=1.0)
+        Bootstrap(confidence=1.0)
     with pytest.raises(ValueError, match="same rows twice"):
-        paired_difference(values, values[:3])
+        Bootstrap().mean_difference(values, values[:3])

@@ -1,0 +1,39 @@
+"""Plain JSON values of results: what a ``to_dict`` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import PurePath
+from typing import Any
+
+
+def plain_fields(result: Any, *, digits: int | None = None) -> dict[str, Any]:
+    """Return the fields of a dataclass, in their order, as plain JSON values.
+
+    Mappings become tables, tuples lists and paths text; a dataclass inside becomes what its own
+    ``to_dict`` returns, or else its fields.
+
+    Args:
+        result: The dataclass's instance.
+        digits: Digits that numbers are rounded to behind the point; ``None`` for all.
+
+    >>> from dataclasses import make_dataclass
+    >>> plain_fields(make_dataclass("Point", ["x", "path"])(1 / 3, PurePath("a/b")), digits=2)
+    {'x': 0.33, 'path': 'a/b'}
+    """
+    return {field.name: _plain(getattr(result, field.name), digits) for field in fields(result)}
+
+
+def _plain(value: Any, digits: int | None) -> Any:
+    if isinstance(value, float) and digits is not None:
+        return round(value, digits)
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(one, digits) for key, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(one, digits) for one in value]
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
+    return plain_fields(value, digits=digits) if is_dataclass(value) else value
