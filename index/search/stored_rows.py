@@ -43,7 +43,10 @@ class _Stored(Sequence[Item]):
         if self._made is not None:
             return self._made[row]
         if isinstance(row, slice):
-            return tuple(self._items(self._table.take(range(*row.indices(len(self))))))
+            wanted = range(*row.indices(len(self)))
+            if wanted.step != 1:
+                return tuple(self)[row]
+            return tuple(self._items(self._table.slice(wanted.start, len(wanted))))
         number = int(row)
         if not -len(self) <= number < len(self):
             raise IndexError(f"row {number}: expected one of {len(self)}")
