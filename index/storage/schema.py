@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError
 from earful.index.corpus import Exemplar
+from earful.index.storage.header import root_of
 from earful.model import Fingerprint
 
 if TYPE_CHECKING:
@@ -321,39 +321,6 @@ def whole_rows(table: pa.Table, roots: Sequence[Path], dim: int) -> Iterator[Row
     places = (root_of(roots, number) for number in table.column("root").to_pylist())
     rows = _rows_with_digests(table, exemplars, vectors_of(table, dim), places)
     return (row for row, wanted in rows if row_digest(row) == wanted)
-
-
-def root_of(roots: Sequence[Path], number: int) -> Path:
-    """Return the corpus root that a row names.
-
-    Raises:
-        IndexError: The header lacks it: header and table do not belong together.
-    """
-    if not 0 <= number < len(roots):
-        raise IndexError(f"it names corpus root {number}; the header has {len(roots)}")
-    return roots[number]
-
-
-def audio_paths(table: pa.Table, roots: Sequence[Path]) -> list[Path]:
-    """Resolve the audio path of each row of a table; each folder is looked at once.
-
-    Args:
-        table: Has at least ``audio`` and ``root``.
-        roots: Corpus roots, as rows number them.
-
-    Raises:
-        IndexError: A row names a root that the header lacks: the two do not belong together.
-    """
-    folders: dict[str, str] = {}
-    paths: list[Path] = []
-    numbers, names = (table.column(name).to_pylist() for name in ("root", "audio"))
-    for number, name in zip(numbers, names, strict=True):
-        folder, file = os.path.split(os.path.join(root_of(roots, number), name))
-        if folder not in folders:
-            folders[folder] = os.path.realpath(folder)
-        path = os.path.join(folders[folder], file)
-        paths.append(Path(os.path.realpath(path) if os.path.islink(path) else path))
-    return paths
 
 
 def vectors_of(table: pa.Table | pa.RecordBatch, dim: int) -> NDArray[np.float32]:

@@ -39,7 +39,7 @@ LIBRARY = {
     # Functions of the commands' own files that are no command, by file.
     "src/earful/console.py:describe_answer": ("classify", "ask", "caption", "demo"),
     "src/earful/console.py:describe_build": ("index build", "index add"),
-    "src/earful/console.py:_describe_replaced": ("index build", "index add"),
+    "src/earful/console.py:_first": ("index build", "index add"),
     "src/earful/console.py:describe_repair": ("index verify",),
     "src/earful/commands/datasets.py:describe_check": ("datasets check",),
     "src/earful/commands/load.py:load_names_alone": ("classify",),

@@ -31,7 +31,7 @@ _EXTRAS = {
     "map": ("umap", "maps by umap"),
     "media": ("av", "MP4/AAC, WebM and other containers"),
     "notebook": ("nbclient", "running the notebooks"),
-    "train": ("torch", "training models of your own"),
+    "train": ("torch", "training models"),
 }
 _HUB_TIMEOUT_S = 3.0
 

@@ -335,7 +335,7 @@ def test_damage_of_the_table_is_found_and_mended_while_answers_stay_right(tmp_pa
     (data,) = path.glob("table/exemplars.lance/data/*")
     data.write_bytes(flip(data.read_bytes()))
     assert Index.open(path).search(query, k=10) == wanted
-    assert [data.name in problem.audio for problem in verify_index(Index.open(path)).problems][0]
+    assert data.name in verify_index(Index.open(path)).problems[0].audio
     before = names(path)
     report = repair_index(path, corpus, embedder=Samples())
     assert (report.n, report.missing) == (10, 0)
@@ -365,7 +365,8 @@ from earful import Index
 from tests.support.snapshots import drop_snapshot
 for _ in range(15):
     opened = Index.open(sys.argv[1])
-    print(len(opened.vectors()), opened.class_scores.sum(), opened.search(opened.vectors().vectors[0], k=1))
+    rows = opened.vectors()
+    print(len(rows), opened.class_scores.sum(), opened.search(rows.vectors[0], k=1))
     if sys.argv[2] == "drop":
         drop_snapshot(opened.path)
 """
