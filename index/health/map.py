@@ -156,7 +156,9 @@ def write_map_page(
         clouds[f"(the other {len(frequent) - _MOST_COLOURS})"] = others
     values = {"clouds": clouds, "names": _place_names(clouds), "size": (_WIDTH, _HEIGHT)}
     try:
-        page.write(path, "map_page.html", found=found, color_by=color_by, longest=_LONGEST, **values)
+        page.write(
+            path, "map_page.html", found=found, color_by=color_by, longest=_LONGEST, **values
+        )
     except OSError as error:
         raise IndexFolderError(f"{path}: cannot be written ({error.strerror})") from error
 

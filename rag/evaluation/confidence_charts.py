@@ -32,10 +32,8 @@ def reliability_chart(card: Scorecard) -> _Chart:
         ]
         curves.append(Series(name=f"{arm.name}, off by {bins.ece:.1%}", points=points))
     ends = [Point(x=end, y=end) for end in (0.0, 1.0)]
-    ideal = Series(
-        name="as often right as it says", points=ends, has_dots=False, is_reference=True
-    )
-    x = Axis(start=50, end=470, title="confidence", is_share=True)
+    ideal = Series(name="as often right as it says", points=ends, has_dots=False, is_reference=True)
+    x = Axis(start=50, end=460, title="confidence", is_share=True)
     return [*curves, ideal], x, Axis(start=255, end=22, title="share right", is_share=True)
 
 
@@ -45,11 +43,13 @@ def risk_chart(card: Scorecard) -> _Chart:
     for arm in _chosen(card):
         risk = card.risk_coverage_of(arm)
         places = zip(risk.coverage.tolist(), risk.risk.tolist(), strict=True)
-        points = [Point(x=x, y=y) for x, y in places]
+        # The first few say nothing: one of two is half.
+        fewest = FEWEST_IN_A_BIN / len(card.items)
+        points = [Point(x=x, y=y) for x, y in places if x >= fewest]
         name = f"{arm.name}, {risk.area:.1%} on average"
         curves.append(Series(name=name, points=points, has_dots=False))
-    most = max(point.y for one in curves for point in one.points)
-    x = Axis(start=50, end=470, title="share of items answered, the surest first", is_share=True)
+    most = max((point.y for one in curves for point in one.points), default=0.0)
+    x = Axis(start=50, end=460, title="share of items answered, the surest first", is_share=True)
     y = Axis(start=255, end=22, title="share of them wrong", high=max(most, 0.05), is_share=True)
     return curves, x, y
 

@@ -113,7 +113,7 @@ def _shots_chart(card: Scorecard) -> tuple[list[Series], Axis, Axis] | None:
     ]
     in_percent = is_share(card.metric)
     most = 1.0 if in_percent else max(*(score.primary.high for score in card.arms), 0.1)
-    x = Axis(start=50, end=470, title="shots", high=most_shots)
+    x = Axis(start=50, end=460, title="shots", high=most_shots)
     return series, x, Axis(start=255, end=22, title=card.metric, high=most, is_share=in_percent)
 
 
