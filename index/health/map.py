@@ -154,10 +154,16 @@ def write_map_page(
     clouds = {value: named[value] for value in sorted(frequent[:_MOST_COLOURS])}
     if others := [mark for value in frequent[_MOST_COLOURS:] for mark in named[value]]:
         clouds[f"(the other {len(frequent) - _MOST_COLOURS})"] = others
-    values = {"clouds": clouds, "names": _place_names(clouds), "size": (_WIDTH, _HEIGHT)}
     try:
         page.write(
-            path, "map_page.html", found=found, color_by=color_by, longest=_LONGEST, **values
+            path,
+            "map_page.html",
+            found=found,
+            color_by=color_by,
+            clouds=clouds,
+            names=_place_names(clouds),
+            longest=_LONGEST,
+            size=(_WIDTH, _HEIGHT),
         )
     except OSError as error:
         raise IndexFolderError(f"{path}: cannot be written ({error.strerror})") from error
@@ -192,7 +198,7 @@ def _title(exemplar: Exemplar) -> str:
 def _place_names(clouds: Mapping[str, Sequence[_Mark]]) -> list[_Name]:
     """Place each name at the median of its points, or near it where others stand already.
 
-    The largest come first; one that finds no room within an inch or two is left to the key.
+    The largest come first; one that finds no room nearby is left to the key.
     """
     steps = itertools.product(range(-180, 181, 30), range(-120, 121, _NAME_HEIGHT))
     offsets = sorted(steps, key=lambda step: (math.hypot(*step), step))
