@@ -11,9 +11,7 @@ and draws the plots when all is loaded. Both are copied into every page.
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -21,17 +19,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from earful.errors import AudioError
 from earful.files import write_atomically
-from earful.model.audio import load_isolated, probe_isolated
+from earful.html.player import Players
 from earful.wording import counted
 
 Figure = Mapping[str, Any]
 """A plot as plotly's JSON: ``data``, a list of traces, and ``layout``."""
 
-PLAYER_RATE = 16_000
 _BUDGET_BYTES = 24 << 20
-_MOST_PLAYED_S = 6.0
 _PLAYS = " data-players"
 _WINNER = ' class="winner"'
 
@@ -82,8 +77,7 @@ class Page:
         self._title = title
         self._parts: list[str] = []
         self._has_plots = False
-        self._left = budget_bytes
-        self._n_left_out = 0
+        self._players = Players(budget_bytes)
 
     def text(self, text: str) -> None:
         """Add a paragraph."""
@@ -225,28 +219,12 @@ class Page:
 
     def audio_source(self, path: Path, start_s: float = 0.0, end_s: float | None = None) -> str:
         """Return a recording as a data URI; empty when it cannot be read or exceeds the budget."""
-        import soundfile
-
-        if self._left <= 0:
-            self._n_left_out += 1
-            return ""
-        until_s = start_s + _MOST_PLAYED_S
-        try:
-            if end_s is None or end_s > until_s:
-                end_s = until_s if probe_isolated(path).duration_s > until_s else None
-            clip = load_isolated(path, sample_rate=PLAYER_RATE, start_s=start_s, end_s=end_s)
-        except AudioError:
-            return ""
-        file = io.BytesIO()
-        soundfile.write(file, clip.samples, PLAYER_RATE, format="FLAC", subtype="PCM_16")
-        encoded = base64.b64encode(file.getvalue()).decode("ascii")
-        self._left -= len(encoded)
-        return f"data:audio/flac;base64,{encoded}"
+        return self._players.source(path, start_s, end_s)
 
     def render(self) -> str:
         """Return the whole page."""
-        if self._n_left_out:
-            named = counted(self._n_left_out, "recording is", "recordings are")
+        if n_left_out := self._players.n_left_out:
+            named = counted(n_left_out, "recording is", "recordings are")
             self.text(f"{named} named only, to keep this file small.")
         script = ""
         if self._has_plots:
