@@ -10,7 +10,9 @@ from .chart import (
     draw_map,
     draw_series,
 )
+from .notebook import notebook_html
 from .page import Cell, Page
+from .player import Played, Players
 from .render import render
 
 __all__ = [
@@ -18,6 +20,8 @@ __all__ = [
     "Bar",
     "Cell",
     "Page",
+    "Played",
+    "Players",
     "Point",
     "Series",
     "draw_bars",
@@ -26,5 +30,6 @@ __all__ = [
     "draw_key",
     "draw_map",
     "draw_series",
+    "notebook_html",
     "render",
 ]
