@@ -91,7 +91,7 @@ def test_a_recording_that_cannot_be_played_says_why(tmp_path: Path) -> None:
 
 
 def test_samples_are_cut_and_resampled() -> None:
-    clip = Clip(samples=np.ones(44_100 * 9, np.float32) / 2, sample_rate=44_100)
+    clip = Clip(samples=np.full(44_100 * 9, 0.5, np.float32), sample_rate=44_100)
     shown = Players(1_000_000).show(clip)
     data = base64.b64decode(shown.source.partition(",")[2])
     samples, rate = soundfile.read(io.BytesIO(data))
