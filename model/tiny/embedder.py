@@ -33,6 +33,7 @@ from earful.model.runtime import (
 from earful.model.tiny.frames import SAMPLE_RATE, WINDOW_FRAMES, WINDOW_HOP_FRAMES, FrontEnd
 from earful.model.tiny.network import MAX_TEXT_TOKENS, AudioHead, Network, TextTower
 from earful.model.tiny.weights import NAME, read_release
+from earful.values import embedder_repr
 
 _WINDOWS_AT_ONCE = 8  # per thread
 _WINDOWS_TOGETHER = 256  # shared out among the threads, the same for any number of them
@@ -117,6 +118,8 @@ class TinyEmbedder:
         self._tokenizer = tokenizer
         self._device = device
         self._front_end = FrontEnd(device)
+
+    __repr__ = embedder_repr
 
     @property
     def fingerprint(self) -> Fingerprint:

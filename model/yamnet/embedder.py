@@ -46,6 +46,7 @@ from earful.model.yamnet.network import EMBEDDING_DIM, N_CLASSES, Network
 from earful.model.yamnet.network_cpu import PATCHES_AT_ONCE, pack_for_cpu
 from earful.model.yamnet.weights import NAME, read_class_names, read_yamnet_release
 from earful.model.yamnet.words import ClassWords, WordTable, read_word_table
+from earful.values import embedder_repr
 
 # A text whose nearest class is less similar than this speaks of something else.
 _LIKE_A_CLASS = 0.5
@@ -126,6 +127,8 @@ class YamnetEmbedder:
         self._fingerprint = fingerprint
         self._front_end = FrontEnd(device)
         self._read_words = read_words
+
+    __repr__ = embedder_repr
 
     @property
     def fingerprint(self) -> Fingerprint:

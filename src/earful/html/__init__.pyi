@@ -1,5 +1,7 @@
 from .chart import Axis, Point, Series
+from .notebook import notebook_html
 from .page import Page
+from .player import Played, Players
 from .render import render
 
-__all__ = ["Axis", "Page", "Point", "Series", "render"]
+__all__ = ["Axis", "Page", "Played", "Players", "Point", "Series", "notebook_html", "render"]

@@ -10,20 +10,15 @@ copied into every page.
 
 from __future__ import annotations
 
-import base64
-import io
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from earful.errors import AudioError
 from earful.files import write_atomically
+from earful.html.player import Players
 from earful.html.render import render
-from earful.model.audio import load_isolated, probe_isolated
 
-PLAYER_RATE = 16_000
 _BUDGET_BYTES = 24 << 20
-_MOST_PLAYED_S = 6.0
 
 
 class Page:
@@ -41,8 +36,7 @@ class Page:
     def __init__(self, title: str, *, budget_bytes: int = _BUDGET_BYTES) -> None:
         self.title = title
         self.sounds: dict[str, str] = {}
-        self._left = budget_bytes
-        self._n_left_out = 0
+        self._players = Players(budget_bytes)
 
     def add_sound(
         self, id_: str, path: Path, start_s: float = 0.0, end_s: float | None = None
@@ -56,30 +50,14 @@ class Page:
 
     def audio_source(self, path: Path, start_s: float = 0.0, end_s: float | None = None) -> str:
         """Return a recording as a data URI; empty when it cannot be read or exceeds the budget."""
-        import soundfile
-
-        if self._left <= 0:
-            self._n_left_out += 1
-            return ""
-        until_s = start_s + _MOST_PLAYED_S
-        try:
-            if end_s is None or end_s > until_s:
-                end_s = until_s if probe_isolated(path).duration_s > until_s else None
-            clip = load_isolated(path, sample_rate=PLAYER_RATE, start_s=start_s, end_s=end_s)
-        except AudioError:
-            return ""
-        file = io.BytesIO()
-        soundfile.write(file, clip.samples, PLAYER_RATE, format="FLAC", subtype="PCM_16")
-        encoded = base64.b64encode(file.getvalue()).decode("ascii")
-        self._left -= len(encoded)
-        return f"data:audio/flac;base64,{encoded}"
+        return self._players.source(path, start_s, end_s)
 
     def render(self, template: str, **values: object) -> str:
         """Return the whole page by a template that extends ``page.html``."""
         return render(
             template,
             page=self,
-            n_left_out=self._n_left_out,
+            n_left_out=self._players.n_left_out,
             style=_text_of("page.css"),
             script=_text_of("page.js"),
             **values,
