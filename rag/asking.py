@@ -7,9 +7,11 @@ else in the model's own words. ``AskOptions.free_text`` goes straight to the las
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from earful.errors import AudioError, PromptError
 from earful.model import GenerationOptions, LanguageModel
 from earful.rag.answer import (
     Answer,
@@ -34,8 +36,24 @@ from earful.rag.generation import (
     score_yes_no,
     to_answer,
 )
-from earful.rag.retrieval import AskOptions, Audio, Query, Retrieved, to_text
+from earful.rag.retrieval import (
+    AskOptions,
+    Audio,
+    Query,
+    Readable,
+    Retrieved,
+    read_in_batches,
+    to_text,
+)
 from earful.rag.task import Task
+
+
+class QuestionOptions(AskOptions, total=False):
+    """Keyword arguments of ``FewShot.ask`` and ``FewShot.caption``; see there."""
+
+    task: Task | str | Path | None
+    options: GenerationOptions
+    on_text: Callable[[str], None] | None
 
 
 class Asking:
@@ -50,6 +68,34 @@ class Asking:
         self._answering = answering
         self._retriever = answering.retriever
         self._model = model
+
+    def ask_each(
+        self,
+        recordings: Sequence[Readable | Query],
+        task: Task,
+        question: str,
+        options: GenerationOptions,
+        ask: AskOptions,
+        on_text: Callable[[str], None] | None,
+    ) -> Iterator[Answer | AudioError | PromptError]:
+        """Answer a question about each of several recordings, which are read in batches.
+
+        Yields:
+            An answer for each recording in order, or the error that kept it from having one.
+        """
+        queries: Iterator[Readable | Query | AudioError] = iter(recordings)
+        if len(recordings) > 1:
+            rate = self._model.capabilities.sample_rate
+            embedder = self._retriever.embedder
+            queries = read_in_batches(recordings, embedder, sample_rate=rate, ask=ask)
+        for query in queries:
+            if isinstance(query, AudioError):
+                yield query
+                continue
+            try:
+                yield self.ask(query, task, question, options, ask, on_text)
+            except (AudioError, PromptError) as error:
+                yield error
 
     def ask(
         self,

@@ -9,6 +9,7 @@ from earful.index.builder.changes import Contested, Replaced
 from earful.index.builder.doubtful import DoubtfulAudio
 from earful.index.corpus import Rejection
 from earful.plain import plain_fields
+from earful.values import short_repr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,11 @@ class BuildProgress:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildReport:
     """Result of a build.
+
+    >>> import earful
+    >>> report = earful.build_index("sounds", "sounds.index", embedder="logmel")
+    >>> report.accepted, report.skipped, report.n, report.rejected
+    (0, 15, 15, ())
 
     Attributes:
         accepted: Rows that were written.
@@ -70,6 +76,8 @@ class BuildReport:
     notes: tuple[str, ...] = ()
     outdated: tuple[str, ...] = ()
     doubtful: tuple[DoubtfulAudio, ...] = ()
+
+    __repr__ = short_repr
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""

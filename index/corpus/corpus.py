@@ -40,12 +40,16 @@ from earful.index.corpus.folders import (
 from earful.index.corpus.limits import exemplar_fault
 from earful.index.corpus.stretches import OncePerSelection, StretchMerger, same_stretch
 from earful.index.corpus.tables import is_text_table, read_rows, table_kind
+from earful.values import repr_of, short_repr
 from earful.wording import quoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
     """A file or row that could not be used.
+
+    >>> Rejection(audio="empty.wav", where="sounds/metadata.csv:17", error="is empty").to_dict()
+    {'audio': 'empty.wav', 'row': 'sounds/metadata.csv:17', 'error': 'is empty'}
 
     Attributes:
         audio: The audio file as the corpus names it.
@@ -56,6 +60,8 @@ class Rejection:
     audio: str
     where: str
     error: str
+
+    __repr__ = short_repr
 
     def to_dict(self) -> dict[str, str]:
         """Return the fields as plain JSON values, ``where`` under the name ``row``."""
@@ -83,11 +89,21 @@ class CorpusRow:
     exemplar: Exemplar
     where: str
 
+    __repr__ = short_repr
+
 
 class Corpus:
     """Labelled recordings below one root folder, as a stream that can be read again.
 
     ``open_corpus`` makes one of a folder or a table; iterating over it reads its rows.
+
+    >>> import earful
+    >>> corpus = earful.open_corpus("sounds")
+    >>> rows = list(corpus)
+    >>> len(rows), rows[0].exemplar.id, rows[0].exemplar.labels
+    (15, 'dog/0.wav', ('dog',))
+    >>> corpus.path(rows[0].exemplar).exists()
+    True
 
     Attributes:
         root: Resolved folder that every ``exemplar.audio`` is relative to.
@@ -154,6 +170,9 @@ class Corpus:
     def path(self, exemplar: Exemplar) -> Path:
         """Return where an exemplar's audio file lies."""
         return self.root / exemplar.audio
+
+    def __repr__(self) -> str:
+        return repr_of(self, source=self.source, kind=self.kind)
 
     def __iter__(self) -> Iterator[CorpusRow]:
         """Yield the rows in order.

@@ -10,12 +10,20 @@ from pathlib import PurePosixPath
 
 from earful.errors import CorpusError
 from earful.read_only import ReadOnlyDict
+from earful.values import short_repr
 from earful.wording import quoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exemplar:
     """One solved example: a segment of audio, a question and its answer.
+
+    >>> bark = Exemplar(id="bark", audio="dogs/1.wav", labels=("dog", "bark"), end_s=2.5)
+    >>> bark.answer, bark.audio.name
+    ('dog, bark', '1.wav')
+    >>> Exemplar(id="bark", audio="dogs/1.wav", start_s=3, end_s=1)
+    Traceback (most recent call last):
+    earful.errors.CorpusError: exemplar 'bark': end_s=1 is not after start_s=3
 
     Attributes:
         id: Stable key, unique within an index.
@@ -49,6 +57,8 @@ class Exemplar:
     group: str = ""
     licence: str = ""
     meta: Mapping[str, str] = field(default_factory=ReadOnlyDict, hash=False)
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         if isinstance(self.labels, str):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from earful.toml import Before, Many
+from earful.values import short_repr
 
 AudioForm = Literal["files", "partly", "ids", "video"]
 Basis = Literal["publisher", "copy", "second-hand", "unchecked"]
@@ -305,6 +306,11 @@ _Vocabulary = Annotated[tuple[_Source, str], _pair("column", is_first=False)]
 class Dataset:
     """Declaration of one dataset; ``load_declaration`` reads it from its file.
 
+    >>> import earful
+    >>> dataset = earful.load_declaration("urbansound8k")
+    >>> dataset.title, dataset.audio_form
+    ('UrbanSound8K', 'files')
+
     Attributes:
         name: Stem of its file.
         title: The usual name.
@@ -377,6 +383,8 @@ class Dataset:
     licence: str = ""
     origin: str = ""
     meta: Many[str] = ()
+
+    __repr__ = short_repr
 
     @property
     def parts(self) -> tuple[str, ...]:

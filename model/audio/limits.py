@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from earful.values import short_repr
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioLimits:
     """Limits on audio input, counted while decoding, so that a small file cannot grow large.
+
+    >>> AudioLimits(max_duration_s=60.0)
+    AudioLimits(max_duration_s=60)
 
     Attributes:
         max_duration_s: Longest segment, in seconds.
@@ -31,3 +36,5 @@ class AudioLimits:
     max_bytes: int = 1 << 29
     max_values: int = 1 << 30
     max_file_bytes: int = 1 << 32
+
+    __repr__ = short_repr

@@ -33,6 +33,7 @@ from earful.model.protocols import (
     PromptSize,
 )
 from earful.model.repetition import RepetitionStop, trim_separators
+from earful.values import language_model_repr
 
 Variant = Literal["foundation", "chat"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
@@ -127,6 +128,8 @@ class FlamingoLanguageModel:
             prototypes_by=prototypes_by,
             blend=blend,
         )
+
+    __repr__ = language_model_repr
 
     @property
     def capabilities(self) -> Capabilities:

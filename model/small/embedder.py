@@ -37,6 +37,7 @@ from earful.model.small.words import NameWords, WordMaps, read_word_maps
 from earful.model.tiny import OUTPUT_DIM, SAMPLE_RATE, WINDOW_FRAMES, FrontEnd
 from earful.model.yamnet import N_CLASSES, YamnetEmbedder, load_yamnet
 from earful.model.yamnet import SAMPLE_RATE as YAMNET_RATE
+from earful.values import embedder_repr
 
 # Both front ends clip so far, and a resampler must not overflow before.
 _LOUDEST: Final = np.float32(1e6)
@@ -184,6 +185,8 @@ class SmallEmbedder:
         self.heads = heads
         self._fingerprint = fingerprint
         self._read_maps = read_maps
+
+    __repr__ = embedder_repr
 
     @property
     def fingerprint(self) -> Fingerprint:

@@ -42,6 +42,7 @@ from earful.model.yamnet.front_end import (
 from earful.model.yamnet.network import EMBEDDING_DIM, Network, tensor_shapes
 from earful.model.yamnet.weights import NAME, read_class_names, read_yamnet_release
 from earful.model.yamnet.words import ClassWords, WordTable, read_word_table
+from earful.values import embedder_repr
 
 # A text whose nearest class is less similar than this speaks of something else.
 _LIKE_A_CLASS = 0.5
@@ -121,6 +122,8 @@ class YamnetEmbedder:
         self._fingerprint = fingerprint
         self._front_end = FrontEnd()
         self._read_words = read_words
+
+    __repr__ = embedder_repr
 
     @property
     def fingerprint(self) -> Fingerprint:

@@ -33,6 +33,7 @@ from earful.rag.generation.prompt import (
 )
 from earful.rag.retrieval import LabelScoring, Query, Stopwatch, label_probabilities
 from earful.rag.task import ShotMode, Task
+from earful.values import short_repr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,8 @@ class ModelRequest:
     shot_mode: ShotMode = "interleaved"
     seed: int = 0
     prototypes: tuple[Prototype, ...] = ()
+
+    __repr__ = short_repr
 
     def fit(self, model: LanguageModel) -> FittedPrompt:
         """Build the prompt with as many shots, or labels, as the model can take.

@@ -17,6 +17,7 @@ from earful.rag.retrieval.prepared_task import PreparedTask
 from earful.rag.retrieval.query import Query
 from earful.rag.strategies import STRATEGIES, pick_shots
 from earful.rag.task import Task
+from earful.values import short_repr
 from earful.wording import counted
 
 _MOST_NAMED = 3
@@ -72,6 +73,8 @@ class ShotSet:
     hits: tuple[Hit, ...] = ()
     voters: Voters | None = None
     notes: tuple[str, ...] = ()
+
+    __repr__ = short_repr
 
     @classmethod
     def empty(cls, task: Task, labels: tuple[str, ...], *notes: str) -> ShotSet:

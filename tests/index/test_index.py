@@ -56,6 +56,16 @@ def test_rows_come_back_as_they_were_added(index: Index, make_row: MakeRow) -> N
     assert repr(index) == f"Index({str(index.path)!r}: 2 rows by 'toy')"
 
 
+def test_labels_are_counted(index: Index, make_row: MakeRow) -> None:
+    assert (len(index), index.labels) == (0, {})
+    index.add([make_row(id_, labels=("dog", "cat")) for id_ in "ab"])
+    index.add([make_row("c", labels=("dog",)), make_row("d", labels=())])
+    assert len(index) == 4
+    assert list(index.labels.items()) == [("dog", 3), ("cat", 2)]
+    index.remove(["a"])
+    assert (len(index), index.labels["dog"]) == (3, 2)
+
+
 text = st.text(st.characters(codec="utf-8"), max_size=20)
 exemplars = st.builds(
     Exemplar,

@@ -65,7 +65,7 @@ def index_health(
         lines.append(", ".join(counted_kind(n, kind) for kind, n in found.n_of.items()))
     worst = [one for one in found.labels if one.accuracy == one.accuracy][:5]
     if worst:
-        shown = ", ".join(f"{one.label} {one.accuracy:.0%}" for one in worst)
+        shown = ", ".join(f"{one.label} {one.accuracy:.1%}" for one in worst)
         lines.append(f"answered worst: {shown}")
     # A few of each kind, so that many of one do not hide the others.
     told: Counter[str] = Counter()
@@ -114,7 +114,7 @@ def index_map(
         with console.counter("listening", sys.stderr) as progress:
             write_map_page(found, opened, html, color_by=chosen_color, progress=progress)
         console.warn(f"page: {html}")
-    kept = " and ".join(f"{share:.0%}" for share in found.explained)
+    kept = " and ".join(f"{share:.1%}" for share in found.explained)
     axes = f", whose two axes keep {kept} of the variance" if kept else ""
     text = f"{counted(len(found.ids), 'row')} by {found.method}{axes}"
     print_result(found.to_dict(), text, as_json=as_json)

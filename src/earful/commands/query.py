@@ -96,6 +96,7 @@ def search(
 ) -> None:
     """List the nearest exemplars of a recording, or of a sentence."""
     from earful.index.search import SearchFilter
+    from earful.rag.retrieval import read_query
 
     if (audio is None) == (not text):
         raise typer.BadParameter("give a recording or --text, one of the two")
@@ -116,9 +117,9 @@ def search(
             "is about vectors, and a text is compared with the class scores of this index; it "
             "takes exact",
         )
-    clip = None if audio is None else few.retriever.read(audio)
-    hits = few.search(audio=clip, text=text or None, k=k, filter=chosen, backend=backend)
-    notes = [] if clip is None else [*few.retriever.recording_notes(clip)]
+    query = None if audio is None else read_query(audio, few.embedder)
+    hits = few.search(audio=query, text=text or None, k=k, filter=chosen, backend=backend)
+    notes = [] if query is None else [*query.notes]
     if text and (note := few.retriever.text_note(text, hits)):
         notes.append(note)
     if as_json:

@@ -106,7 +106,7 @@ def told(index: Index) -> list[Any]:
         index.search(QUERY, k=3, filter=SearchFilter(labels=frozenset({"rain"}))),
         index.search_classes(WEIGHTS, k=5),
         index.info,
-        index.n_rows,
+        index.__len__(),
         index.state,
         index.read_table(["id", "labels", "end_s"]).to_pylist(),
     ]
@@ -171,9 +171,9 @@ def test_a_snapshot_goes_with_the_next_change(kept: Path) -> None:
     assert (len(opened.vectors()), len(Index.open(kept).vectors())) == (13, 13)
     assert names(kept) != before
     # Who read before goes on with what it read, until it is told.
-    assert (12, len(other.vectors()), other.n_rows) == (*n_rows[:1], 12, 12)
+    assert (12, len(other.vectors()), other.__len__()) == (*n_rows[:1], 12, 12)
     other.refresh()
-    assert (len(other.vectors()), other.n_rows) == (13, 13)
+    assert (len(other.vectors()), other.__len__()) == (13, 13)
     opened.remove(["tür/0003"])
     other.refresh()
     assert len(Index.open(kept).vectors()) == len(other.vectors()) == 12
@@ -184,9 +184,9 @@ def test_a_change_by_another_process_is_seen(kept: Path, no_lance: Callable[[], 
     opened = Index.open(kept)
     code = "import sys; from earful import Index; Index.open(sys.argv[1]).remove(['tür/0000'])"
     subprocess.run([sys.executable, "-c", code, os.fspath(kept)], check=True)
-    assert opened.n_rows == 12  # as it was opened
+    assert opened.__len__() == 12  # as it was opened
     opened.refresh()
-    assert len(opened.vectors()) == opened.n_rows == 11
+    assert len(opened.vectors()) == opened.__len__() == 11
     assert "tür/0000" not in [e.id for e in Index.open(kept).vectors().exemplars]
     no_lance()
     assert len(Index.open(kept).vectors()) == 11
@@ -389,7 +389,7 @@ from earful import Index
 import numpy as np
 opened = Index.open(sys.argv[1])
 opened.add([])  # with LanceDB, whose threads a child lacks
-opened.n_rows, opened._folder.table.columns
+opened.__len__(), opened._folder.table.columns
 read, write = os.pipe()
 child = os.fork()
 if not child:
