@@ -36,7 +36,13 @@ from earful.rag.retrieval.query import (
     read_queries,
 )
 from earful.rag.retrieval.shot_set import ShotSet, find_shots, names_alone, products
-from earful.rag.retrieval.vote import LabelVote, label_prior, vote_of_labels, vote_of_shots
+from earful.rag.retrieval.vote import (
+    Calibration,
+    LabelVote,
+    label_prior,
+    vote_of_labels,
+    vote_of_shots,
+)
 from earful.rag.strategies import STRATEGIES
 from earful.rag.task import Shots, Task
 from earful.values import repr_of
@@ -164,6 +170,17 @@ class Retriever:
             TaskError: See ``gather_candidates``.
         """
         return self._tasks.prepare(task, labels, need_exemplars=need_exemplars)
+
+    def calibrate(
+        self, task: Task, labels: Sequence[str] | None = None, *, seed: int = 0
+    ) -> Calibration:
+        """Fit what turns similarities into scores; kept with the index for other processes.
+
+        Raises:
+            TaskError: See ``gather_candidates``.
+        """
+        prepared = self.prepare(task, labels)
+        return self._tasks.calibration(prepared, task.shots, seed)[0]
 
     def names_can_answer(self, task: Task, labels: Sequence[str] | None = None) -> bool:
         """Whether the embedder knows the names of all labels, and there is no exemplar of any.
