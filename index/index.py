@@ -147,7 +147,7 @@ class Index:
 
     @property
     def n_classes(self) -> int:
-        """How many class scores each row has; 0 for none."""
+        """Number of class scores of each row; 0 for none."""
         return self._folder.n_classes
 
     @property

@@ -349,7 +349,7 @@ class _Build:
         self._batch.clear()
 
     def _renew(self) -> None:
-        """Give waiting renewals the vectors of their audio."""
+        """Fill waiting renewals with the vectors of their audio."""
         if not self._renewals:
             return
         fresh = {row.audio_key: row for _, row in self._rows}

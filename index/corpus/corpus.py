@@ -204,7 +204,7 @@ class Corpus:
             return next((row for row in rows if row.exemplar.id == again.exemplar.id), again)
 
     def _remedy(self, first: Exemplar, again: Exemplar) -> str:
-        """Say what to do about two rows of one id."""
+        """Describe the way out where two rows have one id."""
         if not (self._tables and same_stretch(first, again)):
             return "give one of them another id"
         if first.labels == again.labels:

@@ -385,4 +385,4 @@ def _cut(ref: ClipRef, max_seconds: float) -> str:
         return ""  # its features may be cached; if not, reading it raises the error
     if found_s <= max_seconds + _TOLERANCE_S:
         return ""
-    return f"{ref}: only the first {max_seconds:g} s of {found_s:.2f} s are heard"
+    return f"{ref}: the language model hears only the first {max_seconds:g} s of {found_s:.2f} s"

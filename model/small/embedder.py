@@ -46,7 +46,7 @@ _FEWEST_SAMPLES: Final = 4  # that make one at 16 kHz
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """What both networks put out for some clips.
+    """Outputs of both networks for some clips.
 
     Attributes:
         outputs: The narrowed network's, float32, shape ``(n_windows, 512)``, clip by clip.
@@ -267,7 +267,7 @@ class SmallEmbedder:
         return self._words.imagined(texts).astype(np.float32)
 
     def label_words(self, names: Sequence[str]) -> LabelWords:
-        """Say what names of labels tell of recordings; see ``LabelNamer``.
+        """Return how clearly names of labels are heard in recordings; see ``LabelNamer``.
 
         Args:
             names: ``m`` names in English; of "-" and "_" either is read as a space.
@@ -278,7 +278,7 @@ class SmallEmbedder:
         return self._words.of_labels(names)
 
     def explain_text(self, text: str) -> str:
-        """Say that no class of AudioSet is what a text speaks of; ``""`` where one is.
+        """Return a warning where no class of AudioSet is near a text; ``""`` where one is.
 
         Raises:
             PromptError: The text has no word that the table of words knows, or holds half a

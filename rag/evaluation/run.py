@@ -327,7 +327,7 @@ class _Run:
 
 
 def _gather_items(few: FewShot, task: Task, split: str, corpus: Corpus | None) -> ItemSet:
-    """Take the items from a corpus, or else from the index."""
+    """Return the items of a corpus, or else of the index."""
     if corpus is not None:
         return items_of_corpus(task, corpus, few.embedder)
     index = few.index

@@ -11,7 +11,7 @@ from typing import Any, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.model.audio import Clip, LevelMeter
+from earful.model.audio import Clip, LevelMeter, check_rate, unfilled_note
 from earful.rag.retrieval.query import AskOptions, Query, Readable
 from earful.rag.task import Answerer, ShotMode
 from earful.wording import quoted
@@ -67,6 +67,8 @@ def to_recording(audio: object, sample_rate: object = None) -> Readable | Query:
             )
         return _to_clip(audio, sample_rate)
     if isinstance(audio, Clip | Query | bytes):
+        if isinstance(audio, Clip):
+            check_rate(audio.sample_rate)
         if audio == b"":
             raise ValueError("the bytes are empty: expected those of a whole audio file")
         return audio
@@ -242,14 +244,15 @@ def _is_rate(value: object) -> bool:
 
 
 def _to_clip(samples: Any, rate: Any) -> Clip:
-    if not _is_rate(rate) or not math.isfinite(rate) or rate <= 0 or rate != int(rate):
-        raise ValueError(f"sample_rate={quoted(rate)}: expected a whole number of Hz above 0")
+    rate = check_rate(rate)
     if callable(detach := getattr(samples, "detach", None)):
         samples = detach().cpu()
         if "bfloat16" in str(samples.dtype):
             samples = samples.float()
     found = np.asarray(samples)
+    note = ""
     if found.dtype.kind == "i":
+        note = unfilled_note(found)
         found = found / -float(np.iinfo(found.dtype).min)
     elif found.dtype.kind != "f":
         raise TypeError(
@@ -268,8 +271,8 @@ def _to_clip(samples: Any, rate: Any) -> Clip:
             "n > 0"
         )
     plain: NDArray[np.float32] = np.ascontiguousarray(found, dtype=np.float32)
-    levels = meter.levels(int(rate), plain) if np.ndim(samples) == 2 else None
-    return Clip(samples=plain, sample_rate=int(rate), levels=levels)
+    levels = meter.levels(rate, plain) if np.ndim(samples) == 2 else None
+    return Clip(samples=plain, sample_rate=rate, levels=levels, notes=(note,) if note else ())
 
 
 def _named(value: object) -> str:

@@ -343,7 +343,7 @@ class Retriever:
         return replace(changed, voters=changed.voters.only(changed.rows))
 
     def vote(self, shots: ShotSet, *, seed: int) -> LabelVote:
-        """Let exemplars vote on their task's labels, and names where the embedder knows words.
+        """Score labels by the vote of exemplars, and by names where the embedder knows words.
 
         Args:
             shots: From ``find``.

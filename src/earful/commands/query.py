@@ -286,8 +286,9 @@ def ask(
     """Answer a question about a recording: yes or no, or in a language model's own words.
 
     A question for yes or no is answered by the exemplars' vote if it is about one of an index's
-    labels, else by the model's scores of the two, and "not sure" where these do not tell. A
-    model too small to write answers other questions from the exemplars, or not at all.
+    labels, and so is a choice between labels; else by the model's scores of yes and no, and "not
+    sure" where these do not tell. A model too small to write is not believed in such a question,
+    and answers others from the exemplars, or not at all.
     """
     if not (question.strip() or given.task):
         raise typer.BadParameter("give a question, or a --task that has one", param_hint="QUESTION")
