@@ -2,7 +2,7 @@
 
     python -m training.graphs
 
-writes ``model/*/weights/*.onnx``. ``earful.model.runtime.OnnxNetwork`` gives them the weights of
+writes ``model/*/*/*.onnx``. ``earful.model.runtime.OnnxNetwork`` gives them the weights of
 a release; the names here are those under which the weights are read.
 """
 
@@ -222,7 +222,33 @@ def text() -> bytes:
     return graph.bytes(graph.add("Div", total, count))
 
 
+def product() -> bytes:
+    """Return a product with a matrix of weights as torch has them, and the bias added to it."""
+    graph = Graph({"x": ["t", "n"], "weight": ["m", "n"], "bias": ["b"]}, ["t", "m"])
+    return graph.bytes(graph.add("Gemm", "x", "weight", "bias", transB=1))
+
+
+def attention() -> bytes:
+    """Return attention of heads side by side, ``(t, heads, width)``; queries come scaled."""
+    heads = {"q": ["t", "heads", "width"]} | {x: ["k", "heads", "width"] for x in ("keys", "values")}
+    graph = Graph({**heads, "bias": ["t or 1", "k or 1"]}, ["t", "heads", "width"])
+    q = graph.add("Transpose", "q", perm=[1, 0, 2])
+    scores = graph.add("MatMul", q, graph.add("Transpose", "keys", perm=[1, 2, 0]))
+    shares = graph.add("Softmax", graph.add("Add", scores, "bias"), axis=-1)
+    values = graph.add("Transpose", "values", perm=[1, 0, 2])
+    return graph.bytes(graph.add("Transpose", graph.add("MatMul", shares, values), perm=[1, 0, 2]))
+
+
+def gelu() -> bytes:
+    """Return the exact GELU."""
+    graph = Graph({"x": ["t", "n"]}, ["t", "n"])
+    return graph.bytes(graph.add("Gelu", "x"))
+
+
 GRAPHS: dict[str, Callable[[], bytes]] = {
+    "flamingo/operations/attention.onnx": attention,
+    "flamingo/operations/gelu.onnx": gelu,
+    "flamingo/operations/product.onnx": product,
     "small/weights/narrow.onnx": lambda: trunk(narrowed=True),
     "tiny/weights/frames.onnx": frames,
     "tiny/weights/text.onnx": text,

@@ -1,14 +1,23 @@
 from .audio import MAX_SAMPLES, MAX_SECONDS, SAMPLE_RATE, read_samples
 from .config import FlamingoConfig
-from .decoding import FlamingoBatch, Mode, decode, score_packed
+from .decoding import AnswerTree, FlamingoNetwork, Mode, PromptArrays, pack_answers
 from .language_model import VARIANTS, FlamingoLanguageModel, Variant
 from .masks import causal_bias, cross_mask, hidden_bias, mask_of, positions_of
 from .network import Flamingo, GatedCrossLayer, KeyValueCache, position_table
+from .numpy_network import NumpyFlamingo, flamingo_shapes
 from .prompt_format import render_continuation, render_prompt
 from .tokenizer import Control, FlamingoTokenizer, Segment
+from .torch_decoding import FlamingoBatch, TorchFlamingo, decode, score_packed
 from .window_encoders import MsClapWindows, content_digest
 
 __all__ = [
+    "pack_answers",
+    "flamingo_shapes",
+    "TorchFlamingo",
+    "NumpyFlamingo",
+    "PromptArrays",
+    "FlamingoNetwork",
+    "AnswerTree",
     "MAX_SAMPLES",
     "MAX_SECONDS",
     "SAMPLE_RATE",

@@ -24,17 +24,18 @@ from earful.model.audio import Clip, resample
 from earful.model.flamingo import (
     MAX_SAMPLES,
     MAX_SECONDS,
-    Flamingo,
     FlamingoConfig,
     FlamingoLanguageModel,
     FlamingoTokenizer,
     Mode,
+    NumpyFlamingo,
     content_digest,
+    flamingo_shapes,
     read_samples,
 )
 from earful.model.kept_features import FeatureCache
 from earful.model.prompt import ClipRef, Prompt, Prototype
-from earful.model.runtime import Release, fill, pick_device, without_weights
+from earful.model.runtime import Release, read_tensors, require_shapes
 from earful.model.small.acoustics import ACOUSTICS_RATE, N_DESCRIPTORS, describe_acoustics
 from earful.model.small.embedder import SmallEmbedder, load_small
 from earful.model.small.evidence import (
@@ -74,14 +75,16 @@ def load_small_lm(
     Args:
         name: The registered name, or a folder of one's own, as ``training.small`` and
             ``training.flamingo`` write it.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; it computes on the CPU
+            whichever is given.
         dtype: ``"float32"`` or ``"auto"``, which is the same.
         decoding: ``"full"``, the only way it was trained.
         slots: Places for audio; ``None`` for as many as a prompt has audios.
 
     Raises:
-        ModelError: A choice is unknown, the device does not exist, or the weights are missing
-            or have changed since the release was made.
+        UnknownNameError: The device is none of these.
+        ModelError: Another choice is unknown, or the weights are missing or have changed since
+            the release was made.
     """
     if dtype not in {"auto", "float32"}:
         raise ModelError(f"{name}: dtype {dtype!r}, expected 'float32'")
@@ -93,16 +96,14 @@ def load_small_lm(
             f"{name}: {WEIGHTS.description} has no {' and no '.join(missing)}, so it is no "
             "language model; train one with `python -m training.flamingo`"
         )
-    data = runtime.read_part(release, "flamingo", name)
     blend = release.parts["flamingo"]["blend"]
     config = FlamingoConfig.from_dict(release.parts["flamingo"]["config"])
-    with without_weights():
-        model = Flamingo(config)
-    fill(model, data, name)
+    weights = read_tensors(runtime.read_part(release, "flamingo", name), name)
+    require_shapes(weights, flamingo_shapes(config), name)
     embedder = load_small(name, device=device)
     return SmallLanguageModel(
         hearing=SmallHearing(embedder, _read_scale(release, name)),
-        model=model.to(pick_device(device)),
+        network=NumpyFlamingo(config, weights),
         tokenizer=FlamingoTokenizer.from_bytes(
             runtime.read_part(tiny.read_release(), "tokenizer"), source=name
         ),
