@@ -11,12 +11,14 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, ModelError, PromptError
+from earful.model.audio import Clip
 from earful.model.flamingo.audio import SAMPLE_RATE, WINDOW_SAMPLES, duration_s
 from earful.model.flamingo.decoding import FlamingoNetwork, Mode, PromptArrays
 from earful.model.flamingo.prompt_format import WORDING, Style, render_continuation, render_prompt
@@ -44,6 +46,7 @@ MAX_AUDIOS = 8
 _CHAT_SLOTS = 4
 _TOLERANCE_S = 0.05  # how far a header may be off
 _KEPT_IN_MEMORY = 64  # recordings; a whole one is 64 KB
+_DURATIONS_IN_MEMORY = 4096
 _HELD_BACK = 8  # characters that the clean-up of spaces may still change
 
 
@@ -105,6 +108,7 @@ class FlamingoLanguageModel:
         self._cache: FeatureCache | None = None
         self._memory: OrderedDict[tuple[str, bool], NDArray[np.float32]] = OrderedDict()
         self._silence: NDArray[np.float32] | None = None
+        self._known_duration_s = lru_cache(_DURATIONS_IN_MEMORY)(duration_s)
         self._capabilities = Capabilities(
             name=name,
             weights_sha256=weights_sha256,
@@ -154,7 +158,7 @@ class FlamingoLanguageModel:
             n_tokens=len(self._ids(prompt)),
             slots=self.slots_for(prompt.n_clips),
             cut=tuple(
-                line for ref in prompt.clips if (line := _cut(ref, self.encoder.max_seconds))
+                line for ref in prompt.clips if (line := self._cut(ref))
             ),
         )
 
@@ -346,6 +350,19 @@ class FlamingoLanguageModel:
         content = self.encoder.content_of(ref)
         return f"{self._maker}/{content}" if content else ""
 
+    def _cut(self, ref: ClipRef) -> str:
+        """Describe a recording that is longer than the model hears; empty when it is not."""
+        max_seconds = self.encoder.max_seconds
+        # A prompt may show dozens of exemplars, each of which has a file with a header to read.
+        is_known = ref.content_sha256 and not isinstance(ref.audio, Clip)
+        try:
+            found_s = self._known_duration_s(ref) if is_known else duration_s(ref)
+        except AudioError:
+            return ""  # its features may be cached; if not, reading it raises the error
+        if found_s <= max_seconds + _TOLERANCE_S:
+            return ""
+        return f"{ref}: only the first {max_seconds:g} s of {found_s:.2f} s are heard"
+
     def _ids(self, prompt: Prompt) -> list[int]:
         ids = self.tokenizer.encode(render_prompt(prompt, style=self._style))
         # Each audio belongs to one token: an extra token would shift all audios after it.
@@ -366,14 +383,3 @@ class FlamingoLanguageModel:
         text = self.tokenizer.decode([id_]).strip().lower()
         # Half a character says nothing by itself.
         return id_ if not text or "\ufffd" in text else text
-
-
-def _cut(ref: ClipRef, max_seconds: float) -> str:
-    """Describe a recording that is longer than the model hears; empty when it is not."""
-    try:
-        found_s = duration_s(ref)
-    except AudioError:
-        return ""  # its features may be cached; if not, reading it raises the error
-    if found_s <= max_seconds + _TOLERANCE_S:
-        return ""
-    return f"{ref}: only the first {max_seconds:g} s of {found_s:.2f} s are heard"

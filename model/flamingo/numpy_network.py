@@ -214,6 +214,7 @@ class NumpyFlamingo:
         windows: _Windows,
         media: Mapping[int, tuple[Numbers, Numbers]],
         cache: _Cache,
+        n_wanted: int,
     ) -> Numbers:
         """Read tokens behind those that a cache holds.
 
@@ -224,9 +225,10 @@ class NumpyFlamingo:
             windows: Which windows each one sees.
             media: As ``read_audio`` returns them.
             cache: Keys and values of the tokens before; those of the new ones are added.
+            n_wanted: How many of the last tokens somebody asks about.
 
         Returns:
-            Hidden states, shape ``(T, H)``.
+            Their hidden states, shape ``(n_wanted, H)``.
         """
         weights, config = self._weights, self.config
         x = weights["decoder.embed_tokens.weight"][ids]
@@ -239,7 +241,10 @@ class NumpyFlamingo:
                 x = self._gated(f"decoder.cross_layers.{number}", x, media[number], mask)
             at = f"decoder.layers.{number}"
             normed = self._norm(f"{at}.self_attention_norm", x)
-            q, k, v = (self._linear(f"{at}.self_attention.{part}", normed) for part in "qkv")
+            k, v = (self._linear(f"{at}.self_attention.{part}", normed) for part in "kv")
+            if number == config.n_layers - 1:  # no later layer looks at the others
+                x, normed, bias = (rows[-n_wanted:] for rows in (x, normed, bias))
+            q = self._linear(f"{at}.self_attention.q", normed)
             attended = self._attend(q, *cache.extend(number, k, v), config.n_heads, bias)
             x = x + self._linear(f"{at}.self_attention.out", attended)
             normed = self._norm(f"{at}.feed_forward_norm", x)
@@ -399,9 +404,15 @@ class _Reading:
         ids = np.array([*self._prompt.ids, *tree.tokens], dtype=np.int64)
         positions = np.array([*range(n_prompt), *(n_prompt + depth for depth in tree.depths)])
         n_audios = np.concatenate([self._n_audios, np.full(n_nodes, self._seen_by_new())])
-        hidden = self._read(ids[first:], positions[first:], visible[first:], n_audios[first:])
+        hidden = self._read(
+            ids[first:],
+            positions[first:],
+            visible[first:],
+            n_audios[first:],
+            n_wanted=n_nodes if first else 1 + n_nodes,
+        )
         self._cache.length = n_prompt
-        return hidden[max(n_prompt - 1 - first, 0) :]
+        return hidden
 
     def read_token(self, token: int) -> Numbers:
         """Read one more token; return its hidden state, ``(1, H)``."""
@@ -413,6 +424,7 @@ class _Reading:
             np.array([place]),
             np.ones((1, place + 1), dtype=bool),
             np.array([self._seen_by_new()]),
+            n_wanted=1,
         )
 
     def _seen_by_new(self) -> int:
@@ -424,11 +436,15 @@ class _Reading:
         positions: NDArray[np.int64],
         visible: Flags,
         n_audios: NDArray[np.int64],
+        *,
+        n_wanted: int,
     ) -> Numbers:
         windows = _Windows(
             n_audios, self._prompt.window_mask, self._network.config.windows_per_audio
         )
-        return self._network.read(ids, positions, visible, windows, self._media, self._cache)
+        return self._network.read(
+            ids, positions, visible, windows, self._media, self._cache, n_wanted
+        )
 
 
 def _count_audios(prompt: PromptArrays, config: FlamingoConfig) -> NDArray[np.int64]:

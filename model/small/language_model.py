@@ -142,10 +142,18 @@ class SmallHearing:
         Returns:
             float32, shape ``(n, dim + N_DESCRIPTORS)``, 1 to 4 stretches of equal length.
         """
-        samples = read_samples(ref, mode="full")[:MAX_SAMPLES]
+        # An exemplar's file may have changed since its label was given; reading it tells.
+        known = None if ref.is_exemplar else self.embedder.recall(self.content_of(ref))
+        if known is not None and known[0].samples.size > MAX_SAMPLES:
+            known = None
+        samples = read_samples(ref, mode="full")[:MAX_SAMPLES] if known is None else known[0].samples
         n = min(4, max(1, round(samples.size / SAMPLE_RATE / _SECONDS_APART)))
-        clips = [Clip(samples=part, sample_rate=SAMPLE_RATE) for part in np.array_split(samples, n)]
-        vectors = self.embedder.embed(clips)
+        if known is not None and n == 1:
+            vectors = known[1][None]
+        else:
+            parts = np.array_split(samples, n)
+            clips = [Clip(samples=part, sample_rate=SAMPLE_RATE) for part in parts]
+            vectors = self.embedder.embed(clips)
         described = np.repeat(self._describe(samples)[None], n, axis=0)
         return np.concatenate([vectors, described.astype(np.float32)], axis=1)
 
