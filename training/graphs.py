@@ -230,8 +230,9 @@ def product() -> bytes:
 
 def attention() -> bytes:
     """Return attention of heads side by side, ``(t, heads, width)``; queries come scaled."""
-    heads = {"q": ["t", "heads", "width"]} | {x: ["k", "heads", "width"] for x in ("keys", "values")}
-    graph = Graph({**heads, "bias": ["t or 1", "k or 1"]}, ["t", "heads", "width"])
+    read, held = ["t", "heads", "width"], ["k", "heads", "width"]
+    inputs = {"q": read, "keys": held, "values": held, "bias": ["t or 1", "k or 1"]}
+    graph = Graph(inputs, read)
     q = graph.add("Transpose", "q", perm=[1, 0, 2])
     scores = graph.add("MatMul", q, graph.add("Transpose", "keys", perm=[1, 2, 0]))
     shares = graph.add("Softmax", graph.add("Add", scores, "bias"), axis=-1)

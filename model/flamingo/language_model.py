@@ -157,9 +157,7 @@ class FlamingoLanguageModel:
         return PromptSize(
             n_tokens=len(self._ids(prompt)),
             slots=self.slots_for(prompt.n_clips),
-            cut=tuple(
-                line for ref in prompt.clips if (line := self._cut(ref))
-            ),
+            cut=tuple(line for ref in prompt.clips if (line := self._cut(ref))),
         )
 
     def score(self, prompt: Prompt, answers: Sequence[str]) -> list[NDArray[np.float64]]:
@@ -280,9 +278,7 @@ class FlamingoLanguageModel:
             own = own[:width]
             features[slot * width : slot * width + len(own)] = own
             mask[slot * width : slot * width + len(own)] = True
-        return PromptArrays(
-            ids=np.array(ids, dtype=np.int64), features=features, window_mask=mask
-        )
+        return PromptArrays(ids=np.array(ids, dtype=np.int64), features=features, window_mask=mask)
 
     def features_of(self, prompt: Prompt) -> list[NDArray[np.float32]]:
         """Return the features of each of a prompt's places for audio, in order.

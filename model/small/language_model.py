@@ -144,9 +144,10 @@ class SmallHearing:
         """
         # An exemplar's file may have changed since its label was given; reading it tells.
         known = None if ref.is_exemplar else self.embedder.recall(self.content_of(ref))
-        if known is not None and known[0].samples.size > MAX_SAMPLES:
-            known = None
-        samples = read_samples(ref, mode="full")[:MAX_SAMPLES] if known is None else known[0].samples
+        if known is None or known[0].samples.size > MAX_SAMPLES:
+            known, samples = None, read_samples(ref, mode="full")[:MAX_SAMPLES]
+        else:
+            samples = known[0].samples
         n = min(4, max(1, round(samples.size / SAMPLE_RATE / _SECONDS_APART)))
         if known is not None and n == 1:
             vectors = known[1][None]

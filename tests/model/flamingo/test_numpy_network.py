@@ -129,13 +129,15 @@ def test_scores_are_torchs(
 ) -> None:
     config, arrays = asked
     torchs, ours = both(config)
-    assert_close(
-        ours.score(arrays, answers, mode=mode), torchs.score(arrays, answers, mode=mode)
-    )
+    assert_close(ours.score(arrays, answers, mode=mode), torchs.score(arrays, answers, mode=mode))
 
 
 @settings(max_examples=40)
-@given(asked=prompts(), mode=st.sampled_from(["full", "compat"]), temperature=st.sampled_from([0, 3]))
+@given(
+    asked=prompts(),
+    mode=st.sampled_from(["full", "compat"]),
+    temperature=st.sampled_from([0.0, 3.0]),
+)
 def test_what_it_writes_is_what_torch_writes(
     asked: tuple[FlamingoConfig, PromptArrays], mode: Mode, temperature: float
 ) -> None:
@@ -164,8 +166,10 @@ def test_passes_and_neighbours_change_no_answers_score(
 def test_what_is_written_has_the_score_of_an_answer() -> None:
     _, ours = both(replace(CONFIG, latest_audio_layers=1))
     arrays = prompt(CONFIG, 5, length=12, n_audios=2, slots=2)
-    for mode in ("full", "compat"):
-        steps = list(ours.decode(arrays, GenerationOptions(max_new_tokens=5), stop_ids=[], mode=mode))
+    options = GenerationOptions(max_new_tokens=5)
+    modes: tuple[Mode, ...] = ("full", "compat")
+    for mode in modes:
+        steps = list(ours.decode(arrays, options, stop_ids=[], mode=mode))
         written = tuple(token for token, _ in steps)
         # An audio's token, once written, is heard; in an answer it is a token like others.
         assert CONFIG.audio_id not in written

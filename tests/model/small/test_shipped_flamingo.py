@@ -71,7 +71,7 @@ PROMPTS = {
     "no shots": classify(),
     "recordings": classify(*RECORDINGS),
     "labels": classify(*PROTOTYPES),
-    "recordings and a label": classify(*RECORDINGS[:2], Prototype(label="wind", clips=(), similarity=0.0)),
+    "recordings and a label": classify(*RECORDINGS[:2], PROTOTYPES[3]),
 }
 
 
