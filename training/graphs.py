@@ -9,7 +9,7 @@ a release; the names here are those under which the weights are read.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class Graph:
 
     def __init__(
         self,
-        inputs: dict[str, Sequence[int | str]],
+        inputs: Mapping[str, Sequence[int | str]],
         output: Sequence[int | str],
     ) -> None:
         self._inputs = [

@@ -214,7 +214,8 @@ class NumpyFlamingo:
         x = x + self._linear(f"{at}.attention.out", attended) * gate
         inner = self._linear(f"{at}.feed_forward.1", self._norm(f"{at}.feed_forward.0", x))
         fed = self._linear(f"{at}.feed_forward.3", self._gelu(inner))
-        return x + fed * np.tanh(self._weights[f"{at}.ff_gate"])
+        gated: Numbers = x + fed * np.tanh(self._weights[f"{at}.ff_gate"])
+        return gated
 
     def _linear(self, name: str, x: Numbers) -> Numbers:
         bias = self._weights.get(f"{name}.bias", _NO_BIAS)
@@ -231,7 +232,8 @@ class NumpyFlamingo:
         head_dim = q.shape[1] // n_heads
         scaled = q * np.float32(head_dim**-0.5)
         split = [x.reshape(len(x), n_heads, head_dim) for x in (scaled, keys, values)]
-        return self._attention(*split, bias).reshape(q.shape)
+        attended: Numbers = self._attention(*split, bias).reshape(q.shape)
+        return attended
 
     def _norm(self, name: str, x: Numbers, eps: float = NORM_EPS) -> Numbers:
         centred = x - x.mean(axis=1, keepdims=True)
