@@ -214,8 +214,7 @@ class NumpyFlamingo:
         x = x + self._linear(f"{at}.attention.out", attended) * gate
         inner = self._linear(f"{at}.feed_forward.1", self._norm(f"{at}.feed_forward.0", x))
         fed = self._linear(f"{at}.feed_forward.3", self._gelu(inner))
-        gated: Numbers = x + fed * np.tanh(self._weights[f"{at}.ff_gate"])
-        return gated
+        return x + fed * np.tanh(self._weights[f"{at}.ff_gate"])
 
     def _linear(self, name: str, x: Numbers) -> Numbers:
         bias = self._weights.get(f"{name}.bias", _NO_BIAS)
@@ -236,7 +235,7 @@ class NumpyFlamingo:
         return attended
 
     def _norm(self, name: str, x: Numbers, eps: float = NORM_EPS) -> Numbers:
-        centred = x - x.mean(axis=1, keepdims=True)
+        centred: Numbers = x - x.mean(axis=1, keepdims=True)
         variance = np.square(centred).mean(axis=1, keepdims=True)
         centred /= np.sqrt(variance + np.float32(eps))
         centred *= self._weights[f"{name}.weight"]
