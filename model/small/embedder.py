@@ -121,10 +121,12 @@ def load_small(
     require_device_name(device)
     release = read_small_release(name)
     require_release(release, revision, name)
-    key = (release.name, release.number, digest_of_all(release), release.digest_of("words"))
+    # Read in any case, so that weights which have changed since are refused.
+    encoder = read_encoder(release, name)
+    words = release.parts.get("words", {}).get("sha256", "")
+    key = (release.name, release.number, digest_of_all(release), str(words))
     if (loaded := _in_use.get(key)) is not None:
         return loaded
-    encoder = read_encoder(release, name)
     yamnet = load_yamnet()
     heads = encoder.heads
     loaded = SmallEmbedder(
