@@ -262,7 +262,8 @@ class Corpus:
                 f"{path}: lies beside the label folders; move it into a folder named by its "
                 "label, or add a metadata.csv that gives its labels"
             )
-        held = f"{self.source}: holds {counted(len(files), 'recording')} and no folder named by a label"
+        n = counted(len(files), "recording")
+        held = f"{self.source}: holds {n} and no folder named by a label"
         tables = [str(self.source / name) for name in annotations_in(self.root, self._known)]
         if tables and self._advise_options:
             more = f" (or another of {listed(tables[1:])})" if tables[1:] else ""

@@ -68,8 +68,8 @@ def read_delimited(
         ``("path:line", record)``; the record maps column names to texts.
 
     Raises:
-        CorpusError: There is no header, or a title in its place; a row has too few or too many cells, or a quote is out
-            of place.
+        CorpusError: There is no header, or a title in its place; a row has too few or too many
+            cells, or a quote is out of place.
     """
     n_before, first = _first_line(lines)
     if separator := _SEPARATOR_LINE.fullmatch(first):
@@ -103,7 +103,7 @@ def _refuse_title(
         if n_known(line) > 1:
             title = first.strip().strip(",;\t")
             last = n_before + n_more
-            lines = "this line" if n_more == 1 else f"the lines {n_before + 1} to {last}"
+            lines = "this line" if n_more == 1 else f"lines {n_before + 1} to {last}"
             raise CorpusError(
                 f"{path}:{n_before + 1}: {quoted(title)} is a title, and the names of the columns "
                 f"stand in line {last + 1}; delete {lines}"

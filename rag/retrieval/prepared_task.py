@@ -115,6 +115,9 @@ class TaskCache:
         plain = replace(task, shots=Shots())
         names = None if labels is None else tuple(labels)
         examples = self._embedded(plain)
+        if task.has_labels and not (task.labels or labels or examples) and self._index is not None:
+            if why := self._index.why_empty():
+                raise TaskError(why)
         prepared = self._gathered(plain, names, index, examples)
         if need_exemplars:
             require_exemplars(

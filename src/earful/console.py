@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from earful.rejections import describe_rejections as describe_rejections  # of commands, too
 from earful.wording import counted
 from earful.wording import printable as printable  # also used as console.printable
 
 if TYPE_CHECKING:
     from earful.index.builder import BuildProgress, BuildReport, DoubtfulAudio
-    from earful.index.corpus import Rejection, Survey
+    from earful.index.corpus import Survey
     from earful.index.maintenance import RepairReport
     from earful.index.search import Approximate, Hit
     from earful.model.audio import FaultKind
@@ -182,7 +183,7 @@ def describe_build(report: BuildReport) -> str:
             "kept, though no longer in the corpus; `earful index remove` drops what it is given:"
         )
         lines += _first([printable(f"  {id_}") for id_ in report.stale])
-    lines += [f"  rejected {describe_rejection(rejection)}" for rejection in report.rejected]
+    lines += describe_rejections(report.rejected, "  rejected ")
     if report.outdated:
         lines.append(
             "rejected, but still in the index as they were before; restore their recordings and "
@@ -238,12 +239,6 @@ def _describe_doubtful(doubtful: Sequence[DoubtfulAudio]) -> list[str]:
     return lines
 
 
-def describe_rejection(rejection: Rejection) -> str:
-    """Render the place of a rejected file or row, once, and the reason."""
-    where, error = printable(rejection.where), printable(rejection.error)
-    return error if error.startswith(f"{where}: ") else f"{where}: {error}"
-
-
 def describe_repair(report: RepairReport) -> str:
     """Render a repair's report: kept, dropped and missing rows, and the next step."""
     lines = [
@@ -278,7 +273,7 @@ def describe_survey(found: Survey, doubtful: Sequence[DoubtfulAudio] = ()) -> st
         others = ", ".join(found.other_columns) or "none"
         lines.append(printable(f"columns: {used}; kept as text: {others}"))
     lines += [printable(f"note: {note}") for note in found.notes]
-    lines += [f"would be rejected {describe_rejection(rejection)}" for rejection in found.rejected]
+    lines += describe_rejections(found.rejected, "would be rejected ")
     lines += _describe_doubtful(doubtful)
     return "\n".join(lines)
 

@@ -13,7 +13,7 @@ from earful.wording import counted, quoted
 _MOST_LABELS = 100_000
 _MOST_NAMED = 5
 _MOST = 0.5
-_SEPARATORS = (",", ";", "/", "|", "&", "+")
+_SEPARATORS = (";", ",", "/", "|", "&", "+")
 _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?(e[+-]?[0-9]+)?", re.IGNORECASE)
 
 
@@ -38,7 +38,7 @@ class LabelCounts:
                 self._labels[label] += 1
             if is_missing(label):
                 self.missing[label] += 1
-        named = [label for label in labels if not is_missing(label)]
+        named = [x for x in labels if not (is_missing(x) or _NUMBER.fullmatch(x))]
         held = {sign for sign in _SEPARATORS for label in named if sign in label.strip(sign)}
         self._separators.update(held)
         self._n_joined += bool(held)
@@ -102,7 +102,7 @@ class LabelCounts:
         ]
 
     def _about_separators(self, kind: str) -> list[str]:
-        signs = [sign for sign, _ in sorted(self._separators.items(), key=lambda x: (-x[1], x[0]))]
+        signs = sorted(self._separators, key=lambda x: (-self._separators[x], _SEPARATORS.index(x)))
         if kind == "folder" or self._n_joined <= _MOST * self._n_labelled:
             return []
         shown = " or ".join(map(quoted, signs))

@@ -1,7 +1,7 @@
 """Columns of times: by their names, with their units, and those that only look like times.
 
-``start_ms``, ``Begin Time (s)``, ``onset`` and ``offset``, ``start (min)``, ``tmin`` and ``tmax``: what
-is said is read from the words of a name, its last word may be a unit.
+``start_ms``, ``Begin Time (s)``, ``onset`` and ``offset``, ``start (min)``, ``tmin``: the words of a
+name tell what it holds, and its last word may be a unit.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from functools import lru_cache
 
 from earful.wording import as_argument
 
-_START = frozenset({"start", "begin", "start time", "begin time", "time start", "time begin"})
-_NAMES = {
-    **dict.fromkeys((*_START, "starttime", "begintime", "tmin", "t min", "t start"), "start_s"),
+_NAMES: dict[str, str] = {
+    **dict.fromkeys(("start", "begin", "start time", "begin time", "time start"), "start_s"),
+    **dict.fromkeys(("time begin", "starttime", "begintime"), "start_s"),
+    **dict.fromkeys(("tmin", "t min", "t start"), "start_s"),
     **dict.fromkeys(("end", "stop", "end time", "stop time", "time end", "time stop"), "end_s"),
     **dict.fromkeys(("endtime", "stoptime", "tmax", "t max", "t end"), "end_s"),
     **dict.fromkeys(("duration", "dur", "length", "duration time"), "duration_s"),
@@ -38,12 +39,14 @@ _CLOCK = re.compile(r"[0-9]{1,3}(:[0-9]{1,2}){1,2}([.,][0-9]+)?")
 _WORDS_OF_TIME = frozenset(
     {"end", "ende", "stop", "dur", "len", "length", "s", "sec", "secs", "second", "seconds", "ms"}
     | {"msec", "minutes", "fin", "fine", "from", "to", "von", "bis", "t0", "t1", "tmin", "tmax"}
-    | {"de", "à", "tempo", "tiempo", "sample", "samples", "frame", "frames"}
+    | {"tempo", "tiempo", "sample", "samples", "frame", "frames"}
 )
-_BEGINNINGS = ("start", "begin", "onset", "offset", "duration", "time", "dauer", "anfang", "debut")
-_BEGINNINGS += ("début", "duree", "durée", "inicio", "inizio", "durata", "duraci")
+_BEGINNINGS = (
+    *("start", "begin", "onset", "offset", "duration", "time", "dauer", "anfang", "debut"),
+    *("d\u00e9but", "duree", "dur\u00e9e", "inicio", "inizio", "durata", "duraci"),
+)
 _ENDINGS = ("time", "zeit", "start", "onset", "offset", "duration", "dauer", "ende", "times")
-_OF_ENDS = frozenset({"end", "ende", "stop", "fin", "fine", "to", "bis", "t1", "tmax", "à"})
+_OF_ENDS = frozenset({"end", "ende", "stop", "fin", "fine", "to", "bis", "t1", "tmax"})
 
 
 def add_times(
@@ -98,10 +101,10 @@ def scale_of(column: str) -> float:
 
 
 def looks_like_time(name: str, text: str) -> bool:
-    """Whether a column that is no field may hold times, by its name and one of its cells.
+    """Whether a column that is no field may hold times, by its name and a cell.
 
-    >>> looks_like_time("Beginn", "0,5"), looks_like_time("call_end", "3"), looks_like_time("x", "3")
-    (True, True, False)
+    >>> looks_like_time("Beginn", "0,5"), looks_like_time("x", "3")
+    (True, False)
     """
     text = text.strip()
     is_clock = _CLOCK.fullmatch(text) is not None and name.strip().lower() != "time"

@@ -261,8 +261,8 @@ def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
         else:
             shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             rows.append([key, shown])
-    lines = [f"rejected {console.describe_rejection(rejection)}" for rejection in rejected]
     found = {**info, "rejected": [rejection.to_dict() for rejection in rejected]}
+    lines = console.describe_rejections(rejected, "rejected ")
     print_result(found, "\n".join([console.table(rows), *lines]), as_json=as_json)
 
 
