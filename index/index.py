@@ -290,9 +290,10 @@ class Index:
         if self.info.n:
             return ""
         n, path = len(self.rejections()), as_argument(self.path)
+        way_out = f"`earful index build CORPUS --index {path}` adds some"
         if n:
-            return f"the index holds no rows; {n:,} were rejected, `earful index info {path}` lists them"
-        return f"the index holds no rows; `earful index build CORPUS --index {path}` adds some"
+            way_out = f"{n:,} were rejected, `earful index info {path}` lists them"
+        return f"the index holds no rows; {way_out}"
 
     def refresh(self) -> None:
         """Read what other processes have written since this index was opened."""

@@ -1,7 +1,7 @@
 """Columns of times: by their names, with their units, and those that only look like times.
 
-``start_ms``, ``Begin Time (s)``, ``onset`` and ``offset``, ``start (min)``, ``tmin``: the words of a
-name tell what it holds, and its last word may be a unit.
+``start_ms``, ``Begin Time (s)``, ``onset`` and ``offset``, ``start (min)``, ``tmin``: the words of
+a name tell what it holds, and its last word may be a unit.
 """
 
 from __future__ import annotations
