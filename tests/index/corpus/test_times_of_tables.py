@@ -186,7 +186,7 @@ def test_a_table_of_kaleidoscope_is_read_as_it_is(folder: Path) -> None:
 
 def test_want_of_labels_is_told_before_rows_clash(folder: Path) -> None:
     text = KALEIDOSCOPE.format("", "", "").replace("2,1.5", "0.5,1.000")
-    with pytest.raises(CorpusError, match="no column gives labels or answers.*labels=TOP1MATCH"):
+    with pytest.raises(CorpusError, match=r"no column gives labels or answers.*=TOP1MATCH"):
         read(folder, text, columns={"audio": "IN FILE"})
 
 
