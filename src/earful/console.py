@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from earful.rejections import describe_rejections as describe_rejections  # of commands, too
 from earful.wording import counted
 from earful.wording import printable as printable  # also used as console.printable
 
@@ -168,6 +167,8 @@ def _audio_segment(hit: Hit) -> str:
 
 def describe_build(report: BuildReport) -> str:
     """Render a build's report: counts first, then every rejected file and its reason."""
+    from earful.index.builder import rejection_lines
+
     kept = sum(row.same_audio for row in report.replaced)
     counts = [f"{report.accepted - report.reused} embedded"]
     if kept:
@@ -183,7 +184,7 @@ def describe_build(report: BuildReport) -> str:
             "kept, though no longer in the corpus; `earful index remove` drops what it is given:"
         )
         lines += _first([printable(f"  {id_}") for id_ in report.stale])
-    lines += describe_rejections(report.rejected, "  rejected ")
+    lines += rejection_lines(report.rejected, "  rejected ")
     if report.outdated:
         lines.append(
             "rejected, but still in the index as they were before; restore their recordings and "
@@ -257,6 +258,8 @@ def describe_repair(report: RepairReport) -> str:
 
 def describe_survey(found: Survey, doubtful: Sequence[DoubtfulAudio] = ()) -> str:
     """Render the counts of a ``--dry-run``, and the audio of which an encoder hears little."""
+    from earful.index.builder import rejection_lines
+
     lines = [
         f"{counted(found.n, 'row')}, {counted(found.n_files, 'file')}, "
         f"{found.total_s / 60:.1f} minutes"
@@ -273,7 +276,7 @@ def describe_survey(found: Survey, doubtful: Sequence[DoubtfulAudio] = ()) -> st
         others = ", ".join(found.other_columns) or "none"
         lines.append(printable(f"columns: {used}; kept as text: {others}"))
     lines += [printable(f"note: {note}") for note in found.notes]
-    lines += describe_rejections(found.rejected, "would be rejected ")
+    lines += rejection_lines(found.rejected, "would be rejected ")
     lines += _describe_doubtful(doubtful)
     return "\n".join(lines)
 

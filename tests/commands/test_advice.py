@@ -30,7 +30,7 @@ LIBRARY = {
     "index/corpus/exemplar_reader.py": CORPORA,
     "index/corpus/folders.py": CORPORA,
     "index/corpus/stretches.py": CORPORA,
-    "src/earful/rejections.py": ("index build", "index add", "index info"),
+    "index/builder/report.py": ("index build", "index add", "index info"),
     "index/corpus/survey.py": ("index build", "index add", "evaluate"),
     "index/datasets/locate.py": DATASETS,
     "index/maintenance/verify.py": ("index verify",),
