@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from earful.errors import TaskError
 from earful.index import Index
 from earful.index.corpus import Exemplar
 from earful.index.search import VectorSet
@@ -115,6 +116,9 @@ class TaskCache:
         plain = replace(task, shots=Shots())
         names = None if labels is None else tuple(labels)
         examples = self._embedded(plain)
+        has_names = bool(task.labels or labels or examples) or not task.has_labels
+        if not has_names and self._index is not None and (why := self._index.why_empty()):
+            raise TaskError(why)
         prepared = self._gathered(plain, names, index, examples)
         if need_exemplars:
             require_exemplars(
