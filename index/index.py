@@ -33,7 +33,7 @@ from earful.index.storage import APPROXIMATE_NAME, EXEMPLAR_COLUMNS, IndexFolder
 from earful.model import Fingerprint
 from earful.read_only import ReadOnlyDict
 from earful.values import data_frame
-from earful.wording import quoted
+from earful.wording import as_argument, quoted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -294,6 +294,16 @@ class Index:
             IndexFolderError: The list is damaged.
         """
         return self._folder.rejections()
+
+    def why_empty(self) -> str:
+        """Explain why an index without rows has none; ``""`` for one with rows."""
+        if self.info.n:
+            return ""
+        n, path = len(self.rejections()), as_argument(self.path)
+        way_out = f"`earful index build CORPUS --index {path}` adds some"
+        if n:
+            way_out = f"{n:,} were rejected, `earful index info {path}` lists them"
+        return f"the index holds no rows; {way_out}"
 
     def refresh(self) -> None:
         """Read what other processes have written since this index was opened."""

@@ -21,7 +21,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earful.errors import EvaluationError
+from earful.errors import EvaluationError, TaskError
 from earful.html import notebook_html
 from earful.index.corpus import Corpus
 from earful.model import GenerationOptions
@@ -338,6 +338,8 @@ def _gather_items(few: FewShot, task: Task, split: str, corpus: Corpus | None) -
             f"every row of the index is of split {split!r}, so nothing is left to answer; "
             "add rows of another split"
         )
+    if why := index.why_empty():
+        raise TaskError(f"{index.path}: {why}")
     return items_of_index(task, index.vectors(), split=split, name=str(index.path))
 
 

@@ -330,7 +330,8 @@ class Retriever:
                     )
                 return names_alone(prepared, task, query)
             others = prepared.candidates.n_of_other_tasks
-            note = "no exemplar has an answer to this, so none is shown"
+            why = self.index.why_empty() if self.index is not None else ""
+            note = why or "no exemplar has an answer to this, so none is shown"
             if others:
                 note = f"no exemplar is shown: {other_tasks(others)}"
             return ShotSet.empty(task, prepared.candidates.labels, note)

@@ -22,9 +22,15 @@ TASKS = ("classify", "ask", "evaluate", "tasks check", "tasks show")
 # Where a sentence outside the commands names an option alone: who can raise or print it.
 LIBRARY = {
     "index/corpus/corpus.py": CORPORA,
+    "index/corpus/columns/names.py": CORPORA,
+    "index/corpus/columns/odd_labels.py": ("index build", "evaluate"),
+    # With --label there is no table, and the note is another.
+    "index/corpus/columns/odd_labels.py:_about_separators": ("index add",),
+    "index/corpus/columns/times.py": CORPORA,
     "index/corpus/exemplar_reader.py": CORPORA,
     "index/corpus/folders.py": CORPORA,
     "index/corpus/stretches.py": CORPORA,
+    "index/builder/report.py": ("index build", "index add", "index info"),
     "index/corpus/survey.py": ("index build", "index add", "evaluate"),
     "index/datasets/locate.py": DATASETS,
     "index/maintenance/verify.py": ("index verify",),

@@ -27,7 +27,6 @@ from earful.model.audio.decoders.chunks import (
     unread_note,
 )
 from earful.model.audio.decoders.leading_tag import without_leading_tag
-from earful.model.audio.decoders.open_sizes import with_real_size
 from earful.model.audio.decoders.stream_header import Decoder, StreamHeader
 from earful.model.audio.decoders.stream_length import (
     TooManyPacketsError,
@@ -36,7 +35,7 @@ from earful.model.audio.decoders.stream_length import (
     walk_ogg,
 )
 from earful.model.audio.decoders.trimmed_decoder import TrimmedDecoder
-from earful.model.audio.decoders.wav_header import header_fault, with_pad_bytes
+from earful.model.audio.decoders.wav_header import header_fault, with_pad_bytes, with_real_size
 from earful.model.audio.source import OpenSource
 
 if TYPE_CHECKING:

@@ -251,6 +251,7 @@ def index_remove(
 def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
     """Show what an index holds and which embedder made it."""
     from earful.index import Index
+    from earful.index.builder import rejection_lines
 
     opened = Index.open(index)
     info = opened.info.to_dict()
@@ -262,8 +263,8 @@ def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
         else:
             shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             rows.append([key, shown])
-    lines = [f"rejected {console.describe_rejection(rejection)}" for rejection in rejected]
     found = {**info, "rejected": [rejection.to_dict() for rejection in rejected]}
+    lines = rejection_lines(rejected, "rejected ")
     print_result(found, "\n".join([console.table(rows), *lines]), as_json=as_json)
 
 

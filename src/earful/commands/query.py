@@ -355,7 +355,7 @@ def _why_nothing(few: FewShot, chosen: SearchFilter, backend: str) -> str:
     n_rows = index.info.n
     none = f"none of {counted(n_rows, 'row')}"
     if not n_rows:
-        return "nothing found: the index holds no rows"
+        return f"nothing found: {index.why_empty()}"
     alone = {
         f"--where {chosen.where!r}": SearchFilter(where=chosen.where),
         _given("--label", chosen.labels): SearchFilter(labels=chosen.labels),
