@@ -174,13 +174,8 @@ class Retriever:
     def calibrate(
         self, task: Task, labels: Sequence[str] | None = None, *, seed: int = 0
     ) -> Calibration:
-        """Fit what turns similarities into scores; kept with the index for other processes.
-
-        Raises:
-            TaskError: See ``gather_candidates``.
-        """
-        prepared = self.prepare(task, labels)
-        return self._tasks.calibration(prepared, task.shots, seed)[0]
+        """Fit what turns similarities into scores, and keep it; raises as ``prepare``."""
+        return self._tasks.calibration(self.prepare(task, labels), task.shots, seed)[0]
 
     def names_can_answer(self, task: Task, labels: Sequence[str] | None = None) -> bool:
         """Whether the embedder knows the names of all labels, and there is no exemplar of any.
@@ -357,16 +352,12 @@ class Retriever:
             raise ValueError("no shots were retrieved, so there is no vote")
         prepared, candidates = shots.prepared, shots.prepared.candidates
         calibration, note = self._tasks.calibration(prepared, shots.task.shots, seed)
-        if shots.voters is None:
-            scores = vote_of_shots(
-                shots.similarities,
-                candidates.memberships(shots.rows),
-                calibration,
-                prior=label_prior(candidates),
-            )
-            return LabelVote(scores=scores, evidence=None, calibration=calibration, note=note)
-        evidence = shots.voters.weigh(prepared.means)
-        scores = vote_of_labels(evidence.scores, calibration)
+        evidence = None if shots.voters is None else shots.voters.weigh(prepared.means)
+        if evidence is None:
+            member, prior = candidates.memberships(shots.rows), label_prior(candidates)
+            scores = vote_of_shots(shots.similarities, member, calibration, prior=prior)
+        else:
+            scores = vote_of_labels(evidence.scores, calibration)
         return LabelVote(scores=scores, evidence=evidence, calibration=calibration, note=note)
 
     def likeness(self, shots: ShotSet, *, seed: int, voted: LabelVote | None = None) -> float:
