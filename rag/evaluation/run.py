@@ -18,6 +18,7 @@ import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,9 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 _N_TIMED = 8
-_PACKAGES = ("numpy", "torch", "scikit-learn", "soundfile", "soxr", "lancedb")
+_PACKAGES = ("numpy", "onnxruntime", "scikit-learn", "soundfile", "soxr", "lancedb")
+# Which compute the answers of other models, where they are installed.
+_EXTRAS = ("torch",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,6 +324,7 @@ class _Run:
                 "earful": metadata.version("earful"),
                 "python": platform.python_version(),
                 **{name: metadata.version(name) for name in _PACKAGES},
+                **{name: metadata.version(name) for name in _EXTRAS if find_spec(name)},
             },
             "items": [item.to_dict() for item in items],
         }

@@ -140,6 +140,20 @@ def _shipped_embedder() -> Finding:
 def _language_models() -> tuple[Finding, ...]:
     """Check which language models have been fetched; `models verify` checks their digests."""
     from earful.errors import EarfulError
+
+    if importlib.util.find_spec("torch") is None:
+        from earful.model import list_language_models
+
+        return tuple(
+            Finding(
+                name=entry.name,
+                state="missing",
+                found="needs torch, which is not installed",
+                mend=f"pip install 'earful[{entry.extra}]'",
+            )
+            for entry in list_language_models()
+            if entry.kind == "hub"
+        )
     from earful.model.flamingo.checkpoint import MODEL_NAMES, models_home, open_flamingo_folder
 
     findings: list[Finding] = []
