@@ -19,7 +19,7 @@ from earful.index.builder import build_index
 from earful.index.cache import Snapshot
 from earful.index.corpus import Exemplar
 from earful.index.search import SearchFilter, VectorSet, stored_rows
-from earful.index.storage import Row, table, to_float16
+from earful.index.storage import Row, exemplar_of, table, to_float16
 from earful.model import Fingerprint
 from tests.support.small_corpus import Samples, write_corpus
 from tests.support.snapshots import drop_snapshot
@@ -44,7 +44,7 @@ def row_of(root: Path, number: int) -> Row:
             labels=("dog", "rain")[: number % 3],
             split="train" if number % 4 else "test",
             group=f"g{number // 2}",
-            meta={"nested": {"n": number}},
+            meta={"n": str(number)},
         ),
         root=root,
         duration_s=1.5,
@@ -143,9 +143,9 @@ def test_rows_that_are_made_lazily_behave_as_a_tuple(kept: Path) -> None:
         assert found == wanted
         assert len(found) == len(wanted)
         assert list(found)[3] is found[3]
-    some = np.array([1, 5, 7])
-    assert mapped.subset(some).exemplars == plain.subset(some).exemplars
-    assert (mapped.subset(some).vectors == plain.subset(some).vectors).all()
+    rows = np.array([1, 5, 7])
+    assert mapped.subset(rows).exemplars == plain.subset(rows).exemplars
+    assert (mapped.subset(rows).vectors == plain.subset(rows).vectors).all()
 
 
 def test_a_question_makes_the_exemplars_of_its_hits_alone(
@@ -154,8 +154,12 @@ def test_a_question_makes_the_exemplars_of_its_hits_alone(
     path = made_index(tmp_path, 3000)
     wanted = Index.open(path).search(QUERY, k=5)
     made: list[object] = []
-    make = stored_rows.exemplar_of
-    monkeypatch.setattr(stored_rows, "exemplar_of", lambda row: made.append(row) or make(row))
+
+    def make(values: tuple[object, ...]) -> Exemplar:
+        made.append(values)
+        return exemplar_of(values)
+
+    monkeypatch.setattr(stored_rows, "exemplar_of", make)
     assert Index.open(path).search(QUERY, k=5) == wanted
     assert len(made) == 5
 
