@@ -37,7 +37,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from benchmarks.remembering import RememberingSmall
 from benchmarks.small_flamingo import Known, nonce_names, task_of
 from benchmarks.small_model import (
@@ -119,7 +118,7 @@ class Asker:
     """
 
     def __init__(self, clips: Sequence[Known]) -> None:
-        torch.set_num_threads(1)
+        os.environ["OMP_NUM_THREADS"] = "1"
         self.clips = clips
         self.embedder = RememberingSmall(load_small(device="cpu"))
         self._retriever = Retriever(embedder=self.embedder, index=None)
@@ -331,7 +330,7 @@ def measure(corpus: Path, processes: int) -> dict[str, Any]:
             print(setting, json.dumps(results["vote"][setting], indent=1), flush=True)
         results["absent"] = {name: found.result() for name, found in declined.items()}
         print(json.dumps(results["absent"], indent=1), flush=True)
-    torch.set_num_threads(os.cpu_count() or 1)
+    os.environ.pop("OMP_NUM_THREADS", None)
     results["class means"], results["gain over earful-tiny"] = encoders(pool, paths)
     small = load_small(device="cpu")
     scores = np.concatenate(

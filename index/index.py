@@ -147,7 +147,7 @@ class Index:
 
     @property
     def n_classes(self) -> int:
-        """How many class scores each row has; 0 for none."""
+        """Number of class scores of each row; 0 for none."""
         return self._folder.n_classes
 
     @property
@@ -158,6 +158,16 @@ class Index:
             IndexFolderError: A row or a file of the table is damaged.
         """
         return self.vectors().class_scores
+
+    @property
+    def state(self) -> str:
+        """Hex digest by which the rows that ``vectors`` returns are known, in any process.
+
+        Raises:
+            IndexFolderError: The version was dropped by another process.
+        """
+        self._drop_stale()
+        return self._folder.table.state
 
     @property
     def labels(self) -> Mapping[str, int]:

@@ -210,7 +210,7 @@ class LabelNamer(ClassScorer, Protocol):
         ...
 
     def label_words(self, names: Sequence[str]) -> LabelWords:
-        """Say what names of labels tell of recordings.
+        """Return how clearly names of labels are heard in recordings.
 
         Args:
             names: ``m`` names; never read as anything but text. A name of which nothing is known

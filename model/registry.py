@@ -14,6 +14,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -68,6 +69,7 @@ class LanguageModelEntry:
             from another package.
         description: Short description.
         licence: Licence of its weights; empty when it is unknown.
+        extra: The extra of earful that it needs; empty for none.
         target: ``"module:factory"``.
     """
 
@@ -75,6 +77,7 @@ class LanguageModelEntry:
     kind: Literal["shipped", "hub", "plugin"]
     description: str
     licence: str = ""
+    extra: str = ""
     target: str
 
     def to_dict(self) -> dict[str, str]:
@@ -166,6 +169,7 @@ def _flamingo(name: str, description: str) -> LanguageModelEntry:
         kind="hub",
         description=description,
         licence="non-commercial research",
+        extra="flamingo",
         target="earful.model.flamingo.checkpoint:load_flamingo",
     )
 
@@ -175,6 +179,7 @@ _SMALL_MODEL = LanguageModelEntry(
     kind="shipped",
     description="Flamingo of 4.7 M parameters that names sounds by exemplars",
     licence="CC-BY-4.0",
+    extra="",
     target="earful.model.small:load_small_lm",
 )
 
@@ -226,9 +231,10 @@ def load_embedder(
         entry = _clap(name, "local checkpoint")
     else:
         raise UnknownNameError(_unknown("embedder", name, list(entries)))
-    factory = _resolve("embedder", entry.name, entry.target, entry.extra)
     start = time.monotonic()
-    embedder = cast(EmbedderFactory, factory)(name, revision=revision, device=device, dtype=dtype)
+    with _naming_extra("embedder", entry.name, entry.extra):
+        factory = cast(EmbedderFactory, _resolve("embedder", entry.name, entry.target, entry.extra))
+        embedder = factory(name, revision=revision, device=device, dtype=dtype)
     _log_loaded("embedder", name, start)
     return embedder
 
@@ -260,6 +266,7 @@ def load_language_model(
 
     Raises:
         UnknownNameError: No such name or folder; the message lists near matches.
+        MissingExtraError: It needs a package that is not installed.
         ModelError: Its weights cannot be found, read or trusted, or a choice is unknown.
     """
     name, entries = os.fspath(name), _model_entries()
@@ -280,11 +287,12 @@ def load_language_model(
         raise ModelError(f"{name}: is a file, expected a folder made by `earful models convert`")
     else:
         raise UnknownNameError(_unknown("language model", name, list(entries)))
-    factory = _resolve("language model", entry.name, entry.target)
     start = time.monotonic()
-    model = cast(LanguageModelFactory, factory)(
-        name, device=device, dtype=dtype, decoding=decoding, slots=slots
-    )
+    with _naming_extra("language model", entry.name, entry.extra):
+        factory = cast(
+            LanguageModelFactory, _resolve("language model", entry.name, entry.target, entry.extra)
+        )
+        model = factory(name, device=device, dtype=dtype, decoding=decoding, slots=slots)
     _log_loaded("language model", name, start)
     return model
 
@@ -326,7 +334,7 @@ def _entry_points(group: str) -> tuple[EntryPoint, ...]:
 
 
 def _is_own(name: str, shipped: EmbedderEntry | LanguageModelEntry) -> bool:
-    """Say whether a name is a folder in the layout of weights that ship."""
+    """Tell whether a name is a folder in the layout of weights that ship."""
     return (Path(name) / f"{shipped.name}.json").is_file()
 
 
@@ -335,15 +343,26 @@ def _is_checkpoint(name: str) -> bool:
     return path.is_dir() or (path.suffix == ".pt" and path.is_file())
 
 
+@contextmanager
+def _naming_extra(what: str, name: str, extra: str) -> Iterator[None]:
+    """Name the extra that brings a package which a block lacks."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if not extra or str(error.name).partition(".")[0] == "earful":
+            raise
+        raise MissingExtraError(
+            f"{what} {name!r} needs {error.name!r}: pip install 'earful[{extra}]'"
+        ) from error
+
+
 def _resolve(what: str, name: str, target: str, extra: str = "") -> object:
     module, _, attribute = target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
     except ImportError as error:
-        if extra:
-            raise MissingExtraError(
-                f"{what} {name!r} needs {error.name!r}: pip install 'earful[{extra}]'"
-            ) from error
+        if extra and isinstance(error, ModuleNotFoundError):
+            raise  # and the extra is named
         raise ModelError(f"{what} {name!r}: {target} fails: {error}") from error
     except AttributeError as error:
         raise ModelError(

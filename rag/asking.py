@@ -273,7 +273,7 @@ class Asking:
         )
 
     def _hear_labels(self, found: Retrieved, ask: AskOptions) -> tuple[Heard, tuple[str, ...]]:
-        """Let the shots vote; return what they say, and what a reader should know of it."""
+        """Return the vote of the shots, with a note for the reader."""
         shots, seed = found.shots, ask.get("seed", 0)
         with found.watch.stage("score_s"):
             voted = self._retriever.vote(shots, seed=seed)

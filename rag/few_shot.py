@@ -17,6 +17,7 @@ from earful.rag.parts import Parts
 from earful.rag.retrieval import (
     AskOptions,
     Audio,
+    Calibration,
     LabelScoring,
     Query,
     SearchOptions,
@@ -102,6 +103,29 @@ class FewShot(Parts):
             recordings, task=task, labels=labels, scoring=scoring, progress=progress, **ask
         )
         return _one_or_all(answers, several)
+
+    def prepare(
+        self,
+        *,
+        task: Task | str | Path | None = None,
+        labels: Sequence[str] | None = None,
+        seed: int = 0,
+    ) -> Calibration:
+        """Fit now what the first answer to a task would fit, and keep it with the index.
+
+        Args:
+            task: As for ``classify``.
+            labels: Candidate labels.
+            seed: For random choices.
+
+        Returns:
+            The calibration, with the number of exemplars it was fitted on.
+
+        Raises:
+            TaskError: As for ``classify``.
+        """
+        chosen = self.retriever.task(task, shots=None, strategy=None)
+        return self.retriever.calibrate(chosen, labels, seed=seed)
 
     @spells_options
     def classify_batch(

@@ -76,15 +76,14 @@ class Parts:
             ModelError: The embedder or the model cannot be loaded.
         """
         opened = index if isinstance(index, Index) else Index.open(index)
-        info = opened.info
-        stored = info.fingerprint
+        stored, n = opened.fingerprint, len(opened)
         _log.info(
             "opened index %s: %d rows by %s in %s",
             opened.path,
-            info.n,
+            n,
             stored.name,
             stored.dtype,
-            extra={"index": str(opened.path), "n_rows": info.n, "fingerprint": asdict(stored)},
+            extra={"index": str(opened.path), "n_rows": n, "fingerprint": asdict(stored)},
         )
         if embedder is None or isinstance(embedder, str | os.PathLike):
             name = os.fspath(embedder or stored.name)

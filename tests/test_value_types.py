@@ -23,7 +23,7 @@ from earful.index.datasets import list_datasets, load_declaration
 from tests.test_public_api import offered_types
 
 # What belongs to one process: caches and open things, and tensors of a model.
-LIVE = {"FlamingoBatch", "Remarks", "PreparedTask", "Retrieved"}
+LIVE = {"AnswerTree", "FlamingoBatch", "Remarks", "PreparedTask", "Retrieved"}
 # Whose fields depend on each other: as they are by default.
 BY_DEFAULT = {"FlamingoConfig", "MsClapConfig", "AudioLimits"}
 # Fields that have rules of their own.

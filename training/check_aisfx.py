@@ -26,8 +26,7 @@ from aisfx.spectrogram.spectrogram_essentia import compute_spectrogram
 from numpy.typing import NDArray
 
 from earful.model.audio import load_audio
-from earful.model.runtime import fill, read_part
-from earful.model.tiny import NAME, WINDOW_FRAMES, FrontEnd, Network, read_release
+from earful.model.tiny import WINDOW_FRAMES, FrontEnd, Trunk, read_release, read_trunk
 
 TARGET = Path(__file__).resolve().parent.parent / "tests/model/tiny/golden/aisfx.npz"
 # Lengths in samples: shorter than a window, one window, two windows.
@@ -68,21 +67,19 @@ class Original:
 
 
 class Ours:
-    """What ``earful-tiny`` makes of that: its front end, and the shipped trunk."""
+    """``earful-tiny``: its front end and the shipped trunk."""
 
     def __init__(self) -> None:
-        self._front_end = FrontEnd(torch.device("cpu"))
-        self._network = fill(Network(), read_part(read_release(), "trunk"), NAME)
+        self._front_end = FrontEnd()
+        self._network = Trunk(read_trunk(read_release()))
 
     def frames(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute scaled log-mel frames, shape ``(n_frames, 96)``."""
-        return np.asarray(self._front_end.frames(samples).numpy())
+        return self._front_end.frames(samples)
 
     def output(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the raw output of one window, shape ``(512,)``."""
-        with torch.inference_mode():
-            outputs = self._network(torch.from_numpy(np.asarray(window, np.float32))[None])
-        return np.asarray(outputs.numpy()[0])
+        return np.asarray(self._network(np.asarray(window, np.float32)[None])[0])
 
 
 def wave(n_samples: int) -> NDArray[np.float32]:

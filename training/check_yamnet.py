@@ -11,16 +11,22 @@ highest classes in the same order. float16 would be stored only if embeddings st
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from earful.model.audio import load_audio
-from earful.model.yamnet import SAMPLE_RATE, Network, YamnetEmbedder, load_yamnet
+from earful.model.runtime import read_part, read_tensors
+from earful.model.yamnet import (
+    NAME,
+    SAMPLE_RATE,
+    Network,
+    YamnetEmbedder,
+    load_yamnet,
+    read_yamnet_release,
+)
 
 DEMO = Path(__file__).resolve().parent.parent / "notebooks" / "demo"
 N_HIGHEST = 3
@@ -59,14 +65,14 @@ def main() -> None:
 
 def rounded(exact: YamnetEmbedder, is_rounded: Callable[[str], bool]) -> tuple[YamnetEmbedder, int]:
     """Return the embedder with some weights rounded to float16, and the bytes they take."""
-    network: Network = copy.deepcopy(exact._network)
+    tensors = read_tensors(read_part(read_yamnet_release(), "network", NAME), NAME)
     n_bytes = 0
-    for name, tensor in network.state_dict().items():
-        n_bytes += tensor.numel() * (2 if is_rounded(name) else 4)
+    for name, tensor in tensors.items():
+        n_bytes += tensor.size * (2 if is_rounded(name) else 4)
         if is_rounded(name):
-            tensor.copy_(tensor.half())
-    device = torch.device("cpu")
-    made = YamnetEmbedder(network, exact.class_names, device, exact.fingerprint, exact._read_words)
+            tensors[name] = tensor.astype(np.float16).astype(np.float32)
+    network = Network(tensors)
+    made = YamnetEmbedder(network, exact.class_names, exact.fingerprint, exact._read_words)
     return made, n_bytes
 
 

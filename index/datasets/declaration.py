@@ -262,7 +262,7 @@ class SplitRule:
             raise ValueError(f"shares = {dict(self.shares)}: expected a share of each split")
 
     def describe(self) -> str:
-        """Say how a split of our own was dealt; empty where it is the publisher's."""
+        """Describe how a split of our own was dealt; empty where it is the publisher's."""
         if not self.by:
             return ""
         total = sum(self.shares.values())

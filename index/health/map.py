@@ -95,7 +95,7 @@ def map_index(index: Index, *, method: Method = "pca") -> IndexMap:
     else:
         points = _umap(vectors)
     return IndexMap(
-        ids=tuple(rows.exemplars[row].id for row in shown),
+        ids=tuple(rows.exemplars[row].id for row in shown.tolist()),
         points=points,
         method=method,
         explained=explained,

@@ -202,7 +202,7 @@ class _Check:
         self._labels |= label_names(rows)
 
     def _changed(self, id_: str, path: Path, start_s: float, end_s: float | None) -> str:
-        """Say what to do about a recording that is not the one that was embedded."""
+        """Describe the way out for a recording that is not the one that was embedded."""
         try:
             load_isolated(path, start_s=start_s, end_s=end_s)
         except (EarfulError, ValueError) as error:

@@ -6,7 +6,8 @@ vectors that were checked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -14,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import CorpusError, IndexFolderError
-from earful.index.corpus import Exemplar
 from earful.index.search.approximate import Approximate
 from earful.index.search.class_scores import ClassScores
 from earful.index.search.exact import Vectors, VectorSet, unit_queries
 from earful.index.search.half_precision import HalfPrecisionRows
 from earful.index.search.hit import Hits
 from earful.index.search.search_filter import SearchFilter, sql_of
+from earful.index.search.stored_rows import StoredExemplars, StoredPaths
 from earful.index.storage import (
     CLASS_SCORES,
     EXEMPLAR_COLUMNS,
@@ -139,9 +140,36 @@ def read_vector_set(folder: IndexFolder) -> VectorSet:
     Raises:
         IndexFolderError: A row or a file is damaged.
     """
+    if (mapped := folder.table.read_snapshot(_HIT_COLUMNS)) is not None:
+        return _mapped_vector_set(folder, mapped)
     listed = folder.table.check()
-    table = folder.table.read(_HIT_COLUMNS if listed else folder.table.row_columns)
-    return _vector_set(folder, table, check_rows=not listed)
+    keeps = os.access(folder.path, os.W_OK)
+    if keeps:
+        columns: Sequence[str] = folder.table.columns
+    else:
+        columns = _HIT_COLUMNS if listed else folder.table.row_columns
+    table = folder.table.read(columns)
+    found = _vector_set(folder, table, check_rows=not listed)
+    if keeps:
+        folder.table.keep_snapshot(table)
+    return found
+
+
+def _mapped_vector_set(folder: IndexFolder, table: pa.Table) -> VectorSet:
+    """Make the set of rows that a snapshot holds: they were checked when it was made."""
+    exemplars = StoredExemplars(table)
+    content = tuple(table.column("content_sha256").to_pylist())
+    scores = _unread_scores(folder, exemplars.ids, content) if folder.n_classes else None
+    try:
+        return VectorSet(
+            exemplars=exemplars,
+            paths=StoredPaths(table, folder.roots()),
+            content=content,
+            vectors=vectors_of(table, folder.fingerprint.dim),
+            stored_scores=scores,
+        )
+    except (ValueError, IndexError) as error:
+        raise folder.damaged(error) from error
 
 
 def _vector_set(folder: IndexFolder, table: pa.Table, *, check_rows: bool) -> VectorSet:
@@ -156,7 +184,7 @@ def _vector_set(folder: IndexFolder, table: pa.Table, *, check_rows: bool) -> Ve
         if (known := class_scores_of(table)) is not None:
             scores = ClassScores.of(known)
         elif folder.n_classes:
-            scores = _unread_scores(folder, exemplars, content)
+            scores = _unread_scores(folder, lambda: [e.id for e in exemplars], content)
         return VectorSet(
             exemplars=exemplars,
             paths=audio_paths(table, folder.roots()),
@@ -169,13 +197,13 @@ def _vector_set(folder: IndexFolder, table: pa.Table, *, check_rows: bool) -> Ve
 
 
 def _unread_scores(
-    folder: IndexFolder, exemplars: Sequence[Exemplar], content: Sequence[str]
+    folder: IndexFolder, ids_of: Callable[[], list[str]], content: Sequence[str]
 ) -> ClassScores:
     """Return the class scores of all rows, as they are now, to be read when asked for.
 
     Args:
         folder: The index.
-        exemplars: Of its rows, ordered by id.
+        ids_of: Returns the ids of its rows, in order.
         content: Digests of their audio: a row that was given other audio since has other scores.
     """
     version = folder.table.version
@@ -187,7 +215,7 @@ def _unread_scores(
             table = Table.at_version(folder.path, version)
         found = table.read(["id", "content_sha256", CLASS_SCORES])
         ids, digests = (found.column(name).to_pylist() for name in ("id", "content_sha256"))
-        if ids != [exemplar.id for exemplar in exemplars] or digests != content:
+        if ids != ids_of() or digests != list(content):
             raise IndexFolderError(
                 f"{folder.path}: was written and compacted since its rows were read; read them "
                 "again"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
@@ -25,6 +25,7 @@ from earful.index.search.class_scores import ClassScores, Scores, logistic, rank
 from earful.index.search.faiss import MOST_FETCHED, FlatFaiss
 from earful.index.search.hit import Hit, Hits
 from earful.index.search.search_filter import SearchFilter
+from earful.index.search.stored_rows import StoredExemplars
 from earful.index.storage import has_unit_norm
 
 Backend = Literal["exact", "faiss"]
@@ -131,21 +132,23 @@ class VectorSet:
                 f"expected as many of each and vectors of shape (n, dim), got {n} exemplars, "
                 f"{len(paths)} paths, {len(content)} digests and vectors of shape {vectors.shape}"
             )
-        ids = [exemplar.id for exemplar in exemplars]
-        if len(set(ids)) != n:
-            twice, _ = Counter(ids).most_common(1)[0]
-            raise ValueError(f"id {twice!r} occurs twice among the exemplars; ids must differ")
-        order = sorted(range(n), key=ids.__getitem__)
-        self.exemplars = tuple(exemplars[row] for row in order)
-        self.paths = tuple(paths[row] for row in order)
-        self.content = tuple(content[row] for row in order)
-        in_order = order == list(range(n))
+        self.exemplars, self.paths, self.content = exemplars, paths, content
+        self.stored_scores = stored_scores
+        if not isinstance(exemplars, StoredExemplars):  # which a table has in order
+            ids = [exemplar.id for exemplar in exemplars]
+            if len(set(ids)) != n:
+                twice, _ = Counter(ids).most_common(1)[0]
+                raise ValueError(f"id {twice!r} occurs twice among the exemplars; ids must differ")
+            order = sorted(range(n), key=ids.__getitem__)
+            self.exemplars = tuple(exemplars[row] for row in order)
+            self.paths = tuple(paths[row] for row in order)
+            self.content = tuple(content[row] for row in order)
+            self.stored_scores = stored_scores and stored_scores.subset(order)
+            vectors = vectors if order == list(range(n)) else vectors[order]
         self.vectors = unit_rows(
-            vectors if in_order else vectors[order],
-            lambda row: f"vector of {self.exemplars[row].id!r}",
+            vectors, lambda row: f"vector of {self.exemplars[row].id!r}"
         ).view()
         self.vectors.setflags(write=False)
-        self.stored_scores = stored_scores and stored_scores.subset(order)
         # Rows by value, for each property that was asked for.
         self._rows_by: dict[str, dict[str, Rows]] = {}
 
@@ -376,8 +379,8 @@ class VectorSet:
         """Mark the rows that have one of some values, of a property in ``_PROPERTIES``."""
         if name not in self._rows_by:
             rows: dict[str, list[int]] = {}
-            for row in range(len(self)):
-                for value in _PROPERTIES[name](self, row):
+            for row, own in enumerate(_PROPERTIES[name](self)):
+                for value in own:
                     rows.setdefault(value, []).append(row)
             self._rows_by[name] = {value: np.array(found) for value, found in rows.items()}
         marked = np.zeros(len(self), dtype=np.bool_)
@@ -387,14 +390,14 @@ class VectorSet:
         return marked
 
 
-# The properties of a row that a filter may name.
-_PROPERTIES: Final[dict[str, Callable[[VectorSet, int], Collection[str]]]] = {
-    "id": lambda rows, row: (rows.exemplars[row].id,),
-    "label": lambda rows, row: rows.exemplars[row].labels,
-    "split": lambda rows, row: (rows.exemplars[row].split,),
-    "group": lambda rows, row: (rows.exemplars[row].group,),
-    "content": lambda rows, row: (rows.content[row],),
-    "path": lambda rows, row: (str(rows.paths[row]),),
+# The properties of rows that a filter may name.
+_PROPERTIES: Final[dict[str, Callable[[VectorSet], Iterable[Collection[str]]]]] = {
+    "id": lambda rows: ((exemplar.id,) for exemplar in rows.exemplars),
+    "label": lambda rows: (exemplar.labels for exemplar in rows.exemplars),
+    "split": lambda rows: ((exemplar.split,) for exemplar in rows.exemplars),
+    "group": lambda rows: ((exemplar.group,) for exemplar in rows.exemplars),
+    "content": lambda rows: ((content,) for content in rows.content),
+    "path": lambda rows: ((str(path),) for path in rows.paths),
 }
 
 

@@ -5,9 +5,11 @@ from .header import (
     Header,
     IndexInfo,
     Root,
+    audio_paths,
     format_of,
     read_header,
     read_values,
+    root_of,
     write_text,
 )
 from .index_folder import APPROXIMATE_NAME, IndexFolder
@@ -20,7 +22,6 @@ from .schema import (
     EXEMPLAR_COLUMNS,
     AudioKey,
     Row,
-    audio_paths,
     changed_rows,
     class_scores_of,
     exemplar_digest,
@@ -28,7 +29,6 @@ from .schema import (
     exemplar_values,
     has_unit_norm,
     label_names,
-    root_of,
     row_digest,
     to_float16,
     vectors_of,

@@ -16,18 +16,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from earful.errors import IndexFolderError, ModelError
 from earful.files import write_atomically
 from earful.model import Fingerprint
 from earful.values import short_repr
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FORMAT = 1
 HEADER_NAME = "index.json"
@@ -263,3 +266,36 @@ def _earful_version() -> str:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def root_of(roots: Sequence[Path], number: int) -> Path:
+    """Return the corpus root that a row names.
+
+    Raises:
+        IndexError: The header lacks it: header and table do not belong together.
+    """
+    if not 0 <= number < len(roots):
+        raise IndexError(f"it names corpus root {number}; the header has {len(roots)}")
+    return roots[number]
+
+
+def audio_paths(table: pa.Table, roots: Sequence[Path]) -> list[Path]:
+    """Resolve the audio path of each row of a table; each folder is looked at once.
+
+    Args:
+        table: Has at least ``audio`` and ``root``.
+        roots: Corpus roots, as rows number them.
+
+    Raises:
+        IndexError: A row names a root that the header lacks: the two do not belong together.
+    """
+    folders: dict[str, str] = {}
+    paths: list[Path] = []
+    numbers, names = (table.column(name).to_pylist() for name in ("root", "audio"))
+    for number, name in zip(numbers, names, strict=True):
+        folder, file = os.path.split(os.path.join(root_of(roots, number), name))
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        path = os.path.join(folders[folder], file)
+        paths.append(Path(os.path.realpath(path) if os.path.islink(path) else path))
+    return paths

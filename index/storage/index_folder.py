@@ -8,6 +8,8 @@
                           gives them, class scores (table.py, schema.py)
         features/         what language models make of the audio: a cache (cache/features.py)
         replays/          scores that language models gave: a cache (cache/scores.py)
+        prepared/         what was fitted for a task: a cache (cache/prepared.py)
+        snapshot/         the rows once more, to be read without LanceDB (cache/snapshot.py)
         checksums.txt     the digest of every file of the table (checksums.py)
         approximate.json  settings of approximate search, if asked for (search/approximate.py)
         rejected.jsonl    files that could not be embedded, with the reason (rejected.py)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from earful.errors import IndexFolderError
-from earful.index.storage.schema import AudioKey, Row, exemplar_digest, root_of
+from earful.index.storage.header import root_of
+from earful.index.storage.schema import AudioKey, Row, exemplar_digest
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError
 from earful.index.corpus import Exemplar
+from earful.index.storage.header import root_of
 from earful.model import Fingerprint
 from earful.values import short_repr
 
@@ -192,8 +192,13 @@ def table_schema(fingerprint: Fingerprint, n_classes: int = 0) -> pa.Schema:
             pa.field("vector", pa.list_(pa.float32(), fingerprint.dim), nullable=False),
             *([scores] if n_classes else []),
         ],
-        metadata={FINGERPRINT_KEY: json.dumps(fingerprint.to_dict(), sort_keys=True)},
+        metadata={FINGERPRINT_KEY: embedder_text(fingerprint)},
     )
+
+
+def embedder_text(fingerprint: Fingerprint) -> str:
+    """Return the text by which a table names its embedder."""
+    return json.dumps(fingerprint.to_dict(), sort_keys=True)
 
 
 def n_classes_of(schema: pa.Schema) -> int:
@@ -318,44 +323,13 @@ def whole_rows(table: pa.Table, roots: Sequence[Path], dim: int) -> Iterator[Row
     return (row for row, wanted in rows if row_digest(row) == wanted)
 
 
-def root_of(roots: Sequence[Path], number: int) -> Path:
-    """Return the corpus root that a row names.
-
-    Raises:
-        IndexError: The header lacks it: header and table do not belong together.
-    """
-    if not 0 <= number < len(roots):
-        raise IndexError(f"it names corpus root {number}; the header has {len(roots)}")
-    return roots[number]
-
-
-def audio_paths(table: pa.Table, roots: Sequence[Path]) -> list[Path]:
-    """Resolve the audio path of each row of a table; each folder is looked at once.
-
-    Args:
-        table: Has at least ``audio`` and ``root``.
-        roots: Corpus roots, as rows number them.
-
-    Raises:
-        IndexError: A row names a root that the header lacks: the two do not belong together.
-    """
-    folders: dict[str, str] = {}
-    paths: list[Path] = []
-    numbers, names = (table.column(name).to_pylist() for name in ("root", "audio"))
-    for number, name in zip(numbers, names, strict=True):
-        folder, file = os.path.split(os.path.join(root_of(roots, number), name))
-        if folder not in folders:
-            folders[folder] = os.path.realpath(folder)
-        path = os.path.join(folders[folder], file)
-        paths.append(Path(os.path.realpath(path) if os.path.islink(path) else path))
-    return paths
-
-
 def vectors_of(table: pa.Table | pa.RecordBatch, dim: int) -> NDArray[np.float32]:
     """Read the vectors of a table as float32, shape ``(n, dim)``."""
-    column = table.column("vector")
-    if hasattr(column, "combine_chunks"):
-        column = column.combine_chunks()
+    column = _in_one_piece(table.column("vector"))
+    if not (column.offset or column.null_count):
+        # As they lie, which for a mapped file means unread.
+        values = column.values.to_numpy(zero_copy_only=False)
+        return np.asarray(values, dtype=np.float32)[: len(column) * dim].reshape(-1, dim)
     flat = column.flatten().to_numpy(zero_copy_only=False)
     return np.asarray(flat, dtype=np.float32).reshape(len(column), dim)
 
@@ -367,10 +341,11 @@ def class_scores_of(table: pa.Table | pa.RecordBatch) -> NDArray[np.float16] | N
     """
     if CLASS_SCORES not in table.schema.names:
         return None
-    column = table.column(CLASS_SCORES)
-    if hasattr(column, "combine_chunks"):
-        column = column.combine_chunks()
+    column = _in_one_piece(table.column(CLASS_SCORES))
     n_classes = column.type.list_size
+    if not (column.offset or column.null_count or column.values.null_count):
+        values = column.values.to_numpy(zero_copy_only=False)
+        return np.asarray(values)[: len(column) * n_classes].reshape(-1, n_classes)
     # A missing row is no part of what flatten gives.
     flat = column.flatten().fill_null(np.float16(np.nan)).to_numpy(zero_copy_only=False)
     found = np.asarray(flat, dtype=np.float16).reshape(-1, n_classes)
@@ -379,6 +354,14 @@ def class_scores_of(table: pa.Table | pa.RecordBatch) -> NDArray[np.float16] | N
     scores = np.full((len(column), n_classes), np.nan, dtype=np.float16)
     scores[column.is_valid().to_numpy(zero_copy_only=False)] = found
     return scores
+
+
+def _in_one_piece(column: Any) -> Any:
+    """Return a column of a table or a batch as one array."""
+    if not hasattr(column, "chunks"):
+        return column
+    # Joining the pieces loads Arrow's functions, which takes longer than an answer.
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def label_names(table: pa.Table) -> set[str]:

@@ -22,13 +22,26 @@ from typing import TYPE_CHECKING, Any, Self
 
 from earful.errors import IndexFolderError, ModelError
 from earful.files import temporary_name
+from earful.index.cache import Snapshot
 from earful.index.storage.checksums import CHECKSUMS_NAME, Checksums
 from earful.index.storage.header import HEADER_NAME
 from earful.index.storage.lock import LOCK_NAME, use_lance_here
-from earful.index.storage.schema import FINGERPRINT_KEY, n_classes_of, table_schema
+from earful.index.storage.schema import (
+    FINGERPRINT_KEY,
+    embedder_text,
+    n_classes_of,
+    table_schema,
+)
 from earful.index.storage.table_files import files_of, is_data
 from earful.index.storage.table_reader import TableReader, id_among, translate_errors
-from earful.index.storage.versions import LANCE_FOLDER, TABLE_FOLDER, TABLE_NAME, open_newest
+from earful.index.storage.versions import (
+    LANCE_FOLDER,
+    TABLE_FOLDER,
+    TABLE_NAME,
+    newest_listed,
+    open_newest,
+    state_of,
+)
 from earful.model import Fingerprint
 from earful.wording import as_argument
 
@@ -70,7 +83,8 @@ class Table(TableReader):
             (folder / CHECKSUMS_NAME).unlink(missing_ok=True)
             schema = table_schema(fingerprint, n_classes)
             lance = _connect(folder).create_table(TABLE_NAME, schema=schema)
-            table = cls(folder, lance, Checksums(folder))
+            made_by = f"{embedder_text(fingerprint)} {n_classes}"
+            table = cls(folder, lance, Checksums(folder), made_by=made_by)
             table._files.sync_all()
         return table
 
@@ -90,17 +104,34 @@ class Table(TableReader):
                 f"verify {as_argument(folder)} --repair --corpus CORPUS`"
             )
         checksums = Checksums(folder)
-        lance = open_newest(folder, checksums, partial(_open_lance, folder))
+        made_by = f"{embedder_text(fingerprint)} {n_classes}"
         wanted = table_schema(fingerprint, n_classes)
-        if not lance.schema.equals(wanted, check_metadata=False) or (
-            (lance.schema.metadata or {}).get(FINGERPRINT_KEY.encode())
-            != wanted.metadata[FINGERPRINT_KEY.encode()]
-        ):
-            raise IndexFolderError(
-                f"{folder}: index.json and the table do not belong together: they name different "
-                "embedders or columns; restore both from one copy, or build the index anew"
-            )
-        return cls(folder, lance, checksums)
+        state, snapshot = state_of(folder), None
+        if state is not None and newest_listed(checksums) <= state.version:
+            snapshot = Snapshot.find(folder, state=state.digest, made_by=made_by, schema=wanted)
+
+        def open_lance() -> Any:
+            lance = open_newest(folder, checksums, partial(_open_lance, folder))
+            if not lance.schema.equals(wanted, check_metadata=False) or (
+                (lance.schema.metadata or {}).get(FINGERPRINT_KEY.encode())
+                != wanted.metadata[FINGERPRINT_KEY.encode()]
+            ):
+                raise IndexFolderError(
+                    f"{folder}: index.json and the table do not belong together: they name "
+                    "different embedders or columns; restore both from one copy, or build the "
+                    "index anew"
+                )
+            return lance
+
+        return cls(
+            folder,
+            open_lance() if snapshot is None else None,
+            checksums,
+            n_classes=n_classes,
+            open_lance=open_lance,
+            snapshot=snapshot,
+            made_by=made_by,
+        )
 
     @classmethod
     def at_version(cls, folder: Path, version: int) -> Self:
@@ -278,6 +309,8 @@ class Table(TableReader):
         with translate_errors(self.folder):
             self._files.forget_lost(self.version)
             yield
+            # What was read of it is of the version before.
+            self._snapshot = None
             self._files.sync()
 
 

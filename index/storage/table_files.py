@@ -94,8 +94,12 @@ class TableFiles:
 
         They were damaged, and the user was warned; their numbers are used again.
         """
-        if newest_listed(self._checksums) > version:
+        if self.has_lost(version):
             self._checksums.keep(lambda name: not is_manifest(name) or version_of(name) <= version)
+
+    def has_lost(self, version: int) -> bool:
+        """Tell whether a version newer than this one was listed, and is gone."""
+        return newest_listed(self._checksums) > version
 
     def check(self, version: int, kinds: Collection[str]) -> bool:
         """Compare the files of a version with their digests; each is read once.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from earful.errors import EarfulError, FilterError, IndexFolderError
+from earful.index.cache import Snapshot
 from earful.index.storage.checksums import Checksums
 from earful.index.storage.lock import use_lance_here
 from earful.index.storage.schema import (
@@ -20,6 +21,8 @@ from earful.index.storage.schema import (
     n_classes_of,
 )
 from earful.index.storage.table_files import DATA, DELETIONS, INDICES, TableFiles
+from earful.index.storage.versions import manifest_name, state_of
+from earful.model.runtime import sha256_of
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
@@ -42,19 +45,39 @@ class TableReader:
         n_classes: Number of class scores of each row; 0 for none.
     """
 
-    def __init__(self, folder: Path, lance: Any, checksums: Checksums) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        lance: Any,
+        checksums: Checksums,
+        *,
+        n_classes: int | None = None,
+        open_lance: Callable[[], Any] | None = None,
+        snapshot: Snapshot | None = None,
+        made_by: str = "",
+    ) -> None:
         """Use one of the class methods of ``Table``."""
         self.folder = folder
         self._opened = lance
-        self.n_classes = n_classes_of(lance.schema)
+        self._open_lance = open_lance
+        self._snapshot = snapshot
+        self._made_by = made_by
+        self.n_classes = n_classes_of(lance.schema) if n_classes is None else n_classes
         self._files = TableFiles(folder, checksums)
         # Whether all files were listed, by version and kinds.
         self._checked: dict[tuple[int, tuple[str, ...]], bool] = {}
+        self._states: dict[int, str] = {}
 
     @property
     def _lance(self) -> Any:
         """LanceDB's table, unless this process was forked from one that used LanceDB."""
         use_lance_here(self.folder)
+        if self._opened is None and self._open_lance is not None:
+            opened = self._open_lance()
+            if self._snapshot is not None and opened.version != self._snapshot.version:
+                # Another process has written since: what was read is of the version before.
+                opened.checkout(self._snapshot.version)
+            self._opened = opened
         return self._opened
 
     @property
@@ -68,6 +91,8 @@ class TableReader:
         return (*ROW_COLUMNS, CLASS_SCORES) if self.n_classes else ROW_COLUMNS
 
     def __len__(self) -> int:
+        if self._snapshot is not None:
+            return self._snapshot.n
         return int(self._read(self._lance.count_rows, DELETIONS))
 
     def read(self, columns: Sequence[str]) -> pa.Table:
@@ -76,9 +101,39 @@ class TableReader:
         Raises:
             IndexFolderError: A file of the table is damaged or gone.
         """
+        if (found := self.read_snapshot(columns)) is not None:
+            return found
         wanted = list(dict.fromkeys([*columns, "id"]))
         table = self._read(lambda: self._query(None, wanted))
         return table.sort_by("id").select(list(columns))
+
+    def read_snapshot(self, columns: Sequence[str]) -> pa.Table | None:
+        """Return some columns of all rows, ordered by id and mapped rather than read.
+
+        Returns:
+            ``None`` where there is no snapshot of this version.
+        """
+        found = None if self._snapshot is None else self._snapshot.read(columns)
+        if found is None:
+            self._snapshot = None
+        return found
+
+    def keep_snapshot(self, table: pa.Table) -> None:
+        """Keep rows for those who read this version again, where the folder can be written.
+
+        Args:
+            table: All rows, ordered by id, with ``row_columns``; checked.
+        """
+        state = state_of(self.folder)
+        # Of a version that took the place of a lost one, readers are to be told each time.
+        if state and state.version == self.version and not self._files.has_lost(self.version):
+            Snapshot.keep(
+                self.folder,
+                table,
+                state=state.digest,
+                made_by=self._made_by,
+                version=self.version,
+            )
 
     def rows(self, ids: Sequence[str], columns: Sequence[str]) -> pa.Table:
         """Return some columns of the rows with these ids; unknown ids are ignored.
@@ -128,7 +183,18 @@ class TableReader:
     @property
     def version(self) -> int:
         """The version of the table that is read."""
+        if self._snapshot is not None and self._opened is None:
+            return self._snapshot.version
         return int(self._lance.version)
+
+    @property
+    def state(self) -> str:
+        """Digest by which this version's rows are known; equal in every process."""
+        version = self.version
+        if version not in self._states:
+            with translate_errors(self.folder):
+                self._states[version] = sha256_of(self.folder / manifest_name(version))
+        return self._states[version]
 
     def at(
         self, row_ids: Sequence[int], columns: Sequence[str], *, version: int
@@ -204,11 +270,19 @@ class TableReader:
 
     def refresh(self) -> bool:
         """Switch to the newest version; return whether there was a newer one."""
+        before = self.version
+        if self._opened is None:
+            state = state_of(self.folder)
+            if state and state.version == before:
+                return False
+            self._snapshot = None
         with translate_errors(self.folder):
-            before = self._lance.version
             self._lance.checkout_latest()
             self._files.reload()
-            return bool(self._lance.version != before)
+        if self.version == before:
+            return False
+        self._snapshot = None
+        return True
 
     def check(self, *kinds: str) -> bool:
         """Compare the files of this version with their digests; each is read once.

@@ -7,11 +7,12 @@ import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from earful.errors import IndexBusyError, IndexFolderError
 from earful.index.storage.checksums import Checksums
 from earful.index.storage.lock import WriterLock, use_lance_here
+from earful.model.runtime import sha256_of
 from earful.wording import as_argument
 
 TABLE_FOLDER: Final = "table"
@@ -53,6 +54,28 @@ def newest_listed(checksums: Checksums) -> int:
 def version_of(manifest: str) -> int:
     """Return the version that a manifest file describes."""
     return _LAST - int(Path(manifest).stem)
+
+
+class TableState(NamedTuple):
+    """State of a table: equal for equal rows in equal places.
+
+    Attributes:
+        version: The newest version.
+        digest: Hex SHA-256 of the file that describes it, and by that of all its files' names,
+            whose content never changes.
+    """
+
+    version: int
+    digest: str
+
+
+def state_of(folder: Path) -> TableState | None:
+    """Return the state of the table in an index folder, without LanceDB; ``None`` for none."""
+    try:
+        newest = newest_manifest(folder)
+        return TableState(version_of(newest), sha256_of(folder / newest)) if newest else None
+    except (OSError, ValueError):
+        return None
 
 
 def open_newest(folder: Path, checksums: Checksums, open_table: Callable[[], Any]) -> Any:

@@ -1,4 +1,4 @@
-"""What an encoder gets of a recording: the one check that says when its vector means little.
+"""Hearing check: finds recordings whose vector means little to an encoder.
 
 Every encoder gives a vector of anything, of silence and of one sample as well, and a vote over such
 a vector reads like any other. Queries and builds ask here; the answer becomes a note, a count in a
@@ -68,7 +68,7 @@ class HearsBand(Protocol):
 
 
 def hearing_faults(clip: Clip, listener: object) -> tuple[AudioFault, ...]:
-    """Say what keeps an encoder from hearing a recording; see ``check_hearing``.
+    """Return why an encoder hears little of a recording; see ``check_hearing``.
 
     Args:
         clip: At its rate.
@@ -81,7 +81,7 @@ def hearing_faults(clip: Clip, listener: object) -> tuple[AudioFault, ...]:
 def check_hearing(
     clip: Clip, *, band_hz: tuple[float, float] | None = None
 ) -> tuple[AudioFault, ...]:
-    """Say what keeps an encoder from hearing a recording.
+    """Return why an encoder hears little of a recording.
 
     Args:
         clip: At the encoder's rate, as it will be embedded.
@@ -116,7 +116,7 @@ def check_hearing(
 
 
 def _missing_sound(clip: Clip, band_hz: tuple[float, float] | None) -> list[AudioFault]:
-    """Say what became of a recording's power on the way to the encoder."""
+    """Describe a recording's power before and after preparation."""
     levels = clip.levels or levels_of(clip.samples, clip.sample_rate)
     if levels.power <= 0.0:
         text = "it is digital silence: all its samples are equal"

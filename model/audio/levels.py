@@ -48,7 +48,7 @@ class LevelMeter:
         self._squares: NDArray[np.float64] = np.zeros(0)
 
     def add(self, block: NDArray[np.float32]) -> None:
-        """Take in a block.
+        """Add a block of samples.
 
         Args:
             block: shape ``(n, channels)``; it may hold values that are not finite.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from earful.errors import MissingExtraError, ModelError
 from earful.model.clap.tokenizer import TOKENIZER_FILES
-from earful.model.runtime import find_changed_files, read_json, sha256_of
+from earful.model.runtime import find_changed_files, read_json, sha256_of, shapes_of
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
@@ -219,7 +219,9 @@ def build_towers(config: Any, state: Mapping[str, torch.Tensor], *, origin: Path
     for name in learned - given.keys():
         if name.endswith(".num_batches_tracked"):
             given[name] = torch.zeros((), dtype=torch.int64)
-    if problems := find_tensor_faults({name: expected[name] for name in learned}, given):
+    if problems := find_tensor_faults(
+        shapes_of({name: expected[name] for name in learned}), shapes_of(given)
+    ):
         raise ModelError(
             f"{origin}: {len(problems)} tensors do not fit its LAION-CLAP architecture: "
             f"{'; '.join(problems)}. Use a file of HTSAT and RoBERTa towers, unchanged"

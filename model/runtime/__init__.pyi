@@ -10,26 +10,35 @@ from .device import can_pack, has_bfloat16, pick_device, require_device_name
 from .digests import find_changed_files, read_json, sha256_of, write_json
 from .download import describe_remote_file, download_file, hub_cache_folder, require_disk_space
 from .hub import fetch_from_hub, place_on_hub
-from .meta_init import without_weights
-from .parallel import in_parts
-from .precision import MAX_SIMILARITY_LOSS, MIN_COSINE, agreement, test_sounds
+from .modules import fill, round_rows, shapes_of, without_weights
+from .onnx_network import OnnxNetwork
+from .parallel import in_parts, in_threads, n_cores
+from .precision import (
+    MAX_SIMILARITY_LOSS,
+    MIN_COSINE,
+    agreement,
+    require_directions,
+    require_float32,
+    test_sounds,
+    unit_rows,
+)
 from .release import (
     ROW_SCALE,
     Release,
     ShippedWeights,
-    fill,
     find_tensor_faults,
     read_part,
     read_release,
+    read_tensors,
     require_release,
-    round_rows,
+    require_shapes,
 )
-from .vectors import require_directions, require_float32, unit_rows
 
 __all__ = [
     "MAX_SIMILARITY_LOSS",
     "MIN_COSINE",
     "ROW_SCALE",
+    "OnnxNetwork",
     "Release",
     "ShippedWeights",
     "agreement",
@@ -45,7 +54,9 @@ __all__ = [
     "has_bfloat16",
     "hub_cache_folder",
     "in_parts",
+    "in_threads",
     "make_all_text_plain",
+    "n_cores",
     "pick_device",
     "place_on_hub",
     "plain_ids",
@@ -53,14 +64,17 @@ __all__ = [
     "read_json",
     "read_part",
     "read_release",
+    "read_tensors",
     "require_device_name",
     "require_directions",
     "require_disk_space",
     "require_float32",
     "require_release",
+    "require_shapes",
     "require_whole_characters",
     "round_rows",
     "sha256_of",
+    "shapes_of",
     "test_sounds",
     "unit_rows",
     "without_weights",

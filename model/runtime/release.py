@@ -13,15 +13,12 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
+import numpy as np
+from numpy.typing import NDArray
 
 from earful.errors import ModelError
-
-Module = TypeVar("Module", bound=torch.nn.Module)
 
 ROW_SCALE = ".row_scale"
 """Ending of the name of what the rows of a tensor of 8-bit numbers are multiplied with."""
@@ -145,77 +142,68 @@ def read_part(release: Release, part: str, name: str = "") -> bytes:
     return data
 
 
-def round_rows(
-    tensors: Mapping[str, torch.Tensor], *, fewest: int = 4096
-) -> dict[str, torch.Tensor]:
-    """Round matrices to 8 bits with a scale a row, and all else to 16 bits.
+def read_tensors(data: bytes, name: str, *, prefix: str = "") -> dict[str, NDArray[np.float32]]:
+    """Read the tensors of a safetensors file.
 
     Args:
-        tensors: In float32.
-        fewest: Numbers from which on a matrix is rounded to 8 bits.
-
-    Returns:
-        What ``fill`` reads as the tensors that it came from, about.
-    """
-    rounded: dict[str, torch.Tensor] = {}
-    for name, tensor in tensors.items():
-        if tensor.ndim != 2 or tensor.numel() < fewest:
-            rounded[name] = tensor.half().contiguous()
-            continue
-        scale = (tensor.abs().amax(dim=1) / 127).clamp(min=1e-7).half()
-        steps = torch.round(tensor / scale.float()[:, None]).clamp(-127, 127)
-        rounded[name] = steps.to(torch.int8).contiguous()
-        rounded[name + ROW_SCALE] = scale
-    return rounded
-
-
-def _widened(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return tensors in float32, those of 8 bits multiplied with their rows' scales."""
-    wide = {name: x.float() for name, x in tensors.items() if not name.endswith(ROW_SCALE)}
-    for name, scale in tensors.items():
-        if name.endswith(ROW_SCALE) and (whole := name.removesuffix(ROW_SCALE)) in wide:
-            wide[whole] *= scale.float()[:, None]
-    return wide
-
-
-def fill(module: Module, data: bytes, name: str, *, prefix: str = "") -> Module:
-    """Load the tensors of a safetensors file into a module made on the meta device.
-
-    Args:
-        module: The module to load.
         data: The file's bytes.
         name: Name of the model, for errors.
-        prefix: Prefix of the names to load; other tensors are ignored.
+        prefix: Prefix of the names to read, which is taken off; other tensors are ignored.
 
     Returns:
-        The module in float32, ready for inference.
+        float32 arrays by name; those of 8 bits are multiplied by their rows' scales.
 
     Raises:
-        ModelError: The file is damaged, or its tensors are not exactly the module's.
+        ModelError: The file is damaged.
     """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
     try:
-        tensors = _widened(load(data))
+        found = load(data)
     except SafetensorError as error:
         raise ModelError(
             f"{name}: not a safetensors file: {error}; use undamaged weights"
         ) from error
-    own = {key[len(prefix) :]: x for key, x in tensors.items() if key.startswith(prefix)}
-    if faults := find_tensor_faults(module.state_dict(), own):
+    wide = {
+        key[len(prefix) :]: np.asarray(tensor, dtype=np.float32)
+        for key, tensor in found.items()
+        if key.startswith(prefix) and not key.endswith(ROW_SCALE)
+    }
+    for key, scale in found.items():
+        whole = key[len(prefix) :].removesuffix(ROW_SCALE)
+        if key.startswith(prefix) and key.endswith(ROW_SCALE) and whole in wide:
+            wide[whole] *= np.asarray(scale, dtype=np.float32)[:, None]
+    return wide
+
+
+def require_shapes(
+    found: Mapping[str, NDArray[np.float32]], expected: Mapping[str, tuple[int, ...]], name: str
+) -> None:
+    """Refuse tensors that are not exactly those expected.
+
+    Raises:
+        ModelError: One is missing, unexpected or of another shape.
+    """
+    if faults := find_tensor_faults(expected, {key: x.shape for key, x in found.items()}):
         raise ModelError(f"{name}: wrong weights: {'; '.join(faults)}")
-    module.load_state_dict(own, assign=True)
-    return module.eval().requires_grad_(False)
 
 
 def find_tensor_faults(
-    expected: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]
+    expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]
 ) -> list[str]:
-    """List every tensor that is missing, unexpected or of another shape."""
+    """List every tensor that is missing, unexpected or of another shape.
+
+    Args:
+        expected: Shapes by name.
+        found: Likewise.
+    """
     faults = [f"missing {key}" for key in sorted(expected.keys() - found.keys())]
     faults += [f"unexpected {key}" for key in sorted(found.keys() - expected.keys())]
     faults += [
-        f"{key} has shape {tuple(found[key].shape)}, expected {tuple(expected[key].shape)}"
+        f"{key} has shape {tuple(found[key])}, expected {tuple(expected[key])}"
         for key in sorted(expected.keys() & found.keys())
-        if found[key].shape != expected[key].shape
+        if tuple(found[key]) != tuple(expected[key])
     ]
     return faults
 

@@ -13,7 +13,7 @@ from .evidence import (
 from .frames import window_groups
 from .heads import YAMNET_SHARE, Head, Heads, unit
 from .language_model import STYLE, SmallHearing, SmallLanguageModel, load_small_lm
-from .network import RANKS, Factors, NarrowNetwork, new_factors
+from .network import RANKS, Factors, NarrowNetwork, factor_shapes
 from .weights import DESCRIPTION, NAME, Encoder, digests_beside, read_small_release
 from .words import WordMaps, plain_name
 
@@ -43,13 +43,13 @@ __all__ = [
     "channels",
     "describe_acoustics",
     "digests_beside",
+    "factor_shapes",
     "features_of_clip",
     "features_of_label",
     "likeness",
     "load_ears",
     "load_small",
     "load_small_lm",
-    "new_factors",
     "plain_name",
     "read_small_release",
     "unit",

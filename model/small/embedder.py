@@ -10,14 +10,13 @@ and with them what a name says of a recording (``words.py``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
 from typing import Final
+from weakref import WeakValueDictionary
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from earful.model import runtime, tiny
@@ -25,17 +24,15 @@ from earful.model.audio import Clip, require_sample_rate, resample
 from earful.model.label_words import LabelWords
 from earful.model.protocols import Fingerprint
 from earful.model.runtime import (
-    fill,
-    in_parts,
-    pick_device,
+    in_threads,
+    require_device_name,
     require_directions,
     require_float32,
     require_release,
-    without_weights,
 )
 from earful.model.small.frames import window_groups
 from earful.model.small.heads import YAMNET_SHARE, Heads
-from earful.model.small.network import NarrowNetwork
+from earful.model.small.network import Factors, NarrowNetwork
 from earful.model.small.weights import NAME, digest_of_all, read_encoder, read_small_release
 from earful.model.small.words import NameWords, WordMaps, read_word_maps
 from earful.model.tiny import OUTPUT_DIM, SAMPLE_RATE, WINDOW_FRAMES, FrontEnd
@@ -43,15 +40,16 @@ from earful.model.yamnet import N_CLASSES, YamnetEmbedder, load_yamnet
 from earful.model.yamnet import SAMPLE_RATE as YAMNET_RATE
 from earful.values import embedder_repr
 
-_GROUPS_TOGETHER = 128  # of windows; shared out among the threads, the same for any number of them
 # Both front ends clip so far, and a resampler must not overflow before.
 _LOUDEST: Final = np.float32(1e6)
 _FEWEST_SAMPLES: Final = 4  # that make one at 16 kHz
+_REMEMBERED: Final = 120 * SAMPLE_RATE
+"""Samples of the clips that are remembered, 21 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """What both networks put out for some clips.
+    """Outputs of both networks for some clips.
 
     Attributes:
         outputs: The narrowed network's, float32, shape ``(n_windows, 512)``, clip by clip.
@@ -70,16 +68,12 @@ class Ears:
     Args:
         network: The narrowed one.
         yamnet: The other.
-        device: Where to compute.
     """
 
-    def __init__(
-        self, network: NarrowNetwork, yamnet: YamnetEmbedder, device: torch.device
-    ) -> None:
+    def __init__(self, network: NarrowNetwork, yamnet: YamnetEmbedder) -> None:
         self.yamnet = yamnet
         self._network = network
-        self._device = device
-        self._front_end = FrontEnd(device)
+        self._front_end = FrontEnd()
 
     def hear(self, clips: Sequence[Clip]) -> Heard:
         """Run both networks.
@@ -91,67 +85,53 @@ class Ears:
             ValueError: A clip has another sample rate.
         """
         require_sample_rate(clips, SAMPLE_RATE)
-        counts = np.zeros(len(clips), dtype=np.intp)
-        outputs = [np.zeros((0, OUTPUT_DIM), dtype=np.float32)]
-        groups = self._groups(clips)
-        while batch := list(islice(groups, _GROUPS_TOGETHER)):
-            for row, windows in batch:
-                counts[row] += len(windows)
-            outputs.append(self._encode([windows for _, windows in batch]))
-        return Heard(
-            outputs=np.concatenate(outputs),
-            counts=tuple(counts.tolist()),
-            pooled=self.yamnet.pool([_for_yamnet(clip) for clip in clips]),
+        by_clip = in_threads(
+            lambda row: list(window_groups(self._front_end, clips[row].samples)), len(clips)
         )
-
-    def _groups(self, clips: Sequence[Clip]) -> Iterator[tuple[int, torch.Tensor]]:
-        """Yield the row of each clip with each of its groups of windows."""
-        for row, clip in enumerate(clips):
-            for windows in window_groups(self._front_end, clip.samples):
-                yield row, windows
-
-    def _encode(self, groups: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+        groups = [group for own in by_clip for group in own]
         # A group is of one clip, so that its bits do not depend on the clips beside it.
-        found: list[torch.Tensor] = [torch.empty(0)] * len(groups)
-
-        def encode(first: int, stop: int) -> None:
-            sizes = [len(group) for group in groups[first:stop]]
-            together = self._network(torch.cat(list(groups[first:stop])))
-            found[first:stop] = torch.split(together, sizes)
-
-        at_most = 1 if self._device.type == "cpu" else len(groups)
-        # TF32, a GPU's default in convolutions, would give vectors that differ from a CPU's.
-        with torch.backends.cudnn.flags(allow_tf32=False):
-            in_parts(encode, len(groups), at_most=at_most, device=self._device)
-        outputs: NDArray[np.float32] = torch.cat(found).cpu().numpy()
-        return outputs
+        outputs = in_threads(lambda number: self._network(groups[number]), len(groups))
+        for_yamnet = in_threads(lambda row: _for_yamnet(clips[row]), len(clips))
+        return Heard(
+            outputs=np.concatenate([np.zeros((0, OUTPUT_DIM), dtype=np.float32), *outputs]),
+            counts=tuple(sum(map(len, own)) for own in by_clip),
+            pooled=self.yamnet.pool(for_yamnet),
+        )
 
 
 def load_small(
     name: str = NAME, *, revision: str = "", device: str = "auto", dtype: str = "float32"
 ) -> SmallEmbedder:
-    """Load the shipped pair of encoders.
+    """Load the shipped pair of encoders, or share one that is in use already.
 
     Args:
         name: The registered name, or a folder of one's own, as ``python -m training.small``
             writes it.
         revision: Empty, or the release that is there: an index asks for the one that made it.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; it computes on the CPU
+            whichever is given.
         dtype: ``"float32"``, the only arithmetic offered, or ``"auto"``, which is the same.
 
     Raises:
-        ModelError: Another release or dtype is requested, the device does not exist, or the
-            weights are missing, have changed since the release was made, or were fitted
-            beside others than those that ship.
+        UnknownNameError: The device is none of these.
+        ModelError: Another release or dtype is requested, or the weights are missing, have
+            changed since the release was made, or were fitted beside others than those that
+            ship.
     """
     require_float32(dtype, name)
+    require_device_name(device)
     release = read_small_release(name)
     require_release(release, revision, name)
+    # Read in any case, so that weights which have changed since are refused.
     encoder = read_encoder(release, name)
-    yamnet = load_yamnet(device=device)
+    words = release.parts.get("words", {}).get("sha256", "")
+    key = (release.name, release.number, digest_of_all(release), str(words))
+    if (loaded := _in_use.get(key)) is not None:
+        return loaded
+    yamnet = load_yamnet()
     heads = encoder.heads
-    return SmallEmbedder(
-        load_ears(encoder.factors, yamnet, device=device),
+    loaded = SmallEmbedder(
+        load_ears(encoder.factors, yamnet),
         heads,
         Fingerprint(
             name=release.name,
@@ -168,27 +148,22 @@ def load_small(
         # Read when a name is embedded first; most of those who load it never do.
         lambda: read_word_maps(runtime.read_part(release, "words", name), name),
     )
+    _in_use[key] = loaded
+    return loaded
 
 
-def load_ears(
-    factors: torch.nn.ModuleDict, yamnet: YamnetEmbedder, *, device: str = "auto"
-) -> Ears:
+def load_ears(factors: Mapping[int, Factors], yamnet: YamnetEmbedder) -> Ears:
     """Load the trunk that ships with ``earful-tiny`` and narrow it.
 
     Args:
-        factors: As ``new_factors`` returns them, filled.
-        yamnet: The other network, on the same device.
-        device: Where to compute.
+        factors: By the number of the convolution that they narrow.
+        yamnet: The other network.
 
     Raises:
-        ModelError: The device does not exist, or the trunk's weights are missing or have
-            changed.
+        ModelError: The trunk's weights are missing or have changed.
     """
-    place = pick_device(device)
-    with without_weights():
-        original = tiny.Network()
-    original = fill(original, runtime.read_part(tiny.read_release(), "trunk"), tiny.NAME)
-    return Ears(NarrowNetwork(original, factors, place), yamnet, place)
+    trunk = tiny.read_trunk(tiny.read_release(), tiny.NAME)
+    return Ears(NarrowNetwork(trunk, factors), yamnet)
 
 
 class SmallEmbedder:
@@ -220,6 +195,7 @@ class SmallEmbedder:
         self.heads = heads
         self._fingerprint = fingerprint
         self._read_maps = read_maps
+        self._latest: dict[str, tuple[Clip, NDArray[np.float32]]] = {}
 
     __repr__ = embedder_repr
 
@@ -270,7 +246,28 @@ class SmallEmbedder:
             ModelError: A network gave numbers that are not finite, or a vector that is zero.
         """
         heard = self.ears.hear(clips)
-        return self._join(heard), self.ears.yamnet.scores_of(heard.pooled)
+        vectors = self._join(heard)
+        ends = np.cumsum([clip.samples.size for clip in clips])
+        self._latest = {
+            clip.content_sha256: (clip, vector)
+            for clip, vector, end in zip(clips, vectors, ends, strict=True)
+            if end <= _REMEMBERED
+        }
+        return vectors, self.ears.yamnet.scores_of(heard.pooled)
+
+    def recall(self, content_sha256: str) -> tuple[Clip, NDArray[np.float32]] | None:
+        """Return a clip that was embedded and scored in the last batch, with its vector.
+
+        A recording that is asked about is embedded to find its shots, and right after heard by
+        the language model.
+
+        Args:
+            content_sha256: Digest of the clip's content.
+
+        Returns:
+            ``None`` where it was not, or was beyond the first two minutes of the batch.
+        """
+        return self._latest.get(content_sha256)
 
     def text_weights(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return how much each class's score counts for each text; see ``ClassScorer``.
@@ -302,7 +299,7 @@ class SmallEmbedder:
         return self._words.imagined(texts).astype(np.float32)
 
     def label_words(self, names: Sequence[str]) -> LabelWords:
-        """Say what names of labels tell of recordings; see ``LabelNamer``.
+        """Return how clearly names of labels are heard in recordings; see ``LabelNamer``.
 
         Args:
             names: ``m`` names in English; of "-" and "_" either is read as a space.
@@ -313,7 +310,7 @@ class SmallEmbedder:
         return self._words.of_labels(names)
 
     def explain_text(self, text: str) -> str:
-        """Say that no class of AudioSet is what a text speaks of; ``""`` where one is.
+        """Return a warning where no class of AudioSet is near a text; ``""`` where one is.
 
         Raises:
             PromptError: The text has no word that the table of words knows, or holds half a
@@ -331,11 +328,15 @@ class SmallEmbedder:
         Raises:
             ModelError: The weights of words are missing or not what they were at the release.
         """
-        return self._words.standardise(class_scores)
+        return self._maps.standardise(class_scores)
+
+    @cached_property
+    def _maps(self) -> WordMaps:
+        return self._read_maps()
 
     @cached_property
     def _words(self) -> NameWords:
-        return NameWords(self.ears.yamnet.class_words, self._read_maps())
+        return NameWords(self.ears.yamnet.class_words, self._maps)
 
     def _join(self, heard: Heard) -> NDArray[np.float32]:
         with np.errstate(invalid="ignore", over="ignore"):  # which is told of below
@@ -343,6 +344,10 @@ class SmallEmbedder:
             vectors = self.heads.join(means, heard.pooled)
         require_directions(np.linalg.norm(vectors, axis=1), self._fingerprint.name)
         return vectors
+
+
+# Whoever opens an index and loads the language model needs both networks once.
+_in_use: WeakValueDictionary[tuple[str, ...], SmallEmbedder] = WeakValueDictionary()
 
 
 def _for_yamnet(clip: Clip) -> Clip:

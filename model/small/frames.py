@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from earful.model.small.network import WINDOWS_AT_ONCE
 from earful.model.tiny import WINDOW_FRAMES, FrontEnd, fill_window
 
 
-def window_groups(front_end: FrontEnd, samples: NDArray[np.float32]) -> Iterator[torch.Tensor]:
+def window_groups(
+    front_end: FrontEnd, samples: NDArray[np.float32]
+) -> Iterator[NDArray[np.float32]]:
     """Yield a recording's windows in order, so many at a time as are encoded together.
 
     Args:
@@ -27,7 +28,7 @@ def window_groups(front_end: FrontEnd, samples: NDArray[np.float32]) -> Iterator
     starts = window_starts(len(frames))
     for first in range(0, len(starts), WINDOWS_AT_ONCE):
         own = starts[first : first + WINDOWS_AT_ONCE]
-        yield torch.stack([frames[start : start + WINDOW_FRAMES] for start in own])
+        yield np.stack([frames[start : start + WINDOW_FRAMES] for start in own])
 
 
 def window_starts(n_frames: int) -> list[int]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
-
-from earful.model.tiny import OUTPUT_DIM
-from earful.model.yamnet import EMBEDDING_DIM
 
 YAMNET_SHARE: Final = 0.9
 """Length of YAMNet's half beside the other, whose length is 1."""
@@ -19,38 +15,57 @@ YAMNET_SHARE: Final = 0.9
 Rows = NDArray[np.float64]
 
 
-class Head(nn.Module):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Head:
     """A linear head: numbers less ``shift``, times ``project``.
 
-    Args:
-        n_inputs: Numbers that it reads.
-        dim: Numbers that it gives.
+    Attributes:
+        shift: float64, shape ``(n_inputs,)``.
+        project: float64, shape ``(dim, n_inputs)``.
     """
 
-    def __init__(self, n_inputs: int, dim: int) -> None:
-        super().__init__()
-        self.shift = nn.Parameter(torch.empty(n_inputs))
-        self.project = nn.Parameter(torch.empty(dim, n_inputs))
+    shift: Rows
+    project: Rows
 
     def rows(self, inputs: NDArray[np.floating]) -> Rows:
         """Return unit rows, float64, shape ``(n, dim)``; a row of zeros stays one."""
         # In float64, so that the last bits do not depend on how many rows there are.
-        shift, project = _exact(self.shift), _exact(self.project)
-        return unit((inputs.astype(np.float64) - shift) @ project.T)
+        return unit((inputs.astype(np.float64) - self.shift) @ self.project.T)
 
 
-class Heads(nn.Module):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Heads:
     """Both heads, fitted by ``training/small``.
 
-    Args:
-        dims: Length of the narrowed network's half, and of YAMNet's.
+    Attributes:
+        narrow: Head of the narrowed network.
+        narrow_mean: Mean of its rows, float64, shape ``(dim,)``.
+        yamnet: Head of YAMNet.
     """
 
-    def __init__(self, dims: tuple[int, int]) -> None:
-        super().__init__()
-        self.narrow = Head(OUTPUT_DIM, dims[0])
-        self.narrow_mean = nn.Parameter(torch.empty(dims[0]))
-        self.yamnet = Head(EMBEDDING_DIM, dims[1])
+    narrow: Head
+    narrow_mean: Rows
+    yamnet: Head
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[np.float32]]) -> Self:
+        """Read what ``tensors`` returned."""
+        exact = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
+        return cls(
+            narrow=Head(shift=exact["narrow.shift"], project=exact["narrow.project"]),
+            narrow_mean=exact["narrow_mean"],
+            yamnet=Head(shift=exact["yamnet.shift"], project=exact["yamnet.project"]),
+        )
+
+    def tensors(self) -> dict[str, Rows]:
+        """Return all numbers by name."""
+        return {
+            "narrow.shift": self.narrow.shift,
+            "narrow.project": self.narrow.project,
+            "narrow_mean": self.narrow_mean,
+            "yamnet.shift": self.yamnet.shift,
+            "yamnet.project": self.yamnet.project,
+        }
 
     def window_means(self, outputs: NDArray[np.float32], counts: Sequence[int]) -> Rows:
         """Average the unit vectors of each clip's windows, not centred yet.
@@ -77,7 +92,7 @@ class Heads(nn.Module):
         Returns:
             float32, shape ``(n, dim)``; unit rows, unless the inputs are wrong.
         """
-        heard = unit(means - _exact(self.narrow_mean))
+        heard = unit(means - self.narrow_mean)
         noticed = self.yamnet.rows(np.sqrt(pooled.astype(np.float64)))
         joined: NDArray[np.float32] = unit(
             np.concatenate([heard, YAMNET_SHARE * noticed], axis=1)
@@ -93,7 +108,3 @@ def unit(rows: NDArray[np.float64]) -> Rows:
     """
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
     return np.asarray(rows / np.where(lengths > 0, lengths, 1.0))
-
-
-def _exact(tensor: torch.Tensor) -> Rows:
-    return np.asarray(tensor.detach().double().cpu().numpy())

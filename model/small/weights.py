@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-from torch import nn
+import numpy as np
+from numpy.typing import NDArray
 
 from earful.errors import ModelError
 from earful.model import runtime, tiny
 from earful.model.names import SMALL
-from earful.model.runtime import Release, ShippedWeights, fill, without_weights
+from earful.model.runtime import Release, ShippedWeights, read_tensors, require_shapes
 from earful.model.small.heads import Heads
-from earful.model.small.network import new_factors
-from earful.model.yamnet import read_yamnet_release
+from earful.model.small.network import RANKS, Factors, factor_shapes
+from earful.model.tiny import OUTPUT_DIM
+from earful.model.yamnet import EMBEDDING_DIM, read_yamnet_release
 
 NAME: Final = SMALL
 WEIGHTS: Final = ShippedWeights(
@@ -30,17 +33,26 @@ WEIGHTS: Final = ShippedWeights(
 DESCRIPTION: Final = WEIGHTS.description
 
 
-class Encoder(nn.Module):
-    """What decides a vector, apart from the trunk and from YAMNet.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Encoder:
+    """Parts that decide a vector, apart from the trunk and from YAMNet.
 
-    Args:
-        dims: Lengths of the vector's halves.
+    Attributes:
+        factors: By the number of the convolution that they narrow.
+        heads: Both heads.
     """
 
-    def __init__(self, dims: tuple[int, int]) -> None:
-        super().__init__()
-        self.factors = new_factors()
-        self.heads = Heads(dims)
+    factors: Mapping[int, Factors]
+    heads: Heads
+
+    def tensors(self) -> dict[str, NDArray[np.float16]]:
+        """Return all numbers by name, rounded as they are stored."""
+        found: dict[str, NDArray[Any]] = {}
+        for number, own in self.factors.items():
+            parts = {"narrow": own.narrow, "widen": own.widen, "bias": own.bias}
+            found |= {f"factors.{number}.{part}": x for part, x in parts.items()}
+        found |= {f"heads.{name}": x for name, x in self.heads.tensors().items()}
+        return {name: np.ascontiguousarray(x, dtype=np.float16) for name, x in found.items()}
 
 
 def read_small_release(name: str = NAME) -> Release:
@@ -70,9 +82,35 @@ def read_encoder(release: Release, name: str = NAME) -> Encoder:
     dims = _encoder(release, name).get("dims")
     if not (isinstance(dims, list) and len(dims) == 2 and all(type(dim) is int for dim in dims)):
         raise ModelError(f"{name}: {DESCRIPTION} says dims {dims!r}, expected two whole numbers")
-    with without_weights():
-        encoder = Encoder((dims[0], dims[1]))
-    return fill(encoder, runtime.read_part(release, "encoder", name), name)
+    tensors = read_tensors(runtime.read_part(release, "encoder", name), name)
+    shapes: dict[str, tuple[int, ...]] = {
+        f"factors.{key}": shape for key, shape in factor_shapes().items()
+    }
+    for head, n_inputs, dim in (
+        ("narrow", OUTPUT_DIM, dims[0]),
+        ("yamnet", EMBEDDING_DIM, dims[1]),
+    ):
+        shapes[f"heads.{head}.shift"] = (n_inputs,)
+        shapes[f"heads.{head}.project"] = (dim, n_inputs)
+    shapes["heads.narrow_mean"] = (dims[0],)
+    require_shapes(tensors, shapes, name)
+    return Encoder(
+        factors={
+            number: Factors(
+                narrow=tensors[f"factors.{number}.narrow"],
+                widen=tensors[f"factors.{number}.widen"],
+                bias=tensors[f"factors.{number}.bias"],
+            )
+            for number in RANKS
+        },
+        heads=Heads.from_tensors(
+            {
+                key.removeprefix("heads."): tensor
+                for key, tensor in tensors.items()
+                if key.startswith("heads.")
+            }
+        ),
+    )
 
 
 def digests_beside() -> dict[str, str]:

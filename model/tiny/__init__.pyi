@@ -1,24 +1,46 @@
 from .embedder import TinyEmbedder, load_tiny, text_ids
-from .frames import N_MELS, SAMPLE_RATE, WINDOW_FRAMES, FrontEnd, fill_window
-from .network import CHANNELS, OUTPUT_DIM, POOLED, AudioHead, Network, TextTower
-from .weights import DESCRIPTION, NAME, read_release
+from .frames import LARGEST, N_MELS, POWER_GAIN, SAMPLE_RATE, WINDOW_FRAMES, FrontEnd, fill_window
+from .network import (
+    CHANNELS,
+    MAX_TEXT_TOKENS,
+    N_TEXT_HEADS,
+    N_TEXT_LAYERS,
+    OUTPUT_DIM,
+    POOLED,
+    TEXT_WIDTH,
+    AudioHead,
+    TextTower,
+    Trunk,
+    text_shapes,
+    trunk_shapes,
+)
+from .weights import DESCRIPTION, NAME, read_release, read_trunk
 
 __all__ = [
     "CHANNELS",
     "DESCRIPTION",
+    "LARGEST",
+    "MAX_TEXT_TOKENS",
     "NAME",
     "N_MELS",
+    "N_TEXT_HEADS",
+    "N_TEXT_LAYERS",
     "OUTPUT_DIM",
     "POOLED",
+    "POWER_GAIN",
     "SAMPLE_RATE",
+    "TEXT_WIDTH",
     "WINDOW_FRAMES",
     "AudioHead",
     "FrontEnd",
-    "Network",
     "TextTower",
     "TinyEmbedder",
+    "Trunk",
     "fill_window",
     "load_tiny",
     "read_release",
+    "read_trunk",
     "text_ids",
+    "text_shapes",
+    "trunk_shapes",
 ]

@@ -14,29 +14,34 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from earful.model.audio import Clip, require_sample_rate
 from earful.model.flamingo import FlamingoTokenizer
 from earful.model.protocols import Fingerprint
 from earful.model.runtime import (
-    fill,
-    in_parts,
-    pick_device,
+    in_threads,
     read_part,
+    read_tensors,
+    require_device_name,
     require_float32,
     require_release,
+    require_shapes,
     unit_rows,
-    without_weights,
 )
 from earful.model.tiny.frames import SAMPLE_RATE, WINDOW_FRAMES, WINDOW_HOP_FRAMES, FrontEnd
-from earful.model.tiny.network import MAX_TEXT_TOKENS, AudioHead, Network, TextTower
-from earful.model.tiny.weights import NAME, read_release
+from earful.model.tiny.network import (
+    MAX_TEXT_TOKENS,
+    AudioHead,
+    TextTower,
+    Trunk,
+    head_shapes,
+    text_shapes,
+)
+from earful.model.tiny.weights import NAME, read_release, read_trunk
 from earful.values import embedder_repr
 
-_WINDOWS_AT_ONCE = 8  # per thread
-_WINDOWS_TOGETHER = 256  # shared out among the threads, the same for any number of them
+_WINDOWS_TOGETHER = 256  # in memory
 _TEXTS_AT_ONCE = 64
 
 
@@ -48,28 +53,30 @@ def load_tiny(
     Args:
         name: The registered name, or a folder of one's own, as ``training.ship`` writes it.
         revision: Empty, or the release that is there: an index asks for the one that made it.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; it computes on the CPU
+            whichever is given.
         dtype: ``"float32"``, the only arithmetic offered, or ``"auto"``, which means the same.
 
     Raises:
-        ModelError: Another release or dtype is requested, the device does not exist, or the
-            weights are missing or have changed since the release was made.
+        UnknownNameError: The device is none of these.
+        ModelError: Another release or dtype is requested, or the weights are missing or have
+            changed since the release was made.
     """
     require_float32(dtype, name)
+    require_device_name(device)
     release = read_release(name)
     require_release(release, revision, name)
     clap = read_part(release, "clap", name)
     tokenizer = FlamingoTokenizer.from_bytes(read_part(release, "tokenizer", name), source=name)
     dim = int(release.parts["clap"]["dim"])
-    with without_weights():
-        network, head = Network(), AudioHead(dim)
-        text = TextTower(vocab_size=tokenizer.vocab_size, dim=dim)
+    head, text = (read_tensors(clap, name, prefix=prefix) for prefix in ("head.", "text."))
+    require_shapes(head, head_shapes(dim), name)
+    require_shapes(text, text_shapes(tokenizer.vocab_size, dim), name)
     return TinyEmbedder(
-        fill(network, read_part(release, "trunk", name), name),
-        fill(head, clap, name, prefix="head."),
-        fill(text, clap, name, prefix="text."),
+        Trunk(read_trunk(release, name)),
+        AudioHead(head),
+        TextTower(text),
         tokenizer,
-        pick_device(device),
         Fingerprint(
             name=release.name,
             revision=release.number,
@@ -97,27 +104,23 @@ class TinyEmbedder:
         head: Maps the network's outputs to the shared space.
         text: Maps token ids to the shared space.
         tokenizer: Maps text to token ids.
-        device: Where to compute.
         fingerprint: To record in an index.
     """
 
     def __init__(
         self,
-        network: Network,
+        network: Trunk,
         head: AudioHead,
         text: TextTower,
         tokenizer: FlamingoTokenizer,
-        device: torch.device,
         fingerprint: Fingerprint,
     ) -> None:
         self._fingerprint = fingerprint
-        # This memory layout is a fifth faster on a CPU.
-        self._network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._head = head.to(device)
-        self._text = text.to(device)
+        self._network = network
+        self._head = head
+        self._text = text
         self._tokenizer = tokenizer
-        self._device = device
-        self._front_end = FrontEnd(device)
+        self._front_end = FrontEnd()
 
     __repr__ = embedder_repr
 
@@ -143,8 +146,8 @@ class TinyEmbedder:
         sums = np.zeros((len(clips), self._fingerprint.dim))
         windows = self._windows(clips)
         while batch := list(islice(windows, _WINDOWS_TOGETHER)):
-            vectors = self.encode(torch.stack([window for _, window in batch]))
-            for (row, _), vector in zip(batch, vectors.cpu().numpy(), strict=True):
+            vectors = self.encode([window for _, window in batch])
+            for (row, _), vector in zip(batch, vectors, strict=True):
                 sums[row] += vector
         return unit_rows(sums, self._fingerprint.name)
 
@@ -158,9 +161,7 @@ class TinyEmbedder:
             ValueError: The clip has another sample rate.
         """
         require_sample_rate([clip], SAMPLE_RATE)
-        windows = torch.stack(list(self._front_end.windows(clip.samples)))
-        with torch.inference_mode():
-            return np.asarray(self._network(windows).cpu().numpy())
+        return self._outputs(list(self._front_end.windows(clip.samples)))
 
     def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed sentences, in lower case and up to 64 tokens.
@@ -177,29 +178,24 @@ class TinyEmbedder:
         found = np.zeros((len(texts), self._fingerprint.dim), dtype=np.float32)
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             rows = [text_ids(self._tokenizer, text) for text in texts[start:][:_TEXTS_AT_ONCE]]
-            ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
-            mask = torch.zeros(ids.shape)
+            ids = np.zeros((len(rows), max(map(len, rows))), np.int64)
+            mask = np.zeros(ids.shape, np.float32)
             for row, own in enumerate(rows):
-                ids[row, : len(own)] = torch.tensor(own)
+                ids[row, : len(own)] = own
                 mask[row, : len(own)] = 1.0
-            with torch.inference_mode():
-                vectors = self._text(ids.to(self._device), mask.to(self._device))
-            found[start : start + len(rows)] = vectors.cpu().numpy()
+            found[start : start + len(rows)] = self._text(ids, mask)
         return found
 
-    def encode(self, windows: torch.Tensor) -> torch.Tensor:
-        """Map windows of frames, shape ``(n, 100, 96)``, to unit vectors, ``(n, dim)``."""
-        vectors = torch.empty((len(windows), self._fingerprint.dim), device=self._device)
+    def encode(self, windows: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+        """Map windows of frames, each ``(100, 96)``, to unit vectors, ``(n, dim)``."""
+        return self._head(self._outputs(windows))
 
-        def encode(first: int, stop: int) -> None:
-            vectors[first:stop] = self._head(self._network(windows[first:stop]))
+    def _outputs(self, windows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        # One at a time, so that its bits do not depend on the windows beside it.
+        found = in_threads(lambda number: self._network(windows[number][None]), len(windows))
+        return np.concatenate(found)
 
-        # TF32, a GPU's default in convolutions, would give vectors that differ from a CPU's.
-        with torch.backends.cudnn.flags(allow_tf32=False):
-            in_parts(encode, len(windows), at_most=_WINDOWS_AT_ONCE, device=self._device)
-        return vectors
-
-    def _windows(self, clips: Sequence[Clip]) -> Iterator[tuple[int, torch.Tensor]]:
+    def _windows(self, clips: Sequence[Clip]) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield the row of each clip with each of its windows, shape ``(100, 96)``."""
         for row, clip in enumerate(clips):
             for window in self._front_end.windows(clip.samples):

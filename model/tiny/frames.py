@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+
+from earful.model.runtime import OnnxNetwork
 
 SAMPLE_RATE: Final = 44_100
 FRAME_SAMPLES: Final = 2048
@@ -20,29 +21,25 @@ N_MELS: Final = 96
 WINDOW_FRAMES: Final = 100
 WINDOW_HOP_FRAMES: Final = WINDOW_FRAMES // 2
 WINDOW_SAMPLES: Final = (WINDOW_FRAMES - 1) * HOP_SAMPLES  # frames are centred: one at each end
-# Mel bands are compressed to log10(1 + 10000 power) and divided by the largest value
-# in the original training.
-_POWER_GAIN = 1e4
-_LARGEST = 9.457798957824707
-_FRAMES_AT_ONCE = 2048
+POWER_GAIN: Final = 1e4
+LARGEST: Final = 9.457798957824707
+"""Mel bands become log10(1 + 10000 power) over this, the largest value of the original training."""
+_FRAMES_AT_ONCE = 256
 # A million times full scale is not a real recording, but its power must not overflow.
 _LOUDEST = 1e6
 
 
 class FrontEnd:
-    """Front end that turns recordings into frames and windows.
+    """Front end that turns recordings into frames and windows."""
 
-    Args:
-        device: Where to compute.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._filters = torch.from_numpy(mel_filters()).to(device)
+    def __init__(self) -> None:
         # The original front end has the symmetric window, not the periodic one of an STFT.
-        self._window = torch.hann_window(FRAME_SAMPLES, periodic=False, device=device)
+        self._window = np.hanning(FRAME_SAMPLES).astype(np.float32)
+        self._bands = OnnxNetwork(
+            "earful.model.tiny", "weights/frames.onnx", {"filters": mel_filters()}
+        )
 
-    def frames(self, samples: NDArray[np.float32]) -> torch.Tensor:
+    def frames(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the log-mel frames that the network takes.
 
         Args:
@@ -58,15 +55,16 @@ class FrontEnd:
         end = (n_frames - 1) * HOP_SAMPLES + half - samples.size
         wave = np.pad(samples, (half, end))
         np.clip(wave, -_LOUDEST, _LOUDEST, out=wave)
-        cuts = torch.from_numpy(wave).to(self._device).unfold(0, FRAME_SAMPLES, HOP_SAMPLES)
+        cuts = np.lib.stride_tricks.sliding_window_view(wave, FRAME_SAMPLES)[::HOP_SAMPLES]
+        found = np.empty((n_frames, N_MELS), np.float32)
         # In pieces: the frames of half an hour take gigabytes when laid out side by side.
-        bands = []
         for start in range(0, n_frames, _FRAMES_AT_ONCE):
-            spectra = torch.fft.rfft(cuts[start : start + _FRAMES_AT_ONCE] * self._window)
-            bands.append((spectra.real.square() + spectra.imag.square()) @ self._filters)
-        return torch.log10(1 + _POWER_GAIN * torch.cat(bands)) / _LARGEST
+            spectra = np.fft.rfft(cuts[start : start + _FRAMES_AT_ONCE] * self._window)
+            power = np.square(spectra.real) + np.square(spectra.imag)
+            found[start : start + _FRAMES_AT_ONCE] = self._bands(power)
+        return found
 
-    def windows(self, samples: NDArray[np.float32]) -> Iterator[torch.Tensor]:
+    def windows(self, samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
         """Yield a recording's windows, each ``(WINDOW_FRAMES, N_MELS)``.
 
         They begin every ``WINDOW_HOP_FRAMES``, the last one aligned to the recording's end;

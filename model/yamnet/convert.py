@@ -15,8 +15,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-import torch
-from safetensors.torch import load, save
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
 
 from earful.errors import ModelError
 from earful.files import hold_partial, sync_file, sync_folder
@@ -24,11 +25,10 @@ from earful.model.runtime import (
     find_tensor_faults,
     read_part,
     sha256_of,
-    without_weights,
     write_json,
 )
 from earful.model.yamnet.keras_file import fold, read_h5
-from earful.model.yamnet.network import Network
+from earful.model.yamnet.network import tensor_shapes
 from earful.model.yamnet.weights import DESCRIPTION, NAME, read_yamnet_release
 
 WEIGHTS_NAME: Final = "yamnet.safetensors"
@@ -37,7 +37,7 @@ CLASS_MAP_NAME: Final = "yamnet_class_map.csv"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class YamnetConversion:
-    """What a conversion did.
+    """Report of a conversion.
 
     Attributes:
         folder: The folder that was written.
@@ -120,14 +120,14 @@ def convert_yamnet(file: Path, folder: Path) -> YamnetConversion:
         folder=str(folder),
         source_sha256=digest,
         n_tensors=len(tensors),
-        same_as_shipped=all(torch.equal(tensors[name], known[name]) for name in known),
+        same_as_shipped=all(np.array_equal(tensors[name], known[name]) for name in known),
         largest_difference=max(_difference(tensors[name], known[name]) for name in known),
     )
 
 
 def write_yamnet_folder(
     folder: Path,
-    tensors: Mapping[str, torch.Tensor],
+    tensors: Mapping[str, NDArray[np.float32]],
     *,
     class_map: bytes,
     release: str,
@@ -150,9 +150,8 @@ def write_yamnet_folder(
         ModelError: The tensors are not those of ``Network``, or the folder cannot be written or
             is being written by another process.
     """
-    with without_weights():
-        network = Network()
-    if faults := find_tensor_faults(network.state_dict(), tensors):
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    if faults := find_tensor_faults(tensor_shapes(), shapes):
         raise ModelError(f"{folder}: wrong weights: {'; '.join(faults)}")
     folder = folder.resolve()  # which has a name even if "." was given
     partial = folder.with_name(f".{folder.name}.partial")
@@ -175,7 +174,7 @@ def write_yamnet_folder(
                         "network": {
                             "file": WEIGHTS_NAME,
                             "sha256": sha256_of(partial / WEIGHTS_NAME),
-                            "parameters": sum(tensor.numel() for tensor in tensors.values()),
+                            "parameters": sum(tensor.size for tensor in tensors.values()),
                             **about,
                         },
                         "classes": {
@@ -200,6 +199,6 @@ def write_yamnet_folder(
         raise ModelError(f"{folder}: cannot be written ({error.strerror})") from error
 
 
-def _difference(found: torch.Tensor, known: torch.Tensor) -> float:
+def _difference(found: NDArray[np.float32], known: NDArray[np.float32]) -> float:
     """Return the largest difference in parts of the largest number."""
-    return float((found - known).abs().max() / known.abs().max())
+    return float(np.abs(found - known).max() / np.abs(known).max())

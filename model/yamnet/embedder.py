@@ -9,28 +9,25 @@ fraction of the time. A text is embedded as the mixture of the classes whose nam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from itertools import groupby, islice
-from operator import itemgetter
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from earful.errors import ModelError
 from earful.model.audio import Clip, require_sample_rate
 from earful.model.protocols import Fingerprint
 from earful.model.runtime import (
-    fill,
-    in_parts,
-    pick_device,
+    in_threads,
     read_part,
+    read_tensors,
+    require_device_name,
     require_directions,
     require_float32,
     require_release,
+    require_shapes,
     unit_rows,
-    without_weights,
 )
 from earful.model.yamnet.front_end import (
     HIGHEST_HZ,
@@ -42,8 +39,7 @@ from earful.model.yamnet.front_end import (
     cut,
     n_patches,
 )
-from earful.model.yamnet.network import EMBEDDING_DIM, N_CLASSES, Network
-from earful.model.yamnet.network_cpu import PATCHES_AT_ONCE, pack_for_cpu
+from earful.model.yamnet.network import EMBEDDING_DIM, Network, tensor_shapes
 from earful.model.yamnet.weights import NAME, read_class_names, read_yamnet_release
 from earful.model.yamnet.words import ClassWords, WordTable, read_word_table
 from earful.values import embedder_repr
@@ -51,7 +47,8 @@ from earful.values import embedder_repr
 # A text whose nearest class is less similar than this speaks of something else.
 _LIKE_A_CLASS = 0.5
 _MOST_NAMED = 5
-_PATCHES_TOGETHER = 256  # shared out among the threads, the same for any number of them
+# Of one recording, so that its bits do not depend on the recordings beside it.
+_PATCHES_AT_ONCE = 8
 
 
 def load_yamnet(
@@ -62,22 +59,24 @@ def load_yamnet(
     Args:
         name: The registered name, or a folder made by ``earful models convert-yamnet``.
         revision: Empty, or the release at hand: an index asks for the one that made it.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; it computes on the CPU
+            whichever is given.
         dtype: ``"float32"``, the only arithmetic offered, or ``"auto"``, which is that.
 
     Raises:
-        ModelError: Another release or dtype is asked for, the device is not there, or the
-            weights are missing or not what they were when the release was made.
+        UnknownNameError: The device is none of these.
+        ModelError: Another release or dtype is asked for, or the weights are missing or not
+            what they were when the release was made.
     """
     require_float32(dtype, name)
+    require_device_name(device)
     release = read_yamnet_release(name)
     require_release(release, revision, name)
-    with without_weights():
-        network = Network()
+    tensors = read_tensors(read_part(release, "network", name), name)
+    require_shapes(tensors, tensor_shapes(), name)
     return YamnetEmbedder(
-        fill(network, read_part(release, "network", name), name),
+        Network(tensors),
         read_class_names(release, name),
-        pick_device(device),
         Fingerprint(
             name=release.name,
             revision=release.number,
@@ -107,7 +106,6 @@ class YamnetEmbedder:
     Args:
         network: Maps patches ``(n, 96, 64)`` to embeddings, and has the classifier.
         class_names: Of the classifier's outputs, in order.
-        device: Where to compute.
         fingerprint: What to record in an index.
         read_words: Reads the table of words; called when a text is embedded first.
     """
@@ -116,23 +114,20 @@ class YamnetEmbedder:
         self,
         network: Network,
         class_names: tuple[str, ...],
-        device: torch.device,
         fingerprint: Fingerprint,
         read_words: Callable[[], WordTable],
     ) -> None:
-        self._network = network.to(device)
-        self._encoder = pack_for_cpu(network) if device.type == "cpu" else network
+        self._network = network
         self._class_names = class_names
-        self._device = device
         self._fingerprint = fingerprint
-        self._front_end = FrontEnd(device)
+        self._front_end = FrontEnd()
         self._read_words = read_words
 
     __repr__ = embedder_repr
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """What makes its vectors comparable with others."""
+        """Everything that decides its vectors."""
         return self._fingerprint
 
     @property
@@ -152,7 +147,7 @@ class YamnetEmbedder:
 
     @cached_property
     def class_words(self) -> ClassWords:
-        """What makes mixtures of the classes out of texts.
+        """Mixtures of the classes for texts.
 
         Raises:
             ModelError: The table of words is missing or not what it was at the release.
@@ -175,7 +170,7 @@ class YamnetEmbedder:
         return self.unit_rows(self.pool(clips))
 
     def class_scores(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
-        """Say how far each class of AudioSet is heard in each clip.
+        """Return how clearly each class of AudioSet is heard in each clip.
 
         Args:
             clips: ``n`` clips at 16000 Hz, of any length.
@@ -229,9 +224,8 @@ class YamnetEmbedder:
             ModelError: The table of words is missing or not what it was at the release, or the
                 classifier gives no direction.
         """
-        classifier = self._network.classifier.weight.double().cpu().numpy()
         # In float64, so that the rows' bits do not depend on how sums are shared out.
-        rows = self.class_words.mixtures(texts).astype(np.float64) @ classifier
+        rows = self.class_words.mixtures(texts).astype(np.float64) @ self._network.class_weights
         rows -= rows.mean(axis=1, keepdims=True)
         return unit_rows(rows, self._fingerprint.name, remedy="use undamaged weights")
 
@@ -249,7 +243,7 @@ class YamnetEmbedder:
         return self.class_words.search_weights(texts)
 
     def explain_text(self, text: str) -> str:
-        """Say which words are unknown, or that no class of AudioSet is what a text speaks of.
+        """Return a warning about unknown words, or about a text that no class of AudioSet is near.
 
         Returns:
             ``""`` where all words are known and a class is near.
@@ -281,7 +275,7 @@ class YamnetEmbedder:
         )
 
     def score_texts(self, clips: Sequence[Clip], texts: Sequence[str]) -> NDArray[np.float32]:
-        """Say how well each text fits each clip, by class scores rather than vectors.
+        """Return how well each text fits each clip, by class scores rather than vectors.
 
         A clip's scores are averaged as a text mixes the classes. Unlike the similarity of
         vectors this keeps how sure the network was, so it ranks recordings better.
@@ -317,18 +311,23 @@ class YamnetEmbedder:
             ValueError: A clip has another sample rate.
         """
         require_sample_rate(clips, SAMPLE_RATE)
+        parts = [
+            (row, first, min(first + _PATCHES_AT_ONCE, n))
+            for row, n in enumerate(n_patches(clip.samples.size) for clip in clips)
+            for first in range(0, n, _PATCHES_AT_ONCE)
+        ]
+
+        def embed(number: int) -> NDArray[np.float64]:
+            row, first, stop = parts[number]
+            patches = self._front_end.patches(cut(clips[row].samples, first, stop))
+            return np.asarray(self._network(patches).sum(axis=0, dtype=np.float64))
+
         sums = np.zeros((len(clips), EMBEDDING_DIM))
-        counts = [n_patches(clip.samples.size) for clip in clips]
-        places = ((row, patch) for row, count in enumerate(counts) for patch in range(count))
-        while batch := list(islice(places, _PATCHES_TOGETHER)):
-            embeddings = self._embeddings(clips, batch)
-            start = 0
-            for row, own in groupby(batch, key=itemgetter(0)):
-                stop = start + len(list(own))
-                sums[row] += embeddings[start:stop].sum(axis=0, dtype=np.float64)
-                start = stop
-        means: NDArray[np.float32] = (sums / np.reshape(counts, (-1, 1))).astype(np.float32)
-        return means
+        counts = np.zeros((len(clips), 1))
+        for (row, first, stop), total in zip(parts, in_threads(embed, len(parts)), strict=True):
+            sums[row] += total
+            counts[row] += stop - first
+        return (sums / counts).astype(np.float32)
 
     def unit_rows(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn mean embeddings, shape ``(n, 1024)``, into what ``embed`` returns.
@@ -350,43 +349,9 @@ class YamnetEmbedder:
         Raises:
             ModelError: A score is not finite.
         """
-        scores = torch.empty((len(pooled), N_CLASSES), device=self._device)
-        embeddings = torch.tensor(pooled, device=self._device)
-
-        def classify(first: int, stop: int) -> None:
-            scores[first:stop] = self._network.classifier(embeddings[first:stop])
-
-        in_parts(classify, len(pooled), at_most=_PATCHES_TOGETHER, device=self._device)
-        found: NDArray[np.float32] = scores.cpu().numpy()
+        found = self._network.classify(pooled)
         if not np.isfinite(found).all():
             raise ModelError(
-                f"{self._fingerprint.name}: a class score is not finite; the device computes "
-                "wrongly, try device 'cpu'"
+                f"{self._fingerprint.name}: a class score is not finite; use undamaged weights"
             )
         return found
-
-    def _embeddings(
-        self, clips: Sequence[Clip], places: Sequence[tuple[int, int]]
-    ) -> NDArray[np.float32]:
-        """Compute the embedding of each patch, given its clip's row and its number in it."""
-        embeddings = torch.empty((len(places), EMBEDDING_DIM), device=self._device)
-
-        def encode(first: int, stop: int) -> None:
-            patches = self._front_end.patches(list(_stretches(clips, places[first:stop])))
-            embeddings[first:stop] = self._encoder(patches)
-
-        at_most = PATCHES_AT_ONCE if self._device.type == "cpu" else _PATCHES_TOGETHER
-        # TF32, a GPU's default in convolutions, would give other vectors than a CPU.
-        with torch.backends.cudnn.flags(allow_tf32=False):
-            in_parts(encode, len(places), at_most=at_most, device=self._device)
-        found: NDArray[np.float32] = embeddings.cpu().numpy()
-        return found
-
-
-def _stretches(
-    clips: Sequence[Clip], places: Sequence[tuple[int, int]]
-) -> Iterator[NDArray[np.float32]]:
-    """Yield the samples of neighbouring patches in one piece, clip by clip."""
-    for row, own in groupby(places, key=itemgetter(0)):
-        patches = [patch for _, patch in own]
-        yield cut(clips[row].samples, patches[0], patches[-1] + 1)

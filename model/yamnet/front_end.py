@@ -9,12 +9,12 @@ fill the last one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+
+from earful.model.runtime import OnnxNetwork
 
 SAMPLE_RATE: Final = 16_000
 FRAME_SAMPLES: Final = 400
@@ -27,54 +27,45 @@ PATCH_SAMPLES: Final = (PATCH_FRAMES - 1) * HOP_SAMPLES + FRAME_SAMPLES
 PATCH_HOP_SAMPLES: Final = PATCH_HOP_FRAMES * HOP_SAMPLES
 LOWEST_HZ: Final = 125.0
 HIGHEST_HZ: Final = 7500.0
-_FLOOR = 0.001
+FLOOR: Final = 0.001
 # A million times full scale is no recording any more, but its spectrum must not overflow.
 _LOUDEST = 1e6
 
 
 class FrontEnd:
-    """Stretches of recordings to patches.
+    """Front end that turns stretches of recordings into patches."""
 
-    Args:
-        device: Where to compute.
-    """
+    def __init__(self) -> None:
+        # Periodic: one sample longer, and the last one left out.
+        self._window = np.hanning(FRAME_SAMPLES + 1)[:-1].astype(np.float32)
+        self._levels = OnnxNetwork(
+            "earful.model.yamnet", "weights/levels.onnx", {"filters": mel_filters()}
+        )
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._filters = torch.from_numpy(mel_filters()).to(device)
-        self._window = torch.hann_window(FRAME_SAMPLES, periodic=True, device=device)
-
-    def patches(self, stretches: Sequence[NDArray[np.float32]]) -> torch.Tensor:
-        """Compute the patches of some stretches.
+    def patches(self, stretch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute the patches of a stretch.
 
         Args:
-            stretches: As ``cut`` returns them: each has the samples of one or more patches.
+            stretch: As ``cut`` returns it: the samples of one or more patches.
 
         Returns:
-            float32, shape ``(n_patches, 96, 64)``: of all stretches, in order.
+            float32, shape ``(n_patches, 96, 64)``.
         """
-        if not stretches:
-            return torch.empty((0, PATCH_FRAMES, N_MELS), device=self._device)
-        waves = [torch.from_numpy(stretch).to(self._device) for stretch in stretches]
-        levels = [self.levels(wave.unfold(0, FRAME_SAMPLES, HOP_SAMPLES)) for wave in waves]
-        cuts = [some.unfold(0, PATCH_FRAMES, PATCH_HOP_FRAMES).transpose(1, 2) for some in levels]
-        return torch.cat(cuts)
+        frames = np.lib.stride_tricks.sliding_window_view(stretch, FRAME_SAMPLES)[::HOP_SAMPLES]
+        cuts = np.lib.stride_tricks.sliding_window_view(self.levels(frames), PATCH_FRAMES, axis=0)
+        return np.ascontiguousarray(cuts[::PATCH_HOP_FRAMES].transpose(0, 2, 1))
 
-    def levels(self, frames: torch.Tensor) -> torch.Tensor:
+    def levels(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map frames of samples, ``(n, 400)``, to log-mel levels, ``(n, 64)``.
 
         A level of log(0.001), -6.9, is silence.
         """
-        windowed = torch.zeros(len(frames), FFT_SAMPLES, device=self._device)
-        torch.mul(frames, self._window, out=windowed[:, :FRAME_SAMPLES])
-        # abs() takes twice as long, for numbers whose squares float32 cannot hold.
-        squares = torch.view_as_real(torch.fft.rfft(windowed)).square_()
-        magnitudes = (squares[..., 0] + squares[..., 1]).sqrt_()
-        return torch.matmul(magnitudes, self._filters).add_(_FLOOR).log_()
+        spectra = np.fft.rfft(frames * self._window, FFT_SAMPLES)
+        return self._levels(np.square(spectra.real) + np.square(spectra.imag))
 
 
 def n_patches(n_samples: int) -> int:
-    """Say how many patches a recording has: what begins a hop of 0.48 s is heard to its end.
+    """Return how many patches a recording has; the last one is filled with zeros.
 
     Args:
         n_samples: At 16 kHz, 1 or more.

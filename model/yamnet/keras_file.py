@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 
 from earful.errors import MissingExtraError, ModelError
 from earful.model.yamnet.network import EMBEDDING_DIM, N_CLASSES, Convolution, convolutions
@@ -24,7 +25,7 @@ _LOGITS = "logits/logits"
 _MOST_FAULTS = 5
 
 
-def read_h5(path: Path) -> dict[str, torch.Tensor]:
+def read_h5(path: Path) -> dict[str, NDArray[np.float64]]:
     """Read the arrays of a ``yamnet.h5``: exactly YAMNet's, in float64.
 
     Links that lead elsewhere, arrays stored in other files and compressed bombs are not
@@ -55,13 +56,13 @@ def read_h5(path: Path) -> dict[str, torch.Tensor]:
                 left = len(faults) - _MOST_FAULTS
                 told = faults[:_MOST_FAULTS] + ([f"{left} more"] if left > 0 else [])
                 raise ModelError(f"{path}: not the published yamnet.h5: {'; '.join(told)}")
-            return {name: torch.from_numpy(found[name][()]).double() for name in expected}
+            return {name: found[name][()].astype(np.float64) for name in expected}
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelError(f"{path}: cannot be read as HDF5: {reason}") from error
 
 
-def fold(arrays: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def fold(arrays: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float32]]:
     """Return the tensors of ``Network``, in float32, batch normalisation folded in float64.
 
     Args:
@@ -70,23 +71,24 @@ def fold(arrays: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     Raises:
         ModelError: A number is not finite, or a variance below 0.
     """
-    folded: dict[str, torch.Tensor] = {}
+    folded: dict[str, NDArray[np.float64]] = {}
     for convolution in convolutions():
         kernel, beta, mean, variance = (arrays[name] for name in _names(convolution))
-        scale = 1.0 / torch.sqrt(variance + EPSILON)
+        with np.errstate(invalid="ignore"):  # which is told of below
+            scale = 1.0 / np.sqrt(variance + EPSILON)
         # Height, width, inputs, outputs become outputs, inputs, height, width; a depthwise
         # kernel has its channels among the inputs, and one output of each.
         axes = (2, 3, 0, 1) if convolution.is_depthwise else (3, 2, 0, 1)
-        weight = kernel.permute(axes) * scale[:, None, None, None]
+        weight = kernel.transpose(axes) * scale[:, None, None, None]
         is_product = convolution.kernel_size == 1
         folded[f"{convolution.name}.weight"] = weight[:, :, 0, 0] if is_product else weight
         folded[f"{convolution.name}.bias"] = beta - mean * scale
     folded["classifier.weight"] = arrays[f"{_LOGITS}/kernel:0"].T
     folded["classifier.bias"] = arrays[f"{_LOGITS}/bias:0"]
     for name, tensor in folded.items():
-        if not torch.isfinite(tensor).all():
+        if not np.isfinite(tensor).all():
             raise ModelError(f"yamnet.h5: {name} holds NaN or infinity, expected finite numbers")
-    return {name: tensor.float().contiguous() for name, tensor in folded.items()}
+    return {name: np.ascontiguousarray(x, dtype=np.float32) for name, x in folded.items()}
 
 
 def _names(convolution: Convolution) -> tuple[str, str, str, str]:

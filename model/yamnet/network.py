@@ -1,20 +1,19 @@
 """The network of YAMNet: MobileNet v1, with batch normalisation folded into its weights.
 
 A convolution, then thirteen pairs of one that looks at each channel by itself (depthwise) and
-one that mixes the channels of each place (pointwise), and a linear classifier. A pointwise
-convolution is written as what it is, a product of matrices: on a CPU that is faster than the
-convolution, and gives the same bits with any number of threads.
+one that mixes the channels of each place (pointwise), and a linear classifier.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.model.runtime import OnnxNetwork
 
 EMBEDDING_DIM: Final = 1024
 N_CLASSES: Final = 521
@@ -35,10 +34,10 @@ PAIRS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Convolution:
-    """What one of the 27 convolutions is, for those who bring its weights.
+    """Shape of one of the 27 convolutions.
 
     Attributes:
-        name: In ``Network``.
+        name: Name of its tensors, less ``.weight`` or ``.bias``.
         n_inputs: Channels that it reads.
         n_outputs: Channels that it gives.
         kernel_size: 3, or 1 where it is pointwise.
@@ -73,41 +72,46 @@ def convolutions() -> Iterator[Convolution]:
         before = after
 
 
-class Network(nn.Module):
+def tensor_shapes() -> dict[str, tuple[int, ...]]:
+    """Return the shape of each of the network's tensors, by name."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "classifier.weight": (N_CLASSES, EMBEDDING_DIM),
+        "classifier.bias": (N_CLASSES,),
+    }
+    for each in convolutions():
+        n_inputs = 1 if each.is_depthwise else each.n_inputs
+        kernel = () if each.kernel_size == 1 else (each.kernel_size,) * 2
+        shapes[f"{each.name}.weight"] = (each.n_outputs, n_inputs, *kernel)
+        shapes[f"{each.name}.bias"] = (each.n_outputs,)
+    return shapes
+
+
+class Network:
     """Patches of log-mel frames, ``(n, 96, 64)``, to embeddings, ``(n, 1024)``, none below 0.
 
-    ``classifier`` maps an embedding, or a mean of some, to 521 logits.
+    Args:
+        tensors: As ``tensor_shapes`` says, in float32.
+
+    Attributes:
+        class_weights: The classifier, float64, shape ``(521, 1024)``.
+        class_biases: Float64, shape ``(521,)``.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(1, FIRST_CHANNELS, kernel_size=3, stride=2)
-        self.depthwise = nn.ModuleList()
-        self.pointwise = nn.ModuleList()
-        before = FIRST_CHANNELS
-        for after, stride in PAIRS:
-            # A stride of 1 takes zeros on all sides; see _pad for 2.
-            padding = 1 if stride == 1 else 0
-            self.depthwise.append(
-                nn.Conv2d(before, before, 3, stride=stride, padding=padding, groups=before)
-            )
-            self.pointwise.append(nn.Linear(before, after))
-            before = after
-        self.classifier = nn.Linear(EMBEDDING_DIM, N_CLASSES)
+    def __init__(self, tensors: Mapping[str, NDArray[np.float32]]) -> None:
+        self.class_weights = tensors["classifier.weight"].astype(np.float64)
+        self.class_biases = tensors["classifier.bias"].astype(np.float64)
+        weights = {name: x for name, x in tensors.items() if not name.startswith("classifier")}
+        for name, tensor in weights.items():
+            if tensor.ndim == 2:  # a product of matrices, to the graph a convolution of 1 x 1
+                weights[name] = tensor[:, :, None, None]
+        self._network = OnnxNetwork("earful.model.yamnet", "weights/network.onnx", weights)
 
-    def forward(self, patches: Tensor) -> Tensor:
+    def __call__(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embed patches, each by itself."""
-        # Channels last: what a pointwise product reads lies side by side.
-        maps = patches.unsqueeze(1).contiguous(memory_format=torch.channels_last)
-        maps = torch.relu_(self.first(_pad(maps)))
-        for depthwise, pointwise, (_, stride) in zip(
-            self.depthwise, self.pointwise, PAIRS, strict=True
-        ):
-            maps = torch.relu_(depthwise(maps if stride == 1 else _pad(maps)))
-            maps = torch.relu_(pointwise(maps.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
-        return maps.mean(dim=(2, 3))
+        return self._network(patches)
 
-
-def _pad(maps: Tensor) -> Tensor:
-    """Add zeros where TensorFlow's "same" adds them for a stride of 2: at the end only."""
-    return functional.pad(maps, (0, 1, 0, 1))
+    def classify(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits of embeddings or of means of some, ``(n, 521)``."""
+        # In float64, so that a row's bits do not depend on the rows beside it.
+        exact = embeddings.astype(np.float64) @ self.class_weights.T + self.class_biases
+        return exact.astype(np.float32)

@@ -18,6 +18,7 @@ import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,9 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 _N_TIMED = 8
-_PACKAGES = ("numpy", "torch", "scikit-learn", "soundfile", "soxr", "lancedb")
+_PACKAGES = ("numpy", "onnxruntime", "scikit-learn", "soundfile", "soxr", "lancedb")
+# Which compute the answers of other models, where they are installed.
+_EXTRAS = ("torch",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,13 +324,14 @@ class _Run:
                 "earful": metadata.version("earful"),
                 "python": platform.python_version(),
                 **{name: metadata.version(name) for name in _PACKAGES},
+                **{name: metadata.version(name) for name in _EXTRAS if find_spec(name)},
             },
             "items": [item.to_dict() for item in items],
         }
 
 
 def _gather_items(few: FewShot, task: Task, split: str, corpus: Corpus | None) -> ItemSet:
-    """Take the items from a corpus, or else from the index."""
+    """Return the items of a corpus, or else of the index."""
     if corpus is not None:
         return items_of_corpus(task, corpus, few.embedder)
     index = few.index

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from earful.errors import TaskError
+from earful.errors import IndexFolderError, TaskError
 from earful.index import Index
+from earful.index.cache import PreparedCache, key_of
 from earful.index.corpus import Exemplar
-from earful.index.search import VectorSet
-from earful.model import Embedder, LabelNamer
+from earful.index.search import ClassScores, VectorSet
+from earful.model import ClassScorer, Embedder, LabelNamer, LabelWords
+from earful.model.runtime import sha256_of
 from earful.rag.arrays import Similarities
 from earful.rag.retrieval.calibration import (
     ENOUGH_CASES,
@@ -28,12 +30,14 @@ from earful.rag.retrieval.gathering import embed_examples, gather_candidates, re
 from earful.rag.retrieval.label_means import LabelMeans, LabelNames
 from earful.rag.retrieval.vote import Calibration, shot_share
 from earful.rag.strategies import STRATEGIES
-from earful.rag.task import Shots, Task, load_task
+from earful.rag.task import Example, Shots, Task, load_task
 from earful.wording import counted, quoted
 
 ALL_LABELS = Task(name="all-labels")
 """Plain classification among all labels of an index."""
 _MOST_KEPT = 8
+# Raised whenever the same index and task would be fitted to other numbers.
+_RECIPE = 1
 
 ExemplarFilter = Callable[[Exemplar], bool]
 """Whether an exemplar of the index may become a shot."""
@@ -79,6 +83,7 @@ class TaskCache:
         self._embedder = embedder
         self._index = index
         self._filter = exemplar_filter
+        self._kept = None if index is None else PreparedCache(index.path)
         self._filtered: tuple[VectorSet, VectorSet] | None = None
         self._tasks: dict[str, Task] = {}
         self._examples: list[tuple[Task, VectorSet]] = []
@@ -140,7 +145,7 @@ class TaskCache:
             shots = Shots()
         known = prepared.calibrations.get((shots, seed))
         if known is None:
-            known = prepared.calibrations[shots, seed] = self._calibrate(prepared, shots, seed)
+            known = prepared.calibrations[shots, seed] = self._calibrated(prepared, shots, seed)
         return known
 
     def likeness(
@@ -189,6 +194,51 @@ class TaskCache:
         self._prepared = [prepared, *self._prepared][:_MOST_KEPT]
         return prepared
 
+    def _calibrated(
+        self, prepared: PreparedTask, shots: Shots, seed: int
+    ) -> tuple[Calibration, str]:
+        """Return a calibration that was kept, or fit one and keep it."""
+        key = self._key(prepared, asdict(shots), seed)
+        if self._kept is None or not key:
+            return self._calibrate(prepared, shots, seed)
+        if (found := self._kept.get(key)) is not None:
+            temperature, background, n_cases, loss, unlike_below = found["numbers"].tolist()
+            calibration = Calibration(
+                temperature=temperature,
+                background=background,
+                n_cases=int(n_cases),
+                loss=loss,
+                unlike_below=unlike_below,
+            )
+            return calibration, str(found["note"])
+        calibration, note = self._calibrate(prepared, shots, seed)
+        self._kept.put(key, {"numbers": np.array(astuple(calibration)), "note": np.array(note)})
+        return calibration, note
+
+    def _key(self, prepared: PreparedTask, *values: object) -> str:
+        """Return the key of what is fitted on a task; empty where nobody can know it again."""
+        if self._index is None or self._embedder is None or self._filter is not None:
+            return ""
+        try:
+            state = self._index.state
+        except IndexFolderError:
+            return ""
+        if prepared.index is not self._index.vectors():
+            return ""  # rows of before the last change
+        examples = self._embedded(prepared.task)
+        own = [] if examples is None else zip(examples.exemplars, examples.content, strict=True)
+        return key_of(
+            _RECIPE,
+            state,
+            self._embedder.fingerprint.to_dict(),
+            prepared.task.to_dict(),
+            prepared.labels,
+            [(exemplar.id, exemplar.labels, exemplar.group, content) for exemplar, content in own],
+            prepared.means.names is not None,
+            prepared.candidates.stored_scores is not None,
+            *values,
+        )
+
     def _calibrate(
         self, prepared: PreparedTask, shots: Shots, seed: int
     ) -> tuple[Calibration, str]:
@@ -225,9 +275,30 @@ class TaskCache:
             return None
         if not candidates.labels or (len(candidates) and candidates.stored_scores is None):
             return None
-        words = self._embedder.label_words([task.wording(label) for label in candidates.labels])
+        words = self._label_words(
+            self._embedder, [task.wording(label) for label in candidates.labels]
+        )
         names = LabelNames(words=words, standardise=self._embedder.standardise)
         return names if names.mean_something else None
+
+    def _label_words(self, namer: LabelNamer, names: list[str]) -> LabelWords:
+        """Return what names say, which takes the table of words to find out."""
+        if self._kept is None:
+            return namer.label_words(names)
+        key = key_of(_RECIPE, "words", namer.fingerprint.to_dict(), names)
+        if (found := self._kept.get(key)) is not None:
+            return LabelWords(**found)
+        words = namer.label_words(names)
+        self._kept.put(
+            key,
+            {
+                "weights": words.weights,
+                "offsets": words.offsets,
+                "imagined": words.imagined,
+                "known": words.known,
+            },
+        )
+        return words
 
     def _vectors(self) -> VectorSet | None:
         """Return the index's rows that may become shots; the same object while unchanged."""
@@ -248,6 +319,35 @@ class TaskCache:
         for known, vectors in self._examples:
             if known.examples == task.examples:
                 return vectors
-        vectors = embed_examples(task.examples, self._embedder)
+        vectors = self._embed(task.examples, self._embedder)
         self._examples = [(task, vectors), *self._examples][:_MOST_KEPT]
         return vectors
+
+    def _embed(self, examples: Sequence[Example], embedder: Embedder) -> VectorSet:
+        """Embed a task's examples, or find their vectors by the content of their files."""
+        if self._kept is None:
+            return embed_examples(examples, embedder)
+        try:
+            files = {example.path: sha256_of(example.path) for example in examples}
+        except OSError:
+            return embed_examples(examples, embedder)  # which names the file
+        examples = sorted(examples, key=lambda example: example.exemplar.id)
+        segments = [
+            (files[e.path], e.exemplar.start_s, e.exemplar.end_s, e.exemplar.id) for e in examples
+        ]
+        scores = isinstance(embedder, ClassScorer)
+        key = key_of(_RECIPE, "examples", embedder.fingerprint.to_dict(), scores, segments)
+        if (found := self._kept.get(key)) is not None:
+            return VectorSet(
+                exemplars=[example.exemplar for example in examples],
+                paths=[example.path for example in examples],
+                content=found["content"].tolist(),
+                vectors=found["vectors"],
+                stored_scores=ClassScores.of(found["scores"]) if "scores" in found else None,
+            )
+        made = embed_examples(examples, embedder)
+        arrays = {"content": np.array(made.content), "vectors": made.vectors}
+        if made.class_scores is not None:
+            arrays["scores"] = made.class_scores
+        self._kept.put(key, arrays)
+        return made

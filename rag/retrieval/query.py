@@ -143,7 +143,7 @@ class Query:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader should know of the recording."""
+        """Notes about the recording for the reader."""
         return tuple(fault.text for fault in self.faults)
 
     @property
@@ -270,7 +270,7 @@ def read_query(audio: Readable | Query, embedder: Embedder | None) -> Query:
 
 
 def among_long_ones(query: Query | AudioError, index: Index | None) -> Query | AudioError:
-    """Take a long recording for usable where those of the index are as long.
+    """Accept a long recording where those of the index are as long.
 
     Means of minutes are like other means of minutes, and like nothing shorter.
     """

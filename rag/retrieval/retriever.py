@@ -36,7 +36,13 @@ from earful.rag.retrieval.query import (
     read_queries,
 )
 from earful.rag.retrieval.shot_set import ShotSet, find_shots, names_alone, products
-from earful.rag.retrieval.vote import LabelVote, label_prior, vote_of_labels, vote_of_shots
+from earful.rag.retrieval.vote import (
+    Calibration,
+    LabelVote,
+    label_prior,
+    vote_of_labels,
+    vote_of_shots,
+)
 from earful.rag.strategies import STRATEGIES
 from earful.rag.task import Shots, Task
 from earful.values import repr_of
@@ -164,6 +170,12 @@ class Retriever:
             TaskError: See ``gather_candidates``.
         """
         return self._tasks.prepare(task, labels, need_exemplars=need_exemplars)
+
+    def calibrate(
+        self, task: Task, labels: Sequence[str] | None = None, *, seed: int = 0
+    ) -> Calibration:
+        """Fit what turns similarities into scores, and keep it; raises as ``prepare``."""
+        return self._tasks.calibration(self.prepare(task, labels), task.shots, seed)[0]
 
     def names_can_answer(self, task: Task, labels: Sequence[str] | None = None) -> bool:
         """Whether the embedder knows the names of all labels, and there is no exemplar of any.
@@ -327,7 +339,7 @@ class Retriever:
         return replace(changed, voters=changed.voters.only(changed.rows))
 
     def vote(self, shots: ShotSet, *, seed: int) -> LabelVote:
-        """Let exemplars vote on their task's labels, and names where the embedder knows words.
+        """Score labels by the vote of exemplars, and by names where the embedder knows words.
 
         Args:
             shots: From ``find``.
@@ -340,16 +352,12 @@ class Retriever:
             raise ValueError("no shots were retrieved, so there is no vote")
         prepared, candidates = shots.prepared, shots.prepared.candidates
         calibration, note = self._tasks.calibration(prepared, shots.task.shots, seed)
-        if shots.voters is None:
-            scores = vote_of_shots(
-                shots.similarities,
-                candidates.memberships(shots.rows),
-                calibration,
-                prior=label_prior(candidates),
-            )
-            return LabelVote(scores=scores, evidence=None, calibration=calibration, note=note)
-        evidence = shots.voters.weigh(prepared.means)
-        scores = vote_of_labels(evidence.scores, calibration)
+        evidence = None if shots.voters is None else shots.voters.weigh(prepared.means)
+        if evidence is None:
+            member, prior = candidates.memberships(shots.rows), label_prior(candidates)
+            scores = vote_of_shots(shots.similarities, member, calibration, prior=prior)
+        else:
+            scores = vote_of_labels(evidence.scores, calibration)
         return LabelVote(scores=scores, evidence=evidence, calibration=calibration, note=note)
 
     def likeness(self, shots: ShotSet, *, seed: int, voted: LabelVote | None = None) -> float:

@@ -141,7 +141,7 @@ class LabelVote:
 
     @property
     def likeness(self) -> float:
-        """How far the query is like what speaks for its first label, in [0, 1].
+        """Likeness of the query and its first label's evidence, in [0, 1].
 
         A half is the bound below which nothing here is like it; 1 where no bound is known, or
         where each label is decided for itself.

@@ -19,7 +19,7 @@ from earful.errors import EvaluationError
 from earful.model import ScriptedLanguageModel, load_embedder
 from tests.support import browser
 
-NASTY = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'{{ 7 * 7 }}"
+NASTY = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'{{ 123 * 321 }}"
 MOST_BYTES = 2_000_000
 
 
@@ -111,7 +111,7 @@ def test_whatever_a_corpus_holds_stays_text(answer: Answer) -> None:
     for text in (html(nasty), html(Hits(hits))):
         assert "onerror=alert(1)>" not in text
         assert "&lt;script&gt;" in text
-        assert "49" not in re.sub(r'(base64,|class=|style=)[^"]*', "", text)
+        assert "39483" not in re.sub(r'(base64,|class=|style=)[^"]*', "", text)
 
 
 def test_what_is_not_there_is_named(answer: Answer, tmp_path: Path) -> None:

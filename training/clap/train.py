@@ -21,9 +21,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+from training.torch_tiny import AudioHead, TextTower
 
 from earful.model.flamingo import FlamingoTokenizer
-from earful.model.tiny import OUTPUT_DIM, AudioHead, TextTower, text_ids
+from earful.model.tiny import OUTPUT_DIM, text_ids
 
 _PATTERNS = ("{}", "{}", "the sound of {}", "a recording of {}", "this is {}", "{} sound")
 _FEWEST = 3

@@ -68,21 +68,20 @@ def fit(corpus: Path) -> tuple[Encoder, WordMaps]:
             first_windows(clips),
             on_layer=lambda number, lost: print(f"layer {number}: {lost:.3f} lost", flush=True),
         )
-        yamnet = load_yamnet(device="cpu")
-        heard = hear_all(load_ears(factors, yamnet, device="cpu"), clips)
+        yamnet = load_yamnet()
+        heard = hear_all(load_ears(factors, yamnet), clips)
         heads = fit_heads(heard, labels)
     vectors = heads.join(heads.window_means(heard.outputs, heard.counts), heard.pooled)
     maps = fit_words(vectors, yamnet.scores_of(heard.pooled), labels, yamnet.class_words)
-    encoder = Encoder((len(heads.narrow.project), len(heads.yamnet.project)))
-    encoder.factors, encoder.heads = factors, heads
-    return encoder, maps
+    return Encoder(factors=factors, heads=heads), maps
 
 
 def first_windows(clips: list[Clip]) -> torch.Tensor:
     """Return the first window of clips, evenly spread over all, shape ``(n, 100, 96)``."""
-    front_end = FrontEnd(torch.device("cpu"))
+    front_end = FrontEnd()
     step = -(-len(clips) // N_WINDOWS)
-    return torch.stack([next(window_groups(front_end, clip.samples))[0] for clip in clips[::step]])
+    windows = [next(window_groups(front_end, clip.samples))[0] for clip in clips[::step]]
+    return torch.from_numpy(np.stack(windows))
 
 
 def hear_all(ears: Ears, clips: list[Clip]) -> Heard:
@@ -111,7 +110,7 @@ def write(
         about: Authors, licence and data.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.half().contiguous() for name, tensor in encoder.state_dict().items()}
+    tensors = {name: torch.from_numpy(x) for name, x in encoder.tensors().items()}
     words: dict[str, NDArray[np.generic]] = maps.tensors()
     dims = [len(encoder.heads.narrow.project), len(encoder.heads.yamnet.project)]
     licence = str(about["licence"])

@@ -10,15 +10,16 @@ regression, projected on the r axes in which what it predicts varies most.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from training.torch_tiny import Network
 
-from earful.model.small import RANKS, new_factors
-from earful.model.tiny import POOLED, Network
+from earful.model.small import RANKS, Factors
+from earful.model.tiny import POOLED
 
 N_WINDOWS = 450
 N_POSITIONS = 27_000
@@ -35,7 +36,7 @@ def narrow(
     *,
     seed: int = 0,
     on_layer: Callable[[int, float], None] | None = None,
-) -> torch.nn.ModuleDict:
+) -> dict[int, Factors]:
     """Fit the factors of every convolution but the first.
 
     Args:
@@ -46,9 +47,9 @@ def narrow(
             original's square.
 
     Returns:
-        Factors as ``new_factors`` makes them, rounded to float16 as they are stored.
+        Factors by the number of their layer, rounded to float16 as they are stored.
     """
-    factors = new_factors().requires_grad_(False)
+    factors: dict[int, Factors] = {}
     generator = torch.Generator().manual_seed(seed)
     n_places = min(_MOST_OF_A_WINDOW, max(1, N_POSITIONS // len(windows)))
     for number, rank in RANKS.items():
@@ -61,13 +62,10 @@ def narrow(
             wanted.append(_at(theirs, places))
             given.append(_at(ours, places))
         targets, responses = torch.cat(wanted), torch.cat(given)
-        own: Any = factors[str(number)]
-        for part, fitted in zip(
-            (own.widen, own.narrow, own.bias), reduced_rank(targets, responses, rank), strict=True
-        ):
-            part.copy_(fitted.half())
+        widen, narrowing, bias = (x.half().float() for x in reduced_rank(targets, responses, rank))
+        factors[number] = Factors(narrow=narrowing.numpy(), widen=widen.numpy(), bias=bias.numpy())
         if on_layer:
-            found = responses @ own.narrow.double().T @ own.widen.double().T + own.bias.double()
+            found = responses @ narrowing.double().T @ widen.double().T + bias.double()
             lost = (found.relu() - targets.relu()).square().sum()
             on_layer(number, float(lost / targets.relu().square().sum()))
     return factors
@@ -99,18 +97,21 @@ def reduced_rank(targets: Tensor, responses: Tensor, rank: int) -> tuple[Tensor,
 
 
 def _maps_before(
-    trunk: Network, factors: torch.nn.ModuleDict, windows: Tensor, stop: int
+    trunk: Network, factors: Mapping[int, Factors], windows: Tensor, stop: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the original's maps and the narrowed network's before a layer, some windows at a time.
 
     They are computed anew for each layer: kept, they would take gigabytes.
     """
     # A module's parts are untyped.
-    parts: Any = factors
     layers: Any = trunk.convolutions
-    filters = {
-        number: parts[str(number)].filters(layers[number].weight)
-        for number in RANKS
+    parts = {
+        number: (
+            torch.from_numpy(own.filters(layers[number].weight.numpy())),
+            torch.from_numpy(own.widen)[:, :, None, None],
+            torch.from_numpy(own.bias),
+        )
+        for number, own in factors.items()
         if number < stop
     }
     for some in torch.split(windows, _AT_ONCE):
@@ -118,10 +119,10 @@ def _maps_before(
         narrowed = original
         for number in range(stop):
             original = _convolve(trunk, number, original).relu_()
-            if number in filters:
-                own = parts[str(number)]
-                inner = functional.conv2d(narrowed, filters[number], padding=1)
-                narrowed = functional.conv2d(inner, own.widen[:, :, None, None], own.bias).relu_()
+            if number in parts:
+                filters, widen, bias = parts[number]
+                inner = functional.conv2d(narrowed, filters, padding=1)
+                narrowed = functional.conv2d(inner, widen, bias).relu_()
             else:
                 narrowed = _convolve(trunk, number, narrowed).relu_()
             if number in POOLED:

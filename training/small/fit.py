@@ -8,10 +8,9 @@ its principal axes and cut.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from earful.errors import PromptError
@@ -97,12 +96,11 @@ def fit_heads(heard: Heard, labels: Sequence[str]) -> Heads:
     narrow = fit_projection(heard.outputs, of_windows, N_AXES[0], standardise=True)
     roots = np.sqrt(heard.pooled.astype(np.float64))
     yamnet = fit_projection(roots, labels, N_AXES[1], standardise=False)
-    heads = Heads((len(narrow.project), len(yamnet.project))).requires_grad_(False)
-    _fill(heads.narrow, narrow)
-    _fill(heads.yamnet, yamnet)
+    heads = Heads(
+        narrow=_rounded(narrow), narrow_mean=np.zeros(len(narrow.project)), yamnet=_rounded(yamnet)
+    )
     means = heads.window_means(heard.outputs, heard.counts)
-    heads.narrow_mean.copy_(torch.from_numpy(means.mean(axis=0)).half())
-    return heads
+    return replace(heads, narrow_mean=_stored(means.mean(axis=0)))
 
 
 def fit_words(
@@ -151,6 +149,10 @@ def fit_words(
     )
 
 
-def _fill(head: Head, fitted: Projection) -> None:
-    head.shift.copy_(torch.from_numpy(fitted.shift).half())
-    head.project.copy_(torch.from_numpy(fitted.project).half())
+def _rounded(fitted: Projection) -> Head:
+    return Head(shift=_stored(fitted.shift), project=_stored(fitted.project))
+
+
+def _stored(numbers: Numbers) -> Numbers:
+    """Return numbers as they are read again after storing."""
+    return numbers.astype(np.float16).astype(np.float64)

@@ -33,12 +33,14 @@ from earful.model.flamingo.decoding import Mode
 from earful.model.flamingo.language_model import VARIANTS, FlamingoLanguageModel, Variant
 from earful.model.flamingo.network import Flamingo
 from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer
+from earful.model.flamingo.torch_decoding import TorchFlamingo
 from earful.model.flamingo.window_encoders import MsClapWindows
 from earful.model.runtime import (
     find_changed_files,
     find_tensor_faults,
     pick_device,
     read_json,
+    shapes_of,
     without_weights,
 )
 from earful.wording import as_argument
@@ -271,7 +273,7 @@ def load_flamingo(
     if changes := opened.changes():
         raise ModelError(f"{opened.path}: {'; '.join(changes)}. Convert or fetch the model again")
     return FlamingoLanguageModel(
-        model=opened.load_model(device=device, dtype=dtype),
+        network=TorchFlamingo(opened.load_model(device=device, dtype=dtype)),
         encoder=MsClapWindows(
             opened.load_encoder(device=device),
             sha256=opened.digests.get(ENCODER_NAME, ""),
@@ -305,7 +307,7 @@ def _read(path: Path, device: str) -> list[tuple[str, Tensor]]:
 
 
 def _assign(module: torch.nn.Module, state: dict[str, Tensor], folder: Path) -> None:
-    if faults := find_tensor_faults(module.state_dict(), state):
+    if faults := find_tensor_faults(shapes_of(module.state_dict()), shapes_of(state)):
         raise ModelError(
             f"{folder}: {len(faults)} tensors are wrong, such as: {faults[0]}; convert it again"
         )

@@ -131,7 +131,7 @@ def _beside_chance(card: RunScores, chosen: Arm) -> str:
 
 
 def _doubts(card: RunScores, chosen: Arm) -> list[str]:
-    """Say what to mind of the chosen arm: whether its confidence says how often it is right."""
+    """Return what to mind about the chosen arm's confidence."""
     if card.kind != "classify":
         return []
     rows = card.answers[chosen.name].first

@@ -170,7 +170,7 @@ def datasets_sample(
 
 
 def warn_of_rows(corpus: DatasetCorpus, root: Path) -> None:
-    """Say which rows of the last pass became no exemplar, and which files were not read."""
+    """Warn of rows of the last pass that became no exemplar, and of files that were not read."""
     counts = corpus.counts
     passed = [
         (counts.n_missing, "has no recording here", "have no recording here"),

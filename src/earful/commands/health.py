@@ -1,4 +1,4 @@
-"""``earful index health`` and ``earful index map``: faults of an index, and a picture of it."""
+"""``earful index health``, ``map`` and ``prepare``: faults, a picture, and what answers need."""
 
 from __future__ import annotations
 
@@ -118,3 +118,26 @@ def index_map(
     axes = f", whose two axes keep {kept} of the variance" if kept else ""
     text = f"{counted(len(found.ids), 'row')} by {found.method}{axes}"
     print_result(found.to_dict(), text, as_json=as_json)
+
+
+@example("earful index prepare sounds.index --task machines.toml")
+def index_prepare(
+    index: IndexArgument,
+    task: Annotated[str, typer.Option(help="Task: a built-in name or a file; default: all.")] = "",
+    labels: Annotated[
+        str, typer.Option(help="Labels to choose from, separated by commas; default: all.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Fit now what the first answer to a task would fit, and keep it with the index."""
+    from earful.rag import FewShot
+
+    if task and labels:
+        raise typer.BadParameter("--task and --labels exclude each other", param_hint="--labels")
+    few = FewShot.open(index)
+    names = [label.strip() for label in labels.split(",") if label.strip()] or None
+    fitted = few.prepare(task=task or None, labels=names)
+    found = {"index": str(index), "n_cases": fitted.n_cases, "temperature": fitted.temperature}
+    cases = counted(fitted.n_cases, "exemplar")
+    told = f"ready: confidence is calibrated on {cases}" if fitted.n_cases else "ready"
+    print_result(found, told, as_json=as_json)

@@ -12,8 +12,8 @@ import typer
 
 from earful import console
 from earful.commands.datasets import warn_of_rows
-from earful.commands.health import index_health, index_map
-from earful.commands.load import print_better_ears, rehearse
+from earful.commands.health import index_health, index_map, index_prepare
+from earful.commands.load import prepare_answers, print_better_ears, rehearse
 from earful.commands.option_families import expand_families
 from earful.commands.options import (
     SOME_FAILED,
@@ -135,6 +135,7 @@ def index_build(
     model = embedder_for(index, embedder, revision=revision, device=device, dtype=dtype)
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_index(opened, index, embedder=model, options=options, progress=progress)
+    prepare_answers(index, model)
     _warn_of_rows(opened, root)
     if is_new and not as_json:
         print_better_ears(embedder)
@@ -415,6 +416,7 @@ def index_approximate(
 
 index_app.command("health")(index_health)
 index_app.command("map")(index_map)
+index_app.command("prepare")(index_prepare)
 
 
 def _finish_build(report: BuildReport, *, as_json: bool) -> None:

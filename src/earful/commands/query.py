@@ -55,7 +55,10 @@ _LENGTHS: tuple[Literal["sum", "mean"], ...] = ("sum", "mean")
 
 AudioArgument = Annotated[Path, typer.Argument(help="Recording.", metavar="AUDIO")]
 AudioArguments = Annotated[
-    list[Path], typer.Argument(help="Recordings, or folders of them.", metavar="AUDIO...")
+    list[Path],
+    typer.Argument(
+        help="Recordings, or folders; - for paths on standard input.", metavar="AUDIO..."
+    ),
 ]
 
 

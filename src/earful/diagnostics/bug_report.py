@@ -79,17 +79,26 @@ def _platform() -> dict[str, object]:
 
 def _machine(near: Path) -> dict[str, object]:
     """Return cores, instructions, memory and devices, and the free space beside the index."""
-    import torch
-
     existing = next(path for path in (near.absolute(), *near.absolute().parents) if path.exists())
     return {
         "cpus": os.cpu_count(),
         "cpus_allowed": len(os.sched_getaffinity(0)),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "torch_threads": torch.get_num_threads(),
-        "cuda": [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())],
+        "torch": _torch(),
         "memory_kib": _memory_kib(),
         "disk_free_bytes": shutil.disk_usage(existing).free,
+    }
+
+
+def _torch() -> dict[str, object] | None:
+    """Return what torch sees of the machine; ``None`` where it is not installed."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    return {
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "cuda": [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())],
     }
 
 

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 import earful
+from earful.model.runtime import n_cores
 
 _CORE = (
     "numpy",
-    "torch",
-    "torchaudio",
+    "onnxruntime",
     "lancedb",
     "pyarrow",
     "soundfile",
@@ -25,11 +25,13 @@ _CORE = (
 _EXTRAS = {
     "captions": ("pycocoevalcap", "scores of captions; METEOR takes Java, too"),
     "clap": ("transformers", "LAION-CLAP embedders"),
+    "flamingo": ("torch", "Audio Flamingo"),
     "faiss": ("faiss", "FAISS search"),
     "hdf5": ("h5py", "converting YAMNet's published weights"),
     "map": ("umap", "maps by umap"),
     "media": ("av", "MP4/AAC, WebM and other containers"),
     "notebook": ("nbclient", "running the notebooks"),
+    "train": ("torch", "training models"),
 }
 _HUB_TIMEOUT_S = 3.0
 
@@ -101,8 +103,13 @@ def _extra(extra: str, module: str, purpose: str) -> Finding:
 def _device() -> Finding:
     try:
         import torch
-    except Exception as error:  # the same failure is already reported for the package itself
-        return Finding(name="device", state="broken", found=type(error).__name__)
+    except ModuleNotFoundError:
+        found = f"{n_cores()} CPU cores, on which the shipped models run; no torch for others"
+        return Finding(name="device", state="ok", found=found)
+    except Exception as error:  # a broken binary raises anything from ImportError to OSError
+        reason = f"torch: {type(error).__name__}: {error}".splitlines()[0]
+        mend = "pip install --force-reinstall 'earful[flamingo]'"
+        return Finding(name="device", state="broken", found=reason, mend=mend)
     threads = f"{torch.get_num_threads()} CPU threads"
     if not torch.cuda.is_available():
         return Finding(name="device", state="ok", found=f"{threads}; no CUDA device")
@@ -133,6 +140,20 @@ def _shipped_embedder() -> Finding:
 def _language_models() -> tuple[Finding, ...]:
     """Check which language models have been fetched; `models verify` checks their digests."""
     from earful.errors import EarfulError
+
+    if importlib.util.find_spec("torch") is None:
+        from earful.model import list_language_models
+
+        return tuple(
+            Finding(
+                name=entry.name,
+                state="missing",
+                found="needs torch, which is not installed",
+                mend=f"pip install 'earful[{entry.extra}]'",
+            )
+            for entry in list_language_models()
+            if entry.kind == "hub"
+        )
     from earful.model.flamingo.checkpoint import MODEL_NAMES, models_home, open_flamingo_folder
 
     findings: list[Finding] = []

@@ -45,7 +45,7 @@ class Axis:
         """Return four to eight round values of a linear axis, with their texts.
 
         >>> Axis(start=0, end=1, high=7).ticks()[:3]
-        [(0, '0'), (2, '2'), (4, '4')]
+        [(0.0, '0'), (2.0, '2'), (4.0, '4')]
         """
         rough = (self.high - self.low) / 6 or 1.0
         unit = 10.0 ** math.floor(math.log10(rough))

@@ -13,6 +13,7 @@ from earful.index.corpus import single_recording
 from earful.index.maintenance import RepairReport, repair, repair_index
 from earful.index.storage import CHECKSUMS_NAME, FORMAT, Header, WriterLock, manifest_names
 from tests.support.small_corpus import Samples, write_corpus
+from tests.support.snapshots import drop_snapshot
 
 N_FILES = 24
 OPTIONS = BuildOptions(commit_rows=8, batch_clips=8, n_decoders=2)
@@ -117,6 +118,7 @@ def test_a_row_whose_vector_rotted_is_embedded_again_without_the_corpus(
         (folder / CHECKSUMS_NAME).unlink()
     index = Index.open(folder)
     row = index.vectors().vectors[3]
+    drop_snapshot(folder)
     for path in files(folder, "data"):
         content = path.read_bytes()
         path.write_bytes(content.replace(row.tobytes(), (-row).tobytes()))

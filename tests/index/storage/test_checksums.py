@@ -10,6 +10,7 @@ from earful.index import Index
 from earful.index.search import IndexBackend, SearchFilter
 from earful.index.storage import CHECKSUMS_NAME, Checksums, Row
 from earful.model import Fingerprint
+from tests.support.snapshots import drop_snapshot
 
 MakeRow = Callable[..., Row]
 
@@ -140,6 +141,7 @@ def test_a_label_changed_on_the_disk_never_answers_without_a_list_either(
 ) -> None:
     (index.path / CHECKSUMS_NAME).unlink()
     assert len(Index.open(index.path).vectors()) == 3
+    drop_snapshot(index.path)
     for path in files(index, "data"):
         path.write_bytes(path.read_bytes().replace(b"dog", b"dig"))
     backends: tuple[IndexBackend, ...] = ("exact", "half")

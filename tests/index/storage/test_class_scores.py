@@ -31,6 +31,7 @@ from earful.model import ClassScorer, Fingerprint
 from earful.model.audio import Clip, load_audio
 from tests.support.class_scorers import ScoredSamples, logits_of
 from tests.support.small_corpus import RATE, Samples, write_corpus
+from tests.support.snapshots import drop_snapshot
 
 MakeRow = Callable[..., Row]
 Scores = NDArray[np.float16]
@@ -156,6 +157,7 @@ def test_scores_are_read_when_they_are_asked_for_and_then_once(
         read.append(tuple(columns))
         return through(table, columns)
 
+    Index.open(index.path).vectors()  # which keeps a snapshot
     monkeypatch.setattr(Table, "read", noted)
     opened = Index.open(index.path)
     opened.search(make_row("a").vector, k=1)
@@ -179,6 +181,8 @@ def test_rows_read_earlier_have_their_own_scores(index: Index, make_row: MakeRow
 def test_scores_of_rows_that_are_gone_for_good_are_refused(
     index: Index, make_row: MakeRow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    index.vectors()  # which keeps a snapshot
+    index = Index.open(index.path)
     before = index.vectors()
     index.remove(["a"])
     now = index._folder.table
@@ -340,6 +344,7 @@ def test_a_repair_gives_the_scores_back(built: Path, damage: str) -> None:
     before = Index.open(built)
     wanted, scores = kept(before), before.class_scores
     assert scores is not None
+    drop_snapshot(built)
     files = sorted((built / "table/exemplars.lance/data").glob("*"))
     if damage == "header":
         (built / HEADER_NAME).unlink()

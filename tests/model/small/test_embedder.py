@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -37,11 +36,11 @@ GOLDEN = {
 }
 # Hears a second, then half an hour, and prints the memory that this took, in parts of its size.
 LONG = """
-import resource, numpy as np, torch
+import resource, numpy as np
 from earful.model.audio import Clip
 from earful.model.small import load_small
 embedder = load_small(device="cpu")
-embedder.ears._network = lambda windows: torch.ones(len(windows), 512)
+embedder.ears._network = lambda windows: np.ones((len(windows), 512), np.float32)
 embedder.ears.yamnet.pool = lambda clips: np.ones((len(clips), 1024), np.float32)
 second = np.random.default_rng(0).standard_normal(44100, dtype=np.float32)
 embedder.embed([Clip(samples=second, sample_rate=44100)])
@@ -149,17 +148,15 @@ def test_the_narrowed_network_gives_the_same_bits_alone_and_in_a_batch(
 
 
 @pytest.mark.parametrize("lengths", [[8000], [30_000, 300_000], [9000] * 9])
-def test_the_number_of_threads_changes_no_bit(embedder: SmallEmbedder, lengths: list[int]) -> None:
+def test_the_number_of_threads_changes_no_bit(
+    embedder: SmallEmbedder, lengths: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     clips = [clip(noise(n + 1000 * number, number)) for number, n in enumerate(lengths)]
-    before = torch.get_num_threads()
-    try:
-        found = []
-        for n_threads in (1, 2, 3):
-            torch.set_num_threads(n_threads)
-            vectors, scores = embedder.embed_and_score(clips)
-            found.append((vectors.tobytes(), scores.tobytes()))
-    finally:
-        torch.set_num_threads(before)
+    found = []
+    for n_threads in (1, 2, 3):
+        monkeypatch.setenv("OMP_NUM_THREADS", str(n_threads))
+        vectors, scores = embedder.embed_and_score(clips)
+        found.append((vectors.tobytes(), scores.tobytes()))
     assert found[1:] == found[:1] * 2
 
 
@@ -203,20 +200,18 @@ def test_another_sample_rate_is_refused(embedder: SmallEmbedder) -> None:
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
-def test_a_device_that_computes_wrongly_is_told(
+def test_numbers_that_are_not_finite_are_told(
     wrong: float, embedder: SmallEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(windows: torch.Tensor) -> torch.Tensor:
-        return torch.full((len(windows), 512), wrong)
+    def broken(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.full((len(windows), 512), wrong, np.float32)
 
     monkeypatch.setattr(embedder.ears, "_network", broken)
     with pytest.raises(ModelError, match="earful-small: a vector is zero or not finite"):
         embedder.embed([clip(noise(4000))])
 
 
-@pytest.mark.parametrize(
-    "wish", [{"revision": "main"}, {"dtype": "bfloat16"}, {"device": "tpu"}, {"device": "cuda:99"}]
-)
+@pytest.mark.parametrize("wish", [{"revision": "main"}, {"dtype": "bfloat16"}, {"device": "tpu"}])
 def test_what_is_not_there_is_refused(wish: dict[str, str]) -> None:
     with pytest.raises(ModelError, match=next(iter(wish.values()))):
         load_small(**wish)

@@ -74,25 +74,20 @@ def test_a_clip_has_the_same_vector_alone_and_in_a_batch(lengths: list[int], see
 
 @pytest.mark.parametrize("n_clips", [1, 2, 3, 9, 17])
 def test_the_number_of_threads_changes_no_bit(
-    embedder: tiny.TinyEmbedder, wave: Wave, n_clips: int
+    embedder: tiny.TinyEmbedder, wave: Wave, n_clips: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clips = [clip(wave(60_000 + 1000 * number)) for number in range(n_clips)]
-    before = torch.get_num_threads()
-    try:
-        found = []
-        for n_threads in (1, 2, 3):
-            torch.set_num_threads(n_threads)
-            found.append(embedder.embed(clips).tobytes())
-    finally:
-        torch.set_num_threads(before)
+    found = []
+    for n_threads in (1, 2, 3):
+        monkeypatch.setenv("OMP_NUM_THREADS", str(n_threads))
+        found.append(embedder.embed(clips).tobytes())
     assert found[1:] == found[:1] * 2
 
 
 def embed_windows(embedder: tiny.TinyEmbedder, one: Clip) -> Samples:
     """Embed each window of a clip by itself, in order of time."""
     windows = list(embedder._front_end.windows(one.samples))
-    vectors: Samples = embedder.encode(torch.stack(windows)).cpu().numpy()
-    return vectors
+    return embedder.encode(windows).astype(np.float32)
 
 
 @pytest.mark.parametrize("n_samples", [1, 44100, 99 * 1024, 5 * 44100, 14 * 44100])
@@ -153,12 +148,12 @@ def test_nothing_gives_no_vectors(embedder: tiny.TinyEmbedder) -> None:
     assert embedder.embed_text([]).shape == (0, DIM)
 
 
-def test_a_device_that_computes_wrongly_is_told(
+def test_numbers_that_are_not_finite_are_told(
     embedder: tiny.TinyEmbedder, wave: Wave, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for wrong in (0.0, float("nan")):
         monkeypatch.setattr(
-            embedder, "encode", lambda windows, x=wrong: torch.full((len(windows), DIM), x)
+            embedder, "encode", lambda windows, x=wrong: np.full((len(windows), DIM), x)
         )
         with pytest.raises(ModelError, match="a vector is zero or not finite"):
             embedder.embed([clip(wave(3000))])
@@ -245,9 +240,7 @@ def test_loading_leaves_the_random_numbers_of_the_caller_alone() -> None:
     assert torch.equal(torch.rand(3), wanted)
 
 
-@pytest.mark.parametrize(
-    "wish", [{"revision": "main"}, {"dtype": "bfloat16"}, {"device": "tpu"}, {"device": "cuda:99"}]
-)
+@pytest.mark.parametrize("wish", [{"revision": "main"}, {"dtype": "bfloat16"}, {"device": "tpu"}])
 def test_what_is_not_there_is_refused(wish: dict[str, str]) -> None:
     with pytest.raises(ModelError, match=next(iter(wish.values()))):
         tiny.load_tiny(**wish)

@@ -3,7 +3,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ Wave = Callable[[int], Samples]
 
 @pytest.fixture(scope="module")
 def front_end() -> FrontEnd:
-    return FrontEnd(torch.device("cpu"))
+    return FrontEnd()
 
 
 def test_each_mel_filter_sums_to_one_and_peaks_between_its_neighbours() -> None:
@@ -31,7 +30,7 @@ def test_each_mel_filter_sums_to_one_and_peaks_between_its_neighbours() -> None:
 def test_frames_equal_the_published_package(
     front_end: FrontEnd, wave: Wave, published: Mapping[str, Samples], n_samples: int
 ) -> None:
-    frames = front_end.frames(wave(n_samples)).numpy()[::10]
+    frames = front_end.frames(wave(n_samples))[::10]
     np.testing.assert_allclose(frames, published[f"{n_samples}.frames"], atol=2e-5)
 
 
@@ -57,7 +56,7 @@ def test_frames_do_not_depend_on_the_pieces_they_are_computed_in(
 
 def test_samples_far_beyond_full_scale_have_finite_frames(front_end: FrontEnd, wave: Wave) -> None:
     samples = np.float32(1e30) * wave(3000)
-    assert torch.isfinite(front_end.frames(samples)).all()
+    assert np.isfinite(front_end.frames(samples)).all()
 
 
 def test_what_is_given_is_left_as_it_was(front_end: FrontEnd) -> None:
@@ -75,7 +74,7 @@ def test_a_short_recording_is_repeated_until_it_fills_a_window(
     third = wave(33 * 1024)
     (short,) = front_end.windows(third)
     (long,) = front_end.windows(np.tile(third, 3))
-    assert torch.equal(short, long)
+    assert np.array_equal(short, long)
 
 
 @pytest.mark.parametrize("n_samples", [99 * 1024, 99 * 1024 + 1, 300_000])
@@ -92,7 +91,7 @@ def test_a_window_ends_where_a_long_recording_ends(front_end: FrontEnd, wave: Wa
     windows = list(front_end.windows(samples))
     assert len(windows) == 4
     for window, start in zip(windows, (0, 50, 100, 117), strict=True):
-        assert torch.equal(window, frames[start : start + 100])
+        assert np.array_equal(window, frames[start : start + 100])
 
 
 @given(st.integers(100, 20_000))

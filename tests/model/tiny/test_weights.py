@@ -13,8 +13,17 @@ from safetensors.torch import save
 from earful.errors import ModelError
 from earful.model import load_embedder
 from earful.model.audio import Clip
-from earful.model.runtime import ROW_SCALE, Release, fill, read_part, release, require_release
-from earful.model.tiny import Network, load_tiny, read_release
+from earful.model.runtime import (
+    ROW_SCALE,
+    Release,
+    fill,
+    read_part,
+    read_tensors,
+    release,
+    require_release,
+    require_shapes,
+)
+from earful.model.tiny import load_tiny, read_release, trunk_shapes
 from earful.model.tiny.weights import WEIGHTS
 
 SHIPPED = Path(str(files("earful.model.tiny"))) / "weights"
@@ -40,7 +49,8 @@ def release_of(**digests: str) -> Release:
 def test_the_description_names_every_file_that_ships() -> None:
     told = {str(about["file"]) for about in read_release().parts.values()}
     beside = {"earful-tiny.json", "earful-tiny.LICENCE.txt"}
-    assert {path.name for path in SHIPPED.iterdir()} == told | beside
+    graphs = {"frames.onnx", "text.onnx", "trunk.onnx"}
+    assert {path.name for path in SHIPPED.iterdir()} == told | beside | graphs
     assert read_release().licence == "CC-BY-4.0"
 
 
@@ -105,19 +115,18 @@ def test_a_broken_description_is_told(copied: Path, text: str) -> None:
 
 
 def test_wrong_weights_are_refused_by_name() -> None:
-    shapes = {key: value.shape for key, value in Network().state_dict().items()}
-    weights = {key: torch.zeros(shape) for key, shape in shapes.items()}
+    weights = {name: np.zeros(shape, np.float32) for name, shape in trunk_shapes().items()}
     del weights["convolutions.3.bias"]
-    weights["extra"] = torch.zeros(1)
-    weights["convolutions.0.bias"] = torch.zeros(5)
+    weights["extra"] = np.zeros(1, np.float32)
+    weights["convolutions.0.bias"] = np.zeros(5, np.float32)
     with pytest.raises(ModelError) as caught:
-        fill(Network(), save(weights), "mine")
+        require_shapes(weights, trunk_shapes(), "mine")
     assert "mine: wrong weights: missing convolutions.3.bias; unexpected extra;" in str(
         caught.value
     )
     assert "convolutions.0.bias has shape (5,), expected (64,)" in str(caught.value)
     with pytest.raises(ModelError, match="mine: not a safetensors file"):
-        fill(Network(), b"\x80\x04 a pickle", "mine")
+        read_tensors(b"\x80\x04 a pickle", "mine")
 
 
 def test_another_release_is_refused() -> None:

@@ -39,7 +39,11 @@ def write_classes(folder: Path, text: bytes) -> None:
 def test_the_description_names_every_file_that_ships_and_its_licence() -> None:
     found = read_yamnet_release()
     told = {str(about["file"]) for about in found.parts.values()}
-    assert {path.name for path in SHIPPED.iterdir()} == told | {"yamnet.json"}
+    assert {path.name for path in SHIPPED.iterdir()} == told | {
+        "yamnet.json",
+        "levels.onnx",
+        "network.onnx",
+    }
     assert found.licence == "Apache-2.0"
     network = found.parts["network"]
     assert len(network["licence_chain"]) == 4

@@ -63,7 +63,7 @@ def test_a_text_without_scores_in_the_index_is_compared_by_vectors(tmp_path: Pat
     build_index(sounds, tmp_path / "i", embedder=Samples())
     few = FewShot.open(tmp_path / "i", embedder=ScoredSamples())
     rows = Index.open(tmp_path / "i").vectors()
-    best = rows.vectors[:, 1].argmax()
+    best = int(rows.vectors[:, 1].argmax())
     (hit,) = few.search(text="second", k=1, backend="faiss")
     assert hit.exemplar.id == rows.exemplars[best].id
     assert hit.similarity == pytest.approx(rows.vectors[best, 1])
