@@ -83,6 +83,8 @@ for command in (search, classify, ask, caption, chat, evaluate):
 def main() -> None:
     """Run the command line and turn every failure into one line and a code."""
     warnings.showwarning = _print_warning
+    # A question's products are small: other threads would take longer to wake than to multiply.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     before_command = itertools.takewhile(lambda word: word.startswith("-"), sys.argv[1:])
     if "--log-json" not in before_command:
         _run()

@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -179,9 +180,7 @@ def measured(sides: Mapping[str, Side], n_rounds: int) -> dict[str, dict[str, li
     }
     hits: set[str] = set()
     for number in range(n_rounds + 1):
-        turns = one_round(
-            {name: lambda side=side: round_of(side) for name, side in sides.items()}, number
-        )
+        turns = one_round({name: partial(round_of, side) for name, side in sides.items()}, number)
         for side, (_, result) in turns.items():
             hits.add(result.pop("hits"))
             if number:  # the first round writes bytecode, and what is kept for later

@@ -47,6 +47,7 @@ from earful.model.flamingo import (
     FlamingoLanguageModel,
     FlamingoTokenizer,
     MsClapWindows,
+    TorchFlamingo,
 )
 from earful.testing import write_tokenizer_files
 
@@ -181,12 +182,12 @@ class FewShotBench:
     def _fresh(self, *, keeps: bool) -> FlamingoLanguageModel:
         """Return a model that has heard silence, which fills empty windows, and no more."""
         model = FlamingoLanguageModel(
-            model=self.model,
+            network=TorchFlamingo(self.model),
             encoder=MsClapWindows(self.encoder, sha256="0"),
             tokenizer=self.tokenizer,
             name="random",
         )
-        model.batch(self._prompt(0))
+        model.arrays(self._prompt(0))
         if keeps:
             model.keep_features(self.kept)
         return model

@@ -46,10 +46,11 @@ from earful.model.audio import load_audio
 from earful.model.encoders import MsClapConfig, published_names
 from earful.model.flamingo import (
     Control,
+    Flamingo,
     FlamingoConfig,
     FlamingoLanguageModel,
     MsClapWindows,
-    decode,
+    TorchFlamingo,
     position_table,
     render_continuation,
     render_prompt,
@@ -207,10 +208,10 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     started = time.perf_counter()
     model.score(prompt(arguments.dir, 0, LABELS[:2]), LABELS[:2])
     first_s = time.perf_counter() - started
-    windows = model.encoder
+    windows, network = model.encoder, torch_network(model)
     assert isinstance(windows, MsClapWindows)
     told: dict[str, Any] = {
-        "parameters": sum(p.numel() for p in model.model.parameters()),
+        "parameters": sum(p.numel() for p in network.parameters()),
         "encoder_parameters": sum(p.numel() for p in windows.network.parameters()),
         "load_s": round(loaded_s, 2),
         "first_query_s": round(first_s, 2),
@@ -219,10 +220,16 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     for n_shots in SHOTS:
         for n_labels in N_LABELS:
             told["prompts"].append(asked(model, arguments, n_shots, n_labels))
-    if model.model.device.type == "cuda":
-        told["device_peak_bytes"] = torch.cuda.max_memory_allocated(model.model.device)
+    if network.device.type == "cuda":
+        told["device_peak_bytes"] = torch.cuda.max_memory_allocated(network.device)
     save_scores(model, arguments)
     return told
+
+
+def torch_network(model: FlamingoLanguageModel) -> Flamingo:
+    """Return the torch network of a loaded model."""
+    assert isinstance(model.network, TorchFlamingo)
+    return model.network.model
 
 
 def score(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -248,7 +255,7 @@ def asked(
 ) -> dict[str, Any]:
     """Ask one question several times and return the least seconds of each part."""
     labels = LABELS[:n_labels]
-    device = model.model.device
+    device = torch_network(model).device
     least: dict[str, float] = {}
     told: dict[str, Any] = {"shots": n_shots, "labels": n_labels}
     for ref in prompt(arguments.dir, n_shots, labels).clips[:-1]:
@@ -260,10 +267,10 @@ def asked(
         marks["score"] = elapsed(device)
         model.score(question, labels)
         marks["write_first"] = elapsed(device)
-        batch = model.batch(question)
+        arrays = model.arrays(question)
         options = GenerationOptions(max_new_tokens=N_WRITTEN)
         # No stop, so that every model and machine writes as many tokens.
-        steps = decode(model.model, batch, options, stop_ids=())
+        steps = model.network.decode(arrays, options, stop_ids=())
         next(steps)
         marks["write_others"] = elapsed(device)
         n_others = sum(1 for _ in steps)
@@ -272,8 +279,8 @@ def asked(
         spent = {n: b - a for n, a, b in zip(marks, times[:-1], times[1:], strict=False)}
         for name, seconds in spent.items():
             least[name] = min(least.get(name, np.inf), seconds)
-        told["prompt_tokens"] = batch.ids.shape[1]
-        told["slots"] = batch.window_mask.shape[1] // CONFIG.windows_per_audio
+        told["prompt_tokens"] = len(arrays.ids)
+        told["slots"] = len(arrays.window_mask) // CONFIG.windows_per_audio
     told["seconds"] = {name: round(seconds, 4) for name, seconds in least.items()}
     told["classify_s"] = round(least["hear_query"] + least["score"], 3)
     written_s = least["write_first"] + least["write_others"]

@@ -4,7 +4,7 @@ from .datasets import Dataset, DatasetCorpus, list_datasets, load_dataset, load_
 from .health import Finding, Health, HealthLimits, LabelHealth, check_health
 from .index import Index
 from .maintenance import IndexFault, VerifyReport, export_index, repair_index, verify_index
-from .search import Approximate, Hit, SearchFilter, VectorSet
+from .search import Approximate, Hit, Hits, SearchFilter, VectorSet
 from .storage import IndexInfo, Row
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Health",
     "HealthLimits",
     "Hit",
+    "Hits",
     "Index",
     "IndexFault",
     "IndexInfo",

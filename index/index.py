@@ -6,7 +6,8 @@ What lies in the folder is described in ``earful.index.storage.index_folder``.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from earful.html import notebook_html
 from earful.index.cache import FeatureCacheFolder
 from earful.index.corpus import Rejection
 from earful.index.search import (
     Approximate,
     DiskSearch,
-    Hit,
+    Hits,
     IndexBackend,
     SearchFilter,
     Vectors,
@@ -27,12 +29,17 @@ from earful.index.search import (
     partition_rows,
     read_vector_set,
 )
-from earful.index.storage import APPROXIMATE_NAME, IndexFolder, IndexInfo, Row
+from earful.index.storage import APPROXIMATE_NAME, EXEMPLAR_COLUMNS, IndexFolder, IndexInfo, Row
 from earful.model import Fingerprint
-from earful.wording import quoted
+from earful.read_only import ReadOnlyDict
+from earful.values import data_frame
+from earful.wording import as_argument, quoted
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
+
+_FRAME_COLUMNS = (*EXEMPLAR_COLUMNS, "duration_s")
 
 
 class Index:
@@ -72,7 +79,12 @@ class Index:
 
     def __repr__(self) -> str:
         n = self._folder.header.n
-        return f"Index({str(self.path)!r}: {n} rows by {self.fingerprint.name!r})"
+        return f"Index({quoted(str(self.path))}: {n} rows by {self.fingerprint.name!r})"
+
+    def __len__(self) -> int:
+        return len(self._folder.table)
+
+    _repr_html_ = notebook_html("index.html")
 
     # --- opening ---------------------------------------------------------------------------
 
@@ -129,18 +141,13 @@ class Index:
         return self._folder.info()
 
     @property
-    def n_rows(self) -> int:
-        """Number of rows."""
-        return len(self._folder.table)
-
-    @property
     def fingerprint(self) -> Fingerprint:
         """The embedder that made the vectors."""
         return self._folder.fingerprint
 
     @property
     def n_classes(self) -> int:
-        """How many class scores each row has; 0 for none."""
+        """Number of class scores of each row; 0 for none."""
         return self._folder.n_classes
 
     @property
@@ -161,6 +168,26 @@ class Index:
         """
         self._drop_stale()
         return self._folder.table.state
+
+    @property
+    def labels(self) -> Mapping[str, int]:
+        """How many recordings have each label, the most frequent label first; ties by name.
+
+        Raises:
+            IndexFolderError: A file of the table is damaged.
+        """
+        columns = self.read_table(["labels"]).column("labels")
+        counts = Counter(label for own in columns.to_pylist() for label in own)
+        return ReadOnlyDict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a data frame with a row a recording, without the vectors.
+
+        Raises:
+            IndexFolderError: A file of the table is damaged.
+            ModuleNotFoundError: pandas is not installed.
+        """
+        return data_frame(self.read_table(_FRAME_COLUMNS).to_pylist(), _FRAME_COLUMNS)
 
     def require(self, fingerprint: Fingerprint) -> None:
         """Refuse an embedder that this index was not made with.
@@ -188,7 +215,7 @@ class Index:
         k: int = 8,
         filter: SearchFilter = SearchFilter(),
         backend: IndexBackend = "exact",
-    ) -> list[Hit]:
+    ) -> Hits:
         """Find the nearest rows, best first; ties break by id.
 
         Similarities are exact with every backend, and so are the hits of all but
@@ -230,7 +257,7 @@ class Index:
         *,
         k: int = 8,
         filter: SearchFilter = SearchFilter(),
-    ) -> list[Hit]:
+    ) -> Hits:
         """Find the rows with the highest weighted class scores, best first; ties break by id.
 
         Args:
@@ -267,6 +294,16 @@ class Index:
             IndexFolderError: The list is damaged.
         """
         return self._folder.rejections()
+
+    def why_empty(self) -> str:
+        """Explain why an index without rows has none; ``""`` for one with rows."""
+        if self.info.n:
+            return ""
+        n, path = len(self.rejections()), as_argument(self.path)
+        way_out = f"`earful index build CORPUS --index {path}` adds some"
+        if n:
+            way_out = f"{n:,} were rejected, `earful index info {path}` lists them"
+        return f"the index holds no rows; {way_out}"
 
     def refresh(self) -> None:
         """Read what other processes have written since this index was opened."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabelWords:
-    """What the names of labels alone say of recordings.
+    """Label words: how clearly the names of labels are heard in recordings.
 
     With the scores of a ``ClassScorer``, shape ``(n, n_classes)``, the product
     ``scores @ weights.T + offsets``, shape ``(n, m)``, is how far each name is heard in each

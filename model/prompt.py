@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from earful.model.audio import Clip
+from earful.values import short_repr
 
 _DIGITS = 4
 
@@ -108,6 +109,8 @@ class Prompt:
 
     parts: tuple[Text | Place, ...]
     is_dialogue: bool = False
+
+    __repr__ = short_repr
 
     @property
     def places(self) -> tuple[Place, ...]:

@@ -1,8 +1,7 @@
 """The protocols of embedders and language models, with the records that they exchange.
 
-Anything with a ``fingerprint`` and an ``embed`` method is an embedder; the registry,
-the index and the tests know nothing else about it. A language model states what it can do
-(``Capabilities``), measures a prompt, scores answers to it and writes an answer.
+Anything with a ``fingerprint`` and an ``embed`` method is an embedder. A language model states what
+it can do (``Capabilities``), measures a prompt, scores answers to it and writes an answer.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from earful.errors import ModelError
 from earful.model.audio import Clip
 from earful.model.label_words import LabelWords
 from earful.model.prompt import Prompt, PromptWording
+from earful.values import short_repr
 
 # Digests and descriptions of windows are longer, and tell a reader nothing.
 _SHORT = 40
@@ -28,8 +28,7 @@ _SHORT = 40
 class Fingerprint:
     """Identity of an embedder: everything that decides which vector a recording gets.
 
-    Two embedders with equal fingerprints make comparable vectors; an index stores the
-    fingerprint that it was built with and refuses any other.
+    Equal fingerprints make comparable vectors; an index refuses any other than its own.
 
     Attributes:
         name: Registered name, hub id or folder name, such as ``"earful-tiny"``.
@@ -50,6 +49,8 @@ class Fingerprint:
     windowing: str
     dtype: str = "float32"
     resampler: str = "soxr-hq"
+
+    __repr__ = short_repr
 
     def to_dict(self) -> dict[str, str | int]:
         """Return the fields as plain JSON values."""
@@ -104,8 +105,7 @@ class Embedder(Protocol):
     def embed(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
         """Embed a batch.
 
-        A clip's vector does not depend on the other clips of the batch, beyond the last
-        bits of floating point.
+        A clip's vector depends on the other clips of the batch in its last bits at most.
 
         Args:
             clips: ``n`` clips, each at ``fingerprint.sample_rate`` and of any length.
@@ -139,8 +139,8 @@ class TextEmbedder(Embedder, Protocol):
 class ClassScorer(TextEmbedder, Protocol):
     """Embedder that also says how far it hears each of the classes that it was trained on.
 
-    An index that it begins keeps the scores beside the vectors. A text is compared with them,
-    because vectors of unit length do not say how sure the network was.
+    An index that it begins keeps these scores. A text is compared with them, because vectors of
+    unit length do not say how sure the network was.
     """
 
     @property
@@ -210,7 +210,7 @@ class LabelNamer(ClassScorer, Protocol):
         ...
 
     def label_words(self, names: Sequence[str]) -> LabelWords:
-        """Say what names of labels tell of recordings.
+        """Return how clearly names of labels are heard in recordings.
 
         Args:
             names: ``m`` names; never read as anything but text. A name of which nothing is known
@@ -308,11 +308,9 @@ class GenerationOptions:
 
     Attributes:
         max_new_tokens: Longest answer, in tokens.
-        temperature: 0 takes the most probable token, 1 samples from the model's
-            probabilities.
+        temperature: 0 takes the most probable token, 1 samples from all probabilities.
         top_k: Sample from that many most probable tokens only; 0 for all.
-        top_p: Sample from the most probable tokens whose probabilities add up to this, in
-            (0, 1].
+        top_p: Sample from the most probable tokens that add up to this, in (0, 1].
         seed: Seed of the sampling.
         stop: Texts before which the answer ends; none of them empty.
         stop_repetition: Whether the answer ends where it begins to repeat itself, with one copy
@@ -329,6 +327,8 @@ class GenerationOptions:
     seed: int = 0
     stop: tuple[str, ...] = ()
     stop_repetition: bool = True
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:

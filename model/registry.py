@@ -334,7 +334,7 @@ def _entry_points(group: str) -> tuple[EntryPoint, ...]:
 
 
 def _is_own(name: str, shipped: EmbedderEntry | LanguageModelEntry) -> bool:
-    """Say whether a name is a folder in the layout of weights that ship."""
+    """Tell whether a name is a folder in the layout of weights that ship."""
     return (Path(name) / f"{shipped.name}.json").is_file()
 
 

@@ -54,7 +54,7 @@ class RepetitionStop:
 
     @property
     def n_kept(self) -> int | None:
-        """How many tokens stay, the first copy among them; ``None`` while nothing repeats."""
+        """Number of tokens to keep, the first copy included; ``None`` while nothing repeats."""
         for length in range(1, LONGEST + 1):
             n_copies = _COPIES if length > 1 else _COPIES_OF_ONE
             if self._n_equal[length] >= (n_copies - 1) * length:
@@ -63,7 +63,7 @@ class RepetitionStop:
 
     @property
     def n_settled(self) -> int:
-        """How many tokens no later copy can cut off."""
+        """Number of tokens that no later copy can remove."""
         return len(self._tokens) - max(self._n_equal)
 
 

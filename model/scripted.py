@@ -11,6 +11,7 @@ from earful.errors import PromptError
 from earful.model.prompt import Prompt, Text
 from earful.model.protocols import Capabilities, Generation, GenerationOptions, PromptSize
 from earful.model.repetition import find_repetition, trim_separators
+from earful.values import language_model_repr
 
 CAPABILITIES = Capabilities(
     name="scripted",
@@ -52,6 +53,8 @@ class ScriptedLanguageModel:
         self._log_probability = log_probability
         self._capabilities = capabilities
         self.prompts: list[Prompt] = []
+
+    __repr__ = language_model_repr
 
     @property
     def capabilities(self) -> Capabilities:

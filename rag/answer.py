@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
+from earful.html import notebook_html
 from earful.index.search import Hit
-from earful.model import Prompt
+from earful.model import ClipRef, Prompt
 from earful.rag.arrays import Scores
 from earful.rag.blend import Blend
 from earful.rag.retrieval import Query
 from earful.rag.task import Task
 from earful.read_only import ReadOnlyDict
+from earful.values import short_repr
 
 _log = logging.getLogger(__name__)
 
@@ -24,15 +27,32 @@ _MORE_LIKELY_THAN_NOT = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelScore:
-    """A label and its score, in [0, 1]."""
+    """A label and its score, in [0, 1].
+
+    >>> LabelScore(label="dog", score=0.75)
+    LabelScore(label='dog', score=0.75)
+    """
 
     label: str
     score: float
+
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """An answer with its evidence.
+
+    >>> import earful
+    >>> answer = earful.FewShot.open("sounds.index").classify("street.wav")
+    >>> answer.text, answer.is_sure, answer.scores[0].label
+    ('siren', True, 'siren')
+    >>> round(answer.margin, 6) == round(answer.scores[0].score - answer.scores[1].score, 6)
+    True
+    >>> [hit.exemplar.answer for hit in answer.evidence[:3]]
+    ['siren', 'siren', 'siren']
+    >>> sorted(answer.to_dict())[:4]
+    ['abstained', 'audio', 'confidence', 'evidence']
 
     Attributes:
         audio: The recording, as it was given.
@@ -90,6 +110,11 @@ class Answer:
     def __post_init__(self) -> None:
         object.__setattr__(self, "timings", ReadOnlyDict(self.timings))
 
+    def __repr__(self) -> str:
+        return short_repr(self, "text", "confidence", "reason", "evidence", "model", "audio")
+
+    _repr_html_ = notebook_html("answer.html")
+
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values in a fixed order; all but timings and the prompt's parts.
 
@@ -123,12 +148,33 @@ class Answer:
         """Whether there is not even a guess; ``text`` says why."""
         return self.abstained and not self.scores
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether it did not abstain."""
+        return not self.abstained
+
+    @property
+    def margin(self) -> float:
+        """The best label's score minus the next one's, in [0, 1]; 0 without scores."""
+        first, second = ([score.score for score in self.scores] + [0.0, 0.0])[:2]
+        return first - second
+
+    @property
+    def runners_up(self) -> tuple[LabelScore, ...]:
+        """The next two labels after the one that is the answer."""
+        return tuple([score for score in self.scores if score.label != self.text][:2])
+
+    @property
+    def query(self) -> ClipRef:
+        """Where the recording lies, as far as the answer knows it; its samples if it was a clip."""
+        clips = self.prompt.clips if self.prompt is not None else ()
+        return clips[-1] if clips else ClipRef(audio=Path(self.audio))
+
     def summary(self) -> str:
         """Return one line: the answer and the runners-up."""
         if self.declined:
             return self.text
-        others = [score for score in self.scores if score.label != self.text][:2]
-        then = ", ".join(f"{score.label} {score.score:.0%}" for score in others)
+        then = ", ".join(f"{score.label} {score.score:.0%}" for score in self.runners_up)
         best = f"{self.text} {self.confidence:.0%}" + (f" (then {then})" if then else "")
         if not self.abstained:
             return best

@@ -53,6 +53,15 @@ NAMES_NAME = "label-names"
 """Name of the model of an answer for which the names of labels spoke alone."""
 
 
+class ClassifyOptions(AskOptions, total=False):
+    """Keyword arguments of ``FewShot.classify``; see there."""
+
+    task: Task | str | Path | None
+    labels: Sequence[str] | None
+    scoring: LabelScoring
+    progress: Progress | None
+
+
 class Answering:
     """Retrieval and generation, one after the other.
 
@@ -102,7 +111,8 @@ class Answering:
     ) -> Iterator[Answer | AudioError | PromptError]:
         """Answer a task with labels; see ``FewShot.classify_batch``."""
         # What is given wrongly is refused at once, not when the first answer is asked for.
-        recordings, labels = to_recordings(recordings), to_labels(labels)
+        recordings = to_recordings(recordings, ask.get("sample_rate"))
+        labels = to_labels(labels)
         return self._answer_each(recordings, task, labels, scoring, ask, progress)
 
     def _answer_each(
@@ -206,7 +216,7 @@ class Answering:
             AudioError: It cannot be read.
             PromptError: Every exemplar is from its own recording or group.
         """
-        (found,) = self.retrieve([to_recording(audio)], task, labels, ask)
+        (found,) = self.retrieve([to_recording(audio, ask.get("sample_rate"))], task, labels, ask)
         if not isinstance(found, Retrieved):
             raise found
         return found

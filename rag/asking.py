@@ -1,15 +1,18 @@
 """Asking: a question is answered in the surest way at hand, and written freely as the last one.
 
-In this order: a yes/no question about a label, by the neighbour vote; another yes/no question, by
-the model's scores of the two; for a model that writes no captions, from exemplars or not at all;
-else in the model's own words. ``AskOptions.free_text`` goes straight to the last.
+In this order: a yes/no question about a label, and a choice between labels, by the neighbour vote;
+another yes/no question, by the model's scores of the two; for a model that writes no captions,
+from exemplars or not at all; else in the model's own words. ``AskOptions.free_text`` goes straight
+to the last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from earful.errors import AudioError, PromptError
 from earful.model import GenerationOptions, LanguageModel
 from earful.rag.answer import (
     Answer,
@@ -23,19 +26,40 @@ from earful.rag.answering import VOTE_NAME, Answering, to_request
 from earful.rag.generation import (
     Heard,
     Said,
+    affirmed,
     answer_heard,
     asks_for_a_description,
     asks_for_a_name,
     describe_heard,
     is_yes_no_question,
+    judge_choice,
     judge_label,
     label_asked_about,
+    labels_to_choose_from,
     name_heard,
     score_yes_no,
     to_answer,
 )
-from earful.rag.retrieval import AskOptions, Audio, Query, Retrieved, to_text
+from earful.rag.retrieval import (
+    AskOptions,
+    Audio,
+    Query,
+    Readable,
+    Retrieved,
+    read_in_batches,
+    to_text,
+)
 from earful.rag.task import Task
+
+_NEGATED = "the question is negated, and yes may mean either; ask without the negation"
+
+
+class QuestionOptions(AskOptions, total=False):
+    """Keyword arguments of ``FewShot.ask`` and ``FewShot.caption``; see there."""
+
+    task: Task | str | Path | None
+    options: GenerationOptions
+    on_text: Callable[[str], None] | None
 
 
 class Asking:
@@ -50,6 +74,34 @@ class Asking:
         self._answering = answering
         self._retriever = answering.retriever
         self._model = model
+
+    def ask_each(
+        self,
+        recordings: Sequence[Readable | Query],
+        task: Task,
+        question: str,
+        options: GenerationOptions,
+        ask: AskOptions,
+        on_text: Callable[[str], None] | None,
+    ) -> Iterator[Answer | AudioError | PromptError]:
+        """Answer a question about each of several recordings, which are read in batches.
+
+        Yields:
+            An answer for each recording in order, or the error that kept it from having one.
+        """
+        queries: Iterator[Readable | Query | AudioError] = iter(recordings)
+        if len(recordings) > 1:
+            rate = self._model.capabilities.sample_rate
+            embedder = self._retriever.embedder
+            queries = read_in_batches(recordings, embedder, sample_rate=rate, ask=ask)
+        for query in queries:
+            if isinstance(query, AudioError):
+                yield query
+                continue
+            try:
+                yield self.ask(query, task, question, options, ask, on_text)
+            except (AudioError, PromptError) as error:
+                yield error
 
     def ask(
         self,
@@ -68,6 +120,8 @@ class Asking:
             pass
         elif is_yes_no_question(asked):
             answer = self._yes_or_no(audio, task, asked, ask)
+        elif (answer := self._choice(audio, task, asked, ask)) is not None:
+            pass
         elif not self._model.capabilities.writes_captions and (asked or task.kind == "caption"):
             answer = self._from_exemplars(audio, task, asked, ask)
         if answer is None:
@@ -82,16 +136,19 @@ class Asking:
         self, audio: Audio | Query, task: Task, asked: str, ask: AskOptions
     ) -> Answer | None:
         """Answer yes or no; ``None`` where nothing at hand has scores for them."""
+        plain = affirmed(asked)
         vote = self._label_task(task, ask)
         if vote is not None:
             labels = self._retriever.prepare(vote).candidates.labels
-            if label := label_asked_about(asked, labels):
-                return self._label_is_there(audio, vote, label, ask)
+            if label := label_asked_about(plain, labels):
+                return self._label_is_there(audio, vote, label, ask, is_negated=plain != asked)
         if not self._model.capabilities.logprobs:
             return None
         found = self._answering.retrieve_one(audio, task, None, ask)
         with found.watch.stage("score_s"):
             judged, fitted = score_yes_no(self._model, to_request(found, ask, question=asked))
+        if plain != asked:
+            judged = replace(judged, doubt=judged.doubt or _NEGATED)
         answer = to_answer(
             self._model,
             found.query,
@@ -105,7 +162,7 @@ class Asking:
         return weigh_hearing(answer, found.query, always_answer=ask.get("always_answer", False))
 
     def _label_is_there(
-        self, audio: Audio | Query, vote: Task, label: str, ask: AskOptions
+        self, audio: Audio | Query, vote: Task, label: str, ask: AskOptions, *, is_negated: bool
     ) -> Answer:
         found = self._answering.retrieve_one(audio, vote, None, ask)
         always = ask.get("always_answer", False)
@@ -113,6 +170,8 @@ class Asking:
         judged = judge_label(
             label, heard.ranked, exclusive=heard.exclusive, likeness=heard.likeness
         )
+        if is_negated:
+            judged = replace(judged, yes=1.0 - judged.yes, doubt=judged.doubt or _NEGATED)
         own = next(score for score in heard.ranked if score.label == label)
         rivals = [score for score in heard.ranked if score is not own][:1]
         said = " and ".join(f"{x.label!r} {x.score:.0%}" for x in (own, *rivals))
@@ -126,6 +185,34 @@ class Asking:
             abstained=bool(judged.doubt),
         )
         return weigh_hearing(answer, found.query, always_answer=always)
+
+    def _choice(
+        self, audio: Audio | Query, task: Task, asked: str, ask: AskOptions
+    ) -> Answer | None:
+        """Answer which of several labels is there; ``None`` where another question is asked."""
+        vote = self._label_task(task, ask)
+        if vote is None:
+            return None
+        labels = labels_to_choose_from(asked, self._retriever.prepare(vote).candidates.labels)
+        if not labels:
+            return None
+        found = self._answering.retrieve_one(audio, vote, None, ask)
+        heard, notes = self._hear_labels(found, ask)
+        scores, doubt = judge_choice(
+            labels, heard.ranked, exclusive=heard.exclusive, likeness=heard.likeness
+        )
+        said = " and ".join(f"{x.label!r} {x.score:.0%}" for x in heard.ranked if x.label in labels)
+        note = f"answered from the exemplars: their vote gives {said}"
+        best = scores[0]
+        answer = self._answer(
+            found,
+            Said(text=best.label, confidence=best.score, evidence=heard.labelled),
+            notes=(*notes, note, *_because(doubt)),
+            vote=heard.ranked,
+            scores=scores,
+            abstained=bool(doubt),
+        )
+        return weigh_hearing(answer, found.query, always_answer=ask.get("always_answer", False))
 
     # --- captions and open questions ---------------------------------------------------
 
@@ -186,7 +273,7 @@ class Asking:
         )
 
     def _hear_labels(self, found: Retrieved, ask: AskOptions) -> tuple[Heard, tuple[str, ...]]:
-        """Let the shots vote; return what they say, and what a reader should know of it."""
+        """Return the vote of the shots, with a note for the reader."""
         shots, seed = found.shots, ask.get("seed", 0)
         with found.watch.stage("score_s"):
             voted = self._retriever.vote(shots, seed=seed)

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.rag.arrays import Scores
+from earful.values import short_repr
 
 _DIGITS = 6
 # Below these, what a score says is how it was rounded.
@@ -65,6 +66,8 @@ class Blend:
     model_accuracy: float = 0.0
     blend_accuracy: float = 0.0
     is_trained: bool = False
+
+    __repr__ = short_repr
 
     @classmethod
     def of_vote(cls) -> Blend:

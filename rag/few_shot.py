@@ -2,51 +2,54 @@
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Self, Unpack
+from typing import TypeVar, Unpack, overload
 
-from earful.errors import AudioError, ModelError, PromptError, TaskError
-from earful.index import Index
-from earful.index.search import Hit, SearchFilter
-from earful.model import (
-    DEFAULT_EMBEDDER,
-    DEFAULT_MODEL,
-    Embedder,
-    GenerationOptions,
-    LabelNamer,
-    LanguageModel,
-    Prompt,
-    load_embedder,
-    load_language_model,
-)
+from earful.errors import AudioError, PromptError, TaskError
+from earful.index.search import Hits, SearchFilter
+from earful.model import DEFAULT_MODEL, GenerationOptions, Prompt
 from earful.rag.answer import Answer
-from earful.rag.answering import Answering, to_request
-from earful.rag.asking import Asking
+from earful.rag.answering import ClassifyOptions, to_request
+from earful.rag.asking import Asking, QuestionOptions
 from earful.rag.generation import Chat, ModelRequest
-from earful.rag.retrieval import AskOptions, Audio, LabelScoring, Query, Retriever
-from earful.rag.task import ASK, CAPTION, Task, load_task
+from earful.rag.parts import Parts
+from earful.rag.retrieval import (
+    AskOptions,
+    Audio,
+    Calibration,
+    LabelScoring,
+    Query,
+    SearchOptions,
+    check_search,
+    spells_options,
+    to_one_or_several,
+)
+from earful.rag.task import ASK, CAPTION, Task
 
-Named = str | os.PathLike[str]  # a registered name, or a folder
+Given = TypeVar("Given", bound=Audio | Query)
+Result = TypeVar("Result")
 
-_log = logging.getLogger(__name__)
 
-
-class FewShot:
+class FewShot(Parts):
     """Answers about recordings from the nearest labelled examples.
 
     With a language model, the examples become its prompt; without one they vote. What
     depends on the task only (its examples' vectors, its candidates, its calibration) is
-    computed once and kept; a task given by name or path is read once::
+    computed once and kept; a task given by name or path is read once.
 
-        few = FewShot.open("sounds.index")
-        answer = few.classify("street.wav", labels=["siren", "dog bark"])
-        print(answer.text, f"{answer.confidence:.0%}")
-        for hit in answer.evidence:
-            print(hit.exemplar.id, f"{hit.similarity:.2f}")
+    >>> import earful
+    >>> few = earful.FewShot.open("sounds.index")
+    >>> few.classify("street.wav").text
+    'siren'
+    >>> few.classify("street.wav", labels=["dog", "rain"]).scores[1].label
+    'dog'
+    >>> [answer.text for answer in few.classify(["street.wav", "sounds/dog/2.wav"])]
+    ['siren', 'dog']
+    >>> few.classify("street.wav", task="urban.toml", shots=2).evidence
+    (Hit(id='siren/4.wav', answer='siren', ...), Hit(...))
+    >>> few.search("street.wav", k=2)
+    Hits(2: 'siren' 1.00, 'siren' 1.00)
 
     Args:
         embedder: Turns recordings into vectors; ``None`` for a language model alone.
@@ -55,132 +58,31 @@ class FewShot:
         retriever: Finds shots, in place of one made of ``embedder`` and ``index``.
     """
 
-    def __init__(
-        self,
-        *,
-        embedder: Embedder | None = None,
-        index: Index | None = None,
-        model: LanguageModel | None = None,
-        retriever: Retriever | None = None,
-    ) -> None:
-        if retriever is None:
-            if embedder is None and (model is None or index is not None):
-                raise ValueError("without an embedder there is only a language model, and no index")
-            retriever = Retriever(embedder=embedder, index=index)
-        elif embedder is not None or index is not None:
-            raise ValueError("a retriever brings its own embedder and index; give one of the two")
-        self._answering = Answering(retriever, model)
-
-    @classmethod
-    def open(
-        cls,
-        index: str | os.PathLike[str] | Index,
-        *,
-        embedder: Named | Embedder | None = None,
-        model: Named | LanguageModel | None = None,
-        device: str = "auto",
-    ) -> Self:
-        """Open an index together with the embedder that made it.
-
-        Args:
-            index: Index folder, or one opened already.
-            embedder: In place of the one that the index names, such as a folder that moved.
-            model: A language model, its name or its folder; ``None`` for the vote.
-            device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
-
-        Raises:
-            IndexFolderError: The folder is missing, damaged, or made by another embedder.
-            ModelError: The embedder or the model cannot be loaded.
-        """
-        opened = index if isinstance(index, Index) else Index.open(index)
-        stored = opened.fingerprint
-        n = opened.n_rows
-        _log.info(
-            "opened index %s: %d rows by %s in %s",
-            opened.path,
-            n,
-            stored.name,
-            stored.dtype,
-            extra={"index": str(opened.path), "n_rows": n, "fingerprint": asdict(stored)},
-        )
-        if embedder is None or isinstance(embedder, str | os.PathLike):
-            name = os.fspath(embedder or stored.name)
-            # Another name has other revisions; whether its weights are the same is checked below.
-            revision = stored.revision if name == stored.name else ""
-            embedder = load_embedder(name, revision=revision, device=device, dtype=stored.dtype)
-        return cls(embedder=embedder, index=opened, model=_load_model(model, device))
-
-    @classmethod
-    def from_task(
-        cls,
-        task: Task | str | Path,
-        *,
-        embedder: Named | Embedder = DEFAULT_EMBEDDER,
-        model: Named | LanguageModel | None = None,
-        device: str = "auto",
-    ) -> Self:
-        """Work without an index, from a task's own examples, or by the names of its labels.
-
-        Raises:
-            TaskError: The task brings no examples and the embedder knows no names, or it has
-                mistakes.
-            ModelError: The embedder or the model cannot be loaded.
-        """
-        loaded = task if isinstance(task, Task) else load_task(task)
-        if isinstance(embedder, str | os.PathLike):
-            embedder = load_embedder(embedder, device=device)
-        if not (loaded.examples or (loaded.labels and isinstance(embedder, LabelNamer))):
-            raise TaskError(
-                f"task {loaded.name!r} brings no examples; add some to its file, or give an index"
-            )
-        return cls(embedder=embedder, model=_load_model(model, device))
-
-    @property
-    def model(self) -> LanguageModel | None:
-        """The language model that answers; ``None`` for the neighbour vote."""
-        return self._answering.model
-
-    @model.setter
-    def model(self, model: LanguageModel | None) -> None:
-        self._answering = Answering(self.retriever, model)
-
-    @property
-    def retriever(self) -> Retriever:
-        """The retriever that finds shots."""
-        return self._answering.retriever
-
-    @property
-    def embedder(self) -> Embedder:
-        """The embedder that turns recordings into vectors.
-
-        Raises:
-            ValueError: It was made of a language model alone.
-        """
-        if self.retriever.embedder is None:
-            raise ValueError("there is no embedder: this FewShot is a language model alone")
-        return self.retriever.embedder
-
-    @property
-    def index(self) -> Index | None:
-        """The index it was opened with; ``None`` when it was made without one."""
-        return self.retriever.index
-
     # --- answers ---------------------------------------------------------------------
 
+    @overload
+    def classify(
+        self, audio: list[Given], **ask: Unpack[ClassifyOptions]
+    ) -> list[Answer | AudioError | PromptError]: ...
+    @overload
+    def classify(self, audio: Audio | Query, **ask: Unpack[ClassifyOptions]) -> Answer: ...
+    @spells_options
     def classify(
         self,
-        audio: Audio | Query,
+        audio: Audio | Query | list[Given],
         *,
         task: Task | str | Path | None = None,
         labels: Sequence[str] | None = None,
         scoring: LabelScoring = LabelScoring(),
         progress: Callable[[int, int], None] | None = None,
         **ask: Unpack[AskOptions],
-    ) -> Answer:
-        """Name the sound in a recording.
+    ) -> Answer | list[Answer | AudioError | PromptError]:
+        """Name the sound in a recording, or in each of a list of them.
 
         Args:
-            audio: A path, a clip, a file's bytes, ``(samples, rate)``, a query read before.
+            audio: A path, a clip, a file's bytes, ``(samples, rate)``, samples with
+                ``sample_rate=``, or a query read before; or a list of them, whose answers are a
+                list in the same order, as ``classify_batch`` gives them.
             task: A task, its file or its built-in name; ``None`` for plain classification
                 among ``labels``.
             labels: Candidate labels; ``None`` for the task's, or without a task all of the
@@ -196,13 +98,36 @@ class FewShot:
             PromptError: Every exemplar is from the query's own recording or group, or the
                 question does not fit the language model.
         """
-        (answer,) = self.classify_batch(
-            [audio], task=task, labels=labels, scoring=scoring, progress=progress, **ask
+        recordings, several = to_one_or_several(audio, ask.pop("sample_rate", None))
+        answers = self.classify_batch(
+            recordings, task=task, labels=labels, scoring=scoring, progress=progress, **ask
         )
-        if not isinstance(answer, Answer):
-            raise answer
-        return answer
+        return _one_or_all(answers, several)
 
+    def prepare(
+        self,
+        *,
+        task: Task | str | Path | None = None,
+        labels: Sequence[str] | None = None,
+        seed: int = 0,
+    ) -> Calibration:
+        """Fit now what the first answer to a task would fit, and keep it with the index.
+
+        Args:
+            task: As for ``classify``.
+            labels: Candidate labels.
+            seed: For random choices.
+
+        Returns:
+            The calibration, with the number of exemplars it was fitted on.
+
+        Raises:
+            TaskError: As for ``classify``.
+        """
+        chosen = self.retriever.task(task, shots=None, strategy=None)
+        return self.retriever.calibrate(chosen, labels, seed=seed)
+
+    @spells_options
     def classify_batch(
         self,
         recordings: Sequence[Audio | Query],
@@ -241,16 +166,25 @@ class FewShot:
             )
         return self._answering.classify(recordings, chosen, labels, scoring, ask, progress)
 
+    @overload
+    def ask(
+        self, audio: list[Given], question: str = "", **ask: Unpack[QuestionOptions]
+    ) -> list[Answer | AudioError | PromptError]: ...
+    @overload
+    def ask(
+        self, audio: Audio | Query, question: str = "", **ask: Unpack[QuestionOptions]
+    ) -> Answer: ...
+    @spells_options
     def ask(
         self,
-        audio: Audio | Query,
+        audio: Audio | Query | list[Given],
         question: str = "",
         *,
         task: Task | str | Path | None = None,
         options: GenerationOptions = GenerationOptions(),
         on_text: Callable[[str], None] | None = None,
         **ask: Unpack[AskOptions],
-    ) -> Answer:
+    ) -> Answer | list[Answer | AudioError | PromptError]:
         """Ask about a recording: yes or no, or an answer in a language model's own words.
 
         A yes/no question gets the scores of both, by the exemplars' vote if it is about one of
@@ -277,8 +211,12 @@ class FewShot:
                 f"task {chosen.name!r} is of kind {chosen.kind!r}, whose answers are labels; use "
                 "classify, or a task of kind ask or caption"
             )
-        return Asking(self._answering, model).ask(audio, chosen, question, options, ask, on_text)
+        recordings, several = to_one_or_several(audio, ask.pop("sample_rate", None))
+        asking = Asking(self._answering, model)
+        answers = asking.ask_each(recordings, chosen, question, options, ask, on_text)
+        return _one_or_all(answers, several)
 
+    @spells_options
     def write(
         self,
         audio: Audio | Query,
@@ -297,18 +235,26 @@ class FewShot:
         chosen = self._answering.task(task, ask)
         return self._answering.write(model, audio, chosen, question, options, ask, on_text)
 
+    @overload
+    def caption(
+        self, audio: list[Given], **ask: Unpack[QuestionOptions]
+    ) -> list[Answer | AudioError | PromptError]: ...
+    @overload
+    def caption(self, audio: Audio | Query, **ask: Unpack[QuestionOptions]) -> Answer: ...
+    @spells_options
     def caption(
         self,
-        audio: Audio | Query,
+        audio: Audio | Query | list[Given],
         *,
         task: Task | str | Path | None = None,
         options: GenerationOptions = GenerationOptions(),
         on_text: Callable[[str], None] | None = None,
         **ask: Unpack[AskOptions],
-    ) -> Answer:
+    ) -> Answer | list[Answer | AudioError | PromptError]:
         """Describe a recording in a sentence; arguments and errors as for ``ask``."""
         return self.ask(audio, task=task or CAPTION, options=options, on_text=on_text, **ask)
 
+    @spells_options
     def chat(
         self,
         audio: Audio | Query,
@@ -335,6 +281,7 @@ class FewShot:
             notes=(*found.query.notes, *self._answering.notes(found.shots)),
         )
 
+    @spells_options
     def request(
         self,
         audio: Audio | Query,
@@ -362,6 +309,7 @@ class FewShot:
         found = self._answering.retrieve_one(audio, chosen, labels, ask)
         return to_request(found, ask, question=question)
 
+    @spells_options
     def prompt_for(
         self,
         audio: Audio | Query,
@@ -380,24 +328,38 @@ class FewShot:
             return request.fit(self.model).prompt
         return request.build(request.hits)
 
+    @overload
+    def search(
+        self, audio: list[Given], **options: Unpack[SearchOptions]
+    ) -> list[Hits | AudioError | PromptError]: ...
+    @overload
     def search(
         self,
         audio: Audio | Query | None = None,
         *,
         text: str | None = None,
+        **options: Unpack[SearchOptions],
+    ) -> Hits: ...
+    def search(
+        self,
+        audio: Audio | Query | list[Given] | None = None,
+        *,
+        text: str | None = None,
         k: int = 10,
         filter: SearchFilter = SearchFilter(),
         backend: str = "exact",
-    ) -> list[Hit]:
+        sample_rate: float | None = None,
+    ) -> Hits | list[Hits | AudioError | PromptError]:
         """Find the exemplars of the index nearest to a recording or a sentence.
 
         Args:
-            audio: As for ``classify``; or give ``text``.
+            audio: As for ``classify``, a list, too; or give ``text``.
             text: A sentence, for an embedder that has text; see ``Hit.similarity``.
             k: How many hits at most.
             filter: Which rows may be found.
             backend: ``"exact"``, ``"faiss"``, ``"half"`` or ``"approximate"``; see
                 ``Index.search``.
+            sample_rate: Rate of samples that are given as an array alone, in Hz.
 
         Raises:
             AudioError: The recording cannot be read.
@@ -405,25 +367,27 @@ class FewShot:
             ModelError: The embedder has no text, or there is no such backend.
             FilterError: ``filter.where`` cannot be evaluated.
         """
-        return self.retriever.search(audio, text=text, k=k, filter=filter, backend=backend)
+        check_search(audio, text, k=k, filter=filter, backend=backend)
+        if text is not None:
+            return self.retriever.search_text(text, k=k, filter=filter, backend=backend)
+        recordings, several = to_one_or_several(audio, sample_rate)
+        found = self.retriever.search_each(recordings, k=k, filter=filter, backend=backend)
+        return _one_or_all(found, several)
 
-    # --- the way to an answer ----------------------------------------------------------
 
-    def _require_model(self, what: str) -> LanguageModel:
-        if self.model is None:
-            raise ModelError(
-                f"{what} takes a language model, and there is none; give one with model=, such as "
-                "a folder made by `earful models pull` or `earful models convert`"
-            )
-        return self.model
+def _one_or_all(
+    answers: Iterable[Result | AudioError | PromptError], several: bool
+) -> Result | list[Result | AudioError | PromptError]:
+    """Return all answers where several were asked for, else the one, or raise why there is none."""
+    found = list(answers)
+    if several:
+        return found
+    (one,) = found
+    if isinstance(one, AudioError | PromptError):
+        raise one
+    return one
 
 
 def default_model(task: Task | None) -> str | None:
     """Return the language model for whoever names none: ``None`` where a task wants the vote."""
     return None if task is not None and task.arm == "vote" else DEFAULT_MODEL
-
-
-def _load_model(model: Named | LanguageModel | None, device: str) -> LanguageModel | None:
-    if isinstance(model, str | os.PathLike):
-        return load_language_model(model, device=device)
-    return model

@@ -236,7 +236,7 @@ def pick_in_order(ranking: Ranking, picked: Picked, diversity: float) -> None:
 
 
 def pick_labels_in_turns(ranking: Ranking, picked: Picked, diversity: float) -> None:
-    """Let labels add their best row in turns, the label with the best row first.
+    """Pick rows by label in turns, the label with the best row first.
 
     Rows without a label take turns as one label more.
     """

@@ -1,5 +1,6 @@
 """The three pages, looked at in a browser."""
 
+import itertools
 import re
 import wave
 from pathlib import Path
@@ -16,6 +17,7 @@ from earful.index.health import (
     write_health_page,
     write_map_page,
 )
+from earful.index.health.map import _Mark, _place_names
 from earful.model import ScriptedLanguageModel
 from earful.rag import FewShot
 from earful.rag.evaluation import EvaluationSettings, evaluate, write_report
@@ -76,8 +78,7 @@ def test_an_evaluation_s_report_shows_every_plot(index: Path, tmp_path: Path) ->
     with opened(tmp_path / "report.html") as page:
         drawn = marks(page)
         assert set(drawn) == {
-            *("plot-arms", "plot-shots", "plot-labels", "plot-confusion"),
-            *("plot-reliability", "plot-risk"),
+            *("plot-shots", "plot-reliability", "plot-risk"),
         }
         assert all(drawn.values()), drawn
         first, *others = found.scorecard.verdict.text.split("; ")
@@ -85,20 +86,23 @@ def test_an_evaluation_s_report_shows_every_plot(index: Path, tmp_path: Path) ->
         assert told.locator("strong").inner_text().lower() == first.lower()
         assert told.locator("li").all_inner_texts() == others
         # The one to use is marked, in the table and among the bars.
-        assert page.locator("tr.winner td").first.inner_text().endswith("(use this one)")
-        assert page.locator("#plot-arms rect.win").count() == 1
+        assert page.locator("tr.winner th").first.inner_text().endswith("use this one")
+        assert page.locator("#table-arms b.win").count() == 1
         # Every item stands in the confusion matrix, as a number.
-        counts = page.locator("#plot-confusion text.count").all_text_contents()
+        counts = page.locator("#plot-confusion td[title]").all_text_contents()
         assert sum(map(int, counts)) == len(found.scorecard.items)
         heads = page.locator("#table-arms th")
         column = heads.all_inner_texts().index("accuracy")
         for descending in (True, False):
             heads.nth(column).click()
             shown = page.locator(f"#table-arms td:nth-child({column + 1})").all_inner_texts()
+            shown = [text.strip() for text in shown]
             numbers = [float(text.removesuffix("%")) for text in shown]
             assert all(text.endswith("%") for text in shown)
             assert numbers == sorted(numbers, reverse=descending)
-        assert page.locator("#table-mistakes audio").count() > 0
+        page.locator("#table-mistakes .play").first.click()
+        page.wait_for_function("document.querySelector('audio').src.startsWith('data:')")
+        assert page.locator(".play.playing").count() == 1
         assert NASTY in page.locator("#table-labels").inner_text()
 
 
@@ -107,11 +111,20 @@ def test_the_health_of_an_index_can_be_looked_at(index: Path, tmp_path: Path) ->
     health = check_health(opened_index, limits=FEW)
     write_health_page(health, opened_index, tmp_path / "health.html")
     with opened(tmp_path / "health.html") as page:
-        assert all(marks(page).values()), marks(page)
-        assert set(marks(page)) == {"plot-labels", "plot-hubs", "plot-durations"}
-        # What to do comes before what there is.
-        assert page.locator("h2").all_inner_texts()[0] == "Findings"
-        assert page.locator(".verdict.first strong").inner_text() == "Do this first"
+        # What to do comes first, with the number that says how urgent it is.
+        first = page.locator(".verdict.urgent strong").inner_text()
+        assert first.startswith("Begin with ")
+        assert f"{health.accuracy:.1%}" in first
+        steps = page.locator(".verdict li a")
+        assert steps.count() == len(health.n_of)
+        for place in steps.evaluate_all("links => links.map(link => link.hash)"):
+            assert page.locator(place).count() == 1
+        bars = page.locator("#table-labels .bar b").evaluate_all(
+            "bars => bars.map(bar => bar.getBoundingClientRect().width)"
+        )
+        # One of the share right and one of the seconds, for each label.
+        assert len(bars) == 2 * len(HZ)
+        assert max(bars) > 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -122,7 +135,7 @@ def test_text_can_be_read_on_a_light_and_a_dark_screen(
     health = check_health(opened_index, limits=FEW)
     write_health_page(health, opened_index, tmp_path / "health.html")
     with opened(tmp_path / "health.html", scheme=scheme) as page:
-        for place in (".verdict strong", ".verdict li", "th", "svg.chart text"):
+        for place in (".verdict strong", ".verdict li", "thead th", "tbody th", "caption"):
             ink, paper = page.evaluate(CONTRAST, place)
             lighter, darker = max(ink, paper), min(ink, paper)
             assert (lighter + 0.05) / (darker + 0.05) > 7.0, (place, ink, paper)
@@ -142,32 +155,61 @@ def test_a_click_on_the_map_plays_the_recording(index: Path, tmp_path: Path) -> 
     opened_index = Index.open(index)
     write_map_page(map_index(opened_index), opened_index, tmp_path / "map.html")
     with opened(tmp_path / "map.html") as page:
-        points = page.locator("#plot-map .cloud path.point")
+        points = page.locator("#plot-map .cloud use")
         assert points.count() == 18
         # One mark and one name a label, and a text under the pointer.
-        assert page.locator("#plot-map text.name").all_text_contents() == sorted(HZ)
+        assert sorted(page.locator("#plot-map text.name").all_text_contents()) == sorted(HZ)
         looks = {
-            (mark, page.locator(f"#plot-map .key button:nth-child({n}) path").get_attribute("d"))
-            for n, mark in enumerate(["c0", "c1", "c2"], 1)
+            page.locator(f"#plot-map .key button:nth-child({n}) use").get_attribute("href")
+            for n in (1, 2, 3)
         }
         assert len(looks) == 3
         points.nth(0).hover()
         assert points.nth(0).locator("title").text_content().startswith("<script>")
         points.nth(0).click()
-        page.wait_for_function("document.querySelector('#plot-map audio').src.startsWith('data:')")
+        page.wait_for_function("document.querySelector('audio').src.startsWith('data:')")
         assert (
-            "0-" in page.locator("#plot-map .told").inner_text()
-            or NASTY in page.locator("#plot-map .told").inner_text()
+            "0-" in page.locator(".told").inner_text()
+            or NASTY in page.locator(".told").inner_text()
         )
         page.locator("#plot-map .key button").nth(0).click()
         assert page.locator("#plot-map .cloud.hidden").count() == 1
 
 
-def test_a_large_map_is_drawn_by_plotly(
-    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("earful.index.health.map._MOST_DRAWN", 10)
+def test_the_map_can_be_read_by_keys_and_zoomed(index: Path, tmp_path: Path) -> None:
     opened_index = Index.open(index)
     write_map_page(map_index(opened_index), opened_index, tmp_path / "map.html")
     with opened(tmp_path / "map.html") as page:
-        assert marks(page)["plot-map"] > 0
+        page.locator("svg.map").focus()
+        for _ in range(2):
+            page.keyboard.press("ArrowRight")
+        second = page.locator("#plot-map .cloud use").nth(1)
+        assert page.locator(".told").inner_text() == second.locator("title").text_content()
+        page.keyboard.press("Enter")
+        page.wait_for_function("document.querySelector('audio').src.startsWith('data:')")
+        page.locator("[data-zoom]").first.click()
+        _, _, width, _ = map(float, page.locator("svg.map").get_attribute("viewBox").split())
+        assert width == pytest.approx(1000 / 1.5)
+
+
+def test_names_on_the_map_do_not_overlap() -> None:
+    clouds = {f"label {n}": [_Mark(str(n), 500.0 + n, 350.0, "")] for n in range(20)}
+    names = _place_names(clouds)
+    assert {one.name for one in names} == set(clouds)
+    assert not names[0].is_moved
+    for one, other in itertools.combinations(names, 2):
+        assert abs(one.x - other.x) > 50 or abs(one.y - other.y) >= 15
+
+
+@pytest.mark.parametrize("page_of", ["health", "map"])
+def test_a_page_fits_a_phone(page_of: str, index: Path, tmp_path: Path) -> None:
+    opened_index = Index.open(index)
+    if page_of == "map":
+        write_map_page(map_index(opened_index), opened_index, tmp_path / "page.html")
+    else:
+        health = check_health(opened_index, limits=FEW)
+        write_health_page(health, opened_index, tmp_path / "page.html")
+    with opened(tmp_path / "page.html") as page:
+        page.set_viewport_size({"width": 400, "height": 800})
+        # Wide tables and the map scroll by themselves, the page does not.
+        assert page.evaluate("document.documentElement.scrollWidth") == 400

@@ -17,12 +17,13 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
+import earful
 from earful import Clip, Exemplar, Label
 from earful.index.datasets import list_datasets, load_declaration
 from tests.test_public_api import offered_types
 
 # What belongs to one process: caches and open things, and tensors of a model.
-LIVE = {"FlamingoBatch", "Remarks", "PreparedTask", "Retrieved"}
+LIVE = {"AnswerTree", "FlamingoBatch", "Remarks", "PreparedTask", "Retrieved"}
 # Whose fields depend on each other: as they are by default.
 BY_DEFAULT = {"FlamingoConfig", "MsClapConfig", "AudioLimits"}
 # Fields that have rules of their own.
@@ -153,3 +154,38 @@ def test_every_declaration_can_be_pickled_and_hashed(name: str) -> None:
     dataset = load_declaration(name)
     assert pickle.loads(pickle.dumps(dataset)) == copy.deepcopy(dataset) == dataset
     assert isinstance(hash(dataset), int)
+
+
+def lengthened(value: Any) -> Any:
+    """Make texts, arrays and collections of a value long."""
+    if isinstance(value, str):
+        return "line\n" * 200
+    if isinstance(value, np.ndarray):
+        return np.ones(9999, value.dtype)
+    if isinstance(value, tuple):
+        return value * 99
+    if isinstance(value, PurePosixPath | Path):
+        return type(value)("folder/" * 50 + "a.wav")
+    return value
+
+
+@pytest.mark.parametrize("name", sorted({*earful.__all__, "CorpusRow", "Query"} & VALUES.keys()))
+def test_a_repr_is_one_short_line(name: str) -> None:
+    value = make(VALUES[name])
+    for field in dataclasses.fields(value):
+        # Past the checks of its fields, which are not what is tried here.
+        if name not in BY_DEFAULT and name != "Clip":
+            object.__setattr__(value, field.name, lengthened(getattr(value, field.name)))
+    told = repr(value)
+    assert told.startswith(f"{name}(")
+    assert len(told) <= 120, told
+    assert "\n" not in told
+    assert " at 0x" not in told
+
+
+def test_a_repr_names_the_fields_that_are_not_as_by_default() -> None:
+    exemplar = Exemplar(id="bark", audio=PurePosixPath("bark.wav"), labels=("dog",), split="test")
+    assert repr(exemplar) == (
+        "Exemplar(id='bark', audio='bark.wav', answer='dog', labels=('dog',), split='test')"
+    )
+    assert repr(earful.BuildOptions()) == "BuildOptions()"

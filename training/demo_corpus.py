@@ -90,8 +90,8 @@ COLUMNS = (
     "package",
     "package_version",
     "member",
-    "member_start_s",
-    "member_end_s",
+    "member_first",
+    "member_last",
     "sha256",
 )
 
@@ -170,8 +170,8 @@ def make(cache_folder: Path) -> int:
                 "package": row["package"],
                 "package_version": PACKAGES[row["package"]][0],
                 "member": row["member"],
-                "member_start_s": f"{start_s:.3f}",
-                "member_end_s": f"{end_s:.3f}",
+                "member_first": f"{start_s:.3f}",
+                "member_last": f"{end_s:.3f}",
                 "sha256": hashlib.sha256(data).hexdigest(),
             }
         )

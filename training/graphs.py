@@ -2,14 +2,14 @@
 
     python -m training.graphs
 
-writes ``model/*/weights/*.onnx``. ``earful.model.runtime.OnnxNetwork`` gives them the weights of
+writes ``model/*/*/*.onnx``. ``earful.model.runtime.OnnxNetwork`` gives them the weights of
 a release; the names here are those under which the weights are read.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class Graph:
 
     def __init__(
         self,
-        inputs: dict[str, Sequence[int | str]],
+        inputs: Mapping[str, Sequence[int | str]],
         output: Sequence[int | str],
     ) -> None:
         self._inputs = [
@@ -222,7 +222,34 @@ def text() -> bytes:
     return graph.bytes(graph.add("Div", total, count))
 
 
+def product() -> bytes:
+    """Return a product with a matrix of weights as torch has them, and the bias added to it."""
+    graph = Graph({"x": ["t", "n"], "weight": ["m", "n"], "bias": ["b"]}, ["t", "m"])
+    return graph.bytes(graph.add("Gemm", "x", "weight", "bias", transB=1))
+
+
+def attention() -> bytes:
+    """Return attention of heads side by side, ``(t, heads, width)``; queries come scaled."""
+    read, held = ["t", "heads", "width"], ["k", "heads", "width"]
+    inputs = {"q": read, "keys": held, "values": held, "bias": ["t or 1", "k or 1"]}
+    graph = Graph(inputs, read)
+    q = graph.add("Transpose", "q", perm=[1, 0, 2])
+    scores = graph.add("MatMul", q, graph.add("Transpose", "keys", perm=[1, 2, 0]))
+    shares = graph.add("Softmax", graph.add("Add", scores, "bias"), axis=-1)
+    values = graph.add("Transpose", "values", perm=[1, 0, 2])
+    return graph.bytes(graph.add("Transpose", graph.add("MatMul", shares, values), perm=[1, 0, 2]))
+
+
+def gelu() -> bytes:
+    """Return the exact GELU."""
+    graph = Graph({"x": ["t", "n"]}, ["t", "n"])
+    return graph.bytes(graph.add("Gelu", "x"))
+
+
 GRAPHS: dict[str, Callable[[], bytes]] = {
+    "flamingo/operations/attention.onnx": attention,
+    "flamingo/operations/gelu.onnx": gelu,
+    "flamingo/operations/product.onnx": product,
     "small/weights/narrow.onnx": lambda: trunk(narrowed=True),
     "tiny/weights/frames.onnx": frames,
     "tiny/weights/text.onnx": text,

@@ -3,7 +3,7 @@ from .changes import Contested, Replaced
 from .doubtful import DoubtfulAudio
 from .options import BuildOptions
 from .rehearsal import Rehearsal, rehearse_build
-from .report import BuildProgress, BuildReport
+from .report import BuildProgress, BuildReport, rejection_lines
 
 __all__ = [
     "BuildOptions",
@@ -16,4 +16,5 @@ __all__ = [
     "build_index",
     "embedder_for",
     "rehearse_build",
+    "rejection_lines",
 ]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +20,12 @@ from typing import TYPE_CHECKING
 
 from earful.errors import IndexFolderError
 from earful.index.builder.arrow_memory import system_memory_for_arrow
-from earful.index.builder.changes import Replaced, find_contested, find_replaced
+from earful.index.builder.changes import (
+    Replaced,
+    earlier_rejections,
+    find_contested,
+    find_replaced,
+)
 from earful.index.builder.decode_queue import (
     Decoded,
     Inspected,
@@ -50,7 +54,7 @@ from earful.index.storage import (
 )
 from earful.model import DEFAULT_EMBEDDER, load_embedder
 from earful.model.audio import hearing_faults, stop_decoding
-from earful.wording import as_argument, printable
+from earful.wording import as_argument
 
 if TYPE_CHECKING:
     from earful.model import Embedder
@@ -349,7 +353,7 @@ class _Build:
         self._batch.clear()
 
     def _renew(self) -> None:
-        """Give waiting renewals the vectors of their audio."""
+        """Fill waiting renewals with the vectors of their audio."""
         if not self._renewals:
             return
         fresh = {row.audio_key: row for _, row in self._rows}
@@ -403,16 +407,10 @@ class _Build:
             self._report_progress(now=True)
 
     def _list_rejections(self, rejected: tuple[Rejection, ...]) -> None:
-        """Replace this corpus's part of the index's list, and drop files that are gone."""
+        """Replace this corpus's part of the index's list."""
         for rejection in rejected:
             _log.info("rejected: %s", rejection.error, extra=rejection.to_dict())
-        source = printable(str(self._corpus.source.resolve()))
-        kept = [
-            earlier
-            for earlier in self._index.rejections()
-            if not (earlier.where + "/").startswith((f"{source}/", f"{source}:"))
-            and os.path.lexists(re.sub(r":(row )?\d+$", "", earlier.where))
-        ]
+        kept = earlier_rejections(self._index, self._corpus)
         self._index.set_rejections([*kept, *rejected])
 
     def _report_progress(self, *, now: bool = False) -> None:

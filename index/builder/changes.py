@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from earful.index.corpus import Corpus, Rejection, default_id
 from earful.index.storage import IndexedRow, IndexFolder, Row
 from earful.plain import plain_fields
+from earful.wording import printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _MOST_NAMED = 10
+_STRETCH = ("root", "audio", "start_s", "end_s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +109,47 @@ def find_contested(index: IndexFolder) -> Contested:
 
     rows = index.table.consume(("content_sha256", "labels", "id"), name)
     return Contested(n=len(contested), rows=tuple(sorted(tuple(sorted(r)) for r in rows.values())))
+
+
+def earlier_rejections(index: IndexFolder, corpus: Corpus) -> list[Rejection]:
+    """Return the rejections of an index's list that stay beside those of a new build.
+
+    Those of the same table or folder go, those of files that are gone, and those of stretches
+    that the index holds by now. Those of other tables of the same root are marked as earlier.
+
+    Args:
+        index: The index, with the rows of the build.
+        corpus: What was built.
+    """
+    source, root = (printable(str(path)) for path in (corpus.source.resolve(), corpus.root))
+    kept = [
+        rejection
+        for rejection in index.rejections()
+        if not (rejection.where + "/").startswith((f"{source}/", f"{source}:"))
+        and os.path.lexists(re.sub(r":(row )?\d+$", "", rejection.where))
+    ]
+    if any(rejection.root for rejection in kept):
+        indexed = _stretches(index)
+        kept = [one for one in kept if (one.root, one.stretch) not in indexed]
+    if corpus.kind == "file":  # a recording added by itself tells nothing of tables
+        return kept
+    return [replace(one, is_earlier=one.is_earlier or one.root == root) for one in kept]
+
+
+def _stretches(index: IndexFolder) -> set[tuple[str, str]]:
+    """Return root and stretch of each row of an index, as rejections keep them."""
+    roots = [printable(str(root)) for root in index.roots()]
+
+    def take(batches: Iterator[pa.RecordBatch]) -> set[tuple[str, str]]:
+        return {
+            (roots[root], printable(default_id(PurePosixPath(audio), start_s, end_s)))
+            for batch in batches
+            for root, audio, start_s, end_s in zip(
+                *(batch.column(name).to_pylist() for name in _STRETCH), strict=True
+            )
+        }
+
+    return index.table.consume(_STRETCH, take)
 
 
 def _differing(batches: Iterator[pa.RecordBatch]) -> set[str]:

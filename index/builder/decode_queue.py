@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from earful.errors import AudioError
-from earful.index.corpus import Corpus, CorpusRow, Exemplar, Rejection, TimesBeyond
+from earful.index.corpus import (
+    Corpus,
+    CorpusRow,
+    Exemplar,
+    Rejection,
+    TimesBeyond,
+    default_id,
+)
 from earful.index.storage import AudioKey, IndexedRow, exemplar_digest
 from earful.model.audio import (
     AudioInfo,
@@ -135,7 +142,7 @@ class RowDecoder:
         """
         number, row = numbered
         exemplar = row.exemplar
-        if problem := _unwritable(exemplar):
+        if problem := row.fault or _unwritable(exemplar):
             return self._rejected(number, row, problem)
         path = self._corpus.path(exemplar)
         try:
@@ -177,7 +184,11 @@ class RowDecoder:
             number=number,
             id=row.exemplar.id,
             rejection=Rejection(
-                audio=printable(str(row.exemplar.audio)), where=printable(where), error=error
+                audio=printable(str(row.exemplar.audio)),
+                where=printable(where),
+                error=error,
+                root=printable(str(self._corpus.root)),
+                stretch=printable(_stretch(row.exemplar)),
             ),
         )
 
@@ -270,6 +281,10 @@ class _Files:
             if len(self._facts) > _FILES_REMEMBERED:
                 self._facts.popitem(last=False)
             return facts
+
+
+def _stretch(exemplar: Exemplar) -> str:
+    return default_id(exemplar.audio, exemplar.start_s, exemplar.end_s)
 
 
 def _unwritable(exemplar: Exemplar) -> str:

@@ -65,5 +65,5 @@ class DoubtCounter:
 
     @property
     def doubtful(self) -> tuple[DoubtfulAudio, ...]:
-        """What was counted, by kind."""
+        """The counts by kind."""
         return tuple(self._found[kind] for kind in sorted(self._found))

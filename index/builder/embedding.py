@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embedded:
-    """What an embedder made of one clip.
+    """The embedding of one clip.
 
     Attributes:
         vector: float32, shape ``(dim,)``.
@@ -77,7 +77,7 @@ def embed_batch(embedder: Embedder, clips: Sequence[Clip], n_classes: int) -> li
 
 
 def vector_fault(vector: NDArray[np.float32]) -> str:
-    """Say what keeps a vector out of an index, or ``""``."""
+    """Return why a vector cannot enter an index, or ``""``."""
     norm = float(np.linalg.norm(vector))
     return "" if has_unit_norm(norm) else f"the embedder gave a vector of norm {norm:g}, expected 1"
 

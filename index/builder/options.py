@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 
 from earful.model.audio import AudioLimits
+from earful.values import short_repr
 
 # More threads than this only wait for the disk or for the embedder.
 _MOST_DECODERS = 16
@@ -14,6 +15,9 @@ _MOST_DECODERS = 16
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOptions:
     """Options of a build; the rows it makes do not depend on them.
+
+    >>> BuildOptions(n_decoders=4)
+    BuildOptions(n_decoders=4)
 
     Attributes:
         limits: Limits on the audio that is accepted.
@@ -34,6 +38,8 @@ class BuildOptions:
     commit_rows: int = 512
     commit_s: float = 30.0
     n_decoders: int = 0
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         for name in ("batch_clips", "batch_s", "ahead_bytes", "commit_rows", "commit_s"):

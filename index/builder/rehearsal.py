@@ -22,7 +22,7 @@ from earful.model.audio import check_hearing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
-    """What a build would find in the audio of a corpus.
+    """Rehearsal: what a build would find in the audio of a corpus.
 
     Attributes:
         rejected: Rows that it would reject, in the corpus's order; only what shows in a vector

@@ -1,7 +1,9 @@
-"""Build progress and the final report."""
+"""Build progress, the final report, and rejected rows as text."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +11,10 @@ from earful.index.builder.changes import Contested, Replaced
 from earful.index.builder.doubtful import DoubtfulAudio
 from earful.index.corpus import Rejection
 from earful.plain import plain_fields
+from earful.values import short_repr
+from earful.wording import printable
+
+_MOST_ALIKE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,11 @@ class BuildProgress:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildReport:
     """Result of a build.
+
+    >>> import earful
+    >>> report = earful.build_index("sounds", "sounds.index", embedder="logmel")
+    >>> report.accepted, report.skipped, report.n, report.rejected
+    (0, 15, 15, ())
 
     Attributes:
         accepted: Rows that were written.
@@ -71,6 +82,40 @@ class BuildReport:
     outdated: tuple[str, ...] = ()
     doubtful: tuple[DoubtfulAudio, ...] = ()
 
+    __repr__ = short_repr
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
         return plain_fields(self, digits=3)
+
+
+def rejection_lines(rejections: Sequence[Rejection], before: str) -> list[str]:
+    """Render rejected files and rows, of those with one reason the first three and a count.
+
+    Args:
+        rejections: In the corpus's order.
+        before: What each line begins with, such as ``"rejected "``.
+    """
+    of_reason: dict[tuple[str, bool], list[Rejection]] = {}
+    for rejection in rejections:
+        of_reason.setdefault((_reason(rejection), rejection.is_earlier), []).append(rejection)
+    lines = []
+    for (_, is_earlier), alike in of_reason.items():
+        start = f"{before.rstrip()} by an earlier build: " if is_earlier else before
+        lines += [start + _describe_rejection(rejection) for rejection in alike[:_MOST_ALIKE]]
+        if (n_more := len(alike) - _MOST_ALIKE) > 0:
+            lines.append(f"  and {n_more:,} more for the same reason; --json lists all")
+    return lines
+
+
+def _reason(rejection: Rejection) -> str:
+    """Return why a row was rejected, without what is its own: its file and numbers."""
+    error = rejection.error.rpartition(f"{rejection.audio}: ")[2]
+    error = re.sub(r"\(looked in [^()]*\)", "", error)
+    return re.sub(r"'[^']*'|[0-9]+([.][0-9]+)?", "", error)
+
+
+def _describe_rejection(rejection: Rejection) -> str:
+    """Render the place of a rejected file or row, once, and the reason."""
+    where, error = printable(rejection.where), printable(rejection.error)
+    return error if error.startswith(f"{where}: ") else f"{where}: {error}"

@@ -1,5 +1,5 @@
-from .corpus import Corpus, CorpusRow, Rejection, open_corpus, single_recording
-from .exemplar import Exemplar, to_nfc
+from .corpus import Corpus, open_corpus, single_recording
+from .exemplar import CorpusRow, Exemplar, Rejection, default_id, to_nfc
 from .folders import audio_files
 from .limits import MAX_NAME, exemplar_fault, name_fault, text_fault
 from .parquet import parquet_rows
@@ -19,6 +19,7 @@ __all__ = [
     "TimesBeyond",
     "as_text",
     "audio_files",
+    "default_id",
     "exemplar_fault",
     "name_fault",
     "open_corpus",

@@ -22,15 +22,16 @@ import re
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Self
 
 from earful.errors import CorpusError
-from earful.index.corpus.exemplar import Exemplar, default_id, to_nfc
-from earful.index.corpus.exemplar_reader import KNOWN_COLUMNS, ExemplarReader
+from earful.index.corpus.columns import KNOWN_COLUMNS, no_labels_fault, times_options
+from earful.index.corpus.exemplar import CorpusRow, Exemplar, default_id, to_nfc
+from earful.index.corpus.exemplar_reader import ExemplarReader
 from earful.index.corpus.folders import (
+    annotations_in,
     audio_files,
     metadata_tables,
     real_path,
@@ -40,54 +41,22 @@ from earful.index.corpus.folders import (
 from earful.index.corpus.limits import exemplar_fault
 from earful.index.corpus.stretches import OncePerSelection, StretchMerger, same_stretch
 from earful.index.corpus.tables import is_text_table, read_rows, table_kind
-from earful.wording import quoted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejection:
-    """A file or row that could not be used.
-
-    Attributes:
-        audio: The audio file as the corpus names it.
-        where: The row, such as ``"sounds/metadata.csv:17"``, or the file.
-        error: What was found and what was expected.
-    """
-
-    audio: str
-    where: str
-    error: str
-
-    def to_dict(self) -> dict[str, str]:
-        """Return the fields as plain JSON values, ``where`` under the name ``row``."""
-        return {"audio": self.audio, "row": self.where, "error": self.error}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, str]) -> Self:
-        """Read what ``to_dict`` wrote.
-
-        Raises:
-            KeyError: A field is missing.
-        """
-        return cls(audio=values["audio"], where=values["row"], error=values["error"])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorpusRow:
-    """An exemplar and its place in the corpus.
-
-    Attributes:
-        exemplar: The labelled segment.
-        where: The row, such as ``"sounds/metadata.csv:17"``, or the file.
-    """
-
-    exemplar: Exemplar
-    where: str
+from earful.values import repr_of
+from earful.wording import as_argument, counted, listed, quoted
 
 
 class Corpus:
     """Labelled recordings below one root folder, as a stream that can be read again.
 
     ``open_corpus`` makes one of a folder or a table; iterating over it reads its rows.
+
+    >>> import earful
+    >>> corpus = earful.open_corpus("sounds")
+    >>> rows = list(corpus)
+    >>> len(rows), rows[0].exemplar.id, rows[0].exemplar.labels
+    (15, 'dog/0.wav', ('dog',))
+    >>> corpus.path(rows[0].exemplar).exists()
+    True
 
     Attributes:
         root: Resolved folder that every ``exemplar.audio`` is relative to.
@@ -151,9 +120,32 @@ class Corpus:
         """Whether it was said that there are no labels."""
         return self._reader.leaves_out_labels
 
+    @property
+    def chose_labels(self) -> bool:
+        """Whether it was said which column holds the labels."""
+        return self._reader.chose_labels
+
+    @property
+    def unused_times(self) -> tuple[str, ...]:
+        """Columns that look like times and are not used, of the rows that were read."""
+        return self._reader.unused_times
+
+    def path_notes(self) -> list[str]:
+        """Count the recordings that were found under another path than their row's."""
+        return self._reader.path_notes()
+
+    def no_labels_fault(self) -> str:
+        """Explain that no column gives labels or answers; empty when one does, or none should."""
+        if self.columns is None or self.leaves_out_labels:
+            return ""
+        return no_labels_fault(self.columns, self.other_columns, advise=self._advise_options)
+
     def path(self, exemplar: Exemplar) -> Path:
         """Return where an exemplar's audio file lies."""
         return self.root / exemplar.audio
+
+    def __repr__(self) -> str:
+        return repr_of(self, source=self.source, kind=self.kind)
 
     def __iter__(self) -> Iterator[CorpusRow]:
         """Yield the rows in order.
@@ -171,6 +163,8 @@ class Corpus:
                 if fault := exemplar_fault(row.exemplar, check_characters=self.check_characters):
                     raise CorpusError(f"{row.where}: {fault}")
                 if row.exemplar.id in seen:
+                    if fault := self.no_labels_fault():
+                        raise CorpusError(f"{self.source}: {fault}")
                     first = self._first_row(row)
                     raise CorpusError(
                         f"{row.where}: id {quoted(row.exemplar.id)} already occurs at "
@@ -185,14 +179,26 @@ class Corpus:
             return next((row for row in rows if row.exemplar.id == again.exemplar.id), again)
 
     def _remedy(self, first: Exemplar, again: Exemplar) -> str:
-        """Say what to do about two rows of one id."""
+        """Explain what two rows of one id have in common, and what to do."""
         if not (self._tables and same_stretch(first, again)):
             return "give one of them another id"
+        if self.unused_times:
+            names = listed(self.unused_times)
+            options = f": {times_options(self.unused_times)}" if self._advise_options else ""
+            return f"most likely because times in {names} are not used{options}"
         if first.labels == again.labels:
             return "both are the same stretch with the same labels, so remove one of them"
         both = quoted(self._label_separator.join(dict.fromkeys(first.labels + again.labels)))
         option = ", or pass --merge-rows, which does" if self._advise_options else ""
-        return f"both are the same stretch, so make them one row with the labels {both}{option}"
+        one_row = f"make them one row with the labels {both}{option}"
+        channels = [_channel(one) for one in (first, again)]
+        if "" not in channels and channels[0] != channels[1]:
+            return (
+                f"both are the same stretch, on channels {channels[0]} and {channels[1]}, of which "
+                "the average is heard: write each channel to a file of its own and name those, or "
+                + one_row
+            )
+        return f"both are the same stretch, so {one_row}"
 
     def _grouped(self, row: CorpusRow) -> CorpusRow:
         """Return a row with the group that the pattern finds in its path."""
@@ -234,21 +240,40 @@ class Corpus:
             self.root, follow_links=self._allow_outside, passed_over=passed_over
         ):
             relative = PurePosixPath(path.relative_to(self.root).as_posix())
-            require_inside(path, self.root, str(path), allow_outside=self._allow_outside)
+            fault = require_inside(path, self.root, str(path), allow_outside=self._allow_outside)
             if len(relative.parts) < 2:
-                raise CorpusError(
-                    f"{path}: lies beside the label folders; move it into a folder named by its "
-                    "label, or add a metadata.csv that gives its labels"
-                )
+                raise CorpusError(self._without_label_folder(path))
             found = True
             yield CorpusRow(
                 exemplar=Exemplar(
                     id=to_nfc(str(relative)), audio=relative, labels=(to_nfc(relative.parts[0]),)
                 ),
                 where=str(path),
+                fault=fault,
             )
         if not found:
             raise CorpusError(f"{self.root}: holds no audio files; expected a folder per label")
+
+    def _without_label_folder(self, path: Path) -> str:
+        """Explain why a recording at the top of a folder has no label, and what gives it one."""
+        files = list(audio_files(self.root, follow_links=self._allow_outside))
+        if any(file.parent != self.root for file in files):
+            return (
+                f"{path}: lies beside the label folders; move it into a folder named by its "
+                "label, or add a metadata.csv that gives its labels"
+            )
+        n = counted(len(files), "recording")
+        held = f"{self.source}: holds {n} and no folder named by a label"
+        tables = [str(self.source / name) for name in annotations_in(self.root, self._known)]
+        if tables and self._advise_options:
+            more = f" (or another of {listed(tables[1:])})" if tables[1:] else ""
+            return (
+                f"{held}; give the table itself: earful index build {as_argument(tables[0])}{more}"
+            )
+        return (
+            f"{held}; move each into a folder named by its label, or give a table with the columns "
+            "file_name and label"
+        )
 
     # --- tables ------------------------------------------------------------------------------
 
@@ -258,7 +283,8 @@ class Corpus:
         is_delimited = table_kind(table) in ("csv", "tsv", "txt")
         recording = ""
         selections = OncePerSelection()
-        with closing(read_rows(table, self._known)) as records:
+        check = partial(self._reader.named_columns, names_audio=not is_text)
+        with closing(read_rows(table, self._known, check)) as records:
             for where, record in records:
                 n_rows += 1
                 if is_delimited and len(record) > 1 and not any(map(str.strip, record.values())):
@@ -271,13 +297,18 @@ class Corpus:
                     recording = recording or recording_beside(table, folder)
                 if selections.is_further_view(record, columns):
                     continue
-                exemplar = self._reader.read(
+                exemplar, fault = self._reader.read(
                     record, columns, folder=folder, split=split, where=where, recording=recording
                 )
-                yield CorpusRow(exemplar=exemplar, where=where)
+                yield CorpusRow(exemplar=exemplar, where=where, fault=fault)
         self.n_views = selections.n_further
         if not n_rows:
             raise CorpusError(f"{table}: has no rows; expected one per recording")
+
+
+def _channel(exemplar: Exemplar) -> str:
+    """Return the text of a row's column for the channel."""
+    return next((text for name, text in exemplar.meta.items() if name.lower() == "channel"), "")
 
 
 def open_corpus(
@@ -297,7 +328,7 @@ def open_corpus(
     Args:
         source: A folder per label, a folder with ``metadata.*``, or a table.
         columns: Column of a field, such as ``{"audio": "clip_path"}``, or ``""`` to leave a
-            field out; the usual names (``exemplar_reader.ALIASES``) are found without.
+            field out; the usual names (``columns.ALIASES``) are found without.
         root: Folder that a table's paths are relative to; default: the table's own.
         label_separator: Separates several labels in one text cell.
         drop_missing: Whether labels that look like missing values, such as ``NA``, are left out.

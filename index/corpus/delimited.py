@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import itertools
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ Record = dict[str, Any]
 _DELIMITERS = (",", ";", "\t")
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _SEPARATOR_LINE = re.compile(r'\s*"?sep=(.)"?[\s;,]*', re.IGNORECASE)
+# So many lines may stand above the header for it to be found.
+_MOST_TITLES = 20
 _NUMBER = r"[0-9]+(?:[.,][0-9]+)?"
 _LABEL_LINE = re.compile(rf"({_NUMBER})\t({_NUMBER})(?:\t(.*))?")
 _BAND_LINE = re.compile(r"\\\t")
@@ -47,7 +49,11 @@ _RECORDS: dict[str, type[Record]] = {";": SemicolonRecord, "\t": TabRecord}
 
 
 def read_delimited(
-    lines: Iterator[str], path: Path, delimiter: str, known: Collection[str]
+    lines: Iterator[str],
+    path: Path,
+    delimiter: str,
+    known: Collection[str],
+    check: Callable[[Iterable[str], str], object] | None = None,
 ) -> Iterator[tuple[str, Record]]:
     """Read the rows of a table whose columns are separated by a character.
 
@@ -56,13 +62,14 @@ def read_delimited(
         path: Its path, for messages.
         delimiter: What separates the columns if the header does not tell.
         known: Names of columns, in lower case, that such tables have.
+        check: Called with the columns and the place of the header.
 
     Yields:
         ``("path:line", record)``; the record maps column names to texts.
 
     Raises:
-        CorpusError: There is no header, a row has too few or too many cells, or a quote is out
-            of place.
+        CorpusError: There is no header, or a title in its place; a row has too few or too many
+            cells, or a quote is out of place.
     """
     n_before, first = _first_line(lines)
     if separator := _SEPARATOR_LINE.fullmatch(first):
@@ -71,7 +78,36 @@ def read_delimited(
         n_before += 1 + n_more
     else:
         delimiter = _delimiter_of(first, delimiter, known)
-    yield from _records(itertools.chain([first], lines), path, delimiter, n_before)
+    ahead = list(itertools.islice(lines, _MOST_TITLES))
+    _refuse_title(first, ahead, path, delimiter, known, n_before)
+    lines = itertools.chain([first], ahead, lines)
+    yield from _records(lines, path, delimiter, n_before, check)
+
+
+def _refuse_title(
+    first: str,
+    ahead: list[str],
+    path: Path,
+    delimiter: str,
+    known: Collection[str],
+    n_before: int,
+) -> None:
+    """Refuse lines of text above the names of the columns, which are told by those we know."""
+
+    def n_known(line: str) -> int:
+        return sum(name.lower() in known for name in table_header(line, delimiter, known))
+
+    if not first.strip() or n_known(first):
+        return
+    for n_more, line in enumerate(ahead, start=1):
+        if n_known(line) > 1:
+            title = first.strip().strip(",;\t")
+            last = n_before + n_more
+            lines = "this line" if n_more == 1 else f"lines {n_before + 1} to {last}"
+            raise CorpusError(
+                f"{path}:{n_before + 1}: {quoted(title)} is a title, and the names of the columns "
+                f"stand in line {last + 1}; delete {lines}"
+            )
 
 
 def is_label_track(line: str) -> bool:
@@ -152,7 +188,11 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def _records(
-    lines: Iterator[str], path: Path, delimiter: str, n_before: int
+    lines: Iterator[str],
+    path: Path,
+    delimiter: str,
+    n_before: int,
+    check: Callable[[Iterable[str], str], object] | None,
 ) -> Iterator[tuple[str, Record]]:
     first = next(lines, "")
     is_raven = delimiter == "\t" and '"' not in first and _RAVEN_COLUMN in first.lower()
@@ -181,6 +221,8 @@ def _records(
         if header is None:
             header = _without_blank_end([cell.strip() for cell in cells])
             check_columns(header, where)
+            if check is not None:
+                check(header, where)
             continue
         if len(cells) > len(header) and not any(cell.strip() for cell in cells[len(header) :]):
             del cells[len(header) :]

@@ -7,15 +7,24 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any, Self
 
 from earful.errors import CorpusError
 from earful.read_only import ReadOnlyDict
+from earful.values import short_repr
 from earful.wording import quoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exemplar:
     """One solved example: a segment of audio, a question and its answer.
+
+    >>> bark = Exemplar(id="bark", audio="dogs/1.wav", labels=("dog", "bark"), end_s=2.5)
+    >>> bark.answer, bark.audio.name
+    ('dog, bark', '1.wav')
+    >>> Exemplar(id="bark", audio="dogs/1.wav", start_s=3, end_s=1)
+    Traceback (most recent call last):
+    earful.errors.CorpusError: exemplar 'bark': end_s=1 is not after start_s=3
 
     Attributes:
         id: Stable key, unique within an index.
@@ -50,6 +59,8 @@ class Exemplar:
     licence: str = ""
     meta: Mapping[str, str] = field(default_factory=ReadOnlyDict, hash=False)
 
+    __repr__ = short_repr
+
     def __post_init__(self) -> None:
         if isinstance(self.labels, str):
             raise TypeError(
@@ -78,6 +89,70 @@ class Exemplar:
             raise CorpusError(f"{this}: labels {quoted(list(self.labels))} name one label twice")
         if not self.answer and self.labels:
             object.__setattr__(self, "answer", ", ".join(self.labels))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A file or row that could not be used.
+
+    >>> Rejection(audio="empty.wav", where="sounds/metadata.csv:17", error="is empty").to_dict()
+    {'audio': 'empty.wav', 'row': 'sounds/metadata.csv:17', 'error': 'is empty'}
+
+    Attributes:
+        audio: The audio file as the corpus names it.
+        where: The row, such as ``"sounds/metadata.csv:17"``, or the file.
+        error: What was found and what was expected.
+        root: The corpus root; ``""`` in lists of older versions.
+        stretch: The id that the stretch has by itself (``default_id``).
+        is_earlier: Whether the newest build of that root read another table.
+    """
+
+    audio: str
+    where: str
+    error: str
+    root: str = ""
+    stretch: str = ""
+    is_earlier: bool = False
+
+    __repr__ = short_repr
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what concerns people as plain JSON values, ``where`` under the name ``row``."""
+        found = {"audio": self.audio, "row": self.where, "error": self.error}
+        return {**found, "earlier": True} if self.is_earlier else found
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read what ``to_dict`` wrote, with ``root`` and ``stretch`` where they are.
+
+        Raises:
+            KeyError: A field is missing.
+        """
+        return cls(
+            audio=values["audio"],
+            where=values["row"],
+            error=values["error"],
+            root=values.get("root", ""),
+            stretch=values.get("stretch", ""),
+            is_earlier=values.get("earlier", False),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusRow:
+    """An exemplar and its place in the corpus.
+
+    Attributes:
+        exemplar: The labelled segment.
+        where: The row, such as ``"sounds/metadata.csv:17"``, or the file.
+        fault: Why its recording is not to be read; ``""`` for all others.
+    """
+
+    exemplar: Exemplar
+    where: str
+    fault: str = ""
+
+    __repr__ = short_repr
 
 
 def default_id(audio: PurePosixPath, start_s: float, end_s: float | None) -> str:

@@ -4,51 +4,29 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 from typing import Any
 
 from earful.errors import CorpusError
+from earful.index.corpus.columns import (
+    ALIASES,
+    DASHES,
+    MAY_BE_MISSING,
+    MovedPaths,
+    add_times,
+    is_missing,
+    looks_like_time,
+    scale_of,
+    unused_times,
+)
 from earful.index.corpus.delimited import Record, SemicolonRecord, TabRecord
 from earful.index.corpus.exemplar import Exemplar, default_id, to_nfc
 from earful.index.corpus.folders import require_inside
 from earful.index.corpus.limits import MAX_PATH
+from earful.index.corpus.stretches import TOLERANCE_S
 from earful.index.corpus.tables import as_text
 from earful.wording import listed, quoted
-
-# Names under which tables in the wild keep each field; the first that is there is used. Upper
-# and lower case are one, but in ``id``: a column ``ID`` mostly numbers the rows of something else.
-ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "audio": (
-            *("audio", "file_name", "filename", "path", "file", "audio_path"),
-            *("begin path", "begin file"),
-        ),
-        "labels": (
-            *("labels", "label", "category", "class", "tags"),
-            *("species", "common name", "annotation"),
-        ),
-        "id": ("id",),
-        "start_s": ("start_s", "start", "file offset (s)", "begin time (s)", "start (s)"),
-        "end_s": ("end_s", "end", "end time (s)", "end (s)"),
-        "question": ("question",),
-        "answer": ("answer", "caption"),
-        "task": ("task",),
-        "split": ("split",),
-        "group": ("group", "speaker", "recording"),
-        "licence": ("licence", "license"),
-    }
-)
-KNOWN_COLUMNS = frozenset(alias for aliases in ALIASES.values() for alias in aliases)
-
-# What R, pandas and spreadsheets write where there is nothing.
-MISSING = frozenset(
-    {"NA", "N/A", "#N/A", "#NA", "n/a", "<NA>", "NaN", "nan", "-NaN", "-nan", "NaT"}
-    | {"None", "none", "NULL", "Null", "null", "nil", "NIL", "#NULL!", "#REF!", "#VALUE!", "?"}
-)
-
-_MAY_BE_MISSING = frozenset({"split", "group", "licence", "task"})
 
 # Columns of Raven's tables: in a table of several files, time runs on from file to file, and
 # the offset is the time in the file.
@@ -62,6 +40,10 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]+:/|data:|.*://", re.IGNORECASE | re.DOTALL)
 # Whatever else float() accepts, such as 1_0 and digits of other scripts, is a typing error.
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+")
+# A folder and a file in it, as Kaleidoscope names a recording, and where all of them lay.
+_IN_FILE, _FOLDER, _IN_FOLDER = "in file", "folder", "indir"
+# Of earful's own exports, whose rows tell how long each was, not where it ended.
+_OF_AN_EXPORT = frozenset({"content_sha256", "duration_s"})
 _THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
 _DIGITS_OF_TIME = 9
 
@@ -93,6 +75,10 @@ class ExemplarReader:
         self._drop_missing = drop_missing
         self._names: tuple[str, ...] = ()
         self._found: dict[str, str] = {}
+        self._is_number: dict[str, bool] = {}
+        self._perhaps_times: list[str] = []
+        self._unused_times: dict[str, None] = {}
+        self._moved = MovedPaths(root)
         self._columns = columns
         self._label_separator = label_separator
         self._allow_outside = allow_outside
@@ -101,6 +87,58 @@ class ExemplarReader:
     def leaves_out_labels(self) -> bool:
         """Whether it was said that there are no labels."""
         return self._columns.get("labels") == ""
+
+    @property
+    def chose_labels(self) -> bool:
+        """Whether it was said which column holds the labels."""
+        return "labels" in self._columns
+
+    @property
+    def unused_times(self) -> tuple[str, ...]:
+        """Columns of the rows so far that look like times and are not used."""
+        return tuple(self._unused_times)
+
+    def path_notes(self) -> list[str]:
+        """Count the recordings that were found under another path than their row's."""
+        return self._moved.notes()
+
+    def named_columns(
+        self, names: Iterable[str], where: str, *, names_audio: bool = True
+    ) -> dict[str, str]:
+        """Return the column of each field that a header names as we know it.
+
+        Args:
+            names: The columns.
+            where: Place of the header, for messages.
+            names_audio: Whether one has to name the audio.
+
+        Raises:
+            CorpusError: A column that was named is not there, or none names the audio.
+        """
+        record, found = list(names), dict[str, str]()
+        folded = {name.lower(): name for name in reversed(record)}
+        for field, column in self._columns.items():
+            if field not in ALIASES:
+                raise CorpusError(
+                    f"no field {field!r} to map a column to; expected one of {', '.join(ALIASES)}"
+                )
+            if column and column not in record:
+                raise CorpusError(
+                    f"{where}: has no column {column!r} for {field}; found {listed(record)}"
+                )
+            found[field] = column
+        for field, aliases in ALIASES.items():
+            spelt = [a if a in record or field == "id" else folded.get(a, a) for a in aliases]
+            present = [name for name in spelt if name in record]
+            if field not in found and present:
+                found[field] = present[0]
+        if not found.get("audio") and names_audio:
+            raise CorpusError(
+                f"{where}: has no column that names the audio; found {listed(record)}, expected "
+                f"one of {', '.join(ALIASES['audio'])}"
+                + (", or pass --column audio=COLUMN" if self._advise_options else "")
+            )
+        return found
 
     def find_columns(
         self, record: Record, where: str, *, names_audio: bool = True
@@ -118,30 +156,17 @@ class ExemplarReader:
         names = tuple(record)
         if names == self._names:  # as in most tables
             return self._found
-        found: dict[str, str] = {}
-        folded = {name.lower(): name for name in reversed(names)}
-        for field, column in self._columns.items():
-            if field not in ALIASES:
-                raise CorpusError(
-                    f"no field {field!r} to map a column to; expected one of {', '.join(ALIASES)}"
-                )
-            if column and column not in record:
-                raise CorpusError(
-                    f"{where}: has no column {column!r} for {field}; found {listed(record)}"
-                )
-            found[field] = column
-        for field, aliases in ALIASES.items():
-            spelt = [a if a in record or field == "id" else folded.get(a, a) for a in aliases]
-            present = [name for name in spelt if name in record]
-            if field not in found and present:
-                found[field] = present[0]
+
+        def is_number(name: str) -> bool:
+            text = str(record[name]).strip()
+            found = _NUMBER.fullmatch(text) or _DECIMAL_COMMA.fullmatch(text)
+            return self._is_number.setdefault(name, not text or found is not None)
+
+        found = self.named_columns(names, where, names_audio=names_audio)
+        left_out = set(found) | (_OF_AN_EXPORT if record.keys() >= _OF_AN_EXPORT else set())
+        add_times(found, left_out, names, is_number)
         found = {field: column for field, column in found.items() if column}
-        if "audio" not in found and names_audio:
-            raise CorpusError(
-                f"{where}: has no column that names the audio; found {listed(record)}, expected "
-                f"one of {', '.join(ALIASES['audio'])}"
-                + (", or pass --column audio=COLUMN" if self._advise_options else "")
-            )
+        self._perhaps_times = unused_times(names, found, self._columns)
         self._names, self._found = names, found
         return found
 
@@ -154,8 +179,8 @@ class ExemplarReader:
         split: str,
         where: str,
         recording: str = "",
-    ) -> Exemplar:
-        """Make the exemplar of a row.
+    ) -> tuple[Exemplar, str]:
+        """Make the exemplar of a row, and say why its audio cannot be used, or ``""``.
 
         Args:
             record: The row.
@@ -172,16 +197,20 @@ class ExemplarReader:
         def text(field: str) -> str:
             column = columns.get(field)
             found = "" if column is None else as_text(record[column], where, column).strip()
-            return "" if field in _MAY_BE_MISSING and self._is_missing(found) else found
+            return "" if field in MAY_BE_MISSING and self._is_missing(found) else found
 
         column = columns.get("audio")
         named = recording if column is None else as_text(record[column], where, column)
         named = named if named.strip() else recording
-        if (column or "").lower() == _RAVEN_PATH:
-            named = _tail_below(named, folder)
-        audio = self._audio(named, folder, where)
+        if (column or "").lower() == _IN_FILE:
+            named = _of_kaleidoscope(record, named, folder)
+        is_raven = (column or "").lower() == _RAVEN_PATH
+        audio, fault = self._audio(named, folder, where, by_tail=is_raven)
         labels = self._labels(record, columns, where)
         start_s, end_s = self._times(record, columns, where)
+        for name in self._perhaps_times:
+            if looks_like_time(name, str(record[name])):
+                self._unused_times[name] = None
         # Columns that hold no field are kept as text.
         used = set(columns.values())
         meta = {
@@ -190,7 +219,7 @@ class ExemplarReader:
             if column not in used
         }
         try:
-            return Exemplar(
+            exemplar = Exemplar(
                 id=to_nfc(text("id")) or default_id(audio, start_s, end_s),
                 audio=audio,
                 start_s=start_s,
@@ -206,6 +235,7 @@ class ExemplarReader:
             )
         except CorpusError as error:
             raise CorpusError(f"{where}: {error}") from error
+        return exemplar, fault
 
     def _labels(self, record: Record, columns: Mapping[str, str], where: str) -> tuple[str, ...]:
         column = columns.get("labels")
@@ -221,7 +251,7 @@ class ExemplarReader:
         return tuple(to_nfc(label) for label in labels if not self._is_missing(label))
 
     def _is_missing(self, text: str) -> bool:
-        return self._drop_missing and text in MISSING
+        return self._drop_missing and is_missing(text)
 
     def _times(
         self, record: Record, columns: Mapping[str, str], where: str
@@ -232,14 +262,16 @@ class ExemplarReader:
             if column is None:
                 return None
             text = as_text(record[column], where, column).strip()
-            text = "" if self._is_missing(text) else text
+            text = "" if self._is_missing(text) or (self._drop_missing and text in DASHES) else text
             advice = f", or leave the column out with --column {field}="
-            return _seconds(
+            value = _seconds(
                 _with_point(record, text, where, field),
                 where,
                 field,
                 advice=advice if self._advise_options else "",
             )
+            scale = scale_of(column)
+            return value if value is None or scale == 1 else round(value * scale, _DIGITS_OF_TIME)
 
         start_column, end_column = columns.get("start_s"), columns.get("end_s")
         start_s, end_s = seconds("start_s", start_column) or 0.0, seconds("end_s", end_column)
@@ -252,10 +284,25 @@ class ExemplarReader:
         ):
             begin_s = seconds("start_s", begin_column) or 0.0
             end_s = round(start_s + end_s - begin_s, _DIGITS_OF_TIME)
-        return start_s, end_s
+        length_s = seconds("duration_s", columns.get("duration_s"))
+        if length_s is None:
+            return start_s, end_s
+        if length_s <= 0:
+            raise CorpusError(f"{where}: duration_s={length_s:g}: expected more than 0 seconds")
+        by_length_s = round(start_s + length_s, _DIGITS_OF_TIME)
+        if end_s is not None and abs(end_s - by_length_s) > TOLERANCE_S + 1e-6:
+            advice = ", or leave one out with --column duration_s= or --column end_s="
+            raise CorpusError(
+                f"{where}: end_s={end_s:g} contradicts duration_s={length_s:g}, by which the "
+                f"stretch from start_s={start_s:g} ends at {by_length_s:g}; correct one of them"
+                + (advice if self._advise_options else "")
+            )
+        return start_s, by_length_s if end_s is None else end_s
 
-    def _audio(self, text: str, folder: Path, where: str) -> PurePosixPath:
-        """Return the path of a row's audio, relative to the root.
+    def _audio(
+        self, text: str, folder: Path, where: str, *, by_tail: bool
+    ) -> tuple[PurePosixPath, str]:
+        """Return the path of a row's audio, relative to the root, and why it is not there.
 
         Blanks at its ends count where a file has them, as three names of Clotho's do.
         """
@@ -273,11 +320,12 @@ class ExemplarReader:
             raise CorpusError(f"{where}: audio {quoted(text)} is a URL; expected a local file")
         if "\0" in text or not _can_be_file_name(text):
             raise CorpusError(f"{where}: audio {quoted(text)} cannot be the path of a file")
+        text, fault = self._moved.find(text, folder, where, by_tail=by_tail)
         path = Path(os.path.normpath(folder / text))
-        require_inside(path, self._root, where, allow_outside=self._allow_outside)
+        fault = fault or require_inside(path, self._root, where, allow_outside=self._allow_outside)
         if not path.is_relative_to(self._root):
-            return PurePosixPath(Path(os.path.relpath(path, self._root)).as_posix())
-        return PurePosixPath(path.relative_to(self._root).as_posix())
+            return PurePosixPath(Path(os.path.relpath(path, self._root)).as_posix()), fault
+        return PurePosixPath(path.relative_to(self._root).as_posix()), fault
 
 
 def _with_point(record: Record, text: str, where: str, field: str) -> str:
@@ -302,20 +350,13 @@ def _seconds(text: str, where: str, field: str, *, advice: str) -> float | None:
     return float(text)
 
 
-def _tail_below(named: str, folder: Path) -> str:
-    r"""Return the part of another computer's path that lies below a folder here.
-
-    >>> _tail_below("C:\\recordings\\night\\a.wav", Path("/nowhere"))
-    'a.wav'
-    """
-    if _can_be_file_name(named) and os.path.exists(folder / named):
-        return named
-    parts = [part for part in re.split(r"[/\\]", named) if part]
-    for first in range(len(parts)):
-        tail = "/".join(parts[first:])
-        if ".." not in parts[first:] and _can_be_file_name(tail) and os.path.exists(folder / tail):
-            return tail
-    return parts[-1] if parts else named
+def _of_kaleidoscope(record: Record, named: str, folder: Path) -> str:
+    """Return the path of a recording that a row of Kaleidoscope's names by folder and file."""
+    cells = {name.lower(): str(value).strip() for name, value in record.items() if value}
+    below = "/".join(filter(None, (cells.get(_FOLDER, "").replace("\\", "/"), named.strip())))
+    if _IN_FOLDER not in cells or (_can_be_file_name(below) and os.path.exists(folder / below)):
+        return below
+    return f"{cells[_IN_FOLDER]}/{below}"
 
 
 def _can_be_file_name(text: str) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 from earful.errors import CorpusError
 from earful.index.corpus.exemplar import to_nfc
+from earful.index.corpus.tables import is_text_table, table_kind
 from earful.wording import quoted
 
 METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet")
@@ -143,6 +144,21 @@ def recording_beside(table: Path, folder: Path) -> str:
     return found[0]
 
 
+def annotations_in(folder: Path, known: Collection[str]) -> list[str]:
+    """Return the names of the tables of rows about recordings in a folder, in order."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        kind = table_kind(path)
+        if kind is None or path.name.startswith(".") or not path.is_file():
+            continue
+        try:
+            if kind != "txt" or is_text_table(path, known):
+                found.append(path.name)
+        except CorpusError:
+            continue  # no text; its other reader says so
+    return found
+
+
 def _unreadable(error: OSError) -> NoReturn:
     raise CorpusError(f"{error.filename}: cannot be read ({error.strerror})") from error
 
@@ -174,7 +190,7 @@ def metadata_tables(folder: Path) -> tuple[tuple[Path, Path, str], ...]:
     )
 
 
-def require_inside(path: Path, root: Path, where: str, *, allow_outside: bool) -> None:
+def require_inside(path: Path, root: Path, where: str, *, allow_outside: bool) -> str:
     """Refuse a path that leads out of a corpus root, by itself or by a link.
 
     Args:
@@ -183,12 +199,17 @@ def require_inside(path: Path, root: Path, where: str, *, allow_outside: bool) -
         where: The row or file that names it, for messages.
         allow_outside: Whether any path is allowed.
 
+    Returns:
+        Why the file is not to be read, for a link to nothing; else ``""``.
+
     Raises:
         CorpusError: The path leads out of the root, and may not.
     """
     target = real_path(path)
     if allow_outside or target.is_relative_to(root):
-        return
+        return ""
+    if path.is_relative_to(root) and not os.path.lexists(target):
+        return f"{path}: leads by a link to {quoted(str(target))}, which does not exist"
     leads = f" leads to {quoted(str(target))}, which" if path.is_relative_to(root) else ""
     raise CorpusError(
         f"{where}: audio {quoted(str(path))}{leads} lies outside {root}; move it inside, or pass "

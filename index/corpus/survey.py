@@ -14,24 +14,29 @@ from pathlib import Path
 from typing import Any, Self
 
 from earful.errors import AudioError, CorpusError, MissingExtraError
-from earful.index.corpus.corpus import Corpus, CorpusRow, Rejection
-from earful.index.corpus.exemplar import Exemplar
-from earful.index.corpus.exemplar_reader import ALIASES, MISSING
+from earful.index.corpus.columns import (
+    ALIASES,
+    LabelCounts,
+    channels_note,
+    is_missing,
+    likely_label_column,
+    scale_of,
+    times_note,
+)
+from earful.index.corpus.corpus import Corpus
+from earful.index.corpus.exemplar import CorpusRow, Exemplar, Rejection
 from earful.index.corpus.stretches import TOLERANCE_S, TimesBeyond
 from earful.model.audio import AudioInfo, AudioLimits, file_sha256, probe_isolated
 from earful.plain import plain_fields
-from earful.wording import counted, listed, quoted
+from earful.wording import as_argument, counted, listed
 
 _MOST_NAMED = 5
 # Stems are remembered of this many names; of a larger corpus the first rows tell enough.
 _MOST_STEMS = 100_000
 _MOST = 0.5
-_SEPARATORS = (",", ";", "/", "|")
+_MOST_CHANNELS = 100
+_TIMES = ("start_s", "end_s", "duration_s")
 _NUMBERED = re.compile(r"(?:.*/)?(.+?)([-_. ]+)[0-9]+\.[^./]*")
-# Words in the names of columns that may hold labels.
-_LIKE_LABELS = re.compile(
-    r"lab|klass|class|categ|species|kind|type|event|sound|tag|annot|target|name|code", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +114,7 @@ def survey_corpus(
         splits[exemplar.split] += 1
         path = corpus.path(exemplar)
         if path not in headers:
-            headers[path] = _read_header(path, limits)
+            headers[path] = row.fault or _read_header(path, limits)
         header = headers[path]
         if not isinstance(header, str):
             equal.add(path, exemplar)
@@ -135,7 +140,7 @@ def survey_corpus(
         other_columns=corpus.other_columns,
         passed_over=dict(sorted(corpus.passed_over.items())),
         unlabelled=remarks.n - remarks.n_labelled,
-        missing=dict(sorted(remarks.missing.items())),
+        missing=dict(sorted(remarks.labels.missing.items())),
         notes=tuple(filter(None, (beyond.note(), equal.note(), *remarks.notes()))),
     )
 
@@ -216,9 +221,10 @@ class Remarks:
         n_labelled: Rows with a label.
         n_answered: Rows with a label or an answer.
         unlabelled: Places of the first rows without a label.
-        missing: Labels that look like missing values, with their rows.
-        n_in_missing_group: Rows whose group looks like one.
-        separators: Rows with a label that holds each of ``,``, ``;``, ``/`` and ``|``.
+        labels: Their labels, and what is odd about them.
+        n_in_missing_group: Rows whose group looks like a missing value.
+        n_endless: Rows that have no end.
+        n_starting: Rows of those that begin after the start of their recording.
     """
 
     corpus: Corpus
@@ -226,9 +232,12 @@ class Remarks:
     n_labelled: int = 0
     n_answered: int = 0
     unlabelled: list[str] = field(default_factory=list)
-    missing: Counter[str] = field(default_factory=Counter)
-    separators: Counter[str] = field(default_factory=Counter)
+    labels: LabelCounts = field(default_factory=LabelCounts)
     n_in_missing_group: int = 0
+    n_endless: int = 0
+    n_starting: int = 0
+    _channels: set[str] = field(default_factory=set)
+    _worded: dict[str, None] = field(default_factory=dict)
     _n_ungrouped: int = 0
     _stems: dict[tuple[str, str], _Stem] = field(default_factory=dict)
     _last_audio: str = ""
@@ -255,11 +264,15 @@ class Remarks:
         elif len(self.unlabelled) < _MOST_NAMED:
             self.unlabelled.append(row.where)
         self.n_answered += bool(exemplar.labels or exemplar.answer)
-        self.missing.update(label for label in exemplar.labels if label in MISSING)
-        self.n_in_missing_group += exemplar.group in MISSING
-        for separator in _SEPARATORS:
-            if any(separator in label for label in exemplar.labels):
-                self.separators[separator] += 1
+        self.labels.add(exemplar.labels)
+        self.n_in_missing_group += is_missing(exemplar.group)
+        self.n_endless += exemplar.end_s is None
+        self.n_starting += exemplar.end_s is None and exemplar.start_s > 0
+        for column, text in exemplar.meta.items():
+            if column.lower() == "channel" and len(self._channels) < _MOST_CHANNELS:
+                self._channels.add(text.strip())
+            elif column.lower() in ALIASES["labels"] and any(map(str.isalpha, text)):
+                self._worded[column] = None
         if not exemplar.group:
             self._n_ungrouped += 1
             self._add_stem(str(exemplar.audio), exemplar.labels)
@@ -285,25 +298,23 @@ class Remarks:
         Raises:
             CorpusError: There is none, and it was not said that there is to be none.
         """
-        columns = self.corpus.columns
-        if self.n_answered or columns is None or self.corpus.leaves_out_labels:
-            return
-        if "labels" in columns or "answer" in columns:
-            return
-        others = self.corpus.other_columns
-        likely = next((name for name in others if _LIKE_LABELS.search(name)), "")
-        likely = likely or (others[0] if others else "COLUMN")
-        raise CorpusError(
-            f"{self.corpus.source}: no column gives labels or answers; found "
-            f"{listed([*columns.values(), *others])}, expected one of "
-            f"{', '.join(ALIASES['labels'])}: name it with --column labels={likely}, or pass "
-            "--column labels= for recordings without any"
-        )
+        fault = "" if self.n_answered else self.corpus.no_labels_fault()
+        if fault:
+            raise CorpusError(f"{self.corpus.source}: {fault}")
 
     def notes(self) -> tuple[str, ...]:
         """Return what the corpus's owner should know, a sentence each."""
         return tuple(
-            filter(None, (*self._about_labels(), self._about_groups(), *self._about_rest()))
+            filter(
+                None,
+                (
+                    *self._about_labels(),
+                    self._about_groups(),
+                    *self._about_times(),
+                    *self.corpus.path_notes(),
+                    *self._about_rest(),
+                ),
+            )
         )
 
     def _about_labels(self) -> list[str]:
@@ -312,26 +323,19 @@ class Remarks:
         has_labels = self.n_labelled or "labels" in (self.corpus.columns or {})
         if n_without and has_labels and not self.corpus.leaves_out_labels:
             places = ", ".join(self.unlabelled) + (" and more" if n_without > _MOST_NAMED else "")
-            notes.append(f"{counted(n_without, 'row has', 'rows have')} no label: {places}")
-        if self.missing:
-            each = ", ".join(f"{label!r} {n:,}" for label, n in sorted(self.missing.items()))
-            notes.append(
-                f"labels that look like missing values are taken as labels ({each}); "
-                "--drop-missing leaves them out"
-            )
+            note = f"{counted(n_without, 'row has', 'rows have')} no label: {places}"
+            likely = likely_label_column(self.corpus.other_columns)
+            if not self.n_labelled and likely:
+                note += f"; for those of another column: --column labels={as_argument(likely)}"
+            notes.append(note)
+        notes += self.labels.notes(kind=self.corpus.kind)
+        column = (self.corpus.columns or {}).get("labels", "")
+        if column and not self.corpus.chose_labels:
+            notes.append(self.labels.about_numbers(column, self._worded))
         if self.n_in_missing_group:
             notes.append(
                 f"{counted(self.n_in_missing_group, 'row is', 'rows are')} of a group that looks "
                 "like a missing value, and so of one group; --drop-missing takes it for none"
-            )
-        separator, n_with = max(
-            self.separators.items(), key=lambda item: (item[1], item[0]), default=("", 0)
-        )
-        if n_with > _MOST * self.n_labelled and self.corpus.kind != "folder":
-            notes.append(
-                f"{n_with:,} of {counted(self.n_labelled, 'labelled row')} have a label that holds "
-                f"{quoted(separator)}; if it stands between labels: "
-                f"--label-separator {quoted(separator)}"
             )
         return notes
 
@@ -351,6 +355,27 @@ class Remarks:
             "stem; if those are parts of one recording, make it a group, so that no part answers "
             "for another: --group-pattern '([^/]+)[-_. ]+[0-9]+[.][^.]+$'"
         )
+
+    def _about_times(self) -> list[str]:
+        columns = self.corpus.columns or {}
+        notes = [times_note(self.corpus.unused_times)]
+        for unit, scale in (("milliseconds", 1e-3), ("minutes", 60.0), ("hours", 3600.0)):
+            of_unit = [columns[x] for x in _TIMES if x in columns and scale_of(columns[x]) == scale]
+            if of_unit:
+                notes.append(f"converted from {unit} to seconds: {listed(of_unit)}")
+        has_end = columns.keys() & {"end_s", "duration_s"}
+        if has_end and 0 < self.n_endless < self.n:
+            n = counted(self.n_endless, "row has", "rows have")
+            notes.append(f"{n} no end and {_reach(self.n_endless)}")
+        elif "start_s" in columns and not has_end and self.n_starting:
+            n = counted(self.n_starting, "row begins", "rows begin")
+            notes.append(
+                f"{n} after the start, and no column gives an end or a duration: each reaches to "
+                "the end of its recording"
+            )
+        if "labels" in columns and self.n_labelled:
+            notes.append(channels_note(self._channels))
+        return notes
 
     def _about_rest(self) -> list[str]:
         corpus, notes = self.corpus, []
@@ -372,6 +397,11 @@ class Remarks:
         if corpus.passed_over:
             notes.append(f"passed over, as no audio: {describe_endings(corpus.passed_over)}")
         return notes
+
+
+def _reach(n: int) -> str:
+    one = "reaches to the end of its recording"
+    return one if n == 1 else "reach to the ends of their recordings"
 
 
 def describe_endings(endings: Mapping[str, int]) -> str:

@@ -12,7 +12,7 @@ import itertools
 import json
 import math
 import sys
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path
@@ -50,12 +50,18 @@ def table_kind(path: Path) -> str | None:
     return KINDS.get(path.suffix.lower())
 
 
-def read_rows(path: Path, known: Collection[str] = ()) -> Generator[tuple[str, Record], None, None]:
+def read_rows(
+    path: Path,
+    known: Collection[str] = (),
+    check: Callable[[Iterable[str], str], object] | None = None,
+) -> Generator[tuple[str, Record], None, None]:
     """Read a table row by row.
 
     Args:
         path: A file whose ending ``table_kind`` knows.
         known: Names of columns, in lower case, by which a header is told from other text.
+        check: Called with the columns and the place of the header, if the table has one; what it
+            raises is about that.
 
     Yields:
         ``(where, record)``: ``where`` is ``"path:line"``, or ``"path:row n"`` for
@@ -77,7 +83,7 @@ def read_rows(path: Path, known: Collection[str] = ()) -> Generator[tuple[str, R
             elif kind == "jsonl":
                 yield from _read_json_lines(file, path)
             else:
-                yield from _read_text_table(_text_lines(file, path), path, kind, known)
+                yield from _read_text_table(_text_lines(file, path), path, kind, known, check)
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read ({error.strerror or error})") from error
 
@@ -98,13 +104,17 @@ def is_text_table(path: Path, known: Collection[str]) -> bool:
 
 
 def _read_text_table(
-    lines: Iterator[str], path: Path, kind: str, known: Collection[str]
+    lines: Iterator[str],
+    path: Path,
+    kind: str,
+    known: Collection[str],
+    check: Callable[[Iterable[str], str], object] | None,
 ) -> Iterator[tuple[str, Record]]:
     first = next(lines, "")
     lines = itertools.chain([first], lines)
     if kind == "txt" and is_label_track(first):
         return read_label_track(lines, path)
-    return read_delimited(lines, path, "," if kind == "csv" else "\t", known)
+    return read_delimited(lines, path, "," if kind == "csv" else "\t", known, check)
 
 
 @contextmanager

@@ -62,6 +62,8 @@ class DatasetCheck:
         passed_over: Files that are there and not read, each with the one read in its place.
         missing: Place and reason of rows without a recording, the first thousand.
         n_missing: Number of rows without a recording.
+        ambiguous: Place and reason of rows that several recordings fit, the first thousand.
+        n_ambiguous: Number of rows that several recordings fit.
         unreadable: Place and reason of rows that cannot be read, the first thousand.
         n_unreadable: Number of rows that cannot be read.
         empty: Place and reason of rows without a label or an answer, the first thousand.
@@ -88,6 +90,8 @@ class DatasetCheck:
     passed_over: tuple[tuple[str, str], ...]
     missing: tuple[tuple[str, str], ...]
     n_missing: int
+    ambiguous: tuple[tuple[str, str], ...]
+    n_ambiguous: int
     unreadable: tuple[tuple[str, str], ...]
     n_unreadable: int
     empty: tuple[tuple[str, str], ...]
@@ -137,6 +141,8 @@ class DatasetCheck:
             "passed_over": [{"file": name, "for": read} for name, read in self.passed_over],
             "missing": _places(self.missing),
             "n_missing": self.n_missing,
+            "ambiguous": _places(self.ambiguous),
+            "n_ambiguous": self.n_ambiguous,
             "unreadable": _places(self.unreadable),
             "n_unreadable": self.n_unreadable,
             "empty": _places(self.empty),
@@ -182,7 +188,7 @@ def check_dataset(
     # With only a split or a part chosen, recordings of the others are expected.
     n_unnamed = 0
     if corpus.is_whole:
-        n_unnamed = max(0, corpus.n_recordings - len(named) - corpus.n_unusable)
+        n_unnamed = max(0, corpus.n_recordings - len(named | corpus.passed_by))
     names = [*whole, *(name for name in official if name not in whole)]
     if corpus.split:
         names = [corpus.split]
@@ -207,6 +213,8 @@ def check_dataset(
         passed_over=corpus.unread_files,
         missing=tuple(counts.missing),
         n_missing=counts.n_missing,
+        ambiguous=tuple(counts.ambiguous.listed),
+        n_ambiguous=counts.ambiguous.n,
         unreadable=tuple(counts.faults.listed),
         n_unreadable=counts.faults.n,
         empty=tuple(counts.empty.listed),

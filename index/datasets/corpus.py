@@ -132,9 +132,9 @@ class DatasetCorpus(Corpus):
         return self._locator.n_recordings
 
     @property
-    def n_unusable(self) -> int:
-        """Number of files that rows name and that are no recordings, such as Git LFS pointers."""
-        return len(self._locator.unusable)
+    def passed_by(self) -> set[int]:
+        """Hashes of files that rows name and do not use, such as Git LFS pointers and copies."""
+        return self._locator.passed_by
 
     @property
     def is_whole(self) -> bool:
@@ -204,11 +204,11 @@ class DatasetCorpus(Corpus):
         id_ = fill(self.dataset.id, row, where)
         why_bad = self.dataset.known_bad.get(id_, "")
         if not why_bad and id_ in self.dataset.bad_copies:
-            why_bad = self._why_bad_copy(id_, row, where)
+            why_bad = self._why_bad_copy(id_, row, where, split)
         if why_bad:
             counts.known_bad[id_] = why_bad
             whole.known_bad.add(id_)
-        if self.counts_whole and (audio := self._locator.find(row, where)[0]):
+        if self.counts_whole and (audio := self._locator.find(row, where, split).path):
             whole.found.add(hash(audio))
             if not why_bad:
                 whole.clips.add(hash(audio))
@@ -230,8 +230,8 @@ class DatasetCorpus(Corpus):
             else None
         )
 
-    def _why_bad_copy(self, id_: str, row: RawRow, where: str) -> str:
-        audio, _ = self._locator.find(row, where)
+    def _why_bad_copy(self, id_: str, row: RawRow, where: str, split: str) -> str:
+        audio = self._locator.find(row, where, split).path
         try:
             if audio:
                 self._segmenter.duration_s(audio)
@@ -242,7 +242,7 @@ class DatasetCorpus(Corpus):
     def _rows_of(self, chosen: _Chosen, counts: RowCounts) -> list[CorpusRow]:
         """Find a row's recording and its segments, and make its exemplars."""
         row, where, split = chosen.row, chosen.where, chosen.split
-        audio, why = self._locator.find(row, where)
+        audio, why, is_ambiguous = self._locator.find(row, where, split)
         segments: tuple[Segment, ...] = ()
         if audio:
             try:
@@ -262,7 +262,9 @@ class DatasetCorpus(Corpus):
         if audio:
             counts.n_found[split] = counts.n_found.get(split, 0) + 1
             return made
-        if len(counts.missing) < MOST_LISTED:
+        if is_ambiguous:
+            counts.ambiguous.add(where, why)
+        elif len(counts.missing) < MOST_LISTED:
             counts.missing.append((where, why))
         if self.on_missing is not None:
             self.on_missing(where, why)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from earful.toml import Before, Many
+from earful.values import short_repr
 
 AudioForm = Literal["files", "partly", "ids", "video"]
 Basis = Literal["publisher", "copy", "second-hand", "unchecked"]
@@ -261,7 +262,7 @@ class SplitRule:
             raise ValueError(f"shares = {dict(self.shares)}: expected a share of each split")
 
     def describe(self) -> str:
-        """Say how a split of our own was dealt; empty where it is the publisher's."""
+        """Describe how a split of our own was dealt; empty where it is the publisher's."""
         if not self.by:
             return ""
         total = sum(self.shares.values())
@@ -304,6 +305,11 @@ _Vocabulary = Annotated[tuple[_Source, str], _pair("column", is_first=False)]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """Declaration of one dataset; ``load_declaration`` reads it from its file.
+
+    >>> import earful
+    >>> dataset = earful.load_declaration("urbansound8k")
+    >>> dataset.title, dataset.audio_form
+    ('UrbanSound8K', 'files')
 
     Attributes:
         name: Stem of its file.
@@ -377,6 +383,8 @@ class Dataset:
     licence: str = ""
     origin: str = ""
     meta: Many[str] = ()
+
+    __repr__ = short_repr
 
     @property
     def parts(self) -> tuple[str, ...]:

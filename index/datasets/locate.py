@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,9 +28,29 @@ _ENDINGS = frozenset(AUDIO_ENDINGS)
 Segment = tuple[float, float | None]
 """Start and end in seconds; no end for the rest of the file."""
 
+# What folders of splits are called besides the split's own name.
+_SPLIT_FOLDERS = {
+    "train": frozenset({"training"}),
+    "val": frozenset({"valid", "validation", "dev"}),
+    "test": frozenset({"testing", "eval", "evaluation"}),
+}
 # A file that was cut before may be a little longer than its segment.
 _CUT_SLACK_S = 1.0
 _LEVEL_RATE = 16_000
+
+
+class Found(NamedTuple):
+    """Where a row's recording is, or why there is none.
+
+    Attributes:
+        path: From the base; empty where there is none.
+        why: What was looked for, or what is wrong with what is there; empty where there is one.
+        is_ambiguous: Whether several files have its name, which differ.
+    """
+
+    path: str = ""
+    why: str = ""
+    is_ambiguous: bool = False
 
 
 class Locator:
@@ -43,7 +64,8 @@ class Locator:
         allow_outside: Whether a link may lead out of ``top``.
 
     Attributes:
-        unusable: Hashes of the paths of files that rows name and that are no recordings.
+        passed_by: Hashes of the paths of files that rows name and do not use: those that are no
+            recordings, copies of others, and those between which no row can choose.
     """
 
     def __init__(
@@ -56,13 +78,16 @@ class Locator:
         self._allow_outside = allow_outside
         # Of the folder above, relative to the base.
         self._above = os.path.relpath(self._resolved, base.resolve())
-        self.unusable: set[int] = set()
+        self.passed_by: set[int] = set()
 
-    def find(self, row: Mapping[str, Any], where: str) -> tuple[str, str]:
+    def find(self, row: Mapping[str, Any], where: str, split: str = "") -> Found:
         """Return the recording's path from the base, or why there is none.
 
-        Returns:
-            ``(path, "")`` or ``("", what was looked for)``.
+        Args:
+            row: The row.
+            where: Its place.
+            split: Its split: of several files that have its name, the one in a folder of that
+                split is the row's.
 
         Raises:
             CorpusError: The row names a path outside the folder.
@@ -78,14 +103,31 @@ class Locator:
                     return self._check_usable(os.path.normpath(place), where)
         for template in self._audio.find:
             looked_for.append(fill(template, row, where))
-            found, why = self._find_by_name(template, row, where)
-            if found:
-                return self._check_usable(found, where)
-            if why:
-                return "", why
-        return "", f"looked for {' and '.join(looked_for)}"
+            name, fit = self._find_by_name(template, row, where)
+            if len(own := self._of_split(fit, split)) > 1:
+                names = " and ".join(own[:3]) + (" and others" if len(own) > 3 else "")
+                why = f"{name} may be {names}, which differ; expected one file of that name"
+                return Found(why=why, is_ambiguous=True)
+            if own:
+                return self._check_usable(own[0], where)
+        return Found(why=f"looked for {' and '.join(looked_for)}")
 
-    def _check_usable(self, relative: str, where: str) -> tuple[str, str]:
+    def _of_split(self, fit: list[str], split: str) -> list[str]:
+        """Return what may be a row's recording, of files with its name: mostly one.
+
+        Of several the one in its split's folder is the row's; equal ones are one recording.
+        """
+        if len(fit) < 2:
+            return fit
+        self.passed_by.update(map(hash, fit))
+        folders = {split.lower(), *_SPLIT_FOLDERS.get(split.lower(), ())} - {""}
+        own = [x for x in fit if folders & set(os.path.dirname(x).lower().split(os.sep))] or fit
+        first = self._base / own[0]
+        if all(_is_copy(first, self._base / other) for other in own[1:]):
+            return own[:1]
+        return own
+
+    def _check_usable(self, relative: str, where: str) -> Found:
         """Return a path if it is a recording, or why it is none."""
         path = self._base / relative
         if not self._allow_outside and not path.resolve().is_relative_to(self._resolved):
@@ -95,12 +137,13 @@ class Locator:
             )
         size = path.stat().st_size
         if is_lfs_pointer(path):
-            self.unusable.add(hash(relative))
-            return "", f"{relative} is a Git LFS pointer; fetch it with `git lfs pull`"
+            self.passed_by.add(hash(relative))
+            return Found(why=f"{relative} is a Git LFS pointer; fetch it with `git lfs pull`")
         if size < self._audio.min_bytes:
-            self.unusable.add(hash(relative))
-            return "", f"{relative} has {size} bytes; expected {self._audio.min_bytes} or more"
-        return relative, ""
+            self.passed_by.add(hash(relative))
+            why = f"{relative} has {size} bytes; expected {self._audio.min_bytes} or more"
+            return Found(why=why)
+        return Found(path=relative)
 
     def _require_inside(self, relative: str, where: str) -> None:
         path = os.path.normpath(relative)
@@ -111,12 +154,13 @@ class Locator:
         if "\0" in relative:
             raise CorpusError(f"{where}: the audio path holds a NUL character")
 
-    def _find_by_name(self, template: str, row: Mapping[str, Any], where: str) -> tuple[str, str]:
+    def _find_by_name(
+        self, template: str, row: Mapping[str, Any], where: str
+    ) -> tuple[str, list[str]]:
         """Find a base name: exactly, then without regard to case, then as a stem.
 
         Returns:
-            ``(path below the root, "")``; ``("", why)`` when several files fit; ``("", "")``
-            when none does.
+            The name, and the paths below the root that fit, in the first format of those there.
         """
         above, _, last = template.rpartition("/")
         folders = set(fill(above, row, where).lower().split("/")) - {""}
@@ -124,7 +168,8 @@ class Locator:
         lower = name.lower()
         same: list[str] = []
         for by_stem in (self._by_stem, self._by_stem_above):
-            known = by_stem.get(os.path.splitext(lower)[0], ()) + by_stem.get(lower, ())
+            stems = dict.fromkeys((os.path.splitext(lower)[0], lower))
+            known = [path for stem in stems for path in by_stem.get(stem, ())]
             fit = [x for x in known if folders <= set(os.path.dirname(x).lower().split(os.sep))]
             bases = [(found, os.path.basename(found)) for found in fit]
             same = (
@@ -134,14 +179,9 @@ class Locator:
             )
             if same:
                 break
-        # One recording in several formats is not ambiguous; two files with one name and format
-        # are, unless they are copies.
+        # One recording in several formats is not ambiguous.
         same.sort(key=lambda found: (AUDIO_ENDINGS.index(_ending(found)), found))
-        rivals = [found for found in same if _ending(found) == _ending(same[0])]
-        if len({(self._base / found).stat().st_size for found in rivals}) > 1:
-            names = " and ".join(rivals[:3])
-            return "", f"{name} may be {names}; expected one file of that name"
-        return (same[0], "") if same else ("", "")
+        return name, [found for found in same if _ending(found) == _ending(same[0])]
 
     @cached_property
     def _by_stem(self) -> dict[str, tuple[str, ...]]:
@@ -254,6 +294,11 @@ def _seconds(value: str | float, row: Mapping[str, Any], where: str) -> float:
         return float(found)
     except (TypeError, ValueError) as error:
         raise RowError(where, f"{value} is {found!r}; expected seconds") from error
+
+
+def _is_copy(one: Path, other: Path) -> bool:
+    """Whether two files have equal bytes; a link to the same file has."""
+    return one.samefile(other) or filecmp.cmp(one, other, shallow=False)
 
 
 def _stems(recordings: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -174,6 +174,7 @@ class RowCounts:
         n_rows: Rows in the dataset's files that are of the task, by split.
         n_found: Rows whose recording is there, by split.
         missing: Place and reason of rows without a recording, the first thousand.
+        ambiguous: Rows that several recordings fit, which differ.
         known_bad: Ids that were left out as broken, and why.
         faults: Rows that cannot be read.
         empty: Rows that have no label or no answer for the task.
@@ -184,6 +185,7 @@ class RowCounts:
     n_rows: dict[str, int] = field(default_factory=dict)
     n_found: dict[str, int] = field(default_factory=dict)
     missing: list[tuple[str, str]] = field(default_factory=list)
+    ambiguous: Passed = field(default_factory=Passed)
     known_bad: dict[str, str] = field(default_factory=dict)
     faults: RowFaults = field(default_factory=RowFaults)
     empty: Passed = field(default_factory=Passed)
@@ -193,7 +195,7 @@ class RowCounts:
     @property
     def n_missing(self) -> int:
         """Number of rows without a recording."""
-        return sum(self.n_rows.values()) - sum(self.n_found.values())
+        return sum(self.n_rows.values()) - sum(self.n_found.values()) - self.ambiguous.n
 
 
 def is_chance(n_bad: int, n: int) -> bool:

@@ -73,7 +73,7 @@ def _level_faults(id_: str, samples: NDArray[np.float32], limits: HealthLimits) 
             Finding(
                 kind="silence",
                 ids=(id_,),
-                what=f"{silent:.0%} of it is below {limits.silent_dbfs:g} dBFS",
+                what=f"{silent:.1%} of it is below {limits.silent_dbfs:g} dBFS",
                 next="remove it, or give the segment that sounds",
                 severity=0.7 if silent == 1.0 else 0.45,
             )

@@ -28,6 +28,7 @@ from earful.index.health.vectors import (
     skewness,
 )
 from earful.index.index import Index
+from earful.values import short_repr
 
 _MOST_LISTED = 1000
 
@@ -35,6 +36,11 @@ _MOST_LISTED = 1000
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Health:
     """Result of a health check.
+
+    >>> import earful
+    >>> health = earful.check_health(earful.Index.open("sounds.index"), audio=False)
+    >>> health.n, health.accuracy, [label.label for label in health.labels]
+    (15, 1.0, ['dog', 'rain', 'siren'])
 
     Attributes:
         n: Rows of the index.
@@ -62,6 +68,8 @@ class Health:
     durations: Mapping[str, tuple[float, ...]] = field(hash=False)
     limits: HealthLimits
     audio_read: bool
+
+    __repr__ = short_repr
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

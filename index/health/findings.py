@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from earful.values import short_repr
 from earful.wording import counted
 
 
@@ -37,6 +38,8 @@ class HealthLimits:
     silent_share: float = 0.9
     clipped_share: float = 0.001
     outlier: float = 4.0
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         if self.k < 1:

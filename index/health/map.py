@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
-from collections.abc import Callable
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError, MissingExtraError
-from earful.html import Axis, Page, Point, Series, draw_key, draw_map
+from earful.html import Page
+from earful.index.corpus import Exemplar
 from earful.index.index import Index
-from earful.wording import counted
 
 Method = Literal["pca", "umap"]
 ColorBy = Literal["label", "group", "split"]
@@ -23,11 +26,15 @@ METHODS: tuple[Method, ...] = get_args(Method)
 COLOR_BY: tuple[ColorBy, ...] = get_args(ColorBy)
 
 _MOST_POINTS = 20_000
-# More are drawn by plotly, which takes four megabytes and the graphics card.
-_MOST_DRAWN = 2_000
-_MOST_COLOURS = 40
+# As many pairs of a colour and a shape can be told apart.
+_MOST_COLOURS = 60
+_WIDTH, _HEIGHT = 1000, 700
+_MARGIN = 14
+# Pixels of a name on the map: of one character, of a line; longer names are cut.
+_CHARACTER = 7.2
+_NAME_HEIGHT = 15
+_LONGEST = 30
 _SEED = 0
-_HOVER = "%{customdata[1]}<br>group %{customdata[2]}<br>%{customdata[3]}<extra></extra>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -112,7 +119,7 @@ def write_map_page(
         found: From ``map_index``.
         index: The index it shows.
         path: HTML file.
-        color_by: What the colours stand for; beyond forty values the rarer ones share one.
+        color_by: What the colours stand for; beyond sixty values the rarer ones share one.
         progress: Called with the number of recordings read and the number of all.
 
     Raises:
@@ -124,25 +131,13 @@ def write_map_page(
     rows = index.vectors()
     row_of = {exemplar.id: row for row, exemplar in enumerate(rows.exemplars)}
     page = Page(f"Map of {index.path.name}")
-    # What the map shows, and how far it can be trusted.
-    shown = counted(len(found.ids), "row")
-    if found.method == "pca":
-        shares = " and ".join(f"{share:.0%}" for share in found.explained)
-        page.text(
-            f"{shown} by the two directions of greatest variance, which keep "
-            f"{shares} of it. Near on the map may still be far apart."
-        )
-    else:
-        page.text(
-            f"{shown} by UMAP. Neighbours are kept; distances between clusters and "
-            "their sizes mean nothing."
-        )
-    if found.n_left_out:
-        left_out = counted(found.n_left_out, "row is", "rows are")
-        page.text(f"{left_out} left out, drawn at random.")
-    # The points by colour, and a player for each.
-    players: dict[str, str] = {}
-    named: dict[str, list[int]] = {}
+    lowest, highest = found.points.min(axis=0), found.points.max(axis=0)
+    margins = np.array([_MARGIN, _MARGIN])
+    scale = (np.array([_WIDTH, _HEIGHT]) - 2 * margins) / np.maximum(highest - lowest, 1e-12)
+    # The second axis points upwards, and pixels count downwards.
+    places = (found.points - lowest) * scale + margins
+    places[:, 1] = _HEIGHT - places[:, 1]
+    named: dict[str, list[_Mark]] = {}
     for place, id_ in enumerate(found.ids):
         exemplar = rows.exemplars[row_of[id_]]
         value = {
@@ -150,121 +145,79 @@ def write_map_page(
             "group": exemplar.group or "(none)",
             "split": exemplar.split or "(none)",
         }[color_by]
-        named.setdefault(value, []).append(place)
+        x, y = places[place].round(1).tolist()
+        named.setdefault(value, []).append(_Mark(id_, x, y, _title(exemplar)))
         if progress is not None:
             progress(place, len(found.ids))
-        source = page.audio_source(rows.paths[row_of[id_]], exemplar.start_s, exemplar.end_s)
-        if source:
-            players[id_] = source
+        page.add_sound(id_, rows.paths[row_of[id_]], exemplar.start_s, exemplar.end_s)
     frequent = sorted(named, key=lambda value: (-len(named[value]), value))
     clouds = {value: named[value] for value in sorted(frequent[:_MOST_COLOURS])}
-    if others := [place for value in frequent[_MOST_COLOURS:] for place in named[value]]:
-        clouds[f"(the other {len(frequent) - _MOST_COLOURS})"] = sorted(others)
-    if len(found.ids) <= _MOST_DRAWN:
-        _draw(page, found, index, clouds, players)
-    else:
-        _plot(page, found, index, clouds, players)
+    if others := [mark for value in frequent[_MOST_COLOURS:] for mark in named[value]]:
+        clouds[f"(the other {len(frequent) - _MOST_COLOURS})"] = others
     try:
-        page.write(path)
+        page.write(
+            path,
+            "map_page.html",
+            found=found,
+            color_by=color_by,
+            clouds=clouds,
+            names=_place_names(clouds),
+            longest=_LONGEST,
+            size=(_WIDTH, _HEIGHT),
+        )
     except OSError as error:
         raise IndexFolderError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def _draw(
-    page: Page,
-    found: IndexMap,
-    index: Index,
-    clouds: dict[str, list[int]],
-    players: dict[str, str],
-) -> None:
-    """Draw the points into the page, each value with its colour, its shape and its name."""
-    titles = _titles(found, index)
-    series = [
-        Series(
-            name=name,
-            points=[
-                Point(
-                    x=float(found.points[place, 0]),
-                    y=float(found.points[place, 1]),
-                    title=titles[place],
-                    id=found.ids[place],
-                )
-                for place in places
-            ],
-        )
-        for name, places in clouds.items()
-    ]
-    low, high = found.points.min(axis=0), found.points.max(axis=0)
-    x, y = (Axis(low=float(low[axis]), high=float(high[axis]), is_silent=True) for axis in range(2))
-    key = draw_key([(name, len(places)) for name, places in clouds.items()])
-    page.chart(
-        "plot-map",
-        key + draw_map(series, x, y),
-        "Point at a mark to read it, click it to listen; click a name above to hide its marks.",
-        players=players,
-    )
+class _Mark(NamedTuple):
+    """One row on the map: its id, its place in pixels, and what it says under the pointer."""
+
+    id: str
+    x: float
+    y: float
+    title: str
 
 
-def _titles(found: IndexMap, index: Index) -> list[str]:
-    """Return what each point says: its labels, id, group and file."""
-    rows = index.vectors()
-    row_of = {exemplar.id: row for row, exemplar in enumerate(rows.exemplars)}
-    titles: list[str] = []
-    for id_ in found.ids:
-        exemplar = rows.exemplars[row_of[id_]]
-        labels = " + ".join(exemplar.labels) or exemplar.answer or "(no label)"
-        file = os.fspath(exemplar.audio)
-        lines = [labels, id_, f"group {exemplar.group}" if exemplar.group else ""]
-        titles.append("\n".join(filter(None, [*lines, file if file != id_ else ""])))
-    return titles
+class _Name(NamedTuple):
+    """A name on the map: the middle of its points, and where its text stands, in pixels."""
+
+    name: str
+    middle: tuple[float, float]
+    x: float
+    y: float
+    is_moved: bool
 
 
-def _plot(
-    page: Page,
-    found: IndexMap,
-    index: Index,
-    clouds: dict[str, list[int]],
-    players: dict[str, str],
-) -> None:
-    """Let plotly draw very many points."""
-    page.plot(
-        "plot-map",
-        [_trace(found, index, name, places) for name, places in clouds.items()],
-        {
-            "xaxis": {"zeroline": False},
-            "yaxis": {"zeroline": False, "scaleanchor": "x"},
-            "hovermode": "closest",
-            "legend": {"itemsizing": "constant"},
-        },
-        "Hover to read, click a point to listen, click the legend to hide.",
-        height=720,
-        players=players,
-    )
+def _title(exemplar: Exemplar) -> str:
+    labels = " + ".join(exemplar.labels) or exemplar.answer or "(no label)"
+    file = os.fspath(exemplar.audio)
+    lines = [labels, exemplar.id, f"group {exemplar.group}" if exemplar.group else ""]
+    return "\n".join(filter(None, [*lines, file if file != exemplar.id else ""]))
 
 
-def _trace(found: IndexMap, index: Index, name: str, places: list[int]) -> dict[str, Any]:
-    rows = index.vectors()
-    row_of = {exemplar.id: row for row, exemplar in enumerate(rows.exemplars)}
-    texts: list[list[str]] = []
-    for place in places:
-        exemplar = rows.exemplars[row_of[found.ids[place]]]
-        labels = " + ".join(exemplar.labels) or exemplar.answer
-        texts.append([exemplar.id, labels, exemplar.group, os.fspath(exemplar.audio)])
-    return {
-        "type": "scattergl",
-        "mode": "markers",
-        "name": _plain(name),
-        "x": [round(float(found.points[place, 0]), 5) for place in places],
-        "y": [round(float(found.points[place, 1]), 5) for place in places],
-        "customdata": [[id_, *map(_plain, others)] for id_, *others in texts],
-        "hovertemplate": _HOVER,
-        "marker": {"size": 7, "opacity": 0.8},
-    }
+def _place_names(clouds: Mapping[str, Sequence[_Mark]]) -> list[_Name]:
+    """Place each name at the median of its points, or near it where others stand already.
 
-
-def _plain(text: str) -> str:
-    """Keep plotly from reading a label as markup: it interprets a few tags of its own."""
-    return text.replace("<", "\u2039").replace(">", "\u203a")
+    The largest come first; one that finds no room nearby is left to the key.
+    """
+    steps = itertools.product(range(-180, 181, 30), range(-120, 121, _NAME_HEIGHT))
+    offsets = sorted(steps, key=lambda step: (math.hypot(*step), step))
+    taken: list[tuple[float, float, float]] = []
+    placed: list[_Name] = []
+    for name, marks in sorted(clouds.items(), key=lambda one: -len(one[1])):
+        middle = (statistics.median(m.x for m in marks), statistics.median(m.y for m in marks))
+        half = _CHARACTER / 2 * min(len(name), _LONGEST)
+        for across, down in offsets:
+            x, y = middle[0] + across, middle[1] + down
+            inside = half <= x <= _WIDTH - half and _NAME_HEIGHT <= y <= _HEIGHT - 4
+            if inside and all(
+                abs(x - a) > half + other + 4 or abs(y - b) >= _NAME_HEIGHT for a, b, other in taken
+            ):
+                taken.append((x, y, half))
+                is_moved = abs(across) + abs(down) > _NAME_HEIGHT
+                placed.append(_Name(name, middle, round(x, 1), round(y, 1), is_moved))
+                break
+    return placed
 
 
 def _pca(vectors: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[float, ...]]:

@@ -69,7 +69,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Compared:
-    """What comparing the signals of pairs gave.
+    """Result of comparing the signals of pairs.
 
     Attributes:
         same: Whether each pair is one recording, bool, shape ``(n_pairs,)``.

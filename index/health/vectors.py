@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from earful.index.health.findings import Finding, HealthLimits, LabelHealth
 from earful.index.health.near_duplicates import propose_pairs
 from earful.index.search import VectorSet, group_equal, labels_of_all
-from earful.wording import quoted
+from earful.wording import counted, quoted
 
 Rows = NDArray[np.intp]
 
@@ -161,8 +161,8 @@ def check_labels(
                 Finding(
                     kind="label",
                     ids=(exemplar.id,),
-                    what=f"labelled {_named(exemplar.labels)}, and {share:.0%} of its neighbours' "
-                    f"weight says {best!r} ({mine:.0%} its own)",
+                    what=f"labelled {_named(exemplar.labels)}, and {share:.1%} of its neighbours' "
+                    f"weight says {best!r} ({mine:.1%} its own)",
                     next="listen; mend the label in the corpus and build again, or remove the row",
                     severity=0.5 + 0.4 * (share - mine),
                     neighbours=tuple(rows.exemplars[other].id for other in voters),
@@ -213,14 +213,12 @@ def find_orphans(rows: VectorSet, limits: HealthLimits) -> list[Finding]:
         groups = {rows.exemplars[row].group or str(rows.paths[row]) for row in mine}
         few = len(mine) < limits.least_exemplars
         if few or len(groups) < 2:
-            what = f"label {label!r} has {len(mine)} exemplars of {len(groups)} recordings"
+            held = f"{counted(len(mine), 'exemplar')} of {counted(len(groups), 'recording')}"
             findings.append(
                 Finding(
                     kind="orphan",
                     ids=tuple(rows.exemplars[row].id for row in mine[:5]),
-                    what=what.replace("1 exemplars", "1 exemplar").replace(
-                        "1 recordings", "1 recording"
-                    ),
+                    what=f"label {label!r} has {held}",
                     next="add recordings from other sources, or merge the label with another",
                     severity=0.6 if len(groups) < 2 else 0.5,
                 )
@@ -242,7 +240,7 @@ def find_hubs(rows: VectorSet, occurrence: NDArray[np.intp], limits: HealthLimit
         Finding(
             kind="hub",
             ids=(rows.exemplars[row].id,),
-            what=f"a neighbour of {occurrence[row]} rows, {occurrence[row] / mean:.1f} times the "
+            what=f"a neighbour of {occurrence[row]:,} rows, {occurrence[row] / mean:.1f} times the "
             "average",
             next="listen: noise, silence or a mixture draws everything near",
             severity=min(0.35 + 0.01 * float(occurrence[row] / mean), 0.6),

@@ -32,6 +32,7 @@ from earful.index.storage import (
     vectors_of,
 )
 from earful.model.audio import file_sha256, load_isolated
+from earful.values import short_repr
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ class IndexFault:
 class VerifyReport:
     """Result of ``verify_index``.
 
+    >>> import earful
+    >>> report = earful.verify_index(earful.Index.open("sounds.index"))
+    >>> report.n_checked, report.problems
+    (15, ())
+
     Attributes:
         n_checked: Rows checked, including those that cannot be read.
         n_whole: Rows that are in the table as they were written, whatever became of their
@@ -81,6 +87,8 @@ class VerifyReport:
     n_whole: int
     n_unlisted: int
     problems: tuple[IndexFault, ...]
+
+    __repr__ = short_repr
 
 
 def verify_index(
@@ -194,7 +202,7 @@ class _Check:
         self._labels |= label_names(rows)
 
     def _changed(self, id_: str, path: Path, start_s: float, end_s: float | None) -> str:
-        """Say what to do about a recording that is not the one that was embedded."""
+        """Describe the way out for a recording that is not the one that was embedded."""
         try:
             load_isolated(path, start_s=start_s, end_s=end_s)
         except (EarfulError, ValueError) as error:

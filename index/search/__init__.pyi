@@ -3,7 +3,7 @@ from .class_scores import ClassScores
 from .disk_search import DiskSearch, read_vector_set
 from .equal_audio import group_equal, labels_of_all
 from .exact import IndexBackend, Vectors, VectorSet, top_k
-from .hit import Hit
+from .hit import Hit, Hits
 from .search_filter import SearchFilter
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "ClassScores",
     "DiskSearch",
     "Hit",
+    "Hits",
     "IndexBackend",
     "SearchFilter",
     "VectorSet",

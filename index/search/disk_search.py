@@ -19,7 +19,7 @@ from earful.index.search.approximate import Approximate
 from earful.index.search.class_scores import ClassScores
 from earful.index.search.exact import Vectors, VectorSet, unit_queries
 from earful.index.search.half_precision import HalfPrecisionRows
-from earful.index.search.hit import Hit
+from earful.index.search.hit import Hits
 from earful.index.search.search_filter import SearchFilter, sql_of
 from earful.index.search.stored_rows import StoredExemplars, StoredPaths
 from earful.index.storage import (
@@ -56,7 +56,7 @@ class DiskSearch:
         self._folder = folder
         self._half_precision: HalfPrecisionRows | None = None
 
-    def half_precision(self, query: Vectors, k: int, filter: SearchFilter) -> list[Hit]:
+    def half_precision(self, query: Vectors, k: int, filter: SearchFilter) -> Hits:
         """Search through bfloat16 copies of the vectors in RAM.
 
         Args:
@@ -85,7 +85,7 @@ class DiskSearch:
 
     def approximate(
         self, query: Vectors, k: int, filter: SearchFilter, settings: Approximate | None
-    ) -> list[Hit]:
+    ) -> Hits:
         """Search through the partitions that ``partition_rows`` made.
 
         Args:
@@ -127,7 +127,7 @@ class DiskSearch:
 
     def _ranked(
         self, found: pa.Table, query: NDArray[np.float32], k: int, filter: SearchFilter
-    ) -> list[Hit]:
+    ) -> Hits:
         proposed = _vector_set(self._folder, found, check_rows=True)
         return proposed.search(query, k=k, filter=replace(filter, where=""))
 

@@ -23,7 +23,7 @@ from earful.index.corpus import Exemplar
 from earful.index.search.bfloat16 import Bfloat16Rows
 from earful.index.search.class_scores import ClassScores, Scores, logistic, rank_by_scores
 from earful.index.search.faiss import MOST_FETCHED, FlatFaiss
-from earful.index.search.hit import Hit
+from earful.index.search.hit import Hit, Hits
 from earful.index.search.search_filter import SearchFilter
 from earful.index.search.stored_rows import StoredExemplars
 from earful.index.storage import has_unit_norm
@@ -181,7 +181,7 @@ class VectorSet:
         filter: SearchFilter = SearchFilter(),
         backend: Backend = "exact",
         only: Rows | None = None,
-    ) -> list[Hit]:
+    ) -> Hits:
         """Find the nearest rows that pass a filter, best first; ties break by id.
 
         Args:
@@ -209,7 +209,7 @@ class VectorSet:
         filter: SearchFilter = SearchFilter(),
         backend: Backend = "exact",
         only: Rows | None = None,
-    ) -> list[list[Hit]]:
+    ) -> list[Hits]:
         """Search with several queries under one filter; each result as ``search`` gives it.
 
         Args:
@@ -237,7 +237,7 @@ class VectorSet:
         k: int,
         filter: SearchFilter = SearchFilter(),
         only: Rows | None = None,
-    ) -> list[Hit]:
+    ) -> Hits:
         """Find the rows with the highest weighted class scores, best first; ties break by id.
 
         Args:
@@ -340,10 +340,8 @@ class VectorSet:
     def _faiss(self) -> FlatFaiss:
         return FlatFaiss(self.vectors)
 
-    def _hits(
-        self, rows: Rows, similarities: NDArray[np.float64], least: float | None
-    ) -> list[Hit]:
-        return [
+    def _hits(self, rows: Rows, similarities: NDArray[np.float64], least: float | None) -> Hits:
+        return Hits(
             Hit(
                 exemplar=self.exemplars[row],
                 similarity=float(similarity),
@@ -353,7 +351,7 @@ class VectorSet:
             )
             for rank, (row, similarity) in enumerate(zip(rows, similarities, strict=True))
             if least is None or similarity >= least
-        ]
+        )
 
     def _mask(self, chosen: SearchFilter, only: Rows | None) -> NDArray[np.bool_] | None:
         masks: list[NDArray[np.bool_]] = []

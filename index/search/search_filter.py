@@ -7,11 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earful.index.storage import sql_literal
+from earful.values import short_repr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchFilter:
     """Conditions on the rows that may be found. All must hold; an empty one always does.
+
+    >>> import earful
+    >>> few = earful.FewShot.open("sounds.index")
+    >>> [hit.exemplar.answer for hit in few.search("street.wav", k=3)]
+    ['siren', 'siren', 'siren']
+    >>> chosen = SearchFilter(labels={"dog", "rain"}, where="duration_s < 5")
+    >>> sorted({hit.exemplar.answer for hit in few.search("street.wav", k=9, filter=chosen)})
+    ['dog', 'rain']
 
     Attributes:
         labels: At least one of the row's labels is among these.
@@ -36,6 +45,8 @@ class SearchFilter:
     exclude_paths: frozenset[str] = frozenset()
     where: str = ""
     min_similarity: float | None = None
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         for name in _SETS:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Self
 from earful.errors import IndexFolderError, ModelError
 from earful.files import write_atomically
 from earful.model import Fingerprint
+from earful.values import short_repr
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -158,6 +159,11 @@ class Header:
 class IndexInfo:
     """Counts and origin of an index.
 
+    >>> import earful
+    >>> info = earful.Index.open("sounds.index").info
+    >>> info.n, info.labels, info.fingerprint.name
+    (15, 3, 'logmel')
+
     Attributes:
         format: Version of the folder's layout.
         fingerprint: The embedder that made the vectors.
@@ -179,6 +185,8 @@ class IndexInfo:
     roots: tuple[str, ...]
     n_rejected: int
     n_classes: int
+
+    __repr__ = short_repr
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""

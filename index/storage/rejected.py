@@ -38,5 +38,11 @@ def write_rejections(folder: Path, rejections: Sequence[Rejection]) -> None:
     Raises:
         IndexFolderError: It cannot be written.
     """
-    lines = [json.dumps(rejection.to_dict(), ensure_ascii=False) for rejection in rejections]
+    lines = [
+        json.dumps(
+            {**rejection.to_dict(), "root": rejection.root, "stretch": rejection.stretch},
+            ensure_ascii=False,
+        )
+        for rejection in rejections
+    ]
     write_text(folder / REJECTED_NAME, "".join(f"{line}\n" for line in lines))

@@ -16,6 +16,7 @@ from earful.errors import IndexFolderError
 from earful.index.corpus import Exemplar
 from earful.index.storage.header import root_of
 from earful.model import Fingerprint
+from earful.values import short_repr
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,8 +44,7 @@ ROW_COLUMNS = (*EXEMPLAR_COLUMNS, "root", *DIGEST_COLUMNS, "vector")
 # One more column of rows whose embedder scores classes: part of the row, and of its digest.
 CLASS_SCORES: Final = "class_scores"
 
-UNIT_TOLERANCE: Final = 1e-3
-"""How far the norm of a stored vector may be from 1."""
+UNIT_TOLERANCE: Final = 1e-3  # how far the norm of a stored vector may be from 1
 
 
 class AudioKey(NamedTuple):
@@ -77,8 +77,7 @@ class Row:
         file_sha256: Hex digest of the audio file's bytes.
         content_sha256: Hex digest of the segment's decoded audio.
         vector: float32, shape ``(dim,)``, unit norm.
-        class_scores: float16, shape ``(n_classes,)``, finite logits as ``to_float16`` makes
-            them; ``None`` in an index without any.
+        class_scores: float16, shape ``(n_classes,)``, finite logits; ``None`` without any.
     """
 
     exemplar: Exemplar
@@ -88,6 +87,8 @@ class Row:
     content_sha256: str
     vector: NDArray[np.float32]
     class_scores: NDArray[np.float16] | None = None
+
+    __repr__ = short_repr
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Row) or self._plain() != other._plain():
@@ -99,8 +100,7 @@ class Row:
         return hash(self._plain())
 
     def _plain(self) -> tuple[object, ...]:
-        digests = (self.file_sha256, self.content_sha256)
-        return (self.exemplar, self.root, self.duration_s, *digests)
+        return self.exemplar, self.root, self.duration_s, self.file_sha256, self.content_sha256
 
     @property
     def audio_key(self) -> AudioKey:

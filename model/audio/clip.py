@@ -17,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
-from earful.model.audio.levels import Levels, levels_of
+from earful.model.audio.levels import Levels, levels_of, unfilled_note
 from earful.model.audio.limits import AudioLimits
 from earful.model.audio.segment import Channels, count_frames, open_within, read_segment
 from earful.model.audio.source import AudioSource, open_source
 from earful.wording import printable
 
+# 24 bits in the lower part of 32: float32 holds such numbers exactly.
+_UNFILLED = 2.0**-8
 _DIGEST_SAMPLES = 1 << 20
 _DIGEST_BYTES = 1 << 20
 # Some 30 years: times beyond it are mistakes, and beyond 1e300 they overflow.
@@ -144,6 +146,10 @@ def load_audio(
             samples, levels = read_segment(
                 opened.name, decoder, start_s, end_s, limits, channels=channels
             )
+            if decoder.header.subtype == "PCM_32" and levels.peak <= _UNFILLED:
+                whole = np.rint(samples.astype(np.float64) * levels.channels * 2.0**31)
+                if note := unfilled_note(whole.astype(np.int32), round(levels.peak * 2.0**31)):
+                    notes = (*notes, note)
     clip = Clip(
         samples=samples,
         sample_rate=rate,

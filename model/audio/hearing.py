@@ -1,4 +1,4 @@
-"""What an encoder gets of a recording: the one check that says when its vector means little.
+"""Hearing check: finds recordings whose vector means little to an encoder.
 
 Every encoder gives a vector of anything, of silence and of one sample as well, and a vote over such
 a vector reads like any other. Queries and builds ask here; the answer becomes a note, a count in a
@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.model.audio.clip import Clip
-from earful.model.audio.levels import decibels, levels_of, power_of
+from earful.model.audio.levels import decibels, levels_of, offset_and_swing, power_of
 
 FaultKind = Literal[
-    "silent", "quiet", "cancelling", "out-of-band", "loud", "short", "long", "header"
+    "silent", "quiet", "offset", "cancelling", "out-of-band", "loud", "short", "long", "header"
 ]
 
 # Of fifteen sounds brought to a peak of -70 dB of full scale the shipped encoders find the right
@@ -27,6 +27,11 @@ _INAUDIBLE_DB: Final = -70.0
 # Unlike channels lose half of their power in a mean of two, as chance has it: this is far more.
 _CANCELLED: Final = 0.1
 _LOST: Final = 0.9
+# With a constant part so large a recording begins and ends in a click, as nothing stands before
+# and behind it. Smaller ones are usual.
+_LEAST_OFFSET: Final = 0.01
+_DROWNS: Final = 2.0  # times the largest value of the sound
+_EDGE_S: Final = 0.02
 _LOUDEST: Final = 10.0  # 20 dB over full scale: numbers of another scale, not a hot recording
 # No encoder's spectrum is shorter; what is a little longer is mostly padding.
 _SHORTEST_S: Final = 0.025
@@ -63,7 +68,7 @@ class HearsBand(Protocol):
 
 
 def hearing_faults(clip: Clip, listener: object) -> tuple[AudioFault, ...]:
-    """Say what keeps an encoder from hearing a recording; see ``check_hearing``.
+    """Return why an encoder hears little of a recording; see ``check_hearing``.
 
     Args:
         clip: At its rate.
@@ -76,7 +81,7 @@ def hearing_faults(clip: Clip, listener: object) -> tuple[AudioFault, ...]:
 def check_hearing(
     clip: Clip, *, band_hz: tuple[float, float] | None = None
 ) -> tuple[AudioFault, ...]:
-    """Say what keeps an encoder from hearing a recording.
+    """Return why an encoder hears little of a recording.
 
     Args:
         clip: At the encoder's rate, as it will be embedded.
@@ -95,8 +100,8 @@ def check_hearing(
         faults.append(AudioFault(kind="short", text=text, unusable=too_short))
     if clip.duration_s > _LONG_S:
         text = (
-            f"its {clip.duration_s / 60:.3g} minutes are averaged into one vector; take a "
-            "part of it"
+            f"its {clip.duration_s / 60:.3g} minutes are averaged into one vector, by which "
+            "exemplars are found; take a part of it"
         )
         too_long = clip.duration_s > _TOO_LONG_S
         faults.append(AudioFault(kind="long", text=text, unusable=too_long))
@@ -111,7 +116,7 @@ def check_hearing(
 
 
 def _missing_sound(clip: Clip, band_hz: tuple[float, float] | None) -> list[AudioFault]:
-    """Say what became of a recording's power on the way to the encoder."""
+    """Describe a recording's power before and after preparation."""
     levels = clip.levels or levels_of(clip.samples, clip.sample_rate)
     if levels.power <= 0.0:
         text = "it is digital silence: all its samples are equal"
@@ -119,7 +124,11 @@ def _missing_sound(clip: Clip, band_hz: tuple[float, float] | None) -> list[Audi
     faults = []
     # Of unlike channels a mean keeps one part in their number.
     kept = levels.mono_power / levels.power
-    power = power_of(clip.samples)
+    offset = (
+        levels.offset if abs(levels.offset) > max(_DROWNS * levels.swing, _LEAST_OFFSET) else 0.0
+    )
+    heard = _without_edges(clip) if offset else clip.samples
+    power = power_of(heard)
     if levels.channels > 1 and kept * levels.channels < _CANCELLED:
         text = (
             f"its {levels.channels} channels cancel each other: their mean keeps "
@@ -131,7 +140,7 @@ def _missing_sound(clip: Clip, band_hz: tuple[float, float] | None) -> list[Audi
     # A higher rate loses nothing but what a file has at half its own.
     whole = levels.mono_power if levels.sample_rate > clip.sample_rate else power
     if band_hz is not None and power > 0.0:
-        power *= _share_in_band(clip.samples, clip.sample_rate, low, high)
+        power *= _share_in_band(heard, clip.sample_rate, low, high)
     lost = 1.0 - power / whole if whole > 0.0 else 0.0
     if lost > _LOST:
         span = f"above {high:g} Hz" if not low else f"outside {low:g} to {high:g} Hz"
@@ -141,18 +150,31 @@ def _missing_sound(clip: Clip, band_hz: tuple[float, float] | None) -> list[Audi
         )
         unusable = decibels(power**0.5) < _QUIET_DB
         faults.append(AudioFault(kind="out-of-band", text=text, unusable=unusable))
-    if faults:
-        return faults
-    offset = float(clip.samples.mean(dtype=np.float64))
-    peak = max(float(clip.samples.max()) - offset, offset - float(clip.samples.min()))
-    if decibels(peak) < _QUIET_DB:
+    is_explained = bool(faults)
+    if offset:
         text = (
-            f"it peaks at {decibels(peak):.0f} dB of full scale, and encoders hear little below "
-            f"{_QUIET_DB:.0f} dB; amplify it"
+            f"its constant offset of {offset:.3g} of full scale is larger than its sound, which "
+            f"peaks at {decibels(levels.swing):.0f} dB beside it; subtract the mean"
+        )
+        faults.append(AudioFault(kind="offset", text=text))
+    if is_explained:
+        return faults
+    _, peak = offset_and_swing(heard)
+    if decibels(peak) < _QUIET_DB:
+        without = f" without its offset of {offset:.3g}" if offset else ""
+        text = (
+            f"it peaks at {decibels(peak):.0f} dB of full scale{without}, and encoders hear little "
+            f"below {_QUIET_DB:.0f} dB; amplify it"
         )
         unusable = decibels(peak) < _INAUDIBLE_DB
         faults.append(AudioFault(kind="quiet", text=text, unusable=unusable))
     return faults
+
+
+def _without_edges(clip: Clip) -> NDArray[np.float32]:
+    """Return a clip's samples without its ends, where resampling smears an offset's edges."""
+    n = round(_EDGE_S * clip.sample_rate)
+    return clip.samples[n:-n] if clip.samples.size > 4 * n else clip.samples
 
 
 def _share_in_band(samples: NDArray[np.float32], rate: int, low: float, high: float) -> float:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from dataclasses import dataclass
+
+from earful.values import short_repr
+from earful.wording import quoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioLimits:
     """Limits on audio input, counted while decoding, so that a small file cannot grow large.
+
+    >>> AudioLimits(max_duration_s=60.0)
+    AudioLimits(max_duration_s=60)
 
     Attributes:
         max_duration_s: Longest segment, in seconds.
@@ -31,3 +39,32 @@ class AudioLimits:
     max_bytes: int = 1 << 29
     max_values: int = 1 << 30
     max_file_bytes: int = 1 << 32
+
+    __repr__ = short_repr
+
+
+def check_rate(rate: object) -> int:
+    """Return the rate of samples that a program gives, within the limits that files have.
+
+    Of a rate in kHz resampling would make a thousand times the samples.
+
+    Raises:
+        ValueError: It is no whole number of Hz, or outside the limits.
+
+    >>> check_rate(48_000.0)
+    48000
+    """
+    limits = AudioLimits()
+    lowest, highest = limits.min_sample_rate, limits.max_sample_rate
+    expected = f"expected a rate in Hz of {lowest} to {highest}"
+    if not isinstance(rate, numbers.Real) or isinstance(rate, bool) or math.isnan(rate):
+        raise ValueError(f"{expected}, got {quoted(rate)}")
+    hz = float(rate)
+    if lowest <= hz <= highest:
+        if hz.is_integer():
+            return int(hz)
+        raise ValueError(f"expected a whole rate in Hz, got {rate}; round it")
+    way_out = "resample the samples first"
+    if 0 < hz <= highest / 1000:
+        way_out = "a rate in kHz must be multiplied by 1000"
+    raise ValueError(f"{expected}, got {rate}; {way_out}")

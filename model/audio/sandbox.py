@@ -338,7 +338,7 @@ _pools_of_parents: list[_WorkerPool] = []
 
 
 def _replace_pool() -> None:
-    """Give a forked child its own pool: two processes must not read answers from one socket."""
+    """Replace the pool in a forked child: two processes must not read from one socket."""
     global _pool
     _pools_of_parents.append(_pool)
     _pool = _WorkerPool()

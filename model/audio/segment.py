@@ -37,7 +37,7 @@ def open_within(opened: OpenSource, limits: AudioLimits) -> Decoder:
     """
     decoder = open_decoder(opened)
     header = decoder.header
-    fault = ""
+    fault, way_out = "", "mix it down"
     if not 1 <= header.channels <= limits.max_channels:
         fault = f"has {header.channels} channels, expected 1 to {limits.max_channels}"
     elif not limits.min_sample_rate <= header.sample_rate <= limits.max_sample_rate:
@@ -45,9 +45,12 @@ def open_within(opened: OpenSource, limits: AudioLimits) -> Decoder:
             f"has a sample rate of {header.sample_rate} Hz, expected {limits.min_sample_rate} to "
             f"{limits.max_sample_rate} Hz"
         )
+        way_out = "resample it"
     if fault:
         decoder.close()
-        raise AudioError(f"{opened.name}: {fault}; convert it, or change the limit")
+        raise AudioError(
+            f"{opened.name}: {fault}; {way_out}, or change the limit in a program, by AudioLimits"
+        )
     return decoder
 
 

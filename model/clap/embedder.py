@@ -41,6 +41,7 @@ from earful.model.runtime import (
     test_sounds,
     unit_rows,
 )
+from earful.values import embedder_repr
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
@@ -188,6 +189,8 @@ class ClapEmbedder:
         self._tokenizer: ClapTokenizer | None = None
         self._device: torch.device = next(towers.parameters()).device
         self._log_mel = LogMel(front_end.mel, self._device)
+
+    __repr__ = embedder_repr
 
     @property
     def fingerprint(self) -> Fingerprint:

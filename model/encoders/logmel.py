@@ -15,6 +15,7 @@ from earful.errors import ModelError
 from earful.model.audio import Clip, require_sample_rate
 from earful.model.protocols import Fingerprint
 from earful.model.runtime import require_device_name, require_float32
+from earful.values import embedder_repr
 
 SAMPLE_RATE = 44_100
 FRAME_SAMPLES = 2048
@@ -88,6 +89,8 @@ class LogMelEmbedder:
         window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME_SAMPLES) / FRAME_SAMPLES)
         # A sine of amplitude 1 then peaks at a power of 1 in its bin.
         self._window = window / (window.sum() / 2)
+
+    __repr__ = embedder_repr
 
     @property
     def fingerprint(self) -> Fingerprint:

@@ -1,12 +1,17 @@
-"""Configuration of an Audio Flamingo: sizes and token ids."""
+"""Configuration of an Audio Flamingo: sizes, token ids and the shapes of its tensors."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import Final, Self
 
 from earful.errors import ModelError
 from earful.model.runtime import read_fields
+
+AUDIO_NORM_EPS: Final = 1e-6
+NORM_EPS: Final = 1e-5
+POSITION_OFFSET: Final = 2
+"""OPT's table of positions begins with two extra rows, of which padding has the second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,3 +105,52 @@ class FlamingoConfig:
         # Folders converted before the field existed lack it.
         known = {"latest_audio_layers": 0, **values} if isinstance(values, dict) else values
         return cls(**read_fields(known, cls(), "flamingo config"))
+
+
+def flamingo_shapes(config: FlamingoConfig) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor of a Flamingo, by its name in torch's ``Flamingo``."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def linear(name: str, width: int, n_inputs: int, *, bias: bool = True) -> None:
+        shapes[f"{name}.weight"] = (width, n_inputs)
+        if bias:
+            shapes[f"{name}.bias"] = (width,)
+
+    def norm(name: str, dim: int) -> None:
+        shapes[f"{name}.weight"] = shapes[f"{name}.bias"] = (dim,)
+
+    audio, hidden = config.audio_dim, config.hidden_dim
+    inner = config.cross_heads * config.cross_head_dim
+    norm("audio_transformer.norm", audio)
+    for number in range(config.audio_layers):
+        at = f"audio_transformer.layers.{number}"
+        for part in ("q", "k", "v", "out"):
+            linear(f"{at}.attention.{part}", audio, audio, bias=False)
+        norm(f"{at}.attention_norm", audio)
+        linear(f"{at}.feed_forward.0", config.audio_ffn_dim, audio)
+        linear(f"{at}.feed_forward.2", audio, config.audio_ffn_dim)
+        norm(f"{at}.feed_forward_norm", audio)
+    linear("decoder.embed_tokens", config.vocab_size, hidden, bias=False)
+    linear("decoder.embed_positions", config.max_positions + POSITION_OFFSET, hidden, bias=False)
+    for number in range(config.n_layers):
+        at = f"decoder.layers.{number}"
+        norm(f"{at}.self_attention_norm", hidden)
+        for part in ("q", "k", "v", "out"):
+            linear(f"{at}.self_attention.{part}", hidden, hidden)
+        norm(f"{at}.feed_forward_norm", hidden)
+        linear(f"{at}.feed_forward.0", config.ffn_dim, hidden)
+        linear(f"{at}.feed_forward.2", hidden, config.ffn_dim)
+    for number in config.cross_layers:
+        at = f"decoder.cross_layers.{number}"
+        norm(f"{at}.attention.norm", hidden)
+        linear(f"{at}.attention.q", inner, hidden, bias=False)
+        linear(f"{at}.attention.kv", 2 * inner, audio, bias=False)
+        linear(f"{at}.attention.out", hidden, inner, bias=False)
+        norm(f"{at}.feed_forward.0", hidden)
+        linear(f"{at}.feed_forward.1", 4 * hidden, hidden, bias=False)
+        linear(f"{at}.feed_forward.3", hidden, 4 * hidden, bias=False)
+        shapes[f"{at}.attn_gate"] = shapes[f"{at}.ff_gate"] = (1,)
+    norm("decoder.norm", hidden)
+    if not config.tied_embeddings:
+        linear("lm_head", config.vocab_size, hidden, bias=False)
+    return shapes

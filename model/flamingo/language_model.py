@@ -1,4 +1,4 @@
-"""Audio Flamingo as a ``LanguageModel``: from prompts to tensors to answers.
+"""Audio Flamingo as a ``LanguageModel``: from prompts to arrays to answers.
 
 Each recording is encoded window by window before the audios see each other, so an
 exemplar's features are worth keeping: with a ``FeatureCache`` a few-shot prompt encodes
@@ -11,16 +11,16 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, ModelError, PromptError
+from earful.model.audio import Clip
 from earful.model.flamingo.audio import SAMPLE_RATE, WINDOW_SAMPLES, duration_s
-from earful.model.flamingo.decoding import FlamingoBatch, Mode, decode, score_packed
-from earful.model.flamingo.network import Flamingo
+from earful.model.flamingo.decoding import FlamingoNetwork, Mode, PromptArrays
 from earful.model.flamingo.prompt_format import WORDING, Style, render_continuation, render_prompt
 from earful.model.flamingo.tokenizer import FlamingoTokenizer
 from earful.model.flamingo.window_encoders import WindowEncoder
@@ -33,6 +33,7 @@ from earful.model.protocols import (
     PromptSize,
 )
 from earful.model.repetition import RepetitionStop, trim_separators
+from earful.values import language_model_repr
 
 Variant = Literal["foundation", "chat"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
@@ -46,6 +47,7 @@ MAX_AUDIOS = 8
 _CHAT_SLOTS = 4
 _TOLERANCE_S = 0.05  # how far a header may be off
 _KEPT_IN_MEMORY = 64  # recordings; a whole one is 64 KB
+_DURATIONS_IN_MEMORY = 4096
 _HELD_BACK = 8  # characters that the clean-up of spaces may still change
 
 
@@ -53,7 +55,7 @@ class FlamingoLanguageModel:
     """Audio Flamingo v1 with its encoder and tokenizer.
 
     Args:
-        model: In evaluation mode, on its device.
+        network: Computes scores and tokens.
         encoder: Its window encoder.
         tokenizer: Its tokenizer.
         name: Name of the model in answers and errors.
@@ -77,7 +79,7 @@ class FlamingoLanguageModel:
     def __init__(
         self,
         *,
-        model: Flamingo,
+        network: FlamingoNetwork,
         encoder: WindowEncoder,
         tokenizer: FlamingoTokenizer,
         name: str,
@@ -96,7 +98,7 @@ class FlamingoLanguageModel:
     ) -> None:
         if slots is not None and not 1 <= slots <= MAX_AUDIOS:
             raise ModelError(f"{name}: slots={slots}, expected 1 to {MAX_AUDIOS}")
-        self.model = model
+        self.network = network
         self.encoder = encoder
         self.tokenizer = tokenizer
         self.variant = variant
@@ -107,12 +109,13 @@ class FlamingoLanguageModel:
         self._cache: FeatureCache | None = None
         self._memory: OrderedDict[tuple[str, bool], NDArray[np.float32]] = OrderedDict()
         self._silence: NDArray[np.float32] | None = None
+        self._known_duration_s = lru_cache(_DURATIONS_IN_MEMORY)(duration_s)
         self._capabilities = Capabilities(
             name=name,
             weights_sha256=weights_sha256,
             max_audios=MAX_AUDIOS if slots is None else slots,
             max_seconds_per_audio=encoder.max_seconds,
-            max_text_tokens=min(max_text_tokens, model.config.max_positions),
+            max_text_tokens=min(max_text_tokens, network.config.max_positions),
             logprobs=True,
             multi_turn=True,
             batch_safe=True,
@@ -127,6 +130,8 @@ class FlamingoLanguageModel:
             prototypes_by=prototypes_by,
             blend=blend,
         )
+
+    __repr__ = language_model_repr
 
     @property
     def capabilities(self) -> Capabilities:
@@ -155,9 +160,7 @@ class FlamingoLanguageModel:
         return PromptSize(
             n_tokens=len(self._ids(prompt)),
             slots=self.slots_for(prompt.n_clips),
-            cut=tuple(
-                line for ref in prompt.clips if (line := _cut(ref, self.encoder.max_seconds))
-            ),
+            cut=tuple(line for ref in prompt.clips if (line := self._cut(ref))),
         )
 
     def score(self, prompt: Prompt, answers: Sequence[str]) -> list[NDArray[np.float64]]:
@@ -170,15 +173,15 @@ class FlamingoLanguageModel:
                     f"answers {other!r} and {answer!r} are the same to {self.capabilities.name}, "
                     "which reads them in lower case; reword one of them"
                 )
-        batch = self.batch(prompt)
-        room = self.model.config.max_positions - batch.ids.shape[1]
+        arrays = self.arrays(prompt)
+        room = self.network.config.max_positions - len(arrays.ids)
         for answer, own in zip(answers, ids, strict=True):
             if len(own) > room:
                 raise PromptError(
                     f"answer {answer[:40]!r} has {len(own)} tokens, expected at most {room} after "
                     "this prompt; shorten it"
                 )
-        return score_packed(self.model, batch, ids, mode=self.decoding)
+        return self.network.score(arrays, ids, mode=self.decoding)
 
     def generate(
         self,
@@ -188,7 +191,7 @@ class FlamingoLanguageModel:
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         """Write an answer; see ``LanguageModel``."""
-        config = self.model.config
+        config = self.network.config
         stops = [config.bos_id]
         if self.decoding == "full":
             # In training it ends every answer; the release stops only at the token after it.
@@ -200,11 +203,12 @@ class FlamingoLanguageModel:
         # Hold back text that whitespace clean-up or a stop string may still remove.
         held_back = max([_HELD_BACK, *map(len, options.stop)])
         stopped = "length"
-        for step in decode(
-            self.model, self.batch(prompt), options, stop_ids=stops, mode=self.decoding
-        ):
-            ids.append(int(step.ids[0]))
-            log_probabilities.append(float(step.logits[0].log_softmax(dim=-1)[ids[-1]]))
+        steps = self.network.decode(
+            self.arrays(prompt), options, stop_ids=stops, mode=self.decoding
+        )
+        for token, log_probability in steps:
+            ids.append(token)
+            log_probabilities.append(log_probability)
             written = self._text(ids)
             text = options.cut(written).rstrip()
             if ids[-1] in stops or len(text) < len(written):
@@ -233,7 +237,7 @@ class FlamingoLanguageModel:
             log_probability=sum(log_probabilities),
         )
 
-    # --- tensors ---------------------------------------------------------------------
+    # --- arrays ----------------------------------------------------------------------
 
     def answer_ids(self, answer: str, *, is_dialogue: bool = False) -> list[int]:
         """Return the tokens of a whole answer, including its end.
@@ -250,8 +254,8 @@ class FlamingoLanguageModel:
         continuation = render_continuation(answer, style=self._style, is_dialogue=is_dialogue)
         return self.tokenizer.encode(continuation)[1:]
 
-    def batch(self, prompt: Prompt) -> FlamingoBatch:
-        """Return a prompt as tensors, one row.
+    def arrays(self, prompt: Prompt) -> PromptArrays:
+        """Return a prompt as arrays.
 
         Raises:
             PromptError: The prompt exceeds a limit.
@@ -269,22 +273,15 @@ class FlamingoLanguageModel:
                 f"prompt of {len(ids)} tokens, expected at most {limits.max_text_tokens} for "
                 f"{limits.name}: show fewer shots, fewer labels or a shorter question"
             )
-        width = self.model.config.windows_per_audio
+        width = self.network.config.windows_per_audio
         n_slots = self.slots_for(prompt.n_clips)
         features = np.repeat(self._silent_window(), n_slots * width, axis=0)
-        mask = np.zeros(n_slots * width, dtype=np.float32)
+        mask = np.zeros(n_slots * width, dtype=bool)
         for slot, own in enumerate(self.features_of(prompt)):
             own = own[:width]
             features[slot * width : slot * width + len(own)] = own
-            mask[slot * width : slot * width + len(own)] = 1.0
-        device = self.model.device
-        tokens = torch.tensor([ids], device=device)
-        return FlamingoBatch(
-            ids=tokens,
-            attention_mask=torch.ones_like(tokens),
-            features=torch.from_numpy(features)[None].to(device),
-            window_mask=torch.from_numpy(mask)[None].to(device),
-        )
+            mask[slot * width : slot * width + len(own)] = True
+        return PromptArrays(ids=np.array(ids, dtype=np.int64), features=features, window_mask=mask)
 
     def features_of(self, prompt: Prompt) -> list[NDArray[np.float32]]:
         """Return the features of each of a prompt's places for audio, in order.
@@ -352,10 +349,24 @@ class FlamingoLanguageModel:
         content = self.encoder.content_of(ref)
         return f"{self._maker}/{content}" if content else ""
 
+    def _cut(self, ref: ClipRef) -> str:
+        """Describe a recording that is longer than the model hears; empty when it is not."""
+        max_seconds = self.encoder.max_seconds
+        # A prompt may show dozens of exemplars, each of which has a file with a header to read.
+        is_known = ref.content_sha256 and not isinstance(ref.audio, Clip)
+        try:
+            found_s = self._known_duration_s(ref) if is_known else duration_s(ref)
+        except AudioError:
+            return ""  # its features may be cached; if not, reading it raises the error
+        if found_s <= max_seconds + _TOLERANCE_S:
+            return ""
+        heard = f"only the first {max_seconds:g} s of {found_s:.2f} s"
+        return f"{ref}: the language model hears {heard}"
+
     def _ids(self, prompt: Prompt) -> list[int]:
         ids = self.tokenizer.encode(render_prompt(prompt, style=self._style))
         # Each audio belongs to one token: an extra token would shift all audios after it.
-        n_places = ids.count(self.model.config.audio_id)
+        n_places = ids.count(self.network.config.audio_id)
         if n_places != prompt.n_clips:
             raise ModelError(
                 f"{self.capabilities.name}: {n_places} places for audio in a prompt of "
@@ -372,14 +383,3 @@ class FlamingoLanguageModel:
         text = self.tokenizer.decode([id_]).strip().lower()
         # Half a character says nothing by itself.
         return id_ if not text or "\ufffd" in text else text
-
-
-def _cut(ref: ClipRef, max_seconds: float) -> str:
-    """Describe a recording that is longer than the model hears; empty when it is not."""
-    try:
-        found_s = duration_s(ref)
-    except AudioError:
-        return ""  # its features may be cached; if not, reading it raises the error
-    if found_s <= max_seconds + _TOLERANCE_S:
-        return ""
-    return f"{ref}: only the first {max_seconds:g} s of {found_s:.2f} s are heard"

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from earful.model.flamingo.config import FlamingoConfig
+from earful.model.flamingo.config import (
+    AUDIO_NORM_EPS,
+    NORM_EPS,
+    POSITION_OFFSET,
+    FlamingoConfig,
+)
 from earful.model.flamingo.masks import CrossMask, causal_bias, cross_mask, positions_of
-
-_AUDIO_NORM_EPS = 1e-6
-_NORM_EPS = 1e-5
-_POSITION_OFFSET = 2
-"""OPT's table of positions begins with two extra rows, of which padding has the second."""
 
 
 def position_table(n_windows: int, dim: int) -> Tensor:
@@ -73,11 +73,11 @@ class _AudioLayer(nn.Module):
         super().__init__()
         dim = config.audio_dim
         self.attention = _AudioAttention(dim, config.audio_heads)
-        self.attention_norm = nn.LayerNorm(dim, eps=_AUDIO_NORM_EPS)
+        self.attention_norm = nn.LayerNorm(dim, eps=AUDIO_NORM_EPS)
         self.feed_forward = nn.Sequential(
             nn.Linear(dim, config.audio_ffn_dim), nn.ReLU(), nn.Linear(config.audio_ffn_dim, dim)
         )
-        self.feed_forward_norm = nn.LayerNorm(dim, eps=_AUDIO_NORM_EPS)
+        self.feed_forward_norm = nn.LayerNorm(dim, eps=AUDIO_NORM_EPS)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.attention_norm(x + self.attention(x))
@@ -96,7 +96,7 @@ class AudioTransformer(nn.Module):
 
     def __init__(self, config: FlamingoConfig) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(config.audio_dim, eps=_AUDIO_NORM_EPS)
+        self.norm = nn.LayerNorm(config.audio_dim, eps=AUDIO_NORM_EPS)
         self.layers = nn.ModuleList(_AudioLayer(config) for _ in range(config.audio_layers))
 
     def forward(self, features: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class CrossAttention(nn.Module):
         super().__init__()
         inner = config.cross_heads * config.cross_head_dim
         self.n_heads = config.cross_heads
-        self.norm = nn.LayerNorm(config.hidden_dim, eps=_NORM_EPS)
+        self.norm = nn.LayerNorm(config.hidden_dim, eps=NORM_EPS)
         self.q = nn.Linear(config.hidden_dim, inner, bias=False)
         self.kv = nn.Linear(config.audio_dim, 2 * inner, bias=False)
         self.out = nn.Linear(inner, config.hidden_dim, bias=False)
@@ -167,7 +167,7 @@ class GatedCrossLayer(nn.Module):
         self.attention = CrossAttention(config)
         self.attn_gate = nn.Parameter(torch.zeros(1))
         self.feed_forward = nn.Sequential(
-            nn.LayerNorm(dim, eps=_NORM_EPS),
+            nn.LayerNorm(dim, eps=NORM_EPS),
             nn.Linear(dim, 4 * dim, bias=False),
             nn.GELU(),
             nn.Linear(4 * dim, dim, bias=False),
@@ -233,9 +233,9 @@ class _DecoderLayer(nn.Module):
     def __init__(self, config: FlamingoConfig) -> None:
         super().__init__()
         dim = config.hidden_dim
-        self.self_attention_norm = nn.LayerNorm(dim, eps=_NORM_EPS)
+        self.self_attention_norm = nn.LayerNorm(dim, eps=NORM_EPS)
         self.self_attention = _SelfAttention(dim, config.n_heads)
-        self.feed_forward_norm = nn.LayerNorm(dim, eps=_NORM_EPS)
+        self.feed_forward_norm = nn.LayerNorm(dim, eps=NORM_EPS)
         self.feed_forward = nn.Sequential(
             nn.Linear(dim, config.ffn_dim), nn.ReLU(), nn.Linear(config.ffn_dim, dim)
         )
@@ -268,12 +268,12 @@ class Decoder(nn.Module):
         dim = config.hidden_dim
         self.latest_audio_layers = config.latest_audio_layers
         self.embed_tokens = _table(config.vocab_size, dim, padding_idx=config.pad_id)
-        self.embed_positions = _table(config.max_positions + _POSITION_OFFSET, dim)
+        self.embed_positions = _table(config.max_positions + POSITION_OFFSET, dim)
         self.layers = nn.ModuleList(_DecoderLayer(config) for _ in range(config.n_layers))
         self.cross_layers = nn.ModuleDict(
             {str(layer): GatedCrossLayer(config) for layer in config.cross_layers}
         )
-        self.norm = nn.LayerNorm(dim, eps=_NORM_EPS)
+        self.norm = nn.LayerNorm(dim, eps=NORM_EPS)
 
     def forward(
         self,
@@ -285,7 +285,7 @@ class Decoder(nn.Module):
         cache: KeyValueCache | None = None,
     ) -> Tensor:
         """Read tokens; see the class for the shapes."""
-        x = self.embed_tokens(ids) + self.embed_positions(positions + _POSITION_OFFSET)
+        x = self.embed_tokens(ids) + self.embed_positions(positions + POSITION_OFFSET)
         blocks = dict(zip(self.cross_layers, media, strict=True))
         for number, layer in enumerate(self.layers):
             if (name := str(number)) in blocks:

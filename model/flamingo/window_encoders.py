@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from earful.model.audio import Clip
-from earful.model.encoders import MsClapEncoder
 from earful.model.flamingo.audio import MAX_SECONDS, WINDOW_SAMPLES, cut_windows, read_samples
 from earful.model.flamingo.decoding import Mode
 from earful.model.prompt import ClipRef
+
+if TYPE_CHECKING:
+    from earful.model.encoders import MsClapEncoder
 
 Features = NDArray[np.float32]
 
@@ -92,6 +93,9 @@ class MsClapWindows:
         return content
 
     def _encode(self, windows: Features) -> Features:
+        # The language model that ships hears without it.
+        import torch
+
         with torch.inference_mode():
             encoded = self.network.encode(torch.from_numpy(windows).to(self._device))
             return np.asarray(encoded.float().cpu().numpy())

@@ -78,7 +78,7 @@ def can_pack(dtype: torch.dtype) -> bool:
 
 
 def _use_one_thread() -> None:
-    """Let torch do all work in the calling thread: OpenMP's other threads stay with the parent."""
+    """Restrict torch to the calling thread: OpenMP's other threads stay with the parent."""
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(1)

@@ -15,7 +15,7 @@ _NO = ("", "0", "false", "off", "no")
 
 
 def place_on_hub(name: str, *, one_of: Sequence[str]) -> Literal["cache", "hub", ""]:
-    """Say where the weights of a hub id could be had from, without asking the network.
+    """Describe where the weights of a hub id come from, without asking the network.
 
     Args:
         name: Hub id, ``owner/name``.

@@ -127,7 +127,7 @@ def _in_threads(
 
 
 def _unlock() -> None:
-    """Give a forked child a lock of its own: a thread that holds it stays with the parent."""
+    """Replace the lock in a forked child: a thread that holds it stays with the parent."""
     global _one_at_a_time
     _one_at_a_time = threading.Lock()
 

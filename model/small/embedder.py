@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,15 +38,18 @@ from earful.model.small.words import NameWords, WordMaps, read_word_maps
 from earful.model.tiny import OUTPUT_DIM, SAMPLE_RATE, WINDOW_FRAMES, FrontEnd
 from earful.model.yamnet import N_CLASSES, YamnetEmbedder, load_yamnet
 from earful.model.yamnet import SAMPLE_RATE as YAMNET_RATE
+from earful.values import embedder_repr
 
 # Both front ends clip so far, and a resampler must not overflow before.
 _LOUDEST: Final = np.float32(1e6)
 _FEWEST_SAMPLES: Final = 4  # that make one at 16 kHz
+_REMEMBERED: Final = 120 * SAMPLE_RATE
+"""Samples of the clips that are remembered, 21 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """What both networks put out for some clips.
+    """Outputs of both networks for some clips.
 
     Attributes:
         outputs: The narrowed network's, float32, shape ``(n_windows, 512)``, clip by clip.
@@ -98,7 +102,7 @@ class Ears:
 def load_small(
     name: str = NAME, *, revision: str = "", device: str = "auto", dtype: str = "float32"
 ) -> SmallEmbedder:
-    """Load the shipped pair of encoders.
+    """Load the shipped pair of encoders, or share one that is in use already.
 
     Args:
         name: The registered name, or a folder of one's own, as ``python -m training.small``
@@ -118,10 +122,15 @@ def load_small(
     require_device_name(device)
     release = read_small_release(name)
     require_release(release, revision, name)
+    # Read in any case, so that weights which have changed since are refused.
     encoder = read_encoder(release, name)
+    words = release.parts.get("words", {}).get("sha256", "")
+    key = (release.name, release.number, digest_of_all(release), str(words))
+    if (loaded := _in_use.get(key)) is not None:
+        return loaded
     yamnet = load_yamnet()
     heads = encoder.heads
-    return SmallEmbedder(
+    loaded = SmallEmbedder(
         load_ears(encoder.factors, yamnet),
         heads,
         Fingerprint(
@@ -139,6 +148,8 @@ def load_small(
         # Read when a name is embedded first; most of those who load it never do.
         lambda: read_word_maps(runtime.read_part(release, "words", name), name),
     )
+    _in_use[key] = loaded
+    return loaded
 
 
 def load_ears(factors: Mapping[int, Factors], yamnet: YamnetEmbedder) -> Ears:
@@ -184,6 +195,9 @@ class SmallEmbedder:
         self.heads = heads
         self._fingerprint = fingerprint
         self._read_maps = read_maps
+        self._latest: dict[str, tuple[Clip, NDArray[np.float32]]] = {}
+
+    __repr__ = embedder_repr
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -232,7 +246,28 @@ class SmallEmbedder:
             ModelError: A network gave numbers that are not finite, or a vector that is zero.
         """
         heard = self.ears.hear(clips)
-        return self._join(heard), self.ears.yamnet.scores_of(heard.pooled)
+        vectors = self._join(heard)
+        ends = np.cumsum([clip.samples.size for clip in clips])
+        self._latest = {
+            clip.content_sha256: (clip, vector)
+            for clip, vector, end in zip(clips, vectors, ends, strict=True)
+            if end <= _REMEMBERED
+        }
+        return vectors, self.ears.yamnet.scores_of(heard.pooled)
+
+    def recall(self, content_sha256: str) -> tuple[Clip, NDArray[np.float32]] | None:
+        """Return a clip that was embedded and scored in the last batch, with its vector.
+
+        A recording that is asked about is embedded to find its shots, and right after heard by
+        the language model.
+
+        Args:
+            content_sha256: Digest of the clip's content.
+
+        Returns:
+            ``None`` where it was not, or was beyond the first two minutes of the batch.
+        """
+        return self._latest.get(content_sha256)
 
     def text_weights(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return how much each class's score counts for each text; see ``ClassScorer``.
@@ -264,7 +299,7 @@ class SmallEmbedder:
         return self._words.imagined(texts).astype(np.float32)
 
     def label_words(self, names: Sequence[str]) -> LabelWords:
-        """Say what names of labels tell of recordings; see ``LabelNamer``.
+        """Return how clearly names of labels are heard in recordings; see ``LabelNamer``.
 
         Args:
             names: ``m`` names in English; of "-" and "_" either is read as a space.
@@ -275,7 +310,7 @@ class SmallEmbedder:
         return self._words.of_labels(names)
 
     def explain_text(self, text: str) -> str:
-        """Say that no class of AudioSet is what a text speaks of; ``""`` where one is.
+        """Return a warning where no class of AudioSet is near a text; ``""`` where one is.
 
         Raises:
             PromptError: The text has no word that the table of words knows, or holds half a
@@ -309,6 +344,10 @@ class SmallEmbedder:
             vectors = self.heads.join(means, heard.pooled)
         require_directions(np.linalg.norm(vectors, axis=1), self._fingerprint.name)
         return vectors
+
+
+# Whoever opens an index and loads the language model needs both networks once.
+_in_use: WeakValueDictionary[tuple[str, ...], SmallEmbedder] = WeakValueDictionary()
 
 
 def _for_yamnet(clip: Clip) -> Clip:

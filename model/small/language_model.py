@@ -24,17 +24,18 @@ from earful.model.audio import Clip, resample
 from earful.model.flamingo import (
     MAX_SAMPLES,
     MAX_SECONDS,
-    Flamingo,
     FlamingoConfig,
     FlamingoLanguageModel,
     FlamingoTokenizer,
     Mode,
+    NumpyFlamingo,
     content_digest,
+    flamingo_shapes,
     read_samples,
 )
 from earful.model.kept_features import FeatureCache
 from earful.model.prompt import ClipRef, Prompt, Prototype
-from earful.model.runtime import Release, fill, pick_device, without_weights
+from earful.model.runtime import Release, read_tensors, require_shapes
 from earful.model.small.acoustics import ACOUSTICS_RATE, N_DESCRIPTORS, describe_acoustics
 from earful.model.small.embedder import SmallEmbedder, load_small
 from earful.model.small.evidence import (
@@ -74,14 +75,16 @@ def load_small_lm(
     Args:
         name: The registered name, or a folder of one's own, as ``training.small`` and
             ``training.flamingo`` write it.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; it computes on the CPU
+            whichever is given.
         dtype: ``"float32"`` or ``"auto"``, which is the same.
         decoding: ``"full"``, the only way it was trained.
         slots: Places for audio; ``None`` for as many as a prompt has audios.
 
     Raises:
-        ModelError: A choice is unknown, the device does not exist, or the weights are missing
-            or have changed since the release was made.
+        UnknownNameError: The device is none of these.
+        ModelError: Another choice is unknown, or the weights are missing or have changed since
+            the release was made.
     """
     if dtype not in {"auto", "float32"}:
         raise ModelError(f"{name}: dtype {dtype!r}, expected 'float32'")
@@ -93,16 +96,14 @@ def load_small_lm(
             f"{name}: {WEIGHTS.description} has no {' and no '.join(missing)}, so it is no "
             "language model; train one with `python -m training.flamingo`"
         )
-    data = runtime.read_part(release, "flamingo", name)
     blend = release.parts["flamingo"]["blend"]
     config = FlamingoConfig.from_dict(release.parts["flamingo"]["config"])
-    with without_weights():
-        model = Flamingo(config)
-    fill(model, data, name)
+    weights = read_tensors(runtime.read_part(release, "flamingo", name), name)
+    require_shapes(weights, flamingo_shapes(config), name)
     embedder = load_small(name, device=device)
     return SmallLanguageModel(
         hearing=SmallHearing(embedder, _read_scale(release, name)),
-        model=model.to(pick_device(device)),
+        network=NumpyFlamingo(config, weights),
         tokenizer=FlamingoTokenizer.from_bytes(
             runtime.read_part(tiny.read_release(), "tokenizer"), source=name
         ),
@@ -141,10 +142,19 @@ class SmallHearing:
         Returns:
             float32, shape ``(n, dim + N_DESCRIPTORS)``, 1 to 4 stretches of equal length.
         """
-        samples = read_samples(ref, mode="full")[:MAX_SAMPLES]
+        # An exemplar's file may have changed since its label was given; reading it tells.
+        known = None if ref.is_exemplar else self.embedder.recall(self.content_of(ref))
+        if known is None or known[0].samples.size > MAX_SAMPLES:
+            known, samples = None, read_samples(ref, mode="full")[:MAX_SAMPLES]
+        else:
+            samples = known[0].samples
         n = min(4, max(1, round(samples.size / SAMPLE_RATE / _SECONDS_APART)))
-        clips = [Clip(samples=part, sample_rate=SAMPLE_RATE) for part in np.array_split(samples, n)]
-        vectors = self.embedder.embed(clips)
+        if known is not None and n == 1:
+            vectors = known[1][None]
+        else:
+            parts = np.array_split(samples, n)
+            clips = [Clip(samples=part, sample_rate=SAMPLE_RATE) for part in parts]
+            vectors = self.embedder.embed(clips)
         described = np.repeat(self._describe(samples)[None], n, axis=0)
         return np.concatenate([vectors, described.astype(np.float32)], axis=1)
 

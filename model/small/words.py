@@ -30,7 +30,7 @@ _LEAST_VARIANCE = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WordMaps:
-    """What ``training/small`` fitted for words, in float64.
+    """Word maps that ``training/small`` fitted, in float64.
 
     Attributes:
         mean: Of each class's logit over the training clips, shape ``(521,)``.
@@ -92,7 +92,7 @@ def read_word_maps(data: bytes, name: str) -> WordMaps:
 
 
 class NameWords:
-    """What names tell of recordings.
+    """Words of label names in the space of recordings.
 
     Args:
         class_words: Makes mixtures of the classes out of texts.
@@ -118,7 +118,7 @@ class NameWords:
         return unit(unit(guess) + unit(mixed))
 
     def of_labels(self, names: Sequence[str]) -> LabelWords:
-        """Say what names tell of recordings; see ``LabelNamer.label_words``."""
+        """Return how clearly names are heard in recordings; see ``LabelNamer.label_words``."""
         dim = self._maps.directions.shape[1]
         weights = np.zeros((len(names), N_CLASSES))
         imagined = np.zeros((len(names), dim), dtype=np.float32)

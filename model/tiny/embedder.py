@@ -39,6 +39,7 @@ from earful.model.tiny.network import (
     text_shapes,
 )
 from earful.model.tiny.weights import NAME, read_release, read_trunk
+from earful.values import embedder_repr
 
 _WINDOWS_TOGETHER = 256  # in memory
 _TEXTS_AT_ONCE = 64
@@ -120,6 +121,8 @@ class TinyEmbedder:
         self._text = text
         self._tokenizer = tokenizer
         self._front_end = FrontEnd()
+
+    __repr__ = embedder_repr
 
     @property
     def fingerprint(self) -> Fingerprint:

@@ -37,7 +37,7 @@ CLASS_MAP_NAME: Final = "yamnet_class_map.csv"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class YamnetConversion:
-    """What a conversion did.
+    """Report of a conversion.
 
     Attributes:
         folder: The folder that was written.

@@ -42,6 +42,7 @@ from earful.model.yamnet.front_end import (
 from earful.model.yamnet.network import EMBEDDING_DIM, Network, tensor_shapes
 from earful.model.yamnet.weights import NAME, read_class_names, read_yamnet_release
 from earful.model.yamnet.words import ClassWords, WordTable, read_word_table
+from earful.values import embedder_repr
 
 # A text whose nearest class is less similar than this speaks of something else.
 _LIKE_A_CLASS = 0.5
@@ -122,9 +123,11 @@ class YamnetEmbedder:
         self._front_end = FrontEnd()
         self._read_words = read_words
 
+    __repr__ = embedder_repr
+
     @property
     def fingerprint(self) -> Fingerprint:
-        """What makes its vectors comparable with others."""
+        """Everything that decides its vectors."""
         return self._fingerprint
 
     @property
@@ -144,7 +147,7 @@ class YamnetEmbedder:
 
     @cached_property
     def class_words(self) -> ClassWords:
-        """What makes mixtures of the classes out of texts.
+        """Mixtures of the classes for texts.
 
         Raises:
             ModelError: The table of words is missing or not what it was at the release.
@@ -167,7 +170,7 @@ class YamnetEmbedder:
         return self.unit_rows(self.pool(clips))
 
     def class_scores(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
-        """Say how far each class of AudioSet is heard in each clip.
+        """Return how clearly each class of AudioSet is heard in each clip.
 
         Args:
             clips: ``n`` clips at 16000 Hz, of any length.
@@ -240,7 +243,7 @@ class YamnetEmbedder:
         return self.class_words.search_weights(texts)
 
     def explain_text(self, text: str) -> str:
-        """Say which words are unknown, or that no class of AudioSet is what a text speaks of.
+        """Return a warning about unknown words, or about a text that no class of AudioSet is near.
 
         Returns:
             ``""`` where all words are known and a class is near.
@@ -272,7 +275,7 @@ class YamnetEmbedder:
         )
 
     def score_texts(self, clips: Sequence[Clip], texts: Sequence[str]) -> NDArray[np.float32]:
-        """Say how well each text fits each clip, by class scores rather than vectors.
+        """Return how well each text fits each clip, by class scores rather than vectors.
 
         A clip's scores are averaged as a text mixes the classes. Unlike the similarity of
         vectors this keeps how sure the network was, so it ranks recordings better.

@@ -65,7 +65,7 @@ class FrontEnd:
 
 
 def n_patches(n_samples: int) -> int:
-    """Say how many patches a recording has: what begins a hop of 0.48 s is heard to its end.
+    """Return how many patches a recording has; the last one is filled with zeros.
 
     Args:
         n_samples: At 16 kHz, 1 or more.

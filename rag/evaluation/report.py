@@ -1,29 +1,21 @@
-"""Report of an evaluation: an HTML file with verdict, scores, plots and the worst mistakes."""
+"""Report of an evaluation: an HTML file with verdict, scores, charts and the worst mistakes."""
 
 from __future__ import annotations
 
-import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from earful.errors import EvaluationError
-from earful.html import (
-    Axis,
-    Bar,
-    Cell,
-    Page,
-    Point,
-    Series,
-    draw_bars,
-    draw_counts,
-    draw_series,
+from earful.html import Axis, Page, Point, Series
+from earful.rag.evaluation.confidence_charts import (
+    FEWEST_IN_A_BIN,
+    reliability_chart,
+    risk_chart,
 )
-from earful.rag.evaluation.arms import Arm
-from earful.rag.evaluation.confidence_charts import show_confidence
 from earful.rag.evaluation.scores import (
     Answers,
     ArmScore,
@@ -32,14 +24,12 @@ from earful.rag.evaluation.scores import (
     is_share,
     metric_text,
 )
-from earful.wording import counted
 
 _MOST_MISTAKES = 20
-_MOST_LABELS = 60
 _MOST_EVIDENCE = 3
-_MOST_CELLS = 30
-
-Places = Mapping[str, Mapping[str, Any]]
+_MOST_CELLS = 60
+_MOST_PAIRS = 8
+_COSTS = ("#no answer", "#seconds an item")
 
 
 def write_report(card: Scorecard, path: Path) -> None:
@@ -55,93 +45,49 @@ def write_report(card: Scorecard, path: Path) -> None:
         EvaluationError: It cannot be written.
     """
     page = Page(f"Evaluation: {card.document['task']['name']}")
-    _head(page, card)
-    _arms(page, card)
-    _shots_curve(page, card)
-    _differences(page, card)
-    if card.kind == "caption":
-        values = [f"{name} {value:.3f}" for name, value in card.java.corpus.items()]
-        page.items([f"By {card.verdict.arm.name}: {', '.join(values)}"] if values else [])
-        page.items(card.java.notes)
-    if card.kind in ("classify", "multilabel"):
-        _labels(page, card)
-        if card.kind == "classify":
-            _confusion(page, card)
-        show_confidence(page, card)
-    _mistakes(page, card)
-    _settings(page, card)
+    has_labels = card.kind in ("classify", "multilabel")
+    ranked = sorted(card.arms, key=lambda score: -score.primary.value)
+    most = max(score.primary.high for score in ranked)
+    first, *others = card.metrics
     try:
-        page.write(path)
+        page.write(
+            path,
+            "evaluation_page.html",
+            card=card,
+            verdict=card.verdict.text.split("; "),
+            ranked=ranked,
+            heads=["arm", f"#{first}", "#interval", *(f"#{name}" for name in others), *_COSTS],
+            most=1.0 if is_share(card.metric) else max(most, 0.1),
+            metric_text=metric_text,
+            difference_text=difference_text,
+            is_share=is_share,
+            shots=_shots_chart(card),
+            labels=_labels(card) if has_labels else [],
+            confusion=_confusion(card) if card.kind == "classify" else None,
+            reliability=reliability_chart(card) if has_labels else None,
+            risk=risk_chart(card) if has_labels else None,
+            fewest=FEWEST_IN_A_BIN,
+            abstentions=[
+                (score.arm.name, found)
+                for score in card.arms
+                if has_labels and (found := card.abstention_of(score.arm)) is not None
+            ],
+            mistakes=_mistakes(page, card),
+            settings=_settings(card),
+        )
     except OSError as error:
         raise EvaluationError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def _head(page: Page, card: Scorecard) -> None:
-    document = card.document
-    first, *others = card.verdict.text.split("; ")
-    page.verdict(f"{first[:1].upper()}{first[1:]}", others)
-    model = document["model"]["name"] if document["model"] else "none"
-    page.text(
-        f"{counted(len(card.items), 'item')} of {counted(len(set(card.groups)), 'group')}, "
-        f"{document['exemplars']['n']} exemplars; language model: {model}; embedder: "
-        f"{document['embedder']['name'] if document['embedder'] else 'none'}. Intervals are "
-        f"{document['settings']['confidence']:.0%} bootstrap intervals over groups."
-    )
-    page.items(document["notes"])
-    page.text(
-        "Where the best of several numbers of shots is named, it was chosen on these very items."
-    )
-
-
-def _arms(page: Page, card: Scorecard) -> None:
-    page.section("Arms")
-    columns = ["arm", *card.metrics, "interval", "no answer", "seconds an item"]
-    rows: list[list[str | float | Cell]] = []
-    for score in card.arms:
-        values = [_value(metric, score.metrics[metric].value) for metric in card.metrics]
-        is_best = score.arm == card.verdict.arm
-        name = f"{score.arm.name} (use this one)" if is_best else score.arm.name
-        span = _span(card.metric, score.primary.low, score.primary.high)
-        rows.append([name, *values, span, score.n_faults, score.median_s])
-    winner = [score.arm for score in card.arms].index(card.verdict.arm)
-    page.table(columns, rows, name="table-arms", winner=winner)
-    page.text(
-        f"Hearing a recording for retrieval takes {card.document['embedding_s']:.3f} s more "
-        "wherever there are shots, a vote or a probe. Seconds are medians on the machine of "
-        "the run; a model keeps what it made of a recording, so that the first arm that asks it "
-        "pays for hearing."
-    )
-    ranked = sorted(card.arms, key=lambda score: -score.primary.value)
-    most = max(score.primary.high for score in ranked)
-    page.chart(
-        "plot-arms",
-        draw_bars(
-            [
-                Bar(
-                    name=score.arm.name,
-                    value=score.primary.value,
-                    low=score.primary.low,
-                    high=score.primary.high,
-                    mark=_mark(score.arm, card.verdict.arm),
-                    note=_span(card.metric, score.primary.low, score.primary.high),
-                )
-                for score in ranked
-            ],
-            _axis(card.metric, most),
-        ),
-        "Green: the arm to use. Blue: others that may be used in earnest. Grey: controls and "
-        "baselines.",
-    )
-
-
-def _shots_curve(page: Page, card: Scorecard) -> None:
+def _shots_chart(card: Scorecard) -> tuple[list[Series], Axis, Axis] | None:
+    """Return the metric by the number of shots, with the axes; ``None`` without shots."""
     curves: dict[str, list[ArmScore]] = {}
-    for score in card.arms:
+    for score in sorted(card.arms, key=lambda score: score.arm.k):
         if score.arm.k:
             curves.setdefault(score.arm.name.partition("@")[0], []).append(score)
     if not curves:
-        return
-    ks = sorted({score.arm.k for score in card.arms if score.arm.k})
+        return None
+    most_shots = float(max(score.arm.k for score in card.arms))
     series = [
         Series(
             name=name,
@@ -149,10 +95,9 @@ def _shots_curve(page: Page, card: Scorecard) -> None:
                 Point(
                     x=score.arm.k,
                     y=score.primary.value,
-                    title=f"{score.arm.name}: {metric_text(card.metric, score.primary.value)} "
-                    f"({_span(card.metric, score.primary.low, score.primary.high)})",
+                    title=f"{score.arm.name}: {metric_text(card.metric, score.primary.value)}",
                 )
-                for score in sorted(scores, key=lambda score: score.arm.k)
+                for score in scores
             ],
         )
         for name, scores in curves.items()
@@ -160,125 +105,63 @@ def _shots_curve(page: Page, card: Scorecard) -> None:
     series += [
         Series(
             name=f"{score.arm.name}, without shots",
-            points=[Point(x=x, y=score.primary.value, title="") for x in (0, ks[-1])],
+            points=[Point(x=x, y=score.primary.value) for x in (0, most_shots)],
             has_dots=False,
         )
         for score in card.arms
         if score.arm.how in ("zero-shot", "probe", "majority")
     ]
-    page.section("Shots")
-    most = max(score.primary.high for score in card.arms)
-    x = Axis(title="shots", high=float(ks[-1]))
-    page.chart("plot-shots", draw_series(series, x, _axis(card.metric, most)))
+    in_percent = is_share(card.metric)
+    most = 1.0 if in_percent else max(*(score.primary.high for score in card.arms), 0.1)
+    x = Axis(start=50, end=460, title="shots", high=most_shots)
+    return series, x, Axis(start=255, end=22, title=card.metric, high=most, is_share=in_percent)
 
 
-def _differences(page: Page, card: Scorecard) -> None:
-    if not card.comparisons:
-        return
-    page.section("Differences on the same items")
-    rows: list[list[str | float | Cell]] = []
-    for pair in card.comparisons:
-        found = pair.difference
-        test = pair.mcnemar
-        kind = "exact" if test and test.is_exact else "chi-square"
-        low, high = (difference_text(card.metric, end) for end in (found.low, found.high))
-        rows.append(
-            [
-                pair.first,
-                pair.second,
-                _difference(card.metric, found.value),
-                f"{low} to {high}",
-                found.p_value,
-                f"{test.p_value:.3g} ({test.b} : {test.c}, {kind})" if test else "",
-            ]
-        )
-    unit = "points of a hundred" if is_share(card.metric) else "difference"
-    columns = ["of", "less", unit, "interval", "bootstrap p", "McNemar"]
-    page.table(columns, rows, name="table-differences")
+def _labels(card: Scorecard) -> list[tuple[str, int, float, float, float]]:
+    """Return each label's items, precision, recall and F1 by the chosen arm, the worst first."""
+    found = card.per_class(card.verdict.arm)
+    columns = (found.support, found.precision, found.recall, found.f1)
+    rows = zip(card.labels, *(column.tolist() for column in columns), strict=True)
+    return sorted(rows, key=lambda row: row[-1])
 
 
-def _labels(page: Page, card: Scorecard) -> None:
-    arm = card.verdict.arm
-    found = card.per_class(arm)
-    page.section(f"Labels, by {arm.name}")
-    order = np.argsort(found.f1, kind="stable").tolist()
-    rows: list[list[str | float | Cell]] = [
-        [
-            card.labels[label],
-            int(found.support[label]),
-            Cell.share(found.precision[label]),
-            Cell.share(found.recall[label]),
-            Cell.share(found.f1[label]),
-        ]
-        for label in order
-    ]
-    page.table(["label", "items", "precision", "recall", "F1"], rows, name="table-labels")
-    shown = [label for label in order if found.support[label]][:_MOST_LABELS]
-    page.chart(
-        "plot-labels",
-        draw_bars(
-            [
-                Bar(
-                    name=card.labels[label],
-                    value=float(found.recall[label]),
-                    note=f"of {counted(int(found.support[label]), 'item')}",
-                )
-                for label in shown
-            ],
-            Axis(title="share of its items that were recognised", is_share=True),
-        ),
-        f"{counted(len(shown), 'label')}, the lowest F1 first.",
-    )
-
-
-def _confusion(page: Page, card: Scorecard) -> None:
-    """Draw who is taken for whom; of many labels those that are mistaken most."""
+def _confusion(card: Scorecard) -> dict[str, Any]:
+    """Return who is taken for whom; of very many labels those that are mistaken most."""
     counts = card.confusion(card.verdict.arm)
+    wrong = counts - np.diag(np.diagonal(counts))
     used = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
-    n_used = len(used)
-    if n_used > _MOST_CELLS:
-        wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diagonal(counts)
-        used = np.sort(used[np.argsort(-wrong[used], kind="stable")[:_MOST_CELLS]])
-    caption = "Items of each true label, by the answer they got; green is right."
-    if n_used > len(used):
-        caption += f" Of {n_used} labels the {len(used)} with the most mistakes."
-    names = [card.labels[label] for label in used]
-    page.chart("plot-confusion", draw_counts(names, counts[np.ix_(used, used)].tolist()), caption)
+    mistaken = (wrong.sum(axis=0) + wrong.sum(axis=1))[used]
+    shown = np.sort(used[np.argsort(-mistaken, kind="stable")[:_MOST_CELLS]])
+    pairs = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS]
+    return {
+        "names": [card.labels[label] for label in shown],
+        "counts": counts[np.ix_(shown, shown)].tolist(),
+        "n_used": len(used),
+        "pairs": [
+            (card.labels[truth], card.labels[answer], int(wrong[truth, answer]), totals)
+            for truth, answer in zip(*np.unravel_index(pairs, wrong.shape), strict=True)
+            if wrong[truth, answer] and (totals := int(counts[truth].sum()))
+        ],
+        "totals": counts.sum(axis=1)[shown].tolist(),
+    }
 
 
-def _mistakes(page: Page, card: Scorecard) -> None:
-    """List the wrong answers of the highest confidence, with recordings and evidence."""
-    arm = card.verdict.arm
-    answers = card.answers[arm.name]
+def _mistakes(page: Page, card: Scorecard) -> dict[str, Any]:
+    """Return the wrong answers of the highest confidence, with recordings and evidence."""
+    answers = card.answers[card.verdict.arm.name]
     wrong = _worst(card, answers)
-    page.section(f"Worst mistakes, by {arm.name}")
-    if not wrong:
-        page.text("There is none.")
-        return
-    places = _places(card)
-    rows: list[list[str | float | Cell]] = []
+    places = {item["id"]: item for item in card.items}
+    places.update({shown["id"]: shown for shown in card.document.get("shown", ())})
+    rows = []
     for position in wrong[:_MOST_MISTAKES]:
         item, row = card.items[position], answers.first[position]
         shots = list(zip(row["shots"], row["similarities"], strict=True))[:_MOST_EVIDENCE]
-        evidence = "".join(
-            f"<div>{_player(page, places.get(id_)).markup} {similarity:+.2f} "
-            f"{_caption(places.get(id_), id_)}</div>"
-            for id_, similarity in shots
-        )
-        rows.append(
-            [
-                _player(page, item),
-                " | ".join(item["references"]) or "(none)",
-                row["text"] or row["fault"] or "(nothing)",
-                Cell.share(row["confidence"]),
-                Cell(evidence or "-"),
-                item["id"],
-            ]
-        )
-    columns = ["recording", "truth", "answer", "confidence", "evidence", "id"]
-    page.table(columns, rows, name="table-mistakes")
-    n_wrong = f"{len(wrong)} of {counted(len(card.items), 'answer')}"
-    page.text(f"{n_wrong} {'is' if len(wrong) == 1 else 'are'} wrong; the surest are shown.")
+        for id_ in (item["id"], *(id_ for id_, _ in shots)):
+            if place := places.get(id_):
+                page.add_sound(id_, Path(place["audio"]), place["start_s"], place["end_s"])
+        evidence = [(id_, _named(places.get(id_)), similarity) for id_, similarity in shots]
+        rows.append((item["id"], _named(item), row, evidence))
+    return {"rows": rows, "n": len(wrong)}
 
 
 def _worst(card: Scorecard, answers: Answers) -> list[int]:
@@ -287,64 +170,18 @@ def _worst(card: Scorecard, answers: Answers) -> list[int]:
     if card.kind == "caption":
         values = card.values(answers, "cider")
         return np.argsort(values, kind="stable").tolist() if values is not None else []
-    right = card.right(rows)
     confidence = np.array([row["confidence"] for row in rows])
-    wrong = np.flatnonzero(~right)
+    wrong = np.flatnonzero(~card.right(rows))
     ranked: list[int] = wrong[np.argsort(-confidence[wrong], kind="stable")].tolist()
     return ranked
 
 
-def _places(card: Scorecard) -> Places:
-    """Return the recordings of items and of the exemplars that answers name, by id."""
-    places = {item["id"]: item for item in card.items}
-    places.update({shown["id"]: shown for shown in card.document.get("shown", ())})
-    return places
+def _named(place: Mapping[str, Any] | None) -> str:
+    return " | ".join(place["references"]) if place else ""
 
 
-def _player(page: Page, place: Mapping[str, Any] | None) -> Cell:
-    if place is None:
-        return Cell("")
-    return page.player(Path(place["audio"]), place["start_s"], place["end_s"])
-
-
-def _caption(place: Mapping[str, Any] | None, id_: str) -> str:
-    return html.escape(id_ if place is None else f"{' | '.join(place['references'])} ({id_})")
-
-
-def _settings(page: Page, card: Scorecard) -> None:
-    page.section("Settings")
-    decisive = {
-        name: card.document[name]
-        for name in ("settings", "task", "embedder", "exemplars", "model", "versions", "machine")
-    }
-    page.details("All that decides the answers", json.dumps(decisive, indent=1, ensure_ascii=False))
-    if card.document["leaks"]:
-        rows: Sequence[Sequence[str | float | Cell]] = [
-            [leak["item"], leak["exemplar"], leak["kind"], leak["similarity"]]
-            for leak in card.document["leaks"]
-        ]
-        page.section("Exemplars that give items away")
-        page.table(["item", "exemplar", "kind", "similarity"], rows, name="table-leaks")
-
-
-def _mark(arm: Arm, winner: Arm) -> str:
-    """Return the class of an arm's bar."""
-    return "win" if arm == winner else "c0" if arm.is_answerer else "mute"
-
-
-def _axis(metric: str, most: float) -> Axis:
-    in_percent = is_share(metric)
-    high = 1.0 if in_percent else max(most, 0.1)
-    return Axis(title=metric, high=high, is_share=in_percent)
-
-
-def _span(metric: str, low: float, high: float) -> str:
-    return f"{metric_text(metric, low)} to {metric_text(metric, high)}"
-
-
-def _value(metric: str, value: float) -> float | Cell:
-    return Cell.share(value) if is_share(metric) else value
-
-
-def _difference(metric: str, difference: float) -> Cell:
-    return Cell(difference_text(metric, difference), repr(float(difference)), is_number=True)
+def _settings(card: Scorecard) -> str:
+    """Return all that decides the answers, as JSON."""
+    decisive = ("settings", "task", "embedder", "exemplars", "model", "versions", "machine")
+    values = {name: card.document[name] for name in decisive}
+    return json.dumps(values, indent=1, ensure_ascii=False)

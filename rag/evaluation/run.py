@@ -20,12 +20,13 @@ from dataclasses import dataclass, field, replace
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from earful.errors import EvaluationError
+from earful.errors import EvaluationError, TaskError
+from earful.html import notebook_html
 from earful.index.corpus import Corpus
 from earful.model import GenerationOptions
-from earful.rag.evaluation.arms import ArmRunner, arms_of, embedding_seconds
+from earful.rag.evaluation.arms import Arm, ArmRunner, arms_of, embedding_seconds
 from earful.rag.evaluation.items import Item, ItemSet, items_of_corpus, items_of_index
 from earful.rag.evaluation.leakage import Leak, find_leaks, keep_apart, refuse_leaks
 from earful.rag.evaluation.metrics import require_caption_tools
@@ -35,7 +36,11 @@ from earful.rag.evaluation.settings import EvaluationSettings
 from earful.rag.few_shot import FewShot
 from earful.rag.retrieval import Candidates, Retriever
 from earful.rag.task import Task
-from earful.wording import counted
+from earful.values import data_frame, repr_of
+from earful.wording import counted, unknown_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Progress = Callable[[int, int], None]
 
@@ -49,6 +54,17 @@ _EXTRAS = ("torch",)
 class Evaluation:
     """A finished run with its scores.
 
+    >>> import earful
+    >>> few = earful.FewShot.open("sounds.index")
+    >>> settings = earful.EvaluationSettings(shots=(1, 3), leaks="allow", resamples=100)
+    >>> found = earful.evaluate(few, earful.load_task("urban.toml"), settings=settings)
+    >>> found.best.name, found.accuracy(), round(found.accuracy("majority"), 2)
+    ('vote@1', 1.0, 0.33)
+    >>> found.verdict.text[:22]
+    'use the neighbour vote'
+    >>> [score.arm.name for score in found.scorecard.arms]
+    ['vote@1', 'vote@3', 'probe', 'majority']
+
     Attributes:
         document: Every question and answer, as plain JSON values; see ``run_file.py``.
         scorecard: The scores, computed from the document.
@@ -60,10 +76,49 @@ class Evaluation:
     scorecard: Scorecard = field(compare=False)
     n_asked: int
 
+    def __repr__(self) -> str:
+        return repr_of(self, scorecard=self.scorecard)
+
+    _repr_html_ = notebook_html("evaluation.html")
+
     @property
     def verdict(self) -> Verdict:
         """Whether retrieval helps, in one sentence, and which arm to use."""
         return self.scorecard.verdict
+
+    @property
+    def best(self) -> Arm:
+        """The arm to use: the cheapest that is not shown to be worse than the best value's."""
+        return self.verdict.arm
+
+    def accuracy(self, arm: Arm | str | None = None) -> float:
+        """Return the share of items that an arm answers right, in [0, 1].
+
+        Args:
+            arm: An arm or its name; ``None`` for ``best``.
+
+        Raises:
+            EvaluationError: There is no such arm, or the task's metrics have no accuracy.
+        """
+        name = arm if isinstance(arm, str) else (arm or self.best).name
+        scores = {score.arm.name: score.metrics for score in self.scorecard.arms}
+        if name not in scores:
+            raise EvaluationError(unknown_name("arm", name, tuple(scores)))
+        if "accuracy" not in scores[name]:
+            raise EvaluationError(
+                f"no accuracy: expected one of {', '.join(scores[name])}; see scorecard.arms"
+            )
+        return scores[name]["accuracy"].value
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a data frame with a row an answer: an arm and a seed about an item.
+
+        Raises:
+            ModuleNotFoundError: pandas is not installed.
+        """
+        truth = {item["id"]: item["labels"] or item["references"] for item in self.scorecard.items}
+        rows = [{**row, "truth": truth[row["item"]]} for row in self.document["rows"]]
+        return data_frame(rows, ["item", "truth", *(x for x in rows[0] if x != "item")])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the scores as plain JSON values."""
@@ -276,7 +331,7 @@ class _Run:
 
 
 def _gather_items(few: FewShot, task: Task, split: str, corpus: Corpus | None) -> ItemSet:
-    """Take the items from a corpus, or else from the index."""
+    """Return the items of a corpus, or else of the index."""
     if corpus is not None:
         return items_of_corpus(task, corpus, few.embedder)
     index = few.index
@@ -287,6 +342,8 @@ def _gather_items(few: FewShot, task: Task, split: str, corpus: Corpus | None) -
             f"every row of the index is of split {split!r}, so nothing is left to answer; "
             "add rows of another split"
         )
+    if why := index.why_empty():
+        raise TaskError(f"{index.path}: {why}")
     return items_of_index(task, index.vectors(), split=split, name=str(index.path))
 
 

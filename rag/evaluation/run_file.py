@@ -262,7 +262,7 @@ def read_run(path: Path) -> dict[str, Any]:
 
 
 def _differences(old: Any, new: Any, where: str = "") -> list[str]:
-    """Say what differs between two headers, place by place, as ``"place: old, now new"``."""
+    """Return the differences of two headers, place by place, as ``"place: old, now new"``."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         names = [name for name in new if old.get(name) != new[name]]
         return [

@@ -9,12 +9,16 @@ from earful.errors import EvaluationError
 from earful.plain import plain_fields
 from earful.rag.evaluation.arms import check_choices
 from earful.rag.evaluation.leakage import NEAR_DUPLICATE, ON_LEAKS, OnLeaks
+from earful.values import short_repr
 from earful.wording import unknown_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationSettings:
     """Settings of an evaluation.
+
+    >>> EvaluationSettings(shots=(0, 4), arms=("vote",), limit=200)
+    EvaluationSettings(shots=(0, 4), arms=('vote',), limit=200)
 
     Attributes:
         shots: Numbers of shots; 0 asks the language model without any.
@@ -46,6 +50,8 @@ class EvaluationSettings:
     max_new_tokens: int = 128
     confidence: float = 0.95
     resamples: int = 2000
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         check_choices(self.shots, self.strategies, self.arms)

@@ -7,13 +7,15 @@ from .precompute import precompute_features
 from .prompt import FittedPrompt, is_yes_or_no
 from .prototypes import takes_prototypes
 from .questions import (
+    affirmed,
     asks_for_a_description,
     asks_for_a_name,
     is_yes_no_question,
     label_asked_about,
+    labels_to_choose_from,
 )
 from .request import ModelRequest, generation_notes, score_labels, to_answer, write_answer
-from .yes_no import YesNo, judge_label, score_yes_no
+from .yes_no import YesNo, judge_choice, judge_label, score_yes_no
 
 __all__ = [
     "BlendFitter",
@@ -26,6 +28,7 @@ __all__ = [
     "Said",
     "ShotInfluence",
     "YesNo",
+    "affirmed",
     "answer_heard",
     "asks_for_a_description",
     "asks_for_a_name",
@@ -33,9 +36,11 @@ __all__ = [
     "generation_notes",
     "is_yes_no_question",
     "is_yes_or_no",
+    "judge_choice",
     "judge_label",
     "label_asked_about",
     "label_influence",
+    "labels_to_choose_from",
     "name_heard",
     "precompute_features",
     "read_turns",

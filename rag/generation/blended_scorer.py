@@ -61,6 +61,10 @@ class LabelScores:
         doubt = ""
         if self.vote is not None and not always_answer:
             doubt = self.vote.doubt(found.labels, self.scores)
+            # Of recordings like those that it was fitted on a blend may know more than the vote. A
+            # weight that no exemplar of this task speaks for makes no vote firm that is undecided.
+            if self.blend is not None and not self.blend.n_held_out:
+                doubt = doubt or self.vote.doubt(found.labels, self.vote.scores)
         reason = reason_to_abstain(found.task, confidence, doubt)
         return replace(
             to_answer(model, query, text, confidence, self.fitted, watch, notes=notes),

@@ -23,6 +23,7 @@ from earful.rag.generation.prompt import (
 from earful.rag.generation.request import generation_notes, to_answer
 from earful.rag.retrieval import Query, Stopwatch
 from earful.rag.task import Order, ShotMode
+from earful.values import repr_of
 
 _AGAIN = GenerationOptions(temperature=1.0, top_k=50, top_p=0.95)
 """Sampling of a second answer, as the release of Audio Flamingo's chat model samples."""
@@ -34,6 +35,15 @@ class Chat:
     What does not fit the model is left out by whole shots, the farthest first, then by
     whole rounds, the oldest first, and the answer says so. Nothing is forgotten here:
     ``turns`` holds the whole conversation.
+
+    >>> import earful
+    >>> from earful.model import ScriptedLanguageModel
+    >>> model = ScriptedLanguageModel(replies=["a siren", "far away"])
+    >>> chat = earful.FewShot.open("sounds.index", model=model).chat("street.wav")
+    >>> chat.ask("What is it?").text, chat.ask("Where?").text
+    ('a siren', 'far away')
+    >>> chat
+    Chat(audio='street.wav', model='scripted', rounds=2)
 
     Attributes:
         turns: Rounds so far, each with its answer.
@@ -68,6 +78,10 @@ class Chat:
         self._n_again = 0
         self.turns: tuple[Turn, ...] = ()
         self.answers: tuple[Answer, ...] = ()
+
+    def __repr__(self) -> str:
+        name = self._model.capabilities.name
+        return repr_of(self, audio=self._query.name, model=name, rounds=len(self.turns))
 
     def ask(self, question: str, *, on_text: Callable[[str], None] | None = None) -> Answer:
         """Ask the next question; the conversation so far is the model's to see.

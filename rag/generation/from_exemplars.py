@@ -44,7 +44,7 @@ _VOWEL = re.compile(r"[aeiou]", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """What retrieval says of a recording.
+    """The label that retrieval suggests for a recording.
 
     Attributes:
         ranked: The neighbour vote's scores of labels, best first; empty without labels.

@@ -293,7 +293,7 @@ def clip_of(hit: Hit) -> ClipRef:
 def arrange_shots(
     nearest_first: Sequence[Item], order: Order, *, seed: int = 0
 ) -> tuple[Item, ...]:
-    """Put shots into the order in which a prompt shows them.
+    """Sort shots into the order in which a prompt shows them.
 
     >>> arrange_shots(["nearest", "far"], "nearest-last")
     ('far', 'nearest')

@@ -46,6 +46,36 @@ _NAMING: Final = _FRAME | {
     *("what", "what's", "which", "type", "sort", "source", "makes", "making", "name", "tell"),
     *("me", "thing", "label", "please", "describe", "caption", "sentence"),
 }
+# "Is the machine running normally?": what is recorded, and what it does, ask for nothing more.
+_DEFINITE: Final = frozenset({"the", "this", "that", "these", "those", "my", "our", "your", "its"})
+_ARTICLES: Final = frozenset({"a", "an", "the", "any", "some", "of"})
+_MOST_SUBJECT_WORDS: Final = 2
+_LINKS: Final = frozenset(
+    {
+        *("run", "runs", "running", "work", "works", "working", "operate", "operates"),
+        *("operating", "behave", "behaves", "behaving", "function", "functions", "functioning"),
+        *("seem", "seems", "look", "looks", "make", "makes", "making", "being", "doing", "going"),
+        *("show", "shows", "showing", "suffer", "suffers", "suffering", "with", "still", "more"),
+        *("rather", "sign", "signs", "evidence", "trace", "traces", "if", "whether", "tell", "me"),
+        *("know", "see", "everything", "all"),
+    }
+)
+# "Is this a bearing fault?", "Is there a bird call?": nouns that a label's name may stand before.
+_HEADS: Final = frozenset(
+    {
+        *("fault", "faults", "failure", "failures", "problem", "problems", "defect", "defects"),
+        *("damage", "issue", "issues", "condition", "conditions", "state", "mode", "operation"),
+        *("event", "events", "class", "type", "case", "signal", "call", "calls", "song", "songs"),
+        *("happening", "occurring", "going", "on"),
+    }
+)
+_NEGATIONS: Final = frozenset({"not", "no", "never", "without", "neither", "nor"})
+_NO_SUBJECT: Final = (
+    _FRAME | _LINKS | _HEADS | _NEGATIONS
+    | {"always", "ever", "often", "usually", "sometimes", "only", "just", "also", "too", "very"}
+)  # fmt: skip
+_NEGATION = re.compile(rf"\s*\b(?:{'|'.join(sorted(_NEGATIONS))})\b", re.IGNORECASE)
+_BETWEEN_CHOICES = re.compile(r"[,;:/?]|\bor\b")
 _IRREGULAR: Final = {
     "men": "man",
     "women": "woman",
@@ -78,10 +108,8 @@ def is_yes_no_question(question: str) -> bool:
     asked, has_options, options = question.casefold().partition(_OPTIONS)
     if has_options:
         return set(plain_words(options)) == {"yes", "no"}
-    words = _without_fillers(plain_words(asked))
-    if not words or _affirmative(words[0]) not in _OPENERS:
-        return False
-    if "or" in words and words[-2:] != ("or", "not"):
+    words = _without_tail(_without_fillers(plain_words(asked)))
+    if not words or _affirmative(words[0]) not in _OPENERS or "or" in words:
         return False
     return not _ASKS_FOR_WORDS.search(" ".join(words))
 
@@ -109,33 +137,110 @@ def asks_for_a_description(question: str) -> bool:
 def label_asked_about(question: str, labels: Sequence[str]) -> str | None:
     """Return the label whose presence a yes/no question asks about, if that is all it asks.
 
-    Words are compared as wholes, without case; singular and plural are the same, and articles do
-    not count. The longest label wins, of equally long ones the first. A question that says more
-    than a label ("Is the dog close?") asks about something else, and so does a negated one.
+    Words are compared without case; singular and plural are the same, and so are "normal" and
+    "normally", "bark" and "barking". Articles do not count, nor does what was recorded ("Is the
+    machine normal?") or a general noun behind the label ("Is this a bearing fault?"). The longest
+    label wins, of equally long ones the first. A question that says more than a label ("Is the
+    dog close?") asks about something else, and so does a negated one; see ``affirmed``.
 
     >>> label_asked_about("Is there a church bell in this?", ["bell", "church_bell"])
     'church_bell'
-    >>> label_asked_about("Do you hear dogs?", ["dog", "footsteps"])
-    'dog'
+    >>> label_asked_about("Is this machine running normally?", ["bearing", "normal"])
+    'normal'
     >>> label_asked_about("Is the dog close?", ["dog"]) is None
     True
     """
-    words = _without_fillers(plain_words(question.casefold().partition(_OPTIONS)[0]))
-    if words[-2:] == ("or", "not"):
-        words = words[:-2]
+    words = plain_words(question.casefold().partition(_OPTIONS)[0])
+    words = _without_tail(_without_fillers(words))
     if not words:
         return None
-    words = (_affirmative(words[0]), *words[1:])
+    return _only_label((_affirmative(words[0]), *words[1:]), labels, first=1)
+
+
+def labels_to_choose_from(question: str, labels: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels between which a question lets choose, if that is all it asks.
+
+    Returns:
+        In the question's order; none unless it names two.
+
+    >>> labels_to_choose_from("Is it cavitation or a bearing fault?", ["bearing", "cavitation"])
+    ('cavitation', 'bearing')
+    """
+    asked = question.casefold().partition(_OPTIONS)[0]
+    if "or" not in plain_words(asked):
+        return ()
+    found: dict[str, None] = {}
+    for part in _BETWEEN_CHOICES.split(asked):
+        words = _without_fillers(plain_words(part))
+        label = _only_label(words, labels, first=0)
+        if label is not None:
+            found[label] = None
+        elif not set(words) <= _NAMING | _LINKS:
+            return ()
+    return tuple(found) if len(found) > 1 else ()
+
+
+def affirmed(question: str) -> str:
+    """Return a question without its negations, or as it is; "isn't it?" asks the same as "is it?".
+
+    >>> affirmed("Is it not a dog?"), affirmed("Is it a dog or not?")
+    ('Is it a dog?', 'Is it a dog or not?')
+    """
+    if _without_tail(words := plain_words(question)) != words:
+        return question
+    if _NEGATIONS.isdisjoint(words) or not is_yes_no_question(question):
+        return question
+    return _NEGATION.sub("", question)
+
+
+def _only_label(words: tuple[str, ...], labels: Sequence[str], *, first: int) -> str | None:
+    """Return the label that some words are about and nothing else; it begins at ``first``."""
     names = [(plain_words(label), label) for label in labels]
     # A label such as "noise" comes after one that says what the question is about.
     names.sort(key=lambda known: (-len(known[0]), set(known[0]) <= _FRAME))
-    for name, label in names:
-        for start in range(1, len(words) - len(name) + 1):
-            rest = (*words[:start], *words[start + len(name) :])
-            here = words[start : start + len(name)]
-            if name and all(map(_is_same, here, name)) and set(rest) <= _FRAME:
-                return label
+    known = {form for name, _ in names for word in name for form in _forms(word)}
+    for is_same in (_is_same, _is_inflected):
+        for name, label in names:
+            for start in range(first, len(words) - len(name) + 1):
+                here = words[start : start + len(name)]
+                before = ("", *words)[start : start + len(name)]
+                if not name or not all(map(is_same, here, name, before)):
+                    continue
+                if _is_frame(words[:start], known) and _is_tail(words[start + len(name) :]):
+                    return label
     return None
+
+
+def _is_frame(words: tuple[str, ...], known: set[str]) -> bool:
+    """Whether the words before a label say nothing but what was recorded."""
+    for at, word in enumerate(words):
+        if word not in _DEFINITE:
+            continue
+        end = at + 1
+        while (
+            end < len(words) and end - at <= _MOST_SUBJECT_WORDS and _is_subject(words[end], known)
+        ):
+            end += 1
+        # "Do you hear the small dog?" asks about a small one; "Is the machine normal?" does not.
+        if end > at + 1 and (at == 1 or end < len(words)):
+            words = (*words[:at], *words[end:])
+            break
+    return set(words) <= _FRAME | _LINKS
+
+
+def _is_subject(word: str, known: set[str]) -> bool:
+    return word not in _NO_SUBJECT and _forms(word).isdisjoint(known)
+
+
+def _is_tail(words: tuple[str, ...]) -> bool:
+    return set(words) <= _FRAME | _HEADS
+
+
+def _without_tail(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a question's words without "or not" or "yes or no" at its end."""
+    if words[-3:] == ("yes", "or", "no"):
+        return words[:-3]
+    return words[:-2] if words[-2:] == ("or", "not") else words
 
 
 def _without_fillers(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -150,13 +255,40 @@ def _affirmative(verb: str) -> str:
     return irregular.get(verb, verb.removesuffix("n't"))
 
 
-def _is_same(one: str, other: str) -> bool:
-    return not _forms(one).isdisjoint(_forms(other))
+def _is_same(word: str, name: str, before: str = "") -> bool:
+    return not _forms(word).isdisjoint(_forms(name))
+
+
+def _is_inflected(word: str, name: str, before: str) -> bool:
+    """Whether a question's word is a label's, or made of it, by the word before it."""
+    return _is_same(word, name) or not _roots(word, before).isdisjoint({*_roots(name, "a"), name})
+
+
+def _roots(word: str, before: str) -> set[str]:
+    """Return what a word may be made of: "normally" of normal, "barking" of bark.
+
+    Behind an article a word is a noun, and a bearing has nothing to do with a bear.
+    """
+    found = set()
+    if len(word) > 5 and word.endswith("ly"):
+        found |= {word[:-2], f"{word[:-3]}y" if word.endswith("ily") else word[:-2]}
+    for ending in ("ation", "ating", "ates", "ated", "ate"):
+        if len(word) - len(ending) >= 4 and word.endswith(ending):
+            found.add(f"{word.removesuffix(ending)}at-")
+    if before in _ARTICLES:
+        return found
+    for ending in ("ing", "ed"):
+        base = word.removesuffix(ending)
+        if base != word and len(base) > 2:
+            found |= {base, f"{base}e", base[:-1] if base[-1] == base[-2] else base}
+    return found
 
 
 def _forms(word: str) -> set[str]:
     """Return what a word may be the plural of, and itself."""
     forms = {word, _IRREGULAR.get(word, word)}
+    if word.endswith("'s"):
+        forms.add(word[:-2])
     if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
         forms.add(word[:-1])
         if word.endswith("es"):

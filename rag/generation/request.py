@@ -33,6 +33,7 @@ from earful.rag.generation.prompt import (
 )
 from earful.rag.retrieval import LabelScoring, Query, Stopwatch, label_probabilities
 from earful.rag.task import ShotMode, Task
+from earful.values import short_repr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,8 @@ class ModelRequest:
     shot_mode: ShotMode = "interleaved"
     seed: int = 0
     prototypes: tuple[Prototype, ...] = ()
+
+    __repr__ = short_repr
 
     def fit(self, model: LanguageModel) -> FittedPrompt:
         """Build the prompt with as many shots, or labels, as the model can take.
@@ -182,7 +185,7 @@ def write_answer(
     options: GenerationOptions,
     on_text: Callable[[str], None] | None = None,
 ) -> tuple[Generation, FittedPrompt]:
-    """Let the model write an answer; raises as ``score_labels``."""
+    """Generate an answer; raises as ``score_labels``."""
     fitted = request.fit(model)
     return model.generate(fitted.prompt, options, on_text=on_text), fitted
 
@@ -243,7 +246,7 @@ def _probabilities(
 
 
 def silenced(model: LanguageModel, prompt: Prompt) -> Prompt:
-    """Put digital silence in the query's place, which is the last one for audio."""
+    """Replace the query, the last place for audio, by digital silence."""
     silence = ClipRef(audio=model.capabilities.silence())
     last = max(n for n, part in enumerate(prompt.parts) if isinstance(part, ClipRef))
     parts = [silence if n == last else part for n, part in enumerate(prompt.parts)]

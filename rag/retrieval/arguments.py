@@ -11,7 +11,7 @@ from typing import Any, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.model.audio import Clip, LevelMeter
+from earful.model.audio import Clip, LevelMeter, check_rate, unfilled_note
 from earful.rag.retrieval.query import AskOptions, Query, Readable
 from earful.rag.task import Answerer, ShotMode
 from earful.wording import quoted
@@ -20,7 +20,31 @@ _EXPECTED = "expected a path, a Clip, the bytes of an audio file, or (samples, s
 _MOST_CHANNELS = 64
 
 
-def to_recording(audio: object) -> Readable | Query:
+def to_one_or_several(
+    audio: object, sample_rate: object = None
+) -> tuple[list[Readable | Query], bool]:
+    """Make recordings of what was given as one or as several, and tell whether it was several.
+
+    Several are a list, or an array or a column of a data frame that holds texts or objects.
+
+    Args:
+        audio: What ``to_recording`` takes, or several of it.
+        sample_rate: As for ``to_recording``.
+
+    Raises:
+        TypeError: As ``to_recording``.
+        ValueError: As ``to_recording``.
+    """
+    if isinstance(audio, list):
+        several = not audio or not all(map(_is_rate, audio))
+    else:
+        several = _is_array(audio) and getattr(getattr(audio, "dtype", None), "kind", "") in "OUT"
+    if several:
+        return to_recordings(list(cast(Iterable[object], audio)), sample_rate), True
+    return [to_recording(audio, sample_rate)], False
+
+
+def to_recording(audio: object, sample_rate: object = None) -> Readable | Query:
     """Make a recording of what was given.
 
     Args:
@@ -29,12 +53,22 @@ def to_recording(audio: object) -> Readable | Query:
             ``{"array": samples, "sampling_rate": rate}``. Samples are an array or a tensor of
             shape ``(n,)``, ``(n, channels)`` or ``(channels, n)``, floating with full scale 1.0,
             or signed integers; channels are averaged.
+        sample_rate: Rate of samples that are given without theirs, in Hz.
 
     Raises:
         TypeError: It is none of these; the message says what to give.
         ValueError: The path is empty, or the samples cannot be heard.
     """
+    if sample_rate is not None:
+        if not _is_samples(audio):
+            raise TypeError(
+                f"sample_rate={quoted(sample_rate)} goes with samples alone, got {_named(audio)}, "
+                "which brings its own: leave it out"
+            )
+        return _to_clip(audio, sample_rate)
     if isinstance(audio, Clip | Query | bytes):
+        if isinstance(audio, Clip):
+            check_rate(audio.sample_rate)
         if audio == b"":
             raise ValueError("the bytes are empty: expected those of a whole audio file")
         return audio
@@ -64,14 +98,14 @@ def to_recording(audio: object) -> Readable | Query:
     if _is_array(audio):
         raise TypeError(
             f"{type(audio).__name__} of shape {np.shape(cast(Any, audio))}: samples alone do not "
-            "say their rate; give (samples, sample_rate), with the rate in Hz"
+            "say their rate; give sample_rate=, or (samples, sample_rate), in Hz"
         )
     if callable(read := getattr(audio, "read", None)):
         return _read(audio, read())
     raise TypeError(_refusal(audio))
 
 
-def to_recordings(audio: object) -> list[Readable | Query]:
+def to_recordings(audio: object, sample_rate: object = None) -> list[Readable | Query]:
     """Make recordings of what was given as several; see ``to_recording``.
 
     Raises:
@@ -86,7 +120,7 @@ def to_recordings(audio: object) -> list[Readable | Query]:
     found = []
     for number, one in enumerate(audio, 1):
         try:
-            found.append(to_recording(one))
+            found.append(to_recording(one, sample_rate))
         except (TypeError, ValueError) as error:
             raise type(error)(f"recording {number}: {error}") from None
     return found
@@ -210,14 +244,15 @@ def _is_rate(value: object) -> bool:
 
 
 def _to_clip(samples: Any, rate: Any) -> Clip:
-    if not _is_rate(rate) or not math.isfinite(rate) or rate <= 0 or rate != int(rate):
-        raise ValueError(f"sample_rate={quoted(rate)}: expected a whole number of Hz above 0")
+    rate = check_rate(rate)
     if callable(detach := getattr(samples, "detach", None)):
         samples = detach().cpu()
         if "bfloat16" in str(samples.dtype):
             samples = samples.float()
     found = np.asarray(samples)
+    note = ""
     if found.dtype.kind == "i":
+        note = unfilled_note(found)
         found = found / -float(np.iinfo(found.dtype).min)
     elif found.dtype.kind != "f":
         raise TypeError(
@@ -236,8 +271,8 @@ def _to_clip(samples: Any, rate: Any) -> Clip:
             "n > 0"
         )
     plain: NDArray[np.float32] = np.ascontiguousarray(found, dtype=np.float32)
-    levels = meter.levels(int(rate), plain) if np.ndim(samples) == 2 else None
-    return Clip(samples=plain, sample_rate=int(rate), levels=levels)
+    levels = meter.levels(rate, plain) if np.ndim(samples) == 2 else None
+    return Clip(samples=plain, sample_rate=rate, levels=levels, notes=(note,) if note else ())
 
 
 def _named(value: object) -> str:
@@ -251,7 +286,7 @@ def _refusal(audio: object) -> str:
         if all(map(_is_rate, audio)):
             return "a list of numbers: samples alone do not say their rate; give (samples, rate)"
         return (
-            f"a {type(audio).__name__} of {len(audio)}: expected one recording; "
-            "classify_batch answers several"
+            f"a {type(audio).__name__} of {len(audio)}: expected one recording; for several give "
+            "classify, ask, caption or search a list"
         )
     return f"{_named(audio)}: {_EXPECTED}"

@@ -149,7 +149,7 @@ def require_exemplars(
 
 
 def other_tasks(n_of_other_tasks: Mapping[str, int]) -> str:
-    """Say of which other tasks exemplars with answers are, and what makes them this one's.
+    """Describe the other tasks that exemplars with answers belong to, and how to use them here.
 
     >>> other_tasks({"genre classification": 3})
     "3 have an answer to another task, 'genre classification'; `aliases` of a task file take it in"

@@ -7,80 +7,76 @@ length do not.
 
 from __future__ import annotations
 
-from typing import TypeGuard, cast, get_args
+from typing import TypedDict, TypeGuard, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError, UnknownNameError
 from earful.index import Index
-from earful.index.search import Hit, IndexBackend, SearchFilter
+from earful.index.search import Hits, IndexBackend, SearchFilter
 from earful.model import ClassScorer, Embedder, TextEmbedder, list_embedders
-from earful.rag.retrieval.arguments import to_count, to_recording, to_text
-from earful.rag.retrieval.query import Audio, Query, read_clip
+from earful.rag.retrieval.arguments import to_count, to_text
+from earful.rag.retrieval.query import Query
 from earful.rag.retrieval.shot_set import vector_of
 from earful.wording import quoted, unknown_name
+
+
+class SearchOptions(TypedDict, total=False):
+    """Keyword arguments of ``FewShot.search``; see there."""
+
+    k: int
+    filter: SearchFilter
+    backend: str
+    sample_rate: float | None
 
 
 def search_index(
     index: Index,
     embedder: Embedder,
-    audio: Audio | Query | None,
-    text: str | None,
+    asked: Query | str,
     *,
     k: int,
     filter: SearchFilter,
     backend: str,
-) -> list[Hit]:
+) -> Hits:
     """Find the rows nearest to a recording or a text, best first; ties break by id.
 
     Args:
         index: The rows.
         embedder: The one that made them.
-        audio: A recording, or a query that was read before; or ``None``.
-        text: A text in its place; or ``None``.
+        asked: A recording or a text.
         k: How many hits at most.
         filter: Which rows may be found.
         backend: As for ``Index.search``; class scores are compared exactly only.
 
     Raises:
-        AudioError: The recording cannot be read.
         FilterError: ``filter.where`` cannot be evaluated.
-        ModelError: The embedder has no text, or there is no such backend.
+        ModelError: The embedder has no text.
         PromptError: The embedder knows nothing of the text.
-        ValueError: Not one of the two is given, the text is empty, or the backend compares
-            vectors while the text would be compared with class scores.
+        ValueError: The backend compares vectors while the text would be compared with class scores.
     """
-    check_search(audio, text, k=k, filter=filter, backend=backend)
-    if text is not None and compares_scores(embedder, index):
+    if isinstance(asked, str) and compares_scores(embedder, index):
         if backend != "exact":
             raise ValueError(
                 f"backend {backend!r} compares vectors, and a text is compared with the class "
                 "scores of this index: expected 'exact'"
             )
-        (weights,) = embedder.text_weights([text])
+        (weights,) = embedder.text_weights([asked])
         return index.search_classes(weights, k=k, filter=filter)
-    if text is not None:
-        query = _embed_text(embedder, text)
-    else:
-        rate = embedder.fingerprint.sample_rate
-        recording = to_recording(audio)
-        if isinstance(recording, Query):
-            query = vector_of(recording)
-        else:
-            query = embedder.embed([read_clip(recording, rate, 0.0, None)])[0]
-    return index.search(query, k=k, filter=filter, backend=cast(IndexBackend, backend))
+    vector = _embed_text(embedder, asked) if isinstance(asked, str) else vector_of(asked)
+    return index.search(vector, k=k, filter=filter, backend=cast(IndexBackend, backend))
 
 
 def check_search(
-    audio: Audio | Query | None,
+    audio: object,
     text: str | None,
     *,
     k: int,
     filter: SearchFilter,
     backend: str,
 ) -> None:
-    """Check what a search is given before anything is read; see ``search_index``.
+    """Check what a search is given before anything is read; see ``FewShot.search``.
 
     Raises:
         UnknownNameError: There is no such backend.

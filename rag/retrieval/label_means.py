@@ -114,7 +114,7 @@ class LabelNames:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabelEvidence:
-    """What speaks for each label of a query.
+    """Evidence for each label of a query.
 
     Attributes:
         scores: float64, shape ``(m,)``: similarity to a label's exemplars, and what its name
@@ -180,7 +180,7 @@ class LabelMeans:
 
     @cached_property
     def spread(self) -> Spread:
-        """How similar the exemplars are to each other: some of all of them, each sound once."""
+        """Spread of the exemplars' similarities to each other, from a sample."""
         first_of: dict[str, int] = {}
         for row, content in enumerate(self.candidates.content):
             first_of.setdefault(content or f"row {row}", row)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from earful.errors import IndexFolderError
+from earful.errors import IndexFolderError, TaskError
 from earful.index import Index
 from earful.index.cache import PreparedCache, key_of
 from earful.index.corpus import Exemplar
@@ -121,6 +121,9 @@ class TaskCache:
         plain = replace(task, shots=Shots())
         names = None if labels is None else tuple(labels)
         examples = self._embedded(plain)
+        has_names = bool(task.labels or labels or examples) or not task.has_labels
+        if not has_names and self._index is not None and (why := self._index.why_empty()):
+            raise TaskError(why)
         prepared = self._gathered(plain, names, index, examples)
         if need_exemplars:
             require_exemplars(

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, TypedDict
+from typing import Any, BinaryIO, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
+from earful.index import Index
 from earful.model import ClipRef, Embedder, embed_and_score
 from earful.model.audio import AudioFault, Clip, hearing_faults, load_isolated, resample
 from earful.rag.retrieval.candidates import Exclusions
 from earful.rag.task import Answerer, ShotMode
+from earful.values import short_repr
 
-Audio = str | os.PathLike[str] | Clip | bytes | BinaryIO | tuple[NDArray[np.generic], int]
+Samples = NDArray[np.generic]
+Audio = str | os.PathLike[str] | Clip | bytes | BinaryIO | Samples | tuple[Samples, int]
 """A recording as a program gives it: see ``to_recording``."""
 Readable = str | os.PathLike[str] | Clip | bytes
 """A recording as it is read: a file, a clip, or the bytes of a file."""
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+READ_AT_ONCE = 16
 _MOST_DECODERS = 8
+_AS_LONG = 4.0  # times the exemplars' usual length
 
 
 class AskOptions(TypedDict, total=False):
@@ -54,6 +62,7 @@ class AskOptions(TypedDict, total=False):
         start_s: Where the segment begins in a file, in seconds.
         end_s: Where it ends (exclusive), in seconds; ``None``, the default, for the end of
             the file.
+        sample_rate: Rate of samples that are given as an array alone, in Hz.
     """
 
     shots: int | None
@@ -66,6 +75,43 @@ class AskOptions(TypedDict, total=False):
     group: str
     start_s: float
     end_s: float | None
+    sample_rate: float | None
+
+
+_DEFAULTS = AskOptions(
+    shots=None,
+    strategy=None,
+    shot_mode="interleaved",
+    arm=None,
+    free_text=False,
+    always_answer=False,
+    seed=0,
+    group="",
+    start_s=0.0,
+    end_s=None,
+    sample_rate=None,
+)
+
+
+def spells_options(method: Method) -> Method:
+    """Give a method's ``**ask`` the signature that it stands for, as ``help`` and Jupyter show it.
+
+    Type checkers read ``Unpack[AskOptions]`` by themselves.
+    """
+    written = inspect.signature(method)
+    named = [x for x in written.parameters.values() if x.kind is not x.VAR_KEYWORD]
+    named += [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=default,
+            annotation=AskOptions.__annotations__[name].__forward_arg__,
+        )
+        for name, default in _DEFAULTS.items()
+        if name not in written.parameters
+    ]
+    method.__signature__ = written.replace(parameters=named)  # type: ignore[attr-defined]
+    return method
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -93,9 +139,11 @@ class Query:
     faults: tuple[AudioFault, ...] = ()
     duration_s: float = 0.0
 
+    __repr__ = short_repr
+
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader should know of the recording."""
+        """Notes about the recording for the reader."""
         return tuple(fault.text for fault in self.faults)
 
     @property
@@ -179,6 +227,64 @@ def read_queries(
             faults = hearing_faults(clip, embedder)
             found.append(replace(query, class_scores=scores.get(n), faults=faults))
     return found
+
+
+def read_in_batches(
+    recordings: Sequence[Readable | Query],
+    embedder: Embedder | None,
+    *,
+    sample_rate: int = 0,
+    ask: AskOptions | None = None,
+) -> Iterator[Query | AudioError]:
+    """Decode and embed any number of recordings, some at a time; see ``read_queries``.
+
+    Args:
+        recordings: As for ``read_queries``.
+        embedder: Likewise.
+        sample_rate: Likewise.
+        ask: Gives segment and group.
+    """
+    ask = ask or {}
+    for start in range(0, len(recordings), READ_AT_ONCE):
+        yield from read_queries(
+            recordings[start : start + READ_AT_ONCE],
+            embedder=embedder,
+            sample_rate=sample_rate,
+            start_s=ask.get("start_s", 0.0),
+            end_s=ask.get("end_s"),
+            group=ask.get("group", ""),
+            watch=Stopwatch(),
+        )
+
+
+def read_query(audio: Readable | Query, embedder: Embedder | None) -> Query:
+    """Read one recording; see ``read_queries``.
+
+    Raises:
+        AudioError: It cannot be read.
+    """
+    (query,) = read_in_batches([audio], embedder)
+    if isinstance(query, AudioError):
+        raise query
+    return query
+
+
+def among_long_ones(query: Query | AudioError, index: Index | None) -> Query | AudioError:
+    """Accept a long recording where those of the index are as long.
+
+    Means of minutes are like other means of minutes, and like nothing shorter.
+    """
+    if not isinstance(query, Query) or index is None:
+        return query
+    if not any(fault.kind == "long" and fault.unusable for fault in query.faults):
+        return query
+    lengths_s = index.read_table(["duration_s"]).column("duration_s").to_numpy()
+    if not len(lengths_s) or query.duration_s > _AS_LONG * np.median(lengths_s):
+        return query
+    faults = [
+        replace(fault, unusable=False) if fault.kind == "long" else fault for fault in query.faults
+    ]
+    return replace(query, faults=tuple(faults))
 
 
 def read_clip(audio: Readable, sample_rate: int, start_s: float, end_s: float | None) -> Clip:

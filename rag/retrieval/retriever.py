@@ -19,24 +19,37 @@ from numpy.typing import NDArray
 
 from earful.errors import AudioError, PromptError, TaskError
 from earful.index import Index
-from earful.index.search import Hit, SearchFilter
+from earful.index.search import Hit, Hits, SearchFilter
 from earful.model import Embedder, ExplainsTexts
-from earful.model.audio import Clip, hearing_faults
-from earful.rag.retrieval.arguments import to_labels, to_recording, to_recordings
+from earful.rag.retrieval.arguments import to_labels, to_recordings
 from earful.rag.retrieval.gathering import other_tasks
-from earful.rag.retrieval.index_search import check_search, compares_scores, search_index
+from earful.rag.retrieval.index_search import compares_scores, search_index
 from earful.rag.retrieval.prepared_task import ExemplarFilter, PreparedTask, TaskCache
-from earful.rag.retrieval.query import Audio, Query, Stopwatch, read_clip, read_queries
+from earful.rag.retrieval.query import (
+    READ_AT_ONCE,
+    Audio,
+    Query,
+    Readable,
+    Stopwatch,
+    among_long_ones,
+    read_in_batches,
+    read_queries,
+)
 from earful.rag.retrieval.shot_set import ShotSet, find_shots, names_alone, products
-from earful.rag.retrieval.vote import LabelVote, label_prior, vote_of_labels, vote_of_shots
+from earful.rag.retrieval.vote import (
+    Calibration,
+    LabelVote,
+    label_prior,
+    vote_of_labels,
+    vote_of_shots,
+)
 from earful.rag.strategies import STRATEGIES
 from earful.rag.task import Shots, Task
+from earful.values import repr_of
 from earful.wording import quoted, unknown_name
 
 _log = logging.getLogger(__name__)
 
-_READ_AT_ONCE = 16
-_AS_LONG = 4.0  # times the exemplars' usual length
 # Of a text and class scores the similarity is a probability.
 _BY_CHANCE = 0.5
 
@@ -98,6 +111,10 @@ class Retriever:
         self._change: ShotChange | None = None
         self._tasks = TaskCache(embedder=embedder, index=index, exemplar_filter=exemplar_filter)
 
+    def __repr__(self) -> str:
+        name = self.embedder.fingerprint.name if self.embedder is not None else None
+        return repr_of(self, embedder=name, index=None if self.index is None else self.index.path)
+
     def with_change(self, change: ShotChange) -> Retriever:
         """Return a retriever like this one whose shots are changed after they are found.
 
@@ -154,6 +171,12 @@ class Retriever:
         """
         return self._tasks.prepare(task, labels, need_exemplars=need_exemplars)
 
+    def calibrate(
+        self, task: Task, labels: Sequence[str] | None = None, *, seed: int = 0
+    ) -> Calibration:
+        """Fit what turns similarities into scores, and keep it; raises as ``prepare``."""
+        return self._tasks.calibration(self.prepare(task, labels), task.shots, seed)[0]
+
     def names_can_answer(self, task: Task, labels: Sequence[str] | None = None) -> bool:
         """Whether the embedder knows the names of all labels, and there is no exemplar of any.
 
@@ -205,8 +228,8 @@ class Retriever:
             TaskError: As for ``find``.
         """
         readable, labels = to_recordings(recordings), to_labels(labels)
-        for start in range(0, len(readable), _READ_AT_ONCE):
-            batch = readable[start : start + _READ_AT_ONCE]
+        for start in range(0, len(readable), READ_AT_ONCE):
+            batch = readable[start : start + READ_AT_ONCE]
             shared = Stopwatch()
             found = read_queries(
                 batch,
@@ -217,7 +240,7 @@ class Retriever:
                 group=group,
                 watch=shared,
             )
-            found = [self._among_long_ones(query) for query in found]
+            found = [among_long_ones(query, self.index) for query in found]
             queries = [query for query in found if isinstance(query, Query)]
             rows: Iterator[NDArray[np.float32] | None] = itertools.repeat(None)
             if len(queries) > 1 and self.embedder is not None and shots != 0:
@@ -246,24 +269,6 @@ class Retriever:
                     yield error
                     continue
                 yield Retrieved(query=query, shots=shot_set, watch=watch)
-
-    def _among_long_ones(self, query: Query | AudioError) -> Query | AudioError:
-        """Take a long recording for usable where those of the index are as long.
-
-        Means of minutes are like other means of minutes, and like nothing shorter.
-        """
-        if not isinstance(query, Query) or self.index is None:
-            return query
-        if not any(fault.kind == "long" and fault.unusable for fault in query.faults):
-            return query
-        lengths_s = self.index.read_table(["duration_s"]).column("duration_s").to_numpy()
-        if not len(lengths_s) or query.duration_s > _AS_LONG * np.median(lengths_s):
-            return query
-        faults = [
-            replace(fault, unusable=False) if fault.kind == "long" else fault
-            for fault in query.faults
-        ]
-        return replace(query, faults=tuple(faults))
 
     def find(
         self,
@@ -320,7 +325,8 @@ class Retriever:
                     )
                 return names_alone(prepared, task, query)
             others = prepared.candidates.n_of_other_tasks
-            note = "no exemplar has an answer to this, so none is shown"
+            why = self.index.why_empty() if self.index is not None else ""
+            note = why or "no exemplar has an answer to this, so none is shown"
             if others:
                 note = f"no exemplar is shown: {other_tasks(others)}"
             return ShotSet.empty(task, prepared.candidates.labels, note)
@@ -333,7 +339,7 @@ class Retriever:
         return replace(changed, voters=changed.voters.only(changed.rows))
 
     def vote(self, shots: ShotSet, *, seed: int) -> LabelVote:
-        """Let exemplars vote on their task's labels, and names where the embedder knows words.
+        """Score labels by the vote of exemplars, and by names where the embedder knows words.
 
         Args:
             shots: From ``find``.
@@ -346,16 +352,12 @@ class Retriever:
             raise ValueError("no shots were retrieved, so there is no vote")
         prepared, candidates = shots.prepared, shots.prepared.candidates
         calibration, note = self._tasks.calibration(prepared, shots.task.shots, seed)
-        if shots.voters is None:
-            scores = vote_of_shots(
-                shots.similarities,
-                candidates.memberships(shots.rows),
-                calibration,
-                prior=label_prior(candidates),
-            )
-            return LabelVote(scores=scores, evidence=None, calibration=calibration, note=note)
-        evidence = shots.voters.weigh(prepared.means)
-        scores = vote_of_labels(evidence.scores, calibration)
+        evidence = None if shots.voters is None else shots.voters.weigh(prepared.means)
+        if evidence is None:
+            member, prior = candidates.memberships(shots.rows), label_prior(candidates)
+            scores = vote_of_shots(shots.similarities, member, calibration, prior=prior)
+        else:
+            scores = vote_of_labels(evidence.scores, calibration)
         return LabelVote(scores=scores, evidence=evidence, calibration=calibration, note=note)
 
     def likeness(self, shots: ShotSet, *, seed: int, voted: LabelVote | None = None) -> float:
@@ -374,54 +376,52 @@ class Retriever:
             return (voted or self.vote(shots, seed=seed)).likeness
         return self._tasks.likeness(shots.prepared, shots.task.shots, seed, shots.similarities)
 
-    def search(
-        self,
-        audio: Audio | Query | None,
-        *,
-        text: str | None,
-        k: int,
-        filter: SearchFilter,
-        backend: str,
-    ) -> list[Hit]:
-        """Find the exemplars of the index nearest to a recording or a sentence.
+    def search_text(self, text: str, *, k: int, filter: SearchFilter, backend: str) -> Hits:
+        """Find the exemplars of the index nearest to a sentence.
 
-        What a reader should know of the text or the recording is logged as a warning, see
-        ``text_note`` and ``recording_notes``.
+        What a reader should know of it is logged as a warning; see ``text_note``.
 
         Raises:
             ValueError: There is no index, or as ``search_index``.
         """
-        if self.index is None or self.embedder is None:
-            raise ValueError("there is no index to search")
-        check_search(audio, text, k=k, filter=filter, backend=backend)
-        if audio is not None and not isinstance(audio, Query):
-            audio = self.read(audio)
-            for note in self.recording_notes(audio):
-                _log.warning("%s", note, extra={"audio": audio.source})
-        found = search_index(
-            self.index, self.embedder, audio, text, k=k, filter=filter, backend=backend
-        )
-        if text is not None and (note := self.text_note(text, found)):
+        found = search_index(*self._searched, text, k=k, filter=filter, backend=backend)
+        if note := self.text_note(text, found):
             _log.warning("%s", note, extra={"text": text})
         return found
 
-    def read(self, audio: Audio) -> Clip:
-        """Read a recording as the embedder takes it.
+    def search_each(
+        self,
+        recordings: Sequence[Readable | Query],
+        *,
+        k: int,
+        filter: SearchFilter,
+        backend: str,
+    ) -> Iterator[Hits | AudioError]:
+        """Find the exemplars of the index nearest to each of several recordings.
+
+        What a reader should know of a recording is logged as a warning; not of a query, which was
+        read before.
+
+        Yields:
+            Hits for each recording in order, or why it cannot be read.
 
         Raises:
-            AudioError: It cannot be read.
-            ValueError: There is no embedder.
+            ValueError: There is no index, or as ``search_index``.
         """
-        if self.embedder is None:
-            raise ValueError("there is no embedder to read a recording for")
-        recording = to_recording(audio)
-        if isinstance(recording, Query):
-            raise TypeError("expected a recording, got a query, which was read before")
-        return read_clip(recording, self.embedder.fingerprint.sample_rate, 0.0, None)
+        index, embedder = self._searched
+        for given, query in zip(recordings, read_in_batches(recordings, embedder), strict=True):
+            if isinstance(query, AudioError):
+                yield query
+                continue
+            for note in query.notes if query is not given else ():
+                _log.warning("%s", note, extra={"audio": query.name})
+            yield search_index(index, embedder, query, k=k, filter=filter, backend=backend)
 
-    def recording_notes(self, clip: Clip) -> tuple[str, ...]:
-        """Return what a reader should know of a search by a recording, from ``read``."""
-        return tuple(fault.text for fault in hearing_faults(clip, self.embedder))
+    @property
+    def _searched(self) -> tuple[Index, Embedder]:
+        if self.index is None or self.embedder is None:
+            raise ValueError("there is no index to search")
+        return self.index, self.embedder
 
     def text_note(self, text: str, found: Sequence[Hit] = ()) -> str:
         """Return what a reader should know of a search by a text; ``""`` for nothing.

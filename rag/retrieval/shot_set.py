@@ -17,6 +17,7 @@ from earful.rag.retrieval.prepared_task import PreparedTask
 from earful.rag.retrieval.query import Query
 from earful.rag.strategies import STRATEGIES, pick_shots
 from earful.rag.task import Task
+from earful.values import short_repr
 from earful.wording import counted
 
 _MOST_NAMED = 3
@@ -24,7 +25,7 @@ _MOST_NAMED = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Voters:
-    """What speaks for the labels of one query.
+    """Evidence for the labels of one query.
 
     Attributes:
         allowed: Exemplars whose likeness speaks for their labels, bool, shape ``(n,)``: all that
@@ -72,6 +73,8 @@ class ShotSet:
     hits: tuple[Hit, ...] = ()
     voters: Voters | None = None
     notes: tuple[str, ...] = ()
+
+    __repr__ = short_repr
 
     @classmethod
     def empty(cls, task: Task, labels: tuple[str, ...], *notes: str) -> ShotSet:
@@ -145,7 +148,7 @@ def find_shots(
 
 
 def names_alone(prepared: PreparedTask, task: Task, query: Query) -> ShotSet:
-    """Let the names of labels speak where there is no exemplar, or none is wanted.
+    """Score labels by their names alone, where there is no exemplar or none is wanted.
 
     Args:
         prepared: The task; the embedder knows what its labels' names mean.

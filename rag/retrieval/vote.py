@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from earful.rag.arrays import Scores, Similarities
 from earful.rag.retrieval.candidates import Candidates
 from earful.rag.retrieval.label_means import LabelEvidence
+from earful.values import short_repr
 
 _MORE_THAN_HALF: Final = 0.5
 UNDECIDED: Final = 0.02
@@ -61,6 +62,9 @@ class LabelScoring:
     The defaults correct nothing: what helps some models and tasks and hurts others is not
     applied before exemplars of the task say that it helps, as they do for a blend.
 
+    >>> LabelScoring(length="mean", vote_weight=0.5)
+    LabelScoring(length='mean', vote_weight=0.5)
+
     Attributes:
         length: ``"sum"``: the log-probability of the whole answer. ``"mean"``: of its mean
             token, which favours long labels whose later tokens follow from the first.
@@ -79,6 +83,8 @@ class LabelScoring:
     length: Literal["sum", "mean"] = "sum"
     prior: bool = False
     vote_weight: float | None = None
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         if self.length not in ("sum", "mean"):
@@ -135,7 +141,7 @@ class LabelVote:
 
     @property
     def likeness(self) -> float:
-        """How far the query is like what speaks for its first label, in [0, 1].
+        """Likeness of the query and its first label's evidence, in [0, 1].
 
         A half is the bound below which nothing here is like it; 1 where no bound is known, or
         where each label is decided for itself.

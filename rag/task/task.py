@@ -33,6 +33,7 @@ from earful.errors import TaskError
 from earful.index.corpus import name_fault
 from earful.rag.strategies import STRATEGIES
 from earful.read_only import ReadOnlyDict
+from earful.values import short_repr
 from earful.wording import counted, quoted, unknown_name
 
 if TYPE_CHECKING:
@@ -67,6 +68,9 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 class Label:
     """Wording of a label in prompts, and its names in other people's corpora.
 
+    >>> Label(wording="a machine running normally", aliases=("ok", "healthy"))
+    Label(wording='a machine running normally', aliases=('ok', 'healthy'))
+
     Attributes:
         wording: The label's text in a prompt; its name when empty.
         aliases: Labels of exemplars that mean this one.
@@ -75,10 +79,15 @@ class Label:
     wording: str = ""
     aliases: tuple[str, ...] = ()
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shots:
     """Choice of exemplars, and their order in a prompt.
+
+    >>> Shots(k=4, strategy="balanced")
+    Shots(k=4, strategy='balanced')
 
     Attributes:
         k: Number of shots, at most.
@@ -100,6 +109,8 @@ class Shots:
     order: Order = "nearest-last"
     max_per_label: int | None = None
     diversity: float = 0.3
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= MAX_SHOTS:
@@ -150,6 +161,8 @@ class Example:
     exemplar: Exemplar
     path: Path
     where: str
+
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +223,8 @@ class Task:
     protocol: Protocol = field(default_factory=Protocol)
     examples: tuple[Example, ...] = field(default=(), hash=False)
     source: Path | None = None
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", _named_labels(self.labels))

@@ -5,7 +5,7 @@ from .index.corpus import Corpus, Exemplar, Rejection, open_corpus
 from .index.datasets import Dataset, list_datasets, load_dataset, load_declaration
 from .index.health import Health, HealthLimits, check_health
 from .index.maintenance import VerifyReport, verify_index
-from .index.search import Hit, SearchFilter
+from .index.search import Hit, Hits, SearchFilter
 from .model import (
     Embedder,
     Fingerprint,
@@ -47,6 +47,7 @@ __all__ = [
     "Health",
     "HealthLimits",
     "Hit",
+    "Hits",
     "Index",
     "IndexInfo",
     "Label",

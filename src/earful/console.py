@@ -18,7 +18,7 @@ from earful.wording import printable as printable  # also used as console.printa
 
 if TYPE_CHECKING:
     from earful.index.builder import BuildProgress, BuildReport, DoubtfulAudio
-    from earful.index.corpus import Rejection, Survey
+    from earful.index.corpus import Survey
     from earful.index.maintenance import RepairReport
     from earful.index.search import Approximate, Hit
     from earful.model.audio import FaultKind
@@ -167,6 +167,8 @@ def _audio_segment(hit: Hit) -> str:
 
 def describe_build(report: BuildReport) -> str:
     """Render a build's report: counts first, then every rejected file and its reason."""
+    from earful.index.builder import rejection_lines
+
     kept = sum(row.same_audio for row in report.replaced)
     counts = [f"{report.accepted - report.reused} embedded"]
     if kept:
@@ -182,7 +184,7 @@ def describe_build(report: BuildReport) -> str:
             "kept, though no longer in the corpus; `earful index remove` drops what it is given:"
         )
         lines += _first([printable(f"  {id_}") for id_ in report.stale])
-    lines += [f"  rejected {describe_rejection(rejection)}" for rejection in report.rejected]
+    lines += rejection_lines(report.rejected, "  rejected ")
     if report.outdated:
         lines.append(
             "rejected, but still in the index as they were before; restore their recordings and "
@@ -238,12 +240,6 @@ def _describe_doubtful(doubtful: Sequence[DoubtfulAudio]) -> list[str]:
     return lines
 
 
-def describe_rejection(rejection: Rejection) -> str:
-    """Render the place of a rejected file or row, once, and the reason."""
-    where, error = printable(rejection.where), printable(rejection.error)
-    return error if error.startswith(f"{where}: ") else f"{where}: {error}"
-
-
 def describe_repair(report: RepairReport) -> str:
     """Render a repair's report: kept, dropped and missing rows, and the next step."""
     lines = [
@@ -262,6 +258,8 @@ def describe_repair(report: RepairReport) -> str:
 
 def describe_survey(found: Survey, doubtful: Sequence[DoubtfulAudio] = ()) -> str:
     """Render the counts of a ``--dry-run``, and the audio of which an encoder hears little."""
+    from earful.index.builder import rejection_lines
+
     lines = [
         f"{counted(found.n, 'row')}, {counted(found.n_files, 'file')}, "
         f"{found.total_s / 60:.1f} minutes"
@@ -278,7 +276,7 @@ def describe_survey(found: Survey, doubtful: Sequence[DoubtfulAudio] = ()) -> st
         others = ", ".join(found.other_columns) or "none"
         lines.append(printable(f"columns: {used}; kept as text: {others}"))
     lines += [printable(f"note: {note}") for note in found.notes]
-    lines += [f"would be rejected {describe_rejection(rejection)}" for rejection in found.rejected]
+    lines += rejection_lines(found.rejected, "would be rejected ")
     lines += _describe_doubtful(doubtful)
     return "\n".join(lines)
 

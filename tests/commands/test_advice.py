@@ -22,9 +22,15 @@ TASKS = ("classify", "ask", "evaluate", "tasks check", "tasks show")
 # Where a sentence outside the commands names an option alone: who can raise or print it.
 LIBRARY = {
     "index/corpus/corpus.py": CORPORA,
+    "index/corpus/columns/names.py": CORPORA,
+    "index/corpus/columns/odd_labels.py": ("index build", "evaluate"),
+    # With --label there is no table, and the note is another.
+    "index/corpus/columns/odd_labels.py:_about_separators": ("index add",),
+    "index/corpus/columns/times.py": CORPORA,
     "index/corpus/exemplar_reader.py": CORPORA,
     "index/corpus/folders.py": CORPORA,
     "index/corpus/stretches.py": CORPORA,
+    "index/builder/report.py": ("index build", "index add", "index info"),
     "index/corpus/survey.py": ("index build", "index add", "evaluate"),
     "index/datasets/locate.py": DATASETS,
     "index/maintenance/verify.py": ("index verify",),
@@ -39,6 +45,7 @@ LIBRARY = {
     # Functions of the commands' own files that are no command, by file.
     "src/earful/console.py:describe_answer": ("classify", "ask", "caption", "demo"),
     "src/earful/console.py:describe_build": ("index build", "index add"),
+    "src/earful/console.py:_describe_replaced": ("index build", "index add"),
     "src/earful/console.py:_first": ("index build", "index add"),
     "src/earful/console.py:describe_repair": ("index verify",),
     "src/earful/commands/datasets.py:describe_check": ("datasets check",),
@@ -181,6 +188,29 @@ def test_every_option_that_is_advised_exists() -> None:
         if option not in OPTIONS.get(name, set()) | ROOT_OPTIONS
     ]
     assert not wrong, "\n".join(wrong)
+
+
+# A setting that no option changes is to be named as what it is: one of a program.
+SETTING = re.compile(r"\b(?:change|raise|lower|extend|increase|lift) (?:the|its|that) limit\b")
+BY_PROGRAM = re.compile(r"\bin a program, by [A-Z]\w+")
+
+
+def test_a_limit_is_changed_where_the_message_says() -> None:
+    texts = [
+        (f"{path.relative_to(ROOT)}:{line}", text)
+        for path in sources()
+        for _, text, line in sentences(ast.parse(path.read_text(encoding="utf-8")))
+        if SETTING.search(text)
+    ]
+    assert len(texts) > 3
+    wrong = [
+        f"{place}: {text}"
+        for place, text in texts
+        if not BY_PROGRAM.search(text) and not OPTION.search(text)
+    ]
+    assert not wrong, "\n".join(wrong)
+    assert SETTING.search("convert it, or change the limit")
+    assert not BY_PROGRAM.search("convert it, or change the limit")
 
 
 def golden() -> list[tuple[str, str]]:

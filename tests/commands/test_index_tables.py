@@ -64,3 +64,40 @@ def test_options_about_tables_go_with_tables(run: Run, index: Path, corpus: Path
     code, _, err = run("evaluate", "--index", index, "--drop-missing")
     assert code == 2
     assert "is about --data" in err
+
+
+def test_a_label_of_several_names_is_told_how_to_be_several(
+    run: Run, index: Path, corpus: Path
+) -> None:
+    audio = corpus / "whistle" / "0.wav"
+    code, out, _ = run("index", "add", audio, "--index", index, "--label", "frog,bird")
+    assert code == 0
+    assert "give each label an option of its own, --label A --label B" in out
+    assert "--label-separator" not in out
+
+
+def test_many_rows_rejected_for_one_reason_are_summarised(run: Run, corpus: Path) -> None:
+    table = corpus / "t.csv"
+    table.write_text("file,label\n" + "".join(f"no\\{n}.wav,x\n" for n in range(27)))
+    build = ("index", "build", table, "--index", "s.index", "--embedder", "logmel")
+    for command in ((*build, "--dry-run"), build, ("index", "info", "s.index")):
+        _, out, _ = run(*command)
+        assert "and 24 more for the same reason; --json lists all" in out
+        assert out.count("no such file") == 3
+    assert len(json.loads(run("index", "info", "s.index", "--json")[1])["rejected"]) == 27
+
+
+def test_an_index_without_rows_says_so(run: Run, corpus: Path) -> None:
+    table = corpus / "t.csv"
+    table.write_text("file,label\nno1.wav,x\nno2.wav,y\n")
+    build = ("index", "build", table, "--index", "s.index", "--embedder", "earful-tiny")
+    assert run(*build)[0] == 3
+    query = corpus / "whistle" / "0.wav"
+    why = "the index holds no rows; 2 were rejected, `earful index info "
+    code, _, err = run("classify", query, "--index", "s.index")
+    assert code == 2
+    assert why in err
+    assert why in "".join(run("search", query, "--index", "s.index")[1:])
+    assert why in run("evaluate", "--index", "s.index", "--model", "none")[2]
+    assert why in "".join(run("ask", query, "Is it near?", "--index", "s.index")[1:])
+    assert why in "".join(run("caption", query, "--index", "s.index")[1:])

@@ -41,7 +41,7 @@ def test_opening_and_answering_are_logged_with_their_numbers(
     with caplog.at_level(logging.INFO, logger="earful"):
         answer = FewShot.open(home / "s.index").classify(home / f"{ODD}.wav")
     opened, loaded, answered = caplog.records[-3:]
-    assert (opened.name, opened.__dict__["n_rows"]) == ("earful.rag.few_shot", 6)
+    assert (opened.name, opened.__dict__["n_rows"]) == ("earful.rag.parts", 6)
     assert opened.__dict__["fingerprint"]["name"] == "logmel"
     assert loaded.__dict__["embedder"] == "logmel"
     assert answered.name == "earful.rag.answer"
@@ -72,7 +72,7 @@ def test_a_person_reads_lines_without_control_characters(run: Run) -> None:
     _, quiet, _ = run(*words)
     code, out, err = run("--verbose", *words)
     assert (code, out) == (0, quiet)
-    assert "info rag.few_shot: opened index " in err
+    assert "info rag.parts: opened index " in err
     assert "\\x1b[31m name.wav: answered by neighbour-vote in " in err
     assert "\x1b" not in err
 

@@ -16,8 +16,8 @@ SMALL = replace(CAPABILITIES, name="small", writes_captions=False)
 
 
 def ears(prompt: Prompt, answer: str) -> float:
-    """Say no of silence, yes of anything else."""
-    is_heard = isinstance(prompt.clips[-1].audio, Path)
+    """Say no of silence and of a question for it, yes of anything else."""
+    is_heard = isinstance(prompt.clips[-1].audio, Path) and "silence" not in prompt.render()
     return -0.1 if (answer == "yes") == is_heard else -3.0
 
 
@@ -60,7 +60,7 @@ def test_another_question_for_yes_or_no_is_scored(index: Path, query: Path) -> N
     assert {score.label for score in answer.scores} == {"yes", "no"}
     assert answer.confidence == answer.scores[0].score == pytest.approx(0.948, abs=1e-3)
     assert len(answer.evidence) == 2
-    assert len(model.prompts) == 2
+    assert len(model.prompts) == 3  # of the recording, of silence, and a question for silence
     assert answer.to_dict()["scores"]
     # Without shots, or without an index, no label is known.
     assert few.ask(query, "Is this low?", shots=0).model == "scripted"
@@ -73,6 +73,39 @@ def test_a_model_that_says_the_same_of_silence_is_not_believed(index: Path, quer
     assert (answer.text, answer.abstained) == ("no", True)
     assert "not sure" in answer.summary()
     assert any("of silence nearly as much" in note for note in answer.notes)
+
+
+def test_a_small_model_says_yes_or_no_with_doubt(small: FewShot, queries: Path) -> None:
+    answer = small.ask(queries / "low/100.wav", "Is it near?")
+    assert answer.abstained
+    assert any("small is too small a model" in note for note in answer.notes)
+
+
+def test_other_forms_of_a_label_are_answered_by_exemplars(small: FewShot, queries: Path) -> None:
+    path = queries / "low/100.wav"
+    for question in ("Is the machine low?", "Is the pump running low?", "Is there a low call?"):
+        answer = small.ask(path, question)
+        assert (answer.text, answer.abstained, answer.model) == ("yes", False, "neighbour-vote")
+
+
+def test_a_negated_question_is_doubted(small: FewShot, queries: Path) -> None:
+    answer = small.ask(queries / "low/100.wav", "Is it not low?")
+    assert (answer.text, answer.abstained, answer.model) == ("no", True, "neighbour-vote")
+    assert any("negated" in note for note in answer.notes)
+    other = small.ask(queries / "low/100.wav", "Is it not near?")
+    assert other.abstained
+
+
+def test_a_choice_between_labels_is_the_votes(small: FewShot, queries: Path) -> None:
+    told: list[str] = []
+    answer = small.ask(queries / "low/100.wav", "Is it high or low?", on_text=told.append)
+    assert (answer.text, told, answer.abstained) == ("low", ["low"], False)
+    assert [score.label for score in answer.scores] == ["low", "high"]
+    assert answer.confidence == answer.scores[0].score > 0.9
+    assert any("their vote gives 'low'" in note for note in answer.notes)
+    unlike = small.ask(queries / "hiss/100.wav", "Is it high or low?")
+    assert unlike.abstained
+    assert any("not sure: " in note for note in unlike.notes)
 
 
 def test_free_text_is_written_whatever_is_asked(index: Path, query: Path) -> None:

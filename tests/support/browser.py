@@ -34,9 +34,6 @@ def opened(path: Path, *, scheme: str = "light") -> Iterator[Any]:
             lambda told: faults.append(told.text) if told.type == "error" else None,
         )
         page.goto(path.resolve().as_uri())
-        page.wait_for_function(
-            "[...document.querySelectorAll('.plot')].every(d => d.querySelector('.main-svg'))"
-        )
         try:
             yield page
         finally:
@@ -45,9 +42,9 @@ def opened(path: Path, *, scheme: str = "light") -> Iterator[Any]:
 
 
 def marks(page: Any) -> dict[str, int]:
-    """Return how many things each chart or plot draws: bars, points, boxes, lines or cells."""
+    """Return how many points and lines each chart draws."""
     drawn: dict[str, int] = page.evaluate(
-        """Object.fromEntries([...document.querySelectorAll('figure[id], .plot')].map(one =>
-        [one.id, one.querySelectorAll('.point, .box, polyline, .gl-canvas').length]))"""
+        """Object.fromEntries([...document.querySelectorAll('figure[id]')].map(one =>
+        [one.id, one.querySelectorAll('.point, polyline').length]))"""
     )
     return drawn

@@ -50,13 +50,16 @@ def other_formats() -> list[Case]:
         "pickle": lambda: pickle.dumps({"a": 1}),
         "elf": lambda: b"\x7fELF\2\1\1" + bytes(64),
         "gzip": lambda: bytes.fromhex("1f8b0800000000000003") + bytes(64),
-        "zeros": lambda: bytes(100_000),
-        "ones": lambda: b"\xff" * 100_000,
     }
+    blank = {"zeros": bytes(100_000), "ones": b"\xff" * 100_000}
     raw = case("headerless", lambda: bytes(range(256)) * 40, UNREADABLE, "a.raw")
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
     return [
         *(case(f"{name}-named-wav", data, UNREADABLE) for name, data in files.items()),
+        *(
+            case(f"{name}-named-wav", partial(bytes, data), Refused("the recorder wrote nothing"))
+            for name, data in blank.items()
+        ),
         raw,
         case("git-lfs-pointer", lambda: pointer, Refused("git lfs pull")),
     ]

@@ -220,7 +220,7 @@ def _holds(names: list[str], wanted: list[str], aliases: Mapping[str, list[str]]
 
 
 def _apply_aliases(names: list[str], aliases: Mapping[str, list[str]]) -> list[str]:
-    """Give columns the names of a declaration: for each the first of its spellings there."""
+    """Rename columns to those of a declaration, by the first of its spellings found."""
     found = set(map(_without_punctuation, names))
     spellings: dict[str, str] = {}
     for name, others in aliases.items():

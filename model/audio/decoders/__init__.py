@@ -1,4 +1,4 @@
-"""What gets the samples out of a file: libsndfile and FFmpeg, and what they are told first."""
+"""Decoders: samples of a file by libsndfile and FFmpeg."""
 
 import lazy_loader
 

@@ -288,8 +288,15 @@ class PyavDecoder:
             reason = "in none of the formats that earful opens with it"
         return AudioError(
             f"{self._name}: {self._because}, nor can FFmpeg ({reason}), expected an audio file; "
-            "convert it to WAV"
+            f"{self._way_out(head)}"
         )
+
+    def _way_out(self, head: bytes) -> str:
+        if head in (b"RIFF", b"RIFX", b"RF64"):
+            return "export it as PCM with the program that made it"
+        if self._name.lower().endswith((".wav", ".wave")):
+            return "it does not begin with RIFF as a WAV file does, so repair its header"
+        return "convert it to WAV"
 
     def _damaged(self, at_s: float, error: Exception) -> AudioError:
         if _is_unknown_coding(error):

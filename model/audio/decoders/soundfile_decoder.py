@@ -27,7 +27,6 @@ from earful.model.audio.decoders.chunks import (
     unread_note,
 )
 from earful.model.audio.decoders.leading_tag import without_leading_tag
-from earful.model.audio.decoders.open_sizes import with_real_size
 from earful.model.audio.decoders.stream_header import Decoder, StreamHeader
 from earful.model.audio.decoders.stream_length import (
     TooManyPacketsError,
@@ -36,6 +35,7 @@ from earful.model.audio.decoders.stream_length import (
     walk_ogg,
 )
 from earful.model.audio.decoders.trimmed_decoder import TrimmedDecoder
+from earful.model.audio.decoders.wav_header import header_fault, with_pad_bytes, with_real_size
 from earful.model.audio.source import OpenSource
 
 if TYPE_CHECKING:
@@ -49,6 +49,23 @@ _MPEG_1_LOWEST_HZ = 32_000
 _CODED_IN_BLOCKS = frozenset(
     {"IMA_ADPCM", "MS_ADPCM", "GSM610", "G721_32", "NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32"}
 )
+
+_MATLAB = (
+    "is a MATLAB file, whose sample rate no rule says where to find; expected a recording, export "
+    "it as WAV with its rate"
+)
+# What libsndfile opens although the file has no sample rate that can be relied on, or no samples.
+_NO_RECORDINGS = {
+    "MAT4": _MATLAB,
+    "MAT5": _MATLAB,
+    "SDS": (
+        "is a MIDI sample dump, in which libsndfile invents whatever is missing; convert it to WAV"
+    ),
+    "XI": (
+        "is an instrument of FastTracker (XI), which has no sample rate; expected a recording, "
+        "export it as WAV with its rate"
+    ),
+}
 
 
 def open_decoder(source: OpenSource) -> Decoder:
@@ -65,6 +82,8 @@ def open_decoder(source: OpenSource) -> Decoder:
     source.file.seek(0)
     if not head:
         raise AudioError(f"{source.name}: is empty (0 bytes), expected audio; fetch it again")
+    if head.startswith(b"MATLAB ") and b"MAT-file" in head:  # libsndfile opens some of them
+        raise AudioError(f"{source.name}: {_NO_RECORDINGS['MAT5']}")
     if head == b"version https://git-lfs.":
         raise AudioError(
             f"{source.name}: is a Git LFS pointer, expected the audio it stands for; "
@@ -73,7 +92,7 @@ def open_decoder(source: OpenSource) -> Decoder:
     tagless, is_sure = without_leading_tag(source)
     try:
         try:
-            return _choose(*with_real_size(tagless))
+            return _choose(*with_real_size(with_pad_bytes(tagless)))
         except AudioError as error:
             if not is_sure:
                 # MPEG audio may begin later, with junk between the tag and its first frame.
@@ -98,13 +117,13 @@ def _choose(source: OpenSource, note: str) -> Decoder:
         if read_at(source.file, 0, 4) == b"fLaC":
             # FFmpeg would pass off what is left of it as the whole.
             raise _damaged(source.name, 0.0, error) from error
+        if fault := header_fault(source):
+            raise AudioError(f"{source.name}: {fault}") from error
         return _open_with_ffmpeg(source, f"libsndfile cannot read it ({_reason(error)})", notes)
-    if handle.format == "SDS":
+    if handle.format in _NO_RECORDINGS:
+        kind = handle.format
         handle.close()
-        raise AudioError(
-            f"{source.name}: is a MIDI sample dump, in which libsndfile invents whatever is "
-            "missing; convert it to WAV"
-        )
+        raise AudioError(f"{source.name}: {_NO_RECORDINGS[kind]}")
     position = source.file.tell()
     try:
         header, seek_point = _examine(source, handle)

@@ -33,6 +33,7 @@ from earful.model.flamingo.decoding import Mode
 from earful.model.flamingo.language_model import VARIANTS, FlamingoLanguageModel, Variant
 from earful.model.flamingo.network import Flamingo
 from earful.model.flamingo.tokenizer import Control, FlamingoTokenizer
+from earful.model.flamingo.torch_decoding import TorchFlamingo
 from earful.model.flamingo.window_encoders import MsClapWindows
 from earful.model.runtime import (
     find_changed_files,
@@ -272,7 +273,7 @@ def load_flamingo(
     if changes := opened.changes():
         raise ModelError(f"{opened.path}: {'; '.join(changes)}. Convert or fetch the model again")
     return FlamingoLanguageModel(
-        model=opened.load_model(device=device, dtype=dtype),
+        network=TorchFlamingo(opened.load_model(device=device, dtype=dtype)),
         encoder=MsClapWindows(
             opened.load_encoder(device=device),
             sha256=opened.digests.get(ENCODER_NAME, ""),

@@ -38,7 +38,7 @@ def most_frequent_answer(candidates: Candidates) -> tuple[str, float]:
 def vote_among_answers(
     hits: Sequence[Hit], question: str, *, is_caption: bool
 ) -> tuple[str, float]:
-    """Let the written answers of shots vote, each weighed by its similarity.
+    """Return the vote of written answers, each weighted by its similarity.
 
     Args:
         hits: Shots, nearest first; at least one.

@@ -205,7 +205,7 @@ class ArmRunner:
         return replace(item.query, reference=reference, id=item.id)
 
     def _with_other_labels(self, query: Query, found: ShotSet) -> ShotSet:
-        """Give shots the labels and answers of other exemplars, drawn for each item.
+        """Relabel shots with the labels and answers of other exemplars, drawn for each item.
 
         What the labels' names say is left out: it would be right, whatever the shots say.
         """

@@ -45,7 +45,7 @@ class ArmScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abstention:
-    """How often an arm would have abstained, and how often it is right where it would not.
+    """Abstention of an arm: how often, and the accuracy of the other answers.
 
     Attributes:
         share: Of the items, in [0, 1].

@@ -25,6 +25,7 @@ from earful.rag.evaluation.metrics import (
 from earful.rag.evaluation.scores.results import Abstention, Verdict
 from earful.rag.evaluation.scores.run_scores import Picked, RunScores, Values
 from earful.rag.evaluation.scores.verdict import pass_verdict
+from earful.values import repr_of
 
 _DIGITS = 6
 
@@ -35,6 +36,10 @@ class Scorecard(RunScores):
     Args:
         document: From ``read_run``, or as ``evaluate`` made it.
     """
+
+    def __repr__(self) -> str:
+        task = self.document["task"]["name"]
+        return repr_of(self, task=task, items=len(self.items), arms=tuple(self.answers))
 
     @cached_property
     def verdict(self) -> Verdict:

@@ -123,7 +123,7 @@ def _beside_chance(card: RunScores, chosen: Arm) -> str:
     metric = " right" if card.metric == "accuracy" else f" {card.metric.replace('-', ' ')}"
     if card.kind != "classify" or "accuracy" not in card.metric or not card.labels:
         return metric
-    beside = f"{metric} (chance {1.0 / len(card.labels):.0%}"
+    beside = f"{metric} (chance {1.0 / len(card.labels):.1%}"
     majority = card.best_of("majority")
     if majority and majority != chosen:
         beside += f", the most frequent answer {_value(card, majority)}"
@@ -131,7 +131,7 @@ def _beside_chance(card: RunScores, chosen: Arm) -> str:
 
 
 def _doubts(card: RunScores, chosen: Arm) -> list[str]:
-    """Say what to mind of the chosen arm: whether its confidence says how often it is right."""
+    """Return what to mind about the chosen arm's confidence."""
     if card.kind != "classify":
         return []
     rows = card.answers[chosen.name].first
@@ -141,8 +141,8 @@ def _doubts(card: RunScores, chosen: Arm) -> list[str]:
     if abs(said - right) <= max(_USABLE, 1.0 / math.sqrt(len(rows))):
         return []
     return [
-        f"its confidence is unusable here: it says {said:.0%} on average and is right in "
-        f"{right:.0%}"
+        f"its confidence is unusable here: it says {said:.1%} on average and is right in "
+        f"{right:.1%}"
     ]
 
 

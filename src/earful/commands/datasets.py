@@ -170,10 +170,15 @@ def datasets_sample(
 
 
 def warn_of_rows(corpus: DatasetCorpus, root: Path) -> None:
-    """Say which rows of the last pass became no exemplar, and which files were not read."""
+    """Warn of rows of the last pass that became no exemplar, and of files that were not read."""
     counts = corpus.counts
     passed = [
         (counts.n_missing, "has no recording here", "have no recording here"),
+        (
+            counts.ambiguous.n,
+            "has several recordings here that differ",
+            "have several recordings here that differ",
+        ),
         (counts.faults.n, "cannot be read", "cannot be read"),
         (counts.empty.n, "has no label or answer", "have no label or answer"),
         (counts.unlisted.n, "is in no list of a split", "are in no list of a split"),
@@ -244,7 +249,7 @@ def describe_check(found: DatasetCheck) -> str:
     ]
     lines = [
         f"{found.name}: {counted(found.n_rows, 'row')} for {found.task}, "
-        f"{found.n_rows - found.n_missing:,} with their recording",
+        f"{found.n_rows - found.n_missing - found.n_ambiguous:,} with their recording",
         console.table(
             rows, header=["split", "rows", "found", "recordings", "official"], right="123"
         ),
@@ -266,6 +271,10 @@ def describe_check(found: DatasetCheck) -> str:
             f"looked for {', '.join(found.looked_for)} below {found.looked_in}"
         )
         lines += _some(found.missing, found.n_missing, "; --missing FILE writes them all")
+    if found.n_ambiguous:
+        have = counted(found.n_ambiguous, "row has", "rows have")
+        lines.append(f"{have} several recordings here that differ, and none was taken")
+        lines += _some(found.ambiguous, found.n_ambiguous, "; --missing FILE writes them all")
     if found.n_unreadable:
         lines.append(
             f"{counted(found.n_unreadable, 'row')} cannot be read, and passed over like a missing "

@@ -1,4 +1,4 @@
-"""``earful index health`` and ``earful index map``: faults of an index, and a picture of it."""
+"""``earful index health``, ``map`` and ``prepare``: faults, a picture, and what answers need."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def index_health(
         lines.append(", ".join(counted_kind(n, kind) for kind, n in found.n_of.items()))
     worst = [one for one in found.labels if one.accuracy == one.accuracy][:5]
     if worst:
-        shown = ", ".join(f"{one.label} {one.accuracy:.0%}" for one in worst)
+        shown = ", ".join(f"{one.label} {one.accuracy:.1%}" for one in worst)
         lines.append(f"answered worst: {shown}")
     # A few of each kind, so that many of one do not hide the others.
     told: Counter[str] = Counter()
@@ -114,7 +114,30 @@ def index_map(
         with console.counter("listening", sys.stderr) as progress:
             write_map_page(found, opened, html, color_by=chosen_color, progress=progress)
         console.warn(f"page: {html}")
-    kept = " and ".join(f"{share:.0%}" for share in found.explained)
+    kept = " and ".join(f"{share:.1%}" for share in found.explained)
     axes = f", whose two axes keep {kept} of the variance" if kept else ""
     text = f"{counted(len(found.ids), 'row')} by {found.method}{axes}"
     print_result(found.to_dict(), text, as_json=as_json)
+
+
+@example("earful index prepare sounds.index --task machines.toml")
+def index_prepare(
+    index: IndexArgument,
+    task: Annotated[str, typer.Option(help="Task: a built-in name or a file; default: all.")] = "",
+    labels: Annotated[
+        str, typer.Option(help="Labels to choose from, separated by commas; default: all.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Fit now what the first answer to a task would fit, and keep it with the index."""
+    from earful.rag import FewShot
+
+    if task and labels:
+        raise typer.BadParameter("--task and --labels exclude each other", param_hint="--labels")
+    few = FewShot.open(index)
+    names = [label.strip() for label in labels.split(",") if label.strip()] or None
+    fitted = few.prepare(task=task or None, labels=names)
+    found = {"index": str(index), "n_cases": fitted.n_cases, "temperature": fitted.temperature}
+    cases = counted(fitted.n_cases, "exemplar")
+    told = f"ready: confidence is calibrated on {cases}" if fitted.n_cases else "ready"
+    print_result(found, told, as_json=as_json)

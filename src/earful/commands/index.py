@@ -12,8 +12,8 @@ import typer
 
 from earful import console
 from earful.commands.datasets import warn_of_rows
-from earful.commands.health import index_health, index_map
-from earful.commands.load import print_better_ears, rehearse
+from earful.commands.health import index_health, index_map, index_prepare
+from earful.commands.load import prepare_answers, print_better_ears, rehearse
 from earful.commands.option_families import expand_families
 from earful.commands.options import (
     SOME_FAILED,
@@ -135,6 +135,7 @@ def index_build(
     model = embedder_for(index, embedder, revision=revision, device=device, dtype=dtype)
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_index(opened, index, embedder=model, options=options, progress=progress)
+    prepare_answers(index, model)
     _warn_of_rows(opened, root)
     if is_new and not as_json:
         print_better_ears(embedder)
@@ -250,6 +251,7 @@ def index_remove(
 def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
     """Show what an index holds and which embedder made it."""
     from earful.index import Index
+    from earful.index.builder import rejection_lines
 
     opened = Index.open(index)
     info = opened.info.to_dict()
@@ -261,8 +263,8 @@ def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
         else:
             shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             rows.append([key, shown])
-    lines = [f"rejected {console.describe_rejection(rejection)}" for rejection in rejected]
     found = {**info, "rejected": [rejection.to_dict() for rejection in rejected]}
+    lines = rejection_lines(rejected, "rejected ")
     print_result(found, "\n".join([console.table(rows), *lines]), as_json=as_json)
 
 
@@ -414,6 +416,7 @@ def index_approximate(
 
 index_app.command("health")(index_health)
 index_app.command("map")(index_map)
+index_app.command("prepare")(index_prepare)
 
 
 def _finish_build(report: BuildReport, *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
     from earful.index import Index
     from earful.index.builder import BuildOptions, DoubtfulAudio
     from earful.index.corpus import Corpus, Survey
+    from earful.model import Embedder
     from earful.rag import FewShot
     from earful.rag.task import Task
 
 _HUB_RATE_HZ = 48_000
+_MOST_PREPARED = 10_000  # rows; to fit on more would hold up the end of a build
 DECODINGS = ("full", "compat")
 MODEL_DTYPES = ("auto", "float32", "bfloat16", "float16")
 _WITHOUT_TASK = ("caption", "chat")
@@ -177,8 +180,22 @@ def print_caveat(few: FewShot) -> None:
         console.warn(f"note: {few.model.capabilities.caveat}")
 
 
+def prepare_answers(index: Path, embedder: Embedder) -> None:
+    """Fit what the first answer among all labels of a small index would fit."""
+    from earful.errors import TaskError
+    from earful.index import Index
+    from earful.rag import FewShot
+
+    opened = Index.open(index)
+    if len(opened) <= _MOST_PREPARED:
+        with suppress(TaskError):  # an index without labels answers other questions
+            FewShot(embedder=embedder, index=opened).prepare()
+
+
 def recordings_of(given: Sequence[Path]) -> list[Path]:
     """Return the recordings that were given, those of a folder in a fixed order.
+
+    ``-`` stands for paths on standard input, one a line.
 
     Raises:
         CorpusError: A folder cannot be read.
@@ -187,6 +204,9 @@ def recordings_of(given: Sequence[Path]) -> list[Path]:
     from earful.index.corpus import audio_files
 
     found: list[Path] = []
+    if Path("-") in given:
+        listed = [Path(line) for line in sys.stdin.read().splitlines() if line]
+        given = [path for each in given for path in (listed if each == Path("-") else [each])]
     for path in given:
         inside = list(audio_files(path, follow_links=True)) if path.is_dir() else [path]
         if not inside:

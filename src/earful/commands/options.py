@@ -93,7 +93,7 @@ HELP_ORDER = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusOptions:
-    """How a corpus of the user's own is read."""
+    """Options for reading a corpus of the user's own."""
 
     column: Annotated[
         list[str],

@@ -55,7 +55,10 @@ _LENGTHS: tuple[Literal["sum", "mean"], ...] = ("sum", "mean")
 
 AudioArgument = Annotated[Path, typer.Argument(help="Recording.", metavar="AUDIO")]
 AudioArguments = Annotated[
-    list[Path], typer.Argument(help="Recordings, or folders of them.", metavar="AUDIO...")
+    list[Path],
+    typer.Argument(
+        help="Recordings, or folders; - for paths on standard input.", metavar="AUDIO..."
+    ),
 ]
 
 
@@ -96,6 +99,7 @@ def search(
 ) -> None:
     """List the nearest exemplars of a recording, or of a sentence."""
     from earful.index.search import SearchFilter
+    from earful.rag.retrieval import read_query
 
     if (audio is None) == (not text):
         raise typer.BadParameter("give a recording or --text, one of the two")
@@ -116,9 +120,9 @@ def search(
             "is about vectors, and a text is compared with the class scores of this index; it "
             "takes exact",
         )
-    clip = None if audio is None else few.retriever.read(audio)
-    hits = few.search(audio=clip, text=text or None, k=k, filter=chosen, backend=backend)
-    notes = [] if clip is None else [*few.retriever.recording_notes(clip)]
+    query = None if audio is None else read_query(audio, few.embedder)
+    hits = few.search(audio=query, text=text or None, k=k, filter=chosen, backend=backend)
+    notes = [] if query is None else [*query.notes]
     if text and (note := few.retriever.text_note(text, hits)):
         notes.append(note)
     if as_json:
@@ -282,8 +286,9 @@ def ask(
     """Answer a question about a recording: yes or no, or in a language model's own words.
 
     A question for yes or no is answered by the exemplars' vote if it is about one of an index's
-    labels, else by the model's scores of the two, and "not sure" where these do not tell. A
-    model too small to write answers other questions from the exemplars, or not at all.
+    labels, and so is a choice between labels; else by the model's scores of yes and no, and "not
+    sure" where these do not tell. A model too small to write is not believed in such a question,
+    and answers others from the exemplars, or not at all.
     """
     if not (question.strip() or given.task):
         raise typer.BadParameter("give a question, or a --task that has one", param_hint="QUESTION")
@@ -350,7 +355,7 @@ def _why_nothing(few: FewShot, chosen: SearchFilter, backend: str) -> str:
     n_rows = index.info.n
     none = f"none of {counted(n_rows, 'row')}"
     if not n_rows:
-        return "nothing found: the index holds no rows"
+        return f"nothing found: {index.why_empty()}"
     alone = {
         f"--where {chosen.where!r}": SearchFilter(where=chosen.where),
         _given("--label", chosen.labels): SearchFilter(labels=chosen.labels),

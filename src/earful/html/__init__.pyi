@@ -1,30 +1,7 @@
-from .chart import (
-    Axis,
-    Bar,
-    Point,
-    Series,
-    draw_bars,
-    draw_boxes,
-    draw_counts,
-    draw_key,
-    draw_map,
-    draw_series,
-)
-from .page import Cell, Page
+from .chart import Axis, Point, Series
+from .notebook import notebook_html
+from .page import Page
+from .player import Played, Players
 from .render import render
 
-__all__ = [
-    "Axis",
-    "Bar",
-    "Cell",
-    "Page",
-    "Point",
-    "Series",
-    "draw_bars",
-    "draw_boxes",
-    "draw_counts",
-    "draw_key",
-    "draw_map",
-    "draw_series",
-    "render",
-]
+__all__ = ["Axis", "Page", "Played", "Players", "Point", "Series", "notebook_html", "render"]

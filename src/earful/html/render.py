@@ -5,12 +5,17 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from earful.wording import counted
+
 if TYPE_CHECKING:
     import jinja2
 
 
 def render(template: str, **values: object) -> str:
     """Return the HTML of a template.
+
+    Beside jinja2's own filters there are ``percent`` (one decimal), ``grouped`` (separators of
+    thousands) and ``counted`` (a number and its words).
 
     Args:
         template: Name of a file in ``templates/``, such as ``"page.html"``.
@@ -27,10 +32,12 @@ def _environment() -> jinja2.Environment:
     # Loaded when a page is made: most commands make none.
     import jinja2
 
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("earful.html"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters.update(counted=counted, percent="{:.1%}".format, grouped="{:,}".format)
+    return environment

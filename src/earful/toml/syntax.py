@@ -23,7 +23,7 @@ _PLAIN = (
 
 
 def explain_toml_error(text: str, line: int, message: str) -> str:
-    r"""Say in plain words what is wrong with a line.
+    r"""Describe in plain words the mistake in a line.
 
     Args:
         text: The whole file, with ``\n`` line ends.

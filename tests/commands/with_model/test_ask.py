@@ -111,7 +111,7 @@ def test_what_is_not_heard_is_noted(run: Run, home: Path) -> None:
         file.writeframes((b"\0\0\0\1" * 8 + bytes(32)) * (40 * 8000 // 16))
     code, out, err = run("caption", "long.wav", *M, "--max-tokens", 2)
     assert code == 0, err
-    assert "note: long.wav: only the first 33.25 s of 40.00 s are heard" in out
+    assert "note: long.wav: the language model hears only the first 33.25 s of 40.00 s" in out
 
 
 def test_a_segment_of_a_recording_can_be_asked_about(run: Run, home: Path) -> None:
@@ -120,18 +120,18 @@ def test_a_segment_of_a_recording_can_be_asked_about(run: Run, home: Path) -> No
     code, out, err = run("caption", "minute.wav", *M, "--max-tokens", 2, "--start-s", 30)
     assert code == 0, err
     assert "note: the answer was cut" in out
-    assert "heard" not in out
+    assert "hears" not in out
     words = ("classify", "minute.wav", *M, "--labels", "hum,fan", "--start-s", 5, "--json")
     _, out, _ = run(*words)
     alone = "no exemplar was used: the language model alone answers"
     assert json.loads(out)["notes"] == [
         alone,
-        "minute.wav [5-end s]: only the first 33.25 s of 55.00 s are heard",
+        "minute.wav [5-end s]: the language model hears only the first 33.25 s of 55.00 s",
     ]
     assert json.loads(run(*words, "--end-s", 30)[1])["notes"] == [alone]
     chatty = ("--model", "chatty", "--start-s", 5, "--max-tokens", 2)
     _, out, _ = run("chat", "minute.wav", *chatty, stdin="What?\n")
-    assert "note: minute.wav [5-end s]: only the first 33.25 s" in out
+    assert "note: minute.wav [5-end s]: the language model hears only the first 33.25 s" in out
 
 
 def test_recordings_of_any_kind_and_name_are_heard(run: Run, home: Path) -> None:

@@ -1,5 +1,6 @@
 """Builds of corpora with recordings that cannot be used."""
 
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -96,6 +97,46 @@ def test_one_corpus_leaves_the_rejections_of_another_in_the_list(tmp_path: Path)
     write_level(tmp_path / "second/second/bad.wav", 0.5)
     build_index(tmp_path / "second", tmp_path / "index", embedder=Levels())
     assert Index.open(tmp_path / "index").rejections() == ()
+
+
+def test_rejections_of_an_earlier_table_go_when_their_stretch_is_indexed(tmp_path: Path) -> None:
+    write_level(tmp_path / "a.wav", 0.5)
+    index = tmp_path / "index"
+    old, new = tmp_path / "old.csv", tmp_path / "new.csv"
+    old.write_text("id,file,label\n1,a.wav,x\n2,b.wav,x\n3,c.wav,x\n")
+    build_index(old, index, embedder=Levels())
+    assert [one.audio for one in Index.open(index).rejections()] == ["b.wav", "c.wav"]
+    write_level(tmp_path / "b.wav", 0.25)
+    new.write_text("id,file,label\n8,b.wav,x\n9,d.wav,x\n")
+    build_index(new, index, embedder=Levels())
+    found = Index.open(index).rejections()
+    assert [(one.audio, one.is_earlier) for one in found] == [("c.wav", True), ("d.wav", False)]
+    # A recording added by itself, or another folder, tells nothing of the table.
+    build_index(single_recording(tmp_path / "a.wav", labels=("x",)), index, embedder=Levels())
+    assert Index.open(index).rejections() == found
+    build_index(old, index, embedder=Levels())
+    found = Index.open(index).rejections()
+    assert [(one.audio, one.is_earlier) for one in found] == [("d.wav", True), ("c.wav", False)]
+
+
+def test_a_list_of_an_older_version_is_read(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("file,label\nb.wav,x\n")
+    build_index(tmp_path / "t.csv", tmp_path / "index", embedder=Levels())
+    path = tmp_path / "index/rejected.jsonl"
+    (line,) = path.read_text().splitlines()
+    older = {key: json.loads(line)[key] for key in ("audio", "row", "error")}
+    path.write_text(json.dumps(older) + "\n")
+    (found,) = Index.open(tmp_path / "index").rejections()
+    assert (found.audio, found.root, found.is_earlier) == ("b.wav", "", False)
+    assert found.to_dict() == older
+
+
+def test_a_link_to_nothing_outside_rejects_itself_alone(sounds: Path, tmp_path: Path) -> None:
+    (sounds / "a/link.wav").symlink_to("/nowhere/x.wav")
+    report = build_index(sounds, tmp_path / "index", embedder=Levels())
+    (rejection,) = report.rejected
+    assert (report.n, rejection.audio) == (12, "a/link.wav")
+    assert "'/nowhere/x.wav', which does not exist" in rejection.error
 
 
 def test_a_single_recording_drops_off_the_list_from_any_working_folder(

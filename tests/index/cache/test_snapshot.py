@@ -7,109 +7,25 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from earful.index import Index, repair_index, verify_index
+from earful.index import Index
 from earful.index.builder import build_index
-from earful.index.cache import Snapshot
 from earful.index.corpus import Exemplar
-from earful.index.search import SearchFilter, VectorSet, stored_rows
-from earful.index.storage import Row, table, to_float16
-from earful.model import Fingerprint
+from earful.index.search import VectorSet, stored_rows
+from earful.index.storage import exemplar_of
 from tests.support.small_corpus import Samples, write_corpus
-from tests.support.snapshots import drop_snapshot
-
-DIM = 8
-MADE_BY = Fingerprint(
-    name="toy", revision="", weights_sha256="ab", dim=DIM, sample_rate=8000, windowing="whole"
+from tests.support.snapshots import (
+    QUERY,
+    drop_snapshot,
+    made_index,
+    names,
+    row_of,
+    told,
 )
-QUERY = np.eye(DIM, dtype=np.float32)[0]
-WEIGHTS = np.array([1, -0.5, 0.25], np.float32)
-
-
-def row_of(root: Path, number: int) -> Row:
-    drawn = np.random.default_rng(number)
-    vector = drawn.standard_normal(DIM)
-    return Row(
-        exemplar=Exemplar(
-            id=f"tür/{number:04}",
-            audio=PurePosixPath(f"{number % 3}/{number}.wav"),
-            start_s=float(number % 2),
-            end_s=None if number % 2 else 2.5,
-            labels=("dog", "rain")[: number % 3],
-            split="train" if number % 4 else "test",
-            group=f"g{number // 2}",
-            meta={"nested": {"n": number}},
-        ),
-        root=root,
-        duration_s=1.5,
-        file_sha256=f"{number:064x}",
-        content_sha256=f"{number // 2:064x}",
-        vector=(vector / np.linalg.norm(vector)).astype(np.float32),
-        class_scores=to_float16(drawn.standard_normal(3) * 9),
-    )
-
-
-def made_index(folder: Path, n: int) -> Path:
-    index = Index.create(folder / "sounds.index", MADE_BY, n_classes=3)
-    # The last first: rows of a table are in no order.
-    for numbers in (range(n // 2, n), range(n // 2)):
-        index.add([row_of(folder / "sounds", number) for number in numbers])
-    return index.path
-
-
-@pytest.fixture
-def index(tmp_path: Path) -> Path:
-    """An index of twelve rows and three classes, in two commits, without a snapshot."""
-    return made_index(tmp_path, 12)
-
-
-@pytest.fixture
-def kept(index: Path) -> Path:
-    """The same with a snapshot."""
-    assert Index.open(index).class_scores is not None
-    assert names(index)
-    return index
-
-
-@pytest.fixture
-def no_lance(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Call it, and from then on nobody may use LanceDB."""
-
-    def refuse(folder: Path) -> None:
-        raise AssertionError(f"LanceDB was used in {folder}")
-
-    return lambda: monkeypatch.setattr(table, "_connect", refuse)
-
-
-def names(index: Path) -> list[str]:
-    return sorted(path.name for path in (index / "snapshot").glob("*"))
-
-
-def told(index: Index) -> list[Any]:
-    """Everything that a question may want to know of an index."""
-    rows = index.vectors()
-    scores = rows.class_scores
-    assert scores is not None
-    return [
-        list(rows.exemplars),
-        list(rows.paths),
-        list(rows.content),
-        rows.vectors.tolist(),
-        scores.tolist(),
-        index.search(QUERY, k=99),
-        index.search(QUERY, k=3, filter=SearchFilter(labels=frozenset({"rain"}))),
-        index.search_classes(WEIGHTS, k=5),
-        index.info,
-        index.n_rows,
-        index.state,
-        index.read_table(["id", "labels", "end_s"]).to_pylist(),
-    ]
 
 
 def test_rows_of_a_snapshot_are_those_of_the_table(
@@ -143,9 +59,9 @@ def test_rows_that_are_made_lazily_behave_as_a_tuple(kept: Path) -> None:
         assert found == wanted
         assert len(found) == len(wanted)
         assert list(found)[3] is found[3]
-    some = np.array([1, 5, 7])
-    assert mapped.subset(some).exemplars == plain.subset(some).exemplars
-    assert (mapped.subset(some).vectors == plain.subset(some).vectors).all()
+    rows = np.array([1, 5, 7])
+    assert mapped.subset(rows).exemplars == plain.subset(rows).exemplars
+    assert (mapped.subset(rows).vectors == plain.subset(rows).vectors).all()
 
 
 def test_a_question_makes_the_exemplars_of_its_hits_alone(
@@ -154,8 +70,12 @@ def test_a_question_makes_the_exemplars_of_its_hits_alone(
     path = made_index(tmp_path, 3000)
     wanted = Index.open(path).search(QUERY, k=5)
     made: list[object] = []
-    make = stored_rows.exemplar_of
-    monkeypatch.setattr(stored_rows, "exemplar_of", lambda row: made.append(row) or make(row))
+
+    def make(values: tuple[object, ...]) -> Exemplar:
+        made.append(values)
+        return exemplar_of(values)
+
+    monkeypatch.setattr(stored_rows, "exemplar_of", make)
     assert Index.open(path).search(QUERY, k=5) == wanted
     assert len(made) == 5
 
@@ -171,9 +91,9 @@ def test_a_snapshot_goes_with_the_next_change(kept: Path) -> None:
     assert (len(opened.vectors()), len(Index.open(kept).vectors())) == (13, 13)
     assert names(kept) != before
     # Who read before goes on with what it read, until it is told.
-    assert (12, len(other.vectors()), other.n_rows) == (*n_rows[:1], 12, 12)
+    assert (12, len(other.vectors()), other.__len__()) == (*n_rows[:1], 12, 12)
     other.refresh()
-    assert (len(other.vectors()), other.n_rows) == (13, 13)
+    assert (len(other.vectors()), other.__len__()) == (13, 13)
     opened.remove(["tür/0003"])
     other.refresh()
     assert len(Index.open(kept).vectors()) == len(other.vectors()) == 12
@@ -184,9 +104,9 @@ def test_a_change_by_another_process_is_seen(kept: Path, no_lance: Callable[[], 
     opened = Index.open(kept)
     code = "import sys; from earful import Index; Index.open(sys.argv[1]).remove(['tür/0000'])"
     subprocess.run([sys.executable, "-c", code, os.fspath(kept)], check=True)
-    assert opened.n_rows == 12  # as it was opened
+    assert opened.__len__() == 12  # as it was opened
     opened.refresh()
-    assert len(opened.vectors()) == opened.n_rows == 11
+    assert len(opened.vectors()) == opened.__len__() == 11
     assert "tür/0000" not in [e.id for e in Index.open(kept).vectors().exemplars]
     no_lance()
     assert len(Index.open(kept).vectors()) == 11
@@ -215,133 +135,6 @@ def test_a_build_keeps_one_and_so_does_the_next(
     assert len(opened.vectors()) == 14
     no_lance()
     assert len(Index.open(path).vectors()) == 14
-
-
-# --- damage --------------------------------------------------------------------------------
-
-
-def cut(content: bytes) -> bytes:
-    return content[: len(content) // 2]
-
-
-def flip(content: bytes) -> bytes:
-    place = len(content) // 2
-    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
-
-
-def nothing(content: bytes) -> bytes:
-    return b""
-
-
-@pytest.mark.parametrize("damage", [cut, flip, nothing, None])
-@pytest.mark.parametrize("part", ["rows.arrow", "vector.arrow", "class_scores.arrow", "json"])
-def test_a_damaged_file_is_not_used_and_made_again(
-    kept: Path, part: str, damage: Callable[[bytes], bytes] | None, no_lance: Callable[[], None]
-) -> None:
-    wanted = told(Index.open(kept))
-    (path,) = (kept / "snapshot").glob(f"*{part}")
-    whole = path.read_bytes()
-    if damage is None:
-        path.unlink()
-    else:
-        path.write_bytes(damage(whole))
-    assert told(Index.open(kept)) == wanted
-    if part != "class_scores.arrow":  # which nobody needs to answer most questions
-        assert path.read_bytes() == whole
-        no_lance()
-        assert told(Index.open(kept)) == wanted
-
-
-HOSTILE: dict[str, object] = {
-    "a list": [],
-    "null": None,
-    "nothing": {},
-    "files as a list": {"files": ["rows"]},
-    "files of no names": {"files": {"rows": {}}},
-    "file names of another type": {"files": {"rows": 5, "vector": [], "class_scores": None}},
-    "a version beyond numbers": {"version": float("inf")},
-    "a version as a word": {"version": "first"},
-    "another state": {"state": "0" * 64},
-    "another embedder": {"made_by": ""},
-    "a path": {"files": {"rows": {"file": "../../index.json", "sha256": ""}}},
-    "the folder": {"files": {"rows": {"file": ".", "sha256": ""}}},
-    "a zero": {"files": {"rows": {"file": "\0", "sha256": ""}}},
-    "a number": {"files": {"rows": {"file": 1, "sha256": 1}}},
-}
-
-
-@pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE)
-def test_what_is_no_description_of_a_snapshot_is_not_used(kept: Path, change: object) -> None:
-    wanted = told(Index.open(kept))
-    path = kept / "snapshot/snapshot.json"
-    about = json.loads(path.read_text())
-    path.write_text(json.dumps({**about, **change} if isinstance(change, dict) and change else []))
-    assert told(Index.open(kept)) == wanted
-    path.write_text("[" * 100_000)
-    assert told(Index.open(kept)) == wanted
-
-
-def rewritten(index: Path, change: Callable[[Any], Any]) -> None:
-    """Write a snapshot whose digests are right and whose rows are others."""
-    about = json.loads((index / "snapshot/snapshot.json").read_text())
-    opened = Index.open(index)
-    rows = opened.read_table(opened._folder.table.columns)
-    assert Snapshot.keep(
-        index,
-        change(rows),
-        state=about["state"],
-        made_by=about["made_by"],
-        version=about["version"],
-    )
-
-
-def without(name: str) -> Callable[[Any], Any]:
-    return lambda rows: rows.drop_columns([name])
-
-
-def as_numbers(name: str) -> Callable[[Any], Any]:
-    def change(rows: Any) -> Any:
-        at = rows.schema.get_field_index(name)
-        return rows.set_column(at, name, [[1.0] * len(rows)])
-
-    return change
-
-
-def without_values(name: str) -> Callable[[Any], Any]:
-    def change(rows: Any) -> Any:
-        import pyarrow as pa
-
-        at = rows.schema.get_field_index(name)
-        return rows.set_column(at, name, pa.nulls(len(rows), rows.column(name).type))
-
-    return change
-
-
-@pytest.mark.parametrize("name", ["id", "labels", "root", "vector", "class_scores", "meta"])
-@pytest.mark.parametrize("how", [without, as_numbers, without_values])
-def test_columns_of_another_kind_are_not_used(
-    kept: Path, name: str, how: Callable[[str], Callable[[Any], Any]]
-) -> None:
-    wanted = told(Index.open(kept))
-    rewritten(kept, how(name))
-    assert told(Index.open(kept)) == wanted
-
-
-def test_damage_of_the_table_is_found_and_mended_while_answers_stay_right(tmp_path: Path) -> None:
-    corpus, path = write_corpus(tmp_path / "sounds", 10), tmp_path / "built.index"
-    build_index(corpus, path, embedder=Samples())
-    query: NDArray[np.float32] = Index.open(path).vectors().vectors[3]
-    wanted = Index.open(path).search(query, k=10)
-    (data,) = path.glob("table/exemplars.lance/data/*")
-    data.write_bytes(flip(data.read_bytes()))
-    assert Index.open(path).search(query, k=10) == wanted
-    assert data.name in verify_index(Index.open(path)).problems[0].audio
-    before = names(path)
-    report = repair_index(path, corpus, embedder=Samples())
-    assert (report.n, report.missing) == (10, 0)
-    assert verify_index(Index.open(path)).problems == ()
-    assert Index.open(path).search(query, k=10) == wanted
-    assert names(path) != before
 
 
 # --- folders and processes ----------------------------------------------------------------
@@ -389,7 +182,7 @@ from earful import Index
 import numpy as np
 opened = Index.open(sys.argv[1])
 opened.add([])  # with LanceDB, whose threads a child lacks
-opened.n_rows, opened._folder.table.columns
+opened.__len__(), opened._folder.table.columns
 read, write = os.pipe()
 child = os.fork()
 if not child:

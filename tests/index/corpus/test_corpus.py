@@ -105,7 +105,6 @@ def test_columns_and_root_can_be_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("sound,label\na.wav,x\n", "names the audio; found sound, label"),
         ("file,label\n,x\n", "names no audio file"),
         ("file,label\nhttp://x/a.wav,x\n", "is a URL"),
         ("file,label\n../a.wav,x\n", "lies outside"),
@@ -126,6 +125,53 @@ def test_a_bad_row_is_reported_with_its_line(tmp_path: Path, content: str, says:
         exemplars(open_corpus(table))
     assert str(caught.value).startswith(f"{table}:2:")
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "at", "says"),
+    [
+        ("sound,label\na.wav,x\n", ":1: ", "names the audio; found sound, label"),
+        ("sep=;\n\nsound;label\na.wav;x\n", ":3: ", "names the audio; found sound, label"),
+        ("Survey 2024,,\nfile,label,x\na.wav,x,\n", ":1: ", "'Survey 2024' is a title"),
+        ("# by Anna\n# 2024\nfile,label\na.wav,x\n", ":1: ", "in line 3; delete lines 1 to 2"),
+        ("\nDevice: X;;\n\nfile;label;y\na.wav;x;\n", ":2: ", "in line 4; delete lines 2 to 3"),
+    ],
+)
+def test_a_fault_of_the_header_is_reported_at_its_line(
+    tmp_path: Path, content: str, at: str, says: str
+) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text(content)
+    with pytest.raises(CorpusError) as caught:
+        exemplars(open_corpus(table))
+    assert str(caught.value).startswith(f"{table}{at}")
+    assert says in str(caught.value)
+
+
+def test_a_folder_of_recordings_alone_names_what_labels_them(tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav"):
+        touch(tmp_path / name)
+    with pytest.raises(CorpusError, match="holds 2 recordings and no folder named by a label; mov"):
+        exemplars(open_corpus(tmp_path))
+    (tmp_path / "a.txt").write_text("0.5\t1.5\ttone\n")
+    (tmp_path / "notes.txt").write_text("a sunny day\n")
+    with pytest.raises(CorpusError) as caught:
+        exemplars(open_corpus(tmp_path))
+    assert str(caught.value).endswith(f"the table itself: earful index build {tmp_path / 'a.txt'}")
+
+
+def test_a_link_to_nothing_is_a_missing_file_and_the_rest_is_read(tmp_path: Path) -> None:
+    touch(tmp_path / "root/dog/a.wav")
+    (tmp_path / "root/dog/b.wav").symlink_to(tmp_path / "nas/b.wav")
+    rows = list(open_corpus(tmp_path / "root"))
+    assert [(row.exemplar.id, bool(row.fault)) for row in rows] == [
+        ("dog/a.wav", False),
+        ("dog/b.wav", True),
+    ]
+    assert "leads by a link to" in rows[1].fault
+    assert "which does not exist" in rows[1].fault
+    (tmp_path / "root/t.csv").write_text("file,label\ndog/b.wav,dog\n")
+    assert "does not exist" in next(iter(open_corpus(tmp_path / "root/t.csv"))).fault
 
 
 def test_a_link_out_of_the_corpus_is_refused_unless_allowed(tmp_path: Path) -> None:

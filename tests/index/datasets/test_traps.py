@@ -150,6 +150,48 @@ def test_a_pointer_of_git_lfs_is_missing_and_says_why(tree: Trees) -> None:
     assert "git lfs pull" in found.missing[0][1]
 
 
+def two_places(root: Path, train: bytes, test: bytes, *, folders: tuple[str, str]) -> Path:
+    """AudioCaps with one row of each of two splits, whose clip lies in two folders."""
+    head = "audiocap_id,youtube_id,start_time,caption\n"
+    for number, split in enumerate(("train", "test")):
+        path = root / f"dataset/{split}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{head}{number},tZ000000001,30,A dog barks\n")
+    for folder, data in zip(folders, (train, test), strict=True):
+        (root / folder).mkdir(parents=True)
+        (root / folder / "YtZ000000001.wav").write_bytes(data)
+    return root
+
+
+def test_a_clip_in_two_folders(tmp_path: Path) -> None:
+    write_sound(tmp_path / "one.wav")
+    one = (tmp_path / "one.wav").read_bytes()
+    other = one[:-2] + b"\1\1"  # as long
+    # In folders of splits each row has its own.
+    root = two_places(tmp_path / "a", one, other, folders=("wavs/train", "wavs/test"))
+    corpus = load_dataset("audiocaps", root)
+    audio = {row.exemplar.split: str(row.exemplar.audio) for row in corpus}
+    assert audio == {f"{x}": f"wavs/{x}/YtZ000000001.wav" for x in ("train", "test")}
+    check = check_dataset(corpus)
+    assert (check.n_missing, check.n_ambiguous, check.n_unnamed) == (0, 0, 0)
+    # Elsewhere equal bytes are one recording.
+    root = two_places(tmp_path / "b", one, one, folders=("wavs/x", "wavs/y"))
+    check = check_dataset(load_dataset("audiocaps", root))
+    assert (check.n_missing, check.n_ambiguous, check.n_unnamed) == (0, 0, 0)
+    assert check.n_clips == 1
+    # And others are told apart from those that are not there.
+    root = two_places(tmp_path / "c", one, other, folders=("wavs/x", "wavs/y"))
+    passed: list[tuple[str, str]] = []
+    corpus = load_dataset("audiocaps", root)
+    corpus.on_missing = lambda where, why: passed.append((where, why))
+    check = check_dataset(corpus)
+    assert (check.n_missing, check.n_ambiguous, check.n_unnamed) == (0, 2, 0)
+    assert check.ambiguous == tuple(passed)
+    why = check.ambiguous[0][1]
+    assert (why.count("wavs/x/"), why.count("wavs/y/"), "which differ" in why) == (1, 1, True)
+    assert check.to_dict()["n_ambiguous"] == 2
+
+
 def test_ids_without_a_recording_are_counted_by_name(tree: Trees) -> None:
     missing: list[tuple[str, str]] = []
     corpus = load_dataset("audioset", tree("audioset"))

@@ -66,7 +66,7 @@ def found(health: Health, kind: str) -> dict[tuple[str, ...], Finding]:
 def test_a_label_that_its_neighbours_deny_is_suspected(health: Health) -> None:
     suspects = found(health, "label")
     (wrong,) = (one for ids, one in suspects.items() if ids == ("low/mislabelled.wav",))
-    assert wrong.what.startswith("labelled 'low', and 100% of its neighbours' weight says 'high'")
+    assert wrong.what.startswith("labelled 'low', and 100.0% of its neighbours' weight says 'high'")
     assert all(id_.startswith(("high/", "middle/copy")) for id_ in wrong.neighbours)
     assert not any(ids[0] in {"low/0.wav", "high/1.wav"} for ids in suspects)
 
@@ -163,7 +163,7 @@ def test_the_page_and_the_json_say_it_all(health: Health, index: Index, tmp_path
     assert sum(told["n_of"].values()) == len(told["findings"])
     write_health_page(health, index, tmp_path / "health.html")
     text = (tmp_path / "health.html").read_text()
-    for name in ("plot-labels", "plot-hubs", "plot-durations", "table-findings"):
+    for name in ("table-label", "table-labels", "table-hubs"):
         assert f'id="{name}"' in text
     assert summary(health).startswith("25 rows; asked about each as if it were new, 5 neighbours")
     assert doubt(health) == "" or "embedder's mistakes" in doubt(health)

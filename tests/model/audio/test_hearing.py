@@ -86,6 +86,50 @@ def test_what_is_hardly_heard(
         assert found(wav(samples, rate, "PCM_24"))[0] == expected
 
 
+@pytest.mark.parametrize(
+    ("samples", "rate", "kinds", "says"),
+    [
+        (
+            0.8 + HISS * 2e-3,
+            RATE,
+            ["offset", "quiet"],
+            "dB of full scale without its offset of 0.8",
+        ),
+        (0.8 + HISS * 2e-4, RATE, ["quiet", "offset"], "offset of 0.8"),
+        (-0.9 + HISS * 0.05, RATE, ["offset"], "constant offset of -0.9 of full scale"),
+        (stereo(HISS, OTHER) * 2e-3 + 0.5, RATE, ["offset", "quiet"], "offset of 0.5"),
+        (0.7 + BAT / 3, 384_000, ["out-of-band", "offset"], "offset of 0.7"),
+        (HISS * 0.01 + 0.005, RATE, [], ""),  # as every cheap converter has it
+    ],
+)
+def test_a_constant_offset_hides_nothing(
+    samples: NDArray[np.floating], rate: int, kinds: list[str], says: str
+) -> None:
+    faults = check_hearing(load_audio(wav(samples, rate), sample_rate=44_100))
+    assert [fault.kind for fault in faults] == kinds
+    assert says in " ".join(fault.text for fault in faults)
+    if "quiet" in kinds:
+        quiet = next(fault for fault in faults if fault.kind == "quiet")
+        assert quiet.unusable == (kinds[0] == "quiet")
+
+
+def test_24_bits_in_the_lower_part_of_32_are_noted(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    loud = HISS / np.abs(HISS).max()
+    for samples, note in (
+        ((loud * 8_388_607).astype(np.int32), "if they are 24-bit values, divide by 2**23"),
+        ((loud * 32_767).astype(np.int32), "if they are 16-bit values, divide by 2**15"),
+        (stereo(loud, -loud / 2) * 8_388_607, "if they are 24-bit values, divide by 2**23"),
+        # As it should be, however quiet.
+        ((loud * 32_767).astype(np.int32) << 8, ""),
+        ((loud * 2**30).astype(np.int32), ""),
+    ):
+        soundfile.write(path, samples.astype(np.int32), RATE, subtype="PCM_32")
+        told = " ".join(fault.text for fault in check_hearing(load_audio(path)))
+        assert note in told if note else "divide" not in told
+        assert load_isolated(path).notes == load_audio(path).notes
+
+
 def test_a_clip_in_memory_keeps_what_resampling_loses() -> None:
     clip = Clip(samples=BAT.astype(np.float32), sample_rate=384_000)
     (fault,) = check_hearing(resample(resample(clip, 96_000), 44_100))

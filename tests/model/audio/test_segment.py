@@ -73,7 +73,8 @@ def test_a_header_that_promises_terabytes_costs_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("channels", "rate", "expected"),
-    [(65, 8000, "65 channels, expected 1 to 64"), (1, 999, "999 Hz, expected 1000 to 768000 Hz"),
+    [(65, 8000, "65 channels, expected 1 to 64; mix it down, or change the limit in a program"),
+     (1, 999, "999 Hz, expected 1000 to 768000 Hz; resample it, or change the limit in a program"),
      (1, 768_001, "768001 Hz, expected 1000")],
 )  # fmt: skip
 def test_channels_and_rates_out_of_range(channels: int, rate: int, expected: str) -> None:

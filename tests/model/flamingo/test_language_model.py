@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from earful.errors import AudioError, ModelError, PromptError
 from earful.model import ClipRef, GenerationOptions, KeepsFeatures, LanguageModel, Prompt, Text
 from earful.model.audio import Clip
-from earful.model.flamingo import Control, FlamingoLanguageModel, MsClapWindows
+from earful.model.flamingo import Control, FlamingoLanguageModel, Mode, MsClapWindows
 from earful.model.flamingo.checkpoint import load_flamingo
-from earful.model.flamingo.decoding import Mode, Step
 from earful.testing import write_flamingo
 
 RATE = 8000
@@ -127,19 +126,19 @@ def test_slots_are_as_released_or_as_asked(
     assert {n: model.slots_for(n) for n in wanted} == wanted
     shots = [(clip(n), "What?", "dog") for n in range(2)]
     assert model.measure(ask("What?", *shots)).slots == wanted[3]
-    batch = model.batch(ask("What?", *shots))
-    assert batch.features.shape[1] == 16 * wanted[3]
-    assert int(batch.window_mask.sum()) == 3
+    arrays = model.arrays(ask("What?", *shots))
+    assert len(arrays.features) == len(arrays.window_mask) == 16 * wanted[3]
+    assert int(arrays.window_mask.sum()) == 3
 
 
 def test_empty_slots_hold_silence_and_change_the_answer(
     folder: Path, model: FlamingoLanguageModel
 ) -> None:
     wide = load_flamingo(str(folder), device="cpu", slots=4)
-    batch = wide.batch(ask())
+    arrays = wide.arrays(ask())
     silence = wide.features(ClipRef(audio=Clip(samples=np.zeros(9, np.float32), sample_rate=RATE)))
-    assert torch.equal(batch.features[0, 1], torch.from_numpy(silence[0]))
-    assert torch.equal(batch.features[0, 63], torch.from_numpy(silence[0]))
+    np.testing.assert_array_equal(arrays.features[1], silence[0])
+    np.testing.assert_array_equal(arrays.features[63], silence[0])
     (narrow,), (with_empty,) = model.score(ask(), ["dog"]), wide.score(ask(), ["dog"])
     assert np.abs(narrow - with_empty).max() > 1e-4
     assert np.isfinite(with_empty).all()
@@ -182,7 +181,7 @@ def test_what_is_not_heard_is_said(model: FlamingoLanguageModel, tmp_path: Path)
         file.writeframes(b"\0\1" * (40 * RATE))
     parts = (ClipRef(audio=path), Text(kind="user", text="What?"))
     (cut,) = model.measure(Prompt(parts=parts)).cut
-    assert cut == f"{path}: only the first 33.25 s of 40.00 s are heard"
+    assert cut == f"{path}: the language model hears only the first 33.25 s of 40.00 s"
     short = (replace(parts[0], end_s=33.25), parts[1])
     assert model.measure(Prompt(parts=short)).cut == ()
     gone = (ClipRef(audio=tmp_path / "gone.wav"), parts[1])
@@ -288,14 +287,11 @@ def test_writing_ends_before_a_stop(model: FlamingoLanguageModel) -> None:
 def writes(text: str, model: FlamingoLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a model write a text, a byte a token, and then end."""
 
-    def steps(*_: object, **__: object) -> Iterator[Step]:
-        ids = model.tokenizer.encode([text])[1:]
-        for id_ in [*ids, model.model.config.bos_id]:
-            logits = torch.zeros(1, model.model.config.vocab_size)
-            logits[0, id_] = 5.0
-            yield Step(ids=torch.tensor([id_]), logits=logits)
+    def steps(*_: object, **__: object) -> Iterator[tuple[int, float]]:
+        for id_ in [*model.tokenizer.encode([text])[1:], model.network.config.bos_id]:
+            yield id_, -0.5
 
-    monkeypatch.setattr("earful.model.flamingo.language_model.decode", steps)
+    monkeypatch.setattr(model.network, "decode", steps)
 
 
 @pytest.mark.parametrize("mode", ["full", "compat"])
@@ -396,10 +392,10 @@ SPECIAL = [control.value for control in Control] + ["<s>", "<unk>"]
 def test_no_words_become_control_tokens(model: FlamingoLanguageModel, data: st.DataObject) -> None:
     words = st.lists(st.sampled_from([*SPECIAL, "a", " ", "\n", "<aud", "io>"]), max_size=4)
     question, its_question, answer = ("x" + "".join(data.draw(words)) for _ in range(3))
-    batch = model.batch(ask(question, (clip(1), its_question, answer)))
-    config = model.model.config
+    asked = model.arrays(ask(question, (clip(1), its_question, answer))).ids
+    config = model.network.config
     counts = {
-        name: int((batch.ids == number).sum())
+        name: int((asked == number).sum())
         for name, number in (
             ("audio", config.audio_id),
             ("end", config.end_of_chunk_id),

@@ -197,25 +197,26 @@ def test_a_loaded_model_says_what_it_is(model: SmallLanguageModel) -> None:
 
 def test_a_longer_recording_is_measured_as_cut(model: SmallLanguageModel) -> None:
     (cut,) = model.measure(ask(query=clip(0, MOST + RATE))).cut
-    assert cut == "clip: only the first 33.25 s of 34.25 s are heard"
+    assert cut == "clip: the language model hears only the first 33.25 s of 34.25 s"
     assert model.measure(ask(query=clip(0, MOST))).cut == ()
 
 
 def test_a_recording_is_its_vector_and_how_like_the_query_it_is(
     model: SmallLanguageModel, hearing: SmallHearing
 ) -> None:
-    batch = model.batch(ask((1, "dog"), query=clip(2)))
-    assert batch.features.shape == (1, 2 * WIDTH, DIM + N_CHANNELS)
-    assert batch.window_mask.tolist() == [[True, False, False, False, True, False, False, False]]
+    arrays = model.arrays(ask((1, "dog"), query=clip(2)))
+    features = arrays.features
+    assert features.shape == (2 * WIDTH, DIM + N_CHANNELS)
+    assert arrays.window_mask.tolist() == [True, False, False, False, True, False, False, False]
     one, other = (hearing.hear(ClipRef(audio=clip(seed)))[0] for seed in (1, 2))
-    shot, query = batch.features[0, 0].numpy(), batch.features[0, WIDTH].numpy()
+    shot, query = features[0], features[WIDTH]
     np.testing.assert_allclose(shot[:DIM], 4 * one[:DIM], atol=1e-5)
     np.testing.assert_allclose(query[:DIM], 4 * other[:DIM], atol=1e-5)
     similarity, acoustics = one[:DIM] @ other[:DIM], one[DIM:] @ other[DIM:]
     expected = [2 * (similarity - 0.3), 0, acoustics, 0, 1, 0, 0, 1]
     np.testing.assert_allclose(shot[DIM:], expected, atol=1e-5)
     assert query[DIM:].tolist() == [0, 0, 0, 0, 0, 0, 1, 1]
-    assert not batch.features[0, 1:4].any()
+    assert not features[1:4].any()
 
 
 def test_a_label_is_what_retrieval_found_of_it_and_how_alike_its_exemplars_go(
@@ -231,7 +232,7 @@ def test_a_label_is_what_retrieval_found_of_it_and_how_alike_its_exemplars_go(
     ]
     opening, *rest = prompt.parts
     asked = Prompt(parts=(opening, label, *answer, named, *answer, *rest))
-    features = model.batch(asked).features[0].numpy()
+    features = model.arrays(asked).features
     own = hearing.describe(ClipRef(audio=clip(2)))[0]
     alike = [float(hearing.describe(ref)[0] @ own) for ref in clips]
     mean = np.log(np.exp(2 * np.array(alike)).mean()) / 2
@@ -240,7 +241,7 @@ def test_a_label_is_what_retrieval_found_of_it_and_how_alike_its_exemplars_go(
     # A label's vector says nothing, and is as long as a recording's.
     assert features[0, :DIM].tolist() == features[WIDTH, :DIM].tolist() == [0.0] * (DIM - 1) + [4.0]
     with pytest.raises(PromptError, match="prompt of label, user: expected"):
-        model.batch(Prompt(parts=(label, Text(kind="user", text="What is it?"))))
+        model.arrays(Prompt(parts=(label, Text(kind="user", text="What is it?"))))
 
 
 def test_audio_words_and_case(model: SmallLanguageModel) -> None:

@@ -162,7 +162,7 @@ def test_what_the_scores_depend_on_has_them_asked_anew(index: Path, query: Path)
 
     def n_asked(**choices: object) -> int:
         before = len(model.prompts)
-        few.classify(query, **{"shots": 5, "task": task, **choices})  # type: ignore[arg-type]
+        few.classify(query, **{"shots": 5, "task": task, **choices})  # type: ignore[call-overload]
         return len(model.prompts) - before
 
     assert n_asked() == 31

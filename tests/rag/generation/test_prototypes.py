@@ -84,6 +84,26 @@ def test_the_blend_has_the_weight_that_training_found(index: Path, tmp_path: Pat
     assert both == pytest.approx({label: raw[label] / sum(raw.values()) for label in raw})
 
 
+def test_a_weight_of_training_makes_no_undecided_vote_firm(index: Path, tmp_path: Path) -> None:
+    # As far from all exemplars as can be: the vote is even, and the model is sure.
+    query = write_heard(tmp_path / "query.wav", [-0.5, 0, 0, -0.5, 0, 0, 0, 1])
+    sure = ScriptedLanguageModel(
+        log_probability=lambda _prompt, answer: 0.0 if answer == "second" else -30.0,
+        capabilities=SEVEN,
+    )
+    few = FewShot.open(index, embedder=NamedSamples(), model=sure)
+    answer = few.classify(query)
+    first, second, _ = (score.score for score in answer.vote)
+    assert first - second < 0.02 * (first + second)
+    assert answer.model_scores[0].score == pytest.approx(1.0)
+    assert answer.scores[0].score > 1.3 * answer.scores[1].score
+    assert (answer.text, answer.abstained) == ("second", True)
+    assert "nothing here is like it" in answer.reason or "cannot be told apart" in answer.reason
+    assert not few.classify(query, always_answer=True).abstained
+    near = write_heard(tmp_path / "near.wav", [0.8, 0, 0.6])
+    assert not few.classify(near).abstained
+
+
 def test_labels_that_do_not_fit_keep_the_votes_share(index: Path, tmp_path: Path) -> None:
     query = write_heard(tmp_path / "query.wav", [1])
     model = scripted(max_audios=3)  # two labels and the query

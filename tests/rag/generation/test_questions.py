@@ -3,10 +3,12 @@
 import pytest
 
 from earful.rag.generation import (
+    affirmed,
     asks_for_a_description,
     asks_for_a_name,
     is_yes_no_question,
     label_asked_about,
+    labels_to_choose_from,
 )
 
 LABELS = ["bell", "church_bell", "dog", "footsteps", "gun_shot", "Glass", "noise", "woman"]
@@ -23,6 +25,7 @@ LABELS = ["bell", "church_bell", "dog", "footsteps", "gun_shot", "Glass", "noise
         "Can you hear whether it rains?",
         "Could you tell me if this is a bell?",
         "Is it a dog or not?",
+        "Is it a dog, yes or no?",
         "Please answer this question: was there a crash?",
         "How about it?\nOPTIONS:\nyes.\nno.",
     ],
@@ -91,3 +94,94 @@ def test_questions_for_a_name_or_a_description() -> None:
         assert not asks_for_a_name(question)
     assert asks_for_a_description("Describe the sound in a sentence.")
     assert not asks_for_a_description("Describe the dog.")
+
+
+MACHINES = ["bearing", "cavitation", "compressor", "normal"]
+
+
+@pytest.mark.parametrize(
+    ("question", "label"),
+    [
+        ("Is the machine normal?", "normal"),
+        ("Is this machine running normally?", "normal"),
+        ("Is the old pump running normally?", "normal"),
+        ("Does the machine run normally?", "normal"),
+        ("Does this sound normal?", "normal"),
+        ("Is everything normal?", "normal"),
+        ("Is this a normal operation?", "normal"),
+        ("Is the machine working normally or not?", "normal"),
+        ("Can you tell whether the machine is normal?", "normal"),
+        ("Is this a bearing fault?", "bearing"),
+        ("Are there bearing problems?", "bearing"),
+        ("Is it a bearing, yes or no?", "bearing"),
+        ("Is there a bearing's noise?", "bearing"),
+        ("Is the pump cavitating?", "cavitation"),
+        ("Does the pump cavitate?", "cavitation"),
+        ("Is there a sign of cavitation?", "cavitation"),
+        ("Is cavitation present?", "cavitation"),
+        ("Is that the compressor?", "compressor"),
+        # Something else is asked, or more.
+        ("Is the bearing normal?", None),
+        ("Is the bearing faulty?", None),
+        ("Is the machine abnormal?", None),
+        ("Is there a fault?", None),
+        ("Is the loud compressor broken?", None),
+        ("Is the machine always normal?", None),
+        ("Is it cavitation and a bearing?", None),
+        ("Is the machine not normal?", None),
+    ],
+)
+def test_words_of_a_label_are_found_in_other_forms(question: str, label: str | None) -> None:
+    assert label_asked_about(question, MACHINES) == label
+
+
+@pytest.mark.parametrize(
+    ("question", "label"),
+    [
+        ("Is the dog barking?", "dog_bark"),
+        ("Does the dog bark?", "dog_bark"),
+        ("Is it raining?", "rain"),
+        ("Is the bird a crow?", "crow"),
+        ("Is there a crow call?", "crow"),
+        ("Is the second speaker a woman?", "woman"),
+        ("Is someone humming?", None),
+        ("Is it humming?", "hum"),
+        ("Is there a bearing?", None),  # which is no bear
+        ("Is this a bearing fault?", None),
+        ("Do you hear the small bear?", None),
+        ("Is this the rainy day?", None),
+    ],
+)
+def test_verbs_are_of_their_labels_and_nouns_are_not(question: str, label: str | None) -> None:
+    labels = ["bear", "dog_bark", "rain", "crow", "woman", "hum"]
+    assert label_asked_about(question, labels) == label
+
+
+@pytest.mark.parametrize(
+    ("question", "labels"),
+    [
+        ("Is it cavitation or a bearing?", ("cavitation", "bearing")),
+        ("bearing or cavitation?", ("bearing", "cavitation")),
+        ("Which is it: normal, bearing or cavitation?", ("normal", "bearing", "cavitation")),
+        ("Is the machine normal or does it have a bearing fault?", ("normal", "bearing")),
+        ("Is it more like cavitation or more like a bearing?", ("cavitation", "bearing")),
+        ("Is it normal or faulty?", ()),
+        ("Is it a bearing or not?", ()),
+        ("Is it a bearing, yes or no?", ()),
+        ("Is it a bearing?", ()),
+        ("Is it a bearing and cavitation?", ()),
+        ("Is it a dog or a cat?", ()),
+        ("", ()),
+    ],
+)
+def test_a_choice_between_labels(question: str, labels: tuple[str, ...]) -> None:
+    assert labels_to_choose_from(question, MACHINES) == labels
+    assert not labels or not is_yes_no_question(question)
+
+
+def test_negations_are_told() -> None:
+    for question in ("Is it not cavitation?", "Is there no cavitation?", "Is it never cavitation?"):
+        assert label_asked_about(question, MACHINES) is None
+        assert label_asked_about(affirmed(question), MACHINES) == "cavitation"
+    for question in ("Isn't it cavitation?", "Is it cavitation or not?", "Is it a knot?", "No?"):
+        assert affirmed(question) == question

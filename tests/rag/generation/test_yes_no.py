@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from earful.model import ClipRef, Prompt, ScriptedLanguageModel
 from earful.model.scripted import CAPABILITIES
 from earful.rag.answer import LabelScore
-from earful.rag.generation import ModelRequest, judge_label, score_yes_no
-from earful.rag.generation.yes_no import LEAST_CHANGE, judge_log_odds
+from earful.rag.generation import ModelRequest, judge_choice, judge_label, score_yes_no
+from earful.rag.generation.yes_no import LEAST_CHANGE, judge_catch, judge_log_odds
 from earful.rag.task import Task
 from tests.support.labelled_tones import texts
 
@@ -60,22 +60,76 @@ def test_yes_and_no_are_treated_alike(heard: float, unheard: float) -> None:
         assert one.confidence >= 0.6
 
 
-def test_the_model_is_asked_about_the_recording_and_about_silence() -> None:
+@pytest.mark.parametrize(
+    ("heard", "caught", "text", "doubt"),
+    [
+        (2.0, -1.0, "yes", ""),
+        (2.0, 2.0 - LEAST_CHANGE - 0.01, "yes", ""),
+        (2.0, 1.9, "yes", "whatever is asked"),
+        (2.0, 3.0, "yes", "whatever is asked"),
+        (-2.0, 1.0, "no", ""),
+        (-2.0, -2.1, "no", "whatever is asked"),
+    ],
+)
+def test_an_answer_to_everything_is_no_answer(
+    heard: float, caught: float, text: str, doubt: str
+) -> None:
+    found = judge_catch(judge_log_odds(heard, 0.0), heard, caught)
+    assert found.text == text
+    assert doubt in found.doubt
+    assert bool(doubt) == bool(found.doubt)
+
+
+@pytest.mark.parametrize("always", ["yes", "no"])
+def test_a_model_that_says_the_same_of_every_recording_is_not_believed(always: str) -> None:
     def log_probability(prompt: Prompt, answer: str) -> float:
         is_heard = isinstance(prompt.clips[-1].audio, Path)
-        return math.log(0.9 if (answer == "yes") == is_heard else 0.1)
+        return math.log(0.93 if (answer == always) == is_heard else 0.07)
 
-    request = ModelRequest(
+    model = ScriptedLanguageModel(log_probability=log_probability)
+    found, _ = score_yes_no(model, asked("Is it near?"))
+    assert found.text == always
+    assert found.confidence == pytest.approx(0.93)
+    assert "whatever is asked" in found.doubt
+
+
+def test_a_small_model_is_never_believed() -> None:
+    small = replace(CAPABILITIES, name="tiny-lm", writes_captions=False)
+    model = ScriptedLanguageModel(log_probability=hears_what_is_asked, capabilities=small)
+    found, _ = score_yes_no(model, asked("Is it near?"))
+    assert found.text == "yes"
+    assert "tiny-lm is too small" in found.doubt
+    assert len(model.prompts) == 1
+
+
+def asked(question: str) -> ModelRequest:
+    """A question about a recording, without exemplars."""
+    return ModelRequest(
         task=Task(name="t", kind="ask"),
         hits=(),
         query=ClipRef(audio=Path("q.wav")),
-        question="Is it near?",
+        question=question,
     )
-    model = ScriptedLanguageModel(log_probability=log_probability)
+
+
+def hears_what_is_asked(prompt: Prompt, answer: str) -> float:
+    """Say yes of the recording, no of silence and of a question for silence."""
+    is_heard = (
+        isinstance(prompt.clips[-1].audio, Path) and "silence" not in texts(prompt, "user")[0]
+    )
+    return math.log(0.9 if (answer == "yes") == is_heard else 0.1)
+
+
+def test_the_model_is_asked_about_the_recording_and_about_silence() -> None:
+
+    request = asked("Is it near?")
+    model = ScriptedLanguageModel(log_probability=hears_what_is_asked)
     found, fitted = score_yes_no(model, request)
     assert (found.text, found.doubt) == ("yes", "")
     assert found.confidence == pytest.approx(0.9)
-    heard, silent = model.prompts
+    heard, silent, caught = model.prompts
+    assert "Is this complete silence?" in texts(caught, "user")[0]
+    assert caught.clips == heard.clips
     assert fitted.prompt is heard
     assert heard.clips[-1].audio == Path("q.wav")
     assert "silence" in str(silent.clips[-1])
@@ -119,3 +173,32 @@ def test_of_several_labels_each_is_decided_for_itself() -> None:
     found = judge_label("wind", ranked, exclusive=False, likeness=1.0)
     assert (found.text, found.yes, found.doubt) == ("yes", 0.7, "")
     assert judge_label("dog", ranked, exclusive=False, likeness=1.0).text == "no"
+
+
+@pytest.mark.parametrize(
+    ("ranked", "text", "share", "doubt"),
+    [
+        (scores(dog=0.8, cat=0.1, bell=0.1), "dog", 8 / 9, ""),
+        (scores(dog=0.1, cat=0.8, bell=0.1), "cat", 8 / 9, ""),
+        (scores(dog=0.45, cat=0.44, bell=0.11), "dog", 45 / 89, "cannot be told apart"),
+        (scores(dog=0.1, cat=0.02, bell=0.88), "dog", 10 / 12, "none of these but for 'bell'"),
+        (scores(dog=0.34, cat=0.15, bell=0.33, hum=0.18), "dog", 34 / 49, "none of these"),
+    ],
+)
+def test_a_choice_is_among_the_labels_asked_about(
+    ranked: tuple[LabelScore, ...], text: str, share: float, doubt: str
+) -> None:
+    found, why = judge_choice(("cat", "dog"), ranked, exclusive=True, likeness=0.9)
+    assert found[0].label == text
+    assert found[0].score == pytest.approx(share)
+    assert sum(score.score for score in found) == pytest.approx(1.0)
+    assert doubt in why
+    assert bool(doubt) == bool(why)
+    unlike = judge_choice(("cat", "dog"), ranked, exclusive=True, likeness=0.4)[1]
+    assert "like this" in unlike
+
+
+def test_a_choice_among_labels_of_which_several_may_be_right() -> None:
+    ranked = scores(rain=0.9, wind=0.3, dog=0.1)
+    assert judge_choice(("wind", "rain"), ranked, exclusive=False, likeness=1.0) == (ranked[:2], "")
+    assert "none" in judge_choice(("wind", "dog"), ranked, exclusive=False, likeness=1.0)[1]

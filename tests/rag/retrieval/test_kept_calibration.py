@@ -13,6 +13,7 @@ from earful.index.builder import build_index
 from earful.model import Fingerprint
 from earful.rag import FewShot
 from earful.rag.retrieval import Retriever, prepared_task
+from earful.rag.retrieval.calibration import fit_calibration
 from earful.rag.task import Label, Shots, Task, load_task
 from tests.support.class_scorers import ScoredSamples
 from tests.support.small_corpus import LABELS, Samples, write_corpus
@@ -36,7 +37,7 @@ def index(corpus: Path) -> Path:
 def fits(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """What was fitted so far."""
     seen: list[object] = []
-    fit = prepared_task.fit_calibration
+    fit = fit_calibration
 
     def count(*given: Any, **named: Any) -> Any:
         seen.append(named)
@@ -69,7 +70,7 @@ def test_another_process_does_not_fit_again(ask: Ask, fits: list[object]) -> Non
 def test_other_labels_tasks_shots_and_seeds_are_fitted_by_themselves(
     ask: Ask, fits: list[object]
 ) -> None:
-    plain = Task(name="t", labels=tuple(LABELS))
+    plain = Task(name="t", labels={label: Label() for label in LABELS})
     seen = 0
     questions: list[tuple[Task | None, dict[str, Any]]] = [
         (None, {}),
@@ -98,7 +99,7 @@ def test_another_embedder_fits_by_itself(
     monkeypatch.setattr(Index, "require", lambda *_: None)
     other: Fingerprint = replace(ScoredSamples.fingerprint, weights_sha256="cd")
     embedder = ScoredSamples()
-    embedder.fingerprint = other  # type: ignore[misc]
+    embedder.fingerprint = other
     ask(embedder=embedder)
     assert len(fits) == 2
 
@@ -129,6 +130,7 @@ def test_rows_that_changed_under_an_open_index_are_not_kept_as_those_of_another_
     assert new.classify(corpus / "dog/0000.wav").to_dict()["confidence"] == found
     few.index.refresh()  # type: ignore[union-attr]
     assert few.classify(corpus / "dog/0000.wav").to_dict()["confidence"] == found
+    assert isinstance(old, float)
     assert old > 0
     assert len(fits) == 2
 

@@ -18,7 +18,8 @@ from earful.model.audio.decoders.file_view import FileView
 from tests.support.audio_formats import CannotWriteError, by_ffmpeg, by_libsndfile, every_format
 from tests.support.shorten import sphere
 
-FORMATS = {name: make for name, make in every_format(0.5).items() if not name.startswith("sds")}
+REFUSED = ("sds", "mat4", "mat5", "xi")  # see `test_wav_header.py`
+FORMATS = {name: make for name, make in every_format(0.5).items() if not name.startswith(REFUSED)}
 
 
 def id3(n_bytes: int, *, footer: bool = False) -> bytes:

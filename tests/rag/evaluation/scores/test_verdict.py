@@ -40,14 +40,14 @@ def test_a_verdict_begins_with_what_to_use_and_its_number(index: Path) -> None:
     right = next(score for score in card.arms if score.arm.how == "vote").primary.value
     most_frequent = next(score for score in card.arms if score.arm.how == "majority").primary.value
     assert said(card, right) == (
-        f"use the neighbour vote with 1 shot: {right:.1%} right (chance 33%, the most frequent "
+        f"use the neighbour vote with 1 shot: {right:.1%} right (chance 33.3%, the most frequent "
         f"answer {most_frequent:.1%})"
     )
     # The doubts come last: a confidence that says 50 % of what is right in 92 is one.
     assert right > 0.9
     assert said(card, 0.4).startswith("use the neighbour vote with 1 shot: ")
     assert said(card, 0.4).endswith(
-        f"; its confidence is unusable here: it says 40% on average and is right in {right:.0%}"
+        f"; its confidence is unusable here: it says 40.0% on average and is right in {right:.1%}"
     )
     # Of so few items, a share is not known to a few points.
     assert "unusable" not in said(card, right - 0.2)

@@ -1,0 +1,73 @@
+"""Take the pictures of ``docs/pages.md``: the three pages of the demo corpus, in Chromium.
+
+Run it with ``./dev run python -m docs.screenshots``; it takes some minutes, and needs Debian's
+``chromium`` or a browser that ``EARFUL_CHROMIUM`` names.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+import earful
+from earful.demo import DemoCorpus
+from earful.index import Index
+from earful.index.health import check_health, map_index, write_health_page, write_map_page
+from earful.rag.evaluation import EvaluationSettings, evaluate, write_report
+from earful.rag.task import Task
+
+IMAGES = Path(__file__).resolve().parent / "images"
+WIDTH, MOST_HEIGHT = 1200, 1300
+# Of so many colours a picture takes a third of the bytes, and shows no difference.
+COLOURS = 96
+
+
+def main() -> None:
+    """Make the pages in a temporary folder and take their pictures."""
+    chromium = os.environ.get("EARFUL_CHROMIUM") or shutil.which("chromium")
+    if chromium is None:
+        sys.exit("expected chromium, or its path in EARFUL_CHROMIUM; got neither")
+    IMAGES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as engine:
+        pages = make_pages(Path(folder))
+        browser = engine.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        context = browser.new_context(
+            offline=True, viewport={"width": WIDTH, "height": MOST_HEIGHT}
+        )
+        for path in pages:
+            page = context.new_page()
+            page.goto(path.as_uri())
+            taken = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+            shown = min(page.evaluate("document.body.getBoundingClientRect().bottom"), MOST_HEIGHT)
+            picture = taken.crop((0, 0, WIDTH, round(shown)))
+            target = IMAGES / f"{path.stem}.png"
+            picture.quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
+            print(f"{target.name}: {target.stat().st_size / 1000:.0f} kB")
+        browser.close()
+
+
+def make_pages(folder: Path) -> list[Path]:
+    """Write the pages of the demo corpus into a folder and return their files."""
+    built = folder / "demo.index"
+    earful.build_index(DemoCorpus.find().sounds, built)
+    index = Index.open(built)
+    health, evaluation, map_ = (folder / f"{n}.html" for n in ("health", "evaluation", "map"))
+    write_health_page(check_health(index), index, health)
+    write_map_page(map_index(index), index, map_)
+    # The vote and its baselines alone: a language model would take half an hour more.
+    few = earful.FewShot.open(built, model=None)
+    # Nothing is looked for by signals, so that no note names a path of this machine.
+    settings = EvaluationSettings(shots=(1, 2, 4, 8), near_duplicate=1.0)
+    write_report(evaluate(few, Task(name="demo"), settings=settings).scorecard, evaluation)
+    return [health, evaluation, map_]
+
+
+if __name__ == "__main__":
+    main()

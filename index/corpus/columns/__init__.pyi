@@ -1,0 +1,33 @@
+from .moved_paths import MovedPaths
+from .names import (
+    ALIASES,
+    DASHES,
+    KNOWN_COLUMNS,
+    MAY_BE_MISSING,
+    MISSING,
+    is_missing,
+    likely_label_column,
+    no_labels_fault,
+)
+from .odd_labels import LabelCounts, channels_note
+from .times import add_times, looks_like_time, scale_of, times_note, times_options, unused_times
+
+__all__ = [
+    "ALIASES",
+    "DASHES",
+    "KNOWN_COLUMNS",
+    "MAY_BE_MISSING",
+    "MISSING",
+    "LabelCounts",
+    "MovedPaths",
+    "add_times",
+    "channels_note",
+    "is_missing",
+    "likely_label_column",
+    "looks_like_time",
+    "no_labels_fault",
+    "scale_of",
+    "times_note",
+    "times_options",
+    "unused_times",
+]

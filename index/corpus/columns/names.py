@@ -1,0 +1,103 @@
+"""Names of columns and values that tables in the wild have for our fields and for nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from earful.wording import as_argument, listed
+
+# The first of these that a table has is used. Upper and lower case are one, but in ``id``: a
+# column ``ID`` mostly numbers the rows of something else. Further times: ``times.py``.
+ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "audio": (
+            *("audio", "file_name", "filename", "path", "file", "audio_path"),
+            *("begin path", "begin file", "in file"),
+        ),
+        "labels": (
+            *("labels", "label", "category", "class", "tags"),
+            *("species", "common name", "annotation", "manual id"),
+        ),
+        "id": ("id",),
+        "start_s": ("start_s", "start", "file offset (s)", "begin time (s)", "start (s)"),
+        "end_s": ("end_s", "end", "end time (s)", "end (s)"),
+        "duration_s": (),
+        "question": ("question",),
+        "answer": ("answer", "caption"),
+        "task": ("task",),
+        "split": ("split",),
+        "group": ("group", "speaker", "recording"),
+        "licence": ("licence", "license"),
+    }
+)
+KNOWN_COLUMNS = frozenset(alias for aliases in ALIASES.values() for alias in aliases)
+
+# What R, pandas and spreadsheets write where there is nothing.
+MISSING = frozenset(
+    {"NA", "N/A", "#N/A", "#NA", "n/a", "<NA>", "NaN", "nan", "-NaN", "-nan", "NaT"}
+    | {"None", "none", "NULL", "Null", "null", "nil", "NIL", "?", "--", "---"}
+    | {"#NV", "#N/D", "#ND", "#N/V", "#N/B", "#I/T", "#N/DISP", "#N/A N/A", "#n/a"}
+)
+# What people write there, in capitals or not.
+_WORDS_FOR_MISSING = frozenset(
+    {"n.a.", "n. a.", "k.a.", "k. a.", "n.v.", "leer", "(leer)", "(blank)", "(empty)", "(vide)"}
+    | {"<null>", "(null)", "s/o", "n.d."}
+)
+# These may be a label, too: they are told, and never dropped.
+DASHES = frozenset({"-", "\u2013", "\u2014"})
+# An error of a spreadsheet in any language: #WERT!, #VALEUR!, #DIV/0!, #NAME?
+_SPREADSHEET_ERROR = re.compile("#[\u00a1\u00bf]?[^\\W_]+(/0)?[!?]")
+
+MAY_BE_MISSING = frozenset({"split", "group", "licence", "task"})
+
+# Words in the names of columns that may hold labels.
+_LIKE_LABELS = re.compile(
+    r"lab|klass|class|categ|species|kind|type|event|sound|tag|annot|target|name|code|match|auto id",
+    re.IGNORECASE,
+)
+
+
+def is_missing(text: str) -> bool:
+    """Whether a text stands for a missing value in tables.
+
+    >>> is_missing("#WERT!"), is_missing("k.A."), is_missing("-"), is_missing("Nandu")
+    (True, True, False, False)
+    """
+    is_error = text.isupper() and _SPREADSHEET_ERROR.fullmatch(text) is not None
+    return is_error or text in MISSING or text.casefold() in _WORDS_FOR_MISSING
+
+
+def likely_label_column(others: Iterable[str]) -> str:
+    """Return the column that most likely holds labels, by its name; ``""`` without any."""
+    names = list(others)
+    return next((name for name in names if _LIKE_LABELS.search(name)), names[0] if names else "")
+
+
+def no_labels_fault(columns: Mapping[str, str], others: Iterable[str], *, advise: bool) -> str:
+    """Explain that no column of a table gives labels or answers; empty when one does.
+
+    Args:
+        columns: Column of each field.
+        others: The other columns.
+        advise: Whether options may be named.
+    """
+    if "labels" in columns or "answer" in columns:
+        return ""
+    found = listed([*columns.values(), *others])
+    fault = (
+        f"no column gives labels or answers; found {found}, expected one of "
+        f"{', '.join(ALIASES['labels'])}"
+    )
+    likely = likely_label_column(others) or "COLUMN"
+    advice = (
+        f": name it with --column {as_option('labels', likely)}, or pass --column labels= for "
+        "recordings without any"
+    )
+    return fault + advice if advise else fault
+
+
+def as_option(field: str, column: str) -> str:
+    """Return what ``--column`` takes for a field, as it is typed into a shell."""
+    return as_argument(f"{field}={column}")
