@@ -297,7 +297,7 @@ class Index:
 
     def why_empty(self) -> str:
         """Explain why an index without rows has none; ``""`` for one with rows."""
-        if self.info.n:
+        if len(self):
             return ""
         n, path = len(self.rejections()), as_argument(self.path)
         way_out = f"`earful index build CORPUS --index {path}` adds some"

@@ -23,8 +23,9 @@ import lazy_loader
 __version__ = "0.1.0"
 
 # What we import must not tell anybody that it was used. These are read at import time, so
-# they are set before anything else; who has set them already has decided.
-for _name in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+# they are set before anything else; who has set them already has decided. ONNX Runtime's reporter
+# has a thread, too, for which a forked child would wait at its end forever.
+for _name in ("HF_HUB_DISABLE_TELEMETRY", "ORT_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
     os.environ.setdefault(_name, "1")
 
 # Intel's MKL, which multiplies torch's matrices, sums long rows in one piece a thread, so that

@@ -12,7 +12,7 @@ from tests.support.tones import write_tone
 # Two threads, so that torch's own exist before the fork. A child that hangs, even at its end, is
 # ended by its alarm, which is no exit status 0.
 _PROGRAM = """
-import json, os, signal, sys, torch
+import json, os, shutil, signal, sys, torch
 from earful import FewShot, Index, build_index, load_embedder
 torch.set_num_threads(2)
 build_index("corpus", "s.index", embedder=load_embedder("earful-small"))
@@ -36,11 +36,16 @@ def in_child(do):
 ask = lambda: json.dumps(few.classify("q.wav").to_dict())
 vote = lambda: json.dumps(few.classify("q.wav", arm="vote").to_dict())
 in_child(ask)
+shutil.rmtree("s.index/snapshot")
+few = FewShot.open("s.index", model="earful-small")
+in_child(ask)
 few.index.vectors(), few.index.class_scores
 in_child(vote)
 in_child(ask)
 in_child(lambda: torch.get_num_threads())
 in_child(lambda: len(few.search("q.wav", k=3)))
+in_child(lambda: len(Index.open("s.index").vectors()))
+shutil.rmtree("s.index/snapshot")
 in_child(lambda: Index.open("s.index"))
 in_child(lambda: few.index.remove(["hum/0.wav"]))
 in_child(lambda: few.search("q.wav", backend="half"))
@@ -50,7 +55,7 @@ print(ask())
 
 
 @pytest.mark.slow
-def test_a_forked_child_answers_from_rows_that_were_read_and_else_names_spawn(
+def test_a_forked_child_answers_from_a_snapshot_or_rows_that_were_read_and_else_names_spawn(
     tmp_path: Path,
 ) -> None:
     for seed in range(3):
@@ -61,11 +66,13 @@ def test_a_forked_child_answers_from_rows_that_were_read_and_else_names_spawn(
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert not done.returncode, done.stderr
     lines = done.stdout.splitlines()
-    cold, voted, asked, threads, found, *refused = map(json.loads, lines[:-2])
+    mapped, cold, voted, asked, threads, found, opened, *refused = map(json.loads, lines[:-2])
+    assert mapped == [0, "str", lines[-1]]
     assert voted == [0, "str", lines[-2]]
     assert asked == [0, "str", lines[-1]]
     assert threads == [0, "int", "1"]
     assert found == [0, "int", "3"]
+    assert opened == [0, "int", "6"]
     assert len(refused) == 3
     for status, kind, told in (cold, *refused):
         assert (status, kind) == (0, "IndexFolderError"), told
