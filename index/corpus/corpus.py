@@ -130,9 +130,9 @@ class Corpus:
         """Columns that look like times and are not used, of the rows that were read."""
         return self._reader.unused_times
 
-    def path_notes(self) -> list[str]:
-        """Count the recordings that were found under another path than their row's."""
-        return self._reader.path_notes()
+    def reading_notes(self) -> list[str]:
+        """Return which paths of rows were found elsewhere, and which columns are not kept."""
+        return self._reader.notes()
 
     def no_labels_fault(self) -> str:
         """Explain that no column gives labels or answers; empty when one does, or none should."""

@@ -311,7 +311,7 @@ class Remarks:
                     *self._about_labels(),
                     self._about_groups(),
                     *self._about_times(),
-                    *self.corpus.path_notes(),
+                    *self.corpus.reading_notes(),
                     *self._about_rest(),
                 ),
             )

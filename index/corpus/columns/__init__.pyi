@@ -1,3 +1,4 @@
+from .label_lists import listed_labels
 from .moved_paths import MovedPaths
 from .names import (
     ALIASES,
@@ -5,6 +6,7 @@ from .names import (
     KNOWN_COLUMNS,
     MAY_BE_MISSING,
     MISSING,
+    TRANSCRIPT,
     is_missing,
     likely_label_column,
     no_labels_fault,
@@ -18,12 +20,14 @@ __all__ = [
     "KNOWN_COLUMNS",
     "MAY_BE_MISSING",
     "MISSING",
+    "TRANSCRIPT",
     "LabelCounts",
     "MovedPaths",
     "add_times",
     "channels_note",
     "is_missing",
     "likely_label_column",
+    "listed_labels",
     "looks_like_time",
     "no_labels_fault",
     "scale_of",

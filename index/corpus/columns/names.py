@@ -14,11 +14,13 @@ ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "audio": (
             *("audio", "file_name", "filename", "path", "file", "audio_path"),
+            *("audio_filepath", "audio_file", "filepath", "file_path"),
             *("begin path", "begin file", "in file"),
         ),
         "labels": (
             *("labels", "label", "category", "class", "tags"),
             *("species", "common name", "annotation", "manual id"),
+            *("event_label", "event_labels", "class_name", "class_label", "sound_event", "event"),
         ),
         "id": ("id",),
         "start_s": ("start_s", "start", "file offset (s)", "begin time (s)", "start (s)"),
@@ -32,6 +34,8 @@ ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "licence": ("licence", "license"),
     }
 )
+# The words that are said: an answer where a table has no other, and no labels.
+TRANSCRIPT = "text"
 KNOWN_COLUMNS = frozenset(alias for aliases in ALIASES.values() for alias in aliases)
 
 # What R, pandas and spreadsheets write where there is nothing.

@@ -38,7 +38,12 @@ class LabelCounts:
                 self._labels[label] += 1
             if is_missing(label):
                 self.missing[label] += 1
-        named = [x for x in labels if not (is_missing(x) or _NUMBER.fullmatch(x))]
+        # A list in one cell, such as [dog, cat], is no text to cut at its commas.
+        named = [
+            x
+            for x in labels
+            if not (is_missing(x) or _NUMBER.fullmatch(x) or (x[0] == "[" and x[-1] == "]"))
+        ]
         held = {sign for sign in _SEPARATORS for label in named if sign in label.strip(sign)}
         self._separators.update(held)
         self._n_joined += bool(held)
