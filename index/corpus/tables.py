@@ -16,7 +16,6 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Any
 
 from earful.errors import AudioError, CorpusError
 from earful.index.corpus.delimited import (
@@ -169,7 +168,7 @@ def as_text(value: object, where: str, column: str) -> str:
     >>> as_text(3.0, "t:1", "x"), as_text(True, "t:1", "x"), as_text(None, "t:1", "x")
     ('3', 'true', '')
     """
-    if value is None or value != value:  # noqa: PLR0124 (what pandas writes for nothing)
+    if value is None or value != value:
         return ""
     if isinstance(value, str):
         return value
