@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from earful.errors import CorpusError
-from earful.index.corpus.columns import KNOWN_COLUMNS, no_labels_fault, times_options
+from earful.index.corpus.columns import KNOWN_COLUMNS, ColumnContents, times_options
 from earful.index.corpus.exemplar import CorpusRow, Exemplar, default_id, to_nfc
 from earful.index.corpus.exemplar_reader import ExemplarReader
 from earful.index.corpus.folders import (
@@ -106,6 +106,7 @@ class Corpus:
         self._group_pattern = group_pattern
         self._known = KNOWN_COLUMNS | {name.lower() for name in (columns or {}).values()}
         self.passed_over: Counter[str] = Counter()
+        self._contents = ColumnContents()
         self._reader = ExemplarReader(
             root=root,
             columns=dict(columns or {}),
@@ -138,7 +139,14 @@ class Corpus:
         """Explain that no column gives labels or answers; empty when one does, or none should."""
         if self.columns is None or self.leaves_out_labels:
             return ""
-        return no_labels_fault(self.columns, self.other_columns, advise=self._advise_options)
+        return self._contents.no_labels_fault(
+            self.columns, self.other_columns, advise=self._advise_options
+        )
+
+    @property
+    def likely_labels(self) -> str:
+        """The column that looks most like labels, of those that hold no field; ``""`` if none."""
+        return self._contents.likely_labels()
 
     def path(self, exemplar: Exemplar) -> Path:
         """Return where an exemplar's audio file lies."""
@@ -155,11 +163,12 @@ class Corpus:
                 the message begins with the row's place.
         """
         seen: set[str] = set()
-        self.n_without_group = 0
+        self.n_without_group, self._contents = 0, ColumnContents()
         # Closed by name: with an error's traceback a table would stay open.
         with closing(self._merged_rows()) as rows:
             for found in rows:
                 row = self._grouped(found)
+                self._contents.add(row.exemplar.meta)
                 if fault := exemplar_fault(row.exemplar, check_characters=self.check_characters):
                     raise CorpusError(f"{row.where}: {fault}")
                 if row.exemplar.id in seen:

@@ -19,7 +19,6 @@ from earful.index.corpus.columns import (
     LabelCounts,
     channels_note,
     is_missing,
-    likely_label_column,
     scale_of,
     times_note,
 )
@@ -324,7 +323,7 @@ class Remarks:
         if n_without and has_labels and not self.corpus.leaves_out_labels:
             places = ", ".join(self.unlabelled) + (" and more" if n_without > _MOST_NAMED else "")
             note = f"{counted(n_without, 'row has', 'rows have')} no label: {places}"
-            likely = likely_label_column(self.corpus.other_columns)
+            likely = self.corpus.likely_labels
             if not self.n_labelled and likely:
                 note += f"; for those of another column: --column labels={as_argument(likely)}"
             notes.append(note)

@@ -169,3 +169,31 @@ def test_a_backslash_in_a_path_is_read_as_a_slash_or_named(tmp_path: Path) -> No
     (rejected,) = found.rejected
     assert f"looked in {tmp_path}" in rejected.error
     assert "a backslash separates no folders here, write /" in rejected.error
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "says"),
+    [
+        ("file,uploader,kind", "{n}.wav,user {n},{word}", "=kind"),
+        ("file,fold,what", "{n}.wav,{fold},{word}", "labels=what"),
+        ("file,target,esc10", "{n}.wav,{fold},{flag}", "labels=target"),
+        ("file,what,told", "{n}.wav,{word},A {word} is heard in a room", "labels=what"),
+        (
+            "file,told",
+            "{n}.wav,A {word} is heard in room {n}",
+            "for sentences, --column answer=told",
+        ),
+        ("file,caption_1", "{n}.wav,a {word}", "--column answer=caption_1"),
+        ("file,dog,cat", "{n}.wav,{flag},1", "dog, cat hold 0 and 1"),
+        ("file,x", "{n}.wav,{n}", "labels=COLUMN"),
+    ],
+)
+def test_the_column_that_looks_most_like_labels_is_proposed(
+    tmp_path: Path, header: str, row: str, says: str
+) -> None:
+    rows = [row.format(n=n, fold=n % 3, word=("dog", "cat")[n % 2], flag=n % 2) for n in range(12)]
+    for n in range(12):
+        sound(tmp_path / f"{n}.wav", 0.1)
+    with pytest.raises(CorpusError, match="no column gives labels") as caught:
+        survey(tmp_path / "t.csv", "\n".join([header, *rows]))
+    assert says in str(caught.value)
