@@ -39,7 +39,12 @@ from earful.index.corpus.folders import (
     require_inside,
 )
 from earful.index.corpus.limits import exemplar_fault
-from earful.index.corpus.stretches import OncePerSelection, StretchMerger, same_stretch
+from earful.index.corpus.stretches import (
+    FurtherTexts,
+    OncePerSelection,
+    StretchMerger,
+    same_stretch,
+)
 from earful.index.corpus.tables import is_text_table, read_rows, table_kind
 from earful.values import repr_of
 from earful.wording import as_argument, counted, listed, quoted
@@ -68,6 +73,7 @@ class Corpus:
         other_columns: The other columns, which are kept as text.
         passed_over: Files of a folder that are no audio, by their endings, in the last pass.
         n_merged: Rows merged into another in the last pass.
+        n_further: Rows that give a stretch a further question or answer, in the last pass.
         n_views: Rows of a further view of a selection in the last pass.
         n_without_group: Rows that the group pattern did not match in the last pass.
     """
@@ -75,7 +81,7 @@ class Corpus:
     check_characters = True
     columns: Mapping[str, str] | None = None
     other_columns: tuple[str, ...] = ()
-    n_merged = n_views = n_without_group = 0
+    n_merged = n_views = n_further = n_without_group = 0
 
     def __init__(
         self,
@@ -164,6 +170,7 @@ class Corpus:
         """
         seen: set[str] = set()
         self.n_without_group, self._contents = 0, ColumnContents()
+        texts = FurtherTexts()
         # Closed by name: with an error's traceback a table would stay open.
         with closing(self._merged_rows()) as rows:
             for found in rows:
@@ -171,6 +178,8 @@ class Corpus:
                 self._contents.add(row.exemplar.meta)
                 if fault := exemplar_fault(row.exemplar, check_characters=self.check_characters):
                     raise CorpusError(f"{row.where}: {fault}")
+                if self._tables and "id" not in (self.columns or {}):
+                    row = replace(row, exemplar=texts.with_own_id(row.exemplar))
                 if row.exemplar.id in seen:
                     if fault := self.no_labels_fault():
                         raise CorpusError(f"{self.source}: {fault}")
@@ -180,6 +189,7 @@ class Corpus:
                         f"{first.where}; {self._remedy(first.exemplar, row.exemplar)}"
                     )
                 seen.add(row.exemplar.id)
+                self.n_further = texts.n_further
                 yield row
 
     def _first_row(self, again: CorpusRow) -> CorpusRow:
@@ -196,7 +206,8 @@ class Corpus:
             options = f": {times_options(self.unused_times)}" if self._advise_options else ""
             return f"most likely because times in {names} are not used{options}"
         if first.labels == again.labels:
-            return "both are the same stretch with the same labels, so remove one of them"
+            what = "labels" if again.labels else "texts"
+            return f"both are the same stretch with the same {what}, so remove one of them"
         both = quoted(self._label_separator.join(dict.fromkeys(first.labels + again.labels)))
         option = ", or pass --merge-rows, which does" if self._advise_options else ""
         one_row = f"make them one row with the labels {both}{option}"

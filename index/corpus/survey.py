@@ -383,6 +383,11 @@ class Remarks:
                 f"{counted(corpus.n_merged, 'row was', 'rows were')} merged into another of the "
                 "same stretch"
             )
+        if corpus.n_further:
+            notes.append(
+                f"{counted(corpus.n_further, 'row gives', 'rows give')} a further question or "
+                "answer to a stretch of another row; the table has no ids, so theirs end in #2, #3"
+            )
         if corpus.n_views:
             notes.append(
                 f"{counted(corpus.n_views, 'row', 'rows')} of a second view of a selection passed "
