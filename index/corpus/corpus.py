@@ -31,6 +31,7 @@ from earful.index.corpus.columns import KNOWN_COLUMNS, ColumnContents, times_opt
 from earful.index.corpus.exemplar import CorpusRow, Exemplar, default_id, to_nfc
 from earful.index.corpus.exemplar_reader import ExemplarReader
 from earful.index.corpus.folders import (
+    FirstFiles,
     annotations_in,
     audio_files,
     metadata_tables,
@@ -157,6 +158,10 @@ class Corpus:
     def path(self, exemplar: Exemplar) -> Path:
         """Return where an exemplar's audio file lies."""
         return self.root / exemplar.audio
+
+    def first_files(self) -> FirstFiles:
+        """Return what tells a wrong root by the first recordings."""
+        return FirstFiles(self.root, self.source, advise_options=self._advise_options)
 
     def __repr__(self) -> str:
         return repr_of(self, source=self.source, kind=self.kind)

@@ -48,6 +48,11 @@ class LabelCounts:
         self._separators.update(held)
         self._n_joined += bool(held)
 
+    @property
+    def only_one(self) -> str:
+        """The label, where all rows share one; ``""`` otherwise."""
+        return next(iter(self._labels)) if len(self._labels) == 1 else ""
+
     def notes(self, *, kind: str) -> list[str]:
         """Return what is odd, a sentence each.
 

@@ -197,3 +197,29 @@ def test_the_column_that_looks_most_like_labels_is_proposed(
     with pytest.raises(CorpusError, match="no column gives labels") as caught:
         survey(tmp_path / "t.csv", "\n".join([header, *rows]))
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(("n", "first"), [(3, ""), (30, "first ")])
+def test_a_wrong_root_is_told_once_with_the_right_one(tmp_path: Path, n: int, first: str) -> None:
+    table = tmp_path / "esc" / "meta" / "t.csv"
+    table.parent.mkdir(parents=True)
+    text = "file,label\n" + "".join(f"{i}.wav,dog\n" for i in range(n))
+    with pytest.raises(CorpusError, match=f"none of its {first}{min(n, 20)} rec.*--root FOLDER"):
+        survey(table, text)
+    sound(tmp_path / "esc" / "audio" / "0.wav")
+    with pytest.raises(CorpusError, match=r"'0.wav', '1.wav', '2.wav'\); .*--root .*esc/audio$"):
+        build_index(open_corpus(table), tmp_path / "index", embedder="logmel")
+    assert not (tmp_path / "index").exists()
+    assert len(survey(table, text, root=tmp_path / "esc" / "audio").rejected) == n - 1
+
+
+def test_a_folder_of_one_label_points_to_the_table_beside_it(tmp_path: Path) -> None:
+    for n in range(2):
+        sound(tmp_path / "audio" / f"{n}.wav")
+    assert not survey_corpus(open_corpus(tmp_path)).notes
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta" / "esc50.csv").write_text("filename,category\n0.wav,dog\n1.wav,cat\n")
+    note = about(survey_corpus(open_corpus(tmp_path)), "all recordings are labelled 'audio'")
+    command = note.rsplit("index build ", 1)[1]
+    table, root = command.split(" --root ")
+    assert survey_corpus(open_corpus(table, root=root)).labels == {"cat": 1, "dog": 1}
