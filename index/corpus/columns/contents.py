@@ -1,4 +1,4 @@
-"""Contents of the columns that hold no field: which may be labels, sentences, or flags of a label."""
+"""Contents of the columns that hold no field: labels, sentences, or flags of a label each."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ColumnContents:
                 self._texts.setdefault(column, {})[text.strip()[:_MOST_CHARACTERS]] = None
 
     def likely_labels(self) -> str:
-        """Return the column that looks most like labels: few distinct short texts; ``""`` if none."""
+        """Return the column that looks most like labels, few distinct short texts; or ``""``."""
         found = [column for column in self._texts if self._may_be_labels(column)]
         return min(found, key=self._rank, default="")
 
