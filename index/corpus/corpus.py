@@ -38,6 +38,7 @@ from earful.index.corpus.folders import (
     real_path,
     recording_beside,
     require_inside,
+    tables_near,
 )
 from earful.index.corpus.limits import exemplar_fault
 from earful.index.corpus.stretches import (
@@ -290,11 +291,13 @@ class Corpus:
         n = counted(len(files), "recording")
         held = f"{self.source}: holds {n} and no folder named by a label"
         tables = [str(self.source / name) for name in annotations_in(self.root, self._known)]
+        own_root = "" if tables else f" --root {as_argument(str(self.source))}"
+        above, names = self.source.absolute().parent, [file.name for file in files[:20]]
+        tables = tables or [str(table) for table in tables_near(above, names)]
         if tables and self._advise_options:
             more = f" (or another of {listed(tables[1:])})" if tables[1:] else ""
-            return (
-                f"{held}; give the table itself: earful index build {as_argument(tables[0])}{more}"
-            )
+            given = f"{as_argument(tables[0])}{own_root}{more}"
+            return f"{held}; give the table itself: earful index build {given}"
         return (
             f"{held}; move each into a folder named by its label, or give a table with the columns "
             "file_name and label"

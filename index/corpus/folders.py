@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from earful.errors import CorpusError
 from earful.index.corpus.exemplar import to_nfc
-from earful.index.corpus.tables import is_text_table, table_kind
+from earful.index.corpus.tables import is_text_table, open_table, table_kind
 from earful.wording import as_argument, quoted
 
 METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet")
@@ -53,6 +53,7 @@ _HEAD_BYTES = 64
 # So many recordings of a table that are not there are no accident.
 _MOST_ABSENT, _FEWEST_ABSENT = 20, 3
 _MOST_FOLDERS = 1_000
+_TABLE_BYTES = 1 << 22
 
 
 def audio_files(
@@ -206,13 +207,20 @@ class FirstFiles:
         return "FOLDER"
 
 
-def tables_near(folder: Path) -> list[Path]:
-    """Return the tables in the folders of a folder, such as ``meta/esc50.csv``, in order."""
-    return sorted(
-        path
-        for path in islice(folder.glob("*/*"), _MOST_FOLDERS)
-        if table_kind(path) in ("csv", "tsv", "parquet", "jsonl") and path.suffix != ".json"
-    )
+def tables_near(folder: Path, recordings: Iterable[str]) -> list[Path]:
+    """Return the tables that name recordings, in a folder and its folders, in order.
+
+    Args:
+        folder: Such as ``ESC-50-master``, which holds ``meta/esc50.csv``.
+        recordings: Names of files.
+    """
+    found, names = list[Path](), [os.fsencode(name) for name in recordings]
+    for path in islice(chain(folder.glob("*"), folder.glob("*/*")), _MOST_FOLDERS):
+        if table_kind(path) in ("csv", "tsv", "jsonl"):
+            with suppress(CorpusError), open_table(path) as file:
+                head = file.read(_TABLE_BYTES)
+                found += [path] if all(name in head for name in names) else []
+    return sorted(found)
 
 
 def annotations_in(folder: Path, known: Collection[str]) -> list[str]:

@@ -407,16 +407,16 @@ class Remarks:
                 "--group-pattern, and each file of those is a group of its own"
             )
         if corpus.kind == "folder" and self.n > 1 and (label := self.labels.only_one):
-            notes.append(_about_only_label(corpus, label))
+            notes.append(_about_only_label(corpus, label, self._last_audio))
         if corpus.passed_over:
             notes.append(f"passed over, as no audio: {describe_endings(corpus.passed_over)}")
         return notes
 
 
-def _about_only_label(corpus: Corpus, label: str) -> str:
+def _about_only_label(corpus: Corpus, label: str, audio: str) -> str:
     """Point to the table near a folder of recordings that all have one label."""
-    folder = corpus.root / label
-    for table in tables_near(corpus.root)[:1]:
+    folder = corpus.source / label
+    for table in tables_near(corpus.source, [audio.rsplit("/", 1)[-1]])[:1]:
         return (
             f"all recordings are labelled {quoted(label)}, by the name of their folder; if their "
             f"labels stand in {table.name}: earful index build "

@@ -223,3 +223,7 @@ def test_a_folder_of_one_label_points_to_the_table_beside_it(tmp_path: Path) -> 
     command = note.rsplit("index build ", 1)[1]
     table, root = command.split(" --root ")
     assert survey_corpus(open_corpus(table, root=root)).labels == {"cat": 1, "dog": 1}
+    with pytest.raises(
+        CorpusError, match=r"no folder named by a label; .*esc50.csv --root .*audio"
+    ):
+        survey_corpus(open_corpus(tmp_path / "audio"))
