@@ -264,4 +264,4 @@ def test_the_default_shots_of_a_task_are_used(few: FewShot, queries: Path) -> No
 def test_models_are_not_pickled_and_the_error_says_what_to_do(few: FewShot) -> None:
     for attempt in (pickle.dumps, copy.deepcopy):
         with pytest.raises(TypeError, match=r"FewShot cannot be pickled.*in each process"):
-            attempt(few)  # type: ignore[operator]
+            attempt(few)
