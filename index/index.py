@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -80,6 +80,10 @@ class Index:
     def __repr__(self) -> str:
         n = self._folder.header.n
         return f"Index({quoted(str(self.path))}: {n} rows by {self.fingerprint.name!r})"
+
+    def __reduce__(self) -> tuple[Callable[[str], Index], tuple[str]]:
+        """Pickle the path: another process opens the index itself."""
+        return Index.open, (str(self.path.absolute()),)
 
     def __len__(self) -> int:
         return len(self._folder.table)

@@ -6,7 +6,7 @@ import logging
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 from earful.errors import ModelError, TaskError
 from earful.index import Index
@@ -53,6 +53,12 @@ class Parts:
         name = embedder.fingerprint.name if embedder is not None else None
         path = self.index.path if self.index is not None else None
         return repr_of(self, index=path, embedder=name, model=model)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} cannot be pickled or copied, as it holds models; open one in "
+            "each process, such as in the initializer of a pool (docs/python.md)"
+        )
 
     @classmethod
     def open(

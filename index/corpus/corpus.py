@@ -7,7 +7,7 @@ A corpus has one of three forms:
 - **metadata beside the files**: a folder with ``metadata.csv``, ``.jsonl`` or
   ``.parquet`` whose ``file_name`` column is relative to it (the hub's audiofolder form),
   or with such files in its split folders ``train``, ``validation``, ``test``;
-- **any table** (CSV, TSV, JSON Lines, Parquet) with a column that names the audio, and what
+- **any table** (CSV, TSV, JSON, Parquet) with a column that names the audio, and what
   annotation programs export as text: Raven's selection tables, Audacity's label tracks.
 
 In a folder per label, hidden files are left out, and files that are no audio by name and content
@@ -404,8 +404,8 @@ def open_corpus(
     known = KNOWN_COLUMNS | {name.lower() for name in columns.values()}
     if table is None or (table == "txt" and not is_text_table(path, known)):
         raise CorpusError(
-            f"{path}: is neither a folder nor a .csv, .tsv, .jsonl or .parquet table, nor a .txt "
-            "with a selection table or a label track"
+            f"{path}: is neither a folder nor a .csv, .tsv, .jsonl, .json or .parquet table, nor a "
+            ".txt with a selection table or a label track"
         )
     base = real_path(path).parent if root is None else real_path(Path(root))
     return opened(root=base, kind=table, tables=((real_path(path), base, ""),))

@@ -69,7 +69,7 @@ def _read_lines(lines: Iterator[str], path: Path) -> Iterator[tuple[str, Record]
 
 
 def _read_list(file: BufferedIOBase, path: Path) -> Iterator[tuple[str, Record]]:
-    # Not by ijson: it ends the process where lists nest 200,000 deep.
+    # Not by ijson: its memory grows with the square of the depth of lists.
     text = _Ahead(file)
     number = 1
     try:

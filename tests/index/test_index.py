@@ -1,4 +1,5 @@
 import json
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -280,3 +281,9 @@ def test_compact_keeps_every_row(index: Index, make_row: MakeRow) -> None:
         assert verify_index(opened).problems == ()
     # A reader of the version before still finds its files.
     assert reader.info.n == 8
+
+
+def test_an_index_is_pickled_as_its_path(index: Index, make_row: MakeRow) -> None:
+    index.add([make_row("a")])
+    again = pickle.loads(pickle.dumps(index))
+    assert (ids(again), again.path) == (["a"], index.path)

@@ -1,6 +1,8 @@
 """Answers by the neighbour vote, as users ask for them."""
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -257,3 +259,9 @@ def test_the_default_shots_of_a_task_are_used(few: FewShot, queries: Path) -> No
     assert len(answer.evidence) == 5
     assert answer.prompt is not None
     assert str(answer.evidence[0].path) in answer.prompt.render().splitlines()[1]
+
+
+def test_models_are_not_pickled_and_the_error_says_what_to_do(few: FewShot) -> None:
+    for attempt in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(TypeError, match=r"FewShot cannot be pickled.*in each process"):
+            attempt(few)
