@@ -156,8 +156,12 @@ def made(checkout: Path, folder: Path, n_rows: int) -> Side:
     folder.mkdir()
     print(f"installing {checkout}", file=sys.stderr, flush=True)
     uv = os.environ.get("UV") or shutil.which("uv") or str(ROOT / ".uv/bin/uv")
+    # What was committed: a folder that is built in keeps modules that are gone.
+    source = folder / "source"
+    clone = ["git", "-c", "advice.detachedHead=false", "clone", "--quiet"]
+    subprocess.run([*clone, str(checkout), str(source)], check=True)
     subprocess.run(
-        [uv, "sync", "--quiet", "--locked", "--no-editable", "--project", str(checkout)],
+        [uv, "sync", "--quiet", "--locked", "--no-editable", "--project", str(source)],
         check=True,
         env=plain_environment(UV_PROJECT_ENVIRONMENT=str(environment)),
     )
