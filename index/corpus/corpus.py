@@ -27,19 +27,26 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from earful.errors import CorpusError
-from earful.index.corpus.columns import KNOWN_COLUMNS, no_labels_fault, times_options
+from earful.index.corpus.columns import KNOWN_COLUMNS, ColumnContents, times_options
 from earful.index.corpus.exemplar import CorpusRow, Exemplar, default_id, to_nfc
 from earful.index.corpus.exemplar_reader import ExemplarReader
 from earful.index.corpus.folders import (
+    FirstFiles,
     annotations_in,
     audio_files,
     metadata_tables,
     real_path,
     recording_beside,
     require_inside,
+    tables_near,
 )
 from earful.index.corpus.limits import exemplar_fault
-from earful.index.corpus.stretches import OncePerSelection, StretchMerger, same_stretch
+from earful.index.corpus.stretches import (
+    FurtherTexts,
+    OncePerSelection,
+    StretchMerger,
+    same_stretch,
+)
 from earful.index.corpus.tables import is_text_table, read_rows, table_kind
 from earful.values import repr_of
 from earful.wording import as_argument, counted, listed, quoted
@@ -68,6 +75,7 @@ class Corpus:
         other_columns: The other columns, which are kept as text.
         passed_over: Files of a folder that are no audio, by their endings, in the last pass.
         n_merged: Rows merged into another in the last pass.
+        n_further: Rows that give a stretch a further question or answer, in the last pass.
         n_views: Rows of a further view of a selection in the last pass.
         n_without_group: Rows that the group pattern did not match in the last pass.
     """
@@ -75,7 +83,7 @@ class Corpus:
     check_characters = True
     columns: Mapping[str, str] | None = None
     other_columns: tuple[str, ...] = ()
-    n_merged = n_views = n_without_group = 0
+    n_merged = n_views = n_further = n_without_group = 0
 
     def __init__(
         self,
@@ -106,6 +114,7 @@ class Corpus:
         self._group_pattern = group_pattern
         self._known = KNOWN_COLUMNS | {name.lower() for name in (columns or {}).values()}
         self.passed_over: Counter[str] = Counter()
+        self._contents = ColumnContents()
         self._reader = ExemplarReader(
             root=root,
             columns=dict(columns or {}),
@@ -130,19 +139,30 @@ class Corpus:
         """Columns that look like times and are not used, of the rows that were read."""
         return self._reader.unused_times
 
-    def path_notes(self) -> list[str]:
-        """Count the recordings that were found under another path than their row's."""
-        return self._reader.path_notes()
+    def reading_notes(self) -> list[str]:
+        """Return which paths of rows were found elsewhere, and which columns are not kept."""
+        return self._reader.notes()
 
     def no_labels_fault(self) -> str:
         """Explain that no column gives labels or answers; empty when one does, or none should."""
         if self.columns is None or self.leaves_out_labels:
             return ""
-        return no_labels_fault(self.columns, self.other_columns, advise=self._advise_options)
+        return self._contents.no_labels_fault(
+            self.columns, self.other_columns, advise=self._advise_options
+        )
+
+    @property
+    def likely_labels(self) -> str:
+        """The column that looks most like labels, of those that hold no field; ``""`` if none."""
+        return self._contents.likely_labels()
 
     def path(self, exemplar: Exemplar) -> Path:
         """Return where an exemplar's audio file lies."""
         return self.root / exemplar.audio
+
+    def first_files(self) -> FirstFiles:
+        """Return what tells a wrong root by the first recordings."""
+        return FirstFiles(self.root, self.source, advise_options=self._advise_options)
 
     def __repr__(self) -> str:
         return repr_of(self, source=self.source, kind=self.kind)
@@ -155,13 +175,17 @@ class Corpus:
                 the message begins with the row's place.
         """
         seen: set[str] = set()
-        self.n_without_group = 0
+        self.n_without_group, self._contents = 0, ColumnContents()
+        texts = FurtherTexts()
         # Closed by name: with an error's traceback a table would stay open.
         with closing(self._merged_rows()) as rows:
             for found in rows:
                 row = self._grouped(found)
+                self._contents.add(row.exemplar.meta)
                 if fault := exemplar_fault(row.exemplar, check_characters=self.check_characters):
                     raise CorpusError(f"{row.where}: {fault}")
+                if self._tables and "id" not in (self.columns or {}):
+                    row = replace(row, exemplar=texts.with_own_id(row.exemplar))
                 if row.exemplar.id in seen:
                     if fault := self.no_labels_fault():
                         raise CorpusError(f"{self.source}: {fault}")
@@ -171,6 +195,7 @@ class Corpus:
                         f"{first.where}; {self._remedy(first.exemplar, row.exemplar)}"
                     )
                 seen.add(row.exemplar.id)
+                self.n_further = texts.n_further
                 yield row
 
     def _first_row(self, again: CorpusRow) -> CorpusRow:
@@ -187,7 +212,8 @@ class Corpus:
             options = f": {times_options(self.unused_times)}" if self._advise_options else ""
             return f"most likely because times in {names} are not used{options}"
         if first.labels == again.labels:
-            return "both are the same stretch with the same labels, so remove one of them"
+            what = "labels" if again.labels else "texts"
+            return f"both are the same stretch with the same {what}, so remove one of them"
         both = quoted(self._label_separator.join(dict.fromkeys(first.labels + again.labels)))
         option = ", or pass --merge-rows, which does" if self._advise_options else ""
         one_row = f"make them one row with the labels {both}{option}"
@@ -265,11 +291,13 @@ class Corpus:
         n = counted(len(files), "recording")
         held = f"{self.source}: holds {n} and no folder named by a label"
         tables = [str(self.source / name) for name in annotations_in(self.root, self._known)]
+        own_root = "" if tables else f" --root {as_argument(str(self.source))}"
+        above, names = self.source.absolute().parent, [file.name for file in files[:20]]
+        tables = tables or [str(table) for table in tables_near(above, names)]
         if tables and self._advise_options:
             more = f" (or another of {listed(tables[1:])})" if tables[1:] else ""
-            return (
-                f"{held}; give the table itself: earful index build {as_argument(tables[0])}{more}"
-            )
+            given = f"{as_argument(tables[0])}{own_root}{more}"
+            return f"{held}; give the table itself: earful index build {given}"
         return (
             f"{held}; move each into a folder named by its label, or give a table with the columns "
             "file_name and label"

@@ -13,9 +13,11 @@ from earful.index.corpus.columns import (
     ALIASES,
     DASHES,
     MAY_BE_MISSING,
+    TRANSCRIPT,
     MovedPaths,
     add_times,
     is_missing,
+    listed_labels,
     looks_like_time,
     scale_of,
     unused_times,
@@ -24,6 +26,7 @@ from earful.index.corpus.delimited import Record, SemicolonRecord, TabRecord
 from earful.index.corpus.exemplar import Exemplar, default_id, to_nfc
 from earful.index.corpus.folders import require_inside
 from earful.index.corpus.limits import MAX_PATH
+from earful.index.corpus.parquet import NestedCell
 from earful.index.corpus.stretches import TOLERANCE_S
 from earful.index.corpus.tables import as_text
 from earful.wording import listed, quoted
@@ -78,6 +81,7 @@ class ExemplarReader:
         self._is_number: dict[str, bool] = {}
         self._perhaps_times: list[str] = []
         self._unused_times: dict[str, None] = {}
+        self._left_out: dict[str, None] = {}
         self._moved = MovedPaths(root)
         self._columns = columns
         self._label_separator = label_separator
@@ -98,9 +102,10 @@ class ExemplarReader:
         """Columns of the rows so far that look like times and are not used."""
         return tuple(self._unused_times)
 
-    def path_notes(self) -> list[str]:
-        """Count the recordings that were found under another path than their row's."""
-        return self._moved.notes()
+    def notes(self) -> list[str]:
+        """Return what was found under another path, and which columns are not kept."""
+        left_out = f"left out, as no text or number: {listed(self._left_out)}"
+        return [*self._moved.notes(), *([left_out] if self._left_out else [])]
 
     def named_columns(
         self, names: Iterable[str], where: str, *, names_audio: bool = True
@@ -132,6 +137,8 @@ class ExemplarReader:
             present = [name for name in spelt if name in record]
             if field not in found and present:
                 found[field] = present[0]
+        if TRANSCRIPT in record and not found.keys() & {"labels", "answer"}:
+            found["answer"] = TRANSCRIPT
         if not found.get("audio") and names_audio:
             raise CorpusError(
                 f"{where}: has no column that names the audio; found {listed(record)}, expected "
@@ -200,6 +207,11 @@ class ExemplarReader:
             return "" if field in MAY_BE_MISSING and self._is_missing(found) else found
 
         column = columns.get("audio")
+        if column is not None and isinstance(record[column], NestedCell | dict):
+            raise CorpusError(
+                f"{where}: {column} holds objects, such as recordings themselves; expected a path: "
+                "write each recording to a file, and its path into the table"
+            )
         named = recording if column is None else as_text(record[column], where, column)
         named = named if named.strip() else recording
         if (column or "").lower() == _IN_FILE:
@@ -213,11 +225,13 @@ class ExemplarReader:
                 self._unused_times[name] = None
         # Columns that hold no field are kept as text.
         used = set(columns.values())
-        meta = {
-            str(column): as_text(_joined(value), where, str(column))
-            for column, value in record.items()
-            if column not in used
-        }
+        meta = {}
+        for name, value in record.items():
+            if name not in used:
+                try:
+                    meta[str(name)] = as_text(_joined(value), where, str(name))
+                except CorpusError:
+                    self._left_out[str(name)] = None
         try:
             exemplar = Exemplar(
                 id=to_nfc(text("id")) or default_id(audio, start_s, end_s),
@@ -246,8 +260,9 @@ class ExemplarReader:
             labels = [as_text(item, where, column).strip() for item in value]
         else:
             text = as_text(value, where, column)
-            labels = [part.strip() for part in text.split(self._label_separator)]
-            labels = labels if text.strip() else []
+            found = listed_labels(text)
+            labels = text.split(self._label_separator) if found is None else found
+            labels = [label.strip() for label in labels] if text.strip() else []
         return tuple(to_nfc(label) for label in labels if not self._is_missing(label))
 
     def _is_missing(self, text: str) -> bool:

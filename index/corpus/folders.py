@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from itertools import chain, islice
+from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from earful.errors import CorpusError
 from earful.index.corpus.exemplar import to_nfc
-from earful.index.corpus.tables import is_text_table, table_kind
-from earful.wording import quoted
+from earful.index.corpus.tables import is_text_table, open_table, table_kind
+from earful.wording import as_argument, quoted
 
 METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet")
 SPLITS = ("train", "validation", "test")
@@ -48,6 +50,10 @@ _BEGINNINGS = (
     *(b"riff", b"\x1aE\xdf\xa3", b"0&\xb2u", b"FLV", b"MP+", b"MPCK", b"DSD ", b"FRM8", b"ajkg"),
 )
 _HEAD_BYTES = 64
+# So many recordings of a table that are not there are no accident.
+_MOST_ABSENT, _FEWEST_ABSENT = 20, 3
+_MOST_FOLDERS = 1_000
+_TABLE_BYTES = 1 << 22
 
 
 def audio_files(
@@ -142,6 +148,79 @@ def recording_beside(table: Path, folder: Path) -> str:
             f"name, such as {first}.wav, beside it"
         )
     return found[0]
+
+
+class FirstFiles:
+    """Looks whether the first recordings of a table are there: if none is, its root is wrong.
+
+    Args:
+        corpus_root: Folder that the recordings' paths are relative to.
+        table: The table.
+        advise_options: Whether options may be named.
+    """
+
+    def __init__(self, corpus_root: Path, table: Path, *, advise_options: bool) -> None:
+        self._root, self._table, self._advise_options = corpus_root, table, advise_options
+        self._absent: dict[str, None] = {}
+        self._is_one_there = False
+
+    def add(self, audio: PurePosixPath) -> None:
+        """Look for a recording.
+
+        Raises:
+            CorpusError: None of the first ones is there.
+        """
+        if self._is_one_there or str(audio) in self._absent:
+            return
+        self._is_one_there = os.path.lexists(self._root / audio)
+        self._absent[str(audio)] = None
+        if len(self._absent) >= _MOST_ABSENT:
+            self.require_one()
+
+    def require_one(self) -> None:
+        """Refuse a table of several recordings of which none is there.
+
+        Raises:
+            CorpusError: None of the recordings so far is there.
+        """
+        n = len(self._absent)
+        if self._is_one_there or n < _FEWEST_ABSENT:
+            return
+        first = "" if n < _MOST_ABSENT else "first "
+        shown = ", ".join(quoted(name) for name in list(self._absent)[:_FEWEST_ABSENT])
+        fault = f"{self._table}: none of its {first}{n} recordings is below {self._root} ({shown})"
+        if self._advise_options:
+            here = self._folder_nearby(next(iter(self._absent)))
+            fault += f"; name the folder that they lie in: --root {here}"
+        raise CorpusError(fault)
+
+    def _folder_nearby(self, name: str) -> str:
+        """Return a folder near the table that holds a recording; ``"FOLDER"`` without one."""
+        above = self._table.parent
+        for parent in (above, above.parent):
+            folders = list[Path]()
+            with suppress(OSError):
+                folders = sorted(x for x in islice(parent.iterdir(), _MOST_FOLDERS) if x.is_dir())
+            for folder in (parent, *folders):
+                if os.path.lexists(folder / name):
+                    return as_argument(str(folder))
+        return "FOLDER"
+
+
+def tables_near(folder: Path, recordings: Iterable[str]) -> list[Path]:
+    """Return the tables that name recordings, in a folder and its folders, in order.
+
+    Args:
+        folder: Such as ``ESC-50-master``, which holds ``meta/esc50.csv``.
+        recordings: Names of files.
+    """
+    found, names = list[Path](), [os.fsencode(name) for name in recordings]
+    for path in islice(chain(folder.glob("*"), folder.glob("*/*")), _MOST_FOLDERS):
+        if table_kind(path) in ("csv", "tsv", "jsonl"):
+            with suppress(CorpusError), open_table(path) as file:
+                head = file.read(_TABLE_BYTES)
+                found += [path] if all(name in head for name in names) else []
+    return sorted(found)
 
 
 def annotations_in(folder: Path, known: Collection[str]) -> list[str]:

@@ -8,6 +8,7 @@ million rows exists once, so that every cell's size is known before any row is m
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,17 @@ _MAX_BYTES_AT_ONCE = 1 << 26
 _ITEM_BYTES = 8
 
 
+@dataclass(frozen=True, slots=True)
+class NestedCell:
+    """A cell that was not read, since its column holds objects.
+
+    Attributes:
+        kind: The column's type, such as ``"struct<a: int64>"``.
+    """
+
+    kind: str
+
+
 def parquet_rows(
     file: BufferedIOBase, path: Path, *, nested: bool = False
 ) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -42,7 +54,8 @@ def parquet_rows(
     Args:
         file: The file, open.
         path: Its path, for messages.
-        nested: Whether columns may hold objects; the size of such cells is not checked.
+        nested: Whether columns of objects are read, too; the size of such cells is not
+            checked. Otherwise each cell of theirs is a ``NestedCell``.
 
     Yields:
         ``("path:row n", record)``, counted from 1.
@@ -52,7 +65,7 @@ def parquet_rows(
             large or of a type that no table has.
     """
     number = 0
-    for batch in _batches(file, path, nested=nested):
+    for batch, unread in _batches(file, path, nested=nested):
         sizes = np.zeros(batch.num_rows, np.int64)
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             found = _cell_bytes(column)
@@ -68,22 +81,34 @@ def parquet_rows(
         for start in range(0, batch.num_rows, step):
             for record in _records(batch.slice(start, step), path):
                 number += 1
-                yield f"{path}:row {number}", record
+                yield f"{path}:row {number}", {**record, **unread} if unread else record
 
 
-def _batches(file: BufferedIOBase, path: Path, *, nested: bool) -> Iterator[pa.RecordBatch]:
+def _batches(
+    file: BufferedIOBase, path: Path, *, nested: bool
+) -> Iterator[tuple[pa.RecordBatch, dict[str, NestedCell]]]:
+    """Yield batches of rows, each with the cells of the columns that are not read."""
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(file) as opened:
-            _check(opened, path, nested=nested)
+            _check(opened, path)
+            schema = opened.schema_arrow
+            unread = {} if nested else _columns_of_objects(schema)
+            read = [name for name in schema.names if name not in unread] if unread else None
+            if read == []:
+                name, cell = next(iter(unread.items()))
+                raise CorpusError(
+                    f"{path}: column {quoted(name)} holds {quoted(cell.kind)}; expected text, "
+                    "numbers, or lists of text"
+                )
             metadata, texts = opened.metadata, _text_columns(opened)
             opened = pq.ParquetFile(file, metadata=metadata, read_dictionary=texts)
             n_rows = _ROWS_AT_ONCE if nested else _ROWS_OF_TEXTS_AT_ONCE
-            for batch in opened.iter_batches(batch_size=n_rows):
+            for batch in opened.iter_batches(batch_size=n_rows, columns=read):
                 # Until here, indices into dictionaries and characters are not checked.
                 batch.validate(full=True)
-                yield batch
+                yield batch, unread
     except OSError as error:
         if error.errno is not None:  # an error of the disk, not of the content
             raise
@@ -107,21 +132,9 @@ def _records(batch: pa.RecordBatch, path: Path) -> Sequence[dict[str, Any]]:
     return found
 
 
-def _check(opened: pq.ParquetFile, path: Path, *, nested: bool) -> None:
-    """Check the names and types of the columns, and the sizes that the footer declares."""
-    import pyarrow as pa
-
-    schema = opened.schema_arrow
-    check_columns(schema.names, str(path))
-    for field in schema:
-        kind = field.type
-        if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-            kind = kind.value_type
-        if pa.types.is_nested(kind) and not nested:
-            raise CorpusError(
-                f"{path}: column {quoted(field.name)} holds {quoted(str(field.type))}; expected "
-                "text, numbers, or lists of text"
-            )
+def _check(opened: pq.ParquetFile, path: Path) -> None:
+    """Check the names of the columns, and the sizes that the footer declares."""
+    check_columns(opened.schema_arrow.names, str(path))
     # Not by column: with some damaged footers, asking pyarrow for one ends the process.
     for number in range(opened.metadata.num_row_groups):
         size = opened.metadata.row_group(number).total_byte_size
@@ -130,6 +143,19 @@ def _check(opened: pq.ParquetFile, path: Path, *, nested: bool) -> None:
                 f"{path}: row group {number + 1} unpacks to {size} bytes; expected at "
                 f"most {_MAX_GROUP_BYTES} (write smaller row groups)"
             )
+
+
+def _columns_of_objects(schema: pa.Schema) -> dict[str, NestedCell]:
+    import pyarrow as pa
+
+    found = {}
+    for field in schema:
+        kind = field.type
+        if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            kind = kind.value_type
+        if pa.types.is_nested(kind):
+            found[field.name] = NestedCell(str(field.type))
+    return found
 
 
 def _text_columns(opened: pq.ParquetFile) -> list[str]:

@@ -110,6 +110,36 @@ class OncePerSelection:
         return is_further
 
 
+class FurtherTexts:
+    """Gives rows of one stretch with questions or answers of their own, as captions are, own ids.
+
+    The second is ``a.wav#2``, as in the declared data sets.
+
+    Attributes:
+        n_further: Rows that got such an id.
+    """
+
+    def __init__(self) -> None:
+        self.n_further = 0
+        # A number stands for a text, of which a corpus may have millions.
+        self._first: dict[str, int] = {}
+        self._others: dict[str, list[int]] = {}
+
+    def with_own_id(self, exemplar: Exemplar) -> Exemplar:
+        """Return a row, with an id of its own if an earlier one of its id says something else."""
+        own = (exemplar.question, _own_answer(exemplar))
+        if own == ("", ""):
+            return exemplar
+        number = hash(own)
+        first = self._first.setdefault(exemplar.id, number)
+        others = self._others.get(exemplar.id, [])
+        if number == first or number in others:
+            return exemplar
+        self._others[exemplar.id] = [*others, number]
+        self.n_further += 1
+        return replace(exemplar, id=f"{exemplar.id}#{len(others) + 2}")
+
+
 class StretchMerger:
     """Makes rows of one stretch one row, with the labels of all of them.
 
@@ -155,9 +185,13 @@ def same_stretch(one: Exemplar, two: Exemplar) -> bool:
 
 def _key(exemplar: Exemplar) -> str:
     """Return what rows have in common that say the same thing of one stretch, but for labels."""
-    own_answer = "" if exemplar.answer == ", ".join(exemplar.labels) else exemplar.answer
     stretch = (str(exemplar.audio), exemplar.start_s, exemplar.end_s)
-    return repr((*stretch, exemplar.task, exemplar.question, own_answer))
+    return repr((*stretch, exemplar.task, exemplar.question, _own_answer(exemplar)))
+
+
+def _own_answer(exemplar: Exemplar) -> str:
+    """Return the answer, where it is more than the labels."""
+    return "" if exemplar.answer == ", ".join(exemplar.labels) else exemplar.answer
 
 
 def _merged(rows: list[Placed]) -> Exemplar:
@@ -178,6 +212,6 @@ def _merged(rows: list[Placed]) -> Exemplar:
     return replace(
         exemplar,
         labels=tuple(dict.fromkeys(label for _, one in rows for label in one.labels)),
-        answer="" if exemplar.answer == ", ".join(exemplar.labels) else exemplar.answer,
+        answer=_own_answer(exemplar),
         meta=joined,
     )

@@ -19,16 +19,16 @@ from earful.index.corpus.columns import (
     LabelCounts,
     channels_note,
     is_missing,
-    likely_label_column,
     scale_of,
     times_note,
 )
 from earful.index.corpus.corpus import Corpus
 from earful.index.corpus.exemplar import CorpusRow, Exemplar, Rejection
+from earful.index.corpus.folders import FirstFiles, tables_near
 from earful.index.corpus.stretches import TOLERANCE_S, TimesBeyond
 from earful.model.audio import AudioInfo, AudioLimits, file_sha256, probe_isolated
 from earful.plain import plain_fields
-from earful.wording import as_argument, counted, listed
+from earful.wording import as_argument, counted, listed, quoted
 
 _MOST_NAMED = 5
 # Stems are remembered of this many names; of a larger corpus the first rows tell enough.
@@ -241,6 +241,10 @@ class Remarks:
     _n_ungrouped: int = 0
     _stems: dict[tuple[str, str], _Stem] = field(default_factory=dict)
     _last_audio: str = ""
+    _first_files: FirstFiles = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._first_files = self.corpus.first_files()
 
     @classmethod
     def of(cls, corpus: Corpus) -> Self:
@@ -258,6 +262,8 @@ class Remarks:
     def add(self, row: CorpusRow) -> None:
         """Count a row."""
         exemplar = row.exemplar
+        if self.corpus.columns is not None:
+            self._first_files.add(exemplar.audio)
         self.n += 1
         if exemplar.labels:
             self.n_labelled += 1
@@ -298,6 +304,7 @@ class Remarks:
         Raises:
             CorpusError: There is none, and it was not said that there is to be none.
         """
+        self._first_files.require_one()
         fault = "" if self.n_answered else self.corpus.no_labels_fault()
         if fault:
             raise CorpusError(f"{self.corpus.source}: {fault}")
@@ -311,7 +318,7 @@ class Remarks:
                     *self._about_labels(),
                     self._about_groups(),
                     *self._about_times(),
-                    *self.corpus.path_notes(),
+                    *self.corpus.reading_notes(),
                     *self._about_rest(),
                 ),
             )
@@ -324,7 +331,7 @@ class Remarks:
         if n_without and has_labels and not self.corpus.leaves_out_labels:
             places = ", ".join(self.unlabelled) + (" and more" if n_without > _MOST_NAMED else "")
             note = f"{counted(n_without, 'row has', 'rows have')} no label: {places}"
-            likely = likely_label_column(self.corpus.other_columns)
+            likely = self.corpus.likely_labels
             if not self.n_labelled and likely:
                 note += f"; for those of another column: --column labels={as_argument(likely)}"
             notes.append(note)
@@ -384,6 +391,11 @@ class Remarks:
                 f"{counted(corpus.n_merged, 'row was', 'rows were')} merged into another of the "
                 "same stretch"
             )
+        if corpus.n_further:
+            notes.append(
+                f"{counted(corpus.n_further, 'row gives', 'rows give')} a further question or "
+                "answer to a stretch of another row; the table has no ids, so theirs end in #2, #3"
+            )
         if corpus.n_views:
             notes.append(
                 f"{counted(corpus.n_views, 'row', 'rows')} of a second view of a selection passed "
@@ -394,9 +406,23 @@ class Remarks:
                 f"{counted(corpus.n_without_group, 'row does', 'rows do')} not match "
                 "--group-pattern, and each file of those is a group of its own"
             )
+        if corpus.kind == "folder" and self.n > 1 and (label := self.labels.only_one):
+            notes.append(_about_only_label(corpus, label, self._last_audio))
         if corpus.passed_over:
             notes.append(f"passed over, as no audio: {describe_endings(corpus.passed_over)}")
         return notes
+
+
+def _about_only_label(corpus: Corpus, label: str, audio: str) -> str:
+    """Point to the table near a folder of recordings that all have one label."""
+    folder = corpus.source / label
+    for table in tables_near(corpus.source, [audio.rsplit("/", 1)[-1]])[:1]:
+        return (
+            f"all recordings are labelled {quoted(label)}, by the name of their folder; if their "
+            f"labels stand in {table.name}: earful index build "
+            f"{as_argument(str(table))} --root {as_argument(str(folder))}"
+        )
+    return ""
 
 
 def _reach(n: int) -> str:

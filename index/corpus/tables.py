@@ -1,6 +1,7 @@
 """Table rows of every kind, each with its place for error messages.
 
-CSV, TSV and text tables are read by ``delimited.py``, Parquet by ``parquet.py``.
+CSV, TSV and text tables are read by ``delimited.py``, JSON by ``json_tables.py``, Parquet by
+``parquet.py``.
 
 Every reader streams: memory does not grow with the number of rows, nor with the size that
 a small compressed file unpacks to.
@@ -9,14 +10,12 @@ a small compressed file unpacks to.
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import sys
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Any
 
 from earful.errors import AudioError, CorpusError
 from earful.index.corpus.delimited import (
@@ -26,8 +25,9 @@ from earful.index.corpus.delimited import (
     read_label_track,
     table_header,
 )
-from earful.index.corpus.limits import MAX_CELL, check_columns
-from earful.index.corpus.parquet import parquet_rows
+from earful.index.corpus.json_tables import read_json
+from earful.index.corpus.limits import MAX_CELL
+from earful.index.corpus.parquet import NestedCell, parquet_rows
 from earful.model.audio import open_source
 from earful.wording import quoted
 
@@ -36,6 +36,7 @@ KINDS = {
     ".tsv": "tsv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".json": "jsonl",
     ".parquet": "parquet",
     ".txt": "txt",
 }
@@ -43,6 +44,8 @@ KINDS = {
 
 def table_kind(path: Path) -> str | None:
     """Return ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"parquet"`` or ``"txt"`` by the file's ending.
+
+    ``.json`` counts as JSON Lines, as NeMo writes them; a list of objects is read as well.
 
     >>> table_kind(Path("labels.NDJSON"))
     'jsonl'
@@ -81,7 +84,7 @@ def read_rows(
             if kind == "parquet":
                 yield from parquet_rows(file, path)
             elif kind == "jsonl":
-                yield from _read_json_lines(file, path)
+                yield from read_json(file, path, _text_lines)
             else:
                 yield from _read_text_table(_text_lines(file, path), path, kind, known, check)
     except OSError as error:
@@ -156,50 +159,16 @@ def _text_lines(file: BufferedIOBase, path: Path) -> Iterator[str]:
         yield text
 
 
-def _read_json_lines(file: BufferedIOBase, path: Path) -> Iterator[tuple[str, Record]]:
-    for number, line in enumerate(_text_lines(file, path), start=1):
-        if not line.strip():
-            continue
-        where = f"{path}:{number}"
-        try:
-            value = json.loads(
-                line, object_pairs_hook=_distinct_keys, parse_constant=_refuse_constant
-            )
-        except RecursionError as error:
-            raise CorpusError(f"{where}: is nested too deeply; expected one flat object") from error
-        except ValueError as error:
-            raise CorpusError(
-                f"{where}: is not JSON ({error}); expected one object a line"
-            ) from error
-        if not isinstance(value, dict):
-            raise CorpusError(f"{where}: is {_describe(value)}; expected one object a line")
-        check_columns(value, where)
-        yield where, value
-
-
-def _distinct_keys(pairs: list[tuple[str, Any]]) -> Record:
-    record: Record = {}
-    for key, value in pairs:
-        if key in record:
-            raise ValueError(f"key {quoted(key)} occurs twice")
-        record[key] = value
-    return record
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON number")
-
-
 def as_text(value: object, where: str, column: str) -> str:
-    """Write a cell as text, the same on every machine; ``None`` is empty.
+    """Write a cell as text, the same on every machine; ``None`` and not-a-number are empty.
 
     Raises:
-        CorpusError: The cell is a list or a table, not finite, or bytes.
+        CorpusError: The cell is a list or a table, infinite, or bytes.
 
     >>> as_text(3.0, "t:1", "x"), as_text(True, "t:1", "x"), as_text(None, "t:1", "x")
     ('3', 'true', '')
     """
-    if value is None:
+    if value is None or value != value:
         return ""
     if isinstance(value, str):
         return value
@@ -215,6 +184,8 @@ def as_text(value: object, where: str, column: str) -> str:
 
 
 def _describe(value: object) -> str:
+    if isinstance(value, NestedCell):
+        return quoted(value.kind)
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):

@@ -133,7 +133,25 @@ def _json_lines() -> Iterator[Nasty]:
     yield table("nothing", "", at=": ", says="has no rows")
     yield table("cut in a row", fine[:-9], at=":2: ", says="is not JSON")
     yield table("CR only", fine.replace("\n", "\r"), at=":1: ", says="is not JSON (Extra data")
-    yield table("one array", json.dumps([{"audio": "a.wav"}]), at=":1: ", says="is a list")
+    yield table("a list in a line", '["a.wav"]', at=":1: ", says="is a list")
+    yield table("one list", json.dumps([{"audio": "a.wav"}]), rows=(("a.wav", ()),))
+    yield table(
+        "a list of lists", '[{"audio": "a"}, ["b"]]', at=":item 2: ", says="expected an object"
+    )
+    yield table("a list cut", '[{"audio": "a"}, {"au', at=":item 2: ", says="is not JSON")
+    yield table("no list", "[]", says="has no rows")
+    twice = '[{"audio": "a", "audio": "b"}]'
+    yield table("a key twice in a list", twice, at=":item 1: ", says="'audio' occurs twice")
+    deep = '[{"audio": ' + "[" * 200_000
+    yield table("a deep list", deep, at=":item 1: ", says="nested too deeply")
+    yield table("a list with more after it", '[{"audio": "a"}] {}', at=":item 2: ", says="nothing")
+    yield table(
+        "UTF-8 broken in a list", b'[{"audio": "\xff"}]', at=":item 1: ", says="is not JSON"
+    )
+    endless = '[{"audio": "' + "x" * (1 << 22)
+    yield table("an item without end", endless, at=":item 1: ", says="longer than 1048576")
+    wide = json.dumps([{"audio": "a"} | {f"c{number}": 0 for number in range(5_000)}])
+    yield table("5,000 columns in a list", wide, at=":item 1: ", says="more than 1000 columns")
     yield table("a document", json.dumps({"audio": "a"}, indent=1), at=":1: ", says="is not JSON")
     yield table("tables joined", fine + "\ufeff" + fine, at=":3: ", says="byte-order mark")
     yield table("UTF-16", fine.encode("utf-16"), at=":1: ", says="is not UTF-8")
@@ -142,10 +160,10 @@ def _json_lines() -> Iterator[Nasty]:
     )
     yield table("deep lists", '{"audio": ' + "[" * 200_000, at=":1: ", says="nested too deeply")
     yield table("deep objects", '{"audio": ' * 50_000, at=":1: ", says="nested too deeply")
-    yield table(
-        "NaN", '{"audio": "a.wav", "start_s": NaN}', at=":1: ", says="NaN is not a JSON number"
-    )
-    yield table("Infinity", '{"audio": "a.wav", "x": -Infinity}', at=":1: ", says="is not a JSON")
+    yield table("NaN", '{"audio": "a.wav", "start_s": NaN, "x": NaN}', rows=(("a.wav", ()),))
+    infinite = '{"audio": "a.wav", "start_s": Infinity}'
+    yield table("Infinity", infinite, at=":1: ", says="start_s is inf")
+    yield table("Infinity apart", '{"audio": "a.wav", "x": -Infinity}', rows=(("a.wav", ()),))
     yield table("5,000 digits", f'{{"audio": "a.wav", "n": {"9" * 5000}}}', at=":1: ", says="limit")
     yield table("1e400", '{"audio": "a.wav", "start_s": 1e400}', at=":1: ", says="start_s is inf")
     yield table("a huge start", f'{{"audio": "a", "start_s": 1{"0" * 400}}}', at=":1: ", says="inf")
@@ -159,7 +177,7 @@ def _json_lines() -> Iterator[Nasty]:
     yield table("NUL in a path", '{"audio": "a\\u0000"}', at=":1: ", says="cannot be the path")
     nested = '{"audio": "a.wav", "labels": [["dog"]]}'
     yield table("a list in a list", nested, at=":1: ", says="labels is a list; expected text")
-    yield table("an object", '{"audio": {"path": "a.wav"}}', at=":1: ", says="audio is an object")
+    yield table("an object", '{"audio": {"path": "a.wav"}}', at=":1: ", says="audio holds objects")
     many = json.dumps({"audio": "a.wav", "labels": [f"l{number}" for number in range(5000)]})
     yield table("5,000 labels", many, at=":1: ", says="has 5000 labels; expected at most 1000")
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
-from earful.wording import as_argument, listed
+from earful.wording import as_argument
 
 # The first of these that a table has is used. Upper and lower case are one, but in ``id``: a
 # column ``ID`` mostly numbers the rows of something else. Further times: ``times.py``.
@@ -14,11 +14,13 @@ ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "audio": (
             *("audio", "file_name", "filename", "path", "file", "audio_path"),
+            *("audio_filepath", "audio_file", "filepath", "file_path"),
             *("begin path", "begin file", "in file"),
         ),
         "labels": (
             *("labels", "label", "category", "class", "tags"),
             *("species", "common name", "annotation", "manual id"),
+            *("event_label", "event_labels", "class_name", "class_label", "sound_event", "event"),
         ),
         "id": ("id",),
         "start_s": ("start_s", "start", "file offset (s)", "begin time (s)", "start (s)"),
@@ -32,6 +34,8 @@ ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "licence": ("licence", "license"),
     }
 )
+# The words that are said: an answer where a table has no other, and no labels.
+TRANSCRIPT = "text"
 KNOWN_COLUMNS = frozenset(alias for aliases in ALIASES.values() for alias in aliases)
 
 # What R, pandas and spreadsheets write where there is nothing.
@@ -69,33 +73,9 @@ def is_missing(text: str) -> bool:
     return is_error or text in MISSING or text.casefold() in _WORDS_FOR_MISSING
 
 
-def likely_label_column(others: Iterable[str]) -> str:
-    """Return the column that most likely holds labels, by its name; ``""`` without any."""
-    names = list(others)
-    return next((name for name in names if _LIKE_LABELS.search(name)), names[0] if names else "")
-
-
-def no_labels_fault(columns: Mapping[str, str], others: Iterable[str], *, advise: bool) -> str:
-    """Explain that no column of a table gives labels or answers; empty when one does.
-
-    Args:
-        columns: Column of each field.
-        others: The other columns.
-        advise: Whether options may be named.
-    """
-    if "labels" in columns or "answer" in columns:
-        return ""
-    found = listed([*columns.values(), *others])
-    fault = (
-        f"no column gives labels or answers; found {found}, expected one of "
-        f"{', '.join(ALIASES['labels'])}"
-    )
-    likely = likely_label_column(others) or "COLUMN"
-    advice = (
-        f": name it with --column {as_option('labels', likely)}, or pass --column labels= for "
-        "recordings without any"
-    )
-    return fault + advice if advise else fault
+def is_named_like_labels(column: str) -> bool:
+    """Whether the name of a column says that it may hold labels."""
+    return _LIKE_LABELS.search(column) is not None
 
 
 def as_option(field: str, column: str) -> str:

@@ -38,10 +38,20 @@ class LabelCounts:
                 self._labels[label] += 1
             if is_missing(label):
                 self.missing[label] += 1
-        named = [x for x in labels if not (is_missing(x) or _NUMBER.fullmatch(x))]
+        # A list in one cell, such as [dog, cat], is no text to cut at its commas.
+        named = [
+            x
+            for x in labels
+            if not (is_missing(x) or _NUMBER.fullmatch(x) or (x[0] == "[" and x[-1] == "]"))
+        ]
         held = {sign for sign in _SEPARATORS for label in named if sign in label.strip(sign)}
         self._separators.update(held)
         self._n_joined += bool(held)
+
+    @property
+    def only_one(self) -> str:
+        """The label, where all rows share one; ``""`` otherwise."""
+        return next(iter(self._labels)) if len(self._labels) == 1 else ""
 
     def notes(self, *, kind: str) -> list[str]:
         """Return what is odd, a sentence each.

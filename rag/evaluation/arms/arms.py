@@ -138,7 +138,22 @@ def arms_of(
             f"no arm is left for task {task.name!r}: {', '.join(only) or 'none'} of {numbers} shots"
             + ("" if has_model else ", without a language model")
         )
-    return tuple(arms), tuple(notes)
+    return _each_once(arms, notes), tuple(notes)
+
+
+def _each_once(arms: list[Arm], notes: list[str]) -> tuple[Arm, ...]:
+    """Leave out arms of random shots that ask the same under another name, with a note."""
+    drawn = [arm for arm in arms if arm.how in ("random", "retrieved") and arm.strategy == "random"]
+    # A task's own strategy stays: the other controls are compared with it.
+    keeps_own = any(arm.how == "retrieved" and arm.is_default for arm in drawn)
+    kept, dropped = ("retrieved", "random") if keeps_own else ("random", "retrieved")
+    ks = {arm.k for arm in drawn if arm.how == kept}
+    twice = [arm for arm in drawn if arm.how == dropped and arm.k in ks]
+    if twice:
+        names = ", ".join(arm.name for arm in twice)
+        same = ", ".join(f"{kept}@{arm.k}" for arm in twice)
+        notes.append(f"{names} would ask the same as {same}: left out")
+    return tuple(arm for arm in arms if arm not in twice)
 
 
 def _arms(

@@ -98,5 +98,5 @@ def test_what_was_found_elsewhere_is_counted(tmp_path: Path) -> None:
     corpus = open_corpus(tmp_path / "t.csv")
     for _ in range(2):
         assert len(list(corpus)) == 2
-        (note,) = corpus.path_notes()
+        (note,) = corpus.reading_notes()
         assert "2 recordings are named by paths of another computer" in note

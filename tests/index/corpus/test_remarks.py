@@ -169,3 +169,61 @@ def test_a_backslash_in_a_path_is_read_as_a_slash_or_named(tmp_path: Path) -> No
     (rejected,) = found.rejected
     assert f"looked in {tmp_path}" in rejected.error
     assert "a backslash separates no folders here, write /" in rejected.error
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "says"),
+    [
+        ("file,uploader,kind", "{n}.wav,user {n},{word}", "=kind"),
+        ("file,fold,what", "{n}.wav,{fold},{word}", "labels=what"),
+        ("file,target,esc10", "{n}.wav,{fold},{flag}", "labels=target"),
+        ("file,what,told", "{n}.wav,{word},A {word} is heard in a room", "labels=what"),
+        (
+            "file,told",
+            "{n}.wav,A {word} is heard in room {n}",
+            "for sentences, --column answer=told",
+        ),
+        ("file,caption_1", "{n}.wav,a {word}", "--column answer=caption_1"),
+        ("file,dog,cat", "{n}.wav,{flag},1", "dog, cat hold 0 and 1"),
+        ("file,x", "{n}.wav,{n}", "labels=COLUMN"),
+    ],
+)
+def test_the_column_that_looks_most_like_labels_is_proposed(
+    tmp_path: Path, header: str, row: str, says: str
+) -> None:
+    rows = [row.format(n=n, fold=n % 3, word=("dog", "cat")[n % 2], flag=n % 2) for n in range(12)]
+    for n in range(12):
+        sound(tmp_path / f"{n}.wav", 0.1)
+    with pytest.raises(CorpusError, match="no column gives labels") as caught:
+        survey(tmp_path / "t.csv", "\n".join([header, *rows]))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(("n", "first"), [(3, ""), (30, "first ")])
+def test_a_wrong_root_is_told_once_with_the_right_one(tmp_path: Path, n: int, first: str) -> None:
+    table = tmp_path / "esc" / "meta" / "t.csv"
+    table.parent.mkdir(parents=True)
+    text = "file,label\n" + "".join(f"{i}.wav,dog\n" for i in range(n))
+    with pytest.raises(CorpusError, match=f"none of its {first}{min(n, 20)} rec.*--root FOLDER"):
+        survey(table, text)
+    sound(tmp_path / "esc" / "audio" / "0.wav")
+    with pytest.raises(CorpusError, match=r"'0.wav', '1.wav', '2.wav'\); .*--root .*esc/audio$"):
+        build_index(open_corpus(table), tmp_path / "index", embedder="logmel")
+    assert not (tmp_path / "index").exists()
+    assert len(survey(table, text, root=tmp_path / "esc" / "audio").rejected) == n - 1
+
+
+def test_a_folder_of_one_label_points_to_the_table_beside_it(tmp_path: Path) -> None:
+    for n in range(2):
+        sound(tmp_path / "audio" / f"{n}.wav")
+    assert not survey_corpus(open_corpus(tmp_path)).notes
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta" / "esc50.csv").write_text("filename,category\n0.wav,dog\n1.wav,cat\n")
+    note = about(survey_corpus(open_corpus(tmp_path)), "all recordings are labelled 'audio'")
+    command = note.rsplit("index build ", 1)[1]
+    table, root = command.split(" --root ")
+    assert survey_corpus(open_corpus(table, root=root)).labels == {"cat": 1, "dog": 1}
+    with pytest.raises(
+        CorpusError, match=r"no folder named by a label; .*esc50.csv --root .*audio"
+    ):
+        survey_corpus(open_corpus(tmp_path / "audio"))
