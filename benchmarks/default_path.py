@@ -126,6 +126,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000, help="of the large index")
     arguments = parser.parse_args()
     checkouts = {"before": arguments.before.resolve(), "now": ROOT}
+    # Read first: a checkout may move on while it is measured.
+    commits = {name: commit_of(checkout) for name, checkout in checkouts.items()}
     with tempfile.TemporaryDirectory() as scratch:
         sides = {
             name: made(checkout, Path(scratch, name), arguments.rows)
@@ -138,7 +140,7 @@ def main() -> None:
     rows = {name: told(values, WANTED[name]) for name, values in found.items()}
     report: dict[str, Any] = {
         "machine": machine(),
-        "commits": {name: commit_of(checkout) for name, checkout in checkouts.items()},
+        "commits": commits,
         "rounds": arguments.rounds,
         "rows": arguments.rows,
         "measured": {name: rows[name] for name in WANTED},
@@ -156,8 +158,12 @@ def made(checkout: Path, folder: Path, n_rows: int) -> Side:
     folder.mkdir()
     print(f"installing {checkout}", file=sys.stderr, flush=True)
     uv = os.environ.get("UV") or shutil.which("uv") or str(ROOT / ".uv/bin/uv")
+    # What was committed: a folder that is built in keeps modules that are gone.
+    source = folder / "source"
+    clone = ["git", "-c", "advice.detachedHead=false", "clone", "--quiet"]
+    subprocess.run([*clone, str(checkout), str(source)], check=True)
     subprocess.run(
-        [uv, "sync", "--quiet", "--locked", "--no-editable", "--project", str(checkout)],
+        [uv, "sync", "--quiet", "--locked", "--no-editable", "--project", str(source)],
         check=True,
         env=plain_environment(UV_PROJECT_ENVIRONMENT=str(environment)),
     )

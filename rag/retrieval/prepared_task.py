@@ -122,8 +122,9 @@ class TaskCache:
         names = None if labels is None else tuple(labels)
         examples = self._embedded(plain)
         has_names = bool(task.labels or labels or examples) or not task.has_labels
-        if not has_names and self._index is not None and (why := self._index.why_empty()):
-            raise TaskError(why)
+        # Rows at hand are counted: a forked child cannot ask the table.
+        if not has_names and self._index is not None and not self._index.vectors():
+            raise TaskError(self._index.why_empty())
         prepared = self._gathered(plain, names, index, examples)
         if need_exemplars:
             require_exemplars(
