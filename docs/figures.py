@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.default_path import NAMES
 from benchmarks.small_table import few_shot_table, interval_cell, markdown_table
 from benchmarks.turns import kept
 from docs import held_out, trials
@@ -497,6 +498,42 @@ def trunks() -> str:
     )
 
 
+def default_path() -> str:
+    """Return the table of what a plain install costs, beside another commit."""
+    told = kept("default_path")
+    rows = []
+    for name, row in told["measured"].items():
+        title = NAMES[name].format(rows=told["rows"])
+        both = [_amount(name, row[side]) for side in ("before", "now")]
+        short = "" if row["ratio"] >= row["wanted"] else "**short**"
+        rows.append([title, *both, f"{row['ratio']:.1f} x", f"{row['wanted']:.0f} x", short])
+    commits = told["commits"]
+    head = ["", "before", "now", "less by", "wanted", ""]
+    return (
+        f"{markdown_table(head, rows)}\n\nMedians of {told['rounds']} rounds in turns, commit "
+        f"{commits['before']} beside {commits['now']}. {_where(told)}"
+    )
+
+
+def install() -> str:
+    """Return the sentence on the size of a plain install."""
+    size = kept("default_path")["measured"]["size"]
+    return (
+        f"The plain install takes {size['now'] / 1e6:,.0f} MB, most of it LanceDB, Arrow, SciPy and "
+        f"ONNX Runtime. torch, which the extras `clap`, `flamingo` and `train` bring, adds "
+        f"{(size['before'] - size['now']) / 1e9:.1f} GB, as PyPI's build for Linux holds CUDA; "
+        "the build for CPUs from PyTorch's own index (`--index-url "
+        "https://download.pytorch.org/whl/cpu`) is a fraction of that (it could not be reached "
+        "where this was written)."
+    )
+
+
+def _amount(name: str, value: float) -> str:
+    if name == "size" or name.endswith("memory"):
+        return f"{value / 1e6:,.0f} MB"
+    return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.0f} ms"
+
+
 def startup() -> str:
     """Return the table of cold starts."""
     told = kept("startup")
@@ -540,7 +577,7 @@ def _gb(n_bytes: int) -> str:
 
 
 PAGES: dict[Path, dict[str, Callable[[], str]]] = {
-    ROOT / "README.md": {"headline": held_out.headline},
+    ROOT / "README.md": {"headline": held_out.headline, "install": install},
     ROOT / "docs" / "accuracy.md": {
         "held out": held_out.summary,
         "accuracy": accuracy,
@@ -564,6 +601,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "encoder": encoder,
         "trunks": trunks,
         "search": search_large,
+        "default path": default_path,
         "startup": startup,
         "memory": build_memory,
     },
