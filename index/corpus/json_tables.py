@@ -69,7 +69,7 @@ def _read_lines(lines: Iterator[str], path: Path) -> Iterator[tuple[str, Record]
 
 
 def _read_list(file: BufferedIOBase, path: Path) -> Iterator[tuple[str, Record]]:
-    # Not by ijson: its memory grows with the square of the depth of lists.
+    # Not by ijson, which sets no bound on one object.
     text = _Ahead(file)
     number = 1
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,12 @@ from earful.index.datasets.readers.yaml_data import read_yaml
 from earful.index.datasets.row_faults import RowError
 
 _MAX_LINE = 1 << 24
+# Annotations of published sets nest four or five deep.
+_MAX_DEPTH = 100
+# What ijson parses before we see any of it: each event holds the path to its place, so a piece
+# bounds what a file that nests deeply takes.
+_READ_BYTES = 1 << 12
+_Event = tuple[str, str, Any]
 
 
 def read_records(root: Path, source: Source, on_fault: OnFault) -> Iterator[PlacedRow]:
@@ -21,7 +27,7 @@ def read_records(root: Path, source: Source, on_fault: OnFault) -> Iterator[Plac
 
     Options: ``at`` (dotted path of the list), ``key`` (the list is an object, and its keys
     become this column), ``pick`` (column to a dotted path inside an object). JSON is read
-    as a stream, however long the list is.
+    as a stream, however long the list is, and 100 levels deep at most.
     """
     path = first_file(root, source)
     options = Options(path, source)
@@ -53,19 +59,32 @@ def _json(path: Path, at: str, key: str) -> Iterator[tuple[str, Any]]:
     number = 0
     try:
         with open(path, "rb") as file:
+            events = _flat_enough(ijson.parse(file, buf_size=_READ_BYTES, use_float=True))
             if key:
-                for name, value in ijson.kvitems(file, at, use_float=True):
+                for name, value in ijson.kvitems(events, at):
                     number += 1
                     yield f"{path}:{name}", _with_key(value, key, name)
             else:
                 prefix = f"{at}.item" if at else "item"
-                for number, value in enumerate(ijson.items(file, prefix, use_float=True), 1):
+                for number, value in enumerate(ijson.items(events, prefix), 1):
                     yield f"{path}:item {number}", value
     except (ijson.JSONError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise CorpusError(f"{path}:item {number + 1}: is not JSON ({reason})") from error
     if not number:
         raise CorpusError(f"{path}: holds no rows{f' at {at!r}' if at else ''}")
+
+
+def _flat_enough(events: Iterable[_Event]) -> Iterator[_Event]:
+    depth = 0
+    for event in events:
+        if event[1] in ("start_map", "start_array"):
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise ValueError(f"it nests deeper than {_MAX_DEPTH} lists and objects")
+        elif event[1] in ("end_map", "end_array"):
+            depth -= 1
+        yield event
 
 
 def _json_lines(path: Path, on_fault: OnFault) -> Iterator[tuple[str, Any]]:

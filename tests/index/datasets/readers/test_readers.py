@@ -84,3 +84,13 @@ def test_an_option_that_no_reader_has_is_reported() -> None:
         read("t.csv", b"a\n1\n", delimeter=";")
     with pytest.raises(CorpusError, match=r"t\.json:.*is not JSON"):
         read("t.json", b"nonsense", "records")
+
+
+def test_json_that_nests_without_end_is_refused() -> None:
+    def nested(levels: int) -> bytes:
+        # The list of records and a record are two levels of their own.
+        return b'[{"a": ' + b"[" * (levels - 2) + b"]" * (levels - 2) + b"}]"
+
+    assert len(read("t.json", nested(100), "records")) == 1
+    with pytest.raises(CorpusError, match=r"t\.json:item 1: .* nests deeper than 100 lists"):
+        read("t.json", nested(101), "records")
