@@ -31,7 +31,6 @@ from earful.index.corpus.columns import KNOWN_COLUMNS, ColumnContents, times_opt
 from earful.index.corpus.exemplar import CorpusRow, Exemplar, default_id, to_nfc
 from earful.index.corpus.exemplar_reader import ExemplarReader
 from earful.index.corpus.folders import (
-    FirstFiles,
     annotations_in,
     audio_files,
     metadata_tables,
@@ -71,6 +70,7 @@ class Corpus:
         kind: ``"folder"``, ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"parquet"``, ``"txt"`` or
             ``"file"``.
         check_characters: Whether texts with control characters are refused.
+        advise_options: Whether messages may name options of commands.
         columns: Column of each field, of the last row that was read; ``None`` without a table.
         other_columns: The other columns, which are kept as text.
         passed_over: Files of a folder that are no audio, by their endings, in the last pass.
@@ -109,7 +109,7 @@ class Corpus:
         self._allow_outside = allow_outside
         self._given_rows = rows
         self._label_separator = label_separator
-        self._advise_options = advise_options
+        self.advise_options = advise_options
         self._merger = StretchMerger() if merge_rows else None
         self._group_pattern = group_pattern
         self._known = KNOWN_COLUMNS | {name.lower() for name in (columns or {}).values()}
@@ -148,7 +148,7 @@ class Corpus:
         if self.columns is None or self.leaves_out_labels:
             return ""
         return self._contents.no_labels_fault(
-            self.columns, self.other_columns, advise=self._advise_options
+            self.columns, self.other_columns, advise=self.advise_options
         )
 
     @property
@@ -159,10 +159,6 @@ class Corpus:
     def path(self, exemplar: Exemplar) -> Path:
         """Return where an exemplar's audio file lies."""
         return self.root / exemplar.audio
-
-    def first_files(self) -> FirstFiles:
-        """Return what tells a wrong root by the first recordings."""
-        return FirstFiles(self.root, self.source, advise_options=self._advise_options)
 
     def __repr__(self) -> str:
         return repr_of(self, source=self.source, kind=self.kind)
@@ -209,13 +205,13 @@ class Corpus:
             return "give one of them another id"
         if self.unused_times:
             names = listed(self.unused_times)
-            options = f": {times_options(self.unused_times)}" if self._advise_options else ""
+            options = f": {times_options(self.unused_times)}" if self.advise_options else ""
             return f"most likely because times in {names} are not used{options}"
         if first.labels == again.labels:
             what = "labels" if again.labels else "texts"
             return f"both are the same stretch with the same {what}, so remove one of them"
         both = quoted(self._label_separator.join(dict.fromkeys(first.labels + again.labels)))
-        option = ", or pass --merge-rows, which does" if self._advise_options else ""
+        option = ", or pass --merge-rows, which does" if self.advise_options else ""
         one_row = f"make them one row with the labels {both}{option}"
         channels = [_channel(one) for one in (first, again)]
         if "" not in channels and channels[0] != channels[1]:
@@ -294,7 +290,7 @@ class Corpus:
         own_root = "" if tables else f" --root {as_argument(str(self.source))}"
         above, names = self.source.absolute().parent, [file.name for file in files[:20]]
         tables = tables or [str(table) for table in tables_near(above, names)]
-        if tables and self._advise_options:
+        if tables and self.advise_options:
             more = f" (or another of {listed(tables[1:])})" if tables[1:] else ""
             given = f"{as_argument(tables[0])}{own_root}{more}"
             return f"{held}; give the table itself: earful index build {given}"

@@ -244,7 +244,10 @@ class Remarks:
     _first_files: FirstFiles = field(init=False)
 
     def __post_init__(self) -> None:
-        self._first_files = self.corpus.first_files()
+        corpus = self.corpus
+        self._first_files = FirstFiles(
+            corpus.root, corpus.source, advise_options=corpus.advise_options
+        )
 
     @classmethod
     def of(cls, corpus: Corpus) -> Self:
