@@ -30,7 +30,7 @@ ALLOWED = frozenset(
 # Older metadata says it in words of its own.
 SPELLINGS = {
     r"(?i)apache( software)?( license)?[, ]*(version )?(2(\.0)?)?( license)?": "Apache-2.0",
-    r"(?i)(new |modified )?bsd(.3.clause)?( license)?": "BSD-3-Clause",
+    r"(?i)(3.clause |new |modified )?bsd(.3.clause)?( license)?": "BSD-3-Clause",
     r"(?i)freebsd": "BSD-2-Clause",
     r"(?i)mit( license)?": "MIT",
     r"(?i)isc( license)?( \(iscl\))?": "ISC",
