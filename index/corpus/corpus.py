@@ -287,13 +287,13 @@ class Corpus:
         n = counted(len(files), "recording")
         held = f"{self.source}: holds {n} and no folder named by a label"
         tables = [str(self.source / name) for name in annotations_in(self.root, self._known)]
-        own_root = "" if tables else f" --root {as_argument(str(self.source))}"
+        own_root = [] if tables else ["--root", as_argument(str(self.source))]
         above, names = self.source.absolute().parent, [file.name for file in files[:20]]
         tables = tables or [str(table) for table in tables_near(above, names)]
         if tables and self.advise_options:
             more = f" (or another of {listed(tables[1:])})" if tables[1:] else ""
-            given = f"{as_argument(tables[0])}{own_root}{more}"
-            return f"{held}; give the table itself: earful index build {given}"
+            given = f"`earful index build {' '.join([as_argument(tables[0]), *own_root])}`{more}"
+            return f"{held}; give the table itself: {given}"
         return (
             f"{held}; move each into a folder named by its label, or give a table with the columns "
             "file_name and label"

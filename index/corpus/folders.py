@@ -191,7 +191,11 @@ class FirstFiles:
         fault = f"{self._table}: none of its {first}{n} recordings is below {self._root} ({shown})"
         if self._advise_options:
             here = self._folder_nearby(next(iter(self._absent)))
-            fault += f"; name the folder that they lie in: --root {here}"
+            table = as_argument(str(self._table))
+            fault += (
+                "; name the folder that they lie in, as does "
+                f"`earful index build {table} --root {here}`"
+            )
         raise CorpusError(fault)
 
     def _folder_nearby(self, name: str) -> str:

@@ -422,8 +422,8 @@ def _about_only_label(corpus: Corpus, label: str, audio: str) -> str:
     for table in tables_near(corpus.source, [audio.rsplit("/", 1)[-1]])[:1]:
         return (
             f"all recordings are labelled {quoted(label)}, by the name of their folder; if their "
-            f"labels stand in {table.name}: earful index build "
-            f"{as_argument(str(table))} --root {as_argument(str(folder))}"
+            f"labels stand in {table.name}: "
+            f"`earful index build {as_argument(str(table))} --root {as_argument(str(folder))}`"
         )
     return ""
 

@@ -22,6 +22,7 @@ TASKS = ("classify", "ask", "evaluate", "tasks check", "tasks show")
 # Where a sentence outside the commands names an option alone: who can raise or print it.
 LIBRARY = {
     "index/corpus/corpus.py": CORPORA,
+    "index/corpus/columns/contents.py": CORPORA,
     "index/corpus/columns/names.py": CORPORA,
     "index/corpus/columns/odd_labels.py": ("index build", "evaluate"),
     # With --label there is no table, and the note is another.

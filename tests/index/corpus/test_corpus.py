@@ -158,7 +158,7 @@ def test_a_folder_of_recordings_alone_names_what_labels_them(tmp_path: Path) -> 
     with pytest.raises(CorpusError) as caught:
         exemplars(open_corpus(tmp_path))
     assert "earful index build '" in str(caught.value)
-    assert str(caught.value).endswith(f"{tmp_path / 'lone 1.txt'}'")
+    assert str(caught.value).endswith(f"{tmp_path / 'lone 1.txt'}'`")
 
 
 def test_a_link_to_nothing_is_a_missing_file_and_the_rest_is_read(tmp_path: Path) -> None:
