@@ -18,25 +18,8 @@ from earful.model.flamingo import (
     decode,
     score_packed,
 )
+from tests.support.small_flamingos import CONFIG
 
-CONFIG = FlamingoConfig(
-    audio_dim=16,
-    audio_layers=1,
-    audio_heads=2,
-    audio_ffn_dim=24,
-    windows_per_audio=2,
-    hidden_dim=32,
-    n_layers=2,
-    n_heads=4,
-    ffn_dim=48,
-    max_positions=64,
-    vocab_size=40,
-    cross_heads=2,
-    cross_head_dim=8,
-    audio_id=37,
-    end_of_chunk_id=38,
-    separator_id=39,
-)
 # A written `<audio>` stands for nothing that could be read again.
 STOP = [CONFIG.bos_id, CONFIG.audio_id]
 ANSWERS = st.lists(

@@ -1,6 +1,7 @@
 """Masks, the decoder and the configuration on a small random model."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,25 +19,9 @@ from earful.model.flamingo import (
     mask_of,
     positions_of,
 )
+from tests.support.small_flamingos import CONFIG
 
-SMALL = FlamingoConfig(
-    audio_dim=16,
-    audio_layers=2,
-    audio_heads=2,
-    audio_ffn_dim=24,
-    windows_per_audio=2,
-    hidden_dim=32,
-    n_layers=2,
-    n_heads=4,
-    ffn_dim=48,
-    max_positions=64,
-    vocab_size=40,
-    cross_heads=2,
-    cross_head_dim=8,
-    audio_id=37,
-    end_of_chunk_id=38,
-    separator_id=39,
-)
+SMALL = replace(CONFIG, audio_layers=2)
 
 
 @pytest.fixture(scope="module")
