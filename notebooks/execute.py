@@ -7,6 +7,7 @@ can be read without running; ``--write`` refreshes them.
 from __future__ import annotations
 
 import argparse
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -53,8 +54,14 @@ def execute(notebooks: list[Path], sockets: str, *, write: bool) -> None:
         )
         client.execute()
         if write:
-            nbformat.write(notebook, path)
+            path.write_text(without_places(nbformat.writes(notebook)) + "\n", encoding="utf-8")
         print(f"{path.name}: {len(notebook.cells)} cells in {time.monotonic() - started:.1f} s")
+
+
+def without_places(text: str) -> str:
+    """Return a notebook's text without the folders of the machine that executed it."""
+    made = rf"{re.escape(tempfile.gettempdir())}/tmp\w+"
+    return re.sub(made, "work", text.replace(f"{HERE.parent}/", ""))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Paths that the documents name exist."""
+"""What the documents name exists, and what notebooks show is of no one machine."""
 
 import re
 from pathlib import Path
@@ -27,3 +27,10 @@ def test_paths_that_a_page_names_exist(page: Path) -> None:
 def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.name)
+def test_notebooks_tell_nothing_of_the_machine_that_executed_them(page: Path) -> None:
+    # Before a path there is no character of base64.
+    places = re.compile(r"(?<![\w/+])/(?:(?:home|root|tmp|Users)/[\w.-]+|[\w./-]+/notebooks\b)")
+    assert places.findall(page.read_text(encoding="utf-8")) == []
