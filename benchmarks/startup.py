@@ -41,7 +41,6 @@ def main() -> None:
             "import torch, transformers, lancedb": python("import torch, transformers, lancedb"),
             "earful classify, 266 rows": [*earful, *classify],
             "import torch": python("import torch"),
-            "import torch, lancedb": python("import torch, lancedb"),
         }
         seconds = in_turns(
             {name: partial(run, command) for name, command in commands.items()},
@@ -55,14 +54,12 @@ def main() -> None:
         "rounds": arguments.rounds,
         "commands": rows,
         "imports_over_help": times(help_s, naive_s),
-        "classify_over_torch": times(seconds["import torch"], seconds["earful classify, 266 rows"]),
         "classify_imports_s": imports,
     }
     print(f"{'':<38}{'min':>9}{'median':>9}{'max':>9}  ms")
     for name, row in rows.items():
         print(f"{name:<38}" + "".join(f"{row['ms'][key]:>9.0f}" for key in row["ms"]))
     print(f"imports over help: {report['imports_over_help']}")
-    print(f"classify over import torch: {report['classify_over_torch']}")
     print(f"of classify, seconds of imports: {imports}")
     keep("startup", report)
 
@@ -90,7 +87,7 @@ def import_seconds(arguments: list[str]) -> dict[str, float]:
     for line in done.stderr.splitlines():
         if match := re.fullmatch(r"import time:\s+\d+ \|\s+(\d+) \| +(\S+)", line):
             package = match[2]
-            if package in ("torch", "lancedb", "lance_namespace", "numpy", "typer"):
+            if package in ("numpy", "onnxruntime", "pyarrow", "typer"):
                 found[package] = round(int(match[1]) / 1e6, 3)
     return found
 

@@ -540,15 +540,10 @@ def startup() -> str:
     rows = [
         [f"`{name}`", *_spread_cells(row["ms"], ".0f")] for name, row in told["commands"].items()
     ]
-    imports = told["classify_imports_s"]
-    whole = told["commands"]["earful classify, 266 rows"]["ms"]["median"] / 1000
-    bare = told["commands"]["import torch, lancedb"]["ms"]["median"] / 1000
+    imports = ", ".join(f"{name} {s:.2f} s" for name, s in told["classify_imports_s"].items())
     return markdown_table(["", "ms: min", "median", "max"], rows) + (
-        f"\n\nOf the {whole:.1f} s of `classify`, {bare:.1f} s are the imports of torch and "
-        "LanceDB; options, weights, the index, hearing and scoring take the other "
-        f"{whole - bare:.1f} s. As Python itself counts them in one run: torch "
-        f"{imports['torch']:.1f} s, LanceDB {imports['lancedb']:.1f} s, "
-        f"{imports['lance_namespace']:.1f} s of which are its client for remote catalogues."
+        f"\n\nOf `classify`, as Python itself counts the imports of one run: {imports}, each with "
+        "what it is the first to import."
     )
 
 

@@ -105,11 +105,11 @@ def test_sounds(n_samples: int, sample_rate: int) -> NDArray[np.float32]:
 
 # --- what every embedder refuses ----------------------------------------------------------
 
-DEVICE_REMEDY = "use undamaged weights, or device 'cpu'"
+_REMEDY = "use undamaged weights"
 
 
 def unit_rows(
-    rows: NDArray[np.floating], name: str, *, remedy: str = DEVICE_REMEDY
+    rows: NDArray[np.floating], name: str, *, remedy: str = _REMEDY
 ) -> NDArray[np.float32]:
     """Scale rows to unit length.
 
@@ -127,7 +127,7 @@ def unit_rows(
 
 
 def require_directions(
-    lengths: NDArray[np.floating], name: str, *, remedy: str = DEVICE_REMEDY
+    lengths: NDArray[np.floating], name: str, *, remedy: str = _REMEDY
 ) -> None:
     """Refuse lengths of vectors that are zero or not finite; see ``unit_rows``.
 

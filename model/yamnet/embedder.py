@@ -227,7 +227,7 @@ class YamnetEmbedder:
         # In float64, so that the rows' bits do not depend on how sums are shared out.
         rows = self.class_words.mixtures(texts).astype(np.float64) @ self._network.class_weights
         rows -= rows.mean(axis=1, keepdims=True)
-        return unit_rows(rows, self._fingerprint.name, remedy="use undamaged weights")
+        return unit_rows(rows, self._fingerprint.name)
 
     def text_weights(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return how much each class's score counts for each text; see ``ClassScorer``.
