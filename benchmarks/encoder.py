@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from benchmarks.limits import gflop, product_gflops
-from benchmarks.turns import in_turns, keep, kept, machine, spread, table_of, times
+from benchmarks.turns import in_turns, keep, kept, machine, spread, table_of, times, use_threads
 from torch.profiler import ProfilerActivity, profile
 from training import torch_tiny
 
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--profile", action="store_true", help="renew the profile, no more")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    use_threads(1)
     report = kept("encoder") if arguments.profile else compared(arguments.rounds)
     keep("encoder", report | {"profile": profiled(arguments.rounds)})
 

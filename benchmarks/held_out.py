@@ -48,6 +48,7 @@ from benchmarks.small_model import (
     figures_of_words,
     interval,
 )
+from benchmarks.turns import use_threads
 from numpy.typing import NDArray
 from training.corpus.build import build
 
@@ -118,7 +119,7 @@ class Asker:
     """
 
     def __init__(self, clips: Sequence[Known]) -> None:
-        os.environ["OMP_NUM_THREADS"] = "1"
+        use_threads(1)
         self.clips = clips
         self.embedder = RememberingSmall(load_small(device="cpu"))
         self._retriever = Retriever(embedder=self.embedder, index=None)
@@ -330,7 +331,6 @@ def measure(corpus: Path, processes: int) -> dict[str, Any]:
             print(setting, json.dumps(results["vote"][setting], indent=1), flush=True)
         results["absent"] = {name: found.result() for name, found in declined.items()}
         print(json.dumps(results["absent"], indent=1), flush=True)
-    os.environ.pop("OMP_NUM_THREADS", None)
     results["class means"], results["gain over earful-tiny"] = encoders(pool, paths)
     small = load_small(device="cpu")
     scores = np.concatenate(

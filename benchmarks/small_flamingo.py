@@ -29,12 +29,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-import torch
 from benchmarks.remembering import RememberingSmall
+from benchmarks.turns import use_threads
 from numpy.typing import NDArray
 from training.flamingo.wording import SYLLABLES, with_article
 
 from earful.index.corpus import Exemplar
+from earful.model.runtime import n_cores
 from earful.model.small import SmallEmbedder, SmallLanguageModel, load_small, load_small_lm
 from earful.rag import Answer, FewShot, LabelScore
 from earful.rag.task import Answerer, Example, Task
@@ -175,7 +176,7 @@ def ask_all(
         What was right by arm, 1 or 0 a question; and the same for the controls, over the first
         questions only.
     """
-    torch.set_num_threads(1)
+    use_threads(1)
     interview = Interview(clips, load_small(device="cpu"))
     if setting == WHOLE_POOL:
         found = whole_pool(interview, asked)
@@ -259,7 +260,7 @@ def pace(clips: Sequence[Known]) -> dict[str, float]:
 
     first, *others = [seconds(row) for row in queries]
     return {
-        "threads": torch.get_num_threads(),
+        "threads": n_cores(),
         "load_embedder_s": embedder_s,
         "load_flamingo_s": model_s,
         "first_answer_s": first,

@@ -39,6 +39,7 @@ import numpy as np
 import torch
 from benchmarks.small_flamingo import WHOLE_POOL, Known, Rights, ask_all, in_words, pace
 from benchmarks.small_table import few_shot_table
+from benchmarks.turns import use_threads
 from numpy.typing import NDArray
 from training.corpus.build import build
 
@@ -311,7 +312,7 @@ def main() -> None:
     only.add_argument("--pace", action="store_true", help="only renew the times, on a quiet CPU")
     only.add_argument("--flamingo", action="store_true", help="only renew what the Flamingo says")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    use_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         corpus = options.corpus or Path(folder)
         if options.corpus is None:

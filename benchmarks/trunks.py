@@ -14,14 +14,13 @@ writes ``benchmarks/results/trunks.json``.
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
-from benchmarks.turns import in_turns, keep, machine, spread, table_of, times
+from benchmarks.turns import in_turns, keep, machine, spread, table_of, times, use_threads
 
 from earful.model import load_embedder
 from earful.model.audio import Clip, resample
@@ -38,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"
+    use_threads(1)
     tiny = load_embedder("earful-tiny", device="cpu")
     small = load_embedder("earful-small", device="cpu")
     yamnet = load_embedder("yamnet", device="cpu")

@@ -192,6 +192,14 @@ def table_of(rows: Mapping[str, Mapping[str, Mapping[str, float]]], unit: str) -
     return "\n".join(lines)
 
 
+def use_threads(n: int) -> None:
+    """Bound the threads of torch, and of the shipped encoders, which do without it."""
+    import torch
+
+    os.environ["OMP_NUM_THREADS"] = str(n)
+    torch.set_num_threads(n)
+
+
 def machine() -> dict[str, Any]:
     """Say where this ran."""
     import torch

@@ -179,7 +179,6 @@ _SMALL_MODEL = LanguageModelEntry(
     kind="shipped",
     description="Flamingo of 4.7 M parameters that names sounds by exemplars",
     licence="CC-BY-4.0",
-    extra="",
     target="earful.model.small:load_small_lm",
 )
 

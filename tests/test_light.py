@@ -83,6 +83,7 @@ ANSWERS: list[tuple[Sequence[str], str]] = [
     (("classify", SOUND, "-i", "s.index"), "hum"),
     (("classify", SOUND, "-i", "s.index", *VOTE), "hum"),
     (("ask", SOUND, "Do you hear a hum?", "-i", "s.index"), "yes"),
+    (("caption", SOUND, "-i", "s.index"), "a recording of a hum"),
     (("classify", SOUND, "-i", "s.index", "--task", "t.toml", *VOTE), "hum"),
     (("search", SOUND, "-i", "s.index", "-k", "3"), "hum/"),
     (("search", "--text", "a whistle", "-i", "s.index", "-k", "3"), "whistle/"),

@@ -19,6 +19,7 @@ from onnx import TensorProto, helper
 from earful.model.small import RANKS, factor_shapes
 from earful.model.tiny import (
     CHANNELS,
+    FRAME_SAMPLES,
     LARGEST,
     N_MELS,
     N_TEXT_HEADS,
@@ -30,12 +31,20 @@ from earful.model.tiny import (
     text_shapes,
     trunk_shapes,
 )
-from earful.model.yamnet import EMBEDDING_DIM, FLOOR, convolutions, tensor_shapes
+from earful.model.yamnet import (
+    EMBEDDING_DIM,
+    FFT_SAMPLES,
+    FLOOR,
+    PATCH_FRAMES,
+    convolutions,
+    tensor_shapes,
+)
+from earful.model.yamnet import N_MELS as YAMNET_MELS
 
 MODELS = Path(__file__).resolve().parent.parent / "model"
 _OPSET, _IR = 20, 9
-_N_BINS = 1025
-_YAMNET_BINS, _YAMNET_MELS = 257, 64
+_N_BINS = FRAME_SAMPLES // 2 + 1
+_YAMNET_BINS = FFT_SAMPLES // 2 + 1
 
 
 class Graph:
@@ -108,9 +117,9 @@ def frames() -> bytes:
 
 def levels() -> bytes:
     """Return the end of YAMNet's front end: power spectra to log-mel levels."""
-    graph = Graph({"power": ["n", _YAMNET_BINS]}, ["n", _YAMNET_MELS])
+    graph = Graph({"power": ["n", _YAMNET_BINS]}, ["n", YAMNET_MELS])
     magnitudes = graph.add("Sqrt", "power")
-    filters = graph.weight("filters", (_YAMNET_BINS, _YAMNET_MELS))
+    filters = graph.weight("filters", (_YAMNET_BINS, YAMNET_MELS))
     bands = graph.add("MatMul", magnitudes, filters)
     return graph.bytes(graph.add("Log", graph.add("Add", bands, graph.constant(FLOOR))))
 
@@ -144,7 +153,7 @@ def trunk(*, narrowed: bool) -> bytes:
 
 def yamnet() -> bytes:
     """Return YAMNet without its classifier: patches to embeddings."""
-    graph = Graph({"patches": ["n", 96, _YAMNET_MELS]}, ["n", EMBEDDING_DIM])
+    graph = Graph({"patches": ["n", PATCH_FRAMES, YAMNET_MELS]}, ["n", EMBEDDING_DIM])
     shapes = tensor_shapes()
     maps = graph.add("Unsqueeze", "patches", graph.constant([1]))
     for each in convolutions():

@@ -154,3 +154,20 @@ def _refuse_changed(ref: ClipRef, clip: Clip) -> None:
             f"{ref}: has changed since it was embedded, so its label may be wrong; run "
             "`earful index build` again, or restore the old file"
         )
+
+
+def sinusoids(n_windows: int, dim: int) -> NDArray[np.float32]:
+    """Return the positions that the audio transformer adds to windows.
+
+    One index counts the windows of all slots; the released table ends at 128 windows, ours
+    continues by the same rule.
+
+    Returns:
+        float32, shape ``(n_windows, dim)``.
+
+    >>> sinusoids(2, 4)[1].round(3).tolist() == np.float32([0.841, 0.54, 0.01, 1.0]).tolist()
+    True
+    """
+    column = np.arange(dim)
+    angles = np.arange(n_windows)[:, None] / 10000.0 ** (2 * (column // 2) / dim)
+    return np.where(column % 2 == 0, np.sin(angles), np.cos(angles)).astype(np.float32)

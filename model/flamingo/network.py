@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from earful.model.flamingo.audio import sinusoids
 from earful.model.flamingo.config import (
     AUDIO_NORM_EPS,
     NORM_EPS,
@@ -27,21 +28,8 @@ from earful.model.flamingo.masks import CrossMask, causal_bias, cross_mask, posi
 
 
 def position_table(n_windows: int, dim: int) -> Tensor:
-    """Return the audio transformer's sinusoidal positions.
-
-    One index counts the windows of all slots; the released table ends at 128 windows, ours
-    continues by the same rule.
-
-    Returns:
-        float32, shape ``(n_windows, dim)``.
-
-    >>> position_table(2, 4)[1].round(decimals=3)
-    tensor([0.8410, 0.5400, 0.0100, 1.0000])
-    """
-    column = torch.arange(dim, dtype=torch.float64)
-    rate = torch.pow(10000.0, 2 * torch.floor(column / 2) / dim)
-    angles = torch.arange(n_windows, dtype=torch.float64)[:, None] / rate
-    return torch.where(column % 2 == 0, angles.sin(), angles.cos()).float()
+    """Return ``sinusoids`` as a tensor: float32, shape ``(n_windows, dim)``."""
+    return torch.from_numpy(sinusoids(n_windows, dim))
 
 
 def _split(x: Tensor, n_heads: int) -> Tensor:

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from earful.model.flamingo.audio import sinusoids
 from earful.model.flamingo.config import (
     AUDIO_NORM_EPS,
     NORM_EPS,
@@ -406,20 +407,6 @@ def _count_audios(prompt: PromptArrays, config: FlamingoConfig) -> NDArray[np.in
             f"the text has {n_audios[-1]} places for audio: expected 1 to {n_slots}, one per slot"
         )
     return n_audios
-
-
-def sinusoids(n_windows: int, dim: int) -> Numbers:
-    """Return the audio transformer's positions, as ``network.position_table``.
-
-    Returns:
-        float32, shape ``(n_windows, dim)``.
-
-    >>> sinusoids(2, 4)[1].round(3).tolist() == np.float32([0.841, 0.54, 0.01, 1.0]).tolist()
-    True
-    """
-    column = np.arange(dim)
-    angles = np.arange(n_windows)[:, None] / 10000.0 ** (2 * (column // 2) / dim)
-    return np.where(column % 2 == 0, np.sin(angles), np.cos(angles)).astype(np.float32)
 
 
 def _log_sums(logits: Numbers) -> NDArray[np.float64]:

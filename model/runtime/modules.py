@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch.overrides import TorchFunctionMode
 
-from earful.errors import ModelError
-from earful.model.runtime.release import ROW_SCALE, find_tensor_faults, read_tensors
+from earful.model.runtime.release import ROW_SCALE, read_tensors, require_shapes
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 
@@ -61,9 +60,8 @@ def fill(module: Module, data: bytes, name: str, *, prefix: str = "") -> Module:
         ModelError: The file is damaged, or its tensors are not exactly the module's.
     """
     tensors = read_tensors(data, name, prefix=prefix)
+    require_shapes(tensors, shapes_of(module.state_dict()), name)
     own = {key: torch.from_numpy(tensor) for key, tensor in tensors.items()}
-    if faults := find_tensor_faults(shapes_of(module.state_dict()), shapes_of(own)):
-        raise ModelError(f"{name}: wrong weights: {'; '.join(faults)}")
     module.load_state_dict(own, assign=True)
     return module.eval().requires_grad_(False)
 

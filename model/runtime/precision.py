@@ -126,9 +126,7 @@ def unit_rows(
     return np.asarray(rows / lengths, dtype=np.float32)
 
 
-def require_directions(
-    lengths: NDArray[np.floating], name: str, *, remedy: str = _REMEDY
-) -> None:
+def require_directions(lengths: NDArray[np.floating], name: str, *, remedy: str = _REMEDY) -> None:
     """Refuse lengths of vectors that are zero or not finite; see ``unit_rows``.
 
     Raises:

@@ -35,7 +35,7 @@ from earful.model.flamingo import (
 )
 from earful.model.kept_features import FeatureCache
 from earful.model.prompt import ClipRef, Prompt, Prototype
-from earful.model.runtime import Release, read_tensors, require_shapes
+from earful.model.runtime import Release, read_tensors, require_float32, require_shapes
 from earful.model.small.acoustics import ACOUSTICS_RATE, N_DESCRIPTORS, describe_acoustics
 from earful.model.small.embedder import SmallEmbedder, load_small
 from earful.model.small.evidence import (
@@ -86,8 +86,7 @@ def load_small_lm(
         ModelError: Another choice is unknown, or the weights are missing or have changed since
             the release was made.
     """
-    if dtype not in {"auto", "float32"}:
-        raise ModelError(f"{name}: dtype {dtype!r}, expected 'float32'")
+    require_float32(dtype, name)
     if decoding not in get_args(Mode):
         raise ModelError(f"decoding {decoding!r}, expected {' or '.join(get_args(Mode))}")
     release = read_small_release(name)

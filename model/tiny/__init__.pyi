@@ -1,5 +1,14 @@
 from .embedder import TinyEmbedder, load_tiny, text_ids
-from .frames import LARGEST, N_MELS, POWER_GAIN, SAMPLE_RATE, WINDOW_FRAMES, FrontEnd, fill_window
+from .frames import (
+    FRAME_SAMPLES,
+    LARGEST,
+    N_MELS,
+    POWER_GAIN,
+    SAMPLE_RATE,
+    WINDOW_FRAMES,
+    FrontEnd,
+    fill_window,
+)
 from .network import (
     CHANNELS,
     MAX_TEXT_TOKENS,
@@ -19,6 +28,7 @@ from .weights import DESCRIPTION, NAME, read_release, read_trunk
 __all__ = [
     "CHANNELS",
     "DESCRIPTION",
+    "FRAME_SAMPLES",
     "LARGEST",
     "MAX_TEXT_TOKENS",
     "NAME",

@@ -1,6 +1,6 @@
 from .convert import Words, YamnetConversion, convert_yamnet, shipped_words, write_yamnet_folder
 from .embedder import YamnetEmbedder, load_yamnet
-from .front_end import FLOOR, SAMPLE_RATE, FrontEnd
+from .front_end import FFT_SAMPLES, FLOOR, N_MELS, PATCH_FRAMES, SAMPLE_RATE, FrontEnd
 from .network import (
     EMBEDDING_DIM,
     FIRST_CHANNELS,
@@ -17,11 +17,14 @@ from .words import ClassWords, WordTable, read_word_table
 __all__ = [
     "DESCRIPTION",
     "EMBEDDING_DIM",
+    "FFT_SAMPLES",
     "FIRST_CHANNELS",
     "FLOOR",
     "NAME",
     "N_CLASSES",
+    "N_MELS",
     "PAIRS",
+    "PATCH_FRAMES",
     "SAMPLE_RATE",
     "ClassWords",
     "Convolution",

@@ -22,8 +22,8 @@ from safetensors.numpy import load, save
 from earful.errors import ModelError
 from earful.files import hold_partial, sync_file, sync_folder
 from earful.model.runtime import (
-    find_tensor_faults,
     read_part,
+    require_shapes,
     sha256_of,
     write_json,
 )
@@ -150,9 +150,7 @@ def write_yamnet_folder(
         ModelError: The tensors are not those of ``Network``, or the folder cannot be written or
             is being written by another process.
     """
-    shapes = {name: tensor.shape for name, tensor in tensors.items()}
-    if faults := find_tensor_faults(tensor_shapes(), shapes):
-        raise ModelError(f"{folder}: wrong weights: {'; '.join(faults)}")
+    require_shapes(tensors, tensor_shapes(), str(folder))
     folder = folder.resolve()  # which has a name even if "." was given
     partial = folder.with_name(f".{folder.name}.partial")
     try:

@@ -1,5 +1,10 @@
 """Sizes of a Flamingo that a test makes, and asks, in milliseconds."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
 from earful.model.flamingo import FlamingoConfig
 
 CONFIG = FlamingoConfig(
@@ -20,3 +25,12 @@ CONFIG = FlamingoConfig(
     end_of_chunk_id=38,
     separator_id=39,
 )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """On a busy machine torch's threads wait for each other longer than small networks take."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

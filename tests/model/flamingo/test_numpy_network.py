@@ -23,19 +23,16 @@ from earful.model.flamingo import (
     pack_answers,
 )
 from earful.model.runtime import shapes_of
-from tests.support.small_flamingos import CONFIG
+from tests.support.small_flamingos import CONFIG, one_thread
 
 TOLERANCE = 2e-5
 """Of log-probabilities, which reach -10: both compute in float32, in another order."""
 
 
 @pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """On a busy machine torch's threads wait for each other longer than these networks take."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def calm() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 @cache

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from earful.errors import AudioError
 from earful.model import ClipRef, GenerationOptions, Place, Prompt, Prototype, Text
@@ -21,6 +20,7 @@ from earful.model.small import (
     load_small_lm,
     read_small_release,
 )
+from tests.support.small_flamingos import one_thread
 
 RATE = 44100
 LABELS = ("dog bark", "rain on a roof", "siren", "church bell", "engine", "a door that creaks")
@@ -35,10 +35,8 @@ def model() -> SmallLanguageModel:
 def by_torch(model: SmallLanguageModel) -> Iterator[TorchFlamingo]:
     with without_weights():
         network = Flamingo(model.network.config)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # others would wait for each other on a busy machine
-    yield TorchFlamingo(fill(network, read_part(read_small_release(), "flamingo", "x"), "x"))
-    torch.set_num_threads(before)
+    with one_thread():
+        yield TorchFlamingo(fill(network, read_part(read_small_release(), "flamingo", "x"), "x"))
 
 
 def clip(seed: int, seconds: float = 1.0) -> Clip:
