@@ -517,14 +517,15 @@ def default_path() -> str:
 
 def install() -> str:
     """Return the sentence on the size of a plain install."""
-    size = kept("default_path")["measured"]["size"]
+    told = kept("default_path")
+    size = told["measured"]["size"]
     return (
         f"The plain install takes {size['now'] / 1e6:,.0f} MB, most of it LanceDB, Arrow, SciPy "
-        "and ONNX Runtime. torch, which the extras `clap`, `flamingo` and `train` bring, adds "
-        f"{(size['before'] - size['now']) / 1e9:.1f} GB, as PyPI's build for Linux holds CUDA; "
-        "the build for CPUs from PyTorch's own index (`--index-url "
-        "https://download.pytorch.org/whl/cpu`) is a fraction of that (it could not be reached "
-        "where this was written)."
+        f"and ONNX Runtime; at {told['commits']['before']}, which needed torch, it took "
+        f"{size['before'] / 1e9:.1f} GB. The extras `clap`, `flamingo` and `train` bring torch, of "
+        "which PyPI's build for Linux holds CUDA. The build for CPUs from PyTorch's own index "
+        "(`--index-url https://download.pytorch.org/whl/cpu`) does not; it could not be reached "
+        "where this was written."
     )
 
 
