@@ -236,12 +236,8 @@ class Corpus:
         if self._merger is None:
             yield from self._read_rows()
         else:
-            for where, exemplar in self._merger.merge(self._placed):
-                yield CorpusRow(exemplar=exemplar, where=where)
+            yield from self._merger.merge(self._read_rows)
             self.n_merged = self._merger.n_merged
-
-    def _placed(self) -> Iterator[tuple[str, Exemplar]]:
-        return ((row.where, row.exemplar) for row in self._read_rows())
 
     def _read_rows(self) -> Generator[CorpusRow, None, None]:
         """Yield the rows in order, before their rules are checked."""

@@ -9,11 +9,8 @@ from dataclasses import replace
 
 from earful.errors import CorpusError
 from earful.index.corpus.delimited import Record
-from earful.index.corpus.exemplar import Exemplar
+from earful.index.corpus.exemplar import CorpusRow, Exemplar
 from earful.wording import counted, quoted
-
-Placed = tuple[str, Exemplar]
-"""The place of a row, and its exemplar."""
 
 _VIEW, _SELECTION = "view", "selection"
 TOLERANCE_S = 0.05
@@ -152,7 +149,7 @@ class StretchMerger:
     def __init__(self) -> None:
         self.n_merged = 0
 
-    def merge(self, read: Callable[[], Iterator[Placed]]) -> Iterator[Placed]:
+    def merge(self, read: Callable[[], Iterator[CorpusRow]]) -> Iterator[CorpusRow]:
         """Yield the rows of a corpus, those of one stretch where the first of them stands.
 
         Args:
@@ -162,20 +159,20 @@ class StretchMerger:
             CorpusError: Rows of one stretch differ in split, group or licence.
         """
         self.n_merged = 0
-        times = Counter(_key(exemplar) for _, exemplar in read())
-        together: dict[str, list[Placed]] = {key: [] for key, n in times.items() if n > 1}
+        times = Counter(_key(row.exemplar) for row in read())
+        together: dict[str, list[CorpusRow]] = {key: [] for key, n in times.items() if n > 1}
         if not together:
             yield from read()
             return
-        for where, exemplar in read():
-            if (rows := together.get(_key(exemplar))) is not None:
-                rows.append((where, exemplar))
-        for where, exemplar in read():
-            rows = together.get(_key(exemplar), [(where, exemplar)])
-            if rows[0][0] != where:
+        for row in read():
+            if (rows := together.get(_key(row.exemplar))) is not None:
+                rows.append(row)
+        for row in read():
+            rows = together.get(_key(row.exemplar), [row])
+            if rows[0].where != row.where:
                 self.n_merged += 1
             else:
-                yield where, exemplar if len(rows) == 1 else _merged(rows)
+                yield row if len(rows) == 1 else replace(row, exemplar=_merged(rows))
 
 
 def same_stretch(one: Exemplar, two: Exemplar) -> bool:
@@ -194,24 +191,26 @@ def _own_answer(exemplar: Exemplar) -> str:
     return "" if exemplar.answer == ", ".join(exemplar.labels) else exemplar.answer
 
 
-def _merged(rows: list[Placed]) -> Exemplar:
-    (first, exemplar), *others = rows
-    for where, other in others:
+def _merged(rows: list[CorpusRow]) -> Exemplar:
+    first, *others = rows
+    exemplar = first.exemplar
+    for other in others:
         for field in _MUST_AGREE:
-            mine, its = getattr(exemplar, field), getattr(other, field)
+            mine, its = getattr(exemplar, field), getattr(other.exemplar, field)
             if mine != its:
                 raise CorpusError(
-                    f"{where}: is the same stretch as {first}, and its {field} is {quoted(its)} "
-                    f"instead of {quoted(mine)}; expected rows that differ in labels alone"
+                    f"{other.where}: is the same stretch as {first.where}, and its {field} is "
+                    f"{quoted(its)} instead of {quoted(mine)}; expected rows that differ in labels "
+                    "alone"
                 )
     meta: dict[str, dict[str, None]] = {}
-    for _, one in rows:
-        for column, text in one.meta.items():
+    for row in rows:
+        for column, text in row.exemplar.meta.items():
             meta.setdefault(column, {})[text] = None
     joined = {column: "|".join(texts) for column, texts in meta.items()}
     return replace(
         exemplar,
-        labels=tuple(dict.fromkeys(label for _, one in rows for label in one.labels)),
+        labels=tuple(dict.fromkeys(label for row in rows for label in row.exemplar.labels)),
         answer=_own_answer(exemplar),
         meta=joined,
     )

@@ -100,3 +100,11 @@ def test_what_was_found_elsewhere_is_counted(tmp_path: Path) -> None:
         assert len(list(corpus)) == 2
         (note,) = corpus.reading_notes()
         assert "2 recordings are named by paths of another computer" in note
+
+
+def test_merged_rows_keep_why_their_recording_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(
+        "file,label\nD:\\far\\x.wav,dog\nD:\\far\\x.wav,cat\nD:\\far\\y.wav,dog\n"
+    )
+    for row in open_corpus(tmp_path / "t.csv", merge_rows=True):
+        assert "is a path of another computer" in row.fault
