@@ -17,8 +17,8 @@ import io
 import os
 import tempfile
 import time
-from collections.abc import Set
-from contextlib import suppress
+from collections.abc import Iterator, Set
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -54,11 +54,7 @@ class FeatureCacheFolder:
         """Return the features under a key, or ``None``."""
         path = self._path(key)
         try:
-            content = path.read_bytes()
-            array, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
-            if hashlib.sha256(array).digest() != digest:
-                return None
-            features = np.load(io.BytesIO(array), allow_pickle=False)
+            features = np.load(io.BytesIO(read_sealed(path)), allow_pickle=False)
         except (OSError, ValueError, EOFError):
             return None
         whole = features.dtype == np.float32 and features.ndim == 2 and features.size
@@ -73,9 +69,8 @@ class FeatureCacheFolder:
         """
         buffer = io.BytesIO()
         np.save(buffer, features, allow_pickle=False)
-        array = buffer.getvalue()
         try:
-            keep_file(self._path(key), array + hashlib.sha256(array).digest())
+            keep_sealed(self._path(key), buffer.getvalue())
         except OSError as error:
             self.fault = (
                 f"features of exemplars cannot be kept in {self._folder} ({error.strerror}), so "
@@ -109,17 +104,18 @@ class FeatureCacheFolder:
         return self._folder / maker / f"{content}.npy"
 
 
-def keep_file(path: Path, content: bytes) -> None:
-    """Write a cache file, and its folder; it appears complete, also with several writers.
+@contextmanager
+def partial_file(path: Path) -> Iterator[Path]:
+    """Give a file to write, in a folder that is made, which becomes ``path`` once it is complete.
 
     Raises:
         OSError: It cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=path.parent, suffix=_PARTIAL)
+    os.close(handle)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
+        yield Path(partial)
         os.replace(partial, path)
     except BaseException:
         with suppress(OSError):
@@ -127,8 +123,50 @@ def keep_file(path: Path, content: bytes) -> None:
         raise
 
 
+def keep_file(path: Path, content: bytes) -> None:
+    """Write a cache file, and its folder; it appears complete, also with several writers.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with partial_file(path) as partial:
+        partial.write_bytes(content)
+
+
+def keep_sealed(path: Path, content: bytes) -> None:
+    """Write a cache file that ends with the SHA-256 of its content.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    keep_file(path, content + hashlib.sha256(content).digest())
+
+
+def read_sealed(path: Path) -> bytes:
+    """Return the content of a file that ``keep_sealed`` wrote.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is not as it was written.
+    """
+    sealed = path.read_bytes()
+    content, digest = sealed[:-_DIGEST_BYTES], sealed[-_DIGEST_BYTES:]
+    if hashlib.sha256(content).digest() != digest:
+        raise ValueError(f"{path}: is damaged")
+    return content
+
+
+def drop_oldest(folder: Path, pattern: str, most: int) -> None:
+    """Remove all but the newest files of a pattern, and what killed writers left."""
+    with suppress(OSError):
+        files = [(path.stat().st_mtime_ns, path) for path in folder.glob(pattern)]
+        for _, path in sorted(files)[:-most]:
+            path.unlink(missing_ok=True)
+    drop_left_behind(folder)
+
+
 def drop_left_behind(folder: Path) -> None:
-    """Remove partial files from a folder where ``keep_file`` was killed some time ago."""
+    """Remove partial files from a folder where a writer was killed some time ago."""
     with suppress(OSError):
         for path in folder.glob(f"*{_PARTIAL}"):
             if time.time() - path.stat().st_mtime > _LEFT_BEHIND_S:

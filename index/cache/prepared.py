@@ -22,11 +22,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.index.cache.features import drop_left_behind, keep_file
+from earful.index.cache.features import drop_oldest, keep_sealed, read_sealed
 
 PREPARED_NAME: Final = "prepared"
 _MOST_FILES: Final = 64
-_DIGEST_BYTES: Final = 32
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -47,11 +46,8 @@ class PreparedCache:
     def get(self, key: str) -> dict[str, NDArray[Any]] | None:
         """Return the arrays under a key of ``key_of``, or ``None``."""
         try:
-            content = (self._folder / f"{key}.npz").read_bytes()
-            arrays, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
-            if hashlib.sha256(arrays).digest() != digest:
-                return None
-            with np.load(io.BytesIO(arrays), allow_pickle=False) as found:
+            content = read_sealed(self._folder / f"{key}.npz")
+            with np.load(io.BytesIO(content), allow_pickle=False) as found:
                 return {name: found[name] for name in found.files}
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
             return None
@@ -60,13 +56,9 @@ class PreparedCache:
         """Keep arrays under a key of ``key_of``."""
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
-        content = buffer.getvalue()
         with suppress(OSError):
-            keep_file(self._folder / f"{key}.npz", content + hashlib.sha256(content).digest())
-            files = [(path.stat().st_mtime_ns, path) for path in self._folder.glob("*.npz")]
-            for _, path in sorted(files)[:-_MOST_FILES]:
-                path.unlink(missing_ok=True)
-            drop_left_behind(self._folder)
+            keep_sealed(self._folder / f"{key}.npz", buffer.getvalue())
+            drop_oldest(self._folder, "*.npz", _MOST_FILES)
 
 
 def key_of(*values: object) -> str:

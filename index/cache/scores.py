@@ -14,10 +14,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from earful.index.cache.features import drop_left_behind, keep_file
+from earful.index.cache.features import drop_oldest, keep_file
 
 REPLAYS_NAME = "replays"
 
@@ -80,7 +79,7 @@ class ScoreCache:
                 f"({error.strerror}), so it is fitted to the vote again each time"
             )
         else:
-            _drop_oldest(path.parent)
+            drop_oldest(path.parent, "*.json", _MOST_FILES)
 
     def _read(self, key: str) -> Scored:
         path = self._path(key)
@@ -99,14 +98,6 @@ class ScoreCache:
         if not key.isalnum():
             raise ValueError(f"key {key!r}: expected hex digits")
         return None if self._folder is None else self._folder / f"{key}.json"
-
-
-def _drop_oldest(folder: Path) -> None:
-    with suppress(OSError):
-        files = [(path.stat().st_mtime_ns, path) for path in folder.glob("*.json")]
-        for _, path in sorted(files)[:-_MOST_FILES]:
-            path.unlink(missing_ok=True)
-    drop_left_behind(folder)
 
 
 def _digest(scores: object) -> str:

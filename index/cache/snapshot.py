@@ -16,13 +16,12 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from earful.index.cache.features import drop_left_behind, keep_file
+from earful.index.cache.features import drop_left_behind, keep_file, partial_file
 from earful.model.runtime import sha256_of
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ _ABOUT: Final = "snapshot.json"
 _ROWS: Final = "rows"
 # Columns with a file of their own: they are large, and not every question needs them.
 _APART: Final = ("vector", "class_scores")
-_PARTIAL: Final = ".partial"
 
 
 class Snapshot:
@@ -159,15 +157,8 @@ def _write(path: Path, table: pa.Table) -> str:
     """Write a table where readers see all of it or nothing; return the file's digest."""
     import pyarrow as pa
 
-    handle, partial = tempfile.mkstemp(dir=path.parent, suffix=_PARTIAL)
-    try:
-        with os.fdopen(handle, "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+    with partial_file(path) as partial:
+        with partial.open("wb") as file, pa.ipc.new_file(file, table.schema) as writer:
             # In one piece, so that a column is one array where it lies.
             writer.write_table(table.combine_chunks())
-        digest = sha256_of(Path(partial))
-        os.replace(partial, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(partial)
-        raise
-    return digest
+        return sha256_of(partial)

@@ -58,7 +58,7 @@ class ExemplarReader:
         root: Resolved folder that every ``exemplar.audio`` is relative to.
         columns: Column of a field, where it is none of ``ALIASES``; empty to leave a field out.
         label_separator: Separates several labels in one text cell.
-        drop_missing: Whether labels that are ``MISSING`` are left out.
+        drop_missing: Whether labels that say that there is none are left out.
         advise_options: Whether messages may name options of commands.
         allow_outside: Whether audio may lie outside the root.
     """
@@ -369,7 +369,7 @@ def _of_kaleidoscope(record: Record, named: str, folder: Path) -> str:
     """Return the path of a recording that a row of Kaleidoscope's names by folder and file."""
     cells = {name.lower(): str(value).strip() for name, value in record.items() if value}
     below = "/".join(filter(None, (cells.get(_FOLDER, "").replace("\\", "/"), named.strip())))
-    if _IN_FOLDER not in cells or (_can_be_file_name(below) and os.path.exists(folder / below)):
+    if _IN_FOLDER not in cells or os.path.exists(folder / below):
         return below
     return f"{cells[_IN_FOLDER]}/{below}"
 

@@ -11,7 +11,7 @@ import os
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,7 @@ from earful.index.storage import (
     stored_origin,
 )
 from earful.model import Embedder, Fingerprint, load_embedder
+from earful.plain import plain_fields
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class RepairReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
-        return {**asdict(self), "dropped_ids": [*self.dropped_ids], "set_aside": [*self.set_aside]}
+        return plain_fields(self)
 
 
 def repair_index(

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Self
 from earful.errors import IndexFolderError, ModelError
 from earful.files import write_atomically
 from earful.model import Fingerprint
+from earful.plain import plain_fields
 from earful.values import short_repr
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class IndexInfo:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
-        return {**asdict(self), "roots": list(self.roots)}
+        return plain_fields(self)
 
 
 def read_header(folder: Path) -> Header:

@@ -83,7 +83,7 @@ class Table(TableReader):
             (folder / CHECKSUMS_NAME).unlink(missing_ok=True)
             schema = table_schema(fingerprint, n_classes)
             lance = _connect(folder).create_table(TABLE_NAME, schema=schema)
-            made_by = f"{embedder_text(fingerprint)} {n_classes}"
+            made_by = _made_by(fingerprint, n_classes)
             table = cls(folder, lance, Checksums(folder), made_by=made_by)
             table._files.sync_all()
         return table
@@ -104,7 +104,7 @@ class Table(TableReader):
                 f"verify {as_argument(folder)} --repair --corpus CORPUS`"
             )
         checksums = Checksums(folder)
-        made_by = f"{embedder_text(fingerprint)} {n_classes}"
+        made_by = _made_by(fingerprint, n_classes)
         wanted = table_schema(fingerprint, n_classes)
         state, snapshot = state_of(folder), None
         if state is not None and newest_listed(checksums) <= state.version:
@@ -312,6 +312,11 @@ class Table(TableReader):
             # What was read of it is of the version before.
             self._snapshot = None
             self._files.sync()
+
+
+def _made_by(fingerprint: Fingerprint, n_classes: int) -> str:
+    """Return what a snapshot is told that its table's vectors and class scores are of."""
+    return f"{embedder_text(fingerprint)} {n_classes}"
 
 
 def stored_origin(folder: Path) -> tuple[Fingerprint, int]:

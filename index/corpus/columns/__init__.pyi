@@ -6,7 +6,6 @@ from .names import (
     DASHES,
     KNOWN_COLUMNS,
     MAY_BE_MISSING,
-    MISSING,
     TRANSCRIPT,
     is_missing,
 )
@@ -18,7 +17,6 @@ __all__ = [
     "DASHES",
     "KNOWN_COLUMNS",
     "MAY_BE_MISSING",
-    "MISSING",
     "TRANSCRIPT",
     "ColumnContents",
     "LabelCounts",

@@ -46,7 +46,7 @@ class MovedPaths:
             CorpusError: Two paths of another computer end in the same recording here.
         """
         is_absolute = _ABSOLUTE.match(named) is not None
-        if not (is_absolute or by_tail or "\\" in named) or _exists(folder / named):
+        if not (is_absolute or by_tail or "\\" in named) or os.path.lexists(folder / named):
             return named, ""
         if Path(os.path.normpath(named)).is_relative_to(self._root):
             return named, ""  # of this computer, and gone
@@ -54,7 +54,7 @@ class MovedPaths:
         parts = [part for part in parts if part not in (".", "~")]
         if not parts or ".." in parts:
             return named, ""
-        if not is_absolute and _exists(folder / "/".join(parts)):
+        if not is_absolute and os.path.lexists(folder / "/".join(parts)):
             self._slashed["/".join(parts)] = named
             return "/".join(parts), ""
         if not (is_absolute or by_tail):
@@ -91,7 +91,7 @@ class MovedPaths:
         """Return the file that shares the longest end with a path, or why none does."""
         name, best, winners = parts[-1], 0, list[tuple[str, ...]]()
         tails = ["/".join(parts[first:]) for first in range(len(parts))]
-        direct = next((folder / tail for tail in tails if _exists(folder / tail)), None)
+        direct = next((folder / tail for tail in tails if os.path.lexists(folder / tail)), None)
         beside = None if direct is None else direct.relative_to(self._root).parts
         for path in {*self._named(name), *([beside] if beside else [])}:
             n = _n_shared(path, parts)
@@ -139,10 +139,3 @@ def _n_shared(path: tuple[str, ...], parts: list[str]) -> int:
 
 def _plain(named: str) -> str:
     return named.replace("\\", "/").casefold()
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return os.path.lexists(path)
-    except (UnicodeEncodeError, ValueError):  # no file can have such a name
-        return False

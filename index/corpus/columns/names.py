@@ -39,7 +39,7 @@ TRANSCRIPT = "text"
 KNOWN_COLUMNS = frozenset(alias for aliases in ALIASES.values() for alias in aliases)
 
 # What R, pandas and spreadsheets write where there is nothing.
-MISSING = frozenset(
+_MISSING = frozenset(
     {"NA", "N/A", "#N/A", "#NA", "n/a", "<NA>", "NaN", "nan", "-NaN", "-nan", "NaT"}
     | {"None", "none", "NULL", "Null", "null", "nil", "NIL", "?", "--", "---"}
     | {"#NV", "#N/D", "#ND", "#N/V", "#N/B", "#I/T", "#N/DISP", "#N/A N/A", "#n/a"}
@@ -70,7 +70,7 @@ def is_missing(text: str) -> bool:
     (True, True, False, False)
     """
     is_error = text.isupper() and _SPREADSHEET_ERROR.fullmatch(text) is not None
-    return is_error or text in MISSING or text.casefold() in _WORDS_FOR_MISSING
+    return is_error or text in _MISSING or text.casefold() in _WORDS_FOR_MISSING
 
 
 def is_named_like_labels(column: str) -> bool:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
-from earful.wording import as_argument
+from earful.index.corpus.columns.names import as_option
 
 _NAMES: dict[str, str] = {
     **dict.fromkeys(("start", "begin", "start time", "begin time", "time start"), "start_s"),
@@ -117,7 +117,7 @@ def times_note(columns: Sequence[str]) -> str:
         return ""
     what = "column {} looks like a time and is" if len(columns) == 1 else ""
     what = what or "columns {} look like times and are"
-    return f"{what.format(listed_and(columns))} not used; {times_options(columns)}"
+    return f"{what.format(_listed_and(columns))} not used; {times_options(columns)}"
 
 
 def times_options(columns: Sequence[str]) -> str:
@@ -129,7 +129,7 @@ def times_options(columns: Sequence[str]) -> str:
         is_length = any(word.startswith(("dur", "dauer", "len")) for word in words)
         field = "end_s" if is_end else "duration_s" if is_length else "start_s"
         fields.setdefault(field, column)
-    given = " ".join(f"--column {as_argument(f'{field}={name}')}" for field, name in fields.items())
+    given = " ".join(f"--column {as_option(field, name)}" for field, name in fields.items())
     what = "it" if len(fields) == 1 else "them"
     return f"{given} reads {what}, as seconds or in the unit of the name"
 
@@ -201,10 +201,10 @@ def _words(name: str) -> list[str]:
     return [word for word in re.split(r"[\W_]+", apart.lower()) if word]
 
 
-def listed_and(names: Sequence[str]) -> str:
+def _listed_and(names: Sequence[str]) -> str:
     """Join names with commas and an ``and``.
 
-    >>> listed_and(["a", "b", "c"]), listed_and(["a"])
+    >>> _listed_and(["a", "b", "c"]), _listed_and(["a"])
     ('a, b and c', 'a')
     """
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -243,7 +243,7 @@ def _expected_one(schema: Schema, place: Key) -> str:
         case {"type": "array", "items": {"type": "object"}} if path:
             return f"[[{path}]] tables"
         case {"type": "array", "items": {"type": _} as items}:
-            return f"an array of {_expected(_at(items, ())).removeprefix('one of ')}"
+            return f"an array of {_expected([items]).removeprefix('one of ')}"
         case {"type": "object"} if path:
             return f"a table [{path}]"
     return _WORDS.get(schema.get("type", ""), "")

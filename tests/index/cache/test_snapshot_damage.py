@@ -74,7 +74,8 @@ def test_what_is_no_description_of_a_snapshot_is_not_used(kept: Path, change: ob
     wanted = told(Index.open(kept))
     path = kept / "snapshot/snapshot.json"
     about = json.loads(path.read_text())
-    path.write_text(json.dumps({**about, **change} if isinstance(change, dict) and change else []))
+    told_of = {**about, **change} if isinstance(change, dict) and change else change
+    path.write_text(json.dumps(told_of))
     assert told(Index.open(kept)) == wanted
     path.write_text("[" * 100_000)
     assert told(Index.open(kept)) == wanted
