@@ -37,6 +37,7 @@ from earful.rag.generation import (
     label_asked_about,
     labels_to_choose_from,
     name_heard,
+    offers_choice,
     score_yes_no,
     to_answer,
 )
@@ -165,7 +166,6 @@ class Asking:
         self, audio: Audio | Query, vote: Task, label: str, ask: AskOptions, *, is_negated: bool
     ) -> Answer:
         found = self._answering.retrieve_one(audio, vote, None, ask)
-        always = ask.get("always_answer", False)
         heard, notes = self._hear_labels(found, ask)
         judged = judge_label(
             label, heard.ranked, exclusive=heard.exclusive, likeness=heard.likeness
@@ -174,22 +174,16 @@ class Asking:
             judged = replace(judged, yes=1.0 - judged.yes, doubt=judged.doubt or _NEGATED)
         own = next(score for score in heard.ranked if score.label == label)
         rivals = [score for score in heard.ranked if score is not own][:1]
-        said = " and ".join(f"{x.label!r} {x.score:.0%}" for x in (own, *rivals))
-        note = f"answered from the exemplars: their vote gives {said}"
-        answer = self._answer(
-            found,
-            Said(text=judged.text, confidence=judged.confidence, evidence=heard.labelled),
-            notes=(*notes, note, *_because(judged.doubt)),
-            vote=heard.ranked,
-            scores=judged.scores,
-            abstained=bool(judged.doubt),
-        )
-        return weigh_hearing(answer, found.query, always_answer=always)
+        said = Said(text=judged.text, confidence=judged.confidence, evidence=heard.labelled)
+        notes = (*notes, _told_by_vote([own, *rivals]), *_because(judged.doubt))
+        return self._by_vote(found, said, notes, heard, judged.scores, judged.doubt, ask)
 
     def _choice(
         self, audio: Audio | Query, task: Task, asked: str, ask: AskOptions
     ) -> Answer | None:
         """Answer which of several labels is there; ``None`` where another question is asked."""
+        if not offers_choice(asked):
+            return None
         vote = self._label_task(task, ask)
         if vote is None:
             return None
@@ -201,16 +195,24 @@ class Asking:
         scores, doubt = judge_choice(
             labels, heard.ranked, exclusive=heard.exclusive, likeness=heard.likeness
         )
-        said = " and ".join(f"{x.label!r} {x.score:.0%}" for x in heard.ranked if x.label in labels)
-        note = f"answered from the exemplars: their vote gives {said}"
         best = scores[0]
+        said = Said(text=best.label, confidence=best.score, evidence=heard.labelled)
+        told = _told_by_vote([score for score in heard.ranked if score.label in labels])
+        notes = (*notes, told, *_because(doubt))
+        return self._by_vote(found, said, notes, heard, scores, doubt, ask)
+
+    def _by_vote(
+        self,
+        found: Retrieved,
+        said: Said,
+        notes: tuple[str, ...],
+        heard: Heard,
+        scores: tuple[LabelScore, ...],
+        doubt: str,
+        ask: AskOptions,
+    ) -> Answer:
         answer = self._answer(
-            found,
-            Said(text=best.label, confidence=best.score, evidence=heard.labelled),
-            notes=(*notes, note, *_because(doubt)),
-            vote=heard.ranked,
-            scores=scores,
-            abstained=bool(doubt),
+            found, said, notes=notes, vote=heard.ranked, scores=scores, abstained=bool(doubt)
         )
         return weigh_hearing(answer, found.query, always_answer=ask.get("always_answer", False))
 
@@ -308,6 +310,11 @@ class Asking:
             notes=notes,
             vote=vote,
         )
+
+
+def _told_by_vote(scores: Sequence[LabelScore]) -> str:
+    said = " and ".join(f"{score.label!r} {score.score:.0%}" for score in scores)
+    return f"answered from the exemplars: their vote gives {said}"
 
 
 def _because(doubt: str) -> tuple[str, ...]:

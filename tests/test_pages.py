@@ -187,9 +187,14 @@ def test_the_map_can_be_read_by_keys_and_zoomed(index: Path, tmp_path: Path) -> 
         assert page.locator(".told").inner_text() == second.locator("title").text_content()
         page.keyboard.press("Enter")
         page.wait_for_function("document.querySelector('audio').src.startsWith('data:')")
-        page.locator("[data-zoom]").first.click()
+        zoom = page.locator("[data-zoom]").first
+        zoom.click()
         _, _, width, _ = map(float, page.locator("svg.map").get_attribute("viewBox").split())
         assert width == pytest.approx(1000 / 1.5)
+        zoom.click()
+        # It is no label of the legend, which hides and lights marks.
+        assert zoom.get_attribute("aria-pressed") is None
+        assert "dimmed" not in page.locator("svg.map").get_attribute("class").split()
 
 
 def test_names_on_the_map_do_not_overlap() -> None:

@@ -13,6 +13,7 @@ from .questions import (
     is_yes_no_question,
     label_asked_about,
     labels_to_choose_from,
+    offers_choice,
 )
 from .request import ModelRequest, generation_notes, score_labels, to_answer, write_answer
 from .yes_no import YesNo, judge_choice, judge_label, score_yes_no
@@ -42,6 +43,7 @@ __all__ = [
     "label_influence",
     "labels_to_choose_from",
     "name_heard",
+    "offers_choice",
     "precompute_features",
     "read_turns",
     "relabel_influence",

@@ -157,6 +157,15 @@ def label_asked_about(question: str, labels: Sequence[str]) -> str | None:
     return _only_label((_affirmative(words[0]), *words[1:]), labels, first=1)
 
 
+def offers_choice(question: str) -> bool:
+    """Whether a question has an "or" in it.
+
+    >>> offers_choice("Is it a dog or a cat?"), offers_choice("What is heard?")
+    (True, False)
+    """
+    return "or" in plain_words(question.casefold().partition(_OPTIONS)[0])
+
+
 def labels_to_choose_from(question: str, labels: Sequence[str]) -> tuple[str, ...]:
     """Return the labels between which a question lets choose, if that is all it asks.
 
@@ -166,9 +175,9 @@ def labels_to_choose_from(question: str, labels: Sequence[str]) -> tuple[str, ..
     >>> labels_to_choose_from("Is it cavitation or a bearing fault?", ["bearing", "cavitation"])
     ('cavitation', 'bearing')
     """
-    asked = question.casefold().partition(_OPTIONS)[0]
-    if "or" not in plain_words(asked):
+    if not offers_choice(question):
         return ()
+    asked = question.casefold().partition(_OPTIONS)[0]
     found: dict[str, None] = {}
     for part in _BETWEEN_CHOICES.split(asked):
         words = _without_fillers(plain_words(part))
@@ -271,7 +280,9 @@ def _roots(word: str, before: str) -> set[str]:
     """
     found = set()
     if len(word) > 5 and word.endswith("ly"):
-        found |= {word[:-2], f"{word[:-3]}y" if word.endswith("ily") else word[:-2]}
+        found.add(word[:-2])
+        if word.endswith("ily"):
+            found.add(f"{word[:-3]}y")
     for ending in ("ation", "ating", "ates", "ated", "ate"):
         if len(word) - len(ending) >= 4 and word.endswith(ending):
             found.add(f"{word.removesuffix(ending)}at-")

@@ -17,6 +17,7 @@ from earful.commands.options import (
     one_of,
     print_json,
     print_result,
+    split_labels,
 )
 from earful.wording import counted
 
@@ -135,7 +136,7 @@ def index_prepare(
     if task and labels:
         raise typer.BadParameter("--task and --labels exclude each other", param_hint="--labels")
     few = FewShot.open(index)
-    names = [label.strip() for label in labels.split(",") if label.strip()] or None
+    names = split_labels(labels) if labels else None
     fitted = few.prepare(task=task or None, labels=names)
     found = {"index": str(index), "n_cases": fitted.n_cases, "temperature": fitted.temperature}
     cases = counted(fitted.n_cases, "exemplar")

@@ -378,3 +378,19 @@ def print_json(value: object) -> None:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     # A file name that is not UTF-8 has lone surrogates; JSON spells them \\udcff.
     typer.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
+def split_labels(given: str) -> list[str]:
+    """Split labels at commas.
+
+    Raises:
+        typer.BadParameter: One of them is empty.
+    """
+    labels = [label.strip() for label in given.split(",")]
+    if "" in labels:
+        number = labels.index("") + 1
+        raise typer.BadParameter(
+            f"label {number} of {given!r} is empty: expected a name between all commas",
+            param_hint="--labels",
+        )
+    return labels

@@ -41,6 +41,7 @@ from earful.commands.options import (
     one_of,
     print_json,
     reject_unused,
+    split_labels,
 )
 from earful.errors import EarfulError, FilterError, TaskError
 from earful.wording import counted, known_names, nearest_name
@@ -211,7 +212,7 @@ def classify(
     scoring = scores.scoring()
     ask_options = query.ask_options()
     ask_options["always_answer"] = scores.always_answer
-    names = None if labels is None else _labels(labels)
+    names = None if labels is None else split_labels(labels)
     if index is None and not given.task and names is None:
         raise typer.BadParameter(
             "give an index, made by `earful index build`, or --labels such as dog,rain to go by "
@@ -390,17 +391,6 @@ def _meant(few: FewShot, nothing: SearchFilter) -> str:
             nearest = [value for value in sorted(values) if nearest_name(value, sorted(known))]
             return f"; {known_names([*nearest, *sorted(values)][0], sorted(known))}"
     return ""
-
-
-def _labels(given: str) -> list[str]:
-    labels = [label.strip() for label in given.split(",")]
-    if "" in labels:
-        number = labels.index("") + 1
-        raise typer.BadParameter(
-            f"label {number} of {given!r} is empty: expected a name between all commas",
-            param_hint="--labels",
-        )
-    return labels
 
 
 def _answer_each(

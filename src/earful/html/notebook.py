@@ -5,9 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from earful.html.player import Players
-from earful.html.render import render
-
 _log = logging.getLogger(__name__)
 
 _BUDGET_BYTES = 1_500_000
@@ -25,6 +22,10 @@ def notebook_html(template: str) -> Callable[[object], str | None]:
 
     def show(value: object) -> str | None:
         try:
+            # Only a notebook needs templates, players and spectrograms.
+            from earful.html.player import Players
+            from earful.html.render import render
+
             return render(template, value=value, players=Players(_BUDGET_BYTES))
         except Exception:
             # Whatever it is, an object must not be a reason for a cell of a notebook to fail.

@@ -40,7 +40,7 @@ const map = document.querySelector("svg.map");
 if (map) {
   const clouds = name => [...map.querySelectorAll("[data-name]")].filter(
     one => one.dataset.name === name);
-  for (const key of document.querySelectorAll(".key button")) {
+  for (const key of document.querySelectorAll(".key [data-name]")) {
     const own = clouds(key.dataset.name);
     key.addEventListener("click", () => {
       const shown = key.ariaPressed !== "true";

@@ -45,12 +45,8 @@ class Page:
 
         One that cannot be read, or exceeds the budget, is left out; templates name it instead.
         """
-        if id_ not in self.sounds and (source := self.audio_source(path, start_s, end_s)):
+        if id_ not in self.sounds and (source := self._players.source(path, start_s, end_s)):
             self.sounds[id_] = source
-
-    def audio_source(self, path: Path, start_s: float = 0.0, end_s: float | None = None) -> str:
-        """Return a recording as a data URI; empty when it cannot be read or exceeds the budget."""
-        return self._players.source(path, start_s, end_s)
 
     def render(self, template: str, **values: object) -> str:
         """Return the whole page by a template that extends ``page.html``."""
