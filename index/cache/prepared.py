@@ -14,7 +14,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -51,6 +51,14 @@ class PreparedCache:
                 return {name: found[name] for name in found.files}
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
             return None
+
+    def get_or_make(self, key: str, make: Callable[[], Arrays]) -> dict[str, NDArray[Any]]:
+        """Return the arrays under a key, made and kept where there are none yet."""
+        if (found := self.get(key)) is not None:
+            return found
+        made = make()
+        self.put(key, made)
+        return {name: np.asarray(array) for name, array in made.items()}
 
     def put(self, key: str, arrays: Arrays) -> None:
         """Keep arrays under a key of ``key_of``."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError, TaskError
 from earful.index import Index
@@ -37,7 +39,7 @@ ALL_LABELS = Task(name="all-labels")
 """Plain classification among all labels of an index."""
 _MOST_KEPT = 8
 # Raised whenever the same index and task would be fitted to other numbers.
-_RECIPE = 1
+_RECIPE = 2
 
 ExemplarFilter = Callable[[Exemplar], bool]
 """Whether an exemplar of the index may become a shot."""
@@ -202,19 +204,16 @@ class TaskCache:
         key = self._key(prepared, asdict(shots), seed)
         if self._kept is None or not key:
             return self._calibrate(prepared, shots, seed)
-        if (found := self._kept.get(key)) is not None:
-            temperature, background, n_cases, loss, unlike_below = found["numbers"].tolist()
-            calibration = Calibration(
-                temperature=temperature,
-                background=background,
-                n_cases=int(n_cases),
-                loss=loss,
-                unlike_below=unlike_below,
-            )
-            return calibration, str(found["note"])
-        calibration, note = self._calibrate(prepared, shots, seed)
-        self._kept.put(key, {"numbers": np.array(astuple(calibration)), "note": np.array(note)})
-        return calibration, note
+
+        def fitted() -> dict[str, NDArray[Any]]:
+            calibration, note = self._calibrate(prepared, shots, seed)
+            values = {**asdict(calibration), "note": note}
+            return {name: np.array(value) for name, value in values.items()}
+
+        kept = self._kept.get_or_make(key, fitted)
+        values = {name: value.item() for name, value in kept.items()}
+        note = values.pop("note")
+        return Calibration(**values), note
 
     def _key(self, prepared: PreparedTask, *values: object) -> str:
         """Return the key of what is fitted on a task; empty where nobody can know it again."""
@@ -287,19 +286,8 @@ class TaskCache:
         if self._kept is None:
             return namer.label_words(names)
         key = key_of(_RECIPE, "words", namer.fingerprint.to_dict(), names)
-        if (found := self._kept.get(key)) is not None:
-            return LabelWords(**found)
-        words = namer.label_words(names)
-        self._kept.put(
-            key,
-            {
-                "weights": words.weights,
-                "offsets": words.offsets,
-                "imagined": words.imagined,
-                "known": words.known,
-            },
-        )
-        return words
+        kept = self._kept.get_or_make(key, lambda: asdict(namer.label_words(names)))
+        return LabelWords(**kept)
 
     def _vectors(self) -> VectorSet | None:
         """Return the index's rows that may become shots; the same object while unchanged."""
