@@ -10,6 +10,7 @@ import pickle
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any, Literal
@@ -28,7 +29,9 @@ LIVE = {"AnswerTree", "FlamingoBatch", "Remarks", "PreparedTask", "Retrieved"}
 BY_DEFAULT = {"FlamingoConfig", "MsClapConfig", "AudioLimits"}
 # Fields that have rules of their own.
 FIELDS: dict[str, dict[str, Any]] = {
+    "Annotation": {"end_s": 2.0},
     "Exemplar": {"labels": ("dog", "cat"), "end_s": 2.0},
+    "ScanSettings": {"n_background": 100},
     "Shots": {"strategy": "nearest"},
     "Task": {"labels": {"dog": Label(aliases=("hound",))}, "metric": "accuracy"},
     "Window": {"length_s": 1.0},
@@ -72,7 +75,7 @@ def example(hint: Any) -> Any:
     if dataclasses.is_dataclass(hint):
         return make(typing.cast(type, hint))
     plain = {str: "a", int: 1, float: 0.5, bool: True, bytes: b"a", Path: Path("a.wav")}
-    plain |= {PurePosixPath: PurePosixPath("a.wav")}
+    plain |= {PurePosixPath: PurePosixPath("a.wav"), datetime: datetime(2026, 5, 3, 4, 30)}
     return plain[hint]
 
 
