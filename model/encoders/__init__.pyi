@@ -1,10 +1,14 @@
+from .band_levels import BandLevels
 from .htsat import Htsat, HtsatConfig
 from .htsat_cpu import PackedHtsat, pack_for_cpu
 from .logmel import load_logmel
 from .mel import LogMel, LogMelConfig
 from .msclap import MsClapConfig, MsClapEncoder, from_published_names, published_names, read_config
+from .overview import OVERVIEW_BANDS, event_band_hz, overview, overview_db, overview_edges_hz
 
 __all__ = [
+    "OVERVIEW_BANDS",
+    "BandLevels",
     "Htsat",
     "HtsatConfig",
     "LogMel",
@@ -12,8 +16,12 @@ __all__ = [
     "MsClapConfig",
     "MsClapEncoder",
     "PackedHtsat",
+    "event_band_hz",
     "from_published_names",
     "load_logmel",
+    "overview",
+    "overview_db",
+    "overview_edges_hz",
     "pack_for_cpu",
     "published_names",
     "read_config",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from earful.errors import ModelError
 from earful.model.audio import Clip, require_sample_rate
+from earful.model.encoders.band_levels import BandLevels
 from earful.model.protocols import Fingerprint
 from earful.model.runtime import require_device_name, require_float32
 from earful.values import embedder_repr
@@ -22,8 +23,6 @@ FRAME_SAMPLES = 2048
 HOP_SAMPLES = 512
 N_BANDS = 64
 _LOWEST_HZ = 20.0
-# Below the noise that rounding to 16 bits leaves in a bin.
-_FLOOR_DB = -130.0
 # Typical value and spread of each statistic, in dB. Raw levels are all negative and raw
 # deviations all positive, so that any two clips would have a cosine near 1. A corpus would
 # give better numbers, but then a clip's vector would depend on other clips: these are round
@@ -31,7 +30,6 @@ _FLOOR_DB = -130.0
 _LEVEL = (-75.0, 20.0)
 _DEVIATION = (10.0, 5.0)
 _CHANGE = (2.0, 1.5)
-_FRAMES_AT_ONCE = 2048
 # Raised whenever the vector of a clip would change.
 RELEASE = "1"
 
@@ -85,10 +83,7 @@ class LogMelEmbedder:
             sample_rate=SAMPLE_RATE,
             windowing="whole clip; mean, deviation and change of 64 log-mel bands",
         )
-        self._filters = mel_filters()
-        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME_SAMPLES) / FRAME_SAMPLES)
-        # A sine of amplitude 1 then peaks at a power of 1 in its bin.
-        self._window = window / (window.sum() / 2)
+        self._front_end = BandLevels(SAMPLE_RATE, FRAME_SAMPLES, HOP_SAMPLES, N_BANDS, _LOWEST_HZ)
 
     __repr__ = embedder_repr
 
@@ -126,17 +121,7 @@ class LogMelEmbedder:
             float64, shape ``(1 + n_samples // 512, 64)``: the mean power of the band's bins,
             in dB of a full-scale sine's in its own bin; silence is -130.
         """
-        half = FRAME_SAMPLES // 2
-        frames = np.lib.stride_tricks.sliding_window_view(np.pad(samples, half), FRAME_SAMPLES)
-        frames = frames[::HOP_SAMPLES]
-        levels = np.empty((len(frames), N_BANDS))
-        # In pieces: the frames of half an hour take gigabytes when laid out side by side.
-        for start in range(0, len(frames), _FRAMES_AT_ONCE):
-            piece = slice(start, start + _FRAMES_AT_ONCE)
-            spectra = np.fft.rfft(frames[piece] * self._window)
-            power = (spectra.real**2 + spectra.imag**2) @ self._filters
-            levels[piece] = 10 * np.log10(np.maximum(power, 10 ** (_FLOOR_DB / 10)))
-        return levels
+        return self._front_end.levels_db(samples)
 
 
 def describe_bands(levels_db: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -157,23 +142,3 @@ def describe_bands(levels_db: NDArray[np.float64]) -> NDArray[np.float64]:
             for value, (center, spread) in zip(statistics, typical, strict=True)
         ]
     )
-
-
-def mel_filters() -> NDArray[np.float64]:
-    """Return the filter bank, float64, shape ``(1025, 64)``.
-
-    Triangles between points equally spaced on the HTK mel scale, straight on that scale and
-    each summing to 1, so that white noise is equally loud in every band.
-    """
-    bins_hz = np.arange(FRAME_SAMPLES // 2 + 1) * SAMPLE_RATE / FRAME_SAMPLES
-    ends = _mel(np.array([_LOWEST_HZ, SAMPLE_RATE / 2]))
-    points = np.linspace(ends[0], ends[1], N_BANDS + 2)
-    low, middle, high = points[:-2], points[1:-1], points[2:]
-    bins = _mel(bins_hz)[:, None]
-    rising, falling = (bins - low) / (middle - low), (high - bins) / (high - middle)
-    weights = np.maximum(0.0, np.minimum(rising, falling))
-    return np.asarray(weights / weights.sum(axis=0))
-
-
-def _mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(2595 * np.log10(1 + hz / 700))

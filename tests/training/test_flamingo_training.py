@@ -390,7 +390,7 @@ def naming_accuracy(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 def test_a_short_training_teaches_names_and_keeps_to_the_exemplars(
     episodes: Episodes, tokenizer: FlamingoTokenizer, words: list[str], tmp_path: Path
 ) -> None:

@@ -3,5 +3,16 @@ from .notebook import notebook_html
 from .page import Page
 from .player import Played, Players
 from .render import render
+from .spectrogram import draw_overview
 
-__all__ = ["Axis", "Page", "Played", "Players", "Point", "Series", "notebook_html", "render"]
+__all__ = [
+    "Axis",
+    "Page",
+    "Played",
+    "Players",
+    "Point",
+    "Series",
+    "draw_overview",
+    "notebook_html",
+    "render",
+]

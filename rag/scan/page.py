@@ -1,0 +1,370 @@
+"""Events page: what a scan found, as one HTML file to look at and listen to."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.errors import CorpusError
+from earful.html import Page, draw_overview
+from earful.index.annotations import Event, RecordingRow
+from earful.rag.scan.settings import DEFAULT_THRESHOLD
+from earful.values import short_repr
+from earful.wording import counted
+
+STRIP_S: Final = 600.0
+"""Length of a strip of spectrogram, in seconds: two columns a second."""
+
+_STRIP_COLUMNS = 1200
+_MOST_PLAYED = 200
+_MOST_MINUTES = 60.0
+_MOST_RECORDINGS = 50
+_MOST_ROWS = 1_000
+# A mark is this wide at least, in columns of a picture: a narrower one is not seen.
+_NARROWEST = 2.0
+_PAD_S = 0.5
+# Events no further above the threshold than this are looked at first.
+_DOUBTFUL = 0.15
+
+Overview = Callable[[RecordingRow], NDArray[np.uint8] | None]
+"""Gives the overview of a recording; ``None`` where none is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """An event in a picture.
+
+    Attributes:
+        x: Where it begins, in columns.
+        width: Its width, in columns.
+        event: The event.
+        colour: Number of its label's colour.
+    """
+
+    x: float
+    width: float
+    event: Event
+    colour: int
+
+    __repr__ = short_repr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strip:
+    """A recording, or ten minutes of it, as a picture with its events.
+
+    Attributes:
+        title: What is shown.
+        picture: Its spectrogram as a data URI; empty if none is kept.
+        width: Width of the picture, in columns: 1200, or fewer where the recording ends.
+        ticks: Columns with their times as text.
+        marks: The events in it.
+    """
+
+    title: str
+    picture: str
+    width: float
+    ticks: tuple[tuple[float, str], ...]
+    marks: tuple[Mark, ...]
+
+    __repr__ = short_repr
+
+
+def write_events_page(
+    events: Sequence[Event],
+    recordings: Sequence[RecordingRow],
+    path: Path,
+    *,
+    title: str = "Events",
+    overview_of: Overview | None = None,
+    step_s: float = 8192 / 44100,
+    thresholds: dict[str, float] | None = None,
+    most: int = _MOST_PLAYED,
+    most_minutes: float = _MOST_MINUTES,
+) -> None:
+    """Write what a scan found as a page.
+
+    It holds the events by label, site and hour of the day, each recording as a spectrogram with
+    marks, the stretches of ten minutes with most events, and players for the best and the most
+    doubtful events.
+
+    Args:
+        events: The events.
+        recordings: All recordings of the scan, also those without events.
+        path: HTML file.
+        title: Title of the page.
+        overview_of: Gives a recording's overview, uint8 of shape ``(n_steps, 96)``.
+        step_s: Length of a step of these overviews, in seconds.
+        thresholds: By label, to tell which events are doubtful.
+        most: Most events that get a player.
+        most_minutes: Most minutes that are drawn in stretches of ten.
+
+    Raises:
+        CorpusError: A limit is outside its range, or the page cannot be written.
+    """
+    if most < 0:
+        raise CorpusError(f"most={most}: expected 0 or more events")
+    if not (math.isfinite(most_minutes) and most_minutes >= 0):
+        raise CorpusError(f"most_minutes={most_minutes}: expected 0 or more minutes")
+    thresholds = thresholds or {}
+    labels = sorted({event.label for event in events})
+    colours = {label: number for number, label in enumerate(labels)}
+    page = Page(title)
+    for event in _worth_hearing(events, thresholds, most):
+        page.add_sound(
+            event.event_id,
+            Path(event.recording),
+            max(event.start_s - _PAD_S, 0.0),
+            event.end_s + _PAD_S,
+        )
+    by_recording: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        by_recording[event.recording].append(event)
+    shown = sorted(
+        (row for row in recordings if row.duration_s),
+        key=lambda row: (-len(by_recording[row.recording]), row.recording),
+    )[:_MOST_RECORDINGS]
+    overviews = _Overviews(overview_of, step_s)
+    doubtful = [event for event in events if _is_doubtful(event, thresholds)]
+    try:
+        page.write(
+            path,
+            "events_page.html",
+            events=sorted(events, key=lambda event: -event.score)[:_MOST_ROWS],
+            n_events=len(events),
+            recordings=recordings,
+            labels=_label_rows(events, labels, recordings),
+            colours=colours,
+            headline=_headline(events, doubtful, recordings),
+            doubtful=doubtful,
+            failed=[row for row in recordings if row.status != "ok"],
+            effort=_duration(sum(row.duration_s or 0.0 for row in recordings)),
+            hours=_hours(events, recordings),
+            wholes=[
+                overviews.strip(row, by_recording[row.recording], colours, 0.0, row.duration_s)
+                for row in shown
+            ],
+            strips=[
+                overviews.strip(row, by_recording[row.recording], colours, start_s, STRIP_S)
+                for row, start_s in _busiest(shown, by_recording, most_minutes)
+            ],
+            n_hidden_recordings=sum(bool(row.duration_s) for row in recordings) - len(shown),
+            clock=clock,
+        )
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+class _Overviews:
+    """Pictures of recordings, whose overviews are read once."""
+
+    def __init__(self, overview_of: Overview | None, step_s: float) -> None:
+        self._overview_of = overview_of
+        self._step_s = step_s
+        self._latest: tuple[str, NDArray[np.uint8] | None] = ("", None)
+
+    def strip(
+        self,
+        row: RecordingRow,
+        events: Iterable[Event],
+        colours: dict[str, int],
+        start_s: float,
+        length_s: float | None,
+    ) -> Strip:
+        """Draw a stretch of a recording that begins at ``start_s``."""
+        end_s = start_s + (length_s or 0.0)
+        whole_s = row.duration_s or end_s
+        # The last stretch of ten minutes is shorter; its columns stay as wide.
+        n_columns = _STRIP_COLUMNS * (min(end_s, whole_s) - start_s) / (end_s - start_s)
+        per_s = _STRIP_COLUMNS / (end_s - start_s)
+        first, last = math.floor(start_s / self._step_s), math.ceil(end_s / self._step_s)
+        levels = self._levels(row)
+        part = None if levels is None else levels[first:last]
+        marks = []
+        for event in events:
+            if event.start_s < end_s and event.end_s > start_s:
+                x = (max(event.start_s, start_s) - start_s) * per_s
+                width = (min(event.end_s, end_s) - start_s) * per_s - x
+                marks.append(
+                    Mark(
+                        x=round(x, 1),
+                        width=round(max(width, _NARROWEST), 1),
+                        event=event,
+                        colour=colours[event.label],
+                    )
+                )
+        name = row.recording
+        if start_s or end_s < whole_s:
+            name += f", from {clock(row, start_s)} to {clock(row, min(end_s, whole_s))}"
+        return Strip(
+            title=name,
+            picture=draw_overview(part, max(round(n_columns), 1))
+            if part is not None and len(part)
+            else "",
+            width=round(n_columns, 1),
+            ticks=tuple(
+                (round((second - start_s) * per_s, 1), clock(row, second))
+                for second in _round_times(start_s, min(end_s, whole_s), end_s - start_s)
+            ),
+            marks=tuple(marks),
+        )
+
+    def _levels(self, row: RecordingRow) -> NDArray[np.uint8] | None:
+        if self._overview_of is not None and self._latest[0] != row.recording:
+            self._latest = (row.recording, self._overview_of(row))
+        return self._latest[1]
+
+
+def clock(row: RecordingRow, second: float) -> str:
+    """Return a moment of a recording as a person reads it: by the clock, or from its start.
+
+    >>> clock(RecordingRow(recording="a.wav"), 3725.4)
+    '1:02:05'
+    """
+    if row.starts_at is not None:
+        from datetime import timedelta
+
+        return f"{row.starts_at + timedelta(seconds=second):%H:%M:%S}"
+    return _duration_clock(second)
+
+
+def _duration_clock(second: float) -> str:
+    hours, rest = divmod(int(second), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
+
+
+def _duration(seconds: float) -> str:
+    """Return a length in hours and minutes."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def _round_times(start_s: float, end_s: float, length_s: float) -> list[float]:
+    """Return three to ten round times of a stretch."""
+    for unit in (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 43_200, 86_400):
+        if length_s / unit <= 10:
+            break
+    first = math.ceil(start_s / unit)
+    return [float(unit * number) for number in range(first, math.floor(end_s / unit) + 1)]
+
+
+def _is_doubtful(event: Event, thresholds: dict[str, float]) -> bool:
+    return (
+        not event.review
+        and event.score <= thresholds.get(event.label, DEFAULT_THRESHOLD) + _DOUBTFUL
+    )
+
+
+def _worth_hearing(events: Sequence[Event], thresholds: dict[str, float], most: int) -> list[Event]:
+    """Return the events that get players: the best and the most doubtful ones by turns."""
+    best = sorted(events, key=lambda event: -event.score)
+    near = sorted(
+        events,
+        key=lambda event: event.score - thresholds.get(event.label, DEFAULT_THRESHOLD),
+    )
+    chosen: dict[str, Event] = {}
+    for pair in zip(best, near, strict=True):
+        for event in pair:
+            if len(chosen) < most:
+                chosen.setdefault(event.event_id, event)
+    return list(chosen.values())
+
+
+def _headline(
+    events: Sequence[Event], doubtful: Sequence[Event], recordings: Sequence[RecordingRow]
+) -> str:
+    """Return what to do first, and the numbers that say why."""
+    holding = len({event.recording for event in events})
+    n = counted(len(recordings), "recording")
+    found = f"{counted(len(events), 'event')} in {holding} of {n}"
+    if not events:
+        return f"Nothing was found in {n}"
+    if doubtful:
+        return f"Listen to {counted(len(doubtful), 'doubtful event')} first: {found}"
+    return f"{found}, all well above their thresholds"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelRow:
+    """What was found of a label: events, recordings that hold one, events an hour, scores."""
+
+    label: str
+    n: int
+    n_recordings: int
+    per_hour: float
+    median_score: float
+    median_s: float
+
+    __repr__ = short_repr
+
+
+def _label_rows(
+    events: Sequence[Event], labels: Sequence[str], recordings: Sequence[RecordingRow]
+) -> list[LabelRow]:
+    hours = sum(row.duration_s or 0.0 for row in recordings) / 3600
+    found = []
+    for label in labels:
+        own = [event for event in events if event.label == label]
+        found.append(
+            LabelRow(
+                label=label,
+                n=len(own),
+                n_recordings=len({event.recording for event in own}),
+                per_hour=len(own) / hours if hours else 0.0,
+                median_score=float(np.median([event.score for event in own])),
+                median_s=float(np.median([event.duration_s for event in own])),
+            )
+        )
+    return sorted(found, key=lambda row: -row.n)
+
+
+def _hours(
+    events: Sequence[Event], recordings: Sequence[RecordingRow]
+) -> dict[str, list[tuple[int, float]]]:
+    """Return for each site and hour of the day how many events began, and the hours recorded.
+
+    Recordings whose time is unknown are left out; the result is empty if all are.
+    """
+    effort: dict[str, list[float]] = defaultdict(lambda: [0.0] * 24)
+    starts = {row.recording: row for row in recordings if row.starts_at is not None}
+    for row in starts.values():
+        assert row.starts_at is not None
+        begins = row.starts_at
+        second = float(begins.hour * 3600 + begins.minute * 60 + begins.second)
+        left = row.duration_s or 0.0
+        while left > 0:
+            until_next = min(3600 - second % 3600, left)
+            effort[row.site][int(second // 3600) % 24] += until_next / 3600
+            second, left = second + until_next, left - until_next
+    counts: dict[str, Counter[int]] = defaultdict(Counter)
+    for event in events:
+        if event.starts_at is not None and event.recording in starts:
+            counts[starts[event.recording].site][event.starts_at.hour] += 1
+    return {
+        site: [(counts[site][hour], round(hours[hour], 3)) for hour in range(24)]
+        for site, hours in sorted(effort.items())
+    }
+
+
+def _busiest(
+    rows: Sequence[RecordingRow], by_recording: dict[str, list[Event]], most_minutes: float
+) -> list[tuple[RecordingRow, float]]:
+    """Return stretches of ten minutes with most events, of recordings longer than that."""
+    counts: Counter[tuple[int, int]] = Counter()
+    for number, row in enumerate(rows):
+        if (row.duration_s or 0.0) <= STRIP_S:
+            continue
+        for event in by_recording[row.recording]:
+            counts[number, int(event.start_s // STRIP_S)] += 1
+    n_strips = int(most_minutes * 60 // STRIP_S)
+    ranked = sorted(counts, key=lambda place: (-counts[place], place))[:n_strips]
+    return [(rows[number], part * STRIP_S) for number, part in sorted(ranked)]
