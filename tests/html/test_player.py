@@ -3,6 +3,8 @@
 import base64
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -69,6 +71,18 @@ def test_another_image_library_reads_the_picture(tmp_path: Path) -> None:
     path.write_bytes(base64.b64decode(uri.partition(",")[2]))
     with image.open(path) as opened:
         assert np.array_equal(np.asarray(opened), shades(uri))
+
+
+def test_a_picture_needs_no_torch() -> None:
+    """A default installation has none, and its notebooks shall show pictures."""
+    program = (
+        "import sys; sys.modules['torch'] = sys.modules['torchaudio'] = None\n"
+        "import numpy as np\n"
+        "from earful import Clip\n"
+        "from earful.html.spectrogram import draw_spectrogram\n"
+        "draw_spectrogram(Clip(samples=np.zeros(9, np.float32), sample_rate=8000))\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_players_stop_at_their_budget(tmp_path: Path) -> None:
