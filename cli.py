@@ -24,13 +24,12 @@ from typer.core import TyperGroup
 
 import earful
 from earful import console
-from earful.commands.chat import chat
 from earful.commands.datasets import datasets_app
 from earful.commands.evaluate import evaluate
 from earful.commands.index import index_app
 from earful.commands.models import models_app
 from earful.commands.options import JsonOption, example, print_json, print_result, reject_unused
-from earful.commands.query import ask, caption, classify, search
+from earful.commands.questions import ask, caption, chat, classify, search
 from earful.commands.tasks import tasks_app
 from earful.diagnostics import (
     JsonStderr,

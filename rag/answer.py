@@ -76,6 +76,10 @@ class Answer:
             with a language model ``vote_s`` and ``blend_s`` or ``generate_s``.
         prompt_digest: Digest of the prompt.
         notes: What a reader should know, such as labels without any exemplar.
+        labels: The labels that ``text`` names; of a yes or no and of written text none.
+        start_s: Where the stretch that was asked about begins in the recording, in seconds.
+        end_s: Where it ends (exclusive); ``None`` for the recording's end.
+        group: The recording's group, as it was given.
         prompt: The interleaved prompt.
         vote: With a language model, what the neighbour vote says: one per candidate label,
             best first; empty without shots or labels.
@@ -106,6 +110,10 @@ class Answer:
     slots: int = 0
     n_prompt_tokens: int = 0
     decoding: str = ""
+    labels: tuple[str, ...] = ()
+    start_s: float = 0.0
+    end_s: float | None = None
+    group: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "timings", ReadOnlyDict(self.timings))
@@ -122,7 +130,11 @@ class Answer:
         """
         values: dict[str, object] = {
             "audio": self.audio,
+            "start_s": self.start_s,
+            "end_s": self.end_s,
+            "group": self.group,
             "text": self.text,
+            "labels": list(self.labels),
             "confidence": round(self.confidence, _DIGITS),
             "abstained": self.abstained,
             "reason": self.reason,
@@ -168,7 +180,9 @@ class Answer:
     def query(self) -> ClipRef:
         """Where the recording lies, as far as the answer knows it; its samples if it was a clip."""
         clips = self.prompt.clips if self.prompt is not None else ()
-        return clips[-1] if clips else ClipRef(audio=Path(self.audio))
+        if clips:
+            return clips[-1]
+        return ClipRef(audio=Path(self.audio), start_s=self.start_s, end_s=self.end_s)
 
     def summary(self) -> str:
         """Return one line: the answer and the runners-up."""
@@ -230,6 +244,9 @@ def decline_unheard(query: Query, *, model: str) -> Answer | None:
         evidence=(),
         model=model,
         notes=query.notes,
+        start_s=query.reference.start_s,
+        end_s=query.reference.end_s,
+        group=query.exclusions.group,
     )
 
 

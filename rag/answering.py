@@ -16,6 +16,7 @@ from earful.rag.answer import (
     decline_unheard,
     log_answer,
     predicted_label,
+    predicted_labels,
     rank_labels,
     reason_to_abstain,
     weigh_hearing,
@@ -290,6 +291,10 @@ class Answering:
             prompt_digest=prompt.digest,
             notes=(*shots.notes, voted.note) if voted.note else shots.notes,
             prompt=prompt,
+            labels=predicted_labels(shots.task, ranked),
+            start_s=found.query.reference.start_s,
+            end_s=found.query.reference.end_s,
+            group=found.query.exclusions.group,
         )
 
 

@@ -199,7 +199,7 @@ class Asking:
         said = Said(text=best.label, confidence=best.score, evidence=heard.labelled)
         told = _told_by_vote([score for score in heard.ranked if score.label in labels])
         notes = (*notes, told, *_because(doubt))
-        return self._by_vote(found, said, notes, heard, scores, doubt, ask)
+        return self._by_vote(found, said, notes, heard, scores, doubt, ask, (best.label,))
 
     def _by_vote(
         self,
@@ -210,9 +210,16 @@ class Asking:
         scores: tuple[LabelScore, ...],
         doubt: str,
         ask: AskOptions,
+        labels: tuple[str, ...] = (),
     ) -> Answer:
         answer = self._answer(
-            found, said, notes=notes, vote=heard.ranked, scores=scores, abstained=bool(doubt)
+            found,
+            said,
+            notes=notes,
+            vote=heard.ranked,
+            scores=scores,
+            abstained=bool(doubt),
+            labels=labels,
         )
         return weigh_hearing(answer, found.query, always_answer=ask.get("always_answer", False))
 
@@ -297,6 +304,7 @@ class Asking:
         vote: tuple[LabelScore, ...],
         scores: tuple[LabelScore, ...] = (),
         abstained: bool = False,
+        labels: tuple[str, ...] = (),
     ) -> Answer:
         return Answer(
             audio=found.query.name,
@@ -309,6 +317,10 @@ class Asking:
             timings=found.watch.spent_s,
             notes=notes,
             vote=vote,
+            labels=labels,
+            start_s=found.query.reference.start_s,
+            end_s=found.query.reference.end_s,
+            group=found.query.exclusions.group,
         )
 
 

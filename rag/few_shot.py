@@ -348,6 +348,8 @@ class FewShot(Parts):
         k: int = 10,
         filter: SearchFilter = SearchFilter(),
         backend: str = "exact",
+        start_s: float = 0.0,
+        end_s: float | None = None,
         sample_rate: float | None = None,
     ) -> Hits | list[Hits | AudioError | PromptError]:
         """Find the exemplars of the index nearest to a recording or a sentence.
@@ -359,6 +361,8 @@ class FewShot(Parts):
             filter: Which rows may be found.
             backend: ``"exact"``, ``"faiss"``, ``"half"`` or ``"approximate"``; see
                 ``Index.search``.
+            start_s: Where the stretch to search with begins in a file, in seconds.
+            end_s: Where it ends (exclusive), in seconds; ``None`` for the end of the file.
             sample_rate: Rate of samples that are given as an array alone, in Hz.
 
         Raises:
@@ -367,11 +371,12 @@ class FewShot(Parts):
             ModelError: The embedder has no text, or there is no such backend.
             FilterError: ``filter.where`` cannot be evaluated.
         """
-        check_search(audio, text, k=k, filter=filter, backend=backend)
+        ask = AskOptions(start_s=start_s, end_s=end_s)
+        check_search(audio, text, k=k, filter=filter, backend=backend, stretch=ask)
         if text is not None:
             return self.retriever.search_text(text, k=k, filter=filter, backend=backend)
         recordings, several = to_one_or_several(audio, sample_rate)
-        found = self.retriever.search_each(recordings, k=k, filter=filter, backend=backend)
+        found = self.retriever.search_each(recordings, k=k, filter=filter, backend=backend, ask=ask)
         return _one_or_all(found, several)
 
 

@@ -17,7 +17,7 @@ from earful.index.builder.decode_queue import (
 from earful.index.builder.doubtful import DoubtCounter, DoubtfulAudio
 from earful.index.builder.options import BuildOptions
 from earful.index.corpus import Corpus, CorpusRow, Rejection
-from earful.model.audio import check_hearing
+from earful.model.audio import hearing_faults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ def rehearse_build(
     corpus: Corpus,
     *,
     sample_rate: int,
-    band_hz: tuple[float, float] | None = None,
+    listener: object = None,
     options: BuildOptions = BuildOptions(),
     progress: Callable[[int], None] | None = None,
 ) -> Rehearsal:
@@ -53,7 +53,7 @@ def rehearse_build(
     Args:
         corpus: The corpus.
         sample_rate: Sample rate of the embedder, in Hz.
-        band_hz: The band that it hears; see ``check_hearing``.
+        listener: The embedder, where it is at hand; see ``hearing_faults``.
         options: Options of the build.
         progress: Called with the number of rows done.
 
@@ -78,7 +78,7 @@ def rehearse_build(
                 rejected.append(outcome.rejection)
             elif isinstance(outcome, Decoded):
                 lengths.append(outcome.clip.duration_s)
-                faults = check_hearing(outcome.clip, band_hz=band_hz)
+                faults = hearing_faults(outcome.clip, listener)
                 doubts.add(row.exemplar, outcome.inspected.audio_key, faults)
             if progress is not None:
                 progress(n)

@@ -1,26 +1,44 @@
 from .clip import AudioInfo, Clip, file_sha256, load_audio, require_sample_rate, resample
-from .hearing import AudioFault, FaultKind, HearsBand, check_hearing, hearing_faults
+from .clock import clock_stretch, clock_time, is_clock_time, parse_time_s
+from .hearing import (
+    FIND_WHERE,
+    AudioFault,
+    CountsWindows,
+    FaultKind,
+    HearsBand,
+    check_hearing,
+    hearing_faults,
+)
 from .levels import LevelMeter, Levels, unfilled_note
 from .limits import AudioLimits, check_rate
 from .sandbox import load_isolated, probe_isolated, stop_decoding, warm_up
+from .segment import RAISE_LIMIT, TAKE_STRETCH
 from .source import open_source
 
 __all__ = [
+    "FIND_WHERE",
+    "RAISE_LIMIT",
+    "TAKE_STRETCH",
     "AudioFault",
     "AudioInfo",
     "AudioLimits",
     "Clip",
+    "CountsWindows",
     "FaultKind",
     "HearsBand",
     "LevelMeter",
     "Levels",
     "check_hearing",
     "check_rate",
+    "clock_stretch",
+    "clock_time",
     "file_sha256",
     "hearing_faults",
+    "is_clock_time",
     "load_audio",
     "load_isolated",
     "open_source",
+    "parse_time_s",
     "probe_isolated",
     "require_sample_rate",
     "resample",

@@ -36,8 +36,11 @@ _LOUDEST: Final = 10.0  # 20 dB over full scale: numbers of another scale, not a
 # No encoder's spectrum is shorter; what is a little longer is mostly padding.
 _SHORTEST_S: Final = 0.025
 _SHORT_S: Final = 0.1
-_LONG_S: Final = 120.0
+# One window of the shipped encoder is then one of 26 in the average.
+_LONG_S: Final = 60.0
 _TOO_LONG_S: Final = 180.0
+FIND_WHERE: Final = "find where it is with earful.scan"
+"""Next step for a long recording, as a program takes it; a command names its own."""
 _SPECTRUM: Final = 4096
 _SPECTRA_AT_ONCE: Final = 256
 
@@ -67,6 +70,19 @@ class HearsBand(Protocol):
         ...
 
 
+@runtime_checkable
+class CountsWindows(Protocol):
+    """Encoder whose vector of a recording is the average of those of its windows."""
+
+    def n_windows(self, n_samples: int) -> int:
+        """Return how many windows a recording has.
+
+        Args:
+            n_samples: Its length at the encoder's rate.
+        """
+        ...
+
+
 def hearing_faults(clip: Clip, listener: object) -> tuple[AudioFault, ...]:
     """Return why an encoder hears little of a recording; see ``check_hearing``.
 
@@ -75,11 +91,14 @@ def hearing_faults(clip: Clip, listener: object) -> tuple[AudioFault, ...]:
         listener: The encoder; anything that says nothing of its band is taken to hear it all.
     """
     band_hz = listener.band_hz if isinstance(listener, HearsBand) else None
-    return check_hearing(clip, band_hz=band_hz)
+    n_windows = None
+    if isinstance(listener, CountsWindows):
+        n_windows = listener.n_windows(clip.samples.size)
+    return check_hearing(clip, band_hz=band_hz, n_windows=n_windows)
 
 
 def check_hearing(
-    clip: Clip, *, band_hz: tuple[float, float] | None = None
+    clip: Clip, *, band_hz: tuple[float, float] | None = None, n_windows: int | None = None
 ) -> tuple[AudioFault, ...]:
     """Return why an encoder hears little of a recording.
 
@@ -87,6 +106,8 @@ def check_hearing(
         clip: At the encoder's rate, as it will be embedded.
         band_hz: Lowest and highest frequency that the encoder hears; ``None`` for all up to half
             its rate.
+        n_windows: How many windows the recording's vector is the average of; ``None`` where the
+            encoder does not say.
 
     Returns:
         The faults, those that leave nothing first; mostly none.
@@ -98,10 +119,13 @@ def check_hearing(
         why = "too short for one spectrum" if too_short else "the rest of a window is padding"
         text = f"it lasts {1000 * clip.duration_s:.3g} ms: {why}"
         faults.append(AudioFault(kind="short", text=text, unusable=too_short))
-    if clip.duration_s > _LONG_S:
+    if clip.duration_s > _LONG_S and n_windows != 1:
+        how = "it is heard as one"
+        if n_windows is not None:
+            how = f"its vector is the average of {n_windows:,} windows"
         text = (
-            f"its {clip.duration_s / 60:.3g} minutes are averaged into one vector, by which "
-            "exemplars are found; take a part of it"
+            f"it lasts {clip.duration_s:.0f} s and {how}: a short sound in it is not heard; "
+            f"{FIND_WHERE}"
         )
         too_long = clip.duration_s > _TOO_LONG_S
         faults.append(AudioFault(kind="long", text=text, unusable=too_long))

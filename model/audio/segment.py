@@ -7,7 +7,7 @@ what is accepted is counted while decoding.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from earful.model.audio.limits import AudioLimits
 
 Channels = Literal["mean", "first"]
+
+TAKE_STRETCH: Final = (
+    "take a stretch of it by start_s and end_s, find where a sound is with earful.scan"
+)
+"""Next steps for a recording over a limit, as a program takes them; a command names its own."""
+RAISE_LIMIT: Final = ", or raise the limit in a program, by AudioLimits"
 
 # How far a segment may reach past the end, and a file fall short of its header. Tables give
 # times to a tenth or a hundredth of a second, and MP3 and AAC encoders pad by up to 48 ms.
@@ -218,12 +224,12 @@ class _SegmentReader:
         )
 
     def _too_long(self, found: str) -> AudioError:
-        way_out = "take a segment of it"
+        way_out = TAKE_STRETCH
         if self._stop is not None:
             way_out = "take a shorter segment, or give its times in seconds if these are others"
         return AudioError(
             f"{self._name}: {found} the {self._n_most / self._rate:.2f} s that {self._limit} "
-            f"allows; {way_out}, or raise the limit in a program, by AudioLimits"
+            f"allows; {way_out}{RAISE_LIMIT}"
         )
 
 

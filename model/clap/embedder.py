@@ -202,6 +202,11 @@ class ClapEmbedder:
         """Lowest and highest frequency that it hears, in Hz."""
         return self._front_end.mel.low_hz, self._front_end.mel.high_hz
 
+    def n_windows(self, n_samples: int) -> int:
+        """Return how many windows are averaged for a recording of so many samples."""
+        front_end = self._front_end
+        return len(window_starts(n_samples, front_end.window_samples, front_end.stride_samples))
+
     def embed(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
         """Embed a batch.
 

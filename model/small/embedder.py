@@ -30,12 +30,12 @@ from earful.model.runtime import (
     require_float32,
     require_release,
 )
-from earful.model.small.frames import window_groups
+from earful.model.small.frames import window_groups, window_starts
 from earful.model.small.heads import YAMNET_SHARE, Heads
 from earful.model.small.network import Factors, NarrowNetwork
 from earful.model.small.weights import NAME, digest_of_all, read_encoder, read_small_release
 from earful.model.small.words import NameWords, WordMaps, read_word_maps
-from earful.model.tiny import OUTPUT_DIM, SAMPLE_RATE, WINDOW_FRAMES, FrontEnd
+from earful.model.tiny import OUTPUT_DIM, SAMPLE_RATE, WINDOW_FRAMES, FrontEnd, frame_count
 from earful.model.yamnet import N_CLASSES, YamnetEmbedder, load_yamnet
 from earful.model.yamnet import SAMPLE_RATE as YAMNET_RATE
 from earful.values import embedder_repr
@@ -213,6 +213,10 @@ class SmallEmbedder:
     def class_names(self) -> tuple[str, ...]:
         """Display names of AudioSet's classes, in the order of the scores."""
         return self.ears.yamnet.class_names
+
+    def n_windows(self, n_samples: int) -> int:
+        """Return how many windows of the narrowed network are averaged for so many samples."""
+        return len(window_starts(frame_count(n_samples)))
 
     def embed(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
         """Embed a batch.

@@ -8,6 +8,7 @@ from .frames import (
     WINDOW_FRAMES,
     FrontEnd,
     fill_window,
+    frame_count,
 )
 from .network import (
     CHANNELS,
@@ -47,6 +48,7 @@ __all__ = [
     "TinyEmbedder",
     "Trunk",
     "fill_window",
+    "frame_count",
     "load_tiny",
     "read_release",
     "read_trunk",

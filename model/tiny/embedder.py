@@ -29,7 +29,14 @@ from earful.model.runtime import (
     require_shapes,
     unit_rows,
 )
-from earful.model.tiny.frames import SAMPLE_RATE, WINDOW_FRAMES, WINDOW_HOP_FRAMES, FrontEnd
+from earful.model.tiny.frames import (
+    SAMPLE_RATE,
+    WINDOW_FRAMES,
+    WINDOW_HOP_FRAMES,
+    FrontEnd,
+    frame_count,
+    window_starts,
+)
 from earful.model.tiny.network import (
     MAX_TEXT_TOKENS,
     AudioHead,
@@ -128,6 +135,10 @@ class TinyEmbedder:
     def fingerprint(self) -> Fingerprint:
         """Everything that decides which vector a clip gets."""
         return self._fingerprint
+
+    def n_windows(self, n_samples: int) -> int:
+        """Return how many windows are averaged for a recording of so many samples."""
+        return len(window_starts(frame_count(n_samples)))
 
     def embed(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
         """Embed a batch.

@@ -75,6 +75,15 @@ class FrontEnd:
             yield frames[start : start + WINDOW_FRAMES]
 
 
+def frame_count(n_samples: int) -> int:
+    """Return how many frames a recording has, one that is too short for a window as repeated.
+
+    >>> frame_count(1), frame_count(200_000)
+    (100, 197)
+    """
+    return 1 - (-max(n_samples, WINDOW_SAMPLES) // HOP_SAMPLES)
+
+
 def fill_window(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Repeat a short recording until it fills a window; return a longer one as it is.
 

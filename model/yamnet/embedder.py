@@ -135,6 +135,10 @@ class YamnetEmbedder:
         """Lowest and highest frequency that it hears, in Hz."""
         return LOWEST_HZ, HIGHEST_HZ
 
+    def n_windows(self, n_samples: int) -> int:
+        """Return how many patches are averaged for a recording of so many samples."""
+        return n_patches(n_samples)
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Display names of AudioSet's 521 classes, in the order of ``class_scores``."""

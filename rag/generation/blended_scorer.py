@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from earful.model import LanguageModel
-from earful.rag.answer import Answer, predicted_label, rank_labels, reason_to_abstain
+from earful.rag.answer import (
+    Answer,
+    predicted_label,
+    predicted_labels,
+    rank_labels,
+    reason_to_abstain,
+)
 from earful.rag.arrays import Scores
 from earful.rag.blend import Blend
 from earful.rag.generation.leave_one_out import BlendFitter, Progress
@@ -71,6 +77,7 @@ class LabelScores:
             abstained=bool(reason),
             reason=reason,
             scores=ranked,
+            labels=predicted_labels(found.task, ranked),
             vote=() if self.vote is None else rank_labels(found.labels, self.vote.scores),
             model_scores=rank_labels(found.labels, self.model_scores) if self.blend else (),
             blend=self.blend,

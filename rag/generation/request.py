@@ -226,6 +226,9 @@ def to_answer(
         slots=fitted.size.slots,
         n_prompt_tokens=fitted.size.n_tokens,
         decoding=model.capabilities.decoding,
+        start_s=query.reference.start_s,
+        end_s=query.reference.end_s,
+        group=query.exclusions.group,
     )
 
 

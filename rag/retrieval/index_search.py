@@ -16,8 +16,8 @@ from earful.errors import ModelError, UnknownNameError
 from earful.index import Index
 from earful.index.search import Hits, IndexBackend, SearchFilter
 from earful.model import ClassScorer, Embedder, TextEmbedder, list_embedders
-from earful.rag.retrieval.arguments import to_count, to_text
-from earful.rag.retrieval.query import Query
+from earful.rag.retrieval.arguments import check_options, to_count, to_text
+from earful.rag.retrieval.query import AskOptions, Query
 from earful.rag.retrieval.shot_set import vector_of
 from earful.wording import quoted, unknown_name
 
@@ -28,6 +28,8 @@ class SearchOptions(TypedDict, total=False):
     k: int
     filter: SearchFilter
     backend: str
+    start_s: float
+    end_s: float | None
     sample_rate: float | None
 
 
@@ -75,13 +77,15 @@ def check_search(
     k: int,
     filter: SearchFilter,
     backend: str,
+    stretch: AskOptions,
 ) -> None:
     """Check what a search is given before anything is read; see ``FewShot.search``.
 
     Raises:
         UnknownNameError: There is no such backend.
         TypeError: An argument is of another type.
-        ValueError: Not one of the two is given, the text is empty, or ``k`` is below 1.
+        ValueError: Not one of the two is given, the text is empty, ``k`` is below 1, or the stretch
+            ends before it begins or goes with a text.
     """
     if (audio is None) == (text is None):
         raise ValueError("give either audio or text")
@@ -90,6 +94,9 @@ def check_search(
     if text is not None and not to_text("text", text):
         raise ValueError("the sentence to search with is empty; give its words")
     to_count("k", k, 1)
+    check_options(stretch)
+    if text is not None and (stretch.get("start_s") or stretch.get("end_s") is not None):
+        raise ValueError("start_s and end_s are about a recording, and a text has none")
     if not isinstance(filter, SearchFilter):
         raise TypeError(
             f"filter={quoted(filter)}: expected a SearchFilter, such as "

@@ -257,13 +257,15 @@ def read_in_batches(
         )
 
 
-def read_query(audio: Readable | Query, embedder: Embedder | None) -> Query:
-    """Read one recording; see ``read_queries``.
+def read_query(
+    audio: Readable | Query, embedder: Embedder | None, *, ask: AskOptions | None = None
+) -> Query:
+    """Read one recording; see ``read_in_batches``.
 
     Raises:
         AudioError: It cannot be read.
     """
-    (query,) = read_in_batches([audio], embedder)
+    (query,) = read_in_batches([audio], embedder, ask=ask)
     if isinstance(query, AudioError):
         raise query
     return query

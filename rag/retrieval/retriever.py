@@ -27,6 +27,7 @@ from earful.rag.retrieval.index_search import compares_scores, search_index
 from earful.rag.retrieval.prepared_task import ExemplarFilter, PreparedTask, TaskCache
 from earful.rag.retrieval.query import (
     READ_AT_ONCE,
+    AskOptions,
     Audio,
     Query,
     Readable,
@@ -116,10 +117,7 @@ class Retriever:
         return repr_of(self, embedder=name, index=None if self.index is None else self.index.path)
 
     def with_change(self, change: ShotChange) -> Retriever:
-        """Return a retriever like this one whose shots are changed after they are found.
-
-        For controls, such as shots with other exemplars' labels.
-        """
+        """Return a retriever like this one whose shots are changed once found, for controls."""
         other = copy.copy(self)
         other._change = change
         return other
@@ -396,11 +394,11 @@ class Retriever:
         k: int,
         filter: SearchFilter,
         backend: str,
+        ask: AskOptions,
     ) -> Iterator[Hits | AudioError]:
         """Find the exemplars of the index nearest to each of several recordings.
 
-        What a reader should know of a recording is logged as a warning; not of a query, which was
-        read before.
+        What a reader should know of a recording is logged; not of a query, which was read before.
 
         Yields:
             Hits for each recording in order, or why it cannot be read.
@@ -409,7 +407,8 @@ class Retriever:
             ValueError: There is no index, or as ``search_index``.
         """
         index, embedder = self._searched
-        for given, query in zip(recordings, read_in_batches(recordings, embedder), strict=True):
+        queries = read_in_batches(recordings, embedder, ask=ask)
+        for given, query in zip(recordings, queries, strict=True):
             if isinstance(query, AudioError):
                 yield query
                 continue

@@ -21,11 +21,13 @@ from earful.commands.options import (
     CorpusOutsideOption,
     DecodingOption,
     DeviceOption,
+    EndOption,
     IndexArgument,
     IndexOption,
     JsonOption,
     ModelOption,
     RootOption,
+    StartOption,
     example,
     one_of,
     print_result,
@@ -158,8 +160,8 @@ def index_add(
     label: Annotated[
         list[str], typer.Option("--label", help="Label of the recording. Repeatable.")
     ] = [],  # noqa: B006 - typer copies it
-    start_s: Annotated[float, typer.Option(help="Start of the segment.")] = 0.0,
-    end_s: Annotated[float | None, typer.Option(help="End of the segment.")] = None,
+    start_s: StartOption = 0.0,
+    end_s: EndOption = None,
     group: Annotated[str, typer.Option(help="Recording, site or speaker it came from.")] = "",
     id_: Annotated[str, typer.Option("--id", help="Key of the row; default: the file name.")] = "",
     root: RootOption = None,

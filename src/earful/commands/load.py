@@ -250,19 +250,17 @@ def rehearse(
     """Decode a corpus as a build would, and add what that found to a survey's counts."""
     from earful.index.builder import rehearse_build
     from earful.model import list_embedders, load_embedder
-    from earful.model.audio import HearsBand
 
     # What has to be fetched first is not loaded to count; such encoders all hear 48 kHz.
-    sample_rate, band_hz = _HUB_RATE_HZ, None
+    sample_rate, model = _HUB_RATE_HZ, None
     if not any(known.name == embedder and known.kind == "hub" for known in list_embedders()):
         model = load_embedder(embedder)
         sample_rate = model.fingerprint.sample_rate
-        band_hz = model.band_hz if isinstance(model, HearsBand) else None
     with console.counter("decoding", sys.stderr) as progress:
         heard = rehearse_build(
             corpus,
             sample_rate=sample_rate,
-            band_hz=band_hz,
+            listener=model,
             options=options,
             progress=lambda done: progress(done, found.n),
         )

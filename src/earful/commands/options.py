@@ -79,6 +79,37 @@ _ShotsOption = Annotated[
     typer.Option(min=0, help="Number of exemplars; 0 for none, which takes a --model."),
 ]
 
+
+def _time_s(given: str | float) -> float:
+    """Return seconds of a time as it is typed.
+
+    Raises:
+        typer.BadParameter: It is none.
+    """
+    from earful.model.audio import parse_time_s
+
+    try:
+        seconds = float(given) if not isinstance(given, str) else parse_time_s(given)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}, got {given!r}") from None
+    if seconds < 0:
+        raise typer.BadParameter(f"expected 0 or more seconds, got {given!r}")
+    return seconds
+
+
+StartOption = Annotated[
+    float,
+    typer.Option(
+        parser=_time_s, metavar="TIME", help="Start of the stretch: seconds, or 1:02:03.5."
+    ),
+]
+EndOption = Annotated[
+    float | None,
+    typer.Option(
+        parser=_time_s, metavar="TIME", help="End of the stretch; default: that of the recording."
+    ),
+]
+
 # Families of options: see ``option_families.py``.
 
 HELP_ORDER = (
@@ -211,7 +242,36 @@ class TaskOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueryOptions:
+class StretchOptions:
+    """The stretch of the recording that is asked about."""
+
+    start_s: StartOption = 0.0
+    end_s: EndOption = None
+
+    def given(self) -> dict[str, bool]:
+        """Return the options, and whether each is given."""
+        return {"--start-s": self.start_s != 0.0, "--end-s": self.end_s is not None}
+
+    def place(self) -> dict[str, float | None]:
+        """Return the stretch as plain JSON values."""
+        return {"start_s": self.start_s, "end_s": self.end_s}
+
+    def ask_options(self) -> AskOptions:
+        """Return it as ``AskOptions`` of ``FewShot``.
+
+        Raises:
+            typer.BadParameter: It ends before it begins.
+        """
+        if self.end_s is not None and not self.end_s > self.start_s:
+            raise typer.BadParameter(
+                f"expected more than --start-s {self.start_s:g}, got {self.end_s:g}, in seconds",
+                param_hint="--end-s",
+            )
+        return {"start_s": self.start_s, "end_s": self.end_s}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryOptions(StretchOptions):
     """The segment of the recording, and the shots that go with it."""
 
     shots: _ShotsOption = None
@@ -220,12 +280,6 @@ class QueryOptions:
     ] = ""
     seed: Annotated[int, typer.Option(min=0, help="For random choices.")] = 0
     group: Annotated[str, typer.Option(help="Group of the recordings, kept out of the shots.")] = ""
-    start_s: Annotated[float, typer.Option(min=0.0, help="Start of the segment to ask about.")] = (
-        0.0
-    )
-    end_s: Annotated[
-        float | None, typer.Option(help="End of the segment; default: that of the recording.")
-    ] = None
     shot_mode: Annotated[
         str,
         typer.Option(help="interleaved: a --model hears the exemplars; text: it reads about them."),
@@ -235,24 +289,18 @@ class QueryOptions:
         """Return them as the ``AskOptions`` of ``FewShot``.
 
         Raises:
-            typer.BadParameter: There is no such mode of shots, or the segment ends before it
+            typer.BadParameter: There is no such mode of shots, or the stretch ends before it
                 begins.
         """
         from earful.rag.task import SHOT_MODES
 
-        if self.end_s is not None and not self.end_s > self.start_s:
-            raise typer.BadParameter(
-                f"expected more than --start-s {self.start_s:g}, got {self.end_s:g}, in seconds",
-                param_hint="--end-s",
-            )
         return {
+            **StretchOptions.ask_options(self),
             "shots": self.shots,
             "strategy": self.strategy or None,
             "shot_mode": one_of(SHOT_MODES, self.shot_mode, "--shot-mode"),
             "seed": self.seed,
             "group": self.group,
-            "start_s": self.start_s,
-            "end_s": self.end_s,
         }
 
 

@@ -1,10 +1,8 @@
-"""``earful search``, ``classify``, ``ask`` and ``caption``: questions about recordings."""
+"""``earful classify``, ``ask`` and ``caption``: questions about recordings."""
 
 from __future__ import annotations
 
-import shlex
 import sys
-from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,7 +15,6 @@ from earful.commands.load import (
     load_few_shot,
     load_given_task,
     load_names_alone,
-    print_caveat,
     print_near_labels,
     recordings_of,
 )
@@ -25,12 +22,8 @@ from earful.commands.option_families import expand_families
 from earful.commands.options import (
     HELP_ORDER,
     NO_MODEL,
-    SOME_FAILED,
     ClassifyModelOptions,
-    EmbedderOptions,
     FreeTextOption,
-    IndexOption,
-    JsonOption,
     ModelOptions,
     OptionalIndexOption,
     OutputOptions,
@@ -39,19 +32,15 @@ from earful.commands.options import (
     WritingOptions,
     example,
     one_of,
-    print_json,
     reject_unused,
     split_labels,
 )
-from earful.errors import EarfulError, FilterError, TaskError
-from earful.wording import counted, known_names, nearest_name
+from earful.commands.questions.answers import answer_each
 
 if TYPE_CHECKING:
-    from earful.index.search import IndexBackend, SearchFilter
-    from earful.rag import Answer, FewShot
+    from earful.rag import Answer
     from earful.rag.retrieval import LabelScoring
 
-BACKENDS = ("exact", "faiss", "half", "approximate")
 _LENGTHS: tuple[Literal["sum", "mean"], ...] = ("sum", "mean")
 
 AudioArgument = Annotated[Path, typer.Argument(help="Recording.", metavar="AUDIO")]
@@ -61,78 +50,6 @@ AudioArguments = Annotated[
         help="Recordings, or folders; - for paths on standard input.", metavar="AUDIO..."
     ),
 ]
-
-
-@example("earful search street.wav --index sounds.index -k 5")
-@expand_families(HELP_ORDER)
-def search(
-    index: IndexOption,
-    audio: Annotated[Path | None, typer.Argument(help="Recording to search with.")] = None,
-    text: Annotated[
-        str,
-        typer.Option(
-            help="Sentence to search with instead. With yamnet, similarity is then the probability "
-            "of what it means, not a cosine."
-        ),
-    ] = "",
-    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Number of hits.")] = 10,
-    where: Annotated[
-        str, typer.Option(help="SQL filter, such as \"split = 'train' AND licence = 'CC0'\".")
-    ] = "",
-    label: Annotated[
-        list[str], typer.Option("--label", help="Only rows with this label. Repeatable.")
-    ] = [],  # noqa: B006 - typer copies it
-    split: Annotated[
-        list[str], typer.Option("--split", help="Only rows of this split. Repeatable.")
-    ] = [],  # noqa: B006 - typer copies it
-    exclude_group: Annotated[
-        list[str], typer.Option("--exclude-group", help="No rows of this group. Repeatable.")
-    ] = [],  # noqa: B006 - typer copies it
-    min_similarity: Annotated[
-        float | None, typer.Option(min=-1.0, max=1.0, help="Least similarity, as it is listed.")
-    ] = None,
-    backend: Annotated[
-        str, typer.Option(help="exact, faiss, half (half the memory) or approximate.")
-    ] = "exact",
-    *,
-    models: EmbedderOptions,
-    as_json: JsonOption = False,
-) -> None:
-    """List the nearest exemplars of a recording, or of a sentence."""
-    from earful.index.search import SearchFilter
-    from earful.rag.retrieval import read_query
-
-    if (audio is None) == (not text):
-        raise typer.BadParameter("give a recording or --text, one of the two")
-    if text and not text.strip():
-        raise typer.BadParameter("it is empty: expected a sentence", param_hint="--text")
-    one_of(BACKENDS, backend, "--backend")
-    chosen = SearchFilter(
-        labels=frozenset(label),
-        splits=frozenset(split),
-        exclude_groups=frozenset(exclude_group),
-        where=where,
-        min_similarity=min_similarity,
-    )
-    few = load_few_shot(index, models, reads_audio=audio is not None)
-    if text and few.retriever.compares_scores:
-        reject_unused(
-            {"--backend": backend != "exact"},
-            "is about vectors, and a text is compared with the class scores of this index; it "
-            "takes exact",
-        )
-    query = None if audio is None else read_query(audio, few.embedder)
-    hits = few.search(audio=query, text=text or None, k=k, filter=chosen, backend=backend)
-    notes = [] if query is None else [*query.notes]
-    if text and (note := few.retriever.text_note(text, hits)):
-        notes.append(note)
-    if as_json:
-        evidence = [hit.to_dict() for hit in hits]
-        print_json({"query": text or str(audio), "evidence": evidence, "notes": notes})
-        return
-    typer.echo(console.describe_hits(hits) or _why_nothing(few, chosen, backend))
-    for note in notes:
-        typer.echo(console.describe_note(note))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,7 +184,7 @@ def classify(
 
     if few.index is not None and names is not None and few.model is not None:
         print_near_labels(few.index, names)
-    _answer_each(few, recordings, answer, output)
+    answer_each(few, recordings, answer, output, index, query)
 
 
 @example('earful ask street.wav "Is the siren coming closer?" --model flamingo/')
@@ -298,11 +215,13 @@ def ask(
     ask_options["free_text"] = free_text
     options = writing.generation(query.seed)
     few = load_few_shot(index, models, task=task, query=query, needs_model="ask")
-    _answer_each(
+    answer_each(
         few,
         [audio],
         lambda path: few.ask(path, question, task=task, options=options, **ask_options),
         output,
+        index,
+        query,
     )
 
 
@@ -330,100 +249,11 @@ def caption(
     options = writing.generation(query.seed)
     recordings = recordings_of(audio)
     few = load_few_shot(index, models, task=task, query=query, needs_model="caption")
-    _answer_each(
+    answer_each(
         few,
         recordings,
         lambda path: few.caption(path, task=task, options=options, **ask_options),
         output,
+        index,
+        query,
     )
-
-
-def _why_nothing(few: FewShot, chosen: SearchFilter, backend: str) -> str:
-    """Name the condition of a search that no row of the index meets."""
-    import numpy as np
-
-    from earful.index.search import SearchFilter
-
-    lean: IndexBackend = "half" if backend in ("half", "approximate") else "exact"
-    index = few.index
-    if index is None:
-        return "nothing found: there is no index"
-
-    def passes(some: SearchFilter) -> bool:
-        query = np.eye(1, index.fingerprint.dim, dtype=np.float32)[0]
-        return bool(index.search(query, k=1, filter=some, backend=lean))
-
-    n_rows = index.info.n
-    none = f"none of {counted(n_rows, 'row')}"
-    if not n_rows:
-        return f"nothing found: {index.why_empty()}"
-    alone = {
-        f"--where {chosen.where!r}": SearchFilter(where=chosen.where),
-        _given("--label", chosen.labels): SearchFilter(labels=chosen.labels),
-        _given("--split", chosen.splits): SearchFilter(splits=chosen.splits),
-        _given("--exclude-group", chosen.exclude_groups): SearchFilter(
-            exclude_groups=chosen.exclude_groups
-        ),
-    }
-    given = {option: some for option, some in alone.items() if some != SearchFilter()}
-    for option, some in given.items():
-        if not passes(some):
-            return f"nothing found: {none} passes {option}{_meant(few, some)}"
-    if not passes(replace(chosen, min_similarity=None)):
-        return f"nothing found: {none} passes {' and '.join(given)}"
-    return f"nothing found: no row is as similar as --min-similarity {chosen.min_similarity:g}"
-
-
-def _given(option: str, values: Collection[str]) -> str:
-    return " ".join(f"{option} {shlex.quote(value)}" for value in sorted(values))
-
-
-def _meant(few: FewShot, nothing: SearchFilter) -> str:
-    """Return the labels or splits of the index that are spelt nearly like those of a filter."""
-    if few.index is None:
-        return ""
-    rows = few.index.vectors().exemplars
-    for values, known in (
-        (nothing.labels, {label for row in rows for label in row.labels}),
-        (nothing.splits, {row.split for row in rows} - {""}),
-    ):
-        if values:
-            nearest = [value for value in sorted(values) if nearest_name(value, sorted(known))]
-            return f"; {known_names([*nearest, *sorted(values)][0], sorted(known))}"
-    return ""
-
-
-def _answer_each(
-    few: FewShot,
-    audio: Sequence[Path],
-    answer: Callable[[Path], Answer],
-    output: OutputOptions,
-) -> None:
-    """Print an answer per recording; a recording that cannot be answered stops no other."""
-    n_failed, is_told = 0, False
-    for path in audio:
-        found: Answer | EarfulError
-        try:
-            found = answer(path)
-        except (TaskError, FilterError):
-            raise
-        except EarfulError as error:
-            found = error
-        if not is_told and not isinstance(found, EarfulError):
-            print_caveat(few)
-            is_told = True
-        if isinstance(found, EarfulError):
-            n_failed += 1
-            if output.as_json:
-                print_json({"audio": str(path), "error": str(found)})
-            console.warn(f"error: {found}")
-            continue
-        prompt = found.prompt.render() if output.show_prompt and found.prompt else ""
-        if output.as_json:
-            print_json({**found.to_dict(), **({"prompt": prompt} if prompt else {})})
-            continue
-        if prompt:
-            typer.echo(console.printable_lines(prompt))
-        typer.echo(console.describe_answer(found))
-    if n_failed:
-        raise typer.Exit(1 if n_failed == len(audio) else SOME_FAILED)

@@ -24,6 +24,8 @@ from earful.commands.options import (
     example,
     print_json,
 )
+from earful.commands.questions.answers import advised
+from earful.commands.questions.long_recordings import advising
 from earful.errors import EarfulError, PromptError
 
 if TYPE_CHECKING:
@@ -62,9 +64,10 @@ def chat(
     ask_options = query.ask_options()
     options = writing.generation(query.seed)
     few = load_few_shot(index, models, query=query, needs_model="chat")
-    talk = few.chat(audio, options=options, **ask_options)
+    with advising(audio, index):
+        talk = few.chat(audio, options=options, **ask_options)
     print_caveat(few)
-    conversation = _Conversation(talk, output)
+    conversation = _Conversation(talk, output, index)
     if questions is not None:
         for question in questions:
             conversation.echo(question)
@@ -85,9 +88,10 @@ def chat(
 class _Conversation:
     """A ``Chat`` on a console; it goes on after a line that fails."""
 
-    def __init__(self, talk: Chat, output: OutputOptions) -> None:
+    def __init__(self, talk: Chat, output: OutputOptions, index: Path | None) -> None:
         self._talk = talk
         self._output = output
+        self._index = index
         self._n_lines = 0
         self._n_failed = 0
 
@@ -131,7 +135,7 @@ class _Conversation:
 
     def _answer(self, question: str, ask: Callable[[_OnText], Answer]) -> None:
         try:
-            answer = ask(None if self._output.as_json else _show_piece)
+            answer = advised(ask(None if self._output.as_json else _show_piece), self._index)
         except EarfulError as error:
             if self._output.as_json:
                 print_json({"question": question, "error": str(error)})
@@ -152,7 +156,7 @@ class _Conversation:
         if not self._talk.answers:
             self._fail("nothing has been asked yet; ask a question first")
             return
-        last = self._talk.answers[-1]
+        last = advised(self._talk.answers[-1], self._index)
         if self._output.as_json:
             hits = [hit.to_dict() for hit in last.evidence]
             print_json({"evidence": hits, "notes": list(last.notes)})

@@ -1,0 +1,5 @@
+"""Questions: commands that answer about recordings, search with them and talk about them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,83 @@
+"""Answers of commands: printed one recording after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from earful import console
+from earful.commands.load import print_caveat
+from earful.commands.options import SOME_FAILED, OutputOptions, StretchOptions, print_json
+from earful.commands.questions.long_recordings import advise
+from earful.errors import EarfulError, FilterError, TaskError
+
+if TYPE_CHECKING:
+    from earful.rag import Answer, FewShot
+
+
+def answer_each(
+    few: FewShot,
+    audio: Sequence[Path],
+    answer: Callable[[Path], Answer],
+    output: OutputOptions,
+    index: Path | None,
+    stretch: StretchOptions,
+) -> None:
+    """Print an answer per recording; a recording that cannot be answered stops no other.
+
+    Args:
+        few: What answers.
+        audio: The recordings.
+        answer: Answers about one.
+        output: How answers are printed.
+        index: The index that was given.
+        stretch: The stretch that was asked about.
+
+    Raises:
+        typer.Exit: With the code that says whether all or some of them failed.
+    """
+    n_failed, is_told = 0, False
+    for path in audio:
+        found: Answer | EarfulError
+        try:
+            found = answer(path)
+        except (TaskError, FilterError):
+            raise
+        except EarfulError as error:
+            found = error
+        if not is_told and not isinstance(found, EarfulError):
+            print_caveat(few)
+            is_told = True
+        if isinstance(found, EarfulError):
+            n_failed += 1
+            why = advise(str(found), str(path), index)
+            if output.as_json:
+                print_json({"audio": str(path), **stretch.place(), "error": why})
+            console.warn(f"error: {why}")
+            continue
+        found = advised(found, index)
+        prompt = found.prompt.render() if output.show_prompt and found.prompt else ""
+        if output.as_json:
+            print_json({**found.to_dict(), **({"prompt": prompt} if prompt else {})})
+            continue
+        if prompt:
+            typer.echo(console.printable_lines(prompt))
+        typer.echo(console.describe_answer(found))
+    if n_failed:
+        raise typer.Exit(1 if n_failed == len(audio) else SOME_FAILED)
+
+
+def advised(answer: Answer, index: Path | None) -> Answer:
+    """Return an answer whose notes and reason name commands; see ``advise``."""
+
+    def say(text: str) -> str:
+        return advise(text, answer.audio, index)
+
+    text = say(answer.text) if answer.declined else answer.text
+    return replace(
+        answer, text=text, reason=say(answer.reason), notes=tuple(map(say, answer.notes))
+    )
