@@ -17,6 +17,7 @@ from pathlib import Path
 
 import earful
 from earful import console
+from earful.commands.evaluate import describe_evaluation
 from earful.demo import DemoCorpus
 from earful.rag.evaluation import EvaluationSettings, evaluate, write_report
 from earful.rag.task import Task
@@ -40,7 +41,7 @@ def main() -> None:
             found = evaluate(
                 few, Task(name="demo"), settings=SETTINGS, out=arguments.out, progress=progress
             )
-        print(console.describe_evaluation(found.scorecard))
+        print(describe_evaluation(found.scorecard))
         print(f"{time.monotonic() - started:.0f} s")
         if arguments.html:
             write_report(found.scorecard, arguments.html)

@@ -15,11 +15,13 @@ from earful.index.corpus.columns import (
     MAY_BE_MISSING,
     TRANSCRIPT,
     MovedPaths,
+    TimeForm,
     add_times,
     is_missing,
     listed_labels,
     looks_like_time,
     scale_of,
+    time_form,
     unused_times,
 )
 from earful.index.corpus.delimited import Record, SemicolonRecord, TabRecord
@@ -29,6 +31,7 @@ from earful.index.corpus.limits import MAX_PATH
 from earful.index.corpus.parquet import NestedCell
 from earful.index.corpus.stretches import TOLERANCE_S
 from earful.index.corpus.tables import as_text
+from earful.model.audio import is_clock_time, parse_time_s
 from earful.wording import listed, quoted
 
 # Columns of Raven's tables: in a table of several files, time runs on from file to file, and
@@ -40,8 +43,6 @@ _RAVEN_PATH, _RAVEN_OFFSET, _RAVEN_BEGIN, _RAVEN_END = (
 
 # A scheme and a slash; one letter would be a drive of another system.
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:/|data:|.*://", re.IGNORECASE | re.DOTALL)
-# Whatever else float() accepts, such as 1_0 and digits of other scripts, is a typing error.
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+")
 # A folder and a file in it, as Kaleidoscope names a recording, and where all of them lay.
 _IN_FILE, _FOLDER, _IN_FOLDER = "in file", "folder", "indir"
@@ -78,7 +79,7 @@ class ExemplarReader:
         self._drop_missing = drop_missing
         self._names: tuple[str, ...] = ()
         self._found: dict[str, str] = {}
-        self._is_number: dict[str, bool] = {}
+        self._forms: dict[str, TimeForm] = {}
         self._perhaps_times: list[str] = []
         self._unused_times: dict[str, None] = {}
         self._left_out: dict[str, None] = {}
@@ -164,14 +165,12 @@ class ExemplarReader:
         if names == self._names:  # as in most tables
             return self._found
 
-        def is_number(name: str) -> bool:
-            text = str(record[name]).strip()
-            found = _NUMBER.fullmatch(text) or _DECIMAL_COMMA.fullmatch(text)
-            return self._is_number.setdefault(name, not text or found is not None)
+        def holds(name: str) -> TimeForm:
+            return self._forms.setdefault(name, time_form(str(record[name]).strip()))
 
         found = self.named_columns(names, where, names_audio=names_audio)
         left_out = set(found) | (_OF_AN_EXPORT if record.keys() >= _OF_AN_EXPORT else set())
-        add_times(found, left_out, names, is_number)
+        add_times(found, left_out, names, holds)
         found = {field: column for field, column in found.items() if column}
         self._perhaps_times = unused_times(names, found, self._columns)
         self._names, self._found = names, found
@@ -279,13 +278,18 @@ class ExemplarReader:
             text = as_text(record[column], where, column).strip()
             text = "" if self._is_missing(text) or (self._drop_missing and text in DASHES) else text
             advice = f", or leave the column out with --column {field}="
+            scale = scale_of(column)
+            if is_clock_time(text) and scale != 1:
+                raise CorpusError(
+                    f"{where}: {field} is {quoted(text)}, and the name of column {column!r} says "
+                    "another unit than minutes and seconds; expected a number, or another name"
+                )
             value = _seconds(
                 _with_point(record, text, where, field),
                 where,
                 field,
                 advice=advice if self._advise_options else "",
             )
-            scale = scale_of(column)
             return value if value is None or scale == 1 else round(value * scale, _DIGITS_OF_TIME)
 
         start_column, end_column = columns.get("start_s"), columns.get("end_s")
@@ -358,11 +362,10 @@ def _with_point(record: Record, text: str, where: str, field: str) -> str:
 def _seconds(text: str, where: str, field: str, *, advice: str) -> float | None:
     if not text:
         return None
-    if not _NUMBER.fullmatch(text):
-        raise CorpusError(
-            f"{where}: {field} is {quoted(text)}; expected seconds as a number{advice}"
-        )
-    return float(text)
+    try:
+        return parse_time_s(text)
+    except ValueError as error:
+        raise CorpusError(f"{where}: {field} is {quoted(text)}; {error}{advice}") from None
 
 
 def _of_kaleidoscope(record: Record, named: str, folder: Path) -> str:

@@ -41,7 +41,7 @@ from earful.index.storage.schema import (
     to_arrow,
     whole_rows,
 )
-from earful.index.storage.table import Table, require_unused
+from earful.index.storage.table import Table, is_half_made, require_unused
 from earful.model import Fingerprint
 from earful.wording import as_argument
 
@@ -106,6 +106,11 @@ class IndexFolder:
             raise IndexFolderError(
                 f"{folder}: there is no such folder; build an index with "
                 f"`earful index build CORPUS --index {as_argument(path)}`"
+            )
+        if is_half_made(folder):
+            raise IndexFolderError(
+                f"{folder}: holds no index yet: a build was interrupted before its first commit; "
+                f"run it again: `earful index build CORPUS --index {as_argument(path)}`"
             )
         header = read_header(folder)
         return cls(folder, header, Table.open(folder, header.fingerprint, header.n_classes))

@@ -354,6 +354,16 @@ def require_unused(folder: Path) -> None:
         )
 
 
+def is_half_made(folder: Path) -> bool:
+    """Tell whether a folder is what a build leaves that ends before its first commit."""
+    try:
+        require_unused(folder)
+    except IndexFolderError:
+        return False
+    is_begun = (folder / LOCK_NAME).exists()
+    return is_begun and not any((folder / TABLE_FOLDER).rglob("*.lance/data/*"))
+
+
 def _open_lance(folder: Path) -> Any:
     with translate_errors(folder):
         return _connect(folder).open_table(TABLE_NAME)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+# Whatever else float() accepts, such as 1_0 and digits of other scripts, is a typing error.
 _SECONDS = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 # Minutes have two digits behind hours, seconds always: 1:2 may be 1:02 or 1:20.
 _CLOCK = re.compile(

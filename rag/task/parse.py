@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -23,6 +25,8 @@ from earful.rag.task.task import (
 )
 from earful.toml import TomlProblem, TomlReader, TooManyProblemsError, read_toml
 from earful.wording import counted, unknown_name
+
+_MOST_SHOWN = 5
 
 
 def read_task(
@@ -118,7 +122,11 @@ class _TaskParser:
             for name in named:
                 labels[to_nfc(name)] = self._label(name, found[name])
         else:
+            if tables := [row for row, label in enumerate(found) if isinstance(label, dict)]:
+                self._reader.report(_instead_of_tables(found), "labels", tables[0])
             for row, text in enumerate(found):
+                if isinstance(text, dict):
+                    continue
                 if not isinstance(text, str):
                     self._reader.report_type(text, "text", "labels", row)
                 elif self._claim(text, text, "labels", row):
@@ -144,3 +152,19 @@ class _TaskParser:
         if fault:
             self._reader.report(fault, *key)
         return not fault
+
+
+def _instead_of_tables(labels: Sequence[object]) -> str:
+    """Return how labels are written that stand in an array of tables, as ``[[labels]]`` makes."""
+    named = [
+        str(label.get("name") or label.get("label") or "") if isinstance(label, dict) else label
+        for label in labels
+    ]
+    names = [name for name in named if isinstance(name, str) and name] or ["dog", "rain"]
+    shown = ", ".join(json.dumps(name, ensure_ascii=False) for name in names[:_MOST_SHOWN])
+    more = ", ..." if len(names) > _MOST_SHOWN else ""
+    first = names[0] if re.fullmatch("[A-Za-z0-9_-]+", names[0]) else json.dumps(names[0])
+    return (
+        f"labels holds tables; expected names, labels = [{shown}{more}], or a table for each name "
+        f"that has a wording or aliases: [labels.{first}]"
+    )

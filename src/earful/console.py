@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from earful.index.search import Approximate, Hit
     from earful.model.audio import FaultKind
     from earful.rag import Answer, Blend
-    from earful.rag.evaluation import Scorecard
 
 _PLAIN_EVERY_S = 5.0
 
@@ -36,7 +35,6 @@ _DOUBTS: dict[FaultKind, str] = {
     "out-of-band": "outside the band that the embedder hears",
     "loud": "far above full scale",
     "short": "too short",
-    "long": "of many minutes",
     "header": "with a header that was not believed",
 }
 
@@ -93,8 +91,10 @@ def describe_answer(answer: Answer) -> str:
     verdict = f"{text}  {answer.confidence:.0%}" if answer.scores else text
     if answer.abstained and not answer.declined:
         verdict = f"not sure (best guess: {verdict})"
-    lines = [f"{printable(answer.audio)}: {verdict}"]
-    if answer.reason:
+    lines = [f"{printable(_place(answer.audio, answer.start_s, answer.end_s))}: {verdict}"]
+    # What cannot be heard is a note as well, for programs.
+    told = answer.reason if answer.declined else ""
+    if answer.reason and not (told and told in answer.text):
         lines.append(printable(f"  because {answer.reason}"))
     runners_up = [s for s in answer.scores if s.label != answer.text][:3]
     if runners_up:
@@ -114,7 +114,7 @@ def describe_answer(answer: Answer) -> str:
     lines += [f"  {line}" for line in describe_hits(answer.evidence[:most]).splitlines()]
     if len(answer.evidence) > most:
         lines.append(f"  and {len(answer.evidence) - most} more, which --json lists")
-    lines += [describe_note(note) for note in answer.notes]
+    lines += [describe_note(note) for note in answer.notes if note != answer.reason]
     return "\n".join(lines)
 
 
@@ -151,18 +151,18 @@ def describe_hits(hits: Sequence[Hit]) -> str:
     """Render hits as one line each: similarity, answer, audio."""
     return table(
         [
-            [f"{hit.similarity:+.3f}", hit.exemplar.answer, _audio_segment(hit)]
+            [f"{hit.similarity:+.3f}", row.answer, _place(str(row.audio), row.start_s, row.end_s)]
             for hit in sorted(hits, key=lambda hit: hit.rank)
+            for row in [hit.exemplar]
         ]
     )
 
 
-def _audio_segment(hit: Hit) -> str:
-    exemplar = hit.exemplar
-    if exemplar.start_s == 0 and exemplar.end_s is None:
-        return str(exemplar.audio)
-    end = "end" if exemplar.end_s is None else f"{exemplar.end_s:g}"
-    return f"{exemplar.audio} [{exemplar.start_s:g}-{end} s]"
+def _place(audio: str, start_s: float, end_s: float | None) -> str:
+    """Name a recording, and the stretch of it where it is not the whole: ``a.wav 0:02-0:03.5``."""
+    from earful.model.audio import clock_stretch
+
+    return f"{audio} {clock_stretch(start_s, end_s)}".rstrip()
 
 
 def describe_build(report: BuildReport) -> str:
@@ -234,10 +234,24 @@ def _describe_doubtful(doubtful: Sequence[DoubtfulAudio]) -> list[str]:
     """Render a line for each reason why an encoder hears little of recordings."""
     lines = []
     for some in doubtful:
+        if some.kind == "long":
+            lines.append(_describe_long(some))
+            continue
         nothing = f", {some.n_unusable} with nothing left to hear" if some.n_unusable else ""
         what = f"{counted(some.n, 'row')} {_DOUBTS[some.kind]}{nothing}"
         lines.append(printable(f"  note: {what}; the first is {some.first}: {some.text}"))
     return lines
+
+
+def _describe_long(some: DoubtfulAudio) -> str:
+    """Render how many rows are averages of long recordings, and what to do with them."""
+    last = counted(some.n, "row lasts", "rows last")
+    each = "each" if some.n > 1 else "it"
+    return printable(
+        f"  note: {last} over a minute; {each} is one vector, the average of its windows: mark "
+        "stretches (columns start_s, end_s), or find where sounds are with `earful scan`; the "
+        f"first is {some.first}"
+    )
 
 
 def describe_repair(report: RepairReport) -> str:
@@ -307,39 +321,6 @@ def describe_approximate(made: Approximate, index: object) -> str:
             "saves only the memory and the time to read them"
         )
     lines.append(f"use it: earful search RECORDING --index {index} --backend approximate")
-    return "\n".join(lines)
-
-
-def describe_evaluation(card: Scorecard) -> str:
-    """Render an evaluation: a line per arm, the differences between arms, the verdict."""
-    from earful.rag.evaluation import difference_text, is_share, metric_text
-
-    unit = card.metric
-    shown = [card.metric, *[name for name in card.metrics if name != card.metric][:1]]
-    header = ["arm", *shown, "interval", "s/item"]
-    rows = []
-    for score in card.arms:
-        values = [metric_text(name, score.metrics[name].value) for name in shown]
-        low, high = (metric_text(unit, end) for end in (score.primary.low, score.primary.high))
-        mark = " (use this)" if score.arm == card.verdict.arm else ""
-        rows.append([score.arm.name + mark, *values, f"{low} to {high}", f"{score.median_s:.3f}"])
-    n_groups = len(set(card.groups))
-    lines = [
-        f"{counted(len(card.items), 'item')} of {counted(n_groups, 'group')}, by {unit}",
-        "",
-        table(rows, header=header, right="124"),
-        "",
-    ]
-    points = " points" if is_share(unit) else ""
-    for pair in card.comparisons:
-        found = pair.difference
-        value, low, high = (
-            difference_text(unit, number) for number in (found.value, found.low, found.high)
-        )
-        test = f", McNemar p = {pair.mcnemar.p_value:.2g}" if pair.mcnemar else ""
-        lines.append(f"{pair.first} less {pair.second}: {value}{points} ({low} to {high}){test}")
-    lines += ["", f"verdict: {card.verdict.text}"]
-    lines += [f"note: {note}" for note in card.document["notes"]]
     return "\n".join(lines)
 
 

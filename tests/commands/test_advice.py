@@ -57,6 +57,7 @@ LIBRARY = {
     "src/earful/commands/questions/query.py:scoring": ("classify",),
     "src/earful/commands/questions/nearest.py:_why_nothing": ("search",),
     "src/earful/commands/questions/long_recordings.py:advise": (*QUESTIONS[:-1],),
+    "src/earful/commands/stretch_options.py:ask_options": QUESTIONS[:-1],
     "src/earful/commands/options.py:ask_options": ("classify", "ask", "caption", "chat"),
     "src/earful/commands/options.py:generation": ("ask", "caption", "chat"),
     "src/earful/commands/health.py:_print_health": ("index health",),

@@ -10,7 +10,16 @@ from .names import (
     is_missing,
 )
 from .odd_labels import LabelCounts, channels_note
-from .times import add_times, looks_like_time, scale_of, times_note, times_options, unused_times
+from .times import (
+    TimeForm,
+    add_times,
+    looks_like_time,
+    scale_of,
+    time_form,
+    times_note,
+    times_options,
+    unused_times,
+)
 
 __all__ = [
     "ALIASES",
@@ -21,12 +30,14 @@ __all__ = [
     "ColumnContents",
     "LabelCounts",
     "MovedPaths",
+    "TimeForm",
     "add_times",
     "channels_note",
     "is_missing",
     "listed_labels",
     "looks_like_time",
     "scale_of",
+    "time_form",
     "times_note",
     "times_options",
     "unused_times",

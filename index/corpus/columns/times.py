@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import Literal
 
 from earful.index.corpus.columns.names import as_option
+from earful.model.audio import is_clock_time
 
 _NAMES: dict[str, str] = {
     **dict.fromkeys(("start", "begin", "start time", "begin time", "time start"), "start_s"),
@@ -46,6 +48,8 @@ _BEGINNINGS = (
     *("d\u00e9but", "duree", "dur\u00e9e", "inicio", "inizio", "durata", "duraci"),
 )
 _ENDINGS = ("time", "zeit", "start", "onset", "offset", "duration", "dauer", "ende", "times")
+_OF_STRETCHES = frozenset({"start_s", "end_s", "duration_s", "onset", "offset"})
+TimeForm = Literal["number", "clock", "text"]
 _OF_ENDS = frozenset({"end", "ende", "stop", "fin", "fine", "to", "bis", "t1", "tmax"})
 
 
@@ -53,7 +57,7 @@ def add_times(
     found: dict[str, str],
     left_out: Iterable[str],
     names: Sequence[str],
-    is_number: Callable[[str], bool],
+    holds: Callable[[str], TimeForm],
 ) -> None:
     """Add the columns of times that a table has under other names than ours.
 
@@ -64,13 +68,21 @@ def add_times(
         found: Column of each field; ``start_s``, ``end_s`` and ``duration_s`` are added.
         left_out: Fields to add none for.
         names: The table's columns.
-        is_number: Whether a column holds numbers; others with such a name may be times of day.
+        holds: How a column is written. Times with colons count only where both ends of a stretch
+            have a column, and the names do not speak of a time; others may be times of day.
     """
     roles: dict[str, list[str]] = {}
+    clocks: dict[str, list[str]] = {}
     for name in names:
         role = _role(name)
-        if role and name not in found.values() and is_number(name):
+        form = holds(name) if role and name not in found.values() else "text"
+        if form == "number":
             roles.setdefault(role, []).append(name)
+        elif form == "clock" and "time" not in _words(name):
+            clocks.setdefault(role, []).append(name)
+    if len((found.keys() | roles.keys() | clocks.keys()) & _OF_STRETCHES) > 1:
+        for role, columns in clocks.items():
+            roles.setdefault(role, columns)
     column = {role: _one_of(columns) for role, columns in roles.items()}
     wanted = {field for field in ("start_s", "end_s", "duration_s") if field not in left_out}
     has_start = "start_s" in found or column.get("start_s")
@@ -86,6 +98,17 @@ def add_times(
     of_length = column.get("duration_s", "")
     if found.get("start_s") and "duration_s" in wanted and "duration_s" not in found and of_length:
         found["duration_s"] = of_length
+
+
+def time_form(text: str) -> TimeForm:
+    """Return how a cell of a column of times is written; an empty one counts as a number.
+
+    >>> time_form("0,5"), time_form("0:02"), time_form("2026-05-03"), time_form("")
+    ('number', 'clock', 'text', 'number')
+    """
+    if not text or _NUMBER.fullmatch(text):
+        return "number"
+    return "clock" if is_clock_time(text) else "text"
 
 
 def scale_of(column: str) -> float:

@@ -19,17 +19,19 @@ from earful.commands.options import (
     JsonOption,
     MaxTokensOption,
     OptionalIndexOption,
+    RootOption,
     example,
     one_of,
     print_result,
     reject_unused,
 )
 from earful.errors import EvaluationError
+from earful.wording import counted
 
 if TYPE_CHECKING:
     from earful.index.corpus import Corpus
     from earful.rag import FewShot
-    from earful.rag.evaluation import Evaluation, EvaluationSettings
+    from earful.rag.evaluation import Evaluation, EvaluationSettings, Scorecard
     from earful.rag.task import Task
 
 _ALL_LABELS = "all-labels"
@@ -47,6 +49,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Labelled folder or table to ask about, in place of rows of the index."),
     ] = None,
+    root: RootOption = None,
     allow_outside: AllowOutsideOption = False,
     split: Annotated[
         str, typer.Option(help="Ask about rows of this split; the others are the exemplars.")
@@ -116,7 +119,8 @@ def evaluate(
         "is about a task's examples and --data; give one",
     )
     if data is None:
-        reject_unused(reading.given(), "is about --data; give it")
+        about_data = {**reading.given(), "--root": root is not None}
+        reject_unused(about_data, "is about --data; give it")
     given = load_given_task(task, allow_outside=allow_outside) if task else None
     if write_task and replay is None:
         # Fail now, and not after every item has been asked.
@@ -145,7 +149,7 @@ def evaluate(
     # A new run, or the rest of one that was interrupted.
     asked = given if given is not None else Task(name=_ALL_LABELS)
     file = out if out is not None else Path(f"{asked.name}.evaluation.json")
-    corpus = None if data is None else reading.open(data, allow_outside=allow_outside)
+    corpus = None if data is None else reading.open(data, root=root, allow_outside=allow_outside)
     found = _run(few, asked, settings, corpus, file)
     print_caveat(few)
     page = html if html is not None else file.with_suffix(".html")
@@ -182,8 +186,41 @@ def _print_evaluation(found: Evaluation, html: Path | None, *, as_json: bool) ->
     if html is not None:
         write_report(found.scorecard, html)
         console.warn(f"report: {html}")
-    text = console.printable_lines(console.describe_evaluation(found.scorecard))
+    text = console.printable_lines(describe_evaluation(found.scorecard))
     print_result(found.to_dict(), text, as_json=as_json)
+
+
+def describe_evaluation(card: Scorecard) -> str:
+    """Render an evaluation: a line per arm, the differences between arms, the verdict."""
+    from earful.rag.evaluation import difference_text, is_share, metric_text
+
+    unit = card.metric
+    shown = [card.metric, *[name for name in card.metrics if name != card.metric][:1]]
+    header = ["arm", *shown, "interval", "s/item"]
+    rows = []
+    for score in card.arms:
+        values = [metric_text(name, score.metrics[name].value) for name in shown]
+        low, high = (metric_text(unit, end) for end in (score.primary.low, score.primary.high))
+        mark = " (use this)" if score.arm == card.verdict.arm else ""
+        rows.append([score.arm.name + mark, *values, f"{low} to {high}", f"{score.median_s:.3f}"])
+    n_groups = len(set(card.groups))
+    lines = [
+        f"{counted(len(card.items), 'item')} of {counted(n_groups, 'group')}, by {unit}",
+        "",
+        console.table(rows, header=header, right="124"),
+        "",
+    ]
+    points = " points" if is_share(unit) else ""
+    for pair in card.comparisons:
+        found = pair.difference
+        value, low, high = (
+            difference_text(unit, number) for number in (found.value, found.low, found.high)
+        )
+        test = f", McNemar p = {pair.mcnemar.p_value:.2g}" if pair.mcnemar else ""
+        lines.append(f"{pair.first} less {pair.second}: {value}{points} ({low} to {high}){test}")
+    lines += ["", f"verdict: {card.verdict.text}"]
+    lines += [f"note: {note}" for note in card.document["notes"]]
+    return "\n".join(lines)
 
 
 def _write_verdict(task: Task, found: Evaluation) -> None:

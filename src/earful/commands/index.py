@@ -21,18 +21,17 @@ from earful.commands.options import (
     CorpusOutsideOption,
     DecodingOption,
     DeviceOption,
-    EndOption,
     IndexArgument,
     IndexOption,
     JsonOption,
     ModelOption,
     RootOption,
-    StartOption,
     example,
     one_of,
     print_result,
     reject_unused,
 )
+from earful.commands.stretch_options import EndOption, StartOption
 from earful.errors import CorpusError
 from earful.model import DEFAULT_EMBEDDER
 from earful.wording import as_argument, counted
@@ -265,8 +264,9 @@ def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
         else:
             shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             rows.append([key, shown])
-    found = {**info, "rejected": [rejection.to_dict() for rejection in rejected]}
-    lines = rejection_lines(rejected, "rejected ")
+    notes = [why] if (why := opened.why_empty()) else []
+    found = {**info, "rejected": [rejection.to_dict() for rejection in rejected], "notes": notes}
+    lines = [f"note: {note}" for note in notes] + rejection_lines(rejected, "rejected ")
     print_result(found, "\n".join([console.table(rows), *lines]), as_json=as_json)
 
 
@@ -281,6 +281,7 @@ def index_verify(
     corpus: Annotated[
         Path | None, typer.Option(help="Corpus that the index was built from, for --repair.")
     ] = None,
+    root: RootOption = None,
     allow_outside: CorpusOutsideOption = False,
     *,
     reading: CorpusOptions,
@@ -291,13 +292,19 @@ def index_verify(
 
     mended: RepairReport | None = None
     reject_unused({"--corpus": corpus is not None and not repair}, "is for --repair")
-    about_corpus = {**reading.given(), "--allow-outside": allow_outside}
+    about_corpus = {
+        **reading.given(),
+        "--root": root is not None,
+        "--allow-outside": allow_outside,
+    }
     if corpus is None:
         reject_unused(about_corpus, "is about a corpus; give a --corpus")
     if repair:
         from earful.index.maintenance import repair_index
 
-        opened = None if corpus is None else reading.open(corpus, allow_outside=allow_outside)
+        opened = None
+        if corpus is not None:
+            opened = reading.open(corpus, root=root, allow_outside=allow_outside)
         with console.progress_bar("embedding", sys.stderr) as progress:
             mended = repair_index(index, opened, progress=progress)
     report = verify_index(Index.open(index))

@@ -11,8 +11,9 @@ import typer
 
 from earful import console
 from earful.commands.load import print_caveat
-from earful.commands.options import SOME_FAILED, OutputOptions, StretchOptions, print_json
+from earful.commands.options import SOME_FAILED, OutputOptions, print_json
 from earful.commands.questions.long_recordings import advise
+from earful.commands.stretch_options import StretchOptions
 from earful.errors import EarfulError, FilterError, TaskError
 
 if TYPE_CHECKING:

@@ -18,13 +18,13 @@ from earful.commands.options import (
     EmbedderOptions,
     IndexOption,
     JsonOption,
-    StretchOptions,
     example,
     one_of,
     print_json,
     reject_unused,
 )
 from earful.commands.questions.long_recordings import advise, advising
+from earful.commands.stretch_options import StretchOptions
 from earful.wording import counted, known_names, nearest_name
 
 if TYPE_CHECKING:
