@@ -1,5 +1,5 @@
 from .corpus import Corpus, open_corpus, single_recording
-from .exemplar import CorpusRow, Exemplar, Rejection, default_id, to_nfc
+from .exemplar import CorpusRow, Exemplar, Rejection, default_id, stretch_fields, to_nfc
 from .folders import audio_files
 from .limits import MAX_NAME, exemplar_fault, name_fault, text_fault
 from .parquet import parquet_rows
@@ -26,6 +26,7 @@ __all__ = [
     "open_table",
     "parquet_rows",
     "single_recording",
+    "stretch_fields",
     "survey_corpus",
     "table_kind",
     "text_fault",

@@ -155,6 +155,21 @@ class CorpusRow:
     __repr__ = short_repr
 
 
+def stretch_fields(exemplar: Exemplar) -> dict[str, object]:
+    """Return what every JSON says of an exemplar's stretch: its times, answer, labels and group.
+
+    >>> stretch_fields(Exemplar(id="a", audio=PurePosixPath("a.wav"), end_s=2.0, labels=("dog",)))
+    {'start_s': 0.0, 'end_s': 2.0, 'answer': 'dog', 'labels': ['dog'], 'group': ''}
+    """
+    return {
+        "start_s": exemplar.start_s,
+        "end_s": exemplar.end_s,
+        "answer": exemplar.answer,
+        "labels": list(exemplar.labels),
+        "group": exemplar.group,
+    }
+
+
 def default_id(audio: PurePosixPath, start_s: float, end_s: float | None) -> str:
     """Return the id of a row that names none: its audio file, and its segment if it has one.
 

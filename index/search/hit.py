@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex, overload
 
 from earful.html import notebook_html
-from earful.index.corpus import Exemplar
+from earful.index.corpus import Exemplar, stretch_fields
 from earful.values import data_frame, repr_of
 
 if TYPE_CHECKING:
@@ -45,11 +45,7 @@ class Hit:
         return {
             "id": exemplar.id,
             "audio": str(self.path),
-            "start_s": exemplar.start_s,
-            "end_s": exemplar.end_s,
-            "answer": exemplar.answer,
-            "labels": list(exemplar.labels),
-            "group": exemplar.group,
+            **stretch_fields(exemplar),
             "rank": self.rank,
             "similarity": round(self.similarity, 6),
         }

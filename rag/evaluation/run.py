@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from earful.errors import EvaluationError, TaskError
 from earful.html import notebook_html
-from earful.index.corpus import Corpus
+from earful.index.corpus import Corpus, stretch_fields
 from earful.model import GenerationOptions
 from earful.rag.evaluation.arms import Arm, ArmRunner, arms_of, embedding_seconds
 from earful.rag.evaluation.items import Item, ItemSet, items_of_corpus, items_of_index
@@ -353,8 +353,7 @@ def _shown(candidates: Candidates, ids: set[str]) -> list[dict[str, Any]]:
         {
             "id": exemplar.id,
             "audio": str(path),
-            "start_s": exemplar.start_s,
-            "end_s": exemplar.end_s,
+            **stretch_fields(exemplar),
             "references": list(exemplar.labels) or [exemplar.answer],
         }
         for exemplar, path in zip(candidates.exemplars, candidates.paths, strict=True)

@@ -53,9 +53,7 @@ class ShotInfluence:
     def to_dict(self) -> dict[str, object]:
         """Return the fields as plain JSON values."""
         return {
-            "id": self.hit.exemplar.id,
-            "answer": self.hit.exemplar.answer,
-            "similarity": round(self.hit.similarity, _DIGITS),
+            **self.hit.to_dict(),
             "change": round(self.change, _DIGITS),
             "changes": {label: round(change, _DIGITS) for label, change in self.changes.items()},
             "without": {score.label: round(score.score, _DIGITS) for score in self.without},

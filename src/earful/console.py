@@ -91,7 +91,7 @@ def describe_answer(answer: Answer) -> str:
     verdict = f"{text}  {answer.confidence:.0%}" if answer.scores else text
     if answer.abstained and not answer.declined:
         verdict = f"not sure (best guess: {verdict})"
-    lines = [f"{printable(_place(answer.audio, answer.start_s, answer.end_s))}: {verdict}"]
+    lines = [f"{printable(name_stretch(answer.audio, answer.start_s, answer.end_s))}: {verdict}"]
     # What cannot be heard is a note as well, for programs.
     told = answer.reason if answer.declined else ""
     if answer.reason and not (told and told in answer.text):
@@ -151,14 +151,14 @@ def describe_hits(hits: Sequence[Hit]) -> str:
     """Render hits as one line each: similarity, answer, audio."""
     return table(
         [
-            [f"{hit.similarity:+.3f}", row.answer, _place(str(row.audio), row.start_s, row.end_s)]
+            [f"{hit.similarity:+.3f}", row.answer, name_stretch(row.audio, row.start_s, row.end_s)]
             for hit in sorted(hits, key=lambda hit: hit.rank)
             for row in [hit.exemplar]
         ]
     )
 
 
-def _place(audio: str, start_s: float, end_s: float | None) -> str:
+def name_stretch(audio: object, start_s: float, end_s: float | None) -> str:
     """Name a recording, and the stretch of it where it is not the whole: ``a.wav 0:02-0:03.5``."""
     from earful.model.audio import clock_stretch
 

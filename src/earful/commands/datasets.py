@@ -124,6 +124,7 @@ def datasets_sample(
     as_json: JsonOption = False,
 ) -> None:
     """Show some exemplars as they would enter an index."""
+    from earful.index.corpus import stretch_fields
     from earful.index.datasets import load_dataset
 
     corpus = load_dataset(
@@ -144,24 +145,17 @@ def datasets_sample(
                 {
                     "id": exemplar.id,
                     "audio": str(exemplar.audio),
-                    "start_s": exemplar.start_s,
-                    "end_s": exemplar.end_s,
+                    **stretch_fields(exemplar),
                     "question": exemplar.question,
-                    "answer": exemplar.answer,
-                    "labels": list(exemplar.labels),
                     "split": exemplar.split,
-                    "group": exemplar.group,
                     "licence": exemplar.licence,
                     "meta": dict(exemplar.meta),
                 }
             )
             continue
-        end = "end" if exemplar.end_s is None else f"{exemplar.end_s:g}"
-        is_whole = not exemplar.start_s and exemplar.end_s is None
-        segment = "" if is_whole else f" [{exemplar.start_s:g}-{end} s]"
         lines = [
             f"{exemplar.id}  ({exemplar.split or 'no split'})",
-            f"  audio     {exemplar.audio}{segment}",
+            f"  audio     {console.name_stretch(exemplar.audio, exemplar.start_s, exemplar.end_s)}",
             f"  question  {exemplar.question}",
             f"  answer    {exemplar.answer}",
         ]

@@ -55,7 +55,7 @@ def test_every_way_to_write_a_row_gives_the_same_stretch(
         ("t.csv", 'file,label,start\nt.wav,x,"0,5"\n', "expected seconds as a number"),
         (
             "t.csv",
-            "file,label,start\nt.wav,x,10:00\n",
+            "file,label,start\nt.wav,x,10:5\n",
             "leave the column out with --column start_s=",
         ),
         ("t.csv", "file,label\nt.wav;x\n", "by semicolons it has 2 fields"),
