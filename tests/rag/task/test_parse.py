@@ -211,6 +211,12 @@ abstain_below = 1.5
         ('labels = ["dog"]', "1: 1 label", "at least 2"),
         ("labels = []", "1: 0 labels", "at least 2"),
         (
+            '[[labels]]\nname = "dog"\n[[labels]]\nname = "big cat"',
+            '1: labels holds tables; expected names, labels = ["dog", "big cat"], or',
+            "[labels.dog]",
+        ),
+        ('labels = ["a", {wording = "x"}]', "1: labels holds tables", "[labels.a]"),
+        (
             'labels = ["a", "b"]\nkind = "caption"',
             "2: a task of kind 'caption'",
             "classify or multilabel",
