@@ -1,7 +1,6 @@
 from .clip import AudioInfo, Clip, file_sha256, load_audio, require_sample_rate, resample
 from .clock import clock_stretch, clock_time, is_clock_time, parse_time_s
 from .hearing import (
-    FIND_WHERE,
     AudioFault,
     CountsWindows,
     FaultKind,
@@ -11,11 +10,12 @@ from .hearing import (
 )
 from .levels import LevelMeter, Levels, unfilled_note
 from .limits import AudioLimits, check_rate
+from .next_steps import BY_TIMES, FIND_WHERE, RAISE_LIMIT, TAKE_STRETCH
 from .sandbox import load_isolated, probe_isolated, stop_decoding, warm_up
-from .segment import RAISE_LIMIT, TAKE_STRETCH
 from .source import open_source
 
 __all__ = [
+    "BY_TIMES",
     "FIND_WHERE",
     "RAISE_LIMIT",
     "TAKE_STRETCH",

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from earful.model.audio.clip import Clip
 from earful.model.audio.levels import decibels, levels_of, offset_and_swing, power_of
+from earful.model.audio.next_steps import FIND_WHERE
 
 FaultKind = Literal[
     "silent", "quiet", "offset", "cancelling", "out-of-band", "loud", "short", "long", "header"
@@ -39,8 +40,6 @@ _SHORT_S: Final = 0.1
 # One window of the shipped encoder is then one of 26 in the average.
 _LONG_S: Final = 60.0
 _TOO_LONG_S: Final = 180.0
-FIND_WHERE: Final = "find where it is with earful.scan"
-"""Next step for a long recording, as a program takes it; a command names its own."""
 _SPECTRUM: Final = 4096
 _SPECTRA_AT_ONCE: Final = 256
 
@@ -120,13 +119,13 @@ def check_hearing(
         text = f"it lasts {1000 * clip.duration_s:.3g} ms: {why}"
         faults.append(AudioFault(kind="short", text=text, unusable=too_short))
     if clip.duration_s > _LONG_S and n_windows != 1:
-        how = "it is heard as one"
+        why = ", too long for a short sound in it to be heard"
         if n_windows is not None:
-            how = f"its vector is the average of {n_windows:,} windows"
-        text = (
-            f"it lasts {clip.duration_s:.0f} s and {how}: a short sound in it is not heard; "
-            f"{FIND_WHERE}"
-        )
+            why = (
+                f" and its vector is the average of {n_windows:,} windows: a short sound in it is "
+                "not heard"
+            )
+        text = f"it lasts {clip.duration_s:.0f} s{why}; {FIND_WHERE}"
         too_long = clip.duration_s > _TOO_LONG_S
         faults.append(AudioFault(kind="long", text=text, unusable=too_long))
     if levels.peak > _LOUDEST:

@@ -7,7 +7,7 @@ what is accepted is counted while decoding.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,18 +15,13 @@ from numpy.typing import NDArray
 from earful.errors import AudioError
 from earful.model.audio.decoders import Decoder, open_decoder
 from earful.model.audio.levels import LevelMeter, Levels
+from earful.model.audio.next_steps import RAISE_LIMIT, TAKE_STRETCH
 from earful.model.audio.source import OpenSource
 
 if TYPE_CHECKING:
     from earful.model.audio.limits import AudioLimits
 
 Channels = Literal["mean", "first"]
-
-TAKE_STRETCH: Final = (
-    "take a stretch of it by start_s and end_s, find where a sound is with earful.scan"
-)
-"""Next steps for a recording over a limit, as a program takes them; a command names its own."""
-RAISE_LIMIT: Final = ", or raise the limit in a program, by AudioLimits"
 
 # How far a segment may reach past the end, and a file fall short of its header. Tables give
 # times to a tenth or a hundredth of a second, and MP3 and AAC encoders pad by up to 48 ms.

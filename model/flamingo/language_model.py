@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, ModelError, PromptError
-from earful.model.audio import Clip
+from earful.model.audio import BY_TIMES, Clip
 from earful.model.flamingo.audio import SAMPLE_RATE, WINDOW_SAMPLES, duration_s
 from earful.model.flamingo.decoding import FlamingoNetwork, Mode, PromptArrays
 from earful.model.flamingo.prompt_format import WORDING, Style, render_continuation, render_prompt
@@ -361,6 +361,8 @@ class FlamingoLanguageModel:
         if found_s <= max_seconds + _TOLERANCE_S:
             return ""
         heard = f"only the first {max_seconds:g} s of {found_s:.2f} s"
+        if not ref.is_exemplar:
+            heard += f"; ask about another part {BY_TIMES}"
         return f"{ref}: the language model hears {heard}"
 
     def _ids(self, prompt: Prompt) -> list[int]:

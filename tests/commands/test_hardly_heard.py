@@ -20,7 +20,7 @@ HARDLY_HEARD = {
     "opposite": (np.stack([_HISS, -_HISS], axis=1), 16_000, "2 channels cancel each other"),
     "bat": (0.3 * np.sin(2 * np.pi * 50_000 * _T), 384_000, "above 22050 Hz"),
     "one": (_HISS[:1], 16_000, "too short for one spectrum"),
-    "minutes": (np.tile(_HISS, 600), 16_000, "lasts 1200 s and it is heard as one"),
+    "minutes": (np.tile(_HISS, 600), 16_000, "lasts 1200 s, too long for a short sound"),
 }
 
 

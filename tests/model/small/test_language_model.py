@@ -197,7 +197,7 @@ def test_a_loaded_model_says_what_it_is(model: SmallLanguageModel) -> None:
 
 def test_a_longer_recording_is_measured_as_cut(model: SmallLanguageModel) -> None:
     (cut,) = model.measure(ask(query=clip(0, MOST + RATE))).cut
-    assert cut == "clip: the language model hears only the first 33.25 s of 34.25 s"
+    assert cut.startswith("clip: the language model hears only the first 33.25 s of 34.25 s; ask")
     assert model.measure(ask(query=clip(0, MOST))).cut == ()
 
 

@@ -22,15 +22,22 @@ def advise(text: str, audio: str, index: Path | None) -> str:
         audio: The recording.
         index: Where the examples are; without one a table of examples has to be given.
     """
-    from earful.model.audio import FIND_WHERE, RAISE_LIMIT, TAKE_STRETCH
+    from earful.model.audio import BY_TIMES, FIND_WHERE, RAISE_LIMIT, TAKE_STRETCH
 
     examples = "--examples EXAMPLES.csv" if index is None else f"--index {as_argument(index)}"
     out = as_argument(Path(audio).with_suffix(".scan").name)
     scan = f"earful scan {as_argument(audio)} {examples} -o {out}"
-    stretch = f"take a stretch of it by --start-s and --end-s, or find where a sound is: {scan}"
-    return text.replace(TAKE_STRETCH + RAISE_LIMIT, stretch).replace(
-        FIND_WHERE, f"find where it is: {scan}"
-    )
+    by_options = "by --start-s and --end-s"
+    commands = {
+        TAKE_STRETCH + RAISE_LIMIT: (
+            f"take a stretch of it {by_options}, or find where a sound is: {scan}"
+        ),
+        FIND_WHERE: f"find where it is: {scan}",
+        BY_TIMES: by_options,
+    }
+    for said, command in commands.items():
+        text = text.replace(said, command)
+    return text
 
 
 @contextmanager
