@@ -126,8 +126,8 @@ def test_a_segment_of_a_recording_can_be_asked_about(run: Run, home: Path) -> No
     alone = "no exemplar was used: the language model alone answers"
     assert json.loads(out)["notes"] == [
         alone,
-        "minute.wav [5-end s]: the language model hears only the first 33.25 s of 55.00 s; ask about "
-        "another part by --start-s and --end-s",
+        "minute.wav [5-end s]: the language model hears only the first 33.25 s of 55.00 s; ask "
+        "about another part by --start-s and --end-s",
     ]
     assert json.loads(run(*words, "--end-s", 30)[1])["notes"] == [alone]
     chatty = ("--model", "chatty", "--start-s", 5, "--max-tokens", 2)
