@@ -33,6 +33,10 @@ ANSWER = Answer(
     timings=MappingProxyType({"decode_s": 0.0123456789}),
     prompt_digest="abc",
     notes=("a note",),
+    labels=("dog",),
+    start_s=2.0,
+    end_s=3.5,
+    group="site 7",
 )
 
 
@@ -42,7 +46,13 @@ def test_the_json_of_an_answer() -> None:
         == """\
 {
  "audio": "street.wav",
+ "start_s": 2.0,
+ "end_s": 3.5,
+ "group": "site 7",
  "text": "dog",
+ "labels": [
+  "dog"
+ ],
  "confidence": 0.712346,
  "abstained": false,
  "reason": "",

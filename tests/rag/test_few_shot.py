@@ -45,9 +45,13 @@ def test_unseen_sounds_get_their_label_and_show_why(few: FewShot, queries: Path)
 
 def test_the_json_holds_what_is_promised(few: FewShot, queries: Path) -> None:
     values = few.classify(queries / "low/100.wav").to_dict()
-    assert list(values)[:9] == [
+    assert list(values)[:13] == [
         "audio",
+        "start_s",
+        "end_s",
+        "group",
         "text",
+        "labels",
         "confidence",
         "abstained",
         "reason",

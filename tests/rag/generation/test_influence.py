@@ -196,9 +196,7 @@ def test_it_goes_into_json() -> None:
     request = request_of(hit("a", "dog", 0))
     (found,) = label_influence(ScriptedLanguageModel(log_probability=counts), request)
     assert json.loads(json.dumps(found.to_dict())) == {
-        "id": "a",
-        "answer": "dog",
-        "similarity": 0.9,
+        **json.loads(json.dumps(request.hits[0].to_dict())),
         "change": 0.231059,
         "changes": {"cat": -0.231059, "dog": 0.231059},
         "without": {"cat": 0.5, "dog": 0.5},
