@@ -7,7 +7,7 @@ RIFF, EBU Tech 3306 (RF64), Sony's Wave64, Apple's AIFF and CAF, Sun's AU.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import BufferedIOBase
 from typing import Final, Literal
@@ -29,6 +29,10 @@ _MOST_BLOCK_SAMPLES: Final = 320
 # Less than this behind the samples may be anything; more is audio or a chunk.
 _WORTH_A_NOTE_BYTES: Final = 4096
 _TAGS: Final = (b"TAG", b"APETAGEX", b"ID3", b"LYRICSBEGIN")
+# Chunks that may follow one of odd length whose pad byte is missing.
+_KNOWN: Final = frozenset(
+    {b"data", b"fmt ", b"fact", b"LIST", b"bext", b"guan", b"iXML", b"JUNK", b"cue ", b"id3 "}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +87,15 @@ class _ChunkLayout:
 
 
 @dataclass(frozen=True, slots=True)
-class _Chunk:
+class Chunk:
+    """A chunk of a file.
+
+    Attributes:
+        name: Its name, as its format writes it.
+        content_at: Where its content begins, in bytes.
+        n_bytes: How long that is, as its header says.
+    """
+
     name: bytes
     content_at: int
     n_bytes: int
@@ -237,24 +249,101 @@ def stated_samples(
     return stated if ends_late and not is_divided else None
 
 
+def wav_chunks(file: BufferedIOBase, size_bytes: int, *, most: int) -> Iterator[Chunk]:
+    """Yield the chunks of a WAV, RF64, BW64 or W64 file that lie in it as a whole.
+
+    Samples whose size stands in ``ds64`` are passed over, a missing pad byte is noticed, and the
+    walk ends where no chunk can be.
+
+    Args:
+        file: Seekable; left wherever the walk is.
+        size_bytes: Length of the whole file.
+        most: Most chunks to look at.
+
+    Yields:
+        The chunks, named by four bytes; none for another kind of file.
+    """
+    head = read_at(file, 0, _HEAD_BYTES)
+    layout = _chunk_layout(head)
+    if layout is None or not layout.fact:  # AIFF and CAF have other chunks
+        return
+    sizes = {}
+    if head[:4] in (b"RF64", b"BW64") and head[12:16] == b"ds64":
+        sizes[b"data"] = int.from_bytes(head[_DS64_DATA_AT : _DS64_DATA_AT + 8], "little")
+    try:
+        for chunk in _chunks(file, size_bytes, layout, most=most, sizes=sizes, may_lack_pads=True):
+            name = chunk.name[:4]
+            if not is_chunk_name(name):
+                return
+            if chunk.n_bytes >= 0 and chunk.content_at + chunk.n_bytes <= size_bytes:
+                yield Chunk(name, chunk.content_at, chunk.n_bytes)
+    except TooManyPacketsError:
+        return
+
+
+def is_chunk_name(name: bytes) -> bool:
+    """Whether four bytes can be the name of a chunk."""
+    return name.isascii() and name.decode("ascii").isprintable()
+
+
+def has_pad_byte(after: bytes, order: _Order, n_left: int) -> bool:
+    """Whether the pad byte of a chunk of odd length is there.
+
+    Args:
+        after: The nine bytes that follow its content.
+        order: Byte order of the file.
+        n_left: Bytes from there to its end.
+    """
+    if len(after) < 9 or not after[0] or after[1:5] in _KNOWN:
+        return True
+    n_bytes = int.from_bytes(after[4:8], order)
+    fits = after[:4] == b"data" or n_bytes <= n_left - 8
+    return not (is_chunk_name(after[:4]) and fits)
+
+
 def _chunks(
-    file: BufferedIOBase, size_bytes: int, layout: _ChunkLayout, first: int | None = None
-) -> Iterator[_Chunk]:
-    """Yield a file's chunks, as far as the next one still begins in the file."""
+    file: BufferedIOBase,
+    size_bytes: int,
+    layout: _ChunkLayout,
+    first: int | None = None,
+    *,
+    most: int = _MOST_CHUNKS,
+    sizes: Mapping[bytes, int] | None = None,
+    may_lack_pads: bool = False,
+) -> Iterator[Chunk]:
+    """Yield a file's chunks, as far as the next one still begins in the file.
+
+    Args:
+        file: Seekable.
+        size_bytes: Length of the whole file.
+        layout: How its chunks are laid out.
+        first: Where the first begins; ``None`` for where the layout says.
+        most: Most chunks to look at.
+        sizes: Sizes by name, of chunks whose own headers do not give them.
+        may_lack_pads: Whether pad bytes behind chunks of odd length may be missing.
+
+    Raises:
+        TooManyPacketsError: There are more chunks.
+    """
     position = layout.first if first is None else first
-    for _ in range(_MOST_CHUNKS):
+    for _ in range(most):
         head = read_at(file, position, layout.head_bytes)
         if len(head) < layout.head_bytes:
             return
+        name = head[: layout.name_bytes]
         n_bytes = int.from_bytes(head[layout.name_bytes :], layout.order)
         if layout.counts_head:
             n_bytes -= layout.head_bytes
+        n_bytes = (sizes or {}).get(name, n_bytes)
         position += layout.head_bytes
-        yield _Chunk(head[: layout.name_bytes], position, n_bytes)
+        yield Chunk(name, position, n_bytes)
+        end = position + n_bytes
         position += -(-n_bytes // layout.align) * layout.align
         if n_bytes < 0 or position > size_bytes:  # before a seek beyond what 64 bits hold
             return
-    raise TooManyPacketsError(_MOST_CHUNKS, "chunks")
+        if may_lack_pads and layout.align == 2 and n_bytes % 2:
+            position = end + has_pad_byte(read_at(file, end, 9), layout.order, size_bytes - end)
+    raise TooManyPacketsError(most, "chunks")
 
 
 def _chunk_layout(head: bytes) -> _ChunkLayout | None:

@@ -12,16 +12,18 @@ from dataclasses import dataclass, replace
 from io import BufferedIOBase
 from typing import Final, Literal
 
-from earful.model.audio.decoders.chunks import bytes_behind, find_data
+from earful.model.audio.decoders.chunks import (
+    bytes_behind,
+    find_data,
+    has_pad_byte,
+    is_chunk_name,
+)
 from earful.model.audio.decoders.file_view import FileView
 from earful.model.audio.decoders.stream_length import read_at
 from earful.model.audio.source import OpenSource
 
 _Order = Literal["little", "big"]
 _ORDERS: Final[dict[bytes, _Order]] = {b"RIFF": "little", b"RIFX": "big"}
-_KNOWN: Final = frozenset(
-    {b"data", b"fmt ", b"fact", b"LIST", b"bext", b"guan", b"iXML", b"JUNK", b"cue ", b"id3 "}
-)
 _MOST_CHUNKS: Final = 4096
 _LEAST_FORMAT_BYTES: Final = 16
 _HEAD_BYTES: Final = 12
@@ -118,7 +120,7 @@ def _walk(file: BufferedIOBase, size_bytes: int, order: _Order) -> _Walk:
     position = _HEAD_BYTES
     for _ in range(_MOST_CHUNKS):
         head = read_at(file, position, 8)
-        if len(head) < 8 or not _is_name(head[:4]):
+        if len(head) < 8 or not is_chunk_name(head[:4]):
             return found
         name, n_bytes, content_at = head[:4], int.from_bytes(head[4:], order), position + 8
         if name == b"data":
@@ -143,22 +145,9 @@ def _walk(file: BufferedIOBase, size_bytes: int, order: _Order) -> _Walk:
         elif name == b"fact" and found.fact is None:
             found = replace(found, fact=(content_at, n_bytes))
         position = end + (
-            n_bytes % 2 and _is_padded(read_at(file, end, 9), order, size_bytes - end)
+            n_bytes % 2 and has_pad_byte(read_at(file, end, 9), order, size_bytes - end)
         )
     return found
-
-
-def _is_padded(after: bytes, order: _Order, n_left: int) -> bool:
-    """Whether a chunk's pad byte is there, by the nine bytes that follow its content."""
-    if len(after) < 9 or not after[0] or after[1:5] in _KNOWN:
-        return True
-    n_bytes = int.from_bytes(after[4:8], order)
-    fits = after[:4] == b"data" or n_bytes <= n_left - 8
-    return not (_is_name(after[:4]) and fits)
-
-
-def _is_name(name: bytes) -> bool:
-    return name.isascii() and name.decode("ascii").isprintable()
 
 
 def _only_byte(file: BufferedIOBase) -> int | None:
