@@ -307,7 +307,7 @@ def _chunks(
     layout: _ChunkLayout,
     first: int | None = None,
     *,
-    most: int = _MOST_CHUNKS,
+    most: int | None = None,
     sizes: Mapping[bytes, int] | None = None,
     may_lack_pads: bool = False,
 ) -> Iterator[Chunk]:
@@ -318,14 +318,14 @@ def _chunks(
         size_bytes: Length of the whole file.
         layout: How its chunks are laid out.
         first: Where the first begins; ``None`` for where the layout says.
-        most: Most chunks to look at.
+        most: Most chunks to look at; ``None`` for millions.
         sizes: Sizes by name, of chunks whose own headers do not give them.
         may_lack_pads: Whether pad bytes behind chunks of odd length may be missing.
 
     Raises:
         TooManyPacketsError: There are more chunks.
     """
-    position = layout.first if first is None else first
+    position, most = layout.first if first is None else first, most or _MOST_CHUNKS
     for _ in range(most):
         head = read_at(file, position, layout.head_bytes)
         if len(head) < layout.head_bytes:

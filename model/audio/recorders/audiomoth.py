@@ -59,7 +59,7 @@ def read_audiomoth(info: dict[str, str]) -> RecorderMetadata | None:
         if offset.startswith(":"):  # an hour of nothing is left out
             offset = f"+0{offset}"
         zone = parse_offset(offset or "Z")
-    starts_at = make_stamp(year, month, day, hour, minute, second, zone=zone)
+    starts_at = make_stamp([year, month, day, hour, minute, second], zone=zone)
     notes: tuple[str, ...] = ()
     if starts_at is None:
         notes = (f"its AudioMoth wrote {found[0][12:31]}, which is no time: was its clock set?",)

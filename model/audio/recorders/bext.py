@@ -35,7 +35,7 @@ def read_bext(content: bytes) -> RecorderMetadata:
         if (text := _text(content[place]))
     )
     return RecorderMetadata(
-        starts_at=None if found is None else make_stamp(*map(int, found.groups())),
+        starts_at=None if found is None else make_stamp([int(x) for x in found.groups()]),
         time_source=SOURCE,
         device=clean_text(_text(content[_ORIGINATOR])),
         extra=extra,

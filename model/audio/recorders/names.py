@@ -117,20 +117,19 @@ def is_plain_name(name: str) -> bool:
 def _recorder_stamp(name: str, stem: str) -> tuple[datetime | None, str, str]:
     """Return the first stamp of a name, the site before it, and the device."""
     if _HEX.fullmatch(stem):
-        moment = datetime.fromtimestamp(int(stem, 16), UTC)
-        return (moment if _FIRST_AUDIOMOTH <= moment < _LAST_HEX else None), "", ""
+        written = datetime.fromtimestamp(int(stem, 16), UTC)
+        return (written if _FIRST_AUDIOMOTH <= written < _LAST_HEX else None), "", ""
     if found := _SOUNDTRAP.match(name):
         numbers = [int(found[at]) for at in range(2, 8)]
-        if moment := make_stamp(2000 + numbers[0], *numbers[1:]):
+        if moment := make_stamp([2000 + numbers[0], *numbers[1:]]):
             return moment, "", f"SoundTrap {found['serial']}"
     matches = sorted(
         (*_COMPACT.finditer(name), *_DASHED.finditer(name)), key=lambda found: found.start()
     )
     for found in matches:
         numbers = [int(found[key]) for key in ("year", "month", "day", "hour", "minute", "second")]
-        microseconds = int((found["fraction"] or "0").ljust(6, "0"))
         zone = parse_offset(found["zone"]) if found["zone"] else None
-        if moment := make_stamp(*numbers, microseconds, zone=zone):
+        if moment := make_stamp(numbers, found["fraction"] or "", zone=zone):
             return moment, _site(name[: found.start()]), ""
     return None, "", ""
 

@@ -95,7 +95,7 @@ class RecorderOptions:
         if numbers is None:
             return None, site
         zone = parse_offset(groups.get("zone", "")) if groups.get("zone") else None
-        return make_stamp(*numbers, zone=zone), site
+        return make_stamp(numbers, zone=zone), site
 
 
 @lru_cache(maxsize=16)

@@ -7,6 +7,7 @@ cannot be is no date.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Final
@@ -49,25 +50,27 @@ def parse_stamp(text: str) -> datetime | None:
     zone: tzinfo | None = None
     if found["zone"] and (zone := parse_offset(found["zone"])) is None:
         return None
-    numbers = [int(found[name] or 0) for name in ("year", "month", "day", "hour", "minute")]
-    microseconds = int((found["fraction"] or "0").ljust(6, "0")[:6])
-    return make_stamp(*numbers, int(found["second"] or 0), microseconds, zone=zone)
+    names = ("year", "month", "day", "hour", "minute", "second")
+    return make_stamp([int(found[x] or 0) for x in names], found["fraction"] or "", zone=zone)
 
 
 def make_stamp(
-    year: int,
-    month: int,
-    day: int,
-    hour: int,
-    minute: int,
-    second: int = 0,
-    microsecond: int = 0,
-    *,
-    zone: tzinfo | None = None,
+    numbers: Sequence[int], fraction: str = "", *, zone: tzinfo | None = None
 ) -> datetime | None:
-    """Make a time of its numbers; ``None`` where there is no such date, or no clock was set."""
-    if not _FIRST_YEAR <= year <= _LAST_YEAR or (year, month, day) == (1970, 1, 1):
+    """Make a time of its numbers.
+
+    Args:
+        numbers: Year, month, day, hour, minute and second.
+        fraction: Digits of the second behind its point.
+        zone: Its zone, if known.
+
+    Returns:
+        The time; ``None`` where there is no such date, or no clock was set.
+    """
+    if not _FIRST_YEAR <= numbers[0] <= _LAST_YEAR or tuple(numbers[:3]) == (1970, 1, 1):
         return None
+    year, month, day, hour, minute, second = numbers
+    microsecond = int(f"{fraction:0<6}"[:6])
     try:
         return datetime(year, month, day, hour, minute, second, microsecond, tzinfo=zone)
     except ValueError:
