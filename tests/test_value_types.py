@@ -31,6 +31,11 @@ BY_DEFAULT = {"FlamingoConfig", "MsClapConfig", "AudioLimits"}
 FIELDS: dict[str, dict[str, Any]] = {
     "Annotation": {"end_s": 2.0},
     "Exemplar": {"labels": ("dog", "cat"), "end_s": 2.0},
+    "RecorderOptions": {
+        "timezone": "UTC",
+        "time_pattern": "(?P<date>[0-9]{8})_(?P<time>[0-9]{6})",
+        "site_pattern": "(?P<site>[^/]+)/",
+    },
     "ScanSettings": {"n_background": 100},
     "Shots": {"strategy": "nearest"},
     "Task": {"labels": {"dog": Label(aliases=("hound",))}, "metric": "accuracy"},

@@ -3,6 +3,7 @@ from .exemplar import CorpusRow, Exemplar, Rejection, default_id, stretch_fields
 from .folders import audio_files
 from .limits import MAX_NAME, exemplar_fault, name_fault, text_fault
 from .parquet import parquet_rows
+from .recorders import GroupBy, RecordingsTable, read_recordings_table
 from .stretches import TimesBeyond
 from .survey import Remarks, Survey, survey_corpus
 from .tables import KINDS, as_text, open_table, table_kind
@@ -13,6 +14,8 @@ __all__ = [
     "Corpus",
     "CorpusRow",
     "Exemplar",
+    "GroupBy",
+    "RecordingsTable",
     "Rejection",
     "Remarks",
     "Survey",
@@ -25,6 +28,7 @@ __all__ = [
     "open_corpus",
     "open_table",
     "parquet_rows",
+    "read_recordings_table",
     "single_recording",
     "stretch_fields",
     "survey_corpus",

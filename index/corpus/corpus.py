@@ -18,7 +18,6 @@ A corpus can be read again and again and gives the same rows in the same order.
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
@@ -40,6 +39,7 @@ from earful.index.corpus.folders import (
     tables_near,
 )
 from earful.index.corpus.limits import exemplar_fault
+from earful.index.corpus.recorders import GroupBy, Grouping
 from earful.index.corpus.stretches import (
     FurtherTexts,
     OncePerSelection,
@@ -77,13 +77,12 @@ class Corpus:
         n_merged: Rows merged into another in the last pass.
         n_further: Rows that give a stretch a further question or answer, in the last pass.
         n_views: Rows of a further view of a selection in the last pass.
-        n_without_group: Rows that the group pattern did not match in the last pass.
     """
 
     check_characters = True
     columns: Mapping[str, str] | None = None
     other_columns: tuple[str, ...] = ()
-    n_merged = n_views = n_further = n_without_group = 0
+    n_merged = n_views = n_further = 0
 
     def __init__(
         self,
@@ -96,7 +95,7 @@ class Corpus:
         label_separator: str = "|",
         drop_missing: bool = False,
         merge_rows: bool = False,
-        group_pattern: re.Pattern[str] | None = None,
+        grouping: Grouping | None = None,
         advise_options: bool = True,
         allow_outside: bool = False,
         rows: tuple[CorpusRow, ...] = (),
@@ -111,7 +110,7 @@ class Corpus:
         self._label_separator = label_separator
         self.advise_options = advise_options
         self._merger = StretchMerger() if merge_rows else None
-        self._group_pattern = group_pattern
+        self._grouping = grouping or Grouping()
         self._known = KNOWN_COLUMNS | {name.lower() for name in (columns or {}).values()}
         self.passed_over: Counter[str] = Counter()
         self._contents = ColumnContents()
@@ -140,8 +139,13 @@ class Corpus:
         return self._reader.unused_times
 
     def reading_notes(self) -> list[str]:
-        """Return which paths of rows were found elsewhere, and which columns are not kept."""
-        return self._reader.notes()
+        """Return which groups are sites, which paths were found elsewhere, what is not kept."""
+        return [*self._grouping.notes(), *self._reader.notes()]
+
+    @property
+    def n_without_group(self) -> int:
+        """Rows that the group pattern did not match in the last pass."""
+        return self._grouping.n_without
 
     def no_labels_fault(self) -> str:
         """Explain that no column gives labels or answers; empty when one does, or none should."""
@@ -171,12 +175,13 @@ class Corpus:
                 the message begins with the row's place.
         """
         seen: set[str] = set()
-        self.n_without_group, self._contents = 0, ColumnContents()
+        self._grouping.begin()
+        self._contents = ColumnContents()
         texts = FurtherTexts()
         # Closed by name: with an error's traceback a table would stay open.
         with closing(self._merged_rows()) as rows:
             for found in rows:
-                row = self._grouped(found)
+                row = self._grouping.group(found, self.root, self._read_rows)
                 self._contents.add(row.exemplar.meta)
                 if fault := exemplar_fault(row.exemplar, check_characters=self.check_characters):
                     raise CorpusError(f"{row.where}: {fault}")
@@ -221,15 +226,6 @@ class Corpus:
                 + one_row
             )
         return f"both are the same stretch, so {one_row}"
-
-    def _grouped(self, row: CorpusRow) -> CorpusRow:
-        """Return a row with the group that the pattern finds in its path."""
-        if self._group_pattern is None or row.exemplar.group:
-            return row
-        found = self._group_pattern.search(str(row.exemplar.audio))
-        group = "" if found is None else found[1 if self._group_pattern.groups else 0] or ""
-        self.n_without_group += not group
-        return replace(row, exemplar=replace(row.exemplar, group=to_nfc(group)))
 
     def _merged_rows(self) -> Generator[CorpusRow, None, None]:
         """Yield the rows in order, those of one stretch as one if that is wanted."""
@@ -340,6 +336,7 @@ def open_corpus(
     drop_missing: bool = False,
     merge_rows: bool = False,
     group_pattern: str = "",
+    group_by: GroupBy = "auto",
     advise_options: bool = True,
     allow_outside: bool = False,
 ) -> Corpus:
@@ -355,6 +352,9 @@ def open_corpus(
         merge_rows: Whether rows of one stretch of one file become one row with all their labels.
         group_pattern: Regular expression that finds a row's group in the path of its audio, where
             no column gives one: its first group, or all that it matches.
+        group_by: ``"site"`` to make the site that a field recorder wrote into a recording or its
+            name the group of rows without one, ``"auto"`` to do so where labels occur at several
+            of several sites, ``"none"``; a group pattern goes first.
         advise_options: Whether messages may name options, as those of ``earful index build``.
         allow_outside: Whether audio may lie outside the root.
 
@@ -366,12 +366,7 @@ def open_corpus(
     columns = dict(columns or {})
     if not label_separator:
         raise CorpusError("label separator '': expected at least one character")
-    try:
-        pattern = re.compile(group_pattern) if group_pattern else None
-    except re.error as error:
-        raise CorpusError(
-            f"group pattern {quoted(group_pattern)}: {error}; expected a regular expression"
-        ) from error
+    grouping = Grouping(pattern=group_pattern, by=group_by, advise_options=advise_options)
     opened = partial(
         Corpus,
         source=path,
@@ -379,7 +374,7 @@ def open_corpus(
         label_separator=label_separator,
         drop_missing=drop_missing,
         merge_rows=merge_rows,
-        group_pattern=pattern,
+        grouping=grouping,
         advise_options=advise_options,
         allow_outside=allow_outside,
     )

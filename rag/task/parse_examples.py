@@ -135,7 +135,9 @@ class ExampleParser:
             return []
         examples: list[Example] = []
         try:
-            corpus = open_corpus(path, advise_options=False, allow_outside=self._allow_outside)
+            corpus = open_corpus(
+                path, group_by="none", advise_options=False, allow_outside=self._allow_outside
+            )
             for row in corpus:
                 exemplar = row.exemplar
                 audio = Path(os.path.realpath(corpus.path(exemplar)))

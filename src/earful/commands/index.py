@@ -47,7 +47,7 @@ _DTYPES = ("auto", "float32", "bfloat16")
 # Where ``--help`` lists the options about a corpus: before its root.
 _CORPUS_ORDER = (
     *("revision", "id_"),
-    *("column", "label_separator", "drop_missing", "merge_rows", "group_pattern"),
+    *("column", "label_separator", "drop_missing", "merge_rows", "group_pattern", "group_by"),
     *("root", "max_duration_s", "allow_outside", "device", "dtype", "dry_run", "as_json"),
 )
 

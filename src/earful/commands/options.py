@@ -14,7 +14,7 @@ from earful.commands.stretch_options import StretchOptions
 from earful.model import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from earful.index.corpus import Corpus
+    from earful.index.corpus import Corpus, GroupBy
     from earful.model import GenerationOptions
     from earful.rag.retrieval import AskOptions
 
@@ -93,6 +93,9 @@ HELP_ORDER = (
 """The order of options in every ``--help``: question, shots, model, writing, devices, output."""
 
 
+_GROUPS_BY: Sequence[GroupBy] = ("auto", "site", "none")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusOptions:
     """Options for reading a corpus of the user's own."""
@@ -121,6 +124,13 @@ class CorpusOptions:
             metavar="REGEX", help="Finds a recording's group in its path, if no column gives one."
         ),
     ] = ""
+    group_by: Annotated[
+        str,
+        typer.Option(
+            help="site: groups are the sites that field recorders write, if no column gives one; "
+            "auto: where labels occur at several; none."
+        ),
+    ] = "auto"
 
     def given(self) -> dict[str, bool]:
         """Return the options, and whether each is given."""
@@ -130,6 +140,7 @@ class CorpusOptions:
             "--drop-missing": self.drop_missing,
             "--merge-rows": self.merge_rows,
             "--group-pattern": bool(self.group_pattern),
+            "--group-by": self.group_by != "auto",
         }
 
     def open(self, source: Path, *, root: Path | None = None, allow_outside: bool) -> Corpus:
@@ -158,6 +169,7 @@ class CorpusOptions:
             drop_missing=self.drop_missing,
             merge_rows=self.merge_rows,
             group_pattern=self.group_pattern,
+            group_by=one_of(_GROUPS_BY, self.group_by, "--group-by"),
             allow_outside=allow_outside,
         )
 
