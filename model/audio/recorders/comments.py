@@ -28,13 +28,14 @@ _READ: Final = frozenset({*_STARTS, "LOCATION", "SENSORLOCATION", "SENSORUID"})
 
 
 def flac_blocks(
-    file: BufferedIOBase, size_bytes: int, most_bytes: int
+    file: BufferedIOBase, size_bytes: int, wanted: frozenset[bytes], most_bytes: int
 ) -> tuple[bytes, dict[bytes, bytes]]:
     """Return the comments of a FLAC file, and the chunks of the WAV that it was made of.
 
     Args:
         file: Seekable.
         size_bytes: Length of the whole file.
+        wanted: Names of chunks, in lower case.
         most_bytes: Most bytes of a block to read.
     """
     comments, chunks, at = b"", dict[bytes, bytes](), 4
@@ -45,13 +46,15 @@ def flac_blocks(
         kind, n_bytes = head[0] & 0x7F, int.from_bytes(head[1:], "big")
         if at + 4 + n_bytes > size_bytes:
             break
-        if kind in (_APPLICATION, _COMMENT):
-            content = read_at(file, at + 4, min(n_bytes, most_bytes))
-            if kind == _COMMENT:
-                comments = comments or content
-            elif content[:4] == b"riff" and len(content) > 12:
-                n_chunk = int.from_bytes(content[8:12], "little")
-                chunks.setdefault(content[4:8].lower(), content[12 : 12 + n_chunk])
+        if kind == _COMMENT and not comments:
+            comments = read_at(file, at + 4, min(n_bytes, most_bytes))
+        elif kind == _APPLICATION:
+            about = read_at(file, at + 4, 16)
+            name = about[4:8].lower()
+            is_other_list = about[4:8] == b"LIST" and about[12:] != b"INFO"
+            if about[:4] == b"riff" and name in wanted.difference(chunks) and not is_other_list:
+                n_chunk = min(int.from_bytes(about[8:12], "little"), n_bytes - 12, most_bytes)
+                chunks[name] = read_at(file, at + 16, max(0, n_chunk))
         at += 4 + n_bytes
         if head[0] & 0x80:
             break

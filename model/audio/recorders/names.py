@@ -45,7 +45,7 @@ _HEX: Final = re.compile(r"(?=[0-9]*[A-F])[5-7][0-9A-F]{7}", re.ASCII)
 _FIRST_AUDIOMOTH: Final = datetime(2016, 1, 1, tzinfo=UTC)
 _LAST_HEX: Final = datetime(2036, 1, 1, tzinfo=UTC)
 # Which microphones an SM3 used: 0+1, -0, 1-.
-_MICROPHONES: Final = re.compile(r"[_-](?:\d\+\d?|\+\d|\d-\d?|-\d)_?$", re.ASCII)
+_MICROPHONES: Final = re.compile(r"_(?:[01]\+[01]?|\+[01]|[01]-|-[01])_?$", re.ASCII)
 _BRACKETED: Final = re.compile(r"\[([+-]?\d{1,2}\.\d+ [+-]?\d{1,3}\.\d+)\]", re.ASCII)
 _SIGNED: Final = re.compile(r"([+-]\d{1,2}\.\d{2,})([+-]\d{1,3}\.\d{2,})", re.ASCII)
 _BLANKS: Final = re.compile(r"_(-?\d{1,2}\.\d+ -?\d{1,3}\.\d+)_", re.ASCII)
@@ -136,8 +136,7 @@ def _recorder_stamp(name: str, stem: str) -> tuple[datetime | None, str, str]:
 
 def _site(before: str) -> str:
     """Return the site of what stands before a stamp."""
-    site = _MICROPHONES.sub("", before.rstrip(" _-."))
-    site = site.strip(_BETWEEN)
+    site = _MICROPHONES.sub("", before).strip(_BETWEEN)
     return "" if _NO_SITES.fullmatch(site) else site
 
 

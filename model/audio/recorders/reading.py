@@ -36,7 +36,7 @@ from earful.model.audio.source import open_source
 
 MOST_CHUNKS: Final = 64
 MOST_BYTES: Final = 1 << 20
-_WANTED: Final = (b"guan", b"wamd", b"list", b"bext")
+_WANTED: Final = frozenset({b"guan", b"wamd", b"list", b"bext"})
 
 
 def read_recorder_metadata(
@@ -103,7 +103,7 @@ def _inside(path: str | os.PathLike[str]) -> Iterator[RecorderMetadata]:
         comments = b""
         kind = read_at(file, 0, 4)
         if kind == b"fLaC":
-            comments, chunks = flac_blocks(file, size_bytes, MOST_BYTES)
+            comments, chunks = flac_blocks(file, size_bytes, _WANTED, MOST_BYTES)
         elif kind == b"OggS":
             comments, chunks = ogg_comments(file, MOST_BYTES), {}
         else:
@@ -132,9 +132,9 @@ def _chunks(file: BufferedIOBase, size_bytes: int) -> dict[bytes, bytes]:
         name = chunk.name.lower()
         if name not in _WANTED or name in found:
             continue
-        content = read_at(file, chunk.content_at, min(chunk.n_bytes, MOST_BYTES))
-        if name != b"list" or content[:4] == b"INFO":
-            found[name] = content
+        # Lists of other kinds name regions and the like.
+        if name != b"list" or read_at(file, chunk.content_at, 4) == b"INFO":
+            found[name] = read_at(file, chunk.content_at, min(chunk.n_bytes, MOST_BYTES))
     return found
 
 
