@@ -145,7 +145,7 @@ def read_recordings_table(path: str | os.PathLike[str]) -> RecordingsTable:
                 raise CorpusError(
                     f"{where}: {columns['recording']} is empty; expected the name of a recording"
                 )
-            if len(name) > MAX_PATH or "\0" in name or not _parts(name):
+            if len(name) > MAX_PATH or "\0" in name or not name.strip("/\\"):
                 raise CorpusError(f"{where}: {quoted(name)} is no name of a file")
             if name in rows:
                 raise CorpusError(

@@ -34,8 +34,8 @@ class RecorderMetadata:
     RecorderMetadata(site='SITE7', latitude=60.17, longitude=24.94)
 
     Attributes:
-        starts_at: Start of the recording; with a zone only if that is known, ``None`` if nothing
-            says when.
+        starts_at: Start of the recording; with a fixed offset from UTC only if that is known, so
+            that seconds can be added to it; ``None`` if nothing says when.
         time_source: What says so, such as ``"GUANO"`` or ``"file name"``; ``""`` if nothing does.
         site: Name of the place, of the recorder's prefix or of its folder; ``""`` if unknown.
         site_source: What gives the site.

@@ -156,10 +156,7 @@ def _in_utc(reading: RecorderMetadata, name: str, options: RecorderOptions) -> R
 
 def _with_zone(reading: RecorderMetadata, options: RecorderOptions) -> RecorderMetadata:
     """Give a time the zone that is said, or convert it to that."""
-    start, zone = reading.starts_at, options.zone
-    if start is None or zone is None:
+    if reading.starts_at is None or options.zone is None:
         return reading
-    if start.utcoffset() is not None:
-        return replace(reading, starts_at=start.astimezone(zone))
-    moment, note = in_zone(start, zone)
-    return replace(reading, starts_at=moment, notes=(*reading.notes, *([note] if note else [])))
+    moment, note = in_zone(reading.starts_at, options.zone)
+    return replace(reading, starts_at=moment, notes=(*reading.notes, *filter(None, [note])))

@@ -128,32 +128,38 @@ def load_zone(name: str) -> tzinfo:
     )
 
 
-def in_zone(naive: datetime, zone: tzinfo) -> tuple[datetime, str]:
-    """Give a time without a zone the zone of its place.
+def in_zone(moment: datetime, zone: tzinfo) -> tuple[datetime, str]:
+    """Return a time as a clock in a zone shows it, with a fixed offset from UTC.
+
+    The offset is fixed because Python adds to times of a ``ZoneInfo`` as clocks are read: an hour
+    into a recording over a change of the clocks would be wrong by one.
 
     Args:
-        naive: What a clock there showed.
+        moment: A time with a zone, or what a clock there showed.
         zone: The zone.
 
     Returns:
-        The moment, and a note where clocks showed that time twice or not at all.
+        The time, and a note where clocks showed it twice or not at all.
     """
-    first, second = (naive.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if moment.utcoffset() is not None:
+        return _fixed(moment.astimezone(zone)), ""
+    first, second = (moment.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
     if first.utcoffset() == second.utcoffset():
-        return first, ""
-    shown = naive.isoformat()
+        return _fixed(first), ""
+    shown = moment.isoformat()
     back = first.astimezone(UTC).astimezone(zone)
-    if back.replace(tzinfo=None, fold=0) == naive:
-        return first, (
+    if back.replace(tzinfo=None, fold=0) == moment:
+        return _fixed(first), (
             f"clocks in {zone} showed {shown} twice, when summer time ended: the first is taken, "
             f"{first.isoformat()}"
         )
-    return back, (
+    return _fixed(back), (
         f"clocks in {zone} never showed {shown}, when summer time began: taken as "
         f"{back.isoformat()}; a recorder that keeps one time all year has an offset, such as "
-        f"--timezone {_offset_text(first)}"
+        f"--timezone {first.isoformat()[-6:]}"
     )
 
 
-def _offset_text(moment: datetime) -> str:
-    return moment.isoformat()[-6:]
+def _fixed(moment: datetime) -> datetime:
+    offset = moment.utcoffset()
+    return moment if offset is None else moment.replace(tzinfo=timezone(offset), fold=0)

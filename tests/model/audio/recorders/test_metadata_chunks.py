@@ -125,7 +125,7 @@ CASES: list[tuple[str, bytes, Fields]] = [
         {"starts_at": "2020-05-03T04:30:12+05:45"}),
     ("moth 1.5.0 deployment", wav(before=moth(
         "Recorded at 04:30:12 03/05/2021 (UTC) during deployment 0123456789ABCDEF using external "
-        "microphone at medium gain setting while battery state was 4.2V and temperature was 3.5C.")),
+        "microphone at medium gain setting while battery state was 4.2V and temperature was 3C.")),
         {"starts_at": "2021-05-03T04:30:12+00:00", "device": SERIAL}),
     ("moth 1.8.1", wav(before=moth(
         f"Recorded at 04:30:12 03/05/2023 (UTC+1) {MOTH} and temperature was 12.3C. Frequency "
