@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo, available_timezones
 
 from earful.errors import AudioError
 from earful.wording import nearest_name, quoted
@@ -104,11 +103,13 @@ def load_zone(name: str) -> tzinfo:
     Raises:
         AudioError: There is no such zone, or no data about zones on this system.
     """
+    import zoneinfo  # milliseconds, for who says a zone
+
     if (offset := parse_offset(name)) is not None:
         return offset
-    known = available_timezones()
+    known = zoneinfo.available_timezones()
     if name in known:
-        return ZoneInfo(name)
+        return zoneinfo.ZoneInfo(name)
     if not known:
         raise AudioError(
             f"time zone {quoted(name)}: this system has no data about time zones; install them by "

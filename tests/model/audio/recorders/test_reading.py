@@ -221,7 +221,7 @@ def test_an_unknown_zone_is_named_with_the_nearest(name: str, meant: str) -> Non
 
 def test_without_data_about_zones_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     load_zone.cache_clear()
-    monkeypatch.setattr("earful.model.audio.recorders.stamps.available_timezones", set)
+    monkeypatch.setattr("zoneinfo.available_timezones", set)
     with pytest.raises(AudioError, match="pip install tzdata"):
         load_zone("Europe/Helsinki")
     assert load_zone("+02:00") == timezone(timedelta(hours=2))
