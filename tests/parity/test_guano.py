@@ -84,7 +84,8 @@ def test_metadata_is_that_of_the_package(tmp_path: Path) -> None:
             "time_expansion": read.time_expansion,
         }
     # Their program turns wamd into GUANO, which their package reads.
-    converter = [python, tmp_path / "env" / "bin" / "wamd2guano.py", *paths[len(GUANO) :]]
+    program = tmp_path / "env" / "bin" / "wamd2guano.py"
+    converter: list[str | Path] = [python, program, *paths[len(GUANO) :]]
     subprocess.run(converter, check=True, capture_output=True)
     output = subprocess.run(
         [python, "-c", THEIRS, *paths], check=True, capture_output=True, text=True

@@ -6,9 +6,10 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
+from earful.model.audio.recorders.stamps import in_zone, load_zone
 from earful.read_only import ReadOnlyDict
 from earful.values import short_repr
 from earful.wording import printable
@@ -86,12 +87,13 @@ class RecorderMetadata:
         }
 
 
-def combine(readings: Sequence[RecorderMetadata]) -> RecorderMetadata:
+def combine(readings: Sequence[RecorderMetadata], zone: tzinfo | None = None) -> RecorderMetadata:
     """Combine what several sources say: of each field the first that gives it.
 
     Args:
         readings: The sources, the most believable first; ``time_source`` names each, whether it
             gives a time or not.
+        zone: Zone of the place, if it is said.
 
     Returns:
         All in one, with one note where times differ by more than two seconds.
@@ -114,49 +116,68 @@ def combine(readings: Sequence[RecorderMetadata]) -> RecorderMetadata:
         device=next((x.device for x in readings if x.device), ""),
         time_expansion=next((x.time_expansion for x in readings if x.time_expansion != 1.0), 1.0),
         extra=extra,
-        notes=(*notes, *_conflict(timed)),
+        notes=(*notes, *_conflict(timed, zone)),
     )
 
 
-def override_metadata(found: RecorderMetadata, given: RecorderMetadata) -> RecorderMetadata:
+def override_metadata(
+    found: RecorderMetadata, given: RecorderMetadata, *, timezone: str | None = None
+) -> RecorderMetadata:
     """Let what the owner says of a recording go before what was found in it.
 
     Args:
         found: As ``read_recorder_metadata`` returns it.
         given: What the owner says, such as a row of a table; what it leaves out stays as found.
+        timezone: Zone of a time that has none, as an IANA name or an offset.
 
     Returns:
         Both in one, with a note where their times differ by more than two seconds.
+
+    Raises:
+        AudioError: The zone is unknown.
     """
-    both = combine([given, found])
-    return replace(both, site_source=given.site_source or given.time_source) if given.site else both
+    zone = None if timezone is None else load_zone(timezone)
+    both = combine([given, found], zone)
+    if given.site:
+        both = replace(both, site_source=given.site_source or given.time_source)
+    return both if zone is None else in_zone_of(both, zone)
 
 
-def agree(one: datetime, other: datetime) -> bool:
+def in_zone_of(metadata: RecorderMetadata, zone: tzinfo) -> RecorderMetadata:
+    """Give the start the zone that is said if it has none, or show it in that."""
+    if metadata.starts_at is None:
+        return metadata
+    moment, note = in_zone(metadata.starts_at, zone)
+    return replace(metadata, starts_at=moment, notes=(*metadata.notes, *filter(None, [note])))
+
+
+def agree(one: datetime, other: datetime, zone: tzinfo | None = None) -> bool:
     """Whether two starts may be the same moment, within two seconds.
 
-    One without a zone agrees with one that has a zone if it is that time there, or in UTC: the
-    names of AudioMoth files are in UTC where the comment inside has the local time.
+    One without a zone agrees with one that has a zone if it is that time there, in UTC (the
+    names of AudioMoth files are, where the comment inside has the local time), or in the zone that
+    is said.
     """
     if (one.utcoffset() is None) == (other.utcoffset() is None):
         return abs(one - other) <= timedelta(seconds=AGREE_S)
     aware, naive = (one, other) if one.utcoffset() is not None else (other, one)
-    places = (aware, aware.astimezone(UTC))
+    places = (aware, aware.astimezone(UTC), aware.astimezone(zone or UTC))
     return any(agree(place.replace(tzinfo=None), naive) for place in places)
 
 
-def _conflict(timed: Sequence[RecorderMetadata]) -> Iterable[str]:
+def _conflict(timed: Sequence[RecorderMetadata], zone: tzinfo | None) -> Iterable[str]:
     """Note the sources whose times contradict the first."""
+    if not timed or (first := timed[0].starts_at) is None:
+        return
     others = [
-        (other.time_source, other.starts_at)
+        f"{other.time_source} {other.starts_at.isoformat()}"
         for other in timed[1:]
-        if timed[0].starts_at and other.starts_at and not agree(timed[0].starts_at, other.starts_at)
+        if other.starts_at and not agree(first, other.starts_at, zone)
     ]
-    if others and timed[0].starts_at is not None:
-        said = ", ".join(f"{source} {moment.isoformat()}" for source, moment in others)
+    if others:
         yield (
-            f"it starts at {timed[0].starts_at.isoformat()} by its {timed[0].time_source}, which "
-            f"goes first; its {said}"
+            f"it starts at {first.isoformat()} by its {timed[0].time_source}, which goes first; by "
+            f"its {', '.join(others)}"
         )
 
 

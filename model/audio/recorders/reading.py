@@ -22,15 +22,15 @@ from earful.model.audio.recorders.audiomoth import read_audiomoth, read_info
 from earful.model.audio.recorders.bext import read_bext
 from earful.model.audio.recorders.comments import flac_blocks, ogg_comments, read_comments
 from earful.model.audio.recorders.guano import read_guano
-from earful.model.audio.recorders.metadata import RecorderMetadata, combine
+from earful.model.audio.recorders.metadata import RecorderMetadata, combine, in_zone_of
 from earful.model.audio.recorders.names import (
     FOLDER,
+    SOURCE,
     folder_site,
     is_plain_name,
     read_name,
 )
 from earful.model.audio.recorders.options import NamesAre, RecorderOptions
-from earful.model.audio.recorders.stamps import in_zone
 from earful.model.audio.recorders.wamd import read_wamd
 from earful.model.audio.source import open_source
 
@@ -71,11 +71,29 @@ def read_recorder_metadata(
     # the owner put the file.
     absolute = Path(os.path.abspath(path))
     site = options.find_site(absolute.as_posix())
-    said = [RecorderMetadata(site=site, site_source="site pattern")]
-    said += [_with_zone(reading, options) for reading in _inside(path)]
-    by_name = _with_zone(_in_utc(read_name(absolute, options), absolute.name, options), options)
-    folder = RecorderMetadata(site=folder_site(absolute.parts[:-1]), site_source=FOLDER)
-    return combine([*said, by_name, folder])
+    by_name = read_name(absolute, options)
+    if options.names_are == "utc" and by_name.starts_at and not by_name.zone_is_known:
+        by_name = replace(by_name, starts_at=by_name.starts_at.replace(tzinfo=UTC))
+    # Compared as they stand, so that a name in UTC agrees with the local time in the file.
+    found = combine(
+        [
+            RecorderMetadata(site=site, site_source="site pattern"),
+            *_inside(path),
+            by_name,
+            RecorderMetadata(site=folder_site(absolute.parts[:-1]), site_source=FOLDER),
+        ],
+        options.zone,
+    )
+    if options.zone is None:
+        return found
+    notes = found.notes
+    is_open = found.time_source == SOURCE and not found.zone_is_known and not options.names_are
+    if is_open and is_plain_name(absolute.name):
+        notes += (
+            f"its name is taken as the time in {options.timezone}; AudioMoth names files in UTC "
+            "unless told otherwise: if this one is, --names-are utc",
+        )
+    return in_zone_of(replace(found, notes=notes), options.zone)
 
 
 def read_recorder_site(path: str | os.PathLike[str]) -> str:
@@ -136,27 +154,3 @@ def _chunks(file: BufferedIOBase, size_bytes: int) -> dict[bytes, bytes]:
         if name != b"list" or read_at(file, chunk.content_at, 4) == b"INFO":
             found[name] = read_at(file, chunk.content_at, min(chunk.n_bytes, MOST_BYTES))
     return found
-
-
-def _in_utc(reading: RecorderMetadata, name: str, options: RecorderOptions) -> RecorderMetadata:
-    """Give the time of a name its zone if names are in UTC; else note that they may be."""
-    start = reading.starts_at
-    if start is None or start.utcoffset() is not None:
-        return reading
-    if options.names_are == "utc":
-        return replace(reading, starts_at=start.replace(tzinfo=UTC))
-    if options.names_are is None and options.zone is not None and is_plain_name(name):
-        note = (
-            f"its name is taken as the time in {options.timezone}; AudioMoth names files in UTC "
-            "unless told otherwise: if this one is, --names-are utc"
-        )
-        return replace(reading, notes=(*reading.notes, note))
-    return reading
-
-
-def _with_zone(reading: RecorderMetadata, options: RecorderOptions) -> RecorderMetadata:
-    """Give a time the zone that is said, or convert it to that."""
-    if reading.starts_at is None or options.zone is None:
-        return reading
-    moment, note = in_zone(reading.starts_at, options.zone)
-    return replace(reading, starts_at=moment, notes=(*reading.notes, *filter(None, [note])))

@@ -162,6 +162,16 @@ def test_a_zone_that_is_known_is_only_shown_in_another(tmp_path: Path) -> None:
     assert found.notes == ()
 
 
+def test_a_name_in_utc_agrees_with_the_file_whatever_zone_is_said(tmp_path: Path) -> None:
+    comment = "Recorded at 04:30:12 03/05/2026 (UTC) by AudioMoth 24F3190361DA3578"
+    path = put(tmp_path, "20260503_043012.WAV", wav(moth(comment)))
+    for names_are in (None, "utc", "local"):
+        found = read_recorder_metadata(path, timezone="Europe/Helsinki", names_are=names_are)  # type: ignore[arg-type]
+        assert found.starts_at is not None
+        assert found.starts_at.isoformat() == "2026-05-03T07:30:12+03:00"
+        assert found.notes == ()
+
+
 def test_a_time_that_clocks_showed_twice_is_the_first_and_noted(tmp_path: Path) -> None:
     path = put(tmp_path, "P_20261025_033000.wav", wav())
     found = read_recorder_metadata(path, timezone="Europe/Helsinki")
@@ -304,6 +314,8 @@ def test_what_the_owner_says_goes_first() -> None:
     assert (both.site, both.site_source, both.device) == ("B", "recordings table", "SM4")
     assert "file name" in both.notes[0]
     assert override_metadata(found, RecorderMetadata()).site == "A"
+    zoned = override_metadata(found, given_row, timezone="Europe/Helsinki")
+    assert zoned.starts_at == datetime(2026, 5, 3, 2, 30, tzinfo=UTC)
 
 
 @given(st.text(max_size=40))
