@@ -62,7 +62,7 @@ WAMD = [
 def test_metadata_is_that_of_the_package(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
     python = tmp_path / "env" / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "guano==1.0.16"]
+    install: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "guano==1.0.16"]
     subprocess.run(install, check=True)
     ours, paths = {}, []
     for number, text in enumerate(GUANO):

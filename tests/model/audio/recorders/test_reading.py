@@ -166,7 +166,7 @@ def test_a_name_in_utc_agrees_with_the_file_whatever_zone_is_said(tmp_path: Path
     comment = "Recorded at 04:30:12 03/05/2026 (UTC) by AudioMoth 24F3190361DA3578"
     path = put(tmp_path, "20260503_043012.WAV", wav(moth(comment)))
     for names_are in (None, "utc", "local"):
-        found = read_recorder_metadata(path, timezone="Europe/Helsinki", names_are=names_are)  # type: ignore[arg-type]
+        found = read_recorder_metadata(path, timezone="Europe/Helsinki", names_are=names_are)
         assert found.starts_at is not None
         assert found.starts_at.isoformat() == "2026-05-03T07:30:12+03:00"
         assert found.notes == ()
