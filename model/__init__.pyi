@@ -1,9 +1,9 @@
+from .capabilities import Capabilities, Hears, Scoring
 from .kept_features import FeatureCache, KeepsFeatures
 from .label_words import LabelWords
 from .names import DEFAULT_EMBEDDER, DEFAULT_MODEL
-from .prompt import ClipRef, Place, Prompt, PromptWording, Prototype, Text
+from .prompt import ClipRef, Place, Prompt, PromptWording, Prototype, ShotMode, Text
 from .protocols import (
-    Capabilities,
     ClassScorer,
     Embedder,
     ExplainsTexts,
@@ -31,6 +31,7 @@ __all__ = [
     "Fingerprint",
     "Generation",
     "GenerationOptions",
+    "Hears",
     "KeepsFeatures",
     "LabelNamer",
     "LabelWords",
@@ -40,7 +41,9 @@ __all__ = [
     "PromptSize",
     "PromptWording",
     "Prototype",
+    "Scoring",
     "ScriptedLanguageModel",
+    "ShotMode",
     "Text",
     "TextEmbedder",
     "embed_and_score",

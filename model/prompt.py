@@ -19,6 +19,9 @@ from earful.values import short_repr
 
 _DIGITS = 4
 
+ShotMode = Literal["interleaved", "montage", "text"]
+"""How a prompt shows exemplars: each with its recording, all in one recording, or in words."""
+
 Speaker = Literal["system", "exemplar", "user", "assistant"]
 
 
@@ -48,6 +51,8 @@ class ClipRef:
         end_s: Where it ends (exclusive), in seconds; ``None`` for the end of the file.
         content_sha256: Digest of the decoded segment; empty when unknown.
         is_exemplar: Whether it is an exemplar's audio, whose features are worth keeping.
+        query_from_s: Where the recording asked about begins in a montage, in seconds; 0 in any
+            other recording.
     """
 
     audio: Path | Clip
@@ -55,6 +60,7 @@ class ClipRef:
     end_s: float | None = None
     content_sha256: str = ""
     is_exemplar: bool = False
+    query_from_s: float = 0.0
 
     def __str__(self) -> str:
         name = (self.audio.source or "clip") if isinstance(self.audio, Clip) else str(self.audio)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from earful.errors import ModelError
 from earful.model.audio import Clip
+from earful.model.capabilities import Capabilities
 from earful.model.label_words import LabelWords
-from earful.model.prompt import Prompt, PromptWording
+from earful.model.prompt import Prompt
 from earful.values import short_repr
 
 # Digests and descriptions of windows are longer, and tell a reader nothing.
@@ -235,71 +236,6 @@ def embed_and_score(
     if isinstance(embedder, ClassScorer):
         return embedder.embed_and_score(clips)
     return embedder.embed(clips), None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capabilities:
-    """Limits and abilities of a language model.
-
-    Attributes:
-        name: Registered name, or the folder it was loaded from.
-        weights_sha256: Hex SHA-256 over its weights; empty when unknown.
-        max_audios: Most recordings in one prompt, including the query's.
-        max_seconds_per_audio: Longest segment of each that it hears, in seconds.
-        max_text_tokens: Longest prompt, in its own tokens.
-        logprobs: Whether ``score`` works.
-        multi_turn: Whether it takes a dialogue.
-        batch_safe: Whether an answer is the same beside others in a batch.
-        decoding: How it looks at audio while it writes, where there is a choice.
-        licence: Permitted use of its weights; empty when unknown.
-        lists_labels: Whether a prompt should list the labels to choose from.
-        caveat: Warning to users about its answers; empty for none.
-        sample_rate: Rate at which it hears a recording, in Hz.
-        window_seconds: Length of what it hears as one piece, in seconds.
-        wording: Phrases it was trained on.
-        writes_captions: Whether it describes recordings and answers open questions in words of
-            its own; of one that does not, ``FewShot`` makes them from exemplars, or declines.
-        prototypes_by: Digest of the embedder's weights by whose similarities ``classify`` shows it
-            labels, each with all of its exemplars, instead of the nearest exemplars.
-        blend: Weight, from 0 to 1, and temperature of a blend with the vote where it takes
-            prototypes; ``None`` where exemplars of the task decide.
-    """
-
-    name: str
-    weights_sha256: str = ""
-    max_audios: int
-    max_seconds_per_audio: float
-    max_text_tokens: int
-    logprobs: bool
-    multi_turn: bool
-    batch_safe: bool
-    decoding: str = ""
-    licence: str = ""
-    lists_labels: bool = True
-    caveat: str = ""
-    sample_rate: int = 44_100
-    window_seconds: float = 7.0
-    wording: PromptWording = field(default_factory=PromptWording)
-    writes_captions: bool = True
-    prototypes_by: str = ""
-    blend: tuple[float, float] | None = None
-
-    def to_dict(self) -> dict[str, str | int | float | bool | tuple[float, float] | None]:
-        """Return the fields as plain JSON values, but for the wording."""
-        return {
-            known.name: getattr(self, known.name)
-            for known in fields(self)
-            if known.name != "wording"
-        }
-
-    def silence(self) -> Clip:
-        """Return one window of digital silence, to ask about in a recording's place."""
-        n_samples = round(self.window_seconds * self.sample_rate)
-        return Clip(
-            samples=np.zeros(n_samples, dtype=np.float32),
-            sample_rate=self.sample_rate,
-            source="silence",
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

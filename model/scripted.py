@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import PromptError
+from earful.model.capabilities import Capabilities
 from earful.model.prompt import Prompt, Text
-from earful.model.protocols import Capabilities, Generation, GenerationOptions, PromptSize
+from earful.model.protocols import Generation, GenerationOptions, PromptSize
 from earful.model.repetition import find_repetition, trim_separators
 from earful.values import language_model_repr
 
@@ -18,7 +19,6 @@ CAPABILITIES = Capabilities(
     max_audios=8,
     max_seconds_per_audio=33.25,
     max_text_tokens=512,
-    logprobs=True,
     multi_turn=True,
     batch_safe=True,
 )

@@ -30,6 +30,7 @@ from earful.rag.generation import (
     to_answer,
     write_answer,
 )
+from earful.rag.montage import choose_shot_mode
 from earful.rag.retrieval import (
     AskOptions,
     Audio,
@@ -95,8 +96,10 @@ class Answering:
         """
         check_options(ask)
         most = None
-        if self.model is not None and ask.get("shot_mode", "interleaved") == "interleaved":
-            most = max(self.model.capabilities.max_audios - 1, 1)
+        if self.model is not None:
+            limits = self.model.capabilities
+            if choose_shot_mode(ask.get("shot_mode"), limits) == "interleaved":
+                most = limits.max_audios - 1
         return self.retriever.task(
             task, shots=ask.get("shots"), strategy=ask.get("strategy"), most=most
         )
@@ -306,6 +309,6 @@ def to_request(found: Retrieved, ask: AskOptions, *, question: str = "") -> Mode
         query=found.query.reference,
         labels=found.shots.labels,
         question=to_text("question", question),
-        shot_mode=ask.get("shot_mode", "interleaved"),
+        shot_mode=ask.get("shot_mode"),
         seed=ask.get("seed", 0),
     )

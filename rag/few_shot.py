@@ -275,7 +275,7 @@ class FewShot(Parts):
             query=found.query,
             hits=found.shots.hits,
             order=chosen.shots.order,
-            shot_mode=ask.get("shot_mode", "interleaved"),
+            shot_mode=ask.get("shot_mode"),
             options=options,
             seed=ask.get("seed", 0),
             notes=(*found.query.notes, *self._answering.notes(found.shots)),

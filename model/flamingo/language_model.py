@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from earful.errors import AudioError, ModelError, PromptError
 from earful.model.audio import BY_TIMES, Clip
+from earful.model.capabilities import Capabilities
 from earful.model.flamingo.audio import SAMPLE_RATE, WINDOW_SAMPLES, duration_s
 from earful.model.flamingo.decoding import FlamingoNetwork, Mode, PromptArrays
 from earful.model.flamingo.prompt_format import WORDING, Style, render_continuation, render_prompt
@@ -27,7 +28,6 @@ from earful.model.flamingo.window_encoders import WindowEncoder
 from earful.model.kept_features import FeatureCache
 from earful.model.prompt import ClipRef, Prompt, Prototype
 from earful.model.protocols import (
-    Capabilities,
     Generation,
     GenerationOptions,
     PromptSize,
@@ -116,7 +116,6 @@ class FlamingoLanguageModel:
             max_audios=MAX_AUDIOS if slots is None else slots,
             max_seconds_per_audio=encoder.max_seconds,
             max_text_tokens=min(max_text_tokens, network.config.max_positions),
-            logprobs=True,
             multi_turn=True,
             batch_safe=True,
             decoding=decoding,

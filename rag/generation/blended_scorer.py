@@ -179,7 +179,7 @@ class LabelScorer:
             found.prepared is None
             or found.voters is None
             or vote.evidence is None
-            or request.shot_mode != "interleaved"
+            or request.shot_mode not in (None, "interleaved")
             or not takes_prototypes(model, self._retriever.embedder)
         ):
             return request

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from earful.errors import PromptError
 from earful.index.search import Hit
-from earful.model import GenerationOptions, LanguageModel, Prompt
+from earful.model import GenerationOptions, LanguageModel, Prompt, ShotMode
 from earful.rag.answer import Answer, log_answer
 from earful.rag.generation.prompt import (
     FittedPrompt,
@@ -21,8 +21,9 @@ from earful.rag.generation.prompt import (
     fit_prompt,
 )
 from earful.rag.generation.request import generation_notes, to_answer
+from earful.rag.montage import choose_shot_mode, most_shots
 from earful.rag.retrieval import Query, Stopwatch
-from earful.rag.task import Order, ShotMode
+from earful.rag.task import Order
 from earful.values import repr_of
 
 _AGAIN = GenerationOptions(temperature=1.0, top_k=50, top_p=0.95)
@@ -57,7 +58,7 @@ class Chat:
         query: Query,
         hits: tuple[Hit, ...] = (),
         order: Order = "nearest-last",
-        shot_mode: ShotMode = "interleaved",
+        shot_mode: ShotMode | None = None,
         options: GenerationOptions = GenerationOptions(),
         seed: int = 0,
         notes: tuple[str, ...] = (),
@@ -71,7 +72,7 @@ class Chat:
         self._query = query
         self._hits = hits
         self._order: Order = order
-        self._shot_mode: ShotMode = shot_mode
+        self._shot_mode = shot_mode
         self._options = options
         self._seed = seed
         self._notes = notes
@@ -171,10 +172,13 @@ class Chat:
     def _fit(self, turns: tuple[Turn, ...], question: str) -> tuple[FittedPrompt, tuple[str, ...]]:
         """Leave out shots first, then rounds from the beginning."""
         n_dropped = 0
+        most = None
+        if self._hits and choose_shot_mode(self._shot_mode, self._model.capabilities) == "montage":
+            most = most_shots(self._query.reference, self._model.capabilities)
         while True:
             kept = (*turns[n_dropped:], Turn(user=question))
             try:
-                fitted = fit_prompt(self._model, partial(self._build, kept), self._hits)
+                fitted = fit_prompt(self._model, partial(self._build, kept), self._hits, most=most)
                 break
             except PromptError:
                 if n_dropped == len(turns):
@@ -193,7 +197,8 @@ class Chat:
             self._query.reference,
             turns,
             shots=arrange_shots(shown, self._order, seed=self._seed),
-            shot_mode=self._shot_mode,
+            shot_mode=choose_shot_mode(self._shot_mode, self._model.capabilities),
+            limits=self._model.capabilities,
             wording=self._model.capabilities.wording,
         )
 

@@ -183,7 +183,7 @@ class BlendFitter:
             "lists_labels": request.lists_labels(model),
             "labels": [[x, task.wording(x), *_aliases(request, x)] for x in request.labels],
             "shots": asdict(task.shots),
-            "shot_mode": request.shot_mode,
+            "shot_mode": request.shot_mode_for(model),
             "seed": request.seed if is_drawn else None,
             "length": scoring.length,
             "prior": scoring.prior,

@@ -16,6 +16,7 @@ import numpy as np
 from earful.errors import PromptError
 from earful.index.search import Hit
 from earful.model import (
+    Capabilities,
     ClipRef,
     LanguageModel,
     Place,
@@ -23,12 +24,18 @@ from earful.model import (
     PromptSize,
     PromptWording,
     Prototype,
+    ShotMode,
     Text,
 )
+from earful.model.audio import Clip
+from earful.rag.montage import make_montage, span_text
 from earful.rag.strategies import STRATEGIES
-from earful.rag.task import Order, ShotMode, Task
+from earful.rag.task import Order, Task
 
 Item = TypeVar("Item")
+
+# An exemplar, what it is asked, and its answer.
+_Example = tuple[Hit, str, str]
 
 PLAIN_WORDING: Final = PromptWording()
 
@@ -68,10 +75,11 @@ def build_prompt(
     labels: Sequence[str] = (),
     question: str = "",
     shot_mode: ShotMode = "interleaved",
+    limits: Capabilities | None = None,
     lists_labels: bool = True,
     wording: PromptWording = PLAIN_WORDING,
 ) -> Prompt:
-    """Interleave shots and query.
+    """Show shots and query.
 
     Args:
         task: What is asked.
@@ -79,13 +87,17 @@ def build_prompt(
         query: The recording asked about.
         labels: Candidates; empty for a task without labels.
         question: Asked about the query instead of the task's.
-        shot_mode: ``"interleaved"``: exemplars with their audio. ``"text"``: with their
-            words only, which costs no audio slot.
+        shot_mode: ``"interleaved"``: exemplars with their audio. ``"montage"``: all of them and
+            the query in one recording, with a table of times in words. ``"text"``: their answers
+            and similarities in words only, which costs no audio slot.
+        limits: Of the model that hears a montage.
         lists_labels: Whether the question lists the candidates.
         wording: Phrases of the language model.
 
     Raises:
-        PromptError: There is no question: a task of kind ``ask`` without one.
+        PromptError: There is no question: a task of kind ``ask`` without one; or a montage is
+            wanted and no model is there to hear it.
+        AudioError: A recording of a montage cannot be read.
     """
     asked = question or task.question or wording.question(task.kind)
     if not asked:
@@ -93,15 +105,17 @@ def build_prompt(
             f"task {task.name!r} has no question; give one, or write it into the task"
         )
     parts = _opening(task, bool(shots), task.description or wording.opening(task.kind), wording)
+    examples: list[_Example] = []
     for hit in shots:
         its_question = asked if task.has_labels else _question_of(task, hit, asked, wording)
         if task.yes_no_options and is_yes_or_no(hit.exemplar.answer):
             its_question += wording.yes_no_options
         solution = _solution(task, hit, labels, wording)
-        parts += _shot(hit, _worded(task, its_question, wording), solution, shot_mode)
+        examples.append((hit, _worded(task, its_question, wording), solution))
+    shown, when = _show(examples, query, shot_mode, limits)
     options = _options(task, labels, wording) if lists_labels else ""
-    parts += [query, Text(kind="user", text=_worded(task, asked, wording) + options)]
-    return Prompt(parts=tuple(parts))
+    asked = when + _worded(task, asked, wording) + options
+    return Prompt(parts=(*parts, *shown, Text(kind="user", text=asked)))
 
 
 def build_prototype_prompt(
@@ -137,6 +151,7 @@ def build_yes_no_prompt(
     label: str,
     *,
     shot_mode: ShotMode = "interleaved",
+    limits: Capabilities | None = None,
     wording: PromptWording = PLAIN_WORDING,
 ) -> Prompt:
     """Ask whether one label is in a recording; every shot answers the same question.
@@ -147,14 +162,15 @@ def build_yes_no_prompt(
         query: The recording asked about.
         label: The label in question.
         shot_mode: As for ``build_prompt``.
+        limits: As for ``build_prompt``.
         wording: As for ``build_prompt``.
     """
     question = wording.presence_question.replace("{label}", task.wording(label))
     asked = f"{wording.question_prefix}{question}{wording.yes_no_options}"
     parts = _opening(task, bool(shots), wording.ask_opening, wording)
-    for hit in shots:
-        parts += _shot(hit, asked, "yes" if _has(task, hit, label) else "no", shot_mode)
-    return Prompt(parts=(*parts, query, Text(kind="user", text=asked)))
+    examples = [(hit, asked, "yes" if _has(task, hit, label) else "no") for hit in shots]
+    shown, when = _show(examples, query, shot_mode, limits)
+    return Prompt(parts=(*parts, *shown, Text(kind="user", text=when + asked)))
 
 
 def build_dialogue(
@@ -163,6 +179,7 @@ def build_dialogue(
     *,
     shots: Sequence[Hit] = (),
     shot_mode: ShotMode = "interleaved",
+    limits: Capabilities | None = None,
     wording: PromptWording = PLAIN_WORDING,
 ) -> Prompt:
     """Build a dialogue about one recording, the last turn still without an answer.
@@ -172,6 +189,7 @@ def build_dialogue(
         turns: At least one.
         shots: Exemplars in the order to show them.
         shot_mode: As for ``build_prompt``.
+        limits: As for ``build_prompt``.
         wording: As for ``build_prompt``.
 
     Raises:
@@ -181,18 +199,32 @@ def build_dialogue(
         raise PromptError("the question is empty: expected at least one character")
     task = Task(name="chat", kind="ask")
     parts = _opening(task, bool(shots), wording.dialogue_opening, wording)
-    for hit in shots:
-        question = _worded(task, hit.exemplar.question or wording.exemplar_question, wording)
-        parts += _shot(hit, question, hit.exemplar.answer, shot_mode)
-    parts.append(query)
+    examples = [
+        (
+            hit,
+            _worded(task, hit.exemplar.question or wording.exemplar_question, wording),
+            hit.exemplar.answer,
+        )
+        for hit in shots
+    ]
+    shown, when = _show(examples, query, shot_mode, limits)
+    parts += shown
     for turn in turns[:-1]:
-        parts += [Text(kind="user", text=turn.user), Text(kind="assistant", text=turn.assistant)]
-    parts.append(Text(kind="user", text=turns[-1].user))
+        parts += [
+            Text(kind="user", text=when + turn.user),
+            Text(kind="assistant", text=turn.assistant),
+        ]
+        when = ""
+    parts.append(Text(kind="user", text=when + turns[-1].user))
     return Prompt(parts=tuple(parts), is_dialogue=True)
 
 
 def fit_prompt(
-    model: LanguageModel, build: Callable[[Sequence[Hit]], Prompt], hits: Sequence[Hit]
+    model: LanguageModel,
+    build: Callable[[Sequence[Hit]], Prompt],
+    hits: Sequence[Hit],
+    *,
+    most: int | None = None,
 ) -> FittedPrompt:
     """Show as many shots as a model can take.
 
@@ -200,11 +232,12 @@ def fit_prompt(
         model: Says what it can take.
         build: Makes the prompt from the shots that are shown, given nearest first.
         hits: Shots, nearest first.
+        most: Most shots that a montage has room for; ``None`` for no montage.
 
     Raises:
         PromptError: The prompt does not fit even without a shot.
     """
-    prompt, size, shown, notes = _as_many(model, build, hits, "shots", "the nearest")
+    prompt, size, shown, notes = _as_many(model, build, hits, "shots", "the nearest", most)
     return FittedPrompt(prompt=prompt, shown=tuple(shown), size=size, notes=notes)
 
 
@@ -235,9 +268,11 @@ def _as_many(
     items: Sequence[Item],
     what: str,
     which: str,
+    most: int | None = None,
 ) -> tuple[Prompt, PromptSize, Sequence[Item], tuple[str, ...]]:
     limits = model.capabilities
-    shown = list(items)
+    shown = list(items[:most])
+    why = f"{min(limits.max_seconds_per_audio, limits.max_total_seconds):g} s of audio"
     while True:
         prompt = build(shown)
         size = model.measure(prompt)
@@ -251,7 +286,15 @@ def _as_many(
             )
         why = f"{limits.max_audios} recordings" if fits else f"{limits.max_text_tokens} tokens"
         shown.pop()
-    notes = list(size.cut)
+    notes = [
+        *size.cut,
+        *(
+            note
+            for clip in prompt.clips
+            if clip.query_from_s and isinstance(clip.audio, Clip)
+            for note in clip.audio.notes
+        ),
+    ]
     if len(shown) < len(items):
         notes.insert(
             0,
@@ -314,9 +357,36 @@ def _opening(
     return [Text(kind="system", text=(examples if has_shots else "") + description)]
 
 
-def _shot(hit: Hit, question: str, answer: str, shot_mode: ShotMode) -> list[Text | Place]:
-    words = _exchange(question, answer)
-    return [clip_of(hit), *words] if shot_mode == "interleaved" else words
+def _show(
+    examples: Sequence[_Example], query: ClipRef, shot_mode: ShotMode, limits: Capabilities | None
+) -> tuple[list[Text | Place], str]:
+    """Return shots and query as a prompt shows them, and what stands before the question."""
+    parts: list[Text | Place] = []
+    if shot_mode == "montage" and examples:
+        if limits is None:
+            raise PromptError(
+                "a montage is heard by a language model, and there is none; give one, or leave "
+                "shot_mode out"
+            )
+        montage = make_montage([clip_of(hit) for hit, _, _ in examples], query, limits)
+        for (_, _, answer), span in zip(examples, montage.spans, strict=False):
+            parts += _exchange(span_text(span), answer)
+        asked_about = montage.spans[-1]
+        parts.append(
+            ClipRef(
+                audio=montage.clip,
+                content_sha256=montage.clip.content_sha256,
+                query_from_s=asked_about[0],
+            )
+        )
+        return parts, f"{span_text(asked_about)}: "
+    for number, (hit, question, answer) in enumerate(examples, start=1):
+        if shot_mode == "interleaved":
+            parts += [clip_of(hit), *_exchange(question, answer)]
+        else:
+            found = f"Recording {number}, similarity {hit.similarity:.2f}"
+            parts += _exchange(found, answer)
+    return [*parts, query], ""
 
 
 def _exchange(question: str, answer: str) -> list[Text | Place]:

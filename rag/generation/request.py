@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
 import numpy as np
 
 from earful.errors import ModelError
 from earful.index.search import Hit
 from earful.model import (
+    Capabilities,
     ClipRef,
     Generation,
     GenerationOptions,
@@ -18,6 +20,7 @@ from earful.model import (
     Prompt,
     PromptWording,
     Prototype,
+    ShotMode,
 )
 from earful.rag.answer import Answer
 from earful.rag.arrays import Scores
@@ -31,9 +34,15 @@ from earful.rag.generation.prompt import (
     fit_prompt,
     fit_prototypes,
 )
+from earful.rag.montage import choose_shot_mode, most_shots, without_query
 from earful.rag.retrieval import LabelScoring, Query, Stopwatch, label_probabilities
-from earful.rag.task import ShotMode, Task
+from earful.rag.task import Task
 from earful.values import short_repr
+
+_SHOWN_AS: Final = {
+    "montage": "{name} hears one recording, so the shots and the query are joined into one",
+    "text": "{name} hears one recording, so it is told of the shots in words",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +55,7 @@ class ModelRequest:
         query: The recording asked about.
         labels: Candidate labels; empty for a task without labels.
         question: Asked instead of the task's.
-        shot_mode: See ``build_prompt``.
+        shot_mode: See ``build_prompt``; ``None`` for the way that suits the model best.
         seed: For an order of shots that is drawn.
         prototypes: Labels to show instead of the shots, best first, for a model that takes them;
             the answer is then one of these.
@@ -57,7 +66,7 @@ class ModelRequest:
     query: ClipRef
     labels: tuple[str, ...] = ()
     question: str = ""
-    shot_mode: ShotMode = "interleaved"
+    shot_mode: ShotMode | None = None
     seed: int = 0
     prototypes: tuple[Prototype, ...] = ()
 
@@ -73,12 +82,36 @@ class ModelRequest:
             return fit_prototypes(
                 model, partial(self._show_labels, model), self.prototypes, self.hits
             )
-        return fit_prompt(model, partial(self.build_for, model), self.hits)
+        return self._fit_shots(model, partial(self.build_for, model))
+
+    def _fit_shots(
+        self, model: LanguageModel, build: Callable[[Sequence[Hit]], Prompt]
+    ) -> FittedPrompt:
+        """Show as many shots as the model takes, in the way that suits it best."""
+        limits = model.capabilities
+        mode = self.shot_mode_for(model)
+        most = most_shots(self.query, limits) if mode == "montage" and self.hits else None
+        fitted = fit_prompt(model, build, self.hits, most=most)
+        if self.shot_mode is not None or mode == "interleaved" or not fitted.shown:
+            return fitted
+        return replace(fitted, notes=(_SHOWN_AS[mode].format(name=limits.name), *fitted.notes))
+
+    def shot_mode_for(self, model: LanguageModel) -> ShotMode:
+        """Return how a model is shown the shots.
+
+        Raises:
+            PromptError: It cannot be shown them as is wanted.
+        """
+        return choose_shot_mode(self.shot_mode, model.capabilities)
 
     def build_for(self, model: LanguageModel, shown: Sequence[Hit]) -> Prompt:
         """Build the prompt with some of the shots in a model's own wording; see ``build``."""
         return self.build(
-            shown, lists_labels=self.lists_labels(model), wording=model.capabilities.wording
+            shown,
+            shot_mode=self.shot_mode_for(model),
+            limits=model.capabilities,
+            lists_labels=self.lists_labels(model),
+            wording=model.capabilities.wording,
         )
 
     def _show_labels(self, model: LanguageModel, shown: Sequence[Prototype]) -> Prompt:
@@ -105,27 +138,31 @@ class ModelRequest:
                 arranged,
                 self.query,
                 label,
-                shot_mode=self.shot_mode,
+                shot_mode=self.shot_mode_for(model),
+                limits=model.capabilities,
                 wording=model.capabilities.wording,
             )
 
-        return fit_prompt(model, build, self.hits)
+        return self._fit_shots(model, build)
 
     def build(
         self,
         shown: Sequence[Hit],
         *,
+        shot_mode: ShotMode | None = None,
+        limits: Capabilities | None = None,
         lists_labels: bool = True,
         wording: PromptWording = PLAIN_WORDING,
     ) -> Prompt:
-        """Build the prompt with some of the shots, given nearest first."""
+        """Build the prompt with some of the shots, given nearest first; see ``build_prompt``."""
         return build_prompt(
             self.task,
             arrange_shots(shown, self.task.shots.order, seed=self.seed),
             self.query,
             labels=self.labels,
             question=self.question,
-            shot_mode=self.shot_mode,
+            shot_mode=shot_mode or self.shot_mode or "interleaved",
+            limits=limits,
             lists_labels=lists_labels,
             wording=wording,
         )
@@ -249,8 +286,11 @@ def _probabilities(
 
 
 def silenced(model: LanguageModel, prompt: Prompt) -> Prompt:
-    """Replace the query, the last place for audio, by digital silence."""
-    silence = ClipRef(audio=model.capabilities.silence())
+    """Replace the query, the last place for audio or the end of a montage, by digital silence."""
     last = max(n for n, part in enumerate(prompt.parts) if isinstance(part, ClipRef))
+    place = prompt.parts[last]
+    silence = ClipRef(audio=model.capabilities.silence())
+    if isinstance(place, ClipRef) and place.query_from_s:
+        silence = without_query(place)
     parts = [silence if n == last else part for n, part in enumerate(prompt.parts)]
     return Prompt(parts=tuple(parts), is_dialogue=prompt.is_dialogue)

@@ -11,9 +11,10 @@ from typing import Any, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from earful.model import ShotMode
 from earful.model.audio import Clip, LevelMeter, check_rate, unfilled_note
 from earful.rag.retrieval.query import AskOptions, Query, Readable
-from earful.rag.task import Answerer, ShotMode
+from earful.rag.task import Answerer
 from earful.wording import quoted
 
 _EXPECTED = "expected a path, a Clip, the bytes of an audio file, or (samples, sample_rate in Hz)"
@@ -189,7 +190,7 @@ def check_options(ask: AskOptions) -> None:
             given[name] = to_text(name, value)
     for name, choices in (("shot_mode", get_args(ShotMode)), ("arm", get_args(Answerer))):
         value = given.get(name)
-        if name in given and value not in choices and not (name == "arm" and value is None):
+        if name in given and value is not None and value not in choices:
             raise ValueError(f"{name}={quoted(value)}: expected {' or '.join(map(repr, choices))}")
     start_s, end_s = ask.get("start_s", 0.0), ask.get("end_s")
     if end_s is not None and end_s <= start_s:

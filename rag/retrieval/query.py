@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from earful.errors import AudioError
 from earful.index import Index
-from earful.model import ClipRef, Embedder, embed_and_score
+from earful.model import ClipRef, Embedder, ShotMode, embed_and_score
 from earful.model.audio import AudioFault, Clip, hearing_faults, load_isolated, resample
 from earful.rag.retrieval.candidates import Exclusions
-from earful.rag.task import Answerer, ShotMode
+from earful.rag.task import Answerer
 from earful.values import short_repr
 
 Samples = NDArray[np.generic]
@@ -45,8 +45,9 @@ class AskOptions(TypedDict, total=False):
             none, which takes a language model.
         strategy: How they are chosen, a key of ``STRATEGIES``; ``None``, the default, for the
             task's way.
-        shot_mode: ``"interleaved"``, the default: a language model hears the exemplars.
-            ``"text"``: it reads their answers only.
+        shot_mode: How a language model is shown the exemplars. ``"interleaved"``: it hears each.
+            ``"montage"``: it hears all in one recording with the query. ``"text"``: it reads
+            their answers and similarities only. ``None``, the default: as suits it best.
         arm: What answers where answers are labels. ``"vote"``: the neighbour vote.
             ``"model"``: the language model's own scores. ``"zero-shot"``: the same without
             shots. ``"blend"``: model and vote, by a weight that is fitted by asking about
@@ -67,7 +68,7 @@ class AskOptions(TypedDict, total=False):
 
     shots: int | None
     strategy: str | None
-    shot_mode: ShotMode
+    shot_mode: ShotMode | None
     arm: Answerer | None
     free_text: bool
     always_answer: bool
@@ -81,7 +82,7 @@ class AskOptions(TypedDict, total=False):
 _DEFAULTS = AskOptions(
     shots=None,
     strategy=None,
-    shot_mode="interleaved",
+    shot_mode=None,
     arm=None,
     free_text=False,
     always_answer=False,

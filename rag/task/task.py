@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from earful.errors import TaskError
 from earful.index.corpus import name_fault
+from earful.model import ShotMode
 from earful.rag.strategies import STRATEGIES
 from earful.read_only import ReadOnlyDict
 from earful.values import short_repr
@@ -44,7 +45,6 @@ Order = Literal["nearest-last", "nearest-first", "random"]
 Answerer = Literal["blend", "model", "zero-shot", "vote"]
 AnswerForm = Literal["scored", "written"]
 Subset = Literal["unanimous", "majority", "binary", "non-binary", "numerical"]
-ShotMode = Literal["interleaved", "text"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ORDERS: tuple[Order, ...] = get_args(Order)

@@ -148,7 +148,7 @@ def test_what_the_vote_cannot_do_is_refused(index: Path, query: Path) -> None:
 
 
 def test_a_model_without_probabilities_writes_and_scores_nothing(index: Path, query: Path) -> None:
-    mute = replace(CAPABILITIES, logprobs=False)
+    mute = replace(CAPABILITIES, scoring="text")
     few = FewShot.open(index, model=ScriptedLanguageModel(replies=["hum"], capabilities=mute))
     with pytest.raises(ModelError, match="gives no log-probabilities"):
         few.classify(query)

@@ -114,7 +114,7 @@ def test_free_text_is_written_whatever_is_asked(index: Path, query: Path) -> Non
     assert few.ask(query, "Is this low?", free_text=True).text == "it may be"
     assert few.caption(query, free_text=True).text == "it may be"
     mute = ScriptedLanguageModel(
-        replies=["maybe"], capabilities=replace(CAPABILITIES, logprobs=False)
+        replies=["maybe"], capabilities=replace(CAPABILITIES, scoring="text")
     )
     assert FewShot.open(index, model=mute).ask(query, "Is it near?").text == "maybe"
 

@@ -236,8 +236,11 @@ class QueryOptions(StretchOptions):
     group: Annotated[str, typer.Option(help="Group of the recordings, kept out of the shots.")] = ""
     shot_mode: Annotated[
         str,
-        typer.Option(help="interleaved: a --model hears the exemplars; text: it reads about them."),
-    ] = "interleaved"
+        typer.Option(
+            help="interleaved: a --model hears each exemplar; montage: all in one recording with "
+            "the query; text: it reads about them; auto: as suits it best."
+        ),
+    ] = "auto"
 
     def ask_options(self) -> AskOptions:
         """Return them as the ``AskOptions`` of ``FewShot``.
@@ -252,7 +255,9 @@ class QueryOptions(StretchOptions):
             **StretchOptions.ask_options(self),
             "shots": self.shots,
             "strategy": self.strategy or None,
-            "shot_mode": one_of(SHOT_MODES, self.shot_mode, "--shot-mode"),
+            "shot_mode": None
+            if self.shot_mode == "auto"
+            else one_of(SHOT_MODES, self.shot_mode, "--shot-mode"),
             "seed": self.seed,
             "group": self.group,
         }

@@ -17,7 +17,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from earful.errors import ModelError
 from earful.index.corpus import Exemplar
 from earful.index.search import Hit
-from earful.model import ClipRef, Prompt, load_language_model
+from earful.model import ClipRef, Prompt, ShotMode, load_language_model
 from earful.model.clap.tokenizer import ClapTokenizer
 from earful.model.flamingo import (
     Control,
@@ -30,7 +30,7 @@ from earful.model.flamingo.prompt_format import Style
 from earful.model.runtime import byte_level_bpe, control_ids
 from earful.model.tiny import text_ids
 from earful.rag.generation.prompt import Turn, build_dialogue, build_prompt, build_yes_no_prompt
-from earful.rag.task import Label, ShotMode, Task
+from earful.rag.task import Label, Task
 from earful.testing import write_flamingo
 
 STYLES: tuple[Style, ...] = ("inference", "benchmark", "training", "brief")

@@ -146,7 +146,7 @@ def classify(
         )
         models = replace(models, model=NO_MODEL)
     about_a_model = {
-        "--shot-mode": query.shot_mode != "interleaved",
+        "--shot-mode": query.shot_mode != "auto",
         "--length": scores.length != "sum",
         "--prior": scores.prior,
         "--blend": blend is not None,

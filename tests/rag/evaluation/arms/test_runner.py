@@ -126,7 +126,7 @@ def test_arms_of_a_model_need_one_that_scores_labels(index: Path) -> None:
     with pytest.raises(EvaluationError, match="zero-shot: expected a language model"):
         ArmRunner(few.retriever, None, TASK, arms, seeds=[0])
     with pytest.raises(ModelError, match="no log-probabilities"):
-        ArmRunner(few.retriever, listener(logprobs=False), TASK, arms, seeds=[0])
+        ArmRunner(few.retriever, listener(scoring="text"), TASK, arms, seeds=[0])
 
 
 def test_a_blend_and_the_model_alone_are_asked_for_once(index: Path) -> None:
