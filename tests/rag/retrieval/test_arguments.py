@@ -200,7 +200,11 @@ def test_labels_may_be_any_collection_of_texts(few: FewShot, folder: Path) -> No
         ({"group": 3}, TypeError, "group: expected text"),
         ({"group": None}, TypeError, "group: expected text"),
         ({"strategy": 3}, TypeError, "strategy: expected text"),
-        ({"shot_mode": "loud"}, ValueError, "shot_mode='loud': expected 'interleaved' or 'montage' or 'text'"),
+        (
+            {"shot_mode": "loud"},
+            ValueError,
+            "shot_mode='loud': expected 'interleaved' or 'montage' or 'text'",
+        ),
         ({"arm": "votes"}, ValueError, "arm='votes'"),
         ({"always_answer": "no"}, TypeError, "always_answer='no': expected True or False"),
         ({"nonsense": 1}, TypeError, "unexpected nonsense"),
