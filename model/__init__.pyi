@@ -18,6 +18,7 @@ from .protocols import (
 )
 from .registry import list_embedders, list_language_models, load_embedder, load_language_model
 from .scripted import ScriptedLanguageModel
+from .steps import StepEmbedder, WindowSteps, step_embedder
 
 __all__ = [
     "DEFAULT_EMBEDDER",
@@ -44,11 +45,14 @@ __all__ = [
     "Scoring",
     "ScriptedLanguageModel",
     "ShotMode",
+    "StepEmbedder",
     "Text",
     "TextEmbedder",
+    "WindowSteps",
     "embed_and_score",
     "list_embedders",
     "list_language_models",
     "load_embedder",
     "load_language_model",
+    "step_embedder",
 ]

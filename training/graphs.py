@@ -124,9 +124,15 @@ def levels() -> bytes:
     return graph.bytes(graph.add("Log", graph.add("Add", bands, graph.constant(FLOOR))))
 
 
-def trunk(*, narrowed: bool) -> bytes:
-    """Return the trunk of ``earful-tiny``, or as ``earful-small`` narrows it."""
-    graph = Graph({"frames": ["n", "n_frames", N_MELS]}, ["n", OUTPUT_DIM])
+def trunk(*, narrowed: bool, over_time: bool = False) -> bytes:
+    """Return the trunk of ``earful-tiny``, or as ``earful-small`` narrows it.
+
+    Args:
+        narrowed: Whether to narrow it.
+        over_time: Whether to leave out the maximum over time: 512 numbers every eight frames.
+    """
+    output: list[int | str] = ["n", "n_steps", OUTPUT_DIM] if over_time else ["n", OUTPUT_DIM]
+    graph = Graph({"frames": ["n", "n_frames", N_MELS]}, output)
     shapes = {name.removeprefix("convolutions."): x for name, x in trunk_shapes().items()}
     widen = factor_shapes()
     maps = graph.add("Unsqueeze", "frames", graph.constant([1]))
@@ -148,6 +154,8 @@ def trunk(*, narrowed: bool) -> bytes:
         if number in POOLED:
             maps = graph.add("MaxPool", maps, kernel_shape=[2, 2], strides=[2, 2])
     over_bands = graph.add("ReduceMean", maps, graph.constant([3]), keepdims=0)
+    if over_time:
+        return graph.bytes(graph.add("Transpose", over_bands, perm=[0, 2, 1]))
     return graph.bytes(graph.add("ReduceMax", over_bands, graph.constant([2]), keepdims=0))
 
 
@@ -260,6 +268,7 @@ GRAPHS: dict[str, Callable[[], bytes]] = {
     "flamingo/operations/gelu.onnx": gelu,
     "flamingo/operations/product.onnx": product,
     "small/weights/narrow.onnx": lambda: trunk(narrowed=True),
+    "small/weights/steps.onnx": lambda: trunk(narrowed=True, over_time=True),
     "tiny/weights/frames.onnx": frames,
     "tiny/weights/text.onnx": text,
     "tiny/weights/trunk.onnx": lambda: trunk(narrowed=False),

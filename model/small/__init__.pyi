@@ -14,6 +14,7 @@ from .frames import window_groups
 from .heads import YAMNET_SHARE, Head, Heads, unit
 from .language_model import STYLE, SmallHearing, SmallLanguageModel, load_small_lm
 from .network import RANKS, Factors, NarrowNetwork, factor_shapes
+from .steps import MARGIN_STEPS, STEP_SAMPLES, SmallSteps
 from .weights import DESCRIPTION, NAME, Encoder, digests_beside, read_small_release
 from .words import WordMaps, plain_name
 
@@ -21,10 +22,12 @@ __all__ = [
     "ACOUSTICS_RATE",
     "CHANNEL_GAINS",
     "DESCRIPTION",
+    "MARGIN_STEPS",
     "NAME",
     "N_CHANNELS",
     "N_DESCRIPTORS",
     "RANKS",
+    "STEP_SAMPLES",
     "STYLE",
     "VECTOR_LENGTH",
     "YAMNET_SHARE",
@@ -39,6 +42,7 @@ __all__ = [
     "SmallEmbedder",
     "SmallHearing",
     "SmallLanguageModel",
+    "SmallSteps",
     "WordMaps",
     "channels",
     "describe_acoustics",

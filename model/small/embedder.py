@@ -33,6 +33,7 @@ from earful.model.runtime import (
 from earful.model.small.frames import window_groups, window_starts
 from earful.model.small.heads import YAMNET_SHARE, Heads
 from earful.model.small.network import Factors, NarrowNetwork
+from earful.model.small.steps import MARGIN_STEPS, STEP_SAMPLES, SmallSteps
 from earful.model.small.weights import NAME, digest_of_all, read_encoder, read_small_release
 from earful.model.small.words import NameWords, WordMaps, read_word_maps
 from earful.model.tiny import OUTPUT_DIM, SAMPLE_RATE, WINDOW_FRAMES, FrontEnd, frame_count
@@ -68,11 +69,15 @@ class Ears:
     Args:
         network: The narrowed one.
         yamnet: The other.
+
+    Attributes:
+        network: The narrowed one.
+        yamnet: The other.
     """
 
     def __init__(self, network: NarrowNetwork, yamnet: YamnetEmbedder) -> None:
         self.yamnet = yamnet
-        self._network = network
+        self.network = network
         self._front_end = FrontEnd()
 
     def hear(self, clips: Sequence[Clip]) -> Heard:
@@ -90,7 +95,7 @@ class Ears:
         )
         groups = [group for own in by_clip for group in own]
         # A group is of one clip, so that its bits do not depend on the clips beside it.
-        outputs = in_threads(lambda number: self._network(groups[number]), len(groups))
+        outputs = in_threads(lambda number: self.network(groups[number]), len(groups))
         for_yamnet = in_threads(lambda row: _for_yamnet(clips[row]), len(clips))
         return Heard(
             outputs=np.concatenate([np.zeros((0, OUTPUT_DIM), dtype=np.float32), *outputs]),
@@ -167,7 +172,7 @@ def load_ears(factors: Mapping[int, Factors], yamnet: YamnetEmbedder) -> Ears:
 
 
 class SmallEmbedder:
-    """Embedder by two encoders; a ``ClassScorer`` and a ``LabelNamer``.
+    """Embedder by two encoders; a ``ClassScorer``, a ``LabelNamer`` and a ``StepEmbedder``.
 
     The narrowed network hears windows of 100 frames (2.3 s) side by side, the last one aligned
     to the end; a shorter recording is repeated until it fills one. YAMNet hears the recording
@@ -333,6 +338,54 @@ class SmallEmbedder:
             ModelError: The weights of words are missing or not what they were at the release.
         """
         return self._maps.standardise(class_scores)
+
+    @property
+    def steps_fingerprint(self) -> Fingerprint:
+        """Everything that decides the vector of a window of a recording."""
+        return self._steps.fingerprint
+
+    @property
+    def steps_rate(self) -> int:
+        """Sample rate of ``embed_steps``, 44100 Hz."""
+        return SAMPLE_RATE
+
+    @property
+    def step_samples(self) -> int:
+        """Samples of a step, 8192."""
+        return STEP_SAMPLES
+
+    @property
+    def margin_steps(self) -> int:
+        """Steps of context on either side with which a part has the steps of the whole."""
+        return MARGIN_STEPS
+
+    @property
+    def step_dim(self) -> int:
+        """Numbers of a step."""
+        return self._steps.dim
+
+    def embed_steps(
+        self, samples: NDArray[np.float32], *, band_hz: tuple[float, float] | None = None
+    ) -> NDArray[np.float32]:
+        """Embed a recording of any length as steps of 0.186 s; see ``StepEmbedder``.
+
+        Raises:
+            ValueError: The band holds none of the bands that it hears.
+            ModelError: A network gave numbers that are not finite.
+        """
+        return self._steps.embed(samples, band_hz)
+
+    def pool_steps(self, steps: NDArray[np.floating], length: int) -> NDArray[np.float32]:
+        """Pool the vectors of all windows of ``length`` steps; see ``StepEmbedder``.
+
+        Raises:
+            ValueError: ``length`` is below 1, or ``steps`` are of another shape.
+        """
+        return self._steps.pool(steps, length)
+
+    @cached_property
+    def _steps(self) -> SmallSteps:
+        return SmallSteps(self.ears.network, self.heads, self._fingerprint)
 
     @cached_property
     def _maps(self) -> WordMaps:

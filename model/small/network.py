@@ -75,8 +75,17 @@ class NarrowNetwork:
                 weight, bias = own.filters(weight), own.bias
                 weights[f"{number}.widen"] = own.widen[:, :, None, None]
             weights[f"{number}.weight"], weights[f"{number}.bias"] = weight, bias
+        self._weights = weights
         self._network = OnnxNetwork("earful.model.small", "weights/narrow.onnx", weights)
 
     def __call__(self, frames: Numbers) -> Numbers:
         """Encode windows independently of each other."""
         return self._network(frames)
+
+    def over_time(self) -> OnnxNetwork:
+        """Make the same network without its maximum over time.
+
+        Returns:
+            Frames ``(n, n_frames, 96)`` to ``(n, n_frames // 8, 512)``.
+        """
+        return OnnxNetwork("earful.model.small", "weights/steps.onnx", self._weights)

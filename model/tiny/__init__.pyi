@@ -1,12 +1,14 @@
 from .embedder import TinyEmbedder, load_tiny, text_ids
 from .frames import (
     FRAME_SAMPLES,
+    HOP_SAMPLES,
     LARGEST,
     N_MELS,
     POWER_GAIN,
     SAMPLE_RATE,
     WINDOW_FRAMES,
     FrontEnd,
+    band_centres,
     fill_window,
     frame_count,
 )
@@ -30,6 +32,7 @@ __all__ = [
     "CHANNELS",
     "DESCRIPTION",
     "FRAME_SAMPLES",
+    "HOP_SAMPLES",
     "LARGEST",
     "MAX_TEXT_TOKENS",
     "NAME",
@@ -47,6 +50,7 @@ __all__ = [
     "TextTower",
     "TinyEmbedder",
     "Trunk",
+    "band_centres",
     "fill_window",
     "frame_count",
     "load_tiny",

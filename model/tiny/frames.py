@@ -25,6 +25,7 @@ POWER_GAIN: Final = 1e4
 LARGEST: Final = 9.457798957824707
 """Mel bands become log10(1 + 10000 power) over this, the largest value of the original training."""
 _FRAMES_AT_ONCE = 256
+_MELS_PER_NEPER: Final = 1127.01048
 # A million times full scale is not a real recording, but its power must not overflow.
 _LOUDEST = 1e6
 
@@ -124,5 +125,11 @@ def mel_filters() -> NDArray[np.float32]:
     return filters.astype(np.float32)
 
 
+def band_centres() -> NDArray[np.float64]:
+    """Return the frequency at which each mel band is highest, in Hz, shape ``(96,)``."""
+    points = np.linspace(0.0, _mel(np.float64(SAMPLE_RATE / 2)), N_MELS + 2)[1:-1]
+    return np.asarray(700.0 * np.expm1(points / _MELS_PER_NEPER))
+
+
 def _mel(hz: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
-    return np.asarray(1127.01048 * np.log1p(np.asarray(hz) / 700.0))
+    return np.asarray(_MELS_PER_NEPER * np.log1p(np.asarray(hz) / 700.0))

@@ -1,0 +1,119 @@
+"""Steps of ``earful-small``: the narrowed network over a whole recording, in pieces.
+
+The network takes the maximum over time last. Before it there are 512 numbers for every eight
+frames (0.186 s): a step. A window's vector is the maximum over its steps and then the linear head.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.model.protocols import Fingerprint
+from earful.model.runtime import OnnxNetwork, in_threads, require_directions
+from earful.model.small.heads import Heads, unit
+from earful.model.small.network import NarrowNetwork
+from earful.model.steps import require_steps, sliding_maxima
+from earful.model.tiny import HOP_SAMPLES, N_MELS, OUTPUT_DIM, FrontEnd, band_centres
+
+STEP_FRAMES: Final = 8
+STEP_SAMPLES: Final = STEP_FRAMES * HOP_SAMPLES
+MARGIN_STEPS: Final = 4
+"""The network looks 30 frames in either direction, and a frame half of one."""
+_PIECE_STEPS: Final = 128
+_POOLED_AT_ONCE: Final = 4096
+
+
+class SmallSteps:
+    """Steps and windows of ``earful-small``; see ``StepEmbedder``.
+
+    Args:
+        network: The narrowed one.
+        heads: Of the embedder.
+        fingerprint: Of the embedder, whose vectors are others.
+
+    Attributes:
+        dim: Numbers of a step.
+        fingerprint: Of the windows' vectors.
+    """
+
+    def __init__(self, network: NarrowNetwork, heads: Heads, fingerprint: Fingerprint) -> None:
+        self._narrow = network
+        self._heads = heads
+        self._front_end = FrontEnd()
+        self.dim = OUTPUT_DIM
+        self.fingerprint = replace(
+            fingerprint,
+            dim=len(heads.narrow.project),
+            windowing=(
+                f"shared steps of {STEP_FRAMES} frames over the whole recording, silence around "
+                "it, maximum"
+            ),
+        )
+
+    @cached_property
+    def _network(self) -> OnnxNetwork:
+        return self._narrow.over_time()
+
+    def embed(
+        self, samples: NDArray[np.float32], band_hz: tuple[float, float] | None
+    ) -> NDArray[np.float32]:
+        """Embed a recording; see ``StepEmbedder.embed_steps``."""
+        silent = _silent_bands(band_hz)
+        n_steps = -(-samples.size // STEP_SAMPLES)
+        firsts = range(0, n_steps, _PIECE_STEPS)
+
+        def encode(number: int) -> NDArray[np.float32]:
+            first = firsts[number]
+            stop = min(n_steps, first + _PIECE_STEPS)
+            frames = self._frames(samples, first - MARGIN_STEPS, stop + MARGIN_STEPS)
+            frames[:, silent] = 0.0
+            return self._network(frames[None])[0, MARGIN_STEPS:-MARGIN_STEPS]
+
+        found = np.concatenate(
+            [np.zeros((0, OUTPUT_DIM), dtype=np.float32), *in_threads(encode, len(firsts))]
+        )
+        require_directions(1.0 + np.abs(found).max(axis=1, initial=0.0), self.fingerprint.name)
+        return found
+
+    def pool(self, steps: NDArray[np.floating], length: int) -> NDArray[np.float32]:
+        """Pool windows; see ``StepEmbedder.pool_steps``."""
+        steps, length = require_steps(steps, length, OUTPUT_DIM)
+        n_windows = max(0, len(steps) - length + 1)
+        found = np.empty((n_windows, self.fingerprint.dim), dtype=np.float32)
+        for first in range(0, n_windows, _POOLED_AT_ONCE):
+            stop = min(n_windows, first + _POOLED_AT_ONCE)
+            outputs = sliding_maxima(steps[first : stop + length - 1], length)
+            rows = self._heads.narrow.rows(outputs)
+            found[first:stop] = unit(rows - self._heads.narrow_mean)
+        return found
+
+    def _frames(self, samples: NDArray[np.float32], first: int, stop: int) -> NDArray[np.float32]:
+        """Compute the frames of some steps, with silence where there are no samples."""
+        # One frame more on either side, because the outermost lack half of their samples.
+        start, end = first * STEP_SAMPLES - HOP_SAMPLES, stop * STEP_SAMPLES
+        wave = np.zeros(end - start, dtype=np.float32)
+        own = samples[max(0, start) : end]
+        wave[max(0, -start) : max(0, -start) + own.size] = own
+        return self._front_end.frames(wave)[1:-1]
+
+
+def _silent_bands(band_hz: tuple[float, float] | None) -> NDArray[np.bool_]:
+    """Return which mel bands are not to be heard, bool, shape ``(96,)``."""
+    if band_hz is None:
+        return np.zeros(N_MELS, dtype=np.bool_)
+    low, high = band_hz
+    if not 0 <= low < high:
+        raise ValueError(f"band_hz=({low:g}, {high:g}): expected 0 <= lowest < highest, in Hz")
+    centres = band_centres()
+    silent = np.asarray((centres < low) | (centres > high))
+    if silent.all():
+        raise ValueError(
+            f"band_hz=({low:g}, {high:g}): holds none of the {N_MELS} bands of earful-small, "
+            f"whose centres lie from {centres[0]:.0f} to {centres[-1]:.0f} Hz; widen it"
+        )
+    return silent
