@@ -1,3 +1,4 @@
+from .block_reader import AudioBlock, StreamStart
 from .clip import AudioInfo, Clip, file_sha256, load_audio, require_sample_rate, resample
 from .clock import clock_stretch, clock_time, is_clock_time, parse_time_s
 from .hearing import (
@@ -13,12 +14,15 @@ from .limits import AudioLimits, check_rate
 from .next_steps import BY_TIMES, FIND_WHERE, RAISE_LIMIT, TAKE_STRETCH
 from .sandbox import load_isolated, probe_isolated, stop_decoding, warm_up
 from .source import open_source
+from .stream import AudioBlocks, StreamInfo, stream_blocks
 
 __all__ = [
     "BY_TIMES",
     "FIND_WHERE",
     "RAISE_LIMIT",
     "TAKE_STRETCH",
+    "AudioBlock",
+    "AudioBlocks",
     "AudioFault",
     "AudioInfo",
     "AudioLimits",
@@ -28,6 +32,8 @@ __all__ = [
     "HearsBand",
     "LevelMeter",
     "Levels",
+    "StreamInfo",
+    "StreamStart",
     "check_hearing",
     "check_rate",
     "clock_stretch",
@@ -43,6 +49,7 @@ __all__ = [
     "require_sample_rate",
     "resample",
     "stop_decoding",
+    "stream_blocks",
     "unfilled_note",
     "warm_up",
 ]

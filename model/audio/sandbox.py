@@ -12,6 +12,7 @@ Where no such process can be started, ``EARFUL_DECODE=here`` decodes in the call
 from __future__ import annotations
 
 import atexit
+import itertools
 import logging
 import os
 import signal
@@ -19,7 +20,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -27,6 +29,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, EarfulError, MissingExtraError
+from earful.model.audio.block_reader import (
+    AudioBlock,
+    BlockPlan,
+    StreamEnd,
+    StreamStart,
+    read_blocks,
+)
 from earful.model.audio.clip import AudioInfo, Clip, load_audio, probe_audio
 from earful.model.audio.levels import Levels
 from earful.model.audio.limits import AudioLimits
@@ -38,6 +47,7 @@ _log = logging.getLogger(__name__)
 
 _MODULE: Final = "earful.model.audio.sandbox_worker"
 _START_S: Final = 60.0
+_NEXT: Final = {"next": True}
 _ERRORS: Final = {error.__name__: error for error in (AudioError, MissingExtraError, ValueError)}
 
 
@@ -116,6 +126,34 @@ def probe_isolated(
     return AudioInfo(**answer["info"])
 
 
+def read_blocks_isolated(
+    path: str | os.PathLike[str], plan: BlockPlan, limits: AudioLimits
+) -> Iterator[StreamStart | AudioBlock | StreamEnd | None]:
+    """Do what ``read_blocks`` does, in a worker process that is always one block ahead.
+
+    Limits on time are for one block.
+
+    Args:
+        path: The audio file.
+        plan: How it is cut.
+        limits: Only channels and sample rates count.
+
+    Raises:
+        AudioError: As for ``read_blocks`` and ``load_isolated``.
+        MissingExtraError: The format needs the extra ``media``.
+    """
+    if _is_disabled():
+        yield from read_blocks(path, plan, limits)
+        return
+    for answer, samples in _pool.stream(path, limits, asdict(plan)):
+        if "start" in answer:
+            yield StreamStart(**answer["start"])
+        elif "end" in answer:
+            yield StreamEnd(**{**answer["end"], "notes": tuple(answer["end"]["notes"])})
+        else:
+            yield AudioBlock(samples=samples, **answer["block"]) if "block" in answer else None
+
+
 def warm_up() -> None:
     """Start a worker for the first file while other things are still being loaded."""
     if not _is_disabled():
@@ -135,7 +173,7 @@ class _WorkerCrashedError(_WorkerLostError):
     """Raised when a worker ends by itself."""
 
 
-# A worker's answer, and the samples of a clip, empty for any other answer.
+# A worker's answer, and the samples of a clip or block, empty for any other answer.
 _Answer = tuple[dict[str, Any], NDArray[np.float32]]
 
 
@@ -144,7 +182,7 @@ def _read_samples(answer: dict[str, Any], files: Sequence[int]) -> NDArray[np.fl
     if not files:
         return np.empty(0, np.float32)
     with open(files[0], "rb") as file:
-        samples = np.empty(answer["clip"]["n_samples"], np.float32)
+        samples = np.empty(answer["n_samples"], np.float32)
         file.seek(0)
         n_bytes = file.readinto(samples.data)
     if n_bytes != samples.nbytes:
@@ -173,8 +211,8 @@ class _Worker:
         self._is_ready = False
         self._was_killed = False
 
-    def request(self, message: dict[str, Any]) -> _Answer:
-        """Send a request and return its answer.
+    def request(self, *messages: dict[str, Any]) -> _Answer:
+        """Send a request, in one message or more, and return its answer.
 
         Raises:
             _WorkerLostError: The process does not survive the request.
@@ -185,7 +223,8 @@ class _Worker:
                 receive_message(self._connection)
                 self._connection.settimeout(self._limits.wall_s)
                 self._is_ready = True
-            send_message(self._connection, message)
+            for message in messages:
+                send_message(self._connection, message)
             answer, files = receive_message(self._connection)
             return answer, _read_samples(answer, files)
         except TimeoutError as error:
@@ -246,29 +285,42 @@ class _WorkerPool:
         options: dict[str, Any],
     ) -> _Answer:
         """Decode or probe one file in a worker; raise an answer that is an error."""
-        message = {
-            "do": do,
-            "path": os.fspath(path),
-            "folder": os.getcwd(),
-            "limits": asdict(limits),
-            "options": options,
-        }
-        name = printable(os.fspath(path))
-        try:
+        message = _message(do, path, limits, options)
+        with self._told_of(path):
             try:
-                answer, samples = self._try(message, fresh=False)
+                answered = self._try(message, fresh=False)
             except _WorkerCrashedError:
                 # Retry: only a worker that has read no other file shows that it was this one.
-                answer, samples = self._try(message, fresh=True)
-        except _WorkerLostError as lost:
-            _log.info("%s: its decoding process %s; the next file gets another", name, lost)
-            raise AudioError(
-                f"{name}: decoding it {lost}, expected a file that decoders can read; fetch or "
-                "export it again"
-            ) from lost
-        if "error" in answer:
-            raise self._error(name, answer)
-        return answer, samples
+                answered = self._try(message, fresh=True)
+        self._require_success(path, answered[0])
+        return answered
+
+    def stream(
+        self, path: str | os.PathLike[str], limits: AudioLimits, options: dict[str, Any]
+    ) -> Iterator[_Answer]:
+        """Decode one file in a worker, answer by answer; raise one that is an error.
+
+        The worker is ended where the caller takes no more before the last answer.
+        """
+        message = _message("stream", path, limits, options)
+        n_given = 0
+        for fresh in (False, True):
+            try:
+                with self._borrowed(fresh=fresh) as worker, self._told_of(path, crash=fresh):
+                    answered = worker.request(message, _NEXT)
+                    for place in itertools.count():
+                        if "error" in answered[0]:
+                            break
+                        # After a crash, what was given before it comes again, bit by bit.
+                        if place >= n_given:
+                            n_given += 1
+                            yield answered
+                        if "end" in answered[0]:
+                            return
+                        answered = worker.request(_NEXT)
+                self._require_success(path, answered[0])
+            except _WorkerCrashedError:
+                continue
 
     def stop(self) -> None:
         """End all workers; the next file gets new ones."""
@@ -288,7 +340,12 @@ class _WorkerPool:
                 self._idle.append(_Worker(self._limits, self._command))
 
     def _try(self, message: dict[str, Any], *, fresh: bool) -> _Answer:
-        """Send a request to an idle worker or, where ``fresh`` or none is idle, a new one."""
+        with self._borrowed(fresh=fresh) as worker:
+            return worker.request(message)
+
+    @contextmanager
+    def _borrowed(self, *, fresh: bool) -> Iterator[_Worker]:
+        """Lend an idle worker or, where ``fresh`` or none is idle, a new one."""
         with self._lock:
             if self._idle and not fresh:
                 worker = self._idle.pop()
@@ -296,7 +353,7 @@ class _WorkerPool:
                 worker = _Worker(self._limits, self._command)
             self._busy.add(worker)
         try:
-            answered = worker.request(message)
+            yield worker
         except BaseException:
             with self._lock:
                 self._busy.discard(worker)
@@ -307,9 +364,27 @@ class _WorkerPool:
             if worker in self._busy:  # else all were ended meanwhile
                 self._busy.remove(worker)
                 self._idle.append(worker)
-                return answered
+                return
         worker.close()
-        return answered
+
+    @contextmanager
+    def _told_of(self, path: str | os.PathLike[str], *, crash: bool = True) -> Iterator[None]:
+        """Turn the loss of a worker into an error of a file; one that crashed only if so told."""
+        try:
+            yield
+        except _WorkerLostError as lost:
+            if isinstance(lost, _WorkerCrashedError) and not crash:
+                raise
+            name = printable(os.fspath(path))
+            _log.info("%s: its decoding process %s; the next file gets another", name, lost)
+            raise AudioError(
+                f"{name}: decoding it {lost}, expected a file that decoders can read; fetch or "
+                "export it again"
+            ) from lost
+
+    def _require_success(self, path: str | os.PathLike[str], answer: dict[str, Any]) -> None:
+        if "error" in answer:
+            raise self._error(printable(os.fspath(path)), answer)
 
     def _error(self, name: str, answer: dict[str, Any]) -> Exception:
         if answer["error"] in _ERRORS:
@@ -323,6 +398,18 @@ class _WorkerPool:
             f"{name}: its decoder failed ({printable(answer['text'])}), expected a file that "
             "decoders can read; fetch or export it again"
         )
+
+
+def _message(
+    do: str, path: str | os.PathLike[str], limits: AudioLimits, options: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "do": do,
+        "path": os.fspath(path),
+        "folder": os.getcwd(),
+        "limits": asdict(limits),
+        "options": options,
+    }
 
 
 def _is_disabled() -> bool:

@@ -18,13 +18,14 @@ import struct
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, MissingExtraError
+from earful.model.audio.block_reader import AudioBlock, BlockPlan, StreamStart, read_blocks
 from earful.model.audio.clip import load_audio, probe_audio
 from earful.model.audio.limits import AudioLimits
 
@@ -54,20 +55,66 @@ def serve(connection: socket.socket, *, cpu_s: float, memory_bytes: int) -> None
         except EOFError:
             return
         _limit_time(cpu_s)
+        if request["do"] == "stream":
+            try:
+                _stream(connection, request, cpu_s, file)
+            except EOFError:
+                return
+            continue
         answer, samples = _answer(request)
         if samples is None:
             send_message(connection, answer)
             continue
-        # Overwrite the last clip: new memory costs more than the copying.
-        file.seek(0)
-        file.write(samples.data)
-        file.flush()
-        send_message(connection, answer, file.fileno())
+        _send_samples(connection, answer, samples, file)
         if samples.nbytes >= _WORTH_TRIMMING_BYTES:
             del samples
             file.close()
             file = _unnamed_file()
             _trim_memory()
+
+
+def _stream(
+    connection: socket.socket, request: dict[str, Any], cpu_s: float, file: BinaryIO
+) -> None:
+    """Send a recording in blocks, each when the last one has been taken.
+
+    Raises:
+        EOFError: The other end is gone.
+    """
+    try:
+        os.chdir(request["folder"])
+        plan, limits = BlockPlan(**request["options"]), AudioLimits(**request["limits"])
+        for found in read_blocks(request["path"], plan, limits):
+            receive_message(connection)
+            if isinstance(found, AudioBlock):
+                values = {
+                    each.name: getattr(found, each.name)
+                    for each in fields(found)
+                    if each.name != "samples"
+                }
+                answer = {"block": values, "n_samples": found.samples.size}
+                _send_samples(connection, answer, found.samples, file)
+            elif found is None:
+                send_message(connection, {"skipped": True})
+            else:
+                kind = "start" if isinstance(found, StreamStart) else "end"
+                send_message(connection, {kind: asdict(found)})
+            _limit_time(cpu_s)  # which is for one block
+    except EOFError:
+        raise
+    except Exception as error:
+        receive_message(connection)
+        send_message(connection, _failure(error))
+
+
+def _send_samples(
+    connection: socket.socket, answer: dict[str, Any], samples: NDArray[np.float32], file: BinaryIO
+) -> None:
+    # Overwrite the last samples: new memory costs more than the copying.
+    file.seek(0)
+    file.write(samples.data)
+    file.flush()
+    send_message(connection, answer, file.fileno())
 
 
 def _unnamed_file() -> BinaryIO:
@@ -120,20 +167,24 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], NDArray[np.float32
         if request["do"] == "probe":
             return {"info": asdict(probe_audio(path, limits=limits))}, None
         clip = load_audio(path, limits=limits, **request["options"])
-    except (AudioError, MissingExtraError, ValueError) as error:
-        return {"error": type(error).__name__, "text": str(error)}, None
-    except MemoryError:
-        return {"error": "MemoryError", "text": ""}, None
     except Exception as error:
-        return {"error": "unexpected", "text": f"{type(error).__name__}: {error}"}, None
+        return _failure(error), None
     values = {
         "sample_rate": clip.sample_rate,
         "content_sha256": clip.content_sha256,
-        "n_samples": clip.samples.size,
         "notes": clip.notes,
         "levels": clip.levels and asdict(clip.levels),
     }
-    return {"clip": values}, np.ascontiguousarray(clip.samples)
+    return {"clip": values, "n_samples": clip.samples.size}, np.ascontiguousarray(clip.samples)
+
+
+def _failure(error: Exception) -> dict[str, Any]:
+    """Return a failure as an answer."""
+    if isinstance(error, MemoryError):
+        return {"error": "MemoryError", "text": ""}
+    if isinstance(error, (AudioError, MissingExtraError, ValueError)):
+        return {"error": type(error).__name__, "text": str(error)}
+    return {"error": "unexpected", "text": f"{type(error).__name__}: {error}"}
 
 
 def _limit_memory(memory_bytes: int) -> None:

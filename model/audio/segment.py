@@ -25,7 +25,7 @@ Channels = Literal["mean", "first"]
 
 # How far a segment may reach past the end, and a file fall short of its header. Tables give
 # times to a tenth or a hundredth of a second, and MP3 and AAC encoders pad by up to 48 ms.
-_TOLERANCE_S = 0.05
+TOLERANCE_S = 0.05
 # Memory for at most this many samples is reserved on a header's word; it grows as they come.
 _MOST_RESERVED = 2**24
 
@@ -100,7 +100,7 @@ def count_frames(name: str, decoder: Decoder, limits: AudioLimits) -> int:
     if n_frames is None:
         n_frames = sum(len(block) for block in _counted(name, decoder, 0, None, limits))
     if not n_frames:
-        raise _no_samples(name)
+        raise no_samples(name)
     return n_frames
 
 
@@ -149,7 +149,7 @@ class _SegmentReader:
                 # Grown in place: a list of blocks to concatenate would need twice the memory.
                 samples.resize(max(n + len(block), samples.size * 5 // 4), refcheck=False)
             heard = block[:, :1] if self._takes_first else block
-            samples[n : n + len(block)] = _mix(heard)
+            samples[n : n + len(block)] = mix(heard)
             meter.add(heard)
             n += len(block)
         samples.resize(n, refcheck=False)
@@ -193,7 +193,7 @@ class _SegmentReader:
     def _check_end(self, n: int) -> None:
         """Check that decoding got as far as requested, or as the header promised."""
         end = self._start + n
-        tolerance = _TOLERANCE_S * self._rate
+        tolerance = TOLERANCE_S * self._rate
         if self._stop is not None and end >= self._stop:
             return
         promised = (self._header.n_frames or 0) - self._header.slack_frames
@@ -205,7 +205,7 @@ class _SegmentReader:
                 "whole file; fetch or export it again"
             )
         if not n and not self._start:
-            raise _no_samples(self._name)
+            raise no_samples(self._name)
         if not n:
             raise self._beyond(f"ends before {end / self._rate:.3f} s")
         if self._stop is not None and end < self._stop - tolerance:
@@ -243,11 +243,12 @@ def _counted(
         yield block
 
 
-def _no_samples(name: str) -> AudioError:
+def no_samples(name: str) -> AudioError:
+    """Return the error of a recording in which there is nothing."""
     return AudioError(f"{name}: holds no samples, expected at least one; fetch or export it again")
 
 
-def _mix(block: NDArray[np.float32]) -> NDArray[np.float32]:
+def mix(block: NDArray[np.float32]) -> NDArray[np.float32]:
     """Average channels, ``(n, channels)`` to ``(n,)``, always summing in the same order."""
     if block.shape[1] == 1:
         return block[:, 0]

@@ -141,7 +141,7 @@ def test_a_process_that_gives_too_little_is_found_out() -> None:
     file = os.memfd_create("short")
     os.write(file, bytes(12))
     with pytest.raises(sandbox._WorkerLostError, match=r"12 bytes of samples.* 16"):
-        sandbox._read_samples({"clip": {"n_samples": 4}}, [file])
+        sandbox._read_samples({"n_samples": 4}, [file])
 
 
 def test_a_wrong_argument_stays_a_value_error(tmp_path: Path) -> None:
