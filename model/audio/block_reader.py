@@ -364,7 +364,7 @@ class _BlockReader:
         flags = (loud >= _FULL_SCALE).any(axis=1).astype(np.uint8)
         if not (loud <= _LOUDEST).all():  # nor is NaN
             finite = np.isfinite(block)
-            flags = np.where(finite.all(axis=1), flags, np.uint8(_NOT_FINITE))
+            flags = np.where(finite.all(axis=1), flags, _NOT_FINITE).astype(np.uint8)
             block = np.where(finite, block, 0).clip(-_LOUDEST, _LOUDEST)
         self._parts.append((mix(block), flags))
 
