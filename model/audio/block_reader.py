@@ -361,7 +361,7 @@ class _BlockReader:
             column = min(self._column, block.shape[1] - 1)
             block = block[:, column : column + 1]
         loud = np.abs(block)
-        flags = (loud >= _FULL_SCALE).any(axis=1).astype(np.uint8)
+        flags = np.asarray((loud >= _FULL_SCALE).any(axis=1), dtype=np.uint8)
         if not (loud <= _LOUDEST).all():  # nor is NaN
             finite = np.isfinite(block)
             flags = np.where(finite.all(axis=1), flags, _NOT_FINITE).astype(np.uint8)
