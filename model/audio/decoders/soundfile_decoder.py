@@ -26,6 +26,7 @@ from earful.model.audio.decoders.chunks import (
     stated_samples,
     unread_note,
 )
+from earful.model.audio.decoders.file_view import FileView
 from earful.model.audio.decoders.leading_tag import without_leading_tag
 from earful.model.audio.decoders.stream_header import Decoder, StreamHeader
 from earful.model.audio.decoders.stream_length import (
@@ -35,7 +36,12 @@ from earful.model.audio.decoders.stream_length import (
     walk_ogg,
 )
 from earful.model.audio.decoders.trimmed_decoder import TrimmedDecoder
-from earful.model.audio.decoders.wav_header import header_fault, with_pad_bytes, with_real_size
+from earful.model.audio.decoders.wav_header import (
+    end_of_wrapped,
+    header_fault,
+    with_pad_bytes,
+    with_real_size,
+)
 from earful.model.audio.source import OpenSource
 
 if TYPE_CHECKING:
@@ -46,6 +52,7 @@ _UNKNOWN_FRAMES = 1 << 62  # libsndfile says "unknown" with the largest 64-bit n
 # An MP3 frame leans on up to 511 bytes of earlier ones, which is 0.2 s at the lowest rates.
 _MPEG_PREROLL_S = 0.5
 _MPEG_1_LOWEST_HZ = 32_000
+_PLAIN = frozenset({"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAW", "ULAW"})
 _CODED_IN_BLOCKS = frozenset(
     {"IMA_ADPCM", "MS_ADPCM", "GSM610", "G721_32", "NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32"}
 )
@@ -92,7 +99,8 @@ def open_decoder(source: OpenSource) -> Decoder:
     tagless, is_sure = without_leading_tag(source)
     try:
         try:
-            return _choose(*with_real_size(with_pad_bytes(tagless)))
+            padded = with_pad_bytes(tagless)
+            return _open_wrapped(padded) or _choose(*with_real_size(padded))
         except AudioError as error:
             if not is_sure:
                 # MPEG audio may begin later, with junk between the tag and its first frame.
@@ -139,6 +147,40 @@ def _choose(source: OpenSource, note: str) -> Decoder:
     source.file.seek(position)
     decoder = SoundFileDecoder(source.name, handle, replace(header, notes=notes), seek_point)
     return decoder if n_stated is None else TrimmedDecoder(decoder, n_frames=n_stated)
+
+
+def _open_wrapped(source: OpenSource) -> Decoder | None:
+    """Open a WAV file of over 4 GiB, whose header cannot say so, as the samples that it is."""
+    import soundfile
+
+    place = end_of_wrapped(source)
+    source.file.seek(0)
+    if place is None:
+        return None
+    try:
+        with soundfile.SoundFile(_CallbackFile(source.file)) as told:
+            is_plain = told.subtype in _PLAIN and told.endian in ("FILE", "LITTLE")
+            about = (told.samplerate, told.channels, told.subtype)
+    except (soundfile.SoundFileError, TypeError, ValueError):
+        is_plain = False
+    source.file.seek(0)
+    if not is_plain:
+        return None
+    start, stop = place
+    view = FileView(source.file, start=start, stop=stop)
+    handle = soundfile.SoundFile(_CallbackFile(view), "r", *about, endian="LITTLE", format="RAW")
+    header = StreamHeader(
+        sample_rate=handle.samplerate,
+        channels=handle.channels,
+        n_frames=handle.frames,
+        format="WAV",
+        subtype=handle.subtype,
+        notes=(
+            f"its header cannot count the {stop - start} bytes of samples that it holds, over "
+            "4 GiB: they were read to the end of the file",
+        ),
+    )
+    return SoundFileDecoder(source.name, handle, header, lambda start: start)
 
 
 def _notes(source: OpenSource) -> tuple[str, ...]:

@@ -28,6 +28,8 @@ _MOST_CHUNKS: Final = 4096
 _LEAST_FORMAT_BYTES: Final = 16
 _HEAD_BYTES: Final = 12
 _AT_ONCE: Final = 1 << 20
+_WRAP: Final = 1 << 32
+_MOST_BEHIND: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,3 +197,28 @@ def with_real_size(source: OpenSource) -> tuple[OpenSource, str]:
         "follow: they were read to the end of the file"
     )
     return replace(source, file=view), note
+
+
+def end_of_wrapped(source: OpenSource) -> tuple[int, int] | None:
+    """Find the samples of a WAV file that grew beyond what its 32-bit size can say.
+
+    Recorders go on writing past 4 GiB, and their counter begins again at 0.
+
+    Args:
+        source: The open file; its position changes.
+
+    Returns:
+        Where the samples begin and end, in bytes; ``None`` for any other file.
+
+    Raises:
+        TooManyPacketsError: The file has millions of chunks.
+    """
+    if source.size_bytes <= _WRAP or _wav_order(source.file) is None:
+        return None
+    data = find_data(source.file, source.size_bytes)
+    if data is None or data.present < _WRAP:
+        return None
+    # What follows is whole turns of the counter and perhaps other chunks, which are small.
+    n_behind = (data.present - data.claimed) % _WRAP
+    is_open = data.is_open or data.claimed == 0 or n_behind > _MOST_BEHIND
+    return data.start, source.size_bytes - (0 if is_open else n_behind)

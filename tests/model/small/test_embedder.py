@@ -40,7 +40,7 @@ import resource, numpy as np
 from earful.model.audio import Clip
 from earful.model.small import load_small
 embedder = load_small(device="cpu")
-embedder.ears._network = lambda windows: np.ones((len(windows), 512), np.float32)
+embedder.ears.network = lambda windows: np.ones((len(windows), 512), np.float32)
 embedder.ears.yamnet.pool = lambda clips: np.ones((len(clips), 1024), np.float32)
 second = np.random.default_rng(0).standard_normal(44100, dtype=np.float32)
 embedder.embed([Clip(samples=second, sample_rate=44100)])
@@ -206,7 +206,7 @@ def test_numbers_that_are_not_finite_are_told(
     def broken(windows: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.full((len(windows), 512), wrong, np.float32)
 
-    monkeypatch.setattr(embedder.ears, "_network", broken)
+    monkeypatch.setattr(embedder.ears, "network", broken)
     with pytest.raises(ModelError, match="earful-small: a vector is zero or not finite"):
         embedder.embed([clip(noise(4000))])
 

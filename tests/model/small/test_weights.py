@@ -31,7 +31,7 @@ def tell(folder: Path, **changes: object) -> None:
 def test_the_description_names_every_file_that_ships_and_its_licence() -> None:
     release = read_small_release()
     told = {str(about["file"]) for about in release.parts.values()}
-    others = {DESCRIPTION, "earful-small.LICENCE.txt", "narrow.onnx"}
+    others = {DESCRIPTION, "earful-small.LICENCE.txt", "narrow.onnx", "steps.onnx"}
     assert {path.name for path in SHIPPED.iterdir()} == told | others
     assert release.licence == "CC-BY-4.0"
     assert release.parts["encoder"]["beside"] == digests_beside()
