@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     import soundfile
 
 _BLOCK_VALUES = 1 << 20
+# A read that comes upon damage gives nothing of what lies before it.
+_FLAC_BLOCK_VALUES = 1 << 14
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile says "unknown" with the largest 64-bit number
 # An MP3 frame leans on up to 511 bytes of earlier ones, which is 0.2 s at the lowest rates.
 _MPEG_PREROLL_S = 0.5
@@ -267,7 +269,8 @@ class SoundFileDecoder:
         import soundfile
 
         handle = self._handle
-        n_at_once = max(1, _BLOCK_VALUES // self.header.channels)
+        n_values = _FLAC_BLOCK_VALUES if self.header.format == "FLAC" else _BLOCK_VALUES
+        n_at_once = max(1, n_values // self.header.channels)
         position = self._seek_point(start)
         try:
             if position:
