@@ -498,6 +498,20 @@ def trunks() -> str:
     )
 
 
+def scan_encode() -> str:
+    """Return the table of what an hour of recording costs before anything is looked for."""
+    told = kept("scan_encode")
+    rows = [
+        [name, *(f"{row[key]:.1f}" for key in ("min", "median", "max")),
+         f"{told['times_birdnet'][name]:.2f}"]
+        for name, row in told["cpu_s_per_hour"].items()
+    ]  # fmt: skip
+    return markdown_table(["", "min", "median", "max", "times BirdNET's"], rows) + (
+        f"\n\nSeconds of one processor for an hour of audio, by {told['seconds']} s of it on one "
+        f"thread, {told['rounds']} rounds. {_where(told)}"
+    )
+
+
 def default_path() -> str:
     """Return the table of what a plain install costs, beside another commit."""
     told = kept("default_path")
@@ -596,6 +610,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "embedding": embedding,
         "encoder": encoder,
         "trunks": trunks,
+        "scan encode": scan_encode,
         "search": search_large,
         "default path": default_path,
         "startup": startup,

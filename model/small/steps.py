@@ -24,7 +24,8 @@ STEP_FRAMES: Final = 8
 STEP_SAMPLES: Final = STEP_FRAMES * HOP_SAMPLES
 MARGIN_STEPS: Final = 4
 """The network looks 30 frames in either direction, and a frame half of one."""
-_PIECE_STEPS: Final = 128
+_PIECE_STEPS: Final = 192
+"""Most steps of a piece: a minute is two of them, one for either of two cores."""
 _POOLED_AT_ONCE: Final = 4096
 
 
@@ -65,17 +66,16 @@ class SmallSteps:
         """Embed a recording; see ``StepEmbedder.embed_steps``."""
         silent = _silent_bands(band_hz)
         n_steps = -(-samples.size // STEP_SAMPLES)
-        firsts = range(0, n_steps, _PIECE_STEPS)
+        n_pieces = -(-n_steps // _PIECE_STEPS)
 
         def encode(number: int) -> NDArray[np.float32]:
-            first = firsts[number]
-            stop = min(n_steps, first + _PIECE_STEPS)
+            first, stop = (n_steps * place // n_pieces for place in (number, number + 1))
             frames = self._frames(samples, first - MARGIN_STEPS, stop + MARGIN_STEPS)
             frames[:, silent] = 0.0
             return self._network(frames[None])[0, MARGIN_STEPS:-MARGIN_STEPS]
 
         found = np.concatenate(
-            [np.zeros((0, OUTPUT_DIM), dtype=np.float32), *in_threads(encode, len(firsts))]
+            [np.zeros((0, OUTPUT_DIM), dtype=np.float32), *in_threads(encode, n_pieces)]
         )
         require_directions(1.0 + np.abs(found).max(axis=1, initial=0.0), self.fingerprint.name)
         return found
