@@ -1,4 +1,4 @@
-from .block_reader import AudioBlock, StreamStart
+from .blocks import AudioBlock, StreamStart
 from .clip import AudioInfo, Clip, file_sha256, load_audio, require_sample_rate, resample
 from .clock import clock_stretch, clock_time, is_clock_time, parse_time_s
 from .hearing import (

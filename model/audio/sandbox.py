@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, EarfulError, MissingExtraError
-from earful.model.audio.block_reader import (
+from earful.model.audio.blocks import (
     AudioBlock,
     BlockPlan,
     StreamEnd,

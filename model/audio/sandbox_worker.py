@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, MissingExtraError
-from earful.model.audio.block_reader import AudioBlock, BlockPlan, StreamStart, read_blocks
+from earful.model.audio.blocks import AudioBlock, BlockPlan, StreamStart, read_blocks
 from earful.model.audio.clip import load_audio, probe_audio
 from earful.model.audio.limits import AudioLimits
 

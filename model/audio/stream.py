@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Self, cast
 
-from earful.model.audio.block_reader import AudioBlock, BlockPlan, StreamEnd, StreamStart
+from earful.model.audio.blocks import AudioBlock, BlockPlan, StreamEnd, StreamStart
 from earful.model.audio.limits import AudioLimits, check_rate
 from earful.model.audio.sandbox import read_blocks_isolated
 from earful.values import short_repr

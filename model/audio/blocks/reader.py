@@ -7,19 +7,18 @@ decoding began, or was taken up again, changes no bit of it.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
+from earful.model.audio.blocks.file_digest import FileDigest
+from earful.model.audio.blocks.records import AudioBlock, BlockPlan, StreamEnd, StreamStart
 from earful.model.audio.decoders import Decoder
 from earful.model.audio.limits import AudioLimits
 from earful.model.audio.segment import TOLERANCE_S, mix, no_samples, open_within
@@ -35,114 +34,11 @@ _LARGEST_FILE: Final = 1 << 50
 _LOUDEST: Final = 1e6  # front ends clip there, and a resampler must not overflow before
 _FULL_SCALE: Final = np.float32(0.9999)  # 16 bits reach 0.99997
 _CLIPPED, _NOT_FINITE = 1, 2
-_DIGEST_BYTES: Final = 1 << 20
 # Where a sample is the same however one gets there, and the length is that of the bytes.
 _PLAIN_FORMATS: Final = frozenset({"WAV", "WAVEX", "RF64", "W64", "AIFF", "CAF", "AU", "RAW"})
 _PLAIN_CODINGS: Final = frozenset(
     {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAW", "ULAW"}
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlockPlan:
-    """How a recording is cut into blocks.
-
-    Attributes:
-        sample_rate: Of the blocks, in Hz.
-        block_samples: Samples of a block, without margins.
-        margin_samples: Samples before and after it.
-        start_block: Number of the first block.
-        channel: ``"mean"``, ``"first"``, or the number of a channel from 1.
-
-    Raises:
-        ValueError: A number is below its least.
-    """
-
-    sample_rate: int
-    block_samples: int
-    margin_samples: int = 0
-    start_block: int = 0
-    channel: str | int = "mean"
-
-    def __post_init__(self) -> None:
-        for name, least in (
-            ("sample_rate", 1),
-            ("block_samples", 1),
-            ("margin_samples", 0),
-            ("start_block", 0),
-        ):
-            if (value := getattr(self, name)) < least:
-                raise ValueError(f"{name}={value}: expected {least} or more")
-        known = self.channel in ("mean", "first")
-        if not known and not (isinstance(self.channel, int) and self.channel >= 1):
-            raise ValueError(
-                f"channel={self.channel!r}: expected 'mean', 'first' or a number from 1"
-            )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class AudioBlock:
-    """One block of a recording.
-
-    Attributes:
-        number: Its number, from 0.
-        samples: float32, with both margins; zeros where the recording has not begun or is over.
-        n_samples: How many of them belong to the block itself: fewer than asked in the last one.
-        n_frames: Samples per channel of the file that it stands for.
-        n_clipped: How many of those are at full scale in some channel.
-        n_not_finite: How many of those were not numbers in some channel, and became 0.
-        peak: Largest absolute sample of the block itself.
-        power: Mean square of the block itself.
-    """
-
-    number: int
-    samples: Numbers
-    n_samples: int
-    n_frames: int
-    n_clipped: int
-    n_not_finite: int
-    peak: float
-    power: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamStart:
-    """Properties from a recording's header; a damaged or dishonest file may hold less.
-
-    Attributes:
-        sample_rate: Of the file, in Hz.
-        channels: Number of channels.
-        format: Container, such as ``"WAV"``.
-        subtype: Coding, such as ``"PCM_16"``.
-        size_bytes: Size of the file.
-        duration_s: Length in seconds, where the header says it.
-    """
-
-    sample_rate: int
-    channels: int
-    format: str
-    subtype: str
-    size_bytes: int
-    duration_s: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamEnd:
-    """Properties of a recording that only its end tells.
-
-    Attributes:
-        n_frames: Samples per channel at the file's own rate.
-        sha256: Hex SHA-256 of the file's bytes.
-        cut_short_at_s: Where it ends too early, in seconds; ``None`` for a whole one.
-        cut_short_reason: Why that is known.
-        notes: What a reader should know of the file, such as a header that was not believed.
-    """
-
-    n_frames: int
-    sha256: str
-    cut_short_at_s: float | None
-    cut_short_reason: str
-    notes: tuple[str, ...]
 
 
 def read_blocks(
@@ -166,43 +62,9 @@ def read_blocks(
     with (
         open_source(path, max_bytes=_LARGEST_FILE) as opened,
         closing(open_within(opened, limits)) as decoder,
-        closing(_FileDigest(opened)) as digest,
+        closing(FileDigest(opened)) as digest,
     ):
         yield from _BlockReader(opened, decoder, plan).read(digest)
-
-
-class _FileDigest:
-    """Digest of an open file, computed while it is decoded."""
-
-    def __init__(self, opened: OpenSource) -> None:
-        # A descriptor of its own place: reading at an offset moves nobody else's.
-        self._descriptor = opened.file.fileno()
-        self._digest = hashlib.sha256()
-        self._fault: OSError | None = None
-        self._is_wanted = True
-        self._thread = threading.Thread(target=self._read, name="earful-digest", daemon=True)
-        self._thread.start()
-
-    def finish(self) -> str:
-        """Wait for the digest, in hex."""
-        self._thread.join()
-        if self._fault is not None:
-            raise self._fault
-        return self._digest.hexdigest()
-
-    def close(self) -> None:
-        """Read no further."""
-        self._is_wanted = False
-        self._thread.join()
-
-    def _read(self) -> None:
-        place = 0
-        try:
-            while self._is_wanted and (data := os.pread(self._descriptor, _DIGEST_BYTES, place)):
-                self._digest.update(data)
-                place += len(data)
-        except OSError as error:
-            self._fault = error
 
 
 class _BlockReader:
@@ -232,7 +94,7 @@ class _BlockReader:
         self._flags = np.zeros(0, dtype=np.uint8)
         self._kept_from = 0
 
-    def read(self, digest: _FileDigest) -> Iterator[StreamStart | AudioBlock | StreamEnd | None]:
+    def read(self, digest: FileDigest) -> Iterator[StreamStart | AudioBlock | StreamEnd | None]:
         """Yield start, blocks and end."""
         header, plan = self._header, self._plan
         yield StreamStart(

@@ -1,0 +1,50 @@
+"""The digest of an open file, computed in a thread while others read it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from typing import Final
+
+from earful.model.audio.source import OpenSource
+
+_DIGEST_BYTES: Final = 1 << 20
+
+
+class FileDigest:
+    """Digest of an open file, computed while it is decoded.
+
+    Args:
+        opened: The file, which stays open until ``close``.
+    """
+
+    def __init__(self, opened: OpenSource) -> None:
+        # A descriptor of its own place: reading at an offset moves nobody else's.
+        self._descriptor = opened.file.fileno()
+        self._digest = hashlib.sha256()
+        self._fault: OSError | None = None
+        self._is_wanted = True
+        self._thread = threading.Thread(target=self._read, name="earful-digest", daemon=True)
+        self._thread.start()
+
+    def finish(self) -> str:
+        """Wait for the digest, in hex."""
+        self._thread.join()
+        if self._fault is not None:
+            raise self._fault
+        return self._digest.hexdigest()
+
+    def close(self) -> None:
+        """Read no further."""
+        self._is_wanted = False
+        self._thread.join()
+
+    def _read(self) -> None:
+        place = 0
+        try:
+            while self._is_wanted and (data := os.pread(self._descriptor, _DIGEST_BYTES, place)):
+                self._digest.update(data)
+                place += len(data)
+        except OSError as error:
+            self._fault = error
