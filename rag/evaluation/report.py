@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from earful.errors import EvaluationError
-from earful.html import Axis, Page, Point, Series
+from earful.html import Axis, Page, Point, Series, across, upwards
 from earful.rag.evaluation.confidence_charts import (
     FEWEST_IN_A_BIN,
     reliability_chart,
@@ -113,8 +113,8 @@ def _shots_chart(card: Scorecard) -> tuple[list[Series], Axis, Axis] | None:
     ]
     in_percent = is_share(card.metric)
     most = 1.0 if in_percent else max(*(score.primary.high for score in card.arms), 0.1)
-    x = Axis(start=50, end=460, title="shots", high=most_shots)
-    return series, x, Axis(start=255, end=22, title=card.metric, high=most, is_share=in_percent)
+    y = upwards(card.metric, high=most, is_share=in_percent)
+    return series, across("shots", high=most_shots), y
 
 
 def _labels(card: Scorecard) -> list[tuple[str, int, float, float, float]]:

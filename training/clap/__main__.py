@@ -16,6 +16,7 @@ import torch
 from training.clap.train import Plan, Windows, fit_head, train_text
 from training.convert_aisfx import pack
 from training.corpus_features import CorpusFeatures, read_features
+from training.threads import use_threads
 
 from earful.model.flamingo import FlamingoTokenizer
 
@@ -60,7 +61,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=Plan().seed)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    use_threads(options.threads)
     windows = training_windows(
         read_features(options.corpus, options.features), read_synonyms(SYNONYMS)
     )

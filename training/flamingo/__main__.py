@@ -27,6 +27,7 @@ from training.flamingo.perceptron import fit_perceptron
 from training.flamingo.progress import Probe, fit_blend
 from training.flamingo.sounds import hear_corpus
 from training.flamingo.train import Batches, Plan, train
+from training.threads import use_threads
 from training.vocabulary import read_words
 
 from earful.model import tiny
@@ -57,7 +58,7 @@ def main() -> None:
     parser.add_argument("--data", default="training/corpus/manifest.csv; see ATTRIBUTION.md")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    use_threads(options.threads)
     embedder = load_small(options.embedder, device="cpu")
     halves = tuple(len(head.project) for head in (embedder.heads.narrow, embedder.heads.yamnet))
     options.out.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,7 @@ from training.convert_aisfx import pack
 from training.features import load_trunk, read_corpus
 from training.small.compress import N_WINDOWS, narrow
 from training.small.fit import fit_heads, fit_words
+from training.threads import use_threads
 
 from earful.model.audio import Clip
 from earful.model.small import (
@@ -150,7 +151,7 @@ def main() -> None:
     parser.add_argument("--data", default=_DATA)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    use_threads(options.threads)
     encoder, maps = fit(options.corpus)
     about = {"authors": options.authors, "licence": options.licence, "data": options.data}
     write(options.out, encoder, maps, release=options.release, about=about)

@@ -24,6 +24,7 @@ from earful.commands.options import (
     one_of,
     print_result,
     reject_unused,
+    split_names,
 )
 from earful.errors import EvaluationError
 from earful.wording import counted
@@ -128,8 +129,8 @@ def evaluate(
     settings = _settings(
         shots=_numbers(shots),
         seeds=seeds,
-        strategies=_names(strategies),
-        arms=_names(arms),
+        strategies=split_names(strategies),
+        arms=split_names(arms),
         split=split,
         limit=limit,
         leaks=leaks,
@@ -230,13 +231,9 @@ def _write_verdict(task: Task, found: Evaluation) -> None:
     console.warn(f"wrote to {task.source}: {written}")
 
 
-def _names(given: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in given.split(",") if name.strip())
-
-
 def _numbers(given: str) -> tuple[int, ...]:
     try:
-        return tuple(int(number) for number in _names(given))
+        return tuple(int(number) for number in split_names(given))
     except ValueError:
         raise typer.BadParameter(
             f"expected whole numbers with commas between, got {given!r}", param_hint="--shots"

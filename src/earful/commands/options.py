@@ -387,6 +387,11 @@ def print_json(value: object) -> None:
     typer.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
+def split_names(given: str) -> tuple[str, ...]:
+    """Split names at commas, and leave out empty ones."""
+    return tuple(name.strip() for name in given.split(",") if name.strip())
+
+
 def split_labels(given: str) -> list[str]:
     """Split labels at commas.
 

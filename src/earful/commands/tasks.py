@@ -14,6 +14,7 @@ from earful.commands.options import (
     example,
     print_json,
     print_result,
+    split_names,
 )
 from earful.wording import as_argument
 
@@ -30,7 +31,7 @@ def tasks_new(
     """Write a commented task file to start from."""
     from earful.rag.task import new_task
 
-    new_task(path, kind=kind, labels=[name.strip() for name in labels.split(",") if name.strip()])
+    new_task(path, kind=kind, labels=split_names(labels))
     shown = console.printable(str(path))
     typer.echo(f"wrote {shown}; next: earful tasks check {as_argument(path)}")
 

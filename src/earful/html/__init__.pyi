@@ -1,4 +1,4 @@
-from .chart import Axis, Point, Series
+from .chart import Axis, Point, Series, across, upwards
 from .notebook import notebook_html
 from .page import Page
 from .player import Played, Players
@@ -12,7 +12,9 @@ __all__ = [
     "Players",
     "Point",
     "Series",
+    "across",
     "draw_overview",
     "notebook_html",
     "render",
+    "upwards",
 ]
