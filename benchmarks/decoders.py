@@ -25,6 +25,7 @@ from benchmarks.turns import in_turns, keep, machine, spread, times
 
 from earful.model.audio import load_audio
 from earful.model.audio.decoders import soundfile_decoder
+from earful.model.audio.decoders.stream_header import Decoder
 from earful.model.audio.decoders.stream_length import is_mpeg_frame, read_at
 from earful.model.audio.source import OpenSource
 from tests.support.audio_formats import CannotWriteError, noise
@@ -73,7 +74,7 @@ def ffmpeg_first() -> Iterator[None]:
     """Hand MP3 and OGG to FFmpeg without asking libsndfile."""
     choose = soundfile_decoder._choose
 
-    def choose_ffmpeg(source: OpenSource, note: str) -> soundfile_decoder.Decoder:
+    def choose_ffmpeg(source: OpenSource, note: str) -> Decoder:
         head = read_at(source.file, 0, 4)
         source.file.seek(0)
         if head == b"OggS" or head[:3] == b"ID3" or is_mpeg_frame(head):

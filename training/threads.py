@@ -10,7 +10,7 @@ import torch
 def use_threads(n: int) -> None:
     """Bound the threads of this process.
 
-    torch does not bound the sessions of ONNX Runtime: each computes in the thread that calls it, and
+    torch does not bound ONNX Runtime, whose sessions compute in the threads that call them:
     ``earful.model.runtime.in_threads`` starts as many as ``OMP_NUM_THREADS`` says.
     """
     torch.set_num_threads(n)

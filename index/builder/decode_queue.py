@@ -180,6 +180,7 @@ class RowDecoder:
     def _rejected(self, number: int, row: CorpusRow, error: str) -> Rejected:
         # A recording added by itself is named by a path that may be relative to any folder.
         where = str(self._corpus.path(row.exemplar)) if self._corpus.kind == "file" else row.where
+        stretch = default_id(row.exemplar.audio, row.exemplar.start_s, row.exemplar.end_s)
         return Rejected(
             number=number,
             id=row.exemplar.id,
@@ -188,7 +189,7 @@ class RowDecoder:
                 where=printable(where),
                 error=error,
                 root=printable(str(self._corpus.root)),
-                stretch=printable(_stretch(row.exemplar)),
+                stretch=printable(stretch),
             ),
         )
 
@@ -281,10 +282,6 @@ class _Files:
             if len(self._facts) > _FILES_REMEMBERED:
                 self._facts.popitem(last=False)
             return facts
-
-
-def _stretch(exemplar: Exemplar) -> str:
-    return default_id(exemplar.audio, exemplar.start_s, exemplar.end_s)
 
 
 def _unwritable(exemplar: Exemplar) -> str:

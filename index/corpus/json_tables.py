@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from earful.errors import CorpusError
 from earful.index.corpus.limits import MAX_CELL, check_columns
@@ -149,10 +149,6 @@ def _distinct_keys(pairs: list[tuple[str, Any]]) -> Record:
     record: Record = {}
     for key, value in pairs:
         if key in record:
-            _refuse_key(key)
+            raise ValueError(f"key {quoted(key)} occurs twice")
         record[key] = value
     return record
-
-
-def _refuse_key(key: str) -> NoReturn:
-    raise ValueError(f"key {quoted(key)} occurs twice")

@@ -375,8 +375,9 @@ class Remarks:
                 notes.append(f"converted from {unit} to seconds: {listed(of_unit)}")
         has_end = columns.keys() & {"end_s", "duration_s"}
         if has_end and 0 < self.n_endless < self.n:
-            n = counted(self.n_endless, "row has", "rows have")
-            notes.append(f"{n} no end and {_reach(self.n_endless)}")
+            one = "row has no end and reaches to the end of its recording"
+            many = "rows have no end and reach to the ends of their recordings"
+            notes.append(counted(self.n_endless, one, many))
         elif "start_s" in columns and not has_end and self.n_starting:
             n = counted(self.n_starting, "row begins", "rows begin")
             notes.append(
@@ -426,11 +427,6 @@ def _about_only_label(corpus: Corpus, label: str, audio: str) -> str:
             f"`earful index build {as_argument(str(table))} --root {as_argument(str(folder))}`"
         )
     return ""
-
-
-def _reach(n: int) -> str:
-    one = "reaches to the end of its recording"
-    return one if n == 1 else "reach to the ends of their recordings"
 
 
 def describe_endings(endings: Mapping[str, int]) -> str:

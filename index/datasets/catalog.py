@@ -8,7 +8,7 @@ from pathlib import Path
 from earful.errors import CorpusError
 from earful.index.datasets.corpus import DatasetCorpus
 from earful.index.datasets.declaration import Dataset
-from earful.wording import nearest_name
+from earful.wording import meant
 
 _FOLDER = Path(__file__).parent / "declarations"
 
@@ -33,13 +33,10 @@ def load_declaration(name: str | os.PathLike[str]) -> Dataset:
     text = os.fspath(name)
     if isinstance(name, Path) or "/" in text or text.endswith(".toml"):
         return read_declaration(Path(text))
-    known = list_datasets()
-    if text not in known:
-        near = nearest_name(text, known)
-        hint = f" (did you mean {near!r}?)" if near else ""
+    if text not in (known := list_datasets()):
         raise CorpusError(
-            f"no dataset {text!r}{hint}; `earful datasets list` shows all. For a declaration of "
-            "your own give a path that ends in .toml"
+            f"no dataset {text!r}{meant(text, known)}; `earful datasets list` shows all. For a "
+            "declaration of your own give a path that ends in .toml"
         )
     return read_declaration(_FOLDER / f"{text}.toml")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from earful.index.health.vectors import (
     skewness,
 )
 from earful.index.index import Index
+from earful.plain import plain_fields
 from earful.values import short_repr
 
 _MOST_LISTED = 1000
@@ -73,27 +74,7 @@ class Health:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {
-            "n": self.n,
-            "accuracy": None if np.isnan(self.accuracy) else round(self.accuracy, 6),
-            "n_asked": self.n_asked,
-            "labels": [
-                {
-                    **asdict(label),
-                    "accuracy": None if np.isnan(label.accuracy) else round(label.accuracy, 6),
-                    "taken_for": dict(label.taken_for),
-                }
-                for label in self.labels
-            ],
-            "findings": [
-                {**asdict(one), "ids": list(one.ids), "neighbours": list(one.neighbours)}
-                for one in self.findings
-            ],
-            "n_of": dict(self.n_of),
-            "skewness": round(self.skewness, 6),
-            "limits": asdict(self.limits),
-            "audio_read": self.audio_read,
-        }
+        return plain_fields(self, digits=6, without=("occurrence", "durations"))
 
 
 def check_health(

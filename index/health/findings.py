@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
+from earful.plain import plain_fields
 from earful.values import short_repr
 from earful.wording import counted
 
@@ -111,3 +113,7 @@ class LabelHealth:
     n_groups: int
     accuracy: float
     taken_for: tuple[tuple[str, int], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return plain_fields(self, digits=6) | {"taken_for": dict(self.taken_for)}

@@ -132,7 +132,8 @@ def repair_index(
     sources = [opened] if opened is not None else found.corpora(folder)
     n_embedded = 0
     if sources:
-        model = embedder or _embedder_of(target)
+        made = target.fingerprint
+        model = embedder or load_embedder(made.name, revision=made.revision, dtype=made.dtype)
         for source in sources:
             report = build_index(source, folder, embedder=model, options=options, progress=progress)
             n_embedded += report.accepted
@@ -263,7 +264,7 @@ def _make_openable(folder: Path, corpus: Corpus | None) -> list[str]:
         aside.append(HEADER_NAME)
     while (reason := _table_fault(folder, header)) is not None:
         with WriterLock(folder).held():
-            if not _opens(folder):
+            if isinstance(_stored(folder), IndexFolderError):
                 _begin_anew(folder, header, corpus, reason)
                 aside.append(TABLE_FOLDER)
             # Another process may have repaired it before this one could lock it.
@@ -302,18 +303,25 @@ def _replace_header(folder: Path, header: Header) -> None:
         header.write(folder)
 
 
+def _stored(folder: Path) -> tuple[Fingerprint, int] | IndexFolderError:
+    """Return the embedder that a table names and its number of class scores, or what is wrong."""
+    try:
+        return stored_origin(folder)
+    except IndexBusyError:
+        raise
+    except IndexFolderError as error:
+        return error
+
+
 def _whole_origin(folder: Path) -> tuple[Fingerprint, int] | None:
     """Return the embedder that a table names and its number of class scores.
 
     ``None`` where the bytes that say so are not those that were written.
     """
-    try:
-        stored = stored_origin(folder)
-    except IndexBusyError:
-        raise
-    except IndexFolderError:
+    stored = _stored(folder)
+    if isinstance(stored, IndexFolderError) or newest_manifest(folder) not in Checksums(folder):
         return None
-    return stored if newest_manifest(folder) in Checksums(folder) else None
+    return stored
 
 
 def _table_fault(folder: Path, header: Header) -> IndexFolderError | None:
@@ -323,26 +331,14 @@ def _table_fault(folder: Path, header: Header) -> IndexFolderError | None:
         IndexFolderError: The table belongs to another index.
         IndexBusyError: Another process is writing.
     """
-    try:
-        stored_origin(folder)
-    except IndexBusyError:
-        raise
-    except IndexFolderError as error:
-        return error
+    if isinstance(stored := _stored(folder), IndexFolderError):
+        return stored
     table = Table.open(folder, header.fingerprint, header.n_classes)
     try:
         table.places()
     except IndexFolderError as error:
         return error
     return None
-
-
-def _opens(folder: Path) -> bool:
-    try:
-        stored_origin(folder)
-    except IndexFolderError:
-        return False
-    return True
 
 
 def _begin_anew(
@@ -363,8 +359,3 @@ def _begin_anew(
         (folder / QUARANTINE).mkdir(exist_ok=True)
         os.replace(folder / TABLE_FOLDER, mkdtemp(dir=folder / QUARANTINE, prefix="table-"))
     Table.create(folder, header.fingerprint, header.n_classes)
-
-
-def _embedder_of(index: IndexFolder) -> Embedder:
-    wanted = index.fingerprint
-    return load_embedder(wanted.name, revision=wanted.revision, dtype=wanted.dtype)

@@ -24,19 +24,9 @@ if TYPE_CHECKING:
 FINGERPRINT_KEY = "earful:fingerprint"
 # The columns of an exemplar, in the order of the table.
 EXEMPLAR_COLUMNS = (
-    "id",
-    "audio",
-    "start_s",
-    "end_s",
-    "question",
-    "answer",
-    "labels",
-    "task",
-    "split",
-    "group",
-    "licence",
-    "meta",
-)
+    "id", "audio", "start_s", "end_s", "question", "answer", "labels", "task", "split", "group",
+    "licence", "meta",
+)  # fmt: skip
 # What a row's digest covers beside the exemplar and the vector, and the digest itself.
 DIGEST_COLUMNS = ("duration_s", "file_sha256", "content_sha256", "row_sha256")
 # All that makes a row and can be checked against its digest.
@@ -403,19 +393,12 @@ def _rows_with_digests(
 
 
 def _plain(exemplar: Exemplar) -> dict[str, Any]:
-    return {
-        "id": exemplar.id,
+    return {name: getattr(exemplar, name) for name in EXEMPLAR_COLUMNS} | {
         "audio": str(exemplar.audio),
         # Floats, as they come back: an int would have another digest.
         "start_s": float(exemplar.start_s),
         "end_s": None if exemplar.end_s is None else float(exemplar.end_s),
-        "question": exemplar.question,
-        "answer": exemplar.answer,
         "labels": list(exemplar.labels),
-        "task": exemplar.task,
-        "split": exemplar.split,
-        "group": exemplar.group,
-        "licence": exemplar.licence,
         "meta": json.dumps(dict(exemplar.meta), sort_keys=True, ensure_ascii=False),
     }
 

@@ -39,51 +39,19 @@ DERIVED = re.compile(r"\.(position_ids|token_type_ids|relative_position_index)$"
 # The fields of a configuration that describe the towers. The others (which kernels to
 # fetch, which module to import, how to quantise) are not for a file to decide.
 _SIZES = frozenset({"projection_dim", "projection_hidden_act"})
-_AUDIO_SIZES = frozenset(
-    {
-        "window_size",
-        "num_mel_bins",
-        "spec_size",
-        "hidden_act",
-        "patch_size",
-        "patch_stride",
-        "num_classes",
-        "hidden_size",
-        "projection_dim",
-        "depths",
-        "num_attention_heads",
-        "enable_fusion",
-        "fusion_type",
-        "patch_embed_input_channels",
-        "flatten_patch_embeds",
-        "patch_embeds_hidden_size",
-        "enable_patch_layer_norm",
-        "qkv_bias",
-        "mlp_ratio",
-        "aff_block_r",
-        "num_hidden_layers",
-        "projection_hidden_act",
-        "layer_norm_eps",
-    }
-)
-_TEXT_SIZES = frozenset(
-    {
-        "vocab_size",
-        "hidden_size",
-        "num_hidden_layers",
-        "num_attention_heads",
-        "intermediate_size",
-        "hidden_act",
-        "max_position_embeddings",
-        "type_vocab_size",
-        "layer_norm_eps",
-        "projection_dim",
-        "pad_token_id",
-        "bos_token_id",
-        "eos_token_id",
-        "projection_hidden_act",
-    }
-)
+_AUDIO_SIZES = frozenset({
+    "window_size", "num_mel_bins", "spec_size", "hidden_act", "patch_size", "patch_stride",
+    "num_classes", "hidden_size", "projection_dim", "depths", "num_attention_heads",
+    "enable_fusion", "fusion_type", "patch_embed_input_channels", "flatten_patch_embeds",
+    "patch_embeds_hidden_size", "enable_patch_layer_norm", "qkv_bias", "mlp_ratio",
+    "aff_block_r", "num_hidden_layers", "projection_hidden_act", "layer_norm_eps",
+})  # fmt: skip
+_TEXT_SIZES = frozenset({
+    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads",
+    "intermediate_size", "hidden_act", "max_position_embeddings", "type_vocab_size",
+    "layer_norm_eps", "projection_dim", "pad_token_id", "bos_token_id", "eos_token_id",
+    "projection_hidden_act",
+})  # fmt: skip
 
 
 def import_transformers() -> ModuleType:

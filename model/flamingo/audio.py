@@ -143,17 +143,12 @@ def read_samples(ref: ClipRef, *, mode: Literal["full", "compat"]) -> NDArray[np
                 limits=AudioLimits(max_duration_s=math.inf),
             )
         )
-        _refuse_changed(ref, whole)
+        if whole.content_sha256 != ref.content_sha256:
+            raise AudioError(
+                f"{ref}: has changed since it was embedded, so its label may be wrong; run "
+                "`earful index build` again, or restore the old file"
+            )
     return clip.samples
-
-
-def _refuse_changed(ref: ClipRef, clip: Clip) -> None:
-    """Refuse an exemplar whose audio is no longer the audio that its label was given for."""
-    if clip.content_sha256 != ref.content_sha256:
-        raise AudioError(
-            f"{ref}: has changed since it was embedded, so its label may be wrong; run "
-            "`earful index build` again, or restore the old file"
-        )
 
 
 def sinusoids(n_windows: int, dim: int) -> NDArray[np.float32]:

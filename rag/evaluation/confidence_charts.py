@@ -33,8 +33,8 @@ def reliability_chart(card: Scorecard) -> _Chart:
         curves.append(Series(name=f"{arm.name}, off by {bins.ece:.1%}", points=points))
     ends = [Point(x=end, y=end) for end in (0.0, 1.0)]
     ideal = Series(name="as often right as it says", points=ends, has_dots=False, is_reference=True)
-    x, y = across("confidence", is_share=True), upwards("share right", is_share=True)
-    return [*curves, ideal], x, y
+    x = across(title="confidence", is_share=True)
+    return [*curves, ideal], x, upwards(title="share right", is_share=True)
 
 
 def risk_chart(card: Scorecard) -> _Chart:
@@ -49,8 +49,8 @@ def risk_chart(card: Scorecard) -> _Chart:
         name = f"{arm.name}, {risk.area:.1%} on average"
         curves.append(Series(name=name, points=points, has_dots=False))
     most = max((point.y for one in curves for point in one.points), default=0.0)
-    x = across("share of items answered, the surest first", is_share=True)
-    y = upwards("share of them wrong", high=max(most, 0.05), is_share=True)
+    x = across(title="share of items answered, the surest first", is_share=True)
+    y = upwards(title="share of them wrong", high=max(most, 0.05), is_share=True)
     return curves, x, y
 
 

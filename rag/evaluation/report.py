@@ -113,8 +113,8 @@ def _shots_chart(card: Scorecard) -> tuple[list[Series], Axis, Axis] | None:
     ]
     in_percent = is_share(card.metric)
     most = 1.0 if in_percent else max(*(score.primary.high for score in card.arms), 0.1)
-    y = upwards(card.metric, high=most, is_share=in_percent)
-    return series, across("shots", high=most_shots), y
+    x = across(title="shots", high=most_shots)
+    return series, x, upwards(title=card.metric, high=most, is_share=in_percent)
 
 
 def _labels(card: Scorecard) -> list[tuple[str, int, float, float, float]]:

@@ -151,7 +151,7 @@ class RunFile:
             sync_folder(self.partial.parent)
             return {}
         head, *lines = content[:end].decode("utf-8", errors="replace").split("\n")
-        self._require_same(_digest_in(head), _header_in(head), self.partial)
+        self._require_same(*_begun_by(head), self.partial)
         os.ftruncate(self._descriptor, end)
         # A line that a power cut left unreadable counts as not written.
         return dict(answers for line in lines if (answers := _answers_in(line)) is not None)
@@ -192,7 +192,7 @@ class RunFile:
     def _drop_leftover(self) -> None:
         """Delete the partial that a kill left beside its finished document."""
         with suppress(OSError), open(self.partial, encoding="utf-8", errors="replace") as file:
-            if _digest_in(file.readline()) == self._digest:
+            if _begun_by(file.readline())[0] == self._digest:
                 self.partial.unlink(missing_ok=True)
 
     def _require_same(self, digest: object, header: Header, where: Path) -> None:
@@ -279,19 +279,13 @@ def _differences(old: Any, new: Any, where: str = "") -> list[str]:
     return [f"{where}: {quoted(old)}, now {quoted(new)}"]
 
 
-def _header_in(head: str) -> Header:
+def _begun_by(head: str) -> tuple[object, Header]:
+    """Return the digest and the header in a partial's first line, as far as they are there."""
     try:
-        header: Header = json.loads(head)["header"]
-    except (KeyError, TypeError, ValueError):
-        return {}
-    return header
-
-
-def _digest_in(head: str) -> object:
-    try:
-        return json.loads(head)["digest"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
+        first = dict(json.loads(head))
+    except (ValueError, TypeError, RecursionError):
+        return None, {}
+    return first.get("digest"), first.get("header", {})
 
 
 def _answers_in(line: str) -> tuple[str, tuple[Prediction, ...]] | None:

@@ -95,7 +95,8 @@ def describe_heard(heard: Heard) -> Said:
         return _decline(heard, "describe", doubt)
     if heard.ranked:
         names = _names(heard)
-        found = next((hit for hit in heard.labelled if _fits(hit, names) and caption_of(hit)), None)
+        fit = (hit for hit in heard.labelled if set(names) <= set(hit.exemplar.labels))
+        found = next(filter(caption_of, fit), None)
         said = _name(heard, f"a recording of {listed([with_article(x) for x in names])}")
         if found is None:
             return said
@@ -189,10 +190,6 @@ def _decline(heard: Heard, what: str, why: str) -> Said:
 def _scores(heard: Heard, least: int = 1) -> str:
     n = max(len(_names(heard)), least)
     return ", ".join(f"{score.label!r} {score.score:.0%}" for score in heard.ranked[:n])
-
-
-def _fits(hit: Hit, names: Sequence[str]) -> bool:
-    return set(names) <= set(hit.exemplar.labels)
 
 
 def caption_of(hit: Hit) -> str:

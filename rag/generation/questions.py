@@ -215,7 +215,8 @@ def _only_label(words: tuple[str, ...], labels: Sequence[str], *, first: int) ->
                 before = ("", *words)[start : start + len(name)]
                 if not name or not all(map(is_same, here, name, before)):
                     continue
-                if _is_frame(words[:start], known) and _is_tail(words[start + len(name) :]):
+                after = set(words[start + len(name) :])
+                if _is_frame(words[:start], known) and after <= _FRAME | _HEADS:
                     return label
     return None
 
@@ -239,10 +240,6 @@ def _is_frame(words: tuple[str, ...], known: set[str]) -> bool:
 
 def _is_subject(word: str, known: set[str]) -> bool:
     return word not in _NO_SUBJECT and _forms(word).isdisjoint(known)
-
-
-def _is_tail(words: tuple[str, ...]) -> bool:
-    return set(words) <= _FRAME | _HEADS
 
 
 def _without_tail(words: tuple[str, ...]) -> tuple[str, ...]:

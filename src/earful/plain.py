@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from math import isnan
 from pathlib import PurePath
 from typing import Any
 
 
-def plain_fields(result: Any, *, digits: int | None = None) -> dict[str, Any]:
+def plain_fields(
+    result: Any, *, digits: int | None = None, without: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Return the fields of a dataclass, in their order, as plain JSON values.
 
-    Mappings become tables, tuples lists and paths text; a dataclass inside becomes what its own
-    ``to_dict`` returns, or else its fields.
+    Mappings become tables, tuples lists, paths text and NaN ``None``; a dataclass inside becomes
+    what its own ``to_dict`` returns, or else its fields.
 
     Args:
         result: The dataclass's instance.
         digits: Digits that numbers are rounded to behind the point; ``None`` for all.
+        without: Fields to leave out.
 
     >>> from dataclasses import make_dataclass
     >>> plain_fields(make_dataclass("Point", ["x", "path"])(1 / 3, PurePath("a/b")), digits=2)
     {'x': 0.33, 'path': 'a/b'}
     """
-    return {field.name: _plain(getattr(result, field.name), digits) for field in fields(result)}
+    names = [field.name for field in fields(result) if field.name not in without]
+    return {name: _plain(getattr(result, name), digits) for name in names}
 
 
 def _plain(value: Any, digits: int | None) -> Any:
-    if isinstance(value, float) and digits is not None:
-        return round(value, digits)
+    if isinstance(value, float):
+        return None if isnan(value) else value if digits is None else round(value, digits)
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, Mapping):

@@ -85,7 +85,7 @@ def unknown_name(what: str, found: str, known: Sequence[str]) -> str:
     >>> unknown_name("order", "nearest-lst", ["nearest-first", "nearest-last"])
     "unknown order 'nearest-lst' (did you mean 'nearest-last'?); known: nearest-first, nearest-last"
     """
-    return f"unknown {what} {quoted(found)}{_meant(found, known)}; known: {listed(known)}"
+    return f"unknown {what} {quoted(found)}{meant(found, known)}; known: {listed(known)}"
 
 
 def known_names(found: str, known: Sequence[str]) -> str:
@@ -100,7 +100,8 @@ def known_names(found: str, known: Sequence[str]) -> str:
     return f"{f'did you mean {near!r}? ' if near else ''}known: {listed(known)}"
 
 
-def _meant(found: str, known: Sequence[str]) -> str:
+def meant(found: str, known: Sequence[str]) -> str:
+    """Return a question for the known name that was meant, in brackets; ``""`` for none."""
     near = nearest_name(found, known)
     return f" (did you mean {near!r}?)" if near else ""
 

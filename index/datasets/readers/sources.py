@@ -73,20 +73,11 @@ def first_file(root: Path, source: Source) -> Path:
     found = find_files(root, source)
     if not found:
         raise CorpusError(f"{root}: holds no {' or '.join(source.files)}")
-    refuse_lfs_pointer(found[0])
-    return found[0]
-
-
-def refuse_lfs_pointer(path: Path) -> None:
-    """Refuse a file whose content a clone without Git LFS left on the server.
-
-    Raises:
-        CorpusError: It is a Git LFS pointer.
-    """
-    if is_lfs_pointer(path):
+    if is_lfs_pointer(found[0]):
         raise CorpusError(
-            f"{path}: is a Git LFS pointer, not the file; fetch it with `git lfs pull`"
+            f"{found[0]}: is a Git LFS pointer, not the file; fetch it with `git lfs pull`"
         )
+    return found[0]
 
 
 def is_lfs_pointer(path: Path) -> bool:

@@ -18,16 +18,8 @@ from earful.rag.task import MAX_SHOTS, Task
 from earful.wording import counted, unknown_name
 
 How = Literal[
-    "zero-shot",
-    "retrieved",
-    "blend",
-    "vote",
-    "random",
-    "shuffled",
-    "silent",
-    "probe",
-    "majority",
-]
+    "zero-shot", "retrieved", "blend", "vote", "random", "shuffled", "silent", "probe", "majority"
+]  # fmt: skip
 HOWS: tuple[How, ...] = get_args(How)
 _BY_MODEL = frozenset({"zero-shot", "retrieved", "blend", "random", "shuffled", "silent"})
 _DRAWN = frozenset({"random", "shuffled"})

@@ -15,8 +15,6 @@ from functools import cached_property
 import numpy as np
 
 from earful.errors import AudioError, EvaluationError, ModelError, PromptError
-from earful.index.corpus import Exemplar
-from earful.index.search import Hit
 from earful.model import ClipRef, GenerationOptions, LanguageModel
 from earful.rag.answer import Answer, LabelScore, predicted_label, predicted_labels, rank_labels
 from earful.rag.arrays import Scores
@@ -215,8 +213,9 @@ class ArmRunner:
         random = np.random.default_rng([self._seed, *query.id.encode("utf-8", "surrogatepass")])
         drawn = random.integers(len(candidates), size=len(candidates))
         hits = tuple(
-            _relabelled(hit, candidates.exemplars[row])
+            replace(hit, exemplar=replace(hit.exemplar, labels=of.labels, answer=of.answer))
             for hit, row in zip(found.hits, drawn[found.rows].tolist(), strict=True)
+            for of in [candidates.exemplars[row]]
         )
         other = candidates.with_labels([candidates.row_labels[row] for row in drawn.tolist()])
         prepared = replace(found.prepared, candidates=other, means=LabelMeans(other))
@@ -361,8 +360,3 @@ def _ask_options(arm: Arm, seed: int) -> AskOptions:
     if arm.k:
         ask["strategy"] = arm.strategy
     return ask
-
-
-def _relabelled(hit: Hit, other: Exemplar) -> Hit:
-    exemplar = replace(hit.exemplar, labels=other.labels, answer=other.answer)
-    return replace(hit, exemplar=exemplar)

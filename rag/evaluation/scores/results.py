@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from earful.plain import plain_fields
 from earful.rag.evaluation.arms import Arm
 from earful.rag.evaluation.metrics import Difference, Interval, McNemar
 
@@ -37,7 +38,10 @@ class ArmScore:
         """Return plain JSON values."""
         return {
             **self.arm.to_dict(),
-            "metrics": {name: _plain(interval) for name, interval in self.metrics.items()},
+            "metrics": {
+                name: plain_fields(interval, digits=_DIGITS)
+                for name, interval in self.metrics.items()
+            },
             "n_faults": self.n_faults,
             "median_s": round(self.median_s, _DIGITS),
         }
@@ -86,8 +90,7 @@ class Comparison:
         return {
             "of": self.first,
             "less": self.second,
-            **_plain(self.difference),
-            "p_value": round(self.difference.p_value, _DIGITS),
+            **plain_fields(self.difference, digits=_DIGITS),
             "mcnemar": None
             if test is None
             else {
@@ -117,11 +120,3 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {"text": self.text, "arm": self.arm.to_dict(), "best": self.best.to_dict()}
-
-
-def _plain(interval: Interval | Difference) -> dict[str, float]:
-    return {
-        "value": round(interval.value, _DIGITS),
-        "low": round(interval.low, _DIGITS),
-        "high": round(interval.high, _DIGITS),
-    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -37,8 +36,8 @@ from earful.model import DEFAULT_EMBEDDER
 from earful.wording import as_argument, counted
 
 if TYPE_CHECKING:
-    from earful.index.builder import BuildReport, DoubtfulAudio
-    from earful.index.corpus import Corpus, Survey
+    from earful.index.builder import BuildReport
+    from earful.index.corpus import Corpus
     from earful.index.maintenance import RepairReport
 
 
@@ -127,7 +126,10 @@ def index_build(
         surveyed = survey_corpus(opened, limits=options.limits)
         found, doubtful = rehearse(opened, surveyed, embedder, options)
         _warn_of_rows(opened, root)
-        _finish_rehearsal(found, doubtful, as_json=as_json)
+        counts = {**found.to_dict(), "doubtful": [some.to_dict() for some in doubtful]}
+        print_result(counts, console.describe_survey(found, doubtful), as_json=as_json)
+        if found.rejected:
+            raise typer.Exit(SOME_FAILED)
         return
     # Embed it; rows that are indexed already are skipped.
     one_of(_DTYPES, dtype, "--dtype")
@@ -431,11 +433,4 @@ index_app.command("prepare")(index_prepare)
 def _finish_build(report: BuildReport, *, as_json: bool) -> None:
     print_result(report.to_dict(), console.describe_build(report), as_json=as_json)
     if report.rejected:
-        raise typer.Exit(SOME_FAILED)
-
-
-def _finish_rehearsal(found: Survey, doubtful: Sequence[DoubtfulAudio], *, as_json: bool) -> None:
-    counts = {**found.to_dict(), "doubtful": [some.to_dict() for some in doubtful]}
-    print_result(counts, console.describe_survey(found, doubtful), as_json=as_json)
-    if found.rejected:
         raise typer.Exit(SOME_FAILED)

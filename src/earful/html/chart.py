@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +56,8 @@ class Axis:
         return [(value, f"{value:.0%}" if self.is_share else f"{value:g}") for value in values]
 
 
-def across(title: str, **values: Any) -> Axis:
-    """Return the horizontal axis of a line chart, as the template ``lines`` draws it."""
-    return Axis(start=50, end=460, title=title, **values)
-
-
-def upwards(title: str, **values: Any) -> Axis:
-    """Return the vertical axis of a line chart, as the template ``lines`` draws it."""
-    return Axis(start=255, end=22, title=title, **values)
+# The axes of a line chart, as the template ``lines`` draws it.
+across, upwards = partial(Axis, start=50, end=460), partial(Axis, start=255, end=22)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
