@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,15 +59,24 @@ def run_plugin(
         fault = unknown_name("plug-in", name, tuple(_PLUGINS))
         raise CorpusError(f"dataset {dataset.name!r}: {fault}")
     if isinstance(plugin, GroupPlugin):
-        yield from _grouped(plugin, rows, options, on_fault)
-        return
+        return _grouped(plugin, rows, options, on_fault)
+    return each_made(rows, lambda where, row: [plugin(where, row, options, root)], on_fault)
+
+
+def each_made(
+    rows: Iterable[PlacedRow],
+    make: Callable[[str, RawRow], Iterable[RawRow]],
+    on_fault: OnFault,
+) -> Iterator[PlacedRow]:
+    """Yield what is made of each row, any number of rows; one that cannot be read is a fault."""
     for where, row in rows:
         try:
-            made = plugin(where, row, options, root)
+            made = list(make(where, row))
         except RowError as error:
             on_fault(error)
             continue
-        yield where, made
+        for one in made:
+            yield where, one
 
 
 def _grouped(

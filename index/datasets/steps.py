@@ -11,12 +11,14 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from earful.errors import CorpusError
 from earful.index.datasets.declaration import Dataset, Join, Lookup, Source
-from earful.index.datasets.plugins import run_plugin
+from earful.index.datasets.plugins import each_made, run_plugin
 from earful.index.datasets.readers import (
     PlacedRow,
     RawRow,
@@ -51,21 +53,14 @@ def read_rows(
         rows = _look_up(rows, lookup, root, faults)
     for name, options in dataset.steps:
         rows = run_plugin(dataset, name, rows, options, root, faults.pass_over)
-    rows = _kept(rows, dataset.where, faults)
-    return _explode(rows, dataset.explode, faults) if dataset.explode else rows
+    rows = each_made(rows, partial(_kept, dataset.where), faults.pass_over)
+    if dataset.explode:
+        rows = each_made(rows, partial(_explode, dataset.explode), faults.pass_over)
+    return rows
 
 
-def _kept(
-    rows: Iterator[PlacedRow], conditions: Sequence[Mapping[str, Any]], faults: RowFaults
-) -> Iterator[PlacedRow]:
-    for where, row in rows:
-        try:
-            kept = all(meets(row, condition, where) for condition in conditions)
-        except RowError as error:
-            faults.pass_over(error)
-            continue
-        if kept:
-            yield where, row
+def _kept(conditions: Sequence[Mapping[str, Any]], where: str, row: RawRow) -> list[RawRow]:
+    return [row] if all(meets(row, condition, where) for condition in conditions) else []
 
 
 # --- parse and join ------------------------------------------------------------------------
@@ -89,19 +84,13 @@ def _read_joined(
     dataset: Dataset, root: Path, sources: Sequence[Source], faults: RowFaults
 ) -> Iterator[PlacedRow]:
     tables = [_read_join(dataset, root, join, faults) for join in dataset.joins]
-    for source in sources:
-        for where, row in _read(root, source, faults):
-            try:
-                _parse_and_join(dataset, row, where, tables)
-            except RowError as error:
-                faults.pass_over(error)
-                continue
-            yield where, row
+    rows = chain.from_iterable(_read(root, source, faults) for source in sources)
+    return each_made(rows, partial(_parse_and_join, dataset, tables), faults.pass_over)
 
 
 def _parse_and_join(
-    dataset: Dataset, row: RawRow, where: str, tables: Sequence[Mapping[str, RawRow]]
-) -> None:
+    dataset: Dataset, tables: Sequence[Mapping[str, RawRow]], where: str, row: RawRow
+) -> list[RawRow]:
     # Parsed twice: before the joins, for their keys, and with the columns they add.
     parsed: set[str] = set()
     _parse(dataset, row, where, parsed)
@@ -118,6 +107,7 @@ def _parse_and_join(
     for name in dataset.parse:
         if name not in parsed:
             cell(row, name, where)
+    return [row]
 
 
 def _read_join(dataset: Dataset, root: Path, join: Join, faults: RowFaults) -> dict[str, RawRow]:
@@ -127,10 +117,9 @@ def _read_join(dataset: Dataset, root: Path, join: Join, faults: RowFaults) -> d
         return {}
     found: dict[str, RawRow] = {}
     for where, row in _read(root, join.source, faults):
-        parsed: set[str] = set()
         try:
             if join.right in dataset.parse:
-                _parse(dataset, row, where, parsed, only=join.right)
+                _parse(dataset, row, where, set(), only=join.right)
             found.setdefault(str(cell(row, join.right, where)), row)
         except RowError as error:
             faults.pass_over(error)
@@ -147,20 +136,18 @@ def _look_up(
             meaning[str(cell(row, lookup.key, where)).strip()] = cell(row, lookup.value, where)
         except RowError as error:
             faults.pass_over(error)
-    for where, row in rows:
-        try:
-            codes = cell(row, lookup.column, where)
-            code_list = codes if isinstance(codes, list) else [codes]
-            for code in code_list:
-                if str(code) not in meaning:
-                    files = " or ".join(lookup.source.files)
-                    known = f"none of the {len(meaning)} codes of {files}"
-                    raise RowError(where, f"{lookup.column} {code!r} is {known}")
-        except RowError as error:
-            faults.pass_over(error)
-            continue
+
+    def translated(where: str, row: RawRow) -> list[RawRow]:
+        codes = cell(row, lookup.column, where)
+        code_list = codes if isinstance(codes, list) else [codes]
+        for code in code_list:
+            if str(code) not in meaning:
+                known = f"none of the {len(meaning)} codes of {' or '.join(lookup.source.files)}"
+                raise RowError(where, f"{lookup.column} {code!r} is {known}")
         meanings = [meaning[str(code)] for code in code_list]
-        yield where, {**row, lookup.column: meanings if isinstance(codes, list) else meanings[0]}
+        return [{**row, lookup.column: meanings if isinstance(codes, list) else meanings[0]}]
+
+    return each_made(rows, translated, faults.pass_over)
 
 
 def _parse(dataset: Dataset, row: RawRow, where: str, parsed: set[str], *, only: str = "") -> None:
@@ -300,30 +287,23 @@ def _boolean(value: Any) -> bool:
 # --- explode -------------------------------------------------------------------------------
 
 
-def _explode(
-    rows: Iterator[PlacedRow], options: Mapping[str, Any], faults: RowFaults
-) -> Iterator[PlacedRow]:
+def _explode(options: Mapping[str, Any], where: str, row: RawRow) -> Iterator[RawRow]:
     """Make one row for each of several columns, or for each item of a list.
 
     ``columns`` or ``column``: holds the items; ``into``: column for the item; the row's
     ``number`` counts from 1. Empty items make no row. Items that are objects become columns.
     """
     into = options.get("into", "item")
-    for where, row in rows:
-        try:
-            if "columns" in options:
-                items = [cell(row, name, where) for name in options["columns"]]
-            else:
-                found = cell(row, options["column"], where)
-                items = found if isinstance(found, list) else [found]
-        except RowError as error:
-            faults.pass_over(error)
+    if "columns" in options:
+        items = [cell(row, name, where) for name in options["columns"]]
+    else:
+        found = cell(row, options["column"], where)
+        items = found if isinstance(found, list) else [found]
+    for number, item in enumerate(items, 1):
+        if item is None or item == "":
             continue
-        for number, item in enumerate(items, 1):
-            if item is None or item == "":
-                continue
-            more = dict(item) if isinstance(item, dict) else {into: item}
-            yield where, {**row, **more, "number": number}
+        more = dict(item) if isinstance(item, dict) else {into: item}
+        yield {**row, **more, "number": number}
 
 
 def _shortened(value: Any) -> str:

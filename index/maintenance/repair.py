@@ -264,7 +264,7 @@ def _make_openable(folder: Path, corpus: Corpus | None) -> list[str]:
         aside.append(HEADER_NAME)
     while (reason := _table_fault(folder, header)) is not None:
         with WriterLock(folder).held():
-            if isinstance(_stored(folder), IndexFolderError):
+            if not _opens(folder):
                 _begin_anew(folder, header, corpus, reason)
                 aside.append(TABLE_FOLDER)
             # Another process may have repaired it before this one could lock it.
@@ -339,6 +339,14 @@ def _table_fault(folder: Path, header: Header) -> IndexFolderError | None:
     except IndexFolderError as error:
         return error
     return None
+
+
+def _opens(folder: Path) -> bool:
+    try:
+        stored_origin(folder)
+    except IndexFolderError:  # where this process holds the lock, a lost version is busy, too
+        return False
+    return True
 
 
 def _begin_anew(
