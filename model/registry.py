@@ -126,29 +126,29 @@ def _shipped(name: str, description: str, licence: str, target: str) -> Embedder
     )
 
 
-_TINY_EMBEDDER = _shipped(
-    TINY,
-    "sound and text encoder of 6.3 M parameters, upon aisfx (ISMIR 2022)",
-    "CC-BY-4.0",
-    "tiny:load_tiny",
-)
-_SMALL_EMBEDDER = _shipped(
-    SMALL,
-    "earful-tiny's sound encoder at half its arithmetic beside yamnet, and words",
-    "CC-BY-4.0",
-    "small:load_small",
-)
-_YAMNET_EMBEDDER = _shipped(
-    "yamnet",
-    "sound encoder of 3.7 M parameters, trained on AudioSet by Google",
-    "Apache-2.0",
-    "yamnet:load_yamnet",
+_SHIPPED = (
+    _shipped(
+        SMALL,
+        "earful-tiny's sound encoder at half its arithmetic beside yamnet, and words",
+        "CC-BY-4.0",
+        "small:load_small",
+    ),
+    _shipped(
+        TINY,
+        "sound and text encoder of 6.3 M parameters, upon aisfx (ISMIR 2022)",
+        "CC-BY-4.0",
+        "tiny:load_tiny",
+    ),
+    _shipped(
+        "yamnet",
+        "sound encoder of 3.7 M parameters, trained on AudioSet by Google",
+        "Apache-2.0",
+        "yamnet:load_yamnet",
+    ),
 )
 
 _BUILT_IN = (
-    _SMALL_EMBEDDER,
-    _TINY_EMBEDDER,
-    _YAMNET_EMBEDDER,
+    *_SHIPPED,
     EmbedderEntry(
         name="logmel",
         kind="baseline",
@@ -220,12 +220,8 @@ def load_embedder(
     name, entries = os.fspath(name), _entries()
     if name in entries:
         entry = entries[name]
-    elif _is_own(name, _TINY_EMBEDDER):
-        entry = replace(_TINY_EMBEDDER, name=name)
-    elif _is_own(name, _SMALL_EMBEDDER):
-        entry = replace(_SMALL_EMBEDDER, name=name)
-    elif _is_own(name, _YAMNET_EMBEDDER):
-        entry = replace(_YAMNET_EMBEDDER, name=name)
+    elif own := [shipped for shipped in _SHIPPED if _is_own(name, shipped)]:
+        entry = replace(own[0], name=name)
     elif _is_checkpoint(name):
         entry = _clap(name, "local checkpoint")
     else:
@@ -379,11 +375,6 @@ def _unknown(what: str, name: str, known: list[str]) -> str:
 
 
 def _near(name: str, known: list[str]) -> list[str]:
-    def tails() -> Iterator[tuple[str, str]]:
-        for full in known:
-            yield full.lower(), full
-            yield full.lower().rpartition("/")[2], full
-
-    spellings = dict(tails())
+    spellings = {end.lower(): full for full in known for end in (full, full.rpartition("/")[2])}
     matches = difflib.get_close_matches(name.lower(), list(spellings), n=3)
     return list(dict.fromkeys(spellings[match] for match in matches))

@@ -257,11 +257,7 @@ def _to_items(task: Task, rows: Iterable[_Row], *, where: str) -> ItemSet:
 
 def _names(task: Task) -> dict[str, str]:
     """Map the task's labels and their aliases to its labels."""
-    names: dict[str, str] = {}
-    for name, label in task.labels.items():
-        for text in (name, *label.aliases):
-            names[text] = name
-    return names
+    return {text: name for name, own in task.labels.items() for text in (name, *own.aliases)}
 
 
 def _answers(task: Task, exemplar: Exemplar) -> bool:

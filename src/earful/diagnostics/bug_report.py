@@ -128,10 +128,7 @@ def _packages() -> dict[str, str]:
 def _checks() -> dict[str, dict[str, str]]:
     from earful.diagnostics.doctor import examine
 
-    return {
-        finding.name: {"state": finding.state, "found": finding.found}
-        for finding in examine(hub=False)
-    }
+    return {each.name: {"state": each.state, "found": each.found} for each in examine(hub=False)}
 
 
 def _index(path: Path, *, with_paths: bool) -> dict[str, object]:

@@ -13,14 +13,8 @@ import earful
 from earful.model.runtime import n_cores
 
 _CORE = (
-    "numpy",
-    "onnxruntime",
-    "lancedb",
-    "pyarrow",
-    "soundfile",
-    "soxr",
-    "tokenizers",
-    "typer",
+    *("numpy", "onnxruntime", "lancedb", "pyarrow"),
+    *("soundfile", "soxr", "tokenizers", "typer"),
 )
 _EXTRAS = {
     "captions": ("pycocoevalcap", "scores of captions; METEOR takes Java, too"),
