@@ -21,7 +21,13 @@ from earful.errors import ModelError
 from earful.model.encoders.htsat import Htsat, HtsatConfig
 from earful.model.encoders.htsat_cpu import PackedHtsat, pack_for_cpu
 from earful.model.encoders.mel import LogMel, LogMelConfig
-from earful.model.runtime import in_parts, read_fields, without_weights
+from earful.model.runtime import (
+    find_tensor_faults,
+    in_parts,
+    read_fields,
+    shapes_of,
+    without_weights,
+)
 from earful.plain import plain_fields
 
 _HTSAT = "base.htsat."
@@ -256,15 +262,8 @@ def from_published_names(
     head = state.get(f"{_HTSAT}head.bias")
     n_classes = _AUDIOSET_CLASSES if head is None else head.numel()
     expected = published_names(config, n_classes=n_classes)
-    needed = {name for name in expected if not _DERIVED.search(name)}
-    problems = [f"missing {name}" for name in sorted(needed - state.keys())]
-    problems += [f"unexpected {name}" for name in sorted(state.keys() - expected.keys())]
-    problems += [
-        f"{name} has shape {tuple(state[name].shape)}, expected {expected[name]}"
-        for name in sorted(expected.keys() & state.keys())
-        if tuple(state[name].shape) != expected[name]
-    ]
-    if problems:
+    wanted = {n: size for n, size in expected.items() if n in state or not _DERIVED.search(n)}
+    if problems := find_tensor_faults(wanted, shapes_of(state)):
         raise ModelError(
             f"{len(problems)} tensors do not fit MS-CLAP's audio encoder: {'; '.join(problems)}. "
             "Use the captioning model's file, clapcap_weights_2023.pth, unchanged"
