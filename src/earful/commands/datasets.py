@@ -259,30 +259,22 @@ def describe_check(found: DatasetCheck) -> str:
         lines.append(f"official sizes are held against the {n_rows:,} rows of all tasks")
     lines += [f"not here: {name}" for name in found.absent]
     lines += [f"not read: {name}, as {read} is there" for name, read in found.passed_over]
-    if found.n_missing:
-        lines.append(
-            f"{counted(found.n_missing, 'row has', 'rows have')} no recording; "
-            f"looked for {', '.join(found.looked_for)} below {found.looked_in}"
-        )
-        lines += _some(found.missing, found.n_missing, "; --missing FILE writes them all")
-    if found.n_ambiguous:
-        have = counted(found.n_ambiguous, "row has", "rows have")
-        lines.append(f"{have} several recordings here that differ, and none was taken")
-        lines += _some(found.ambiguous, found.n_ambiguous, "; --missing FILE writes them all")
-    if found.n_unreadable:
-        lines.append(
-            f"{counted(found.n_unreadable, 'row')} cannot be read, and passed over like a missing "
-            "recording"
-        )
-        lines += _some(found.unreadable, found.n_unreadable, "; --missing FILE writes them all")
-    if found.n_empty:
-        have = counted(found.n_empty, "row has", "rows have")
-        lines.append(f"{have} no label or answer for {found.task}, and passed over")
-        lines += _some(found.empty, found.n_empty)
-    if found.n_unlisted:
-        are = counted(found.n_unlisted, "row is", "rows are")
-        lines.append(f"{are} in none of the lists of the splits, and passed over")
-        lines += _some(found.unlisted, found.n_unlisted)
+    looked_for = f"looked for {', '.join(found.looked_for)} below {found.looked_in}"
+    every = "; --missing FILE writes them all"
+    for passed, n, one, several, why, more in (
+        (found.missing, found.n_missing, "row has", "rows have",
+         f"no recording; {looked_for}", every),
+        (found.ambiguous, found.n_ambiguous, "row has", "rows have",
+         "several recordings here that differ, and none was taken", every),
+        (found.unreadable, found.n_unreadable, "row", "rows",
+         "cannot be read, and passed over like a missing recording", every),
+        (found.empty, found.n_empty, "row has", "rows have",
+         f"no label or answer for {found.task}, and passed over", ""),
+        (found.unlisted, found.n_unlisted, "row is", "rows are",
+         "in none of the lists of the splits, and passed over", ""),
+    ):  # fmt: skip
+        if n:
+            lines += [f"{counted(n, one, several)} {why}", *_some(passed, n, more)]
     lines += [f"left out as broken: {id_}, {why}" for id_, why in found.known_bad.items()]
     if found.n_unnamed:
         are = counted(found.n_unnamed, "recording here is", "recordings here are")
