@@ -1,34 +1,77 @@
+from .columns import KNOWN_COLUMNS, listed_labels
 from .corpus import Corpus, open_corpus, single_recording
 from .exemplar import CorpusRow, Exemplar, Rejection, default_id, stretch_fields, to_nfc
-from .folders import audio_files
+from .fields import FieldReader, is_of_kaleidoscope, path_of_kaleidoscope
+from .folders import AUDIO, audio_files
 from .limits import MAX_NAME, exemplar_fault, name_fault, text_fault
-from .parquet import parquet_rows
 from .recorders import GroupBy, RecordingsTable, read_recordings_table
-from .stretches import TimesBeyond
+from .stretches import OncePerSelection, TimesBeyond
 from .survey import Remarks, Survey, survey_corpus
-from .tables import KINDS, as_text, open_table, table_kind
+from .tables import (
+    BIRDNET_COLUMNS,
+    BIRDNET_R_COLUMNS,
+    CLIP_COLUMNS,
+    EVENT_COLUMNS,
+    EXAMPLE_COLUMNS,
+    KALEIDOSCOPE_COLUMNS,
+    KINDS,
+    RECORDING_COLUMNS,
+    Record,
+    as_text,
+    content_kind,
+    guarded,
+    open_table,
+    parquet_rows,
+    polarity_column,
+    read_rows,
+    table_kind,
+)
+from .tracks import FORMAT_NAMES, RecordingsBeside, annotation_format, recording_stem
 
 __all__ = [
+    "AUDIO",
+    "BIRDNET_COLUMNS",
+    "BIRDNET_R_COLUMNS",
+    "CLIP_COLUMNS",
+    "EVENT_COLUMNS",
+    "EXAMPLE_COLUMNS",
+    "FORMAT_NAMES",
+    "KALEIDOSCOPE_COLUMNS",
     "KINDS",
+    "KNOWN_COLUMNS",
     "MAX_NAME",
+    "RECORDING_COLUMNS",
     "Corpus",
     "CorpusRow",
     "Exemplar",
+    "FieldReader",
     "GroupBy",
+    "OncePerSelection",
+    "Record",
+    "RecordingsBeside",
     "RecordingsTable",
     "Rejection",
     "Remarks",
     "Survey",
     "TimesBeyond",
+    "annotation_format",
     "as_text",
     "audio_files",
+    "content_kind",
     "default_id",
     "exemplar_fault",
+    "guarded",
+    "is_of_kaleidoscope",
+    "listed_labels",
     "name_fault",
     "open_corpus",
     "open_table",
     "parquet_rows",
+    "path_of_kaleidoscope",
+    "polarity_column",
     "read_recordings_table",
+    "read_rows",
+    "recording_stem",
     "single_recording",
     "stretch_fields",
     "survey_corpus",

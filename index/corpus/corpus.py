@@ -1,14 +1,15 @@
 """Corpora: folders and tables of labelled recordings, read as a stream of exemplars.
 
-A corpus has one of three forms:
+A corpus has one of four forms:
 
 - a **folder per label**: ``root/dog/rex/1.wav`` is labelled ``dog``, the first folder
   below the root;
 - **metadata beside the files**: a folder with ``metadata.csv``, ``.jsonl`` or
   ``.parquet`` whose ``file_name`` column is relative to it (the hub's audiofolder form),
   or with such files in its split folders ``train``, ``validation``, ``test``;
-- **any table** (CSV, TSV, JSON, Parquet) with a column that names the audio, and what
-  annotation programs export as text: Raven's selection tables, Audacity's label tracks.
+- **annotations beside the files**: ``night.wav`` with ``night.Table.1.selections.txt`` or
+  ``night.TextGrid``, as Raven, Audacity, Praat, BirdNET and DCASE write them (``tracks.py``);
+- **any table** (CSV, TSV, JSON, Parquet) with a column that names the audio, or one such file.
 
 In a folder per label, hidden files are left out, and files that are no audio by name and content
 (``folders.audio_files``) are counted.
@@ -34,7 +35,6 @@ from earful.index.corpus.folders import (
     audio_files,
     metadata_tables,
     real_path,
-    recording_beside,
     require_inside,
     tables_near,
 )
@@ -42,13 +42,20 @@ from earful.index.corpus.limits import exemplar_fault
 from earful.index.corpus.recorders import GroupBy, Grouping
 from earful.index.corpus.stretches import (
     FurtherTexts,
-    OncePerSelection,
     StretchMerger,
     same_stretch,
 )
-from earful.index.corpus.tables import is_text_table, read_rows, table_kind
+from earful.index.corpus.table_rows import TableRows
+from earful.index.corpus.tables import content_kind, is_text_table, table_kind
+from earful.index.corpus.tracks import (
+    TrackFolder,
+    annotation_format,
+    find_tracks,
+)
 from earful.values import repr_of
 from earful.wording import as_argument, counted, listed, quoted
+
+_MERGED = ("tracks", "textgrid")
 
 
 class Corpus:
@@ -67,22 +74,17 @@ class Corpus:
     Attributes:
         root: Resolved folder that every ``exemplar.audio`` is relative to.
         source: The folder or table that was opened.
-        kind: ``"folder"``, ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"parquet"``, ``"txt"`` or
-            ``"file"``.
+        kind: ``"folder"``, ``"tracks"``, ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"parquet"``,
+            ``"txt"``, ``"textgrid"`` or ``"file"``.
         check_characters: Whether texts with control characters are refused.
         advise_options: Whether messages may name options of commands.
-        columns: Column of each field, of the last row that was read; ``None`` without a table.
-        other_columns: The other columns, which are kept as text.
         passed_over: Files of a folder that are no audio, by their endings, in the last pass.
         n_merged: Rows merged into another in the last pass.
         n_further: Rows that give a stretch a further question or answer, in the last pass.
-        n_views: Rows of a further view of a selection in the last pass.
     """
 
     check_characters = True
-    columns: Mapping[str, str] | None = None
-    other_columns: tuple[str, ...] = ()
-    n_merged = n_views = n_further = 0
+    n_merged = n_further = 0
 
     def __init__(
         self,
@@ -99,6 +101,7 @@ class Corpus:
         advise_options: bool = True,
         allow_outside: bool = False,
         rows: tuple[CorpusRow, ...] = (),
+        tracks: TrackFolder | None = None,
     ) -> None:
         """Call ``open_corpus`` or ``single_recording`` instead."""
         self.root = root
@@ -109,8 +112,9 @@ class Corpus:
         self._given_rows = rows
         self._label_separator = label_separator
         self.advise_options = advise_options
-        self._merger = StretchMerger() if merge_rows else None
         self._grouping = grouping or Grouping()
+        # Tiers of a TextGrid, and files about one recording, label the same stretches.
+        self._merger = StretchMerger() if merge_rows or kind in _MERGED else None
         self._known = KNOWN_COLUMNS | {name.lower() for name in (columns or {}).values()}
         self.passed_over: Counter[str] = Counter()
         self._contents = ColumnContents()
@@ -122,6 +126,22 @@ class Corpus:
             advise_options=advise_options,
             allow_outside=allow_outside,
         )
+        self._rows = TableRows(self._reader, self._known, columns or {}, tracks)
+
+    @property
+    def columns(self) -> Mapping[str, str] | None:
+        """Column of each field, of the last row that was read; ``None`` without a table."""
+        return self._rows.columns
+
+    @property
+    def other_columns(self) -> tuple[str, ...]:
+        """The other columns, which are kept as text."""
+        return self._rows.other_columns
+
+    @property
+    def n_views(self) -> int:
+        """Rows of a further view of a selection in the last pass."""
+        return self._rows.n_views
 
     @property
     def leaves_out_labels(self) -> bool:
@@ -139,8 +159,8 @@ class Corpus:
         return self._reader.unused_times
 
     def reading_notes(self) -> list[str]:
-        """Return which groups are sites, which paths were found elsewhere, what is not kept."""
-        return [*self._grouping.notes(), *self._reader.notes()]
+        """Return what was used, which groups are sites, what was found elsewhere or not kept."""
+        return [*self._grouping.notes(), *self._rows.notes()]
 
     @property
     def n_without_group(self) -> int:
@@ -181,7 +201,7 @@ class Corpus:
         # Closed by name: with an error's traceback a table would stay open.
         with closing(self._merged_rows()) as rows:
             for found in rows:
-                row = self._grouping.group(found, self.root, self._read_rows)
+                row = self._grouping.group(found, self.root, self._read_rows_aside)
                 self._contents.add(row.exemplar.meta)
                 if fault := exemplar_fault(row.exemplar, check_characters=self.check_characters):
                     raise CorpusError(f"{row.where}: {fault}")
@@ -235,11 +255,19 @@ class Corpus:
             yield from self._merger.merge(self._read_rows)
             self.n_merged = self._merger.n_merged
 
+    def _read_rows_aside(self) -> Generator[CorpusRow, None, None]:
+        """Yield the rows in order while another pass goes on, whose counts stay as they are."""
+        return self._read_tables(self._rows.apart()) if self._tables else self._read_rows()
+
+    def _read_tables(self, rows: TableRows) -> Generator[CorpusRow, None, None]:
+        rows.restart()
+        for table, folder, split in self._tables:
+            yield from rows.read(table, folder, split)
+
     def _read_rows(self) -> Generator[CorpusRow, None, None]:
         """Yield the rows in order, before their rules are checked."""
         if self._tables:
-            for table, folder, split in self._tables:
-                yield from self._table_rows(table, folder, split)
+            yield from self._read_tables(self._rows)
         elif self._given_rows:
             yield from self._given_rows
         else:
@@ -291,36 +319,6 @@ class Corpus:
             "file_name and label"
         )
 
-    # --- tables ------------------------------------------------------------------------------
-
-    def _table_rows(self, table: Path, folder: Path, split: str) -> Iterator[CorpusRow]:
-        n_rows = 0
-        is_text = table_kind(table) == "txt"
-        is_delimited = table_kind(table) in ("csv", "tsv", "txt")
-        recording = ""
-        selections = OncePerSelection()
-        check = partial(self._reader.named_columns, names_audio=not is_text)
-        with closing(read_rows(table, self._known, check)) as records:
-            for where, record in records:
-                n_rows += 1
-                if is_delimited and len(record) > 1 and not any(map(str.strip, record.values())):
-                    continue  # a spreadsheet's empty row
-                # JSON Lines may leave a key out of some rows, so each row is looked at.
-                columns = self._reader.find_columns(record, where, names_audio=not is_text)
-                self.columns = columns
-                self.other_columns = tuple(x for x in record if x not in columns.values())
-                if is_text and "audio" not in columns:
-                    recording = recording or recording_beside(table, folder)
-                if selections.is_further_view(record, columns):
-                    continue
-                exemplar, fault = self._reader.read(
-                    record, columns, folder=folder, split=split, where=where, recording=recording
-                )
-                yield CorpusRow(exemplar=exemplar, where=where, fault=fault)
-        self.n_views = selections.n_further
-        if not n_rows:
-            raise CorpusError(f"{table}: has no rows; expected one per recording")
-
 
 def _channel(exemplar: Exemplar) -> str:
     """Return the text of a row's column for the channel."""
@@ -343,7 +341,8 @@ def open_corpus(
     """Open a folder or a table of labelled recordings.
 
     Args:
-        source: A folder per label, a folder with ``metadata.*``, or a table.
+        source: A folder per label, a folder with ``metadata.*`` or with annotations beside its
+            recordings, or a table.
         columns: Column of a field, such as ``{"audio": "clip_path"}``, or ``""`` to leave a
             field out; the usual names (``columns.ALIASES``) are found without.
         root: Folder that a table's paths are relative to; default: the table's own.
@@ -381,18 +380,24 @@ def open_corpus(
     if os.path.isdir(path):
         folder = real_path(path if root is None else Path(root))
         tables = metadata_tables(real_path(path))
+        tracks = None if tables else find_tracks(folder, columns, follow_links=allow_outside)
+        if tracks and tracks.is_used:
+            labelled = tuple((track, track.parent, "") for track in tracks.formats)
+            return opened(root=folder, kind="tracks", tables=labelled, tracks=tracks)
         if columns and not tables:
             raise CorpusError(f"{path}: is a folder per label; columns are for tables")
         kind = table_kind(tables[0][0]) or "folder" if tables else "folder"
-        return opened(root=folder, kind=kind, tables=tables)
+        return opened(root=folder, kind=kind, tables=tables, tracks=tracks)
     if not os.path.exists(path):
         raise CorpusError(f"{path}: there is no such file or folder; expected a corpus")
     table = table_kind(path)
+    if table is None and annotation_format(path, columns):
+        table = content_kind(path)
     known = KNOWN_COLUMNS | {name.lower() for name in columns.values()}
     if table is None or (table == "txt" and not is_text_table(path, known)):
         raise CorpusError(
             f"{path}: is neither a folder nor a .csv, .tsv, .jsonl, .json or .parquet table, nor a "
-            ".txt with a selection table or a label track"
+            ".txt with a selection table or a label track, nor a TextGrid"
         )
     base = real_path(path).parent if root is None else real_path(Path(root))
     return opened(root=base, kind=table, tables=((real_path(path), base, ""),))

@@ -12,10 +12,11 @@ from typing import NoReturn
 
 from earful.errors import CorpusError
 from earful.index.corpus.exemplar import to_nfc
-from earful.index.corpus.tables import is_text_table, open_table, table_kind
+from earful.index.corpus.tables import CLIP_COLUMNS, is_text_table, open_table, table_kind
 from earful.wording import as_argument, quoted
 
 METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet")
+CLIP_TABLE = "clips.csv"
 SPLITS = ("train", "validation", "test")
 # Endings of files that commonly lie beside audio and are none.
 SIDECARS = frozenset(
@@ -250,7 +251,8 @@ def metadata_tables(folder: Path) -> tuple[tuple[Path, Path, str], ...]:
     """Find a folder's audiofolder tables, the folders of their paths, and their splits.
 
     Args:
-        folder: Holds a ``metadata.*`` itself, or in its split folders.
+        folder: Holds a ``metadata.*`` itself, or in its split folders, or the table of clips
+            that were cut from a scan's events.
 
     Returns:
         ``(table, folder that its paths are relative to, split)`` each; empty when there is
@@ -260,6 +262,8 @@ def metadata_tables(folder: Path) -> tuple[tuple[Path, Path, str], ...]:
         CorpusError: One folder holds several.
     """
     here = [folder / name for name in METADATA if os.path.lexists(folder / name)]
+    if not here and _is_of_clips(folder / CLIP_TABLE):
+        here = [folder / CLIP_TABLE]
     if len(here) > 1:
         names = " and ".join(path.name for path in here)
         raise CorpusError(f"{folder}: holds {names}; expected one of them")
@@ -271,6 +275,16 @@ def metadata_tables(folder: Path) -> tuple[tuple[Path, Path, str], ...]:
         for name in METADATA
         if os.path.lexists(folder / split / name)
     )
+
+
+def _is_of_clips(path: Path) -> bool:
+    """Whether a table is one that lists clips of a scan's events, with their groups."""
+    with suppress(CorpusError, OSError):
+        if os.path.isfile(path):
+            with open_table(path) as file:
+                header = ",".join(CLIP_COLUMNS).encode()
+                return file.read(len(header) + 1).rstrip(b"\r\n") == header
+    return False
 
 
 def require_inside(path: Path, root: Path, where: str, *, allow_outside: bool) -> str:

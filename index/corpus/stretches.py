@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from earful.errors import CorpusError
-from earful.index.corpus.delimited import Record
 from earful.index.corpus.exemplar import CorpusRow, Exemplar
+from earful.index.corpus.tables import Record
 from earful.wording import counted, quoted
 
 _VIEW, _SELECTION = "view", "selection"

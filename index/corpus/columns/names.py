@@ -15,7 +15,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "audio": (
             *("audio", "file_name", "filename", "path", "file", "audio_path"),
             *("audio_filepath", "audio_file", "filepath", "file_path"),
-            *("begin path", "begin file", "in file"),
+            *("begin path", "begin file", "in file", "audiofilename"),
         ),
         "labels": (
             *("labels", "label", "category", "class", "tags"),

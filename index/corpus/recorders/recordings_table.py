@@ -16,10 +16,9 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from earful.errors import CorpusError
-from earful.index.corpus.delimited import Record, SemicolonRecord, TabRecord
 from earful.index.corpus.exemplar import to_nfc
 from earful.index.corpus.limits import MAX_PATH, name_fault
-from earful.index.corpus.tables import as_text, read_rows
+from earful.index.corpus.tables import Record, SemicolonRecord, TabRecord, as_text, read_rows
 from earful.model.audio.recorders import RecorderMetadata, parse_stamp
 from earful.read_only import ReadOnlyDict
 from earful.values import short_repr

@@ -59,7 +59,11 @@ index_app = typer.Typer(help="Build and look after an index of exemplars.", no_a
 def index_build(
     index: IndexOption,
     corpus: Annotated[
-        Path | None, typer.Argument(help="A folder per label, or a table; or give --dataset.")
+        Path | None,
+        typer.Argument(
+            help="A folder per label, recordings with annotations beside them, or a table; or give "
+            "--dataset."
+        ),
     ] = None,
     dataset: Annotated[
         str, typer.Option(help="Published dataset in --root; see `earful datasets list`.")
@@ -175,7 +179,7 @@ def index_add(
     """Add a corpus or one labelled recording; a row with a known id is replaced."""
     from earful.index import Index
     from earful.index.builder import build_index
-    from earful.index.corpus import KINDS, single_recording, table_kind
+    from earful.index.corpus import KINDS, annotation_format, single_recording, table_kind
     from earful.model import load_embedder
 
     stored = Index.open(index).info.fingerprint
@@ -202,7 +206,7 @@ def index_add(
             source, labels=tuple(label), start_s=start_s, end_s=end_s, group=group, id=id_
         )
     else:
-        if source.is_file() and table_kind(source) is None:
+        if source.is_file() and table_kind(source) is None and not annotation_format(source):
             raise typer.BadParameter(
                 f"one recording needs a label, and {source} is no table "
                 f"({', '.join(KINDS)}); name the sound in it",

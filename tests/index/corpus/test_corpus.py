@@ -153,12 +153,12 @@ def test_a_folder_of_recordings_alone_names_what_labels_them(tmp_path: Path) -> 
         touch(tmp_path / name)
     with pytest.raises(CorpusError, match="holds 2 recordings and no folder named by a label; mov"):
         exemplars(open_corpus(tmp_path))
-    (tmp_path / "lone 1.txt").write_text("0.5\t1.5\ttone\n")
+    (tmp_path / "all calls.txt").write_text("Begin File\tSpecies\nlone 1.wav\ttone\n")
     (tmp_path / "notes.txt").write_text("a sunny day\n")
     with pytest.raises(CorpusError) as caught:
         exemplars(open_corpus(tmp_path))
     assert "earful index build '" in str(caught.value)
-    assert str(caught.value).endswith(f"{tmp_path / 'lone 1.txt'}'`")
+    assert str(caught.value).endswith(f"{tmp_path / 'all calls.txt'}'`")
 
 
 def test_a_link_to_nothing_is_a_missing_file_and_the_rest_is_read(tmp_path: Path) -> None:

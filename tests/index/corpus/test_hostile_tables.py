@@ -144,7 +144,7 @@ def test_a_footer_that_declares_too_much_is_not_believed(
 ) -> None:
     table = tmp_path / "t.parquet"
     table.write_bytes(parquet({"audio": ["a.wav", "b.wav"]}))
-    monkeypatch.setattr("earful.index.corpus.parquet._MAX_GROUP_BYTES", 10)
+    monkeypatch.setattr("earful.index.corpus.tables.parquet._MAX_GROUP_BYTES", 10)
     assert refusal(table).startswith(f"{table}: row group 1 unpacks to ")
 
 
@@ -155,7 +155,7 @@ def test_rows_that_are_large_together_are_made_one_by_one(
     names = [f"{number}.wav" for number in range(3000)]
     table.write_bytes(parquet({"audio": names, "labels": [["dog"], None, []] * 1000}))
     together = rows(open_corpus(table))
-    monkeypatch.setattr("earful.index.corpus.parquet._MAX_BYTES_AT_ONCE", 100)
+    monkeypatch.setattr("earful.index.corpus.tables.parquet._MAX_BYTES_AT_ONCE", 100)
     assert rows(open_corpus(table)) == together
     assert [e.id for e in together] == names
     assert [e.labels for e in together[:3]] == [("dog",), (), ()]

@@ -32,7 +32,7 @@ def test_csv_rows_come_with_their_lines(tmp_path: Path) -> None:
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
-    table = tmp_path / "t.tsv"
+    table = tmp_path / "t.selections, .textgrid, .tsv"
     table.write_bytes("\ufefffile\tlabel\na.wav\tdog\n".encode())
     assert rows(table)[0][1] == {"file": "a.wav", "label": "dog"}
 
@@ -86,7 +86,7 @@ def test_a_file_that_is_no_parquet_is_reported(tmp_path: Path) -> None:
 
 
 def test_an_unknown_ending_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"\.csv, \.json, \.jsonl, \.ndjson, \.parquet, \.tsv"):
+    with pytest.raises(CorpusError, match=r"\.csv, \.json, .*\.parquet, \.selections, "):
         rows(tmp_path / "t.xlsx")
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from earful.errors import CorpusError
 from earful.index.corpus.limits import check_columns
+from earful.index.corpus.tables.own_tables import is_guarded, unguarded
 from earful.wording import counted, listed, quoted
 
 Record = dict[str, Any]
@@ -29,6 +30,7 @@ _MOST_TITLES = 20
 _NUMBER = r"[0-9]+(?:[.,][0-9]+)?"
 _LABEL_LINE = re.compile(rf"({_NUMBER})\t({_NUMBER})(?:\t(.*))?")
 _BAND_LINE = re.compile(r"\\\t")
+_BAND = re.compile(rf"\\\t(-?{_NUMBER})\t(-?{_NUMBER})")
 # Raven writes tables with tabs and never a quote, and its labels may begin with one.
 _RAVEN_COLUMN = "begin time (s)"
 
@@ -120,33 +122,46 @@ def is_label_track(line: str) -> bool:
 
 
 def read_label_track(lines: Iterator[str], path: Path) -> Iterator[tuple[str, Record]]:
-    """Read an Audacity label track; the bands of frequency in it are passed over.
+    """Read an Audacity label track.
 
     Yields:
-        ``("path:line", record)`` with the columns ``start_s``, ``end_s`` and ``label``.
+        ``("path:line", record)`` with the columns ``start_s``, ``end_s`` and ``label``, and with
+        ``low_hz`` and ``high_hz`` where a band of frequencies was marked.
 
     Raises:
         CorpusError: A line is of another form, or a label is a point in time.
     """
+    found: tuple[str, Record] | None = None
     for number, line in enumerate(lines, start=1):
         text = line.rstrip("\r\n")
+        if found is not None and (band := _BAND.fullmatch(text)):
+            # A side that was not marked is -1.
+            sides = zip(("low_hz", "high_hz"), band.groups(), strict=True)
+            found[1].update({name: x.replace(",", ".") for name, x in sides if x[0] != "-"})
         if not text.strip() or _BAND_LINE.match(text):
             continue
-        where = f"{path}:{number}"
-        found = _LABEL_LINE.fullmatch(text)
-        if found is None:
-            raise CorpusError(
-                f"{where}: is {quoted(text)}; expected start, end and label with tabs between, as "
-                "in the lines before"
-            )
-        start_s, end_s = found[1].replace(",", "."), found[2].replace(",", ".")
-        label = found[3] or ""
-        if float(start_s) == float(end_s):
-            raise CorpusError(
-                f"{where}: the label {quoted(label)} is a point at {start_s} s; expected "
-                "a stretch: draw its end apart in Audacity, or delete the line"
-            )
-        yield where, {"start_s": start_s, "end_s": end_s, "label": label}
+        if found is not None:
+            yield found
+        found = _label(text, f"{path}:{number}")
+    if found is not None:
+        yield found
+
+
+def _label(text: str, where: str) -> tuple[str, Record]:
+    found = _LABEL_LINE.fullmatch(text)
+    if found is None:
+        raise CorpusError(
+            f"{where}: is {quoted(text)}; expected start, end and label with tabs between, as "
+            "in the lines before"
+        )
+    start_s, end_s = found[1].replace(",", "."), found[2].replace(",", ".")
+    label = found[3] or ""
+    if float(start_s) == float(end_s):
+        raise CorpusError(
+            f"{where}: the label {quoted(label)} is a point at {start_s} s; expected "
+            "a stretch: draw its end apart in Audacity, or delete the line"
+        )
+    return where, {"start_s": start_s, "end_s": end_s, "label": label}
 
 
 def table_header(line: str, delimiter: str, known: Collection[str]) -> list[str]:
@@ -206,6 +221,7 @@ def _records(
     )
     make = _RECORDS.get(delimiter, dict)
     header: list[str] | None = None
+    is_ours = False
     while True:
         line = n_before + reader.line_num + 1
         try:
@@ -221,6 +237,7 @@ def _records(
         if header is None:
             header = _without_blank_end([cell.strip() for cell in cells])
             check_columns(header, where)
+            is_ours = is_guarded(header)
             if check is not None:
                 check(header, where)
             continue
@@ -228,6 +245,8 @@ def _records(
             del cells[len(header) :]
         if len(cells) != len(header):
             raise CorpusError(_wrong_width(where, cells, header, delimiter))
+        if is_ours:
+            cells = [unguarded(cell) for cell in cells]
         yield where, make(zip(header, cells, strict=True))
     if header is None:
         raise CorpusError(f"{path}: is empty; expected a header row with the column names")

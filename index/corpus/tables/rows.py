@@ -18,16 +18,18 @@ from io import BufferedIOBase
 from pathlib import Path
 
 from earful.errors import AudioError, CorpusError
-from earful.index.corpus.delimited import (
+from earful.index.corpus.limits import MAX_CELL
+from earful.index.corpus.tables.class_columns import with_labels
+from earful.index.corpus.tables.delimited import (
     Record,
     is_label_track,
     read_delimited,
     read_label_track,
     table_header,
 )
-from earful.index.corpus.json_tables import read_json
-from earful.index.corpus.limits import MAX_CELL
-from earful.index.corpus.parquet import NestedCell, parquet_rows
+from earful.index.corpus.tables.json_tables import read_json
+from earful.index.corpus.tables.parquet import NestedCell, parquet_rows
+from earful.index.corpus.tables.textgrid import is_textgrid, read_textgrid
 from earful.model.audio import open_source
 from earful.wording import quoted
 
@@ -39,11 +41,16 @@ KINDS = {
     ".json": "jsonl",
     ".parquet": "parquet",
     ".txt": "txt",
+    ".selections": "txt",
+    ".textgrid": "textgrid",
 }
+_HEAD_BYTES = 1 << 14
 
 
 def table_kind(path: Path) -> str | None:
-    """Return ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"parquet"`` or ``"txt"`` by the file's ending.
+    """Return a table's kind by its file's ending; ``None`` for one that no table has.
+
+    ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"parquet"``, ``"txt"`` or ``"textgrid"``.
 
     ``.json`` counts as JSON Lines, as NeMo writes them; a list of objects is read as well.
 
@@ -53,10 +60,36 @@ def table_kind(path: Path) -> str | None:
     return KINDS.get(path.suffix.lower())
 
 
+def content_kind(path: Path) -> str | None:
+    """Return a table's kind by what it holds, whatever its name; ``None`` for what is no text.
+
+    Any text counts as a table: its first line, the header, tells whether it is one.
+
+    Raises:
+        CorpusError: It cannot be read.
+    """
+    with open_table(path) as file:
+        head = file.read(_HEAD_BYTES)
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if is_textgrid(head):
+        return "textgrid"
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if b"\0" in head:
+        return None
+    if start.startswith((b"{", b"[")):
+        return "jsonl"
+    return "txt" if b"\t" in start.split(b"\n", 1)[0] else "csv"
+
+
 def read_rows(
     path: Path,
     known: Collection[str] = (),
     check: Callable[[Iterable[str], str], object] | None = None,
+    *,
+    kind: str | None = None,
+    part: str = "events",
+    notes: list[str] | None = None,
 ) -> Generator[tuple[str, Record], None, None]:
     """Read a table row by row.
 
@@ -65,6 +98,9 @@ def read_rows(
         known: Names of columns, in lower case, by which a header is told from other text.
         check: Called with the columns and the place of the header, if the table has one; what it
             raises is about that.
+        kind: What to read it as; by its ending if ``None``.
+        part: Which list of our own JSON files of events is read.
+        notes: Gets sentences about what is passed over.
 
     Yields:
         ``(where, record)``: ``where`` is ``"path:line"``, or ``"path:row n"`` for
@@ -73,7 +109,7 @@ def read_rows(
     Raises:
         CorpusError: The table or a row of it is broken; the message begins with the place.
     """
-    kind = table_kind(path)
+    kind = kind or table_kind(path)
     if kind is None:
         raise CorpusError(
             f"{path}: ends in {path.suffix!r}; expected one of {', '.join(sorted(KINDS))}"
@@ -81,10 +117,12 @@ def read_rows(
     # Opened here, so that an error in a row closes the file at once.
     try:
         with open_table(path) as file:
-            if kind == "parquet":
+            if kind == "textgrid" or (kind == "txt" and _holds_textgrid(file)):
+                yield from read_textgrid(file, path, notes)
+            elif kind == "parquet":
                 yield from parquet_rows(file, path)
             elif kind == "jsonl":
-                yield from read_json(file, path, _text_lines)
+                yield from read_json(file, path, _text_lines, part)
             else:
                 yield from _read_text_table(_text_lines(file, path), path, kind, known, check)
     except OSError as error:
@@ -92,18 +130,27 @@ def read_rows(
 
 
 def is_text_table(path: Path, known: Collection[str]) -> bool:
-    """Whether a ``.txt`` file is a table or a label track, by its first line.
+    """Whether a ``.txt`` file is a table, a label track or a TextGrid, by how it begins.
 
     Raises:
         CorpusError: It cannot be read.
     """
     with open_table(path) as file:
+        if _holds_textgrid(file):
+            return True
         for line in _text_lines(file, path):
             if line.strip():
                 names = table_header(line, "\t", known)
                 is_table = len(names) > 1 and any(name.lower() in known for name in names)
                 return is_table or is_label_track(line) or line.lower().startswith("sep=")
     return False
+
+
+def _holds_textgrid(file: BufferedIOBase) -> bool:
+    """Whether an open file begins like a TextGrid; it is left at its start."""
+    head = file.read(_HEAD_BYTES)
+    file.seek(0)
+    return is_textgrid(head)
 
 
 def _read_text_table(
@@ -117,7 +164,8 @@ def _read_text_table(
     lines = itertools.chain([first], lines)
     if kind == "txt" and is_label_track(first):
         return read_label_track(lines, path)
-    return read_delimited(lines, path, "," if kind == "csv" else "\t", known, check)
+    rows = read_delimited(lines, path, "," if kind == "csv" else "\t", known, check)
+    return with_labels(rows, path)
 
 
 @contextmanager

@@ -18,11 +18,16 @@ Record = dict[str, Any]
 
 _HEAD_BYTES = 64
 _READ_BYTES = 1 << 16
+# How our own files of events begin, whatever sorted their keys.
+_OUR_FILE = re.compile(rb'\{\s*"(?:scan"\s*:\s*\{|(?:events|recordings)"\s*:\s*\[)')
 _BLANKS = re.compile(r"[ \t\r\n]*")
 
 
 def read_json(
-    file: BufferedIOBase, path: Path, text_lines: Callable[[BufferedIOBase, Path], Iterator[str]]
+    file: BufferedIOBase,
+    path: Path,
+    text_lines: Callable[[BufferedIOBase, Path], Iterator[str]],
+    part: str = "events",
 ) -> Iterator[tuple[str, Record]]:
     """Read the objects of a JSON table as a stream; of a list one object at a time is held.
 
@@ -30,6 +35,7 @@ def read_json(
         file: The file, open at its start.
         path: Its path, for messages.
         text_lines: Reads the lines of a file, bounded and decoded.
+        part: Which list of our own files of events is read.
 
     Yields:
         ``("path:line", record)``, or ``("path:item n", record)`` for a list.
@@ -43,6 +49,8 @@ def read_json(
     # A list of one object after the other; [1, 2] or ["a"] in a line is a wrong line.
     if start.startswith(b"[") and start[1:].lstrip()[:1] in (b"{", b"", b"]"):
         return _read_list(file, path)
+    if _OUR_FILE.match(start):
+        return _read_part(file, path, part)
     return _read_lines(text_lines(file, path), path)
 
 
@@ -74,9 +82,7 @@ def _read_list(file: BufferedIOBase, path: Path) -> Iterator[tuple[str, Record]]
     number = 1
     try:
         text.take("[")
-        while (sign := text.next_sign()) != "]":
-            if sign != "{":
-                raise ValueError(f"expected an object, got {quoted(sign)}")
+        while text.next_sign() != "]":
             value = text.take_object()
             check_columns(value, f"{path}:item {number}")
             yield f"{path}:item {number}", value
@@ -94,6 +100,38 @@ def _read_list(file: BufferedIOBase, path: Path) -> Iterator[tuple[str, Record]]
         raise CorpusError(
             f"{path}:item {number}: is not JSON ({error}); expected a list of objects"
         ) from error
+
+
+def _read_part(file: BufferedIOBase, path: Path, part: str) -> Iterator[tuple[str, Record]]:
+    """Read one list of a file that is an object of lists and objects."""
+    text, place = _Ahead(file), str(path)
+    try:
+        text.take("{")
+        while text.next_sign() != "}":
+            name = text.take_text()
+            text.take(":")
+            if text.next_sign() == "[":
+                text.take("[")
+                number = 1
+                while text.next_sign() != "]":
+                    place = f"{path}:{name} {number}"
+                    value = text.take_object()
+                    if name == part:
+                        check_columns(value, place)
+                        yield place, value
+                    number += 1
+                    if text.next_sign() != "]":
+                        text.take(",")
+                text.take("]")
+            else:
+                text.take_object()
+            if text.next_sign() != "}":
+                text.take(",")
+        text.take("}")
+    except RecursionError as error:
+        raise CorpusError(f"{place}: is nested too deeply; expected one flat object") from error
+    except ValueError as error:
+        raise CorpusError(f"{place}: is not JSON ({error}); expected an object of lists") from error
 
 
 class _Ahead:
@@ -122,6 +160,19 @@ class _Ahead:
 
     def take_object(self) -> Record:
         """Return the object that begins here."""
+        if (sign := self.next_sign()) != "{":
+            raise ValueError(f"expected an object, got {quoted(sign)}")
+        record: Record = self._take()
+        return record
+
+    def take_text(self) -> str:
+        """Return the text that begins here."""
+        if (sign := self.next_sign()) != '"':
+            raise ValueError(f"expected a text, got {quoted(sign)}")
+        return str(self._take())
+
+    def _take(self) -> Any:
+        """Return the object or text that begins here."""
         while True:
             try:
                 value, self._position = self._json.raw_decode(self._text, self._position)
@@ -135,8 +186,7 @@ class _Ahead:
                 while not self._is_all and len(self._text) - self._position <= 2 * n_ahead:
                     self._read_on()
             else:
-                record: Record = value
-                return record
+                return value
 
     def _read_on(self) -> None:
         found = self._file.read(_READ_BYTES)
