@@ -20,17 +20,11 @@ from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
-from typer.core import TyperGroup
 
 import earful
 from earful import console
-from earful.commands.datasets import datasets_app
-from earful.commands.evaluate import evaluate
-from earful.commands.index import index_app
-from earful.commands.models import models_app
+from earful.command_line import LazyGroup
 from earful.commands.options import JsonOption, example, print_json, print_result, reject_unused
-from earful.commands.questions import ask, caption, chat, classify, search
-from earful.commands.tasks import tasks_app
 from earful.diagnostics import (
     JsonStderr,
     is_debugging,
@@ -43,10 +37,28 @@ from earful.errors import CorpusError, EarfulError, FilterError, TaskError, Unkn
 INTERRUPTED = 130
 USAGE_ERRORS = (CorpusError, TaskError, FilterError, UnknownNameError)
 _INTERRUPTION = "interrupted; what was committed is kept"
+COMMANDS = {
+    "search": "earful.commands.questions:search",
+    "classify": "earful.commands.questions:classify",
+    "ask": "earful.commands.questions:ask",
+    "caption": "earful.commands.questions:caption",
+    "chat": "earful.commands.questions:chat",
+    "evaluate": "earful.commands.evaluate:evaluate",
+    "doctor": "earful.cli:doctor",
+    "demo": "earful.cli:demo",
+    "index": "earful.commands.index:index_app",
+    "tasks": "earful.commands.tasks:tasks_app",
+    "models": "earful.commands.models:models_app",
+    "datasets": "earful.commands.datasets:datasets_app",
+}
+"""Place of each command, in the order of ``earful --help``."""
 
 
-class _Commands(TyperGroup):
+class _Commands(LazyGroup):
     """All commands; errors of usage name the value that was given."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(COMMANDS, **settings)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was typed."""
@@ -71,12 +83,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(index_app, name="index")
-app.add_typer(tasks_app, name="tasks")
-app.add_typer(models_app, name="models")
-app.add_typer(datasets_app, name="datasets")
-for command in (search, classify, ask, caption, chat, evaluate):
-    app.command()(command)
 
 
 def main() -> None:
@@ -193,7 +199,6 @@ def _root(
         show_logs(logging.DEBUG if debug else logging.INFO, as_json=log_json)
 
 
-@app.command()
 @example("earful doctor")
 def doctor(
     hub: Annotated[bool, typer.Option(help="Try to reach the model hub.")] = True,
@@ -233,7 +238,6 @@ def doctor(
         raise typer.Exit(1)
 
 
-@app.command()
 @example("earful demo")
 def demo(
     index: Annotated[

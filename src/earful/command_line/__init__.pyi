@@ -1,0 +1,3 @@
+from .lazy_commands import LazyGroup
+
+__all__ = ["LazyGroup"]
