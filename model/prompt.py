@@ -53,6 +53,7 @@ class ClipRef:
         is_exemplar: Whether it is an exemplar's audio, whose features are worth keeping.
         query_from_s: Where the recording asked about begins in a montage, in seconds; 0 in any
             other recording.
+        duration_s: The segment's length, in seconds; 0 where it is not known.
     """
 
     audio: Path | Clip
@@ -61,6 +62,7 @@ class ClipRef:
     content_sha256: str = ""
     is_exemplar: bool = False
     query_from_s: float = 0.0
+    duration_s: float = 0.0
 
     def __str__(self) -> str:
         name = (self.audio.source or "clip") if isinstance(self.audio, Clip) else str(self.audio)

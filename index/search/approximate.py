@@ -13,7 +13,6 @@ import time
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -192,7 +191,7 @@ def _exact(
         times.append(time.perf_counter() - started)
         others = [hit for hit in hits if hit.exemplar.id != rows.exemplars[row].id][:k]
         truth.append((frozenset(hit.exemplar.id for hit in others), others[-1].similarity))
-    return truth, median(times) * 1000
+    return truth, float(np.median(times)) * 1000
 
 
 def _measured(
@@ -218,5 +217,5 @@ def _measured(
         n_found += sum(id_ in nearest for id_ in ids) + ties
     wanted = sum(len(nearest) for nearest, _ in truth)
     return PartitionRecall(
-        n_probes=n_probes, refine=refine, recall=min(1.0, n_found / wanted), ms=median(times) * 1000
+        n_probes=n_probes, refine=refine, recall=min(1.0, n_found / wanted), ms=float(np.median(times)) * 1000
     )

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 # A few candidates more than k, so that ties at the cut are broken by id.
 _SPARE: Final = 8
 # The columns of a hit, for tables whose files were checked as a whole.
-_HIT_COLUMNS: Final = (*EXEMPLAR_COLUMNS, "root", "content_sha256", "vector")
+_HIT_COLUMNS: Final = (*EXEMPLAR_COLUMNS, "root", "duration_s", "content_sha256", "vector")
 
 
 class DiskSearch:
@@ -166,6 +166,7 @@ def _mapped_vector_set(folder: IndexFolder, table: pa.Table) -> VectorSet:
             paths=StoredPaths(table, folder.roots()),
             content=content,
             vectors=vectors_of(table, folder.fingerprint.dim),
+            durations=table.column("duration_s").to_numpy(),
             stored_scores=scores,
         )
     except (ValueError, IndexError) as error:
@@ -190,6 +191,7 @@ def _vector_set(folder: IndexFolder, table: pa.Table, *, check_rows: bool) -> Ve
             paths=audio_paths(table, folder.roots()),
             content=content,
             vectors=vectors,
+            durations=table.column("duration_s").to_pylist(),
             stored_scores=scores,
         )
     except (CorpusError, ValueError, IndexError) as error:

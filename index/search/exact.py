@@ -110,6 +110,7 @@ class VectorSet:
         paths: Resolved audio path of each.
         content: ``content_sha256`` of each.
         vectors: float32, shape ``(n, dim)``, unit rows; read-only.
+        durations: Seconds of each; 0 where not known, which is what ``None`` stands for.
         stored_scores: Class scores of the rows, not read yet; ``None`` where there are none.
 
     Raises:
@@ -124,15 +125,18 @@ class VectorSet:
         paths: Sequence[Path],
         content: Sequence[str],
         vectors: Vectors,
+        durations: Sequence[float] | None = None,
         stored_scores: ClassScores | None = None,
     ) -> None:
         n = len(exemplars)
+        durations = (0.0,) * n if durations is None else durations
         if not (len(paths) == len(content) == len(vectors) == n) or vectors.ndim != 2:
             raise ValueError(
                 f"expected as many of each and vectors of shape (n, dim), got {n} exemplars, "
                 f"{len(paths)} paths, {len(content)} digests and vectors of shape {vectors.shape}"
             )
         self.exemplars, self.paths, self.content = exemplars, paths, content
+        self.durations = durations
         self.stored_scores = stored_scores
         if not isinstance(exemplars, StoredExemplars):  # which a table has in order
             ids = [exemplar.id for exemplar in exemplars]
@@ -143,6 +147,7 @@ class VectorSet:
             self.exemplars = tuple(exemplars[row] for row in order)
             self.paths = tuple(paths[row] for row in order)
             self.content = tuple(content[row] for row in order)
+            self.durations = tuple(durations[row] for row in order)
             self.stored_scores = stored_scores and stored_scores.subset(order)
             vectors = vectors if order == list(range(n)) else vectors[order]
         self.vectors = unit_rows(
@@ -170,6 +175,7 @@ class VectorSet:
             paths=[self.paths[row] for row in rows],
             content=[self.content[row] for row in rows],
             vectors=self.vectors[rows],
+            durations=[self.durations[row] for row in rows],
             stored_scores=self.stored_scores and self.stored_scores.subset(rows),
         )
 
@@ -348,6 +354,7 @@ class VectorSet:
                 rank=rank,
                 path=self.paths[row],
                 content_sha256=self.content[row],
+                duration_s=float(self.durations[row]),
             )
             for rank, (row, similarity) in enumerate(zip(rows, similarities, strict=True))
             if least is None or similarity >= least

@@ -26,6 +26,7 @@ class Hit:
         rank: 0 for the nearest.
         path: Where its audio file lies.
         content_sha256: Digest of its decoded audio.
+        duration_s: Its length, in seconds; 0 where it is not known.
     """
 
     exemplar: Exemplar
@@ -33,6 +34,7 @@ class Hit:
     rank: int
     path: Path
     content_sha256: str
+    duration_s: float = 0.0
 
     def __repr__(self) -> str:
         found = self.exemplar

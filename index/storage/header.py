@@ -20,7 +20,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -262,6 +261,9 @@ def _counted(values: Mapping[str, Any], name: str, *, least: int = 0) -> int:
 
 @cache
 def _earful_version() -> str:
+    # Only whoever writes a header asks: it is many imports.
+    from importlib.metadata import version
+
     return version("earful")
 
 

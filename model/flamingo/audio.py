@@ -91,13 +91,15 @@ def cut_windows(samples: Samples) -> NDArray[np.float32]:
 
 
 def duration_s(ref: ClipRef) -> float:
-    """Return the length of a prompt's segment in seconds, from its file's header.
+    """Return the length of a prompt's segment in seconds, from its file's header if need be.
 
     Raises:
         AudioError: The file cannot be read.
     """
     if isinstance(ref.audio, Clip):
         return ref.audio.duration_s
+    if ref.duration_s:
+        return ref.duration_s
     if ref.end_s is not None:
         return ref.end_s - ref.start_s
     return probe_isolated(ref.audio).duration_s - ref.start_s

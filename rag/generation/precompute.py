@@ -68,6 +68,7 @@ def precompute_features(
             end_s=exemplar.end_s,
             content_sha256=rows.content[row],
             is_exemplar=True,
+            duration_s=float(rows.durations[row]),
         )
         try:
             model.encode_exemplar(clip)

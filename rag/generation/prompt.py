@@ -330,6 +330,7 @@ def clip_of(hit: Hit) -> ClipRef:
         end_s=hit.exemplar.end_s,
         content_sha256=hit.content_sha256,
         is_exemplar=True,
+        duration_s=hit.duration_s,
     )
 
 

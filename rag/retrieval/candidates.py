@@ -60,6 +60,7 @@ class Candidates:
         row_labels: For each exemplar, the positions of its labels in ``labels``.
         stored_scores: Class scores of the exemplars, not read yet; ``None`` unless all have
             some.
+        durations: Seconds of each; 0 where not known, which is what ``None`` stands for.
         n_of_other_tasks: Exemplars that have an answer and the name of another task, counted
             by that name; empty for kinds with labels.
         contested: Rows of each recording that stands in several under labels that differ.
@@ -75,6 +76,7 @@ class Candidates:
         vectors: NDArray[np.float32],
         row_labels: Sequence[tuple[int, ...]],
         stored_scores: ClassScores | None = None,
+        durations: Sequence[float] | None = None,
         n_of_other_tasks: Mapping[str, int] = MappingProxyType({}),
         contested: Sequence[tuple[int, ...]] = (),
     ) -> None:
@@ -86,6 +88,7 @@ class Candidates:
         self.vectors = vectors
         self.row_labels = row_labels
         self.stored_scores = stored_scores
+        self.durations = (0.0,) * len(exemplars) if durations is None else durations
         self.contested = tuple(contested)
         self._path_codes, self._path_code = _codes(str(path) for path in paths)
         self._content_codes, self._content_code = _codes(content)
@@ -223,6 +226,7 @@ class Candidates:
                 for row in rows
             ],
             stored_scores=self.stored_scores and self.stored_scores.subset(rows),
+            durations=[self.durations[row] for row in rows],
             contested=self._contested_of(rows),
         )
 
@@ -252,6 +256,7 @@ class Candidates:
                 rank=rank,
                 path=self.paths[row],
                 content_sha256=self.content[row],
+                duration_s=float(self.durations[row]),
             )
             for rank, (row, similarity) in enumerate(zip(rows, similarities, strict=True))
         )

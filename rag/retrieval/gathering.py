@@ -85,6 +85,7 @@ def gather_candidates(
         exemplars=tuple(exemplars),
         paths=tuple(part.paths[row] for _, part, row, _ in found),
         content=tuple(part.content[row] for _, part, row, _ in found),
+        durations=tuple(float(part.durations[row]) for _, part, row, _ in found),
         vectors=_vectors(parts, found),
         row_labels=tuple(row_labels),
         stored_scores=_stored_scores(parts, found),
@@ -257,11 +258,13 @@ def embed_examples(examples: Sequence[Example], embedder: Embedder) -> VectorSet
             stands and why.
     """
     content: list[str] = []
+    durations: list[float] = []
     vectors, scores = [], []
     for start in range(0, len(examples), _AT_ONCE):
         some = examples[start : start + _AT_ONCE]
         clips = [_example_clip(example, embedder) for example in some]
         content += [clip.content_sha256 for clip in clips]
+        durations += [clip.duration_s for clip in clips]
         rows, logits = embed_and_score(embedder, clips)
         vectors.append(rows)
         if logits is not None:
@@ -271,6 +274,7 @@ def embed_examples(examples: Sequence[Example], embedder: Embedder) -> VectorSet
         paths=[example.path for example in examples],
         content=content,
         vectors=np.concatenate(vectors),
+        durations=durations,
         stored_scores=ClassScores.of(np.concatenate(scores)) if scores else None,
     )
 

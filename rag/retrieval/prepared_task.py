@@ -332,10 +332,15 @@ class TaskCache:
                 paths=[example.path for example in examples],
                 content=found["content"].tolist(),
                 vectors=found["vectors"],
+                durations=found["durations"].tolist() if "durations" in found else None,
                 stored_scores=ClassScores.of(found["scores"]) if "scores" in found else None,
             )
         made = embed_examples(examples, embedder)
-        arrays = {"content": np.array(made.content), "vectors": made.vectors}
+        arrays = {
+            "content": np.array(made.content),
+            "vectors": made.vectors,
+            "durations": np.array(made.durations),
+        }
         if made.class_scores is not None:
             arrays["scores"] = made.class_scores
         self._kept.put(key, arrays)

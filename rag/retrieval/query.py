@@ -363,6 +363,7 @@ def _query(
             start_s=0.0 if is_clip else start_s,
             end_s=end_s,
             content_sha256=clip.content_sha256,
+            duration_s=clip.duration_s,
         ),
         exclusions=Exclusions(paths=_paths(source), content=clip.content_sha256, group=group),
         duration_s=clip.duration_s,

@@ -1,6 +1,6 @@
 """Run the command line with ``python -m earful``."""
 
-from earful.cli import main
+from earful.cli import run
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -61,8 +61,12 @@ def load_few_shot(
         typer.BadParameter: Something that the command needs is not given, or something is
             given that would have no effect.
     """
-    from earful.model import DEFAULT_EMBEDDER, load_language_model
     from earful.model.audio import warm_up
+
+    if reads_audio:
+        # Decoders start in the background, while all else is imported and loaded.
+        warm_up()
+    from earful.model import DEFAULT_EMBEDDER, load_language_model
     from earful.rag import FewShot
 
     if isinstance(models, ModelOptions):
@@ -88,9 +92,6 @@ def load_few_shot(
             "is about exemplars; give an --index"
             + ("" if needs_model in _WITHOUT_TASK else " or a --task with examples"),
         )
-    if reads_audio:
-        # Decoders start in the background, while models are loaded.
-        warm_up()
     model = None
     if isinstance(models, ModelOptions) and asks_model:
         model = load_language_model(

@@ -122,6 +122,10 @@ def classify(
     output: OutputOptions,
 ) -> None:
     """Name the sound in each recording and show the exemplars behind the answer."""
+    from earful.model.audio import warm_up
+
+    # Decoders start in the background, while all else is imported and loaded.
+    warm_up()
     from earful.rag import default_model
 
     if given.task and labels is not None:
