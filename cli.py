@@ -38,7 +38,7 @@ from earful.diagnostics import (
 from earful.errors import CorpusError, EarfulError, FilterError, TaskError, UnknownNameError
 
 INTERRUPTED = 130
-_SELDOM = (50_000, 20, 20)  # objects, and collections of the younger ones, between two
+_SELDOM = (100_000, 20, 20)  # objects, and collections of the younger ones, between two
 USAGE_ERRORS = (CorpusError, TaskError, FilterError, UnknownNameError)
 _INTERRUPTION = "interrupted; what was committed is kept"
 COMMANDS = {

@@ -1,5 +1,5 @@
 from .capabilities import Capabilities, Hears, Scoring
-from .kept_features import FeatureCache, KeepsFeatures
+from .kept_features import DescribesExemplars, FeatureCache, KeepsFeatures
 from .label_words import LabelWords
 from .names import DEFAULT_EMBEDDER, DEFAULT_MODEL
 from .prompt import ClipRef, Place, Prompt, PromptWording, Prototype, ShotMode, Text
@@ -28,6 +28,7 @@ __all__ = [
     "ClipRef",
     "Embedder",
     "ExplainsTexts",
+    "DescribesExemplars",
     "FeatureCache",
     "Fingerprint",
     "Generation",

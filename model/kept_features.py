@@ -23,6 +23,19 @@ class FeatureCache(Protocol):
 
 
 @runtime_checkable
+class DescribesExemplars(Protocol):
+    """Language model that keeps what the prototype of a label takes of an exemplar."""
+
+    def describe_exemplar(self, clip: ClipRef) -> None:
+        """Store it in the cache, unless it is there; several threads may call at once.
+
+        Raises:
+            AudioError: The recording cannot be read.
+        """
+        ...
+
+
+@runtime_checkable
 class KeepsFeatures(Protocol):
     """Language model that can cache its features of exemplars."""
 

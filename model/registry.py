@@ -17,13 +17,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast
 
 from earful.errors import MissingExtraError, ModelError, UnknownNameError
 from earful.model.names import SMALL, TINY
 from earful.model.protocols import Embedder, LanguageModel
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 _log = logging.getLogger(__name__)
 
@@ -217,7 +219,8 @@ def load_embedder(
         MissingExtraError: It needs a package that is not installed.
         ModelError: Its weights cannot be found, read or trusted.
     """
-    name, entries = os.fspath(name), _entries()
+    name = os.fspath(name)
+    entries = _entries(name)
     if name in entries:
         entry = entries[name]
     elif own := [shipped for shipped in _SHIPPED if _is_own(name, shipped)]:
@@ -264,7 +267,8 @@ def load_language_model(
         MissingExtraError: It needs a package that is not installed.
         ModelError: Its weights cannot be found, read or trusted, or a choice is unknown.
     """
-    name, entries = os.fspath(name), _model_entries()
+    name = os.fspath(name)
+    entries = _model_entries(name)
     if name == TINY:
         warnings.warn(
             f"the language model {TINY} is now {SMALL}; the old name goes with the next release",
@@ -297,20 +301,25 @@ def _log_loaded(what: str, name: str, start: float) -> None:
     _log.info("loaded %s %s in %.2f s", what, name, seconds, extra={what.replace(" ", "_"): name})
 
 
-def _entries() -> dict[str, EmbedderEntry]:
-    return _table(_BUILT_IN, ENTRY_POINTS)
+def _entries(name: str = "") -> dict[str, EmbedderEntry]:
+    return _table(_BUILT_IN, ENTRY_POINTS, name)
 
 
-def _model_entries() -> dict[str, LanguageModelEntry]:
-    return _table(_BUILT_IN_MODELS, MODEL_ENTRY_POINTS)
+def _model_entries(name: str = "") -> dict[str, LanguageModelEntry]:
+    return _table(_BUILT_IN_MODELS, MODEL_ENTRY_POINTS, name)
 
 
 Entry = TypeVar("Entry", EmbedderEntry, LanguageModelEntry)
 
 
-def _table(built_in: Sequence[Entry], group: str) -> dict[str, Entry]:
-    """Return built-in entries and those of plug-ins, which cannot replace a built-in name."""
+def _table(built_in: Sequence[Entry], group: str, name: str) -> dict[str, Entry]:
+    """Return built-in entries and those of plug-ins, which cannot replace a built-in name.
+
+    Whoever looks for a built-in ``name`` does not wait until all packages have been looked through.
+    """
     known = {entry.name: entry for entry in built_in}
+    if name in known:
+        return known
     for point in _entry_points(group):
         origin = point.dist.name if point.dist is not None else point.module
         plugin = type(built_in[0])(
@@ -325,6 +334,8 @@ def _table(built_in: Sequence[Entry], group: str) -> dict[str, Entry]:
 
 @cache
 def _entry_points(group: str) -> tuple[EntryPoint, ...]:
+    from importlib.metadata import entry_points
+
     return tuple(sorted(entry_points(group=group), key=lambda point: point.name))
 
 

@@ -12,7 +12,7 @@ from earful.model import DEFAULT_MODEL, GenerationOptions, Prompt
 from earful.rag.answer import Answer
 from earful.rag.answering import ClassifyOptions, to_request
 from earful.rag.asking import Asking, QuestionOptions
-from earful.rag.generation import Chat, ModelRequest
+from earful.rag.generation import Chat, ModelRequest, describe_exemplars, takes_prototypes
 from earful.rag.parts import Parts
 from earful.rag.retrieval import (
     AskOptions,
@@ -110,13 +110,17 @@ class FewShot(Parts):
         task: Task | str | Path | None = None,
         labels: Sequence[str] | None = None,
         seed: int = 0,
+        progress: Callable[[int, int], None] | None = None,
     ) -> Calibration:
         """Fit now what the first answer to a task would fit, and keep it with the index.
+
+        What the language model shows of labels is heard, too, where it takes prototypes.
 
         Args:
             task: As for ``classify``.
             labels: Candidate labels.
             seed: For random choices.
+            progress: Called with how many exemplars of how many the model has heard.
 
         Returns:
             The calibration, with the number of exemplars it was fitted on.
@@ -125,7 +129,11 @@ class FewShot(Parts):
             TaskError: As for ``classify``.
         """
         chosen = self.retriever.task(task, shots=None, strategy=None)
-        return self.retriever.calibrate(chosen, labels, seed=seed)
+        fitted = self.retriever.calibrate(chosen, labels, seed=seed)
+        if chosen.kind == "classify" and takes_prototypes(self.model, self.retriever.embedder):
+            candidates = self.retriever.prepare(chosen, labels).candidates
+            describe_exemplars(self._require_model("prepare"), candidates, progress)
+        return fitted
 
     @spells_options
     def classify_batch(

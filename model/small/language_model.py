@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from threading import Lock
 from typing import Any, Final, cast, get_args
 
 import numpy as np
@@ -190,6 +191,7 @@ class SmallLanguageModel(FlamingoLanguageModel):
         self._descriptions = hashlib.sha256(described.encode()).hexdigest()[:32]
         self._dim = hearing.embedder.fingerprint.dim
         self._described: OrderedDict[str, Features] = OrderedDict()
+        self._one_at_a_time = Lock()
 
     def features_of(self, prompt: Prompt) -> list[Features]:
         """Return the features of each of a prompt's places for audio, in order.
@@ -227,6 +229,10 @@ class SmallLanguageModel(FlamingoLanguageModel):
         super().encode_exemplar(clip)
         self._describe(clip)
 
+    def describe_exemplar(self, clip: ClipRef) -> None:
+        """Store what a label's prototype takes of an exemplar; see ``DescribesExemplars``."""
+        self._describe(clip)
+
     def keep_features(self, cache: FeatureCache) -> None:
         """Look up exemplars' features in a cache, and store new ones there."""
         super().keep_features(cache)
@@ -235,18 +241,20 @@ class SmallLanguageModel(FlamingoLanguageModel):
     def _describe(self, clip: ClipRef) -> Features:
         """Return how an exemplar goes, from memory or a cache where possible."""
         content = self.encoder.content_of(clip)
-        if content and content in self._described:
-            self._described.move_to_end(content)
-            return self._described[content]
+        with self._one_at_a_time:
+            if content and content in self._described:
+                self._described.move_to_end(content)
+                return self._described[content]
         key = f"{self._descriptions}/{content}" if content else ""
         kept = self._cache.get(key) if self._cache is not None and key else None
         found = self._hear(clip, self.hearing.describe) if kept is None else kept
         if kept is None and self._cache is not None and key:
             self._cache.put(key, found)
         if content:
-            self._described[content] = found
-            if len(self._described) > _DESCRIBED_IN_MEMORY:
-                self._described.popitem(last=False)
+            with self._one_at_a_time:
+                self._described[content] = found
+                if len(self._described) > _DESCRIBED_IN_MEMORY:
+                    self._described.popitem(last=False)
         return found
 
 

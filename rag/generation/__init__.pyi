@@ -5,7 +5,7 @@ from .influence import ShotInfluence, label_influence, relabel_influence, text_i
 from .leave_one_out import BlendFitter, Progress
 from .precompute import precompute_features
 from .prompt import FittedPrompt, is_yes_or_no
-from .prototypes import takes_prototypes
+from .prototypes import describe_exemplars, takes_prototypes
 from .questions import (
     affirmed,
     asks_for_a_description,
@@ -33,6 +33,7 @@ __all__ = [
     "answer_heard",
     "asks_for_a_description",
     "asks_for_a_name",
+    "describe_exemplars",
     "describe_heard",
     "generation_notes",
     "is_yes_no_question",

@@ -6,11 +6,16 @@ what is known. A label's prototype stands for all of its exemplars at once.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final
 
 import numpy as np
 
-from earful.model import Embedder, LanguageModel, Prototype
+from earful.errors import AudioError
+from earful.model import ClipRef, DescribesExemplars, Embedder, LanguageModel, Prototype
 from earful.rag.arrays import Rows
 from earful.rag.generation.prompt import clip_of
 from earful.rag.retrieval import Candidates, LabelEvidence, Voters
@@ -60,6 +65,39 @@ def prototypes_of(
             )
         )
     return tuple(found)
+
+
+def describe_exemplars(
+    model: LanguageModel,
+    candidates: Candidates,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Keep what the labels' prototypes take of exemplars, for a model that keeps it.
+
+    A recording of an exemplar itself may still make another one part of a prototype, which is
+    then described when it is asked about; so is one that cannot be read, which is then told.
+
+    Args:
+        model: Describes them, in the cache that it was given.
+        candidates: The exemplars.
+        progress: Called with how many are described, of how many.
+    """
+    if not isinstance(model, DescribesExemplars):
+        return
+    once = candidates.once(np.ones(len(candidates), dtype=np.bool_))
+    spread = [_spread(rows[once[rows]]) for rows in candidates.rows_of_label]
+    rows = np.unique(np.concatenate([np.empty(0, dtype=np.intp), *spread]))
+    clips = [clip_of(hit) for hit in candidates.hits(rows, np.zeros(len(rows)))]
+
+    def describe(clip: ClipRef) -> None:
+        with suppress(AudioError):
+            model.describe_exemplar(clip)
+
+    # Each file is decoded by a process of its own.
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0)), "earful-describe") as threads:
+        for n_done, _ in enumerate(threads.map(describe, clips), start=1):
+            if progress is not None:
+                progress(n_done, len(clips))
 
 
 def _spread(rows: Rows) -> Rows:

@@ -1,4 +1,5 @@
 import subprocess
+import importlib.metadata
 import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
@@ -43,7 +44,7 @@ def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
     """A list to put entry points into, as if packages that have them were installed."""
     points: list[EntryPoint] = []
     monkeypatch.setattr(
-        registry, "entry_points", lambda *, group: [p for p in points if p.group == group]
+        importlib.metadata, "entry_points", lambda *, group: [p for p in points if p.group == group]
     )
     registry._entry_points.cache_clear()
     yield points

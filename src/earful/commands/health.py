@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from earful import console
+from earful.commands.load import usual_model
 from earful.commands.options import (
     IndexArgument,
     JsonOption,
@@ -136,8 +137,10 @@ def index_prepare(
     if task and labels:
         raise typer.BadParameter("--task and --labels exclude each other", param_hint="--labels")
     few = FewShot.open(index)
+    few.model = usual_model(few.embedder)
     names = split_labels(labels) if labels else None
-    fitted = few.prepare(task=task or None, labels=names)
+    with console.counter("preparing", sys.stderr) as progress:
+        fitted = few.prepare(task=task or None, labels=names, progress=progress)
     found = {"index": str(index), "n_cases": fitted.n_cases, "temperature": fitted.temperature}
     cases = counted(fitted.n_cases, "exemplar")
     told = f"ready: confidence is calibrated on {cases}" if fitted.n_cases else "ready"

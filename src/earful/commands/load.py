@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from earful.index import Index
     from earful.index.builder import BuildOptions, DoubtfulAudio
     from earful.index.corpus import Corpus, Survey
-    from earful.model import Embedder
+    from earful.model import Embedder, LanguageModel
     from earful.rag import FewShot
     from earful.rag.task import Task
 
@@ -182,15 +182,30 @@ def print_caveat(few: FewShot) -> None:
 
 
 def prepare_answers(index: Path, embedder: Embedder) -> None:
-    """Fit what the first answer among all labels of a small index would fit."""
+    """Prepare what the first answer among all labels of a small index would."""
     from earful.errors import TaskError
     from earful.index import Index
     from earful.rag import FewShot
 
     opened = Index.open(index)
     if len(opened) <= _MOST_PREPARED:
-        with suppress(TaskError):  # an index without labels answers other questions
-            FewShot(embedder=embedder, index=opened).prepare()
+        few = FewShot(embedder=embedder, index=opened, model=usual_model(embedder))
+        with console.counter("preparing", sys.stderr) as progress:
+            with suppress(TaskError):  # an index without labels answers other questions
+                few.prepare(progress=progress)
+
+
+def usual_model(embedder: Embedder) -> LanguageModel | None:
+    """Return the language model that ships with an embedder; ``None`` for any other embedder.
+
+    It is the one that commands ask unless told otherwise, and what it takes of an index's
+    exemplars can be kept before.
+    """
+    from earful.model import DEFAULT_MODEL, load_language_model
+
+    if embedder.fingerprint.name != DEFAULT_MODEL:
+        return None
+    return load_language_model(DEFAULT_MODEL)
 
 
 def recordings_of(given: Sequence[Path]) -> list[Path]:
