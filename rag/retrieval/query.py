@@ -19,7 +19,14 @@ from numpy.typing import NDArray
 from earful.errors import AudioError
 from earful.index import Index
 from earful.model import ClipRef, Embedder, ShotMode, embed_and_score
-from earful.model.audio import AudioFault, Clip, hearing_faults, load_isolated, resample
+from earful.model.audio import (
+    AudioFault,
+    Clip,
+    FileAhead,
+    hearing_faults,
+    load_isolated,
+    resample,
+)
 from earful.rag.retrieval.candidates import Exclusions
 from earful.rag.task import Answerer
 from earful.values import short_repr
@@ -294,6 +301,8 @@ def read_clip(audio: Readable, sample_rate: int, start_s: float, end_s: float | 
     """Return a recording at a rate; see ``read_queries``."""
     if isinstance(audio, bytes):
         audio = decode_bytes(audio)
+    if isinstance(audio, FileAhead):
+        return audio.load(sample_rate=sample_rate, start_s=start_s, end_s=end_s)
     if not isinstance(audio, Clip):
         return load_isolated(audio, sample_rate=sample_rate, start_s=start_s, end_s=end_s)
     if start_s or end_s is not None:

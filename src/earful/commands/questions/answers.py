@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from earful import console
-from earful.commands.load import print_caveat
+from earful.commands.load import ahead, print_caveat
 from earful.commands.options import SOME_FAILED, OutputOptions, print_json
 from earful.commands.questions.long_recordings import advise
 from earful.commands.stretch_options import StretchOptions
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def answer_each(
     few: FewShot,
     audio: Sequence[Path],
-    answer: Callable[[Path], Answer],
+    answer: Callable[[os.PathLike[str]], Answer],
     output: OutputOptions,
     index: Path | None,
     stretch: StretchOptions,
@@ -33,7 +34,7 @@ def answer_each(
     Args:
         few: What answers.
         audio: The recordings.
-        answer: Answers about one.
+        answer: Answers about one, whose samples may be waiting.
         output: How answers are printed.
         index: The index that was given.
         stretch: The stretch that was asked about.
@@ -42,10 +43,10 @@ def answer_each(
         typer.Exit: With the code that says whether all or some of them failed.
     """
     n_failed, is_told = 0, False
-    for path in audio:
+    for path, file in zip(audio, ahead(few, audio, stretch.ask_options()), strict=True):
         found: Answer | EarfulError
         try:
-            found = answer(path)
+            found = answer(file)
         except (TaskError, FilterError):
             raise
         except EarfulError as error:

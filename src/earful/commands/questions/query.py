@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -175,7 +176,7 @@ def classify(
             )
     few = few or load_few_shot(index, models, task=task, query=query)
 
-    def answer(path: Path) -> Answer:
+    def answer(path: os.PathLike[str]) -> Answer:
         with console.counter("weighing the model against the vote", sys.stderr) as progress:
             return few.classify(
                 path,
