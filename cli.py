@@ -93,7 +93,7 @@ def run() -> None:
     """Run the command line as a process of its own, and end the process."""
     # What imports make stays: to look through all of it again and again takes longer than it saves.
     gc.set_threshold(*_SELDOM)
-    code: object = 0
+    code: str | int | None = 0
     try:
         main()
     except SystemExit as end:

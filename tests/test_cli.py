@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from earful import cli
 
@@ -22,15 +23,12 @@ def run(monkeypatch: pytest.MonkeyPatch, earful_command: Run, tmp_path: Path) ->
 
 
 def every_command() -> Iterator[tuple[str, ...]]:
-    groups = [(cli.app, ())] + [
-        (group.typer_instance, (group.name or "",))
-        for group in cli.app.registered_groups
-        if group.typer_instance is not None
-    ]
-    for app, prefix in groups:
-        for command in app.registered_commands:
-            assert command.callback is not None
-            yield (*prefix, command.name or command.callback.__name__)
+    for name, command in get_command(cli.app).commands.items():  # type: ignore[attr-defined]
+        below = getattr(command, "commands", {})
+        for one in below:
+            yield name, one
+        if not below:
+            yield (name,)
 
 
 def test_wrong_usage_is_exit_code_two(run: Run) -> None:

@@ -217,5 +217,8 @@ def _measured(
         n_found += sum(id_ in nearest for id_ in ids) + ties
     wanted = sum(len(nearest) for nearest, _ in truth)
     return PartitionRecall(
-        n_probes=n_probes, refine=refine, recall=min(1.0, n_found / wanted), ms=float(np.median(times)) * 1000
+        n_probes=n_probes,
+        refine=refine,
+        recall=min(1.0, n_found / wanted),
+        ms=float(np.median(times)) * 1000,
     )

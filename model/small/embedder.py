@@ -11,6 +11,7 @@ and with them what a name says of a recording (``words.py``).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
@@ -25,6 +26,7 @@ from earful.model.label_words import LabelWords
 from earful.model.protocols import Fingerprint
 from earful.model.runtime import (
     in_threads,
+    n_cores,
     require_device_name,
     require_directions,
     require_float32,
@@ -95,13 +97,23 @@ class Ears:
         )
         groups = [group for own in by_clip for group in own]
         # A group is of one clip, so that its bits do not depend on the clips beside it.
-        outputs = in_threads(lambda number: self.network(groups[number]), len(groups))
-        for_yamnet = in_threads(lambda row: _for_yamnet(clips[row]), len(clips))
+        if len(groups) < n_cores():
+            # A short clip leaves cores to the other network.
+            with ThreadPoolExecutor(1, "earful-yamnet") as beside:
+                pooling = beside.submit(self._pool, clips)
+                outputs = in_threads(lambda number: self.network(groups[number]), len(groups))
+                pooled = pooling.result()
+        else:
+            outputs = in_threads(lambda number: self.network(groups[number]), len(groups))
+            pooled = self._pool(clips)
         return Heard(
             outputs=np.concatenate([np.zeros((0, OUTPUT_DIM), dtype=np.float32), *outputs]),
             counts=tuple(sum(map(len, own)) for own in by_clip),
-            pooled=self.yamnet.pool(for_yamnet),
+            pooled=pooled,
         )
+
+    def _pool(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
+        return self.yamnet.pool(in_threads(lambda row: _for_yamnet(clips[row]), len(clips)))
 
 
 def load_small(

@@ -1,5 +1,5 @@
-import subprocess
 import importlib.metadata
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from earful.index.corpus import Corpus, Survey
     from earful.model import Embedder, LanguageModel
     from earful.rag import FewShot
+    from earful.rag.retrieval import AskOptions
     from earful.rag.task import Task
 
 _HUB_RATE_HZ = 48_000
@@ -190,9 +192,9 @@ def prepare_answers(index: Path, embedder: Embedder) -> None:
     opened = Index.open(index)
     if len(opened) <= _MOST_PREPARED:
         few = FewShot(embedder=embedder, index=opened, model=usual_model(embedder))
-        with console.counter("preparing", sys.stderr) as progress:
-            with suppress(TaskError):  # an index without labels answers other questions
-                few.prepare(progress=progress)
+        # An index without labels answers other questions.
+        with console.counter("preparing", sys.stderr) as progress, suppress(TaskError):
+            few.prepare(progress=progress)
 
 
 def usual_model(embedder: Embedder) -> LanguageModel | None:
@@ -229,6 +231,21 @@ def recordings_of(given: Sequence[Path]) -> list[Path]:
             raise typer.BadParameter(f"{path}: is a folder without a recording", param_hint="AUDIO")
         found += inside
     return found
+
+
+def ahead(few: FewShot, audio: Sequence[Path], ask: AskOptions) -> Iterator[os.PathLike[str]]:
+    """Go over recordings that are asked about, while the next ones are decoded."""
+    from earful.model.audio import decode_ahead
+
+    embedder, model = few.retriever.embedder, few.model
+    if embedder is not None:
+        rate = embedder.fingerprint.sample_rate
+    elif model is not None:
+        rate = model.capabilities.sample_rate
+    if len(audio) < 2 or (embedder is None and model is None):
+        return iter(audio)
+    start_s, end_s = ask.get("start_s", 0.0), ask.get("end_s")
+    return decode_ahead(audio, sample_rate=rate, start_s=start_s, end_s=end_s)
 
 
 def print_near_labels(index: Index, names: Sequence[str]) -> None:
