@@ -450,6 +450,47 @@ def encoder() -> str:
     return "\n\n".join(parts)
 
 
+def int8() -> str:
+    """Return what products in 8 bits would gain LAION-CLAP, and what they would cost."""
+    told = kept("int8")
+    ways = {
+        "bfloat16": "bfloat16",
+        "int8, onednn": "int8, rows rounded at each call: onednn",
+        "int8, x86": "int8, rows rounded at each call: x86",
+    }
+    rows = [
+        [
+            f"{stage['width']} channels, {stage['blocks']} blocks",
+            *(f"{stage['ms'][way]:.1f}" for way in ways.values()),
+        ]
+        for stage in told["stages"]
+    ]
+    window = told["window"]
+    rows.append(["all", *(f"{window['ms'][way]:.1f}" for way in ways.values())])
+    near = [
+        [
+            name,
+            f"{row['cosine']:.4f}",
+            f"{row['lost']:.4f}",
+            f"{row['recall_at_10']:.3f}",
+        ]
+        for name, row in told["neighbours"].items()
+    ]
+    n_sounds = told["neighbours"]["int8"]["sounds"]
+    return "\n\n".join(
+        [
+            markdown_table(["ms of a window's products", *ways], rows),
+            f"The faster of the two in each stage gains {window['mixed_times_bfloat16']:.2f} times "
+            f"on products, which are {window['products_share']:.0%} of the encoder's time: "
+            f"{window['whole_times_bfloat16']:.2f} times on the whole. "
+            f"Processor time on one core. {_where(told)} In 8 bits it has "
+            f"{', '.join(told['machine']['int8']) or 'no instructions'}.",
+            f"{n_sounds} demo sounds against float32, random weights in the published shape:",
+            markdown_table(["", "least cosine", "similarity lost", "recall@10"], near),
+        ]
+    )
+
+
 def search_large() -> str:
     """Return the tables of searches in large indexes."""
     told = kept("search_large")
@@ -609,6 +650,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "goals": speed_goals,
         "embedding": embedding,
         "encoder": encoder,
+        "int8": int8,
         "trunks": trunks,
         "scan encode": scan_encode,
         "search": search_large,
