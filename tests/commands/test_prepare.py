@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from earful.rag.retrieval import prepared_task
 from tests.commands.conftest import Run
@@ -28,6 +29,26 @@ def test_an_index_is_prepared_when_it_is_built_and_for_labels_of_ones_own(
     (query, *_) = sorted(corpus.rglob("*.wav"))
     code, out, _ = run("classify", query, "--index", index, "--labels", labels, "--json")
     assert (code, "text" in json.loads(out)) == (0, True)
+
+
+def test_the_first_question_reads_no_exemplar(
+    run: Run, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("index", "build", corpus, "--index", "own.index")[0] == 0
+
+    def load(*_: object, **__: object) -> None:
+        raise AssertionError("an exemplar is decoded")
+
+    monkeypatch.setattr("earful.model.flamingo.audio.load_isolated", load)
+    monkeypatch.setattr("earful.model.flamingo.audio.probe_isolated", load)
+    # It is no exemplar, though it sounds like some.
+    (query, *_) = sorted(corpus.rglob("*.wav"))
+    asked = tmp_path / "query.wav"
+    samples, rate = soundfile.read(query)
+    soundfile.write(asked, 0.9 * samples, rate)
+    code, out, _ = run("classify", asked, "--index", "own.index", "--json")
+    assert code == 0, out
+    assert json.loads(out)["prompt_digest"]
 
 
 def test_recordings_come_by_standard_input_too(

@@ -46,11 +46,14 @@ def _value(
 ) -> Any:
     """Return what a value that was given means; typer refuses what is missing."""
     if parameter.multiple or parameter.nargs != 1:
-        if get_origin(kind) is not list or not given or not isinstance(given, list | tuple):
-            return check(context, given)
-        (one,) = get_args(kind)
-        values = [_plain(one, about, each) for each in given]
-        plain: Any = _NOT_PLAIN if _NOT_PLAIN in values else values
+        plain: Any = _NOT_PLAIN
+        if given is None:
+            plain = _NOT_PLAIN if parameter.required else ()
+        elif get_origin(kind) is list and isinstance(given, list | tuple):
+            (one,) = get_args(kind)
+            values = [_plain(one, about, each) for each in given]
+            if not any(each is _NOT_PLAIN for each in values) and (given or not parameter.required):
+                plain = values
     elif given is None:
         plain = _NOT_PLAIN if parameter.required else None
     else:
