@@ -1,5 +1,6 @@
 """Files decoded ahead: the same clips and errors in the same order, never too many at once."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return paths
 
 
-def heard(path: Path, options: dict[str, object]) -> Clip | str:
+def heard(path: Path, options: Mapping[str, object]) -> Clip | str:
     try:
         return load_isolated(path, **options)  # type: ignore[arg-type]
     except AudioError as error:
