@@ -74,8 +74,8 @@ def describe_exemplars(
 ) -> None:
     """Keep what the labels' prototypes take of exemplars, for a model that keeps it.
 
-    A recording of an exemplar itself may still make another one part of a prototype, which is
-    then described when it is asked about; so is one that cannot be read, which is then told.
+    Where a recording that is asked about is an exemplar's own, another may take its place in the
+    prototype, and is described then; one that cannot be read is told of when it is shown.
 
     Args:
         model: Describes them, in the cache that it was given.
