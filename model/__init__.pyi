@@ -1,3 +1,4 @@
+from .ahead import FileAhead, decode_ahead
 from .capabilities import Capabilities, Hears, Scoring
 from .kept_features import DescribesExemplars, FeatureCache, KeepsFeatures
 from .label_words import LabelWords
@@ -30,6 +31,7 @@ __all__ = [
     "Embedder",
     "ExplainsTexts",
     "FeatureCache",
+    "FileAhead",
     "Fingerprint",
     "Generation",
     "GenerationOptions",
@@ -50,6 +52,7 @@ __all__ = [
     "Text",
     "TextEmbedder",
     "WindowSteps",
+    "decode_ahead",
     "embed_and_score",
     "list_embedders",
     "list_language_models",

@@ -1,5 +1,4 @@
 from .blocks import AudioBlock, StreamStart
-from .ahead import FileAhead, decode_ahead
 from .clip import AudioInfo, Clip, file_sha256, load_audio, require_sample_rate, resample
 from .clock import clock_stretch, clock_time, is_clock_time, parse_time_s
 from .hearing import (
@@ -30,7 +29,6 @@ __all__ = [
     "Clip",
     "CountsWindows",
     "FaultKind",
-    "FileAhead",
     "HearsBand",
     "LevelMeter",
     "Levels",
@@ -40,7 +38,6 @@ __all__ = [
     "check_rate",
     "clock_stretch",
     "clock_time",
-    "decode_ahead",
     "file_sha256",
     "hearing_faults",
     "is_clock_time",

@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 
 from earful.errors import AudioError
 from earful.index import Index
-from earful.model import ClipRef, Embedder, ShotMode, embed_and_score
+from earful.model import ClipRef, Embedder, FileAhead, ShotMode, embed_and_score
 from earful.model.audio import (
     AudioFault,
     Clip,
-    FileAhead,
     hearing_faults,
     load_isolated,
     resample,

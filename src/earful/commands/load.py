@@ -235,7 +235,7 @@ def recordings_of(given: Sequence[Path]) -> list[Path]:
 
 def ahead(few: FewShot, audio: Sequence[Path], ask: AskOptions) -> Iterator[os.PathLike[str]]:
     """Go over recordings that are asked about, while the next ones are decoded."""
-    from earful.model.audio import decode_ahead
+    from earful.model import decode_ahead
 
     embedder, model = few.retriever.embedder, few.model
     if embedder is not None:

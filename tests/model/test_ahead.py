@@ -8,7 +8,8 @@ import pytest
 import soundfile
 
 from earful.errors import AudioError
-from earful.model.audio import Clip, ahead, decode_ahead, load_isolated
+from earful.model import ahead, decode_ahead
+from earful.model.audio import Clip, load_isolated
 
 RATE = 8000
 

@@ -14,8 +14,7 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, Final
 
-from earful.model.audio.clip import Clip
-from earful.model.audio.sandbox import load_isolated
+from earful.model.audio import Clip, load_isolated
 
 _MOST_DECODERS: Final = 8
 _MOST_BYTES: Final = 256 << 20
