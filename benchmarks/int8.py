@@ -22,6 +22,7 @@ import copy
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -118,8 +119,7 @@ def product_seconds(n_inputs: int, n_outputs: int, n_rounds: int) -> dict[str, f
             ways[name] = packed_product(linear, rows, dtype)
     for engine in ENGINES:
         torch.backends.quantized.engine = engine
-        rounded = in_int8(nn.Sequential(linear))
-        ways[f"{INT8}: {engine}"] = lambda rounded=rounded: rounded(rows)
+        ways[f"{INT8}: {engine}"] = partial(in_int8(nn.Sequential(linear)), rows)
     return {name: least_seconds(way, n_rounds) for name, way in ways.items()}
 
 
@@ -132,9 +132,8 @@ def packed_product(linear: nn.Linear, rows: Tensor, dtype: torch.dtype) -> Calla
 
 def in_int8(model: nn.Module) -> nn.Module:
     """Return a copy whose linear maps multiply in int8."""
-    quantised: nn.Module = torch.ao.quantization.quantize_dynamic(
-        copy.deepcopy(model), {nn.Linear}, dtype=torch.qint8
-    )
+    quantise: Any = torch.ao.quantization.quantize_dynamic
+    quantised: nn.Module = quantise(copy.deepcopy(model), {nn.Linear}, dtype=torch.qint8)
     return quantised
 
 
@@ -207,6 +206,8 @@ class RoundedLinear(nn.Linear):
     It multiplies what was rounded in float32, which sums as exactly as is of interest here: the
     mildest rounding to 8 bits that there is, whatever it would cost.
     """
+
+    scale: Tensor
 
     def forward(self, given: Tensor) -> Tensor:
         """Round the rows, multiply, and undo the scale."""
