@@ -30,6 +30,7 @@ BY_DEFAULT = {"FlamingoConfig", "MsClapConfig", "AudioLimits"}
 # Fields that have rules of their own.
 FIELDS: dict[str, dict[str, Any]] = {
     "Annotation": {"end_s": 2.0},
+    "BlockPlan": {"channel": "mean"},
     "Exemplar": {"labels": ("dog", "cat"), "end_s": 2.0},
     "RecorderOptions": {
         "timezone": "UTC",

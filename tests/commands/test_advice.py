@@ -40,6 +40,8 @@ LIBRARY = {
     "index/maintenance/verify.py": ("index verify",),
     "index/storage/index_folder.py": (*QUESTIONS, "index build"),
     "index/storage/header.py": ("index verify",),
+    "model/audio/blocks/reader.py": ("scan",),
+    "model/audio/recorders/reading.py": ("scan",),
     "model/small/language_model.py": ("classify", "ask", "caption", "chat", "evaluate"),
     "rag/evaluation/leakage.py": ("evaluate",),
     "rag/evaluation/repeat.py": ("evaluate",),
