@@ -31,9 +31,7 @@ def count(one: dict[str, Any]) -> dict[str, Any]:
     collar = sed_eval.sound_event.EventBasedMetrics(
         event_label_list=labels, t_collar=0.2, percentage_of_length=0.5
     )
-    segment = sed_eval.sound_event.SegmentBasedMetrics(
-        event_label_list=labels, time_resolution=1.0
-    )
+    segment = sed_eval.sound_event.SegmentBasedMetrics(event_label_list=labels, time_resolution=1.0)
     for name, duration_s in one["recordings"].items():
         true, found = events(one["true"], name), events(one["found"], name)
         collar.evaluate(reference_event_list=true, estimated_event_list=found)

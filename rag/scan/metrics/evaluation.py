@@ -92,7 +92,9 @@ class EventEvaluation:
     def __repr__(self) -> str:
         name = "PSDS" if self.metric == "psds" else "mean F1"
         between = f", {self.interval.low:.2f} to {self.interval.high:.2f}" if self.interval else ""
-        return f"EventEvaluation({self.metric}: {name} {self.value:.2f}{between}, {self.hours:.1f} h)"
+        return (
+            f"EventEvaluation({self.metric}: {name} {self.value:.2f}{between}, {self.hours:.1f} h)"
+        )
 
     @property
     def total(self) -> Counts:
