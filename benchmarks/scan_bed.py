@@ -205,13 +205,13 @@ def _sound_of(path: Path) -> NDArray[np.float64]:
     samples = samples.copy()
     samples[:fade] *= np.linspace(0, 1, fade)
     samples[-fade:] *= np.linspace(1, 0, fade)
-    return samples
+    return np.asarray(samples)
 
 
 def _at_speed(samples: NDArray[np.float64], speed: float) -> NDArray[np.float64]:
     """Play a sound faster or slower, as a tape would."""
     n = int(samples.size / speed)
-    return np.interp(np.arange(n) * speed, np.arange(samples.size), samples)
+    return np.asarray(np.interp(np.arange(n) * speed, np.arange(samples.size), samples))
 
 
 def _shaped_noise(
@@ -242,7 +242,7 @@ def _pink(n: int, random: np.random.Generator) -> NDArray[np.float64]:
 
 def _wind(n: int, random: np.random.Generator) -> NDArray[np.float64]:
     rumble = _shaped_noise(n, random, 2.0, 20, 600) * _slow(n, random, 1.5, 8.0)
-    return rumble / np.sqrt(np.mean(rumble**2)) + 0.5 * _pink(n, random)
+    return np.asarray(rumble / np.sqrt(np.mean(rumble**2)) + 0.5 * _pink(n, random))
 
 
 def _rain(n: int, random: np.random.Generator) -> NDArray[np.float64]:
@@ -266,7 +266,7 @@ def _drone(n: int, random: np.random.Generator) -> NDArray[np.float64]:
         detuned = base_hz * harmonic * (1 + random.uniform(-0.003, 0.003))
         beats = 1 + 0.5 * np.sin(2 * np.pi * random.uniform(0.05, 0.6) * time_s)
         hum += beats * np.sin(2 * np.pi * detuned * time_s + random.uniform(0, 6)) / harmonic
-    return hum / np.sqrt(np.mean(hum**2)) + 0.5 * _pink(n, random)
+    return np.asarray(hum / np.sqrt(np.mean(hum**2)) + 0.5 * _pink(n, random))
 
 
 _BACKGROUNDS: Final = {"pink": _pink, "wind": _wind, "rain": _rain, "drone": _drone}

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.support.event_lists import draw_list, our_counts
 
 HERE = Path(__file__).parent

@@ -39,8 +39,8 @@ class HandSteps:
         padded = np.zeros(n * self.step_samples, dtype=np.float32)
         padded[: samples.size] = samples
         power = np.abs(np.fft.rfft(padded.reshape(n, -1))) ** 2
-        parts: NDArray[np.float32] = power[:, : power.shape[1] // DIM * DIM]
-        return parts.reshape(n, DIM, -1).mean(axis=2).astype(np.float32)
+        parts = power[:, : power.shape[1] // DIM * DIM].reshape(n, DIM, -1)
+        return np.asarray(parts.mean(axis=2), dtype=np.float32)
 
     def pool_steps(self, steps: NDArray[np.floating], length: int) -> NDArray[np.float32]:
         """Return means of steps at unit length."""

@@ -1,14 +1,16 @@
 """Detectors on steps that are made by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.support.step_embedders import HandSteps, hand_recording
 
 from earful.errors import CorpusError
 from earful.index.annotations import Annotation, Polarity
 from earful.rag.scan import ScanSettings
 from earful.rag.scan.detection import Detectors, ExampleRecording, fit_detectors
+from tests.support.step_embedders import HandSteps, hand_recording
 
 SETTINGS = ScanSettings(window_s=1.0, n_background=50)
 WREN = [(20, 24), (60, 64), (100, 104), (140, 144), (180, 184), (300, 304), (340, 346)]
@@ -45,7 +47,7 @@ def recording(*annotations: Annotation, **changes: object) -> ExampleRecording:
 
 def fit(*recordings: ExampleRecording, **changes: object) -> Detectors:
     values = {name: getattr(SETTINGS, name) for name in ("window_s", "n_background")} | changes
-    return fit_detectors(recordings, HandSteps(), ScanSettings(**values))  # type: ignore[arg-type]
+    return fit_detectors(recordings, HandSteps(), ScanSettings(**values))
 
 
 WREN_EXAMPLES = [annotation(span) for span in WREN[:5]]
@@ -117,8 +119,8 @@ def test_blocks_and_short_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert detectors.detect(night()[:0], sha256="e" * 64).events == ()
 
 
-def test_steps_are_read_from_a_mapped_file(tmp_path: pytest.TempPathFactory) -> None:
-    path = tmp_path / "night.npy"  # type: ignore[operator]
+def test_steps_are_read_from_a_mapped_file(tmp_path: Path) -> None:
+    path = tmp_path / "night.npy"
     np.save(path, night())
     mapped = np.load(path, mmap_mode="r")
     detectors = fit(recording(*WREN_EXAMPLES, steps=mapped))
