@@ -77,7 +77,7 @@ def our_counts(one: dict[str, Any]) -> dict[str, Any]:
     metrics: tuple[Metric, ...] = ("collar", "segment")
     for metric in metrics:
         evaluated = evaluate_events(
-            found, true, one["recordings"], metric=metric, labels=one["labels"]
+            found, true, one["recordings"], metric=metric, labels=one["labels"], resamples=0
         )
         told[metric] = {
             label: [counts.found, counts.false, counts.missed]
@@ -95,6 +95,7 @@ def our_counts(one: dict[str, Any]) -> dict[str, Any]:
             )
             for name, values in one["scores"].items()
         },
+        resamples=0,
         psds=PsdsSettings(most_false_per_hour=1000.0),
     )
     told["psds"] = {

@@ -32,8 +32,6 @@ _RULES: Final[Mapping[str, Rule]] = {
     "collar": CollarRule(),
     "segment": SegmentRule(),
 }
-_RESAMPLES: Final = 2000
-_PSDS_RESAMPLES: Final = 200
 
 
 class Found(Protocol):
@@ -67,7 +65,8 @@ class EventEvaluation:
     Attributes:
         metric: ``"iou"``, ``"collar"``, ``"segment"`` or ``"psds"``.
         value: Mean F1 of the labels that are somewhere, or PSDS.
-        interval: 95 % interval of it over recordings; ``None`` with a single recording.
+        interval: 95 % interval of it over recordings; ``None`` with a single recording, or where
+            none was asked for.
         by_label: Counts of each label; empty for PSDS.
         by_recording: Counts of each recording; likewise.
         by_set: Counts of each set of recordings; likewise.
@@ -158,6 +157,7 @@ def evaluate_events(
     scores: Mapping[str, KeptScores] | None = None,
     rule: Rule | None = None,
     psds: PsdsSettings | None = None,
+    resamples: int = 2000,
     seed: int = 0,
 ) -> EventEvaluation:
     """Compare events with what is there.
@@ -179,7 +179,8 @@ def evaluate_events(
         scores: By recording, for ``"psds"``.
         rule: In place of the metric's own, such as ``IouRule(least=0.5)``.
         psds: What counts for ``"psds"``; ``None`` for the defaults.
-        seed: Of the resampling of recordings.
+        resamples: Of the recordings, for the interval, a tenth as many for PSDS; 0 for none.
+        seed: Of the resampling.
 
     Raises:
         EvaluationError: The metric is unknown, an event or annotation names a recording that
@@ -204,13 +205,23 @@ def evaluate_events(
         for label in wanted
     }
     if metric == "psds":
-        return _evaluate_psds(cells, names, wanted, scores, psds or PsdsSettings(), n_given, seed)
+        return _evaluate_psds(
+            cells,
+            names,
+            wanted,
+            scores,
+            psds or PsdsSettings(),
+            n_given=n_given,
+            resamples=resamples // 10,
+            seed=seed,
+        )
     used = rule or _RULES[metric]
     counts = {cell: used.count(stretches) for cell, stretches in cells.items()}
     by_label = _sums(((label, counts[name, label]) for name, label in cells), wanted)
     set_of = {name: (sets or {}).get(name, "all" if sets is None else "") for name in names}
     absent = [label for label in wanted if not by_label[label].n_true]
-    value, interval = _macro(counts, names, [one for one in wanted if one not in absent], seed)
+    there = [one for one in wanted if one not in absent]
+    value, interval = _macro(counts, names, there, resamples, seed)
     return EventEvaluation(
         metric=metric,
         value=value,
@@ -284,6 +295,7 @@ def _macro(
     counts: Mapping[tuple[str, str], Counts],
     names: Sequence[str],
     labels: Sequence[str],
+    resamples: int,
     seed: int,
 ) -> tuple[float, Interval | None]:
     """Return the mean F1 of labels, with its interval over recordings."""
@@ -305,9 +317,9 @@ def _macro(
         either = (2 * found + false + missed)[there]
         return float((2 * found[there] / either).mean())
 
-    if len(names) < 2:
+    if len(names) < 2 or not resamples:
         return mean_f1(np.arange(len(names))), None
-    interval = Bootstrap(resamples=_RESAMPLES, seed=seed).of(mean_f1, len(names))
+    interval = Bootstrap(resamples=resamples, seed=seed).of(mean_f1, len(names))
     return interval.value, interval
 
 
@@ -317,7 +329,9 @@ def _evaluate_psds(
     labels: Sequence[str],
     scores: Mapping[str, KeptScores] | None,
     settings: PsdsSettings,
+    *,
     n_given: int,
+    resamples: int,
     seed: int,
 ) -> EventEvaluation:
     lacking = [name for name in names if name not in (scores or {})]
@@ -358,8 +372,8 @@ def _evaluate_psds(
 
     value, by_label = of(np.arange(len(names)))
     interval = (
-        Bootstrap(resamples=_PSDS_RESAMPLES, seed=seed).of(lambda rows: of(rows)[0], len(names))
-        if len(names) > 1
+        Bootstrap(resamples=resamples, seed=seed).of(lambda rows: of(rows)[0], len(names))
+        if len(names) > 1 and resamples
         else None
     )
     return EventEvaluation(
