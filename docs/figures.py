@@ -586,57 +586,6 @@ def _gb(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:.1f} GB"
 
 
-PAGES: dict[Path, dict[str, Callable[[], str]]] = {
-    ROOT / "README.md": {"headline": held_out.headline, "install": install},
-    ROOT / "docs" / "accuracy.md": {
-        "held out": held_out.summary,
-        "accuracy": accuracy,
-        "evaluation": evaluation,
-    },
-    ROOT / "docs" / "small-model.md": {
-        "held out": held_out.accuracy,
-        "held-out words": held_out.words,
-        "abstention": held_out.abstention,
-        "few shot": small_model,
-        "words": small_model_words,
-        "pace": small_model_pace,
-        "text": small_model_text,
-        "yamnet words": words,
-        "curve": flamingo_curve,
-    },
-    ROOT / "docs" / "benchmarks.md": {
-        "speed": speed,
-        "goals": speed_goals,
-        "embedding": embedding,
-        "encoder": encoder,
-        "trunks": trunks,
-        "scan encode": scan_encode,
-        "search": search_large,
-        "default path": default_path,
-        "startup": startup,
-        "memory": build_memory,
-    },
-    ROOT / "docs" / "scan.md": {
-        "quality": scan_quality,
-        "thresholds": scan_thresholds,
-        "labels": scan_labels,
-        "costs": scan_costs,
-    },
-    ROOT / "docs" / "reliability.md": {
-        "audio": trials.audio,
-        "tables": trials.tables,
-        "kills": trials.kills,
-        "damage": trials.damage,
-    },
-    ROOT / "docs" / "full-size.md": {
-        "stages": full_size_stages,
-        "queries": full_size_queries,
-        "label scoring": label_scoring,
-        "few shot": few_shot,
-    },
-}
-
-
 def scan_quality() -> str:
     """Return the table of what scans find on the test bed."""
     told = kept("scan_quality")
@@ -692,6 +641,57 @@ def scan_costs() -> str:
         f"Encoding an hour took {encoding:.0f} CPU seconds; fitting and scoring it from kept steps "
         f"{share:.3f} of that."
     )
+
+
+PAGES: dict[Path, dict[str, Callable[[], str]]] = {
+    ROOT / "README.md": {"headline": held_out.headline, "install": install},
+    ROOT / "docs" / "accuracy.md": {
+        "held out": held_out.summary,
+        "accuracy": accuracy,
+        "evaluation": evaluation,
+    },
+    ROOT / "docs" / "small-model.md": {
+        "held out": held_out.accuracy,
+        "held-out words": held_out.words,
+        "abstention": held_out.abstention,
+        "few shot": small_model,
+        "words": small_model_words,
+        "pace": small_model_pace,
+        "text": small_model_text,
+        "yamnet words": words,
+        "curve": flamingo_curve,
+    },
+    ROOT / "docs" / "benchmarks.md": {
+        "speed": speed,
+        "goals": speed_goals,
+        "embedding": embedding,
+        "encoder": encoder,
+        "trunks": trunks,
+        "scan encode": scan_encode,
+        "search": search_large,
+        "default path": default_path,
+        "startup": startup,
+        "memory": build_memory,
+    },
+    ROOT / "docs" / "scan.md": {
+        "quality": scan_quality,
+        "thresholds": scan_thresholds,
+        "labels": scan_labels,
+        "costs": scan_costs,
+    },
+    ROOT / "docs" / "reliability.md": {
+        "audio": trials.audio,
+        "tables": trials.tables,
+        "kills": trials.kills,
+        "damage": trials.damage,
+    },
+    ROOT / "docs" / "full-size.md": {
+        "stages": full_size_stages,
+        "queries": full_size_queries,
+        "label scoring": label_scoring,
+        "few shot": few_shot,
+    },
+}
 
 
 def render(page: Path, text: str) -> str:

@@ -20,7 +20,15 @@ from earful.rag.scan.detection.events import (
 )
 from earful.rag.scan.detection.examples import ExampleRecording, ExampleSet
 from earful.rag.scan.detection.fit import fit_detector
-from earful.rag.scan.detection.scoring import Backgrounds, make_scorer, scale_of, score_windows
+from earful.rag.scan.detection.scoring import (
+    FEWEST_WINDOWS,
+    Backgrounds,
+    make_scorer,
+    raw_scores,
+    sample_of,
+    scale_of,
+    score_windows,
+)
 from earful.rag.scan.detection.windows import Steps, Windows
 from earful.wording import known_names, quoted
 
@@ -70,17 +78,7 @@ class Detectors(Mapping[str, Detector]):
         windows = self._examples.windows
         labels = tuple(self._by_label)
         end_s = len(steps) * windows.step_s if duration_s is None else duration_s
-        if not len(steps):
-            scores = np.zeros((len(labels), 0), dtype=np.float32)
-        else:
-            backgrounds = Backgrounds(self._examples, self._settings, steps, sha256)
-            scorers = [
-                make_scorer(own.kind, own.examples, own.negatives, backgrounds.of(label))
-                for label, own in self._by_label.items()
-            ]
-            scores = score_windows(self._examples, steps, scorers)
-            for row, scorer in enumerate(scorers):
-                scores[row] = scale_of(scorer, scores[row]).apply(scores[row])
+        scores = self._scores(steps, sha256)
         events = [
             event
             for row, label in enumerate(labels)
@@ -93,6 +91,43 @@ class Detectors(Mapping[str, Detector]):
             window_s=windows.length * windows.step_s,
             step_s=windows.step_s,
         )
+
+    def _scores(self, steps: Steps, sha256: str) -> Numbers:
+        """Return the scores of all labels and windows, at the recording's scale."""
+        examples, settings = self._examples, self._settings
+        if not len(steps):
+            return np.zeros((len(self), 0), dtype=np.float32)
+        borrowed = self._background_of_short(steps, sha256)
+        backgrounds = (
+            Backgrounds(examples, settings, steps, sha256)
+            if borrowed is None
+            else Backgrounds(examples, settings, borrowed.steps, borrowed.sha256)
+        )
+        scorers = [
+            make_scorer(own.kind, own.examples, own.negatives, backgrounds.of(label))
+            for label, own in self._by_label.items()
+        ]
+        scores = score_windows(examples, steps, scorers)
+        sample = sample_of(examples, borrowed.steps, settings.seed) if borrowed else None
+        for row, scorer in enumerate(scorers):
+            raw = scores[row] if sample is None else raw_scores(scorer, sample)
+            scores[row] = scale_of(scorer, raw).apply(scores[row])
+        return scores
+
+    def _background_of_short(self, steps: Steps, sha256: str) -> ExampleRecording | None:
+        """Return the recording whose background counts for one too short to have its own."""
+        examples = self._examples
+        if (
+            examples.windows.count(steps) >= FEWEST_WINDOWS
+            or examples.source_of(sha256) is not None
+        ):
+            return None
+        whole = [
+            one
+            for one in examples.recordings
+            if not one.is_clip and examples.windows.count(one.steps) >= FEWEST_WINDOWS
+        ]
+        return max(whole, key=lambda one: len(one.steps), default=None)
 
     def _events(
         self, own: Detector, row: int, scores: Numbers, steps: Steps, end_s: float

@@ -22,8 +22,15 @@ from earful.rag.scan.detection.events import (
     spans_above,
 )
 from earful.rag.scan.detection.examples import Example, ExampleSet
-from earful.rag.scan.detection.neighbours import nearest
-from earful.rag.scan.detection.scoring import Backgrounds, Scale, Scorer, make_scorer, scale_of
+from earful.rag.scan.detection.scoring import (
+    Backgrounds,
+    Scale,
+    Scorer,
+    make_scorer,
+    raw_scores,
+    sample_of,
+    scale_of,
+)
 from earful.rag.scan.detection.windows import Vectors, Windows
 
 FEWEST_REVIEWED: Final = 20
@@ -31,7 +38,6 @@ FEWEST_REVIEWED: Final = 20
 SHARE_OF_SHORTEST: Final = 0.3
 """Shorter events than this share of the shortest example are dropped."""
 _MOST_FOLDS: Final = 20
-_SAMPLED: Final = 2000
 _AROUND_S: Final = 3.0
 
 Numbers = NDArray[np.float32]
@@ -121,11 +127,7 @@ class _Place:
     def sample(self) -> Vectors:
         """Windows of the whole recording, for the median of its scores."""
         steps = self.examples.recordings[self.source].steps
-        rows = np.arange(self.windows.count(steps), dtype=np.intp)
-        if rows.size > _SAMPLED:
-            random = np.random.default_rng(self.settings.seed)
-            rows = np.sort(random.choice(rows, _SAMPLED, replace=False))
-        return self.windows.vectors_at(steps, rows)
+        return sample_of(self.examples, steps, self.settings.seed)
 
     def scale(self, scorer: Scorer) -> Scale:
         return scale_of(scorer, raw_scores(scorer, self.sample))
@@ -139,11 +141,6 @@ class _Place:
             self.windows.count(steps),
         )
         return self.windows.centre_s(int(rows[0])), self.windows.vectors_at(steps, rows)
-
-
-def raw_scores(scorer: Scorer, vectors: Vectors) -> Numbers:
-    """Return the scores of some windows, float32, shape ``(n,)``."""
-    return scorer.scores(vectors, nearest(vectors, scorer.background))
 
 
 def _places(label: str, examples: ExampleSet, settings: ScanSettings) -> Iterator[_Place]:

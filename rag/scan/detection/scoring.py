@@ -20,6 +20,10 @@ from earful.rag.scan.detection.windows import Steps, Vectors
 LEAST_SPREAD: Final = 0.02
 """Least distance of examples from the background: where both sound alike, no score is huge."""
 
+FEWEST_WINDOWS: Final = 100
+"""A shorter recording has no background to speak of: that of an example's recording counts."""
+_SAMPLED: Final = 2000
+
 Numbers = NDArray[np.float32]
 
 
@@ -128,11 +132,24 @@ def score_windows(examples: ExampleSet, steps: Steps, scorers: Sequence[Scorer])
     return raw
 
 
+def sample_of(examples: ExampleSet, steps: Steps, seed: int) -> Vectors:
+    """Return windows of a whole recording, at most 2000 drawn at random, for a median."""
+    rows = np.arange(examples.windows.count(steps), dtype=np.intp)
+    if rows.size > _SAMPLED:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, _SAMPLED, replace=False))
+    return examples.windows.vectors_at(steps, rows)
+
+
+def raw_scores(scorer: Scorer, vectors: Vectors) -> Numbers:
+    """Return the raw scores of some windows, float32, shape ``(n,)``."""
+    return scorer.scores(vectors, nearest(vectors, scorer.background))
+
+
 def scale_of(scorer: Scorer, raw: Numbers) -> Scale:
     """Return the scale of a label in a recording.
 
     Args:
         scorer: Of the label.
-        raw: Its scores of all windows, shape ``(n,)``.
+        raw: Its scores of all windows or of a sample, shape ``(n,)``.
     """
     return Scale(background=float(np.median(raw)), example=float(np.median(scorer.held_out())))
