@@ -81,7 +81,7 @@ class Detectors(Mapping[str, Detector]):
         scores = self._scores(steps, sha256)
         events = [
             event
-            for row, label in enumerate(labels)
+            for row, label in enumerate(labels if len(steps) else ())
             for event in self._events(self._by_label[label], row, scores, steps, end_s)
         ]
         return Detection(
@@ -134,13 +134,12 @@ class Detectors(Mapping[str, Detector]):
     ) -> Iterator[FoundEvent]:
         windows, settings = self._examples.windows, self._settings
         found = _raw_spans(scores[row], own.threshold, settings.join_s, windows)
-        for start_s, stop_s in limit_lengths(
-            correct_edges(found, own.edges, end_s), own.min_s, settings.max_s
-        ):
-            within = windows.rows_within(start_s, stop_s, scores.shape[1])
-            peak = int(within[np.argmax(scores[row, within])])
-            vector = windows.vectors_at(steps, np.array([peak], dtype=np.intp))[0]
-            similar = np.stack([example.vector for example in own.examples]) @ vector
+        spans = limit_lengths(correct_edges(found, own.edges, end_s), own.min_s, settings.max_s)
+        within = [windows.rows_within(*span, scores.shape[1]) for span in spans]
+        peaks = np.array([rows[np.argmax(scores[row, rows])] for rows in within], dtype=np.intp)
+        examples = np.stack([example.vector for example in own.examples])
+        similarities = windows.vectors_at(steps, peaks) @ examples.T
+        for (start_s, stop_s), peak, similar in zip(spans, peaks, similarities, strict=True):
             best = int(np.argmax(similar))
             score = float(scores[row, peak])
             others = np.delete(scores[:, peak], row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from typing import Final
 
@@ -12,6 +13,7 @@ from earful.model import StepEmbedder
 
 AT_ONCE: Final = 4096
 """Windows whose vectors are in memory together."""
+_PARTS_AT_ONCE: Final = 64
 
 Vectors = NDArray[np.float32]
 Steps = NDArray[np.floating]
@@ -77,20 +79,23 @@ class Windows:
         order = np.argsort(rows, kind="stable")
         ordered = rows[order]
         parts = np.split(ordered, np.flatnonzero(np.diff(ordered) > self.length) + 1)
-        found = np.concatenate(
-            [
-                self._embedder.pool_steps(steps[part[0] : part[-1] + self.length], self.length)[
-                    part - part[0]
-                ]
-                for part in parts
-            ]
-        )
+        pooled: list[Vectors] = []
+        for part in parts:
+            stretch = steps[part[0] : part[-1] + self.length]
+            pooled.append(self._embedder.pool_steps(stretch, self.length)[part - part[0]])
+            if len(pooled) % _PARTS_AT_ONCE == 0:
+                _let_go(steps)
+        _let_go(steps)
+        found = np.concatenate(pooled)
         vectors = np.empty_like(found)
         vectors[order] = found
         return vectors
 
     def blocks(self, steps: Steps) -> Iterator[tuple[int, Vectors]]:
-        """Yield the first window and the vectors of each block of a recording."""
+        """Yield the first window and the vectors of each block of a recording.
+
+        Of steps that are mapped from a file, no more than a block stays in memory.
+        """
         n_windows = self.count(steps)
         for first in range(0, n_windows, AT_ONCE):
             stop = min(first + AT_ONCE, n_windows)
@@ -98,3 +103,14 @@ class Windows:
                 first,
                 self._embedder.pool_steps(steps[first : stop + self.length - 1], self.length),
             )
+            _let_go(steps)
+
+
+def _let_go(steps: Steps) -> None:
+    """Give the pages of a mapped file back, which the system reads again when they are needed."""
+    base: object = steps
+    while isinstance(base, np.ndarray):
+        base = base.base
+    # What was written to a private mapping would be lost.
+    if isinstance(base, mmap.mmap) and not steps.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
