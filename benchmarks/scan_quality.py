@@ -288,11 +288,11 @@ def main(arguments: Sequence[str]) -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("seeds", nargs="*", type=int, help="both by default")
     parser.add_argument("--cache", type=Path, help="folder that keeps the recordings' steps")
-    told = parser.parse_args(arguments)
-    seeds = told.seeds or list(SEEDS)
+    given = parser.parse_args(arguments)
+    seeds = given.seeds or list(SEEDS)
     measured = {
         str(seed): {
-            **measure(seed, embedder, told.cache),
+            **measure(seed, embedder, given.cache),
             "similarity_f1": similarity_f1(seed),
         }
         for seed in seeds
@@ -305,7 +305,7 @@ def main(arguments: Sequence[str]) -> None:
     kept: dict[str, Any] = {}
     if RESULTS.exists() and len(seeds) < len(SEEDS):
         kept = json.loads(RESULTS.read_text(encoding="utf-8"))
-        # Seeds are told side by side only if the settings were the same.
+        # Seeds are given side by side only if the settings were the same.
         kept = kept["seeds"] if {name: kept[name] for name in settings} == settings else {}
     results = {**settings, "seeds": dict(sorted({**kept, **measured}.items()))}
     RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
