@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from earful.errors import EvaluationError
 from earful.index.annotations import Annotation
-from earful.rag.evaluation.metrics import Bootstrap, Interval
+from earful.rag.evaluation import Bootstrap, Interval
 from earful.rag.scan.metrics.counts import Counts, harmonic_mean
 from earful.rag.scan.metrics.matching import Span
 from earful.rag.scan.metrics.psds import Curve, KeptScores, PsdsSettings, curve, score
