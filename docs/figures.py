@@ -627,6 +627,63 @@ def _gb(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:.1f} GB"
 
 
+def scan_quality() -> str:
+    """Return the table of what scans find on the test bed."""
+    told = kept("scan_quality")
+    rows = []
+    for seed, own in told["seeds"].items():
+        for snr_db in told["snrs_db"]:
+            found = own["own"][str(snr_db)]
+            cells = [f"{found[name]:.2f}" for name in ("f1", "precision", "recall")]
+            cells += [f"{found[name]:.2f}" for name in ("recall_heard", "recall_new")]
+            similar = f"{own['similarity_f1']:.2f}" if snr_db == told["gate_snr_db"] else ""
+            rows.append([seed, f"{snr_db} dB", *cells, similar])
+    heads = ["seed", "level", "F1", "precision", "recall", "heard clips", "new clips"]
+    return markdown_table([*heads, "F1 of similarity"], rows)
+
+
+def scan_thresholds() -> str:
+    """Return the table of thresholds of scans."""
+    told = kept("scan_quality")
+    rows = []
+    for seed, own in told["seeds"].items():
+        ways = {f"above {name}": one for name, one in own["by_threshold"].items()}
+        ways[f"`--detector probe`, above {told['threshold']:g}"] = own["probe"]
+        for name, one in ways.items():
+            f1s = [f"{value:.2f}" for value in one["f1"]]
+            rows.append([seed, name, *f1s, f"{one['another']:.2f}", f"{one['false_per_hour']:.1f}"])
+    levels = [f"F1 at {snr_db} dB" for snr_db in told["snrs_db"]]
+    heads = ["seed", "score", *levels, "F1 in another recording", "false events an hour"]
+    return markdown_table(heads, rows)
+
+
+def scan_labels() -> str:
+    """Return the table of labels of scans."""
+    told = kept("scan_quality")
+    labels = sorted(next(iter(told["seeds"].values()))["own"][str(told["gate_snr_db"])]["by_label"])
+    rows = []
+    for label in labels:
+        cells = [
+            f"{own['own'][str(snr_db)]['by_label'][label]:.2f}"
+            for own in told["seeds"].values()
+            for snr_db in told["snrs_db"]
+        ]
+        rows.append([label, *cells])
+    heads = [f"seed {seed}, {snr_db} dB" for seed in told["seeds"] for snr_db in told["snrs_db"]]
+    return markdown_table(["label", *heads], rows)
+
+
+def scan_costs() -> str:
+    """Return the sentence of what scans cost."""
+    costs = [own["cpu_s_per_hour"] for own in kept("scan_quality")["seeds"].values()]
+    encoding = max(own["encoding"] for own in costs)
+    share = max(own["fitting and scoring"] / own["encoding"] for own in costs)
+    return (
+        f"Encoding an hour took {encoding:.0f} CPU seconds; fitting and scoring it from kept steps "
+        f"{share:.3f} of that."
+    )
+
+
 PAGES: dict[Path, dict[str, Callable[[], str]]] = {
     ROOT / "README.md": {"headline": held_out.headline, "install": install},
     ROOT / "docs" / "accuracy.md": {
@@ -657,6 +714,12 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "default path": default_path,
         "startup": startup,
         "memory": build_memory,
+    },
+    ROOT / "docs" / "scan.md": {
+        "quality": scan_quality,
+        "thresholds": scan_thresholds,
+        "labels": scan_labels,
+        "costs": scan_costs,
     },
     ROOT / "docs" / "reliability.md": {
         "audio": trials.audio,

@@ -1,4 +1,5 @@
 from .leakage import ON_LEAKS
+from .metrics import Bootstrap, Interval
 from .repeat import RunComparison, recorded_task, repeat_run
 from .report import write_report
 from .run import Evaluation, evaluate, load_evaluation
@@ -8,8 +9,10 @@ from .update_task import file_to_write, write_verdict
 
 __all__ = [
     "ON_LEAKS",
+    "Bootstrap",
     "Evaluation",
     "EvaluationSettings",
+    "Interval",
     "RunComparison",
     "Scorecard",
     "Verdict",

@@ -11,7 +11,7 @@ from earful.errors import CorpusError
 from earful.read_only import ReadOnlyDict
 from earful.values import short_repr
 
-DEFAULT_THRESHOLD: Final = 0.7
+DEFAULT_THRESHOLD: Final = 0.5
 """On scores that are 0 at a recording's background and 1 at a typical example."""
 
 DetectorKind = Literal["neighbours", "probe", "auto"]
