@@ -35,11 +35,19 @@ from earful.diagnostics import (
     log_traceback,
     show_logs,
 )
-from earful.errors import CorpusError, EarfulError, FilterError, TaskError, UnknownNameError
+from earful.errors import (
+    CorpusError,
+    EarfulError,
+    FilterError,
+    ScanMismatchError,
+    TaskError,
+    UnknownNameError,
+)
 
 INTERRUPTED = 130
 _SELDOM = (100_000, 20, 20)  # objects, and collections of the younger ones, between two
 USAGE_ERRORS = (CorpusError, TaskError, FilterError, UnknownNameError)
+USAGE_ERRORS = (CorpusError, TaskError, FilterError, UnknownNameError, ScanMismatchError)
 _INTERRUPTION = "interrupted; what was committed is kept"
 COMMANDS = {
     "search": "earful.commands.questions:search",

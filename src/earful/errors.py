@@ -9,6 +9,8 @@
     ├── IndexFolderError         an index folder is missing, damaged, foreign or newer
     │   ├── IndexMismatchError   an index and an embedder do not belong together
     │   └── IndexBusyError       another process is writing the index
+    ├── ScanError                a scan's folder or kept steps are damaged, foreign or in use
+    │   └── ScanMismatchError    a scan's folder or kept steps do not fit what is asked
     ├── FilterError              a filter expression cannot be read
     ├── ModelError               weights cannot be found, read or trusted
     │   ├── UnknownNameError     no embedder, model, device or the like of that name
@@ -53,6 +55,14 @@ class IndexMismatchError(IndexFolderError):
 
 class IndexBusyError(IndexFolderError):
     """Another process is writing the index."""
+
+
+class ScanError(EarfulError):
+    """A scan's folder, or the steps that it keeps, are damaged, foreign, newer or in use."""
+
+
+class ScanMismatchError(ScanError):
+    """A scan's folder, or the steps that it keeps, do not fit what is asked."""
 
 
 class FilterError(EarfulError):

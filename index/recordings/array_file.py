@@ -1,0 +1,82 @@
+"""The file of a recording's steps: a NumPy array that grows block by block."""
+
+from __future__ import annotations
+
+import io
+import os
+import zlib
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.errors import ScanError
+
+Steps = NDArray[np.float16]
+
+_CHUNK_BYTES: Final = 1 << 22
+
+
+def array_header(n_steps: int, step_dim: int) -> bytes:
+    """Return the beginning of a ``.npy`` file; NumPy leaves room in it for any number of steps."""
+    header = io.BytesIO()
+    shape = {"descr": "<f2", "fortran_order": False, "shape": (n_steps, step_dim)}
+    np.lib.format.write_array_header_1_0(header, shape)
+    return header.getvalue()
+
+
+HEADER_BYTES: Final = len(array_header(0, 512))
+
+
+def crc_of_steps(descriptor: int, n_bytes: int) -> int | None:
+    """Return the CRC of so many bytes of steps; ``None`` where the file has fewer.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    crc, at = 0, HEADER_BYTES
+    end = HEADER_BYTES + n_bytes
+    while at < end:
+        chunk = os.pread(descriptor, min(_CHUNK_BYTES, end - at), at)
+        if not chunk:
+            return None
+        crc = zlib.crc32(chunk, crc)
+        at += len(chunk)
+    return crc
+
+
+def write_all(descriptor: int, content: bytes | memoryview, at: int) -> None:
+    """Write bytes at a place in a file.
+
+    Raises:
+        OSError: They cannot be written.
+    """
+    rest = memoryview(content)
+    while rest:
+        n = os.pwrite(descriptor, rest, at)
+        rest, at = rest[n:], at + n
+
+
+def map_steps(path: Path, step_dim: int) -> Steps:
+    """Map a finished file of steps into memory, read-only.
+
+    Returns:
+        float16, shape ``(n_steps, step_dim)``.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ScanError: It is damaged.
+    """
+    try:
+        steps: Steps = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, EOFError) as error:
+        raise ScanError(f"{path}: is damaged ({error})") from error
+    if steps.dtype != np.dtype("<f2") or steps.ndim != 2 or steps.shape[1] != step_dim:
+        raise ScanError(
+            f"{path}: is damaged: expected float16 of shape (n, {step_dim}), got {steps.dtype} of "
+            f"shape {steps.shape}"
+        )
+    return steps

@@ -1,0 +1,83 @@
+"""Small stores of steps, and writers that are stopped at any of their writes."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from earful.index.recordings import KeptRecording, SampleLevels, Steps, StepStore, StoreSettings
+from earful.model import Fingerprint
+
+DIM = 4
+BLOCK = 3
+
+
+def settings(**changed: Any) -> StoreSettings:
+    fingerprint = Fingerprint(
+        name="steps", revision="", weights_sha256="", dim=DIM, sample_rate=8000, windowing="steps"
+    )
+    plain = StoreSettings(fingerprint=fingerprint, step_dim=DIM, steps_rate=5.0, block_steps=BLOCK)
+    return replace(plain, **changed)
+
+
+def steps_of(n: int) -> Steps:
+    rows = np.arange(n * DIM, dtype=np.float16).reshape(n, DIM)
+    return np.asarray(rows / np.float16(8))
+
+
+def write(
+    store: StepStore, key: str, n: int, *, made: Callable[[int], None] = lambda _: None
+) -> KeptRecording:
+    """Write ``n`` steps block by block from where an earlier writer came to."""
+    writer = store.writer(key, KeptRecording(path="night.wav", bytes=99))
+    writer.__enter__()
+    try:
+        while not writer.is_finished:
+            number = writer.kept.n_blocks
+            if number * BLOCK >= n:
+                writer.finish(replace(writer.kept, sha256="ab" * 32, duration_s=n / 5))
+                break
+            made(number)
+            block = steps_of(n)[number * BLOCK : (number + 1) * BLOCK]
+            writer.append(block, SampleLevels(n=100, peak=number / 10, n_clipped=1))
+        writer.__exit__(None, None, None)
+    except Stopped:
+        # As a kill does: nothing is tidied up, and the lock goes.
+        os.close(writer._descriptor)
+        raise
+    return writer.kept
+
+
+class Stopped(BaseException):
+    """The process ended here."""
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, n_calls: int) -> None:
+    """Stop at the n-th of all flushes, writes and renames from now on."""
+    left = n_calls
+
+    def stopping(call: Any) -> Any:
+        def run(*arguments: Any, **named: Any) -> Any:
+            nonlocal left
+            if not left:
+                raise Stopped
+            left -= 1
+            return call(*arguments, **named)
+
+        return run
+
+    for name in ("fsync", "pwrite", "replace", "ftruncate"):
+        monkeypatch.setattr(os, name, stopping(getattr(os, name)))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Return the content of all files below a folder."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
