@@ -1,4 +1,6 @@
 from .array_file import Steps
+from .encode import Encoder, Hearing, SlowedSteps, StoppedError
+from .find import FoundRecording, find_recordings
 from .kept import KeptRecording, SampleLevels
 from .settings import BLOCK_S, StoreSettings
 from .store import STORE_FILE, StepStore, UnfinishedRecording
@@ -9,14 +11,20 @@ __all__ = [
     "BLOCK_S",
     "STORE_FILE",
     "BusyRecordingError",
+    "Encoder",
+    "FoundRecording",
+    "Hearing",
     "KeptRecording",
     "SampleLevels",
+    "SlowedSteps",
     "StepStore",
     "StepWriter",
     "Steps",
+    "StoppedError",
     "StoreProblem",
     "StoreReport",
     "StoreSettings",
     "UnfinishedRecording",
+    "find_recordings",
     "verify_store",
 ]

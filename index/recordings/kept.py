@@ -17,23 +17,23 @@ class SampleLevels:
     """Levels of samples, added up block by block.
 
     Attributes:
-        n: Samples.
+        n: Samples of a channel.
         peak: Highest absolute value; 1 is full scale.
-        n_clipped: Samples at full scale.
-        n_silent: Samples of digital silence.
+        n_clipped: Samples at full scale in some channel.
+        n_not_finite: Samples that were no numbers in some channel.
     """
 
     n: int = 0
     peak: float = 0.0
     n_clipped: int = 0
-    n_silent: int = 0
+    n_not_finite: int = 0
 
     def __add__(self, other: SampleLevels) -> SampleLevels:
         return SampleLevels(
             n=self.n + other.n,
             peak=max(self.peak, other.peak),
             n_clipped=self.n_clipped + other.n_clipped,
-            n_silent=self.n_silent + other.n_silent,
+            n_not_finite=self.n_not_finite + other.n_not_finite,
         )
 
 
