@@ -1,5 +1,6 @@
 from .array_file import Steps
 from .encode import Encoder, Hearing, SlowedSteps, StoppedError
+from .encode_many import EncodedRecording, EncodingProgress, encode_many
 from .find import FoundRecording, find_recordings
 from .kept import KeptRecording, SampleLevels
 from .settings import BLOCK_S, StoreSettings
@@ -11,7 +12,9 @@ __all__ = [
     "BLOCK_S",
     "STORE_FILE",
     "BusyRecordingError",
+    "EncodedRecording",
     "Encoder",
+    "EncodingProgress",
     "FoundRecording",
     "Hearing",
     "KeptRecording",
@@ -25,6 +28,7 @@ __all__ = [
     "StoreReport",
     "StoreSettings",
     "UnfinishedRecording",
+    "encode_many",
     "find_recordings",
     "verify_store",
 ]

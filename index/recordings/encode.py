@@ -16,6 +16,7 @@ from earful.index.recordings.settings import BLOCK_S, StoreSettings
 from earful.index.recordings.store import StepStore
 from earful.model import StepEmbedder
 from earful.model.audio import AudioBlock, AudioLimits, StreamInfo, stream_blocks
+from earful.model.runtime import at_most_cores, n_cores
 from earful.values import short_repr
 
 PARTS: Final = 10
@@ -150,6 +151,7 @@ class Encoder:
         store: StepStore,
         *,
         on_audio: Callable[[float], None] = lambda _: None,
+        share: Callable[[], int] = n_cores,
         stop: threading.Event | None = None,
     ) -> KeptRecording:
         """Decode a recording from where an earlier process came to, and keep its steps.
@@ -160,6 +162,7 @@ class Encoder:
             size: Of its file, in bytes.
             store: Of the same ``settings``.
             on_audio: Called with the seconds of each stretch that was encoded.
+            share: Tells how many cores to use for the next stretch.
             stop: Ends it between two parts, with what is kept by then.
 
         Returns:
@@ -190,7 +193,8 @@ class Encoder:
                 for part in stream:
                     if stop is not None and stop.is_set():
                         raise StoppedError
-                    held.append(self._steps(part))
+                    with at_most_cores(share()):
+                        held.append(self._steps(part))
                     levels += SampleLevels(
                         n=part.n_frames,
                         peak=part.peak,

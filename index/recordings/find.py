@@ -55,7 +55,8 @@ def find_recordings(
         CorpusError: A path does not exist, a folder cannot be read, or there is no recording.
     """
     found: dict[str, FoundRecording] = {}
-    for path in map(os.fspath, paths):
+    given = [str(os.fspath(path)) for path in paths]
+    for path in given:
         if not os.path.lexists(path):
             raise CorpusError(
                 f"{path}: no such file or folder; expected a recording, or a folder of some"
@@ -69,7 +70,7 @@ def find_recordings(
             found.setdefault(os.path.abspath(recording.path), recording)
     if not found:
         raise CorpusError(
-            f"{', '.join(map(os.fspath, paths)) or 'no path'}: no recording is there; expected "
+            f"{', '.join(given) or 'no path'}: no recording is there; expected "
             "files such as .wav, .flac, .ogg or .mp3"
         )
     return list(found.values())

@@ -185,7 +185,13 @@ class StepWriter:
         write_all(self._descriptor, array_header(0, self._settings.step_dim), 0)
 
     def _take_finished(self) -> None:
-        self.kept = KeptRecording.read(self._about)
+        try:
+            self.kept = KeptRecording.read(self._about)
+        except FileNotFoundError as error:
+            raise ScanError(
+                f"{self._about}: is missing, expected it beside its steps; `earful recordings "
+                "verify` says what to do"
+            ) from error
         self.is_finished = True
 
     def _close(self) -> None:

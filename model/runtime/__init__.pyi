@@ -12,7 +12,7 @@ from .download import describe_remote_file, download_file, hub_cache_folder, req
 from .hub import fetch_from_hub, place_on_hub
 from .modules import fill, round_rows, shapes_of, without_weights
 from .onnx_network import OnnxNetwork
-from .parallel import in_parts, in_threads, n_cores
+from .parallel import at_most_cores, in_parts, in_threads, n_cores
 from .precision import (
     MAX_SIMILARITY_LOSS,
     MIN_COSINE,
@@ -42,6 +42,7 @@ __all__ = [
     "Release",
     "ShippedWeights",
     "agreement",
+    "at_most_cores",
     "byte_level_bpe",
     "can_pack",
     "control_ids",

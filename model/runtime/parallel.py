@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
@@ -27,6 +29,7 @@ Result = TypeVar("Result")
 _LEAST_PARTS = 4
 # Two callers at once would each use all cores.
 _one_at_a_time = threading.Lock()
+_core_limit: ContextVar[int | None] = ContextVar("earful_cores", default=None)
 
 
 def in_parts(
@@ -98,9 +101,24 @@ def in_threads(work: Callable[[int], Result], n: int) -> list[Result]:
 
 
 def n_cores() -> int:
-    """Return how many cores to use: ``OMP_NUM_THREADS``, or all that this process may use."""
+    """Return how many cores to use: ``OMP_NUM_THREADS``, or all that this process may use.
+
+    Within ``at_most_cores`` no more than that.
+    """
     wished = os.environ.get("OMP_NUM_THREADS", "")
-    return int(wished) if wished.isdigit() and int(wished) else len(os.sched_getaffinity(0))
+    n = int(wished) if wished.isdigit() and int(wished) else len(os.sched_getaffinity(0))
+    limit = _core_limit.get()
+    return n if limit is None else min(n, limit)
+
+
+@contextmanager
+def at_most_cores(n: int) -> Iterator[None]:
+    """Let this thread use no more than ``n`` cores: others are at work beside it."""
+    token = _core_limit.set(max(1, n))
+    try:
+        yield
+    finally:
+        _core_limit.reset(token)
 
 
 def _in_threads(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from earful.index.recordings import KeptRecording, SampleLevels, Steps, StepStore, StoreSettings
 from earful.model import Fingerprint
@@ -81,3 +82,33 @@ def files(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+class LevelSteps:
+    """A step is its mean level and that of its first half: what it depends on is easily seen."""
+
+    steps_fingerprint = Fingerprint(
+        name="levels", revision="", weights_sha256="", dim=2, sample_rate=800, windowing="steps"
+    )
+    fingerprint = steps_fingerprint
+    steps_rate = 1000
+    step_samples = 100
+    margin_steps = 1
+    step_dim = 2
+
+    def embed_steps(
+        self, samples: NDArray[np.float32], *, band_hz: tuple[float, float] | None = None
+    ) -> NDArray[np.float32]:
+        n_steps = -(-samples.size // self.step_samples)
+        wave = np.zeros(n_steps * self.step_samples, np.float32)
+        wave[: samples.size] = np.abs(samples)
+        rows = wave.reshape(n_steps, self.step_samples)
+        levels = [rows.mean(axis=1), rows[:, : self.step_samples // 2].mean(axis=1)]
+        return np.stack(levels, axis=1).astype(np.float32)
+
+    def pool_steps(self, steps: NDArray[np.floating], length: int) -> NDArray[np.float32]:
+        length = min(length, len(steps))
+        means = [steps[i : i + length].mean(axis=0) for i in range(len(steps) - length + 1)]
+        rows = np.asarray(means, np.float32)
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        return (rows / np.where(norms > 0, norms, 1)).astype(np.float32)
