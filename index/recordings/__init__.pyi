@@ -1,6 +1,6 @@
-from .array_file import Steps
+from .array_file import Steps, StepsFile
 from .encode import Encoder, Hearing, SlowedSteps, StoppedError
-from .encode_many import EncodedRecording, EncodingProgress, encode_many
+from .encoding_run import EncodedRecording, EncodingProgress, encode_many
 from .find import FoundRecording, find_recordings
 from .kept import KeptRecording, SampleLevels
 from .settings import BLOCK_S, StoreSettings
@@ -23,6 +23,7 @@ __all__ = [
     "StepStore",
     "StepWriter",
     "Steps",
+    "StepsFile",
     "StoppedError",
     "StoreProblem",
     "StoreReport",

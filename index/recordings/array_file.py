@@ -80,3 +80,50 @@ def map_steps(path: Path, step_dim: int) -> Steps:
             f"shape {steps.shape}"
         )
     return steps
+
+
+class StepsFile:
+    """Steps of a recording, read from their file slice by slice.
+
+    What is mapped counts as memory of the process while it is read, and of twelve hours it is
+    hundreds of megabytes; a slice is read and forgotten.
+
+    Args:
+        path: A finished file.
+        step_dim: Length of a step.
+
+    Attributes:
+        shape: ``(n_steps, step_dim)``.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ScanError: It is damaged.
+    """
+
+    ndim = 2
+    dtype = np.dtype(np.float16)
+
+    def __init__(self, path: Path, step_dim: int) -> None:
+        self.shape = map_steps(path, step_dim).shape
+        self._path = path
+        self._row_bytes = 2 * step_dim
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __getitem__(self, rows: slice) -> Steps:
+        """Return consecutive steps, float16, shape ``(n, step_dim)``."""
+        first, stop, step = rows.indices(len(self))
+        if step != 1:
+            raise IndexError(f"steps are read in order, expected a step of 1, got {step}")
+        n_rows = max(0, stop - first)
+        content = bytearray(n_rows * self._row_bytes)
+        view, at = memoryview(content), HEADER_BYTES + first * self._row_bytes
+        # Of thousands of examples none is held open.
+        with open(self._path, "rb", buffering=0) as file:
+            file.seek(at)
+            while view and (n := file.readinto(view)):
+                view = view[n:]
+        if view:
+            raise ScanError("a file of steps has become shorter while it was read; run it again")
+        return np.frombuffer(content, dtype="<f2").reshape(n_rows, -1)

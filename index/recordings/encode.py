@@ -110,7 +110,8 @@ class Encoder:
         limits: On channels and rates.
 
     Attributes:
-        embedder: The same, at the rate of the recordings: slowed where they are.
+        heard: The same.
+        embedder: The same at the rate of the recordings: slowed where they are.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Encoder:
         *,
         limits: AudioLimits = AudioLimits(),
     ) -> None:
+        self.heard = embedder
         self.embedder: StepEmbedder = embedder
         if hearing.slow != 1:
             self.embedder = SlowedSteps(embedder, hearing.slow)

@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from earful.errors import ScanError, ScanMismatchError
 from earful.files import lock_unfinished, sync_folder, write_atomically
-from earful.index.recordings.array_file import HEADER_BYTES, Steps, map_steps
+from earful.index.recordings.array_file import HEADER_BYTES, Steps, StepsFile, map_steps
 from earful.index.recordings.kept import KeptRecording
 from earful.index.recordings.key import recording_key
 from earful.index.recordings.settings import STORE_VERSION, StoreSettings
@@ -154,6 +154,18 @@ class StepStore:
         path = self._base(key).with_suffix(".npy")
         try:
             return map_steps(path, self.settings.step_dim)
+        except FileNotFoundError as error:
+            raise ScanError(f"{path}: is missing; expected the steps of a recording") from error
+
+    def open_steps(self, key: str) -> StepsFile:
+        """Open the steps of a recording that is kept, to be read slice by slice.
+
+        Raises:
+            ScanError: They are damaged, or not kept.
+        """
+        path = self._base(key).with_suffix(".npy")
+        try:
+            return StepsFile(path, self.settings.step_dim)
         except FileNotFoundError as error:
             raise ScanError(f"{path}: is missing; expected the steps of a recording") from error
 

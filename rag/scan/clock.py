@@ -1,0 +1,105 @@
+"""Clocks: when and where each recording of a scan was made, looked up once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from earful.errors import AudioError
+from earful.index.corpus import read_recordings_table
+from earful.index.recordings import FoundRecording
+from earful.model.audio import AudioLimits, probe_isolated
+from earful.model.audio.recorders import (
+    RecorderMetadata,
+    RecorderOptions,
+    override_metadata,
+    read_recorder_metadata,
+)
+from earful.rag.scan.part import ScanPart
+from earful.wording import counted, listed
+
+_LONG = AudioLimits(max_duration_s=31 * 86_400.0, max_file_bytes=1 << 50)
+
+
+class Clocks:
+    """Metadata of recordings, of the owner's table first.
+
+    Args:
+        recordings: Their paths.
+        options: How names and metadata become times and sites.
+        table: The owner's table; ``None`` without one.
+
+    Attributes:
+        notes: Rows of the table that name no recording.
+
+    Raises:
+        CorpusError: The table cannot be read, or a row names several recordings.
+    """
+
+    def __init__(
+        self,
+        recordings: Sequence[str],
+        options: RecorderOptions,
+        table: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._options = options
+        self._given: dict[str, RecorderMetadata] = {}
+        self._read: dict[str, RecorderMetadata] = {}
+        self.notes: list[str] = []
+        if table is not None:
+            self._given, unmatched = read_recordings_table(table).match(recordings)
+            if unmatched:
+                self.notes.append(
+                    f"{table}: {counted(len(unmatched), 'row names', 'rows name')} no recording "
+                    f"of this scan: {listed(unmatched[:5])}"
+                )
+
+    def of(self, path: str) -> RecorderMetadata:
+        """Return what is known of a recording; nothing of one that cannot be read."""
+        if path not in self._read:
+            options = self._options
+            try:
+                found = read_recorder_metadata(
+                    path,
+                    timezone=options.timezone,
+                    names_are=options.names_are,
+                    time_pattern=options.time_pattern,
+                    site_pattern=options.site_pattern,
+                )
+            except AudioError:
+                found = RecorderMetadata()
+            if path in self._given:
+                found = override_metadata(found, self._given[path])
+            self._read[path] = found
+        return self._read[path]
+
+    def plan(self, found: FoundRecording, part: ScanPart) -> FoundRecording:
+        """Skip a recording that has no share in the part of the day that is scanned."""
+        if found.skipped or not part.needs_clock:
+            return found
+        starts_at = self.of(found.path).starts_at
+        if starts_at is None:
+            return replace(
+                found,
+                skipped="nothing says when it was recorded, and --between asks for a part of the "
+                "day; give --time-pattern or --recordings",
+            )
+        try:
+            duration_s = probe_isolated(found.path, limits=_LONG).duration_s
+        except AudioError:
+            return found  # its row will say why
+        if not part.spans(starts_at, duration_s):
+            return replace(found, skipped="lies outside of the part of the day that is scanned")
+        return found
+
+
+def moment_at(found: RecorderMetadata, seconds: float) -> datetime | None:
+    """Return the time at a place in a recording, ``None`` if its beginning is unknown.
+
+    A file that plays slower than it was recorded lasts longer than what it holds.
+    """
+    if found.starts_at is None:
+        return None
+    return found.starts_at + timedelta(seconds=seconds / found.time_expansion)

@@ -1,0 +1,176 @@
+"""Events: what a scan found, with the recordings that it looked at."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, overload
+
+from earful.html import notebook_html
+from earful.index.annotations import Event, RecordingRow
+from earful.rag.scan.result_folder import ResultFolder
+from earful.read_only import ReadOnlyDict
+from earful.values import data_frame, short_repr
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MOST_IN_NOTEBOOK = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelSummary:
+    """How a label was detected, and how often.
+
+    Attributes:
+        label: Name of the sound.
+        n_examples: Positive examples; with ``first``, of all recordings together.
+        detector: ``"neighbours"`` or ``"probe"``; empty where recordings differ.
+        background: What stands for all else, such as ``"gaps, 600/recording"``.
+        threshold: Events are where the score is above it.
+        n_events: Events found.
+        n_recordings: Recordings with one event or more.
+        per_hour: Events an hour of what was scanned.
+        notes: What a reader should know of it.
+    """
+
+    label: str
+    n_examples: int
+    detector: str
+    background: str
+    threshold: float
+    n_events: int = 0
+    n_recordings: int = 0
+    per_hour: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    __repr__ = short_repr
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return asdict(self) | {"notes": list(self.notes)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Events(Sequence[Event]):
+    """Events in order of recording and time.
+
+    >>> events = Events(rows=(), recordings=(RecordingRow(recording="night.wav"),), summaries=())
+    >>> len(events), list(events.labels)
+    (0, [])
+
+    Attributes:
+        rows: The events.
+        recordings: All recordings that were asked for, also those that failed.
+        summaries: A line for each label.
+        scan: What decided the events, as plain JSON values: ``scan.json``.
+        folder: The result's folder; ``None`` for a scan that wrote none.
+        notes: What a reader should know of the scan.
+    """
+
+    rows: tuple[Event, ...] = ()
+    recordings: tuple[RecordingRow, ...] = ()
+    summaries: tuple[LabelSummary, ...] = ()
+    scan: Mapping[str, Any] = field(default_factory=ReadOnlyDict, hash=False)
+    folder: Path | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scan", ReadOnlyDict(self.scan))
+
+    def __repr__(self) -> str:
+        found = Counter(event.label for event in self.rows)
+        shown = ", ".join(f"{label!r} {n}" for label, n in found.most_common(5))
+        more = ", …" if len(found) > 5 else ""
+        return f"Events({len(self)} in {self.hours:.2f} h{': ' if shown else ''}{shown}{more})"
+
+    _repr_html_ = notebook_html("events_table.html")
+
+    @overload
+    def __getitem__(self, at: int) -> Event: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Event, ...]: ...
+
+    def __getitem__(self, at: int | slice) -> Event | tuple[Event, ...]:
+        return self.rows[at]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.rows)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels that were looked for, also those that were not found."""
+        return tuple(summary.label for summary in self.summaries)
+
+    @property
+    def hours(self) -> float:
+        """Hours of audio that were scanned, with copies counted once."""
+        read = (row for row in self.recordings if row.status in ("ok", "cut short"))
+        return sum(row.duration_s or 0.0 for row in read) / 3600
+
+    @property
+    def failed(self) -> tuple[RecordingRow, ...]:
+        """Recordings that could not be read."""
+        return tuple(row for row in self.recordings if row.status == "failed")
+
+    def best(self, n: int = _MOST_IN_NOTEBOOK) -> tuple[Event, ...]:
+        """Return the events with the highest scores, best first."""
+        return tuple(sorted(self.rows, key=lambda one: (-one.score, one.event_id))[:n])
+
+    def path_of(self, event: Event) -> Path:
+        """Return where an event's recording lies, as it was given."""
+        return Path(event.recording)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a data frame with the columns of ``events.csv``.
+
+        Raises:
+            ModuleNotFoundError: pandas is not installed.
+        """
+        columns = [one.name for one in fields(Event)]
+        return data_frame(({name: getattr(one, name) for name in columns} for one in self), columns)
+
+    def write(self, out: str | os.PathLike[str]) -> None:
+        """Write the tables into a folder, without kept steps.
+
+        Args:
+            out: A new folder, or one that a scan wrote.
+
+        Raises:
+            ScanError: It holds something else, another process is writing it, or it cannot be
+                written.
+        """
+        with ResultFolder(Path(out)) as folder:
+            folder.write(
+                self.rows,
+                self.recordings,
+                dict(self.scan) | {"labels": [one.to_dict() for one in self.summaries]},
+            )
+
+    @classmethod
+    def open(cls, out: str | os.PathLike[str]) -> Self:
+        """Open what a scan wrote.
+
+        Raises:
+            ScanError: It is missing, was not finished, is damaged, foreign or newer.
+            CorpusError: A row of a table is broken.
+        """
+        read = ResultFolder.read(Path(out))
+        summaries = tuple(
+            LabelSummary(**{**line, "notes": tuple(line["notes"])}) for line in read.labels
+        )
+        return cls(
+            rows=tuple(read.events),
+            recordings=tuple(read.recordings),
+            summaries=summaries,
+            scan=read.scan,
+            folder=Path(out),
+            notes=tuple(read.scan.get("notes", ())),
+        )

@@ -1,0 +1,402 @@
+"""ExampleSources: where a scan's examples come from, gathered by the recordings that hold them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from earful.errors import CorpusError
+from earful.index.annotations import Annotation, read_annotations
+from earful.index.corpus import annotation_format, open_corpus
+from earful.rag.scan.naming import RecordingNames
+from earful.read_only import ReadOnlyDict
+from earful.values import short_repr
+from earful.wording import counted, known_names, listed, quoted
+
+if TYPE_CHECKING:
+    from earful.index import Index
+    from earful.index.corpus import Exemplar
+    from earful.rag.task import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleSources:
+    """Sources of a scan's examples; all that are given count.
+
+    Attributes:
+        annotations: Files of annotations in any format, folders of them, or corpora as for an
+            index.
+        label_column: Column of the annotations that names the sound; ``None`` for the usual.
+        columns: Column of a field, such as ``{"start_s": "von"}``.
+        index: An index, or its folder.
+        where: SQL over the index's columns that its exemplars have to fulfil.
+        task: A task, its file or its name: its own examples, and its labels.
+        labels: Labels to look for; empty for all that have an example.
+        first: Only so many positive events of each recording and label are examples, from the
+            ``reference``; each recording is scanned with its own.
+        reference: Files of annotations that know all events.
+        complete_until_s: Before this time all that is not marked is known to be something else;
+            ``None`` for the end of the last example with ``first``, else 0.
+
+    Raises:
+        CorpusError: There is no source, or two exclude each other.
+    """
+
+    annotations: tuple[str | os.PathLike[str], ...] = ()
+    label_column: str | None = None
+    columns: Mapping[str, str] = field(default_factory=ReadOnlyDict, hash=False)
+    index: Index | str | os.PathLike[str] | None = None
+    where: str = ""
+    task: Task | str | os.PathLike[str] | None = None
+    labels: tuple[str, ...] = ()
+    first: int | None = None
+    reference: tuple[str | os.PathLike[str], ...] = ()
+    complete_until_s: float | None = None
+
+    __repr__ = short_repr
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", ReadOnlyDict(self.columns))
+        others = bool(self.annotations) or self.index is not None or self.task is not None
+        if (self.first is None) != (not self.reference):
+            raise CorpusError(
+                "the first events are taken of a reference: give both --first N and --reference "
+                "FILE, or neither"
+            )
+        if self.first is not None and self.first < 1:
+            raise CorpusError(f"first={self.first}: expected 1 or more events of each recording")
+        if self.first is not None and others:
+            raise CorpusError(
+                "--first takes its examples from the --reference: leave out --examples, --index "
+                "and --task"
+            )
+        if self.first is None and not others:
+            raise CorpusError(
+                "no examples are given; expected --examples FILE, --index DIR, a --task with "
+                "examples, or --first N with --reference FILE"
+            )
+        if self.where and self.index is None:
+            raise CorpusError("--where is about an index: give --index, too")
+        if self.complete_until_s is not None and not self.complete_until_s >= 0:
+            raise CorpusError(
+                f"complete_until_s={self.complete_until_s}: expected 0 or more seconds"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenStretch:
+    """A stretch of an exemplar that may last to the end of its file.
+
+    Attributes:
+        start_s: Where it begins, in seconds.
+        end_s: Where it ends; ``None`` for the end of the file.
+        labels: What sounds there.
+        where: The row it came from.
+    """
+
+    start_s: float
+    end_s: float | None
+    labels: tuple[str, ...]
+    where: str
+
+    __repr__ = short_repr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkedRecording:
+    """A recording that holds examples.
+
+    Attributes:
+        path: The recording.
+        name: As evidence names it.
+        annotations: What is marked in it.
+        stretches: Exemplars in it.
+        complete_until_s: See ``ExampleSources``.
+    """
+
+    path: str
+    name: str
+    annotations: tuple[Annotation, ...] = ()
+    stretches: tuple[OpenStretch, ...] = ()
+    complete_until_s: float = 0.0
+
+    __repr__ = short_repr
+
+    @property
+    def is_clip(self) -> bool:
+        """Whether it is one exemplar and nothing else."""
+        whole = [one for one in self.stretches if one.start_s == 0 and one.end_s is None]
+        return not self.annotations and len(whole) == len(self.stretches) == 1
+
+    def marks(self, duration_s: float) -> list[Annotation]:
+        """Return all that is marked.
+
+        Args:
+            duration_s: Length of the recording, in seconds.
+
+        Raises:
+            CorpusError: An exemplar lies outside of it; the message names its row.
+        """
+        found = list(self.annotations)
+        for one in self.stretches:
+            end_s = duration_s if one.end_s is None else one.end_s
+            if one.start_s >= duration_s:
+                raise CorpusError(
+                    f"{one.where}: start_s={one.start_s:g} lies after the end of "
+                    f"{quoted(self.name)} at {duration_s:.2f} s; expected a stretch inside it"
+                )
+            found += [
+                Annotation(
+                    recording=self.name,
+                    start_s=one.start_s,
+                    end_s=end_s,
+                    label=label,
+                    where=one.where,
+                )
+                for label in one.labels
+            ]
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatheredExamples:
+    """All examples of a scan.
+
+    Attributes:
+        marked: By recording, in the order in which they were met.
+        labels: To look for.
+        each_by_itself: Whether a recording is scanned with its own examples only.
+        notes: What a reader should know, a sentence each.
+    """
+
+    marked: tuple[MarkedRecording, ...]
+    labels: tuple[str, ...]
+    each_by_itself: bool = False
+    notes: tuple[str, ...] = ()
+
+    __repr__ = short_repr
+
+
+def gather_examples(sources: ExampleSources, recordings: Sequence[str]) -> GatheredExamples:
+    """Read all sources, and find the recording of each example.
+
+    Args:
+        sources: What is given.
+        recordings: Paths of the recordings that are scanned.
+
+    Raises:
+        CorpusError: A source cannot be read, no recording is found for any example of a label,
+            or a label that is looked for has no example.
+        TaskError: The task has mistakes.
+        IndexFolderError: The index cannot be read.
+    """
+    names = RecordingNames(recordings)
+    gathering = _Gathering(sources, names)
+    if sources.first is not None:
+        gathering.add_annotations(sources.reference)
+        gathering.keep_first(sources.first)
+    for path in sources.annotations:
+        if _is_annotated(Path(path), sources.columns):
+            gathering.add_annotations([path])
+        else:
+            gathering.add_corpus(path)
+    task = gathering.add_task()
+    if sources.index is not None:
+        gathering.add_index(task)
+    return gathering.finish(task)
+
+
+def _is_annotated(path: Path, columns: Mapping[str, str]) -> bool:
+    """Whether a path is of annotations, rather than a corpus of clips."""
+    if not path.is_dir():
+        # What is not there is said best by who reads annotations.
+        return (
+            not path.exists() or bool(annotation_format(path, columns)) or not path.stat().st_size
+        )
+    for parent, _, files in os.walk(path):
+        for name in files:
+            if not name.startswith(".") and annotation_format(Path(parent, name), columns):
+                return True
+    return False
+
+
+class _Gathering:
+    """Examples as they are gathered."""
+
+    def __init__(self, sources: ExampleSources, names: RecordingNames) -> None:
+        self._sources, self._names = sources, names
+        self._marked: dict[str, MarkedRecording] = {}
+        self._lost: dict[str, str] = {}
+        self._notes: list[str] = []
+
+    def add_annotations(self, paths: Iterable[str | os.PathLike[str]]) -> None:
+        sources = self._sources
+        read = read_annotations(
+            list(paths), label_column=sources.label_column, columns=sources.columns
+        )
+        self._notes += read.notes
+        for one in read:
+            folder = Path(one.where.rpartition(":")[0]).parent
+            path = self._names.find(one.recording, folder)
+            if path is None:
+                self._lost.setdefault(one.label, f"{one.where}: {one.recording}")
+                continue
+            self._add(path, annotations=(one,))
+
+    def keep_first(self, n: int) -> None:
+        """Keep of each recording what is marked up to the n-th event of each label."""
+        for path, marked in self._marked.items():
+            in_order = sorted(marked.annotations, key=lambda one: (one.start_s, one.end_s))
+            kept: list[Annotation] = []
+            ends: list[float] = []
+            few: list[str] = []
+            for label in dict.fromkeys(one.label for one in in_order):
+                own = [one for one in in_order if one.label == label]
+                positive = [one for one in own if one.polarity == "positive"][:n]
+                if not positive:
+                    continue
+                if len(positive) < n:
+                    few.append(f"{len(positive)} of {quoted(label)}")
+                end_s = max(one.end_s for one in positive)
+                ends.append(end_s)
+                kept += positive
+                kept += [one for one in own if one.polarity != "positive" and one.start_s < end_s]
+            if few:
+                self._notes.append(f"{path}: has fewer than {n} events: {listed(few)}")
+            until_s = self._sources.complete_until_s
+            self._marked[path] = replace(
+                marked,
+                annotations=tuple(kept),
+                complete_until_s=min(ends, default=0.0) if until_s is None else until_s,
+            )
+        self._marked = {path: one for path, one in self._marked.items() if one.annotations}
+
+    def add_corpus(self, source: str | os.PathLike[str]) -> None:
+        corpus = open_corpus(source, columns=self._sources.columns)
+        for row in corpus:
+            if row.fault:
+                self._notes.append(row.fault)
+            elif row.exemplar.labels:
+                self._add_exemplar(str(corpus.path(row.exemplar)), row.exemplar, row.where)
+
+    def add_task(self) -> Task | None:
+        if self._sources.task is None:
+            return None
+        from earful.rag.task import Task, load_task
+
+        given = self._sources.task
+        task = given if isinstance(given, Task) else load_task(os.fspath(given))
+        for example in task.examples:
+            self._add_exemplar(str(example.path), example.exemplar, example.where)
+        return task
+
+    def add_index(self, task: Task | None) -> None:
+        from earful.index import Index
+
+        given = self._sources.index
+        index = given if isinstance(given, Index) else Index.open(str(given))
+        rows = index.vectors()
+        ids = _ids_where(index, self._sources.where) if self._sources.where else None
+        # Names of a task's labels, and their aliases.
+        meant: dict[str, str] = {}
+        for name, label in ({} if task is None else task.labels).items():
+            meant |= {alias: name for alias in label.aliases} | {name: name}
+        for exemplar, path in zip(rows.exemplars, rows.paths, strict=True):
+            if ids is not None and exemplar.id not in ids:
+                continue
+            labels = tuple(
+                dict.fromkeys(
+                    meant.get(label, label)
+                    for label in exemplar.labels
+                    if not meant or label in meant
+                )
+            )
+            if labels and (not self._sources.labels or set(labels) & set(self._sources.labels)):
+                self._add_exemplar(str(path), replace(exemplar, labels=labels), exemplar.id)
+
+    def finish(self, task: Task | None) -> GatheredExamples:
+        """Check that each label has an example."""
+        there = dict.fromkeys(
+            label for marked in self._marked.values() for label in _positive_labels(marked)
+        )
+        given = self._sources.labels
+        of_task = tuple(task.labels) if task is not None else ()
+        wanted = given or of_task or tuple(sorted(there))
+        for label in wanted:
+            if label not in there:
+                raise self._no_example(label, list(there))
+        if not wanted:
+            if self._lost:
+                raise self._no_recording(next(iter(self._lost.values())))
+            raise CorpusError(
+                "the examples hold no positive one: expected one or more of each sound to look for"
+            )
+        if self._lost:
+            first = next(iter(self._lost.values()))
+            self._notes.append(f"{first}: no such recording is here; its examples are left out")
+        return GatheredExamples(
+            marked=tuple(self._marked.values()),
+            labels=tuple(dict.fromkeys(wanted)),
+            each_by_itself=self._sources.first is not None,
+            notes=tuple(self._notes),
+        )
+
+    def _no_example(self, label: str, there: list[str]) -> CorpusError:
+        if label in self._lost:
+            return self._no_recording(self._lost[label])
+        return CorpusError(
+            f"label {quoted(label)} has no example; give --examples, an --index that holds it, or "
+            f"drop it; {known_names(label, there)}"
+        )
+
+    def _no_recording(self, lost: str) -> CorpusError:
+        where, _, name = lost.rpartition(": ")
+        return CorpusError(
+            f"{where}: names the recording {quoted(name)}, which is not here; looked for that "
+            f"path, and among {counted(len(self._names), 'recording')} for one recording of that "
+            "name, with any ending; name its folder among the recordings, or mend the name"
+        )
+
+    def _add_exemplar(self, path: str, exemplar: Exemplar, where: str) -> None:
+        stretch = OpenStretch(
+            start_s=exemplar.start_s, end_s=exemplar.end_s, labels=exemplar.labels, where=where
+        )
+        self._add(path, stretches=(stretch,), name=str(exemplar.audio))
+
+    def _add(
+        self,
+        path: str,
+        *,
+        annotations: tuple[Annotation, ...] = (),
+        stretches: tuple[OpenStretch, ...] = (),
+        name: str = "",
+    ) -> None:
+        known = self._names.as_given(path)
+        until_s = self._sources.complete_until_s if annotations else None
+        marked = self._marked.get(known) or MarkedRecording(path=known, name=name or known)
+        self._marked[known] = replace(
+            marked,
+            annotations=marked.annotations + annotations,
+            stretches=marked.stretches + stretches,
+            complete_until_s=max(marked.complete_until_s, until_s or 0.0),
+        )
+
+
+def _positive_labels(marked: MarkedRecording) -> Iterator[str]:
+    yield from (one.label for one in marked.annotations if one.polarity == "positive")
+    for stretch in marked.stretches:
+        yield from stretch.labels
+
+
+def _ids_where(index: Index, where: str) -> frozenset[str]:
+    """Return the ids of the rows that fulfil a condition."""
+    from earful.index.search import SearchFilter
+
+    rows = index.vectors()
+    if not len(rows):
+        return frozenset()
+    hits = index.search(rows.vectors[0], k=len(rows), filter=SearchFilter(where=where))
+    return frozenset(hit.exemplar.id for hit in hits)
