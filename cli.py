@@ -28,6 +28,16 @@ import earful
 from earful import console
 from earful.command_line import LazyGroup
 from earful.commands.options import JsonOption, example, print_json, print_result, reject_unused
+from earful.commands.datasets import datasets_app
+from earful.commands.evaluate import evaluate
+from earful.commands.events import events_app
+from earful.commands.index import index_app
+from earful.commands.models import models_app
+from earful.commands.options import JsonOption, example, print_json, print_result, reject_unused
+from earful.commands.questions import ask, caption, chat, classify, search
+from earful.commands.recordings import recordings_app
+from earful.commands.scan import scan
+from earful.commands.tasks import tasks_app
 from earful.diagnostics import (
     JsonStderr,
     is_debugging,
@@ -117,6 +127,14 @@ def run() -> None:
     # The system takes memory back at once; to free objects one by one takes a tenth of an answer.
     atexit._run_exitfuncs()
     os._exit(code or 0)
+app.add_typer(index_app, name="index")
+app.add_typer(tasks_app, name="tasks")
+app.add_typer(models_app, name="models")
+app.add_typer(datasets_app, name="datasets")
+app.add_typer(events_app, name="events")
+app.add_typer(recordings_app, name="recordings")
+for command in (search, classify, ask, caption, chat, evaluate, scan):
+    app.command()(command)
 
 
 def main() -> None:

@@ -182,6 +182,27 @@ class StepStore:
         """Return the keys of the recordings that are kept, in order."""
         return sorted(path.stem for path in self._files(".npy"))
 
+    def paths(self) -> dict[str, str]:
+        """Return where each recording was when it was first read, beginnings as well, by key.
+
+        The path is empty where it cannot be read.
+        """
+        found = {}
+        for path in sorted([*self._files(".npy"), *self._files(".part")]):
+            about: KeptRecording | None = None
+            with suppress(FileNotFoundError, ScanError):
+                about = KeptRecording.read(path.with_suffix(".json"))
+            found[path.stem] = "" if about is None else about.path
+        return found
+
+    def bytes_of(self, key: str) -> int:
+        """Return the size of what is kept of a recording, 0 for nothing."""
+        found = 0
+        for ending in (".npy", ".part"):
+            with suppress(OSError):
+                found += self._base(key).with_suffix(ending).stat().st_size
+        return found
+
     def unfinished(self) -> list[UnfinishedRecording]:
         """Return the recordings of which only a beginning is kept."""
         found = []

@@ -1,6 +1,8 @@
-from .events import Events, LabelSummary
+from .density import DENSITY_KEYS, DensityRow, count_density
+from .events import Events, LabelSummary, row_dict
 from .page import write_events_page
 from .part import ScanPart, hours_of
+from .rehearsal import ScanPlan, rehearse_scan
 from .result_folder import read_scan, vectors_folder
 from .scanner import ScanOptions, ScanProgress, scan
 from .settings import DEFAULT_THRESHOLD, ScanSettings
@@ -8,15 +10,21 @@ from .sources import ExampleSources
 
 __all__ = [
     "DEFAULT_THRESHOLD",
+    "DENSITY_KEYS",
+    "DensityRow",
     "Events",
     "ExampleSources",
     "LabelSummary",
     "ScanOptions",
     "ScanPart",
+    "ScanPlan",
     "ScanProgress",
     "ScanSettings",
+    "count_density",
     "hours_of",
     "read_scan",
+    "rehearse_scan",
+    "row_dict",
     "scan",
     "vectors_folder",
     "write_events_page",

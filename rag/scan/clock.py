@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from earful.errors import AudioError
 from earful.index.corpus import read_recordings_table
@@ -20,7 +21,8 @@ from earful.model.audio.recorders import (
 from earful.rag.scan.part import ScanPart
 from earful.wording import counted, listed
 
-_LONG = AudioLimits(max_duration_s=31 * 86_400.0, max_file_bytes=1 << 50)
+ANY_LENGTH: Final = AudioLimits(max_duration_s=31 * 86_400.0, max_file_bytes=1 << 50)
+"""Limits on channels and rates alone."""
 
 
 class Clocks:
@@ -87,7 +89,7 @@ class Clocks:
                 "day; give --time-pattern or --recordings",
             )
         try:
-            duration_s = probe_isolated(found.path, limits=_LONG).duration_s
+            duration_s = probe_isolated(found.path, limits=ANY_LENGTH).duration_s
         except AudioError:
             return found  # its row will say why
         if not part.spans(starts_at, duration_s):

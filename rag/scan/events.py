@@ -6,14 +6,17 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, overload
 
+from earful.errors import CorpusError
 from earful.html import notebook_html
 from earful.index.annotations import Event, RecordingRow
 from earful.rag.scan.result_folder import ResultFolder
 from earful.read_only import ReadOnlyDict
 from earful.values import data_frame, short_repr
+from earful.wording import known_names, quoted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,9 +127,29 @@ class Events(Sequence[Event]):
         """Return the events with the highest scores, best first."""
         return tuple(sorted(self.rows, key=lambda one: (-one.score, one.event_id))[:n])
 
-    def path_of(self, event: Event) -> Path:
-        """Return where an event's recording lies, as it was given."""
-        return Path(event.recording)
+    def select(
+        self, *, labels: Sequence[str] = (), min_score: float | None = None
+    ) -> tuple[Event, ...]:
+        """Return the events of some labels, or from some score on.
+
+        Args:
+            labels: Labels of this scan; none for all.
+            min_score: Least score; ``None`` for any.
+
+        Raises:
+            CorpusError: A label is none of this scan.
+        """
+        for label in labels:
+            if label not in self.labels:
+                raise CorpusError(
+                    f"label {quoted(label)}: not in this scan; {known_names(label, self.labels)}"
+                )
+        return tuple(
+            event
+            for event in self.rows
+            if (not labels or event.label in labels)
+            and (min_score is None or event.score >= min_score)
+        )
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a data frame with the columns of ``events.csv``.
@@ -174,3 +197,16 @@ class Events(Sequence[Event]):
             folder=Path(out),
             notes=tuple(read.scan.get("notes", ())),
         )
+
+
+def row_dict(row: Event | RecordingRow) -> dict[str, Any]:
+    """Return a row of a table as plain JSON values, times in ISO 8601."""
+    return {one.name: _plain(getattr(row, one.name)) for one in fields(row)}
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, tuple):
+        return list(value)
+    return dict(value) if isinstance(value, Mapping) else value

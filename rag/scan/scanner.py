@@ -7,7 +7,8 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,22 +174,27 @@ def scan(
             on_scores=folder.write_scores if folder and options.keep_scores else None,
         )
         marked = [FoundRecording(path=one.path) for one in gathered.marked]
+        fresh: set[str] = set()
+        meter = _Meter(on_progress)
         for one in encode_many(
             marked,
             store,
             encoder,
             jobs=options.jobs,
-            on_progress=_told(on_progress, "examples"),
+            on_progress=meter.examples,
         ):
             scanning.add_marked(one)
+            if one.kept is not None and not one.was_kept:
+                fresh.add(one.path)
         scanning.fit()
         planned = [clocks.plan(one, options.part) for one in found]
+        meter.n_fresh = len(fresh & {one.path for one in planned})
         for one in encode_many(
             planned,
             store,
             encoder,
             jobs=options.jobs,
-            on_progress=_told(on_progress, "recordings"),
+            on_progress=meter.recordings,
         ):
             row, own = scanning.scan(one)
             if on_recording is not None:
@@ -239,12 +245,41 @@ def _sources(
     )
 
 
-def _told(
-    tell: Callable[[ScanProgress], None] | None, stage: str
-) -> Callable[[EncodingProgress], None] | None:
-    if tell is None:
-        return None
-    return lambda encoding: tell(ScanProgress(stage=stage, encoding=encoding))
+class _Meter:
+    """Progress of both stages as that of one.
+
+    Args:
+        tell: Is told of it; ``None`` for nobody.
+
+    Attributes:
+        n_fresh: Recordings that hold examples and were decoded by this scan.
+    """
+
+    def __init__(self, tell: Callable[[ScanProgress], None] | None) -> None:
+        self._tell = tell
+        self._before: EncodingProgress | None = None
+        self.n_fresh = 0
+
+    def examples(self, encoding: EncodingProgress) -> None:
+        self._before = encoding
+        if self._tell is not None:
+            self._tell(ScanProgress(stage="examples", encoding=encoding))
+
+    def recordings(self, encoding: EncodingProgress) -> None:
+        if self._tell is None:
+            return
+        before = self._before
+        self._tell(
+            ScanProgress(
+                stage="recordings",
+                encoding=replace(
+                    encoding,
+                    n_kept=max(0, encoding.n_kept - self.n_fresh),
+                    audio_s=encoding.audio_s + (before.audio_s if before else 0.0),
+                    seconds=encoding.seconds + (before.seconds if before else 0.0),
+                ),
+            )
+        )
 
 
 def _plain(value: object) -> Any:
@@ -259,6 +294,8 @@ def _plain(value: object) -> Any:
         return [_plain(one) for one in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if isinstance(value, time):
+        return value.isoformat()
     if isinstance(value, os.PathLike):
         return str(os.fspath(value))
     return str(getattr(value, "path", value))

@@ -21,6 +21,7 @@ from .rag import Answer, Blend, FewShot, LabelScore
 from .rag.evaluation import Evaluation, EvaluationSettings, evaluate
 from .rag.generation import Chat
 from .rag.retrieval import LabelScoring
+from .rag.scan import Events, ExampleSources, ScanOptions, ScanSettings, scan
 from .rag.task import Example, Label, Shots, Task, check_task, load_task
 
 __version__: str
@@ -39,7 +40,9 @@ __all__ = [
     "Embedder",
     "Evaluation",
     "EvaluationSettings",
+    "Events",
     "Example",
+    "ExampleSources",
     "Exemplar",
     "FewShot",
     "Fingerprint",
@@ -57,6 +60,8 @@ __all__ = [
     "Prompt",
     "Rejection",
     "Row",
+    "ScanOptions",
+    "ScanSettings",
     "SearchFilter",
     "Shots",
     "Task",
@@ -74,5 +79,6 @@ __all__ = [
     "load_language_model",
     "load_task",
     "open_corpus",
+    "scan",
     "verify_index",
 ]
