@@ -1,12 +1,12 @@
 from .density import DENSITY_KEYS, DensityRow, count_density
 from .events import Events, LabelSummary, row_dict
+from .examples import ExampleSources
 from .page import write_events_page
 from .part import ScanPart, hours_of
 from .rehearsal import ScanPlan, rehearse_scan
 from .result_folder import read_scan, vectors_folder
 from .scanner import ScanOptions, ScanProgress, scan
 from .settings import DEFAULT_THRESHOLD, ScanSettings
-from .sources import ExampleSources
 
 __all__ = [
     "DEFAULT_THRESHOLD",

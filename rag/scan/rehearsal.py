@@ -14,10 +14,10 @@ from earful.index.recordings import STORE_FILE, Encoder, StepStore, find_recordi
 from earful.model import DEFAULT_EMBEDDER, load_embedder, step_embedder
 from earful.model.audio import probe_isolated
 from earful.rag.scan.clock import ANY_LENGTH, Clocks
+from earful.rag.scan.examples import ExampleSources, gather_examples
 from earful.rag.scan.result_folder import VECTORS
 from earful.rag.scan.scanner import ScanOptions
 from earful.rag.scan.settings import ScanSettings
-from earful.rag.scan.sources import ExampleSources, gather_examples
 from earful.values import short_repr
 
 

@@ -20,9 +20,9 @@ from earful.model import StepEmbedder
 from earful.rag.scan.clock import Clocks, moment_at
 from earful.rag.scan.detection import Detectors, ExampleRecording, FoundEvent, fit_detectors
 from earful.rag.scan.events import LabelSummary
+from earful.rag.scan.examples import GatheredExamples, MarkedRecording
 from earful.rag.scan.part import ScanPart
 from earful.rag.scan.settings import ScanSettings
-from earful.rag.scan.sources import GatheredExamples, MarkedRecording
 from earful.wording import quoted
 
 _CLIPPED_SHARE = 0.01

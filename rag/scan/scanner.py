@@ -27,11 +27,11 @@ from earful.model import DEFAULT_EMBEDDER, Embedder, StepEmbedder, load_embedder
 from earful.model.audio.recorders import RecorderOptions
 from earful.rag.scan.clock import Clocks
 from earful.rag.scan.events import Events
+from earful.rag.scan.examples import ExampleSources, gather_examples
 from earful.rag.scan.part import ScanPart
 from earful.rag.scan.result_folder import VECTORS, ResultFolder
 from earful.rag.scan.run import Scanning
 from earful.rag.scan.settings import ScanSettings
-from earful.rag.scan.sources import ExampleSources, gather_examples
 from earful.values import short_repr
 
 if TYPE_CHECKING:

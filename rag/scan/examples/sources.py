@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from earful.errors import CorpusError
 from earful.index.annotations import Annotation, read_annotations
 from earful.index.corpus import annotation_format, open_corpus
-from earful.rag.scan.naming import RecordingNames
+from earful.rag.scan.examples.naming import RecordingNames
 from earful.read_only import ReadOnlyDict
 from earful.values import short_repr
 from earful.wording import counted, known_names, listed, quoted

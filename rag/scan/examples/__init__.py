@@ -1,0 +1,5 @@
+"""Examples of sounds: where they come from, and which recordings hold them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
