@@ -1,4 +1,5 @@
 from .density import DENSITY_KEYS, DensityRow, count_density
+from .evaluation import evaluate_scan, kept_scores
 from .events import Events, LabelSummary, row_dict
 from .examples import ExampleSources
 from .page import write_events_page
@@ -21,7 +22,9 @@ __all__ = [
     "ScanProgress",
     "ScanSettings",
     "count_density",
+    "evaluate_scan",
     "hours_of",
+    "kept_scores",
     "read_scan",
     "rehearse_scan",
     "row_dict",

@@ -85,6 +85,7 @@ class Scanning:
         self._label_notes: dict[str, dict[str, None]] = defaultdict(dict)
         self._n_own_gaps = 0
         self._scanned_s = 0.0
+        self._scores: dict[str, Any] = {"labels": {}}
         self.notes = [*self.gathered.notes, *self.clocks.notes, *self.notes]
 
     @property
@@ -235,6 +236,10 @@ class Scanning:
             return replace(row, status="failed", reason=reason), ()
         if self.on_scores is not None:
             self.on_scores(one.kept.sha256, found.scores)
+            self._scores["labels"][one.kept.sha256] = list(found.labels)
+            # A window stands for a step around its middle.
+            self._scores["step_s"] = found.step_s / self.slow
+            self._scores["first_s"] = (found.window_s - found.step_s) / 2 / self.slow
         spans = self.part.spans(row.starts_at, duration_s)
         self._scanned_s += sum(end_s - start_s for start_s, end_s in spans)
         self._n_own_gaps += marked is not None and marked.complete_until_s > 0
@@ -377,6 +382,7 @@ class Scanning:
                 "scanned_s": round(self._scanned_s, 3),
             },
             "notes": list(self.notes),
+            **({"scores": self._scores} if self._scores["labels"] else {}),
         }
 
     def _examples_digest(self) -> str:

@@ -39,7 +39,8 @@ class ToneSteps:
         if band_hz is not None:
             hz = np.arange(1, 193) * self.steps_rate / self.step_samples
             spectra = spectra * ((hz >= band_hz[0]) & (hz <= band_hz[1]))
-        return np.log1p(spectra.reshape(n_steps, 16, 12).max(axis=2)).astype(np.float32)
+        found: NDArray[np.float32] = np.log1p(spectra.reshape(n_steps, 16, 12).max(axis=2))
+        return found.astype(np.float32)
 
     def pool_steps(self, steps: NDArray[np.floating], length: int) -> NDArray[np.float32]:
         length = max(1, min(length, len(steps)))
@@ -48,7 +49,8 @@ class ToneSteps:
         )
         rows = windows.max(axis=2)
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        return (rows / np.where(norms > 0, norms, 1)).astype(np.float32)
+        unit: NDArray[np.float32] = (rows / np.where(norms > 0, norms, 1)).astype(np.float32)
+        return unit
 
 
 def record(

@@ -51,6 +51,8 @@ class RecordingNames:
             real = os.path.realpath(path)
             if real in self._given:
                 return self._given[real]
+        if os.path.isabs(name) and os.path.isfile(name):
+            return name
         parts = PurePath(plain).parts
         of_name = self._by_name[_folded(parts[-1])] if parts else []
         n_parts = len(parts)

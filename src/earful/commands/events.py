@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from earful import console
-from earful.commands.options import JsonOption, example, print_result, split_labels
+from earful.commands.options import (
+    SOME_FAILED,
+    JsonOption,
+    example,
+    one_of,
+    print_result,
+    split_labels,
+)
 from earful.wording import counted
+
+if TYPE_CHECKING:
+    from earful.index.annotations import ClipChoice
+    from earful.rag.scan.metrics import EventEvaluation
 
 events_app = typer.Typer(
     help="Export, cut out, evaluate and count what a scan found.", no_args_is_help=True
@@ -71,6 +82,153 @@ def events_export(
     text = f"{counted(len(chosen), 'event')} written to {counted(len(written), 'file')} in {target}"
     result = {"events": len(chosen), "files": [str(path) for path in written]}
     print_result(result, console.printable(text), as_json=as_json)
+
+
+@events_app.command("clips")
+@example("earful events clips night.scan --label wren --most 100 --choose balanced")
+def events_clips(
+    folder: ScanArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Folder to write; default: SCAN/clips."),
+    ] = None,
+    label: LabelsOption = [],  # noqa: B006 - typer copies it
+    min_score: Annotated[
+        float | None, typer.Option(metavar="SCORE", help="Only events of this score at least.")
+    ] = None,
+    pad_s: Annotated[
+        float, typer.Option(metavar="SECONDS", help="What is kept before and after each event.")
+    ] = 1.0,
+    most: Annotated[
+        int | None, typer.Option(min=1, help="Clips of each label at most; default: all.")
+    ] = None,
+    choose: Annotated[
+        str,
+        typer.Option(
+            help="Which: top scores, random, balanced over all scores, or uncertain (next to the "
+            "threshold)."
+        ),
+    ] = "top",
+    name: Annotated[
+        str, typer.Option(help="Names of files: earful (score first), or birdnet.")
+    ] = "earful",
+    seed: Annotated[int, typer.Option(min=0, help="For random choices.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Cut events out of their recordings, with a table that `earful index build` takes."""
+    from earful.index.annotations import ClipOptions, write_clips
+    from earful.rag.scan import Events
+
+    choices: tuple[ClipChoice, ...] = ("top", "random", "balanced", "uncertain")
+    forms: tuple[Literal["earful", "birdnet"], ...] = ("earful", "birdnet")
+    found = Events.open(folder)
+    chosen = found.select(labels=label, min_score=min_score)
+    target = folder / "clips" if out is None else out
+    report = write_clips(
+        chosen,
+        target,
+        options=ClipOptions(
+            pad_s=pad_s,
+            most=most,
+            choose=one_of(choices, choose, "--choose"),
+            thresholds={one.label: one.threshold for one in found.summaries},
+            name=one_of(forms, name, "--name"),
+            seed=seed,
+        ),
+    )
+    lines = [f"{counted(len(report.paths), 'clip')} written to {target}, listed in {report.table}"]
+    lines += [f"  failed {recording}: {why}" for recording, why in report.failed]
+    result = {
+        "clips": [str(path) for path in report.paths],
+        "table": str(report.table),
+        "failed": [{"recording": recording, "error": why} for recording, why in report.failed],
+    }
+    print_result(result, "\n".join(map(console.printable, lines)), as_json=as_json)
+    if report.failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+@events_app.command("evaluate")
+@example("earful events evaluate night.scan reference.csv --metric iou,collar")
+def events_evaluate(
+    folder: ScanArgument,
+    reference: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Marked events in any format, which know all of them.", metavar="REFERENCE..."
+        ),
+    ],
+    metric: Annotated[
+        str,
+        typer.Option(
+            help="iou (overlap of 0.3, as in DCASE's task 5), collar (ends within 0.2 s), segment "
+            "(of a second) or psds (after --keep-scores); several with commas."
+        ),
+    ] = "iou",
+    label: LabelsOption = [],  # noqa: B006 - typer copies it
+    n_given: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="So many first events of each recording are examples and do not count; default: "
+            "the scan's --first.",
+        ),
+    ] = None,
+    label_column: Annotated[
+        str, typer.Option(metavar="COLUMN", help="Column of the reference that names the sound.")
+    ] = "",
+    seed: Annotated[int, typer.Option(min=0, help="For the interval over recordings.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare what a scan found with what is there: precision, recall and F1."""
+    from earful.rag.scan import Events, evaluate_scan
+    from earful.rag.scan.metrics import METRICS
+
+    metrics = [one_of(METRICS, name, "--metric") for name in split_labels(metric)]
+    found = evaluate_scan(
+        Events.open(folder),
+        reference,
+        metrics=metrics,
+        labels=label,
+        n_given=n_given,
+        label_column=label_column or None,
+        seed=seed,
+    )
+    text = "\n\n".join(describe_evaluation(one) for one in found)
+    print_result([one.to_dict() for one in found], text, as_json=as_json)
+
+
+def describe_evaluation(found: EventEvaluation) -> str:
+    """Render one metric: its value, then a line for each label."""
+    between = ""
+    if found.interval is not None:
+        between = f" ({found.interval.low:.2f} to {found.interval.high:.2f} over recordings)"
+    what = "PSDS" if found.metric == "psds" else "mean F1"
+    lines = [f"{found.metric}: {what} {found.value:.3f}{between}, {found.hours:.2f} h evaluated"]
+    if found.metric == "psds":
+        rows = [[name, f"{value:.3f}"] for name, value in found.psds_by_label.items()]
+        lines.append(console.table(rows, header=["label", "PSDS"], right="1"))
+    else:
+        rows = [
+            [
+                name,
+                f"{one.f1:.3f}",
+                f"{one.precision:.3f}",
+                f"{one.recall:.3f}",
+                *(f"{n:,}" for n in (one.found, one.false, one.missed)),
+            ]
+            for name, one in found.by_label.items()
+        ]
+        header = ["label", "F1", "precision", "recall", "found", "false", "missed"]
+        lines.append(console.table(rows, header=header, right="123456"))
+        lines.append(f"{found.false_per_hour:.1f} false events an hour")
+        if len(found.by_set) > 1:
+            lines.append(
+                f"harmonic mean of {counted(len(found.by_set), 'site')}: {found.harmonic_mean:.3f}"
+            )
+    if found.n_given:
+        lines.append(f"the first {found.n_given} events of each recording are examples")
+    return "\n".join([*lines, *(console.printable(f"note: {note}") for note in found.notes)])
 
 
 @events_app.command("density")

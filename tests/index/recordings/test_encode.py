@@ -23,7 +23,7 @@ from earful.index.recordings import (
     find_recordings,
     verify_store,
 )
-from earful.index.recordings import encode as encode_module
+from earful.model.audio import stream_blocks
 from tests.support.step_stores import LevelSteps, files
 
 RATE = LevelSteps.steps_rate
@@ -60,13 +60,13 @@ def steps_of(folder: Path, one: EncodedRecording) -> NDArray[np.float16]:
 def opens(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each recording is decoded."""
     counts: Counter[str] = Counter()
-    stream = encode_module.stream_blocks
+    stream = stream_blocks
 
     def counting(path: Any, **options: Any) -> Any:
         counts[os.path.basename(path)] += 1
         return stream(path, **options)
 
-    monkeypatch.setattr(encode_module, "stream_blocks", counting)
+    monkeypatch.setattr("earful.index.recordings.encode.stream_blocks", counting)
     return counts
 
 
@@ -206,7 +206,7 @@ def test_slowed_recordings_have_the_steps_of_a_slower_file(tmp_path: Path) -> No
 def test_hearing_is_checked() -> None:
     for wrong in ({"low_hz": -1}, {"low_hz": 9.0, "high_hz": 8.0}, {"slow": 0.5}, {"channel": 0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
-            Hearing(**wrong)  # type: ignore[arg-type]
+            Hearing(**wrong)
     assert Hearing(low_hz=100).band_hz == (100, np.inf)
 
 

@@ -17,7 +17,7 @@ from earful import Events, ExampleSources, ScanOptions, ScanSettings
 from earful.errors import CorpusError, ScanError, ScanMismatchError
 from earful.index.annotations import Event, RecordingRow, read_events, write_events_csv
 from earful.index.recordings import Hearing
-from earful.index.recordings import encode as encode_module
+from earful.model.audio import stream_blocks
 from earful.model.audio.recorders import RecorderOptions
 from earful.rag.scan import ScanPart, ScanProgress
 from tests.support.step_stores import files
@@ -93,13 +93,13 @@ def test_a_sound_is_found_where_it_is(night: Path) -> None:
 
 def test_another_question_decodes_nothing(night: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opens: Counter[str] = Counter()
-    stream = encode_module.stream_blocks
+    stream = stream_blocks
 
     def counting(path: Any, **options: Any) -> Any:
         opens[os.path.basename(path)] += 1
         return stream(path, **options)
 
-    monkeypatch.setattr(encode_module, "stream_blocks", counting)
+    monkeypatch.setattr("earful.index.recordings.encode.stream_blocks", counting)
     scan(night, out="night.scan")
     whole = files(Path("night.scan"))
     assert set(opens.values()) == {1}

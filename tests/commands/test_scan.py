@@ -1,0 +1,143 @@
+"""``earful scan``, ``earful events`` and ``earful recordings`` as a user types them."""
+
+import csv
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.tone_recordings import every, record, write_track
+
+Run = Callable[..., tuple[int, str, str]]
+WRENS = every(4, 6, "wren", first_s=2)
+SCAN = ("scan", "night", "--examples", "a.txt", "-o", "night.scan")
+
+
+@pytest.fixture(autouse=True)
+def decode_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARFUL_DECODE", "here")
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture
+def night(run: Run) -> Path:
+    """A recording, and a track that marks the first three of six wrens."""
+    record(Path("night/a.wav"), 26, WRENS)
+    write_track(Path("a.txt"), WRENS[:3])
+    return Path("night")
+
+
+def test_a_night_is_scanned_asked_again_and_looked_after(run: Run, night: Path) -> None:
+    code, out, _ = run(*SCAN, "--dry-run")
+    assert code == 0
+    assert "would decode 1 recording" in out
+    assert not Path("night.scan").exists()
+    code, out, _ = run(*SCAN)
+    assert code == 0, out
+    lines = out.splitlines()
+    assert lines[0] == "night.scan: 1 recording, 26.0 s, 1 site"
+    assert lines[1].startswith("encoding  [1/1]  26.0 s")
+    assert "night/a.wav: 6 events, first 0:00:0" in out
+    assert lines[-1] == ("wrote night.scan/events.csv; look at it: earful events page night.scan")
+    with open("night.scan/events.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    starts = [float(row["start_s"]) for row in rows]
+    assert starts == pytest.approx([start_s for start_s, _, _ in WRENS], abs=0.3)
+    code, out, _ = run(*SCAN, "--threshold", "wren=9", "--json")
+    assert code == 0
+    (line,) = map(json.loads, out.splitlines())
+    assert (line["recording"], line["status"], line["events"]) == ("night/a.wav", "ok", [])
+    code, out, _ = run(*SCAN, "--threshold", "30")
+    assert "all kept" in out
+    assert "nothing was found" in out
+    assert run(*SCAN, "--keep-scores")[0] == 0
+
+    code, out, _ = run("events", "export", "night.scan", "--format", "raven,audacity", "-o", "x")
+    assert code == 0
+    assert sorted(os.listdir("x")) == ["a.audacity.txt", "a.selections.txt"]
+    code, out, _ = run("events", "clips", "night.scan", "--most", "2", "--json")
+    assert len(json.loads(out)["clips"]) == 2
+    Path("all").mkdir()
+    write_track(Path("all/a.txt"), WRENS)
+    code, out, _ = run("events", "evaluate", "night.scan", "all/a.txt", "--metric", "iou,psds")
+    assert code == 0, out
+    assert "iou: mean F1 1.000" in out
+    code, out, _ = run("events", "density", "night.scan", "--by", "recording", "--json")
+    assert json.loads(out)[0]["n_events"] == 6
+
+    code, out, _ = run("recordings", "info", "night.scan", "--json")
+    (kept,) = json.loads(out)["recordings"]
+    assert kept["path"] == "night/a.wav"
+    assert "night/a.wav" in run("recordings", "info", "night.scan")[1]
+    assert run("recordings", "verify", "night.scan", "--files")[0] == 0
+    code, out, err = run("recordings", "remove", "night.scan", "b.wav")
+    assert code == 2
+    assert "recordings info" in err
+    assert run("recordings", "remove", "night.scan", kept["key"][:8])[0] == 0
+    code, out, _ = run(*SCAN)
+    assert "[1/1]  26.0 s" in out
+
+
+def test_exit_codes_tell_what_failed(run: Run, night: Path) -> None:
+    Path("night/broken.wav").write_bytes(b"no audio")
+    code, out, _ = run(*SCAN)
+    assert code == 3
+    assert "failed night/broken.wav: " in out
+    Path("broken").mkdir()
+    Path("broken/b.wav").write_bytes(b"no audio")
+    code, out, _ = run("scan", "broken", "--examples", "night.csv", "-o", "b.scan")
+    assert code == 2
+    Path("night.csv").write_text("recording,start_s,end_s,label\nnight/a.wav,2,3,wren\n")
+    code, out, _ = run("scan", "broken", "--examples", "night.csv", "-o", "b.scan")
+    assert code == 1
+    assert "failed" in Path("b.scan/recordings.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--threshold", "nan"), "--threshold"),
+        (("--threshold", "robin=0.5"), "robin"),
+        (("--join-s", "-1"), "join_s"),
+        (("--label", "robin"), "robin"),
+        (("--labels", "wren,"), "--labels"),
+        (("--window-s", "3"), "window_s"),
+        (("--detector", "best"), "--detector"),
+        (("--slow", "0"), "--slow"),
+        (("--channel", "left"), "--channel"),
+        (("--fmin-hz", "500", "--fmax-hz", "400"), "low_hz"),
+        (("--between", "4-5"), "between"),
+        (("--timezone", "Mars/Olympus"), "Mars"),
+        (("--names-are", "gmt"), "--names-are"),
+        (("--first", "5"), "--reference"),
+        (("--complete-until", "-1"), "--complete-until"),
+        (("--recordings", "gone.csv"), "gone.csv"),
+    ],
+)
+def test_wrong_usage_is_told_before_anything_is_decoded(
+    run: Run, night: Path, words: tuple[str, ...], said: str
+) -> None:
+    code, _, err = run(*SCAN, *words)
+    assert code == 2, err
+    assert said in err
+    assert not Path("night.scan/events.csv").exists()
+
+
+def test_a_folder_that_does_not_fit_is_refused(run: Run, night: Path) -> None:
+    assert run(*SCAN)[0] == 0
+    code, _, err = run(*SCAN, "--fmin-hz", "300")
+    assert code == 2
+    assert "low_hz: 0.0 / 300.0" in err
+    assert "--vectors" in err
+    code, _, err = run("events", "density", "night")
+    assert code == 1
+    assert "earful scan" in err
+    code, _, err = run("events", "density", "night.scan", "--by", "moon")
+    assert code == 2
+    code, _, err = run("events", "export", "night.scan", "--format", "sonogram")
+    assert code == 2
+    code, _, err = run("events", "evaluate", "night.scan", "a.txt", "--metric", "psds")
+    assert code == 1
+    assert "--keep-scores" in err

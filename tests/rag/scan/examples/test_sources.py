@@ -1,0 +1,127 @@
+"""Where examples come from, and which recordings they are about."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from earful.errors import CorpusError
+from earful.rag.scan.examples import ExampleSources, RecordingNames, gather_examples
+from earful.rag.scan.examples.sources import GatheredExamples
+from tests.support.tone_recordings import record, write_table
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def gather(recordings: list[str], **given: Any) -> GatheredExamples:
+    return gather_examples(ExampleSources(**given), recordings)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("night/a.wav", "night/a.wav"),
+        ("a.wav", None),  # two of that name
+        ("day/a.wav", "day/a.wav"),
+        ("b.wav", "night/b.WAV"),
+        ("B", "night/b.WAV"),
+        ("b.flac", "night/b.WAV"),
+        ("b.2", "day/b.2.flac"),
+        ("night\\b.WAV", "night/b.WAV"),
+        ("c", None),
+    ],
+)
+def test_a_recording_is_found_by_its_name_only_if_that_is_unique(
+    name: str, found: str | None
+) -> None:
+    names = RecordingNames(["night/a.wav", "day/a.wav", "night/b.WAV", "day/b.2.flac"])
+    assert names.find(name, Path("elsewhere")) == found
+
+
+def test_a_path_is_looked_for_beside_the_annotations() -> None:
+    path = record(Path("tables/a.wav"), 0.1)
+    names = RecordingNames(["night/a.wav", "night/b.wav"])
+    assert names.find("b.wav", Path("tables")) == "night/b.wav"
+    assert names.find(str(path.absolute()), Path()) == str(path.absolute())
+    assert RecordingNames(["night/b.wav"]).find("a.wav", Path("tables")) == "tables/a.wav"
+    assert RecordingNames([str(path.absolute())]).find("a", Path("tables")) == str(path.absolute())
+
+
+def test_a_label_without_an_example_is_refused() -> None:
+    write_table(Path("calls.csv"), [("a.wav", 1, 2, "wren")])
+    for labels in (("owl",), ("wren", "owl")):
+        with pytest.raises(CorpusError, match=r"label 'owl' has no example; give --examples"):
+            gather(["a.wav"], annotations=("calls.csv",), labels=labels)
+    Path("none.csv").write_text("recording,start_s,end_s,label,polarity,origin\na.wav,1,2,wren,negative,\n")
+    with pytest.raises(CorpusError, match="no positive"):
+        gather(["a.wav"], annotations=("none.csv",))
+
+
+def test_examples_of_absent_recordings_are_refused_unless_others_are_left() -> None:
+    write_table(Path("calls.csv"), [("a.wav", 1, 2, "wren"), ("gone.wav", 3, 4, "wren")])
+    gathered = gather(["a.wav"], annotations=("calls.csv",))
+    assert [one.path for one in gathered.marked] == ["a.wav"]
+    assert any("gone.wav" in note and "calls.csv:3" in note for note in gathered.notes)
+    write_table(Path("other.csv"), [("a.wav", 1, 2, "wren"), ("gone.wav", 3, 4, "owl")])
+    with pytest.raises(CorpusError, match=r"other\.csv:3: names the recording 'gone\.wav'.*1 rec"):
+        gather(["a.wav"], annotations=("other.csv",), labels=("owl",))
+    write_table(Path("gone.csv"), [("gone.wav", 3, 4, "owl")])
+    with pytest.raises(CorpusError, match=r"gone\.csv:2"):
+        gather(["a.wav"], annotations=("gone.csv",))
+
+
+def test_wrong_times_name_their_row() -> None:
+    write_table(Path("calls.csv"), [("a.wav", 1, 2, "wren"), ("a.wav", 5, 4, "wren")])
+    with pytest.raises(CorpusError, match=r"calls\.csv:3"):
+        gather(["a.wav"], annotations=("calls.csv",))
+    write_table(Path("clips.csv"), [("a.wav", 9, 10, "wren")])
+    (marked,) = gather(["a.wav"], annotations=("clips.csv",)).marked
+    assert [one.start_s for one in marked.marks(5.0)] == [9.0]  # refused by who knows the length
+
+
+def test_a_corpus_of_clips_gives_examples() -> None:
+    record(Path("sounds/wren/1.wav"), 0.5)
+    record(Path("sounds/owl/2.wav"), 0.5)
+    gathered = gather(["night.wav"], annotations=("sounds",))
+    assert gathered.labels == ("owl", "wren")
+    assert all(one.is_clip for one in gathered.marked)
+    (mark,) = gathered.marked[0].marks(0.5)
+    assert (mark.label, mark.start_s, mark.end_s) == ("owl", 0.0, 0.5)
+
+
+def test_first_events_of_each_recording_and_what_is_known_between_them() -> None:
+    text = "recording,start_s,end_s,label,polarity,origin\n"
+    for start_s, polarity in ((1, "positive"), (3, "unknown"), (5, "positive"), (9, "positive")):
+        text += f"a.wav,{start_s},{start_s + 1},Q,{polarity},\n"
+    text += "b.wav,2,3,Q,positive,\nb.wav,4,5,Q,negative,\n"
+    Path("all.csv").write_text(text)
+    gathered = gather(["a.wav", "b.wav"], first=2, reference=("all.csv",))
+    assert gathered.each_by_itself
+    assert [[one.start_s for one in marked.annotations] for marked in gathered.marked] == [
+        [1, 5, 3],
+        [2],
+    ]
+    assert [marked.complete_until_s for marked in gathered.marked] == [6.0, 3.0]
+    assert any("fewer than 2" in note for note in gathered.notes)
+    given = gather(["a.wav"], first=2, reference=("all.csv",), complete_until_s=4.0)
+    assert given.marked[0].complete_until_s == 4.0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "no examples are given"),
+        ({"first": 5}, "--reference"),
+        ({"reference": ("a.csv",)}, "--first"),
+        ({"first": 0, "reference": ("a.csv",)}, "first=0"),
+        ({"first": 5, "reference": ("a.csv",), "annotations": ("b.csv",)}, "leave out"),
+        ({"annotations": ("b.csv",), "where": "x > 1"}, "--where"),
+        ({"annotations": ("b.csv",), "complete_until_s": -1.0}, "complete_until_s"),
+    ],
+)
+def test_sources_that_exclude_each_other_are_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(CorpusError, match=said):
+        ExampleSources(**given)
