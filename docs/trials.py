@@ -19,6 +19,7 @@ KILLED = {
     "kills-features": "`index features`",
     "kills-convert": "`models convert`",
     "kills-evaluate": "`evaluate`",
+    "kills-scan": "`scan`",
 }
 
 

@@ -31,6 +31,7 @@ from earful.index import Index
 from earful.index.builder import BuildOptions, build_index
 from earful.index.builder.report import BuildProgress
 from earful.index.maintenance import repair_index
+from earful.index.recordings import SampleLevels, Steps, StepStore, StepWriter
 from earful.index.storage import IndexFolder, Row, Table
 from earful.index.storage.row_lookup import IndexedRows
 from earful.model import Fingerprint, ScriptedLanguageModel
@@ -41,8 +42,11 @@ from earful.rag.evaluation import EvaluationSettings
 from earful.rag.evaluation import evaluate as ask_every_arm
 from earful.rag.evaluation.run_file import RunFile
 from earful.rag.generation import precompute_features
+from earful.rag.scan import ScanOptions, vectors_folder
+from earful.rag.scan import scan as scan_for_sounds
 from earful.rag.task import Task
 from earful.testing import write_flamingo
+from tests.support.step_stores import LevelSteps
 
 warnings.filterwarnings("ignore", message="lancedb fork support")
 
@@ -142,6 +146,29 @@ def evaluate(index: str, out: str) -> None:
     )
 
 
+def scan(night: str, examples: str, out: str) -> None:
+    """Scan recordings; what is acknowledged is the number of blocks that are kept."""
+    append = StepWriter.append
+
+    def tell(writer: StepWriter, steps: Steps, levels: SampleLevels) -> None:
+        time.sleep(0.002)
+        append(writer, steps, levels)
+        say("safe", kept_blocks(out))
+
+    StepWriter.append = tell  # type: ignore[method-assign]
+    say("begin", 0)
+    scan_for_sounds(
+        night, examples=examples, out=out, embedder=LevelSteps(), options=ScanOptions(jobs=2)
+    )
+
+
+def kept_blocks(out: str) -> int:
+    """Return the number of blocks that a scan keeps by now."""
+    store = StepStore.open(vectors_folder(Path(out)))
+    begun = [one.about.n_blocks for one in store.unfinished() if one.about is not None]
+    return sum(begun) + sum(store.about(key).n_blocks for key in store.keys())  # noqa: SIM118
+
+
 # --- broken on purpose ---------------------------------------------------------------------
 
 
@@ -205,8 +232,27 @@ def evaluate_rewriting(index: str, out: str) -> None:
     evaluate(index, out)
 
 
-SOUND = (build, add, remove, compact, repair, convert, features, evaluate)
-BROKEN = (build_boasting, build_doubling, build_leaving, convert_in_place, evaluate_rewriting)
+def scan_boasting(night: str, examples: str, out: str) -> None:
+    """Acknowledge a block before it is there."""
+    append = StepWriter.append
+
+    def boast(writer: StepWriter, steps: Steps, levels: SampleLevels) -> None:
+        say("safe", kept_blocks(out) + 1)
+        time.sleep(0.01)
+        append(writer, steps, levels)
+
+    StepWriter.append = boast  # type: ignore[method-assign]
+    say("begin", 0)
+    scan_for_sounds(
+        night, examples=examples, out=out, embedder=LevelSteps(), options=ScanOptions(jobs=1)
+    )
+
+
+SOUND = (build, add, remove, compact, repair, convert, features, evaluate, scan)
+BROKEN = (
+    *(build_boasting, build_doubling, build_leaving, convert_in_place, evaluate_rewriting),
+    scan_boasting,
+)
 JOBS: dict[str, Callable[..., None]] = {job.__name__: job for job in (*SOUND, *BROKEN)}
 
 

@@ -27,6 +27,7 @@ END_OF_ORPHANS_S = 10.0
 # No job takes that long.
 LONGEST_S = 120.0
 _PROGRAM = Path(__file__).with_name("forked_jobs.py")
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,12 @@ class JobRunner:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            env={
+                **os.environ,
+                "OMP_NUM_THREADS": "1",
+                "OPENBLAS_NUM_THREADS": "1",
+                "PYTHONPATH": str(_ROOT),  # for what jobs share with tests
+            },
         )
         self._n_jobs = 0
 

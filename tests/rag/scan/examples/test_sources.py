@@ -55,7 +55,9 @@ def test_a_label_without_an_example_is_refused() -> None:
     for labels in (("owl",), ("wren", "owl")):
         with pytest.raises(CorpusError, match=r"label 'owl' has no example; give --examples"):
             gather(["a.wav"], annotations=("calls.csv",), labels=labels)
-    Path("none.csv").write_text("recording,start_s,end_s,label,polarity,origin\na.wav,1,2,wren,negative,\n")
+    Path("none.csv").write_text(
+        "recording,start_s,end_s,label,polarity,origin\na.wav,1,2,wren,negative,\n"
+    )
     with pytest.raises(CorpusError, match="no positive"):
         gather(["a.wav"], annotations=("none.csv",))
 
