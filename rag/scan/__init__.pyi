@@ -2,6 +2,7 @@ from .density import DENSITY_KEYS, DensityRow, count_density
 from .evaluation import evaluate_scan, kept_scores
 from .events import Events, LabelSummary, row_dict
 from .examples import ExampleSources
+from .metrics import METRICS, EventEvaluation
 from .page import write_events_page
 from .part import ScanPart, hours_of
 from .rehearsal import ScanPlan, rehearse_scan
@@ -12,7 +13,9 @@ from .settings import DEFAULT_THRESHOLD, ScanSettings
 __all__ = [
     "DEFAULT_THRESHOLD",
     "DENSITY_KEYS",
+    "METRICS",
     "DensityRow",
+    "EventEvaluation",
     "Events",
     "ExampleSources",
     "LabelSummary",

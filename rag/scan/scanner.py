@@ -204,7 +204,12 @@ def scan(
             "paths": [str(os.fspath(path)) for path in given],
             "sources": _plain(sources),
             "settings": _plain(settings),
-            "options": _plain(options),
+            # Neither the cores nor the device decide an event.
+            "options": {
+                name: value
+                for name, value in _plain(options).items()
+                if name not in ("jobs", "device", "vectors")
+            },
         }
         if options.vectors is not None and out is not None:
             described["vectors"] = os.path.relpath(vectors, out)

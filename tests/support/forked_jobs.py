@@ -155,7 +155,7 @@ def scan(night: str, examples: str, out: str) -> None:
         append(writer, steps, levels)
         say("safe", kept_blocks(out))
 
-    StepWriter.append = tell  # type: ignore[method-assign]
+    StepWriter.append = tell  # type: ignore[method-assign,assignment]
     say("begin", 0)
     scan_for_sounds(
         night, examples=examples, out=out, embedder=LevelSteps(), options=ScanOptions(jobs=2)
@@ -241,7 +241,7 @@ def scan_boasting(night: str, examples: str, out: str) -> None:
         time.sleep(0.01)
         append(writer, steps, levels)
 
-    StepWriter.append = boast  # type: ignore[method-assign]
+    StepWriter.append = boast  # type: ignore[method-assign,assignment]
     say("begin", 0)
     scan_for_sounds(
         night, examples=examples, out=out, embedder=LevelSteps(), options=ScanOptions(jobs=1)

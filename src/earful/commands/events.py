@@ -20,7 +20,7 @@ from earful.wording import counted
 
 if TYPE_CHECKING:
     from earful.index.annotations import ClipChoice
-    from earful.rag.scan.metrics import EventEvaluation
+    from earful.rag.scan import EventEvaluation
 
 events_app = typer.Typer(
     help="Export, cut out, evaluate and count what a scan found.", no_args_is_help=True
@@ -181,8 +181,7 @@ def events_evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Compare what a scan found with what is there: precision, recall and F1."""
-    from earful.rag.scan import Events, evaluate_scan
-    from earful.rag.scan.metrics import METRICS
+    from earful.rag.scan import METRICS, Events, evaluate_scan
 
     metrics = [one_of(METRICS, name, "--metric") for name in split_labels(metric)]
     found = evaluate_scan(

@@ -28,7 +28,8 @@ def test_a_stretch_over_midnight_comes_every_night() -> None:
 def test_what_is_no_part_of_a_day_is_refused(text: str) -> None:
     with pytest.raises(CorpusError, match="between="):
         ScanPart.between(text)
-    for wrong in ({"from_s": -1.0}, {"from_s": 3.0, "to_s": 3.0}):
+    wrongs: tuple[dict[str, Any], ...] = ({"from_s": -1.0}, {"from_s": 3.0, "to_s": 3.0})
+    for wrong in wrongs:
         with pytest.raises(CorpusError, match="expected"):
             ScanPart(**wrong)
 
