@@ -10,7 +10,7 @@ import pickle
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, time
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any, Literal
@@ -21,6 +21,7 @@ import pytest
 import earful
 from earful import Clip, Exemplar, Label
 from earful.index.datasets import list_datasets, load_declaration
+from earful.index.recordings import Hearing
 from tests.test_public_api import offered_types
 
 # What belongs to one process: caches and open things, and tensors of a model.
@@ -37,6 +38,12 @@ FIELDS: dict[str, dict[str, Any]] = {
         "time_pattern": "(?P<date>[0-9]{8})_(?P<time>[0-9]{6})",
         "site_pattern": "(?P<site>[^/]+)/",
     },
+    "ExampleSources": {
+        **{"index": "sounds.index", "task": "owls.toml", "first": None, "reference": ()},
+    },
+    "Hearing": {"low_hz": 100.0, "high_hz": 8000.0, "slow": 2.0, "channel": "first"},
+    "ScanOptions": {"hearing": Hearing(slow=2.0)},
+    "ScanPart": {"to_s": 9.0, "from_clock": time(4), "to_clock": time(7, 30)},
     "ScanSettings": {"n_background": 100},
     "Shots": {"strategy": "nearest"},
     "Task": {"labels": {"dog": Label(aliases=("hound",))}, "metric": "accuracy"},
@@ -81,7 +88,11 @@ def example(hint: Any) -> Any:
     if dataclasses.is_dataclass(hint):
         return make(typing.cast(type, hint))
     plain = {str: "a", int: 1, float: 0.5, bool: True, bytes: b"a", Path: Path("a.wav")}
-    plain |= {PurePosixPath: PurePosixPath("a.wav"), datetime: datetime(2026, 5, 3, 4, 30)}
+    plain |= {
+        time: time(4, 30),
+        PurePosixPath: PurePosixPath("a.wav"),
+        datetime: datetime(2026, 5, 3, 4, 30),
+    }
     return plain[hint]
 
 
