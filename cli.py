@@ -28,16 +28,6 @@ import earful
 from earful import console
 from earful.command_line import LazyGroup
 from earful.commands.options import JsonOption, example, print_json, print_result, reject_unused
-from earful.commands.datasets import datasets_app
-from earful.commands.evaluate import evaluate
-from earful.commands.events import events_app
-from earful.commands.index import index_app
-from earful.commands.models import models_app
-from earful.commands.options import JsonOption, example, print_json, print_result, reject_unused
-from earful.commands.questions import ask, caption, chat, classify, search
-from earful.commands.recordings import recordings_app
-from earful.commands.scan import scan
-from earful.commands.tasks import tasks_app
 from earful.diagnostics import (
     JsonStderr,
     is_debugging,
@@ -56,7 +46,6 @@ from earful.errors import (
 
 INTERRUPTED = 130
 _SELDOM = (100_000, 20, 20)  # objects, and collections of the younger ones, between two
-USAGE_ERRORS = (CorpusError, TaskError, FilterError, UnknownNameError)
 USAGE_ERRORS = (CorpusError, TaskError, FilterError, UnknownNameError, ScanMismatchError)
 _INTERRUPTION = "interrupted; what was committed is kept"
 COMMANDS = {
@@ -66,6 +55,9 @@ COMMANDS = {
     "caption": "earful.commands.questions:caption",
     "chat": "earful.commands.questions:chat",
     "evaluate": "earful.commands.evaluate:evaluate",
+    "scan": "earful.commands.scan:scan",
+    "events": "earful.commands.events:events_app",
+    "recordings": "earful.commands.recordings:recordings_app",
     "doctor": "earful.cli:doctor",
     "demo": "earful.cli:demo",
     "index": "earful.commands.index:index_app",
@@ -127,14 +119,6 @@ def run() -> None:
     # The system takes memory back at once; to free objects one by one takes a tenth of an answer.
     atexit._run_exitfuncs()
     os._exit(code or 0)
-app.add_typer(index_app, name="index")
-app.add_typer(tasks_app, name="tasks")
-app.add_typer(models_app, name="models")
-app.add_typer(datasets_app, name="datasets")
-app.add_typer(events_app, name="events")
-app.add_typer(recordings_app, name="recordings")
-for command in (search, classify, ask, caption, chat, evaluate, scan):
-    app.command()(command)
 
 
 def main() -> None:
