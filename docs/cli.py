@@ -27,15 +27,15 @@ Written by `./dev docs` from the commands themselves.
 
 Answers go to stdout, all else to stderr. `--json` prints one JSON document on one line. Where
 there may be many answers it prints one JSON object a line, each as soon as it is there:
-`classify`, `ask`, `caption`, `chat`, `demo`, `models list`, `tasks list`, `datasets list` and
-`datasets sample`. In place of an answer that failed stands an object with `"error"`.
+`classify`, `ask`, `caption`, `chat`, `scan` (a recording and its events), `demo`, `models list`,
+`tasks list`, `datasets list` and `datasets sample`. In place of an answer that failed stands an object with `"error"`.
 `doctor --report` prints one JSON document over many lines.
 
 Exit codes:
 
 - 0: done.
 - 1: a failure, told in one line, or every recording failed; or what was checked is amiss (`index
-  verify`, `models verify`, `doctor`, `evaluate --replay` with `--index`).
+  verify`, `models verify`, `recordings verify`, `doctor`, `evaluate --replay` with `--index`).
 - 2: wrong usage, an unknown name of an embedder, model or device, or a broken corpus table, task
   file or filter; nothing was written.
 - 3: done, but some inputs failed and are listed.
