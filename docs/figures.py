@@ -553,6 +553,39 @@ def scan_encode() -> str:
     )
 
 
+def scan_again() -> str:
+    """Return the table of a scan's second question, its memory by length, and its threads."""
+    told = kept("scan")
+    asked, lengths = told["second_question"], told["memory"]["by_seconds"]
+    short, long = (lengths[seconds] for seconds in ("600", "43200"))
+    rows = [
+        [
+            "another question about half an hour, start of the process apart",
+            f"{asked['second_cpu_s'] - asked['start_cpu_s']:.2f} CPU-s",
+            f"{asked['first_cpu_s'] - asked['start_cpu_s']:.1f} CPU-s for the first",
+            f"{asked['ratio_without_start']:.3f} x",
+        ],
+        [
+            "peak memory of twelve hours",
+            f"{long['peak_rss_bytes'] / 1e6:.0f} MB",
+            f"{short['peak_rss_bytes'] / 1e6:.0f} MB for ten minutes",
+            f"{told['memory']['ratio']:.2f} x",
+        ],
+        ["kept of an hour", f"{long['kept_bytes_per_hour'] / 1e6:.1f} MB", "", ""],
+    ]
+    if "threads" in told:
+        row = told["threads"]
+        rows.append(
+            [
+                f"ten minutes on two threads (load of the machine {row['load_average']:.0f})",
+                f"{row['two_wall_s']:.1f} s",
+                f"{row['one_wall_s']:.1f} s on one",
+                f"{row['one_wall_s'] / row['two_wall_s']:.2f} x faster",
+            ]
+        )
+    return markdown_table(["", "takes", "against", "ratio"], rows)
+
+
 def default_path() -> str:
     """Return the table of what a plain install costs, beside another commit."""
     told = kept("default_path")
@@ -710,6 +743,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "int8": int8,
         "trunks": trunks,
         "scan encode": scan_encode,
+        "scan again": scan_again,
         "search": search_large,
         "default path": default_path,
         "startup": startup,
