@@ -163,13 +163,15 @@ def mix_long_recording(corpus: DemoCorpus, folder: Path) -> LongRecording:
         mixed[start : start + sound.size] += sound
         if laughing:
             marks.append((start / _RATE, (start + sound.size) / _RATE))
-    folder.mkdir(parents=True, exist_ok=True)
+    name = "WARD2_20260503_043000"
     found = LongRecording(
-        audio=folder / "WARD2_20260503_043000.flac",
-        examples=folder / "first-five-laughs.txt",
-        reference=folder / "every-laugh.txt",
+        audio=folder / f"{name}.flac",
+        examples=folder / "examples" / f"{name}.txt",
+        reference=folder / "reference" / f"{name}.txt",
         label="laughter",
     )
+    for path in (found.audio, found.examples, found.reference):
+        path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(found.audio, mixed.clip(-1, 1), _RATE, subtype="PCM_16")
     for path, shown in ((found.examples, marks[:_N_EXAMPLES]), (found.reference, marks)):
         lines = [f"{start_s:.6f}\t{end_s:.6f}\t{found.label}\n" for start_s, end_s in shown]
