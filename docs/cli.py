@@ -29,7 +29,12 @@ Answers go to stdout, all else to stderr. `--json` prints one JSON document on o
 there may be many answers it prints one JSON object a line, each as soon as it is there:
 `classify`, `ask`, `caption`, `chat`, `scan` (a recording and its events), `demo`, `models list`,
 `tasks list`, `datasets list` and `datasets sample`. In place of an answer that failed stands an
+<<<<<<< HEAD
 object with `"error"`. `doctor --report` prints one JSON document over many lines.
+=======
+object with `"error"`.
+`doctor --report` prints one JSON document over many lines.
+>>>>>>> b1c632e (Keep an overview beside the steps, and write the page of a scan)
 
 Exit codes:
 

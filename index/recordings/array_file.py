@@ -58,11 +58,11 @@ def write_all(descriptor: int, content: bytes | memoryview, at: int) -> None:
         rest, at = rest[n:], at + n
 
 
-def map_steps(path: Path, step_dim: int) -> Steps:
-    """Map a finished file of steps into memory, read-only.
+def map_steps(path: Path, row_dim: int) -> Steps:
+    """Map a finished file of steps and overviews into memory, read-only.
 
     Returns:
-        float16, shape ``(n_steps, step_dim)``.
+        float16, shape ``(n_steps, row_dim)``.
 
     Raises:
         FileNotFoundError: There is none.
@@ -74,9 +74,9 @@ def map_steps(path: Path, step_dim: int) -> Steps:
         raise
     except (OSError, ValueError, EOFError) as error:
         raise ScanError(f"{path}: is damaged ({error})") from error
-    if steps.dtype != np.dtype("<f2") or steps.ndim != 2 or steps.shape[1] != step_dim:
+    if steps.dtype != np.dtype("<f2") or steps.ndim != 2 or steps.shape[1] != row_dim:
         raise ScanError(
-            f"{path}: is damaged: expected float16 of shape (n, {step_dim}), got {steps.dtype} of "
+            f"{path}: is damaged: expected float16 of shape (n, {row_dim}), got {steps.dtype} of "
             f"shape {steps.shape}"
         )
     return steps
@@ -90,7 +90,8 @@ class StepsFile:
 
     Args:
         path: A finished file.
-        step_dim: Length of a step.
+        row_dim: Length of a row in it.
+        step_dim: Length of a step, with which a row begins.
 
     Attributes:
         shape: ``(n_steps, step_dim)``.
@@ -103,10 +104,10 @@ class StepsFile:
     ndim = 2
     dtype = np.dtype(np.float16)
 
-    def __init__(self, path: Path, step_dim: int) -> None:
-        self.shape = map_steps(path, step_dim).shape
+    def __init__(self, path: Path, row_dim: int, step_dim: int) -> None:
+        self.shape = (len(map_steps(path, row_dim)), step_dim)
         self._path = path
-        self._row_bytes = 2 * step_dim
+        self._row_bytes = 2 * row_dim
 
     def __len__(self) -> int:
         return int(self.shape[0])
@@ -126,4 +127,5 @@ class StepsFile:
                 view = view[n:]
         if view:
             raise ScanError("a file of steps has become shorter while it was read; run it again")
-        return np.frombuffer(content, dtype="<f2").reshape(n_rows, -1)
+        found: Steps = np.frombuffer(content, dtype="<f2").reshape(n_rows, -1)
+        return found[:, : self.shape[1]]

@@ -16,6 +16,7 @@ from earful.index.recordings.settings import BLOCK_S, StoreSettings
 from earful.index.recordings.store import StepStore
 from earful.model import StepEmbedder
 from earful.model.audio import AudioBlock, AudioLimits, StreamInfo, stream_blocks
+from earful.model.encoders import OVERVIEW_BANDS, overview
 from earful.model.runtime import at_most_cores, n_cores
 from earful.values import short_repr
 
@@ -137,6 +138,7 @@ class Encoder:
         return StoreSettings(
             fingerprint=embedder.steps_fingerprint,
             step_dim=embedder.step_dim,
+            overview_bands=OVERVIEW_BANDS,
             steps_rate=embedder.steps_rate / embedder.step_samples,
             block_steps=PARTS * self._part_steps,
             low_hz=hearing.low_hz,
@@ -213,12 +215,17 @@ class Encoder:
             return writer.kept
 
     def _steps(self, part: AudioBlock) -> NDArray[np.float16]:
-        """Embed a part with its margins, and leave those out."""
+        """Embed a part with its margins, leave those out, and put its overview beside them."""
         embedder = self.embedder
         margin = embedder.margin_steps
         n_steps = -(-part.n_samples // embedder.step_samples)
         steps = embedder.embed_steps(part.samples, band_hz=self._hearing.band_hz)
-        return steps[margin : margin + n_steps].astype(np.float16)
+        start = margin * embedder.step_samples
+        own = part.samples[start : start + part.n_samples]
+        seen = overview(own, embedder.steps_rate, embedder.step_samples)
+        steps = steps[margin : margin + n_steps].astype(np.float16)
+        # Bytes in a number's place: nobody reads them as numbers.
+        return np.concatenate([steps, seen.view(np.float16)], axis=1)
 
 
 def _finished(kept: KeptRecording, info: StreamInfo) -> KeptRecording:

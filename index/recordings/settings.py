@@ -26,6 +26,8 @@ class StoreSettings:
     Attributes:
         fingerprint: Of the step embedder.
         step_dim: Length of a step.
+        overview_bands: Bands of the overview that is kept beside the steps; an even number, 0
+            for none.
         steps_rate: Steps a second of recording.
         block_steps: Steps of a block; the last block of a recording may be shorter.
         low_hz: What lies below is silence, in Hz.
@@ -42,6 +44,7 @@ class StoreSettings:
     high_hz: float | None = None
     slow: float = 1.0
     channel: str | int = "mean"
+    overview_bands: int = 0
 
     __repr__ = short_repr
 
@@ -51,9 +54,14 @@ class StoreSettings:
         return 1.0 / self.steps_rate
 
     @property
+    def row_dim(self) -> int:
+        """Length of a row of the file: a step, then its overview, two bands in a number's bytes."""
+        return self.step_dim + self.overview_bands // 2
+
+    @property
     def block_bytes(self) -> int:
         """Size of a whole block in its file."""
-        return self.block_steps * self.step_dim * 2
+        return self.block_steps * self.row_dim * 2
 
     def digest(self) -> str:
         """Return hex SHA-256 of the settings."""
@@ -90,6 +98,7 @@ class StoreSettings:
                 low_hz=float(values["low_hz"]),
                 high_hz=None if high_hz is None else float(high_hz),
                 slow=float(values["slow"]),
+                overview_bands=int(values["overview_bands"]),
                 channel=channel if isinstance(channel, int) else str(channel),
             )
         except (ModelError, TypeError, ValueError) as error:

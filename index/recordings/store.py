@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from earful.errors import ScanError, ScanMismatchError
 from earful.files import lock_unfinished, sync_folder, write_atomically
 from earful.index.recordings.array_file import HEADER_BYTES, Steps, StepsFile, map_steps
@@ -25,6 +28,7 @@ from earful.wording import as_argument, listed, printable
 STORE_FILE: Final = "store.json"
 _FORMAT: Final = "earful-steps"
 _KEY_DIGITS: Final = 64
+_ROWS_AT_ONCE: Final = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +157,7 @@ class StepStore:
         """
         path = self._base(key).with_suffix(".npy")
         try:
-            return map_steps(path, self.settings.step_dim)
+            return map_steps(path, self.settings.row_dim)[:, : self.settings.step_dim]
         except FileNotFoundError as error:
             raise ScanError(f"{path}: is missing; expected the steps of a recording") from error
 
@@ -165,9 +169,30 @@ class StepStore:
         """
         path = self._base(key).with_suffix(".npy")
         try:
-            return StepsFile(path, self.settings.step_dim)
+            return StepsFile(path, self.settings.row_dim, self.settings.step_dim)
         except FileNotFoundError as error:
             raise ScanError(f"{path}: is missing; expected the steps of a recording") from error
+
+    def overview(self, key: str) -> NDArray[np.uint8]:
+        """Read the overview of a recording that is kept; see ``overview`` of the encoders.
+
+        Returns:
+            uint8, shape ``(n_steps, overview_bands)``.
+
+        Raises:
+            ScanError: It is damaged, or not kept.
+        """
+        path = self._base(key).with_suffix(".npy")
+        settings = self.settings
+        try:
+            rows = StepsFile(path, settings.row_dim, settings.row_dim)
+        except FileNotFoundError as error:
+            raise ScanError(f"{path}: is missing; expected the steps of a recording") from error
+        found = np.empty((len(rows), settings.overview_bands), np.uint8)
+        for first in range(0, len(rows), _ROWS_AT_ONCE):
+            part = np.ascontiguousarray(rows[first : first + _ROWS_AT_ONCE][:, settings.step_dim :])
+            found[first : first + len(part)] = part.view(np.uint8)
+        return found
 
     def writer(self, key: str, begun: KeptRecording) -> StepWriter:
         """Return a writer of a recording's steps; see ``StepWriter``."""
@@ -176,7 +201,7 @@ class StepStore:
     def bytes_missing(self, duration_s: float) -> int:
         """Return about how many bytes the steps of so many seconds take."""
         n_steps = duration_s * self.settings.steps_rate
-        return HEADER_BYTES + int(n_steps * self.settings.step_dim * 2)
+        return HEADER_BYTES + int(n_steps * self.settings.row_dim * 2)
 
     def keys(self) -> list[str]:
         """Return the keys of the recordings that are kept, in order."""

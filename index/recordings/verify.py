@@ -122,7 +122,7 @@ def _steps_problem(store: StepStore, key: str) -> str:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         size = os.fstat(descriptor).st_size
-        n_bytes = about.n_steps * store.settings.step_dim * 2
+        n_bytes = about.n_steps * store.settings.row_dim * 2
         if size != HEADER_BYTES + n_bytes or crc_of_steps(descriptor, n_bytes) != about.crc32:
             return "its steps are not those that were written"
     finally:

@@ -103,14 +103,14 @@ class StepWriter:
         A last block that is shorter counts from ``finish`` on.
 
         Args:
-            steps: float16, shape ``(n, step_dim)``; ``block_steps`` rows but for the last block.
+            steps: float16, shape ``(n, row_dim)``; ``block_steps`` rows but for the last block.
             levels: Of the samples that they were made of.
 
         Raises:
             OSError: It cannot be written; what was kept before still is.
         """
         content = np.ascontiguousarray(steps, dtype="<f2")
-        size = self.kept.n_steps * self._settings.step_dim * 2
+        size = self.kept.n_steps * self._settings.row_dim * 2
         write_all(self._descriptor, content.data.cast("B"), HEADER_BYTES + size)
         os.fsync(self._descriptor)
         counted = replace(
@@ -135,7 +135,7 @@ class StepWriter:
             OSError: It cannot be written; what was kept before still is.
         """
         whole.write(self._about)
-        write_all(self._descriptor, array_header(whole.n_steps, self._settings.step_dim), 0)
+        write_all(self._descriptor, array_header(whole.n_steps, self._settings.row_dim), 0)
         os.fsync(self._descriptor)
         os.replace(self._part, self._array)
         sync_folder(self._array.parent)
@@ -165,7 +165,7 @@ class StepWriter:
             found = KeptRecording.read(self._about)
         except (FileNotFoundError, ScanError):
             found = begun
-        n_bytes = found.n_steps * self._settings.step_dim * 2
+        n_bytes = found.n_steps * self._settings.row_dim * 2
         if n_bytes and crc_of_steps(self._descriptor, n_bytes) != found.crc32:
             found, n_bytes = begun, 0
         if found.sha256:
@@ -182,7 +182,7 @@ class StepWriter:
         if not self.kept.n_blocks:
             self._about.unlink(missing_ok=True)
         os.ftruncate(self._descriptor, HEADER_BYTES + n_bytes)
-        write_all(self._descriptor, array_header(0, self._settings.step_dim), 0)
+        write_all(self._descriptor, array_header(0, self._settings.row_dim), 0)
 
     def _take_finished(self) -> None:
         try:

@@ -1,10 +1,10 @@
 from .band_levels import BandLevels
+from .band_overview import OVERVIEW_BANDS, event_band_hz, overview, overview_db, overview_edges_hz
 from .htsat import Htsat, HtsatConfig
 from .htsat_cpu import PackedHtsat, pack_for_cpu
 from .logmel import load_logmel
 from .mel import LogMel, LogMelConfig
 from .msclap import MsClapConfig, MsClapEncoder, from_published_names, published_names, read_config
-from .overview import OVERVIEW_BANDS, event_band_hz, overview, overview_db, overview_edges_hz
 
 __all__ = [
     "OVERVIEW_BANDS",

@@ -3,7 +3,7 @@ from .evaluation import evaluate_scan, kept_scores
 from .events import Events, LabelSummary, row_dict
 from .examples import ExampleSources
 from .metrics import METRICS, EventEvaluation
-from .page import write_events_page
+from .page import MOST_MINUTES, MOST_PLAYED, write_events_page, write_scan_page
 from .part import ScanPart, hours_of
 from .rehearsal import ScanPlan, rehearse_scan
 from .result_folder import read_scan, vectors_folder
@@ -14,6 +14,8 @@ __all__ = [
     "DEFAULT_THRESHOLD",
     "DENSITY_KEYS",
     "METRICS",
+    "MOST_MINUTES",
+    "MOST_PLAYED",
     "DensityRow",
     "EventEvaluation",
     "Events",
@@ -34,4 +36,5 @@ __all__ = [
     "scan",
     "vectors_folder",
     "write_events_page",
+    "write_scan_page",
 ]

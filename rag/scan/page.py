@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from earful.errors import CorpusError
 from earful.html import Page, draw_overview
 from earful.index.annotations import Event, RecordingRow
+from earful.index.recordings import StepStore
+from earful.rag.scan.events import Events
+from earful.rag.scan.result_folder import vectors_folder
 from earful.rag.scan.settings import DEFAULT_THRESHOLD
 from earful.values import short_repr
 from earful.wording import counted
@@ -23,8 +26,12 @@ STRIP_S: Final = 600.0
 """Length of a strip of spectrogram, in seconds: two columns a second."""
 
 _STRIP_COLUMNS = 1200
-_MOST_PLAYED = 200
-_MOST_MINUTES = 60.0
+MOST_PLAYED: Final = 200
+"""Events that get a player, unless told otherwise."""
+
+MOST_MINUTES: Final = 60.0
+"""Minutes that are drawn in stretches of ten, unless told otherwise."""
+
 _MOST_RECORDINGS = 50
 _MOST_ROWS = 1_000
 # A mark is this wide at least, in columns of a picture: a narrower one is not seen.
@@ -77,6 +84,56 @@ class Strip:
     __repr__ = short_repr
 
 
+def write_scan_page(
+    found: Events,
+    path: Path,
+    *,
+    labels: Sequence[str] = (),
+    min_score: float | None = None,
+    most: int = MOST_PLAYED,
+    most_minutes: float = MOST_MINUTES,
+) -> None:
+    """Write the page of a scan's result folder; see ``write_events_page``.
+
+    Args:
+        found: What a scan found.
+        path: HTML file.
+        labels: Only events of these; none for all.
+        min_score: Only events of this score at least.
+        most: Most events that get a player.
+        most_minutes: Most minutes that are drawn in stretches of ten.
+
+    Raises:
+        CorpusError: A label is none of the scan, a limit is outside its range, or the page cannot
+            be written.
+        ScanError: What is kept of the recordings is damaged.
+    """
+    events = found.select(labels=labels, min_score=min_score)
+    overview_of: Overview | None = None
+    step_s = 1.0
+    if found.folder is not None:
+        store = StepStore.open(vectors_folder(found.folder))
+        kept = store.keys()
+        keys = {store.about(key).sha256: key for key in kept}
+        step_s = store.settings.step_s
+
+        def overview_of(row: RecordingRow) -> NDArray[np.uint8] | None:
+            key = keys.get(row.sha256)
+            return None if key is None else store.overview(key)
+
+    write_events_page(
+        events,
+        found.recordings,
+        path,
+        title=found.folder.name if found.folder else "Events",
+        overview_of=overview_of,
+        step_s=step_s,
+        thresholds={one.label: one.threshold for one in found.summaries},
+        most=most,
+        most_minutes=most_minutes,
+    )
+
+
 def write_events_page(
     events: Sequence[Event],
     recordings: Sequence[RecordingRow],
@@ -86,8 +143,8 @@ def write_events_page(
     overview_of: Overview | None = None,
     step_s: float = 8192 / 44100,
     thresholds: dict[str, float] | None = None,
-    most: int = _MOST_PLAYED,
-    most_minutes: float = _MOST_MINUTES,
+    most: int = MOST_PLAYED,
+    most_minutes: float = MOST_MINUTES,
 ) -> None:
     """Write what a scan found as a page.
 
@@ -100,7 +157,7 @@ def write_events_page(
         recordings: All recordings of the scan, also those without events.
         path: HTML file.
         title: Title of the page.
-        overview_of: Gives a recording's overview, uint8 of shape ``(n_steps, 96)``.
+        overview_of: Gives a recording's overview, uint8 of shape ``(n_steps, n_bands)``.
         step_s: Length of a step of these overviews, in seconds.
         thresholds: By label, to tell which events are doubtful.
         most: Most events that get a player.

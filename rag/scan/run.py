@@ -17,6 +17,7 @@ from earful.errors import CorpusError, ScanError
 from earful.index.annotations import Annotation, Event, RecordingRow, event_id
 from earful.index.recordings import EncodedRecording, KeptRecording, StepStore
 from earful.model import StepEmbedder
+from earful.model.encoders import event_band_hz
 from earful.rag.scan.clock import Clocks, moment_at
 from earful.rag.scan.detection import Detectors, ExampleRecording, FoundEvent, fit_detectors
 from earful.rag.scan.events import LabelSummary
@@ -246,17 +247,43 @@ class Scanning:
         notes = row.notes
         if duration_s * self.slow < found.window_s:
             notes = (*notes, f"shorter than a window of {found.window_s / self.slow:.2f} s")
-        events = tuple(
-            self._event(one, row, event)
+        inside = [
+            event
             for event in found.events
             if any(
                 start_s <= (event.start_s + event.end_s) / 2 / self.slow < end_s
                 for start_s, end_s in spans
             )
+        ]
+        # Most recordings of a night have no event, and nothing more is read of them.
+        bands = self._bands(one.key, inside) if inside else []
+        return replace(row, notes=notes), tuple(
+            self._event(one, row, event, band) for event, band in zip(inside, bands, strict=True)
         )
-        return replace(row, notes=notes), events
 
-    def _event(self, one: EncodedRecording, row: RecordingRow, found: FoundEvent) -> Event:
+    def _bands(self, key: str, events: Sequence[FoundEvent]) -> list[tuple[float, float] | None]:
+        """Return the band in which each event is above the background of its recording."""
+        levels = self.store.overview(key)
+        background = np.median(levels, axis=0).astype(np.uint8)
+        rate = round(self.embedder.steps_rate * self.slow)
+        # Lengths of steps are as heard, and so are the times of these events.
+        step_s = self.embedder.step_samples / self.embedder.steps_rate
+        return [
+            event_band_hz(
+                levels[int(event.start_s / step_s) : int(event.end_s / step_s) + 1],
+                background,
+                rate,
+            )
+            for event in events
+        ]
+
+    def _event(
+        self,
+        one: EncodedRecording,
+        row: RecordingRow,
+        found: FoundEvent,
+        band: tuple[float, float] | None,
+    ) -> Event:
         sha256 = "" if one.kept is None else one.kept.sha256
         start_s = round(found.start_s / self.slow, 3)
         end_s = max(round(found.end_s / self.slow, 3), start_s + 0.001)
@@ -278,6 +305,8 @@ class Scanning:
             longitude=row.longitude,
             nearest_example=found.nearest_example,
             similarity=round(found.similarity, 4),
+            low_hz=None if band is None else round(band[0], 1),
+            high_hz=None if band is None else round(band[1], 1),
         )
 
     def _row(self, one: EncodedRecording) -> RecordingRow:

@@ -1,4 +1,4 @@
-"""``earful events``: what a scan found, exported, cut into clips, evaluated and counted."""
+"""``earful events``: what a scan found, as a page, exported, cut out, evaluated and counted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from earful.rag.scan import EventEvaluation
 
 events_app = typer.Typer(
-    help="Export, cut out, evaluate and count what a scan found.", no_args_is_help=True
+    help="Look at, export, cut out, evaluate and count what a scan found.", no_args_is_help=True
 )
 
 ScanArgument = Annotated[Path, typer.Argument(help="Result of a scan.", metavar="SCAN")]
@@ -146,6 +146,43 @@ def events_clips(
     print_result(result, "\n".join(map(console.printable, lines)), as_json=as_json)
     if report.failed:
         raise typer.Exit(SOME_FAILED)
+
+
+@events_app.command("page")
+@example("earful events page night.scan --html night.html")
+def events_page(
+    folder: ScanArgument,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Page; default: SCAN/events.html.")
+    ] = None,
+    label: LabelsOption = [],  # noqa: B006 - typer copies it
+    min_score: Annotated[
+        float | None, typer.Option(metavar="SCORE", help="Only events of this score at least.")
+    ] = None,
+    most: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Best and most doubtful events with a player.")
+    ] = 200,
+    most_minutes: Annotated[
+        float,
+        typer.Option(
+            "--most-minutes",
+            metavar="MINUTES",
+            min=0.0,
+            help="Minutes that are drawn in stretches of ten, those with most events.",
+        ),
+    ] = 60.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a page to look at and listen to: spectrograms with marks, players, hours of the day."""
+    from earful.rag.scan import Events, write_scan_page
+
+    found = Events.open(folder)
+    path = folder / "events.html" if html is None else html
+    write_scan_page(
+        found, path, labels=label, min_score=min_score, most=most, most_minutes=most_minutes
+    )
+    text = console.printable(f"wrote {path}")
+    print_result({"html": str(path)}, text, as_json=as_json)
 
 
 @events_app.command("evaluate")

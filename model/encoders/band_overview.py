@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from earful.model.encoders.band_levels import BandLevels, decibels
 
-OVERVIEW_BANDS: Final = 96
+OVERVIEW_BANDS: Final = 48
 _FFT_SAMPLES = 2048
 # A byte is half a decibel above this.
 _LOWEST_DB = -120.0
@@ -29,11 +29,11 @@ def overview(
         step_samples: Length of a step.
 
     Returns:
-        uint8, shape ``(ceil(n_samples / step_samples), 96)``, lowest band first: 0 is -120 dB
+        uint8, shape ``(ceil(n_samples / step_samples), 48)``, lowest band first: 0 is -120 dB
         of a full-scale sine or less, each further 1 half a decibel.
 
     >>> overview(np.zeros(30000, np.float32), 44100, 8192).shape
-    (4, 96)
+    (4, 48)
     """
     n_steps = -(-samples.size // step_samples)
     n_frames = max(step_samples // _FFT_SAMPLES, 1)
@@ -41,13 +41,13 @@ def overview(
     hop = step_samples // n_frames
     front_end = _front_end(sample_rate, hop)
     powers = front_end.powers(np.pad(samples, (0, n_steps * step_samples - samples.size)))
-    # The first frame is centred on the first sample; half of it is what was before.
+    # The first frame is centred on the first sample: half of it is what was before.
     powers = powers[: n_steps * n_frames].reshape(n_steps, n_frames, OVERVIEW_BANDS).mean(axis=1)
     return ((decibels(powers) - _LOWEST_DB) / _STEP_DB).round().clip(0, 255).astype(np.uint8)
 
 
 def overview_edges_hz(sample_rate: int) -> NDArray[np.float64]:
-    """Return where the bands of an overview meet, in Hz, float64, shape ``(97,)``."""
+    """Return where the bands of an overview meet, in Hz, float64, shape ``(49,)``."""
     return _front_end(sample_rate, _FFT_SAMPLES).edges_hz
 
 
@@ -66,9 +66,9 @@ def event_band_hz(
     """Return the band that holds 90 % of an event's energy above its background.
 
     Args:
-        levels: The event's part of an overview, shape ``(n_steps, 96)``.
+        levels: The event's part of an overview, shape ``(n_steps, 48)``.
         background: Typical levels of the recording, such as the median over its steps, shape
-            ``(96,)``.
+            ``(48,)``.
         sample_rate: Of the samples that the overview was made of, in Hz.
 
     Returns:
