@@ -338,7 +338,7 @@ def _evaluate_psds(
     if scores is None or lacking:
         raise EvaluationError(
             f"psds needs the scores of {quoted(lacking[0])}: expected them of all "
-            f"{len(names)} recordings; scan with --keep-scores, or take --metric iou"
+            f"{len(names)} recordings; run `earful scan --keep-scores`, or take --metric iou"
         )
     curves: dict[tuple[str, str], Curve] = {}
     for (name, label), own in cells.items():
