@@ -12,7 +12,7 @@ _NOT_PLAIN: Final = object()
 _MOST_DIGITS: Final = 9
 # What typer may be told of a parameter beyond its kind.
 _CHECKS: Final = (
-    "parser", "click_type", "clamp", "exists", "writable", "resolve_path", "allow_dash",
+    "click_type", "clamp", "exists", "writable", "resolve_path", "allow_dash",
     "path_type", "mode", "formats",
 )  # fmt: skip
 _FORBIDDEN: Final = ("file_okay", "dir_okay", "readable")
@@ -56,11 +56,24 @@ def _value(
                 plain = values
     elif given is None:
         plain = _NOT_PLAIN if parameter.required else None
+    elif about.parser is not None and isinstance(given, str):
+        plain = _parsed(parameter, about.parser, context, given)
     else:
         plain = _plain(kind, about, given)
     if plain is _NOT_PLAIN:
         return check(context, given)
     return plain if parameter.callback is None else parameter.callback(context, parameter, plain)
+
+
+def _parsed(parameter: Any, parse: Callable[[str], Any], context: Any, given: str) -> Any:
+    """Return what a parser of ours makes of a value; a refusal tells of the parameter."""
+    from typer import BadParameter
+
+    try:
+        return parse(given)
+    except BadParameter as error:
+        error.ctx, error.param = error.ctx or context, error.param or parameter
+        raise
 
 
 def _plain(kind: Any, about: Any, given: Any) -> Any:
