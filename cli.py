@@ -280,9 +280,18 @@ def demo(
         Path, typer.Option("--index", "-i", help="Where to build the demo's index.")
     ] = Path(".demo/sounds.index"),
     n_shown: Annotated[int, typer.Option(min=0, help="Answers shown with evidence.")] = 3,
+    long: Annotated[
+        bool,
+        typer.Option(
+            "--long", help="Mix a long recording of the demo's sounds instead, and scan it."
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Build an index from the demo recordings, then classify labels that it does not have."""
+    if long:
+        _scan_long(index.parent, as_json=as_json)
+        return
     from earful.demo import DemoCorpus, build_demo_index, classify_unseen
     from earful.index import Index
     from earful.model import DEFAULT_MODEL, load_language_model
@@ -336,6 +345,54 @@ def demo(
         )
         for mistake in mistakes:
             typer.echo(f"  wrong: {mistake}")
+
+
+def _scan_long(folder: Path, *, as_json: bool) -> None:
+    """Mix a long recording, look for laughter in it, and compare with the truth."""
+    import earful
+    from earful.commands.events import describe_evaluation
+    from earful.commands.scan import describe_scan
+    from earful.commands.scan_console import scan_meter
+    from earful.demo import N_EXAMPLES, DemoCorpus, mix_long_recording
+    from earful.rag.scan import ExampleSources, ScanProgress, evaluate_scan, write_scan_page
+
+    mixed = mix_long_recording(DemoCorpus.find(), folder)
+    out = folder / "ward.scan"
+    last: list[ScanProgress] = []
+    with scan_meter(sys.stderr) as show:
+
+        def tell(progress: ScanProgress) -> None:
+            last[:] = [progress]
+            show(progress)
+
+        found = earful.scan(
+            mixed.audio,
+            examples=ExampleSources(
+                annotations=(mixed.examples,), complete_until_s=mixed.complete_until_s
+            ),
+            out=out,
+            on_progress=tell,
+        )
+    (evaluation,) = evaluate_scan(found, mixed.reference, n_given=N_EXAMPLES)
+    page = out / "events.html"
+    write_scan_page(found, page)
+    if as_json:
+        print_json({"events": len(found), "html": str(page), "evaluation": evaluation.to_dict()})
+        return
+    typer.echo(
+        f"{_shown(mixed.audio)}: five minutes, mixed from the demo's sounds. Somebody laughs 20 "
+        f"times.\n{_shown(mixed.examples)}: the first {N_EXAMPLES} laughs, marked as in Audacity.\n"
+    )
+    typer.echo(
+        f"$ earful scan {_shown(mixed.audio)} --examples {_shown(mixed.examples)} "
+        f"--complete-until {mixed.complete_until_s:g} --out {_shown(out)}"
+    )
+    typer.echo(f"{describe_scan(found, out, last[-1] if last else None)}\n")
+    typer.echo(
+        f"$ earful events evaluate {_shown(out)} {_shown(mixed.reference)} --n-given {N_EXAMPLES}"
+    )
+    typer.echo(f"{describe_evaluation(evaluation)}\n")
+    typer.echo(f"$ earful events page {_shown(out)}\nwrote {_shown(page)}")
 
 
 def _shown(path: Path) -> str:

@@ -1,6 +1,7 @@
-"""Take the pictures of ``docs/pages.md``: the three pages of the demo corpus, in Chromium.
+"""Take the pictures of ``docs/pages.md``: the pages of the demo corpus, in Chromium.
 
-Run it with ``./dev run python -m docs.screenshots``; it takes some minutes, and needs Debian's
+Run it with ``./dev run python -m docs.screenshots``, with the names of some pages for those alone;
+it takes some minutes, and needs Debian's
 ``chromium`` or a browser that ``EARFUL_CHROMIUM`` names.
 """
 
@@ -17,10 +18,11 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import earful
-from earful.demo import DemoCorpus
+from earful.demo import DemoCorpus, mix_long_recording
 from earful.index import Index
 from earful.index.health import check_health, map_index, write_health_page, write_map_page
 from earful.rag.evaluation import EvaluationSettings, evaluate, write_report
+from earful.rag.scan import ExampleSources, write_scan_page
 from earful.rag.task import Task
 
 IMAGES = Path(__file__).resolve().parent / "images"
@@ -36,7 +38,10 @@ def main() -> None:
         sys.exit("expected chromium, or its path in EARFUL_CHROMIUM; got neither")
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as engine:
-        pages = make_pages(Path(folder))
+        made = {path.stem: path for path in [make_events_page(Path(folder))]}
+        if not (wanted := sys.argv[1:]) or set(wanted) - set(made):
+            made |= {path.stem: path for path in make_pages(Path(folder))}
+        pages = [path for name, path in made.items() if not wanted or name in wanted]
         browser = engine.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         context = browser.new_context(
             offline=True, viewport={"width": WIDTH, "height": MOST_HEIGHT}
@@ -51,6 +56,19 @@ def main() -> None:
             picture.quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
             print(f"{target.name}: {target.stat().st_size / 1000:.0f} kB")
         browser.close()
+
+
+def make_events_page(folder: Path) -> Path:
+    """Write the page of what a scan finds in the demo's long recording."""
+    mixed = mix_long_recording(DemoCorpus.find(), folder)
+    # As a user is: where the recording lies, so that the page names no folder of this machine.
+    os.chdir(folder)
+    examples = ExampleSources(
+        annotations=(mixed.examples,), complete_until_s=mixed.complete_until_s
+    )
+    found = earful.scan(mixed.audio.name, examples=examples, out="ward.scan")
+    write_scan_page(found, folder / "events.html")
+    return folder / "events.html"
 
 
 def make_pages(folder: Path) -> list[Path]:

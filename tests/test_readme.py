@@ -71,6 +71,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         name = f"audio-flamingo-{variant}"
         write_flamingo(folder / "home" / "models" / name, variant=variant)
     (folder / "questions.txt").write_text("What is it?\nIs it near?\n")
+    for n in range(2):
+        noise(f"night/{n}.wav", 2000)
+    (folder / "calls.csv").write_text("recording,start_s,end_s,label\nnight/0.wav,0.2,0.6,beep\n")
     noise("siren.wav", 900)
     noise("pump.wav", 210)
     return folder

@@ -7,11 +7,12 @@ from the same sounds, and one of them is looked for in it.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from earful.errors import CorpusError
 from earful.model import DEFAULT_EMBEDDER
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
     from earful.rag import Answer, FewShot
 
 _FOLDER = Path("notebooks/demo")
+N_EXAMPLES: Final = 5
+"""Times that the label of the long recording is marked."""
+
 # The long recording: 44.1 kHz, five minutes, sounds some 8 dB above the background.
 _SEED, _RATE, _LENGTH_S = 7, 44_100, 300.0
-_N_EXAMPLES, _N_LAUGHS, _N_OTHERS = 5, 20, 40
+_N_LAUGHS, _N_OTHERS = 20, 40
 _BACKGROUND_LEVEL, _EVENT_LEVEL = 0.02, 0.05
 
 
@@ -106,12 +110,14 @@ class LongRecording:
         examples: Label track of the first five times that the label sounds.
         reference: Label track of every time.
         label: What is looked for.
+        complete_until_s: Up to here everything that the examples do not mark is something else.
     """
 
     audio: Path
     examples: Path
     reference: Path
     label: str
+    complete_until_s: float
 
 
 def mix_long_recording(corpus: DemoCorpus, folder: Path) -> LongRecording:
@@ -144,7 +150,7 @@ def mix_long_recording(corpus: DemoCorpus, folder: Path) -> LongRecording:
         for label in ("shout", "bell", "water", "wood-hit", "whoosh")
         for path in sorted((corpus.sounds / label).glob("*.flac"))
     ] + sorted(corpus.queries.glob("door/*.flac"))
-    laughs = [voices[0]] * _N_EXAMPLES + [voices[0] + voices[1]] * (_N_LAUGHS - _N_EXAMPLES)
+    laughs = [voices[0]] * N_EXAMPLES + [voices[0] + voices[1]] * (_N_LAUGHS - N_EXAMPLES)
     # Each sound has a slot of its own, so that no two overlap; the last ones are not always laughs.
     n_slots = _N_LAUGHS + _N_OTHERS
     is_laugh = np.zeros(n_slots, bool)
@@ -169,11 +175,12 @@ def mix_long_recording(corpus: DemoCorpus, folder: Path) -> LongRecording:
         examples=folder / "examples" / f"{name}.txt",
         reference=folder / "reference" / f"{name}.txt",
         label="laughter",
+        complete_until_s=math.ceil(marks[N_EXAMPLES - 1][1]),
     )
     for path in (found.audio, found.examples, found.reference):
         path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(found.audio, mixed.clip(-1, 1), _RATE, subtype="PCM_16")
-    for path, shown in ((found.examples, marks[:_N_EXAMPLES]), (found.reference, marks)):
+    for path, shown in ((found.examples, marks[:N_EXAMPLES]), (found.reference, marks)):
         lines = [f"{start_s:.6f}\t{end_s:.6f}\t{found.label}\n" for start_s, end_s in shown]
         path.write_text("".join(lines), encoding="utf-8")
     return found
