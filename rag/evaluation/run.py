@@ -14,41 +14,33 @@ outside the index. First of all, exemplars that give items away are looked for
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earful.errors import EvaluationError, TaskError
+from earful.errors import EvaluationError
 from earful.html import notebook_html
-from earful.index.corpus import Corpus, stretch_fields
-from earful.model import GenerationOptions
-from earful.rag.evaluation.arms import Arm, ArmRunner, arms_of, embedding_seconds
-from earful.rag.evaluation.items import Item, ItemSet, items_of_corpus, items_of_index
-from earful.rag.evaluation.leakage import Leak, find_leaks, keep_apart, refuse_leaks
-from earful.rag.evaluation.metrics import require_caption_tools
-from earful.rag.evaluation.run_file import RunFile, read_run
-from earful.rag.evaluation.scores import ENOUGH_GROUPS, Scorecard, Verdict
+from earful.index.corpus import Corpus
+from earful.rag.evaluation.arms import Arm
+from earful.rag.evaluation.run_file import read_run
+from earful.rag.evaluation.running import (
+    NamedModel,
+    Progress,
+    Run,
+    RunOfModels,
+    RunOfOneModel,
+    to_sources,
+)
+from earful.rag.evaluation.scores import Scorecard, Verdict
 from earful.rag.evaluation.settings import EvaluationSettings
 from earful.rag.few_shot import FewShot
-from earful.rag.retrieval import Candidates, Retriever
 from earful.rag.task import Task
 from earful.values import data_frame, repr_of
-from earful.wording import counted, unknown_name
+from earful.wording import unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Progress = Callable[[int, int], None]
-
-_N_TIMED = 8
-_PACKAGES = ("numpy", "onnxruntime", "scikit-learn", "soundfile", "soxr", "lancedb")
-# Which compute the answers of other models, where they are installed.
-_EXTRAS = ("torch",)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
@@ -130,8 +122,10 @@ def evaluate(
     task: Task,
     *,
     settings: EvaluationSettings = EvaluationSettings(),
+    models: Sequence[NamedModel] = (),
     corpus: Corpus | None = None,
     out: Path | None = None,
+    keep: bool = True,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Ask every arm about every item, and compare the arms.
@@ -140,13 +134,19 @@ def evaluate(
         few: Index, embedder and language model.
         task: The task that arms answer.
         settings: Arms, items, seeds, leaks and intervals.
+        models: Language models to compare, in place of one of ``few``: names, folders, models or
+            ``ModelSource``. Each is loaded when its turn comes, and let go before the next.
         corpus: Items from outside the index; ``None`` for rows of the index.
         out: File of the run; an interrupted run is resumed.
-        progress: Called after each item with how many are done, of how many.
+        keep: Whether answers of a model whose weights are known are kept with the index, if they
+            took long, and taken from there where the same was asked before.
+        progress: Called after each item with how many are done, of how many; with several models
+            an item is done once for each, and once for the arms that ask none.
 
     Raises:
-        EvaluationError: There is nothing to ask about or nothing to answer with, or ``out``
-            holds another run.
+        EvaluationError: There is nothing to ask about or nothing to answer with, ``out`` holds
+            another run, or ``few`` has a language model and ``models`` are given.
+        ModelError: A model cannot be loaded; of several, what others answered is in ``out``.
         LeakageError: Exemplars give items away.
         TaskError: No row answers the task, or a row's label is none of its labels.
         CorpusError: A row of the corpus is broken.
@@ -160,7 +160,21 @@ def evaluate(
             f"split {settings.split!r} chooses rows of the index, but the items come from "
             f"{corpus.source}; give one of the two"
         )
-    return _Run(few, task, settings, corpus).run(out, progress)
+    sources = to_sources(models)
+    if sources and few.model is not None:
+        raise EvaluationError(
+            f"language model {few.model.capabilities.name!r} is given with the index, and "
+            f"{len(sources)} beside it: expected one of the two; open the index without a model"
+        )
+    run: Run
+    if len(sources) > 1:
+        run = RunOfModels(few, task, settings, corpus, sources, keep=keep)
+    else:
+        if sources:
+            few = FewShot(retriever=few.retriever, model=sources[0].load())
+        run = RunOfOneModel(few, task, settings, corpus, keep=keep)
+    document, n_asked = run.run(out, progress)
+    return Evaluation(document=document, scorecard=Scorecard(document), n_asked=n_asked)
 
 
 def load_evaluation(path: Path) -> Evaluation:
@@ -172,204 +186,3 @@ def load_evaluation(path: Path) -> Evaluation:
     """
     document = read_run(path)
     return Evaluation(document=document, scorecard=Scorecard(document), n_asked=0)
-
-
-class _Run:
-    """One evaluation under way: its items, arms and notes."""
-
-    def __init__(
-        self, few: FewShot, task: Task, settings: EvaluationSettings, corpus: Corpus | None
-    ) -> None:
-        if task.kind == "caption":
-            require_caption_tools()
-        split = settings.split
-        self._model = few.model
-        self._task = task
-        self._settings = settings
-        self._corpus = corpus
-        self._held_out = corpus is not None or bool(split)
-        # The items, and the exemplars that may answer: none of the split asked about.
-        self._items = _gather_items(few, task, split, corpus).limited(settings.limit, seed=0)
-        self._retriever = Retriever(
-            embedder=few.embedder,
-            index=few.index,
-            exemplar_filter=(lambda exemplar: exemplar.split != split) if split else None,
-        )
-        # The arms, with as many shots as the model can take beside the query.
-        most = None if few.model is None else max(few.model.capabilities.max_audios - 1, 0)
-        self._arms, notes = arms_of(
-            task,
-            shots=settings.shots,
-            strategies=settings.strategies,
-            only=settings.arms,
-            has_model=few.model is not None,
-            most=most,
-        )
-        self._notes = [*self._items.notes, *notes]
-        self._runner = ArmRunner(
-            self._retriever,
-            few.model,
-            task,
-            self._arms,
-            seeds=range(settings.seeds),
-            options=GenerationOptions(max_new_tokens=settings.max_new_tokens),
-        )
-
-    def run(self, out: Path | None, progress: Progress | None) -> Evaluation:
-        # Check that exemplars can answer, and note what makes the numbers rough.
-        candidates = self._runner.prepared.candidates
-        if not len(candidates) and any(not arm.by_model or arm.k for arm in self._arms):
-            raise EvaluationError(
-                f"task {self._task.name!r}: no exemplar can answer: expected rows with its labels, "
-                "or examples in the task file"
-            )
-        self._notes += _unanswerable(self._items.items, candidates, self._task)
-        n_groups = len({item.group for item in self._items.items})
-        if n_groups < ENOUGH_GROUPS:
-            self._notes.append(
-                f"the items come from {counted(n_groups, 'group')} only: intervals and tests "
-                "are rough"
-            )
-        # Check that they do not give the items away.
-        items, leaks = self._check_leaks(candidates)
-        # Ask every arm, into a file if there is to be one.
-        header = self._header(items, candidates)
-        if out is None:
-            return self._ask(items, leaks, header, None, progress)
-        with RunFile(out, header) as file:
-            return self._ask(items, leaks, header, file, progress)
-
-    def _ask(
-        self,
-        items: Sequence[Item],
-        leaks: Sequence[Leak],
-        header: dict[str, Any],
-        file: RunFile | None,
-        progress: Progress | None,
-    ) -> Evaluation:
-        """Ask about the items without answers, and make the document of the run."""
-        answers = {} if file is None else dict(file.done)
-        waiting = [item for item in items if item.id not in answers]
-        self._notes += self._runner.fit_probe(items, held_out=self._held_out)
-        for start in range(0, len(waiting), self._runner.n_at_once):
-            asked = self._runner.ask(waiting[start : start + self._runner.n_at_once])
-            for item, answers[item.id] in asked:
-                if file is not None:
-                    file.append(item.id, answers[item.id])
-                if progress is not None:
-                    progress(len(answers), len(items))
-        timed = [item.query for item in items[:_N_TIMED]]
-        document = {
-            **header,
-            "notes": list(self._notes),
-            "leaks": [leak.to_dict() for leak in leaks],
-            "source": {
-                "task": str(self._task.source.resolve()) if self._task.source else "",
-                "corpus": str(self._corpus.source) if self._corpus else "",
-            },
-            "embedding_s": round(embedding_seconds(self._retriever, timed), 6),
-            "machine": {"platform": platform.platform(), "processor": platform.machine()},
-            "shown": _shown(
-                self._runner.prepared.candidates,
-                {shot for rows in answers.values() for row in rows for shot in row.shots},
-            ),
-            "rows": [row.to_dict() for item in items for row in answers[item.id]],
-        }
-        if file is not None and not file.is_finished:
-            file.finish(document)
-        return Evaluation(document=document, scorecard=Scorecard(document), n_asked=len(waiting))
-
-    def _check_leaks(self, candidates: Candidates) -> tuple[tuple[Item, ...], tuple[Leak, ...]]:
-        """Find leaks, and refuse, exclude or allow them as the settings say."""
-        items = self._items.items
-        searched = find_leaks(
-            items, candidates, threshold=self._settings.near_duplicate, held_out=self._held_out
-        )
-        leaks = searched.leaks
-        if searched.unheard:
-            self._notes.append(
-                f"{counted(len(searched.unheard), 'recording')} could not be compared with what "
-                "sounds alike, so near-duplicates among them are not known; the first: "
-                f"{searched.unheard[0]}"
-            )
-        if self._settings.leaks == "refuse":
-            refuse_leaks(leaks)
-        elif leaks and self._settings.leaks == "exclude":
-            n = len({leak.item for leak in leaks})
-            self._notes.append(
-                f"{counted(len(leaks), 'pair was', 'pairs were')} kept apart: "
-                f"{counted(n, 'item is', 'items are')} given away"
-            )
-            items = keep_apart(items, leaks, candidates)
-        elif leaks:
-            n = len({leak.item for leak in leaks})
-            self._notes.append(
-                f"{counted(n, 'item')} given away by exemplars and asked about all the same; the "
-                "numbers flatter"
-            )
-        return items, leaks
-
-    def _header(self, items: Sequence[Item], candidates: Candidates) -> dict[str, Any]:
-        """Return everything that decides the answers."""
-        embedder = self._retriever.embedder
-        return {
-            "task": self._task.to_dict(),
-            "settings": self._settings.to_dict(),
-            "arms": [arm.to_dict() | {"is_default": arm.is_default} for arm in self._arms],
-            "labels": list(candidates.labels),
-            "embedder": embedder.fingerprint.to_dict() if embedder else None,
-            "exemplars": {"n": len(candidates), "digest": candidates.digest},
-            "model": None if self._model is None else dict(self._model.capabilities.to_dict()),
-            "versions": {
-                "earful": metadata.version("earful"),
-                "python": platform.python_version(),
-                **{name: metadata.version(name) for name in _PACKAGES},
-                **{name: metadata.version(name) for name in _EXTRAS if find_spec(name)},
-            },
-            "items": [item.to_dict() for item in items],
-        }
-
-
-def _gather_items(few: FewShot, task: Task, split: str, corpus: Corpus | None) -> ItemSet:
-    """Return the items of a corpus, or else of the index."""
-    if corpus is not None:
-        return items_of_corpus(task, corpus, few.embedder)
-    index = few.index
-    if index is None:
-        raise EvaluationError("nothing to ask about; give an index or a labelled corpus")
-    if split and all(row.split == split for row in index.vectors().exemplars):
-        raise EvaluationError(
-            f"every row of the index is of split {split!r}, so nothing is left to answer; "
-            "add rows of another split"
-        )
-    if why := index.why_empty():
-        raise TaskError(f"{index.path}: {why}")
-    return items_of_index(task, index.vectors(), split=split, name=str(index.path))
-
-
-def _shown(candidates: Candidates, ids: set[str]) -> list[dict[str, Any]]:
-    """Return the recordings and references of the exemplars that answers name."""
-    return [
-        {
-            "id": exemplar.id,
-            "audio": str(path),
-            **stretch_fields(exemplar),
-            "references": list(exemplar.labels) or [exemplar.answer],
-        }
-        for exemplar, path in zip(candidates.exemplars, candidates.paths, strict=True)
-        if exemplar.id in ids
-    ]
-
-
-def _unanswerable(items: Sequence[Item], candidates: Candidates, task: Task) -> list[str]:
-    """Return a note about items with a label that no exemplar has."""
-    if not task.has_labels:
-        return []
-    known = {candidates.labels[label] for own in candidates.row_labels for label in own}
-    lost = sorted({label for item in items for label in item.labels} - known)
-    if not lost:
-        return []
-    n = sum(not known.issuperset(item.labels) for item in items)
-    shown = ", ".join(map(repr, lost[:10])) + (" and others" if len(lost) > 10 else "")
-    have = counted(n, "item has", "items have")
-    return [f"{have} a label without any exemplar, which shots cannot show: {shown}"]

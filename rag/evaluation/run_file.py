@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,9 +25,32 @@ from earful.wording import quoted
 
 FORMAT = "earful-evaluation"
 VERSION = 1
+"""Of a run with one way to ask at most one language model."""
+VERSION_OF_SEVERAL = 2
+"""Of a run that tells models or modes of shots apart, which readers of 1 would mix up."""
 
 Header = Mapping[str, Any]
 Answers = dict[str, tuple[Prediction, ...]]
+
+
+@dataclass(slots=True)
+class Part:
+    """What a run file holds of one language model, where several are compared.
+
+    Attributes:
+        about: What decides this model's answers; ``None`` until it has been asked.
+        done: The answers that were found in the file, by item.
+        spent: Requests, tokens, seconds and cost of everything that was asked so far.
+    """
+
+    about: Header | None = None
+    done: Answers = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=dict)
+
+    def spend(self, more: Mapping[str, float]) -> None:
+        """Add what was asked just now."""
+        for name, value in more.items():
+            self.spent[name] = self.spent.get(name, 0) + value
 
 # A power cut loses the answers of at most so many seconds.
 _SYNC_EVERY_S = 1.0
@@ -49,12 +73,15 @@ class RunFile:
             file.append("dog/1.wav", rows)
             file.finish(document)
 
+    Where several language models are compared, each has a part with answers of its own.
+
     Args:
         path: Path of the document; the partial lies beside it.
         header: Everything that decides the answers; another header is another run.
 
     Attributes:
-        done: The answers that were found in the file, by item.
+        done: The answers that were found in the file, by item, but for those of parts.
+        parts: The parts that were found in it, by the model's name.
         is_finished: Whether the document exists.
 
     Raises:
@@ -66,6 +93,7 @@ class RunFile:
         self.path = path
         self.partial = path.with_name(path.name + ".partial")
         self.done: Answers = {}
+        self.parts: dict[str, Part] = {}
         self.is_finished = False
         self._header = header
         self._digest = digest_of(header)
@@ -97,15 +125,39 @@ class RunFile:
     def __exit__(self, *_: object) -> None:
         self._unlock()
 
-    def append(self, item: str, rows: Sequence[Prediction]) -> None:
+    def append(
+        self,
+        item: str,
+        rows: Sequence[Prediction],
+        *,
+        part: str = "",
+        spent: Mapping[str, float] | None = None,
+    ) -> None:
         """Append one item's answers; from then on a kill cannot lose them.
+
+        Args:
+            item: Id of the item.
+            rows: The answers.
+            part: The model whose answers they are, where several are compared.
+            spent: What asking it took.
 
         Raises:
             EvaluationError: They cannot be written.
         """
-        line = json.dumps({"item": item, "rows": [row.to_dict() for row in rows]})
+        line: dict[str, Any] = {"item": item, "rows": [row.to_dict() for row in rows]}
+        if part:
+            line |= {"part": part, "spent": dict(spent or {})}
         with self._writing(self.partial):
-            self._write_line(line)
+            self._write_line(json.dumps(line))
+
+    def begin_part(self, name: str, about: Header) -> None:
+        """Write down what decides a model's answers, before the first of them.
+
+        Raises:
+            EvaluationError: It cannot be written.
+        """
+        with self._writing(self.partial):
+            self._write_line(json.dumps({"part": name, "about": about}))
 
     def finish(self, document: Mapping[str, Any]) -> None:
         """Write the document in one piece, and drop the partial.
@@ -113,7 +165,8 @@ class RunFile:
         Raises:
             EvaluationError: It cannot be written.
         """
-        whole = {"format": FORMAT, "version": VERSION, "digest": self._digest, **document}
+        version = VERSION_OF_SEVERAL if tells_apart(document) else VERSION
+        whole = {"format": FORMAT, "version": version, "digest": self._digest, **document}
         text = json.dumps(whole, ensure_ascii=True, indent=1) + "\n"
         with self._writing(self.path):
             write_atomically(self.path, text)
@@ -153,8 +206,26 @@ class RunFile:
         head, *lines = content[:end].decode("utf-8", errors="replace").split("\n")
         self._require_same(*_begun_by(head), self.partial)
         os.ftruncate(self._descriptor, end)
-        # A line that a power cut left unreadable counts as not written.
-        return dict(answers for line in lines if (answers := _answers_in(line)) is not None)
+        done: Answers = {}
+        for line in lines:
+            # A line that a power cut left unreadable counts as not written.
+            with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                self._read_line(json.loads(line), done)
+        return done
+
+    def _read_line(self, values: Any, done: Answers) -> None:
+        """Read an item's answers, or what a part begins with."""
+        name = values.get("part", "")
+        if "about" in values:
+            self.parts.setdefault(str(name), Part()).about = dict(values["about"])
+            return
+        item, rows = str(values["item"]), tuple(map(Prediction.from_dict, values["rows"]))
+        if not name:
+            done[item] = rows
+            return
+        part = self.parts.setdefault(str(name), Part())
+        part.done[item] = rows
+        part.spend({str(what): float(n) for what, n in values["spent"].items()})
 
     def _write_line(self, line: str) -> None:
         rest = f"{line}\n".encode("ascii")
@@ -253,12 +324,17 @@ def read_run(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise EvaluationError(f"{path}: is not a run: expected a file that `earful evaluate` wrote")
-    if document.get("version") != VERSION:
+    if document.get("version") not in (VERSION, VERSION_OF_SEVERAL):
         raise EvaluationError(
-            f"{path}: expected format {VERSION}, got {document.get('version')}; another version of "
+            f"{path}: expected format {VERSION} or {VERSION_OF_SEVERAL}, got {document.get('version')}; another version of "
             "earful wrote it"
         )
     return document
+
+
+def tells_apart(document: Mapping[str, Any]) -> bool:
+    """Whether a run tells language models or modes of shots apart."""
+    return any("model" in arm or "shot_mode" in arm for arm in document.get("arms", ()))
 
 
 def _differences(old: Any, new: Any, where: str = "") -> list[str]:
@@ -286,12 +362,3 @@ def _begun_by(head: str) -> tuple[object, Header]:
     except (ValueError, TypeError, RecursionError):
         return None, {}
     return first.get("digest"), first.get("header", {})
-
-
-def _answers_in(line: str) -> tuple[str, tuple[Prediction, ...]] | None:
-    """Read an item and its answers from a line; ``None`` where it is damaged."""
-    try:
-        values = json.loads(line)
-        return str(values["item"]), tuple(Prediction.from_dict(row) for row in values["rows"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from earful.errors import EvaluationError
+from earful.model import ShotMode
 from earful.plain import plain_fields
 from earful.rag.evaluation.arms import check_choices
 from earful.rag.evaluation.leakage import NEAR_DUPLICATE, ON_LEAKS, OnLeaks
@@ -25,6 +26,8 @@ class EvaluationSettings:
         seeds: Arms that make random choices are asked once for each seed from 0 up to this.
         strategies: Shot strategies; none for the task's own.
         arms: Ways to answer; none for all. See ``arms.HOWS``.
+        shot_modes: How a language model is shown exemplars, each as an arm where the model takes
+            it; none for the way that suits it best.
         split: Rows of the index that are asked about, answered by the others; empty for the
             task's split, and where that is empty, too, for every row in turn.
         limit: Items at most, drawn with the labels taking turns; ``None`` for all.
@@ -43,6 +46,7 @@ class EvaluationSettings:
     seeds: int = 3
     strategies: tuple[str, ...] = ()
     arms: tuple[str, ...] = ()
+    shot_modes: tuple[ShotMode, ...] = ()
     split: str = ""
     limit: int | None = None
     leaks: OnLeaks = "refuse"
@@ -54,7 +58,7 @@ class EvaluationSettings:
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
-        check_choices(self.shots, self.strategies, self.arms)
+        check_choices(self.shots, self.strategies, self.arms, self.shot_modes)
         if self.leaks not in ON_LEAKS:
             raise EvaluationError(unknown_name("leaks", self.leaks, ON_LEAKS))
         for name, found, least in (
@@ -74,13 +78,13 @@ class EvaluationSettings:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return plain_fields(self)
+        """Return plain JSON values; modes of shots only where some were chosen."""
+        return plain_fields(self, without=() if self.shot_modes else ("shot_modes",))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Read what ``to_dict`` wrote."""
         plain = dict(values)
-        for name in ("shots", "strategies", "arms"):
-            plain[name] = tuple(plain[name])
+        for name in ("shots", "strategies", "arms", "shot_modes"):
+            plain[name] = tuple(plain.get(name, ()))
         return cls(**plain)

@@ -9,6 +9,7 @@ from typing import Any, Self
 from earful.plain import plain_fields
 
 _DIGITS = 6
+_COUNTED = ("requests", "tokens", "cost")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,9 @@ class Prediction:
         digest: Digest of the prompt; empty when no language model was asked.
         spent_s: Seconds, without the embedding of the item.
         fault: Why there is no answer; empty when there is one.
+        requests: Times the language model was asked for it; 0 where that is not counted.
+        tokens: Tokens of these requests, prompts and answers.
+        cost: What they cost by the prices that the user gave; ``None`` without prices.
     """
 
     item: str
@@ -45,10 +49,18 @@ class Prediction:
     digest: str = ""
     spent_s: float = 0.0
     fault: str = ""
+    requests: int = 0
+    tokens: int = 0
+    cost: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return plain_fields(self, digits=_DIGITS)
+        """Return plain JSON values; requests, tokens and cost only where they were counted."""
+        uncounted = tuple(name for name in _COUNTED if not getattr(self, name))
+        # A request may cost a hundredth of a millionth, and no digit of that is rounded off.
+        return {
+            **plain_fields(self, digits=_DIGITS, without=(*uncounted, "cost")),
+            **({"cost": self.cost} if self.cost else {}),
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -25,6 +25,7 @@ from earful.rag.evaluation.arms.baselines import (
     vote_among_answers,
 )
 from earful.rag.evaluation.arms.linear_probe import probe_scores
+from earful.rag.evaluation.arms.metered import MeteredModel, Spent
 from earful.rag.evaluation.arms.prediction import Prediction
 from earful.rag.evaluation.items import Item
 from earful.rag.evaluation.metrics import match_label, split_labels
@@ -73,6 +74,8 @@ class ArmRunner:
         seeds: Seeds of arms that make random choices; all others take the first.
         scoring: How a language model's log-probabilities become scores.
         options: How a language model writes.
+        counts: Whether answers say how many requests and tokens they took, of a model that is
+            metered.
 
     Raises:
         EvaluationError: Arms take a language model, and there is none.
@@ -89,6 +92,7 @@ class ArmRunner:
         seeds: Sequence[int],
         scoring: LabelScoring = LabelScoring(),
         options: GenerationOptions = GenerationOptions(),
+        counts: bool = False,
     ) -> None:
         if model is None and any(arm.by_model for arm in arms):
             names = ", ".join(arm.name for arm in arms if arm.by_model)
@@ -104,10 +108,12 @@ class ArmRunner:
         self._seeds = tuple(seeds)
         self._scoring = scoring
         self._options = options
+        self._counts = counts
         self._is_written = task.protocol.answers == "written" or not task.has_labels
         self._probe_scores: dict[str, Scores] = {}
         # The seed at hand, which shots with other labels are drawn by.
         self._seed = 0
+        self._total = Spent()
         if model is not None and not self._is_written and not model.capabilities.logprobs:
             raise ModelError(
                 f"{model.capabilities.name} gives no log-probabilities, so it cannot score labels; "
@@ -146,7 +152,7 @@ class ArmRunner:
             random choices. Where a recording cannot be read or a prompt cannot be built, the
             prediction's ``fault`` says why, and it counts as wrong.
         """
-        blended: dict[tuple[Arm, int], list[_Result]] = {}
+        blended: dict[tuple[Arm, int], tuple[list[_Result], Spent]] = {}
         by_arm: list[list[Prediction]] = []
         for arm in self._arms:
             for seed in self._seeds if arm.is_drawn else self._seeds[:1]:
@@ -164,7 +170,7 @@ class ArmRunner:
         arm: Arm,
         seed: int,
         items: Sequence[Item],
-        blended: dict[tuple[Arm, int], list[_Result]],
+        blended: dict[tuple[Arm, int], tuple[list[_Result], Spent]],
     ) -> list[Prediction]:
         """Answer by labels, by the model or the vote.
 
@@ -174,8 +180,9 @@ class ArmRunner:
         asked = arm
         if arm.how == "retrieved" and replace(arm, how="blend") in self._arms:
             asked = replace(arm, how="blend")
-        results = blended.get((asked, seed))
-        if results is None:
+        if (asked, seed) in blended:
+            results, spent = blended[asked, seed]
+        else:
             self._seed = seed
             few = self._few_shuffled if asked.how == "shuffled" else self._few
             results = list(
@@ -186,12 +193,36 @@ class ArmRunner:
                     **_ask_options(asked, seed),
                 )
             )
+            # There is one item at a time where a model is asked, so all of it is this item's.
+            spent = self._take_spent()
             if asked.how == "blend":
-                blended[asked, seed] = results
+                blended[asked, seed] = results, spent
         return [
-            self._prediction(arm, seed, item, result)
+            self._with_spent(self._prediction(arm, seed, item, result), spent)
             for item, result in zip(items, results, strict=True)
         ]
+
+    # --- what was spent --------------------------------------------------------------
+
+    def _take_spent(self) -> Spent:
+        """Return what a metered model has spent since this was last asked, and add it up."""
+        if not isinstance(self._model, MeteredModel):
+            return Spent()
+        spent = self._model.take_spent()
+        self._total += spent
+        return spent
+
+    def take_total(self) -> Spent:
+        """Return what all answers since this was last asked have spent."""
+        total, self._total = self._total, Spent()
+        return total
+
+    def _with_spent(self, found: Prediction, spent: Spent) -> Prediction:
+        """Add what an answer took; an answer that was kept counts the seconds it once took."""
+        found = replace(found, spent_s=found.spent_s + spent.kept_s)
+        if not self._counts:
+            return found
+        return replace(found, requests=spent.requests, tokens=spent.tokens, cost=spent.cost)
 
     # --- queries and shots -----------------------------------------------------------
 
@@ -285,7 +316,8 @@ class ArmRunner:
             found = answer(arm, seed, item, few)
         except (AudioError, PromptError) as error:
             found = Prediction(item=item.id, arm=arm.name, seed=seed, text="", fault=str(error))
-        return replace(found, spent_s=time.perf_counter() - started)
+        found = replace(found, spent_s=time.perf_counter() - started)
+        return self._with_spent(found, self._take_spent())
 
     def _vote_among_answers(self, arm: Arm, seed: int, item: Item, few: FewShot) -> Prediction:
         query, ask = self._query(arm, item), _ask_options(arm, seed)
@@ -359,4 +391,6 @@ def _ask_options(arm: Arm, seed: int) -> AskOptions:
     ask = AskOptions(shots=arm.k, seed=seed, arm=_ANSWERERS[arm.how])
     if arm.k:
         ask["strategy"] = arm.strategy
+    if arm.shot_mode is not None:
+        ask["shot_mode"] = arm.shot_mode
     return ask

@@ -92,10 +92,7 @@ class RunScores:
     @cached_property
     def answers(self) -> dict[str, Answers]:
         """Name of each arm to its answers."""
-        arms = [
-            Arm(how=arm["how"], k=arm["k"], strategy=arm["strategy"], is_default=arm["is_default"])
-            for arm in self.document["arms"]
-        ]
+        arms = [Arm.from_dict(values) for values in self.document["arms"]]
         place = {item["id"]: row for row, item in enumerate(self.items)}
         found: dict[str, dict[int, list[Any]]] = {arm.name: {} for arm in arms}
         for row in self.document["rows"]:
