@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from earful.errors import EvaluationError
 from earful.plain import plain_fields
-from earful.rag.evaluation.run import Progress, evaluate
+from earful.rag.evaluation.run import evaluate
 from earful.rag.evaluation.run_file import read_run
+from earful.rag.evaluation.running import NamedModel, Progress, to_sources
 from earful.rag.evaluation.settings import EvaluationSettings
 from earful.rag.few_shot import FewShot
 from earful.rag.task import Label, Protocol, Shots, Task, load_task
+from earful.wording import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,18 +51,25 @@ class RunComparison:
 
 
 def repeat_run(
-    few: FewShot, path: Path, *, allow_outside: bool = False, progress: Progress | None = None
+    few: FewShot,
+    path: Path,
+    *,
+    models: Sequence[NamedModel] = (),
+    allow_outside: bool = False,
+    progress: Progress | None = None,
 ) -> RunComparison:
     """Run an evaluation again with the settings of its file, and compare answers and prompts.
 
     Args:
         few: The same index, embedder and language model.
         path: A finished run.
+        models: The same language models, of a run of several.
         allow_outside: As for ``load_task``.
         progress: As for ``evaluate``.
 
     Raises:
-        EvaluationError: The file is no run, or its items came from outside the index.
+        EvaluationError: The file is no run, its items came from outside the index, or it is of
+            other language models.
     """
     # The run as it was, then once more.
     old = read_run(path)
@@ -66,9 +77,17 @@ def repeat_run(
         raise EvaluationError(
             f"{path}: its items came from {old['source']['corpus']}; run it again with --data"
         )
+    names = old.get("model_names", [])
+    if names and sorted(names) != sorted(source.name for source in to_sources(models)):
+        raise EvaluationError(
+            f"{path}: is of {counted(len(names), 'language model')}, {', '.join(names)}: expected "
+            "each of them; give each with --model"
+        )
     settings = EvaluationSettings.from_dict(old["settings"])
     task = recorded_task(old, allow_outside=allow_outside)
-    new = evaluate(few, task, settings=settings, progress=progress).document
+    found = evaluate(few, task, settings=settings, models=models, keep=False, progress=progress)
+    # As it would be read again, with lists where there are tuples.
+    new = json.loads(json.dumps(found.document))
     # Differences, answer by answer.
     rows = {(row["item"], row["arm"], row["seed"]): row for row in new["rows"]}
     different: list[str] = []
@@ -81,11 +100,17 @@ def repeat_run(
             different.append(f"{name}: was {row['text']!r}, is {again['text']!r}")
         elif again["digest"] != row["digest"]:
             different.append(f"{name}: was asked by another prompt")
-    compared = ("task", "arms", "labels", "embedder", "exemplars", "model", "versions", "items")
+    for document in (old, new):
+        for model in document.get("models", ()):
+            del model["spent"]  # which differs every time
+    compared = (
+        *("task", "arms", "labels", "embedder", "exemplars", "model", "models", "versions"),
+        "items",
+    )
     return RunComparison(
         n_rows=len(old["rows"]),
         different=tuple(different),
-        changed=tuple(name for name in compared if old[name] != new[name]),
+        changed=tuple(name for name in compared if old.get(name) != new.get(name)),
     )
 
 

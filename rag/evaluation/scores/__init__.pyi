@@ -1,4 +1,5 @@
-from .results import ArmScore, Verdict
+from .model_verdicts import words_for
+from .results import ArmScore, ModelVerdict, Verdict
 from .run_scores import Answers
 from .scorecard import Scorecard
 from .verdict import ENOUGH_GROUPS, answerer_of, difference_text, is_share, metric_text
@@ -7,10 +8,12 @@ __all__ = [
     "ENOUGH_GROUPS",
     "Answers",
     "ArmScore",
+    "ModelVerdict",
     "Scorecard",
     "Verdict",
     "answerer_of",
     "difference_text",
     "is_share",
     "metric_text",
+    "words_for",
 ]

@@ -29,7 +29,7 @@ from earful.rag.evaluation.metrics import (
     set_f1,
     token_f1,
 )
-from earful.rag.evaluation.scores.results import ArmScore, Comparison
+from earful.rag.evaluation.scores.results import ArmScore, Comparison, Spending
 from earful.rag.task import METRICS, Kind
 
 Values = NDArray[np.float64]
@@ -225,6 +225,7 @@ class RunScores:
                 median_s=float(
                     np.median([row["spent_s"] for rows in answers.by_seed for row in rows])
                 ),
+                spending=_spending([row for rows in answers.by_seed for row in rows]),
             )
             for answers in self.answers.values()
         )
@@ -245,32 +246,72 @@ class RunScores:
             difference = self._shorter_bootstrap.difference_of(*statistics, len(self.items))
         return Comparison(first=first.name, second=second.name, difference=difference, mcnemar=test)
 
-    def best_of(self, how: str) -> Arm | None:
-        """Return the best arm of one way to answer; ``None`` where there is none."""
-        found = [score for score in self.arms if score.arm.how == how]
+    def best_of(self, how: str, model: str | None = None) -> Arm | None:
+        """Return the best arm of one way to answer; ``None`` where there is none.
+
+        Args:
+            how: The way.
+            model: Only arms of this language model, of several; ``None`` for any.
+        """
+        found = [
+            score
+            for score in self.arms
+            if score.arm.how == how and model in (None, score.arm.model)
+        ]
         if not found:
             return None
         return max(found, key=lambda score: score.primary.value).arm
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """Comparisons that show whether exemplars help, and whether the model listens."""
-        best = {how: self.best_of(how) for how in ("zero-shot", "retrieved", "blend", "vote")}
-        plain = {how: self.best_of(how) for how in ("probe", "majority")}
-        pairs: list[tuple[Arm | None, Arm | None]] = [
-            (best["retrieved"], best["zero-shot"]),
-            (best["retrieved"], best["vote"]),
-            (best["blend"], best["vote"]),
-            (best["blend"], best["retrieved"]),
-            (best["vote"], plain["probe"]),
-            (best["vote"], plain["majority"]),
-            *((self._like(control), control) for control in self._controls),
-        ]
+        """Comparisons that show whether exemplars help, and whether the model listens.
+
+        The same for each of several models; then their best few-shot arms, and its modes of shots.
+        """
+        vote, probe, majority = (self.best_of(how) for how in ("vote", "probe", "majority"))
+        pairs: list[tuple[Arm | None, Arm | None]] = []
+        for model in self.models or (None,):
+            zero, retrieved, blend = (
+                self.best_of(how, model) for how in ("zero-shot", "retrieved", "blend")
+            )
+            pairs += [(retrieved, zero), (retrieved, vote), (blend, vote), (blend, retrieved)]
+            pairs += [(retrieved, other) for other in self._other_modes(retrieved)]
+        pairs += [(vote, probe), (vote, majority)]
+        pairs += [(self._like(control), control) for control in self._controls]
+        pairs += self._models_beside_the_best()
         return tuple(
             self.compare(first, second)
             for first, second in pairs
             if first is not None and second is not None
         )
+
+    @cached_property
+    def models(self) -> tuple[str, ...]:
+        """The language models that are compared, in the order of the run; none where one is."""
+        return tuple(dict.fromkeys(a.arm.model for a in self.answers.values() if a.arm.model))
+
+    def _other_modes(self, best: Arm | None) -> list[Arm]:
+        """Return a model's best arm of each other mode of shots than its best few-shot arm's."""
+        if best is None or best.shot_mode is None:
+            return []
+        of_mode: dict[str | None, Arm] = {}
+        for score in sorted(self.arms, key=lambda score: score.primary.value):
+            arm = score.arm
+            if (arm.how, arm.model) == (best.how, best.model) and arm.shot_mode != best.shot_mode:
+                of_mode[arm.shot_mode] = arm
+        return list(of_mode.values())
+
+    def _models_beside_the_best(self) -> list[tuple[Arm | None, Arm | None]]:
+        """Pair the best arm of all models with the best of each other model."""
+        found = [self.best_of_model(model) for model in self.models]
+        values = {score.arm: score.primary.value for score in self.arms}
+        arms = sorted((arm for arm in found if arm), key=lambda arm: -values[arm])
+        return [(arms[0], other) for other in arms[1:]]
+
+    def best_of_model(self, model: str) -> Arm | None:
+        """Return the best arm of one of several models that a task may choose."""
+        found = [s for s in self.arms if s.arm.model == model and s.arm.is_answerer]
+        return max(found, key=lambda score: score.primary.value).arm if found else None
 
     @property
     def _controls(self) -> list[Arm]:
@@ -284,6 +325,19 @@ class RunScores:
         """Return the arm that a control is compared with."""
         for answers in self.answers.values():
             arm = answers.arm
-            if arm.k == control.k and arm.how == ("retrieved" if control.k else "zero-shot"):
+            same = (arm.k, arm.model, arm.shot_mode) == (control.k, control.model, control.shot_mode)
+            if same and arm.how == ("retrieved" if control.k else "zero-shot"):
                 return arm
         return None
+
+
+def _spending(rows: Sequence[Mapping[str, Any]]) -> Spending | None:
+    """Return what an item takes of the language model, where that was counted."""
+    if not any(row.get("requests") for row in rows):
+        return None
+    requests, tokens, cost = (
+        float(np.median([row.get(name) or 0 for row in rows]))
+        for name in ("requests", "tokens", "cost")
+    )
+    is_priced = any(row.get("cost") for row in rows)
+    return Spending(requests=requests, tokens=tokens, cost=cost if is_priced else None)

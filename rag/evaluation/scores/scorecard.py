@@ -22,6 +22,7 @@ from earful.rag.evaluation.metrics import (
     reliability,
     risk_coverage,
 )
+from earful.rag.evaluation.scores.model_verdicts import pass_verdict_on_models
 from earful.rag.evaluation.scores.results import Abstention, Verdict
 from earful.rag.evaluation.scores.run_scores import Picked, RunScores, Values
 from earful.rag.evaluation.scores.verdict import pass_verdict
@@ -44,7 +45,7 @@ class Scorecard(RunScores):
     @cached_property
     def verdict(self) -> Verdict:
         """Whether retrieval helps, in one sentence, and which arm to use."""
-        return pass_verdict(self)
+        return pass_verdict_on_models(self) if self.models else pass_verdict(self)
 
     @cached_property
     def java(self) -> JavaScores:
@@ -105,6 +106,11 @@ class Scorecard(RunScores):
             "leaks": self.document["leaks"],
             "embedding_s": self.document["embedding_s"],
         }
+        if self.models:
+            values["models"] = [
+                {"name": model["name"], "spent": model["spent"]}
+                for model in self.document["models"]
+            ]
         if self.kind == "caption":
             values["java"] = {
                 "arm": self.verdict.arm.name,

@@ -37,10 +37,10 @@ def pass_verdict(card: RunScores) -> Verdict:
     """
     scores = {score.arm: score.primary.value for score in card.arms}
     usable = [arm for arm in scores if arm.is_answerer] or list(scores)
-    best = max(usable, key=lambda arm: (scores[arm], -_cost(arm)[0], -arm.k))
+    best = max(usable, key=lambda arm: (scores[arm], -cost_order(arm)[0], -arm.k))
     vote = card.best_of("vote")
     chosen = best
-    for arm in sorted(usable, key=_cost):
+    for arm in sorted(usable, key=cost_order):
         if arm.how == "vote" and arm != vote:
             continue
         if arm == best or card.compare(best, arm).difference.low <= 0.0:
@@ -86,7 +86,7 @@ def answerer_of(arm: Arm) -> str:
     return name if name in ANSWERERS else ""
 
 
-def _cost(arm: Arm) -> tuple[int, int]:
+def cost_order(arm: Arm) -> tuple[int, int]:
     """Return the sort key of an arm's cost."""
     order = ("majority", "probe", "vote", "zero-shot", "retrieved", "blend")
     return order.index(arm.how) if arm.how in order else len(order), arm.k
@@ -96,29 +96,29 @@ def _sentence(card: RunScores, chosen: Arm) -> str:
     """Return the verdict's text: what to use and how good it is, what else was, and the doubts."""
     majority = card.best_of("majority")
     named = _USE.get(chosen.how, f"the {chosen.how} arm")
-    with_shots = f" with {_shots(chosen)}" if chosen.k else ""
-    parts = [f"use {named}{with_shots}: {_value(card, chosen)}{_beside_chance(card, chosen)}"]
+    with_shots = f" with {shots_text(chosen)}" if chosen.k else ""
+    parts = [f"use {named}{with_shots}: {value_text(card, chosen)}{beside_chance(card, chosen)}"]
     retrieved, zero, vote = (card.best_of(how) for how in ("retrieved", "zero-shot", "vote"))
     probe = card.best_of("probe")
     if retrieved and zero:
-        parts.append(_gain(card, card.compare(retrieved, zero), retrieved))
+        parts.append(gain_text(card, card.compare(retrieved, zero), retrieved))
     elif retrieved and retrieved != chosen:
-        parts.append(f"the model with {_shots(retrieved)} reaches {_value(card, retrieved)}")
+        parts.append(f"the model with {shots_text(retrieved)} reaches {value_text(card, retrieved)}")
     if vote and retrieved:
-        compared = _compared(card, card.compare(vote, retrieved), "the model")
+        compared = compared_text(card, card.compare(vote, retrieved), "the model")
         parts.append(f"the neighbour vote {compared}")
     elif vote and vote != chosen:
-        parts.append(f"the neighbour vote of {_shots(vote)} reaches {_value(card, vote)}")
+        parts.append(f"the neighbour vote of {shots_text(vote)} reaches {value_text(card, vote)}")
     if probe and vote:
-        parts.append(f"a linear probe {_compared(card, card.compare(probe, vote), 'the vote')}")
+        parts.append(f"a linear probe {compared_text(card, card.compare(probe, vote), 'the vote')}")
     if majority and chosen != majority:
         lead = card.compare(chosen, majority).difference
         if lead.low <= 0.0:
             parts.append("but nothing is shown to beat the most frequent answer")
-    return "; ".join([*parts, *_doubts(card, chosen)])
+    return "; ".join([*parts, *doubts(card, chosen)])
 
 
-def _beside_chance(card: RunScores, chosen: Arm) -> str:
+def beside_chance(card: RunScores, chosen: Arm) -> str:
     """Name the metric, and say what a guess and the most frequent answer would reach."""
     metric = " right" if card.metric == "accuracy" else f" {card.metric.replace('-', ' ')}"
     if card.kind != "classify" or "accuracy" not in card.metric or not card.labels:
@@ -126,11 +126,11 @@ def _beside_chance(card: RunScores, chosen: Arm) -> str:
     beside = f"{metric} (chance {1.0 / len(card.labels):.1%}"
     majority = card.best_of("majority")
     if majority and majority != chosen:
-        beside += f", the most frequent answer {_value(card, majority)}"
+        beside += f", the most frequent answer {value_text(card, majority)}"
     return beside + ")"
 
 
-def _doubts(card: RunScores, chosen: Arm) -> list[str]:
+def doubts(card: RunScores, chosen: Arm) -> list[str]:
     """Return what to mind about the chosen arm's confidence."""
     if card.kind != "classify":
         return []
@@ -146,22 +146,26 @@ def _doubts(card: RunScores, chosen: Arm) -> list[str]:
     ]
 
 
-def _gain(card: RunScores, found: Comparison, retrieved: Arm) -> str:
+def gain_text(card: RunScores, found: Comparison, retrieved: Arm) -> str:
     """Describe how retrieval compares with no shots."""
-    value, low, high = _points(card, found)
+    value, low, high = points_text(card, found)
     level = f"{card.document['settings']['confidence']:.0%} CI"
-    span = f"({level} {low} to {high}, {_shots(retrieved)})"
-    unit = "" if card.metric in _PLAIN else " points"
+    span = f"({level} {low} to {high}, {shots_text(retrieved)})"
     if found.difference.low > 0:
-        return f"retrieval adds {value}{unit} over zero-shot {span}"
+        return f"retrieval adds {value}{unit_of(card)} over zero-shot {span}"
     if found.difference.high < 0:
-        return f"retrieval costs {value.lstrip('-')}{unit} against zero-shot {span}"
-    return f"retrieval makes no sure difference to zero-shot: {value}{unit} {span}"
+        return f"retrieval costs {value.lstrip('-')}{unit_of(card)} against zero-shot {span}"
+    return f"retrieval makes no sure difference to zero-shot: {value}{unit_of(card)} {span}"
 
 
-def _compared(card: RunScores, found: Comparison, other: str = "") -> str:
+def unit_of(card: RunScores) -> str:
+    """Return what stands behind a difference; empty for a metric that is no share."""
+    return "" if card.metric in _PLAIN else " points"
+
+
+def compared_text(card: RunScores, found: Comparison, other: str = "") -> str:
     """Describe how the first arm of a comparison compares with the second."""
-    value, low, high = _points(card, found)
+    value, low, high = points_text(card, found)
     span = f"({value}, {low} to {high})"
     than = f" than {other}" if other else ""
     if found.difference.low > 0:
@@ -175,7 +179,7 @@ def _compared(card: RunScores, found: Comparison, other: str = "") -> str:
     return f"cannot be told apart{f' from {other}' if other else ''} {span}"
 
 
-def _points(card: RunScores, found: Comparison) -> tuple[str, str, str]:
+def points_text(card: RunScores, found: Comparison) -> tuple[str, str, str]:
     """Return a difference and its interval as text, in points where the metric is a share."""
     difference = found.difference
     scale, digits = (1.0, 3) if card.metric in _PLAIN else (100.0, 1)
@@ -185,10 +189,10 @@ def _points(card: RunScores, found: Comparison) -> tuple[str, str, str]:
     return value, low, high
 
 
-def _value(card: RunScores, arm: Arm) -> str:
+def value_text(card: RunScores, arm: Arm) -> str:
     value = next(score for score in card.arms if score.arm == arm).primary.value
     return metric_text(card.metric, value)
 
 
-def _shots(arm: Arm) -> str:
+def shots_text(arm: Arm) -> str:
     return "1 shot" if arm.k == 1 else f"{arm.k} shots"

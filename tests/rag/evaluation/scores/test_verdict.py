@@ -5,14 +5,14 @@ from earful.rag import FewShot
 from earful.rag.evaluation import Scorecard, evaluate
 from earful.rag.evaluation.metrics import Difference
 from earful.rag.evaluation.scores.results import Comparison
-from earful.rag.evaluation.scores.verdict import _compared
+from earful.rag.evaluation.scores.verdict import compared_text
 from tests.support.tone_evaluations import QUICK, TASK
 
 
 def described(card: Scorecard, low: float, value: float, high: float) -> str:
     """Return the words for a difference, in shares."""
     gap = Difference(value=value, low=low, high=high, p_value=0.5)
-    return _compared(card, Comparison(first="a", second="b", difference=gap, mcnemar=None))
+    return compared_text(card, Comparison(first="a", second="b", difference=gap, mcnemar=None))
 
 
 def test_only_arms_that_are_surely_near_are_called_as_good(index: Path) -> None:
