@@ -87,9 +87,10 @@ class Capabilities:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values, but for the wording."""
         found = {
-            known.name: getattr(self, known.name)
+            known.name: list(value) if isinstance(value, tuple) else value
             for known in fields(self)
             if known.name != "wording"
+            for value in [getattr(self, known.name)]
         }
         # JSON knows no infinity.
         total = self.max_total_seconds

@@ -3,7 +3,8 @@ from .metrics import Bootstrap, Interval
 from .repeat import RunComparison, recorded_task, repeat_run
 from .report import write_report
 from .run import Evaluation, evaluate, load_evaluation
-from .scores import Scorecard, Verdict, difference_text, is_share, metric_text
+from .running import ModelSource, NamedModel
+from .scores import ModelVerdict, Scorecard, Verdict, difference_text, is_share, metric_text
 from .settings import EvaluationSettings
 from .update_task import file_to_write, write_verdict
 
@@ -13,6 +14,9 @@ __all__ = [
     "Evaluation",
     "EvaluationSettings",
     "Interval",
+    "ModelSource",
+    "ModelVerdict",
+    "NamedModel",
     "RunComparison",
     "Scorecard",
     "Verdict",

@@ -56,7 +56,10 @@ def risk_chart(card: Scorecard) -> _Chart:
 
 def _chosen(card: Scorecard) -> list[Arm]:
     """Return the best arm of each way to answer in earnest."""
-    best = [card.best_of(how) for how in ("zero-shot", "retrieved", "blend", "vote")]
+    if card.models:
+        best = [*map(card.best_of_model, card.models), card.best_of("vote")]
+    else:
+        best = [card.best_of(how) for how in ("zero-shot", "retrieved", "blend", "vote")]
     return [arm for arm in best if arm] or [card.verdict.arm]
 
 

@@ -23,12 +23,14 @@ from earful.rag.evaluation.scores import (
     difference_text,
     is_share,
     metric_text,
+    words_for,
 )
 
 _MOST_MISTAKES = 20
 _MOST_EVIDENCE = 3
 _MOST_CELLS = 60
 _MOST_PAIRS = 8
+_HELPS = {"yes": "yes", "no": "not shown", "harm": "no, they harm", "unknown": "not asked"}
 _COSTS = ("#no answer", "#seconds an item")
 
 
@@ -49,6 +51,8 @@ def write_report(card: Scorecard, path: Path) -> None:
     ranked = sorted(card.arms, key=lambda score: -score.primary.value)
     most = max(score.primary.high for score in ranked)
     first, *others = card.metrics
+    spends = any(score.spending for score in card.arms)
+    is_priced = any(score.spending and score.spending.cost for score in card.arms)
     try:
         page.write(
             path,
@@ -56,7 +60,15 @@ def write_report(card: Scorecard, path: Path) -> None:
             card=card,
             verdict=card.verdict.text.split("; "),
             ranked=ranked,
-            heads=["arm", f"#{first}", "#interval", *(f"#{name}" for name in others), *_COSTS],
+            heads=[
+                *("arm", f"#{first}", "#interval", *(f"#{name}" for name in others), *_COSTS),
+                *(["#requests an item", "#tokens an item"] if spends else []),
+                *(["#cost an item"] if is_priced else []),
+            ],
+            spends=spends,
+            is_priced=is_priced,
+            helps=_HELPS,
+            words_for=words_for,
             most=1.0 if is_share(card.metric) else max(most, 0.1),
             metric_text=metric_text,
             difference_text=difference_text,
@@ -84,7 +96,7 @@ def _shots_chart(card: Scorecard) -> tuple[list[Series], Axis, Axis] | None:
     curves: dict[str, list[ArmScore]] = {}
     for score in sorted(card.arms, key=lambda score: score.arm.k):
         if score.arm.k:
-            curves.setdefault(score.arm.name.partition("@")[0], []).append(score)
+            curves.setdefault(score.arm.curve, []).append(score)
     if not curves:
         return None
     most_shots = float(max(score.arm.k for score in card.arms))
@@ -182,6 +194,7 @@ def _named(place: Mapping[str, Any] | None) -> str:
 
 def _settings(card: Scorecard) -> str:
     """Return all that decides the answers, as JSON."""
-    decisive = ("settings", "task", "embedder", "exemplars", "model", "versions", "machine")
-    values = {name: card.document[name] for name in decisive}
+    decisive = ("settings", "task", "embedder", "exemplars", "model", "models", "versions")
+    values = {name: card.document[name] for name in decisive if name in card.document}
+    values["machine"] = card.document["machine"]
     return json.dumps(values, indent=1, ensure_ascii=False)

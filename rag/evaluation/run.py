@@ -42,6 +42,7 @@ from earful.wording import unknown_name
 if TYPE_CHECKING:
     import pandas as pd
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """A finished run with its scores.

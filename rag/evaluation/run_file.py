@@ -52,6 +52,7 @@ class Part:
         for name, value in more.items():
             self.spent[name] = self.spent.get(name, 0) + value
 
+
 # A power cut loses the answers of at most so many seconds.
 _SYNC_EVERY_S = 1.0
 _CLOSED = -1
@@ -326,8 +327,8 @@ def read_run(path: Path) -> dict[str, Any]:
         raise EvaluationError(f"{path}: is not a run: expected a file that `earful evaluate` wrote")
     if document.get("version") not in (VERSION, VERSION_OF_SEVERAL):
         raise EvaluationError(
-            f"{path}: expected format {VERSION} or {VERSION_OF_SEVERAL}, got {document.get('version')}; another version of "
-            "earful wrote it"
+            f"{path}: expected format {VERSION} or {VERSION_OF_SEVERAL}, got "
+            f"{document.get('version')}; another version of earful wrote it"
         )
     return document
 

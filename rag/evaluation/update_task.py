@@ -78,7 +78,11 @@ def write_verdict(task: Task, verdict: Verdict) -> str:
     except OSError as error:
         raise TaskError(f"{path}: cannot be written ({error.strerror})") from error
     shown = f", k = {verdict.arm.k}, strategy = {verdict.arm.strategy}" if verdict.arm.k else ""
-    return f"arm = {arm}{shown}"
+    # A task file names no model, and no way to show shots.
+    asked = f"; ask with --model {verdict.arm.model}" if verdict.arm.model else ""
+    if asked and verdict.arm.shot_mode:
+        asked += f" --shot-mode {verdict.arm.shot_mode}"
+    return f"arm = {arm}{shown}{asked}"
 
 
 def _table(document: tomlkit.TOMLDocument, name: str) -> Table:

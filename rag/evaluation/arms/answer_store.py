@@ -110,7 +110,8 @@ class AnswerStore:
                     values = dict(json.loads(line))
                     digest = values.pop("sha256")
                     if digest == _digest(values):
-                        found[values.pop("question")] = Kept(**values)
+                        question = values.pop("question")
+                        found[question] = Kept(**values)
         return found
 
 

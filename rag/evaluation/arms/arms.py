@@ -136,7 +136,8 @@ def arms_of(
         strategies: Shot strategies; none for the task's own.
         only: Ways to answer; none for all.
         has_model: Whether there is a language model.
-        most: The most shots it can take, each as a recording of its own; ``None`` for any number.
+        most: The most shots it can take, each as a recording of its own; ``None`` for any number,
+            0 for a model that is asked without shots only.
         shot_modes: How it is shown them, each as an arm; none for the way that suits it best.
 
     Returns:
@@ -152,7 +153,7 @@ def arms_of(
     numbers = sorted(set(shots))
     taken = [k for k in numbers if most is None or k <= most]
     is_heard = not shot_modes or "interleaved" in shot_modes
-    if most is not None and has_model and is_heard and (beyond := [k for k in numbers if k > most]):
+    if most and has_model and is_heard and (beyond := [k for k in numbers if k > most]):
         taken = sorted({*taken, most})
         notes.append(
             f"the language model hears {counted(most, 'shot')} at most: {most} stand for "

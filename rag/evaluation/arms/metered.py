@@ -5,16 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.model import Capabilities, Generation, GenerationOptions, LanguageModel, Prompt
-from earful.model import PromptSize
+from earful.model import (
+    Capabilities,
+    Generation,
+    GenerationOptions,
+    LanguageModel,
+    Prompt,
+    PromptSize,
+)
 from earful.model.audio import Clip
 from earful.rag.evaluation.arms.answer_store import AnswerStore, Kept
 from earful.values import language_model_repr
+
+Found = TypeVar("Found")
 
 # What a language model may have besides the members of the protocol, handed on as it is.
 _HANDED_ON: Final = ("keep_features", "encode_exemplar", "check_hearing", "take_report", "total")
@@ -127,11 +135,11 @@ class MeteredModel:
         self,
         prompt: Prompt,
         asked: Mapping[str, object],
-        ask: Callable[[], Any],
-        to_plain: Callable[[Any], Any],
-        from_plain: Callable[[Any], Any],
-        n_written: Callable[[Any], int] = lambda _: 0,
-    ) -> Any:
+        ask: Callable[[], Found],
+        to_plain: Callable[[Found], Any],
+        from_plain: Callable[[Any], Found],
+        n_written: Callable[[Found], int] = lambda _: 0,
+    ) -> Found:
         """Give the answer that was kept, or ask for it."""
         size = self._model.measure(prompt)
         store = self._store if self._store is not None and _is_known(prompt) else None
@@ -186,9 +194,7 @@ def _reading(model: LanguageModel) -> Any:
 def _between(before: Any, after: Any, n_tokens: int, spent_s: float) -> Spent:
     """Return what was spent between two readings; of a model that counts nothing, one request."""
     if after is None or before is None:
-        return Spent(
-            requests=1, tokens=n_tokens, asked=1, asked_tokens=n_tokens, asked_s=spent_s
-        )
+        return Spent(requests=1, tokens=n_tokens, asked=1, asked_tokens=n_tokens, asked_s=spent_s)
     made = after.n_requests - before.n_requests
     kept = after.n_kept - before.n_kept
     counted = (after.prompt_tokens + after.completion_tokens) - (

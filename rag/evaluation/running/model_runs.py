@@ -74,9 +74,7 @@ class RunOfModels(Run):
             # Without any number of shots but 0 there is no vote, and no baseline need be.
             shared, notes = self._arms_of(None, only=self._plain)
             self._notes += notes
-        candidates = self._check_exemplars(
-            need_exemplars=bool(shared) or any(self._settings.shots)
-        )
+        candidates = self._check_exemplars(need_exemplars=bool(shared) or any(self._settings.shots))
         items, leaks = self._check_leaks(candidates)
         header = {
             **self._header(items, candidates),
@@ -121,25 +119,23 @@ class RunOfModels(Run):
         if part.about is not None and all(item.id in part.done for item in asking.items):
             asking.n_done += len(asking.items)
             return part
-        model = source.load()
-        try:
-            runner, about = self._open(source, model)
-            if part.about is None:
-                part.about = about
-                if asking.file is not None:
-                    asking.file.begin_part(source.name, about)
-            elif dict(part.about) != about:
-                raise EvaluationError(
-                    f"language model {source.name!r} is not the one that answered before, or runs "
-                    "otherwise: give another --out, or delete the run to begin anew"
-                )
-            asking.ask(runner, part.done, part=part, name=source.name)
-        finally:
-            # The next one may need the memory.
-            runner = None
-            del model
-            _free_memory()
+        self._load_and_ask(asking, source, part)
+        # The next one may need the memory.
+        _free_memory()
         return part
+
+    def _load_and_ask(self, asking: _Asking, source: ModelSource, part: Part) -> None:
+        runner, about = self._open(source, source.load())
+        if part.about is None:
+            part.about = about
+            if asking.file is not None:
+                asking.file.begin_part(source.name, about)
+        elif dict(part.about) != about:
+            raise EvaluationError(
+                f"language model {source.name!r} is not the one that answered before, or runs "
+                "otherwise: give another --out, or delete the run to begin anew"
+            )
+        asking.ask(runner, part.done, part=part, name=source.name)
 
     def _open(self, source: ModelSource, model: LanguageModel) -> tuple[ArmRunner, dict[str, Any]]:
         """Return what asks a language model, and what decides its answers."""

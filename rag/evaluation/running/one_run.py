@@ -122,16 +122,17 @@ class Run:
         """Return the arms of a language model, with as many shots as it takes, and notes."""
         settings = self._settings
         modes: tuple[ShotMode, ...] = ()
-        most, shots, notes = None, settings.shots, ()
+        notes: tuple[str, ...] = ()
+        most = None
         if limits is not None:
             modes, notes = _modes_of(settings.shot_modes, limits)
             if settings.shot_modes and not modes:
-                shots = tuple(k for k in shots if not k)
-            if modes or choose_shot_mode(None, limits) == "interleaved":
+                most = 0
+            elif modes or choose_shot_mode(None, limits) == "interleaved":
                 most = max(limits.max_audios - 1, 0)
         arms, more = arms_of(
             self._task,
-            shots=shots,
+            shots=settings.shots,
             strategies=settings.strategies,
             only=only,
             has_model=limits is not None,
@@ -296,7 +297,7 @@ def _modes_of(
         return taken, ()
     rest = "" if taken else ": it is asked without shots only"
     return taken, (
-        f"{limits.name} cannot be shown exemplars as {' or '.join(left_out)}{rest}",
+        f"the language model cannot be shown exemplars as {' or '.join(left_out)}{rest}",
     )
 
 

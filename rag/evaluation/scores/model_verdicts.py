@@ -18,9 +18,9 @@ from earful.rag.evaluation.scores.verdict import (
 
 _SHOWN_AS = {
     None: "",
-    "interleaved": ", each heard by itself (interleaved)",
-    "montage": ", joined into one recording (montage)",
-    "text": ", told in words (text)",
+    "interleaved": " in turns (interleaved)",
+    "montage": " in one recording (montage)",
+    "text": " in words (text)",
 }
 
 
@@ -39,7 +39,7 @@ def words_for(arm: Arm) -> str:
     """Return what answers, in plain words.
 
     >>> words_for(Arm(how="retrieved", k=4, shot_mode="montage", model="a"))
-    'a with 4 shots, joined into one recording (montage)'
+    'a with 4 shots in one recording (montage)'
     """
     with_shots = f" with {shots_text(arm)}" if arm.k else ""
     mode = _SHOWN_AS[arm.shot_mode]
@@ -90,14 +90,15 @@ def _verdict_on(card: RunScores, model: str) -> ModelVerdict:
     value, low, high = points_text(card, found)
     level = f"{card.document['settings']['confidence']:.0%} CI"
     how = f"{shots_text(few_shot)}{_SHOWN_AS[few_shot.shot_mode]}"
-    span = f"({level} {low} to {high}; {how})"
+    span = f"({level} {low} to {high}, {how})"
     helps: Helps
     if found.difference.low > 0:
         helps, said = "yes", f"exemplars help {model}: they add {value}{unit_of(card)} {span}"
     elif found.difference.high < 0:
         helps, said = "harm", f"exemplars harm {model}: they cost {value[1:]}{unit_of(card)} {span}"
     else:
-        helps, said = "no", f"no help of exemplars is shown for {model}: {value}{unit_of(card)} {span}"
+        helps = "no"
+        said = f"no help of exemplars is shown for {model}: {value}{unit_of(card)} {span}"
     return ModelVerdict(
         name=model, helps=helps, arm=chosen, few_shot=few_shot, comparison=found, text=said
     )

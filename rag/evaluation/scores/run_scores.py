@@ -325,8 +325,10 @@ class RunScores:
         """Return the arm that a control is compared with."""
         for answers in self.answers.values():
             arm = answers.arm
-            same = (arm.k, arm.model, arm.shot_mode) == (control.k, control.model, control.shot_mode)
-            if same and arm.how == ("retrieved" if control.k else "zero-shot"):
+            own = (control.k, control.model, control.shot_mode)
+            if (arm.k, arm.model, arm.shot_mode) == own and arm.how == (
+                "retrieved" if control.k else "zero-shot"
+            ):
                 return arm
         return None
 

@@ -27,6 +27,7 @@ from earful.rag.evaluation.scores.results import Abstention, Verdict
 from earful.rag.evaluation.scores.run_scores import Picked, RunScores, Values
 from earful.rag.evaluation.scores.verdict import pass_verdict
 from earful.values import repr_of
+from earful.wording import counted
 
 _DIGITS = 6
 
@@ -51,6 +52,14 @@ class Scorecard(RunScores):
     def java(self) -> JavaScores:
         """METEOR, SPICE and SPIDEr of the verdict's arm; for ``caption``."""
         return java_scores(*self._captions(self.answers[self.verdict.arm.name].first))
+
+    @property
+    def spent_texts(self) -> list[tuple[str, str]]:
+        """Return what asking each of several models took in all, as text for people."""
+        return [
+            (model["name"], _spent_text(model["spent"]))
+            for model in self.document.get("models", ())
+        ]
 
     # --- for the report -------------------------------------------------------------------
 
@@ -164,6 +173,13 @@ class Scorecard(RunScores):
         if self.kind == "classify":
             values["confusion"] = self.confusion(arm).tolist()
         return values
+
+
+def _spent_text(spent: Mapping[str, float]) -> str:
+    requests, tokens = int(spent.get("requests", 0)), int(spent.get("tokens", 0))
+    text = f"{counted(requests, 'request')}, {counted(tokens, 'token')}"
+    text += f", {spent.get('seconds', 0.0):.1f} s"
+    return f"{text}, cost {spent['cost']:.2f}" if spent.get("cost") else text
 
 
 def _confidences(rows: Sequence[Mapping[str, Any]]) -> Values:

@@ -103,7 +103,9 @@ def _sentence(card: RunScores, chosen: Arm) -> str:
     if retrieved and zero:
         parts.append(gain_text(card, card.compare(retrieved, zero), retrieved))
     elif retrieved and retrieved != chosen:
-        parts.append(f"the model with {shots_text(retrieved)} reaches {value_text(card, retrieved)}")
+        parts.append(
+            f"the model with {shots_text(retrieved)} reaches {value_text(card, retrieved)}"
+        )
     if vote and retrieved:
         compared = compared_text(card, card.compare(vote, retrieved), "the model")
         parts.append(f"the neighbour vote {compared}")
@@ -190,9 +192,11 @@ def points_text(card: RunScores, found: Comparison) -> tuple[str, str, str]:
 
 
 def value_text(card: RunScores, arm: Arm) -> str:
+    """Return an arm's value of the task's own metric as text."""
     value = next(score for score in card.arms if score.arm == arm).primary.value
     return metric_text(card.metric, value)
 
 
 def shots_text(arm: Arm) -> str:
+    """Return an arm's number of shots as text."""
     return "1 shot" if arm.k == 1 else f"{arm.k} shots"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from earful import console
-from earful.commands.load import load_few_shot, load_given_task, print_caveat
+from earful.commands.load import load_few_shot, load_given_task, load_model, print_caveat
 from earful.commands.option_families import expand_families
 from earful.commands.options import (
     HELP_ORDER,
@@ -18,6 +20,7 @@ from earful.commands.options import (
     EvaluateModelOptions,
     JsonOption,
     MaxTokensOption,
+    ModelOptions,
     OptionalIndexOption,
     RootOption,
     example,
@@ -31,8 +34,9 @@ from earful.wording import counted
 
 if TYPE_CHECKING:
     from earful.index.corpus import Corpus
+    from earful.model import LanguageModel
     from earful.rag import FewShot
-    from earful.rag.evaluation import Evaluation, EvaluationSettings, Scorecard
+    from earful.rag.evaluation import Evaluation, EvaluationSettings, ModelSource, Scorecard
     from earful.rag.task import Task
 
 _ALL_LABELS = "all-labels"
@@ -61,6 +65,13 @@ def evaluate(
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each arm that draws at random.")] = 3,
     strategies: Annotated[
         str, typer.Option(help="nearest, balanced, diverse, random; default: the task's.")
+    ] = "",
+    shot_modes: Annotated[
+        str,
+        typer.Option(
+            help="interleaved, montage, text, each as an arm where a --model takes it; default: as "
+            "suits it best."
+        ),
     ] = "",
     arms: Annotated[
         str, typer.Option(help="Only these: zero-shot, retrieved, blend, vote, probe, ...")
@@ -131,6 +142,7 @@ def evaluate(
         seeds=seeds,
         strategies=split_names(strategies),
         arms=split_names(arms),
+        shot_modes=split_names(shot_modes),
         split=split,
         limit=limit,
         leaks=leaks,
@@ -138,11 +150,14 @@ def evaluate(
         max_new_tokens=max_tokens,
         confidence=confidence,
     )
-    few = load_few_shot(index, models, task=given)
+    sources = _sources(models)
+    few = load_few_shot(index, models.one(), task=given)
     # An old run with an index: ask its questions again and compare the answers.
     if replay is not None:
         with console.counter("asking again", sys.stderr) as progress:
-            compared = repeat_run(few, replay, allow_outside=allow_outside, progress=progress)
+            compared = repeat_run(
+                few, replay, models=sources, allow_outside=allow_outside, progress=progress
+            )
         print_caveat(few)
         text = console.printable_lines(compared.describe())
         print_result(compared.to_dict(), text, as_json=as_json)
@@ -151,7 +166,7 @@ def evaluate(
     asked = given if given is not None else Task(name=_ALL_LABELS)
     file = out if out is not None else Path(f"{asked.name}.evaluation.json")
     corpus = None if data is None else reading.open(data, root=root, allow_outside=allow_outside)
-    found = _run(few, asked, settings, corpus, file)
+    found = _run(few, asked, settings, sources, corpus, file)
     print_caveat(few)
     page = html if html is not None else file.with_suffix(".html")
     _print_evaluation(found, page, as_json=as_json)
@@ -170,14 +185,42 @@ def _settings(leaks: str, **values: Any) -> EvaluationSettings:
         raise typer.BadParameter(str(error)) from None
 
 
+def _sources(models: EvaluateModelOptions) -> tuple[ModelSource, ...]:
+    """Return the language models that are compared, each to be loaded when its turn comes."""
+    from earful.rag.evaluation import ModelSource
+
+    return tuple(
+        ModelSource(name=name, load=partial(_load_and_warn, models.of(name)))
+        for name in models.several()
+    )
+
+
+def _load_and_warn(models: ModelOptions) -> LanguageModel:
+    model = load_model(models)
+    if model.capabilities.caveat:
+        console.warn(f"note: {models.model}: {model.capabilities.caveat}")
+    return model
+
+
 def _run(
-    few: FewShot, task: Task, settings: EvaluationSettings, corpus: Corpus | None, file: Path
+    few: FewShot,
+    task: Task,
+    settings: EvaluationSettings,
+    models: Sequence[ModelSource],
+    corpus: Corpus | None,
+    file: Path,
 ) -> Evaluation:
     from earful.rag.evaluation import evaluate as ask_every_arm
 
     with console.counter("asking", sys.stderr) as progress:
         return ask_every_arm(
-            few, task, settings=settings, corpus=corpus, out=file, progress=progress
+            few,
+            task,
+            settings=settings,
+            models=models,
+            corpus=corpus,
+            out=file,
+            progress=progress,
         )
 
 
@@ -196,21 +239,31 @@ def describe_evaluation(card: Scorecard) -> str:
     from earful.rag.evaluation import difference_text, is_share, metric_text
 
     unit = card.metric
+    is_counted = any(score.spending for score in card.arms)
+    is_priced = any(score.spending and score.spending.cost for score in card.arms)
     shown = [card.metric, *[name for name in card.metrics if name != card.metric][:1]]
     header = ["arm", *shown, "interval", "s/item"]
+    header += ["requests", "tokens"] * is_counted + ["cost"] * is_priced
     rows = []
     for score in card.arms:
         values = [metric_text(name, score.metrics[name].value) for name in shown]
         low, high = (metric_text(unit, end) for end in (score.primary.low, score.primary.high))
         mark = " (use this)" if score.arm == card.verdict.arm else ""
-        rows.append([score.arm.name + mark, *values, f"{low} to {high}", f"{score.median_s:.3f}"])
+        row = [score.arm.name + mark, *values, f"{low} to {high}", f"{score.median_s:.3f}"]
+        spent = score.spending
+        if is_counted:
+            row += [f"{spent.requests:g}", f"{spent.tokens:g}"] if spent else ["", ""]
+        if is_priced:
+            row.append(f"{spent.cost:.2g}" if spent and spent.cost else "")
+        rows.append(row)
     n_groups = len(set(card.groups))
     lines = [
         f"{counted(len(card.items), 'item')} of {counted(n_groups, 'group')}, by {unit}",
         "",
-        console.table(rows, header=header, right="124"),
+        console.table(rows, header=header, right="124567"),
         "",
     ]
+    lines += [f"{name} took {text}" for name, text in card.spent_texts] + [""] * bool(card.models)
     points = " points" if is_share(unit) else ""
     for pair in card.comparisons:
         found = pair.difference

@@ -68,7 +68,7 @@ def load_few_shot(
     if reads_audio:
         # Decoders start in the background, while all else is imported and loaded.
         warm_up()
-    from earful.model import DEFAULT_EMBEDDER, load_language_model
+    from earful.model import DEFAULT_EMBEDDER
     from earful.rag import FewShot
 
     if isinstance(models, ModelOptions):
@@ -96,13 +96,7 @@ def load_few_shot(
         )
     model = None
     if isinstance(models, ModelOptions) and asks_model:
-        model = load_language_model(
-            models.model,
-            device=models.device,
-            dtype=models.dtype,
-            decoding=models.decoding,
-            slots=models.slots,
-        )
+        model = load_model(models)
     device = models.device
     if index is not None:
         return FewShot.open(index, embedder=models.embedder or None, model=model, device=device)
@@ -110,6 +104,23 @@ def load_few_shot(
         embedder = models.embedder or DEFAULT_EMBEDDER
         return FewShot.from_task(task, embedder=embedder, model=model, device=device)
     return FewShot(model=model)
+
+
+def load_model(models: ModelOptions) -> LanguageModel:
+    """Load the language model that options name.
+
+    Raises:
+        ModelError: It cannot be loaded.
+    """
+    from earful.model import load_language_model
+
+    return load_language_model(
+        models.model,
+        device=models.device,
+        dtype=models.dtype,
+        decoding=models.decoding,
+        slots=models.slots,
+    )
 
 
 def load_names_alone(

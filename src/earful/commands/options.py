@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,6 +76,13 @@ FreeTextOption = Annotated[
     ),
 ]
 MaxTokensOption = Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")]
+_SlotsOption = Annotated[
+    int | None, typer.Option(min=1, help="Audio slots of a --model; default: as released.")
+]
+_DtypeOption = Annotated[
+    str,
+    typer.Option(help="Arithmetic of a --model: float32, bfloat16, float16, or auto as stored."),
+]
 _ShotsOption = Annotated[
     int | None,
     typer.Option(min=0, help="Number of exemplars; 0 for none, which takes a --model."),
@@ -190,16 +198,8 @@ class ModelOptions(EmbedderOptions):
 
     model: ModelOption = DEFAULT_MODEL
     decoding: DecodingOption = "full"
-    slots: Annotated[
-        int | None,
-        typer.Option(min=1, help="Audio slots of a --model; default: as released."),
-    ] = None
-    dtype: Annotated[
-        str,
-        typer.Option(
-            help="Arithmetic of a --model: float32, bfloat16, float16, or auto as stored."
-        ),
-    ] = "auto"
+    slots: _SlotsOption = None
+    dtype: _DtypeOption = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,10 +210,54 @@ class ClassifyModelOptions(ModelOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluateModelOptions(ClassifyModelOptions):
-    """The same, without ``--decoding``."""
+class EvaluateModelOptions(EmbedderOptions):
+    """The embedder, and one language model or several, and how they run."""
 
-    decoding: str = "full"
+    # A variable's value would be split at spaces, which a folder's name may have.
+    model: Annotated[
+        list[str],
+        typer.Option(
+            "--model",
+            "-m",
+            help=f"{_MODEL}; none: the vote alone. Repeat it to compare several. Default: what "
+            f"EARFUL_MODEL says, or {DEFAULT_MODEL}.",
+        ),
+    ] = field(default_factory=list)
+    slots: _SlotsOption = None
+    dtype: _DtypeOption = "auto"
+
+    def one(self) -> ModelOptions:
+        """Return the options of the only language model, or of none where there are several."""
+        names = self.model or [os.environ.get("EARFUL_MODEL") or DEFAULT_MODEL]
+        return self.of(names[0] if len(names) == 1 else NO_MODEL)
+
+    def several(self) -> tuple[str, ...]:
+        """Return the language models that are compared; none where there is only one.
+
+        Raises:
+            typer.BadParameter: One is named twice, or is none.
+        """
+        if len(self.model) < 2:
+            return ()
+        for name in self.model:
+            if name in ("", NO_MODEL):
+                raise typer.BadParameter(
+                    "the vote is among the answers in any case; leave it out beside other models",
+                    param_hint=f"--model {name}",
+                )
+            if self.model.count(name) > 1:
+                raise typer.BadParameter("it is given twice", param_hint=f"--model {name}")
+        return tuple(self.model)
+
+    def of(self, name: str) -> ModelOptions:
+        """Return the options of one language model by its name."""
+        return ModelOptions(
+            embedder=self.embedder,
+            device=self.device,
+            model=name,
+            slots=self.slots,
+            dtype=self.dtype,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

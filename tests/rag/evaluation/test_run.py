@@ -226,8 +226,8 @@ def test_the_same_file_gives_the_same_numbers(index: Path, tmp_path: Path) -> No
     broken.write_text("[1, 2]")
     with pytest.raises(EvaluationError, match=r"other.json: is not a run"):
         load_evaluation(broken)
-    broken.write_text(out.read_text().replace('"version": 1', '"version": 2', 1))
-    with pytest.raises(EvaluationError, match="expected format 1, got 2"):
+    broken.write_text(out.read_text().replace('"version": 1', '"version": 3', 1))
+    with pytest.raises(EvaluationError, match="expected format 1 or 2, got 3"):
         load_evaluation(broken)
 
 
