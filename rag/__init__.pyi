@@ -1,6 +1,14 @@
 from .answer import Answer, LabelScore
 from .blend import Blend
-from .evaluation import Evaluation, EvaluationSettings, Scorecard, Verdict, evaluate
+from .evaluation import (
+    Evaluation,
+    EvaluationSettings,
+    Listening,
+    Scorecard,
+    Verdict,
+    check_listening,
+    evaluate,
+)
 from .few_shot import FewShot, default_model
 from .generation import (
     Chat,
@@ -25,6 +33,7 @@ __all__ = [
     "Label",
     "LabelScore",
     "LabelScoring",
+    "Listening",
     "ModelRequest",
     "Protocol",
     "Query",
@@ -35,6 +44,7 @@ __all__ = [
     "Task",
     "TaskProblem",
     "Verdict",
+    "check_listening",
     "check_task",
     "default_model",
     "evaluate",

@@ -1,5 +1,6 @@
 from .leakage import ON_LEAKS
 from .metrics import Bootstrap, Interval
+from .listening import Change, Listening, check_listening
 from .repeat import RunComparison, recorded_task, repeat_run
 from .report import write_report
 from .run import Evaluation, evaluate, load_evaluation
@@ -14,12 +15,17 @@ __all__ = [
     "Evaluation",
     "EvaluationSettings",
     "Interval",
+    "Change",
+    "Evaluation",
+    "EvaluationSettings",
+    "Listening",
     "ModelSource",
     "ModelVerdict",
     "NamedModel",
     "RunComparison",
     "Scorecard",
     "Verdict",
+    "check_listening",
     "difference_text",
     "evaluate",
     "file_to_write",

@@ -78,14 +78,17 @@ def repeat_run(
             f"{path}: its items came from {old['source']['corpus']}; run it again with --data"
         )
     names = old.get("model_names", [])
-    if names and sorted(names) != sorted(source.name for source in to_sources(models)):
+    sources = to_sources(models)
+    if names and sorted(names) != sorted(source.name for source in sources):
         raise EvaluationError(
             f"{path}: is of {counted(len(names), 'language model')}, {', '.join(names)}: expected "
             "each of them; give each with --model"
         )
+    # Whatever order they are given in, they are asked in that of the run.
+    sources = tuple(sorted(sources, key=lambda source: names.index(source.name) if names else 0))
     settings = EvaluationSettings.from_dict(old["settings"])
     task = recorded_task(old, allow_outside=allow_outside)
-    found = evaluate(few, task, settings=settings, models=models, keep=False, progress=progress)
+    found = evaluate(few, task, settings=settings, models=sources, keep=False, progress=progress)
     # As it would be read again, with lists where there are tuples.
     new = json.loads(json.dumps(found.document))
     # Differences, answer by answer.

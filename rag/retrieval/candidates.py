@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -205,6 +205,23 @@ class Candidates:
         other.row_labels = row_labels
         for kept in ("rows_of_label", "rows_without_label", "missing", "digest"):
             other.__dict__.pop(kept, None)
+        return other
+
+    def with_audio_of(self, rows: Rows) -> Candidates:
+        """Return the same exemplars, each heard as another one sounds; all else stays.
+
+        Args:
+            rows: For each exemplar, the row whose audio takes the place of its own.
+        """
+        other = copy.copy(self)
+        other.paths = [self.paths[row] for row in rows]
+        other.content = [self.content[row] for row in rows]
+        other.exemplars = [
+            replace(own, audio=of.audio, start_s=of.start_s, end_s=of.end_s)
+            for own, row in zip(self.exemplars, rows, strict=True)
+            for of in [self.exemplars[row]]
+        ]
+        other.__dict__.pop("digest", None)
         return other
 
     def subset(self, rows: Rows, labels: Sequence[int]) -> Candidates:

@@ -1,5 +1,6 @@
 from .answer_store import AnswerStore
 from .arms import BY_MODEL, Arm, arms_of, check_choices
+from .controls import asked_about, silent, with_other_audio, with_other_labels
 from .metered import MeteredModel, Spent, metered
 from .prediction import Prediction
 from .runner import ArmRunner, embedding_seconds
@@ -13,7 +14,11 @@ __all__ = [
     "Prediction",
     "Spent",
     "arms_of",
+    "asked_about",
     "check_choices",
     "embedding_seconds",
     "metered",
+    "silent",
+    "with_other_audio",
+    "with_other_labels",
 ]

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from earful.errors import AudioError, EvaluationError, ModelError, PromptError
-from earful.model import ClipRef, GenerationOptions, LanguageModel
+from earful.model import GenerationOptions, LanguageModel
 from earful.rag.answer import Answer, LabelScore, predicted_label, predicted_labels, rank_labels
 from earful.rag.arrays import Scores
 from earful.rag.evaluation.arms.arms import Arm
@@ -24,6 +24,7 @@ from earful.rag.evaluation.arms.baselines import (
     most_frequent_answer,
     vote_among_answers,
 )
+from earful.rag.evaluation.arms.controls import asked_about, silent, with_other_labels
 from earful.rag.evaluation.arms.linear_probe import probe_scores
 from earful.rag.evaluation.arms.metered import MeteredModel, Spent
 from earful.rag.evaluation.arms.prediction import Prediction
@@ -33,7 +34,6 @@ from earful.rag.few_shot import FewShot
 from earful.rag.generation import is_yes_or_no
 from earful.rag.retrieval import (
     AskOptions,
-    LabelMeans,
     LabelScoring,
     PreparedTask,
     Query,
@@ -227,30 +227,16 @@ class ArmRunner:
     # --- queries and shots -----------------------------------------------------------
 
     def _query(self, arm: Arm, item: Item) -> Query:
-        # An item may itself be an exemplar of others; here it is the query.
-        reference = replace(item.query.reference, is_exemplar=False)
+        query = replace(item.query, id=item.id)
         if arm.how == "silent" and self._model is not None:
-            reference = ClipRef(audio=self._model.capabilities.silence())
-        return replace(item.query, reference=reference, id=item.id)
+            return silent(query, self._model)
+        # An item may itself be an exemplar of others; here it is the query.
+        return asked_about(query, query.reference)
 
     def _with_other_labels(self, query: Query, found: ShotSet) -> ShotSet:
-        """Relabel shots with the labels and answers of other exemplars, drawn for each item.
-
-        What the labels' names say is left out: it would be right, whatever the shots say.
-        """
-        if found.prepared is None:
-            return found
-        candidates = found.prepared.candidates
+        """Relabel shots with the labels of others, drawn for each item."""
         random = np.random.default_rng([self._seed, *query.id.encode("utf-8", "surrogatepass")])
-        drawn = random.integers(len(candidates), size=len(candidates))
-        hits = tuple(
-            replace(hit, exemplar=replace(hit.exemplar, labels=of.labels, answer=of.answer))
-            for hit, row in zip(found.hits, drawn[found.rows].tolist(), strict=True)
-            for of in [candidates.exemplars[row]]
-        )
-        other = candidates.with_labels([candidates.row_labels[row] for row in drawn.tolist()])
-        prepared = replace(found.prepared, candidates=other, means=LabelMeans(other))
-        return replace(found, hits=hits, prepared=prepared)
+        return with_other_labels(found, random)
 
     # --- predictions -----------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful import console
+from earful.commands.listen import models_listen
 from earful.commands.options import JsonOption, example, one_of, print_json, print_result
 from earful.errors import ModelError
 from earful.wording import counted
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 models_app = typer.Typer(
     help="List, fetch, convert and verify embedders and language models.", no_args_is_help=True
 )
+
+models_app.command("listen")(models_listen)
 
 StoredDtypeOption = Annotated[
     str,

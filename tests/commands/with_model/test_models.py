@@ -56,3 +56,39 @@ def test_a_checkpoint_that_is_not_there_is_not_looked_for_on_the_hub(
 def test_a_hub_id_is_looked_for_on_the_hub(run: Run, tmp_path: Path) -> None:
     _, _, err = run("models", "convert-clap", "laion/clap-not-there", "--out", tmp_path / "clap")
     assert "no such file" not in err
+
+
+def test_a_model_is_asked_whether_it_listens(run: Run) -> None:
+    code, out, err = run("models", "listen", "flamingo", "--index", "s.index", "--limit", "2")
+    assert code == 0, err
+    assert out.startswith("flamingo ")
+    assert "silence in the recording's place: " in out
+    assert "the exemplars' audio swapped: " in out
+    code, out, _ = run("models", "listen", "flamingo", "q.wav", "--json")
+    assert code == 0
+    assert json.loads(out)["hears_exemplars"] == "unknown"
+    assert run("models", "listen", "none", "q.wav")[0] == 2
+    assert "nothing to ask about" in run("models", "listen", "flamingo")[2]
+
+
+def test_two_models_are_compared_in_one_run(run: Run, home: Path) -> None:
+    words = ("--index", "s.index", "--near-duplicate", "1", "--limit", "2", "--shots", "0,1")
+    words += ("--arms", "zero-shot,retrieved,vote", "--out", "both.json")
+    code, out, err = run("evaluate", *words, "-m", "flamingo", "-m", "chatty")
+    assert code == 0, err
+    assert "flamingo: zero-shot" in out
+    assert "chatty: retrieved@1" in out
+    assert "chatty took 4 requests, " in out
+    assert "exemplars" in out.partition("verdict: ")[2]
+    assert (home / "both.html").exists()
+    again = run("evaluate", "--replay", "both.json")
+    assert again[1] == out
+    same = run("evaluate", "--replay", "both.json", "--index", "s.index", "-m", "chatty", "-m",
+               "flamingo")  # fmt: skip
+    assert same[1].endswith("answers are the same\n"), same
+    assert (
+        "give each with --model"
+        in run("evaluate", "--replay", "both.json", "--index", "s.index", "-m", "chatty")[2]
+    )
+    assert "it is given twice" in run("evaluate", *words, "-m", "chatty", "-m", "chatty")[2]
+    assert "leave it out beside" in run("evaluate", *words, "-m", "chatty", "-m", "none")[2]

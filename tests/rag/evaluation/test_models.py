@@ -13,6 +13,7 @@ from earful.errors import EvaluationError
 from earful.model import LanguageModel, Prompt, PromptSize, ScriptedLanguageModel
 from earful.rag import FewShot
 from earful.rag.evaluation import (
+    EvaluationSettings,
     ModelSource,
     evaluate,
     load_evaluation,
@@ -204,7 +205,7 @@ def test_a_model_of_the_index_and_others_beside_it_are_refused(index: Path) -> N
     with pytest.raises(EvaluationError, match="'scripted' is given with the index, and 2 beside"):
         evaluate(FewShot.open(index, model=follower()), TASK, settings=MODES, models=both())
     with pytest.raises(EvaluationError, match="unknown mode of shots 'text-only'"):
-        replace(MODES, shot_modes=("text-only",))
+        EvaluationSettings.from_dict({**MODES.to_dict(), "shot_modes": ["text-only"]})
     with pytest.raises(EvaluationError, match="'text': expected once, got it twice"):
         replace(MODES, shot_modes=("text", "text"))
 
