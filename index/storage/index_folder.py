@@ -8,6 +8,7 @@
                           gives them, class scores (table.py, schema.py)
         features/         what language models make of the audio: a cache (cache/features.py)
         replays/          scores that language models gave: a cache (cache/scores.py)
+        answers/          what language models answered in evaluations: a cache (rag/evaluation)
         prepared/         what was fitted for a task: a cache (cache/prepared.py)
         snapshot/         the rows once more, to be read without LanceDB (cache/snapshot.py)
         checksums.txt     the digest of every file of the table (checksums.py)

@@ -11,9 +11,9 @@ here=$(dirname "$0")
 [ -e "$folder/finished" ] && exit 0
 
 "$here/make_environment.sh" "$folder" \
-    -e "$here/../.." "torch==2.11.0" "transformers>=5.24,<6" "datasets>=4" "torchcodec<0.12" \
-    loguru evaluate sacrebleu pytablewriter jsonlines tenacity python-dotenv accelerate zss \
-    tqdm-multiprocess sqlitedict more_itertools rouge-score word2number dill
+    -e "$here/../.." "torch==2.11.0" "transformers>=5.24,<6" "datasets>=4" \
+    loguru evaluate sacrebleu pytablewriter jsonlines tenacity python-dotenv accelerate "filelock<3.21" zss \
+    pillow tqdm-multiprocess sqlitedict more_itertools rouge-score word2number dill
 rm "$folder/finished"
 
 uv=${UV:-$(command -v uv || true)}

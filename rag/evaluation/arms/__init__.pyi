@@ -1,7 +1,7 @@
 from .answer_store import AnswerStore
 from .arms import BY_MODEL, Arm, arms_of, check_choices
 from .controls import asked_about, silent, with_other_audio, with_other_labels
-from .metered import MeteredModel, Spent, metered
+from .metered import MeteredModel, Spent, meter_model
 from .prediction import Prediction
 from .runner import ArmRunner, embedding_seconds
 
@@ -17,7 +17,7 @@ __all__ = [
     "asked_about",
     "check_choices",
     "embedding_seconds",
-    "metered",
+    "meter_model",
     "silent",
     "with_other_audio",
     "with_other_labels",

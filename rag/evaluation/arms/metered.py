@@ -76,7 +76,7 @@ class MeteredModel:
     """Language model that counts what another one is asked.
 
     Answers of known weights to recordings of known content are kept, if they took long, and given
-    again. ``metered`` makes one.
+    again. ``meter_model`` makes one.
 
     Args:
         model: The language model.
@@ -159,7 +159,7 @@ class MeteredModel:
         return found
 
 
-def metered(model: LanguageModel, store: AnswerStore | None = None) -> MeteredModel:
+def meter_model(model: LanguageModel, store: AnswerStore | None = None) -> MeteredModel:
     """Meter a language model; what it has besides the protocol's members it keeps."""
     # The class has them, as isinstance looks for a protocol's members there.
     members: dict[str, Any] = {

@@ -20,7 +20,7 @@ from earful.rag.evaluation.arms import (
     Prediction,
     arms_of,
     embedding_seconds,
-    metered,
+    meter_model,
 )
 from earful.rag.evaluation.items import Item, ItemSet, items_of_corpus, items_of_index
 from earful.rag.evaluation.leakage import Leak, find_leaks, keep_apart, refuse_leaks
@@ -152,7 +152,7 @@ class Run:
                 store = AnswerStore(index.path, model.capabilities)
             counts = counts or hasattr(model, "total")
             if counts or store is not None:
-                model = metered(model, store)
+                model = meter_model(model, store)
         return ArmRunner(
             self._retriever,
             model,

@@ -72,8 +72,8 @@ def test_a_model_is_asked_whether_it_listens(run: Run) -> None:
 
 
 def test_two_models_are_compared_in_one_run(run: Run, home: Path) -> None:
-    words = ("--index", "s.index", "--near-duplicate", "1", "--limit", "2", "--shots", "0,1")
-    words += ("--arms", "zero-shot,retrieved,vote", "--out", "both.json")
+    words = [*("--index", "s.index", "--near-duplicate", "1", "--limit", "2", "--shots", "0,1")]
+    words += ["--arms", "zero-shot,retrieved,vote", "--out", "both.json"]
     code, out, err = run("evaluate", *words, "-m", "flamingo", "-m", "chatty")
     assert code == 0, err
     assert "flamingo: zero-shot" in out

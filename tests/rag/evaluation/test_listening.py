@@ -1,6 +1,7 @@
 """Whether models listen: known listeners and known deaf ones are told apart."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from earful.errors import EvaluationError, ModelError
 from earful.index.builder import build_index
-from earful.model import Prompt, ScriptedLanguageModel
+from earful.model import Generation, GenerationOptions, Prompt, ScriptedLanguageModel
 from earful.rag import check_listening
 from earful.rag.evaluation.listening import Change, _depends
 from tests.support.labelled_tones import label_of
@@ -57,10 +58,15 @@ def test_a_model_that_compares_with_exemplars_listens_to_them(index: Path) -> No
 
 def test_without_an_index_words_are_compared(index: Path, corpus: Path) -> None:
     class Writer(ScriptedLanguageModel):
-        def generate(self, prompt: Prompt, *args: object, **more: object) -> object:  # type: ignore[override]
-            heard = prompt.clips[-1]
-            self._replies = [f"a {heard.audio}"]
-            return super().generate(prompt)
+        def generate(
+            self,
+            prompt: Prompt,
+            options: GenerationOptions = GenerationOptions(),
+            *,
+            on_text: Callable[[str], None] | None = None,
+        ) -> Generation:
+            self._replies = [f"a {prompt.clips[-1].audio}"]
+            return super().generate(prompt, options, on_text=on_text)
 
     recordings = [corpus / "low/0.wav", corpus / "high/1.wav", corpus / "none.wav"]
     found = check_listening(Writer(), recordings=recordings)

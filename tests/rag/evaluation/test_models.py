@@ -20,7 +20,7 @@ from earful.rag.evaluation import (
     repeat_run,
     write_report,
 )
-from earful.rag.evaluation.arms import AnswerStore, metered
+from earful.rag.evaluation.arms import AnswerStore, meter_model
 from earful.rag.evaluation.run_file import read_run
 from earful.rag.task import Protocol
 from tests.support.tone_evaluations import QUICK, TASK, follower, listener, values
@@ -258,20 +258,20 @@ def test_what_was_asked_before_is_not_asked_again(
 def test_a_damaged_line_is_as_if_it_were_not_there(tmp_path: Path) -> None:
     capabilities = _Slow().capabilities
     prompt = Prompt(parts=())
-    first = metered(_Slow(), AnswerStore(tmp_path, capabilities, least_s=0.0))
+    first = meter_model(_Slow(), AnswerStore(tmp_path, capabilities, least_s=0.0))
     first.score(prompt, ["a", "b"])
     first.generate(prompt)
     (path,) = (tmp_path / "answers").iterdir()
     lines = path.read_text().split("\n")
     path.write_text("\n".join(lines).replace('"tokens": 0', '"tokens": 9', 1)[:-9])
     model = _Slow()
-    again = metered(model, AnswerStore(tmp_path, capabilities, least_s=0.0))
+    again = meter_model(model, AnswerStore(tmp_path, capabilities, least_s=0.0))
     again.score(prompt, ["a", "b"])
     again.generate(prompt)
     assert len(model.prompts) == 2
     # And what it says now is kept behind the torn line.
     last = _Slow()
-    third = metered(last, AnswerStore(tmp_path, capabilities, least_s=0.0))
+    third = meter_model(last, AnswerStore(tmp_path, capabilities, least_s=0.0))
     third.score(prompt, ["a", "b"])
     third.generate(prompt)
     assert last.prompts == []
@@ -306,7 +306,7 @@ def test_an_endpoint_is_counted_by_its_own_report() -> None:
         def measure(self, prompt: Prompt) -> PromptSize:
             return PromptSize(n_tokens=7, slots=0)
 
-    model = metered(Endpoint())
+    model = meter_model(Endpoint())
     model.score(Prompt(parts=()), ["a"])
     spent = model.take_spent()
     assert (spent.requests, spent.tokens, spent.cost) == (2, 101, 0.5)
