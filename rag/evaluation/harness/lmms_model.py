@@ -2,7 +2,7 @@
 
 ``EarfulModel`` is made when lmms-eval asks for it, as its base class is lmms-eval's. Written for
 lmms-eval 0.7.3, whose ``loglikelihood`` wants a loss, whatever its docstring says: its
-multiple-choice tasks take the smallest (findings/lmms-eval-0.7.3-loglikelihood-is-a-loss.sh).
+multiple-choice tasks take the smallest (findings/lmms-eval-0.7.3-takes-the-least-likely-choice.sh).
 """
 
 from __future__ import annotations

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from earful.errors import EvaluationError
 from earful.model import LanguageModel, load_language_model
+from earful.values import repr_of
 from earful.wording import counted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSource:
     """A language model that is not loaded yet.
 
-    Attributes:
+    Args:
         name: Name in the evaluation, such as the one that it is loaded by.
-        load: Loads it.
+        load: Loads it; called at most once an evaluation.
+
+    Attributes:
+        name: As above.
+        load: As above.
     """
 
-    name: str
-    load: Callable[[], LanguageModel]
+    def __init__(self, *, name: str, load: Callable[[], LanguageModel]) -> None:
+        self.name = name
+        self.load = load
+
+    def __repr__(self) -> str:
+        return repr_of(self, name=self.name)
 
 
 NamedModel = str | os.PathLike[str] | LanguageModel | ModelSource

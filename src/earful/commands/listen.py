@@ -38,7 +38,7 @@ def models_listen(
         list[Path] | None,
         typer.Argument(
             help="Recordings to ask about; none: rows of the index, the labels in turn.",
-            metavar="[RECORDING]...",
+            metavar="RECORDING",
         ),
     ] = None,
     index: OptionalIndexOption = None,
@@ -66,11 +66,7 @@ def models_listen(
     models: EmbedderOptions,
     as_json: JsonOption = False,
 ) -> None:
-    """Say whether a model's answers depend on the recording and on exemplars.
-
-    Asks with the recording, with silence or another one in its place, and with the exemplars'
-    audio or labels swapped.
-    """
+    """Say whether a model's answers depend on the recording and on exemplars."""
     from earful.rag.evaluation import check_listening
     from earful.rag.task import SHOT_MODES
 
