@@ -1,6 +1,6 @@
 from .leakage import ON_LEAKS
-from .metrics import Bootstrap, Interval
 from .listening import Change, Listening, check_listening
+from .metrics import Bootstrap, Interval
 from .repeat import RunComparison, recorded_task, repeat_run
 from .report import write_report
 from .run import Evaluation, evaluate, load_evaluation
@@ -12,12 +12,10 @@ from .update_task import file_to_write, write_verdict
 __all__ = [
     "ON_LEAKS",
     "Bootstrap",
-    "Evaluation",
-    "EvaluationSettings",
-    "Interval",
     "Change",
     "Evaluation",
     "EvaluationSettings",
+    "Interval",
     "Listening",
     "ModelSource",
     "ModelVerdict",
