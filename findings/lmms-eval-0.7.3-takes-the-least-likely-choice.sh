@@ -37,6 +37,7 @@ export HF_HOME="$folder/hf" HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1
 import json
 from pathlib import Path
 
+import lmms_eval.api.metrics  # which registers acc
 from lmms_eval.api.instance import GenerationResult, unwrap_generation_output
 from lmms_eval.api.model import lmms
 from lmms_eval.api.task import ConfigurableTask
