@@ -79,6 +79,7 @@ class Run:
             exemplar_filter=(lambda exemplar: exemplar.split != split) if split else None,
         )
         self._notes = list(self._items.notes)
+        self._stores: list[AnswerStore] = []
 
     def run(self, out: Path | None, progress: Progress | None) -> tuple[dict[str, Any], int]:
         """Ask every arm about every item.
@@ -150,6 +151,7 @@ class Run:
             index = self._few.index
             if self._keep and index is not None and model.capabilities.weights_sha256:
                 store = AnswerStore(index.path, model.capabilities)
+                self._stores.append(store)
             counts = counts or hasattr(model, "total")
             if counts or store is not None:
                 model = meter_model(model, store)
@@ -174,7 +176,7 @@ class Run:
         timed = [item.query for item in items[:_N_TIMED]]
         return {
             **header,
-            "notes": list(self._notes),
+            "notes": [*self._notes, *{store.fault: None for store in self._stores if store.fault}],
             "leaks": [leak.to_dict() for leak in leaks],
             "source": {
                 "task": str(self._task.source.resolve()) if self._task.source else "",

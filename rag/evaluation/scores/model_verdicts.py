@@ -10,18 +10,12 @@ from earful.rag.evaluation.scores.verdict import (
     compared_text,
     cost_order,
     doubts,
+    mode_text,
     points_text,
     shots_text,
     unit_of,
     value_text,
 )
-
-_SHOWN_AS = {
-    None: "",
-    "interleaved": " in turns (interleaved)",
-    "montage": " in one recording (montage)",
-    "text": " in words (text)",
-}
 
 
 def pass_verdict_on_models(card: RunScores) -> Verdict:
@@ -42,7 +36,7 @@ def words_for(arm: Arm) -> str:
     'a with 4 shots in one recording (montage)'
     """
     with_shots = f" with {shots_text(arm)}" if arm.k else ""
-    mode = _SHOWN_AS[arm.shot_mode]
+    mode = mode_text(arm)
     if arm.how == "zero-shot":
         return f"{arm.model} without shots"
     if arm.how == "retrieved":
@@ -89,7 +83,7 @@ def _verdict_on(card: RunScores, model: str) -> ModelVerdict:
         )
     value, low, high = points_text(card, found)
     level = f"{card.document['settings']['confidence']:.0%} CI"
-    how = f"{shots_text(few_shot)}{_SHOWN_AS[few_shot.shot_mode]}"
+    how = f"{shots_text(few_shot)}{mode_text(few_shot)}"
     span = f"({level} {low} to {high}, {how})"
     helps: Helps
     if found.difference.low > 0:

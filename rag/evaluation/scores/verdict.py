@@ -27,6 +27,13 @@ _USE = {
     "zero-shot": "the model without shots",
 }
 
+_SHOWN_AS = {
+    None: "",
+    "interleaved": " in turns (interleaved)",
+    "montage": " in one recording (montage)",
+    "text": " in words (text)",
+}
+
 
 def pass_verdict(card: RunScores) -> Verdict:
     """Choose the cheapest arm that is not shown to be worse than the best, and say why.
@@ -96,7 +103,7 @@ def _sentence(card: RunScores, chosen: Arm) -> str:
     """Return the verdict's text: what to use and how good it is, what else was, and the doubts."""
     majority = card.best_of("majority")
     named = _USE.get(chosen.how, f"the {chosen.how} arm")
-    with_shots = f" with {shots_text(chosen)}" if chosen.k else ""
+    with_shots = f" with {shots_text(chosen)}{mode_text(chosen)}" if chosen.k else ""
     parts = [f"use {named}{with_shots}: {value_text(card, chosen)}{beside_chance(card, chosen)}"]
     retrieved, zero, vote = (card.best_of(how) for how in ("retrieved", "zero-shot", "vote"))
     probe = card.best_of("probe")
@@ -152,7 +159,7 @@ def gain_text(card: RunScores, found: Comparison, retrieved: Arm) -> str:
     """Describe how retrieval compares with no shots."""
     value, low, high = points_text(card, found)
     level = f"{card.document['settings']['confidence']:.0%} CI"
-    span = f"({level} {low} to {high}, {shots_text(retrieved)})"
+    span = f"({level} {low} to {high}, {shots_text(retrieved)}{mode_text(retrieved)})"
     if found.difference.low > 0:
         return f"retrieval adds {value}{unit_of(card)} over zero-shot {span}"
     if found.difference.high < 0:
@@ -200,3 +207,8 @@ def value_text(card: RunScores, arm: Arm) -> str:
 def shots_text(arm: Arm) -> str:
     """Return an arm's number of shots as text."""
     return "1 shot" if arm.k == 1 else f"{arm.k} shots"
+
+
+def mode_text(arm: Arm) -> str:
+    """Return how an arm's shots are shown, behind their number; empty where that is not chosen."""
+    return _SHOWN_AS[arm.shot_mode]

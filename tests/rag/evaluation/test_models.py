@@ -2,6 +2,7 @@
 
 import gc
 import json
+import shutil
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from earful.rag.task import Protocol
 from tests.support.tone_evaluations import QUICK, TASK, follower, listener, values
 
 MODES = replace(
-    QUICK, shots=(0, 2), arms=("zero-shot", "retrieved", "vote"), shot_modes=("interleaved", "text")
+    QUICK, resamples=100, shots=(0, 2), arms=("zero-shot", "retrieved", "vote"), shot_modes=("interleaved", "text")
 )
 
 
@@ -167,6 +168,10 @@ def test_a_mode_that_a_model_does_not_take_is_left_out_with_a_note(index: Path) 
     assert set(values(found.to_dict())) == {"zero-shot", "retrieved-text@2", "vote@2"}
     note = "the language model cannot be shown exemplars as montage"
     assert note in found.document["notes"]
+    # The verdict says in which mode; nine groups are too few to tell more shots from none.
+    only = replace(MODES, arms=("retrieved",), shot_modes=("text",))
+    found = evaluate(FewShot.open(index, model=listener()), TASK, settings=only)
+    assert found.verdict.text.startswith("use the model with 2 shots in words (text): 100.0% right")
     settings = replace(MODES, shot_modes=("montage",))
     found = evaluate(FewShot.open(index, model=listener()), TASK, settings=settings)
     assert set(values(found.to_dict())) == {"zero-shot", "vote@2"}
@@ -247,6 +252,12 @@ def test_what_was_asked_before_is_not_asked_again(
     third = _Slow()
     evaluate(FewShot.open(index, model=third), TASK, settings=settings, keep=False)
     assert len(third.prompts) == 8
+    # Where they cannot be kept, a note says so.
+    shutil.rmtree(index / "answers")
+    (index / "answers").write_text("in the way")
+    found = evaluate(FewShot.open(index, model=_Slow()), TASK, settings=settings)
+    (index / "answers").unlink()
+    assert "answers cannot be kept in " in found.document["notes"][-1]
     # Written answers, too.
     written = replace(TASK, protocol=Protocol(answers="written"))
     for n in (8, 0):
