@@ -27,7 +27,11 @@ from earful.rag.task import Protocol
 from tests.support.tone_evaluations import QUICK, TASK, follower, listener, values
 
 MODES = replace(
-    QUICK, resamples=100, shots=(0, 2), arms=("zero-shot", "retrieved", "vote"), shot_modes=("interleaved", "text")
+    QUICK,
+    resamples=100,
+    shots=(0, 2),
+    arms=("zero-shot", "retrieved", "vote"),
+    shot_modes=("interleaved", "text"),
 )
 
 
