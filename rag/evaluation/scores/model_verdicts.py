@@ -33,7 +33,7 @@ def words_for(arm: Arm) -> str:
     """Return what answers, in plain words.
 
     >>> words_for(Arm(how="retrieved", k=4, shot_mode="montage", model="a"))
-    'a with 4 shots in one recording (montage)'
+    'a with 4 shots in a montage'
     """
     with_shots = f" with {shots_text(arm)}" if arm.k else ""
     mode = mode_text(arm)

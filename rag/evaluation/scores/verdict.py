@@ -29,9 +29,9 @@ _USE = {
 
 _SHOWN_AS = {
     None: "",
-    "interleaved": " in turns (interleaved)",
-    "montage": " in one recording (montage)",
-    "text": " in words (text)",
+    "interleaved": " interleaved",
+    "montage": " in a montage",
+    "text": " in words",
 }
 
 

@@ -64,13 +64,13 @@ def test_each_model_is_told_whether_exemplars_help_it(index: Path, tmp_path: Pat
     assert of["follower"].text.startswith(
         f"exemplars help follower: they add {gain:.1f} points (95% CI "
     )
-    assert of["follower"].text.endswith(", 2 shots in turns (interleaved))")
+    assert of["follower"].text.endswith(", 2 shots interleaved)")
     assert of["follower"].text in verdict.text
     assert json.loads(json.dumps(scores))["verdict"]["models"][1]["helps"] == "yes"
     write_report(found.scorecard, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "Do exemplars help that model?" in page
-    assert "follower with 2 shots in turns (interleaved)" in page
+    assert "follower with 2 shots interleaved" in page
 
 
 def test_requests_and_tokens_stand_beside_the_accuracy(index: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_mode_that_a_model_does_not_take_is_left_out_with_a_note(index: Path) 
     # The verdict says in which mode; nine groups are too few to tell more shots from none.
     only = replace(MODES, arms=("retrieved",), shot_modes=("text",))
     found = evaluate(FewShot.open(index, model=listener()), TASK, settings=only)
-    assert found.verdict.text.startswith("use the model with 2 shots in words (text): 100.0% right")
+    assert found.verdict.text.startswith("use the model with 2 shots in words: 100.0% right")
     settings = replace(MODES, shot_modes=("montage",))
     found = evaluate(FewShot.open(index, model=listener()), TASK, settings=settings)
     assert set(values(found.to_dict())) == {"zero-shot", "vote@2"}
