@@ -111,7 +111,11 @@ class AnswerStore:
                     digest = values.pop("sha256")
                     if digest == _digest(values):
                         question = values.pop("question")
-                        found[question] = Kept(**values)
+                        found[question] = Kept(
+                            value=values["value"],
+                            tokens=int(values["tokens"]),
+                            spent_s=float(values["spent_s"]),
+                        )
         return found
 
 

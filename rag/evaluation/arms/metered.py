@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Final, TypeVar
 
@@ -111,7 +112,7 @@ class MeteredModel:
             {"score": list(answers)},
             lambda: self._model.score(prompt, answers),
             lambda scores: [tokens.tolist() for tokens in scores],
-            lambda plain: [np.array(tokens, dtype=np.float64) for tokens in plain],
+            lambda plain: _scores_of(plain, len(answers)),
         )
 
     def generate(
@@ -127,7 +128,7 @@ class MeteredModel:
             {"generate": asdict(options)},
             lambda: self._model.generate(prompt, options, on_text=on_text),
             asdict,
-            lambda plain: Generation(**plain),
+            _generation_of,
             n_written=lambda generation: generation.n_tokens,
         )
 
@@ -145,8 +146,11 @@ class MeteredModel:
         store = self._store if self._store is not None and _is_known(prompt) else None
         question = {**asked, "prompt": prompt.digest, "slots": size.slots}
         if store is not None and (kept := store.get(question)) is not None:
-            self._spent += Spent(requests=1, tokens=kept.tokens, kept_s=kept.spent_s)
-            return from_plain(kept.value)
+            # Whoever can write to the index can write a line whose digest is right.
+            with suppress(TypeError, ValueError):
+                found = from_plain(kept.value)
+                self._spent += Spent(requests=1, tokens=kept.tokens, kept_s=kept.spent_s)
+                return found
         before = _reading(self._model)
         started = time.perf_counter()
         found = ask()
@@ -210,6 +214,25 @@ def _between(before: Any, after: Any, n_tokens: int, spent_s: float) -> Spent:
         asked_tokens=counted,
         asked_s=spent_s,
     )
+
+
+def _scores_of(plain: Any, n: int) -> list[NDArray[np.float64]]:
+    """Read the log-probabilities of ``n`` answers' tokens."""
+    found = [np.array(tokens, dtype=np.float64) for tokens in plain]
+    if len(found) != n or not all(
+        tokens.ndim == 1 and tokens.size and not np.isnan(tokens).any() for tokens in found
+    ):
+        raise ValueError("these are no log-probabilities")
+    return found
+
+
+def _generation_of(plain: Any) -> Generation:
+    """Read a written answer."""
+    found = Generation(**plain)
+    told = found.log_probability is None or isinstance(found.log_probability, float)
+    if not (isinstance(found.text, str) and isinstance(found.n_tokens, int) and told):
+        raise TypeError("this is no written answer")
+    return found
 
 
 def _is_known(prompt: Prompt) -> bool:

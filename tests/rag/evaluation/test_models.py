@@ -4,14 +4,14 @@ import gc
 import json
 import shutil
 import weakref
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from earful.errors import EvaluationError
-from earful.model import LanguageModel, Prompt, PromptSize, ScriptedLanguageModel
+from earful.model import GenerationOptions, LanguageModel, Prompt, PromptSize, ScriptedLanguageModel
 from earful.rag import FewShot
 from earful.rag.evaluation import (
     EvaluationSettings,
@@ -22,6 +22,7 @@ from earful.rag.evaluation import (
     write_report,
 )
 from earful.rag.evaluation.arms import AnswerStore, meter_model
+from earful.rag.evaluation.arms.answer_store import Kept
 from earful.rag.evaluation.run_file import read_run
 from earful.rag.task import Protocol
 from tests.support.tone_evaluations import QUICK, TASK, follower, listener, values
@@ -292,6 +293,26 @@ def test_a_damaged_line_is_as_if_it_were_not_there(tmp_path: Path) -> None:
     assert last.prompts == []
     assert third.take_spent().requests == 2
     assert third.take_spent().requests == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, 7, "text", [[0.0]], [[float("nan")], [0.0]], [["a"], [0.0]], {"text": 1}, {"other": 2}],
+)
+def test_a_line_that_somebody_made_up_is_asked_about_again(tmp_path: Path, value: object) -> None:
+    prompt, asked = Prompt(parts=()), _Slow()
+    store = AnswerStore(tmp_path, asked.capabilities, least_s=0.0)
+    ways: list[dict[str, object]] = [
+        {"score": ["a", "b"]},
+        {"generate": asdict(GenerationOptions())},
+    ]
+    for way in ways:
+        question = {**way, "prompt": prompt.digest, "slots": 0}
+        store.put(question, Kept(value=value, tokens=1, spent_s=1.0))
+    model = meter_model(asked, AnswerStore(tmp_path, asked.capabilities, least_s=0.0))
+    assert [tokens.shape for tokens in model.score(prompt, ["a", "b"])] == [(1,), (1,)]
+    assert model.generate(prompt).text == "low"
+    assert len(asked.prompts) == 2
 
 
 def test_an_endpoint_is_counted_by_its_own_report() -> None:
