@@ -39,6 +39,8 @@ class Capabilities:
             they stand before the first question.
         hears: Whether recordings reach it. ``"verified"``: a test showed it. ``"unverified"``:
             nothing tells. ``"no"``: they are dropped on the way.
+        max_answers: Most answers that it can be asked to score or choose from at once; ``None`` for
+            any number.
         multi_turn: Whether it takes a dialogue.
         batch_safe: Whether an answer is the same beside others in a batch.
         decoding: How it looks at audio while it writes, where there is a choice.
@@ -78,6 +80,7 @@ class Capabilities:
     shot_modes: tuple[ShotMode, ...] = ("interleaved", "text")
     system_text: bool = True
     hears: Hears = "verified"
+    max_answers: int | None = None
 
     @property
     def logprobs(self) -> bool:
