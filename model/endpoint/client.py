@@ -109,6 +109,11 @@ class EndpointClient:
             client.organization = client.project = None
         return client
 
+    @property
+    def _chat(self) -> Any:
+        # Untyped: most fields are known to some servers only.
+        return self._client.chat.completions
+
     def _count(self, request: Any) -> None:
         if request.method == "POST":
             self.meter.count_post()
@@ -154,7 +159,7 @@ class EndpointClient:
                 return read_reply(known, self.host)
         self._announce(request)
         with self._explained(), self._in_flight:
-            found: Any = self._client.chat.completions.create(
+            found = self._chat.create(
                 model=self.model, messages=list(request.messages), extra_body=fields
             )
         values = self._plain(found)
@@ -174,9 +179,10 @@ class EndpointClient:
         fields = {**request.fields, **self.settings.fields}
         pieces: list[str] = []
         values: dict[str, Any] = {}
-        finish, tokens = "", []
+        finish = ""
+        tokens: list[Any] = []
         with self._explained(), self._in_flight:
-            chunks: Any = self._client.chat.completions.create(
+            chunks = self._chat.create(
                 model=self.model,
                 messages=list(request.messages),
                 stream=True,

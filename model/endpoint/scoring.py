@@ -1,10 +1,9 @@
 """Scoring by an endpoint: exact log-probabilities, letters, a constrained choice, or plain text.
 
-``exact``: vLLM tells the log-probability of every token of a prompt, so a label is put at its end as
-the answer that goes on. ``first-token``: the answers are listed as letters and the first token
-that is written is looked at, with the letters dealt out in two orders, as models prefer some.
-``choice``: the server lets nothing else be written. ``text``: it writes what it likes, and the strict
-parser looks for one answer in it.
+``exact``: vLLM tells the log-probability of every token of a prompt, at whose end an answer is put.
+``first-token``: the answers are listed as letters, dealt out in two orders as models prefer some,
+and the first token that is written is looked at. ``choice``: the server lets nothing else be
+written. ``text``: the model writes what it likes, and the strict parser looks for one answer.
 """
 
 from __future__ import annotations

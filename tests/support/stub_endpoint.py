@@ -1,4 +1,4 @@
-"""A stub of an endpoint on this machine, in the dialect, with the limits and faults of real servers."""
+"""A stub of an endpoint on this machine, with the dialects, limits and faults of real servers."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def text_of(body: Body) -> str:
 def seconds_of(wav: bytes) -> float:
     """Return the length of a WAV file in seconds."""
     with wave.open(io.BytesIO(wav)) as opened:
-        return opened.getnframes() / opened.getframerate()
+        return float(opened.getnframes() / opened.getframerate())
 
 
 def answer(stub: StubEndpoint, body: Body) -> Body:
