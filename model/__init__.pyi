@@ -1,13 +1,5 @@
-from .abilities import (
-    ChecksHearing,
-    Choice,
-    ChoosesAnswers,
-    ReportsRequests,
-    RequestReport,
-)
 from .ahead import FileAhead, decode_ahead
 from .capabilities import Capabilities, Hears, Scoring
-from .control_strings import break_control_strings, control_strings_in
 from .kept_features import DescribesExemplars, FeatureCache, KeepsFeatures
 from .label_words import LabelWords
 from .names import DEFAULT_EMBEDDER, DEFAULT_MODEL
@@ -33,9 +25,6 @@ __all__ = [
     "DEFAULT_EMBEDDER",
     "DEFAULT_MODEL",
     "Capabilities",
-    "ChecksHearing",
-    "Choice",
-    "ChoosesAnswers",
     "ClassScorer",
     "ClipRef",
     "DescribesExemplars",
@@ -56,8 +45,6 @@ __all__ = [
     "PromptSize",
     "PromptWording",
     "Prototype",
-    "ReportsRequests",
-    "RequestReport",
     "Scoring",
     "ScriptedLanguageModel",
     "ShotMode",
@@ -65,8 +52,6 @@ __all__ = [
     "Text",
     "TextEmbedder",
     "WindowSteps",
-    "break_control_strings",
-    "control_strings_in",
     "decode_ahead",
     "embed_and_score",
     "list_embedders",

@@ -11,7 +11,8 @@ import numpy as np
 
 from earful.html import notebook_html
 from earful.index.search import Hit
-from earful.model import ClipRef, Prompt, RequestReport, Scoring
+from earful.model import ClipRef, Prompt, Scoring
+from earful.model.chat import RequestReport
 from earful.rag.arrays import Scores
 from earful.rag.blend import Blend
 from earful.rag.retrieval import Query

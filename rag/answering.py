@@ -10,7 +10,8 @@ from pathlib import Path
 
 from earful.errors import AudioError, PromptError
 from earful.index.cache import FeatureCacheFolder
-from earful.model import ChecksHearing, GenerationOptions, KeepsFeatures, LanguageModel
+from earful.model import GenerationOptions, KeepsFeatures, LanguageModel
+from earful.model.chat import ChecksHearing
 from earful.rag.answer import (
     Answer,
     decline_unheard,

@@ -12,7 +12,8 @@ from functools import partial
 from typing import Final
 
 from earful.errors import ModelError
-from earful.model import ChoosesAnswers, LanguageModel
+from earful.model import LanguageModel
+from earful.model.chat import ChoosesAnswers
 from earful.rag.answer import Answer, rank_labels
 from earful.rag.generation import (
     FittedPrompt,

@@ -27,7 +27,7 @@ _NEGATIONS: Final = frozenset(
 def strip_reasoning(text: str) -> str:
     """Return a text without what a model thought aloud, finished or not.
 
-    >>> strip_reasoning("<think>a dog?</think>\\n cat"), strip_reasoning("hm</think>dog")
+    >>> strip_reasoning("<think>a dog?</think> cat"), strip_reasoning("hm</think>dog")
     ('cat', 'dog')
     >>> strip_reasoning("<think>and then")
     ''
@@ -54,11 +54,12 @@ def parse_answer(
     1
     """
     said = _words(strip_reasoning(text).partition("\n")[0])
-    names: list[tuple[tuple[str, ...], int]] = []
-    for row, answer in enumerate(answers):
-        for name in (answer, *(aliases[row] if aliases else ())):
-            if words := _words(name):
-                names.append((words, row))
+    names = [
+        (words, row)
+        for row, answer in enumerate(answers)
+        for name in (answer, *(aliases[row] if aliases else ()))
+        if (words := _words(name))
+    ]
     equal = {row for words, row in names if words == said}
     if equal:
         return equal.pop() if len(equal) == 1 else None

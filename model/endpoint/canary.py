@@ -1,7 +1,7 @@
-"""Canary: requests that show whether recordings reach a model, how many, how long, and how it scores.
+"""Canary: requests that show whether recordings reach a model, how many, how long, how it scores.
 
-Some servers drop recordings without a word, and a model then answers from the text alone. So the same
-words are sent with none, one, two and three seconds of noise in as many turns, laid out as the
+Some servers drop recordings without a word, and a model then answers from the text alone. So the
+same words are sent with none, one, two and three seconds of noise in as many turns, laid out as the
 real prompts are: what is heard has to raise the count of tokens each time, and another noise
 has to change what is answered. Asking the model whether it hears is no evidence.
 """

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError, EndpointError, ModelError, UnknownNameError
-from earful.model.abilities import Choice, RequestReport
 from earful.model.audio import BY_TIMES, Clip
 from earful.model.capabilities import Capabilities
-from earful.model.control_strings import control_strings_in
+from earful.model.chat import Choice, RequestReport, control_strings_in
 from earful.model.endpoint.answer_parser import parse_answer
 from earful.model.endpoint.canary import MANY_AUDIOS, Canary, CheckReport
 from earful.model.endpoint.client import EndpointClient, Request

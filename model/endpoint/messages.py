@@ -22,7 +22,7 @@ import numpy as np
 
 from earful.errors import AudioError, PromptError
 from earful.model.audio import Clip, load_isolated, probe_isolated, resample
-from earful.model.control_strings import break_control_strings
+from earful.model.chat import break_control_strings
 from earful.model.prompt import ClipRef, Prompt, Prototype, Text
 
 SAMPLE_RATE: Final = 16_000

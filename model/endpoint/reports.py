@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from earful.model.abilities import RequestReport
+from earful.model.chat import RequestReport
 from earful.model.endpoint.settings import Prices
 
 

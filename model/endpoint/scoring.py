@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import PromptError
-from earful.model.control_strings import control_strings_in
+from earful.model.chat import control_strings_in
 from earful.model.endpoint.faults import UntoldError
 from earful.model.endpoint.replies import Reply, TokenChoice
 

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 from earful.errors import EvaluationError, TaskError
 from earful.html import notebook_html
 from earful.index.corpus import Corpus, stretch_fields
-from earful.model import ChecksHearing, GenerationOptions, LanguageModel, ReportsRequests
+from earful.model import GenerationOptions, LanguageModel
+from earful.model.chat import ChecksHearing, ReportsRequests
 from earful.rag.evaluation.arms import Arm, ArmRunner, arms_of, embedding_seconds
 from earful.rag.evaluation.items import Item, ItemSet, items_of_corpus, items_of_index
 from earful.rag.evaluation.leakage import Leak, find_leaks, keep_apart, refuse_leaks

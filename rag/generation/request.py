@@ -20,10 +20,10 @@ from earful.model import (
     Prompt,
     PromptWording,
     Prototype,
-    ReportsRequests,
     Scoring,
     ShotMode,
 )
+from earful.model.chat import ReportsRequests
 from earful.rag.answer import Answer
 from earful.rag.arrays import Scores
 from earful.rag.generation.prompt import (

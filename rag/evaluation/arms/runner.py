@@ -109,9 +109,7 @@ class ArmRunner:
         self._probe_scores: dict[str, Scores] = {}
         # The seed at hand, which shots with other labels are drawn by.
         self._seed = 0
-        can_name = (
-            model is None or model.capabilities.logprobs or isinstance(model, ChoosesAnswers)
-        )
+        can_name = model is None or model.capabilities.logprobs or isinstance(model, ChoosesAnswers)
         if model is not None and not self._is_written and not can_name:
             raise ModelError(
                 f"{model.capabilities.name} gives no log-probabilities, so it cannot score labels; "
