@@ -61,10 +61,10 @@ class Answer:
             by commas, or ``"none"``.
         confidence: In [0, 1]: the best label's score, or for ``multilabel`` the
             probability of the least certain decision, or for written text the geometric
-            mean of its tokens' probabilities. ``None`` where a language model does not tell how
-            sure it is; ``vote`` has the neighbour vote's own. The neighbour vote's says how often answers
+            mean of its tokens' probabilities. The neighbour vote's says how often answers
             like this one are right, and so does a fitted blend's; a language model's is its
-            own belief, which nothing has calibrated.
+            own belief, which nothing has calibrated. ``None`` where a language model does not
+            tell how sure it is; ``vote`` has the neighbour vote's own.
         abstained: Whether there is reason for doubt; ``text`` is then only the best guess. Without
             ``scores`` there is no guess either, and ``text`` says why.
         reason: Why it abstained: nothing of the recording can be heard, nothing that could answer

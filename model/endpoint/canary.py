@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any, Final, Self
 
 import numpy as np
@@ -191,11 +192,8 @@ class Canary:
             self._report = replace(self._report, hears="unverified", reason=reason)
             return
         known = [found or 0 for found in tokens]
-        steps = [after - before for before, after in zip(known, known[1:], strict=False)]
-        audio = [
-            after.audio_tokens - before.audio_tokens
-            for before, after in zip(counts, counts[1:], strict=False)
-        ]
+        steps = [after - before for before, after in pairwise(known)]
+        audio = [after.audio_tokens - before.audio_tokens for before, after in pairwise(counts)]
         heard = [step > 0 or of_audio > 0 for step, of_audio in zip(steps, audio, strict=True)]
         told = " -> ".join(map(str, known))
         if all(heard):
@@ -203,7 +201,8 @@ class Canary:
             self._report = replace(self._report, hears="verified", reason=reason)
         elif heard[0]:
             n = heard.index(False)
-            reason = f"only {counted(n, 'recording')} of several adds tokens ({told}): others are dropped"
+            some = counted(n, "recording")
+            reason = f"only {some} of several adds tokens ({told}): others are dropped"
             self._report = replace(self._report, hears="verified", max_audios=n, reason=reason)
         else:
             reason = f"recordings add no token ({told}): the server drops them without a word"

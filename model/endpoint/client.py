@@ -1,8 +1,8 @@
 """Client of an endpoint: one request, its retries, its faults in words, and what it took.
 
-The ``openai`` package speaks the protocol. What it would do by itself and is not done here: follow a
-redirection, which sends a recording to another host; take its address from the environment; use a
-proxy for this machine; and hand back a page of HTML as if it were a reply.
+The ``openai`` package speaks the protocol. What it would do by itself and is not done here: follow
+a redirection, which sends a recording to another host; take its address from the environment; use
+a proxy for this machine; and hand back a page of HTML as if it were a reply.
 """
 
 from __future__ import annotations

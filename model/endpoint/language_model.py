@@ -1,4 +1,4 @@
-"""A language model behind an endpoint, as a ``LanguageModel`` that may also choose without scores."""
+"""A language model behind an endpoint, as a ``LanguageModel`` that may choose without scores."""
 
 from __future__ import annotations
 
@@ -243,8 +243,8 @@ class EndpointLanguageModel:
         if scoring == "first-token":
             return self._score_letters(prompt, answers)
         raise ModelError(
-            f"{self._capabilities.name} gives no log-probabilities, so it cannot score answers; let "
-            "it choose one"
+            f"{self._capabilities.name} gives no log-probabilities, so it cannot score answers; "
+            "let it choose one"
         )
 
     def _score_exactly(self, prompt: Prompt, answers: Sequence[str]) -> list[NDArray[np.float64]]:
