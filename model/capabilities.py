@@ -96,7 +96,12 @@ class Capabilities:
         }
         # JSON knows no infinity.
         total = self.max_total_seconds
-        return {**found, "max_total_seconds": total if math.isfinite(total) else None}
+        return {
+            **found,
+            "max_total_seconds": total if math.isfinite(total) else None,
+            "shot_modes": list(self.shot_modes),
+            "blend": None if self.blend is None else list(self.blend),
+        }
 
     def silence(self) -> Clip:
         """Return one window of digital silence, to ask about in a recording's place."""

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from earful.model.prompt import Prompt
 from earful.values import short_repr
+from earful.wording import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,26 @@ class RequestReport:
             fingerprint=other.fingerprint or self.fingerprint,
             notes=tuple(dict.fromkeys((*self.notes, *other.notes))),
         )
+
+    def describe(self) -> str:
+        """Return one line: what was asked, what it took, and who answered.
+
+        >>> RequestReport(n_requests=2, prompt_tokens=1200, completion_tokens=2).describe()
+        '2 requests, 1,200 tokens read, 2 written'
+        """
+        parts = [counted(self.n_requests, "request")]
+        if self.n_kept:
+            parts.append(f"{counted(self.n_kept, 'reply', 'replies')} kept from before")
+        if self.prompt_tokens:
+            audio = f" ({self.audio_tokens:,} of audio)" if self.audio_tokens else ""
+            parts.append(f"{self.prompt_tokens:,} tokens read{audio}")
+            parts.append(f"{self.completion_tokens:,} written")
+        if self.n_uncounted:
+            parts.append(f"tokens of {self.n_uncounted} not counted by the server")
+        if self.cost is not None:
+            parts.append(f"cost {self.cost:.4f}")
+        by = f"; answered by {self.server_model}" if self.server_model else ""
+        return ", ".join(parts) + by
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, but for the notes."""

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from earful.index.maintenance import RepairReport
     from earful.index.search import Approximate, Hit
     from earful.model.audio import FaultKind
-    from earful.model.chat import RequestReport
     from earful.rag import Answer, Blend
 
 _PLAIN_EVERY_S = 5.0
@@ -114,7 +113,7 @@ def describe_answer(answer: Answer) -> str:
     if answer.slots:
         lines.append(printable(f"  {_describe_request(answer)}"))
     if answer.report is not None:
-        lines.append(printable(f"  endpoint: {describe_requests(answer.report)}"))
+        lines.append(printable(f"  endpoint: {answer.report.describe()}"))
     most = _MOST_SHOWN if answer.slots else _MOST_VOTED
     lines += [f"  {line}" for line in describe_hits(answer.evidence[:most]).splitlines()]
     if len(answer.evidence) > most:
@@ -145,23 +144,6 @@ def _describe_request(answer: Answer) -> str:
         f"prompt of {answer.model}: {counted(answer.n_prompt_tokens, 'text token')}, "
         f"{counted(answer.slots, 'sound')}{compat}"
     )
-
-
-def describe_requests(report: RequestReport) -> str:
-    """Describe what was asked of an endpoint, and what it took."""
-    parts = [counted(report.n_requests, "request")]
-    if report.n_kept:
-        parts.append(f"{counted(report.n_kept, 'reply', 'replies')} kept from before")
-    if report.prompt_tokens:
-        audio = f" ({report.audio_tokens:,} of audio)" if report.audio_tokens else ""
-        parts.append(f"{report.prompt_tokens:,} tokens read{audio}")
-        parts.append(f"{report.completion_tokens:,} written")
-    if report.n_uncounted:
-        parts.append(f"tokens of {report.n_uncounted} not counted by the server")
-    if report.cost is not None:
-        parts.append(f"cost {report.cost:.4f}")
-    by = f"; answered by {report.server_model}" if report.server_model else ""
-    return ", ".join(parts) + by
 
 
 def describe_note(note: str) -> str:

@@ -12,7 +12,7 @@ import typer
 from earful import console
 
 if TYPE_CHECKING:
-    from earful.model.capabilities import Scoring
+    from earful.model import Scoring
     from earful.model.endpoint import EndpointSettings, Prices
 
 ENDPOINT_PREFIX: Final = "openai:"

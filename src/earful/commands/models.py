@@ -257,7 +257,7 @@ def models_check(
         ["shows exemplars as", " or ".join(_modes(loaded.capabilities.max_audios))],
     ]
     total = loaded.total
-    said = console.describe_requests(total) if total.n_requests else "checked within a day"
+    said = total.describe() if total.n_requests else "checked within a day"
     text = "\n".join([f"{ENDPOINT_PREFIX}{found.model}", console.table(rows), said])
     print_result({**found.to_dict(), "requests": total.to_dict()}, text, as_json=as_json)
     if found.hears == "no":

@@ -72,7 +72,7 @@ def answer_each(
             typer.echo(console.printable_lines(prompt))
         typer.echo(console.describe_answer(found))
     if len(audio) > 1 and isinstance(few.model, ReportsRequests) and few.model.total.n_requests:
-        console.warn(f"in all: {console.describe_requests(few.model.total)}")
+        console.warn(f"in all: {few.model.total.describe()}")
     if n_failed:
         raise typer.Exit(1 if n_failed == len(audio) else SOME_FAILED)
 
