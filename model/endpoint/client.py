@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from earful.errors import EndpointError
@@ -101,9 +102,11 @@ class EndpointClient:
                 follow_redirects=False,
                 # A proxy in the environment is not for this machine's own servers.
                 trust_env=not is_local,
-                event_hooks={"request": [self._count]},
+                event_hooks={"request": [partial(_count_post, self.meter)]},
             ),
         )
+        # Its sockets are closed with this client; the hook above knows only the meter.
+        weakref.finalize(self, client.close)
         if self.host != OPENAI_HOST:
             # The client takes them from the environment, whoever is asked.
             client.organization = client.project = None
@@ -113,10 +116,6 @@ class EndpointClient:
     def _chat(self) -> Any:
         # Untyped: most fields are known to some servers only.
         return self._client.chat.completions
-
-    def _count(self, request: Any) -> None:
-        if request.method == "POST":
-            self.meter.count_post()
 
     def models(self) -> list[dict[str, Any]] | None:
         """Return the models that are served, as plain JSON values; ``None`` if it lists none.
@@ -260,3 +259,8 @@ class EndpointClient:
                 n_sent=n_sent,
             )
             raise explain(error, asked) from None
+
+
+def _count_post(meter: Meter, request: Any) -> None:
+    if request.method == "POST":
+        meter.count_post()

@@ -45,7 +45,7 @@ class StubEndpoint:
         html: Whether chat requests are answered by a page.
         system: Whether templates know the system.
         bodies: Chat requests so far, faults included.
-        headers: Their headers.
+        headers: Their headers, names in lower case.
         address: Where it is, to be given as ``base_url``.
     """
 
@@ -82,6 +82,7 @@ def serving(stub: StubEndpoint, host: str = "127.0.0.1") -> Iterator[StubEndpoin
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # headers and body in one packet, or each answer waits for an acknowledgement
 
         def log_message(self, *_: object) -> None:
             pass
@@ -103,7 +104,7 @@ def serving(stub: StubEndpoint, host: str = "127.0.0.1") -> Iterator[StubEndpoin
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with lock:
                 stub.bodies.append(body)
-                stub.headers.append(dict(self.headers))
+                stub.headers.append({k.lower(): v for k, v in self.headers.items()})
                 fault = stub.faults.pop(0) if stub.faults else None
             time.sleep(stub.slow_s)
             if fault is not None:

@@ -42,7 +42,7 @@ ALIASES = (("hound",), (), ("chime", "bell"), (), ())
         ("I cannot hear any rain", None),
         ("hotdog", None),
         ("<think>it must be a dog", None),
-        ("I don’t think that it is a dog", None),
+        ("I don\N{RIGHT SINGLE QUOTATION MARK}t think that it is a dog", None),
     ],
 )
 def test_a_text_names_one_label_or_none(text: str, label: str | None) -> None:
