@@ -84,7 +84,7 @@ def test_a_chosen_label_has_no_confidence_and_the_vote_beside_it(index: Path, qu
     assert values["vote"]
     json.dumps(values)
     assert answer.summary() == "high"
-    assert "high" in answer._repr_html_()
+    assert "high" in (answer._repr_html_() or "")
     assert len(answer.evidence) == 2
 
 

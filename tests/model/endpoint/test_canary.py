@@ -1,6 +1,7 @@
 """The canary: what it finds of servers that hear, drop, cap, cut and ignore."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 
 from earful.errors import EndpointError
 from earful.model import ClipRef, Prompt, Text
-from earful.model.endpoint import CheckReport, EndpointLanguageModel
+from earful.model.endpoint import CheckReport, EndpointLanguageModel, EndpointSettings
 from earful.model.endpoint.canary import noise
+from earful.model.endpoint.kept import DAY_S
 from tests.support.stub_endpoint import StubEndpoint, audio_of
 
 Open = Callable[..., EndpointLanguageModel]
@@ -91,8 +93,6 @@ def test_a_check_is_believed_for_a_day(open_model: Open, monkeypatch: pytest.Mon
     n = len(stub.bodies)
 
     def again(**how: bool) -> CheckReport:
-        from earful.model.endpoint import EndpointSettings
-
         settings = EndpointSettings(base_url=stub.address)
         return EndpointLanguageModel("ears-7b", settings).check(**how)
 
@@ -100,10 +100,8 @@ def test_a_check_is_believed_for_a_day(open_model: Open, monkeypatch: pytest.Mon
     assert len(stub.bodies) == n
     assert again(anew=True).hears == "verified"
     assert len(stub.bodies) == 2 * n
-    from earful.model.endpoint import kept
-
-    now = kept.time.time()
-    monkeypatch.setattr(kept.time, "time", lambda: now + kept.DAY_S)
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + DAY_S)
     again()
     assert len(stub.bodies) == 3 * n
 
