@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any, Final, Self
 
 import numpy as np
@@ -146,8 +146,12 @@ class Canary:
 
     # --- how many ------------------------------------------------------------------------
 
-    def _count(self) -> list[Reply]:
-        """Send none to three recordings with the same words; find the form, and the limit."""
+    def _count(self) -> list[Reply | None]:
+        """Send none to three recordings with the same words; find the form, and the limit.
+
+        Returns:
+            A reply for each number, from none on; ``None`` for none where it is refused.
+        """
         found = [self._find_form()]
         for n in range(1, _MOST_TRIED + 1):
             try:
@@ -164,38 +168,48 @@ class Canary:
                 break
         return found
 
-    def _find_form(self) -> Reply:
-        """Ask without a recording, and find the form in which one is taken."""
-        try:
-            first = self._ask(0)
-        except RefusedError:
-            # Some templates know no system.
-            self._report = replace(self._report, system_text=False)
-            first = self._ask(0)
-        for form in _FORMS:
-            self._report = replace(self._report, form=form)
+    def _find_form(self) -> Reply | None:
+        """Find the form in which a recording is taken, then ask without any.
+
+        Some templates know no system, and some models refuse a prompt without a recording.
+        """
+        refusal: Exception | None = None
+        for form, system_text in product(_FORMS, (True, False)):
+            self._report = replace(self._report, form=form, system_text=system_text)
             try:
                 self._ask(1)
-            except AudioFormError as error:
+            except (AudioFormError, RefusedError) as error:
                 refusal = error
                 continue
-            except (RefusedError, PromptError):
-                pass  # it knows the form, and refuses for another reason
-            return first
+            except PromptError as error:
+                raise NoAudioError(str(error)) from None
+            return self._try(lambda: self._ask(0))
         raise NoAudioError(str(refusal))
 
-    def _judge_counts(self, counts: Sequence[Reply]) -> None:
+    def _judge_counts(self, counts: Sequence[Reply | None]) -> None:
         """Judge by counts of tokens whether recordings are heard, and how many."""
-        tokens = [reply.prompt_tokens for reply in counts]
-        if len(tokens) < 2 or any(found is None for found in tokens):
+        known = [reply for reply in counts if reply is not None]
+        tokens = [reply.prompt_tokens or 0 for reply in known]
+        if not all(tokens):
             reason = "the server counts no tokens"
             self._report = replace(self._report, hears="unverified", reason=reason)
             return
-        known = [found or 0 for found in tokens]
-        steps = [after - before for before, after in pairwise(known)]
-        audio = [after.audio_tokens - before.audio_tokens for before, after in pairwise(counts)]
-        heard = [step > 0 or of_audio > 0 for step, of_audio in zip(steps, audio, strict=True)]
-        told = " -> ".join(map(str, known))
+        told = " -> ".join(map(str, tokens))
+        heard = [
+            (after.prompt_tokens or 0) > (before.prompt_tokens or 0)
+            or after.audio_tokens > before.audio_tokens
+            for before, after in pairwise(known)
+        ]
+        if counts[0] is None:
+            # Without a count of the words alone, the first recording shows in tokens of audio only.
+            several = any(heard)
+            heard.insert(0, several or known[0].audio_tokens > 0)
+            if not heard[0]:
+                reason = f"a second recording adds no token ({told}), and none is refused"
+                self._report = replace(
+                    self._report, hears="unverified", max_audios=1, reason=reason
+                )
+                return
         if all(heard):
             reason = f"each recording adds tokens ({told})"
             self._report = replace(self._report, hears="verified", reason=reason)

@@ -82,6 +82,7 @@ class EndpointClient:
         self._in_flight = threading.BoundedSemaphore(settings.in_flight)
         self._upload_lock = threading.Lock()
         self._has_uploaded = False
+        self._sent = _Sent()
         self._kept = KeptFolder(replies_home()) if settings.keep_replies else None
 
     def __repr__(self) -> str:
@@ -102,7 +103,7 @@ class EndpointClient:
                 follow_redirects=False,
                 # A proxy in the environment is not for this machine's own servers.
                 trust_env=not is_local,
-                event_hooks={"request": [partial(_count_post, self.meter)]},
+                event_hooks={"request": [partial(_count_post, self.meter, self._sent)]},
             ),
         )
         # Its sockets are closed with this client; the hook above knows only the meter.
@@ -212,7 +213,13 @@ class EndpointClient:
         if len(items) == 1:
             return [ask(items[0])]
         with ThreadPoolExecutor(max_workers=min(self.settings.in_flight, len(items))) as pool:
-            return list(pool.map(ask, items))
+            asked = [pool.submit(ask, item) for item in items]
+            try:
+                return [one.result() for one in asked]
+            except BaseException:
+                # What failed once is not sent for the others as well.
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def _plain(self, found: Any, *, what: str = "chat.completion") -> dict[str, Any]:
         """Return a reply as plain values; the client hands a page of HTML on as a text."""
@@ -244,11 +251,12 @@ class EndpointClient:
         """Turn the client's errors into ours."""
         import openai
 
-        n_before = self.meter.total.n_posts
+        # By thread: other requests are under way at the same time.
+        n_before = self._sent.n
         try:
             yield
         except (openai.OpenAIError, ValueError) as error:
-            n_sent = self.meter.total.n_posts - n_before
+            n_sent = self._sent.n - n_before
             asked = Asked(
                 host=self.host,
                 address=self.address,
@@ -261,6 +269,13 @@ class EndpointClient:
             raise explain(error, asked) from None
 
 
-def _count_post(meter: Meter, request: Any) -> None:
+class _Sent(threading.local):
+    """Number of things that a thread has sent."""
+
+    n = 0
+
+
+def _count_post(meter: Meter, sent: _Sent, request: Any) -> None:
     if request.method == "POST":
         meter.count_post()
+        sent.n += 1

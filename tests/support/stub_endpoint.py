@@ -44,6 +44,7 @@ class StubEndpoint:
         slow_s: Seconds that each answer takes.
         html: Whether chat requests are answered by a page.
         system: Whether templates know the system.
+        needs_audio: Whether a prompt without a recording is refused.
         bodies: Chat requests so far, faults included.
         headers: Their headers, names in lower case.
         address: Where it is, to be given as ``base_url``.
@@ -65,6 +66,7 @@ class StubEndpoint:
     slow_s: float = 0.0
     html: bool = False
     system: bool = True
+    needs_audio: bool = False
     bodies: list[Body] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     address: str = ""
@@ -277,6 +279,8 @@ def _refusal(stub: StubEndpoint, body: Body) -> tuple[int, Body] | None:
     if not stub.system and body["messages"][0]["role"] == "system":
         return refused("System role not supported")
     n = len(audio_of(body))
+    if stub.needs_audio and not n:
+        return refused("This model requires that input content contain audio.")
     if stub.cap is not None and n > stub.cap:
         if stub.owner == "llamacpp":
             return refused("audio input is not supported", 500)

@@ -36,6 +36,10 @@ PROMPT = Prompt(parts=(ClipRef(audio=noise(0.5, seed=3)), Text(kind="user", text
         (StubEndpoint(form="audio_url"), {"hears": "verified", "form": "audio_url"}),
         (StubEndpoint(form="input_audio"), {"form": "input_audio"}),
         (StubEndpoint(system=False), {"hears": "verified", "system_text": False}),
+        (StubEndpoint(needs_audio=True), {"hears": "verified", "max_audios": 100}),
+        (StubEndpoint(needs_audio=True, system=False), {"hears": "verified"}),
+        (StubEndpoint(needs_audio=True, hears=1), {"hears": "verified", "max_audios": 1}),
+        (StubEndpoint(needs_audio=True, hears=0, logprobs=False), {"hears": "unverified"}),
         (StubEndpoint(hears=0), {"hears": "no"}),
         (StubEndpoint(cap=0), {"hears": "no"}),
         (StubEndpoint(form="neither"), {"hears": "no"}),
@@ -49,7 +53,7 @@ def test_what_a_check_finds(open_model: Open, stub: StubEndpoint, found: dict[st
     report = open_model(stub).check().to_dict()
     assert {name: report[name] for name in found} == found, report["reason"]
     assert report["reason"]
-    assert len(stub.bodies) <= 16
+    assert len(stub.bodies) <= 18
 
 
 def test_llama_cpp_without_ears_is_deaf_and_no_fault(open_model: Open) -> None:
