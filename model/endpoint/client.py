@@ -200,6 +200,12 @@ class EndpointClient:
                     if piece:
                         pieces.append(piece)
                         on_text(piece)
+        if not values:
+            # Of a whole reply or a page in place of a stream the client makes a stream of nothing.
+            self.meter.note(f"{self.host} streams nothing, so it was asked again for all at once")
+            reply = self.complete(request)
+            on_text(reply.text)
+            return reply
         choice = {
             "message": {"role": "assistant", "content": "".join(pieces)},
             "finish_reason": finish,

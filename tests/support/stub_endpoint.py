@@ -45,6 +45,7 @@ class StubEndpoint:
         html: Whether chat requests are answered by a page.
         system: Whether templates know the system.
         needs_audio: Whether a prompt without a recording is refused.
+        streams: Whether answers are streamed, or the wish for it is passed over.
         bodies: Chat requests so far, faults included.
         headers: Their headers, names in lower case.
         address: Where it is, to be given as ``base_url``.
@@ -67,6 +68,7 @@ class StubEndpoint:
     html: bool = False
     system: bool = True
     needs_audio: bool = False
+    streams: bool = True
     bodies: list[Body] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     address: str = ""
@@ -115,7 +117,7 @@ def serving(stub: StubEndpoint, host: str = "127.0.0.1") -> Iterator[StubEndpoin
                 self._send(200, "<html>welcome</html>", {"Content-Type": "text/html"})
             elif refusal := _refusal(stub, body):
                 self._send(*refusal)
-            elif body.get("stream"):
+            elif body.get("stream") and stub.streams:
                 self._stream(answer(stub, body))
             else:
                 self._send(200, answer(stub, body))

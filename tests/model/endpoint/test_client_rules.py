@@ -219,6 +219,18 @@ def test_an_answer_is_streamed_without_thoughts_and_up_to_a_stop(ready: Open) ->
     assert model.take_report().prompt_tokens > 0
 
 
+def test_a_stream_of_nothing_is_no_answer(ready: Open) -> None:
+    stub = StubEndpoint(prefers="a dog", streams=False)
+    model = ready(stub)
+    pieces: list[str] = []
+    assert model.generate(PROMPT, on_text=pieces.append).text == "".join(pieces) == "a dog"
+    assert [body.get("stream", False) for body in stub.bodies] == [True, False]
+    assert any("streams nothing" in note for note in model.take_report().notes)
+    stub.html = True
+    with pytest.raises(EndpointError, match="answers with a page"):
+        model.generate(PROMPT, on_text=pieces.append)
+
+
 def test_tokens_and_cost_are_counted(ready: Open) -> None:
     stub = StubEndpoint()
     model = ready(stub, prices=Prices(prompt=1e6, completion=2e6))
