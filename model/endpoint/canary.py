@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise, product
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import numpy as np
 
@@ -42,6 +42,8 @@ from earful.model.endpoint.scoring import (
 from earful.model.prompt import ClipRef
 from earful.values import short_repr
 from earful.wording import counted
+
+Found = TypeVar("Found")
 
 MANY_AUDIOS: Final = 100
 """Most recordings in one prompt where no limit was found."""
@@ -301,7 +303,7 @@ class Canary:
 
     # --- requests ------------------------------------------------------------------------
 
-    def _try(self, ask: Callable[[], Any]) -> Any:
+    def _try(self, ask: Callable[[], Found]) -> Found | None:
         """Return an answer; ``None`` where the server refuses, as it does not know a field."""
         try:
             return ask()
