@@ -46,6 +46,7 @@ class StubEndpoint:
         system: Whether templates know the system.
         needs_audio: Whether a prompt without a recording is refused.
         streams: Whether answers are streamed, or the wish for it is passed over.
+        most_at_once: Most chat requests that were under way at once.
         bodies: Chat requests so far, faults included.
         headers: Their headers, names in lower case.
         address: Where it is, to be given as ``base_url``.
@@ -69,6 +70,7 @@ class StubEndpoint:
     system: bool = True
     needs_audio: bool = False
     streams: bool = True
+    most_at_once: int = 0
     bodies: list[Body] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     address: str = ""
@@ -83,6 +85,7 @@ class StubEndpoint:
 def serving(stub: StubEndpoint, host: str = "127.0.0.1") -> Iterator[StubEndpoint]:
     """Serve a stub while a block runs."""
     lock = threading.Lock()
+    under_way = 0
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -105,6 +108,17 @@ def serving(stub: StubEndpoint, host: str = "127.0.0.1") -> Iterator[StubEndpoin
             self._send(200, {"object": "list", "data": entries})
 
         def do_POST(self) -> None:
+            nonlocal under_way
+            with lock:
+                under_way += 1
+                stub.most_at_once = max(stub.most_at_once, under_way)
+            try:
+                self._answer()
+            finally:
+                with lock:
+                    under_way -= 1
+
+        def _answer(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with lock:
                 stub.bodies.append(body)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earful.errors import ModelError, PromptError
+from earful.errors import EndpointError, ModelError, PromptError
 from earful.model import ClipRef, Prompt, Text
 from earful.model.chat import Choice, ChoosesAnswers
 from earful.model.endpoint import EndpointLanguageModel
@@ -161,3 +161,25 @@ def test_a_prompt_is_measured_and_what_is_cut_is_said(open_model: Open) -> None:
     assert 750 < size.n_tokens < 800
     assert "hears only the first 30 s of 40.00 s" in size.cut[0]
     assert "'[INST]'" in size.cut[1]
+
+
+def test_no_more_requests_are_under_way_than_allowed(open_model: Open) -> None:
+    labels = [f"label {n}" for n in range(9)]
+    stub = StubEndpoint(prefers="label 4")
+    model = open_model(stub, in_flight=3)
+    model.check()
+    stub.slow_s = 0.02
+    scores = [tokens[:-1].mean() for tokens in model.score(PROMPT, labels)]
+    assert np.argmax(scores) == 4
+    assert 1 < stub.most_at_once <= 3
+
+
+def test_after_a_failure_the_rest_is_not_sent(open_model: Open) -> None:
+    stub = StubEndpoint()
+    model = open_model(stub, in_flight=1, retries=0)
+    model.check()
+    stub.bodies.clear()
+    stub.faults = [(401, {"error": {"message": "no"}}, {})] * 50
+    with pytest.raises(EndpointError, match="401"):
+        model.score(PROMPT, [f"label {n}" for n in range(50)])
+    assert len(stub.bodies) < 10
