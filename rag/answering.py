@@ -99,7 +99,7 @@ class Answering:
         check_options(ask)
         most = None
         if self.model is not None:
-            if isinstance(self.model, ChecksHearing):
+            if isinstance(self.model, ChecksHearing) and ask.get("arm") != "vote":
                 self.model.check_hearing()
             limits = self.model.capabilities
             if choose_shot_mode(ask.get("shot_mode"), limits) == "interleaved":

@@ -113,14 +113,13 @@ def _choose_each(model: ChoosesAnswers, request: ModelRequest) -> tuple[_Chosen,
     assert isinstance(model, LanguageModel)
     labels: list[str] = []
     unparsed: list[str] = []
-    fits = request.fit_each(model)
+    fits, tightest = request.fit_each(model)
     for label, fitted in zip(request.labels, fits, strict=True):
         choice = model.choose(fitted.prompt, ["yes", "no"])
         if choice.row is None:
             unparsed.append(choice.text.strip() or "nothing")
         elif choice.row == 0:
             labels.append(label)
-    tightest = min(fits, key=lambda fit: len(fit.shown))
     if len(unparsed) == len(request.labels):
         return ((), unparsed[0], ()), tightest
     notes: tuple[str, ...] = ()

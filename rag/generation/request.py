@@ -170,18 +170,20 @@ class ModelRequest:
 
         return self._fit_shots(model, build)
 
-    def fit_each(self, model: LanguageModel) -> list[FittedPrompt]:
+    def fit_each(self, model: LanguageModel) -> tuple[list[FittedPrompt], FittedPrompt]:
         """Build the prompts that ask for each label whether it is there, with the same shots.
 
-        A longer label may leave room for fewer shots; all are judged by as few.
+        Returns:
+            The prompts; and that of the label which left room for the fewest shots, by which the
+            others are judged as well, or else of the first.
         """
         fits = [self.fit_yes_no(model, label) for label in self.labels]
-        fewest = min((fit.shown for fit in fits), key=len)
-        same = replace(self, hits=fewest)
+        tightest = min(fits, key=lambda fit: len(fit.shown))
+        same = replace(self, hits=tightest.shown)
         return [
-            same.fit_yes_no(model, label) if len(fit.shown) > len(fewest) else fit
+            same.fit_yes_no(model, label) if len(fit.shown) > len(tightest.shown) else fit
             for label, fit in zip(self.labels, fits, strict=True)
-        ]
+        ], tightest
 
     def build(
         self,
@@ -249,9 +251,9 @@ def _score_labels(
         own = _probabilities(model, fitted.prompt, answers, scoring)
         of_label = dict(zip(shown, own.tolist(), strict=True))
         return np.array([of_label.get(label, 0.0) for label in request.labels]), fitted
-    fits = request.fit_each(model)
+    fits, tightest = request.fit_each(model)
     scores = [_probabilities(model, fit.prompt, ["yes", "no"], scoring)[0] for fit in fits]
-    return np.array(scores), min(fits, key=lambda fit: len(fit.shown))
+    return np.array(scores), tightest
 
 
 def with_room(

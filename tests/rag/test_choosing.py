@@ -162,7 +162,9 @@ def test_corrections_without_scores_are_said_to_have_no_effect(index: Path, quer
 def test_exact_scores_are_weighed_against_the_vote(opened: Open, query: Path) -> None:
     stub = StubEndpoint(prefers="low")
     few = opened(stub)
-    assert not stub.headers  # nothing is sent before a question
+    assert repr(few)
+    assert few.classify(query, shots=2, arm="vote").text == "low"
+    assert not stub.headers  # nothing is sent before the model is asked
     answer = few.classify(query, shots=2, arm="model")
     assert (answer.text, answer.scoring) == ("low", "exact")
     assert answer.confidence == answer.scores[0].score > 0.7
