@@ -18,6 +18,7 @@ import numpy as np
 from earful.errors import AudioError, EvaluationError, ModelError, PromptError
 from earful.index import Index
 from earful.model import GenerationOptions, LanguageModel, ShotMode, load_language_model
+from earful.model.chat import ChecksHearing
 from earful.plain import plain_fields
 from earful.rag.evaluation.arms import asked_about, silent, with_other_audio, with_other_labels
 from earful.rag.evaluation.items import items_of_index
@@ -194,13 +195,16 @@ def check_listening(
 
     Raises:
         EvaluationError: There is nothing to ask about, or nothing could be.
-        ModelError: The model cannot be loaded, or answers by labels only and there are none.
+        ModelError: The model cannot be loaded or asked, or answers by labels only and there are
+            none.
         TaskError: No row of the index answers the task.
     """
     if limit < 1:
         raise EvaluationError(f"limit={limit}: expected 1 or more")
     if isinstance(model, str | Path):
         model = load_language_model(model)
+    if isinstance(model, ChecksHearing):
+        model.check_hearing()
     few = _few_shot(model, index)
     asked = task if isinstance(task, Task) else None if task is None else load_task(task)
     if asked is None:

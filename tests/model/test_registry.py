@@ -194,6 +194,7 @@ def test_language_models_are_known_by_name_and_nearly() -> None:
         "earful-small": "CC-BY-4.0",
         "audio-flamingo-foundation": "non-commercial research",
         "audio-flamingo-chat": "non-commercial research",
+        "openai:NAME": "",
     }
     with pytest.raises(UnknownNameError, match=r"no language model named.*'audio-flamingo-chat'"):
         load_language_model("audio-flamingo-chta")

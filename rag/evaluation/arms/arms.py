@@ -123,6 +123,7 @@ def arms_of(
     has_model: bool,
     most: int | None,
     shot_modes: Sequence[ShotMode] = (),
+    blends: bool = True,
 ) -> tuple[tuple[Arm, ...], tuple[str, ...]]:
     """List the arms of an evaluation.
 
@@ -139,6 +140,7 @@ def arms_of(
         most: The most shots it can take, each as a recording of its own; ``None`` for any number,
             0 for a model that is asked without shots only.
         shot_modes: How it is shown them, each as an arm; none for the way that suits it best.
+        blends: Whether it tells probabilities, which a blend needs.
 
     Returns:
         The arms in the order of ``How``, and notes about what was left out.
@@ -168,7 +170,12 @@ def arms_of(
             continue
         if how == "blend" and (not task.has_labels or task.protocol.answers == "written"):
             continue
-        if how == "probe" and not task.has_labels:
+        if how == "blend" and not blends:
+            notes.append(
+                "the language model tells no probability, so there is nothing to blend and no "
+                "calibration of its arms"
+            )
+        elif how == "probe" and not task.has_labels:
             notes.append("a linear probe needs labels, so there is none")
         elif how == "majority" and task.kind == "caption":
             notes.append("no caption is the most frequent one, so that arm is left out")

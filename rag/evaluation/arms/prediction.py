@@ -22,7 +22,7 @@ class Prediction:
         seed: Seed of the arm's random choices.
         text: The answer; for labels the predicted one, in the task's own names.
         labels: The predicted labels; empty for written text that names none.
-        confidence: In [0, 1].
+        confidence: In [0, 1]; ``None`` where a language model chose without telling how sure it is.
         abstained: Whether a user would be told "not sure", the answer being the best guess; only
             a vote or a blend says so.
         scores: For ``classify`` of the five best labels, for ``multilabel`` of all.
@@ -31,6 +31,7 @@ class Prediction:
         digest: Digest of the prompt; empty when no language model was asked.
         spent_s: Seconds, without the embedding of the item.
         fault: Why there is no answer; empty when there is one.
+        unparsed: What a language model wrote in place of a label; it counts as wrong.
         requests: Times the language model was asked for it; 0 where that is not counted.
         tokens: Tokens of these requests, prompts and answers.
         cost: What they cost by the prices that the user gave; ``None`` without prices.
@@ -41,7 +42,7 @@ class Prediction:
     seed: int
     text: str
     labels: tuple[str, ...] = ()
-    confidence: float = 0.0
+    confidence: float | None = 0.0
     abstained: bool = False
     scores: Mapping[str, float] | None = field(default=None, hash=False)
     shots: tuple[str, ...] = ()
@@ -49,6 +50,7 @@ class Prediction:
     digest: str = ""
     spent_s: float = 0.0
     fault: str = ""
+    unparsed: str = ""
     requests: int = 0
     tokens: int = 0
     cost: float | None = None

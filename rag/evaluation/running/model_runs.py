@@ -18,10 +18,17 @@ from typing import Any
 from earful.errors import EvaluationError
 from earful.index.corpus import Corpus
 from earful.model import LanguageModel
+from earful.model.chat import ReportsRequests
 from earful.rag.evaluation.arms import BY_MODEL, Arm, ArmRunner, Prediction
 from earful.rag.evaluation.items import Item
 from earful.rag.evaluation.run_file import Part, RunFile, read_run
-from earful.rag.evaluation.running.one_run import Progress, Run, arm_values
+from earful.rag.evaluation.running.one_run import (
+    Progress,
+    Run,
+    arm_values,
+    checked_capabilities,
+    requests_note,
+)
 from earful.rag.evaluation.running.sources import ModelSource
 from earful.rag.evaluation.settings import EvaluationSettings
 from earful.rag.few_shot import FewShot
@@ -125,7 +132,8 @@ class RunOfModels(Run):
         return part
 
     def _load_and_ask(self, asking: _Asking, source: ModelSource, part: Part) -> None:
-        runner, about = self._open(source, source.load())
+        model = source.load()
+        runner, about = self._open(source, model)
         if part.about is None:
             part.about = about
             if asking.file is not None:
@@ -136,11 +144,13 @@ class RunOfModels(Run):
                 "otherwise: give another --out, or delete the run to begin anew"
             )
         asking.ask(runner, part.done, part=part, name=source.name)
+        if isinstance(model, ReportsRequests):
+            self._notes.append(f"{source.name}: {requests_note(model)}")
 
     def _open(self, source: ModelSource, model: LanguageModel) -> tuple[ArmRunner, dict[str, Any]]:
         """Return what asks a language model, and what decides its answers."""
         try:
-            arms, notes = self._arms_of(model.capabilities, only=self._by_model)
+            arms, notes = self._arms_of(checked_capabilities(model), only=self._by_model)
         except EvaluationError as error:
             raise EvaluationError(f"language model {source.name!r}: {error}") from error
         arms = tuple(replace(arm, model=source.name) for arm in arms)

@@ -13,6 +13,7 @@ from typing import Any
 from earful.errors import EvaluationError, TaskError
 from earful.index.corpus import Corpus, stretch_fields
 from earful.model import Capabilities, GenerationOptions, LanguageModel, ShotMode
+from earful.model.chat import ChecksHearing, ReportsRequests
 from earful.rag.evaluation.arms import (
     AnswerStore,
     Arm,
@@ -139,6 +140,7 @@ class Run:
             has_model=limits is not None,
             most=most,
             shot_modes=modes,
+            blends=limits is None or limits.logprobs,
         )
         return arms, (*notes, *more)
 
@@ -245,7 +247,7 @@ class RunOfOneModel(Run):
     def run(self, out: Path | None, progress: Progress | None) -> tuple[dict[str, Any], int]:
         """Ask every arm about every item; see ``Run``."""
         model = self._few.model
-        limits = None if model is None else model.capabilities
+        limits = None if model is None else checked_capabilities(model)
         arms, notes = self._arms_of(limits, only=self._settings.arms)
         self._notes += notes
         runner = self._runner_of(model, arms, counts=False)
@@ -273,6 +275,8 @@ class RunOfOneModel(Run):
                         file.append(item.id, found)
                     if progress is not None:
                         progress(len(answers), len(items))
+            if isinstance(model, ReportsRequests):
+                self._notes.append(requests_note(model))
             rows = [row for item in items for row in answers[item.id]]
             document = self._document(header, items, leaks, rows)
             if file is not None and not file.is_finished:
@@ -283,6 +287,26 @@ class RunOfOneModel(Run):
 def arm_values(arm: Arm) -> dict[str, object]:
     """Return an arm's plain JSON values in a run's file."""
     return arm.to_dict() | {"is_default": arm.is_default}
+
+
+def checked_capabilities(model: LanguageModel) -> Capabilities:
+    """Return what a language model can, once it has found out what it hears."""
+    if isinstance(model, ChecksHearing):
+        model.check_hearing()
+    return model.capabilities
+
+
+def requests_note(model: ReportsRequests) -> str:
+    """Return what was asked of an endpoint in this session, and what it cost."""
+    total = model.total
+    note = (
+        f"the endpoint was sent {counted(total.n_posts, 'request')} now, {total.n_kept} were "
+        f"answered by kept replies; {counted(total.prompt_tokens, 'token')} read, "
+        f"{total.completion_tokens} written"
+    )
+    if total.n_uncounted:
+        note += f", without {counted(total.n_uncounted, 'reply', 'replies')} that counts none"
+    return note if total.cost is None else f"{note}, at a cost of {total.cost:.4f}"
 
 
 def _modes_of(

@@ -42,6 +42,7 @@ class ArmScore:
         metrics: Name of a metric to its value and interval; the task's own metric first.
         n_faults: Answers that could not be given; they count as wrong.
         median_s: Median seconds an item, without the embedding of the item.
+        n_unparsed: Answers in which no label could be read; they count as wrong, too.
         spending: What an item takes of the language model; ``None`` where it was not counted.
     """
 
@@ -49,6 +50,7 @@ class ArmScore:
     metrics: Mapping[str, Interval] = field(hash=False)
     n_faults: int
     median_s: float
+    n_unparsed: int = 0
     spending: Spending | None = None
 
     @property
@@ -65,6 +67,7 @@ class ArmScore:
                 for name, interval in self.metrics.items()
             },
             "n_faults": self.n_faults,
+            "n_unparsed": self.n_unparsed,
             "median_s": round(self.median_s, _DIGITS),
             **({} if self.spending is None else {"spending": self.spending.to_dict()}),
         }

@@ -144,7 +144,10 @@ def doubts(card: RunScores, chosen: Arm) -> list[str]:
     if card.kind != "classify":
         return []
     rows = card.answers[chosen.name].first
-    said = float(np.mean([row["confidence"] for row in rows]))
+    told = [row["confidence"] for row in rows if row["confidence"] is not None]
+    if len(told) < len(rows):
+        return []
+    said = float(np.mean(told))
     right = float(card.right(rows).mean())
     # Two standard errors of a share are what so few items may be off by.
     if abs(said - right) <= max(_USABLE, 1.0 / math.sqrt(len(rows))):

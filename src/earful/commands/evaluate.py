@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earful import console
-from earful.commands.load import load_few_shot, load_given_task, load_model, print_caveat
+from earful.commands.endpoint_options import EndpointOptions, is_endpoint
+from earful.commands.load import (
+    load_few_shot,
+    load_given_task,
+    load_model,
+    print_caveat,
+    reject_misplaced,
+)
 from earful.commands.option_families import expand_families
 from earful.commands.options import (
     HELP_ORDER,
@@ -35,6 +42,7 @@ from earful.wording import counted
 if TYPE_CHECKING:
     from earful.index.corpus import Corpus
     from earful.model import LanguageModel
+    from earful.model.endpoint import EndpointSettings
     from earful.rag import FewShot
     from earful.rag.evaluation import Evaluation, EvaluationSettings, ModelSource, Scorecard
     from earful.rag.task import Task
@@ -107,6 +115,7 @@ def evaluate(
     *,
     reading: CorpusOptions,
     models: EvaluateModelOptions,
+    endpoint: EndpointOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Compare every way to answer on labelled recordings, baselines included."""
@@ -150,8 +159,14 @@ def evaluate(
         max_new_tokens=max_tokens,
         confidence=confidence,
     )
-    sources = _sources(models)
-    few = load_few_shot(index, models.one(), task=given)
+    sources = _sources(models, endpoint)
+    few = load_few_shot(
+        index,
+        models.one(),
+        task=given,
+        endpoint=None if sources else endpoint,
+        keep_replies=True,
+    )
     # An old run with an index: ask its questions again and compare the answers.
     if replay is not None:
         with console.counter("asking again", sys.stderr) as progress:
@@ -185,18 +200,36 @@ def _settings(leaks: str, **values: Any) -> EvaluationSettings:
         raise typer.BadParameter(str(error)) from None
 
 
-def _sources(models: EvaluateModelOptions) -> tuple[ModelSource, ...]:
-    """Return the language models that are compared, each to be loaded when its turn comes."""
+def _sources(models: EvaluateModelOptions, endpoint: EndpointOptions) -> tuple[ModelSource, ...]:
+    """Return the language models that are compared, each to be loaded when its turn comes.
+
+    Raises:
+        typer.BadParameter: An option would have no effect, or is of another form.
+    """
     from earful.rag.evaluation import ModelSource
 
+    names = models.several()
+    if not names:
+        return ()
+    behind = [name for name in names if is_endpoint(name)]
+    reject_misplaced(
+        models.of(names[0]),
+        endpoint,
+        is_here=len(behind) < len(names),
+        is_behind=bool(behind),
+    )
+    settings = endpoint.settings(keep_replies=True) if behind else None
     return tuple(
-        ModelSource(name=name, load=partial(_load_and_warn, models.of(name)))
-        for name in models.several()
+        ModelSource(
+            name=name,
+            load=partial(_load_and_warn, models.of(name), settings if name in behind else None),
+        )
+        for name in names
     )
 
 
-def _load_and_warn(models: ModelOptions) -> LanguageModel:
-    model = load_model(models)
+def _load_and_warn(models: ModelOptions, endpoint: EndpointSettings | None) -> LanguageModel:
+    model = load_model(models, endpoint=endpoint)
     if model.capabilities.caveat:
         console.warn(f"note: {models.model}: {model.capabilities.caveat}")
     return model
@@ -244,11 +277,13 @@ def describe_evaluation(card: Scorecard) -> str:
     shown = [card.metric, *[name for name in card.metrics if name != card.metric][:1]]
     header = ["arm", *shown, "interval", "s/item"]
     header += ["requests", "tokens"] * is_counted + ["cost"] * is_priced
-    rows = []
+    rows, unparsed = [], list[str]()
     for score in card.arms:
         values = [metric_text(name, score.metrics[name].value) for name in shown]
         low, high = (metric_text(unit, end) for end in (score.primary.low, score.primary.high))
         mark = " (use this)" if score.arm == card.verdict.arm else ""
+        if score.n_unparsed:
+            unparsed.append(f"{score.arm.name} {score.n_unparsed}")
         row = [score.arm.name + mark, *values, f"{low} to {high}", f"{score.median_s:.3f}"]
         spent = score.spending
         if is_counted:
@@ -263,6 +298,8 @@ def describe_evaluation(card: Scorecard) -> str:
         console.table(rows, header=header, right="124567"),
         "",
     ]
+    if unparsed:
+        lines += [f"no label could be read, which counts as wrong: {', '.join(unparsed)}", ""]
     lines += [f"{name} took {text}" for name, text in card.spent_texts] + [""] * bool(card.models)
     points = " points" if is_share(unit) else ""
     for pair in card.comparisons:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from earful import console
+from earful.commands.endpoint_options import EndpointOptions, is_endpoint
 from earful.commands.load import load_few_shot, load_given_task, load_model
 from earful.commands.option_families import expand_families
 from earful.commands.options import (
@@ -32,7 +33,11 @@ from earful.errors import EvaluationError
 @expand_families(HELP_ORDER)
 def models_listen(
     model: Annotated[
-        str, typer.Argument(help="Name from `earful models list`, or folder.", metavar="MODEL")
+        str,
+        typer.Argument(
+            help="Name from `earful models list`, folder, or openai:NAME behind an endpoint.",
+            metavar="MODEL",
+        ),
     ],
     audio: Annotated[
         list[Path] | None,
@@ -64,6 +69,7 @@ def models_listen(
     ] = "auto",
     *,
     models: EmbedderOptions,
+    endpoint: EndpointOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Say whether a model's answers depend on the recording and on exemplars."""
@@ -90,7 +96,11 @@ def models_listen(
         slots=slots,
         dtype=dtype,
     )
-    few = load_few_shot(index, options, task=given)
+    reject_unused(
+        {"--keep-replies": endpoint.keep_replies and is_endpoint(model)},
+        "would hide what merely asking again changes; leave it out",
+    )
+    few = load_few_shot(index, options, task=given, endpoint=endpoint)
     with console.counter("asking", sys.stderr) as progress:
         found = check_listening(
             few.model or load_model(options),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from earful import console
+from earful.commands.endpoint_options import EndpointOptions, is_endpoint
 from earful.commands.options import (
     NO_MODEL,
     EmbedderOptions,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from earful.index.builder import BuildOptions, DoubtfulAudio
     from earful.index.corpus import Corpus, Survey
     from earful.model import Embedder, LanguageModel
+    from earful.model.endpoint import EndpointSettings
     from earful.rag import FewShot
     from earful.rag.retrieval import AskOptions
     from earful.rag.task import Task
@@ -48,6 +50,8 @@ def load_few_shot(
     query: QueryOptions | None = None,
     needs_model: str = "",
     reads_audio: bool = True,
+    endpoint: EndpointOptions | None = None,
+    keep_replies: bool = False,
 ) -> FewShot:
     """Load a ``FewShot`` as a command's options say.
 
@@ -58,6 +62,8 @@ def load_few_shot(
         query: Options about exemplars, to refuse them where there are none.
         needs_model: The command, when it takes a language model.
         reads_audio: Whether a recording will be decoded.
+        endpoint: Where the endpoint of a language model is, and how it is asked.
+        keep_replies: Whether its replies are kept in any case.
 
     Raises:
         typer.BadParameter: Something that the command needs is not given, or something is
@@ -75,6 +81,12 @@ def load_few_shot(
         one_of(DECODINGS, models.decoding, "--decoding")
         one_of(MODEL_DTYPES, models.dtype, "--dtype")
     asks_model = isinstance(models, ModelOptions) and models.model not in ("", NO_MODEL)
+    settings = None
+    if isinstance(models, ModelOptions) and endpoint is not None:
+        is_behind = is_endpoint(models.model)
+        reject_misplaced(models, endpoint, is_here=not is_behind, is_behind=is_behind)
+        if is_behind:
+            settings = endpoint.settings(keep_replies=keep_replies)
     if needs_model and not asks_model:
         raise typer.BadParameter(
             f"{needs_model} takes a language model: a name from `earful models list`, or a folder "
@@ -96,7 +108,7 @@ def load_few_shot(
         )
     model = None
     if isinstance(models, ModelOptions) and asks_model:
-        model = load_model(models)
+        model = load_model(models, endpoint=settings)
     device = models.device
     if index is not None:
         return FewShot.open(index, embedder=models.embedder or None, model=model, device=device)
@@ -106,8 +118,12 @@ def load_few_shot(
     return FewShot(model=model)
 
 
-def load_model(models: ModelOptions) -> LanguageModel:
+def load_model(models: ModelOptions, *, endpoint: EndpointSettings | None = None) -> LanguageModel:
     """Load the language model that options name.
+
+    Args:
+        models: The options.
+        endpoint: How a model behind an endpoint is asked.
 
     Raises:
         ModelError: It cannot be loaded.
@@ -120,7 +136,35 @@ def load_model(models: ModelOptions) -> LanguageModel:
         dtype=models.dtype,
         decoding=models.decoding,
         slots=models.slots,
+        endpoint=endpoint,
     )
+
+
+def reject_misplaced(
+    models: ModelOptions, endpoint: EndpointOptions, *, is_here: bool, is_behind: bool
+) -> None:
+    """Refuse options about language models of a kind that is not asked.
+
+    Args:
+        models: Options about models on this machine.
+        endpoint: Options about models behind an endpoint.
+        is_here: Whether one on this machine may be asked.
+        is_behind: Whether one behind an endpoint is asked.
+
+    Raises:
+        typer.BadParameter: An option would have no effect.
+    """
+    if not is_here:
+        about_weights = {
+            "--decoding": models.decoding != "full",
+            "--slots": models.slots is not None,
+            "--dtype": models.dtype != "auto",
+        }
+        reject_unused(about_weights, "is about a model on this machine, not behind an endpoint")
+    if not is_behind:
+        reject_unused(
+            endpoint.given(), "is about an endpoint; name a model there: --model openai:NAME"
+        )
 
 
 def load_names_alone(
