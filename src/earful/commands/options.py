@@ -197,7 +197,8 @@ class ModelOptions(EmbedderOptions):
     dtype: Annotated[
         str,
         typer.Option(
-            help="Arithmetic of a --model: float32, bfloat16, float16, or auto as stored."
+            help="Arithmetic of a --model: float32, bfloat16, float16, or auto as stored; int8 or "
+            "int4 quantises one of the hub."
         ),
     ] = "auto"
 
