@@ -22,7 +22,7 @@ _EXTRAS = {
     "clap": ("transformers", "LAION-CLAP embedders"),
     "endpoint": ("openai", "language models behind an endpoint"),
     "flamingo": ("torch", "Audio Flamingo"),
-    "hub-models": ("timm", "audio language models of the hub"),
+    "hub-models": ("timm", "audio language models on the hub"),
     "faiss": ("faiss", "FAISS search"),
     "hdf5": ("h5py", "converting YAMNet's published weights"),
     "map": ("umap", "maps by umap"),
