@@ -15,7 +15,9 @@ CountTokens = Callable[[int, Any], int]
 _HOP: Final = 160
 _WINDOW_FRAMES: Final = 3000
 _WINDOW_SAMPLES: Final = _HOP * _WINDOW_FRAMES
-_VOXTRAL_TOKENS: Final = 375
+WINDOW_TOKENS: Final = 375
+"""Tokens of 30 s, or of a part of them, for Voxtral."""
+
 _PHI_FRAME: Final = 400
 
 
@@ -96,7 +98,7 @@ def blocks(n_samples: int, processor: Any) -> int:
 
 def padded_windows(n_samples: int, _processor: Any) -> int:
     """Count tokens of windows of 30 s, a part of one taking as many as a whole: Voxtral."""
-    return _VOXTRAL_TOKENS * max(1, math.ceil(n_samples / _WINDOW_SAMPLES))
+    return WINDOW_TOKENS * max(1, math.ceil(n_samples / _WINDOW_SAMPLES))
 
 
 def codes(n_samples: int, processor: Any) -> int:

@@ -32,6 +32,8 @@ class Family:
         sanitises_audio: Whether its processor takes text that spells its own audio token.
         three_axes: Whether its positions have three axes.
         system_text: Whether it takes words of the system.
+        own_chat: Whether its processor builds conversations by itself, without a template, from
+            encoded files.
         needs: Packages that it needs beyond the extra.
         caveat: Warning to users about its answers.
         ran: Whether it was executed, with small random weights.
@@ -47,6 +49,7 @@ class Family:
     sanitises_audio: bool = True
     three_axes: bool = False
     system_text: bool = True
+    own_chat: bool = False
     needs: tuple[str, ...] = ()
     caveat: str = ""
     ran: bool = True
@@ -165,6 +168,7 @@ FAMILIES: Final = (
         count_tokens=audio_tokens.padded_windows,
         longest_s=_no_limit,
         system_text=False,
+        own_chat=True,
         needs=("mistral_common",),
         caveat=_NOBODY.format("Voxtral"),
         ran=False,

@@ -62,13 +62,12 @@ def to_messages(
             else:
                 lines.append(text)
         else:
-            words = "\n".join([*opening, text] if not system_text else [text])
+            words = [text]
             if part.kind == "user":
-                words = "\n".join([*lines, words])
-                lines = []
+                words, lines = [*lines, text], []
             if not system_text:
-                opening = []
-            messages.append(_message("user", words, clip))
+                words, opening = [*opening, *words], []
+            messages.append(_message("user", "\n".join(words), clip))
             clip, said = None, True
     if not heard:
         raise PromptError(f"{name}: a prompt without a recording, expected one at least")

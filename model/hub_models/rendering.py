@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ModelError, PromptError
+from earful.model.hub_models.audio_tokens import WINDOW_TOKENS
 from earful.model.hub_models.families import Family
 from earful.model.hub_models.messages import Message, to_messages
 from earful.model.prompt import Prompt
@@ -82,7 +83,7 @@ class Renderer:
         self.system_text, self.end_id = self._try_template()
         own = [
             token.content
-            for token in self.tokenizer.added_tokens_decoder.values()
+            for token in self._added_tokens()
             if not token.special and len(token.content) > 1 and not token.content.isspace()
         ]
         longest_first = sorted(own, key=len, reverse=True)
@@ -109,13 +110,14 @@ class Renderer:
         """
         messages = self.messages(prompt)
         self._counts = list(n_tokens)
-        if self.family.ran or not self.family.needs:
-            audio: Any = np.zeros(round(LEAST_S * self.sample_rate), np.float32)
-            inputs = self._apply(self._silent, _with_audio(messages, [audio] * len(n_tokens)))
+        if self.family.own_chat:
+            # Its processor counts by itself: silence that takes as many tokens stands in.
+            lengths = [round(n / WINDOW_TOKENS * 30 * self.sample_rate) for n in n_tokens]
+            silences = [np.zeros(length, np.float32) for length in lengths]
+            inputs = self._apply(self.processor, _with_audio(messages, silences))
         else:
-            # Its processor reads encoded files only, and pads them all alike.
-            second = np.zeros(self.sample_rate, np.float32)
-            inputs = self._apply(self.processor, _with_audio(messages, [second] * len(n_tokens)))
+            audio = np.zeros(round(LEAST_S * self.sample_rate), np.float32)
+            inputs = self._apply(self._silent, _with_audio(messages, [audio] * len(n_tokens)))
         ids = inputs["input_ids"][0].numpy()
         is_audio = ids == self.audio_id
         if int(is_audio.sum()) != sum(n_tokens):
@@ -142,8 +144,11 @@ class Renderer:
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text in which nothing is a control token."""
-        # Only special tokens are split by the tokenizer; others of its own are split here.
         ids: list[int] = []
+        if self.family.own_chat:
+            ids += self.tokenizer.encode(text, add_special_tokens=False)
+            return ids
+        # Only special tokens are split by the tokenizer; others of its own are split here.
         for piece in self._own_tokens.split(text):
             for part in (piece[:1], piece[1:]) if self._own_tokens.fullmatch(piece) else (piece,):
                 if part:
@@ -186,7 +191,7 @@ class Renderer:
             ModelError: There is none, or it loses recordings or words.
         """
         processor = self.processor
-        if self.family.needs == ("mistral_common",):
+        if self.family.own_chat:
             return False, int(self.tokenizer.eos_token_id)
         own = getattr(processor, "chat_template", None) or self.tokenizer.chat_template
         if not isinstance(own, str):
@@ -244,7 +249,7 @@ class Renderer:
     # --- internals -------------------------------------------------------------------
 
     def _apply(self, processor: Any, messages: list[Message]) -> dict[str, Any]:
-        if self.family.needs == ("mistral_common",):
+        if self.family.own_chat:
             conversation = [_encoded(message, self.sample_rate) for message in messages]
             return dict(processor.apply_chat_template(conversation))
         options: dict[str, Any] = {
@@ -303,6 +308,10 @@ class Renderer:
         ]
         return {}, texts
 
+    def _added_tokens(self) -> list[Any]:
+        # A tokenizer with conversations of its own never reads control tokens in a text.
+        return [] if self.family.own_chat else [*self.tokenizer.added_tokens_decoder.values()]
+
     def _clean(self, text: str) -> str:
         """Break the control tokens that the processor would not take as text."""
         for token in self._broken:
@@ -341,6 +350,8 @@ def _with_audio(messages: list[Message], audios: Sequence[NDArray[np.float32]]) 
 
 def _encoded(message: Message, sample_rate: int) -> Message:
     """Return a message with each recording as a WAV file in base64, the one form Voxtral takes."""
+    if all(part["type"] == "text" for part in message["content"]):
+        return {**message, "content": "".join(part["text"] for part in message["content"])}
     import base64
     import io
 
