@@ -1,5 +1,6 @@
 """What holds for all lengths, prompts and answers."""
 
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -48,7 +49,7 @@ def test_every_recording_opens_a_turn_and_no_word_is_lost(
     messages = to_messages(Prompt(parts=tuple(parts)), name="m", system_text=system_text)
     roles = [message["role"] for message in messages]
     assert roles[-1] == "user"
-    assert all(a != b for a, b in zip(roles, roles[1:], strict=False))
+    assert all(a != b for a, b in pairwise(roles))
     kinds = [[part["type"] for part in message["content"]] for message in messages]
     assert sum("audio" in own for own in kinds) == 1 + sum(shown for shown, _, _ in shots)
     assert all(own in (["text"], ["audio", "text"]) for own in kinds)
