@@ -39,6 +39,8 @@ class Capabilities:
             they stand before the first question.
         hears: Whether recordings reach it. ``"verified"``: a test showed it. ``"unverified"``:
             nothing tells. ``"no"``: they are dropped on the way.
+        max_answers: Most answers that it can be asked to score or choose from at once; ``None`` for
+            any number.
         multi_turn: Whether it takes a dialogue.
         batch_safe: Whether an answer is the same beside others in a batch.
         decoding: How it looks at audio while it writes, where there is a choice.
@@ -78,6 +80,7 @@ class Capabilities:
     shot_modes: tuple[ShotMode, ...] = ("interleaved", "text")
     system_text: bool = True
     hears: Hears = "verified"
+    max_answers: int | None = None
 
     @property
     def logprobs(self) -> bool:
@@ -93,7 +96,12 @@ class Capabilities:
         }
         # JSON knows no infinity.
         total = self.max_total_seconds
-        return {**found, "max_total_seconds": total if math.isfinite(total) else None}
+        return {
+            **found,
+            "max_total_seconds": total if math.isfinite(total) else None,
+            "shot_modes": list(self.shot_modes),
+            "blend": None if self.blend is None else list(self.blend),
+        }
 
     def silence(self) -> Clip:
         """Return one window of digital silence, to ask about in a recording's place."""

@@ -314,17 +314,19 @@ class Generation:
         stopped: ``"end"`` when the model or a stop ended it, ``"length"`` at
             ``max_new_tokens``, ``"repetition"`` where it repeated itself; ``text`` then holds
             one copy.
-        log_probability: The model's log-probability of these tokens.
+        log_probability: The model's log-probability of these tokens; ``None`` where it tells none.
     """
 
     text: str
     n_tokens: int
     stopped: str
-    log_probability: float
+    log_probability: float | None
 
     @property
-    def confidence(self) -> float:
-        """The geometric mean of the tokens' probabilities, in [0, 1]."""
+    def confidence(self) -> float | None:
+        """The geometric mean of the tokens' probabilities, in [0, 1]; ``None`` without any."""
+        if self.log_probability is None:
+            return None
         return math.exp(self.log_probability / max(self.n_tokens, 1))
 
 

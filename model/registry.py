@@ -13,7 +13,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast
 
 from earful.errors import MissingExtraError, ModelError, UnknownNameError
+from earful.model.endpoint import EndpointSettings
 from earful.model.hub_models import CATALOGUE
 from earful.model.names import NON_COMMERCIAL, SMALL, TINY
 from earful.model.protocols import Embedder, LanguageModel
@@ -34,6 +35,7 @@ _MOST_NAMED = 10
 
 ENTRY_POINTS = "earful.embedders"
 MODEL_ENTRY_POINTS = "earful.models"
+_ENDPOINT_PREFIX = "openai:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +72,8 @@ class LanguageModelEntry:
 
     Attributes:
         name: What to pass to ``load_language_model``.
-        kind: ``"shipped"`` in the package, ``"hub"`` fetched from a model hub, ``"plugin"``
-            from another package.
+        kind: ``"shipped"`` in the package, ``"hub"`` fetched from a model hub, ``"endpoint"``
+            asked over a network, ``"plugin"`` from another package.
         description: Short description.
         licence: Licence of its weights; empty where its model card has to be asked.
         extra: The extra of earful that it needs; empty for none.
@@ -79,7 +81,7 @@ class LanguageModelEntry:
     """
 
     name: str
-    kind: Literal["shipped", "hub", "plugin"]
+    kind: Literal["shipped", "hub", "endpoint", "plugin"]
     description: str
     licence: str = ""
     extra: str = ""
@@ -198,11 +200,20 @@ _SMALL_MODEL = LanguageModelEntry(
     target="earful.model.small:load_small_lm",
 )
 
+_ENDPOINT_MODEL = LanguageModelEntry(
+    name="openai:NAME",
+    kind="endpoint",
+    description="any model behind an endpoint: vLLM, SGLang, llama.cpp, OpenAI, proxies",
+    extra="endpoint",
+    target="earful.model.endpoint:load_endpoint",
+)
+
 _BUILT_IN_MODELS = (
     _SMALL_MODEL,
     _flamingo("audio-flamingo-foundation", "Audio Flamingo v1: few-shot, questions, captions"),
     _flamingo("audio-flamingo-chat", "Audio Flamingo v1, tuned for dialogue"),
     *(_hub(known.name, known.description, known.licence) for known in CATALOGUE),
+    _ENDPOINT_MODEL,
 )
 
 
@@ -264,19 +275,23 @@ def load_language_model(
     dtype: str = "auto",
     decoding: str = "full",
     slots: int | None = None,
+    endpoint: EndpointSettings | None = None,
 ) -> LanguageModel:
     """Build a language model; its module is imported only now.
 
     Args:
         name: A registered name; a hub id that was fetched by ``earful models pull``, with
-            ``@revision`` for a commit other than the pinned one; or a folder in the hub's layout,
-            made by ``earful models convert`` or by ``training.flamingo``.
+            ``@revision`` for a commit other than the pinned one; a folder in the hub's layout,
+            made by ``earful models convert`` or by ``training.flamingo``; or ``openai:NAME`` for
+            one behind an endpoint.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         dtype: Arithmetic, ``"float32"``, ``"bfloat16"`` or ``"float16"``; ``"int8"`` or
             ``"int4"`` to quantise a model of the hub; ``"auto"`` for that of the stored weights.
         decoding: ``"full"``, or ``"compat"`` to reproduce a release's own decoding; see
             ``flamingo.decoding``.
         slots: Places for audio, including empty ones; ``None`` for the model's own rule.
+        endpoint: Where the endpoint is, and how it is asked; ``None`` for what the environment
+            says. Only for ``openai:NAME``, to which nothing of the others applies.
 
     Raises:
         UnknownNameError: No such name or folder; the message lists near matches.
@@ -284,6 +299,10 @@ def load_language_model(
         ModelError: Its weights cannot be found, read or trusted, or a choice is unknown.
     """
     name = os.fspath(name)
+    if name.startswith(_ENDPOINT_PREFIX):
+        return _load_endpoint(name, endpoint or EndpointSettings())
+    if endpoint is not None:
+        raise ModelError(f"{name}: is no endpoint; name it as {_ENDPOINT_MODEL.name}")
     entries = _model_entries(name)
     if name == TINY:
         warnings.warn(
@@ -321,6 +340,14 @@ def _found(name: str, entries: dict[str, LanguageModelEntry]) -> LanguageModelEn
     if is_fetched(name):
         return _hub(name, "fetched from the hub")
     raise UnknownNameError(_unknown("language model", name, list(entries)))
+
+
+def _load_endpoint(name: str, settings: EndpointSettings) -> LanguageModel:
+    """Return a language model behind an endpoint; nothing is sent yet."""
+    extra = _ENDPOINT_MODEL.extra
+    with _naming_extra("language model", name, extra):
+        factory = _resolve("language model", name, _ENDPOINT_MODEL.target, extra)
+        return cast(Callable[..., LanguageModel], factory)(name, settings)
 
 
 def _log_loaded(what: str, name: str, start: float) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 
 from earful.html import notebook_html
 from earful.index.search import Hit
-from earful.model import ClipRef, Prompt
+from earful.model import ClipRef, Prompt, Scoring
+from earful.model.chat import RequestReport
 from earful.rag.arrays import Scores
 from earful.rag.blend import Blend
 from earful.rag.retrieval import Query
@@ -62,7 +63,8 @@ class Answer:
             probability of the least certain decision, or for written text the geometric
             mean of its tokens' probabilities. The neighbour vote's says how often answers
             like this one are right, and so does a fitted blend's; a language model's is its
-            own belief, which nothing has calibrated.
+            own belief, which nothing has calibrated. ``None`` where a language model does not
+            tell how sure it is; ``vote`` has the neighbour vote's own.
         abstained: Whether there is reason for doubt; ``text`` is then only the best guess. Without
             ``scores`` there is no guess either, and ``text`` says why.
         reason: Why it abstained: nothing of the recording can be heard, nothing that could answer
@@ -90,11 +92,15 @@ class Answer:
             change its answer; 0 without one.
         n_prompt_tokens: Length of the prompt in the language model's tokens; 0 without one.
         decoding: How the language model looks at audio while it writes; see ``generate``.
+        scoring: How a language model's answer was scored, or chosen; see ``Capabilities``. ``None``
+            where none was asked for labels.
+        unparsed: What a language model wrote, where that names none of the labels, or several.
+        report: What was asked of an endpoint, and what it took; ``None`` where none was asked.
     """
 
     audio: str
     text: str
-    confidence: float
+    confidence: float | None
     abstained: bool
     scores: tuple[LabelScore, ...]
     evidence: tuple[Hit, ...]
@@ -114,6 +120,9 @@ class Answer:
     start_s: float = 0.0
     end_s: float | None = None
     group: str = ""
+    scoring: Scoring | None = None
+    unparsed: str = ""
+    report: RequestReport | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "timings", ReadOnlyDict(self.timings))
@@ -135,7 +144,7 @@ class Answer:
             "group": self.group,
             "text": self.text,
             "labels": list(self.labels),
-            "confidence": round(self.confidence, _DIGITS),
+            "confidence": None if self.confidence is None else round(self.confidence, _DIGITS),
             "abstained": self.abstained,
             "reason": self.reason,
             "scores": _plain(self.scores),
@@ -153,12 +162,18 @@ class Answer:
                 "n_prompt_tokens": self.n_prompt_tokens,
                 "decoding": self.decoding,
             }
+        if self.scoring is not None:
+            values["scoring"] = self.scoring
+        if self.unparsed:
+            values["unparsed"] = self.unparsed
+        if self.report is not None:
+            values["requests"] = self.report.to_dict()
         return values
 
     @property
     def declined(self) -> bool:
         """Whether there is not even a guess; ``text`` says why."""
-        return self.abstained and not self.scores
+        return self.abstained and not self.scores and not self.labels
 
     @property
     def is_sure(self) -> bool:
@@ -189,22 +204,23 @@ class Answer:
         if self.declined:
             return self.text
         then = ", ".join(f"{score.label} {score.score:.0%}" for score in self.runners_up)
-        best = f"{self.text} {self.confidence:.0%}" + (f" (then {then})" if then else "")
+        sure = "" if self.confidence is None else f" {self.confidence:.0%}"
+        best = f"{self.text}{sure}" + (f" (then {then})" if then else "")
         if not self.abstained:
             return best
         why = f" ({self.reason})" if self.reason else ""
         return f"not sure{why}; best guess: {best}"
 
 
-def reason_to_abstain(task: Task, confidence: float, doubt: str) -> str:
+def reason_to_abstain(task: Task, confidence: float | None, doubt: str) -> str:
     """Return why an answer abstains, or ``""``.
 
     Args:
         task: What is asked.
-        confidence: Of the answer.
+        confidence: Of the answer; ``None`` where there is none to compare.
         doubt: What else speaks against it; empty for nothing.
     """
-    if doubt or confidence >= task.abstain_below:
+    if doubt or confidence is None or confidence >= task.abstain_below:
         return doubt
     return f"confidence {confidence:.0%} is below {task.abstain_below:.0%}, as the task wants it"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from earful.errors import AudioError, PromptError
 from earful.index.cache import FeatureCacheFolder
 from earful.model import GenerationOptions, KeepsFeatures, LanguageModel
+from earful.model.chat import ChecksHearing
 from earful.rag.answer import (
     Answer,
     decline_unheard,
@@ -21,6 +22,7 @@ from earful.rag.answer import (
     reason_to_abstain,
     weigh_hearing,
 )
+from earful.rag.choosing import answer_by_choice
 from earful.rag.generation import (
     LabelScorer,
     ModelRequest,
@@ -97,6 +99,8 @@ class Answering:
         check_options(ask)
         most = None
         if self.model is not None:
+            if isinstance(self.model, ChecksHearing) and ask.get("arm") != "vote":
+                self.model.check_hearing()
             limits = self.model.capabilities
             if choose_shot_mode(ask.get("shot_mode"), limits) == "interleaved":
                 most = limits.max_audios - 1
@@ -251,7 +255,9 @@ class Answering:
         ask: AskOptions,
         progress: Progress | None,
     ) -> Answer:
-        """Answer by the language model's scores, alone or blended with the vote."""
+        """Answer by the language model's scores, alone or blended with the vote, or its choice."""
+        if not model.capabilities.logprobs:
+            return self._choose(model, found, scoring, ask)
         scored = self._scorer.score(
             model,
             to_request(found, ask),
@@ -267,6 +273,26 @@ class Answering:
             found.shots,
             found.watch,
             notes=self.notes(found.shots),
+            always_answer=ask.get("always_answer", False),
+        )
+
+    def _choose(
+        self, model: LanguageModel, found: Retrieved, scoring: LabelScoring, ask: AskOptions
+    ) -> Answer:
+        """Answer by what a language model chooses, with the vote beside it."""
+        shots, vote = found.shots, None
+        if shots.hits or shots.voters is not None:
+            with found.watch.stage("vote_s"):
+                vote = self.retriever.vote(shots, seed=ask.get("seed", 0))
+        return answer_by_choice(
+            model,
+            to_request(found, ask),
+            shots,
+            vote,
+            found.query,
+            found.watch,
+            scoring=scoring,
+            notes=self.notes(shots),
             always_answer=ask.get("always_answer", False),
         )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from earful.errors import AudioError, PromptError
@@ -40,6 +41,7 @@ from earful.rag.generation import (
     offers_choice,
     score_yes_no,
     to_answer,
+    with_room,
 )
 from earful.rag.retrieval import (
     AskOptions,
@@ -147,7 +149,8 @@ class Asking:
             return None
         found = self._answering.retrieve_one(audio, task, None, ask)
         with found.watch.stage("score_s"):
-            judged, fitted = score_yes_no(self._model, to_request(found, ask, question=asked))
+            request = to_request(found, ask, question=asked)
+            judged, fitted = with_room(self._model, request, partial(score_yes_no, self._model))
         if plain != asked:
             judged = replace(judged, doubt=judged.doubt or _NEGATED)
         answer = to_answer(

@@ -33,7 +33,18 @@ finally:
     print(json.dumps(sorted(sys.modules)), file=sys.stderr)
 """
 # None of these is needed by what ships; LanceDB is, by whatever changes an index.
-EXTRAS = ("torch", "torchaudio", "transformers", "plotly", "umap", "faiss", "av", "h5py", "onnx")
+EXTRAS = (
+    "openai",
+    "torch",
+    "torchaudio",
+    "transformers",
+    "plotly",
+    "umap",
+    "faiss",
+    "av",
+    "h5py",
+    "onnx",
+)
 WRITERS = ("lancedb", "lance_namespace")
 SLOW = ("sklearn", "scipy", "pandas", "numpy.ma", "pyarrow.compute", "pyarrow.dataset")
 

@@ -47,7 +47,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 )
 def test_the_light_modules_load_nothing_heavy(code: str) -> None:
     heavy = ["torch", "lancedb", "pyarrow", "transformers", "soundfile", "soxr", "faiss", "av"]
-    heavy += ["sklearn", "scipy", "ijson", "yaml", "pydantic", "jinja2"]
+    heavy += ["sklearn", "scipy", "ijson", "yaml", "pydantic", "jinja2", "openai"]
     probe = f"{code}\nimport sys, json\nprint(json.dumps([n for n in {heavy} if n in sys.modules]))"
     out = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert json.loads(out.stdout.splitlines()[-1]) == []

@@ -51,6 +51,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "Window": {"length_s": 1.0},
     "LabelNames": {"standardise": math.sqrt},
     "ShotSet": {"prepared": None},
+    "EndpointSettings": {"on_upload": None},
     "Evaluation": {"scorecard": "computed from the document"},
     "EvaluationSettings": {"resamples": 100, "strategies": ("nearest",), "arms": ("vote",)},
     "LabelVote": {"evidence": None},

@@ -18,7 +18,7 @@ _Chart = tuple[list[Series], Axis, Axis]
 def reliability_chart(card: Scorecard) -> _Chart:
     """Return the best arms' share of right answers by confidence, with the axes."""
     curves: list[Series] = []
-    for arm in _chosen(card):
+    for arm in charted_arms(card):
         bins = card.reliability_of(arm)
         points = [
             Point(
@@ -40,7 +40,7 @@ def reliability_chart(card: Scorecard) -> _Chart:
 def risk_chart(card: Scorecard) -> _Chart:
     """Return the best arms' share of wrong answers by the share answered, with the axes."""
     curves: list[Series] = []
-    for arm in _chosen(card):
+    for arm in charted_arms(card):
         risk = card.risk_coverage_of(arm)
         places = zip(risk.coverage.tolist(), risk.risk.tolist(), strict=True)
         # The first few say nothing: one of two is half.
@@ -54,10 +54,11 @@ def risk_chart(card: Scorecard) -> _Chart:
     return curves, x, y
 
 
-def _chosen(card: Scorecard) -> list[Arm]:
-    """Return the best arm of each way to answer in earnest."""
+def charted_arms(card: Scorecard) -> list[Arm]:
+    """Return the best arm of each way to answer in earnest, of those that say how sure they are."""
     best = [card.best_of(how) for how in ("zero-shot", "retrieved", "blend", "vote")]
-    return [arm for arm in best if arm] or [card.verdict.arm]
+    chosen = [arm for arm in best if arm] or [card.verdict.arm]
+    return [arm for arm in chosen if card.has_confidence(arm)]
 
 
 def _merged(bins: Reliability) -> list[list[float]]:

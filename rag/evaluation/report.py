@@ -13,6 +13,7 @@ from earful.errors import EvaluationError
 from earful.html import Axis, Page, Point, Series, across, upwards
 from earful.rag.evaluation.confidence_charts import (
     FEWEST_IN_A_BIN,
+    charted_arms,
     reliability_chart,
     risk_chart,
 )
@@ -46,6 +47,7 @@ def write_report(card: Scorecard, path: Path) -> None:
     """
     page = Page(f"Evaluation: {card.document['task']['name']}")
     has_labels = card.kind in ("classify", "multilabel")
+    has_charts = has_labels and bool(charted_arms(card))
     ranked = sorted(card.arms, key=lambda score: -score.primary.value)
     most = max(score.primary.high for score in ranked)
     first, *others = card.metrics
@@ -64,8 +66,8 @@ def write_report(card: Scorecard, path: Path) -> None:
             shots=_shots_chart(card),
             labels=_labels(card) if has_labels else [],
             confusion=_confusion(card) if card.kind == "classify" else None,
-            reliability=reliability_chart(card) if has_labels else None,
-            risk=risk_chart(card) if has_labels else None,
+            reliability=reliability_chart(card) if has_charts else None,
+            risk=risk_chart(card) if has_charts else None,
             fewest=FEWEST_IN_A_BIN,
             abstentions=[
                 (score.arm.name, found)
@@ -170,7 +172,8 @@ def _worst(card: Scorecard, answers: Answers) -> list[int]:
     if card.kind == "caption":
         values = card.values(answers, "cider")
         return np.argsort(values, kind="stable").tolist() if values is not None else []
-    confidence = np.array([row["confidence"] for row in rows])
+    # An answer of unknown confidence is no mistake of a sure one.
+    confidence = np.array([row["confidence"] or 0.0 for row in rows])
     wrong = np.flatnonzero(~card.right(rows))
     ranked: list[int] = wrong[np.argsort(-confidence[wrong], kind="stable")].tolist()
     return ranked

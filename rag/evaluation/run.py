@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 from earful.errors import EvaluationError, TaskError
 from earful.html import notebook_html
 from earful.index.corpus import Corpus, stretch_fields
-from earful.model import GenerationOptions
+from earful.model import GenerationOptions, LanguageModel
+from earful.model.chat import ChecksHearing, ReportsRequests
 from earful.rag.evaluation.arms import Arm, ArmRunner, arms_of, embedding_seconds
 from earful.rag.evaluation.items import Item, ItemSet, items_of_corpus, items_of_index
 from earful.rag.evaluation.leakage import Leak, find_leaks, keep_apart, refuse_leaks
@@ -34,6 +35,7 @@ from earful.rag.evaluation.run_file import RunFile, read_run
 from earful.rag.evaluation.scores import ENOUGH_GROUPS, Scorecard, Verdict
 from earful.rag.evaluation.settings import EvaluationSettings
 from earful.rag.few_shot import FewShot
+from earful.rag.montage import choose_shot_mode
 from earful.rag.retrieval import Candidates, Retriever
 from earful.rag.task import Task
 from earful.values import data_frame, repr_of
@@ -196,7 +198,7 @@ class _Run:
             exemplar_filter=(lambda exemplar: exemplar.split != split) if split else None,
         )
         # The arms, with as many shots as the model can take beside the query.
-        most = None if few.model is None else max(few.model.capabilities.max_audios - 1, 0)
+        most = None if few.model is None else _most_shots(few.model)
         self._arms, notes = arms_of(
             task,
             shots=settings.shots,
@@ -204,6 +206,7 @@ class _Run:
             only=settings.arms,
             has_model=few.model is not None,
             most=most,
+            blends=few.model is None or few.model.capabilities.logprobs,
         )
         self._notes = [*self._items.notes, *notes]
         self._runner = ArmRunner(
@@ -258,6 +261,8 @@ class _Run:
                     file.append(item.id, answers[item.id])
                 if progress is not None:
                     progress(len(answers), len(items))
+        if isinstance(self._model, ReportsRequests):
+            self._notes.append(_requests_note(self._model))
         timed = [item.query for item in items[:_N_TIMED]]
         document = {
             **header,
@@ -328,6 +333,28 @@ class _Run:
             },
             "items": [item.to_dict() for item in items],
         }
+
+
+def _most_shots(model: LanguageModel) -> int | None:
+    """Return how many shots a model hears at most; ``None`` where one recording holds them all."""
+    if isinstance(model, ChecksHearing):
+        model.check_hearing()
+    if choose_shot_mode(None, model.capabilities) != "interleaved":
+        return None
+    return max(model.capabilities.max_audios - 1, 0)
+
+
+def _requests_note(model: ReportsRequests) -> str:
+    """Return what was asked of an endpoint in this session, and what it cost."""
+    total = model.total
+    note = (
+        f"the endpoint was sent {counted(total.n_posts, 'request')} now, {total.n_kept} were "
+        f"answered by kept replies; {counted(total.prompt_tokens, 'token')} read, "
+        f"{total.completion_tokens} written"
+    )
+    if total.n_uncounted:
+        note += f", without {counted(total.n_uncounted, 'reply', 'replies')} that counts none"
+    return note if total.cost is None else f"{note}, at a cost of {total.cost:.4f}"
 
 
 def _gather_items(few: FewShot, task: Task, split: str, corpus: Corpus | None) -> ItemSet:

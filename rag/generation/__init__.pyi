@@ -15,7 +15,16 @@ from .questions import (
     labels_to_choose_from,
     offers_choice,
 )
-from .request import ModelRequest, generation_notes, score_labels, to_answer, write_answer
+from .request import (
+    ModelRequest,
+    generation_notes,
+    score_labels,
+    scoring_notes,
+    shortlist,
+    to_answer,
+    with_room,
+    write_answer,
+)
 from .yes_no import YesNo, judge_choice, judge_label, score_yes_no
 
 __all__ = [
@@ -50,8 +59,11 @@ __all__ = [
     "relabel_influence",
     "score_labels",
     "score_yes_no",
+    "scoring_notes",
+    "shortlist",
     "takes_prototypes",
     "text_influence",
     "to_answer",
+    "with_room",
     "write_answer",
 ]

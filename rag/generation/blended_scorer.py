@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from earful.model import LanguageModel
 from earful.rag.answer import (
     Answer,
@@ -19,7 +17,14 @@ from earful.rag.blend import Blend
 from earful.rag.generation.leave_one_out import BlendFitter, Progress
 from earful.rag.generation.prompt import FittedPrompt
 from earful.rag.generation.prototypes import prototypes_of, takes_prototypes
-from earful.rag.generation.request import ModelRequest, score_labels, to_answer
+from earful.rag.generation.request import (
+    ModelRequest,
+    score_labels,
+    scoring_notes,
+    shortlist,
+    to_answer,
+    with_untold,
+)
 from earful.rag.retrieval import (
     LabelScoring,
     LabelVote,
@@ -63,7 +68,7 @@ class LabelScores:
         """Make an ``Answer`` of the scores; see ``to_answer``."""
         ranked = rank_labels(found.labels, self.scores)
         text, confidence = predicted_label(found.task, ranked)
-        notes = (*notes, *self.notes)
+        notes = (*notes, *self.notes, *scoring_notes(model))
         doubt = ""
         if self.vote is not None and not always_answer:
             doubt = self.vote.doubt(found.labels, self.scores)
@@ -81,6 +86,7 @@ class LabelScores:
             vote=() if self.vote is None else rank_labels(found.labels, self.vote.scores),
             model_scores=rank_labels(found.labels, self.model_scores) if self.blend else (),
             blend=self.blend,
+            scoring=model.capabilities.scoring,
         )
 
 
@@ -123,23 +129,24 @@ class LabelScorer:
             ModelError: The model gives no log-probabilities.
         """
         # Both are asked, so that a reader can compare them.
-        vote = None
+        vote, told = None, tuple[str, ...]()
         if found.hits or found.voters is not None:
             with watch.stage("vote_s"):
                 vote = self._retriever.vote(found, seed=request.seed)
                 request = self._with_prototypes(model, request, found, vote)
+                request, told = shortlist(request, vote, model)
         with watch.stage("score_s"):
             model_scores, fitted = score_labels(model, request, scoring)
-        if vote is not None and (shown := fitted.prompt.labels):
+        if vote is not None:
             # Of labels that the model was not shown it says nothing, so the vote's share is theirs.
-            told = np.array([label in shown for label in request.labels])
-            model_scores = np.where(told, model_scores * vote.scores[told].sum(), vote.scores)
+            shown = fitted.prompt.labels or request.shortlist
+            model_scores = with_untold(model_scores, request.labels, shown, vote)
         alone = LabelScores(
-            scores=model_scores, model_scores=model_scores, vote=None, fitted=fitted
+            scores=model_scores, model_scores=model_scores, vote=None, fitted=fitted, notes=told
         )
         if vote is None or found.prepared is None:
             note = "there are no exemplars to vote, so vote_weight has no effect"
-            notes = (note,) if scoring.vote_weight else ()
+            notes = (*told, note) if scoring.vote_weight else told
             return replace(alone, notes=notes)
         # One alone, or a weight that the user gave.
         if scoring.vote_weight is not None or not blend:
@@ -148,7 +155,7 @@ class LabelScorer:
             return replace(alone, scores=scores, vote=vote)
         if found.prepared.means.silent:
             note = "the vote knows nothing of a label without exemplars, so the model decides alone"
-            return replace(alone, vote=vote, notes=(note,))
+            return replace(alone, vote=vote, notes=(*told, note))
         # A weight that held-out exemplars decide, or the model's training did.
         trained = model.capabilities.blend
         with watch.stage("blend_s"):
@@ -168,7 +175,7 @@ class LabelScorer:
             scores=fit.mix(vote.scores, model_scores, exclusive=request.task.kind == "classify"),
             vote=vote,
             blend=fit,
-            notes=(self._blends.fault,) if self._blends.fault else (),
+            notes=(*told, self._blends.fault) if self._blends.fault else told,
         )
 
     def _with_prototypes(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from earful.errors import PromptError
+from earful.errors import PromptError, PromptTooLargeError
 from earful.index.search import Hit
 from earful.model import GenerationOptions, LanguageModel, Prompt, ShotMode
 from earful.rag.answer import Answer, log_answer
@@ -154,8 +154,22 @@ class Chat:
     ) -> Answer:
         watch = Stopwatch()
         with watch.stage("generate_s"):
-            fitted, notes = self._fit(turns, question)
-            generation = self._model.generate(fitted.prompt, options, on_text=on_text)
+            while True:
+                limits = self._model.capabilities
+                fitted, notes = self._fit(turns, question)
+                try:
+                    generation = self._model.generate(fitted.prompt, options, on_text=on_text)
+                    break
+                except PromptTooLargeError:
+                    if self._model.capabilities == limits:
+                        if not self._hits:
+                            raise
+                        # The next answers are spared a refusal, too.
+                        self._hits = self._hits[: len(self._hits) // 2]
+                        self._notes += (
+                            f"the server of {limits.name} takes less, so at most "
+                            f"{len(self._hits)} shots are shown",
+                        )
         answer = to_answer(
             self._model,
             self._query,

@@ -23,7 +23,7 @@ from earful.model import LanguageModel
 from earful.rag.arrays import Scores
 from earful.rag.blend import UNFITTED, Blend, HeldOutScores, fit_blend
 from earful.rag.generation.prompt import clip_of
-from earful.rag.generation.request import ModelRequest, score_labels
+from earful.rag.generation.request import ModelRequest, score_labels, shortlist, with_untold
 from earful.rag.retrieval import (
     MIN_CASES,
     Candidates,
@@ -128,18 +128,21 @@ class BlendFitter:
         for n_done, row in enumerate(rows, 1):
             found = find_shots(prepared, request.task, _query(prepared, row), seed=request.seed)
             id_ = candidates.exemplars[row].id
+            vote = self._retriever.vote(found, seed=request.seed)
             if id_ not in known:
                 held_out = replace(request, hits=found.hits, query=_query(prepared, row).reference)
+                held_out, _ = shortlist(replace(held_out, shortlist=()), vote, model)
                 try:
                     scores, _ = score_labels(model, held_out, scoring)
                 except (AudioError, PromptError):
                     # A recording that has moved, say: others tell as much.
                     continue
-                known[id_] = scores.tolist()
+                shown = held_out.shortlist
+                known[id_] = with_untold(scores, held_out.labels, shown, vote).tolist()
                 cache.put(key, known, about=depends_on)
                 if progress is not None:
                     progress(n_done, len(rows))
-            votes.append(self._retriever.vote(found, seed=request.seed).scores)
+            votes.append(vote.scores)
             scored.append(row)
         if len(scored) < MIN_CASES:
             return None

@@ -73,6 +73,7 @@ def build_prompt(
     query: ClipRef,
     *,
     labels: Sequence[str] = (),
+    listed: Sequence[str] = (),
     question: str = "",
     shot_mode: ShotMode = "interleaved",
     limits: Capabilities | None = None,
@@ -86,6 +87,7 @@ def build_prompt(
         shots: Exemplars in the order to show them.
         query: The recording asked about.
         labels: Candidates; empty for a task without labels.
+        listed: Those of them that the question lists; none for all.
         question: Asked about the query instead of the task's.
         shot_mode: ``"interleaved"``: exemplars with their audio. ``"montage"``: all of them and
             the query in one recording, with a table of times in words. ``"text"``: their answers
@@ -113,7 +115,7 @@ def build_prompt(
         solution = _solution(task, hit, labels, wording)
         examples.append((hit, _worded(task, its_question, wording), solution))
     shown, when = _show(examples, query, shot_mode, limits)
-    options = _options(task, labels, wording) if lists_labels else ""
+    options = _options(task, listed or labels, wording) if lists_labels else ""
     asked = when + _worded(task, asked, wording) + options
     return Prompt(parts=(*parts, *shown, Text(kind="user", text=asked)))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
-from earful.errors import ModelError
+from earful.errors import ModelError, PromptTooLargeError
 from earful.index.search import Hit
 from earful.model import (
     Capabilities,
@@ -20,8 +20,10 @@ from earful.model import (
     Prompt,
     PromptWording,
     Prototype,
+    Scoring,
     ShotMode,
 )
+from earful.model.chat import ReportsRequests
 from earful.rag.answer import Answer
 from earful.rag.arrays import Scores
 from earful.rag.generation.prompt import (
@@ -35,7 +37,13 @@ from earful.rag.generation.prompt import (
     fit_prototypes,
 )
 from earful.rag.montage import choose_shot_mode, most_shots, without_query
-from earful.rag.retrieval import LabelScoring, Query, Stopwatch, label_probabilities
+from earful.rag.retrieval import (
+    LabelScoring,
+    LabelVote,
+    Query,
+    Stopwatch,
+    label_probabilities,
+)
 from earful.rag.task import Task
 from earful.values import short_repr
 
@@ -43,6 +51,20 @@ _SHOWN_AS: Final = {
     "montage": "{name} hears one recording, so the shots and the query are joined into one",
     "text": "{name} hears one recording, so it is told of the shots in words",
 }
+_MEANS: Final[dict[Scoring, str]] = {
+    "first-token": "the model's scores are the shares of letters that stand for the labels, dealt "
+    "out in two orders",
+    "choice": "the model chose a label and tells no probability, so there is no confidence and "
+    "nothing to weigh against the vote",
+    "text": "the label was read out of what the model wrote; it tells no probability, so there is "
+    "no confidence and nothing to weigh against the vote",
+}
+_UNVERIFIED: Final = (
+    "nothing tells whether recordings reach {name}; compare its answers about silence, or see "
+    "`earful models check`"
+)
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +81,8 @@ class ModelRequest:
         seed: For an order of shots that is drawn.
         prototypes: Labels to show instead of the shots, best first, for a model that takes them;
             the answer is then one of these.
+        shortlist: The labels to choose from, where a model chooses from fewer than there are; none
+            for all.
     """
 
     task: Task
@@ -69,6 +93,7 @@ class ModelRequest:
     shot_mode: ShotMode | None = None
     seed: int = 0
     prototypes: tuple[Prototype, ...] = ()
+    shortlist: tuple[str, ...] = ()
 
     __repr__ = short_repr
 
@@ -119,7 +144,7 @@ class ModelRequest:
             self.task,
             arrange_shots(shown, self.task.shots.order, seed=self.seed),
             self.query,
-            labels=self.labels if self.lists_labels(model) else (),
+            labels=(self.shortlist or self.labels) if self.lists_labels(model) else (),
             wording=model.capabilities.wording,
         )
 
@@ -145,6 +170,21 @@ class ModelRequest:
 
         return self._fit_shots(model, build)
 
+    def fit_each(self, model: LanguageModel) -> tuple[list[FittedPrompt], FittedPrompt]:
+        """Build the prompts that ask for each label whether it is there, with the same shots.
+
+        Returns:
+            The prompts; and that of the label which left room for the fewest shots, by which the
+            others are judged as well, or else of the first.
+        """
+        fits = [self.fit_yes_no(model, label) for label in self.labels]
+        tightest = min(fits, key=lambda fit: len(fit.shown))
+        same = replace(self, hits=tightest.shown)
+        return [
+            same.fit_yes_no(model, label) if len(fit.shown) > len(tightest.shown) else fit
+            for label, fit in zip(self.labels, fits, strict=True)
+        ], tightest
+
     def build(
         self,
         shown: Sequence[Hit],
@@ -160,6 +200,7 @@ class ModelRequest:
             arrange_shots(shown, self.task.shots.order, seed=self.seed),
             self.query,
             labels=self.labels,
+            listed=self.shortlist,
             question=self.question,
             shot_mode=shot_mode or self.shot_mode or "interleaved",
             limits=limits,
@@ -196,24 +237,100 @@ def score_labels(
             f"{model.capabilities.name} gives no log-probabilities, so it cannot score labels; "
             "classify without a model, or ask it"
         )
+    return with_room(model, request, partial(_score_labels, model, scoring))
+
+
+def _score_labels(
+    model: LanguageModel, scoring: LabelScoring, request: ModelRequest
+) -> tuple[Scores, FittedPrompt]:
     task = request.task
     if task.kind == "classify":
         fitted = request.fit(model)
-        shown = fitted.prompt.labels or request.labels
+        shown = fitted.prompt.labels or request.shortlist or request.labels
         answers = [task.wording(label) for label in shown]
         own = _probabilities(model, fitted.prompt, answers, scoring)
         of_label = dict(zip(shown, own.tolist(), strict=True))
         return np.array([of_label.get(label, 0.0) for label in request.labels]), fitted
-    fits = [request.fit_yes_no(model, label) for label in request.labels]
-    tightest = min(fits, key=lambda fit: len(fit.shown))
-    # A longer label may leave room for fewer shots; all labels are judged by the same ones.
-    same = replace(request, hits=tightest.shown)
-    scores = np.empty(len(request.labels))
-    for row, (label, fit) in enumerate(zip(request.labels, fits, strict=True)):
-        if len(fit.shown) > len(tightest.shown):
-            fit = same.fit_yes_no(model, label)
-        scores[row] = _probabilities(model, fit.prompt, ["yes", "no"], scoring)[0]
-    return scores, tightest
+    fits, tightest = request.fit_each(model)
+    scores = [_probabilities(model, fit.prompt, ["yes", "no"], scoring)[0] for fit in fits]
+    return np.array(scores), tightest
+
+
+def with_room(
+    model: LanguageModel,
+    request: ModelRequest,
+    ask: Callable[[ModelRequest], tuple[Found, FittedPrompt]],
+) -> tuple[Found, FittedPrompt]:
+    """Ask a model, with half as many shots each time that its server takes less than was known.
+
+    Args:
+        model: Is asked.
+        request: What is asked.
+        ask: Builds the prompt of a request and asks.
+
+    Raises:
+        PromptTooLargeError: The server does not take the prompt without a shot either.
+    """
+    notes: tuple[str, ...] = ()
+    while True:
+        limits = model.capabilities
+        try:
+            found, fitted = ask(request)
+            return found, replace(fitted, notes=(*notes, *fitted.notes))
+        except PromptTooLargeError:
+            # It may have said how many recordings it takes; then as many are shown.
+            if model.capabilities != limits:
+                continue
+            if not request.hits:
+                raise
+            n = len(request.hits) // 2
+            notes = (
+                f"{limits.name}: its server takes no prompt of {len(request.hits)} shots, so at "
+                f"most {n} are shown",
+            )
+            request = replace(request, hits=request.hits[:n])
+
+
+def shortlist(
+    request: ModelRequest, vote: LabelVote | None, model: LanguageModel
+) -> tuple[ModelRequest, tuple[str, ...]]:
+    """Leave a model the vote's likeliest labels, where it chooses from fewer than there are.
+
+    Returns:
+        The request, and a note.
+    """
+    most = model.capabilities.max_answers
+    n = len(request.labels)
+    if request.task.kind != "classify" or most is None or n <= most or vote is None:
+        return request, ()
+    likeliest = np.sort(np.argsort(-vote.scores, kind="stable")[:most])
+    shown = tuple(request.labels[row] for row in likeliest.tolist())
+    name = model.capabilities.name
+    note = f"{name} chooses from {most} labels at once: the vote's likeliest of {n} are asked about"
+    return replace(request, shortlist=shown), (note,)
+
+
+def with_untold(
+    scores: Scores, labels: Sequence[str], shown: Sequence[str], vote: LabelVote
+) -> Scores:
+    """Return a model's scores with the vote's share for the labels that it was not shown.
+
+    Args:
+        scores: Of all labels; 0 for those.
+        labels: All labels.
+        shown: Those that the model was shown; none for all.
+        vote: What the exemplars say.
+    """
+    if not shown:
+        return scores
+    told = np.array([label in shown for label in labels])
+    return np.where(told, scores * vote.scores[told].sum(), vote.scores)
+
+
+def scoring_notes(model: LanguageModel) -> tuple[str, ...]:
+    """Return what a model's scores are, where they are not its own of whole answers."""
+    told = _MEANS.get(model.capabilities.scoring)
+    return (told,) if told else ()
 
 
 def write_answer(
@@ -223,15 +340,19 @@ def write_answer(
     on_text: Callable[[str], None] | None = None,
 ) -> tuple[Generation, FittedPrompt]:
     """Generate an answer; raises as ``score_labels``."""
-    fitted = request.fit(model)
-    return model.generate(fitted.prompt, options, on_text=on_text), fitted
+
+    def write(asked: ModelRequest) -> tuple[Generation, FittedPrompt]:
+        fitted = asked.fit(model)
+        return model.generate(fitted.prompt, options, on_text=on_text), fitted
+
+    return with_room(model, request, write)
 
 
 def to_answer(
     model: LanguageModel,
     query: Query,
     text: str,
-    confidence: float,
+    confidence: float | None,
     fitted: FittedPrompt,
     watch: Stopwatch,
     *,
@@ -248,6 +369,10 @@ def to_answer(
         watch: Seconds spent.
         notes: What a reader should know besides what the prompt left out.
     """
+    report = model.take_report() if isinstance(model, ReportsRequests) else None
+    notes = (*notes, *fitted.notes, *(report.notes if report is not None else ()))
+    if model.capabilities.hears == "unverified":
+        notes = (*notes, _UNVERIFIED.format(name=model.capabilities.name))
     return Answer(
         audio=query.name,
         text=text,
@@ -258,7 +383,7 @@ def to_answer(
         model=model.capabilities.name,
         timings=watch.spent_s,
         prompt_digest=fitted.prompt.digest,
-        notes=(*notes, *fitted.notes),
+        notes=notes,
         prompt=fitted.prompt,
         slots=fitted.size.slots,
         n_prompt_tokens=fitted.size.n_tokens,
@@ -266,6 +391,7 @@ def to_answer(
         start_s=query.reference.start_s,
         end_s=query.reference.end_s,
         group=query.exclusions.group,
+        report=report,
     )
 
 

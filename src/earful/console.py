@@ -88,7 +88,9 @@ def describe_answer(answer: Answer) -> str:
         answer: An answer of ``FewShot``.
     """
     text = "\n    ".join(map(printable, answer.text.split("\n"))) or "(wrote nothing)"
-    verdict = f"{text}  {answer.confidence:.0%}" if answer.scores else text
+    verdict = text
+    if answer.scores and answer.confidence is not None:
+        verdict = f"{text}  {answer.confidence:.0%}"
     if answer.abstained and not answer.declined:
         verdict = f"not sure (best guess: {verdict})"
     lines = [f"{printable(name_stretch(answer.audio, answer.start_s, answer.end_s))}: {verdict}"]
@@ -110,6 +112,8 @@ def describe_answer(answer: Answer) -> str:
         lines.append(f"  {_describe_blend(answer.blend)}")
     if answer.slots:
         lines.append(printable(f"  {_describe_request(answer)}"))
+    if answer.report is not None:
+        lines.append(printable(f"  endpoint: {answer.report.describe()}"))
     most = _MOST_SHOWN if answer.slots else _MOST_VOTED
     lines += [f"  {line}" for line in describe_hits(answer.evidence[:most]).splitlines()]
     if len(answer.evidence) > most:

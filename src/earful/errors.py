@@ -15,8 +15,10 @@
     ├── ModelError               weights cannot be found, read or trusted
     │   ├── UnknownNameError     no embedder, model, device or the like of that name
     │   ├── MissingExtraError    an optional dependency is not installed
+    │   ├── EndpointError        an endpoint cannot be reached, refuses, or gives no answer
     │   └── LicenceError         a licence has to be accepted first
     ├── PromptError              a prompt cannot be built within its limits
+    │   └── PromptTooLargeError  a server took less of a prompt than was known
     └── EvaluationError          an evaluation cannot be run, resumed or computed again
         └── LeakageError         exemplars give the items of an evaluation away
 
@@ -81,12 +83,20 @@ class MissingExtraError(ModelError):
     """An optional dependency is not installed."""
 
 
+class EndpointError(ModelError):
+    """An endpoint cannot be reached, refuses a request, or answers with what is no answer."""
+
+
 class LicenceError(ModelError):
     """A licence has to be accepted before weights are fetched."""
 
 
 class PromptError(EarfulError):
     """A prompt cannot be built within its limits."""
+
+
+class PromptTooLargeError(PromptError):
+    """A server took less of a prompt than was known; with fewer shots it may fit."""
 
 
 class EvaluationError(EarfulError):

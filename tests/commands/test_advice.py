@@ -19,6 +19,7 @@ QUESTIONS = ("search", "classify", "ask", "caption", "chat", "evaluate")
 CORPORA = ("index build", "index add", "index verify", "evaluate")
 DATASETS = ("index build", "datasets check", "datasets sample")
 TASKS = ("classify", "ask", "evaluate", "tasks check", "tasks show")
+ENDPOINTS = ("classify", "ask", "caption", "chat", "evaluate", "models check")
 # Where a sentence outside the commands names an option alone: who can raise or print it.
 LIBRARY = {
     "index/corpus/corpus.py": CORPORA,
@@ -56,6 +57,10 @@ LIBRARY = {
     "rag/scan/metrics/evaluation.py": ("events evaluate",),
     "rag/scan/rehearsal.py": ("scan",),
     "rag/scan/result_folder.py": ("scan",),
+    "model/endpoint/faults.py": ENDPOINTS,
+    "model/endpoint/language_model.py": ENDPOINTS,
+    "model/endpoint/scoring.py": ENDPOINTS,
+    "model/endpoint/settings.py": ENDPOINTS,
     "model/small/language_model.py": ("classify", "ask", "caption", "chat", "evaluate"),
     "rag/evaluation/leakage.py": ("evaluate",),
     "rag/evaluation/repeat.py": ("evaluate",),
@@ -63,6 +68,7 @@ LIBRARY = {
     "rag/evaluation/update_task.py": ("evaluate",),
     "rag/task/parse_examples.py": TASKS,
     # Functions of the commands' own files that are no command, by file.
+    "src/earful/cli.py:_scan_long": ("demo",),
     "src/earful/console.py:describe_answer": ("classify", "ask", "caption", "demo"),
     "src/earful/console.py:describe_build": ("index build", "index add"),
     "src/earful/console.py:_describe_replaced": ("index build", "index add"),

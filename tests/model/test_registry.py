@@ -199,6 +199,7 @@ def test_language_models_are_known_by_name_and_nearly() -> None:
     assert licences["nvidia/audio-flamingo-3-hf"] == "non-commercial research"
     # Its model card says it; it is read as the model is fetched.
     assert licences["Qwen/Qwen2-Audio-7B-Instruct"] == ""
+    assert licences["openai:NAME"] == ""
     with pytest.raises(UnknownNameError, match=r"no language model named.*'audio-flamingo-chat'"):
         load_language_model("audio-flamingo-chta")
 

@@ -26,6 +26,7 @@ def test_unseen_sounds_get_their_label_and_show_why(few: FewShot, queries: Path)
         path = queries / label / "100.wav"
         answer = few.classify(path)
         assert answer.text == label
+        assert answer.confidence is not None
         assert answer.confidence > 0.8
         assert not answer.abstained
         assert answer.model == "neighbour-vote"
@@ -190,6 +191,8 @@ def test_an_unsure_answer_is_an_abstention(few: FewShot, queries: Path) -> None:
     sure = few.classify(queries / "low/100.wav", task=replace(task, abstain_below=0.5))
     assert answer.abstained
     assert answer.text in {"low", "middle", "high"}
+    assert answer.confidence is not None
+    assert sure.confidence is not None
     assert answer.confidence < sure.confidence
     assert not sure.abstained
 

@@ -89,7 +89,7 @@ def test_options_are_in_the_signature(name: str) -> None:
     wanted = AskOptions.__annotations__.keys()
     assert wanted <= named.keys()
     assert not [x for x in named.values() if x.kind is x.VAR_KEYWORD]
-    assert (named["seed"].default, named["shot_mode"].default) == (0, "interleaved")
+    assert (named["seed"].default, named["shot_mode"].default) == (0, None)
     assert named["shots"].annotation == "int | None"
 
 

@@ -77,6 +77,7 @@ def arms_of(
     only: Sequence[str] = (),
     has_model: bool,
     most: int | None,
+    blends: bool = True,
 ) -> tuple[tuple[Arm, ...], tuple[str, ...]]:
     """List the arms of an evaluation.
 
@@ -90,6 +91,7 @@ def arms_of(
         only: Ways to answer; none for all.
         has_model: Whether there is a language model.
         most: The most shots it can take; ``None`` for any number.
+        blends: Whether it tells probabilities, which a blend needs.
 
     Returns:
         The arms in the order of ``How``, and notes about what was left out.
@@ -118,7 +120,12 @@ def arms_of(
             continue
         if how == "blend" and (not task.has_labels or task.protocol.answers == "written"):
             continue
-        if how == "probe" and not task.has_labels:
+        if how == "blend" and not blends:
+            notes.append(
+                "the language model tells no probability, so there is nothing to blend and no "
+                "calibration of its arms"
+            )
+        elif how == "probe" and not task.has_labels:
             notes.append("a linear probe needs labels, so there is none")
         elif how == "majority" and task.kind == "caption":
             notes.append("no caption is the most frequent one, so that arm is left out")

@@ -21,7 +21,7 @@ class Prediction:
         seed: Seed of the arm's random choices.
         text: The answer; for labels the predicted one, in the task's own names.
         labels: The predicted labels; empty for written text that names none.
-        confidence: In [0, 1].
+        confidence: In [0, 1]; ``None`` where a language model chose without telling how sure it is.
         abstained: Whether a user would be told "not sure", the answer being the best guess; only
             a vote or a blend says so.
         scores: For ``classify`` of the five best labels, for ``multilabel`` of all.
@@ -30,6 +30,7 @@ class Prediction:
         digest: Digest of the prompt; empty when no language model was asked.
         spent_s: Seconds, without the embedding of the item.
         fault: Why there is no answer; empty when there is one.
+        unparsed: What a language model wrote in place of a label; it counts as wrong.
     """
 
     item: str
@@ -37,7 +38,7 @@ class Prediction:
     seed: int
     text: str
     labels: tuple[str, ...] = ()
-    confidence: float = 0.0
+    confidence: float | None = 0.0
     abstained: bool = False
     scores: Mapping[str, float] | None = field(default=None, hash=False)
     shots: tuple[str, ...] = ()
@@ -45,6 +46,7 @@ class Prediction:
     digest: str = ""
     spent_s: float = 0.0
     fault: str = ""
+    unparsed: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

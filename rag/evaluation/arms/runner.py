@@ -16,6 +16,7 @@ import numpy as np
 
 from earful.errors import AudioError, EvaluationError, ModelError, PromptError
 from earful.model import ClipRef, GenerationOptions, LanguageModel
+from earful.model.chat import ChoosesAnswers
 from earful.rag.answer import Answer, LabelScore, predicted_label, predicted_labels, rank_labels
 from earful.rag.arrays import Scores
 from earful.rag.evaluation.arms.arms import Arm
@@ -76,7 +77,7 @@ class ArmRunner:
 
     Raises:
         EvaluationError: Arms take a language model, and there is none.
-        ModelError: The model cannot score labels.
+        ModelError: The model can neither score labels nor choose one.
     """
 
     def __init__(
@@ -108,7 +109,8 @@ class ArmRunner:
         self._probe_scores: dict[str, Scores] = {}
         # The seed at hand, which shots with other labels are drawn by.
         self._seed = 0
-        if model is not None and not self._is_written and not model.capabilities.logprobs:
+        can_name = model is None or model.capabilities.logprobs or isinstance(model, ChoosesAnswers)
+        if model is not None and not self._is_written and not can_name:
             raise ModelError(
                 f"{model.capabilities.name} gives no log-probabilities, so it cannot score labels; "
                 'evaluate its words: answers = "written" under [evaluation] in the task file'
@@ -230,8 +232,21 @@ class ArmRunner:
         if arm.how == "retrieved" and result.blend is not None:
             ranked = result.model_scores
         has_vote = arm.how in ("blend", "vote")
+        if ranked:
+            found = self._of_labels(arm, seed, item, ranked)
+        else:
+            # A model that tells no probability names labels, or nothing that can be read.
+            found = Prediction(
+                item=item.id,
+                arm=arm.name,
+                seed=seed,
+                text=result.unparsed or result.text,
+                labels=result.labels,
+                confidence=result.confidence,
+                unparsed=result.unparsed,
+            )
         return replace(
-            self._of_labels(arm, seed, item, ranked),
+            found,
             abstained=has_vote and result.abstained,
             shots=tuple(hit.exemplar.id for hit in result.evidence),
             similarities=tuple(hit.similarity for hit in result.evidence),

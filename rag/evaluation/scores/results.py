@@ -22,12 +22,14 @@ class ArmScore:
         metrics: Name of a metric to its value and interval; the task's own metric first.
         n_faults: Answers that could not be given; they count as wrong.
         median_s: Median seconds an item, without the embedding of the item.
+        n_unparsed: Answers in which no label could be read; they count as wrong, too.
     """
 
     arm: Arm
     metrics: Mapping[str, Interval] = field(hash=False)
     n_faults: int
     median_s: float
+    n_unparsed: int = 0
 
     @property
     def primary(self) -> Interval:
@@ -43,6 +45,7 @@ class ArmScore:
                 for name, interval in self.metrics.items()
             },
             "n_faults": self.n_faults,
+            "n_unparsed": self.n_unparsed,
             "median_s": round(self.median_s, _DIGITS),
         }
 

@@ -228,6 +228,10 @@ class RunScores:
                 median_s=float(
                     np.median([row["spent_s"] for rows in answers.by_seed for row in rows])
                 ),
+                # Runs of former versions know of none.
+                n_unparsed=sum(
+                    bool(row.get("unparsed")) for rows in answers.by_seed for row in rows
+                ),
             )
             for answers in self.answers.values()
         )

@@ -66,6 +66,10 @@ class Scorecard(RunScores):
         chosen = np.array([self._marked(row["labels"]) for row in rows])
         return per_class_of_sets(self.truth_sets, chosen)
 
+    def has_confidence(self, arm: Arm) -> bool:
+        """Whether an arm says how sure it is of each answer."""
+        return all(row["confidence"] is not None for row in self.answers[arm.name].first)
+
     def reliability_of(self, arm: Arm, n_bins: int = 10) -> Reliability:
         """Return an arm's reliability; see ``metrics.reliability``."""
         rows = self.answers[arm.name].first
@@ -114,8 +118,9 @@ class Scorecard(RunScores):
         if self.kind in ("classify", "multilabel"):
             values["per_class"] = self._per_class_values(self.verdict.arm)
             for score, of_arm in zip(self.arms, values["arms"], strict=True):
-                of_arm["ece"] = round(self.reliability_of(score.arm).ece, _DIGITS)
-                of_arm["aurc"] = round(self.risk_coverage_of(score.arm).area, _DIGITS)
+                if self.has_confidence(score.arm):
+                    of_arm["ece"] = round(self.reliability_of(score.arm).ece, _DIGITS)
+                    of_arm["aurc"] = round(self.risk_coverage_of(score.arm).area, _DIGITS)
                 if (abstention := self.abstention_of(score.arm)) is not None:
                     of_arm["abstained"] = abstention.to_dict()
                 near = self.near_accuracy(score.arm)

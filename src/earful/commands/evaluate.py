@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earful import console
+from earful.commands.endpoint_options import EndpointOptions
 from earful.commands.load import load_few_shot, load_given_task, print_caveat
 from earful.commands.option_families import expand_families
 from earful.commands.options import (
@@ -96,6 +97,7 @@ def evaluate(
     *,
     reading: CorpusOptions,
     models: EvaluateModelOptions,
+    endpoint: EndpointOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Compare every way to answer on labelled recordings, baselines included."""
@@ -138,7 +140,7 @@ def evaluate(
         max_new_tokens=max_tokens,
         confidence=confidence,
     )
-    few = load_few_shot(index, models, task=given)
+    few = load_few_shot(index, models, task=given, endpoint=endpoint, keep_replies=True)
     # An old run with an index: ask its questions again and compare the answers.
     if replay is not None:
         with console.counter("asking again", sys.stderr) as progress:
@@ -198,11 +200,13 @@ def describe_evaluation(card: Scorecard) -> str:
     unit = card.metric
     shown = [card.metric, *[name for name in card.metrics if name != card.metric][:1]]
     header = ["arm", *shown, "interval", "s/item"]
-    rows = []
+    rows, unparsed = [], list[str]()
     for score in card.arms:
         values = [metric_text(name, score.metrics[name].value) for name in shown]
         low, high = (metric_text(unit, end) for end in (score.primary.low, score.primary.high))
         mark = " (use this)" if score.arm == card.verdict.arm else ""
+        if score.n_unparsed:
+            unparsed.append(f"{score.arm.name} {score.n_unparsed}")
         rows.append([score.arm.name + mark, *values, f"{low} to {high}", f"{score.median_s:.3f}"])
     n_groups = len(set(card.groups))
     lines = [
@@ -211,6 +215,8 @@ def describe_evaluation(card: Scorecard) -> str:
         console.table(rows, header=header, right="124"),
         "",
     ]
+    if unparsed:
+        lines += [f"no label could be read, which counts as wrong: {', '.join(unparsed)}", ""]
     points = " points" if is_share(unit) else ""
     for pair in card.comparisons:
         found = pair.difference

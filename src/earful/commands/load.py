@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from earful import console
+from earful.commands.endpoint_options import EndpointOptions, is_endpoint
 from earful.commands.options import (
     NO_MODEL,
     EmbedderOptions,
@@ -48,6 +49,8 @@ def load_few_shot(
     query: QueryOptions | None = None,
     needs_model: str = "",
     reads_audio: bool = True,
+    endpoint: EndpointOptions | None = None,
+    keep_replies: bool = False,
 ) -> FewShot:
     """Load a ``FewShot`` as a command's options say.
 
@@ -58,6 +61,8 @@ def load_few_shot(
         query: Options about exemplars, to refuse them where there are none.
         needs_model: The command, when it takes a language model.
         reads_audio: Whether a recording will be decoded.
+        endpoint: Where the endpoint of a language model is, and how it is asked.
+        keep_replies: Whether its replies are kept in any case.
 
     Raises:
         typer.BadParameter: Something that the command needs is not given, or something is
@@ -75,6 +80,20 @@ def load_few_shot(
         one_of(DECODINGS, models.decoding, "--decoding")
         one_of(MODEL_DTYPES, models.dtype, "--dtype")
     asks_model = isinstance(models, ModelOptions) and models.model not in ("", NO_MODEL)
+    settings = None
+    if isinstance(models, ModelOptions) and endpoint is not None:
+        if is_endpoint(models.model):
+            about_weights = {
+                "--decoding": models.decoding != "full",
+                "--slots": models.slots is not None,
+                "--dtype": models.dtype != "auto",
+            }
+            reject_unused(about_weights, "is about a model on this machine, not behind an endpoint")
+            settings = endpoint.settings(keep_replies=keep_replies)
+        else:
+            reject_unused(
+                endpoint.given(), "is about an endpoint; name a model there: --model openai:NAME"
+            )
     if needs_model and not asks_model:
         raise typer.BadParameter(
             f"{needs_model} takes a language model: a name from `earful models list`, or a folder "
@@ -102,6 +121,7 @@ def load_few_shot(
             dtype=models.dtype,
             decoding=models.decoding,
             slots=models.slots,
+            endpoint=settings,
         )
     device = models.device
     if index is not None:

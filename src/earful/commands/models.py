@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful import console
+from earful.commands.endpoint_options import ENDPOINT_PREFIX, EndpointOptions, is_endpoint
+from earful.commands.option_families import expand_families
 from earful.commands.options import (
+    HELP_ORDER,
     JsonOption,
     example,
     one_of,
@@ -272,6 +275,58 @@ def models_verify(
     print_result(found, "\n".join(map(console.printable, lines)), as_json=as_json)
     if problems:
         raise typer.Exit(1)
+
+
+@models_app.command("check")
+@example("earful models check openai:qwen2-audio --base-url http://localhost:8000/v1")
+@expand_families(HELP_ORDER)
+def models_check(
+    model: Annotated[
+        str, typer.Argument(help="openai:NAME; openai: alone for the only model there.")
+    ],
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Check again what was checked within a day.")
+    ] = False,
+    *,
+    endpoint: EndpointOptions,
+    as_json: JsonOption = False,
+) -> None:
+    """Check whether recordings reach a model behind an endpoint, and what it takes.
+
+    About fifteen requests of noise, a token each; the result is believed for a day.
+    """
+    from earful.model import load_language_model
+    from earful.model.endpoint import EndpointLanguageModel
+
+    if not is_endpoint(model):
+        raise typer.BadParameter(
+            f"expected {ENDPOINT_PREFIX}NAME, a model behind an endpoint, got {model!r}",
+            param_hint="MODEL",
+        )
+    loaded = load_language_model(model, endpoint=endpoint.settings())
+    assert isinstance(loaded, EndpointLanguageModel)
+    found = loaded.check(anew=anew)
+    rows = [
+        ["hears recordings", f"{found.hears}: {found.reason}"],
+        ["served by", found.server],
+        ["recordings in one prompt", f"{found.max_audios}"],
+        ["seconds of each", f"{found.max_seconds:g}"],
+        ["tokens a second", f"{found.tokens_per_second:g}" if found.tokens_per_second else "?"],
+        ["longest prompt", f"{found.max_tokens:,} tokens" if found.max_tokens else "?"],
+        ["scores labels by", found.scoring],
+        ["shows exemplars as", " or ".join(_modes(loaded.capabilities.max_audios))],
+    ]
+    total = loaded.total
+    said = total.describe() if total.n_requests else "checked within a day"
+    text = "\n".join([f"{ENDPOINT_PREFIX}{found.model}", console.table(rows), said])
+    print_result({**found.to_dict(), "requests": total.to_dict()}, text, as_json=as_json)
+    if found.hears == "no":
+        raise typer.Exit(1)
+
+
+def _modes(max_audios: int) -> tuple[str, ...]:
+    modes = ("interleaved", "montage", "text")
+    return modes if max_audios > 1 else modes[1:]
 
 
 def _print_report(report: ConversionReport, *, as_json: bool) -> None:

@@ -24,7 +24,9 @@ SOME_FAILED = 3
 """Exit code: done, but some inputs failed and are listed."""
 
 NO_MODEL = "none"
-_MODEL = "Language model: a name from `earful models list`, or a folder"
+_MODEL = (
+    "Language model: a name from `earful models list`, a folder, or openai:NAME behind an endpoint"
+)
 
 # Single options, of commands without families.
 
@@ -86,7 +88,8 @@ _ShotsOption = Annotated[
 HELP_ORDER = (
     "index", "task", "labels", "allow_outside",
     "shots", "strategy", "seed", "group", "start_s", "end_s", "show_prompt",
-    "model", "shot_mode", "length", "prior", "blend", "vote_weight", "always_answer",
+    "model", "base_url", "key_variable", "scoring", "prices", "request_field", "request_timeout",
+    "keep_replies", "shot_mode", "length", "prior", "blend", "vote_weight", "always_answer",
     "free_text", "max_tokens", "temperature", "top_k", "top_p", "stop", "keep_repetition",
     "decoding", "slots", "embedder", "device", "dtype", "as_json",
 )  # fmt: skip

@@ -33,7 +33,7 @@ def answer(home: Path, model: str | None) -> dict[str, Any]:
     found = few.classify(home / "task/query.wav", task=home / "task/pitch.toml")
     return {
         "text": found.text,
-        "confidence": round(found.confidence, 6),
+        "confidence": round(found.confidence or 0.0, 6),
         "scores": {score.label: round(score.score, 6) for score in found.scores},
         "evidence": [hit.exemplar.id for hit in found.evidence],
         "prompt_digest": found.prompt_digest,

@@ -266,7 +266,7 @@ def test_what_is_told_while_writing_is_the_answer(model: FlamingoLanguageModel) 
         written = model.generate(ask(), options, on_text=told.append)
         assert "".join(told).strip() == written.text
         assert written.n_tokens <= 20
-        assert 0.0 <= written.confidence <= 1.0
+        assert 0.0 <= (written.confidence or 0.0) <= 1.0
         again = model.generate(ask(), options)
         assert again == written
 
@@ -325,7 +325,7 @@ def test_writing_ends_where_it_repeats_itself(
     # Nothing was shown that the answer does not hold.
     assert "".join(told) == written.text
     assert written.n_tokens < len(looping)
-    assert 0.0 < written.confidence < 1.0
+    assert 0.0 < (written.confidence or 0.0) < 1.0
     whole = model.generate(prompt, GenerationOptions(stop_repetition=False))
     assert (whole.text, whole.stopped) == (looping, "end")
 

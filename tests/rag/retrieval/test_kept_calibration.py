@@ -169,7 +169,7 @@ def test_examples_are_embedded_once_until_their_file_is_another(
     file = tmp_path / "t.toml"
     file.write_text('examples = [{audio = "mine.wav", label = "dog"}]')
 
-    def embedded() -> tuple[int, list[str], float]:
+    def embedded() -> tuple[int, list[str], float | None]:
         embedder = ScoredSamples()
         few = FewShot.open(index, embedder=embedder)
         answer = few.classify(corpus / "dog/0000.wav", task=load_task(file), shots=Shots().k)

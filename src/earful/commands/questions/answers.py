@@ -15,7 +15,7 @@ from earful.commands.load import ahead, print_caveat
 from earful.commands.options import SOME_FAILED, OutputOptions, print_json
 from earful.commands.questions.long_recordings import advise
 from earful.commands.stretch_options import StretchOptions
-from earful.errors import EarfulError, FilterError, TaskError
+from earful.errors import EarfulError, EndpointError, FilterError, TaskError
 
 if TYPE_CHECKING:
     from earful.rag import Answer, FewShot
@@ -42,13 +42,15 @@ def answer_each(
     Raises:
         typer.Exit: With the code that says whether all or some of them failed.
     """
+    from earful.model.chat import ReportsRequests
+
     n_failed, is_told = 0, False
     for path, file in zip(audio, ahead(few, audio, stretch.ask_options()), strict=True):
         found: Answer | EarfulError
         try:
             found = answer(file)
-        except (TaskError, FilterError):
-            raise
+        except (TaskError, FilterError, EndpointError):
+            raise  # it is the same for every recording
         except EarfulError as error:
             found = error
         if not is_told and not isinstance(found, EarfulError):
@@ -69,6 +71,8 @@ def answer_each(
         if prompt:
             typer.echo(console.printable_lines(prompt))
         typer.echo(console.describe_answer(found))
+    if len(audio) > 1 and isinstance(few.model, ReportsRequests) and few.model.total.n_requests:
+        console.warn(f"in all: {few.model.total.describe()}")
     if n_failed:
         raise typer.Exit(1 if n_failed == len(audio) else SOME_FAILED)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful import console
+from earful.commands.endpoint_options import EndpointOptions
 from earful.commands.load import load_few_shot, print_caveat
 from earful.commands.option_families import expand_families
 from earful.commands.options import (
@@ -54,6 +55,7 @@ def chat(
     *,
     query: ChatQueryOptions,
     models: ModelOptions,
+    endpoint: EndpointOptions,
     writing: WritingOptions,
     output: OutputOptions,
 ) -> None:
@@ -63,7 +65,7 @@ def chat(
     questions = read_turns(turns) if turns is not None else None
     ask_options = query.ask_options()
     options = writing.generation(query.seed)
-    few = load_few_shot(index, models, query=query, needs_model="chat")
+    few = load_few_shot(index, models, query=query, needs_model="chat", endpoint=endpoint)
     with advising(audio, index):
         talk = few.chat(audio, options=options, **ask_options)
     print_caveat(few)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from earful import console
+from earful.commands.endpoint_options import EndpointOptions
 from earful.commands.load import (
     is_typed,
     load_few_shot,
@@ -119,6 +120,7 @@ def classify(
     given: TaskOptions,
     query: QueryOptions,
     models: ClassifyModelOptions,
+    endpoint: EndpointOptions,
     scores: ScoringOptions,
     output: OutputOptions,
 ) -> None:
@@ -159,6 +161,7 @@ def classify(
         "--decoding": models.decoding != "full",
         "--slots": models.slots is not None,
         "--dtype": models.dtype != "auto",
+        **endpoint.given(),
     }
     if models.model == NO_MODEL:
         reject_unused(about_a_model, "is about a language model, and none is asked; give a --model")
@@ -174,7 +177,7 @@ def classify(
                 "note: there is no exemplar, so the names of the labels answer; --model asks a "
                 "model"
             )
-    few = few or load_few_shot(index, models, task=task, query=query)
+    few = few or load_few_shot(index, models, task=task, query=query, endpoint=endpoint)
 
     def answer(path: os.PathLike[str]) -> Answer:
         with console.counter("weighing the model against the vote", sys.stderr) as progress:
@@ -202,6 +205,7 @@ def ask(
     given: TaskOptions,
     query: QueryOptions,
     models: ModelOptions,
+    endpoint: EndpointOptions,
     free_text: FreeTextOption = False,
     writing: WritingOptions,
     output: OutputOptions,
@@ -219,7 +223,7 @@ def ask(
     ask_options = query.ask_options()
     ask_options["free_text"] = free_text
     options = writing.generation(query.seed)
-    few = load_few_shot(index, models, task=task, query=query, needs_model="ask")
+    few = load_few_shot(index, models, task=task, query=query, needs_model="ask", endpoint=endpoint)
     answer_each(
         few,
         [audio],
@@ -239,6 +243,7 @@ def caption(
     given: TaskOptions,
     query: QueryOptions,
     models: ModelOptions,
+    endpoint: EndpointOptions,
     free_text: FreeTextOption = False,
     writing: WritingOptions,
     output: OutputOptions,
@@ -253,7 +258,9 @@ def caption(
     ask_options["free_text"] = free_text
     options = writing.generation(query.seed)
     recordings = recordings_of(audio)
-    few = load_few_shot(index, models, task=task, query=query, needs_model="caption")
+    few = load_few_shot(
+        index, models, task=task, query=query, needs_model="caption", endpoint=endpoint
+    )
     answer_each(
         few,
         recordings,
