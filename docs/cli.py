@@ -28,13 +28,9 @@ Written by `./dev docs` from the commands themselves.
 Answers go to stdout, all else to stderr. `--json` prints one JSON document on one line. Where
 there may be many answers it prints one JSON object a line, each as soon as it is there:
 `classify`, `ask`, `caption`, `chat`, `scan` (a recording and its events), `demo`, `models list`,
-`tasks list`, `datasets list` and `datasets sample`. In place of an answer that failed stands an
-<<<<<<< HEAD
-object with `"error"`. `doctor --report` prints one JSON document over many lines.
-=======
-object with `"error"`.
+`models info` (a name may be both embedder and model), `tasks list`, `datasets list` and
+`datasets sample`. In place of an answer that failed stands an object with `"error"`.
 `doctor --report` prints one JSON document over many lines.
->>>>>>> b1c632e (Keep an overview beside the steps, and write the page of a scan)
 
 Exit codes:
 

@@ -16,6 +16,8 @@ from benchmarks.small_table import few_shot_table, interval_cell, markdown_table
 from benchmarks.turns import kept
 from docs import held_out, trials
 
+from earful.model.hub_models import CATALOGUE, FAMILIES
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -189,6 +191,49 @@ def label_scoring() -> str:
             apart = max(row["largest_difference"] for row in told.values())
             rows.append([name, n_labels, *cells, f"{apart:.0e}"])
     return markdown_table(["", "labels", *ways, "largest difference"], rows)
+
+
+def hub_models() -> str:
+    """Return the table of the ways to score labels with a model of the hub."""
+    told = kept("hub_models")
+    words = {
+        "earful, first": "earful, the first query of a session",
+        "earful, again": "earful, a later query: exemplars are kept",
+        "separate, heard": "a pass of the language model a label",
+        "separate": "a call of `transformers` a label, audio included",
+    }
+    rows = [
+        [
+            title,
+            f"{(row := told['ways'][name])['seconds']:.1f} s",
+            f"{row['times_first']:.1f}",
+            f"{row['largest_difference']:.0e}" if row["largest_difference"] else "0",
+        ]
+        for name, title in words.items()
+    ]
+    head = ["", "time", "times the first", "largest difference, nats a token"]
+    return markdown_table(head, rows) + (
+        f"\n\n{told['model']}: {told['parameters'] / 1e6:.0f} M parameters, "
+        f"{told['exemplars']} exemplars of {told['seconds_each']:g} s and the query, "
+        f"{told['prompt_tokens']} tokens, {told['labels']} labels; {told['device']}, "
+        f"{told['threads']} thread{'' if told['threads'] == 1 else 's'}."
+    )
+
+
+def hub_families() -> str:
+    """Return the table of families, as the package has it."""
+    rows = []
+    for family in FAMILIES:
+        ids = [known.name for known in CATALOGUE if known.family == family.title]
+        rows.append(
+            [
+                family.title,
+                ", ".join(f"`{name}`" for name in family.model_types),
+                ", ".join(f"`{name}`" for name in ids),
+                "run, random weights" if family.ran else "read, run by nobody",
+            ]
+        )
+    return markdown_table(["family", "`model_type`", "known by name", "status"], rows)
 
 
 def few_shot() -> str:
@@ -761,6 +806,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "kills": trials.kills,
         "damage": trials.damage,
     },
+    ROOT / "docs" / "hub-models.md": {"families": hub_families, "scoring": hub_models},
     ROOT / "docs" / "full-size.md": {
         "stages": full_size_stages,
         "queries": full_size_queries,

@@ -9,3 +9,4 @@ SMALL: Final = "earful-small"
 TINY: Final = "earful-tiny"
 DEFAULT_EMBEDDER: Final = SMALL
 DEFAULT_MODEL: Final = SMALL
+NON_COMMERCIAL: Final = "non-commercial research"

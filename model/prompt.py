@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from earful.model.audio import Clip
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.errors import AudioError
+from earful.model.audio import AudioLimits, Clip, load_isolated, probe_isolated, resample
 from earful.values import short_repr
 
 _DIGITS = 4
@@ -70,6 +75,74 @@ class ClipRef:
             return name
         end = "end" if self.end_s is None else f"{self.end_s:g}"
         return f"{name} [{self.start_s:g}-{end} s]"
+
+    @property
+    def known_content(self) -> str:
+        """Digest of its content, a decoded clip's own included; empty when unknown."""
+        if not self.content_sha256 and isinstance(self.audio, Clip):
+            return self.audio.content_sha256
+        return self.content_sha256
+
+    def length_s(self) -> float:
+        """Return its length in seconds, from a file's header if need be.
+
+        Raises:
+            AudioError: The file cannot be read.
+        """
+        if isinstance(self.audio, Clip):
+            return self.audio.duration_s
+        if self.duration_s:
+            return self.duration_s
+        if self.end_s is not None:
+            return self.end_s - self.start_s
+        return probe_isolated(self.audio).duration_s - self.start_s
+
+    def read(self, sample_rate: int, *, longest_s: float) -> NDArray[np.float32]:
+        """Decode its beginning as mono audio.
+
+        Args:
+            sample_rate: Of the result, in Hz.
+            longest_s: No more than this of it is wanted, in seconds; infinity for all.
+
+        Returns:
+            float32, shape ``(n_samples,)``.
+
+        Raises:
+            AudioError: The file cannot be read, or an exemplar's segment has changed.
+        """
+        if isinstance(self.audio, Clip):
+            samples = resample(self.audio, sample_rate).samples
+            return samples if math.isinf(longest_s) else samples[: round(longest_s * sample_rate)]
+        end_s = self.end_s
+        if self.length_s() > longest_s:
+            end_s = self.start_s + longest_s
+        clip = load_isolated(self.audio, sample_rate=sample_rate, start_s=self.start_s, end_s=end_s)
+        if self.is_exemplar and self.content_sha256:
+            self.require_unchanged(clip if end_s == self.end_s else None)
+        return clip.samples
+
+    def require_unchanged(self, clip: Clip | None = None) -> None:
+        """Refuse an exemplar whose audio is no longer the audio that its label was given for.
+
+        Args:
+            clip: The whole segment as it was decoded; ``None`` to decode it.
+
+        Raises:
+            AudioError: The file cannot be read, or has changed.
+        """
+        if clip is None:
+            # Its length was checked when the index was built.
+            clip = load_isolated(
+                Path(str(self.audio)),
+                start_s=self.start_s,
+                end_s=self.end_s,
+                limits=AudioLimits(max_duration_s=math.inf),
+            )
+        if clip.content_sha256 != self.content_sha256:
+            raise AudioError(
+                f"{self}: has changed since it was embedded, so its label may be wrong; run "
+                "`earful index build` again, or restore the old file"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

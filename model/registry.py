@@ -22,13 +22,16 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast
 
 from earful.errors import MissingExtraError, ModelError, UnknownNameError
 from earful.model.endpoint import EndpointSettings
-from earful.model.names import SMALL, TINY
+from earful.model.hub_models import CATALOGUE
+from earful.model.names import NON_COMMERCIAL, SMALL, TINY
 from earful.model.protocols import Embedder, LanguageModel
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 _log = logging.getLogger(__name__)
+
+_MOST_NAMED = 10
 
 ENTRY_POINTS = "earful.embedders"
 MODEL_ENTRY_POINTS = "earful.models"
@@ -72,7 +75,7 @@ class LanguageModelEntry:
         kind: ``"shipped"`` in the package, ``"hub"`` fetched from a model hub, ``"endpoint"``
             asked over a network, ``"plugin"`` from another package.
         description: Short description.
-        licence: Licence of its weights; empty when it is unknown.
+        licence: Licence of its weights; empty where its model card has to be asked.
         extra: The extra of earful that it needs; empty for none.
         target: ``"module:factory"``.
     """
@@ -172,9 +175,20 @@ def _flamingo(name: str, description: str) -> LanguageModelEntry:
         name=name,
         kind="hub",
         description=description,
-        licence="non-commercial research",
+        licence=NON_COMMERCIAL,
         extra="flamingo",
         target="earful.model.flamingo.checkpoint:load_flamingo",
+    )
+
+
+def _hub(name: str, description: str, licence: str = "") -> LanguageModelEntry:
+    return LanguageModelEntry(
+        name=name,
+        kind="hub",
+        description=description,
+        licence=licence,
+        extra="hub-models",
+        target="earful.model.hub_models:load_hub_model",
     )
 
 
@@ -198,6 +212,7 @@ _BUILT_IN_MODELS = (
     _SMALL_MODEL,
     _flamingo("audio-flamingo-foundation", "Audio Flamingo v1: few-shot, questions, captions"),
     _flamingo("audio-flamingo-chat", "Audio Flamingo v1, tuned for dialogue"),
+    *(_hub(known.name, known.description, known.licence) for known in CATALOGUE),
     _ENDPOINT_MODEL,
 )
 
@@ -265,11 +280,13 @@ def load_language_model(
     """Build a language model; its module is imported only now.
 
     Args:
-        name: A registered name, or a folder made by ``earful models convert`` or by
-            ``training.flamingo``; or ``openai:NAME`` for one behind an endpoint.
+        name: A registered name; a hub id that was fetched by ``earful models pull``, with
+            ``@revision`` for a commit other than the pinned one; a folder in the hub's layout,
+            made by ``earful models convert`` or by ``training.flamingo``; or ``openai:NAME`` for
+            one behind an endpoint.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
-        dtype: Arithmetic, ``"float32"`` or ``"bfloat16"``; ``"auto"`` for that of the
-            stored weights.
+        dtype: Arithmetic, ``"float32"``, ``"bfloat16"`` or ``"float16"``; ``"int8"`` or
+            ``"int4"`` to quantise a model of the hub; ``"auto"`` for that of the stored weights.
         decoding: ``"full"``, or ``"compat"`` to reproduce a release's own decoding; see
             ``flamingo.decoding``.
         slots: Places for audio, including empty ones; ``None`` for the model's own rule.
@@ -298,12 +315,8 @@ def load_language_model(
         entry = entries[name]
     elif _is_own(name, _SMALL_MODEL):
         entry = replace(_SMALL_MODEL, name=name)
-    elif Path(name).is_dir():
-        entry = _flamingo(name, "local folder")
-    elif Path(name).exists():
-        raise ModelError(f"{name}: is a file, expected a folder made by `earful models convert`")
     else:
-        raise UnknownNameError(_unknown("language model", name, list(entries)))
+        entry = _found(name, entries)
     start = time.monotonic()
     with _naming_extra("language model", entry.name, entry.extra):
         factory = cast(
@@ -312,6 +325,21 @@ def load_language_model(
         model = factory(name, device=device, dtype=dtype, decoding=decoding, slots=slots)
     _log_loaded("language model", name, start)
     return model
+
+
+def _found(name: str, entries: dict[str, LanguageModelEntry]) -> LanguageModelEntry:
+    """Return an entry for what has no registered name: a folder, or a model that was fetched."""
+    from earful.model.hub_models import is_fetched, is_hub_folder
+
+    if is_hub_folder(name):
+        return _hub(name, "local folder")
+    if Path(name).is_dir():
+        return _flamingo(name, "local folder")
+    if Path(name).exists():
+        raise ModelError(f"{name}: is a file, expected a folder made by `earful models convert`")
+    if is_fetched(name):
+        return _hub(name, "fetched from the hub")
+    raise UnknownNameError(_unknown("language model", name, list(entries)))
 
 
 def _load_endpoint(name: str, settings: EndpointSettings) -> LanguageModel:
@@ -408,7 +436,11 @@ def _unknown(what: str, name: str, known: list[str]) -> str:
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     looks_local = "/" in name or name.endswith(".pt")
     local = "there is no such folder or file either; " if looks_local else ""
-    return f"no {what} named {name!r}; {local}{hint}known: {', '.join(known)}"
+    if what == "language model" and name.count("/") == 1:
+        local += f"if it is on the hub, fetch it with `earful models pull {name}`; "
+    more = f" and {len(known) - _MOST_NAMED} more (`earful models list`)"
+    named = ", ".join(known[:_MOST_NAMED]) + (more if len(known) > _MOST_NAMED else "")
+    return f"no {what} named {name!r}; {local}{hint}known: {named}"
 
 
 def _near(name: str, known: list[str]) -> list[str]:

@@ -53,7 +53,7 @@ class Answer:
     >>> [hit.exemplar.answer for hit in answer.evidence[:3]]
     ['siren', 'siren', 'siren']
     >>> sorted(answer.to_dict())[:4]
-    ['abstained', 'audio', 'confidence', 'evidence']
+    ['abstained', 'audio', 'confidence', 'end_s']
 
     Attributes:
         audio: The recording, as it was given.

@@ -41,6 +41,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "ExampleSources": {
         **{"index": "sounds.index", "task": "owls.toml", "first": None, "reference": ()},
     },
+    "Family": {"count_tokens": math.hypot, "longest_s": math.sqrt},
     "Hearing": {"low_hz": 100.0, "high_hz": 8000.0, "slow": 2.0, "channel": "first"},
     "ScanOptions": {"hearing": Hearing(slow=2.0)},
     "ScanPart": {"to_s": 9.0, "from_clock": time(4), "to_clock": time(7, 30)},

@@ -12,15 +12,13 @@ divides by its peak of zero.
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.errors import AudioError
-from earful.model.audio import AudioLimits, Clip, load_isolated, probe_isolated, resample
+from earful.model.audio import Clip, load_isolated, resample
 from earful.model.prompt import ClipRef
 
 Samples = NDArray[np.float32] | NDArray[np.float64]
@@ -90,21 +88,6 @@ def cut_windows(samples: Samples) -> NDArray[np.float32]:
     return np.lib.stride_tricks.sliding_window_view(padded, WINDOW_SAMPLES)[::HOP_SAMPLES].copy()
 
 
-def duration_s(ref: ClipRef) -> float:
-    """Return the length of a prompt's segment in seconds, from its file's header if need be.
-
-    Raises:
-        AudioError: The file cannot be read.
-    """
-    if isinstance(ref.audio, Clip):
-        return ref.audio.duration_s
-    if ref.duration_s:
-        return ref.duration_s
-    if ref.end_s is not None:
-        return ref.end_s - ref.start_s
-    return probe_isolated(ref.audio).duration_s - ref.start_s
-
-
 def read_samples(ref: ClipRef, *, mode: Literal["full", "compat"]) -> NDArray[np.float32]:
     """Decode the part of a prompt's segment that the model hears, at ``SAMPLE_RATE``.
 
@@ -122,7 +105,7 @@ def read_samples(ref: ClipRef, *, mode: Literal["full", "compat"]) -> NDArray[np
         return resample(ref.audio, SAMPLE_RATE).samples
     longest_s = MAX_SECONDS + (ref.start_s if mode == "compat" else 0.0)
     end_s = ref.end_s
-    if duration_s(ref) > longest_s:
+    if ref.length_s() > longest_s:
         end_s = ref.start_s + longest_s
     first = mode == "compat" and Path(ref.audio).suffix.lower() != ".mp3"
     clip = load_isolated(
@@ -133,23 +116,8 @@ def read_samples(ref: ClipRef, *, mode: Literal["full", "compat"]) -> NDArray[np
         channels="first" if first else "mean",
     )
     if ref.is_exemplar and ref.content_sha256:
-        # The digest is that of the whole segment, its channels averaged. Its length was
-        # checked when the index was built.
-        whole = (
-            clip
-            if end_s == ref.end_s and not first
-            else load_isolated(
-                ref.audio,
-                start_s=ref.start_s,
-                end_s=ref.end_s,
-                limits=AudioLimits(max_duration_s=math.inf),
-            )
-        )
-        if whole.content_sha256 != ref.content_sha256:
-            raise AudioError(
-                f"{ref}: has changed since it was embedded, so its label may be wrong; run "
-                "`earful index build` again, or restore the old file"
-            )
+        # The digest is that of the whole segment, its channels averaged.
+        ref.require_unchanged(clip if end_s == ref.end_s and not first else None)
     return clip.samples
 
 

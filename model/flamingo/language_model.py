@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from earful.errors import AudioError, ModelError, PromptError
 from earful.model.audio import BY_TIMES, Clip
 from earful.model.capabilities import Capabilities
-from earful.model.flamingo.audio import SAMPLE_RATE, WINDOW_SAMPLES, duration_s
+from earful.model.flamingo.audio import SAMPLE_RATE, WINDOW_SAMPLES
 from earful.model.flamingo.decoding import FlamingoNetwork, Mode, PromptArrays
 from earful.model.flamingo.prompt_format import WORDING, Style, render_continuation, render_prompt
 from earful.model.flamingo.tokenizer import FlamingoTokenizer
@@ -32,7 +32,7 @@ from earful.model.protocols import (
     GenerationOptions,
     PromptSize,
 )
-from earful.model.repetition import RepetitionStop, trim_separators
+from earful.model.writing import write_answer
 from earful.values import language_model_repr
 
 Variant = Literal["foundation", "chat"]
@@ -48,7 +48,6 @@ _CHAT_SLOTS = 4
 _TOLERANCE_S = 0.05  # how far a header may be off
 _KEPT_IN_MEMORY = 64  # recordings; a whole one is 64 KB
 _DURATIONS_IN_MEMORY = 4096
-_HELD_BACK = 8  # characters that the clean-up of spaces may still change
 
 
 class FlamingoLanguageModel:
@@ -109,7 +108,7 @@ class FlamingoLanguageModel:
         self._cache: FeatureCache | None = None
         self._memory: OrderedDict[tuple[str, bool], NDArray[np.float32]] = OrderedDict()
         self._silence: NDArray[np.float32] | None = None
-        self._known_duration_s = lru_cache(_DURATIONS_IN_MEMORY)(duration_s)
+        self._known_duration_s = lru_cache(_DURATIONS_IN_MEMORY)(ClipRef.length_s)
         self._capabilities = Capabilities(
             name=name,
             weights_sha256=weights_sha256,
@@ -195,46 +194,10 @@ class FlamingoLanguageModel:
         if self.decoding == "full":
             # In training it ends every answer; the release stops only at the token after it.
             stops.append(config.end_of_chunk_id)
-        ids: list[int] = []
-        log_probabilities: list[float] = []
-        text = sent = ""
-        repetition = RepetitionStop()
-        # Hold back text that whitespace clean-up or a stop string may still remove.
-        held_back = max([_HELD_BACK, *map(len, options.stop)])
-        stopped = "length"
         steps = self.network.decode(
             self.arrays(prompt), options, stop_ids=stops, mode=self.decoding
         )
-        for token, log_probability in steps:
-            ids.append(token)
-            log_probabilities.append(log_probability)
-            written = self._text(ids)
-            text = options.cut(written).rstrip()
-            if ids[-1] in stops or len(text) < len(written):
-                stopped = "end"
-                break
-            settled = text
-            if options.stop_repetition:
-                repetition.add(self._piece(ids[-1]))
-                if (n_kept := repetition.n_kept) is not None:
-                    stopped = "repetition"
-                    del ids[n_kept:], log_probabilities[n_kept:]
-                    text = trim_separators(self._text(ids))
-                    break
-                # What a repetition may still cut off is held back, too.
-                settled = trim_separators(self._text(ids[: repetition.n_settled]))
-            settled = settled[:-held_back]
-            if on_text is not None and settled.startswith(sent) and len(settled) > len(sent):
-                on_text(settled[len(sent) :])
-                sent = settled
-        if on_text is not None and text[len(sent) :]:
-            on_text(text[len(sent) :])
-        return Generation(
-            text=text,
-            n_tokens=len(ids),
-            stopped=stopped,
-            log_probability=sum(log_probabilities),
-        )
+        return write_answer(steps, options, end_ids=stops, decode=self._text, on_text=on_text)
 
     # --- arrays ----------------------------------------------------------------------
 
@@ -354,7 +317,7 @@ class FlamingoLanguageModel:
         # A prompt may show dozens of exemplars, each of which has a file with a header to read.
         is_known = ref.content_sha256 and not isinstance(ref.audio, Clip)
         try:
-            found_s = self._known_duration_s(ref) if is_known else duration_s(ref)
+            found_s = self._known_duration_s(ref) if is_known else ref.length_s()
         except AudioError:
             return ""  # its features may be cached; if not, reading it raises the error
         if found_s <= max_seconds + _TOLERANCE_S:
@@ -378,9 +341,3 @@ class FlamingoLanguageModel:
 
     def _text(self, ids: Sequence[int]) -> str:
         return self.tokenizer.answer(ids).strip()
-
-    def _piece(self, id_: int) -> str | int:
-        """Return what a token says, the same with a space before it or in capitals."""
-        text = self.tokenizer.decode([id_]).strip().lower()
-        # Half a character says nothing by itself.
-        return id_ if not text or "\ufffd" in text else text

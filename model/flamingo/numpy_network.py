@@ -30,12 +30,12 @@ from earful.model.flamingo.decoding import (
     AnswerTree,
     Mode,
     PromptArrays,
-    Sampler,
     pack_answers,
     room_to_write,
 )
 from earful.model.protocols import GenerationOptions
 from earful.model.runtime import OnnxNetwork
+from earful.model.writing import Sampler
 
 Numbers = NDArray[np.float32]
 Flags = NDArray[np.bool_]

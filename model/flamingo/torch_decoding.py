@@ -20,7 +20,6 @@ from earful.model.flamingo.decoding import (
     AnswerTree,
     Mode,
     PromptArrays,
-    Sampler,
     pack_answers,
     room_to_write,
 )
@@ -34,6 +33,7 @@ from earful.model.flamingo.masks import (
 )
 from earful.model.flamingo.network import Flamingo, KeyValueCache
 from earful.model.protocols import GenerationOptions
+from earful.model.writing import Sampler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -103,6 +103,4 @@ class MsClapWindows:
 
 def content_digest(ref: ClipRef) -> str:
     """Return the digest of a recording's content; empty when unknown."""
-    if not ref.content_sha256 and isinstance(ref.audio, Clip):
-        return ref.audio.content_sha256
-    return ref.content_sha256
+    return ref.known_content

@@ -8,8 +8,14 @@ from .bpe import (
 from .config_fields import read_fields
 from .device import can_pack, has_bfloat16, pick_device, require_device_name
 from .digests import find_changed_files, read_json, sha256_of, write_json
-from .download import describe_remote_file, download_file, hub_cache_folder, require_disk_space
-from .hub import fetch_from_hub, place_on_hub
+from .download import (
+    RemoteFile,
+    describe_remote_file,
+    download_file,
+    hub_cache_folder,
+    require_disk_space,
+)
+from .hub import fetch_from_hub, models_home, place_on_hub
 from .modules import fill, round_rows, shapes_of, without_weights
 from .onnx_network import OnnxNetwork
 from .parallel import at_most_cores, in_parts, in_threads, n_cores
@@ -40,6 +46,7 @@ __all__ = [
     "ROW_SCALE",
     "OnnxNetwork",
     "Release",
+    "RemoteFile",
     "ShippedWeights",
     "agreement",
     "at_most_cores",
@@ -57,6 +64,7 @@ __all__ = [
     "in_parts",
     "in_threads",
     "make_all_text_plain",
+    "models_home",
     "n_cores",
     "pick_device",
     "place_on_hub",

@@ -14,6 +14,14 @@ from earful.model.names import DEFAULT_EMBEDDER
 _NO = ("", "0", "false", "off", "no")
 
 
+def models_home() -> Path:
+    """Return the folder of fetched models: in ``$EARFUL_HOME``, or the user's cache."""
+    if own := os.environ.get("EARFUL_HOME"):
+        return Path(own) / "models"
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "earful" / "models"
+
+
 def place_on_hub(name: str, *, one_of: Sequence[str]) -> Literal["cache", "hub", ""]:
     """Describe where the weights of a hub id come from, without asking the network.
 

@@ -61,6 +61,8 @@ LIBRARY = {
     "model/endpoint/language_model.py": ENDPOINTS,
     "model/endpoint/scoring.py": ENDPOINTS,
     "model/endpoint/settings.py": ENDPOINTS,
+    "model/hub_models/families.py": ("classify", "ask", "caption", "chat"),
+    "model/hub_models/loading.py": ("classify", "ask", "caption", "chat"),
     "model/small/language_model.py": ("classify", "ask", "caption", "chat", "evaluate"),
     "rag/evaluation/leakage.py": ("evaluate",),
     "rag/evaluation/repeat.py": ("evaluate",),
@@ -68,6 +70,7 @@ LIBRARY = {
     "rag/evaluation/update_task.py": ("evaluate",),
     "rag/task/parse_examples.py": TASKS,
     # Functions of the commands' own files that are no command, by file.
+    "src/earful/cli.py:_scan_long": ("demo",),
     "src/earful/console.py:describe_answer": ("classify", "ask", "caption", "demo"),
     "src/earful/console.py:describe_build": ("index build", "index add"),
     "src/earful/console.py:_describe_replaced": ("index build", "index add"),
@@ -89,13 +92,23 @@ LIBRARY = {
 # Sentences that are no advice to who reads them in that command.
 ELSEWHERE = {
     # The folder that was made is for other commands.
-    "src/earful/commands/models.py": ("--embedder",),
+    "src/earful/commands/models.py": ("--embedder", "--model"),
+    # An option of pip.
+    "model/hub_models/loading.py": ("--upgrade",),
     # Shows how to use what was made.
     "src/earful/console.py": ("--index", "--backend"),
     "src/earful/commands/questions/long_recordings.py": ("--index", "--examples"),
     "src/earful/diagnostics/doctor.py": ("--force-reinstall", "--accept-noncommercial"),
     "model/clap/embedder.py": ("--out",),
-    "cli.py": ("--log-json", "--index", "--task"),
+    "cli.py": (
+        "--log-json",
+        "--index",
+        "--task",
+        "--examples",
+        "--complete-until",
+        "--out",
+        "--n-given",
+    ),
 }
 
 

@@ -3,7 +3,6 @@ from .folder import (
     MODEL_NAMES,
     find_flamingo,
     load_flamingo,
-    models_home,
     open_flamingo_folder,
     verify_flamingo_folder,
 )
@@ -24,7 +23,6 @@ __all__ = [
     "convert_flamingo",
     "find_flamingo",
     "load_flamingo",
-    "models_home",
     "official_shapes",
     "open_flamingo_folder",
     "our_name",

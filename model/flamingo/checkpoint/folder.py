@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +37,7 @@ from earful.model.flamingo.window_encoders import MsClapWindows
 from earful.model.runtime import (
     find_changed_files,
     find_tensor_faults,
+    models_home,
     pick_device,
     read_json,
     shapes_of,
@@ -213,14 +213,6 @@ def verify_flamingo_folder(
         if path.name not in known
     ]
     return tuple(problems)
-
-
-def models_home() -> Path:
-    """Return the folder of fetched models: in ``$EARFUL_HOME``, or the user's cache."""
-    if own := os.environ.get("EARFUL_HOME"):
-        return Path(own) / "models"
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "earful" / "models"
 
 
 def old_folder(folder: Path) -> Path:

@@ -15,6 +15,7 @@ from earful.model.runtime import (
     describe_remote_file,
     download_file,
     hub_cache_folder,
+    models_home,
     require_disk_space,
 )
 
@@ -60,7 +61,6 @@ def pull_flamingo(
         ModelError: The hub cannot be reached, a file is damaged, or the disk is full.
     """
     from earful.model.flamingo.checkpoint.convert import convert_flamingo
-    from earful.model.flamingo.checkpoint.folder import models_home
 
     if name not in _CHECKPOINTS:
         raise UnknownNameError(f"no checkpoint named {name!r}; known: {', '.join(_CHECKPOINTS)}")

@@ -65,7 +65,11 @@ def models_listen(
         int | None, typer.Option(min=1, help="Audio slots of the model; default: as released.")
     ] = None,
     dtype: Annotated[
-        str, typer.Option(help="Arithmetic: float32, bfloat16, float16, or auto as stored.")
+        str,
+        typer.Option(
+            help="Arithmetic: float32, bfloat16, float16, or auto as stored; int8 or int4 "
+            "quantises one of the hub."
+        ),
     ] = "auto",
     *,
     models: EmbedderOptions,

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _HUB_RATE_HZ = 48_000
 _MOST_PREPARED = 10_000  # rows; to fit on more would hold up the end of a build
 DECODINGS = ("full", "compat")
-MODEL_DTYPES = ("auto", "float32", "bfloat16", "float16")
+MODEL_DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "int4")
 _WITHOUT_TASK = ("caption", "chat")
 _BETTER_EARS = "laion/clap-htsat-unfused"
 

@@ -19,8 +19,9 @@ from earful.commands.options import (
     one_of,
     print_json,
     print_result,
+    reject_unused,
 )
-from earful.errors import ModelError
+from earful.errors import ModelError, UnknownNameError
 from earful.wording import counted
 
 if TYPE_CHECKING:
@@ -76,27 +77,86 @@ def models_list(as_json: JsonOption = False) -> None:
     )
 
 
+@models_app.command("info")
+@example("earful models info nvidia/audio-flamingo-3-hf")
+def models_info(
+    name: Annotated[str, typer.Argument(help="A name, a hub id that was fetched, or a folder.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Tell of an embedder or language model what is known before it is loaded."""
+    from earful.model import list_embedders, list_language_models
+    from earful.model.hub_models import is_fetched, is_hub_folder, open_hub_folder
+
+    found: list[dict[str, object]] = [
+        {"role": role, **entry.to_dict()}
+        for role, entries in (
+            ("embedder", list_embedders()),
+            ("language model", list_language_models()),
+        )
+        for entry in entries
+        if entry.name == name
+    ]
+    if is_hub_folder(name) or is_fetched(name):
+        opened = open_hub_folder(name).to_dict()
+        known = found[0] if found else {"role": "language model"}
+        stated = {key: value for key, value in opened.items() if value or key not in known}
+        found = [{**known, "fetched": True, **stated}]
+    if not found:
+        raise UnknownNameError(
+            f"no model named {name!r}: expected a name from `earful models list`, a hub id that "
+            "was fetched by `earful models pull`, or a folder in the hub's layout"
+        )
+    for place, model in enumerate(found):
+        rows = [[key, str(value)] for key, value in model.items() if value != ""]
+        text = console.table(rows)
+        print_result(model, f"\n{text}" if place else text, as_json=as_json)
+
+
 @models_app.command("pull")
-@example("earful models pull audio-flamingo-foundation --accept-noncommercial")
+@example("earful models pull Qwen/Qwen2-Audio-7B-Instruct")
 def models_pull(
-    name: Annotated[str, typer.Argument(help="audio-flamingo-foundation or audio-flamingo-chat.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A hub id, owner/name or owner/name@revision, or audio-flamingo-foundation or "
+            "audio-flamingo-chat."
+        ),
+    ],
     accept_noncommercial: Annotated[
         bool,
         typer.Option("--accept-noncommercial", help="Accept that it is for research only."),
     ] = False,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Accept the licence that is shown.")
+    ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write; default: the one its name stands for.")
+        Path | None,
+        typer.Option(help="Folder to write Audio Flamingo v1 to; default: by its name."),
     ] = None,
     dtype: StoredDtypeOption = "bfloat16",
     as_json: JsonOption = False,
 ) -> None:
-    """Download a released checkpoint, check it and convert it; offline from then on."""
+    """Show a model's licence, download and check it; offline from then on."""
     from earful.model.flamingo.checkpoint import DTYPE_NAMES, LICENCE_NOTICE, pull_flamingo
+    from earful.model.hub_models import is_hub_id, pull_hub_model
 
+    if is_hub_id(name):
+        reject_unused({"--out": out is not None}, "is for Audio Flamingo v1; leave it out")
+        pulled = pull_hub_model(
+            name,
+            accept_licence=accept_licence or accept_noncommercial,
+            progress=lambda line: console.warn(console.printable(line)),
+        )
+        told = (
+            f"{pulled.name} at {pulled.revision[:12]} in {pulled.folder}, "
+            f"{pulled.n_bytes / 1e9:.1f} GB; ask it with --model {pulled.name}"
+        )
+        print_result(pulled.to_dict(), console.printable(told), as_json=as_json)
+        return
     console.warn_lines(LICENCE_NOTICE)
     report = pull_flamingo(
         name,
-        accept_licence=accept_noncommercial,
+        accept_licence=accept_noncommercial or accept_licence,
         folder=out,
         dtype=one_of(DTYPE_NAMES, dtype, "--dtype"),
         progress=console.warn,

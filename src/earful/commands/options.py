@@ -83,7 +83,10 @@ _SlotsOption = Annotated[
 ]
 _DtypeOption = Annotated[
     str,
-    typer.Option(help="Arithmetic of a --model: float32, bfloat16, float16, or auto as stored."),
+    typer.Option(
+        help="Arithmetic of a --model: float32, bfloat16, float16, or auto as stored; int8 or int4 "
+        "quantises one of the hub."
+    ),
 ]
 _ShotsOption = Annotated[
     int | None,

@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -19,7 +20,9 @@ _CORE = (
 _EXTRAS = {
     "captions": ("pycocoevalcap", "scores of captions; METEOR takes Java, too"),
     "clap": ("transformers", "LAION-CLAP embedders"),
+    "endpoint": ("openai", "language models behind an endpoint"),
     "flamingo": ("torch", "Audio Flamingo"),
+    "hub-models": ("timm", "audio language models on the hub"),
     "faiss": ("faiss", "FAISS search"),
     "hdf5": ("h5py", "converting YAMNet's published weights"),
     "map": ("umap", "maps by umap"),
@@ -146,9 +149,10 @@ def _language_models() -> tuple[Finding, ...]:
                 mend=f"pip install 'earful[{entry.extra}]'",
             )
             for entry in list_language_models()
-            if entry.kind == "hub"
+            if entry.extra == "flamingo"
         )
-    from earful.model.flamingo.checkpoint import MODEL_NAMES, models_home, open_flamingo_folder
+    from earful.model.flamingo.checkpoint import MODEL_NAMES, open_flamingo_folder
+    from earful.model.runtime import models_home
 
     findings: list[Finding] = []
     for name in MODEL_NAMES:
@@ -165,7 +169,23 @@ def _language_models() -> tuple[Finding, ...]:
             continue
         found = f"{opened.dtype}, {opened.licence}"
         findings.append(Finding(name=name, state="ok", found=found))
-    return tuple(findings)
+    return (*findings, *_fetched())
+
+
+def _fetched() -> Iterator[Finding]:
+    """Yield what there is of models of the hub that were fetched."""
+    from earful.errors import EarfulError
+    from earful.model.hub_models import list_fetched, open_hub_folder
+
+    for name in list_fetched():
+        try:
+            opened = open_hub_folder(name)
+        except EarfulError as error:
+            mend = f"earful models pull {name}"
+            yield Finding(name=name, state="broken", found=str(error), mend=mend)
+            continue
+        found = f"{opened.family.title}, {opened.licence or 'no licence stated'}"
+        yield Finding(name=name, state="ok", found=found)
 
 
 def _hub() -> Finding:

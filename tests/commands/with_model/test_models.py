@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from earful.model.hub_models import CATALOGUE
 from earful.testing import write_hub_checkpoint
 
 Run = Callable[..., tuple[int, str, str]]
@@ -15,7 +16,7 @@ def test_models_are_listed_by_role(run: Run) -> None:
     code, out, _ = run("models", "list", "--json")
     assert code == 0
     roles = [json.loads(line)["role"] for line in out.splitlines()]
-    assert roles.count("language model") == 4
+    assert roles.count("language model") == 4 + len(CATALOGUE)
     assert "audio-flamingo-foundation" in run("models", "list")[1]
 
 

@@ -209,6 +209,7 @@ def test_rows_written_by_hand_are_a_set_as_before(kept: Path) -> None:
         paths=list(reversed(rows.paths)),
         content=list(reversed(rows.content)),
         vectors=rows.vectors[::-1],
+        durations=rows.durations[::-1],
     )
     assert again.exemplars == rows.exemplars
     assert again.search(QUERY, k=3) == rows.search(QUERY, k=3)

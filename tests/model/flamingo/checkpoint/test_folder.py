@@ -9,11 +9,11 @@ from earful.errors import ModelError, UnknownNameError
 from earful.model import load_language_model
 from earful.model.flamingo.checkpoint import (
     load_flamingo,
-    models_home,
     open_flamingo_folder,
     verify_flamingo_folder,
 )
 from earful.model.flamingo.checkpoint.folder import CONFIG_NAME
+from earful.model.runtime import models_home
 from earful.testing import write_flamingo
 
 

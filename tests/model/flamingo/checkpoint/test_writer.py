@@ -17,11 +17,11 @@ from earful.errors import ModelError
 from earful.model.flamingo.checkpoint import (
     FolderWriter,
     load_flamingo,
-    models_home,
     open_flamingo_folder,
     verify_flamingo_folder,
 )
 from earful.model.flamingo.checkpoint import writer as flamingo_writer
+from earful.model.runtime import models_home
 from earful.testing import write_flamingo
 
 

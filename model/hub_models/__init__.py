@@ -1,0 +1,5 @@
+"""Audio language models of the model hub, in process through ``transformers``."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,323 @@
+"""The network: features of single recordings, a prompt read once, and answers scored behind it.
+
+Every recording is encoded alone. What it says then depends on nothing beside it in a prompt, also
+in families whose encoders pad all recordings of a call to the longest; and an exemplar is encoded
+once, however many prompts show it. A prompt is read with these features in place of its audio
+tokens; answers are scored on copies of what was read, several at a time.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from earful.errors import ModelError
+from earful.model.hub_models.families import Family
+from earful.model.hub_models.rendering import Rendered
+from earful.model.protocols import GenerationOptions
+from earful.model.writing import Sampler
+
+BUDGET_BYTES: Final = 2 << 30
+"""Memory for copies of what was read, while answers are scored."""
+
+
+class _HeardEnough(Exception):  # noqa: N818  # nothing went wrong
+    """Ends a forward pass once the embedded recording was seen."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Reading:
+    """A prompt that was read.
+
+    Attributes:
+        cache: Keys and values of its tokens, of ``transformers``.
+        logits: float32, shape ``(V,)``: of the token that follows.
+        n_tokens: Its length.
+    """
+
+    cache: Any
+    logits: Tensor
+    n_tokens: int
+
+
+class HubNetwork:
+    """A model of ``transformers``, asked for log-probabilities.
+
+    Args:
+        model: In evaluation mode, on its device.
+        family: Its family.
+        audio_id: Id of its audio token.
+        name: Its name, for errors.
+
+    Attributes:
+        batches_answers: Whether answers are scored several at a time.
+        reuses_prompt: Whether answers are scored on copies of what was read.
+    """
+
+    def __init__(self, model: Any, family: Family, *, audio_id: int, name: str) -> None:
+        self.model = model
+        self.family = family
+        self.audio_id = audio_id
+        self.name = name
+        self.batches_answers = True
+        self.reuses_prompt = True
+        try:
+            self._decoder: torch.nn.Module = model.get_submodule(family.decoder)
+        except AttributeError as error:
+            raise ModelError(
+                f"{name}: has no part {family.decoder!r}; this release of transformers builds "
+                f"{family.title} in another way: pip install 'earful[hub-models]' brings one that "
+                "fits"
+            ) from error
+        self._embeddings = model.get_input_embeddings().weight
+        # Hooks are the model's, not a call's.
+        self._lock = threading.RLock()
+
+    @property
+    def device(self) -> torch.device:
+        """Where ids belong."""
+        place: torch.device = self._embeddings.device
+        return place
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of what is computed with."""
+        kind: torch.dtype = self._embeddings.dtype
+        return kind
+
+    # --- recordings ------------------------------------------------------------------
+
+    def encode(self, inputs: dict[str, Any]) -> NDArray[np.float32]:
+        """Return the features of the one recording in a processor's inputs.
+
+        Returns:
+            float32, shape ``(n_tokens, width)``: what stands in place of its audio tokens.
+        """
+        seen: list[Tensor] = []
+        is_audio = inputs["input_ids"][0] == self.audio_id
+
+        def look(embedded: Tensor) -> Tensor:
+            seen.append(embedded[0, is_audio.to(embedded.device)].float().cpu())
+            raise _HeardEnough
+
+        with self._embedded(look), torch.inference_mode():
+            try:
+                self.model(**self._placed(inputs), use_cache=False)
+            except _HeardEnough:
+                return np.asarray(seen[0].numpy())
+        raise ModelError(f"{self.name}: {self.family.decoder!r} was not reached")
+
+    # --- prompts ---------------------------------------------------------------------
+
+    def read(self, prompt: Rendered, features: NDArray[np.float32]) -> Reading:
+        """Read a prompt.
+
+        Args:
+            prompt: Its ids.
+            features: float32, shape ``(n_audio_tokens, width)``: of its recordings, in order.
+        """
+        inputs = {key: values.to(self.device) for key, values in prompt.inputs.items()}
+        with self._hearing(prompt.is_audio, features), torch.inference_mode():
+            out = self.model(**inputs, **self._positions(0, prompt.n_tokens, 1), use_cache=True)
+        return Reading(cache=out.cache, logits=out.logits[0, -1].float(), n_tokens=prompt.n_tokens)
+
+    def score(
+        self,
+        prompt: Rendered,
+        features: NDArray[np.float32],
+        answers: Sequence[Sequence[int]],
+    ) -> list[NDArray[np.float64]]:
+        """Return the log-probabilities of each answer's tokens, in order.
+
+        Args:
+            prompt: As for ``read``.
+            features: As for ``read``.
+            answers: Ids of each, not empty.
+        """
+        if not self.reuses_prompt:
+            return [self.score_whole(prompt, features, answer) for answer in answers]
+        reading = self.read(prompt, features)
+        first = reading.logits.log_softmax(-1)
+        # Long ones together, so that little of a batch is padding; the order returns at the end.
+        order = sorted(range(len(answers)), key=lambda place: len(answers[place]))
+        size = self._most_at_once(reading)
+        found: dict[int, NDArray[np.float64]] = {}
+        for start in range(0, len(order), size):
+            places = order[start : start + size]
+            rows = self._continue(reading, [answers[place] for place in places])
+            for place, row in zip(places, rows, strict=True):
+                head = first[answers[place][0]].double().cpu().numpy()
+                found[place] = np.concatenate([head[None], row])
+        return [found[place] for place in range(len(answers))]
+
+    def score_whole(
+        self, prompt: Rendered, features: NDArray[np.float32], answer: Sequence[int]
+    ) -> NDArray[np.float64]:
+        """Return the log-probabilities of one answer's tokens by one pass over all of it."""
+        n, added = prompt.n_tokens, len(answer)
+        inputs = {
+            key: torch.cat(
+                [values, values.new_tensor([answer if key == "input_ids" else fill * added])], dim=1
+            ).to(self.device)
+            for key, values in prompt.inputs.items()
+            for fill in [[int(key == "attention_mask")]]
+        }
+        is_audio = np.concatenate([prompt.is_audio, np.zeros(added, dtype=bool)])
+        with self._hearing(is_audio, features), torch.inference_mode():
+            out = self.model(**inputs, **self._positions(0, n + added, 1), use_cache=False)
+        rows = out.logits[0, n - 1 : -1].float().log_softmax(-1)
+        return _picked(rows, answer)
+
+    def ask_whole(self, inputs: dict[str, Any]) -> Tensor:
+        """Return logits behind a processor's inputs, audio included, as the model alone has them.
+
+        Returns:
+            float32, shape ``(V,)``.
+        """
+        with torch.inference_mode():
+            logits: Tensor = self.model(**self._placed(inputs), use_cache=False).logits
+        return logits[0, -1].float()
+
+    def decode(
+        self,
+        prompt: Rendered,
+        features: NDArray[np.float32],
+        options: GenerationOptions,
+        *,
+        end_ids: Sequence[int],
+    ) -> Iterator[tuple[int, float]]:
+        """Yield tokens and their log-probabilities until one that ends an answer."""
+        reading = self.read(prompt, features)
+        choose = Sampler(options)
+        logits = reading.logits
+        for n_written in range(options.max_new_tokens):
+            token = choose(logits.cpu().numpy())
+            yield token, float(logits.log_softmax(-1)[token])
+            if token in end_ids or n_written + 1 == options.max_new_tokens:
+                return
+            ids = torch.tensor([[token]], device=self.device)
+            logits = self._forward(reading, reading.cache, ids, n_written)[0, -1].float()
+
+    # --- internals -------------------------------------------------------------------
+
+    def _continue(
+        self, reading: Reading, answers: Sequence[Sequence[int]]
+    ) -> list[NDArray[np.float64]]:
+        """Return the log-probabilities of all tokens of answers but for the first ones."""
+        longest = max(map(len, answers)) - 1
+        if not longest:
+            return [np.zeros(0)] * len(answers)
+        ids = torch.zeros((len(answers), longest), dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for row, answer in enumerate(answers):
+            ids[row, : len(answer) - 1] = torch.tensor(answer[:-1])
+            mask[row, : len(answer) - 1] = 1
+        cache = copy.deepcopy(reading.cache)
+        if len(answers) > 1:
+            cache.batch_repeat_interleave(len(answers))
+        logits = self._forward(reading, cache, ids.to(self.device), 0, mask.to(self.device))
+        return [
+            _picked(logits[row, : len(answer) - 1].float().log_softmax(-1), answer[1:])
+            for row, answer in enumerate(answers)
+        ]
+
+    def _forward(
+        self,
+        reading: Reading,
+        cache: Any,
+        ids: Tensor,
+        n_before: int,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        n_rows, length = ids.shape
+        n = reading.n_tokens + n_before
+        # Over the prompt as well: a mask of the new tokens alone gives other numbers.
+        seen = torch.ones((n_rows, n), dtype=torch.long, device=self.device)
+        new = torch.ones_like(ids) if mask is None else mask
+        with torch.inference_mode():
+            out = self.model(
+                input_ids=ids,
+                attention_mask=torch.cat([seen, new], dim=1),
+                cache=cache,
+                use_cache=True,
+                **self._positions(n, length, n_rows),
+            )
+        logits: Tensor = out.logits
+        return logits
+
+    def _positions(self, start: int, length: int, n_rows: int) -> dict[str, Tensor]:
+        if not self.family.three_axes:
+            return {}
+        positions = torch.arange(start, start + length, device=self.device)
+        return {"position_ids": positions.expand(3, n_rows, length)}
+
+    def _most_at_once(self, reading: Reading) -> int:
+        if not self.batches_answers:
+            return 1
+        return max(1, BUDGET_BYTES // max(1, cache_bytes(reading.cache)))
+
+    def _placed(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        dtype = self._embeddings.dtype
+        return {
+            key: values.to(self.device, dtype if values.is_floating_point() else None)
+            if isinstance(values, Tensor)
+            else values
+            for key, values in inputs.items()
+        }
+
+    @contextmanager
+    def _hearing(
+        self, is_audio: NDArray[np.bool_], features: NDArray[np.float32]
+    ) -> Iterator[None]:
+        place = torch.from_numpy(is_audio)
+        values = torch.from_numpy(np.ascontiguousarray(features))
+
+        def put(embedded: Tensor) -> Tensor:
+            embedded = embedded.clone()
+            embedded[0, place.to(embedded.device)] = values.to(embedded.device, embedded.dtype)
+            return embedded
+
+        with self._embedded(put):
+            yield
+
+    @contextmanager
+    def _embedded(self, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
+        """Change the embedded tokens on their way into the decoder."""
+
+        def hook(
+            _module: torch.nn.Module, args: tuple[Any, ...], options: dict[str, Any]
+        ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+            if "inputs_embeds" in options:
+                return args, {**options, "inputs_embeds": change(options["inputs_embeds"])}
+            return (change(args[0]), *args[1:]), options
+
+        with self._lock:
+            handle = self._decoder.register_forward_pre_hook(hook, with_kwargs=True)
+            try:
+                yield
+            finally:
+                handle.remove()
+
+
+def cache_bytes(cache: Any) -> int:
+    """Return the memory that keys and values take, in bytes."""
+    return sum(
+        tensor.numel() * tensor.element_size()
+        for layer in cache.layers
+        for tensor in vars(layer).values()
+        if isinstance(tensor, Tensor)
+    )
+
+
+def _picked(rows: Tensor, ids: Sequence[int]) -> NDArray[np.float64]:
+    places = torch.tensor(list(ids), device=rows.device)[:, None]
+    return np.asarray(rows.gather(1, places)[:, 0].double().cpu().numpy())

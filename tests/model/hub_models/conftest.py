@@ -1,0 +1,80 @@
+"""Tiny models of every family, each made and loaded once a session.
+
+Two families stand for all in the fast suite; the others are slow, and CI runs them.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("transformers")
+pytest.importorskip("torchvision")
+pytest.importorskip("timm")
+
+from earful.model import ClipRef, Place, Prompt, Text
+from earful.model.audio import Clip
+from earful.model.hub_models import HubLanguageModel, load_hub_model
+from tests.support.tiny_hub_models import FAMILIES, save_tiny_hub_model
+
+FAST = ("audioflamingo3", "qwen2_5_omni")
+RATE = 16_000
+
+ALL = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
+
+
+def noise(seconds: float, seed: int = 0) -> Clip:
+    random = np.random.default_rng(seed)
+    samples = 0.1 * random.standard_normal(round(seconds * RATE), dtype=np.float32)
+    return Clip(samples=samples, sample_rate=RATE)
+
+
+def ask(*clips: Clip, question: str = "what is it?", answer: str = "a dog") -> Prompt:
+    """Return a prompt that shows all clips but the last, and asks about that."""
+    parts: list[Text | Place] = [Text(kind="system", text="Listen.")]
+    for clip in clips[:-1]:
+        parts += [
+            ClipRef(audio=clip, is_exemplar=True),
+            Text(kind="exemplar", text=question),
+            Text(kind="exemplar", text=answer, is_answer=True),
+        ]
+    return Prompt(parts=(*parts, ClipRef(audio=clips[-1]), Text(kind="user", text=question)))
+
+
+@pytest.fixture(scope="session")
+def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    made: dict[str, Path] = {}
+
+    def make(model_type: str) -> Path:
+        if model_type not in made:
+            made[model_type] = save_tiny_hub_model(model_type, tmp_path_factory.mktemp(model_type))
+        return made[model_type]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def model_of(folder_of: Callable[[str], Path]) -> Callable[[str], HubLanguageModel]:
+    loaded: dict[str, HubLanguageModel] = {}
+
+    def load(model_type: str) -> HubLanguageModel:
+        if model_type not in loaded:
+            loaded[model_type] = load_hub_model(str(folder_of(model_type)), device="cpu")
+        return loaded[model_type]
+
+    return load
+
+
+@pytest.fixture(params=ALL)
+def model(
+    request: pytest.FixtureRequest, model_of: Callable[[str], HubLanguageModel]
+) -> HubLanguageModel:
+    """A tiny model of each family."""
+    return model_of(request.param)
+
+
+@pytest.fixture
+def flamingo(model_of: Callable[[str], HubLanguageModel]) -> HubLanguageModel:
+    """A tiny Audio Flamingo 3, with the template that is shipped."""
+    return model_of("audioflamingo3")
