@@ -28,6 +28,11 @@ class RecordingNames:
     def __len__(self) -> int:
         return len(self._given)
 
+    @property
+    def paths(self) -> list[str]:
+        """The recordings, each once, as the scan calls them."""
+        return list(self._given.values())
+
     def as_given(self, path: str) -> str:
         """Return a recording as the scan calls it, another path as it is."""
         return self._given.get(os.path.realpath(path), path)

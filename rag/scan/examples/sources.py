@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from earful.errors import CorpusError
@@ -197,12 +197,14 @@ def gather_examples(sources: ExampleSources, recordings: Sequence[str]) -> Gathe
     gathering = _Gathering(sources, names)
     if sources.first is not None:
         gathering.add_annotations(sources.reference)
+        gathering.place_nameless()
         gathering.keep_first(sources.first)
     for path in sources.annotations:
         if _is_annotated(Path(path), sources.columns):
             gathering.add_annotations([path])
         else:
             gathering.add_corpus(path)
+    gathering.place_nameless()
     task = gathering.add_task()
     if sources.index is not None:
         gathering.add_index(task)
@@ -230,6 +232,8 @@ class _Gathering:
         self._sources, self._names = sources, names
         self._marked: dict[str, MarkedRecording] = {}
         self._lost: dict[str, str] = {}
+        self._nameless: dict[str, list[Annotation]] = {}
+        self._nameless_files: set[str] = set()
         self._notes: list[str] = []
 
     def add_annotations(self, paths: Iterable[str | os.PathLike[str]]) -> None:
@@ -239,12 +243,29 @@ class _Gathering:
         )
         self._notes += read.notes
         for one in read:
-            folder = Path(one.where.rpartition(":")[0]).parent
-            path = self._names.find(one.recording, folder)
-            if path is None:
+            file = one.where.rpartition(":")[0]
+            path = self._names.find(one.recording, Path(file).parent)
+            if path is None and file in read.nameless:
+                self._nameless.setdefault(file, []).append(one)
+            elif path is None:
                 self._lost.setdefault(one.label, f"{one.where}: {one.recording}")
-                continue
-            self._add(path, annotations=(one,))
+            else:
+                self._add(path, annotations=(one,))
+
+    def place_nameless(self) -> None:
+        """Take a file that names no recording for the only one, where there are no others."""
+        files, recordings = self._nameless, self._names.paths
+        if len(files) == len(recordings) == 1:
+            ((file, rows),) = files.items()
+            self._notes.append(
+                f"{file} names no recording; taken for {recordings[0]}, the only one"
+            )
+            self._add(recordings[0], annotations=tuple(rows))
+        else:
+            for row in (row for rows in files.values() for row in rows):
+                self._lost.setdefault(row.label, f"{row.where}: {row.recording}")
+        self._nameless_files |= files.keys()
+        self._nameless = {}
 
     def keep_first(self, n: int) -> None:
         """Keep of each recording what is marked up to the n-th event of each label."""
@@ -275,12 +296,14 @@ class _Gathering:
         self._marked = {path: one for path, one in self._marked.items() if one.annotations}
 
     def add_corpus(self, source: str | os.PathLike[str]) -> None:
-        corpus = open_corpus(source, columns=self._sources.columns)
+        # Groups play no part in a scan.
+        corpus = open_corpus(source, columns=self._sources.columns, group_by="none")
         for row in corpus:
             if row.fault:
                 self._notes.append(row.fault)
             elif row.exemplar.labels:
                 self._add_exemplar(str(corpus.path(row.exemplar)), row.exemplar, row.where)
+        self._notes += corpus.reading_notes()
 
     def add_task(self) -> Task | None:
         if self._sources.task is None:
@@ -354,6 +377,15 @@ class _Gathering:
 
     def _no_recording(self, lost: str) -> CorpusError:
         where, _, name = lost.rpartition(": ")
+        file = where.rpartition(":")[0]
+        if file in self._nameless_files:
+            first = min(self._names.paths)
+            return CorpusError(
+                f"{where}: names no recording, and none of "
+                f"{counted(len(self._names), 'recording')} is called {quoted(name)}; begin the "
+                f"file's name with that of its recording, such as "
+                f"{PurePath(first).stem}.{PurePath(file).name}"
+            )
         return CorpusError(
             f"{where}: names the recording {quoted(name)}, which is not here; looked for that "
             f"path, and among {counted(len(self._names), 'recording')} for one recording of that "
