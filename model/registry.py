@@ -25,6 +25,7 @@ from earful.model.endpoint import EndpointSettings
 from earful.model.hub_models import CATALOGUE
 from earful.model.names import NON_COMMERCIAL, SMALL, TINY
 from earful.model.protocols import Embedder, LanguageModel
+from earful.model.steps import StepEmbedder, step_embedder
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -154,6 +155,9 @@ _SHIPPED = (
     ),
 )
 
+# What loads an embedder without what only windows of an index need.
+_OF_STEPS = {"earful.model.small:load_small": "earful.model.small:load_small_steps"}
+
 _BUILT_IN = (
     *_SHIPPED,
     EmbedderEntry(
@@ -245,6 +249,30 @@ def load_embedder(
         MissingExtraError: It needs a package that is not installed.
         ModelError: Its weights cannot be found, read or trusted.
     """
+    return _load_embedder(name, revision=revision, device=device, dtype=dtype)
+
+
+def load_step_embedder(name: str | os.PathLike[str], *, device: str = "auto") -> StepEmbedder:
+    """Build an embedder for recordings of any length: by its own steps, else by windows.
+
+    One that ships loads its networks when a recording is embedded first.
+
+    Args:
+        name: As ``load_embedder`` takes it.
+        device: As there.
+
+    Raises:
+        UnknownNameError: No such name, folder or file; the message lists near matches.
+        MissingExtraError: It needs a package that is not installed.
+        ModelError: Its weights cannot be found, read or trusted.
+    """
+    found = _load_embedder(name, revision="", device=device, dtype="float32", of_steps=True)
+    return step_embedder(found)
+
+
+def _load_embedder(
+    name: str | os.PathLike[str], *, revision: str, device: str, dtype: str, of_steps: bool = False
+) -> Embedder:
     name = os.fspath(name)
     entries = _entries(name)
     if name in entries:
@@ -255,9 +283,10 @@ def load_embedder(
         entry = _clap(name, "local checkpoint")
     else:
         raise UnknownNameError(_unknown("embedder", name, list(entries)))
+    target = _OF_STEPS.get(entry.target, entry.target) if of_steps else entry.target
     start = time.monotonic()
     with _naming_extra("embedder", entry.name, entry.extra):
-        factory = cast(EmbedderFactory, _resolve("embedder", entry.name, entry.target, entry.extra))
+        factory = cast(EmbedderFactory, _resolve("embedder", entry.name, target, entry.extra))
         embedder = factory(name, revision=revision, device=device, dtype=dtype)
     _log_loaded("embedder", name, start)
     return embedder

@@ -93,9 +93,10 @@ def scan(
         else:
             typer.echo(describe_plan(plan, out))
         raise typer.Exit(SOME_FAILED if plan.failed else 0)
-    from earful.model.audio import warm_up
+    if not (vectors or out / "vectors").exists():
+        from earful.model.audio import warm_up
 
-    warm_up()
+        warm_up()  # later questions seldom decode anything
     last: list[ScanProgress] = []
 
     def print_line(row: RecordingRow, events: Sequence[Event]) -> None:
