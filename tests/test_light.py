@@ -116,6 +116,20 @@ def test_an_index_answers_without_extras_and_without_lancedb(
     assert not modules & {*EXTRAS, *WRITERS, *slow}
 
 
+def test_a_scan_needs_no_index_s_packages_and_the_next_question_no_network(
+    run: Run, folder: Path
+) -> None:
+    for number in range(2):
+        rows = f"hum/0.wav,0,1,hum\nwhistle/{number}.wav,0,1,whistle\n"
+        (folder / "calls.csv").write_text("recording,start_s,end_s,label\n" + rows)
+        words = ("scan", "sounds", "--examples", "calls.csv", "--out", "s.scan")
+        code, out, err, modules = run(*words, without=(*EXTRAS, *WRITERS))
+        assert code == 0, err
+        assert "wrote s.scan/events.csv" in out
+        assert modules & {*EXTRAS, *WRITERS, *SLOW} == set()
+        assert ("onnxruntime" in modules) == (number == 0)
+
+
 @pytest.mark.slow
 def test_an_index_is_built_and_changed_without_extras(run: Run) -> None:
     code, out, err, _ = run("index", "build", "sounds", "-i", "new.index", without=EXTRAS)
