@@ -15,15 +15,15 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from earful.errors import MissingExtraError, ModelError, UnknownNameError
 from earful.model.endpoint import EndpointSettings
 from earful.model.hub_models import CATALOGUE
-from earful.model.names import NON_COMMERCIAL, SMALL, TINY
+from earful.model.names import NON_COMMERCIAL, SMALL, TINY, EmbedderEntry, LanguageModelEntry
 from earful.model.protocols import Embedder, LanguageModel
 from earful.model.steps import StepEmbedder, step_embedder
 
@@ -37,60 +37,6 @@ _MOST_NAMED = 10
 ENTRY_POINTS = "earful.embedders"
 MODEL_ENTRY_POINTS = "earful.models"
 _ENDPOINT_PREFIX = "openai:"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmbedderEntry:
-    """Description of an embedder that is not loaded yet.
-
-    Attributes:
-        name: What to pass to ``load_embedder``.
-        kind: ``"shipped"`` in the package, ``"baseline"`` to compare with, ``"hub"``
-            fetched from a model hub, ``"plugin"`` from another package.
-        description: Short description.
-        licence: Licence of its weights; empty when there are none or it is unknown.
-        extra: The extra of earful that it needs; empty for none.
-        text: Whether it also embeds sentences.
-        target: ``"module:factory"``.
-    """
-
-    name: str
-    kind: Literal["shipped", "baseline", "hub", "plugin"]
-    description: str
-    licence: str = ""
-    extra: str = ""
-    text: bool = False
-    target: str
-
-    def to_dict(self) -> dict[str, str | bool]:
-        """Return the fields as plain JSON values."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LanguageModelEntry:
-    """Description of a language model that is not loaded yet.
-
-    Attributes:
-        name: What to pass to ``load_language_model``.
-        kind: ``"shipped"`` in the package, ``"hub"`` fetched from a model hub, ``"endpoint"``
-            asked over a network, ``"plugin"`` from another package.
-        description: Short description.
-        licence: Licence of its weights; empty where its model card has to be asked.
-        extra: The extra of earful that it needs; empty for none.
-        target: ``"module:factory"``.
-    """
-
-    name: str
-    kind: Literal["shipped", "hub", "endpoint", "plugin"]
-    description: str
-    licence: str = ""
-    extra: str = ""
-    target: str
-
-    def to_dict(self) -> dict[str, str]:
-        """Return the fields as plain JSON values."""
-        return asdict(self)
 
 
 class LanguageModelFactory(Protocol):
