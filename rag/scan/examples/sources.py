@@ -231,9 +231,11 @@ class _Gathering:
     def __init__(self, sources: ExampleSources, names: RecordingNames) -> None:
         self._sources, self._names = sources, names
         self._marked: dict[str, MarkedRecording] = {}
+        # Places that name a recording which is not here: the first of each label, and of each name.
         self._lost: dict[str, str] = {}
         self._nameless: dict[str, list[Annotation]] = {}
         self._nameless_files: set[str] = set()
+        self._lost_names: dict[str, str] = {}
         self._notes: list[str] = []
 
     def add_annotations(self, paths: Iterable[str | os.PathLike[str]]) -> None:
@@ -249,6 +251,7 @@ class _Gathering:
                 self._nameless.setdefault(file, []).append(one)
             elif path is None:
                 self._lost.setdefault(one.label, f"{one.where}: {one.recording}")
+                self._lost_names.setdefault(one.recording, f"{one.where}: {one.recording}")
             else:
                 self._add(path, annotations=(one,))
 
@@ -264,6 +267,7 @@ class _Gathering:
         else:
             for row in (row for rows in files.values() for row in rows):
                 self._lost.setdefault(row.label, f"{row.where}: {row.recording}")
+                self._lost_names.setdefault(row.recording, f"{row.where}: {row.recording}")
         self._nameless_files |= files.keys()
         self._nameless = {}
 
@@ -354,12 +358,20 @@ class _Gathering:
         if not wanted:
             if self._lost:
                 raise self._no_recording(next(iter(self._lost.values())))
+            given = [str(path) for path in self._sources.annotations]
             raise CorpusError(
-                "the examples hold no positive one: expected one or more of each sound to look for"
+                f"{listed(given) if given else 'the examples'}: no positive example is there; "
+                "expected one or more of each sound to look for"
             )
-        if self._lost:
-            first = next(iter(self._lost.values()))
-            self._notes.append(f"{first}: no such recording is here; its examples are left out")
+        if self._lost_names:
+            first, n_lost = next(iter(self._lost_names.values())), len(self._lost_names)
+            self._notes.append(
+                f"{first}: no such recording is here; its examples are left out"
+                if n_lost == 1
+                else f"{first}: no such recording is here, nor {counted(n_lost - 1, 'other')} "
+                "that the examples name; theirs are left out"
+            )
+        self._notes += _nearly_equal(wanted)
         return GatheredExamples(
             marked=tuple(self._marked.values()),
             labels=tuple(dict.fromkeys(wanted)),
@@ -415,6 +427,19 @@ class _Gathering:
             stretches=marked.stretches + stretches,
             complete_until_s=max(marked.complete_until_s, until_s or 0.0),
         )
+
+
+def _nearly_equal(labels: Iterable[str]) -> list[str]:
+    """Return a note for each label that is spelt in several ways."""
+    spelt: dict[str, list[str]] = {}
+    for label in labels:
+        spelt.setdefault(" ".join(label.split()).casefold(), []).append(label)
+    return [
+        f"labels {' and '.join(map(quoted, ways))} differ in case or blanks only, and are looked "
+        "for apart; spell them alike if they are one"
+        for ways in spelt.values()
+        if len(ways) > 1
+    ]
 
 
 def _positive_labels(marked: MarkedRecording) -> Iterator[str]:

@@ -71,8 +71,8 @@ def scan(
 ) -> None:
     """Find sounds in hours of recordings, from a few examples of each.
 
-    Every recording is decoded once; what is kept of it answers the next question in seconds, with
-    other examples, labels or thresholds. Interrupted, the same command goes on.
+    Every recording is decoded once; what is kept of it answers the next question in seconds.
+    Interrupted, the same command goes on.
     """
     sources, settings = examples.sources(), detector.settings()
     options = looking.options(

@@ -31,6 +31,8 @@ def gather(recordings: list[str], **given: Any) -> GatheredExamples:
         ("b.flac", "night/b.WAV"),
         ("b.2", "day/b.2.flac"),
         ("night\\b.WAV", "night/b.WAV"),
+        ("day_a", "day/a.wav"),  # as its export is called
+        ("night_b.WAV", "night/b.WAV"),
         ("c", None),
     ],
 )
@@ -48,6 +50,17 @@ def test_a_path_is_looked_for_beside_the_annotations() -> None:
     assert names.find(str(path.absolute()), Path()) == str(path.absolute())
     assert RecordingNames(["night/b.wav"]).find("a.wav", Path("tables")) == "tables/a.wav"
     assert RecordingNames([str(path.absolute())]).find("a", Path("tables")) == str(path.absolute())
+
+
+def test_recordings_that_are_not_here_and_labels_spelt_in_two_ways_are_told() -> None:
+    rows = [("a.wav", 1, 2, "wren"), ("x.wav", 1, 2, "wren"), ("y.wav", 1, 2, "wren")]
+    write_table(Path("calls.csv"), [*rows, ("y.wav", 3, 4, "wren"), ("a.wav", 3, 4, "Wren ")])
+    found = gather(["a.wav"], annotations=("calls.csv",))
+    assert [note.partition(": ")[2] or note for note in found.notes] == [
+        "x.wav: no such recording is here, nor 1 other that the examples name; theirs are left out",
+        "labels 'Wren' and 'wren' differ in case or blanks only, and are looked for apart; spell "
+        "them alike if they are one",
+    ]
 
 
 def test_a_label_without_an_example_is_refused() -> None:
