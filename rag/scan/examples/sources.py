@@ -358,9 +358,9 @@ class _Gathering:
         if not wanted:
             if self._lost:
                 raise self._no_recording(next(iter(self._lost.values())))
-            given = [str(path) for path in self._sources.annotations]
+            files = [str(path) for path in self._sources.annotations]
             raise CorpusError(
-                f"{listed(given) if given else 'the examples'}: no positive example is there; "
+                f"{listed(files) if files else 'the examples'}: no positive example is there; "
                 "expected one or more of each sound to look for"
             )
         if self._lost_names:

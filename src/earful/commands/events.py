@@ -186,8 +186,16 @@ def events_page(
     write_scan_page(
         found, path, labels=label, min_score=min_score, most=most, most_minutes=most_minutes
     )
-    text = console.printable(f"wrote {path}")
-    print_result({"html": str(path)}, text, as_json=as_json)
+    heard = {event.recording for event in found.select(labels=label, min_score=min_score)}
+    gone = sorted(name for name in heard if not Path(name).is_file())
+    lines = [f"wrote {path}"]
+    if gone:
+        lines.append(
+            f"note: {counted(len(gone), 'recording')} cannot be played, such as {gone[0]}, which "
+            "is not there; run the command where the scan was run"
+        )
+    text = "\n".join(map(console.printable, lines))
+    print_result({"html": str(path), "missing": gone}, text, as_json=as_json)
 
 
 @events_app.command("evaluate")
