@@ -17,7 +17,13 @@ from .protocols import (
     TextEmbedder,
     embed_and_score,
 )
-from .registry import list_embedders, list_language_models, load_embedder, load_language_model
+from .registry import (
+    list_embedders,
+    list_language_models,
+    load_embedder,
+    load_language_model,
+    load_step_embedder,
+)
 from .scripted import ScriptedLanguageModel
 from .steps import StepEmbedder, WindowSteps, step_embedder
 
@@ -58,5 +64,6 @@ __all__ = [
     "list_language_models",
     "load_embedder",
     "load_language_model",
+    "load_step_embedder",
     "step_embedder",
 ]

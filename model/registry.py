@@ -15,16 +15,17 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from earful.errors import MissingExtraError, ModelError, UnknownNameError
 from earful.model.endpoint import EndpointSettings
 from earful.model.hub_models import CATALOGUE
-from earful.model.names import NON_COMMERCIAL, SMALL, TINY
+from earful.model.names import NON_COMMERCIAL, SMALL, TINY, EmbedderEntry, LanguageModelEntry
 from earful.model.protocols import Embedder, LanguageModel
+from earful.model.steps import StepEmbedder, step_embedder
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -36,60 +37,6 @@ _MOST_NAMED = 10
 ENTRY_POINTS = "earful.embedders"
 MODEL_ENTRY_POINTS = "earful.models"
 _ENDPOINT_PREFIX = "openai:"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmbedderEntry:
-    """Description of an embedder that is not loaded yet.
-
-    Attributes:
-        name: What to pass to ``load_embedder``.
-        kind: ``"shipped"`` in the package, ``"baseline"`` to compare with, ``"hub"``
-            fetched from a model hub, ``"plugin"`` from another package.
-        description: Short description.
-        licence: Licence of its weights; empty when there are none or it is unknown.
-        extra: The extra of earful that it needs; empty for none.
-        text: Whether it also embeds sentences.
-        target: ``"module:factory"``.
-    """
-
-    name: str
-    kind: Literal["shipped", "baseline", "hub", "plugin"]
-    description: str
-    licence: str = ""
-    extra: str = ""
-    text: bool = False
-    target: str
-
-    def to_dict(self) -> dict[str, str | bool]:
-        """Return the fields as plain JSON values."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LanguageModelEntry:
-    """Description of a language model that is not loaded yet.
-
-    Attributes:
-        name: What to pass to ``load_language_model``.
-        kind: ``"shipped"`` in the package, ``"hub"`` fetched from a model hub, ``"endpoint"``
-            asked over a network, ``"plugin"`` from another package.
-        description: Short description.
-        licence: Licence of its weights; empty where its model card has to be asked.
-        extra: The extra of earful that it needs; empty for none.
-        target: ``"module:factory"``.
-    """
-
-    name: str
-    kind: Literal["shipped", "hub", "endpoint", "plugin"]
-    description: str
-    licence: str = ""
-    extra: str = ""
-    target: str
-
-    def to_dict(self) -> dict[str, str]:
-        """Return the fields as plain JSON values."""
-        return asdict(self)
 
 
 class LanguageModelFactory(Protocol):
@@ -153,6 +100,9 @@ _SHIPPED = (
         "yamnet:load_yamnet",
     ),
 )
+
+# What loads an embedder without what only windows of an index need.
+_OF_STEPS = {"earful.model.small:load_small": "earful.model.small:load_small_steps"}
 
 _BUILT_IN = (
     *_SHIPPED,
@@ -245,6 +195,30 @@ def load_embedder(
         MissingExtraError: It needs a package that is not installed.
         ModelError: Its weights cannot be found, read or trusted.
     """
+    return _load_embedder(name, revision=revision, device=device, dtype=dtype)
+
+
+def load_step_embedder(name: str | os.PathLike[str], *, device: str = "auto") -> StepEmbedder:
+    """Build an embedder for recordings of any length: by its own steps, else by windows.
+
+    One that ships loads its networks when a recording is embedded first.
+
+    Args:
+        name: As ``load_embedder`` takes it.
+        device: As there.
+
+    Raises:
+        UnknownNameError: No such name, folder or file; the message lists near matches.
+        MissingExtraError: It needs a package that is not installed.
+        ModelError: Its weights cannot be found, read or trusted.
+    """
+    found = _load_embedder(name, revision="", device=device, dtype="float32", of_steps=True)
+    return step_embedder(found)
+
+
+def _load_embedder(
+    name: str | os.PathLike[str], *, revision: str, device: str, dtype: str, of_steps: bool = False
+) -> Embedder:
     name = os.fspath(name)
     entries = _entries(name)
     if name in entries:
@@ -255,9 +229,10 @@ def load_embedder(
         entry = _clap(name, "local checkpoint")
     else:
         raise UnknownNameError(_unknown("embedder", name, list(entries)))
+    target = _OF_STEPS.get(entry.target, entry.target) if of_steps else entry.target
     start = time.monotonic()
     with _naming_extra("embedder", entry.name, entry.extra):
-        factory = cast(EmbedderFactory, _resolve("embedder", entry.name, entry.target, entry.extra))
+        factory = cast(EmbedderFactory, _resolve("embedder", entry.name, target, entry.extra))
         embedder = factory(name, revision=revision, device=device, dtype=dtype)
     _log_loaded("embedder", name, start)
     return embedder

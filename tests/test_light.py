@@ -113,7 +113,21 @@ def test_an_index_answers_without_extras_and_without_lancedb(
     slow = SLOW if words[0] != "index" else ()  # info counts labels, which Arrow does
     if "--task" not in words:  # a task file is checked
         slow = (*slow, "pydantic")
-    assert not modules & {*EXTRAS, *WRITERS, *slow}
+    assert modules & {*EXTRAS, *WRITERS, *slow} == set()
+
+
+def test_a_scan_needs_no_index_s_packages_and_the_next_question_no_network(
+    run: Run, folder: Path
+) -> None:
+    for number in range(2):
+        rows = f"hum/0.wav,0,1,hum\nwhistle/{number}.wav,0,1,whistle\n"
+        (folder / "calls.csv").write_text("recording,start_s,end_s,label\n" + rows)
+        words = ("scan", "sounds", "--examples", "calls.csv", "--out", "s.scan")
+        code, out, err, modules = run(*words, without=(*EXTRAS, *WRITERS))
+        assert code == 0, err
+        assert "wrote s.scan/events.csv" in out
+        assert modules & {*EXTRAS, *WRITERS, *SLOW} == set()
+        assert ("onnxruntime" in modules) == (number == 0)
 
 
 @pytest.mark.slow

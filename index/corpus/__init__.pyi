@@ -23,6 +23,7 @@ from .tables import (
     open_table,
     parquet_rows,
     polarity_column,
+    read_polarity,
     read_rows,
     table_kind,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "parquet_rows",
     "path_of_kaleidoscope",
     "polarity_column",
+    "read_polarity",
     "read_recordings_table",
     "read_rows",
     "recording_stem",

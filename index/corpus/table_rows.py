@@ -100,7 +100,7 @@ class TableRows:
                     recording = recording or recording_beside(table, folder)
                 if selections.is_further_view(record, columns):
                     continue
-                if self._without_sound.holds(record, columns):
+                if self._without_sound.holds(record, columns, where):
                     continue
                 exemplar, fault = self._reader.read(
                     record, columns, folder=folder, split=split, where=where, recording=recording

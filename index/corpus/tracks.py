@@ -25,7 +25,9 @@ from earful.index.corpus.tables import (
     Record,
     content_kind,
     is_class_table,
+    is_own_table,
     polarity_column,
+    read_polarity,
     read_rows,
 )
 from earful.wording import counted
@@ -95,7 +97,7 @@ def _format_by_columns(
     names: list[str], record: Record, where: str, columns: Mapping[str, str]
 ) -> str:
     folded = {name.lower() for name in names}
-    if polarity_column(folded) and not is_class_table(names):
+    if is_own_table(folded) and not is_class_table(names):
         return "earful"
     if is_class_table(names) or folded >= _DCASE_EVENTS:
         return "dcase"
@@ -283,20 +285,29 @@ class WithoutSound:
         self._polarity = ""
         self._is_birdnet = False
 
-    def holds(self, record: Record, columns: Mapping[str, str]) -> bool:
+    def holds(self, record: Record, columns: Mapping[str, str], where: str) -> bool:
         """Whether a row says that its sound is not there, or that nobody is sure.
 
         Args:
             record: The row.
             columns: Column of each field.
+            where: The row's place, for messages.
+
+        Raises:
+            CorpusError: It says something else where that is said.
         """
         names = tuple(record)
         if names != self._names:
             folded = {name.lower(): name for name in names}
             column = polarity_column(folded)
             self._names, self._polarity = names, column and folded[column]
+            # A column of labels may be called so, and without labels it is about something else.
+            if columns.get("labels", self._polarity) == self._polarity:
+                self._polarity = ""
             self._is_birdnet = "species code" in folded
-        polarity = str(record[self._polarity] or "") if self._polarity else ""
+        polarity = ""
+        if self._polarity:
+            polarity = read_polarity(record[self._polarity], self._polarity, where)
         is_nothing = self._is_birdnet and record.get(columns.get("labels", "")) == _NOTHING_FOUND
         self.n_negative += polarity == "negative"
         self.n_unknown += polarity == "unknown"

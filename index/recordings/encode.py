@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -194,11 +196,8 @@ class Encoder:
                 channel=self._hearing.channel,
                 limits=self._limits,
             ) as stream:
-                for part in stream:
-                    if stop is not None and stop.is_set():
-                        raise StoppedError
-                    with at_most_cores(share()):
-                        held.append(self._steps(part))
+                for part, steps in self._embed(stream, share, stop):
+                    held.append(steps)
                     levels += SampleLevels(
                         n=part.n_frames,
                         peak=part.peak,
@@ -214,12 +213,46 @@ class Encoder:
                 writer.finish(_finished(writer.kept, stream.info))
             return writer.kept
 
-    def _steps(self, part: AudioBlock) -> NDArray[np.float16]:
-        """Embed a part with its margins, leave those out, and put its overview beside them."""
+    def _embed(
+        self, parts: Iterator[AudioBlock], share: Callable[[], int], stop: threading.Event | None
+    ) -> Iterator[tuple[AudioBlock, NDArray[np.float16]]]:
+        """Yield the parts in order with their steps, several of them being embedded at once.
+
+        A core that computes a whole part waits for no other one. The last part is computed by all
+        the cores that are free. How many there are changes no bit.
+        """
+        pending: deque[tuple[AudioBlock, Future[NDArray[np.float16]]]] = deque()
+        whole = self._part_steps * self.embedder.step_samples
+        # Threads begin when they are needed.
+        with ThreadPoolExecutor(n_cores(), thread_name_prefix="earful-steps") as pool:
+            try:
+                for part in parts:
+                    if stop is not None and stop.is_set():
+                        raise StoppedError
+                    n = share()
+                    # One more than there are cores, so that none waits for what is written.
+                    while len(pending) > (n if n > 1 else 0):
+                        first, steps = pending.popleft()
+                        yield first, steps.result()
+                    is_last = part.n_samples < whole
+                    if n > 1 and not (is_last and not pending):
+                        n_free = max(1, n - len(pending)) if is_last else 1
+                        pending.append((part, pool.submit(self._steps, part, n_free)))
+                    else:
+                        yield part, self._steps(part, n)
+                while pending:
+                    first, steps = pending.popleft()
+                    yield first, steps.result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _steps(self, part: AudioBlock, n: int) -> NDArray[np.float16]:
+        """Embed a part on so many cores, leave out its margins, and put its overview beside it."""
         embedder = self.embedder
         margin = embedder.margin_steps
         n_steps = -(-part.n_samples // embedder.step_samples)
-        steps = embedder.embed_steps(part.samples, band_hz=self._hearing.band_hz)
+        with at_most_cores(n):
+            steps = embedder.embed_steps(part.samples, band_hz=self._hearing.band_hz)
         start = margin * embedder.step_samples
         own = part.samples[start : start + part.n_samples]
         seen = overview(own, embedder.steps_rate, embedder.step_samples)

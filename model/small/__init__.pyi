@@ -1,5 +1,5 @@
 from .acoustics import ACOUSTICS_RATE, N_DESCRIPTORS, describe_acoustics
-from .embedder import Ears, Heard, SmallEmbedder, load_ears, load_small
+from .embedder import Ears, Heard, SmallEmbedder, load_ears, load_small, load_small_steps
 from .evidence import (
     CHANNEL_GAINS,
     N_CHANNELS,
@@ -54,6 +54,7 @@ __all__ = [
     "load_ears",
     "load_small",
     "load_small_lm",
+    "load_small_steps",
     "plain_name",
     "read_small_release",
     "unit",

@@ -41,6 +41,7 @@ from earful.model.small.words import NameWords, WordMaps, read_word_maps
 from earful.model.tiny import OUTPUT_DIM, SAMPLE_RATE, WINDOW_FRAMES, FrontEnd, frame_count
 from earful.model.yamnet import N_CLASSES, YamnetEmbedder, load_yamnet
 from earful.model.yamnet import SAMPLE_RATE as YAMNET_RATE
+from earful.model.yamnet import WINDOWING as YAMNET_WINDOWING
 from earful.values import embedder_repr
 
 # Both front ends clip so far, and a resampler must not overflow before.
@@ -135,6 +136,18 @@ def load_small(
             changed since the release was made, or were fitted beside others than those that
             ship.
     """
+    loaded = load_small_steps(name, revision=revision, device=device, dtype=dtype)
+    _ = loaded.ears  # now, and not while somebody waits for an answer
+    return loaded
+
+
+def load_small_steps(
+    name: str = NAME, *, revision: str = "", device: str = "auto", dtype: str = "float32"
+) -> SmallEmbedder:
+    """Load it as ``load_small`` does, but the networks only when something is embedded first.
+
+    Where all steps of recordings are kept, their windows need no network.
+    """
     require_float32(dtype, name)
     require_device_name(device)
     release = read_small_release(name)
@@ -145,10 +158,9 @@ def load_small(
     key = (release.name, release.number, digest_of_all(release), str(words))
     if (loaded := _in_use.get(key)) is not None:
         return loaded
-    yamnet = load_yamnet()
     heads = encoder.heads
     loaded = SmallEmbedder(
-        load_ears(encoder.factors, yamnet),
+        lambda: load_ears(encoder.factors, load_yamnet()),
         heads,
         Fingerprint(
             name=release.name,
@@ -158,7 +170,7 @@ def load_small(
             sample_rate=SAMPLE_RATE,
             windowing=(
                 f"{WINDOW_FRAMES} frames side by side, last at end, mean; short: repeat; beside "
-                f"{YAMNET_SHARE} of {yamnet.fingerprint.windowing} at {YAMNET_RATE} Hz"
+                f"{YAMNET_SHARE} of {YAMNET_WINDOWING} at {YAMNET_RATE} Hz"
             ),
             dtype="float32",
         ),
@@ -191,30 +203,34 @@ class SmallEmbedder:
     at 16 kHz, in patches of its own.
 
     Args:
-        ears: Both networks.
+        ears: Both networks, or what loads them when something is embedded first.
         heads: What joins them in a vector.
         fingerprint: To record in an index.
         read_maps: Reads what was fitted for words; called when a name is embedded first.
 
     Attributes:
-        ears: Both networks.
-        heads: What joins them.
+        heads: What joins the networks.
     """
 
     def __init__(
         self,
-        ears: Ears,
+        ears: Ears | Callable[[], Ears],
         heads: Heads,
         fingerprint: Fingerprint,
         read_maps: Callable[[], WordMaps],
     ) -> None:
-        self.ears = ears
+        self._given_ears = ears
         self.heads = heads
         self._fingerprint = fingerprint
         self._read_maps = read_maps
         self._latest: dict[str, tuple[Clip, NDArray[np.float32]]] = {}
 
     __repr__ = embedder_repr
+
+    @cached_property
+    def ears(self) -> Ears:
+        """Both networks."""
+        return self._given_ears if isinstance(self._given_ears, Ears) else self._given_ears()
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -397,7 +413,7 @@ class SmallEmbedder:
 
     @cached_property
     def _steps(self) -> SmallSteps:
-        return SmallSteps(self.ears.network, self.heads, self._fingerprint)
+        return SmallSteps(lambda: self.ears.network, self.heads, self._fingerprint)
 
     @cached_property
     def _maps(self) -> WordMaps:

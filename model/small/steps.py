@@ -6,8 +6,9 @@ frames (0.186 s): a step. A window's vector is the maximum over its steps and th
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -33,7 +34,8 @@ class SmallSteps:
     """Steps and windows of ``earful-small``; see ``StepEmbedder``.
 
     Args:
-        network: The narrowed one.
+        make_network: Makes the narrowed one; called when a recording is embedded first, as what
+            is kept of recordings needs the head only.
         heads: Of the embedder.
         fingerprint: Of the embedder, whose vectors are others.
 
@@ -42,10 +44,13 @@ class SmallSteps:
         fingerprint: Of the windows' vectors.
     """
 
-    def __init__(self, network: NarrowNetwork, heads: Heads, fingerprint: Fingerprint) -> None:
-        self._narrow = network
+    def __init__(
+        self, make_network: Callable[[], NarrowNetwork], heads: Heads, fingerprint: Fingerprint
+    ) -> None:
+        self._make_network = make_network
         self._heads = heads
-        self._front_end = FrontEnd()
+        self._lock = threading.Lock()
+        self._loaded: tuple[FrontEnd, OnnxNetwork] | None = None
         self.dim = OUTPUT_DIM
         self.fingerprint = replace(
             fingerprint,
@@ -56,10 +61,6 @@ class SmallSteps:
             ),
         )
 
-    @cached_property
-    def _network(self) -> OnnxNetwork:
-        return self._narrow.over_time()
-
     def embed(
         self, samples: NDArray[np.float32], band_hz: tuple[float, float] | None
     ) -> NDArray[np.float32]:
@@ -67,12 +68,13 @@ class SmallSteps:
         silent = _silent_bands(band_hz)
         n_steps = -(-samples.size // STEP_SAMPLES)
         n_pieces = -(-n_steps // _PIECE_STEPS)
+        front_end, network = self._load()
 
         def encode(number: int) -> NDArray[np.float32]:
             first, stop = (n_steps * place // n_pieces for place in (number, number + 1))
-            frames = self._frames(samples, first - MARGIN_STEPS, stop + MARGIN_STEPS)
+            frames = _frames(front_end, samples, first - MARGIN_STEPS, stop + MARGIN_STEPS)
             frames[:, silent] = 0.0
-            return self._network(frames[None])[0, MARGIN_STEPS:-MARGIN_STEPS]
+            return network(frames[None])[0, MARGIN_STEPS:-MARGIN_STEPS]
 
         found = np.concatenate(
             [np.zeros((0, OUTPUT_DIM), dtype=np.float32), *in_threads(encode, n_pieces)]
@@ -92,14 +94,24 @@ class SmallSteps:
             found[first:stop] = unit(rows - self._heads.narrow_mean)
         return found
 
-    def _frames(self, samples: NDArray[np.float32], first: int, stop: int) -> NDArray[np.float32]:
-        """Compute the frames of some steps, with silence where there are no samples."""
-        # One frame more on either side, because the outermost lack half of their samples.
-        start, end = first * STEP_SAMPLES - HOP_SAMPLES, stop * STEP_SAMPLES
-        wave = np.zeros(end - start, dtype=np.float32)
-        own = samples[max(0, start) : end]
-        wave[max(0, -start) : max(0, -start) + own.size] = own
-        return self._front_end.frames(wave)[1:-1]
+    def _load(self) -> tuple[FrontEnd, OnnxNetwork]:
+        """Return what embeds recordings, loaded once, whichever thread asks first."""
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = FrontEnd(), self._make_network().over_time()
+            return self._loaded
+
+
+def _frames(
+    front_end: FrontEnd, samples: NDArray[np.float32], first: int, stop: int
+) -> NDArray[np.float32]:
+    """Compute the frames of some steps, with silence where there are no samples."""
+    # One frame more on either side, because the outermost lack half of their samples.
+    start, end = first * STEP_SAMPLES - HOP_SAMPLES, stop * STEP_SAMPLES
+    wave = np.zeros(end - start, dtype=np.float32)
+    own = samples[max(0, start) : end]
+    wave[max(0, -start) : max(0, -start) + own.size] = own
+    return front_end.frames(wave)[1:-1]
 
 
 def _silent_bands(band_hz: tuple[float, float] | None) -> NDArray[np.bool_]:

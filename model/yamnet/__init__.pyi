@@ -1,5 +1,5 @@
 from .convert import Words, YamnetConversion, convert_yamnet, shipped_words, write_yamnet_folder
-from .embedder import YamnetEmbedder, load_yamnet
+from .embedder import WINDOWING, YamnetEmbedder, load_yamnet
 from .front_end import FFT_SAMPLES, FLOOR, N_MELS, PATCH_FRAMES, SAMPLE_RATE, FrontEnd
 from .network import (
     EMBEDDING_DIM,
@@ -26,6 +26,7 @@ __all__ = [
     "PAIRS",
     "PATCH_FRAMES",
     "SAMPLE_RATE",
+    "WINDOWING",
     "ClassWords",
     "Convolution",
     "FrontEnd",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,10 @@ _MOST_NAMED = 5
 # Of one recording, so that its bits do not depend on the recordings beside it.
 _PATCHES_AT_ONCE = 8
 
+WINDOWING: Final = (
+    f"{PATCH_FRAMES} frames every {PATCH_HOP_FRAMES}, zeros at end, mean, square root"
+)
+
 
 def load_yamnet(
     name: str = NAME, *, revision: str = "", device: str = "auto", dtype: str = "float32"
@@ -83,9 +88,7 @@ def load_yamnet(
             weights_sha256=str(release.parts["network"]["sha256"]),
             dim=EMBEDDING_DIM,
             sample_rate=SAMPLE_RATE,
-            windowing=(
-                f"{PATCH_FRAMES} frames every {PATCH_HOP_FRAMES}, zeros at end, mean, square root"
-            ),
+            windowing=WINDOWING,
             dtype="float32",
         ),
         # Read when a text is embedded first; most of those who load it never do.

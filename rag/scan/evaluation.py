@@ -11,10 +11,12 @@ import numpy as np
 
 from earful.errors import CorpusError, EvaluationError
 from earful.index.annotations import Annotation, read_annotations
+from earful.rag.scan.density import scanned_part
 from earful.rag.scan.events import Events
 from earful.rag.scan.examples import RecordingNames
 from earful.rag.scan.metrics import EventEvaluation, KeptScores, Metric, evaluate_events
-from earful.rag.scan.result_folder import SCORES
+from earful.rag.scan.part import ScanPart
+from earful.rag.scan.result_folder import EXAMPLES, SCORES
 from earful.wording import counted, listed, quoted
 
 
@@ -31,8 +33,9 @@ def evaluate_scan(
 ) -> list[EventEvaluation]:
     """Compare the events of a scan with marked ones.
 
-    Recordings that failed or were skipped do not count. Sets of recordings, for the harmonic mean,
-    are their sites.
+    Recordings that failed or were skipped do not count, nor does what the scan left out of them.
+    Sets of recordings, for the harmonic mean, are their sites. Notes tell what of the reference was
+    left out, which recordings it marks nothing in, and which of its events were examples.
 
     Args:
         found: A scan.
@@ -54,17 +57,27 @@ def evaluate_scan(
     """
     found.select(labels=labels)
     given = [reference] if isinstance(reference, str | os.PathLike) else list(reference)
-    lengths = {
-        row.recording: row.duration_s or 0.0
+    part = scanned_part(found)
+    spans = {
+        row.recording: part.spans(row.starts_at, row.duration_s or 0.0)
         for row in found.recordings
         if row.status in ("ok", "cut short")
     }
+    spans = {name: own for name, own in spans.items() if own}
+    lengths = {name: own[-1][1] for name, own in spans.items()}
     if not lengths:
         raise EvaluationError("nothing was scanned: expected one recording or more that was read")
     wanted = tuple(labels) or found.labels
-    marked = _named(
+    marked, notes = _named(
         read_annotations(given, label_column=label_column, columns=columns), list(lengths)
     )
+    inside = [one for one in marked if _is_inside(one, spans[one.recording])]
+    if len(inside) < len(marked):
+        notes.append(
+            f"{counted(len(marked) - len(inside), 'event')} outside of what was scanned of the "
+            "recordings: left out"
+        )
+    marked = inside
     if not any(one.label in wanted for one in marked):
         raise EvaluationError(
             f"{listed(given)}: marks no {' or '.join(map(quoted, wanted))} in any of "
@@ -74,7 +87,8 @@ def evaluate_scan(
         n_given = int(found.scan.get("sources", {}).get("first") or 0)
     sites = {row.recording: row.site for row in found.recordings if row.recording in lengths}
     scores = kept_scores(found) if "psds" in metrics else None
-    return [
+    notes += _doubts(found, marked, wanted, lengths, n_given)
+    evaluated = [
         evaluate_events(
             [event for event in found if event.recording in lengths and event.label in wanted],
             [one for one in marked if one.label in wanted],
@@ -88,6 +102,10 @@ def evaluate_scan(
         )
         for metric in dict.fromkeys(metrics)
     ]
+    if part != ScanPart() and not n_given:
+        hours = sum(end_s - start_s for own in spans.values() for start_s, end_s in own) / 3600
+        evaluated = [replace(one, hours=hours) for one in evaluated]
+    return [replace(one, notes=(*one.notes, *notes)) for one in evaluated]
 
 
 def kept_scores(found: Events) -> dict[str, KeptScores]:
@@ -122,18 +140,84 @@ def kept_scores(found: Events) -> dict[str, KeptScores]:
     return scores
 
 
-def _named(annotations: Iterable[Annotation], recordings: list[str]) -> list[Annotation]:
-    """Return annotations of scanned recordings, each by the name that the scan has for it."""
+def _is_inside(one: Annotation, spans: Sequence[tuple[float, float]]) -> bool:
+    """Tell whether the middle of a mark was scanned, as is asked of events."""
+    middle = (one.start_s + (one.start_s if one.end_s is None else one.end_s)) / 2
+    return one.end_s is None or any(start_s <= middle < end_s for start_s, end_s in spans)
+
+
+def _doubts(
+    found: Events,
+    marked: Sequence[Annotation],
+    wanted: Sequence[str],
+    lengths: Mapping[str, float],
+    n_given: int,
+) -> list[str]:
+    """Return what makes the numbers better or worse than they are."""
+    notes = []
+    others = {one.label for one in marked if one.polarity == "positive"} - set(found.labels)
+    if others:
+        notes.append(
+            f"the reference also marks {' and '.join(map(quoted, sorted(others)))}, which the scan "
+            "did not look for: left out"
+        )
+    n_bare = len(set(lengths) - {one.recording for one in marked})
+    if n_bare:
+        notes.append(
+            f"the reference marks nothing in {n_bare} of {counted(len(lengths), 'recording')}: all "
+            "that was found there counts as false"
+        )
+    table = None if found.folder is None else Path(found.folder, EXAMPLES)
+    if n_given or table is None or not table.is_file():
+        return notes
+    examples = [one for one in read_annotations([table]) if one.polarity == "positive"]
+    n_known = sum(
+        one.polarity == "positive"
+        and one.label in wanted
+        and any(_is_same(one, example) for example in examples)
+        for one in marked
+    )
+    if n_known:
+        notes.append(
+            f"{n_known} of the events that are asked for were examples, which flatters; --n-given "
+            "N leaves out the first N of each recording"
+        )
+    return notes
+
+
+def _is_same(one: Annotation, other: Annotation) -> bool:
+    """Tell whether two marks are of one event: they share half of what they cover together."""
+    if (one.recording, one.label) != (other.recording, other.label):
+        return False
+    if one.end_s is None or other.end_s is None:
+        return one.end_s == other.end_s
+    shared = min(one.end_s, other.end_s) - max(one.start_s, other.start_s)
+    return shared >= 0.5 * (max(one.end_s, other.end_s) - min(one.start_s, other.start_s))
+
+
+def _named(
+    annotations: Iterable[Annotation], recordings: list[str]
+) -> tuple[list[Annotation], list[str]]:
+    """Return annotations of scanned recordings by the scan's names, and a note of the others."""
     names = RecordingNames(recordings)
     known = set(recordings)
     named = []
+    strangers: dict[str, int] = {}
     for one in annotations:
         path = names.find(one.recording, Path(one.where.rpartition(":")[0]).parent)
         if path is not None and path in known:
             named.append(replace(one, recording=path))
+        else:
+            strangers[one.recording] = strangers.get(one.recording, 0) + 1
     if not named:
         raise CorpusError(
             f"the reference is about none of {counted(len(known), 'scanned recording')}; expected "
             f"names such as {quoted(recordings[0])}"
         )
-    return named
+    notes = []
+    if strangers:
+        notes.append(
+            f"{counted(sum(strangers.values()), 'event')} of the reference in recordings that were "
+            f"not scanned, such as {quoted(next(iter(strangers)))}: left out"
+        )
+    return named, notes

@@ -16,7 +16,9 @@ from earful.errors import CorpusError
 from earful.html import Page, draw_overview
 from earful.index.annotations import Event, RecordingRow
 from earful.index.recordings import StepStore
+from earful.rag.scan.density import scanned_part
 from earful.rag.scan.events import Events
+from earful.rag.scan.part import ScanPart, hours_of
 from earful.rag.scan.result_folder import vectors_folder
 from earful.rag.scan.settings import DEFAULT_THRESHOLD
 from earful.values import short_repr
@@ -129,6 +131,7 @@ def write_scan_page(
         overview_of=overview_of,
         step_s=step_s,
         thresholds={one.label: one.threshold for one in found.summaries},
+        part=scanned_part(found),
         most=most,
         most_minutes=most_minutes,
     )
@@ -143,6 +146,7 @@ def write_events_page(
     overview_of: Overview | None = None,
     step_s: float = 8192 / 44100,
     thresholds: dict[str, float] | None = None,
+    part: ScanPart | None = None,
     most: int = MOST_PLAYED,
     most_minutes: float = MOST_MINUTES,
 ) -> None:
@@ -160,6 +164,7 @@ def write_events_page(
         overview_of: Gives a recording's overview, uint8 of shape ``(n_steps, n_bands)``.
         step_s: Length of a step of these overviews, in seconds.
         thresholds: By label, to tell which events are doubtful.
+        part: What was scanned of recordings or days; ``None`` for all.
         most: Most events that get a player.
         most_minutes: Most minutes that are drawn in stretches of ten.
 
@@ -189,6 +194,8 @@ def write_events_page(
         key=lambda row: (-len(by_recording[row.recording]), row.recording),
     )[:_MOST_RECORDINGS]
     overviews = _Overviews(overview_of, step_s)
+    scanned = _scanned(recordings, part or ScanPart())
+    scanned_s = sum(end_s - start_s for _, spans in scanned for start_s, end_s in spans)
     doubtful = [event for event in events if _is_doubtful(event, thresholds)]
     try:
         page.write(
@@ -197,13 +204,13 @@ def write_events_page(
             events=sorted(events, key=lambda event: -event.score)[:_MOST_ROWS],
             n_events=len(events),
             recordings=recordings,
-            labels=_label_rows(events, labels, recordings),
+            labels=_label_rows(events, labels, scanned_s / 3600),
             colours=colours,
             headline=_headline(events, doubtful, recordings),
             doubtful=doubtful,
             failed=[row for row in recordings if row.status != "ok"],
-            effort=_duration(sum(row.duration_s or 0.0 for row in recordings)),
-            hours=_hours(events, recordings),
+            effort=_duration(scanned_s),
+            hours=_hours(events, scanned),
             wholes=[
                 overviews.strip(row, by_recording[row.recording], colours, 0.0, row.duration_s)
                 for row in shown
@@ -364,10 +371,18 @@ class LabelRow:
     __repr__ = short_repr
 
 
-def _label_rows(
-    events: Sequence[Event], labels: Sequence[str], recordings: Sequence[RecordingRow]
-) -> list[LabelRow]:
-    hours = sum(row.duration_s or 0.0 for row in recordings) / 3600
+def _scanned(
+    recordings: Sequence[RecordingRow], part: ScanPart
+) -> list[tuple[RecordingRow, list[tuple[float, float]]]]:
+    """Return the recordings that were scanned, each with the stretches that were."""
+    return [
+        (row, part.spans(row.starts_at, row.duration_s or 0.0))
+        for row in recordings
+        if row.status in ("ok", "cut short")
+    ]
+
+
+def _label_rows(events: Sequence[Event], labels: Sequence[str], hours: float) -> list[LabelRow]:
     found = []
     for label in labels:
         own = [event for event in events if event.label == label]
@@ -385,29 +400,27 @@ def _label_rows(
 
 
 def _hours(
-    events: Sequence[Event], recordings: Sequence[RecordingRow]
+    events: Sequence[Event], scanned: Sequence[tuple[RecordingRow, list[tuple[float, float]]]]
 ) -> dict[str, list[tuple[int, float]]]:
-    """Return for each site and hour of the day how many events began, and the hours recorded.
+    """Return for each site and hour of the day how many events began, and the hours scanned.
 
     Recordings whose time is unknown are left out; the result is empty if all are.
     """
     effort: dict[str, list[float]] = defaultdict(lambda: [0.0] * 24)
-    starts = {row.recording: row for row in recordings if row.starts_at is not None}
-    for row in starts.values():
-        assert row.starts_at is not None
-        begins = row.starts_at
-        second = float(begins.hour * 3600 + begins.minute * 60 + begins.second)
-        left = row.duration_s or 0.0
-        while left > 0:
-            until_next = min(3600 - second % 3600, left)
-            effort[row.site][int(second // 3600) % 24] += until_next / 3600
-            second, left = second + until_next, left - until_next
+    sites = {}
+    for row, spans in scanned:
+        if row.starts_at is None:
+            continue
+        sites[row.recording] = row.site
+        for hour, seconds in hours_of(spans, row.starts_at).items():
+            if hour is not None:
+                effort[row.site][hour] += seconds / 3600
     counts: dict[str, Counter[int]] = defaultdict(Counter)
     for event in events:
-        if event.starts_at is not None and event.recording in starts:
-            counts[starts[event.recording].site][event.starts_at.hour] += 1
+        if event.starts_at is not None and event.recording in sites:
+            counts[sites[event.recording]][event.starts_at.hour] += 1
     return {
-        site: [(counts[site][hour], round(hours[hour], 3)) for hour in range(24)]
+        site: [(counts[site][hour], hours[hour]) for hour in range(24)]
         for site, hours in sorted(effort.items())
     }
 

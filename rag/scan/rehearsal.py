@@ -11,7 +11,7 @@ from typing import Any
 
 from earful.errors import AudioError, MissingExtraError, ScanMismatchError
 from earful.index.recordings import STORE_FILE, Encoder, StepStore, find_recordings
-from earful.model import DEFAULT_EMBEDDER, load_embedder, step_embedder
+from earful.model import DEFAULT_EMBEDDER, load_step_embedder
 from earful.model.audio import probe_isolated
 from earful.rag.scan.clock import ANY_LENGTH, Clocks
 from earful.rag.scan.examples import ExampleSources, gather_examples
@@ -76,8 +76,7 @@ def rehearse_scan(
     found = find_recordings(paths, allow_outside=options.allow_outside)
     gathered = gather_examples(examples, [one.path for one in found if not one.skipped])
     clocks = Clocks([one.path for one in found], options.recorders, options.recordings)
-    loaded = load_embedder(embedder, device=options.device)
-    encoder = Encoder(step_embedder(loaded), options.hearing)
+    encoder = Encoder(load_step_embedder(embedder, device=options.device), options.hearing)
     folder = Path(out) / VECTORS if options.vectors is None else Path(options.vectors)
     store = StepStore(folder, encoder.settings)
     if (folder / STORE_FILE).exists():

@@ -40,6 +40,7 @@ from earful.wording import as_argument
 
 SCAN_FILE: Final = "scan.json"
 VECTORS: Final = "vectors"
+EXAMPLES: Final = "examples.csv"
 SCORES: Final = "scores"
 _FORMAT: Final = "earful-scan"
 _VERSION: Final = 1
@@ -139,7 +140,7 @@ class ResultFolder:
             self._write_scan({**whole, "complete": False})
             write_recordings_csv(self.path / "recordings.csv", recordings)
             if examples is not None:
-                write_examples_csv(self.path / "examples.csv", examples)
+                write_examples_csv(self.path / EXAMPLES, examples)
             write_events_csv(self.path / "events.csv", events)
             write_events_parquet(self.path / "events.parquet", events, whole)
             self._write_scan({**whole, "complete": True})
@@ -227,6 +228,8 @@ class ResultFolder:
         return (vectors / STORE_FILE).exists() or not any(vectors.iterdir())
 
     def _cannot_write(self, error: OSError) -> ScanError:
+        if self.path.exists() and not self.path.is_dir():
+            return ScanError(f"{self.path}: is a file, expected a folder; give another --out")
         step = "make room" if error.errno in NO_ROOM else "make it writable"
         return ScanError(
             f"{self.path}: cannot be written ({error.strerror or error}); {step}, or give another "

@@ -19,7 +19,7 @@ from earful.index.recordings import EncodedRecording, KeptRecording, StepStore
 from earful.model import StepEmbedder
 from earful.model.encoders import event_band_hz
 from earful.rag.scan.clock import Clocks, moment_at
-from earful.rag.scan.detection import Detectors, ExampleRecording, FoundEvent, fit_detectors
+from earful.rag.scan.detection import Detectors, ExampleRecording, FoundEvent, fit_detectors, median
 from earful.rag.scan.events import LabelSummary
 from earful.rag.scan.examples import GatheredExamples, MarkedRecording
 from earful.rag.scan.part import ScanPart
@@ -264,7 +264,7 @@ class Scanning:
     def _bands(self, key: str, events: Sequence[FoundEvent]) -> list[tuple[float, float] | None]:
         """Return the band in which each event is above the background of its recording."""
         levels = self.store.overview(key)
-        background = np.median(levels, axis=0).astype(np.uint8)
+        background = median(levels, axis=0).astype(np.uint8)
         rate = round(self.embedder.steps_rate * self.slow)
         # Lengths of steps are as heard, and so are the times of these events.
         step_s = self.embedder.step_samples / self.embedder.steps_rate

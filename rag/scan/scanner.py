@@ -23,7 +23,7 @@ from earful.index.recordings import (
     encode_many,
     find_recordings,
 )
-from earful.model import DEFAULT_EMBEDDER, Embedder, StepEmbedder, load_embedder, step_embedder
+from earful.model import DEFAULT_EMBEDDER, Embedder, StepEmbedder, load_step_embedder, step_embedder
 from earful.model.audio.recorders import RecorderOptions
 from earful.rag.scan.clock import Clocks
 from earful.rag.scan.events import Events
@@ -155,12 +155,11 @@ def scan(
         else:
             vectors = Path(tempfile.mkdtemp(prefix="earful-scan-"))
             opened.callback(shutil.rmtree, vectors, ignore_errors=True)
-        loaded = (
-            load_embedder(embedder, device=options.device)
-            if isinstance(embedder, str)
-            else embedder
-        )
-        steps = loaded if isinstance(loaded, StepEmbedder) else step_embedder(loaded)
+        steps: StepEmbedder
+        if isinstance(embedder, str):
+            steps = load_step_embedder(embedder, device=options.device)
+        else:
+            steps = embedder if isinstance(embedder, StepEmbedder) else step_embedder(embedder)
         encoder = Encoder(steps, options.hearing)
         store = StepStore.open_for(vectors, encoder.settings)
         scanning = Scanning(

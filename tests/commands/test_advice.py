@@ -53,6 +53,7 @@ LIBRARY = {
     "rag/scan/clock.py": ("scan",),
     "rag/scan/detection/detectors.py": ("scan",),
     "rag/scan/evaluation.py": ("scan",),
+    "rag/scan/evaluation.py:_doubts": ("events evaluate",),
     "rag/scan/examples/sources.py": ("scan",),
     "rag/scan/metrics/evaluation.py": ("events evaluate",),
     "rag/scan/rehearsal.py": ("scan",),

@@ -125,6 +125,24 @@ def test_wrong_usage_is_told_before_anything_is_decoded(
     assert not Path("night.scan/events.csv").exists()
 
 
+def test_a_recording_that_is_gone_is_told_once(run: Run, night: Path) -> None:
+    assert run(*SCAN)[0] == 0
+    (night / "a.wav").unlink()
+    code, out, _ = run("events", "clips", "night.scan")
+    assert code == 3
+    assert out.count("failed") == 1
+    assert "  failed night/a.wav: 6 clips: no such file" in out
+    code, out, _ = run("events", "page", "night.scan", "--html", "a.html")
+    assert code == 0
+    assert "note: 1 recording cannot be played, such as night/a.wav, which is not there" in out
+
+
+def test_an_out_that_is_a_file_is_told(run: Run, night: Path) -> None:
+    code, _, err = run(*SCAN[:-1], "a.txt")
+    assert code == 1
+    assert "a.txt: is a file, expected a folder; give another --out" in err
+
+
 def test_a_folder_that_does_not_fit_is_refused(run: Run, night: Path) -> None:
     assert run(*SCAN)[0] == 0
     code, _, err = run(*SCAN, "--fmin-hz", "300")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from earful.errors import CorpusError
 from earful.index.annotations.annotation import Annotation, Polarity
@@ -22,6 +22,7 @@ from earful.index.corpus import (
     listed_labels,
     path_of_kaleidoscope,
     polarity_column,
+    read_polarity,
     read_rows,
     recording_stem,
     to_nfc,
@@ -39,9 +40,6 @@ _NUMBERS: Final[Mapping[str, tuple[str, ...]]] = {
 # BirdNET writes a row of its own for a recording in which it found nothing.
 _NOTHING_FOUND: Final = "nocall"
 _WINDOWS_PATH = re.compile(r"[a-zA-Z]:\\|\\\\")
-_POLARITIES: Final[Mapping[str, Polarity]] = {
-    **{"": "positive", "positive": "positive", "negative": "negative", "unknown": "unknown"}
-}
 _SEVERAL = "labels"
 
 
@@ -80,6 +78,7 @@ class AnnotationReader:
         self._polarity = ""
         self._recording = ""
         self._tiers: dict[str, None] = {}
+        self._names_one = False
         self._n_unlabelled = self._n_nothing = self._n_unreviewed = 0
         self._notes: list[str] = []
 
@@ -102,10 +101,12 @@ class AnnotationReader:
                 if self._tier is not None and record["tier"] != self._tier:
                     self._tiers[record["tier"]] = None
                     continue
-                review = str(record.get(self._polarity) or "") if self._polarity else ""
-                is_reviewed = is_reviewed or review != ""
-                for annotation in self._annotations(record, review.strip().lower(), where):
-                    if self._polarity and not review:
+                said = ""
+                if self._polarity:
+                    said = read_polarity(record.get(self._polarity), self._polarity, where)
+                is_reviewed = is_reviewed or said != ""
+                for annotation in self._annotations(record, said, where):
+                    if self._polarity and not said:
                         unreviewed.add(len(found))
                     found.append(annotation)
         if self._tier is not None and not found and self._tiers:
@@ -118,6 +119,11 @@ class AnnotationReader:
             for at in unreviewed:
                 found[at] = replace(found[at], polarity="unknown")
         return found
+
+    @property
+    def names_recording(self) -> bool:
+        """Whether the rows name a recording, or one of the file's name lies beside it."""
+        return self._names_one or not self._recording
 
     def notes(self) -> list[str]:
         """Return what was passed over, a sentence each."""
@@ -132,10 +138,14 @@ class AnnotationReader:
                 "nothing found"
             )
         if self._n_unreviewed:
+            one, several = ("event was", "events were")
+            why = "not reviewed, as others were,"
+            if self._polarity.lower() != "review":
+                one, several = ("row says", "rows say")
+                why = f"nothing in {self._polarity}, as others do,"
             notes.append(
-                f"{self._path}: {counted(self._n_unreviewed, 'event was', 'events were')} not "
-                f"reviewed, as others were, and count{'s' if self._n_unreviewed == 1 else ''} as "
-                "unknown"
+                f"{self._path}: {counted(self._n_unreviewed, one, several)} {why} and "
+                f"count{'s' if self._n_unreviewed == 1 else ''} as unknown"
             )
         return notes
 
@@ -170,10 +180,13 @@ class AnnotationReader:
             if wanted or (wanted is None and present):
                 numbers[field] = wanted or present[0]
         self._names, self._columns, self._numbers = names, columns, numbers
-        self._polarity = polarity_column(folded) and folded[polarity_column(folded)]
+        polarity = polarity_column(folded)
+        self._polarity = polarity and folded[polarity]
+        if self._polarity == columns["labels"]:
+            self._polarity = ""
 
-    def _annotations(self, record: Record, review: str, where: str) -> Iterator[Annotation]:
-        """Yield the annotations of a row: one for each label."""
+    def _annotations(self, record: Record, said: str, where: str) -> Iterator[Annotation]:
+        """Yield the annotations of a row that says something of its sound: one for each label."""
         if self._selections.is_further_view(record, self._columns):
             return
         labels = self._labels(record, where)
@@ -183,11 +196,6 @@ class AnnotationReader:
         if labels == [_NOTHING_FOUND] and "species code" in (name.lower() for name in record):
             self._n_nothing += 1
             return
-        if review not in _POLARITIES:
-            raise CorpusError(
-                f"{where}: {self._polarity} is {quoted(review)}; expected positive, negative, "
-                "unknown or nothing"
-            )
         start_s, end_s = self._fields.times(record, self._columns, where)
         if end_s is None:
             raise CorpusError(
@@ -206,7 +214,7 @@ class AnnotationReader:
                 start_s=start_s,
                 end_s=end_s,
                 label=label,
-                polarity=_POLARITIES[review],
+                polarity=cast("Polarity", said or "positive"),
                 channel=int(channel) if channel is not None and channel >= 1 else None,
                 where=where,
                 **numbers,
@@ -233,8 +241,10 @@ class AnnotationReader:
             named = path_of_kaleidoscope(record, named, self._path.parent)
         if _WINDOWS_PATH.match(named):
             named = named.replace("\\", "/")
+        self._names_one = self._names_one or bool(named)
         if not named and not self._recording:
             found = self._beside.find(self._path)
+            self._names_one = self._names_one or found is not None
             self._recording = recording_stem(self._path) if found is None else str(found)
         return named or self._recording
 

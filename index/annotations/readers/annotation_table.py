@@ -34,11 +34,13 @@ class Annotations(Sequence[Annotation]):
         formats: Number of files by format: ``"raven"``, ``"audacity"``, ``"birdnet"``,
             ``"kaleidoscope"``, ``"dcase"``, ``"praat"``, ``"earful"`` or ``"table"``.
         notes: What was passed over, a sentence each.
+        nameless: Files that name no recording and have none of their name beside them.
     """
 
     rows: tuple[Annotation, ...] = ()
     formats: Mapping[str, int] = field(default_factory=ReadOnlyDict, hash=False)
     notes: tuple[str, ...] = ()
+    nameless: tuple[str, ...] = ()
 
     __repr__ = short_repr
 
@@ -89,7 +91,7 @@ def read_annotations(
     given = [source] if isinstance(source, str | os.PathLike) else list(source)
     rows = list[Annotation]()
     formats = Counter[str]()
-    notes = list[str]()
+    notes, nameless = list[str](), list[str]()
     beside = RecordingsBeside()
     for path in map(Path, given):
         files = [path]
@@ -101,7 +103,13 @@ def read_annotations(
             rows += read.rows
             formats.update(read.formats)
             notes += read.notes
-    return Annotations(rows=tuple(rows), formats=dict(sorted(formats.items())), notes=tuple(notes))
+            nameless += read.nameless
+    return Annotations(
+        rows=tuple(rows),
+        formats=dict(sorted(formats.items())),
+        notes=tuple(notes),
+        nameless=tuple(dict.fromkeys(nameless)),
+    )
 
 
 def _files_of(folder: Path, columns: Mapping[str, str], notes: list[str]) -> list[Path]:
@@ -147,4 +155,9 @@ def _read_file(
     reader = AnnotationReader(path, kind, label_column, columns, beside)
     rows = tuple(reader.read())
     found = annotation_format(path, columns)
-    return Annotations(rows=rows, formats={found: 1} if found else {}, notes=tuple(reader.notes()))
+    return Annotations(
+        rows=rows,
+        formats={found: 1} if found else {},
+        notes=tuple(reader.notes()),
+        nameless=() if reader.names_recording else (str(path),),
+    )

@@ -9,10 +9,10 @@ from .own_tables import (
     KALEIDOSCOPE_COLUMNS,
     RECORDING_COLUMNS,
     guarded,
-    polarity_column,
     unguarded,
 )
 from .parquet import NestedCell, parquet_rows
+from .polarity import is_own_table, polarity_column, read_polarity
 from .rows import KINDS, as_text, content_kind, is_text_table, open_table, read_rows, table_kind
 
 __all__ = [
@@ -33,10 +33,12 @@ __all__ = [
     "guarded",
     "is_class_table",
     "is_label_track",
+    "is_own_table",
     "is_text_table",
     "open_table",
     "parquet_rows",
     "polarity_column",
+    "read_polarity",
     "read_rows",
     "table_header",
     "table_kind",

@@ -8,7 +8,7 @@ reading one of them takes it away again.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 EVENT_COLUMNS: Final = (
@@ -46,14 +46,6 @@ _GUARDED: Final = frozenset(
 _FORMULA = re.compile("'*[=+\\-@\t\r]")
 _GUARDED_CELL = re.compile("'+[=+\\-@\t\r]")
 
-# The columns that tell our tables, and the one that says whether the sound is there.
-_POLARITY: Final = (
-    (frozenset({"event_id", "recording_sha256", "review"}), "review"),
-    (frozenset({"file_name", "event_id", "review"}), "review"),
-    (frozenset({"recording", "polarity", "origin"}), "polarity"),
-    (frozenset({"audiofilename", "polarity"}), "polarity"),
-)
-
 
 def guarded(text: str) -> str:
     """Return a text as a cell that no spreadsheet runs.
@@ -76,11 +68,3 @@ def unguarded(cell: str) -> str:
 def is_guarded(columns: Iterable[str]) -> bool:
     """Whether a table with these columns is one of ours, whose cells are guarded."""
     return tuple(columns) in _GUARDED
-
-
-def polarity_column(columns: Collection[str]) -> str:
-    """Return the column that says whether a row's sound is there; ``""`` for none."""
-    for needed, column in _POLARITY:
-        if needed.issubset(columns):
-            return column
-    return ""

@@ -23,6 +23,7 @@ from earful.model.audio.decoders import Decoder
 from earful.model.audio.limits import AudioLimits
 from earful.model.audio.segment import TOLERANCE_S, mix, no_samples, open_within
 from earful.model.audio.source import OpenSource, open_source
+from earful.wording import counted
 
 Numbers = NDArray[np.float32]
 
@@ -86,8 +87,8 @@ class _BlockReader:
             self._column = plan.channel - 1
         if self._column >= self._header.channels:
             raise AudioError(
-                f"{self._name}: has {self._header.channels} channels, expected {plan.channel} or "
-                "more; choose another with --channel"
+                f"{self._name}: has {counted(self._header.channels, 'channel')}, expected "
+                f"{plan.channel} or more; choose another with --channel"
             )
         self._parts: list[tuple[Numbers, NDArray[np.uint8]]] = []
         self._mono = np.zeros(0, dtype=np.float32)

@@ -1,7 +1,7 @@
 from .calibration import Calibration
 from .detector import Detection, Detector, FoundEvent
 from .detectors import Detectors, fit_detectors
-from .events import Edges
+from .events import Edges, median
 from .examples import Example, ExampleRecording
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "ExampleRecording",
     "FoundEvent",
     "fit_detectors",
+    "median",
 ]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from earful.rag.scan import ScanSettings
 from earful.rag.scan.detection.background import gap_rows, random_rows
 from earful.rag.scan.detection.detector import Kind
+from earful.rag.scan.detection.events import median
 from earful.rag.scan.detection.examples import Example, ExampleSet
 from earful.rag.scan.detection.neighbours import Neighbours, nearest
 from earful.rag.scan.detection.probe import Probe
@@ -152,4 +153,4 @@ def scale_of(scorer: Scorer, raw: Numbers) -> Scale:
         scorer: Of the label.
         raw: Its scores of all windows or of a sample, shape ``(n,)``.
     """
-    return Scale(background=float(np.median(raw)), example=float(np.median(scorer.held_out())))
+    return Scale(background=float(median(raw)), example=float(median(scorer.held_out())))

@@ -1,11 +1,6 @@
+from .marked import MarkedRecording, OpenStretch
 from .naming import RecordingNames
-from .sources import (
-    ExampleSources,
-    GatheredExamples,
-    MarkedRecording,
-    OpenStretch,
-    gather_examples,
-)
+from .sources import ExampleSources, GatheredExamples, gather_examples
 
 __all__ = [
     "ExampleSources",

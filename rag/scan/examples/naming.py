@@ -20,13 +20,23 @@ class RecordingNames:
         self._given = {os.path.realpath(path): path for path in recordings}
         self._by_name: dict[str, list[str]] = defaultdict(list)
         self._by_stem: dict[str, list[str]] = defaultdict(list)
+        self._by_folders: dict[str, list[str]] = defaultdict(list)
         for path in dict.fromkeys(recordings):
             name = PurePath(path).name
             self._by_name[_folded(name)].append(path)
             self._by_stem[_folded(PurePath(name).stem)].append(path)
+            # Exports are named so where several recordings have one name.
+            folders = [part for part in PurePath(path).parent.parts if part not in ("/", "..")]
+            for last in {name, PurePath(name).stem}:
+                self._by_folders[_folded("_".join([*folders, last]))].append(path)
 
     def __len__(self) -> int:
         return len(self._given)
+
+    @property
+    def paths(self) -> list[str]:
+        """The recordings, each once, as the scan calls them."""
+        return list(self._given.values())
 
     def as_given(self, path: str) -> str:
         """Return a recording as the scan calls it, another path as it is."""
@@ -37,7 +47,8 @@ class RecordingNames:
 
         A path that is there from here, or from the folder of the annotations, is that file. Else it
         is the one recording whose path ends so, whose name is that, or whose name without ending
-        is that; case counts only where it tells two apart.
+        is that, or with its folders before it, as exports of recordings of one name are called;
+        case counts only where it tells two apart.
 
         Args:
             name: As the annotations call it.
@@ -61,7 +72,8 @@ class RecordingNames:
         # A name without an ending may hold dots itself.
         of_dotted = self._by_stem[_folded(parts[-1])] if parts else []
         exact = [path for path in of_name if PurePath(path).name == parts[-1]]
-        for candidates in (endings, exact, of_name, of_dotted, of_stem):
+        of_folders = self._by_folders[_folded(name)]
+        for candidates in (endings, exact, of_name, of_dotted, of_stem, of_folders):
             if len(candidates) == 1:
                 return candidates[0]
         for path in (name, os.path.join(folder, name), os.path.join(folder, plain)):

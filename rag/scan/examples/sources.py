@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from earful.errors import CorpusError
 from earful.index.annotations import Annotation, read_annotations
 from earful.index.corpus import annotation_format, open_corpus
+from earful.rag.scan.examples.marked import MarkedRecording, OpenStretch
 from earful.rag.scan.examples.naming import RecordingNames
 from earful.read_only import ReadOnlyDict
 from earful.values import short_repr
@@ -87,81 +88,6 @@ class ExampleSources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenStretch:
-    """A stretch of an exemplar that may last to the end of its file.
-
-    Attributes:
-        start_s: Where it begins, in seconds.
-        end_s: Where it ends; ``None`` for the end of the file.
-        labels: What sounds there.
-        where: The row it came from.
-    """
-
-    start_s: float
-    end_s: float | None
-    labels: tuple[str, ...]
-    where: str
-
-    __repr__ = short_repr
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkedRecording:
-    """A recording that holds examples.
-
-    Attributes:
-        path: The recording.
-        name: As evidence names it.
-        annotations: What is marked in it.
-        stretches: Exemplars in it.
-        complete_until_s: See ``ExampleSources``.
-    """
-
-    path: str
-    name: str
-    annotations: tuple[Annotation, ...] = ()
-    stretches: tuple[OpenStretch, ...] = ()
-    complete_until_s: float = 0.0
-
-    __repr__ = short_repr
-
-    @property
-    def is_clip(self) -> bool:
-        """Whether it is one exemplar and nothing else."""
-        whole = [one for one in self.stretches if one.start_s == 0 and one.end_s is None]
-        return not self.annotations and len(whole) == len(self.stretches) == 1
-
-    def marks(self, duration_s: float) -> list[Annotation]:
-        """Return all that is marked.
-
-        Args:
-            duration_s: Length of the recording, in seconds.
-
-        Raises:
-            CorpusError: An exemplar lies outside of it; the message names its row.
-        """
-        found = list(self.annotations)
-        for one in self.stretches:
-            end_s = duration_s if one.end_s is None else one.end_s
-            if one.start_s >= duration_s:
-                raise CorpusError(
-                    f"{one.where}: start_s={one.start_s:g} lies after the end of "
-                    f"{quoted(self.name)} at {duration_s:.2f} s; expected a stretch inside it"
-                )
-            found += [
-                Annotation(
-                    recording=self.name,
-                    start_s=one.start_s,
-                    end_s=end_s,
-                    label=label,
-                    where=one.where,
-                )
-                for label in one.labels
-            ]
-        return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class GatheredExamples:
     """All examples of a scan.
 
@@ -197,12 +123,14 @@ def gather_examples(sources: ExampleSources, recordings: Sequence[str]) -> Gathe
     gathering = _Gathering(sources, names)
     if sources.first is not None:
         gathering.add_annotations(sources.reference)
+        gathering.place_nameless()
         gathering.keep_first(sources.first)
     for path in sources.annotations:
         if _is_annotated(Path(path), sources.columns):
             gathering.add_annotations([path])
         else:
             gathering.add_corpus(path)
+    gathering.place_nameless()
     task = gathering.add_task()
     if sources.index is not None:
         gathering.add_index(task)
@@ -229,7 +157,11 @@ class _Gathering:
     def __init__(self, sources: ExampleSources, names: RecordingNames) -> None:
         self._sources, self._names = sources, names
         self._marked: dict[str, MarkedRecording] = {}
+        # Places that name a recording which is not here: the first of each label, and of each name.
         self._lost: dict[str, str] = {}
+        self._nameless: dict[str, list[Annotation]] = {}
+        self._nameless_files: set[str] = set()
+        self._lost_names: dict[str, str] = {}
         self._notes: list[str] = []
 
     def add_annotations(self, paths: Iterable[str | os.PathLike[str]]) -> None:
@@ -239,12 +171,31 @@ class _Gathering:
         )
         self._notes += read.notes
         for one in read:
-            folder = Path(one.where.rpartition(":")[0]).parent
-            path = self._names.find(one.recording, folder)
-            if path is None:
+            file = one.where.rpartition(":")[0]
+            path = self._names.find(one.recording, Path(file).parent)
+            if path is None and file in read.nameless:
+                self._nameless.setdefault(file, []).append(one)
+            elif path is None:
                 self._lost.setdefault(one.label, f"{one.where}: {one.recording}")
-                continue
-            self._add(path, annotations=(one,))
+                self._lost_names.setdefault(one.recording, f"{one.where}: {one.recording}")
+            else:
+                self._add(path, annotations=(one,))
+
+    def place_nameless(self) -> None:
+        """Take a file that names no recording for the only one, where there are no others."""
+        files, recordings = self._nameless, self._names.paths
+        if len(files) == len(recordings) == 1:
+            ((file, rows),) = files.items()
+            self._notes.append(
+                f"{file} names no recording; taken for {recordings[0]}, the only one"
+            )
+            self._add(recordings[0], annotations=tuple(rows))
+        else:
+            for row in (row for rows in files.values() for row in rows):
+                self._lost.setdefault(row.label, f"{row.where}: {row.recording}")
+                self._lost_names.setdefault(row.recording, f"{row.where}: {row.recording}")
+        self._nameless_files |= files.keys()
+        self._nameless = {}
 
     def keep_first(self, n: int) -> None:
         """Keep of each recording what is marked up to the n-th event of each label."""
@@ -275,12 +226,14 @@ class _Gathering:
         self._marked = {path: one for path, one in self._marked.items() if one.annotations}
 
     def add_corpus(self, source: str | os.PathLike[str]) -> None:
-        corpus = open_corpus(source, columns=self._sources.columns)
+        # Groups play no part in a scan.
+        corpus = open_corpus(source, columns=self._sources.columns, group_by="none")
         for row in corpus:
             if row.fault:
                 self._notes.append(row.fault)
             elif row.exemplar.labels:
                 self._add_exemplar(str(corpus.path(row.exemplar)), row.exemplar, row.where)
+        self._notes += corpus.reading_notes()
 
     def add_task(self) -> Task | None:
         if self._sources.task is None:
@@ -331,12 +284,20 @@ class _Gathering:
         if not wanted:
             if self._lost:
                 raise self._no_recording(next(iter(self._lost.values())))
+            files = [str(path) for path in self._sources.annotations]
             raise CorpusError(
-                "the examples hold no positive one: expected one or more of each sound to look for"
+                f"{listed(files) if files else 'the examples'}: no positive example is there; "
+                "expected one or more of each sound to look for"
             )
-        if self._lost:
-            first = next(iter(self._lost.values()))
-            self._notes.append(f"{first}: no such recording is here; its examples are left out")
+        if self._lost_names:
+            first, n_lost = next(iter(self._lost_names.values())), len(self._lost_names)
+            self._notes.append(
+                f"{first}: no such recording is here; its examples are left out"
+                if n_lost == 1
+                else f"{first}: no such recording is here, nor {counted(n_lost - 1, 'other')} "
+                "that the examples name; theirs are left out"
+            )
+        self._notes += _nearly_equal(wanted)
         return GatheredExamples(
             marked=tuple(self._marked.values()),
             labels=tuple(dict.fromkeys(wanted)),
@@ -354,6 +315,15 @@ class _Gathering:
 
     def _no_recording(self, lost: str) -> CorpusError:
         where, _, name = lost.rpartition(": ")
+        file = where.rpartition(":")[0]
+        if file in self._nameless_files:
+            first = min(self._names.paths)
+            return CorpusError(
+                f"{where}: names no recording, and none of "
+                f"{counted(len(self._names), 'recording')} is called {quoted(name)}; begin the "
+                f"file's name with that of its recording, such as "
+                f"{PurePath(first).stem}.{PurePath(file).name}"
+            )
         return CorpusError(
             f"{where}: names the recording {quoted(name)}, which is not here; looked for that "
             f"path, and among {counted(len(self._names), 'recording')} for one recording of that "
@@ -383,6 +353,19 @@ class _Gathering:
             stretches=marked.stretches + stretches,
             complete_until_s=max(marked.complete_until_s, until_s or 0.0),
         )
+
+
+def _nearly_equal(labels: Iterable[str]) -> list[str]:
+    """Return a note for each label that is spelt in several ways."""
+    spelt: dict[str, list[str]] = {}
+    for label in labels:
+        spelt.setdefault(" ".join(label.split()).casefold(), []).append(label)
+    return [
+        f"labels {' and '.join(map(quoted, ways))} differ in case or blanks only, and are looked "
+        "for apart; spell them alike if they are one"
+        for ways in spelt.values()
+        if len(ways) > 1
+    ]
 
 
 def _positive_labels(marked: MarkedRecording) -> Iterator[str]:

@@ -102,8 +102,11 @@ class EventEvaluation:
 
     @property
     def harmonic_mean(self) -> float:
-        """Harmonic mean of the sets' F1, as in task 5 of DCASE; no set counts less than 1e-5."""
-        return harmonic_mean(counts.f1 for counts in self.by_set.values())
+        """Harmonic mean of the sets' F1, as in task 5 of DCASE; no set counts less than 1e-5.
+
+        Sets without any event of the reference have no F1 and are left out.
+        """
+        return harmonic_mean(counts.f1 for counts in self.by_set.values() if counts.n_true)
 
     @property
     def false_per_hour(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -137,7 +138,11 @@ def events_clips(
         ),
     )
     lines = [f"{counted(len(report.paths), 'clip')} written to {target}, listed in {report.table}"]
-    lines += [f"  failed {recording}: {why}" for recording, why in report.failed]
+    failures = Counter(report.failed)
+    lines += [
+        f"  failed {recording}: {counted(n, 'clip')}: {why.removeprefix(f'{recording}: ')}"
+        for (recording, why), n in failures.items()
+    ]
     result = {
         "clips": [str(path) for path in report.paths],
         "table": str(report.table),
@@ -181,8 +186,16 @@ def events_page(
     write_scan_page(
         found, path, labels=label, min_score=min_score, most=most, most_minutes=most_minutes
     )
-    text = console.printable(f"wrote {path}")
-    print_result({"html": str(path)}, text, as_json=as_json)
+    heard = {event.recording for event in found.select(labels=label, min_score=min_score)}
+    gone = sorted(name for name in heard if not Path(name).is_file())
+    lines = [f"wrote {path}"]
+    if gone:
+        lines.append(
+            f"note: {counted(len(gone), 'recording')} cannot be played, such as {gone[0]}, which "
+            "is not there; run the command where the scan was run"
+        )
+    text = "\n".join(map(console.printable, lines))
+    print_result({"html": str(path), "missing": gone}, text, as_json=as_json)
 
 
 @events_app.command("evaluate")
@@ -259,9 +272,8 @@ def describe_evaluation(found: EventEvaluation) -> str:
         lines.append(console.table(rows, header=header, right="123456"))
         lines.append(f"{found.false_per_hour:.1f} false events an hour")
         if len(found.by_set) > 1:
-            lines.append(
-                f"harmonic mean of {counted(len(found.by_set), 'site')}: {found.harmonic_mean:.3f}"
-            )
+            n_sets = sum(one.n_true > 0 for one in found.by_set.values())
+            lines.append(f"harmonic mean of {counted(n_sets, 'site')}: {found.harmonic_mean:.3f}")
     if found.n_given:
         lines.append(f"the first {found.n_given} events of each recording are examples")
     return "\n".join([*lines, *(console.printable(f"note: {note}") for note in found.notes)])

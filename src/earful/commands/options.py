@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -416,7 +417,7 @@ def example(text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Append a command's example to its help."""
 
     def add(command: Callable[..., None]) -> Callable[..., None]:
-        command.__doc__ = f"{command.__doc__}\n\n\b\nExample:\n  {text}"
+        command.__doc__ = f"{inspect.cleandoc(command.__doc__ or '')}\n\n\b\nExample:\n  {text}"
         return command
 
     return add

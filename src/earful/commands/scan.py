@@ -71,8 +71,8 @@ def scan(
 ) -> None:
     """Find sounds in hours of recordings, from a few examples of each.
 
-    Every recording is decoded once; what is kept of it answers the next question in seconds, with
-    other examples, labels or thresholds. Interrupted, the same command goes on.
+    Every recording is decoded once; what is kept of it answers the next question in seconds.
+    Interrupted, the same command goes on.
     """
     sources, settings = examples.sources(), detector.settings()
     options = looking.options(
@@ -93,9 +93,10 @@ def scan(
         else:
             typer.echo(describe_plan(plan, out))
         raise typer.Exit(SOME_FAILED if plan.failed else 0)
-    from earful.model.audio import warm_up
+    if not (vectors or out / "vectors").exists():
+        from earful.model.audio import warm_up
 
-    warm_up()
+        warm_up()  # later questions seldom decode anything
     last: list[ScanProgress] = []
 
     def print_line(row: RecordingRow, events: Sequence[Event]) -> None:

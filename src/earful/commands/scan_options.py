@@ -143,7 +143,7 @@ class DetectorOptions:
         typer.Option(
             metavar="[LABEL=]VALUE",
             help="Events are where the score is above it: 0 is a recording's background, 1 a "
-            "typical example; default 0.7. Repeatable.",
+            "typical example; default 0.5. Repeatable.",
         ),
     ] = field(default_factory=list)
     join_s: Annotated[

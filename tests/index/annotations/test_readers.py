@@ -98,6 +98,41 @@ def test_negatives_and_doubts_are_kept_as_such(tmp_path: Path) -> None:
         read_annotations(write(tmp_path / "a.csv", text.replace("NEG", "maybe")))
 
 
+POLARITY_WORDS = {
+    "positive": ("positive", "POS", "Yes", "present", "TRUE", "1"),
+    "negative": ("negative", "NEG", "no", "Absent", "false", "0"),
+    "unknown": ("unknown", "UNK", "?"),
+}
+
+
+@pytest.mark.parametrize("column", ["polarity", "presence", "Polarity"])
+def test_any_table_may_say_whether_its_sounds_are_there(tmp_path: Path, column: str) -> None:
+    words = [(word, meant) for meant, own in POLARITY_WORDS.items() for word in own]
+    text = f"recording,start_s,end_s,label,{column}\n"
+    text += "".join(f"a.wav,{at},{at + 1},wren,{word}\n" for at, (word, _) in enumerate(words))
+    found = read_annotations(write(tmp_path / "a.csv", text))
+    assert [a.polarity for a in found] == [meant for _, meant in words]
+    assert (dict(found.formats), found.notes) == ({"table": 1}, ())
+    found = read_annotations(write(tmp_path / "a.csv", f"{text}a.wav,90,91,wren,\n"))
+    assert found[-1].polarity == "unknown"
+    assert f"1 row says nothing in {column}" in found.notes[0]
+    with pytest.raises(CorpusError, match=rf"a.csv:2: {column} is 'Maybe'; expected positive, neg"):
+        read_annotations(write(tmp_path / "a.csv", text.replace("positive", "Maybe")))
+
+
+def test_a_truth_value_says_whether_a_sound_is_there(tmp_path: Path) -> None:
+    row = '{"recording": "a.wav", "start_s": 1, "end_s": 2, "label": "wren", "presence": %s}\n'
+    text = "".join(row % value for value in ("true", "false", "0", "null"))
+    found = read_annotations(write(tmp_path / "a.jsonl", text))
+    assert [a.polarity for a in found] == ["positive", "negative", "negative", "unknown"]
+
+
+def test_a_column_of_labels_may_have_the_name_of_another(tmp_path: Path) -> None:
+    text = "recording,start_s,end_s,presence\na.wav,1,2,wren\n"
+    (row,) = read_annotations(write(tmp_path / "a.csv", text), label_column="presence")
+    assert (row.label, row.polarity) == ("wren", "positive")
+
+
 def test_events_that_were_reviewed_in_part_are_unknown_elsewhere(tmp_path: Path) -> None:
     header = "event_id,recording,recording_sha256,start_s,end_s,label,score,review\n"
     text = "1,a.wav,x,1,2,wren,0.9,{}\n2,a.wav,x,3,4,wren,0.8,\n"

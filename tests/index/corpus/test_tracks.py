@@ -218,3 +218,20 @@ def test_rows_are_counted_once_where_sites_become_groups(tmp_path: Path) -> None
     assert {row.exemplar.group for row in corpus} == {"A", "B"}
     notes = "\n".join(corpus.reading_notes())
     assert "6 recordings with Audacity label tracks: 12 stretches" in notes
+
+
+def test_a_table_that_says_what_is_absent_makes_no_exemplar_of_it(tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text("audio,label,presence\na.wav,wren,yes\nb.wav,wren,NO\nc.wav,owl,unk\n")
+    corpus = open_corpus(table)
+    assert [str(row.exemplar.audio) for row in corpus] == ["a.wav"]
+    assert [note.split(";")[0] for note in corpus.reading_notes()] == [
+        "1 row says that a sound is not there",
+        "1 row says that nobody is sure",
+    ]
+    table.write_text("audio,label,presence\na.wav,wren,3\n")
+    with pytest.raises(CorpusError, match=r"a\.csv:2: presence is '3'; expected positive"):
+        list(open_corpus(table))
+    # Of answers it may say anything.
+    table.write_text("audio,question,answer,presence\na.wav,a wren?,no,3\n")
+    assert [row.exemplar.answer for row in open_corpus(table)] == ["no"]

@@ -1,6 +1,7 @@
 import errno
 import os
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from earful.errors import AudioError, CorpusError, ScanError
+from earful.errors import AudioError, CorpusError, ModelError, ScanError
 from earful.index.recordings import (
     EncodedRecording,
     Encoder,
@@ -129,6 +130,43 @@ def test_a_stopped_recording_goes_on_at_its_block(tmp_path: Path, opens: Counter
     assert embedder.n_parts == 115  # the 15 minutes that were not kept
     assert files(tmp_path / "vectors") == files(tmp_path / "whole")
     assert opens["night.wav"] == 3
+
+
+@pytest.mark.parametrize("n_cores", [2, 3, 16])
+def test_how_many_cores_embed_a_recording_changes_no_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_cores: int
+) -> None:
+    path = record(tmp_path / "night.wav", 750)
+    encode([path], tmp_path / "one", jobs=1)
+    monkeypatch.setenv("OMP_NUM_THREADS", str(n_cores))
+    shares = iter([n_cores, 1, n_cores, 2] * 10)
+
+    class Uneven(LevelSteps):
+        """The earlier parts take longer, so that later ones are done before them."""
+
+        def embed_steps(self, samples: Any, *, band_hz: Any = None) -> NDArray[np.float32]:
+            time.sleep(float(abs(samples[0])) / 50)
+            return super().embed_steps(samples, band_hz=band_hz)
+
+    encoder = Encoder(Uneven())
+    store = StepStore.open_for(tmp_path / "many", encoder.settings)
+    key, size = store.key(path)
+    heard: list[float] = []
+    encoder.encode(path, key, size, store, share=lambda: next(shares), on_audio=heard.append)
+    assert files(tmp_path / "many") == files(tmp_path / "one")
+    assert sum(heard) == pytest.approx(750, abs=1)
+
+
+def test_an_embedder_that_fails_ends_the_encoding(tmp_path: Path) -> None:
+    class Failing(LevelSteps):
+        def embed_steps(self, samples: Any, *, band_hz: Any = None) -> NDArray[np.float32]:
+            raise ModelError("not finite")
+
+    path, encoder = record(tmp_path / "night.wav", 300), Encoder(Failing())
+    store = StepStore.open_for(tmp_path / "vectors", encoder.settings)
+    key, size = store.key(path)
+    with pytest.raises(ModelError, match="not finite"):
+        encoder.encode(path, key, size, store, share=lambda: 2)
 
 
 def test_a_failed_recording_costs_itself(tmp_path: Path) -> None:

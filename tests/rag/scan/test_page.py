@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from earful.errors import CorpusError
 from earful.index.annotations import Event, RecordingRow, event_id
 from earful.model.encoders import overview
-from earful.rag.scan import write_events_page
+from earful.rag.scan import ScanPart, write_events_page
 from tests.support.browser import opened
 
 RATE, STEP = 44_100, 8192
@@ -148,6 +148,21 @@ def test_a_scan_without_events_has_a_page(tmp_path: Path) -> None:
     text = path.read_text()
     assert "Nothing was found in 1 recording" in text
     assert "a.wav" in text
+
+
+def test_rates_are_of_what_was_scanned(
+    events: list[Event], recordings: list[RecordingRow], tmp_path: Path
+) -> None:
+    copy = RecordingRow(recording="copy.wav", duration_s=LENGTH_S, status="skipped")
+    path = tmp_path / "rates.html"
+    # Two wrens in a quarter of an hour and a minute, the copy apart.
+    write_events_page(events, [*recordings, copy], path)
+    assert f">{2 / (960 / 3600):.1f}" in path.read_text().replace("\n", "")
+    # From 04:30 to 04:35 is a twelfth of an hour; nothing tells when the minute was.
+    write_events_page(events, recordings, path, part=ScanPart.between("04:00-04:35"))
+    text = path.read_text()
+    assert ">24.0" in text.replace("\n", "")
+    assert "the highest bar is 36.0 an hour" in " ".join(text.split())
 
 
 def test_the_best_and_the_most_doubtful_get_players(

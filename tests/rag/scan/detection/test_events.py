@@ -12,6 +12,7 @@ from earful.rag.scan.detection.events import (
     join_spans,
     limit_lengths,
     measure_edges,
+    median,
     median_edges,
     spans_above,
 )
@@ -105,3 +106,11 @@ def test_events_are_in_order_apart_and_inside(
     assert all(
         min_s <= 1e-9 + end_s - start_s <= 1.5 + 2e-9 or min_s > 0 for start_s, end_s in found
     )
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(-10, 10, width=32), min_size=1, max_size=9), st.integers(1, 3))
+def test_the_median_is_numpy_s(values: list[float], n_columns: int) -> None:
+    table = np.array([[value * column for column in range(n_columns)] for value in values])
+    assert (median(table, axis=0) == np.median(table, axis=0)).all()
+    assert median(values) == np.median(values)

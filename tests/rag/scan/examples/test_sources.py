@@ -8,7 +8,7 @@ import pytest
 from earful.errors import CorpusError
 from earful.rag.scan.examples import ExampleSources, RecordingNames, gather_examples
 from earful.rag.scan.examples.sources import GatheredExamples
-from tests.support.tone_recordings import record, write_table
+from tests.support.tone_recordings import record, write_table, write_track
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +31,8 @@ def gather(recordings: list[str], **given: Any) -> GatheredExamples:
         ("b.flac", "night/b.WAV"),
         ("b.2", "day/b.2.flac"),
         ("night\\b.WAV", "night/b.WAV"),
+        ("day_a", "day/a.wav"),  # as its export is called
+        ("night_b.WAV", "night/b.WAV"),
         ("c", None),
     ],
 )
@@ -48,6 +50,17 @@ def test_a_path_is_looked_for_beside_the_annotations() -> None:
     assert names.find(str(path.absolute()), Path()) == str(path.absolute())
     assert RecordingNames(["night/b.wav"]).find("a.wav", Path("tables")) == "tables/a.wav"
     assert RecordingNames([str(path.absolute())]).find("a", Path("tables")) == str(path.absolute())
+
+
+def test_recordings_that_are_not_here_and_labels_spelt_in_two_ways_are_told() -> None:
+    rows = [("a.wav", 1, 2, "wren"), ("x.wav", 1, 2, "wren"), ("y.wav", 1, 2, "wren")]
+    write_table(Path("calls.csv"), [*rows, ("y.wav", 3, 4, "wren"), ("a.wav", 3, 4, "Wren ")])
+    found = gather(["a.wav"], annotations=("calls.csv",))
+    assert [note.partition(": ")[2] or note for note in found.notes] == [
+        "x.wav: no such recording is here, nor 1 other that the examples name; theirs are left out",
+        "labels 'Wren' and 'wren' differ in case or blanks only, and are looked for apart; spell "
+        "them alike if they are one",
+    ]
 
 
 def test_a_label_without_an_example_is_refused() -> None:
@@ -73,6 +86,44 @@ def test_examples_of_absent_recordings_are_refused_unless_others_are_left() -> N
     write_table(Path("gone.csv"), [("gone.wav", 3, 4, "owl")])
     with pytest.raises(CorpusError, match=r"gone\.csv:2"):
         gather(["a.wav"], annotations=("gone.csv",))
+
+
+def test_a_file_without_a_name_is_about_the_only_recording() -> None:
+    write_track(Path("calls.txt"), [(1, 2, "wren")])
+    gathered = gather(["night.wav"], annotations=("calls.txt",))
+    assert [one.path for one in gathered.marked] == ["night.wav"]
+    assert gathered.notes == ("calls.txt names no recording; taken for night.wav, the only one",)
+    first = gather(["night.wav"], first=1, reference=("calls.txt",))
+    assert [one.path for one in first.marked] == ["night.wav"]
+    # A name that fits is no guess, and a name that is wrong stays so.
+    write_track(Path("night.calls.txt"), [(3, 4, "owl")])
+    assert not gather(["night.wav"], annotations=("night.calls.txt",)).notes
+    write_table(Path("other.csv"), [("other.wav", 1, 2, "wren")])
+    with pytest.raises(CorpusError, match=r"the recording 'other\.wav', which is not here"):
+        gather(["night.wav"], annotations=("other.csv",))
+
+
+@pytest.mark.parametrize(
+    ("recordings", "files"),
+    [(["b.wav", "a.wav"], ("calls.txt",)), (["a.wav"], ("calls.txt", "more.txt"))],
+)
+def test_a_file_without_a_name_is_refused_where_it_may_be_about_several(
+    recordings: list[str], files: tuple[str, ...]
+) -> None:
+    for name in files:
+        write_track(Path(name), [(1, 2, "wren")])
+    with pytest.raises(CorpusError, match=r"calls\.txt:1: names no recording.* a\.calls\.txt"):
+        gather(recordings, annotations=files)
+    Path("calls.txt").rename("a.calls.txt")  # as it says
+    assert gather(recordings, annotations=("a.calls.txt",)).marked[0].path == "a.wav"
+
+
+def test_clips_that_a_table_calls_absent_are_told() -> None:
+    record(Path("1.wav"), 0.5)
+    Path("clips.csv").write_text("audio,label,polarity\n1.wav,wren,pos\n1.wav,owl,neg\n")
+    gathered = gather(["night.wav"], annotations=("clips.csv",))
+    assert gathered.labels == ("wren",)
+    assert "1 row says that a sound is not there" in gathered.notes[0]
 
 
 def test_wrong_times_name_their_row() -> None:
