@@ -142,6 +142,7 @@ def test_models_behind_an_endpoint_are_listed(run: Run) -> None:
     assert "openai:NAME" in out
 
 
+@pytest.mark.slow
 def test_endpoints_are_compared_and_listened_to(
     run: Run, index: Path, query: Path, stub: StubEndpoint, tmp_path: Path
 ) -> None:

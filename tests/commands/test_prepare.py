@@ -39,8 +39,8 @@ def test_the_first_question_reads_no_exemplar(
     def load(*_: object, **__: object) -> None:
         raise AssertionError("an exemplar is decoded")
 
-    monkeypatch.setattr("earful.model.flamingo.audio.load_isolated", load)
-    monkeypatch.setattr("earful.model.flamingo.audio.probe_isolated", load)
+    monkeypatch.setattr("earful.model.prompt.load_isolated", load)
+    monkeypatch.setattr("earful.model.prompt.probe_isolated", load)
     # It is no exemplar, though it sounds like some.
     (query, *_) = sorted(corpus.rglob("*.wav"))
     asked = tmp_path / "query.wav"
