@@ -71,7 +71,8 @@ LIBRARY = {
     "rag/evaluation/leakage.py": ("evaluate",),
     "rag/evaluation/repeat.py": ("evaluate",),
     "rag/evaluation/run_file.py": ("evaluate",),
-    "rag/evaluation/update_task.py": ("classify",),
+    "rag/evaluation/update_task.py": ("evaluate",),
+    "rag/evaluation/update_task.py:write_verdict": ("classify",),
     "rag/task/parse_examples.py": TASKS,
     # Functions of the commands' own files that are no command, by file.
     "src/earful/cli.py:_scan_long": ("demo",),
