@@ -224,8 +224,10 @@ class ResultFolder:
             )
 
     def _holds_store(self) -> bool:
+        # Killed right after it began, a scan leaves a store that has no name yet.
         vectors = self.path / VECTORS
-        return (vectors / STORE_FILE).exists() or not any(vectors.iterdir())
+        there = [path.name for path in vectors.iterdir() if not path.name.startswith(".")]
+        return STORE_FILE in there or not there
 
     def _cannot_write(self, error: OSError) -> ScanError:
         if self.path.exists() and not self.path.is_dir():

@@ -294,3 +294,13 @@ def test_events_are_shown_and_exported(night: Path) -> None:
     assert len(frame) == 10
     assert isinstance(events[:2], tuple)
     assert isinstance(events[0], Event)
+
+
+def test_a_scan_that_was_killed_as_it_began_its_store_goes_on(night: Path) -> None:
+    Path("out/vectors").mkdir(parents=True)
+    Path("out/vectors/.store.json.tmp").write_text("{")
+    assert len(scan(night, out="out"))
+    Path("other/vectors").mkdir(parents=True)
+    Path("other/vectors/mine.txt").write_text("a file of somebody's")
+    with pytest.raises(ScanMismatchError, match="holds files"):
+        scan(night, out="other")
