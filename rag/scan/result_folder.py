@@ -18,9 +18,7 @@ from earful.errors import CorpusError, ScanError, ScanMismatchError
 from earful.files import (
     NO_ROOM,
     lock_unfinished,
-    sync_file,
-    sync_folder,
-    temporary_name,
+    replaced,
     write_atomically,
 )
 from earful.index.annotations import (
@@ -155,17 +153,11 @@ class ResultFolder:
             ScanError: They cannot be written.
         """
         path = self.path / SCORES / f"{sha256}.npy"
-        beside = path.with_name(temporary_name(path.name))
         try:
             path.parent.mkdir(exist_ok=True)
-            with open(beside, "wb") as file:
+            with replaced(path) as beside, open(beside, "wb") as file:
                 np.save(file, np.asarray(scores, dtype="<f2"), allow_pickle=False)
-            sync_file(beside)
-            os.replace(beside, path)
-            sync_folder(path.parent)
         except OSError as error:
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
             raise self._cannot_write(error) from error
 
     @classmethod

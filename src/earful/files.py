@@ -6,7 +6,8 @@ import errno
 import fcntl
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,32 @@ def temporary_name(name: str) -> str:
     return f".{name}.tmp"
 
 
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Replace a file so that a reader or a crash sees all the old or all the new.
+
+    Args:
+        path: The file; the caller makes sure that only one process writes it at a time.
+
+    Yields:
+        The path to write to; it takes the file's name when the block ends, and is removed if the
+        block raises.
+
+    Raises:
+        OSError: It cannot be written; what was there before is unchanged.
+    """
+    beside = path.with_name(temporary_name(path.name))
+    try:
+        yield beside
+        sync_file(beside)
+        os.replace(beside, path)
+        sync_folder(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Replace a file's content so that a reader or a crash sees all the old or all the new.
 
@@ -51,20 +78,13 @@ def write_atomically(path: Path, text: str) -> None:
     Raises:
         OSError: It cannot be written; what was there before is unchanged.
     """
-    beside = path.with_name(temporary_name(path.name))
-    try:
-        with open(beside, "w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
-            with suppress(FileNotFoundError):
-                os.fchmod(file.fileno(), path.stat().st_mode & 0o777)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-        sync_folder(path.parent)
-    except BaseException:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
-        raise
+    with (
+        replaced(path) as beside,
+        open(beside, "w", encoding="utf-8", errors="surrogatepass", newline="\n") as file,
+    ):
+        with suppress(FileNotFoundError):
+            os.fchmod(file.fileno(), path.stat().st_mode & 0o777)
+        file.write(text)
 
 
 def lock_unfinished(descriptor: int, path: Path) -> bool:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from earful.files import sync_file, sync_folder, temporary_name, write_atomically
+from earful.files import replaced, write_atomically
 from earful.index.annotations.annotation import Annotation
 from earful.index.annotations.event import Event
 from earful.index.annotations.readers import NOTE_SEPARATOR
@@ -137,16 +135,8 @@ def write_events_parquet(
     import pyarrow.parquet as pq
 
     table = _arrow_table(in_order(events), scan)
-    beside = path.with_name(temporary_name(path.name))
-    try:
+    with replaced(path) as beside:
         pq.write_table(table, beside)
-        sync_file(beside)
-        os.replace(beside, path)
-        sync_folder(path.parent)
-    except BaseException:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
-        raise
 
 
 def _arrow_table(events: list[Event], scan: Mapping[str, Any] | None) -> pa.Table:
