@@ -60,3 +60,12 @@ class RecordingRow:
     extra: Mapping[str, str] = field(default_factory=ReadOnlyDict, hash=False)
 
     __repr__ = short_repr
+
+    @property
+    def was_read(self) -> bool:
+        """Whether it was scanned, be it only as far as it could be read.
+
+        >>> [RecordingRow(recording="a.wav", status=one).was_read for one in ("ok", "skipped")]
+        [True, False]
+        """
+        return self.status in ("ok", "cut short")

@@ -84,7 +84,7 @@ def count_density(
     effort: dict[tuple[str, ...], float] = defaultdict(float)
     read = {}
     for row in found.recordings:
-        if row.status in ("ok", "cut short"):
+        if row.was_read:
             read[row.recording] = row
             for values, seconds in _effort(row, part, by):
                 effort[values] += seconds

@@ -61,7 +61,7 @@ def evaluate_scan(
     spans = {
         row.recording: part.spans(row.starts_at, row.duration_s or 0.0)
         for row in found.recordings
-        if row.status in ("ok", "cut short")
+        if row.was_read
     }
     spans = {name: own for name, own in spans.items() if own}
     lengths = {name: own[-1][1] for name, own in spans.items()}
@@ -123,7 +123,7 @@ def kept_scores(found: Events) -> dict[str, KeptScores]:
     scores = {}
     for row in found.recordings:
         path = Path(found.folder, SCORES, f"{row.sha256}.npy")
-        if row.status not in ("ok", "cut short"):
+        if not row.was_read:
             continue
         try:
             array = np.load(path, allow_pickle=False)

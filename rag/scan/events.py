@@ -115,7 +115,7 @@ class Events(Sequence[Event]):
     @property
     def hours(self) -> float:
         """Hours of audio that were scanned, with copies counted once."""
-        read = (row for row in self.recordings if row.status in ("ok", "cut short"))
+        read = (row for row in self.recordings if row.was_read)
         return sum(row.duration_s or 0.0 for row in read) / 3600
 
     @property

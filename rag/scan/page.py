@@ -378,7 +378,7 @@ def _scanned(
     return [
         (row, part.spans(row.starts_at, row.duration_s or 0.0))
         for row in recordings
-        if row.status in ("ok", "cut short")
+        if row.was_read
     ]
 
 

@@ -376,7 +376,7 @@ class Scanning:
         for event in self.events:
             found[event.label].append(event)
         random = f"{self.settings.n_background}/recording"
-        n_read = sum(row.status in ("ok", "cut short") for row in self.rows)
+        n_read = sum(row.was_read for row in self.rows)
         background = random if not self._n_own_gaps else f"gaps, {random}"
         if self._n_own_gaps and self._n_own_gaps == n_read:
             background = "gaps"

@@ -85,9 +85,7 @@ def export_events(
             raise CorpusError(unknown_name("format", name, EXPORT_FORMATS))
     found = in_order(events)
     rows = {row.recording: row for row in recordings}
-    of_recording: dict[str, list[Event]] = {
-        name: [] for name, row in rows.items() if row.status in ("ok", "cut short")
-    }
+    of_recording: dict[str, list[Event]] = {name: [] for name, row in rows.items() if row.was_read}
     for event in found:
         of_recording.setdefault(event.recording, []).append(event)
     names = names_of_recordings(sorted(of_recording))

@@ -73,7 +73,7 @@ def write_raven_combined(
             selection += 1
             lines.append(_line(selection, event, row, before_s))
         # Raven cannot open what could not be read either.
-        is_open = row.status in ("ok", "cut short")
+        is_open = row.was_read
         unknown = unknown or (name if is_open and row.duration_s is None else "")
         before_s += (row.duration_s or 0.0) if is_open else 0.0
     write_atomically(path, "".join(lines))

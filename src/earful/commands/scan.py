@@ -124,7 +124,7 @@ def scan(
     else:
         typer.echo(describe_scan(found, out, last[-1] if last else None))
     if found.failed:
-        nothing = not any(row.status in ("ok", "cut short") for row in found.recordings)
+        nothing = not any(row.was_read for row in found.recordings)
         raise typer.Exit(1 if nothing else SOME_FAILED)
 
 
