@@ -17,7 +17,7 @@ from earful.index.recordings.kept import KeptRecording, SampleLevels
 from earful.index.recordings.settings import BLOCK_S, StoreSettings
 from earful.index.recordings.store import StepStore
 from earful.model import StepEmbedder
-from earful.model.audio import AudioBlock, AudioLimits, StreamInfo, stream_blocks
+from earful.model.audio import AudioBlock, AudioLimits, StreamInfo, check_channel, stream_blocks
 from earful.model.encoders import OVERVIEW_BANDS, overview
 from earful.model.runtime import at_most_cores, n_cores
 from earful.values import short_repr
@@ -54,11 +54,7 @@ class Hearing:
             )
         if not 1 <= self.slow <= 100:
             raise ValueError(f"slow={self.slow:g}: expected 1 to 100")
-        known = self.channel in ("mean", "first")
-        if not known and not (isinstance(self.channel, int) and self.channel >= 1):
-            raise ValueError(
-                f"channel={self.channel!r}: expected 'mean', 'first' or a number from 1"
-            )
+        check_channel(self.channel)
 
     @property
     def band_hz(self) -> tuple[float, float] | None:

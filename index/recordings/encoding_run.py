@@ -17,13 +17,10 @@ from earful.index.recordings.find import FoundRecording
 from earful.index.recordings.kept import KeptRecording
 from earful.index.recordings.store import StepStore
 from earful.index.recordings.writer import BusyRecordingError
-from earful.model.audio import AudioLimits, probe_isolated
+from earful.model.audio import ANY_LENGTH, probe_isolated
 from earful.model.runtime import n_cores
 from earful.values import short_repr
 from earful.wording import counted
-
-_LONG = AudioLimits(max_duration_s=31 * 86_400.0, max_file_bytes=1 << 50)
-"""Recordings of any length: only their channels and rates are limited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +177,7 @@ class _Run:
         if found.skipped:
             return EncodedRecording(path=found.path, skipped=found.skipped)
         try:
-            key, size = self._store.key(found.path, limits=_LONG)
+            key, size = self._store.key(found.path, limits=ANY_LENGTH)
         except AudioError as error:
             return EncodedRecording(path=found.path, failed=_without_name(error, found.path))
         kept: KeptRecording | None = None
@@ -253,7 +250,8 @@ class _Run:
         n_bytes = 0
         for path in self._missing.values():
             with suppress(EarfulError):
-                n_bytes += self._store.bytes_missing(probe_isolated(path, limits=_LONG).duration_s)
+                found = probe_isolated(path, limits=ANY_LENGTH)
+                n_bytes += self._store.bytes_missing(found.duration_s)
         is_full = error.errno in NO_ROOM
         step = f"make room for {n_bytes / 1e6:.0f} MB" if is_full else "make it writable"
         return ScanError(

@@ -10,13 +10,14 @@ from .hearing import (
     hearing_faults,
 )
 from .levels import LevelMeter, Levels, unfilled_note
-from .limits import AudioLimits, check_rate
+from .limits import ANY_LENGTH, AudioLimits, check_channel, check_rate
 from .next_steps import BY_TIMES, FIND_WHERE, RAISE_LIMIT, TAKE_STRETCH
 from .sandbox import load_isolated, probe_isolated, stop_decoding, warm_up
 from .source import open_source
 from .stream import AudioBlocks, StreamInfo, stream_blocks
 
 __all__ = [
+    "ANY_LENGTH",
     "BY_TIMES",
     "FIND_WHERE",
     "RAISE_LIMIT",
@@ -34,6 +35,7 @@ __all__ = [
     "Levels",
     "StreamInfo",
     "StreamStart",
+    "check_channel",
     "check_hearing",
     "check_rate",
     "clock_stretch",

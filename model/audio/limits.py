@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from dataclasses import dataclass
+from typing import Final
 
 from earful.values import short_repr
 from earful.wording import quoted
@@ -41,6 +42,22 @@ class AudioLimits:
     max_file_bytes: int = 1 << 32
 
     __repr__ = short_repr
+
+
+ANY_LENGTH: Final = AudioLimits(max_duration_s=31 * 86_400.0, max_file_bytes=1 << 50)
+"""Limits for what is read in blocks: on channels and rates, and a month, so that a small file
+keeps no decoder busy for ever."""
+
+
+def check_channel(channel: str | int) -> None:
+    """Refuse what names no channel of a recording.
+
+    Raises:
+        ValueError: It is neither ``"mean"`` nor ``"first"``, nor a number from 1.
+    """
+    is_number = isinstance(channel, int) and channel >= 1
+    if not is_number and channel not in ("mean", "first"):
+        raise ValueError(f"channel={channel!r}: expected 'mean', 'first' or a number from 1")
 
 
 def check_rate(rate: object) -> int:

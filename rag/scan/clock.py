@@ -6,12 +6,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
 
 from earful.errors import AudioError
 from earful.index.corpus import read_recordings_table
 from earful.index.recordings import FoundRecording
-from earful.model.audio import AudioLimits, probe_isolated
+from earful.model.audio import ANY_LENGTH, probe_isolated
 from earful.model.audio.recorders import (
     RecorderMetadata,
     RecorderOptions,
@@ -20,9 +19,6 @@ from earful.model.audio.recorders import (
 )
 from earful.rag.scan.part import ScanPart
 from earful.wording import counted, listed
-
-ANY_LENGTH: Final = AudioLimits(max_duration_s=31 * 86_400.0, max_file_bytes=1 << 50)
-"""Limits on channels and rates alone."""
 
 
 class Clocks:

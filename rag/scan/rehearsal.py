@@ -12,8 +12,8 @@ from typing import Any
 from earful.errors import AudioError, MissingExtraError, ScanMismatchError
 from earful.index.recordings import STORE_FILE, Encoder, StepStore, find_recordings
 from earful.model import DEFAULT_EMBEDDER, load_step_embedder
-from earful.model.audio import probe_isolated
-from earful.rag.scan.clock import ANY_LENGTH, Clocks
+from earful.model.audio import ANY_LENGTH, probe_isolated
+from earful.rag.scan.clock import Clocks
 from earful.rag.scan.examples import ExampleSources, gather_examples
 from earful.rag.scan.result_folder import VECTORS
 from earful.rag.scan.scanner import ScanOptions

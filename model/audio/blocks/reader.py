@@ -20,18 +20,17 @@ from earful.errors import AudioError
 from earful.model.audio.blocks.file_digest import FileDigest
 from earful.model.audio.blocks.records import AudioBlock, BlockPlan, StreamEnd, StreamStart
 from earful.model.audio.decoders import Decoder
-from earful.model.audio.limits import AudioLimits
+from earful.model.audio.limits import ANY_LENGTH, AudioLimits
 from earful.model.audio.segment import TOLERANCE_S, mix, no_samples, open_within
 from earful.model.audio.source import OpenSource, open_source
 from earful.wording import counted
 
 Numbers = NDArray[np.float32]
 
-LONGEST_S: Final = 31 * 86_400.0
-"""Longest recording, in seconds: a small file must not keep a decoder busy for ever."""
+LONGEST_S: Final = ANY_LENGTH.max_duration_s
+"""Longest recording, in seconds."""
 _CONTEXT_SAMPLES: Final = 2048
 """Samples at the target rate around a block on which its resampling may depend."""
-_LARGEST_FILE: Final = 1 << 50
 _LOUDEST: Final = 1e6  # front ends clip there, and a resampler must not overflow before
 _FULL_SCALE: Final = np.float32(0.9999)  # 16 bits reach 0.99997
 _CLIPPED, _NOT_FINITE = 1, 2
@@ -61,7 +60,7 @@ def read_blocks(
             without the channel.
     """
     with (
-        open_source(path, max_bytes=_LARGEST_FILE) as opened,
+        open_source(path, max_bytes=ANY_LENGTH.max_file_bytes) as opened,
         closing(open_within(opened, limits)) as decoder,
         closing(FileDigest(opened)) as digest,
     ):

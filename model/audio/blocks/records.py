@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from earful.model.audio.limits import check_channel
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockPlan:
@@ -38,11 +40,7 @@ class BlockPlan:
         ):
             if (value := getattr(self, name)) < least:
                 raise ValueError(f"{name}={value}: expected {least} or more")
-        known = self.channel in ("mean", "first")
-        if not known and not (isinstance(self.channel, int) and self.channel >= 1):
-            raise ValueError(
-                f"channel={self.channel!r}: expected 'mean', 'first' or a number from 1"
-            )
+        check_channel(self.channel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
