@@ -114,12 +114,20 @@ class StepStore:
                 }
                 write_atomically(path, json.dumps(whole, indent=1) + "\n")
         found = cls.open(folder)
-        if differences := found.settings.differences(settings):
+        found.require(settings)
+        return found
+
+    def require(self, settings: StoreSettings) -> None:
+        """Refuse steps of other settings.
+
+        Raises:
+            ScanMismatchError: The store holds others; the message names what differs.
+        """
+        if differences := self.settings.differences(settings):
             raise ScanMismatchError(
-                f"{folder}: holds steps that were made otherwise; kept / asked for: "
+                f"{self.folder}: holds steps that were made otherwise; kept / asked for: "
                 f"{listed(differences)}. Give --vectors and a new folder to keep these, too"
             )
-        return found
 
     def key(
         self, path: str | os.PathLike[str], *, limits: AudioLimits = AudioLimits()
@@ -155,11 +163,8 @@ class StepStore:
         Raises:
             ScanError: They are damaged, or not kept.
         """
-        path = self._base(key).with_suffix(".npy")
-        try:
+        with self._steps_path(key) as path:
             return map_steps(path, self.settings.row_dim)[:, : self.settings.step_dim]
-        except FileNotFoundError as error:
-            raise ScanError(f"{path}: is missing; expected the steps of a recording") from error
 
     def open_steps(self, key: str) -> StepsFile:
         """Open the steps of a recording that is kept, to be read slice by slice.
@@ -167,11 +172,8 @@ class StepStore:
         Raises:
             ScanError: They are damaged, or not kept.
         """
-        path = self._base(key).with_suffix(".npy")
-        try:
+        with self._steps_path(key) as path:
             return StepsFile(path, self.settings.row_dim, self.settings.step_dim)
-        except FileNotFoundError as error:
-            raise ScanError(f"{path}: is missing; expected the steps of a recording") from error
 
     def overview(self, key: str) -> NDArray[np.uint8]:
         """Read the overview of a recording that is kept; see ``overview`` of the encoders.
@@ -182,12 +184,9 @@ class StepStore:
         Raises:
             ScanError: It is damaged, or not kept.
         """
-        path = self._base(key).with_suffix(".npy")
         settings = self.settings
-        try:
+        with self._steps_path(key) as path:
             rows = StepsFile(path, settings.row_dim, settings.row_dim)
-        except FileNotFoundError as error:
-            raise ScanError(f"{path}: is missing; expected the steps of a recording") from error
         found = np.empty((len(rows), settings.overview_bands), np.uint8)
         for first in range(0, len(rows), _ROWS_AT_ONCE):
             part = np.ascontiguousarray(rows[first : first + _ROWS_AT_ONCE][:, settings.step_dim :])
@@ -214,9 +213,7 @@ class StepStore:
         """
         found = {}
         for path in sorted([*self._files(".npy"), *self._files(".part")]):
-            about: KeptRecording | None = None
-            with suppress(FileNotFoundError, ScanError):
-                about = KeptRecording.read(path.with_suffix(".json"))
+            about = _about_beside(path)
             found[path.stem] = "" if about is None else about.path
         return found
 
@@ -230,15 +227,12 @@ class StepStore:
 
     def unfinished(self) -> list[UnfinishedRecording]:
         """Return the recordings of which only a beginning is kept."""
-        found = []
-        for path in sorted(self._files(".part")):
-            about: KeptRecording | None = None
-            with suppress(FileNotFoundError, ScanError):
-                about = KeptRecording.read(path.with_suffix(".json"))
-            found.append(
-                UnfinishedRecording(key=path.stem, about=about, is_busy=not _is_free(path))
+        return [
+            UnfinishedRecording(
+                key=path.stem, about=_about_beside(path), is_busy=not _is_free(path)
             )
-        return found
+            for path in sorted(self._files(".part"))
+        ]
 
     def remove(self, keys: Iterable[str]) -> int:
         """Remove what is kept of recordings, beginnings as well; return their number.
@@ -281,10 +275,27 @@ class StepStore:
     def _base(self, key: str) -> Path:
         return self.folder / key[:2] / key
 
+    @contextmanager
+    def _steps_path(self, key: str) -> Iterator[Path]:
+        """Give the path of a recording's steps to open, and say it if they are not there."""
+        path = self._base(key).with_suffix(".npy")
+        try:
+            yield path
+        except FileNotFoundError as error:
+            raise ScanError(f"{path}: is missing; expected the steps of a recording") from error
+
     def _files(self, ending: str) -> Iterator[Path]:
         for path in self.folder.glob(f"??/*{ending}"):
             if len(path.stem) == _KEY_DIGITS and not path.name.startswith("."):
                 yield path
+
+
+def _about_beside(path: Path) -> KeptRecording | None:
+    """Return what is known of a recording by the path of its steps; ``None`` if damaged."""
+    try:
+        return KeptRecording.read(path.with_suffix(".json"))
+    except (FileNotFoundError, ScanError):
+        return None
 
 
 def _is_free(part: Path) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from earful.errors import AudioError, ScanError
 from earful.index.recordings.array_file import HEADER_BYTES, crc_of_steps
+from earful.index.recordings.kept import KeptRecording
 from earful.index.recordings.store import StepStore
 from earful.model.audio import AudioLimits, file_sha256
 from earful.values import short_repr
@@ -92,7 +93,7 @@ def verify_store(
         try:
             about = store.about(key)
             recording = about.path
-            if what := _steps_problem(store, key):
+            if what := _steps_problem(store, key, about):
                 problems.append(StoreProblem(key=key, recording=recording, what=f"{what}; {again}"))
         except ScanError as error:
             problems.append(StoreProblem(key=key, recording=recording, what=f"{error}; {again}"))
@@ -113,9 +114,9 @@ def verify_store(
     )
 
 
-def _steps_problem(store: StepStore, key: str) -> str:
+def _steps_problem(store: StepStore, key: str, about: KeptRecording) -> str:
     """Return what is wrong with a recording's steps; ``""`` if nothing is."""
-    about, steps = store.about(key), store.steps(key)
+    steps = store.steps(key)
     if len(steps) != about.n_steps:
         return f"has {counted(len(steps), 'step')}, expected {about.n_steps}"
     path = Path(store.stem(key)).with_suffix(".npy")

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from earful.errors import AudioError, MissingExtraError, ScanMismatchError
+from earful.errors import AudioError, MissingExtraError
 from earful.index.recordings import STORE_FILE, Encoder, StepStore, find_recordings
 from earful.model import DEFAULT_EMBEDDER, load_step_embedder
 from earful.model.audio import ANY_LENGTH, probe_isolated
@@ -80,12 +80,7 @@ def rehearse_scan(
     folder = Path(out) / VECTORS if options.vectors is None else Path(options.vectors)
     store = StepStore(folder, encoder.settings)
     if (folder / STORE_FILE).exists():
-        differences = StepStore.open(folder).settings.differences(encoder.settings)
-        if differences:
-            raise ScanMismatchError(
-                f"{folder}: holds steps that were made otherwise; kept / asked for: "
-                f"{', '.join(differences)}. Give --vectors and a new folder to keep these, too"
-            )
+        StepStore.open(folder).require(encoder.settings)
     planned = [clocks.plan(one, options.part) for one in found]
     skipped = tuple((one.path, one.skipped) for one in planned if one.skipped)
     failed: list[tuple[str, str]] = []
