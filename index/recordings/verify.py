@@ -14,7 +14,7 @@ from earful.errors import AudioError, ScanError
 from earful.index.recordings.array_file import HEADER_BYTES, crc_of_steps
 from earful.index.recordings.kept import KeptRecording
 from earful.index.recordings.store import StepStore
-from earful.model.audio import AudioLimits, file_sha256
+from earful.model.audio import ANY_LENGTH, AudioLimits, file_sha256
 from earful.values import short_repr
 from earful.wording import counted
 
@@ -71,7 +71,7 @@ def verify_store(
     store: StepStore,
     *,
     files: bool = False,
-    limits: AudioLimits = AudioLimits(),
+    limits: AudioLimits = ANY_LENGTH,
     progress: Progress | None = None,
 ) -> StoreReport:
     """Check the shape and the CRC of all that a store keeps.

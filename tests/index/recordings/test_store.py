@@ -17,7 +17,7 @@ from earful.index.recordings import (
     StepStore,
     verify_store,
 )
-from earful.model.audio import file_sha256
+from earful.model.audio import AudioLimits, file_sha256, open_source
 from tests.support.step_stores import BLOCK, DIM, Stopped, files, settings, steps_of, stop_at, write
 
 KEY = "ab" * 32
@@ -216,3 +216,24 @@ def test_verify_reads_recordings_when_asked(store: StepStore, tmp_path: Path) ->
     assert verify_store(store).problems == ()
     (problem,) = verify_store(store, files=True).problems
     assert "changed" in problem.what
+
+
+def test_verify_reads_recordings_of_any_size(
+    store: StepStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, size = tmp_path / "week.wav", 5 << 30
+    with open(path, "wb") as file:
+        file.truncate(size)
+    write(store, KEY, 2)
+    about = replace(store.about(KEY), path=str(path), bytes=size, sha256="ef" * 32)
+    about.write(store.folder / KEY[:2] / f"{KEY}.json")
+
+    def refuse_or_say(path: str, *, limits: AudioLimits) -> str:
+        with open_source(path, max_bytes=limits.max_file_bytes):
+            return "ef" * 32
+
+    # Hashing so much would take a while.
+    monkeypatch.setattr("earful.index.recordings.verify.file_sha256", refuse_or_say)
+    assert verify_store(store, files=True).problems == ()
+    small = AudioLimits(max_file_bytes=1 << 32)
+    assert verify_store(store, files=True, limits=small).problems
