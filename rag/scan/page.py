@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -193,7 +194,15 @@ def write_events_page(
         (row for row in recordings if row.duration_s),
         key=lambda row: (-len(by_recording[row.recording]), row.recording),
     )[:_MOST_RECORDINGS]
-    overviews = _Overviews(overview_of, step_s)
+    busiest = _busiest(shown, by_recording, most_minutes)
+    wholes: list[Strip] = []
+    strips: list[Strip] = []
+    for row in shown:
+        # An overview of a night is large: it is read once, and let go before the next.
+        levels = None if overview_of is None else overview_of(row)
+        draw = partial(_strip, row, levels, step_s, by_recording[row.recording], colours)
+        wholes.append(draw(0.0, row.duration_s))
+        strips += [draw(start_s, STRIP_S) for start_s in busiest[row.recording]]
     scanned = _scanned(recordings, part or ScanPart())
     scanned_s = sum(end_s - start_s for _, spans in scanned for start_s, end_s in spans)
     doubtful = [event for event in events if _is_doubtful(event, thresholds)]
@@ -211,14 +220,8 @@ def write_events_page(
             failed=[row for row in recordings if row.status != "ok"],
             effort=_duration(scanned_s),
             hours=_hours(events, scanned),
-            wholes=[
-                overviews.strip(row, by_recording[row.recording], colours, 0.0, row.duration_s)
-                for row in shown
-            ],
-            strips=[
-                overviews.strip(row, by_recording[row.recording], colours, start_s, STRIP_S)
-                for row, start_s in _busiest(shown, by_recording, most_minutes)
-            ],
+            wholes=wholes,
+            strips=strips,
             n_hidden_recordings=sum(bool(row.duration_s) for row in recordings) - len(shown),
             clock=clock,
         )
@@ -226,64 +229,51 @@ def write_events_page(
         raise CorpusError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-class _Overviews:
-    """Pictures of recordings, whose overviews are read once."""
-
-    def __init__(self, overview_of: Overview | None, step_s: float) -> None:
-        self._overview_of = overview_of
-        self._step_s = step_s
-        self._latest: tuple[str, NDArray[np.uint8] | None] = ("", None)
-
-    def strip(
-        self,
-        row: RecordingRow,
-        events: Iterable[Event],
-        colours: dict[str, int],
-        start_s: float,
-        length_s: float | None,
-    ) -> Strip:
-        """Draw a stretch of a recording that begins at ``start_s``."""
-        end_s = start_s + (length_s or 0.0)
-        whole_s = row.duration_s or end_s
-        # The last stretch of ten minutes is shorter; its columns stay as wide.
-        n_columns = _STRIP_COLUMNS * (min(end_s, whole_s) - start_s) / (end_s - start_s)
-        per_s = _STRIP_COLUMNS / (end_s - start_s)
-        first, last = math.floor(start_s / self._step_s), math.ceil(end_s / self._step_s)
-        levels = self._levels(row)
-        part = None if levels is None else levels[first:last]
-        marks = []
-        for event in events:
-            if event.start_s < end_s and event.end_s > start_s:
-                x = (max(event.start_s, start_s) - start_s) * per_s
-                width = (min(event.end_s, end_s) - start_s) * per_s - x
-                marks.append(
-                    Mark(
-                        x=round(x, 1),
-                        width=round(max(width, _NARROWEST), 1),
-                        event=event,
-                        colour=colours[event.label],
-                    )
+def _strip(
+    row: RecordingRow,
+    levels: NDArray[np.uint8] | None,
+    step_s: float,
+    events: Iterable[Event],
+    colours: dict[str, int],
+    start_s: float,
+    length_s: float | None,
+) -> Strip:
+    """Draw a stretch of a recording that begins at ``start_s``."""
+    end_s = start_s + (length_s or 0.0)
+    whole_s = row.duration_s or end_s
+    # The last stretch of ten minutes is shorter; its columns stay as wide.
+    n_columns = _STRIP_COLUMNS * (min(end_s, whole_s) - start_s) / (end_s - start_s)
+    per_s = _STRIP_COLUMNS / (end_s - start_s)
+    first, last = math.floor(start_s / step_s), math.ceil(end_s / step_s)
+    part = None if levels is None else levels[first:last]
+    marks = []
+    for event in events:
+        if event.start_s < end_s and event.end_s > start_s:
+            x = (max(event.start_s, start_s) - start_s) * per_s
+            width = (min(event.end_s, end_s) - start_s) * per_s - x
+            marks.append(
+                Mark(
+                    x=round(x, 1),
+                    width=round(max(width, _NARROWEST), 1),
+                    event=event,
+                    colour=colours[event.label],
                 )
-        name = row.recording
-        if start_s or end_s < whole_s:
-            name += f", from {clock(row, start_s)} to {clock(row, min(end_s, whole_s))}"
-        return Strip(
-            title=name,
-            picture=draw_overview(part, max(round(n_columns), 1))
-            if part is not None and len(part)
-            else "",
-            width=round(n_columns, 1),
-            ticks=tuple(
-                (round((second - start_s) * per_s, 1), clock(row, second))
-                for second in _round_times(start_s, min(end_s, whole_s), end_s - start_s)
-            ),
-            marks=tuple(marks),
-        )
-
-    def _levels(self, row: RecordingRow) -> NDArray[np.uint8] | None:
-        if self._overview_of is not None and self._latest[0] != row.recording:
-            self._latest = (row.recording, self._overview_of(row))
-        return self._latest[1]
+            )
+    name = row.recording
+    if start_s or end_s < whole_s:
+        name += f", from {clock(row, start_s)} to {clock(row, min(end_s, whole_s))}"
+    return Strip(
+        title=name,
+        picture=draw_overview(part, max(round(n_columns), 1))
+        if part is not None and len(part)
+        else "",
+        width=round(n_columns, 1),
+        ticks=tuple(
+            (round((second - start_s) * per_s, 1), clock(row, second))
+            for second in _round_times(start_s, min(end_s, whole_s), end_s - start_s)
+        ),
+        marks=tuple(marks),
+    )
 
 
 def clock(row: RecordingRow, second: float) -> str:
@@ -427,8 +417,11 @@ def _hours(
 
 def _busiest(
     rows: Sequence[RecordingRow], by_recording: dict[str, list[Event]], most_minutes: float
-) -> list[tuple[RecordingRow, float]]:
-    """Return stretches of ten minutes with most events, of recordings longer than that."""
+) -> dict[str, list[float]]:
+    """Return where stretches of ten minutes with most events begin, by recordings longer than that.
+
+    The result gives an empty list for others.
+    """
     counts: Counter[tuple[int, int]] = Counter()
     for number, row in enumerate(rows):
         if (row.duration_s or 0.0) <= STRIP_S:
@@ -437,4 +430,7 @@ def _busiest(
             counts[number, int(event.start_s // STRIP_S)] += 1
     n_strips = int(most_minutes * 60 // STRIP_S)
     ranked = sorted(counts, key=lambda place: (-counts[place], place))[:n_strips]
-    return [(rows[number], part * STRIP_S) for number, part in sorted(ranked)]
+    found: dict[str, list[float]] = defaultdict(list)
+    for number, part in sorted(ranked):
+        found[rows[number].recording].append(part * STRIP_S)
+    return found

@@ -1,6 +1,7 @@
 """The events page: what stands in it, and where, in a browser."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,23 @@ def test_a_scan_without_events_has_a_page(tmp_path: Path) -> None:
     text = path.read_text()
     assert "Nothing was found in 1 recording" in text
     assert "a.wav" in text
+
+
+def test_an_overview_is_read_once_for_all_pictures_of_its_recording(
+    events: list[Event], recordings: list[RecordingRow], tmp_path: Path
+) -> None:
+    asked = []
+
+    def note(row: RecordingRow) -> None:
+        asked.append(row.recording)
+
+    later = RecordingRow(recording="later.wav", duration_s=LENGTH_S)
+    moved = [replace(event, recording="later.wav") for event in events]
+    path = tmp_path / "two.html"
+    rows = [*recordings[:2], later]
+    write_events_page([*events, *moved], rows, path, overview_of=note)
+    assert sorted(asked) == sorted(row.recording for row in rows)
+    assert path.read_text().count('<figure class="strip">') == 3 + 4
 
 
 def test_rates_are_of_what_was_scanned(
