@@ -354,24 +354,18 @@ def _scan_long(folder: Path, *, as_json: bool) -> None:
     from earful.commands.scan import describe_scan
     from earful.commands.scan_console import scan_meter
     from earful.demo import N_EXAMPLES, DemoCorpus, mix_long_recording
-    from earful.rag.scan import ExampleSources, ScanProgress, evaluate_scan, write_scan_page
+    from earful.rag.scan import ExampleSources, evaluate_scan, write_scan_page
 
     mixed = mix_long_recording(DemoCorpus.find(), folder)
     out = folder / "ward.scan"
-    last: list[ScanProgress] = []
-    with scan_meter(sys.stderr) as show:
-
-        def tell(progress: ScanProgress) -> None:
-            last[:] = [progress]
-            show(progress)
-
+    with scan_meter(sys.stderr) as meter:
         found = earful.scan(
             mixed.audio,
             examples=ExampleSources(
                 annotations=(mixed.examples,), complete_until_s=mixed.complete_until_s
             ),
             out=out,
-            on_progress=tell,
+            on_progress=meter,
         )
     (evaluation,) = evaluate_scan(found, mixed.reference, n_given=N_EXAMPLES)
     page = out / "events.html"
@@ -387,7 +381,7 @@ def _scan_long(folder: Path, *, as_json: bool) -> None:
         f"$ earful scan {_shown(mixed.audio)} --examples {_shown(mixed.examples)} "
         f"--complete-until {mixed.complete_until_s:g} --out {_shown(out)}"
     )
-    typer.echo(f"{describe_scan(found, out, last[-1] if last else None)}\n")
+    typer.echo(f"{describe_scan(found, out, meter.last)}\n")
     typer.echo(
         f"$ earful events evaluate {_shown(out)} {_shown(mixed.reference)} --n-given {N_EXAMPLES}"
     )

@@ -97,17 +97,11 @@ def scan(
         from earful.model.audio import warm_up
 
         warm_up()  # later questions seldom decode anything
-    last: list[ScanProgress] = []
 
     def print_line(row: RecordingRow, events: Sequence[Event]) -> None:
         print_json(recording_line(row, events))
 
-    with scan_meter(sys.stderr) as show:
-
-        def tell(progress: ScanProgress) -> None:
-            last[:] = [progress]
-            show(progress)
-
+    with scan_meter(sys.stderr) as meter:
         found = scans.scan(
             paths,
             examples=sources,
@@ -115,14 +109,14 @@ def scan(
             embedder=embedder,
             settings=settings,
             options=options,
-            on_progress=tell,
+            on_progress=meter,
             on_recording=print_line if as_json else None,
         )
     if as_json:
         for note in found.notes:
             console.warn(f"note: {note}")
     else:
-        typer.echo(describe_scan(found, out, last[-1] if last else None))
+        typer.echo(describe_scan(found, out, meter.last))
     if found.failed:
         nothing = not any(row.was_read for row in found.recordings)
         raise typer.Exit(1 if nothing else SOME_FAILED)

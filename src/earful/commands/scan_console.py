@@ -34,34 +34,51 @@ def event_time(event: Event) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02} in the file"
 
 
+class ScanMeter:
+    """Progress of a scan, to be passed to ``scan`` as ``on_progress``.
+
+    Args:
+        show: Shows how far it is.
+
+    Attributes:
+        last: What it was told last; ``None`` before.
+    """
+
+    def __init__(self, show: Callable[[ScanProgress], None]) -> None:
+        self._show = show
+        self.last: ScanProgress | None = None
+
+    def __call__(self, progress: ScanProgress) -> None:
+        """Take and show how far the scan is."""
+        self.last = progress
+        self._show(progress)
+
+
 @contextmanager
-def scan_meter(stream: TextIO) -> Iterator[Callable[[ScanProgress], None]]:
+def scan_meter(stream: TextIO) -> Iterator[ScanMeter]:
     """Show how far the encoding is: a live line on a terminal, one every 5 s elsewhere.
 
     Args:
         stream: Where to write; stdout is never touched.
-
-    Yields:
-        A function to pass to ``scan``.
     """
     if stream.isatty():
         from rich.console import Console
         from rich.status import Status
 
         with Status("encoding", console=Console(file=stream)) as status:
-            yield lambda progress: status.update(_line(progress))
+            yield ScanMeter(lambda progress: status.update(_line(progress)))
         return
-    last = time.monotonic()
+    shown_at = time.monotonic()
 
     def show(progress: ScanProgress) -> None:
-        nonlocal last
+        nonlocal shown_at
         now = time.monotonic()
-        if now - last >= _EVERY_S:
-            last = now
+        if now - shown_at >= _EVERY_S:
+            shown_at = now
             stream.write(f"{_line(progress)}\n")
             stream.flush()
 
-    yield show
+    yield ScanMeter(show)
 
 
 def _line(progress: ScanProgress) -> str:
