@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -188,21 +188,18 @@ def encoding_line(last: ScanProgress | None) -> str:
 
 def _recording_lines(found: Events) -> list[str]:
     """Render a line for each recording with events, the first twenty of them."""
-    counts = Counter(event.recording for event in found)
+    by_recording: dict[str, list[Event]] = defaultdict(list)
+    for event in found:
+        by_recording[event.recording].append(event)
+    holding = [row.recording for row in found.recordings if row.recording in by_recording]
     lines = []
-    for row in found.recordings:
-        if not (n := counts[row.recording]):
-            continue
-        own = sorted(
-            (event for event in found if event.recording == row.recording),
-            key=lambda event: event.start_s,
-        )
+    for name in holding[:_MOST_RECORDINGS]:
+        own = sorted(by_recording[name], key=lambda event: event.start_s)
         first, last = (event_time(event) for event in (own[0], own[-1]))
-        when = f"at {first}" if n == 1 else f"first {first}, last {last}"
-        lines.append(console.printable(f"{row.recording}: {counted(n, 'event')}, {when}"))
-    if len(lines) > _MOST_RECORDINGS:
-        more = f"... and {len(lines) - _MOST_RECORDINGS} more with events"
-        return [*lines[:_MOST_RECORDINGS], more]
+        when = f"at {first}" if len(own) == 1 else f"first {first}, last {last}"
+        lines.append(console.printable(f"{name}: {counted(len(own), 'event')}, {when}"))
+    if len(holding) > _MOST_RECORDINGS:
+        lines.append(f"... and {len(holding) - _MOST_RECORDINGS} more with events")
     return lines
 
 
