@@ -69,7 +69,7 @@ class Clocks:
             except AudioError:
                 found = RecorderMetadata()
             if path in self._given:
-                found = override_metadata(found, self._given[path])
+                found = override_metadata(found, self._given[path], timezone=options.timezone)
             self._read[path] = found
         return self._read[path]
 
