@@ -17,6 +17,12 @@ BLOCK_S: Final = 600.0
 """Length of a block, in seconds: what a kill costs at most."""
 
 _SHORT = 60
+_OPTIONS: Final = {
+    "low_hz": "--fmin-hz",
+    "high_hz": "--fmax-hz",
+    "slow": "--slow",
+    "channel": "--channel",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +111,11 @@ class StoreSettings:
             raise ScanError(f"{where}: is damaged ({error})") from error
 
     def differences(self, other: StoreSettings) -> list[str]:
-        """List every field that differs, as ``"field: mine / theirs"``."""
+        """List every field that differs, as ``"field: mine / theirs"``, with its option if any."""
         found = self.fingerprint.differences(other.fingerprint)
         for field in fields(self):
             mine, theirs = getattr(self, field.name), getattr(other, field.name)
             if field.name != "fingerprint" and mine != theirs:
-                found.append(f"{field.name}: {mine!r} / {theirs!r}")
+                option = f" ({_OPTIONS[field.name]})" if field.name in _OPTIONS else ""
+                found.append(f"{field.name}: {mine!r} / {theirs!r}{option}")
         return [text if len(text) <= _SHORT else text.partition(":")[0] for text in found]
