@@ -340,6 +340,8 @@ def _headline(
     holding = len({event.recording for event in events})
     n = counted(len(recordings), "recording")
     found = f"{counted(len(events), 'event')} in {holding} of {n}"
+    if not any(row.was_read for row in recordings):
+        return f"None of {n} was scanned"
     if not events:
         return f"Nothing was found in {n}"
     if doubtful:

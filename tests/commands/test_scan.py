@@ -148,6 +148,7 @@ def test_a_folder_that_does_not_fit_is_refused(run: Run, night: Path) -> None:
     code, _, err = run(*SCAN, "--fmin-hz", "300")
     assert code == 2
     assert "low_hz: 0.0 / 300.0" in err
+    assert "(--fmin-hz)" in err
     assert "--vectors" in err
     code, _, err = run("events", "density", "night")
     assert code == 1
@@ -159,3 +160,19 @@ def test_a_folder_that_does_not_fit_is_refused(run: Run, night: Path) -> None:
     code, _, err = run("events", "evaluate", "night.scan", "a.txt", "--metric", "psds")
     assert code == 1
     assert "--keep-scores" in err
+
+
+def test_a_scan_that_reads_no_recording_says_so(run: Run, night: Path) -> None:
+    Path("late").mkdir()
+    (night / "a.wav").rename("late/LATE_20260503_120000.wav")
+    table = "recording,start_s,end_s,label\nlate/LATE_20260503_120000.wav,2,3,wren\n"
+    Path("marks.csv").write_text(table)
+    scan = ("scan", "late", "--examples", "marks.csv", "-o", "late.scan", "--between")
+    code, out, _ = run(*scan, "04:00-05:00")
+    assert code == 0
+    assert out.splitlines()[-1] == "wrote late.scan/events.csv: no recording was scanned"
+    assert run("events", "page", "late.scan")[0] == 0
+    page = Path("late.scan/events.html").read_text()
+    assert "None of 1 recording was scanned" in page
+    assert "Choose an event to hear it" in page
+    assert "Choose a recording" not in page

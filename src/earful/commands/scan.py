@@ -163,12 +163,13 @@ def describe_scan(found: Events, out: Path, last: ScanProgress | None) -> str:
     for row in rows:
         if row.status != "ok":
             lines.append(console.printable(f"  {row.status} {row.recording}: {row.reason}"))
-    page = f"earful events page {as_argument(out)}"
-    lines.append(
-        console.printable(f"wrote {out / 'events.csv'}; look at it: ") + page
-        if len(found)
-        else console.printable(f"wrote {out / 'events.csv'}: nothing was found")
-    )
+    wrote = console.printable(f"wrote {out / 'events.csv'}")
+    if len(found):
+        lines.append(f"{wrote}; look at it: earful events page {as_argument(out)}")
+    elif any(row.was_read for row in rows):
+        lines.append(f"{wrote}: nothing was found")
+    else:
+        lines.append(f"{wrote}: no recording was scanned")
     return "\n".join(lines)
 
 
