@@ -71,7 +71,7 @@ def recordings_info(folder: StoreArgument, as_json: JsonOption = False) -> None:
             f"{n_bytes / 1e6:.1f} MB"
         ),
         *(
-            console.printable(f"{name}: {value}")
+            console.printable(f"{name}: {'no limit' if value is None else value}")
             for name, value in store.settings.to_dict().items()
             if name != "fingerprint"
         ),
