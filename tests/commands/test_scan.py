@@ -70,7 +70,9 @@ def test_a_night_is_scanned_asked_again_and_looked_after(run: Run, night: Path) 
     code, out, _ = run("recordings", "info", "night.scan", "--json")
     (kept,) = json.loads(out)["recordings"]
     assert kept["path"] == "night/a.wav"
-    assert "night/a.wav" in run("recordings", "info", "night.scan")[1]
+    shown = run("recordings", "info", "night.scan")[1]
+    assert "night/a.wav" in shown
+    assert "high_hz: no limit" in shown
     assert run("recordings", "verify", "night.scan", "--files")[0] == 0
     code, out, err = run("recordings", "remove", "night.scan", "b.wav")
     assert code == 2
@@ -155,6 +157,10 @@ def test_a_folder_that_does_not_fit_is_refused(run: Run, night: Path) -> None:
     assert "earful scan" in err
     code, _, err = run("events", "density", "night.scan", "--by", "moon")
     assert code == 2
+    for command, option in (("density", "--by"), ("evaluate", "--metric")):
+        reference = ["a.txt"] if command == "evaluate" else []
+        code, _, err = run("events", command, "night.scan", *reference, option, "site,")
+        assert (code, "2 of 'site,' is empty" in err, option in err) == (2, True, True)
     code, _, err = run("events", "export", "night.scan", "--format", "sonogram")
     assert code == 2
     code, _, err = run("events", "evaluate", "night.scan", "a.txt", "--metric", "psds")

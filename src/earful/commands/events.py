@@ -16,6 +16,7 @@ from earful.commands.options import (
     one_of,
     print_result,
     split_labels,
+    split_names,
 )
 from earful.wording import counted
 
@@ -67,7 +68,7 @@ def events_export(
 
     found = Events.open(folder)
     chosen = found.select(labels=label, min_score=min_score)
-    names = [name.strip() for name in formats.split(",") if name.strip()]
+    names = split_names(formats)
     if not names:
         raise typer.BadParameter("expected one format at least, got ''", param_hint="--format")
     target = folder / "export" if out is None else out
@@ -233,7 +234,9 @@ def events_evaluate(
     """Compare what a scan found with what is there: precision, recall and F1."""
     from earful.rag.scan import METRICS, Events, evaluate_scan
 
-    metrics = [one_of(METRICS, name, "--metric") for name in split_labels(metric)]
+    metrics = [
+        one_of(METRICS, name, "--metric") for name in split_labels(metric, "--metric", "metric")
+    ]
     found = evaluate_scan(
         Events.open(folder),
         reference,
@@ -293,7 +296,7 @@ def events_density(
     """Count events for each hour that was recorded; what was heard in vain has a row, too."""
     from earful.rag.scan import Events, count_density
 
-    keys = split_labels(by)
+    keys = split_labels(by, "--by", "key")
     rows = count_density(Events.open(folder), keys, labels=label)
     text = console.table(
         [

@@ -443,8 +443,8 @@ def split_names(given: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in given.split(",") if name.strip())
 
 
-def split_labels(given: str) -> list[str]:
-    """Split labels at commas.
+def split_labels(given: str, option: str = "--labels", what: str = "label") -> list[str]:
+    """Split labels, or other names of which none may be empty, at commas.
 
     Raises:
         typer.BadParameter: One of them is empty.
@@ -453,7 +453,7 @@ def split_labels(given: str) -> list[str]:
     if "" in labels:
         number = labels.index("") + 1
         raise typer.BadParameter(
-            f"label {number} of {given!r} is empty: expected a name between all commas",
-            param_hint="--labels",
+            f"{what} {number} of {given!r} is empty: expected a name between all commas",
+            param_hint=option,
         )
     return labels
