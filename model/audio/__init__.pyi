@@ -1,6 +1,6 @@
 from .blocks import AudioBlock, StreamStart
 from .clip import AudioInfo, Clip, file_sha256, load_audio, require_sample_rate, resample
-from .clock import clock_stretch, clock_time, is_clock_time, parse_time_s
+from .clock import clock_stretch, clock_time, is_clock_time, parse_time_s, whole_clock
 from .hearing import (
     AudioFault,
     CountsWindows,
@@ -54,4 +54,5 @@ __all__ = [
     "stream_blocks",
     "unfilled_note",
     "warm_up",
+    "whole_clock",
 ]

@@ -57,6 +57,16 @@ def clock_time(seconds: float) -> str:
     return f"{before}:{whole:02}{after}"
 
 
+def whole_clock(seconds: float) -> str:
+    """Write a place in a long recording as hours, minutes and whole seconds.
+
+    >>> whole_clock(12.4), whole_clock(3725.4)
+    ('0:00:12', '1:02:05')
+    """
+    whole = int(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
 def clock_stretch(start_s: float, end_s: float | None) -> str:
     """Write a stretch of a recording; empty for the whole of it.
 

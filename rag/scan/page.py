@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -17,13 +18,14 @@ from earful.errors import CorpusError
 from earful.html import Page, draw_overview
 from earful.index.annotations import Event, RecordingRow
 from earful.index.recordings import StepStore
+from earful.model.audio import whole_clock
 from earful.rag.scan.density import scanned_part
 from earful.rag.scan.events import Events
 from earful.rag.scan.part import ScanPart, hours_of
 from earful.rag.scan.result_folder import vectors_folder
 from earful.rag.scan.settings import DEFAULT_THRESHOLD
 from earful.values import short_repr
-from earful.wording import counted
+from earful.wording import counted, duration_text
 
 STRIP_S: Final = 600.0
 """Length of a strip of spectrogram, in seconds: two columns a second."""
@@ -218,7 +220,7 @@ def write_events_page(
             headline=_headline(events, doubtful, recordings),
             doubtful=doubtful,
             failed=[row for row in recordings if row.status != "ok"],
-            effort=_duration(scanned_s),
+            effort=duration_text(scanned_s),
             hours=_hours(events, scanned),
             wholes=wholes,
             strips=strips,
@@ -283,23 +285,8 @@ def clock(row: RecordingRow, second: float) -> str:
     '1:02:05'
     """
     if row.starts_at is not None:
-        from datetime import timedelta
-
         return f"{row.starts_at + timedelta(seconds=second):%H:%M:%S}"
-    return _duration_clock(second)
-
-
-def _duration_clock(second: float) -> str:
-    hours, rest = divmod(int(second), 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
-
-
-def _duration(seconds: float) -> str:
-    """Return a length in hours and minutes."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+    return whole_clock(second)
 
 
 def _round_times(start_s: float, end_s: float, length_s: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""Wording of messages: counts, quoted values, lists, paths as a shell takes them."""
+"""Wording of messages: counts, lengths of time, quoted values, lists, paths."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ def counted(n: int, one: str, many: str = "") -> str:
     ('1 row', '1,200 rows', '0 copies')
     """
     return f"{n:,} {one if n == 1 else many or f'{one}s'}"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a length of time in hours and minutes, a short one in seconds.
+
+    >>> duration_text(112_320), duration_text(1500), duration_text(12.34)
+    ('31 h 12 min', '25 min', '12.3 s')
+    """
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
 
 
 def printable(text: str) -> str:

@@ -11,9 +11,8 @@ import typer
 
 from earful import console
 from earful.commands.options import JsonOption, example, print_result
-from earful.commands.scan_console import hours
 from earful.errors import CorpusError
-from earful.wording import counted, listed
+from earful.wording import counted, duration_text, listed
 
 if TYPE_CHECKING:
     from earful.index.recordings import StepStore
@@ -46,7 +45,7 @@ def recordings_info(folder: StoreArgument, as_json: JsonOption = False) -> None:
             [
                 key[:_SHORT_KEY],
                 about.path,
-                hours(about.duration_s or 0.0),
+                duration_text(about.duration_s or 0.0),
                 f"{about.sample_rate} Hz",
                 f"{size / 1e6:.1f} MB",
                 about.cut_short,
@@ -62,12 +61,12 @@ def recordings_info(folder: StoreArgument, as_json: JsonOption = False) -> None:
         state = "a process is at it" if one.is_busy else "the next scan goes on there"
         begun_lines.append(
             console.printable(
-                f"begun: {one.key[:_SHORT_KEY]} {path}: {hours(kept_s)} kept, {state}"
+                f"begun: {one.key[:_SHORT_KEY]} {path}: {duration_text(kept_s)} kept, {state}"
             )
         )
     text = [
         console.printable(
-            f"{store.folder}: {counted(len(rows), 'recording')}, {hours(total_s)}, "
+            f"{store.folder}: {counted(len(rows), 'recording')}, {duration_text(total_s)}, "
             f"{n_bytes / 1e6:.1f} MB"
         ),
         *(

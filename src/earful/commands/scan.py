@@ -13,7 +13,7 @@ import typer
 from earful import console
 from earful.commands.option_families import expand_families
 from earful.commands.options import SOME_FAILED, DeviceOption, JsonOption, example, print_json
-from earful.commands.scan_console import event_time, hours, scan_meter
+from earful.commands.scan_console import event_time, scan_meter
 from earful.commands.scan_options import (
     SCAN_ORDER,
     DetectorOptions,
@@ -21,7 +21,7 @@ from earful.commands.scan_options import (
     LookingOptions,
 )
 from earful.model import DEFAULT_EMBEDDER
-from earful.wording import as_argument, counted
+from earful.wording import as_argument, counted, duration_text
 
 if TYPE_CHECKING:
     from earful.index.annotations import Event, RecordingRow
@@ -133,7 +133,7 @@ def describe_scan(found: Events, out: Path, last: ScanProgress | None) -> str:
     """Render what a scan found: hours, labels, recordings, and the next step."""
     rows = found.recordings
     sites = {row.site for row in rows} - {""}
-    head = [counted(len(rows), "recording"), hours(found.hours * 3600)]
+    head = [counted(len(rows), "recording"), duration_text(found.hours * 3600)]
     head += [counted(len(sites), "site")] if sites else []
     lines = [console.printable(f"{out}: {', '.join(head)}"), encoding_line(last)]
     lines.append(
@@ -181,7 +181,7 @@ def encoding_line(last: ScanProgress | None) -> str:
     if not done.audio_s:
         return f"encoding  [{done.done}/{done.total}]  all kept"
     return (
-        f"encoding  [{done.done}/{done.total}]  {hours(done.audio_s)}  "
+        f"encoding  [{done.done}/{done.total}]  {duration_text(done.audio_s)}  "
         f"{done.seconds:.0f} s  ({done.audio_s / max(done.seconds, 1e-9):.0f} x real time; "
         f"{done.n_kept} decoded before)"
     )
@@ -208,9 +208,9 @@ def describe_plan(plan: ScanPlan, out: Path) -> str:
     """Render what a scan would do."""
     lines = [
         console.printable(
-            f"{out}: {counted(plan.n_recordings, 'recording')}, {hours(plan.total_s)}"
+            f"{out}: {counted(plan.n_recordings, 'recording')}, {duration_text(plan.total_s)}"
         ),
-        f"would decode {counted(plan.n_missing, 'recording')}, {hours(plan.missing_s)}, "
+        f"would decode {counted(plan.n_missing, 'recording')}, {duration_text(plan.missing_s)}, "
         f"and keep {plan.missing_bytes / 1e6:.1f} MB; {plan.n_kept} kept already",
         console.table(
             [[label, str(n), str(negative)] for label, n, negative in plan.examples],

@@ -1,4 +1,4 @@
-"""Text about scans for a terminal: hours, times of events, and progress on stderr."""
+"""Text about scans for a terminal: times of events, and progress on stderr."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from earful.wording import duration_text
+
 if TYPE_CHECKING:
     from earful.index.annotations import Event
     from earful.rag.scan import ScanProgress
@@ -14,24 +16,13 @@ if TYPE_CHECKING:
 _EVERY_S = 5.0
 
 
-def hours(seconds: float) -> str:
-    """Return a length of time in hours and minutes, a short one in seconds.
-
-    >>> hours(112_320), hours(1500), hours(12.34)
-    ('31 h 12 min', '25 min', '12.3 s')
-    """
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
-
-
 def event_time(event: Event) -> str:
     """Return when an event began: the time of the day, else the time in its file."""
     if event.starts_at is not None:
         return event.starts_at.strftime("%H:%M:%S")
-    whole = int(event.start_s)
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02} in the file"
+    from earful.model.audio import whole_clock
+
+    return f"{whole_clock(event.start_s)} in the file"
 
 
 class ScanMeter:
@@ -85,4 +76,5 @@ def _line(progress: ScanProgress) -> str:
     done = progress.encoding
     title = "encoding examples" if progress.stage == "examples" else "encoding"
     pace = done.audio_s / done.seconds if done.seconds > 0 else 0.0
-    return f"{title} {done.done} of {done.total}, {hours(done.audio_s)}, {pace:.0f} x real time"
+    length = duration_text(done.audio_s)
+    return f"{title} {done.done} of {done.total}, {length}, {pace:.0f} x real time"
