@@ -10,7 +10,7 @@ from .hearing import (
     hearing_faults,
 )
 from .levels import LevelMeter, Levels, unfilled_note
-from .limits import ANY_LENGTH, AudioLimits, check_channel, check_rate
+from .limits import ANY_LENGTH, STRETCH_OF_LONG, AudioLimits, check_channel, check_rate
 from .next_steps import BY_TIMES, FIND_WHERE, RAISE_LIMIT, TAKE_STRETCH
 from .sandbox import load_isolated, probe_isolated, stop_decoding, warm_up
 from .source import open_source
@@ -21,6 +21,7 @@ __all__ = [
     "BY_TIMES",
     "FIND_WHERE",
     "RAISE_LIMIT",
+    "STRETCH_OF_LONG",
     "TAKE_STRETCH",
     "AudioBlock",
     "AudioBlocks",

@@ -49,6 +49,11 @@ ANY_LENGTH: Final = AudioLimits(max_duration_s=31 * 86_400.0, max_file_bytes=1 <
 keeps no decoder busy for ever."""
 
 
+STRETCH_OF_LONG: Final = AudioLimits(max_file_bytes=1 << 42, max_values=1 << 34)
+"""Limits for a stretch of what was read in blocks: such a recording may be larger than what a WAV
+header can express."""
+
+
 def check_channel(channel: str | int) -> None:
     """Refuse what names no channel of a recording.
 

@@ -111,3 +111,16 @@ def test_samples_are_cut_and_resampled() -> None:
     samples, rate = soundfile.read(io.BytesIO(data))
     assert rate == RATE
     assert len(samples) == 6 * RATE
+
+
+def test_a_stretch_of_a_recording_beyond_what_a_wav_can_say_is_played(tmp_path: Path) -> None:
+    rate, n_bytes = 96_000, 5 << 30
+    sizes = struct.pack("<IQQQI", 28, n_bytes + 72, n_bytes, n_bytes // 2, 0)
+    form = struct.pack("<IHHIIHH", 16, 1, 1, rate, 2 * rate, 2, 16)
+    rest = b"\xff" * 4
+    header = b"RF64" + rest + b"WAVE" + b"ds64" + sizes + b"fmt " + form + b"data" + rest
+    with open(tmp_path / "week.wav", "wb") as file:
+        file.write(header)
+        file.truncate(len(header) + n_bytes)
+    shown = Players(1_000_000).show(tmp_path / "week.wav", 20_000.0, 20_001.0)
+    assert (shown.fault, shown.source[:15]) == ("", "data:audio/flac")

@@ -19,13 +19,11 @@ from earful.index.annotations.writers.clip_choice import ClipChoice, choose_even
 from earful.index.annotations.writers.clip_files import clip_ending, label_folders, write_clip
 from earful.index.annotations.writers.file_names import names_of_recordings
 from earful.index.corpus import CLIP_COLUMNS, Record, listed_labels, read_rows
-from earful.model.audio import AudioInfo, AudioLimits, Clip, load_isolated, probe_isolated
+from earful.model.audio import STRETCH_OF_LONG, AudioInfo, Clip, load_isolated, probe_isolated
 from earful.read_only import ReadOnlyDict
 from earful.values import short_repr
 
 _TABLE: Final = "clips.csv"
-# A recording of a night may be larger than what a WAV header can express.
-_LIMITS: Final = AudioLimits(max_file_bytes=1 << 42, max_values=1 << 34)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,11 +158,12 @@ class _Cutter:
         name = event.recording
         source = Path(name) if self._root is None else self._root / name
         if name not in self._probed:
-            self._probed[name] = probe_isolated(source, limits=_LIMITS)
+            self._probed[name] = probe_isolated(source, limits=STRETCH_OF_LONG)
         info = self._probed[name]
         start_s = max(0.0, event.start_s - self._pad_s)
         end_s = min(info.duration_s, event.end_s + self._pad_s)
-        return info, load_isolated(source, start_s=start_s, end_s=end_s, limits=_LIMITS)
+        clip = load_isolated(source, start_s=start_s, end_s=end_s, limits=STRETCH_OF_LONG)
+        return info, clip
 
 
 class _ClipNames:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from earful.errors import AudioError
 from earful.html.spectrogram import draw_spectrogram
-from earful.model.audio import Clip, load_isolated, probe_isolated, resample
+from earful.model.audio import STRETCH_OF_LONG, Clip, load_isolated, probe_isolated, resample
 
 PLAYER_RATE = 16_000
 _MOST_PLAYED_S = 6.0
@@ -81,8 +81,11 @@ def _read(path: Path, start_s: float, end_s: float | None) -> Clip:
     """Read the first six seconds of a segment of a file, at 16 kHz."""
     until_s = start_s + _MOST_PLAYED_S
     if end_s is None or end_s > until_s:
-        end_s = until_s if probe_isolated(path).duration_s > until_s else None
-    return load_isolated(path, sample_rate=PLAYER_RATE, start_s=start_s, end_s=end_s)
+        length_s = probe_isolated(path, limits=STRETCH_OF_LONG).duration_s
+        end_s = until_s if length_s > until_s else None
+    return load_isolated(
+        path, sample_rate=PLAYER_RATE, start_s=start_s, end_s=end_s, limits=STRETCH_OF_LONG
+    )
 
 
 def _cut(clip: Clip) -> Clip:
