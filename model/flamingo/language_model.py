@@ -32,7 +32,7 @@ from earful.model.protocols import (
     GenerationOptions,
     PromptSize,
 )
-from earful.model.writing import write_answer
+from earful.model.writing import require_distinct, write_answer
 from earful.values import language_model_repr
 
 Variant = Literal["foundation", "chat"]
@@ -164,13 +164,8 @@ class FlamingoLanguageModel:
     def score(self, prompt: Prompt, answers: Sequence[str]) -> list[NDArray[np.float64]]:
         """Score whole answers in one pass; see ``LanguageModel``."""
         ids = [self.answer_ids(answer, is_dialogue=prompt.is_dialogue) for answer in answers]
-        seen: dict[tuple[int, ...], str] = {}
-        for answer, own in zip(answers, ids, strict=True):
-            if (other := seen.setdefault(tuple(own), answer)) is not answer:
-                raise PromptError(
-                    f"answers {other!r} and {answer!r} are the same to {self.capabilities.name}, "
-                    "which reads them in lower case; reword one of them"
-                )
+        name = self.capabilities.name
+        require_distinct(answers, ids, reader=f"{name}, which reads them in lower case")
         arrays = self.arrays(prompt)
         room = self.network.config.max_positions - len(arrays.ids)
         for answer, own in zip(answers, ids, strict=True):

@@ -19,7 +19,7 @@ from earful.model.hub_models.self_test import run_self_test
 from earful.model.kept_features import FeatureCache
 from earful.model.prompt import ClipRef, Prompt
 from earful.model.protocols import Generation, GenerationOptions, PromptSize
-from earful.model.writing import write_answer
+from earful.model.writing import require_distinct, write_answer
 from earful.values import language_model_repr
 
 MOST_AUDIOS: Final = 128
@@ -127,14 +127,7 @@ class HubLanguageModel:
     def score(self, prompt: Prompt, answers: Sequence[str]) -> list[NDArray[np.float64]]:
         """Score whole answers behind one reading of a prompt; see ``LanguageModel``."""
         ids = [self._answer_ids(answer) for answer in answers]
-        seen: dict[tuple[int, ...], str] = {}
-        for answer, own in zip(answers, ids, strict=True):
-            if tuple(own) in seen:
-                raise PromptError(
-                    f"answers {seen[tuple(own)]!r} and {answer!r} are the same to "
-                    f"{self.capabilities.name}; reword one of them"
-                )
-            seen[tuple(own)] = answer
+        require_distinct(answers, ids, reader=self.capabilities.name)
         with self._lock:
             rendered, features = self._read(prompt, room=max(map(len, ids), default=0))
             return self.network.score(rendered, features, ids)

@@ -1,4 +1,4 @@
-"""Writing of answers: tokens are chosen one by one, and made a text until it ends."""
+"""Writing of answers: tokens chosen one by one, a text until it ends, answers told apart."""
 
 import lazy_loader
 

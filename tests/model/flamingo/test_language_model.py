@@ -164,6 +164,8 @@ def test_a_text_beyond_the_budget_is_refused(model: FlamingoLanguageModel) -> No
 def test_empty_and_equal_answers_are_refused(model: FlamingoLanguageModel) -> None:
     with pytest.raises(PromptError, match="an answer is empty"):
         model.score(ask(), ["dog", "  "])
+    with pytest.raises(PromptError, match=r"answers 'dog' and 'dog' are the same .* lower case"):
+        model.score(ask(), ["dog"] * 2)
     with pytest.raises(PromptError, match=r"answers 'Dog' and 'dog' are the same .* lower case"):
         model.score(ask(), ["Dog", "cat", "dog"])
 
