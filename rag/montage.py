@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from earful.errors import PromptError
 from earful.model import Capabilities, ClipRef, ShotMode
-from earful.model.audio import Clip, load_isolated, probe_isolated, resample
+from earful.model.audio import Clip, load_isolated, resample
 from earful.values import short_repr
 
 GAP_S: Final = 0.5
@@ -161,13 +161,7 @@ def _limit_s(limits: Capabilities) -> float:
 
 def _query_s(query: ClipRef, limit_s: float) -> float:
     """Return how many seconds of a query are heard."""
-    if isinstance(query.audio, Clip):
-        whole_s = query.audio.duration_s
-    elif query.end_s is not None:
-        whole_s = query.end_s - query.start_s
-    else:
-        whole_s = probe_isolated(query.audio).duration_s - query.start_s
-    return min(whole_s, limit_s * _MOST_OF_QUERY)
+    return min(query.length_s(), limit_s * _MOST_OF_QUERY)
 
 
 def _read(place: ClipRef, rate: int) -> Clip:

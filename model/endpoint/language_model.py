@@ -23,7 +23,6 @@ from earful.model.endpoint.messages import (
     SAMPLE_RATE,
     Layout,
     Message,
-    duration_s,
     texts_of,
     to_messages,
     without_system,
@@ -209,7 +208,7 @@ class EndpointLanguageModel:
         cut: list[str] = []
         for place in prompt.clips:
             try:
-                found_s = duration_s(place)
+                found_s = place.length_s()
             except AudioError:
                 continue  # reading it raises the error
             heard_s = min(found_s, limits.max_seconds_per_audio)

@@ -15,13 +15,12 @@ import wave
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
 
 from earful.errors import AudioError, PromptError
-from earful.model.audio import Clip, load_isolated, probe_isolated, resample
+from earful.model.audio import Clip
 from earful.model.chat import break_control_strings
 from earful.model.prompt import ClipRef, Prompt, Prototype, Text
 
@@ -116,19 +115,6 @@ def texts_of(prompt: Prompt) -> list[str]:
     return [part.text for part in prompt.parts if isinstance(part, Text)]
 
 
-def duration_s(place: ClipRef) -> float:
-    """Return the length of a recording in seconds, from its file's header.
-
-    Raises:
-        AudioError: The file cannot be read.
-    """
-    if isinstance(place.audio, Clip):
-        return place.audio.duration_s
-    if place.end_s is not None:
-        return place.end_s - place.start_s
-    return probe_isolated(place.audio).duration_s - place.start_s
-
-
 def audio_part(place: ClipRef, layout: Layout) -> Message:
     """Return a recording as a part of a message.
 
@@ -155,13 +141,9 @@ def wav_bytes(clip: Clip) -> bytes:
 
 def _encoded(place: ClipRef, max_seconds: float) -> str:
     if isinstance(place.audio, Clip):
-        return _base64(resample(place.audio, SAMPLE_RATE), max_seconds)
-    end_s = place.end_s
+        return _read_and_encoded(place, max_seconds)
     try:
-        if max_seconds < math.inf and duration_s(place) > max_seconds:
-            end_s = place.start_s + max_seconds
-        digest = place.content_sha256 if place.is_exemplar and end_s == place.end_s else ""
-        return _encoded_file(place.audio, place.start_s, end_s, digest)
+        return _kept(place, max_seconds)
     except AudioError as error:
         if not place.is_exemplar:
             raise
@@ -170,23 +152,14 @@ def _encoded(place: ClipRef, max_seconds: float) -> str:
         ) from error
 
 
-# Exemplars are sent with one question after the other.
-@lru_cache(maxsize=_KEPT)
-def _encoded_file(path: Path, start_s: float, end_s: float | None, digest: str) -> str:
-    clip = load_isolated(path, sample_rate=SAMPLE_RATE, start_s=start_s, end_s=end_s)
-    if digest and clip.content_sha256 != digest:
-        raise AudioError(
-            f"{path}: has changed since it was embedded, so its label may be wrong; run "
-            "`earful index build` again, or restore the old file"
-        )
-    return _base64(clip, math.inf)
-
-
-def _base64(clip: Clip, max_seconds: float) -> str:
-    if clip.duration_s > max_seconds:
-        samples = clip.samples[: round(max_seconds * clip.sample_rate)]
-        clip = Clip(samples=samples, sample_rate=clip.sample_rate, source=clip.source)
+def _read_and_encoded(place: ClipRef, max_seconds: float) -> str:
+    samples = place.read(SAMPLE_RATE, longest_s=max_seconds)
+    clip = Clip(samples=samples, sample_rate=SAMPLE_RATE, content_sha256=place.known_content)
     return base64.b64encode(wav_bytes(clip)).decode("ascii")
+
+
+# Exemplars are sent with one question after the other.
+_kept = lru_cache(maxsize=_KEPT)(_read_and_encoded)
 
 
 def _user(audio: list[Message], text: str) -> Message:
