@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -120,6 +121,22 @@ class ClipRef:
         if self.is_exemplar and self.content_sha256:
             self.require_unchanged(clip if end_s == self.end_s else None)
         return clip.samples
+
+    @contextmanager
+    def naming_exemplar(self) -> Iterator[None]:
+        """Say of an error in a block that reads it that it is an exemplar's, if it is one.
+
+        Raises:
+            AudioError: As the block raised it, or for an exemplar with how to list all like it.
+        """
+        try:
+            yield
+        except AudioError as error:
+            if not self.is_exemplar:
+                raise
+            raise AudioError(
+                f"an exemplar cannot be heard: {error}; `earful index verify` lists all like it"
+            ) from error
 
     def require_unchanged(self, clip: Clip | None = None) -> None:
         """Refuse an exemplar whose audio is no longer the audio that its label was given for.

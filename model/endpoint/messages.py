@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from earful.errors import AudioError, PromptError
+from earful.errors import PromptError
 from earful.model.audio import Clip
 from earful.model.chat import break_control_strings
 from earful.model.prompt import ClipRef, Prompt, Prototype, Text
@@ -142,14 +142,8 @@ def wav_bytes(clip: Clip) -> bytes:
 def _encoded(place: ClipRef, max_seconds: float) -> str:
     if isinstance(place.audio, Clip):
         return _read_and_encoded(place, max_seconds)
-    try:
+    with place.naming_exemplar():
         return _kept(place, max_seconds)
-    except AudioError as error:
-        if not place.is_exemplar:
-            raise
-        raise AudioError(
-            f"an exemplar cannot be heard: {error}; `earful index verify` lists all like it"
-        ) from error
 
 
 def _read_and_encoded(place: ClipRef, max_seconds: float) -> str:

@@ -8,7 +8,7 @@ from .numpy_network import NumpyFlamingo
 from .prompt_format import render_continuation, render_prompt
 from .tokenizer import Control, FlamingoTokenizer, Segment
 from .torch_decoding import FlamingoBatch, TorchFlamingo, decode, score_packed
-from .window_encoders import MsClapWindows, content_digest
+from .window_encoders import MsClapWindows
 
 __all__ = [
     "MAX_SAMPLES",
@@ -33,7 +33,6 @@ __all__ = [
     "TorchFlamingo",
     "Variant",
     "causal_bias",
-    "content_digest",
     "cross_mask",
     "decode",
     "flamingo_shapes",

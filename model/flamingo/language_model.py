@@ -276,7 +276,8 @@ class FlamingoLanguageModel:
             return self._memory[place]
         found = cache.get(key) if cache is not None else None
         if found is None:
-            found = self._hear(ref, self.encoder.hear)
+            with ref.naming_exemplar():
+                found = self.encoder.hear(ref)
             if cache is not None:
                 cache.put(key, found)
         if key:
@@ -284,18 +285,6 @@ class FlamingoLanguageModel:
             if len(self._memory) > _KEPT_IN_MEMORY:
                 self._memory.popitem(last=False)
         return found
-
-    def _hear(
-        self, ref: ClipRef, hear: Callable[[ClipRef], NDArray[np.float32]]
-    ) -> NDArray[np.float32]:
-        try:
-            return hear(ref)
-        except AudioError as error:
-            if not ref.is_exemplar:
-                raise
-            raise AudioError(
-                f"an exemplar cannot be heard: {error}; `earful index verify` lists all like it"
-            ) from error
 
     def _silent_window(self) -> NDArray[np.float32]:
         if self._silence is None:

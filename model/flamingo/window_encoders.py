@@ -85,7 +85,7 @@ class MsClapWindows:
 
     def content_of(self, ref: ClipRef) -> str:
         """Return a key that identifies what is heard of a recording; see ``WindowEncoder``."""
-        content = content_digest(ref)
+        content = ref.known_content
         if content and self.decoding == "compat" and not isinstance(ref.audio, Clip):
             # The digest of the averaged segment does not show its channel and its peak.
             where = f"{Path(ref.audio)}:{ref.start_s}:{ref.end_s}"
@@ -99,8 +99,3 @@ class MsClapWindows:
         with torch.inference_mode():
             encoded = self.network.encode(torch.from_numpy(windows).to(self._device))
             return np.asarray(encoded.float().cpu().numpy())
-
-
-def content_digest(ref: ClipRef) -> str:
-    """Return the digest of a recording's content; empty when unknown."""
-    return ref.known_content

@@ -108,14 +108,8 @@ class Hearing:
         return self._known_duration_s(ref) if is_known else ref.length_s()
 
     def _hear(self, ref: ClipRef) -> Features:
-        try:
+        with ref.naming_exemplar():
             samples = ref.read(self.renderer.sample_rate, longest_s=self.longest_s)
-        except AudioError as error:
-            if not ref.is_exemplar:
-                raise
-            raise AudioError(
-                f"an exemplar cannot be heard: {error}; `earful index verify` lists all like it"
-            ) from error
         return self.network.encode(self.renderer.hear(samples))
 
     def _remember(self, place: tuple[str, bool], found: Features) -> None:

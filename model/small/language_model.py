@@ -30,7 +30,6 @@ from earful.model.flamingo import (
     FlamingoTokenizer,
     Mode,
     NumpyFlamingo,
-    content_digest,
     flamingo_shapes,
     read_samples,
 )
@@ -169,7 +168,7 @@ class SmallHearing:
 
     def content_of(self, ref: ClipRef) -> str:
         """Return a key that identifies what is heard of a recording; see ``WindowEncoder``."""
-        return content_digest(ref)
+        return ref.known_content
 
     def _describe(self, samples: NDArray[np.float32]) -> Numbers:
         clip = resample(Clip(samples=samples, sample_rate=SAMPLE_RATE), ACOUSTICS_RATE)
@@ -246,10 +245,13 @@ class SmallLanguageModel(FlamingoLanguageModel):
                 self._described.move_to_end(content)
                 return self._described[content]
         key = f"{self._descriptions}/{content}" if content else ""
-        kept = self._cache.get(key) if self._cache is not None and key else None
-        found = self._hear(clip, self.hearing.describe) if kept is None else kept
-        if kept is None and self._cache is not None and key:
-            self._cache.put(key, found)
+        cache = self._cache if key else None
+        found = cache.get(key) if cache is not None else None
+        if found is None:
+            with clip.naming_exemplar():
+                found = self.hearing.describe(clip)
+            if cache is not None:
+                cache.put(key, found)
         if content:
             with self._one_at_a_time:
                 self._described[content] = found
