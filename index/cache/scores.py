@@ -11,12 +11,12 @@ missing or damaged is computed again; beyond a number of files the oldest are dr
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from earful.index.cache.features import drop_oldest, keep_file
+from earful.plain import json_digest
 
 REPLAYS_NAME = "replays"
 
@@ -68,7 +68,7 @@ class ScoreCache:
         if path is None:
             return
         plain = {id_: list(found) for id_, found in scores.items()}
-        values = {"about": about, "scores": plain, "scores_sha256": _digest(plain)}
+        values = {"about": about, "scores": plain, "scores_sha256": json_digest(plain)}
         # ASCII only: an id may contain half characters, which UTF-8 cannot encode.
         content = json.dumps(values, indent=1, ensure_ascii=True).encode("ascii")
         try:
@@ -88,7 +88,7 @@ class ScoreCache:
         try:
             values = json.loads(path.read_bytes())
             scores = values["scores"]
-            if values["scores_sha256"] != _digest(scores):
+            if values["scores_sha256"] != json_digest(scores):
                 return {}
             return {id_: found for id_, found in scores.items() if _are_scores(found)}
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -98,11 +98,6 @@ class ScoreCache:
         if not key.isalnum():
             raise ValueError(f"key {key!r}: expected hex digits")
         return None if self._folder is None else self._folder / f"{key}.json"
-
-
-def _digest(scores: object) -> str:
-    plain = json.dumps(scores, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(plain.encode("ascii")).hexdigest()
 
 
 def _are_scores(values: object) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Self
 
 from earful.errors import ModelError, ScanError
 from earful.model import Fingerprint
+from earful.plain import json_digest
 from earful.values import short_repr
 
 STORE_VERSION: Final = 1
@@ -71,8 +70,7 @@ class StoreSettings:
 
     def digest(self) -> str:
         """Return hex SHA-256 of the settings."""
-        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode("ascii")).hexdigest()
+        return json_digest(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""

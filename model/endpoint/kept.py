@@ -6,7 +6,6 @@ digested instead of flushed: one that is torn is asked for again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -15,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, Final
+
+from earful.plain import json_digest
 
 _log = logging.getLogger(__name__)
 
@@ -41,8 +42,7 @@ def _home() -> Path:
 
 def digest_of(*parts: object) -> str:
     """Return the hex SHA-256 of plain JSON values."""
-    encoded = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(encoded.encode("ascii")).hexdigest()
+    return json_digest(parts)
 
 
 class KeptFolder:

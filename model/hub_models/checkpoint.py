@@ -7,7 +7,6 @@ from safetensors alone, and no code of a hub is ever run.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from earful.model.runtime import (
     require_disk_space,
     sha256_of,
 )
+from earful.plain import json_digest
 
 CARD_NAME: Final = "README.md"
 CONFIG_NAME: Final = "config.json"
@@ -77,8 +77,7 @@ class HubFolder:
         for file in _weights(self.path):
             blob = file.resolve().name
             digests[file.name] = blob if _SHA256.fullmatch(blob) else sha256_of(file)
-        encoded = json.dumps(digests, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(encoded.encode()).hexdigest()
+        return json_digest(digests)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ number can be computed again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -20,6 +19,7 @@ from typing import Any, Self
 
 from earful.errors import EvaluationError
 from earful.files import NO_ROOM, lock_unfinished, sync_folder, write_atomically
+from earful.plain import json_digest
 from earful.rag.evaluation.arms import Prediction
 from earful.wording import quoted
 
@@ -59,12 +59,6 @@ _CLOSED = -1
 _MOST_SHOWN = 5
 
 
-def digest_of(header: Header) -> str:
-    """Return hex SHA-256 over a run's header, which decides its answers."""
-    plain = json.dumps(header, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(plain.encode("ascii")).hexdigest()
-
-
 class RunFile:
     """The file of a run, finished or under way; locked by one process at a time.
 
@@ -97,7 +91,7 @@ class RunFile:
         self.parts: dict[str, Part] = {}
         self.is_finished = False
         self._header = header
-        self._digest = digest_of(header)
+        self._digest = json_digest(header)
         self._descriptor = _CLOSED
         self._synced_s = 0.0
 

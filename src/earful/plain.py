@@ -1,7 +1,9 @@
-"""Plain JSON values of results: what a ``to_dict`` returns."""
+"""Plain JSON values of results: what a ``to_dict`` returns, and digests of them."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from math import isnan
@@ -28,6 +30,16 @@ def plain_fields(
     """
     names = [field.name for field in fields(result) if field.name not in without]
     return {name: _plain(getattr(result, name), digits) for name in names}
+
+
+def json_digest(values: object) -> str:
+    """Return the hex SHA-256 of plain JSON values, whatever the order of their keys.
+
+    >>> json_digest({"a": 1, "b": 2}) == json_digest({"b": 2, "a": 1})
+    True
+    """
+    encoded = json.dumps(values, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(encoded.encode("ascii")).hexdigest()
 
 
 def _plain(value: Any, digits: int | None) -> Any:

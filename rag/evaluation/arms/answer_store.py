@@ -12,7 +12,6 @@ were not there. Only what took long is kept: a small model answers again as fast
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from earful.model import Capabilities
+from earful.plain import json_digest
 
 ANSWERS_NAME: Final = "answers"
 
@@ -67,7 +67,7 @@ class AnswerStore:
         decisive = {
             name: value for name, value in model.to_dict().items() if name not in _NO_MATTER
         }
-        self._path = index / ANSWERS_NAME / f"{_digest(decisive)}.jsonl"
+        self._path = index / ANSWERS_NAME / f"{json_digest(decisive)}.jsonl"
         self._least_s = least_s
         self.fault = ""
 
@@ -77,16 +77,16 @@ class AnswerStore:
         Args:
             question: Plain JSON values: the prompt's digest, and what is asked of it.
         """
-        return self._held.get(_digest(question))
+        return self._held.get(json_digest(question))
 
     def put(self, question: Mapping[str, object], kept: Kept) -> None:
         """Keep an answer, if it took long."""
         if kept.spent_s < self._least_s:
             return
-        key = _digest(question)
+        key = json_digest(question)
         self._held[key] = kept
         values = {"question": key, **asdict(kept)}
-        line = json.dumps({**values, "sha256": _digest(values)}, ensure_ascii=True)
+        line = json.dumps({**values, "sha256": json_digest(values)}, ensure_ascii=True)
         try:
             self._path.parent.mkdir(exist_ok=True)
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -109,7 +109,7 @@ class AnswerStore:
                 with suppress(ValueError, KeyError, TypeError, RecursionError):
                     values = dict(json.loads(line))
                     digest = values.pop("sha256")
-                    if digest == _digest(values):
+                    if digest == json_digest(values):
                         question = values.pop("question")
                         found[question] = Kept(
                             value=values["value"],
@@ -117,8 +117,3 @@ class AnswerStore:
                             spent_s=float(values["spent_s"]),
                         )
         return found
-
-
-def _digest(values: Mapping[str, object]) -> str:
-    plain = json.dumps(values, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(plain.encode("ascii")).hexdigest()
