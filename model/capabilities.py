@@ -87,6 +87,13 @@ class Capabilities:
         """Whether ``score`` works."""
         return self.scoring in ("exact", "first-token")
 
+    @property
+    def usable_shot_modes(self) -> tuple[ShotMode, ...]:
+        """``shot_modes`` without those for which it takes too few recordings in one prompt."""
+        return tuple(
+            mode for mode in self.shot_modes if mode != "interleaved" or self.max_audios > 1
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values, but for the wording."""
         found = {

@@ -61,9 +61,7 @@ def choose_shot_mode(wanted: ShotMode | None, limits: Capabilities) -> ShotMode:
     Raises:
         PromptError: It does not take what is wanted.
     """
-    takes = tuple(
-        mode for mode in limits.shot_modes if mode != "interleaved" or limits.max_audios > 1
-    )
+    takes = limits.usable_shot_modes
     if wanted is None:
         return takes[0] if takes else "text"
     if wanted not in takes:

@@ -313,11 +313,7 @@ def _modes_of(
     wanted: Sequence[ShotMode], limits: Capabilities
 ) -> tuple[tuple[ShotMode, ...], tuple[str, ...]]:
     """Return those of the wanted modes of shots that a model takes, and a note of the others."""
-    taken = tuple(
-        mode
-        for mode in wanted
-        if mode in limits.shot_modes and (mode != "interleaved" or limits.max_audios > 1)
-    )
+    taken = tuple(mode for mode in wanted if mode in limits.usable_shot_modes)
     left_out = [mode for mode in wanted if mode not in taken]
     if not left_out:
         return taken, ()

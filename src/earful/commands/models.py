@@ -317,7 +317,7 @@ def models_check(
         ["tokens a second", f"{found.tokens_per_second:g}" if found.tokens_per_second else "?"],
         ["longest prompt", f"{found.max_tokens:,} tokens" if found.max_tokens else "?"],
         ["scores labels by", found.scoring],
-        ["shows exemplars as", " or ".join(_modes(loaded.capabilities.max_audios))],
+        ["shows exemplars as", " or ".join(loaded.capabilities.usable_shot_modes)],
     ]
     total = loaded.total
     said = total.describe() if total.n_requests else "checked within a day"
@@ -325,11 +325,6 @@ def models_check(
     print_result({**found.to_dict(), "requests": total.to_dict()}, text, as_json=as_json)
     if found.hears == "no":
         raise typer.Exit(1)
-
-
-def _modes(max_audios: int) -> tuple[str, ...]:
-    modes = ("interleaved", "montage", "text")
-    return modes if max_audios > 1 else modes[1:]
 
 
 def _print_report(report: ConversionReport, *, as_json: bool) -> None:
