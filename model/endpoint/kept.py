@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, Final
 
+from earful.model.runtime import earful_home
 from earful.plain import json_digest
 
 _log = logging.getLogger(__name__)
@@ -24,20 +25,13 @@ DAY_S: Final = 86_400.0
 
 
 def replies_home() -> Path:
-    """Return the folder of kept replies: in ``$EARFUL_HOME``, or the user's cache."""
-    return _home() / "replies"
+    """Return the folder of kept replies, in ``earful_home``."""
+    return earful_home() / "replies"
 
 
 def checks_home() -> Path:
     """Return the folder of kept checks, beside that of replies."""
-    return _home() / "checks"
-
-
-def _home() -> Path:
-    if own := os.environ.get("EARFUL_HOME"):
-        return Path(own)
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "earful"
+    return earful_home() / "checks"
 
 
 def digest_of(*parts: object) -> str:

@@ -15,7 +15,7 @@ from .download import (
     hub_cache_folder,
     require_disk_space,
 )
-from .hub import fetch_from_hub, models_home, place_on_hub
+from .hub import earful_home, fetch_from_hub, models_home, place_on_hub
 from .modules import fill, round_rows, shapes_of, without_weights
 from .onnx_network import OnnxNetwork
 from .parallel import at_most_cores, in_parts, in_threads, n_cores
@@ -55,6 +55,7 @@ __all__ = [
     "control_ids",
     "describe_remote_file",
     "download_file",
+    "earful_home",
     "fetch_from_hub",
     "fill",
     "find_changed_files",

@@ -14,12 +14,17 @@ from earful.model.names import DEFAULT_EMBEDDER
 _NO = ("", "0", "false", "off", "no")
 
 
-def models_home() -> Path:
-    """Return the folder of fetched models: in ``$EARFUL_HOME``, or the user's cache."""
+def earful_home() -> Path:
+    """Return the folder of what is fetched and kept: ``$EARFUL_HOME``, or in the user's cache."""
     if own := os.environ.get("EARFUL_HOME"):
-        return Path(own) / "models"
+        return Path(own)
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "earful" / "models"
+    return Path(cache) / "earful"
+
+
+def models_home() -> Path:
+    """Return the folder of fetched models, in ``earful_home``."""
+    return earful_home() / "models"
 
 
 def place_on_hub(name: str, *, one_of: Sequence[str]) -> Literal["cache", "hub", ""]:
