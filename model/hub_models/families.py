@@ -31,9 +31,8 @@ class Family:
             not the model's and is left out.
         sanitises_audio: Whether its processor takes text that spells its own audio token.
         three_axes: Whether its positions have three axes.
-        system_text: Whether it takes words of the system.
         own_chat: Whether its processor builds conversations by itself, without a template, from
-            encoded files.
+            encoded files; such a one takes no words of the system.
         needs: Packages that it needs beyond the extra.
         caveat: Warning to users about its answers.
         ran: Whether it was executed, with small random weights.
@@ -48,7 +47,6 @@ class Family:
     one_a_conversation: bool = False
     sanitises_audio: bool = True
     three_axes: bool = False
-    system_text: bool = True
     own_chat: bool = False
     needs: tuple[str, ...] = ()
     caveat: str = ""
@@ -167,7 +165,6 @@ FAMILIES: Final = (
         model_class="VoxtralForConditionalGeneration",
         count_tokens=audio_tokens.padded_windows,
         longest_s=_no_limit,
-        system_text=False,
         own_chat=True,
         needs=("mistral_common",),
         caveat=_NOBODY.format("Voxtral"),

@@ -203,9 +203,8 @@ class Renderer:
         for template in (own, _FLATTEN.replace("AUDIO", token) + own):
             for system_text in (True, False):
                 processor.chat_template = template
-                if not self._keeps_all(system_text=system_text):
-                    continue
-                return system_text and self.family.system_text, self._find_end()
+                if self._keeps_all(system_text=system_text):
+                    return system_text, self._find_end()
         raise ModelError(
             f"{self.name}: its chat template loses recordings or words of a conversation; expected "
             f"one that shows each, as {self.family.title} does"
