@@ -11,6 +11,7 @@ from earful.errors import EndpointError
 from earful.model.endpoint.answer_parser import strip_reasoning
 from earful.model.endpoint.reports import tokens_of
 from earful.model.protocols import GenerationOptions
+from earful.model.writing import ShownText
 from earful.values import short_repr
 
 # Characters: a thought may begin in them, or what is cut.
@@ -71,26 +72,17 @@ class VisibleText:
 
     def __init__(self, options: GenerationOptions, on_text: Callable[[str], None]) -> None:
         self._options = options
-        self._on_text = on_text
-        self._held_back = max([_HELD_BACK, *map(len, options.stop)])
-        self._raw = self._sent = ""
+        self._shown = ShownText(on_text, options, held_back=_HELD_BACK)
+        self._raw = ""
 
     def add(self, piece: str) -> None:
         """Show as much of what is written as will stay."""
         self._raw += piece
-        settled = self._options.cut(strip_reasoning(self._raw))[: -self._held_back]
-        if settled.startswith(self._sent):
-            self._send(settled)
+        self._shown.show(self._options.cut(strip_reasoning(self._raw)))
 
     def finish(self, text: str) -> None:
         """Show the rest."""
-        if text.startswith(self._sent):
-            self._send(text)
-
-    def _send(self, text: str) -> None:
-        if new := text[len(self._sent) :]:
-            self._on_text(new)
-            self._sent = text
+        self._shown.finish(text)
 
 
 def read_reply(values: Mapping[str, Any], host: str) -> Reply:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
 from earful.model.protocols import Generation, GenerationOptions
 from earful.model.repetition import RepetitionStop, trim_separators
+from earful.model.writing.shown import ShownText
 
 _HELD_BACK = 8  # characters that the clean-up of spaces may still change
 
@@ -30,9 +31,9 @@ def write_answer(
     """
     ids: list[int] = []
     log_probabilities: list[float] = []
-    text = sent = ""
+    text = ""
     repetition = RepetitionStop()
-    held_back = max([_HELD_BACK, *map(len, options.stop)])
+    shown = None if on_text is None else ShownText(on_text, options, held_back=_HELD_BACK)
     stopped = "length"
     for token, log_probability in steps:
         ids.append(token)
@@ -52,12 +53,10 @@ def write_answer(
                 break
             # What a repetition may still cut off is held back, too.
             settled = trim_separators(decode(ids[: repetition.n_settled]))
-        settled = settled[:-held_back]
-        if on_text is not None and settled.startswith(sent) and len(settled) > len(sent):
-            on_text(settled[len(sent) :])
-            sent = settled
-    if on_text is not None and text[len(sent) :]:
-        on_text(text[len(sent) :])
+        if shown is not None:
+            shown.show(settled)
+    if shown is not None:
+        shown.finish(text)
     return Generation(
         text=text,
         n_tokens=len(ids),

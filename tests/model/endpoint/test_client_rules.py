@@ -219,6 +219,14 @@ def test_an_answer_is_streamed_without_thoughts_and_up_to_a_stop(ready: Open) ->
     assert model.take_report().prompt_tokens > 0
 
 
+def test_an_answer_behind_a_thought_without_a_beginning_is_streamed_whole(ready: Open) -> None:
+    pieces: list[str] = []
+    stub = StubEndpoint(writes="Let me hear what this could be.</think>A dog barks.")
+    written = ready(stub).generate(PROMPT, on_text=pieces.append)
+    assert written.text == "A dog barks."
+    assert "".join(pieces).endswith("\nA dog barks.")
+
+
 def test_a_stream_of_nothing_is_no_answer(ready: Open) -> None:
     stub = StubEndpoint(prefers="a dog", streams=False)
     model = ready(stub)
