@@ -1,6 +1,5 @@
 from .answer_parser import parse_answer, strip_reasoning
 from .canary import CheckReport
-from .kept import replies_home
 from .language_model import EndpointLanguageModel, load_endpoint
 from .settings import SCORINGS, EndpointSettings, Prices
 
@@ -12,6 +11,5 @@ __all__ = [
     "Prices",
     "load_endpoint",
     "parse_answer",
-    "replies_home",
     "strip_reasoning",
 ]

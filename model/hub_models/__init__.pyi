@@ -10,7 +10,7 @@ from .checkpoint import (
     pull_hub_model,
     read_licence,
 )
-from .families import FAMILIES, REFUSED, Family, family_of
+from .families import FAMILIES, REFUSED, Family
 from .language_model import HubLanguageModel
 from .loading import DEVICE_MAPS, DTYPES, load_hub_model
 from .network import HubNetwork
@@ -32,7 +32,6 @@ __all__ = [
     "Rendered",
     "Renderer",
     "SelfTest",
-    "family_of",
     "is_fetched",
     "is_hub_folder",
     "is_hub_id",
