@@ -137,6 +137,7 @@ def items_of_index(
                     end_s=exemplar.end_s,
                     content_sha256=content,
                     is_exemplar=True,
+                    duration_s=float(index.durations[row]),
                 ),
                 exclusions=Exclusions(
                     paths=frozenset({str(path)}), content=content, group=exemplar.group
