@@ -127,11 +127,6 @@ class ArmRunner:
         """The task with the exemplars that may answer it."""
         return self._retriever.prepare(self._task)
 
-    @property
-    def n_at_once(self) -> int:
-        """Number of items to give ``ask`` at once."""
-        return 1 if any(arm.by_model for arm in self._arms) else _ITEMS_AT_ONCE
-
     def fit_probe(self, items: Sequence[Item], *, held_out: bool) -> tuple[str, ...]:
         """Fit the linear probe, if it is one of the arms, and keep its scores.
 
@@ -154,6 +149,11 @@ class ArmRunner:
             random choices. Where a recording cannot be read or a prompt cannot be built, the
             prediction's ``fault`` says why, and it counts as wrong.
         """
+        n_at_once = 1 if any(arm.by_model for arm in self._arms) else _ITEMS_AT_ONCE
+        for start in range(0, len(items), n_at_once):
+            yield from self._ask_at_once(items[start : start + n_at_once])
+
+    def _ask_at_once(self, items: Sequence[Item]) -> Iterator[tuple[Item, tuple[Prediction, ...]]]:
         blended: dict[tuple[Arm, int], tuple[list[_Result], Spent]] = {}
         by_arm: list[list[Prediction]] = []
         for arm in self._arms:

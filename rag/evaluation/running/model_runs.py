@@ -187,17 +187,16 @@ class _Asking:
         waiting = [item for item in self.items if item.id not in done]
         self.n_done += len(self.items) - len(waiting)
         self.n_asked += len(waiting)
-        for start in range(0, len(waiting), runner.n_at_once):
-            for item, found in runner.ask(waiting[start : start + runner.n_at_once]):
-                done[item.id] = found
-                spent: Mapping[str, float] = runner.take_total().to_totals()
-                if part is not None:
-                    part.spend(spent)
-                if self.file is not None:
-                    self.file.append(item.id, found, part=name, spent=spent)
-                self.n_done += 1
-                if self._progress is not None:
-                    self._progress(self.n_done, self._n)
+        for item, found in runner.ask(waiting):
+            done[item.id] = found
+            spent: Mapping[str, float] = runner.take_total().to_totals()
+            if part is not None:
+                part.spend(spent)
+            if self.file is not None:
+                self.file.append(item.id, found, part=name, spent=spent)
+            self.n_done += 1
+            if self._progress is not None:
+                self._progress(self.n_done, self._n)
 
 
 def _free_memory() -> None:

@@ -268,13 +268,12 @@ class RunOfOneModel(Run):
             answers = {} if file is None else dict(file.done)
             waiting = [item for item in items if item.id not in answers]
             self._notes += runner.fit_probe(items, held_out=self._held_out)
-            for start in range(0, len(waiting), runner.n_at_once):
-                for item, found in runner.ask(waiting[start : start + runner.n_at_once]):
-                    answers[item.id] = found
-                    if file is not None:
-                        file.append(item.id, found)
-                    if progress is not None:
-                        progress(len(answers), len(items))
+            for item, found in runner.ask(waiting):
+                answers[item.id] = found
+                if file is not None:
+                    file.append(item.id, found)
+                if progress is not None:
+                    progress(len(answers), len(items))
             if isinstance(model, ReportsRequests):
                 self._notes.append(requests_note(model))
             rows = [row for item in items for row in answers[item.id]]
