@@ -63,9 +63,7 @@ def plain_template(audio: str, *, start: str, end: str, first: str = "") -> str:
     )
 
 
-def byte_tokenizer(
-    specials: dict[str, str], *, eos: str, bos: str | None = None, **more: str
-) -> Any:
+def byte_tokenizer(specials: dict[str, str], *, eos: str, bos: str | None = None) -> Any:
     """Return a tokenizer of bytes; ``specials`` are control tokens, by attribute."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -78,7 +76,7 @@ def byte_tokenizer(
     tokenizer.add_special_tokens([AddedToken(n, special=True, normalized=False) for n in names])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        pad_token=more.get("pad", "<pad>"),
+        pad_token="<pad>",
         eos_token=eos,
         bos_token=bos,
         extra_special_tokens=specials,
@@ -87,6 +85,12 @@ def byte_tokenizer(
 
 def chat_tokenizer(**specials: str) -> Any:
     return byte_tokenizer({"im_start": "<|im_start|>", **specials}, eos="<|im_end|>")
+
+
+def text_sizes(tokenizer: Any, **more: Any) -> dict[str, Any]:
+    """Return settings of a small text model with a tokenizer's vocabulary and end."""
+    sizes = {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id}
+    return {**sizes, **TEXT, **more}
 
 
 def whisper_extractor(n_mels: int = N_MELS) -> Any:
@@ -98,6 +102,4 @@ def whisper_extractor(n_mels: int = N_MELS) -> Any:
 def qwen2_config(tokenizer: Any, **more: Any) -> Any:
     from transformers import Qwen2Config
 
-    return Qwen2Config(
-        vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, **{**TEXT, **more}
-    )
+    return Qwen2Config(**text_sizes(tokenizer, **more))

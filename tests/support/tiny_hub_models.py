@@ -22,6 +22,7 @@ from tests.support.hub_parts import (
     flamingo_template,
     plain_template,
     qwen2_config,
+    text_sizes,
     whisper_extractor,
 )
 from tests.support.tiny_omni_models import gemma3n, gemma4, qwen2_5_omni, qwen3_omni_moe
@@ -121,9 +122,7 @@ def glm_asr() -> tuple[Any, Any]:
             num_attention_heads=2,
             num_mel_bins=16,
         ),
-        text_config=LlamaConfig(
-            vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, **TEXT
-        ),
+        text_config=LlamaConfig(**text_sizes(tokenizer)),
         audio_token_id=tokenizer.convert_tokens_to_ids("<|pad|>"),
     )
     template = plain_template("<|begin_of_audio|><|pad|>", start="<|user|>", end="<|end|>")
@@ -146,9 +145,7 @@ def granite_speech() -> tuple[Any, Any]:
         {"audio_token": "<|audio|>", "start": "<|start_of_role|>"}, eos="<|end_of_text|>"
     )
     config = GraniteSpeechConfig(
-        text_config=GraniteConfig(
-            vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, **TEXT
-        ),
+        text_config=GraniteConfig(**text_sizes(tokenizer)),
         encoder_config=GraniteSpeechEncoderConfig(
             num_layers=2,
             hidden_dim=WIDTH,
@@ -192,9 +189,7 @@ def phi4_multimodal() -> tuple[Any, Any]:
     )
     ids = tokenizer.convert_tokens_to_ids
     config = Phi4MultimodalConfig(
-        vocab_size=len(tokenizer),
-        **TEXT,
-        eos_token_id=tokenizer.eos_token_id,
+        **text_sizes(tokenizer),
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.eos_token_id,
         vision_config=Phi4MultimodalVisionConfig(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.hub_parts import (
-    TEXT,
     WHISPER,
     WIDTH,
     byte_tokenizer,
     chat_tokenizer,
     plain_template,
+    text_sizes,
     whisper_extractor,
 )
 
@@ -29,6 +29,19 @@ def _gemma_tokenizer() -> Any:
         },
         bos="<bos>",
         eos="<end_of_turn>",
+    )
+
+
+def _gemma_text(tokenizer: Any, *, n_layers: int) -> dict[str, Any]:
+    return text_sizes(
+        tokenizer,
+        num_hidden_layers=n_layers,
+        head_dim=8,
+        hidden_size_per_layer_input=8,
+        sliding_window=64,
+        layer_types=["sliding_attention", "full_attention"] * (n_layers // 2),
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
     )
 
 
@@ -55,19 +68,11 @@ def gemma3n() -> tuple[Any, Any]:
     n_vision = ids("<audio_soft_token>") - n_text
     config = Gemma3nConfig(
         text_config=Gemma3nTextConfig(
-            **{**TEXT, "num_hidden_layers": 4},
-            head_dim=8,
-            vocab_size=len(tokenizer),
+            **_gemma_text(tokenizer, n_layers=4),
             vocab_size_per_layer_input=n_text,
-            hidden_size_per_layer_input=8,
             num_kv_shared_layers=2,
             laurel_rank=4,
-            sliding_window=64,
-            layer_types=["sliding_attention", "full_attention"] * 2,
             activation_sparsity_pattern=[0.0] * 4,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-            bos_token_id=tokenizer.bos_token_id,
         ),
         vision_config=Gemma3nVisionConfig(
             architecture="resnet18", hidden_size=512, vocab_size=n_vision, vocab_offset=n_text
@@ -113,16 +118,8 @@ def gemma4() -> tuple[Any, Any]:
     ids = tokenizer.convert_tokens_to_ids
     config = Gemma4Config(
         text_config=Gemma4TextConfig(
-            **TEXT,
-            head_dim=8,
-            vocab_size=len(tokenizer),
+            **_gemma_text(tokenizer, n_layers=2),
             vocab_size_per_layer_input=len(tokenizer),
-            hidden_size_per_layer_input=8,
-            sliding_window=64,
-            layer_types=["sliding_attention", "full_attention"],
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-            bos_token_id=tokenizer.bos_token_id,
         ),
         vision_config=Gemma4VisionConfig(
             hidden_size=WIDTH,
@@ -169,6 +166,13 @@ _OMNI_TOKENS = {
 _OMNI_TEMPLATE = plain_template(
     "<|audio_start|><|audio_pad|><|audio_end|>", start="<|im_start|>", end="<|im_end|>"
 )
+_OMNI_VISION: dict[str, Any] = {
+    "depth": 1,
+    "hidden_size": WIDTH,
+    "intermediate_size": 32,
+    "num_heads": 2,
+    "out_hidden_size": WIDTH,
+}
 _OMNI_ROPE = {
     "rope_type": "default",
     "rope_theta": 10_000.0,
@@ -192,20 +196,8 @@ def qwen2_5_omni() -> tuple[Any, Any]:
     ids = tokenizer.convert_tokens_to_ids
     config = Qwen2_5OmniThinkerConfig(
         audio_config=Qwen2_5OmniAudioEncoderConfig(**WHISPER, output_dim=WIDTH),
-        vision_config=Qwen2_5OmniVisionEncoderConfig(
-            depth=1,
-            hidden_size=WIDTH,
-            intermediate_size=32,
-            num_heads=2,
-            out_hidden_size=WIDTH,
-            fullatt_block_indexes=[0],
-        ),
-        text_config=Qwen2_5OmniTextConfig(
-            vocab_size=len(tokenizer),
-            eos_token_id=tokenizer.eos_token_id,
-            rope_parameters=_OMNI_ROPE,
-            **TEXT,
-        ),
+        vision_config=Qwen2_5OmniVisionEncoderConfig(**_OMNI_VISION, fullatt_block_indexes=[0]),
+        text_config=Qwen2_5OmniTextConfig(**text_sizes(tokenizer, rope_parameters=_OMNI_ROPE)),
         audio_token_index=ids("<|audio_pad|>"),
         image_token_index=ids("<|image_pad|>"),
         video_token_index=ids("<|video_pad|>"),
@@ -241,22 +233,12 @@ def qwen3_omni_moe() -> tuple[Any, Any]:
         audio_config=Qwen3OmniMoeAudioEncoderConfig(
             **WHISPER, output_dim=WIDTH, downsample_hidden_size=8
         ),
-        vision_config=Qwen3OmniMoeVisionEncoderConfig(
-            depth=1,
-            hidden_size=WIDTH,
-            intermediate_size=32,
-            num_heads=2,
-            out_hidden_size=WIDTH,
-            deepstack_visual_indexes=[0],
-        ),
+        vision_config=Qwen3OmniMoeVisionEncoderConfig(**_OMNI_VISION, deepstack_visual_indexes=[0]),
         text_config=Qwen3OmniMoeTextConfig(
-            vocab_size=len(tokenizer),
-            eos_token_id=tokenizer.eos_token_id,
-            rope_parameters=_OMNI_ROPE,
+            **text_sizes(tokenizer, rope_parameters=_OMNI_ROPE),
             moe_intermediate_size=16,
             num_experts=4,
             num_experts_per_tok=2,
-            **TEXT,
         ),
         audio_token_id=ids("<|audio_pad|>"),
         image_token_id=ids("<|image_pad|>"),
