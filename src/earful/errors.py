@@ -11,6 +11,7 @@
     │   └── IndexBusyError       another process is writing the index
     ├── ScanError                a scan's folder or kept steps are damaged, foreign or in use
     │   └── ScanMismatchError    a scan's folder or kept steps do not fit what is asked
+    ├── LabelError               a label cannot be kept or taken back, or a journal is damaged
     ├── FilterError              a filter expression cannot be read
     ├── ModelError               weights cannot be found, read or trusted
     │   ├── UnknownNameError     no embedder, model, device or the like of that name
@@ -65,6 +66,18 @@ class ScanError(EarfulError):
 
 class ScanMismatchError(ScanError):
     """A scan's folder, or the steps that it keeps, do not fit what is asked."""
+
+
+class LabelError(EarfulError):
+    """A label cannot be kept or taken back, or a journal of labels is damaged.
+
+    Attributes:
+        field: The field of the label that is wrong; empty when it is none.
+    """
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class FilterError(EarfulError):
