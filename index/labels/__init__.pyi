@@ -1,11 +1,14 @@
 from .fold import ItemState, ItemStatus, LabelState
 from .journal import JOURNAL_FILE, LabelJournal, journal_path
 from .label import LABEL_SOURCES, POLARITIES, Label, LabelSource, Polarity, Undo
+from .marks import read_marks
+from .reviews import SAME_OVERLAP, ReviewedEvents, Stretches, overlap, recording_key, review_events
 
 __all__ = [
     "JOURNAL_FILE",
     "LABEL_SOURCES",
     "POLARITIES",
+    "SAME_OVERLAP",
     "ItemState",
     "ItemStatus",
     "Label",
@@ -13,6 +16,12 @@ __all__ = [
     "LabelSource",
     "LabelState",
     "Polarity",
+    "ReviewedEvents",
+    "Stretches",
     "Undo",
     "journal_path",
+    "overlap",
+    "read_marks",
+    "recording_key",
+    "review_events",
 ]

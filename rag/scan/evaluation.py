@@ -6,17 +6,18 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from earful.errors import CorpusError, EvaluationError
-from earful.index.annotations import Annotation, read_annotations
+from earful.index.annotations import Annotation, Polarity, read_annotations
 from earful.rag.scan.density import scanned_part
 from earful.rag.scan.events import Events
 from earful.rag.scan.examples import RecordingNames
 from earful.rag.scan.metrics import EventEvaluation, KeptScores, Metric, evaluate_events
 from earful.rag.scan.part import ScanPart
-from earful.rag.scan.result_folder import EXAMPLES, SCORES
+from earful.rag.scan.result_folder import EXAMPLES, SCORES, is_scan
 from earful.wording import counted, listed, quoted
 
 
@@ -40,7 +41,8 @@ def evaluate_scan(
     Args:
         found: A scan.
         reference: Files of annotations in any format, or folders of them, which know all events
-            of every recording.
+            of every recording; of the folder of a scan, what its reviewers said: what they did
+            not review counts as unknown.
         metrics: What to compute; each once.
         labels: Labels that count; none for all of the scan.
         n_given: Of each label and recording so many positive events are examples, and nothing
@@ -68,9 +70,12 @@ def evaluate_scan(
     if not lengths:
         raise EvaluationError("nothing was scanned: expected one recording or more that was read")
     wanted = tuple(labels) or found.labels
-    marked, notes = _named(
-        read_annotations(given, label_column=label_column, columns=columns), list(lengths)
-    )
+    reviewed = [path for path in given if is_scan(Path(path))]
+    files = [path for path in given if path not in reviewed]
+    marks = [one for path in reviewed for one in _marks_of(Events.open(path))]
+    if files or not reviewed:
+        marks += read_annotations(files, label_column=label_column, columns=columns)
+    marked, notes = _named(marks, list(lengths))
     inside = [one for one in marked if _is_inside(one, spans[one.recording])]
     if len(inside) < len(marked):
         notes.append(
@@ -138,6 +143,21 @@ def kept_scores(found: Events) -> dict[str, KeptScores]:
             first_s=float(said["first_s"]),
         )
     return scores
+
+
+def _marks_of(reviewed: Events) -> list[Annotation]:
+    """Return what the reviewers of a scan said as marks."""
+    return [
+        Annotation(
+            recording=event.recording,
+            start_s=event.start_s,
+            end_s=event.end_s,
+            label=event.label,
+            polarity=cast("Polarity", event.review or "unknown"),
+            where=f"{reviewed.folder}/{event.event_id}",
+        )
+        for event in reviewed.rows + reviewed.missed
+    ]
 
 
 def _is_inside(one: Annotation, spans: Sequence[tuple[float, float]]) -> bool:

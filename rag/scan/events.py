@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, overload
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 from earful.errors import CorpusError
 from earful.html import notebook_html
 from earful.index.annotations import Event, RecordingRow
+from earful.index.labels import LabelJournal, journal_path, review_events
 from earful.rag.scan.result_folder import ResultFolder
 from earful.read_only import ReadOnlyDict
 from earful.values import data_frame, short_repr
@@ -66,7 +67,10 @@ class Events(Sequence[Event]):
     (0, [])
 
     Attributes:
-        rows: The events.
+        rows: The events; of a scan that is opened, with what its reviewers said of them.
+        missed: What reviewers marked and no event stands for: sounds that the scan missed, and
+            events that they gave another label. Their score is 0, and nothing counts them as
+            found.
         recordings: All recordings that were asked for, also those that failed.
         summaries: A line for each label.
         scan: What decided the events, as plain JSON values: ``scan.json``.
@@ -75,6 +79,7 @@ class Events(Sequence[Event]):
     """
 
     rows: tuple[Event, ...] = ()
+    missed: tuple[Event, ...] = ()
     recordings: tuple[RecordingRow, ...] = ()
     summaries: tuple[LabelSummary, ...] = ()
     scan: Mapping[str, Any] = field(default_factory=ReadOnlyDict, hash=False)
@@ -128,25 +133,32 @@ class Events(Sequence[Event]):
         return tuple(sorted(self.rows, key=lambda one: (-one.score, one.event_id))[:n])
 
     def select(
-        self, *, labels: Sequence[str] = (), min_score: float | None = None
+        self,
+        *,
+        labels: Sequence[str] = (),
+        min_score: float | None = None,
+        with_missed: bool = False,
     ) -> tuple[Event, ...]:
         """Return the events of some labels, or from some score on.
 
         Args:
-            labels: Labels of this scan; none for all.
+            labels: Labels of this scan, or of what it missed; none for all.
             min_score: Least score; ``None`` for any.
+            with_missed: Whether what reviewers marked and the scan missed is among them.
 
         Raises:
             CorpusError: A label is none of this scan.
         """
+        rows = self.rows + self.missed if with_missed else self.rows
+        known = tuple(dict.fromkeys((*self.labels, *(one.label for one in self.missed))))
         for label in labels:
-            if label not in self.labels:
+            if label not in known:
                 raise CorpusError(
-                    f"label {quoted(label)}: not in this scan; {known_names(label, self.labels)}"
+                    f"label {quoted(label)}: not in this scan; {known_names(label, known)}"
                 )
         return tuple(
             event
-            for event in self.rows
+            for event in rows
             if (not labels or event.label in labels)
             and (min_score is None or event.score >= min_score)
         )
@@ -179,11 +191,12 @@ class Events(Sequence[Event]):
 
     @classmethod
     def open(cls, out: str | os.PathLike[str]) -> Self:
-        """Open what a scan wrote.
+        """Open what a scan wrote, with what reviewers said of its events by now.
 
         Raises:
             ScanError: It is missing, was not finished, is damaged, foreign or newer.
             CorpusError: A row of a table is broken.
+            LabelError: The journal of labels is damaged.
         """
         read = ResultFolder.read(Path(out))
         summaries = tuple(
@@ -196,6 +209,23 @@ class Events(Sequence[Event]):
             scan=read.scan,
             folder=Path(out),
             notes=tuple(read.scan.get("notes", ())),
+        ).with_labels()
+
+    def with_labels(self) -> Self:
+        """Return the events with what reviewers said of them by now.
+
+        Raises:
+            LabelError: The journal of labels is damaged.
+        """
+        if self.folder is None:
+            return self
+        state = LabelJournal(journal_path(self.folder)).state()
+        reviewed = review_events(self.rows, state, self.recordings)
+        return replace(
+            self,
+            rows=reviewed.events,
+            missed=reviewed.missed,
+            notes=tuple(dict.fromkeys((*self.notes, *state.notes))),
         )
 
 

@@ -32,6 +32,7 @@ from earful.index.annotations import (
     write_examples_csv,
     write_recordings_csv,
 )
+from earful.index.labels import JOURNAL_FILE
 from earful.index.recordings import STORE_FILE
 from earful.values import short_repr
 from earful.wording import as_argument
@@ -209,7 +210,9 @@ class ResultFolder:
         there = {name for name in os.listdir(self.path) if not name.startswith(".")}
         if SCAN_FILE in there:
             read_scan(self.path)
-        elif there and not (there <= {VECTORS} and self._holds_store()):
+        elif there - {JOURNAL_FILE} and not (
+            there <= {VECTORS, JOURNAL_FILE} and self._holds_store()
+        ):
             raise ScanMismatchError(
                 f"{self.path}: holds files, but no {SCAN_FILE}; expected a new folder, or one that "
                 "a scan wrote; give another --out"
@@ -234,6 +237,11 @@ class ResultFolder:
         if self._descriptor != _CLOSED:
             os.close(self._descriptor)
             self._descriptor = _CLOSED
+
+
+def is_scan(path: Path) -> bool:
+    """Whether a path is the folder of a scan."""
+    return (path / SCAN_FILE).is_file()
 
 
 def read_scan(folder: Path) -> dict[str, Any]:

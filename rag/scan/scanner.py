@@ -134,6 +134,7 @@ def scan(
         ScanError: The disk is full, or another process is writing the result.
         AudioError: A zone, pattern or the like of ``options.recorders`` is none.
         IndexFolderError: The index cannot be read.
+        LabelError: What reviewers said of an earlier scan into ``out`` is damaged.
         TaskError: The task has mistakes.
         ModelError: The embedder cannot be loaded.
     """
@@ -222,7 +223,7 @@ def scan(
         scan=described,
         folder=None if out is None else Path(out),
         notes=tuple(scanning.notes),
-    )
+    ).with_labels()
 
 
 def _sources(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from earful.errors import CorpusError
 from earful.index.annotations import Annotation, read_annotations
 from earful.index.corpus import annotation_format, open_corpus
+from earful.index.labels import Stretches, read_marks
 from earful.rag.scan.examples.marked import MarkedRecording, OpenStretch
 from earful.rag.scan.examples.naming import RecordingNames
 from earful.read_only import ReadOnlyDict
@@ -41,6 +42,8 @@ class ExampleSources:
         reference: Files of annotations that know all events.
         complete_until_s: Before this time all that is not marked is known to be something else;
             ``None`` for the end of the last example with ``first``, else 0.
+        journal: What reviewers said: ``labels.jsonl``, or the folder of a scan that it lies in;
+            its positives and negatives are further examples.
 
     Raises:
         CorpusError: There is no source, or two exclude each other.
@@ -56,12 +59,14 @@ class ExampleSources:
     first: int | None = None
     reference: tuple[str | os.PathLike[str], ...] = ()
     complete_until_s: float | None = None
+    journal: str | os.PathLike[str] | None = None
 
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", ReadOnlyDict(self.columns))
         others = bool(self.annotations) or self.index is not None or self.task is not None
+        others = others or self.journal is not None
         if (self.first is None) != (not self.reference):
             raise CorpusError(
                 "the first events are taken of a reference: give both --first N and --reference "
@@ -71,13 +76,13 @@ class ExampleSources:
             raise CorpusError(f"first={self.first}: expected 1 or more events of each recording")
         if self.first is not None and others:
             raise CorpusError(
-                "--first takes its examples from the --reference: leave out --examples, --index "
-                "and --task"
+                "--first takes its examples from the --reference: leave out --examples, --index, "
+                "--task and --with-labels"
             )
         if self.first is None and not others:
             raise CorpusError(
                 "no examples are given; expected --examples FILE, --index DIR, a --task with "
-                "examples, or --first N with --reference FILE"
+                "examples, --with-labels, or --first N with --reference FILE"
             )
         if self.where and self.index is None:
             raise CorpusError("--where is about an index: give --index, too")
@@ -134,6 +139,8 @@ def gather_examples(sources: ExampleSources, recordings: Sequence[str]) -> Gathe
     task = gathering.add_task()
     if sources.index is not None:
         gathering.add_index(task)
+    if sources.journal is not None:
+        gathering.add_journal(sources.journal)
     return gathering.finish(task)
 
 
@@ -270,6 +277,26 @@ class _Gathering:
             if labels and (not self._sources.labels or set(labels) & set(self._sources.labels)):
                 self._add_exemplar(str(path), replace(exemplar, labels=labels), exemplar.id)
 
+    def add_journal(self, journal: str | os.PathLike[str]) -> None:
+        """Add what reviewers said, but for what was given as an example already."""
+        marks, notes = read_marks(journal)
+        self._notes += notes
+        given = Stretches(
+            (path, f"{one.polarity} {one.label}", one.start_s, one.end_s)
+            for path, marked in self._marked.items()
+            for one in marked.annotations
+        )
+        for one in marks:
+            path = self._names.find(one.recording, Path(one.where).parent)
+            if path is None:
+                self._lost.setdefault(one.label, f"{one.where}: {one.recording}")
+                self._lost_names.setdefault(one.recording, f"{one.where}: {one.recording}")
+                continue
+            name = f"{one.polarity} {one.label}"
+            if not given.near(self._names.as_given(path), name, one.start_s, one.end_s):
+                # Nobody has said that all else of this recording is something else.
+                self._add(path, annotations=(one,), is_complete=False)
+
     def finish(self, task: Task | None) -> GatheredExamples:
         """Check that each label has an example."""
         there = dict.fromkeys(
@@ -343,9 +370,10 @@ class _Gathering:
         annotations: tuple[Annotation, ...] = (),
         stretches: tuple[OpenStretch, ...] = (),
         name: str = "",
+        is_complete: bool = True,
     ) -> None:
         known = self._names.as_given(path)
-        until_s = self._sources.complete_until_s if annotations else None
+        until_s = self._sources.complete_until_s if annotations and is_complete else None
         marked = self._marked.get(known) or MarkedRecording(path=known, name=name or known)
         self._marked[known] = replace(
             marked,

@@ -67,7 +67,7 @@ def events_export(
     from earful.rag.scan import Events
 
     found = Events.open(folder)
-    chosen = found.select(labels=label, min_score=min_score)
+    chosen = found.select(labels=label, min_score=min_score, with_missed=True)
     names = split_names(formats)
     if not names:
         raise typer.BadParameter("expected one format at least, got ''", param_hint="--format")

@@ -74,7 +74,7 @@ def scan(
     Every recording is decoded once; what is kept of it answers the next question in seconds.
     Interrupted, the same command goes on.
     """
-    sources, settings = examples.sources(), detector.settings()
+    sources, settings = examples.sources(out), detector.settings()
     options = looking.options(
         vectors=vectors,
         keep_scores=keep_scores,

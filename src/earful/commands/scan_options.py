@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SCAN_ORDER = (
     *("out", "examples", "index", "task", "label", "labels", "where", "first", "reference"),
-    *("complete_until", "column", "label_column"),
+    *("with_labels", "complete_until", "column", "label_column"),
     *("window_s", "detector", "threshold", "join_s", "min_s", "max_s", "seed"),
     *("fmin_hz", "fmax_hz", "slow", "channel"),
     *("from_s", "to_s", "between"),
@@ -70,6 +70,13 @@ class ExampleOptions:
         list[Path],
         typer.Option(metavar="FILE", help="Marked events for --first, of any format. Repeatable."),
     ] = field(default_factory=list)
+    with_labels: Annotated[
+        bool,
+        typer.Option(
+            "--with-labels",
+            help="What reviewers said of this scan (labels.jsonl in --out) gives further examples.",
+        ),
+    ] = False
     complete_until: Annotated[
         float | None,
         typer.Option(
@@ -91,8 +98,11 @@ class ExampleOptions:
         str, typer.Option(metavar="COLUMN", help="Column of the examples that names the sound.")
     ] = ""
 
-    def sources(self) -> ExampleSources:
+    def sources(self, out: Path) -> ExampleSources:
         """Return them as the sources of a scan.
+
+        Args:
+            out: Folder of the scan.
 
         Raises:
             CorpusError: There is none, or two exclude each other.
@@ -120,6 +130,7 @@ class ExampleOptions:
             first=self.first,
             reference=tuple(self.reference),
             complete_until_s=self.complete_until,
+            journal=out if self.with_labels else None,
         )
 
 
