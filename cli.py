@@ -58,6 +58,7 @@ COMMANDS = {
     "scan": "earful.commands.scan:scan",
     "events": "earful.commands.events:events_app",
     "recordings": "earful.commands.recordings:recordings_app",
+    "serve": "earful.commands.serve:serve",
     "doctor": "earful.cli:doctor",
     "demo": "earful.cli:demo",
     "index": "earful.commands.index:index_app",

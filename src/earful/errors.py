@@ -18,6 +18,8 @@
     │   ├── MissingExtraError    an optional dependency is not installed
     │   ├── EndpointError        an endpoint cannot be reached, refuses, or gives no answer
     │   └── LicenceError         a licence has to be accepted first
+    ├── ServeError               the page's server cannot start, or cannot do what it is asked
+    │   └── UnknownSourceError   no recording, exemplar or upload has that id
     ├── PromptError              a prompt cannot be built within its limits
     │   └── PromptTooLargeError  a server took less of a prompt than was known
     └── EvaluationError          an evaluation cannot be run, resumed or computed again
@@ -102,6 +104,14 @@ class EndpointError(ModelError):
 
 class LicenceError(ModelError):
     """A licence has to be accepted before weights are fetched."""
+
+
+class ServeError(EarfulError):
+    """The page's server cannot start, or cannot do what it is asked."""
+
+
+class UnknownSourceError(ServeError):
+    """No recording, exemplar or upload has that id."""
 
 
 class PromptError(EarfulError):

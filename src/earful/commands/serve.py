@@ -1,0 +1,128 @@
+"""``earful serve``: a page to listen, label and ask."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earful import console
+from earful.commands.options import (
+    AllowOutsideOption,
+    DeviceOption,
+    IndexOption,
+    example,
+)
+from earful.model import DEFAULT_MODEL
+from earful.wording import counted
+
+if TYPE_CHECKING:
+    from earful.serve import ServerState
+
+
+@example("earful serve --index sounds.index --scan night.scan")
+def serve(
+    index: IndexOption,
+    scan: Annotated[
+        list[Path], typer.Option("--scan", metavar="DIR", help="Scan to review. Repeatable.")
+    ] = [],  # noqa: B006 - typer copies it
+    task: Annotated[str, typer.Option(help="Task file, or the name of a built-in task.")] = "",
+    allow_outside: AllowOutsideOption = False,
+    reviewer: Annotated[str, typer.Option(help="Name that labels get; default: the user's.")] = "",
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Look and ask; change nothing.")
+    ] = False,
+    double: Annotated[
+        float,
+        typer.Option(min=0, max=100, help="Percentage of items shown to a second reviewer."),
+    ] = 10.0,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            envvar="EARFUL_MODEL",
+            help="Language model: a name from `earful models list`, a folder, or openai:NAME; "
+            "none: the vote alone.",
+        ),
+    ] = DEFAULT_MODEL,
+    device: DeviceOption = "auto",
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port to listen at; 0 for any that is free.")
+    ] = 8737,
+    allow_network: Annotated[
+        bool,
+        typer.Option(
+            "--allow-network", help="Let other machines reach the page, without encryption."
+        ),
+    ] = False,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="File with the token, made if it is not there; default: a new one."
+        ),
+    ] = None,
+    max_upload_mib: Annotated[float, typer.Option(help="Largest upload, in MiB.")] = 64.0,
+    open_browser: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
+    ] = True,
+) -> None:
+    """Serve a page on this machine to listen, label and ask.
+
+    Only who has the printed address can use it. Ctrl-C ends it; what was labelled is kept.
+    """
+    from earful.serve import ServeSettings, open_state, read_token, require_extra
+    from earful.serve import serve as serve_page
+
+    require_extra()
+    settings = ServeSettings(
+        host=host,
+        port=port,
+        token=read_token(token_file) if token_file is not None else "",
+        reviewer=reviewer,
+        read_only=read_only,
+        allow_network=allow_network,
+        double=double,
+        max_upload_mib=max_upload_mib,
+    )
+    state = open_state(
+        index,
+        settings,
+        scans=scan,
+        task=task,
+        model=model,
+        device=device,
+        allow_outside=allow_outside,
+    )
+    serve_page(state, on_ready=lambda address: _announce(state, address, open_browser))
+
+
+def _announce(state: ServerState, address: str, open_browser: bool) -> None:
+    import webbrowser
+
+    import earful
+
+    reach = "only this machine" if state.settings.is_local else "ANY MACHINE that reaches this one"
+    typer.echo(f"earful {earful.__version__} at {address}   ({reach}; Ctrl-C ends it)")
+    if not state.settings.is_local:
+        console.warn(
+            "note: there is no encryption: who can listen to the network between you and this "
+            "machine can read the address, the recordings and the labels"
+        )
+    typer.echo(describe_opened(state))
+    sys.stdout.flush()
+    if open_browser:
+        webbrowser.open(address)
+
+
+def describe_opened(state: ServerState) -> str:
+    """Render what a server has opened, in a line."""
+    n, labels = state.read_index(lambda index: (len(index), index.info.labels))
+    parts = [
+        f"index {state.index_path.name}: {counted(n, 'recording')}, {counted(labels, 'label')}"
+    ]
+    parts += [f"scan {name}: {counted(len(found), 'event')}" for name, found in state.scans.items()]
+    return console.printable("; ".join(parts))

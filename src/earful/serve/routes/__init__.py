@@ -1,0 +1,5 @@
+"""Routes: what the server answers, a file for each subject."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,87 @@
+"""Token: the secret of a run, once in the address, then in a cookie, or in a header."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qsl, quote, urlencode
+
+from earful.serve.faults import RequestError
+from earful.serve.security.asgi import (
+    Application,
+    Receive,
+    Scope,
+    Send,
+    header,
+    is_api,
+    refuse,
+    reply,
+)
+
+_NEEDED = "the token is missing or wrong; open the address that the server printed"
+
+
+class TokenGuard:
+    """Asks every request of ``/api`` for the token (401).
+
+    ``/?token=...`` sets the cookie and leads to ``/``, so that the address bar, the history and
+    what is copied from them hold no secret. Cookies are shared by all ports of a host: the
+    cookie's name has the port in it.
+
+    Args:
+        app: What comes next.
+        token: The secret.
+        port: Returns the port that is listened at.
+    """
+
+    def __init__(self, app: Application, token: str, port: Callable[[], int]) -> None:
+        self._app, self._token, self._port = app, token.encode("ascii"), port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, refuse it, or take the token from its address."""
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        in_address = [value for key, value in query if key == "token"]
+        if in_address and not is_api(scope):
+            if scope["method"] in ("GET", "HEAD") and self._is_right(in_address[0]):
+                rest = urlencode([pair for pair in query if pair[0] != "token"])
+                # One slash only: two would lead to another host.
+                path = "/" + quote(scope["path"].lstrip("/"))
+                await reply(
+                    send,
+                    303,
+                    b"",
+                    {
+                        "location": f"{path}?{rest}" if rest else path,
+                        "set-cookie": f"{self._cookie}={self._token.decode()}; Path=/; HttpOnly; "
+                        "SameSite=Strict",
+                        "cache-control": "no-store",
+                    },
+                )
+                return
+            await refuse(send, RequestError(_NEEDED, status=401, code="token"))
+            return
+        if is_api(scope) and not self._is_allowed(scope):
+            await refuse(send, RequestError(_NEEDED, status=401, code="token"))
+            return
+        await self._app(scope, receive, send)
+
+    @property
+    def _cookie(self) -> str:
+        return f"earful-{self._port()}"
+
+    def _is_allowed(self, scope: Scope) -> bool:
+        given = header(scope, "authorization")
+        if given is not None:
+            scheme, _, token = given.partition(" ")
+            return scheme.lower() == "bearer" and self._is_right(token.strip())
+        try:
+            # Browsers send several cookies in one header; HTTP/2 may send several headers.
+            cookies = SimpleCookie((header(scope, "cookie") or "").replace(",", ";"))
+        except CookieError:
+            return False
+        own = cookies.get(self._cookie)
+        return own is not None and self._is_right(own.value)
+
+    def _is_right(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), self._token)

@@ -1,0 +1,212 @@
+"""Sources: ids of audio in place of paths, which no client gives and none is told."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from earful.errors import UnknownSourceError
+from earful.values import short_repr
+from earful.wording import quoted
+
+if TYPE_CHECKING:
+    from earful.index import Index
+    from earful.rag.scan import Events
+
+_DIGITS: Final = 16
+_COLUMNS: Final = ("id", "audio", "start_s", "end_s", "duration_s", "licence", "root")
+
+SourceKind = Literal["recording", "exemplar", "upload"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Audio that a page can play and ask about.
+
+    Attributes:
+        id: ``r-...`` for a recording of a scan, ``x-...`` for an exemplar of the index, ``u-...``
+            for an upload.
+        kind: Which of them it is.
+        path: Where its file lies; it never leaves the server.
+        start_s: Where it begins in the file, in seconds: time 0 of the source.
+        end_s: Where it ends in the file (exclusive); ``None`` for the end of the file.
+        name: The file's name, for people.
+        duration_s: Its length in seconds; ``None`` if unknown.
+        sample_rate: Of the file, in Hz; ``None`` if unknown.
+        licence: Licence of the recording; may be empty.
+        sha256: Hex SHA-256 of the file; empty if unknown.
+        exemplar: Id of the exemplar; empty for other kinds.
+    """
+
+    id: str
+    kind: SourceKind
+    path: Path
+    start_s: float = 0.0
+    end_s: float | None = None
+    name: str = ""
+    duration_s: float | None = None
+    sample_rate: int | None = None
+    licence: str = ""
+    sha256: str = ""
+    exemplar: str = ""
+
+    __repr__ = short_repr
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether its file is gone."""
+        return not self.path.is_file()
+
+    def in_file(
+        self, start_s: float = 0.0, end_s: float | None = None
+    ) -> tuple[float, float | None]:
+        """Return a stretch of the source as a stretch of its file.
+
+        >>> Source(id="x-1", kind="exemplar", path=Path("a.wav"), start_s=3, end_s=8).in_file(1, 2)
+        (4, 5)
+        >>> Source(id="x-1", kind="exemplar", path=Path("a.wav"), start_s=3, end_s=8).in_file(1)
+        (4, 8)
+        """
+        return self.start_s + start_s, self.end_s if end_s is None else self.start_s + end_s
+
+
+def recording_id(sha256: str) -> str:
+    """Return the id of a recording with a digest.
+
+    >>> recording_id("0123456789abcdef0123")
+    'r-0123456789abcdef'
+    """
+    return f"r-{sha256[:_DIGITS]}"
+
+
+def exemplar_id(exemplar: str) -> str:
+    """Return the id of the source that an exemplar is, by the exemplar's own id.
+
+    >>> exemplar_id("siren/4.wav")
+    'x-0a01316d743fdae1'
+    """
+    digest = hashlib.sha256(exemplar.encode("utf-8", "surrogatepass"))
+    return f"x-{digest.hexdigest()[:_DIGITS]}"
+
+
+class Sources:
+    """Everything that can be played: recordings of scans, exemplars of an index, uploads.
+
+    Args:
+        read_index: Calls a function with the index while nobody else uses it.
+        find_upload: Returns the source that an upload is, by its id.
+        list_uploads: Returns the sources that all uploads are.
+    """
+
+    def __init__(
+        self,
+        read_index: Callable[[Callable[[Index], Any]], Any],
+        find_upload: Callable[[str], Source],
+        list_uploads: Callable[[], Sequence[Source]],
+    ) -> None:
+        self._read_index = read_index
+        self._find_upload = find_upload
+        self._list_uploads = list_uploads
+        self._lock = threading.Lock()
+        self._recordings: dict[str, Source] = {}
+        self._exemplars: tuple[str, Mapping[str, Source]] = ("", {})
+
+    def add_scan(self, events: Events) -> None:
+        """Let the recordings of a scan be played."""
+        for row in events.recordings:
+            if not row.sha256:
+                continue
+            path = find_recording(row.recording, events.folder)
+            source = Source(
+                id=recording_id(row.sha256),
+                kind="recording",
+                path=path,
+                name=PurePosixPath(row.recording).name,
+                duration_s=row.duration_s,
+                sample_rate=row.sample_rate,
+                sha256=row.sha256,
+            )
+            with self._lock:
+                known = self._recordings.get(source.id)
+                # A copy may still be there where the first one is gone.
+                if known is None or known.is_missing:
+                    self._recordings[source.id] = source
+
+    def add_recording(self, source: Source) -> None:
+        """Let a recording be played that no scan has looked at yet."""
+        with self._lock:
+            self._recordings.setdefault(source.id, source)
+
+    def find(self, id: str) -> Source:
+        """Return the source with an id.
+
+        Raises:
+            UnknownSourceError: There is none.
+        """
+        kind = id[:2]
+        if kind == "u-":
+            return self._find_upload(id)
+        found = None
+        if kind == "r-":
+            with self._lock:
+                found = self._recordings.get(id)
+        elif kind == "x-":
+            found = self._by_exemplar().get(id)
+        if found is None:
+            raise UnknownSourceError(
+                f"source {quoted(id)}: expected the id of a recording (r-...), an exemplar (x-...) "
+                "or an upload (u-...) that this server has"
+            )
+        return found
+
+    def of_path(self, path: Path) -> Source | None:
+        """Return the recording or upload whose file lies there; ``None`` for no such one."""
+        with self._lock:
+            known = [*self._recordings.values()]
+        known += self._list_uploads()
+        return next((source for source in known if source.path == path), None)
+
+    @property
+    def recordings(self) -> Mapping[str, Source]:
+        """Recordings by id."""
+        with self._lock:
+            return dict(self._recordings)
+
+    def _by_exemplar(self) -> Mapping[str, Source]:
+        return self._read_index(self._read_exemplars)  # type: ignore[no-any-return]
+
+    def _read_exemplars(self, index: Index) -> Mapping[str, Source]:
+        state = index.state
+        if self._exemplars[0] != state:
+            roots = index.roots()
+            rows = index.read_table(_COLUMNS).to_pylist()
+            found = (_exemplar_source(row, roots[row["root"]]) for row in rows)
+            self._exemplars = (state, {source.id: source for source in found})
+        return self._exemplars[1]
+
+
+def find_recording(recording: str, folder: Path | None) -> Path:
+    """Return where a recording of a scan lies: as it was given, or beside the scan's folder."""
+    path = Path(recording)
+    if folder is None or path.is_absolute() or path.is_file():
+        return path
+    beside = folder.absolute().parent / path
+    return beside if beside.is_file() else path
+
+
+def _exemplar_source(row: Mapping[str, Any], root: Path) -> Source:
+    return Source(
+        id=exemplar_id(row["id"]),
+        kind="exemplar",
+        path=root / row["audio"],
+        start_s=row["start_s"],
+        end_s=row["end_s"],
+        name=PurePosixPath(row["audio"]).name,
+        duration_s=row["duration_s"] or None,
+        licence=row["licence"] or "",
+        exemplar=row["id"],
+    )
