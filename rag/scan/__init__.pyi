@@ -1,4 +1,4 @@
-from .density import DENSITY_KEYS, DensityRow, count_density
+from .density import DENSITY_KEYS, DensityRow, count_density, scanned_part
 from .evaluation import evaluate_scan, kept_scores
 from .events import Events, LabelSummary, row_dict
 from .examples import ExampleSources
@@ -34,6 +34,7 @@ __all__ = [
     "rehearse_scan",
     "row_dict",
     "scan",
+    "scanned_part",
     "vectors_folder",
     "write_events_page",
     "write_scan_page",

@@ -12,6 +12,7 @@
     ├── ScanError                a scan's folder or kept steps are damaged, foreign or in use
     │   └── ScanMismatchError    a scan's folder or kept steps do not fit what is asked
     ├── LabelError               a label cannot be kept or taken back, or a journal is damaged
+    ├── ReviewError              a review holds no such item, or cannot show or take it
     ├── FilterError              a filter expression cannot be read
     ├── ModelError               weights cannot be found, read or trusted
     │   ├── UnknownNameError     no embedder, model, device or the like of that name
@@ -80,6 +81,10 @@ class LabelError(EarfulError):
     def __init__(self, message: str, *, field: str = "") -> None:
         super().__init__(message)
         self.field = field
+
+
+class ReviewError(EarfulError):
+    """A review holds no such item or order, or cannot show or take it now."""
 
 
 class FilterError(EarfulError):

@@ -1,0 +1,21 @@
+from .changes import Change, Labelled, PrecisionOfRandom, Progress, Refit
+from .item import NearestExample, ReviewItem, UnknownItemError
+from .leases import LeasedError
+from .queues import STRATEGIES
+from .session import ReviewSession
+from .settings import ReviewSettings
+
+__all__ = [
+    "STRATEGIES",
+    "Change",
+    "Labelled",
+    "LeasedError",
+    "NearestExample",
+    "PrecisionOfRandom",
+    "Progress",
+    "Refit",
+    "ReviewItem",
+    "ReviewSession",
+    "ReviewSettings",
+    "UnknownItemError",
+]
