@@ -2,6 +2,7 @@ from .chart import Axis, Point, Series, across, upwards
 from .notebook import notebook_html
 from .page import Page
 from .player import Played, Players
+from .png import encode_png
 from .render import render
 from .spectrogram import draw_overview
 
@@ -14,6 +15,7 @@ __all__ = [
     "Series",
     "across",
     "draw_overview",
+    "encode_png",
     "notebook_html",
     "render",
     "upwards",

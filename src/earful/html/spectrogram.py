@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import struct
-import zlib
 
 import numpy as np
 from numpy.typing import NDArray
 
+from earful.html.png import encode_png
 from earful.model.audio import Clip
 from earful.model.encoders import BandLevels, overview_db
 
@@ -58,23 +57,11 @@ def draw_overview(levels: NDArray[np.uint8], width: int) -> str:
 def _picture(shares: NDArray[np.floating]) -> str:
     """Return brightness of shape ``(n_columns, n_bands)`` as a data URI of PNG."""
     shades = (shares.T[::-1].clip(0, 1) * 255).astype(np.uint8)
-    return f"data:image/png;base64,{base64.b64encode(_png(shades)).decode('ascii')}"
+    picture = encode_png(shades, _palette())
+    return f"data:image/png;base64,{base64.b64encode(picture).decode('ascii')}"
 
 
-def _png(shades: NDArray[np.uint8]) -> bytes:
-    """Return a picture of shades of one palette, shape ``(height, width)``."""
+def _palette() -> NDArray[np.uint8]:
     places = np.linspace(0, 1, len(_COLOURS))
-    palette = [np.interp(np.linspace(0, 1, 256), places, column) for column in _COLOURS.T]
-    height, width = shades.shape
-    rows = np.pad(shades, ((0, 0), (1, 0))).tobytes()  # each row begins with its filter: none
-    parts = (
-        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
-        (b"PLTE", np.stack(palette, axis=1).astype(np.uint8).tobytes()),
-        (b"IDAT", zlib.compress(rows, 9)),
-        (b"IEND", b""),
-    )
-    chunks = (
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in parts
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+    parts = [np.interp(np.linspace(0, 1, 256), places, column) for column in _COLOURS.T]
+    return np.stack(parts, axis=1).astype(np.uint8)
