@@ -68,7 +68,10 @@ export async function request(method, path, { params, body, type, accept, signal
     lost();
     throw new ApiError(0, { code: "gone", message: T.errors.gone });
   }
-  if (response.ok) { found(); return response; }
+  if (response.ok) {
+    found();
+    return response;
+  }
   const told = await response.json().catch(() => ({}));
   if (response.status === 401) lost();
   throw new ApiError(response.status, told.error ?? {});
@@ -146,13 +149,13 @@ export function onConnection(watcher) {
   return () => watchers.delete(watcher);
 }
 
-/** Whether the server answers, and how many labels wait for it. */
-export const connection = () => ({ online, n_waiting: waiting.length });
-
+const connection = () => ({ online, n_waiting: waiting.filter((one) => one.late).length });
 const announce = (more) => { for (const watcher of watchers) watcher({ ...connection(), ...more }); };
 
 function lost() {
-  if (online) { online = false; pause = 1000; announce(); }
+  for (const one of waiting) { one.late = true; one.resolve(null); }
+  if (online) { online = false; pause = 1000; }
+  announce();
   retry ||= setTimeout(() => {
     retry = 0;
     pause = Math.min(pause * 1.5, 10000);
@@ -162,36 +165,30 @@ function lost() {
 
 function found() {
   if (!online) { online = true; announce(); }
-  if (waiting.length) flush();
+  flush();
 }
 
 /**
- * Send a label; while the server is gone it waits here and is sent later with its own time.
+ * Send a label, after those before it; while the server is gone it waits here and is sent later with its own time.
  * @param {Object} body of POST /api/labels
- * @returns {Promise<Object|null>} the server's answer, or null when the label waits
- * @throws {ApiError} refused (409: leased to somebody else), or 200 labels wait already
+ * @returns {Promise<Object|null>} the server's answer, or null when the label waits; it throws an ApiError where
+ *   the label is refused (409: leased to somebody else), or 200 wait already
  */
 export async function sendLabel(body) {
-  const at = new Date().toISOString();
-  if (online && !waiting.length) {
-    try {
-      return await post("labels", body);
-    } catch (error) {
-      if (!(error instanceof ApiError) || !error.gone) throw error;
-      lost();
-    }
-  }
   if (waiting.length >= MOST_WAITING) throw new ApiError(0, { code: "full", message: T.errors.full(MOST_WAITING) });
-  waiting.push({ at, ...body });
-  announce();
-  return null;
+  const one = { body, at: new Date().toISOString(), late: !online };
+  const answer = new Promise((resolve, reject) => Object.assign(one, { resolve, reject }));
+  waiting.push(one);
+  if (online) flush();
+  else { one.resolve(null); announce(); }
+  return answer;
 }
 
-/** Take back the last label that still waits; null when none does. */
+/** Take back the last label if it still waits; its body, or null. */
 export function takeBack() {
   // The first one may be on its way to the server just now.
-  if (!waiting.length || (sending && waiting.length === 1)) return null;
-  const body = waiting.pop();
+  if (!waiting.at(-1)?.late || (sending && waiting.length === 1)) return null;
+  const { body } = waiting.pop();
   announce();
   return body;
 }
@@ -200,23 +197,21 @@ async function flush() {
   if (sending) return;
   sending = true;
   const refused = [];
-  try {
-    while (waiting.length) {
-      // It stays in the list until the server has it: leaving the page still warns.
-      const body = waiting[0];
-      try {
-        await post("labels", body);
-      } catch (error) {
-        if (!(error instanceof ApiError) || error.gone) return lost();
-        refused.push(error.message);
-      }
-      waiting.shift();
-      announce();
+  while (waiting.length) {
+    // It stays in the list until the server has it: leaving the page still warns.
+    const one = waiting[0];
+    try {
+      one.resolve(await post("labels", one.late ? { ...one.body, at: one.at } : one.body));
+    } catch (error) {
+      if (error.gone) { sending = false; lost(); break; }
+      if (one.late) refused.push(error.message);
+      one.reject(error);
     }
-  } finally {
-    sending = false;
-    if (refused.length) announce({ refused });
+    waiting.shift();
+    if (one.late) announce();
   }
+  sending = false;
+  if (refused.length) announce({ refused });
 }
 
 addEventListener("beforeunload", (event) => { if (waiting.length) event.preventDefault(); });

@@ -80,14 +80,16 @@ export function fetchGrey({ source, start_s, end_s, width = 768, height = 256 },
     return kept;
   }
   const made = raw(`spectrogram/${encodeURIComponent(source)}`, params, signal).then(async (response) => ({
-    ...(await readGrey(response)), from: start_s, to: end_s,
-    lowHz: Number(response.headers.get("X-Low-Hz") ?? 0), highHz: Number(response.headers.get("X-High-Hz") ?? 0),
+    ...(await readGrey(response)), from: number(response, "X-Start-S", start_s), to: number(response, "X-End-S", end_s),
+    lowHz: number(response, "X-Low-Hz", 0), highHz: number(response, "X-High-Hz", 0),
   }));
   greys.set(key, made);
   made.catch(() => greys.delete(key));
   while (greys.size > KEPT) greys.delete(greys.keys().next().value);
   return made;
 }
+
+const number = (response, name, other) => Number(response.headers.get(name) ?? other);
 
 // A range is cut out of the whole picture here; only a narrow one at the bottom is asked for by itself.
 function request() {
@@ -252,7 +254,7 @@ export function createSpectrogram(options) {
       return mark;
     }), high ? el("b", {}, khz ? T.units.khz : T.units.hz) : null);
     const least = (span() * 72) / wide, digits = least < 0.1 ? 2 : least < 1 ? 1 : 0;
-    refill(xAxis, ticks(range.from, range.to, least, true).map((at) => {
+    refill(xAxis, ticks(range.from, range.to, least, true).filter((at) => percent(at) * wide > 1800 && (100 - percent(at)) * wide > 2400).map((at) => {
       const mark = el("span", {}, range.to < 100 ? at.toFixed(digits) : formatTime(at, digits));
       mark.style.left = `${percent(at)}%`;
       return mark;
