@@ -4,11 +4,16 @@ import { ApiError, followChanges, get, onConnection } from "./api.js";
 import { el, hashOf, refill } from "./dom.js";
 import { onChoice, setting } from "./settings.js";
 import { T } from "./texts.js";
-import { screen as review } from "./screens/review.js";
-import { screen as recordings } from "./screens/recordings.js";
 
-/** Screens in the order of the navigation; each is `{id, title, mount(root, context) -> unmount}`. */
-const SCREENS = [review, recordings];
+/**
+ * Screens in the order of the navigation, each read when somebody goes there: a module that exports
+ * `screen = {id, title, mount(root, context) -> unmount}`; its title is also in T.app.screens.
+ */
+const SCREENS = {
+  review: () => import("./screens/review.js"),
+  recordings: () => import("./screens/recordings.js"),
+};
+const FIRST = "review";
 
 const nav = el("nav", { "aria-label": T.app.nav });
 const who = el("a", { class: "who", href: "#/settings" });
@@ -102,28 +107,26 @@ function connected({ online, n_waiting: waits, refused }) {
 
 async function route() {
   // A link that was opened with its token keeps it out of the history.
-  const hash = location.hash.startsWith("#/") ? location.hash : hashOf(SCREENS[0].id);
+  const hash = location.hash.startsWith("#/") ? location.hash : hashOf(FIRST);
   if (hash === shown) return;
   const [path, query] = hash.slice(2).split("?");
-  const screen = SCREENS.find((one) => one.id === path) ?? SCREENS[0];
+  const id = Object.hasOwn(SCREENS, path) ? path : FIRST;
   unmount?.();
   unmount = null;
   shown = hash;
-  document.title = `${screen.title} · ${T.app.name}`;
+  document.title = `${T.app.screens[id]} · ${T.app.name}`;
   for (const link of nav.querySelectorAll("a")) {
-    if (link.dataset.id === screen.id) link.setAttribute("aria-current", "page");
+    if (link.dataset.id === id) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  const root = el("section", { class: `screen ${screen.id}`, "aria-label": screen.title });
+  const root = el("section", { class: `screen ${id}`, "aria-label": T.app.screens[id] });
   refill(main, root);
   const context = makeContext(new URLSearchParams(query ?? ""));
   try {
-    if (!status) {
-      refill(root, el("p", { class: "faint" }, T.app.loading));
-      await refreshStatus();
-      if (shown !== hash) return;
-      refill(root);
-    }
+    if (!status) refill(root, el("p", { class: "faint" }, T.app.loading));
+    const [{ screen }] = await Promise.all([SCREENS[id](), status ?? refreshStatus()]);
+    if (shown !== hash) return;
+    refill(root);
     const leave = screen.mount(root, context);
     unmount = () => { context.end(); leave?.(); };
   } catch (error) {
@@ -145,7 +148,7 @@ function dress() {
 function start() {
   if (location.search) history.replaceState(null, "", location.pathname + location.hash);
   dress();
-  refill(nav, SCREENS.map(({ id, title }) => el("a", { href: hashOf(id), data: { id } }, title)));
+  refill(nav, Object.keys(SCREENS).map((id) => el("a", { href: hashOf(id), data: { id } }, T.app.screens[id])));
   document.body.append(
     el("a", { class: "skip", href: "#main", on: { click: (event) => { event.preventDefault(); main.focus(); } } }, T.app.skip),
     el("header", {}, el("b", { class: "brand" }, T.app.name), nav, who), offline, main, el("footer", {}, said));

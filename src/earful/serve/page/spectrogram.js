@@ -229,15 +229,18 @@ export function createSpectrogram(options) {
       if (one.to < range.from || one.from > range.to) continue;
       const left = x(one.from), wide = Math.max(x(one.to) - left, 2 * density), [colour, shape] = STATES[one.state] ?? STATES[""];
       pen.fillStyle = dark ? "#0009" : "#fffb";
-      pen.fillRect(left, 0, wide, 17 * density);
-      pen.strokeStyle = dark ? "#fffc" : "#000c";
-      pen.lineWidth = one.current ? 2.5 * density : density;
-      pen.strokeRect(left, 0.5, wide, height - 1);
+      pen.fillRect(left, 0, Math.max(wide, 14 * density), 17 * density);
+      // Of a whole night only the marks above fit; frames would hide what they frame.
+      if (one.current || wide > 8 * density) {
+        pen.strokeStyle = dark ? "#fffc" : "#000c";
+        pen.lineWidth = one.current ? 2.5 * density : density;
+        pen.strokeRect(left, 0.5, wide, height - 1);
+      }
       pen.fillStyle = pen.strokeStyle = ink(`${colour}${dark ? "-dark" : "-light"}`);
       pen.lineWidth = 2 * density;
       drawMark(pen, shape, left + 7 * density, 8.5 * density, 4 * density);
       const begin = left + 14 * density;
-      if (begin < free) continue;
+      if (begin < free || wide < 4 * density) continue;
       pen.fillStyle = dark ? "#fff" : "#000";
       pen.fillText(one.label, begin, 2.5 * density, 140 * density);
       free = begin + Math.min(pen.measureText(one.label).width, 140 * density) + 4 * density;

@@ -3,6 +3,7 @@
 import { get, sendLabel } from "../api.js";
 import { askLabel } from "../choice.js";
 import { afterPause, button, clamp, el, field, refill, select, svg } from "../dom.js";
+import { allEvents } from "../events.js";
 import { bindKeys } from "../keys.js";
 import { createOverview, overviewOf } from "../overview.js";
 import { createPlayer, inPieces } from "../player.js";
@@ -10,7 +11,6 @@ import { onChoice, setting } from "../settings.js";
 import { createSpectrogram, fetchGrey, fit, markIcon } from "../spectrogram.js";
 import { T } from "../texts.js";
 import { formatClock, formatLength, formatTime, parseTime } from "../times.js";
-import { allEvents } from "./review.js";
 
 const R = T.recordings;
 /** Shorter ranges are shown as spectrograms of their own, longer ones from the overview. */
@@ -64,9 +64,9 @@ function mountList(root, context, scan) {
     const open = one.source && one.status !== "failed" && one.status !== "skipped";
     return el("tr", { class: one.missing ? "gone" : null },
       el("td", {}, open ? el("a", { href: `#/recordings?${new URLSearchParams({ scan: scan.name, source: one.source })}` }, one.recording) : one.recording),
-      el("td", {}, one.site || ""), el("td", { class: "number" }, formatClock(one.starts_at)),
+      el("td", {}, one.site || ""), el("td", { class: "time" }, formatClock(one.starts_at)),
       el("td", { class: "number" }, one.duration_s ? formatLength(one.duration_s) : ""), el("td", { class: "number" }, one.n_events ?? ""),
-      el("td", {}, el("span", { class: one.status === "ok" ? "good" : "bad" }, one.missing ? R.gone : one.status), one.reason ? el("small", { class: "reason" }, one.reason) : null));
+      el("td", {}, el("span", { class: one.missing ? "bad" : one.status === "ok" ? "good" : one.status === "failed" ? "bad" : "warn" }, one.missing ? R.gone : one.status), one.reason ? el("small", { class: "reason" }, one.reason) : null));
   }
 
   async function load() {
@@ -141,7 +141,7 @@ function mountOne(root, context, scan, source) {
   const moreRows = button(T.app.more, () => { most += 300; draw(); }, { hidden: true });
   let most = 200;
   root.append(el("div", { class: "stack one" }, head, meta, strip.node, el("div", { class: "big" }, view.node),
-    el("div", { class: "row tools" }, playButton, act(R.zoomIn, "+", () => zoom(0.5)), act(R.zoomOut, "−", () => zoom(2)), act(R.all, "0", all),
+    el("div", { class: "row tools" }, playButton, act("+", null, () => zoom(0.5), { "aria-label": R.zoomIn, title: R.zoomIn }), act("−", null, () => zoom(2), { "aria-label": R.zoomOut, title: R.zoomOut }), act(R.all, "0", all),
       act("←", null, () => shift(-0.5), { "aria-label": R.earlier }), act("→", null, () => shift(0.5), { "aria-label": R.later }),
       act("⇤", "p", () => step(-1), { "aria-label": R.previous }), act("⇥", "n", () => step(1), { "aria-label": R.next }), panButton,
       el("label", { class: "row jump" }, el("span", { class: "faint" }, R.jump), jump), where),
@@ -280,7 +280,7 @@ function mountOne(root, context, scan, source) {
     moreRows.hidden = list.length <= most;
     refill(body, list.length ? list.slice(0, most).map((one) => el("tr", { data: { id: one.id }, class: one.current ? "current" : null },
       el("td", { class: "number" }, button(formatTime(one.from, 2), () => goTo(one), { class: "plain number" })),
-      el("td", { class: "number" }, formatClock(row.starts_at, one.from).slice(11)), el("td", { class: "number" }, formatLength(one.to - one.from)),
+      el("td", { class: "time" }, formatClock(row.starts_at, one.from).slice(11)), el("td", { class: "number" }, formatLength(one.to - one.from)),
       el("td", {}, one.label), el("td", { class: "number" }, one.score === null || one.score === undefined ? "" : one.score.toFixed(2)),
       el("td", {}, markIcon(one.state), T.polarity[one.state] ?? one.state))) : el("tr", {}, el("td", { colspan: 6, class: "faint" }, R.eventsNone)));
   }

@@ -3,6 +3,7 @@
 import { ApiError, get, onConnection, remove, sendLabel, takeBack } from "../api.js";
 import { askLabel, askText, openDialog } from "../choice.js";
 import { afterPause, button, clamp, el, field, refill, select } from "../dom.js";
+import { allEvents } from "../events.js";
 import { bindKeys } from "../keys.js";
 import { createOverview } from "../overview.js";
 import { SPEEDS, createPlayer, fetchSound } from "../player.js";
@@ -80,7 +81,7 @@ function mount(root, context) {
       act("½", "[", () => speed(-1), { "aria-label": R.slower }), speedText, act("2×", "]", () => speed(1), { "aria-label": R.faster }),
       act("+", "z", () => zoom(0.5), { "aria-label": R.zoomIn }), act("−", "x", () => zoom(2), { "aria-label": R.zoomOut }),
       act("⇤", "a", () => widen(1, 0), { "aria-label": R.left }), act("⇥", "d", () => widen(0, 1), { "aria-label": R.right }),
-      el("span", { class: "grow" }), commentButton, flagButton, act(R.missed, "m", missed), act(R.help, "h", help)));
+      el("span", { class: "grow" }), commentButton, flagButton, act(R.missed, "m", missed)));
   const near = el("section", { class: "card near" }, el("div", { class: "row" }, el("h2", { class: "grow" }, R.nearest), nearButton), nearTitle, el("div", { class: "small" }, nearPicture.node));
   const nothing = el("div", { class: "empty", hidden: true });
   const work = el("div", { class: "work" }, item, el("aside", { class: "stack" }, near, palette), decisions, strip.node);
@@ -88,7 +89,7 @@ function mount(root, context) {
     field(R.scan, select(names.map((one) => [one, one === "index" ? R.index : one]), scan, (next) => { choose("scan", next); context.navigate("review", { scan: next }); })),
     field(R.label, select([["", R.all], ...known.map((one) => [one, one])], label, (next) => { label = next; choose("label", next); restart(); })),
     field(R.strategy, select(Object.entries(R.strategies), strategy, (next) => { strategy = next; choose("strategy", next); restart(); })),
-    el("span", { class: "grow" }), el("div", { class: "progress" }, tally, bar)), work, nothing);
+    act(R.help, "h", help, { class: "keyhelp" }), el("span", { class: "grow" }), el("div", { class: "progress" }, tally, bar)), work, nothing);
   work.hidden = true;
 
   // The queue.
@@ -494,14 +495,3 @@ function mount(root, context) {
 }
 
 const round = (s) => Math.round(s * 1000) / 1000;
-
-/** All events of a query, as the views take them, over all pages. */
-export async function allEvents(params) {
-  const events = [];
-  for (let cursor; ;) {
-    const page = await get("events", { ...params, cursor, limit: 500 });
-    events.push(...page.events.map((one) => ({ ...one, id: one.event_id, from: one.start_s, to: one.end_s, state: one.review ?? "" })));
-    cursor = page.cursor ?? page.next_cursor;
-    if (!cursor) return events.sort((a, b) => a.from - b.from);
-  }
-}
