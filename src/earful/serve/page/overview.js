@@ -138,8 +138,10 @@ export function createOverview({ label = T.sound.overview, onJump }) {
     pen.fillRect(0, tall, width, lane);
     const x = (one) => ((one.from + one.to) / 2 / recording.duration_s) * width;
     pen.lineWidth = 1.6 * density;
+    // What was said lies over what was not, and the current one over all.
+    const rank = (one) => (one.current ? 2 : one.state ? 1 : 0);
     const last = events.filter((one) => one.current);
-    for (const one of [...events.filter((each) => !each.current), ...last]) {
+    for (const one of events.toSorted((a, b) => rank(a) - rank(b))) {
       const [colour, shape] = STATES[one.state] ?? STATES[""];
       pen.fillStyle = pen.strokeStyle = ink(colour);
       drawMark(pen, shape, x(one), tall + lane / 2, 4 * density);

@@ -13,7 +13,7 @@ export const T = {
     noReviewer: "Who are you? Labels carry no name",
     offline: "The server does not answer.",
     offlineHint: "Is earful serve still running? After a restart open the address that it printed.",
-    waits: (n) => `${count(n, "label")} wait here, and will be sent when it is back.`,
+    waits: (n) => `${count(n, "label waits", "labels wait")} here, and will be sent when it is back.`,
     back: "The server is back.",
     sent: "The labels that waited are sent.",
     refused: (list) => `${count(list.length, "label")} that waited ${list.length === 1 ? "was" : "were"} refused: ${list.join("; ")}`,

@@ -35,7 +35,7 @@ function mount(root, context) {
   let strategy = Object.hasOwn(R.strategies, setting("strategy")) ? setting("strategy") : "mix";
 
   let entry = null; // what is shown: {item, piece, near, box, comment, flagged, shownAt}
-  let ahead = [], asking = null, progress = null, elsewhere = null, ended = false, over = false, resets = 0;
+  let ahead = [], asking = null, progress = null, elsewhere = null, ended = false, over = false, resets = 0, heard = null;
   const said = []; // own labels of this page, oldest first: {entry, label, polarity, sent: Promise}
   const before = { journal: null, undone: new Set() };
   const busy = new Set(); // ids of items whose label is on its way
@@ -153,7 +153,8 @@ function mount(root, context) {
 
   function show(made) {
     entry = made;
-    elsewhere = null;
+    elsewhere = heard = null;
+    refine.cancel();
     nothing.hidden = true;
     work.hidden = false;
     const { item: one, piece } = made;
@@ -350,6 +351,7 @@ function mount(root, context) {
     paint(picture, piece, entry);
     if (player.state === "playing") player.element.addEventListener("ended", () => player.load(piece), { once: true });
     else player.load(piece);
+    if (heard !== null) { player.load(piece); player.play(heard); heard = null; }
   }, 150);
 
   function look(from, to) {
@@ -390,6 +392,7 @@ function mount(root, context) {
     const wide = clamp(elsewhere.to - elsewhere.from, 6, 20);
     picture.setPictures(entry.base ? [entry.base] : []);
     player.stop();
+    heard = at;
     look(at - wide / 2, at + wide / 2);
     context.say(R.elsewhere(formatTime(at)));
     const source = entry.item.source, events = await eventsFor(source);
@@ -398,7 +401,7 @@ function mount(root, context) {
 
   function home() {
     if (!entry || !elsewhere) return;
-    elsewhere = null;
+    elsewhere = heard = null;
     back.hidden = true;
     refine.cancel();
     const { start_s, end_s } = entry.piece;
