@@ -102,6 +102,7 @@ ANSWERS: list[tuple[Sequence[str], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "told"), ANSWERS, ids=lambda each: " ".join(each)[:40])
 def test_an_index_answers_without_extras_and_without_lancedb(
     run: Run, words: Sequence[str], told: str
@@ -116,6 +117,7 @@ def test_an_index_answers_without_extras_and_without_lancedb(
     assert modules & {*EXTRAS, *WRITERS, *slow} == set()
 
 
+@pytest.mark.slow
 def test_a_scan_needs_no_index_s_packages_and_the_next_question_no_network(
     run: Run, folder: Path
 ) -> None:

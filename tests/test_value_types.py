@@ -154,6 +154,7 @@ def test_a_value_can_be_pickled_copied_and_hashed(name: str) -> None:
     assert list(dataclasses.asdict(value)) == [field.name for field in dataclasses.fields(value)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VALUES)
 def test_values_of_the_same_fields_are_equal_unless_they_hold_arrays(name: str) -> None:
     one, other = make(VALUES[name]), make(VALUES[name])

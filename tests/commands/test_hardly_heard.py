@@ -31,6 +31,7 @@ def write(path: Path, name: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HARDLY_HEARD)
 def test_no_answer_where_nothing_is_left(run: Run, index: Path, tmp_path: Path, name: str) -> None:
     query, says = write(tmp_path / f"{name}.wav", name), HARDLY_HEARD[name][2]
@@ -63,6 +64,7 @@ def test_questions_and_captions_decline(run: Run, index: Path, tmp_path: Path) -
         assert "digital silence" in answer["reason"]
 
 
+@pytest.mark.slow
 def test_a_long_recording_among_long_ones_is_answered(run: Run, tmp_path: Path) -> None:
     for label, hz in (("low", 200), ("high", 3000)):
         for n in range(3):

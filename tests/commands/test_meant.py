@@ -15,6 +15,7 @@ def query(tmp_path: Path) -> Path:
     return write_tone(tmp_path / "query.wav", 3100, 50)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -40,6 +41,7 @@ def test_a_search_names_what_was_meant(
     assert "Schema error" not in err.split("expected one SQL")[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

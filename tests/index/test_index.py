@@ -136,6 +136,7 @@ def test_remove(index: Index, make_row: MakeRow) -> None:
     assert ids(index) == ["b"]
 
 
+@pytest.mark.slow
 def test_remove_and_read_thousands_at_once(index: Index, make_row: MakeRow) -> None:
     model = make_row("model")
     names = [f"{number:05}" for number in range(3000)]

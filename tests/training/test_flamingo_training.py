@@ -234,6 +234,7 @@ def test_an_untrained_network_answers_as_the_rule_does(
     assert agreed >= 93
 
 
+@pytest.mark.slow
 def test_a_network_begins_with_a_fitted_perceptron(
     episodes: Episodes, corpus: Corpus, tokenizer: FlamingoTokenizer
 ) -> None:
@@ -256,6 +257,7 @@ def test_a_network_begins_with_a_fitted_perceptron(
     assert float((said == weighed).float().mean()) > 0.9
 
 
+@pytest.mark.slow
 def test_the_blend_is_fitted_to_questions_about_training_labels(
     episodes: Episodes, corpus: Corpus, tokenizer: FlamingoTokenizer
 ) -> None:

@@ -131,6 +131,7 @@ def test_where_responses_are_too_few_they_stay_as_they_are() -> None:
     assert sorted(torch.linalg.svdvals(whole).round(decimals=3).tolist()) == [1.0] * 6 + [2.0] * 3
 
 
+@pytest.mark.slow
 def test_the_network_is_narrowed_to_what_the_original_says() -> None:
     generator = torch.Generator().manual_seed(0)
     windows = torch.rand(3, 100, 96, generator=generator)

@@ -151,6 +151,7 @@ def test_a_folder_that_cannot_be_written_answers_without(
     assert names(index) == []
 
 
+@pytest.mark.slow
 def test_two_processes_may_keep_one_at_once(index: Path) -> None:
     code = """
 import sys

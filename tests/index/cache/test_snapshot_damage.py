@@ -127,6 +127,7 @@ def test_columns_of_another_kind_are_not_used(
     assert told(Index.open(kept)) == wanted
 
 
+@pytest.mark.slow
 def test_damage_of_the_table_is_found_and_mended_while_answers_stay_right(tmp_path: Path) -> None:
     corpus, path = write_corpus(tmp_path / "sounds", 10), tmp_path / "built.index"
     build_index(corpus, path, embedder=Samples())

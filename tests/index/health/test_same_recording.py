@@ -47,6 +47,7 @@ def test_takes_of_a_stationary_noise_are_not_one_recording(
     assert compared.unheard == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", STATIONARY, ids=lambda make: make.__name__)
 @pytest.mark.parametrize("seconds", [1.0, 6.0])
 def test_every_form_of_a_stationary_noise_is_known_among_other_takes(

@@ -80,6 +80,7 @@ def test_a_sound_index_is_left_alone(folder: Path) -> None:
     assert (report.set_aside, embedder.n_clips, manifest_names(folder)) == ((), 0, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage", ["deleted", "truncated", pytest.param("garbage", marks=pytest.mark.slow)]
 )
@@ -110,6 +111,7 @@ def test_without_the_corpus_rows_that_cannot_be_read_are_missing(folder: Path) -
     assert len(hits(folder)) == 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("listed", [True, False])
 def test_a_row_whose_vector_rotted_is_embedded_again_without_the_corpus(
     folder: Path, wanted: list[tuple[str, float]], listed: bool
@@ -141,6 +143,7 @@ def test_a_row_whose_label_rotted_needs_the_corpus(
     assert hits(folder) == wanted
 
 
+@pytest.mark.slow
 def test_a_lost_version_comes_back_from_the_corpus(
     folder: Path, corpus: Path, wanted: list[tuple[str, float]]
 ) -> None:
@@ -214,6 +217,7 @@ def test_an_id_that_stands_twice_stands_once(folder: Path, wanted: list[tuple[st
     assert hits(folder) == wanted
 
 
+@pytest.mark.slow
 def test_removed_rows_stay_removed(folder: Path, wanted: list[tuple[str, float]]) -> None:
     gone = wanted[0][0]
     Index.open(folder).remove([gone])
@@ -222,6 +226,7 @@ def test_removed_rows_stay_removed(folder: Path, wanted: list[tuple[str, float]]
     assert gone not in dict(hits(folder))
 
 
+@pytest.mark.slow
 def test_rows_of_two_corpora_are_kept_apart(folder: Path, tmp_path: Path, corpus: Path) -> None:
     other = write_corpus(tmp_path / "other", 1, seed=9)
     recording = next(other.rglob("*.wav"))
@@ -238,6 +243,7 @@ def test_rows_of_two_corpora_are_kept_apart(folder: Path, tmp_path: Path, corpus
     }
 
 
+@pytest.mark.slow
 def test_a_corpus_that_moved_is_followed(
     corpus: Path, wanted: list[tuple[str, float]], tmp_path: Path
 ) -> None:
@@ -257,6 +263,7 @@ def test_a_corpus_that_moved_is_followed(
     assert Index.open(folder).vectors().paths[0].is_relative_to(moved)
 
 
+@pytest.mark.slow
 def test_a_second_corpus_of_the_same_ids_changes_nothing(
     folder: Path, corpus: Path, tmp_path: Path
 ) -> None:
@@ -268,6 +275,7 @@ def test_a_second_corpus_of_the_same_ids_changes_nothing(
     assert sorted(path.name for path in folder.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_lost_list_is_made_again(folder: Path, wanted: list[tuple[str, float]]) -> None:
     listed = (folder / CHECKSUMS_NAME).read_text(encoding="utf-8").splitlines()
     (folder / CHECKSUMS_NAME).unlink()
@@ -287,6 +295,7 @@ def test_nothing_is_done_while_another_writes(folder: Path) -> None:
         repair_index(folder)
 
 
+@pytest.mark.slow
 def test_what_another_mended_meanwhile_is_left_alone(
     folder: Path,
     corpus: Path,
@@ -325,6 +334,7 @@ def test_a_folder_that_is_no_index(tmp_path: Path, corpus: Path) -> None:
         repair_index(tmp_path / "none", tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "target", ["table.Table.keep", "table_files.TableFiles.sync", "table.Table.quarantine_damaged"]
 )

@@ -27,6 +27,7 @@ def sizes(table: Table) -> list[tuple[int, int, str]]:
     return [(len(p.places), len(p.ids), p.fault) for p in salvage.salvage_rows(table)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("listed", [True, False])
 def test_all_rows_are_read_here_or_in_another_process(table: Table, listed: bool) -> None:
     if not listed:
@@ -53,6 +54,7 @@ def test_a_row_that_cannot_be_read_costs_its_piece(
     assert sizes(table) == [(512, 512, ""), (512, n_ids, "torn page"), (276, 276, "")]
 
 
+@pytest.mark.slow
 def test_a_piece_that_ends_the_process_costs_its_own_rows(
     table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,6 +101,7 @@ def test_no_recording_is_decoded_twice(tmp_path: Path, opens: Counter[str]) -> N
     assert again[0].kept == first[0].kept
 
 
+@pytest.mark.slow
 def test_a_stopped_recording_goes_on_at_its_block(tmp_path: Path, opens: Counter[str]) -> None:
     path = record(tmp_path / "night.wav", 1500)
     encode([path], tmp_path / "whole")
@@ -132,6 +133,7 @@ def test_a_stopped_recording_goes_on_at_its_block(tmp_path: Path, opens: Counter
     assert opens["night.wav"] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_cores", [2, 3, 16])
 def test_how_many_cores_embed_a_recording_changes_no_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_cores: int

@@ -100,6 +100,7 @@ FILTERS: dict[str, Callable[[Index], SearchFilter]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILTERS)
 def test_half_the_memory_gives_the_exact_hits(index: Index, name: str) -> None:
     chosen, n_found = FILTERS[name](index), 0
@@ -254,6 +255,7 @@ def test_what_is_kept_comes_back(tmp_path: Path) -> None:
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=9)
 
 
+@pytest.mark.slow
 @given(value=texts)
 def test_no_text_gets_out_of_its_quotes(index: Index, value: str) -> None:
     chosen = SearchFilter(

@@ -85,6 +85,7 @@ def test_replaced_removed_and_compacted_rows_keep_or_lose_theirs(
     ]
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.sampled_from("abcd"), arrays(np.float32, 2) | st.none()),
@@ -337,6 +338,7 @@ def test_a_recording_without_a_finite_score_is_rejected(tmp_path: Path) -> None:
     assert kept(index) == expected(index)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage", ["scores", "unlisted scores", "file", "header", "number", "table"]
 )

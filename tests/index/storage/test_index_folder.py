@@ -315,6 +315,7 @@ def test_a_kill_during_remove(
         assert read_header(index.path).n == 1
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_what_was_committed(index: Index, make_row: MakeRow) -> None:
     index.add([make_row("a")])
     model = make_row("model")

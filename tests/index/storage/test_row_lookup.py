@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +42,7 @@ batches = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(first=batches, later=batches)
 def test_the_lookup_is_what_a_dictionary_would_hold(
     first: list[list[Row]], later: list[list[Row]]

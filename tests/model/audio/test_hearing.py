@@ -56,6 +56,7 @@ def test_a_recording_that_is_heard(samples: NDArray[np.floating], rate: int) -> 
     assert found(wav(samples, rate)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("samples", "rate", "expected"),
     [

@@ -164,6 +164,7 @@ def test_a_name_that_is_not_unicode_arrives(tmp_path: Path) -> None:
     assert load_isolated(path).source == str(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "says"),
     [
@@ -202,6 +203,7 @@ def test_libraries_in_c_do_not_write_to_our_standard_error(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_a_build_goes_on_past_files_that_break_decoders(hostile: Path, tmp_path: Path) -> None:
     for number, name in enumerate(["a", "crash", "b", "spin", "bloat", "bug", "c"]):
         write(hostile / "hum" / f"{name}.wav", seed=number)

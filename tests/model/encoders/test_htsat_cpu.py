@@ -45,6 +45,7 @@ def test_latents_are_those_of_the_plain_model(config: HtsatConfig, n: int) -> No
         assert float((expected[0] - expected[1]).abs().max()) > 100 * TOLERANCE
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(n=st.integers(2, 7), at_once=st.sampled_from([16, 48, 128, 1024]), seed=st.integers(0, 99))
 def test_neither_batch_nor_stretch_changes_a_latent(n: int, at_once: int, seed: int) -> None:

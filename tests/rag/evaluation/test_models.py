@@ -95,6 +95,7 @@ def test_requests_and_tokens_stand_beside_the_accuracy(index: Path) -> None:
     assert zero.tokens < few.tokens
 
 
+@pytest.mark.slow
 def test_one_model_is_let_go_before_the_next_is_loaded(index: Path) -> None:
     loaded: list[weakref.ref[LanguageModel]] = []
 
@@ -112,6 +113,7 @@ def test_one_model_is_let_go_before_the_next_is_loaded(index: Path) -> None:
     assert found.scorecard.models == ("a", "b")
 
 
+@pytest.mark.slow
 def test_a_killed_run_asks_nothing_twice_and_loads_no_model_that_is_done(
     index: Path, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ def document(index: Path) -> dict[str, Any]:
     return evaluate(FewShot.open(index, model=listener()), TASK, settings=QUICK).document
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "metric", "parts"),
     [

@@ -36,6 +36,7 @@ def test_a_recording_that_cannot_be_read_is_a_fault_and_counts_as_wrong(index: P
     assert by_name["zero-shot"].primary.value <= 2 / 3
 
 
+@pytest.mark.slow
 def test_several_labels_at_once_are_scored_by_average_precision(index: Path) -> None:
     def log_probability(prompt: Prompt, answer: str) -> float:
         asked = next(p.text for p in reversed(prompt.parts) if isinstance(p, Text))

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn import metrics as oracle
 
 from earful.rag.evaluation.metrics import (
     balanced_accuracy,
@@ -51,6 +50,8 @@ labels = st.integers(1, 40).flatmap(
 
 @given(labels)
 def test_single_labels_are_as_scikit_learn_counts_them(pair: tuple[list[int], list[int]]) -> None:
+    from sklearn import metrics as oracle
+
     truth, predicted = map(np.array, pair)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -74,6 +75,8 @@ def test_single_labels_are_as_scikit_learn_counts_them(pair: tuple[list[int], li
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 6))
 def test_sets_of_labels_are_as_scikit_learn_counts_them(seed: int, n: int, n_labels: int) -> None:
+    from sklearn import metrics as oracle
+
     random = np.random.default_rng(seed)
     truth = random.random((n, n_labels)) < 0.4
     # Few distinct scores, so that there are ties.
