@@ -1,6 +1,6 @@
 from .changes import Change, Labelled, PrecisionOfRandom, Progress, Refit
 from .item import NearestExample, ReviewItem, UnknownItemError
-from .leases import LeasedError
+from .leases import Lease, LeasedError
 from .queues import STRATEGIES
 from .session import ReviewSession
 from .settings import ReviewSettings
@@ -9,6 +9,7 @@ __all__ = [
     "STRATEGIES",
     "Change",
     "Labelled",
+    "Lease",
     "LeasedError",
     "NearestExample",
     "PrecisionOfRandom",

@@ -59,7 +59,7 @@ class ReviewItem:
         end_s: Where it ends (exclusive), in seconds.
         guess: Label that is asked about; empty for none.
         score: Of the guess: 0 is the recording's background, 1 a typical example. Of a row of an
-            index, the share of its neighbours that agree. ``None`` without one.
+            index how doubtful its label is, 0 to 1. ``None`` without one.
         threshold: Score above which it is an event; ``None`` without one.
         probability: From 20 reviewed events on; ``None`` before.
         queue: Why it comes now: ``"top"``, ``"margin"``, ``"diverse"``, ``"random"``, ``"target"``,

@@ -205,19 +205,6 @@ class _Arm:
         return found
 
 
-def reserve(candidates: Sequence[Candidate], settings: ReviewSettings) -> frozenset[str]:
-    """Return the events that only a random draw shows: a tenth of each label, one at least."""
-    found: set[str] = set()
-    by_label: dict[str, list[Candidate]] = {}
-    for one in candidates:
-        if one.kind == "event":
-            by_label.setdefault(one.guess, []).append(one)
-    for own in by_label.values():
-        n = -(-len(own) // settings.random_every)
-        found |= {one.item for one in in_random_order(own, settings.seed)[:n]}
-    return frozenset(found)
-
-
 def in_random_order(candidates: Sequence[Candidate], seed: int) -> list[Candidate]:
     """Return candidates in an order that depends on nothing but their ids and the seed."""
     return sorted(candidates, key=lambda one: (random_number(one.item, seed), one.item))

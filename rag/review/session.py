@@ -7,30 +7,23 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from earful.errors import ReviewError
+from earful.errors import ReviewError, ScanMismatchError
 from earful.index.annotations import event_id
-from earful.index.labels import Label, LabelJournal, LabelState, journal_path
-from earful.rag.review.candidates import (
-    Candidate,
-    ReviewSource,
-    ScanSource,
-    is_same_sound,
-    keep_ids,
-)
+from earful.index.labels import Label, LabelJournal, journal_path
+from earful.rag.review.board import Board
+from earful.rag.review.candidates import Candidate, IndexSource, ReviewSource, ScanSource
 from earful.rag.review.changes import Change, Labelled, Progress, Refit
-from earful.rag.review.item import ReviewItem, UnknownItemError
-from earful.rag.review.leases import Lease, Leases
-from earful.rag.review.queues import Dealt, Queue, Standing, Strategy, random_number, reserve
+from earful.rag.review.dealing import Dealer
+from earful.rag.review.item import ReviewItem
+from earful.rag.review.queues import Dealt
 from earful.rag.review.settings import ReviewSettings
-from earful.rag.review.tally import Tally
 from earful.rag.scan import Events
 from earful.values import repr_of
-from earful.wording import quoted
+from earful.wording import known_names, quoted
 
 if TYPE_CHECKING:
     from earful.index import Index
@@ -46,21 +39,22 @@ logger = logging.getLogger(__name__)
 class ReviewSession:
     """A scan, or the doubtful rows of an index, under review.
 
-    Several threads may use it at once. What is said goes into the journal of the scan's folder or
-    of the index before a call returns; other processes may write there, too.
+    Several threads may use it at once. What is said is in the journal of the scan's folder, or of
+    the index, before a call returns; other processes may write there, too.
 
     Args:
         source: What is asked about.
         settings: How a review chooses what is shown.
-        labels: That are offered first; none for the most used.
+        labels: That are offered first.
         clock: Tells seconds since 1970.
 
     Attributes:
         name: Name of the scan's folder; ``"index"`` for the rows of an index.
-        labels: In the order of the task, else the most used first; it stays the same.
+        labels: Those of the task in its order, then the most used first; they stay in this order.
         journal: Where labels go.
         settings: As given.
-        on_change: Is told of each change: ``"label"``, ``"undo"`` or ``"refit"`` and its data.
+        on_change: Is told of each change: ``"label"``, ``"undo"`` or ``"refit"``, and its data as
+            plain JSON values.
     """
 
     def __init__(
@@ -68,7 +62,7 @@ class ReviewSession:
         source: ReviewSource,
         settings: ReviewSettings = _DEFAULTS,
         *,
-        labels: tuple[str, ...] = (),
+        labels: Sequence[str] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = source.name
@@ -78,27 +72,16 @@ class ReviewSession:
         self._source = source
         self._lock = threading.RLock()
         self._fitting = threading.Lock()
-        self._leases = Leases(settings.lease_s, clock)
-        # All that was ever shown, and of it what may be shown now.
-        self._known: dict[str, Candidate] = {}
-        self._current: dict[str, Candidate] = {}
-        self._handed: dict[str, tuple[ReviewItem, str, str]] = {}
-        self._returned: dict[str, list[str]] = {}
-        self._asked_again: set[tuple[str, str]] = set()
-        self._queues: dict[tuple[str, str, str], Queue] = {}
-        self._n_dealt: Counter[tuple[str, str, str]] = Counter()
-        self._reserved: frozenset[str] = frozenset()
-        self._since_fit: Counter[str] = Counter()
-        self._was_fitted = False
-        self._tally = Tally()
-        self._state: LabelState = self.journal.state()
-        said = [Candidate.of_label(one) for one in _counting(self._state)]
-        self._replace(keep_ids(source.candidates, said))
-        self._recount()
-        used, n_events = self._tally.used(), Counter(one.guess for one in source.candidates)
+        self._board = Board(source, self.journal, settings)
+        self._dealer = Dealer(self._board, source, settings, clock)
+        # Opinions of each label that its detector does not know yet.
+        self._since_fit = self._board.tally.opinions()
+        self._was_fitted = self._was_begun = False
+        self._n_events_first: dict[str, int] = {}
+        used, found = self._board.tally.used(), Counter(one.guess for one in source.candidates)
         most = sorted(
             dict.fromkeys([*source.labels, *used]),
-            key=lambda label: (-used[label], -n_events[label], label),
+            key=lambda label: (-used[label], -found[label], label),
         )
         self.labels = tuple(dict.fromkeys([*labels, *most]))
 
@@ -113,11 +96,11 @@ class ReviewSession:
         embedder: StepEmbedder | None = None,
         clock: Callable[[], float] = time.time,
     ) -> Self:
-        """Open a scan, or an index, for review.
+        """Open a scan, or the doubtful rows of an index, for review.
 
         Args:
-            scan: Folder that a scan wrote; ``None`` for the doubtful rows of the index.
-            index: An index, or its folder.
+            scan: Folder that a scan wrote; ``None`` for the rows of the index.
+            index: An index, or its folder; beside a scan it has to be of the same encoder.
             task: A task, its file or its name: its labels are offered first.
             settings: How a review chooses what is shown.
             embedder: That made the kept steps; ``None`` to load it when it is needed.
@@ -132,55 +115,71 @@ class ReviewSession:
             LabelError: The journal is damaged.
             TaskError: The task has mistakes.
         """
-        if scan is None:
-            raise ReviewError("nothing to review: expected a scan or an index")
-        source = ScanSource(scan, settings, embedder=embedder)
-        labels: tuple[str, ...] = ()
+        if scan is None and index is None:
+            raise ReviewError("nothing to review: expected the folder of a scan, or an index")
+        opened: Index | None = None
+        if index is not None:
+            from earful.index import Index
+
+            opened = index if isinstance(index, Index) else Index.open(index)
+        source: ReviewSource
+        if scan is not None:
+            source = ScanSource(scan, settings, embedder=embedder)
+            if opened is not None:
+                _require_same_encoder(source, opened)
+        elif opened is not None:
+            source = IndexSource(opened)
+        labels: Sequence[str] = ()
         if task is not None:
             from earful.rag.task import Task, load_task
 
-            own = task if isinstance(task, Task) else load_task(os.fspath(task))
-            labels = tuple(own.labels)
+            labels = tuple((task if isinstance(task, Task) else load_task(os.fspath(task))).labels)
         return cls(source, settings, labels=labels, clock=clock)
 
     def __repr__(self) -> str:
-        return repr_of(self, name=self.name, n_items=len(self._current))
+        return repr_of(self, name=self.name, n_items=self._board.n_items)
 
     # --- what is there -----------------------------------------------------------------------
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of the review, a sentence each."""
-        return (*self._source.notes, *self._state.notes)
+        return (*self._source.notes, *self._board.state.notes)
 
     @property
     def events(self) -> Events:
-        """The events that detectors find now, and what reviewers said of them."""
+        """The events that detectors find now, with what reviewers said of them."""
         with self._lock:
-            self._catch_up()
-            return self._source.events
+            self._board.catch_up()
+            return self._board.events()
+
+    @property
+    def refit_due(self) -> tuple[str, ...]:
+        """Labels of which so much was said since their detectors were fitted that it is time."""
+        return tuple(label for label in self._source.labels if self._is_due(label))
 
     def progress(self, reviewer: str = "") -> Progress:
-        """Return how far the review is, or one reviewer with what they said themselves."""
+        """Return how far the review is; of one reviewer, what they said themselves."""
         with self._lock:
-            self._catch_up()
-            return self._tally.progress(
-                len(self._current), reviewer, is_fitting=self._fitting.locked()
+            self._board.catch_up()
+            return self._board.tally.progress(
+                self._board.n_items, reviewer, is_fitting=self._fitting.locked()
             )
 
     def item(self, item_id: str) -> ReviewItem:
-        """Return an item by its id; one that is handed out as it was shown.
+        """Return an item by its id; one that somebody looks at as it was shown.
 
         Raises:
             UnknownItemError: There is none.
         """
         with self._lock:
-            self._catch_up()
-            candidate = self._known_item(item_id)
-            lease = self._leases.of(item_id)
-            if lease is not None and item_id in self._handed:
-                return self._handed[item_id][0]
-            return self._item(candidate, Dealt(item=item_id, queue="", why=candidate.why), lease)
+            self._board.catch_up()
+            candidate = self._board.find(item_id)
+            shown = self._dealer.shown(item_id)
+            if shown is not None:
+                return shown
+            dealt = Dealt(item=item_id, queue="", why="")
+            return self._dealer.describe(candidate, dealt, self._dealer.leases.of(item_id))
 
     # --- what is shown -----------------------------------------------------------------------
 
@@ -196,199 +195,47 @@ class ReviewSession:
     ) -> list[ReviewItem]:
         """Return the next items, and keep them from others for a while.
 
-        Those that this page has already come first, as they were shown.
+        What this page has already comes first, as it was shown; skipped items come last, again.
 
         Args:
-            n: How many, fewer where there are not as many.
+            n: How many; there may be fewer.
             reviewer: Who asks.
             label: Only items with this guess; empty for all.
-            strategy: One of ``STRATEGIES``, or ``"target=0.6"`` and the like.
+            strategy: One of ``STRATEGIES``, or such as ``"target=0.6"``.
             client: The page that asks.
             skip: Items that the page shows already, and keeps.
 
         Raises:
             ReviewError: There is no such strategy, or ``n`` is below 1.
         """
-        order = Strategy.read(strategy)
         if n < 1:
             raise ReviewError(f"n={n}: expected 1 or more items")
+        self._begin()
         with self._lock:
-            self._catch_up()
-            found = self._held(reviewer, client, (label, strategy), skip)[:n]
-            while len(found) < n:
-                dealt = self._deal(reviewer, label, strategy, order)
-                if dealt is None:
-                    break
-                lease = self._leases.take(dealt.item, reviewer, client)
-                item = self._item(self._known[dealt.item], dealt, lease, shown_to=reviewer)
-                self._handed[dealt.item] = (item, label, strategy)
-                found.append(item)
-            return found
+            self._board.catch_up()
+            return self._dealer.next_items(
+                n, reviewer=reviewer, client=client, label=label, strategy=strategy, skip=skip
+            )
 
     def release(self, client: str) -> None:
-        """Give back all that a page has, such as when it is closed."""
+        """Take back what a page has, such as when it is closed."""
         with self._lock:
-            for item in self._leases.release(client):
-                self._handed.pop(item, None)
-            self._queues.clear()
-
-    def _held(
-        self, reviewer: str, client: str, asked: tuple[str, str], skip: Collection[str]
-    ) -> list[ReviewItem]:
-        """Return what a page has already; what it asked for otherwise is given back."""
-        found = []
-        for item in self._leases.held(reviewer, client):
-            if item in skip:
-                self._leases.take(item, reviewer, client)
-            elif item in self._handed and self._handed[item][1:] == asked:
-                lease = self._leases.take(item, reviewer, client)
-                shown = replace(self._handed[item][0], leased_until=_moment(lease))
-                self._handed[item] = (shown, *asked)
-                found.append(shown)
-            else:
-                self._leases.end([item])
-                self._queues.clear()
-        return found
-
-    def _deal(self, reviewer: str, label: str, strategy: str, order: Strategy) -> Dealt | None:
-        returned = self._returned.get(reviewer, [])
-        while returned:
-            item = returned.pop()
-            guess = self._known[item].guess if item in self._known else None
-            if (
-                guess is not None
-                and label in ("", guess)
-                and self._standing(item, reviewer) == "free"
-            ):
-                return Dealt(item=item, queue="returned", why="its label was taken back")
-        if order.name == "disputed":
-            return self._deal_disputed(reviewer, label)
-        key = (reviewer, label, strategy)
-        if key not in self._queues:
-            self._queues[key] = Queue(
-                [one for one in self._current.values() if label in ("", one.guess)],
-                order,
-                self.settings,
-                likeness=lambda items: None,
-                reserved=self._reserved,
-                n_dealt=self._n_dealt[key],
-            )
-        dealt = self._queues[key].deal(lambda item: self._standing(item, reviewer))
-        if dealt is not None:
-            self._n_dealt[key] += 1
-            if dealt.item in self._state.items and not self._is_only_skipped(dealt.item):
-                return replace(dealt, queue="second", why="another reviewer is asked, too")
-            return dealt
-        return self._deal_skipped(reviewer, label)
-
-    def _deal_disputed(self, reviewer: str, label: str) -> Dealt | None:
-        """Return what reviewers contradict each other about, once to each."""
-        for item in sorted(self._tally.disputed):
-            state, candidate = self._state.items.get(item), self._known.get(item)
-            if state is None or candidate is None or label not in ("", candidate.guess):
-                continue
-            if (reviewer, item) in self._asked_again or self._leases.of(item) is not None:
-                continue
-            if state.status != "disputed" and reviewer in state.words:
-                continue  # flagged by themselves
-            self._asked_again.add((reviewer, item))
-            why = "reviewers contradict each other"
-            if state.status != "disputed":
-                why = "a reviewer asks for another opinion"
-            return Dealt(item=item, queue="disputed", why=why)
-        return None
-
-    def _deal_skipped(self, reviewer: str, label: str) -> Dealt | None:
-        own = self._tally.skipped.get(reviewer, {})
-        for item in sorted(own, key=own.__getitem__):
-            if (
-                item in self._current
-                and label in ("", self._current[item].guess)
-                and self._leases.of(item) is None
-                and self._is_only_skipped(item)
-            ):
-                return Dealt(item=item, queue="skipped", why="it was skipped before")
-        return None
-
-    def _standing(self, item: str, reviewer: str) -> Standing:
-        state = self._state.items.get(item)
-        if state is not None:
-            if reviewer in state.words:
-                return "gone"
-            n_decided = sum(word.polarity != "skip" for word in state.words.values())
-            if n_decided >= 1 and not (n_decided == 1 and self._is_double(item)):
-                return "gone"
-        return "free" if self._leases.of(item) is None else "busy"
-
-    def _is_double(self, item: str) -> bool:
-        """Whether two reviewers are asked."""
-        return random_number(item, self.settings.seed + 1) * 100 < self.settings.double
-
-    def _is_only_skipped(self, item: str) -> bool:
-        words = self._state.items[item].words.values()
-        return all(word.polarity == "skip" for word in words)
-
-    def _item(
-        self,
-        candidate: Candidate,
-        dealt: Dealt,
-        lease: Lease | None,
-        *,
-        shown_to: str | None = None,
-    ) -> ReviewItem:
-        candidate = self._source.detailed(candidate)
-        self._known[candidate.item] = candidate
-        if candidate.item in self._current:
-            self._current[candidate.item] = candidate
-        place = self._source.place(candidate)
-        return ReviewItem(
-            item=candidate.item,
-            scan=self.name,
-            source=place.path,
-            recording=candidate.recording,
-            recording_sha256=candidate.recording_sha256,
-            exemplar=candidate.exemplar,
-            start_s=candidate.start_s,
-            end_s=candidate.end_s,
-            guess=candidate.guess,
-            score=candidate.score,
-            threshold=candidate.threshold,
-            probability=candidate.probability,
-            queue=dealt.queue,
-            why=candidate.why or dealt.why,
-            starts_at=candidate.starts_at,
-            site=candidate.site,
-            low_hz=candidate.low_hz,
-            high_hz=candidate.high_hz,
-            duration_s=place.duration_s,
-            sample_rate=place.sample_rate,
-            missing=not place.is_there,
-            nearest=self._source.nearest(candidate),
-            said=self._said(candidate, None if dealt.queue == "disputed" else shown_to),
-            leased_until=None if lease is None else _moment(lease),
-        )
-
-    def _said(self, candidate: Candidate, shown_to: str | None) -> tuple[str, ...]:
-        """Return what is said of a stretch; a second reviewer is not told what the first said."""
-        state = self._state.items.get(candidate.item)
-        words = [] if state is None else list(state.words.values())
-        return tuple(
-            dict.fromkeys(
-                _word_text(word) for word in words if shown_to is None or word.reviewer == shown_to
-            )
-        )
+            self._dealer.release(client)
 
     # --- what is said ------------------------------------------------------------------------
 
     def label(self, label: Label, *, client: str = "") -> Labelled:
         """Keep what a reviewer says of an item.
 
-        What the label leaves open (guess, score, threshold, queue, how it came about) is taken from
-        the item as it was shown.
+        What the label leaves open (guess, score, threshold, detector, queue, and whether it was
+        drawn at random) is taken from the item as it was shown.
 
         Args:
-            label: Its ``item`` is one of this review, unless its source is ``"missed"``.
+            label: Its ``item`` is one of this review, unless its ``source`` is ``"missed"``.
             client: The page that says it.
+
+        Returns:
+            The label as it was written, and what it changed.
 
         Raises:
             UnknownItemError: There is no such item.
@@ -397,43 +244,44 @@ class ReviewSession:
             LabelError: It cannot be written.
         """
         with self._lock:
-            self._catch_up()
-            if label.item not in self._known and label.source == "missed":
-                self._known[label.item] = Candidate.of_label(label)
-            candidate = self._known_item(label.item)
-            self._leases.require(label.item, label.reviewer, client)
+            self._board.catch_up()
+            if label.source == "missed" and label.item not in self._board.known:
+                self._board.known[label.item] = Candidate.of_label(label)
+            candidate = self._board.find(label.item)
+            self._dealer.leases.require(label.item, label.reviewer, client)
             if label.polarity != "skip" and not self._source.place(candidate).is_there:
                 raise ReviewError(
-                    f"{label.recording}: is not there any more; an item whose recording is gone "
-                    "can only be skipped; put the recording back to label it"
+                    f"{candidate.recording}: is not there any more, so that nobody can hear it; "
+                    "expected a skip; put the recording back to label its items"
                 )
             written = self.journal.append(self._completed(label, candidate))
-            self._leases.end([label.item])
-            self._handed.pop(label.item, None)
-            self._said_one(written)
+            self._dealer.done(label.item)
+            self._board.count(label.item)
+            self._learn_of(written)
             change = self._change(written)
-            labelled = Labelled(label=written, changed=change)
         self._tell("label", {"label": written.to_dict(), "change": change.to_dict()})
-        return labelled
+        return Labelled(label=written, changed=change)
 
-    def undo(self, seq: int, reviewer: str, *, client: str = "") -> Label:
-        """Take back a label; its item comes next.
+    def undo(self, seq: int, reviewer: str) -> Label:
+        """Take back a label; the reviewer is shown its item next.
 
         Args:
             seq: Number of the label.
             reviewer: Who said it.
-            client: The page that takes it back.
+
+        Returns:
+            The label that no longer counts.
 
         Raises:
-            LabelError: There is none, another said it, it was taken back already, or this cannot be
-                written.
+            LabelError: There is none, another said it, it was taken back already, or this cannot
+                be written.
         """
         with self._lock:
-            self._catch_up()
+            self._board.catch_up()
             label = self.journal.undo(seq, reviewer)
-            self._said_one(label)
-            self._queues.clear()
-            self._returned.setdefault(label.reviewer, []).append(label.item)
+            self._board.count(label.item)
+            self._dealer.give_back(label.item, label.reviewer)
+            self._learn_of(label)
             change = self._change(label)
         self._tell("undo", {"label": label.to_dict(), "change": change.to_dict()})
         return label
@@ -451,7 +299,7 @@ class ReviewSession:
     ) -> Label:
         """Keep an event that the detector missed.
 
-        Where it is an item already, by half of the shorter one or more, that item gets the label.
+        Where half of it, or of an item of that label, lies in the other, that item is meant.
 
         Args:
             recording: As the scan names it.
@@ -463,86 +311,83 @@ class ReviewSession:
             comment: Whatever the reviewer adds.
 
         Raises:
-            ReviewError: There is no such recording, or it is gone.
+            ReviewError: The scan has no such recording, it is gone, or the stretch lies outside.
             LeasedError: Another is looking at that item.
             LabelError: A value is none that can be kept, or it cannot be written.
         """
+        rows = {row.recording: row for row in self._source.events.recordings}
+        row = rows.get(recording)
+        if row is None:
+            raise ReviewError(
+                f"recording {quoted(recording)}: is none of {self.name}; "
+                f"{known_names(recording, list(rows))}"
+            )
+        if row.duration_s is not None and start_s >= row.duration_s:
+            raise ReviewError(
+                f"{recording}: start_s={start_s:g} lies after its end at {row.duration_s:.2f} s; "
+                "expected a stretch inside it"
+            )
+        said = Label(
+            item=event_id(row.sha256, label, start_s, end_s),
+            recording=recording,
+            recording_sha256=row.sha256,
+            start_s=start_s,
+            end_s=end_s,
+            label=label,
+            polarity="positive",
+            reviewer=reviewer,
+            source="missed",
+            comment=comment,
+        )
         with self._lock:
-            row = next(
-                (one for one in self._source.events.recordings if one.recording == recording), None
-            )
-            if row is None:
-                raise ReviewError(
-                    f"{quoted(recording)}: is no recording of {self.name}; expected one as "
-                    "recordings.csv names it"
-                )
-            said = Label(
-                item=event_id(row.sha256, label, start_s, end_s),
-                recording=recording,
-                recording_sha256=row.sha256,
-                start_s=start_s,
-                end_s=end_s,
-                label=label,
-                polarity="positive",
-                reviewer=reviewer,
-                source="missed",
-                comment=comment,
-            )
-            if said.item not in self._known:
-                own = Candidate.of_label(said)
-                for one in self._current.values():
-                    if (
-                        (one.place, one.guess) == (own.place, own.guess)
-                        and one.item not in self._state.items
-                        and is_same_sound(one, own)
-                    ):
-                        said = replace(said, item=one.item)
-                        break
+            if said.item not in self._board.known:
+                same = self._board.same_as(Candidate.of_label(said))
+                said = said if same is None else replace(said, item=same.item)
             return self.label(said, client=client).label
 
     def _completed(self, label: Label, candidate: Candidate) -> Label:
         """Return a label with what it leaves open."""
-        shown = self._handed.get(label.item)
-        queue = label.queue or (shown[0].queue if shown else "")
-        score = shown[0].score if shown else candidate.score
-        threshold = shown[0].threshold if shown else candidate.threshold
+        shown = self._dealer.as_shown(label.item)
+        missed = candidate.kind == "said" and label.source == "missed"
+        queue = label.queue or ("" if shown is None else shown.queue)
         source = label.source
-        if source == "review" and queue == "random":
-            source = "random"
-        elif source == "review" and candidate.kind == "row":
+        if source == "review" and candidate.kind == "row":
             source = "index"
+        elif source == "review" and shown is not None and shown.queue == "random":
+            source = "random"
+        score = candidate.score if shown is None else shown.score
+        threshold = candidate.threshold if shown is None else shown.threshold
         return replace(
             label,
             source=source,
-            guess=label.guess or ("" if source == "missed" else candidate.guess),
+            guess=label.guess or ("" if missed else candidate.guess),
             score=score if label.score is None else label.score,
             threshold=threshold if label.threshold is None else label.threshold,
+            detector=label.detector or self._source.detector,
             queue=queue,
         )
 
-    def _said_one(self, label: Label) -> None:
-        """Count a line that this session has written."""
-        before, self._state = self._state, self.journal.state()
-        if self._state.last_seq != before.last_seq + 1:
-            self._recount()
-        self._tally.update(label.item, self._state.items.get(label.item))
-        if label.item in self._state.items:
-            self._current.setdefault(label.item, self._known[label.item])
+    def _learn_of(self, label: Label) -> None:
         if label.is_opinion:
             for name in {label.label, label.guess} - {""}:
                 self._since_fit[name] += 1
 
+    def _is_due(self, label: str) -> bool:
+        return label in self._source.labels and self._since_fit[label] >= self.settings.refit_after
+
     def _change(self, label: Label) -> Change:
-        state = self._state.items.get(label.item)
-        is_disputed = state is not None and state.status == "disputed"
-        n_new = self._since_fit[label.label]
+        name, tally = label.label, self._board.tally
+        state = self._board.state.items.get(label.item)
+        text = tally.line(name)
+        if name in self._n_events_first:
+            text += f"; {self._n_events_first[name]:,} → {self._board.n_events(name):,} events"
         return Change(
-            text=self._tally.line(label.label),
-            label=label.label,
-            n_positive=self._tally.n(label.label, "positive"),
-            n_negative=self._tally.n(label.label, "negative"),
-            is_disputed=is_disputed,
-            refit_due=label.label in self._source.labels and n_new >= self.settings.refit_after,
+            text=text,
+            label=name,
+            n_positive=tally.n(name, "positive"),
+            n_negative=tally.n(name, "negative"),
+            is_disputed=state is not None and state.status == "disputed",
+            refit_due=self._is_due(name),
         )
 
     def _tell(self, kind: str, data: Mapping[str, Any]) -> None:
@@ -552,52 +397,118 @@ class ReviewSession:
     # --- fitting -----------------------------------------------------------------------------
 
     def refit(self, label: str = "") -> Refit | None:
-        """Fit the detector of a label again with what was said, and order the queue anew."""
-        return None
+        """Fit detectors again with what was said, and put the queue in order anew.
 
-    # --- keeping up --------------------------------------------------------------------------
+        The first time it also looks for peaks. What somebody looks at stays as it was shown. It
+        takes a second for an hour of recording, and nobody waits for it: call it in a thread.
 
-    def _known_item(self, item: str) -> Candidate:
-        if item not in self._known:
-            raise UnknownItemError(
-                f"item {quoted(item)}: is none of {self.name}; expected the id of an event or of "
-                "what was labelled"
-            )
-        return self._known[item]
+        Args:
+            label: Whose detector; empty for all of which something was said since.
 
-    def _replace(self, candidates: list[Candidate]) -> None:
-        """Show other candidates from now on."""
-        self._current = {one.item: one for one in candidates}
-        self._known |= self._current
-        self._reserved |= reserve(candidates, self.settings) - self._state.items.keys()
-        self._queues.clear()
+        Returns:
+            What has changed for the label, or for that of which most was said; ``None`` where there
+            is nothing to fit, or it is being done already.
+        """
+        if not self._fitting.acquire(blocking=False):
+            return None
+        try:
+            refits = self._refit(label)
+        finally:
+            self._fitting.release()
+        for one in refits:
+            self._tell("refit", one.to_dict())
+        return refits[0] if refits else None
 
-    def _catch_up(self) -> None:
-        """Count what other processes wrote into the journal."""
-        before, self._state = self._state, self.journal.state()
-        if self._state.last_seq != before.last_seq:
-            self._recount()
+    def _refit(self, label: str) -> list[Refit]:
+        began = time.perf_counter()
+        with self._lock:
+            self._was_begun = True
+            self._board.catch_up()
+            labels = self._to_fit(label)
+            if not labels and not isinstance(self._source, IndexSource):
+                return []
+            said = self._board.said_for_fit()
+            known = Counter({name: self._since_fit[name] for name in labels})
+        # Nobody waits while this goes on.
+        found = self._source.find(labels, said)
+        if found is None:
+            return []
+        with self._lock:
+            self._board.catch_up()
+            self._was_fitted = True
+            names = labels or ("",)
+            before = {name: self._count(name) for name in names}
+            leased = [item for item in self._board.current if self._dealer.leases.of(item)]
+            self._board.take(found, leased)
+            self._dealer.forget_vectors()
+            self._since_fit -= known
+            seconds = time.perf_counter() - began
+            refits = [
+                self._told(name, before[name], seconds, found.notes)
+                for name in sorted(names, key=lambda name: (-known[name], name))
+            ]
+        for one in refits:
+            logger.info(one.text, extra=one.to_dict())
+        return refits
 
-    def _recount(self) -> None:
-        self._tally = Tally()
-        for item, state in self._state.items.items():
-            self._tally.update(item, state)
-            if item not in self._known:
-                self._known[item] = Candidate.of_label(next(iter(state.words.values())))
-            self._current.setdefault(item, self._known[item])
-        self._queues.clear()
+    def _to_fit(self, label: str) -> tuple[str, ...]:
+        """Return the labels whose detectors are fitted."""
+        if not self._was_fitted:
+            return self._source.labels
+        if label:
+            return (label,) if label in self._source.labels else ()
+        return tuple(name for name in self._source.labels if self._since_fit[name] > 0)
+
+    def _count(self, label: str) -> int:
+        return self._board.n_events(label) if label else self._board.n_items
+
+    def _told(self, label: str, before: int, seconds: float, notes: tuple[str, ...]) -> Refit:
+        tally, after = self._board.tally, self._count(label)
+        n_positive, n_negative = (tally.n(label, one) for one in ("positive", "negative"))
+        if label and n_positive + n_negative:
+            self._n_events_first.setdefault(label, before)
+        what = "events" if label else "doubtful rows"
+        line = tally.line(label) if label and n_positive + n_negative else label or self.name
+        change = f"{before:,} → {after:,}" if before != after else f"{after:,}"
+        separator = "; " if n_positive + n_negative else ": "
+        return Refit(
+            scan=self.name,
+            label=label,
+            n_positive=n_positive,
+            n_negative=n_negative,
+            n_events_before=before,
+            n_events_after=after,
+            text=f"{line}{separator}{change} {what}",
+            seconds=round(seconds, 3),
+            notes=notes,
+        )
+
+    def _begin(self) -> None:
+        """Begin to look for peaks, the first time that somebody asks for items."""
+        with self._lock:
+            if self._was_begun or not self.settings.fit_in_background:
+                return
+            self._was_begun = True
+        if isinstance(self._source, ScanSource):
+            threading.Thread(target=self._refit_in_background, daemon=True).start()
+
+    def _refit_in_background(self) -> None:
+        try:
+            self.refit()
+        except Exception:
+            logger.exception("%s: its detectors could not be fitted again", self.name)
 
 
-def _counting(state: LabelState) -> list[Label]:
-    """Return a label of each item."""
-    return [one.label or next(iter(one.words.values())) for one in state.items.values()]
-
-
-def _word_text(word: Label) -> str:
-    if word.polarity == "unknown":
-        return "unsure"
-    return word.label if word.polarity == "positive" else f"not {word.label}"
-
-
-def _moment(lease: Lease) -> datetime:
-    return datetime.fromtimestamp(lease.until, UTC)
+def _require_same_encoder(source: ReviewSource, index: Index) -> None:
+    """Refuse an index whose rows another encoder made than the steps of a scan."""
+    steps = source.events.scan.get("steps", {}).get("fingerprint", {})
+    own = index.fingerprint
+    if steps and (steps.get("name"), steps.get("weights_sha256")) != (
+        own.name,
+        own.weights_sha256,
+    ):
+        raise ScanMismatchError(
+            f"{source.folder}: was scanned with embedder {quoted(steps.get('name'))}, but the "
+            f"index {index.path} was built with {quoted(own.name)}; what is labelled in the one "
+            "cannot go into the other; give an index of the same embedder"
+        )

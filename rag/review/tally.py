@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from earful.index.labels import ItemState, Label
 from earful.rag.review.changes import PrecisionOfRandom, Progress
@@ -51,6 +52,9 @@ class Tally:
         self._disputed_only: set[str] = set()
         self.skipped: dict[str, dict[str, int]] = defaultdict(dict)
         self.disputed: set[str] = set()
+        # Those that count, in the order in which they came to.
+        self._counted: dict[str, Label] = {}
+        self._by_place: dict[str, dict[str, Label]] = defaultdict(dict)
 
     def update(self, item: str, state: ItemState | None) -> None:
         """Count what is said of an item now, and no longer what was said before."""
@@ -61,6 +65,8 @@ class Tally:
         self._disputed_only.discard(item)
         if (drawn := self._drawn.pop(item, None)) is not None:
             self._n_drawn[drawn] -= 1
+        if (counted := self._counted.pop(item, None)) is not None:
+            self._by_place[_place(counted)].pop(item, None)
         if state is None:
             return
         own = [(who, word.label, str(word.polarity)) for who, word in state.words.items()]
@@ -72,6 +78,9 @@ class Tally:
         for who, word in state.words.items():
             if word.polarity == "skip":
                 self.skipped[who][item] = word.seq
+        if state.label is not None and state.label.polarity != "skip":
+            self._counted[item] = state.label
+            self._by_place[_place(state.label)][item] = state.label
         if state.status == "disputed":
             self._disputed_only.add(item)
         if state.status == "disputed" or any(word.flagged for word in state.words.values()):
@@ -79,6 +88,14 @@ class Tally:
         if (drawn := _drawn(state)) is not None:
             self._drawn[item] = drawn
             self._n_drawn[drawn] += 1
+
+    def labels_in(self, place: str) -> list[Label]:
+        """Return the labels that count in a recording."""
+        return list(self._by_place.get(place, {}).values())
+
+    def latest(self, n: int) -> list[str]:
+        """Return the items that were labelled last, at most ``n``, the latest first."""
+        return list(islice(reversed(self._counted), n))
 
     def n(self, label: str, polarity: str) -> int:
         """Return how many items are a label, or are not."""
@@ -91,6 +108,14 @@ class Tally:
             f"{n} {name}" for polarity, name in names.items() if (n := self.n(label, polarity)) > 0
         ]
         return f"{label}: {', '.join(counts) or 'nothing said'}"
+
+    def opinions(self) -> Counter[str]:
+        """Return how many items are each label or are not, by those who know."""
+        found: Counter[str] = Counter()
+        for (label, polarity), n in self._counts[EVERYBODY].said.items():
+            if polarity in ("positive", "negative"):
+                found[label] += n
+        return found
 
     def used(self) -> Counter[str]:
         """Return how often each label was said to be there."""
@@ -140,6 +165,10 @@ def wilson(n_right: int, n: int) -> tuple[float, float]:
     middle = share + z2 / (2 * n)
     half = _Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     return max(0.0, (middle - half) / (1 + z2 / n)), min(1.0, (middle + half) / (1 + z2 / n))
+
+
+def _place(label: Label) -> str:
+    return label.recording_sha256 or label.recording
 
 
 def _drawn(state: ItemState) -> tuple[str, bool] | None:

@@ -7,6 +7,8 @@ from .candidate import (
     overlap_s,
     without_same,
 )
+from .doubtful import IndexSource
+from .peaks import Peak, find_peaks
 from .scan_source import ScanSource
 from .source import Found, Place, ReviewSource
 
@@ -15,9 +17,12 @@ __all__ = [
     "Candidate",
     "CandidateKind",
     "Found",
+    "IndexSource",
+    "Peak",
     "Place",
     "ReviewSource",
     "ScanSource",
+    "find_peaks",
     "is_same_sound",
     "keep_ids",
     "overlap_s",

@@ -15,8 +15,9 @@ from earful.values import short_repr
 if TYPE_CHECKING:
     from earful.index.labels import Label
 
-CandidateKind = Literal["event", "peak", "said", "row"]
-"""An event, a peak that is none, what a reviewer said and no detector finds, a row of an index."""
+CandidateKind = Literal["event", "example", "peak", "said", "row"]
+"""An event, one that is an example of the scan and so known, a peak that is none, what a reviewer
+said and no detector finds, a row of an index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +77,13 @@ class Candidate:
 
     @property
     def doubt(self) -> float:
-        """Distance of the score from the threshold; infinite without a score."""
-        if self.score is None or self.threshold is None:
+        """Distance of the score from the threshold; of a row of an index, less the more doubtful.
+
+        Infinite without a score.
+        """
+        if self.score is None:
             return float("inf")
-        return abs(self.score - self.threshold)
+        return -self.score if self.threshold is None else abs(self.score - self.threshold)
 
     @classmethod
     def of_event(cls, event: Event, threshold: float) -> Candidate:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,8 @@ from earful.index.labels import Label
 from earful.rag.review import NearestExample
 from earful.rag.review.candidates.candidate import Candidate
 from earful.rag.scan import Events
+from earful.rag.scan.detection import Example
+from earful.read_only import ReadOnlyDict
 from earful.values import short_repr
 
 
@@ -43,11 +45,17 @@ class Found:
     Attributes:
         candidates: Events and peaks, with ids of their own.
         labels: Whose detectors were fitted.
+        unread: Recordings whose steps are not there: of them nothing was found anew.
+        examples: By label, those that its detector was fitted on.
+        detector: 16 hex digits that name the detectors.
         notes: What a reader should know.
     """
 
     candidates: tuple[Candidate, ...]
     labels: tuple[str, ...]
+    unread: frozenset[str] = frozenset()
+    examples: Mapping[str, tuple[Example, ...]] = field(default_factory=ReadOnlyDict, hash=False)
+    detector: str = ""
     notes: tuple[str, ...] = ()
 
     __repr__ = short_repr
@@ -61,14 +69,19 @@ class ReviewSource(Protocol):
     labels: tuple[str, ...]
     candidates: tuple[Candidate, ...]
     events: Events
-    notes: tuple[str, ...]
+    detector: str
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know."""
+        ...
 
     def place(self, candidate: Candidate) -> Place:
         """Return the file of a candidate."""
         ...
 
     def detailed(self, candidate: Candidate) -> Candidate:
-        """Return a candidate with what takes time to tell: its band and its nearest example."""
+        """Return a candidate with what takes time to tell: the example it resembles most."""
         ...
 
     def nearest(self, candidate: Candidate) -> NearestExample | None:

@@ -1,0 +1,144 @@
+"""KeptSteps: what a scan kept of its recordings, found by content and by name."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path, PurePath
+from typing import Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.errors import ScanError, ScanMismatchError
+from earful.index.recordings import KeptRecording, StepStore
+from earful.model import StepEmbedder, load_step_embedder
+from earful.rag.scan import vectors_folder
+from earful.wording import counted, listed
+
+Steps = NDArray[np.floating]
+
+# Steps that are held in memory: about ten hours of the shipped encoder's.
+_MOST_BYTES: Final = 256 << 20
+
+
+class KeptSteps:
+    """Steps of a scan's recordings.
+
+    Args:
+        folder: That the scan wrote.
+        embedder: That made the steps; ``None`` to load it by its name.
+
+    Attributes:
+        store: Where they are.
+        embedder: As recordings were heard: not slowed.
+        slow: How many times slower they were heard.
+        window_steps: Steps of a window.
+        notes: What cannot be read.
+
+    Raises:
+        ScanError: The store is missing, damaged, foreign or newer.
+        ScanMismatchError: The embedder is another than that which made the steps.
+        ModelError: The embedder cannot be loaded.
+    """
+
+    def __init__(
+        self, folder: Path, *, embedder: StepEmbedder | None = None, window_s: float
+    ) -> None:
+        self.store = StepStore.open(vectors_folder(folder))
+        settings = self.store.settings
+        self.embedder = embedder or load_step_embedder(settings.fingerprint.name)
+        if differences := settings.fingerprint.differences(self.embedder.steps_fingerprint):
+            raise ScanMismatchError(
+                f"{self.store.folder}: its steps were made by another encoder; kept / there: "
+                f"{listed(differences)}; run the same `earful scan` again"
+            )
+        self.slow = settings.slow
+        self.step_s = self.embedder.step_samples / self.embedder.steps_rate
+        self.window_steps = max(1, round(window_s / self.step_s))
+        self.notes: tuple[str, ...] = ()
+        self._by_content: dict[str, str] = {}
+        self._abouts: dict[str, KeptRecording] = {}
+        n_damaged = 0
+        for key in self.store.keys():
+            try:
+                about = self.store.about(key)
+            except ScanError:
+                n_damaged += 1
+                continue
+            self._abouts[key] = about
+            self._by_content.setdefault(about.sha256, key)
+        if n_damaged:
+            self.notes = (
+                f"what is kept of {counted(n_damaged, 'recording')} is damaged; see `earful "
+                "recordings verify`",
+            )
+        self._held: dict[str, Steps] = {}
+        self._guard = threading.Lock()
+
+    def key(self, sha256: str) -> str | None:
+        """Return the key of a recording by its content; ``None`` if nothing is kept of it."""
+        return self._by_content.get(sha256)
+
+    def key_of_name(self, name: str) -> str | None:
+        """Return the key of a recording by its path or the end of it, if one alone has that."""
+        parts = PurePath(name).parts
+        exact = [key for key, about in self._abouts.items() if about.path == name]
+        ending = exact or [
+            key
+            for key, about in self._abouts.items()
+            if parts and PurePath(about.path).parts[-len(parts) :] == parts
+        ]
+        return ending[0] if len(ending) == 1 else None
+
+    def about(self, key: str) -> KeptRecording:
+        """Return what is known of a recording."""
+        return self._abouts[key]
+
+    def steps(self, key: str, *, in_memory: bool = True) -> Steps:
+        """Return the steps of a recording, float16, shape ``(n, step_dim)``.
+
+        Args:
+            key: Of the recording.
+            in_memory: Whether to hold all of them for the next time; else, and for the longest
+                recordings, they are read slice by slice.
+
+        Raises:
+            ScanError: They are damaged, or gone.
+        """
+        with self._guard:
+            if key in self._held:
+                return self._held[key]
+        opened = self.store.open_steps(key)
+        if not in_memory or len(opened) * self.store.settings.row_dim * 2 > _MOST_BYTES // 2:
+            return cast("Steps", opened)  # read slice by slice
+        steps = opened[:]
+        with self._guard:
+            self._held[key] = steps
+            while sum(each.nbytes for each in self._held.values()) > _MOST_BYTES:
+                self._held.pop(next(iter(self._held)))
+        return steps
+
+    def stretch_vector(self, key: str, start_s: float, end_s: float) -> NDArray[np.float32]:
+        """Return the mean of a stretch's windows at unit length, float32, shape ``(dim,)``.
+
+        Args:
+            key: Of the recording.
+            start_s: Where it begins, in seconds of the file.
+            end_s: Where it ends.
+
+        Raises:
+            ScanError: The steps are damaged, or gone.
+        """
+        steps = self.steps(key, in_memory=False)
+        half = self.window_steps / 2
+        first = int(np.ceil(start_s * self.slow / self.step_s - half))
+        stop = int(np.ceil(end_s * self.slow / self.step_s - half))
+        most = max(0, len(steps) - self.window_steps)
+        first = min(max(0, first), most)
+        stop = max(min(stop, most + 1), first + 1)
+        windows = self.embedder.pool_steps(
+            steps[first : stop + self.window_steps - 1], self.window_steps
+        )
+        mean = windows.mean(axis=0, dtype=np.float64)
+        length = np.linalg.norm(mean)
+        return (mean / length if length > 0 else mean).astype(np.float32)

@@ -1,0 +1,311 @@
+"""Dealing: which item goes to which reviewer and page, and is kept from the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earful.index.labels import Label
+from earful.rag.review.board import Board
+from earful.rag.review.candidates import Candidate, ReviewSource
+from earful.rag.review.item import ReviewItem
+from earful.rag.review.leases import Lease, Leases
+from earful.rag.review.queues import Dealt, Queue, Standing, Strategy, random_number
+from earful.rag.review.settings import ReviewSettings
+
+# Of more labelled items the latest tell what is new.
+_MOST_COMPARED: Final = 500
+
+
+class Dealer:
+    """Hands out items; a caller that uses several threads guards it.
+
+    Args:
+        board: What there is, and what is said of it.
+        source: Of the candidates.
+        settings: Of the review.
+        clock: Tells seconds since 1970.
+
+    Attributes:
+        leases: Who has which item.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        source: ReviewSource,
+        settings: ReviewSettings,
+        clock: Callable[[], float],
+    ) -> None:
+        self._board, self._source, self._settings = board, source, settings
+        self.leases = Leases(settings.lease_s, clock)
+        # Items as they were shown, with the label and the order that were asked for.
+        self._shown: dict[str, tuple[ReviewItem, str, str]] = {}
+        self._returned: dict[str, list[str]] = {}
+        self._asked_again: set[tuple[str, str]] = set()
+        self._queues: dict[tuple[str, str, str], Queue] = {}
+        self._version = board.version
+        self._n_dealt: Counter[tuple[str, str, str]] = Counter()
+        self._vectors: dict[str, NDArray[np.float32] | None] = {}
+
+    def next_items(
+        self,
+        n: int,
+        *,
+        reviewer: str,
+        client: str,
+        label: str,
+        strategy: str,
+        skip: Collection[str],
+    ) -> list[ReviewItem]:
+        """Hand out items; those that the page has already come first, as they were shown.
+
+        Raises:
+            ReviewError: There is no such strategy.
+        """
+        order = Strategy.read(strategy)
+        found = self._held(reviewer, client, (label, strategy), skip)[:n]
+        while len(found) < n:
+            dealt = self._deal(reviewer, label, strategy, order)
+            if dealt is None:
+                break
+            lease = self.leases.take(dealt.item, reviewer, client)
+            item = self.describe(self._board.known[dealt.item], dealt, lease, shown_to=reviewer)
+            self._shown[dealt.item] = (item, label, strategy)
+            found.append(item)
+        return found
+
+    def shown(self, item: str) -> ReviewItem | None:
+        """Return an item as somebody sees it now; ``None`` if nobody does."""
+        return self._shown[item][0] if self.leases.of(item) and item in self._shown else None
+
+    def as_shown(self, item: str) -> ReviewItem | None:
+        """Return an item as it was shown last, be it that its lease has ended since."""
+        return self._shown[item][0] if item in self._shown else None
+
+    def done(self, item: str) -> None:
+        """Take an item back: something was said of it."""
+        self.leases.end([item])
+        self._shown.pop(item, None)
+
+    def give_back(self, item: str, reviewer: str) -> None:
+        """Show an item to a reviewer next: they took their label back."""
+        self.reset()
+        self._returned.setdefault(reviewer, []).append(item)
+
+    def release(self, client: str) -> None:
+        """Take back all that a page has."""
+        for item in self.leases.release(client):
+            self._shown.pop(item, None)
+        self.reset()
+
+    def reset(self) -> None:
+        """Put the queues in order anew."""
+        self._queues.clear()
+
+    def forget_vectors(self) -> None:
+        """Forget the vectors of candidates, whose stretches may have changed."""
+        self._vectors.clear()
+
+    # --- which one ---------------------------------------------------------------------------
+
+    def _held(
+        self, reviewer: str, client: str, asked: tuple[str, str], skip: Collection[str]
+    ) -> list[ReviewItem]:
+        """Return what a page has already; what it asked for otherwise is given back."""
+        found = []
+        for item in self.leases.held(reviewer, client):
+            if item in skip:
+                self.leases.take(item, reviewer, client)
+            elif item in self._shown and self._shown[item][1:] == asked:
+                lease = self.leases.take(item, reviewer, client)
+                shown = replace(self._shown[item][0], leased_until=_moment(lease))
+                self._shown[item] = (shown, *asked)
+                found.append(shown)
+            else:
+                self.done(item)
+                self.reset()
+        return found
+
+    def _deal(self, reviewer: str, label: str, strategy: str, order: Strategy) -> Dealt | None:
+        board = self._board
+        if self._version != board.version:
+            self._version = board.version
+            self.reset()
+        returned = self._returned.get(reviewer, [])
+        for item in reversed(returned):
+            if label in ("", board.known[item].guess):
+                returned.remove(item)
+                if self._standing(item, reviewer) == "free":
+                    return Dealt(item=item, queue="returned", why="its label was taken back")
+        if order.name == "disputed":
+            return self._deal_disputed(reviewer, label)
+        key = (reviewer, label, strategy)
+        if key not in self._queues:
+            self._queues[key] = Queue(
+                [
+                    one
+                    for one in board.current.values()
+                    if label in ("", one.guess) and one.kind != "example"
+                ],
+                order,
+                self._settings,
+                likeness=self._likeness,
+                reserved=board.reserved,
+                n_dealt=self._n_dealt[key],
+            )
+        dealt = self._queues[key].deal(lambda item: self._standing(item, reviewer))
+        if dealt is None:
+            return self._deal_skipped(reviewer, label)
+        self._n_dealt[key] += 1
+        if dealt.item in board.state.items and not self._is_only_skipped(dealt.item):
+            return replace(dealt, queue="second", why="two reviewers are asked about it")
+        return dealt
+
+    def _deal_disputed(self, reviewer: str, label: str) -> Dealt | None:
+        """Return what reviewers contradict each other about, once to each."""
+        for item in sorted(self._board.tally.disputed):
+            state = self._board.state.items[item]
+            if label not in ("", self._board.known[item].guess):
+                continue
+            if (reviewer, item) in self._asked_again or self.leases.of(item) is not None:
+                continue
+            if state.status != "disputed" and reviewer in state.words:
+                continue
+            self._asked_again.add((reviewer, item))
+            why = "reviewers contradict each other"
+            if state.status != "disputed":
+                why = "a reviewer asks for another opinion"
+            return Dealt(item=item, queue="disputed", why=why)
+        return None
+
+    def _deal_skipped(self, reviewer: str, label: str) -> Dealt | None:
+        """Return what a reviewer skipped, the longest ago first."""
+        own = self._board.tally.skipped.get(reviewer, {})
+        for item in sorted(own, key=own.__getitem__):
+            if (
+                label in ("", self._board.known[item].guess)
+                and self.leases.of(item) is None
+                and self._is_only_skipped(item)
+            ):
+                return Dealt(item=item, queue="skipped", why="it was skipped before")
+        return None
+
+    def _standing(self, item: str, reviewer: str) -> Standing:
+        state = self._board.state.items.get(item)
+        if state is not None:
+            if reviewer in state.words:
+                return "gone"
+            n_said = sum(word.polarity != "skip" for word in state.words.values())
+            if n_said > 1 or (n_said == 1 and not self._is_double(item)):
+                return "gone"
+        return "free" if self.leases.of(item) is None else "busy"
+
+    def _is_double(self, item: str) -> bool:
+        """Whether two reviewers are asked about an item."""
+        return 100 * random_number(item, self._settings.seed + 1) < self._settings.double
+
+    def _is_only_skipped(self, item: str) -> bool:
+        words = self._board.state.items[item].words.values()
+        return all(word.polarity == "skip" for word in words)
+
+    # --- how it is shown ---------------------------------------------------------------------
+
+    def describe(
+        self,
+        candidate: Candidate,
+        dealt: Dealt,
+        lease: Lease | None,
+        *,
+        shown_to: str | None = None,
+    ) -> ReviewItem:
+        """Return a candidate as it is shown.
+
+        Args:
+            candidate: Any.
+            dealt: Why it is shown.
+            lease: For how long it is.
+            shown_to: A reviewer who is not told what others said; ``None`` to tell all.
+        """
+        candidate = self._source.detailed(candidate)
+        self._board.update(candidate)
+        place = self._source.place(candidate)
+        return ReviewItem(
+            item=candidate.item,
+            scan=self._source.name,
+            source=place.path,
+            recording=candidate.recording,
+            recording_sha256=candidate.recording_sha256,
+            exemplar=candidate.exemplar,
+            start_s=candidate.start_s,
+            end_s=candidate.end_s,
+            guess=candidate.guess,
+            score=candidate.score,
+            threshold=candidate.threshold,
+            probability=candidate.probability,
+            queue=dealt.queue,
+            why=candidate.why or dealt.why,
+            starts_at=candidate.starts_at,
+            site=candidate.site,
+            low_hz=candidate.low_hz,
+            high_hz=candidate.high_hz,
+            duration_s=place.duration_s,
+            sample_rate=place.sample_rate,
+            missing=not place.is_there,
+            nearest=self._source.nearest(candidate),
+            said=self._said(candidate, None if dealt.queue == "disputed" else shown_to),
+            leased_until=None if lease is None else _moment(lease),
+        )
+
+    def _said(self, candidate: Candidate, shown_to: str | None) -> tuple[str, ...]:
+        """Return what is said of the very stretch, then of what overlaps it."""
+        board = self._board
+        state = board.state.items.get(candidate.item)
+        words = [] if state is None else list(state.words.values())
+        found = [_word(one) for one in words if shown_to is None or one.reviewer == shown_to]
+        found += [
+            _word(one)
+            for one in board.tally.labels_in(candidate.place)
+            if one.item != candidate.item
+            and one.start_s < candidate.end_s
+            and candidate.start_s < one.end_s
+        ]
+        return tuple(dict.fromkeys(text for text in found if text))
+
+    def _likeness(self, items: Sequence[str]) -> NDArray[np.float32] | None:
+        """Return how much each of some items resembles what is labelled most alike."""
+        labelled = [self._vector(item) for item in self._board.tally.latest(_MOST_COMPARED)]
+        known = [vector for vector in labelled if vector is not None]
+        own = [self._vector(item) for item in items]
+        if not known or any(vector is None for vector in own):
+            return None
+        vectors = np.stack([vector for vector in own if vector is not None])
+        similar: NDArray[np.float32] = (vectors @ np.stack(known).T).max(axis=1)
+        return similar
+
+    def _vector(self, item: str) -> NDArray[np.float32] | None:
+        if item not in self._vectors:
+            self._vectors[item] = self._source.vector(self._board.known[item])
+        return self._vectors[item]
+
+
+def _word(word: Label | None) -> str:
+    """Return what a label says.
+
+    A stretch that was skipped says nothing.
+    """
+    if word is None or word.polarity == "skip":
+        return ""
+    if word.polarity == "unknown":
+        return "unsure"
+    return word.label if word.polarity == "positive" else f"not {word.label}"
+
+
+def _moment(lease: Lease) -> datetime:
+    return datetime.fromtimestamp(lease.until, UTC)
