@@ -20,6 +20,7 @@ from earful.rag.review.changes import Change, Labelled, Progress, Refit
 from earful.rag.review.dealing import Dealer
 from earful.rag.review.item import ReviewItem
 from earful.rag.review.queues import Dealt
+from earful.rag.review.refitting import Refitter
 from earful.rag.review.settings import ReviewSettings
 from earful.rag.scan import Events
 from earful.values import repr_of
@@ -71,13 +72,9 @@ class ReviewSession:
         self.on_change: OnChange | None = None
         self._source = source
         self._lock = threading.RLock()
-        self._fitting = threading.Lock()
         self._board = Board(source, self.journal, settings)
         self._dealer = Dealer(self._board, source, settings, clock)
-        # Opinions of each label that its detector does not know yet.
-        self._since_fit = self._board.tally.opinions()
-        self._was_fitted = self._was_begun = False
-        self._n_events_first: dict[str, int] = {}
+        self._refitter = Refitter(self._board, self._dealer, source, settings, self._lock)
         used, found = self._board.tally.used(), Counter(one.guess for one in source.candidates)
         most = sorted(
             dict.fromkeys([*source.labels, *used]),
@@ -156,14 +153,14 @@ class ReviewSession:
     @property
     def refit_due(self) -> tuple[str, ...]:
         """Labels of which so much was said since their detectors were fitted that it is time."""
-        return tuple(label for label in self._source.labels if self._is_due(label))
+        return tuple(label for label in self._source.labels if self._refitter.is_due(label))
 
     def progress(self, reviewer: str = "") -> Progress:
         """Return how far the review is; of one reviewer, what they said themselves."""
         with self._lock:
             self._board.catch_up()
             return self._board.tally.progress(
-                self._board.n_items, reviewer, is_fitting=self._fitting.locked()
+                self._board.n_items, reviewer, is_fitting=self._refitter.is_running
             )
 
     def item(self, item_id: str) -> ReviewItem:
@@ -257,7 +254,7 @@ class ReviewSession:
             written = self.journal.append(self._completed(label, candidate))
             self._dealer.done(label.item)
             self._board.count(label.item)
-            self._learn_of(written)
+            self._refitter.learn_of(written)
             change = self._change(written)
         self._tell("label", {"label": written.to_dict(), "change": change.to_dict()})
         return Labelled(label=written, changed=change)
@@ -281,7 +278,7 @@ class ReviewSession:
             label = self.journal.undo(seq, reviewer)
             self._board.count(label.item)
             self._dealer.give_back(label.item, label.reviewer)
-            self._learn_of(label)
+            self._refitter.learn_of(label)
             change = self._change(label)
         self._tell("undo", {"label": label.to_dict(), "change": change.to_dict()})
         return label
@@ -367,27 +364,19 @@ class ReviewSession:
             queue=queue,
         )
 
-    def _learn_of(self, label: Label) -> None:
-        if label.is_opinion:
-            for name in {label.label, label.guess} - {""}:
-                self._since_fit[name] += 1
-
-    def _is_due(self, label: str) -> bool:
-        return label in self._source.labels and self._since_fit[label] >= self.settings.refit_after
-
     def _change(self, label: Label) -> Change:
         name, tally = label.label, self._board.tally
         state = self._board.state.items.get(label.item)
         text = tally.line(name)
-        if name in self._n_events_first:
-            text += f"; {self._n_events_first[name]:,} → {self._board.n_events(name):,} events"
+        if events := self._refitter.change(name):
+            text += f"; {events}"
         return Change(
             text=text,
             label=name,
             n_positive=tally.n(name, "positive"),
             n_negative=tally.n(name, "negative"),
             is_disputed=state is not None and state.status == "disputed",
-            refit_due=self._is_due(name),
+            refit_due=self._refitter.is_due(name),
         )
 
     def _tell(self, kind: str, data: Mapping[str, Any]) -> None:
@@ -400,7 +389,8 @@ class ReviewSession:
         """Fit detectors again with what was said, and put the queue in order anew.
 
         The first time it also looks for peaks. What somebody looks at stays as it was shown. It
-        takes a second for an hour of recording, and nobody waits for it: call it in a thread.
+        takes a second or less for an hour of recording, and nobody waits for it: call it in a
+        thread.
 
         Args:
             label: Whose detector; empty for all of which something was said since.
@@ -409,87 +399,14 @@ class ReviewSession:
             What has changed for the label, or for that of which most was said; ``None`` where there
             is nothing to fit, or it is being done already.
         """
-        if not self._fitting.acquire(blocking=False):
-            return None
-        try:
-            refits = self._refit(label)
-        finally:
-            self._fitting.release()
+        refits = self._refitter.run(label)
         for one in refits:
             self._tell("refit", one.to_dict())
         return refits[0] if refits else None
 
-    def _refit(self, label: str) -> list[Refit]:
-        began = time.perf_counter()
-        with self._lock:
-            self._was_begun = True
-            self._board.catch_up()
-            labels = self._to_fit(label)
-            if not labels and not isinstance(self._source, IndexSource):
-                return []
-            said = self._board.said_for_fit()
-            known = Counter({name: self._since_fit[name] for name in labels})
-        # Nobody waits while this goes on.
-        found = self._source.find(labels, said)
-        if found is None:
-            return []
-        with self._lock:
-            self._board.catch_up()
-            self._was_fitted = True
-            names = labels or ("",)
-            before = {name: self._count(name) for name in names}
-            leased = [item for item in self._board.current if self._dealer.leases.of(item)]
-            self._board.take(found, leased)
-            self._dealer.forget_vectors()
-            self._since_fit -= known
-            seconds = time.perf_counter() - began
-            refits = [
-                self._told(name, before[name], seconds, found.notes)
-                for name in sorted(names, key=lambda name: (-known[name], name))
-            ]
-        for one in refits:
-            logger.info(one.text, extra=one.to_dict())
-        return refits
-
-    def _to_fit(self, label: str) -> tuple[str, ...]:
-        """Return the labels whose detectors are fitted."""
-        if not self._was_fitted:
-            return self._source.labels
-        if label:
-            return (label,) if label in self._source.labels else ()
-        return tuple(name for name in self._source.labels if self._since_fit[name] > 0)
-
-    def _count(self, label: str) -> int:
-        return self._board.n_events(label) if label else self._board.n_items
-
-    def _told(self, label: str, before: int, seconds: float, notes: tuple[str, ...]) -> Refit:
-        tally, after = self._board.tally, self._count(label)
-        n_positive, n_negative = (tally.n(label, one) for one in ("positive", "negative"))
-        if label and n_positive + n_negative:
-            self._n_events_first.setdefault(label, before)
-        what = "events" if label else "doubtful rows"
-        line = tally.line(label) if label and n_positive + n_negative else label or self.name
-        change = f"{before:,} → {after:,}" if before != after else f"{after:,}"
-        separator = "; " if n_positive + n_negative else ": "
-        return Refit(
-            scan=self.name,
-            label=label,
-            n_positive=n_positive,
-            n_negative=n_negative,
-            n_events_before=before,
-            n_events_after=after,
-            text=f"{line}{separator}{change} {what}",
-            seconds=round(seconds, 3),
-            notes=notes,
-        )
-
     def _begin(self) -> None:
         """Begin to look for peaks, the first time that somebody asks for items."""
-        with self._lock:
-            if self._was_begun or not self.settings.fit_in_background:
-                return
-            self._was_begun = True
-        if isinstance(self._source, ScanSource):
+        if self.settings.fit_in_background and self._refitter.begin():
             threading.Thread(target=self._refit_in_background, daemon=True).start()
 
     def _refit_in_background(self) -> None:
