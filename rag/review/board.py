@@ -131,7 +131,8 @@ class Board:
         """
         labels = set(found.labels) or {one.guess for one in self.current.values()}
         labels |= {one.guess for one in found.candidates}
-        others, before = [], []
+        others: list[Candidate] = []
+        before: list[Candidate] = []
         for one in self.current.values():
             stays = one.guess not in labels or one.recording in found.unread
             (others if stays else before).append(one)

@@ -59,7 +59,7 @@ class KeptSteps:
         self._by_content: dict[str, str] = {}
         self._abouts: dict[str, KeptRecording] = {}
         n_damaged = 0
-        for key in self.store.keys():
+        for key in self.store.keys():  # noqa: SIM118 - it is no mapping
             try:
                 about = self.store.about(key)
             except ScanError:
@@ -141,4 +141,5 @@ class KeptSteps:
         )
         mean = windows.mean(axis=0, dtype=np.float64)
         length = np.linalg.norm(mean)
-        return (mean / length if length > 0 else mean).astype(np.float32)
+        vector: NDArray[np.float32] = (mean / length if length > 0 else mean).astype(np.float32)
+        return vector
