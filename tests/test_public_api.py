@@ -58,7 +58,8 @@ def offered_types() -> dict[str, object]:
     names: dict[str, object] = {}
     for module in ["earful", *pkgutil_packages()]:
         door = importlib.import_module(module)
-        names |= {name: getattr(door, name) for name in getattr(door, "__all__", ())}
+        # Of two that share a name, the first: doors of lower layers come first.
+        names = {name: getattr(door, name) for name in getattr(door, "__all__", ())} | names
     return names
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request
     from fastapi.responses import JSONResponse
 
-ROUTES: Final = ("status", "uploads")
+ROUTES: Final = ("status", "uploads", "asking")
 """Files of ``routes/``, each with a function ``router``."""
 
 PAGE: Final = Path(__file__).parent / "page"
@@ -54,9 +54,10 @@ def create_app(state: ServerState, port: Callable[[], int] | None = None) -> Fas
     require_extra()
     from fastapi import FastAPI
     from fastapi.exceptions import RequestValidationError
-    from fastapi.responses import JSONResponse
     from fastapi.staticfiles import StaticFiles
     from starlette.exceptions import HTTPException
+
+    from earful.serve.routes.replies import PlainJson
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -71,6 +72,7 @@ def create_app(state: ServerState, port: Callable[[], int] | None = None) -> Fas
         lifespan=lifespan,
         # A slash too many is an unknown route, not a redirect.
         redirect_slashes=False,
+        default_response_class=PlainJson,
         # FastAPI can report to whoever an environment variable names; ours reports to nobody.
         telemetry={
             "tracing": False,
@@ -86,7 +88,7 @@ def create_app(state: ServerState, port: Callable[[], int] | None = None) -> Fas
     app.mount("/", StaticFiles(directory=PAGE, html=True))
 
     def answer(fault: RequestError) -> JSONResponse:
-        return JSONResponse(
+        return PlainJson(
             fault_body(fault, state.opened_paths),
             status_code=fault.status,
             headers=dict(fault_headers(fault)),

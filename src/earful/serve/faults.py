@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
@@ -22,6 +23,8 @@ from earful.errors import (
     UnknownNameError,
     UnknownSourceError,
 )
+
+_log = logging.getLogger(__name__)
 
 UNEXPECTED: Final = (
     "something went wrong in the server; what it printed says more, and "
@@ -89,6 +92,17 @@ def fault_of(error: EarfulError) -> RequestError:
                 str(error), status=status, code=code, field=field, retry_after_s=wait_s
             )
     return RequestError(str(error))
+
+
+def unexpected(error: BaseException, what: str) -> RequestError:
+    """Log an error that nobody planned for, and return the fault that a client is told.
+
+    Args:
+        error: What was raised.
+        what: What failed; neither a query nor a header, which hold secrets.
+    """
+    _log.error("%s failed", what, exc_info=error)
+    return RequestError(UNEXPECTED, status=500, code="unexpected")
 
 
 def fault_body(fault: RequestError, folders: Iterable[Path] = ()) -> dict[str, object]:

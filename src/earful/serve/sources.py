@@ -14,7 +14,7 @@ from earful.values import short_repr
 from earful.wording import quoted
 
 if TYPE_CHECKING:
-    from earful.index import Index
+    from earful.index import Hit, Index
     from earful.rag.scan import Events
 
 _DIGITS: Final = 16
@@ -114,6 +114,7 @@ class Sources:
         self._lock = threading.Lock()
         self._recordings: dict[str, Source] = {}
         self._exemplars: tuple[str, Mapping[str, Source]] = ("", {})
+        self._of_tasks: dict[str, Source] = {}
 
     def add_scan(self, events: Events) -> None:
         """Let the recordings of a scan be played."""
@@ -155,13 +156,33 @@ class Sources:
             with self._lock:
                 found = self._recordings.get(id)
         elif kind == "x-":
-            found = self._by_exemplar().get(id)
+            found = self._by_exemplar().get(id) or self._of_tasks.get(id)
         if found is None:
             raise UnknownSourceError(
                 f"source {quoted(id)}: expected the id of a recording (r-...), an exemplar (x-...) "
                 "or an upload (u-...) that this server has"
             )
         return found
+
+    def of_hit(self, hit: Hit) -> Source:
+        """Return the source that an exemplar is which was found, in the index or in a task."""
+        own = hit.exemplar
+        found = self._by_exemplar().get(exemplar_id(own.id))
+        if found is not None and (found.path, found.start_s) == (hit.path, own.start_s):
+            return found
+        # An example of a task: it is in no index, and can be played from now on.
+        source = Source(
+            id=exemplar_id(f"{hit.path}\0{own.start_s}\0{own.end_s}"),
+            kind="exemplar",
+            path=hit.path,
+            start_s=own.start_s,
+            end_s=own.end_s,
+            name=hit.path.name,
+            duration_s=hit.duration_s or None,
+            licence=own.licence,
+        )
+        with self._lock:
+            return self._of_tasks.setdefault(source.id, source)
 
     def of_path(self, path: Path) -> Source | None:
         """Return the recording or upload whose file lies there; ``None`` for no such one."""

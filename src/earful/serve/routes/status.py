@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,11 +9,8 @@ from fastapi.responses import StreamingResponse
 
 import earful
 from earful.index import Index
+from earful.serve.routes.replies import event_stream
 from earful.serve.state import ServerState
-from earful.serve.work import ServerEvent
-
-_ALIVE_S = 15.0
-_ALIVE = b": alive\n\n"
 
 
 def router(state: ServerState) -> APIRouter:
@@ -66,35 +60,9 @@ def router(state: ServerState) -> APIRouter:
         """Changes as server-sent events: label, undo, refit, commit, index and job."""
         last = request.headers.get("last-event-id", "")
         after = int(last) if last.isascii() and last.isdigit() else None
-        events = state.changes.listen(after)
-        return StreamingResponse(
-            stream_events(events),
-            media_type="text/event-stream",
-            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-        )
+        return event_stream(state.changes.listen(after))
 
     return routes
-
-
-async def stream_events(events: AsyncIterator[ServerEvent]) -> AsyncIterator[bytes]:
-    """Yield events as bytes, and a sign of life where nothing happens."""
-    yield _ALIVE
-    coming = asyncio.ensure_future(anext(events, None))
-    try:
-        while True:
-            done, _ = await asyncio.wait({coming}, timeout=_ALIVE_S)
-            if not done:
-                yield _ALIVE
-                continue
-            event = coming.result()
-            if event is None:
-                return
-            yield event.encode()
-            coming = asyncio.ensure_future(anext(events, None))
-    finally:
-        coming.cancel()
-        with suppress(asyncio.CancelledError):
-            await coming
 
 
 def _index_summary(index: Index) -> dict[str, Any]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from typing import Final
 
-from earful.serve.faults import UNEXPECTED, RequestError
+from earful.serve.faults import RequestError, unexpected
 from earful.serve.security.asgi import (
     READING,
     Application,
@@ -20,8 +19,6 @@ from earful.serve.security.asgi import (
     refuse,
 )
 from earful.serve.settings import ServeSettings
-
-_log = logging.getLogger(__name__)
 
 MAX_HEADER_BYTES: Final = 16 << 10
 
@@ -167,7 +164,8 @@ class RequestLimits:
             )
             if work in done:
                 if error := work.exception():
-                    fault = _unexpected(scope, error)
+                    # The path without the query: no secret goes into a log.
+                    fault = unexpected(error, f"{scope['method']} {scope['path']}")
             elif arriving in done:
                 fault = arriving.result()
             else:
@@ -245,9 +243,3 @@ def _too_large(most: int) -> RequestError:
         status=413,
         code="too_large",
     )
-
-
-def _unexpected(scope: Scope, error: BaseException) -> RequestError:
-    # The path without the query, and no header: neither token nor question goes into a log.
-    _log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
-    return RequestError(UNEXPECTED, status=500, code="unexpected")
