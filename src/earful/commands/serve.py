@@ -28,6 +28,14 @@ def serve(
     scan: Annotated[
         list[Path], typer.Option("--scan", metavar="DIR", help="Scan to review. Repeatable.")
     ] = [],  # noqa: B006 - typer copies it
+    recordings: Annotated[
+        list[Path],
+        typer.Option(
+            "--recordings",
+            metavar="FOLDER",
+            help="Folder of recordings that the page may scan. Repeatable.",
+        ),
+    ] = [],  # noqa: B006 - typer copies it
     task: Annotated[str, typer.Option(help="Task file, or the name of a built-in task.")] = "",
     allow_outside: AllowOutsideOption = False,
     reviewer: Annotated[str, typer.Option(help="Name that labels get; default: the user's.")] = "",
@@ -92,6 +100,7 @@ def serve(
         index,
         settings,
         scans=scan,
+        recordings=recordings,
         task=task,
         model=model,
         device=device,
@@ -124,5 +133,7 @@ def describe_opened(state: ServerState) -> str:
     parts = [
         f"index {state.index_path.name}: {counted(n, 'recording')}, {counted(labels, 'label')}"
     ]
-    parts += [f"scan {name}: {counted(len(found), 'event')}" for name, found in state.scans.items()]
+    for name, session in state.reviews.items():
+        n_events, n_reviewed = len(session.events), session.progress().n_reviewed
+        parts.append(f"scan {name}: {counted(n_events, 'event')}, {n_reviewed:,} reviewed")
     return console.printable("; ".join(parts))

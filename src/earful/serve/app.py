@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request
     from fastapi.responses import JSONResponse
 
-ROUTES: Final = ("status", "uploads", "asking")
+ROUTES: Final = ("status", "uploads", "asking", "jobs")
 """Files of ``routes/``, each with a function ``router``."""
 
 PAGE: Final = Path(__file__).parent / "page"

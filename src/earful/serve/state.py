@@ -8,17 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from earful.errors import ScanMismatchError
+from earful.errors import ScanMismatchError, ServeError
+from earful.serve.faults import hide_paths
 from earful.serve.settings import ServeSettings
 from earful.serve.sources import Sources
 from earful.serve.uploads import Uploads
-from earful.serve.work import Changes, FairQueue
-from earful.wording import as_argument, quoted
+from earful.serve.work import Changes, Commits, FairQueue, Jobs
+from earful.wording import as_argument, counted, quoted
 
 if TYPE_CHECKING:
     from earful.index import Index
+    from earful.index.storage import IndexFolder
+    from earful.model import Embedder
     from earful.rag import FewShot
-    from earful.rag.scan import Events
+    from earful.rag.review import ReviewSession
     from earful.rag.task import Task
 
 _log = logging.getLogger(__name__)
@@ -34,18 +37,21 @@ class ServerState:
         settings: Where and how the page is served.
         task: The question, if another than "which label of the index".
         model: Name or folder of the language model that answers; ``"none"`` for the vote alone.
-        scans: Result folders of scans.
+        reviews: Scans under review, by name.
+        folders: Folders of recordings that pages may have scanned, by name.
         device: Device of all models.
 
     Attributes:
         settings: As given.
         task: As given.
         model: As given.
+        folders: As given.
         sources: Audio by id.
         uploads: What pages have sent.
         work: Queue of heavy calls.
+        jobs: Work of minutes.
         changes: What pages are told.
-        scans: Scans by the name of their folder.
+        commits: Commits of labels into the index.
     """
 
     def __init__(
@@ -55,84 +61,170 @@ class ServerState:
         *,
         task: Task | None = None,
         model: str = "none",
-        scans: Mapping[str, Events] | None = None,
+        reviews: Mapping[str, ReviewSession] | None = None,
+        folders: Mapping[str, Path] | None = None,
         device: str = "auto",
     ) -> None:
         self.settings = settings
         self.task = task
         self.model = model
+        self.folders = dict(folders or {})
         self.device = device
-        self.scans: dict[str, Events] = dict(scans or {})
         self.changes = Changes(settings.max_streams)
         self.work = FairQueue(settings.max_waiting)
+        self.jobs = Jobs(self.changes, self.explain)
+        self.commits = Commits(self._commit, self.changes, self.explain)
+        self._index = index
+        self._seen_rows = index.state
+        self._index_lock = threading.RLock()
+        self._writing = threading.Lock()
+        self._loading = threading.RLock()
+        self._few_shot: FewShot | None = None
+        self._embedder: Embedder | None = None
+        self._reviews: dict[str, ReviewSession] = {}
         self.uploads = Uploads(settings)
         self.sources = Sources(
             self.read_index, lambda id: self.uploads.find(id).source, self.uploads.sources
         )
-        for found in self.scans.values():
-            self.sources.add_scan(found)
-        self._index = index
-        self._index_lock = threading.RLock()
-        self._few_shot_lock = threading.Lock()
-        self._few_shot: FewShot | None = None
-        self._seen_rows = index.state
+        for session in (reviews or {}).values():
+            self.add_review(session)
+
+    # --- what is opened ------------------------------------------------------------------------
 
     @property
     def index_path(self) -> Path:
         """Folder of the index."""
         return self._index.path
 
-    def read_index(self, read: Callable[[Index], Result]) -> Result:
-        """Call a function with the index, as it is now, while nobody else uses it.
-
-        What other processes have written since is read first, and told to pages.
-        """
-        with self._index_lock:
-            self._index.refresh()
-            state = self._index.state
-            if state != self._seen_rows:
-                self._seen_rows = state
-                self.changes.publish("index", {"n": len(self._index)})
-            return read(self._index)
-
-    def few_shot(self) -> FewShot:
-        """Return what answers questions; made on first use, and kept.
-
-        One caller at a time may use it: run it by ``work``.
-        """
-        from earful.index import Index
-        from earful.rag import FewShot
-
-        with self._few_shot_lock:
-            if self._few_shot is None:
-                _log.info("loading what answers questions")
-                model = None if self.model in ("", "none") else self.model
-                self._few_shot = FewShot.open(
-                    Index.open(self.index_path), model=model, device=self.device
-                )
-            opened = self._few_shot.index
-            if opened is not None:
-                opened.refresh()
-            return self._few_shot
-
     @property
-    def is_loaded(self) -> bool:
-        """Whether the encoder and the model are in memory."""
-        return self._few_shot is not None
+    def reviews(self) -> Mapping[str, ReviewSession]:
+        """Scans under review, by name."""
+        return self._reviews
 
     @property
     def opened_paths(self) -> tuple[Path, ...]:
         """Files and folders that are opened, whose places no message may tell."""
-        return (
-            self.index_path,
-            self.uploads.folder,
-            *(found.folder for found in self.scans.values() if found.folder is not None),
+        scans = [session.journal.path.parent for session in self._reviews.values()]
+        return (self.index_path, self.uploads.folder, *self.folders.values(), *scans)
+
+    def explain(self, message: str) -> str:
+        """Return a message with names in place of paths."""
+        return hide_paths(message, self.opened_paths)
+
+    def add_review(self, session: ReviewSession) -> None:
+        """Let pages review a scan, and play its recordings."""
+        self._reviews = {**self._reviews, session.name: session}
+        self.sources.add_scan(session.events)
+
+    # --- the index -----------------------------------------------------------------------------
+
+    def read_index(self, read: Callable[[Index], Result]) -> Result:
+        """Call a function with the index, as it is now, while nobody else uses it.
+
+        What has been written since, here or by another process, is read first and told to pages.
+        """
+        with self._index_lock:
+            self._index.refresh()
+            state = self._index.state
+            changed = state != self._seen_rows
+            self._seen_rows = state
+            n = len(self._index)
+            found = read(self._index)
+        if changed:
+            text = f"the index has {counted(n, 'row')} now"
+            self.changes.publish("index", {"n": n, "text": text})
+        return found
+
+    def write_index(self, write: Callable[[IndexFolder], Result]) -> Result:
+        """Call a function that changes the index, while no other of this server does.
+
+        Raises:
+            RequestError: The server is for reading only.
+            IndexBusyError: Another process is writing.
+        """
+        from earful.index.storage import IndexFolder
+
+        if self.settings.read_only:
+            raise ServeError("the server is for reading only; start it without --read-only")
+        with self._writing:
+            found = write(IndexFolder.open(self.index_path))
+        self.read_index(len)
+        return found
+
+    def _commit(self, name: str) -> Mapping[str, Any]:
+        """Commit the labels of a review into the index."""
+        from earful.rag.review import commit_labels
+
+        session = self._reviews[name]
+        report = self.write_index(
+            lambda folder: commit_labels(session, folder.path, embedder=self._embedder)
         )
+        return {
+            "n_rows": report.n_rows,
+            "n_removed": report.n_removed,
+            "n_missing": sum(n for _, n in report.missing),
+            "failed": [self.explain(f"{audio}: {why}") for audio, why in report.failed],
+            "text": self.explain(report.text),
+        }
+
+    # --- what is made on first use -------------------------------------------------------------
+
+    def embedder(self) -> Embedder:
+        """Return the encoder of the index, loaded on first use.
+
+        Raises:
+            ModelError: It cannot be loaded.
+        """
+        from earful.model import load_embedder
+
+        with self._loading:
+            if self._embedder is None:
+                made_by = self._index.fingerprint
+                _log.info("loading the encoder %s", made_by.name)
+                self._embedder = load_embedder(
+                    made_by.name,
+                    revision=made_by.revision,
+                    device=self.device,
+                    dtype=made_by.dtype,
+                )
+            return self._embedder
+
+    def few_shot(self) -> FewShot:
+        """Return what answers questions; made on first use, and kept.
+
+        One caller at a time may use it: run it by ``work``. Its index is its own: what it reads is
+        not changed under its hands.
+
+        Raises:
+            ModelError: The encoder or the language model cannot be loaded.
+        """
+        from earful.index import Index
+        from earful.rag import FewShot
+
+        with self._loading:
+            if self._few_shot is None:
+                model = None if self.model in ("", "none") else self.model
+                self._few_shot = FewShot.open(
+                    Index.open(self.index_path),
+                    embedder=self.embedder(),
+                    model=model,
+                    device=self.device,
+                )
+            if self._few_shot.index is not None:
+                self._few_shot.index.refresh()
+            return self._few_shot
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether what answers questions is in memory."""
+        return self._few_shot is not None
 
     def close(self) -> None:
-        """End what runs, and remove what was uploaded."""
+        """End what runs, commit what waits, and remove what was uploaded."""
         self.changes.close()
         self.work.close()
+        self.jobs.close()
+        self.commits.close()
         self.uploads.close()
 
 
@@ -141,6 +233,7 @@ def open_state(
     settings: ServeSettings,
     *,
     scans: Sequence[str | Path] = (),
+    recordings: Sequence[str | Path] = (),
     task: str | Path = "",
     model: str = "none",
     device: str = "auto",
@@ -152,6 +245,7 @@ def open_state(
         index: Index folder.
         settings: Where and how the page is served.
         scans: Result folders of scans.
+        recordings: Folders of recordings that pages may have scanned.
         task: Task file, or the name of a built-in task; empty for none.
         model: Language model; ``"none"`` for the vote alone.
         device: Device of all models.
@@ -160,46 +254,76 @@ def open_state(
     Raises:
         IndexFolderError: The index is missing or damaged.
         ScanError: A scan is missing or damaged.
-        ScanMismatchError: Two scans have one name, or one was made by another encoder than the
-            index.
+        ScanMismatchError: Two scans or folders have one name, or a scan was made by another
+            encoder than the index.
+        ServeError: A folder of recordings is none.
         TaskError: The task has mistakes.
     """
     from earful.index import Index
-    from earful.rag.scan import Events
     from earful.rag.task import load_task
 
     opened = Index.open(index)
-    found: dict[str, Events] = {}
+    asked = load_task(task, allow_outside=allow_outside) if task else None
+    reviews: dict[str, ReviewSession] = {}
     for folder in scans:
-        scan = Events.open(folder)
-        name = Path(folder).absolute().name
-        if name in found:
-            raise ScanMismatchError(
-                f"two scans are called {quoted(name)}; rename the folder of one of them"
-            )
-        _require_same_encoder(opened, scan, Path(folder))
-        found[name] = scan
+        session = open_review(folder, opened, settings, asked)
+        _require_new(session.name, reviews, "scans")
+        reviews[session.name] = session
+    folders: dict[str, Path] = {}
+    for given in recordings:
+        path = Path(given)
+        if not path.is_dir():
+            raise ServeError(f"{path}: expected a folder of recordings; --recordings takes some")
+        name = path.absolute().name
+        _require_new(name, folders, "folders of recordings")
+        folders[name] = path.absolute()
     return ServerState(
         opened,
         settings,
-        task=load_task(task, allow_outside=allow_outside) if task else None,
+        task=asked,
         model=model,
-        scans=found,
+        reviews=reviews,
+        folders=folders,
         device=device,
     )
 
 
-def _require_same_encoder(index: Index, scan: Events, folder: Path) -> None:
-    """Refuse a scan whose encoder is not that of the index."""
-    said: Any = scan.scan.get("fingerprint", {})
-    name = said.get("name") if isinstance(said, Mapping) else None
+def open_review(
+    folder: str | Path, index: Index, settings: ServeSettings, task: Task | None
+) -> ReviewSession:
+    """Open a scan for review.
+
+    Args:
+        folder: Its result folder.
+        index: That its labels go into.
+        settings: Say how often a second reviewer is asked.
+        task: Whose labels come first.
+
+    Raises:
+        ScanError: It is missing or damaged.
+        ScanMismatchError: It was made by another encoder than the index.
+    """
+    from earful.rag.review import ReviewSession, ReviewSettings
+
+    session = ReviewSession.open(
+        scan=folder, task=task, settings=ReviewSettings(double=settings.double)
+    )
+    steps: Any = session.events.scan.get("steps", {})
+    said = steps.get("fingerprint", {}) if isinstance(steps, Mapping) else {}
     own = index.fingerprint
-    if name is not None and (name, said.get("weights_sha256", own.weights_sha256)) != (
-        own.name,
-        own.weights_sha256,
-    ):
+    theirs = said.get("weights_sha256", "")
+    if theirs and own.weights_sha256 and theirs != own.weights_sha256:
         raise ScanMismatchError(
-            f"{folder}: was made by the encoder {quoted(name)}, and the index {index.path} by "
-            f"{quoted(own.name)}; expected one encoder: earful scan --embedder "
-            f"{as_argument(own.name)} makes a scan that fits"
+            f"{folder}: was made by the encoder {quoted(said.get('name', 'unknown'))}, and the "
+            f"index {index.path} by {quoted(own.name)}; expected one encoder for both: "
+            f"`earful scan --embedder {as_argument(own.name)}` makes a scan that fits"
+        )
+    return session
+
+
+def _require_new(name: str, known: Mapping[str, object], what: str) -> None:
+    if name in known:
+        raise ScanMismatchError(
+            f"two {what} are called {quoted(name)}; rename one of them, so that a page can tell "
+            "them apart"
         )

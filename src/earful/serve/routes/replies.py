@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from earful.serve.work import ServerEvent
+from earful.serve.work import Listener, ServerEvent
 
 ALIVE_S = 15.0
 _ALIVE = b": alive\n\n"
@@ -56,5 +56,7 @@ async def _encoded(events: AsyncIterator[ServerEvent]) -> AsyncIterator[bytes]:
             coming = asyncio.ensure_future(anext(events, None))
     finally:
         coming.cancel()
-        with suppress(asyncio.CancelledError):
+        with suppress(asyncio.CancelledError, StopAsyncIteration):
             await coming
+        if isinstance(events, Listener):
+            events.close()

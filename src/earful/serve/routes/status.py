@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 
 import earful
 from earful.index import Index
+from earful.rag.task import list_tasks
 from earful.serve.routes.replies import event_stream
 from earful.serve.state import ServerState
 
@@ -35,12 +36,20 @@ def router(state: ServerState) -> APIRouter:
             "scans": [
                 {
                     "name": name,
-                    "n_events": len(found),
-                    "n_reviewed": 0,
-                    "labels": list(found.labels),
+                    "n_events": len(session.events),
+                    "n_items": progress.n_items,
+                    "n_reviewed": progress.n_reviewed,
+                    "n_disputed": progress.n_disputed,
+                    "labels": list(session.labels),
+                    "notes": [state.explain(note) for note in session.notes],
                 }
-                for name, found in state.scans.items()
+                for name, session in state.reviews.items()
+                for progress in (session.progress(),)
             ],
+            "folders": sorted(state.folders),
+            "tasks": list(list_tasks()),
+            "jobs": [job.to_dict() for job in state.jobs.all()],
+            "n_uncommitted": state.commits.n_waiting,
             "reviewer": settings.reviewer,
             "read_only": settings.read_only,
             "model": state.model,

@@ -1,4 +1,17 @@
-from .changes import Changes, ServerEvent
+from .changes import Changes, Listener, ServerEvent
+from .commits import Commits
 from .fair_queue import FairQueue, QueueFullError
+from .jobs import Job, Jobs, JobStoppedError, Tell
 
-__all__ = ["Changes", "FairQueue", "QueueFullError", "ServerEvent"]
+__all__ = [
+    "Changes",
+    "Commits",
+    "FairQueue",
+    "Job",
+    "JobStoppedError",
+    "Jobs",
+    "Listener",
+    "QueueFullError",
+    "ServerEvent",
+    "Tell",
+]

@@ -7,7 +7,7 @@ import itertools
 import json
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,6 +41,40 @@ class ServerEvent:
         return f"{place}event: {self.kind}\ndata: {data}\n\n".encode("utf-8", "backslashreplace")
 
 
+class Listener:
+    """Changes as they come, for one page.
+
+    Args:
+        queue: That they are put into; ``None`` at the end.
+        forget: Is called with the queue when nobody listens any more.
+    """
+
+    def __init__(
+        self,
+        queue: asyncio.Queue[ServerEvent | None],
+        forget: Callable[[asyncio.Queue[ServerEvent | None]], None],
+    ) -> None:
+        self._queue, self._forget = queue, forget
+
+    def __aiter__(self) -> Listener:
+        return self
+
+    async def __anext__(self) -> ServerEvent:
+        event = await self._queue.get()
+        if event is None:
+            self.close()
+            raise StopAsyncIteration
+        return event
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._forget(self._queue)
+
+    def __del__(self) -> None:
+        # A response whose client went away before it began never reads.
+        self.close()
+
+
 class Changes:
     """Changes of the server, each told to everybody who listens; for any thread.
 
@@ -54,7 +88,13 @@ class Changes:
         self._numbers = itertools.count(1)
         self._kept: deque[ServerEvent] = deque(maxlen=_KEPT)
         self._listeners: dict[asyncio.Queue[ServerEvent | None], asyncio.AbstractEventLoop] = {}
+        self._watchers: list[Callable[[ServerEvent], None]] = []
         self._is_closed = False
+
+    def watch(self, watcher: Callable[[ServerEvent], None]) -> None:
+        """Have a function called with every change, in the thread that publishes it."""
+        with self._lock:
+            self._watchers.append(watcher)
 
     def publish(self, kind: str, data: Mapping[str, Any]) -> None:
         """Tell all listeners of a change.
@@ -67,6 +107,9 @@ class Changes:
             event = ServerEvent(kind=kind, data=data, number=next(self._numbers))
             self._kept.append(event)
             self._tell(event)
+            watchers = list(self._watchers)
+        for watcher in watchers:
+            watcher(event)
 
     def close(self) -> None:
         """End all streams; later ones end at once."""
@@ -79,20 +122,18 @@ class Changes:
         """Whether the server is ending."""
         return self._is_closed
 
-    async def listen(self, after: int | None = None) -> AsyncIterator[ServerEvent]:
-        """Yield changes from now on, until the server ends.
+    def listen(self, after: int | None = None) -> Listener:
+        """Return the changes from now on, until the server ends.
 
         Args:
-            after: Number of the last one that is known: what came since is yielded first, as far
-                as it is still kept.
+            after: Number of the last one that is known: what came since comes first, as far as it
+                is still kept.
 
         Raises:
             RequestError: Too many listen.
         """
         queue: asyncio.Queue[ServerEvent | None] = asyncio.Queue()
         with self._lock:
-            if self._is_closed:
-                return
             if len(self._listeners) >= self._max_listeners:
                 raise RequestError(
                     f"{len(self._listeners)} pages listen already, as many as may; close one",
@@ -104,13 +145,14 @@ class Changes:
                 for event in self._kept:
                     if event.number > after:
                         queue.put_nowait(event)
+            if self._is_closed:
+                queue.put_nowait(None)
             self._listeners[queue] = asyncio.get_running_loop()
-        try:
-            while (coming := await queue.get()) is not None:
-                yield coming
-        finally:
-            with self._lock:
-                self._listeners.pop(queue, None)
+        return Listener(queue, self._forget)
+
+    def _forget(self, queue: asyncio.Queue[ServerEvent | None]) -> None:
+        with self._lock:
+            self._listeners.pop(queue, None)
 
     def _tell(self, event: ServerEvent | None) -> None:
         for queue, loop in list(self._listeners.items()):
