@@ -13,10 +13,14 @@ from __future__ import annotations
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Final
 
 from earful.files import write_atomically
 from earful.html.player import Players
 from earful.html.render import render
+
+PAGE_MARK: Final = b'<meta name="generator" content="earful">'
+"""What every page has among its first 2,048 bytes."""
 
 _BUDGET_BYTES = 24 << 20
 

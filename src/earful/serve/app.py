@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request
     from fastapi.responses import JSONResponse
 
-ROUTES: Final = ("status", "uploads", "asking", "jobs")
+ROUTES: Final = (
+    *("status", "uploads", "asking", "jobs"),
+    *("media", "recordings", "review", "exports"),
+)
 """Files of ``routes/``, each with a function ``router``."""
 
 PAGE: Final = Path(__file__).parent / "page"

@@ -1,0 +1,5 @@
+"""Reviews as the page sees them: events in pages, items and labels without paths, fits behind."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
