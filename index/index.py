@@ -29,7 +29,7 @@ from earful.index.search import (
     partition_rows,
     read_vector_set,
 )
-from earful.index.storage import APPROXIMATE_NAME, EXEMPLAR_COLUMNS, IndexFolder, IndexInfo, Row
+from earful.index.storage import APPROXIMATE_NAME, IndexFolder, IndexInfo, Row
 from earful.model import Fingerprint
 from earful.read_only import ReadOnlyDict
 from earful.values import data_frame
@@ -38,8 +38,6 @@ from earful.wording import as_argument, quoted
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-
-_FRAME_COLUMNS = (*EXEMPLAR_COLUMNS, "duration_s")
 
 
 class Index:
@@ -164,6 +162,11 @@ class Index:
         return self.vectors().class_scores
 
     @property
+    def exemplar_columns(self) -> tuple[str, ...]:
+        """The columns of the table that make an exemplar; the last may be ``not_labels``."""
+        return self._folder.table.exemplar_columns
+
+    @property
     def state(self) -> str:
         """Hex digest by which the rows that ``vectors`` returns are known, in any process.
 
@@ -184,14 +187,22 @@ class Index:
         counts = Counter(label for own in columns.to_pylist() for label in own)
         return ReadOnlyDict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
+    @property
+    def not_labels(self) -> Mapping[str, int]:
+        """How many recordings were found not to have each label; ordered as ``labels``."""
+        return self.info.not_labels
+
     def to_pandas(self) -> pd.DataFrame:
         """Return a data frame with a row a recording, without the vectors.
+
+        ``not_labels`` is a column where the index has it.
 
         Raises:
             IndexFolderError: A file of the table is damaged.
             ModuleNotFoundError: pandas is not installed.
         """
-        return data_frame(self.read_table(_FRAME_COLUMNS).to_pylist(), _FRAME_COLUMNS)
+        columns = (*self.exemplar_columns, "duration_s")
+        return data_frame(self.read_table(columns).to_pylist(), columns)
 
     def require(self, fingerprint: Fingerprint) -> None:
         """Refuse an embedder that this index was not made with.

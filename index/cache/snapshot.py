@@ -57,7 +57,7 @@ class Snapshot:
             index: The index folder.
             state: The state that the table is in.
             made_by: The embedder that the index names.
-            schema: The table's columns.
+            schema: The columns that the table may have.
         """
         folder = index / SNAPSHOT_NAME
         try:
@@ -110,6 +110,11 @@ class Snapshot:
     def n(self) -> int:
         """Number of rows."""
         return int(self._part(_ROWS).num_rows)
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns that have no file of their own."""
+        return list(self._part(_ROWS).schema.names)
 
     def read(self, columns: Sequence[str]) -> pa.Table | None:
         """Return some columns of all rows, ordered by id; ``None`` where a file is damaged."""

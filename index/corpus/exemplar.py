@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, Self
 
@@ -34,6 +34,8 @@ class Exemplar:
         question: The question; empty when the corpus only gives labels.
         answer: The text a perfect model would reply. Filled from ``labels`` when empty.
         labels: Class names, each once, in the corpus's order; may be empty.
+        not_labels: Labels that a listener found not to be there, each once; none of ``labels``.
+            Of a row that has nothing else, see ``is_negative``.
         task: Name of the task the answer belongs to; may be empty.
         split: Such as ``"train"`` or ``"test"``; may be empty.
         group: Recording, site or speaker the segment came from; may be empty. Retrieval
@@ -43,7 +45,7 @@ class Exemplar:
 
     Raises:
         CorpusError: A field is outside its range; the message names ``id`` and the value.
-        TypeError: ``labels`` is one text, or holds what is no text.
+        TypeError: ``labels`` or ``not_labels`` is one text, or holds what is no text.
     """
 
     id: str
@@ -58,16 +60,17 @@ class Exemplar:
     group: str = ""
     licence: str = ""
     meta: Mapping[str, str] = field(default_factory=ReadOnlyDict, hash=False)
+    not_labels: tuple[str, ...] = ()
 
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
-        if isinstance(self.labels, str):
-            raise TypeError(
-                f"labels={quoted(self.labels)}: expected names, such as {(self.labels,)}"
-            )
+        for name, given in (("labels", self.labels), ("not_labels", self.not_labels)):
+            if isinstance(given, str):
+                raise TypeError(f"{name}={quoted(given)}: expected names, such as {(given,)}")
         object.__setattr__(self, "audio", PurePosixPath(self.audio))
         object.__setattr__(self, "labels", tuple(self.labels))
+        object.__setattr__(self, "not_labels", tuple(self.not_labels))
         object.__setattr__(self, "meta", ReadOnlyDict(self.meta))
         if not self.id:
             raise CorpusError(
@@ -78,17 +81,52 @@ class Exemplar:
             raise CorpusError(f"{this}: start_s={self.start_s}: expected 0 or more seconds")
         if self.end_s is not None and not (math.isfinite(self.end_s) and self.end_s > self.start_s):
             raise CorpusError(f"{this}: end_s={self.end_s} is not after start_s={self.start_s}")
-        if unnamed := [label for label in self.labels if not isinstance(label, str)]:
-            raise TypeError(
-                f"{this}: labels hold {quoted(unnamed[0])}: expected text, such as "
-                f"{quoted(str(unnamed[0]))}"
-            )
-        if any(not label.strip() for label in self.labels):
-            raise CorpusError(f"{this}: labels {quoted(list(self.labels))} hold an empty label")
-        if len(set(self.labels)) != len(self.labels):
-            raise CorpusError(f"{this}: labels {quoted(list(self.labels))} name one label twice")
+        _check_names(this, "labels", self.labels)
+        if self.not_labels:
+            _check_names(this, "not_labels", self.not_labels)
+            if both := [label for label in self.not_labels if label in self.labels]:
+                raise CorpusError(
+                    f"{this}: {quoted(both[0])} is in labels and in not_labels; expected it in "
+                    "one of them, or in neither while nobody is sure"
+                )
         if not self.answer and self.labels:
             object.__setattr__(self, "answer", ", ".join(self.labels))
+
+    @property
+    def is_negative(self) -> bool:
+        """Whether it says nothing but what is not there.
+
+        Such a row never votes and is no shot, no recording of a label and nothing that an
+        evaluation asks about; scans learn from it, and health checks compare it.
+
+        >>> Exemplar(id="a", audio="a.wav", not_labels=("owl",)).is_negative
+        True
+        >>> Exemplar(id="a", audio="a.wav", labels=("fox",), not_labels=("owl",)).is_negative
+        False
+        """
+        return bool(self.not_labels) and not (self.labels or self.answer)
+
+    def relabelled(self, labels: tuple[str, ...]) -> Self:
+        """Return a copy with other labels, and an answer of them; what they name is not denied.
+
+        >>> fox = Exemplar(id="a", audio="a.wav", labels=("fox",), not_labels=("owl", "wren"))
+        >>> fox.relabelled(("fox", "wren")).not_labels
+        ('owl',)
+        """
+        denied = tuple(label for label in self.not_labels if label not in labels)
+        return replace(self, labels=labels, answer="", not_labels=denied)
+
+
+def _check_names(this: str, field: str, names: tuple[str, ...]) -> None:
+    if unnamed := [label for label in names if not isinstance(label, str)]:
+        raise TypeError(
+            f"{this}: {field} hold {quoted(unnamed[0])}: expected text, such as "
+            f"{quoted(str(unnamed[0]))}"
+        )
+    if any(not label.strip() for label in names):
+        raise CorpusError(f"{this}: {field} {quoted(list(names))} hold an empty label")
+    if len(set(names)) != len(names):
+        raise CorpusError(f"{this}: {field} {quoted(list(names))} name one label twice")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +196,8 @@ class CorpusRow:
 def stretch_fields(exemplar: Exemplar) -> dict[str, object]:
     """Return what every JSON says of an exemplar's stretch: its times, answer, labels and group.
 
+    ``not_labels`` stands there where it has any.
+
     >>> stretch_fields(Exemplar(id="a", audio=PurePosixPath("a.wav"), end_s=2.0, labels=("dog",)))
     {'start_s': 0.0, 'end_s': 2.0, 'answer': 'dog', 'labels': ['dog'], 'group': ''}
     """
@@ -166,6 +206,7 @@ def stretch_fields(exemplar: Exemplar) -> dict[str, object]:
         "end_s": exemplar.end_s,
         "answer": exemplar.answer,
         "labels": list(exemplar.labels),
+        **({"not_labels": list(exemplar.not_labels)} if exemplar.not_labels else {}),
         "group": exemplar.group,
     }
 

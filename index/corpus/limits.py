@@ -66,8 +66,9 @@ def exemplar_fault(exemplar: Exemplar, *, check_characters: bool = True) -> str:
         exemplar: From a row of a corpus.
         check_characters: Whether control characters are refused, too.
     """
-    if len(exemplar.labels) > MAX_LABELS:
-        return f"has {len(exemplar.labels)} labels; expected at most {MAX_LABELS}"
+    for kind, names in (("labels", exemplar.labels), ("not_labels", exemplar.not_labels)):
+        if len(names) > MAX_LABELS:
+            return f"has {len(names)} {kind}; expected at most {MAX_LABELS}"
     for field, text, most, forbidden in _fields(exemplar):
         fault = _size_fault(text, most)
         if not fault and check_characters:
@@ -108,6 +109,8 @@ def _fields(exemplar: Exemplar) -> Iterator[tuple[str, str, int, re.Pattern[str]
         yield "id", exemplar.id, MAX_PATH, _NOT_IN_NAMES
     for label in exemplar.labels:
         yield "label", label, MAX_NAME, _NOT_IN_NAMES
+    for label in exemplar.not_labels:
+        yield "not_labels", label, MAX_NAME, _NOT_IN_NAMES
     yield "group", exemplar.group, MAX_PATH, _NOT_IN_NAMES
     yield "task", exemplar.task, MAX_NAME, _NOT_IN_NAMES
     yield "split", exemplar.split, MAX_NAME, _NOT_IN_NAMES

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earful.errors import IndexFolderError
-from earful.index.storage import CLASS_SCORES, EXEMPLAR_COLUMNS
+from earful.index.storage import CLASS_SCORES
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from earful.index.index import Index
 
-_COLUMNS = (*EXEMPLAR_COLUMNS, "root", "duration_s", "file_sha256", "content_sha256")
+_COLUMNS = ("root", "duration_s", "file_sha256", "content_sha256")
 # Characters that a spreadsheet reads as the beginning of a formula: some accept full-width
 # signs, too, and some skip a line end.
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
@@ -42,7 +42,7 @@ def export_index(index: Index, target: str | os.PathLike[str]) -> int:
     kind = target.suffix.lower()
     if kind not in {".csv", ".parquet"}:
         raise IndexFolderError(f"{target}: expected .csv or .parquet, got {kind or 'no ending'}")
-    names = list(_COLUMNS)
+    names = [*index.exemplar_columns, *_COLUMNS]
     if kind == ".parquet":
         names += ["vector", *([CLASS_SCORES] if index.n_classes else [])]
     table = _with_root_paths(index, index.read_table(names))

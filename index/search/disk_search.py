@@ -24,7 +24,6 @@ from earful.index.search.search_filter import SearchFilter, sql_of
 from earful.index.search.stored_rows import StoredExemplars, StoredPaths
 from earful.index.storage import (
     CLASS_SCORES,
-    EXEMPLAR_COLUMNS,
     IndexFolder,
     Table,
     audio_paths,
@@ -41,8 +40,8 @@ if TYPE_CHECKING:
 
 # A few candidates more than k, so that ties at the cut are broken by id.
 _SPARE: Final = 8
-# The columns of a hit, for tables whose files were checked as a whole.
-_HIT_COLUMNS: Final = (*EXEMPLAR_COLUMNS, "root", "duration_s", "content_sha256", "vector")
+# The columns of a hit beside its exemplar, for tables whose files were checked as a whole.
+_HIT_COLUMNS: Final = ("root", "duration_s", "content_sha256", "vector")
 
 
 class DiskSearch:
@@ -140,14 +139,15 @@ def read_vector_set(folder: IndexFolder) -> VectorSet:
     Raises:
         IndexFolderError: A row or a file is damaged.
     """
-    if (mapped := folder.table.read_snapshot(_HIT_COLUMNS)) is not None:
+    hit_columns = (*folder.table.exemplar_columns, *_HIT_COLUMNS)
+    if (mapped := folder.table.read_snapshot(hit_columns)) is not None:
         return _mapped_vector_set(folder, mapped)
     listed = folder.table.check()
     keeps = os.access(folder.path, os.W_OK)
     if keeps:
         columns: Sequence[str] = folder.table.columns
     else:
-        columns = _HIT_COLUMNS if listed else folder.table.row_columns
+        columns = hit_columns if listed else folder.table.row_columns
     table = folder.table.read(columns)
     found = _vector_set(folder, table, check_rows=not listed)
     if keeps:

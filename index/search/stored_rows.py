@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from earful.index.corpus import Exemplar
 from earful.index.storage import (
-    EXEMPLAR_COLUMNS,
     audio_paths,
+    exemplar_columns,
     exemplar_of,
     exemplar_values,
     root_of,
@@ -70,7 +70,7 @@ class StoredExemplars(_Stored[Exemplar]):
     """The exemplars of a table with at least ``EXEMPLAR_COLUMNS``, whose rows were checked."""
 
     def __init__(self, table: pa.Table) -> None:
-        super().__init__(table.select(EXEMPLAR_COLUMNS))
+        super().__init__(table.select(exemplar_columns(table)))
 
     def ids(self) -> list[str]:
         """Return the ids of all rows."""

@@ -4,9 +4,12 @@ It records the format of the folder, the embedder that made the vectors and the 
 hold the audio. The table is the truth about the rows; the counts here are a summary for
 people, renewed after every change.
 
-Format 1 is the only one that was released. When the layout of a folder changes so that this
-release would read it wrongly, raise ``FORMAT`` and keep an index of the format before it for the
-tests (``tests/index/formats/make.py``, run with the last release that writes it).
+Format 2 has one column more, ``not_labels``. An index of format 1 is read as it is, gets the column
+with the first row that has any, and is of format 2 from then on; a new one begins with format 1, so
+that an earlier release reads it as long as there is nothing that it would pass over. When the layout
+of a folder changes so that this release would read it wrongly, raise ``FORMAT`` and keep an index of
+the format before it for the tests (``tests/index/formats/make.py``, run with the last release that
+writes it).
 
 Files that readers may ignore, such as ``checksums.txt``, do not make a new format, and neither do
 columns without which most indexes are: an earlier release refuses a table that has them.
@@ -16,23 +19,28 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from earful.errors import IndexFolderError, ModelError
 from earful.files import write_atomically
 from earful.model import Fingerprint
 from earful.plain import plain_fields
+from earful.read_only import ReadOnlyDict
 from earful.values import short_repr
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT = 1
+FORMAT = 2
+_FIRST_FORMAT, _FORMAT_OF_NOT_LABELS = 1, 2
+# One more column of a table with such rows; part of the digest of each row that has any.
+NOT_LABELS: Final = "not_labels"
 HEADER_NAME = "index.json"
 
 _WAY_OUT = (
@@ -88,7 +96,7 @@ class Header:
     n: int = 0
     labels: int = 0
     n_classes: int = 0
-    format: int = FORMAT
+    format: int = _FIRST_FORMAT
 
     @classmethod
     def new(cls, fingerprint: Fingerprint, n_classes: int = 0) -> Self:
@@ -100,6 +108,10 @@ class Header:
         """Return a copy with one corpus root more, or one replaced, and a new ``updated``."""
         at = len(self.roots) if number is None else number
         return replace(self, updated=_now(), roots=(*self.roots[:at], root, *self.roots[at + 1 :]))
+
+    def with_not_labels(self) -> Self:
+        """Return a copy of the format that has a column for what is not there."""
+        return replace(self, updated=_now(), format=max(self.format, _FORMAT_OF_NOT_LABELS))
 
     def with_counts(self, *, n: int, labels: int) -> Self:
         """Return a copy with other counts and a new ``updated``."""
@@ -174,6 +186,8 @@ class IndexInfo:
         roots: Corpus roots, where they lie now.
         n_rejected: Files that the last build could not embed.
         n_classes: Class scores of each row; 0 for none.
+        not_labels: How many rows say of a label that it is not there, the most frequent first.
+        n_negative: Rows that say nothing else.
     """
 
     format: int
@@ -185,12 +199,14 @@ class IndexInfo:
     roots: tuple[str, ...]
     n_rejected: int
     n_classes: int
+    not_labels: Mapping[str, int] = field(default_factory=ReadOnlyDict, hash=False)
+    n_negative: int = 0
 
     __repr__ = short_repr
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        return plain_fields(self)
+        """Return the fields as plain JSON values; those about negatives where there are any."""
+        return plain_fields(self, without=() if self.not_labels else ("not_labels", "n_negative"))
 
 
 def read_header(folder: Path) -> Header:
@@ -200,10 +216,10 @@ def read_header(folder: Path) -> Header:
         IndexFolderError: It is missing, damaged, or of another format.
     """
     values = read_values(folder)
-    if (found := format_of(values)) not in (0, FORMAT):
+    if (found := format_of(values)) > FORMAT:
         raise IndexFolderError(
             f"{folder}: has index format {found}, written by earful "
-            f"{values.get('earful', '?')}; this earful reads format {FORMAT}. "
+            f"{values.get('earful', '?')}; this earful reads formats up to {FORMAT}. "
             "Upgrade earful, or build the index anew"
         )
     return Header.from_values(values, folder)
@@ -280,6 +296,22 @@ def root_of(roots: Sequence[Path], number: int) -> Path:
     if not 0 <= number < len(roots):
         raise IndexError(f"it names corpus root {number}; the header has {len(roots)}")
     return roots[number]
+
+
+def counted_not_labels(table: pa.Table) -> tuple[Mapping[str, int], int]:
+    """Count the rows that say of a label that it is not there, and those that say nothing else.
+
+    Args:
+        table: Has at least ``labels``, ``answer`` and ``not_labels``.
+    """
+    columns = [table.column(name).to_pylist() for name in ("labels", "answer", NOT_LABELS)]
+    counts = Counter(label for denied in columns[2] for label in denied)
+    n_negative = sum(
+        bool(denied) and not (labels or answer)
+        for labels, answer, denied in zip(*columns, strict=True)
+    )
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ReadOnlyDict(ranked), n_negative
 
 
 def audio_paths(table: pa.Table, roots: Sequence[Path]) -> list[Path]:

@@ -31,7 +31,15 @@ from typing import Final, Self
 
 from earful.errors import CorpusError, IndexFolderError, IndexMismatchError
 from earful.index.corpus import Rejection
-from earful.index.storage.header import HEADER_NAME, Header, IndexInfo, Root, read_header
+from earful.index.storage.header import (
+    HEADER_NAME,
+    NOT_LABELS,
+    Header,
+    IndexInfo,
+    Root,
+    counted_not_labels,
+    read_header,
+)
 from earful.index.storage.lock import WriterLock
 from earful.index.storage.rejected import read_rejections, write_rejections
 from earful.index.storage.row_lookup import LOOKUP_COLUMNS, IndexedRows, read_indexed_rows
@@ -44,6 +52,7 @@ from earful.index.storage.schema import (
 )
 from earful.index.storage.table import Table, is_half_made, require_unused
 from earful.model import Fingerprint
+from earful.read_only import ReadOnlyDict
 from earful.wording import as_argument
 
 APPROXIMATE_NAME: Final = "approximate.json"
@@ -141,7 +150,9 @@ class IndexFolder:
 
     def info(self) -> IndexInfo:
         """Return what the index holds, counted in the table itself."""
-        table = self.table.read(["labels"])
+        has_more = self.table.has_not_labels
+        table = self.table.read(["labels", *(("answer", NOT_LABELS) if has_more else ())])
+        denied, n_negative = counted_not_labels(table) if has_more else (ReadOnlyDict(), 0)
         return IndexInfo(
             format=self.header.format,
             fingerprint=self.header.fingerprint,
@@ -152,6 +163,8 @@ class IndexFolder:
             roots=tuple(map(str, self.roots())),
             n_rejected=len(self.rejections()),
             n_classes=self.n_classes,
+            not_labels=denied,
+            n_negative=n_negative,
         )
 
     def require(self, fingerprint: Fingerprint) -> None:
@@ -260,7 +273,15 @@ class IndexFolder:
                 root: self._root_number(root) for root in dict.fromkeys(row.root for row in rows)
             }
             roots = [number[row.root] for row in rows]
-            batch = to_arrow(rows, roots, self.fingerprint, self.n_classes)
+            if any(row.exemplar.not_labels for row in rows):
+                self._take_not_labels()
+            batch = to_arrow(
+                rows,
+                roots,
+                self.fingerprint,
+                self.n_classes,
+                not_labels=self.table.has_not_labels,
+            )
             replaces_any = any(row.exemplar.id in indexed for row in rows)
             try:
                 (self.table.upsert if replaces_any else self.table.append)(batch)
@@ -375,6 +396,15 @@ class IndexFolder:
         self.header.write(self.path)
         return len(roots)
 
+    def _take_not_labels(self) -> None:
+        """Make this an index of rows that may say what is not there, if it is none yet."""
+        if self.table.has_not_labels:
+            return
+        # First the header: an earlier release is to refuse the column by its format.
+        self.header = self.header.with_not_labels()
+        self.header.write(self.path)
+        self.table.add_not_labels()
+
     def _remember(self, rows: Sequence[Row], *, replaces_any: bool) -> None:
         """Bring lookup and label names up to date without reading the whole table again."""
         self.n_changes += 1
@@ -392,6 +422,9 @@ class IndexFolder:
     def _renew_header(self) -> None:
         n, labels = self._counts()
         self.header = self.header.with_counts(n=n, labels=labels)
+        if self.table.has_not_labels:
+            # A header that was lost and made again does not know.
+            self.header = self.header.with_not_labels()
         self.header.write(self.path)
 
     def _counts(self) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError
 from earful.index.corpus import Exemplar
-from earful.index.storage.header import root_of
+from earful.index.storage.header import NOT_LABELS, root_of
 from earful.model import Fingerprint
 from earful.values import short_repr
 
@@ -144,12 +144,15 @@ def require_storable(rows: Iterable[Row], dim: int, n_classes: int) -> None:
             raise ValueError(f"class scores of {row.exemplar.id!r}: expected {fault}")
 
 
-def table_schema(fingerprint: Fingerprint, n_classes: int = 0) -> pa.Schema:
+def table_schema(
+    fingerprint: Fingerprint, n_classes: int = 0, *, not_labels: bool = False
+) -> pa.Schema:
     """Return the Arrow schema of an index's table, which also names the embedder.
 
     Args:
         fingerprint: What makes the vectors.
         n_classes: Number of class scores of a row; 0 for none.
+        not_labels: Whether there is a column for what is not there, which is the last one.
     """
     import pyarrow as pa
 
@@ -181,6 +184,7 @@ def table_schema(fingerprint: Fingerprint, n_classes: int = 0) -> pa.Schema:
             text("row_sha256"),
             pa.field("vector", pa.list_(pa.float32(), fingerprint.dim), nullable=False),
             *([scores] if n_classes else []),
+            *([pa.field(NOT_LABELS, pa.list_(pa.string()), nullable=False)] if not_labels else []),
         ],
         metadata={FINGERPRINT_KEY: embedder_text(fingerprint)},
     )
@@ -226,7 +230,12 @@ def changed_rows(
 
 
 def to_arrow(
-    rows: Sequence[Row], roots: Sequence[int], fingerprint: Fingerprint, n_classes: int = 0
+    rows: Sequence[Row],
+    roots: Sequence[int],
+    fingerprint: Fingerprint,
+    n_classes: int = 0,
+    *,
+    not_labels: bool = False,
 ) -> pa.RecordBatch:
     """Turn rows into one batch.
 
@@ -235,13 +244,14 @@ def to_arrow(
         roots: Number of each row's corpus root.
         fingerprint: What made the vectors.
         n_classes: Number of class scores of each row; 0 for none.
+        not_labels: Whether the table has a column for what is not there.
 
     Raises:
         IndexFolderError: A text is not Unicode, so no table can hold it.
     """
     import pyarrow as pa
 
-    schema = table_schema(fingerprint, n_classes)
+    schema = table_schema(fingerprint, n_classes, not_labels=not_labels)
     plain = [_plain(row.exemplar) for row in rows]
     digests = [_digest(values) for values in plain]
     columns: dict[str, Any] = {name: [p[name] for p in plain] for name in EXEMPLAR_COLUMNS}
@@ -252,8 +262,10 @@ def to_arrow(
     columns["exemplar_sha256"] = digests
     columns["row_sha256"] = [_row_digest(*pair) for pair in zip(rows, digests, strict=True)]
     flat = np.concatenate([row.vector for row in rows]).astype(np.float32, copy=False)
+    denied = [list(row.exemplar.not_labels) for row in rows]
     try:
         arrays = [pa.array(columns[f.name], type=f.type) for f in schema if f.name in columns]
+        last = [pa.array(denied, type=schema.field(NOT_LABELS).type)] if not_labels else []
     except UnicodeEncodeError as error:
         shown = error.object.encode("utf-8", "backslashreplace").decode()
         raise IndexFolderError(
@@ -264,7 +276,13 @@ def to_arrow(
     if n_classes:
         scores = np.concatenate([row.class_scores for row in rows if row.class_scores is not None])
         arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(scores), n_classes))
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    return pa.RecordBatch.from_arrays([*arrays, *last], schema=schema)
+
+
+def exemplar_columns(table: pa.Table) -> tuple[str, ...]:
+    """Return the columns of a table that make an exemplar."""
+    has_more = NOT_LABELS in table.schema.names
+    return (*EXEMPLAR_COLUMNS, NOT_LABELS) if has_more else EXEMPLAR_COLUMNS
 
 
 def exemplar_values(table: pa.Table) -> Iterator[tuple[Any, ...]]:
@@ -273,7 +291,7 @@ def exemplar_values(table: pa.Table) -> Iterator[tuple[Any, ...]]:
     Args:
         table: Has at least ``EXEMPLAR_COLUMNS``.
     """
-    columns = [table.column(name).to_pylist() for name in EXEMPLAR_COLUMNS]
+    columns = [table.column(name).to_pylist() for name in exemplar_columns(table)]
     return zip(*columns, strict=True)
 
 
@@ -284,7 +302,8 @@ def exemplar_of(values: tuple[Any, ...]) -> Exemplar:
         CorpusError: A field is outside its range: the row is damaged.
         ValueError: ``meta`` is not a JSON object: the row is damaged.
     """
-    fields: dict[str, Any] = dict(zip(EXEMPLAR_COLUMNS, values, strict=True))
+    # The last one is only there where the table has it.
+    fields: dict[str, Any] = dict(zip((*EXEMPLAR_COLUMNS, NOT_LABELS), values, strict=False))
     fields["audio"] = PurePosixPath(fields["audio"])
     fields["labels"] = tuple(fields["labels"])
     meta = json.loads(fields["meta"])
@@ -393,7 +412,9 @@ def _rows_with_digests(
 
 
 def _plain(exemplar: Exemplar) -> dict[str, Any]:
-    return {name: getattr(exemplar, name) for name in EXEMPLAR_COLUMNS} | {
+    # A row that denies nothing keeps the digest that it had before there was such a field.
+    denied = {NOT_LABELS: list(exemplar.not_labels)} if exemplar.not_labels else {}
+    return denied | {name: getattr(exemplar, name) for name in EXEMPLAR_COLUMNS} | {
         "audio": str(exemplar.audio),
         # Floats, as they come back: an int would have another digest.
         "start_s": float(exemplar.start_s),

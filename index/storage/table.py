@@ -24,7 +24,7 @@ from earful.errors import IndexFolderError, ModelError
 from earful.files import temporary_name
 from earful.index.cache import Snapshot
 from earful.index.storage.checksums import CHECKSUMS_NAME, Checksums
-from earful.index.storage.header import HEADER_NAME
+from earful.index.storage.header import HEADER_NAME, NOT_LABELS
 from earful.index.storage.lock import LOCK_NAME, use_lance_here
 from earful.index.storage.schema import (
     FINGERPRINT_KEY,
@@ -106,13 +106,15 @@ class Table(TableReader):
         checksums = Checksums(folder)
         made_by = _made_by(fingerprint, n_classes)
         wanted = table_schema(fingerprint, n_classes)
+        full = table_schema(fingerprint, n_classes, not_labels=True)
         state, snapshot = state_of(folder), None
         if state is not None and newest_listed(checksums) <= state.version:
-            snapshot = Snapshot.find(folder, state=state.digest, made_by=made_by, schema=wanted)
+            snapshot = Snapshot.find(folder, state=state.digest, made_by=made_by, schema=full)
 
         def open_lance() -> Any:
             lance = open_newest(folder, checksums, partial(_open_lance, folder))
-            if not lance.schema.equals(wanted, check_metadata=False) or (
+            # The table itself says whether it has the column: a kill may come before the header.
+            if not any(lance.schema.equals(x, check_metadata=False) for x in (wanted, full)) or (
                 (lance.schema.metadata or {}).get(FINGERPRINT_KEY.encode())
                 != wanted.metadata[FINGERPRINT_KEY.encode()]
             ):
@@ -188,6 +190,17 @@ class Table(TableReader):
             for column, config in (("labels", LabelList()), ("split", Bitmap())):
                 self._lance.create_index(column, config=config)
 
+    def add_not_labels(self) -> None:
+        """Add the column for what is not there, empty in every row, in one commit.
+
+        Nothing else of the rows is read or written.
+
+        Raises:
+            IndexFolderError: The disk is full or read-only; nothing is changed.
+        """
+        with self._changing():
+            self._lance.add_columns({NOT_LABELS: "arrow_cast(make_array(), 'List(Utf8)')"})
+
     def upsert(self, batch: pa.RecordBatch) -> None:
         """Insert rows, or replace those with the same id, in one commit.
 
@@ -239,7 +252,7 @@ class Table(TableReader):
         """
         import pyarrow as pa
 
-        schema = table_schema(fingerprint, self.n_classes)
+        schema = table_schema(fingerprint, self.n_classes, not_labels=self.has_not_labels)
         version = self.version
 
         def kept() -> Iterator[pa.RecordBatch]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from earful.errors import EarfulError, FilterError, IndexFolderError
 from earful.index.cache import Snapshot
 from earful.index.storage.checksums import Checksums
+from earful.index.storage.header import NOT_LABELS
 from earful.index.storage.lock import use_lance_here
 from earful.index.storage.schema import (
     CLASS_SCORES,
@@ -23,7 +24,7 @@ from earful.index.storage.schema import (
 from earful.index.storage.table_files import DATA, DELETIONS, INDICES, TableFiles
 from earful.index.storage.versions import manifest_name, state_of
 from earful.model.runtime import sha256_of
-from earful.wording import as_argument
+from earful.wording import as_argument, shortened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,9 +87,21 @@ class TableReader:
         return list(self._lance.schema.names)
 
     @property
+    def has_not_labels(self) -> bool:
+        """Whether there is a column for what is not there: the index has such rows, or had."""
+        kept = self._snapshot
+        return NOT_LABELS in (self._lance.schema.names if kept is None else kept.columns)
+
+    @property
+    def exemplar_columns(self) -> tuple[str, ...]:
+        """The columns that make an exemplar."""
+        return (*EXEMPLAR_COLUMNS, NOT_LABELS) if self.has_not_labels else EXEMPLAR_COLUMNS
+
+    @property
     def row_columns(self) -> tuple[str, ...]:
         """All that makes a row and can be checked against its digest."""
-        return (*ROW_COLUMNS, CLASS_SCORES) if self.n_classes else ROW_COLUMNS
+        scores = (CLASS_SCORES,) if self.n_classes else ()
+        return (*ROW_COLUMNS, *scores, *((NOT_LABELS,) if self.has_not_labels else ()))
 
     def __len__(self) -> int:
         if self._snapshot is not None:
@@ -324,8 +337,11 @@ class TableReader:
                 raise
             # Where the table is damaged, the condition is not at fault, and this raises.
             self.consume(FILTER_COLUMNS, lambda batches: sum(map(len, batches)))
+            advice = _filter_advice(where)
+            if NOT_LABELS in where and not self.has_not_labels:
+                advice = "no row says what is not there yet: leave the part about not_labels out "
             raise FilterError(
-                f"filter {shortened(repr(where))}: {_filter_advice(where)}({_filter_reason(error)})"
+                f"filter {shortened(repr(where))}: {advice}({_filter_reason(error)})"
             ) from error
 
     def _read_again(self, read: Callable[[], Result], *kinds: str) -> Result:
@@ -433,8 +449,3 @@ def lance_reason(error: BaseException | str) -> str:
     """
     reason = re.split(r", /\S+\.rs:\d", " ".join(str(error).split()))[0]
     return reason.removeprefix("lance error: ").removeprefix("LanceError(IO): ")
-
-
-def shortened(text: str) -> str:
-    """Return a text, or its first 200 characters."""
-    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -73,6 +73,11 @@ def quoted(value: object) -> str:
     return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}… ({len(text)} characters)"
 
 
+def shortened(text: str) -> str:
+    """Return a text, or its first 200 characters."""
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
 def listed(names: Iterable[object]) -> str:
     """Join names for a message, the first thirty of them.
 
