@@ -106,7 +106,7 @@ class Index:
                 written.
             IndexBusyError: Another process is making it.
         """
-        return cls(IndexFolder.create(_to_path(path), fingerprint, n_classes=n_classes))
+        return cls(IndexFolder.create(path, fingerprint, n_classes=n_classes))
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -115,7 +115,7 @@ class Index:
         Raises:
             IndexFolderError: It is missing, damaged, half made, or of a newer format.
         """
-        return cls(IndexFolder.open(_to_path(path)))
+        return cls(IndexFolder.open(path))
 
     @classmethod
     def open_or_create(
@@ -133,7 +133,7 @@ class Index:
             IndexFolderError: As ``open`` and ``create``.
             IndexMismatchError: It was made by another embedder.
         """
-        return cls(IndexFolder.open_or_create(_to_path(path), fingerprint, n_classes=n_classes))
+        return cls(IndexFolder.open_or_create(path, fingerprint, n_classes=n_classes))
 
     # --- reading ---------------------------------------------------------------------------
 
@@ -163,7 +163,7 @@ class Index:
 
     @property
     def exemplar_columns(self) -> tuple[str, ...]:
-        """The columns of the table that make an exemplar; the last may be ``not_labels``."""
+        """The columns that make an exemplar; the last may be ``not_labels``."""
         return self._folder.table.exemplar_columns
 
     @property
@@ -193,9 +193,7 @@ class Index:
         return self.info.not_labels
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a data frame with a row a recording, without the vectors.
-
-        ``not_labels`` is a column where the index has it.
+        """Return a data frame with a row a recording, and ``exemplar_columns``, without vectors.
 
         Raises:
             IndexFolderError: A file of the table is damaged.
@@ -311,11 +309,13 @@ class Index:
         return self._folder.rejections()
 
     def why_empty(self) -> str:
-        """Explain why an index without rows has none; ``""`` for one with rows."""
-        if len(self):
-            return ""
-        n, path = len(self.rejections()), as_argument(self.path)
+        """Explain why an index has no rows that answer; ``""`` where it has some."""
+        path = as_argument(self.path)
         way_out = f"`earful index build CORPUS --index {path}` adds some"
+        if n := len(self):
+            denies = self._folder.table.has_not_labels and self.info.n_negative == n
+            return f"all of its rows only say what is not there; {way_out}" if denies else ""
+        n = len(self.rejections())
         if n:
             way_out = f"{n:,} were rejected, `earful index info {path}` lists them"
         return f"the index holds no rows; {way_out}"
@@ -443,11 +443,3 @@ class Index:
         self._seen_changes = self._folder.n_changes
         self._vectors = self._approximate = None
         self._disk_search = DiskSearch(self._folder)
-
-
-def _to_path(path: object) -> Path:
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"index folder: expected its path, got {quoted(path)}")
-    if not os.fspath(path):
-        raise ValueError("index folder: expected its path, got an empty one")
-    return Path(os.fsdecode(path))

@@ -289,7 +289,7 @@ def _unwritable(exemplar: Exemplar) -> str:
     texts = {
         "the file name": str(exemplar.audio),
         "the id": exemplar.id,
-        "a label": "\n".join(exemplar.labels),
+        "a label": "\n".join(exemplar.labels + exemplar.not_labels),
         "the question": exemplar.question,
         "the answer": exemplar.answer,
         "another column": "\n".join(

@@ -160,7 +160,8 @@ class Corpus:
 
     def reading_notes(self) -> list[str]:
         """Return what was used, which groups are sites, what was found elsewhere or not kept."""
-        return [*self._grouping.notes(), *self._rows.notes()]
+        merged = self._merger.notes() if self._merger else []
+        return [*self._grouping.notes(), *self._rows.notes(), *merged]
 
     @property
     def n_without_group(self) -> int:
@@ -206,7 +207,9 @@ class Corpus:
                 if fault := exemplar_fault(row.exemplar, check_characters=self.check_characters):
                     raise CorpusError(f"{row.where}: {fault}")
                 if self._tables and "id" not in (self.columns or {}):
-                    row = replace(row, exemplar=texts.with_own_id(row.exemplar))
+                    is_taken = row.exemplar.id in seen
+                    own = texts.with_own_id(row.exemplar, is_taken=is_taken)
+                    row = replace(row, exemplar=own)
                 if row.exemplar.id in seen:
                     if fault := self.no_labels_fault():
                         raise CorpusError(f"{self.source}: {fault}")
@@ -407,6 +410,7 @@ def single_recording(
     audio: str | os.PathLike[str],
     *,
     labels: tuple[str, ...],
+    not_labels: tuple[str, ...] = (),
     start_s: float = 0.0,
     end_s: float | None = None,
     group: str = "",
@@ -416,14 +420,16 @@ def single_recording(
 
     Args:
         audio: The file.
-        labels: Its labels.
+        labels: Its labels; may be empty where ``not_labels`` are given.
+        not_labels: What was found not to be there.
         start_s: Where the segment begins, in seconds.
         end_s: Where it ends, in seconds; ``None`` for the end of the file.
         group: Recording, site or speaker it came from.
         id: Its key; default: the file name, with the segment if there is one.
 
     Raises:
-        CorpusError: A label is empty or occurs twice, or the segment ends before it begins.
+        CorpusError: A label is empty, occurs twice or is in both, or the segment ends before it
+            begins.
     """
     path = Path(audio)
     name = PurePosixPath(path.name)
@@ -433,6 +439,7 @@ def single_recording(
         start_s=start_s,
         end_s=end_s,
         labels=tuple(to_nfc(label) for label in labels),
+        not_labels=tuple(to_nfc(label) for label in not_labels),
         group=group,
     )
     row = CorpusRow(exemplar=exemplar, where=str(path))

@@ -106,15 +106,24 @@ class Exemplar:
         """
         return bool(self.not_labels) and not (self.labels or self.answer)
 
-    def relabelled(self, labels: tuple[str, ...]) -> Self:
-        """Return a copy with other labels, and an answer of them; what they name is not denied.
+    @property
+    def said(self) -> str:
+        """What it says, in words for people: its answer, or else what is not there.
+
+        >>> Exemplar(id="a", audio="a.wav", not_labels=("owl", "wren")).said
+        'not owl, not wren'
+        """
+        return self.answer or ", ".join(f"not {label}" for label in self.not_labels)
+
+    def relabelled(self, labels: tuple[str, ...], answer: str = "") -> Self:
+        """Return a copy with other labels and their answer; what they name is not denied.
 
         >>> fox = Exemplar(id="a", audio="a.wav", labels=("fox",), not_labels=("owl", "wren"))
         >>> fox.relabelled(("fox", "wren")).not_labels
         ('owl',)
         """
         denied = tuple(label for label in self.not_labels if label not in labels)
-        return replace(self, labels=labels, answer="", not_labels=denied)
+        return replace(self, labels=labels, answer=answer, not_labels=denied)
 
 
 def _check_names(this: str, field: str, names: tuple[str, ...]) -> None:

@@ -75,6 +75,7 @@ class ExemplarReader(FieldReader):
         split: str,
         where: str,
         recording: str = "",
+        is_negative: bool = False,
     ) -> tuple[Exemplar, str]:
         """Make the exemplar of a row, and say why its audio cannot be used, or ``""``.
 
@@ -85,6 +86,7 @@ class ExemplarReader(FieldReader):
             split: Split of a row that names none.
             where: The row's place, for messages.
             recording: Audio of a table without a column for it.
+            is_negative: Whether the row says that its labels are not there.
 
         Raises:
             CorpusError: A cell breaks a rule; the message begins with the place.
@@ -108,12 +110,18 @@ class ExemplarReader(FieldReader):
         is_raven = (column or "").lower() == _RAVEN_PATH
         audio, fault = self._audio(named, folder, where, by_tail=is_raven)
         labels = self.labels(record, columns, where)
+        not_labels = self.labels(record, columns, where, "not_labels")
+        if is_negative:
+            labels, not_labels = (), tuple(dict.fromkeys(labels + not_labels))
         start_s, end_s = self.times(record, columns, where)
         for name in self._perhaps_times:
             if looks_like_time(name, str(record[name])):
                 self._unused_times[name] = None
         # Columns that hold no field are kept as text.
         used = set(columns.values())
+        if is_negative:
+            # They are about a sound that is not there.
+            used -= {columns.get("answer"), columns.get("question")}
         meta = {}
         for name, value in record.items():
             if name not in used:
@@ -127,9 +135,10 @@ class ExemplarReader(FieldReader):
                 audio=audio,
                 start_s=start_s,
                 end_s=end_s,
-                question=text("question"),
-                answer=text("answer"),
+                question="" if is_negative else text("question"),
+                answer="" if is_negative else text("answer"),
                 labels=labels,
+                not_labels=not_labels,
                 task=text("task"),
                 split=text("split") or split,
                 group=text("group"),

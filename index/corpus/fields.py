@@ -155,13 +155,15 @@ class FieldReader:
         self._names, self._found = names, found
         return found
 
-    def labels(self, record: Record, columns: Mapping[str, str], where: str) -> tuple[str, ...]:
-        """Return the labels of a row, in their order.
+    def labels(
+        self, record: Record, columns: Mapping[str, str], where: str, field: str = "labels"
+    ) -> tuple[str, ...]:
+        """Return the labels of a row, in their order, or those of ``not_labels``.
 
         Raises:
             CorpusError: Its cell holds no text.
         """
-        column = columns.get("labels")
+        column = columns.get(field)
         if column is None or record[column] is None:
             return ()
         value = record[column]

@@ -110,7 +110,8 @@ class OncePerSelection:
 class FurtherTexts:
     """Gives rows of one stretch with questions or answers of their own, as captions are, own ids.
 
-    The second is ``a.wav#2``, as in the declared data sets.
+    The second is ``a.wav#2``, as in the declared data sets. So is a row that says what is not there
+    beside one that says what is.
 
     Attributes:
         n_further: Rows that got such an id.
@@ -121,9 +122,21 @@ class FurtherTexts:
         # A number stands for a text, of which a corpus may have millions.
         self._first: dict[str, int] = {}
         self._others: dict[str, list[int]] = {}
+        self._denied: Counter[str] = Counter()
 
-    def with_own_id(self, exemplar: Exemplar) -> Exemplar:
-        """Return a row, with an id of its own if an earlier one of its id says something else."""
+    def with_own_id(self, exemplar: Exemplar, *, is_taken: bool) -> Exemplar:
+        """Return a row, with an id of its own if an earlier one of its id says something else.
+
+        Args:
+            exemplar: The row.
+            is_taken: Whether an earlier row has its id.
+        """
+        if exemplar.is_negative or exemplar.id in self._denied:
+            self._denied[exemplar.id] += 1
+            if is_taken:
+                ending = f"{'not-' if exemplar.is_negative else ''}{self._denied[exemplar.id]}"
+                return replace(exemplar, id=f"{exemplar.id}#{ending}")
+            return exemplar
         own = (exemplar.question, _own_answer(exemplar))
         if own == ("", ""):
             return exemplar
@@ -144,10 +157,21 @@ class StretchMerger:
 
     Attributes:
         n_merged: Rows that went into others in the last pass.
+        n_disputed: Stretches of which rows say both that a label is there and that it is not.
     """
 
     def __init__(self) -> None:
-        self.n_merged = 0
+        self.n_merged = self.n_disputed = 0
+
+    def notes(self) -> list[str]:
+        """Count the stretches of which rows contradict each other."""
+        if not self.n_disputed:
+            return []
+        n = counted(self.n_disputed, "stretch", "stretches")
+        return [
+            f"of {n} some rows say that a label is there and others that it is not; it counts as "
+            "there: listen, and remove the wrong rows"
+        ]
 
     def merge(self, read: Callable[[], Iterator[CorpusRow]]) -> Iterator[CorpusRow]:
         """Yield the rows of a corpus, those of one stretch where the first of them stands.
@@ -158,7 +182,7 @@ class StretchMerger:
         Raises:
             CorpusError: Rows of one stretch differ in split, group or licence.
         """
-        self.n_merged = 0
+        self.n_merged = self.n_disputed = 0
         times = Counter(_key(row.exemplar) for row in read())
         together: dict[str, list[CorpusRow]] = {key: [] for key, n in times.items() if n > 1}
         if not together:
@@ -171,8 +195,13 @@ class StretchMerger:
             rows = together.get(_key(row.exemplar), [row])
             if rows[0].where != row.where:
                 self.n_merged += 1
+            elif len(rows) == 1:
+                yield row
             else:
-                yield row if len(rows) == 1 else replace(row, exemplar=_merged(rows))
+                exemplar = _merged(rows)
+                denied = {label for one in rows for label in one.exemplar.not_labels}
+                self.n_disputed += not denied.isdisjoint(exemplar.labels)
+                yield replace(row, exemplar=exemplar)
 
 
 def same_stretch(one: Exemplar, two: Exemplar) -> bool:
@@ -208,9 +237,12 @@ def _merged(rows: list[CorpusRow]) -> Exemplar:
         for column, text in row.exemplar.meta.items():
             meta.setdefault(column, {})[text] = None
     joined = {column: "|".join(texts) for column, texts in meta.items()}
+    labels = tuple(dict.fromkeys(label for row in rows for label in row.exemplar.labels))
+    denied = dict.fromkeys(label for row in rows for label in row.exemplar.not_labels)
     return replace(
         exemplar,
-        labels=tuple(dict.fromkeys(label for row in rows for label in row.exemplar.labels)),
+        labels=labels,
         answer=_own_answer(exemplar),
+        not_labels=tuple(label for label in denied if label not in labels),
         meta=joined,
     )

@@ -57,9 +57,10 @@ class Survey:
         columns: Column of each field; ``None`` without a table.
         other_columns: The other columns, which are kept as text.
         passed_over: Files of a folder that are no audio, by their endings.
-        unlabelled: Rows without a label.
+        unlabelled: Rows that say of no label whether it is there.
         missing: Labels that look like missing values, with their rows.
         notes: What the corpus's owner should know, a sentence each.
+        not_labels: How many rows say of a label that it is not there.
     """
 
     n: int
@@ -76,10 +77,11 @@ class Survey:
     unlabelled: int = 0
     missing: Mapping[str, int] = field(default_factory=dict, hash=False)
     notes: tuple[str, ...] = ()
+    not_labels: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        return plain_fields(self, digits=3)
+        """Return the fields as plain JSON values; ``not_labels`` where there are any."""
+        return plain_fields(self, digits=3, without=() if self.not_labels else ("not_labels",))
 
 
 def survey_corpus(
@@ -102,6 +104,7 @@ def survey_corpus(
     equal = _EqualFiles()
     headers: dict[Path, AudioInfo | str] = {}
     labels: Counter[str] = Counter()
+    denied: Counter[str] = Counter()
     splits: Counter[str] = Counter()
     rejected: list[Rejection] = []
     lengths: dict[tuple[Path, float, float | None], float] = {}
@@ -111,6 +114,7 @@ def survey_corpus(
         exemplar = row.exemplar
         remarks.add(row)
         labels.update(exemplar.labels)
+        denied.update(exemplar.not_labels)
         splits[exemplar.split] += 1
         path = corpus.path(exemplar)
         if path not in headers:
@@ -134,12 +138,13 @@ def survey_corpus(
         shortest_s=min(lengths.values(), default=0.0),
         longest_s=max(lengths.values(), default=0.0),
         labels=dict(sorted(labels.items(), key=lambda item: (-item[1], item[0]))),
+        not_labels=dict(sorted(denied.items(), key=lambda item: (-item[1], item[0]))),
         splits=dict(sorted(splits.items())),
         rejected=tuple(rejected),
         columns=corpus.columns,
         other_columns=corpus.other_columns,
         passed_over=dict(sorted(corpus.passed_over.items())),
-        unlabelled=remarks.n - remarks.n_labelled,
+        unlabelled=remarks.n_unlabelled,
         missing=dict(sorted(remarks.labels.missing.items())),
         notes=tuple(filter(None, (beyond.note(), equal.note(), *remarks.notes()))),
     )
@@ -219,7 +224,8 @@ class Remarks:
         corpus: The corpus.
         n: Rows so far.
         n_labelled: Rows with a label.
-        n_answered: Rows with a label or an answer.
+        n_unlabelled: Rows that say of no label whether it is there.
+        n_answered: Rows with a label or an answer, or that say what is not there.
         unlabelled: Places of the first rows without a label.
         labels: Their labels, and what is odd about them.
         n_in_missing_group: Rows whose group looks like a missing value.
@@ -230,6 +236,7 @@ class Remarks:
     corpus: Corpus
     n: int = 0
     n_labelled: int = 0
+    n_unlabelled: int = 0
     n_answered: int = 0
     unlabelled: list[str] = field(default_factory=list)
     labels: LabelCounts = field(default_factory=LabelCounts)
@@ -268,11 +275,12 @@ class Remarks:
         if self.corpus.columns is not None:
             self._first_files.add(exemplar.audio)
         self.n += 1
-        if exemplar.labels:
-            self.n_labelled += 1
-        elif len(self.unlabelled) < _MOST_NAMED:
-            self.unlabelled.append(row.where)
-        self.n_answered += bool(exemplar.labels or exemplar.answer)
+        self.n_labelled += bool(exemplar.labels)
+        if not (exemplar.labels or exemplar.not_labels):
+            self.n_unlabelled += 1
+            if len(self.unlabelled) < _MOST_NAMED:
+                self.unlabelled.append(row.where)
+        self.n_answered += bool(exemplar.labels or exemplar.answer or exemplar.not_labels)
         self.labels.add(exemplar.labels)
         self.n_in_missing_group += is_missing(exemplar.group)
         self.n_endless += exemplar.end_s is None
@@ -329,7 +337,7 @@ class Remarks:
 
     def _about_labels(self) -> list[str]:
         notes = []
-        n_without = self.n - self.n_labelled
+        n_without = self.n_unlabelled
         has_labels = self.n_labelled or "labels" in (self.corpus.columns or {})
         if n_without and has_labels and not self.corpus.leaves_out_labels:
             places = ", ".join(self.unlabelled) + (" and more" if n_without > _MOST_NAMED else "")

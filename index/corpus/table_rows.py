@@ -103,7 +103,13 @@ class TableRows:
                 if self._without_sound.holds(record, columns, where):
                     continue
                 exemplar, fault = self._reader.read(
-                    record, columns, folder=folder, split=split, where=where, recording=recording
+                    record,
+                    columns,
+                    folder=folder,
+                    split=split,
+                    where=where,
+                    recording=recording,
+                    is_negative=self._without_sound.is_negative,
                 )
                 self.n_rows[table] += 1
                 yield CorpusRow(exemplar=exemplar, where=where, fault=fault)

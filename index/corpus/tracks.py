@@ -274,19 +274,24 @@ def _notes_on_others(without: list[Path], n_heard: int) -> list[str]:
 
 
 class WithoutSound:
-    """Tells the rows of annotations that make no exemplar: their sound is not there, or not sure.
+    """Tells the rows of annotations whose sound is not there, or not surely.
 
-    Rows of a recording in which BirdNET found nothing say so, too.
+    Those of which nobody is sure make no exemplar, nor do those of a recording in which BirdNET
+    found nothing. A row that says which sound is not there makes one with ``not_labels``.
+
+    Attributes:
+        is_negative: Whether the last row says that its sound is not there.
     """
 
     def __init__(self) -> None:
-        self.n_negative = self.n_unknown = self.n_nothing = 0
+        self.n_negative = self.n_nameless = self.n_unknown = self.n_nothing = 0
+        self.is_negative = False
         self._names: tuple[str, ...] = ()
         self._polarity = ""
         self._is_birdnet = False
 
     def holds(self, record: Record, columns: Mapping[str, str], where: str) -> bool:
-        """Whether a row says that its sound is not there, or that nobody is sure.
+        """Whether a row makes no exemplar; ``is_negative`` is about it from then on.
 
         Args:
             record: The row.
@@ -309,21 +314,29 @@ class WithoutSound:
         if self._polarity:
             polarity = read_polarity(record[self._polarity], self._polarity, where)
         is_nothing = self._is_birdnet and record.get(columns.get("labels", "")) == _NOTHING_FOUND
-        self.n_negative += polarity == "negative"
+        self.is_negative = polarity == "negative" and not is_nothing
+        is_named = bool(record.get(columns.get("labels", "")) or "not_labels" in columns)
+        self.n_negative += self.is_negative and is_named
+        self.n_nameless += self.is_negative and not is_named
         self.n_unknown += polarity == "unknown"
         self.n_nothing += is_nothing
-        return is_nothing or polarity in ("negative", "unknown")
+        return is_nothing or polarity == "unknown" or (self.is_negative and not is_named)
 
     def notes(self) -> list[str]:
         """Count these rows, a sentence for each reason."""
         counts = (
-            (self.n_negative, "that a sound is not there"),
-            (self.n_unknown, "that nobody is sure"),
-            (self.n_nothing, "nocall, BirdNET's word for nothing found"),
+            (self.n_nameless, "that a sound is not there, and not which", False),
+            (self.n_unknown, "that nobody is sure", False),
+            (self.n_nothing, "nocall, BirdNET's word for nothing found", False),
+            (self.n_negative, "that a sound is not there", True),
         )
         return [
             f"{counted(n, 'row says', 'rows say')} {what}; "
-            f"{'it makes' if n == 1 else 'they make'} no exemplar"
-            for n, what in counts
+            + ("kept as not_labels, which answer nothing" if kept else _no_exemplar(n))
+            for n, what, kept in counts
             if n
         ]
+
+
+def _no_exemplar(n: int) -> str:
+    return f"{'it makes' if n == 1 else 'they make'} no exemplar"

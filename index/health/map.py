@@ -141,7 +141,7 @@ def write_map_page(
     for place, id_ in enumerate(found.ids):
         exemplar = rows.exemplars[row_of[id_]]
         value = {
-            "label": " + ".join(exemplar.labels) or exemplar.answer[:40] or "(none)",
+            "label": " + ".join(exemplar.labels) or exemplar.said[:40] or "(none)",
             "group": exemplar.group or "(none)",
             "split": exemplar.split or "(none)",
         }[color_by]
@@ -189,7 +189,7 @@ class _Name(NamedTuple):
 
 
 def _title(exemplar: Exemplar) -> str:
-    labels = " + ".join(exemplar.labels) or exemplar.answer or "(no label)"
+    labels = " + ".join(exemplar.labels) or exemplar.said or "(no label)"
     file = os.fspath(exemplar.audio)
     lines = [labels, exemplar.id, f"group {exemplar.group}" if exemplar.group else ""]
     return "\n".join(filter(None, [*lines, file if file != exemplar.id else ""]))

@@ -38,7 +38,7 @@ class Hit:
 
     def __repr__(self) -> str:
         found = self.exemplar
-        shown = {"id": found.id, "answer": found.answer, "similarity": self.similarity}
+        shown = {"id": found.id, "answer": found.said, "similarity": self.similarity}
         return repr_of(self, **shown, rank=self.rank)
 
     def to_dict(self) -> dict[str, object]:
@@ -80,7 +80,7 @@ class Hits(list[Hit]):
     def __repr__(self) -> str:
         if not all(isinstance(hit, Hit) for hit in self):
             return super().__repr__()
-        best = [f"{hit.exemplar.answer[:24]!r} {hit.similarity:.2f}" for hit in self[:3]]
+        best = [f"{hit.exemplar.said[:24]!r} {hit.similarity:.2f}" for hit in self[:3]]
         more = ", …" if len(self) > len(best) else ""
         return f"Hits({len(self)}: {', '.join(best)}{more})" if self else "Hits(none)"
 
@@ -92,4 +92,6 @@ class Hits(list[Hit]):
         Raises:
             ModuleNotFoundError: pandas is not installed.
         """
-        return data_frame([hit.to_dict() for hit in self], _COLUMNS)
+        rows = [hit.to_dict() for hit in self]
+        denied = ["not_labels"] if any("not_labels" in row for row in rows) else []
+        return data_frame(rows, [*_COLUMNS, *denied])

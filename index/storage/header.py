@@ -5,11 +5,12 @@ hold the audio. The table is the truth about the rows; the counts here are a sum
 people, renewed after every change.
 
 Format 2 has one column more, ``not_labels``. An index of format 1 is read as it is, gets the column
-with the first row that has any, and is of format 2 from then on; a new one begins with format 1, so
-that an earlier release reads it as long as there is nothing that it would pass over. When the layout
-of a folder changes so that this release would read it wrongly, raise ``FORMAT`` and keep an index of
-the format before it for the tests (``tests/index/formats/make.py``, run with the last release that
-writes it).
+with the first row that has any, and is of format 2 from then on. A new one begins with format 1, so
+that an earlier release reads it as long as there is nothing that it would pass over.
+
+When the layout of a folder changes so that this release would read it wrongly, raise ``FORMAT`` and
+keep an index of the format before it for the tests (``tests/index/formats/make.py``, run with the
+last release that writes it).
 
 Files that readers may ignore, such as ``checksums.txt``, do not make a new format, and neither do
 columns without which most indexes are: an earlier release refuses a table that has them.

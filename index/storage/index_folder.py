@@ -53,7 +53,7 @@ from earful.index.storage.schema import (
 from earful.index.storage.table import Table, is_half_made, require_unused
 from earful.model import Fingerprint
 from earful.read_only import ReadOnlyDict
-from earful.wording import as_argument
+from earful.wording import as_argument, quoted
 
 APPROXIMATE_NAME: Final = "approximate.json"
 
@@ -90,7 +90,7 @@ class IndexFolder:
         cls, path: str | os.PathLike[str], fingerprint: Fingerprint, *, n_classes: int = 0
     ) -> Self:
         """Make an empty index, as ``Index.create`` does."""
-        folder = Path(path).absolute()
+        folder = _to_path(path).absolute()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -109,7 +109,7 @@ class IndexFolder:
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
         """Open an index, as ``Index.open`` does."""
-        folder = Path(path).absolute()
+        folder = _to_path(path).absolute()
         if folder.exists() and not folder.is_dir():
             raise IndexFolderError(f"{folder}: is a file; expected the folder of an index")
         if not folder.is_dir():
@@ -130,7 +130,7 @@ class IndexFolder:
         cls, path: str | os.PathLike[str], fingerprint: Fingerprint, *, n_classes: int = 0
     ) -> Self:
         """Open an index made by the same embedder, or make one, as ``Index.open_or_create``."""
-        if not os.path.lexists(Path(path) / HEADER_NAME):
+        if not os.path.lexists(_to_path(path) / HEADER_NAME):
             return cls.create(path, fingerprint, n_classes=n_classes)
         opened = cls.open(path)
         opened.require(fingerprint)
@@ -431,3 +431,11 @@ class IndexFolder:
         if self._label_names is None:
             self._label_names = label_names(self.table.read(["labels"]))
         return len(self.table), len(self._label_names)
+
+
+def _to_path(path: object) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"index folder: expected its path, got {quoted(path)}")
+    if not os.fspath(path):
+        raise ValueError("index folder: expected its path, got an empty one")
+    return Path(os.fsdecode(path))

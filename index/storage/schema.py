@@ -414,14 +414,18 @@ def _rows_with_digests(
 def _plain(exemplar: Exemplar) -> dict[str, Any]:
     # A row that denies nothing keeps the digest that it had before there was such a field.
     denied = {NOT_LABELS: list(exemplar.not_labels)} if exemplar.not_labels else {}
-    return denied | {name: getattr(exemplar, name) for name in EXEMPLAR_COLUMNS} | {
-        "audio": str(exemplar.audio),
-        # Floats, as they come back: an int would have another digest.
-        "start_s": float(exemplar.start_s),
-        "end_s": None if exemplar.end_s is None else float(exemplar.end_s),
-        "labels": list(exemplar.labels),
-        "meta": json.dumps(dict(exemplar.meta), sort_keys=True, ensure_ascii=False),
-    }
+    return (
+        denied
+        | {name: getattr(exemplar, name) for name in EXEMPLAR_COLUMNS}
+        | {
+            "audio": str(exemplar.audio),
+            # Floats, as they come back: an int would have another digest.
+            "start_s": float(exemplar.start_s),
+            "end_s": None if exemplar.end_s is None else float(exemplar.end_s),
+            "labels": list(exemplar.labels),
+            "meta": json.dumps(dict(exemplar.meta), sort_keys=True, ensure_ascii=False),
+        }
+    )
 
 
 def _digest(plain: Mapping[str, Any]) -> str:

@@ -89,8 +89,7 @@ class TableReader:
     @property
     def has_not_labels(self) -> bool:
         """Whether there is a column for what is not there: the index has such rows, or had."""
-        kept = self._snapshot
-        return NOT_LABELS in (self._lance.schema.names if kept is None else kept.columns)
+        return NOT_LABELS in (self._snapshot.columns if self._snapshot else self.columns)
 
     @property
     def exemplar_columns(self) -> tuple[str, ...]:

@@ -264,6 +264,8 @@ def _names(task: Task) -> dict[str, str]:
 def _answers(task: Task, exemplar: Exemplar) -> bool:
     if not task.has_labels:
         return bool(exemplar.answer) and task.is_named(exemplar.task)
+    if exemplar.not_labels and not exemplar.labels:
+        return False  # what is not there does not say what is
     names = _names(task)
     if names:
         return task.kind == "multilabel" or any(label in names for label in exemplar.labels)

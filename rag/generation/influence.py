@@ -102,7 +102,7 @@ def relabel_influence(
         raise TaskError(unknown_name("label", label, request.labels))
 
     def relabelled(shots: tuple[Hit, ...], hit: Hit) -> tuple[Hit, ...]:
-        other = replace(hit, exemplar=replace(hit.exemplar, labels=(label,), answer=""))
+        other = replace(hit, exemplar=hit.exemplar.relabelled((label,)))
         return tuple(other if shot is hit else shot for shot in shots)
 
     return _compare(model, request, scoring, relabelled)

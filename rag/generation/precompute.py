@@ -61,7 +61,9 @@ def precompute_features(
     model.keep_features(cache)
     rows = index.vectors()
     failed: list[tuple[str, str]] = []
-    for row, exemplar in enumerate(rows.exemplars):
+    shown = [row for row, exemplar in enumerate(rows.exemplars) if not exemplar.is_negative]
+    for n_done, row in enumerate(shown, start=1):
+        exemplar = rows.exemplars[row]
         clip = ClipRef(
             audio=rows.paths[row],
             start_s=exemplar.start_s,
@@ -77,9 +79,9 @@ def precompute_features(
         if cache.fault:
             raise ModelError(cache.fault)
         if progress is not None:
-            progress(row + 1, len(rows.exemplars))
+            progress(n_done, len(shown))
     return FeaturesReport(
-        kept=len(rows.exemplars) - len(failed),
+        kept=len(shown) - len(failed),
         failed=tuple(failed),
         seconds=time.perf_counter() - start,
     )

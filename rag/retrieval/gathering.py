@@ -6,7 +6,6 @@ import difflib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +40,7 @@ def gather_candidates(
     A row belongs when one of its labels is a label of the task or an alias of one; for a
     task without labels, when it has an answer. Rows of equal audio get the labels of all. A
     task's example replaces an index row of the same id. In a ``multilabel`` task, an example
-    with no labels says "none of these".
+    with no labels says "none of these"; what a row's ``not_labels`` deny plays no part.
 
     Args:
         task: What is asked.
@@ -79,7 +78,7 @@ def gather_candidates(
                 labelled = labels_of_all([exemplars[n] for n in group])
                 for n in group:
                     row_labels[n] = together
-                    exemplars[n] = replace(exemplars[n], labels=labelled, answer="")
+                    exemplars[n] = exemplars[n].relabelled(labelled)
     candidates = Candidates(
         labels=names,
         exemplars=tuple(exemplars),
@@ -207,7 +206,8 @@ def _positions(task: Task, names: Sequence[str]) -> dict[str, int]:
 
 def _belongs(task: Task, exemplar: Exemplar, positions: tuple[int, ...], own: bool) -> bool:
     if task.has_labels:
-        return bool(positions) or (own and task.kind == "multilabel" and not exemplar.labels)
+        says_none = not (exemplar.labels or exemplar.not_labels)
+        return bool(positions) or (own and task.kind == "multilabel" and says_none)
     return bool(exemplar.answer) and task.is_named(exemplar.task)
 
 

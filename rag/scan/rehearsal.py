@@ -108,6 +108,7 @@ def rehearse_scan(
             negatives[one.label] += one.polarity == "negative"
         for stretch in marked.stretches:
             positives.update(stretch.labels)
+            negatives.update(stretch.not_labels)
     return ScanPlan(
         n_recordings=len(planned),
         total_s=round(total_s, 3),

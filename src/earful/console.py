@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO
 
@@ -155,7 +155,7 @@ def describe_hits(hits: Sequence[Hit]) -> str:
     """Render hits as one line each: similarity, answer, audio."""
     return table(
         [
-            [f"{hit.similarity:+.3f}", row.answer, name_stretch(row.audio, row.start_s, row.end_s)]
+            [f"{hit.similarity:+.3f}", row.said, name_stretch(row.audio, row.start_s, row.end_s)]
             for hit in sorted(hits, key=lambda hit: hit.rank)
             for row in [hit.exemplar]
         ]
@@ -283,9 +283,8 @@ def describe_survey(found: Survey, doubtful: Sequence[DoubtfulAudio] = ()) -> st
         f"{found.total_s / 60:.1f} minutes"
         f" ({found.shortest_s:.2f} to {found.longest_s:.2f} s each)"
     ]
-    if found.labels:
-        counts = [[label, str(n)] for label, n in found.labels.items()]
-        lines.append(table(counts, header=["label", "rows"], right="1"))
+    if found.labels or found.not_labels:
+        lines.append(_table_of_labels(found.labels, found.not_labels))
     if set(found.splits) - {""}:
         counts = [[split or "(none)", str(n)] for split, n in found.splits.items()]
         lines.append(table(counts, header=["split", "rows"], right="1"))
@@ -297,6 +296,18 @@ def describe_survey(found: Survey, doubtful: Sequence[DoubtfulAudio] = ()) -> st
     lines += rejection_lines(found.rejected, "would be rejected ")
     lines += _describe_doubtful(doubtful)
     return "\n".join(lines)
+
+
+def _table_of_labels(labels: Mapping[str, int], denied: Mapping[str, int]) -> str:
+    """Count the rows of each label, and beside them those that say that it is not there."""
+    if not denied:
+        counts = [[label, str(n)] for label, n in labels.items()]
+        return table(counts, header=["label", "rows"], right="1")
+    counts = [
+        [label, str(labels.get(label, 0)), str(denied.get(label, 0))]
+        for label in dict.fromkeys([*labels, *denied])
+    ]
+    return table(counts, header=["label", "rows", "not there"], right="12")
 
 
 def describe_approximate(made: Approximate, index: object) -> str:

@@ -54,7 +54,7 @@ class ColumnContents:
             others: The other columns.
             advise: Whether options may be named.
         """
-        if "labels" in columns or "answer" in columns:
+        if columns.keys() & {"labels", "answer", "not_labels"}:
             return ""
         fault = (
             f"no column gives labels or answers; found {listed([*columns.values(), *others])}, "

@@ -22,6 +22,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("species", "common name", "annotation", "manual id"),
             *("event_label", "event_labels", "class_name", "class_label", "sound_event", "event"),
         ),
+        "not_labels": ("not_labels", "not_label", "negative_labels"),
         "id": ("id",),
         "start_s": ("start_s", "start", "file offset (s)", "begin time (s)", "start (s)"),
         "end_s": ("end_s", "end", "end time (s)", "end (s)"),

@@ -35,7 +35,7 @@ def with_other_labels(found: ShotSet, random: np.random.Generator) -> ShotSet:
     candidates = found.prepared.candidates
     drawn = random.integers(len(candidates), size=len(candidates))
     hits = tuple(
-        replace(hit, exemplar=replace(hit.exemplar, labels=of.labels, answer=of.answer))
+        replace(hit, exemplar=hit.exemplar.relabelled(of.labels, of.answer))
         for hit, row in zip(found.hits, drawn[found.rows].tolist(), strict=True)
         for of in [candidates.exemplars[row]]
     )

@@ -329,7 +329,8 @@ def _gather_items(few: FewShot, task: Task, split: str, corpus: Corpus | None) -
     index = few.index
     if index is None:
         raise EvaluationError("nothing to ask about; give an index or a labelled corpus")
-    if split and all(row.split == split for row in index.vectors().exemplars):
+    answering = (row for row in index.vectors().exemplars if not row.is_negative)
+    if split and all(row.split == split for row in answering):
         raise EvaluationError(
             f"every row of the index is of split {split!r}, so nothing is left to answer; "
             "add rows of another split"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from earful.errors import CorpusError
-from earful.index.annotations import Annotation
+from earful.index.annotations import Annotation, Polarity
 from earful.values import short_repr
 from earful.wording import quoted
 
@@ -19,12 +19,14 @@ class OpenStretch:
         end_s: Where it ends; ``None`` for the end of the file.
         labels: What sounds there.
         where: The row it came from.
+        not_labels: What does not sound there.
     """
 
     start_s: float
     end_s: float | None
     labels: tuple[str, ...]
     where: str
+    not_labels: tuple[str, ...] = ()
 
     __repr__ = short_repr
 
@@ -72,14 +74,18 @@ class MarkedRecording:
                     f"{one.where}: start_s={one.start_s:g} lies after the end of "
                     f"{quoted(self.name)} at {duration_s:.2f} s; expected a stretch inside it"
                 )
+            polarities: dict[Polarity, tuple[str, ...]]
+            polarities = {"positive": one.labels, "negative": one.not_labels}
             found += [
                 Annotation(
                     recording=self.name,
                     start_s=one.start_s,
                     end_s=end_s,
                     label=label,
+                    polarity=polarity,
                     where=one.where,
                 )
-                for label in one.labels
+                for polarity, labels in polarities.items()
+                for label in labels
             ]
         return found

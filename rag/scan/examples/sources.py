@@ -238,7 +238,7 @@ class _Gathering:
         for row in corpus:
             if row.fault:
                 self._notes.append(row.fault)
-            elif row.exemplar.labels:
+            elif row.exemplar.labels or row.exemplar.not_labels:
                 self._add_exemplar(str(corpus.path(row.exemplar)), row.exemplar, row.where)
         self._notes += corpus.reading_notes()
 
@@ -267,15 +267,13 @@ class _Gathering:
         for exemplar, path in zip(rows.exemplars, rows.paths, strict=True):
             if ids is not None and exemplar.id not in ids:
                 continue
-            labels = tuple(
-                dict.fromkeys(
-                    meant.get(label, label)
-                    for label in exemplar.labels
-                    if not meant or label in meant
-                )
-            )
-            if labels and (not self._sources.labels or set(labels) & set(self._sources.labels)):
-                self._add_exemplar(str(path), replace(exemplar, labels=labels), exemplar.id)
+            labels = _in_words_of_task(exemplar.labels, meant)
+            denied = _in_words_of_task(exemplar.not_labels, meant)
+            wanted = set(self._sources.labels)
+            if (labels or denied) and (not wanted or wanted.intersection((*labels, *denied))):
+                own = exemplar.relabelled(labels)
+                own = replace(own, not_labels=tuple(x for x in denied if x not in labels))
+                self._add_exemplar(str(path), own, exemplar.id)
 
     def add_journal(self, journal: str | os.PathLike[str]) -> None:
         """Add what reviewers said, but for what was given as an example already."""
@@ -359,7 +357,11 @@ class _Gathering:
 
     def _add_exemplar(self, path: str, exemplar: Exemplar, where: str) -> None:
         stretch = OpenStretch(
-            start_s=exemplar.start_s, end_s=exemplar.end_s, labels=exemplar.labels, where=where
+            start_s=exemplar.start_s,
+            end_s=exemplar.end_s,
+            labels=exemplar.labels,
+            where=where,
+            not_labels=exemplar.not_labels,
         )
         self._add(path, stretches=(stretch,), name=str(exemplar.audio))
 
@@ -394,6 +396,12 @@ def _nearly_equal(labels: Iterable[str]) -> list[str]:
         for ways in spelt.values()
         if len(ways) > 1
     ]
+
+
+def _in_words_of_task(labels: tuple[str, ...], meant: Mapping[str, str]) -> tuple[str, ...]:
+    """Return labels by the names that a task has for them, without others; all without a task."""
+    known = (label for label in labels if not meant or label in meant)
+    return tuple(dict.fromkeys(meant.get(label, label) for label in known))
 
 
 def _positive_labels(marked: MarkedRecording) -> Iterator[str]:

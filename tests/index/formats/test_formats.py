@@ -14,6 +14,7 @@ from earful.errors import IndexFolderError
 from earful.index import Index, verify_index
 from earful.index.builder import build_index
 from earful.index.cache import FeatureCacheFolder, ScoreCache
+from earful.index.corpus import single_recording
 from earful.index.search import IndexBackend
 from earful.index.storage import header
 
@@ -39,11 +40,16 @@ def test_an_index_of_every_format_is_read_and_verified(folder: Path) -> None:
     index = Index.open(folder)
     assert verify_index(index).problems == ()
     rows = index.vectors()
+    denying = ["not-low"] if folder.joinpath("index.json").read_text().count('"format": 2') else []
     assert [exemplar.id for exemplar in rows.exemplars] == [
         "high/2000.wav",
         "low/200.wav",
         "low/300.wav",
+        *denying,
     ]
+    assert [x.id for x in rows.exemplars if x.is_negative] == denying
+    assert index.labels == {"low": 2, "high": 1}
+    assert index.not_labels == ({"low": 1} if denying else {})
     backends: tuple[IndexBackend, ...] = ("exact", "half")
     for backend in backends:
         hits = index.search(rows.vectors[1], k=2, backend=backend)
@@ -62,18 +68,60 @@ def test_an_index_of_every_format_is_read_and_verified(folder: Path) -> None:
 @pytest.mark.parametrize("folder", RELEASED, indirect=True)
 def test_an_index_of_every_format_goes_on(folder: Path) -> None:
     shutil.copy(folder.parent / "sounds/low/200.wav", folder.parent / "sounds/low/100.wav")
+    number = json.loads((folder / "index.json").read_text())["format"]
+    n = len(Index.open(folder))
     report = build_index(folder.parent / "sounds", folder, embedder="logmel")
-    assert (report.accepted, report.skipped, report.n) == (1, 3, 4)
+    assert (report.accepted, report.skipped, report.n) == (1, 3, n + 1)
     opened = Index.open(folder)
     assert opened.remove(["low/300.wav"]) == 1
     opened.compact()
     assert verify_index(opened).problems == ()
-    assert json.loads((folder / "index.json").read_text())["format"] == header.FORMAT
+    # Nothing was added that the format before could not hold.
+    assert json.loads((folder / "index.json").read_text())["format"] == number
+
+
+def test_format_1_becomes_2_with_the_first_row_that_says_what_is_not_there(folder: Path) -> None:
+    index = Index.open(folder)
+    before = list(index.vectors().exemplars)
+    # A reader that opened it earlier goes on with what it has read, and sees it after a refresh.
+    earlier = Index.open(folder)
+    assert list(earlier.vectors().exemplars) == before
+    build_index(
+        single_recording(folder.parent / "sounds/low/300.wav", labels=(), not_labels=("high",)),
+        folder,
+        embedder="logmel",
+    )
+    assert json.loads((folder / "index.json").read_text())["format"] == 2
+    assert list(earlier.vectors().exemplars) == before
+    for found in (earlier, Index.open(folder), Index.open(folder)):
+        found.refresh()
+        denies, *others = sorted(found.vectors().exemplars, key=lambda x: bool(x.labels))
+        assert others == before
+        assert (denies.not_labels, denies.is_negative) == (("high",), True)
+        assert verify_index(found).problems == ()
+    assert found.info.to_dict()["not_labels"] == {"high": 1}
+    assert found.labels == {"low": 2, "high": 1}
+
+
+def test_a_kill_between_header_and_column_leaves_an_index_that_goes_on(folder: Path) -> None:
+    path = folder / "index.json"
+    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+    assert Index.open(folder).not_labels == {}
+    corpus = single_recording(folder.parent / "sounds/low/300.wav", labels=(), not_labels=("high",))
+    build_index(corpus, folder, embedder="logmel")
+    # And between the column and the header, as when a header is made again.
+    path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
+    opened = Index.open(folder)
+    assert opened.not_labels == {"high": 1}
+    opened.remove(["low/200.wav"])
+    assert json.loads(path.read_text())["format"] == 2
 
 
 def test_another_format_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(header, "FORMAT", header.FORMAT + 1)
-    with pytest.raises(IndexFolderError, match=r"has index format 1, .*reads format 2.*anew"):
+    path = folder / "index.json"
+    path.write_text(path.read_text().replace('"format": 1', '"format": 4'))
+    with pytest.raises(IndexFolderError, match=r"has index format 4, .*formats up to 3.*anew"):
         Index.open(folder)
 
 
