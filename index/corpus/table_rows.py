@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -87,8 +88,13 @@ class TableRows:
         selections = OncePerSelection()
         check = partial(self._reader.named_columns, names_audio=not is_text)
         rows = read_rows(table, self._known, check, kind=kind, notes=self._notes)
+        # Of a table with a column a class, one row gives up to three in a row.
+        waiting: CorpusRow | None = None
         with closing(rows) as records:
             for where, record in records:
+                if waiting is not None and waiting.where != where:
+                    yield waiting
+                    waiting = None
                 n_rows += 1
                 if is_delimited and len(record) > 1 and _is_blank(record):
                     continue  # a spreadsheet's empty row
@@ -111,8 +117,18 @@ class TableRows:
                     recording=recording,
                     is_negative=self._without_sound.is_negative,
                 )
+                if waiting is not None:
+                    own = replace(waiting.exemplar, not_labels=exemplar.not_labels)
+                    waiting = replace(waiting, exemplar=own)
+                    continue
                 self.n_rows[table] += 1
-                yield CorpusRow(exemplar=exemplar, where=where, fault=fault)
+                row = CorpusRow(exemplar=exemplar, where=where, fault=fault)
+                if isinstance(record.get("label"), list) and "polarity" in record:
+                    waiting = row
+                else:
+                    yield row
+        if waiting is not None:
+            yield waiting
         self.n_views += selections.n_further
         if not n_rows and not self._tracks:
             raise CorpusError(f"{table}: has no rows; expected one per recording")

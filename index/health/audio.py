@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import AudioError
+from earful.index.corpus import Exemplar
 from earful.index.health.findings import Finding, HealthLimits
 from earful.index.search import VectorSet
 from earful.model.audio import load_isolated
@@ -56,7 +57,8 @@ def find_audio_faults(
             continue
         seconds[row] = len(clip.samples) / _RATE
         findings += _level_faults(exemplar.id, clip.samples, limits)
-        for label in exemplar.labels[:1] or ("(none)",):
+        without = () if exemplar.is_negative else ("(none)",)
+        for label in exemplar.labels[:1] or without:
             durations.setdefault(label, []).append(float(seconds[row]))
     return findings + _duration_outliers(rows, seconds, limits)
 
@@ -92,12 +94,17 @@ def _level_faults(id_: str, samples: NDArray[np.float32], limits: HealthLimits) 
     return found
 
 
+def _first_label(exemplar: Exemplar) -> str | None:
+    return None if exemplar.is_negative else (exemplar.labels or ("",))[0]
+
+
 def _duration_outliers(
     rows: VectorSet, seconds: NDArray[np.float64], limits: HealthLimits
 ) -> list[Finding]:
     findings: list[Finding] = []
-    labels = np.array([(e.labels or ("",))[0] for e in rows.exemplars], dtype=object)
-    for label in sorted(set(labels.tolist())):
+    # A row that only says what is not there lasts as long as it likes.
+    labels = np.array([_first_label(exemplar) for exemplar in rows.exemplars], dtype=object)
+    for label in sorted(set(labels.tolist()) - {None}):
         mine = np.flatnonzero((labels == label) & (seconds > 0))
         if len(mine) < 5:
             continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from earful.index.health.findings import Finding, HealthLimits, LabelHealth
 from earful.index.health.near_duplicates import find_near_duplicates
 from earful.index.health.vectors import (
     check_labels,
+    find_contradictions,
     find_copies,
     find_hubs,
     find_neighbours,
@@ -52,7 +53,7 @@ class Health:
         n_of: Number of findings by kind.
         skewness: Skewness of how often rows are neighbours; above 1 a few rows are neighbours
             of almost all others (Radovanovic et al., JMLR 2010).
-        occurrence: How often each row is a neighbour, by row.
+        occurrence: How often each row that answers is a neighbour, by row.
         durations: Seconds of the rows of each label, of the audio that was read.
         limits: Thresholds of the findings.
         audio_read: Whether recordings were read.
@@ -94,14 +95,17 @@ def check_health(
 
     Raises:
         IndexFolderError: The index is damaged.
-        ValueError: It is empty.
+        ValueError: It has no rows that answer.
     """
-    rows = index.vectors()
-    if not len(rows):
-        raise ValueError(f"{index.path} holds no rows; build it first")
+    every = index.vectors()
+    if why := index.why_empty():
+        raise ValueError(f"{index.path}: {why}")
+    # Rows that only say what is not there answer nothing, and are no copies of one that does.
+    answers = np.array([not exemplar.is_negative for exemplar in every.exemplars])
+    rows = every if answers.all() else every.subset(np.flatnonzero(answers))
     # What the vectors show.
     neighbours = find_neighbours(rows, limits)
-    findings = find_copies(rows)
+    findings = find_copies(rows) + find_contradictions(every)
     labels, accuracy, n_asked, suspects = check_labels(rows, neighbours, limits)
     findings += suspects
     findings += find_orphans(rows, limits)
@@ -113,14 +117,15 @@ def check_health(
         findings += find_near_duplicates(
             rows, neighbours.proposed, neighbours.proposed_similarity, progress
         )
-        findings += find_audio_faults(rows, limits, durations, progress)
+        findings += find_audio_faults(every, limits, durations, progress)
     kinds = Counter(finding.kind for finding in findings)
     findings.sort(key=lambda one: (-one.severity, one.kind, one.ids))
+    denied = Counter(label for one in every.exemplars for label in one.not_labels)
     return Health(
-        n=len(rows),
+        n=len(every),
         accuracy=accuracy,
         n_asked=n_asked,
-        labels=labels,
+        labels=tuple(replace(one, n_denied=denied[one.label]) for one in labels),
         findings=_capped(findings),
         n_of=dict(kinds.most_common()),
         skewness=skewness(occurrence),

@@ -75,6 +75,7 @@ _KINDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "label": ("suspected label", "suspected labels"),
         "copy": ("recording twice", "recordings twice"),
+        "contradiction": ("contradiction of two rows", "contradictions of two rows"),
         "near-duplicate": ("near-duplicate", "near-duplicates"),
         "orphan": ("label of few exemplars", "labels of few exemplars"),
         "unlabelled": ("row without a label", "rows without a label"),
@@ -106,6 +107,7 @@ class LabelHealth:
         n_groups: Recordings, sites or speakers that these rows come from.
         accuracy: Share of its rows whose neighbours answer with it; NaN when no row has any.
         taken_for: Labels that its rows are mistaken for, with counts, most frequent first.
+        n_denied: Rows that say that it is not there.
     """
 
     label: str
@@ -113,7 +115,9 @@ class LabelHealth:
     n_groups: int
     accuracy: float
     taken_for: tuple[tuple[str, int], ...]
+    n_denied: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return plain_fields(self, digits=6) | {"taken_for": dict(self.taken_for)}
+        """Return plain JSON values; ``n_denied`` where there are any."""
+        plain = plain_fields(self, digits=6, without=() if self.n_denied else ("n_denied",))
+        return plain | {"taken_for": dict(self.taken_for)}

@@ -51,7 +51,11 @@ def write_health_page(health: Health, index: Index, path: Path) -> None:
             shown=shown,
             played=_played,
             counted_kind=counted_kind,
-            labels_of={one.id: " + ".join(one.labels) for one in index.vectors().exemplars},
+            labels_of={
+                one.id: " + ".join(one.labels) or ("" if one.answer else one.said)
+                for one in index.vectors().exemplars
+            },
+            denied=any(one.n_denied for one in health.labels),
             durations=_durations(health),
             hubs=_hubs(health),
         )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from earful.index.health.findings import Finding, HealthLimits, LabelHealth
 from earful.index.health.near_duplicates import propose_pairs
 from earful.index.search import VectorSet, group_equal, labels_of_all
-from earful.wording import counted, quoted
+from earful.wording import counted, listed, quoted
 
 Rows = NDArray[np.intp]
 
@@ -114,6 +114,28 @@ def find_copies(rows: VectorSet) -> list[Finding]:
                 severity=1.0 if clash else 0.3,
             )
         )
+    return findings
+
+
+def find_contradictions(rows: VectorSet) -> list[Finding]:
+    """Find labels that one row says are there, while another of equal audio denies them."""
+    findings: list[Finding] = []
+    for same in group_equal(rows.content):
+        found = [rows.exemplars[row] for row in same]
+        denied = {label for exemplar in found for label in exemplar.not_labels}
+        for label in sorted(denied.intersection(labels_of_all(found))):
+            there = [one.id for one in found if label in one.labels]
+            not_there = [one.id for one in found if label in one.not_labels]
+            findings.append(
+                Finding(
+                    kind="contradiction",
+                    ids=(*there, *not_there),
+                    what=f"{quoted(label)} is there, says {listed(there)}; of the same audio "
+                    f"{listed(not_there)} says that it is not; the label counts",
+                    next="listen; mend or remove the one that is wrong",
+                    severity=1.0,
+                )
+            )
     return findings
 
 

@@ -284,7 +284,7 @@ def describe_survey(found: Survey, doubtful: Sequence[DoubtfulAudio] = ()) -> st
         f" ({found.shortest_s:.2f} to {found.longest_s:.2f} s each)"
     ]
     if found.labels or found.not_labels:
-        lines.append(_table_of_labels(found.labels, found.not_labels))
+        lines.append(table_of_labels(found.labels, found.not_labels))
     if set(found.splits) - {""}:
         counts = [[split or "(none)", str(n)] for split, n in found.splits.items()]
         lines.append(table(counts, header=["split", "rows"], right="1"))
@@ -298,7 +298,7 @@ def describe_survey(found: Survey, doubtful: Sequence[DoubtfulAudio] = ()) -> st
     return "\n".join(lines)
 
 
-def _table_of_labels(labels: Mapping[str, int], denied: Mapping[str, int]) -> str:
+def table_of_labels(labels: Mapping[str, int], denied: Mapping[str, int]) -> str:
     """Count the rows of each label, and beside them those that say that it is not there."""
     if not denied:
         counts = [[label, str(n)] for label, n in labels.items()]

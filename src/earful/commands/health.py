@@ -52,8 +52,8 @@ def index_health(
 
     opened = Index.open(index)
     limits = HealthLimits(k=k, near_duplicate=near_duplicate)
-    if not opened.info.n:
-        raise typer.BadParameter(f"{index} holds no rows; build it first", param_hint="INDEX")
+    if why := opened.why_empty():
+        raise typer.BadParameter(f"{index}: {why}", param_hint="INDEX")
     with console.counter("listening", sys.stderr) as progress:
         found = check_health(opened, limits=limits, audio=audio, progress=progress)
     if html is not None:
@@ -69,6 +69,8 @@ def index_health(
     if worst:
         shown = ", ".join(f"{one.label} {one.accuracy:.1%}" for one in worst)
         lines.append(f"answered worst: {shown}")
+    if denied := ", ".join(f"{one.label} {one.n_denied}" for one in found.labels if one.n_denied):
+        lines.append(f"rows that say that a label is not there: {denied}")
     # A few of each kind, so that many of one do not hide the others.
     told: Counter[str] = Counter()
     for one in found.findings:

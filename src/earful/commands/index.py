@@ -165,6 +165,9 @@ def index_add(
     label: Annotated[
         list[str], typer.Option("--label", help="Label of the recording. Repeatable.")
     ] = [],  # noqa: B006 - typer copies it
+    not_label: Annotated[
+        list[str], typer.Option("--not-label", help="Label that it has not. Repeatable.")
+    ] = [],  # noqa: B006 - typer copies it
     start_s: StartOption = 0.0,
     end_s: EndOption = None,
     group: Annotated[str, typer.Option(help="Recording, site or speaker it came from.")] = "",
@@ -189,21 +192,28 @@ def index_add(
             f"{source}: no such file or folder; expected a folder per label, a table, or one "
             "recording with --label"
         )
-    if label and source.is_dir():
+    of_one = "--label" if label else "--not-label"
+    if (label or not_label) and source.is_dir():
         raise typer.BadParameter(
-            f"it goes with one recording, and {source} is a folder", param_hint="--label"
+            f"it goes with one recording, and {source} is a folder", param_hint=of_one
         )
-    if label:
+    if label or not_label:
         reject_unused(
             {
                 **reading.given(),
                 "--root": root is not None,
                 "--allow-outside": allow_outside,
             },
-            "is about a corpus, and --label about one recording; leave one of them out",
+            f"is about a corpus, and {of_one} about one recording; leave one of them out",
         )
         corpus = single_recording(
-            source, labels=tuple(label), start_s=start_s, end_s=end_s, group=group, id=id_
+            source,
+            labels=tuple(label),
+            not_labels=tuple(not_label),
+            start_s=start_s,
+            end_s=end_s,
+            group=group,
+            id=id_,
         )
     else:
         if source.is_file() and table_kind(source) is None and not annotation_format(source):
@@ -265,6 +275,8 @@ def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
     rejected = opened.rejections()
     rows: list[list[str]] = []
     for key, value in info.items():
+        if key == "not_labels":  # a table of its own
+            continue
         if isinstance(value, dict):
             rows += [[f"{key}.{name}", str(item)] for name, item in value.items()]
         else:
@@ -273,6 +285,8 @@ def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
     notes = [why] if (why := opened.why_empty()) else []
     found = {**info, "rejected": [rejection.to_dict() for rejection in rejected], "notes": notes}
     lines = [f"note: {note}" for note in notes] + rejection_lines(rejected, "rejected ")
+    if denied := info.get("not_labels"):
+        lines.insert(0, console.table_of_labels(opened.labels, denied))
     print_result(found, "\n".join([console.table(rows), *lines]), as_json=as_json)
 
 

@@ -141,7 +141,7 @@ def test_a_textgrid_that_cannot_be_read_is_one_error(tmp_path: Path, text: str, 
     assert says in str(caught.value)
 
 
-def test_what_is_not_there_makes_no_exemplar_and_is_told(tmp_path: Path) -> None:
+def test_what_is_not_there_is_kept_as_such_and_told(tmp_path: Path) -> None:
     touch(tmp_path, "night.wav", "b.wav")
     rows = "night.wav,1,2,NEG,UNK\nnight.wav,3,4,POS,POS\nnight.wav,5,6,unk,POS\n"
     (tmp_path / "night.csv").write_text(f"Audiofilename,Starttime,Endtime,wren,owl\n{rows}")
@@ -151,11 +151,13 @@ def test_what_is_not_there_makes_no_exemplar_and_is_told(tmp_path: Path) -> None
     )
     corpus = open_corpus(tmp_path)
     assert stretches(corpus) == [
+        ("night.wav", (), 1, 2),
         ("night.wav", ("wren", "owl"), 3, 4),
         ("night.wav", ("owl",), 5, 6),
     ]
+    assert [row.exemplar.not_labels for row in corpus] == [("wren",), (), ()]
     notes = "\n".join(corpus.reading_notes())
-    assert "1 row says that a sound is not there; it makes no exemplar" in notes
+    assert "1 row says that a sound is not there; kept as not_labels, which answer nothing" in notes
     assert "2 rows say that nobody is sure; they make no exemplar" in notes
     assert "1 row says nocall" in notes
 
@@ -220,14 +222,17 @@ def test_rows_are_counted_once_where_sites_become_groups(tmp_path: Path) -> None
     assert "6 recordings with Audacity label tracks: 12 stretches" in notes
 
 
-def test_a_table_that_says_what_is_absent_makes_no_exemplar_of_it(tmp_path: Path) -> None:
+def test_a_table_that_says_what_is_absent_makes_a_row_that_denies_it(tmp_path: Path) -> None:
     table = tmp_path / "a.csv"
     table.write_text("audio,label,presence\na.wav,wren,yes\nb.wav,wren,NO\nc.wav,owl,unk\n")
     corpus = open_corpus(table)
-    assert [str(row.exemplar.audio) for row in corpus] == ["a.wav"]
+    there, absent = (row.exemplar for row in corpus)
+    assert (there.labels, there.not_labels, there.id) == (("wren",), (), "a.wav")
+    assert (absent.labels, absent.not_labels, absent.id) == ((), ("wren",), "b.wav")
+    assert absent.is_negative
     assert [note.split(";")[0] for note in corpus.reading_notes()] == [
-        "1 row says that a sound is not there",
         "1 row says that nobody is sure",
+        "1 row says that a sound is not there",
     ]
     table.write_text("audio,label,presence\na.wav,wren,3\n")
     with pytest.raises(CorpusError, match=r"a\.csv:2: presence is '3'; expected positive"):
