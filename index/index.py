@@ -190,7 +190,7 @@ class Index:
     @property
     def not_labels(self) -> Mapping[str, int]:
         """How many recordings were found not to have each label; ordered as ``labels``."""
-        return self.info.not_labels
+        return self.info.not_labels if self._folder.table.has_not_labels else ReadOnlyDict()
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a data frame with a row a recording, and ``exemplar_columns``, without vectors.

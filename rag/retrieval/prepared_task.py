@@ -233,7 +233,7 @@ class TaskCache:
             self._embedder.fingerprint.to_dict(),
             prepared.task.to_dict(),
             prepared.labels,
-            [(exemplar.id, exemplar.labels, exemplar.group, content) for exemplar, content in own],
+            [(e.id, e.labels, e.group, content, *e.not_labels) for e, content in own],
             prepared.means.names is not None,
             prepared.candidates.stored_scores is not None,
             *values,

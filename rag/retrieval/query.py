@@ -288,6 +288,11 @@ def among_long_ones(query: Query | AudioError, index: Index | None) -> Query | A
     if not any(fault.kind == "long" and fault.unusable for fault in query.faults):
         return query
     lengths_s = index.read_table(["duration_s"]).column("duration_s").to_numpy()
+    if index.not_labels:
+        # A row that only says what is not there answers nothing.
+        rows = index.vectors()
+        answers = [not exemplar.is_negative for exemplar in rows.exemplars]
+        lengths_s = np.array(rows.durations, dtype=np.float64)[answers]
     if not len(lengths_s) or query.duration_s > _AS_LONG * np.median(lengths_s):
         return query
     faults = [

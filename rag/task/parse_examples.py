@@ -140,6 +140,8 @@ class ExampleParser:
             )
             for row in corpus:
                 exemplar = row.exemplar
+                if exemplar.is_negative:
+                    continue  # it solves nothing; a scan takes it of --examples
                 audio = Path(os.path.realpath(corpus.path(exemplar)))
                 labels, faults = self._row_labels(exemplar.labels)
                 if not os.path.isfile(audio):
@@ -153,7 +155,11 @@ class ExampleParser:
                     self._reader.report(fault, "examples", where=row.where)
                 if not faults:
                     own = replace(
-                        exemplar, id=f"{self._name}:{exemplar.id}", labels=labels, task=self._name
+                        exemplar,
+                        id=f"{self._name}:{exemplar.id}",
+                        labels=labels,
+                        not_labels=(),
+                        task=self._name,
                     )
                     examples.append(Example(exemplar=own, path=audio, where=row.where))
         except CorpusError as error:

@@ -19,11 +19,14 @@ from earful.index.builder import build_index
 from earful.index.corpus import Exemplar, single_recording
 from earful.index.search import SearchFilter, VectorSet
 from earful.index.storage import IndexFolder
+from earful.model import ClipRef
+from earful.model.audio import AudioFault
 from earful.rag import FewShot
 from earful.rag.evaluation import evaluate
 from earful.rag.evaluation.items import items_of_index
-from earful.rag.retrieval import Candidates
+from earful.rag.retrieval import Candidates, Exclusions, Query
 from earful.rag.retrieval.gathering import gather_candidates
+from earful.rag.retrieval.query import among_long_ones
 from earful.rag.task import Kind, Task
 from tests.support.labelled_vectors import unit
 from tests.support.tone_evaluations import QUICK, TASK, listener
@@ -170,6 +173,23 @@ def test_negatives_are_found_by_search_and_say_so(tones: Path, corpus: Path) -> 
     assert len(few.search(corpus / "low/0.wav", k=99, filter=without)) == n_rows - 2
     low = SearchFilter(labels=frozenset({"low"}))
     assert all(hit.exemplar.labels for hit in few.search(corpus / "low/0.wav", k=99, filter=low))
+
+
+def test_long_rows_that_deny_make_no_long_recording_usual(tones: Path) -> None:
+    opened = Index.open(tones)
+    row = IndexFolder.open(tones).rows(["low/0.wav#not"])["low/0.wav#not"]
+    many = [replace(row.exemplar, id=f"long {number}") for number in range(99)]
+    opened.add([replace(row, exemplar=one, duration_s=600.0) for one in many])
+    query = Query(
+        name="night.wav",
+        vector=row.vector,
+        reference=ClipRef(audio=Path("night.wav")),
+        exclusions=Exclusions(),
+        duration_s=600.0,
+        faults=(AudioFault(kind="long", text="is long", unusable=True),),
+    )
+    assert among_long_ones(query, opened) == query
+    opened.remove([one.id for one in many])
 
 
 def test_an_index_that_only_denies_answers_nothing(corpus: Path, tmp_path: Path) -> None:

@@ -77,3 +77,17 @@ def test_a_broken_table_is_one_problem_of_the_line_that_names_it(tmp_path: Path)
     (found,) = problems_of(write_task(tmp_path, '\nexamples = "t.csv"'))
     assert found.startswith("2: ")
     assert "no column" in found
+
+
+def test_a_row_that_only_says_what_is_not_there_is_no_example(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(
+        "file_name,labels,not_labels\na.wav,cat,dog\nb.wav,,dog\nc.wav,,owl\n"
+    )
+    for name in ("a.wav", "b.wav", "c.wav"):
+        (tmp_path / name).write_bytes(b"")
+    for kind in ("classify", "multilabel"):
+        text = f'kind = "{kind}"\nlabels = ["dog", "cat"]\nexamples = "t.csv"'
+        task = load_task(write_task(tmp_path, text))
+        assert [(one.exemplar.labels, one.exemplar.not_labels) for one in task.examples] == [
+            (("cat",), ())
+        ]
