@@ -30,16 +30,39 @@ class Replaced:
         before: The labels that the row had.
         after: Those that it has now.
         same_audio: Whether its audio is what it was.
+        denied_before: What the row said was not there.
+        denied_after: What it says now.
     """
 
     id: str
     before: tuple[str, ...]
     after: tuple[str, ...]
     same_audio: bool
+    denied_before: tuple[str, ...] = ()
+    denied_after: tuple[str, ...] = ()
+
+    @property
+    def is_relabelled(self) -> bool:
+        """Whether it says something else of a label."""
+        before, after = (self.before, self.denied_before), (self.after, self.denied_after)
+        return before != after
+
+    @property
+    def there_in_either(self) -> tuple[str, ...]:
+        """The labels of both rows, apart from what the later one denies."""
+        both = dict.fromkeys((*self.before, *self.after))
+        return tuple(label for label in both if label not in self.denied_after)
+
+    @property
+    def denied_in_either(self) -> tuple[str, ...]:
+        """What both rows deny, apart from the labels of the later one."""
+        both = dict.fromkeys((*self.denied_before, *self.denied_after))
+        return tuple(label for label in both if label not in self.after)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        return plain_fields(self)
+        """Return the fields as plain JSON values; what is denied where anything is."""
+        denies = self.denied_before or self.denied_after
+        return plain_fields(self, without=() if denies else ("denied_before", "denied_after"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +106,8 @@ def find_replaced(
             id=row.exemplar.id,
             before=before.exemplar.labels,
             after=row.exemplar.labels,
+            denied_before=before.exemplar.not_labels,
+            denied_after=row.exemplar.not_labels,
             same_audio=known[row.exemplar.id].audio_key == row.audio_key,
         )
         for row in rows

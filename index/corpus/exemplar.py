@@ -65,12 +65,12 @@ class Exemplar:
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
-        for name, given in (("labels", self.labels), ("not_labels", self.not_labels)):
-            if isinstance(given, str):
-                raise TypeError(f"{name}={quoted(given)}: expected names, such as {(given,)}")
+        if isinstance(self.labels, str):
+            raise TypeError(
+                f"labels={quoted(self.labels)}: expected names, such as {(self.labels,)}"
+            )
         object.__setattr__(self, "audio", PurePosixPath(self.audio))
         object.__setattr__(self, "labels", tuple(self.labels))
-        object.__setattr__(self, "not_labels", tuple(self.not_labels))
         object.__setattr__(self, "meta", ReadOnlyDict(self.meta))
         if not self.id:
             raise CorpusError(
@@ -82,15 +82,23 @@ class Exemplar:
         if self.end_s is not None and not (math.isfinite(self.end_s) and self.end_s > self.start_s):
             raise CorpusError(f"{this}: end_s={self.end_s} is not after start_s={self.start_s}")
         _check_names(this, "labels", self.labels)
-        if self.not_labels:
-            _check_names(this, "not_labels", self.not_labels)
-            if both := [label for label in self.not_labels if label in self.labels]:
-                raise CorpusError(
-                    f"{this}: {quoted(both[0])} is in labels and in not_labels; expected it in "
-                    "one of them, or in neither while nobody is sure"
-                )
+        # Most rows have none, and an index may have a million of them.
+        if self.not_labels or not isinstance(self.not_labels, tuple):
+            self._check_not_labels(this)
         if not self.answer and self.labels:
             object.__setattr__(self, "answer", ", ".join(self.labels))
+
+    def _check_not_labels(self, this: str) -> None:
+        given = self.not_labels
+        if isinstance(given, str):
+            raise TypeError(f"not_labels={quoted(given)}: expected names, such as {(given,)}")
+        object.__setattr__(self, "not_labels", tuple(given))
+        _check_names(this, "not_labels", self.not_labels)
+        if both := [label for label in self.not_labels if label in self.labels]:
+            raise CorpusError(
+                f"{this}: {quoted(both[0])} is in labels and in not_labels; expected it in "
+                "one of them, or in neither while nobody is sure"
+            )
 
     @property
     def is_negative(self) -> bool:

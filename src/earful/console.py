@@ -202,15 +202,21 @@ def describe_build(report: BuildReport) -> str:
 def _describe_replaced(report: BuildReport) -> list[str]:
     """Render which rows have other labels now, or other audio."""
     lines = []
-    changed = [x for x in report.replaced if x.before != x.after or not x.same_audio]
+    changed = [x for x in report.replaced if x.is_relabelled or not x.same_audio]
     for row in changed:
-        before, after = (", ".join(map(repr, own)) or "nothing" for own in (row.before, row.after))
+        before = _labels_in_words(row.before, row.denied_before)
+        after = _labels_in_words(row.after, row.denied_after)
         labels = f"was labelled {before} and is now {after}"
-        if row.before == row.after:
+        if not row.is_relabelled:
             labels = f"is labelled {after} as before"
         audio = "" if row.same_audio else ", and its audio is new"
         lines.append(printable(f"  replaced {row.id}: {labels}{audio}"))
     return _first(lines)
+
+
+def _labels_in_words(labels: Sequence[str], denied: Sequence[str]) -> str:
+    words = [*map(repr, labels), *(f"not {label!r}" for label in denied)]
+    return ", ".join(words) or "nothing"
 
 
 def _first(lines: Sequence[str]) -> list[str]:

@@ -236,13 +236,14 @@ def index_add(
     model = load_embedder(stored.name, revision=stored.revision, device=device, dtype=stored.dtype)
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_index(corpus, index, embedder=model, progress=progress)
-    if label and not as_json:
+    if (label or not_label) and not as_json:
         for row in report.replaced:
-            if row.before and row.before != row.after:
-                every = dict.fromkeys((*row.before, *row.after))
-                labels = " ".join(f"--label {as_argument(name)}" for name in every)
+            if (row.before or row.denied_before) and row.is_relabelled:
+                given = {"--label": row.there_in_either, "--not-label": row.denied_in_either}
+                every = (f"{option} {as_argument(x)}" for option, own in given.items() for x in own)
                 console.warn(
-                    f"note: {row.id} was in the index under other labels; to keep all: {labels}; "
+                    f"note: {row.id} was in the index under other labels; to keep all: "
+                    f"{' '.join(every)}; "
                     "to keep it as a row of its own beside this one: another --id"
                 )
     # The corpus is only what was added: rows that are not in it are not stale.

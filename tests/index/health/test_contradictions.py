@@ -10,7 +10,7 @@ import pytest
 from earful.index import Index, check_health, export_index, open_corpus
 from earful.index.builder import build_index
 from earful.index.health import HealthLimits, write_health_page
-from tests.support.command_line import run_fine, run_refused
+from tests.support.command_line import run, run_fine, run_refused
 from tests.support.tone_evaluations import HZ, write_take
 
 LIMITS = HealthLimits(near_duplicate=1.0)
@@ -89,6 +89,15 @@ def test_commands_show_and_add_what_is_not_there(
     build(sounds, tmp_path, "low0.wav,,high")
     monkeypatch.chdir(tmp_path)
     run_fine("index", "add", "sounds/low1.wav", "--not-label", "high", "--index", "i")
+    # A row that takes the place of another says so, and how to keep both.
+    words = ("index", "add", "sounds/low1.wav", "--label", "low", "--not-label", "wren")
+    run_fine(*words, "--index", "i", "--id", "own")
+    result = run(
+        "index", "add", "sounds/low1.wav", "--not-label", "high", "--index", "i", "--id", "own"
+    )
+    assert "replaced own: was labelled 'low', not 'wren' and is now not 'high'" in result.output
+    assert "to keep all: --label low --not-label wren --not-label high" in result.output
+    run_fine("index", "remove", "i", "own")
     lines = [line.split() for line in run_fine("index", "info", "i").splitlines()]
     assert ["n_negative", "2"] in lines
     assert ["label", "rows", "not", "there"] in lines
