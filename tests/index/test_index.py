@@ -13,7 +13,7 @@ from earful.errors import FilterError, IndexFolderError, IndexMismatchError
 from earful.index import Index, verify_index
 from earful.index.corpus import Exemplar
 from earful.index.search import SearchFilter
-from earful.index.storage import FORMAT, HEADER_NAME, IndexedRow, Row, read_header
+from earful.index.storage import HEADER_NAME, IndexedRow, Row, read_header
 from earful.model import Fingerprint
 
 MakeRow = Callable[..., Row]
@@ -48,11 +48,11 @@ def test_rows_come_back_as_they_were_added(index: Index, make_row: MakeRow) -> N
         (hit,) = opened.search(rows[0].vector, k=1)
         assert (hit.exemplar, hit.path) == (rows[0].exemplar, vectors.paths[1])
         info = opened.info
-        assert (info.n, info.labels, info.format, info.n_rejected) == (2, 2, FORMAT, 0)
+        assert (info.n, info.labels, info.format, info.n_rejected) == (2, 2, 1, 0)
         assert info.roots == (str(rows[0].root),)
         assert info.fingerprint == opened.fingerprint
     header = json.loads((index.path / HEADER_NAME).read_text())
-    assert (header["format"], header["n"], header["labels"]) == (FORMAT, 2, 2)
+    assert (header["format"], header["n"], header["labels"]) == (1, 2, 2)
     assert header["fingerprint"]["name"] == "toy"
     assert repr(index).startswith(f"Index({str(index.path)[:60]!r}"[:60])
     assert repr(index).endswith(": 2 rows by 'toy')")
