@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, ref
 
 from earful.errors import EarfulError
 from earful.index.labels import Label
-from earful.rag.review import ReviewSession
+from earful.rag.review import ReviewSession, ReviewSettings
 from earful.serve.faults import RequestError
 from earful.serve.reviewing.event_table import EventTable
 from earful.serve.reviewing.rows import label_row
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from earful.serve.state import ServerState
 
 _log = logging.getLogger(__name__)
+_INDEX: Final = "index"
 _making = threading.Lock()
 _desks: WeakKeyDictionary[ServerState, Desk] = WeakKeyDictionary()
 
@@ -35,6 +36,7 @@ class Desk:
         # Weak: the desk is kept as long as its server, not the other way round.
         self._state_ref = ref(state)
         self._lock = threading.Lock()
+        self._opening = threading.Lock()
         self._tables: dict[str, tuple[tuple[int, int], EventTable]] = {}
         self._fits: dict[str, int] = {}
         self._fitting: set[tuple[str, str]] = set()
@@ -59,14 +61,19 @@ class Desk:
     def session(self, name: str = "") -> ReviewSession:
         """Return a review.
 
+        The review of the index begins when somebody asks for it: it looks for doubtful rows.
+
         Args:
             name: Of its scan, or ``"index"``; empty for the first.
 
         Raises:
             RequestError: There is none of that name.
+            IndexFolderError: The index is damaged.
         """
         known = self._state.reviews
         found = next(iter(known.values()), None) if not name else known.get(name)
+        if found is None and name == _INDEX:
+            found = self._open_index()
         if found is None:
             raise RequestError(
                 f"scan {quoted(name)}: is not open; {known_names(name, list(known))}"
@@ -106,6 +113,22 @@ class Desk:
         threading.Thread(
             target=self._fit, args=(session, label), name="earful-fit", daemon=True
         ).start()
+
+    def _open_index(self) -> ReviewSession:
+        from earful.index import Index
+
+        state = self._state
+        with self._opening:
+            found = state.reviews.get(_INDEX)
+            if found is None:
+                found = ReviewSession.open(
+                    # An index of its own: the server's is read by others meanwhile.
+                    index=Index.open(state.index_path),
+                    task=state.task,
+                    settings=ReviewSettings(double=state.settings.double),
+                )
+                state.add_review(found)
+            return found
 
     def _fit(self, session: ReviewSession, label: str) -> None:
         try:

@@ -96,7 +96,9 @@ def label_row(label: Label, sources: Sources) -> dict[str, Any]:
     """Return a label; its times are those of its source."""
     row = label.to_dict()
     row.pop("recording_sha256")
-    source = find_source(sources, label.recording_sha256, _exemplar_of(label))
+    source = find_source(sources, label.recording_sha256)
+    if source is None and not label.recording_sha256:
+        source = _find(sources, f"x-{label.item}")  # a row of the index: both hash its id
     offset_s = source.start_s if source is not None else 0.0
     return row | {
         "source_id": None if source is None else source.id,
@@ -112,18 +114,17 @@ def line_row(line: Label | Undo, sources: Sources) -> dict[str, Any]:
 
 
 def find_source(sources: Sources, sha256: str, exemplar: str = "") -> Source | None:
-    """Return what plays a recording of a scan, or a row of an index; ``None`` for neither."""
-    for known, id in ((exemplar, exemplar_id(exemplar)), (sha256, source_id(sha256) or "")):
-        if known:
-            try:
-                return sources.find(id)
-            except UnknownSourceError:
-                continue
-    return None
+    """Return what plays a row of an index, or a recording of a scan; ``None`` for neither."""
+    if exemplar and (found := _find(sources, exemplar_id(exemplar))) is not None:
+        return found
+    return _find(sources, recording_id(sha256)) if sha256 else None
 
 
-def _exemplar_of(label: Label) -> str:
-    return label.item if label.source == "index" else ""
+def _find(sources: Sources, id: str) -> Source | None:
+    try:
+        return sources.find(id)
+    except UnknownSourceError:
+        return None
 
 
 def _nearest_row(nearest: NearestExample, sources: Sources) -> Mapping[str, Any]:

@@ -42,7 +42,7 @@ def router(state: ServerState) -> APIRouter:
     def export(
         scan: _Text = "",
         format: Annotated[str, Query(max_length=200)] = "csv",
-        label: Annotated[list[str], Query(max_length=100)] = [],  # noqa: B006 - FastAPI copies it
+        label: Annotated[list[str], Query(max_length=100)] = [],
         min_score: float | None = None,
         audacity_score: bool = False,
         audacity_band: bool = False,

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from earful.errors import CorpusError
 from earful.index.annotations import RecordingRow
 from earful.serve.faults import RequestError
 from earful.serve.reviewing import (
@@ -16,9 +17,9 @@ from earful.serve.reviewing import (
     count_hours,
     event_row,
     filter_events,
+    find_source,
     page_of,
     recording_row,
-    source_id,
 )
 from earful.serve.routes.replies import PlainJson
 from earful.serve.state import ServerState
@@ -34,8 +35,8 @@ def router(state: ServerState) -> APIRouter:
     desk = Desk.of(state)
 
     def shown(table: EventTable, row: RecordingRow, scan: str) -> dict[str, Any]:
-        id = source_id(row.sha256)
-        gone = id is None or not row.was_read or state.sources.find(id).is_missing
+        source = find_source(state.sources, row.sha256)
+        gone = row.was_read and source is not None and source.is_missing
         return recording_row(row, scan, state.opened_paths) | {
             "missing": gone,
             "n_reviewed": table.n_reviewed[row.recording],
@@ -78,9 +79,9 @@ def router(state: ServerState) -> APIRouter:
     @routes.get("/api/events", response_class=PlainJson)
     def list_events(
         scan: _Text = "",
-        label: _Several = [],  # noqa: B006 - FastAPI copies it
-        review: _Several = [],  # noqa: B006
-        site: _Several = [],  # noqa: B006
+        label: _Several = [],
+        review: _Several = [],
+        site: _Several = [],
         source: _Text = "",
         since: Annotated[str, Query(alias="from", max_length=100)] = "",
         until: Annotated[str, Query(alias="to", max_length=100)] = "",
@@ -112,6 +113,9 @@ def router(state: ServerState) -> APIRouter:
     @routes.get("/api/hours", response_class=PlainJson)
     def read_hours(scan: _Text = "", label: _Text = "") -> PlainJson:
         """Events by site and hour of the day, and the hours that were recorded then."""
-        return PlainJson(count_hours(desk.table(scan).events, label))
+        try:
+            return PlainJson(count_hours(desk.table(scan).events, label))
+        except CorpusError as error:
+            raise RequestError(str(error), field="label") from error
 
     return routes

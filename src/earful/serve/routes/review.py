@@ -143,7 +143,7 @@ def router(state: ServerState) -> APIRouter:
                 field="seq",
             )
         with _explained():
-            label = session.undo(seq, reviewer, client=client_of(request))
+            label = session.undo(seq, reviewer)
             item = session.item(label.item)
         return PlainJson(
             {
