@@ -1,6 +1,7 @@
 """A client of a page's server in process, which waits for each answer."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -29,11 +30,24 @@ class InProcess:
         headers = {**self._headers, **options.pop("headers", {})}
 
         async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(app=self._app)
-            async with httpx.AsyncClient(transport=transport, base_url=HOST) as client:
+            async with self._client() as client:
                 return await client.request(method, path, headers=headers, **options)
 
         return asyncio.run(ask())
+
+    def post_all(self, path: str, bodies: Sequence[Any]) -> list[httpx.Response]:
+        """Send several bodies at once."""
+
+        async def ask() -> list[httpx.Response]:
+            async with self._client() as client:
+                sent = [client.post(path, json=body, headers=self._headers) for body in bodies]
+                return await asyncio.gather(*sent)
+
+        return asyncio.run(ask())
+
+    def _client(self) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(app=self._app)
+        return httpx.AsyncClient(transport=transport, base_url=HOST)
 
     def get(self, path: str, **params: Any) -> httpx.Response:
         return self.request("GET", path, params=params or None)

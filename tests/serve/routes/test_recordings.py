@@ -36,7 +36,7 @@ def test_one_recording(shared: InProcess) -> None:
     found = shared.get(f"/api/recordings/{ids(shared)[1]}").json()
     assert found["recording"]["duration_s"] == 60
     assert [round(event["start_s"]) for event in found["events"]] == [5, 25]
-    assert found["hours"]["sites"][0]["hours"][21] == 2
+    assert found["hours"]["sites"][0]["n_events"][21] == 2
 
 
 def test_events_come_in_pages(shared: InProcess) -> None:
@@ -77,10 +77,10 @@ def test_events_are_filtered(shared: InProcess, wanted: dict[str, str], n: int) 
 def test_hours_of_the_day(shared: InProcess) -> None:
     found = shared.get("/api/hours").json()
     assert [site["site"] for site in found["sites"]] == ["SITE7", "SITE8"]
-    hours = found["sites"][0]
-    assert (hours["hours"][4], sum(hours["hours"])) == (8, 8)
-    assert hours["recorded_h"][4] == pytest.approx(1 / 60, abs=1e-4)
-    assert found["unknown"] == {"n_events": 0, "recorded_h": 0.0}
+    site = found["sites"][0]
+    assert (site["n_events"][4], sum(site["n_events"])) == (8, 8)
+    assert site["hours"][4] == pytest.approx(1 / 60, abs=1e-4)
+    assert found["unknown"] == {"n_events": 0, "hours": 0.0}
 
 
 @pytest.mark.parametrize(

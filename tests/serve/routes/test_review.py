@@ -140,6 +140,25 @@ def test_what_the_scan_missed_is_marked(server: InProcess) -> None:
     assert [(event["start_s"], event["review"]) for event in found] == [(2.0, "positive")]
 
 
+def test_labels_of_many_at_once_are_all_kept(server: InProcess) -> None:
+    source = ids(server)[0]
+    bodies = [
+        {
+            "source_id": source,
+            "start_s": 2 * at + 0.5,
+            "end_s": 2 * at + 0.6,
+            "label": f"sound {at}",
+            "polarity": "positive",
+            "source": "missed",
+        }
+        for at in range(25)
+    ]
+    said = server.post_all("/api/labels", bodies)
+    assert {answer.status_code for answer in said} == {201}
+    assert sorted(answer.json()["label"]["seq"] for answer in said) == list(range(1, 26))
+    assert len(LabelJournal(JOURNAL).state().items) == 25
+
+
 def test_a_dispute_is_settled(server: InProcess) -> None:
     item = first_item(server)["item"]
     server.post("/api/labels", item=item, label="wren", polarity="positive")

@@ -24,9 +24,8 @@ def count_hours(
         recording: Only this one; ``None`` for all.
 
     Returns:
-        ``sites``, a list of ``site``, ``hours`` (24 numbers of events) and ``recorded_h`` (24
-        numbers of hours recorded); and ``unknown``, ``n_events`` and ``recorded_h`` of what has
-        no time.
+        ``sites``, a list of ``site``, ``n_events`` and ``hours`` (that were recorded), of 24
+        numbers each; and ``unknown``, the same two as single numbers for what has no time.
 
     Raises:
         CorpusError: The label is none of the scan.
@@ -56,8 +55,8 @@ def count_hours(
     return {
         "label": label,
         "sites": [
-            {"site": site, "hours": events, "recorded_h": recorded}
+            {"site": site, "n_events": events, "hours": recorded}
             for site, (events, recorded) in sorted(sites.items())
         ],
-        "unknown": {"n_events": n_unknown, "recorded_h": unknown_h},
+        "unknown": {"n_events": n_unknown, "hours": unknown_h},
     }
