@@ -155,6 +155,8 @@ function start() {
   onChoice((name) => { if (name === "theme") dress(); if (name === "reviewer") describe(); });
   onConnection(connected);
   addEventListener("hashchange", route);
+  // Space after a click should play, not press the same button again; keyboards keep their place.
+  main.addEventListener("click", (event) => { if (event.detail) event.target.closest("button")?.blur(); });
   route();
   followChanges(changed);
 }

@@ -64,7 +64,10 @@ export function field(text, control, hint) {
  * @param {(value: string) => void} onPick
  */
 export function select(options, value, onPick, props = {}) {
-  const node = el("select", { ...props, on: { change: () => onPick(node.value) } },
+  // By mouse or touch it gives the keys back; by keyboard the focus stays where it is.
+  let pointed = false;
+  const change = () => { if (pointed) node.blur(); onPick(node.value); };
+  const node = el("select", { ...props, on: { change, pointerdown: () => { pointed = true; }, keydown: () => { pointed = false; } } },
     options.map(([key, text]) => el("option", { value: key, selected: key === value }, text)));
   node.value = value;
   return node;
