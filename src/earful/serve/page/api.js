@@ -54,7 +54,7 @@ export function address(path, params = {}) {
  * @param {{params?: Object, body?: any, type?: string, accept?: string, signal?: AbortSignal}} [options]
  *   `body` is sent as JSON unless `type` names what it is (then a Blob or buffer)
  */
-export async function request(method, path, { params, body, type, accept, signal } = {}) {
+export async function request(method, path, { params, body, type, accept, signal, keepalive } = {}) {
   const headers = { "X-Earful-Client": CLIENT, Accept: accept ?? "application/json" };
   // A header holds ASCII only; names of people do not.
   if (setting("reviewer")) headers["X-Earful-Reviewer"] = encodeURIComponent(setting("reviewer"));
@@ -62,7 +62,7 @@ export async function request(method, path, { params, body, type, accept, signal
   const sent = body === undefined || type ? body : JSON.stringify(body);
   let response;
   try {
-    response = await fetch(address(path, params), { method, headers, body: sent, signal, credentials: "same-origin" });
+    response = await fetch(address(path, params), { method, headers, body: sent, signal, keepalive, credentials: "same-origin" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     lost();

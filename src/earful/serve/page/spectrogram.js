@@ -257,7 +257,7 @@ export function createSpectrogram(options) {
       return mark;
     }), high ? el("b", {}, khz ? T.units.khz : T.units.hz) : null);
     const least = (span() * 72) / wide, digits = least < 0.1 ? 2 : least < 1 ? 1 : 0;
-    refill(xAxis, ticks(range.from, range.to, least, true).filter((at) => percent(at) * wide > 1800 && (100 - percent(at)) * wide > 2400).map((at) => {
+    refill(xAxis, ticks(range.from, range.to, least, true).filter((at) => Math.min(percent(at), 100 - percent(at)) * wide > (range.to < 100 ? 1600 : 3200)).map((at) => {
       const mark = el("span", {}, range.to < 100 ? at.toFixed(digits) : formatTime(at, digits));
       mark.style.left = `${percent(at)}%`;
       return mark;

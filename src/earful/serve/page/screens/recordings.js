@@ -94,19 +94,19 @@ function scanField(context, scan) {
 }
 
 /**
- * A chart of events by hour of day, a row of bars for each site.
- * @param {{sites: Array<{site: string, hours: number[]}>}} counts
+ * Make a chart of events by hour of day: a row of bars for each site, hours that were recorded shaded.
+ * @param {{sites: Array<{site: string, n_events: number[], hours: number[]}>, unknown: {n_events: number}}} counts
  */
-export function hoursChart({ sites }) {
-  const rows = sites.filter((one) => one.hours.some(Boolean));
-  if (!rows.length) return el("p", { class: "faint" }, R.hoursNone);
-  const most = Math.max(...rows.flatMap((one) => one.hours)), tall = 34;
-  return el("div", { class: "hours" }, rows.map(({ site, hours }) => el("div", { class: "row" },
-    el("span", { class: "site" }, site || T.app.unnamed),
-    svg("svg", { viewBox: `0 0 240 ${tall}`, preserveAspectRatio: "none", role: "img", "aria-label": R.hoursOf(site, hours) },
-      hours.map((n, hour) => svg("g", {}, svg("rect", { class: "hit", x: hour * 10, y: 0, width: 10, height: tall }), n ? svg("rect", { class: "n", x: hour * 10 + 1, width: 8,
-        y: tall - Math.max((n / most) * tall, 1.5), height: Math.max((n / most) * tall, 1.5) }) : null, svg("title", {}, R.hoursCell(site, hour, n))))))),
-    el("div", { class: "row" }, el("span", { class: "site faint" }, R.hour), el("div", { class: "scale", "aria-hidden": "true" }, [0, 6, 12, 18, 24].map((hour) => el("span", {}, hour)))));
+export function hoursChart({ sites, unknown }) {
+  const most = Math.max(1, ...sites.flatMap((one) => one.n_events)), tall = 34;
+  const bar = (n, x, wide) => svg("rect", { class: "n", x, width: wide, y: tall - Math.max((n / most) * tall, 1.5), height: Math.max((n / most) * tall, 1.5) });
+  const rows = sites.map(({ site, n_events: counts, hours }) => el("div", { class: "row" }, el("span", { class: "site" }, site || T.app.unnamed),
+    svg("svg", { viewBox: `0 0 240 ${tall}`, preserveAspectRatio: "none", role: "img", "aria-label": R.hoursOf(site, counts) }, counts.map((n, hour) => svg("g", {},
+      svg("rect", { class: hours[hour] > 0 ? "heard" : "hit", x: hour * 10, y: 0, width: 10, height: tall }), n ? bar(n, hour * 10 + 1, 8) : null,
+      svg("title", {}, R.hoursCell(site, hour, n, hours[hour])))))));
+  return el("div", { class: "hours" }, rows.length ? rows : el("p", { class: "faint" }, R.hoursNone),
+    rows.length ? el("div", { class: "row" }, el("span", { class: "site faint" }, R.hour), el("div", { class: "scale", "aria-hidden": "true" }, [0, 6, 12, 18, 24].map((hour) => el("span", {}, hour)))) : null,
+    unknown?.n_events ? el("p", { class: "faint" }, R.hoursUnknown(unknown.n_events)) : null);
 }
 
 // One recording.
@@ -288,7 +288,7 @@ function mountOne(root, context, scan, source) {
   async function load() {
     const [about, list] = await Promise.all([get(`recordings/${encodeURIComponent(source)}`, { scan: scan.name }), allEvents({ scan: scan.name, source })]);
     if (ended) return;
-    row = about.recording && typeof about.recording === "object" ? about.recording : about;
+    row = about.recording;
     events = list;
     refill(title, row.recording);
     refill(meta, [formatClock(row.starts_at), row.site, formatLength(row.duration_s), row.sample_rate ? `${row.sample_rate / 1000} ${T.units.khz}` : "", row.device, row.status === "ok" ? "" : row.status, row.reason]

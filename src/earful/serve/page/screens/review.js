@@ -1,6 +1,6 @@
 /** Review: one item after another, labelled by single keys. */
 
-import { ApiError, get, onConnection, remove, sendLabel, takeBack } from "../api.js";
+import { ApiError, get, onConnection, remove, request, sendLabel, takeBack } from "../api.js";
 import { askLabel, askText, openDialog } from "../choice.js";
 import { afterPause, button, clamp, el, field, refill, select } from "../dom.js";
 import { allEvents } from "../events.js";
@@ -37,7 +37,7 @@ function mount(root, context) {
   let entry = null; // what is shown: {item, piece, near, box, comment, flagged, shownAt}
   let ahead = [], asking = null, progress = null, elsewhere = null, ended = false, over = false, resets = 0, heard = null;
   const said = []; // own labels of this page, oldest first: {entry, label, polarity, sent: Promise}
-  const before = { journal: null, undone: new Set() };
+  const undoneHere = new Set();
   const busy = new Set(); // ids of items whose label is on its way
   const eventsOf = new Map();
 
@@ -73,7 +73,7 @@ function mount(root, context) {
   const commentButton = act(R.comment, "c", comment);
   const decisions = el("div", { class: "row decisions" },
     act(R.yes, "y", () => answer("positive"), { class: "yes" }), act(R.no, "n", () => answer("negative"), { class: "no" }),
-    act(R.unsure, "?", () => answer("unknown")), act(R.skip, "s", () => answer("skip")), act(R.undo, "u", undo));
+    act(R.unsure, "?", () => answer("unknown"), { class: "unsure" }), act(R.skip, "s", () => answer("skip")), act(R.undo, "u", undo));
   const item = el("article", { class: "item" },
     el("div", { class: "row head" }, question, chips, el("span", { class: "grow" }), back), meta,
     el("div", { class: "big" }, picture.node, gesture),
@@ -165,7 +165,8 @@ function mount(root, context) {
     describe();
     work.classList.toggle("missing", Boolean(one.missing));
     picture.setMessage(one.missing ? R.missing : "");
-    for (const control of decisions.querySelectorAll(".yes, .no")) control.disabled = !one.guess || one.missing || status.read_only;
+    for (const control of decisions.querySelectorAll(".yes, .no, .unsure")) control.disabled = (!one.guess && !control.matches(".unsure")) || one.missing || status.read_only;
+    for (const control of item.querySelectorAll(".tools button")) control.disabled = Boolean(one.missing);
     picture.setLimits(0, one.duration_s ?? Infinity);
     picture.setEvents([]);
     picture.setCursor(null);
@@ -249,7 +250,7 @@ function mount(root, context) {
     if (!labels.includes(name)) labels.push(name);
     const { item: one, box } = made, moved = box.from !== one.start_s || box.to !== one.end_s;
     const body = { scan, item: one.item, label: name, polarity, source: one.queue === "random" ? "random" : "review",
-      queue: one.queue, seen_ms: Math.round(performance.now() - made.shownAt), comment: made.comment, flagged: made.flagged,
+      queue: one.queue, seen_ms: Math.min(Math.round(performance.now() - made.shownAt), 86400000), comment: made.comment, flagged: made.flagged,
       ...(moved ? { start_s: round(box.from), end_s: round(box.to) } : {}) };
     busy.add(one.item);
     const record = { entry: made, label: name, polarity, sent: sendLabel(body) };
@@ -283,7 +284,7 @@ function mount(root, context) {
     seq ??= await lastOfMine();
     if (seq === null) { context.say(R.nothingToUndo); return; }
     const done = await remove(`labels/${seq}`, { scan });
-    before.undone.add(seq);
+    undoneHere.add(seq);
     report(done.progress);
     context.say(R.undone(done.label.label, done.label.polarity), "good");
     if (record?.entry) restore(record.entry);
@@ -293,8 +294,21 @@ function mount(root, context) {
 
   /** Number of this reviewer's last label that was not taken back, also of an earlier visit. */
   async function lastOfMine() {
-    const lines = (await get("labels", { scan })).labels;
-    const undone = new Set([...before.undone, ...lines.filter((one) => one.undo).map((one) => one.undo)]);
+    const newest = (await get("labels", { scan })).labels;
+    const found = last(newest);
+    if (found !== null || newest.length < 2000) return found;
+    const lines = [];
+    for (let after = 0, more_ = true; more_;) {
+      const page = await get("labels", { scan, after });
+      lines.push(...page.labels);
+      after = page.last_seq;
+      more_ = page.more;
+    }
+    return last(lines);
+  }
+
+  function last(lines) {
+    const undone = new Set([...undoneHere, ...lines.filter((one) => one.undo).map((one) => one.undo)]);
     const me = setting("reviewer") || status.reviewer;
     return lines.findLast((one) => !one.undo && one.label && one.reviewer === me && !undone.has(one.seq) && one.source !== "import" && one.source !== "resolve")?.seq ?? null;
   }
@@ -487,11 +501,17 @@ function mount(root, context) {
     });
   }
 
+  // Others need not wait two minutes for what this page leaves.
+  const release = () => request("POST", "queue/release", { params: { scan }, keepalive: true }).catch(() => {});
+  addEventListener("pagehide", release);
+  ends.push(() => removeEventListener("pagehide", release));
+
   tellSpeed();
   more();
   return () => {
     ended = true;
     refine.cancel();
+    release();
     for (const end of ends) end();
     for (const part of [player, nearPlayer, picture, nearPicture, strip]) part.destroy();
   };
