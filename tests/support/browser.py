@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -17,6 +18,45 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 @contextmanager
 def opened(path: Path, *, scheme: str = "light") -> Iterator[Any]:
     """Open a file in a browser without a network; every error it logs fails the test."""
+    with _page(path.resolve().as_uri(), offline=True, color_scheme=scheme) as (page, faults):
+        yield page
+    assert faults == []
+
+
+@contextmanager
+def visited(
+    address: str,
+    *,
+    scheme: str = "light",
+    size: tuple[int, int] = (1280, 860),
+    expected: str = "\0",
+    **options: Any,
+) -> Iterator[Any]:
+    """Visit a page; an error that it logs, or a request to another host, fails the test.
+
+    Args:
+        address: Of the page.
+        scheme: Colours that the browser asks for.
+        size: Of the window, in pixels.
+        expected: Part of those errors that belong to the test.
+        options: Of the browser's context.
+    """
+    host = urlsplit(address).netloc
+    viewport = {"width": size[0], "height": size[1]}
+    with _page(address, color_scheme=scheme, viewport=viewport, **options) as (page, faults):
+        page.context.on(
+            "request",
+            lambda request: faults.append(f"asked for {request.url}")
+            if urlsplit(request.url).netloc not in (host, "")
+            else None,
+        )
+        page.reload()
+        yield page
+    assert [fault for fault in faults if expected not in fault] == []
+
+
+@contextmanager
+def _page(address: str, **options: Any) -> Iterator[tuple[Any, list[str]]]:
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = os.environ.get("EARFUL_CHROMIUM") or next(
         filter(None, map(shutil.which, NAMES)), None
@@ -26,19 +66,17 @@ def opened(path: Path, *, scheme: str = "light") -> Iterator[Any]:
     faults: list[str] = []
     with playwright.sync_playwright() as engine:
         browser = engine.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        context = browser.new_context(offline=True, color_scheme=scheme)
-        page = context.new_page()
+        page = browser.new_context(**options).new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on(
             "console",
             lambda told: faults.append(told.text) if told.type == "error" else None,
         )
-        page.goto(path.resolve().as_uri())
+        page.goto(address)
         try:
-            yield page
+            yield page, faults
         finally:
             browser.close()
-    assert faults == []
 
 
 def marks(page: Any) -> dict[str, int]:

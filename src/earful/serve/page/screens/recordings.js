@@ -61,12 +61,12 @@ function mountList(root, context, scan) {
   }
 
   function line(one) {
-    const open = one.source && one.status !== "failed" && one.status !== "skipped";
-    return el("tr", { class: one.missing ? "gone" : null },
+    const open = one.source && one.status !== "failed" && one.status !== "skipped", gone = open && one.missing;
+    return el("tr", { class: gone ? "gone" : null },
       el("td", {}, open ? el("a", { href: `#/recordings?${new URLSearchParams({ scan: scan.name, source: one.source })}` }, one.recording) : one.recording),
       el("td", {}, one.site || ""), el("td", { class: "time" }, formatClock(one.starts_at)),
       el("td", { class: "number" }, one.duration_s ? formatLength(one.duration_s) : ""), el("td", { class: "number", data: { unit: R.columns.n_events } }, one.n_events ?? ""),
-      el("td", {}, el("span", { class: one.missing ? "bad" : one.status === "ok" ? "good" : one.status === "failed" ? "bad" : "warn" }, one.missing ? R.gone : one.status), one.reason ? el("small", { class: "reason" }, one.reason) : null));
+      el("td", {}, el("span", { class: gone ? "bad" : one.status === "ok" ? "good" : one.status === "failed" ? "bad" : "warn" }, gone ? R.gone : one.status), one.reason ? el("small", { class: "reason" }, one.reason) : null));
   }
 
   async function load() {

@@ -29,7 +29,7 @@ function mount(root, context) {
   const asked = context.params.get("scan") || setting("scan");
   const scan = names.includes(asked) ? asked : names[0];
   const known = status.scans.find((one) => one.name === scan)?.labels ?? [];
-  const labels = [...known, ...Object.keys(status.index?.labels ?? {}).filter((one) => !known.includes(one))];
+  const labels = [...new Set([...(status.task?.labels ?? []), ...known, ...Object.keys(status.index?.labels ?? {})])];
   let label = context.params.get("label") ?? (scan === setting("scan") ? setting("label") : "");
   if (!labels.includes(label)) label = "";
   let strategy = Object.hasOwn(R.strategies, setting("strategy")) ? setting("strategy") : "mix";
