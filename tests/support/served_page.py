@@ -50,14 +50,12 @@ def _write_examples(path: Path, rows: list[tuple[str, float, float, str]]) -> No
 
 def open_night(folder: Path, **settings: Any) -> ServerState:
     """Open what ``make_night`` wrote, for a reviewer ``ana``."""
-    state = ServerState(
-        Index.open(folder / "sounds.index"), ServeSettings(port=0, reviewer="ana", **settings)
-    )
     review = ReviewSession.open(scan=folder / "night.scan", embedder=ToneSteps())
-    state.scans[review.name] = review.events
-    state.reviews[review.name] = review
-    state.sources.add_scan(review.events)
-    return state
+    return ServerState(
+        Index.open(folder / "sounds.index"),
+        ServeSettings(port=0, reviewer="ana", **settings),
+        reviews={review.name: review},
+    )
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,22 +10,9 @@ import pytest
 from earful.index.labels import LabelJournal, journal_path
 from tests.serve.browser.screens import BIG, PAINTED, PIXELS, is_whole, said
 from tests.support.browser import visited
-from tests.support.served_page import HOUR, NIGHT, make_night, open_night, served
+from tests.support.served_page import HOUR, NIGHT
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("served")
-    make_night(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
-    with served(open_night(folder)) as address:
-        yield address
 
 
 def test_the_list_says_what_failed_and_finds_by_words(address: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,30 +19,9 @@ from tests.serve.browser.screens import (
     wait_for_tally,
 )
 from tests.support.browser import visited
-from tests.support.served_page import NASTY, NIGHT, make_night, open_night, served
+from tests.support.served_page import NASTY, NIGHT
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("served")
-    make_night(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(made: Path) -> Iterator[Path]:
-    """The night without labels."""
-    journal_path(made / "night.scan").unlink(missing_ok=True)
-    yield made
-    journal_path(made / "night.scan").unlink(missing_ok=True)
-
-
-@pytest.fixture
-def address(folder: Path) -> Iterator[str]:
-    with served(open_night(folder)) as address:
-        yield address
 
 
 def kept(folder: Path) -> list[Label]:
@@ -75,7 +53,6 @@ def test_ten_labels_by_keys_outlast_a_reload_and_three_are_taken_back(
 
 def test_a_key_paints_the_next_without_asking(address: str) -> None:
     with visited(address) as page:
-        page.wait_for_load_state("networkidle", timeout=3000) if False else None
         first = wait_for_item(page)
         page.wait_for_timeout(1500)
         asked: list[str] = []

@@ -54,6 +54,8 @@ export function button(text, onClick, { key, ...props } = {}) {
 
 /** Make a labelled control: `field("Scan", select)`; `hint` is a line below it. */
 export function field(text, control, hint) {
+  // The text of a select's options would be part of its name otherwise.
+  if (!control.hasAttribute("aria-label")) control.setAttribute("aria-label", text);
   return el("label", { class: "field" }, el("span", {}, text), control, hint ? el("small", {}, hint) : null);
 }
 
