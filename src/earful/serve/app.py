@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fastapi.responses import JSONResponse
 
 ROUTES: Final = (
-    *("status", "uploads", "asking", "jobs"),
+    *("status", "uploads", "asking", "jobs", "index_rows"),
     *("media", "recordings", "review", "exports"),
 )
 """Files of ``routes/``, each with a function ``router``."""
