@@ -5,6 +5,7 @@ from .label_words import LabelWords
 from .names import DEFAULT_EMBEDDER, DEFAULT_MODEL
 from .prompt import ClipRef, Place, Prompt, PromptWording, Prototype, ShotMode, Text
 from .protocols import (
+    AsksAhead,
     ClassScorer,
     Embedder,
     ExplainsTexts,
@@ -30,6 +31,7 @@ from .steps import StepEmbedder, WindowSteps, step_embedder
 __all__ = [
     "DEFAULT_EMBEDDER",
     "DEFAULT_MODEL",
+    "AsksAhead",
     "Capabilities",
     "ClassScorer",
     "ClipRef",

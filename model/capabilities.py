@@ -43,6 +43,8 @@ class Capabilities:
             any number.
         multi_turn: Whether it takes a dialogue.
         batch_safe: Whether an answer is the same beside others in a batch.
+        max_prompts: Prompts to give ``AsksAhead.ask_ahead`` at once, where it reads several
+            together; 1 where it reads one at a time.
         decoding: How it looks at audio while it writes, where there is a choice.
         licence: Permitted use of its weights; empty when unknown.
         lists_labels: Whether a prompt should list the labels to choose from.
@@ -81,6 +83,7 @@ class Capabilities:
     system_text: bool = True
     hears: Hears = "verified"
     max_answers: int | None = None
+    max_prompts: int = 1
 
     @property
     def logprobs(self) -> bool:

@@ -386,3 +386,20 @@ class LanguageModel(Protocol):
             AudioError: A recording cannot be read.
         """
         ...
+
+
+@runtime_checkable
+class AsksAhead(Protocol):
+    """Language model that may read several prompts at once."""
+
+    def ask_ahead(self, questions: Sequence[tuple[Prompt, Sequence[str]]]) -> None:
+        """Score answers to several prompts at once, and keep the scores for ``score`` to give.
+
+        What cannot be asked is left out, and costs the others nothing: ``score`` says what is
+        wrong with it. A bounded number of scores is kept, and each given once.
+
+        Args:
+            questions: Prompts, each with its answers, as for ``LanguageModel.score``;
+                ``Capabilities.max_prompts`` or so of them.
+        """
+        ...

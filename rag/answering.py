@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from earful.errors import AudioError, PromptError
@@ -27,6 +28,7 @@ from earful.rag.generation import (
     LabelScorer,
     ModelRequest,
     Progress,
+    ask_ahead,
     generation_notes,
     takes_prototypes,
     to_answer,
@@ -136,7 +138,8 @@ class Answering:
         if arm == "zero-shot" and ask.get("shots") is None:
             ask["shots"] = 0
         # First retrieval, for a batch at a time ...
-        for found in self.retrieve(recordings, task, labels, ask, need_exemplars=arm == "vote"):
+        retrieved = self.retrieve(recordings, task, labels, ask, need_exemplars=arm == "vote")
+        for found in self._ask_ahead(retrieved, scoring, arm, ask):
             if not isinstance(found, Retrieved):
                 yield found
                 continue
@@ -151,6 +154,23 @@ class Answering:
             else:
                 always = ask.get("always_answer", False)
                 yield log_answer(weigh_hearing(answer, found.query, always_answer=always))
+
+    def _ask_ahead(
+        self,
+        retrieved: Iterator[Retrieved | AudioError | PromptError],
+        scoring: LabelScoring,
+        arm: Answerer,
+        ask: AskOptions,
+    ) -> Iterator[Retrieved | AudioError | PromptError]:
+        """Hand on what was retrieved; a model that reads several prompts at once is asked first."""
+        model = self.model
+        if model is None or arm == "vote" or model.capabilities.max_prompts == 1:
+            yield from retrieved
+            return
+        while group := list(islice(retrieved, model.capabilities.max_prompts)):
+            requests = [to_request(x, ask) for x in group if isinstance(x, Retrieved)]
+            ask_ahead(model, requests, scoring)
+            yield from group
 
     def write(
         self,

@@ -13,8 +13,8 @@ from .checkpoint import (
 from .families import FAMILIES, REFUSED, Family
 from .language_model import HubLanguageModel
 from .loading import DEVICE_MAPS, DTYPES, load_hub_model
-from .network import HubNetwork
-from .rendering import Rendered, Renderer
+from .reading import HubNetwork, Rendered
+from .rendering import Renderer
 from .self_test import SelfTest, run_self_test
 
 __all__ = [

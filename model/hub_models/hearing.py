@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from earful.errors import AudioError
 from earful.model.audio import BY_TIMES, Clip
-from earful.model.hub_models.network import HubNetwork
+from earful.model.hub_models.reading import HubNetwork
 from earful.model.hub_models.rendering import Renderer
 from earful.model.kept_features import FeatureCache
 from earful.model.prompt import ClipRef

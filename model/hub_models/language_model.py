@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from earful.errors import PromptError
+from earful.errors import AudioError, PromptError
 from earful.model.capabilities import Capabilities
 from earful.model.hub_models.hearing import Features, Hearing
-from earful.model.hub_models.network import HubNetwork
-from earful.model.hub_models.rendering import Rendered, Renderer
+from earful.model.hub_models.reading import (
+    MOST_PROMPTS,
+    HubNetwork,
+    Question,
+    Rendered,
+    score_together,
+)
+from earful.model.hub_models.rendering import Renderer
 from earful.model.hub_models.self_test import run_self_test
 from earful.model.kept_features import FeatureCache
 from earful.model.prompt import ClipRef, Prompt
@@ -28,7 +37,11 @@ MOST_AUDIOS: Final = 128
 _WINDOW_S: Final = 30.0
 _MOST_CONTEXT: Final = 1 << 20
 _LONGEST_S: Final = 36_000
+_MOST_AHEAD: Final = 512  # prompts whose scores wait to be asked for
 _THOUGHTS: Final = ("<think>", "</think>")
+_log = logging.getLogger(__name__)
+
+Answers = tuple[tuple[int, ...], ...]
 
 
 class HubLanguageModel:
@@ -66,6 +79,7 @@ class HubLanguageModel:
         self._end_ids = sorted({renderer.end_id, *_stops(network.model)})
         # A processor counts, and a decoder is hooked: one call at a time.
         self._lock = threading.RLock()
+        self._ahead: dict[tuple[str, Answers], list[NDArray[np.float64]]] = {}
         self._hearing = Hearing(
             renderer,
             network,
@@ -88,6 +102,7 @@ class HubLanguageModel:
             shot_modes=("interleaved", "montage", "text"),
             system_text=renderer.system_text,
             hears="verified" if self.self_test.hears else "no",
+            max_prompts=self._most_together(),
         )
 
     __repr__ = language_model_repr
@@ -126,11 +141,39 @@ class HubLanguageModel:
 
     def score(self, prompt: Prompt, answers: Sequence[str]) -> list[NDArray[np.float64]]:
         """Score whole answers behind one reading of a prompt; see ``LanguageModel``."""
-        ids = [self._answer_ids(answer) for answer in answers]
-        require_distinct(answers, ids, reader=self.capabilities.name)
         with self._lock:
-            rendered, features = self._read(prompt, room=max(map(len, ids), default=0))
-            return self.network.score(rendered, features, ids)
+            asked = self._question(prompt, answers)
+            # What was asked ahead is given once, so that nothing is held longer than needed.
+            if self._ahead and (found := self._ahead.pop((asked.key, asked.answers), None)):
+                return found
+            return self.network.score(asked.prompt, asked.features, asked.answers)
+
+    def ask_ahead(self, questions: Sequence[tuple[Prompt, Sequence[str]]]) -> None:
+        """Score answers to several prompts at once, for ``score`` to give; see ``AsksAhead``."""
+        with self._lock:
+            if self.capabilities.max_prompts == 1:
+                return
+            asked: list[Question] = []
+            for prompt, answers in questions:
+                # Who asks for it alone is told what is wrong with it.
+                with suppress(PromptError, AudioError):
+                    asked.append(self._question(prompt, answers))
+            try:
+                found = score_together(self.network, asked)
+            except torch.OutOfMemoryError:
+                self.network.kept.clear()
+                self._capabilities = replace(self._capabilities, max_prompts=1)
+                _log.warning(
+                    "%s: there is no memory for several prompts at once; they are read one at a "
+                    "time from now on",
+                    self.capabilities.name,
+                )
+                return
+            for question, scores in zip(asked, found, strict=True):
+                if scores is not None:
+                    self._ahead[question.key, question.answers] = scores
+            while len(self._ahead) > _MOST_AHEAD:
+                del self._ahead[next(iter(self._ahead))]
 
     def generate(
         self,
@@ -149,10 +192,22 @@ class HubLanguageModel:
 
     # --- parts -----------------------------------------------------------------------
 
-    def _answer_ids(self, answer: str) -> list[int]:
+    def _most_together(self) -> int:
+        """Return how many prompts are read at once: on a GPU several, where that is safe."""
+        # A CPU reads them no faster together, and what fills up the shorter ones is work.
+        is_gpu = self.network.device.type == "cuda"
+        return MOST_PROMPTS if is_gpu and self.self_test.asks_together else 1
+
+    def _question(self, prompt: Prompt, answers: Sequence[str]) -> Question:
+        ids = [self._answer_ids(answer) for answer in answers]
+        require_distinct(answers, ids, reader=self.capabilities.name)
+        rendered, features = self._read(prompt, room=max(map(len, ids), default=0))
+        return Question(prompt=rendered, features=features, answers=tuple(ids))
+
+    def _answer_ids(self, answer: str) -> tuple[int, ...]:
         if not answer.strip():
             raise PromptError("an answer is empty: expected at least one character")
-        return [*self.renderer.encode(answer), self.renderer.end_id]
+        return (*self.renderer.encode(answer), self.renderer.end_id)
 
     def _read(self, prompt: Prompt, *, room: int) -> tuple[Rendered, Features]:
         limits = self.capabilities

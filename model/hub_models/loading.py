@@ -63,7 +63,7 @@ def load_hub_model(
     folder = open_hub_folder(name)
     _require_packages(folder, dtype)
     from earful.model.hub_models.language_model import HubLanguageModel
-    from earful.model.hub_models.network import HubNetwork
+    from earful.model.hub_models.reading import HubNetwork
     from earful.model.hub_models.rendering import Renderer
 
     with _quiet():
@@ -78,6 +78,10 @@ def load_hub_model(
         weights_sha256=folder.weights_sha256(),
         licence=folder.licence,
     )
+    if not loaded.self_test.keeps_prefixes:
+        _log.warning("%s: read in parts it scores otherwise, so each prompt is read anew", name)
+    if network.device.type == "cuda" and not loaded.self_test.asks_together:
+        _log.warning("%s: scores otherwise beside others, so prompts are read singly", name)
     _log.debug(
         "self-test of %s: %s",
         name,

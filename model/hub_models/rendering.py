@@ -12,7 +12,6 @@ import logging
 import re
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from earful.errors import ModelError, PromptError
 from earful.model.hub_models.audio_tokens import WINDOW_TOKENS
 from earful.model.hub_models.families import Family
 from earful.model.hub_models.messages import Message, to_messages
+from earful.model.hub_models.reading import Rendered, cut_points
 from earful.model.prompt import Prompt
 
 _log = logging.getLogger(__name__)
@@ -39,24 +39,6 @@ _FLATTEN = (
 
 LEAST_S = 0.1
 """A recording that is shorter is lengthened with silence: encoders need some frames."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Rendered:
-    """A prompt as a model reads it.
-
-    Attributes:
-        inputs: Arrays of shape ``(1, n)`` by name, ``input_ids`` and masks among them.
-        is_audio: bool, shape ``(n,)``: where a recording's features belong.
-    """
-
-    inputs: dict[str, Any]
-    is_audio: NDArray[np.bool_]
-
-    @property
-    def n_tokens(self) -> int:
-        """Length in tokens."""
-        return self.is_audio.size
 
 
 class Renderer:
@@ -127,7 +109,10 @@ class Renderer:
                 "tokenizer is not the one of its family"
             )
         kept = {key: x for key, x in inputs.items() if x.ndim == 2 and x.shape[1] == ids.size}
-        return Rendered(inputs=kept, is_audio=is_audio)
+        cuts = cut_points(
+            ids, is_audio, n_tokens, end_id=self.end_id, is_dialogue=prompt.is_dialogue
+        )
+        return Rendered(inputs=kept, is_audio=is_audio, cuts=cuts)
 
     def messages(self, prompt: Prompt) -> list[Message]:
         """Return a prompt as messages.

@@ -17,6 +17,7 @@ from .questions import (
 )
 from .request import (
     ModelRequest,
+    ask_ahead,
     generation_notes,
     score_labels,
     scoring_notes,
@@ -40,6 +41,7 @@ __all__ = [
     "YesNo",
     "affirmed",
     "answer_heard",
+    "ask_ahead",
     "asks_for_a_description",
     "asks_for_a_name",
     "describe_exemplars",

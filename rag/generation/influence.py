@@ -21,7 +21,7 @@ from earful.model import LanguageModel
 from earful.rag.answer import LabelScore, predicted_label, rank_labels
 from earful.rag.arrays import Scores
 from earful.rag.generation.prompt import arrange_shots
-from earful.rag.generation.request import ModelRequest, score_labels
+from earful.rag.generation.request import ModelRequest, ask_ahead, score_labels
 from earful.rag.retrieval import LabelScoring
 from earful.read_only import ReadOnlyDict
 from earful.wording import unknown_name
@@ -165,12 +165,14 @@ def _compare(
             )
         return scores
 
+    changed = [change(shots, hit) for hit in shown]
+    ask_ahead(model, [replace(still, hits=hits) for hits in (shots, *changed)], scoring)
     whole = scores_of(shots)
     with_all = rank_labels(request.labels, whole)
     answer, _ = predicted_label(request.task, with_all)
     found: list[ShotInfluence] = []
-    for hit in shown:
-        scores = scores_of(change(shots, hit))
+    for hit, hits in zip(shown, changed, strict=True):
+        scores = scores_of(hits)
         ranked = rank_labels(request.labels, scores)
         changes = dict(zip(request.labels, (whole - scores).tolist(), strict=True))
         found.append(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from weakref import WeakKeyDictionary
@@ -23,11 +24,18 @@ from earful.model import LanguageModel
 from earful.rag.arrays import Scores
 from earful.rag.blend import UNFITTED, Blend, HeldOutScores, fit_blend
 from earful.rag.generation.prompt import clip_of
-from earful.rag.generation.request import ModelRequest, score_labels, shortlist, with_untold
+from earful.rag.generation.request import (
+    ModelRequest,
+    ask_ahead,
+    score_labels,
+    shortlist,
+    with_untold,
+)
 from earful.rag.retrieval import (
     MIN_CASES,
     Candidates,
     LabelScoring,
+    LabelVote,
     PreparedTask,
     Query,
     Retriever,
@@ -44,7 +52,7 @@ _SEED = 0
 Progress = Callable[[int, int], None]
 
 # Of a model's capabilities, those that change no score.
-_NO_MATTER = frozenset({"name", "licence", "caveat", "writes_captions"})
+_NO_MATTER = frozenset({"name", "licence", "caveat", "writes_captions", "max_prompts"})
 
 
 class BlendFitter:
@@ -125,13 +133,21 @@ class BlendFitter:
         known = cache.get(key, n_scores=len(candidates.labels))
         votes: list[Scores] = []
         scored: list[int] = []
+        waiting: deque[tuple[LabelVote, ModelRequest]] = deque()
         for n_done, row in enumerate(rows, 1):
-            found = find_shots(prepared, request.task, _query(prepared, row), seed=request.seed)
             id_ = candidates.exemplars[row].id
-            vote = self._retriever.vote(found, seed=request.seed)
+            if not waiting:
+                most = model.capabilities.max_prompts
+                coming = rows[n_done - 1 : n_done - 1 + most]
+                waiting += [self._held_out(model, request, prepared, other) for other in coming]
+                unknown = [
+                    held_out
+                    for other, (_, held_out) in zip(coming, waiting, strict=True)
+                    if candidates.exemplars[other].id not in known
+                ]
+                ask_ahead(model, unknown, scoring)
+            vote, held_out = waiting.popleft()
             if id_ not in known:
-                held_out = replace(request, hits=found.hits, query=_query(prepared, row).reference)
-                held_out, _ = shortlist(replace(held_out, shortlist=()), vote, model)
                 try:
                     scores, _ = score_labels(model, held_out, scoring)
                 except (AudioError, PromptError):
@@ -153,6 +169,16 @@ class BlendFitter:
             groups=tuple(candidates.exemplars[row].group for row in scored),
             exclusive=exclusive,
         )
+
+    def _held_out(
+        self, model: LanguageModel, request: ModelRequest, prepared: PreparedTask, row: int
+    ) -> tuple[LabelVote, ModelRequest]:
+        """Return what others say of an exemplar, and the request about it."""
+        query = _query(prepared, row)
+        found = find_shots(prepared, request.task, query, seed=request.seed)
+        vote = self._retriever.vote(found, seed=request.seed)
+        held_out = replace(request, hits=found.hits, query=query.reference, shortlist=())
+        return vote, shortlist(held_out, vote, model)[0]
 
     def _cache(self, model: LanguageModel) -> ScoreCache:
         """Return where a model's scores are kept: of unknown weights, no longer than it is."""

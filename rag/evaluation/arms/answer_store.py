@@ -30,7 +30,9 @@ LEAST_S: Final = 0.1
 """Seconds from which an answer is worth keeping."""
 
 # Of a model's capabilities, those that change no answer.
-_NO_MATTER: Final = frozenset({"name", "licence", "caveat", "writes_captions", "hears"})
+_NO_MATTER: Final = frozenset(
+    {"name", "licence", "caveat", "writes_captions", "hears", "max_prompts"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -88,6 +89,8 @@ class MeteredModel:
         self._model = model
         self._store = store
         self._spent = Spent()
+        # Seconds that scores took which were asked for ahead, by question.
+        self._ahead_s: dict[str, float] = {}
 
     __repr__ = language_model_repr
 
@@ -145,6 +148,7 @@ class MeteredModel:
         size = self._model.measure(prompt)
         store = self._store if self._store is not None and _is_known(prompt) else None
         question = {**asked, "prompt": prompt.digest, "slots": size.slots}
+        ahead_s = self._ahead_s.pop(_key(question), 0.0) if self._ahead_s else 0.0
         if store is not None and (kept := store.get(question)) is not None:
             # Whoever can write to the index can write a line whose digest is right.
             with suppress(TypeError, ValueError):
@@ -154,7 +158,7 @@ class MeteredModel:
         before = _reading(self._model)
         started = time.perf_counter()
         found = ask()
-        spent_s = time.perf_counter() - started
+        spent_s = ahead_s + time.perf_counter() - started
         spent = _between(before, _reading(self._model), size.n_tokens + n_written(found), spent_s)
         self._spent += spent
         if store is not None:
@@ -169,6 +173,8 @@ def meter_model(model: LanguageModel, store: AnswerStore | None = None) -> Meter
     members: dict[str, Any] = {
         name: _handed_on(name) for name in _HANDED_ON if hasattr(model, name)
     }
+    if hasattr(model, "ask_ahead"):
+        members["ask_ahead"] = _ask_ahead
     if hasattr(model, "choose"):
         members["choose"] = _choose
     kind = type(MeteredModel.__name__, (MeteredModel,), members)
@@ -188,6 +194,26 @@ def _choose(self: Any, prompt: Prompt, answers: Sequence[str], **more: Any) -> A
     spent_s = time.perf_counter() - started
     self._spent += _between(before, _reading(self._model), size.n_tokens, spent_s)
     return found
+
+
+def _ask_ahead(self: Any, questions: Sequence[tuple[Prompt, Sequence[str]]]) -> None:
+    """Ask ahead for what is not kept; each question is counted an equal part of the time."""
+    wanted: list[tuple[Prompt, Sequence[str]]] = []
+    keys: list[str] = []
+    for prompt, answers in questions:
+        slots = self._model.measure(prompt).slots
+        question = {"score": list(answers), "prompt": prompt.digest, "slots": slots}
+        if self._store is None or not _is_known(prompt) or self._store.get(question) is None:
+            wanted.append((prompt, answers))
+            keys.append(_key(question))
+    started = time.perf_counter()
+    self._model.ask_ahead(wanted)
+    each_s = (time.perf_counter() - started) / max(1, len(wanted))
+    self._ahead_s.update(dict.fromkeys(keys, each_s))
+
+
+def _key(question: Mapping[str, object]) -> str:
+    return json.dumps(question, sort_keys=True)
 
 
 def _reading(model: LanguageModel) -> Any:

@@ -45,7 +45,7 @@ from earful.rag.retrieval import (
 from earful.rag.task import Answerer, Task
 
 _TOP = 5
-# Only without a language model: its answers take so long that each item is saved at once.
+# Only without a language model: its answers take so long that items are saved as they are answered.
 _ITEMS_AT_ONCE = 64
 
 # The ``arm`` option of FewShot for every arm that is not a baseline.
@@ -149,12 +149,19 @@ class ArmRunner:
             random choices. Where a recording cannot be read or a prompt cannot be built, the
             prediction's ``fault`` says why, and it counts as wrong.
         """
-        n_at_once = 1 if any(arm.by_model for arm in self._arms) else _ITEMS_AT_ONCE
+        n_at_once = self._n_at_once
         for start in range(0, len(items), n_at_once):
             yield from self._ask_at_once(items[start : start + n_at_once])
 
+    @property
+    def _n_at_once(self) -> int:
+        """Number of items that are asked about before the first is handed on."""
+        if self._model is None or not any(arm.by_model for arm in self._arms):
+            return _ITEMS_AT_ONCE
+        return self._model.capabilities.max_prompts
+
     def _ask_at_once(self, items: Sequence[Item]) -> Iterator[tuple[Item, tuple[Prediction, ...]]]:
-        blended: dict[tuple[Arm, int], tuple[list[_Result], Spent]] = {}
+        blended: dict[tuple[Arm, int], list[tuple[_Result, Spent]]] = {}
         by_arm: list[list[Prediction]] = []
         for arm in self._arms:
             for seed in self._seeds if arm.is_drawn else self._seeds[:1]:
@@ -172,7 +179,7 @@ class ArmRunner:
         arm: Arm,
         seed: int,
         items: Sequence[Item],
-        blended: dict[tuple[Arm, int], tuple[list[_Result], Spent]],
+        blended: dict[tuple[Arm, int], list[tuple[_Result, Spent]]],
     ) -> list[Prediction]:
         """Answer by labels, by the model or the vote.
 
@@ -183,25 +190,23 @@ class ArmRunner:
         if arm.how == "retrieved" and replace(arm, how="blend") in self._arms:
             asked = replace(arm, how="blend")
         if (asked, seed) in blended:
-            results, spent = blended[asked, seed]
+            results = blended[asked, seed]
         else:
             self._seed = seed
             few = self._few_shuffled if asked.how == "shuffled" else self._few
-            results = list(
-                few.classify_batch(
-                    [self._query(asked, item) for item in items],
-                    task=self._task,
-                    scoring=self._scoring,
-                    **_ask_options(asked, seed),
-                )
+            answers = few.classify_batch(
+                [self._query(asked, item) for item in items],
+                task=self._task,
+                scoring=self._scoring,
+                **_ask_options(asked, seed),
             )
-            # There is one item at a time where a model is asked, so all of it is this item's.
-            spent = self._take_spent()
+            # An item's answer comes before the next one's is asked for.
+            results = [(answer, self._take_spent()) for answer in answers]
             if asked.how == "blend":
-                blended[asked, seed] = results, spent
+                blended[asked, seed] = results
         return [
             self._with_spent(self._prediction(arm, seed, item, result), spent)
-            for item, result in zip(items, results, strict=True)
+            for item, (result, spent) in zip(items, results, strict=True)
         ]
 
     # --- what was spent --------------------------------------------------------------

@@ -59,7 +59,7 @@ def test_a_batch_of_answers_is_memory_bounded_and_equal(
 ) -> None:
     prompt, answers = ask(noise(0.5), noise(0.5, 1)), ["a", "bcd", "efgh ij"]
     together = model.score(prompt, answers)
-    monkeypatch.setattr("earful.model.hub_models.network.BUDGET_BYTES", 1)
+    monkeypatch.setattr("earful.model.hub_models.reading.network.BUDGET_BYTES", 1)
     for found, expected in zip(model.score(prompt, answers), together, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5)
     assert model.capabilities.batch_safe

@@ -3,16 +3,17 @@
 Every recording is encoded alone. What it says then depends on nothing beside it in a prompt, also
 in families whose encoders pad all recordings of a call to the longest; and an exemplar is encoded
 once, however many prompts show it. A prompt is read with these features in place of its audio
-tokens; answers are scored on copies of what was read, several at a time.
+tokens, and what it shares with others once for all of them (``prefixes``); answers are scored on
+copies of what was read, several at a time.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -22,7 +23,13 @@ from torch import Tensor
 
 from earful.errors import ModelError
 from earful.model.hub_models.families import Family
-from earful.model.hub_models.rendering import Rendered
+from earful.model.hub_models.reading.prefixes import (
+    KeptPrefixes,
+    Reading,
+    cache_bytes,
+    prefix_keys,
+)
+from earful.model.hub_models.reading.rendered import Rendered
 from earful.model.protocols import GenerationOptions
 from earful.model.writing import Sampler
 
@@ -32,21 +39,6 @@ BUDGET_BYTES: Final = 2 << 30
 
 class _HeardEnough(Exception):  # noqa: N818  # nothing went wrong
     """Ends a forward pass once the embedded recording was seen."""
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Reading:
-    """A prompt that was read.
-
-    Attributes:
-        cache: Keys and values of its tokens, of ``transformers``.
-        logits: float32, shape ``(V,)``: of the token that follows.
-        n_tokens: Its length.
-    """
-
-    cache: Any
-    logits: Tensor
-    n_tokens: int
 
 
 class HubNetwork:
@@ -61,6 +53,10 @@ class HubNetwork:
     Attributes:
         batches_answers: Whether answers are scored several at a time.
         reuses_prompt: Whether answers are scored on copies of what was read.
+        keeps_prefixes: Whether prompts are read in parts, which are kept for others.
+        kept: These parts.
+        token_bytes: What a token takes in memory once it was read, in bytes; 0 before any was.
+        most_alike: Length up to which tokens are read alike, whatever their number.
     """
 
     def __init__(self, model: Any, family: Family, *, audio_id: int, name: str) -> None:
@@ -70,6 +66,10 @@ class HubNetwork:
         self.name = name
         self.batches_answers = True
         self.reuses_prompt = True
+        self.keeps_prefixes = True
+        self.kept = KeptPrefixes()
+        self.token_bytes = 0
+        self.most_alike = _most_alike(model.config)
         try:
             self._decoder: torch.nn.Module = model.get_submodule(family.decoder)
         except AttributeError as error:
@@ -93,6 +93,11 @@ class HubNetwork:
         """Type of what is computed with."""
         kind: torch.dtype = self._embeddings.dtype
         return kind
+
+    @property
+    def budget_bytes(self) -> int:
+        """Memory for copies of what was read, in bytes."""
+        return BUDGET_BYTES
 
     # --- recordings ------------------------------------------------------------------
 
@@ -119,16 +124,60 @@ class HubNetwork:
     # --- prompts ---------------------------------------------------------------------
 
     def read(self, prompt: Rendered, features: NDArray[np.float32]) -> Reading:
-        """Read a prompt.
+        """Read a prompt, from the longest beginning of it on that was kept.
 
         Args:
             prompt: Its ids.
             features: float32, shape ``(n_audio_tokens, width)``: of its recordings, in order.
         """
-        inputs = {key: values.to(self.device) for key, values in prompt.inputs.items()}
-        with self._hearing(prompt.is_audio, features), torch.inference_mode():
-            out = self.model(**inputs, **self._positions(0, prompt.n_tokens, 1), use_cache=True)
-        return Reading(cache=out.cache, logits=out.logits[0, -1].float(), n_tokens=prompt.n_tokens)
+        if not self.keeps_prefixes or prompt.n_tokens > self.most_alike:
+            return self._read_part(None, prompt, features, prompt.n_tokens)
+        try:
+            return self._read_from_kept(prompt, features)
+        except torch.OutOfMemoryError:
+            if not len(self.kept):
+                raise
+        # Outside of the handler, whose traceback holds on to what was computed.
+        self.kept.clear()
+        return self._read_from_kept(prompt, features)
+
+    def _read_from_kept(self, prompt: Rendered, features: NDArray[np.float32]) -> Reading:
+        ends = sorted({*prompt.cuts, prompt.n_tokens})
+        keys = prefix_keys(prompt.ids, prompt.is_audio, features, ends)
+        kept = self.kept.longest(keys)
+        first, reading = (0, None) if kept is None else (kept[0] + 1, kept[1])
+        found: list[tuple[str, Reading]] = []
+        for key, end in zip(keys[first:], ends[first:], strict=True):
+            reading = self._read_part(reading, prompt, features, end)
+            if end in prompt.cuts:
+                found.append((key, reading.forked()))
+        self.kept.keep(found)
+        if reading is None:
+            raise ModelError(f"{self.name}: a prompt without tokens")
+        return reading
+
+    def _read_part(
+        self, before: Reading | None, prompt: Rendered, features: NDArray[np.float32], end: int
+    ) -> Reading:
+        """Read on to a place in a prompt."""
+        start = 0 if before is None else before.n_tokens
+        inputs = {
+            # The mask is over all that was read, the others over what is read now.
+            key: values[:, (0 if key == "attention_mask" else start) : end].to(self.device)
+            for key, values in prompt.inputs.items()
+        }
+        is_audio = prompt.is_audio[start:end]
+        n_heard = int(prompt.is_audio[:start].sum())
+        heard = features[n_heard : n_heard + int(is_audio.sum())]
+        cache = {} if before is None else {"cache": before.cache}
+        positions = self._positions(start, end - start, 1)
+        out = self.forward_heard(
+            is_audio[None], heard, **inputs, **cache, **positions, use_cache=True
+        )
+        self.token_bytes = max(self.token_bytes, cache_bytes(out.cache) // end)
+        # A copy: what is kept would else hold the logits of all tokens.
+        logits = out.logits[0, -1].float().clone()
+        return Reading(cache=out.cache, logits=logits, n_tokens=end)
 
     def score(
         self,
@@ -172,10 +221,10 @@ class HubNetwork:
             for fill in [[int(key == "attention_mask")]]
         }
         is_audio = np.concatenate([prompt.is_audio, np.zeros(added, dtype=bool)])
-        with self._hearing(is_audio, features), torch.inference_mode():
-            out = self.model(**inputs, **self._positions(0, n + added, 1), use_cache=False)
+        positions = self._positions(0, n + added, 1)
+        out = self.forward_heard(is_audio[None], features, **inputs, **positions, use_cache=False)
         rows = out.logits[0, n - 1 : -1].float().log_softmax(-1)
-        return _picked(rows, answer)
+        return self.picked(rows, answer)
 
     def ask_whole(self, inputs: dict[str, Any]) -> Tensor:
         """Return logits behind a processor's inputs, audio included, as the model alone has them.
@@ -183,8 +232,7 @@ class HubNetwork:
         Returns:
             float32, shape ``(V,)``.
         """
-        with torch.inference_mode():
-            logits: Tensor = self.model(**self._placed(inputs), use_cache=False).logits
+        logits: Tensor = self.forward(**self._placed(inputs), use_cache=False).logits
         return logits[0, -1].float()
 
     def decode(
@@ -207,6 +255,32 @@ class HubNetwork:
             ids = torch.tensor([[token]], device=self.device)
             logits = self._forward(reading, reading.cache, ids, n_written)[0, -1].float()
 
+    # --- the model -------------------------------------------------------------------
+
+    def forward(self, **inputs: Any) -> Any:
+        """Return what the model itself returns."""
+        with torch.inference_mode():
+            return self.model(**inputs)
+
+    def forward_heard(
+        self, is_audio: NDArray[np.bool_], features: NDArray[np.float32], **inputs: Any
+    ) -> Any:
+        """Return what the model itself returns, with features in place of audio tokens.
+
+        Args:
+            is_audio: bool, shape ``(n_rows, n)``: where they belong.
+            features: float32, shape ``(n_audio_tokens, width)``, row after row.
+            inputs: What else it takes.
+        """
+        with self._hearing(is_audio, features):
+            return self.forward(**inputs)
+
+    @staticmethod
+    def picked(rows: Tensor, ids: Sequence[int]) -> NDArray[np.float64]:
+        """Return one value of each of some rows, as float64."""
+        places = torch.tensor(list(ids), device=rows.device)[:, None]
+        return np.asarray(rows.gather(1, places)[:, 0].double().cpu().numpy())
+
     # --- internals -------------------------------------------------------------------
 
     def _continue(
@@ -226,7 +300,7 @@ class HubNetwork:
             cache.batch_repeat_interleave(len(answers))
         logits = self._forward(reading, cache, ids.to(self.device), 0, mask.to(self.device))
         return [
-            _picked(logits[row, : len(answer) - 1].float().log_softmax(-1), answer[1:])
+            self.picked(logits[row, : len(answer) - 1].float().log_softmax(-1), answer[1:])
             for row, answer in enumerate(answers)
         ]
 
@@ -243,15 +317,13 @@ class HubNetwork:
         # Over the prompt as well: a mask of the new tokens alone gives other numbers.
         seen = torch.ones((n_rows, n), dtype=torch.long, device=self.device)
         new = torch.ones_like(ids) if mask is None else mask
-        with torch.inference_mode():
-            out = self.model(
-                input_ids=ids,
-                attention_mask=torch.cat([seen, new], dim=1),
-                cache=cache,
-                use_cache=True,
-                **self._positions(n, length, n_rows),
-            )
-        logits: Tensor = out.logits
+        logits: Tensor = self.forward(
+            input_ids=ids,
+            attention_mask=torch.cat([seen, new], dim=1),
+            cache=cache,
+            use_cache=True,
+            **self._positions(n, length, n_rows),
+        ).logits
         return logits
 
     def _positions(self, start: int, length: int, n_rows: int) -> dict[str, Tensor]:
@@ -263,7 +335,7 @@ class HubNetwork:
     def _most_at_once(self, reading: Reading) -> int:
         if not self.batches_answers:
             return 1
-        return max(1, BUDGET_BYTES // max(1, cache_bytes(reading.cache)))
+        return max(1, self.budget_bytes // max(1, cache_bytes(reading.cache)))
 
     def _placed(self, inputs: dict[str, Any]) -> dict[str, Any]:
         dtype = self._embeddings.dtype
@@ -278,12 +350,13 @@ class HubNetwork:
     def _hearing(
         self, is_audio: NDArray[np.bool_], features: NDArray[np.float32]
     ) -> Iterator[None]:
+        """Put features in place of audio tokens; ``is_audio`` has shape ``(rows, n)``."""
         place = torch.from_numpy(is_audio)
         values = torch.from_numpy(np.ascontiguousarray(features))
 
         def put(embedded: Tensor) -> Tensor:
             embedded = embedded.clone()
-            embedded[0, place.to(embedded.device)] = values.to(embedded.device, embedded.dtype)
+            embedded[place.to(embedded.device)] = values.to(embedded.device, embedded.dtype)
             return embedded
 
         with self._embedded(put):
@@ -308,16 +381,20 @@ class HubNetwork:
                 handle.remove()
 
 
-def cache_bytes(cache: Any) -> int:
-    """Return the memory that keys and values take, in bytes."""
-    return sum(
-        tensor.numel() * tensor.element_size()
-        for layer in cache.layers
-        for tensor in vars(layer).values()
-        if isinstance(tensor, Tensor)
+def _most_alike(config: Any) -> float:
+    """Return the length up to which tokens mean the same, whatever their number.
+
+    Positions of some models are scaled in another way once a prompt is longer, those of its
+    beginning as well.
+    """
+    stated = config.get_text_config().to_dict().get("rope_parameters") or {}
+    kinds = [stated, *(kind for kind in stated.values() if isinstance(kind, dict))]
+    original = getattr(config.get_text_config(), "original_max_position_embeddings", None)
+    return min(
+        (
+            int(kind.get("original_max_position_embeddings") or original or 0)
+            for kind in kinds
+            if kind.get("rope_type") == "longrope"
+        ),
+        default=math.inf,
     )
-
-
-def _picked(rows: Tensor, ids: Sequence[int]) -> NDArray[np.float64]:
-    places = torch.tensor(list(ids), device=rows.device)[:, None]
-    return np.asarray(rows.gather(1, places)[:, 0].double().cpu().numpy())
