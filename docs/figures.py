@@ -220,6 +220,36 @@ def hub_models() -> str:
     )
 
 
+def hub_prompts() -> str:
+    """Return the table of the ways to read several prompts with a model of the hub."""
+    told = kept("hub_models")["prompts"]
+    tokens = {
+        "8": f"{min(told['ragged_tokens']):,} to {max(told['ragged_tokens']):,}",
+        "5": f"{max(told['query_tokens']):,}, {told['shared_tokens']:,} of them shared",
+    }
+    words = {
+        "8 prompts singly": "8 prompts, one by one",
+        "8 prompts together": "8 prompts, read together",
+        "5 queries, each anew": "5 queries behind 8 exemplars, each read anew",
+        "5 queries, prefix kept": "5 queries behind 8 exemplars, these kept",
+    }
+    rows = [
+        [
+            title,
+            tokens[name[0]],
+            f"{(row := told['ways'][name])['seconds']:.1f} s",
+            f"{row['times']:.2f}",
+            f"{row['largest_difference']:.0e}" if row["largest_difference"] else "0",
+        ]
+        for name, title in words.items()
+    ]
+    head = ["", "tokens each", "processor time", "times", "largest difference, nats a token"]
+    return markdown_table(head, rows) + (
+        f"\n\nThe same model, {told['labels']} labels each, recordings heard before; "
+        f"{told['device']}, {told['threads']} thread{'' if told['threads'] == 1 else 's'}."
+    )
+
+
 def hub_families() -> str:
     """Return the table of families, as the package has it."""
     rows = []
@@ -806,7 +836,11 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "kills": trials.kills,
         "damage": trials.damage,
     },
-    ROOT / "docs" / "hub-models.md": {"families": hub_families, "scoring": hub_models},
+    ROOT / "docs" / "hub-models.md": {
+        "families": hub_families,
+        "scoring": hub_models,
+        "prompts": hub_prompts,
+    },
     ROOT / "docs" / "full-size.md": {
         "stages": full_size_stages,
         "queries": full_size_queries,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from earful.errors import ModelError
 from earful.model.audio import Clip
-from earful.model.hub_models.reading import HubNetwork, Question, score_together
+from earful.model.hub_models.reading import HubNetwork, Question, score_batch
 from earful.model.hub_models.rendering import Renderer
 from earful.model.prompt import ClipRef, Place, Prompt, Text
 
@@ -143,13 +143,9 @@ def _in_parts(network: HubNetwork, question: Question) -> float:
 def _together(network: HubNetwork, questions: list[Question]) -> float:
     """Return by how much questions score otherwise beside each other."""
     network.keeps_prefixes = False
-    network.kept.clear()
-    beside = score_together(network, questions)
     return max(
-        np.inf
-        if own is None
-        else _difference(own, network.score(asked.prompt, asked.features, asked.answers))
-        for own, asked in zip(beside, questions, strict=True)
+        _difference(own, network.score(asked.prompt, asked.features, asked.answers))
+        for own, asked in zip(score_batch(network, questions), questions, strict=True)
     )
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from earful.errors import PromptError, TaskError
 from earful.index.search import Hit
-from earful.model import LanguageModel
+from earful.model import AsksAhead, LanguageModel
 from earful.rag.answer import LabelScore, predicted_label, rank_labels
 from earful.rag.arrays import Scores
 from earful.rag.generation.prompt import arrange_shots
@@ -133,11 +133,15 @@ def text_influence(
         (tokens,) = model.score(still.build_for(model, hits), [text])
         return float(tokens.sum())
 
+    without = [_without(shots, hit) for hit in shown]
+    if isinstance(model, AsksAhead):
+        prompts = [still.build_for(model, hits) for hits in (shots, *without)]
+        model.ask_ahead([(prompt, [text]) for prompt in prompts])
     whole = log_probability(shots)
     return _helpful_first(
         [
-            ShotInfluence(hit=hit, change=whole - log_probability(_without(shots, hit)))
-            for hit in shown
+            ShotInfluence(hit=hit, change=whole - log_probability(hits))
+            for hit, hits in zip(shown, without, strict=True)
         ]
     )
 

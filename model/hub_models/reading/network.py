@@ -151,7 +151,7 @@ class HubNetwork:
             reading = self._read_part(reading, prompt, features, end)
             if end in prompt.cuts:
                 found.append((key, reading.forked()))
-        self.kept.keep(found)
+        self.kept.keep(found, behind=None if kept is None else keys[kept[0]])
         if reading is None:
             raise ModelError(f"{self.name}: a prompt without tokens")
         return reading

@@ -74,13 +74,20 @@ class KeptPrefixes:
                 return place, found[0].forked()
         return None
 
-    def keep(self, found: Sequence[tuple[str, Reading]]) -> None:
-        """Keep the beginnings of one prompt, shortest first: the longest of them go first."""
+    def keep(self, found: Sequence[tuple[str, Reading]], *, behind: str | None = None) -> None:
+        """Keep the beginnings of one prompt, shortest first: the longest of them go first.
+
+        Args:
+            found: Each with its key.
+            behind: Key of what they go on from, which stays longer than they do.
+        """
         for key, reading in reversed(found):
             size = held_bytes(reading.cache) + reading.logits.nbytes
             if size <= self.most_bytes:
                 self._kept[key] = (reading, size)
                 self._kept.move_to_end(key)
+        if behind in self._kept:
+            self._kept.move_to_end(behind)
         while self.n_bytes > self.most_bytes:
             self._kept.popitem(last=False)
 

@@ -26,6 +26,9 @@ MOST_PROMPTS: Final = 8
 MOST_TOKENS: Final = 16_384
 """Tokens of all prompts that are read together, those that fill up included."""
 
+MOST_FILLED: Final = 1.25
+"""Tokens of all prompts, those that fill up included, for each of their own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Question:
@@ -60,7 +63,7 @@ def score_together(
     """Score the answers of several prompts, as many at once as memory allows.
 
     A prompt that begins like another one of them, or like one that was kept, is left out, since
-    going on from what is kept takes less; and so is one that would be alone.
+    going on from what is kept takes less; and so is one that no other is nearly as long as.
 
     Returns:
         For each in order what ``HubNetwork.score`` returns, or ``None`` where it was left out.
@@ -81,7 +84,7 @@ def score_together(
     alone.sort(key=lambda place: questions[place].prompt.n_tokens)
     for places in _batches(alone, [question.prompt.n_tokens for question in questions], network):
         if len(places) > 1:
-            scored = _score_batch(network, [questions[place] for place in places])
+            scored = score_batch(network, [questions[place] for place in places])
             for place, scores in zip(places, scored, strict=True):
                 found[place] = scores
     return found
@@ -91,10 +94,12 @@ def _batches(
     places: Sequence[int], lengths: Sequence[int], network: HubNetwork
 ) -> Iterator[list[int]]:
     """Yield places that fit into memory together, given by rising length."""
+    most = min(MOST_TOKENS, network.budget_bytes // max(1, network.token_bytes))
     batch: list[int] = []
     for place in places:
+        own = sum(lengths[other] for other in (*batch, place))
         n_tokens = lengths[place] * (len(batch) + 1)
-        fits = n_tokens <= MOST_TOKENS and n_tokens * network.token_bytes <= network.budget_bytes
+        fits = n_tokens <= min(most, MOST_FILLED * own)
         if batch and not (fits and len(batch) < MOST_PROMPTS):
             yield batch
             batch = []
@@ -103,9 +108,10 @@ def _batches(
         yield batch
 
 
-def _score_batch(
+def score_batch(
     network: HubNetwork, questions: Sequence[Question]
 ) -> list[list[NDArray[np.float64]]]:
+    """Score the answers of several prompts that are read in one pass, as ``HubNetwork.score``."""
     reading, seen = _read(network, questions)
     first = reading.logits.log_softmax(-1)
     rows = [(row, place) for row, own in enumerate(questions) for place in range(len(own.answers))]
@@ -174,7 +180,8 @@ def _continue(
     for row, answer in enumerate(answers):
         ids[row, : len(answer) - 1] = torch.tensor(answer[:-1])
         mask[row, : len(answer) - 1] = 1
-    which = torch.tensor(list(rows), device=seen.device)
+    # Not on a device: layers may lie on several.
+    which = torch.tensor(list(rows))
     cache: Any = reading.forked().cache
     cache.batch_select_indices(which)
     positions = seen[which].sum(-1, keepdim=True) + torch.arange(longest, device=seen.device)

@@ -3,12 +3,14 @@
 Two families stand for all in the fast suite; the others are slow, and CI runs them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from earful.model import ClipRef, Place, Prompt, Text
 from earful.model.audio import Clip
@@ -22,7 +24,9 @@ for needed in ("transformers", "torchvision", "timm"):
 
 FAST = ("audioflamingo3", "qwen2_5_omni")
 RATE = 16_000
+LABELS = ["a dog", "cat", "a very long siren"]
 
+Scores = list[NDArray[np.float64]]
 ALL = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
 
 
@@ -42,6 +46,32 @@ def ask(*clips: Clip, question: str = "what is it?", answer: str = "a dog") -> P
             Text(kind="exemplar", text=answer, is_answer=True),
         ]
     return Prompt(parts=(*parts, ClipRef(audio=clips[-1]), Text(kind="user", text=question)))
+
+
+def anew(model: HubLanguageModel, prompt: Prompt, labels: Sequence[str] = LABELS) -> Scores:
+    """Score without anything that was kept."""
+    asked = model._question(prompt, labels)
+    model.network.kept.clear()
+    return model.network.score(asked.prompt, asked.features, asked.answers)
+
+
+def read_parts(model: HubLanguageModel, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Return a list that takes the rows and tokens of each part that is read from now on."""
+    parts: list[tuple[int, int]] = []
+    forward = model.network.forward_heard
+
+    def count(is_audio: NDArray[np.bool_], *others: Any, **inputs: Any) -> Any:
+        parts.append((is_audio.shape[0], is_audio.shape[1]))
+        return forward(is_audio, *others, **inputs)
+
+    monkeypatch.setattr(model.network, "forward_heard", count)
+    return parts
+
+
+def assert_close(found: Scores | None, expected: Scores, atol: float = 1e-5) -> None:
+    assert found is not None
+    for own, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(own, other, atol=atol, rtol=0)
 
 
 @pytest.fixture(scope="session")
@@ -80,3 +110,17 @@ def model(
 def flamingo(model_of: Callable[[str], HubLanguageModel]) -> HubLanguageModel:
     """A tiny Audio Flamingo 3, with the template that is shipped."""
     return model_of("audioflamingo3")
+
+
+@pytest.fixture
+def fresh(model: HubLanguageModel) -> HubLanguageModel:
+    """A tiny model of each family that keeps nothing yet."""
+    model.network.kept.clear()
+    return model
+
+
+@pytest.fixture
+def empty(flamingo: HubLanguageModel) -> HubLanguageModel:
+    """A tiny Audio Flamingo 3 that keeps nothing yet."""
+    flamingo.network.kept.clear()
+    return flamingo
