@@ -86,7 +86,7 @@ class KeptPrefixes:
             if size <= self.most_bytes:
                 self._kept[key] = (reading, size)
                 self._kept.move_to_end(key)
-        if behind in self._kept:
+        if behind is not None and behind in self._kept:
             self._kept.move_to_end(behind)
         while self.n_bytes > self.most_bytes:
             self._kept.popitem(last=False)
