@@ -243,9 +243,10 @@ def hub_prompts() -> str:
         ]
         for name, title in words.items()
     ]
-    head = ["", "tokens each", "processor time", "times", "largest difference, nats a token"]
+    head = ["", "tokens each", "processor time", "times the plain way", "difference, nats a token"]
     return markdown_table(head, rows) + (
-        f"\n\nThe same model, {told['labels']} labels each, recordings heard before; "
+        f"\n\nThe same model, {told['labels']} labels each, recordings heard before; differences are "
+        "the largest to prompts that are read alone and in one pass; "
         f"{told['device']}, {told['threads']} thread{'' if told['threads'] == 1 else 's'}."
     )
 
