@@ -245,8 +245,8 @@ def hub_prompts() -> str:
     ]
     head = ["", "tokens each", "processor time", "times the plain way", "difference, nats a token"]
     return markdown_table(head, rows) + (
-        f"\n\nThe same model, {told['labels']} labels each, recordings heard before; differences are "
-        "the largest to prompts that are read alone and in one pass; "
+        f"\n\nThe same model, {told['labels']} labels each, recordings heard before; differences "
+        "are the largest to prompts that are read alone and in one pass; "
         f"{told['device']}, {told['threads']} thread{'' if told['threads'] == 1 else 's'}."
     )
 
