@@ -11,7 +11,7 @@ import numpy as np
 from earful.model.audio import Clip
 from earful.model.prompt import PromptWording, ShotMode
 
-Scoring = Literal["exact", "first-token", "choice", "text"]
+Scoring = Literal["exact", "first-token", "choice", "text", "decisions"]
 """How a language model scores answers; see ``Capabilities``."""
 
 Hears = Literal["verified", "unverified", "no"]
@@ -33,12 +33,13 @@ class Capabilities:
         scoring: How it scores answers. ``"exact"``: by the log-probabilities of all their tokens.
             ``"first-token"``: by that of the letter which stands for each. ``"choice"``: it
             only says which of the answers it takes. ``"text"``: it only writes, and its answer is
-            looked for in what it wrote.
+            looked for in what it wrote. ``"decisions"``: by the probability of each, told of
+            recordings in words and hearing none.
         shot_modes: How it can be shown exemplars, the best way first.
         system_text: Whether a prompt may open with words of the system; of a model without,
             they stand before the first question.
         hears: Whether recordings reach it. ``"verified"``: a test showed it. ``"unverified"``:
-            nothing tells. ``"no"``: they are dropped on the way.
+            nothing tells. ``"no"``: they are dropped on the way, or not sent.
         max_answers: Most answers that it can be asked to score or choose from at once; ``None`` for
             any number.
         multi_turn: Whether it takes a dialogue.
@@ -88,7 +89,7 @@ class Capabilities:
     @property
     def logprobs(self) -> bool:
         """Whether ``score`` works."""
-        return self.scoring in ("exact", "first-token")
+        return self.scoring in ("exact", "first-token", "decisions")
 
     @property
     def usable_shot_modes(self) -> tuple[ShotMode, ...]:

@@ -1,11 +1,14 @@
-from .answer_parser import parse_answer, strip_reasoning
 from .canary import CheckReport
-from .language_model import EndpointLanguageModel, load_endpoint
+from .decision_model import DecidingLanguageModel
+from .language_model import EndpointLanguageModel
+from .loading import load_endpoint
+from .scoring import parse_answer, strip_reasoning
 from .settings import SCORINGS, EndpointSettings, Prices
 
 __all__ = [
     "SCORINGS",
     "CheckReport",
+    "DecidingLanguageModel",
     "EndpointLanguageModel",
     "EndpointSettings",
     "Prices",

@@ -29,10 +29,10 @@ from earful.model.endpoint.faults import (
     UntoldError,
 )
 from earful.model.endpoint.messages import SAMPLE_RATE, AudioForm, Layout, audio_part
-from earful.model.endpoint.replies import Reply
 from earful.model.endpoint.scoring import (
     EXACT_FIELDS,
     LETTER_FIELDS,
+    Reply,
     Server,
     choice_fields,
     chosen_text,
@@ -75,6 +75,7 @@ class CheckReport:
         tokens_per_second: Tokens that a second of audio takes; 0 when unknown.
         max_tokens: Longest prompt in tokens, with the answer; 0 when unknown.
         scoring: The most telling way in which it scores answers.
+        max_choices: Most answers of a decision; 0 where none was asked for.
         n_requests: How many requests that took.
     """
 
@@ -89,6 +90,7 @@ class CheckReport:
     tokens_per_second: float = 0.0
     max_tokens: int = 0
     scoring: Scoring = "text"
+    max_choices: int = 0
     n_requests: int = 0
 
     __repr__ = short_repr

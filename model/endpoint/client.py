@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from earful.errors import EndpointError
 from earful.model.endpoint.faults import Asked, explain
 from earful.model.endpoint.kept import KeptFolder, digest_of, replies_home
-from earful.model.endpoint.replies import Reply, read_reply
 from earful.model.endpoint.reports import Meter
+from earful.model.endpoint.scoring import DecisionRequest, Reply, read_reply
 from earful.model.endpoint.settings import (
     KEY_VARIABLE,
     OPENAI_HOST,
@@ -168,6 +168,40 @@ class EndpointClient:
         if self._kept is not None and key:
             self._kept.put(key, values)
         return reply
+
+    def decide(self, request: DecisionRequest, *, may_keep: bool = True) -> dict[str, Any]:
+        """Send a request to decide, and return the reply as plain JSON values.
+
+        Args:
+            request: What is asked, in words: nothing of it is a recording.
+            may_keep: Whether a reply that was kept may answer it.
+
+        Raises:
+            EndpointError: There is no answer.
+            PromptTooLargeError: The server takes less than it was sent.
+        """
+        fields = dict(self.settings.fields)
+        key = ""
+        if self._kept is not None and may_keep:
+            questions = [dict(question) for question in request.questions]
+            asked = {"input": request.input, "questions": questions}
+            key = digest_of(self.address, self.model, asked, fields)
+            if (known := self._kept.get(key)) is not None:
+                self.meter.count_kept()
+                return dict(known)
+        decisions: Any = self._client.decisions
+        with self._explained(), self._in_flight:
+            found = decisions.create(
+                model=self.model,
+                input=request.input,
+                questions=list(request.questions),
+                extra_body=fields,
+            )
+        values = self._plain(found, what="decision")
+        self.meter.count_reply(values)
+        if self._kept is not None and key:
+            self._kept.put(key, values)
+        return values
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Reply:
         """Send a request, and hand on what is written, piece by piece; see ``complete``."""

@@ -12,6 +12,7 @@ from earful.wording import counted, printable
 
 _MOST_QUOTED: Final = 300
 _TOO_LARGE: Final = 413
+_NOT_IMPLEMENTED: Final = 501
 # vLLM: "At most 1 audio(s) may be provided in one prompt." SGLang: "Audio count 3 exceeds limit 1".
 _CAP = re.compile(r"at most (\d+) audio|audio count \d+ exceeds limit (\d+)", re.IGNORECASE)
 _FORM = re.compile(
@@ -56,6 +57,10 @@ class RefusedError(EndpointError):
 
 class UntoldError(EndpointError):
     """A server does not tell a log-probability that was asked for."""
+
+
+class AbsentError(EndpointError):
+    """A server knows no such address, or offers nothing there with this model."""
 
 
 class ServerFailedError(EndpointError):
@@ -154,8 +159,10 @@ def _explain_status(error: Any, asked: Asked, billed: str) -> EarfulError:
         return PromptTooLargeError(f"{told}: the prompt is too large; show fewer or shorter shots")
     if status == 400 and _FORM.search(said):
         return AudioFormError(f"{told}: it does not know this form of audio")
+    if status == _NOT_IMPLEMENTED:
+        return AbsentError(f"{told}; it does not offer this with {asked.model!r}")
     if status in (404, 405):
-        return EndpointError(
+        return AbsentError(
             f"{told}; is {asked.address} its address, and is {asked.model!r} served there?"
         )
     if status >= 500:

@@ -14,7 +14,6 @@ from earful.errors import AudioError, EndpointError, ModelError, UnknownNameErro
 from earful.model.audio import BY_TIMES, Clip
 from earful.model.capabilities import Capabilities
 from earful.model.chat import Choice, RequestReport, control_strings_in
-from earful.model.endpoint.answer_parser import parse_answer
 from earful.model.endpoint.canary import MANY_AUDIOS, Canary, CheckReport
 from earful.model.endpoint.client import EndpointClient, Request
 from earful.model.endpoint.faults import AudioCapError, NoAudioError
@@ -27,7 +26,6 @@ from earful.model.endpoint.messages import (
     to_messages,
     without_system,
 )
-from earful.model.endpoint.replies import Reply, VisibleText
 from earful.model.endpoint.scoring import (
     EXACT_FIELDS,
     LETTER_FIELDS,
@@ -35,7 +33,9 @@ from earful.model.endpoint.scoring import (
     TEXT_FIELDS,
     TEXT_QUESTION,
     TOP_LOGPROBS,
+    Reply,
     Server,
+    VisibleText,
     check_answers,
     choice_fields,
     chosen_text,
@@ -43,9 +43,10 @@ from earful.model.endpoint.scoring import (
     exact_scores,
     letter_scores,
     limited,
+    parse_answer,
     server_of,
 )
-from earful.model.endpoint.settings import SCORINGS, EndpointSettings
+from earful.model.endpoint.settings import HEARING_SCORINGS, EndpointSettings
 from earful.model.prompt import Prompt
 from earful.model.protocols import Generation, GenerationOptions, PromptSize
 from earful.model.repetition import find_repetition, trim_separators
@@ -130,15 +131,22 @@ class EndpointLanguageModel:
         known = KeptFolder(checks_home(), believed_s=DAY_S)
         told = {name: entry[name] for name in sorted(entry) if name != "created"}
         identity = digest_of(
-            client.address, client.model, server, told, dict(self._settings.fields)
+            client.address, client.model, server, told, dict(self._settings.fields), *self._kind
         )
         found = None if anew else CheckReport.from_dict(known.get(identity))
         if found is None:
-            found = Canary(client, server, max_tokens).run()
+            found = self._probe(server, max_tokens)
             known.put(identity, found.to_dict())
         self._check = found
         self._apply(found, identity)
         return found
+
+    # What a check is of, beside the model and its server.
+    _kind: tuple[str, ...] = ()
+
+    def _probe(self, server: Server, max_tokens: int) -> CheckReport:
+        """Find out what the model hears and takes."""
+        return Canary(self._client, server, max_tokens).run()
 
     def _served(self) -> dict[str, Any]:
         """Return what the server says of the model.
@@ -169,11 +177,11 @@ class EndpointLanguageModel:
 
     def _apply(self, found: CheckReport, identity: str) -> None:
         scoring = self._settings.scoring or found.scoring
-        if SCORINGS.index(scoring) < SCORINGS.index(found.scoring):
+        able = HEARING_SCORINGS[HEARING_SCORINGS.index(found.scoring) :]
+        if scoring not in able:
             raise EndpointError(
                 f"{PREFIX}{found.model} at {self._client.host} cannot score by {scoring!r}: "
-                f"expected {' or '.join(SCORINGS[SCORINGS.index(found.scoring) :])}; leave "
-                "--scoring out"
+                f"expected {' or '.join(able)}; leave --scoring out"
             )
         self._capabilities = replace(
             self._capabilities,
@@ -399,27 +407,6 @@ class EndpointLanguageModel:
         if self._check is not None and self._check.scoring in ("exact", "first-token"):
             fields["logprobs"] = True
         return fields
-
-
-def load_endpoint(
-    name: str, settings: EndpointSettings = EndpointSettings()
-) -> EndpointLanguageModel:
-    """Return the language model behind an endpoint; nothing is sent yet.
-
-    Args:
-        name: ``openai:NAME``, or the model's name alone; ``openai:`` for the only one there.
-        settings: Where the endpoint is, and how it is asked.
-
-    Raises:
-        EndpointError: There is no address or no key.
-        MissingExtraError: The package ``openai`` is not installed.
-    """
-    from importlib.util import find_spec
-
-    if find_spec("openai") is None:
-        raise ModuleNotFoundError("No module named 'openai'", name="openai")
-    settings.key()
-    return EndpointLanguageModel(name.removeprefix(PREFIX), settings)
 
 
 def _context_of(entry: Any) -> int:

@@ -84,5 +84,7 @@ def tokens_of(values: Mapping[str, Any]) -> tuple[int, int, int]:
         return 0, 0, 0
     details = usage.get("prompt_tokens_details")
     audio = details.get("audio_tokens") if isinstance(details, Mapping) else 0
-    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    # The chat protocol's names, or those of decisions.
+    prompt = usage.get("prompt_tokens") or usage.get("input_tokens")
+    completion = usage.get("completion_tokens") or usage.get("output_tokens")
     return int(prompt or 0), int(audio or 0), int(completion or 0)

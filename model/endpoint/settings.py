@@ -20,8 +20,10 @@ from earful.values import repr_of
 BASE_URL_VARIABLE: Final = "EARFUL_BASE_URL"
 KEY_VARIABLE: Final = "OPENAI_API_KEY"
 OPENAI_HOST: Final = "api.openai.com"
-SCORINGS: Final[tuple[Scoring, ...]] = ("exact", "first-token", "choice", "text")
-"""Ways to score answers, the most telling first."""
+HEARING_SCORINGS: Final[tuple[Scoring, ...]] = ("exact", "first-token", "choice", "text")
+"""Ways to score answers about a recording that is heard, the most telling first."""
+SCORINGS: Final[tuple[Scoring, ...]] = (*HEARING_SCORINGS, "decisions")
+"""Ways to score answers: the same, and the one in which nothing is heard."""
 
 # What a server that asks for no key is sent, as the client insists on one.
 _NO_KEY: Final = "EMPTY"
@@ -92,6 +94,7 @@ class EndpointSettings:
         retries: How often a request is repeated that got no answer, or a refusal for now.
         in_flight: Most requests at once.
         scoring: How it is to score answers; ``None`` for the most telling way that it can.
+            ``"decisions"`` is taken only where it is named, as recordings are then not sent.
         prices: What tokens cost; ``None`` where no cost is to be told.
         fields: Fields of every request besides those that earful sends, which they replace.
         keep_replies: Whether replies are kept on the disk, so that nothing is asked twice.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from earful.model import LanguageModel
 from earful.rag.answer import (
@@ -33,6 +34,8 @@ from earful.rag.retrieval import (
     ShotSet,
     Stopwatch,
 )
+
+_NO_PRIOR: Final = "prior has no effect, as the model hears neither the recording nor silence"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +138,8 @@ class LabelScorer:
                 vote = self._retriever.vote(found, seed=request.seed)
                 request = self._with_prototypes(model, request, found, vote)
                 request, told = shortlist(request, vote, model)
+        if scoring.prior and model.capabilities.scoring == "decisions":
+            told = (*told, _NO_PRIOR)
         with watch.stage("score_s"):
             model_scores, fitted = score_labels(model, request, scoring)
         if vote is not None:

@@ -61,6 +61,8 @@ _MEANS: Final[dict[Scoring, str]] = {
     "nothing to weigh against the vote",
     "text": "the label was read out of what the model wrote; it tells no probability, so there is "
     "no confidence and nothing to weigh against the vote",
+    "decisions": "the model heard no recording: it was told in words what the exemplars are and "
+    "how similar; its scores are the probabilities that the server gives the labels, in two orders",
 }
 _UNVERIFIED: Final = (
     "nothing tells whether recordings reach {name}; compare its answers about silence, or see "
@@ -121,6 +123,8 @@ class ModelRequest:
         most = most_shots(self.query, limits) if mode == "montage" and self.hits else None
         fitted = fit_prompt(model, build, self.hits, most=most)
         if self.shot_mode is not None or mode == "interleaved" or not fitted.shown:
+            return fitted
+        if limits.scoring == "decisions":  # what its scores are says it
             return fitted
         return replace(fitted, notes=(_SHOWN_AS[mode].format(name=limits.name), *fitted.notes))
 
@@ -434,7 +438,10 @@ def generation_notes(generation: Generation) -> tuple[str, ...]:
 def _probabilities(
     model: LanguageModel, prompt: Prompt, answers: Sequence[str], scoring: LabelScoring
 ) -> Scores:
-    prior = model.score(silenced(model, prompt), answers) if scoring.prior else None
+    prior = None
+    # To a model that hears nothing silence is the same as the recording.
+    if scoring.prior and model.capabilities.scoring != "decisions":
+        prior = model.score(silenced(model, prompt), answers)
     return label_probabilities(model.score(prompt, answers), scoring=scoring, prior=prior)
 
 

@@ -169,3 +169,25 @@ def test_endpoints_are_compared_and_listened_to(
     assert code == 0, err
     assert "silence in the recording's place: " in out
     assert "leave it out" in run("models", "listen", "openai:a", query, "--keep-replies")[2]
+
+
+def test_a_server_that_decides_is_sent_no_recording(
+    run: Run, index: Path, query: Path, stub: StubEndpoint
+) -> None:
+    stub.decides = 255
+    where = ("--base-url", stub.address, "--scoring", "decisions")
+    code, out, err = run("models", "check", "openai:", *where)
+    assert code == 0, err
+    assert "no, and is sent none" in out
+    assert "decisions: decisions take words alone" in out
+    words = ("--index", index, "--shots", 2, "--model", "openai:", *where, "--no-blend")
+    code, out, err = run("classify", query, *words, "--json")
+    assert code == 0, err
+    answer = json.loads(out)
+    assert (answer["text"], answer["scoring"]) == ("whistle", "decisions")
+    assert "recordings are sent" not in err
+    assert "input_audio" not in json.dumps(stub.bodies)
+    stub.decides = 0
+    code, _, err = run("models", "check", "openai:", *where, "--anew")
+    assert code != 0
+    assert "makes no decisions" in err

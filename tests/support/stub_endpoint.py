@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.stub_decisions import decide
+
 Body = dict[str, Any]
 
 TOKENS_PER_SECOND = 25
@@ -46,8 +48,11 @@ class StubEndpoint:
         system: Whether templates know the system.
         needs_audio: Whether a prompt without a recording is refused.
         streams: Whether answers are streamed, or the wish for it is passed over.
+        decides: Most choices of a decision; 0 for a server that makes none.
+        declines: Whether it declines to decide, as OpenAI's may.
+        mass: Share of probability of a decision's choices, as vLLM tells it.
         most_at_once: Most chat requests that were under way at once.
-        bodies: Chat requests so far, faults included.
+        bodies: Requests so far, faults included.
         headers: Their headers, names in lower case.
         address: Where it is, to be given as ``base_url``.
     """
@@ -70,6 +75,9 @@ class StubEndpoint:
     system: bool = True
     needs_audio: bool = False
     streams: bool = True
+    decides: int = 0
+    declines: bool = False
+    mass: float = 1.0
     most_at_once: int = 0
     bodies: list[Body] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -77,8 +85,11 @@ class StubEndpoint:
 
     @property
     def asked(self) -> list[Body]:
-        """The chat requests that are no check: those of more than noise."""
-        return [body for body in self.bodies if "Is this noise?" not in json.dumps(body)]
+        """The requests that are no check: those of more than noise, or a number."""
+        checks = ("Is this noise?", "Which number is it?")
+        return [
+            body for body in self.bodies if not any(said in json.dumps(body) for said in checks)
+        ]
 
 
 @contextmanager
@@ -129,6 +140,8 @@ def serving(stub: StubEndpoint, host: str = "127.0.0.1") -> Iterator[StubEndpoin
                 self._send(*fault)
             elif stub.html:
                 self._send(200, "<html>welcome</html>", {"Content-Type": "text/html"})
+            elif self.path.endswith("/decisions"):
+                self._send(*decide(stub, body))
             elif refusal := _refusal(stub, body):
                 self._send(*refusal)
             elif body.get("stream") and stub.streams:

@@ -114,6 +114,10 @@ class Arm:
         )
 
 
+# What is asked of the recording alone, or without it.
+_BY_EAR = frozenset[How]({"zero-shot", "silent"})
+
+
 def arms_of(
     task: Task,
     *,
@@ -124,6 +128,7 @@ def arms_of(
     most: int | None,
     shot_modes: Sequence[ShotMode] = (),
     blends: bool = True,
+    hears: bool = True,
 ) -> tuple[tuple[Arm, ...], tuple[str, ...]]:
     """List the arms of an evaluation.
 
@@ -141,6 +146,7 @@ def arms_of(
             0 for a model that is asked without shots only.
         shot_modes: How it is shown them, each as an arm; none for the way that suits it best.
         blends: Whether it tells probabilities, which a blend needs.
+        hears: Whether it is given the recording, without which it has shots alone to judge by.
 
     Returns:
         The arms in the order of ``How``, and notes about what was left out.
@@ -170,7 +176,12 @@ def arms_of(
             continue
         if how == "blend" and (not task.has_labels or task.protocol.answers == "written"):
             continue
-        if how == "blend" and not blends:
+        if how in _BY_EAR and not hears:
+            notes.append(
+                f"the language model is given no recording, so the arm {how} is left out: it has "
+                "nothing but exemplars to judge by"
+            )
+        elif how == "blend" and not blends:
             notes.append(
                 "the language model tells no probability, so there is nothing to blend and no "
                 "calibration of its arms"

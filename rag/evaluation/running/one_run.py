@@ -141,6 +141,7 @@ class Run:
             most=most,
             shot_modes=modes,
             blends=limits is None or limits.logprobs,
+            hears=limits is None or limits.scoring != "decisions",
         )
         return arms, (*notes, *more)
 

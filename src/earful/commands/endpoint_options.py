@@ -43,7 +43,8 @@ class EndpointOptions:
         str,
         typer.Option(
             help="How an endpoint scores labels: exact, first-token, choice, text, or auto for the "
-            "most telling that it can."
+            "most telling of these that it can; or decisions, which sends no recording and tells "
+            "of exemplars in words."
         ),
     ] = "auto"
     prices: Annotated[

@@ -25,6 +25,7 @@ from earful.errors import ModelError, UnknownNameError
 from earful.wording import counted
 
 if TYPE_CHECKING:
+    from earful.model.endpoint import CheckReport
     from earful.model.flamingo.checkpoint import ConversionReport
 
 models_app = typer.Typer(
@@ -296,7 +297,8 @@ def models_check(
 ) -> None:
     """Check whether recordings reach a model behind an endpoint, and what it takes.
 
-    About fifteen requests of noise, a token each; the result is believed for a day.
+    About fifteen requests of noise, a token each; the result is believed for a day. With --scoring
+    decisions, one request without a recording.
     """
     from earful.model import load_language_model
     from earful.model.endpoint import EndpointLanguageModel
@@ -309,7 +311,18 @@ def models_check(
     loaded = load_language_model(model, endpoint=endpoint.settings())
     assert isinstance(loaded, EndpointLanguageModel)
     found = loaded.check(anew=anew)
-    rows = [
+    modes = " or ".join(loaded.capabilities.usable_shot_modes)
+    rows = (_decided if found.scoring == "decisions" else _heard)(found, modes)
+    total = loaded.total
+    said = total.describe() if total.n_requests else "checked within a day"
+    text = "\n".join([f"{ENDPOINT_PREFIX}{found.model}", console.table(rows), said])
+    print_result({**found.to_dict(), "requests": total.to_dict()}, text, as_json=as_json)
+    if found.hears == "no" and found.scoring != "decisions":
+        raise typer.Exit(1)
+
+
+def _heard(found: CheckReport, modes: str) -> list[list[str]]:
+    return [
         ["hears recordings", f"{found.hears}: {found.reason}"],
         ["served by", found.server],
         ["recordings in one prompt", f"{found.max_audios}"],
@@ -317,14 +330,19 @@ def models_check(
         ["tokens a second", f"{found.tokens_per_second:g}" if found.tokens_per_second else "?"],
         ["longest prompt", f"{found.max_tokens:,} tokens" if found.max_tokens else "?"],
         ["scores labels by", found.scoring],
-        ["shows exemplars as", " or ".join(loaded.capabilities.usable_shot_modes)],
+        ["shows exemplars as", modes],
     ]
-    total = loaded.total
-    said = total.describe() if total.n_requests else "checked within a day"
-    text = "\n".join([f"{ENDPOINT_PREFIX}{found.model}", console.table(rows), said])
-    print_result({**found.to_dict(), "requests": total.to_dict()}, text, as_json=as_json)
-    if found.hears == "no":
-        raise typer.Exit(1)
+
+
+def _decided(found: CheckReport, modes: str) -> list[list[str]]:
+    return [
+        ["scores labels by", f"decisions: {found.reason}"],
+        ["hears recordings", "no, and is sent none"],
+        ["served by", found.server],
+        ["labels at once", f"{found.max_choices}"],
+        ["longest prompt", f"{found.max_tokens:,} tokens" if found.max_tokens else "?"],
+        ["shows exemplars as", modes],
+    ]
 
 
 def _print_report(report: ConversionReport, *, as_json: bool) -> None:

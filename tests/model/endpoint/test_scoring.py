@@ -13,8 +13,12 @@ from earful.model import ClipRef, Prompt, Text
 from earful.model.chat import Choice, ChoosesAnswers
 from earful.model.endpoint import EndpointLanguageModel
 from earful.model.endpoint.canary import noise
-from earful.model.endpoint.replies import TokenChoice
-from earful.model.endpoint.scoring import choice_fields, deal_letters, letter_scores
+from earful.model.endpoint.scoring import (
+    TokenChoice,
+    choice_fields,
+    deal_letters,
+    letter_scores,
+)
 from tests.support.stub_endpoint import StubEndpoint, text_of
 
 Open = Callable[..., EndpointLanguageModel]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from earful.errors import EndpointError
-from earful.model.endpoint.answer_parser import strip_reasoning
 from earful.model.endpoint.reports import tokens_of
+from earful.model.endpoint.scoring.answer_parser import strip_reasoning
 from earful.model.protocols import GenerationOptions
 from earful.model.writing import ShownText
 from earful.values import short_repr

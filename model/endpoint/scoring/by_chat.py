@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from earful.errors import PromptError
 from earful.model.chat import control_strings_in
 from earful.model.endpoint.faults import UntoldError
-from earful.model.endpoint.replies import Reply, TokenChoice
+from earful.model.endpoint.scoring.replies import Reply, TokenChoice
 
 Server = Literal["vLLM", "SGLang", "llama.cpp", "OpenAI", "unknown"]
 """What serves: it decides in which field a constraint is written."""
