@@ -25,6 +25,8 @@ class Capabilities:
     Attributes:
         name: Registered name, or the folder it was loaded from.
         weights_sha256: Hex SHA-256 over its weights; empty when unknown.
+        arithmetic: Type, quantisation and kind of device that it computes with, where these may
+            differ for the same weights; empty where they may not, or nothing is known.
         max_audios: Most recordings in one prompt, including the query's.
         max_seconds_per_audio: Longest segment of each that it hears, in seconds.
         max_total_seconds: Most seconds of all recordings of a prompt together.
@@ -63,6 +65,7 @@ class Capabilities:
 
     name: str
     weights_sha256: str = ""
+    arithmetic: str = ""
     max_audios: int
     max_seconds_per_audio: float
     max_total_seconds: float = math.inf

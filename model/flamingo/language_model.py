@@ -60,6 +60,7 @@ class FlamingoLanguageModel:
         name: Name of the model in answers and errors.
         variant: Which of the two checkpoints' settings are the defaults.
         weights_sha256: Hex SHA-256 over all weights.
+        arithmetic: Type and kind of device that it computes with; see ``Capabilities``.
         decoding: ``"full"``: new tokens look at all audios. ``"compat"``: at the first
             slot only, channels and stops as in the release, to reproduce its numbers.
         slots: Places for audio, including empty ones, which change the answer; ``None``
@@ -84,6 +85,7 @@ class FlamingoLanguageModel:
         name: str,
         variant: Variant = "foundation",
         weights_sha256: str = "",
+        arithmetic: str = "",
         decoding: Mode = "full",
         slots: int | None = None,
         max_text_tokens: int = MAX_TEXT_TOKENS,
@@ -112,6 +114,7 @@ class FlamingoLanguageModel:
         self._capabilities = Capabilities(
             name=name,
             weights_sha256=weights_sha256,
+            arithmetic=arithmetic,
             max_audios=MAX_AUDIOS if slots is None else slots,
             max_seconds_per_audio=encoder.max_seconds,
             max_text_tokens=min(max_text_tokens, network.config.max_positions),

@@ -52,6 +52,7 @@ class HubLanguageModel:
         network: Its network.
         name: Its name in answers and errors.
         weights_sha256: Hex SHA-256 over its weights.
+        quantised: How its layers were quantised as they were loaded; empty for not at all.
         licence: Permitted use of its weights.
 
     Attributes:
@@ -68,6 +69,7 @@ class HubLanguageModel:
         *,
         name: str,
         weights_sha256: str = "",
+        quantised: str = "",
         licence: str = "",
     ) -> None:
         self.renderer = renderer
@@ -76,6 +78,8 @@ class HubLanguageModel:
         family = renderer.family
         context = _context(network.model, renderer.tokenizer)
         longest_s = _longest_s(renderer, context)
+        dtype = str(network.dtype).removeprefix("torch.")
+        arithmetic = ", ".join(filter(None, (dtype, quantised, network.device.type)))
         self._end_ids = sorted({renderer.end_id, *_stops(network.model)})
         # A processor counts, and a decoder is hooked: one call at a time.
         self._lock = threading.RLock()
@@ -84,11 +88,12 @@ class HubLanguageModel:
             renderer,
             network,
             longest_s=longest_s,
-            maker=f"{weights_sha256}:{network.dtype}:{longest_s}",
+            maker=f"{weights_sha256}:{arithmetic}:{longest_s}",
         )
         self._capabilities = Capabilities(
             name=name,
             weights_sha256=weights_sha256,
+            arithmetic=arithmetic,
             max_audios=MOST_AUDIOS,
             max_seconds_per_audio=longest_s,
             max_text_tokens=context,

@@ -13,7 +13,8 @@ from earful.errors import MissingExtraError, ModelError
 from earful.model.hub_models.checkpoint import HubFolder, open_hub_folder
 from earful.model.runtime import pick_device, require_device_name
 
-DTYPES: Final = ("auto", "float32", "bfloat16", "float16", "int8", "int4")
+QUANTISED: Final = ("int8", "int4")
+DTYPES: Final = ("auto", "float32", "bfloat16", "float16", *QUANTISED)
 """Types of weights; the last two quantise linear layers as they are loaded (bitsandbytes)."""
 
 DEVICE_MAPS: Final = ("auto", "balanced", "balanced_low_0", "sequential")
@@ -76,6 +77,7 @@ def load_hub_model(
         network,
         name=name,
         weights_sha256=folder.weights_sha256(),
+        quantised=dtype if dtype in QUANTISED else "",
         licence=folder.licence,
     )
     if not loaded.self_test.keeps_prefixes:
@@ -106,7 +108,7 @@ def _require_packages(folder: HubFolder, dtype: str) -> None:
     needs = [*folder.family.needs]
     if (folder.path / "adapter_config.json").is_file():
         needs.append("peft")
-    if dtype in ("int8", "int4"):
+    if dtype in QUANTISED:
         needs += ["bitsandbytes", "accelerate"]
     if _device_map():
         needs.append("accelerate")
@@ -139,13 +141,13 @@ def _load_processor(folder: HubFolder) -> Any:
 def _load_model(folder: HubFolder, *, device: str, dtype: str) -> Any:
     import transformers
 
-    options: dict[str, Any] = {"dtype": "auto" if dtype in ("int8", "int4") else dtype}
+    options: dict[str, Any] = {"dtype": "auto" if dtype in QUANTISED else dtype}
     place = None
     if layout := _device_map():
         options["device_map"] = layout
     else:
         place = pick_device(device)
-    if dtype in ("int8", "int4"):
+    if dtype in QUANTISED:
         options["quantization_config"] = transformers.BitsAndBytesConfig(
             load_in_8bit=dtype == "int8", load_in_4bit=dtype == "int4"
         )

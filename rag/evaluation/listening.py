@@ -55,13 +55,13 @@ _QUERY: dict[Depends, str] = {
     "no": "does not listen: its answers are the same without the recording",
 }
 _EXEMPLARS: dict[Depends, str] = {
-    "yes": "it listens to the exemplars: their audio changes its answers",
+    "yes": "it listens to the exemplars: its answers depend on their audio",
     "barely": "it hardly listens to the exemplars: their audio moves its scores, and no answer",
     "no": "it does not listen to the exemplars: with other audio its answers are the same",
     "unknown": "whether it listens to exemplars was not tried; give an index, and shots",
 }
 _LABELS: dict[Depends, str] = {
-    "yes": "it reads what is said of them: other labels change its answers",
+    "yes": "it reads what is said of them: its answers depend on their labels",
     "barely": "it hardly reads what is said of them: other labels move its scores, and no answer",
     "no": "it does not read what is said of them",
 }
@@ -183,7 +183,8 @@ def check_listening(
 
     Args:
         model: The language model, its name or its folder.
-        index: Exemplars; without recordings, rows of it are asked about as if they were new.
+        index: Exemplars beside those of the task; without recordings, rows of it are asked about
+            as if they were new.
         recordings: What to ask about.
         task: What to ask; ``None`` for the labels of the index or, without one, ``question``.
         question: What to ask without an index or a task.
@@ -205,8 +206,8 @@ def check_listening(
         model = load_language_model(model)
     if isinstance(model, ChecksHearing):
         model.check_hearing()
-    few = _few_shot(model, index)
     asked = task if isinstance(task, Task) else None if task is None else load_task(task)
+    few = _few_shot(model, index, asked)
     if asked is None:
         asked = Task(name="listening") if few.index is not None else None
     if asked is None and not model.capabilities.writes_captions:
@@ -356,10 +357,16 @@ class _Check:
         return np.random.default_rng([self._seed, *query.name.encode("utf-8", "surrogatepass")])
 
 
-def _few_shot(model: LanguageModel, index: Index | FewShot | str | Path | None) -> FewShot:
+def _few_shot(
+    model: LanguageModel, index: Index | FewShot | str | Path | None, task: Task | None
+) -> FewShot:
     if isinstance(index, FewShot):
         return FewShot(retriever=index.retriever, model=model)
-    return FewShot(model=model) if index is None else FewShot.open(index, model=model)
+    if index is not None:
+        return FewShot.open(index, model=model)
+    if task is not None and task.examples:
+        return FewShot.from_task(task, model=model)
+    return FewShot(model=model)
 
 
 def _queries(

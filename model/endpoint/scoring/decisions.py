@@ -86,8 +86,7 @@ def told_in_words(prompt: Prompt) -> tuple[str, str]:
         clip.is_exemplar or clip.query_from_s for clip in prompt.clips
     ):
         raise PromptError(
-            "a prompt with exemplars to be heard: a decision takes them in words; leave "
-            "--shot-mode out, or give text"
+            "a prompt with exemplars to be heard: a decision takes them in words (shot_mode='text')"
         )
     lines: list[str] = []
     name = question = ""

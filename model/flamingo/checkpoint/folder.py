@@ -264,8 +264,10 @@ def load_flamingo(
     # Its features and scores are cached under these digests, so they must be right.
     if changes := opened.changes():
         raise ModelError(f"{opened.path}: {'; '.join(changes)}. Convert or fetch the model again")
+    model = opened.load_model(device=device, dtype=dtype)
+    weight = next(model.parameters())
     return FlamingoLanguageModel(
-        network=TorchFlamingo(opened.load_model(device=device, dtype=dtype)),
+        network=TorchFlamingo(model),
         encoder=MsClapWindows(
             opened.load_encoder(device=device),
             sha256=opened.digests.get(ENCODER_NAME, ""),
@@ -275,6 +277,7 @@ def load_flamingo(
         name=name,
         variant=opened.variant,
         weights_sha256=opened.weights_sha256,
+        arithmetic=f"{str(weight.dtype).removeprefix('torch.')}, {weight.device.type}",
         decoding=cast(Mode, decoding),
         slots=slots,
         licence=opened.licence,

@@ -383,6 +383,8 @@ def test_float16_is_as_good_as_its_rounding(folder: Path, model: FlamingoLanguag
     half = load_flamingo(str(folder), device="cpu", dtype="bfloat16")
     one, other = (np.concatenate(m.score(ask(), ["dog", "cat"])) for m in (model, half))
     np.testing.assert_allclose(one, other, atol=0.3)
+    ways = [m.capabilities.arithmetic for m in (model, half)]
+    assert ways == ["float32, cpu", "bfloat16, cpu"]
     with pytest.raises(ModelError, match="dtype 'int4'"):
         load_flamingo(str(folder), dtype="int4")
 

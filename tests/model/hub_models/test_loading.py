@@ -31,6 +31,10 @@ def test_the_registry_takes_a_folder(folder: Path) -> None:
     assert isinstance(model, HubLanguageModel)
     assert model.capabilities.name == str(folder)
     assert model.self_test.error < 1e-5
+    # Answers and features of other arithmetic are others, whatever the weights.
+    assert model.capabilities.arithmetic == "float32, cpu"
+    quantised = HubLanguageModel(model.renderer, model.network, name="x", quantised="int4")
+    assert quantised.capabilities.arithmetic == "float32, int4, cpu"
 
 
 @pytest.mark.slow

@@ -83,6 +83,20 @@ def test_without_an_index_words_are_compared(index: Path, corpus: Path) -> None:
     assert deaf.other is None
 
 
+def test_examples_of_a_task_are_exemplars_without_an_index(corpus: Path, tmp_path: Path) -> None:
+    path = corpus / "tones.toml"
+    examples = "".join(
+        f'[[examples]]\naudio = "{label}/{take}.wav"\nlabel = "{label}"\n'
+        for label in ("low", "high")
+        for take in (0, 1)
+    )
+    path.write_text(f'name = "tones"\nkind = "classify"\nlabels = ["low", "high"]\n{examples}')
+    recordings = [corpus / "low/4.wav", corpus / "high/5.wav"]
+    found = check_listening(follower(), recordings=recordings, task=path, shots=2)
+    assert found.n_shots == 2
+    assert (found.hears_query, found.reads_exemplars) == ("no", "yes")
+
+
 def test_a_model_that_is_told_similarities_says_so(corpus: Path, tmp_path: Path) -> None:
     build_index(corpus, tmp_path / "s.index", embedder="earful-small")
     found = check_listening("earful-small", index=tmp_path / "s.index", limit=3)
