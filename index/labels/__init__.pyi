@@ -1,6 +1,6 @@
 from .fold import ItemState, ItemStatus, LabelState
 from .journal import JOURNAL_FILE, LabelJournal, journal_path
-from .label import LABEL_SOURCES, POLARITIES, Label, LabelSource, Polarity, Undo
+from .label import LABEL_SOURCES, POLARITIES, Label, LabelSource, Polarity, Undo, moment_text
 from .marks import read_marks
 from .reviews import SAME_OVERLAP, ReviewedEvents, Stretches, overlap, recording_key, review_events
 
@@ -20,6 +20,7 @@ __all__ = [
     "Stretches",
     "Undo",
     "journal_path",
+    "moment_text",
     "overlap",
     "read_marks",
     "recording_key",

@@ -1,4 +1,5 @@
 from .changes import Change, Labelled, PrecisionOfRandom, Progress, Refit
+from .commit import CommitReport, commit_labels, is_index
 from .item import NearestExample, ReviewItem, UnknownItemError
 from .leases import Lease, LeasedError
 from .queues import STRATEGIES
@@ -8,6 +9,7 @@ from .settings import ReviewSettings
 __all__ = [
     "STRATEGIES",
     "Change",
+    "CommitReport",
     "Labelled",
     "Lease",
     "LeasedError",
@@ -19,4 +21,6 @@ __all__ = [
     "ReviewSession",
     "ReviewSettings",
     "UnknownItemError",
+    "commit_labels",
+    "is_index",
 ]

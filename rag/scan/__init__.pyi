@@ -6,7 +6,7 @@ from .metrics import METRICS, EventEvaluation
 from .page import MOST_MINUTES, MOST_PLAYED, write_events_page, write_scan_page
 from .part import ScanPart, hours_of
 from .rehearsal import ScanPlan, rehearse_scan
-from .result_folder import read_scan, vectors_folder
+from .result_folder import is_scan, read_scan, vectors_folder
 from .scanner import ScanOptions, ScanProgress, scan
 from .settings import DEFAULT_THRESHOLD, ScanSettings
 
@@ -29,6 +29,7 @@ __all__ = [
     "count_density",
     "evaluate_scan",
     "hours_of",
+    "is_scan",
     "kept_scores",
     "read_scan",
     "rehearse_scan",
