@@ -56,10 +56,8 @@ def review_events(
         matching.add(item, said)
     matching.finish()
     rows = {row.sha256: row for row in reversed(list(recordings)) if row.sha256}
-    return ReviewedEvents(
-        events=tuple(matching.events),
-        missed=tuple(_missed(label, rows) for label in matching.unmatched()),
-    )
+    missed = tuple(_missed(label, rows) for label in matching.unmatched())
+    return ReviewedEvents(events=tuple(matching.events), missed=missed)
 
 
 def overlap(one: tuple[float, float], other: tuple[float, float]) -> float:
