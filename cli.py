@@ -57,6 +57,7 @@ COMMANDS = {
     "evaluate": "earful.commands.evaluate:evaluate",
     "scan": "earful.commands.scan:scan",
     "events": "earful.commands.events:events_app",
+    "labels": "earful.commands.labels:labels_app",
     "recordings": "earful.commands.recordings:recordings_app",
     "serve": "earful.commands.serve:serve",
     "doctor": "earful.cli:doctor",

@@ -1,3 +1,4 @@
+from .agreement import Agreement, Difference, PairAgreement, find_agreement
 from .fold import ItemState, ItemStatus, LabelState
 from .journal import JOURNAL_FILE, LabelJournal, journal_path
 from .label import LABEL_SOURCES, POLARITIES, Label, LabelSource, Polarity, Undo, moment_text
@@ -9,16 +10,20 @@ __all__ = [
     "LABEL_SOURCES",
     "POLARITIES",
     "SAME_OVERLAP",
+    "Agreement",
+    "Difference",
     "ItemState",
     "ItemStatus",
     "Label",
     "LabelJournal",
     "LabelSource",
     "LabelState",
+    "PairAgreement",
     "Polarity",
     "ReviewedEvents",
     "Stretches",
     "Undo",
+    "find_agreement",
     "journal_path",
     "moment_text",
     "overlap",

@@ -101,6 +101,7 @@ def commit_labels(
     *,
     dry_run: bool = False,
     embedder: Embedder | None = None,
+    device: str = "auto",
 ) -> CommitReport:
     """Make an index say what the journal of a scan, or its own, says.
 
@@ -114,6 +115,7 @@ def commit_labels(
         index: The index, or its folder.
         dry_run: Whether to count only; nothing is decoded or written then.
         embedder: The index's own; ``None`` to load it when there is something to embed.
+        device: To load it on.
 
     Raises:
         LabelError: The journal is damaged.
@@ -140,7 +142,7 @@ def commit_labels(
                 folder.add(plan.rewritten)
     failed: list[tuple[str, str]] = []
     if plan.waiting and not dry_run:
-        failed = _embed(plan, folder, journal, embedder)
+        failed = _embed(plan, folder, journal, embedder, device)
     if not isinstance(index, str | os.PathLike) and not dry_run:
         index.refresh()
     return plan.report(state, failed, is_dry_run=dry_run)
@@ -329,7 +331,11 @@ class _Plan:
 
 
 def _embed(
-    plan: _Plan, folder: IndexFolder, journal: LabelJournal, embedder: Embedder | None
+    plan: _Plan,
+    folder: IndexFolder,
+    journal: LabelJournal,
+    embedder: Embedder | None,
+    device: str,
 ) -> list[tuple[str, str]]:
     """Embed the rows that wait; return ids of those that failed, with the reason."""
     from earful.index.builder import BuildOptions, build_index
@@ -337,7 +343,9 @@ def _embed(
     from earful.model.audio import STRETCH_OF_LONG
 
     made = folder.fingerprint
-    model = embedder or load_embedder(made.name, revision=made.revision, dtype=made.dtype)
+    model = embedder or load_embedder(
+        made.name, revision=made.revision, device=device, dtype=made.dtype
+    )
     failed: list[tuple[str, str]] = []
     for root, exemplars in sorted(plan.waiting.items()):
         rows = tuple(CorpusRow(exemplar=one, where=str(journal.path)) for one in exemplars)

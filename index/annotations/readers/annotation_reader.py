@@ -52,7 +52,13 @@ class AnnotationReader:
         label_column: Column that names the sound, or a tier of a TextGrid; ``None`` for the usual.
         columns: Column of a field, where it has another name than usual.
         beside: Finds the recording of a file that names none.
+
+    Attributes:
+        unreviewed: Places of the rows of which nobody has said anything, where others were
+            reviewed; after ``read``.
     """
+
+    unreviewed: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -116,6 +122,7 @@ class AnnotationReader:
             )
         if is_reviewed and unreviewed:
             self._n_unreviewed = len(unreviewed)
+            self.unreviewed = tuple(dict.fromkeys(found[at].where for at in sorted(unreviewed)))
             for at in unreviewed:
                 found[at] = replace(found[at], polarity="unknown")
         return found

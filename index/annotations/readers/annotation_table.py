@@ -35,12 +35,15 @@ class Annotations(Sequence[Annotation]):
             ``"kaleidoscope"``, ``"dcase"``, ``"praat"``, ``"earful"`` or ``"table"``.
         notes: What was passed over, a sentence each.
         nameless: Files that name no recording and have none of their name beside them.
+        unreviewed: Places of the rows of which nobody has said anything, in tables in which others
+            were reviewed; their polarity is unknown.
     """
 
     rows: tuple[Annotation, ...] = ()
     formats: Mapping[str, int] = field(default_factory=ReadOnlyDict, hash=False)
     notes: tuple[str, ...] = ()
     nameless: tuple[str, ...] = ()
+    unreviewed: tuple[str, ...] = ()
 
     __repr__ = short_repr
 
@@ -91,7 +94,7 @@ def read_annotations(
     given = [source] if isinstance(source, str | os.PathLike) else list(source)
     rows = list[Annotation]()
     formats = Counter[str]()
-    notes, nameless = list[str](), list[str]()
+    notes, nameless, unreviewed = list[str](), list[str](), list[str]()
     beside = RecordingsBeside()
     for path in map(Path, given):
         files = [path]
@@ -104,11 +107,13 @@ def read_annotations(
             formats.update(read.formats)
             notes += read.notes
             nameless += read.nameless
+            unreviewed += read.unreviewed
     return Annotations(
         rows=tuple(rows),
         formats=dict(sorted(formats.items())),
         notes=tuple(notes),
         nameless=tuple(dict.fromkeys(nameless)),
+        unreviewed=tuple(unreviewed),
     )
 
 
@@ -160,4 +165,5 @@ def _read_file(
         formats={found: 1} if found else {},
         notes=tuple(reader.notes()),
         nameless=() if reader.names_recording else (str(path),),
+        unreviewed=reader.unreviewed,
     )

@@ -245,8 +245,8 @@ def test_labels_of_an_index_change_its_own_rows() -> None:
 def test_what_is_neither_scan_nor_index_is_refused() -> None:
     with pytest.raises(LabelError, match="neither"):
         commit_labels("night", "i")
+    shutil.copytree("i", "j")
     with pytest.raises(LabelError, match="into itself"):
-        shutil.copytree("i", "j")
         commit_labels("j", "i")
 
 
