@@ -184,7 +184,7 @@ def test_tables_come_in_and_go_out(run: Run, events: tuple[Event, ...]) -> None:
     code, out, _ = run("events", "export", OUT, "--format", "csv", "-o", "y")
     with open("y/events.csv", newline="") as file:
         assert [one["review"] for one in csv.DictReader(file)] == [
-            *("positive", "negative", "positive", "negative", "positive", "positive")
+            *("positive", "negative", "positive", "positive", "negative", "positive")
         ]
 
 

@@ -83,18 +83,16 @@ def labels_show(
     found = [{**line.to_dict(), "counts": said} for line, said in zip(shown, counts, strict=True)]
     summary = summarise(state)
     result = {"labels": found, **summary, "notes": list(state.notes)}
-    text = "\n".join(
-        [
-            console.table(
-                [label_row(line, said) for line, said in zip(shown, counts, strict=True)],
-                header=["seq", "at", "reviewer", "recording", "seconds", "label", "", "counts"],
-                right="0",
-            ),
-            summary_line(folder, summary),
-            *(console.printable(f"note: {note}") for note in state.notes),
-        ]
-    )
-    print_result(result, text if shown else text.partition("\n")[2], as_json=as_json)
+    lines = [summary_line(folder, summary)]
+    lines += [console.printable(f"note: {note}") for note in state.notes]
+    if shown:
+        table = console.table(
+            [label_row(line, said) for line, said in zip(shown, counts, strict=True)],
+            header=["seq", "at", "reviewer", "recording", "seconds", "label", "", "counts"],
+            right="0",
+        )
+        lines.insert(0, table)
+    print_result(result, "\n".join(lines), as_json=as_json)
 
 
 @labels_app.command("export")
