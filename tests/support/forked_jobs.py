@@ -46,6 +46,7 @@ from earful.rag.scan import ScanOptions, vectors_folder
 from earful.rag.scan import scan as scan_for_sounds
 from earful.rag.task import Task
 from earful.testing import write_flamingo
+from tests.support.labelling_jobs import labelling, labelling_hasty
 from tests.support.step_stores import LevelSteps
 
 warnings.filterwarnings("ignore", message="lancedb fork support")
@@ -248,10 +249,10 @@ def scan_boasting(night: str, examples: str, out: str) -> None:
     )
 
 
-SOUND = (build, add, remove, compact, repair, convert, features, evaluate, scan)
+SOUND = (build, add, remove, compact, repair, convert, features, evaluate, scan, labelling)
 BROKEN = (
     *(build_boasting, build_doubling, build_leaving, convert_in_place, evaluate_rewriting),
-    scan_boasting,
+    *(scan_boasting, labelling_hasty),
 )
 JOBS: dict[str, Callable[..., None]] = {job.__name__: job for job in (*SOUND, *BROKEN)}
 
