@@ -8,9 +8,11 @@ end the trials have to find out labelling that acknowledges too early.
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,24 +27,26 @@ from tests.support.levels import Levels, write_level
 pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(900)]
 
 Keep = Callable[..., None]
-N_LINES = 8
-N_RUNS = int(os.environ.get("N_RUNS", 1000))
+N_LINES = 4
+N_KILLS = int(os.environ.get("N_KILLS", 1000))
+RUNNERS = 2
 # Journals begin anew, so that each run is about as long.
-RUNS_OF_A_JOURNAL = 40
+RUNS_OF_A_JOURNAL = 25
 WRITERS, N_EACH = 4, 250
 
 
-def begin(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Make a scan of one recording, and an index."""
+@pytest.fixture
+def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A scan of one recording, and an index."""
+    folder = tmp_path / "begun"
     write_level(folder / "night/a.wav", 0.3, seconds=14.0)
     write_level(folder / "sounds/fox/0.wav", 0.6)
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("EARFUL_DECODE", "here")
     rows = (RecordingRow(recording="night/a.wav", sha256="", duration_s=14.0),)
     Events(recordings=rows, scan={"paths": ["night"]}).write("night.scan")
-    with monkeypatch.context() as patched:
-        patched.setenv("EARFUL_DECODE", "here")
-        build_index(open_corpus("sounds"), "i", embedder=Levels())
-    return {"scan": str(folder / "night.scan"), "index": str(folder / "i")}
+    build_index(open_corpus("sounds"), "i", embedder=Levels())
+    return folder
 
 
 def check_lines(scan: str, safe: int) -> int:
@@ -56,8 +60,7 @@ def check_lines(scan: str, safe: int) -> int:
 
 def kill_labelling(
     jobs: JobRunner,
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    begun: Path,
     *,
     n: int,
     seed: int,
@@ -65,11 +68,12 @@ def kill_labelling(
 ) -> TrialCounts:
     moments, counts = random.Random(seed), TrialCounts()
     while counts.killed < n:
-        place = begin(folder / str(counts.trials), monkeypatch)
+        folder = begun.with_name(f"{seed}-{counts.trials}")
+        shutil.copytree(begun, folder)
+        place = {"scan": str(folder / "night.scan"), "index": str(folder / "i")}
         seconds = jobs.run("labelling", n_lines=N_LINES, **place).seconds
         before = check_lines(place["scan"], N_LINES)
         for _ in range(RUNS_OF_A_JOURNAL):
-            # None is left alone but one in eight, as a journal goes on whatever was killed.
             after_s = counts.moment(moments, seconds)
             ended = jobs.run(job, n_lines=N_LINES, kill_after_s=after_s, **place)
             counts.note(ended)
@@ -83,21 +87,33 @@ def kill_labelling(
                 break
         jobs.run("labelling", n_lines=0, **place)
         require_agreement(**place)
+        shutil.rmtree(folder)
     return counts
 
 
-def test_killed_labelling(
-    jobs: JobRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep_figures: Keep
-) -> None:
-    counts = kill_labelling(jobs, tmp_path, monkeypatch, n=N_RUNS, seed=41)
+def test_killed_labelling(begun: Path, keep_figures: Keep) -> None:
+    runners = [JobRunner() for _ in range(RUNNERS)]
+    with ThreadPoolExecutor(RUNNERS) as pool:
+        series = [
+            pool.submit(kill_labelling, jobs, begun, n=N_KILLS // RUNNERS, seed=41 + number)
+            for number, jobs in enumerate(runners)
+        ]
+    for jobs in runners:
+        jobs.close()
+    found = [one.result() for one in series]
+    counts = TrialCounts(
+        trials=sum(one.trials for one in found),
+        killed=sum(one.killed for one in found),
+        acknowledged=sum(one.acknowledged for one in found),
+        finished=sum(one.finished for one in found),
+    )
+    assert counts.killed >= N_KILLS
     counts.keep(keep_figures, "kills-labels", "labels")
 
 
-def test_labelling_that_acknowledges_too_early_is_found_out(
-    jobs: JobRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_labelling_that_acknowledges_too_early_is_found_out(jobs: JobRunner, begun: Path) -> None:
     with pytest.raises(AssertionError, match="an acknowledged label is lost"):
-        kill_labelling(jobs, tmp_path, monkeypatch, n=200, seed=42, job="labelling_hasty")
+        kill_labelling(jobs, begun, n=200, seed=42, job="labelling_hasty")
 
 
 def test_writers_at_once_lose_nothing_and_share_no_number(

@@ -1,6 +1,7 @@
 """Labelling to be killed: labels that follow from their numbers, and commits into an index."""
 
 import os
+import time
 from pathlib import Path
 
 from earful.index import Index
@@ -63,6 +64,7 @@ def labelling(scan: str, index: str, n_lines: int, hasty: bool = False) -> None:
     for seq in range(before + 1, before + n_lines + 1):
         if hasty:
             _say("safe", seq)
+            time.sleep(0.01)
         line = line_of(seq)
         if isinstance(line, Label):
             assert journal.append(line).seq == seq
