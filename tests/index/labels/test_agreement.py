@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earful.index.labels import LabelState, PairAgreement, Undo, find_agreement
@@ -69,6 +69,7 @@ def test_what_was_taken_back_does_not_count() -> None:
     assert find_agreement(fold.state(())).n_shared == 0
 
 
+@settings(max_examples=10)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
 def test_kappa_is_that_of_scikit_learn(judged: list[tuple[bool, bool]]) -> None:
     from sklearn.metrics import cohen_kappa_score

@@ -1,6 +1,7 @@
 """The journal: lines on the disk, torn ones, damaged ones, and several writers."""
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,11 @@ from hypothesis import strategies as st
 
 from earful.errors import LabelError
 from earful.index.labels import Label, LabelJournal, Undo, journal_path
+
+
+@pytest.fixture(autouse=True)
+def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 def label(item: str = "a", reviewer: str = "ana", **said: Any) -> Label:
@@ -71,7 +77,7 @@ def test_every_cut_of_the_last_line_is_left_out_with_a_note(tmp_path: Path) -> N
     n_first = path.stat().st_size
     whole.append(label("b", comment="a } in it"))
     content = path.read_bytes()
-    for size in range(n_first + 1, len(content)):
+    for size in [*range(n_first + 1, len(content), 11), len(content) - 2, len(content) - 1]:
         path.write_bytes(content[:size])
         journal = LabelJournal(path)
         assert list(journal.state().items) == ["a"]
@@ -92,7 +98,10 @@ def test_what_ends_a_torn_line_may_be_torn_too(tmp_path: Path) -> None:
     before = path.read_bytes()
     LabelJournal(path).append(label("b"))
     content = path.read_bytes()
-    for size in range(len(before) + 1, len(content)):
+    for size in [
+        *range(len(before) + 1, len(before) + 16),
+        *range(len(before) + 16, len(content), 23),
+    ]:
         path.write_bytes(content[:size])
         assert list(LabelJournal(path).state().items) == ["a"]
         assert LabelJournal(path).append(label("c")).seq == 2
@@ -156,6 +165,33 @@ def test_a_moment_of_ones_own_is_kept(tmp_path: Path) -> None:
     at = datetime(2026, 5, 4, 9, 12, 3, 120_456, tzinfo=UTC)
     written = LabelJournal(tmp_path / "x.jsonl").append(label(at=at))
     assert written.at == at - timedelta(microseconds=456)
+
+
+def test_a_label_is_flushed_before_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, done = LabelJournal(tmp_path / "labels.jsonl"), list[bytes]()
+    monkeypatch.setattr(os, "fsync", lambda _: done.append(journal.path.read_bytes()))
+    journal.append(label())
+    assert done[-1] == journal.path.read_bytes() != b""
+    assert len(done) == 2  # the folder, too, as the file is new
+
+
+def test_a_full_disk_promises_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal, write = LabelJournal(tmp_path / "labels.jsonl"), os.write
+    journal.append(label("a"))
+
+    def fill(descriptor: int, content: Any) -> int:
+        if len(content) < 40:
+            raise OSError(28, "No space left on device")
+        return write(descriptor, bytes(content)[:30])
+
+    monkeypatch.setattr(os, "write", fill)
+    with pytest.raises(LabelError, match="make room, and say it again"):
+        journal.append(label("b"))
+    monkeypatch.setattr(os, "write", write)
+    assert journal.append(label("c")).seq == 2
+    assert list(LabelJournal(journal.path).state().items) == ["a", "c"]
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
