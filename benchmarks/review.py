@@ -1,20 +1,21 @@
 """How a reviewer's labels are spent best, on the bed of ``scan_bed.py``, and how long he waits.
 
-Run it with ``./dev bench review``, or for some seeds ``./dev bench review 0 1``, with ``--cache
-DIR`` to encode once; results go to ``benchmarks/results/``.
+Run it with ``./dev bench review``, or seed by seed with ``./dev bench review 0``, which keeps what
+was measured of others; with ``--cache DIR`` a recording is encoded once. Results go to
+``benchmarks/results/``.
 
 Each recording of five minutes at 5 dB is scanned with its first five target events as examples, and
-all before the last of them known; so are the other strategies' tables of active learning made. A
-simulated reviewer then asks a ``ReviewSession`` for one item after the other, all of them in the
-first half of the recording, and says yes where half of the item or of a target event lies in the
-other, unsure where they overlap less, and no elsewhere; the detector is fitted again after each ten
-labels. *AP* is the average precision of the windows of the second half, which nobody labels, by the
-detector that the examples and these labels make. *Found* are target events of the first half that
-were confirmed, other than the examples. The interval is of resampled recordings, of the difference
-to the first strategy in AP, seeds together.
+all before the last of them known. A simulated reviewer then asks a ``ReviewSession`` for one item
+after the other, all of them in the first half of the recording; peaks down to a score of 0, by
+default 0.3, are items, so that there are fifty of them. He says yes where half of the item or of a
+target event lies in the other, unsure where they overlap less, and no elsewhere; the detector is
+fitted again after each ten labels. *AP* is the average precision of the windows of the second half,
+which nobody labels, by the detector that the examples and these labels make. *Found* are target
+events of the first half that were confirmed, other than the examples. The interval is of the
+difference in AP to the first strategy, of resampled recordings.
 
-The wait is that for a next item among ten thousand, and for a detector that is fitted again for an
-hour of recording, both beside what encoding that hour costs; CPU seconds.
+The waits are for the next item among ten thousand, and for a detector that is fitted again for an
+hour of recording, beside what encoding that hour costs in CPU seconds.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import tempfile
 import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -59,14 +60,16 @@ SNR_DB: Final = 5
 COUNTS: Final = (20, 50)
 REFIT_AFTER: Final = 10
 HALF_S: Final = DURATION_S / 2
+LOWEST_SCORE: Final = 0.0
+DIVERSITY: Final = 20
 STRATEGIES: Final = {
-    "mix": ("mix", ReviewSettings()),
-    "mix without diversity": ("mix", ReviewSettings(diversity=1)),
-    "top": ("top", ReviewSettings()),
-    "margin": ("margin", ReviewSettings()),
-    "diverse": ("diverse", ReviewSettings()),
-    "target=0.4": ("target=0.4", ReviewSettings()),
-    "random": ("random", ReviewSettings()),
+    "mix": ("mix", DIVERSITY),
+    "mix without diversity": ("mix", 1),
+    "top": ("top", 1),
+    "margin": ("margin", 1),
+    "diverse": ("diverse", DIVERSITY),
+    "target=0.4": ("target=0.4", 1),
+    "random": ("random", 1),
 }
 _N_RESAMPLED: Final = 2000
 _N_MANY: Final = 10_000
@@ -76,19 +79,9 @@ _NOWHERE: Final = (BedEvent(label="", start_s=-2.0, end_s=-1.0, clip=""),)
 Scores = NDArray[np.float32]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reviewed:
-    """What labels of one recording by one strategy came to.
-
-    Attributes:
-        precision: Average precision in the second half, by number of labels.
-        n_found: Target events that were confirmed, likewise.
-        n_labels: Labels that could be given, 50 at most.
-    """
-
-    precision: dict[int, float]
-    n_found: dict[int, int]
-    n_labels: int
+# What labels of one recording by one strategy came to: average precision in the second half and
+# target events that were confirmed, both by number of labels, and the labels that could be given.
+Reviewed = dict[str, Any]
 
 
 class Bed:
@@ -101,7 +94,7 @@ class Bed:
 
     def __init__(self, folder: Path, embedder: StepEmbedder) -> None:
         self._folder, self.embedder = folder, embedder
-        self.encoding_s: list[float] = []
+        self._start: dict[str, float] = {}
 
     def scan(self, recording: BedRecording) -> Path:
         """Scan the first half of a recording, and return the folder."""
@@ -114,7 +107,6 @@ class Bed:
         table = self._folder / f"{recording.name}.csv"
         rows = [f"{audio},{e.start_s},{e.end_s},{e.label}\n" for e in recording.examples]
         table.write_text("recording,start_s,end_s,label\n" + "".join(rows), encoding="utf-8")
-        began = time.process_time()
         earful.scan(
             [audio],
             examples=ExampleSources(
@@ -126,18 +118,20 @@ class Bed:
                 part=ScanPart(to_s=HALF_S), vectors=self._folder / "vectors", jobs=1
             ),
         )
-        self.encoding_s.append(time.process_time() - began)
         return out
 
-    def review(self, recording: BedRecording, strategy: str, settings: ReviewSettings) -> Reviewed:
+    def review(self, recording: BedRecording, strategy: str, diversity: int) -> Reviewed:
         """Let a simulated reviewer label a recording by one strategy."""
         out = self.scan(recording)
-        session = ReviewSession.open(
-            out, settings=replace(settings, fit_in_background=False), embedder=self.embedder
+        settings = ReviewSettings(
+            diversity=diversity, lowest_score=LOWEST_SCORE, fit_in_background=False
         )
+        session = ReviewSession.open(out, settings=settings, embedder=self.embedder)
         session.refit()
-        precision = {0: self.precision(recording, out)}
-        n_found = {0: 0}
+        if recording.name not in self._start:
+            self._start[recording.name] = self.precision(recording, out)
+        precision = {"0": self._start[recording.name]}
+        n_found: dict[str, int] = {}
         given = {event.start_s for event in recording.examples}
         found: set[float] = set()
         n_labels = 0
@@ -146,12 +140,12 @@ class Bed:
             if items and items[0].queue != "skipped":
                 n_labels = n
                 found |= answer(session, items[0], recording.events)
-                if n % REFIT_AFTER == 0:
+                if n % REFIT_AFTER == 0 and n < max(COUNTS):
                     session.refit()
             if n in COUNTS:
-                precision[n] = self.precision(recording, out)
-                n_found[n] = len(found - given)
-        return Reviewed(precision=precision, n_found=n_found, n_labels=n_labels)
+                precision[str(n)] = self.precision(recording, out)
+                n_found[str(n)] = len(found - given)
+        return {"precision": precision, "found": n_found, "n_labels": n_labels}
 
     def precision(self, recording: BedRecording, out: Path) -> float:
         """Return the average precision of the windows of the second half."""
@@ -230,26 +224,27 @@ def average_precision(scores: Scores, is_event: NDArray[np.bool_]) -> float:
     return float(precisions[right].mean()) if right.any() else 0.0
 
 
-def told(reviewed: dict[str, list[Reviewed]]) -> dict[str, Any]:
+def told(seeds: dict[str, dict[str, list[Reviewed]]]) -> dict[str, Any]:
     """Return what is told of each strategy, the differences to the first with their intervals."""
     random = np.random.default_rng(0)
+    reviewed = {name: [one for own in seeds.values() for one in own[name]] for name in STRATEGIES}
     first = next(iter(reviewed.values()))
     drawn = random.integers(0, len(first), (_N_RESAMPLED, len(first)))
     found: dict[str, Any] = {}
     for name, own in reviewed.items():
         found[name] = {
-            "n_labels": float(np.mean([one.n_labels for one in own])),
-            "start": float(np.mean([one.precision[0] for one in own])),
+            "n_labels": float(np.mean([one["n_labels"] for one in own])),
+            "start": float(np.mean([one["precision"]["0"] for one in own])),
         }
-        for n in COUNTS:
-            values = np.array([one.precision[n] for one in own])
-            gains = values - np.array([one.precision[n] for one in first])
+        for n in map(str, COUNTS):
+            values = np.array([one["precision"][n] for one in own])
+            gains = values - np.array([one["precision"][n] for one in first])
             low, high = np.quantile(gains[drawn].mean(axis=1), [0.025, 0.975])
-            found[name][str(n)] = {
+            found[name][n] = {
                 "precision": float(values.mean()),
                 "less_first": float(gains.mean()),
                 "interval": [float(low), float(high)],
-                "found": float(np.mean([one.n_found[n] for one in own])),
+                "found": float(np.mean([one["found"][n] for one in own])),
             }
     return found
 
@@ -280,7 +275,10 @@ def waits(folder: Path, bed: Bed, recordings: Sequence[BedRecording]) -> dict[st
         cpu_s.append(time.process_time() - began)
         wall_s.append(time.perf_counter() - began_wall)
     hours = len(hour) * DURATION_S / 3600
-    encoding_s = median(bed.encoding_s) * 3600 / DURATION_S
+    samples, _ = soundfile.read(folder / f"{first.name}.wav", dtype="float32")
+    began = time.process_time()
+    bed.embedder.embed_steps(samples)
+    encoding_s = (time.process_time() - began) * 3600 / DURATION_S
     return {
         "hours": hours,
         "refit_cpu_s_per_hour": median(cpu_s) / hours,
@@ -330,42 +328,47 @@ def next_item_ms(folder: Path) -> dict[str, float]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure some seeds, all by default."""
+    """Measure the seeds that are given, all by default, and keep what was measured of others."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("seeds", nargs="*", type=int, help="all by default")
     parser.add_argument("--cache", type=Path, help="folder that keeps scans")
     given = parser.parse_args(arguments)
     embedder = load_step_embedder("earful-small")
-    seeds = given.seeds or list(SEEDS)
     folder = given.cache or Path(tempfile.mkdtemp(prefix="earful-review-"))
     folder.mkdir(parents=True, exist_ok=True)
+    measured: dict[str, dict[str, list[Reviewed]]] = {}
+    hour: list[BedRecording] = []
     try:
         bed = Bed(folder, embedder)
-        reviewed: dict[str, list[Reviewed]] = {name: [] for name in STRATEGIES}
-        recordings = []
-        for seed in seeds:
+        for seed in given.seeds or SEEDS:
+            own: dict[str, list[Reviewed]] = {name: [] for name in STRATEGIES}
             for label in TARGETS:
                 recording = make_recording(label, SNR_DB, seed=seed)
                 bed.scan(recording)
-                recordings.append(replace(recording, samples=recording.samples[:0]))
-        for recording in recordings:
-            for name, (strategy, settings) in STRATEGIES.items():
-                reviewed[name].append(bed.review(recording, strategy, settings))
-            print(recording.name, file=sys.stderr, flush=True)
-        results = {
-            "seeds": seeds,
-            "snr_db": SNR_DB,
-            "n_recordings": len(recordings),
-            "counts": list(COUNTS),
-            "strategies": told(reviewed),
-            "waits": waits(folder, bed, recordings),
-        }
+                recording = replace(recording, samples=recording.samples[:0])
+                hour.append(recording)
+                for name, (strategy, diversity) in STRATEGIES.items():
+                    own[name].append(bed.review(recording, strategy, diversity))
+                print(recording.name, file=sys.stderr, flush=True)
+            measured[str(seed)] = own
+        waited = waits(folder, bed, hour)
     finally:
         if given.cache is None:
             shutil.rmtree(folder, ignore_errors=True)
-    if seeds == list(SEEDS):
-        RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(results, indent=2))
+    kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    settings = {
+        "snr_db": SNR_DB,
+        "counts": list(COUNTS),
+        "lowest_score": LOWEST_SCORE,
+    }
+    if {name: kept.get(name) for name in settings} != settings:
+        kept = {}
+    # The longest stretch of recordings tells the waits.
+    waited = max(waited, kept.get("waits", waited), key=lambda one: one["hours"])
+    seeds = dict(sorted({**kept.get("seeds", {}), **measured}.items()))
+    results = {**settings, "strategies": told(seeds), "waits": waited, "seeds": seeds}
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps({**results, "seeds": list(seeds)}, indent=2))
 
 
 if __name__ == "__main__":

@@ -199,15 +199,15 @@ class Fitting:
             )
             if not any(_is_same(own, one) for one in self._annotations(key)):
                 by_key[key].append(own)
-        for key, annotations in by_key.items():
+        for key, added in by_key.items():
             before = marked.get(key) or _Marked(
-                name=annotations[0].recording,
+                name=added[0].recording,
                 key=key,
                 annotations=(),
                 complete_until_s=0.0,
                 is_clip=False,
             )
-            marked[key] = replace(before, annotations=(*before.annotations, *annotations))
+            marked[key] = replace(before, annotations=(*before.annotations, *added))
         notes = list(self.notes)
         if outside:
             notes.append(
@@ -239,15 +239,15 @@ class Fitting:
         self, labels: Sequence[str], marked: Sequence[_Marked], gathered: _Gathered
     ) -> Iterator[tuple[Detectors, list[RecordingRow]]]:
         """Yield detectors, and the recordings that they look at."""
-        readable: list[tuple[_Marked, ExampleRecording]] = []
+        readable: list[ExampleRecording] = []
         in_memory = sum(self._steps.about(one.key).n_steps for one in marked) < _MOST_STEPS
         for one in marked:
             try:
-                readable.append((one, self._example(one, in_memory=in_memory)))
+                readable.append(self._example(one, in_memory=in_memory))
             except ScanError:
                 gathered.notes[f"{one.name}: its kept steps cannot be read; fitted without"] = None
         if not self._each_by_itself:
-            fitted = self._detectors(labels, [example for _, example in readable])
+            fitted = self._detectors(labels, readable)
             if fitted is None:
                 raise CorpusError(
                     f"{listed([quoted(label) for label in labels])}: no example is left whose "
@@ -255,7 +255,7 @@ class Fitting:
                 )
             yield fitted, list(self._rows.values())
             return
-        for one, example in readable:
+        for example in readable:
             row = self._rows.get(example.sha256)
             fitted = self._detectors(labels, [example])
             if row is not None and fitted is not None:

@@ -17,8 +17,56 @@ from earful.wording import counted, listed
 
 Steps = NDArray[np.floating]
 
-# Steps that are held in memory: about ten hours of the shipped encoder's.
+# Of steps and windows that are held in memory: about four hours of the shipped encoder's.
 _MOST_BYTES: Final = 256 << 20
+
+
+class PooledOnce:
+    """A step embedder that pools the windows of steps in memory once.
+
+    Pooling is most of what a fit costs, and each fit looks at the same windows.
+
+    Args:
+        embedder: Any.
+    """
+
+    def __init__(self, embedder: StepEmbedder) -> None:
+        self._embedder = embedder
+        self.steps_fingerprint = embedder.steps_fingerprint
+        self.steps_rate = embedder.steps_rate
+        self.step_samples = embedder.step_samples
+        self.margin_steps = embedder.margin_steps
+        self.step_dim = embedder.step_dim
+        self.dim = embedder.steps_fingerprint.dim
+        # By where their first step lies in memory.
+        self._held: list[tuple[Steps, int, NDArray[np.float32]]] = []
+
+    def hold(self, steps: Steps, length: int) -> None:
+        """Pool the windows of steps, which stay where they are in memory."""
+        if len(steps) > length:
+            self._held.append((steps, length, self._embedder.pool_steps(steps, length)))
+
+    def embed_steps(
+        self, samples: NDArray[np.float32], *, band_hz: tuple[float, float] | None = None
+    ) -> NDArray[np.float32]:
+        """Embed samples as the embedder does."""
+        return self._embedder.embed_steps(samples, band_hz=band_hz)
+
+    def pool_steps(self, steps: NDArray[np.floating], length: int) -> NDArray[np.float32]:
+        """Pool windows as the embedder does, or return what it pooled before."""
+        n = len(steps) - length + 1
+        if n >= 1:
+            at = _address(steps)
+            for held, own_length, pooled in self._held:
+                first, rest = divmod(at - _address(held), held.strides[0])
+                is_of = held.base is steps.base and steps.strides == held.strides
+                if is_of and own_length == length and rest == 0 and 0 <= first < len(held):
+                    return pooled[first : first + n]
+        return self._embedder.pool_steps(steps, length)
+
+
+def _address(steps: Steps) -> int:
+    return int(steps.__array_interface__["data"][0])
 
 
 class KeptSteps:
@@ -46,12 +94,13 @@ class KeptSteps:
     ) -> None:
         self.store = StepStore.open(vectors_folder(folder))
         settings = self.store.settings
-        self.embedder = embedder or load_step_embedder(settings.fingerprint.name)
-        if differences := settings.fingerprint.differences(self.embedder.steps_fingerprint):
+        made_by = embedder or load_step_embedder(settings.fingerprint.name)
+        if differences := settings.fingerprint.differences(made_by.steps_fingerprint):
             raise ScanMismatchError(
                 f"{self.store.folder}: its steps were made by another encoder; kept / there: "
                 f"{listed(differences)}; run the same `earful scan` again"
             )
+        self.embedder = PooledOnce(made_by)
         self.slow = settings.slow
         self.step_s = self.embedder.step_samples / self.embedder.steps_rate
         self.window_steps = max(1, round(window_s / self.step_s))
@@ -73,6 +122,7 @@ class KeptSteps:
                 "recordings verify`",
             )
         self._held: dict[str, Steps] = {}
+        self._n_bytes = 0
         self._guard = threading.Lock()
 
     def key(self, sha256: str) -> str | None:
@@ -99,8 +149,8 @@ class KeptSteps:
 
         Args:
             key: Of the recording.
-            in_memory: Whether to hold all of them for the next time; else, and for the longest
-                recordings, they are read slice by slice.
+            in_memory: Whether to hold all of them for the next time, as far as there is room; else
+                they are read slice by slice.
 
         Raises:
             ScanError: They are damaged, or gone.
@@ -109,13 +159,16 @@ class KeptSteps:
             if key in self._held:
                 return self._held[key]
         opened = self.store.open_steps(key)
-        if not in_memory or len(opened) * self.store.settings.row_dim * 2 > _MOST_BYTES // 2:
-            return cast("Steps", opened)  # read slice by slice
+        n_bytes = len(opened) * (2 * self.store.settings.row_dim + 4 * self.embedder.dim)
+        with self._guard:
+            # Nothing makes room for another: in turns, none would be there the next time.
+            if not in_memory or self._n_bytes + n_bytes > _MOST_BYTES:
+                return cast("Steps", opened)
+            self._n_bytes += n_bytes
         steps = opened[:]
+        self.embedder.hold(steps, self.window_steps)
         with self._guard:
             self._held[key] = steps
-            while sum(each.nbytes for each in self._held.values()) > _MOST_BYTES:
-                self._held.pop(next(iter(self._held)))
         return steps
 
     def stretch_vector(self, key: str, start_s: float, end_s: float) -> NDArray[np.float32]:

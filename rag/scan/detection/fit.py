@@ -22,6 +22,7 @@ from earful.rag.scan.detection.events import (
     spans_above,
 )
 from earful.rag.scan.detection.examples import Example, ExampleSet
+from earful.rag.scan.detection.neighbours import nearest
 from earful.rag.scan.detection.scoring import (
     Backgrounds,
     Scale,
@@ -129,8 +130,14 @@ class _Place:
         steps = self.examples.recordings[self.source].steps
         return sample_of(self.examples, steps, self.settings.seed)
 
+    @cached_property
+    def near(self) -> Numbers:
+        """Similarities of these windows to the nearest of the background, whatever the examples."""
+        return nearest(self.sample, self.background)
+
     def scale(self, scorer: Scorer) -> Scale:
-        return scale_of(scorer, raw_scores(scorer, self.sample))
+        """Return the scale of a scorer that was made with the background of this place."""
+        return scale_of(scorer, scorer.scores(self.sample, self.near))
 
     def around(self, example: Example) -> tuple[float, Vectors]:
         """Return the middle of the first window around an example, and vectors of all."""

@@ -34,14 +34,13 @@ def candidates(scores: Sequence[float], threshold: float = 0.5) -> list[Candidat
 
 def dealt(queue: Queue, n: int = 1000) -> list[tuple[str, str]]:
     """What a queue gives to one who takes all."""
-    taken: list[tuple[str, str]] = []
+    taken: dict[str, str] = {}
     while len(taken) < n:
-        gone = {item for item, _ in taken}
-        one = queue.deal(lambda item: "gone" if item in gone else "free")
+        one = queue.deal(lambda item: "gone" if item in taken else "free")
         if one is None:
             break
-        taken.append((one.item, one.queue))
-    return taken
+        taken[one.item] = one.queue
+    return list(taken.items())
 
 
 def order(scores: Sequence[float], strategy: str, **settings: int) -> str:
