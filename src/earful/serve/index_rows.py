@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from earful.index.storage import IndexFolder, Row
 
 _COLUMNS: Final = (
-    *("id", "audio", "start_s", "end_s", "answer", "labels", "not_labels", "split", "group"),
+    *("id", "audio", "start_s", "end_s", "answer", "labels", "split", "group"),
     *("licence", "duration_s", "meta"),
 )
 _MOST_UNDONE: Final = 100
@@ -331,7 +331,9 @@ class IndexRows:
     def _read(self, index: Index) -> Sequence[Mapping[str, Any]]:
         state = index.state
         if self._known[0] != state:
-            rows = index.read_table(_COLUMNS).to_pylist()
+            # An index in which no row denies a label has no column for it.
+            denied = ("not_labels",) if index.info.not_labels else ()
+            rows = index.read_table((*_COLUMNS, *denied)).to_pylist()
             shown = sorted(map(_shown, rows), key=lambda row: row["exemplar"])
             self._known = (state, shown)
         return self._known[1]
@@ -382,7 +384,7 @@ def _shown(row: Mapping[str, Any]) -> Mapping[str, Any]:
         "duration_s": row["duration_s"],
         "answer": row["answer"],
         "labels": list(row["labels"]),
-        "not_labels": list(row["not_labels"] or ()),
+        "not_labels": list(row.get("not_labels") or ()),
         "split": row["split"],
         "group": row["group"],
         "licence": row["licence"],
