@@ -12,6 +12,11 @@ import { T } from "./texts.js";
 const SCREENS = {
   review: () => import("./screens/review.js"),
   recordings: () => import("./screens/recordings.js"),
+  ask: () => import("./screens/ask.js"),
+  search: () => import("./screens/search.js"),
+  index: () => import("./screens/index_rows.js"),
+  reports: () => import("./screens/reports.js"),
+  settings: () => import("./screens/settings.js"),
 };
 const FIRST = "review";
 
