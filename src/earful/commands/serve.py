@@ -82,6 +82,7 @@ def serve(
 
     Only who has the printed address can use it. Ctrl-C ends it; what was labelled is kept.
     """
+    from earful.diagnostics import show_faults
     from earful.serve import ServeSettings, open_state, read_token, require_extra
     from earful.serve import serve as serve_page
 
@@ -106,6 +107,7 @@ def serve(
         device=device,
         allow_outside=allow_outside,
     )
+    show_faults()
     serve_page(state, on_ready=lambda address: _announce(state, address, open_browser))
 
 

@@ -1,6 +1,6 @@
 from .bug_report import failure_report
 from .doctor import Finding, examine
-from .logs import JsonStderr, is_debugging, is_stderr_json, log_traceback, show_logs
+from .logs import JsonStderr, is_debugging, is_stderr_json, log_traceback, show_faults, show_logs
 
 __all__ = [
     "Finding",
@@ -10,5 +10,6 @@ __all__ = [
     "is_debugging",
     "is_stderr_json",
     "log_traceback",
+    "show_faults",
     "show_logs",
 ]

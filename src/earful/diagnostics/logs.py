@@ -42,6 +42,15 @@ def show_logs(level: int, *, as_json: bool) -> None:
     logger.setLevel(level)
 
 
+def show_faults() -> None:
+    """Show errors of the library on stderr, unless records are shown already.
+
+    For what runs unseen for hours: there a fault is logged, as nobody waits for it to be raised.
+    """
+    if not any(isinstance(one, _Stderr) for one in logging.getLogger(_LOGGER).handlers):
+        show_logs(logging.ERROR, as_json=False)
+
+
 def is_debugging() -> bool:
     """Tell whether every record is shown."""
     return logging.getLogger(_LOGGER).isEnabledFor(logging.DEBUG)

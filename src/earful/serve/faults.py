@@ -101,7 +101,7 @@ def unexpected(error: BaseException, what: str) -> RequestError:
         error: What was raised.
         what: What failed; neither a query nor a header, which hold secrets.
     """
-    _log.error("%s failed", what, exc_info=error)
+    _log.error("%s failed: %s: %s", what, type(error).__name__, error, exc_info=error)
     return RequestError(UNEXPECTED, status=500, code="unexpected")
 
 

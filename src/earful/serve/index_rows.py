@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import json
 import os
 import shutil
 import threading
@@ -388,7 +389,7 @@ def _shown(row: Mapping[str, Any]) -> Mapping[str, Any]:
         "split": row["split"],
         "group": row["group"],
         "licence": row["licence"],
-        "meta": dict(row["meta"] or {}),
+        "meta": json.loads(row["meta"] or "{}"),
     }
 
 
