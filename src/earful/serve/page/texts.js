@@ -2,6 +2,8 @@
 
 const count = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 
+const share = (p) => (p > 0 && p < 0.005 ? "under 1 %" : `${Math.round(100 * p)} %`);
+
 export const T = {
   app: {
     name: "earful",
@@ -174,7 +176,7 @@ export const T = {
     picture: (name) => `Spectrogram of ${name}`,
     play: (name) => `Play ${name}`,
     similarity: (s) => `similarity ${s.toFixed(2)}`,
-    probability: (p) => `${Math.round(100 * p)} %`,
+    probability: (p) => share(p),
     unlabelled: "no label",
     not: (names) => `not ${names}`,
     licence: (text) => `licence ${text}`,
@@ -218,7 +220,7 @@ export const T = {
     confidence: (p) => `confidence ${Math.round(100 * p)} %`,
     abstained: (why) => `Doubtful${why ? `: ${why}` : ""}`,
     scores: "How likely each label is",
-    percent: (p) => `${(100 * p).toFixed(p < 0.0995 ? 1 : 0)} %`,
+    percent: (p) => share(p),
     rest: (n) => `${count(n, "more label")}`,
     by: (model, n) => [model ? `by ${model}` : "by vote of the exemplars", `on ${count(n, "exemplar")}`].join(", "),
     evidence: "Evidence",

@@ -9,7 +9,7 @@ import { createSoundChoice } from "../sound_choice.js";
 import { T } from "../texts.js";
 
 const A = T.ask;
-const MOST_BARS = 8;
+const MOST_BARS = 8, LEAST = 0.005;
 let kept = { way: "classify", labels: "", question: "" }; // as long as the page lives
 
 export const screen = { id: "ask", title: T.app.screens.ask, mount };
@@ -91,8 +91,9 @@ function mount(root, context) {
     const most = Math.max(...scores.map((one) => one.score), 1e-9);
     const rows = (some) => some.map(({ label, score }) => el("tr", {}, el("th", { scope: "row" }, label),
       el("td", {}, el("meter", { min: 0, max: 1, value: score / Math.max(most, 1) })), el("td", { class: "number" }, A.percent(score))));
-    const body = el("tbody", {}, rows(scores.slice(0, MOST_BARS)));
-    const rest = scores.slice(MOST_BARS);
+    const n = Math.max(2, Math.min(MOST_BARS, scores.filter((one) => one.score >= LEAST).length));
+    const body = el("tbody", {}, rows(scores.slice(0, n)));
+    const rest = scores.slice(n);
     return el("div", { class: "scores" }, el("table", {}, el("caption", { class: "faint" }, A.scores), body),
       rest.length ? button(A.rest(rest.length), (event) => { body.append(...rows(rest)); event.currentTarget.remove(); }, { class: "plain" }) : null);
   }
