@@ -288,9 +288,19 @@ def demo(
             "--long", help="Mix a long recording of the demo's sounds instead, and scan it."
         ),
     ] = False,
+    page: Annotated[
+        bool,
+        typer.Option("--page", help="Open the page of the demo's index and long recording."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Build an index from the demo recordings, then classify labels that it does not have."""
+    if page:
+        from earful.commands.serve import serve_demo
+
+        reject_unused({"--long": long, "--json": as_json}, "goes without --page")
+        serve_demo(index)
+        return
     if long:
         _scan_long(index.parent, as_json=as_json)
         return

@@ -44,6 +44,9 @@ EXTRAS = (
     "av",
     "h5py",
     "onnx",
+    "fastapi",
+    "starlette",
+    "uvicorn",
 )
 WRITERS = ("lancedb", "lance_namespace")
 SLOW = ("sklearn", "scipy", "pandas", "numpy.ma", "pyarrow.compute", "pyarrow.dataset")

@@ -30,7 +30,7 @@ def hum(server: PageServer) -> str:
 def test_classify_answers_as_the_library_does(server: PageServer, hum: str) -> None:
     found = server.send("POST", "/api/classify", body={"audio": {"source": hum}}).json()
     path = server.state.sources.find(hum).path
-    expected = earful.FewShot.open(server.state.index_path).classify(path).to_dict()
+    expected: Any = earful.FewShot.open(server.state.index_path).classify(path).to_dict()
     assert (found["text"], found["scores"]) == (expected["text"], expected["scores"])
     assert [hit["id"] for hit in found["evidence"]] == [hit["id"] for hit in expected["evidence"]]
     assert found["audio"] == "query.wav"
@@ -217,7 +217,7 @@ def test_who_goes_away_leaves_the_queue(server: PageServer, hum: str) -> None:
             "scheme": "http",
             "http_version": "1.1",
         }
-        asking = asyncio.ensure_future(server.app(scope, receive, send))  # type: ignore[arg-type]
+        asking = asyncio.ensure_future(server.app(scope, receive, send))
         while not len(server.state.work):
             await asyncio.sleep(0.005)
         gone.set()

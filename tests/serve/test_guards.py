@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -225,7 +226,7 @@ def test_the_token_leaves_the_address_for_a_cookie(server: PageServer) -> None:
 
 
 def test_the_token_leads_to_no_other_host(server: PageServer) -> None:
-    sent = []
+    sent: list[Any] = []
 
     async def open_address() -> None:
         async def receive() -> dict[str, str]:
@@ -242,7 +243,7 @@ def test_the_token_leads_to_no_other_host(server: PageServer) -> None:
             "headers": [(b"host", HOST.encode())],
             "query_string": f"token={TOKEN}".encode(),
         }
-        await server.app(scope, receive, send)  # type: ignore[arg-type]
+        await server.app(scope, receive, send)
 
     asyncio.run(open_address())
     assert dict(sent[0]["headers"])[b"location"] == b"/evil.example/"
@@ -293,7 +294,7 @@ def test_a_web_socket_is_closed(server: PageServer) -> None:
             sent.append(message)
 
         scope = {"type": "websocket", "path": "/api/changes", "headers": [], "query_string": b""}
-        await server.app(scope, receive, send)  # type: ignore[arg-type]
+        await server.app(scope, receive, send)
 
     asyncio.run(connect())
     assert sent == [{"type": "websocket.close", "code": 1008}]

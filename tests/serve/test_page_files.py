@@ -54,9 +54,7 @@ def test_the_forbidden_are_found() -> None:
 
 def test_a_first_visit_is_a_quarter_of_a_gradio_page_and_all_files_under_200_kilobytes() -> None:
     # Gradio 6.31 sends 530 kB; here screens besides the first are read when somebody goes there.
-    first = [
-        path for path in FILES if path.parent == PAGE or name_of(path) in FIRST_VISIT
-    ]
+    first = [path for path in FILES if path.parent == PAGE or name_of(path) in FIRST_VISIT]
     assert sum(path.stat().st_size for path in first) <= 530_000 / 4
     assert sum(path.stat().st_size for path in FILES) <= 200_000
 

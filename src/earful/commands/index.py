@@ -147,6 +147,8 @@ def index_build(
     if is_new and not as_json:
         print_better_ears(embedder)
     _finish_build(report, as_json=as_json)
+    if is_new and report.n and not as_json:
+        typer.echo(f"listen, ask and label: earful serve --index {as_argument(index)}")
 
 
 def _warn_of_rows(opened: Corpus, root: Path | None) -> None:

@@ -166,11 +166,23 @@ def describe_scan(found: Events, out: Path, last: ScanProgress | None) -> str:
     wrote = console.printable(f"wrote {out / 'events.csv'}")
     if len(found):
         lines.append(f"{wrote}; look at it: earful events page {as_argument(out)}")
+        lines += _review_line(found, out)
     elif any(row.was_read for row in rows):
         lines.append(f"{wrote}: nothing was found")
     else:
         lines.append(f"{wrote}: no recording was scanned")
     return "\n".join(lines)
+
+
+def _review_line(found: Events, out: Path) -> list[str]:
+    """Render the command that opens the page of a scan, where its index is known."""
+    sources = found.scan.get("sources")
+    index = sources.get("index") if isinstance(sources, dict) else None
+    if not isinstance(index, str):
+        return []
+    return [
+        f"listen and label: earful serve --index {as_argument(index)} --scan {as_argument(out)}"
+    ]
 
 
 def encoding_line(last: ScanProgress | None) -> str:

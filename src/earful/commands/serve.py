@@ -111,6 +111,39 @@ def serve(
     serve_page(state, on_ready=lambda address: _announce(state, address, open_browser))
 
 
+def serve_demo(index: Path) -> None:
+    """Build the demo's index and scan its long recording, and open the page on them.
+
+    Args:
+        index: Folder of the demo's index; all else is written beside it.
+    """
+    import earful
+    from earful.commands.scan_console import scan_meter
+    from earful.demo import DemoCorpus, build_demo_index, mix_long_recording
+    from earful.rag.scan import ExampleSources
+    from earful.serve import ServeSettings, open_state, require_extra
+    from earful.serve import serve as serve_page
+
+    require_extra()
+    corpus = DemoCorpus.find()
+    index.parent.mkdir(parents=True, exist_ok=True)
+    with console.progress_bar("embedding", sys.stderr) as progress:
+        build_demo_index(corpus, index, progress=progress)
+    mixed, out = mix_long_recording(corpus, index.parent), index.parent / "ward.scan"
+    with scan_meter(sys.stderr) as meter:
+        earful.scan(
+            mixed.audio,
+            examples=ExampleSources(
+                annotations=(mixed.examples,), complete_until_s=mixed.complete_until_s
+            ),
+            out=out,
+            on_progress=meter,
+        )
+    # Any port that is free: somebody may be serving already.
+    state = open_state(index, ServeSettings(port=0), scans=[out], model=DEFAULT_MODEL)
+    serve_page(state, on_ready=lambda address: _announce(state, address, True))
+
+
 def _announce(state: ServerState, address: str, open_browser: bool) -> None:
     import webbrowser
 

@@ -28,6 +28,7 @@ _EXTRAS = {
     "map": ("umap", "maps by umap"),
     "media": ("av", "MP4/AAC, WebM and other containers"),
     "notebook": ("nbclient", "running the notebooks"),
+    "serve": ("fastapi", "the page of earful serve"),
     "train": ("torch", "training models"),
 }
 _HUB_TIMEOUT_S = 3.0

@@ -199,7 +199,8 @@ class IndexRows:
             # Stretches of one recording are never shown as examples for each other.
             group=group or (source.name if source.kind == "recording" else ""),
             licence=licence or source.licence,
-            meta=_said_by(reviewer),
+            # A file that is kept by its content still has a name for people.
+            meta={**_said_by(reviewer), "file": source.name},
         )
         if fault := exemplar_fault(exemplar):
             raise RequestError(fault, field="labels")
@@ -374,12 +375,12 @@ class IndexRows:
 
 def _shown(row: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a row of the table as a page is told of it."""
-    own = exemplar_id(row["id"])
+    own, meta = exemplar_id(row["id"]), json.loads(row["meta"] or "{}")
     return {
         "id": own,
         "source": own,
         "exemplar": row["id"],
-        "name": PurePosixPath(row["audio"]).name,
+        "name": meta.get("file") or PurePosixPath(row["audio"]).name,
         "start_s": row["start_s"],
         "end_s": row["end_s"],
         "duration_s": row["duration_s"],
@@ -389,7 +390,7 @@ def _shown(row: Mapping[str, Any]) -> Mapping[str, Any]:
         "split": row["split"],
         "group": row["group"],
         "licence": row["licence"],
-        "meta": json.loads(row["meta"] or "{}"),
+        "meta": meta,
     }
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from earful.errors import ScanMismatchError, ServeError
 from earful.serve.faults import hide_paths
@@ -27,6 +27,40 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+
+INDEX_REVIEW: Final = "index"
+"""Name of the review of the index's own rows."""
+
+
+class Reviews(Mapping[str, "ReviewSession"]):
+    """Reviews by name: scans that are open, and the doubtful rows of the index when asked for.
+
+    Args:
+        open_index: Opens the review of the index, which looks at all its rows.
+    """
+
+    def __init__(self, open_index: Callable[[], ReviewSession]) -> None:
+        self._open_index = open_index
+        self._opened: dict[str, ReviewSession] = {}
+        self._lock = threading.Lock()
+
+    def __getitem__(self, name: str) -> ReviewSession:
+        if name == INDEX_REVIEW:
+            with self._lock:
+                if name not in self._opened:
+                    self._opened = {**self._opened, name: self._open_index()}
+        return self._opened[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._opened)
+
+    def __len__(self) -> int:
+        return len(self._opened)
+
+    def add(self, session: ReviewSession) -> None:
+        """Add a scan under review."""
+        with self._lock:
+            self._opened = {**self._opened, session.name: session}
 
 
 class ServerState:
@@ -81,7 +115,7 @@ class ServerState:
         self._loading = threading.RLock()
         self._few_shot: FewShot | None = None
         self._embedder: Embedder | None = None
-        self._reviews: dict[str, ReviewSession] = {}
+        self._reviews = Reviews(self._open_index_review)
         self.uploads = Uploads(settings)
         self.sources = Sources(
             self.read_index, lambda id: self.uploads.find(id).source, self.uploads.sources
@@ -98,7 +132,7 @@ class ServerState:
 
     @property
     def reviews(self) -> Mapping[str, ReviewSession]:
-        """Scans under review, by name."""
+        """Scans under review, by name; ``"index"`` for the doubtful rows of the index."""
         return self._reviews
 
     @property
@@ -113,8 +147,18 @@ class ServerState:
 
     def add_review(self, session: ReviewSession) -> None:
         """Let pages review a scan, and play its recordings."""
-        self._reviews = {**self._reviews, session.name: session}
+        self._reviews.add(session)
         self.sources.add_scan(session.events)
+
+    def _open_index_review(self) -> ReviewSession:
+        from earful.index import Index
+        from earful.rag.review import ReviewSession, ReviewSettings
+
+        return ReviewSession.open(
+            index=Index.open(self.index_path),
+            task=self.task,
+            settings=ReviewSettings(double=self.settings.double),
+        )
 
     # --- the index -----------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import earful
 from earful.index import Index
 from earful.rag.task import list_tasks
 from earful.serve.routes.replies import event_stream
-from earful.serve.state import ServerState
+from earful.serve.state import INDEX_REVIEW, ServerState
 
 
 def router(state: ServerState) -> APIRouter:
@@ -44,6 +44,7 @@ def router(state: ServerState) -> APIRouter:
                     "notes": [state.explain(note) for note in session.notes],
                 }
                 for name, session in state.reviews.items()
+                if name != INDEX_REVIEW
                 for progress in (session.progress(),)
             ],
             "folders": sorted(state.folders),
