@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import earful
 from earful.errors import ScanError
 from earful.serve import Changes
 from earful.serve.faults import RequestError
@@ -124,6 +125,28 @@ def test_a_scan_of_a_given_folder_can_be_reviewed_when_it_is_done(served: PageSe
     other = served.send("POST", "/api/scans", body={**body, "name": "b", "recordings": [source]})
     assert other.status_code == 202
     assert finished(served.state.jobs, other.json()["id"]) == "done"
+
+
+def test_what_is_said_of_a_new_scan_is_in_the_index_when_the_server_ends(
+    served: PageServer,
+) -> None:
+    body = {"name": "first", "recordings": ["night"], "labels": ["whistle"]}
+    id = served.send("POST", "/api/scans", body=body).json()["id"]
+    assert finished(served.state.jobs, id) == "done"
+    items = served.send("GET", "/api/queue?scan=first.scan&n=2").json()["items"]
+    assert {item["guess"] for item in items} == {"whistle"}
+    for item, polarity in zip(items, ("positive", "negative"), strict=True):
+        said = {"scan": "first.scan", "item": item["item"], "label": "whistle"}
+        response = served.send("POST", "/api/labels", body={**said, "polarity": polarity})
+        assert response.status_code == 201, response.text
+    assert served.send("GET", "/api/status").json()["n_uncommitted"] == 2
+    served.state.close()
+    rows = earful.Index.open(served.state.index_path).vectors().exemplars
+    new = {row.id: row for row in rows if row.id.startswith("review/")}
+    assert set(new) == {f"review/{item['item']}" for item in items}
+    first, second = (new[f"review/{item['item']}"] for item in items)
+    assert (first.labels, second.not_labels) == (("whistle",), ("whistle",))
+    assert first.meta["reviewer"] == "ana"
 
 
 @pytest.mark.parametrize(
