@@ -142,7 +142,10 @@ export async function followChanges(onEvent) {
 
 // The server's absence, and the labels that wait for it.
 
-/** Call `watcher({online, n_waiting, refused?})` at once and when that changes; returns what ends it. */
+/**
+ * Call `watcher({online, n_waiting, refused?, kept?})` at once and when that changes; returns what ends it.
+ * `kept` is the server's answer to a label that had waited, `refused` the sentences of those that it refused.
+ */
 export function onConnection(watcher) {
   watchers.add(watcher);
   watcher(connection());
@@ -201,7 +204,9 @@ async function flush() {
     // It stays in the list until the server has it: leaving the page still warns.
     const one = waiting[0];
     try {
-      one.resolve(await post("labels", one.late ? { ...one.body, at: one.at } : one.body));
+      const kept = await post("labels", one.late ? { ...one.body, at: one.at } : one.body);
+      one.resolve(kept);
+      if (one.late) announce({ kept });
     } catch (error) {
       if (error.gone) { sending = false; lost(); break; }
       if (one.late) refused.push(error.message);

@@ -475,7 +475,7 @@ function mount(root, context) {
   if (setting("keys") !== "birdnet") { delete keys.ArrowUp; delete keys.ArrowDown; }
   const ends = [bindKeys(keys), onChoice((name) => {
     if (["n_fft", "fmin_hz", "fmax_hz"].includes(name) && entry) paint(picture, entry.piece, entry);
-  }), onConnection(({ online }) => { if (online) more(); })];
+  }), onConnection(({ online, kept }) => { report(kept?.progress); if (online) more(); })];
 
   context.onChange("refit", async (data) => {
     if (data.scan !== scan) return;
