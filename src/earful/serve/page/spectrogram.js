@@ -224,18 +224,20 @@ export function createSpectrogram(options) {
     const dark = setting("colours") !== "inverted";
     pen.font = `${12 * density}px system-ui, sans-serif`;
     pen.textBaseline = "top";
-    let free = -1;
-    for (const one of events) {
-      if (one.to < range.from || one.from > range.to) continue;
-      const left = x(one.from), wide = Math.max(x(one.to) - left, 2 * density), [colour, shape] = STATES[one.state] ?? STATES[""];
+    const shown = events.filter((one) => one.to >= range.from && one.from <= range.to)
+      .map((one) => ({ one, left: x(one.from), wide: Math.max(x(one.to) - x(one.from), 2 * density) }));
+    for (const { one, left, wide } of shown) {
       pen.fillStyle = dark ? "#0009" : "#fffb";
       pen.fillRect(left, 0, Math.max(wide, 14 * density), 17 * density);
       // Of a whole night only the marks above fit; frames would hide what they frame.
-      if (one.current || wide > 8 * density) {
-        pen.strokeStyle = dark ? "#fffc" : "#000c";
-        pen.lineWidth = one.current ? 2.5 * density : density;
-        pen.strokeRect(left, 0.5, wide, height - 1);
-      }
+      if (!one.current && wide < 8 * density) continue;
+      pen.strokeStyle = dark ? "#fffc" : "#000c";
+      pen.lineWidth = one.current ? 2.5 * density : density;
+      pen.strokeRect(left, 0.5, wide, height - 1);
+    }
+    let free = -1;
+    for (const { one, left, wide } of shown) {
+      const [colour, shape] = STATES[one.state] ?? STATES[""];
       pen.fillStyle = pen.strokeStyle = ink(`${colour}${dark ? "-dark" : "-light"}`);
       pen.lineWidth = 2 * density;
       drawMark(pen, shape, left + 7 * density, 8.5 * density, 4 * density);

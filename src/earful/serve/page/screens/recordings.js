@@ -95,12 +95,12 @@ function scanField(context, scan) {
 
 /**
  * Make a chart of events by hour of day: a row of bars for each site, hours that were recorded shaded.
- * @param {{sites: Array<{site: string, hours: number[], recorded_h: number[]}>, unknown: {n_events: number}}} counts
+ * @param {{sites: Array<{site: string, n_events: number[], hours: number[]}>, unknown: {n_events: number}}} counts
  */
 export function hoursChart({ sites, unknown }) {
-  const most = Math.max(1, ...sites.flatMap((one) => one.hours)), tall = 34;
+  const most = Math.max(1, ...sites.flatMap((one) => one.n_events)), tall = 34;
   const bar = (n, x, wide) => svg("rect", { class: "n", x, width: wide, y: tall - Math.max((n / most) * tall, 1.5), height: Math.max((n / most) * tall, 1.5) });
-  const rows = sites.map(({ site, hours: counts, recorded_h: heard }) => el("div", { class: "row" }, el("span", { class: "site" }, site || T.app.unnamed),
+  const rows = sites.map(({ site, n_events: counts, hours: heard }) => el("div", { class: "row" }, el("span", { class: "site" }, site || T.app.unnamed),
     svg("svg", { viewBox: `0 0 240 ${tall}`, preserveAspectRatio: "none", role: "img", "aria-label": R.hoursOf(site, counts) }, counts.map((n, hour) => svg("g", {},
       svg("rect", { class: heard[hour] > 0 ? "heard" : "hit", x: hour * 10, y: 0, width: 10, height: tall }), n ? bar(n, hour * 10 + 1, 8) : null,
       svg("title", {}, R.hoursCell(site, hour, n, heard[hour])))))));
