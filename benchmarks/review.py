@@ -1,7 +1,7 @@
 """How a reviewer's labels are spent best, on the bed of ``scan_bed.py``, and how long he waits.
 
 Run it with ``./dev bench review``, or seed by seed with ``./dev bench review 0``, which keeps what
-was measured of others; with ``--cache DIR`` a recording is encoded once. Results go to
+was measured of others; with ``--cache DIR`` a run that was interrupted goes on. Results go to
 ``benchmarks/results/``.
 
 Each recording of five minutes at 5 dB is scanned with its first five target events as examples, and
@@ -55,7 +55,7 @@ from earful.rag.scan import (
 from earful.rag.scan.detection import ExampleRecording, fit_detectors
 
 RESULTS = Path(__file__).resolve().parent / "results" / "review.json"
-SEEDS: Final = (0, 1, 2)
+SEEDS: Final = (0, 1)
 SNR_DB: Final = 5
 COUNTS: Final = (20, 50)
 REFIT_AFTER: Final = 10
@@ -119,6 +119,15 @@ class Bed:
             ),
         )
         return out
+
+    def review_all(self, recording: BedRecording) -> dict[str, Reviewed]:
+        """Let a simulated reviewer label a recording by each strategy, from anew."""
+        kept = self._folder / f"{recording.name}.json"
+        if not kept.exists():
+            found = {name: self.review(recording, *how) for name, how in STRATEGIES.items()}
+            kept.write_text(json.dumps(found), encoding="utf-8")
+        read: dict[str, Reviewed] = json.loads(kept.read_text(encoding="utf-8"))
+        return read
 
     def review(self, recording: BedRecording, strategy: str, diversity: int) -> Reviewed:
         """Let a simulated reviewer label a recording by one strategy."""
@@ -331,7 +340,7 @@ def main(arguments: Sequence[str]) -> None:
     """Measure the seeds that are given, all by default, and keep what was measured of others."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("seeds", nargs="*", type=int, help="all by default")
-    parser.add_argument("--cache", type=Path, help="folder that keeps scans")
+    parser.add_argument("--cache", type=Path, help="folder that keeps scans and reviews")
     given = parser.parse_args(arguments)
     embedder = load_step_embedder("earful-small")
     folder = given.cache or Path(tempfile.mkdtemp(prefix="earful-review-"))
@@ -347,8 +356,8 @@ def main(arguments: Sequence[str]) -> None:
                 bed.scan(recording)
                 recording = replace(recording, samples=recording.samples[:0])
                 hour.append(recording)
-                for name, (strategy, diversity) in STRATEGIES.items():
-                    own[name].append(bed.review(recording, strategy, diversity))
+                for name, one in bed.review_all(recording).items():
+                    own[name].append(one)
                 print(recording.name, file=sys.stderr, flush=True)
             measured[str(seed)] = own
         waited = waits(folder, bed, hour)

@@ -662,6 +662,46 @@ def scan_again() -> str:
     return markdown_table(["", "takes", "against", "ratio"], rows)
 
 
+def review_strategies() -> str:
+    """Return the table of what labels are worth by the order in which items are shown."""
+    told = kept("review")
+    counts = [str(n) for n in told["counts"]]
+    rows = []
+    for number, (name, own) in enumerate(told["strategies"].items()):
+        last = own[counts[-1]]
+        low, high = last["interval"]
+        rows.append(
+            [
+                name,
+                *(f"{own[n]['precision']:.3f}" for n in counts),
+                f"{last['less_first']:+.3f} ({low:+.3f} to {high:+.3f})" if number else "",
+                " / ".join(f"{own[n]['found']:.1f}" for n in counts),
+            ]
+        )
+    start = next(iter(told["strategies"].values()))["start"]
+    first = next(iter(told["strategies"]))
+    heads = ["strategy", *(f"AP after {n} labels" for n in counts)]
+    heads += [f"less {first}, {counts[-1]} labels", f"events found by {' / '.join(counts)} labels"]
+    n = sum(len(own[first]) for own in told["seeds"].values())
+    return markdown_table(heads, rows) + (
+        f"\n\nMeans of {n} recordings, seeds {' and '.join(told['seeds'])}; AP before any label: "
+        f"{start:.3f}."
+    )
+
+
+def review_waits() -> str:
+    """Return the sentence of how long a reviewer waits."""
+    told = kept("review")["waits"]
+    item = told["next_item_ms"]
+    return (
+        f"A detector that is fitted again looks through an hour of kept steps in "
+        f"{told['refit_cpu_s_per_hour']:.2f} CPU seconds, {told['ratio']:.3f} of what encoding that "
+        f"hour takes ({told['encoding_cpu_s_per_hour']:.0f}). Among {item['events']:,} events the "
+        f"first item takes {item['first']:.0f} ms, each further one {item['median']:.2f} ms "
+        f"({item['max']:.1f} at most)."
+    )
+
+
 def default_path() -> str:
     """Return the table of what a plain install costs, beside another commit."""
     told = kept("default_path")
@@ -820,6 +860,8 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "trunks": trunks,
         "scan encode": scan_encode,
         "scan again": scan_again,
+        "review": review_strategies,
+        "review waits": review_waits,
         "search": search_large,
         "default path": default_path,
         "startup": startup,

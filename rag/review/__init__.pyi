@@ -1,8 +1,7 @@
 from .changes import Change, Labelled, PrecisionOfRandom, Progress, Refit
 from .commit import CommitReport, commit_labels, is_index
 from .item import NearestExample, ReviewItem, UnknownItemError
-from .leases import Lease, LeasedError
-from .queues import STRATEGIES
+from .queues import STRATEGIES, Lease, LeasedError
 from .session import ReviewSession
 from .settings import ReviewSettings
 

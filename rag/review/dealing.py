@@ -15,8 +15,15 @@ from earful.index.labels import Label
 from earful.rag.review.board import Board
 from earful.rag.review.candidates import Candidate, ReviewSource
 from earful.rag.review.item import ReviewItem
-from earful.rag.review.leases import Lease, Leases
-from earful.rag.review.queues import Dealt, Queue, Standing, Strategy, random_number
+from earful.rag.review.queues import (
+    Dealt,
+    Lease,
+    Leases,
+    Queue,
+    Standing,
+    Strategy,
+    random_number,
+)
 from earful.rag.review.settings import ReviewSettings
 
 # Of more labelled items the latest tell what is new.
@@ -94,10 +101,13 @@ class Dealer:
         self.leases.end([item])
         self._shown.pop(item, None)
 
-    def give_back(self, item: str, reviewer: str) -> None:
+    def give_back(self, item: str, reviewer: str, client: str) -> None:
         """Show an item to a reviewer next: they took their label back."""
         self.reset()
-        self._returned.setdefault(reviewer, []).append(item)
+        own = self._returned.setdefault(reviewer, [])
+        own.append(item)
+        if client and self.leases.of(item) is None:
+            self.leases.take(item, reviewer, client)
 
     def release(self, client: str) -> None:
         """Take back all that a page has."""

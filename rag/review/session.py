@@ -259,12 +259,13 @@ class ReviewSession:
         self._tell("label", {"label": written.to_dict(), "change": change.to_dict()})
         return Labelled(label=written, changed=change)
 
-    def undo(self, seq: int, reviewer: str) -> Label:
+    def undo(self, seq: int, reviewer: str, *, client: str = "") -> Label:
         """Take back a label; the reviewer is shown its item next.
 
         Args:
             seq: Number of the label.
             reviewer: Who said it.
+            client: The page that takes it back, and gets the item if nobody else has it.
 
         Returns:
             The label that no longer counts.
@@ -277,7 +278,7 @@ class ReviewSession:
             self._board.catch_up()
             label = self.journal.undo(seq, reviewer)
             self._board.count(label.item)
-            self._dealer.give_back(label.item, label.reviewer)
+            self._dealer.give_back(label.item, label.reviewer, client)
             self._refitter.learn_of(label)
             change = self._change(label)
         self._tell("undo", {"label": label.to_dict(), "change": change.to_dict()})

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earful.rag.review.leases import LeasedError, Leases
+from earful.rag.review.queues import LeasedError, Leases
 from tests.support.review_scans import Clock
 
 CLIENTS = [("ana", "1"), ("ana", "2"), ("bo", "1")]

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earful.errors import ReviewError
+from earful.rag.review import ReviewSettings
 from earful.rag.review.candidates import Candidate
 from earful.rag.review.queues import Queue, Standing, Strategy, in_random_order
-from earful.rag.review.settings import ReviewSettings
 
 
 def candidates(scores: Sequence[float], threshold: float = 0.5) -> list[Candidate]:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ReviewError
+from earful.rag.review import ReviewSettings
 from earful.rag.review.candidates import Candidate
-from earful.rag.review.settings import ReviewSettings
 from earful.values import short_repr
 from earful.wording import listed, quoted
 
