@@ -695,8 +695,8 @@ def review_waits() -> str:
     item = told["next_item_ms"]
     return (
         f"A detector that is fitted again looks through an hour of kept steps in "
-        f"{told['refit_cpu_s_per_hour']:.2f} CPU seconds, {told['ratio']:.3f} of what encoding that "
-        f"hour takes ({told['encoding_cpu_s_per_hour']:.0f}). Among {item['events']:,} events the "
+        f"{told['refit_cpu_s_per_hour']:.2f} CPU seconds, {told['ratio']:.3f} of what encoding it "
+        f"takes ({told['encoding_cpu_s_per_hour']:.0f}). Among {item['events']:,} events the "
         f"first item takes {item['first']:.0f} ms, each further one {item['median']:.2f} ms "
         f"({item['max']:.1f} at most)."
     )

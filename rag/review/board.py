@@ -91,6 +91,9 @@ class Board:
         if item in self.state.items and item not in self.current:
             self.current[item] = self.known[item]
             self.n_items += 1
+        elif item not in self.state.items and self._is_only_said(item):
+            del self.current[item]
+            self.n_items -= 1
 
     def same_as(self, said: Candidate) -> Candidate | None:
         """Return the candidate that a stretch is of, if nothing is said of it yet."""
@@ -224,12 +227,20 @@ class Board:
 
     def _recount(self) -> None:
         self.tally = Tally()
+        for item in [one for one in self.current if one not in self.state.items]:
+            if self._is_only_said(item):
+                del self.current[item]
         for item, state in self.state.items.items():
             self.tally.update(item, state)
             if item not in self.known:
                 self.known[item] = Candidate.of_label(_any_word(self.state, item))
             self.current.setdefault(item, self.known[item])
         self._count_items()
+
+    def _is_only_said(self, item: str) -> bool:
+        """Whether an item was made by a reviewer: taken back, it is none."""
+        own = self.current.get(item)
+        return own is not None and own.kind == "said" and own.score is None
 
     def _count_items(self) -> None:
         self.version += 1

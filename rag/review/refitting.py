@@ -80,6 +80,8 @@ class Refitter:
     def run(self, label: str = "") -> list[Refit]:
         """Fit the detector of a label, or of all of which something was said.
 
+        A label that the scan did not look for has no detector: what it says, it says of others.
+
         Returns:
             What changed, that of the label first, else of which most was said; nothing where
             another run goes on, or nothing can be fitted.
@@ -128,8 +130,8 @@ class Refitter:
             return ()
         if not self._was_fitted:
             return self._source.labels
-        if label:
-            return (label,) if label in self._source.labels else ()
+        if label in self._source.labels:
+            return (label,)
         return tuple(name for name in self._source.labels if self._since[name] > 0)
 
     def _count(self, label: str) -> int:

@@ -278,7 +278,8 @@ class ReviewSession:
             self._board.catch_up()
             label = self.journal.undo(seq, reviewer)
             self._board.count(label.item)
-            self._dealer.give_back(label.item, label.reviewer, client)
+            if label.item in self._board.current:
+                self._dealer.give_back(label.item, label.reviewer, client)
             self._refitter.learn_of(label)
             change = self._change(label)
         self._tell("undo", {"label": label.to_dict(), "change": change.to_dict()})
@@ -368,7 +369,7 @@ class ReviewSession:
     def _change(self, label: Label) -> Change:
         name, tally = label.label, self._board.tally
         state = self._board.state.items.get(label.item)
-        text = tally.line(name)
+        text = tally.line(name) if label.polarity != "skip" else "skipped"
         if events := self._refitter.change(name):
             text += f"; {events}"
         return Change(
@@ -377,7 +378,7 @@ class ReviewSession:
             n_positive=tally.n(name, "positive"),
             n_negative=tally.n(name, "negative"),
             is_disputed=state is not None and state.status == "disputed",
-            refit_due=self._refitter.is_due(name),
+            refit_due=any(self._refitter.is_due(one) for one in (name, label.guess)),
         )
 
     def _tell(self, kind: str, data: Mapping[str, Any]) -> None:
@@ -394,7 +395,8 @@ class ReviewSession:
         thread.
 
         Args:
-            label: Whose detector; empty for all of which something was said since.
+            label: Whose detector; empty, or one that was not looked for, for all of which something
+                was said since.
 
         Returns:
             What has changed for the label, or for that of which most was said; ``None`` where there

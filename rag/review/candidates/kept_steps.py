@@ -38,13 +38,13 @@ class PooledOnce:
         self.margin_steps = embedder.margin_steps
         self.step_dim = embedder.step_dim
         self.dim = embedder.steps_fingerprint.dim
-        # By where their first step lies in memory.
-        self._held: list[tuple[Steps, int, NDArray[np.float32]]] = []
+        # By the memory that they lie in.
+        self._held: dict[int, tuple[Steps, int, NDArray[np.float32]]] = {}
 
     def hold(self, steps: Steps, length: int) -> None:
         """Pool the windows of steps, which stay where they are in memory."""
-        if len(steps) > length:
-            self._held.append((steps, length, self._embedder.pool_steps(steps, length)))
+        if len(steps) > length and steps.base is not None:
+            self._held[id(steps.base)] = steps, length, self._embedder.pool_steps(steps, length)
 
     def embed_steps(
         self, samples: NDArray[np.float32], *, band_hz: tuple[float, float] | None = None
@@ -55,13 +55,13 @@ class PooledOnce:
     def pool_steps(self, steps: NDArray[np.floating], length: int) -> NDArray[np.float32]:
         """Pool windows as the embedder does, or return what it pooled before."""
         n = len(steps) - length + 1
-        if n >= 1:
-            at = _address(steps)
-            for held, own_length, pooled in self._held:
-                first, rest = divmod(at - _address(held), held.strides[0])
-                is_of = held.base is steps.base and steps.strides == held.strides
-                if is_of and own_length == length and rest == 0 and 0 <= first < len(held):
-                    return pooled[first : first + n]
+        known = self._held.get(id(getattr(steps, "base", None)))
+        if known is not None and n >= 1:
+            held, own_length, pooled = known
+            first, rest = divmod(_address(steps) - _address(held), held.strides[0])
+            is_part = steps.strides == held.strides and rest == 0 and 0 <= first < len(held)
+            if is_part and own_length == length:
+                return pooled[first : first + n]
         return self._embedder.pool_steps(steps, length)
 
 

@@ -85,7 +85,7 @@ def test_a_fit_finds_what_a_scan_with_these_labels_finds(scan: Path, scanned: Pa
     assert refit is not None
     assert refit.text.startswith("wren: 5 yes, 7 no; 10")
     assert told == [("label", "night.scan")] * 12 + [("refit", "night.scan")]
-    assert session.refit_due == ()
+    assert not session.refit_due
     again = earful.scan(
         scanned / "night",
         examples=ExampleSources(annotations=(scanned / "A.txt",), journal=scan),

@@ -80,8 +80,10 @@ def test_what_is_said_is_kept_and_told(session: ReviewSession) -> None:
     assert [one.review for one in session.events] == ["positive", "negative", "unknown", ""]
 
 
-def test_a_label_of_another_sound_says_that_the_guess_is_wrong(session: ReviewSession) -> None:
-    session.label(said(take(session, strategy="top"), label="robin"))
+def test_a_label_of_another_sound_says_that_the_guess_is_wrong(tmp_path: Path) -> None:
+    session = opened(made_scan(tmp_path, [0.9, 0.8, 0.7, 0.6]), refit_after=1)
+    done = session.label(said(take(session, strategy="top"), label="robin"))
+    assert (done.changed.text, done.changed.refit_due) == ("robin: 1 yes", True)
     assert session.labels == ("wren",)
     assert session.progress().to_dict()["by_label"] == {
         "robin": {"positive": 1, "negative": 0, "unknown": 0}
@@ -117,7 +119,7 @@ def test_skipped_items_come_last_again(session: ReviewSession) -> None:
     for _ in range(6):
         item = take(session, strategy="top")
         seen.append((item.score, item.queue))
-        session.label(said(item, "skip"))
+        assert session.label(said(item, "skip")).changed.text == "skipped"
     tops = [(0.9, "top"), (0.8, "top"), (0.7, "top"), (0.6, "top")]
     assert seen == [*tops, (0.9, "skipped"), (0.8, "skipped")]
     progress = session.progress()
@@ -189,6 +191,9 @@ def test_what_was_missed_is_an_item_or_becomes_one(session: ReviewSession, tmp_p
     assert session.progress().n_items == 5
     assert [one.event_id for one in session.events.missed] == [new.item]
     assert session.item(new.item).said == ("wren",)
+    session.undo(new.seq, "ana")
+    assert session.progress().n_items == 4
+    assert take(session, strategy="top").score == 0.8  # nobody is asked about it
     with pytest.raises(ReviewError, match=r"none of night\.scan"):
         session.missed("day.wav", 0, 1, "wren", "ana")
     with pytest.raises(ReviewError, match=r"after its end at 9\.00 s"):
