@@ -3,7 +3,7 @@ from .chat import Chat, read_turns
 from .from_exemplars import Heard, Said, answer_heard, describe_heard, name_heard
 from .influence import ShotInfluence, label_influence, relabel_influence, text_influence
 from .leave_one_out import BlendFitter, Progress
-from .precompute import precompute_features
+from .precompute import ask_ahead, precompute_features
 from .prompt import FittedPrompt, is_yes_or_no
 from .prototypes import describe_exemplars, takes_prototypes
 from .questions import (
@@ -17,7 +17,6 @@ from .questions import (
 )
 from .request import (
     ModelRequest,
-    ask_ahead,
     generation_notes,
     score_labels,
     scoring_notes,

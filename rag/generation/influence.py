@@ -20,8 +20,9 @@ from earful.index.search import Hit
 from earful.model import AsksAhead, LanguageModel
 from earful.rag.answer import LabelScore, predicted_label, rank_labels
 from earful.rag.arrays import Scores
+from earful.rag.generation.precompute import ask_ahead
 from earful.rag.generation.prompt import arrange_shots
-from earful.rag.generation.request import ModelRequest, ask_ahead, score_labels
+from earful.rag.generation.request import ModelRequest, score_labels
 from earful.rag.retrieval import LabelScoring
 from earful.read_only import ReadOnlyDict
 from earful.wording import unknown_name

@@ -23,10 +23,10 @@ from earful.index.cache import ScoreCache
 from earful.model import LanguageModel
 from earful.rag.arrays import Scores
 from earful.rag.blend import UNFITTED, Blend, HeldOutScores, fit_blend
+from earful.rag.generation.precompute import ask_ahead
 from earful.rag.generation.prompt import clip_of
 from earful.rag.generation.request import (
     ModelRequest,
-    ask_ahead,
     score_labels,
     shortlist,
     with_untold,

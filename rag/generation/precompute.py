@@ -1,15 +1,18 @@
-"""Precomputed features: all exemplars of an index encoded before the first question."""
+"""Work done ahead: exemplars encoded before the first question, and requests asked at once."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from earful.errors import AudioError, ModelError
+from earful.errors import AudioError, ModelError, PromptError
 from earful.index import Index
 from earful.index.cache import FeatureCacheFolder
-from earful.model import ClipRef, KeepsFeatures, LanguageModel
+from earful.model import AsksAhead, ClipRef, KeepsFeatures, LanguageModel, Prompt
+from earful.rag.generation.request import YES_NO, ModelRequest, answers_of, silenced
+from earful.rag.retrieval import LabelScoring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,3 +88,23 @@ def precompute_features(
         failed=tuple(failed),
         seconds=time.perf_counter() - start,
     )
+
+
+def ask_ahead(
+    model: LanguageModel, requests: Sequence[ModelRequest], scoring: LabelScoring
+) -> None:
+    """Ask several requests at once of a model that can; ``score_labels`` then has the scores."""
+    if model.capabilities.max_prompts == 1 or not isinstance(model, AsksAhead):
+        return
+    questions: list[tuple[Prompt, Sequence[str]]] = []
+    for request in requests:
+        with suppress(PromptError, AudioError):  # said when its own labels are scored
+            if request.task.kind == "classify":
+                fitted = request.fit(model)
+                asked = [(fitted.prompt, answers_of(request, fitted)[1])]
+            else:
+                asked = [(fit.prompt, YES_NO) for fit in request.fit_each(model)[0]]
+            if scoring.prior:
+                asked += [(silenced(model, prompt), answers) for prompt, answers in asked]
+            questions += asked
+    model.ask_ahead(questions)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
 
 import numpy as np
 
-from earful.errors import AudioError, ModelError, PromptError, PromptTooLargeError
+from earful.errors import ModelError, PromptTooLargeError
 from earful.index.search import Hit
 from earful.model import (
-    AsksAhead,
     Capabilities,
     ClipRef,
     Generation,
@@ -49,7 +47,7 @@ from earful.rag.retrieval import (
 from earful.rag.task import Task
 from earful.values import short_repr
 
-_YES_NO: Final = ["yes", "no"]
+YES_NO: Final = ["yes", "no"]
 _SHOWN_AS: Final = {
     "montage": "{name} hears one recording, so the shots and the query are joined into one",
     "text": "{name} hears one recording, so it is told of the shots in words",
@@ -252,39 +250,19 @@ def _score_labels(
 ) -> tuple[Scores, FittedPrompt]:
     if request.task.kind == "classify":
         fitted = request.fit(model)
-        shown, answers = _answers(request, fitted)
+        shown, answers = answers_of(request, fitted)
         own = _probabilities(model, fitted.prompt, answers, scoring)
         of_label = dict(zip(shown, own.tolist(), strict=True))
         return np.array([of_label.get(label, 0.0) for label in request.labels]), fitted
     fits, tightest = request.fit_each(model)
-    scores = [_probabilities(model, fit.prompt, _YES_NO, scoring)[0] for fit in fits]
+    scores = [_probabilities(model, fit.prompt, YES_NO, scoring)[0] for fit in fits]
     return np.array(scores), tightest
 
 
-def _answers(request: ModelRequest, fitted: FittedPrompt) -> tuple[Sequence[str], list[str]]:
+def answers_of(request: ModelRequest, fitted: FittedPrompt) -> tuple[Sequence[str], list[str]]:
     """Return the labels that a prompt asks for, and the words of each."""
     shown = fitted.prompt.labels or request.shortlist or request.labels
     return shown, [request.task.wording(label) for label in shown]
-
-
-def ask_ahead(
-    model: LanguageModel, requests: Sequence[ModelRequest], scoring: LabelScoring
-) -> None:
-    """Ask several requests at once of a model that can; ``score_labels`` then has the scores."""
-    if model.capabilities.max_prompts == 1 or not isinstance(model, AsksAhead):
-        return
-    questions: list[tuple[Prompt, Sequence[str]]] = []
-    for request in requests:
-        with suppress(PromptError, AudioError):  # said when its own labels are scored
-            if request.task.kind == "classify":
-                fitted = request.fit(model)
-                asked = [(fitted.prompt, _answers(request, fitted)[1])]
-            else:
-                asked = [(fit.prompt, _YES_NO) for fit in request.fit_each(model)[0]]
-            if scoring.prior:
-                asked += [(silenced(model, prompt), answers) for prompt, answers in asked]
-            questions += asked
-    model.ask_ahead(questions)
 
 
 def with_room(
