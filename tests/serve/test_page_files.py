@@ -15,10 +15,12 @@ SCRIPTS = [path for path in FILES if path.suffix == ".js"]
 TEXTS = PAGE / "texts.js"
 
 FORBIDDEN = {
-    "markup from text": r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|createContextualFragment|setHTMLUnsafe",
+    "markup from text": r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser"
+    r"|createContextualFragment|setHTMLUnsafe",
     "code from text": r"\beval\b|new Function\b|setTimeout\(\s*[\"'`]|javascript:",
     "inline style": r"<style|style\s*=\s*[\"']|setAttribute\(\s*[\"']style|cssText",
-    "inline handler": r"(?:<[^>]*\s|setAttribute\(\s*[\"'])on[a-z]+(?=\s*[=\"'])|\.on[a-z]+\s*=[^=>]",
+    "inline handler": r"(?:<[^>]*\s|setAttribute\(\s*[\"'])on[a-z]+(?=\s*[=\"'])"
+    r"|\.on[a-z]+\s*=[^=>]",
     "another host": r"https?://(?!www\.w3\.org/2000/svg)|[\"'`]//[a-z]",
 }
 
@@ -50,7 +52,7 @@ def test_the_forbidden_are_found() -> None:
     assert not re.search(FORBIDDEN["inline style"], "node.style.left = place")
 
 
-def imports_of(path: Path, how: str = r"(?:from|import\()") -> set[Path]:
+def imports_of(path: Path, how: str = r"(?:from|import\(|addModule\()") -> set[Path]:
     found = re.findall(how + r"\s*\"(\.[^\"]+)\"", path.read_text("utf-8"))
     return {(path.parent / name).resolve() for name in found}
 

@@ -46,9 +46,11 @@ def visited(
     with _page(address, color_scheme=scheme, viewport=viewport, **options) as (page, faults):
         page.context.on(
             "request",
-            lambda request: faults.append(f"asked for {request.url}")
-            if urlsplit(request.url).netloc not in (host, "")
-            else None,
+            lambda request: (
+                faults.append(f"asked for {request.url}")
+                if urlsplit(request.url).netloc not in (host, "")
+                else None
+            ),
         )
         page.reload()
         yield page

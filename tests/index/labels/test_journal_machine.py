@@ -1,4 +1,4 @@
-"""A journal against a dictionary: labels, undos, disputes, resolutions, and crashes in any write."""
+"""The journal against a dictionary: any course of labels and undos, cut anywhere in a write."""
 
 import os
 import tempfile

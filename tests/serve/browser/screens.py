@@ -9,7 +9,9 @@ PAINTED = """where => {
   if (!canvas || !canvas.width) return 0;
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   const seen = new Set();
-  for (let at = 0; at < data.length; at += 4) seen.add(data[at] << 16 | data[at + 1] << 8 | data[at + 2]);
+  for (let at = 0; at < data.length; at += 4) {
+    seen.add(data[at] << 16 | data[at + 1] << 8 | data[at + 2]);
+  }
   return seen.size;
 }"""
 """How many colours a canvas holds: one where nothing is painted."""
@@ -35,22 +37,27 @@ FAINT = """() => {
   const found = [];
   for (const one of document.querySelectorAll("body *")) {
     const own = [...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
-    if (!own || !one.checkVisibility() || one.closest(":disabled, .plot, .skip, option, .gesture")) continue;
+    if (!own || !one.checkVisibility()) continue;
+    if (one.closest(":disabled, .plot, .skip, option, .gesture")) continue;
+    const ground = node => getComputedStyle(node).backgroundColor;
     let behind = one;
-    while (behind.parentElement && clear(getComputedStyle(behind).backgroundColor)) behind = behind.parentElement;
-    const [a, b] = [light(getComputedStyle(one).color), light(getComputedStyle(behind).backgroundColor)];
+    while (behind.parentElement && clear(ground(behind))) behind = behind.parentElement;
+    const [a, b] = [light(getComputedStyle(one).color), light(ground(behind))];
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) found.push(`${one.className || one.tagName}: ${one.textContent.slice(0, 30)} ${ratio.toFixed(2)}`);
+    const name = `${one.className || one.tagName}: ${one.textContent.slice(0, 30)}`;
+    if (ratio < 4.5) found.push(`${name} ${ratio.toFixed(2)}`);
   }
   return found;
 }"""
 """Texts whose contrast to what is behind them is below 4.5."""
 
-POOR_CONTROLS = """() => [...document.querySelectorAll("button, a, input, select, [role=slider], [tabindex='0']")]
+POOR_CONTROLS = """() => [...document.querySelectorAll(
+    "button, a, input, select, [role=slider], [tabindex='0']")]
   .filter(one => one.checkVisibility() && !one.closest(".skip"))
   .filter(one => {
     const { width, height } = one.getBoundingClientRect();
-    const name = one.getAttribute("aria-label") || one.textContent.trim() || one.labels?.[0]?.textContent.trim();
+    const name = one.getAttribute("aria-label") || one.textContent.trim()
+      || one.labels?.[0]?.textContent.trim();
     return !name || height < 40 || width < 36;
   }).map(one => one.outerHTML.slice(0, 120))"""
 """Controls without a name, or too small for a finger."""

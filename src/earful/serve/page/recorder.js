@@ -31,14 +31,14 @@ export async function record(on) {
     return done;
   };
   try {
-    await sound.audioWorklet.addModule("recorder-worklet.js");
+    await sound.audioWorklet.addModule("./recorder-worklet.js");
   } catch (error) {
     end();
     throw error;
   }
   const node = new AudioWorkletNode(sound, "earful-recorder", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
   let over = false;
-  node.port.onmessage = ({ data }) => {
+  node.port.addEventListener("message", ({ data }) => {
     if (over) return;
     pieces.push(data);
     n += data.length;
@@ -49,7 +49,8 @@ export async function record(on) {
       peak = 0;
     }
     if (n >= LONGEST_S * sound.sampleRate) { over = true; end(); }
-  };
+  });
+  node.port.start();
   sound.createMediaStreamSource(heard).connect(node);
   return { done, stop: () => { if (!over) { over = true; end(); } return done; } };
 }
