@@ -27,7 +27,9 @@ from tests.test_public_api import offered_types
 # What belongs to one process: caches and open things, and tensors of a model.
 LIVE = {"AnswerTree", "FlamingoBatch", "Remarks", "PreparedTask", "Retrieved"}
 # Whose fields depend on each other: as they are by default.
-BY_DEFAULT = {"FlamingoConfig", "MsClapConfig", "AudioLimits"}
+BY_DEFAULT = {
+    *("FlamingoConfig", "MsClapConfig", "AudioLimits", "EventFilter", "SpectrogramView"),
+}
 # Fields that have rules of their own.
 FIELDS: dict[str, dict[str, Any]] = {
     "Annotation": {"end_s": 2.0},

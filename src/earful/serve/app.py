@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROUTES: Final = (
     *("status", "uploads", "asking", "jobs", "index_rows"),
-    *("media", "recordings", "review", "exports"),
+    *("scanned.media", "scanned.recordings", "scanned.review", "scanned.exports"),
 )
 """Files of ``routes/``, each with a function ``router``."""
 

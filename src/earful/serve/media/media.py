@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from earful.html import encode_png
+from earful.model.runtime import n_cores
 from earful.serve.media.cache import ByteCache
 from earful.serve.media.faults import RecordingGoneError
 from earful.serve.media.overview import LOWEST_HZ, TILE_COLUMNS, Overview, compute_overview
@@ -21,6 +23,7 @@ LONGEST_AUDIO_S: Final = 60.0
 """Longest stretch that is given as audio, in seconds."""
 
 _MADE_BYTES: Final = 64 << 20
+_LEAST_AT_ONCE: Final = 2
 _FORM: Final = 1
 """Counts up with every change of what is computed, so that no browser keeps the old."""
 
@@ -40,7 +43,7 @@ class Made:
 
     body: bytes
     media_type: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(hash=False)
 
     __repr__ = short_repr
 
@@ -67,6 +70,7 @@ class Media:
 
     def __init__(self, most_bytes: int = _MADE_BYTES) -> None:
         self._made = ByteCache[Made](most_bytes, lambda made: len(made.body))
+        self._places = threading.BoundedSemaphore(max(_LEAST_AT_ONCE, n_cores()))
         self._overviews = ByteCache[Overview](most_bytes, lambda one: one.n_bytes)
 
     def audio(
@@ -206,4 +210,9 @@ class Media:
     def _order(self, make: Callable[[], Made], *depends: object) -> Order:
         digest = hashlib.sha256(repr((_FORM, *depends)).encode("utf-8", "backslashreplace"))
         etag = f'"{digest.hexdigest()[:32]}"'
-        return Order(etag=etag, make=lambda: self._made.get(etag, make))
+        return Order(etag=etag, make=lambda: self._made.get(etag, lambda: self._in_turn(make)))
+
+    def _in_turn(self, make: Callable[[], Made]) -> Made:
+        # Each call at once takes a decoding process, and beginning one takes longer than waiting.
+        with self._places:
+            return make()

@@ -40,7 +40,7 @@ class NoOverviewError(RequestError):
         super().__init__(message, status=404, code="no_overview", field="source")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Overview:
     """Levels of a whole recording.
 

@@ -97,7 +97,7 @@ class SpectrogramView:
         return self.low_hz, nyquist if self.high_hz is None else min(self.high_hz, nyquist)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Spectrogram:
     """A view as it was computed.
 

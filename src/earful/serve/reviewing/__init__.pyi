@@ -1,6 +1,6 @@
 from .desk import Desk
 from .event_filter import EventFilter, filter_events
-from .event_table import MOST_ROWS, EventTable, Page, page_of
+from .event_table import MOST_ROWS, EventTable, TablePage, page_of
 from .hours import count_hours
 from .rows import (
     event_row,
@@ -18,7 +18,7 @@ __all__ = [
     "Desk",
     "EventFilter",
     "EventTable",
-    "Page",
+    "TablePage",
     "count_hours",
     "event_row",
     "filter_events",

@@ -25,7 +25,7 @@ Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page(Generic[Row]):
+class TablePage(Generic[Row]):
     """Some rows of a table.
 
     Attributes:
@@ -74,7 +74,7 @@ class EventTable:
         cursor: str = "",
         limit: int = MOST_ROWS,
         keep: Callable[[Event], bool] = lambda event: True,
-    ) -> Page[Event]:
+    ) -> TablePage[Event]:
         """Return some events.
 
         A cursor names the last event of the page before, not a number of rows: events that come
@@ -98,14 +98,14 @@ class EventTable:
                 last = at if len(found) <= limit else last
             at += 1
         more = len(found) > limit
-        return Page(
+        return TablePage(
             rows=tuple(found[:limit]),
             next=write_cursor(list(self._keys[last])) if more else None,
             n=None if cursor else sum(map(keep, self.rows)),
         )
 
 
-def page_of(rows: Sequence[Row], cursor: str, limit: int) -> Page[Row]:
+def page_of(rows: Sequence[Row], cursor: str, limit: int) -> TablePage[Row]:
     """Return some rows of a table that does not change.
 
     Raises:
@@ -119,7 +119,7 @@ def page_of(rows: Sequence[Row], cursor: str, limit: int) -> Page[Row]:
             raise _no_cursor()
         start = values[0]
     stop = start + limit
-    return Page(
+    return TablePage(
         rows=tuple(rows[start:stop]),
         next=write_cursor([stop]) if stop < len(rows) else None,
         n=None if cursor else len(rows),

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 
 from earful.errors import AudioError, ScanError
 from earful.index.recordings import StepStore
-from earful.model.audio import STRETCH_OF_LONG, probe_isolated
+from earful.model.audio import STRETCH_OF_LONG, probe_isolated, warm_up
 from earful.model.encoders import OVERVIEW_BANDS
 from earful.rag.scan import vectors_folder
 from earful.serve.faults import RequestError
@@ -36,6 +36,7 @@ def router(state: ServerState) -> APIRouter:
     routes = APIRouter(tags=["media"])
     media = Media()
     played = _Played(state)
+    warm_up()  # the first picture then waits for no process to begin
 
     @routes.get("/api/audio/{source}", response_class=Response, responses=_types("audio/wav"))
     def read_audio(

@@ -1,0 +1,5 @@
+"""Routes about what was scanned: what is played, listed, labelled and taken away."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
