@@ -4,12 +4,15 @@ from .item import NearestExample, ReviewItem, UnknownItemError
 from .queues import STRATEGIES, Lease, LeasedError
 from .session import ReviewSession
 from .settings import ReviewSettings
+from .tables import LabelsExport, LabelsImport, export_labels, import_labels
 
 __all__ = [
     "STRATEGIES",
     "Change",
     "CommitReport",
     "Labelled",
+    "LabelsExport",
+    "LabelsImport",
     "Lease",
     "LeasedError",
     "NearestExample",
@@ -21,5 +24,7 @@ __all__ = [
     "ReviewSettings",
     "UnknownItemError",
     "commit_labels",
+    "export_labels",
+    "import_labels",
     "is_index",
 ]

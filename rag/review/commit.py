@@ -20,7 +20,7 @@ from earful.errors import AudioError, LabelError
 from earful.index.corpus import Corpus, CorpusRow, Exemplar, default_id
 from earful.index.labels import Label, LabelJournal, LabelState, journal_path
 from earful.plain import plain_fields
-from earful.rag.review.label_rows import is_of, label_row, relabelled
+from earful.rag.review.tables import holds_label, label_row, relabelled
 from earful.rag.scan import Events, is_scan
 from earful.read_only import ReadOnlyDict
 from earful.values import short_repr
@@ -277,7 +277,7 @@ class _Plan:
 
     def _require(self, id_: str, label: Label, row: Row | None, *, is_there: bool) -> None:
         """Let the index hold a label."""
-        if row is not None and is_of(row, label):
+        if row is not None and holds_label(row, label):
             wanted = label_row(id_, label, row.exemplar.audio)
             if wanted == row.exemplar:
                 self._n_unchanged += 1

@@ -1,7 +1,7 @@
 from .density import DENSITY_KEYS, DensityRow, count_density, scanned_part
 from .evaluation import evaluate_scan, kept_scores
 from .events import Events, LabelSummary, row_dict
-from .examples import ExampleSources
+from .examples import ExampleSources, RecordingNames
 from .metrics import METRICS, EventEvaluation
 from .page import MOST_MINUTES, MOST_PLAYED, write_events_page, write_scan_page
 from .part import ScanPart, hours_of
@@ -21,6 +21,7 @@ __all__ = [
     "Events",
     "ExampleSources",
     "LabelSummary",
+    "RecordingNames",
     "ScanOptions",
     "ScanPart",
     "ScanPlan",

@@ -138,7 +138,9 @@ def test_tables_come_in_and_go_out(run: Run, events: tuple[Event, ...]) -> None:
     assert out.splitlines()[0].startswith("3 labels added")
     assert "1 row of which nobody has said anything" in out
     first, second, third = LabelJournal(journal_path(OUT)).read()
+    assert isinstance(first, Label)
     assert isinstance(second, Label)
+    assert isinstance(third, Label)
     assert (first.item, first.reviewer, first.source) == (events[0].event_id, "ana", "import")
     assert (second.reviewer, second.polarity, str(second.at)) == (
         "ben",

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(900)]
 
 Keep = Callable[..., None]
 N_LINES = 4
-N_KILLS = int(os.environ.get("N_KILLS", 1000))
+N_KILLS = 1000
 RUNNERS = 2
 # Journals begin anew, so that each run is about as long.
 RUNS_OF_A_JOURNAL = 25
@@ -70,7 +71,7 @@ def kill_labelling(
     while counts.killed < n:
         folder = begun.with_name(f"{seed}-{counts.trials}")
         shutil.copytree(begun, folder)
-        place = {"scan": str(folder / "night.scan"), "index": str(folder / "i")}
+        place: dict[str, Any] = {"scan": str(folder / "night.scan"), "index": str(folder / "i")}
         seconds = jobs.run("labelling", n_lines=N_LINES, **place).seconds
         before = check_lines(place["scan"], N_LINES)
         for _ in range(RUNS_OF_A_JOURNAL):

@@ -39,7 +39,7 @@ def _of_item(words: list[tuple[int, str, str, bool]]) -> tuple[str, str]:
 
 def rows_of(counts: Counts) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     """Return labels and not_labels of each row that an index has to hold."""
-    rows = {}
+    rows: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
     for item, (status, label) in counts.items():
         if status in ("positive", "negative"):
             own = (label,)

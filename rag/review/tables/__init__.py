@@ -1,4 +1,4 @@
-"""Tables of labels: what reviewers said elsewhere comes in, and what they said here goes out."""
+"""Labels in tables: read of tables that others filled in, written for others, rows of an index."""
 
 import lazy_loader
 

@@ -24,8 +24,7 @@ from earful.index.labels import (
     recording_key,
 )
 from earful.plain import plain_fields
-from earful.rag.scan import Events
-from earful.rag.scan.examples import RecordingNames
+from earful.rag.scan import Events, RecordingNames
 from earful.values import short_repr
 from earful.wording import counted, listed, quoted
 

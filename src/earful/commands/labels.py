@@ -28,7 +28,7 @@ from earful.commands.options import (
 from earful.wording import as_argument, counted
 
 if TYPE_CHECKING:
-    from earful.index.labels import ItemState, LabelJournal, LabelState
+    from earful.index.labels import ItemState, LabelJournal, LabelState, Polarity
 
 labels_app = typer.Typer(
     help="Look at what reviewers said, settle it, and put it into an index.",
@@ -83,16 +83,16 @@ def labels_show(
     found = [{**line.to_dict(), "counts": said} for line, said in zip(shown, counts, strict=True)]
     summary = summarise(state)
     result = {"labels": found, **summary, "notes": list(state.notes)}
-    lines = [summary_line(folder, summary)]
-    lines += [console.printable(f"note: {note}") for note in state.notes]
+    told = [summary_line(folder, summary)]
+    told += [console.printable(f"note: {note}") for note in state.notes]
     if shown:
         table = console.table(
             [label_row(line, said) for line, said in zip(shown, counts, strict=True)],
             header=["seq", "at", "reviewer", "recording", "seconds", "label", "", "counts"],
             right="0",
         )
-        lines.insert(0, table)
-    print_result(result, "\n".join(lines), as_json=as_json)
+        told.insert(0, table)
+    print_result(result, "\n".join(told), as_json=as_json)
 
 
 @labels_app.command("export")
@@ -116,7 +116,7 @@ def labels_export(
     as_json: JsonOption = False,
 ) -> None:
     """Write what reviewers said for Raven, Audacity, BirdNET's tools, Kaleidoscope or a table."""
-    from earful.rag.review.tables import export_labels
+    from earful.rag.review import export_labels
 
     _read(folder)
     names = split_names(formats)
@@ -184,8 +184,7 @@ def labels_import(
     as_json: JsonOption = False,
 ) -> None:
     """Add what tables say to the labels of a scan."""
-    from earful.rag.review import is_index
-    from earful.rag.review.tables import import_labels
+    from earful.rag.review import import_labels, is_index
 
     _read(folder)
     if is_index(folder):
@@ -279,7 +278,8 @@ def labels_resolve(
     from dataclasses import replace
 
     journal, state = _read(folder)
-    said = one_of(("positive", "negative", "unknown"), polarity, "--polarity")
+    choices: tuple[Polarity, ...] = ("positive", "negative", "unknown")
+    said = one_of(choices, polarity, "--polarity")
     found = _disputed(state, item)
     words = found.opinions
     names = sorted({one.label for one in words})

@@ -1,4 +1,4 @@
-"""The journal against a dictionary: any course of labels and undos, cut anywhere in a write."""
+"""A journal against a dictionary: labels, undos, disputes, resolutions, crashes in any write."""
 
 import os
 import tempfile

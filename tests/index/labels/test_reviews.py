@@ -27,7 +27,7 @@ def event(start_s: float, end_s: float, name: str = "wren", sha: str = SHA) -> E
 def state(*said: dict[str, Any]) -> LabelState:
     fold = Fold()
     for seq, one in enumerate(said, start=1):
-        given = {
+        given: dict[str, Any] = {
             "recording": "night.wav",
             "recording_sha256": SHA,
             "start_s": 1.0,

@@ -36,7 +36,7 @@ class Committing(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        self.patches = [
+        self.patches: list[Any] = [
             patch("os.fsync", lambda _: None),
             patch.dict(os.environ, {"EARFUL_DECODE": "here"}),
         ]

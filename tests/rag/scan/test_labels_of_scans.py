@@ -36,7 +36,7 @@ def night(beeps: list[Any], n_marked: int = 3) -> Path:
 
 
 def say(event: Event, polarity: str, **said: Any) -> Label:
-    given = {
+    given: dict[str, Any] = {
         "item": event.event_id,
         "recording": event.recording,
         "recording_sha256": event.recording_sha256,

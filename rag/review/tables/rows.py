@@ -43,7 +43,7 @@ def _meta(label: Label) -> dict[str, str]:
     return {name: text for name, text in texts.items() if text}
 
 
-def is_of(row: Row, label: Label) -> bool:
+def holds_label(row: Row, label: Label) -> bool:
     """Whether a row holds the audio of a label."""
     return (row.exemplar.start_s, row.exemplar.end_s) == (label.start_s, label.end_s) and (
         label.recording_sha256 in ("", row.file_sha256)
