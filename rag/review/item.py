@@ -49,7 +49,8 @@ class ReviewItem:
     """A stretch that a reviewer is asked about.
 
     Attributes:
-        item: Its id; the same however often detectors are fitted again.
+        item: Its id, the same however often detectors are fitted again; of a row of an index the
+            row's.
         scan: Name of the scan's folder; ``"index"`` for a row of an index.
         source: The recording's file.
         recording: The recording, as the scan or the index names it.

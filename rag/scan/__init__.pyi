@@ -1,4 +1,5 @@
 from .density import DENSITY_KEYS, DensityRow, count_density, scanned_part
+from .detection import Detection, Detectors, Example, ExampleRecording, fit_detectors
 from .evaluation import evaluate_scan, kept_scores
 from .events import Events, LabelSummary, row_dict
 from .examples import ExampleSources, RecordingNames
@@ -17,8 +18,12 @@ __all__ = [
     "MOST_MINUTES",
     "MOST_PLAYED",
     "DensityRow",
+    "Detection",
+    "Detectors",
     "EventEvaluation",
     "Events",
+    "Example",
+    "ExampleRecording",
     "ExampleSources",
     "LabelSummary",
     "RecordingNames",
@@ -29,6 +34,7 @@ __all__ = [
     "ScanSettings",
     "count_density",
     "evaluate_scan",
+    "fit_detectors",
     "hours_of",
     "is_scan",
     "kept_scores",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -32,7 +31,7 @@ class IndexSource:
     """Rows of an index that somebody should listen to.
 
     These are rows whose neighbours have another label, the same audio several times, and rows
-    without a label.
+    without a label. The id of a row is that of its item.
 
     Args:
         index: With any number of rows.
@@ -132,7 +131,7 @@ class IndexSource:
         neighbours = [other for one in found for other in one.neighbours]
         copies = [other for one in found for other in one.ids if other != name]
         return Candidate(
-            item=row_item(name),
+            item=name,
             recording=str(exemplar.audio),
             start_s=start_s,
             end_s=end_s,
@@ -150,12 +149,3 @@ class IndexSource:
         if exemplar.end_s is not None:
             return exemplar.start_s, exemplar.end_s
         return exemplar.start_s, exemplar.start_s + (self._rows.durations[row] or _UNKNOWN_S)
-
-
-def row_item(exemplar: str) -> str:
-    """Return 16 hex digits that name a row of an index as an item.
-
-    >>> len(row_item("bark"))
-    16
-    """
-    return hashlib.sha256(exemplar.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -17,13 +17,15 @@ from earful.rag.review.candidates.candidate import Candidate
 from earful.rag.review.candidates.kept_steps import KeptSteps
 from earful.rag.review.candidates.peaks import Peak, find_peaks
 from earful.rag.review.candidates.source import Found
-from earful.rag.scan import Events, ScanSettings, scanned_part
-from earful.rag.scan.detection import (
+from earful.rag.scan import (
     Detection,
     Detectors,
+    Events,
     Example,
     ExampleRecording,
+    ScanSettings,
     fit_detectors,
+    scanned_part,
 )
 from earful.wording import counted, listed, quoted
 

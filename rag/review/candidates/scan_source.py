@@ -20,8 +20,7 @@ from earful.rag.review.candidates.candidate import ByPlace, Candidate, is_same_s
 from earful.rag.review.candidates.fitting import Fitting, settings_of
 from earful.rag.review.candidates.kept_steps import KeptSteps
 from earful.rag.review.candidates.source import Found, Place
-from earful.rag.scan import Events
-from earful.rag.scan.detection import Example
+from earful.rag.scan import Events, Example
 from earful.values import short_repr
 
 _EXAMPLES = "examples.csv"

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from earful.index.labels import Label
 from earful.rag.review import NearestExample
 from earful.rag.review.candidates.candidate import Candidate
-from earful.rag.scan import Events
-from earful.rag.scan.detection import Example
+from earful.rag.scan import Events, Example
 from earful.read_only import ReadOnlyDict
 from earful.values import short_repr
 

@@ -44,6 +44,7 @@ def test_rows_that_somebody_should_listen_to(index: Index, tmp_path: Path) -> No
     items = session.next_items(10, reviewer="ana")
     assert [item.source.name for item in items] == ["wrong.wav", "0.wav", "copy.wav"]
     wrong, first, copy = items
+    assert wrong.item == wrong.exemplar
     assert (wrong.exemplar, wrong.guess, wrong.start_s, wrong.end_s) == (
         *("low/wrong.wav", "low", 0.0, 0.25),
     )

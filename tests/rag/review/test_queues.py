@@ -182,3 +182,23 @@ def test_what_is_busy_comes_later_and_nothing_comes_twice(
         assert one.item in set(left) - busy
         taken.add(one.item)
     assert queue.deal(lambda _: "gone") is None
+
+
+def test_ten_thousand_items_are_not_looked_at_for_each_item() -> None:
+    own = candidates([n % 997 / 500 for n in range(10_000)])
+    drawn = frozenset(one.item for one in own[::10])
+    queue = Queue(
+        own, Strategy.read("mix"), ReviewSettings(), likeness=lambda _: None, reserved=drawn
+    )
+    taken: set[str] = set()
+    n_asked = 0
+
+    def standing(item: str) -> Standing:
+        nonlocal n_asked
+        n_asked += 1
+        return "gone" if item in taken else "free"
+
+    while (one := queue.deal(standing)) is not None:
+        taken.add(one.item)
+    assert len(taken) == 10_000
+    assert n_asked < 60 * 10_000

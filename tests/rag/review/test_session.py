@@ -1,6 +1,7 @@
 """A review of a scan whose events are made by hand."""
 
 import os
+import threading
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -286,3 +287,25 @@ def test_each_item_is_shown_once_to_one_client_at_a_time(
     assert session.progress().n_reviewed == len(scores)
     if not double:
         assert not set(shown["ana"]) & set(shown["bo"])
+
+
+def test_several_threads_label_every_item_once(tmp_path: Path) -> None:
+    session = opened(made_scan(tmp_path, [0.6 + n / 100 for n in range(40)]))
+    failed: list[Exception] = []
+
+    def review(who: str) -> None:
+        try:
+            while items := session.next_items(2, reviewer=who, client=who):
+                for item in items:
+                    session.label(said(item, reviewer=who), client=who)
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=review, args=(who,)) for who in ("ana", "bo", "cy")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    lines = session.journal.read()
+    assert len(lines) == session.progress().n_reviewed == 40
