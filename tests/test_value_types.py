@@ -25,10 +25,20 @@ from earful.index.recordings import Hearing
 from tests.test_public_api import offered_types
 
 # What belongs to one process: caches and open things, and tensors of a model.
-LIVE = {"AnswerTree", "FlamingoBatch", "Remarks", "PreparedTask", "Retrieved"}
+LIVE = {
+    *("AnswerTree", "FlamingoBatch", "Job", "PreparedTask", "Reading", "Remarks", "Retrieved"),
+}
 # Whose fields depend on each other: as they are by default.
 BY_DEFAULT = {
-    *("FlamingoConfig", "MsClapConfig", "AudioLimits", "EventFilter", "SpectrogramView"),
+    *(
+        "FlamingoConfig",
+        "MsClapConfig",
+        "AudioLimits",
+        "EventFilter",
+        "ReviewSettings",
+        "ServeSettings",
+        "SpectrogramView",
+    ),
 }
 # Fields that have rules of their own.
 FIELDS: dict[str, dict[str, Any]] = {
@@ -48,6 +58,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "ScanOptions": {"hearing": Hearing(slow=2.0)},
     "ScanPart": {"to_s": 9.0, "from_clock": time(4), "to_clock": time(7, 30)},
     "ScanSettings": {"n_background": 100},
+    "ServeSettings": {"host": "127.0.0.1", "token": "t" * 32},
     "Shots": {"strategy": "nearest"},
     "Task": {"labels": {"dog": Label(aliases=("hound",))}, "metric": "accuracy"},
     "Window": {"length_s": 1.0},

@@ -38,7 +38,7 @@ class ItemState:
         history: All lines about the item, in order, also those that no longer count.
     """
 
-    words: Mapping[str, Label]
+    words: Mapping[str, Label] = field(hash=False)
     status: ItemStatus
     label: Label | None
     history: tuple[Label | Undo, ...] = ()

@@ -51,7 +51,7 @@ _REMEMBERED: Final = 120 * SAMPLE_RATE
 """Samples of the clips that are remembered, 21 MB."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Heard:
     """Outputs of both networks for some clips.
 

@@ -60,7 +60,8 @@ def short_repr(value: Any, *names: str) -> str:
 
     Args:
         value: An instance.
-        names: The fields to show, in this order; none for all.
+        names: The fields to show, in this order; none for all, but for those with
+            ``repr=False``, which are secrets.
 
     >>> from earful import Exemplar
     >>> Exemplar(id="bark", audio="bark.wav", labels=("dog",))
@@ -68,7 +69,7 @@ def short_repr(value: Any, *names: str) -> str:
     """
     fields = {field.name: field for field in dataclasses.fields(value)}
     shown = {}
-    for name in names or fields:
+    for name in names or [name for name, field in fields.items() if field.repr]:
         field, found = fields[name], getattr(value, name)
         default = field.default
         if field.default_factory is not dataclasses.MISSING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -47,7 +47,7 @@ class DecisionRequest:
     """
 
     input: str
-    questions: tuple[Mapping[str, Any], ...]
+    questions: tuple[Mapping[str, Any], ...] = field(hash=False)
 
     __repr__ = short_repr
 
@@ -62,7 +62,7 @@ class Decision:
             different things by it: vLLM the probability of the chosen one among all tokens.
     """
 
-    probabilities: Mapping[str, float]
+    probabilities: Mapping[str, float] = field(hash=False)
     confidence: float | None
 
     __repr__ = short_repr

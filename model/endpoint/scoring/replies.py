@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from earful.errors import EndpointError
@@ -31,7 +31,7 @@ class TokenChoice:
 
     token: str
     log_probability: float
-    others: Mapping[str, float]
+    others: Mapping[str, float] = field(hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import getpass
 import ipaddress
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -54,7 +54,7 @@ class ServeSettings:
 
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
-    token: str = ""
+    token: str = field(default="", repr=False)
     reviewer: str = ""
     read_only: bool = False
     allow_network: bool = False

@@ -8,7 +8,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from earful.serve.faults import RequestError
@@ -31,7 +31,7 @@ class ServerEvent:
     """
 
     kind: str
-    data: Mapping[str, Any]
+    data: Mapping[str, Any] = field(hash=False)
     number: int = 0
 
     def encode(self) -> bytes:
