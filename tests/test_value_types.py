@@ -36,7 +36,6 @@ BY_DEFAULT = {
         "AudioLimits",
         "EventFilter",
         "ReviewSettings",
-        "ServeSettings",
         "SpectrogramView",
     ),
 }
