@@ -25,7 +25,7 @@ from tests.support.killed_jobs import JobRunner, TrialCounts
 from tests.support.labelling_jobs import is_line, line_of, require_agreement
 from tests.support.levels import Levels, write_level
 
-pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(1800)]
 
 Keep = Callable[..., None]
 N_LINES = 4
