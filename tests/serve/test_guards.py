@@ -225,6 +225,17 @@ def test_the_token_leaves_the_address_for_a_cookie(server: PageServer) -> None:
     assert server.error(server.send("GET", "/?token=wrong", headers={"host": HOST}))[0] == 401
 
 
+def test_a_ticket_opens_the_page_once(server: PageServer) -> None:
+    ticket = server.state.new_ticket()
+    # It is none for the API, nor by a header.
+    by_header = {"host": HOST, "authorization": f"Bearer {ticket}"}
+    assert server.send("GET", "/api/status", headers=by_header).status_code == 401
+    first = server.send("GET", f"/?token={ticket}", headers={"host": HOST})
+    assert (first.status_code, ticket in first.headers["set-cookie"]) == (303, False)
+    assert TOKEN in first.headers["set-cookie"]
+    assert server.send("GET", f"/?token={ticket}", headers={"host": HOST}).status_code == 401
+
+
 def test_the_token_leads_to_no_other_host(server: PageServer) -> None:
     sent: list[Any] = []
 

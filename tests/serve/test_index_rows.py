@@ -65,7 +65,7 @@ def test_an_upload_becomes_an_example_and_is_kept_beside_the_index(served: PageS
     kept = served.state.index_path.with_name("sounds.index.audio")
     (path,) = kept.iterdir()
     assert path.read_bytes() == data
-    assert row["meta"]["reviewer"] == "ana"
+    assert (row["name"], row["meta"]["reviewer"]) == ("beep.wav", "ana")
     served.state.uploads.remove(source)
     hit = served.send(
         "POST", "/api/search", body={"audio": {"source": row["source"]}, "k": 5}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -158,8 +159,16 @@ def _announce(state: ServerState, address: str, open_browser: bool) -> None:
         )
     typer.echo(describe_opened(state))
     sys.stdout.flush()
-    if open_browser:
-        webbrowser.open(address)
+    if open_browser and _has_screen():
+        # Whoever lists the processes of the machine sees what a browser is started with.
+        webbrowser.open(address.replace(state.settings.token, state.new_ticket()))
+
+
+def _has_screen() -> bool:
+    """Tell whether a browser has a screen to open on; one of text would take the terminal."""
+    if sys.platform != "linux":
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
 
 
 def describe_opened(state: ServerState) -> str:

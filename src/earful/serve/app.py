@@ -116,7 +116,12 @@ def create_app(state: ServerState, port: Callable[[], int] | None = None) -> Fas
             )
         )
 
-    app.add_middleware(Guards, settings=state.settings, port=port or (lambda: state.settings.port))
+    app.add_middleware(
+        Guards,
+        settings=state.settings,
+        port=port or (lambda: state.settings.port),
+        tickets=state.tickets,
+    )
     return app
 
 

@@ -20,7 +20,7 @@ from earful.index import Index
 from earful.index.corpus import Corpus, CorpusRow, Exemplar, exemplar_fault
 from earful.serve.faults import RequestError
 from earful.serve.questions import Heard
-from earful.serve.sources import Source, exemplar_id
+from earful.serve.sources import UPLOADED_AS, Source, exemplar_id
 from earful.serve.state import ServerState
 from earful.values import short_repr
 from earful.wording import quoted
@@ -187,7 +187,8 @@ class IndexRows:
         _require_labels(labels, not_labels)
         source = heard.source
         start_s, end_s = heard.in_file()
-        path = source.path if source.kind != "upload" else self._keep(source)
+        is_upload = source.kind == "upload"
+        path = self._keep(source) if is_upload else source.path
         id = _row_id(source, start_s, end_s)
         exemplar = Exemplar(
             id=id,
@@ -200,7 +201,7 @@ class IndexRows:
             group=group or (source.name if source.kind == "recording" else ""),
             licence=licence or source.licence,
             # A file that is kept by its content still has a name for people.
-            meta={**_said_by(reviewer), "file": source.name},
+            meta={**_said_by(reviewer), **({UPLOADED_AS: source.name} if is_upload else {})},
         )
         if fault := exemplar_fault(exemplar):
             raise RequestError(fault, field="labels")
@@ -380,7 +381,7 @@ def _shown(row: Mapping[str, Any]) -> Mapping[str, Any]:
         "id": own,
         "source": own,
         "exemplar": row["id"],
-        "name": meta.get("file") or PurePosixPath(row["audio"]).name,
+        "name": meta.get(UPLOADED_AS) or PurePosixPath(row["audio"]).name,
         "start_s": row["start_s"],
         "end_s": row["end_s"],
         "duration_s": row["duration_s"],

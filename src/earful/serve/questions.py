@@ -250,7 +250,7 @@ class Questions:
         source = self._state.sources.of_hit(hit)
         return {
             **hit.to_dict(),
-            "audio": hit.path.name,
+            "audio": source.name,
             "source": source.id,
             "duration_s": hit.duration_s or None,
             "licence": hit.exemplar.licence,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from earful.rag.scan import Events
 
 _DIGITS: Final = 16
-_COLUMNS: Final = ("id", "audio", "start_s", "end_s", "duration_s", "licence", "root")
+_COLUMNS: Final = ("id", "audio", "start_s", "end_s", "duration_s", "licence", "root", "meta")
+
+UPLOADED_AS: Final = "uploaded_as"
+"""Field of a row's ``meta``: the name of a file that is kept by its content."""
 
 SourceKind = Literal["recording", "exemplar", "upload"]
 
@@ -220,13 +224,16 @@ def find_recording(recording: str, folder: Path | None) -> Path:
 
 
 def _exemplar_source(row: Mapping[str, Any], root: Path) -> Source:
+    name, meta = PurePosixPath(row["audio"]).name, row["meta"] or ""
+    if UPLOADED_AS in meta:
+        name = json.loads(meta).get(UPLOADED_AS, name)
     return Source(
         id=exemplar_id(row["id"]),
         kind="exemplar",
         path=root / row["audio"],
         start_s=row["start_s"],
         end_s=row["end_s"],
-        name=PurePosixPath(row["audio"]).name,
+        name=name,
         duration_s=row["duration_s"] or None,
         licence=row["licence"] or "",
         exemplar=row["id"],

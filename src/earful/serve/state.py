@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from earful.errors import ScanMismatchError, ServeError
 from earful.serve.faults import hide_paths
-from earful.serve.settings import ServeSettings
+from earful.serve.settings import ServeSettings, new_token
 from earful.serve.sources import Sources
 from earful.serve.uploads import Uploads
 from earful.serve.work import Changes, Commits, FairQueue, Jobs
-from earful.wording import as_argument, counted, quoted
+from earful.wording import counted, quoted
 
 if TYPE_CHECKING:
     from earful.index import Index
@@ -86,6 +86,7 @@ class ServerState:
         jobs: Work of minutes.
         changes: What pages are told.
         commits: Commits of labels into the index.
+        tickets: Secrets that open the page once.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class ServerState:
         self.model = model
         self.folders = dict(folders or {})
         self.device = device
+        self.tickets: set[str] = set()
         self.changes = Changes(settings.max_streams)
         self.work = FairQueue(settings.max_waiting)
         self.jobs = Jobs(self.changes, self.explain)
@@ -140,6 +142,12 @@ class ServerState:
         """Files and folders that are opened, whose places no message may tell."""
         scans = [session.journal.path.parent for session in self._reviews.values()]
         return (self.index_path, self.uploads.folder, *self.folders.values(), *scans)
+
+    def new_ticket(self) -> str:
+        """Return a secret that opens the page once, in the token's place."""
+        ticket = new_token()
+        self.tickets.add(ticket)
+        return ticket
 
     def explain(self, message: str) -> str:
         """Return a message with names in place of paths."""
@@ -349,20 +357,9 @@ def open_review(
     """
     from earful.rag.review import ReviewSession, ReviewSettings
 
-    session = ReviewSession.open(
-        scan=folder, task=task, settings=ReviewSettings(double=settings.double)
+    return ReviewSession.open(
+        scan=folder, index=index, task=task, settings=ReviewSettings(double=settings.double)
     )
-    steps: Any = session.events.scan.get("steps", {})
-    said = steps.get("fingerprint", {}) if isinstance(steps, Mapping) else {}
-    own = index.fingerprint
-    theirs = said.get("weights_sha256", "")
-    if theirs and own.weights_sha256 and theirs != own.weights_sha256:
-        raise ScanMismatchError(
-            f"{folder}: was made by the encoder {quoted(said.get('name', 'unknown'))}, and the "
-            f"index {index.path} by {quoted(own.name)}; expected one encoder for both: "
-            f"`earful scan --embedder {as_argument(own.name)}` makes a scan that fits"
-        )
-    return session
 
 
 def _require_new(name: str, known: Mapping[str, object], what: str) -> None:

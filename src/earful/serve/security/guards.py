@@ -26,15 +26,22 @@ class Guards:
         app: The application.
         settings: Of the server.
         port: Returns the port that is listened at, once it is known.
+        tickets: Tickets that admit once in the token's place.
     """
 
-    def __init__(self, app: Application, settings: ServeSettings, port: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        app: Application,
+        settings: ServeSettings,
+        port: Callable[[], int],
+        tickets: set[str],
+    ) -> None:
         self._app = app
         # What is written last is passed first.
         guarded: Application = RequestLimits(app, settings)
         guarded = LabelRateGuard(guarded, settings)
         guarded = ReadOnlyGuard(guarded, settings)
-        guarded = TokenGuard(guarded, settings.token, port)
+        guarded = TokenGuard(guarded, settings.token, port, tickets)
         guarded = OriginGuard(guarded)
         guarded = HostGuard(guarded, settings, port)
         guarded = HeaderSizeGuard(guarded)

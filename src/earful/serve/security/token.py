@@ -29,21 +29,28 @@ class TokenGuard:
     what is copied from them hold no secret. Cookies are shared by all ports of a host: the
     cookie's name has the port in it.
 
+    A ticket in the token's place is good for one time: addresses that programs are started with
+    can be seen by all users of the machine.
+
     Args:
         app: What comes next.
         token: The secret.
         port: Returns the port that is listened at.
+        tickets: Tickets that are good; one that is used is taken out.
     """
 
-    def __init__(self, app: Application, token: str, port: Callable[[], int]) -> None:
+    def __init__(
+        self, app: Application, token: str, port: Callable[[], int], tickets: set[str]
+    ) -> None:
         self._app, self._token, self._port = app, token.encode("ascii"), port
+        self._tickets = tickets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, refuse it, or take the token from its address."""
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         in_address = [value for key, value in query if key == "token"]
         if in_address and not is_api(scope):
-            if scope["method"] in ("GET", "HEAD") and self._is_right(in_address[0]):
+            if scope["method"] == "GET" and self._admits(in_address[0]):
                 rest = urlencode([pair for pair in query if pair[0] != "token"])
                 # One slash only: two would lead to another host.
                 path = "/" + quote(scope["path"].lstrip("/"))
@@ -82,6 +89,17 @@ class TokenGuard:
             return False
         own = cookies.get(self._cookie)
         return own is not None and self._is_right(own.value)
+
+    def _admits(self, given: str) -> bool:
+        """Tell whether what is in an address is the token, or a ticket that is used up by it."""
+        if self._is_right(given):
+            return True
+        sent = given.encode("utf-8", "surrogatepass")
+        for ticket in list(self._tickets):
+            if hmac.compare_digest(sent, ticket.encode("ascii")):
+                self._tickets.discard(ticket)
+                return True
+        return False
 
     def _is_right(self, given: str) -> bool:
         return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), self._token)
