@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from earful.index.labels import LabelJournal, journal_path
+from earful.index.labels import Label, LabelJournal, journal_path
 from tests.serve.browser.screens import BIG, PAINTED, PIXELS, is_whole, said
 from tests.support.browser import visited
 from tests.support.served_page import HOUR, NIGHT
@@ -29,7 +30,7 @@ def test_the_list_says_what_failed_and_finds_by_words(address: str) -> None:
         is_whole(page)
 
 
-def open_recording(page, name: str) -> None:
+def open_recording(page: Any, name: str) -> None:
     page.get_by_role("link", name="Recordings").click()
     page.get_by_role("link", name=name).click()
     page.wait_for_function(f"() => ({PAINTED})('{BIG}') > 20")
@@ -103,9 +104,10 @@ def test_a_drag_is_labelled_as_a_missed_event(folder: Path, address: str) -> Non
         page.wait_for_function(
             "n => document.querySelectorAll('.one tbody tr').length === n", arg=before + 1
         )
-    lines = LabelJournal(journal_path(folder / "night.scan")).read()
-    assert lines[-1].source == "missed"
-    assert 265 < lines[-1].start_s < lines[-1].end_s < 300
+    line = LabelJournal(journal_path(folder / "night.scan")).read()[-1]
+    assert isinstance(line, Label)
+    assert line.source == "missed"
+    assert 265 < line.start_s < line.end_s < 300
 
 
 def test_events_are_filtered_by_label_and_by_what_was_said(address: str) -> None:
