@@ -19,7 +19,7 @@ FORBIDDEN = {
     r"|createContextualFragment|setHTMLUnsafe",
     "code from text": r"\beval\b|new Function\b|setTimeout\(\s*[\"'`]|javascript:",
     "inline style": r"<style|style\s*=\s*[\"']|setAttribute\(\s*[\"']style|cssText",
-    "inline handler": r"(?:<[^>]*\s|setAttribute\(\s*[\"'])on[a-z]+(?=\s*[=\"'])"
+    "inline handler": r"(?:<[a-zA-Z][^>\n]*\s|setAttribute\(\s*[\"'])on[a-z]+(?=\s*[=\"'])"
     r"|\.on[a-z]+\s*=[^=>]",
     "another host": r"https?://(?!www\.w3\.org/2000/svg)|[\"'`]//[a-z]",
 }

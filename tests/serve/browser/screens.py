@@ -92,6 +92,8 @@ def is_whole(page: Any) -> None:
     """Check what holds of every screen: nothing sticks out, nothing is undefined or faint."""
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate("(m => m.scrollWidth <= m.clientWidth)(document.querySelector('main'))")
+    links = "[...document.querySelectorAll('nav a')]"
+    assert page.evaluate(f"{links}.every(one => one.scrollWidth <= one.clientWidth)")
     words = page.evaluate("document.body.innerText")
     assert not {"undefined", "[object", "NaN"} & set(words.split())
     assert page.evaluate(FAINT) == []

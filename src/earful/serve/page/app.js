@@ -121,8 +121,10 @@ async function route() {
   shown = hash;
   document.title = `${T.app.screens[id]} · ${T.app.name}`;
   for (const link of nav.querySelectorAll("a")) {
-    if (link.dataset.id === id) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    link.toggleAttribute("aria-current", false);
+    if (link.dataset.id !== id) continue;
+    link.setAttribute("aria-current", "page");
+    link.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
   const root = el("section", { class: `screen ${id}`, "aria-label": T.app.screens[id] });
   refill(main, root);
