@@ -681,11 +681,14 @@ def review_strategies() -> str:
     start = next(iter(told["strategies"].values()))["start"]
     first = next(iter(told["strategies"]))
     heads = ["strategy", *(f"AP after {n} labels" for n in counts)]
-    heads += [f"against {first}, {counts[-1]} labels", f"events found by {' / '.join(counts)} labels"]
+    heads += [
+        f"against {first}, {counts[-1]} labels",
+        f"events found by {' / '.join(counts)} labels",
+    ]
     n = sum(len(own[first]) for own in told["seeds"].values())
     return markdown_table(heads, rows) + (
         f"\n\nMeans of {n} recordings, seeds {' and '.join(told['seeds'])}; AP before any label: "
-        f"{start:.3f}. In brackets the 95 % interval of the difference, of resampled recordings."
+        f"{start:.3f}. In brackets the 95 % interval of the difference, of recordings drawn anew."
     )
 
 
