@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -101,6 +102,8 @@ class Uploads:
     def __init__(self, settings: ServeSettings) -> None:
         remove_stale()
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        # Also where nobody closes them, as at the end of a program.
+        self._remove_all = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self._descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         lock_unfinished(self._descriptor, self.folder)
         self._settings = settings
@@ -201,7 +204,7 @@ class Uploads:
         """Remove the folder with all that is in it."""
         with self._lock:
             self._kept.clear()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._remove_all()
         with suppress(OSError):
             os.close(self._descriptor)
 
