@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -67,14 +68,15 @@ def test_wheel_and_keys_zoom(address: str) -> None:
         told = [page.locator(".range").inner_text()]
         plot = page.locator(".big .plot").bounding_box()
         page.mouse.move(plot["x"] + plot["width"] / 2, plot["y"] + 50)
-        for work in (
+        works: tuple[Callable[[], Any], ...] = (
             lambda: page.mouse.wheel(0, -600),
             lambda: page.keyboard.press("+"),
             lambda: page.keyboard.press("ArrowRight"),
             lambda: page.keyboard.press("-"),
             lambda: page.keyboard.press("n"),
             lambda: page.keyboard.press("0"),
-        ):
+        )
+        for work in works:
             work()
             page.wait_for_timeout(300)
             told.append(page.locator(".range").inner_text())
