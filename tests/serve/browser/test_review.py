@@ -242,7 +242,6 @@ def test_a_place_elsewhere_is_heard_and_the_item_comes_back(address: str) -> Non
         strip: Any = page.locator(".strip").bounding_box()
         with page.expect_request("**/api/spectrogram/**"):
             page.mouse.click(strip["x"] + strip["width"] / 2, strip["y"] + 20)
-        said(page, "Listening at")
         page.get_by_role("button", name="Back to the item").wait_for()
         page.keyboard.press("Escape")
         page.get_by_role("button", name="Back to the item").wait_for(state="hidden")
