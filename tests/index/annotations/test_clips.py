@@ -116,7 +116,8 @@ def test_what_cannot_be_cut_is_told_and_the_rest_is_there(tmp_path: Path) -> Non
         "1.000_1_n_2.0s_2.5s.wav",
     ]
     corpus = open_corpus(tmp_path / "c")
-    assert [row.exemplar.labels for row in corpus] == [("owl",), ("wren",)]
+    said = [(row.exemplar.labels, row.exemplar.not_labels) for row in corpus]
+    assert said == [((), ("owl",)), (("owl",), ()), (("wren",), ())]
     assert corpus.reading_notes() == ["1 row says that a sound is not there; it makes no exemplar"]
     report.paths[0].unlink()
     write_clips([], tmp_path / "c", root=tmp_path)

@@ -96,9 +96,8 @@ def label_row(label: Label, sources: Sources) -> dict[str, Any]:
     """Return a label; its times are those of its source."""
     row = label.to_dict()
     row.pop("recording_sha256")
-    source = find_source(sources, label.recording_sha256)
-    if source is None and not label.recording_sha256:
-        source = _find(sources, f"x-{label.item}")  # a row of the index: both hash its id
+    # An item of the index is a row's id; that of a scan is none.
+    source = find_source(sources, label.recording_sha256, label.item)
     offset_s = source.start_s if source is not None else 0.0
     return row | {
         "source_id": None if source is None else source.id,
