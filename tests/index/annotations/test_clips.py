@@ -118,7 +118,9 @@ def test_what_cannot_be_cut_is_told_and_the_rest_is_there(tmp_path: Path) -> Non
     corpus = open_corpus(tmp_path / "c")
     said = [(row.exemplar.labels, row.exemplar.not_labels) for row in corpus]
     assert said == [((), ("owl",)), (("owl",), ()), (("wren",), ())]
-    assert corpus.reading_notes() == ["1 row says that a sound is not there; it makes no exemplar"]
+    assert corpus.reading_notes() == [
+        "1 row says that a sound is not there; kept as not_labels, which answer nothing"
+    ]
     report.paths[0].unlink()
     write_clips([], tmp_path / "c", root=tmp_path)
     assert [row.exemplar.labels for row in open_corpus(tmp_path / "c")] == [("owl",)]
