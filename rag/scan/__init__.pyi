@@ -1,22 +1,19 @@
-from .density import DENSITY_KEYS, DensityRow, count_density, scanned_part
+from .density import DensityRow, count_density, scanned_part
 from .detection import Detection, Detectors, Example, ExampleRecording, fit_detectors
-from .evaluation import evaluate_scan, kept_scores
+from .evaluation import evaluate_scan
 from .events import Events, LabelSummary, row_dict
 from .examples import ExampleSources, RecordingNames
 from .metrics import METRICS, EventEvaluation
-from .page import MOST_MINUTES, MOST_PLAYED, write_events_page, write_scan_page
+from .page import write_events_page, write_scan_page
 from .part import ScanPart, hours_of
 from .rehearsal import ScanPlan, rehearse_scan
-from .result_folder import is_scan, read_scan, vectors_folder
+from .result_folder import is_scan, vectors_folder
 from .scanner import ScanOptions, ScanProgress, scan
 from .settings import DEFAULT_THRESHOLD, ScanSettings
 
 __all__ = [
     "DEFAULT_THRESHOLD",
-    "DENSITY_KEYS",
     "METRICS",
-    "MOST_MINUTES",
-    "MOST_PLAYED",
     "DensityRow",
     "Detection",
     "Detectors",
@@ -37,8 +34,6 @@ __all__ = [
     "fit_detectors",
     "hours_of",
     "is_scan",
-    "kept_scores",
-    "read_scan",
     "rehearse_scan",
     "row_dict",
     "scan",
