@@ -97,6 +97,18 @@ def test_exit_codes_tell_what_failed(run: Run, night: Path) -> None:
     assert "failed" in Path("b.scan/recordings.csv").read_text()
 
 
+def test_the_part_that_is_scanned_may_be_told_with_colons(run: Run, night: Path) -> None:
+    times = ("--from-s", "0:05", "--to-s", "0:00:20.5", "--complete-until", "0:15")
+    assert run(*SCAN, *times)[0] == 0
+    said = json.loads(Path("night.scan/scan.json").read_text())
+    assert said["options"]["part"]["from_s"] == 5
+    assert said["options"]["part"]["to_s"] == 20.5
+    assert said["sources"]["complete_until_s"] == 15
+    assert run("events", "density", "night.scan", "--by", "recording")[0] == 0
+    assert run(*SCAN, "--from-s", "5", "--to-s", "20.5", "--complete-until", "15")[0] == 0
+    assert json.loads(Path("night.scan/scan.json").read_text()) == said
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -115,6 +127,11 @@ def test_exit_codes_tell_what_failed(run: Run, night: Path) -> None:
         (("--names-are", "gmt"), "--names-are"),
         (("--first", "5"), "--reference"),
         (("--complete-until", "-1"), "--complete-until"),
+        (("--complete-until", "1:75"), "--complete-until"),
+        (("--from-s", "-1"), "--from-s"),
+        (("--from-s", "0:70"), "--from-s"),
+        (("--to-s", "1e999"), "--to-s"),
+        (("--from-s", "0:10", "--to-s", "0:09"), "to_s"),
         (("--recordings", "gone.csv"), "gone.csv"),
     ],
 )

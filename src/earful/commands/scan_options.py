@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful.commands.options import split_labels
+from earful.commands.stretch_options import time_s
 
 if TYPE_CHECKING:
     from earful.index.recordings import Hearing
@@ -80,8 +81,8 @@ class ExampleOptions:
     complete_until: Annotated[
         float | None,
         typer.Option(
-            min=0.0,
-            metavar="SECONDS",
+            parser=time_s,
+            metavar="TIME",
             help="Before this time of marked recordings all that is not marked is something else; "
             "default: the end of the last example with --first, else 0.",
         ),
@@ -228,10 +229,15 @@ class LookingOptions:
     ] = "mean"
     from_s: Annotated[
         float,
-        typer.Option(min=0.0, metavar="SECONDS", help="Events of each recording from here on."),
+        typer.Option(
+            parser=time_s,
+            metavar="TIME",
+            help="Events of each recording from here on: seconds, or 1:02:03.5.",
+        ),
     ] = 0.0
     to_s: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Events of each recording up to here.")
+        float | None,
+        typer.Option(parser=time_s, metavar="TIME", help="Events of each recording up to here."),
     ] = None
     between: Annotated[
         str | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +12,8 @@ if TYPE_CHECKING:
     from earful.rag.retrieval import AskOptions
 
 
-def _time_s(given: str | float) -> float:
-    """Return seconds of a time as it is typed.
+def time_s(given: str | float) -> float:
+    """Return seconds of a time as it is typed, to be a ``parser`` of options.
 
     Raises:
         typer.BadParameter: It is none.
@@ -23,7 +24,7 @@ def _time_s(given: str | float) -> float:
         seconds = float(given) if not isinstance(given, str) else parse_time_s(given)
     except ValueError as error:
         raise typer.BadParameter(f"{error}, got {given!r}") from None
-    if seconds < 0:
+    if not 0 <= seconds < math.inf:
         raise typer.BadParameter(f"expected 0 or more seconds, got {given!r}")
     return seconds
 
@@ -31,13 +32,13 @@ def _time_s(given: str | float) -> float:
 StartOption = Annotated[
     float,
     typer.Option(
-        parser=_time_s, metavar="TIME", help="Start of the stretch: seconds, or 1:02:03.5."
+        parser=time_s, metavar="TIME", help="Start of the stretch: seconds, or 1:02:03.5."
     ),
 ]
 EndOption = Annotated[
     float | None,
     typer.Option(
-        parser=_time_s, metavar="TIME", help="End of the stretch; default: that of the recording."
+        parser=time_s, metavar="TIME", help="End of the stretch; default: that of the recording."
     ),
 ]
 
