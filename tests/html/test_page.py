@@ -82,6 +82,19 @@ def test_recordings_are_cut_embedded_once_and_stop_at_the_budget(tmp_path: Path)
     Page("x").add_sound("gone", tmp_path / "gone.wav")
 
 
+def test_a_page_speaks_of_six_seconds_only_where_more_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "long.wav"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 8000 * 10), 8000)
+    page = Page("x")
+    page.add_sound("call", path, 1.0, 2.5)
+    page.add_sound("to the end", path, 4.0)
+    page.add_sound("beyond the end", path, 5.0, 30.0)
+    assert "Choose a recording to hear it.</p>" in made(page, "x")
+    page.add_sound("song", path, 0.5, 7.0)
+    told = "Choose a recording to hear it, of a long one the first six seconds.</p>"
+    assert told in made(page, "x")
+
+
 def test_a_recording_that_cannot_be_played_is_named(tmp_path: Path) -> None:
     page = Page("x")
     page.add_sound("here", tmp_path / "gone.wav")

@@ -58,6 +58,7 @@ class Page:
             template,
             page=self,
             n_left_out=self._players.n_left_out,
+            n_cut=self._players.n_cut,
             style=_text_of("page.css"),
             script=_text_of("page.js"),
             **values,

@@ -38,10 +38,12 @@ class Players:
 
     Attributes:
         n_left_out: Recordings that were beyond the budget.
+        n_cut: Recordings that last longer than what is played of them.
     """
 
     def __init__(self, budget_bytes: int) -> None:
         self.n_left_out = 0
+        self.n_cut = 0
         self._left = budget_bytes
 
     def source(self, path: Path, start_s: float = 0.0, end_s: float | None = None) -> str:
@@ -49,7 +51,7 @@ class Players:
         if self._is_spent():
             return ""
         try:
-            return self._encode(_read(path, start_s, end_s))
+            return self._encode(self._read(path, start_s, end_s))
         except AudioError:
             return ""
 
@@ -58,7 +60,10 @@ class Players:
         if self._is_spent():
             return Played(fault="not embedded, to keep this output small")
         try:
-            clip = _cut(audio) if isinstance(audio, Clip) else _read(audio, start_s, end_s)
+            if isinstance(audio, Clip):
+                clip = self._cut(audio)
+            else:
+                clip = self._read(audio, start_s, end_s)
         except AudioError as error:
             return Played(fault=str(error))
         return Played(source=self._encode(clip), picture=draw_spectrogram(clip))
@@ -76,19 +81,19 @@ class Players:
         self._left -= len(encoded)
         return f"data:audio/flac;base64,{encoded}"
 
+    def _read(self, path: Path, start_s: float, end_s: float | None) -> Clip:
+        """Read the first six seconds of a segment of a file, at 16 kHz."""
+        until_s = start_s + _MOST_PLAYED_S
+        if end_s is None or end_s > until_s:
+            length_s = probe_isolated(path, limits=STRETCH_OF_LONG).duration_s
+            self.n_cut += length_s > until_s
+            end_s = until_s if length_s > until_s else None
+        return load_isolated(
+            path, sample_rate=PLAYER_RATE, start_s=start_s, end_s=end_s, limits=STRETCH_OF_LONG
+        )
 
-def _read(path: Path, start_s: float, end_s: float | None) -> Clip:
-    """Read the first six seconds of a segment of a file, at 16 kHz."""
-    until_s = start_s + _MOST_PLAYED_S
-    if end_s is None or end_s > until_s:
-        length_s = probe_isolated(path, limits=STRETCH_OF_LONG).duration_s
-        end_s = until_s if length_s > until_s else None
-    return load_isolated(
-        path, sample_rate=PLAYER_RATE, start_s=start_s, end_s=end_s, limits=STRETCH_OF_LONG
-    )
-
-
-def _cut(clip: Clip) -> Clip:
-    """Return the first six seconds of a clip, at 16 kHz."""
-    samples = clip.samples[: round(_MOST_PLAYED_S * clip.sample_rate)]
-    return resample(Clip(samples=samples, sample_rate=clip.sample_rate), PLAYER_RATE)
+    def _cut(self, clip: Clip) -> Clip:
+        """Return the first six seconds of a clip, at 16 kHz."""
+        samples = clip.samples[: round(_MOST_PLAYED_S * clip.sample_rate)]
+        self.n_cut += len(samples) < len(clip.samples)
+        return resample(Clip(samples=samples, sample_rate=clip.sample_rate), PLAYER_RATE)
