@@ -89,7 +89,7 @@ class Clocks:
         except AudioError:
             return found  # its row will say why
         if not part.spans(starts_at, duration_s):
-            return replace(found, skipped="lies outside of the part of the day that is scanned")
+            return replace(found, skipped=part.why_outside(duration_s))
         return found
 
 

@@ -17,12 +17,13 @@ from earful.index.labels import LabelJournal, journal_path, review_events
 from earful.rag.scan.result_folder import ResultFolder
 from earful.read_only import ReadOnlyDict
 from earful.values import data_frame, short_repr
-from earful.wording import known_names, quoted
+from earful.wording import counted, known_names, quoted
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_IN_NOTEBOOK = 12
+_WERE_SKIPPED = ("was skipped", "were skipped")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +128,27 @@ class Events(Sequence[Event]):
     def failed(self) -> tuple[RecordingRow, ...]:
         """Recordings that could not be read."""
         return tuple(row for row in self.recordings if row.status == "failed")
+
+    @property
+    def why_nothing(self) -> str:
+        """Why nothing was scanned, with the first reason of each kind; empty if something was.
+
+        >>> rows = [RecordingRow(recording=n, status="failed", reason="is empty") for n in "ab"]
+        >>> Events(recordings=tuple(rows)).why_nothing
+        '2 recordings failed: is empty'
+        """
+        if any(row.was_read for row in self.recordings):
+            return ""
+        said = []
+        for status, were in (("failed", ("failed", "failed")), ("skipped", _WERE_SKIPPED)):
+            reasons = Counter(row.reason for row in self.recordings if row.status == status)
+            if not reasons:
+                continue
+            n, n_others = reasons.total(), len(reasons) - 1
+            others = f", and {counted(n_others, 'other reason')}" if n_others else ""
+            (reason, _), *_ = reasons.most_common(1)
+            said.append(f"{counted(n, 'recording')} {were[n > 1]}: {reason}{others}")
+        return "; ".join(said)
 
     def best(self, n: int = _MOST_IN_NOTEBOOK) -> tuple[Event, ...]:
         """Return the events with the highest scores, best first."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 from earful.errors import CorpusError
+from earful.model.audio import clock_time
 from earful.values import short_repr
 from earful.wording import quoted
 
@@ -78,6 +79,17 @@ class ScanPart:
     def needs_clock(self) -> bool:
         """Whether it depends on when a recording was made."""
         return self.from_clock is not None
+
+    def why_outside(self, duration_s: float) -> str:
+        """Return why a recording of which there are no ``spans`` has no share in it.
+
+        >>> ScanPart(from_s=90.0).why_outside(60.0)
+        'ends at 1:00, before 1:30, from where on is scanned'
+        """
+        if self.from_s >= duration_s:
+            end, first = clock_time(duration_s), clock_time(self.from_s)
+            return f"ends at {end}, before {first}, from where on is scanned"
+        return "lies outside of the part of the day that is scanned"
 
     def spans(self, starts_at: datetime | None, duration_s: float) -> list[tuple[float, float]]:
         """Return the stretches of a recording that belong to it.

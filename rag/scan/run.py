@@ -226,6 +226,9 @@ class Scanning:
         if detectors is None:
             raise RuntimeError("nothing was fitted: call fit first")
         duration_s = one.kept.duration_s or 0.0
+        spans = self.part.spans(row.starts_at, duration_s)
+        if not spans and duration_s:
+            return replace(row, status="skipped", reason=self.part.why_outside(duration_s)), ()
         try:
             found = detectors.detect(
                 self._steps(one.key),
@@ -241,7 +244,6 @@ class Scanning:
             # A window stands for a step around its middle.
             self._scores["step_s"] = found.step_s / self.slow
             self._scores["first_s"] = (found.window_s - found.step_s) / 2 / self.slow
-        spans = self.part.spans(row.starts_at, duration_s)
         self._scanned_s += sum(end_s - start_s for start_s, end_s in spans)
         self._n_own_gaps += marked is not None and marked.complete_until_s > 0
         notes = row.notes

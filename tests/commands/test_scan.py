@@ -95,6 +95,13 @@ def test_exit_codes_tell_what_failed(run: Run, night: Path) -> None:
     code, out, _ = run("scan", "broken", "--examples", "night.csv", "-o", "b.scan")
     assert code == 1
     assert "failed" in Path("b.scan/recordings.csv").read_text()
+    assert "csv: nothing was scanned: 1 recording failed: " in out.splitlines()[-1]
+    code, _, err = run("scan", "broken", "--examples", "night.csv", "-o", "b.scan", "--json")
+    assert "note: nothing was scanned: 1 recording failed: " in err
+    code, out, _ = run(*SCAN, "--from-s", "1:00")
+    assert code == 1
+    assert "1 recording was skipped: ends at 0:26, before 1:00, from where on is" in out
+    assert "0.0 s" in out.splitlines()[0]
 
 
 def test_the_part_that_is_scanned_may_be_told_with_colons(run: Run, night: Path) -> None:
@@ -193,7 +200,10 @@ def test_a_scan_that_reads_no_recording_says_so(run: Run, night: Path) -> None:
     scan = ("scan", "late", "--examples", "marks.csv", "-o", "late.scan", "--between")
     code, out, _ = run(*scan, "04:00-05:00")
     assert code == 0
-    assert out.splitlines()[-1] == "wrote late.scan/events.csv: no recording was scanned"
+    assert out.splitlines()[-1] == (
+        "wrote late.scan/events.csv: nothing was scanned: 1 recording was skipped: lies outside of "
+        "the part of the day that is scanned"
+    )
     assert run("events", "page", "late.scan")[0] == 0
     page = Path("late.scan/events.html").read_text()
     assert "None of 1 recording was scanned" in page

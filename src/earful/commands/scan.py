@@ -115,11 +115,12 @@ def scan(
     if as_json:
         for note in found.notes:
             console.warn(f"note: {note}")
+        if why := found.why_nothing:
+            console.warn(f"note: nothing was scanned: {why}")
     else:
         typer.echo(describe_scan(found, out, meter.last))
     if found.failed:
-        nothing = not any(row.was_read for row in found.recordings)
-        raise typer.Exit(1 if nothing else SOME_FAILED)
+        raise typer.Exit(1 if found.why_nothing else SOME_FAILED)
 
 
 def recording_line(row: RecordingRow, events: Sequence[Event]) -> dict[str, Any]:
@@ -167,10 +168,10 @@ def describe_scan(found: Events, out: Path, last: ScanProgress | None) -> str:
     if len(found):
         lines.append(f"{wrote}; look at it: earful events page {as_argument(out)}")
         lines += _review_line(found, out)
-    elif any(row.was_read for row in rows):
-        lines.append(f"{wrote}: nothing was found")
+    elif why := found.why_nothing:
+        lines.append(f"{wrote}: nothing was scanned: {console.printable(why)}")
     else:
-        lines.append(f"{wrote}: no recording was scanned")
+        lines.append(f"{wrote}: nothing was found")
     return "\n".join(lines)
 
 
