@@ -27,7 +27,13 @@ from .tables import (
     read_rows,
     table_kind,
 )
-from .tracks import FORMAT_NAMES, RecordingsBeside, annotation_format, recording_stem
+from .tracks import (
+    FORMAT_NAMES,
+    NUMBER_COLUMNS,
+    RecordingsBeside,
+    annotation_format,
+    recording_stem,
+)
 
 __all__ = [
     "AUDIO",
@@ -41,6 +47,7 @@ __all__ = [
     "KINDS",
     "KNOWN_COLUMNS",
     "MAX_NAME",
+    "NUMBER_COLUMNS",
     "RECORDING_COLUMNS",
     "Corpus",
     "CorpusRow",

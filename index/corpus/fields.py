@@ -14,6 +14,7 @@ from earful.index.corpus.columns import (
     TRANSCRIPT,
     TimeForm,
     add_times,
+    fields_meant,
     is_missing,
     listed_labels,
     scale_of,
@@ -48,10 +49,14 @@ class FieldReader:
     """Finds the fields of a table's rows, and reads their times and labels.
 
     Args:
-        columns: Column of a field, where it is none of ``ALIASES``; empty to leave a field out.
+        columns: Column of a field, where it is none of ``ALIASES``; empty to leave a field out. A
+            field may be called as its columns usually are: ``recording`` for ``audio``.
         label_separator: Separates several labels in one text cell; empty for one label a cell.
         drop_missing: Whether labels that say that there is none are left out.
         advise_options: Whether messages may name options of commands.
+
+    Raises:
+        CorpusError: A field is given two columns.
     """
 
     def __init__(
@@ -62,7 +67,7 @@ class FieldReader:
         drop_missing: bool = False,
         advise_options: bool = True,
     ) -> None:
-        self._columns = columns
+        self._columns = fields_meant(columns)
         self._label_separator = label_separator
         self._drop_missing = drop_missing
         self._advise_options = advise_options

@@ -48,6 +48,14 @@ FORMAT_NAMES: Final[Mapping[str, tuple[str, str]]] = {
 }
 """What one and several files of each format are called."""
 
+NUMBER_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "score": ("score", "confidence"),
+    "low_hz": ("low_hz", "low freq (hz)", "low_freq", "low_frequency", "freq_min", "min_freq"),
+    "high_hz": ("high_hz", "high freq (hz)", "high_freq", "high_frequency", "freq_max", "max_freq"),
+    "channel": ("channel",),
+}
+"""Fields that only annotations have, and the usual names of their columns."""
+
 _DCASE_EVENTS = frozenset({"filename", "onset", "offset", "event_label"})
 _BIRDNET_FOR_R = frozenset({"start", "end", "common_name", "confidence"})
 _RAVEN = frozenset({"begin time (s)", "end time (s)"})
@@ -110,7 +118,8 @@ def _format_by_columns(
         return "birdnet" if is_birdnet else "raven"
     if folded >= {"in file", "offset", "duration"}:
         return "kaleidoscope"
-    reader = FieldReader(columns=columns, label_separator="")
+    given = {field: name for field, name in columns.items() if field not in NUMBER_COLUMNS}
+    reader = FieldReader(columns=given, label_separator="")
     record = record or dict.fromkeys(names, "")
     found = reader.find_columns(record, where, names_audio=False)
     has_times = "start_s" in found and found.keys() & {"end_s", "duration_s"}

@@ -104,6 +104,29 @@ def test_exit_codes_tell_what_failed(run: Run, night: Path) -> None:
     assert "0.0 s" in out.splitlines()[0]
 
 
+def test_columns_of_examples_are_named_as_they_are_called(run: Run, night: Path) -> None:
+    rows = [f"night/a.wav,{start_s},{end_s},{label},0.9" for start_s, end_s, label in WRENS[:3]]
+    Path("x.csv").write_text("\n".join(["Datei,von,bis,Art,Konf", *rows]) + "\n")
+    scan = ("scan", "night", "--examples", "x.csv", "-o", "x.scan")
+
+    def given(*fields: str) -> list[str]:
+        return [word for field in fields for word in ("--column", field)]
+
+    german = ("start_s=von", "end_s=bis")
+    called = given("recording=Datei", "label=Art", "score=Konf", *german)
+    code, out, err = run(*scan, *called)
+    assert code == 0, err
+    assert "6 events" in out
+    code, as_index_build, _ = run(*scan, *given("audio=Datei", "labels=Art", *german), "--dry-run")
+    assert (code, "wren          3" in as_index_build) == (0, True)
+    code, _, err = run(*scan, *given("recording=Datei", "audio=Datei"))
+    assert code == 2
+    assert "both given for audio, as recording and as audio" in err
+    code, _, err = run(*scan, *given("recording=Dateien", "label=Art", *german))
+    assert code == 2
+    assert "no column 'Dateien' for audio; found Datei, von, bis, Art" in err
+
+
 def test_the_part_that_is_scanned_may_be_told_with_colons(run: Run, night: Path) -> None:
     times = ("--from-s", "0:05", "--to-s", "0:00:20.5", "--complete-until", "0:15")
     assert run(*SCAN, *times)[0] == 0

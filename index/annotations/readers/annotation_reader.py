@@ -13,6 +13,7 @@ from earful.errors import CorpusError
 from earful.index.annotations.annotation import Annotation, Polarity
 from earful.index.corpus import (
     KNOWN_COLUMNS,
+    NUMBER_COLUMNS,
     FieldReader,
     OncePerSelection,
     Record,
@@ -31,12 +32,6 @@ from earful.wording import counted, listed, quoted
 
 # Where a table has none of the usual columns of labels: guesses of programs.
 _GUESSED_LABELS: Final = ("common_name", "scientific_name", "top1match", "auto id")
-_NUMBERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "score": ("score", "confidence"),
-    "low_hz": ("low_hz", "low freq (hz)", "low_freq", "low_frequency", "freq_min", "min_freq"),
-    "high_hz": ("high_hz", "high freq (hz)", "high_freq", "high_frequency", "freq_max", "max_freq"),
-    "channel": ("channel",),
-}
 # BirdNET writes a row of its own for a recording in which it found nothing.
 _NOTHING_FOUND: Final = "nocall"
 _WINDOWS_PATH = re.compile(r"[a-zA-Z]:\\|\\\\")
@@ -70,8 +65,8 @@ class AnnotationReader:
     ) -> None:
         self._path, self._kind, self._beside = path, kind, beside
         self._tier = label_column if kind == "textgrid" else None
-        own = {field: name for field, name in columns.items() if field in _NUMBERS}
-        given = {field: name for field, name in columns.items() if field not in _NUMBERS}
+        own = {field: name for field, name in columns.items() if field in NUMBER_COLUMNS}
+        given = {field: name for field, name in columns.items() if field not in NUMBER_COLUMNS}
         if label_column is not None and self._tier is None:
             given["labels"] = label_column
         self._given_numbers = own
@@ -177,7 +172,7 @@ class AnnotationReader:
                 "such as label, species, annotation, or pass --column labels=COLUMN"
             )
         numbers = {}
-        for field, aliases in _NUMBERS.items():
+        for field, aliases in NUMBER_COLUMNS.items():
             wanted = self._given_numbers.get(field)
             if wanted and wanted not in record:
                 raise CorpusError(

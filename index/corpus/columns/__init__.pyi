@@ -7,6 +7,7 @@ from .names import (
     KNOWN_COLUMNS,
     MAY_BE_MISSING,
     TRANSCRIPT,
+    fields_meant,
     is_missing,
 )
 from .odd_labels import LabelCounts, channels_note
@@ -33,6 +34,7 @@ __all__ = [
     "TimeForm",
     "add_times",
     "channels_note",
+    "fields_meant",
     "is_missing",
     "listed_labels",
     "looks_like_time",

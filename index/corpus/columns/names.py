@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from earful.wording import as_argument
+from earful.errors import CorpusError
+from earful.wording import as_argument, quoted
 
 # The first of these that a table has is used. Upper and lower case are one, but in ``id``: a
 # column ``ID`` mostly numbers the rows of something else. Further times: ``times.py``.
@@ -39,6 +40,12 @@ ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 TRANSCRIPT = "text"
 KNOWN_COLUMNS = frozenset(alias for aliases in ALIASES.values() for alias in aliases)
 
+# What people call fields beside these, and what they mean where two have the name.
+_FIELD_OF = {
+    **{alias: field for field, aliases in reversed(ALIASES.items()) for alias in aliases},
+    **{"recording": "audio", "duration": "duration_s", "not": "not_labels"},
+}
+
 # What R, pandas and spreadsheets write where there is nothing.
 _MISSING = frozenset(
     {"NA", "N/A", "#N/A", "#NA", "n/a", "<NA>", "NaN", "nan", "-NaN", "-nan", "NaT"}
@@ -62,6 +69,31 @@ _LIKE_LABELS = re.compile(
     r"lab|klass|class|categ|species|kind|type|event|sound|tag|annot|target|name|code|match|auto id",
     re.IGNORECASE,
 )
+
+
+def fields_meant(columns: Mapping[str, str]) -> dict[str, str]:
+    """Return columns by their fields, which may be called as their columns usually are.
+
+    Args:
+        columns: Column of each field, as somebody named it.
+
+    Raises:
+        CorpusError: Two names are of one field.
+
+    >>> fields_meant({"recording": "Datei", "label": "Art", "start": "von", "moon": "Mond"})
+    {'audio': 'Datei', 'labels': 'Art', 'start_s': 'von', 'moon': 'Mond'}
+    """
+    found: dict[str, str] = {}
+    said: dict[str, str] = {}
+    for name, column in columns.items():
+        field = name if name in ALIASES else _FIELD_OF.get(name.lower(), name)
+        if field in found:
+            raise CorpusError(
+                f"columns {quoted(found[field])} and {quoted(column)} are both given for {field}, "
+                f"as {said[field]} and as {name}; expected one of them"
+            )
+        found[field], said[field] = column, name
+    return found
 
 
 def is_missing(text: str) -> bool:
