@@ -130,7 +130,9 @@ class ReviewSession:
         if task is not None:
             from earful.rag.task import Task, load_task
 
-            labels = tuple((task if isinstance(task, Task) else load_task(os.fspath(task))).labels)
+            if not isinstance(task, Task):
+                task = load_task(os.fspath(task), takes_one_label=True)
+            labels = tuple(task.labels)
         return cls(source, settings, labels=labels, clock=clock)
 
     def __repr__(self) -> str:

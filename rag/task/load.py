@@ -17,13 +17,17 @@ TaskProblem = TomlProblem
 _BUILT_IN = Path(__file__).parent / "builtin"
 
 
-def load_task(source: str | Path, *, allow_outside: bool = False) -> Task:
+def load_task(
+    source: str | Path, *, allow_outside: bool = False, takes_one_label: bool = False
+) -> Task:
     """Read a task file, or a built-in task by its name.
 
     Args:
         source: A ``Path``, or text: with a slash or ending in ``.toml`` it is a path,
             else the name of a built-in task.
         allow_outside: Whether its examples may lie outside the file's folder.
+        takes_one_label: Whether a task of kind classify may have a single label, which a scan looks
+            for and an answer cannot choose from.
 
     Raises:
         TaskError: There is no such task, or the file has mistakes; the message names the
@@ -32,7 +36,7 @@ def load_task(source: str | Path, *, allow_outside: bool = False) -> Task:
     from earful.rag.task.parse import read_task
 
     path = _find_file(source)
-    task, problems = read_task(path, allow_outside=allow_outside)
+    task, problems = read_task(path, allow_outside=allow_outside, takes_one_label=takes_one_label)
     if task is None or problems:
         more = len(problems) - 1
         others = f" (and {more} more: `earful tasks check {source}` lists them)" if more else ""

@@ -30,7 +30,7 @@ _MOST_SHOWN = 5
 
 
 def read_task(
-    path: Path, *, allow_outside: bool = False
+    path: Path, *, allow_outside: bool = False, takes_one_label: bool = False
 ) -> tuple[Task | None, tuple[TomlProblem, ...]]:
     """Read a task file.
 
@@ -38,6 +38,7 @@ def read_task(
         path: The file.
         allow_outside: Whether examples may lie outside its folder. Only the person who runs
             it can allow that: a task file from elsewhere must not have other files opened.
+        takes_one_label: Whether a task of kind classify may have a single label.
 
     Returns:
         The task and no problems; or ``None`` and the first ``MAX_PROBLEMS`` problems, in the
@@ -49,16 +50,19 @@ def read_task(
     reader = TomlReader(toml)
     task = None
     with suppress(TooManyProblemsError):
-        task = _TaskParser(reader, allow_outside=allow_outside).parse()
+        task = _TaskParser(
+            reader, allow_outside=allow_outside, takes_one_label=takes_one_label
+        ).parse()
     return task, reader.problems()
 
 
 class _TaskParser:
     """Parses one task file; goes on after a mistake, so that one pass reports them all."""
 
-    def __init__(self, reader: TomlReader, *, allow_outside: bool) -> None:
+    def __init__(self, reader: TomlReader, *, allow_outside: bool, takes_one_label: bool) -> None:
         self._reader = reader
         self._allow_outside = allow_outside
+        self._fewest = 1 if takes_one_label else 2
         self._label_names = LabelNames()
 
     def parse(self) -> Task | None:
@@ -131,10 +135,13 @@ class _TaskParser:
                     self._reader.report_type(text, "text", "labels", row)
                 elif self._claim(text, text, "labels", row):
                     labels[to_nfc(text)] = Label()
-        least = 2 if kind == "classify" else 1
+        least = self._fewest if kind == "classify" else 1
         if len(found) < least:
             n_labels = counted(len(found), "label")
-            self._reader.report(f"{n_labels}; a {kind} task has at least {least}", "labels")
+            advice = (
+                "; one is enough for `earful scan`, and with kind = 'multilabel'" if found else ""
+            )
+            self._reader.report(f"{n_labels}; a {kind} task has at least {least}{advice}", "labels")
         return labels
 
     def _label(self, name: str, values: object) -> Label:

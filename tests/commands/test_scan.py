@@ -127,6 +127,21 @@ def test_columns_of_examples_are_named_as_they_are_called(run: Run, night: Path)
     assert "no column 'Dateien' for audio; found Datei, von, bis, Art" in err
 
 
+def test_a_task_of_one_label_is_enough_for_a_scan(run: Run, night: Path) -> None:
+    Path("wren.toml").write_text('labels = ["wren"]\n')
+    code, out, err = run(*SCAN, "--task", "wren.toml")
+    assert code == 0, err
+    assert "6 events" in out
+    # A question cannot be answered by choosing from one label.
+    code, out, err = run("tasks", "check", "wren.toml")
+    assert code != 0
+    assert "at least 2; one is enough for `earful scan`, and with kind = 'multilabel'" in out + err
+    Path("wren.toml").write_text("labels = []\n")
+    code, _, err = run(*SCAN, "--task", "wren.toml")
+    assert code == 2
+    assert "0 labels; a classify task has at least 1" in err
+
+
 def test_the_part_that_is_scanned_may_be_told_with_colons(run: Run, night: Path) -> None:
     times = ("--from-s", "0:05", "--to-s", "0:00:20.5", "--complete-until", "0:15")
     assert run(*SCAN, *times)[0] == 0

@@ -248,7 +248,10 @@ class _Gathering:
         from earful.rag.task import Task, load_task
 
         given = self._sources.task
-        task = given if isinstance(given, Task) else load_task(os.fspath(given))
+        if isinstance(given, Task):
+            task = given
+        else:
+            task = load_task(os.fspath(given), takes_one_label=True)
         for example in task.examples:
             self._add_exemplar(str(example.path), example.exemplar, example.where)
         return task
