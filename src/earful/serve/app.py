@@ -76,6 +76,7 @@ def create_app(state: ServerState, port: Callable[[], int] | None = None) -> Fas
         # A slash too many is an unknown route, not a redirect.
         redirect_slashes=False,
         default_response_class=PlainJson,
+        responses=_REFUSALS,
         # FastAPI can report to whoever an environment variable names; ours reports to nobody.
         telemetry={
             "tracing": False,
@@ -125,6 +126,27 @@ def create_app(state: ServerState, port: Callable[[], int] | None = None) -> Fas
     return app
 
 
+_FAULT: Final = {
+    "type": "object",
+    "required": ["error"],
+    "additionalProperties": False,
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "field"],
+            "additionalProperties": False,
+            "properties": {
+                "code": {"type": "string", "description": "Short name, for programs"},
+                "message": {"type": "string", "description": "One sentence, for people"},
+                "field": {"type": "string", "description": "What is at fault; empty for none"},
+            },
+        }
+    },
+}
+_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"description": what, "content": {"application/json": {"schema": _FAULT}}}
+    for status, what in (("4XX", "Refused"), ("5XX", "Failed, or too busy"))
+}
 _CODES: Final = {404: "not_found", 405: "method"}
 _MOST_VALUE: Final = 60
 

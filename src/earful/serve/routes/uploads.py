@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
 
 from earful.serve.state import ServerState
+
+
+_AUDIO: Final = {"schema": {"type": "string", "format": "binary"}}
+_BODY: Final = {
+    "required": True,
+    "content": {"application/octet-stream": _AUDIO, "audio/wav": _AUDIO},
+}
 
 
 def router(state: ServerState) -> APIRouter:
@@ -15,7 +22,7 @@ def router(state: ServerState) -> APIRouter:
     routes = APIRouter(tags=["uploads"])
     decoding = asyncio.Semaphore(2)
 
-    @routes.put("/api/uploads/{name:path}", status_code=201)
+    @routes.put("/api/uploads/{name:path}", status_code=201, openapi_extra={"requestBody": _BODY})
     async def put_upload(name: str, request: Request) -> dict[str, Any]:
         """Keep a recording for this session; its name is a caption."""
         with state.uploads.receive() as incoming:

@@ -30,6 +30,12 @@ def header(scope: Scope, name: str) -> str | None:
     return ", ".join(values) if values else None
 
 
+def caller(scope: Scope) -> str:
+    """Return which page asks, by what it says of itself; else its address."""
+    address = scope.get("client")
+    return header(scope, "x-earful-client") or (str(address[0]) if address else "")
+
+
 def is_api(scope: Scope) -> bool:
     """Tell whether a request is for what needs the token."""
     path: str = scope["path"]

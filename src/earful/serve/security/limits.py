@@ -14,11 +14,13 @@ from earful.serve.security.asgi import (
     Receive,
     Scope,
     Send,
+    caller,
     header,
     is_question,
     refuse,
 )
 from earful.serve.settings import ServeSettings
+from earful.serve.work import Turns
 
 MAX_HEADER_BYTES: Final = 16 << 10
 
@@ -116,8 +118,10 @@ class RequestLimits:
     """Counts a body while it arrives, limits the time, and ends what nobody waits for any more.
 
     A request whose client goes away is cancelled. Requests beyond the number that is worked on at
-    once wait. Questions do not count, and may take as long as the model takes: they wait in a
-    queue of their own. Neither do streams of changes.
+    once wait, and clients take turns. A place is taken once the body is there, and given back when
+    the answer begins: whoever sends or reads slowly holds up nobody else. Questions do not count,
+    and may take as long as the model takes: they wait in a queue of their own. Neither do uploads,
+    which are written while they arrive, nor streams of changes.
 
     Args:
         app: What comes next.
@@ -126,7 +130,7 @@ class RequestLimits:
 
     def __init__(self, app: Application, settings: ServeSettings) -> None:
         self._app, self._settings = app, settings
-        self._places = asyncio.Semaphore(settings.max_at_once)
+        self._places = Turns(settings.max_at_once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -137,50 +141,92 @@ class RequestLimits:
         if not (declared.isascii() and declared.isdigit() and int(declared) <= most):
             await refuse(send, _too_large(most))
             return
-        arrival = _Arrival(receive, most, settings.request_s)
-        if is_question(scope) or is_stream(scope):
-            await self._run(scope, arrival, send, None)
-            return
-        async with self._places:
-            await self._run(scope, arrival, send, settings.request_s)
+        takes_long = is_question(scope) or is_stream(scope)
+        place = None if takes_long or is_upload else _Place(self._places, caller(scope))
+        limit_s = None if takes_long else settings.request_s
+        if is_upload:
+            limit_s = 2 * settings.request_s  # to arrive, and then to be decoded
+        arrival = _Arrival(receive, most, settings.request_s, in_pieces=is_upload)
+        await self._run(scope, arrival, send, limit_s, place)
 
     async def _run(
-        self, scope: Scope, arrival: _Arrival, send: Send, limit_s: float | None
+        self,
+        scope: Scope,
+        arrival: _Arrival,
+        send: Send,
+        limit_s: float | None,
+        place: _Place | None,
     ) -> None:
         has_begun = is_over = False
 
         async def send_on(message: Message) -> None:
             nonlocal has_begun
-            if not is_over:
-                has_begun = True
-                await send(message)
+            if is_over:
+                return
+            has_begun = True
+            if place is not None:
+                place.give_back()
+            await send(message)
 
-        work = asyncio.ensure_future(self._app(scope, arrival.receive, send_on))
+        async def answer() -> RequestError | None:
+            if place is not None:
+                await arrival.complete.wait()
+                await place.take()
+            try:
+                async with asyncio.timeout(limit_s) as deadline:
+                    await self._app(scope, arrival.receive, send_on)
+            except Exception as error:
+                if isinstance(error, TimeoutError) and deadline.expired():
+                    return RequestError(
+                        f"the request took longer than {limit_s:g} s", status=503, code="too_long"
+                    )
+                # The path without the query: no secret goes into a log.
+                return unexpected(error, f"{scope['method']} {scope['path']}")
+            return None
+
+        work = asyncio.ensure_future(answer())
         arriving = asyncio.ensure_future(arrival.run())
-        fault: RequestError | None = None
         try:
-            done, _ = await asyncio.wait(
-                {work, arriving}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED
-            )
-            if work in done:
-                if error := work.exception():
-                    # The path without the query: no secret goes into a log.
-                    fault = unexpected(error, f"{scope['method']} {scope['path']}")
-            elif arriving in done:
-                fault = arriving.result()
-            else:
-                fault = RequestError(
-                    f"the request took longer than {limit_s:g} s", status=503, code="too_long"
-                )
+            done, _ = await asyncio.wait({work, arriving}, return_when=asyncio.FIRST_COMPLETED)
             is_over = True
-            work.cancel()
+            fault = (work if work in done else arriving).result()
             if fault is not None and not has_begun:
                 await refuse(send, fault)
+            elif work not in done and place is not None and place.is_taken:
+                # The client is gone, and the thread of its request cannot be stopped: the place
+                # is kept until it ends, or those who come and go would fill the machine.
+                await asyncio.wait({work})
         finally:
             is_over = True
             for task in (work, arriving):
                 task.cancel()
             await asyncio.gather(work, arriving, return_exceptions=True)
+            if place is not None:
+                place.give_back()
+
+
+class _Place:
+    """A place among the requests that are worked on, given back once.
+
+    Args:
+        places: All of them.
+        client: Who asks.
+    """
+
+    def __init__(self, places: Turns, client: str) -> None:
+        self._places, self._client = places, client
+        self.is_taken = False
+
+    async def take(self) -> None:
+        """Wait for it."""
+        await self._places.take(self._client)
+        self.is_taken = True
+
+    def give_back(self) -> None:
+        """Let the next one in, where it is taken."""
+        if self.is_taken:
+            self.is_taken = False
+            self._places.give_back()
 
 
 class _Arrival:
@@ -190,12 +236,18 @@ class _Arrival:
         receive: Gives its pieces.
         most: Most bytes.
         within_s: Seconds in which all of it has to be there.
+        in_pieces: Whether it is passed on as it comes; else when it is complete.
+
+    Attributes:
+        complete: Is set when all of it is there.
     """
 
-    def __init__(self, receive: Receive, most: int, within_s: float) -> None:
+    def __init__(self, receive: Receive, most: int, within_s: float, *, in_pieces: bool) -> None:
         self._receive, self._most, self._within_s = receive, most, within_s
+        self._in_pieces = in_pieces
         # One piece ahead: nothing piles up that a route does not read.
         self._pieces: asyncio.Queue[Message] = asyncio.Queue(1)
+        self.complete = asyncio.Event()
 
     async def receive(self) -> Message:
         """Return the next piece, as an application asks for it."""
@@ -207,23 +259,29 @@ class _Arrival:
         Returns:
             What is wrong with the body; ``None`` where the client is gone.
         """
-        n_bytes, is_more = 0, True
+        body, n_bytes, is_more = bytearray(), 0, True
         try:
-            async with asyncio.timeout(self._within_s) as deadline:
+            async with asyncio.timeout(self._within_s):
                 while is_more:
                     message = await self._receive()
                     if message["type"] == "http.disconnect":
                         return None
-                    n_bytes += len(message.get("body", b""))
+                    piece = message.get("body", b"")
+                    n_bytes += len(piece)
                     if n_bytes > self._most:
                         return _too_large(self._most)
                     is_more = message.get("more_body", False)
-                    await self._pieces.put(message)
-                deadline.reschedule(None)
+                    if self._in_pieces:
+                        await self._pieces.put(message)
+                    else:
+                        body += piece
         except TimeoutError:
             return RequestError(
                 f"the request did not arrive within {self._within_s:g} s", status=408, code="slow"
             )
+        if not self._in_pieces:
+            await self._pieces.put({"type": "http.request", "body": bytes(body)})
+        self.complete.set()
         while (await self._receive())["type"] != "http.disconnect":
             pass
         return None

@@ -2,6 +2,7 @@ from .changes import Changes, Listener, ServerEvent
 from .commits import Commits
 from .fair_queue import FairQueue, QueueFullError
 from .jobs import Job, Jobs, JobStoppedError, Tell
+from .turns import Turns
 
 __all__ = [
     "Changes",
@@ -14,4 +15,5 @@ __all__ = [
     "QueueFullError",
     "ServerEvent",
     "Tell",
+    "Turns",
 ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from earful.errors import ServeError
+from earful.serve.work.turns import Turns
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -40,17 +40,16 @@ class FairQueue:
 
     def __init__(self, max_waiting: int = 256) -> None:
         self._max_waiting = max_waiting
-        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
-        self._is_running = False
+        self._turns = Turns()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="earful-heavy")
 
     def __len__(self) -> int:
-        return sum(map(len, self._waiting.values()))
+        return len(self._turns)
 
     @property
     def is_busy(self) -> bool:
         """Whether a call is running."""
-        return self._is_running
+        return self._turns.n_taken > 0
 
     async def run(
         self,
@@ -70,13 +69,17 @@ class FairQueue:
         Raises:
             QueueFullError: Too many calls wait.
         """
-        await self._turn(client)
+        if self.is_busy and len(self) >= self._max_waiting:
+            raise QueueFullError(
+                f"{len(self)} questions wait already, as many as may; ask again in a moment"
+            )
+        await self._turns.take(client)
         loop = asyncio.get_running_loop()
         call = functools.partial(function, *args, **options)
         try:
             running = loop.run_in_executor(self._thread, call)
         except BaseException:
-            self._release()
+            self._turns.give_back()
             raise
         # The thread goes on where its caller is gone, and keeps the turn until it ends.
         running.add_done_callback(self._ended)
@@ -84,52 +87,10 @@ class FairQueue:
 
     def close(self) -> None:
         """Drop what waits, and take no more."""
-        for own in self._waiting.values():
-            for turn in own:
-                turn.cancel()
-        self._waiting.clear()
+        self._turns.cancel_all()
         self._thread.shutdown(wait=False, cancel_futures=True)
-
-    async def _turn(self, client: str) -> None:
-        """Wait for a client's turn, and take it."""
-        if not self._is_running:
-            self._is_running = True
-            return
-        if len(self) >= self._max_waiting:
-            raise QueueFullError(
-                f"{len(self)} questions wait already, as many as may; ask again in a moment"
-            )
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(client, deque()).append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._release()  # the turn came and its caller went in the same moment
-            else:
-                self._drop(client, turn)
-            raise
 
     def _ended(self, running: asyncio.Future[Result]) -> None:
         if not running.cancelled():
             running.exception()  # retrieved: its caller may be gone
-        self._release()
-
-    def _release(self) -> None:
-        """Give the turn to the client that has waited longest since its last one."""
-        while self._waiting:
-            client, own = self._waiting.popitem(last=False)
-            turn = own.popleft()
-            if own:
-                self._waiting[client] = own  # behind all others
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._is_running = False
-
-    def _drop(self, client: str, turn: asyncio.Future[None]) -> None:
-        own = self._waiting.get(client)
-        if own is not None and turn in own:
-            own.remove(turn)
-            if not own:
-                del self._waiting[client]
+        self._turns.give_back()
