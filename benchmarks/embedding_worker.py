@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.serve import serve
+from benchmarks.contestant import serve
 from numpy.typing import NDArray
 
 RATE = 48_000

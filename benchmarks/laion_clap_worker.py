@@ -12,7 +12,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests" / "parity")]
 
 def main() -> None:
     """Serve the package's own way from a folder of files to vectors."""
-    from benchmarks.serve import serve
+    from benchmarks.contestant import serve
     from embed_with_laion_clap import stay_offline
 
     weights, folder = Path(sys.argv[1]), Path(sys.argv[2])

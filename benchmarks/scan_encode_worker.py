@@ -92,7 +92,7 @@ def _blocks(path: str) -> tuple[Callable[[], Any], Any]:
 
 def main() -> None:
     """Serve one way; a round answers with the processor time of all rounds so far."""
-    from benchmarks.serve import serve
+    from benchmarks.contestant import serve
 
     way = {"steps": steps, "file": file, "windows": windows, "birdnet": birdnet}[sys.argv[1]]
     work = way(sys.argv[2])

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from benchmarks.serve import serve
+from benchmarks.contestant import serve
 from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]

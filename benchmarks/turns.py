@@ -29,7 +29,7 @@ class Contestant:
     """One way to do the work.
 
     Attributes:
-        command: A program that calls ``benchmarks.serve.serve``.
+        command: A program that calls ``benchmarks.contestant.serve``.
         n_threads: Cores it may run on, and threads it is told to use.
         environment: What it needs beside the environment of this process.
     """
