@@ -9,6 +9,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from earful.errors import ReviewError, ScanMismatchError
@@ -141,6 +143,11 @@ class ReviewSession:
     # --- what is there -----------------------------------------------------------------------
 
     @property
+    def folder(self) -> Path:
+        """Folder of the scan, or of the index."""
+        return self._source.folder
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of the review, a sentence each."""
         return (*self._source.notes, *self._board.state.notes)
@@ -227,7 +234,8 @@ class ReviewSession:
         """Keep what a reviewer says of an item.
 
         What the label leaves open (guess, score, threshold, detector, queue, and whether it was
-        drawn at random) is taken from the item as it was shown.
+        drawn at random) is taken from the item as it was shown. A label that comes again, as its
+        answer was lost on the way, is not written twice.
 
         Args:
             label: Its ``item`` is one of this review, unless its ``source`` is ``"missed"``.
@@ -247,6 +255,8 @@ class ReviewSession:
             if label.source == "missed" and label.item not in self._board.known:
                 self._board.known[label.item] = Candidate.of_label(label)
             candidate = self._board.find(label.item)
+            if (known := self._said_before(label)) is not None:
+                return Labelled(label=known, changed=self._change(known))
             self._dealer.leases.require(label.item, label.reviewer, client)
             if label.polarity != "skip" and not self._source.place(candidate).is_there:
                 raise ReviewError(
@@ -297,7 +307,10 @@ class ReviewSession:
         *,
         client: str = "",
         comment: str = "",
-    ) -> Label:
+        flagged: bool = False,
+        seen_ms: int | None = None,
+        at: datetime | None = None,
+    ) -> Labelled:
         """Keep an event that the detector missed.
 
         Where half of it, or of an item of that label, lies in the other, that item is meant.
@@ -310,6 +323,12 @@ class ReviewSession:
             reviewer: Who says so.
             client: The page that says it.
             comment: Whatever the reviewer adds.
+            flagged: Whether another reviewer should look at it.
+            seen_ms: How long it was looked at, in milliseconds; ``None`` when unknown.
+            at: When it was said; ``None`` for now.
+
+        Returns:
+            The label as it was written, and what it changed.
 
         Raises:
             ReviewError: The scan has no such recording, it is gone, or the stretch lies outside.
@@ -339,12 +358,28 @@ class ReviewSession:
             reviewer=reviewer,
             source="missed",
             comment=comment,
+            flagged=flagged,
+            seen_ms=seen_ms,
+            at=at,
         )
         with self._lock:
             if said.item not in self._board.known:
                 same = self._board.same_as(Candidate.of_label(said))
                 said = said if same is None else replace(said, item=same.item)
-            return self.label(said, client=client).label
+            return self.label(said, client=client)
+
+    def _said_before(self, label: Label) -> Label | None:
+        """Return the word of a reviewer that stands and that a label repeats, sent again later.
+
+        Only what waited brings its own time, and what was written of it before is no older.
+        """
+        state = self._board.state.items.get(label.item)
+        word = None if state is None else state.words.get(label.reviewer)
+        if word is None or label.at is None or word.at is None or word.at < label.at:
+            return None
+        same = ("label", "polarity", "start_s", "end_s", "comment", "flagged")
+        is_same = all(getattr(word, name) == getattr(label, name) for name in same)
+        return word if is_same else None
 
     def _completed(self, label: Label, candidate: Candidate) -> Label:
         """Return a label with what it leaves open."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from earful.errors import ScanMismatchError, ServeError
 from earful.serve.faults import hide_paths
+from earful.serve.reviewing import Desk
 from earful.serve.settings import ServeSettings, new_token
 from earful.serve.sources import Sources
 from earful.serve.uploads import Uploads
@@ -86,6 +87,7 @@ class ServerState:
         jobs: Work of minutes.
         changes: What pages are told.
         commits: Commits of labels into the index.
+        desk: Reviews as pages see them.
         tickets: Secrets that open the page once.
     """
 
@@ -122,6 +124,7 @@ class ServerState:
         self.sources = Sources(
             self.read_index, lambda id: self.uploads.find(id).source, self.uploads.sources
         )
+        self.desk = Desk(self._reviews, self.sources, self.changes)
         for session in (reviews or {}).values():
             self.add_review(session)
 

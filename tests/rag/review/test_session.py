@@ -3,6 +3,7 @@
 import os
 import threading
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -184,10 +185,10 @@ def test_a_flag_asks_another_reviewer(session: ReviewSession) -> None:
 
 def test_what_was_missed_is_an_item_or_becomes_one(session: ReviewSession, tmp_path: Path) -> None:
     night = str(tmp_path / "night.wav")
-    own = session.missed(night, 0.3, 1.2, "wren", "ana")  # where an event is already
+    own = session.missed(night, 0.3, 1.2, "wren", "ana").label  # where an event is already
     assert own.item == session.events[0].event_id
     assert (own.source, own.guess) == ("missed", "wren")
-    new = session.missed(night, 1.2, 1.9, "wren", "ana")
+    new = session.missed(night, 1.2, 1.9, "wren", "ana").label
     assert (new.source, new.guess, new.score) == ("missed", "", None)
     assert session.progress().n_items == 5
     assert [one.event_id for one in session.events.missed] == [new.item]
@@ -309,3 +310,28 @@ def test_several_threads_label_every_item_once(tmp_path: Path) -> None:
     assert not failed
     lines = session.journal.read()
     assert len(lines) == session.progress().n_reviewed == 40
+
+
+def test_a_label_that_comes_again_is_written_once(session: ReviewSession) -> None:
+    item = take(session)
+    first = session.label(said(item)).label
+    assert first.at is not None
+    waited = said(item, at=first.at - timedelta(seconds=2))  # when the key was pressed
+    # In the meantime another is shown the item: nobody is refused what is kept already.
+    session.next_items(9, reviewer="eva", client="2")
+    assert session.label(waited).label == first
+    assert len(session.journal.read()) == 1
+    other = session.label(said(item, "negative", at=first.at - timedelta(seconds=1))).label
+    assert other.seq == 2
+    session.undo(2, "ana")
+    session.undo(1, "ana")
+    assert session.progress().n_reviewed == 0
+
+
+def test_a_missed_event_keeps_its_own_time_and_makes_a_fit_due(tmp_path: Path) -> None:
+    session = opened(made_scan(tmp_path, [0.9]), refit_after=1)
+    at = datetime(2026, 5, 4, 9, 12, tzinfo=UTC)
+    night = str(tmp_path / "night.wav")
+    done = session.missed(night, 1.2, 1.9, "wren", "ana", at=at, flagged=True)
+    assert (done.label.at, done.label.flagged) == (at, True)
+    assert (done.changed.text, done.changed.refit_due) == ("wren: 1 yes", True)

@@ -9,7 +9,6 @@ import pytest
 from earful.index.labels import Label, LabelJournal
 from earful.rag.review import ReviewSession
 from earful.serve import exemplar_id
-from earful.serve.reviewing import Desk
 from tests.serve.routes.conftest import SCAN, OpenServer, ids
 from tests.support.serve_client import InProcess
 
@@ -75,6 +74,8 @@ def test_a_label_is_on_the_disk_and_can_be_taken_back(server: InProcess) -> None
     undone = server.delete("/api/labels/1", scan=SCAN)
     assert undone.status_code == 200
     assert undone.json()["item"]["item"] == item["item"]
+    # The page that shows it again has it.
+    assert undone.json()["item"]["leased_until"] is not None
     assert undone.json()["progress"]["n_reviewed"] == 0
     assert server.get("/api/events", review="positive").json()["n"] == 0
     lines = server.get("/api/labels", scan=SCAN).json()
@@ -290,7 +291,7 @@ def test_a_detector_is_fitted_behind_the_answer(
     monkeypatch.setattr(ReviewSession, "refit", refit)
     told: list[str] = []
     monkeypatch.setattr(server.state.changes, "publish", lambda *event: told.append(event[0]))
-    before = Desk.of(server.state).table()
+    before = server.state.desk.table()
     n_due = 0
     while not n_due:
         item = first_item(server)["item"]
@@ -299,4 +300,4 @@ def test_a_detector_is_fitted_behind_the_answer(
     assert done.wait(10)
     assert fitted == ["wren"]
     assert told[-1] == "refit"
-    assert Desk.of(server.state).table() is not before
+    assert server.state.desk.table() is not before

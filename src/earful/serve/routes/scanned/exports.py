@@ -16,7 +16,6 @@ from earful.errors import CorpusError
 from earful.index.annotations import EXPORT_FORMATS, ExportOptions, export_events
 from earful.serve.faults import RequestError
 from earful.serve.reports import REPORT_POLICY, Reports
-from earful.serve.reviewing import Desk
 from earful.serve.routes.replies import PlainJson
 from earful.serve.state import ServerState
 from earful.wording import unknown_name
@@ -35,7 +34,7 @@ _Text = Annotated[str, Query(max_length=1000)]
 def router(state: ServerState) -> APIRouter:
     """Return the routes of exports and reports."""
     routes = APIRouter(tags=["exports"])
-    desk = Desk.of(state)
+    desk = state.desk
     reports = Reports(state)
 
     @routes.get("/api/export", response_class=Response)

@@ -11,7 +11,6 @@ from earful.index.annotations import RecordingRow
 from earful.serve.faults import RequestError
 from earful.serve.reviewing import (
     MOST_ROWS,
-    Desk,
     EventFilter,
     EventTable,
     count_hours,
@@ -32,7 +31,7 @@ _Text = Annotated[str, Query(max_length=1000)]
 def router(state: ServerState) -> APIRouter:
     """Return the routes of recordings and events."""
     routes = APIRouter(tags=["recordings"])
-    desk = Desk.of(state)
+    desk = state.desk
 
     def shown(table: EventTable, row: RecordingRow, scan: str) -> dict[str, Any]:
         source = find_source(state.sources, row.sha256)

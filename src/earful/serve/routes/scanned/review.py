@@ -11,10 +11,10 @@ from pydantic import AwareDatetime, Field
 
 from earful.errors import LabelError
 from earful.index.labels import Label, LabelSource, Polarity
-from earful.rag.review import Change, Labelled, LeasedError, ReviewItem, UnknownItemError
+from earful.rag.review import Labelled, LeasedError, ReviewItem, ReviewSession, UnknownItemError
 from earful.serve.faults import RequestError
 from earful.serve.media import gone
-from earful.serve.reviewing import Desk, find_source, item_row, label_row, line_row
+from earful.serve.reviewing import find_source, item_row, label_row, line_row
 from earful.serve.routes.bodies import Body, LabelText, LongText, Seconds, ShortText, SourceId
 from earful.serve.routes.callers import client_of, reviewer_of
 from earful.serve.routes.replies import PlainJson
@@ -59,7 +59,18 @@ class ResolveBody(Body):
 def router(state: ServerState) -> APIRouter:
     """Return the routes of reviews."""
     routes = APIRouter(tags=["review"])
-    desk = Desk.of(state)
+    desk = state.desk
+
+    def reply(session: ReviewSession, labelled: Labelled) -> PlainJson:
+        label, changed = labelled.label, labelled.changed
+        if changed.refit_due:
+            desk.fit(session, changed.label)
+        told = {
+            "label": label_row(label, state.sources),
+            "progress": session.progress(label.reviewer).to_dict(),
+            "change": changed.to_dict(),
+        }
+        return PlainJson(told, status_code=201)
 
     @routes.get("/api/queue", response_class=PlainJson)
     def read_queue(
@@ -91,21 +102,12 @@ def router(state: ServerState) -> APIRouter:
         client = client_of(request)
         with _explained():
             if body.source == "missed":
-                labelled = _missed(desk, state, body, reviewer, client)
+                labelled = _missed(state, session, body, reviewer, client)
             else:
                 item = session.item(body.item)
                 said = _label_of(state, item, body, reviewer)
                 labelled = session.label(said, client=client)
-        if labelled.changed.refit_due:
-            desk.fit(session, labelled.changed.label)
-        return PlainJson(
-            {
-                "label": label_row(labelled.label, state.sources),
-                "progress": session.progress(reviewer).to_dict(),
-                "change": labelled.changed.to_dict(),
-            },
-            status_code=201,
-        )
+        return reply(session, labelled)
 
     @routes.post("/api/labels/resolve", status_code=201, response_class=PlainJson)
     def resolve_label(body: ResolveBody, request: Request) -> PlainJson:
@@ -122,14 +124,7 @@ def router(state: ServerState) -> APIRouter:
                 comment=body.comment,
             )
             labelled = session.label(said, client=client_of(request))
-        return PlainJson(
-            {
-                "label": label_row(labelled.label, state.sources),
-                "progress": session.progress(reviewer).to_dict(),
-                "change": labelled.changed.to_dict(),
-            },
-            status_code=201,
-        )
+        return reply(session, labelled)
 
     @routes.delete("/api/labels/{seq}", response_class=PlainJson)
     def undo_label(seq: int, request: Request, scan: _Text = "") -> PlainJson:
@@ -143,7 +138,7 @@ def router(state: ServerState) -> APIRouter:
                 field="seq",
             )
         with _explained():
-            label = session.undo(seq, reviewer)
+            label = session.undo(seq, reviewer, client=client_of(request))
             item = session.item(label.item)
         return PlainJson(
             {
@@ -204,10 +199,9 @@ def _explained() -> Iterator[None]:
 
 
 def _missed(
-    desk: Desk, state: ServerState, body: LabelBody, reviewer: str, client: str
+    state: ServerState, session: ReviewSession, body: LabelBody, reviewer: str, client: str
 ) -> Labelled:
     """Keep an event that the scan missed."""
-    session = desk.session(body.scan)
     if body.source_id is None or body.start_s is None or body.end_s is None:
         field = "source_id" if body.source_id is None else "start_s"
         raise RequestError(f"{field}: a missed event has source_id, start_s and end_s", field=field)
@@ -216,7 +210,7 @@ def _missed(
             f"polarity={quoted(body.polarity)}: a missed event is positive", field="polarity"
         )
     source = state.sources.find(body.source_id)
-    row = desk.table(body.scan).recordings.get(body.source_id)
+    row = state.desk.table(session.name).recordings.get(body.source_id)
     if row is None:
         raise RequestError(
             f"source_id {quoted(body.source_id)}: is no recording of {quoted(session.name)}",
@@ -227,7 +221,7 @@ def _missed(
     if source.is_missing:
         raise gone(source.name)
     _require_within(body.end_s, row.duration_s)
-    label = session.missed(
+    return session.missed(
         row.recording,
         body.start_s,
         body.end_s,
@@ -235,16 +229,10 @@ def _missed(
         reviewer,
         client=client,
         comment=body.comment,
+        flagged=body.flagged,
+        seen_ms=body.seen_ms,
+        at=body.at,
     )
-    counts = session.progress().by_label.get(label.label, {})
-    n_yes, n_no = counts.get("positive", 0), counts.get("negative", 0)
-    change = Change(
-        text=f"{label.label}: {n_yes} yes, {n_no} no",
-        label=label.label,
-        n_positive=n_yes,
-        n_negative=n_no,
-    )
-    return Labelled(label=label, changed=change)
 
 
 def _require_within(end_s: float | None, duration_s: float | None) -> None:
