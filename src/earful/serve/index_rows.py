@@ -158,7 +158,8 @@ class IndexRows:
         found = next((row for row in self._rows() if row["exemplar"] == exemplar), None)
         if found is None:
             raise _no_row(id)
-        return dict(found)
+        sources = self._state.sources
+        return {**found, "recording": sources.in_recording(sources.find(found["source"]))}
 
     # --- writing -------------------------------------------------------------------------------
 

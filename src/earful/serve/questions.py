@@ -255,6 +255,7 @@ class Questions:
             "duration_s": hit.duration_s or None,
             "licence": hit.exemplar.licence,
             "missing": source.is_missing,
+            "recording": self._state.sources.in_recording(source),
         }
 
     def _hide(self, text: str) -> str:

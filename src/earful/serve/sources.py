@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -103,25 +104,28 @@ class Sources:
     Args:
         read_index: Calls a function with the index while nobody else uses it.
         find_upload: Returns the source that an upload is, by its id.
-        list_uploads: Returns the sources that all uploads are.
     """
 
     def __init__(
         self,
         read_index: Callable[[Callable[[Index], Any]], Any],
         find_upload: Callable[[str], Source],
-        list_uploads: Callable[[], Sequence[Source]],
     ) -> None:
         self._read_index = read_index
         self._find_upload = find_upload
-        self._list_uploads = list_uploads
         self._lock = threading.Lock()
         self._recordings: dict[str, Source] = {}
+        self._in_scans: dict[str, tuple[str, str]] = {}
         self._exemplars: tuple[str, Mapping[str, Source]] = ("", {})
         self._of_tasks: dict[str, Source] = {}
 
-    def add_scan(self, events: Events) -> None:
-        """Let the recordings of a scan be played."""
+    def add_scan(self, events: Events, name: str = "") -> None:
+        """Let the recordings of a scan be played.
+
+        Args:
+            events: Of the scan.
+            name: By which pages know it.
+        """
         for row in events.recordings:
             if not row.sha256:
                 continue
@@ -140,6 +144,7 @@ class Sources:
                 # A copy may still be there where the first one is gone.
                 if known is None or known.is_missing:
                     self._recordings[source.id] = source
+                self._in_scans.setdefault(os.path.realpath(path), (source.id, name))
 
     def add_recording(self, source: Source) -> None:
         """Let a recording be played that no scan has looked at yet."""
@@ -188,12 +193,17 @@ class Sources:
         with self._lock:
             return self._of_tasks.setdefault(source.id, source)
 
-    def of_path(self, path: Path) -> Source | None:
-        """Return the recording or upload whose file lies there; ``None`` for no such one."""
+    def in_recording(self, source: Source) -> dict[str, Any] | None:
+        """Return where a stretch lies in a scanned recording, as a page is told of it.
+
+        ``None`` where its file is no recording of a scan.
+        """
         with self._lock:
-            known = [*self._recordings.values()]
-        known += self._list_uploads()
-        return next((source for source in known if source.path == path), None)
+            found = self._in_scans.get(os.path.realpath(source.path))
+        if found is None or source.kind != "exemplar":
+            return None
+        id, scan = found
+        return {"source": id, "scan": scan, "start_s": source.start_s, "end_s": source.end_s}
 
     @property
     def recordings(self) -> Mapping[str, Source]:

@@ -121,9 +121,7 @@ class ServerState:
         self._embedder: Embedder | None = None
         self._reviews = Reviews(self._open_index_review)
         self.uploads = Uploads(settings)
-        self.sources = Sources(
-            self.read_index, lambda id: self.uploads.find(id).source, self.uploads.sources
-        )
+        self.sources = Sources(self.read_index, lambda id: self.uploads.find(id).source)
         self.desk = Desk(self._reviews, self.sources, self.changes)
         for session in (reviews or {}).values():
             self.add_review(session)
@@ -159,7 +157,7 @@ class ServerState:
     def add_review(self, session: ReviewSession) -> None:
         """Let pages review a scan, and play its recordings."""
         self._reviews.add(session)
-        self.sources.add_scan(session.events)
+        self.sources.add_scan(session.events, session.name)
 
     def _open_index_review(self) -> ReviewSession:
         from earful.index import Index

@@ -12,9 +12,10 @@ let count = 0;
  * @param {(label: string) => void} options.onPick Enter, or a click on a label
  * @param {string} [options.name] its name for screen readers
  * @param {boolean} [options.fresh] labels that are not in the list may be made; default true
+ * @param {string} [options.hint] how to use it
  * @returns {{node: HTMLElement, input: HTMLInputElement}}
  */
-export function labelField({ labels, onPick, name = T.choice.label, fresh = true }) {
+export function labelField({ labels, onPick, name = T.choice.label, fresh = true, hint = T.choice.hint }) {
   const id = `choice-${(count += 1)}`;
   const list = el("ul", { class: "options", role: "listbox", id, "aria-label": name });
   const input = el("input", {
@@ -46,7 +47,7 @@ export function labelField({ labels, onPick, name = T.choice.label, fresh = true
   }
 
   offer(0);
-  return { node: el("div", { class: "choice" }, input, el("small", { class: "faint" }, T.choice.hint), list), input };
+  return { node: el("div", { class: "choice" }, input, el("small", { class: "faint" }, hint), list), input };
 }
 
 /**

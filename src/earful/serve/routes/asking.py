@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -40,6 +41,11 @@ def router(state: ServerState) -> APIRouter:
     """Return the routes that ask."""
     routes = APIRouter(tags=["asking"])
     questions = Questions(state)
+
+    @routes.get("/api/tasks")
+    def list_built_in() -> dict[str, Any]:
+        """Built-in tasks: what `task` of a question may name besides the server's own."""
+        return {"tasks": list(_built_in_tasks())}
 
     @routes.post("/api/classify")
     async def classify(body: ClassifyBody, request: Request) -> Response:
@@ -98,6 +104,14 @@ def router(state: ServerState) -> APIRouter:
         return await _respond(state, request, answer)
 
     return routes
+
+
+@functools.cache
+def _built_in_tasks() -> tuple[dict[str, Any], ...]:
+    from earful.rag.task import list_tasks, load_task
+
+    found = map(load_task, list_tasks())
+    return tuple({"name": own.name, "kind": own.kind, "question": own.question} for own in found)
 
 
 def to_filter(body: FilterBody) -> SearchFilter:

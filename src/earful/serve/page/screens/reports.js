@@ -1,10 +1,11 @@
 /** Reports: pages that earful wrote beside the index and the scans, and tables to take away. */
 
 import { address, get } from "../api.js";
+import { W } from "../asking/texts.js";
 import { button, el, field, refill, select } from "../dom.js";
 import { T } from "../texts.js";
 
-const R = T.reports;
+const R = W.reports;
 
 export const screen = { id: "reports", title: T.app.screens.reports, mount };
 

@@ -1,11 +1,12 @@
 /** Settings: who labels, and how sounds are shown and played; kept in this browser. */
 
+import { W } from "../asking/texts.js";
 import { el, field, refill, select } from "../dom.js";
 import { DEFAULTS, choose, setting } from "../settings.js";
 import { COLOURS, palette } from "../spectrogram.js";
 import { T } from "../texts.js";
 
-const S = T.settings;
+const S = W.settings;
 
 export const screen = { id: "settings", title: T.app.screens.settings, mount };
 

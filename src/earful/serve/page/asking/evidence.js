@@ -1,12 +1,13 @@
 /** Evidence: exemplars that an answer or a search stands on, each to look at and to play. */
 
-import { button, el, hashOf } from "./dom.js";
-import { createPlayer } from "./player.js";
-import { createSpectrogram, fetchGrey } from "./spectrogram.js";
-import { T } from "./texts.js";
-import { formatLength } from "./times.js";
+import { button, el, hashOf } from "../dom.js";
+import { createPlayer } from "../player.js";
+import { createSpectrogram, fetchGrey } from "../spectrogram.js";
+import { T } from "../texts.js";
+import { formatLength } from "../times.js";
+import { W } from "./texts.js";
 
-const W = T.evidence;
+const E = W.evidence;
 const LONGEST_S = 60;
 
 /**
@@ -15,7 +16,7 @@ const LONGEST_S = 60;
  * @param {(error: Error) => void} options.fail
  * @param {"similarity"|"probability"} [options.compares] what the numbers are
  * @param {(hit: Object) => Node[]} [options.actions] further buttons of a card
- * @returns {{node: HTMLElement, add: (hits: Object[]) => void, clear: () => void, play: (place: number) => void, destroy: () => void}}
+ * @returns {{node: HTMLElement, add: (hits: Object[]) => void, clear: () => void, play: (place: number) => void, pause: () => void, destroy: () => void}}
  *   hits as the server's evidence: `source`, `audio`, `labels`, `answer`, `similarity`, `duration_s`, `licence`, `missing`
  */
 export function createEvidence({ fail, compares = "similarity", actions = () => [] }) {
@@ -43,11 +44,11 @@ export function createEvidence({ fail, compares = "similarity", actions = () => 
       if (at === undefined) player.toggle();
       else player.play(at);
     };
-    const picture = createSpectrogram({ label: W.picture(hit.labels.join(", ") || hit.answer), axes: false, select: false, onClick: listen });
-    const playButton = button(T.sound.play, () => listen(), { class: "strong", disabled: hit.missing, "aria-label": W.play(hit.audio) });
-    const shown = compares === "probability" ? W.probability(hit.similarity) : W.similarity(hit.similarity);
-    const title = hit.labels.length ? hit.labels.join(", ") : hit.answer || W.unlabelled;
-    const denied = hit.not_labels?.length ? el("span", { class: "bad" }, W.not(hit.not_labels.join(", "))) : null;
+    const picture = createSpectrogram({ label: E.picture(hit.labels.join(", ") || hit.answer), axes: false, select: false, onClick: listen });
+    const playButton = button(T.sound.play, () => listen(), { class: "strong", disabled: hit.missing, "aria-label": E.play(hit.audio) });
+    const shown = compares === "probability" ? E.probability(hit.similarity) : E.similarity(hit.similarity);
+    const title = hit.labels.length ? hit.labels.join(", ") : hit.answer || E.unlabelled;
+    const denied = hit.not_labels?.length ? el("span", { class: "bad" }, E.not(hit.not_labels.join(", "))) : null;
     const card = {
       picture,
       play: listen,
@@ -55,12 +56,12 @@ export function createEvidence({ fail, compares = "similarity", actions = () => 
         el("div", { class: "thumb" }, picture.node),
         el("div", { class: "about" }, el("b", {}, title), denied, hit.labels.length && hit.answer !== title ? el("span", {}, hit.answer) : null,
           el("div", { class: "row bottom" }, el("meter", { min: 0, max: 1, value: Math.max(0, Math.min(hit.similarity, 1)), "aria-label": shown }), el("span", { class: "number" }, shown)),
-          el("small", {}, [hit.audio, hit.duration_s ? formatLength(hit.duration_s) : "", hit.licence ? W.licence(hit.licence) : "", hit.missing ? W.missing : ""].filter(Boolean).join(" · "))),
+          el("small", {}, [hit.audio, hit.duration_s ? formatLength(hit.duration_s) : "", hit.licence ? E.licence(hit.licence) : "", hit.missing ? E.missing : ""].filter(Boolean).join(" · "))),
         el("div", { class: "row acts" }, playButton, actions(hit))),
       draw() {
         picture.setRange(0, piece.end_s);
         picture.setLimits(0, piece.end_s);
-        if (hit.missing) { picture.setMessage(W.missing); return; }
+        if (hit.missing) { picture.setMessage(E.missing); return; }
         fetchGrey({ ...piece, width: 512, height: 96 }).then((grey) => picture.setPictures([grey]), (error) => picture.setMessage(error.message));
       },
       tell(state) { playButton.firstChild.textContent = state === "playing" || state === "loading" ? T.sound.pause : T.sound.play; },
@@ -87,6 +88,7 @@ export function createEvidence({ fail, compares = "similarity", actions = () => 
       node.replaceChildren();
     },
     play: (place) => cards[place]?.play(),
+    pause: () => player.pause(),
     destroy() {
       watcher.disconnect();
       for (const card of cards) card.destroy();
@@ -95,5 +97,12 @@ export function createEvidence({ fail, compares = "similarity", actions = () => 
   };
 }
 
-/** Button that looks for exemplars like one. */
-export const moreLike = (hit) => el("a", { class: "button", href: hashOf("search", { source: hit.source }) }, W.moreLike);
+/** Links of a card: exemplars like it, and its place in a recording that a scan has looked at. */
+export function linksOf({ source, recording }) {
+  const links = [el("a", { class: "button", href: hashOf("search", { source }) }, E.moreLike)];
+  if (recording) links.push(el("a", { class: "button", href: placeOf(recording) }, E.inRecording));
+  return links;
+}
+
+/** Address of a stretch on the screen Recordings. */
+export const placeOf = ({ source, scan, start_s, end_s }) => hashOf("recordings", { scan, source, from: start_s, to: end_s });

@@ -1,6 +1,6 @@
 /** Microphone: what it hears as a WAV of 16-bit samples, made in the page without any codec. */
 
-import { T } from "./texts.js";
+import { W } from "./texts.js";
 
 export const LONGEST_S = 30;
 
@@ -17,7 +17,7 @@ export async function record(on) {
   try {
     heard = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
   } catch (error) {
-    throw new Error(error.name === "NotAllowedError" ? T.ask.micRefused : T.ask.micMissing(error.message));
+    throw new Error(error.name === "NotAllowedError" ? W.ask.micRefused : W.ask.micMissing(error.message));
   }
   const sound = new AudioContext();
   const pieces = [];
@@ -31,7 +31,7 @@ export async function record(on) {
     return done;
   };
   try {
-    await sound.audioWorklet.addModule("./recorder-worklet.js");
+    await sound.audioWorklet.addModule(new URL("./recorder-worklet.js", import.meta.url));
   } catch (error) {
     end();
     throw error;
