@@ -120,7 +120,7 @@ export const W = {
     columns: { id: "Row", labels: "Labels", length: "Length", group: "Group", by: "Labelled by" },
     noRows: "No row matches.", tableOf: "Rows",
     denied: (n, label) => `${count(n, "row")} without ${label}`,
-    fingerprint: (index) => [index.fingerprint?.weights_sha256 ? `weights ${index.fingerprint.weights_sha256.slice(0, 12)}` : "", index.fingerprint?.dim ? `${index.fingerprint.dim} dimensions` : "", index.format ? `format ${index.format}` : ""].filter(Boolean).join(", "),
+    fingerprint: (index) => [index.fingerprint?.weights_sha256 ? `weights ${index.fingerprint.weights_sha256.slice(0, 12)}` : "", index.fingerprint?.dim ? `${index.fingerprint.dim} dimensions` : "", index.format ? `format ${index.format}` : ""].filter(Boolean).map((one) => `, ${one}`).join(""),
     moreFindings: (n) => `${count(n, "more finding")}`,
     undo: "Undo the last change",
     undone: (id) => `${id} is as it was before`,

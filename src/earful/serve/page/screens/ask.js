@@ -40,10 +40,10 @@ function mount(root, context) {
   const ways = select(Object.entries(A.ways), asked.way, set("way"));
   const amongs = [own ? ["own", A.amongTask(own.name)] : null, ofIndex.length <= MOST_LABELS ? ["index", A.amongIndex(ofIndex.length)] : null, ["labels", A.amongOwn]].filter(Boolean);
   const among = el("div", {});
-  const words = el("div", { class: "row bottom grow" }), more = el("div", { class: "row bottom" });
+  const words = el("div", { class: "row bottom grow" }), more = el("div", { class: "row bottom fill" });
   const go = button(A.go, () => run(), { class: "strong", key: "Enter", disabled: true });
   const stop = button(T.app.cancel, cancel, { hidden: true, key: "Esc" });
-  const progress = el("p", { class: "faint", hidden: true }), result = el("section", { class: "stack", "aria-label": A.batchTitle }), earlier = el("section", { class: "stack" }), batch = el("div", {});
+  const progress = el("p", { class: "faint", hidden: true }), result = el("section", { class: "stack result", "aria-label": A.batchTitle }), earlier = el("section", { class: "stack" }), batch = el("div", {});
   root.append(el("div", { class: "stack" }, el("h1", {}, A.title), sound.node,
     el("div", { class: "row bottom asking" }, field(A.way, ways), words, go, stop),
     el("details", { open: Boolean(asked.shots || asked.free || asked.always) }, el("summary", {}, A.options), more),
@@ -164,6 +164,7 @@ function mount(root, context) {
       status.read_only || !status.index ? null : button(A.save, save, { key: "b" })];
     last = { answer: answered, audio, title: wanted.title, view: createAnswer(answered, { fail: context.fail, actions }) };
     refill(result, last.view.node);
+    if (result.getBoundingClientRect().top > innerHeight / 2) result.scrollIntoView({ block: "start" });
     context.say(A.answered(textOf(answered)), "good");
     // What follows is typed over it.
     if (wanted.path === "ask" && document.activeElement === inputs.q) inputs.q.select();

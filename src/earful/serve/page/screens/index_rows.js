@@ -32,7 +32,7 @@ function mount(root, context) {
   const pick = el("select", { on: { change: () => only(...sides[pick.selectedIndex]) } });
   const player = createPlayer({ error: context.fail, time: (at) => shown?.picture.setCursor(at), state: (state) => { if (shown) shown.play.firstChild.textContent = state === "playing" || state === "loading" ? T.sound.pause : T.sound.play; } });
   root.append(el("div", { class: "columns" }, el("div", { class: "stack" }, about, health),
-    el("section", { class: "stack" }, el("div", { class: "row bottom" }, field(R.label, pick), el("div", { class: "grow" }, field(R.search, search)), told, status.read_only ? null : undoButton), detail,
+    el("section", { class: "stack" }, el("div", { class: "row bottom fill" }, field(R.label, pick), el("div", { class: "grow" }, field(R.search, search)), told, status.read_only ? null : undoButton), detail,
       el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": R.tableOf }, el("table", { class: "list" }, el("thead", {}, el("tr", {}, Object.values(R.columns).map((one) => el("th", { scope: "col" }, one)))), body)), more)));
 
   /** List the rows of a label, or those that deny it. */
@@ -52,8 +52,7 @@ function mount(root, context) {
     undoButton.disabled = !found.n_undo;
     const most = Math.max(1, ...counts.map(([, one]) => one.positive));
     const head = (text, number) => el("th", { scope: "col", class: number ? "number" : null }, text);
-    refill(about, el("h1", {}, found.name), el("p", { class: "meta faint" }, R.about(found.n ?? status.index.n, counts.length, found.bytes, status.index.embedder)),
-      el("p", { class: "meta faint" }, R.fingerprint(found)),
+    refill(about, el("h1", {}, found.name), el("p", { class: "meta faint" }, R.about(found.n ?? status.index.n, counts.length, found.bytes, status.index.embedder), R.fingerprint(found)),
       el("div", { class: "counts" }, el("table", {}, el("thead", {}, el("tr", {}, head(R.label), head(R.positive, true), denied.length ? head(R.negative, true) : null, el("td", {}))),
         el("tbody", {}, counts.map(([name, one]) => el("tr", {}, el("th", { scope: "row" }, button(name, () => only(name), { class: "plain" })),
           el("td", { class: "number" }, one.positive), denied.length ? el("td", { class: "number" }, one.negative ? button(String(one.negative), () => only("", name), { class: "plain", "aria-label": R.denied(one.negative, name) }) : null) : null,
