@@ -24,7 +24,7 @@ export function askEach({ files, context, question, onOpen, signal }) {
   const rows = files.map((file) => ({ file, answer: null, fault: "", cells: [el("td", {}), el("td", { class: "faint" }, A.batchWaits), el("td", { class: "number" }), el("td", {})] }));
   for (const { file, cells } of rows) refill(cells[0], file.name);
   const node = el("section", { class: "card stack" }, el("div", { class: "row" }, el("h2", {}, A.batchTitle), told, bar, csv),
-    el("div", { class: "scroll" }, el("table", { class: "list" }, el("thead", {}, el("tr", {}, Object.values(A.batchColumns).map((one) => el("th", { scope: "col" }, one)))),
+    el("div", { class: "scroll" }, el("table", { class: "list batch" }, el("thead", {}, el("tr", {}, Object.values(A.batchColumns).map((one) => el("th", { scope: "col" }, one)))),
       el("tbody", {}, rows.map((row) => el("tr", {}, row.cells))))));
 
   async function run() {

@@ -66,7 +66,7 @@ export function askLabels({ title, known, labels = [], not_labels = [], fields =
 
   draw();
   const opened = openDialog(title, [hint ? el("p", { class: "faint" }, hint) : null, chips.labels, chips.not_labels, el("div", { class: "row" }, tabs), choice.node,
-    el("div", { class: "row bottom" }, Object.entries(fields).map(([name, [caption, , help]]) => el("div", { class: "grow" }, field(caption, inputs[name], help)))), problem],
+    el("div", { class: "row high" }, Object.entries(fields).map(([name, [caption, , help]]) => el("div", { class: "grow" }, field(caption, inputs[name], help)))), problem],
   { confirm: keep, closeText: T.app.cancel });
   turn("labels");
 }

@@ -39,7 +39,7 @@ export function createSoundChoice({ context, given = {}, several = false, onChoo
   const mic = button(A.microphone, toggleMicrophone, { disabled: !canRecord(), title: canRecord() ? null : A.micInsecure });
   const card = el("div", { class: "stack", hidden: true });
   const name = el("b", {}), length = el("span", { class: "number faint" });
-  const ends = ["from", "to"].map((end) => el("input", { type: "text", class: "time", maxlength: "12", autocomplete: "off", title: A.stretchTime, on: { change: readEnds, keydown: (event) => { if (event.key === "Enter") readEnds(); } } }));
+  const ends = ["from", "to"].map((end) => el("input", { type: "text", class: "time", maxlength: "12", autocomplete: "off", title: A.stretchTime, on: { focus: (event) => event.target.select(), change: readEnds, keydown: (event) => { if (event.key === "Enter") readEnds(); } } }));
   const whole = button(A.whole, () => pick(null), { class: "plain", hidden: true });
   const playButton = button(T.sound.play, () => self.toggle(), { class: "strong", key: "space" });
   const zooming = el("div", { class: "row zooming", hidden: true }, [[A.zoomOut, "−", 2, 0], [A.zoomIn, "+", 0.5, 0], [A.earlier, "←", 1, -0.5], [A.later, "→", 1, 0.5]].map(

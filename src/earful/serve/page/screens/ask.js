@@ -20,7 +20,8 @@ function mount(root, context) {
   const { status } = context;
   const own = status.task, ofIndex = Object.keys(status.index?.labels ?? {}), writes = status.model && status.model !== "none";
   const given = context.params.size ? Object.fromEntries(context.params) : kept;
-  const asked = { way: own && !["classify", "multilabel"].includes(own.kind) ? (own.kind === "caption" ? "describe" : "ask") : "classify", among: own ? "own" : "index", labels: "", q: "", shots: "", free: "", always: "", ...given };
+  const first = { way: own && !["classify", "multilabel"].includes(own.kind) ? (own.kind === "caption" ? "describe" : "ask") : "classify", among: own ? "own" : "index", labels: "", q: "", shots: "", free: "", always: "" };
+  const asked = { ...first, ...given };
   let running = null, batching = null, last = null, before = [], ended = false;
 
   const sound = createSoundChoice({
@@ -61,7 +62,7 @@ function mount(root, context) {
     refill(words, asked.way === "classify" ? [among, asked.among === "labels" ? el("div", { class: "grow" }, field(A.labels, inputs.labels, A.labelsHelp)) : null]
       : asked.way === "ask" ? el("div", { class: "grow" }, field(A.question, inputs.q)) : null);
     const shots = [["", A.shotsAuto], asked.way !== "classify" && writes ? ["0", A.shotsNone] : null, ...[1, 2, 4, 8, 16, 32].map((n) => [String(n), String(n)])].filter(Boolean);
-    refill(more, field(A.shots, select(shots, asked.shots, set("shots")), A.shotsHint),
+    refill(more, field(A.shots, select(shots, asked.shots, set("shots"), { title: A.shotsHint })),
       asked.way === "classify" ? tick("always", A.always) : writes ? tick("free", A.freeText) : null);
   }
 
@@ -69,7 +70,7 @@ function mount(root, context) {
 
   function keep() {
     const audio = sound.audio, { source, start, end, ...own_ } = asked;
-    kept = Object.fromEntries(Object.entries({ ...own_, source: audio?.source, start: audio?.start_s, end: audio?.end_s }).filter(([, value]) => value !== "" && value !== undefined));
+    kept = Object.fromEntries(Object.entries({ ...own_, source: audio?.source, start: audio?.start_s, end: audio?.end_s }).filter(([name, value]) => value !== undefined && value !== (first[name] ?? "")));
     context.replace(kept);
   }
 

@@ -33,7 +33,7 @@ function mount(root, context) {
   const words = el("div", { class: "row bottom" }, el("div", { class: "grow" }, field(S.text, text)), button(S.go, byText, { class: "strong", key: "Enter" }));
   root.append(el("div", { class: "stack" }, el("div", { class: "row" }, el("h1", { class: "grow" }, S.title), tabs), place,
     el("details", { open: Boolean(wanted.label || wanted.split || wanted.where) }, el("summary", {}, S.filters), el("div", { class: "row bottom fill" }, field(S.label, label), splits,
-      el("div", { class: "grow" }, field(S.where, where, S.whereExample)), button(S.apply, filter), button(S.clear, clear, { class: "plain" }))),
+      el("div", { class: "grow" }, field(S.where, where)), button(S.apply, filter), button(S.clear, clear, { class: "plain" }))),
     el("div", { class: "row" }, told, stop), notes, results, more));
   let now = given.source ? "sound" : "text";
   way(now);
