@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +30,7 @@ def visited(
     scheme: str = "light",
     size: tuple[int, int] = (1280, 860),
     expected: str = "\0",
+    browser: Any = None,
     **options: Any,
 ) -> Iterator[Any]:
     """Visit a page; an error that it logs, or a request to another host, fails the test.
@@ -39,11 +40,13 @@ def visited(
         scheme: Colours that the browser asks for.
         size: Of the window, in pixels.
         expected: Part of those errors that belong to the test.
+        browser: One that runs already; ``None`` for a new one.
         options: Of the browser's context.
     """
     host = urlsplit(address).netloc
     viewport = {"width": size[0], "height": size[1]}
-    with _page(address, color_scheme=scheme, viewport=viewport, **options) as (page, faults):
+    chosen = {"color_scheme": scheme, "viewport": viewport, **options}
+    with _page(address, browser, **chosen) as (page, faults):
         page.context.on(
             "request",
             lambda request: (
@@ -58,17 +61,30 @@ def visited(
 
 
 @contextmanager
-def _page(address: str, **options: Any) -> Iterator[tuple[Any, list[str]]]:
+def launched(*args: str) -> Iterator[Any]:
+    """Start a browser, for several pages one after another."""
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = os.environ.get("EARFUL_CHROMIUM") or next(
         filter(None, map(shutil.which, NAMES)), None
     )
     if chromium is None:
         pytest.skip("no Chromium here; on Debian: apt-get install chromium, or set EARFUL_CHROMIUM")
-    faults: list[str] = []
     with playwright.sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_context(**options).new_page()
+        browser = engine.chromium.launch(executable_path=chromium, args=["--no-sandbox", *args])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def _page(
+    address: str, running: Any = None, **options: Any
+) -> Iterator[tuple[Any, list[str]]]:
+    faults: list[str] = []
+    with nullcontext(running) if running else launched() as browser:
+        context = browser.new_context(**options)
+        page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on(
             "console",
@@ -78,7 +94,7 @@ def _page(address: str, **options: Any) -> Iterator[tuple[Any, list[str]]]:
         try:
             yield page, faults
         finally:
-            browser.close()
+            context.close()
 
 
 def marks(page: Any) -> dict[str, int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 PAINTED = """where => {
   const canvas = document.querySelector(where);
@@ -98,3 +100,29 @@ def is_whole(page: Any) -> None:
     assert not {"undefined", "[object", "NaN"} & set(words.split())
     assert page.evaluate(FAINT) == []
     assert page.evaluate(POOR_CONTROLS) == []
+
+
+def go(page: Any, screen: str, **query: str) -> None:
+    """Go to a screen by its address."""
+    page.evaluate("address => { location.hash = address; }", f"#/{screen}?{urlencode(query)}")
+    page.locator(f".screen.{screen} h1, .screen.{screen} h2").first.wait_for()
+
+
+def give(page: Any, *paths: Path) -> None:
+    """Choose files, and wait until the one of them is shown."""
+    page.locator("input[type=file]").set_input_files(list(paths))
+    if len(paths) == 1:
+        page.locator(".sound b", has_text=paths[0].name).wait_for()
+
+
+def ask(page: Any) -> str:
+    """Ask, and return the answer."""
+    page.get_by_role("button", name="Ask", exact=True).click()
+    page.locator(".result .evidence li").first.wait_for()
+    return str(page.locator(".result .answer").inner_text())
+
+
+def state_of_play(page: Any) -> list[str]:
+    """Return names of buttons that pause, which play now."""
+    page.get_by_role("button").filter(has_text="Pause").first.wait_for()
+    return [str(text) for text in page.get_by_role("button").filter(has_text="Pause").all_inner_texts()]

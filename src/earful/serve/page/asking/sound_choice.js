@@ -232,6 +232,12 @@ export function createSoundChoice({ context, given = {}, several = false, onChoo
   return self;
 }
 
+/** A sound as parameters of an address: `source`, and `start` and `end` of a stretch. */
+export function addressOf(audio) {
+  const second = (time_s) => (time_s === undefined ? undefined : String(Math.round(time_s * 1000) / 1000));
+  return { source: audio?.source, start: second(audio?.start_s), end: second(audio?.end_s) };
+}
+
 /**
  * Send a file, and return what the server says of it.
  * @throws {ApiError} also where it is larger than the server takes

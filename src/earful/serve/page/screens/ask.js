@@ -4,7 +4,7 @@ import { get, post, stream } from "../api.js";
 import { createAnswer, textOf } from "../asking/answer.js";
 import { askEach } from "../asking/batch.js";
 import { askLabels } from "../asking/labels_dialog.js";
-import { createSoundChoice } from "../asking/sound_choice.js";
+import { addressOf, createSoundChoice } from "../asking/sound_choice.js";
 import { W } from "../asking/texts.js";
 import { button, el, field, refill, select } from "../dom.js";
 import { bindKeys } from "../keys.js";
@@ -69,8 +69,8 @@ function mount(root, context) {
   function enter(event) { if (event.key === "Enter" && !event.isComposing) { event.preventDefault(); run(); } }
 
   function keep() {
-    const audio = sound.audio, { source, start, end, ...own_ } = asked;
-    kept = Object.fromEntries(Object.entries({ ...own_, source: audio?.source, start: audio?.start_s, end: audio?.end_s }).filter(([name, value]) => value !== undefined && value !== (first[name] ?? "")));
+    const audio = sound.audio;
+    kept = Object.fromEntries(Object.entries({ ...asked, ...addressOf(audio) }).filter(([name, value]) => value !== undefined && value !== (first[name] ?? "")));
     context.replace(kept);
   }
 

@@ -175,6 +175,7 @@ function mount(root, context) {
     try {
       const back = await post("index/undo", {});
       context.say(R.undone(back.exemplar), "good");
+      if (!back.row && shown?.row.id === back.id) close();
       await again(back.row ? back.id : undefined);
     } catch (error) { context.fail(error); }
   }

@@ -2,7 +2,7 @@
 
 import { get, post } from "../api.js";
 import { createEvidence, linksOf } from "../asking/evidence.js";
-import { createSoundChoice } from "../asking/sound_choice.js";
+import { addressOf, createSoundChoice } from "../asking/sound_choice.js";
 import { W } from "../asking/texts.js";
 import { button, el, field, hashOf, refill, select } from "../dom.js";
 import { bindKeys } from "../keys.js";
@@ -58,7 +58,7 @@ function mount(root, context) {
 
   function keep() {
     const audio = now === "sound" ? sound?.audio : null;
-    Object.assign(wanted, { text: now === "text" ? text.value.trim() : "", label: label.value, split: split.value || wanted.split, where: where.value.trim(), source: audio?.source, start: audio?.start_s, end: audio?.end_s });
+    Object.assign(wanted, { text: now === "text" ? text.value.trim() : "", label: label.value, split: split.value || wanted.split, where: where.value.trim(), ...addressOf(audio) });
     kept = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== "" && value !== undefined));
     context.replace(kept);
   }
