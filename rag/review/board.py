@@ -89,7 +89,7 @@ class Board:
             return
         self.tally.update(item, self.state.items.get(item))
         if item in self.state.items and item not in self.current:
-            self.current[item] = self.known[item]
+            self.current[item] = _as_said(self.known[item])
             self.n_items += 1
         elif item not in self.state.items and self._is_only_said(item):
             del self.current[item]
@@ -150,7 +150,7 @@ class Board:
             if one.item in now:
                 continue
             if one.item in self.state.items:
-                now[one.item] = replace(one, kind="row" if one.kind == "row" else "said")
+                now[one.item] = _as_said(one)
             elif one.item in watched:
                 now[one.item] = one
         self._show([*others, *now.values()])
@@ -252,6 +252,11 @@ class Board:
 def _any_word(state: LabelState, item: str) -> Label:
     own = state.items[item]
     return own.label or next(iter(own.words.values()))
+
+
+def _as_said(one: Candidate) -> Candidate:
+    """Return a candidate that no detector finds now, and somebody has judged."""
+    return replace(one, kind="row" if one.kind == "row" else "said")
 
 
 def _with_details(one: Candidate, before: Candidate | None) -> Candidate:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -100,7 +101,7 @@ def commit_labels(
     index: Index | PathLike,
     *,
     dry_run: bool = False,
-    embedder: Embedder | None = None,
+    embedder: Embedder | Callable[[], Embedder] | None = None,
     device: str = "auto",
 ) -> CommitReport:
     """Make an index say what the journal of a scan, or its own, says.
@@ -114,7 +115,8 @@ def commit_labels(
             whose own journal is meant.
         index: The index, or its folder.
         dry_run: Whether to count only; nothing is decoded or written then.
-        embedder: The index's own; ``None`` to load it when there is something to embed.
+        embedder: The index's own, or what returns it when there is something to embed; ``None``
+            to load it then.
         device: To load it on.
 
     Raises:
@@ -188,7 +190,6 @@ class _Source:
             for row in found.recordings:
                 if row.sha256:
                     self._copies[row.sha256].append(row.recording)
-        self._digests: dict[Path, str] = {}
 
     def places(self, label: Label) -> list[Path]:
         """Return where the recording of a label is: from here, or from beside the scan."""
@@ -206,13 +207,14 @@ class _Source:
         Raises:
             AudioError: It cannot be read.
         """
-        from earful.model.audio import STRETCH_OF_LONG, file_sha256
-
         if not sha256:
             return True
-        if path not in self._digests:
-            self._digests[path] = file_sha256(path, limits=STRETCH_OF_LONG)
-        return self._digests[path] == sha256
+        try:
+            found = path.stat()
+        except OSError as error:
+            why = f"cannot be read ({error.strerror}); put it back where it was"
+            raise AudioError(f"{printable(str(path))}: {why}") from error
+        return _digest(path, found.st_size, found.st_mtime_ns) == sha256
 
     def below(self, path: Path) -> tuple[Path, PurePosixPath]:
         """Return the root of a recording's row, and its path below: what was scanned, if it is."""
@@ -223,6 +225,18 @@ class _Source:
                     below = os.path.relpath(there, os.path.abspath(folder))
                     return folder.resolve(), PurePosixPath(Path(below).as_posix())
         return path.parent.resolve(), PurePosixPath(path.name)
+
+
+@lru_cache(maxsize=4096)
+def _digest(path: Path, size_bytes: int, changed_ns: int) -> str:
+    """Return the digest of a file that is what it was: of a night it takes seconds.
+
+    Raises:
+        AudioError: It cannot be read.
+    """
+    from earful.model.audio import STRETCH_OF_LONG, file_sha256
+
+    return file_sha256(path, limits=STRETCH_OF_LONG)
 
 
 class _Plan:
@@ -334,7 +348,7 @@ def _embed(
     plan: _Plan,
     folder: IndexFolder,
     journal: LabelJournal,
-    embedder: Embedder | None,
+    embedder: Embedder | Callable[[], Embedder] | None,
     device: str,
 ) -> list[tuple[str, str]]:
     """Embed the rows that wait; return ids of those that failed, with the reason."""
@@ -343,7 +357,8 @@ def _embed(
     from earful.model.audio import STRETCH_OF_LONG
 
     made = folder.fingerprint
-    model = embedder or load_embedder(
+    model = embedder() if callable(embedder) else embedder
+    model = model or load_embedder(
         made.name, revision=made.revision, device=device, dtype=made.dtype
     )
     failed: list[tuple[str, str]] = []

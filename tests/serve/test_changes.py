@@ -93,3 +93,29 @@ def test_a_watcher_is_told_and_may_publish_itself() -> None:
 def test_names_that_are_not_utf_8_are_escaped() -> None:
     sent = ServerEvent(kind="label", data={"name": "a\udcff\nb"}).encode()
     assert sent == b'event: label\ndata: {"name": "a\\udcff\\nb"}\n\n'
+
+
+def test_what_comes_after_the_end_needs_no_loop() -> None:
+    changes = Changes()
+
+    async def listen() -> Listener:
+        return changes.listen()
+
+    listener = asyncio.run(listen())  # its loop has ended, and nobody said so
+    changes.close()
+    changes.publish("commit", {"n_rows": 1})
+    listener.close()
+
+
+def test_a_signal_may_end_streams_while_a_change_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = Changes()
+    tell = changes._tell
+
+    def interrupted(event: ServerEvent | None) -> None:
+        if event is not None:
+            changes.close()  # as a handler in the same thread does
+        tell(event)
+
+    monkeypatch.setattr(changes, "_tell", interrupted)
+    changes.publish("label", {})
+    assert changes.is_closed

@@ -191,8 +191,8 @@ class ByPlace:
 def keep_ids(found: Sequence[Candidate], known: Sequence[Candidate]) -> list[Candidate]:
     """Give candidates the ids by which they are known.
 
-    One of the same id is the same. Then those of one recording and guess that overlap longest are
-    the same, each once.
+    One of the same id is the same. Then those of one recording and guess that overlap by half of
+    the shorter one, the longest first, are the same, each once.
 
     Args:
         found: What a detector finds now.
@@ -210,6 +210,7 @@ def keep_ids(found: Sequence[Candidate], known: Sequence[Candidate]) -> list[Can
         for row, one in enumerate(found)
         if row not in kept
         for other in places.overlapping(one)
+        if is_same_sound(one, other)
     )
     for _, row, item in pairs:
         if row not in kept and item not in taken:

@@ -18,6 +18,7 @@ from earful.rag.scan import Events
 if TYPE_CHECKING:
     from earful.index import Index
     from earful.index.health import Finding
+    from earful.index.search import VectorSet
 
 INDEX_NAME: Final = "index"
 # From this share of its neighbours' weight on, another label makes a row doubtful; health alone
@@ -65,8 +66,9 @@ class IndexSource:
 
     def place(self, candidate: Candidate) -> Place:
         """Return the file of a candidate."""
-        row = self._row_of.get(candidate.exemplar)
-        path = Path(candidate.recording) if row is None else self._rows.paths[row]
+        rows, row_of = self._rows
+        row = row_of.get(candidate.exemplar)
+        path = Path(candidate.recording) if row is None else rows.paths[row]
         return Place(path=path, is_there=path.is_file())
 
     def detailed(self, candidate: Candidate) -> Candidate:
@@ -75,26 +77,26 @@ class IndexSource:
 
     def nearest(self, candidate: Candidate) -> NearestExample | None:
         """Return the row that contradicts a row most; ``None`` without one."""
-        row, other = (
-            self._row_of.get(name) for name in (candidate.exemplar, candidate.nearest_example)
-        )
+        rows, row_of = self._rows
+        row, other = (row_of.get(one) for one in (candidate.exemplar, candidate.nearest_example))
         if row is None or other is None:
             return None
-        exemplar, path = self._rows.exemplars[other], self._rows.paths[other]
-        start_s, end_s = self._stretch(other)
+        exemplar, path = rows.exemplars[other], rows.paths[other]
+        start_s, end_s = _stretch(rows, other)
         return NearestExample(
             name=exemplar.id,
             source=path if path.is_file() else None,
             exemplar=exemplar.id,
             start_s=start_s,
             end_s=end_s,
-            similarity=round(float(self._rows.vectors[row] @ self._rows.vectors[other]), 4),
+            similarity=round(float(rows.vectors[row] @ rows.vectors[other]), 4),
         )
 
     def vector(self, candidate: Candidate) -> NDArray[np.float32] | None:
         """Return the vector of a row."""
-        row = self._row_of.get(candidate.exemplar)
-        return None if row is None else np.asarray(self._rows.vectors[row], dtype=np.float32)
+        rows, row_of = self._rows
+        row = row_of.get(candidate.exemplar)
+        return None if row is None else np.asarray(rows.vectors[row], dtype=np.float32)
 
     def find(self, labels: Sequence[str], said: Sequence[Label]) -> Found | None:
         """Look again if the index has changed; ``None`` if it has not."""
@@ -107,11 +109,13 @@ class IndexSource:
     def _look(self) -> None:
         from earful.index.health import HealthLimits, check_health
 
-        self._rows = self._index.vectors()
+        rows = self._index.vectors()
+        row_of = {exemplar.id: row for row, exemplar in enumerate(rows.exemplars)}
+        # Both at once: others read them while a fit looks again.
+        self._rows = rows, row_of
         self._looked_at = self._index.state
-        self._row_of = {exemplar.id: row for row, exemplar in enumerate(self._rows.exemplars)}
         findings: tuple[Finding, ...] = ()
-        if len(self._rows):
+        if len(rows):
             limits = HealthLimits(disagreement=_DISAGREEMENT)
             findings = check_health(self._index, limits=limits, audio=False).findings
         # Worst first.
@@ -121,31 +125,32 @@ class IndexSource:
                 for name in one.ids:
                     of_row.setdefault(name, []).append(one)
         self.candidates = tuple(
-            self._candidate(name, found) for name, found in of_row.items() if name in self._row_of
+            _candidate(rows, row_of[name], own) for name, own in of_row.items() if name in row_of
         )
 
-    def _candidate(self, name: str, found: Sequence[Finding]) -> Candidate:
-        row = self._row_of[name]
-        exemplar = self._rows.exemplars[row]
-        start_s, end_s = self._stretch(row)
-        neighbours = [other for one in found for other in one.neighbours]
-        copies = [other for one in found for other in one.ids if other != name]
-        return Candidate(
-            item=name,
-            recording=str(exemplar.audio),
-            start_s=start_s,
-            end_s=end_s,
-            guess=exemplar.labels[0] if exemplar.labels else "",
-            score=round(max(one.severity for one in found), 4),
-            kind="row",
-            why="; ".join(dict.fromkeys(one.what for one in found)),
-            nearest_example=next(iter([*neighbours, *copies]), ""),
-            exemplar=name,
-        )
 
-    def _stretch(self, row: int) -> tuple[float, float]:
-        """Return where a row's sound is in its file, in seconds."""
-        exemplar = self._rows.exemplars[row]
-        if exemplar.end_s is not None:
-            return exemplar.start_s, exemplar.end_s
-        return exemplar.start_s, exemplar.start_s + (self._rows.durations[row] or _UNKNOWN_S)
+def _candidate(rows: VectorSet, row: int, found: Sequence[Finding]) -> Candidate:
+    exemplar = rows.exemplars[row]
+    name, (start_s, end_s) = exemplar.id, _stretch(rows, row)
+    neighbours = [other for one in found for other in one.neighbours]
+    copies = [other for one in found for other in one.ids if other != name]
+    return Candidate(
+        item=name,
+        recording=str(exemplar.audio),
+        start_s=start_s,
+        end_s=end_s,
+        guess=exemplar.labels[0] if exemplar.labels else "",
+        score=round(max(one.severity for one in found), 4),
+        kind="row",
+        why="; ".join(dict.fromkeys(one.what for one in found)),
+        nearest_example=next(iter([*neighbours, *copies]), ""),
+        exemplar=name,
+    )
+
+
+def _stretch(rows: VectorSet, row: int) -> tuple[float, float]:
+    """Return where a row's sound is in its file, in seconds."""
+    exemplar = rows.exemplars[row]
+    if exemplar.end_s is not None:
+        return exemplar.start_s, exemplar.end_s
+    return exemplar.start_s, exemplar.start_s + (rows.durations[row] or _UNKNOWN_S)

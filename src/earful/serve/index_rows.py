@@ -9,6 +9,7 @@ import shutil
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -114,10 +115,9 @@ class IndexRows:
         rows = self._rows()
         counts: dict[str, dict[str, int]] = {}
         for row in rows:
-            for name, kind in ((row["labels"], "positive"), (row["not_labels"], "negative")):
-                for label in name:
-                    own = counts.setdefault(label, {"positive": 0, "negative": 0})
-                    own[kind] += 1
+            for field, polarity in (("labels", "positive"), ("not_labels", "negative")):
+                for label in row[field]:
+                    counts.setdefault(label, {"positive": 0, "negative": 0})[polarity] += 1
         info.pop("roots", None)
         ordered = sorted(counts.items(), key=lambda item: (-item[1]["positive"], item[0]))
         return {
@@ -321,7 +321,7 @@ class IndexRows:
                     folder.remove([change.id])
 
         self._state.write_index(write)
-        with self._lock:
+        with self._lock, suppress(ValueError):  # newer ones may have pushed it out
             self._undo.remove(change)
         back = self.row(exemplar_id(change.id)) if change.before is not None else None
         return {"id": exemplar_id(change.id), "exemplar": change.id, "row": back}
@@ -435,9 +435,9 @@ def _no_row(id: str) -> RequestError:
 
 def _size_bytes(folder: Path) -> int:
     """Return how much a folder takes on the disk, about."""
-    return sum(
-        entry.stat().st_size
-        for path, _, names in os.walk(folder)
-        for entry in (Path(path) / name for name in names)
-        if entry.is_file()
-    )
+    n_bytes = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # a commit replaces files meanwhile
+                n_bytes += os.lstat(os.path.join(path, name)).st_size
+    return n_bytes

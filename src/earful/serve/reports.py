@@ -67,7 +67,7 @@ class Report:
 
 
 class Reports:
-    """Reports of a server, in folders that are fixed when it starts.
+    """Reports of a server, in the folders that it has opened.
 
     These are the folders of the index and of the scans, and those that they lie in; nothing below
     them, no links, and of other people's pages none: only what earful itself wrote.
@@ -77,14 +77,15 @@ class Reports:
     """
 
     def __init__(self, state: ServerState) -> None:
-        opened = [state.index_path]
-        opened += [
-            review.events.folder
-            for review in state.reviews.values()
-            if review.events.folder is not None
-        ]
+        self._state = state
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where reports are looked for."""
+        opened = [self._state.index_path]
+        opened += [review.folder for review in self._state.reviews.values()]
         found = [folder for path in opened for folder in (path.resolve(), path.resolve().parent)]
-        self.folders = tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(found))
 
     def list(self) -> list[Report]:
         """Return the newest 500 reports, the newest first."""

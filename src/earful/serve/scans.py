@@ -108,6 +108,7 @@ def start_scan(state: ServerState, asked: ScanRequest) -> Job:
             lambda index: open_review(out, index, state.settings, state.task)
         )
         state.add_review(session)
+        state.commit_rest()  # a scan that goes on may have labels already
         return {
             "scan": session.name,
             "n_events": len(found),
@@ -135,7 +136,7 @@ def scan_folder(state: ServerState, name: str) -> Path:
             field="name",
         )
     full = name if name.endswith(_ENDING) else f"{name}{_ENDING}"
-    scans = [session.journal.path.parent for session in state.reviews.values()]
+    scans = [session.folder for session in state.reviews.values()]
     beside = (scans[0] if scans else state.index_path).absolute().parent
     folder = beside / full
     if full in state.reviews:

@@ -37,10 +37,7 @@ def serve(state: ServerState, *, on_ready: Callable[[str], None] | None = None) 
     try:
         require_extra()
         with listen(state.settings.host, state.settings.port) as listening:
-            if not state.settings.read_only:
-                # What a run that was killed has left out of the index.
-                said = [n for n, one in state.reviews.items() if one.journal.path.exists()]
-                state.commits.request(said)
+            state.commit_rest()
             _run(state, listening, on_ready)
     finally:
         state.close()

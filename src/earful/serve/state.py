@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from earful.errors import ScanMismatchError, ServeError
+from earful.index.labels import journal_path
 from earful.serve.faults import hide_paths
 from earful.serve.reviewing import Desk
 from earful.serve.settings import ServeSettings, new_token
@@ -141,7 +143,7 @@ class ServerState:
     @property
     def opened_paths(self) -> tuple[Path, ...]:
         """Files and folders that are opened, whose places no message may tell."""
-        scans = [session.journal.path.parent for session in self._reviews.values()]
+        scans = [session.folder for session in self._reviews.values()]
         return (self.index_path, self.uploads.folder, *self.folders.values(), *scans)
 
     def new_ticket(self) -> str:
@@ -158,6 +160,15 @@ class ServerState:
         """Let pages review a scan, and play its recordings."""
         self._reviews.add(session)
         self.sources.add_scan(session.events, session.name)
+
+    def commit_rest(self) -> None:
+        """Commit what an earlier run, that was killed, has left out of the index."""
+        folders = {name: review.folder for name, review in self._reviews.items()}
+        folders[INDEX_REVIEW] = self.index_path
+        if not self.settings.read_only:
+            self.commits.request(
+                name for name, folder in folders.items() if journal_path(folder).exists()
+            )
 
     def _open_index_review(self) -> ReviewSession:
         from earful.index import Index
@@ -192,7 +203,7 @@ class ServerState:
         """Call a function that changes the index, while no other of this server does.
 
         Raises:
-            RequestError: The server is for reading only.
+            ServeError: The server is for reading only.
             IndexBusyError: Another process is writing.
         """
         from earful.index.storage import IndexFolder
@@ -208,9 +219,10 @@ class ServerState:
         """Commit the labels of a review into the index."""
         from earful.rag.review import commit_labels
 
-        session = self._reviews[name]
+        # The index's own journal needs no review, which would look at all of its rows.
+        labelled = self.index_path if name == INDEX_REVIEW else self._reviews[name]
         report = self.write_index(
-            lambda folder: commit_labels(session, folder.path, embedder=self._embedder)
+            lambda folder: commit_labels(labelled, folder.path, embedder=self.embedder)
         )
         return {
             "n_rows": report.n_rows,
@@ -274,11 +286,12 @@ class ServerState:
 
     def close(self) -> None:
         """End what runs, commit what waits, and remove what was uploaded."""
-        self.changes.close()
-        self.work.close()
-        self.jobs.close()
-        self.commits.close()
-        self.uploads.close()
+        with ExitStack() as ending:  # the last one first, and all of them whatever fails
+            ending.callback(self.uploads.close)
+            ending.callback(self.commits.close)
+            ending.callback(self.jobs.close)
+            ending.callback(self.work.close)
+            ending.callback(self.changes.close)
 
 
 def open_state(
@@ -320,6 +333,11 @@ def open_state(
     reviews: dict[str, ReviewSession] = {}
     for folder in scans:
         session = open_review(folder, opened, settings, asked)
+        if session.name == INDEX_REVIEW:
+            raise ScanMismatchError(
+                f"{folder}: a scan cannot be called {quoted(INDEX_REVIEW)}, as the review of the "
+                "index's own rows is; rename its folder"
+            )
         _require_new(session.name, reviews, "scans")
         reviews[session.name] = session
     folders: dict[str, Path] = {}

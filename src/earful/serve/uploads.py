@@ -159,10 +159,10 @@ class Uploads:
             at_s=time.monotonic(),
         )
         with self._lock:
+            os.replace(incoming.path, path)  # fails where its sender is gone: then nothing changes
             before = self._kept.pop(id, None)
             if before is not None and before.source.path != path:
                 before.source.path.unlink(missing_ok=True)
-            os.replace(incoming.path, path)
             self._kept[id] = upload
             self._make_room()
         return upload

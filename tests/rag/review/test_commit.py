@@ -262,3 +262,26 @@ def test_reviewed_events_are_no_rows_of_their_own() -> None:
     )
     with pytest.raises(LabelError, match="not written"):
         commit_labels(Events(rows=(event,)), "i")
+
+
+def test_a_recording_is_hashed_once_and_an_encoder_asked_for_when_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hashed, asked = [], []
+
+    def digest(path: Path, **given: Any) -> str:
+        hashed.append(path)
+        return file_sha256(path, **given)
+
+    def embedder() -> Levels:
+        asked.append(1)
+        return Levels()
+
+    monkeypatch.setattr("earful.model.audio.file_sha256", digest)
+    assert commit(embedder=embedder).n_rows == 0
+    assert not asked
+    for n in range(2):
+        say(f"item-{n}", start_s=0.5 + n)
+        assert commit(embedder=embedder).n_rows == 1
+    assert len(hashed) == 1
+    assert len(asked) == 2

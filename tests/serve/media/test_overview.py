@@ -88,3 +88,10 @@ def test_a_tile_refuses(column: int, n: int, pool: int, field: str) -> None:
     with pytest.raises(MediaRangeError) as caught:
         Overview.of(levels(50), 0.5, 22_050).tile(column, n, pool)
     assert caught.value.field == field
+
+
+def test_a_file_that_changes_has_another_overview(make_source: MakeSource) -> None:
+    source, media = make_source(tone(1000, 1, RATE), RATE), Media()
+    first = media.overview(source).make()
+    make_source(np.random.default_rng(0).normal(0, 0.1, RATE), RATE)
+    assert media.overview(source).make().body != first.body

@@ -90,6 +90,7 @@ def test_moments_are_compared_where_zones_are_known_and_where_they_are_not() -> 
     for since, expected in (
         ("2026-05-03T04:00", [True, True, False]),
         ("2026-05-03T02:00Z", [True, True, False]),
+        ("2026-05-03T02:30:00.5Z", [True, True, False]),  # it lasts on
         ("2026-05-03T03:00Z", [False, True, False]),
     ):
         keep = filter_events(EventFilter(since=since))

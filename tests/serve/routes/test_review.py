@@ -301,3 +301,27 @@ def test_a_detector_is_fitted_behind_the_answer(
     assert fitted == ["wren"]
     assert told[-1] == "refit"
     assert server.state.desk.table() is not before
+
+
+def test_what_a_killed_run_left_out_is_committed_of_the_index_too(
+    server: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label = Label(
+        item="new/1",
+        recording="SITE7_20260503_043000.wav",
+        recording_sha256="",
+        start_s=11.0,
+        end_s=12.0,
+        label="wren",
+        polarity="positive",
+        reviewer="ana",
+        source="index",
+    )
+    LabelJournal("sounds.index/labels.jsonl").append(label)
+    asked: list[str] = []
+    monkeypatch.setattr(server.state.commits, "request", asked.extend)
+    server.state.commit_rest()
+    assert asked == ["index"]
+    assert server.state._commit("index")["n_rows"] == 1
+    assert "index" not in list(server.state.reviews)  # nobody looked at all rows for it
+    assert server.get("/api/index/rows", q="new/1").json()["rows"][0]["labels"] == ["wren"]

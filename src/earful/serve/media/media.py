@@ -189,7 +189,8 @@ class Media:
         """
 
         def make() -> Made:
-            whole = self._overviews.get(source, lambda: kept() or compute_overview(source))
+            key = source, version
+            whole = self._overviews.get(key, lambda: kept() or compute_overview(source))
             return Made(
                 body=encode_png(whole.tile(column, n, pool), level=1),
                 media_type="image/png",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from earful.index.annotations import Event
@@ -74,7 +74,10 @@ def filter_events(wanted: EventFilter) -> Callable[[Event], bool]:
 def _is_after(event: Event, moment: float | datetime) -> bool:
     if isinstance(moment, float):
         return event.end_s > moment
-    return event.starts_at is not None and _alike(event.starts_at, moment) >= moment
+    if event.starts_at is None:
+        return False
+    lasts = timedelta(seconds=event.end_s - event.start_s)
+    return _alike(event.starts_at, moment) + lasts > moment
 
 
 def _is_before(event: Event, moment: float | datetime) -> bool:

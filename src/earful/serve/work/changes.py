@@ -8,6 +8,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -84,7 +85,8 @@ class Changes:
 
     def __init__(self, max_listeners: int = 32) -> None:
         self._max_listeners = max_listeners
-        self._lock = threading.Lock()
+        # Signals end the streams in the very thread that may hold it.
+        self._lock = threading.RLock()
         self._numbers = itertools.count(1)
         self._kept: deque[ServerEvent] = deque(maxlen=_KEPT)
         self._listeners: dict[asyncio.Queue[ServerEvent | None], asyncio.AbstractEventLoop] = {}
@@ -116,6 +118,7 @@ class Changes:
         with self._lock:
             self._is_closed = True
             self._tell(None)
+            self._listeners.clear()
 
     @property
     def is_closed(self) -> bool:
@@ -147,7 +150,8 @@ class Changes:
                         queue.put_nowait(event)
             if self._is_closed:
                 queue.put_nowait(None)
-            self._listeners[queue] = asyncio.get_running_loop()
+            else:
+                self._listeners[queue] = asyncio.get_running_loop()
         return Listener(queue, self._forget)
 
     def _forget(self, queue: asyncio.Queue[ServerEvent | None]) -> None:
@@ -156,9 +160,8 @@ class Changes:
 
     def _tell(self, event: ServerEvent | None) -> None:
         for queue, loop in list(self._listeners.items()):
-            if queue.qsize() > _MOST_UNREAD:
-                # It does not read: its stream ends, and it begins anew if it is still there.
-                del self._listeners[queue]
-                loop.call_soon_threadsafe(queue.put_nowait, None)
-            else:
-                loop.call_soon_threadsafe(queue.put_nowait, event)
+            reads = queue.qsize() <= _MOST_UNREAD
+            if not reads:  # its stream ends, and begins anew if it is still there
+                self._listeners.pop(queue, None)
+            with suppress(RuntimeError):  # its loop has ended
+                loop.call_soon_threadsafe(queue.put_nowait, event if reads else None)

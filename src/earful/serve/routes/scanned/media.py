@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -112,7 +113,8 @@ class _Played:
         self._state = state
         self._lock = threading.Lock()
         self._probed: dict[tuple[str, tuple[int, int]], tuple[float, int]] = {}
-        self._stores: dict[str, tuple[StepStore, dict[str, str]]] = {}
+        # Of each scan: when its kept steps changed, the store, keys by content.
+        self._stores: dict[str, tuple[int, StepStore, dict[str, str]]] = {}
 
     def find(self, id: str, *, may_be_gone: bool = False) -> PlayedSource:
         """Return a source; what is not known of it is read from its file's header.
@@ -143,14 +145,13 @@ class _Played:
 
     def kept_overview(self, id: str) -> Callable[[], Overview | None]:
         """Return what reads the overview that a scan keeps of a recording."""
-        sha256 = self._state.sources.find(id).sha256
+        source = self._state.sources.find(id)
 
         def read() -> Overview | None:
+            if source.kind != "recording":
+                return None
             for name, review in self._state.reviews.items():
-                folder = review.events.folder
-                if not sha256 or folder is None:
-                    continue
-                found = self._store(name, folder, sha256)
+                found = self._store(name, review.folder, source.sha256)
                 if found is None:
                     continue
                 store, key = found
@@ -164,19 +165,17 @@ class _Played:
 
     def _store(self, name: str, folder: Path, sha256: str) -> tuple[StepStore, str] | None:
         """Return the store of a scan and the key of a recording in it; ``None`` for neither."""
+        vectors = vectors_folder(folder)
         with self._lock:
             known = self._stores.get(name)
-            if known is None or sha256 not in known[1]:
-                try:
-                    store = StepStore.open(vectors_folder(folder))
-                except ScanError:  # the steps were removed: the events are still there
-                    return None
-                if store.settings.overview_bands != OVERVIEW_BANDS:
-                    return None
-                kept = store.keys()
-                known = store, {store.about(key).sha256: key for key in kept}
-                self._stores[name] = known
-            store, keys = known
+            try:
+                changed_ns = vectors.stat().st_mtime_ns
+                if known is None or known[0] != changed_ns:
+                    store = StepStore.open(vectors)
+                    known = self._stores[name] = changed_ns, store, _keys_by_content(store)
+            except (OSError, ScanError):  # the steps were removed: the events are still there
+                return None
+        _, store, keys = known
         key = keys.get(sha256)
         return None if key is None or key not in store else (store, key)
 
@@ -187,3 +186,12 @@ class _Played:
             info = probe_isolated(source.path, limits=STRETCH_OF_LONG)
             found = self._probed[key] = info.duration_s, info.sample_rate
         return found
+
+
+def _keys_by_content(store: StepStore) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if store.settings.overview_bands == OVERVIEW_BANDS:
+        for key in store.keys():  # noqa: SIM118 - it is no mapping
+            with suppress(ScanError):  # one that is damaged hides no other
+                found[store.about(key).sha256] = key
+    return found
