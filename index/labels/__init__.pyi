@@ -1,15 +1,13 @@
 from .agreement import Agreement, Difference, PairAgreement, find_agreement
 from .fold import ItemState, ItemStatus, LabelState
 from .journal import JOURNAL_FILE, LabelJournal, journal_path
-from .label import LABEL_SOURCES, POLARITIES, Label, LabelSource, Polarity, Undo, moment_text
+from .label import POLARITIES, Label, LabelSource, Polarity, Undo, moment_text
 from .marks import read_marks
-from .reviews import SAME_OVERLAP, ReviewedEvents, Stretches, overlap, recording_key, review_events
+from .reviews import ReviewedEvents, Stretches, overlap, recording_key, review_events
 
 __all__ = [
     "JOURNAL_FILE",
-    "LABEL_SOURCES",
     "POLARITIES",
-    "SAME_OVERLAP",
     "Agreement",
     "Difference",
     "ItemState",

@@ -106,6 +106,18 @@ class Board:
                 return one
         return None
 
+    def said_before(self, label: Label) -> Label | None:
+        """Return the word that stands and that a label repeats, sent again as its answer was lost.
+
+        Only what waited brings its own time, and what was written of it before is no older.
+        """
+        state = self.state.items.get(label.item)
+        word = None if state is None else state.words.get(label.reviewer)
+        if word is None or label.at is None or word.at is None or word.at < label.at:
+            return None
+        same = ("label", "polarity", "start_s", "end_s", "comment", "flagged")
+        return word if all(getattr(word, x) == getattr(label, x) for x in same) else None
+
     def n_events(self, label: str) -> int:
         """Return how many events of a label there are by the detectors."""
         return sum(

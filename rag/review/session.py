@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from earful.errors import ReviewError, ScanMismatchError
+from earful.errors import ReviewError
 from earful.index.annotations import event_id
 from earful.index.labels import Label, LabelJournal, journal_path
 from earful.rag.review.board import Board
@@ -123,9 +123,9 @@ class ReviewSession:
             opened = index if isinstance(index, Index) else Index.open(index)
         source: ReviewSource
         if scan is not None:
-            source = ScanSource(scan, settings, embedder=embedder)
+            source = scanned = ScanSource(scan, settings, embedder=embedder)
             if opened is not None:
-                _require_same_encoder(source, opened)
+                scanned.require_encoder_of(opened)
         elif opened is not None:
             source = IndexSource(opened)
         labels: Sequence[str] = ()
@@ -255,7 +255,7 @@ class ReviewSession:
             if label.source == "missed" and label.item not in self._board.known:
                 self._board.known[label.item] = Candidate.of_label(label)
             candidate = self._board.find(label.item)
-            if (known := self._said_before(label)) is not None:
+            if (known := self._board.said_before(label)) is not None:
                 return Labelled(label=known, changed=self._change(known))
             self._dealer.leases.require(label.item, label.reviewer, client)
             if label.polarity != "skip" and not self._source.place(candidate).is_there:
@@ -368,19 +368,6 @@ class ReviewSession:
                 said = said if same is None else replace(said, item=same.item)
             return self.label(said, client=client)
 
-    def _said_before(self, label: Label) -> Label | None:
-        """Return the word of a reviewer that stands and that a label repeats, sent again later.
-
-        Only what waited brings its own time, and what was written of it before is no older.
-        """
-        state = self._board.state.items.get(label.item)
-        word = None if state is None else state.words.get(label.reviewer)
-        if word is None or label.at is None or word.at is None or word.at < label.at:
-            return None
-        same = ("label", "polarity", "start_s", "end_s", "comment", "flagged")
-        is_same = all(getattr(word, name) == getattr(label, name) for name in same)
-        return word if is_same else None
-
     def _completed(self, label: Label, candidate: Candidate) -> Label:
         """Return a label with what it leaves open."""
         shown = self._dealer.as_shown(label.item)
@@ -454,18 +441,3 @@ class ReviewSession:
             self.refit()
         except Exception:
             logger.exception("%s: its detectors could not be fitted again", self.name)
-
-
-def _require_same_encoder(source: ReviewSource, index: Index) -> None:
-    """Refuse an index whose rows another encoder made than the steps of a scan."""
-    steps = source.events.scan.get("steps", {}).get("fingerprint", {})
-    own = index.fingerprint
-    if steps and (steps.get("name"), steps.get("weights_sha256")) != (
-        own.name,
-        own.weights_sha256,
-    ):
-        raise ScanMismatchError(
-            f"{source.folder}: was scanned with embedder {quoted(steps.get('name'))}, but the "
-            f"index {index.path} was built with {quoted(own.name)}; what is labelled in the one "
-            "cannot go into the other; give an index of the same embedder"
-        )

@@ -272,6 +272,20 @@ def read_scan(folder: Path) -> dict[str, Any]:
     return scan
 
 
+def find_recording(recording: str, folder: Path | None) -> Path:
+    """Return where a recording of a scan is: as it was given, from here or from beside its folder.
+
+    Args:
+        recording: As the scan names it.
+        folder: Of the scan; ``None`` for one that was not written.
+    """
+    given = Path(recording)
+    if folder is None or given.exists():
+        return given
+    beside = folder.resolve().parent / recording
+    return beside if beside.exists() else given
+
+
 def vectors_folder(path: Path) -> Path:
     """Return the folder of the kept steps of a scan's folder, or that folder itself.
 

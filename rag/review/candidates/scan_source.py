@@ -7,11 +7,12 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.errors import CorpusError, ModelError, ScanError
+from earful.errors import CorpusError, ModelError, ScanError, ScanMismatchError
 from earful.index.annotations import Annotation, RecordingRow, read_annotations
 from earful.index.labels import Label
 from earful.model import StepEmbedder
@@ -20,8 +21,12 @@ from earful.rag.review.candidates.candidate import ByPlace, Candidate, is_same_s
 from earful.rag.review.candidates.fitting import Fitting, settings_of
 from earful.rag.review.candidates.kept_steps import KeptSteps
 from earful.rag.review.candidates.source import Found, Place
-from earful.rag.scan import Events, Example
+from earful.rag.scan import Events, Example, find_recording
 from earful.values import short_repr
+from earful.wording import quoted
+
+if TYPE_CHECKING:
+    from earful.index import Index
 
 _EXAMPLES = "examples.csv"
 
@@ -109,6 +114,22 @@ class ScanSource:
         """What a reader should know."""
         fault = (self._fault,) if self._fault else ()
         return (*fault, *self._notes)
+
+    def require_encoder_of(self, index: Index) -> None:
+        """Refuse an index whose rows another encoder made than the steps of the scan.
+
+        Raises:
+            ScanMismatchError: It is one.
+        """
+        steps = self.events.scan.get("steps", {}).get("fingerprint", {})
+        own = index.fingerprint
+        made_by = (steps.get("name"), steps.get("weights_sha256"))
+        if steps and made_by != (own.name, own.weights_sha256):
+            raise ScanMismatchError(
+                f"{self.folder}: was scanned with embedder {quoted(steps.get('name'))}, but the "
+                f"index {index.path} was built with {quoted(own.name)}; what is labelled in the "
+                "one cannot go into the other; give an index of the same embedder"
+            )
 
     def place(self, candidate: Candidate) -> Place:
         """Return the file of a candidate."""
@@ -205,11 +226,8 @@ class ScanSource:
         )
 
     def _path(self, recording: str) -> Path:
-        """Return where a recording lies: as it was given from here, or from beside the scan."""
         if recording not in self._paths:
-            given = Path(recording)
-            beside = self.folder.resolve().parent / recording
-            self._paths[recording] = beside if not given.exists() and beside.exists() else given
+            self._paths[recording] = find_recording(recording, self.folder)
         return self._paths[recording]
 
     def _marked(self, candidate: Candidate) -> Candidate:

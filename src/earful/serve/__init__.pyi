@@ -1,13 +1,12 @@
 from .app import create_app, require_extra
-from .server import page_address, serve
-from .settings import DEFAULT_PORT, ServeSettings, read_token
+from .server import serve
+from .settings import ServeSettings, read_token
 from .sources import Source, Sources, exemplar_id, recording_id
 from .state import ServerState, open_state
 from .uploads import Upload, Uploads
 from .work import Changes, FairQueue
 
 __all__ = [
-    "DEFAULT_PORT",
     "Changes",
     "FairQueue",
     "ServeSettings",
@@ -19,7 +18,6 @@ __all__ = [
     "create_app",
     "exemplar_id",
     "open_state",
-    "page_address",
     "read_token",
     "recording_id",
     "require_extra",

@@ -126,6 +126,8 @@ class Sources:
             events: Of the scan.
             name: By which pages know it.
         """
+        from earful.rag.scan import find_recording
+
         for row in events.recordings:
             if not row.sha256:
                 continue
@@ -222,15 +224,6 @@ class Sources:
             found = (_exemplar_source(row, roots[row["root"]]) for row in rows)
             self._exemplars = (state, {source.id: source for source in found})
         return self._exemplars[1]
-
-
-def find_recording(recording: str, folder: Path | None) -> Path:
-    """Return where a recording of a scan lies: as it was given, or beside the scan's folder."""
-    path = Path(recording)
-    if folder is None or path.is_absolute() or path.is_file():
-        return path
-    beside = folder.absolute().parent / path
-    return beside if beside.is_file() else path
 
 
 def _exemplar_source(row: Mapping[str, Any], root: Path) -> Source:

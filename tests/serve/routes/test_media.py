@@ -1,6 +1,7 @@
 """Routes of audio and pictures."""
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import soundfile
 
 from earful.serve import exemplar_id
-from tests.serve.routes.conftest import OpenServer, ids
+from tests.serve.routes.conftest import SCAN, OpenServer, ids
 from tests.support.pictures import read_grey
 from tests.support.serve_client import InProcess
 
@@ -124,3 +125,9 @@ def test_a_recording_that_became_something_else(server: InProcess) -> None:
 def test_reading_only_plays_all_the_same(open_server: OpenServer) -> None:
     server = open_server(read_only=True)
     assert server.get(f"/api/audio/{ids(server)[0]}", end_s=1).status_code == 200
+
+
+def test_the_review_of_the_index_keeps_no_overview(server: InProcess) -> None:
+    assert server.get("/api/queue", scan="index").status_code == 200
+    shutil.rmtree(Path(SCAN, "vectors"))
+    assert server.get(f"/api/overview/{ids(server)[0]}").status_code == 200  # made of the file

@@ -1,6 +1,6 @@
 from .desk import Desk
 from .event_filter import EventFilter, filter_events
-from .event_table import MOST_ROWS, EventTable, TablePage, page_of
+from .event_table import MOST_ROWS, EventTable, page_of
 from .hours import count_hours
 from .rows import (
     event_row,
@@ -10,7 +10,6 @@ from .rows import (
     line_row,
     recording_row,
     source_id,
-    without_folder,
 )
 
 __all__ = [
@@ -18,7 +17,6 @@ __all__ = [
     "Desk",
     "EventFilter",
     "EventTable",
-    "TablePage",
     "count_hours",
     "event_row",
     "filter_events",
@@ -29,5 +27,4 @@ __all__ = [
     "page_of",
     "recording_row",
     "source_id",
-    "without_folder",
 ]

@@ -1,7 +1,7 @@
 from .changes import Changes, Listener, ServerEvent
 from .commits import Commits
 from .fair_queue import FairQueue, QueueFullError
-from .jobs import Job, Jobs, JobStoppedError, Tell
+from .jobs import Job, Jobs, Tell
 from .turns import Turns
 
 __all__ = [
@@ -9,7 +9,6 @@ __all__ = [
     "Commits",
     "FairQueue",
     "Job",
-    "JobStoppedError",
     "Jobs",
     "Listener",
     "QueueFullError",

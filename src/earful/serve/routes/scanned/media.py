@@ -165,10 +165,10 @@ class _Played:
 
     def _store(self, name: str, folder: Path, sha256: str) -> tuple[StepStore, str] | None:
         """Return the store of a scan and the key of a recording in it; ``None`` for neither."""
-        vectors = vectors_folder(folder)
         with self._lock:
             known = self._stores.get(name)
             try:
+                vectors = vectors_folder(folder)
                 changed_ns = vectors.stat().st_mtime_ns
                 if known is None or known[0] != changed_ns:
                     store = StepStore.open(vectors)
