@@ -4,7 +4,13 @@ from .item import NearestExample, ReviewItem, UnknownItemError
 from .queues import STRATEGIES, Lease, LeasedError
 from .session import ReviewSession
 from .settings import ReviewSettings
-from .tables import LabelsExport, LabelsImport, export_labels, import_labels
+from .tables import (
+    LabelsExport,
+    LabelsImport,
+    export_labels,
+    import_labels,
+    require_unreviewed,
+)
 
 __all__ = [
     "STRATEGIES",
@@ -27,4 +33,5 @@ __all__ = [
     "export_labels",
     "import_labels",
     "is_index",
+    "require_unreviewed",
 ]

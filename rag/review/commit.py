@@ -21,7 +21,7 @@ from earful.errors import AudioError, LabelError
 from earful.index.corpus import Corpus, CorpusRow, Exemplar, default_id
 from earful.index.labels import Label, LabelJournal, LabelState, journal_path
 from earful.plain import plain_fields
-from earful.rag.review.tables import holds_label, label_row, relabelled
+from earful.rag.review.tables import ROW_PREFIX, holds_label, label_row, relabelled
 from earful.rag.scan import Events, is_scan
 from earful.read_only import ReadOnlyDict
 from earful.values import short_repr
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from earful.model import Embedder
 
 PathLike = str | os.PathLike[str]
-PREFIX = "review/"
 
 
 class Reviewed(Protocol):
@@ -260,20 +259,23 @@ class _Plan:
         self._changed: list[str] = []
         self._added: list[str] = []
         self._n_unchanged = 0
+        self._n_removed = 0
         self._missing: Counter[str] = Counter()
         self._failed: list[tuple[str, str]] = []
         self._state, self._source = state, source
         known = folder.indexed_rows()
         self._roots = {id_: row.root for id_, row in known.items()}
         own = {item for item in mentioned if source.is_index and item in known}
-        stored = folder.rows([*own, *(PREFIX + item for item in mentioned)])
+        stored = folder.rows([*own, *(ROW_PREFIX + item for item in mentioned)])
         for item in sorted(own):
             if item in stored:
                 self._relabel(item, stored[item])
         counts = {one.item: one for one in state.counted}
         for item in sorted(set(mentioned) - own):
-            id_ = PREFIX + item
-            if item in counts:
+            id_ = ROW_PREFIX + item
+            if id_ not in known and source.is_index and _was_row(state, item):
+                self._n_removed += 1
+            elif item in counts:
                 self._require(id_, counts[item], stored.get(id_), is_there=id_ in known)
             elif id_ in known:
                 self.removed.append(id_)
@@ -330,6 +332,7 @@ class _Plan:
         left_out = Counter(
             one.status for one in state.items.values() if one.status not in ("positive", "negative")
         )
+        gone = f"{counted(self._n_removed, 'label')} about rows that somebody has removed left out"
         failures = [*self._failed, *((self.named[id_], why) for id_, why in failed)]
         return CommitReport(
             added=tuple(id_ for id_ in self._added if id_ not in lost),
@@ -339,9 +342,16 @@ class _Plan:
             left_out=dict(sorted(left_out.items())),
             missing=tuple(sorted(self._missing.items())),
             failed=tuple(dict.fromkeys(failures)),
-            notes=state.notes,
+            notes=(*state.notes, gone) if self._n_removed else state.notes,
             is_dry_run=is_dry_run,
         )
+
+
+def _was_row(state: LabelState, item: str) -> bool:
+    """Whether an item of an index's journal was a row of it."""
+    said = state.items.get(item)
+    words = () if said is None else said.history
+    return any(isinstance(one, Label) and one.source == "index" for one in words)
 
 
 def _embed(

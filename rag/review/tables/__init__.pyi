@@ -1,8 +1,9 @@
 from .export import LabelsExport, export_labels
 from .read import LabelsImport, import_labels
-from .rows import holds_label, label_row, relabelled
+from .rows import ROW_PREFIX, holds_label, label_row, relabelled, require_unreviewed
 
 __all__ = [
+    "ROW_PREFIX",
     "LabelsExport",
     "LabelsImport",
     "export_labels",
@@ -10,4 +11,5 @@ __all__ = [
     "import_labels",
     "label_row",
     "relabelled",
+    "require_unreviewed",
 ]

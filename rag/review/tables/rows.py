@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from earful.errors import ReviewError
 from earful.index.corpus import Exemplar
 from earful.index.labels import Label, moment_text
+from earful.wording import quoted
 
 if TYPE_CHECKING:
     from earful.index.storage import Row
+
+ROW_PREFIX: Final = "review/"
+"""How the id of a row begins that a label made."""
 
 _BEFORE = "labels_before"
 _MARKS = ("reviewer", "reviewed_at")
@@ -48,6 +53,25 @@ def holds_label(row: Row, label: Label) -> bool:
     return (row.exemplar.start_s, row.exemplar.end_s) == (label.start_s, label.end_s) and (
         label.recording_sha256 in ("", row.file_sha256)
     )
+
+
+def require_unreviewed(exemplar: Exemplar, *, is_removed: bool = False) -> None:
+    """Refuse to change by hand what a label says: the next commit would say it again.
+
+    Args:
+        exemplar: A row of an index.
+        is_removed: Whether it is to go. One that a label has only changed may.
+
+    Raises:
+        ReviewError: A label made the row, or has changed it.
+    """
+    is_changed = _BEFORE in exemplar.meta and not is_removed
+    if exemplar.id.startswith(ROW_PREFIX) or is_changed:
+        raise ReviewError(
+            f"row {quoted(exemplar.id)}: says what a reviewer said, and the next commit would say "
+            "it again; expected a row that no label has made or changed; take the label back in "
+            "Review, or by `earful labels undo`"
+        )
 
 
 def relabelled(exemplar: Exemplar, label: Label | None) -> Exemplar:

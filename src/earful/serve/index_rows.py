@@ -19,6 +19,7 @@ from earful.errors import AudioError, IndexFolderError
 from earful.files import replaced, sync_folder
 from earful.index import Index
 from earful.index.corpus import Corpus, CorpusRow, Exemplar, exemplar_fault
+from earful.rag.review import require_unreviewed
 from earful.serve.faults import RequestError
 from earful.serve.questions import Heard
 from earful.serve.sources import UPLOADED_AS, Source, exemplar_id
@@ -237,6 +238,7 @@ class IndexRows:
         Raises:
             UnknownSourceError: There is no such row.
             RequestError: No label is left, or one is on both sides.
+            ReviewError: The row says what a reviewer said.
             EarfulError: As ``Index.add``.
         """
         exemplar = self._exemplar(id)
@@ -246,6 +248,7 @@ class IndexRows:
                 before = folder.rows([exemplar]).get(exemplar)
                 if before is None:
                     raise _no_row(id)
+                require_unreviewed(before.exemplar)
                 own = before.exemplar
                 new = own.labels if labels is None else tuple(dict.fromkeys(labels))
                 new_not = own.not_labels if not_labels is None else tuple(dict.fromkeys(not_labels))
@@ -274,6 +277,7 @@ class IndexRows:
 
         Raises:
             UnknownSourceError: There is no such row.
+            ReviewError: A label made the row.
             EarfulError: As ``Index.remove``.
         """
         exemplar = self._exemplar(id)
@@ -282,6 +286,9 @@ class IndexRows:
         def write(folder: IndexFolder) -> None:
             with folder.writer():
                 before = folder.rows([exemplar]).get(exemplar)
+                if before is None:
+                    raise _no_row(id)
+                require_unreviewed(before.exemplar, is_removed=True)
                 folder.remove([exemplar])
             self._remember(Change(id=exemplar, before=before, after=None, reviewer=reviewer))
 

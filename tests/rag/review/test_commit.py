@@ -237,8 +237,14 @@ def test_labels_of_an_index_change_its_own_rows() -> None:
     journal.undo(no.seq, "ana")
     assert commit_labels("i", "i").changed == ("owl/0.wav",)
     assert row("owl/0.wav") == before
-    # What is no row of the index becomes one.
-    say_of("u1", "dog", "positive", recording=str(SITES[0].absolute()), end_s=0.5)
+    # A row that somebody has removed stays away.
+    say_of("fox/1.wav", "fox", "positive", recording=str(Path("sounds/fox/1.wav").absolute()))
+    Index.open("i").remove(["fox/1.wav"])
+    report = commit_labels("i", "i", embedder=Levels())
+    assert report.added == ()
+    assert report.notes == ("1 label about rows that somebody has removed left out",)
+    # What never was a row of the index becomes one.
+    say_of("u1", "dog", "positive", recording=str(SITES[0].absolute()), end_s=0.5, source="ask")
     assert commit_labels("i", "i", embedder=Levels()).added == ("review/u1",)
 
 

@@ -325,3 +325,10 @@ def test_what_a_killed_run_left_out_is_committed_of_the_index_too(
     assert server.state._commit("index")["n_rows"] == 1
     assert "index" not in list(server.state.reviews)  # nobody looked at all rows for it
     assert server.get("/api/index/rows", q="new/1").json()["rows"][0]["labels"] == ["wren"]
+    # What a label says nobody changes by hand: the next commit would say it again.
+    row = f"/api/index/rows/{exemplar_id('new/1')}"
+    refused = server.request("PATCH", row, json={"labels": ["owl"]})
+    assert refused.status_code == 422
+    assert "take the label back" in refused.json()["error"]["message"]
+    assert server.delete(row).status_code == 200
+    assert server.state._commit("index")["n_rows"] == 0
