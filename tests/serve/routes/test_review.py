@@ -1,6 +1,7 @@
 """Routes of the queue and of labels."""
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -332,3 +333,27 @@ def test_what_a_killed_run_left_out_is_committed_of_the_index_too(
     assert "take the label back" in refused.json()["error"]["message"]
     assert server.delete(row).status_code == 200
     assert server.state._commit("index")["n_rows"] == 0
+
+
+def test_fits_wait_for_each_other(server: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, desk = server.state.desk.session(SCAN), server.state.desk
+    fitted, begun, may_end = [], threading.Event(), threading.Event()
+
+    def refit(self: ReviewSession, label: str = "") -> None:
+        fitted.append(label)
+        begun.set()
+        assert may_end.wait(10)
+        if label == "owl":
+            raise OSError("a damaged disk ends no thread for good")
+
+    monkeypatch.setattr(ReviewSession, "refit", refit)
+    monkeypatch.setattr(ReviewSession, "refit_due", ("wren",))
+    desk.fit(session, "owl")
+    assert begun.wait(10)
+    for label in ("wren", "owl", "wren"):
+        desk.fit(session, label)
+    may_end.set()
+    deadline = time.monotonic() + 10
+    while desk._fitting and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert fitted == ["owl", "wren"]

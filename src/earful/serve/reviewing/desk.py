@@ -7,7 +7,6 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from earful.errors import EarfulError
 from earful.index.labels import Label
 from earful.serve.faults import RequestError
 from earful.serve.reviewing.event_table import EventTable
@@ -38,7 +37,8 @@ class Desk:
         self._lock = threading.Lock()
         self._tables: dict[str, tuple[tuple[int, int], EventTable]] = {}
         self._fits: dict[str, int] = {}
-        self._fitting: set[tuple[str, str]] = set()
+        # By review, labels whose detectors are to be fitted, in order: that of the first is.
+        self._fitting: dict[str, dict[str, None]] = {}
 
     def session(self, name: str = "") -> ReviewSession:
         """Return a review.
@@ -84,27 +84,34 @@ class Desk:
         return table
 
     def fit(self, session: ReviewSession, label: str) -> None:
-        """Fit the detector of a label again, in a thread of its own; once at a time."""
-        key = (session.name, label)
+        """Fit the detector of a label again, in a thread of its own, after those that wait."""
         with self._lock:
-            if key in self._fitting:
-                return
-            self._fitting.add(key)
-        threading.Thread(
-            target=self._fit, args=(session, label), name="earful-fit", daemon=True
-        ).start()
+            is_running = session.name in self._fitting
+            self._fitting.setdefault(session.name, {})[label] = None
+        if not is_running:
+            threading.Thread(
+                target=self._fit, args=(session,), name="earful-fit", daemon=True
+            ).start()
 
-    def _fit(self, session: ReviewSession, label: str) -> None:
-        try:
-            session.refit(label)
-        except EarfulError as error:
-            # The label is kept; the queue stays as it was.
-            _log.warning(
-                "%s: the detector of %s could not be fitted: %s", session.name, label, error
-            )
-        finally:
+    def _fit(self, session: ReviewSession) -> None:
+        while True:
             with self._lock:
-                self._fitting.discard((session.name, label))
+                label = next(iter(self._fitting[session.name]), None)
+                if label is None:
+                    del self._fitting[session.name]
+                    return
+            try:
+                if session.refit_due:  # the fit before may have known all of it
+                    session.refit(label)
+            except Exception as error:
+                # The label is kept; the queue stays as it was.
+                _log.warning(
+                    "%s: the detector of %s could not be fitted",
+                    *(session.name, label),
+                    exc_info=error,
+                )
+            with self._lock:
+                del self._fitting[session.name][label]
 
     def _tell(self, kind: str, data: Mapping[str, Any]) -> None:
         """Tell pages of a change, without paths."""
