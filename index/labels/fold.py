@@ -50,11 +50,6 @@ class ItemState:
         """The positives and negatives among the words, in order."""
         return tuple(sorted((x for x in self.words.values() if x.is_opinion), key=_seq))
 
-    @property
-    def is_resolved(self) -> bool:
-        """Whether somebody settled it."""
-        return self.label is not None and self.label.source == "resolve"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelState:

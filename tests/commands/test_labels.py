@@ -115,6 +115,9 @@ def test_labels_are_shown_taken_back_compared_and_settled(
     assert [line.split()[-1] for line in out.splitlines()[2:7]] == [
         *("back", "outvoted", "agrees", "back", "yes")
     ]
+    code, _, err = run("labels", "undo", OUT, "5", "1", "2", "--reviewer", "eva")
+    assert code == 1
+    assert "taken back before it: 5" in err
 
 
 def test_tables_come_in_and_go_out(run: Run, events: tuple[Event, ...]) -> None:

@@ -118,4 +118,4 @@ def test_a_signal_may_end_streams_while_a_change_is_told(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(changes, "_tell", interrupted)
     changes.publish("label", {})
-    assert changes.is_closed
+    assert changes._is_closed

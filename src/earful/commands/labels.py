@@ -28,7 +28,7 @@ from earful.commands.options import (
 from earful.wording import as_argument, counted
 
 if TYPE_CHECKING:
-    from earful.index.labels import ItemState, LabelJournal, LabelState, Polarity
+    from earful.index.labels import ItemState, Label, LabelJournal, LabelState, Polarity
 
 labels_app = typer.Typer(
     help="Look at what reviewers said, settle it, and put it into an index.",
@@ -144,8 +144,17 @@ def labels_undo(
     as_json: JsonOption = False,
 ) -> None:
     """Take back labels; the journal keeps them, and what the reviewer said before counts again."""
+    from earful.errors import LabelError
+
     journal, _ = _read(folder)
-    undone = [journal.undo(seq, reviewer) for seq in numbers]
+    undone: list[Label] = []
+    for seq in numbers:
+        try:
+            undone.append(journal.undo(seq, reviewer))
+        except LabelError as error:
+            before = ", ".join(str(one.seq) for one in undone)
+            said = f"{error}; taken back before it: {before}" if before else str(error)
+            raise LabelError(said, field=error.field) from error
     lines = [
         console.printable(
             f"took back {one.seq}: {one.polarity} {one.label} at {one.start_s:.2f} s of "

@@ -148,11 +148,6 @@ class Sources:
                     self._recordings[source.id] = source
                 self._in_scans.setdefault(os.path.realpath(path), (source.id, name))
 
-    def add_recording(self, source: Source) -> None:
-        """Let a recording be played that no scan has looked at yet."""
-        with self._lock:
-            self._recordings.setdefault(source.id, source)
-
     def find(self, id: str) -> Source:
         """Return the source with an id.
 

@@ -120,11 +120,6 @@ class Changes:
             self._tell(None)
             self._listeners.clear()
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether the server is ending."""
-        return self._is_closed
-
     def listen(self, after: int | None = None) -> Listener:
         """Return the changes from now on, until the server ends.
 
