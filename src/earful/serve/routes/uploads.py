@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request
 
 from earful.serve.state import ServerState
 
-
 _AUDIO: Final = {"schema": {"type": "string", "format": "binary"}}
 _BODY: Final = {
     "required": True,
