@@ -87,13 +87,13 @@ class Board:
         if self.state.last_seq != before.last_seq + 1:
             self._recount()
             return
+        was_asked = self._is_asked(item, before)
         self.tally.update(item, self.state.items.get(item))
         if item in self.state.items and item not in self.current:
             self.current[item] = _as_said(self.known[item])
-            self.n_items += 1
         elif item not in self.state.items and self._is_only_said(item):
             del self.current[item]
-            self.n_items -= 1
+        self.n_items += self._is_asked(item, self.state) - was_asked
 
     def same_as(self, said: Candidate) -> Candidate | None:
         """Return the candidate that a stretch is of, if nothing is said of it yet."""
@@ -254,11 +254,14 @@ class Board:
         own = self.current.get(item)
         return own is not None and own.kind == "said" and own.score is None
 
+    def _is_asked(self, item: str, state: LabelState) -> bool:
+        """Whether reviewers are asked about an item, or have said something of an example."""
+        own = self.current.get(item)
+        return own is not None and (own.kind != "example" or item in state.items)
+
     def _count_items(self) -> None:
         self.version += 1
-        self.n_items = sum(
-            one.kind != "example" or one.item in self.state.items for one in self.current.values()
-        )
+        self.n_items = sum(self._is_asked(item, self.state) for item in self.current)
 
 
 def _any_word(state: LabelState, item: str) -> Label:

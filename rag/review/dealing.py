@@ -105,7 +105,8 @@ class Dealer:
         """Show an item to a reviewer next: they took their label back."""
         self.reset()
         own = self._returned.setdefault(reviewer, [])
-        own.append(item)
+        if item not in own:
+            own.append(item)
         if client and self.leases.of(item) is None:
             self.leases.take(item, reviewer, client)
 

@@ -42,7 +42,7 @@ KNOWN_COLUMNS = frozenset(alias for aliases in ALIASES.values() for alias in ali
 
 # What people call fields beside these, and what they mean where two have the name.
 _FIELD_OF = {
-    **{alias: field for field, aliases in reversed(ALIASES.items()) for alias in aliases},
+    **{alias: field for field, aliases in reversed(tuple(ALIASES.items())) for alias in aliases},
     **{"recording": "audio", "duration": "duration_s", "not": "not_labels"},
 }
 

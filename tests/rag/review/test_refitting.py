@@ -236,3 +236,13 @@ def test_recordings_that_were_heard_slower(tmp_path: Path) -> None:
     (item, *_) = session.next_items(1, reviewer="ana", strategy="top")
     assert item.nearest is not None
     assert item.nearest.end_s - item.nearest.start_s == pytest.approx(1)
+
+
+def test_an_example_counts_as_an_item_once_somebody_has_judged_it(scan: Path) -> None:
+    session = opened(scan)
+    asked = {one.item for one in session.next_items(9, reviewer="eva")}
+    example = next(one for one in session.events if one.event_id not in asked)
+    done = session.label(said(session.item(example.event_id), "negative"))
+    assert session.progress().n_items == opened(scan).progress().n_items == 6
+    session.undo(done.label.seq, "ana")
+    assert session.progress().n_items == opened(scan).progress().n_items == 5
