@@ -2,7 +2,7 @@
 
 Needs schemathesis, which the suite does not: ``test_fuzz.py`` runs this in an environment of its own.
 
-    ./dev run sh -c '$UV run --inexact --with schemathesis==4.32.5 python -m tests.serve.fuzz_routes'
+    EARFUL_PARITY=1 ./dev run pytest -n 0 -s tests/serve/test_fuzz.py
 
 Most of what is sent names things that the server has: a request that misses all of them reaches
 nothing but the refusals.
