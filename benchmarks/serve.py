@@ -40,16 +40,19 @@ from urllib.parse import urlsplit
 import httpx
 import numpy as np
 import soundfile
-from benchmarks.scan import LABEL, RATE, write_examples, write_recording
+from benchmarks.scan import LABEL, write_examples
 from benchmarks.turns import keep, machine, times
 
 from earful.index.annotations import Event, RecordingRow, event_id
+from earful.model.audio import load_audio
 from earful.rag.scan import Events, LabelSummary
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SOUNDS: Final = ROOT / "notebooks" / "demo" / "sounds"
 GRADIO: Final = "6.31.0"
+RATE: Final = 22_050
 NIGHT_S: Final = 300
+EVERY_S: Final = 5
 N_PIECES: Final = 12
 PIECE_S: Final = 4
 N_EVENTS: Final = 10_000
@@ -65,6 +68,7 @@ WATCH: Final = """
     this.addEventListener("playing", () => { seen.playing = performance.now(); }, { once: true });
     return play.call(this);
   };
+  document.addEventListener("playing", () => { seen.playing = performance.now(); }, true);
   for (const kind of ["keydown", "click"]) {
     addEventListener(kind, () => { if (!seen.began) seen.began = performance.now(); }, true);
   }
@@ -127,10 +131,13 @@ def make_night(folder: Path) -> None:
     """Write the demo's index, a scanned recording, a scan of 10,000 events, and Gradio's items."""
     build = ["index", "build", str(SOUNDS), "--index", str(folder / "sounds.index")]
     subprocess.run([*EARFUL, *build], check=True, stdout=subprocess.DEVNULL)
-    starts = write_recording(folder / "night.wav", NIGHT_S)
-    samples, _ = soundfile.read(folder / "night.wav", dtype="float32")
+    clips = [load_audio(one, sample_rate=RATE).samples for one in sorted((SOUNDS / LABEL).iterdir())]
+    samples = np.random.default_rng(0).normal(0, 0.01, NIGHT_S * RATE).astype(np.float32)
+    starts = [float(at) for at in range(2, NIGHT_S - EVERY_S, EVERY_S)]
+    for number, at in enumerate(starts):
+        clip = clips[number % len(clips)][: 2 * RATE]
+        samples[int(at * RATE) : int(at * RATE) + len(clip)] += 0.3 * clip / np.abs(clip).max()
     soundfile.write(folder / "night.flac", samples, RATE)
-    (folder / "night.wav").unlink()
     write_examples(folder / "calls.csv", folder / "night.flac", starts[:5])
     scan = ["scan", "night.flac", "--examples", "calls.csv", "-o", "night.scan"]
     subprocess.run([*EARFUL, *scan], check=True, cwd=folder, stdout=subprocess.DEVNULL)

@@ -59,6 +59,7 @@ def create_app(state: ServerState, port: Callable[[], int] | None = None) -> Fas
     from fastapi.exceptions import RequestValidationError
     from fastapi.staticfiles import StaticFiles
     from starlette.exceptions import HTTPException
+    from starlette.middleware.gzip import GZipMiddleware
 
     from earful.serve.routes.replies import PlainJson
 
@@ -89,7 +90,8 @@ def create_app(state: ServerState, port: Callable[[], int] | None = None) -> Fas
     for name in ROUTES:
         routes = importlib.import_module(f"earful.serve.routes.{name}")
         app.include_router(routes.router(state))
-    app.mount("/", StaticFiles(directory=PAGE, html=True))
+    # The page holds no secret: of answers that do, their size would tell when packed.
+    app.mount("/", GZipMiddleware(StaticFiles(directory=PAGE, html=True), compresslevel=6))
 
     def answer(fault: RequestError) -> JSONResponse:
         return PlainJson(
