@@ -63,12 +63,16 @@ EARFUL: Final = [sys.executable, "-m", "earful"]
 # Notes when a sound plays, in every page, whatever element plays it.
 WATCH: Final = """
   window.seen = { playing: 0, began: 0 };
-  const play = HTMLMediaElement.prototype.play;
-  HTMLMediaElement.prototype.play = function () {
-    this.addEventListener("playing", () => { seen.playing = performance.now(); }, { once: true });
-    return play.call(this);
+  const watch = (one) => {
+    one.addEventListener("playing", () => { seen.playing = performance.now(); });
+    return one;
   };
-  document.addEventListener("playing", () => { seen.playing = performance.now(); }, true);
+  const create = Document.prototype.createElement;
+  Document.prototype.createElement = function (name, ...more) {
+    const made = create.call(this, name, ...more);
+    return made instanceof HTMLMediaElement ? watch(made) : made;
+  };
+  window.Audio = new Proxy(Audio, { construct: (own, given) => watch(new own(...given)) });
   for (const kind of ["keydown", "click"]) {
     addEventListener(kind, () => { if (!seen.began) seen.began = performance.now(); }, true);
   }

@@ -312,14 +312,15 @@ def test_a_server_that_is_killed_keeps_every_acknowledged_label(
     journal = journal_path(folder / SCAN)
     journal.unlink(missing_ok=True)
     moments, told, n_cut = random.Random(17), {}, 0
+    items: list[dict[str, Any]] = []
     with ForkedServers(folder) as servers:
         for round_ in range(N_KILLS):
             server = servers.start()
             kill_at = time.monotonic() + moments.uniform(0.05, 1.0)
             headers = server.headers | of("page")
             with httpx.Client(base_url=server.base, headers=headers, timeout=30) as client:
-                items = client.get("/api/queue", params={"scan": SCAN, "n": 10}).json()["items"]
-                assert items
+                if not items:
+                    items = client.get("/api/queue", params={"n": 10}).json()["items"]
                 servers.kill_after(server, kill_at - time.monotonic())
                 for n in range(100_000):
                     body = label_of(items[n % len(items)], f"{round_}-{n}")

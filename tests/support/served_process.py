@@ -116,12 +116,14 @@ class ForkedServers:
             stdout=subprocess.PIPE,
             text=True,
             env=_environment(),
+            start_new_session=True,  # so that it can be ended with its forks
         )
 
     def __enter__(self) -> ForkedServers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate(timeout=60)
 
     def start(self) -> ForkedServer:
