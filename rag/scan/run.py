@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -21,7 +19,12 @@ from earful.model.encoders import event_band_hz
 from earful.rag.scan.clock import Clocks, moment_at
 from earful.rag.scan.detection import Detectors, ExampleRecording, FoundEvent, fit_detectors, median
 from earful.rag.scan.events import LabelSummary
-from earful.rag.scan.examples import GatheredExamples, MarkedRecording
+from earful.rag.scan.examples import (
+    GatheredExamples,
+    MarkedRecording,
+    digest_marks,
+    narrow_clips,
+)
 from earful.rag.scan.part import ScanPart
 from earful.rag.scan.settings import ScanSettings
 from earful.wording import quoted
@@ -84,6 +87,7 @@ class Scanning:
         self._detectors: Detectors | None = None
         self._kinds: dict[str, set[str]] = defaultdict(set)
         self._label_notes: dict[str, dict[str, None]] = defaultdict(dict)
+        self._highest: dict[str, float] = {}
         self._n_own_gaps = 0
         self._scanned_s = 0.0
         self._scores: dict[str, Any] = {"labels": {}}
@@ -156,6 +160,13 @@ class Scanning:
                 raise CorpusError(
                     f"label {quoted(label)} has no example left: {path}: {why}; give others"
                 )
+        if not self.gathered.whole_clips:
+            clips = {key: one.annotations for key, one in self._marked.items() if one.is_clip}
+            narrowed, notes = narrow_clips(clips, self.store.overview, self.store.settings.step_s)
+            for key, own in narrowed.items():
+                # From here on it is as if somebody had marked them: what is around tells the ends.
+                self._marked[key] = replace(self._marked[key], annotations=own, is_clip=False)
+            self.notes += notes
         if not self.gathered.each_by_itself:
             self._detectors = self._fit(list(self._marked.values()), self.gathered.labels)
         elif unknown := set(self.settings.thresholds) - there:
@@ -244,6 +255,9 @@ class Scanning:
             # A window stands for a step around its middle.
             self._scores["step_s"] = found.step_s / self.slow
             self._scores["first_s"] = (found.window_s - found.step_s) / 2 / self.slow
+        for label, scores in zip(found.labels, found.scores, strict=True):
+            best = float(scores.max(initial=-np.inf))
+            self._highest[label] = max(self._highest.get(label, -np.inf), best)
         self._scanned_s += sum(end_s - start_s for start_s, end_s in spans)
         self._n_own_gaps += marked is not None and marked.complete_until_s > 0
         notes = row.notes
@@ -393,10 +407,20 @@ class Scanning:
                 n_events=len(found[label]),
                 n_recordings=len({event.recording for event in found[label]}),
                 per_hour=round(len(found[label]) / hours, 3) if hours else 0.0,
-                notes=tuple(self._label_notes[label]),
+                notes=(*self._label_notes[label], *self._near_misses(label, len(found[label]))),
             )
             for label in self.gathered.labels
         ]
+
+    def _near_misses(self, label: str, n_events: int) -> Iterable[str]:
+        """Say how near a label came that was not found."""
+        threshold = self.settings.thresholds.get(label, self.settings.threshold)
+        highest = self._highest.get(label, -np.inf)
+        if not n_events and 0 < highest <= threshold:
+            yield (
+                f"{label}: the highest score was {highest:.2f}, and the threshold is "
+                f"{threshold:g}; a lower --threshold lists what came nearest"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return what decided the events, and counts, as plain JSON values."""
@@ -404,7 +428,11 @@ class Scanning:
         return {
             "earful": earful.__version__,
             "steps": self.store.settings.to_dict(),
-            "examples_sha256": self._examples_digest(),
+            "examples_sha256": digest_marks(
+                (marked.kept.sha256, one)
+                for marked in self._marked.values()
+                for one in marked.annotations
+            ),
             "labels": [one.to_dict() for one in self.summaries()],
             "counts": {
                 "recordings": len(self.rows),
@@ -415,19 +443,3 @@ class Scanning:
             "notes": list(self.notes),
             **({"scores": self._scores} if self._scores["labels"] else {}),
         }
-
-    def _examples_digest(self) -> str:
-        """Return hex SHA-256 of all examples and the content that they lie in."""
-        rows: list[Mapping[str, Any]] = [
-            {
-                "sha256": marked.kept.sha256,
-                "start_s": one.start_s,
-                "end_s": one.end_s,
-                "label": one.label,
-                "polarity": one.polarity,
-            }
-            for marked in self._marked.values()
-            for one in marked.annotations
-        ]
-        lines = sorted(json.dumps(row, sort_keys=True) for row in rows)
-        return hashlib.sha256("\n".join(lines).encode("ascii")).hexdigest()

@@ -1,6 +1,7 @@
-from .marked import MarkedRecording, OpenStretch
+from .marked import MarkedRecording, OpenStretch, digest_marks
 from .naming import RecordingNames
 from .sources import ExampleSources, GatheredExamples, gather_examples
+from .standing import narrow_clips
 
 __all__ = [
     "ExampleSources",
@@ -8,5 +9,7 @@ __all__ = [
     "MarkedRecording",
     "OpenStretch",
     "RecordingNames",
+    "digest_marks",
     "gather_examples",
+    "narrow_clips",
 ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from earful.errors import CorpusError
@@ -89,3 +92,25 @@ class MarkedRecording:
                 for label in labels
             ]
         return found
+
+
+def digest_marks(marks: Iterable[tuple[str, Annotation]]) -> str:
+    """Return hex SHA-256 of what is marked, in any order.
+
+    Args:
+        marks: Each with the SHA-256 of the content that it lies in.
+    """
+    lines = sorted(
+        json.dumps(
+            {
+                "sha256": sha256,
+                "start_s": one.start_s,
+                "end_s": one.end_s,
+                "label": one.label,
+                "polarity": one.polarity,
+            },
+            sort_keys=True,
+        )
+        for sha256, one in marks
+    )
+    return hashlib.sha256("\n".join(lines).encode("ascii")).hexdigest()

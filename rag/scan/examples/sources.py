@@ -44,6 +44,8 @@ class ExampleSources:
             ``None`` for the end of the last example with ``first``, else 0.
         journal: What reviewers said: ``labels.jsonl``, or the folder of a scan that it lies in;
             its positives and negatives are further examples.
+        whole_clips: Whether a clip without marks is an example as a whole; else what stands out
+            from its own background is.
 
     Raises:
         CorpusError: There is no source, or two exclude each other.
@@ -60,6 +62,7 @@ class ExampleSources:
     reference: tuple[str | os.PathLike[str], ...] = ()
     complete_until_s: float | None = None
     journal: str | os.PathLike[str] | None = None
+    whole_clips: bool = False
 
     __repr__ = short_repr
 
@@ -101,12 +104,14 @@ class GatheredExamples:
         labels: To look for.
         each_by_itself: Whether a recording is scanned with its own examples only.
         notes: What a reader should know, a sentence each.
+        whole_clips: See ``ExampleSources``.
     """
 
     marked: tuple[MarkedRecording, ...]
     labels: tuple[str, ...]
     each_by_itself: bool = False
     notes: tuple[str, ...] = ()
+    whole_clips: bool = False
 
     __repr__ = short_repr
 
@@ -331,6 +336,7 @@ class _Gathering:
             labels=tuple(dict.fromkeys(wanted)),
             each_by_itself=self._sources.first is not None,
             notes=tuple(self._notes),
+            whole_clips=self._sources.whole_clips,
         )
 
     def _no_example(self, label: str, there: list[str]) -> CorpusError:

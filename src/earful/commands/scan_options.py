@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SCAN_ORDER = (
     *("out", "examples", "index", "task", "label", "labels", "where", "first", "reference"),
-    *("with_labels", "complete_until", "column", "label_column"),
+    *("with_labels", "whole_clips", "complete_until", "column", "label_column"),
     *("window_s", "detector", "threshold", "join_s", "min_s", "max_s", "seed"),
     *("fmin_hz", "fmax_hz", "slow", "channel"),
     *("from_s", "to_s", "between"),
@@ -78,6 +78,14 @@ class ExampleOptions:
             help="What reviewers said of this scan (labels.jsonl in --out) gives further examples.",
         ),
     ] = False
+    whole_clips: Annotated[
+        bool,
+        typer.Option(
+            "--whole-clips",
+            help="Clips without marks are examples as a whole; else what stands out from their own "
+            "background is.",
+        ),
+    ] = False
     complete_until: Annotated[
         float | None,
         typer.Option(
@@ -132,6 +140,7 @@ class ExampleOptions:
             reference=tuple(self.reference),
             complete_until_s=self.complete_until,
             journal=out if self.with_labels else None,
+            whole_clips=self.whole_clips,
         )
 
 
