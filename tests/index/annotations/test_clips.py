@@ -123,7 +123,7 @@ def test_what_cannot_be_cut_is_told_and_the_rest_is_there(tmp_path: Path) -> Non
     ]
     report.paths[0].unlink()
     write_clips([], tmp_path / "c", root=tmp_path)
-    assert [row.exemplar.labels for row in open_corpus(tmp_path / "c")] == [("owl",)]
+    assert [row.exemplar.labels for row in open_corpus(tmp_path / "c")] == [(), ("owl",)]
 
 
 @pytest.mark.slow
