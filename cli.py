@@ -154,7 +154,7 @@ def _run() -> None:
         sys.exit(INTERRUPTED)
     except SystemExit as end:
         # Typer turns an interruption inside a command into this code, without a message.
-        if end.code == INTERRUPTED:
+        if end.code == INTERRUPTED and not isinstance(end, console.InterruptedExit):
             console.warn(_INTERRUPTION)
         raise
     except Exception as error:  # the last resort: a user reads one line, not our code

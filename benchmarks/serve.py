@@ -115,9 +115,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="earful-bench-") as scratch:
         folder = Path(scratch)
         make_night(folder)
-        with gradio_page(folder) as (gradio, gradio_pid), our_page(folder, "night.scan") as (
-            ours,
-            our_pid,
+        with (
+            gradio_page(folder) as (gradio, gradio_pid),
+            our_page(folder, "night.scan") as (
+                ours,
+                our_pid,
+            ),
         ):
             report |= look_at(ours, gradio, rounds)
             report["resident_mib"] = {"earful": resident(our_pid), "gradio": resident(gradio_pid)}
@@ -221,7 +224,9 @@ def gradio_page(folder: Path) -> Iterator[tuple[str, int]]:
         raise SystemExit("needs uv; run it by ./dev bench serve")
     python = folder / "env" / "bin" / "python"
     subprocess.run([uv, "venv", "-q", "--python", sys.executable, folder / "env"], check=True)
-    subprocess.run([uv, "pip", "install", "-q", "--python", python, f"gradio=={GRADIO}"], check=True)
+    subprocess.run(
+        [uv, "pip", "install", "-q", "--python", python, f"gradio=={GRADIO}"], check=True
+    )
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     program = Path(__file__).with_name("serve_gradio.py")
@@ -252,7 +257,9 @@ def look_at(ours: str, gradio: str, rounds: int) -> dict[str, Any]:
     """Visit both pages in turns, and label on both in turns."""
     from playwright.sync_api import sync_playwright
 
-    found = os.environ.get("EARFUL_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM)), None)
+    found = os.environ.get("EARFUL_CHROMIUM") or next(
+        filter(None, map(shutil.which, CHROMIUM)), None
+    )
     if found is None:
         raise SystemExit("needs Chromium: apt-get install chromium, or set EARFUL_CHROMIUM")
     options = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
@@ -298,7 +305,9 @@ def visit(browser: Any, address: str, *, is_ours: bool) -> dict[str, float]:
     session.send("Network.enable")
     asked: dict[str, str] = {}
     sizes: dict[str, float] = {}
-    session.on("Network.requestWillBeSent", lambda e: asked.update({e["requestId"]: e["request"]["url"]}))
+    session.on(
+        "Network.requestWillBeSent", lambda e: asked.update({e["requestId"]: e["request"]["url"]})
+    )
     session.on(
         "Network.loadingFinished", lambda e: sizes.update({e["requestId"]: e["encodedDataLength"]})
     )

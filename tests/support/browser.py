@@ -78,9 +78,7 @@ def launched(*args: str) -> Iterator[Any]:
 
 
 @contextmanager
-def _page(
-    address: str, running: Any = None, **options: Any
-) -> Iterator[tuple[Any, list[str]]]:
+def _page(address: str, running: Any = None, **options: Any) -> Iterator[tuple[Any, list[str]]]:
     faults: list[str] = []
     with nullcontext(running) if running else launched() as browser:
         context = browser.new_context(**options)

@@ -39,9 +39,7 @@ class ServedProcess:
         """Return a client that waits as long as it takes."""
         headers = self.headers | ({"x-earful-client": page} if page else {})
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        return httpx.AsyncClient(
-            base_url=self.base, headers=headers, timeout=120, limits=limits
-        )
+        return httpx.AsyncClient(base_url=self.base, headers=headers, timeout=120, limits=limits)
 
     def rss_mib(self) -> float:
         """Return its resident memory."""
@@ -50,7 +48,6 @@ class ServedProcess:
     def n_threads(self) -> int:
         """Return the number of its threads."""
         return _status(self.process.pid, "Threads")
-
 
 
 def _status(pid: int, name: str) -> int:

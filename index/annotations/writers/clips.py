@@ -117,19 +117,22 @@ def write_clips(
     cutter = _Cutter(root, options.pad_s)
     names = _ClipNames(chosen, folders, is_birdnet=options.name == "birdnet")
     written, failed = list[str](), list[tuple[str, str]]()
-    for event in chosen:
-        try:
-            info, clip = cutter.cut(event)
-        except AudioError as error:
-            failed.append((event.recording, str(error)))
-            continue
-        name = names.name(event, info)
-        (folder / name).parent.mkdir(exist_ok=True)
-        write_clip(folder / name, clip, info)
-        rows[name] = _cells(name, event, clip)
-        written.append(name)
-    lines = [csv_line(CLIP_COLUMNS), *(csv_line(rows[name]) for name in sorted(rows))]
-    write_atomically(table, "".join(lines))
+    try:
+        for event in chosen:
+            try:
+                info, clip = cutter.cut(event)
+            except AudioError as error:
+                failed.append((event.recording, str(error)))
+                continue
+            name = names.name(event, info)
+            (folder / name).parent.mkdir(exist_ok=True)
+            write_clip(folder / name, clip, info)
+            rows[name] = _cells(name, event, clip)
+            written.append(name)
+    finally:
+        # Interrupted, too: each clip that is there has its row.
+        lines = [csv_line(CLIP_COLUMNS), *(csv_line(rows[name]) for name in sorted(rows))]
+        write_atomically(table, "".join(lines))
     paths = tuple(folder / name for name in sorted(written))
     return ClipsReport(table=table, paths=paths, failed=tuple(failed))
 

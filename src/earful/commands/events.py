@@ -126,18 +126,17 @@ def events_clips(
     found = Events.open(folder)
     chosen = found.select(labels=label, min_score=min_score)
     target = folder / "clips" if out is None else out
-    report = write_clips(
-        chosen,
-        target,
-        options=ClipOptions(
-            pad_s=pad_s,
-            most=most,
-            choose=one_of(choices, choose, "--choose"),
-            thresholds={one.label: one.threshold for one in found.summaries},
-            name=one_of(forms, name, "--name"),
-            seed=seed,
-        ),
+    options = ClipOptions(
+        pad_s=pad_s,
+        most=most,
+        choose=one_of(choices, choose, "--choose"),
+        thresholds={one.label: one.threshold for one in found.summaries},
+        name=one_of(forms, name, "--name"),
+        seed=seed,
     )
+    kept = f"the clips written by now stay in {target}, listed; the same command writes all"
+    with console.told_if_interrupted(kept):
+        report = write_clips(chosen, target, options=options)
     lines = [f"{counted(len(report.paths), 'clip')} written to {target}, listed in {report.table}"]
     failures = Counter(report.failed)
     lines += [

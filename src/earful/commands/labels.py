@@ -249,7 +249,9 @@ def labels_commit(
             f"expected the index that the labels of {folder} go into", param_hint="--index"
         )
     target = folder if index is None else index
-    report = commit_labels(folder, target, dry_run=dry_run, device=device)
+    kept = f"what was committed to {target} is kept; the same command does what is left to do"
+    with console.told_if_interrupted(kept):
+        report = commit_labels(folder, target, dry_run=dry_run, device=device)
     print_result(report.to_dict(), describe_commit(report, target), as_json=as_json)
     if report.failed or report.missing:
         raise typer.Exit(SOME_FAILED)

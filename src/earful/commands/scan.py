@@ -101,7 +101,11 @@ def scan(
     def print_line(row: RecordingRow, events: Sequence[Event]) -> None:
         print_json(recording_line(row, events))
 
-    with scan_meter(sys.stderr) as meter:
+    kept = (
+        f"what was decoded is kept in {vectors or out / 'vectors'}; the same command goes on where "
+        "it was"
+    )
+    with console.told_if_interrupted(kept), scan_meter(sys.stderr) as meter:
         found = scans.scan(
             paths,
             examples=sources,

@@ -125,4 +125,6 @@ def ask(page: Any) -> str:
 def state_of_play(page: Any) -> list[str]:
     """Return names of buttons that pause, which play now."""
     page.get_by_role("button").filter(has_text="Pause").first.wait_for()
-    return [str(text) for text in page.get_by_role("button").filter(has_text="Pause").all_inner_texts()]
+    return [
+        str(text) for text in page.get_by_role("button").filter(has_text="Pause").all_inner_texts()
+    ]

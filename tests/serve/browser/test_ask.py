@@ -66,7 +66,9 @@ def test_labels_that_somebody_writes_and_more_options(visit: Visit) -> None:
         assert (body["labels"], body["shots"]) == (["thunder", "saxophone"], 2)
         assert page.locator(".scores tbody tr").count() == 2
         page.reload()
-        assert page.get_by_label("Labels", exact=True).input_value() == "thunder, saxophone; thunder"
+        assert (
+            page.get_by_label("Labels", exact=True).input_value() == "thunder, saxophone; thunder"
+        )
         assert page.get_by_label("Exemplars").input_value() == "2"
 
 
@@ -100,8 +102,12 @@ def test_questions_in_words_follow_each_other_about_a_stretch(visit: Visit) -> N
 
 
 def test_the_words_of_a_model_are_shown_as_they_come(visit: Visit) -> None:
-    events = 'event: text\ndata: {"text": "a door"}\n\nevent: text\ndata: {"text": " <b>slams</b>"}\n\n'
-    fault = 'event: error\ndata: {"error": {"code": "model", "message": "too tired", "field": ""}}\n\n'
+    events = (
+        'event: text\ndata: {"text": "a door"}\n\nevent: text\ndata: {"text": " <b>slams</b>"}\n\n'
+    )
+    fault = (
+        'event: error\ndata: {"error": {"code": "model", "message": "too tired", "field": ""}}\n\n'
+    )
     with visit() as page:
         page.evaluate(
             """([first, last]) => {
