@@ -60,6 +60,7 @@ class EncodingProgress:
         n_kept: How many of them were kept from before.
         audio_s: Seconds of audio encoded by now.
         seconds: Since it began.
+        n_found: Recordings that were looked up by now, before the first is encoded.
     """
 
     done: int
@@ -67,6 +68,7 @@ class EncodingProgress:
     n_kept: int
     audio_s: float
     seconds: float
+    n_found: int = 0
 
 
 class _Tally:
@@ -76,11 +78,12 @@ class _Tally:
         self._lock = threading.Lock()
         self._tell = tell
         self._total, self._began = total, time.monotonic()
-        self._done = self._n_kept = 0
+        self._done = self._n_kept = self._n_found = 0
         self._audio_s = 0.0
 
-    def add(self, *, done: int = 0, kept: int = 0, audio_s: float = 0.0) -> None:
+    def add(self, *, done: int = 0, kept: int = 0, audio_s: float = 0.0, found: int = 0) -> None:
         with self._lock:
+            self._n_found += found
             self._done += done
             self._n_kept += kept
             self._audio_s += audio_s
@@ -92,6 +95,7 @@ class _Tally:
                         n_kept=self._n_kept,
                         audio_s=self._audio_s,
                         seconds=time.monotonic() - self._began,
+                        n_found=self._n_found,
                     )
                 )
 
@@ -148,7 +152,10 @@ class _Run:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def encode(self, recordings: Sequence[FoundRecording]) -> Iterator[EncodedRecording]:
-        asked = list(self._pool.map(self._look_up, recordings))
+        asked = list[EncodedRecording]()
+        for looked_up in self._pool.map(self._look_up, recordings):
+            asked.append(looked_up)
+            self._tally.add(found=1)
         first: dict[str, str] = {}
         futures: dict[str, Future[KeptRecording]] = {}
         for one in asked:

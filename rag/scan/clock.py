@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -17,8 +18,11 @@ from earful.model.audio.recorders import (
     override_metadata,
     read_recorder_metadata,
 )
+from earful.model.runtime import n_cores
 from earful.rag.scan.part import ScanPart
 from earful.wording import counted, listed
+
+_MOMENT_S = 1e-3
 
 
 class Clocks:
@@ -73,6 +77,35 @@ class Clocks:
             self._read[path] = found
         return self._read[path]
 
+    def plan_all(
+        self,
+        found: Sequence[FoundRecording],
+        part: ScanPart,
+        *,
+        jobs: int | None = None,
+        on_planned: Callable[[int, int], None] = lambda done, total: None,
+    ) -> list[FoundRecording]:
+        """Do what ``plan`` does for many recordings, several at a time, in their order.
+
+        Args:
+            found: The recordings.
+            part: What is scanned of them.
+            jobs: How many at a time; ``None`` for as many as there are cores.
+            on_planned: Is told how many of how many are done; of a part without times of the day,
+                which needs none of them read, nothing.
+        """
+        if not part.needs_clock:
+            return list(found)
+        planned: list[FoundRecording] = []
+        pool = ThreadPoolExecutor(max(1, jobs or n_cores()), thread_name_prefix="earful-plan")
+        try:
+            for one in pool.map(lambda each: self.plan(each, part), found):
+                planned.append(one)
+                on_planned(len(planned), len(found))
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return planned
+
     def plan(self, found: FoundRecording, part: ScanPart) -> FoundRecording:
         """Skip a recording that has no share in the part of the day that is scanned."""
         if found.skipped or not part.needs_clock:
@@ -84,6 +117,8 @@ class Clocks:
                 skipped="nothing says when it was recorded, and --between asks for a part of the "
                 "day; give --time-pattern or --recordings",
             )
+        if part.spans(starts_at, _MOMENT_S):
+            return found  # whatever its length
         try:
             duration_s = probe_isolated(found.path, limits=ANY_LENGTH).duration_s
         except AudioError:

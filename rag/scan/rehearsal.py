@@ -81,7 +81,7 @@ def rehearse_scan(
     store = StepStore(folder, encoder.settings)
     if (folder / STORE_FILE).exists():
         StepStore.open(folder).require(encoder.settings)
-    planned = [clocks.plan(one, options.part) for one in found]
+    planned = clocks.plan_all(found, options.part, jobs=options.jobs)
     skipped = tuple((one.path, one.skipped) for one in planned if one.skipped)
     failed: list[tuple[str, str]] = []
     asked = {one.path for one in planned if not one.skipped}

@@ -75,8 +75,8 @@ class ScanProgress:
     """How far a scan is.
 
     Attributes:
-        stage: ``"examples"`` while recordings that hold examples are encoded, then
-            ``"recordings"``.
+        stage: ``"examples"`` while recordings that hold examples are encoded, ``"times"`` while it
+            is looked up which of the others belong to a part of the day, then ``"recordings"``.
         encoding: Recordings and seconds.
     """
 
@@ -187,7 +187,7 @@ def scan(
             if one.kept is not None and not one.was_kept:
                 fresh.add(one.path)
         scanning.fit()
-        planned = [clocks.plan(one, options.part) for one in found]
+        planned = clocks.plan_all(found, options.part, jobs=options.jobs, on_planned=meter.planned)
         meter.n_fresh = len(fresh & {one.path for one in planned})
         for one in encode_many(
             planned,
@@ -269,6 +269,11 @@ class _Meter:
         self._before = encoding
         if self._tell is not None:
             self._tell(ScanProgress(stage="examples", encoding=encoding))
+
+    def planned(self, done: int, total: int) -> None:
+        if self._tell is not None:
+            of_times = EncodingProgress(done=done, total=total, n_kept=0, audio_s=0.0, seconds=0.0)
+            self._tell(ScanProgress(stage="times", encoding=of_times))
 
     def recordings(self, encoding: EncodingProgress) -> None:
         if self._tell is None:

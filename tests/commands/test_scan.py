@@ -247,3 +247,18 @@ def test_a_scan_that_reads_no_recording_says_so(run: Run, night: Path) -> None:
     assert "None of 1 recording was scanned" in page
     assert "Choose an event to hear it" in page
     assert "Choose a recording" not in page
+
+
+def test_what_takes_a_while_is_shown_before_anything_is_encoded(
+    run: Run, night: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("earful.commands.scan_console._EVERY_S", 0.0)
+    (night / "a.wav").rename(night / "N_20260503_043000.wav")
+    Path("a.txt").rename("N_20260503_043000.txt")
+    scan = ("scan", "night", "--examples", "N_20260503_043000.txt", "-o", "night.scan")
+    code, _, err = run(*scan, "--between", "04:00-05:00")
+    assert code == 0
+    shown = [line for line in err.splitlines() if "looking up" in line]
+    assert shown[0] == "looking up recordings 1 of 1"
+    assert "looking up times 1 of 1" in shown
+    assert "encoding 1 of 1, 26.0 s, " in err

@@ -74,6 +74,10 @@ def scan_meter(stream: TextIO) -> Iterator[ScanMeter]:
 
 def _line(progress: ScanProgress) -> str:
     done = progress.encoding
+    if progress.stage == "times":
+        return f"looking up times {done.done} of {done.total}"
+    if not done.done and not done.audio_s:
+        return f"looking up recordings {done.n_found} of {done.total}"
     title = "encoding examples" if progress.stage == "examples" else "encoding"
     pace = done.audio_s / done.seconds if done.seconds > 0 else 0.0
     length = duration_text(done.audio_s)
