@@ -27,7 +27,8 @@ def make_examples(folder: Path) -> None:
         DemoCorpus.find().queries.parent / "examples", folder / "examples", dirs_exist_ok=True
     )
     # More than a page of a search.
-    shutil.copytree(DemoCorpus.find().sounds / "bird", examples / "bird", dirs_exist_ok=True)
+    shutil.copytree(DemoCorpus.find().sounds / "bird", folder / "more" / "bird")
+    earful.build_index(folder / "more", folder / "rare.index")
     earful.build_index(examples, folder / "rare.index")
     index = Index.open(folder / "rare.index")
     write_health_page(check_health(index), index, folder / "health.html")

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 SIZES = [(1280, 800), (768, 1024), (360, 740)]
 AXE = os.environ.get("EARFUL_AXE", "")
-LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 VIOLATIONS = """levels => axe.run(document, { runOnly: levels, iframes: false }).then(found =>
   found.violations.map(one => `${one.id}: ${one.nodes.map(node => node.html).join(" ")}`))"""
 
@@ -98,18 +98,20 @@ def test_all_is_reached_by_keyboard(visit: Visit) -> None:
     with visit() as page:
         go(page, "ask")
         give(page, queries("door")[0])
-        reached = set()
-        page.evaluate("document.activeElement.blur()")
-        for _ in range(40):
-            page.keyboard.press("Tab")
-            told = page.evaluate(
-                """() => { const one = document.activeElement, style = getComputedStyle(one);
-                const shown = one.matches("[type=file]") ? one.previousElementSibling ?? one : one;
-                return { name: one.getAttribute("aria-label") || one.textContent.trim() || one.type,
-                  ring: [one, shown].some(it => getComputedStyle(it).outlineStyle !== "none") }; }"""
-            )
-            assert told["ring"], told
-            reached.add(told["name"])
-        wanted = {"Record", "Sounds here", "From", "To", "Question", "Among", "Exemplars"}
         page.get_by_text("More options").click()
-        assert wanted - {"Exemplars"} <= {name.strip() for name in reached}
+        reached = set()
+        page.get_by_role("link", name="Settings").focus()
+        for _ in range(30):
+            page.keyboard.press("Tab")
+            name, ring = page.evaluate(
+                """() => { const one = document.activeElement;
+                const shown = one.matches("[type=file]") ? one.labels[0] : one;
+                return [one.getAttribute("aria-label") || shown.textContent.trim(),
+                  getComputedStyle(shown).outlineStyle]; }"""
+            )
+            if page.evaluate("document.activeElement === document.body"):
+                break
+            assert ring != "none", name
+            reached.add(name)
+        wanted = {"Choose files", "Record", "Sounds here", "From", "To", "Question", "Among"}
+        assert wanted | {"Exemplars"} <= reached

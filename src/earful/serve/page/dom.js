@@ -48,8 +48,10 @@ export function refill(node, ...children) {
  * @param {Object} [props] as for `el`; `key: "y"` shows the key that does the same
  */
 export function button(text, onClick, { key, ...props } = {}) {
+  // A sign beside a name is a picture, no part of what the button is called.
+  const sign = props["aria-label"] && !/\p{L}/u.test(text);
   return el("button", { type: "button", on: { click: onClick }, "aria-keyshortcuts": key, ...props },
-    el("span", {}, text), key ? el("kbd", { "aria-hidden": "true" }, key) : null);
+    el("span", sign ? { data: { sign: text } } : {}, sign ? null : text), key ? el("kbd", { "aria-hidden": "true" }, key) : null);
 }
 
 /** Make a labelled control: `field("Scan", select)`; `hint` is a line below it. */

@@ -49,7 +49,7 @@ function mount(root, context) {
       pick("fmin_hz", [0, 100, 250, 500, 1000, 2000, 5000, 10000, 15000].map((hz) => [hz, S.hz(hz)]), true),
       pick("fmax_hz", [[0, S.highest], ...[1000, 2000, 4000, 6000, 8000, 12000, 16000, 24000, 48000, 96000].map((hz) => [hz, S.hz(hz)])], true),
       number("context_s", { min: 0, max: 5, step: 0.25, write: (value) => `${value.toFixed(2)} s` })),
-    group(S.sound, number("volume", { min: 0, max: 4, step: 0.1, write: (value) => `${Math.round(100 * value)} %` }), el("label", { class: "row" }, autoplay, S.names.autoplay)),
+    group(S.sound, number("volume", { min: 0, max: 4, step: 0.1, write: (value) => `${Math.round(100 * value)} %` }), el("label", { class: "row tick" }, autoplay, S.names.autoplay)),
     el("div", { class: "row" }, el("button", { type: "button", on: { click: reset } }, S.reset), el("span", { class: "faint" }, S.version(context.status)))));
   preview();
 
