@@ -1,4 +1,4 @@
-"""Take the pictures of ``docs/pages.md``: the pages of the demo corpus, in Chromium.
+"""Take the pictures of ``docs/pages.md`` and ``docs/serve.md``, of the demo corpus, in Chromium.
 
 Run it with ``./dev run python -m docs.screenshots``, with the names of some pages for those alone;
 it takes some minutes, and needs Debian's
@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
@@ -29,6 +34,8 @@ IMAGES = Path(__file__).resolve().parent / "images"
 WIDTH, MOST_HEIGHT = 1200, 1300
 # Of so many colours a picture takes a third of the bytes, and shows no difference.
 COLOURS = 96
+SCREENS = ("review", "ask", "search")
+"""Screens of ``earful serve`` that are shown."""
 
 
 def main() -> None:
@@ -43,6 +50,8 @@ def main() -> None:
             made |= {path.stem: path for path in make_pages(Path(folder))}
         pages = [path for name, path in made.items() if not wanted or name in wanted]
         browser = engine.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        if not wanted or set(wanted) & set(SCREENS):
+            take_screens(browser, Path(folder))
         context = browser.new_context(
             offline=True, viewport={"width": WIDTH, "height": MOST_HEIGHT}
         )
@@ -51,11 +60,60 @@ def main() -> None:
             page.goto(path.as_uri())
             taken = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
             shown = min(page.evaluate("document.body.getBoundingClientRect().bottom"), MOST_HEIGHT)
-            picture = taken.crop((0, 0, WIDTH, round(shown)))
-            target = IMAGES / f"{path.stem}.png"
-            picture.quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
-            print(f"{target.name}: {target.stat().st_size / 1000:.0f} kB")
+            keep(taken.crop((0, 0, WIDTH, round(shown))), path.stem)
         browser.close()
+
+
+def keep(picture: Image.Image, name: str) -> None:
+    """Write a picture into ``docs/images``."""
+    target = IMAGES / f"{name}.png"
+    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
+    print(f"{target.name}: {target.stat().st_size / 1000:.0f} kB")
+
+
+def take_screens(browser: Any, folder: Path) -> None:
+    """Take pictures of the page that ``earful serve`` shows of the demo's index and scan."""
+    sound = sorted((DemoCorpus.find().queries.parent / "examples/laughter").glob("*.flac"))[0]
+    with serving(folder) as address:
+        page = browser.new_context(viewport={"width": WIDTH, "height": 820}).new_page()
+        page.goto(address)
+        page.locator(".near:not(.none)").wait_for()
+        shoot(page, "review")
+        page.get_by_role("link", name="Ask").click()
+        page.locator("input[type=file]").set_input_files(sound)
+        page.locator(".sound b", has_text=sound.name).wait_for()
+        page.get_by_role("button", name="Ask", exact=True).click()
+        page.locator(".evidence li").nth(3).wait_for()
+        page.evaluate("document.querySelector('main').scrollTo(0, 0)")
+        page.set_viewport_size({"width": WIDTH, "height": 1000})
+        shoot(page, "ask")
+        page.set_viewport_size({"width": WIDTH, "height": 820})
+        page.get_by_role("link", name="Search").click()
+        page.get_by_label("What is to be heard").fill("birds singing")
+        page.keyboard.press("Enter")
+        page.locator(".evidence li").nth(7).wait_for()
+        shoot(page, "search")
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Run ``earful serve`` as a user does, and give the address that it prints."""
+    command = [sys.executable, "-m", "earful", "serve", "--index", "demo.index"]
+    command += ["--scan", "ward.scan", "--reviewer", "ana", "--no-open", "--port", "0"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            yield next(
+                found.group() for line in server.stdout if (found := re.search(r"http\S+", line))
+            )
+        finally:
+            server.terminate()
+
+
+def shoot(page: Any, name: str) -> None:
+    """Take a picture of what is shown, once all of it is painted."""
+    page.wait_for_timeout(3000)
+    keep(Image.open(io.BytesIO(page.screenshot())).convert("RGB"), name)
 
 
 def make_events_page(folder: Path) -> Path:

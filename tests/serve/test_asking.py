@@ -50,6 +50,12 @@ def test_labels_and_tasks_say_what_is_asked(server: PageServer, hum: str) -> Non
     assert server.error(server.send("POST", "/api/classify", body=body)) == (422, "task")
 
 
+def test_built_in_tasks_are_listed_with_their_kinds(server: PageServer) -> None:
+    found = {one["name"]: one for one in server.send("GET", "/api/tasks").json()["tasks"]}
+    assert found["describe"]["kind"] == "caption"
+    assert {one["kind"] for one in found.values()} <= {"classify", "multilabel", "ask", "caption"}
+
+
 def test_a_stretch_of_an_exemplar_is_asked_about(server: PageServer) -> None:
     source = exemplar_id("whistle/1.wav")
     body = {"audio": {"source": source, "start_s": 0.1, "end_s": 0.7}}

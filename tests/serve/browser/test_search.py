@@ -50,7 +50,7 @@ def test_filters_stay_in_the_address_and_a_bad_one_is_said(visit: Visit) -> None
         condition = page.get_by_label("Condition")
         condition.fill("duration_s > ")
         page.keyboard.press("Enter")
-        page.get_by_role("alert").filter(has_text="where").wait_for()
+        page.get_by_role("alert").filter(has_text="expected one SQL condition").wait_for()
         assert condition.get_attribute("aria-invalid") == "true"
         condition.fill("duration_s > 1000")
         page.keyboard.press("Enter")

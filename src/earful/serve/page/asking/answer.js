@@ -23,7 +23,7 @@ export function createAnswer(answer, { fail, actions }) {
   const evidence = createEvidence({ fail, actions: linksOf });
   const remarks = [...answer.notes, answer.caveat].filter(Boolean);
   const node = el("div", { class: "stack" },
-    el("div", { class: "row" }, el("p", { class: "answer" }, textOf(answer)),
+    el("div", { class: "row" }, el("p", { class: `answer${textOf(answer).length > 60 ? " long" : ""}` }, textOf(answer)),
       answer.confidence === null ? null : el("span", { class: "badge" }, A.confidence(answer.confidence)), el("span", { class: "grow" }), buttons),
     answer.abstained ? el("p", { class: "warn" }, A.abstained(answer.reason)) : null,
     scores.length > 1 ? bars(scores) : null,

@@ -59,7 +59,8 @@ export function askEach({ files, context, question, onOpen, signal }) {
 }
 
 function save(rows) {
-  const cell = (value) => `"${String(value ?? "").replaceAll('"', '""')}"`;
+  // What a spreadsheet would run as a formula begins with an apostrophe.
+  const cell = (value) => `"${String(value ?? "").replace(/^(?=[=+\-@\t\r])/, "'").replaceAll('"', '""')}"`;
   const lines = [["sound", "answer", "confidence", "abstained", "fault"], ...rows.filter((row) => row.answer || row.fault).map(
     ({ file, answer, fault }) => [file.name, answer ? textOf(answer) : "", answer?.confidence ?? "", answer?.abstained ?? "", fault])];
   const url = URL.createObjectURL(new Blob([lines.map((line) => line.map(cell).join(",")).join("\r\n"), "\r\n"], { type: "text/csv" }));

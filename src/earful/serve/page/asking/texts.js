@@ -69,7 +69,7 @@ export const W = {
     loading: "Loading the models; the first question takes a few seconds…",
     before: "Asked before about this sound", again: "Ask again", anyway: "Answer anyway",
     described: "Describe it", classified: (among) => `Which label? ${among}`,
-    answered: (text) => `Answer: ${text}`,
+    answered: (text) => `Answer: ${text.length > 70 ? `${text.slice(0, 70)}…` : text}`,
     batch: (done, all) => `${T.units.of(done, all)} sounds answered`, batchTitle: "Answers",
     batchColumns: { name: "Sound", answer: "Answer", confidence: "Confidence", more: "More" },
     batchWaits: "waits", batchRuns: "listening…", batchStopped: "not asked", open: "Open", csv: "Save as CSV", csvName: "answers.csv",

@@ -40,6 +40,8 @@ function mount(root, context) {
     Object.assign(wanted, { label, not });
     pick.selectedIndex = sides.findIndex(([one, other]) => one === label && other === not);
     load();
+    const { top, bottom } = told.getBoundingClientRect();
+    if (top > innerHeight || bottom < 0) told.scrollIntoView({ block: "center" });
   }
 
   async function summary() {
