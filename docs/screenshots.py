@@ -64,18 +64,18 @@ def main() -> None:
         browser.close()
 
 
-def keep(picture: Image.Image, name: str) -> None:
+def keep(picture: Image.Image, name: str, colours: int = COLOURS) -> None:
     """Write a picture into ``docs/images``."""
     target = IMAGES / f"{name}.png"
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
+    picture.quantize(colours, dither=Image.Dither.NONE).save(target, optimize=True)
     print(f"{target.name}: {target.stat().st_size / 1000:.0f} kB")
 
 
 def take_screens(browser: Any, folder: Path) -> None:
     """Take pictures of the page that ``earful serve`` shows of the demo's index and scan."""
-    sound = sorted((DemoCorpus.find().queries.parent / "examples/laughter").glob("*.flac"))[0]
+    sound = sorted((DemoCorpus.find().queries / "laughter").glob("*.flac"))[0]
     with serving(folder) as address:
-        page = browser.new_context(viewport={"width": WIDTH, "height": 820}).new_page()
+        page = browser.new_context(viewport={"width": 1100, "height": 760}).new_page()
         page.goto(address)
         page.locator(".near:not(.none)").wait_for()
         shoot(page, "review")
@@ -85,9 +85,7 @@ def take_screens(browser: Any, folder: Path) -> None:
         page.get_by_role("button", name="Ask", exact=True).click()
         page.locator(".evidence li").nth(3).wait_for()
         page.evaluate("document.querySelector('main').scrollTo(0, 0)")
-        page.set_viewport_size({"width": WIDTH, "height": 1000})
         shoot(page, "ask")
-        page.set_viewport_size({"width": WIDTH, "height": 820})
         page.get_by_role("link", name="Search").click()
         page.get_by_label("What is to be heard").fill("birds singing")
         page.keyboard.press("Enter")
@@ -99,7 +97,8 @@ def take_screens(browser: Any, folder: Path) -> None:
 def serving(folder: Path) -> Iterator[str]:
     """Run ``earful serve`` as a user does, and give the address that it prints."""
     command = [sys.executable, "-m", "earful", "serve", "--index", "demo.index"]
-    command += ["--scan", "ward.scan", "--reviewer", "ana", "--no-open", "--port", "0"]
+    command += ["--scan", "ward.scan", "--task", str(DemoCorpus.find().task)]
+    command += ["--reviewer", "ana", "--no-open", "--port", "0"]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
@@ -113,7 +112,7 @@ def serving(folder: Path) -> Iterator[str]:
 def shoot(page: Any, name: str) -> None:
     """Take a picture of what is shown, once all of it is painted."""
     page.wait_for_timeout(3000)
-    keep(Image.open(io.BytesIO(page.screenshot())).convert("RGB"), name)
+    keep(Image.open(io.BytesIO(page.screenshot())).convert("RGB"), name, 48)
 
 
 def make_events_page(folder: Path) -> Path:

@@ -20,16 +20,14 @@ export const textOf = (answer) => answer.text || answer.labels.join(", ") || A.n
 export function createAnswer(answer, { fail, actions }) {
   const scores = (answer.scores ?? []).toSorted((a, b) => b.score - a.score);
   const buttons = el("div", { class: "row" }, actions);
-  const evidence = createEvidence({ fail, actions: linksOf });
+  const evidence = createEvidence({ fail, actions: linksOf, label: A.evidence });
   const remarks = [...answer.notes, answer.caveat].filter(Boolean);
-  const node = el("div", { class: "stack" },
-    el("div", { class: "row" }, el("p", { class: `answer${textOf(answer).length > 60 ? " long" : ""}` }, textOf(answer)),
+  const node = el("div", { class: "stack" }, el("div", { class: "row" }, el("p", { class: `answer${textOf(answer).length > 60 ? " long" : ""}` }, textOf(answer)),
       answer.confidence === null ? null : el("span", { class: "badge" }, A.confidence(answer.confidence)), el("span", { class: "grow" }), buttons),
-    answer.abstained ? el("p", { class: "warn" }, A.abstained(answer.reason)) : null,
+    el("div", { class: "outcome" }, el("div", { class: "stack" }, answer.abstained ? el("p", { class: "warn" }, A.abstained(answer.reason)) : null,
     scores.length > 1 ? bars(scores) : null,
     remarks.length ? el("ul", { class: "notes" }, remarks.map((one) => el("li", {}, one))) : null,
-    el("small", { class: "faint" }, A.by(answer.model, answer.evidence.length)),
-    answer.evidence.length ? el("h2", {}, A.evidence) : null, evidence.node);
+    el("small", { class: "faint" }, A.by(answer.model, answer.evidence.length))), evidence.node));
   evidence.add(answer.evidence);
   return { node, play: evidence.play, retire: () => { evidence.pause(); refill(buttons); }, destroy: evidence.destroy };
 }

@@ -15,12 +15,13 @@ const LONGEST_S = 60;
  * @param {Object} options
  * @param {(error: Error) => void} options.fail
  * @param {"similarity"|"probability"} [options.compares] what the numbers are
+ * @param {string} [options.label] what the list is called
  * @param {(hit: Object) => Node[]} [options.actions] further buttons of a card
  * @returns {{node: HTMLElement, add: (hits: Object[]) => void, clear: () => void, play: (place: number) => void, pause: () => void, destroy: () => void}}
  *   hits as the server's evidence: `source`, `audio`, `labels`, `answer`, `similarity`, `duration_s`, `licence`, `missing`
  */
-export function createEvidence({ fail, compares = "similarity", actions = () => [] }) {
-  const node = el("ol", { class: "evidence" });
+export function createEvidence({ fail, compares = "similarity", label, actions = () => [] }) {
+  const node = el("ol", { class: "evidence", "aria-label": label });
   let cards = [], heard = null;
   const player = createPlayer({
     time: (at) => heard?.picture.setCursor(at),

@@ -165,7 +165,7 @@ function mount(root, context) {
       status.read_only || !status.index ? null : button(A.save, save, { key: "b" })];
     last = { answer: answered, audio, title: wanted.title, view: createAnswer(answered, { fail: context.fail, actions }) };
     refill(result, last.view.node);
-    if (result.getBoundingClientRect().top > innerHeight / 2) result.scrollIntoView({ block: "start" });
+    if (result.getBoundingClientRect().top > innerHeight * 0.6) result.scrollIntoView({ block: "start" });
     context.say(A.answered(textOf(answered)), "good");
     // What follows is typed over it.
     if (wanted.path === "ask" && document.activeElement === inputs.q) inputs.q.select();
