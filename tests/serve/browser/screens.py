@@ -123,11 +123,3 @@ def ask(page: Any) -> str:
     page.get_by_role("button", name="Ask", exact=True).click()
     page.locator(".result .evidence li").first.wait_for()
     return str(page.locator(".result .answer").inner_text())
-
-
-def state_of_play(page: Any) -> list[str]:
-    """Return names of buttons that pause, which play now."""
-    page.get_by_role("button").filter(has_text="Pause").first.wait_for()
-    return [
-        str(text) for text in page.get_by_role("button").filter(has_text="Pause").all_inner_texts()
-    ]

@@ -1,4 +1,4 @@
-"""The screen Ask: sounds from everywhere, answers, what they stand on, and examples that are kept."""
+"""The screen Ask: sounds from everywhere, answers, what they stand on, examples that are kept."""
 
 from __future__ import annotations
 
@@ -135,9 +135,12 @@ def test_a_question_is_cancelled(visit: Visit) -> None:
         go(page, "ask")
         give(page, queries("door")[0])
         page.evaluate(
-            """() => { const real = fetch; window.fetch = (path, more) => !path.startsWith("/api/classify")
-              ? real(path, more) : new Promise((_, reject) => more.signal.addEventListener("abort",
-                () => reject(new DOMException("", "AbortError")))); }"""
+            """() => {
+              const real = fetch, slow = path => path.startsWith("/api/classify");
+              const never = signal => new Promise((_, reject) => signal.addEventListener(
+                "abort", () => reject(new DOMException("", "AbortError"))));
+              window.fetch = (path, more) => slow(path) ? never(more.signal) : real(path, more);
+            }"""
         )
         page.get_by_role("button", name="Ask", exact=True).click()
         page.get_by_role("button", name="Cancel").wait_for()

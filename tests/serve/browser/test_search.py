@@ -44,8 +44,8 @@ def test_filters_stay_in_the_address_and_a_bad_one_is_said(visit: Visit) -> None
         page.get_by_text("Filters", exact=True).click()
         page.get_by_label("Label", exact=True).select_option("thunder")
         page.wait_for_function(
-            """() => [...document.querySelectorAll('.evidence b')].every(b => b.textContent === 'thunder')
-            && document.querySelector('.evidence li')"""
+            """() => { const all = [...document.querySelectorAll('.evidence b')];
+            return all.length && all.every(one => one.textContent === 'thunder'); }"""
         )
         condition = page.get_by_label("Condition")
         condition.fill("duration_s > ")
