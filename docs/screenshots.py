@@ -85,7 +85,9 @@ def take_screens(browser: Any, folder: Path) -> None:
         page.get_by_role("button", name="Ask", exact=True).click()
         page.locator(".evidence li").nth(3).wait_for()
         page.evaluate("document.querySelector('main').scrollTo(0, 0)")
+        page.set_viewport_size({"width": 1100, "height": 980})
         shoot(page, "ask")
+        page.set_viewport_size({"width": 1100, "height": 760})
         page.get_by_role("link", name="Search").click()
         page.get_by_label("What is to be heard").fill("birds singing")
         page.keyboard.press("Enter")
@@ -112,7 +114,7 @@ def serving(folder: Path) -> Iterator[str]:
 def shoot(page: Any, name: str) -> None:
     """Take a picture of what is shown, once all of it is painted."""
     page.wait_for_timeout(3000)
-    keep(Image.open(io.BytesIO(page.screenshot())).convert("RGB"), name, 48)
+    keep(Image.open(io.BytesIO(page.screenshot())).convert("RGB"), name, 64)
 
 
 def make_events_page(folder: Path) -> Path:

@@ -14,7 +14,7 @@ from earful.serve import ServeSettings
 from tests.serve.browser.conftest import Visit
 from tests.serve.browser.screens import PAINTED, ask, give, go, said
 from tests.support.asked_page import LABELS, queries
-from tests.support.served_page import NASTY
+from tests.support.served_page import NASTY, NIGHT
 
 pytestmark = pytest.mark.slow
 
@@ -268,6 +268,22 @@ def test_a_stretch_of_a_scan_becomes_an_example_that_leads_back(visit: Visit) ->
         first.get_by_role("link", name="In its recording").click()
         page.locator(".screen.recordings .big canvas").wait_for()
         assert "from=12" in page.url
+
+
+def test_a_recording_that_is_gone_is_said(visit: Visit, made: Path) -> None:
+    path, away = made / "night" / NIGHT, made / "away.wav"
+    with visit(expected="server responded with a status of 4") as page:
+        found = page.evaluate("fetch('/api/recordings?scan=night.scan').then(one => one.json())")
+        source = next(one["source"] for one in found["recordings"] if NIGHT in one["recording"])
+        path.rename(away)
+        try:
+            go(page, "ask", source=source, start="20", end="25")
+            page.locator(".sound b", has_text=NIGHT).wait_for()
+            page.locator(".sound .over").get_by_text("there").wait_for()
+            page.get_by_role("button", name="Ask", exact=True).click()
+            page.locator(".result .bad", has_text="not there any more").wait_for()
+        finally:
+            away.rename(path)
 
 
 def parameter(page: Any, name: str) -> str:
