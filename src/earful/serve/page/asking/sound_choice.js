@@ -52,7 +52,7 @@ export function createSoundChoice({ context, given = {}, several = false, onChoo
   let chosen = null, files = [], recording = null, ended = false, asked = 0;
 
   refill(drop, el("div", { class: "row" }, el("label", { for: id, class: "button strong" }, A.choose), input, mic, meter, button(A.here, chooseHere),
-    el("span", { class: "faint" }, canRecord() ? A.dropHint : `${A.dropHint} ${A.micInsecure}`)), told);
+    el("span", { class: "faint hint" }, A.dropHint), canRecord() ? null : el("span", { class: "faint" }, A.micInsecure)), told);
   refill(card, el("div", { class: "row" }, playButton, el("span", {}, name, " ", length), el("span", { class: "grow" }), zooming,
     el("div", { class: "row times" }, field(A.from, ends[0]), field(A.to, ends[1]), whole)), el("div", { class: "middle" }, picture.node), el("small", { class: "faint hint" }, A.stretchHint));
   const node = el("section", { class: "card stack sound", "aria-label": A.title }, drop, card);
