@@ -366,7 +366,7 @@ class ReviewSession:
             if said.item not in self._board.known:
                 same = self._board.same_as(Candidate.of_label(said))
                 said = said if same is None else replace(said, item=same.item)
-            return self.label(said, client=client)
+        return self.label(said, client=client)
 
     def _completed(self, label: Label, candidate: Candidate) -> Label:
         """Return a label with what it leaves open."""

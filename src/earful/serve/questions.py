@@ -58,13 +58,7 @@ def hear(state: ServerState, source: str, start_s: float, end_s: float | None) -
         RequestError: Its file is gone, or the stretch is not in it or too long to be asked about.
     """
     found = state.sources.find(source)
-    if found.is_missing:
-        raise RequestError(
-            f"{found.name}: the file is not there any more; put it back where it was",
-            status=410,
-            code="gone",
-            field="audio.source",
-        )
+    found.require_file("audio.source")
     length_s = found.duration_s
     if length_s is not None and start_s >= length_s:
         raise RequestError(

@@ -174,13 +174,7 @@ def recordings_named(state: ServerState, name: str) -> list[Path]:
             field="recordings",
         )
     source = state.sources.find(name)
-    if source.is_missing:
-        raise RequestError(
-            f"{source.name}: the file is not there any more; put it back where it was",
-            status=410,
-            code="gone",
-            field="recordings",
-        )
+    source.require_file("recordings")
     return [source.path]
 
 

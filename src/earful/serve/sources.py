@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from earful.errors import UnknownSourceError
+from earful.serve.faults import RequestError
 from earful.values import short_repr
 from earful.wording import quoted
 
@@ -65,6 +66,20 @@ class Source:
     def is_missing(self) -> bool:
         """Whether its file is gone."""
         return not self.path.is_file()
+
+    def require_file(self, field: str) -> None:
+        """Refuse a source whose file is gone.
+
+        Raises:
+            RequestError: It is; status 410, of that field of the request.
+        """
+        if self.is_missing:
+            raise RequestError(
+                f"{self.name}: the file is not there any more; put it back where it was",
+                status=410,
+                code="gone",
+                field=field,
+            )
 
     def in_file(
         self, start_s: float = 0.0, end_s: float | None = None

@@ -218,8 +218,7 @@ def _missed(
             code="unknown_source",
             field="source_id",
         )
-    if source.is_missing:
-        raise gone(source.name)
+    source.require_file("source_id")
     _require_within(body.end_s, row.duration_s)
     return session.missed(
         row.recording,
