@@ -138,7 +138,9 @@ def make_night(folder: Path) -> None:
     """Write the demo's index, a scanned recording, a scan of 10,000 events, and Gradio's items."""
     build = ["index", "build", str(SOUNDS), "--index", str(folder / "sounds.index")]
     subprocess.run([*EARFUL, *build], check=True, stdout=subprocess.DEVNULL)
-    clips = [load_audio(one, sample_rate=RATE).samples for one in sorted((SOUNDS / LABEL).iterdir())]
+    clips = [
+        load_audio(one, sample_rate=RATE).samples for one in sorted((SOUNDS / LABEL).iterdir())
+    ]
     samples = np.random.default_rng(0).normal(0, 0.01, NIGHT_S * RATE).astype(np.float32)
     starts = [float(at) for at in range(2, NIGHT_S - EVERY_S, EVERY_S)]
     for number, at in enumerate(starts):
