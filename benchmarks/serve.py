@@ -131,7 +131,7 @@ def main() -> None:
     keep("serve", report)
 
 
-# --- what is served --------------------------------------------------------------------------------
+# --- what is served -------------------------------------------------------------------------------
 
 
 def make_night(folder: Path) -> None:
@@ -252,7 +252,7 @@ def gradio_page(folder: Path) -> Iterator[tuple[str, int]]:
         process.wait(30)
 
 
-# --- what is looked at -----------------------------------------------------------------------------
+# --- what is looked at ----------------------------------------------------------------------------
 
 
 def look_at(ours: str, gradio: str, rounds: int) -> dict[str, Any]:
@@ -358,7 +358,7 @@ def press(page: Any, *, is_ours: bool) -> float:
     return float(page.evaluate(NEXT.replace("SHOWN", shown), before))
 
 
-# --- what is asked ---------------------------------------------------------------------------------
+# --- what is asked --------------------------------------------------------------------------------
 
 
 def client_of(address: str) -> httpx.Client:
